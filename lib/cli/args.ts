@@ -1,0 +1,481 @@
+/**
+ * The parser: argument words and the command table in, a command with its values out, by the
+ * grammar of cli.md 1.1 and cli-1x.md 2.1.
+ *
+ * @module
+ */
+
+import {
+  type CommandSpec,
+  type FlagSpec,
+  globalFlags,
+  type PositionalSpec,
+  root,
+  type ValueType,
+} from "./table.ts";
+
+/** What is wrong with a command line; `usage.ts` turns it into an error with advice. */
+export class ParseProblem extends Error {
+  /** The commands entered so far, outermost first. */
+  readonly at: readonly CommandSpec[];
+  /** The offending word and what could have been meant. */
+  readonly detail: ProblemDetail;
+
+  /** Makes a problem with its final message. */
+  constructor(message: string, at: readonly CommandSpec[], detail: ProblemDetail) {
+    super(message);
+    this.at = at;
+    this.detail = detail;
+  }
+}
+
+/** Facts for the hint of a {@linkcode ParseProblem}. */
+export interface ProblemDetail {
+  /** What sort of mistake it is. */
+  readonly kind: "flag" | "word" | "command" | "value" | "none" | "missing";
+  /** The word that was typed. */
+  readonly word?: string;
+  /** Values that would have been accepted. */
+  readonly values?: readonly string[];
+  /** The option that was waiting for a value. */
+  readonly flag?: FlagSpec;
+}
+
+/** The values of one command level. Names are those of the table; asking for others is a bug. */
+export class Args {
+  readonly #values = new Map<string, string[]>();
+  /** The values of the command above, e.g. `serve` for `serve check`. */
+  readonly parent: Args | undefined;
+
+  /** Makes an empty set of values below `parent`. */
+  constructor(parent?: Args) {
+    this.parent = parent;
+  }
+
+  /** Stores one value; for the parser. */
+  add(name: string, value: string): void {
+    const list = this.#values.get(name);
+    if (list === undefined) this.#values.set(name, [value]);
+    else list.push(value);
+  }
+
+  /** Whether the option or positional was given. */
+  has(name: string): boolean {
+    return this.#values.has(name);
+  }
+
+  /** Its value as typed, or undefined. */
+  text(name: string): string | undefined {
+    return this.#values.get(name)?.[0];
+  }
+
+  /** All its values, in order. */
+  texts(name: string): readonly string[] {
+    return this.#values.get(name) ?? [];
+  }
+
+  /** The value of a required positional. */
+  required(name: string): string {
+    const value = this.text(name);
+    if (value === undefined) throw new Error(`argument ${name} is not required by the table`);
+    return value;
+  }
+
+  /** An unsigned integer; beyond 2^53 - 1 it is 2^53 - 1. For counts. */
+  count(name: string): number | undefined {
+    const value = this.text(name);
+    return value === undefined ? undefined : Math.min(Number(value), Number.MAX_SAFE_INTEGER);
+  }
+
+  /** An unsigned 64-bit integer, exactly. For sequence numbers. */
+  integer(name: string): bigint | undefined {
+    const value = this.text(name);
+    return value === undefined ? undefined : BigInt(value.replace("+", ""));
+  }
+
+  /** A floating-point number, possibly infinite or NaN. */
+  float(name: string): number | undefined {
+    const value = this.text(name);
+    return value === undefined ? undefined : parseFloatText(value);
+  }
+
+  /** Names given, in command-line order. */
+  names(): string[] {
+    return [...this.#values.keys()];
+  }
+}
+
+/** The global options as they were typed. */
+export interface Globals {
+  /** `--dir`, or undefined. */
+  dir: string | undefined;
+  /** Two different `--dir` values were given outside `mcp`. */
+  dirConflict: boolean;
+  /** `--color`. */
+  color: "auto" | "always" | "never";
+  /** `--format` as typed. */
+  format: string | undefined;
+  /** `--json`. */
+  json: boolean;
+  /** `--yaml`. */
+  yaml: boolean;
+}
+
+/** A parsed command line. */
+export interface Parsed {
+  /** What to do: run it, or print something instead. */
+  readonly action: "run" | "help" | "short-help" | "empty" | "version";
+  /** The commands from the root to the one selected. */
+  readonly at: readonly CommandSpec[];
+  /** Words of the command without `plasmite`: `pool create`. */
+  readonly name: string;
+  /** Its own values. */
+  readonly args: Args;
+  /** The global options. */
+  readonly globals: Globals;
+}
+
+/** How a flag is shown in messages: `--tail <TAIL>`. */
+export function flagLabel(flag: FlagSpec): string {
+  return flag.value === undefined ? `--${flag.name}` : `--${flag.name} <${flag.value}>`;
+}
+
+/** How a positional is shown in messages: `<POOL>`, `[DATA]`, `<NAME>...`. */
+export function positionalLabel(arg: PositionalSpec): string {
+  const name = arg.required ? `<${arg.name}>` : `[${arg.name}]`;
+  return arg.repeat ? `${name}...` : name;
+}
+
+/** Parses `argv`, the words after the program name. Throws {@linkcode ParseProblem}. */
+export function parse(argv: readonly string[]): Parsed {
+  return new Parser(argv).run();
+}
+
+class Parser {
+  readonly #argv: readonly string[];
+  #next = 0;
+  #at: CommandSpec[];
+  #spec: CommandSpec;
+  #args = new Args();
+  #positionals: string[] = [];
+  #rest: string[] | undefined;
+  #seenHere = new Set<string>();
+  #dirs: string[] = [];
+  readonly #globals: Globals = {
+    dir: undefined,
+    dirConflict: false,
+    color: "auto",
+    format: undefined,
+    json: false,
+    yaml: false,
+  };
+
+  constructor(argv: readonly string[]) {
+    this.#argv = argv;
+    this.#spec = root();
+    this.#at = [this.#spec];
+  }
+
+  run(): Parsed {
+    const argv = this.#argv;
+    if (argv.length === 0) return this.#result("empty");
+    while (this.#next < argv.length) {
+      let word = argv[this.#next++] ?? "";
+      if (word === "---help" || word === "---version") word = word.slice(1);
+      if (word === "--") {
+        this.#rest = argv.slice(this.#next);
+        break;
+      }
+      if (word.startsWith("--")) {
+        const action = this.#long(word);
+        if (action !== undefined) return this.#result(action);
+      } else if (word.length > 1 && word.startsWith("-")) {
+        const action = this.#short(word);
+        if (action !== undefined) return this.#result(action);
+      } else if (this.#spec.commands !== undefined) {
+        if (word === "help") return this.#help();
+        this.#enter(word);
+        if (this.#next === argv.length && this.#spec.helpOnEmpty) return this.#result("empty");
+      } else {
+        this.#positionals.push(word);
+        this.#checkPositional(this.#positionals.length - 1, word);
+      }
+    }
+    this.#finish();
+    return this.#result("run");
+  }
+
+  #result(action: Parsed["action"]): Parsed {
+    const names = this.#at.slice(1).map((spec) => spec.name);
+    this.#resolveDir();
+    return {
+      action,
+      at: this.#at,
+      name: names.join(" "),
+      args: this.#args,
+      globals: this.#globals,
+    };
+  }
+
+  /** `--dir` may be repeated with the same meaning; only `mcp` lets the inner one win. */
+  #resolveDir(): void {
+    const last = this.#dirs.at(-1);
+    if (last === undefined) return;
+    this.#globals.dir = last;
+    if (this.#at[1]?.name === "mcp" || this.#dirs.every((dir) => dir === last)) return;
+    const absolute = this.#dirs.map(absoluteDir);
+    this.#globals.dirConflict = absolute.some((dir) => dir !== absolute[0]);
+  }
+
+  #fail(message: string, detail: ProblemDetail): never {
+    throw new ParseProblem(message, this.#at, detail);
+  }
+
+  #enter(word: string): void {
+    const commands = this.#spec.commands ?? {};
+    const make = Object.hasOwn(commands, word) ? commands[word] : undefined;
+    if (make === undefined) {
+      this.#fail(`unrecognized subcommand '${word}'`, { kind: "command", word });
+    }
+    this.#spec = make();
+    this.#at.push(this.#spec);
+    this.#args = new Args(this.#args);
+    this.#seenHere = new Set();
+  }
+
+  /** `help [COMMAND]...` at a level with commands; options on the line are ignored. */
+  #help(): Parsed {
+    while (this.#next < this.#argv.length) {
+      const word = this.#argv[this.#next++] ?? "";
+      if (word === "--format" || word === "--color" || word === "--dir") this.#next++;
+      else if (!word.startsWith("-") && word !== "help") this.#enter(word);
+    }
+    return this.#result("help");
+  }
+
+  #long(word: string): Parsed["action"] | undefined {
+    const equals = word.indexOf("=");
+    const name = equals < 0 ? word.slice(2) : word.slice(2, equals);
+    const flag = this.#flags().find((f) => f.name === name);
+    if (flag === undefined) {
+      this.#fail(`unexpected argument '--${name}' found`, { kind: "flag", word: `--${name}` });
+    }
+    return this.#take(flag, equals < 0 ? undefined : word.slice(equals + 1), name === "help");
+  }
+
+  /** `-n5`, `-n=5`, `-n 5`, and switches in a row: `-qn5`. */
+  #short(word: string): Parsed["action"] | undefined {
+    for (let i = 1; i < word.length; i++) {
+      const letter = String.fromCodePoint(word.codePointAt(i) ?? 0);
+      const flag = this.#flags().find((f) => f.short === letter);
+      if (flag === undefined) {
+        this.#fail(`unexpected argument '-${letter}' found`, { kind: "flag", word });
+      }
+      if (flag.value === undefined) {
+        const attached = word[i + 1] === "=" ? word.slice(i + 2) : undefined;
+        const action = this.#take(flag, attached, false);
+        if (action !== undefined) return action;
+      } else {
+        const rest = word.slice(i + 1);
+        const value = rest === "" ? undefined : rest.startsWith("=") ? rest.slice(1) : rest;
+        return this.#take(flag, value, false);
+      }
+    }
+    return undefined;
+  }
+
+  #flags(): readonly FlagSpec[] {
+    return [...(this.#spec.flags ?? []), ...globalFlags];
+  }
+
+  #take(
+    flag: FlagSpec,
+    attached: string | undefined,
+    long: boolean,
+  ): Parsed["action"] | undefined {
+    if (flag.value === undefined) {
+      if (attached !== undefined) {
+        const message =
+          `unexpected value '${attached}' for '--${flag.name}' found; no more were expected`;
+        this.#fail(message, { kind: "none" });
+      }
+      if (flag.name === "help") return long ? "help" : "short-help";
+      if (flag.name === "version") return "version";
+      this.#once(flag);
+      this.#store(flag, "");
+      return undefined;
+    }
+    const value = attached ?? this.#valueOf(flag);
+    this.#once(flag);
+    this.#checkValue(value, flagLabel(flag), flag.type, flag.values);
+    this.#store(flag, value);
+    return undefined;
+  }
+
+  /** The next word, unless it is an option: `--replay -1` must be `--replay=-1`. */
+  #valueOf(flag: FlagSpec): string {
+    const value = this.#argv[this.#next];
+    if (value !== undefined && value.length > 1 && value.startsWith("-")) {
+      const name = value.startsWith("--") ? value.slice(2).split("=")[0] : undefined;
+      const known = value === "--" ||
+        this.#flags().some((f) => name === undefined ? f.short === value[1] : f.name === name);
+      if (!known) {
+        this.#fail(`unexpected argument '${value}' found`, { kind: "flag", word: value, flag });
+      }
+    } else if (value !== undefined) {
+      this.#next++;
+      return value;
+    }
+    this.#fail(`a value is required for '${flagLabel(flag)}' but none was supplied`, {
+      kind: "none",
+      flag,
+      values: flag.values ?? [],
+    });
+  }
+
+  /** Repetition is judged per level: `--format a follow --format b` takes b (cli-1x.md 2.1). */
+  #once(flag: FlagSpec): void {
+    if (flag.repeat || flag.name === "dir") return;
+    if (this.#seenHere.has(flag.name)) {
+      this.#fail(`the argument '${flagLabel(flag)}' cannot be used multiple times`, {
+        kind: "none",
+      });
+    }
+    this.#seenHere.add(flag.name);
+  }
+
+  #store(flag: FlagSpec, value: string): void {
+    const globals = this.#globals;
+    switch (flag.name) {
+      case "dir":
+        this.#dirs.push(value);
+        break;
+      case "color":
+        globals.color = value === "always" ? "always" : value === "never" ? "never" : "auto";
+        break;
+      case "format":
+        globals.format = value;
+        break;
+      case "json":
+        globals.json = true;
+        break;
+      case "yaml":
+        globals.yaml = true;
+        break;
+      default:
+        this.#args.add(flag.name, value);
+    }
+  }
+
+  /** The table entry of the n-th positional word; fails when there is none. */
+  #positional(index: number, word: string): PositionalSpec {
+    const specs = (this.#spec.args ?? []).filter((arg) => !arg.trailing);
+    const last = specs.at(-1);
+    const spec = specs[index] ?? (last?.repeat ? last : undefined);
+    if (spec === undefined) {
+      this.#fail(`unexpected argument '${word}' found`, { kind: "word", word });
+    }
+    return spec;
+  }
+
+  #checkPositional(index: number, word: string): void {
+    const spec = this.#positional(index, word);
+    this.#checkValue(word, positionalLabel(spec), spec.type, spec.values);
+    this.#args.add(spec.name, word);
+  }
+
+  #checkValue(
+    value: string,
+    label: string,
+    type: ValueType | undefined,
+    values: readonly string[] | undefined,
+  ): void {
+    if (values !== undefined) {
+      if (values.includes(value)) return;
+      this.#fail(`invalid value '${value}' for '${label}'`, { kind: "value", word: value, values });
+    }
+    const reason = type === undefined || type === "text" ? undefined : numberProblem(value, type);
+    if (reason !== undefined) {
+      this.#fail(`invalid value '${value}' for '${label}': ${reason}`, {
+        kind: "value",
+        word: value,
+      });
+    }
+  }
+
+  #finish(): void {
+    const spec = this.#spec;
+    const trailing = spec.args?.find((arg) => arg.trailing);
+    for (const word of this.#rest ?? []) {
+      if (trailing !== undefined) this.#args.add(trailing.name, word);
+      else if (spec.commands !== undefined) {
+        this.#fail(`unexpected argument '${word}' found`, { kind: "word", word });
+      } else {
+        this.#positionals.push(word);
+        this.#checkPositional(this.#positionals.length - 1, word);
+      }
+    }
+    if (spec.commands !== undefined && !spec.runs) {
+      const path = this.#at.map((s) => s.name).join(" ");
+      this.#fail(`'${path}' requires a subcommand but one was not provided`, { kind: "missing" });
+    }
+    this.#checkConflicts();
+    const missing = (spec.args ?? []).filter((arg) => arg.required && !this.#args.has(arg.name));
+    if (missing.length > 0) {
+      const names = missing.map(positionalLabel).join(" ");
+      this.#fail(`the following required arguments were not provided: ${names}`, {
+        kind: "missing",
+      });
+    }
+  }
+
+  /** Reported in command-line order. */
+  #checkConflicts(): void {
+    const given = this.#args.names();
+    const label = (name: string): string => {
+      const flag = this.#spec.flags?.find((f) => f.name === name);
+      const arg = this.#spec.args?.find((a) => a.name === name);
+      return flag !== undefined ? flagLabel(flag) : arg !== undefined ? positionalLabel(arg) : name;
+    };
+    for (const [i, first] of given.entries()) {
+      for (const second of given.slice(i + 1)) {
+        const clash = (a: string, b: string): boolean =>
+          this.#spec.flags?.some((f) => f.name === a && f.conflicts?.includes(b)) ?? false;
+        if (clash(first, second) || clash(second, first)) {
+          const message = `the argument '${label(first)}' cannot be used with '${label(second)}'`;
+          this.#fail(message, { kind: "none" });
+        }
+      }
+    }
+  }
+}
+
+/** Why the text is not a number of that type, in the words of cli.md 1.4; undefined when it is. */
+function numberProblem(text: string, type: Exclude<ValueType, "text">): string | undefined {
+  if (type === "float") {
+    if (text === "") return "cannot parse float from empty string";
+    return parseFloatText(text) === undefined ? "invalid float literal" : undefined;
+  }
+  if (text === "") return "cannot parse integer from empty string";
+  if (!/^\+?[0-9]+$/.test(text)) return "invalid digit found in string";
+  const value = BigInt(text.replace("+", ""));
+  if (type === "u32" && value > 0xffff_ffffn) return `${value} is not in 0..=4294967295`;
+  return value > 0xffff_ffff_ffff_ffffn ? "number too large to fit in target type" : undefined;
+}
+
+function parseFloatText(text: string): number | undefined {
+  if (/^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?$/i.test(text)) return Number(text);
+  const sign = text.startsWith("-") ? -1 : 1;
+  const word = text.replace(/^[+-]/, "").toLowerCase();
+  if (word === "inf" || word === "infinity") return sign * Infinity;
+  return word === "nan" ? NaN : undefined;
+}
+
+function absoluteDir(dir: string): string {
+  const parts: string[] = [];
+  for (const part of (dir.startsWith("/") ? dir : `${Deno.cwd()}/${dir}`).split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return "/" + parts.join("/");
+}

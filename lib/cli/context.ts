@@ -1,0 +1,226 @@
+/**
+ * What every command module receives: its values, where pools live, how to print, how to tell.
+ *
+ * A command module exports `run(context): number | Promise<number>` (the exit code) and is listed
+ * in `cli.ts`; its words and options are in `table.ts`.
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+import type { Args, Globals, Parsed } from "./args.ts";
+import { type Json, Output, toJson } from "./output.ts";
+import { renderNotice } from "./report.ts";
+import type { CommandSpec } from "./table.ts";
+
+/** A command: does the work, returns the exit code, throws `PlasmiteError`. */
+export interface CommandModule {
+  /** Runs the command. */
+  run(context: CommandContext): number | Promise<number>;
+}
+
+/**
+ * The output format asked for (cli-1x.md 2.2). `json` is `--format json|jsonl`, `--jsonl` and, where
+ * 0.8 had no `--json`, that too. `document` is `--json` where 0.8 had it, and on `feed` (receipts):
+ * compact in a pipe, indented on a terminal or with `--color always`.
+ */
+export type Format = "pretty" | "json" | "document" | "yaml" | "line" | "lite3" | "lite3-raw";
+
+/** The form of errors and notices on stderr; undefined means by whether stderr is a terminal. */
+export type StderrForm = "text" | "json" | "yaml" | undefined;
+
+/** A non-fatal event, printed on stderr (cli.md 1.11). */
+export interface Notice {
+  /** `ingest_skip`, `ingest_summary`, `drop`, … */
+  readonly kind: string;
+  /** The text for people. */
+  readonly message: string;
+  /** The pool reference as typed. */
+  readonly pool: string;
+  /** Facts for programs. */
+  readonly details: { readonly [key: string]: Json | undefined };
+  /** `feed`, `follow`, …; the running command when absent. */
+  readonly cmd?: string;
+}
+
+interface Printers {
+  indent(json: string, color: boolean): string;
+  yaml(json: string): string;
+}
+
+/** Everything a command needs from the command line. */
+export class CommandContext {
+  /** The command's words: `pool create`. */
+  readonly name: string;
+  /** Its table entries from the root. */
+  readonly at: readonly CommandSpec[];
+  /** Its values. */
+  readonly args: Args;
+  /** `--dir` as typed, or undefined. */
+  readonly dirGiven: string | undefined;
+  /** `--color`. */
+  readonly color: Globals["color"];
+  /** The output format, or undefined when none was asked for. */
+  readonly format: Format | undefined;
+  /** What errors and notices look like. */
+  readonly stderrForm: StderrForm;
+  /** Standard output. */
+  readonly stdout: Output = new Output(Deno.stdout);
+  /** Standard error. */
+  readonly stderr: Output = new Output(Deno.stderr);
+  #printers: Partial<Printers> = {};
+
+  /** Checks the options that every command shares. Throws Usage. */
+  constructor(parsed: Parsed) {
+    const spec = parsed.at.at(-1);
+    if (spec === undefined) throw new Error("a command line has at least its root");
+    this.name = parsed.name;
+    this.at = parsed.at;
+    this.args = parsed.args;
+    this.dirGiven = parsed.globals.dir;
+    this.color = parsed.globals.color;
+    this.stderrForm = stderrForm(parsed.globals, spec);
+    if (parsed.globals.dirConflict) {
+      throw new PlasmiteError(
+        "Usage",
+        "conflicting --dir values select different pool directories",
+        {
+          hint: "Give one --dir.",
+        },
+      );
+    }
+    this.format = chooseFormat(spec, parsed);
+  }
+
+  /** The directory that bare pool names live in: `--dir`, or `~/.plasmite/pools`. */
+  get dir(): string {
+    if (this.dirGiven !== undefined) return this.dirGiven;
+    const home = Deno.env.get("HOME") ||
+      (Deno.build.os === "windows" ? Deno.env.get("USERPROFILE") : undefined);
+    return home ? `${home.replace(/(?<=.)\/$/, "")}/.plasmite/pools` : ".plasmite/pools";
+  }
+
+  /** Whether JSON on stdout is coloured (cli.md 1.7); `--format json` never is. */
+  get colored(): boolean {
+    if (this.format === "json" || this.format === "yaml") return false;
+    return colors(this.stdout, this.color);
+  }
+
+  /** Whether a single JSON document on stdout is indented (cli.md 1.6). */
+  get indented(): boolean {
+    return this.format === "pretty"
+      ? this.at.at(-1)?.messages === true || this.#indents
+      : this.format !== "json" && this.format !== "yaml" && this.#indents;
+  }
+
+  get #indents(): boolean {
+    return this.color === "always" || this.stdout.isTerminal;
+  }
+
+  /** Loads what {@linkcode document} will need, so that printing is synchronous. */
+  async prepare(): Promise<this> {
+    if (this.format === "yaml") {
+      const { yamlFromJson } = await import("../text/yaml_out.ts");
+      this.#printers.yaml = yamlFromJson;
+    } else if (this.indented) {
+      const { indentJson } = await import("../text/pretty.ts");
+      this.#printers.indent = indentJson;
+    }
+    return this;
+  }
+
+  /** Prints one of the program's own documents, followed by a newline. */
+  document(value: Json): void {
+    const json = toJson(value);
+    const { yaml, indent } = this.#printers;
+    if (yaml !== undefined) this.stdout.text(yaml(json));
+    else if (indent !== undefined) this.stdout.text(indent(json, this.colored) + "\n");
+    else this.stdout.text(json + "\n");
+  }
+
+  /** Prints a report: text unless a document format was asked for (cli-1x.md 2.2). */
+  report(value: () => Json, text: () => string): void {
+    if (this.format === undefined || this.format === "pretty") this.stdout.text(text());
+    else this.document(value());
+  }
+
+  /** Tells about a non-fatal event on stderr. */
+  notice(notice: Notice): void {
+    const form = this.stderrForm ?? (this.stderr.isTerminal ? "text" : "json");
+    const full = { cmd: this.name, ...notice };
+    this.stderr.text(
+      renderNotice(full, form, colors(this.stderr, this.color), this.#printers.yaml),
+    );
+  }
+}
+
+/** Whether labels or JSON on that stream are coloured (cli.md 1.2, 1.7). */
+export function colors(stream: Output, color: Globals["color"]): boolean {
+  if (color !== "auto") return color === "always";
+  return stream.isTerminal && !Deno.env.get("NO_COLOR");
+}
+
+/** `--format json` and `yaml` reach stderr too; binary formats get text (cli-1x.md 2.5). */
+export function stderrForm(globals: Globals, spec: CommandSpec | undefined): StderrForm {
+  if (globals.yaml || globals.format === "yaml") return "yaml";
+  if (globals.format === "json") return "json";
+  if (globals.json && spec !== undefined && !hadJson(spec)) return "json";
+  return globals.format?.startsWith("lite3") ? "text" : undefined;
+}
+
+/** Where `--json` is older than `--format`, it keeps its own meaning. */
+function hadJson(spec: CommandSpec): boolean {
+  return spec.report === true || spec.name === "feed";
+}
+
+function chooseFormat(spec: CommandSpec, parsed: Parsed): Format | undefined {
+  const { format, json, yaml } = parsed.globals;
+  const jsonl = parsed.args.has("jsonl");
+  if (Number(format !== undefined) + Number(json) + Number(yaml) + Number(jsonl) > 1) {
+    throw new PlasmiteError("Usage", "conflicting output options", {
+      hint: "Use one of --format jsonl, --jsonl, --json and --yaml.",
+    });
+  }
+  if (yaml) return "yaml";
+  if (jsonl) return "json";
+  if (json) return hadJson(spec) ? "document" : "json";
+  switch (format) {
+    case undefined:
+      return undefined;
+    case "jsonl":
+    case "json":
+      return "json";
+    case "yaml":
+      return "yaml";
+    case "line":
+      return line(spec);
+    case "lite3":
+    case "lite3-raw":
+      return binary(spec, format);
+    default:
+      return "pretty";
+  }
+}
+
+function line(spec: CommandSpec): "line" {
+  if (spec.name === "follow" || spec.name === "duplex") return "line";
+  throw new PlasmiteError("Usage", "line output requires follow or duplex", {
+    hint: "Use --format json or --format pretty here.",
+  });
+}
+
+function binary(spec: CommandSpec, format: "lite3" | "lite3-raw"): Format {
+  if (!spec.messages) {
+    throw new PlasmiteError("Usage", "binary output requires a message command", {
+      hint: "Use --format json; binary formats are for feed, fetch, follow and duplex.",
+    });
+  }
+  if (format === "lite3" || spec.name === "fetch") return format;
+  throw spec.name === "feed"
+    ? new PlasmiteError("Usage", "raw Lite3 output requires fetch", {
+      hint: "Use --format lite3 for a framed stream.",
+    })
+    : new PlasmiteError("Usage", `${spec.name} does not support --format lite3-raw`, {
+      hint: "Use --format lite3 for a framed stream.",
+    });
+}

@@ -1,0 +1,79 @@
+/**
+ * Text for people: sizes, ages, tables, paths, and nothing that could drive the terminal
+ * (cli.md 4, cli-1x.md 2.5).
+ *
+ * @module
+ */
+
+/** Shows C0, DEL and C1 controls as escapes, so that data cannot move the cursor or hide text. */
+export function escapeControls(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, (char) => {
+    if (char === "\n") return "\\n";
+    if (char === "\r") return "\\r";
+    if (char === "\t") return "\\t";
+    return "\\u" + (char.codePointAt(0) ?? 0).toString(16).padStart(4, "0");
+  });
+}
+
+/** `504`, `64K`, `1.5M`: 1024 a step, one decimal unless exact. */
+export function humanBytes(bytes: number | bigint): string {
+  let value = Number(bytes);
+  if (value < 1024) return String(value);
+  let unit = "";
+  for (const next of ["K", "M", "G"]) {
+    if (value < 1024) break;
+    value /= 1024;
+    unit = next;
+  }
+  return (Number.isInteger(value) ? String(value) : value.toFixed(1)) + unit;
+}
+
+/** `3s ago`, `2h ago`, `5w ago`; at least a second. */
+export function humanAge(milliseconds: number): string {
+  const seconds = Math.max(1, Math.floor(milliseconds / 1000));
+  const steps: [number, string][] = [[604800, "w"], [86400, "d"], [3600, "h"], [60, "m"]];
+  for (const [length, unit] of steps) {
+    if (seconds >= length) return `${Math.floor(seconds / length)}${unit} ago`;
+  }
+  return `${seconds}s ago`;
+}
+
+/** Rows under a header, left-aligned, two spaces apart, every column padded (cli.md 4.1). */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const cells = [header, ...rows.map((row) => row.map(escapeControls))];
+  const widths = header.map((_, i) => Math.max(...cells.map((row) => width(row[i] ?? ""))));
+  const line = (row: readonly string[]): string =>
+    row.map((cell, i) => cell + " ".repeat((widths[i] ?? 0) - width(cell))).join("  ");
+  return cells.map((row) => line(row) + "\n").join("");
+}
+
+/** Length in characters, as the reference pads. */
+export function width(text: string): number {
+  return [...text].length;
+}
+
+/** A pool's path in tables: relative to `dir` when inside it, else its base name. */
+export function shortPath(path: string, dir: string): string {
+  const prefix = dir.endsWith("/") ? dir : `${dir}/`;
+  return path.startsWith(prefix)
+    ? path.slice(prefix.length)
+    : path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** A directory for people: `./rel/`, `~/rel/` or absolute, with a trailing `/`. */
+export function displayDir(dir: string): string {
+  const full = dir.endsWith("/") ? dir : `${dir}/`;
+  const under = (base: string, short: string): string | undefined =>
+    base !== "" && full.startsWith(`${base}/`) ? short + full.slice(base.length + 1) : undefined;
+  if (!full.startsWith("/")) return full.startsWith("./") ? full : `./${full}`;
+  return under(Deno.cwd(), "./") ?? under(Deno.env.get("HOME") ?? "", "~/") ?? full;
+}
+
+/** How full something is, as `[████▌     ]`; `cells` is the inner width. */
+export function bar(fraction: number, cells: number): string {
+  const eighths = Math.round(Math.min(1, Math.max(0, fraction)) * cells * 8);
+  const part = " ▏▎▍▌▋▊▉".charAt(eighths % 8);
+  const full = "█".repeat(Math.floor(eighths / 8));
+  return `[${(full + (eighths % 8 === 0 ? "" : part)).padEnd(cells)}]`;
+}

@@ -1,0 +1,115 @@
+/**
+ * Writing to stdout and stderr: whole writes only, a closed pipe told apart from a failing device
+ * (cli.md 1.9), and the JSON text of the program's own documents (cli.md 1.6).
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+
+/** The reader of stdout has gone away: stop quietly, exit 0. */
+export class StdoutClosed extends Error {
+  /** Makes the signal; it is never shown. */
+  constructor() {
+    super("stdout is closed");
+  }
+}
+
+/** A number that is printed with a fraction even when it is whole: `0.0`. */
+export class Float {
+  /** The number. */
+  readonly value: number;
+
+  /** Marks `value` as a floating-point number. */
+  constructor(value: number) {
+    this.value = value;
+  }
+}
+
+/** What the program's own documents are made of; `undefined` members are left out. */
+export type Json =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | Float
+  | readonly Json[]
+  | { readonly [key: string]: Json | undefined };
+
+/** One of the two standard streams. */
+export class Output {
+  readonly #stream: typeof Deno.stdout | typeof Deno.stderr;
+  #terminal: boolean | undefined;
+
+  /** Wraps `Deno.stdout` or `Deno.stderr`. */
+  constructor(stream: typeof Deno.stdout | typeof Deno.stderr) {
+    this.#stream = stream;
+  }
+
+  /** Whether it is a terminal. */
+  get isTerminal(): boolean {
+    return this.#terminal ??= this.#stream.isTerminal();
+  }
+
+  /**
+   * Writes all bytes before it returns.
+   *
+   * Throws {@linkcode StdoutClosed} when the reader is gone and Io "failed to write stdout" for any
+   * other failure; failures of stderr are ignored, for there is nowhere to report them.
+   */
+  write(bytes: Uint8Array): void {
+    let at = 0;
+    while (at < bytes.length) {
+      try {
+        at += this.#stream.writeSync(at === 0 ? bytes : bytes.subarray(at));
+      } catch (error) {
+        if (error instanceof Deno.errors.WouldBlock) pause();
+        else if (error instanceof Deno.errors.Interrupted) continue;
+        else if (this.#stream === Deno.stderr) return;
+        else if (error instanceof Deno.errors.BrokenPipe) throw new StdoutClosed();
+        else throw stdoutFailure(error);
+      }
+    }
+  }
+
+  /** Writes text as UTF-8. */
+  text(text: string): void {
+    this.write(new TextEncoder().encode(text));
+  }
+}
+
+/** A non-blocking pipe is full: give its reader a millisecond. */
+function pause(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+}
+
+function stdoutFailure(error: unknown): PlasmiteError {
+  return new PlasmiteError("Io", "failed to write stdout", {
+    hint: "Make room or choose another destination; completed appends remain stored.",
+    causes: [error instanceof Error ? error.message : String(error)],
+    cause: error,
+  });
+}
+
+/** Compact JSON with sorted keys. Not for user data: that is printed from its bytes. */
+export function toJson(value: Json): string {
+  if (typeof value === "bigint") return String(value);
+  if (value instanceof Float) {
+    return Number.isInteger(value.value) ? value.value.toFixed(1) : String(value.value);
+  }
+  if (isArray(value)) return `[${value.map(toJson).join(",")}]`;
+  if (typeof value === "object" && value !== null) {
+    const members: string[] = [];
+    for (const key of Object.keys(value).sort()) {
+      const member = value[key];
+      if (member !== undefined) members.push(`${JSON.stringify(key)}:${toJson(member)}`);
+    }
+    return `{${members.join(",")}}`;
+  }
+  return JSON.stringify(value);
+}
+
+function isArray(value: Json): value is readonly Json[] {
+  return Array.isArray(value);
+}

@@ -1,0 +1,138 @@
+/**
+ * What goes to stderr: errors and notices, as text for people and JSON or YAML for programs
+ * (cli.md 1.8 and 1.11).
+ *
+ * @module
+ */
+
+import { type ErrorKindName, PlasmiteError } from "../errors.ts";
+import type { Globals } from "./args.ts";
+import type { Notice } from "./context.ts";
+import { escapeControls } from "./human.ts";
+import { type Json, toJson } from "./output.ts";
+
+/** How a report is written. */
+export type Form = "text" | "json" | "yaml";
+
+/** One notice, ready to print. */
+export function renderNotice(
+  notice: Notice & { cmd: string },
+  form: Form,
+  color: boolean,
+  yaml?: (json: string) => string,
+): string {
+  if (form === "text") {
+    const pool = notice.cmd === "feed" ? "" : ` (pool: ${notice.pool})`;
+    return `${label("notice:", 33, color)} ${escapeControls(notice.message + pool)}\n`;
+  }
+  const { cmd, details, kind, message, pool } = notice;
+  const json = toJson({ notice: { cmd, details, kind, message, pool, time: now() } });
+  return form === "yaml" && yaml !== undefined ? yaml(json) : `${json}\n`;
+}
+
+/** One error, ready to print. */
+export function renderError(
+  error: PlasmiteError,
+  form: Form,
+  color: boolean,
+  yaml?: (json: string) => string,
+): string {
+  if (form === "text") return errorText(error, color);
+  const json = toJson({ error: errorJson(error) });
+  return form === "yaml" && yaml !== undefined ? yaml(json) : `${json}\n`;
+}
+
+/** The members of an error document; also used inside reports of several pools. */
+export function errorJson(error: PlasmiteError): { [key: string]: Json | undefined } {
+  return {
+    kind: error.kindName,
+    message: error.message,
+    hint: hintOf(error),
+    path: error.path,
+    seq: error.seq,
+    offset: error.offset,
+    causes: error.causes,
+  };
+}
+
+function errorText(error: PlasmiteError, color: boolean): string {
+  const lines = [[label("error:", 31, color), error.message]];
+  const add = (name: string, value: string | bigint | undefined): void => {
+    if (value !== undefined) lines.push([label(name, 33, color), String(value)]);
+  };
+  add("hint:", hintOf(error));
+  add("path:", error.path === undefined ? undefined : fromHere(error.path));
+  add("seq:", error.seq);
+  add("offset:", error.offset);
+  add("caused by:", error.causes?.[0]);
+  return lines.map(([name, value]) => `${name} ${escapeControls(value ?? "")}\n`).join("");
+}
+
+function label(text: string, code: number, color: boolean): string {
+  return color ? `\x1b[${code}m${text}\x1b[0m` : text;
+}
+
+/** A path inside the working directory is shown as `./rel`. */
+function fromHere(path: string): string {
+  const here = Deno.cwd();
+  return path.startsWith(`${here}/`) ? `.${path.slice(here.length)}` : path;
+}
+
+/** The error's own hint, or what helps with most errors of its kind. */
+export function hintOf(error: PlasmiteError): string | undefined {
+  if (error.hint !== undefined) return error.hint;
+  const remote = "status" in error;
+  const hints: Partial<Record<ErrorKindName, string>> = {
+    Internal: "This was not expected. Try again; if it stays, report the command and this message.",
+    Busy: remote
+      ? "The server is at a limit. Try again in a moment."
+      : "Another writer holds the lock. Try again in a moment, or use --retry with feed.",
+    Permission: remote
+      ? "Check --token-file, and what the server allows with --access."
+      : "Check the permissions of the file and its directory, or use --dir for another one.",
+    Corrupt: "Check the pool with `plasmite doctor`. Recreate it if it cannot be repaired.",
+    Io: remote
+      ? "Check the address and that the server is running."
+      : "Check the path, the file system and the free space.",
+  };
+  return hints[error.kindName];
+}
+
+/** Any exception as an error of ours; what the system refused keeps its kind. */
+export function asPlasmiteError(error: unknown): PlasmiteError {
+  if (error instanceof PlasmiteError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const context = { causes: [message], cause: error };
+  const { NotFound, PermissionDenied, NotCapable, AlreadyExists } = Deno.errors;
+  if (error instanceof NotFound) return new PlasmiteError("NotFound", "not found", context);
+  if (error instanceof PermissionDenied || error instanceof NotCapable) {
+    return new PlasmiteError("Permission", "permission denied", context);
+  }
+  if (error instanceof AlreadyExists) {
+    return new PlasmiteError("AlreadyExists", "already exists", context);
+  }
+  const io = error instanceof Error && "code" in error && typeof error.code === "string" &&
+    /^E[A-Z0-9]+$/.test(error.code);
+  return new PlasmiteError(io ? "Io" : "Internal", io ? "i/o error" : "internal error", context);
+}
+
+/**
+ * The options that shape an error when the line did not parse: `--format` counts wherever it stands
+ * before `--` (cli-1x.md 2.5), colour is as `auto` (cli.md 1.7).
+ */
+export function guessGlobals(argv: readonly string[]): Globals {
+  const end = argv.indexOf("--");
+  const words = end < 0 ? argv : argv.slice(0, end);
+  let format: string | undefined;
+  for (const [i, word] of words.entries()) {
+    if (word === "--format") format = words[i + 1];
+    else if (word.startsWith("--format=")) format = word.slice("--format=".length);
+  }
+  const yaml = words.includes("--yaml");
+  return { dir: undefined, dirConflict: false, color: "auto", format, json: false, yaml };
+}
+
+/** RFC 3339 UTC without trailing zeros in the fraction (cli.md 1.6). */
+function now(): string {
+  return new Date().toISOString().replace(/\.?0*Z$/, "Z");
+}

@@ -1,0 +1,688 @@
+/**
+ * The one table of commands and flags. Parser, help, completions and manual pages are all made from
+ * it (cli.md 1.1, cli-1x.md 2.1). Each command is a function, so that a run builds only its own.
+ *
+ * @module
+ */
+
+/** How the text of a value is checked by the parser; the rest is up to the command. */
+export type ValueType = "text" | "u64" | "u32" | "float";
+
+/** What a shell may offer for a value. */
+export type Completion = "pool" | "tag" | "file" | "dir" | "command" | "topic";
+
+/** One option, as typed on the command line. */
+export interface FlagSpec {
+  /** Long name without dashes; also the key in {@linkcode Args}. */
+  readonly name: string;
+  /** One-letter name without the dash. */
+  readonly short?: string;
+  /** Name of the value in help and messages, e.g. `TAIL`; without it the option is a switch. */
+  readonly value?: string;
+  /** How the value is checked; `text` when absent. */
+  readonly type?: ValueType;
+  /** The only values allowed. */
+  readonly values?: readonly string[];
+  /** May be given more than once, one value each. */
+  readonly repeat?: true;
+  /** Shown in help; {@linkcode Args} does not apply it. */
+  readonly default?: string;
+  /** Names of options and positionals it cannot be combined with. */
+  readonly conflicts?: readonly string[];
+  /** One line of help, without a final period. */
+  readonly help: string;
+  /** What the long help adds, in whole sentences. */
+  readonly more?: string;
+  /** Heading of the help section; `Options` when absent. */
+  readonly group?: string;
+  /** What a shell offers for the value. */
+  readonly complete?: Completion;
+  /** Parsed, but in no help and no completion. */
+  readonly hidden?: true;
+}
+
+/** One positional argument. */
+export interface PositionalSpec {
+  /** Name in help and messages, e.g. `POOL`; also the key in {@linkcode Args}. */
+  readonly name: string;
+  /** One line of help. */
+  readonly help: string;
+  /** Must be given. */
+  readonly required?: true;
+  /** Takes all remaining words. */
+  readonly repeat?: true;
+  /** Takes only the words behind `--`. */
+  readonly trailing?: true;
+  /** How the text is checked. */
+  readonly type?: ValueType;
+  /** The only values allowed. */
+  readonly values?: readonly string[];
+  /** What a shell offers. */
+  readonly complete?: Completion;
+}
+
+/** One command. */
+export interface CommandSpec {
+  /** The word that selects it. */
+  readonly name: string;
+  /** One line for command lists. */
+  readonly about: string;
+  /** Positional arguments in order. */
+  readonly args?: readonly PositionalSpec[];
+  /** Options besides {@linkcode globalFlags}. */
+  readonly flags?: readonly FlagSpec[];
+  /** Commands below it. */
+  readonly commands?: Readonly<Record<string, () => CommandSpec>>;
+  /** May run without one of `commands`. */
+  readonly runs?: true;
+  /** Without any argument prints its short help on stderr and exits 2. */
+  readonly helpOnEmpty?: true;
+  /** Overrides what follows `plasmite <command>` in the usage line. */
+  readonly usage?: string;
+  /** Prints messages, so binary formats make sense (cli-1x.md 2.2). */
+  readonly messages?: true;
+  /** Had `--json` in 0.8: document output, indented on a terminal (cli.md 1.6). */
+  readonly report?: true;
+  /** In no list, help or completion. */
+  readonly hidden?: true;
+}
+
+/** Every `--format` value; `line` is for `follow` and `duplex` only. */
+export const FORMATS = ["pretty", "json", "jsonl", "yaml", "line", "lite3", "lite3-raw"] as const;
+
+/** Options accepted before and after every command (cli-1x.md 2.1). */
+export const globalFlags: readonly FlagSpec[] = [
+  {
+    name: "dir",
+    value: "DIR",
+    complete: "dir",
+    help: "Directory that bare pool names live in",
+    default: "~/.plasmite/pools",
+  },
+  {
+    name: "color",
+    value: "COLOR",
+    values: ["auto", "always", "never"],
+    help: "Colour of labels and of indented JSON",
+    default: "auto",
+    more:
+      "`auto` colours terminals only and honours NO_COLOR. `always` also indents JSON in a pipe.",
+  },
+  {
+    name: "format",
+    value: "FORMAT",
+    values: FORMATS,
+    help: "Output format",
+    more:
+      "Without it reports are text and messages are JSON. `json` and `yaml` also apply to errors. " +
+      "`line` is for follow and duplex, `lite3` for feed, fetch, follow and duplex, `lite3-raw` for fetch.",
+  },
+  { name: "json", help: "JSON output" },
+  { name: "yaml", help: "YAML output, the same as --format yaml" },
+  { name: "help", short: "h", help: "Print help; --help says more than -h" },
+  { name: "version", short: "V", help: "Print the version" },
+];
+
+const POOL: PositionalSpec = {
+  name: "POOL",
+  required: true,
+  complete: "pool",
+  help: "Pool name, path, or http(s)://host:port/<pool>",
+};
+const LOCAL_POOL: PositionalSpec = { ...POOL, help: "Pool name or path" };
+const TAG: FlagSpec = {
+  name: "tag",
+  value: "TAG",
+  repeat: true,
+  complete: "tag",
+  help: "Tag of every message; may be repeated",
+};
+const CREATE: FlagSpec = { name: "create", help: "Create the pool if it is missing" };
+const CREATE_SIZE: FlagSpec = {
+  name: "create-size",
+  value: "CREATE_SIZE",
+  default: "1M",
+  help: "Size of a created pool (bytes, or with K/M/G); implies --create",
+};
+const DURABILITY: FlagSpec = {
+  name: "durability",
+  value: "DURABILITY",
+  default: "fast",
+  help: "`fast`, or `flush` to sync each append to disk",
+};
+const TAIL: FlagSpec = {
+  name: "tail",
+  short: "n",
+  value: "TAIL",
+  type: "u64",
+  default: "0",
+  help: "Start with the last TAIL matching messages",
+};
+const SINCE: FlagSpec = {
+  name: "since",
+  value: "SINCE",
+  conflicts: ["tail"],
+  help: "Start at a time: 5m, 2h, 7d ago, or an RFC 3339 time",
+};
+const TIMEOUT: FlagSpec = {
+  name: "timeout",
+  value: "TIMEOUT",
+  help: "Exit 124 after this long without output (500ms, 5s, 1m, 2h)",
+};
+const JSONL: FlagSpec = { name: "jsonl", help: "One JSON line per message" };
+
+function remoteFlags(): FlagSpec[] {
+  const group = "Remote auth/TLS";
+  return [
+    { name: "token", value: "TOKEN", group, help: "Bearer token for a remote pool" },
+    {
+      name: "token-file",
+      value: "TOKEN_FILE",
+      group,
+      complete: "file",
+      help: "Read the bearer token from a file (safer than --token)",
+    },
+    {
+      name: "tls-ca",
+      value: "TLS_CA",
+      group,
+      complete: "file",
+      help: "Trust only the certificates in this PEM file",
+    },
+    {
+      name: "tls-skip-verify",
+      group,
+      help: "Do not check the server's certificate (unsafe)",
+    },
+  ];
+}
+
+function poolCreate(): CommandSpec {
+  return {
+    name: "create",
+    about: "Create one or more pools",
+    args: [{
+      name: "NAME",
+      required: true,
+      repeat: true,
+      help: "Names or paths of the new pools",
+    }],
+    flags: [
+      {
+        name: "size",
+        value: "SIZE",
+        default: "1M",
+        help: "Size of the pool file (bytes, or with K/M/G)",
+      },
+      {
+        name: "index-capacity",
+        value: "INDEX_CAPACITY",
+        type: "u32",
+        help: "Index slots of 16 bytes; 0 means no index, default is by size",
+      },
+    ],
+    helpOnEmpty: true,
+    report: true,
+  };
+}
+
+function poolInfo(): CommandSpec {
+  return {
+    name: "info",
+    about: "Show size, bounds and use of a pool",
+    args: [{ ...POOL, name: "NAME" }],
+    flags: remoteFlags(),
+    helpOnEmpty: true,
+    report: true,
+  };
+}
+
+function poolDelete(): CommandSpec {
+  return {
+    name: "delete",
+    about: "Delete one or more pools",
+    args: [{
+      name: "NAME",
+      required: true,
+      repeat: true,
+      complete: "pool",
+      help: "Names or paths of the pools to delete",
+    }],
+    helpOnEmpty: true,
+    report: true,
+  };
+}
+
+function poolList(): CommandSpec {
+  return {
+    name: "list",
+    about: "List the pools of a directory or of a server",
+    args: [{ name: "SERVER", help: "Server to ask instead: http(s)://host:port" }],
+    flags: remoteFlags(),
+    report: true,
+  };
+}
+
+function pool(): CommandSpec {
+  return {
+    name: "pool",
+    about: "Create, inspect, list and delete pools",
+    commands: { create: poolCreate, info: poolInfo, delete: poolDelete, list: poolList },
+    helpOnEmpty: true,
+  };
+}
+
+function feed(): CommandSpec {
+  return {
+    name: "feed",
+    about: "Append messages from an argument, a file or stdin",
+    args: [POOL, { name: "DATA", help: "One JSON object (or several); else --file or stdin" }],
+    flags: [
+      TAG,
+      {
+        name: "file",
+        short: "f",
+        value: "FILE",
+        conflicts: ["DATA"],
+        complete: "file",
+        help: "Read messages from a file; `-` is stdin",
+      },
+      DURABILITY,
+      CREATE,
+      CREATE_SIZE,
+      {
+        name: "retry",
+        value: "RETRY",
+        type: "u32",
+        default: "0",
+        help: "Extra attempts for a message when the pool is busy",
+      },
+      {
+        name: "retry-delay",
+        value: "RETRY_DELAY",
+        default: "50ms",
+        help: "Pause between attempts; needs --retry",
+      },
+      {
+        name: "in",
+        short: "i",
+        value: "IN",
+        values: ["auto", "jsonl", "json", "seq", "jq", "yaml", "lite3", "lite3-raw"],
+        default: "auto",
+        help: "What the input is",
+        more: "`auto` recognises JSON objects, one or many to a line, pretty-printed JSON, " +
+          "json-seq (RFC 7464), event streams, YAML documents and framed Lite3. `json` is one " +
+          "value, `jsonl` one a line, `jq` any number in a row.",
+      },
+      {
+        name: "input-format",
+        value: "INPUT_FORMAT",
+        values: ["auto", "json", "yaml", "lite3", "lite3-raw"],
+        help: "What the input is, by the rules of 1.x; empty input is fine",
+      },
+      {
+        name: "errors",
+        short: "e",
+        value: "ERRORS",
+        values: ["stop", "skip"],
+        default: "stop",
+        help: "Stop at the first bad record, or skip bad ones and exit 1",
+      },
+      { name: "data", help: "Store complete messages as data instead of copying them" },
+      ...remoteFlags(),
+    ],
+    helpOnEmpty: true,
+    messages: true,
+  };
+}
+
+function fetch(): CommandSpec {
+  return {
+    name: "fetch",
+    about: "Print one message by its sequence number",
+    args: [POOL, { name: "SEQ", required: true, type: "u64", help: "Sequence number" }],
+    flags: remoteFlags(),
+    helpOnEmpty: true,
+    messages: true,
+  };
+}
+
+function follow(): CommandSpec {
+  return {
+    name: "follow",
+    about: "Print messages as they arrive; also history and replay",
+    args: [POOL],
+    flags: [
+      CREATE,
+      TAIL,
+      SINCE,
+      { name: "one", help: "Exit after one matching message" },
+      { name: "no-follow", help: "Print what is there now, then exit" },
+      TIMEOUT,
+      JSONL,
+      { name: "data-only", help: "Print only the data of each message" },
+      {
+        name: "where",
+        value: "WHERE",
+        repeat: true,
+        help: "jq condition on the whole message; all must hold",
+        more:
+          "For example '.data.level == \"error\"'. A missing key is an error and does not match.",
+      },
+      { ...TAG, help: "Only messages with this tag; all must be present" },
+      {
+        name: "replay",
+        value: "REPLAY",
+        type: "float",
+        help: "Print the selection at its own pace times REPLAY (0: at once), then exit",
+      },
+      { name: "quiet-drops", help: "Do not report messages lost to overwriting" },
+      { name: "no-notify", help: "Poll only; do not wait for change notices" },
+      ...remoteFlags(),
+    ],
+    helpOnEmpty: true,
+    messages: true,
+  };
+}
+
+function tap(): CommandSpec {
+  return {
+    name: "tap",
+    about: "Run a command and keep its output in a pool",
+    usage: "[OPTIONS] <POOL> -- <COMMAND>...",
+    args: [LOCAL_POOL, {
+      name: "COMMAND",
+      repeat: true,
+      trailing: true,
+      complete: "command",
+      help: "The command and its arguments, behind --",
+    }],
+    flags: [
+      CREATE,
+      CREATE_SIZE,
+      { ...TAG, help: "Tag of every captured line; may be repeated" },
+      { name: "quiet", short: "q", help: "Do not pass the output through" },
+      DURABILITY,
+    ],
+    helpOnEmpty: true,
+  };
+}
+
+function duplex(): CommandSpec {
+  return {
+    name: "duplex",
+    about: "Send stdin and print what others send, in one process",
+    args: [POOL],
+    flags: [
+      { name: "me", value: "ME", help: "Your name; required on a terminal" },
+      CREATE,
+      TAIL,
+      SINCE,
+      TIMEOUT,
+      JSONL,
+      { name: "echo-self", help: "Print your own messages too" },
+      ...remoteFlags(),
+    ],
+    helpOnEmpty: true,
+    messages: true,
+  };
+}
+
+function doctor(): CommandSpec {
+  return {
+    name: "doctor",
+    about: "Check pools for damage, and repair them",
+    usage: "[OPTIONS] <POOL|--all>",
+    args: [{ name: "POOL", complete: "pool", help: "Pool name or path" }],
+    flags: [
+      { name: "all", help: "Check every pool of the directory" },
+      {
+        name: "repair",
+        help: "Write a backup, then repair in place; intact messages stay",
+      },
+    ],
+    helpOnEmpty: true,
+    report: true,
+  };
+}
+
+const BIND: FlagSpec = {
+  name: "bind",
+  value: "BIND",
+  default: "127.0.0.1:9700",
+  help: "Address and port to listen on",
+  group: "Connection",
+};
+
+function serveFlags(): FlagSpec[] {
+  return [
+    BIND,
+    {
+      name: "access",
+      value: "ACCESS",
+      values: ["read-only", "write-only", "read-write"],
+      default: "read-write",
+      group: "Connection",
+      help: "What clients may do",
+    },
+    {
+      name: "cors-origin",
+      value: "CORS_ORIGIN",
+      repeat: true,
+      group: "Connection",
+      help: "Origin whose pages may call this server; may be repeated",
+    },
+    {
+      name: "allow-host",
+      value: "ALLOW_HOST",
+      repeat: true,
+      group: "Connection",
+      help: "Further Host name to answer to; may be repeated",
+    },
+    { name: "token", value: "TOKEN", group: "Authentication", help: "Bearer token clients need" },
+    {
+      name: "token-file",
+      value: "TOKEN_FILE",
+      group: "Authentication",
+      complete: "file",
+      help: "Read the bearer token from a file",
+    },
+    {
+      name: "tls-cert",
+      value: "TLS_CERT",
+      group: "TLS",
+      complete: "file",
+      help: "Certificate chain (PEM); needs --tls-key",
+    },
+    {
+      name: "tls-key",
+      value: "TLS_KEY",
+      group: "TLS",
+      complete: "file",
+      help: "Private key (PEM)",
+    },
+    { name: "tls-self-signed", group: "TLS", help: "Make a certificate for this run" },
+    {
+      name: "allow-non-loopback",
+      group: "Safety",
+      help: "Allow an address that other machines can reach",
+    },
+    {
+      name: "insecure-no-tls",
+      group: "Safety",
+      help: "Allow writes from other machines without TLS",
+    },
+    {
+      name: "max-body-bytes",
+      value: "MAX_BODY_BYTES",
+      type: "u64",
+      default: "1048576",
+      group: "Safety",
+      help: "Largest request body",
+    },
+    {
+      name: "max-tail-timeout-ms",
+      value: "MAX_TAIL_TIMEOUT_MS",
+      type: "u64",
+      default: "30000",
+      group: "Safety",
+      help: "Longest wait a client may ask for",
+    },
+    {
+      name: "max-tail-concurrency",
+      value: "MAX_TAIL_CONCURRENCY",
+      type: "u64",
+      default: "64",
+      group: "Safety",
+      help: "Most streams at once",
+    },
+  ];
+}
+
+function serveInit(): CommandSpec {
+  return {
+    name: "init",
+    about: "Make a token, a key and a certificate for secure serving",
+    flags: [
+      {
+        ...BIND,
+        default: "0.0.0.0:9700",
+        help: "Address the server will use, for the certificate and the printed commands",
+      },
+      {
+        name: "output-dir",
+        value: "OUTPUT_DIR",
+        default: ".",
+        complete: "dir",
+        help: "Where the files go",
+      },
+      {
+        name: "token-file",
+        value: "TOKEN_FILE",
+        default: "plasmite-auth-token.txt",
+        complete: "file",
+        help: "Token file to write",
+      },
+      {
+        name: "tls-cert",
+        value: "TLS_CERT",
+        default: "plasmite-tls-cert.pem",
+        complete: "file",
+        help: "Certificate to write",
+      },
+      {
+        name: "tls-key",
+        value: "TLS_KEY",
+        default: "plasmite-tls-key.pem",
+        complete: "file",
+        help: "Private key to write",
+      },
+      { name: "force", help: "Overwrite files that exist" },
+    ],
+  };
+}
+
+function serveCheck(): CommandSpec {
+  return {
+    name: "check",
+    about: "Explain and check the configuration without serving",
+    report: true,
+  };
+}
+
+function serveStatus(): CommandSpec {
+  return {
+    name: "status",
+    about: "Show the servers running on this machine",
+    flags: [{ name: "all", help: "Servers of every pool directory" }],
+  };
+}
+
+function serve(): CommandSpec {
+  return {
+    name: "serve",
+    about: "Share pools over HTTP, with a web page and MCP",
+    flags: serveFlags(),
+    commands: { init: serveInit, check: serveCheck, status: serveStatus },
+    runs: true,
+  };
+}
+
+function mcp(): CommandSpec {
+  return {
+    name: "mcp",
+    about: "Serve pools to agents over stdio (Model Context Protocol)",
+    flags: [
+      {
+        name: "remote",
+        value: "REMOTE",
+        help: "Use the pools of a server: http(s)://host:port",
+      },
+      ...remoteFlags(),
+    ],
+  };
+}
+
+function version(): CommandSpec {
+  return { name: "version", about: "Print the version" };
+}
+
+function completion(): CommandSpec {
+  return {
+    name: "completion",
+    about: "Print a completion script for a shell",
+    args: [{
+      name: "SHELL",
+      required: true,
+      values: ["bash", "elvish", "fish", "powershell", "zsh"],
+      help: "Shell to complete in",
+    }],
+    helpOnEmpty: true,
+  };
+}
+
+/** `help [COMMAND]...`; the parser turns it into the help of that command. */
+function help(): CommandSpec {
+  return {
+    name: "help",
+    about: "Print the help of a command",
+    args: [{ name: "COMMAND", repeat: true, complete: "topic", help: "Command to explain" }],
+  };
+}
+
+/** What completion scripts call: prints pool names or tags, one a line. */
+function complete(): CommandSpec {
+  return {
+    name: "__complete",
+    about: "Print candidates for a shell",
+    args: [
+      { name: "KIND", required: true, values: ["pool", "tag"], help: "What is completed" },
+      { name: "POOL", help: "Pool whose tags are wanted" },
+    ],
+    hidden: true,
+  };
+}
+
+/** The program itself: its commands, in the order of its help. */
+export function root(): CommandSpec {
+  return {
+    name: "plasmite",
+    about: "Persistent JSON message queues on disk, shared by any number of processes",
+    commands: {
+      pool,
+      feed,
+      serve,
+      mcp,
+      fetch,
+      follow,
+      tap,
+      duplex,
+      doctor,
+      version,
+      completion,
+      help,
+      __complete: complete,
+    },
+    helpOnEmpty: true,
+  };
+}
