@@ -1,0 +1,116 @@
+/**
+ * What to do about a pool that does not exist: the exact command that would work (cli.md 1.8).
+ * Loaded only when one is missing.
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+import type { CommandContext } from "./context.ts";
+import { isPath, type PoolRef } from "./refs.ts";
+
+/**
+ * Adds the hint for a missing pool to a NotFound error of opening `ref`; other errors come back
+ * unchanged.
+ *
+ * @example
+ * ```ts ignore
+ * try { pool = client.openPool(ref.path); }
+ * catch (error) { throw (await import("./missing.ts")).explainMissing(error, context, ref); }
+ * ```
+ */
+export function explainMissing(error: unknown, context: CommandContext, ref: PoolRef): unknown {
+  if (!(error instanceof PlasmiteError) || error.kindName !== "NotFound") return error;
+  return new PlasmiteError("NotFound", error.message, {
+    hint: missingHint(context, ref),
+    path: error.path,
+    causes: error.causes,
+    cause: error.cause,
+  });
+}
+
+function missingHint(context: CommandContext, ref: PoolRef): string | undefined {
+  const command = context.name;
+  if (ref.kind === "remote") {
+    return `Pool path not found on the server. Create it there: plasmite pool create ` +
+      `${token(ref.pool)} (with the server's --dir).`;
+  }
+  if (command === "doctor") return undefined;
+  if (isPath(ref.ref)) {
+    return "Pool path not found. Check the path, or use a bare name with --dir.";
+  }
+  const create = line(context, ["pool", "create", token(ref.ref)]);
+  if (command === "fetch" || command === "pool info") {
+    return `Create it with \`${create}\`, or look elsewhere with --dir.`;
+  }
+  const piped = command === "tap" ||
+    (command === "feed" && !context.args.has("DATA") && !context.args.has("file") &&
+      !Deno.stdin.isTerminal());
+  if (piped) return `Add --create to create it, or run \`${create}\` first.`;
+  const exact = line(context, [command, token(ref.ref), "--create", ...typed(context)]);
+  return `To create it, the exact command is: ${exact} (or first: ${create})`;
+}
+
+/** `plasmite`, `--dir` when it was given, and the words. */
+function line(context: CommandContext, words: readonly string[]): string {
+  const dir = context.dirGiven === undefined ? [] : ["--dir", token(context.dirGiven)];
+  return ["plasmite", ...dir, ...words].join(" ");
+}
+
+/** Bare where every shell reads it as one word, else as a JSON string. */
+function token(text: string): string {
+  return /^[A-Za-z0-9\-_./:=]+$/.test(text) ? text : JSON.stringify(text);
+}
+
+/** In the order of cli.md 1.8; upper case is a positional. */
+const REPEATED: Readonly<Record<string, readonly string[]>> = {
+  feed: [
+    "tag",
+    "DATA",
+    "file",
+    "durability",
+    "retry",
+    "retry-delay",
+    "in",
+    "input-format",
+    "errors",
+  ],
+  follow: [
+    "tail",
+    "one",
+    "no-follow",
+    "jsonl",
+    "timeout",
+    "data-only",
+    "format",
+    "since",
+    "where",
+    "tag",
+    "quiet-drops",
+    "no-notify",
+    "replay",
+  ],
+  duplex: ["me", "tail", "since", "timeout", "jsonl", "format", "echo-self"],
+};
+
+/** The options of this command line that the printed command repeats. */
+function typed(context: CommandContext): string[] {
+  const words: string[] = [];
+  const flags = context.at.at(-1)?.flags ?? [];
+  for (const name of REPEATED[context.name] ?? []) {
+    if (name === "format") {
+      if (context.formatGiven !== undefined) words.push("--format", context.formatGiven);
+    } else if (name === name.toUpperCase()) {
+      const value = context.args.text(name);
+      if (value !== undefined) words.push(token(value));
+    } else if (flags.find((flag) => flag.name === name)?.value === undefined) {
+      if (context.args.has(name)) words.push(`--${name}`);
+    } else {
+      for (const value of context.args.texts(name)) {
+        if (value.startsWith("-")) words.push(`--${name}=${token(value)}`);
+        else words.push(`--${name}`, token(value));
+      }
+    }
+  }
+  return words;
+}

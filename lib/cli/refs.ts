@@ -1,0 +1,117 @@
+/**
+ * Pool references: what a word on the command line names, a file or a pool of a server
+ * (cli.md 1.3, cli-1x.md 6).
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+
+/** A pool in a file. */
+export interface LocalRef {
+  readonly kind: "local";
+  /** As typed. */
+  readonly ref: string;
+  /** The pool file; always holds a path separator, so that it is never taken for a name again. */
+  readonly path: string;
+}
+
+/** A pool of a server. */
+export interface RemoteRef {
+  readonly kind: "remote";
+  /** As typed. */
+  readonly ref: string;
+  /** The server's origin: `http://host:port`. */
+  readonly origin: string;
+  /** The pool's name, decoded. */
+  readonly pool: string;
+}
+
+/** What a reference names. */
+export type PoolRef = LocalRef | RemoteRef;
+
+const SHORTHAND = "http(s)://host:port/<pool>";
+
+/** Resolves a reference of a command that works on local and remote pools. Throws Usage. */
+export function resolveRef(ref: string, dir: string): PoolRef {
+  return ref.includes("://") ? resolveRemote(ref) : resolveLocal(ref, dir);
+}
+
+/**
+ * Resolves a reference of a command for local pools only. A URL throws Usage "`command` accepts
+ * local pool names or paths only".
+ */
+export function resolveLocalOnly(ref: string, dir: string, command: string): LocalRef {
+  if (!ref.includes("://")) return resolveLocal(ref, dir);
+  throw new PlasmiteError("Usage", `${command} accepts local pool names or paths only`, {
+    hint: "Use a pool name or a path.",
+  });
+}
+
+/** Whether the text holds a path separator and so is a path, not a name. */
+export function isPath(ref: string): boolean {
+  return ref.includes("/") || (Deno.build.os === "windows" && ref.includes("\\"));
+}
+
+function resolveLocal(ref: string, dir: string): LocalRef {
+  if (ref === "") {
+    throw new PlasmiteError("Usage", "pool name must not be empty", {
+      hint: "Give a name like `demo`, or a path.",
+    });
+  }
+  // deno-lint-ignore no-control-regex
+  if (/[\x00-\x1f\x7f-\x9f]/.test(ref)) {
+    throw new PlasmiteError("Usage", "pool name must not contain control characters", {
+      hint: "Give a name like `demo`, or a path.",
+    });
+  }
+  if (isPath(ref)) return { kind: "local", ref, path: ref };
+  const base = dir === "" ? "./" : dir.endsWith("/") ? dir : `${dir}/`;
+  const file = ref.endsWith(".plasmite") ? ref : `${ref}.plasmite`;
+  return { kind: "local", ref, path: base + file };
+}
+
+function resolveRemote(ref: string): RemoteRef {
+  const usage = (message: string, hint: string, causes?: string[]): PlasmiteError =>
+    new PlasmiteError("Usage", message, { hint, causes });
+  if (!ref.startsWith("http://") && !ref.startsWith("https://")) {
+    const udp = ref.startsWith("udp://") ? "UDP is not offered. " : "";
+    throw usage("remote pool ref must use http or https scheme", `${udp}Use ${SHORTHAND}.`);
+  }
+  let url: URL;
+  try {
+    url = new URL(ref);
+  } catch (error) {
+    throw usage("invalid remote pool ref", `Use ${SHORTHAND}.`, [String(error)]);
+  }
+  if (/[?#]/.test(ref)) {
+    throw usage(
+      "remote pool ref must not include query or fragment",
+      `Use ${SHORTHAND}; options are given as flags.`,
+    );
+  }
+  if (/%2f/i.test(url.pathname)) {
+    throw usage(
+      "remote pool name must not contain path separators",
+      `Use ${SHORTHAND} with a plain name.`,
+    );
+  }
+  const segments = url.pathname.split("/").slice(1);
+  const [segment] = segments;
+  if (segments.length !== 1 || !segment || segment === "pool") {
+    throw usage(
+      "remote pool ref must use shorthand http(s)://host:port/<pool>",
+      `Use ${SHORTHAND}; an API-shaped URL like /v0/pools/<pool>/append is not a pool ref.`,
+    );
+  }
+  return { kind: "remote", ref, origin: url.origin, pool: decode(segment) };
+}
+
+/** Escapes that are not UTF-8 stay as they are. */
+function decode(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+}
