@@ -7,6 +7,7 @@
  * @module
  */
 
+import { defaultPoolDir } from "../client/refs.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { Args, Globals, Parsed } from "./args.ts";
 import { type Json, Output, toJson } from "./output.ts";
@@ -97,10 +98,7 @@ export class CommandContext {
 
   /** The directory that bare pool names live in: `--dir`, or `~/.plasmite/pools`. */
   get dir(): string {
-    if (this.dirGiven !== undefined) return this.dirGiven;
-    const home = Deno.env.get("HOME") ||
-      (Deno.build.os === "windows" ? Deno.env.get("USERPROFILE") : undefined);
-    return home ? `${home.replace(/(?<=.)\/$/, "")}/.plasmite/pools` : ".plasmite/pools";
+    return this.dirGiven === undefined ? defaultPoolDir() : this.dirGiven || ".";
   }
 
   /** Whether JSON on stdout is coloured (cli.md 1.7); `--format json` never is. */

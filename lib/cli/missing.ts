@@ -5,9 +5,10 @@
  * @module
  */
 
+import { isPathRef } from "../client/refs.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
-import { isPath, type PoolRef } from "./refs.ts";
+import type { PoolRef } from "./refs.ts";
 
 /**
  * Adds the hint for a missing pool to a NotFound error of opening `ref`; other errors come back
@@ -36,7 +37,7 @@ function missingHint(context: CommandContext, ref: PoolRef): string | undefined 
       `${token(ref.pool)} (with the server's --dir).`;
   }
   if (command === "doctor") return undefined;
-  if (isPath(ref.ref)) {
+  if (isPathRef(ref.ref)) {
     return "Pool path not found. Check the path, or use a bare name with --dir.";
   }
   const create = line(context, ["pool", "create", token(ref.ref)]);

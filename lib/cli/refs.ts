@@ -5,6 +5,7 @@
  * @module
  */
 
+import { poolPath } from "../client/refs.ts";
 import { PlasmiteError } from "../errors.ts";
 
 /** A pool in a file. */
@@ -48,27 +49,8 @@ export function resolveLocalOnly(ref: string, dir: string, command: string): Loc
   });
 }
 
-/** Whether the text holds a path separator and so is a path, not a name. */
-export function isPath(ref: string): boolean {
-  return ref.includes("/") || (Deno.build.os === "windows" && ref.includes("\\"));
-}
-
 function resolveLocal(ref: string, dir: string): LocalRef {
-  if (ref === "") {
-    throw new PlasmiteError("Usage", "pool name must not be empty", {
-      hint: "Give a name like `demo`, or a path.",
-    });
-  }
-  // deno-lint-ignore no-control-regex
-  if (/[\x00-\x1f\x7f-\x9f]/.test(ref)) {
-    throw new PlasmiteError("Usage", "pool name must not contain control characters", {
-      hint: "Give a name like `demo`, or a path.",
-    });
-  }
-  if (isPath(ref)) return { kind: "local", ref, path: ref };
-  const base = dir === "" ? "./" : dir.endsWith("/") ? dir : `${dir}/`;
-  const file = ref.endsWith(".plasmite") ? ref : `${ref}.plasmite`;
-  return { kind: "local", ref, path: base + file };
+  return { kind: "local", ref, path: poolPath(ref, dir) };
 }
 
 function resolveRemote(ref: string): RemoteRef {
