@@ -1,0 +1,55 @@
+/**
+ * The numbers of a Lite3 document: value tags, the places of a node's fields, and the key hash.
+ *
+ * @module
+ */
+
+/** Value tags (pool-format.md 7.1). */
+export const Tag = {
+  /** No bytes follow. */
+  Null: 0,
+  /** One byte: 0 or 1. */
+  Bool: 1,
+  /** Eight bytes, little-endian two's complement. */
+  I64: 2,
+  /** Eight bytes, IEEE 754 binary64. */
+  F64: 3,
+  /** A u32 length, then the bytes. */
+  Bytes: 4,
+  /** A u32 length with the final 00 counted, UTF-8 text, 00. */
+  String: 5,
+  /** The root node of an object; the tag is the node's first byte. */
+  Object: 6,
+  /** The root node of an array. */
+  Array: 7,
+} as const;
+
+/** Bytes of a node (pool-format.md 7.2). */
+export const NODE_SIZE = 96;
+/** Where the hashes begin in a node: seven u32. */
+export const NODE_HASH = 4;
+/** Where the word of count (bits 0–2) and size (bits 6–31) is. */
+export const NODE_COUNT = 32;
+/** Where the entry offsets begin: seven u32. */
+export const NODE_KV = 36;
+/** Where the child offsets begin: eight u32; a node is a leaf if the first is 0. */
+export const NODE_CHILD = 64;
+/** Entries a node can hold. */
+export const NODE_ENTRIES = 7;
+
+/** How many places `hash + a²` are tried for a key (pool-format.md 7.5). */
+export const MAX_PROBES = 128;
+/** Steps down a tree before the reference gives up. */
+export const MAX_STEPS = 9;
+/** Container levels in a document. */
+export const MAX_LEVELS = 32;
+/** The largest document, in bytes. */
+export const MAX_DOCUMENT = 268_435_456;
+
+/** The hash of an empty key, where every key's hash begins. */
+export const HASH_START = 5381;
+
+/** Bytes of the key tag for a key of `size` bytes, its final 00 counted (pool-format.md 7.3). */
+export function tagWidthOf(size: number): number {
+  return size < 64 ? 1 : size < 16384 ? 2 : 4;
+}

@@ -1,0 +1,134 @@
+/**
+ * The message inside a document: where its tags and its data are (pool-format.md 9).
+ *
+ * @module
+ */
+
+import { corrupt, Lite3Doc, Lite3Key } from "./doc.ts";
+import { Tag } from "./layout.ts";
+
+let keys: { meta: Lite3Key; tags: Lite3Key; data: Lite3Key } | undefined;
+
+/** The keys of the envelope, prepared on first use. */
+export function envelopeKeys(): { meta: Lite3Key; tags: Lite3Key; data: Lite3Key } {
+  return keys ??= {
+    meta: new Lite3Key("meta"),
+    tags: new Lite3Key("tags"),
+    data: new Lite3Key("data"),
+  };
+}
+
+/** A tag as UTF-8 bytes, for comparing without decoding. */
+export class Lite3Tag {
+  /** The tag as text. */
+  readonly name: string;
+  /** The tag in UTF-8. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** A view on `bytes`. */
+  readonly dv: DataView<ArrayBuffer>;
+
+  /** Prepares the tag `name`. */
+  constructor(name: string) {
+    this.name = name;
+    this.bytes = new TextEncoder().encode(name);
+    this.dv = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
+  }
+}
+
+/** One message in place; the frame's numbers are set by whoever read the frame. */
+export class MessageView {
+  /** The payload. */
+  readonly doc: Lite3Doc = new Lite3Doc();
+  /** Offset of the node that holds the tags. */
+  tagsAt = 0;
+  /** How many tags there are. */
+  tagCount = 0;
+  /** Offset of the data's node. */
+  dataAt = 0;
+  /** Lower half of the sequence number, unsigned. */
+  seqLo = 0;
+  /** Upper half of the sequence number, unsigned. */
+  seqHi = 0;
+  /** Lower half of the time in nanoseconds since 1970, unsigned. */
+  timeLo = 0;
+  /** Upper half of the time, unsigned. */
+  timeHi = 0;
+
+  /**
+   * Looks at the payload of `len` bytes at `base`, by the rules for reading: data may be an array,
+   * extra members and bytes behind the document are ignored.
+   *
+   * @throws {PlasmiteError} Corrupt, if it is no message
+   */
+  open(u8: Uint8Array, dv: DataView, base: number, len: number): void {
+    const { meta, tags, data } = envelopeKeys();
+    const doc = this.doc.reset(u8, dv, base, len);
+    const metaAt = doc.lookup(0, meta);
+    if (metaAt < 0) throw corrupt("missing meta");
+    if (doc.tag(metaAt) !== Tag.Object) throw corrupt("meta is not object");
+    const tagsAt = doc.lookup(metaAt, tags);
+    if (tagsAt < 0) throw corrupt("missing meta.tags");
+    const kind = doc.tag(tagsAt);
+    const count = kind >= Tag.Object ? doc.count(tagsAt) : 0;
+    if (kind < Tag.Object || (kind === Tag.Object && count > 0)) {
+      throw corrupt("meta.tags must be array");
+    }
+    for (let i = 0; i < count; i++) {
+      const tag = doc.element(tagsAt, i);
+      if (tag < 0 || doc.tag(tag) !== Tag.String) throw corrupt("meta.tags must be string array");
+    }
+    this.tagsAt = tagsAt;
+    this.tagCount = count;
+    const dataAt = doc.lookup(0, data);
+    if (dataAt < 0) throw corrupt("missing data");
+    if (doc.tag(dataAt) < Tag.Object) throw corrupt();
+    this.dataAt = dataAt;
+  }
+
+  /** The sequence number. */
+  get seq(): bigint {
+    return (BigInt(this.seqHi) << 32n) | BigInt(this.seqLo);
+  }
+
+  /** The time of the append in nanoseconds since 1970. */
+  get timestampNs(): bigint {
+    return (BigInt(this.timeHi) << 32n) | BigInt(this.timeLo);
+  }
+
+  /** The tags as text. */
+  tags(): string[] {
+    const tags: string[] = [];
+    for (let i = 0; i < this.tagCount; i++) tags.push(this.doc.string(this.tagAt(i)));
+    return tags;
+  }
+
+  /** Offset of tag number `index`. */
+  tagAt(index: number): number {
+    const at = this.doc.element(this.tagsAt, index);
+    if (at < 0) throw corrupt();
+    return at;
+  }
+
+  /** Whether the message has this tag. */
+  hasTag(tag: Lite3Tag): boolean {
+    const { doc } = this;
+    const { dv } = tag;
+    const length = dv.byteLength;
+    next: for (let i = 0; i < this.tagCount; i++) {
+      const at = this.tagAt(i);
+      if (doc.stringLength(at) !== length) continue;
+      const start = doc.stringStart(at);
+      for (let j = 0; j < length; j++) {
+        if (doc.dv.getUint8(start + j) !== dv.getUint8(j)) continue next;
+      }
+      return true;
+    }
+    return false;
+  }
+
+  /** Whether the message has every one of these tags. */
+  hasTags(tags: readonly Lite3Tag[]): boolean {
+    for (const tag of tags) if (!this.hasTag(tag)) return false;
+    return true;
+  }
+}

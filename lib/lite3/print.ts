@@ -1,0 +1,363 @@
+/**
+ * Lite3 to JSON text, from bytes to bytes: compact, members in insertion order, numbers and
+ * escapes as cli.md 1.6 wants them.
+ *
+ * @module
+ */
+
+import type { Buf } from "../bytes.ts";
+import { corrupt, Lite3Doc } from "./doc.ts";
+import { MAX_LEVELS, Tag } from "./layout.ts";
+
+const HIGH_BITS = 0x80808080 | 0;
+/** Strings longer than this are printed piece by piece, so that room is asked for in pieces. */
+const PIECE = 4096;
+
+let printer: Printer | undefined;
+
+/**
+ * Appends the value at `value` as JSON text. When it throws, `out.len` is what it was.
+ *
+ * @throws {PlasmiteError} Corrupt, if the bytes are no valid document
+ */
+export function printJson(doc: Lite3Doc, value: number, out: Buf): void {
+  printer ??= new Printer();
+  doc.startWalk();
+  printer.begin(doc, out);
+  printer.value(value, 1);
+  printer.end();
+}
+
+class Printer {
+  private doc: Lite3Doc = new Lite3Doc();
+  private out: Buf | undefined;
+  private dv: DataView = this.doc.dv;
+  private to: DataView = this.doc.dv;
+  private o = 0;
+  private room = 0;
+
+  begin(doc: Lite3Doc, out: Buf): void {
+    this.doc = doc;
+    this.dv = doc.dv;
+    this.out = out;
+    this.o = out.len;
+    this.to = out.dv;
+    this.room = out.u8.length;
+  }
+
+  end(): void {
+    if (this.out !== undefined) this.out.len = this.o;
+    this.out = undefined;
+  }
+
+  private grow(extra: number): void {
+    const { out } = this;
+    if (out === undefined) return;
+    const { len } = out;
+    out.len = this.o;
+    out.reserve(extra);
+    out.len = len;
+    this.to = out.dv;
+    this.room = out.u8.length;
+  }
+
+  value(value: number, level: number): void {
+    const { doc } = this;
+    if (this.o + 40 > this.room) this.grow(40);
+    switch (doc.tag(value)) {
+      case Tag.String: {
+        const length = doc.stringLength(value);
+        doc.spend(length + 6);
+        const start = doc.stringStart(value);
+        this.string(start, start + length);
+        return;
+      }
+      case Tag.I64:
+        doc.spend(9);
+        this.o = printI64(this.to, this.o, doc.i64Lo(value), doc.i64Hi(value));
+        return;
+      case Tag.F64:
+        doc.spend(9);
+        this.o = printF64(this.to, this.o, doc.f64(value));
+        return;
+      case Tag.Bool: {
+        doc.spend(2);
+        const { to, o } = this;
+        if (doc.bool(value)) {
+          to.setUint32(o, 0x65757274, true);
+          this.o = o + 4;
+        } else {
+          to.setUint32(o, 0x736c6166, true);
+          to.setUint8(o + 4, 0x65);
+          this.o = o + 5;
+        }
+        return;
+      }
+      case Tag.Null:
+        doc.spend(1);
+        this.to.setUint32(this.o, 0x6c6c756e, true);
+        this.o += 4;
+        return;
+      case Tag.Object:
+        this.object(value, level);
+        return;
+      case Tag.Array:
+        this.array(value, level);
+        return;
+      default:
+        this.bytes(value);
+    }
+  }
+
+  private object(node: number, level: number): void {
+    if (level > MAX_LEVELS) throw corrupt();
+    const { doc } = this;
+    const n = doc.pushEntries(node);
+    this.to.setUint8(this.o++, 0x7b);
+    for (let i = n; i > 0; i--) {
+      const kv = doc.entryFromTop(i);
+      const value = doc.readKey(kv);
+      doc.spend(value - kv);
+      const start = doc.keyStart;
+      let end = doc.keyEnd;
+      // A comma, the key, and the beginning of what follows.
+      if (this.o + 40 > this.room) this.grow(40);
+      if (i < n) this.to.setUint8(this.o++, 0x2c);
+      if (!this.shortKey(start, end)) {
+        // Like the reference, a key ends at its first NUL.
+        const nul = doc.u8.subarray(start, end).indexOf(0);
+        if (nul >= 0) end = start + nul;
+        this.string(start, end);
+      }
+      if (this.o + 40 > this.room) this.grow(40);
+      this.to.setUint8(this.o++, 0x3a);
+      this.value(value, level + 1);
+    }
+    doc.dropEntries(n);
+    if (this.o + 40 > this.room) this.grow(40);
+    this.to.setUint8(this.o++, 0x7d);
+  }
+
+  private array(node: number, level: number): void {
+    if (level > MAX_LEVELS) throw corrupt();
+    const { doc } = this;
+    const n = doc.pushEntries(node);
+    this.to.setUint8(this.o++, 0x5b);
+    for (let i = n; i > 0; i--) {
+      if (this.o + 40 > this.room) this.grow(40);
+      if (i < n) this.to.setUint8(this.o++, 0x2c);
+      this.value(doc.entryFromTop(i), level + 1);
+    }
+    doc.dropEntries(n);
+    if (this.o + 40 > this.room) this.grow(40);
+    this.to.setUint8(this.o++, 0x5d);
+  }
+
+  /** Prints a key of at most 24 plain characters; false if it is not one. */
+  private shortKey(start: number, end: number): boolean {
+    if (end - start > 24) return false;
+    const { dv, to } = this;
+    let o = this.o;
+    to.setUint8(o++, 0x22);
+    for (let p = start; p < end; p++) {
+      const c = dv.getUint8(p);
+      if (c < 0x20 || c > 0x7e || c === 0x22 || c === 0x5c) return false;
+      to.setUint8(o++, c);
+    }
+    to.setUint8(o++, 0x22);
+    this.o = o;
+    return true;
+  }
+
+  /** Prints the string between the absolute indexes `p` and `end`; a 00 is at `end`. */
+  private string(p: number, end: number): void {
+    if (end - p > PIECE) {
+      this.longString(p, end);
+      return;
+    }
+    const worst = 6 * (end - p) + 40;
+    if (this.o + worst > this.room) this.grow(worst);
+    this.to.setUint8(this.o++, 0x22);
+    this.piece(p, end);
+    this.to.setUint8(this.o++, 0x22);
+  }
+
+  private longString(p: number, end: number): void {
+    if (this.o + 40 > this.room) this.grow(40);
+    this.to.setUint8(this.o++, 0x22);
+    while (p < end) {
+      if (this.o + 6 * PIECE + 40 > this.room) this.grow(6 * PIECE + 40);
+      p = this.piece(p, Math.min(p + PIECE, end), end);
+    }
+    if (this.o + 40 > this.room) this.grow(40);
+    this.to.setUint8(this.o++, 0x22);
+  }
+
+  /**
+   * Prints bytes up to `stop`, or to the end of the character there; returns where it stopped. The
+   * string itself ends at `end`.
+   */
+  private piece(p: number, stop: number, end = stop): number {
+    const { dv, to } = this;
+    const words = Math.min(stop, dv.byteLength) - 4;
+    let o = this.o;
+    for (;;) {
+      while (p <= words) {
+        const w = dv.getInt32(p, true);
+        to.setInt32(o, w, true);
+        // High bits of bytes that are `"`, a control, `\` or not ASCII; exact up to the first.
+        const special = (((w ^ 0x02020202) - 0x21212121) | ((w ^ 0x5c5c5c5c) - 0x01010101) | w) &
+          HIGH_BITS;
+        if (special !== 0) {
+          const plain = (31 - Math.clz32(special & -special)) >> 3;
+          p += plain;
+          o += plain;
+          break;
+        }
+        p += 4;
+        o += 4;
+      }
+      if (p >= stop) {
+        this.o = o;
+        return p;
+      }
+      const c = dv.getUint8(p);
+      if (c >= 0x80) {
+        const n = sequenceLength(dv, p, end);
+        for (let i = 0; i < n; i++) to.setUint8(o + i, dv.getUint8(p + i));
+        o += n;
+        p += n;
+      } else {
+        if (c < 0x20 || c === 0x22 || c === 0x5c) o = printEscape(to, o, c);
+        else to.setUint8(o++, c);
+        p++;
+      }
+    }
+  }
+
+  /** Prints a value of type bytes as base64. */
+  private bytes(value: number): void {
+    const { doc } = this;
+    const length = doc.bytesLength(value);
+    doc.spend(length + 5);
+    const start = doc.stringStart(value);
+    const text = doc.u8.subarray(start, start + length).toBase64();
+    this.grow(text.length + 40);
+    this.to.setUint8(this.o++, 0x22);
+    this.o = printAscii(this.to, this.o, text);
+    this.to.setUint8(this.o++, 0x22);
+  }
+}
+
+/** Length of the UTF-8 sequence at `p`, which must be valid and end at `end` at the latest. */
+function sequenceLength(dv: DataView, p: number, end: number): number {
+  const c = dv.getUint8(p);
+  const n = c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+  if (n === 0 || p + n > end) throw corrupt();
+  const b = dv.getUint8(p + 1);
+  const low = c === 0xe0 ? 0xa0 : c === 0xf0 ? 0x90 : 0x80;
+  const high = c === 0xed ? 0x9f : c === 0xf4 ? 0x8f : 0xbf;
+  if (b < low || b > high) throw corrupt();
+  for (let i = 2; i < n; i++) if ((dv.getUint8(p + i) & 0xc0) !== 0x80) throw corrupt();
+  return n;
+}
+
+function printEscape(to: DataView, o: number, c: number): number {
+  to.setUint8(o, 0x5c);
+  let short = c;
+  if (c === 0x08) short = 0x62;
+  else if (c === 0x09) short = 0x74;
+  else if (c === 0x0a) short = 0x6e;
+  else if (c === 0x0c) short = 0x66;
+  else if (c === 0x0d) short = 0x72;
+  else if (c < 0x20) {
+    to.setUint32(o + 1, 0x30303075, true); // u000
+    to.setUint8(o + 4, 0x30 + (c >> 4));
+    to.setUint8(o + 5, (c & 15) + ((c & 15) < 10 ? 0x30 : 0x57));
+    return o + 6;
+  }
+  to.setUint8(o + 1, short);
+  return o + 2;
+}
+
+/** Writes ASCII text and returns the index behind it. */
+export function printAscii(to: DataView, o: number, text: string): number {
+  for (let i = 0; i < text.length; i++) to.setUint8(o + i, text.charCodeAt(i));
+  return o + text.length;
+}
+
+/** Writes an unsigned integer below 2^31 and returns the index behind it. */
+export function printU31(to: DataView, o: number, n: number): number {
+  if (n < 10) {
+    to.setUint8(o, 0x30 + n);
+    return o + 1;
+  }
+  let width = n < 100 ? 2 : n < 1000 ? 3 : n < 10000 ? 4 : n < 100000 ? 5 : 6;
+  if (n >= 1000000) width = n < 10000000 ? 7 : n < 100000000 ? 8 : n < 1000000000 ? 9 : 10;
+  printPadded(to, o, n, width);
+  return o + width;
+}
+
+/** Writes the last `width` decimal digits of an integer below 2^31, with leading zeros. */
+export function printPadded(to: DataView, o: number, n: number, width: number): void {
+  for (let i = o + width - 1; i >= o; i--) {
+    const q = (n / 10) | 0;
+    to.setUint8(i, 0x30 + n - q * 10);
+    n = q;
+  }
+}
+
+/** Writes an unsigned 64-bit integer and returns the index behind it. */
+export function printU64(to: DataView, o: number, lo: number, hi: number): number {
+  if (hi === 0 && lo < 0x80000000) return printU31(to, o, lo);
+  if (hi < 0x200000) {
+    const n = hi * 0x100000000 + lo;
+    const high = Math.floor(n / 1e9);
+    if (high === 0) return printAscii(to, o, String(n));
+    o = printU31(to, o, high);
+    printPadded(to, o, n - high * 1e9, 9);
+    return o + 9;
+  }
+  return printAscii(to, o, String((BigInt(hi) << 32n) | BigInt(lo)));
+}
+
+function printI64(to: DataView, o: number, lo: number, hi: number): number {
+  if (hi >= 0) return printU64(to, o, lo, hi);
+  to.setUint8(o, 0x2d);
+  return printU64(to, o + 1, -lo >>> 0, (lo === 0 ? -hi : ~hi) >>> 0);
+}
+
+/** Writes a double by cli.md 1.6 and returns the index behind it. */
+export function printF64(to: DataView, o: number, x: number): number {
+  if (x < 0 || Object.is(x, -0)) {
+    to.setUint8(o++, 0x2d);
+    x = -x;
+  }
+  if (x < 1e16 && x >= 1e-5) {
+    // Most doubles in data are short decimals. If m / 10^k is this very double and m has at most
+    // 15 digits, no other decimal of so few digits is, so it is the shortest.
+    for (let k = 0, scale = 1; k <= 4; k++, scale *= 10) {
+      const m = Math.round(x * scale);
+      if (m < 1e9 && m / scale === x) {
+        const whole = Math.floor(x);
+        o = printU31(to, o, whole);
+        to.setUint8(o++, 0x2e);
+        if (k === 0) {
+          to.setUint8(o, 0x30);
+          return o + 1;
+        }
+        printPadded(to, o, m - whole * scale, k);
+        return o + k;
+      }
+    }
+    o = printAscii(to, o, String(x));
+    if (Number.isInteger(x)) {
+      to.setUint16(o, 0x302e, true);
+      o += 2;
+    }
+    return o;
+  }
+  if (x === 0) return printAscii(to, o, "0.0");
+  if (!Number.isFinite(x)) throw corrupt();
+  return printAscii(to, o, x.toExponential());
+}

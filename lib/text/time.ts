@@ -1,0 +1,137 @@
+/**
+ * Times: nanoseconds since 1970 to RFC 3339 text and back, and what `--since` accepts.
+ *
+ * @module
+ */
+
+import { Buf } from "../bytes.ts";
+import { PlasmiteError } from "../errors.ts";
+import { printPadded } from "../lite3/print.ts";
+
+const U64_MAX = 2n ** 64n - 1n;
+const RFC3339 =
+  /^(\d{4})-(\d\d)-(\d\d)[^](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:([Zz])|([+-])(\d\d):(\d\d))$/u;
+
+/** The date and time of one second, as the next message's is mostly the same. */
+let cached: DataView | undefined;
+let cachedSecond = -1;
+
+/** The time now in nanoseconds since 1970. */
+export function nowNs(): bigint {
+  return Temporal.Now.instant().epochNanoseconds;
+}
+
+/**
+ * Appends a time, given as the u32 halves of nanoseconds since 1970, as RFC 3339 in UTC with as
+ * many fractional digits as it has (cli.md 1.6): `2026-02-01T00:00:00.1234567Z`.
+ */
+export function printTime(lo: number, hi: number, out: Buf): void {
+  out.reserve(32);
+  // The double is off by less than 2^11, so the second by at most one; the nanoseconds, taken
+  // modulo 2^32, show it.
+  let second = Math.floor((hi * 0x100000000 + lo) / 1e9);
+  let ns = (lo - Math.imul(second % 0x100000000 | 0, 1e9)) | 0;
+  if (ns < 0) {
+    second--;
+    ns += 1e9;
+  } else if (ns >= 1e9) {
+    second++;
+    ns -= 1e9;
+  }
+  if (cached === undefined || second !== cachedSecond) cached = dateTime(second);
+  const { dv } = out;
+  let o = out.len;
+  dv.setInt32(o, cached.getInt32(0, true), true);
+  dv.setInt32(o + 4, cached.getInt32(4, true), true);
+  dv.setInt32(o + 8, cached.getInt32(8, true), true);
+  dv.setInt32(o + 12, cached.getInt32(12, true), true);
+  dv.setInt32(o + 16, cached.getInt32(16, true), true);
+  o += 19;
+  if (ns !== 0) {
+    dv.setUint8(o, 0x2e);
+    const high = (ns / 10000) | 0;
+    printPadded(dv, o + 1, high, 5);
+    printPadded(dv, o + 6, ns - high * 10000, 4);
+    o += 9;
+    while (dv.getUint8(o) === 0x30) o--;
+    o++;
+  }
+  dv.setUint8(o, 0x5a);
+  out.len = o + 1;
+}
+
+/** `2026-02-01T00:00:00` and one byte more, for a second since 1970 below 2^64 ns. */
+function dateTime(second: number): DataView {
+  const text = new Date(second * 1000).toISOString();
+  const view = cached ?? new DataView(new ArrayBuffer(20));
+  for (let i = 0; i < 19; i++) view.setUint8(i, text.charCodeAt(i));
+  cachedSecond = second;
+  return view;
+}
+
+/** A time in nanoseconds since 1970 (0 to 2^64 - 1) as RFC 3339 text. */
+export function formatTime(ns: bigint): string {
+  const out = new Buf(32);
+  const u64 = BigInt.asUintN(64, ns);
+  printTime(Number(u64 & 0xffffffffn), Number(u64 >> 32n), out);
+  return String.fromCharCode(...out.bytes());
+}
+
+/**
+ * Reads RFC 3339 text to nanoseconds since 1970, which may be negative; undefined if it is none.
+ * Any single character may stand between date and time, digits behind the ninth of a fraction are
+ * ignored, `:60` is a second only where a leap second can be (cli.md 1.4).
+ */
+export function parseRfc3339(text: string): bigint | undefined {
+  const m = RFC3339.exec(text);
+  if (m === null) return undefined;
+  const [, year, month, day, hour, minute, second, fraction, , sign, offsetHour, offsetMinute] = m;
+  const mo = Number(month);
+  const h = Number(hour);
+  const mi = Number(minute);
+  const s = Number(second);
+  const oh = Number(offsetHour ?? 0);
+  const om = Number(offsetMinute ?? 0);
+  if (h > 23 || mi > 59 || s > 60 || oh > 23 || om > 59) return undefined;
+  const date = new Date(0);
+  date.setUTCFullYear(Number(year), mo - 1, Number(day));
+  // A day that the month does not have moves the date to another month.
+  if (date.getUTCMonth() !== mo - 1 || date.getUTCDate() !== Number(day)) return undefined;
+  const offset = (sign === "-" ? -1 : 1) * (oh * 60 + om);
+  const minutes = date.getTime() / 60_000 + h * 60 + mi - offset;
+  if (s === 60) {
+    const utc = new Date(minutes * 60_000);
+    const next = new Date((minutes + 1) * 60_000);
+    if (utc.getUTCHours() !== 23 || utc.getUTCMinutes() !== 59 || next.getUTCDate() !== 1) {
+      return undefined;
+    }
+    // As in the reference: the last nanosecond of the second before.
+    return BigInt(minutes * 60 + 59) * 1_000_000_000n + 999_999_999n;
+  }
+  const ns = Number((fraction ?? "").slice(0, 9).padEnd(9, "0"));
+  return BigInt(minutes * 60 + s) * 1_000_000_000n + BigInt(ns);
+}
+
+/**
+ * Reads a `--since` value: an RFC 3339 time, or how long ago as digits and one of `s m h d`
+ * (cli.md 1.4). The result is clamped to 0 … 2^64 - 1.
+ *
+ * @param now The time in nanoseconds that relative values count from.
+ * @throws {PlasmiteError} Usage, if it is neither
+ */
+export function parseSince(text: string, now: bigint = nowNs()): bigint {
+  const trimmed = text.trim();
+  const relative = /^(\d+)([smhd])$/i.exec(trimmed);
+  let ns: bigint | undefined;
+  if (relative !== null) {
+    const [, digits = "", unit = ""] = relative;
+    const seconds = { s: 1n, m: 60n, h: 3600n, d: 86_400n }[unit.toLowerCase()] ?? 0n;
+    ns = now - BigInt(digits) * seconds * 1_000_000_000n;
+  } else ns = parseRfc3339(trimmed);
+  if (ns === undefined) {
+    throw new PlasmiteError("Usage", "invalid --since value", {
+      hint: "Use an RFC 3339 time such as 2026-02-02T23:45:00Z, or a relative one such as 5m.",
+    });
+  }
+  return ns < 0n ? 0n : ns > U64_MAX ? U64_MAX : ns;
+}
