@@ -30,7 +30,8 @@ export function explainMissing(error: unknown, context: CommandContext, ref: Poo
   });
 }
 
-function missingHint(context: CommandContext, ref: PoolRef): string | undefined {
+/** The hint alone; undefined where none helps. */
+export function missingHint(context: CommandContext, ref: PoolRef): string | undefined {
   const command = context.name;
   if (ref.kind === "remote") {
     return `Pool path not found on the server. Create it there: plasmite pool create ` +

@@ -1,0 +1,171 @@
+/**
+ * What help says beyond the table: examples and notes for each command.
+ *
+ * @module
+ */
+
+/** The words of the root help around its generated lists. */
+export function rootGuide(): { intro: string; outro: string } {
+  return {
+    intro: `A pool is a ring file of JSON messages: the newest stay, the oldest make room.
+feed appends, follow prints what arrives, fetch gets one; any number of processes at once.
+`,
+    outro: `FIRST LOCAL WORKFLOW
+  plasmite feed demo --create '{"hello":"world"}'   append (and make the pool)
+  plasmite follow demo --tail 5                     the last five, then live
+  plasmite fetch demo 1                             one message by its number
+
+OUTPUT
+  Text for people on a terminal, stable text and JSON in a pipe. --format json or yaml asks for
+  one form everywhere. Errors and notices go to stderr: one JSON line when it is not a terminal.
+  Exit codes: 0 fine, 2 usage, 3 not found, 4 exists, 5 busy, 6 permission, 7 corrupt, 8 i/o,
+  124 timeout.
+
+OPTIONS AND HELP
+  Options may stand before or after the command's words; -- ends them.
+  -h is short, --help and \`plasmite help <COMMAND>\` have examples. \`pls\` is the same program.
+
+GUIDES
+  plasmite help feed       what goes in: JSON, JSONL, json-seq, event streams, YAML, Lite3
+  plasmite help follow     what comes out: history, filters, replay
+  plasmite help tap        keep the output of any command
+  plasmite help serve      share pools over HTTP; every command takes http(s)://host:port/<pool>
+  plasmite help doctor     when a pool is damaged
+`,
+  };
+}
+
+/** Examples and notes of one command, or undefined when its options say it all. */
+export function guide(name: string): string | undefined {
+  switch (name) {
+    case "feed":
+      return `EXAMPLES
+  plasmite feed demo --create '{"hello":"world"}'
+  plasmite feed demo --tag deploy --tag prod '{"sha":"f4e5d6c"}'
+  jq -c '.[]' events.json | plasmite feed demo
+  plasmite feed demo --file events.jsonl -e skip
+  curl -N https://example.com/stream | plasmite feed ticks --create
+  journalctl -o json-seq -f | plasmite feed journal --create --create-size 8M
+  plasmite follow a --no-follow --format json | plasmite feed b    (copies with tags)
+
+NOTES
+  A message is a JSON object. One receipt a message: {"meta":{"tags":[…]},"seq":N,"time":"…"}.
+  --format json prints the stored message instead. With -e skip bad records are reported on stderr
+  and the exit code is 1.
+  Records that are complete messages (seq, time, meta, data) are copied; --data stores them as data.
+`;
+    case "fetch":
+      return `EXAMPLES
+  plasmite fetch demo 42
+  plasmite fetch demo 42 --format yaml
+  plasmite fetch http://pi.local:9700/demo 42
+`;
+    case "follow":
+      return `EXAMPLES
+  plasmite follow demo                                     what arrives from now on
+  plasmite follow demo --tail 10                           the last ten, then live
+  plasmite follow demo --since 1h --jsonl                  the last hour, then live
+  plasmite follow demo --no-follow --format json           all there is, then exit
+  plasmite follow ci --where '.data.status == "green"' --one > /dev/null && ./deploy.sh
+  plasmite follow demo --tag alert --where '.data.level > 3'
+  plasmite follow demo --since 10m --replay 2              twice as fast as it happened
+  plasmite follow demo --format line                       one short line a message
+
+NOTES
+  --where is jq on the whole message: .data, .meta.tags, .seq, .time. A missing key is an error, so
+  the message does not match; write (.data.x? // 0) to allow it.
+  --one exits 0 after a match; --timeout exits 124 when nothing came.
+  Messages that were overwritten before they could be read are reported on stderr.
+`;
+    case "tap":
+      return `EXAMPLES
+  plasmite tap build --create -- cargo build
+  plasmite tap nightly --create-size 64M --tag ci -- make -j8
+  plasmite follow build --where '.data.stream == "stderr"'
+
+NOTES
+  Lines go to the pool as {"kind":"line","stream":"stdout","line":"…"}, between a start and an exit
+  message. The exit code is the command's own; signals are passed on to it.
+`;
+    case "duplex":
+      return `EXAMPLES
+  plasmite duplex chat --create --me alice
+  plasmite duplex chat --me bob --tail 20
+  plasmite duplex http://pi.local:9700/chat --me carol
+
+NOTES
+  On a terminal each line becomes {"from":ME,"msg":LINE}; Ctrl-D ends. From a pipe the input is read
+  as by feed. Your own messages are hidden unless --echo-self.
+`;
+    case "doctor":
+      return `EXAMPLES
+  plasmite doctor demo
+  plasmite doctor --all --json
+  plasmite doctor demo --repair
+
+NOTES
+  Exit code 7 when a pool is damaged. --repair writes a backup next to the pool first and says
+  exactly what was lost.
+`;
+    case "pool":
+    case "pool create":
+      return `EXAMPLES
+  plasmite pool create demo
+  plasmite pool create logs --size 64M
+  plasmite pool create a b c --json
+  plasmite pool create ./here.plasmite
+
+NOTES
+  A name lives in --dir; a word with a / is a path, used exactly as given.
+  All the pools are made, or none.
+`;
+    case "pool info":
+      return `EXAMPLES
+  plasmite pool info demo
+  plasmite pool info demo --json | jq .metrics
+  plasmite pool info http://pi.local:9700/demo
+`;
+    case "pool list":
+      return `EXAMPLES
+  plasmite pool list
+  plasmite pool list --dir ./pools --format json
+  plasmite pool list http://pi.local:9700
+`;
+    case "pool delete":
+      return `EXAMPLES
+  plasmite pool delete demo
+  plasmite pool delete old-1 old-2 --json
+`;
+    case "serve":
+      return `EXAMPLES
+  plasmite serve
+  plasmite serve init --output-dir ./secure
+  plasmite serve --bind 0.0.0.0:9700 --allow-non-loopback --token-file t --tls-cert c --tls-key k
+  plasmite serve --access read-only check
+
+NOTES
+  Loopback only unless asked. The page is at /ui, agents connect to /mcp.
+`;
+    case "serve init":
+      return `EXAMPLES
+  plasmite serve init
+  plasmite serve init --output-dir ./secure --force
+`;
+    case "mcp":
+      return `EXAMPLES
+  {"command": "plasmite", "args": ["mcp", "--dir", "/path/to/pools"]}
+  plasmite mcp --remote https://pi.local:9700 --token-file token.txt --tls-ca cert.pem
+`;
+    case "completion":
+      return `EXAMPLES
+  plasmite completion bash > ~/.local/share/bash-completion/completions/plasmite
+  plasmite completion zsh > "\${fpath[1]}/_plasmite"
+  plasmite completion fish > ~/.config/fish/completions/plasmite.fish
+
+NOTES
+  The script completes commands, options, pool names and tags, for plasmite and pls.
+`;
+    default:
+      return undefined;
+  }
+}

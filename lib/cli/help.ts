@@ -1,0 +1,145 @@
+/**
+ * Help pages, made from the command table and the guides (cli.md 1.10). Loaded only when asked for.
+ *
+ * @module
+ */
+
+import { type Parsed, positionalLabel } from "./args.ts";
+import { Output } from "./output.ts";
+import { type CommandSpec, type FlagSpec, globalFlags } from "./table.ts";
+
+const WIDTH = 100;
+
+/** Answers `-h`, `--help`, `help CMD`, `-V` and a command that needs arguments but got none. */
+export async function answer(parsed: Parsed): Promise<number> {
+  if (parsed.action === "version") {
+    const { VERSION } = await import("./version.ts");
+    new Output(Deno.stdout).text(`plasmite ${VERSION}\n`);
+    return 0;
+  }
+  const root = parsed.at.length === 1;
+  const asked = parsed.action !== "empty" || (root && await calledAsPls());
+  const text = await helpText(parsed.at, parsed.action === "help" ? "long" : "short");
+  // The last lines are what a person sees first after a bare `plasmite`.
+  const tail = root && !asked ? "\nUsage: plasmite [OPTIONS] <COMMAND>\n" : "";
+  new Output(asked ? Deno.stdout : Deno.stderr).text(text + tail);
+  return asked ? 0 : 2;
+}
+
+/**
+ * Whether the program was started as `pls`, which by itself prints its help (cli.md 1.1). Only the
+ * name it was called by tells, and reading that loads `node:process`: so only without arguments.
+ */
+async function calledAsPls(): Promise<boolean> {
+  const { default: process } = await import("node:process");
+  return /(^|[/\\])pls(\.exe)?$/i.test(process.argv0);
+}
+
+/** The help of a command, given its table entries from the root. */
+export async function helpText(
+  at: readonly CommandSpec[],
+  length: "short" | "long",
+): Promise<string> {
+  const { guide, rootGuide } = await import("./guides.ts");
+  const spec = at.at(-1);
+  if (spec === undefined) return "";
+  if (at.length === 1) return rootHelp(spec, rootGuide());
+  const name = at.slice(1).map((one) => one.name).join(" ");
+  const parts = [`${spec.about}.\n`, `Usage: plasmite ${name} ${usage(spec)}`.trimEnd() + "\n"];
+  const commands = visibleCommands(spec);
+  if (commands.length > 0) {
+    parts.push("Commands:\n" + columns(commands.map((one) => [one.name, one.about])));
+  }
+  if (spec.args !== undefined && spec.args.length > 0) {
+    const rows = spec.args.map((arg): Row => [
+      positionalLabel(arg),
+      arg.help + values(arg.values),
+    ]);
+    parts.push("Arguments:\n" + columns(rows));
+  }
+  for (const [group, flags] of groups(spec)) {
+    parts.push(`${group}:\n` + columns(flags.map((flag) => flagRow(flag, length))));
+  }
+  const more = guide(name);
+  if (more !== undefined) {
+    parts.push(length === "long" ? more : `More and examples: plasmite ${name} --help\n`);
+  }
+  return parts.join("\n");
+}
+
+type Row = readonly [left: string, right: string];
+
+/** What follows the command's name in its usage line. */
+export function usage(spec: CommandSpec): string {
+  if (spec.usage !== undefined) return spec.usage;
+  const args = (spec.args ?? []).map(positionalLabel);
+  if (spec.commands !== undefined) args.push(spec.runs ? "[COMMAND]" : "<COMMAND>");
+  return ["[OPTIONS]", ...args].join(" ");
+}
+
+/** The commands below one that help and completions show. */
+export function visibleCommands(spec: CommandSpec): CommandSpec[] {
+  return Object.values(spec.commands ?? {}).map((make) => make()).filter((one) => !one.hidden);
+}
+
+/** A command's options under their headings, the global ones last. */
+export function groups(spec: CommandSpec): Map<string, FlagSpec[]> {
+  const result = new Map<string, FlagSpec[]>();
+  const global = globalFlags.map((flag) => ({ ...flag, group: "Global options" }));
+  for (const flag of [...(spec.flags ?? []), ...global]) {
+    if (flag.hidden) continue;
+    const group = flag.group ?? "Options";
+    const list = result.get(group);
+    if (list === undefined) result.set(group, [flag]);
+    else list.push(flag);
+  }
+  return result;
+}
+
+function flagRow(flag: FlagSpec, length: "short" | "long"): Row {
+  const short = flag.short === undefined ? "    " : `-${flag.short}, `;
+  const value = flag.value === undefined ? "" : ` <${flag.value}>`;
+  const more = length === "long" && flag.more !== undefined ? `. ${flag.more}` : "";
+  const fallback = flag.default === undefined ? "" : ` [default: ${flag.default}]`;
+  return [
+    `${short}--${flag.name}${value}${flag.repeat ? "..." : ""}`,
+    flag.help + more + fallback + values(flag.values),
+  ];
+}
+
+function values(list: readonly string[] | undefined): string {
+  return list === undefined ? "" : ` [possible values: ${list.join(", ")}]`;
+}
+
+/** Two columns; long texts are wrapped under their own column. */
+function columns(rows: readonly Row[]): string {
+  const left = Math.max(...rows.map(([name]) => name.length)) + 4;
+  return rows.map(([name, text]) => {
+    const lines = wrap(text, WIDTH - left);
+    const [first = "", ...rest] = lines;
+    const head = `  ${name}`.padEnd(left) + first;
+    return [head.trimEnd(), ...rest.map((line) => " ".repeat(left) + line)].join("\n") + "\n";
+  }).join("");
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
+}
+
+function rootHelp(spec: CommandSpec, guide: { intro: string; outro: string }): string {
+  const commands = columns(visibleCommands(spec).map((one) => [one.name, one.about]));
+  const options = columns(globalFlags.map((flag) => flagRow(flag, "short")));
+  return `${spec.about}.\n\n${guide.intro}\n` +
+    `USAGE\n  plasmite [OPTIONS] <COMMAND>\n\n` +
+    `COMMANDS\n${commands}\n` +
+    `OPTIONS\n${options}\n` +
+    guide.outro;
+}

@@ -1,0 +1,114 @@
+/**
+ * `plasmite pool create`: all the pools named, or none (cli.md 4.1, cli-1x.md 6).
+ *
+ * @module
+ */
+
+import { Client } from "../client/client.ts";
+import type { PoolInfo } from "../client/info.ts";
+import { PlasmiteError } from "../errors.ts";
+import { planLayout } from "../pool/layout.ts";
+import { parseSize } from "../text/units.ts";
+import type { CommandContext } from "./context.ts";
+import { escapeControls, humanBytes, shortPath, table } from "./human.ts";
+import { infoJson } from "./pool_report.ts";
+import { type LocalRef, resolveLocalOnly } from "./refs.ts";
+
+const DEFAULT_SIZE = 1 << 20;
+
+/** Runs `pool create`. */
+export function run(context: CommandContext): number {
+  const { args, dir } = context;
+  const refs = args.texts("NAME").map((name) => resolveLocalOnly(name, dir, "pool create"));
+  const sizeText = args.text("size");
+  const sizeBytes = sizeText === undefined ? DEFAULT_SIZE : Number(parseSize(sizeText));
+  const indexCapacity = args.count("index-capacity");
+  planLayout(sizeBytes, indexCapacity);
+  refuseExisting(refs);
+  using client = new Client(dir);
+  const infos = createAll(client, refs, {
+    sizeBytes,
+    ...(indexCapacity !== undefined && { indexCapacity }),
+  });
+  context.report(
+    () => ({ created: infos.map((info, i) => infoJson(info, refs[i]?.ref ?? info.name)) }),
+    () => context.stdout.isTerminal ? forPeople(infos, refs, dir) : forPipes(infos, refs, dir),
+  );
+  return 0;
+}
+
+function alreadyExists(path: string): PlasmiteError {
+  return new PlasmiteError("AlreadyExists", "pool already exists", {
+    hint: "Choose a different name, or remove it first with `plasmite pool delete`.",
+    path,
+  });
+}
+
+/** Nothing is made when one of the names cannot be. */
+function refuseExisting(refs: readonly LocalRef[]): void {
+  const seen = new Set<string>();
+  for (const { path, ref } of refs) {
+    if (seen.has(path)) {
+      throw new PlasmiteError("Usage", `pool named twice: ${ref}`, {
+        hint: "Name each pool once.",
+        path,
+      });
+    }
+    seen.add(path);
+    if (exists(path)) throw alreadyExists(path);
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A failure half-way (no space, say) takes back what this run has made. */
+function createAll(
+  client: Client,
+  refs: readonly LocalRef[],
+  options: { sizeBytes: number; indexCapacity?: number },
+): PoolInfo[] {
+  const made: LocalRef[] = [];
+  try {
+    return refs.map((ref) => {
+      using pool = client.createPool(ref.path, options);
+      made.push(ref);
+      return pool.info();
+    });
+  } catch (error) {
+    for (const ref of made) client.deletePool(ref.path);
+    const lost = PlasmiteError.is(error) && error.kindName === "AlreadyExists";
+    throw lost ? alreadyExists(error.path ?? "") : error;
+  }
+}
+
+function forPeople(infos: readonly PoolInfo[], refs: readonly LocalRef[], dir: string): string {
+  const [info] = infos;
+  if (info === undefined) return "";
+  const size = humanBytes(info.fileSize);
+  const name = (i: number): string => escapeControls(refs[i]?.ref ?? "");
+  const path = (one: PoolInfo): string => escapeControls(shortPath(one.path, dir));
+  if (infos.length === 1) {
+    return `Created ${name(0)} (${size}, ${info.indexCapacity} index slots)\n  path: ${
+      path(info)
+    }\n`;
+  }
+  const rows = infos.map((one, i) => `  - ${name(i)} (${path(one)})\n`);
+  return `Created ${infos.length} pools (${size} each)\n${rows.join("")}`;
+}
+
+function forPipes(infos: readonly PoolInfo[], refs: readonly LocalRef[], dir: string): string {
+  const rows = infos.map((info, i) => [
+    refs[i]?.ref ?? info.name,
+    String(info.fileSize),
+    String(info.indexCapacity),
+    shortPath(info.path, dir),
+  ]);
+  return table(["NAME", "SIZE", "INDEX", "PATH"], rows);
+}

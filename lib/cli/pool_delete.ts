@@ -1,0 +1,105 @@
+/**
+ * `plasmite pool delete`: every name is tried, failures are rows on stdout (cli.md 4.4).
+ *
+ * @module
+ */
+
+import { Client } from "../client/client.ts";
+import { PlasmiteError } from "../errors.ts";
+import type { CommandContext } from "./context.ts";
+import { displayDir, escapeControls, shortPath, table } from "./human.ts";
+import { resolveLocalOnly } from "./refs.ts";
+import { asPlasmiteError, errorJson } from "./report.ts";
+
+interface Outcome {
+  readonly name: string;
+  readonly path: string | undefined;
+  readonly error: PlasmiteError | undefined;
+}
+
+/** Runs `pool delete`; the exit code is that of the first failure. */
+export function run(context: CommandContext): number {
+  using client = new Client(context.dir);
+  const outcomes = context.args.texts("NAME").map((name) => remove(client, name, context.dir));
+  context.report(
+    () => ({
+      deleted: outcomes.filter((one) => one.error === undefined)
+        .map(({ name, path }) => ({ path, pool: name })),
+      failed: outcomes.filter((one) => one.error !== undefined)
+        .map(({ name, error }) => ({ error: error && errorJson(error), pool: name })),
+    }),
+    () =>
+      context.stdout.isTerminal ? forPeople(outcomes, context) : forPipes(outcomes, context.dir),
+  );
+  return outcomes.find((one) => one.error !== undefined)?.error?.kind ?? 0;
+}
+
+function remove(client: Client, name: string, dir: string): Outcome {
+  let path: string | undefined;
+  try {
+    path = resolveLocalOnly(name, dir, "pool delete").path;
+    client.deletePool(path);
+    return { name, path, error: undefined };
+  } catch (error) {
+    return { name, path, error: explain(asPlasmiteError(error), path) };
+  }
+}
+
+function explain(error: PlasmiteError, path: string | undefined): PlasmiteError {
+  switch (error.kindName) {
+    case "NotFound":
+      return new PlasmiteError("NotFound", "pool not found", {
+        hint: "List the pools with `plasmite pool list`, or look elsewhere with --dir.",
+        path,
+        cause: error,
+      });
+    case "Permission":
+    case "Io":
+      return new PlasmiteError("Io", "failed to delete pool", {
+        hint: error.hint ?? "Check the permissions of the directory.",
+        path,
+        causes: error.causes ?? [error.message],
+        cause: error,
+      });
+    default:
+      return error;
+  }
+}
+
+function forPipes(outcomes: readonly Outcome[], dir: string): string {
+  const rows = outcomes.map(({ name, path, error }) => [
+    name,
+    error === undefined ? "OK" : "ERR",
+    path === undefined ? "-" : shortPath(path, dir),
+    error?.message ?? "-",
+  ]);
+  return table(["NAME", "STATUS", "PATH", "DETAIL"], rows);
+}
+
+function forPeople(outcomes: readonly Outcome[], context: CommandContext): string {
+  const dir = escapeControls(displayDir(context.dir));
+  const [only] = outcomes;
+  if (outcomes.length === 1 && only !== undefined) return onePool(only, dir);
+  const deleted = outcomes.filter((one) => one.error === undefined).length;
+  const count = deleted === outcomes.length ? `${deleted}` : `${deleted} of ${outcomes.length}`;
+  const rows = outcomes.map(({ name, error }) =>
+    error === undefined
+      ? `  ✓ ${escapeControls(name)}\n`
+      : `  ✗ ${escapeControls(name)} — ${escapeControls(error.message)}\n`
+  );
+  return `Deleted ${count} pools.\n\n${rows.join("")}\n  Pool directory: ${dir}\n`;
+}
+
+function onePool({ name, error }: Outcome, dir: string): string {
+  const quoted = `"${escapeControls(name)}"`;
+  if (error === undefined) return `Deleted pool ${quoted}.\n`;
+  const missing = error.kindName === "NotFound";
+  const head = missing
+    ? `Pool ${quoted} not found. Nothing to delete.`
+    : `Failed to delete pool ${quoted}.`;
+  const reason = [error.message, ...(error.causes ?? [])].join(": ");
+  return `${head}\n\n` +
+    `  Reason:         ${escapeControls(reason)}\n` +
+    `  Pool directory: ${dir}\n` +
+    `  List pools:     plasmite pool list\n`;
+}

@@ -1,0 +1,104 @@
+/**
+ * `plasmite pool info`: sizes, bounds and use of one pool (cli.md 4.2).
+ *
+ * @module
+ */
+
+import { Client } from "../client/client.ts";
+import type { PoolInfo } from "../client/info.ts";
+import { PlasmiteError } from "../errors.ts";
+import { formatTime } from "../text/time.ts";
+import type { CommandContext } from "./context.ts";
+import { bar, escapeControls, humanAge, humanBytes, shortPath } from "./human.ts";
+import { humanRate, infoJson, messageRate } from "./pool_report.ts";
+import { type PoolRef, resolveRef } from "./refs.ts";
+import { refuseRemoteFlags } from "./remote.ts";
+
+/** Runs `pool info`. */
+export async function run(context: CommandContext): Promise<number> {
+  const ref = resolveRef(context.args.required("NAME"), context.dir);
+  const info = await inform(context, ref);
+  context.report(
+    () => infoJson(info, ref.ref),
+    () => context.stdout.isTerminal ? forPeople(info, ref, context.dir) : forPipes(info, ref),
+  );
+  return 0;
+}
+
+async function inform(context: CommandContext, ref: PoolRef): Promise<PoolInfo> {
+  try {
+    if (ref.kind === "remote") {
+      const { connect } = await import("./remote.ts");
+      await using client = await connect(context, ref.origin);
+      return await client.poolInfo(ref.pool);
+    }
+    refuseRemoteFlags(context);
+    using client = new Client(context.dir);
+    return client.poolInfo(ref.path);
+  } catch (error) {
+    if (!PlasmiteError.is(error) || error.kindName !== "NotFound") throw error;
+    const { missingHint } = await import("./missing.ts");
+    // Path and causes are left out: cli.md 4.2.
+    throw new PlasmiteError("NotFound", "not found", {
+      hint: missingHint(context, ref),
+      cause: error,
+    });
+  }
+}
+
+function forPipes(info: PoolInfo, ref: PoolRef): string {
+  const { metrics, bounds } = info;
+  const use = metrics?.utilization;
+  const at = (ns: bigint | null | undefined, age: number | null | undefined): string =>
+    typeof ns === "bigint" ? `${formatTime(ns)} (${humanAge(age ?? 0)})` : "- (-)";
+  const index = `index: offset=${info.indexOffset} slots=${info.indexCapacity} ` +
+    `bytes=${info.indexSizeBytes}`;
+  return [
+    `Pool: ${escapeControls(ref.ref)}`,
+    `Path: ${escapeControls(info.path)}`,
+    `Size: ${info.fileSize} bytes (${index}, ring: offset=${info.ringOffset} size=${info.ringSize})`,
+    `Bounds: oldest=${bounds.oldestSeq ?? "-"} newest=${bounds.newestSeq ?? "-"} ` +
+    `count=${metrics?.messageCount ?? "-"}`,
+    use === undefined
+      ? "Utilization: -"
+      : `Utilization: used=${use.usedBytes}B free=${use.freeBytes}B (${percent(use.usedPercent)})`,
+    `Oldest: ${at(metrics?.age.oldestTimeNs, metrics?.age.oldestAgeMs)}`,
+    `Newest: ${at(metrics?.age.newestTimeNs, metrics?.age.newestAgeMs)}`,
+  ].map((line) => `${line}\n`).join("");
+}
+
+function forPeople(info: PoolInfo, ref: PoolRef, dir: string): string {
+  const { metrics, bounds } = info;
+  const use = metrics?.utilization;
+  const path = ref.kind === "local" ? shortPath(info.path, dir) : info.path;
+  const used = use === undefined
+    ? ""
+    : ` (${humanBytes(use.usedBytes)} used, ${percent(use.usedPercent)})`;
+  const when = (ns: bigint | null | undefined, age: number | null | undefined): string =>
+    typeof ns === "bigint" ? `${humanAge(age ?? 0)} (${formatTime(ns / SECOND * SECOND)})` : "—";
+  const lines: [string, string][] = [
+    ["path", escapeControls(path)],
+    ["size", humanBytes(info.fileSize) + used],
+    [
+      "messages",
+      bounds.oldestSeq === null
+        ? "empty"
+        : `${metrics?.messageCount ?? "?"} (seq ${bounds.oldestSeq}..${bounds.newestSeq})`,
+    ],
+    ["oldest", when(metrics?.age.oldestTimeNs, metrics?.age.oldestAgeMs)],
+    ["newest", when(metrics?.age.newestTimeNs, metrics?.age.newestAgeMs)],
+    ["index", `${info.indexCapacity} slots (${humanBytes(info.indexSizeBytes)})`],
+    ["ring", humanBytes(info.ringSize)],
+  ];
+  if (use !== undefined) lines.push(["fill", bar(use.usedBytes / info.ringSize, 24)]);
+  const rate = messageRate(info);
+  if (rate !== undefined) lines.push(["rate", `${humanRate(rate)} over the retained messages`]);
+  const text = lines.map(([name, value]) => `  ${`${name}:`.padEnd(11)}${value}\n`);
+  return `${escapeControls(ref.ref)}\n${text.join("")}`;
+}
+
+const SECOND = 1_000_000_000n;
+
+function percent(value: number): string {
+  return `${value.toFixed(2)}%`;
+}

@@ -1,0 +1,151 @@
+/**
+ * `plasmite pool list`: the pools of a directory or of a server (cli.md 4.3, cli-1x.md 6).
+ *
+ * @module
+ */
+
+import { Client } from "../client/client.ts";
+import type { PoolInfo } from "../client/info.ts";
+import { PlasmiteError } from "../errors.ts";
+import { formatTime } from "../text/time.ts";
+import type { CommandContext } from "./context.ts";
+import { bar, displayDir, humanAge, humanBytes, shortPath, table } from "./human.ts";
+import type { Json } from "./output.ts";
+import { boundsJson, humanRate, messageRate } from "./pool_report.ts";
+import { refuseRemoteFlags } from "./remote.ts";
+import { asPlasmiteError, errorJson } from "./report.ts";
+
+/** Runs `pool list`. Damaged pools are rows, not failures. */
+export async function run(context: CommandContext): Promise<number> {
+  const server = context.args.text("SERVER");
+  const dir = context.dir;
+  const pools = server === undefined ? localPools(context) : await remotePools(context, server);
+  context.report(
+    () => ({ pools: pools.map(rowJson) }),
+    () => {
+      if (!context.stdout.isTerminal) return wideTable(pools, dir, false);
+      if (pools.length === 0) return nothing(server, dir);
+      const damaged = pools.some((info) => info.error !== undefined);
+      return damaged ? wideTable(pools, dir, true) : shortTable(pools, dir);
+    },
+  );
+  return 0;
+}
+
+/** A directory that cannot be read is one row named `pools`. */
+function localPools(context: CommandContext): readonly PoolInfo[] {
+  refuseRemoteFlags(context);
+  try {
+    using client = new Client(context.dir);
+    return client.listPools();
+  } catch (error) {
+    const cause = asPlasmiteError(error);
+    const failure = new PlasmiteError("Io", "failed to read pool directory", {
+      path: context.dir,
+      causes: cause.causes ?? [cause.message],
+      cause: error,
+    });
+    return [{
+      name: "pools",
+      path: context.dir,
+      fileSize: 0,
+      indexOffset: 0,
+      indexCapacity: 0,
+      indexSizeBytes: 0,
+      ringOffset: 0,
+      ringSize: 0,
+      bounds: { oldestSeq: null, newestSeq: null },
+      error: failure,
+    }];
+  }
+}
+
+async function remotePools(context: CommandContext, server: string): Promise<PoolInfo[]> {
+  const { connect } = await import("./remote.ts");
+  await using client = await connect(context, serverOrigin(server));
+  const pools = await client.listPools();
+  return pools.sort((a: PoolInfo, b: PoolInfo) => a.name < b.name ? -1 : 1);
+}
+
+/** The origin of `http(s)://host:port`, with or without a trailing `/`. Throws Usage. */
+export function serverOrigin(server: string): string {
+  const hint = "Use http(s)://host:port.";
+  if (!/^https?:\/\//.test(server)) {
+    throw new PlasmiteError("Usage", "remote base url must use http or https scheme", {
+      hint: `${hint} For a local directory use --dir.`,
+    });
+  }
+  let url: URL;
+  try {
+    url = new URL(server);
+  } catch (error) {
+    throw new PlasmiteError("Usage", "invalid remote base url", { hint, causes: [String(error)] });
+  }
+  if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
+    throw new PlasmiteError("Usage", "remote base url must not include a path", { hint });
+  }
+  return url.origin;
+}
+
+function rowJson(info: PoolInfo): Json {
+  const { name, path, error } = info;
+  if (error !== undefined) return { name, path, error: { error: errorJson(error) } };
+  return {
+    name,
+    path,
+    file_size: info.fileSize,
+    bounds: boundsJson(info),
+    mtime: mtime(info) ?? null,
+  };
+}
+
+function mtime({ mtimeMs }: PoolInfo): string | undefined {
+  return typeof mtimeMs === "number"
+    ? formatTime(BigInt(Math.floor(mtimeMs)) * 1_000_000n)
+    : undefined;
+}
+
+function modified({ mtimeMs }: PoolInfo): string {
+  return typeof mtimeMs === "number" ? humanAge(Date.now() - mtimeMs) : "-";
+}
+
+/** Every column; numbers raw in a pipe, readable on a terminal. */
+function wideTable(pools: readonly PoolInfo[], dir: string, readable: boolean): string {
+  const rows = pools.map((info) => {
+    const failed = info.error !== undefined;
+    const size = readable ? humanBytes(info.fileSize) : String(info.fileSize);
+    return [
+      info.name,
+      failed ? "ERR" : "OK",
+      failed ? "-" : size,
+      String(info.bounds.oldestSeq ?? "-"),
+      String(info.bounds.newestSeq ?? "-"),
+      (readable ? modified(info) : mtime(info)) ?? "-",
+      shortPath(info.path, dir),
+      info.error?.message ?? "-",
+    ];
+  });
+  return table(["NAME", "STATUS", "SIZE", "OLDEST", "NEWEST", "MTIME", "PATH", "DETAIL"], rows);
+}
+
+function shortTable(pools: readonly PoolInfo[], dir: string): string {
+  const rows = pools.map((info) => {
+    const { metrics } = info;
+    const used = metrics?.utilization.usedBytes ?? 0;
+    return [
+      info.name,
+      humanBytes(info.fileSize),
+      String(metrics?.messageCount ?? "-"),
+      modified(info),
+      shortPath(info.path, dir),
+      metrics === undefined ? "-" : bar(used / info.ringSize, 10),
+      humanRate(messageRate(info)),
+    ];
+  });
+  return table(["NAME", "SIZE", "MSGS", "MODIFIED", "PATH", "FILL", "RATE"], rows);
+}
+
+function nothing(server: string | undefined, dir: string): string {
+  const where = server ?? displayDir(dir);
+  return `No pools found in ${where}\n\n  Create one: plasmite pool create <name>\n`;
+}
