@@ -60,7 +60,10 @@ for (const vector of vectors) {
       const out = new Buf(8);
       out.u8.fill(0xee);
       out.len = 5;
-      assert.equal(new Lite3Encoder(out).documentFromJson(text, 0, text.length) <= text.length, true);
+      assert.equal(
+        new Lite3Encoder(out).documentFromJson(text, 0, text.length) <= text.length,
+        true,
+      );
       const bytes = out.bytes().slice(5);
       if (vector.hex !== undefined) assert.equal(bytes.toHex(), vector.hex);
       assert.equal(bytes.length, vector.length);
