@@ -1,0 +1,182 @@
+/**
+ * Appends of one process to one pool: those that arrive together go in together.
+ *
+ * The lock is only ever tried; waiting for it never blocks the event loop, except in the
+ * synchronous append, which waits in place for a bounded time (api.md 12, principle 2).
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+import { FrameBatch } from "../pool/batch.ts";
+import type { Ring } from "../pool/ring.ts";
+import { sleep, sleepSync } from "../storage/pause.ts";
+
+/** How long to wait for another process's lock before giving up with Busy, in milliseconds. */
+const LOCK_TIMEOUT = 10_000;
+/** Pause between two tries for the lock, in milliseconds. */
+const LOCK_PAUSE = 1;
+
+/** The error for a lock that stays taken. */
+export function lockTimeout(path: string): PlasmiteError {
+  return new PlasmiteError("Busy", "resource is busy", {
+    path,
+    hint: "Another process holds the pool's lock. Retry with a pause, or stop that process.",
+  });
+}
+
+/** What was stored for one frame. */
+export interface Stored {
+  /** Its sequence number. */
+  readonly seq: bigint;
+  /** Its time in nanoseconds since 1970. */
+  readonly timestampNs: bigint;
+  /** Its payload, a copy. */
+  readonly payload: Uint8Array<ArrayBuffer>;
+}
+
+/** Encodes frames into a batch, all or none: on an exception nothing of it is kept. */
+export type Encode = (batch: FrameBatch) => void;
+
+interface Job {
+  from: number;
+  to: number;
+  readonly flush: boolean;
+  readonly settle: (stored: Stored[] | null, error?: unknown) => void;
+}
+
+/** The queue in front of one pool's lock. */
+export class Appender {
+  readonly #ring: Ring;
+  readonly #batch = new FrameBatch();
+  #jobs: Job[] = [];
+  #done: Stored[] = [];
+  #draining = false;
+
+  /** Appends go to this ring, which stays the caller's to close. */
+  constructor(ring: Ring) {
+    this.#ring = ring;
+  }
+
+  #add(encode: Encode, flush: boolean, settle: Job["settle"]): Job {
+    const batch = this.#batch;
+    const from = batch.count;
+    const length = batch.out.len;
+    try {
+      encode(batch);
+      for (let i = from; i < batch.count; i++) this.#ring.checkFits(batch.payloadOf(i));
+    } catch (error) {
+      batch.truncate(from);
+      batch.out.len = length;
+      throw error;
+    }
+    const job = { from, to: batch.count, flush, settle };
+    this.#jobs.push(job);
+    return job;
+  }
+
+  /** Appends now, waiting in place for the lock for ten seconds at most. */
+  appendSync(encode: Encode, flush: boolean): Stored[] {
+    let outcome: Stored[] | null = null;
+    let failure: unknown;
+    let failed = false;
+    const job = this.#add(encode, flush, (stored, error) => {
+      outcome = stored;
+      failed = stored === null;
+      failure = error;
+    });
+    for (let waited = 0; !this.#commit(); waited += LOCK_PAUSE) {
+      if (waited >= LOCK_TIMEOUT) {
+        this.#withdraw(job);
+        throw lockTimeout(this.#ring.path);
+      }
+      sleepSync(LOCK_PAUSE);
+    }
+    if (failed) throw failure;
+    return outcome ?? [];
+  }
+
+  /** Appends together with everything else that is waiting; rejects with Busy after ten seconds. */
+  append(encode: Encode, flush: boolean, signal?: AbortSignal): Promise<Stored[]> {
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      const aborted = (): void => {
+        this.#withdraw(job);
+        reject(signal?.reason);
+      };
+      const job = this.#add(encode, flush, (stored, error) => {
+        signal?.removeEventListener("abort", aborted);
+        if (stored === null) reject(error);
+        else resolve(stored);
+      });
+      signal?.addEventListener("abort", aborted, { once: true });
+      if (!this.#draining) {
+        this.#draining = true;
+        queueMicrotask(() => void this.#drain());
+      }
+    });
+  }
+
+  async #drain(): Promise<void> {
+    const since = performance.now();
+    while (!this.#commit()) {
+      if (performance.now() - since >= LOCK_TIMEOUT) {
+        this.#settleAll(lockTimeout(this.#ring.path));
+        break;
+      }
+      await sleep(LOCK_PAUSE);
+    }
+    this.#draining = false;
+  }
+
+  /** Takes back an append that has not been written. */
+  #withdraw(job: Job): void {
+    const at = this.#jobs.indexOf(job);
+    if (at < 0 || job.from < this.#done.length) return; // Partly written: too late.
+    const count = job.to - job.from;
+    this.#batch.remove(job.from, job.to);
+    this.#jobs.splice(at, 1);
+    for (const later of this.#jobs.slice(at)) {
+      later.from -= count;
+      later.to -= count;
+    }
+  }
+
+  #settleAll(error: unknown): void {
+    const jobs = this.#jobs;
+    this.#jobs = [];
+    this.#done = [];
+    this.#batch.clear();
+    for (const job of jobs) job.settle(null, error);
+  }
+
+  /** Writes all that waits; false when the lock is taken. Failures go to the jobs. */
+  #commit(): boolean {
+    const batch = this.#batch;
+    try {
+      while (this.#done.length < batch.count) {
+        const from = this.#done.length;
+        const flush = this.#jobs.some((job) => job.flush);
+        const piece = this.#ring.tryAppend(batch, from, flush);
+        if (piece === null) return false;
+        for (let i = 0; i < piece.count; i++) {
+          this.#done.push({
+            seq: piece.first + BigInt(i),
+            timestampNs: batch.timeOf(from + i),
+            payload: batch.payload(from + i).slice(),
+          });
+        }
+      }
+    } catch (error) {
+      this.#settleAll(error);
+      return true;
+    }
+    const jobs = this.#jobs;
+    const done = this.#done;
+    this.#jobs = [];
+    this.#done = [];
+    batch.clear();
+    for (const job of jobs) job.settle(done.slice(job.from, job.to));
+    return true;
+  }
+}

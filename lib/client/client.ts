@@ -1,0 +1,230 @@
+/**
+ * The pools of one directory: create, open, list, delete.
+ *
+ * @module
+ */
+
+import { ErrorKind, PlasmiteError } from "../errors.ts";
+import { type CheckReport, checkRing } from "../pool/check.ts";
+import { DEFAULT_POOL_SIZE } from "../pool/layout.ts";
+import { Ring } from "../pool/ring.ts";
+import { disk } from "../storage/file.ts";
+import { sleepSync } from "../storage/pause.ts";
+import { osError } from "../storage/os_error.ts";
+import { lockTimeout } from "./appender.ts";
+import { describePool, type PoolInfo } from "./info.ts";
+import type { IntegerPolicy } from "./message.ts";
+import { checkSeq, type JsonObject, type Seq } from "./options.ts";
+import { Pool } from "./pool.ts";
+import { defaultPoolDir, poolFiles, poolName, poolPath } from "./refs.ts";
+
+/** How long a delete waits for running appends, in milliseconds. */
+const DELETE_TIMEOUT = 10_000;
+
+/** How a client finds and reads pools. */
+export interface ClientOptions {
+  /** Directory that bare names resolve into; default `$HOME/.plasmite/pools`. */
+  readonly poolDir?: string;
+  /**
+   * What integers in data become: `auto` (default) a number where it is exact and a bigint beyond,
+   * `number` always a number (rounded beyond 2^53), `bigint` always a bigint.
+   */
+  readonly integers?: IntegerPolicy;
+}
+
+/** What a new pool is to be like. */
+export interface CreateOptions {
+  /** Size of the file in bytes; default 1 MiB. */
+  readonly sizeBytes?: Seq;
+  /** Number of index slots of 16 bytes; default automatic, 0 for none. */
+  readonly indexCapacity?: number;
+}
+
+function createOptions(size: Seq | CreateOptions | undefined): { size: number; slots?: number } {
+  const options: CreateOptions = typeof size === "object" ? size : { sizeBytes: size ?? 0 };
+  const bytes = checkSeq(options.sizeBytes ?? 0, "pool size");
+  return {
+    size: bytes === 0n ? DEFAULT_POOL_SIZE : Number(bytes),
+    ...(options.indexCapacity === undefined ? {} : { slots: options.indexCapacity }),
+  };
+}
+
+/**
+ * The local pools of one directory. Making a client touches nothing on disk.
+ *
+ * @example
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ *
+ * using client = new Client({ poolDir: Deno.makeTempDirSync() });
+ * using pool = client.pool("demo");
+ * console.assert(pool.append({ hello: "world" }).seq === 1n);
+ * console.assert(client.listPools().length === 1);
+ * ```
+ */
+export class Client implements Disposable, AsyncDisposable {
+  /** The directory that bare names resolve into. */
+  readonly poolDir: string;
+  readonly #integers: IntegerPolicy;
+  #closed = false;
+
+  /** @param options the pool directory, or all options */
+  constructor(options?: string | ClientOptions) {
+    const { poolDir, integers } = typeof options === "string"
+      ? { poolDir: options, integers: undefined }
+      : options ?? {};
+    if (poolDir === "") {
+      throw new PlasmiteError("Usage", "pool directory is empty", {
+        hint: "Leave it out for the default directory, or name one.",
+      });
+    }
+    this.poolDir = poolDir ?? defaultPoolDir();
+    this.#integers = integers ?? "auto";
+  }
+
+  /** The path of a pool's file. */
+  #path(ref: string): string {
+    if (this.#closed) {
+      throw new PlasmiteError("Usage", "client is closed", { hint: "Make a new Client." });
+    }
+    return poolPath(ref, this.poolDir);
+  }
+
+  /**
+   * Makes a pool and opens it; parent directories are made too.
+   *
+   * @param size size of the file in bytes (0 or nothing: 1 MiB), or all options
+   * @throws {PlasmiteError} AlreadyExists, Usage for a size too small, Permission, Io
+   */
+  createPool<T extends JsonObject = JsonObject>(ref: string, size?: Seq | CreateOptions): Pool<T> {
+    const path = this.#path(ref);
+    const { size: bytes, slots } = createOptions(size);
+    Ring.create(disk, path, {
+      size: bytes,
+      ...(slots === undefined ? {} : { indexCapacity: slots }),
+    });
+    return new Pool<T>(path, ref, this.#integers);
+  }
+
+  /**
+   * Opens an existing pool.
+   *
+   * @throws {PlasmiteError} NotFound, Permission, Corrupt, Io, or Usage for another format version
+   */
+  openPool<T extends JsonObject = JsonObject>(ref: string): Pool<T> {
+    return new Pool<T>(this.#path(ref), ref, this.#integers);
+  }
+
+  /** Opens a pool, making it first if it is missing; `size` counts only then. */
+  pool<T extends JsonObject = JsonObject>(ref: string, size?: Seq | CreateOptions): Pool<T> {
+    try {
+      return this.openPool<T>(ref);
+    } catch (error) {
+      if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
+    }
+    try {
+      return this.createPool<T>(ref, size);
+    } catch (error) {
+      // Another process made it at the same moment: then it is there to open.
+      if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
+      return this.openPool<T>(ref);
+    }
+  }
+
+  /** Sizes, bounds and metrics of a pool; needs read permission only. */
+  poolInfo(ref: string): PoolInfo {
+    const ring = Ring.open(disk, this.#path(ref), { write: false });
+    try {
+      return describePool(ring, ref);
+    } finally {
+      ring.close();
+    }
+  }
+
+  /** All pools of the directory, sorted by name; one that cannot be opened carries `error`. */
+  listPools(): PoolInfo[] {
+    this.#path("x");
+    let files: string[];
+    try {
+      files = poolFiles(this.poolDir);
+    } catch (error) {
+      throw osError(error, { path: this.poolDir }, "failed to read pool directory");
+    }
+    const pools: PoolInfo[] = [];
+    for (const path of files) {
+      const name = poolName(path);
+      try {
+        const mtimeMs = Deno.statSync(path).mtime?.getTime() ?? null;
+        const ring = Ring.open(disk, path, { write: false });
+        try {
+          pools.push({ ...describePool(ring, name), mtimeMs });
+        } finally {
+          ring.close();
+        }
+      } catch (cause) {
+        const error = osError(cause, { path });
+        // Deleted between listing and opening: it is simply not there any more.
+        if (error.kind === ErrorKind.NotFound) continue;
+        pools.push({
+          name,
+          path,
+          fileSize: 0,
+          indexOffset: 0,
+          indexCapacity: 0,
+          indexSizeBytes: 0,
+          ringOffset: 0,
+          ringSize: 0,
+          bounds: { oldestSeq: null, newestSeq: null },
+          error,
+        });
+      }
+    }
+    return pools;
+  }
+
+  /**
+   * Deletes a pool, whole or damaged; waits for a running append.
+   *
+   * @throws {PlasmiteError} NotFound, Permission, Busy or Io
+   */
+  deletePool(ref: string): void {
+    const path = this.#path(ref);
+    const file = disk.open(path, { write: false });
+    try {
+      for (let waited = 0; !file.tryLock(true); waited++) {
+        if (waited >= DELETE_TIMEOUT) throw lockTimeout(path);
+        sleepSync(1);
+      }
+      // 14.3: whoever appends under this lock later finds the path gone and says so.
+      if (file.pathState() === "missing") disk.open(path, { write: false }).close();
+      disk.remove(path);
+    } finally {
+      file.close();
+    }
+  }
+
+  /**
+   * Checks a whole pool under the shared lock and reports every problem.
+   *
+   * @throws {PlasmiteError} NotFound, Permission or Io when it cannot be read at all
+   */
+  validatePool(ref: string): CheckReport {
+    return checkRing(disk, this.#path(ref), ref);
+  }
+
+  /** Ends the client; pools opened from it stay open. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** Ends the client. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Ends the client. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * A cursor that can wait: what `tail`, `follow`, the server's streams and the agents' wait share.
+ *
+ * @module
+ */
+
+import { MessageView } from "../lite3/message.ts";
+import { BUSY, Cursor, type Gap } from "../pool/cursor.ts";
+import { Ring } from "../pool/ring.ts";
+import { disk } from "../storage/file.ts";
+import { pollPool, type PoolWatch, watchPool } from "../storage/watch.ts";
+
+/** How often an idle follower makes sure that its pool was not deleted, in milliseconds. */
+const IDENTITY_EVERY = 1000;
+/** How long to wait for a lock that a damaged-looking frame needs, in milliseconds. */
+const LOCK_PAUSE = 1;
+
+/** Where a follower begins. */
+export type Start = bigint | "oldest" | "end";
+
+/** Follows one pool through a file handle of its own. */
+export class Follower {
+  /** The pool file. */
+  readonly ring: Ring;
+  /** The current frame and its bytes; valid until the next call of {@linkcode Follower.next}. */
+  readonly cursor: Cursor;
+  readonly #view = new MessageView();
+  readonly #watch: PoolWatch;
+  #seen = 0;
+  #viewed = false;
+  #busy = false;
+  #closed = false;
+  #checkedAt = performance.now();
+
+  /**
+   * Opens the pool at `path`.
+   *
+   * @param start a sequence number (inclusive), the oldest retained message, or behind the newest
+   * @param notify false to look in growing pauses instead of waiting for change notices
+   * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage or Io
+   */
+  constructor(path: string, start: Start, notify = true) {
+    this.ring = Ring.open(disk, path, { write: false });
+    const seq = start === "oldest" ? 0n : start === "end" ? this.ring.state().newest + 1n : start;
+    this.cursor = new Cursor(this.ring, seq);
+    this.#watch = notify ? watchPool(path) : pollPool();
+  }
+
+  /**
+   * Goes to the next message that is there now.
+   *
+   * @returns false when there is none; then {@linkcode Follower.wait}
+   * @throws {PlasmiteError} Corrupt for damage in the retained range
+   */
+  next(): boolean {
+    this.#viewed = false;
+    if (this.cursor.next()) return true;
+    this.#seen = this.#watch.version;
+    const ready = this.cursor.fill();
+    this.#busy = ready === BUSY;
+    if (ready <= 0) return false;
+    this.#watch.found();
+    return this.cursor.next();
+  }
+
+  /** The messages lost before the current one, once. */
+  takeGap(): Gap | null {
+    const { gap } = this.cursor;
+    this.cursor.gap = null;
+    return gap;
+  }
+
+  /**
+   * The current message, its envelope checked.
+   *
+   * @throws {PlasmiteError} Corrupt when the payload is not a message
+   */
+  get message(): MessageView {
+    const view = this.#view;
+    if (this.#viewed) return view;
+    const { cursor } = this;
+    view.seqLo = cursor.seqLo;
+    view.seqHi = cursor.seqHi;
+    view.timeLo = cursor.timeLo;
+    view.timeHi = cursor.timeHi;
+    view.open(cursor.u8, cursor.dv, cursor.payloadAt, cursor.payloadLength);
+    this.#viewed = true;
+    return view;
+  }
+
+  /**
+   * Waits until there may be something new.
+   *
+   * @param ms how long at most, in milliseconds; undefined for as long as it takes
+   * @returns false when the time is over
+   * @throws {PlasmiteError} NotFound when the pool was deleted or replaced meanwhile; the signal's
+   *   reason when it is aborted
+   */
+  async wait(ms?: number, signal?: AbortSignal): Promise<boolean> {
+    if (this.#busy) {
+      await new Promise((resolve) => setTimeout(resolve, LOCK_PAUSE));
+      return true;
+    }
+    const now = performance.now();
+    if (now - this.#checkedAt >= IDENTITY_EVERY) {
+      this.#checkedAt = now;
+      if (!this.#closed) this.ring.checkIdentity();
+    }
+    return await this.#watch.wait(this.#seen, ms, signal);
+  }
+
+  /** Whether it was closed. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Ends a wait that is under way and closes the file. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#watch.close();
+    this.ring.close();
+  }
+}

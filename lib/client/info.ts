@@ -1,0 +1,119 @@
+/**
+ * What a pool can say about itself without being read: sizes, bounds, use and age.
+ *
+ * @module
+ */
+
+import type { PlasmiteError } from "../errors.ts";
+import { Cursor } from "../pool/cursor.ts";
+import { usedBytes } from "../pool/header.ts";
+import { HEADER_SIZE, SLOT_SIZE } from "../pool/layout.ts";
+import type { Ring } from "../pool/ring.ts";
+
+/** The first and last retained sequence number; null when the pool is empty. */
+export interface PoolBounds {
+  /** The oldest retained sequence number. */
+  readonly oldestSeq: bigint | null;
+  /** The newest one. */
+  readonly newestSeq: bigint | null;
+}
+
+/** How full a ring is and how old its messages are. */
+export interface PoolMetrics {
+  /** Number of retained messages. */
+  readonly messageCount: bigint;
+  /** `newest - oldest + 1`; the same number, as retained messages have no holes. */
+  readonly seqSpan: bigint;
+  /** Use of the ring in bytes, and in percent with two decimals, cut. */
+  readonly utilization: {
+    readonly usedBytes: number;
+    readonly freeBytes: number;
+    readonly usedPercent: number;
+  };
+  /** Times in nanoseconds since 1970 and ages in milliseconds; null when empty. */
+  readonly age: {
+    readonly oldestTimeNs: bigint | null;
+    readonly newestTimeNs: bigint | null;
+    readonly oldestAgeMs: number | null;
+    readonly newestAgeMs: number | null;
+  };
+}
+
+/** Sizes in bytes, bounds and metrics of one pool. */
+export interface PoolInfo {
+  /** The name or reference it was asked for by. */
+  readonly name: string;
+  /** The path of the file. */
+  readonly path: string;
+  /** Size of the file. */
+  readonly fileSize: number;
+  /** Where the index begins. */
+  readonly indexOffset: number;
+  /** Number of index slots. */
+  readonly indexCapacity: number;
+  /** Size of the index. */
+  readonly indexSizeBytes: number;
+  /** Where the ring begins. */
+  readonly ringOffset: number;
+  /** Size of the ring. */
+  readonly ringSize: number;
+  /** First and last retained sequence number. */
+  readonly bounds: PoolBounds;
+  /** Use and age. */
+  readonly metrics?: PoolMetrics;
+  /** Last change of the file in milliseconds since 1970, in lists. */
+  readonly mtimeMs?: number | null;
+  /** Why the pool cannot be opened, in lists; then the numbers are 0. */
+  readonly error?: PlasmiteError;
+}
+
+/** The time of message `seq`, or null when it went away meanwhile. */
+function timeOf(ring: Ring, seq: bigint): bigint | null {
+  const cursor = new Cursor(ring, seq);
+  return cursor.fill() > 0 && cursor.next() && cursor.seq === seq ? cursor.timestampNs : null;
+}
+
+function ageMs(now: bigint, then: bigint | null): number | null {
+  return then === null ? null : Math.max(0, Number((now - then) / 1_000_000n));
+}
+
+/** Describes an open pool; one snapshot of its state. */
+export function describePool(ring: Ring, name: string): PoolInfo {
+  const { layout } = ring;
+  const state = ring.state();
+  const empty = state.oldest === 0n;
+  const count = empty ? 0n : state.newest - state.oldest + 1n;
+  const used = usedBytes(state, layout.ringSize);
+  const now = Temporal.Now.instant().epochNanoseconds;
+  const oldestTimeNs = empty ? null : timeOf(ring, state.oldest);
+  const newestTimeNs = empty ? null : timeOf(ring, state.newest);
+  return {
+    name,
+    path: ring.path,
+    fileSize: layout.fileSize,
+    indexOffset: HEADER_SIZE,
+    indexCapacity: layout.indexCapacity,
+    indexSizeBytes: layout.indexCapacity * SLOT_SIZE,
+    ringOffset: layout.ringOffset,
+    ringSize: layout.ringSize,
+    bounds: {
+      oldestSeq: empty ? null : state.oldest,
+      newestSeq: empty ? null : state.newest,
+    },
+    metrics: {
+      messageCount: count,
+      seqSpan: count,
+      utilization: {
+        usedBytes: used,
+        freeBytes: layout.ringSize - used,
+        usedPercent: Math.floor(used * 10000 / layout.ringSize) / 100,
+      },
+      age: {
+        oldestTimeNs,
+        newestTimeNs,
+        oldestAgeMs: ageMs(now, oldestTimeNs),
+        newestAgeMs: ageMs(now, newestTimeNs),
+      },
+    },
+  };
+}

@@ -1,0 +1,209 @@
+/**
+ * A stored message as a program sees it.
+ *
+ * @module
+ */
+
+import { Buf } from "../bytes.ts";
+import { PlasmiteError } from "../errors.ts";
+import { MessageView } from "../lite3/message.ts";
+import { type IntegerPolicy, toValue } from "../lite3/value.ts";
+import { printEnvelope } from "../text/envelope.ts";
+import { formatTime, parseRfc3339 } from "../text/time.ts";
+
+export type { IntegerPolicy };
+
+/** Where a message's content comes from: its stored bytes, or values that were parsed already. */
+type Content =
+  | { readonly payload: Uint8Array<ArrayBuffer>; readonly integers: IntegerPolicy }
+  | { readonly data: unknown; readonly tags: readonly string[]; readonly raw?: Uint8Array };
+
+/** Turns bigints into JSON numbers, wherever they are. */
+function jsonable(value: unknown): unknown {
+  if (typeof value === "bigint") return rawNumber(value);
+  if (Array.isArray(value)) return value.map(jsonable);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, jsonable(item)]));
+}
+
+/** A JSON number of any size. */
+function rawNumber(value: bigint): unknown {
+  const raw = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;
+  return raw(value.toString());
+}
+
+/**
+ * One message: its place in the pool's order, its time, its tags and its data. The data is decoded
+ * when it is first asked for.
+ *
+ * @example
+ * ```ts
+ * import { parseMessage } from "@plasmite/core";
+ *
+ * const message = parseMessage<{ x: number }>({
+ *   seq: 1,
+ *   time: "2026-02-01T00:00:00.5Z",
+ *   meta: { tags: ["ping"] },
+ *   data: { x: 1 },
+ * });
+ * console.assert(message.seq === 1n && message.data.x === 1);
+ * ```
+ */
+export class Message<T = unknown> {
+  /** The sequence number: 1 for the first message of a pool, one more for each that follows. */
+  readonly seq: bigint;
+  /** The writer's clock in nanoseconds since 1970. */
+  readonly timestampNs: bigint;
+  readonly #content: Content;
+  #view: MessageView | undefined;
+  #data: { readonly value: T } | undefined;
+  #tags: readonly string[] | undefined;
+
+  /** Use {@linkcode parseMessage} or a pool to get one. */
+  constructor(seq: bigint, timestampNs: bigint, content: Content) {
+    this.seq = seq;
+    this.timestampNs = timestampNs;
+    this.#content = content;
+  }
+
+  #open(payload: Uint8Array<ArrayBuffer>): MessageView {
+    if (this.#view !== undefined) return this.#view;
+    const view = new MessageView();
+    view.seqLo = Number(this.seq & 0xffff_ffffn);
+    view.seqHi = Number(this.seq >> 32n);
+    view.timeLo = Number(this.timestampNs & 0xffff_ffffn);
+    view.timeHi = Number(this.timestampNs >> 32n);
+    view.open(
+      payload,
+      new DataView(payload.buffer, payload.byteOffset, payload.length),
+      0,
+      payload.length,
+    );
+    this.#view = view;
+    return view;
+  }
+
+  /** What the writer stored: a JSON object. */
+  get data(): T {
+    if (this.#data === undefined) {
+      const content = this.#content;
+      if ("payload" in content) {
+        const view = this.#open(content.payload);
+        this.#data = { value: toValue(view.doc, view.dataAt, content.integers) as T };
+      } else this.#data = { value: content.data as T };
+    }
+    return this.#data.value;
+  }
+
+  /** The tags, in the order they were given. */
+  get tags(): readonly string[] {
+    if (this.#tags === undefined) {
+      const content = this.#content;
+      const tags = "payload" in content ? this.#open(content.payload).tags() : [...content.tags];
+      this.#tags = Object.freeze(tags);
+    }
+    return this.#tags;
+  }
+
+  /** The tags as the envelope has them. */
+  get meta(): { readonly tags: readonly string[] } {
+    return { tags: this.tags };
+  }
+
+  /** The time to the millisecond; {@linkcode Message.timestampNs} is exact. */
+  get time(): Date {
+    return new Date(Number(this.timestampNs / 1_000_000n));
+  }
+
+  /** The time as RFC 3339 text in UTC, to the nanosecond. */
+  get timeRfc3339(): string {
+    return formatTime(this.timestampNs);
+  }
+
+  /** The envelope as one line of JSON text, numbers exact and keys in the stored order. */
+  get raw(): Uint8Array {
+    const content = this.#content;
+    if ("payload" in content) {
+      const out = new Buf(content.payload.length + 128);
+      printEnvelope(this.#open(content.payload), out);
+      return out.bytes();
+    }
+    return content.raw ?? new TextEncoder().encode(JSON.stringify(this));
+  }
+
+  /** The envelope for `JSON.stringify`; integers beyond 2^53 stay exact. */
+  toJSON(): unknown {
+    return {
+      data: jsonable(this.data),
+      meta: { tags: [...this.tags] },
+      seq: rawNumber(this.seq),
+      time: this.timeRfc3339,
+    };
+  }
+}
+
+/** JSON text with integers outside the safe range as bigint. */
+export function parseJsonExact(text: string): unknown {
+  const exact = (_key: string, value: unknown, context?: { readonly source?: string }): unknown => {
+    const source = context?.source;
+    if (typeof value !== "number" || source === undefined || Number.isSafeInteger(value)) {
+      return value;
+    }
+    return /^-?\d+$/.test(source) ? BigInt(source) : value;
+  };
+  return JSON.parse(text, exact as (key: string, value: unknown) => unknown);
+}
+
+function sequenceOf(value: unknown): bigint {
+  let seq = -1n;
+  if (typeof value === "bigint") seq = value;
+  else if (typeof value === "number" && Number.isSafeInteger(value)) seq = BigInt(value);
+  else if (typeof value === "string" && /^\d+$/.test(value)) seq = BigInt(value);
+  if (seq < 0n || seq > 0xffff_ffff_ffff_ffffn) {
+    throw new PlasmiteError("Usage", "invalid message: seq must be an unsigned 64-bit integer", {
+      hint: "Pass an envelope with seq, time, meta and data.",
+    });
+  }
+  return seq;
+}
+
+/**
+ * Makes a {@linkcode Message} of an envelope: JSON bytes, a plain object, or a message already.
+ *
+ * @throws {PlasmiteError} Usage when it is not an envelope
+ */
+export function parseMessage<T = unknown>(source: Uint8Array | Message<T> | object): Message<T> {
+  if (source instanceof Message) return source;
+  let raw: Uint8Array | undefined;
+  let envelope: unknown = source;
+  if (source instanceof Uint8Array) {
+    raw = source;
+    try {
+      envelope = parseJsonExact(new TextDecoder("utf-8", { fatal: true }).decode(source));
+    } catch (cause) {
+      throw new PlasmiteError("Usage", "invalid json", {
+        hint: "Pass one JSON envelope with seq, time, meta and data.",
+        causes: [cause instanceof Error ? cause.message : String(cause)],
+        cause,
+      });
+    }
+  }
+  if (envelope === null || typeof envelope !== "object") {
+    throw new PlasmiteError("Usage", "invalid message: not an object", {
+      hint: "Pass an envelope with seq, time, meta and data.",
+    });
+  }
+  const { seq, time, meta, data } = envelope as Record<string, unknown> & { [k: string]: unknown };
+  const timestampNs = typeof time === "string" ? parseRfc3339(time) : undefined;
+  if (timestampNs === undefined) {
+    throw new PlasmiteError("Usage", "invalid message: time must be RFC 3339", {
+      hint: "Use a time such as 2026-02-01T00:00:00.5Z.",
+    });
+  }
+  const tags = (meta as { tags?: unknown } | undefined | null)?.tags;
+  return new Message<T>(sequenceOf(seq), timestampNs, {
+    data,
+    tags: Array.isArray(tags) ? tags.map(String) : [],
+    ...(raw === undefined ? {} : { raw }),
+  });
+}

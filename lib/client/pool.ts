@@ -1,0 +1,362 @@
+/**
+ * An open pool: append, get, tail, replay.
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+import { Lite3Doc } from "../lite3/doc.ts";
+import { validateMessage } from "../lite3/validate.ts";
+import { JsonSyntaxError } from "../lite3/encode.ts";
+import type { FrameBatch } from "../pool/batch.ts";
+import { BUSY, Cursor } from "../pool/cursor.ts";
+import { Ring } from "../pool/ring.ts";
+import { disk } from "../storage/file.ts";
+import { sleepSync } from "../storage/pause.ts";
+import { Appender, lockTimeout, type Stored } from "./appender.ts";
+import { describePool, type PoolBounds, type PoolInfo } from "./info.ts";
+import { type IntegerPolicy, Message } from "./message.ts";
+import {
+  type AppendOptions,
+  checkDurability,
+  checkMs,
+  checkSeq,
+  checkTags,
+  type Durability,
+  type JsonObject,
+  type ReplayOptions,
+  type Seq,
+  stamp,
+  type TailOptions,
+} from "./options.ts";
+import { replay } from "./replay.ts";
+import { Lite3Stream, Stream } from "./stream.ts";
+import { type Lite3Frame, type Tail, TailIterator, takeFrame, takeMessage } from "./tail.ts";
+
+/** How long a read waits for a lock that damage makes it need, in tries of a millisecond. */
+const READ_TRIES = 10_000;
+
+/** What local and remote pools have in common, so that code can be written against either. */
+export interface AsyncPool<T extends JsonObject = JsonObject> extends AsyncDisposable {
+  /** The pool's name. */
+  readonly name: string;
+  /** Appends one message; together with others that arrive at the same time. */
+  appendAsync(data: T, options?: AppendOptions): Promise<Message<T>>;
+  /** Appends several messages under one lock, in order. */
+  appendBatch(items: readonly T[], options?: AppendOptions): Promise<Message<T>[]>;
+  /** Reads one message; rejects with NotFound when it is not retained. */
+  getAsync(seq: Seq): Promise<Message<T>>;
+  /** Sizes, bounds and metrics. */
+  infoAsync(): Promise<PoolInfo>;
+  /** Follows the pool. */
+  tail(options?: TailOptions): Tail<T>;
+}
+
+/** Appends bytes or a value as one frame. */
+function encodeValue(data: unknown, tags: readonly string[], time: { lo: number; hi: number }) {
+  return (batch: FrameBatch): void => {
+    batch.beginFrame();
+    if (data instanceof Uint8Array) {
+      try {
+        batch.encoder.messageFromJson(data, 0, data.length, tags);
+      } catch (error) {
+        if (!(error instanceof JsonSyntaxError)) throw error;
+        throw new PlasmiteError("Usage", "invalid json", {
+          hint: "Pass one JSON object as UTF-8 text.",
+          causes: [error.message],
+          cause: error,
+        });
+      }
+    } else batch.encoder.messageFromValue(data, tags);
+    batch.endFrame(time.lo, time.hi);
+  };
+}
+
+/**
+ * An open pool file. Any number of processes may hold the same pool open and append or read at the
+ * same time.
+ *
+ * @example
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ *
+ * using client = new Client(Deno.makeTempDirSync());
+ * using pool = client.pool<{ status: string }>("ci");
+ * pool.append({ status: "green" }, ["build"]);
+ * console.assert(pool.get(1).data.status === "green");
+ * ```
+ */
+export class Pool<T extends JsonObject = JsonObject> implements AsyncPool<T>, Disposable {
+  /** The name or reference it was opened by. */
+  readonly name: string;
+  readonly #ring: Ring;
+  readonly #appender: Appender;
+  readonly #integers: IntegerPolicy;
+
+  /** Use {@linkcode Client.openPool}. */
+  constructor(path: string, name: string, integers: IntegerPolicy) {
+    this.name = name;
+    this.#ring = Ring.open(disk, path, { write: true });
+    this.#appender = new Appender(this.#ring);
+    this.#integers = integers;
+  }
+
+  /** The path of the pool file. */
+  get path(): string {
+    return this.#ring.path;
+  }
+
+  #message({ seq, timestampNs, payload }: Stored): Message<T> {
+    return new Message<T>(seq, timestampNs, { payload, integers: this.#integers });
+  }
+
+  #settings(
+    tags: readonly string[] | AppendOptions | undefined,
+    durability: Durability | undefined,
+  ): AppendOptions {
+    if (tags !== undefined && !Array.isArray(tags)) return tags as AppendOptions;
+    return {
+      ...(tags === undefined ? {} : { tags: tags as readonly string[] }),
+      ...(durability === undefined ? {} : { durability }),
+    };
+  }
+
+  #store(data: unknown, options: AppendOptions): Stored {
+    const encode = encodeValue(data, checkTags(options.tags), stamp(options.timestampNs));
+    return this.#only(this.#appender.appendSync(encode, checkDurability(options.durability)));
+  }
+
+  #only(stored: readonly Stored[]): Stored {
+    const [one] = stored;
+    if (one !== undefined) return one;
+    throw new PlasmiteError("Internal", "append stored nothing", { path: this.path });
+  }
+
+  /**
+   * Appends one message and returns it as stored.
+   *
+   * Waits in place when another process holds the lock, ten seconds at most;
+   * {@linkcode Pool.appendAsync} waits without blocking.
+   *
+   * @param data a JSON object; bigint is written as an integer, `undefined` members are dropped
+   * @param tags the tags, or all options
+   * @throws {PlasmiteError} Usage for data that cannot be stored (nothing is written), NotFound when
+   *   the pool was deleted or replaced, Busy, Corrupt, Io
+   */
+  append(data: T, tags?: readonly string[], durability?: Durability): Message<T>;
+  append(data: T, options: AppendOptions): Message<T>;
+  append(data: T, tags?: readonly string[] | AppendOptions, durability?: Durability): Message<T> {
+    return this.#message(this.#store(data, this.#settings(tags, durability)));
+  }
+
+  /** Appends JSON text or a value; returns the stored envelope as JSON text. */
+  appendJson(
+    payload: Uint8Array | JsonObject,
+    tags?: readonly string[],
+    durability?: Durability,
+  ): Uint8Array {
+    return this.#message(this.#store(payload, this.#settings(tags, durability))).raw;
+  }
+
+  /**
+   * Appends a Lite3 message byte for byte; returns its sequence number.
+   *
+   * @throws {PlasmiteError} Corrupt when it is not a whole, readable message
+   */
+  appendLite3(payload: Uint8Array, durability?: Durability): bigint {
+    return this.appendLite3WithReceipt(payload, durability).seq;
+  }
+
+  /** As {@linkcode Pool.appendLite3}; returns the message as stored. */
+  appendLite3WithReceipt(payload: Uint8Array, durability?: Durability): Message<T> {
+    const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
+    validateMessage(new Lite3Doc().reset(payload, view, 0, payload.length));
+    const time = stamp();
+    const encode = (batch: FrameBatch): void => batch.addPayload(payload, time.lo, time.hi);
+    const flush = checkDurability(durability);
+    return this.#message(this.#only(this.#appender.appendSync(encode, flush)));
+  }
+
+  /** Appends one message without ever blocking; those of one turn share one lock. */
+  async appendAsync(data: T, options: AppendOptions = {}): Promise<Message<T>> {
+    const encode = encodeValue(data, checkTags(options.tags), stamp(options.timestampNs));
+    const flush = checkDurability(options.durability);
+    return this.#message(this.#only(await this.#appender.append(encode, flush, options.signal)));
+  }
+
+  /**
+   * Appends several messages in order: one lock, one plan, one publication.
+   *
+   * They are consecutive as long as they take no more than about half of the ring; beyond that they
+   * go in as several groups, between which other writers may come.
+   *
+   * @throws {PlasmiteError} Usage when one of them cannot be stored; then none is
+   */
+  async appendBatch(items: readonly T[], options: AppendOptions = {}): Promise<Message<T>[]> {
+    const tags = checkTags(options.tags);
+    const time = stamp(options.timestampNs);
+    const encode = (batch: FrameBatch): void => {
+      for (const item of items) encodeValue(item, tags, time)(batch);
+    };
+    const flush = checkDurability(options.durability);
+    const stored = await this.#appender.append(encode, flush, options.signal);
+    return stored.map((one) => this.#message(one));
+  }
+
+  #read(seq: Seq): Lite3Frame {
+    const wanted = checkSeq(seq, "seq");
+    const cursor = new Cursor(this.#ring, wanted);
+    const missing = (): PlasmiteError =>
+      new PlasmiteError("NotFound", "message not found", {
+        seq: wanted,
+        hint: "It was overwritten or never written; `info()` tells what is retained.",
+      });
+    if (wanted === 0n) throw missing();
+    for (let tries = 0; tries < READ_TRIES; tries++) {
+      const ready = cursor.fill();
+      if (ready === BUSY) {
+        sleepSync(1);
+        continue;
+      }
+      if (ready === 0 || !cursor.next() || cursor.seq !== wanted) throw missing();
+      return takeFrame({ cursor });
+    }
+    throw lockTimeout(this.path);
+  }
+
+  /**
+   * Reads one message.
+   *
+   * @throws {PlasmiteError} NotFound when it is not retained, Corrupt when it is damaged
+   */
+  get(seq: Seq): Message<T> {
+    return this.#message(this.#read(seq));
+  }
+
+  /** As {@linkcode Pool.get}, asynchronously. */
+  getAsync(seq: Seq): Promise<Message<T>> {
+    return Promise.try(() => this.get(seq));
+  }
+
+  /** One message's envelope as JSON text. */
+  getJson(seq: Seq): Uint8Array {
+    return this.get(seq).raw;
+  }
+
+  /** One message's stored frame. */
+  getLite3(seq: Seq): Lite3Frame {
+    return this.#read(seq);
+  }
+
+  /** Sizes, bounds and metrics. */
+  info(): PoolInfo {
+    return describePool(this.#ring, this.name);
+  }
+
+  /** As {@linkcode Pool.info}, asynchronously. */
+  infoAsync(): Promise<PoolInfo> {
+    return Promise.try(() => this.info());
+  }
+
+  /** First and last retained sequence number. */
+  bounds(): PoolBounds {
+    const { oldest, newest } = this.#ring.state();
+    return oldest === 0n
+      ? { oldestSeq: null, newestSeq: null }
+      : { oldestSeq: oldest, newestSeq: newest };
+  }
+
+  /**
+   * Makes sure that the path still names the file that is open.
+   *
+   * @throws {PlasmiteError} NotFound when the pool was deleted or replaced
+   */
+  checkCurrentPath(): void {
+    this.#ring.checkIdentity();
+  }
+
+  /**
+   * Follows the pool: by default from the oldest retained message on, without end.
+   *
+   * @example
+   * ```ts
+   * import { Client } from "@plasmite/core";
+   *
+   * using client = new Client(Deno.makeTempDirSync());
+   * using pool = client.pool("ci");
+   * pool.append({ status: "green" });
+   * for await (const message of pool.tail({ timeoutMs: 30_000 })) {
+   *   if (message.data["status"] === "green") break;
+   * }
+   * ```
+   */
+  tail(options: TailOptions = {}): Tail<T> {
+    this.#ring.state();
+    return new TailIterator(this.path, options, takeMessage<T>(this.#integers));
+  }
+
+  /** As {@linkcode Pool.tail}, giving stored frames. */
+  async *tailLite3(options: TailOptions = {}): AsyncGenerator<Lite3Frame, void, unknown> {
+    const frames = new TailIterator(this.path, options, takeFrame);
+    try {
+      for await (const frame of frames) yield frame;
+    } finally {
+      frames.close();
+    }
+  }
+
+  /** Gives stored messages out again in their original rhythm; see {@linkcode replay}. */
+  replay(options: ReplayOptions = {}): AsyncGenerator<Message<T>, void, unknown> {
+    return replay(this, options);
+  }
+
+  /** A blocking stream of envelopes, as in the reference's Node binding. */
+  openStream(
+    sinceSeq?: Seq | null,
+    max?: Seq | null,
+    timeoutMs?: Seq | null,
+    errorOnGap = false,
+  ): Stream {
+    return new Stream(...this.#blocking(sinceSeq, max, timeoutMs), errorOnGap);
+  }
+
+  /** A blocking stream of stored frames, as in the reference's Node binding. */
+  openLite3Stream(
+    sinceSeq?: Seq | null,
+    max?: Seq | null,
+    timeoutMs?: Seq | null,
+    errorOnGap = false,
+  ): Lite3Stream {
+    return new Lite3Stream(...this.#blocking(sinceSeq, max, timeoutMs), errorOnGap);
+  }
+
+  #blocking(
+    sinceSeq: Seq | null | undefined,
+    max: Seq | null | undefined,
+    timeoutMs: Seq | null | undefined,
+  ): [string, bigint | "oldest", bigint | null, number | null] {
+    const since = sinceSeq === null || sinceSeq === undefined ? 0n : checkSeq(sinceSeq, "sinceSeq");
+    return [
+      this.path,
+      since === 0n ? "oldest" : since,
+      max === null || max === undefined ? null : checkSeq(max, "max"),
+      checkMs(timeoutMs ?? undefined, "timeoutMs") ?? null,
+    ];
+  }
+
+  /** Closes the file; a second call does nothing. Streams that are open go on. */
+  close(): void {
+    this.#ring.close();
+  }
+
+  /** Closes the file. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Closes the file. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * From what a program or person calls a pool to the path of its file.
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+
+const SUFFIX = ".plasmite";
+
+/** `$HOME/.plasmite/pools`; without a home the relative path `.plasmite/pools`. */
+export function defaultPoolDir(): string {
+  const home = Deno.env.get("HOME") ||
+    (Deno.build.os === "windows" ? Deno.env.get("USERPROFILE") : "") || "";
+  return home === "" ? ".plasmite/pools" : `${home}/.plasmite/pools`;
+}
+
+/** Whether a reference is a path rather than a name. */
+export function isPathRef(ref: string): boolean {
+  return ref.includes("/") || (Deno.build.os === "windows" && ref.includes("\\"));
+}
+
+/** Whether a name has a character that no terminal or file system should meet. */
+function hasControl(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || code === 0x7f) return true;
+  }
+  return false;
+}
+
+/**
+ * The file of a local pool (cli.md 1.3): a path is taken as it is, a name lives in `dir`.
+ *
+ * @throws {PlasmiteError} Usage for an empty name, control characters and anything with `://`
+ */
+export function poolPath(ref: string, dir: string): string {
+  if (ref === "" || hasControl(ref)) {
+    throw new PlasmiteError("Usage", ref === "" ? "pool name is empty" : "invalid pool name", {
+      hint: "Use a name without control characters, such as `demo`, or a path to a pool file.",
+    });
+  }
+  if (ref.includes("://")) {
+    throw new PlasmiteError("Usage", "local client accepts pool names or paths only", {
+      hint: "Use RemoteClient for pools on a server.",
+    });
+  }
+  if (isPathRef(ref)) return ref;
+  return `${dir}/${ref.endsWith(SUFFIX) ? ref : ref + SUFFIX}`;
+}
+
+/** The name of the pool in a file: without directory and suffix. */
+export function poolName(path: string): string {
+  const base = path.slice(path.lastIndexOf("/") + 1);
+  return base.endsWith(SUFFIX) && base.length > SUFFIX.length
+    ? base.slice(0, -SUFFIX.length)
+    : base;
+}
+
+/** Paths of all pool files in a directory, sorted by name; a missing directory has none. */
+export function poolFiles(dir: string): string[] {
+  const names: string[] = [];
+  try {
+    for (const entry of Deno.readDirSync(dir)) {
+      if (entry.name.endsWith(SUFFIX) && entry.name !== SUFFIX && !entry.isDirectory) {
+        names.push(entry.name);
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  // By code point, as every other sorted thing the program prints.
+  return names.sort((a, b) => a < b ? -1 : a > b ? 1 : 0).map((name) => `${dir}/${name}`);
+}

@@ -1,0 +1,128 @@
+/**
+ * The blocking streams of the reference's Node binding, for programs that have nothing else to do.
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+import { sleepSync } from "../storage/pause.ts";
+import { Follower, type Start } from "./follower.ts";
+import { Message } from "./message.ts";
+import { type Lite3Frame, takeFrame } from "./tail.ts";
+
+/** How often a blocking stream looks, in milliseconds. */
+const PAUSE = 1;
+/** How long one `next` waits when no timeout was given: for ever, in practice. */
+const FOREVER = Number.POSITIVE_INFINITY;
+
+/** The common part: waits in place, ends after a count, a time or a gap. */
+class Blocking {
+  readonly #follower: Follower;
+  readonly #errorOnGap: boolean;
+  readonly #timeoutMs: number;
+  #left: bigint;
+  #done = false;
+
+  constructor(
+    path: string,
+    start: Start,
+    max: bigint | null,
+    timeoutMs: number | null,
+    errorOnGap: boolean,
+  ) {
+    this.#follower = new Follower(path, start, false);
+    this.#left = max ?? -1n;
+    this.#timeoutMs = timeoutMs ?? FOREVER;
+    this.#errorOnGap = errorOnGap;
+  }
+
+  step(): Follower | null {
+    const deadline = performance.now() + this.#timeoutMs;
+    while (!this.#done && this.#left !== 0n) {
+      if (this.#follower.next()) {
+        const gap = this.#follower.takeGap();
+        if (gap !== null && this.#errorOnGap) {
+          this.#done = true;
+          throw new PlasmiteError("RetentionGap", "retention gap", {
+            seq: gap.first,
+            hint: `Messages ${gap.first} to ${gap.last} were overwritten before they were read.`,
+          });
+        }
+        if (this.#left > 0n) this.#left--;
+        return this.#follower;
+      }
+      if (performance.now() >= deadline) return null;
+      sleepSync(PAUSE);
+    }
+    return null;
+  }
+
+  close(): void {
+    this.#done = true;
+    this.#follower.close();
+  }
+}
+
+/** A blocking stream of envelopes as JSON bytes. */
+export class Stream implements Iterable<Uint8Array>, Disposable {
+  readonly #inner: Blocking;
+
+  /** Use {@linkcode Pool.openStream}. */
+  constructor(...args: ConstructorParameters<typeof Blocking>) {
+    this.#inner = new Blocking(...args);
+  }
+
+  /** The next envelope; null at the end or when the time is over. Blocks the event loop. */
+  nextJson(): Uint8Array | null {
+    const follower = this.#inner.step();
+    if (follower === null) return null;
+    const { seq, timestampNs, payload } = takeFrame(follower);
+    return new Message(seq, timestampNs, { payload, integers: "auto" }).raw;
+  }
+
+  /** All envelopes until the end. */
+  *[Symbol.iterator](): Iterator<Uint8Array> {
+    for (let item = this.nextJson(); item !== null; item = this.nextJson()) yield item;
+  }
+
+  /** Releases the file. */
+  close(): void {
+    this.#inner.close();
+  }
+
+  /** Releases the file. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** A blocking stream of stored frames. */
+export class Lite3Stream implements Iterable<Lite3Frame>, Disposable {
+  readonly #inner: Blocking;
+
+  /** Use {@linkcode Pool.openLite3Stream}. */
+  constructor(...args: ConstructorParameters<typeof Blocking>) {
+    this.#inner = new Blocking(...args);
+  }
+
+  /** The next frame; null at the end or when the time is over. Blocks the event loop. */
+  next(): Lite3Frame | null {
+    const follower = this.#inner.step();
+    return follower === null ? null : takeFrame(follower);
+  }
+
+  /** All frames until the end. */
+  *[Symbol.iterator](): Iterator<Lite3Frame> {
+    for (let item = this.next(); item !== null; item = this.next()) yield item;
+  }
+
+  /** Releases the file. */
+  close(): void {
+    this.#inner.close();
+  }
+
+  /** Releases the file. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

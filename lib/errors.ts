@@ -1,0 +1,113 @@
+/**
+ * The one error type of the project, its kinds, and the exit code each kind stands for.
+ *
+ * @module
+ */
+
+/** Error kinds by number; the number is also the process exit code of the command line. */
+export const ErrorKind = {
+  /** A bug, or an answer that could not be understood. */
+  Internal: 1,
+  /** A bad argument, a closed handle, input that cannot be stored. */
+  Usage: 2,
+  /** The pool, path or message does not exist. */
+  NotFound: 3,
+  /** Something of that name exists already. */
+  AlreadyExists: 4,
+  /** Another process holds the lock, or a limit is reached; try again. */
+  Busy: 5,
+  /** The operating system or the server refused access. */
+  Permission: 6,
+  /** A pool file or a payload is damaged. */
+  Corrupt: 7,
+  /** Any other failure of a disk, a pipe or a network. */
+  Io: 8,
+  /** Messages were overwritten before they could be read. */
+  RetentionGap: 9,
+} as const;
+
+/** One of the numbers of {@linkcode ErrorKind}. */
+export type ErrorKind = (typeof ErrorKind)[keyof typeof ErrorKind];
+
+/** The name of a kind, as it appears in JSON errors: `"NotFound"`. */
+export type ErrorKindName = keyof typeof ErrorKind;
+
+/** Where an error happened and what to do about it; everything is optional. */
+export interface ErrorContext {
+  /** What the person should do next, as one sentence. */
+  hint?: string | undefined;
+  /** The file concerned, or the pool name for remote errors. */
+  path?: string | undefined;
+  /** The sequence number concerned. */
+  seq?: bigint | undefined;
+  /** The byte offset concerned: in the ring for pool damage. */
+  offset?: bigint | undefined;
+  /** Messages of the underlying failures, outermost first. */
+  causes?: readonly string[] | undefined;
+  /** The underlying exception, kept for debugging. */
+  cause?: unknown;
+}
+
+const NAMES = Object.fromEntries(
+  Object.entries(ErrorKind).map(([name, code]) => [code, name]),
+) as Record<ErrorKind, ErrorKindName>;
+
+/**
+ * Every failure this library reports.
+ *
+ * @example
+ * ```ts
+ * import { ErrorKind, PlasmiteError } from "@plasmite/core";
+ *
+ * const error = new PlasmiteError("NotFound", "Message not found", { seq: 7n });
+ * console.assert(PlasmiteError.is(error, ErrorKind.NotFound));
+ * ```
+ */
+export class PlasmiteError extends Error {
+  /** The kind as a number; also the exit code. */
+  readonly kind: ErrorKind;
+  /** The file concerned, or the pool name for remote errors. */
+  readonly path?: string;
+  /** The sequence number concerned. */
+  readonly seq?: bigint;
+  /** The byte offset concerned. */
+  readonly offset?: bigint;
+  /** What to do next, as one sentence. */
+  readonly hint?: string;
+  /** Messages of the underlying failures, outermost first. */
+  readonly causes?: readonly string[];
+
+  /** Makes an error of the named kind. */
+  constructor(kind: ErrorKindName, message: string, context: ErrorContext = {}) {
+    super(message, context.cause === undefined ? undefined : { cause: context.cause });
+    this.name = "PlasmiteError";
+    this.kind = ErrorKind[kind];
+    if (context.hint !== undefined) this.hint = context.hint;
+    if (context.path !== undefined) this.path = context.path;
+    if (context.seq !== undefined) this.seq = context.seq;
+    if (context.offset !== undefined) this.offset = context.offset;
+    if (context.causes !== undefined && context.causes.length > 0) this.causes = context.causes;
+  }
+
+  /** The kind as a name: `"NotFound"`. */
+  get kindName(): ErrorKindName {
+    return NAMES[this.kind];
+  }
+
+  /** Whether `error` is one of ours, and of that kind if one is given. */
+  static is(error: unknown, kind?: ErrorKind): error is PlasmiteError {
+    return error instanceof PlasmiteError && (kind === undefined || error.kind === kind);
+  }
+
+  /** The same error with more context; what it already says is kept. */
+  with(context: ErrorContext): PlasmiteError {
+    return new PlasmiteError(this.kindName, this.message, {
+      hint: this.hint ?? context.hint,
+      path: this.path ?? context.path,
+      seq: this.seq ?? context.seq,
+      offset: this.offset ?? context.offset,
+      causes: this.causes ?? context.causes,
+      cause: this.cause ?? context.cause,
+    });
+  }
+}

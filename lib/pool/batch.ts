@@ -1,0 +1,158 @@
+/**
+ * Frames encoded one behind the other, ready to be written in one go.
+ *
+ * Everything that takes time (parsing, encoding, checksums) happens here, before the lock is
+ * taken; under the lock only sequence numbers are filled in.
+ *
+ * @module
+ */
+
+import { Buf } from "../bytes.ts";
+import { PlasmiteError } from "../errors.ts";
+import { Lite3Encoder } from "../lite3/encode.ts";
+import { crc32c } from "./crc32c.ts";
+import { FIELD, putFrameHeader, putMarker } from "./frame.ts";
+import { FRAME_HEADER, frameLength, MARKER_SIZE, MAX_PAYLOAD } from "./layout.ts";
+
+/** A growing sequence of frames, without their sequence numbers. */
+export class FrameBatch {
+  /** The frames' bytes; each frame begins at a multiple of 8. */
+  readonly out: Buf;
+  /** Encodes payloads into {@linkcode FrameBatch.out}. */
+  readonly encoder: Lite3Encoder;
+  /** How many whole frames there are. */
+  count = 0;
+  #starts: number[] = [];
+  #start = 0;
+
+  /** Makes an empty batch with room for `capacity` bytes. */
+  constructor(capacity = 16 * 1024) {
+    this.out = new Buf(capacity);
+    this.encoder = new Lite3Encoder(this.out);
+  }
+
+  /** Bytes of all whole frames. */
+  get bytes(): number {
+    return this.count === 0 ? 0 : this.out.len;
+  }
+
+  /** Leaves room for a frame header; the payload is then written at `out.len`. */
+  beginFrame(): void {
+    this.#start = this.out.len;
+    this.out.reserve(FRAME_HEADER);
+    this.out.len += FRAME_HEADER;
+  }
+
+  /**
+   * Closes the frame whose payload ends at `out.len`.
+   *
+   * @param timeLo low 32 bits of the time in nanoseconds since 1970
+   * @param timeHi high 32 bits
+   * @throws {PlasmiteError} Usage for a payload over 256 MiB
+   */
+  endFrame(timeLo: number, timeHi: number): void {
+    const start = this.#start;
+    const payload = this.out.len - start - FRAME_HEADER;
+    if (payload > MAX_PAYLOAD) {
+      this.abortFrame();
+      throw new PlasmiteError("Usage", "payload too large", {
+        hint: "One message may take 256 MiB at most; split it.",
+      });
+    }
+    const end = start + frameLength(payload);
+    this.out.reserve(end - this.out.len);
+    const { u8, dv } = this.out;
+    const marker = start + FRAME_HEADER + payload;
+    putMarker(dv, marker);
+    for (let i = marker + MARKER_SIZE; i < end; i++) dv.setUint8(i, 0);
+    const crc = crc32c(u8, dv, start + FRAME_HEADER, payload);
+    putFrameHeader(dv, start, payload, timeLo, timeHi, crc);
+    this.out.len = end;
+    this.#starts.push(start);
+    this.count++;
+  }
+
+  /** Forgets the frame that was begun. */
+  abortFrame(): void {
+    this.out.len = this.#start;
+  }
+
+  /** Keeps the first `count` frames and forgets the rest: a line whose end was bad. */
+  truncate(count: number): void {
+    if (count >= this.count) return;
+    this.out.len = this.#starts[count] ?? 0;
+    this.#starts.length = count;
+    this.count = count;
+  }
+
+  /** Takes frames `from` to `to` (exclusive) out: an append that was called off. */
+  remove(from: number, to: number): void {
+    const gap = this.startOf(to) - this.startOf(from);
+    this.out.u8.copyWithin(this.startOf(from), this.startOf(to), this.out.len);
+    this.out.len -= gap;
+    const moved = this.#starts.splice(from).slice(to - from);
+    for (const start of moved) this.#starts.push(start - gap);
+    this.count -= to - from;
+  }
+
+  /** Appends one ready payload as a frame. */
+  addPayload(payload: Uint8Array, timeLo: number, timeHi: number): void {
+    this.beginFrame();
+    this.out.reserve(payload.length);
+    this.out.u8.set(payload, this.out.len);
+    this.out.len += payload.length;
+    this.endFrame(timeLo, timeHi);
+  }
+
+  /** Where frame `i` begins in {@linkcode FrameBatch.out}; for `count`, where the last one ends. */
+  startOf(i: number): number {
+    return this.#starts[i] ?? this.out.len;
+  }
+
+  /** Total length of frame `i` in bytes. */
+  lengthOf(i: number): number {
+    return this.startOf(i + 1) - this.startOf(i);
+  }
+
+  /** Bytes of the payload of frame `i`. */
+  payloadOf(i: number): number {
+    return this.out.dv.getUint32(this.startOf(i) + FIELD.payloadLength, true);
+  }
+
+  /** The payload of frame `i`, without copying. */
+  payload(i: number): Uint8Array<ArrayBuffer> {
+    const at = this.startOf(i) + FRAME_HEADER;
+    return this.out.u8.subarray(at, at + this.payloadOf(i));
+  }
+
+  /** The time of frame `i` in nanoseconds since 1970. */
+  timeOf(i: number): bigint {
+    return this.out.dv.getBigUint64(this.startOf(i) + FIELD.time, true);
+  }
+
+  /** Fills in consecutive sequence numbers for frames `from` to `to` (exclusive). */
+  number(from: number, to: number, first: bigint): void {
+    let lo = Number(first & 0xffff_ffffn);
+    let hi = Number(first >> 32n);
+    const { dv } = this.out;
+    for (let i = from; i < to; i++) {
+      const at = this.startOf(i) + FIELD.seq;
+      dv.setUint32(at, lo, true);
+      dv.setUint32(at + 4, hi, true);
+      lo = (lo + 1) >>> 0;
+      if (lo === 0) hi++;
+    }
+  }
+
+  /** The bytes of frames `from` to `to` (exclusive), without copying. */
+  slice(from: number, to: number): Uint8Array {
+    return this.out.u8.subarray(this.startOf(from), this.startOf(to));
+  }
+
+  /** Forgets all frames and keeps the room. */
+  clear(): void {
+    this.out.clear();
+    this.#starts.length = 0;
+    this.count = 0;
+  }
+}

@@ -1,0 +1,285 @@
+/**
+ * The checker: reads a whole pool under the shared lock and reports every problem, first things
+ * first (pool-format.md 10, in the stricter form of 1.x, plus checksums and damaged stretches).
+ *
+ * @module
+ */
+
+import { ErrorKind, PlasmiteError } from "../errors.ts";
+import { sleepSync } from "../storage/pause.ts";
+import type { Storage, StorageFile } from "../storage/storage.ts";
+import { crc32c } from "./crc32c.ts";
+import { FIELD, frameProblem, frameState, hasMarker, itemAt, payloadLength } from "./frame.ts";
+import { parseState, type State, stateProblem, verifyLayout } from "./header.ts";
+import {
+  COMMITTED,
+  FRAME_HEADER,
+  frameLength,
+  HEADER_SIZE,
+  HEADER_USED,
+  type Layout,
+  SLOT_SIZE,
+  STATE_AT,
+} from "./layout.ts";
+import { placeAfter, scanFrames } from "./repair.ts";
+
+/** How long to wait for a writer's lock, in milliseconds. */
+const LOCK_TIMEOUT = 10_000;
+
+/** One thing that is wrong. */
+export interface CheckIssue {
+  /** `corrupt`, or `format` for a version that we do not know. */
+  readonly code: "corrupt" | "format";
+  /** What is wrong. */
+  readonly message: string;
+  /** The last good sequence number before it, or null. */
+  readonly seq: bigint | null;
+  /** Ring offset, or null. */
+  readonly offset: number | null;
+  /** First and last sequence number that cannot be read because of it, or null. */
+  readonly lost: { readonly first: bigint; readonly last: bigint } | null;
+}
+
+/** The result of a check. */
+export interface CheckReport {
+  /** The pool as it was asked for. */
+  readonly poolRef: string;
+  /** The path of the file. */
+  readonly path: string;
+  /** `corrupt` when there is at least one issue. */
+  readonly status: "ok" | "corrupt";
+  /** The last sequence number up to which all is well; null when none is or the pool is empty. */
+  readonly lastGoodSeq: bigint | null;
+  /** Every problem, in the order it was met. */
+  readonly issues: readonly CheckIssue[];
+  /** `issues.length`. */
+  readonly issueCount: number;
+  /** What to do; remarks that are no damage begin with `warning: `. */
+  readonly remediationHints: readonly string[];
+  /** Always null: no copy is made. */
+  readonly snapshotPath: null;
+  /** Number of retained messages, as the header says; 0 when the header is damaged. */
+  readonly messageCount: bigint;
+  /** The bounds, as the header says. */
+  readonly bounds: { readonly oldestSeq: bigint | null; readonly newestSeq: bigint | null };
+}
+
+class Check {
+  readonly issues: CheckIssue[] = [];
+  readonly warnings: string[] = [];
+  lastGood: bigint | null = null;
+  state: State | null = null;
+
+  constructor(readonly file: StorageFile, readonly layout: Layout) {}
+
+  #issue(message: string, offset: number | null, lost: CheckIssue["lost"] = null): void {
+    this.issues.push({ code: "corrupt", message, seq: this.lastGood, offset, lost });
+  }
+
+  run(): void {
+    const { file, layout } = this;
+    const bytes = new Uint8Array(HEADER_USED);
+    file.readAt(bytes, 0);
+    const state = parseState(new DataView(bytes.buffer), STATE_AT);
+    this.state = state;
+    const problem = stateProblem(state, layout.ringSize);
+    if (problem !== null) {
+      this.#issue(problem, null);
+      return;
+    }
+    if (state.oldest === 0n) return;
+    this.#walk(state);
+    this.#sampleIndex(state);
+  }
+
+  /** Follows the chain from the tail; behind a break it goes on at the next frame it finds. */
+  #walk(state: State): void {
+    const { ringSize } = this.layout;
+    let at = state.tail;
+    let seq = state.oldest;
+    let clean = true;
+    while (seq <= state.newest) {
+      const first = seq === state.oldest;
+      const place = first ? at : placeAfter(this.file, this.layout, at === 0 ? 0 : at);
+      const found = first && ringSize - at < FRAME_HEADER
+        ? { problem: "tail points at ring padding", end: 0, fatal: true }
+        : this.#frame(place, seq, first);
+      if (first && found.problem === null && found.end % ringSize !== state.tailNext) {
+        this.#issue("tail_next mismatch", place);
+        clean = false;
+      }
+      if (found.problem === null) {
+        if (clean) this.lastGood = seq;
+        at = found.end % ringSize;
+        seq++;
+        continue;
+      }
+      clean = false;
+      if (!found.fatal) {
+        this.#issue(found.problem, place, { first: seq, last: seq });
+        at = found.end % ringSize;
+        seq++;
+        continue;
+      }
+      const next = scanFrames(this.file, this.layout, seq, state.newest)
+        .reduce<{ at: number; seq: bigint } | null>(
+          (best, frame) => best === null || frame.seq < best.seq ? frame : best,
+          null,
+        );
+      const last = next === null ? state.newest : next.seq - 1n;
+      // A tail on a wrap marker or in padding, as 0.8 leaves it, loses nothing by itself.
+      this.#issue(found.problem, place, last < seq ? null : { first: seq, last });
+      if (next === null || (next.at === place && next.seq === seq)) return;
+      at = next.at;
+      seq = next.seq;
+      if (!this.#resume(state, at, seq)) return;
+      return;
+    }
+    if (at !== state.head) this.#issue("head offset mismatch", at);
+  }
+
+  /** Walks on behind a break. */
+  #resume(state: State, at: number, seq: bigint): boolean {
+    const rest = new Check(this.file, this.layout);
+    const item = this.#frame(at, seq, true);
+    if (item.problem !== null && item.fatal) return false;
+    rest.lastGood = this.lastGood;
+    rest.#walk({ ...state, tail: at, tailNext: item.end % this.layout.ringSize, oldest: seq });
+    this.issues.push(...rest.issues.map((issue) => ({ ...issue, seq: this.lastGood })));
+    return true;
+  }
+
+  /** Judges one frame whole; `fatal` when its length cannot be trusted. */
+  #frame(
+    at: number,
+    seq: bigint,
+    first: boolean,
+  ): { problem: string | null; end: number; fatal: boolean } {
+    const { ringOffset, ringSize } = this.layout;
+    const header = new Uint8Array(FRAME_HEADER);
+    const view = new DataView(header.buffer);
+    const fatal = (problem: string) => ({ problem, end: 0, fatal: true });
+    if (this.file.readAt(header, ringOffset + at) !== FRAME_HEADER) {
+      return fatal("frame header too small");
+    }
+    const problem = frameProblem(view, 0, ringSize);
+    if (problem !== null) return fatal(problem);
+    if (frameState(view, 0) !== COMMITTED) {
+      return fatal(first ? "tail frame is not committed" : "unexpected frame state");
+    }
+    const item = itemAt(view, 0, at, ringSize);
+    if (item.kind === "bad") return fatal(item.problem);
+    if (item.seq !== seq) return fatal(first ? "tail seq mismatch" : "seq mismatch");
+    const payload = payloadLength(view, 0);
+    const frame = new Uint8Array(frameLength(payload));
+    const frameView = new DataView(frame.buffer);
+    this.file.readAt(frame, ringOffset + at);
+    if (!hasMarker(frameView, FRAME_HEADER + payload)) {
+      return { problem: "missing frame commit marker", end: item.end, fatal: false };
+    }
+    const crc = view.getUint32(FIELD.crc, true);
+    if (crc !== 0 && crc32c(frame, frameView, FRAME_HEADER, payload) !== crc) {
+      return { problem: "payload checksum mismatch", end: item.end, fatal: false };
+    }
+    return { problem: null, end: item.end, fatal: false };
+  }
+
+  /** Three slots, as warnings: the index is a hint only. */
+  #sampleIndex(state: State): void {
+    const { indexCapacity: capacity, ringOffset, ringSize } = this.layout;
+    if (capacity === 0) return;
+    const slot = new Uint8Array(SLOT_SIZE);
+    const view = new DataView(slot.buffer);
+    const header = new Uint8Array(FRAME_HEADER);
+    const headerView = new DataView(header.buffer);
+    for (const i of new Set([0, Math.floor(capacity / 2), capacity - 1])) {
+      this.file.readAt(slot, HEADER_SIZE + i * SLOT_SIZE);
+      const seq = view.getBigUint64(0, true);
+      const offset = view.getBigUint64(8, true);
+      if (seq === 0n || seq < state.oldest) continue; // unused, or of a message that expired
+      if (offset >= BigInt(ringSize)) {
+        this.warnings.push(
+          `warning: index slot ${i} seq ${seq} points outside ring at offset ${offset}`,
+        );
+        continue;
+      }
+      const got = this.file.readAt(header, ringOffset + Number(offset));
+      const item = got < FRAME_HEADER ? null : itemAt(headerView, 0, Number(offset), ringSize);
+      if (item === null || item.kind !== "frame" || item.seq !== seq) {
+        this.warnings.push(`warning: index slot ${i} seq ${seq} is stale or invalid`);
+      }
+    }
+  }
+}
+
+function report(
+  ref: string,
+  path: string,
+  issues: readonly CheckIssue[],
+  check: Check | null,
+): CheckReport {
+  const state = check?.state ?? null;
+  const empty = state === null || state.oldest === 0n || issues.length > 0 && check === null;
+  const hints = issues.length === 0
+    ? []
+    : [`Run \`plasmite doctor ${ref} --repair\` to back the pool up and mend it in place.`];
+  return {
+    poolRef: ref,
+    path,
+    status: issues.length > 0 ? "corrupt" : "ok",
+    lastGoodSeq: check?.lastGood ?? null,
+    issues,
+    issueCount: issues.length,
+    remediationHints: [...hints, ...(check?.warnings ?? [])],
+    snapshotPath: null,
+    messageCount: empty || state.oldest > state.newest ? 0n : state.newest - state.oldest + 1n,
+    bounds: {
+      oldestSeq: empty ? null : state.oldest,
+      newestSeq: empty ? null : state.newest,
+    },
+  };
+}
+
+/**
+ * Checks the pool at `path`.
+ *
+ * @param ref what the pool was called, for the report
+ * @throws {PlasmiteError} NotFound, Permission, Io, or Busy when a writer keeps the lock
+ */
+export function checkRing(storage: Storage, path: string, ref: string): CheckReport {
+  const file = storage.open(path, { write: false });
+  try {
+    for (let waited = 0; !file.tryLock(false); waited++) {
+      if (waited >= LOCK_TIMEOUT) {
+        throw new PlasmiteError("Busy", "resource is busy", {
+          path,
+          hint: "Another process holds the pool's lock. Retry with a pause.",
+        });
+      }
+      sleepSync(1);
+    }
+    let check: Check | null = null;
+    try {
+      const bytes = new Uint8Array(HEADER_USED);
+      const length = file.readAt(bytes, 0);
+      const view = new DataView(bytes.buffer);
+      check = new Check(file, verifyLayout({ view, length }, file.size(), path));
+      check.run();
+      return report(ref, path, check.issues, check);
+    } catch (error) {
+      if (!PlasmiteError.is(error)) throw error;
+      const format = error.kind === ErrorKind.Usage;
+      if (!format && error.kind !== ErrorKind.Corrupt) throw error;
+      const issue: CheckIssue = {
+        code: format ? "format" : "corrupt",
+        message: error.message,
+        seq: null,
+        offset: null,
+        lost: null,
+      };
+      return report(ref, path, [issue], check);
+    }
+  } finally {
+    file.close();
+  }
+}

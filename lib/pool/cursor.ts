@@ -1,0 +1,402 @@
+/**
+ * Reads messages in order, without a lock, while writers overwrite the ring (pool-format.md 5.3).
+ *
+ * Frames are copied in large pieces into private memory, checked there (header, sequence, commit
+ * marker, checksum), and given out only after a second look at the pool has shown that nobody
+ * overwrote them while they were being copied.
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+import { crc32c } from "./crc32c.ts";
+import { FIELD, frameProblem, frameState, hasMarker, payloadLength } from "./frame.ts";
+import { sameState, type State } from "./header.ts";
+import { COMMITTED, FRAME_HEADER, frameLength, WRAP, WRITING } from "./layout.ts";
+import type { Ring } from "./ring.ts";
+
+/** Messages that were overwritten before they could be read. */
+export interface Gap {
+  /** The first sequence number that is missing. */
+  readonly first: bigint;
+  /** The last one that is missing. */
+  readonly last: bigint;
+}
+
+/** {@linkcode Cursor.fill}: a writer holds the lock that is needed now; try again in a moment. */
+export const BUSY = -1;
+
+const FIRST_CHUNK = 64 * 1024;
+const LARGEST_CHUNK = 1024 * 1024;
+/** How often a moving state block is looked at before the shared lock is taken instead. */
+const RECHECKS = 8;
+/** On other processors the order of the reference's stores is not known (5.3). */
+const STORES_IN_ORDER = Deno.build.arch === "x86_64";
+
+/** Why reading a stretch of frames ended. */
+type Stop = "end" | "wrap" | "partial" | "bad";
+
+/**
+ * A position in a pool. After {@linkcode Cursor.fill} returned a number above 0,
+ * {@linkcode Cursor.next} steps through that many frames; their bytes stay valid until the next
+ * `fill`.
+ */
+export class Cursor {
+  /** The bytes that hold the current frame. */
+  u8: Uint8Array<ArrayBuffer>;
+  /** A view on them. */
+  dv: DataView<ArrayBuffer>;
+  /** Where the current payload begins in them. */
+  payloadAt = 0;
+  /** Bytes of the current payload. */
+  payloadLength = 0;
+  /** Low 32 bits of the current sequence number. */
+  seqLo = 0;
+  /** High 32 bits of it. */
+  seqHi = 0;
+  /** Low 32 bits of the current time in nanoseconds since 1970. */
+  timeLo = 0;
+  /** High 32 bits of it. */
+  timeHi = 0;
+  /** Messages lost in front of the frames of the last `fill`; whoever handles it sets it to null. */
+  gap: Gap | null = null;
+
+  readonly #ring: Ring;
+  #expected: bigint;
+  #place = -1;
+  #doubt = 0;
+  #passOver = 0n;
+  #chunk = FIRST_CHUNK;
+  #at = 0;
+  #end = 0;
+  #count = 0;
+  #parsed = 0;
+  #skipped = 0;
+  #stop: Stop = "end";
+
+  /**
+   * @param ring the pool; the cursor reads through it and never closes it
+   * @param seq the first sequence number wanted; 0 for the oldest retained, without a gap
+   */
+  constructor(ring: Ring, seq: bigint) {
+    this.#ring = ring;
+    this.#expected = seq;
+    this.u8 = new Uint8Array(0);
+    this.dv = new DataView(this.u8.buffer);
+  }
+
+  /** The sequence number that comes after the frames filled so far. */
+  get expected(): bigint {
+    return this.#expected;
+  }
+
+  /** Sequence number of the current frame. */
+  get seq(): bigint {
+    return (BigInt(this.seqHi) << 32n) | BigInt(this.seqLo);
+  }
+
+  /** Time of the current frame in nanoseconds since 1970. */
+  get timestampNs(): bigint {
+    return (BigInt(this.timeHi) << 32n) | BigInt(this.timeLo);
+  }
+
+  /** The flags of the current frame. */
+  get flags(): number {
+    return this.dv.getUint32(this.payloadAt - FRAME_HEADER + FIELD.flags, true);
+  }
+
+  /** Goes to the next frame of the last `fill`; false when there is none left. */
+  next(): boolean {
+    if (this.#count === 0) return false;
+    const at = this.#at;
+    const { dv } = this;
+    this.#count--;
+    this.seqLo = dv.getUint32(at + FIELD.seq, true);
+    this.seqHi = dv.getUint32(at + FIELD.seq + 4, true);
+    this.timeLo = dv.getUint32(at + FIELD.time, true);
+    this.timeHi = dv.getUint32(at + FIELD.time + 4, true);
+    this.payloadLength = payloadLength(dv, at);
+    this.payloadAt = at + FRAME_HEADER;
+    this.#at = at + frameLength(this.payloadLength);
+    return true;
+  }
+
+  /**
+   * Copies what is new. Frames of an earlier `fill` that were not stepped over are dropped.
+   *
+   * @returns how many frames are ready, 0 when nothing new is there, {@linkcode BUSY} when a
+   *   damaged-looking frame must be read under a lock that someone else holds
+   * @throws {PlasmiteError} Corrupt for damage inside the retained range
+   */
+  fill(): number {
+    this.#count = 0;
+    for (;;) {
+      const state = this.#ring.state();
+      if (state.oldest === 0n || state.newest < this.#expected) return 0;
+      this.#arrive(state);
+      const outcome = this.#load(state, false);
+      if (outcome === "again") continue;
+      if (outcome === "unsafe") {
+        const locked = this.#ring.tryShared(() => this.#loadLocked());
+        if (locked === null) return BUSY;
+        if (locked === "again") continue;
+      }
+      if (this.#count > 0) return this.#count;
+    }
+  }
+
+  /** Reports what was lost and finds the place of the expected frame. */
+  #arrive(state: State): void {
+    if (this.#expected < state.oldest) {
+      if (this.#expected !== 0n && this.#passOver === 0n) {
+        const first = this.gap?.first ?? this.#expected;
+        this.gap = { first, last: state.oldest - 1n };
+      }
+      this.#expected = state.oldest;
+      this.#place = -1;
+    }
+    if (this.#passOver !== 0n && this.#passOver < state.oldest) {
+      // The walk to the first wanted message was itself overtaken.
+      this.gap = { first: this.gap?.first ?? this.#passOver, last: state.oldest - 1n };
+      this.#passOver = 0n;
+    }
+    if (this.#place >= 0) return;
+    if (this.#expected === state.oldest) {
+      this.#place = state.tail;
+      return;
+    }
+    this.#place = this.#ring.indexOffset(this.#expected);
+    if (this.#place < 0) this.#walkFrom(state);
+  }
+
+  /** Starts at the oldest frame and passes over what comes before the expected one. */
+  #walkFrom(state: State): void {
+    if (this.#passOver === 0n) this.#passOver = this.#expected;
+    this.#expected = state.oldest;
+    this.#place = state.tail;
+  }
+
+  /** Under the shared lock nothing moves: what looks bad now is damage. */
+  #loadLocked(): "again" | "done" {
+    const state = this.#ring.state();
+    if (state.oldest === 0n || this.#expected < state.oldest) return "again";
+    if (this.#expected === state.oldest) this.#place = state.tail;
+    const outcome = this.#load(state, true);
+    if (outcome !== "unsafe") return outcome;
+    throw new PlasmiteError("Corrupt", "malformed frame in the retained ring", {
+      path: this.#ring.path,
+      seq: this.#expected,
+      offset: BigInt(this.#place),
+      hint: "Run `plasmite doctor` to inspect the pool.",
+    });
+  }
+
+  #load(state: State, locked: boolean): "again" | "unsafe" | "done" {
+    const { ringSize } = this.#ring.layout;
+    if (ringSize - this.#place < FRAME_HEADER) this.#place = 0;
+    const from = this.#place;
+    this.#read(state, from);
+    if (this.#parsed === 0) {
+      if (this.#stop === "wrap" && from !== 0) {
+        this.#place = 0;
+        return this.#load(state, locked);
+      }
+      if (this.#stop === "partial") {
+        this.#chunk = frameLength(payloadLength(this.dv, 0));
+        return this.#load(state, locked);
+      }
+      if (locked) return "unsafe";
+      return this.#doubted(state);
+    }
+    const safe = locked ? this.#parsed : this.#recheck(from);
+    if (safe <= 0) return safe === 0 ? "again" : "unsafe";
+    this.#accept(safe, from);
+    return this.#count > 0 ? "done" : "again";
+  }
+
+  /** No frame where one was expected: overtaken, a stale place, or damage. */
+  #doubted(state: State): "again" | "unsafe" {
+    const now = this.#ring.state();
+    if (now.oldest > this.#expected || now.oldest === 0n) return "again";
+    this.#doubt++;
+    // First the remembered place is doubted, then the index, which is a hint only (1.3).
+    if (this.#doubt === 1) this.#place = -1;
+    else if (this.#doubt === 2) this.#walkFrom(state);
+    else return "unsafe";
+    return "again";
+  }
+
+  /** Copies a stretch and parses as many whole, correct frames as it holds. */
+  #read(state: State, from: number): void {
+    const { ringSize } = this.#ring.layout;
+    const until = from < state.head ? state.head : ringSize;
+    const want = Math.min(until - from, this.#chunk);
+    if (this.u8.length < want) {
+      this.u8 = new Uint8Array(Math.max(want, Math.min(this.#chunk, ringSize)));
+      this.dv = new DataView(this.u8.buffer);
+    }
+    const got = this.#ring.readRing(this.u8.subarray(0, want), from);
+    const { dv, u8 } = this;
+    const check = this.#passOver === 0n;
+    let at = 0;
+    let count = 0;
+    let lo = Number(this.#expected & 0xffff_ffffn);
+    let hi = Number(this.#expected >> 32n);
+    const available = state.newest - this.#expected + 1n;
+    const most = available > 0x3fff_ffffn ? 0x3fff_ffff : Number(available);
+    let stop: Stop = "end";
+    while (count < most) {
+      if (ringSize - from - at < FRAME_HEADER) {
+        stop = "wrap";
+        break;
+      }
+      if (at + FRAME_HEADER > got) {
+        stop = from + got < until ? "partial" : "bad";
+        break;
+      }
+      if (frameProblem(dv, at, ringSize) !== null) {
+        stop = "bad";
+        break;
+      }
+      const kind = frameState(dv, at);
+      if (kind !== COMMITTED) {
+        stop = kind === WRAP ? "wrap" : "bad";
+        break;
+      }
+      const payload = payloadLength(dv, at);
+      const length = frameLength(payload);
+      if (
+        dv.getUint32(at + FIELD.seq, true) !== lo ||
+        dv.getUint32(at + FIELD.seq + 4, true) !== hi ||
+        from + at + length > until
+      ) {
+        stop = "bad";
+        break;
+      }
+      if (at + length > got) {
+        stop = "partial";
+        break;
+      }
+      if (!hasMarker(dv, at + FRAME_HEADER + payload)) {
+        stop = "bad";
+        break;
+      }
+      const crc = dv.getUint32(at + FIELD.crc, true);
+      if (
+        crc === 0 ? !STORES_IN_ORDER : check && crc32c(u8, dv, at + FRAME_HEADER, payload) !== crc
+      ) {
+        stop = "bad";
+        break;
+      }
+      at += length;
+      count++;
+      lo = (lo + 1) >>> 0;
+      if (lo === 0) hi++;
+    }
+    this.#parsed = count;
+    this.#end = at;
+    this.#stop = stop;
+    // A full piece means that there is more: take more at once from now on.
+    if (stop === "partial" && count > 0) this.#chunk = Math.min(this.#chunk * 2, LARGEST_CHUNK);
+  }
+
+  /**
+   * How many of the parsed frames were certainly not overwritten while they were copied: counted
+   * from the first, 0 when that one is gone, -1 when only the lock can tell.
+   */
+  #recheck(from: number): number {
+    for (let tries = 0; tries < RECHECKS; tries++) {
+      const now = this.#ring.state();
+      if (now.oldest === 0n || now.oldest > this.#expected + BigInt(this.#parsed - 1)) return 0;
+      const busy = this.#overwriting(now, from);
+      if (!sameState(now, this.#ring.state())) continue;
+      const gone = now.oldest > this.#expected ? Number(now.oldest - this.#expected) : 0;
+      if (gone > 0) {
+        // Pass over what may be torn; the rest of the piece is good.
+        this.#arriveAt(now.oldest, gone);
+      }
+      if (busy < 0) return this.#parsed;
+      return busy > gone ? busy - gone : -1;
+    }
+    return -1;
+  }
+
+  /** Notes that the first `gone` parsed frames were overtaken. */
+  #arriveAt(oldest: bigint, gone: number): void {
+    if (this.#passOver === 0n) {
+      this.gap = { first: this.gap?.first ?? this.#expected, last: oldest - 1n };
+    } else if (this.#passOver < oldest) {
+      this.gap = { first: this.gap?.first ?? this.#passOver, last: oldest - 1n };
+      this.#passOver = 0n;
+    }
+    let at = 0;
+    for (let i = 0; i < gone; i++) at += frameLength(payloadLength(this.dv, at));
+    this.#skipped = at;
+    this.#parsed -= gone;
+    this.#expected = oldest;
+  }
+
+  /**
+   * Check 3 of 5.3: a writer of the reference stores its frame over dropped ones before it
+   * publishes. The number of parsed frames before the first that it may touch; -1 for none.
+   */
+  #overwriting(now: State, from: number): number {
+    const { ringSize } = this.#ring.layout;
+    const bytes = new Uint8Array(FRAME_HEADER);
+    const view = new DataView(bytes.buffer);
+    const next = now.newest + 1n;
+    let first = -1;
+    for (const place of [now.head, 0]) {
+      if (ringSize - place < FRAME_HEADER) continue;
+      if (this.#ring.readRing(bytes, place) !== FRAME_HEADER) continue;
+      if (frameProblem(view, 0, ringSize) !== null) continue;
+      const state = frameState(view, 0);
+      if (state !== WRITING && state !== COMMITTED) continue;
+      if (view.getBigUint64(FIELD.seq, true) !== next) continue;
+      const end = place + frameLength(payloadLength(view, 0));
+      let at = 0;
+      for (let i = 0; i < this.#parsed && (first < 0 || i < first); i++) {
+        const length = frameLength(payloadLength(this.dv, at));
+        if (from + at < end && place < from + at + length) {
+          first = i;
+          break;
+        }
+        at += length;
+      }
+    }
+    return first;
+  }
+
+  /** Makes the first `count` parsed frames ready and moves the position behind them. */
+  #accept(count: number, from: number): void {
+    const { ringSize } = this.#ring.layout;
+    const start = this.#skipped;
+    this.#skipped = 0;
+    let end = this.#end;
+    if (count < this.#parsed) {
+      end = start;
+      for (let i = 0; i < count; i++) end += frameLength(payloadLength(this.dv, end));
+    }
+    let at = start;
+    let ready = count;
+    if (this.#passOver !== 0n) {
+      const far = this.#passOver - this.#expected;
+      const pass = far < BigInt(count) ? Number(far) : count;
+      for (let i = 0; i < pass; i++) at += frameLength(payloadLength(this.dv, at));
+      ready -= pass;
+      if (ready > 0) {
+        // These were parsed without their checksums; read them once more, checked.
+        this.#expected = this.#passOver;
+        this.#passOver = 0n;
+        this.#place = from + at;
+        return;
+      }
+    }
+    if (ready > 0) this.#doubt = 0;
+    this.#at = at;
+    this.#count = ready;
+    this.#expected += BigInt(count);
+    const place = from + end;
+    this.#place = place === ringSize || (this.#stop === "wrap" && end === this.#end) ? 0 : place;
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * One frame: the 64 bytes in front of a payload, and the commit marker behind it (2).
+ *
+ * @module
+ */
+
+import { COMMITTED, FRAME_HEADER, frameLength, MARKER_SIZE, maxPayload, WRAP } from "./layout.ts";
+
+const MAGIC = 0x314d_5246; // "FRM1", little-endian
+const MARKER_LO = 0x4d53_4c50; // "PLSM"
+const MARKER_HI = 0x5449_4d43; // "CMIT"
+
+/** Byte offsets inside a frame header. */
+export const FIELD = {
+  state: 4,
+  flags: 8,
+  headerLength: 12,
+  seq: 16,
+  time: 24,
+  payloadLength: 32,
+  payloadXor: 36,
+  crc: 40,
+} as const;
+
+/** What is wrong with a frame header at `at`, in the words of section 2; null when nothing is. */
+export function frameProblem(view: DataView, at: number, ringSize: number): string | null {
+  if (at + FRAME_HEADER > view.byteLength) return "frame header too small";
+  if (view.getUint32(at, true) !== MAGIC) return "bad frame magic";
+  if (view.getUint32(at + FIELD.state, true) > WRAP) return "invalid frame state";
+  if (view.getUint32(at + FIELD.headerLength, true) !== FRAME_HEADER) {
+    return "unexpected header length";
+  }
+  const length = view.getUint32(at + FIELD.payloadLength, true);
+  if (view.getUint32(at + FIELD.payloadXor, true) !== (length ^ 0xffff_ffff) >>> 0) {
+    return "payload length xor mismatch";
+  }
+  if (length > maxPayload(ringSize)) return "payload length exceeds max";
+  return null;
+}
+
+/** The state field of a frame header. */
+export function frameState(view: DataView, at: number): number {
+  return view.getUint32(at + FIELD.state, true);
+}
+
+/** The payload length in bytes of a frame header. */
+export function payloadLength(view: DataView, at: number): number {
+  return view.getUint32(at + FIELD.payloadLength, true);
+}
+
+/** Whether the commit marker stands at `at`. */
+export function hasMarker(view: DataView, at: number): boolean {
+  return at + MARKER_SIZE <= view.byteLength && view.getUint32(at, true) === MARKER_LO &&
+    view.getUint32(at + 4, true) === MARKER_HI;
+}
+
+/** Writes a frame header with sequence number 0; {@linkcode putSequence} follows at plan time. */
+export function putFrameHeader(
+  view: DataView,
+  at: number,
+  payload: number,
+  timeLo: number,
+  timeHi: number,
+  crc: number,
+): void {
+  view.setUint32(at, MAGIC, true);
+  view.setUint32(at + FIELD.state, COMMITTED, true);
+  view.setUint32(at + FIELD.flags, 0, true);
+  view.setUint32(at + FIELD.headerLength, FRAME_HEADER, true);
+  view.setUint32(at + FIELD.seq, 0, true);
+  view.setUint32(at + FIELD.seq + 4, 0, true);
+  view.setUint32(at + FIELD.time, timeLo, true);
+  view.setUint32(at + FIELD.time + 4, timeHi, true);
+  view.setUint32(at + FIELD.payloadLength, payload, true);
+  view.setUint32(at + FIELD.payloadXor, payload ^ 0xffff_ffff, true);
+  view.setUint32(at + FIELD.crc, crc, true);
+  for (let i = FIELD.crc + 4; i < FRAME_HEADER; i += 4) view.setUint32(at + i, 0, true);
+}
+
+/** Writes the commit marker to `at`. */
+export function putMarker(view: DataView, at: number): void {
+  view.setUint32(at, MARKER_LO, true);
+  view.setUint32(at + 4, MARKER_HI, true);
+}
+
+/** A wrap marker: "the next item is at offset 0". */
+export function wrapMarker(): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(FRAME_HEADER);
+  const view = new DataView(bytes.buffer);
+  putFrameHeader(view, 0, 0, 0, 0, 0);
+  view.setUint32(FIELD.state, WRAP, true);
+  return bytes;
+}
+
+/** What stands at a place in the ring, as far as planning and walking need to know. */
+export interface Item {
+  /** A whole message, the sign to go to offset 0, or something that should not be there. */
+  readonly kind: "frame" | "wrap" | "bad";
+  /** Sequence number of a frame. */
+  readonly seq: bigint;
+  /** Ring offset behind a frame; the ring's size is not yet turned into 0. */
+  readonly end: number;
+  /** What is wrong with a bad item. */
+  readonly problem: string;
+}
+
+/** Judges the frame header at `at` of `view`, which stands at ring offset `offset`. */
+export function itemAt(view: DataView, at: number, offset: number, ringSize: number): Item {
+  const problem = frameProblem(view, at, ringSize);
+  if (problem !== null) return { kind: "bad", seq: 0n, end: 0, problem };
+  const state = frameState(view, at);
+  if (state === WRAP) return { kind: "wrap", seq: 0n, end: 0, problem: "" };
+  if (state !== COMMITTED) {
+    return { kind: "bad", seq: 0n, end: 0, problem: "unexpected frame state" };
+  }
+  const end = offset + frameLength(payloadLength(view, at));
+  if (end > ringSize) return { kind: "bad", seq: 0n, end: 0, problem: "frame exceeds ring" };
+  return { kind: "frame", seq: view.getBigUint64(at + FIELD.seq, true), end, problem: "" };
+}

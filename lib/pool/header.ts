@@ -1,0 +1,148 @@
+/**
+ * The file header: parsed into something unverified, usable only once checked against the file.
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+import {
+  HEADER_SIZE,
+  HEADER_USED,
+  type Layout,
+  SLOT_SIZE,
+  STATE_AT,
+  STATE_SIZE,
+  VERSION,
+} from "./layout.ts";
+
+const MAGIC = 0x4d53_4c50; // "PLSM", little-endian
+
+/** The state block: which part of the ring is live (1.1). Offsets in bytes from the ring's start. */
+export interface State {
+  /** Where the next frame or wrap marker goes. */
+  readonly head: number;
+  /** Where the oldest live frame is. */
+  readonly tail: number;
+  /** Where the item behind the tail frame is; 0 also means "look it up". */
+  readonly tailNext: number;
+  /** Sequence number of the oldest live message; 0 when the pool is empty. */
+  readonly oldest: bigint;
+  /** The last sequence number ever given out; 0 when none was. */
+  readonly newest: bigint;
+}
+
+/** Reads a state block at `at` in `view`, without judging it. */
+export function parseState(view: DataView, at: number): State {
+  return {
+    head: Number(view.getBigUint64(at, true)),
+    tail: Number(view.getBigUint64(at + 8, true)),
+    tailNext: Number(view.getBigUint64(at + 16, true)),
+    oldest: view.getBigUint64(at + 24, true),
+    newest: view.getBigUint64(at + 32, true),
+  };
+}
+
+/** Writes a state block to `at` in `view`. */
+export function putState(view: DataView, at: number, state: State): void {
+  view.setBigUint64(at, BigInt(state.head), true);
+  view.setBigUint64(at + 8, BigInt(state.tail), true);
+  view.setBigUint64(at + 16, BigInt(state.tailNext), true);
+  view.setBigUint64(at + 24, state.oldest, true);
+  view.setBigUint64(at + 32, state.newest, true);
+}
+
+/** What is wrong with a state block, in the order and words of 1.6; null when nothing is. */
+export function stateProblem(state: State, ringSize: number): string | null {
+  const { head, tail, tailNext, oldest, newest } = state;
+  if (head >= ringSize || tail >= ringSize || tailNext >= ringSize) {
+    return "header offset out of range";
+  }
+  if (head % 8 !== 0 || tail % 8 !== 0 || tailNext % 8 !== 0) return "header offset not aligned";
+  if (oldest !== 0n && oldest > newest) return "seq bounds inverted";
+  if (oldest === 0n && (head !== tail || head !== tailNext)) return "empty header offsets mismatch";
+  return null;
+}
+
+/** The used part of a new pool's header, followed by nothing: the rest of the file is zero. */
+export function newHeader(layout: Layout): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(HEADER_USED);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, MAGIC, true);
+  view.setUint32(4, VERSION, true);
+  view.setUint8(8, 1);
+  view.setBigUint64(16, BigInt(layout.fileSize), true);
+  view.setBigUint64(24, BigInt(HEADER_SIZE), true);
+  view.setUint32(32, layout.indexCapacity, true);
+  view.setBigUint64(40, BigInt(layout.ringOffset), true);
+  view.setBigUint64(48, BigInt(layout.ringSize), true);
+  return bytes;
+}
+
+/** A header as it was read; nothing in it may be used before {@linkcode verifyLayout}. */
+export interface UnverifiedHeader {
+  /** The bytes of the header that carry meaning. */
+  readonly view: DataView;
+  /** How many bytes of a header the file had. */
+  readonly length: number;
+}
+
+/**
+ * Checks everything in a header but the state block, in the order of 1.6.
+ *
+ * @throws {PlasmiteError} Corrupt, or Usage for another format version; with `path`
+ */
+export function verifyLayout(header: UnverifiedHeader, fileSize: number, path: string): Layout {
+  const corrupt = (message: string, causes?: string[]): never => {
+    throw new PlasmiteError("Corrupt", message, {
+      path,
+      hint: "Recreate the pool, or look at it with `plasmite doctor`.",
+      ...(causes === undefined ? {} : { causes }),
+    });
+  };
+  const { view, length } = header;
+  if (length < HEADER_USED || fileSize < HEADER_SIZE) {
+    return corrupt("corrupt data", ["failed to fill whole buffer"]);
+  }
+  if (view.getUint32(0, true) !== MAGIC) return corrupt("bad magic");
+  const version = view.getUint32(4, true);
+  if (version !== VERSION) {
+    throw new PlasmiteError(
+      "Usage",
+      `unsupported pool format version ${version} (supported: ${VERSION})`,
+      { path, hint: "Open it with the program that made it, or recreate the pool." },
+    );
+  }
+  if (view.getUint8(8) !== 1) return corrupt("unsupported endianness");
+  if (view.getBigUint64(16, true) !== BigInt(fileSize)) return corrupt("invalid file size");
+  if (view.getBigUint64(24, true) !== BigInt(HEADER_SIZE)) return corrupt("invalid index offset");
+  const indexCapacity = view.getUint32(32, true);
+  const ringOffset = view.getBigUint64(40, true);
+  const ringSize = view.getBigUint64(48, true);
+  if (ringOffset < BigInt(HEADER_SIZE)) return corrupt("invalid ring offset");
+  if (ringOffset !== BigInt(HEADER_SIZE) + BigInt(SLOT_SIZE) * BigInt(indexCapacity)) {
+    return corrupt("ring offset mismatch");
+  }
+  if (ringOffset + ringSize !== BigInt(fileSize)) return corrupt("ring bounds mismatch");
+  if (ringSize === 0n) return corrupt("ring size is zero");
+  return {
+    fileSize,
+    indexCapacity,
+    ringOffset: Number(ringOffset),
+    ringSize: Number(ringSize),
+  };
+}
+
+/** Bytes that are live or lie between live items (1.2). */
+export function usedBytes(state: State, ringSize: number): number {
+  const { head, tail, oldest } = state;
+  if (head === tail) return oldest === 0n ? 0 : ringSize;
+  return head > tail ? head - tail : ringSize - (tail - head);
+}
+
+/** Whether two state blocks say the same. */
+export function sameState(a: State, b: State): boolean {
+  return a.newest === b.newest && a.oldest === b.oldest && a.head === b.head &&
+    a.tail === b.tail && a.tailNext === b.tailNext;
+}
+
+export { STATE_AT, STATE_SIZE };

@@ -1,0 +1,94 @@
+/**
+ * Where everything is in a pool file (pool-format.md 1 and 2), as constants in the file's order.
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+
+/** Bytes of the file header, and where the index begins. */
+export const HEADER_SIZE = 4096;
+/** Offset of the state block: the five fields that change after creation. */
+export const STATE_AT = 64;
+/** Bytes of the state block. */
+export const STATE_SIZE = 40;
+/** Bytes of the header that carry meaning. */
+export const HEADER_USED = STATE_AT + STATE_SIZE;
+/** Bytes of one index slot. */
+export const SLOT_SIZE = 16;
+/** The format version that we read and write. */
+export const VERSION = 3;
+
+/** Bytes of a frame header, and of a wrap marker. */
+export const FRAME_HEADER = 64;
+/** Bytes of the commit marker behind a payload. */
+export const MARKER_SIZE = 8;
+/** Frame state: a writer of the reference is (or died) between header and commit. */
+export const WRITING = 1;
+/** Frame state: the message is whole. */
+export const COMMITTED = 2;
+/** Frame state: no message; the next item is at ring offset 0. */
+export const WRAP = 3;
+/** The largest payload in bytes, whatever the ring. */
+export const MAX_PAYLOAD = 256 * 1024 * 1024;
+/** Size of a pool for which none was given: 1 MiB. */
+export const DEFAULT_POOL_SIZE = 1024 * 1024;
+
+/** Rounds up to a multiple of 8, where frames begin. */
+export function align8(n: number): number {
+  return n + 7 - (n + 7) % 8;
+}
+
+/** Bytes a payload takes in the ring with its header, commit marker and slack. */
+export function frameLength(payload: number): number {
+  return align8(FRAME_HEADER + payload + MARKER_SIZE);
+}
+
+/** The sizes that are fixed when a pool is created. All in bytes, capacity in slots. */
+export interface Layout {
+  /** Size of the file. */
+  readonly fileSize: number;
+  /** Number of index slots; 0 means no index. */
+  readonly indexCapacity: number;
+  /** Where the ring begins in the file. */
+  readonly ringOffset: number;
+  /** Size of the ring. */
+  readonly ringSize: number;
+}
+
+/** The number of index slots for a file of `size` bytes (1.4). */
+export function automaticCapacity(size: number): number {
+  const room = Math.floor(Math.max(0, size - 5120) / SLOT_SIZE);
+  return Math.min(Math.floor(size / 256), 65536, room);
+}
+
+/**
+ * The layout of a pool to be created.
+ *
+ * @throws {PlasmiteError} Usage when header and index leave no ring
+ */
+export function planLayout(size: number, capacity?: number): Layout {
+  if (!Number.isSafeInteger(size) || size < 0) {
+    throw new PlasmiteError("Usage", "invalid pool size", {
+      hint: "Give the size in bytes as a whole number.",
+    });
+  }
+  const indexCapacity = capacity ?? automaticCapacity(size);
+  if (!Number.isInteger(indexCapacity) || indexCapacity < 0 || indexCapacity > 0xffff_ffff) {
+    throw new PlasmiteError("Usage", "invalid index capacity", {
+      hint: "Give the number of slots as a whole number, 0 for no index.",
+    });
+  }
+  const ringOffset = HEADER_SIZE + SLOT_SIZE * indexCapacity;
+  if (size <= ringOffset) {
+    throw new PlasmiteError("Usage", "file_size must exceed header and index size", {
+      hint: `Use a size greater than ${ringOffset} bytes, or a smaller index.`,
+    });
+  }
+  return { fileSize: size, indexCapacity, ringOffset, ringSize: size - ringOffset };
+}
+
+/** The largest payload that a ring of this size can hold (2). */
+export function maxPayload(ringSize: number): number {
+  return Math.min(Math.max(0, ringSize - FRAME_HEADER - MARKER_SIZE), MAX_PAYLOAD);
+}

@@ -1,0 +1,145 @@
+/**
+ * Where the frames of a batch go, and what must be dropped for them: the SAFE writer of
+ * pool-format.md 5.2 for one frame after the other, as one pure function.
+ *
+ * @module
+ */
+
+import type { Item } from "./frame.ts";
+import type { State } from "./header.ts";
+import { FRAME_HEADER } from "./layout.ts";
+
+/** What to do for a batch: advance, marker, at most two stretches of frames, publish. */
+export interface Plan {
+  /** How many frames of the batch are placed; the rest needs another plan. */
+  readonly count: number;
+  /** The state to publish before any byte is written, if the tail moves; null if it does not. */
+  readonly advanced: State | null;
+  /** Ring offset for a wrap marker, or -1. */
+  readonly wrapAt: number;
+  /** Ring offset of the first frame. */
+  readonly firstAt: number;
+  /** Index of the first frame that stands at ring offset 0 behind a wrap; `count` if none does. */
+  readonly second: number;
+  /** The state to publish when all frames are written. */
+  readonly published: State;
+}
+
+/** The chain of live frames is not what the state block says: damage to repair (5.4). */
+export class BrokenChain extends Error {
+  /** Names the ring offset and what is wrong there. */
+  constructor(readonly offset: number, problem: string) {
+    super(problem);
+    this.name = "BrokenChain";
+  }
+}
+
+/** The frame that must stand at `offset` with sequence number `seq`. */
+function expectFrame(look: (offset: number) => Item, offset: number, seq: bigint): Item {
+  const item = look(offset);
+  if (item.kind !== "frame") throw new BrokenChain(offset, item.problem || "frame expected");
+  if (item.seq !== seq) throw new BrokenChain(offset, "tail seq mismatch");
+  return item;
+}
+
+/**
+ * Plans as many frames of a batch as fit without overwriting one another.
+ *
+ * A batch is split only where its own frames would have to be dropped for the next one: so a batch
+ * no larger than half the ring always goes in whole.
+ *
+ * @param state the published state, verified
+ * @param ringSize size of the ring in bytes
+ * @param count number of frames, at least 1
+ * @param lengthOf total length of frame `i` in bytes, at most `ringSize`
+ * @param look judges what stands at a ring offset
+ * @throws {BrokenChain} when a frame to be dropped is not there
+ */
+export function planBatch(
+  state: State,
+  ringSize: number,
+  count: number,
+  lengthOf: (i: number) => number,
+  look: (offset: number) => Item,
+): Plan {
+  // Skips dead bytes and wrap markers: what the reference may leave under the tail (5.1 D2).
+  const normalise = (offset: number): number => {
+    if (offset === ringSize || ringSize - offset < FRAME_HEADER) return 0;
+    return look(offset).kind === "wrap" ? 0 : offset;
+  };
+  const nextOf = (item: Item): number => item.end === ringSize ? 0 : item.end;
+
+  let live = state.oldest === 0n ? 0 : Number(state.newest - state.oldest) + 1;
+  let oldest = state.oldest;
+  let head = state.head;
+  let tail = live > 0 ? normalise(state.tail) : head;
+  let moved = live > 0 && tail !== state.tail;
+  let placed = 0;
+  let firstAt = 0;
+  let firstEnd = 0;
+  let wrapAt = -1;
+  let second = -1;
+
+  for (; placed < count; placed++) {
+    const length = lengthOf(placed);
+    const room = ringSize - head;
+    const over = room - length;
+    const edge = ringSize - length;
+    // The second reason leaves no padding behind, which readers of 0.8 stumble over (5.1 D1).
+    const wrap = over < 0 ||
+      (over > 0 && over < FRAME_HEADER && !(edge > 0 && edge < FRAME_HEADER));
+    const need = !wrap
+      ? length
+      : over < 0
+      ? length + Math.min(room, FRAME_HEADER)
+      : length + FRAME_HEADER;
+    const at = wrap ? 0 : head;
+    const end = at + length === ringSize ? 0 : at + length;
+    let fits = true;
+    while (live > 0 || placed > 0) {
+      const free = head === tail ? 0 : head > tail ? ringSize - (head - tail) : tail - head;
+      if (free >= need && !(wrap && tail < length) && end !== tail) break;
+      if (live === 0) {
+        fits = false;
+        break;
+      }
+      const item = expectFrame(look, tail, oldest);
+      live--;
+      oldest++;
+      moved = true;
+      tail = live > 0 ? normalise(nextOf(item)) : placed > 0 ? firstAt : head;
+    }
+    if (!fits) break;
+    if (wrap && room >= FRAME_HEADER) wrapAt = head;
+    if (placed === 0) {
+      firstAt = at;
+      firstEnd = end;
+    } else if (at === 0 && second < 0) second = placed;
+    head = end;
+  }
+
+  const newest = state.newest + BigInt(placed);
+  if (live === 0) {
+    const { head: was, newest: last } = state;
+    return {
+      count: placed,
+      advanced: moved ? { head: was, tail: was, tailNext: was, oldest: 0n, newest: last } : null,
+      wrapAt,
+      firstAt,
+      second: second < 0 ? placed : second,
+      published: { head, tail: firstAt, tailNext: firstEnd, oldest: state.newest + 1n, newest },
+    };
+  }
+  // 3.4: the published value is exact; 0 in the header means that nobody has looked yet.
+  const tailNext = !moved && state.tailNext !== 0
+    ? state.tailNext
+    : nextOf(expectFrame(look, tail, oldest));
+  return {
+    count: placed,
+    advanced: moved ? { ...state, tail, tailNext, oldest } : null,
+    wrapAt,
+    firstAt,
+    second: second < 0 ? placed : second,
+    published: { head, tail, tailNext, oldest, newest },
+  };
+}

@@ -1,0 +1,434 @@
+/**
+ * A pool file that is open: its layout, its state block, and the append.
+ *
+ * Write order (5.2): advance the tail, wrap marker, frames, index, publish. A process that is
+ * killed between any two of these leaves a pool that everyone can read and append to.
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+import { semaphorePath } from "../storage/semaphore.ts";
+import { Semaphore } from "../storage/semaphore.ts";
+import type { Storage, StorageFile } from "../storage/storage.ts";
+import type { FrameBatch } from "./batch.ts";
+import { type Item, itemAt, wrapMarker } from "./frame.ts";
+import {
+  newHeader,
+  parseState,
+  putState,
+  sameState,
+  type State,
+  stateProblem,
+  verifyLayout,
+} from "./header.ts";
+import {
+  DEFAULT_POOL_SIZE,
+  FRAME_HEADER,
+  frameLength,
+  HEADER_SIZE,
+  HEADER_USED,
+  type Layout,
+  maxPayload,
+  planLayout,
+  SLOT_SIZE,
+  STATE_AT,
+  STATE_SIZE,
+} from "./layout.ts";
+import { BrokenChain, type Plan, planBatch } from "./plan.ts";
+import { repairChain } from "./repair.ts";
+
+/** The highest sequence number there can be. */
+const LAST_SEQUENCE = 0xffff_ffff_ffff_ffffn;
+
+/** What a new pool is to be like. */
+export interface RingOptions {
+  /** Size of the whole file in bytes; default 1 MiB. */
+  readonly size?: number;
+  /** Number of index slots; default automatic, 0 for none. */
+  readonly indexCapacity?: number;
+}
+
+/** What became of an append. */
+export interface Appended {
+  /** How many frames went in. */
+  readonly count: number;
+  /** Sequence number of the first of them; the others follow without a gap. */
+  readonly first: bigint;
+}
+
+/** An open pool file. */
+export class Ring {
+  /** The sizes fixed at creation. */
+  readonly layout: Layout;
+  readonly #file: StorageFile;
+  readonly #fixed: DataView<ArrayBuffer>;
+  readonly #header = new Uint8Array(HEADER_USED);
+  readonly #headerView = new DataView(this.#header.buffer);
+  readonly #block = new Uint8Array(STATE_SIZE);
+  readonly #blockView = new DataView(this.#block.buffer);
+  #window = new Uint8Array(FRAME_HEADER);
+  #windowView = new DataView(this.#window.buffer);
+  #semaphore: Semaphore | null = null;
+  #closed = false;
+
+  private constructor(file: StorageFile, layout: Layout, fixed: Uint8Array<ArrayBuffer>) {
+    this.#file = file;
+    this.layout = layout;
+    this.#fixed = new DataView(fixed.buffer);
+  }
+
+  /**
+   * Makes a pool file, whole or not at all.
+   *
+   * @throws {PlasmiteError} Usage, AlreadyExists, Permission or Io
+   */
+  static create(storage: Storage, path: string, options: RingOptions = {}): void {
+    const layout = planLayout(options.size ?? DEFAULT_POOL_SIZE, options.indexCapacity);
+    storage.create(path, layout.fileSize, newHeader(layout));
+  }
+
+  /**
+   * Opens a pool file with all checks of 1.6.
+   *
+   * @throws {PlasmiteError} NotFound, Permission, Io, Corrupt, or Usage for another version
+   */
+  static open(storage: Storage, path: string, options: { readonly write: boolean }): Ring {
+    const file = storage.open(path, options);
+    try {
+      const bytes = new Uint8Array(HEADER_USED);
+      const view = new DataView(bytes.buffer);
+      const length = file.readAt(bytes, 0);
+      const layout = verifyLayout({ view, length }, file.size(), path);
+      const ring = new Ring(file, layout, bytes.slice());
+      ring.state();
+      return ring;
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  /** The path it was opened by. */
+  get path(): string {
+    return this.#file.path;
+  }
+
+  /** Whether it may be appended to. */
+  get writable(): boolean {
+    return this.#file.writable;
+  }
+
+  /** The largest payload in bytes that fits. */
+  get maxPayload(): number {
+    return maxPayload(this.layout.ringSize);
+  }
+
+  /** Where the reference's semaphore for this pool is, or null. */
+  get semaphore(): string | null {
+    return semaphorePath(this.#file.path);
+  }
+
+  /** Fills `into` from ring offset `offset`; returns how many bytes there were. */
+  readRing(into: Uint8Array, offset: number): number {
+    return this.#file.readAt(into, this.layout.ringOffset + offset);
+  }
+
+  /** Fills `into` from file offset `at`; returns how many bytes there were. */
+  readFile(into: Uint8Array, at: number): number {
+    return this.#file.readAt(into, at);
+  }
+
+  #readBlock(): State {
+    this.#live();
+    if (this.#file.readAt(this.#block, STATE_AT) !== STATE_SIZE) {
+      throw this.#corrupt("file is truncated");
+    }
+    return parseState(this.#blockView, 0);
+  }
+
+  /** One unverified look at the highest sequence number: what an idle follower does. */
+  newestHint(): bigint {
+    this.#live();
+    this.#file.readAt(this.#block, STATE_AT);
+    return this.#blockView.getBigUint64(32, true);
+  }
+
+  /**
+   * The state block, verified; read until two looks agree, because a writer of the reference
+   * stores it field by field (5.1 D7).
+   *
+   * @throws {PlasmiteError} Corrupt when it stays inconsistent
+   */
+  state(): State {
+    let problem: string | null = null;
+    let before = this.#readBlock();
+    for (let tries = 0; tries < 64; tries++) {
+      const now = this.#readBlock();
+      if (sameState(before, now)) {
+        problem = stateProblem(now, this.layout.ringSize);
+        if (problem === null) return now;
+      }
+      before = now;
+    }
+    // Half-way publications last nanoseconds; one that stays is damage, or a writer that died.
+    const locked = this.tryShared(() => this.#readBlock());
+    if (locked !== null) {
+      problem = stateProblem(locked, this.layout.ringSize);
+      if (problem === null) return locked;
+    }
+    throw this.#corrupt(problem ?? "state block keeps changing");
+  }
+
+  #corrupt(message: string, offset?: number): PlasmiteError {
+    return new PlasmiteError("Corrupt", message, {
+      path: this.path,
+      hint: "Run `plasmite doctor` to inspect the pool, or recreate it.",
+      ...(offset === undefined ? {} : { offset: BigInt(offset) }),
+    });
+  }
+
+  #live(): void {
+    if (this.#closed) {
+      throw new PlasmiteError("Usage", "pool is closed", { hint: "Open the pool again." });
+    }
+  }
+
+  /** Runs `work` under the shared lock, which keeps every writer out; null when it is not free. */
+  tryShared<T>(work: () => T): T | null {
+    this.#live();
+    if (!this.#file.tryLock(false)) return null;
+    try {
+      return work();
+    } finally {
+      this.#file.unlock();
+    }
+  }
+
+  /** Runs `work` under the exclusive lock, after the identity check; null when it is not free. */
+  tryExclusive<T>(work: (file: StorageFile) => T): T | null {
+    this.#live();
+    if (!this.#file.tryLock(true)) return null;
+    try {
+      this.checkIdentity();
+      return work(this.#file);
+    } finally {
+      this.#file.unlock();
+    }
+  }
+
+  /**
+   * Makes sure that the path still names the file that is open (14.3).
+   *
+   * @throws {PlasmiteError} NotFound when it was deleted or replaced
+   */
+  checkIdentity(): void {
+    const state = this.#file.pathState();
+    if (state === "same") return;
+    throw new PlasmiteError(
+      "NotFound",
+      state === "missing" ? "not found" : "pool path now refers to a different file",
+      { path: this.path, hint: "The pool was deleted or replaced. Open the pool again." },
+    );
+  }
+
+  /** The header under the lock: all checks of 1.6, nothing taken on trust. */
+  #lockedState(): State {
+    const length = this.#file.readAt(this.#header, 0);
+    for (let at = 0; at < STATE_AT; at += 8) {
+      if (this.#headerView.getBigUint64(at, true) === this.#fixed.getBigUint64(at, true)) continue;
+      verifyLayout({ view: this.#headerView, length }, this.#file.size(), this.path);
+      throw this.#corrupt("header changed while open");
+    }
+    const state = parseState(this.#headerView, STATE_AT);
+    const problem = stateProblem(state, this.layout.ringSize);
+    if (problem !== null) throw this.#corrupt(problem);
+    return state;
+  }
+
+  /** A judge of ring offsets that reads ahead `window` bytes at a time. */
+  #looker(window: number): (offset: number) => Item {
+    const { ringSize } = this.layout;
+    if (this.#window.length < window) {
+      this.#window = new Uint8Array(window);
+      this.#windowView = new DataView(this.#window.buffer);
+    }
+    const view = this.#windowView;
+    let from = 0;
+    let to = 0;
+    return (offset) => {
+      if (offset < from || offset + FRAME_HEADER > to) {
+        const length = Math.min(window, ringSize - offset);
+        const got = this.readRing(this.#window.subarray(0, length), offset);
+        from = offset;
+        to = offset + got;
+      }
+      if (offset + FRAME_HEADER > to) {
+        return { kind: "bad", seq: 0n, end: 0, problem: "frame header too small" };
+      }
+      return itemAt(view, offset - from, offset, ringSize);
+    };
+  }
+
+  /** Refuses a frame that can never fit, before anything is locked. */
+  checkFits(payload: number): void {
+    const { ringSize } = this.layout;
+    const fits = payload <= this.maxPayload;
+    if (fits && frameLength(payload) <= ringSize) return;
+    throw new PlasmiteError(
+      "Usage",
+      fits ? "frame larger than ring" : "payload exceeds ring capacity",
+      {
+        path: this.path,
+        hint:
+          `This message takes ${payload} bytes and the pool holds ${this.maxPayload} at most. ` +
+          "Split the message, or create a larger pool with --size.",
+      },
+    );
+  }
+
+  /**
+   * Appends frames `from` and after of a batch under one lock, as many as fit without overwriting
+   * one another; call again for the rest.
+   *
+   * @param flush whether they must be on stable storage before this returns
+   * @returns null when another process holds the lock
+   * @throws {PlasmiteError} Usage, NotFound (pool deleted or replaced), Corrupt or Io
+   */
+  tryAppend(batch: FrameBatch, from = 0, flush = false): Appended | null {
+    this.#live();
+    for (let i = from; i < batch.count; i++) this.checkFits(batch.payloadOf(i));
+    if (from >= batch.count) return { count: 0, first: 0n };
+    if (!this.#file.tryLock(true)) return null;
+    let done: Appended;
+    try {
+      this.checkIdentity();
+      done = this.#appendLocked(batch, from, flush);
+    } catch (error) {
+      throw PlasmiteError.is(error) ? error.with({ path: this.path }) : error;
+    } finally {
+      this.#file.unlock();
+    }
+    this.#semaphore ??= new Semaphore(this.path);
+    this.#semaphore.post();
+    return done;
+  }
+
+  #plan(batch: FrameBatch, from: number): { plan: Plan; state: State } {
+    const { ringSize } = this.layout;
+    const count = batch.count - from;
+    const bytes = batch.startOf(batch.count) - batch.startOf(from);
+    // One look at a tail header for one message; for many, as much at once as must be dropped.
+    const look = this.#looker(count === 1 ? FRAME_HEADER : Math.min(bytes, ringSize, 1 << 18));
+    let state = this.#lockedState();
+    if (state.newest === LAST_SEQUENCE) {
+      throw new PlasmiteError("Usage", "sequence space exhausted; create another pool", {
+        path: this.path,
+        hint: "Create another pool: this one has given out its last sequence number.",
+      });
+    }
+    const left = LAST_SEQUENCE - state.newest;
+    const wanted = left < BigInt(count) ? Number(left) : count;
+    const lengthOf = (i: number): number => batch.lengthOf(from + i);
+    try {
+      return { plan: planBatch(state, ringSize, wanted, lengthOf, look), state };
+    } catch (error) {
+      if (!(error instanceof BrokenChain)) throw error;
+      // 5.4: seen under the lock, a broken chain is what a killed writer of the reference left.
+      state = repairChain(this.#file, this.layout, state).state;
+      return {
+        plan: planBatch(state, ringSize, wanted, lengthOf, this.#looker(FRAME_HEADER)),
+        state,
+      };
+    }
+  }
+
+  #appendLocked(batch: FrameBatch, from: number, flush: boolean): Appended {
+    const file = this.#file;
+    const { ringOffset } = this.layout;
+    const { plan, state } = this.#plan(batch, from);
+    if (plan.advanced !== null) {
+      this.#publish(plan.advanced);
+      if (flush) file.sync();
+    }
+    if (plan.wrapAt >= 0) file.writeAt(wrapMarker(), ringOffset + plan.wrapAt);
+    const first = state.newest + 1n;
+    const to = from + plan.count;
+    const turn = from + plan.second;
+    batch.number(from, to, first);
+    file.writeAt(batch.slice(from, turn), ringOffset + plan.firstAt);
+    if (turn < to) file.writeAt(batch.slice(turn, to), ringOffset);
+    this.#index(batch, from, to, turn, plan.firstAt, first);
+    if (flush) file.sync();
+    this.#publish(plan.published);
+    if (flush) file.sync();
+    return { count: plan.count, first };
+  }
+
+  #publish(state: State): void {
+    putState(this.#blockView, 0, state);
+    this.#file.writeAt(this.#block, STATE_AT);
+  }
+
+  /** Writes the slots of frames `from` to `to`: neighbours in the table, so one write or two. */
+  #index(
+    batch: FrameBatch,
+    from: number,
+    to: number,
+    turn: number,
+    firstAt: number,
+    first: bigint,
+  ): void {
+    const { indexCapacity: capacity } = this.layout;
+    if (capacity === 0) return;
+    const begin = Math.max(from, to - capacity);
+    const bytes = new Uint8Array((to - begin) * SLOT_SIZE);
+    const view = new DataView(bytes.buffer);
+    const seq = first + BigInt(begin - from);
+    let lo = Number(seq & 0xffff_ffffn);
+    let hi = Number(seq >> 32n);
+    for (let i = begin, at = 0; i < to; i++, at += SLOT_SIZE) {
+      const offset = i < turn
+        ? firstAt + batch.startOf(i) - batch.startOf(from)
+        : batch.startOf(i) - batch.startOf(turn);
+      view.setUint32(at, lo, true);
+      view.setUint32(at + 4, hi, true);
+      view.setUint32(at + 8, offset, true);
+      view.setUint32(at + 12, offset / 0x1_0000_0000, true);
+      lo = (lo + 1) >>> 0;
+      if (lo === 0) hi++;
+    }
+    const slot = Number(seq % BigInt(capacity));
+    const straight = Math.min(to - begin, capacity - slot);
+    this.#file.writeAt(bytes.subarray(0, straight * SLOT_SIZE), HEADER_SIZE + slot * SLOT_SIZE);
+    if (straight < to - begin) {
+      this.#file.writeAt(bytes.subarray(straight * SLOT_SIZE), HEADER_SIZE);
+    }
+  }
+
+  /** The ring offset that the index names for `seq`, or -1; a hint only (1.3). */
+  indexOffset(seq: bigint): number {
+    const { indexCapacity, ringSize } = this.layout;
+    if (indexCapacity === 0) return -1;
+    const bytes = new Uint8Array(SLOT_SIZE);
+    const slot = Number(seq % BigInt(indexCapacity));
+    if (this.#file.readAt(bytes, HEADER_SIZE + slot * SLOT_SIZE) !== SLOT_SIZE) return -1;
+    const view = new DataView(bytes.buffer);
+    if (view.getBigUint64(0, true) !== seq) return -1;
+    const offset = view.getBigUint64(8, true);
+    return offset < BigInt(ringSize) && offset % 8n === 0n ? Number(offset) : -1;
+  }
+
+  /** Closes the file; a second call does nothing. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#semaphore?.close();
+    this.#file.close();
+  }
+
+  /** Whether it was closed. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * Pool files in memory, with the accidents that disks and processes have.
+ *
+ * A *process kill* keeps every write that had returned and any prefix of the one under way. A
+ * *power loss* keeps what was synced and any subset of the rest, in any order. Both leave a new
+ * storage to open, as a restart would.
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+import type { PathState, Storage, StorageFile } from "./storage.ts";
+
+/** Thrown by every call after the planned end: the process is gone. */
+export class Killed extends Error {
+  /** Makes the signal. */
+  constructor() {
+    super("killed");
+    this.name = "Killed";
+  }
+}
+
+interface Write {
+  readonly at: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+interface Inode {
+  live: Uint8Array<ArrayBuffer>;
+  durable: Uint8Array<ArrayBuffer>;
+  unsynced: Write[];
+  shared: Set<object>;
+  exclusive: object | null;
+}
+
+/** What goes wrong, and when; counted in changing calls (writes, syncs, creates, removes). */
+export interface Accident {
+  /** After this many more changing calls the process dies. */
+  readonly killAfter?: number;
+  /** How many bytes of the write that dies still arrive; default 0. */
+  readonly torn?: number;
+  /** After this many more changing calls every one fails with Io, as a full or broken disk. */
+  readonly failAfter?: number;
+  /** How many bytes of the first failing write still arrive; default 0. */
+  readonly failTorn?: number;
+}
+
+/** A disk in memory. */
+export class MemoryStorage implements Storage {
+  #files = new Map<string, Inode>();
+  #accident: Accident = {};
+  #calls = 0;
+  /** Every write so far, newest last: lets a test tear each one in turn. */
+  readonly log: { at: number; length: number }[] = [];
+
+  /** Plans an accident, counted from now. */
+  plan(accident: Accident): void {
+    this.#accident = accident;
+    this.#calls = 0;
+  }
+
+  /** How many changing calls there have been since {@linkcode plan}. */
+  get calls(): number {
+    return this.#calls;
+  }
+
+  #change(write?: () => void, tear?: (bytes: number) => void): void {
+    const { killAfter, failAfter, torn = 0, failTorn = 0 } = this.#accident;
+    if (killAfter !== undefined && this.#calls > killAfter) throw new Killed();
+    if (killAfter !== undefined && this.#calls === killAfter) {
+      this.#calls++;
+      tear?.(torn);
+      throw new Killed();
+    }
+    if (failAfter !== undefined && this.#calls >= failAfter) {
+      if (this.#calls++ === failAfter) tear?.(failTorn);
+      throw new PlasmiteError("Io", "i/o error", {
+        causes: ["No space left on device (os error 28)"],
+      });
+    }
+    this.#calls++;
+    write?.();
+  }
+
+  #find(path: string): Inode {
+    const inode = this.#files.get(path);
+    if (inode === undefined) {
+      throw new PlasmiteError("NotFound", "not found", {
+        path,
+        causes: ["No such file or directory (os error 2)"],
+      });
+    }
+    return inode;
+  }
+
+  /** {@inheritDoc Storage.open} */
+  open(path: string, { write }: { readonly write: boolean }): StorageFile {
+    const inode = this.#find(path);
+    const me = {};
+    const held = (): "none" | "shared" | "exclusive" =>
+      inode.exclusive === me ? "exclusive" : inode.shared.has(me) ? "shared" : "none";
+    const state = (): PathState => {
+      const now = this.#files.get(path);
+      return now === undefined ? "missing" : now === inode ? "same" : "replaced";
+    };
+    return {
+      path,
+      writable: write,
+      readAt: (into, at) => {
+        const part = inode.live.subarray(at, at + into.length);
+        into.set(part);
+        return part.length;
+      },
+      writeAt: (bytes, at) => {
+        if (!write) throw new PlasmiteError("Permission", "permission denied", { path });
+        const put = (count: number): void => {
+          const kept = bytes.slice(0, count);
+          if (kept.length === 0) return;
+          inode.live.set(kept, at);
+          inode.unsynced.push({ at, bytes: kept });
+        };
+        this.#change(() => {
+          this.log.push({ at, length: bytes.length });
+          put(bytes.length);
+        }, put);
+      },
+      tryLock: (exclusive) => {
+        const others = inode.shared.size - (inode.shared.has(me) ? 1 : 0);
+        if (inode.exclusive !== null && inode.exclusive !== me) return false;
+        if (exclusive && others > 0) return false;
+        inode.shared.delete(me);
+        inode.exclusive = null;
+        if (exclusive) inode.exclusive = me;
+        else inode.shared.add(me);
+        return true;
+      },
+      unlock: () => {
+        if (held() === "exclusive") inode.exclusive = null;
+        inode.shared.delete(me);
+      },
+      sync: () =>
+        this.#change(() => {
+          inode.durable = inode.live.slice();
+          inode.unsynced = [];
+        }),
+      size: () => inode.live.length,
+      pathState: state,
+      close: () => {
+        if (inode.exclusive === me) inode.exclusive = null;
+        inode.shared.delete(me);
+      },
+    };
+  }
+
+  /** {@inheritDoc Storage.create} */
+  create(path: string, size: number, head: Uint8Array): void {
+    this.#change(() => {
+      if (this.#files.has(path)) {
+        throw new PlasmiteError("AlreadyExists", "pool already exists", { path });
+      }
+      const live = new Uint8Array(size);
+      live.set(head);
+      const durable = live.slice();
+      this.#files.set(path, { live, durable, unsynced: [], shared: new Set(), exclusive: null });
+    });
+  }
+
+  /** {@inheritDoc Storage.remove} */
+  remove(path: string): void {
+    this.#change(() => {
+      this.#find(path);
+      this.#files.delete(path);
+    });
+  }
+
+  /** A copy of a file's bytes, as every process sees them now. */
+  bytes(path: string): Uint8Array<ArrayBuffer> {
+    return this.#find(path).live.slice();
+  }
+
+  /** Puts a file there as it is, damaged or not. */
+  put(path: string, bytes: Uint8Array): void {
+    const live = new Uint8Array(bytes);
+    this.#files.set(path, {
+      live,
+      durable: live.slice(),
+      unsynced: [],
+      shared: new Set(),
+      exclusive: null,
+    });
+  }
+
+  /** The disk after the process was killed: all that arrived is there, all locks are free. */
+  afterKill(): MemoryStorage {
+    const next = new MemoryStorage();
+    for (const [path, inode] of this.#files) next.put(path, inode.live);
+    return next;
+  }
+
+  /**
+   * The disk after a power loss: what was synced, and those later writes for which `survives`
+   * says so.
+   */
+  afterPowerLoss(survives: (index: number, count: number) => boolean): MemoryStorage {
+    const next = new MemoryStorage();
+    for (const [path, inode] of this.#files) {
+      const bytes = inode.durable.slice();
+      inode.unsynced.forEach((write, i, all) => {
+        if (survives(i, all.length)) bytes.set(write.bytes, write.at);
+      });
+      next.put(path, bytes);
+    }
+    return next;
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * Turns what the operating system says into a {@linkcode PlasmiteError}.
+ *
+ * @module
+ */
+
+import { type ErrorContext, type ErrorKindName, PlasmiteError } from "../errors.ts";
+
+/** "No such file or directory (os error 2): open '/x'" -> without the call at the end. */
+function plainCause(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replace(/: (?:[a-z_]+) '.*$/s, "").replace(/^failed to [^:]*: /, "");
+}
+
+function kindOf(error: unknown): ErrorKindName {
+  if (error instanceof Deno.errors.NotFound) return "NotFound";
+  if (error instanceof Deno.errors.AlreadyExists) return "AlreadyExists";
+  if (error instanceof Deno.errors.PermissionDenied) return "Permission";
+  if (error instanceof Deno.errors.NotCapable) return "Permission";
+  return "Io";
+}
+
+const MESSAGES: Partial<Record<ErrorKindName, string>> = {
+  NotFound: "not found",
+  AlreadyExists: "already exists",
+  Permission: "permission denied",
+  Io: "i/o error",
+};
+
+/** The error for a failed call on `path`; one of ours passes unchanged. */
+export function osError(error: unknown, context: ErrorContext, message?: string): PlasmiteError {
+  if (error instanceof PlasmiteError) return error;
+  const kind = kindOf(error);
+  return new PlasmiteError(kind, message ?? MESSAGES[kind] ?? "i/o error", {
+    ...context,
+    hint: context.hint ??
+      (error instanceof Deno.errors.NotCapable
+        ? "Allow Deno to reach this path: run with --allow-read and --allow-write for it."
+        : undefined),
+    causes: [plainCause(error)],
+    cause: error,
+  });
+}

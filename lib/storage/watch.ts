@@ -1,0 +1,198 @@
+/**
+ * Notices that a pool may have changed: one watcher a pool and process, whoever asks.
+ *
+ * It watches the pool file (our writers) and the reference's semaphore file (its writers store
+ * through a mapping, which raises no event on the pool; pool-format.md 6). A notice may be lost or
+ * come too early, so there is an echo shortly after each, and a slow tick anyway: correctness
+ * never depends on a notice.
+ *
+ * @module
+ */
+
+import { semaphoreExists, semaphorePath } from "./semaphore.ts";
+
+/** How often an idle follower looks without a notice, in milliseconds. */
+const SLOW_TICK = 100;
+/** How long after a notice to look once more, in milliseconds: the event may precede the store. */
+const ECHO = 2;
+/** Without notices at all: the shortest and longest pause between two looks, in milliseconds. */
+const FIRST_PAUSE = 1;
+const LAST_PAUSE = 50;
+
+/** Waits for changes of one pool. */
+export interface PoolWatch {
+  /** Grows with every notice; read it before looking at the pool. */
+  readonly version: number;
+  /**
+   * Waits until there is a notice later than `seen`.
+   *
+   * @param ms give up after this many milliseconds; undefined waits for the next notice
+   * @returns false when the time is over
+   */
+  wait(seen: number, ms?: number, signal?: AbortSignal): Promise<boolean>;
+  /** Says that something new was found: polling is fast again. */
+  found(): void;
+  /** Ends waiting and releases everything. */
+  close(): void;
+}
+
+class Hub {
+  version = 0;
+  users = 0;
+  #wakers = new Set<() => void>();
+  #watcher: Deno.FsWatcher | null = null;
+  #tick: ReturnType<typeof setInterval> | null = null;
+  #echo: ReturnType<typeof setTimeout> | null = null;
+  readonly #path: string;
+  readonly #semaphore: string | null;
+  #semaphoreSeen = false;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#semaphore = semaphorePath(path);
+    this.#start();
+    this.#tick = setInterval(() => this.#slow(), SLOW_TICK);
+  }
+
+  #start(): void {
+    const paths = [this.#path];
+    this.#semaphoreSeen = this.#semaphore !== null && semaphoreExists(this.#semaphore);
+    if (this.#semaphore !== null && this.#semaphoreSeen) paths.push(this.#semaphore);
+    try {
+      this.#watcher = Deno.watchFs(paths, { recursive: false });
+    } catch {
+      return; // No watches left, or no permission: the slow tick remains.
+    }
+    this.#listen(this.#watcher).catch(() => {}); // A watcher that dies leaves the slow tick.
+  }
+
+  async #listen(watcher: Deno.FsWatcher): Promise<void> {
+    for await (const _event of watcher) {
+      this.notify();
+      this.#echo ??= setTimeout(() => {
+        this.#echo = null;
+        this.notify();
+      }, ECHO);
+    }
+  }
+
+  #slow(): void {
+    if (!this.#semaphoreSeen && this.#semaphore !== null && semaphoreExists(this.#semaphore)) {
+      this.#watcher?.close();
+      this.#start();
+    }
+    this.notify();
+  }
+
+  notify(): void {
+    this.version++;
+    const wakers = [...this.#wakers];
+    this.#wakers.clear();
+    for (const wake of wakers) wake();
+  }
+
+  sleep(wake: () => void): void {
+    this.#wakers.add(wake);
+  }
+
+  forget(wake: () => void): void {
+    this.#wakers.delete(wake);
+  }
+
+  close(): void {
+    this.#watcher?.close();
+    if (this.#tick !== null) clearInterval(this.#tick);
+    if (this.#echo !== null) clearTimeout(this.#echo);
+    this.notify();
+  }
+}
+
+const hubs = new Map<string, Hub>();
+
+/** Resolves true on `start`'s call, false after `ms`; rejects with the signal's reason. */
+function waitFor(
+  start: (wake: () => void) => void,
+  stop: (wake: () => void) => void,
+  ms: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const finish = (): void => {
+      if (timer !== undefined) clearTimeout(timer);
+      signal?.removeEventListener("abort", aborted);
+      stop(wake);
+    };
+    const wake = (): void => {
+      finish();
+      resolve(true);
+    };
+    const aborted = (): void => {
+      finish();
+      reject(signal?.reason);
+    };
+    if (signal?.aborted) return reject(signal.reason);
+    signal?.addEventListener("abort", aborted, { once: true });
+    if (ms !== undefined) {
+      timer = setTimeout(() => {
+        finish();
+        resolve(false);
+      }, Math.min(Math.max(0, ms), 0x7fff_ffff));
+    }
+    start(wake);
+  });
+}
+
+/** Watches the pool at `path`, sharing one watcher with everyone else in this process. */
+export function watchPool(path: string): PoolWatch {
+  let hub = hubs.get(path);
+  if (hub === undefined) hubs.set(path, hub = new Hub(path));
+  hub.users++;
+  const mine = hub;
+  let open = true;
+  return {
+    get version() {
+      return mine.version;
+    },
+    wait: (seen, ms, signal) =>
+      mine.version !== seen || !open
+        ? Promise.resolve(true)
+        : waitFor((wake) => mine.sleep(wake), (wake) => mine.forget(wake), ms, signal),
+    found: () => {},
+    close: () => {
+      if (!open) return;
+      open = false;
+      if (--mine.users > 0) return mine.notify();
+      hubs.delete(path);
+      mine.close();
+    },
+  };
+}
+
+/** Looks at the pool in growing pauses and never touches a watcher (`--no-notify`). */
+export function pollPool(): PoolWatch {
+  let pause = FIRST_PAUSE;
+  let version = 0;
+  let wakeNow: (() => void) | null = null;
+  return {
+    get version() {
+      return version;
+    },
+    wait: async (_seen, ms, signal) => {
+      const last = ms !== undefined && ms <= pause;
+      await waitFor(
+        (wake) => wakeNow = wake,
+        () => wakeNow = null,
+        last ? ms : pause,
+        signal,
+      );
+      version++;
+      pause = Math.min(pause * 2, LAST_PAUSE);
+      return !last;
+    },
+    found: () => {
+      pause = FIRST_PAUSE;
+    },
+    close: () => wakeNow?.(),
+  };
+}

@@ -1,0 +1,49 @@
+/**
+ * Easy interprocess communication through JSON message pools that live in a file.
+ *
+ * A pool is a bounded, crash-safe ring buffer on disk. Any process appends, any process follows;
+ * there is no broker and no daemon.
+ *
+ * @example
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ *
+ * using client = new Client(Deno.makeTempDirSync());
+ * using pool = client.pool<{ status: string }>("ci");
+ * pool.append({ status: "green" }, ["unit"]);
+ * for await (const message of pool.tail({ timeoutMs: 30_000 })) {
+ *   if (message.data.status === "green") break;
+ * }
+ * ```
+ *
+ * @module
+ */
+
+export { Client, type ClientOptions, type CreateOptions } from "./lib/client/client.ts";
+export { type PoolBounds, type PoolInfo, type PoolMetrics } from "./lib/client/info.ts";
+export { type IntegerPolicy, Message, parseMessage } from "./lib/client/message.ts";
+export {
+  type AppendOptions,
+  Durability,
+  type JsonObject,
+  type ReplayOptions,
+  type Seq,
+  type TailOptions,
+} from "./lib/client/options.ts";
+export { type AsyncPool, Pool } from "./lib/client/pool.ts";
+export { defaultPoolDir } from "./lib/client/refs.ts";
+export { replay } from "./lib/client/replay.ts";
+export { Lite3Stream, Stream } from "./lib/client/stream.ts";
+export { type Lite3Frame, type Tail } from "./lib/client/tail.ts";
+export {
+  type ErrorContext,
+  ErrorKind,
+  type ErrorKindName,
+  PlasmiteError,
+  PlasmiteError as PlasmiteNativeError,
+} from "./lib/errors.ts";
+export { type CheckIssue, type CheckReport } from "./lib/pool/check.ts";
+export {
+  DEFAULT_POOL_SIZE,
+  DEFAULT_POOL_SIZE as DEFAULT_POOL_SIZE_BYTES,
+} from "./lib/pool/layout.ts";
