@@ -1,0 +1,154 @@
+/**
+ * Event streams (SSE): the data of each event is a record.
+ *
+ * @module
+ */
+
+import { Buf } from "../bytes.ts";
+import { type RecordGate, skipBlanks } from "./ingest_gate.ts";
+import { append, type RecordParser } from "./ingest_lines.ts";
+
+const NEWLINE = 0x0a;
+const DATA = [0x64, 0x61, 0x74, 0x61, 0x3a]; // data:
+
+/** Reads an event stream (cli.md 2.4). */
+export class EventStream implements RecordParser {
+  readonly #gate: RecordGate;
+  /** The unfinished line. */
+  readonly #carry = new Buf(4096);
+  /** The unfinished event's data, unless it is still the one line in `#text`. */
+  readonly #data = new Buf(4096);
+  /** The event's only data line so far, where it stands: most events have no other. */
+  #text: Uint8Array | undefined;
+  #from = 0;
+  #to = 0;
+  /** The event has data. */
+  #some = false;
+  /** The event is too large; it is left out when it ends. */
+  #lost = false;
+  /** The rest of the current line is dropped. */
+  #drop = false;
+  #line: number;
+
+  /** Makes a reader. */
+  constructor(gate: RecordGate) {
+    this.#gate = gate;
+    this.#line = gate.line;
+  }
+
+  /** @inheritdoc */
+  push(chunk: Uint8Array, start: number): number {
+    const carry = this.#carry;
+    const { sink } = this.#gate;
+    let at = start;
+    for (;;) {
+      const end = chunk.indexOf(NEWLINE, at);
+      if (end < 0) break;
+      let dispatched: boolean;
+      if (carry.len > 0) {
+        append(carry, chunk, at, end);
+        dispatched = this.#take(carry.u8, 0, carry.len);
+        this.#keep();
+        carry.clear();
+      } else {
+        dispatched = this.#take(chunk, at, end);
+      }
+      at = end + 1;
+      if (dispatched && sink.full) return at;
+    }
+    this.#keep();
+    append(carry, chunk, at, chunk.length);
+    if (carry.len > this.#gate.limit + DATA.length + 2) {
+      if (!this.#drop && isData(carry.u8, 0, carry.len)) {
+        this.#line++;
+        this.#add(carry.u8, 0, carry.len);
+        this.#keep();
+        this.#line--;
+      }
+      this.#drop = true;
+      carry.clear();
+    }
+    return chunk.length;
+  }
+
+  /** @inheritdoc */
+  end(): void {
+    if (this.#carry.len > 0) this.#take(this.#carry.u8, 0, this.#carry.len);
+    this.#dispatch();
+  }
+
+  /** Takes a line; returns whether it ended an event. */
+  #take(text: Uint8Array, at: number, end: number): boolean {
+    this.#line++;
+    if (this.#drop) {
+      this.#drop = false;
+      return false;
+    }
+    if (end > at && text[end - 1] === 0x0d) end--;
+    if (end === at) return this.#dispatch();
+    if (isData(text, at, end)) this.#add(text, at, end);
+    return false;
+  }
+
+  #add(text: Uint8Array, at: number, end: number): void {
+    let from = at + DATA.length;
+    if (from < end && text[from] === 0x20) from++;
+    if (this.#lost) return;
+    const first = !this.#some;
+    const before = first
+      ? 0
+      : 1 + (this.#text === undefined ? this.#data.len : this.#to - this.#from);
+    if (before + end - from > this.#gate.limit) {
+      this.#lost = true;
+      if (!this.#gate.skip) {
+        this.#gate.index++;
+        this.#gate.oversize(text, from, end, this.#line);
+      }
+      if (!first) return;
+    }
+    this.#some = true;
+    if (first) {
+      this.#text = text;
+      this.#from = from;
+      this.#to = end;
+      return;
+    }
+    this.#keep();
+    this.#data.reserve(1);
+    this.#data.dv.setUint8(this.#data.len++, NEWLINE);
+    append(this.#data, text, from, end);
+  }
+
+  /** Copies the only data line, because the bytes it stands in go away or are not alone. */
+  #keep(): void {
+    if (this.#text === undefined) return;
+    append(this.#data, this.#text, this.#from, this.#to);
+    this.#text = undefined;
+  }
+
+  #dispatch(): boolean {
+    if (!this.#some) return false;
+    const gate = this.#gate;
+    const text = this.#text ?? this.#data.u8;
+    const from = this.#text === undefined ? 0 : this.#from;
+    const to = this.#text === undefined ? this.#data.len : this.#to;
+    const lost = this.#lost;
+    this.#text = undefined;
+    this.#some = this.#lost = false;
+    this.#data.clear();
+    if (lost) {
+      gate.index++;
+      gate.oversize(text, from, to, this.#line);
+    } else if (skipBlanks(text, from, to) < to) {
+      gate.index++;
+      gate.json(text, from, to, this.#line, false, false);
+    }
+    return true;
+  }
+}
+
+function isData(text: Uint8Array, at: number, end: number): boolean {
+  if (end - at < DATA.length) return false;
+  for (let i = 0; i < DATA.length; i++) if (text[at + i] !== DATA[i]) return false;
+  return true;
+}

@@ -1,0 +1,344 @@
+/**
+ * What every input format shares: handing records to the sink, and deciding what a bad record
+ * means: the end of the run, or a notice.
+ *
+ * @module
+ */
+
+import { type ErrorContext, ErrorKind, PlasmiteError } from "../errors.ts";
+import { JsonSyntaxError } from "../lite3/encode.ts";
+
+/** The limit that decides what is skipped, in bytes (cli.md 2.4). */
+export const RECORD_LIMIT = 1_048_576;
+/** Bytes of a snippet, and what is kept of a longer one (cli.md 2.5). */
+const SNIPPET = 200;
+const SNIPPET_CUT = 197;
+
+/** Where records go. */
+export interface IngestSink {
+  /** Whether to take no more for now: parsers return early until it is false again. */
+  readonly full: boolean;
+  /**
+   * Stores the JSON values in `text[start, end)`, all or none of them.
+   *
+   * @param many whether several values are allowed, separated by blanks or nothing
+   * @returns how many were stored
+   * @throws {JsonSyntaxError} when the text is not JSON, with its offset in `text`
+   * @throws {PlasmiteError} Usage when a value cannot be stored; a {@linkcode FatalRecordError}
+   * when no other record could be either
+   */
+  json(text: Uint8Array, start: number, end: number, many: boolean): number;
+  /** Stores the one JSON value that begins at `start` and returns the index behind it. */
+  value(text: Uint8Array, start: number, end: number): number;
+  /** Stores the complete message in Lite3 that `bytes[start, end)` is. */
+  lite3(bytes: Uint8Array, start: number, end: number): void;
+  /** Is called and awaited before the first `lite3`. */
+  prepareLite3?(): Promise<void>;
+  /** Hears of a record that was left out. */
+  skipped(record: SkippedRecord): void;
+}
+
+/** The facts of a notice about a record that was left out (cli.md 2.5). */
+export interface SkippedRecord {
+  /** For people: `"Skipped invalid JSON."` */
+  readonly message: string;
+  /** Whether the record was wrong or too large. */
+  readonly errorKind: "Parse" | "Oversize";
+  /** Which record it was, blank ones not counted, from 1. */
+  readonly index: number;
+  /** The input line it began on (the line that ended it for events), from 1. */
+  readonly line: number | undefined;
+  /** How the input was read. */
+  readonly mode: ModeLabel;
+  /** The record's beginning, at most 200 bytes of UTF-8. */
+  readonly snippet: string;
+}
+
+/** How the input is read, as notices name it. */
+export type ModeLabel = "jsonl" | "json" | "seq" | "event" | "jq" | "yaml" | "lite3";
+
+/** A record ended the run. */
+export class IngestError extends PlasmiteError {
+  /** The input line the record began on, from 1, where lines are counted. */
+  readonly line: number | undefined;
+
+  /** Makes an error for the record on `line`. */
+  constructor(
+    kind: "Usage" | "Io",
+    message: string,
+    line: number | undefined,
+    context: ErrorContext = {},
+  ) {
+    super(kind, message, context);
+    this.line = line;
+  }
+}
+
+/** A Usage error that skipping the record would not cure. */
+export class FatalRecordError extends PlasmiteError {
+  /** Makes a Usage error. */
+  constructor(message: string, context: ErrorContext = {}) {
+    super("Usage", message, context);
+  }
+}
+
+/** Settings of a {@linkcode RecordGate}. */
+export interface GateOptions {
+  /** Whether bad records are left out instead of ending the run. */
+  readonly skip: boolean;
+  /** The largest record in bytes of text. */
+  readonly limit: number;
+  /** Whose error messages to use: 0.8's, 0.8's for jq mode, or those of 1.x (cli-1x.md 3.3). */
+  readonly messages: "jsonl" | "jq" | "1x";
+}
+
+/** Counts records, passes them on and judges the failures. */
+export class RecordGate {
+  /** Where records go. */
+  readonly sink: IngestSink;
+  /** Whether bad records are left out. */
+  readonly skip: boolean;
+  /** The largest record in bytes of text. */
+  readonly limit: number;
+  /** How the input is read, for notices. */
+  label: ModeLabel = "jsonl";
+  /** Records begun so far. */
+  index = 0;
+  /** Messages stored so far. */
+  stored = 0;
+  /** Records left out so far. */
+  failed = 0;
+  /** Lines ended before the parser began. */
+  line = 0;
+  /** Whether invalid UTF-8 is replaced rather than fatal. */
+  lossy = false;
+  readonly #messages: GateOptions["messages"];
+
+  /** Makes a gate in front of `sink`. */
+  constructor(sink: IngestSink, options: GateOptions) {
+    this.sink = sink;
+    this.skip = options.skip;
+    this.limit = options.limit;
+    this.#messages = options.messages;
+  }
+
+  /**
+   * Hands JSON text to the sink.
+   *
+   * @param many whether several values are allowed
+   * @param open whether the value may go on behind `end`
+   * @returns false if `open` and it does; otherwise the text is done with, stored or not
+   */
+  json(
+    text: Uint8Array,
+    start: number,
+    end: number,
+    line: number | undefined,
+    many: boolean,
+    open: boolean,
+  ): boolean {
+    try {
+      this.stored += this.sink.json(text, start, end, many);
+    } catch (error) {
+      if (open && error instanceof JsonSyntaxError && error.incomplete) return false;
+      this.#judge(error, text, start, end, line, many);
+    }
+    return true;
+  }
+
+  /** Hands the value at `start` to the sink; returns the index behind it, or -1 if it goes on. */
+  value(text: Uint8Array, start: number, end: number): number {
+    try {
+      const next = this.sink.value(text, start, end);
+      this.stored++;
+      return next;
+    } catch (error) {
+      if (error instanceof JsonSyntaxError && error.incomplete) return -1;
+      this.#judge(error, text, start, end, undefined, false);
+      return end;
+    }
+  }
+
+  /** Hands a Lite3 payload to the sink. */
+  lite3(bytes: Uint8Array, start: number, end: number): void {
+    this.index++;
+    this.sink.lite3(bytes, start, end);
+    this.stored++;
+  }
+
+  /** Judges a record that is too long; `text[start, end)` is what was read of it. */
+  oversize(text: Uint8Array, start: number, end: number, line: number | undefined): void {
+    if (!this.skip) {
+      throw new IngestError("Usage", "record exceeds size limit", line, {
+        causes: [`${where(line)}more than ${this.limit} bytes`],
+      });
+    }
+    this.#leaveOut("Oversize", "Skipped oversized record.", text, start, end, line);
+  }
+
+  /** An error about the input as a whole. */
+  fail(message: string, line?: number, hint?: string, causes?: readonly string[]): never {
+    throw new IngestError("Usage", message, line, { hint, causes });
+  }
+
+  #judge(
+    error: unknown,
+    text: Uint8Array,
+    start: number,
+    end: number,
+    line: number | undefined,
+    many: boolean,
+  ): void {
+    if (error instanceof JsonSyntaxError) {
+      if (!isUtf8(text, start, end)) {
+        if (this.lossy) {
+          const replaced = replaceInvalid(text, start, end);
+          this.json(replaced, 0, replaced.length, line, many, false);
+          return;
+        }
+        throw notUtf8(line, error);
+      }
+      if (!this.skip) throw this.#syntax(error, text, start, line);
+      this.#leaveOut("Parse", "Skipped invalid JSON.", text, start, end, line);
+      return;
+    }
+    const ours = PlasmiteError.is(error, ErrorKind.Usage) && !(error instanceof FatalRecordError);
+    if (!ours) throw error;
+    if (!this.skip) {
+      const { message, hint, path, seq, offset, causes } = error;
+      throw new IngestError("Usage", message, line, {
+        hint,
+        path,
+        seq,
+        offset,
+        causes,
+        cause: error,
+      });
+    }
+    if (/exceed|too large/.test(error.message)) {
+      this.#leaveOut("Oversize", "Skipped oversized record.", text, start, end, line);
+    } else {
+      this.#leaveOut("Parse", `Skipped record: ${error.message}.`, text, start, end, line);
+    }
+  }
+
+  #syntax(
+    error: JsonSyntaxError,
+    text: Uint8Array,
+    start: number,
+    line: number | undefined,
+  ): IngestError {
+    let column = error.offset - start + 1;
+    let row = line;
+    if (line !== undefined) {
+      // A value over several lines: count those in front of the error.
+      for (let i = start; i < error.offset; i++) {
+        if (text[i] === 0x0a) {
+          row = (row ?? 0) + 1;
+          column = error.offset - i;
+        }
+      }
+    }
+    const what = error.incomplete ? "the input ends inside a value" : error.message;
+    const cause = row === undefined
+      ? `${what} at byte ${column} of record ${this.index}`
+      : `${what} at line ${row} column ${column}`;
+    const context = { causes: [cause], cause: error };
+    switch (this.#messages) {
+      case "1x":
+        return new IngestError(
+          "Usage",
+          error.incomplete ? "incomplete JSON message" : "invalid JSON message",
+          line,
+          { ...context, hint: "Give JSON objects, separated by blanks or nothing." },
+        );
+      case "jq":
+        return new IngestError("Usage", "invalid json input", line, {
+          ...context,
+          hint: "If every value is on its own line, use --in jsonl, which can also skip bad ones.",
+        });
+      default:
+        return new IngestError("Usage", "invalid json input", line, {
+          ...context,
+          hint: "Fix the input, or leave out bad records with -e skip.",
+        });
+    }
+  }
+
+  #leaveOut(
+    errorKind: SkippedRecord["errorKind"],
+    message: string,
+    text: Uint8Array,
+    start: number,
+    end: number,
+    line: number | undefined,
+  ): void {
+    this.failed++;
+    this.sink.skipped({
+      message,
+      errorKind,
+      index: this.index,
+      line,
+      mode: this.label,
+      snippet: snippetOf(text, start, end),
+    });
+  }
+}
+
+/** Input that is not text (cli.md 2.4). */
+export function notUtf8(line: number | undefined, cause: unknown): IngestError {
+  return new IngestError("Io", "failed to read stdin", line, {
+    hint: "The input must be UTF-8 text; convert it first, for example with iconv.",
+    causes: [`${where(line)}stream did not contain valid UTF-8`],
+    cause,
+  });
+}
+
+function where(line: number | undefined): string {
+  return line === undefined ? "" : `line ${line}: `;
+}
+
+/** Whether a byte is white space, as far as blank lines are concerned. */
+export function isBlank(byte: number | undefined): boolean {
+  return byte === 0x20 || (byte !== undefined && byte >= 0x09 && byte <= 0x0d);
+}
+
+/** The index of the first byte in `text[start, end)` that is not white space, or `end`. */
+export function skipBlanks(text: Uint8Array, start: number, end: number): number {
+  while (start < end && isBlank(text[start])) start++;
+  return start;
+}
+
+/** The index behind the last byte in `text[start, end)` that is not white space, or `start`. */
+export function trimBlanks(text: Uint8Array, start: number, end: number): number {
+  while (end > start && isBlank(text[end - 1])) end--;
+  return end;
+}
+
+/** Whether `text[start, end)` is well-formed UTF-8. */
+export function isUtf8(text: Uint8Array, start: number, end: number): boolean {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(text.subarray(start, end));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function replaceInvalid(text: Uint8Array, start: number, end: number): Uint8Array {
+  const decoded = new TextDecoder("utf-8", { ignoreBOM: true }).decode(text.subarray(start, end));
+  return new TextEncoder().encode(decoded);
+}
+
+/** The beginning of a record: up to 200 bytes, cut on a character boundary (cli.md 2.5). */
+export function snippetOf(text: Uint8Array, start: number, end: number): string {
+  start = skipBlanks(text, start, end);
+  end = trimBlanks(text, start, end);
+  const cut = end - start > SNIPPET;
+  if (cut) {
+    end = start + SNIPPET_CUT;
+    while (end > start && ((text[end] ?? 0) & 0xc0) === 0x80) end--;
+  }
+  const shown = new TextDecoder("utf-8", { ignoreBOM: true }).decode(text.subarray(start, end));
+  return cut ? `${shown}...` : shown;
+}

@@ -1,0 +1,283 @@
+/**
+ * From records to frames: each record of the input is encoded straight into a batch.
+ *
+ * There are three kinds (cli-1x.md 3.2): an ordinary object becomes a message's data; an object
+ * that is a complete message is copied with its tags; a Lite3 payload is taken as it is.
+ *
+ * @module
+ */
+
+import { Buf } from "../bytes.ts";
+import { PlasmiteError } from "../errors.ts";
+import { Lite3Doc, Lite3Key } from "../lite3/doc.ts";
+import { JsonSyntaxError } from "../lite3/encode.ts";
+import { NODE_COUNT, Tag } from "../lite3/layout.ts";
+import { printJson } from "../lite3/print.ts";
+import type { FrameBatch } from "../pool/batch.ts";
+import { FatalRecordError, type IngestSink, type SkippedRecord } from "./ingest_gate.ts";
+import { parseRfc3339 } from "./time.ts";
+
+/** Settings of a {@linkcode RecordSink}. */
+export interface RecordSinkOptions {
+  /** Tags for the messages that do not bring their own. Default: none. */
+  readonly tags?: readonly string[];
+  /** Store complete messages as data instead of copying them (`--data`). Default: false. */
+  readonly dataOnly?: boolean;
+  /** The largest payload the pool takes, in bytes. Default: no limit. */
+  readonly maxPayload?: number;
+  /** How many bytes of frames make the sink full. Default: 1 MiB. */
+  readonly batchBytes?: number;
+  /** Hears of records that were left out. */
+  readonly onSkipped?: (record: SkippedRecord) => void;
+}
+
+/** The keys of a complete message. */
+interface MessageKeys {
+  readonly seq: Lite3Key;
+  readonly time: Lite3Key;
+  readonly meta: Lite3Key;
+  readonly data: Lite3Key;
+  readonly tags: Lite3Key;
+}
+
+/** Encodes records into a batch; the owner empties the batch and keeps the time. */
+export class RecordSink implements IngestSink {
+  /** Where the frames go. */
+  readonly batch: FrameBatch;
+  /** Time for the next messages, in nanoseconds since 1970: the low 32 bits. */
+  timeLo = 0;
+  /** The high 32 bits of that time. */
+  timeHi = 0;
+  readonly #tags: readonly string[];
+  readonly #dataOnly: boolean;
+  readonly #maxPayload: number;
+  readonly #batchBytes: number;
+  readonly #onSkipped: ((record: SkippedRecord) => void) | undefined;
+  readonly #doc = new Lite3Doc();
+  /** Offset of data's node in the payload, which depends on the tags alone; 0 if not known. */
+  #dataAt = 0;
+  #keys: MessageKeys | undefined;
+  #scratch: Buf | undefined;
+  #lite3Bytes: Uint8Array | undefined;
+  #lite3View: DataView | undefined;
+  #validate: ((doc: Lite3Doc) => void) | undefined;
+
+  /** Makes a sink that fills `batch`. */
+  constructor(batch: FrameBatch, options: RecordSinkOptions = {}) {
+    this.batch = batch;
+    this.#tags = options.tags ?? [];
+    this.#dataOnly = options.dataOnly ?? false;
+    this.#maxPayload = options.maxPayload ?? Infinity;
+    this.#batchBytes = options.batchBytes ?? 1 << 20;
+    this.#onSkipped = options.onSkipped;
+  }
+
+  /** Whether the batch should be written before more records come. */
+  get full(): boolean {
+    return this.batch.bytes >= this.#batchBytes;
+  }
+
+  /** Sets the time of the next messages, in nanoseconds since 1970. */
+  stamp(ns: bigint): void {
+    this.timeLo = Number(ns & 0xffff_ffffn);
+    this.timeHi = Number(ns >> 32n);
+  }
+
+  /** @inheritdoc */
+  json(text: Uint8Array, start: number, end: number, many: boolean): number {
+    const { batch } = this;
+    const mark = batch.count;
+    let at = this.#one(text, start, end, many);
+    if (at === end) return 1;
+    try {
+      while ((at = skipSpace(text, at, end)) < end) {
+        if (!many) throw new JsonSyntaxError(at, false, "trailing characters");
+        at = this.#one(text, at, end, many);
+      }
+    } catch (error) {
+      batch.truncate(mark);
+      throw error;
+    }
+    return batch.count - mark;
+  }
+
+  /** @inheritdoc */
+  value(text: Uint8Array, start: number, end: number): number {
+    return this.#one(text, start, end, true);
+  }
+
+  /** @inheritdoc */
+  lite3(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#tags.length > 0 || this.#dataOnly) {
+      throw new FatalRecordError("Lite3 already contains a complete message", {
+        hint: "Leave out --tag and --data: the messages bring their own tags.",
+      });
+    }
+    this.#checkSize(end - start);
+    const validate = this.#validate;
+    if (validate === undefined) {
+      throw new PlasmiteError("Internal", "the Lite3 checker was not loaded");
+    }
+    if (this.#lite3View === undefined || this.#lite3Bytes !== bytes) {
+      this.#lite3Bytes = bytes;
+      this.#lite3View = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
+    validate(this.#doc.reset(bytes, this.#lite3View, start, end - start));
+    this.batch.addPayload(bytes.subarray(start, end), this.timeLo, this.timeHi);
+  }
+
+  /** @inheritdoc */
+  skipped(record: SkippedRecord): void {
+    this.#onSkipped?.(record);
+  }
+
+  /** @inheritdoc */
+  async prepareLite3(): Promise<void> {
+    this.#validate = (await import("../lite3/validate.ts")).validateMessage;
+  }
+
+  /** Encodes the value at `at` as one frame and returns the index behind it. */
+  #one(text: Uint8Array, at: number, end: number, many: boolean): number {
+    const { batch } = this;
+    batch.beginFrame();
+    const { out, encoder } = batch;
+    const start = out.len;
+    try {
+      const next = encoder.messageFromJson(text, at, end, this.#tags);
+      if (this.#dataAt === 0) this.#dataAt = this.#findData(start);
+      // A complete message has four members: look closer only then.
+      const members = out.dv.getUint32(start + this.#dataAt + NODE_COUNT, true) >>> 6;
+      if (members === 4 && !this.#dataOnly) this.#copyComplete(start);
+      this.#checkSize(out.len - start);
+      batch.endFrame(this.timeLo, this.timeHi);
+      return next;
+    } catch (error) {
+      batch.abortFrame();
+      const behind = encoder.valueEnd;
+      if (error instanceof PlasmiteError && !many && behind >= 0) {
+        // Text behind a value is worse than a value of the wrong kind (0.8 reports that).
+        const tail = skipSpace(text, behind, end);
+        if (tail < end) throw new JsonSyntaxError(tail, false, "trailing characters");
+      }
+      throw error;
+    }
+  }
+
+  #checkSize(payload: number): void {
+    if (payload > this.#maxPayload) {
+      throw new PlasmiteError("Usage", "payload exceeds ring capacity", {
+        hint: "Split the message, or use a larger pool (pool create --size).",
+        causes: [`the message takes ${payload} bytes, the pool ${this.#maxPayload}`],
+      });
+    }
+  }
+
+  #findData(start: number): number {
+    const { out } = this.batch;
+    return this.#doc.reset(out.u8, out.dv, start, out.len - start).lookup(0, this.#names().data);
+  }
+
+  #names(): MessageKeys {
+    return this.#keys ??= {
+      seq: new Lite3Key("seq"),
+      time: new Lite3Key("time"),
+      meta: new Lite3Key("meta"),
+      data: new Lite3Key("data"),
+      tags: new Lite3Key("tags"),
+    };
+  }
+
+  /**
+   * If the data just encoded at `start` is a complete message, puts that message in its place: its
+   * data and tags, without its sequence number and time.
+   */
+  #copyComplete(start: number): void {
+    const { out, encoder } = this.batch;
+    const keys = this.#names();
+    const doc = this.#doc.reset(out.u8, out.dv, start, out.len - start);
+    const root = this.#dataAt;
+    const seq = doc.lookup(root, keys.seq);
+    const time = doc.lookup(root, keys.time);
+    const meta = doc.lookup(root, keys.meta);
+    const data = doc.lookup(root, keys.data);
+    if (seq < 0 || time < 0 || meta < 0 || data < 0) return;
+    if (doc.tag(meta) !== Tag.Object || doc.count(meta) !== 1) return;
+    const list = doc.lookup(meta, keys.tags);
+    if (list < 0) return;
+
+    if (this.#tags.length > 0) {
+      throw new FatalRecordError("complete messages supply their own tags", {
+        hint: "Leave out --tag, or store such messages as data with --data.",
+      });
+    }
+    const tags = this.#readTags(doc, seq, time, list);
+    if (doc.tag(data) !== Tag.Object) throw new PlasmiteError("Usage", "data must be object");
+    // By way of text: the rare case may take twice the time.
+    const scratch = this.#scratch ??= new Buf();
+    scratch.clear();
+    printJson(doc, data, scratch);
+    out.len = start;
+    encoder.messageFromJson(scratch.u8, 0, scratch.len, tags);
+  }
+
+  #readTags(doc: Lite3Doc, seq: number, time: number, list: number): string[] {
+    if (!isUnsigned(doc, seq)) throw invalidComplete("seq is not an unsigned integer");
+    if (doc.tag(list) !== Tag.Array) throw invalidComplete("meta.tags is not a list");
+    const tags = doc.entries(list).map((tag) => {
+      if (doc.tag(tag) !== Tag.String) throw invalidComplete("meta.tags holds no strings");
+      return doc.string(tag);
+    });
+    if (doc.tag(time) !== Tag.String) throw invalidComplete("time is not a string");
+    if (parseRfc3339(doc.string(time)) === undefined) {
+      throw new PlasmiteError("Usage", "invalid source message time", {
+        hint: "A complete message has an RFC 3339 time; use --data to store it as data.",
+      });
+    }
+    return tags;
+  }
+}
+
+/**
+ * Stores the JSON values of a command-line argument, all or none.
+ *
+ * @returns how many there were
+ * @throws {PlasmiteError} Usage for text that is not JSON, and as the sink does
+ */
+export function appendInline(sink: RecordSink, data: string): number {
+  const text = new TextEncoder().encode(data);
+  try {
+    return sink.json(text, 0, text.length, true);
+  } catch (error) {
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    const what = error.incomplete ? "it ends inside a value" : error.message;
+    throw new PlasmiteError("Usage", "invalid json", {
+      hint: "Give a single JSON value, for example '{\"x\": 1}', or pipe a stream to stdin.",
+      causes: [`${what} at byte ${error.offset + 1}`],
+      cause: error,
+    });
+  }
+}
+
+function invalidComplete(cause: string): PlasmiteError {
+  return new PlasmiteError("Usage", "invalid complete message", {
+    hint:
+      "seq must be an unsigned integer, time RFC 3339 text and meta.tags a list of strings; use " +
+      "--data to store the object as data.",
+    causes: [cause],
+  });
+}
+
+/** Whether the value is an integer from 0 to 2^64 - 1; above 2^63 those are stored as doubles. */
+function isUnsigned(doc: Lite3Doc, value: number): boolean {
+  if (doc.tag(value) === Tag.I64) return doc.i64Hi(value) >= 0;
+  return doc.tag(value) === Tag.F64 && doc.f64(value) >= 2 ** 63 && doc.f64(value) <= 2 ** 64;
+}
+
+/** The index of the next byte that is no JSON white space, or `end`. */
+function skipSpace(text: Uint8Array, at: number, end: number): number {
+  for (; at < end; at++) {
+    const c = text[at];
+    if (c !== 0x20 && c !== 0x0a && c !== 0x0d && c !== 0x09) break;
+  }
+  return at;
+}
