@@ -638,6 +638,10 @@ Deno.test("an envelope and a receipt are printed as cli.md 1.6 says", () => {
   out.clear();
   printReceipt(view.tags(), view.seqLo, view.seqHi, view.timeLo, view.timeHi, out);
   assert.equal(new TextDecoder().decode(out.bytes()), `{${tail}`);
+  out.clear();
+  printReceipt(["other"], 1, 0, 0, 0, out);
+  const other = '{"meta":{"tags":["other"]},"seq":1,"time":"1970-01-01T00:00:00Z"}';
+  assert.equal(new TextDecoder().decode(out.bytes()), other);
 });
 
 Deno.test("tags are compared as whole strings", () => {

@@ -6,8 +6,9 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import type { Lite3Key } from "./key.ts";
+import { Lite3Key } from "./key.ts";
 import {
+  HASH_START,
   MAX_PROBES,
   MAX_STEPS,
   NODE_CHILD,
@@ -22,6 +23,10 @@ export { Lite3Key } from "./key.ts";
 
 const NO_BYTES = new Uint8Array(0);
 const NO_VIEW = new DataView(NO_BYTES.buffer);
+const HIGH_BITS = 0x80808080 | 0;
+/** Keys up to this length are remembered as strings, this many of them. */
+const CACHED_LENGTH = 32;
+const CACHE_SIZE = 256;
 /** Up to this many entries are sorted by insertion. */
 const FEW = 24;
 
@@ -250,16 +255,24 @@ export class Lite3Doc {
   /** `length` bytes of UTF-8 at the absolute index `start` as text. */
   text(start: number, length: number): string {
     const { dv } = this;
-    if (length <= 24) {
+    const end = start + length;
+    // A call of TextDecoder costs as much as 64 characters this way.
+    if (length <= 64) {
       let s = "";
-      for (let i = start, end = start + length; i < end; i++) {
+      let i = start;
+      for (; i + 4 <= end; i += 4) {
+        const w = dv.getInt32(i, true);
+        if ((w & HIGH_BITS) !== 0) return decodeUtf8(this.u8.subarray(start, end));
+        s += String.fromCharCode(w & 127, (w >> 8) & 127, (w >> 16) & 127, w >>> 24);
+      }
+      for (; i < end; i++) {
         const c = dv.getUint8(i);
         if (c > 0x7f) return decodeUtf8(this.u8.subarray(start, end));
         s += String.fromCharCode(c);
       }
       return s;
     }
-    return decodeUtf8(this.u8.subarray(start, start + length));
+    return decodeUtf8(this.u8.subarray(start, end));
   }
 
   /**
@@ -295,9 +308,27 @@ export class Lite3Doc {
   /** The key of the object entry at `kv` as text; like the reference, it ends at its first NUL. */
   key(kv: number): string {
     this.readKey(kv);
-    const name = this.text(this.keyStart, this.keyEnd - this.keyStart);
-    const nul = name.indexOf("\0");
-    return nul < 0 ? name : name.slice(0, nul);
+    return this.keyText();
+  }
+
+  /** The key that was read last as text, from a cache of recent ones if possible. */
+  keyText(): string {
+    const { dv, keyStart, keyEnd } = this;
+    const length = keyEnd - keyStart;
+    if (length > CACHED_LENGTH) return untilNul(this.text(keyStart, length));
+    let hash = HASH_START;
+    for (let i = keyStart; i < keyEnd; i++) hash = (Math.imul(hash, 33) + dv.getUint8(i)) | 0;
+    const cache = keyCache ??= new Array<Lite3Key | undefined>(CACHE_SIZE).fill(undefined);
+    const known = cache[hash & (CACHE_SIZE - 1)];
+    if (known !== undefined && known.hash === hash && known.size === length + 1) {
+      let i = 0;
+      while (i < length && known.dv.getUint8(i) === dv.getUint8(keyStart + i)) i++;
+      if (i === length) return known.name;
+    }
+    const text = this.text(keyStart, length);
+    const name = untilNul(text);
+    if (name === text) cache[hash & (CACHE_SIZE - 1)] = new Lite3Key(name);
+    return name;
   }
 
   /**
@@ -409,7 +440,13 @@ export class Lite3Doc {
   }
 }
 
+let keyCache: (Lite3Key | undefined)[] | undefined;
 let utf8: TextDecoder | undefined;
+
+function untilNul(name: string): string {
+  const nul = name.indexOf("\0");
+  return nul < 0 ? name : name.slice(0, nul);
+}
 
 function decodeUtf8(bytes: Uint8Array): string {
   utf8 ??= new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -730,7 +730,12 @@ function hashOf(dv: DataView, length: number): number {
 
 function ascii(dv: DataView, start: number, end: number): string {
   let s = "";
-  for (let i = start; i < end; i++) s += String.fromCharCode(dv.getUint8(i));
+  let i = start;
+  for (; i + 4 <= end; i += 4) {
+    const w = dv.getInt32(i, true);
+    s += String.fromCharCode(w & 127, (w >> 8) & 127, (w >> 16) & 127, w >>> 24);
+  }
+  for (; i < end; i++) s += String.fromCharCode(dv.getUint8(i));
   return s;
 }
 

@@ -202,6 +202,19 @@ class Printer {
     const words = Math.min(stop, dv.byteLength) - 4;
     let o = this.o;
     for (;;) {
+      while (p <= words - 4) {
+        const a = dv.getInt32(p, true);
+        const b = dv.getInt32(p + 4, true);
+        to.setInt32(o, a, true);
+        to.setInt32(o + 4, b, true);
+        if (
+          ((((a ^ 0x02020202) - 0x21212121) | ((a ^ 0x5c5c5c5c) - 0x01010101) | a |
+            ((b ^ 0x02020202) - 0x21212121) | ((b ^ 0x5c5c5c5c) - 0x01010101) | b) & HIGH_BITS) !==
+            0
+        ) break;
+        p += 8;
+        o += 8;
+      }
       while (p <= words) {
         const w = dv.getInt32(p, true);
         to.setInt32(o, w, true);
@@ -286,6 +299,25 @@ export function printAscii(to: DataView, o: number, text: string): number {
   return o + text.length;
 }
 
+/** Fixed ASCII text that is written often: four bytes at a time. */
+export class FixedText {
+  readonly #dv: DataView;
+  readonly #length: number;
+
+  /** Prepares ASCII text. */
+  constructor(text: string) {
+    this.#dv = new DataView(new ArrayBuffer((text.length + 3) & ~3));
+    this.#length = printAscii(this.#dv, 0, text);
+  }
+
+  /** Writes the text, and up to three bytes behind it; returns the index behind it. */
+  print(to: DataView, o: number): number {
+    const dv = this.#dv;
+    for (let i = 0; i < dv.byteLength; i += 4) to.setInt32(o + i, dv.getInt32(i, true), true);
+    return o + this.#length;
+  }
+}
+
 /** Writes an unsigned integer below 2^31 and returns the index behind it. */
 export function printU31(to: DataView, o: number, n: number): number {
   if (n < 10) {
@@ -336,9 +368,9 @@ export function printF64(to: DataView, o: number, x: number): number {
   if (x < 1e16 && x >= 1e-5) {
     // Most doubles in data are short decimals. If m / 10^k is this very double and m has at most
     // 15 digits, no other decimal of so few digits is, so it is the shortest.
-    for (let k = 0, scale = 1; k <= 4; k++, scale *= 10) {
+    for (let k = 0, scale = 1; k <= 4 && x * scale < 1e9; k++, scale *= 10) {
       const m = Math.round(x * scale);
-      if (m < 1e9 && m / scale === x) {
+      if (m / scale === x) {
         const whole = Math.floor(x);
         o = printU31(to, o, whole);
         to.setUint8(o++, 0x2e);

@@ -78,7 +78,7 @@ function readObject(
     const kv = doc.entryFromTop(i);
     const value = doc.readKey(kv);
     doc.spend(value - kv);
-    const key = doc.key(kv);
+    const key = doc.keyText();
     const member = read(doc, value, integers, level + 1);
     if (key === "__proto__") {
       // Assignment would set the prototype.

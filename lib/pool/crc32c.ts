@@ -26,8 +26,10 @@ export function crc32c(u8: Uint8Array, dv: DataView, start: number, len: number)
       const c = dv.getInt32(p + 8, true);
       const d = dv.getInt32(p + 12, true);
       crc = (t[0xf00 + (a & 255)] as number) ^ (t[0xe00 + ((a >>> 8) & 255)] as number) ^
-        (t[0xd00 + ((a >>> 16) & 255)] as number) ^ (t[0xc00 + (a >>> 24)] as number) ^
-        (t[0xb00 + (b & 255)] as number) ^ (t[0xa00 + ((b >>> 8) & 255)] as number) ^
+        (t[0xd00 + ((a >>> 16) & 255)] as number) ^ (t[0xc00 + (a >>> 24)] as number);
+      // Lite3 nodes are mostly zeros, whose sums are 0: skipping them is worth a branch.
+      if ((b | c | d) === 0) continue;
+      crc ^= (t[0xb00 + (b & 255)] as number) ^ (t[0xa00 + ((b >>> 8) & 255)] as number) ^
         (t[0x900 + ((b >>> 16) & 255)] as number) ^ (t[0x800 + (b >>> 24)] as number) ^
         (t[0x700 + (c & 255)] as number) ^ (t[0x600 + ((c >>> 8) & 255)] as number) ^
         (t[0x500 + ((c >>> 16) & 255)] as number) ^ (t[0x400 + (c >>> 24)] as number) ^

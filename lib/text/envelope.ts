@@ -6,8 +6,23 @@
 
 import type { Buf } from "../bytes.ts";
 import type { MessageView } from "../lite3/message.ts";
-import { printAscii, printJson, printU64 } from "../lite3/print.ts";
+import { FixedText, printJson, printU64 } from "../lite3/print.ts";
 import { printTime } from "./time.ts";
+
+let fixed: { data: FixedText; meta: FixedText; seq: FixedText; time: FixedText } | undefined;
+
+/** The beginning of the last receipt. */
+let receipt: { readonly tags: readonly string[]; readonly text: Uint8Array } | undefined;
+
+/** The program's own text between the values, prepared on first use. */
+function fixedTexts(): { data: FixedText; meta: FixedText; seq: FixedText; time: FixedText } {
+  return fixed ??= {
+    data: new FixedText('{"data":'),
+    meta: new FixedText(',"meta":{"tags":['),
+    seq: new FixedText(']},"seq":'),
+    time: new FixedText(',"time":"'),
+  };
+}
 
 /**
  * Appends `{"data":…,"meta":{"tags":[…]},"seq":N,"time":"…"}`. When it throws, `out.len` is what
@@ -19,7 +34,7 @@ export function printEnvelope(view: MessageView, out: Buf): void {
   const start = out.len;
   try {
     out.reserve(64);
-    out.len = printAscii(out.dv, out.len, '{"data":');
+    out.len = fixedTexts().data.print(out.dv, out.len);
     printJson(view.doc, view.dataAt, out);
     printTail(view, out);
   } catch (error) {
@@ -30,7 +45,7 @@ export function printEnvelope(view: MessageView, out: Buf): void {
 
 function printTail(view: MessageView, out: Buf): void {
   out.reserve(64);
-  out.len = printAscii(out.dv, out.len, ',"meta":{"tags":[');
+  out.len = fixedTexts().meta.print(out.dv, out.len);
   for (let i = 0; i < view.tagCount; i++) {
     if (i > 0) {
       out.reserve(1);
@@ -53,11 +68,20 @@ export function printReceipt(
   timeHi: number,
   out: Buf,
 ): void {
-  const text = new TextEncoder().encode(`{"meta":{"tags":${JSON.stringify(tags).slice(0, -1)}`);
-  out.reserve(text.length);
-  out.u8.set(text, out.len);
-  out.len += text.length;
+  // One feed gives all its messages the same tags.
+  let head = receipt;
+  if (head === undefined || !sameTexts(head.tags, tags)) {
+    const json = `{"meta":{"tags":${JSON.stringify(tags).slice(0, -1)}`;
+    head = receipt = { tags: [...tags], text: new TextEncoder().encode(json) };
+  }
+  out.reserve(head.text.length);
+  out.u8.set(head.text, out.len);
+  out.len += head.text.length;
   printSeqTime(seqLo, seqHi, timeLo, timeHi, out);
+}
+
+function sameTexts(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text, i) => text === b[i]);
 }
 
 function printSeqTime(
@@ -69,9 +93,10 @@ function printSeqTime(
 ): void {
   out.reserve(96);
   const { dv } = out;
-  let o = printAscii(dv, out.len, ']},"seq":');
-  o = printU64(dv, o, seqLo, seqHi);
-  out.len = printAscii(dv, o, ',"time":"');
+  const { seq, time } = fixedTexts();
+  const o = printU64(dv, seq.print(dv, out.len), seqLo, seqHi);
+  out.len = time.print(dv, o);
   printTime(timeLo, timeHi, out);
-  out.len = printAscii(out.dv, out.len, '"}');
+  out.dv.setUint16(out.len, 0x7d22, true);
+  out.len += 2;
 }
