@@ -69,7 +69,7 @@ async function fail(
   const stderr = new Output(Deno.stderr);
   const globals = parsed?.globals ?? guessGlobals(argv);
   const form = stderrForm(globals, parsed?.at.at(-1)) ?? (stderr.isTerminal ? "text" : "json");
-  const yaml = form === "yaml" ? (await import("./lib/text/yaml_out.ts")).yamlFromJson : undefined;
+  const yaml = form === "yaml" ? (await import("./lib/text/yaml_out.ts")).printYaml : undefined;
   stderr.text(renderError(failure, form, colors(stderr, globals.color), yaml));
   return failure.kind;
 }

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { Buf } from "../bytes.ts";
 import { defaultPoolDir } from "../client/refs.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { Args, Globals, Parsed } from "./args.ts";
@@ -44,10 +45,14 @@ export interface Notice {
   readonly cmd?: string;
 }
 
-interface Printers {
-  indent(json: string, color: boolean): string;
-  yaml(json: string): string;
-}
+/** Appends the JSON value in `json[start, end)` in another form; of `lib/text`. */
+export type JsonPrinter = (
+  json: Uint8Array,
+  start: number,
+  end: number,
+  out: Buf,
+  color?: boolean,
+) => void;
 
 /** Everything a command needs from the command line. */
 export class CommandContext {
@@ -71,7 +76,8 @@ export class CommandContext {
   readonly stdout: Output = new Output(Deno.stdout);
   /** Standard error. */
   readonly stderr: Output = new Output(Deno.stderr);
-  #printers: Partial<Printers> = {};
+  #yaml: JsonPrinter | undefined;
+  #indent: JsonPrinter | undefined;
 
   /** Checks the options that every command shares. Throws Usage. */
   constructor(parsed: Parsed) {
@@ -107,36 +113,50 @@ export class CommandContext {
     return colors(this.stdout, this.color);
   }
 
-  /** Whether a single JSON document on stdout is indented (cli.md 1.6). */
+  /** Whether JSON documents on stdout are indented (cli.md 1.6, 5.1). */
   get indented(): boolean {
-    return this.format === "pretty"
-      ? this.at.at(-1)?.messages === true || this.#indents
-      : this.format !== "json" && this.format !== "yaml" && this.#indents;
+    const { format, color } = this;
+    const messages = this.at.at(-1)?.messages === true;
+    if (format === "pretty" && messages) return true;
+    if (format === undefined && (this.name === "follow" || this.name === "duplex")) return true;
+    if (format !== undefined && format !== "pretty" && format !== "document") return false;
+    return color === "always" || this.stdout.isTerminal;
   }
 
-  get #indents(): boolean {
-    return this.color === "always" || this.stdout.isTerminal;
-  }
-
-  /** Loads what {@linkcode document} will need, so that printing is synchronous. */
+  /** Loads what {@linkcode printJson} will need, so that printing is synchronous. */
   async prepare(): Promise<this> {
-    if (this.format === "yaml") {
-      const { yamlFromJson } = await import("../text/yaml_out.ts");
-      this.#printers.yaml = yamlFromJson;
-    } else if (this.indented) {
-      const { indentJson } = await import("../text/pretty.ts");
-      this.#printers.indent = indentJson;
+    if (this.format === "yaml" || this.stderrForm === "yaml") {
+      this.#yaml = (await import("../text/yaml_out.ts")).printYaml;
     }
+    if (this.indented) this.#indent = (await import("../text/pretty.ts")).printPretty;
     return this;
   }
 
-  /** Prints one of the program's own documents, followed by a newline. */
+  /**
+   * Appends one JSON document to `out` in the form of this command line: a compact line, indented
+   * and perhaps coloured, or a marked YAML document; each ends with a newline.
+   */
+  printJson(json: Uint8Array, start: number, end: number, out: Buf): void {
+    if (this.format === "yaml" && this.#yaml !== undefined) {
+      this.#yaml(json, start, end, out);
+      return;
+    }
+    if (this.#indent !== undefined) this.#indent(json, start, end, out, this.colored);
+    else {
+      out.reserve(end - start);
+      out.u8.set(json.subarray(start, end), out.len);
+      out.len += end - start;
+    }
+    out.reserve(1);
+    out.u8[out.len++] = 0x0a;
+  }
+
+  /** Prints one of the program's own documents. */
   document(value: Json): void {
-    const json = toJson(value);
-    const { yaml, indent } = this.#printers;
-    if (yaml !== undefined) this.stdout.text(yaml(json));
-    else if (indent !== undefined) this.stdout.text(indent(json, this.colored) + "\n");
-    else this.stdout.text(json + "\n");
+    const json = new TextEncoder().encode(toJson(value));
+    const out = new Buf(2 * json.length + 1);
+    this.printJson(json, 0, json.length, out);
+    this.stdout.write(out.bytes());
   }
 
   /** Prints a report: text unless a document format was asked for (cli-1x.md 2.2). */
@@ -150,7 +170,7 @@ export class CommandContext {
     const form = this.stderrForm ?? (this.stderr.isTerminal ? "text" : "json");
     const full = { cmd: this.name, ...notice };
     this.stderr.text(
-      renderNotice(full, form, colors(this.stderr, this.color), this.#printers.yaml),
+      renderNotice(full, form, colors(this.stderr, this.color), this.#yaml),
     );
   }
 }

@@ -5,9 +5,10 @@
  * @module
  */
 
+import { Buf } from "../bytes.ts";
 import { type ErrorKindName, PlasmiteError } from "../errors.ts";
 import type { Globals } from "./args.ts";
-import type { Notice } from "./context.ts";
+import type { JsonPrinter, Notice } from "./context.ts";
 import { escapeControls } from "./human.ts";
 import { type Json, toJson } from "./output.ts";
 
@@ -19,7 +20,7 @@ export function renderNotice(
   notice: Notice & { cmd: string },
   form: Form,
   color: boolean,
-  yaml?: (json: string) => string,
+  yaml?: JsonPrinter,
 ): string {
   if (form === "text") {
     const pool = notice.cmd === "feed" ? "" : ` (pool: ${notice.pool})`;
@@ -27,7 +28,7 @@ export function renderNotice(
   }
   const { cmd, details, kind, message, pool } = notice;
   const json = toJson({ notice: { cmd, details, kind, message, pool, time: now() } });
-  return form === "yaml" && yaml !== undefined ? yaml(json) : `${json}\n`;
+  return form === "yaml" && yaml !== undefined ? reprint(json, yaml) : `${json}\n`;
 }
 
 /** One error, ready to print. */
@@ -35,11 +36,18 @@ export function renderError(
   error: PlasmiteError,
   form: Form,
   color: boolean,
-  yaml?: (json: string) => string,
+  yaml?: JsonPrinter,
 ): string {
   if (form === "text") return errorText(error, color);
   const json = toJson({ error: errorJson(error) });
-  return form === "yaml" && yaml !== undefined ? yaml(json) : `${json}\n`;
+  return form === "yaml" && yaml !== undefined ? reprint(json, yaml) : `${json}\n`;
+}
+
+function reprint(json: string, printer: JsonPrinter): string {
+  const bytes = new TextEncoder().encode(json);
+  const out = new Buf(2 * bytes.length);
+  printer(bytes, 0, bytes.length, out);
+  return new TextDecoder().decode(out.bytes());
 }
 
 /** The members of an error document; also used inside reports of several pools. */
