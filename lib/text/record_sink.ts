@@ -48,6 +48,8 @@ export class RecordSink implements IngestSink {
   timeLo = 0;
   /** The high 32 bits of that time. */
   timeHi = 0;
+  /** Whether a message came with tags of its own, so that receipts must look for them. */
+  ownTags = false;
   readonly #tags: readonly string[];
   readonly #dataOnly: boolean;
   readonly #maxPayload: number;
@@ -87,15 +89,16 @@ export class RecordSink implements IngestSink {
   json(text: Uint8Array, start: number, end: number, many: boolean): number {
     const { batch } = this;
     const mark = batch.count;
-    let at = this.#one(text, start, end, many);
-    if (at === end) return 1;
     try {
+      let at = this.#one(text, start, end);
+      if (at === end) return 1;
       while ((at = skipSpace(text, at, end)) < end) {
-        if (!many) throw new JsonSyntaxError(at, false, "trailing characters");
-        at = this.#one(text, at, end, many);
+        if (!many) throw trailing(at);
+        at = this.#one(text, at, end);
       }
     } catch (error) {
       batch.truncate(mark);
+      if (error instanceof PlasmiteError) this.#checkRest(text, end, many);
       throw error;
     }
     return batch.count - mark;
@@ -103,7 +106,7 @@ export class RecordSink implements IngestSink {
 
   /** @inheritdoc */
   value(text: Uint8Array, start: number, end: number): number {
-    return this.#one(text, start, end, true);
+    return this.#one(text, start, end);
   }
 
   /** @inheritdoc */
@@ -122,6 +125,7 @@ export class RecordSink implements IngestSink {
       this.#lite3Bytes = bytes;
       this.#lite3View = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     }
+    this.ownTags = true;
     validate(this.#doc.reset(bytes, this.#lite3View, start, end - start));
     this.batch.addPayload(bytes.subarray(start, end), this.timeLo, this.timeHi);
   }
@@ -137,7 +141,7 @@ export class RecordSink implements IngestSink {
   }
 
   /** Encodes the value at `at` as one frame and returns the index behind it. */
-  #one(text: Uint8Array, at: number, end: number, many: boolean): number {
+  #one(text: Uint8Array, at: number, end: number): number {
     const { batch } = this;
     batch.beginFrame();
     const { out, encoder } = batch;
@@ -153,13 +157,26 @@ export class RecordSink implements IngestSink {
       return next;
     } catch (error) {
       batch.abortFrame();
-      const behind = encoder.valueEnd;
-      if (error instanceof PlasmiteError && !many && behind >= 0) {
-        // Text behind a value is worse than a value of the wrong kind (0.8 reports that).
-        const tail = skipSpace(text, behind, end);
-        if (tail < end) throw new JsonSyntaxError(tail, false, "trailing characters");
-      }
       throw error;
+    }
+  }
+
+  /** Text that is no JSON behind a value is worse than a value of the wrong kind, as in 0.8. */
+  #checkRest(text: Uint8Array, end: number, many: boolean): void {
+    const { batch } = this;
+    const { encoder } = batch;
+    let at = encoder.valueEnd;
+    while (at >= 0 && (at = skipSpace(text, at, end)) < end) {
+      if (!many) throw trailing(at);
+      batch.beginFrame();
+      try {
+        encoder.messageFromJson(text, at, end, this.#tags);
+      } catch (error) {
+        if (!(error instanceof PlasmiteError)) throw error;
+      } finally {
+        batch.abortFrame();
+      }
+      at = encoder.valueEnd;
     }
   }
 
@@ -212,6 +229,7 @@ export class RecordSink implements IngestSink {
     }
     const tags = this.#readTags(doc, seq, time, list);
     if (doc.tag(data) !== Tag.Object) throw new PlasmiteError("Usage", "data must be object");
+    this.ownTags = true;
     // By way of text: the rare case may take twice the time.
     const scratch = this.#scratch ??= new Buf();
     scratch.clear();
@@ -256,6 +274,10 @@ export function appendInline(sink: RecordSink, data: string): number {
       cause: error,
     });
   }
+}
+
+function trailing(at: number): JsonSyntaxError {
+  return new JsonSyntaxError(at, false, "trailing characters");
 }
 
 function invalidComplete(cause: string): PlasmiteError {

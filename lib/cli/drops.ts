@@ -1,0 +1,71 @@
+/**
+ * Tells about messages that were overwritten before they were read (cli.md 5.6).
+ *
+ * At most one notice a second: later losses are merged into the pending one, only real losses are
+ * counted, and what is pending is told at the end.
+ *
+ * @module
+ */
+
+import type { Gap } from "../pool/cursor.ts";
+import type { CommandContext } from "./context.ts";
+
+/** Least time between two notices, in milliseconds. */
+const EVERY = 1000;
+
+/** Collects losses of one run. */
+export class DropNotices {
+  /** Whether anything was lost so far, told or not. */
+  any = false;
+  readonly #context: CommandContext;
+  readonly #path: string;
+  readonly #quiet: boolean;
+  #lastSeen = 0n;
+  #nextSeen = 0n;
+  #count = 0n;
+  #toldAt = -Infinity;
+
+  /**
+   * @param path what the notice calls the pool
+   * @param quiet count, but do not tell
+   */
+  constructor(context: CommandContext, path: string, quiet: boolean) {
+    this.#context = context;
+    this.#path = path;
+    this.#quiet = quiet;
+  }
+
+  /** Notes a loss and tells about it if it is time. */
+  lost(gap: Gap): void {
+    this.any = true;
+    if (this.#count === 0n) this.#lastSeen = gap.first - 1n;
+    this.#nextSeen = gap.last + 1n;
+    this.#count += gap.last - gap.first + 1n;
+    this.due();
+  }
+
+  /** Tells about what is pending if the last notice is long enough ago. */
+  due(): void {
+    if (this.#count > 0n && performance.now() - this.#toldAt >= EVERY) this.flush();
+  }
+
+  /** Tells about what is pending. */
+  flush(): void {
+    const count = this.#count;
+    this.#count = 0n;
+    if (count === 0n || this.#quiet) return;
+    this.#toldAt = performance.now();
+    this.#context.notice({
+      kind: "drop",
+      cmd: "follow",
+      message: `dropped ${count} message${count === 1n ? "" : "s"}`,
+      pool: this.#context.args.required("POOL"),
+      details: {
+        dropped_count: count,
+        last_seen_seq: this.#lastSeen,
+        next_seen_seq: this.#nextSeen,
+        pool_path: this.#path,
+      },
+    });
+  }
+}

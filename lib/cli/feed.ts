@@ -1,0 +1,384 @@
+/**
+ * `plasmite feed`: append messages from an argument, a file or stdin (cli.md 2, cli-1x.md 3).
+ *
+ * @module
+ */
+
+import { lockTimeout } from "../client/appender.ts";
+import { PlasmiteError } from "../errors.ts";
+import { FrameBatch } from "../pool/batch.ts";
+import { Ring } from "../pool/ring.ts";
+import { disk } from "../storage/file.ts";
+import { sleepSync } from "../storage/pause.ts";
+import type { IngestMode } from "../text/ingest.ts";
+import type { SkippedRecord } from "../text/ingest_gate.ts";
+import { appendInline, RecordSink } from "../text/record_sink.ts";
+import { nowNs } from "../text/time.ts";
+import { parseDurability, parseDuration } from "../text/units.ts";
+import type { CommandContext } from "./context.ts";
+import { openOrCreate } from "./open.ts";
+import { type PrintStored, receiptPrinter } from "./receipts.ts";
+import { type LocalRef, resolveRef } from "./refs.ts";
+import { refuseRemoteFlags } from "./remote.ts";
+
+/** Bytes that are asked for in one read. */
+const READ_SIZE = 256 * 1024;
+/** Frames that are collected before they are written, in bytes: the lock is held for one write. */
+const BATCH_BYTES = 512 * 1024;
+/** How long one attempt waits for another process's lock, in milliseconds. */
+const LOCK_TIMEOUT = 10_000;
+
+/** Where a feed ends up: stores the frames of a batch and says as what. */
+export interface FeedTarget {
+  /** What notices call the pool: a path, or `origin/pool`. */
+  readonly path: string;
+  /** The largest payload in bytes, if that is known. */
+  readonly maxPayload: number;
+  /** The largest record text in bytes that could still fit. */
+  readonly maxRecord: number;
+  /** How many bytes of frames to collect. */
+  readonly batchBytes: number;
+  /** Stores all frames of the batch in order and reports each contiguous run. */
+  store(
+    batch: FrameBatch,
+    stored: (from: number, count: number, first: bigint) => void,
+  ): Promise<void> | void;
+  /** Releases everything. */
+  close(): void;
+}
+
+interface Retry {
+  readonly attempts: number;
+  readonly delayMs: number;
+}
+
+/** Runs `feed`. */
+export async function run(context: CommandContext): Promise<number> {
+  const { args } = context;
+  const ref = resolveRef(args.required("POOL"), context.dir);
+  if (args.has("in") && args.has("input-format")) {
+    throw new PlasmiteError("Usage", "conflicting input options", {
+      hint: "Use either --in or --input-format.",
+    });
+  }
+  const attempts = args.count("retry") ?? 0;
+  if (args.has("retry-delay") && attempts === 0) {
+    throw new PlasmiteError("Usage", "--retry-delay requires --retry", {
+      hint: "Add --retry N, or leave out --retry-delay.",
+    });
+  }
+  const flush = parseDurability(args.text("durability") ?? "fast") === "flush";
+  const retry = { attempts, delayMs: parseDuration(args.text("retry-delay") ?? "50ms") };
+  const batch = new FrameBatch();
+  const tags = args.texts("tag");
+  const inline = inlineData(context, batch, tags);
+  let target: FeedTarget;
+  if (ref.kind === "remote") {
+    const { openRemoteFeed } = await import("./remote_feed.ts");
+    target = await openRemoteFeed(context, ref, flush, retry);
+  } else {
+    refuseRemoteFlags(context);
+    target = await openLocalFeed(context, ref, flush, retry);
+  }
+  try {
+    const print = await receiptPrinter(context, tags);
+    const data = args.text("DATA");
+    if (data === undefined) return await feedStream(context, target, batch, print);
+    if (inline === undefined) return await feedInlineStream(context, target, batch, print, data);
+    await commit(target, batch, inline, print);
+    return 0;
+  } finally {
+    target.close();
+  }
+}
+
+/** Encodes inline JSON before anything is opened or created: bad input leaves nothing behind. */
+function inlineData(
+  context: CommandContext,
+  batch: FrameBatch,
+  tags: readonly string[],
+): RecordSink | undefined {
+  const { args } = context;
+  const data = args.text("DATA");
+  if (data === undefined) return undefined;
+  const format = args.text("input-format");
+  if (format?.startsWith("lite3")) {
+    throw new PlasmiteError(
+      "Usage",
+      "binary input requires a file or pipe of complete messages",
+      { hint: "Use --file PATH, or pipe the messages to stdin." },
+    );
+  }
+  if (format === "yaml") return undefined;
+  const sink = new RecordSink(batch, { tags, dataOnly: args.has("data") });
+  sink.stamp(nowNs());
+  if (appendInline(sink, data) === 0) throw missingInput();
+  return sink;
+}
+
+function missingInput(): PlasmiteError {
+  return new PlasmiteError("Usage", "missing data input", {
+    hint: "Give a JSON object as an argument, use --file PATH, or pipe JSON to stdin.",
+  });
+}
+
+async function openLocalFeed(
+  context: CommandContext,
+  ref: LocalRef,
+  flush: boolean,
+  retry: Retry,
+): Promise<FeedTarget> {
+  const ring = await openOrCreate(context, ref, (path) => Ring.open(disk, path, { write: true }));
+  const { ringSize } = ring.layout;
+  return {
+    path: ref.path,
+    maxPayload: ring.maxPayload,
+    maxRecord: 6 * ringSize + 64 * 1024,
+    // A quarter of a small ring, so that followers see messages before they are overwritten.
+    batchBytes: Math.min(BATCH_BYTES, Math.max(1, ringSize >> 2)),
+    store: (batch, stored) => storeLocal(ring, batch, flush, retry, stored),
+    close: () => ring.close(),
+  };
+}
+
+function storeLocal(
+  ring: Ring,
+  batch: FrameBatch,
+  flush: boolean,
+  retry: Retry,
+  stored: (from: number, count: number, first: bigint) => void,
+): void {
+  for (let from = 0; from < batch.count;) {
+    const done = appendPatiently(ring, batch, from, flush, retry);
+    stored(from, done.count, done.first);
+    from += done.count;
+  }
+}
+
+/** Waits for the lock with a bound, then tries again as often as `--retry` says (cli.md 2.6). */
+function appendPatiently(
+  ring: Ring,
+  batch: FrameBatch,
+  from: number,
+  flush: boolean,
+  retry: Retry,
+): { count: number; first: bigint } {
+  for (let attempt = 0;; attempt++) {
+    for (let waited = 0; waited <= LOCK_TIMEOUT; waited++) {
+      const done = ring.tryAppend(batch, from, flush);
+      if (done !== null) return done;
+      sleepSync(1);
+    }
+    if (attempt < retry.attempts) {
+      sleepSync(retry.delayMs);
+      continue;
+    }
+    const error = lockTimeout(ring.path);
+    if (attempt === 0) throw error;
+    throw new PlasmiteError("Busy", error.message, {
+      path: ring.path,
+      hint: `${error.hint} Retry attempts: ${attempt + 1} (waited ${attempt * retry.delayMs}ms).`,
+    });
+  }
+}
+
+/** Stores what the sink has collected and prints receipts. */
+async function commit(
+  target: FeedTarget,
+  batch: FrameBatch,
+  sink: RecordSink,
+  print: PrintStored,
+): Promise<void> {
+  if (batch.count === 0) return;
+  try {
+    const { ownTags } = sink;
+    const waiting = target.store(
+      batch,
+      (from, count, first) => print({ batch, from, count, first, ownTags }),
+    );
+    if (waiting !== undefined) await waiting;
+  } finally {
+    batch.clear();
+  }
+}
+
+function streamSink(
+  context: CommandContext,
+  target: FeedTarget,
+  batch: FrameBatch,
+  onSkipped: (record: SkippedRecord) => void,
+): RecordSink {
+  const { args } = context;
+  return new RecordSink(batch, {
+    tags: args.texts("tag"),
+    dataOnly: args.has("data"),
+    maxPayload: target.maxPayload,
+    batchBytes: target.batchBytes,
+    onSkipped,
+  });
+}
+
+/** `--input-format json` is 1.x's stream of objects; 0.8's `--in json` is one value. */
+function inputMode(context: CommandContext): IngestMode {
+  const format = context.args.text("input-format");
+  if (format !== undefined) return (format === "json" ? "objects" : format) as IngestMode;
+  return (context.args.text("in") ?? "auto") as IngestMode;
+}
+
+/** An argument that must be read as a stream: YAML. All of it is parsed before it is stored. */
+async function feedInlineStream(
+  context: CommandContext,
+  target: FeedTarget,
+  batch: FrameBatch,
+  print: PrintStored,
+  data: string,
+): Promise<number> {
+  const { Ingest } = await import("../text/ingest.ts");
+  const sink = streamSink(context, { ...target, batchBytes: Infinity }, batch, () => {});
+  sink.stamp(nowNs());
+  const ingest = new Ingest(sink, { mode: inputMode(context) });
+  await ingest.take(new TextEncoder().encode(data), () => {});
+  await ingest.load?.();
+  ingest.end();
+  await commit(target, batch, sink, print);
+  return 0;
+}
+
+/** Reads stdin or a file to its end. */
+async function feedStream(
+  context: CommandContext,
+  target: FeedTarget,
+  batch: FrameBatch,
+  print: PrintStored,
+): Promise<number> {
+  const { args } = context;
+  const skip = args.text("errors") === "skip";
+  const input = openInput(context);
+  const { Ingest } = await import("../text/ingest.ts");
+  const sink = streamSink(
+    context,
+    target,
+    batch,
+    (record) => noticeSkipped(context, target, record),
+  );
+  const ingest = new Ingest(sink, {
+    mode: inputMode(context),
+    errors: skip ? "skip" : "stop",
+    maxRecord: target.maxRecord,
+  });
+  const progress = input.size >= 0 ? await progressFor(context, input.size) : undefined;
+  const drain = (): Promise<void> => commit(target, batch, sink, print);
+  const buffer = new Uint8Array(READ_SIZE);
+  let bytes = 0;
+  try {
+    for (let n = input.read(buffer); n !== null; n = input.read(buffer)) {
+      bytes += n;
+      sink.stamp(nowNs());
+      await ingest.take(buffer.subarray(0, n), drain);
+      await drain();
+      progress?.update(ingest.stored, bytes);
+    }
+    sink.stamp(nowNs());
+    await ingest.load?.();
+    ingest.end();
+    await drain();
+  } catch (error) {
+    await drain(); // What came before the bad record stays appended and receipted.
+    throw error;
+  } finally {
+    progress?.end();
+    input.close();
+  }
+  if (ingest.failed > 0) {
+    noticeSummary(context, target, ingest.stored, ingest.failed);
+    return 1;
+  }
+  if (ingest.records === 0 && !args.has("input-format")) throw missingInput();
+  return 0;
+}
+
+async function progressFor(
+  context: CommandContext,
+  size: number,
+): Promise<{ update(messages: number, done: number): void; end(): void } | undefined> {
+  const { Progress } = await import("./progress.ts");
+  return Progress.visible(context) ? new Progress(context, "fed", size) : undefined;
+}
+
+interface Input {
+  /** Size of a file in bytes; -1 for anything that flows. */
+  readonly size: number;
+  read(into: Uint8Array): number | null;
+  close(): void;
+}
+
+/** Chooses between file and stdin (cli.md 2.2). */
+function openInput(context: CommandContext): Input {
+  const path = context.args.text("file");
+  if (path === undefined && Deno.stdin.isTerminal()) throw missingInput();
+  if (path === undefined || path === "-") {
+    return {
+      size: -1,
+      read: (into) => reading("failed to read stdin", undefined, () => Deno.stdin.readSync(into)),
+      close: () => {},
+    };
+  }
+  const message = "failed to read data file";
+  const file = reading(message, path, () => Deno.openSync(path));
+  const info = file.statSync();
+  return {
+    size: info.isFile ? info.size : -1,
+    read: (into) => reading(message, path, () => file.readSync(into)),
+    close: () => file.close(),
+  };
+}
+
+function reading<T>(message: string, path: string | undefined, read: () => T): T {
+  for (;;) {
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof Deno.errors.WouldBlock) {
+        sleepSync(1); // Someone left our stdin non-blocking.
+        continue;
+      }
+      if (error instanceof Deno.errors.Interrupted) continue;
+      throw new PlasmiteError("Io", message, {
+        path,
+        hint: path === undefined ? "Check what is piped in." : "Check the path of --file.",
+        causes: [error instanceof Error ? error.message.replace(/: \w+ '.*$/s, "") : String(error)],
+        cause: error,
+      });
+    }
+  }
+}
+
+function noticeSkipped(context: CommandContext, target: FeedTarget, record: SkippedRecord): void {
+  context.notice({
+    kind: "ingest_skip",
+    message: record.message,
+    pool: context.args.required("POOL"),
+    details: {
+      error_kind: record.errorKind,
+      index: record.index,
+      line: record.line,
+      mode: record.mode,
+      pool_path: target.path,
+      snippet: record.snippet,
+    },
+  });
+}
+
+function noticeSummary(
+  context: CommandContext,
+  target: FeedTarget,
+  ok: number,
+  failed: number,
+): void {
+  context.notice({
+    kind: "ingest_summary",
+    message: `Finished with ${failed} skipped record${failed === 1 ? "" : "s"}.`,
+    pool: context.args.required("POOL"),
+    details: { failed, ok, pool_path: target.path, total: ok + failed },
+  });
+}

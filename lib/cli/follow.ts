@@ -1,0 +1,339 @@
+/**
+ * `plasmite follow`: history, live messages, finite reads and replay (cli.md 5, cli-1x.md 4).
+ *
+ * @module
+ */
+
+import type { FrameSource, PoolReader } from "../client/source.ts";
+import { openReader } from "../client/source.ts";
+import { PlasmiteError } from "../errors.ts";
+import { Lite3Tag } from "../lite3/message.ts";
+import { nowNs, parseSince } from "../text/time.ts";
+import { parseDuration } from "../text/units.ts";
+import type { CommandContext } from "./context.ts";
+import { DropNotices } from "./drops.ts";
+import { MessageWriter } from "./message_writer.ts";
+import { openOrCreate } from "./open.ts";
+import { type PoolRef, resolveRef } from "./refs.ts";
+import { refuseRemoteFlags } from "./remote.ts";
+import { type Kept, lastMatching, type Match, type Matcher, passes } from "./select.ts";
+
+/** Exit code when `--timeout` runs out. */
+export const TIMED_OUT = 124;
+/** Exit code of a finite read that lost messages. */
+const LOST = 1;
+
+/** What to read, as the command line says. */
+interface Plan {
+  readonly tail: number;
+  readonly since: bigint | undefined;
+  readonly one: boolean;
+  readonly finite: boolean;
+  readonly replay: number | undefined;
+  readonly timeoutMs: number | undefined;
+  readonly notify: boolean;
+  readonly match: Matcher;
+}
+
+/** Runs `follow`. */
+export async function run(context: CommandContext): Promise<number> {
+  const { args } = context;
+  const now = nowNs();
+  const sinceText = args.text("since");
+  const since = sinceText === undefined ? undefined : parseSince(sinceText, now);
+  const timeout = args.text("timeout");
+  const timeoutMs = timeout === undefined ? undefined : parseDuration(timeout);
+  const match = await matcher(context);
+  const ref = resolveRef(args.required("POOL"), context.dir);
+  const replay = replaySpeed(context);
+  const plan: Plan = {
+    tail: args.count("tail") ?? 0,
+    since,
+    one: args.has("one"),
+    finite: args.has("no-follow"),
+    replay,
+    timeoutMs,
+    notify: !args.has("no-notify"),
+    match,
+  };
+  const writer = await MessageWriter.open(context, {
+    dataOnly: args.has("data-only"),
+    plain: "pretty",
+  });
+  const reader = await openPool(context, ref);
+  const drops = new DropNotices(context, reader.path, args.has("quiet-drops"));
+  try {
+    if (since !== undefined && since > now && !plan.finite) return 0;
+    const follow = new Follow(context, plan, reader, writer, drops);
+    if (plan.replay !== undefined) return await follow.replay(plan.replay);
+    return plan.finite ? await follow.finite() : await follow.live();
+  } finally {
+    drops.flush();
+    reader.close();
+  }
+}
+
+/** Tags first, then every `--where` in order; compiled before the pool is looked for. */
+async function matcher(context: CommandContext): Promise<Matcher> {
+  const tags = context.args.texts("tag").map((tag) => new Lite3Tag(tag));
+  const wheres = [];
+  if (context.args.has("where")) {
+    const { compileWhere } = await import("../filter/where.ts");
+    for (const expression of context.args.texts("where")) {
+      wheres.push(await compileWhere(expression));
+    }
+  }
+  return { tags, wheres };
+}
+
+function replaySpeed(context: CommandContext): number | undefined {
+  const speed = context.args.float("replay");
+  if (speed === undefined) return undefined;
+  const usage = (message: string, hint: string): PlasmiteError =>
+    new PlasmiteError("Usage", message, { hint });
+  const hint = "Use 1 for the original pace, 10 for ten times as fast, 0 for no pauses.";
+  if (!Number.isFinite(speed)) throw usage("--replay speed must be a finite number", hint);
+  if (speed < 0) throw usage("--replay speed must be non-negative", hint);
+  if (!context.args.has("since") && !(context.args.count("tail") ?? 0)) {
+    throw usage("--replay requires --tail or --since", "Add --tail N or --since TIME.");
+  }
+  return speed;
+}
+
+async function openPool(context: CommandContext, ref: PoolRef): Promise<PoolReader> {
+  if (ref.kind === "remote") {
+    const { openRemoteReader } = await import("./remote_read.ts");
+    return await openRemoteReader(context, ref);
+  }
+  refuseRemoteFlags(context);
+  return await openOrCreate(context, ref, openReader);
+}
+
+/** One run of `follow` on an open pool. */
+class Follow {
+  constructor(
+    readonly context: CommandContext,
+    readonly plan: Plan,
+    readonly reader: PoolReader,
+    readonly writer: MessageWriter,
+    readonly drops: DropNotices,
+  ) {}
+
+  #print({ view, frame }: Match): void {
+    this.writer.write(view, frame);
+  }
+
+  /** Whether the current message of `source` belongs to the selection of history. */
+  #selected(source: FrameSource): boolean {
+    const { since, match } = this.plan;
+    if (since !== undefined && source.cursor.timestampNs < since) return false;
+    return passes(match, source.message);
+  }
+
+  /**
+   * Steps through everything from `from` to `until`, ready or not yet copied.
+   *
+   * @param visit is given each message; returning true ends the walk
+   * @returns whether messages were lost to overwriting
+   */
+  async #walk(
+    from: bigint,
+    until: bigint,
+    visit: (source: FrameSource) => boolean,
+    deadline?: () => boolean,
+  ): Promise<boolean> {
+    if (from > until) return false;
+    const source = this.reader.open(from, false);
+    let lost = false;
+    let expected = from;
+    try {
+      while (expected <= until) {
+        if (deadline?.() === true) break;
+        if (!source.next()) {
+          const { oldest, newest } = await this.reader.bounds();
+          if (oldest === 0n && newest >= until) {
+            this.drops.lost({ first: expected, last: until });
+            return true; // The ring was emptied under us.
+          }
+          this.writer.flush();
+          await source.wait(100);
+          continue;
+        }
+        const gap = source.takeGap();
+        const { seq } = source.cursor;
+        if (gap !== null && gap.first <= until) {
+          lost = true;
+          this.drops.lost({ first: gap.first, last: gap.last < until ? gap.last : until });
+        }
+        expected = seq + 1n;
+        if (seq > until || visit(source)) break;
+      }
+    } finally {
+      source.close();
+    }
+    return lost;
+  }
+
+  /** The last `--tail N` matching messages up to `newest`, oldest first. */
+  async #tail(oldest: bigint, newest: bigint): Promise<Kept[]> {
+    const kept = await lastMatching(this.reader, oldest, newest, this.plan.tail, this.plan.match);
+    if (kept.lost !== null) this.drops.lost(kept.lost);
+    return kept.messages;
+  }
+
+  /** `--no-follow`: what is there now, then exit. */
+  async finite(): Promise<number> {
+    const { plan, writer } = this;
+    const { oldest, newest } = await this.reader.bounds();
+    const deadline = plan.timeoutMs === undefined ? Infinity : performance.now() + plan.timeoutMs;
+    if (plan.timeoutMs === 0) return this.#timedOut();
+    if (oldest === 0n) return 0;
+    let lost = false;
+    let late = false;
+    if (plan.tail > 0) {
+      const messages = await this.#tail(oldest, newest);
+      for (const kept of plan.one ? messages.slice(0, 1) : messages) this.#print(kept);
+      lost = this.drops.any;
+    } else {
+      const progress = await this.#progress(Number(newest - oldest));
+      let count = 0;
+      lost = await this.#walk(oldest, newest, (source) => {
+        if (!this.#selected(source)) return false;
+        writer.write(source.message, source.cursor);
+        if ((++count & 1023) === 0) {
+          progress?.update(count, Number(source.cursor.seq - oldest));
+        }
+        return plan.one;
+      }, () => (late = performance.now() >= deadline));
+      progress?.end();
+    }
+    writer.flush();
+    if (late) return this.#timedOut();
+    return lost ? LOST : 0;
+  }
+
+  async #progress(total: number): Promise<import("./progress.ts").Progress | undefined> {
+    const { Progress } = await import("./progress.ts");
+    return Progress.visible(this.context)
+      ? new Progress(this.context, "exported", total)
+      : undefined;
+  }
+
+  #timedOut(): number {
+    if (this.context.stderr.isTerminal) {
+      const raw = this.context.args.text("timeout") ?? "";
+      this.context.stderr.text(`No messages received (timed out after ${raw}).\n`);
+    }
+    return TIMED_OUT;
+  }
+
+  /** `--replay`: the selection up to now, at its own pace, then exit. */
+  async replay(speed: number): Promise<number> {
+    const { plan, writer } = this;
+    const { oldest, newest } = await this.reader.bounds();
+    const strict = plan.finite && plan.timeoutMs !== undefined;
+    if (strict && plan.timeoutMs === 0) return this.#timedOut();
+    if (oldest === 0n) return 0;
+    let lost = false;
+    if (plan.tail === 0 && speed === 0) {
+      // Without pauses nothing needs to be held in memory.
+      const progress = await this.#progress(Number(newest - oldest));
+      let count = 0;
+      lost = await this.#walk(oldest, newest, (source) => {
+        if (!this.#selected(source)) return false;
+        writer.write(source.message, source.cursor);
+        if ((++count & 1023) === 0) progress?.update(count, Number(source.cursor.seq - oldest));
+        return plan.one;
+      });
+      progress?.end();
+      writer.flush();
+      return lost ? LOST : 0;
+    }
+    const { keep } = await import("./select.ts");
+    let chosen: Kept[] = [];
+    if (plan.tail > 0) chosen = await this.#tail(oldest, newest);
+    else {
+      lost = await this.#walk(oldest, newest, (source) => {
+        if (this.#selected(source)) chosen.push(keep(source.cursor));
+        return false;
+      });
+    }
+    lost ||= this.drops.any;
+    let before: bigint | undefined;
+    for (const kept of plan.one ? chosen.slice(0, 1) : chosen) {
+      const at = kept.frame.timestampNs;
+      if (before !== undefined && speed > 0 && at > before) {
+        const ms = Number(at - before) / 1e6 / speed;
+        writer.flush();
+        if (strict && plan.timeoutMs !== undefined && ms > plan.timeoutMs) {
+          await pause(plan.timeoutMs);
+          return this.#timedOut();
+        }
+        await pause(ms);
+      }
+      before = at;
+      this.#print(kept);
+    }
+    writer.flush();
+    return lost ? LOST : 0;
+  }
+
+  /** History as asked for, then live messages until something ends it. */
+  async live(): Promise<number> {
+    const { plan, writer } = this;
+    const { oldest, newest } = await this.reader.bounds();
+    const idle = plan.timeoutMs;
+    let last = performance.now();
+    // `--tail N --one` keeps matches until there are N and prints the newest (cli.md 5.4).
+    let missing = plan.one && plan.tail > 0 ? plan.tail : 0;
+    if (plan.tail > 0 && oldest !== 0n) {
+      const messages = await this.#tail(oldest, newest);
+      const newestMatch = messages.at(-1);
+      missing -= messages.length;
+      if (plan.one) {
+        if (missing <= 0 && newestMatch !== undefined) {
+          this.#print(newestMatch);
+          writer.flush();
+          return 0;
+        }
+      } else for (const kept of messages) this.#print(kept);
+      writer.flush();
+      last = performance.now();
+    }
+    const history = plan.since !== undefined && oldest !== 0n;
+    const source = this.reader.open(history ? oldest : newest + 1n, plan.notify);
+    try {
+      for (;;) {
+        while (source.next()) {
+          const gap = source.takeGap();
+          if (gap !== null) this.drops.lost(gap);
+          const wanted = history && source.cursor.seq <= newest
+            ? this.#selected(source)
+            : passes(plan.match, source.message);
+          if (wanted && --missing <= 0) {
+            writer.write(source.message, source.cursor);
+            if (plan.one) {
+              writer.flush();
+              return 0;
+            }
+            last = performance.now();
+          } else if (idle !== undefined && source.cursor.seq > newest) {
+            // Tested under a stream of messages that do not match, too (cli.md 5.5).
+            if (performance.now() - last >= idle) break;
+          }
+        }
+        writer.flush();
+        this.drops.due();
+        const left = idle === undefined ? undefined : last + idle - performance.now();
+        if (left !== undefined && left <= 0) return this.#timedOut();
+        await source.wait(left);
+      }
+    } finally {
+      source.close();
+    }
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, Math.min(ms, 0x7fff_ffff)));
+}

@@ -1,0 +1,129 @@
+/**
+ * Prints messages in the format that was asked for (cli-1x.md 2.2), many in one write.
+ *
+ * @module
+ */
+
+import { Buf } from "../bytes.ts";
+import type { FrameBytes } from "../client/source.ts";
+import { PlasmiteError } from "../errors.ts";
+import type { MessageView } from "../lite3/message.ts";
+import { printJson } from "../lite3/print.ts";
+import { printEnvelope } from "../text/envelope.ts";
+import type { CommandContext } from "./context.ts";
+
+/** So many bytes are collected before they are written without being asked to. */
+const WRITE_AT = 128 * 1024;
+const NEWLINE = 0x0a;
+
+type Print = (view: MessageView, frame: FrameBytes, out: Buf) => void;
+
+/** Collects printed messages and writes them to stdout. */
+export class MessageWriter {
+  readonly #context: CommandContext;
+  readonly #print: Print;
+  readonly #out = new Buf(WRITE_AT + 4096);
+
+  private constructor(context: CommandContext, print: Print) {
+    this.#context = context;
+    this.#print = print;
+  }
+
+  /**
+   * Loads what the format needs.
+   *
+   * @param plain what to do without `--format`: `pretty` documents, or one compact line each unless
+   *   stdout is a terminal
+   * @throws {PlasmiteError} Usage for `--data-only` with a binary format
+   */
+  static async open(
+    context: CommandContext,
+    options: { readonly dataOnly: boolean; readonly plain: "pretty" | "document" },
+  ): Promise<MessageWriter> {
+    const { format } = context;
+    const { dataOnly } = options;
+    const json: Print = dataOnly
+      ? (view, _frame, out) => printJson(view.doc, view.dataAt, out)
+      : (view, _frame, out) => printEnvelope(view, out);
+    const line: Print = (view, frame, out) => {
+      json(view, frame, out);
+      out.reserve(1);
+      out.dv.setUint8(out.len++, NEWLINE);
+    };
+    const print = async (): Promise<Print> => {
+      switch (format) {
+        case "lite3":
+        case "lite3-raw":
+          return await binary(format, dataOnly);
+        case "json":
+          return line;
+        case "yaml": {
+          const { printYaml } = await import("../text/yaml_out.ts");
+          return through(json, (text, out) => printYaml(text.u8, 0, text.len, out));
+        }
+        case "line": {
+          const { linePrinter } = await import("./line_format.ts");
+          return linePrinter(context, dataOnly);
+        }
+      }
+      const indent = format === "pretty" || (format === undefined && options.plain === "pretty") ||
+        context.indented;
+      if (!indent) return line;
+      const { printPretty } = await import("../text/pretty.ts");
+      const { colored } = context;
+      return through(json, (text, out) => {
+        printPretty(text.u8, 0, text.len, out, colored);
+        out.reserve(1);
+        out.dv.setUint8(out.len++, NEWLINE);
+      });
+    };
+    return new MessageWriter(context, await print());
+  }
+
+  /** Prints one message; it may be held back until {@linkcode MessageWriter.flush}. */
+  write(view: MessageView, frame: FrameBytes): void {
+    this.#print(view, frame, this.#out);
+    if (this.#out.len >= WRITE_AT) this.flush();
+  }
+
+  /** Writes everything that is held back. */
+  flush(): void {
+    if (this.#out.len === 0) return;
+    try {
+      this.#context.stdout.write(this.#out.bytes());
+    } finally {
+      this.#out.clear();
+    }
+  }
+}
+
+/** Prints by way of compact JSON text. */
+function through(json: Print, print: (text: Buf, out: Buf) => void): Print {
+  const text = new Buf();
+  return (view, frame, out) => {
+    text.clear();
+    json(view, frame, text);
+    print(text, out);
+  };
+}
+
+async function binary(format: "lite3" | "lite3-raw", dataOnly: boolean): Promise<Print> {
+  if (dataOnly) {
+    throw new PlasmiteError("Usage", "--data-only cannot be combined with binary output", {
+      hint: "Use --format json for data alone.",
+    });
+  }
+  if (format === "lite3-raw") {
+    return (_view, { u8, payloadAt, payloadLength }, out) => {
+      out.reserve(payloadLength);
+      out.u8.set(u8.subarray(payloadAt, payloadAt + payloadLength), out.len);
+      out.len += payloadLength;
+    };
+  }
+  const { FrameStreamWriter } = await import("../text/frames.ts");
+  let writer: InstanceType<typeof FrameStreamWriter> | undefined;
+  return (_view, f, out) => {
+    writer ??= new FrameStreamWriter(out);
+    writer.message(f.seqLo, f.seqHi, f.timeLo, f.timeHi, f.u8, f.payloadAt, f.payloadLength);
+  };
+}

@@ -1,0 +1,145 @@
+/**
+ * What `feed` prints for each stored message: a receipt, or the message (cli-1x.md 3.4).
+ *
+ * @module
+ */
+
+import { Buf } from "../bytes.ts";
+import type { FrameBytes } from "../client/source.ts";
+import { MessageView } from "../lite3/message.ts";
+import { printAscii, printU64 } from "../lite3/print.ts";
+import type { FrameBatch } from "../pool/batch.ts";
+import { FRAME_HEADER } from "../pool/layout.ts";
+import { printReceipt } from "../text/envelope.ts";
+import { formatTime, printTime } from "../text/time.ts";
+import type { CommandContext } from "./context.ts";
+import { MessageWriter } from "./message_writer.ts";
+
+/** Which messages were stored, and as what. */
+export interface StoredRun {
+  /** The frames. */
+  readonly batch: FrameBatch;
+  /** The first of them, and how many. */
+  readonly from: number;
+  readonly count: number;
+  /** Sequence number of the first; the others follow. */
+  readonly first: bigint;
+  /** Whether messages may have tags of their own. */
+  readonly ownTags: boolean;
+}
+
+/** Prints for stored messages; nothing may be kept back when it returns. */
+export type PrintStored = (run: StoredRun) => void;
+
+/** Chooses what to print by the command line. */
+export async function receiptPrinter(
+  context: CommandContext,
+  tags: readonly string[],
+): Promise<PrintStored> {
+  const { format, stdout } = context;
+  if (format !== undefined && format !== "document") return await messages(context);
+  if (format === undefined && stdout.isTerminal) return terminalReceipts(context);
+  if (context.indented) return documents(context, tags);
+  return compactReceipts(context, tags);
+}
+
+/** The frame of each stored message in turn. */
+function* frames(run: StoredRun): Generator<{ frame: FrameBytes; view: MessageView }> {
+  const { batch } = run;
+  const { u8, dv } = batch.out;
+  const view = new MessageView();
+  for (let i = 0; i < run.count; i++) {
+    const at = batch.startOf(run.from + i);
+    const seq = run.first + BigInt(i);
+    const timestampNs = batch.timeOf(run.from + i);
+    view.seqLo = Number(seq & 0xffff_ffffn);
+    view.seqHi = Number(seq >> 32n);
+    view.timeLo = Number(timestampNs & 0xffff_ffffn);
+    view.timeHi = Number(timestampNs >> 32n);
+    const payloadAt = at + FRAME_HEADER;
+    const payloadLength = batch.payloadOf(run.from + i);
+    view.open(u8, dv, payloadAt, payloadLength);
+    const { seqLo, seqHi, timeLo, timeHi } = view;
+    const frame = {
+      u8,
+      payloadAt,
+      payloadLength,
+      seqLo,
+      seqHi,
+      timeLo,
+      timeHi,
+      seq,
+      timestampNs,
+    };
+    yield { frame, view };
+  }
+}
+
+async function messages(context: CommandContext): Promise<PrintStored> {
+  const writer = await MessageWriter.open(context, { dataOnly: false, plain: "document" });
+  return (run) => {
+    for (const { view, frame } of frames(run)) writer.write(view, frame);
+    writer.flush();
+  };
+}
+
+function terminalReceipts(context: CommandContext): PrintStored {
+  return (run) => {
+    let text = "";
+    for (const { view } of frames(run)) {
+      const tags = view.tags();
+      const second = view.timestampNs - view.timestampNs % 1_000_000_000n;
+      text += `fed seq=${view.seq} at ${formatTime(second)}`;
+      text += tags.length > 0 ? `  tags: ${tags.join(",")}\n` : "\n";
+    }
+    context.stdout.text(text);
+  };
+}
+
+function documents(context: CommandContext, tags: readonly string[]): PrintStored {
+  return (run) => {
+    for (const { view } of frames(run)) {
+      context.document({
+        meta: { tags: run.ownTags ? view.tags() : tags },
+        seq: view.seq,
+        time: formatTime(view.timestampNs),
+      });
+    }
+  };
+}
+
+/** The hot path: one line each, the tags' text made once. */
+function compactReceipts(context: CommandContext, tags: readonly string[]): PrintStored {
+  const out = new Buf(64 * 1024);
+  const prefix = new TextEncoder().encode(`{"meta":{"tags":${JSON.stringify(tags)}},"seq":`);
+  return (run) => {
+    out.clear();
+    const { batch } = run;
+    if (run.ownTags) {
+      for (const { view: v } of frames(run)) {
+        printReceipt(v.tags(), v.seqLo, v.seqHi, v.timeLo, v.timeHi, out);
+        out.reserve(1);
+        out.dv.setUint8(out.len++, 0x0a);
+      }
+    } else {
+      let lo = Number(run.first & 0xffff_ffffn);
+      let hi = Number(run.first >> 32n);
+      for (let i = 0; i < run.count; i++) {
+        out.reserve(prefix.length + 96);
+        out.u8.set(prefix, out.len);
+        const at = printU64(out.dv, out.len + prefix.length, lo, hi);
+        out.len = printAscii(out.dv, at, ',"time":"');
+        const frame = batch.startOf(run.from + i) + 24;
+        printTime(
+          batch.out.dv.getUint32(frame, true),
+          batch.out.dv.getUint32(frame + 4, true),
+          out,
+        );
+        out.len = printAscii(out.dv, out.len, '"}\n');
+        lo = (lo + 1) >>> 0;
+        if (lo === 0) hi++;
+      }
+    }
+    context.stdout.write(out.bytes());
+  };
+}
