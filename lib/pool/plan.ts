@@ -96,6 +96,7 @@ export function planBatch(
     const at = wrap ? 0 : head;
     const end = at + length === ringSize ? 0 : at + length;
     let fits = true;
+    const before = { live, oldest, tail, moved };
     while (live > 0 || placed > 0) {
       const free = head === tail ? 0 : head > tail ? ringSize - (head - tail) : tail - head;
       if (free >= need && !(wrap && tail < length) && end !== tail) break;
@@ -109,11 +110,17 @@ export function planBatch(
       moved = true;
       tail = live > 0 ? normalise(nextOf(item)) : placed > 0 ? firstAt : head;
     }
-    if (!fits) break;
+    if (!fits) {
+      // What was given up for this frame stays: it goes in with another plan.
+      ({ live, oldest, tail, moved } = before);
+      break;
+    }
     if (wrap && room >= FRAME_HEADER) wrapAt = head;
     if (placed === 0) {
       firstAt = at;
       firstEnd = end;
+      // From now on the batch's own frames are the ones that must not be overwritten.
+      if (live === 0) tail = at;
     } else if (at === 0 && second < 0) second = placed;
     head = end;
   }
