@@ -234,7 +234,17 @@ Deno.test("any decimal is read as the nearest double", () => {
         .map(([e, n]) => `${e}${n}`),
     ),
   ).map((parts) => parts.join("")).filter((token) => Number.isFinite(Number(token)));
-  const decimal = fc.oneof(number, fc.double({ noNaN: true, noDefaultInfinity: true }).map(String));
+  // Sixteen to nineteen digits, as most doubles are written.
+  const long = fc.tuple(
+    fc.bigInt({ min: 10n ** 15n, max: 10n ** 19n - 1n }).map(String),
+    fc.nat(),
+    fc.constantFrom("", "e-3", "e2", "e-20"),
+  ).map(([d, at, e]) => `${d.slice(0, 1 + at % 15)}.${d.slice(1 + at % 15)}${e}`);
+  const decimal = fc.oneof(
+    long,
+    number,
+    fc.double({ noNaN: true, noDefaultInfinity: true }).map(String),
+  );
   fc.assert(
     fc.property(decimal, (token) => {
       const view = open(encode(`{"k": ${token} }`));
@@ -560,6 +570,12 @@ Deno.test("keys of one hash but different tag widths are refused", () => {
     }
     return assert.fail("no such key");
   }
+});
+
+Deno.test("an array with more elements than can be read back is refused", () => {
+  // Ten levels of nodes hold 2,097,160 elements (pool-format.md 7.5).
+  const { error } = refusal(`{"a":[${"1,".repeat(2_097_160)}1]}`);
+  assert(PlasmiteError.is(error, ErrorKind.Usage));
 });
 
 Deno.test("JavaScript values that JSON has no word for are refused", () => {

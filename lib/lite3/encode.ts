@@ -17,6 +17,8 @@ const MAX_TEXT_LEVELS = 127;
 /** How many envelopes are remembered, one for each list of tags. */
 const MAX_ENVELOPES = 64;
 const HIGH_BITS = 0x80808080 | 0;
+/** Splits a double into two halves of 26 bits. */
+const SPLIT = 2 ** 27 + 1;
 /** Powers of ten that are exact doubles. */
 // deno-fmt-ignore
 const POWERS = [
@@ -501,12 +503,32 @@ export class Lite3Encoder extends Lite3Writer {
         dv.setUint8(o++, c);
         pos++;
       } else {
+        pos = this.foreign(pos, c, dv, o);
+        o = this.stringEnd;
+      }
+    }
+  }
+
+  /** Copies characters beyond ASCII, the first of which begins with `c` at `pos`. */
+  private foreign(pos: number, c: number, dv: DataView, o: number): number {
+    const text = this.text;
+    const end = this.end;
+    do {
+      const second = pos + 2 < end ? text.getUint8(pos + 1) : 0;
+      if ((second & 0xc0) === 0x80 && c < 0xe0 && c > 0xc1) {
+        dv.setUint16(o, (second << 8) | c, true);
+        pos += 2;
+        o += 2;
+      } else {
         const n = this.sequence(pos, c);
         for (let i = 0; i < n; i++) dv.setUint8(o + i, text.getUint8(pos + i));
         pos += n;
         o += n;
       }
-    }
+      c = pos < end ? text.getUint8(pos) : 0;
+    } while (c > 0x7f);
+    this.stringEnd = o;
+    return pos;
   }
 
   /** Checks the UTF-8 sequence that begins with `c` at `pos`; returns its length. */
@@ -667,6 +689,7 @@ export class Lite3Encoder extends Lite3Writer {
       c = p < end ? text.getUint8(p) : 0;
       while ((c - 0x30) >>> 0 < 10) {
         if (digits < 15) head = head * 10 + (c - 0x30);
+        else if (digits < 19) tail = tail * 10 + (c - 0x30);
         if (digits > 0 || c !== 0x30) digits++;
         exponent--;
         c = ++p < end ? text.getUint8(p) : 0;
@@ -691,30 +714,32 @@ export class Lite3Encoder extends Lite3Writer {
     const { dv } = this.out;
     const at = this.at;
     this.at = at + 9;
+    // head * 10^k + tail as hi * 2^32 + low, with low below 2^46.
+    const scale = digits > 15 && digits < 20 ? POWERS[digits - 15] as number : 1;
+    let low = (head >>> 0) * scale + tail;
+    let hi = Math.floor(head / 0x100000000) * scale;
     if (integer && digits <= 19 && !(head === 0 && negative && this.minusZero)) {
-      // head * 10^k + tail as two u32.
-      const scale = digits > 15 ? POWERS[digits - 15] as number : 1;
-      const low = (head >>> 0) * scale + tail;
       const lo = low >>> 0;
-      const hi = Math.floor(head / 0x100000000) * scale + (low - lo) / 0x100000000;
+      hi += (low - lo) / 0x100000000;
       if (hi < 0x80000000 || (negative && hi === 0x80000000 && lo === 0)) {
         dv.setUint8(at, Tag.I64);
         dv.setUint32(at + 1, negative ? -lo >>> 0 : lo, true);
         dv.setUint32(at + 5, negative ? (lo === 0 ? -hi : ~hi) >>> 0 : hi, true);
         return p;
       }
+      low = lo;
     }
-    let value: number;
-    if (digits <= 15 && exponent >= -22 && exponent <= 22) {
-      // Both operands are exact, so one rounding happens: the right one.
+    let value = NaN;
+    if (exponent >= -22 && exponent <= 22 && digits < 20) {
       const power = POWERS[Math.abs(exponent)] as number;
-      value = exponent < 0 ? head / power : head * power;
+      // Up to 15 digits both operands are exact, so one rounding happens: the right one.
+      if (digits <= 15) value = exponent < 0 ? head / power : head * power;
+      else if (exponent <= 0) value = divide(hi * 0x100000000, low, power);
       if (negative) value = -value;
-    } else {
+    }
+    if (Number.isNaN(value)) {
       value = Number(ascii(text, pos, p));
-      if (!Number.isFinite(value)) {
-        throw new JsonSyntaxError(pos, false, "number out of range");
-      }
+      if (!Number.isFinite(value)) throw new JsonSyntaxError(pos, false, "number out of range");
     }
     dv.setUint8(at, Tag.F64);
     dv.setFloat64(at + 1, value, true);
@@ -726,6 +751,30 @@ function hashOf(dv: DataView, length: number): number {
   let hash = HASH_START;
   for (let i = 0; i < length; i++) hash = (Math.imul(hash, 33) + dv.getUint8(i)) | 0;
   return hash;
+}
+
+/**
+ * (high + low) / divisor rounded to the nearest double, or NaN if that needs more digits to tell.
+ * `high` and `divisor` are exact, `low` is an integer below 2^46 and far below `high`.
+ */
+function divide(high: number, low: number, divisor: number): number {
+  const n = high + low;
+  const rest = low - (n - high);
+  const q = n / divisor;
+  // q * divisor is exactly product + error (Dekker), so the remainder is known.
+  const product = q * divisor;
+  const a = SPLIT * q;
+  const qHigh = a - (a - q);
+  const qLow = q - qHigh;
+  const b = SPLIT * divisor;
+  const dHigh = b - (b - divisor);
+  const dLow = divisor - dHigh;
+  const error = ((qHigh * dHigh - product) + qHigh * dLow + qLow * dHigh) + qLow * dLow;
+  const correction = ((n - product) - error + rest) / divisor;
+  const sum = q + correction;
+  const left = correction - (sum - q);
+  // If what is left is not within a millionth of half a unit, `sum` is the nearest double.
+  return sum + left * 1.000001 === sum ? sum : NaN;
 }
 
 function ascii(dv: DataView, start: number, end: number): string {

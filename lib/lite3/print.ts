@@ -236,16 +236,36 @@ class Printer {
       }
       const c = dv.getUint8(p);
       if (c >= 0x80) {
-        const n = sequenceLength(dv, p, end);
-        for (let i = 0; i < n; i++) to.setUint8(o + i, dv.getUint8(p + i));
-        o += n;
-        p += n;
+        p = this.foreign(p, c, o, stop, end);
+        o = this.o;
       } else {
         if (c < 0x20 || c === 0x22 || c === 0x5c) o = printEscape(to, o, c);
         else to.setUint8(o++, c);
         p++;
       }
     }
+  }
+
+  /** Copies characters beyond ASCII, the first of which begins with `c` at `p`, to `o`. */
+  private foreign(p: number, c: number, o: number, stop: number, end: number): number {
+    const { dv, to } = this;
+    do {
+      // A 00 is behind the string, so its last byte has a next one.
+      const second = dv.getUint8(p + 1);
+      if ((second & 0xc0) === 0x80 && c < 0xe0 && c > 0xc1) {
+        to.setUint16(o, (second << 8) | c, true);
+        p += 2;
+        o += 2;
+      } else {
+        const n = sequenceLength(dv, p, end);
+        for (let i = 0; i < n; i++) to.setUint8(o + i, dv.getUint8(p + i));
+        o += n;
+        p += n;
+      }
+      c = p < stop ? dv.getUint8(p) : 0;
+    } while (c > 0x7f);
+    this.o = o;
+    return p;
   }
 
   /** Prints a value of type bytes as base64. */

@@ -148,6 +148,8 @@ export class Lite3Writer {
             parent = container;
             i = 0;
             cur = base + dv.getUint32(container + NODE_CHILD, true);
+            // The tree is one level higher now; beyond ten levels nobody can read it.
+            steps = 1;
           }
           const up = dv.getUint32(parent + NODE_HASH + 4 * i, true);
           if (h > up) cur = sibling;
