@@ -63,8 +63,21 @@ ${positionals}  esac
 _plasmite_offer() {
   local line
   while IFS= read -r line; do
-    [[ $line == "$cur"* ]] && COMPREPLY+=("$(printf '%q' "$line")")
+    [[ -n $line && $line == "$cur"* ]] && COMPREPLY+=("$(printf '%q' "$line")")
   done
+}
+
+# Offers files or directories, quoted by readline.
+_plasmite_offer_files() {
+  local line
+  compopt -o filenames 2>/dev/null
+  while IFS= read -r line; do COMPREPLY+=("$line"); done < <(compgen "$1" -- "$cur")
+}
+
+# A word as typed, without its quoting.
+_plasmite_plain() {
+  plain=\${1//[\\\\\\"\\']/}
+  plain=\${plain/#\\~\\//$HOME/}
 }
 
 _plasmite_from() {
@@ -73,18 +86,18 @@ _plasmite_from() {
     words) _plasmite_offer < <(printf '%s\\n' \${1#words }) ;;
     pool)
       _plasmite_offer < <("$program" \${dir:+--dir "$dir"} __complete pool 2>/dev/null)
-      [[ $cur == */* ]] && _plasmite_offer < <(compgen -f -- "$cur")
+      if [[ $cur == */* ]]; then _plasmite_offer_files -f; fi
       ;;
     tag) _plasmite_offer < <("$program" \${dir:+--dir "$dir"} __complete tag "$pool" 2>/dev/null) ;;
-    file) compopt -o filenames 2>/dev/null; _plasmite_offer < <(compgen -f -- "$cur") ;;
-    dir) compopt -o filenames 2>/dev/null; _plasmite_offer < <(compgen -d -- "$cur") ;;
+    file) _plasmite_offer_files -f ;;
+    dir) _plasmite_offer_files -d ;;
     command) _plasmite_offer < <(compgen -c -- "$cur") ;;
-    topic) _plasmite_offer < <(printf '%s\\n' $(_plasmite_commands "\${path#help}")) ;;
   esac
 }
 
 _plasmite() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} path="" opt="" pool="" dir="" count=0 glue="" i w
+  local cur=\${COMP_WORDS[COMP_CWORD]} path="" topic="" opt="" pool="" dir="" count=0 glue=""
+  local i w plain
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     w=\${COMP_WORDS[i]}
@@ -93,7 +106,7 @@ _plasmite() {
     if [[ $w == ":"* ]]; then glue=1; continue; fi
     if [[ -n $glue ]]; then glue=""; continue; fi
     if [[ -n $opt ]]; then
-      [[ $opt == --dir ]] && eval "dir=$w" 2>/dev/null
+      if [[ $opt == --dir ]]; then _plasmite_plain "$w"; dir=$plain; fi
       opt=""
       continue
     fi
@@ -109,19 +122,23 @@ _plasmite() {
       ${valued(all).join("|")}) opt=$w ;;
       -*) ;;
       *)
-        if [[ " $(_plasmite_commands "$path") " == *" $w "* ]]; then path="\${path:+$path }$w"
+        if [[ $path == help ]]; then topic="\${topic:+$topic }$w"
+        elif [[ " $(_plasmite_commands "$path") " == *" $w "* ]]; then path="\${path:+$path }$w"
         else
-          ((count == 0)) && pool=\${w//[\\"\\']/}
+          if ((count == 0)); then _plasmite_plain "$w"; pool=$plain; fi
           ((count++))
         fi
         ;;
     esac
   done
   if [[ $cur == "=" ]]; then cur=""; fi
+  cur=\${cur//\\\\/}
   if [[ -n $opt ]]; then
     _plasmite_from "$(_plasmite_value "$path:$opt")"
   elif [[ $cur == -* ]]; then
     _plasmite_offer < <(printf '%s\\n' $(_plasmite_flags "$path"))
+  elif [[ $path == help ]]; then
+    _plasmite_offer < <(printf '%s\\n' $(_plasmite_commands "$topic"))
   else
     if ((count == 0)); then
       _plasmite_offer < <(printf '%s\\n' $(_plasmite_commands "$path"))

@@ -24,7 +24,7 @@ function candidates(spec: FlagSpec | PositionalSpec): string {
     case "dir":
       return `-f -a '(__fish_complete_directories)'`;
     case "command":
-      return `-f -a '(__fish_complete_subcommand --fcs-skip=1)'`;
+      return `-f -a '(__plasmite_child)'`;
     default:
       return "-f";
   }
@@ -50,13 +50,17 @@ function lines({ path, flags, args, commands }: Node): string {
   const positionals = args.map((arg, i) =>
     when(`__plasmite_at ${quoted(path)} ${arg.repeat ? "" : i}`.trimEnd()) + `${candidates(arg)}\n`
   );
-  return [...words, ...positionals, ...flags.map((flag) => flagLine(path, flag))].join("");
+  const topics = commands.map((one) =>
+    when(`__plasmite_topic ${path}`.trimEnd()) + `-f -a ${one.name} -d ${quote(one.about)}\n`
+  );
+  return [...words, ...topics, ...positionals, ...flags.map((flag) => flagLine(path, flag))].join(
+    "",
+  );
 }
 
 /** Makes the script. */
 export function fish(all: readonly Node[]): string {
   const paths = all.filter((node) => node.path !== "").map((node) => quote(node.path)).join(" ");
-  const tagged = all.filter((node) => node.path !== "");
   return `# fish completion for plasmite and pls; made by \`plasmite completion fish\`
 
 # The words of the line that are no options: commands first, then positionals.
@@ -103,6 +107,19 @@ function __plasmite_at
     test "$place[1]" = "$argv[1]"; and test -z "$argv[2]" -o "$place[2]" = "$argv[2]"
 end
 
+# Whether the line is \`help\` and these words.
+function __plasmite_topic
+    test (string join ' ' -- (__plasmite_words)) = (string trim -- "help $argv")
+end
+
+# What may follow in the command behind --.
+function __plasmite_child
+    set -l words (commandline -opc)
+    set -l at (contains -i -- -- $words); or return
+    set -e words[1..$at]
+    complete -C (string join ' ' -- $words (commandline -ct))
+end
+
 # Runs the program itself, with the --dir of the line.
 function __plasmite_ask
     set -l words (commandline -opc)
@@ -121,7 +138,7 @@ end
 
 complete -c plasmite -e
 complete -c plasmite -f
-${all.map(lines).join("")}${tagged.length > 0 ? "" : ""}complete -c pls -e
+${all.map(lines).join("")}complete -c pls -e
 complete -c pls -w plasmite
 `;
 }

@@ -53,16 +53,14 @@ function functionName(path: string): string {
   return path === "" ? "_plasmite" : `_plasmite__${path.replaceAll(" ", "_")}`;
 }
 
-function body({ path, spec, flags, args, commands }: Node): string {
+function body({ path, flags, args, commands }: Node): string {
   const words = [
     ...flags.flatMap(flagWords),
     ...(commands.length > 0
       ? ["'1: :->command'", "'*:: :->rest'"]
       : args.map((arg, i) => positionalWord(arg, i + 1))),
   ];
-  const call = `_arguments -s -S ${spec.flags || args.length ? "" : ""}: \\\n    ${
-    words.join(" \\\n    ")
-  }`.replace("-S :", "-S :");
+  const call = `_arguments -s -S : \\\n    ${words.join(" \\\n    ")}`;
   const keep = path === ""
     ? `  local -a plasmite_words=("\${(@)words}")\n  local curcontext=$curcontext state line\n`
     : commands.length > 0

@@ -49,8 +49,8 @@ function refuseExisting(refs: readonly LocalRef[]): void {
   const seen = new Set<string>();
   for (const { path, ref } of refs) {
     if (seen.has(path)) {
-      throw new PlasmiteError("Usage", `pool named twice: ${ref}`, {
-        hint: "Name each pool once.",
+      throw new PlasmiteError("AlreadyExists", "pool already exists", {
+        hint: `${ref} is named twice; use a different name for each pool.`,
         path,
       });
     }
