@@ -23,7 +23,7 @@ export function run(context: CommandContext): number {
   const sizeText = args.text("size");
   const sizeBytes = sizeText === undefined ? DEFAULT_SIZE : Number(parseSize(sizeText));
   const indexCapacity = args.count("index-capacity");
-  planLayout(sizeBytes, indexCapacity);
+  checkSizes(sizeBytes, indexCapacity);
   refuseExisting(refs);
   using client = new Client(dir);
   const infos = createAll(client, refs, {
@@ -35,6 +35,16 @@ export function run(context: CommandContext): number {
     () => context.stdout.isTerminal ? forPeople(infos, refs, dir) : forPipes(infos, refs, dir),
   );
   return 0;
+}
+
+/** A size that cannot be is refused before anything is made (pool-format.md 1.5). */
+function checkSizes(sizeBytes: number, indexCapacity: number | undefined): void {
+  if (indexCapacity !== undefined && 16 * indexCapacity > Math.floor(sizeBytes / 2)) {
+    throw new PlasmiteError("Usage", "index capacity is too large for pool size", {
+      hint: `Use at most ${Math.floor(sizeBytes / 32)} slots, or a larger --size.`,
+    });
+  }
+  planLayout(sizeBytes, indexCapacity);
 }
 
 function alreadyExists(path: string): PlasmiteError {
