@@ -109,7 +109,8 @@ end
 
 # Whether the line is \`help\` and these words.
 function __plasmite_topic
-    test (string join ' ' -- (__plasmite_words)) = (string trim -- "help $argv")
+    set -l words (__plasmite_words)
+    test "$words" = (string trim -- "help $argv")
 end
 
 # What may follow in the command behind --.
