@@ -179,9 +179,12 @@ export class Ingest {
   push(chunk: Uint8Array, start = 0): number {
     if (this.#load !== undefined) return start;
     if (this.#parser === undefined || this.#bom < 3) return this.#start(chunk, start);
-    if (this.#windowBytes > 0 && this.#separator(chunk, start)) return start;
     if (this.#head.len > 0) this.#pushHead(this.#parser);
-    return this.#parser.push(chunk, start);
+    const line = this.#windowBytes > 0 ? this.#separatorLine(chunk, start) : -1;
+    if (line < 0) return this.#parser.push(chunk, start);
+    const at = line > start ? this.#parser.push(chunk.subarray(0, line), start) : line;
+    if (at === line) this.#becomeSeq();
+    return at;
   }
 
   /**
@@ -309,28 +312,33 @@ export class Ingest {
 
   /**
    * 0.8 took input with a record separator in its first bytes for RFC 7464, whatever came before
-   * (cli.md 2.4). What was not finished by then is read again as that.
+   * (cli.md 2.4). Returns where the line begins (in this chunk) that has one, or -1.
    */
-  #separator(chunk: Uint8Array, start: number): boolean {
-    let at = start;
+  #separatorLine(chunk: Uint8Array, start: number): number {
     const stop = Math.min(chunk.length, start + this.#windowBytes);
-    this.#windowBytes -= stop - start;
     const window = chunk.subarray(0, stop);
     const separator = window.indexOf(0x1e, start);
     const end = separator < 0 ? stop : separator;
-    while (this.#windowLines > 0) {
-      at = window.indexOf(0x0a, at) + 1;
-      if (at === 0 || at > end) break;
-      this.#windowLines--;
+    let lines = this.#windowLines;
+    let line = start;
+    for (; lines > 0; lines--) {
+      const newline = window.indexOf(0x0a, line);
+      if (newline < 0 || newline >= end) break;
+      line = newline + 1;
     }
-    if (this.#windowLines === 0) this.#windowBytes = 0;
-    if (separator < 0 || this.#windowLines === 0) return false;
+    if (separator >= 0 && lines > 0) return line;
+    this.#windowLines = lines;
+    this.#windowBytes = lines === 0 ? 0 : this.#windowBytes - (stop - start);
+    return -1;
+  }
+
+  /** What is not finished yet is read again, as RFC 7464 like the rest. */
+  #becomeSeq(): void {
     const rest = this.#lines?.release() ?? new Uint8Array(0);
     this.#head.reserve(rest.length);
     this.#head.u8.set(rest, this.#head.len);
     this.#head.len += rest.length;
     this.#choose("seq");
-    return true;
   }
 }
 

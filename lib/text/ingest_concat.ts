@@ -19,6 +19,7 @@ export class ConcatenatedJson implements RecordParser {
   /** Makes a reader. */
   constructor(gate: RecordGate) {
     this.#gate = gate;
+    gate.unbounded = true;
   }
 
   /** @inheritdoc */

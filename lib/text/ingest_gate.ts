@@ -112,6 +112,8 @@ export class RecordGate {
   line = 0;
   /** Whether invalid UTF-8 is replaced rather than fatal. */
   lossy = false;
+  /** Whether records have no end of their own, so that UTF-8 is judged at the error only. */
+  unbounded = false;
   readonly #messages: GateOptions["messages"];
 
   /** Makes a gate in front of `sink`. */
@@ -190,7 +192,8 @@ export class RecordGate {
     many: boolean,
   ): void {
     if (error instanceof JsonSyntaxError) {
-      if (!isUtf8(text, start, end)) {
+      const { offset } = error;
+      if (this.unbounded ? badAt(text, start, offset, end) : !isUtf8(text, start, end)) {
         if (this.lossy) {
           const replaced = replaceInvalid(text, start, end);
           this.json(replaced, 0, replaced.length, line, many, false);
@@ -322,6 +325,21 @@ export function isUtf8(text: Uint8Array, start: number, end: number): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+/** Whether the character that `at` belongs to is invalid UTF-8; one cut off by `end` is not. */
+function badAt(text: Uint8Array, start: number, at: number, end: number): boolean {
+  let lead = at;
+  while (lead > start && at - lead < 3 && ((text[lead] ?? 0) & 0xc0) === 0x80) lead--;
+  const c = text[lead] ?? 0;
+  const length = c < 0xe0 ? (c < 0x80 ? 1 : 2) : c < 0xf0 ? 3 : 4;
+  try {
+    new TextDecoder("utf-8", { fatal: true })
+      .decode(text.subarray(lead, Math.min(end, lead + length)), { stream: true });
+    return false;
+  } catch {
+    return true;
   }
 }
 

@@ -110,6 +110,7 @@ export class JsonLines implements RecordParser {
   release(): Uint8Array {
     const rest = this.#carry.bytes().slice();
     this.#carry.clear();
+    if (this.#open && !this.#lost) this.#gate.index--;
     this.#open = false;
     return rest;
   }
