@@ -31,12 +31,22 @@ export interface State {
   readonly newest: bigint;
 }
 
+/** An unsigned 64-bit field as a number: exact below 2^53, and too large for any ring above. */
+function offsetAt(view: DataView, at: number): number {
+  return view.getUint32(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true);
+}
+
+function putOffset(view: DataView, at: number, offset: number): void {
+  view.setUint32(at, offset, true);
+  view.setUint32(at + 4, offset / 0x1_0000_0000, true);
+}
+
 /** Reads a state block at `at` in `view`, without judging it. */
 export function parseState(view: DataView, at: number): State {
   return {
-    head: Number(view.getBigUint64(at, true)),
-    tail: Number(view.getBigUint64(at + 8, true)),
-    tailNext: Number(view.getBigUint64(at + 16, true)),
+    head: offsetAt(view, at),
+    tail: offsetAt(view, at + 8),
+    tailNext: offsetAt(view, at + 16),
     oldest: view.getBigUint64(at + 24, true),
     newest: view.getBigUint64(at + 32, true),
   };
@@ -44,9 +54,9 @@ export function parseState(view: DataView, at: number): State {
 
 /** Writes a state block to `at` in `view`. */
 export function putState(view: DataView, at: number, state: State): void {
-  view.setBigUint64(at, BigInt(state.head), true);
-  view.setBigUint64(at + 8, BigInt(state.tail), true);
-  view.setBigUint64(at + 16, BigInt(state.tailNext), true);
+  putOffset(view, at, state.head);
+  putOffset(view, at + 8, state.tail);
+  putOffset(view, at + 16, state.tailNext);
   view.setBigUint64(at + 24, state.oldest, true);
   view.setBigUint64(at + 32, state.newest, true);
 }
