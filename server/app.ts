@@ -1,0 +1,210 @@
+/**
+ * The HTTP server as a function from request to response: usable in-process, under `Deno.serve`, or
+ * inside another server.
+ *
+ * @module
+ */
+
+import type { Client } from "../lib/client/client.ts";
+import { type Access, type Authenticator, bearerToken } from "./auth.ts";
+import { BodyReader } from "./body.ts";
+import { errorResponse, HttpError } from "./errors.ts";
+import { corsHeaders, Guard, normalizeOrigin, preflight } from "./guard.ts";
+import { Metrics } from "./metrics.ts";
+import { Pools } from "./pools.ts";
+import { type Asset, type McpFetch, type RouteHost, Routes } from "./routes.ts";
+import { Slots } from "./slots.ts";
+import type { TailStream } from "./tail.ts";
+
+export type { Access, Asset, Authenticator, McpFetch };
+
+/** How to serve; everything has a safe default. */
+export interface AppOptions {
+  /** The bearer token that callers need; default none. */
+  readonly token?: string | undefined;
+  /** Another way to tell who may call; wins over `token`. */
+  readonly authenticator?: Authenticator | undefined;
+  /** What callers may do; default `read-write`. */
+  readonly access?: Access;
+  /**
+   * Answer only to loopback names and `allowHosts` (protection from DNS rebinding); default true.
+   * Set it to false for a server that other machines reach by names of their own.
+   */
+  readonly loopbackOnly?: boolean;
+  /** Further `Host` names to answer to, without port. */
+  readonly allowHosts?: readonly string[];
+  /** Exact origins whose pages may call. */
+  readonly corsOrigins?: readonly string[];
+  /** The largest request body in bytes; default 1 MiB. */
+  readonly maxBodyBytes?: number;
+  /** The longest tail in milliseconds; default 30000. */
+  readonly maxTailTimeoutMs?: number;
+  /** Streams at once, and storage calls at once; default 64. */
+  readonly maxTailConcurrency?: number;
+  /** How often a quiet stream sends a heartbeat, in milliseconds; default 10000. */
+  readonly heartbeatMs?: number;
+  /** How long a request body may stand still, in milliseconds; default 30000. */
+  readonly bodyIdleMs?: number;
+  /** What `/v0/serve/status` answers; without it the route is not there. */
+  readonly status?: () => unknown;
+  /** Loads the web page; default ours. */
+  readonly ui?: () => Promise<ReadonlyMap<string, Asset>>;
+  /** Loads the Model Context Protocol at the first request to `/mcp`; without it there is none. */
+  readonly mcp?: () => Promise<McpFetch>;
+}
+
+/** A server without a socket. */
+export interface App {
+  /** Answers one request; never throws. */
+  fetch(request: Request): Promise<Response>;
+  /** Answers a request made from a path, as tests do. */
+  request(path: string, init?: RequestInit): Promise<Response>;
+  /** Streams open now. */
+  readonly streams: number;
+  /** Ends all streams at once, finishes running appends, closes the files. */
+  shutdown(): Promise<void>;
+}
+
+/** The address a request was sent to, as its URL has it. */
+function authorityOf(url: string): string {
+  const start = url.indexOf("//") + 2;
+  let end = start;
+  for (; end < url.length; end++) {
+    const c = url.charCodeAt(end);
+    if (c === 0x2f || c === 0x3f || c === 0x23) break;
+  }
+  return url.slice(start, end);
+}
+
+const POOLS = "/v0/pools/";
+const APPEND = "/append";
+
+class Server implements App {
+  readonly #guard: Guard;
+  readonly #cors: boolean;
+  readonly #routes: Routes;
+  readonly #host: RouteHost;
+  readonly #open = new Set<TailStream>();
+  #stopping = false;
+
+  constructor(client: Client, options: AppOptions) {
+    const limit = options.maxTailConcurrency ?? 64;
+    const corsOrigins = [...new Set((options.corsOrigins ?? []).map(normalizeOrigin))];
+    this.#cors = corsOrigins.length > 0;
+    this.#guard = new Guard({
+      loopbackOnly: options.loopbackOnly ?? true,
+      allowHosts: options.allowHosts ?? [],
+      corsOrigins,
+    });
+    const pools = new Pools(client.poolDir, limit);
+    const metrics = new Metrics();
+    const tails = new Slots(limit);
+    this.#host = {
+      client,
+      pools,
+      hubs: pools.hubs,
+      metrics,
+      tails,
+      bodies: new BodyReader(options.maxBodyBytes ?? 1 << 20, options.bodyIdleMs),
+      auth: options.authenticator ??
+        (options.token === undefined ? null : bearerToken(options.token)),
+      access: options.access ?? "read-write",
+      maxTailTimeoutMs: options.maxTailTimeoutMs ?? 30_000,
+      heartbeatMs: options.heartbeatMs ?? 10_000,
+      status: options.status ?? null,
+      ui: options.ui ?? loadPage,
+      mcp: options.mcp ?? null,
+      begun: (tail) => this.#begun(tail),
+      ended: (tail) => {
+        this.#open.delete(tail);
+        metrics.open--;
+        tails.release();
+      },
+      delivered: (count) => {
+        metrics.delivered += count;
+      },
+    };
+    this.#routes = new Routes(this.#host);
+  }
+
+  #begun(tail: TailStream): void {
+    this.#open.add(tail);
+    this.#host.metrics.open++;
+    this.#host.metrics.streams++;
+    if (!this.#stopping) return;
+    tail.close();
+    throw new HttpError(503, "Busy", "server is stopping", {
+      hint: "Try again in a moment.",
+      headers: [["retry-after", "1"], ["connection", "close"]],
+    });
+  }
+
+  get streams(): number {
+    return this.#open.size;
+  }
+
+  async fetch(request: Request): Promise<Response> {
+    let response: Response;
+    try {
+      response = await this.#answer(request);
+    } catch (error) {
+      response = errorResponse(error);
+    }
+    if (this.#cors) corsHeaders(response, request.headers.get("origin"), this.#guard);
+    this.#host.metrics.request(request.method, response.status);
+    return response;
+  }
+
+  #answer(request: Request): Response | Promise<Response> {
+    const { url, method } = request;
+    const authority = authorityOf(url);
+    const refused = this.#guard.check(request, authority);
+    if (refused !== null) throw refused;
+    if (method === "POST" && url.endsWith(APPEND)) {
+      const start = url.indexOf(authority) + authority.length;
+      if (url.startsWith(POOLS, start)) {
+        const segment = url.slice(start + POOLS.length, url.length - APPEND.length);
+        if (!/[/?#]/.test(segment) && segment !== "") return this.#routes.append(request, segment);
+      }
+    }
+    if (this.#cors && method === "OPTIONS") return preflight();
+    return this.#routes.hono.fetch(request);
+  }
+
+  request(path: string, init?: RequestInit): Promise<Response> {
+    return this.fetch(new Request(new URL(path, "http://localhost"), init));
+  }
+
+  async shutdown(): Promise<void> {
+    this.#stopping = true;
+    for (const tail of [...this.#open]) tail.end();
+    this.#host.bodies.close();
+    await this.#host.pools.settled();
+    this.#host.pools.close();
+  }
+}
+
+async function loadPage(): Promise<ReadonlyMap<string, Asset>> {
+  const { uiAssets } = await import("./ui/mod.ts");
+  return await uiAssets();
+}
+
+/**
+ * Makes a server for the pools of a client.
+ *
+ * @example
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ * import { createApp } from "@plasmite/core/server";
+ *
+ * const app = createApp(new Client(Deno.makeTempDirSync()), { token: "secret" });
+ * const answer = await app.request("/v0/pools", { headers: { authorization: "Bearer secret" } });
+ * console.assert(answer.status === 200);
+ * await app.shutdown();
+ * ```
+ *
+ * @throws {PlasmiteError} Usage for an origin that is none
+ */
+export function createApp(client: Client, options: AppOptions = {}): App {
+  return new Server(client, options);
+}

@@ -1,0 +1,160 @@
+/**
+ * Reading request bodies: by type, up to a size, within a time (http.md 4, 6, 13).
+ *
+ * @module
+ */
+
+import { bad, HttpError } from "./errors.ts";
+
+/** How long a body may stand still, in milliseconds. */
+const IDLE = 30_000;
+/** Bodies up to this many bytes are read whole, which is twice as fast, within one such time. */
+const SMALL = 64 * 1024;
+/** How often overdue reads are looked for, in milliseconds. */
+const SWEEP = 1_000;
+
+/** `application/json` or `application/*+json`, any letter case, parameters allowed. */
+const JSON_TYPE = /^application\/(?:json|[a-z0-9!#$&^_.-]+\+json)[ \t]*(?:;.*)?$/i;
+/** JSON lines. */
+const LINES_TYPE = /^application\/(?:jsonl|x-ndjson|ndjson)[ \t]*(?:;.*)?$/i;
+
+function wrongType(expected: string): HttpError {
+  return new HttpError(415, "Usage", `expected request with content-type ${expected}`, {
+    hint: `Send \`Content-Type: ${expected}\`.`,
+  });
+}
+
+/** @throws {HttpError} 415 unless the body is declared as JSON */
+export function requireJson(request: Request): void {
+  const type = request.headers.get("content-type");
+  if (type === "application/json" || (type !== null && JSON_TYPE.test(type))) return;
+  throw wrongType("application/json");
+}
+
+/** @throws {HttpError} 415 unless the body is declared as JSON lines */
+export function requireLines(request: Request): void {
+  const type = request.headers.get("content-type");
+  if (type === null || !LINES_TYPE.test(type)) throw wrongType("application/jsonl");
+}
+
+function tooLarge(limit: number): HttpError {
+  return new HttpError(413, "Usage", "request body is too large", {
+    hint: `The limit is ${limit} bytes (--max-body-bytes); split the request.`,
+  });
+}
+
+function tooSlow(): HttpError {
+  return new HttpError(408, "Io", "request body did not arrive in time", {
+    hint: "Send the body without long pauses.",
+    headers: [["connection", "close"]],
+  });
+}
+
+/** Reads that are under way, watched by one timer for all of them. */
+class Deadlines {
+  readonly #open = new Map<(error: HttpError) => void, number>();
+  #timer: ReturnType<typeof setInterval> | null = null;
+
+  add(reject: (error: HttpError) => void, ms: number): void {
+    this.#open.set(reject, performance.now() + ms);
+    this.#timer ??= setInterval(() => this.#sweep(), SWEEP);
+  }
+
+  delete(reject: (error: HttpError) => void): void {
+    this.#open.delete(reject);
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    for (const [reject, due] of this.#open) if (now >= due) reject(tooSlow());
+    if (this.#open.size > 0 || this.#timer === null) return;
+    clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
+  close(): void {
+    for (const reject of this.#open.keys()) reject(tooSlow());
+    this.#sweep();
+  }
+}
+
+/** Reads bodies for one server. */
+export class BodyReader {
+  readonly #limit: number;
+  readonly #idle: number;
+  readonly #deadlines = new Deadlines();
+
+  /**
+   * @param limit the largest body in bytes
+   * @param idle how long a body may stand still, in milliseconds
+   */
+  constructor(limit: number, idle: number = IDLE) {
+    this.#limit = limit;
+    this.#idle = idle;
+  }
+
+  /**
+   * The whole body.
+   *
+   * @throws {HttpError} 413 over the limit, 408 when it stops arriving, 400 when it breaks off
+   */
+  read(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+    const declared = request.headers.get("content-length");
+    const length = declared === null ? -1 : Number(declared);
+    if (length > this.#limit) return Promise.reject(tooLarge(this.#limit));
+    if (length < 0 || length > SMALL) return this.#pieces(request);
+    return new Promise((resolve, reject) => {
+      this.#deadlines.add(reject, this.#idle);
+      request.bytes().then((bytes) => {
+        this.#deadlines.delete(reject);
+        // In-process requests may declare what they like.
+        if (bytes.length > this.#limit) reject(tooLarge(this.#limit));
+        else resolve(bytes);
+      }, () => {
+        this.#deadlines.delete(reject);
+        reject(bad("request body broke off", "Send the whole body."));
+      });
+    });
+  }
+
+  async #pieces(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+    if (request.body === null) return new Uint8Array();
+    const reader = request.body.getReader();
+    const pieces: Uint8Array[] = [];
+    let total = 0;
+    try {
+      for (;;) {
+        const { value, done } = await this.#next(reader);
+        if (done) break;
+        total += value.length;
+        if (total > this.#limit) throw tooLarge(this.#limit);
+        pieces.push(value);
+      }
+    } catch (error) {
+      reader.cancel().catch(() => {}); // The connection is given up anyway.
+      if (error instanceof HttpError) throw error;
+      throw bad("request body broke off", "Send the whole body.");
+    }
+    const whole = new Uint8Array(total);
+    let at = 0;
+    for (const piece of pieces) {
+      whole.set(piece, at);
+      at += piece.length;
+    }
+    return whole;
+  }
+
+  #next(
+    reader: ReadableStreamDefaultReader<Uint8Array>,
+  ): Promise<ReadableStreamReadResult<Uint8Array>> {
+    return new Promise((resolve, reject) => {
+      this.#deadlines.add(reject, this.#idle);
+      reader.read().then(resolve, reject).finally(() => this.#deadlines.delete(reject));
+    });
+  }
+
+  /** Gives up what is still being read. */
+  close(): void {
+    this.#deadlines.close();
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * The three forms of a stream: JSON lines, events, Lite3 frames (http.md 3).
+ *
+ * @module
+ */
+
+import type { Buf } from "../lib/bytes.ts";
+import type { Follower } from "../lib/client/follower.ts";
+import { printAscii, printU64 } from "../lib/lite3/print.ts";
+import { printEnvelope } from "../lib/text/envelope.ts";
+import { errorJson } from "./errors.ts";
+import { BASE_HEADERS, type HeaderPairs } from "./headers.ts";
+
+/** How messages become bytes. */
+export interface Encoding {
+  /** Headers of the answer. */
+  readonly headers: HeaderPairs;
+  /** What a stream begins with. */
+  readonly preamble: string;
+  /** What a quiet stream sends now and then; empty where there is no room for it. */
+  readonly heartbeat: string;
+  /** Appends the current message. Throws Corrupt when it cannot be read. */
+  put(follower: Follower, out: Buf): void;
+  /** The text that ends a stream in failure; null when only breaking it off can tell. */
+  failure(error: unknown): string | null;
+}
+
+function ascii(text: string, out: Buf): void {
+  out.reserve(text.length);
+  out.len = printAscii(out.dv, out.len, text);
+}
+
+/** One envelope a line. */
+export const LINES: Encoding = {
+  headers: [["content-type", "application/jsonl"], ...BASE_HEADERS],
+  preamble: "",
+  heartbeat: "\n",
+  put(follower, out) {
+    printEnvelope(follower.message, out);
+    ascii("\n", out);
+  },
+  failure: (error) => `${errorJson(error)}\n`,
+};
+
+/** Server-sent events, with the sequence number as id so that browsers resume by themselves. */
+export const EVENTS: Encoding = {
+  headers: [
+    ["content-type", "text/event-stream"],
+    ...BASE_HEADERS.filter(([name]) => name !== "cache-control"),
+    ["cache-control", "no-cache, no-transform"],
+  ],
+  preamble: "retry: 1000\n\n",
+  heartbeat: ":\n\n",
+  put(follower, out) {
+    const start = out.len;
+    const { message } = follower;
+    try {
+      ascii("id: ", out);
+      out.reserve(24);
+      out.len = printU64(out.dv, out.len, message.seqLo, message.seqHi);
+      ascii("\nevent: message\ndata: ", out);
+      printEnvelope(message, out);
+      ascii("\n\n", out);
+    } catch (error) {
+      out.len = start;
+      throw error;
+    }
+  },
+  failure: (error) => `event: error\ndata: ${errorJson(error)}\n\n`,
+};
+
+/** Sequence, time and length, big-endian, then the payload as stored. */
+export const FRAMES: Encoding = {
+  headers: [["content-type", "application/x-plasmite-lite3-stream"], ...BASE_HEADERS],
+  preamble: "",
+  heartbeat: "",
+  put(follower, out) {
+    const { cursor, message } = follower;
+    const { payloadAt, payloadLength } = cursor;
+    out.reserve(20 + payloadLength);
+    const { dv, len } = out;
+    dv.setUint32(len, message.seqHi);
+    dv.setUint32(len + 4, message.seqLo);
+    dv.setUint32(len + 8, message.timeHi);
+    dv.setUint32(len + 12, message.timeLo);
+    dv.setUint32(len + 16, payloadLength);
+    out.u8.set(cursor.u8.subarray(payloadAt, payloadAt + payloadLength), len + 20);
+    out.len = len + 20 + payloadLength;
+  },
+  failure: () => null,
+};

@@ -1,0 +1,27 @@
+/**
+ * The headers that every answer carries.
+ *
+ * @module
+ */
+
+/** Header names and values, as the `Response` constructor takes them. */
+export type HeaderPairs = [string, string][];
+
+/** What this server has beyond v0, for clients of ours (http.md 12). */
+export const FEATURES = "batch,since,where,no-follow,heartbeat";
+
+/** On all answers: the protocol, what we have beyond it, and that nothing is to be cached. */
+export const BASE_HEADERS: HeaderPairs = [
+  ["plasmite-version", "0"],
+  ["plasmite-features", FEATURES],
+  ["cache-control", "no-store"],
+  ["x-content-type-options", "nosniff"],
+];
+
+/** On JSON answers. */
+export const JSON_HEADERS: HeaderPairs = [["content-type", "application/json"], ...BASE_HEADERS];
+
+/** A JSON answer. */
+export function json(text: string | Uint8Array<ArrayBuffer>): Response {
+  return new Response(text, { headers: JSON_HEADERS });
+}

@@ -1,0 +1,83 @@
+/**
+ * What the server has done, in OpenMetrics text.
+ *
+ * @module
+ */
+
+import { poolFiles, poolName } from "../lib/client/refs.ts";
+import { Ring } from "../lib/pool/ring.ts";
+import { disk } from "../lib/storage/file.ts";
+import type { Pools } from "./pools.ts";
+
+/** Counters of one server. */
+export class Metrics {
+  /** Messages sent to streams. */
+  delivered = 0;
+  /** Streams opened. */
+  streams = 0;
+  /** Streams open now. */
+  open = 0;
+  readonly #requests = new Map<string, number>();
+  readonly #since = Date.now() / 1000;
+
+  /** Notes one answered request. */
+  request(method: string, status: number): void {
+    // Methods are the client's choice of words: only known ones become labels.
+    const known = method === "GET" || method === "POST" || method === "DELETE" ||
+      method === "HEAD" || method === "OPTIONS";
+    const key = `method="${known ? method : "other"}",code="${status}"`;
+    this.#requests.set(key, (this.#requests.get(key) ?? 0) + 1);
+  }
+
+  /** The exposition. */
+  text(pools: Pools): string {
+    const lines: string[] = [];
+    const family = (name: string, type: string, help: string, unit = ""): void => {
+      lines.push(`# TYPE ${name} ${type}`);
+      if (unit !== "") lines.push(`# UNIT ${name} ${unit}`);
+      lines.push(`# HELP ${name} ${help}`);
+    };
+    family("plasmite_http_requests", "counter", "Requests answered.");
+    for (const [labels, count] of this.#requests) {
+      lines.push(`plasmite_http_requests_total{${labels}} ${count}`);
+    }
+    family("plasmite_messages_appended", "counter", "Messages appended by this server.");
+    lines.push(`plasmite_messages_appended_total ${pools.appended}`);
+    family("plasmite_messages_streamed", "counter", "Messages sent to streams.");
+    lines.push(`plasmite_messages_streamed_total ${this.delivered}`);
+    family("plasmite_streams_opened", "counter", "Streams opened.");
+    lines.push(`plasmite_streams_opened_total ${this.streams}`);
+    family("plasmite_streams", "gauge", "Streams open now.");
+    lines.push(`plasmite_streams ${this.open}`);
+    family("plasmite_storage_calls", "gauge", "Storage calls under way.");
+    lines.push(`plasmite_storage_calls ${pools.slots.used}`);
+    family("plasmite_start_time_seconds", "gauge", "When the server started.", "seconds");
+    lines.push(`plasmite_start_time_seconds ${this.#since}`);
+    family("plasmite_pool_newest_seq", "gauge", "Newest sequence number of a pool.");
+    for (const [name, newest] of newestOf(pools.dir)) {
+      lines.push(`plasmite_pool_newest_seq{pool="${escape(name)}"} ${newest}`);
+    }
+    lines.push("# EOF", "");
+    return lines.join("\n");
+  }
+}
+
+function escape(text: string): string {
+  return text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+}
+
+function* newestOf(dir: string): Generator<[string, bigint]> {
+  for (const path of poolFiles(dir)) {
+    let ring: Ring;
+    try {
+      ring = Ring.open(disk, path, { write: false });
+    } catch {
+      continue; // A damaged pool has no number; `GET /v0/pools` says what is wrong with it.
+    }
+    try {
+      yield [poolName(path), ring.newestHint()];
+    } finally {
+      ring.close();
+    }
+  }
+}

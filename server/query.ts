@@ -1,0 +1,145 @@
+/**
+ * The query of a tail (http.md 3, 12).
+ *
+ * @module
+ */
+
+import { U64_MAX } from "../lib/client/options.ts";
+import type { Where } from "../lib/filter/where.ts";
+import { PlasmiteError } from "../lib/errors.ts";
+import { Lite3Tag } from "../lib/lite3/message.ts";
+import { parseSince } from "../lib/text/time.ts";
+import { bad } from "./errors.ts";
+
+/** Steps that a filter of a client may take for one message. */
+const FILTER_STEPS = 20_000;
+/** The longest filter, in characters. */
+const FILTER_LENGTH = 4096;
+
+/** What a client wants of a pool. */
+export interface TailQuery {
+  /** First sequence number; null for the oldest retained. */
+  readonly sinceSeq: bigint | null;
+  /** End after so many messages; -1 without a limit. */
+  readonly max: bigint;
+  /** Total time in milliseconds. */
+  readonly timeoutMs: number;
+  /** End with an error when messages were lost. */
+  readonly errorOnGap: boolean;
+  /** All of these must be there. */
+  readonly tags: readonly Lite3Tag[];
+  /** Stored messages from this time on, in nanoseconds since 1970; 0 for all. */
+  readonly sinceTimeNs: bigint;
+  /** A filter on the envelope. */
+  readonly where: Where | null;
+  /** End at the newest message as of the start. */
+  readonly noFollow: boolean;
+}
+
+/** A parameter that may be given once. */
+function single(params: URLSearchParams, name: string): string | null {
+  const values = params.getAll(name);
+  if (values.length > 1) throw bad(`duplicate parameter ${name}`, "Give it once.");
+  return values[0] ?? null;
+}
+
+/**
+ * An unsigned 64-bit integer; leading zeros pass.
+ *
+ * @throws {HttpError} 400
+ */
+export function parseU64(text: string, name: string): bigint {
+  const value = /^[0-9]{1,40}$/.test(text) ? BigInt(text) : -1n;
+  if (value < 0n || value > U64_MAX) {
+    throw bad(`invalid ${name}`, "Use a whole number from 0 to 2^64 - 1.");
+  }
+  return value;
+}
+
+function integer(params: URLSearchParams, name: string): bigint | null {
+  const text = single(params, name);
+  return text === null ? null : parseU64(text, name);
+}
+
+function flag(params: URLSearchParams, name: string): boolean {
+  const text = single(params, name);
+  if (text === null || text === "0" || text === "false") return false;
+  if (text === "1" || text === "true") return true;
+  throw bad(`invalid ${name}`, "Use 1 or 0.");
+}
+
+async function filter(text: string | null): Promise<Where | null> {
+  if (text === null) return null;
+  if (text.length > FILTER_LENGTH) {
+    throw bad("filter expression is too long", `Use at most ${FILTER_LENGTH} characters.`);
+  }
+  const { compileWhere } = await import("../lib/filter/where.ts");
+  try {
+    return await compileWhere(text, { maxSteps: FILTER_STEPS });
+  } catch (error) {
+    if (!PlasmiteError.is(error)) throw error;
+    throw bad(error.message, error.hint ?? "Check the jq expression.");
+  }
+}
+
+function sinceTime(text: string | null): bigint {
+  if (text === null) return 0n;
+  try {
+    return parseSince(text);
+  } catch (error) {
+    if (!PlasmiteError.is(error)) throw error;
+    throw bad("invalid since", "Use an RFC 3339 time or a relative one such as 10m.");
+  }
+}
+
+/** Sequence numbers begin at 1: since 0 asks for everything and must report no gap for 0. */
+function startOf(seq: bigint | null): bigint | null {
+  return seq === 0n ? 1n : seq;
+}
+
+/**
+ * Reads and checks the parameters.
+ *
+ * @param limit the server's longest tail in milliseconds
+ * @param lastEventId the `Last-Event-ID` of a browser that reconnects; it wins over `since_seq`
+ * @throws {HttpError} 400
+ */
+export async function parseTail(
+  search: string,
+  limit: number,
+  lastEventId: string | null = null,
+): Promise<TailQuery> {
+  const params = new URLSearchParams(search);
+  let sinceSeq = startOf(integer(params, "since_seq"));
+  const max = integer(params, "max") ?? -1n;
+  const timeout = integer(params, "timeout_ms");
+  const gapPolicy = single(params, "gap_policy");
+  const since = single(params, "since");
+  const where = single(params, "where");
+  const noFollow = flag(params, "no_follow");
+  if (gapPolicy !== null && gapPolicy !== "continue" && gapPolicy !== "error") {
+    throw bad("invalid tail gap policy", "Use continue or error.");
+  }
+  if (timeout !== null && timeout > BigInt(limit)) {
+    // Clients of 1.x look for exactly this text (sharing-1x.md 3).
+    throw bad(
+      "tail timeout exceeds server limit",
+      `The limit is ${limit} (--max-tail-timeout-ms).`,
+    );
+  }
+  if (lastEventId !== null && lastEventId !== "") {
+    const last = parseU64(lastEventId, "last-event-id");
+    sinceSeq = last === U64_MAX ? last : last + 1n;
+  }
+  return {
+    sinceSeq,
+    max,
+    timeoutMs: timeout === null ? limit : Number(timeout),
+    errorOnGap: gapPolicy === "error",
+    tags: params.getAll("tag").map((tag) => tag.trim()).filter((tag) => tag !== "")
+      .map((tag) => new Lite3Tag(tag)),
+    sinceTimeNs: sinceTime(since),
+    where: await filter(where),
+    noFollow,
+  };
+}

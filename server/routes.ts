@@ -1,0 +1,472 @@
+/**
+ * The routes: who may call each, and what it answers (http.md 2, 12).
+ *
+ * @module
+ */
+
+import { type Context, Hono } from "hono";
+import type { Client } from "../lib/client/client.ts";
+import { PlasmiteError } from "../lib/errors.ts";
+import { Appends, MessagePrinter } from "./append.ts";
+import { type Access, type Authenticator, forbidden, type Need, refusal } from "./auth.ts";
+import { type BodyReader, requireJson } from "./body.ts";
+import { type Encoding, EVENTS, FRAMES, LINES } from "./encodings.ts";
+import { bad, busy, errorResponse, HttpError } from "./errors.ts";
+import { BASE_HEADERS, json } from "./headers.ts";
+import { infoJson, readInfo } from "./infos.ts";
+import { isAbsent, MemberWalker, type Span, valueOf } from "./members.ts";
+import type { Metrics } from "./metrics.ts";
+import { checkPoolName, decodeSegment } from "./names.ts";
+import type { Pools } from "./pools.ts";
+import { parseTail, parseU64 } from "./query.ts";
+import { CreateBody, OpenBody } from "./schemas.ts";
+import type { Slots } from "./slots.ts";
+import { type TailHost, TailStream } from "./tail.ts";
+
+/** The largest pool that can be made from afar, in bytes: a sparse file of any size costs nothing. */
+const LARGEST_POOL = 2n ** 40n;
+/** Bodies from this size on are compressed for clients that want it, in bytes. */
+const COMPRESS_FROM = 1400;
+
+/** A page or script of the web page. */
+export interface Asset {
+  /** The content type. */
+  readonly type: string;
+  /** The text. */
+  readonly body: string;
+}
+
+/** Handles a request of the Model Context Protocol. */
+export type McpFetch = (request: Request) => Promise<Response>;
+
+/** What the routes work with. */
+export interface RouteHost extends TailHost {
+  /** Makes and lists pools. */
+  readonly client: Client;
+  /** Pool files. */
+  readonly pools: Pools;
+  /** Request bodies. */
+  readonly bodies: BodyReader;
+  /** Streams at once (counter A of http.md 6). */
+  readonly tails: Slots;
+  /** Counters. */
+  readonly metrics: Metrics;
+  /** Credentials; null when none are needed. */
+  readonly auth: Authenticator | null;
+  /** What callers may do. */
+  readonly access: Access;
+  /** The longest tail in milliseconds. */
+  readonly maxTailTimeoutMs: number;
+  /** What the registry shows; null where it may not be asked. */
+  readonly status: (() => unknown) | null;
+  /** Loads the page. */
+  readonly ui: () => Promise<ReadonlyMap<string, Asset>>;
+  /** Loads the Model Context Protocol; null when it is not served. */
+  readonly mcp: (() => Promise<McpFetch>) | null;
+  /** Takes a stream into account, or refuses it because the server stops. */
+  begun(tail: TailStream): void;
+}
+
+type Handler = (context: Context, search: string) => Response | Promise<Response>;
+
+/** The policy of the page: its own scripts, styles and calls, and nothing else. */
+const PAGE_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+  "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/** Compresses a finished body when that helps (http.md 10: never a stream). */
+function squeeze(request: Request, text: string, type: string, more: [string, string][] = []) {
+  const headers: [string, string][] = [["content-type", type], ...BASE_HEADERS, ...more];
+  const accepted = request.headers.get("accept-encoding") ?? "";
+  if (text.length < COMPRESS_FROM || !/\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i.test(accepted)) {
+    return new Response(text, { headers });
+  }
+  headers.push(["content-encoding", "gzip"], ["vary", "accept-encoding"]);
+  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+  return new Response(stream, { headers });
+}
+
+/** Builds the routes of one server. */
+export class Routes {
+  /** The router. */
+  readonly hono: Hono;
+  readonly #host: RouteHost;
+  readonly #appends: Appends;
+  readonly #printer = new MessagePrinter();
+  readonly #walker = new MemberWalker();
+  readonly #allowed = new Map<string, string[]>();
+  #mcp: Promise<McpFetch> | null = null;
+  #openApi: string | null = null;
+
+  /** Registers everything. */
+  constructor(host: RouteHost) {
+    this.#host = host;
+    this.#appends = new Appends(host.pools, host.bodies, this.#printer);
+    const hono = this.hono = new Hono();
+    hono.onError((error) => errorResponse(error));
+    hono.notFound(() =>
+      errorResponse(
+        new HttpError(404, "NotFound", "no such route", { hint: "See /v0/openapi.json." }),
+      )
+    );
+    this.#open("GET", "/healthz", () => json('{"ok":true}'));
+    this.#open("GET", "/v0/openapi.json", (c) => this.#document(c));
+    this.#open("GET", "/v0/serve/status", () => this.#status());
+    for (const path of ["/ui", "/ui/pools/:pool", "/ui/assets/*"]) {
+      this.#open("GET", path, (c) => this.#page(c));
+    }
+    this.#route("GET", "/v0/access/check", null, () => json('{"accepted":true}'));
+    this.#route("GET", "/metrics", "read", (c) => this.#metrics(c));
+    for (const path of ["/v0/pools", "/v0/ui/pools"]) {
+      this.#route("GET", path, "read", (c) => this.#list(c));
+    }
+    this.#route("POST", "/v0/pools", "write", (c) => this.#create(c));
+    this.#route("POST", "/v0/pools/open", null, (c) => this.#openPool(c));
+    for (const path of ["/v0/pools/:pool/info", "/v0/ui/pools/:pool/info"]) {
+      this.#route("GET", path, "read", (c) => this.#info(c));
+    }
+    this.#route("DELETE", "/v0/pools/:pool", "write", (c) => this.#delete(c));
+    for (const path of ["/v0/pools/:pool/append", "/v0/pools/:pool/messages"]) {
+      this.#route("POST", path, "write", (c) => this.#appends.json(c.req.raw, () => name(c)));
+    }
+    this.#route(
+      "POST",
+      "/v0/pools/:pool/append_lite3",
+      "write",
+      (c, search) => this.#appends.lite3(c.req.raw, () => name(c), search),
+    );
+    this.#route(
+      "POST",
+      "/v0/pools/:pool/append_batch",
+      "write",
+      (c, search) => this.#appends.batch(c.req.raw, () => name(c), search),
+    );
+    this.#route("GET", "/v0/pools/:pool/messages/:seq", "read", (c) => this.#message(c));
+    this.#route("GET", "/v0/pools/:pool/messages/:seq/lite3", "read", (c) => this.#lite3(c));
+    const streams: [string, Encoding][] = [
+      ["/v0/pools/:pool/tail", LINES],
+      ["/v0/pools/:pool/tail_lite3", FRAMES],
+      ["/v0/ui/pools/:pool/events", EVENTS],
+    ];
+    for (const [path, encoding] of streams) {
+      this.#route("GET", path, "read", (c, search) => this.#tail(c, search, encoding));
+    }
+    this.#mountMcp();
+    this.#refuseOtherMethods();
+  }
+
+  /**
+   * `POST …/append` without the router: the one route that is called tens of thousands of times a
+   * second.
+   */
+  async append(request: Request, segment: string): Promise<Response> {
+    try {
+      const admitted = this.#admit(request, "write");
+      if (admitted !== null) await admitted;
+      return await this.#appends.json(request, () => checkPoolName(decodeSegment(segment)));
+    } catch (error) {
+      return errorResponse(error);
+    }
+  }
+
+  /**
+   * Token, then access mode (http.md 5). Null when that is settled at once.
+   *
+   * @throws {HttpError} 401, 403
+   */
+  #admit(request: Request, need: Need | null): Promise<void> | null {
+    const { auth, access } = this.#host;
+    if (auth !== null) {
+      const verdict = auth.authenticate(request.headers.get("authorization"), request);
+      if (verdict instanceof Promise) {
+        return verdict.then((late) => {
+          const refused = refusal(late) ?? forbidden(access, need);
+          if (refused !== null) throw refused;
+        });
+      }
+      const refused = refusal(verdict);
+      if (refused !== null) throw refused;
+    }
+    const refused = forbidden(access, need);
+    if (refused !== null) throw refused;
+    return null;
+  }
+
+  /** A route that anybody may call. */
+  #open(method: string, path: string, handler: Handler): void {
+    this.#allow(method, path);
+    this.hono.on(method, path, (c) => handler(c, searchOf(c.req.url)));
+  }
+
+  /** A route behind token and access mode. */
+  #route(method: string, path: string, need: Need | null, handler: Handler): void {
+    this.#allow(method, path);
+    this.hono.on(method, path, async (c) => {
+      const admitted = this.#admit(c.req.raw, need);
+      if (admitted !== null) await admitted;
+      return await handler(c, searchOf(c.req.url));
+    });
+  }
+
+  #allow(method: string, path: string): void {
+    const methods = this.#allowed.get(path) ?? [];
+    methods.push(...(method === "GET" ? ["GET", "HEAD"] : [method]));
+    this.#allowed.set(path, methods);
+  }
+
+  #refuseOtherMethods(): void {
+    for (const [path, methods] of this.#allowed) {
+      const also = path === "/v0/pools/open" ? ["DELETE"] : [];
+      this.hono.all(path, () => {
+        throw new HttpError(405, "Usage", "method not allowed", {
+          hint: "See /v0/openapi.json.",
+          headers: [["allow", [...methods, ...also].join(",")]],
+        });
+      });
+    }
+  }
+
+  #document(c: Context): Promise<Response> {
+    return import("./openapi.ts").then(({ openApi }) => {
+      this.#openApi ??= JSON.stringify(openApi());
+      return squeeze(c.req.raw, this.#openApi, "application/json");
+    });
+  }
+
+  #status(): Response {
+    const { status } = this.#host;
+    if (status !== null) return json(JSON.stringify(status()));
+    throw new HttpError(404, "NotFound", "no such route", { hint: "See /v0/openapi.json." });
+  }
+
+  async #page(c: Context): Promise<Response> {
+    const assets = await this.#host.ui();
+    const path = pathOf(c.req.url);
+    const asset = assets.get(path) ??
+      (path.startsWith("/ui/pools/") ? assets.get("/ui/pools/:name") ?? assets.get("/ui") : null);
+    if (asset === undefined || asset === null) {
+      throw new HttpError(404, "NotFound", "no such page", { hint: "The page is at /ui." });
+    }
+    return squeeze(c.req.raw, asset.body, asset.type, [
+      ["content-security-policy", PAGE_POLICY],
+      ["referrer-policy", "no-referrer"],
+      ["cross-origin-resource-policy", "same-origin"],
+    ]);
+  }
+
+  #metrics(c: Context): Response {
+    const type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    return squeeze(c.req.raw, this.#host.metrics.text(this.#host.pools), type);
+  }
+
+  #list(c: Context): Promise<Response> {
+    return this.#host.pools.storage(() => {
+      const { client, hubs, access } = this.#host;
+      const pools = client.listPools().map((info) =>
+        infoJson(info, info.name, false, hubs.followers(info.path))
+      );
+      return squeeze(c.req.raw, `{"pools":[${pools.join(",")}]}`, "application/json", [
+        ["plasmite-access", access],
+      ]);
+    });
+  }
+
+  /** A small JSON body's known fields; fields given as null are left out. */
+  async #fields(request: Request, names: readonly string[]): Promise<Record<string, unknown>> {
+    requireJson(request);
+    const bytes = await this.#host.bodies.read(request);
+    const fields: Record<string, unknown> = {};
+    for (const [key, span] of this.#walker.walk(bytes, names)) {
+      if (!isAbsent(bytes, span)) fields[key] = exactValue(bytes, span);
+    }
+    return fields;
+  }
+
+  async #create(c: Context): Promise<Response> {
+    const fields = await this.#fields(c.req.raw, ["pool", "size_bytes"]);
+    const size = fields["size_bytes"];
+    if (typeof size === "bigint") fields["size_bytes"] = Number(size);
+    const { pool, size_bytes } = checked(CreateBody, fields);
+    checkPoolName(pool);
+    if (typeof size === "bigint" && size > LARGEST_POOL) {
+      throw bad("pool size is too large", `Use at most ${LARGEST_POOL} bytes.`);
+    }
+    if (size_bytes === 0) throw bad("file_size must exceed header and index size", "Use 64K.");
+    return await this.#host.pools.storage(() => {
+      using made = this.#host.client.createPool(pool, size_bytes ?? undefined);
+      return json(`{"pool":${infoJson(made.info(), pool)}}`);
+    });
+  }
+
+  async #openPool(c: Context): Promise<Response> {
+    const { pool } = checked(OpenBody, await this.#fields(c.req.raw, ["pool"]));
+    checkPoolName(pool);
+    const { pools, access } = this.#host;
+    return await pools.storage(() => {
+      const info = readInfo(pools.path(pool), pool);
+      // Whoever may only write must still be able to open, but learns nothing of the content.
+      return json(`{"pool":${infoJson(info, pool, access === "write-only")}}`);
+    });
+  }
+
+  #info(c: Context): Promise<Response> {
+    const { pools, hubs, access } = this.#host;
+    const pool = name(c);
+    return pools.storage(() => {
+      const info = readInfo(pools.path(pool), pool);
+      const answer = json(`{"pool":${infoJson(info, pool, false, hubs.followers(info.path))}}`);
+      answer.headers.set("plasmite-access", access);
+      return answer;
+    });
+  }
+
+  #delete(c: Context): Promise<Response> {
+    const { pools } = this.#host;
+    const path = pools.path(name(c));
+    return pools.storage(async () => {
+      await pools.remove(path);
+      return json('{"ok":true}');
+    });
+  }
+
+  #message(c: Context): Promise<Response> {
+    const { pools } = this.#host;
+    const seq = parseU64((c.req.param("seq") ?? "").replace(/^\+/, ""), "seq");
+    const path = pools.path(name(c));
+    return pools.storage(async () => this.#printer.answer(await pools.frame(path, seq)));
+  }
+
+  #lite3(c: Context): Promise<Response> {
+    const { pools } = this.#host;
+    const seq = parseU64((c.req.param("seq") ?? "").replace(/^\+/, ""), "seq");
+    const path = pools.path(name(c));
+    return pools.storage(async () => {
+      const frame = await pools.frame(path, seq);
+      this.#printer.check(frame);
+      return new Response(frame.payload, {
+        headers: [
+          ["content-type", "application/x-plasmite-lite3"],
+          ["plasmite-seq", `${frame.seq}`],
+          ...BASE_HEADERS,
+        ],
+      });
+    });
+  }
+
+  async #tail(c: Context, search: string, encoding: Encoding): Promise<Response> {
+    const host = this.#host;
+    const request = c.req.raw;
+    const pool = name(c);
+    const last = encoding === EVENTS ? request.headers.get("last-event-id") : null;
+    const query = await parseTail(search, host.maxTailTimeoutMs, last);
+    if (encoding === FRAMES && query.errorOnGap) {
+      throw bad(
+        "remote Lite3 tails do not support gap_policy=error because the stream has no error frame",
+        "Use the JSON tail, or compare sequence numbers.",
+      );
+    }
+    const path = host.pools.path(pool);
+    if (request.method === "HEAD") {
+      readInfo(path, pool);
+      return new Response(null, { headers: encoding.headers });
+    }
+    if (!host.tails.take()) throw busy("too many concurrent tail requests");
+    let tail: TailStream;
+    try {
+      tail = new TailStream(host, path, query, encoding);
+    } catch (error) {
+      host.tails.release();
+      throw error;
+    }
+    host.begun(tail);
+    return new Response(tail.body(), { headers: encoding.headers });
+  }
+
+  #mountMcp(): void {
+    const { mcp, bodies } = this.#host;
+    if (mcp === null) return;
+    // GET and HEAD are open and never have a stream to give (http.md 2).
+    this.hono.on(
+      ["GET", "HEAD"],
+      "/mcp",
+      () => new Response(null, { status: 405, headers: BASE_HEADERS }),
+    );
+    this.hono.on(["POST", "DELETE"], "/mcp", async (c) => {
+      const request = c.req.raw;
+      const admitted = this.#admit(request, null);
+      if (admitted !== null) await admitted;
+      const body = request.method === "POST" ? await bodies.read(request) : null;
+      this.#mcp ??= mcp();
+      const answer = await (await this.#mcp)(
+        new Request(request.url, { method: request.method, headers: request.headers, body }),
+      );
+      const headers = new Headers(answer.headers);
+      for (const [key, value] of BASE_HEADERS) if (!headers.has(key)) headers.set(key, value);
+      return new Response(answer.body, { status: answer.status, headers });
+    });
+    this.hono.all("/mcp", () => {
+      throw new HttpError(405, "Usage", "method not allowed", {
+        hint: "Send JSON-RPC messages by POST.",
+        headers: [["allow", "POST"]],
+      });
+    });
+  }
+}
+
+/** The pool of a path. */
+function name(c: Context): string {
+  const url = c.req.url;
+  // Hono leaves invalid UTF-8 as it is and decodes the rest; the raw segment tells them apart.
+  const path = pathOf(url);
+  const segments = path.split("/");
+  const at = segments.indexOf("pools") + 1;
+  return checkPoolName(decodeSegment(segments[at] ?? ""));
+}
+
+function searchOf(url: string): string {
+  const at = url.indexOf("?");
+  if (at < 0) return "";
+  const hash = url.indexOf("#", at);
+  return url.slice(at, hash < 0 ? undefined : hash);
+}
+
+/** The path of a URL as it was sent. */
+export function pathOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("//") + 2);
+  if (start < 0) return "/";
+  const end = url.slice(start).search(/[?#]/);
+  return end < 0 ? url.slice(start) : url.slice(start, start + end);
+}
+
+/** A value in which whole numbers are bigints: `65536.0` and `1e5` are no sizes. */
+function exactValue(bytes: Uint8Array, span: Span): unknown {
+  const value = valueOf(bytes, span);
+  if (typeof value !== "number") return value;
+  const text = new TextDecoder().decode(bytes.subarray(span.start, span.end));
+  return /^(?:0|[1-9][0-9]{0,19})$/.test(text) ? BigInt(text) : Number.NaN;
+}
+
+/** The part of a zod schema that is used here. */
+interface Schema<T> {
+  safeParse(value: unknown): { success: true; data: T } | {
+    success: false;
+    error: { issues: readonly { path: readonly PropertyKey[]; message: string }[] };
+  };
+}
+
+/**
+ * A body of the right shape.
+ *
+ * @throws {HttpError} 400
+ */
+function checked<T>(schema: Schema<T>, value: unknown): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw bad(`invalid field ${issue?.path.map(String).join(".") ?? ""}`, `${issue?.message}.`);
+}
+
+/** Makes an error of ours of anything; used where a stack must not get out. */
+export function asError(error: unknown): PlasmiteError {
+  return PlasmiteError.is(error) ? error : new PlasmiteError("Internal", "internal error");
+}

@@ -1,0 +1,109 @@
+/**
+ * The shapes of requests and answers; the OpenAPI document is made from them.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+
+const U64 = z.number().int().nonnegative().meta({ format: "uint64" });
+const COUNT = z.number().int().nonnegative();
+
+/** `POST /v0/pools`. */
+export const CreateBody = z.object({
+  pool: z.string().meta({ description: "Name of the new pool" }),
+  size_bytes: U64.nullish().meta({ description: "Size of the whole file; default 1 MiB" }),
+}).meta({ id: "CreateBody" });
+
+/** `POST /v0/pools/open`. */
+export const OpenBody = z.object({ pool: z.string() }).meta({ id: "OpenBody" });
+
+/** `POST /v0/pools/{pool}/append`, and one line of a batch. */
+export const AppendBody = z.object({
+  data: z.record(z.string(), z.unknown()).meta({ description: "The message, a JSON object" }),
+  tags: z.array(z.string().regex(/\S/)).nullish(),
+  durability: z.enum(["fast", "flush"]).nullish(),
+}).meta({ id: "AppendBody" });
+
+/** What a pool says about itself. */
+export const PoolInfoShape = z.object({
+  name: z.string(),
+  path: z.string().meta({ description: "Name of the pool file" }),
+  file_size: COUNT,
+  index_offset: COUNT,
+  index_capacity: COUNT,
+  index_size_bytes: COUNT,
+  ring_offset: COUNT,
+  ring_size: COUNT,
+  bounds: z.object({ oldest: U64.optional(), newest: U64.optional() }).optional(),
+  metrics: z.object({
+    message_count: U64,
+    seq_span: U64,
+    utilization: z.object({ used_bytes: COUNT, free_bytes: COUNT, used_percent: z.number() }),
+    age: z.object({
+      oldest_time: z.string().nullable(),
+      newest_time: z.string().nullable(),
+      oldest_age_ms: COUNT.nullable(),
+      newest_age_ms: COUNT.nullable(),
+    }),
+  }).optional(),
+  error: z.object({ kind: z.string(), message: z.string() }).optional(),
+}).meta({ id: "PoolInfo" });
+
+/** A stored message. */
+export const MessageShape = z.object({
+  data: z.record(z.string(), z.unknown()),
+  meta: z.object({ tags: z.array(z.string()) }),
+  seq: U64,
+  time: z.string().meta({ format: "date-time" }),
+}).meta({ id: "Message" });
+
+/** Every refusal. */
+export const ErrorShape = z.object({
+  error: z.object({
+    kind: z.enum([
+      "Internal",
+      "Usage",
+      "NotFound",
+      "AlreadyExists",
+      "Busy",
+      "Permission",
+      "Corrupt",
+      "Io",
+      "RetentionGap",
+    ]),
+    message: z.string(),
+    hint: z.string().optional(),
+    path: z.string().optional(),
+    seq: U64.optional(),
+    offset: U64.optional(),
+    line: U64.optional(),
+  }),
+}).meta({ id: "Error" });
+
+/** One pool. */
+export const PoolAnswer = z.object({ pool: PoolInfoShape }).meta({ id: "PoolAnswer" });
+/** All pools. */
+export const PoolsAnswer = z.object({ pools: z.array(PoolInfoShape) }).meta({ id: "PoolsAnswer" });
+/** One message. */
+export const MessageAnswer = z.object({ message: MessageShape }).meta({ id: "MessageAnswer" });
+/** What a batch stored. */
+export const BatchAnswer = z.object({
+  count: COUNT,
+  first_seq: U64.nullable(),
+  last_seq: U64.nullable(),
+}).meta({ id: "BatchAnswer" });
+/** Done. */
+export const OkAnswer = z.object({ ok: z.literal(true) }).meta({ id: "OkAnswer" });
+/** The credentials are good. */
+export const AcceptedAnswer = z.object({ accepted: z.literal(true) }).meta({
+  id: "AcceptedAnswer",
+});
+/** What a registered server says of itself. */
+export const StatusAnswer = z.object({
+  instance: z.string(),
+  pid: COUNT,
+  pool_dir: z.string(),
+  local_url: z.string().nullable(),
+  remote_url: z.string().nullable(),
+}).meta({ id: "StatusAnswer" });
