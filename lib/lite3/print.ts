@@ -29,91 +29,92 @@ export function printJson(doc: Lite3Doc, value: number, out: Buf): void {
 }
 
 class Printer {
-  private doc: Lite3Doc = new Lite3Doc();
-  private out: Buf | undefined;
-  private dv: DataView = this.doc.dv;
-  private to: DataView = this.doc.dv;
-  private o = 0;
-  private room = 0;
+  #doc: Lite3Doc = new Lite3Doc();
+  #out: Buf | undefined;
+  #dv: DataView = this.#doc.dv;
+  #to: DataView = this.#doc.dv;
+  #o = 0;
+  #room = 0;
 
   begin(doc: Lite3Doc, out: Buf): void {
-    this.doc = doc;
-    this.dv = doc.dv;
-    this.out = out;
-    this.o = out.len;
-    this.to = out.dv;
-    this.room = out.u8.length;
+    this.#doc = doc;
+    this.#dv = doc.dv;
+    this.#out = out;
+    this.#o = out.len;
+    this.#to = out.dv;
+    this.#room = out.u8.length;
   }
 
   end(): void {
-    if (this.out !== undefined) this.out.len = this.o;
-    this.out = undefined;
+    if (this.#out !== undefined) this.#out.len = this.#o;
+    this.#out = undefined;
   }
 
-  private grow(extra: number): void {
-    const { out } = this;
+  #grow(extra: number): void {
+    const out = this.#out;
     if (out === undefined) return;
     const { len } = out;
-    out.len = this.o;
+    out.len = this.#o;
     out.reserve(extra);
     out.len = len;
-    this.to = out.dv;
-    this.room = out.u8.length;
+    this.#to = out.dv;
+    this.#room = out.u8.length;
   }
 
   value(value: number, level: number): void {
-    const { doc } = this;
-    if (this.o + 40 > this.room) this.grow(40);
+    const doc = this.#doc;
+    if (this.#o + 40 > this.#room) this.#grow(40);
     switch (doc.tag(value)) {
       case Tag.String: {
         const length = doc.stringLength(value);
         doc.spend(length + 6);
         const start = doc.stringStart(value);
-        this.string(start, start + length);
+        this.#string(start, start + length);
         return;
       }
       case Tag.I64:
         doc.spend(9);
-        this.o = printI64(this.to, this.o, doc.i64Lo(value), doc.i64Hi(value));
+        this.#o = printI64(this.#to, this.#o, doc.i64Lo(value), doc.i64Hi(value));
         return;
       case Tag.F64:
         doc.spend(9);
-        this.o = printF64(this.to, this.o, doc.f64(value));
+        this.#o = printF64(this.#to, this.#o, doc.f64(value));
         return;
       case Tag.Bool: {
         doc.spend(2);
-        const { to, o } = this;
+        const to = this.#to;
+        const o = this.#o;
         if (doc.bool(value)) {
           to.setUint32(o, 0x65757274, true);
-          this.o = o + 4;
+          this.#o = o + 4;
         } else {
           to.setUint32(o, 0x736c6166, true);
           to.setUint8(o + 4, 0x65);
-          this.o = o + 5;
+          this.#o = o + 5;
         }
         return;
       }
       case Tag.Null:
         doc.spend(1);
-        this.to.setUint32(this.o, 0x6c6c756e, true);
-        this.o += 4;
+        this.#to.setUint32(this.#o, 0x6c6c756e, true);
+        this.#o += 4;
         return;
       case Tag.Object:
-        this.object(value, level);
+        this.#object(value, level);
         return;
       case Tag.Array:
-        this.array(value, level);
+        this.#array(value, level);
         return;
       default:
-        this.bytes(value);
+        this.#bytes(value);
     }
   }
 
-  private object(node: number, level: number): void {
+  #object(node: number, level: number): void {
     if (level > MAX_LEVELS) throw corrupt();
-    const { doc } = this;
+    const doc = this.#doc;
     const n = doc.pushEntries(node);
-    this.to.setUint8(this.o++, 0x7b);
+    this.#to.setUint8(this.#o++, 0x7b);
     for (let i = n; i > 0; i--) {
       const kv = doc.entryFromTop(i);
       const value = doc.readKey(kv);
@@ -121,43 +122,44 @@ class Printer {
       const start = doc.keyStart;
       let end = doc.keyEnd;
       // A comma, the key, and the beginning of what follows.
-      if (this.o + 40 > this.room) this.grow(40);
-      if (i < n) this.to.setUint8(this.o++, 0x2c);
-      if (!this.shortKey(start, end)) {
+      if (this.#o + 40 > this.#room) this.#grow(40);
+      if (i < n) this.#to.setUint8(this.#o++, 0x2c);
+      if (!this.#shortKey(start, end)) {
         // Like the reference, a key ends at its first NUL.
         const nul = doc.u8.subarray(start, end).indexOf(0);
         if (nul >= 0) end = start + nul;
-        this.string(start, end);
+        this.#string(start, end);
       }
-      if (this.o + 40 > this.room) this.grow(40);
-      this.to.setUint8(this.o++, 0x3a);
+      if (this.#o + 40 > this.#room) this.#grow(40);
+      this.#to.setUint8(this.#o++, 0x3a);
       this.value(value, level + 1);
     }
     doc.dropEntries(n);
-    if (this.o + 40 > this.room) this.grow(40);
-    this.to.setUint8(this.o++, 0x7d);
+    if (this.#o + 40 > this.#room) this.#grow(40);
+    this.#to.setUint8(this.#o++, 0x7d);
   }
 
-  private array(node: number, level: number): void {
+  #array(node: number, level: number): void {
     if (level > MAX_LEVELS) throw corrupt();
-    const { doc } = this;
+    const doc = this.#doc;
     const n = doc.pushEntries(node);
-    this.to.setUint8(this.o++, 0x5b);
+    this.#to.setUint8(this.#o++, 0x5b);
     for (let i = n; i > 0; i--) {
-      if (this.o + 40 > this.room) this.grow(40);
-      if (i < n) this.to.setUint8(this.o++, 0x2c);
+      if (this.#o + 40 > this.#room) this.#grow(40);
+      if (i < n) this.#to.setUint8(this.#o++, 0x2c);
       this.value(doc.entryFromTop(i), level + 1);
     }
     doc.dropEntries(n);
-    if (this.o + 40 > this.room) this.grow(40);
-    this.to.setUint8(this.o++, 0x5d);
+    if (this.#o + 40 > this.#room) this.#grow(40);
+    this.#to.setUint8(this.#o++, 0x5d);
   }
 
   /** Prints a key of at most 24 plain characters; false if it is not one. */
-  private shortKey(start: number, end: number): boolean {
+  #shortKey(start: number, end: number): boolean {
     if (end - start > 24) return false;
-    const { dv, to } = this;
-    let o = this.o;
+    const dv = this.#dv;
+    const to = this.#to;
+    let o = this.#o;
     to.setUint8(o++, 0x22);
     for (let p = start; p < end; p++) {
       const c = dv.getUint8(p);
@@ -165,42 +167,43 @@ class Printer {
       to.setUint8(o++, c);
     }
     to.setUint8(o++, 0x22);
-    this.o = o;
+    this.#o = o;
     return true;
   }
 
   /** Prints the string between the absolute indexes `p` and `end`; a 00 is at `end`. */
-  private string(p: number, end: number): void {
+  #string(p: number, end: number): void {
     if (end - p > PIECE) {
-      this.longString(p, end);
+      this.#longString(p, end);
       return;
     }
     const worst = 6 * (end - p) + 40;
-    if (this.o + worst > this.room) this.grow(worst);
-    this.to.setUint8(this.o++, 0x22);
-    this.piece(p, end);
-    this.to.setUint8(this.o++, 0x22);
+    if (this.#o + worst > this.#room) this.#grow(worst);
+    this.#to.setUint8(this.#o++, 0x22);
+    this.#piece(p, end);
+    this.#to.setUint8(this.#o++, 0x22);
   }
 
-  private longString(p: number, end: number): void {
-    if (this.o + 40 > this.room) this.grow(40);
-    this.to.setUint8(this.o++, 0x22);
+  #longString(p: number, end: number): void {
+    if (this.#o + 40 > this.#room) this.#grow(40);
+    this.#to.setUint8(this.#o++, 0x22);
     while (p < end) {
-      if (this.o + 6 * PIECE + 40 > this.room) this.grow(6 * PIECE + 40);
-      p = this.piece(p, Math.min(p + PIECE, end), end);
+      if (this.#o + 6 * PIECE + 40 > this.#room) this.#grow(6 * PIECE + 40);
+      p = this.#piece(p, Math.min(p + PIECE, end), end);
     }
-    if (this.o + 40 > this.room) this.grow(40);
-    this.to.setUint8(this.o++, 0x22);
+    if (this.#o + 40 > this.#room) this.#grow(40);
+    this.#to.setUint8(this.#o++, 0x22);
   }
 
   /**
    * Prints bytes up to `stop`, or to the end of the character there; returns where it stopped. The
    * string itself ends at `end`.
    */
-  private piece(p: number, stop: number, end = stop): number {
-    const { dv, to } = this;
+  #piece(p: number, stop: number, end = stop): number {
+    const dv = this.#dv;
+    const to = this.#to;
     const words = Math.min(stop, dv.byteLength) - 4;
-    let o = this.o;
+    let o = this.#o;
     for (;;) {
       while (p <= words - 4) {
         const a = dv.getInt32(p, true);
@@ -231,13 +234,13 @@ class Printer {
         o += 4;
       }
       if (p >= stop) {
-        this.o = o;
+        this.#o = o;
         return p;
       }
       const c = dv.getUint8(p);
       if (c >= 0x80) {
-        p = this.foreign(p, c, o, stop, end);
-        o = this.o;
+        p = this.#foreign(p, c, o, stop, end);
+        o = this.#o;
       } else {
         if (c < 0x20 || c === 0x22 || c === 0x5c) o = printEscape(to, o, c);
         else to.setUint8(o++, c);
@@ -247,8 +250,9 @@ class Printer {
   }
 
   /** Copies characters beyond ASCII, the first of which begins with `c` at `p`, to `o`. */
-  private foreign(p: number, c: number, o: number, stop: number, end: number): number {
-    const { dv, to } = this;
+  #foreign(p: number, c: number, o: number, stop: number, end: number): number {
+    const dv = this.#dv;
+    const to = this.#to;
     do {
       // A 00 is behind the string, so its last byte has a next one.
       const second = dv.getUint8(p + 1);
@@ -264,21 +268,21 @@ class Printer {
       }
       c = p < stop ? dv.getUint8(p) : 0;
     } while (c > 0x7f);
-    this.o = o;
+    this.#o = o;
     return p;
   }
 
   /** Prints a value of type bytes as base64. */
-  private bytes(value: number): void {
-    const { doc } = this;
+  #bytes(value: number): void {
+    const doc = this.#doc;
     const length = doc.bytesLength(value);
     doc.spend(length + 5);
     const start = doc.stringStart(value);
     const text = doc.u8.subarray(start, start + length).toBase64();
-    this.grow(text.length + 40);
-    this.to.setUint8(this.o++, 0x22);
-    this.o = printAscii(this.to, this.o, text);
-    this.to.setUint8(this.o++, 0x22);
+    this.#grow(text.length + 40);
+    this.#to.setUint8(this.#o++, 0x22);
+    this.#o = printAscii(this.#to, this.#o, text);
+    this.#to.setUint8(this.#o++, 0x22);
   }
 }
 
