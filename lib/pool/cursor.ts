@@ -131,7 +131,8 @@ export class Cursor {
   fill(): number {
     this.#count = 0;
     for (;;) {
-      const state = this.#ring.state();
+      const state = this.#ring.tryState();
+      if (state === null) return BUSY;
       if (state.oldest === 0n || state.newest < this.#expected) return 0;
       this.#arrive(state);
       const outcome = this.#load(state, false);
@@ -195,7 +196,7 @@ export class Cursor {
     const { ringSize } = this.#ring.layout;
     if (ringSize - this.#place < FRAME_HEADER) this.#place = 0;
     const from = this.#place;
-    this.#read(state, from);
+    this.#read(state, from, locked);
     if (this.#parsed === 0) {
       if (this.#stop === "wrap" && from !== 0) {
         this.#place = 0;
@@ -216,7 +217,8 @@ export class Cursor {
 
   /** No frame where one was expected: overtaken, a stale place, or damage. */
   #doubted(state: State): "again" | "unsafe" {
-    const now = this.#ring.state();
+    const now = this.#ring.tryState();
+    if (now === null) return "unsafe";
     if (now.oldest > this.#expected || now.oldest === 0n) return "again";
     this.#doubt++;
     // First the remembered place is doubted, then the index, which is a hint only (1.3).
@@ -227,8 +229,9 @@ export class Cursor {
   }
 
   /** Copies a stretch and parses as many whole, correct frames as it holds. */
-  #read(state: State, from: number): void {
+  #read(state: State, from: number, locked: boolean): void {
     const { ringSize } = this.#ring.layout;
+    this.#skipped = 0;
     const until = from < state.head ? state.head : ringSize;
     const want = Math.min(until - from, this.#chunk);
     if (this.u8.length < want) {
@@ -238,6 +241,7 @@ export class Cursor {
     const got = this.#ring.readRing(this.u8.subarray(0, want), from);
     const { dv, u8 } = this;
     const check = this.#passOver === 0n;
+    const copyable = STORES_IN_ORDER || locked;
     let at = 0;
     let count = 0;
     let lo = Number(this.#expected & 0xffff_ffffn);
@@ -251,7 +255,7 @@ export class Cursor {
         break;
       }
       if (at + FRAME_HEADER > got) {
-        stop = from + got < until ? "partial" : "bad";
+        stop = got === want && from + got < until ? "partial" : "bad";
         break;
       }
       if (frameProblem(dv, at, ringSize) !== null) {
@@ -274,7 +278,7 @@ export class Cursor {
         break;
       }
       if (at + length > got) {
-        stop = "partial";
+        stop = got === want ? "partial" : "bad"; // A short read: the file was cut.
         break;
       }
       if (!hasMarker(dv, at + FRAME_HEADER + payload)) {
@@ -283,7 +287,7 @@ export class Cursor {
       }
       const crc = dv.getUint32(at + FIELD.crc, true);
       if (
-        crc === 0 ? !STORES_IN_ORDER : check && crc32c(u8, dv, at + FRAME_HEADER, payload) !== crc
+        crc === 0 ? !copyable : check && crc32c(u8, dv, at + FRAME_HEADER, payload) !== crc
       ) {
         stop = "bad";
         break;
@@ -306,10 +310,12 @@ export class Cursor {
    */
   #recheck(from: number): number {
     for (let tries = 0; tries < RECHECKS; tries++) {
-      const now = this.#ring.state();
+      const now = this.#ring.tryState();
+      if (now === null) return -1;
       if (now.oldest === 0n || now.oldest > this.#expected + BigInt(this.#parsed - 1)) return 0;
       const busy = this.#overwriting(now, from);
-      if (!sameState(now, this.#ring.state())) continue;
+      const again = this.#ring.tryState();
+      if (again === null || !sameState(now, again)) continue;
       const gone = now.oldest > this.#expected ? Number(now.oldest - this.#expected) : 0;
       if (gone > 0) {
         // Pass over what may be torn; the rest of the piece is good.

@@ -10,6 +10,7 @@
 import { PlasmiteError } from "../errors.ts";
 import { semaphorePath } from "../storage/semaphore.ts";
 import { Semaphore } from "../storage/semaphore.ts";
+import { sleepSync } from "../storage/pause.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
 import type { FrameBatch } from "./batch.ts";
 import { type Item, itemAt, wrapMarker } from "./frame.ts";
@@ -41,6 +42,9 @@ import { repairChain } from "./repair.ts";
 /** The highest sequence number there can be. */
 const LAST_SEQUENCE = 0xffff_ffff_ffff_ffffn;
 
+/** How long to wait for a publication that is stuck half-way, in tries of a millisecond. */
+const PUBLICATION_TRIES = 100;
+
 /** What a new pool is to be like. */
 export interface RingOptions {
   /** Size of the whole file in bytes; default 1 MiB. */
@@ -67,6 +71,8 @@ export class Ring {
   readonly #headerView = new DataView(this.#header.buffer);
   readonly #block = new Uint8Array(STATE_SIZE);
   readonly #blockView = new DataView(this.#block.buffer);
+  #slots = new Uint8Array(SLOT_SIZE);
+  #slotsView = new DataView(this.#slots.buffer);
   #window = new Uint8Array(FRAME_HEADER);
   #windowView = new DataView(this.#window.buffer);
   #semaphore: Semaphore | null = null;
@@ -158,26 +164,39 @@ export class Ring {
    * The state block, verified; read until two looks agree, because a writer of the reference
    * stores it field by field (5.1 D7).
    *
-   * @throws {PlasmiteError} Corrupt when it stays inconsistent
+   * @returns null when its writer was put to sleep half-way through, and so holds the lock
+   * @throws {PlasmiteError} Corrupt when it is damaged
    */
-  state(): State {
-    let problem: string | null = null;
+  tryState(): State | null {
     let before = this.#readBlock();
     for (let tries = 0; tries < 64; tries++) {
       const now = this.#readBlock();
-      if (sameState(before, now)) {
-        problem = stateProblem(now, this.layout.ringSize);
-        if (problem === null) return now;
-      }
+      if (sameState(before, now) && stateProblem(now, this.layout.ringSize) === null) return now;
       before = now;
     }
-    // Half-way publications last nanoseconds; one that stays is damage, or a writer that died.
+    // Half-way publications last nanoseconds; one that stays without a writer is damage.
     const locked = this.tryShared(() => this.#readBlock());
-    if (locked !== null) {
-      problem = stateProblem(locked, this.layout.ringSize);
-      if (problem === null) return locked;
+    if (locked === null) return null;
+    const problem = stateProblem(locked, this.layout.ringSize);
+    if (problem === null) return locked;
+    throw this.#corrupt(problem);
+  }
+
+  /**
+   * As {@linkcode Ring.tryState}, waiting in place for a writer that was put to sleep.
+   *
+   * @throws {PlasmiteError} Corrupt when it is damaged, Busy when the writer does not wake up
+   */
+  state(): State {
+    for (let tries = 0; tries < PUBLICATION_TRIES; tries++) {
+      const state = this.tryState();
+      if (state !== null) return state;
+      sleepSync(1);
     }
-    throw this.#corrupt(problem ?? "state block keeps changing");
+    throw new PlasmiteError("Busy", "resource is busy", {
+      path: this.path,
+      hint: "Another process holds the pool's lock. Retry with a pause, or stop that process.",
+    });
   }
 
   #corrupt(message: string, offset?: number): PlasmiteError {
@@ -382,8 +401,13 @@ export class Ring {
     const { indexCapacity: capacity } = this.layout;
     if (capacity === 0) return;
     const begin = Math.max(from, to - capacity);
-    const bytes = new Uint8Array((to - begin) * SLOT_SIZE);
-    const view = new DataView(bytes.buffer);
+    const length = (to - begin) * SLOT_SIZE;
+    if (this.#slots.length < length) {
+      this.#slots = new Uint8Array(length);
+      this.#slotsView = new DataView(this.#slots.buffer);
+    }
+    const bytes = this.#slots;
+    const view = this.#slotsView;
     const seq = first + BigInt(begin - from);
     let lo = Number(seq & 0xffff_ffffn);
     let hi = Number(seq >> 32n);
@@ -402,7 +426,7 @@ export class Ring {
     const straight = Math.min(to - begin, capacity - slot);
     this.#file.writeAt(bytes.subarray(0, straight * SLOT_SIZE), HEADER_SIZE + slot * SLOT_SIZE);
     if (straight < to - begin) {
-      this.#file.writeAt(bytes.subarray(straight * SLOT_SIZE), HEADER_SIZE);
+      this.#file.writeAt(bytes.subarray(straight * SLOT_SIZE, length), HEADER_SIZE);
     }
   }
 
