@@ -257,3 +257,15 @@ Deno.test("record sink: the time goes into the frames", () => {
   appendInline(sink, "{}");
   assert.equal(batch.out.dv.getBigUint64(batch.startOf(0) + 24, true), 0x0123_4567_89ab_cdefn);
 });
+
+Deno.test("record sink: a receipt is data, and is pointed out once", () => {
+  const batch = new FrameBatch();
+  let seen = 0;
+  const sink = new RecordSink(batch, { onReceipt: () => seen++ });
+  appendInline(sink, '{"a":1,"b":2,"c":3} {"seq":1}');
+  assert.equal(seen, 0);
+  const receipt = `{"meta":{"tags":[]},"seq":1,"time":${TIME}}`;
+  appendInline(sink, receipt + receipt);
+  assert.equal(seen, 1);
+  assert.equal(messagesOf(batch)[3], receipt);
+});

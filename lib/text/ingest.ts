@@ -154,7 +154,8 @@ export class Ingest {
   }
 
   /**
-   * Takes a whole chunk: loads what is needed, and empties the sink whenever it is full. When it
+   * Takes a whole chunk: loads what is needed, and empties the sink whenever it is full. What is in
+   * the sink afterwards is for the caller to drain, before it waits for more input. When this
    * throws, the records before the bad one are in the sink.
    *
    * @param drain empties the sink

@@ -29,6 +29,11 @@ export interface RecordSinkOptions {
   readonly batchBytes?: number;
   /** Hears of records that were left out. */
   readonly onSkipped?: (record: SkippedRecord) => void;
+  /**
+   * Hears once of a record that looks like a receipt of `feed` (`seq`, `time`, `meta`), which is
+   * stored as data: the first `feed` of a chain may want `--format json` (cli-1x.md 3.2).
+   */
+  readonly onReceipt?: () => void;
 }
 
 /** The keys of a complete message. */
@@ -55,6 +60,7 @@ export class RecordSink implements IngestSink {
   readonly #maxPayload: number;
   readonly #batchBytes: number;
   readonly #onSkipped: ((record: SkippedRecord) => void) | undefined;
+  #onReceipt: (() => void) | undefined;
   readonly #doc = new Lite3Doc();
   /** Offset of data's node in the payload, which depends on the tags alone; 0 if not known. */
   #dataAt = 0;
@@ -72,6 +78,7 @@ export class RecordSink implements IngestSink {
     this.#maxPayload = options.maxPayload ?? Infinity;
     this.#batchBytes = options.batchBytes ?? 1 << 20;
     this.#onSkipped = options.onSkipped;
+    this.#onReceipt = options.onReceipt;
   }
 
   /** Whether the batch should be written before more records come. */
@@ -135,7 +142,7 @@ export class RecordSink implements IngestSink {
     this.#onSkipped?.(record);
   }
 
-  /** @inheritdoc */
+  /** Loads the check that Lite3 payloads must pass. */
   async prepareLite3(): Promise<void> {
     this.#validate = (await import("../lite3/validate.ts")).validateMessage;
   }
@@ -152,6 +159,7 @@ export class RecordSink implements IngestSink {
       // A complete message has four members: look closer only then.
       const members = out.dv.getUint32(start + this.#dataAt + NODE_COUNT, true) >>> 6;
       if (members === 4 && !this.#dataOnly) this.#copyComplete(start);
+      else if (members === 3 && this.#onReceipt !== undefined) this.#noticeReceipt(start);
       this.#checkSize(out.len - start);
       batch.endFrame(this.timeLo, this.timeHi);
       return next;
@@ -236,6 +244,17 @@ export class RecordSink implements IngestSink {
     printJson(doc, data, scratch);
     out.len = start;
     encoder.messageFromJson(scratch.u8, 0, scratch.len, tags);
+  }
+
+  #noticeReceipt(start: number): void {
+    const { out } = this.batch;
+    const keys = this.#names();
+    const doc = this.#doc.reset(out.u8, out.dv, start, out.len - start);
+    for (const key of [keys.seq, keys.time, keys.meta]) {
+      if (doc.lookup(this.#dataAt, key) < 0) return;
+    }
+    this.#onReceipt?.();
+    this.#onReceipt = undefined;
   }
 
   #readTags(doc: Lite3Doc, seq: number, time: number, list: number): string[] {
