@@ -112,3 +112,16 @@ Deno.test("version: JSON in a pipe, text on request, plain for --version everywh
   const colored = await cli(["version", "--color", "always"]);
   assert(colored.stdout.startsWith('\x1b[39m{\x1b[0m\n  \x1b[36m"name"\x1b[0m'), "indented");
 });
+
+Deno.test("the manual page names every command and option", async () => {
+  const { stdout, code } = await cli(["help", "--man"]);
+  assert.equal(code, 0);
+  assert(stdout.startsWith(".TH PLASMITE 1 "));
+  const plain = stdout.replaceAll("\\-", "-");
+  for (const { path, flags, commands, spec } of nodes()) {
+    if (path !== "" && (spec.runs || commands.length === 0)) {
+      assert(plain.includes(`.SS "plasmite ${path}`), path);
+    }
+    for (const name of flags.flatMap(spellings)) assert(plain.includes(name), `${path} ${name}`);
+  }
+});

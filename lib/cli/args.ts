@@ -124,7 +124,7 @@ export interface Globals {
 /** A parsed command line. */
 export interface Parsed {
   /** What to do: run it, or print something instead. */
-  readonly action: "run" | "help" | "short-help" | "empty" | "version";
+  readonly action: "run" | "help" | "short-help" | "empty" | "version" | "manual";
   /** The commands from the root to the one selected. */
   readonly at: readonly CommandSpec[];
   /** Words of the command without `plasmite`: `pool create`. */
@@ -247,6 +247,7 @@ class Parser {
   #help(): Parsed {
     while (this.#next < this.#argv.length) {
       const word = this.#argv[this.#next++] ?? "";
+      if (word === "--man") return this.#result("manual");
       if (word === "--format" || word === "--color" || word === "--dir") this.#next++;
       else if (!word.startsWith("-") && word !== "help") this.#enter(word);
     }

@@ -17,6 +17,11 @@ export async function answer(parsed: Parsed): Promise<number> {
     new Output(Deno.stdout).text(`plasmite ${VERSION}\n`);
     return 0;
   }
+  if (parsed.action === "manual") {
+    const { manual } = await import("./man.ts");
+    new Output(Deno.stdout).text(manual());
+    return 0;
+  }
   const root = parsed.at.length === 1;
   const asked = parsed.action !== "empty" || (root && await calledAsPls());
   const text = await helpText(parsed.at, parsed.action === "help" ? "long" : "short");

@@ -647,6 +647,7 @@ function help(): CommandSpec {
     name: "help",
     about: "Print the help of a command",
     args: [{ name: "COMMAND", repeat: true, complete: "topic", help: "Command to explain" }],
+    flags: [{ name: "man", help: "Print the manual page plasmite(1)" }],
   };
 }
 
