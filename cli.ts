@@ -24,6 +24,7 @@ export const commandFiles: Readonly<Record<string, readonly string[]>> = {
   "tap": ["lib/cli/tap.ts"],
   "duplex": ["lib/cli/duplex.ts"],
   "doctor": ["lib/cli/doctor.ts"],
+  "mcp": ["lib/cli/mcp.ts", "mcp/stdio.ts"],
   "version": ["lib/cli/version.ts"],
   "completion": ["lib/cli/completion.ts"],
   "__complete": ["lib/cli/candidates.ts"],

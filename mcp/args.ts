@@ -1,0 +1,140 @@
+/**
+ * The arguments of a tool call: checked in a fixed order, refused with words that name the argument
+ * and say what would be right (mcp.md 5, argument rules).
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../lib/errors.ts";
+import { parseSince } from "../lib/text/time.ts";
+import { jsonText, wrapped } from "./json.ts";
+
+/** A bad argument. */
+export class BadArgument extends Error {
+  /** Its name. */
+  readonly field: string;
+  /** What is wrong and what would be right. */
+  readonly detail: string;
+
+  /** Says what is wrong with `field`. */
+  constructor(field: string, detail: string) {
+    super(`${field}: ${detail}`);
+    this.name = "BadArgument";
+    this.field = field;
+    this.detail = detail;
+  }
+}
+
+const U64_MAX = 2n ** 64n - 1n;
+
+/** The arguments of one call. Every reader throws {@linkcode BadArgument}. */
+export class Arguments {
+  readonly #given: { readonly [name: string]: unknown };
+
+  /**
+   * Refuses names that the tool does not have, the first one by the alphabet.
+   *
+   * @param known the names it has
+   */
+  constructor(given: { readonly [name: string]: unknown }, known: readonly string[]) {
+    this.#given = given;
+    const [unknown] = Object.keys(given).filter((name) => !known.includes(name)).sort();
+    if (unknown === undefined) return;
+    const list = known.length === 0 ? "none" : known.join(", ");
+    throw new BadArgument(unknown, `unknown argument; this tool takes ${list}`);
+  }
+
+  /** The value, undefined for null or absent. */
+  #value(name: string): unknown {
+    return (Object.hasOwn(this.#given, name) ? this.#given[name] : undefined) ?? undefined;
+  }
+
+  #fail(name: string, expected: string): never {
+    const value = this.#value(name);
+    if (value === undefined) throw new BadArgument(name, `missing; expected ${expected}`);
+    const text = wrapped(value) ?? jsonText(value);
+    const shown = text.length > 80 ? `${text.slice(0, 80)}…` : text;
+    throw new BadArgument(name, `expected ${expected}, got ${shown}`);
+  }
+
+  /** A text that must be there. */
+  text(name: string): string {
+    const value = this.#value(name);
+    return typeof value === "string" ? value : this.#fail(name, "a string");
+  }
+
+  /** A text that may be there. */
+  optionalText(name: string): string | undefined {
+    return this.#value(name) === undefined ? undefined : this.text(name);
+  }
+
+  /** Yes or no; no when absent. */
+  flag(name: string): boolean {
+    const value = this.#value(name) ?? false;
+    return typeof value === "boolean" ? value : this.#fail(name, "true or false");
+  }
+
+  /** A whole number from 0 to 2^64 - 1 that must be there. */
+  whole(name: string): bigint {
+    const value = this.#value(name);
+    if (typeof value === "bigint" && value >= 0n && value <= U64_MAX) return value;
+    if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) {
+      return BigInt(value);
+    }
+    return this.#fail(name, "a whole number, 0 or greater");
+  }
+
+  /** A whole number that may be there. */
+  optionalWhole(name: string): bigint | undefined {
+    return this.#value(name) === undefined ? undefined : this.whole(name);
+  }
+
+  /** A whole number between two bounds, `other` when absent. */
+  between(name: string, least: number, most: number, other: number): number {
+    const value = this.#value(name);
+    if (value === undefined) return other;
+    const ok = typeof value === "number" && Number.isInteger(value) && value >= least &&
+      value <= most;
+    return ok ? value : this.#fail(name, `a whole number from ${least} to ${most}`);
+  }
+
+  /** Tags without white space around them; none when absent. */
+  tags(name: string): string[] {
+    const value = this.#value(name);
+    if (value === undefined) return [];
+    if (!Array.isArray(value)) this.#fail(name, "an array of strings");
+    const items: readonly unknown[] = value;
+    return items.map((item, i) => {
+      if (typeof item !== "string") {
+        throw new BadArgument(name, `expected strings only, entry ${i + 1} is none`);
+      }
+      const tag = item.trim();
+      if (tag === "") throw new BadArgument(name, `entry ${i + 1} is empty`);
+      return tag;
+    });
+  }
+
+  /** A time in nanoseconds since 1970. */
+  since(name: string): bigint | undefined {
+    const text = this.optionalText(name);
+    if (text === undefined) return undefined;
+    const digits = /^\s*(\d+)[smhd]\s*$/i.exec(text)?.[1];
+    try {
+      if (digits === undefined || BigInt(digits) <= U64_MAX) return parseSince(text);
+    } catch (error) {
+      if (!(error instanceof PlasmiteError)) throw error;
+    }
+    throw new BadArgument(
+      name,
+      "expected how long ago with a unit s, m, h or d, such as 10m, or a time such as " +
+        `2026-02-01T10:00:00Z, got ${JSON.stringify(text)}`,
+    );
+  }
+
+  /** The text of a JSON value that must be there; null is a value. */
+  json(name: string): string {
+    const value = Object.hasOwn(this.#given, name) ? this.#given[name] : undefined;
+    if (value === undefined) return this.#fail(name, "a JSON object");
+    return wrapped(value) ?? jsonText(value);
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * One JSON-RPC message in: from text to what the SDK may see, or to the error that answers it.
+ *
+ * The SDK drops or misreads some of what real peers send (batches, `arguments: null`, `initialize`
+ * without parameters), so the message is judged and straightened here first (mcp.md 1 and 8).
+ *
+ * @module
+ */
+
+import { parseJsonExact } from "../lib/client/message.ts";
+import { members, parseStrict, wrap } from "./json.ts";
+
+/** A request identifier. */
+export type Id = string | number;
+
+/** A JSON-RPC message with a method. */
+export interface Call {
+  /** Always 2.0. */
+  readonly jsonrpc: "2.0";
+  /** Absent in a notification. */
+  readonly id?: Id;
+  /** What to do. */
+  readonly method: string;
+  /** The parameters. */
+  params?: { [key: string]: unknown };
+}
+
+/** The answer to a message that cannot be handed on. */
+export interface Refusal {
+  /** Always 2.0. */
+  readonly jsonrpc: "2.0";
+  /** The request's id as far as it could be told. */
+  readonly id: Id | null;
+  /** What is wrong. */
+  readonly error: { readonly code: number; readonly message: string };
+}
+
+/** What became of a text. */
+export type Framed =
+  | { readonly kind: "call"; readonly call: Call }
+  /** An answer to a request of ours; we send none. */
+  | { readonly kind: "answer" }
+  | { readonly kind: "refused"; readonly refusal: Refusal };
+
+/** The methods that exist; the parameters of others are not looked at. */
+const METHODS = new Set([
+  "initialize",
+  "ping",
+  "tools/list",
+  "tools/call",
+  "resources/list",
+  "resources/read",
+  "resources/templates/list",
+  "resources/subscribe",
+  "resources/unsubscribe",
+  "prompts/list",
+  "prompts/get",
+  "completion/complete",
+  "server/discover",
+  "subscriptions/listen",
+]);
+
+/** A refusal with one of the codes of JSON-RPC. */
+export function refuse(code: number, message: string, id: Id | null = null): Framed {
+  return { kind: "refused", refusal: { jsonrpc: "2.0", id, error: { code, message } } };
+}
+
+function isObject(value: unknown): value is { [key: string]: unknown } {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
+}
+
+/** Judges and straightens one message. */
+export function frame(text: string): Framed {
+  let value: unknown;
+  try {
+    value = parseStrict(text);
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    return refuse(-32700, `Parse error: ${detail}`);
+  }
+  if (!isObject(value)) {
+    return refuse(
+      -32600,
+      "Invalid request: send one JSON object; batches are not part of this protocol",
+    );
+  }
+  const spans = members(text, 0);
+  const id = idOf(value["id"], spans.get("id"), text);
+  if (id === null) {
+    return refuse(-32600, "Invalid request: id must be a string or a whole number below 2^53");
+  }
+  if (value["jsonrpc"] !== "2.0") {
+    return refuse(-32600, 'Invalid request: jsonrpc must be "2.0"', id ?? null);
+  }
+  const { method } = value;
+  if (method === undefined && ("result" in value || "error" in value)) return { kind: "answer" };
+  if (typeof method !== "string") {
+    return refuse(-32600, "Invalid request: method must be a string", id ?? null);
+  }
+  const call: Call = { jsonrpc: "2.0", ...(id === undefined ? {} : { id }), method };
+  const { params } = value;
+  if (isObject(params)) call.params = params;
+  else if (METHODS.has(method)) {
+    if (params !== undefined && params !== null) {
+      return refuse(-32602, "Invalid params: params must be an object", id ?? null);
+    }
+    if (method === "tools/call" || method === "resources/read") {
+      return refuse(-32602, `Invalid params: ${method} needs params`, id ?? null);
+    }
+  }
+  const at = spans.get("params")?.start ?? 0;
+  if (method === "initialize") call.params = handshake(call.params);
+  if (method === "tools/call" && call.params !== undefined) {
+    const problem = toolCall(call.params, text, at);
+    if (problem !== undefined) return refuse(-32602, `Invalid params: ${problem}`, id ?? null);
+  }
+  if (method === "resources/read" && typeof call.params?.["uri"] !== "string") {
+    return refuse(-32602, "Invalid params: uri must be a string", id ?? null);
+  }
+  return { kind: "call", call };
+}
+
+/** The id, undefined for a notification, null if it cannot be used. */
+function idOf(
+  id: unknown,
+  span: { readonly start: number; readonly end: number } | undefined,
+  text: string,
+): Id | null | undefined {
+  if (span === undefined) return undefined;
+  if (typeof id === "string") return id;
+  if (typeof id !== "number" || !Number.isSafeInteger(id)) return null;
+  return /^(?:0|-?[1-9]\d*)$/.test(text.slice(span.start, span.end)) ? id : null;
+}
+
+/** `initialize` works with what is there (mcp.md 1). */
+function handshake(params: Call["params"]): { [key: string]: unknown } {
+  const given = params ?? {};
+  const info = isObject(given["clientInfo"]) ? given["clientInfo"] : {};
+  const text = (value: unknown, other: string): string => typeof value === "string" ? value : other;
+  return {
+    ...given,
+    protocolVersion: text(given["protocolVersion"], "2025-11-25"),
+    capabilities: isObject(given["capabilities"]) ? given["capabilities"] : {},
+    clientInfo: {
+      ...info,
+      name: text(info["name"], "unknown"),
+      version: text(info["version"], "0"),
+    },
+  };
+}
+
+/** Straightens the parameters of a tool call; returns what is wrong with them. */
+function toolCall(
+  params: { [key: string]: unknown },
+  text: string,
+  at: number,
+): string | undefined {
+  if (typeof params["name"] !== "string") return "name must be a string";
+  const given = params["arguments"];
+  if (given === null || given === undefined) {
+    params["arguments"] = {};
+    return undefined;
+  }
+  if (!isObject(given)) return "arguments must be an object";
+  const span = members(text, at).get("arguments");
+  if (span === undefined) return undefined;
+  const spans = members(text, span.start);
+  const args: { [key: string]: unknown } = {};
+  for (const [name, value] of Object.entries(given)) {
+    const place = spans.get(name);
+    if (place === undefined) continue;
+    const source = text.slice(place.start, place.end);
+    // The data of a message stays text; other numbers beyond 2^53 become bigint.
+    if (name === "data") args[name] = wrap(source);
+    else if (typeof value === "number") args[name] = parseJsonExact(source);
+    else args[name] = value;
+  }
+  params["arguments"] = args;
+  return undefined;
+}

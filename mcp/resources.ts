@@ -1,0 +1,152 @@
+/**
+ * Pools as resources: `plasmite:///pools/{name}`, whose text is what `plasmite_read` gives without
+ * arguments (mcp.md 7).
+ *
+ * @module
+ */
+
+import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
+import { formatTime } from "../lib/text/time.ts";
+import { DEFAULT_BYTES, readBatch } from "./batch.ts";
+import type { Access } from "./catalog.ts";
+import { jsonText } from "./json.ts";
+import type { PoolStore } from "./store.ts";
+
+/** A failure of a resource method, for the JSON-RPC layer. */
+export class ResourceProblem extends Error {
+  /** The JSON-RPC code. */
+  readonly code: number;
+  /** What programs may look at. */
+  readonly data: { readonly [key: string]: unknown };
+
+  /** Says what is wrong. */
+  constructor(code: number, message: string, data: { readonly [key: string]: unknown } = {}) {
+    super(message);
+    this.name = "ResourceProblem";
+    this.code = code;
+    this.data = data;
+  }
+}
+
+/** The form of every pool's URI. */
+export const TEMPLATE = "plasmite:///pools/{name}";
+
+/** The URI of a pool. */
+export function poolUri(name: string): string {
+  return `plasmite:///pools/${encodeURIComponent(name)}`;
+}
+
+/**
+ * The pool's name in a URI.
+ *
+ * @throws {ResourceProblem} -32602 with words that name the right form
+ */
+export function poolOfUri(uri: string): string {
+  const wrong = (what: string): never => {
+    throw new ResourceProblem(-32602, `${what}; use plasmite:///pools/NAME`, { uri });
+  };
+  const text = uri.trim();
+  if (!/^plasmite:/i.test(text)) return wrong("resource URIs have the scheme plasmite");
+  if (/[?#]/.test(text)) return wrong("resource URIs have no query and no fragment");
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    return wrong("this is no URI");
+  }
+  if (url.host !== "" || /^plasmite:\/\/[^/]/i.test(text)) return wrong("resource URIs have no host");
+  const [root, pools, name, ...more] = url.pathname.split("/");
+  if (root !== "" || pools !== "pools" || !name || more.length > 0) {
+    return wrong("a resource is one pool");
+  }
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name; // A lone percent sign stands for itself.
+  }
+}
+
+function refuseReading(access: Access): void {
+  if (access !== "write-only") return;
+  throw new ResourceProblem(-32000, "resources are not permitted on this server", {
+    error_kind: "Permission",
+    hint: "This server is write-only; use plasmite_feed.",
+  });
+}
+
+/** Runs the work of a resource method and gives its failures the form of mcp.md 7. */
+async function explained<T>(
+  store: PoolStore,
+  uri: string | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof PlasmiteError)) throw error;
+    const missing = error.kind === ErrorKind.NotFound && uri !== undefined;
+    const { seq, offset } = error;
+    // The SDK turns -32002 into what each era wants.
+    throw new ResourceProblem(missing ? -32002 : -32000, error.message, {
+      ...(uri === undefined ? {} : { uri }),
+      error_kind: error.kindName,
+      ...(missing ? { hint: "Call resources/list or plasmite_pool_list." } : hint(error)),
+      ...(error.path === undefined ? {} : { path: store.shown(error.path) }),
+      ...(seq === undefined ? {} : { seq: Number(seq) }),
+      ...(offset === undefined ? {} : { offset: Number(offset) }),
+    });
+  }
+}
+
+function hint(error: PlasmiteError): { hint?: string } {
+  return error.hint === undefined ? {} : { hint: error.hint };
+}
+
+/** One entry of `resources/list`. */
+export interface ResourceEntry {
+  uri: string;
+  name: string;
+  title: string;
+  description: string;
+  mimeType: string;
+  annotations?: { lastModified: string };
+}
+
+/** All pools, sorted by URI. */
+export async function listResources(store: PoolStore, access: Access): Promise<ResourceEntry[]> {
+  refuseReading(access);
+  const pools = await explained(store, undefined, () => store.list());
+  const entries = pools.map(({ name, fileSize, metrics }): ResourceEntry => {
+    const newest = metrics?.age.newestTimeNs ?? null;
+    return {
+      uri: poolUri(name),
+      name,
+      title: `Pool ${name}`,
+      description: `The latest messages of ${name}, up to 20 per read. A ring of ${fileSize} bytes; ` +
+        "the oldest messages are overwritten when it is full.",
+      mimeType: "application/json",
+      ...(newest === null ? {} : { annotations: { lastModified: formatTime(newest) } }),
+    };
+  });
+  return entries.sort((a, b) => a.uri < b.uri ? -1 : a.uri > b.uri ? 1 : 0);
+}
+
+/** The latest messages of a pool as JSON text. */
+export async function readResource(
+  store: PoolStore,
+  access: Access,
+  uri: string,
+  signal: AbortSignal,
+): Promise<string> {
+  refuseReading(access);
+  const name = poolOfUri(uri);
+  return await explained(store, uri, async () => {
+    const pool = await store.open(name);
+    try {
+      const wanted = { count: 20, maxBytes: DEFAULT_BYTES, tags: [] };
+      return jsonText(await readBatch(pool, wanted, signal));
+    } finally {
+      pool.close();
+    }
+  });
+}

@@ -1,0 +1,194 @@
+/**
+ * The protocol's methods over the tools, resources and prompts; one SDK server a connection (stdio)
+ * or a request (HTTP), for both eras of the protocol (mcp-sdk.md).
+ *
+ * @module
+ */
+
+import { ProtocolError, Server, type ServerContext } from "@modelcontextprotocol/server";
+import { type Access, allowed, INSTRUCTIONS, type ToolEntry, tools } from "./catalog.ts";
+import { listPrompts, promptText } from "./prompts.ts";
+import { listResources, readResource, ResourceProblem, TEMPLATE } from "./resources.ts";
+import type { PoolStore } from "./store.ts";
+import { runTool } from "./tools.ts";
+import type { Watcher } from "./watch.ts";
+
+/** How often a wait reports that it is still there, in milliseconds. */
+const PROGRESS_EVERY = 5_000;
+/** Entries of one page of a list. */
+const PAGE = 500;
+/** Most values of a completion (a rule of the protocol). */
+const COMPLETIONS = 100;
+
+/** What one server serves. */
+export interface Serving {
+  /** Where the pools are. */
+  readonly store: PoolStore;
+  /** The program's version. */
+  readonly version: string;
+  /** What the peer may do. */
+  readonly access: Access;
+  /** Whether changes of resources can be told to the peer. */
+  readonly subscriptions: boolean;
+  /** Carries out `resources/subscribe`, where the connection lasts. */
+  readonly watcher?: Watcher;
+  /** Ends waits early, with an answer. */
+  readonly ending?: AbortSignal;
+  /** Takes one of a limited number of places for waits; null when there is none. */
+  readonly takePlace?: () => (() => void) | null;
+}
+
+/** The tools that this access mode offers. */
+export function offered(access: Access): ToolEntry[] {
+  return tools().filter(({ name }) => allowed(name, access));
+}
+
+/** Runs the work of a method; its failures become JSON-RPC errors. */
+async function answered<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof ProtocolError) throw error;
+    if (error instanceof ResourceProblem) {
+      throw new ProtocolError(error.code, error.message, error.data);
+    }
+    const message = error instanceof Error ? error.message : String(error);
+    throw new ProtocolError(-32603, `Internal error: ${message}`);
+  }
+}
+
+/** Builds a server. */
+export function buildServer(serving: Serving): Server {
+  const { store, access, subscriptions } = serving;
+  const server = new Server(
+    { name: "plasmite", version: serving.version },
+    {
+      instructions: INSTRUCTIONS,
+      capabilities: {
+        tools: { listChanged: false },
+        resources: { subscribe: subscriptions, listChanged: subscriptions },
+        prompts: { listChanged: false },
+        completions: {},
+      },
+    },
+  );
+
+  server.setRequestHandler("tools/list", () => ({ tools: [...offered(access)] }));
+
+  server.setRequestHandler("tools/call", (request, context) => {
+    const { name, arguments: given = {} } = request.params;
+    return answered(async () => {
+      const stop = name === "plasmite_wait"
+        ? reportProgress(request.params._meta?.progressToken, context)
+        : undefined;
+      try {
+        const result = await runTool(name, given, {
+          store,
+          access,
+          signal: context.mcpReq.signal,
+          ending: serving.ending,
+          takePlace: serving.takePlace,
+        });
+        if (result !== undefined) return result;
+      } finally {
+        stop?.();
+      }
+      const names = offered(access).map((tool) => tool.name).join(", ");
+      throw new ProtocolError(-32602, `Unknown tool ${name}; there are ${names}`);
+    });
+  });
+
+  server.setRequestHandler("resources/list", (request) =>
+    answered(async () => {
+      const all = await listResources(store, access);
+      const from = Number(request.params?.cursor ?? 0);
+      if (!Number.isSafeInteger(from) || from < 0) {
+        throw new ProtocolError(-32602, "Invalid cursor; pass the nextCursor of the page before");
+      }
+      const resources = all.slice(from, from + PAGE);
+      return from + PAGE < all.length
+        ? { resources, nextCursor: String(from + PAGE) }
+        : { resources };
+    }));
+
+  server.setRequestHandler("resources/templates/list", () => ({
+    resourceTemplates: [{
+      uriTemplate: TEMPLATE,
+      name: "pool",
+      title: "Pool",
+      description: "The latest messages of a pool, up to 20 per read.",
+      mimeType: "application/json",
+    }],
+  }));
+
+  server.setRequestHandler("resources/read", (request, context) =>
+    answered(async () => {
+      const { uri } = request.params;
+      const text = await readResource(store, access, uri, context.mcpReq.signal);
+      return { contents: [{ uri, mimeType: "application/json", text }] };
+    }));
+
+  const { watcher } = serving;
+  if (subscriptions && watcher !== undefined) {
+    const subscribed = new Set<string>();
+    server.setRequestHandler("resources/subscribe", (request) =>
+      answered(() => {
+        const { uri } = request.params;
+        if (!subscribed.has(uri)) watcher.add(uri);
+        subscribed.add(uri);
+        return {};
+      }));
+    server.setRequestHandler("resources/unsubscribe", (request) =>
+      answered(() => {
+        const { uri } = request.params;
+        if (subscribed.delete(uri)) watcher.remove(uri);
+        return {};
+      }));
+  }
+
+  server.setRequestHandler("prompts/list", () => ({ prompts: listPrompts() }));
+
+  server.setRequestHandler("prompts/get", (request) =>
+    answered(() => {
+      const found = promptText(request.params.name, request.params.arguments ?? {});
+      if ("problem" in found) throw new ProtocolError(-32602, found.problem);
+      const { description, text } = found;
+      return {
+        description,
+        messages: [{ role: "user" as const, content: { type: "text" as const, text } }],
+      };
+    }));
+
+  server.setRequestHandler("completion/complete", (request) =>
+    answered(async () => {
+      const { argument } = request.params;
+      const pools = argument.name === "pool" || argument.name === "name";
+      if (!pools || access === "write-only") return { completion: { values: [] } };
+      const names = (await store.names()).filter((name) => name.startsWith(argument.value));
+      return {
+        completion: {
+          values: names.slice(0, COMPLETIONS),
+          total: names.length,
+          hasMore: names.length > COMPLETIONS,
+        },
+      };
+    }));
+  return server;
+}
+
+/** Tells a peer that asked for it, every few seconds, that a wait goes on. */
+function reportProgress(
+  token: string | number | undefined,
+  context: ServerContext,
+): (() => void) | undefined {
+  if (token === undefined) return undefined;
+  let progress = 0;
+  const timer = setInterval(() => {
+    progress += PROGRESS_EVERY / 1000;
+    context.mcpReq.notify({
+      method: "notifications/progress",
+      params: { progressToken: token, progress, message: "waiting for messages" },
+    }).catch(() => {}); // The peer is gone; the wait ends by its own signal.
+  }, PROGRESS_EVERY);
+  return () => clearInterval(timer);
+}

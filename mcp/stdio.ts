@@ -1,0 +1,112 @@
+/**
+ * `plasmite mcp`: the tools over standard input and output, for the program that started us.
+ *
+ * @module
+ */
+
+import { serveStdio } from "@modelcontextprotocol/server/stdio";
+import type { Client } from "../lib/client/client.ts";
+import type { Call } from "./frame.ts";
+import { buildServer } from "./server.ts";
+import { LocalStore } from "./local.ts";
+import type { PoolStore } from "./store.ts";
+import { type Input, LineTransport, type Output } from "./transport.ts";
+import { Watcher } from "./watch.ts";
+
+/** How to serve a connection. */
+export interface StdioOptions {
+  /** The program's version. */
+  readonly version: string;
+  /** Default standard input. */
+  readonly input?: Input;
+  /** Default standard output. */
+  readonly output?: Output;
+  /** The longest line taken, in bytes. */
+  readonly longestLine?: number;
+  /** Told of what goes wrong beside the protocol. */
+  readonly onerror?: (error: Error) => void;
+}
+
+/**
+ * Serves one connection until its input ends and everything is answered.
+ *
+ * @param store the pools
+ */
+export async function serveConnection(store: PoolStore, options: StdioOptions): Promise<void> {
+  const { input = Deno.stdin, output = Deno.stdout, version } = options;
+  const transport = new LineTransport(input, output, options.longestLine);
+  // The SDK has a new server for each try at an era; notices go to the last one.
+  let notices: ReturnType<typeof buildServer> | undefined;
+  const watcher = new Watcher(store, {
+    updated: (uri) => void notices?.sendResourceUpdated({ uri }).catch(() => {}),
+    listChanged: () => void notices?.sendResourceListChanged().catch(() => {}),
+  });
+  const listens = new Map<string | number, readonly string[]>();
+  transport.oncall = (call) => watchFor(call, watcher, listens);
+  const handle = serveStdio(({ era }) => {
+    const server = buildServer({
+      store,
+      version,
+      access: "read-write",
+      subscriptions: true,
+      watcher,
+      ending: transport.ending.signal,
+    });
+    notices = server;
+    if (era === "legacy") server.oninitialized = () => watcher.addList();
+    return server;
+  }, {
+    transport,
+    ...(options.onerror === undefined ? {} : { onerror: options.onerror }),
+  });
+  await transport.done;
+  watcher.close();
+  await handle.close();
+}
+
+/** Serves the pools of a directory on standard input and output. */
+export async function serveLocal(client: Client, options: StdioOptions): Promise<void> {
+  await serveConnection(new LocalStore(client), options);
+}
+
+/** In the new era the SDK answers `subscriptions/listen`; what to watch is read off it here. */
+function watchFor(
+  { method, id, params }: Call,
+  watcher: Watcher,
+  listens: Map<string | number, readonly string[]>,
+): void {
+  if (method === "notifications/cancelled") {
+    const ended = params?.["requestId"] as string | number;
+    for (const uri of listens.get(ended) ?? []) watcher.remove(uri);
+    listens.delete(ended);
+    return;
+  }
+  if (method !== "subscriptions/listen" || id === undefined) return;
+  const { uris, list } = wantedBy(params);
+  const watched: string[] = [];
+  for (const uri of uris) {
+    try {
+      watcher.add(uri);
+      watched.push(uri);
+    } catch {
+      // Not one of ours: nothing will ever be said about it.
+    }
+  }
+  listens.set(id, watched);
+  if (list) watcher.addList();
+}
+
+/** What a listen request asks for. */
+export function wantedBy(
+  params: { readonly [key: string]: unknown } | undefined,
+): { readonly uris: readonly string[]; readonly list: boolean } {
+  const filter = params?.["notifications"];
+  if (filter === null || typeof filter !== "object") return { uris: [], list: false };
+  const { resourceSubscriptions: uris, resourcesListChanged: list } = filter as {
+    readonly [key: string]: unknown;
+  };
+  return {
+    uris: Array.isArray(uris) ? uris.filter((uri) => typeof uri === "string") : [],
+    list: list === true,
+  };
+}

@@ -1,0 +1,216 @@
+/**
+ * Our own stdio transport under the SDK: answers what the SDK would drop, keeps the order of calls
+ * that came one behind the other, and at the end of input answers everything before it stops.
+ *
+ * Calls run one at a time, so that a script may pipe create, feed and read in; waits run beside
+ * everything else, and `ping` and cancellations never queue (mcp.md 2).
+ *
+ * @module
+ */
+
+import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/server";
+import { type Call, frame, type Id, type Refusal } from "./frame.ts";
+import { unwrap } from "./json.ts";
+import { type Line, LineSplitter } from "./lines.ts";
+
+/** The longest line taken, in bytes: the largest message there can be, escaped, fits in most cases. */
+const LONGEST_LINE = 512 * 1024 * 1024;
+/** Unread output beyond which no more input is read, in bytes. */
+const BACKLOG = 4 * 1024 * 1024;
+/** How long the last answers may take after the end of input, in milliseconds. */
+const LAST_ANSWERS = 30_000;
+
+/** Where lines come from. */
+export interface Input {
+  /** Reads some bytes; null at the end. */
+  read(into: Uint8Array): Promise<number | null>;
+}
+
+/** Where lines go. */
+export interface Output {
+  /** Writes some of the bytes and returns how many. */
+  write(bytes: Uint8Array): Promise<number>;
+}
+
+/** Whether a request may run beside others. */
+function runsBeside({ method, params }: Call): boolean {
+  return method === "ping" || method === "subscriptions/listen" ||
+    (method === "tools/call" && params?.["name"] === "plasmite_wait");
+}
+
+/** Lines of JSON-RPC over a pair of streams. */
+export class LineTransport implements Transport {
+  /** Set by the SDK. */
+  onmessage?: NonNullable<Transport["onmessage"]>;
+  /** Set by the SDK. */
+  onclose?: () => void;
+  /** Set by the SDK. */
+  onerror?: (error: Error) => void;
+  /** Aborted at the end of input. */
+  readonly ending: AbortController = new AbortController();
+  /** Told of every request before the SDK is. */
+  oncall?: (call: Call) => void;
+
+  readonly #input: Input;
+  readonly #output: Output;
+  readonly #longest: number;
+  readonly #done = Promise.withResolvers<void>();
+  readonly #pending = new Map<Id, Call>();
+  #queue: Call[] = [];
+  #running: Id | undefined;
+  #outgoing: string[] = [];
+  #backlog = 0;
+  #writing: Promise<void> | undefined;
+  #closed = false;
+  #idle: (() => void) | undefined;
+
+  /** @param longest the longest line taken, in bytes */
+  constructor(input: Input, output: Output, longest = LONGEST_LINE) {
+    this.#input = input;
+    this.#output = output;
+    this.#longest = longest;
+  }
+
+  /** Resolves when the connection has ended. */
+  get done(): Promise<void> {
+    return this.#done.promise;
+  }
+
+  /** Starts reading; called by the SDK. */
+  start(): Promise<void> {
+    void this.#read();
+    return Promise.resolve();
+  }
+
+  /** Sends a message; called by the SDK. */
+  send(message: JSONRPCMessage): Promise<void> {
+    this.#print(unwrap(JSON.stringify(message)));
+    if (!("method" in message) && message.id !== undefined) this.#settle(message.id);
+    return Promise.resolve();
+  }
+
+  /** Ends the connection once what was sent is written. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.ending.abort();
+    await this.#writing;
+    this.onclose?.();
+    this.#done.resolve();
+  }
+
+  async #read(): Promise<void> {
+    const lines = new LineSplitter(this.#longest);
+    const chunk = new Uint8Array(64 * 1024);
+    try {
+      while (!this.#closed) {
+        const length = await this.#input.read(chunk);
+        if (length === null) break;
+        for (const line of lines.push(chunk.subarray(0, length))) this.#take(line);
+        if (this.#backlog > BACKLOG) await this.#writing;
+      }
+      for (const line of lines.end()) this.#take(line);
+    } catch (error) {
+      this.onerror?.(error instanceof Error ? error : new Error(String(error)));
+    }
+    this.ending.abort();
+    await this.#answerAll();
+    await this.close();
+  }
+
+  /** Waits until every request is answered. */
+  async #answerAll(): Promise<void> {
+    if (this.#pending.size === 0 || this.#closed) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, LAST_ANSWERS);
+      this.#idle = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #take(line: Line): void {
+    if (line.kind === "invalid") return this.#refuse(-32700, "Parse error: the line is not UTF-8");
+    if (line.kind === "too long") {
+      return this.#refuse(-32700, `Parse error: the line is longer than ${this.#longest} bytes`);
+    }
+    const framed = frame(line.text);
+    if (framed.kind === "answer") return;
+    if (framed.kind === "refused") return this.#print(JSON.stringify(framed.refusal));
+    const { call } = framed;
+    if (call.id === undefined) return this.#notified(call);
+    if (this.#pending.has(call.id)) {
+      return this.#refuse(-32600, "Invalid request: a request with this id is running", call.id);
+    }
+    if (call.method !== "subscriptions/listen") this.#pending.set(call.id, call);
+    if (call.method === "ping") return this.#deliver(call);
+    this.#queue.push(call);
+    this.#pump();
+  }
+
+  #refuse(code: number, message: string, id: Id | null = null): void {
+    const refusal: Refusal = { jsonrpc: "2.0", id, error: { code, message } };
+    this.#print(JSON.stringify(refusal));
+  }
+
+  #notified(call: Call): void {
+    if (call.method !== "notifications/cancelled") return this.#deliver(call);
+    const id = call.params?.["requestId"];
+    if (typeof id !== "string" && typeof id !== "number") return;
+    const queued = this.#queue.findIndex((one) => one.id === id);
+    if (queued >= 0) this.#queue.splice(queued, 1);
+    else this.#deliver(call);
+    // A cancelled request gets no answer.
+    this.#settle(id);
+  }
+
+  #deliver(call: Call): void {
+    this.oncall?.(call);
+    this.onmessage?.(call);
+  }
+
+  #pump(): void {
+    while (this.#running === undefined) {
+      const call = this.#queue.shift();
+      if (call === undefined) return;
+      if (!runsBeside(call)) this.#running = call.id;
+      this.#deliver(call);
+    }
+  }
+
+  #settle(id: Id): void {
+    this.#pending.delete(id);
+    if (this.#running === id) {
+      this.#running = undefined;
+      this.#pump();
+    }
+    if (this.#pending.size === 0) this.#idle?.();
+  }
+
+  #print(line: string): void {
+    this.#outgoing.push(line);
+    this.#backlog += line.length;
+    this.#writing ??= this.#write();
+  }
+
+  async #write(): Promise<void> {
+    const encoder = new TextEncoder();
+    try {
+      while (this.#outgoing.length > 0) {
+        const bytes = encoder.encode(`${this.#outgoing.join("\n")}\n`);
+        this.#outgoing = [];
+        this.#backlog = 0;
+        for (let at = 0; at < bytes.length;) at += await this.#output.write(bytes.subarray(at));
+      }
+      this.#writing = undefined;
+    } catch {
+      // Nobody reads any more: the same as the end of input, with nothing left to answer.
+      this.#outgoing = [];
+      this.#pending.clear();
+      this.#queue = [];
+      this.#idle?.();
+      void this.close();
+    }
+  }
+}

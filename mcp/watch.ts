@@ -1,0 +1,132 @@
+/**
+ * Tells a client that pools have changed: those it subscribed to, and which pools there are.
+ *
+ * @module
+ */
+
+import { poolOfUri } from "./resources.ts";
+import type { PoolStore } from "./store.ts";
+
+/** Least time between two notices about one pool, in milliseconds. */
+const QUIET = 1000;
+/** How long one look at an idle pool lasts, in milliseconds. */
+const LOOK = 60_000;
+
+/** What a watcher tells. */
+export interface Listener {
+  /** A pool has new messages, was deleted, or came back. */
+  updated(uri: string): void;
+  /** Pools came or went. */
+  listChanged(): void;
+}
+
+/** The pools one client watches. */
+export class Watcher {
+  readonly #store: PoolStore;
+  readonly #listener: Listener;
+  readonly #pools = new Map<string, { readonly stop: AbortController; users: number }>();
+  #list: AbortController | undefined;
+
+  /** Watches nothing yet. */
+  constructor(store: PoolStore, listener: Listener) {
+    this.#store = store;
+    this.#listener = listener;
+  }
+
+  /**
+   * Watches a pool, which need not exist yet.
+   *
+   * @throws {ResourceProblem} for a URI that is none of ours
+   */
+  add(uri: string): void {
+    const name = poolOfUri(uri);
+    const known = this.#pools.get(uri);
+    if (known !== undefined) {
+      known.users++;
+      return;
+    }
+    const stop = new AbortController();
+    this.#pools.set(uri, { stop, users: 1 });
+    void this.#watchPool(uri, name, stop.signal);
+  }
+
+  /** Ends one use of {@linkcode Watcher.add}. */
+  remove(uri: string): void {
+    const known = this.#pools.get(uri);
+    if (known === undefined || --known.users > 0) return;
+    this.#pools.delete(uri);
+    known.stop.abort();
+  }
+
+  /** Watches which pools there are. */
+  addList(): void {
+    if (this.#list !== undefined) return;
+    this.#list = new AbortController();
+    void this.#watchList(this.#list.signal);
+  }
+
+  /** Ends everything. */
+  close(): void {
+    for (const { stop } of this.#pools.values()) stop.abort();
+    this.#pools.clear();
+    this.#list?.abort();
+    this.#list = undefined;
+  }
+
+  async #watchPool(uri: string, name: string, signal: AbortSignal): Promise<void> {
+    let there = true;
+    while (!signal.aborted) {
+      try {
+        const pool = await this.#store.follow(name);
+        try {
+          if (!there) this.#listener.updated(uri);
+          there = true;
+          while (!signal.aborted) {
+            let news = false;
+            while (await pool.next(signal) !== null) news = true;
+            if (news) {
+              this.#listener.updated(uri);
+              await pause(QUIET, signal);
+            } else await pool.wait(LOOK, signal);
+          }
+        } finally {
+          pool.close();
+        }
+      } catch {
+        // Deleted, replaced or damaged: said once, then looked for again.
+        if (signal.aborted) return;
+        if (there) this.#listener.updated(uri);
+        there = false;
+        await pause(QUIET, signal);
+      }
+    }
+  }
+
+  async #watchList(signal: AbortSignal): Promise<void> {
+    let before: string | undefined;
+    while (!signal.aborted) {
+      try {
+        const now = JSON.stringify(await this.#store.names());
+        if (before !== undefined && now !== before) this.#listener.listChanged();
+        before = now;
+      } catch {
+        // A directory that cannot be read now may be readable later.
+      }
+      await pause(this.#store.listEvery, signal);
+    }
+  }
+}
+
+/** Sleeps, but not beyond the signal. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done, { once: true });
+  });
+}
