@@ -705,3 +705,46 @@ Deno.test("where stores may be reordered, frames without checksums are read unde
     busy: -1,
   });
 });
+
+for (let stores = 1; stores <= 4; stores++) {
+  Deno.test(`no torn copy when the reference sleeps after ${stores} of its 5 state fields`, () => {
+    const { storage } = newRing(1200);
+    const map = mapped(storage);
+    for (let i = 1; i <= 3; i++) refAppendAll(map, payload(i, 400), 1n);
+    const { state } = specCheck(storage.bytes(POOL), false);
+    assert.deepEqual([state.head, state.tail, state.oldest], [472, 472, 2n], "exactly full");
+    // Message 4 goes over message 2, while that is being copied.
+    let appending: Generator<Phase, bigint> | null = null;
+    const ring = Ring.open(
+      hooked(storage, {
+        onRead: (at) => {
+          if (appending !== null || at <= 4096 + 472) return;
+          assert(map.file.tryLock(true));
+          appending = refAppend(map, payload(4, 400), 1n);
+          for (let published = 0; published < stores;) {
+            if (appending.next().value === "publish") published++;
+          }
+        },
+      }),
+      POOL,
+      { write: false },
+    );
+    const cursor = new Cursor(ring, 2n);
+    const ready = cursor.fill();
+    assert(appending !== null, "it was met while copying");
+    if (ready !== BUSY) {
+      // It may have gone on to 3 and 4 only when it had seen that 2 was gone.
+      assert(cursor.next());
+      assert.equal(cursor.seq, 3n);
+      assert.deepEqual(cursor.gap, { first: 2n, last: 2n });
+    }
+    [...(appending as Generator<Phase, bigint>)];
+    map.file.unlock();
+    cursor.gap = null;
+    const rest = ready === BUSY ? [3n, 4n] : [4n];
+    if (ready !== BUSY) { while (cursor.next()); }
+    const { messages } = drain(cursor);
+    assert.deepEqual(messages.map((m) => m.seq), rest);
+    for (const m of messages) assert.deepEqual(m.payload, payload(Number(m.seq), 400));
+  });
+}

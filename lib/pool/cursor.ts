@@ -10,7 +10,7 @@
 
 import { PlasmiteError } from "../errors.ts";
 import { crc32c } from "./crc32c.ts";
-import { FIELD, frameProblem, frameState, hasMarker, payloadLength } from "./frame.ts";
+import { FIELD, frameProblem, frameState, hasMarker, itemAt, payloadLength } from "./frame.ts";
 import { sameState, type State } from "./header.ts";
 import { COMMITTED, FRAME_HEADER, frameLength, WRAP, WRITING } from "./layout.ts";
 import type { Ring } from "./ring.ts";
@@ -72,6 +72,7 @@ export class Cursor {
   #count = 0;
   #parsed = 0;
   #skipped = 0;
+  #unsummed = false;
   #stop: Stop = "end";
 
   /**
@@ -232,6 +233,7 @@ export class Cursor {
   #read(state: State, from: number, locked: boolean): void {
     const { ringSize } = this.#ring.layout;
     this.#skipped = 0;
+    this.#unsummed = false;
     const until = from < state.head ? state.head : ringSize;
     const want = Math.min(until - from, this.#chunk);
     if (this.u8.length < want) {
@@ -292,6 +294,7 @@ export class Cursor {
         stop = "bad";
         break;
       }
+      if (crc === 0) this.#unsummed = true;
       at += length;
       count++;
       lo = (lo + 1) >>> 0;
@@ -314,6 +317,7 @@ export class Cursor {
       if (now === null) return -1;
       if (now.oldest === 0n || now.oldest > this.#expected + BigInt(this.#parsed - 1)) return 0;
       const busy = this.#overwriting(now, from);
+      if (this.#unsummed && !this.#tailFits(now)) continue;
       const again = this.#ring.tryState();
       if (again === null || !sameState(now, again)) continue;
       const gone = now.oldest > this.#expected ? Number(now.oldest - this.#expected) : 0;
@@ -371,6 +375,25 @@ export class Cursor {
       }
     }
     return first;
+  }
+
+  /**
+   * Whether tail and oldest belong together. They do not while a writer of the reference sleeps
+   * between storing the head and the rest (5.1 D7): then its frame no longer begins at the head,
+   * where check 3 looks, but it lies over the old tail, or the new tail is not yet `oldest`.
+   */
+  #tailFits(now: State): boolean {
+    const { ringSize } = this.#ring.layout;
+    const view = new DataView(new ArrayBuffer(FRAME_HEADER));
+    let place = ringSize - now.tail < FRAME_HEADER ? 0 : now.tail;
+    for (;;) {
+      if (this.#ring.readRing(new Uint8Array(view.buffer), place) !== FRAME_HEADER) return false;
+      const item = itemAt(view, 0, place, ringSize);
+      if (item.kind !== "wrap" || place === 0) {
+        return item.kind === "frame" && item.seq === now.oldest;
+      }
+      place = 0;
+    }
   }
 
   /** Makes the first `count` parsed frames ready and moves the position behind them. */
