@@ -35,7 +35,7 @@ export const commandFiles: Readonly<Record<string, readonly string[]>> = {
  * graph that `deno run` builds before it starts (110 modules, 4 ms of 18); so `deno compile` must be
  * told to include them.
  */
-function loadFile(file: string): Promise<CommandModule> {
+function loadFile(file: string): Promise<unknown> {
   return import(`./lib/cli/../../${file}`);
 }
 
@@ -54,7 +54,7 @@ function loadFile(file: string): Promise<CommandModule> {
  */
 export async function main(
   argv: readonly string[],
-  load: (file: string) => Promise<CommandModule> = loadFile,
+  load: (file: string) => Promise<unknown> = loadFile,
 ): Promise<number> {
   let parsed: Parsed | undefined;
   try {
@@ -66,12 +66,16 @@ export async function main(
     const context = new CommandContext(parsed);
     const files = commandFiles[parsed.name] ?? [];
     const [, command, ...rooms] = await Promise.all([context.prepare(), ...files.map(load)]);
-    if (command === undefined) throw new Error(`no module for ${parsed.name}`);
+    if (!isCommand(command)) throw new Error(`no command module for ${parsed.name}`);
     return await command.run(context, ...rooms);
   } catch (error) {
     if (error instanceof StdoutClosed) return 0;
     return await fail(error, argv, parsed);
   }
+}
+
+function isCommand(module: unknown): module is CommandModule {
+  return typeof module === "object" && module !== null && "run" in module;
 }
 
 /** Prints the one error of a run and returns its exit code. */

@@ -9,6 +9,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parse, ParseProblem } from "../lib/cli/args.ts";
 import { CommandContext } from "../lib/cli/context.ts";
+import { explainMissing } from "../lib/cli/missing.ts";
 import { explain } from "../lib/cli/usage.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import { resolveRef } from "../lib/cli/refs.ts";
@@ -255,4 +256,33 @@ Deno.test("references: paths as given, names in the directory, URLs with decoded
   assert.equal(path("http://h/my%20pool"), "http://h my pool");
   assert.equal(path("https://[::1]:9700/p"), "https://[::1]:9700 p");
   for (const bad of ["", "a\0b", "a\nb"]) assert.throws(() => path(bad), PlasmiteError);
+});
+
+/** The hint for a pool that is not there, on that command line. */
+function missing(...argv: string[]): string {
+  const context = new CommandContext(parse(argv));
+  const ref = resolveRef(context.args.text("POOL") ?? context.args.required("NAME"), context.dir);
+  const error = explainMissing(new PlasmiteError("NotFound", "not found"), context, ref);
+  assert(error instanceof PlasmiteError);
+  return error.hint ?? "";
+}
+
+Deno.test("a missing pool is answered with the exact command that works", () => {
+  assert.match(
+    missing("feed", "p", '{"a":1}', "--tag", "x", "--tag", "y z", "--retry", "2", "-e", "skip"),
+    /exact command is: plasmite feed p --create --tag x --tag "y z" "\{\\"a\\":1\}" --retry 2 --errors skip /,
+  );
+  assert.match(
+    missing("follow", "p", "--where", ".data.a", "--one", "-n5", "--format", "json", "--replay=-0"),
+    /exact command is: plasmite follow p --create --tail 5 --one --format json --where \.data\.a --replay=-0 /,
+  );
+  assert.match(
+    missing("--dir", "d e", "duplex", "p", "--me", "bob"),
+    /exact command is: plasmite --dir "d e" duplex p --create --me bob /,
+  );
+  assert.match(missing("tap", "p", "--", "x"), /--create.*plasmite pool create p/);
+  assert.match(missing("fetch", "p", "1"), /`plasmite pool create p`.*--dir/);
+  assert.match(missing("feed", "./p", "{}"), /Pool path not found.*--dir/);
+  assert.match(missing("feed", "http://h/p", "{}"), /Pool path not found.*--dir/);
+  assert.equal(missing("doctor", "p"), "");
 });

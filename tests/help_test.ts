@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { nodes, spellings } from "../lib/cli/completion.ts";
 import { helpText } from "../lib/cli/help.ts";
 import { parse } from "../lib/cli/args.ts";
-import { cli } from "./cli_util.ts";
+import { cli, command, exists } from "./cli_util.ts";
 
 Deno.test("the table holds together", () => {
   const kinds = new Map<string, boolean>();
@@ -124,4 +124,17 @@ Deno.test("the manual page names every command and option", async () => {
     }
     for (const name of flags.flatMap(spellings)) assert(plain.includes(name), `${path} ${name}`);
   }
+});
+
+Deno.test({
+  name: "pls without arguments is pls --help, plasmite is a mistake",
+  ignore: Deno.build.os === "windows" || !await exists("bash"),
+  fn: async () => {
+    const { stdout: help } = await cli(["--help"]);
+    for (const [name, expected] of [["/x/pls", [0, help]], ["/x/plasmite", [2, ""]]] as const) {
+      const line = `exec -a ${name} ${command([])}`;
+      const { code, stdout } = await new Deno.Command("bash", { args: ["-c", line] }).output();
+      assert.deepEqual([code, new TextDecoder().decode(stdout)], expected);
+    }
+  },
 });
