@@ -36,6 +36,37 @@ export interface PoolWatch {
   close(): void;
 }
 
+/**
+ * Watches files by way of symbolic links that are gone when the first event comes.
+ *
+ * Deno 2.9 compares the path of every event with the watched one by opening both, and each of these
+ * opens wakes every other watcher of that file: eight followers of one pool woke one another more
+ * than a hundred times a message. A path that no longer exists cannot be opened; the watch itself
+ * belongs to the file and stays. Without the right to make links the file is watched directly.
+ */
+function watchQuietly(paths: readonly string[]): Deno.FsWatcher {
+  const links: string[] = [];
+  try {
+    for (const path of paths) {
+      const link = Deno.makeTempFileSync({ prefix: "plasmite-watch-" });
+      links.push(link);
+      Deno.removeSync(link);
+      Deno.symlinkSync(Deno.realPathSync(path), link);
+    }
+    return Deno.watchFs(links, { recursive: false });
+  } catch {
+    return Deno.watchFs([...paths], { recursive: false });
+  } finally {
+    for (const link of links) {
+      try {
+        Deno.removeSync(link);
+      } catch {
+        // Never made.
+      }
+    }
+  }
+}
+
 class Hub {
   version = 0;
   users = 0;
@@ -43,6 +74,7 @@ class Hub {
   #watcher: Deno.FsWatcher | null = null;
   #tick: ReturnType<typeof setInterval> | null = null;
   #echo: ReturnType<typeof setTimeout> | null = null;
+  #unanswered = false;
   readonly #path: string;
   readonly #semaphore: string | null;
   #semaphoreSeen = false;
@@ -59,7 +91,7 @@ class Hub {
     this.#semaphoreSeen = this.#semaphore !== null && semaphoreExists(this.#semaphore);
     if (this.#semaphore !== null && this.#semaphoreSeen) paths.push(this.#semaphore);
     try {
-      this.#watcher = Deno.watchFs(paths, { recursive: false });
+      this.#watcher = watchQuietly(paths);
     } catch {
       return; // No watches left, or no permission: the slow tick remains.
     }
@@ -68,12 +100,24 @@ class Hub {
 
   async #listen(watcher: Deno.FsWatcher): Promise<void> {
     for await (const _event of watcher) {
+      this.#unanswered = true;
       this.notify();
-      this.#echo ??= setTimeout(() => {
-        this.#echo = null;
-        this.notify();
-      }, ECHO);
     }
+  }
+
+  /** Somebody found what the last notice was about: no echo is needed. */
+  found(): void {
+    this.#unanswered = false;
+  }
+
+  /** Nothing was found after a notice, which may have come too early: look once more, soon. */
+  #expectEcho(): void {
+    if (!this.#unanswered || this.#echo !== null) return;
+    this.#unanswered = false;
+    this.#echo = setTimeout(() => {
+      this.#echo = null;
+      this.notify();
+    }, ECHO);
   }
 
   #slow(): void {
@@ -92,6 +136,7 @@ class Hub {
   }
 
   sleep(wake: () => void): void {
+    this.#expectEcho();
     this.#wakers.add(wake);
   }
 
@@ -158,7 +203,7 @@ export function watchPool(path: string): PoolWatch {
       mine.version !== seen || !open
         ? Promise.resolve(true)
         : waitFor((wake) => mine.sleep(wake), (wake) => mine.forget(wake), ms, signal),
-    found: () => {},
+    found: () => mine.found(),
     close: () => {
       if (!open) return;
       open = false;
