@@ -1,0 +1,319 @@
+/**
+ * What the ring expects of a storage, run against the disk and against memory.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
+import { disk } from "../lib/storage/file.ts";
+import { Killed, MemoryStorage } from "../lib/storage/memory.ts";
+import type { Storage } from "../lib/storage/storage.ts";
+import { start, withDir } from "./support/processes.ts";
+
+interface Place {
+  readonly storage: Storage;
+  /** A directory that exists. */
+  readonly dir: string;
+  /** Puts another file at a path, as `rename` over it would. */
+  replace(path: string, bytes: Uint8Array): void;
+}
+
+function behaviour(name: string, work: (place: Place) => void | Promise<void>): void {
+  Deno.test(`disk: ${name}`, () =>
+    withDir((dir) =>
+      work({
+        storage: disk,
+        dir,
+        replace: (path, bytes) => {
+          Deno.writeFileSync(`${path}.new`, bytes);
+          Deno.renameSync(`${path}.new`, path);
+        },
+      })
+    ));
+  Deno.test(`memory: ${name}`, () => {
+    const storage = new MemoryStorage();
+    return work({ storage, dir: "/m", replace: (path, bytes) => storage.put(path, bytes) });
+  });
+}
+
+function fails(kind: keyof typeof ErrorKind, path: string, work: () => unknown): void {
+  assert.throws(work, (error) => {
+    assert(PlasmiteError.is(error, ErrorKind[kind]), String(error));
+    assert.equal(error.path, path);
+    return true;
+  });
+}
+
+const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
+
+function read(storage: Storage, path: string, at: number, length: number): number[] {
+  const file = storage.open(path, { write: false });
+  const into = new Uint8Array(length).fill(255);
+  const got = file.readAt(into, at);
+  file.close();
+  return [...into.subarray(0, got)];
+}
+
+behaviour("a new file is its head and then zeros", ({ storage, dir }) => {
+  const path = `${dir}/a`;
+  storage.create(path, 10, bytes(1, 2, 3));
+  assert.deepEqual(read(storage, path, 0, 10), [1, 2, 3, 0, 0, 0, 0, 0, 0, 0]);
+  const file = storage.open(path, { write: false });
+  assert.equal(file.size(), 10);
+  assert.equal(file.path, path);
+  assert.equal(file.writable, false);
+  file.close();
+});
+
+behaviour("creating over a file fails and leaves it alone", ({ storage, dir }) => {
+  const path = `${dir}/a`;
+  storage.create(path, 4, bytes(1));
+  fails("AlreadyExists", path, () => storage.create(path, 8, bytes(2)));
+  assert.deepEqual(read(storage, path, 0, 9), [1, 0, 0, 0]);
+});
+
+behaviour("opening or removing what is not there is NotFound", ({ storage, dir }) => {
+  fails("NotFound", `${dir}/no`, () => storage.open(`${dir}/no`, { write: false }));
+  fails("NotFound", `${dir}/no`, () => storage.open(`${dir}/no`, { write: true }));
+  fails("NotFound", `${dir}/no`, () => storage.remove(`${dir}/no`));
+});
+
+behaviour("writes are seen at once through every handle, reads stop at the end", (place) => {
+  const { storage, dir } = place;
+  const path = `${dir}/a`;
+  storage.create(path, 16, bytes());
+  const one = storage.open(path, { write: true });
+  const two = storage.open(path, { write: false });
+  assert.equal(one.writable, true);
+  one.writeAt(bytes(7, 8, 9), 3);
+  const into = new Uint8Array(4);
+  assert.equal(two.readAt(into, 3), 4);
+  assert.deepEqual([...into], [7, 8, 9, 0]);
+  assert.equal(two.readAt(into, 14), 2);
+  assert.equal(two.readAt(into, 16), 0);
+  assert.equal(two.readAt(into, 99), 0);
+  assert.equal(two.readAt(new Uint8Array(0), 3), 0);
+  // Positions of two accesses do not disturb one another.
+  one.writeAt(bytes(1), 0);
+  one.writeAt(bytes(2), 15);
+  assert.equal(one.readAt(into, 0), 4);
+  assert.deepEqual([...into], [1, 0, 0, 7]);
+  one.sync();
+  assert.deepEqual(read(storage, path, 15, 1), [2]);
+  one.close();
+  two.close();
+});
+
+behaviour("one exclusive lock, or several shared ones", ({ storage, dir }) => {
+  const path = `${dir}/a`;
+  storage.create(path, 4, bytes());
+  const [a, b, c] = [1, 2, 3].map(() => storage.open(path, { write: true }));
+  assert(a && b && c);
+  assert(a.tryLock(true));
+  assert(!b.tryLock(true));
+  assert(!b.tryLock(false));
+  a.unlock();
+  assert(b.tryLock(false));
+  assert(c.tryLock(false));
+  assert(!a.tryLock(true));
+  b.unlock();
+  assert(!a.tryLock(true));
+  c.unlock();
+  assert(a.tryLock(true));
+  // Closing gives the lock back, as the end of a process does.
+  a.close();
+  assert(b.tryLock(true));
+  b.unlock();
+  b.unlock();
+  assert(c.tryLock(true));
+  b.close();
+  c.close();
+});
+
+behaviour("a lock is the file's, not the path's", ({ storage, dir, replace }) => {
+  const path = `${dir}/a`;
+  storage.create(path, 4, bytes());
+  const old = storage.open(path, { write: true });
+  assert(old.tryLock(true));
+  replace(path, bytes(5, 5, 5, 5));
+  const fresh = storage.open(path, { write: true });
+  assert(fresh.tryLock(true));
+  old.close();
+  fresh.close();
+});
+
+behaviour("what the path names now: the same file, nothing, another", (place) => {
+  const { storage, dir, replace } = place;
+  const path = `${dir}/a`;
+  storage.create(path, 4, bytes(1, 2, 3, 4));
+  const file = storage.open(path, { write: true });
+  assert.equal(file.pathState(), "same");
+  file.writeAt(bytes(9), 0);
+  assert.equal(file.pathState(), "same");
+  replace(path, bytes(1, 2, 3, 4));
+  assert.equal(file.pathState(), "replaced");
+  storage.remove(path);
+  assert.equal(file.pathState(), "missing");
+  // The open file goes on, for whoever still reads it.
+  const into = new Uint8Array(4);
+  assert.equal(file.readAt(into, 0), 4);
+  assert.deepEqual([...into], [9, 2, 3, 4]);
+  storage.create(path, 4, bytes());
+  assert.equal(file.pathState(), "replaced");
+  file.close();
+});
+
+// ---- the disk alone ------------------------------------------------------------------------------
+
+Deno.test("disk: parents are made, and nothing but the file is left", () =>
+  withDir((dir) => {
+    const path = `${dir}/x/y/a`;
+    disk.create(path, 5000, bytes(1));
+    assert.deepEqual([...Deno.readDirSync(`${dir}/x/y`)].map((entry) => entry.name), ["a"]);
+    fails("AlreadyExists", path, () => disk.create(path, 5000, bytes(1)));
+    assert.deepEqual([...Deno.readDirSync(`${dir}/x/y`)].map((entry) => entry.name), ["a"]);
+  }));
+
+Deno.test("disk: a directory, a dangling link and a file in the way are errors with a path", () =>
+  withDir((dir) => {
+    fails("Io", dir, () => disk.open(dir, { write: false }));
+    fails("Io", dir, () => disk.open(dir, { write: true }));
+    Deno.symlinkSync(`${dir}/nowhere`, `${dir}/link`);
+    fails("NotFound", `${dir}/link`, () => disk.open(`${dir}/link`, { write: true }));
+    Deno.writeTextFileSync(`${dir}/file`, "");
+    assert.throws(() => disk.create(`${dir}/file/a`, 10, bytes()), (error) => {
+      assert(PlasmiteError.is(error));
+      assert(error.path !== undefined && error.path.startsWith(`${dir}/file`));
+      return true;
+    });
+  }));
+
+Deno.test("disk: a symbolic link is the file it points to", () =>
+  withDir((dir) => {
+    disk.create(`${dir}/a`, 4, bytes());
+    Deno.symlinkSync(`${dir}/a`, `${dir}/link`);
+    const file = disk.open(`${dir}/link`, { write: true });
+    assert.equal(file.pathState(), "same");
+    const other = disk.open(`${dir}/a`, { write: true });
+    assert(file.tryLock(true));
+    assert(!other.tryLock(true));
+    file.close();
+    other.close();
+  }));
+
+Deno.test("disk: a file whose size changed is another file", () =>
+  withDir((dir) => {
+    disk.create(`${dir}/a`, 100, bytes());
+    const file = disk.open(`${dir}/a`, { write: true });
+    Deno.truncateSync(`${dir}/a`, 50);
+    assert.equal(file.pathState(), "replaced");
+    const into = new Uint8Array(100);
+    assert.equal(file.readAt(into, 0), 50);
+    file.close();
+  }));
+
+Deno.test({
+  name: "disk: without permission the error says so",
+  ignore: Deno.uid() === 0,
+  fn: () =>
+    withDir((dir) => {
+      disk.create(`${dir}/a`, 4, bytes());
+      Deno.chmodSync(`${dir}/a`, 0o400);
+      fails("Permission", `${dir}/a`, () => disk.open(`${dir}/a`, { write: true }));
+      disk.open(`${dir}/a`, { write: false }).close();
+    }),
+});
+
+Deno.test({
+  name: "disk: without Deno's permission the error says so",
+  permissions: { read: false, write: false },
+  fn: () => {
+    assert.throws(() => disk.open("/tmp/plasmite-not-allowed", { write: true }), (error) => {
+      assert(PlasmiteError.is(error, ErrorKind.Permission));
+      assert.match(error.hint ?? "", /--allow-read/);
+      return true;
+    });
+  },
+});
+
+for (const mode of ["exclusive", "shared"] as const) {
+  Deno.test(`disk: a ${mode} lock of another process counts`, () =>
+    withDir(async (dir) => {
+      const path = `${dir}/a`;
+      disk.create(path, 4, bytes());
+      const file = disk.open(path, { write: true });
+      await using holder = start("hold_lock.ts", path, mode, "20000");
+      assert.equal(await holder.line(), "locked");
+      assert(!file.tryLock(true));
+      assert.equal(file.tryLock(false), mode === "shared");
+      file.unlock();
+      await holder.release();
+      assert.equal(await holder.line(), "unlocked");
+      await holder.status;
+      assert(file.tryLock(true));
+      file.close();
+    }));
+}
+
+Deno.test("disk: a killed process leaves no lock", () =>
+  withDir(async (dir) => {
+    const path = `${dir}/a`;
+    disk.create(path, 4, bytes());
+    const file = disk.open(path, { write: true });
+    await using holder = start("hold_lock.ts", path, "exclusive", "20000");
+    assert.equal(await holder.line(), "locked");
+    assert(!file.tryLock(true));
+    holder.kill();
+    await holder.status;
+    assert(file.tryLock(true));
+    file.close();
+  }));
+
+// ---- the accidents of memory ---------------------------------------------------------------------
+
+Deno.test("memory: a kill keeps what was written and a beginning of the rest", () => {
+  const storage = new MemoryStorage();
+  storage.create("/m/a", 8, bytes());
+  const file = storage.open("/m/a", { write: true });
+  storage.plan({ killAfter: 1, torn: 2 });
+  file.writeAt(bytes(1, 1), 0);
+  assert.throws(() => file.writeAt(bytes(2, 2, 2), 2), Killed);
+  assert.throws(() => file.writeAt(bytes(3), 7), Killed, "the process is gone");
+  assert.throws(() => file.sync(), Killed);
+  assert.deepEqual(read(storage.afterKill(), "/m/a", 0, 8), [1, 1, 2, 2, 0, 0, 0, 0]);
+});
+
+Deno.test("memory: a power loss keeps what was synced and any of the rest", () => {
+  const storage = new MemoryStorage();
+  storage.create("/m/a", 4, bytes());
+  const file = storage.open("/m/a", { write: true });
+  file.writeAt(bytes(1), 0);
+  file.sync();
+  file.writeAt(bytes(2), 1);
+  file.writeAt(bytes(3), 2);
+  const left = (subset: number[]): number[] =>
+    read(storage.afterPowerLoss((i) => subset.includes(i)), "/m/a", 0, 4);
+  assert.deepEqual(left([]), [1, 0, 0, 0]);
+  assert.deepEqual(left([1]), [1, 0, 3, 0]);
+  assert.deepEqual(left([0, 1]), [1, 2, 3, 0]);
+});
+
+Deno.test("memory: a full disk fails every change until it has room again", () => {
+  const storage = new MemoryStorage();
+  storage.create("/m/a", 4, bytes());
+  const file = storage.open("/m/a", { write: true });
+  storage.plan({ failAfter: 1, failTorn: 1 });
+  file.writeAt(bytes(1), 0);
+  for (let i = 0; i < 2; i++) {
+    assert.throws(
+      () => file.writeAt(bytes(2, 2), 1),
+      (error) => PlasmiteError.is(error, ErrorKind.Io),
+    );
+  }
+  assert.throws(() => file.sync(), (error) => PlasmiteError.is(error, ErrorKind.Io));
+  assert.deepEqual(read(storage, "/m/a", 0, 4), [1, 2, 0, 0]);
+  storage.plan({});
+  file.writeAt(bytes(3, 3), 2);
+  assert.deepEqual(read(storage, "/m/a", 0, 4), [1, 2, 3, 3]);
+});

@@ -1,0 +1,159 @@
+/**
+ * Debian's Chromium, a real server in this process and pools with something in them, for tests and
+ * screenshots of the page.
+ *
+ * @module
+ */
+
+import { type Browser, chromium, type Page } from "playwright-core";
+import { Client } from "../../lib/client/client.ts";
+import type { Pool } from "../../lib/client/pool.ts";
+import { type App, type AppOptions, createApp } from "../../server/app.ts";
+
+/** Where Debian puts it; another place can be named. */
+export const CHROMIUM = Deno.env.get("PLASMITE_CHROMIUM") ?? "/usr/bin/chromium";
+
+/** Whether there is a browser to test with. */
+export function hasBrowser(): boolean {
+  try {
+    return Deno.statSync(CHROMIUM).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/** Starts it; everything that would look for the network is off. */
+export function launch(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--disable-dev-shm-usage",
+    ],
+  });
+}
+
+/** A server on a port of its own. */
+export class TestServer implements AsyncDisposable {
+  readonly client: Client;
+  readonly #options: AppOptions;
+  #app: App;
+  #server: Deno.HttpServer<Deno.NetAddr>;
+  readonly #owned: boolean;
+  readonly dir: string;
+
+  constructor(options: AppOptions = {}, dir?: string) {
+    this.#owned = dir === undefined;
+    this.dir = dir ?? Deno.makeTempDirSync({ prefix: "plasmite-ui" });
+    this.client = new Client(this.dir);
+    this.#options = options;
+    this.#app = createApp(this.client, options);
+    this.#server = this.#listen(0);
+  }
+
+  #listen(port: number): Deno.HttpServer<Deno.NetAddr> {
+    const app = this.#app;
+    return Deno.serve(
+      { port, hostname: "127.0.0.1", onListen: () => {} },
+      (request) => app.fetch(request),
+    );
+  }
+
+  /** `http://127.0.0.1:PORT`. */
+  get url(): string {
+    return `http://127.0.0.1:${this.#server.addr.port}`;
+  }
+
+  /** Stops answering. */
+  async stop(): Promise<void> {
+    await this.#app.shutdown();
+    await this.#server.shutdown();
+  }
+
+  /** Answers again on the same port. */
+  start(): void {
+    const { port } = this.#server.addr;
+    this.#app = createApp(this.client, this.#options);
+    this.#server = this.#listen(port);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    this.client.close();
+    if (this.#owned) await Deno.remove(this.dir, { recursive: true });
+  }
+}
+
+/** What a page did that it must not: errors, console errors, policy violations, foreign requests. */
+export function watchPage(page: Page, url: string): string[] {
+  const bad: string[] = [];
+  page.on("pageerror", (error) => bad.push(`error: ${error.message}`));
+  page.on("console", (message) => {
+    const text = message.text();
+    // The browser reports every refused request here; the tests look at what the page makes of it.
+    if (message.type() === "error" && !text.startsWith("Failed to load resource")) bad.push(text);
+  });
+  page.on("request", (request) => {
+    if (!request.url().startsWith(url) && !request.url().startsWith("blob:")) {
+      bad.push(`foreign request: ${request.url()}`);
+    }
+  });
+  return bad;
+}
+
+/** One message of a shop's backend at work, for pictures: deterministic in `i`. */
+export function story(i: number): { data: Record<string, unknown>; tags: string[] } {
+  const r = (n: number, salt = 0): number => ((i * 2654435761 + salt * 40503) >>> 7) % n;
+  const services = ["checkout", "search", "auth", "mailer", "inventory"];
+  const routes = ["/cart", "/search?q=lamp", "/login", "/orders/8841", "/items/132"];
+  const service = services[r(5)] ?? "";
+  const ms = 4 + r(90, 1) + (r(17, 2) === 0 ? 700 : 0);
+  if (r(29, 3) === 0) {
+    return {
+      tags: ["error", service],
+      data: { level: "error", service, msg: "upstream timed out", attempt: 1 + r(3), ms: 5000 },
+    };
+  }
+  if (r(13, 4) === 0) {
+    return {
+      tags: ["warn", service],
+      data: { level: "warn", service, msg: "slow query", table: "orders", ms: ms + 600 },
+    };
+  }
+  if (r(11, 5) === 0) {
+    return {
+      tags: ["deploy"],
+      data: { level: "info", service, version: `2.${r(9)}.${r(20)}`, status: "rolled out" },
+    };
+  }
+  return {
+    tags: [service],
+    data: {
+      level: "info",
+      service,
+      method: r(4, 6) === 0 ? "POST" : "GET",
+      path: routes[r(5, 7)],
+      status: r(40, 8) === 0 ? 404 : 200,
+      ms,
+      user: { id: 9007199254740993n + BigInt(r(1000, 9)), plan: r(3) ? "free" : "pro" },
+    },
+  };
+}
+
+/** Fills a pool with a past: `count` messages over `spanMs` up to now, in waves. */
+export function fillPool(pool: Pool, count: number, spanMs: number, now = Date.now()): void {
+  for (let i = 0; i < count; i++) {
+    const x = i / count;
+    const wave = x + 0.03 * Math.sin(x * 25) - 0.009 * Math.sin(x * 75) + 0.00004 * (i * 7919 % 97);
+    const { data, tags } = story(i);
+    const t = now - spanMs + Math.min(1, Math.max(0, wave)) * spanMs;
+    pool.append(data, { tags, timestampNs: BigInt(Math.round(t * 1000)) * 1000n });
+  }
+}
