@@ -1,0 +1,76 @@
+/**
+ * `plasmite serve`: pools over HTTP until SIGINT or SIGTERM (cli.md 8.1).
+ *
+ * @module
+ */
+
+import { Client } from "../client/client.ts";
+import type { CommandContext } from "./context.ts";
+import { type ServeFlags, serveFlags } from "./serve_flags.ts";
+
+/** What this command needs of `server/commands.ts`, which `lib/cli` may not import. */
+interface Room {
+  start(client: Client, flags: ServeFlags, hooks: Hooks): Promise<{
+    readonly url: string;
+    readonly banner: string;
+    readonly warnings: readonly string[];
+    readonly finished: Promise<void>;
+    shutdown(): Promise<void>;
+  }>;
+}
+
+interface Hooks {
+  readonly readyFile: string | undefined;
+  readonly onTrouble: (error: unknown) => void;
+  readonly mcp: (() => Promise<McpFetch>) | undefined;
+}
+
+type McpFetch = (request: Request) => Promise<Response>;
+
+/** What it needs of `mcp/http.ts`. */
+interface McpRoom {
+  createMcpFetch(client: Client, options: McpOptions): Promise<McpFetch>;
+}
+
+interface McpOptions {
+  readonly access: ServeFlags["access"];
+  readonly maxWaitMs: number;
+}
+
+/** Resolves at the first SIGINT or SIGTERM. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    const signals: Deno.Signal[] = Deno.build.os === "windows"
+      ? ["SIGINT", "SIGBREAK"]
+      : ["SIGINT", "SIGTERM"];
+    for (const signal of signals) Deno.addSignalListener(signal, () => resolve());
+  });
+}
+
+/** Runs `serve`. */
+export async function run(context: CommandContext, room: Room, mcp?: McpRoom): Promise<number> {
+  const stopped = stopSignal();
+  const flags = serveFlags(context.args);
+  const client = new Client(context.dir);
+  const server = await room.start(client, flags, {
+    readyFile: Deno.env.get("PLASMITE_SERVE_READY_FILE"),
+    onTrouble: (error) =>
+      context.notice({
+        kind: "listen_again",
+        message: "the server stopped accepting and listens again",
+        pool: "",
+        details: { cause: error instanceof Error ? error.message : String(error) },
+      }),
+    mcp: mcp &&
+      (() =>
+        mcp.createMcpFetch(client, { access: flags.access, maxWaitMs: flags.maxTailTimeoutMs })),
+  });
+  if (context.stderr.isTerminal) context.stderr.text(server.banner);
+  else {
+    const warnings = server.warnings.map((text) => `Warning: ${text}\n`);
+    context.stderr.text(`Serving pools on ${server.url}\n${warnings.join("")}`);
+  }
+  await Promise.race([stopped, server.finished]);
+  await server.shutdown();
+  return 0;
+}

@@ -1,0 +1,21 @@
+/**
+ * `plasmite serve check`: explains and checks a configuration without serving (cli.md 8.2).
+ *
+ * @module
+ */
+
+import type { CommandContext } from "./context.ts";
+import type { Json } from "./output.ts";
+import { type ServeFlags, serveFlags } from "./serve_flags.ts";
+
+/** What this command needs of `server/commands.ts`, which `lib/cli` may not import. */
+interface Room {
+  check(flags: ServeFlags): Promise<{ readonly json: Json; readonly text: string }>;
+}
+
+/** Runs `serve check`; the options of `serve` stand before the word. */
+export async function run(context: CommandContext, room: Room): Promise<number> {
+  const { json, text } = await room.check(serveFlags(context.args.parent ?? context.args));
+  context.report(() => json, () => text);
+  return 0;
+}

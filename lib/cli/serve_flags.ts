@@ -1,0 +1,70 @@
+/**
+ * The options of `serve`, for `serve`, `serve check` and `serve init` (cli.md 8).
+ *
+ * @module
+ */
+
+import type { Args } from "./args.ts";
+
+/** The options as they were given, with defaults for the rest. */
+export interface ServeFlags {
+  /** `IP:PORT`. */
+  readonly bind: string;
+  /** What callers may do. */
+  readonly access: "read-only" | "write-only" | "read-write";
+  /** `--cors-origin`, in order. */
+  readonly corsOrigins: readonly string[];
+  /** `--allow-host`, in order. */
+  readonly allowHosts: readonly string[];
+  /** `--token`. */
+  readonly token: string | undefined;
+  /** `--token-file`. */
+  readonly tokenFile: string | undefined;
+  /** `--tls-cert`. */
+  readonly tlsCert: string | undefined;
+  /** `--tls-key`. */
+  readonly tlsKey: string | undefined;
+  /** `--tls-self-signed`. */
+  readonly tlsSelfSigned: boolean;
+  /** `--allow-non-loopback`. */
+  readonly allowNonLoopback: boolean;
+  /** `--insecure-no-tls`. */
+  readonly insecureNoTls: boolean;
+  /** Largest body in bytes. */
+  readonly maxBodyBytes: number;
+  /** Longest tail in milliseconds. */
+  readonly maxTailTimeoutMs: number;
+  /** Streams at once. */
+  readonly maxTailConcurrency: number;
+}
+
+/** The defaults of the options that have one, by option name. */
+export const SERVE_DEFAULTS: Readonly<Record<string, string>> = {
+  "bind": "127.0.0.1:9700",
+  "access": "read-write",
+  "max-body-bytes": "1048576",
+  "max-tail-timeout-ms": "30000",
+  "max-tail-concurrency": "64",
+};
+
+/** What the command line says. */
+export function serveFlags(args: Args): ServeFlags {
+  const access = args.text("access");
+  const number = (name: string): number => args.count(name) ?? Number(SERVE_DEFAULTS[name]);
+  return {
+    bind: args.text("bind") ?? "127.0.0.1:9700",
+    access: access === "read-only" || access === "write-only" ? access : "read-write",
+    corsOrigins: args.texts("cors-origin"),
+    allowHosts: args.texts("allow-host"),
+    token: args.text("token"),
+    tokenFile: args.text("token-file"),
+    tlsCert: args.text("tls-cert"),
+    tlsKey: args.text("tls-key"),
+    tlsSelfSigned: args.has("tls-self-signed"),
+    allowNonLoopback: args.has("allow-non-loopback"),
+    insecureNoTls: args.has("insecure-no-tls"),
+    maxBodyBytes: number("max-body-bytes"),
+    maxTailTimeoutMs: number("max-tail-timeout-ms"),
+    maxTailConcurrency: number("max-tail-concurrency"),
+  };
+}

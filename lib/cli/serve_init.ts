@@ -1,0 +1,55 @@
+/**
+ * `plasmite serve init`: makes token, key and certificate (cli.md 8.3).
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+import type { CommandContext } from "./context.ts";
+import type { Json } from "./output.ts";
+import { SERVE_DEFAULTS } from "./serve_flags.ts";
+
+/** What this command needs of `server/commands.ts`, which `lib/cli` may not import. */
+interface Room {
+  init(options: Options): Promise<{ readonly json: Json; readonly text: string }>;
+}
+
+interface Options {
+  readonly bind: string;
+  readonly outputDir: string;
+  readonly tokenFile: string;
+  readonly tlsCert: string;
+  readonly tlsKey: string;
+  readonly force: boolean;
+}
+
+/** Refuses options of `serve` that would do nothing here. Throws Usage. */
+function refuseParentOptions(context: CommandContext): void {
+  const { parent } = context.args;
+  if (parent === undefined) return;
+  for (const name of parent.names()) {
+    if (parent.text(name) === SERVE_DEFAULTS[name]) continue;
+    throw new PlasmiteError("Usage", `serve init does not use parent option --${name}`, {
+      hint: `Leave --${name} out, or put it behind \`init\` if it belongs there.`,
+    });
+  }
+}
+
+/** Runs `serve init`. */
+export async function run(context: CommandContext, room: Room): Promise<number> {
+  refuseParentOptions(context);
+  const { args } = context;
+  const { json, text } = await room.init({
+    bind: args.text("bind") ?? "0.0.0.0:9700",
+    outputDir: args.text("output-dir") ?? ".",
+    tokenFile: args.text("token-file") ?? "plasmite-auth-token.txt",
+    tlsCert: args.text("tls-cert") ?? "plasmite-tls-cert.pem",
+    tlsKey: args.text("tls-key") ?? "plasmite-tls-key.pem",
+    force: args.has("force"),
+  });
+  const forPeople = context.format === "pretty" ||
+    (context.format === undefined && context.stdout.isTerminal);
+  if (forPeople) context.stdout.text(text);
+  else context.document(json);
+  return 0;
+}

@@ -1,0 +1,44 @@
+/**
+ * `plasmite serve status`: the servers that run on this machine (sharing-1x.md 6).
+ *
+ * @module
+ */
+
+import type { CommandContext } from "./context.ts";
+import { table } from "./human.ts";
+
+/** What this command needs of `server/registry.ts`, which `lib/cli` may not import. */
+interface Room {
+  runningServers(): Promise<readonly Server[]>;
+}
+
+interface Server {
+  readonly pid: number;
+  readonly pool_dir: string;
+  readonly local_url: string | null;
+  readonly remote_url: string | null;
+}
+
+/** Runs `serve status`. */
+export async function run(context: CommandContext, room: Room): Promise<number> {
+  const servers = await room.runningServers();
+  const forPeople = context.format === "pretty" ||
+    (context.format === undefined && context.stdout.isTerminal);
+  if (!forPeople) {
+    context.document(
+      servers.map(({ local_url, pid, pool_dir, remote_url }) => {
+        return { local_url, pid, pool_dir, remote_url };
+      }),
+    );
+  } else if (servers.length === 0) {
+    context.stdout.text("No servers are running. Start one with `pls serve`.\n");
+  } else {
+    const rows = servers.map((server) => [
+      server.local_url ?? "-",
+      String(server.pid),
+      server.pool_dir,
+    ]);
+    context.stdout.text(table(["URL", "PID", "DIRECTORY"], rows));
+  }
+  return 0;
+}

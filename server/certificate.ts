@@ -1,0 +1,176 @@
+/**
+ * Certificates: making a self-signed one, and reading what is in a PEM file. The library that signs
+ * is loaded only when one is made.
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../lib/errors.ts";
+
+/** A certificate with its key. */
+export interface Certificate {
+  /** The certificate (chain) in PEM. */
+  readonly cert: string;
+  /** The private key, PKCS#8 in PEM. */
+  readonly key: string;
+  /** `SHA256:AA:BB:…` of the first certificate. */
+  readonly fingerprint: string;
+}
+
+/** How long a certificate of ours is valid, in days: the most that Apple's clients take. */
+const VALID_DAYS = 825;
+const DAY = 86_400_000;
+
+/** The DER bytes of the blocks of one kind in a PEM text. */
+function blocks(pem: string, kind: RegExp): Uint8Array<ArrayBuffer>[] {
+  const found: Uint8Array<ArrayBuffer>[] = [];
+  for (const match of pem.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----([^-]*)-----END \1-----/g)) {
+    const [, label = "", body = ""] = match;
+    if (!kind.test(label)) continue;
+    found.push(Uint8Array.fromBase64(body.replace(/\s+/g, "")));
+  }
+  return found;
+}
+
+/** The SHA-256 of bytes. */
+async function digest(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+}
+
+/**
+ * The fingerprint of the first certificate of a PEM text, as browsers and OpenSSL show it.
+ *
+ * @throws {PlasmiteError} Io when it cannot be parsed, Usage when there is none
+ */
+export async function fingerprintOf(pem: string, path: string): Promise<string> {
+  let ders: Uint8Array<ArrayBuffer>[];
+  try {
+    ders = blocks(pem, /^(?:X509 |TRUSTED )?CERTIFICATE$/);
+  } catch (cause) {
+    throw new PlasmiteError("Io", "failed to parse TLS certificate", {
+      path,
+      hint: "Give a certificate in PEM form.",
+      cause,
+    });
+  }
+  const [first] = ders;
+  if (first === undefined) {
+    throw new PlasmiteError("Usage", "TLS certificate file contains no certificates", {
+      path,
+      hint: "Give a certificate in PEM form, or make one with `plasmite serve init`.",
+    });
+  }
+  const pairs = [...await digest(first)].map((byte) => byte.toString(16).padStart(2, "0"));
+  return `SHA256:${pairs.join(":").toUpperCase()}`;
+}
+
+/** Whether a PEM text holds a private key. */
+export function hasPrivateKey(pem: string): boolean {
+  return /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/.test(pem);
+}
+
+/** What a certificate says about itself. */
+export interface CertificateFacts {
+  /** When it ends. */
+  readonly notAfter: Date;
+  /** When it begins. */
+  readonly notBefore: Date;
+  /** SHA-256 of the public key's SubjectPublicKeyInfo, lower-case hex: part of access keys. */
+  readonly spki: string;
+}
+
+/**
+ * Loads certificate and key and makes sure that they belong together.
+ *
+ * @throws {PlasmiteError} Usage `invalid TLS certificate or key`
+ */
+export async function inspectPair(
+  certPem: string,
+  keyPem: string | null,
+  path: string,
+): Promise<CertificateFacts> {
+  const { createHash, createPrivateKey, X509Certificate } = await import("node:crypto");
+  try {
+    const certificate = new X509Certificate(certPem);
+    const { publicKey } = certificate;
+    if (keyPem !== null && !certificate.checkPrivateKey(createPrivateKey(keyPem))) {
+      throw new Error("The key is not that of the certificate.");
+    }
+    const spki = publicKey.export({ type: "spki", format: "der" });
+    return {
+      notBefore: new Date(certificate.validFrom),
+      notAfter: new Date(certificate.validTo),
+      spki: createHash("sha256").update(spki).digest("hex"),
+    };
+  } catch (cause) {
+    throw new PlasmiteError("Usage", "invalid TLS certificate or key", {
+      path,
+      hint: "Give a PEM certificate and the private key that belongs to it.",
+      causes: [cause instanceof Error ? cause.message : String(cause)],
+      cause,
+    });
+  }
+}
+
+/** Names and addresses under which this machine may be reached; empty where that is not allowed. */
+export function machineNames(): { readonly names: string[]; readonly addresses: string[] } {
+  try {
+    const host = Deno.hostname().toLowerCase();
+    const names = /^[a-z0-9][a-z0-9.-]*$/.test(host)
+      ? host.includes(".") ? [host] : [host, `${host}.local`]
+      : [];
+    const addresses = Deno.networkInterfaces()
+      .map(({ address }) => address)
+      .filter((address) => !/^(?:127\.|169\.254\.|::1$|fe80:)/i.test(address));
+    return { names, addresses: [...new Set(addresses)] };
+  } catch {
+    return { names: [], addresses: [] };
+  }
+}
+
+/**
+ * Makes a self-signed certificate for a server: ECDSA P-256, not a CA, valid for this machine's
+ * names and addresses (http.md 8).
+ *
+ * @param bindIp the address the server listens on; unspecified ones are left out
+ */
+export async function makeCertificate(bindIp: string): Promise<Certificate> {
+  // deno-lint-ignore no-import-prefix -- needed by the next import, used nowhere else
+  await import("npm:reflect-metadata@0.2.2");
+  const x509 = await import("@peculiar/x509");
+  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+  const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  const machine = machineNames();
+  const addresses = new Set(["127.0.0.1", "::1", ...machine.addresses]);
+  if (bindIp !== "0.0.0.0" && bindIp !== "::") addresses.add(bindIp);
+  const serial = crypto.getRandomValues(new Uint8Array(16));
+  serial[0] = (serial[0] ?? 0) & 0x7f | 0x40;
+  const now = Date.now();
+  const made = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: serial.toHex(),
+    name: "CN=plasmite",
+    notBefore: new Date(now - DAY),
+    notAfter: new Date(now + VALID_DAYS * DAY),
+    signingAlgorithm: algorithm,
+    keys: keys as CryptoKeyPair,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+      new x509.SubjectAlternativeNameExtension([
+        ...["localhost", ...machine.names].map((value) => ({ type: "dns" as const, value })),
+        ...[...addresses].map((value) => ({ type: "ip" as const, value })),
+      ]),
+    ],
+  });
+  const pkcs8 = new Uint8Array(
+    await crypto.subtle.exportKey("pkcs8", (keys as CryptoKeyPair).privateKey),
+  );
+  const cert = `${made.toString("pem").trim()}\n`;
+  return { cert, key: pem("PRIVATE KEY", pkcs8), fingerprint: await fingerprintOf(cert, "") };
+}
+
+function pem(label: string, bytes: Uint8Array): string {
+  const lines = bytes.toBase64().match(/.{1,64}/g) ?? [];
+  return `-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`;
+}

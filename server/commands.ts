@@ -1,0 +1,92 @@
+/**
+ * What the `serve` commands do, from options to documents and texts; `cli.ts` hands this module to
+ * the command line, which may not import it (the house: no sideways imports).
+ *
+ * @module
+ */
+
+import type { Client } from "../lib/client/client.ts";
+import type { McpFetch } from "./app.ts";
+import { banner, checkJson, checkServe, checkText, exposure } from "./check.ts";
+import { resolveServe, type ServeFlags } from "./config.ts";
+import { type InitOptions, serveInit } from "./init.ts";
+import { initJson, initText } from "./init_report.ts";
+import { startServer } from "./serve.ts";
+
+export { runningServers } from "./registry.ts";
+
+/** What a server is given besides its options. */
+export interface StartHooks {
+  /** Where to write the bound address. */
+  readonly readyFile?: string | undefined;
+  /** Told when the server had to listen again. */
+  readonly onTrouble: (error: unknown) => void;
+  /** Loads the Model Context Protocol at the first request. */
+  readonly mcp?: (() => Promise<McpFetch>) | undefined;
+}
+
+/** A server that runs. */
+export interface Started {
+  /** Its address. */
+  readonly url: string;
+  /** What a terminal shows. */
+  readonly banner: string;
+  /** What others could do that the operator may not expect. */
+  readonly warnings: readonly string[];
+  /** Resolves when it has stopped. */
+  readonly finished: Promise<void>;
+  /** Stops it, within half a second. */
+  shutdown(): Promise<void>;
+}
+
+/**
+ * `serve`.
+ *
+ * @throws {PlasmiteError} Usage, Io
+ */
+export async function start(
+  client: Client,
+  flags: ServeFlags,
+  { mcp, ...hooks }: StartHooks,
+): Promise<Started> {
+  const config = await resolveServe(flags);
+  const running = await startServer(client, config, {
+    ...hooks,
+    ...(mcp === undefined ? {} : { mcp }),
+  });
+  return {
+    url: running.url,
+    banner: banner(config, running.url, running.fingerprint),
+    warnings: exposure(config),
+    finished: running.finished,
+    shutdown: () => running.shutdown(),
+  };
+}
+
+/** A result as a document and as text. */
+export interface Report<T> {
+  /** For programs. */
+  readonly json: T;
+  /** For people. */
+  readonly text: string;
+}
+
+/**
+ * `serve check`.
+ *
+ * @throws {PlasmiteError} Usage, Io
+ */
+export async function check(flags: ServeFlags): Promise<Report<ReturnType<typeof checkJson>>> {
+  const found = await checkServe(await resolveServe(flags));
+  return { json: checkJson(found), text: checkText(found) };
+}
+
+/**
+ * `serve init`.
+ *
+ * @throws {PlasmiteError} Usage, AlreadyExists, Io
+ */
+export async function init(options: InitOptions): Promise<Report<ReturnType<typeof initJson>>> {
+  const result = await serveInit(options);
+  return { json: initJson(result), text: initText(result) };
+}

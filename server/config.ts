@@ -1,0 +1,260 @@
+/**
+ * From the options of `serve` to a configuration that is safe to run: every rule about addresses,
+ * tokens and certificates, in the order of cli.md 8.1.
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../lib/errors.ts";
+import type { Access } from "./auth.ts";
+import { fingerprintOf, hasPrivateKey, inspectPair } from "./certificate.ts";
+import { normalizeOrigin } from "./guard.ts";
+
+/** The options as they were given. */
+export interface ServeFlags {
+  /** `IP:PORT`. */
+  readonly bind: string;
+  /** What callers may do. */
+  readonly access: Access;
+  /** Origins whose pages may call. */
+  readonly corsOrigins: readonly string[];
+  /** Further host names. */
+  readonly allowHosts: readonly string[];
+  /** `--token`. */
+  readonly token?: string | undefined;
+  /** `--token-file`. */
+  readonly tokenFile?: string | undefined;
+  /** `--tls-cert`. */
+  readonly tlsCert?: string | undefined;
+  /** `--tls-key`. */
+  readonly tlsKey?: string | undefined;
+  /** `--tls-self-signed`. */
+  readonly tlsSelfSigned?: boolean;
+  /** `--allow-non-loopback`. */
+  readonly allowNonLoopback?: boolean;
+  /** `--insecure-no-tls`. */
+  readonly insecureNoTls?: boolean;
+  /** Largest body in bytes. */
+  readonly maxBodyBytes: number;
+  /** Longest tail in milliseconds. */
+  readonly maxTailTimeoutMs: number;
+  /** Streams at once. */
+  readonly maxTailConcurrency: number;
+}
+
+/** Where a server gets its certificate. */
+export type TlsConfig =
+  | { readonly kind: "self-signed" }
+  | {
+    readonly kind: "files";
+    readonly certPath: string;
+    readonly keyPath: string;
+    readonly cert: string;
+    readonly fingerprint: string;
+  };
+
+/** A configuration without contradictions. */
+export interface ServeConfig {
+  /** The address to listen on. */
+  readonly hostname: string;
+  /** The port; 0 for any. */
+  readonly port: number;
+  /** Whether only this machine can reach it. */
+  readonly loopback: boolean;
+  /** The token and where it came from; null for none. */
+  readonly token: { readonly value: string; readonly from: "--token" | "--token-file" } | null;
+  /** The certificate; null without TLS. */
+  readonly tls: TlsConfig | null;
+  /** What callers may do. */
+  readonly access: Access;
+  /** Normalised origins. */
+  readonly corsOrigins: readonly string[];
+  /** Further host names. */
+  readonly allowHosts: readonly string[];
+  /** Largest body in bytes. */
+  readonly maxBodyBytes: number;
+  /** Longest tail in milliseconds. */
+  readonly maxTailTimeoutMs: number;
+  /** Streams at once. */
+  readonly maxTailConcurrency: number;
+}
+
+const INIT = "Run `plasmite serve init` for a token, a key and a certificate.";
+
+/** The defaults of the options. */
+export const DEFAULT_FLAGS: ServeFlags = {
+  bind: "127.0.0.1:9700",
+  access: "read-write",
+  corsOrigins: [],
+  allowHosts: [],
+  maxBodyBytes: 1_048_576,
+  maxTailTimeoutMs: 30_000,
+  maxTailConcurrency: 64,
+};
+
+/**
+ * Reads `IP:PORT`, `[IPv6]:PORT` or `localhost:PORT`.
+ *
+ * @throws {PlasmiteError} Usage
+ */
+export function parseBind(text: string): { hostname: string; port: number } {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+)|(localhost)):([0-9]{1,5})$/i.exec(text.trim());
+  const [, v6, v4, name, digits] = match ?? [];
+  const port = Number(digits ?? -1);
+  const hostname = name !== undefined ? "127.0.0.1" : v6 ?? v4 ?? "";
+  const valid = v6 !== undefined
+    ? URL.canParse(`http://[${v6}]/`)
+    : hostname.split(".").length === 4 &&
+      hostname.split(".").every((part) => /^(?:0|[1-9][0-9]{0,2})$/.test(part) && +part < 256);
+  if (match === null || !valid || port > 65535) {
+    throw new PlasmiteError("Usage", "invalid bind address", {
+      hint: "Use host:port with an IP address, such as 127.0.0.1:9700, [::1]:9700 or " +
+        "0.0.0.0:9700.",
+      causes: [text],
+    });
+  }
+  return { hostname: hostname.toLowerCase(), port };
+}
+
+/** 127.0.0.0/8 or ::1. */
+export function isLoopback(hostname: string): boolean {
+  return hostname.startsWith("127.") || (hostname.includes(":") &&
+    new URL(`http://[${hostname}]/`).hostname === "[::1]");
+}
+
+/** An address as it stands in a URL, wildcards as loopback. */
+export function shownHost(hostname: string): string {
+  if (hostname === "0.0.0.0") return "127.0.0.1";
+  if (!hostname.includes(":")) return hostname;
+  const plain = new URL(`http://[${hostname}]/`).hostname;
+  return plain === "[::]" ? "[::1]" : plain;
+}
+
+function usage(message: string, hint: string): PlasmiteError {
+  return new PlasmiteError("Usage", message, { hint });
+}
+
+function readText(path: string, kind: "Usage" | "Io", message: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (cause) {
+    throw new PlasmiteError(kind, message, {
+      path,
+      hint: "Check the path and its permissions.",
+      causes: [cause instanceof Error ? cause.message : String(cause)],
+      cause,
+    });
+  }
+}
+
+function readTokenOf(flags: ServeFlags): ServeConfig["token"] {
+  const { token, tokenFile } = flags;
+  if (token !== undefined && tokenFile !== undefined) {
+    throw usage("--token cannot be combined with --token-file", `Use --token-file alone. ${INIT}`);
+  }
+  if (tokenFile !== undefined) {
+    const value = readText(tokenFile, "Usage", "failed to read token file").trim();
+    if (value !== "") return { value, from: "--token-file" };
+    throw new PlasmiteError("Usage", "token file is empty", { path: tokenFile, hint: INIT });
+  }
+  if (token === undefined) return null;
+  if (token !== "") return { value: token, from: "--token" };
+  throw usage("--token must not be empty", `Leave it out for no token. ${INIT}`);
+}
+
+/**
+ * Checks the options (cli.md 8.1). Nothing is bound; token and certificate are read.
+ *
+ * @throws {PlasmiteError} Usage, or Io for a certificate that cannot be read
+ */
+export async function resolveServe(flags: ServeFlags): Promise<ServeConfig> {
+  const { hostname, port } = parseBind(flags.bind);
+  const token = readTokenOf(flags);
+  const { tlsCert, tlsKey, tlsSelfSigned = false, access } = flags;
+  const cert = tlsCert === undefined
+    ? null
+    : readText(tlsCert, "Io", "failed to read TLS certificate");
+  const fingerprint = cert === null ? "" : await fingerprintOf(cert, tlsCert ?? "");
+  const corsOrigins = [...new Set(flags.corsOrigins.map(normalizeOrigin))];
+  const loopback = isLoopback(hostname);
+  if (!loopback && flags.allowNonLoopback !== true) {
+    throw usage(
+      "non-loopback bind requires explicit opt-in",
+      "Add --allow-non-loopback to let other machines in, or bind to 127.0.0.1.",
+    );
+  }
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    throw usage("TLS requires both --tls-cert and --tls-key", INIT);
+  }
+  if (tlsSelfSigned && tlsCert !== undefined) {
+    throw usage("--tls-self-signed cannot be combined with --tls-cert/--tls-key", INIT);
+  }
+  const limits: [string, number][] = [
+    ["--max-body-bytes", flags.maxBodyBytes],
+    ["--max-tail-timeout-ms", flags.maxTailTimeoutMs],
+    ["--max-tail-concurrency", flags.maxTailConcurrency],
+  ];
+  for (const [name, value] of limits) {
+    if (value <= 0) {
+      throw usage(`${name} must be greater than zero`, "Leave it out for the default.");
+    }
+  }
+  const tls: TlsConfig | null = tlsSelfSigned
+    ? { kind: "self-signed" }
+    : cert === null || tlsCert === undefined || tlsKey === undefined
+    ? null
+    : { kind: "files", certPath: tlsCert, keyPath: tlsKey, cert, fingerprint };
+  if (!loopback && access !== "read-only") {
+    if (token?.from !== "--token-file") {
+      throw usage("non-loopback write requires --token-file", INIT);
+    }
+    if (tls === null && flags.insecureNoTls !== true) {
+      throw usage("non-loopback write requires TLS", INIT);
+    }
+  }
+  return {
+    hostname,
+    port,
+    loopback,
+    token,
+    tls,
+    access,
+    corsOrigins,
+    allowHosts: flags.allowHosts,
+    maxBodyBytes: flags.maxBodyBytes,
+    maxTailTimeoutMs: flags.maxTailTimeoutMs,
+    maxTailConcurrency: flags.maxTailConcurrency,
+  };
+}
+
+/**
+ * Reads the key and makes sure that it belongs to the certificate.
+ *
+ * @returns the key in PEM and when the certificate ends
+ * @throws {PlasmiteError} Io, Usage
+ */
+export async function readKey(
+  tls: Extract<TlsConfig, { kind: "files" }>,
+): Promise<{ readonly key: string; readonly notAfter: Date; readonly notBefore: Date }> {
+  const key = readText(tls.keyPath, "Io", "failed to read TLS key");
+  if (!hasPrivateKey(key)) {
+    throw new PlasmiteError("Usage", "TLS key file contains no private key", {
+      path: tls.keyPath,
+      hint: INIT,
+    });
+  }
+  const { notAfter, notBefore } = await inspectPair(tls.cert, key, tls.certPath);
+  return { key, notAfter, notBefore };
+}
+
+/** `http://127.0.0.1:9700`. */
+export function baseUrl(config: ServeConfig, port = config.port): string {
+  return `${config.tls === null ? "http" : "https"}://${shownHost(config.hostname)}:${port}`;
+}
+
+/** `loopback only`, `all interfaces` or `network reachable`. */
+export function scopeOf(config: ServeConfig): string {
+  if (config.loopback) return "loopback only";
+  const wild = config.hostname === "0.0.0.0" || shownHost(config.hostname) === "[::1]";
+  return wild ? "all interfaces" : "network reachable";
+}

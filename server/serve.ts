@@ -1,0 +1,208 @@
+/**
+ * The server on a socket: listening, listening again, and stopping in well under a second.
+ *
+ * @module
+ */
+
+import type { Client } from "../lib/client/client.ts";
+import { PlasmiteError } from "../lib/errors.ts";
+import { sleep } from "../lib/storage/pause.ts";
+import { type AppOptions, createApp } from "./app.ts";
+import { makeCertificate } from "./certificate.ts";
+import { baseUrl, isLoopback, readKey, type ServeConfig } from "./config.ts";
+import { errorResponse } from "./errors.ts";
+import { makeRecord, register } from "./registry.ts";
+
+/** How long to wait for readers that take nothing, in milliseconds. */
+const LAST_CALL = 500;
+/** How long to wait before listening again after the accept loop died, in milliseconds. */
+const RELISTEN = 100;
+
+/** A server that listens. */
+export interface Running {
+  /** The address it listens on. */
+  readonly hostname: string;
+  /** The port, also when any was asked for. */
+  readonly port: number;
+  /** `http://127.0.0.1:9700`. */
+  readonly url: string;
+  /** The certificate's fingerprint; null without TLS. */
+  readonly fingerprint: string | null;
+  /** Resolves when it has stopped. */
+  readonly finished: Promise<void>;
+  /** Ends streams, finishes appends, stops: half a second at most. */
+  shutdown(): Promise<void>;
+}
+
+/** Extras that do not come from the command line. */
+export interface ServeHooks extends Pick<AppOptions, "mcp" | "ui" | "heartbeatMs" | "bodyIdleMs"> {
+  /** Told when it had to listen again. */
+  readonly onTrouble?: (error: unknown) => void;
+  /** Whether to enter the server into the registry; default true. */
+  readonly registry?: boolean;
+  /** Where to write the bound address once it is known. */
+  readonly readyFile?: string | undefined;
+}
+
+interface Pair {
+  readonly cert: string;
+  readonly key: string;
+  readonly fingerprint: string;
+}
+
+async function certificateFor(config: ServeConfig): Promise<Pair | null> {
+  const { tls } = config;
+  if (tls === null) return null;
+  if (tls.kind === "self-signed") return await makeCertificate(config.hostname);
+  const { key } = await readKey(tls);
+  return { cert: tls.cert, key, fingerprint: tls.fingerprint };
+}
+
+/** Writes `ip:port` so that whoever waits for the file never sees half of it (http.md 8). */
+function publishAddress(path: string, address: string): void {
+  try {
+    const temporary = path.replace(/(?:\.[^./]*)?$/, ".tmp");
+    if (path === "" || temporary === path) throw new Error("The path is empty or ends in .tmp.");
+    Deno.writeTextFileSync(temporary, address);
+    Deno.renameSync(temporary, path);
+  } catch (cause) {
+    throw new PlasmiteError("Io", "failed to publish bound server address", {
+      path,
+      hint: "Set PLASMITE_SERVE_READY_FILE to a path that can be written, or leave it unset.",
+      causes: [cause instanceof Error ? cause.message : String(cause)],
+      cause,
+    });
+  }
+}
+
+/**
+ * Starts a server.
+ *
+ * @throws {PlasmiteError} Io when the address is taken, Usage or Io for a bad certificate or key
+ */
+export async function startServer(
+  client: Client,
+  config: ServeConfig,
+  hooks: ServeHooks = {},
+): Promise<Running> {
+  const pair = await certificateFor(config);
+  let status: unknown = null;
+  const { mcp, ui, heartbeatMs, bodyIdleMs } = hooks;
+  const statusOption = config.loopback && pair === null ? { status: () => status } : {};
+  const app = createApp(client, {
+    token: config.token?.value,
+    access: config.access,
+    loopbackOnly: config.loopback,
+    allowHosts: config.allowHosts,
+    corsOrigins: config.corsOrigins,
+    maxBodyBytes: config.maxBodyBytes,
+    maxTailTimeoutMs: config.maxTailTimeoutMs,
+    maxTailConcurrency: config.maxTailConcurrency,
+    ...statusOption,
+    ...(mcp === undefined ? {} : { mcp }),
+    ...(ui === undefined ? {} : { ui }),
+    ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
+    ...(bodyIdleMs === undefined ? {} : { bodyIdleMs }),
+  });
+  let port = config.port;
+  let stopping = false;
+  const listen = (): Deno.HttpServer<Deno.NetAddr> =>
+    Deno.serve({
+      hostname: config.hostname,
+      port,
+      ...(pair === null ? {} : { cert: pair.cert, key: pair.key }),
+      onListen: () => {},
+      // Only streams that are broken off on purpose end here; the app answers everything itself.
+      onError: (error) => errorResponse(error),
+    }, (request) => app.fetch(request));
+  let server = open(listen, pair !== null);
+  port = server.addr.port;
+
+  let unregister = (): void => {};
+  try {
+    if (hooks.readyFile !== undefined) {
+      const shown = server.addr.hostname.includes(":")
+        ? `[${server.addr.hostname}]`
+        : server.addr.hostname;
+      publishAddress(hooks.readyFile, `${shown}:${port}`);
+    }
+  } catch (error) {
+    await server.shutdown();
+    throw error;
+  }
+  if (hooks.registry !== false) {
+    const url = baseUrl(config, port);
+    const record = makeRecord(
+      client.poolDir,
+      pair === null && isLoopback(config.hostname) ? url : null,
+      null,
+    );
+    status = record;
+    unregister = register(record);
+  }
+
+  /** The accept loop dies when descriptors run out; open connections live on (http.md 13). */
+  const finished = (async () => {
+    for (;;) {
+      try {
+        await server.finished;
+        return;
+      } catch (error) {
+        if (stopping) return;
+        hooks.onTrouble?.(error);
+      }
+      while (!stopping) {
+        await sleep(RELISTEN);
+        try {
+          server = listen();
+          break;
+        } catch {
+          continue; // Still no descriptor to listen with.
+        }
+      }
+      if (stopping) return;
+    }
+  })();
+
+  return {
+    hostname: config.hostname,
+    port,
+    url: baseUrl(config, port),
+    fingerprint: pair?.fingerprint ?? null,
+    finished,
+    shutdown: async () => {
+      stopping = true;
+      unregister();
+      const ended = Promise.all([app.shutdown(), server.shutdown()]);
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, LAST_CALL);
+      });
+      await Promise.race([ended.then(() => {}, () => {}), late]);
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** Opens the listener, or says why not. */
+function open(
+  listen: () => Deno.HttpServer<Deno.NetAddr>,
+  tls: boolean,
+): Deno.HttpServer<Deno.NetAddr> {
+  try {
+    return listen();
+  } catch (cause) {
+    if (cause instanceof Deno.errors.InvalidData || cause instanceof TypeError) {
+      throw new PlasmiteError("Usage", "invalid TLS certificate or key", {
+        hint: "Give a PEM certificate and the private key that belongs to it.",
+        causes: [cause.message],
+        cause,
+      });
+    }
+    throw new PlasmiteError("Io", tls ? "failed to bind TLS server" : "failed to bind server", {
+      hint: "Choose another --bind address or port; this one may be in use.",
+      causes: [cause instanceof Error ? cause.message : String(cause)],
+      cause,
+    });
+  }
+}
