@@ -345,10 +345,14 @@ async function readLatest(
   fit(matches, wanted);
   const omitted = all.length - matches.length;
   const shown = new Set(matches.map(({ seq }) => seq));
-  const latest = [...groups].filter(([, seq]) => shown.has(seq)).map(([key, seq]) => ({ key, seq }));
+  const latest = [...groups].filter(([, seq]) => shown.has(seq)).map(([key, seq]) => ({
+    key,
+    seq,
+  }));
   const note = omitted === 0 ? {} : {
     omitted,
-    note: `${omitted} older message${omitted === 1 ? " was" : "s were"} left out, each the newest ` +
+    note:
+      `${omitted} older message${omitted === 1 ? " was" : "s were"} left out, each the newest ` +
       `of its group; a larger count or max_bytes shows more, tags or since narrow the search.`,
   };
   return finish({ ...base, fell_behind: lost, ...note, latest }, matches);

@@ -57,7 +57,7 @@ export const INSTRUCTIONS = [
   "gets recent messages, a time window (since), the newest message per agent or tag (latest_by), or",
   "a range to resume (after_seq). plasmite_wait sleeps until a message comes: without after_seq only",
   "future ones count. Wait instead of reading again and again. A tag filter needs all given tags;",
-  "where is a jq condition such as .data.status == \"failed\". For a loop pass next_after_seq back as",
+  'where is a jq condition such as .data.status == "failed". For a loop pass next_after_seq back as',
   "after_seq; fell_behind means that messages in between were overwritten. Failures have isError and",
   "a structured error_kind with a hint. plasmite_feed is not idempotent: after an unclear failure",
   "repeat it only if the data carries its own stable id.",
@@ -318,7 +318,8 @@ export function tools(): readonly ToolEntry[] {
           type: "integer",
           minimum: 1,
           maximum: 200,
-          description: "Most messages in the answer, 1 to 200, default 20; it does not wait for so many.",
+          description:
+            "Most messages in the answer, 1 to 200, default 20; it does not wait for so many.",
         },
         timeout_ms: {
           type: "integer",

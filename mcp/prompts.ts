@@ -64,7 +64,8 @@ Never edit a file that you do not hold.`;
   {
     name: "ci_status",
     title: "Follow CI status",
-    description: "Split of work for CI: the pipeline writes its status, agents read and wait for it.",
+    description:
+      "Split of work for CI: the pipeline writes its status, agents read and wait for it.",
     arguments: [
       argument("pool", "Pool the pipeline writes to, default ci"),
       argument("commit", "Only the status of this commit"),
@@ -147,10 +148,14 @@ export function promptText(
 ): { readonly description: string; readonly text: string } | { readonly problem: string } {
   const prompt = PROMPTS.find((one) => one.name === name);
   if (prompt === undefined) {
-    return { problem: `unknown prompt ${name}; there are ${PROMPTS.map((p) => p.name).join(", ")}` };
+    return {
+      problem: `unknown prompt ${name}; there are ${PROMPTS.map((p) => p.name).join(", ")}`,
+    };
   }
   const missing = prompt.arguments.find((one) => one.required && !given[one.name]);
-  if (missing !== undefined) return { problem: `prompt ${name} needs the argument ${missing.name}` };
+  if (missing !== undefined) {
+    return { problem: `prompt ${name} needs the argument ${missing.name}` };
+  }
   const value = (key: string, other: string): string =>
     (Object.hasOwn(given, key) ? given[key] : undefined) || other;
   return { description: prompt.description, text: prompt.text(value) };

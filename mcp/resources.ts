@@ -54,7 +54,9 @@ export function poolOfUri(uri: string): string {
   } catch {
     return wrong("this is no URI");
   }
-  if (url.host !== "" || /^plasmite:\/\/[^/]/i.test(text)) return wrong("resource URIs have no host");
+  if (url.host !== "" || /^plasmite:\/\/[^/]/i.test(text)) {
+    return wrong("resource URIs have no host");
+  }
   const [root, pools, name, ...more] = url.pathname.split("/");
   if (root !== "" || pools !== "pools" || !name || more.length > 0) {
     return wrong("a resource is one pool");
@@ -122,7 +124,8 @@ export async function listResources(store: PoolStore, access: Access): Promise<R
       uri: poolUri(name),
       name,
       title: `Pool ${name}`,
-      description: `The latest messages of ${name}, up to 20 per read. A ring of ${fileSize} bytes; ` +
+      description:
+        `The latest messages of ${name}, up to 20 per read. A ring of ${fileSize} bytes; ` +
         "the oldest messages are overwritten when it is full.",
       mimeType: "application/json",
       ...(newest === null ? {} : { annotations: { lastModified: formatTime(newest) } }),

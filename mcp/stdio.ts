@@ -11,6 +11,7 @@ import { buildServer } from "./server.ts";
 import { LocalStore } from "./local.ts";
 import type { PoolStore } from "./store.ts";
 import { type Input, LineTransport, type Output } from "./transport.ts";
+import { wantedBy } from "./wanted.ts";
 import { Watcher } from "./watch.ts";
 
 /** How to serve a connection. */
@@ -41,7 +42,7 @@ export async function serveConnection(store: PoolStore, options: StdioOptions): 
     updated: (uri) => void notices?.sendResourceUpdated({ uri }).catch(() => {}),
     listChanged: () => void notices?.sendResourceListChanged().catch(() => {}),
   });
-  const listens = new Map<string | number, readonly string[]>();
+  const listens = new Map<unknown, () => void>();
   transport.oncall = (call) => watchFor(call, watcher, listens);
   const handle = serveStdio(({ era }) => {
     const server = buildServer({
@@ -73,40 +74,13 @@ export async function serveLocal(client: Client, options: StdioOptions): Promise
 function watchFor(
   { method, id, params }: Call,
   watcher: Watcher,
-  listens: Map<string | number, readonly string[]>,
+  listens: Map<unknown, () => void>,
 ): void {
   if (method === "notifications/cancelled") {
-    const ended = params?.["requestId"] as string | number;
-    for (const uri of listens.get(ended) ?? []) watcher.remove(uri);
+    const ended = params?.["requestId"];
+    listens.get(ended)?.();
     listens.delete(ended);
-    return;
+  } else if (method === "subscriptions/listen" && id !== undefined) {
+    listens.set(id, watcher.listen(wantedBy(params)));
   }
-  if (method !== "subscriptions/listen" || id === undefined) return;
-  const { uris, list } = wantedBy(params);
-  const watched: string[] = [];
-  for (const uri of uris) {
-    try {
-      watcher.add(uri);
-      watched.push(uri);
-    } catch {
-      // Not one of ours: nothing will ever be said about it.
-    }
-  }
-  listens.set(id, watched);
-  if (list) watcher.addList();
-}
-
-/** What a listen request asks for. */
-export function wantedBy(
-  params: { readonly [key: string]: unknown } | undefined,
-): { readonly uris: readonly string[]; readonly list: boolean } {
-  const filter = params?.["notifications"];
-  if (filter === null || typeof filter !== "object") return { uris: [], list: false };
-  const { resourceSubscriptions: uris, resourcesListChanged: list } = filter as {
-    readonly [key: string]: unknown;
-  };
-  return {
-    uris: Array.isArray(uris) ? uris.filter((uri) => typeof uri === "string") : [],
-    list: list === true,
-  };
 }

@@ -6,6 +6,7 @@
 
 import { poolOfUri } from "./resources.ts";
 import type { PoolStore } from "./store.ts";
+import type { Listening } from "./wanted.ts";
 
 /** Least time between two notices about one pool, in milliseconds. */
 const QUIET = 1000;
@@ -25,7 +26,7 @@ export class Watcher {
   readonly #store: PoolStore;
   readonly #listener: Listener;
   readonly #pools = new Map<string, { readonly stop: AbortController; users: number }>();
-  #list: AbortController | undefined;
+  #list: { readonly stop: AbortController; users: number } | undefined;
 
   /** Watches nothing yet. */
   constructor(store: PoolStore, listener: Listener) {
@@ -60,16 +61,44 @@ export class Watcher {
 
   /** Watches which pools there are. */
   addList(): void {
-    if (this.#list !== undefined) return;
-    this.#list = new AbortController();
-    void this.#watchList(this.#list.signal);
+    if (this.#list !== undefined) {
+      this.#list.users++;
+      return;
+    }
+    this.#list = { stop: new AbortController(), users: 1 };
+    void this.#watchList(this.#list.stop.signal);
+  }
+
+  /** Ends one use of {@linkcode Watcher.addList}. */
+  removeList(): void {
+    if (this.#list === undefined || --this.#list.users > 0) return;
+    this.#list.stop.abort();
+    this.#list = undefined;
+  }
+
+  /** Watches what a listen request asks for; returns how to stop. */
+  listen({ uris, list }: Listening): () => void {
+    const watched: string[] = [];
+    for (const uri of uris) {
+      try {
+        this.add(uri);
+        watched.push(uri);
+      } catch {
+        // Not one of ours: nothing will ever be said about it.
+      }
+    }
+    if (list) this.addList();
+    return () => {
+      for (const uri of watched) this.remove(uri);
+      if (list) this.removeList();
+    };
   }
 
   /** Ends everything. */
   close(): void {
     for (const { stop } of this.#pools.values()) stop.abort();
     this.#pools.clear();
-    this.#list?.abort();
+    this.#list?.stop.abort();
     this.#list = undefined;
   }
 

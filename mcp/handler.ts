@@ -1,0 +1,197 @@
+/**
+ * Streamable HTTP without sessions: one JSON answer a request for the clients of 2025, the SDK's own
+ * handler for the revision of 2026-07-28 (mcp.md 3, mcp-sdk.md).
+ *
+ * @module
+ */
+
+import {
+  createMcpHandler,
+  isLegacyRequest,
+  type McpHttpHandler,
+  type McpRequestContext,
+  type Server,
+  WebStandardStreamableHTTPServerTransport,
+} from "@modelcontextprotocol/server";
+import type { Client } from "../lib/client/client.ts";
+import { type Call, frame, type Refusal } from "./frame.ts";
+import type { McpOptions } from "./http.ts";
+import { unwrap } from "./json.ts";
+import { LocalStore } from "./local.ts";
+import { buildServer } from "./server.ts";
+import type { PoolStore } from "./store.ts";
+import { Watcher } from "./watch.ts";
+import { wantedBy } from "./wanted.ts";
+
+const JSON_TYPE = /^application\/(?:json|[a-z0-9!#$&^_.-]+\+json)[ \t]*(?:;.*)?$/i;
+
+function rpcError(status: number, code: number, message: string): Response {
+  const error: Refusal = { jsonrpc: "2.0", id: null, error: { code, message } };
+  return Response.json(error, { status });
+}
+
+/** The bytes of a body, or null when there are more than `most`. */
+async function readBody(request: Request, most: number): Promise<Uint8Array | null> {
+  if (Number(request.headers.get("content-length") ?? 0) > most) return null;
+  if (request.body === null) return new Uint8Array(0);
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of request.body) {
+    size += piece.length;
+    if (size > most) return null;
+    pieces.push(piece);
+  }
+  const [only] = pieces;
+  if (pieces.length === 1 && only !== undefined) return only;
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
+/** Answers requests to `/mcp`. */
+export class HttpHandler {
+  readonly #store: PoolStore;
+  readonly #options: McpOptions;
+  readonly #modern: McpHttpHandler;
+  readonly #watcher: Watcher;
+  readonly #ending = new AbortController();
+  #waits = 0;
+
+  /** Serves the pools of `client`. */
+  constructor(client: Client, options: McpOptions) {
+    // Peers on other machines have no use for the paths of this one.
+    this.#store = new LocalStore(client, true);
+    this.#options = options;
+    this.#modern = createMcpHandler((context) => this.#build(context), {
+      legacy: "reject",
+      ...(options.onerror === undefined ? {} : { onerror: options.onerror }),
+    });
+    this.#watcher = new Watcher(this.#store, {
+      updated: (uri) => this.#modern.notify.resourceUpdated(uri),
+      listChanged: () => this.#modern.notify.resourcesChanged(),
+    });
+  }
+
+  #build({ era }: McpRequestContext): Server {
+    const { access = "read-write", version = "0.0.0", takePlace } = this.#options;
+    return buildServer({
+      store: this.#store,
+      version,
+      access,
+      // Without sessions a client of 2025 cannot be told anything later.
+      subscriptions: era === "modern" && access !== "write-only",
+      ending: this.#ending.signal,
+      takePlace: takePlace ?? (() => this.#takePlace()),
+    });
+  }
+
+  #takePlace(): (() => void) | null {
+    if (this.#waits >= (this.#options.maxWaits ?? 64)) return null;
+    this.#waits++;
+    return () => this.#waits--;
+  }
+
+  /** Ends waits and streams. */
+  async close(): Promise<void> {
+    this.#ending.abort();
+    this.#watcher.close();
+    await this.#modern.close();
+  }
+
+  /** Answers one request. */
+  async fetch(request: Request): Promise<Response> {
+    if (request.method !== "POST") {
+      return new Response(null, { status: 405, headers: { allow: "POST" } });
+    }
+    if (!JSON_TYPE.test(request.headers.get("content-type") ?? "")) {
+      return rpcError(415, -32000, "Unsupported media type: send application/json");
+    }
+    const most = this.#options.maxBodyBytes ?? 1 << 20;
+    const bytes = await readBody(request, most);
+    if (bytes === null) {
+      return rpcError(413, -32000, `Request body too large: at most ${most} bytes`);
+    }
+    let text: string;
+    try {
+      text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    } catch {
+      return rpcError(400, -32700, "Parse error: the body is not UTF-8");
+    }
+    const framed = frame(text);
+    if (framed.kind === "answer") return new Response(null, { status: 202 });
+    if (framed.kind === "refused") {
+      const { refusal } = framed;
+      return Response.json(refusal, { status: refusal.error.code === -32700 ? 400 : 200 });
+    }
+    const { call } = framed;
+    const headers = new Headers(request.headers);
+    headers.set("accept", "application/json, text/event-stream");
+    headers.set("content-type", "application/json");
+    headers.delete("content-length");
+    const { url, signal } = request;
+    const bare = new Request(url, { method: "POST", headers, signal });
+    if (await isLegacyRequest(bare, call)) return await exact(await this.#legacy(bare, call));
+    const release = call.method === "subscriptions/listen"
+      ? this.#watcher.listen(wantedBy(call.params))
+      : undefined;
+    try {
+      return await exact(await this.#modern.fetch(bare, { parsedBody: call }), release);
+    } catch (error) {
+      release?.();
+      throw error;
+    }
+  }
+
+  async #legacy(request: Request, call: Call): Promise<Response> {
+    // A session-less transport serves one request; undefined means no sessions.
+    const transport = new WebStandardStreamableHTTPServerTransport({ enableJsonResponse: true });
+    const server = this.#build({ era: "legacy", requestInfo: request });
+    await server.connect(transport);
+    const gone = (): void => void transport.close();
+    request.signal.addEventListener("abort", gone, { once: true });
+    try {
+      return await transport.handleRequest(request, { parsedBody: call });
+    } finally {
+      request.signal.removeEventListener("abort", gone);
+    }
+  }
+}
+
+/** The response with the text of wrappers put back; `ended` is called when its body is over. */
+async function exact(response: Response, ended?: () => void): Promise<Response> {
+  const { body, status, headers } = response;
+  const type = headers.get("content-type") ?? "";
+  if (body === null || !type.startsWith("text/event-stream")) {
+    ended?.();
+    if (body === null) return response;
+    const plain = new Headers(headers);
+    plain.delete("content-length");
+    return new Response(unwrap(await response.text()), { status, headers: plain });
+  }
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  const encoder = new TextEncoder();
+  // The SDK writes each event as one chunk.
+  const stream = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const { done, value } = await reader.read();
+        if (!done) return controller.enqueue(encoder.encode(unwrap(decoder.decode(value))));
+        ended?.();
+        controller.close();
+      } catch (error) {
+        ended?.();
+        throw error;
+      }
+    },
+    async cancel(reason) {
+      ended?.();
+      await reader.cancel(reason);
+    },
+  });
+  return new Response(stream, { status, headers });
+}

@@ -1,0 +1,58 @@
+/**
+ * `/mcp` of a server: the tools over streamable HTTP, as a function from request to response.
+ *
+ * Who may call, from where and how large a body may be is checked by the server before it gets
+ * here. The protocol itself is loaded when {@linkcode createMcpFetch} is called, so importing this
+ * module costs nothing.
+ *
+ * @module
+ */
+
+import type { Client } from "../lib/client/client.ts";
+import type { Access } from "./catalog.ts";
+
+export type { Access };
+
+/** How to serve; everything has a default. */
+export interface McpOptions {
+  /** What callers may do; default `read-write`. */
+  readonly access?: Access;
+  /** The version that the server names; default `0.0.0`. */
+  readonly version?: string;
+  /** The largest request body in bytes; default 1 MiB. */
+  readonly maxBodyBytes?: number;
+  /** Waits at once; default 64. Not used with `takePlace`. */
+  readonly maxWaits?: number;
+  /**
+   * Takes a place for a wait and returns how to give it back, or null when there is none: for a
+   * server that counts them together with its own streams.
+   */
+  readonly takePlace?: () => (() => void) | null;
+  /** Told of refused requests and internal failures; never of contents. */
+  readonly onerror?: (error: Error) => void;
+}
+
+/** Answers requests to `/mcp`. */
+export interface McpFetch {
+  (request: Request): Promise<Response>;
+  /** Ends waits and streams; requests that come later are refused. */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes the handler of `/mcp` for the pools of a client.
+ *
+ * @example
+ * ```ts ignore
+ * const mcp = await createMcpFetch(client, { access: "read-only" });
+ * Deno.serve((request) => mcp(request));
+ * ```
+ */
+export async function createMcpFetch(client: Client, options: McpOptions = {}): Promise<McpFetch> {
+  const { HttpHandler } = await import("./handler.ts");
+  const handler = new HttpHandler(client, options);
+  return Object.assign(
+    (request: Request) => handler.fetch(request),
+    { close: () => handler.close() },
+  );
+}
