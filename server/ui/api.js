@@ -1,0 +1,195 @@
+/**
+ * Talking to the server: the token in memory, errors in words, streams line by line.
+ *
+ * @module
+ */
+
+import { parseAnswer } from "./json.js";
+
+/** What the server said no with, or that it said nothing. */
+export class ApiError extends Error {
+  /**
+   * @param {number} status 0 when no answer came
+   * @param {{kind?: string, message?: string, hint?: string, seq?: number | bigint}} [error]
+   */
+  constructor(status, error = {}) {
+    super(
+      error.message ?? (status ? `The server answered ${status}` : "The server does not answer"),
+    );
+    this.status = status;
+    this.kind = error.kind ?? "Io";
+    this.hint = error.hint ?? "";
+    this.seq = error.seq;
+  }
+}
+
+// The token lives in this variable and, when asked, in the tab's own storage; never in an address.
+const STORE = "plasmite-token";
+let token = "";
+try {
+  token = sessionStorage.getItem(STORE) ?? "";
+} catch { /* storage is switched off */ }
+
+/** What the server allows this page to do; write is unknown until the server said so. */
+export const rights = { read: true, write: true, token: token !== "" };
+
+/** @param {string} value @param {boolean} keep over a reload of this tab */
+export function signIn(value, keep) {
+  token = value;
+  rights.token = value !== "";
+  try {
+    if (keep && value) sessionStorage.setItem(STORE, value);
+    else sessionStorage.removeItem(STORE);
+  } catch { /* storage is switched off */ }
+}
+
+/** @type {() => void} */
+let unauthorized = () => {};
+
+/** @param {() => void} listener called when a token is missing or wrong */
+export function onUnauthorized(listener) {
+  unauthorized = listener;
+}
+
+/**
+ * One request; throws ApiError for every answer but 2xx.
+ * @param {string} path
+ * @param {{method?: string, body?: string, signal?: AbortSignal, quiet?: boolean}} [options]
+ * @returns {Promise<Response>}
+ */
+export async function request(path, options = {}) {
+  const { method, body, signal, quiet } = options;
+  /** @type {Record<string, string>} */
+  const headers = {};
+  if (token) headers["authorization"] = `Bearer ${token}`;
+  if (body !== undefined) headers["content-type"] = "application/json";
+  /** @type {RequestInit} */
+  const init = { headers, cache: "no-store", credentials: "omit", method: method ?? "GET" };
+  if (body !== undefined) init.body = body;
+  if (signal) init.signal = signal;
+  let response;
+  try {
+    response = await fetch(path, init);
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0);
+  }
+  const access = response.headers.get("plasmite-access");
+  if (access) {
+    rights.read = access !== "write-only";
+    rights.write = access !== "read-only";
+  }
+  if (response.ok) return response;
+  let error = {};
+  try {
+    error = parseAnswer(await response.text()).error ?? {};
+  } catch { /* not an envelope: the status has to do */ }
+  if (response.status === 401 && !quiet) unauthorized();
+  const failure = new ApiError(response.status, error);
+  if (response.status === 403 && /write operations/.test(failure.message)) rights.write = false;
+  if (response.status === 403 && /read operations/.test(failure.message)) rights.read = false;
+  throw failure;
+}
+
+/** @param {string} path @param {Parameters<typeof request>[1]} [options] @returns {Promise<any>} */
+export async function json(path, options) {
+  return parseAnswer(await (await request(path, options)).text());
+}
+
+/**
+ * @typedef {object} Pool
+ * @property {string} name
+ * @property {number} file_size
+ * @property {number} ring_size
+ * @property {{oldest?: number | bigint, newest?: number | bigint}} [bounds]
+ * @property {{message_count: number, utilization: {used_bytes: number, used_percent: number}, age: {oldest_time: string | null, newest_time: string | null}}} [metrics]
+ * @property {number} [followers]
+ * @property {{kind: string, message: string}} [error]
+ */
+
+/** @param {string} name */
+export const poolPath = (name) => `/v0/pools/${encodeURIComponent(name)}`;
+
+/** @returns {Promise<Pool[]>} */
+export async function listPools() {
+  const answer = await json("/v0/ui/pools");
+  return answer.pools;
+}
+
+/** @param {string} name @param {AbortSignal} [signal] @returns {Promise<Pool>} */
+export async function poolInfo(name, signal) {
+  const answer = await json(
+    `/v0/ui/pools/${encodeURIComponent(name)}/info`,
+    signal ? { signal } : {},
+  );
+  return answer.pool;
+}
+
+/** The time and tags of one message, or null when it is gone. @param {string} name @param {bigint} seq @param {AbortSignal} [signal] */
+export async function messageAt(name, seq, signal) {
+  try {
+    const { message } = await json(`${poolPath(name)}/messages/${seq}`, signal ? { signal } : {});
+    return { seq, t: Date.parse(message.time), tags: /** @type {string[]} */ (message.meta.tags) };
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return null;
+    throw error;
+  }
+}
+
+/** No line, not even a heartbeat, for this long: the connection is dead. */
+const SILENCE_MS = 45_000;
+
+/**
+ * Reads an event stream to its end; `each` gets the JSON text of every message. An error event is
+ * thrown as ApiError with status 200.
+ * @param {string} name
+ * @param {URLSearchParams} query
+ * @param {AbortSignal} signal
+ * @param {{open: () => void, batch: (lines: string[]) => void}} to `batch` gets what came in one piece
+ */
+export async function events(name, query, signal, to) {
+  const stop = new AbortController();
+  const abort = () => stop.abort();
+  signal.addEventListener("abort", abort);
+  let timer = setTimeout(abort, SILENCE_MS);
+  try {
+    const response = await request(
+      `/v0/ui/pools/${encodeURIComponent(name)}/events?${query}`,
+      { signal: stop.signal },
+    );
+    to.open();
+    const reader = /** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */ (response.body)
+      .pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    let failed = false;
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      clearTimeout(timer);
+      timer = setTimeout(abort, SILENCE_MS);
+      const lines = value.split("\n");
+      lines[0] = rest + (lines[0] ?? "");
+      rest = lines.pop() ?? "";
+      /** @type {string[]} */
+      const batch = [];
+      for (const line of lines) {
+        if (line.startsWith("data:")) {
+          const text = line.slice(line[5] === " " ? 6 : 5);
+          if (failed) {
+            if (batch.length) to.batch(batch);
+            throw new ApiError(200, parseAnswer(text).error);
+          }
+          batch.push(text);
+        } else if (line.startsWith("event:")) failed = line.endsWith("error");
+      }
+      if (batch.length) to.batch(batch);
+    }
+  } catch (error) {
+    if (error instanceof ApiError || signal.aborted) throw error;
+    throw new ApiError(0);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", abort);
+    stop.abort();
+  }
+}

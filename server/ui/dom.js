@@ -1,0 +1,255 @@
+/**
+ * Small helpers: elements, icons, wording of numbers and times. Everything a message brings goes
+ * through text nodes; there is no way from here to markup.
+ *
+ * @module
+ */
+
+/** @typedef {Node | string | number | null | undefined | false} Child */
+
+/**
+ * An element. Attributes starting with `on` are listeners, `class` and other strings attributes.
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, any> | null} [attributes]
+ * @param {...(Child | Child[])} children
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function h(tag, attributes, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) {
+      element.setAttribute(name, String(value));
+    }
+  }
+  add(element, children);
+  return element;
+}
+
+/** @param {Node} parent @param {any[]} children */
+function add(parent, children) {
+  for (const child of children.flat()) {
+    if (child === null || child === undefined || child === false) continue;
+    parent.appendChild(child instanceof Node ? child : document.createTextNode(String(child)));
+  }
+}
+
+/** Replaces what an element holds. @param {Element} element @param {...(Child | Child[])} children */
+export function fill(element, ...children) {
+  element.replaceChildren();
+  add(element, children);
+  return element;
+}
+
+/** @param {string} tag @param {Record<string, string>} attributes */
+export function svg(tag, attributes) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+}
+
+/** @type {Record<string, string>} */
+const ICONS = {
+  pause: "M6 4v8M10 4v8",
+  play: "M5.5 3.5v9l7-4.5z",
+  down: "M8 3v9M4 8.5 8 12.5l4-4",
+  filter: "M2.5 4h11M4.5 8h7M6.5 12h3",
+  search: "M7 2.5a4.5 4.5 0 1 1 0 9a4.5 4.5 0 0 1 0-9M10.3 10.3l3.2 3.2",
+  close: "m4 4 8 8M12 4l-8 8",
+  plus: "M8 3v10M3 8h10",
+  save: "M8 2.5v7M5 7l3 3 3-3M3 13h10",
+  columns: "M2.5 3h11v10h-11zM6.2 3v10M9.8 3v10",
+  send: "M2.5 8h10M8.5 4l4 4-4 4",
+  pin: "M6 2.5h4l-.5 4 2.5 2.5H4l2.5-2.5zM8 9v4.5",
+  copy: "M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3",
+  trash: "M3 4.5h10M6.5 4.5v-2h3v2M4.5 4.5l.5 9h6l.5-9",
+  up: "m4 10 4-4 4 4",
+  next: "m4 6 4 4 4-4",
+  help: "M6 6.2a2 2 0 1 1 2.8 1.9c-.6.3-.8.6-.8 1.3M8 11.6v.2",
+  out: "M9.5 3h-6v10h6M7 8h7M11.5 5.5 14 8l-2.5 2.5",
+  link:
+    "M7 9.5 9.5 7M6.5 5.5l1.7-1.7a2.6 2.6 0 0 1 3.7 3.7l-1.7 1.7M9.5 10.5l-1.7 1.7a2.6 2.6 0 0 1-3.7-3.7l1.7-1.7",
+};
+
+/** A 16 px line icon. @param {string} name */
+export function icon(name) {
+  const root = svg("svg", { viewBox: "0 0 16 16", class: "icon", "aria-hidden": "true" });
+  root.append(svg("path", { d: ICONS[name] ?? "" }));
+  return root;
+}
+
+/**
+ * A button with an icon, words, or both; `label` is read aloud and shown as a tooltip.
+ * @param {string} label
+ * @param {(event: Event) => void} onclick
+ * @param {{icon?: string, text?: string, class?: string, key?: string, [attribute: string]: any}} [options]
+ */
+export function button(label, onclick, options = {}) {
+  const { icon: name, text, class: kind, key, ...rest } = options;
+  return h(
+    "button",
+    {
+      type: "button",
+      class: kind ?? "quiet",
+      "aria-label": text && label.startsWith(text) ? null : label,
+      title: key ? `${label} (${key})` : label,
+      onclick,
+      ...rest,
+    },
+    name && icon(name),
+    text && h("span", null, text),
+  );
+}
+
+/** @param {number | bigint} n */
+export const count = (n) => n.toLocaleString("en-US");
+
+/** `1.4k`, `23`: a rate or count with three digits. @param {number} n */
+export function short(n) {
+  if (n >= 1e6) return `${(n / 1e6).toFixed(n < 1e7 ? 1 : 0)}M`;
+  if (n >= 1e4) return `${(n / 1e3).toFixed(n < 1e5 ? 1 : 0)}k`;
+  return n >= 100 || n === 0 ? count(Math.round(n)) : n >= 10 ? n.toFixed(0) : n.toFixed(1);
+}
+
+/** @param {number} n */
+export function bytes(n) {
+  let unit = 0;
+  for (; n >= 1024 && unit < 4; unit++) n /= 1024;
+  return `${unit && n < 10 ? n.toFixed(1) : Math.round(n)} ${
+    ["B", "KiB", "MiB", "GiB", "TiB"][unit]
+  }`;
+}
+
+/** A duration in its two largest units: `2 h 14 min`. @param {number} ms */
+export function span(ms) {
+  const s = Math.max(0, ms) / 1000;
+  if (s < 1) return `${Math.round(ms)} ms`;
+  if (s < 10) return `${s.toFixed(1)} s`;
+  if (s < 60) return `${Math.floor(s)} s`;
+  const two = (
+    /** @type {number} */ a,
+    /** @type {string} */ x,
+    /** @type {number} */ b,
+    /** @type {string} */ y,
+  ) => b ? `${a} ${x} ${b} ${y}` : `${a} ${x}`;
+  if (s < 3600) return two(Math.floor(s / 60), "min", Math.floor(s % 60), "s");
+  if (s < 86400) return two(Math.floor(s / 3600), "h", Math.floor(s / 60) % 60, "min");
+  return two(Math.floor(s / 86400), "d", Math.floor(s / 3600) % 24, "h");
+}
+
+/** @param {number} t @param {number} [now] */
+export function ago(t, now = Date.now()) {
+  const words = span(Math.max(1000, now - t)).replace(/\.\d/, "").split(" ", 2).join(" ");
+  return now - t < 1000 ? "now" : `${words} ago`;
+}
+
+const pad = (/** @type {number} */ n, width = 2) => String(n).padStart(width, "0");
+
+/** Local time of day with milliseconds. @param {number} t */
+export function clock(t, ms = true) {
+  const d = new Date(t);
+  const text = `${pad(d.getHours())}:${pad(d.getMinutes())}:${pad(d.getSeconds())}`;
+  return ms ? `${text}.${pad(d.getMilliseconds(), 3)}` : text;
+}
+
+/** Local date and time, the date only when it is not today. @param {number} t */
+export function moment(t) {
+  const d = new Date(t);
+  const day = d.toDateString() === new Date().toDateString();
+  return (day ? "" : `${d.getFullYear()}-${pad(d.getMonth() + 1)}-${pad(d.getDate())} `) +
+    clock(t, false);
+}
+
+/** Puts text on the clipboard, also where the page is not on a secure origin. @param {string} text */
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const area = h("textarea", { class: "offscreen", "aria-hidden": "true" });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+}
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let toastTimer;
+
+/** A line at the lower edge, also read aloud. @param {string} text @param {boolean} [bad] */
+export function toast(text, bad = false) {
+  const box = /** @type {HTMLElement} */ (document.getElementById("toast"));
+  box.className = bad ? "show bad" : "show";
+  box.textContent = text;
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => box.className = bad ? "bad" : "", bad ? 8000 : 2500);
+}
+
+/**
+ * Colour class 0…9 of a tag: words for trouble and success have their own, others one by name.
+ * @param {string | undefined} tag
+ */
+export function hue(tag) {
+  if (tag === undefined) return 0;
+  let known = hues.get(tag);
+  if (known === undefined) {
+    if (hues.size > 5000) hues.clear();
+    hues.set(tag, known = hueByName(tag));
+  }
+  return known;
+}
+
+/** @type {Map<string, number>} */
+const hues = new Map();
+
+/** @param {string} tag */
+function hueByName(tag) {
+  if (/error|fail|panic|fatal|crit/i.test(tag)) return 1;
+  if (/warn|retry|reconnect|cancel|slow/i.test(tag)) return 2;
+  if (/\b(done|ok|success|result|pass(ed)?|green)\b/i.test(tag)) return 3;
+  // By name where that colour is free, else the one that fewest tags have.
+  let hash = 7;
+  for (let i = 0; i < tag.length; i++) hash = (hash * 31 + tag.charCodeAt(i)) >>> 0;
+  let best = hash % used.length;
+  for (let i = 0; i < used.length; i++) {
+    const at = (hash + i) % used.length;
+    if ((used[at] ?? 0) < (used[best] ?? 0)) best = at;
+  }
+  used[best] = (used[best] ?? 0) + 1;
+  return 4 + best;
+}
+
+/** How many tags have each of the free colours. */
+const used = [0, 0, 0, 0, 0, 0];
+
+/** The colour of a message: trouble wins over what comes first. @param {readonly string[]} tags */
+export function hueOf(tags) {
+  if (tags.length < 2) return hue(tags[0]);
+  let best = hue(tags[0]);
+  for (const tag of tags) {
+    const n = hue(tag);
+    if (n > 0 && n < 4 && (best === 0 || n < best)) best = n;
+  }
+  return best;
+}
+
+/** @param {string} tag */
+export const pill = (tag) => h("span", { class: `tag h${hue(tag)}` }, tag);
+
+/** A modal dialog; `close` is called with it. @param {string} title @param {(close: () => void) => Child[]} build */
+export function dialog(title, build) {
+  const box = h("dialog", { "aria-label": title });
+  const close = () => box.close();
+  add(box, [
+    h("header", null, h("h2", null, title), button("Close", close, { icon: "close" })),
+    ...build(close),
+  ]);
+  box.addEventListener("close", () => box.remove());
+  box.addEventListener("click", (event) => event.target === box && close());
+  document.body.append(box);
+  box.showModal();
+  return box;
+}

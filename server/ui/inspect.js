@@ -1,0 +1,290 @@
+/**
+ * One message in full: as a tree that grows as it is opened, or as indented text.
+ *
+ * @module
+ */
+
+import { poolPath, rights } from "./api.js";
+import { ago, button, bytes, copy, count, fill, h, moment, pill, toast } from "./dom.js";
+import { Num, parse, pretty, visible } from "./json.js";
+
+/** @typedef {import("./json.js").Message} Message */
+/** @typedef {import("./json.js").Json} Json */
+
+/** Members drawn at once; more on demand. */
+const PIECE = 200;
+/** Characters of a long string drawn at once. */
+const LONG = 2000;
+const RAW = 200_000;
+
+/** A word for a POSIX shell. @param {string} text */
+const quoted = (text) => /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+
+/** A path as jq writes it. @param {Array<string | number>} path */
+function jqPath(path) {
+  return ".data" +
+    path.map((p) =>
+      typeof p === "number"
+        ? `[${p}]`
+        : /^[A-Za-z_]\w*$/.test(p)
+        ? `.${p}`
+        : `[${JSON.stringify(p)}]`
+    ).join("");
+}
+
+export class Inspector {
+  #raw = false;
+  /** @type {Message | null} */
+  message = null;
+
+  /**
+   * @param {string} pool
+   * @param {{close: () => void, step: (by: number) => void, pin: (path: string[]) => void, pinned: (path: string[]) => boolean, where: (expression: string) => void, tag: (tag: string) => void}} on
+   */
+  constructor(pool, on) {
+    this.pool = pool;
+    this.on = on;
+    this.element = h("aside", { class: "inspector", "aria-label": "Message", hidden: true });
+  }
+
+  hide() {
+    this.message = null;
+    this.element.hidden = true;
+  }
+
+  /** @param {Message} message */
+  show(message) {
+    this.message = message;
+    this.element.hidden = false;
+    const { on, pool } = this;
+    const url = `${location.origin}${poolPath(pool)}/messages/${message.seq}`;
+    const auth = rights.token ? ` -H "Authorization: Bearer $PLASMITE_TOKEN"` : "";
+    const copies = [
+      ["JSON", () => message.text, "Copy the message as JSON"],
+      ["curl", () => `curl -sS ${quoted(url)}${auth}`, "Copy a curl command that gets it"],
+      [
+        "fetch",
+        () => `plasmite fetch ${quoted(pool)} ${message.seq}`,
+        "Copy the plasmite fetch command",
+      ],
+      [
+        "link",
+        () => `${location.origin}/ui/pools/${encodeURIComponent(pool)}?seq=${message.seq}`,
+        "Copy a link to this message",
+      ],
+    ];
+    const body = h("div", { class: "body", tabindex: 0, role: "region", "aria-label": "Content" });
+    const tab = (/** @type {string} */ name, /** @type {boolean} */ raw) =>
+      h("button", {
+        type: "button",
+        role: "tab",
+        "aria-selected": String(this.#raw === raw),
+        onclick: () => {
+          this.#raw = raw;
+          this.show(message);
+        },
+      }, name);
+    fill(
+      this.element,
+      h(
+        "header",
+        null,
+        h("h2", null, `#${message.seq}`),
+        h("span", { class: "fill" }),
+        button("Previous message", () => on.step(-1), { icon: "up", key: "k" }),
+        button("Next message", () => on.step(1), { icon: "next", key: "j" }),
+        button("Close", on.close, { icon: "close", key: "Esc" }),
+      ),
+      h(
+        "dl",
+        null,
+        h("dt", null, "Time"),
+        h(
+          "dd",
+          null,
+          h("span", null, moment(message.t)),
+          h("small", null, ` ${ago(message.t)}`),
+          h("br", null),
+          h("code", null, message.time),
+        ),
+        h("dt", null, "Tags"),
+        h(
+          "dd",
+          null,
+          message.tags.length
+            ? message.tags.map((t) =>
+              h("button", {
+                type: "button",
+                class: "bare",
+                title: `Show only ${t}`,
+                onclick: () => on.tag(t),
+              }, pill(t))
+            )
+            : h("small", null, "none"),
+        ),
+        h("dt", null, "Size"),
+        h("dd", null, bytes(message.to - message.from), h("small", null, " of JSON data")),
+      ),
+      h(
+        "div",
+        { class: "copies" },
+        h("span", null, "Copy"),
+        copies.map(([name, text, label]) =>
+          button(String(label), () => {
+            copy(/** @type {() => string} */ (text)());
+            toast(
+              `Copied ${
+                name === "JSON"
+                  ? "the message"
+                  : name === "link"
+                  ? "the link"
+                  : `the ${name} command`
+              }`,
+            );
+          }, { text: String(name), class: "small" })
+        ),
+        h("span", { class: "fill" }),
+        h(
+          "div",
+          { role: "tablist", "aria-label": "View", class: "tabs" },
+          tab("Tree", false),
+          tab("Raw", true),
+        ),
+      ),
+      body,
+    );
+    try {
+      const data = parse(message.text.slice(message.from, message.to));
+      if (this.#raw) this.#drawRaw(body, data);
+      else fill(body, this.#branch(data, []));
+    } catch (error) {
+      fill(
+        body,
+        h("p", { class: "problem" }, error instanceof Error ? error.message : String(error)),
+        h("pre", null, visible(message.text.slice(0, RAW), true)),
+      );
+    }
+  }
+
+  /** @param {HTMLElement} body @param {Json} data */
+  #drawRaw(body, data) {
+    const text = pretty(data);
+    const pre = h("pre", null, visible(text.slice(0, RAW), true));
+    fill(body, pre);
+    if (text.length > RAW) {
+      body.append(this.#more(text.length - RAW, () => pre.append(visible(text.slice(RAW), true))));
+    }
+  }
+
+  /** @param {number} n @param {() => void} show */
+  #more(n, show) {
+    const more = h("button", {
+      type: "button",
+      class: "small more",
+      onclick: () => (more.remove(), show()),
+    }, `Show ${count(n)} more`);
+    return more;
+  }
+
+  /** The members of a container. @param {Json} value @param {Array<string | number>} path */
+  #branch(value, path) {
+    /** @type {Array<[string | number, any]>} */
+    const entries = value instanceof Map
+      ? [...value]
+      : Array.isArray(value)
+      ? value.map((v, i) => [i, v])
+      : [];
+    const list = h("ul", { class: "tree" });
+    const draw = (/** @type {number} */ from) => {
+      for (const [key, v] of entries.slice(from, from + PIECE)) {
+        list.append(this.#node(key, v, [...path, key]));
+      }
+      const left = entries.length - from - PIECE;
+      if (left > 0) list.append(h("li", null, this.#more(left, () => draw(from + PIECE))));
+    };
+    draw(0);
+    if (!entries.length) list.append(h("li", null, h("small", null, "empty")));
+    return list;
+  }
+
+  /** @param {string | number} key @param {Json} value @param {Array<string | number>} path */
+  #node(key, value, path) {
+    const name = h("span", { class: typeof key === "number" ? "k i" : "k" }, visible(String(key)));
+    if (value instanceof Map || Array.isArray(value)) {
+      const size = value instanceof Map ? value.size : value.length;
+      const words = value instanceof Map ? `{${count(size)}}` : `[${count(size)}]`;
+      const open = path.length < 3 && size <= 30;
+      const item = h("li", null);
+      const toggle = h(
+        "button",
+        {
+          type: "button",
+          class: "toggle",
+          "aria-expanded": String(open),
+          onclick: () => {
+            const now = toggle.getAttribute("aria-expanded") !== "true";
+            toggle.setAttribute("aria-expanded", String(now));
+            if (now) item.append(this.#branch(value, path));
+            else item.lastElementChild?.remove();
+          },
+        },
+        name,
+        h("small", null, words),
+      );
+      item.append(toggle);
+      if (open) item.append(this.#branch(value, path));
+      return item;
+    }
+    const [style, text] = typeof value === "string"
+      ? ["s", visible(value.slice(0, LONG), true)]
+      : value instanceof Num
+      ? ["n", value.text]
+      : ["b", String(value)];
+    const shown = h("span", { class: `v ${style}` }, text);
+    const item = h(
+      "li",
+      null,
+      h(
+        "div",
+        { class: "leaf" },
+        name,
+        shown,
+        h("span", { class: "acts" }, this.#acts(value, path)),
+      ),
+    );
+    if (typeof value === "string" && value.length > LONG) {
+      item.append(
+        this.#more(value.length - LONG, () => shown.append(visible(value.slice(LONG), true))),
+      );
+    }
+    return item;
+  }
+
+  /** @param {Json} value @param {Array<string | number>} path */
+  #acts(value, path) {
+    const words = typeof value === "string"
+      ? JSON.stringify(value)
+      : value instanceof Num
+      ? value.text
+      : String(value);
+    const jq = jqPath(path);
+    const keys = /** @type {string[]} */ (path.every((p) => typeof p === "string") ? path : []);
+    return [
+      words.length < 200 &&
+      button(
+        `Show only messages with this ${path.at(-1)}`,
+        () => this.on.where(`${jq} == ${words}`),
+        { icon: "filter" },
+      ),
+      keys.length > 0 &&
+      button(
+        this.on.pinned(keys) ? `Unpin ${keys.join(".")}` : `Pin ${keys.join(".")} as a column`,
+        () => {
+          this.on.pin(keys);
+          if (this.message) this.show(this.message);
+        },
+        { icon: "pin", "aria-pressed": String(this.on.pinned(keys)) },
+      ),
+    ];
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * The page: plain files that the server hands out as they are, embedded as text.
+ *
+ * @module
+ */
+
+import api from "./api.js" with { type: "text" };
+import app from "./app.js" with { type: "text" };
+import append from "./append.js" with { type: "text" };
+import dom from "./dom.js" with { type: "text" };
+import icon from "./icon.svg" with { type: "text" };
+import page from "./index.html" with { type: "text" };
+import inspect from "./inspect.js" with { type: "text" };
+import json from "./json.js" with { type: "text" };
+import list from "./list.js" with { type: "text" };
+import pool from "./pool.js" with { type: "text" };
+import pools from "./pools.js" with { type: "text" };
+import replay from "./replay.js" with { type: "text" };
+import stream from "./stream.js" with { type: "text" };
+import style from "./style.css" with { type: "text" };
+import timeline from "./timeline.js" with { type: "text" };
+
+/** One file of the page. */
+export interface UiAsset {
+  /** Its content type. */
+  readonly type: string;
+  /** Its text. */
+  readonly body: string;
+}
+
+/**
+ * The files by path; the page itself is the same bytes at `/ui` and at `/ui/pools/NAME`. It lives
+ * with a policy (http.md 7) that allows its own files and its own server and nothing else: no inline
+ * script or style, no eval, no frames.
+ */
+export function uiAssets(): Promise<Map<string, UiAsset>> {
+  const scripts = {
+    api,
+    app,
+    append,
+    dom,
+    inspect,
+    json,
+    list,
+    pool,
+    pools,
+    replay,
+    stream,
+    timeline,
+  };
+  const assets = new Map<string, UiAsset>([
+    ["/ui", { type: "text/html; charset=utf-8", body: page }],
+    ["/ui/assets/style.css", { type: "text/css; charset=utf-8", body: style }],
+    ["/ui/assets/icon.svg", { type: "image/svg+xml", body: icon }],
+  ]);
+  for (const [name, body] of Object.entries(scripts)) {
+    assets.set(`/ui/assets/${name}.js`, { type: "text/javascript; charset=utf-8", body });
+  }
+  return Promise.resolve(assets);
+}

@@ -1,0 +1,979 @@
+/**
+ * One pool: its stream as it comes, its past as far as it reaches, one message in full.
+ *
+ * @module
+ */
+
+import { messageAt, poolInfo, poolPath, request, rights } from "./api.js";
+import { AppendBox } from "./append.js";
+import {
+  button,
+  bytes,
+  count,
+  dialog,
+  fill,
+  h,
+  hue,
+  icon,
+  moment,
+  short,
+  span,
+  toast,
+} from "./dom.js";
+import { Inspector } from "./inspect.js";
+import { members } from "./json.js";
+import { MessageList } from "./list.js";
+import { rateOf, remember } from "./pools.js";
+import { Replay } from "./replay.js";
+import { Live, readPast } from "./stream.js";
+import { addKnot, knotOf, Timeline } from "./timeline.js";
+
+/** @typedef {import("./list.js").Row} Row */
+/** @typedef {import("./json.js").Message} Message */
+
+/** Rows held. */
+const MAX_ROWS = 100_000;
+/** Characters of messages held. */
+const MAX_CHARS = 150e6;
+/** Bytes of backlog read at the start, and the bounds of that in messages. */
+const BACKLOG_BYTES = 4e6;
+const BACKLOG = [200, 20_000];
+const OLDER = 1000;
+/** Messages looked up to estimate what is not loaded. */
+const KNOTS = 48;
+
+/** @param {Row[]} rows */
+const lengthOf = (rows) =>
+  rows.reduce((n, row) => n + (row.kind === "message" ? row.text.length : 0), 0);
+/** @param {Row | undefined} row @returns {Message | null} */
+const messageOf = (row) => row?.kind === "message" ? row : null;
+
+export class PoolView {
+  /** @type {"live" | "past"} */
+  mode = "live";
+  paused = false;
+  /** @type {Row[]} */
+  waiting = [];
+  filter = { tags: /** @type {string[]} */ ([]), where: "" };
+  /** @type {import("./api.js").Pool | null} */
+  info = null;
+  /** @type {Live | null} */
+  live = null;
+
+  #chars = 0;
+  #lost = 0;
+  #dirty = true;
+  #busy = false;
+  #done = new AbortController();
+  #reading = new AbortController();
+  #checking = new AbortController();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #checkTimer;
+
+  /**
+   * @param {string} name
+   * @param {URLSearchParams} query
+   * @param {{crumbs: (...children: import("./dom.js").Child[]) => void, state: (state: string, words: string) => void}} shell
+   */
+  constructor(name, query, shell) {
+    this.name = name;
+    this.shell = shell;
+    this.query = query;
+    this.filter = { tags: query.getAll("tag"), where: query.get("where") ?? "" };
+    document.title = `${name} · Plasmite UI`;
+    shell.crumbs(name);
+    this.list = new MessageList({
+      select: (index, open) => this.select(index, open),
+      tag: (tag) => this.toggleTag(tag),
+      moved: () => this.#controls(),
+    });
+    this.list.pins = this.#storedPins();
+    this.timeline = new Timeline((from, to) => this.showPast(from, to));
+    this.inspector = new Inspector(name, {
+      close: () => this.closeInspector(),
+      step: (by) => this.step(by),
+      pin: (path) => this.pin(path),
+      pinned: (path) => this.list.pins.some((p) => p.join("\0") === path.join("\0")),
+      where: (expression) => this.setFilter({ tags: this.filter.tags, where: expression }),
+      tag: (tag) => this.toggleTag(tag),
+    });
+    this.replay = new Replay(this.list, {
+      moved: (t) => {
+        this.timeline.cursor = t;
+        this.timeline.draw();
+      },
+    });
+    this.append = new AppendBox(name);
+    this.element = this.#build();
+    this.ticker = setInterval(() => this.#tick(), 500);
+    this.#start();
+  }
+
+  dispose() {
+    this.#done.abort();
+    this.#reading.abort();
+    this.live?.stop();
+    clearInterval(this.ticker);
+    clearTimeout(this.#checkTimer);
+    this.replay.stop();
+    this.list.dispose();
+    this.timeline.dispose();
+  }
+
+  // ---- The page -----------------------------------------------------------------------------
+
+  #build() {
+    this.facts = h("dl", { class: "facts" });
+    this.chips = h("div", { class: "chips", role: "group", "aria-label": "Filter by tag" });
+    this.where = h("input", {
+      type: "text",
+      class: "where",
+      spellcheck: "false",
+      autocomplete: "off",
+      autocapitalize: "off",
+      placeholder: 'jq filter, such as .data.level == "error"',
+      "aria-label": "jq filter",
+      "aria-describedby": "where-note",
+      oninput: () => this.#check(),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => {
+        if (event.key === "Enter") {
+          this.setFilter({ tags: this.filter.tags, where: this.where.value.trim() });
+        } else if (event.key === "Escape") this.list.element.focus();
+        else return;
+        event.stopPropagation();
+      },
+    });
+    this.where.value = this.filter.where;
+    this.clear = button("Clear the filter", () => this.setFilter({ tags: [], where: "" }), {
+      icon: "close",
+      hidden: true,
+    });
+    this.note = h("p", { class: "note", id: "where-note", "aria-live": "polite" });
+    this.pause = button("Pause", () => this.togglePause(), {
+      icon: "pause",
+      text: "Pause",
+      class: "tool pause",
+      key: "space",
+    });
+    this.appendButton = button("Append a message", () => this.append.toggle(), {
+      icon: "send",
+      text: "Append",
+      class: "tool",
+      key: "a",
+    });
+    this.past = h("div", { class: "pastbar", hidden: true });
+    this.older = h("button", {
+      type: "button",
+      class: "older",
+      hidden: true,
+      onclick: () => this.#loadOlder(),
+    });
+    this.newest = button("Jump to the newest message", () => this.list.toEnd(), {
+      icon: "down",
+      text: "Newest",
+      class: "newest",
+      key: "G",
+      hidden: true,
+    });
+    this.head = h("div", { class: "head", "aria-hidden": "true" });
+    this.blank = h("div", { class: "empty", role: "status" });
+    this.status = h("p", { class: "offscreen", role: "status" });
+    this.split = h(
+      "div",
+      { class: "split" },
+      h(
+        "section",
+        { class: "stream", "aria-label": "Stream" },
+        this.head,
+        this.older,
+        h("div", { class: "hold" }, this.list.element, this.blank, this.newest),
+      ),
+      this.inspector.element,
+    );
+    this.#drawHead();
+    return h(
+      "main",
+      { class: "one" },
+      h("h1", { class: "offscreen" }, `Pool ${this.name}`),
+      this.facts,
+      this.timeline.element,
+      h(
+        "div",
+        { class: "tools" },
+        h("label", { class: "search" }, icon("filter"), this.where, this.clear),
+        this.pause,
+        button("Columns", () => this.#columns(), {
+          icon: "columns",
+          text: "Columns",
+          class: "tool",
+          key: "c",
+        }),
+        button("Export what is listed as JSON lines", () => this.exportRows(), {
+          icon: "save",
+          text: "Export",
+          class: "tool",
+          key: "e",
+        }),
+        this.appendButton,
+      ),
+      this.note,
+      this.chips,
+      this.past,
+      this.split,
+      this.append.element,
+      this.status,
+    );
+  }
+
+  #drawHead() {
+    fill(
+      this.head,
+      h("span", { class: "seq" }, "#"),
+      h("span", { class: "time" }, "Time"),
+      h("span", { class: "tags" }, "Tags"),
+      this.list.pins.map((path) =>
+        h("span", { class: "cell", title: path.join(".") }, path.join("."))
+      ),
+      h("span", { class: "data" }, "Data"),
+    );
+    const columns = this.list.pins.length ? `repeat(${this.list.pins.length}, var(--pinw))` : "";
+    this.split?.style.setProperty("--pins", columns);
+  }
+
+  #controls() {
+    const { list, pause, newest } = this;
+    const replaying = this.mode === "past";
+    pause.hidden = replaying;
+    const n = this.waiting.length + this.#lost;
+    const words = this.paused ? (n ? `Resume, ${count(n)} waiting` : "Resume") : "Pause";
+    fill(
+      pause,
+      icon(this.paused ? "play" : "pause"),
+      h("span", null, this.paused && n ? `${count(n)} waiting` : words),
+    );
+    pause.setAttribute("aria-label", words);
+    pause.title = `${words} (space)`;
+    pause.classList.toggle("on", this.paused);
+    const below = list.length - list.window[1];
+    newest.hidden = list.follow || list.length === 0 || (this.paused && below <= 0);
+    fill(newest, icon("down"), h("span", null, below > 0 ? `${count(below)} newer` : "Newest"));
+    this.appendButton.hidden = !rights.write;
+    if (!rights.write) this.append.element.hidden = true;
+    this.clear.hidden = !this.filter.where && !this.filter.tags.length;
+    const { oldest } = this.#bounds();
+    const first = list.rows.find((row) => row.kind === "message");
+    const older =
+      this.mode === "live" && !this.live?.filtered && messageOf(first) && oldest !== null
+        ? messageOf(first)?.seq ?? 0n
+        : 0n;
+    const left = older && oldest !== null ? older - oldest : 0n;
+    this.older.hidden = left <= 0n || list.window[0] > 0 || list.rows.length > MAX_ROWS - OLDER;
+    if (left > 0n) {
+      fill(
+        this.older,
+        `${count(left)} older messages are retained. Load ${count(left < OLDER ? left : OLDER)}`,
+      );
+    }
+    this.#emptyState();
+  }
+
+  #emptyState() {
+    const { blank, list } = this;
+    const state = this.live?.state;
+    blank.hidden = list.length > 0;
+    if (list.length > 0) return;
+    const filtered = this.filter.where || this.filter.tags.length;
+    /** @type {[string, import("./dom.js").Child]} */
+    const [title, words] = !rights.read
+      ? ["This server shows no messages", "It runs with --access write-only."]
+      : this.#busy || state === "connecting"
+      ? ["Loading…", ""]
+      : this.mode === "past"
+      ? ["Nothing in this range", "Drag over another part of the timeline, or go back to live."]
+      : state === "missing"
+      ? [
+        `There is no pool called ${this.name}`,
+        "This page starts by itself when someone makes it.",
+      ]
+      : state === "reconnecting"
+      ? ["The server does not answer", "This page goes on by itself when it is back."]
+      : filtered
+      ? [
+        "No message matches",
+        "What matches later shows up here. Clear the filter to see everything.",
+      ]
+      : ["No messages yet", "What is appended shows up here at once. Try it:"];
+    fill(
+      blank,
+      h("h2", null, title),
+      words && h("p", null, words),
+      title === "No messages yet" &&
+        h("code", null, `plasmite feed ${this.name} '{"hello":"world"}'`),
+    );
+  }
+
+  #drawFacts() {
+    const { info } = this;
+    const metrics = info?.metrics;
+    if (!info || !metrics) return fill(/** @type {Element} */ (this.facts));
+    const { oldest_time: a, newest_time: b } = metrics.age;
+    const rate = rateOf(this.name);
+    const meter = h("span", { class: "meter", "aria-hidden": "true" }, h("span", null));
+    /** @type {HTMLElement} */ (meter.firstElementChild).style.width = `${
+      Math.min(100, metrics.utilization.used_percent)
+    }%`;
+    const fact = (/** @type {string} */ name, /** @type {import("./dom.js").Child[]} */ ...value) =>
+      h("div", null, h("dt", null, name), h("dd", null, value));
+    return fill(
+      /** @type {Element} */ (this.facts),
+      fact("Rate", rate === null ? "–" : `${short(rate)}/s`),
+      fact(
+        "Messages",
+        count(metrics.message_count),
+        a && h("small", null, ` #${info.bounds?.oldest} – #${info.bounds?.newest}`),
+      ),
+      fact(
+        "Fill",
+        meter,
+        `${Math.round(metrics.utilization.used_percent)}%`,
+        h("small", null, ` of ${bytes(info.ring_size)}`),
+      ),
+      fact(
+        "Retained",
+        a ? span(Date.parse(b ?? "") - Date.parse(a)) : "–",
+        a && h("small", null, ` since ${moment(Date.parse(a))}`),
+      ),
+      info.followers !== undefined && fact("Followers", String(info.followers)),
+    );
+  }
+
+  /** @type {string} */
+  #chipsDrawn = "";
+
+  #drawChips() {
+    /** @type {Map<readonly string[], number>} */
+    const lists = new Map();
+    for (const row of this.list.rows) {
+      if (row.kind === "message") lists.set(row.tags, (lists.get(row.tags) ?? 0) + 1);
+    }
+    /** @type {Map<string, number>} */
+    const tags = new Map(this.filter.tags.map((tag) => [tag, 0]));
+    for (const [list, n] of lists) for (const tag of list) tags.set(tag, (tags.get(tag) ?? 0) + n);
+    const on = new Set(this.filter.tags);
+    const top = [...tags].sort((a, b) => Number(on.has(b[0])) - Number(on.has(a[0])) || b[1] - a[1])
+      .slice(0, 24);
+    const key = JSON.stringify([top, this.filter.tags]);
+    if (key === this.#chipsDrawn || this.chips?.contains(document.activeElement)) return;
+    this.#chipsDrawn = key;
+    fill(
+      /** @type {Element} */ (this.chips),
+      top.map(([tag, n]) =>
+        h(
+          "button",
+          {
+            type: "button",
+            class: `chip h${hue(tag)}`,
+            "aria-pressed": String(on.has(tag)),
+            onclick: () => this.toggleTag(tag),
+          },
+          h("span", { class: "word" }, tag),
+          h("small", null, short(n)),
+        )
+      ),
+    );
+  }
+
+  // ---- Reading ------------------------------------------------------------------------------
+
+  #bounds() {
+    const { oldest, newest } = this.info?.bounds ?? {};
+    return {
+      oldest: oldest === undefined ? null : BigInt(oldest),
+      newest: newest === undefined ? null : BigInt(newest),
+    };
+  }
+
+  async #start() {
+    const { query } = this;
+    await this.#poll();
+    const seq = query.get("seq"), from = query.get("from"), to = query.get("to");
+    if (seq && /^\d{1,20}$/.test(seq)) await this.openSeq(BigInt(seq));
+    else if (from && to && Date.parse(from) < Date.parse(to)) {
+      this.showPast(Date.parse(from), Date.parse(to));
+    } else this.showLive();
+    while (!this.#done.signal.aborted) {
+      await new Promise((done) => setTimeout(done, 2000));
+      if (!document.hidden && !this.#done.signal.aborted) await this.#poll();
+    }
+  }
+
+  async #poll() {
+    const before = this.live?.next ?? null;
+    try {
+      this.info = await poolInfo(this.name, this.#done.signal);
+      remember(this.info, Date.now());
+      const { newest } = this.#bounds();
+      this.live?.check(newest, before);
+      this.#dirty = true;
+    } catch (error) {
+      const status = /** @type {{status?: number}} */ (error).status;
+      if (status === 404) this.live?.gone();
+    }
+    this.#drawFacts();
+    this.#controls();
+  }
+
+  /** Empties the list. */
+  #reset() {
+    this.live?.stop();
+    this.#reading.abort();
+    this.#reading = new AbortController();
+    this.replay.stop();
+    // What was loaded goes on as knots of the timeline.
+    this.#keepKnots(this.list.rows);
+    this.list.rows.length = 0;
+    this.list.length = 0;
+    this.list.selected = -1;
+    this.list.refresh();
+    this.waiting = [];
+    this.paused = false;
+    this.#lost = 0;
+    this.#chars = 0;
+    this.#dirty = true;
+    this.inspector.hide();
+  }
+
+  showLive() {
+    this.#reset();
+    this.mode = "live";
+    this.timeline.range = null;
+    this.timeline.cursor = null;
+    this.past.hidden = true;
+    this.list.follow = true;
+    this.#address();
+    const live = this.live = new Live(this.name, this.filter, {
+      rows: (rows) => this.#take(rows),
+      state: (state, detail) => {
+        if (this.paused && state === "live") return;
+        const words = {
+          connecting: "Connecting",
+          live: "Live",
+          reconnecting: "Reconnecting",
+          missing: "Waiting for the pool",
+          stopped: "Stopped",
+        };
+        this.shell.state(state, detail ? `${words[state]}: ${detail}` : words[state]);
+        this.#controls();
+      },
+      refused: (error) => this.#refused(error),
+    });
+    this.shell.state("connecting", "Connecting");
+    live.run(live.filtered ? null : this.#backlogStart());
+    this.#controls();
+    this.#sample();
+  }
+
+  /** @returns {bigint | null} */
+  #backlogStart() {
+    const { oldest, newest } = this.#bounds();
+    const metrics = this.info?.metrics;
+    if (oldest === null || newest === null || !metrics) return null;
+    const size = metrics.utilization.used_bytes / Math.max(1, metrics.message_count);
+    const asked = Number(this.query.get("n"));
+    const n = asked >= 1
+      ? Math.min(asked, MAX_ROWS)
+      : Math.min(Math.max(BACKLOG_BYTES / size, BACKLOG[0] ?? 0), BACKLOG[1] ?? 0);
+    const from = newest - BigInt(Math.round(n)) + 1n;
+    return from > oldest ? from : oldest;
+  }
+
+  /** @param {import("./api.js").ApiError} error */
+  #refused(error) {
+    if (error.status === 401) return;
+    if (this.filter.where && error.kind === "Usage") this.#problem(error);
+    else toast(error.message, true);
+    this.#controls();
+  }
+
+  /** @param {Row[]} rows */
+  #take(rows) {
+    this.#dirty = true;
+    if (this.paused) {
+      this.waiting.push(...rows);
+      const over = this.waiting.length - MAX_ROWS;
+      if (over > 2000) this.#lost += this.waiting.splice(0, over).length;
+      return;
+    }
+    this.#add(rows);
+  }
+
+  /** @param {Row[]} rows */
+  #add(rows) {
+    const { list } = this;
+    for (const row of rows) list.rows.push(row);
+    this.#chars += lengthOf(rows);
+    if (this.mode === "live") {
+      list.length = list.rows.length;
+      let over = list.rows.length > MAX_ROWS + 2000 ? list.rows.length - MAX_ROWS : 0;
+      if (this.#chars > MAX_CHARS) {
+        let chars = this.#chars;
+        for (over = 0; chars > MAX_CHARS * 0.9 && over < list.rows.length - 1; over++) {
+          chars -= messageOf(list.rows[over])?.text.length ?? 0;
+        }
+      }
+      if (over) {
+        const gone = list.rows.slice(0, over);
+        this.#chars -= lengthOf(gone);
+        this.#keepKnots(gone);
+        list.trim(over);
+      }
+    }
+    list.draw();
+    if (!this.blank?.hidden) this.#controls();
+  }
+
+  /** @param {Row[]} rows */
+  #keepKnots(rows) {
+    const step = Math.max(1, Math.floor(rows.length / 100));
+    for (let i = 0; i < rows.length; i += step) {
+      const message = messageOf(rows[i]);
+      if (message) addKnot(this.timeline.knots, knotOf(message));
+    }
+  }
+
+  async #loadOlder() {
+    const first = this.list.rows.find((row) => row.kind === "message");
+    const { oldest } = this.#bounds();
+    if (this.#busy || first?.kind !== "message" || oldest === null || first.seq <= oldest) return;
+    this.#busy = true;
+    const from = first.seq - BigInt(OLDER) > oldest ? first.seq - BigInt(OLDER) : oldest;
+    /** @type {Row[]} */
+    const rows = [];
+    try {
+      await readPast(
+        this.name,
+        { since_seq: String(from) },
+        { tags: [], where: "" },
+        this.#reading.signal,
+        (message) => {
+          if (message.seq < first.seq) rows.push(message);
+          return message.seq < first.seq - 1n;
+        },
+      );
+      this.#chars += lengthOf(rows);
+      this.list.follow = false;
+      this.list.prepend(rows);
+    } catch (error) {
+      toast(String(error), true);
+    }
+    this.#busy = false;
+    this.#controls();
+  }
+
+  /** Looks up messages all over the retained window, coarse first, to estimate what is not loaded. */
+  async #sample() {
+    const { oldest, newest } = this.#bounds();
+    if (oldest === null || newest === null) return;
+    const to = this.live?.filtered || this.mode === "past"
+      ? newest
+      : this.#backlogStart() ?? newest;
+    const width = Number(to - oldest);
+    if (width < 2) return;
+    const known = this.timeline.knots.filter((k) => k.seq >= Number(oldest)).length;
+    if (known >= KNOTS) return;
+    const { signal } = this.#reading;
+    const wanted = Array.from(
+      { length: KNOTS + 1 },
+      (_, i) => oldest + BigInt(Math.round(width * i / KNOTS)),
+    );
+    wanted.sort((a, b) => Number((a * 7919n) % 97n) - Number((b * 7919n) % 97n));
+    const work = async () => {
+      for (let seq = wanted.pop(); seq !== undefined && !signal.aborted; seq = wanted.pop()) {
+        const message = await messageAt(this.name, seq, signal).catch(() => null);
+        if (message) {
+          addKnot(
+            this.timeline.knots,
+            knotOf(/** @type {Message} */ (/** @type {unknown} */ (message))),
+          );
+        }
+      }
+    };
+    await Promise.all([work(), work(), work()]);
+    this.#dirty = true;
+  }
+
+  #tick() {
+    if (document.hidden) return;
+    this.#controls();
+    const { timeline, list } = this;
+    const rows = list.rows.slice(...list.window).filter((row) => row.kind === "message");
+    const first = rows[0], last = rows.at(-1);
+    timeline.view = first && last ? [first.t, last.t] : null;
+    if (!this.#dirty && this.mode === "past") return timeline.draw();
+    this.#dirty = false;
+    const { oldest, newest } = this.#bounds();
+    const age = this.info?.metrics?.age;
+    timeline.rows = list.rows;
+    timeline.partial = this.mode === "past" || this.filter.where !== "" ||
+      this.filter.tags.length > 0;
+    timeline.knots = timeline.knots.filter((knot) => oldest === null || knot.seq >= Number(oldest));
+    if (newest !== null && age?.newest_time) {
+      addKnot(timeline.knots, { seq: Number(newest), t: Date.parse(age.newest_time), hue: 0 });
+    }
+    const start = Date.parse(age?.oldest_time ?? "") || Date.now() - 60_000;
+    timeline.from = Math.min(start, list.rows[0]?.t ?? start);
+    timeline.to = Math.max(Date.now(), timeline.from + 1000);
+    timeline.update();
+    this.#drawChips();
+  }
+
+  // ---- The past -----------------------------------------------------------------------------
+
+  /** @param {Record<string, string>} range @param {(message: Message) => boolean} take @param {string} title */
+  async #readPast(range, take, title) {
+    this.#reset();
+    this.mode = "past";
+    this.list.follow = false;
+    this.#busy = true;
+    this.list.element.scrollTop = 0;
+    this.shell.state("past", "Looking back");
+    const info = h("span", { class: "what" });
+    fill(
+      this.past,
+      icon("down"),
+      info,
+      this.replay.element,
+      h("span", { class: "fill" }),
+      button("Back to live", () => this.showLive(), {
+        text: "Back to live",
+        icon: "play",
+        class: "tool",
+        key: "Esc",
+      }),
+    );
+    this.past.hidden = false;
+    const say = () =>
+      fill(
+        info,
+        title,
+        h(
+          "small",
+          null,
+          ` ${count(this.list.rows.length)} messages${this.#busy ? ", reading…" : ""}`,
+        ),
+      );
+    this.#controls();
+    const { signal } = this.#reading;
+    this.#sample();
+    /** @type {Row[]} */
+    let piece = [];
+    const flush = () => {
+      this.#add(piece);
+      this.list.length = this.list.rows.length;
+      piece = [];
+      say();
+    };
+    const timer = setInterval(flush, 100);
+    try {
+      await readPast(this.name, range, this.filter, signal, (message) => {
+        if (!take(message)) return false;
+        piece.push(message);
+        return this.list.rows.length + piece.length < MAX_ROWS;
+      });
+    } catch (error) {
+      if (!signal.aborted) toast(error instanceof Error ? error.message : String(error), true);
+    }
+    clearInterval(timer);
+    if (signal.aborted) return false;
+    this.#busy = false;
+    flush();
+    this.#dirty = true;
+    this.#controls();
+    this.status && fill(this.status, `${title}: ${count(this.list.rows.length)} messages`);
+    return true;
+  }
+
+  /** @param {number} from @param {number} to */
+  async showPast(from, to) {
+    this.timeline.range = [from, to];
+    this.query = new URLSearchParams({
+      from: new Date(from).toISOString(),
+      to: new Date(to).toISOString(),
+    });
+    this.#address();
+    await this.#readPast(
+      { since: new Date(Math.floor(from)).toISOString() },
+      (message) => message.t <= to,
+      `${moment(from)} – ${moment(to)}`,
+    );
+  }
+
+  /** A message by its number, with its neighbours. @param {bigint} seq */
+  async openSeq(seq) {
+    const { oldest, newest } = this.#bounds();
+    const start = this.#backlogStart();
+    const filtered = this.filter.where || this.filter.tags.length;
+    if (oldest === null || newest === null || seq < oldest || seq > newest) {
+      toast(
+        oldest === null || newest === null
+          ? `Message ${seq} is not there: the pool is empty`
+          : `Message ${seq} is not retained: the pool holds ${oldest} to ${newest}`,
+        true,
+      );
+      this.query.delete("seq");
+      return this.showLive();
+    }
+    if (!filtered && start !== null && seq >= start) {
+      this.query.delete("seq");
+      this.showLive();
+      this.list.follow = false;
+      while (!this.#done.signal.aborted && this.mode === "live" && (this.live?.next ?? 0n) <= seq) {
+        await new Promise((done) => setTimeout(done, 30));
+        if (this.live?.state === "stopped") return;
+      }
+    } else {
+      this.filter = { tags: [], where: "" };
+      const from = seq - 200n > oldest ? seq - 200n : oldest;
+      if (
+        !await this.#readPast(
+          { since_seq: String(from) },
+          (m) => m.seq <= seq + 300n,
+          `Around message ${seq}`,
+        )
+      ) return;
+    }
+    const index = this.list.rows.findIndex((row) => row.kind === "message" && row.seq === seq);
+    if (index < 0) return;
+    this.select(index, true);
+    this.list.show(index, "center");
+  }
+
+  // ---- What people do -----------------------------------------------------------------------
+
+  togglePause() {
+    if (this.mode === "past") return this.replay.toggle();
+    this.paused = !this.paused;
+    if (!this.paused) {
+      const rows = this.waiting;
+      if (this.#lost) {
+        rows.unshift({
+          kind: "note",
+          bad: true,
+          t: Date.now(),
+          text: `${count(this.#lost)} messages that came during the pause were not kept here`,
+        });
+      }
+      this.waiting = [];
+      this.#lost = 0;
+      this.#add(rows);
+      this.list.toEnd();
+    }
+    this.status && fill(this.status, this.paused ? "Paused" : "Resumed");
+    if (this.live?.state === "live") {
+      this.shell.state(this.paused ? "past" : "live", this.paused ? "Paused" : "Live");
+    }
+    this.#controls();
+  }
+
+  /** @param {{tags: string[], where: string}} filter */
+  setFilter(filter) {
+    this.filter = filter;
+    this.where.value = filter.where;
+    this.#problem(null);
+    if (this.mode === "past" && this.timeline.range) this.showPast(...this.timeline.range);
+    else this.showLive();
+    this.#drawChips();
+  }
+
+  /** @param {string} tag */
+  toggleTag(tag) {
+    const { tags, where } = this.filter;
+    this.setFilter({
+      where,
+      tags: tags.includes(tag) ? tags.filter((t) => t !== tag) : [...tags, tag],
+    });
+  }
+
+  /** Asks the server what it makes of the expression while it is typed. */
+  #check() {
+    clearTimeout(this.#checkTimer);
+    this.#checking.abort();
+    const { signal } = this.#checking = new AbortController();
+    const where = this.where.value.trim();
+    if (!where) return this.#problem(null, this.filter.where && "Press Enter to show everything");
+    this.#checkTimer = setTimeout(async () => {
+      try {
+        const query = new URLSearchParams({ where, max: "0" });
+        await (await request(`${poolPath(this.name)}/tail?${query}`, { signal, quiet: true }))
+          .text();
+        this.#problem(null, where === this.filter.where ? "" : "Press Enter to apply");
+      } catch (error) {
+        if (!signal.aborted) this.#problem(/** @type {import("./api.js").ApiError} */ (error));
+      }
+    }, 200);
+  }
+
+  /** @param {import("./api.js").ApiError | null} error @param {string | false} [hint] */
+  #problem(error, hint = "") {
+    const note = /** @type {HTMLElement} */ (this.note);
+    this.where.setAttribute("aria-invalid", String(error !== null));
+    note.classList.toggle("problem", error !== null);
+    fill(
+      note,
+      error ? error.message : hint || null,
+      error?.hint && h("small", null, ` ${error.hint}`),
+    );
+  }
+
+  /** @param {number} index @param {boolean} [open] */
+  select(index, open = false) {
+    const { list } = this;
+    list.select(index);
+    const message = messageOf(list.rows[list.selected]);
+    if (list.selected >= 0 && list.selected < list.length - 1) list.follow = false;
+    if (message && (open || !this.inspector.element.hidden)) {
+      this.inspector.show(message);
+      this.#address(message.seq);
+    }
+    this.#controls();
+  }
+
+  /** @param {number} by */
+  step(by) {
+    const { list } = this;
+    const [first, end] = list.window;
+    this.select(list.selected < 0 ? (by > 0 ? first : end - 1) : Math.max(0, list.selected + by));
+  }
+
+  closeInspector() {
+    this.inspector.hide();
+    this.#address();
+    this.list.element.focus();
+    this.list.refresh();
+  }
+
+  /** The address says what is looked at, so that it can be passed on. @param {bigint} [seq] */
+  #address(seq) {
+    const query = new URLSearchParams();
+    const n = this.query.get("n");
+    if (n) query.set("n", n);
+    for (const tag of this.filter.tags) query.append("tag", tag);
+    if (this.filter.where) query.set("where", this.filter.where);
+    if (this.mode === "past" || (this.timeline.range && seq === undefined)) {
+      for (const key of ["from", "to"]) {
+        if (this.timeline.range && this.query.has(key)) query.set(key, this.query.get(key) ?? "");
+      }
+    }
+    if (seq !== undefined) query.set("seq", String(seq));
+    const text = query.toString();
+    history.replaceState(null, "", location.pathname + (text ? `?${text}` : ""));
+  }
+
+  /** @param {string[]} path */
+  pin(path) {
+    const key = path.join("\0");
+    const { list } = this;
+    const without = list.pins.filter((p) => p.join("\0") !== key);
+    list.pins = without.length < list.pins.length ? without : [...list.pins, path];
+    try {
+      localStorage.setItem(`plasmite-pins:${this.name}`, JSON.stringify(list.pins));
+    } catch { /* storage is switched off */ }
+    this.#drawHead();
+    list.refresh();
+  }
+
+  /** @returns {string[][]} */
+  #storedPins() {
+    try {
+      const pins = JSON.parse(localStorage.getItem(`plasmite-pins:${this.name}`) ?? "[]");
+      return Array.isArray(pins)
+        ? pins.filter(Array.isArray).map((p) => p.map(String)).slice(0, 12)
+        : [];
+    } catch {
+      return [];
+    }
+  }
+
+  /** Fields of the newest messages to choose columns from. */
+  #columns() {
+    /** @type {Map<string, string[]>} */
+    const found = new Map(this.list.pins.map((path) => [path.join("."), path]));
+    for (const row of this.list.rows.slice(-200)) {
+      if (row.kind !== "message") continue;
+      members(row.text, row.from, (key, from, to) => {
+        if (found.size > 60) return true;
+        found.set(key, [key]);
+        if (row.text[from] === "{" && to - from < 2000) {
+          members(row.text, from, (inner) => void found.set(`${key}.${inner}`, [key, inner]));
+        }
+      });
+    }
+    const pinned = new Set(this.list.pins.map((p) => p.join(".")));
+    dialog("Columns", () => [
+      h(
+        "p",
+        null,
+        found.size
+          ? "Fields of recent messages. What is ticked has a column of its own."
+          : "Fields show up here when messages have come.",
+      ),
+      h(
+        "div",
+        { class: "checks" },
+        [...found].map(([label, path]) =>
+          h(
+            "label",
+            null,
+            h("input", {
+              type: "checkbox",
+              checked: pinned.has(label),
+              onchange: () => this.pin(path),
+            }),
+            h("code", null, label),
+          )
+        ),
+      ),
+    ]);
+  }
+
+  /** What is listed, as JSON lines. */
+  exportRows() {
+    const messages = this.list.rows.slice(0, this.list.length).filter((row) =>
+      row.kind === "message"
+    );
+    const first = messages[0], last = messages.at(-1);
+    if (!first || !last) return toast("There is nothing to export");
+    const url = URL.createObjectURL(
+      new Blob(messages.map((m) => m.text + "\n"), { type: "application/jsonl" }),
+    );
+    const link = h("a", { href: url, download: `${this.name}-${first.seq}-${last.seq}.jsonl` });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(url), 10_000);
+    toast(`Exported ${count(messages.length)} messages`);
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    const { list } = this;
+    const { key } = event;
+    if (key === "/") this.where.focus(), this.where.select();
+    else if (key === "j" || key === "ArrowDown") this.step(1);
+    else if (key === "k" || key === "ArrowUp") this.step(-1);
+    else if (key === "PageDown") this.step(list.page);
+    else if (key === "PageUp") this.step(-list.page);
+    else if (key === " ") this.togglePause();
+    else if (key === "g" || key === "Home") (list.follow = false), this.select(0);
+    else if (key === "G" || key === "End") (list.selected = -1), list.toEnd();
+    else if (key === "Enter") list.selected >= 0 && this.select(list.selected, true);
+    else if (key === "t") this.timeline.plot.focus();
+    else if (key === "c") this.#columns();
+    else if (key === "e") this.exportRows();
+    else if (key === "a" && rights.write) this.append.toggle();
+    else if (key === "Escape") {
+      if (!this.inspector.element.hidden) this.closeInspector();
+      else if (!this.append.element.hidden) this.append.toggle();
+      else if (this.mode === "past") this.showLive();
+    } else return false;
+    return true;
+  }
+}

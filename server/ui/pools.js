@@ -1,0 +1,486 @@
+/**
+ * All pools at a glance: what flows, how full, how far back.
+ *
+ * @module
+ */
+
+import { json, listPools, messageAt, poolPath, rights } from "./api.js";
+import {
+  ago,
+  button,
+  bytes,
+  count,
+  dialog,
+  fill,
+  h,
+  icon,
+  moment,
+  short,
+  span,
+  svg,
+  toast,
+} from "./dom.js";
+
+/** @typedef {import("./api.js").Pool} Pool */
+/** @typedef {{t: number, seq: number}} Point when a sequence number was the newest */
+
+const MINUTE = 60_000;
+const EVERY_MS = 2000;
+const BARS = 30;
+
+/** Newest numbers over the last minute by pool name; kept while the page lives. @type {Map<string, Point[]>} */
+const history = new Map();
+
+/** @param {Pool} pool */
+const newest = (pool) => Number(pool.bounds?.newest ?? 0);
+
+/** Adds what a pool says now. @param {Pool} pool @param {number} now */
+export function remember(pool, now) {
+  let points = history.get(pool.name);
+  if (!points || (points.at(-1)?.seq ?? 0) > newest(pool)) history.set(pool.name, points = []);
+  points.push({ t: now, seq: newest(pool) });
+  while ((points[1]?.t ?? now) < now - MINUTE) points.shift();
+  return points;
+}
+
+/** The number at a time, between points by rule of three. @param {Point[]} points @param {number} t */
+function seqAt(points, t) {
+  let a = points[0];
+  if (!a || t <= a.t) return a?.seq ?? 0;
+  for (const b of points) {
+    if (b.t >= t) return a.seq + (b.seq - a.seq) * (b.t === a.t ? 1 : (t - a.t) / (b.t - a.t));
+    a = b;
+  }
+  return a.seq;
+}
+
+/** Messages per second in each part of the last minute, oldest first. @param {string} name @param {number} now */
+function rates(name, now) {
+  const points = history.get(name) ?? [];
+  const step = MINUTE / BARS;
+  return Array.from({ length: BARS }, (_, i) => {
+    const from = now - MINUTE + i * step;
+    return Math.max(0, seqAt(points, from + step) - seqAt(points, from)) * 1000 / step;
+  });
+}
+
+/** Messages per second over the last seconds. @param {string} name */
+export function rateOf(name) {
+  const points = history.get(name) ?? [];
+  const last = points.at(-1);
+  const first = points.findLast((p) => last && p.t <= last.t - 4500) ?? points[0];
+  if (!first || !last || first.t === last.t) return null;
+  return (last.seq - first.seq) * 1000 / (last.t - first.t);
+}
+
+/**
+ * The minute before the page was opened, from a few messages ever further back.
+ * @param {Pool} pool
+ */
+async function recall(pool) {
+  const end = newest(pool), oldest = Number(pool.bounds?.oldest ?? 1);
+  const last = Date.parse(pool.metrics?.age.newest_time ?? "");
+  const now = Date.now();
+  if (!end || !(now - last < MINUTE)) return;
+  /** @type {Point[]} */
+  const back = [{ t: last, seq: end }];
+  for (let d = 1; end - d >= oldest; d *= 2) {
+    const point = await messageAt(pool.name, BigInt(end - d));
+    if (!point) break;
+    back.unshift({ t: point.t, seq: end - d });
+    if (point.t < now - MINUTE) break;
+  }
+  const points = history.get(pool.name) ?? [];
+  const first = points[0];
+  if (!first) return;
+  points.unshift(...back.filter((p) => p.t < first.t && p.seq <= first.seq));
+}
+
+/** @param {number[]} values @param {number} top */
+function sparkline(values, top) {
+  const root = svg("svg", {
+    viewBox: `0 0 ${BARS * 4} 24`,
+    class: values.some((v) => v > 0) ? "spark" : "spark idle",
+    "aria-hidden": "true",
+    preserveAspectRatio: "none",
+  });
+  const y = (/** @type {number} */ v) => (23 - v / top * 21).toFixed(1);
+  const line = values.map((v, i) => `${i ? "L" : "M"}${i * 4 + 2} ${y(v)}`).join("");
+  root.append(
+    svg("path", { d: `${line}L${BARS * 4 - 2} 24L2 24Z`, class: "area" }),
+    svg("path", { d: line, class: "line" }),
+  );
+  return root;
+}
+
+export class PoolsView {
+  /** @type {Pool[]} */
+  pools = [];
+  /** @type {string} */
+  problem = "";
+  #loaded = false;
+  #search = "";
+  #selected = -1;
+  #stopped = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+
+  /** @param {{crumbs: (...children: import("./dom.js").Child[]) => void, state: (state: string, words: string) => void}} shell */
+  constructor(shell) {
+    this.shell = shell;
+    shell.crumbs();
+    document.title = "Pools · Plasmite UI";
+    this.input = h("input", {
+      type: "search",
+      placeholder: "Search pools",
+      "aria-label": "Search pools",
+      oninput: () => {
+        this.#search = this.input.value;
+        this.#draw();
+      },
+    });
+    this.summary = h("p", { class: "summary", role: "status" });
+    this.create = button("Create a pool", () => this.#create(), {
+      icon: "plus",
+      text: "New pool",
+      class: "primary",
+      key: "n",
+      hidden: true,
+    });
+    this.table = h("div", { class: "pools" });
+    this.element = h(
+      "main",
+      { class: "overview" },
+      h(
+        "div",
+        { class: "bar" },
+        h("h1", null, "Pools"),
+        this.summary,
+        h("span", { class: "fill" }),
+        h("label", { class: "search" }, icon("search"), this.input),
+        this.create,
+      ),
+      this.table,
+    );
+    this.visible = () => document.hidden || this.#load();
+    document.addEventListener("visibilitychange", this.visible);
+    this.#load();
+  }
+
+  dispose() {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    document.removeEventListener("visibilitychange", this.visible);
+  }
+
+  async #load() {
+    clearTimeout(this.#timer);
+    try {
+      const first = !this.#loaded;
+      this.pools = await listPools();
+      const now = Date.now();
+      for (const pool of this.pools) remember(pool, now);
+      this.problem = "";
+      this.#loaded = true;
+      this.shell.state("live", "Live");
+      if (first) {
+        const busy = this.pools.filter((p) => !p.error).slice(0, 24);
+        Promise.allSettled(busy.map(recall)).then(() => this.#draw());
+      }
+    } catch (error) {
+      this.problem = error instanceof Error ? error.message : String(error);
+      this.shell.state(rights.read ? "reconnecting" : "stopped", this.problem);
+    }
+    if (this.#stopped) return;
+    this.#draw();
+    if (!document.hidden) this.#timer = setTimeout(() => this.#load(), EVERY_MS);
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    const links = /** @type {NodeListOf<HTMLElement>} */ (this.table.querySelectorAll("a.pool"));
+    if (event.key === "/") this.input.focus();
+    else if (event.key === "n" && rights.write) this.#create();
+    else if (event.key === "j" || event.key === "k") {
+      this.#selected = Math.max(
+        0,
+        Math.min(links.length - 1, this.#selected + (event.key === "j" ? 1 : -1)),
+      );
+      links[this.#selected]?.focus();
+    } else if (event.key === "g") links[this.#selected = 0]?.focus();
+    else if (event.key === "G") links[this.#selected = links.length - 1]?.focus();
+    else return false;
+    return true;
+  }
+
+  #draw() {
+    if (this.#stopped) return;
+    this.create.hidden = !rights.write || !this.#loaded;
+    const now = Date.now();
+    const shown = this.pools.filter((p) =>
+      p.name.toLowerCase().includes(this.#search.toLowerCase())
+    );
+    const total = this.pools.reduce((sum, p) => sum + (rateOf(p.name) ?? 0), 0);
+    fill(
+      this.summary,
+      this.#loaded &&
+        `${count(this.pools.length)} ${this.pools.length === 1 ? "pool" : "pools"}, ${
+          short(total)
+        } messages/s`,
+    );
+    if (!rights.read) {
+      return this.#empty(
+        "This server takes messages and shows none",
+        "It runs with --access write-only. Append with plasmite feed, or start it with read access to see pools here.",
+      );
+    }
+    if (!this.#loaded) {
+      return this.problem
+        ? this.#empty("Pools cannot be listed", this.problem)
+        : fill(this.table, h("p", { class: "empty", role: "status" }, "Loading…"));
+    }
+    if (!this.pools.length) {
+      const make = h("code", null, "plasmite pool create chat");
+      this.#empty(
+        "No pools yet",
+        rights.write
+          ? "Create one here, or on the command line:"
+          : "Create one on the command line:",
+      );
+      this.table.firstElementChild?.append(make);
+      return;
+    }
+    if (!shown.length) {
+      return this.#empty(
+        `No pool is called “${this.#search}”`,
+        `${count(this.pools.length)} others are there. Clear the search to see them.`,
+      );
+    }
+    const focus = document.activeElement?.closest("[data-pool]")?.getAttribute("data-pool");
+    const on = document.activeElement?.tagName;
+    const head = [
+      "Pool",
+      "Last minute",
+      "Rate",
+      "Fill",
+      "Messages",
+      "Retained",
+      "Newest",
+      shown.some((p) => p.followers !== undefined) && "Followers",
+    ];
+    const list = h(
+      "div",
+      { class: "rows", role: "list", "aria-label": "Pools" },
+      shown.map((pool) => this.#row(pool, now, head.length - (head.at(-1) ? 0 : 1))),
+    );
+    fill(
+      this.table,
+      h(
+        "div",
+        { class: `head ${head.at(-1) ? "" : "few"}`, "aria-hidden": "true" },
+        head.map((x) => x && h("span", null, x)),
+      ),
+      list,
+    );
+    if (focus && on) {
+      const again = this.table.querySelector(
+        `[data-pool="${CSS.escape(focus)}"] ${on === "A" ? "a" : "button"}`,
+      );
+      if (again instanceof HTMLElement) again.focus({ preventScroll: true });
+    }
+  }
+
+  /** @param {string} title @param {string} words */
+  #empty(title, words) {
+    fill(this.table, h("div", { class: "empty" }, h("h2", null, title), h("p", null, words)));
+  }
+
+  /** @param {Pool} pool @param {number} now @param {number} columns */
+  #row(pool, now, columns) {
+    const { metrics, bounds } = pool;
+    const href = `/ui/pools/${encodeURIComponent(pool.name)}`;
+    const trash = rights.write &&
+      button(`Delete ${pool.name}`, () => this.#delete(pool), { icon: "trash" });
+    if (pool.error || !metrics) {
+      return h(
+        "div",
+        { class: "card bad", role: "listitem", "data-pool": pool.name },
+        h("span", { class: "name" }, pool.name),
+        h(
+          "span",
+          { class: "problem" },
+          pool.error ? `${pool.error.kind}: ${pool.error.message}` : "Its numbers are not shown",
+        ),
+        trash,
+      );
+    }
+    const { oldest_time: a, newest_time: b } = metrics.age;
+    const [t0, t1] = [Date.parse(a ?? ""), Date.parse(b ?? "")];
+    const values = rates(pool.name, now);
+    const rate = rateOf(pool.name);
+    const used = metrics.utilization.used_percent;
+    const cell = (
+      /** @type {string} */ label,
+      /** @type {import("./dom.js").Child[]} */ ...children
+    ) =>
+      h(
+        "span",
+        { class: `cell ${label.toLowerCase()}` },
+        h("small", null, label),
+        h("span", { class: "value" }, children),
+      );
+    const meter = h("span", { class: "meter", "aria-hidden": "true" }, h("span", null));
+    /** @type {HTMLElement} */ (meter.firstElementChild).style.width = `${Math.min(100, used)}%`;
+    return h(
+      "div",
+      { class: `card ${columns === 8 ? "" : "few"}`, role: "listitem", "data-pool": pool.name },
+      h("a", { class: "pool name", href }, pool.name),
+      h("span", { class: "cell sparkcell" }, sparkline(values, Math.max(1, ...values))),
+      cell("Rate", rate === null ? "–" : `${short(rate)}/s`),
+      h(
+        "span",
+        {
+          class: "cell filled",
+          title: `${bytes(metrics.utilization.used_bytes)} of ${bytes(pool.ring_size)}`,
+        },
+        h("small", null, "Fill"),
+        h(
+          "span",
+          { class: "value" },
+          meter,
+          ` ${Math.round(used)}% `,
+          h("small", { class: "of" }, `of ${bytes(pool.ring_size)}`),
+        ),
+      ),
+      h(
+        "span",
+        {
+          class: "cell",
+          title: bounds?.oldest === undefined ? "empty" : `${bounds.oldest} to ${bounds.newest}`,
+        },
+        h("small", null, "Messages"),
+        h("span", { class: "value" }, count(metrics.message_count)),
+      ),
+      h(
+        "span",
+        { class: "cell", title: a ? `since ${moment(t0)}` : "" },
+        h("small", null, "Retained"),
+        h("span", { class: "value" }, a ? span(t1 - t0) : "–"),
+      ),
+      h(
+        "span",
+        { class: "cell", title: b ? moment(t1) : "" },
+        h("small", null, "Newest"),
+        h("span", { class: "value" }, b ? ago(t1, now) : "never"),
+      ),
+      columns === 8 && cell("Followers", String(pool.followers ?? "–")),
+      trash,
+    );
+  }
+
+  #create() {
+    const name = h("input", {
+      name: "name",
+      required: true,
+      autocomplete: "off",
+      spellcheck: "false",
+      maxlength: 200,
+    });
+    const size = h(
+      "select",
+      { name: "size" },
+      [["256 KiB", 2 ** 18], ["1 MiB", 2 ** 20], ["16 MiB", 2 ** 24], ["64 MiB", 2 ** 26], [
+        "256 MiB",
+        2 ** 28,
+      ], ["1 GiB", 2 ** 30]].map(([text, value]) =>
+        h("option", { value, selected: value === 2 ** 20 }, text)
+      ),
+    );
+    const problem = h("p", { class: "problem", role: "alert" });
+    dialog("New pool", (close) => [
+      h(
+        "form",
+        {
+          onsubmit: async (/** @type {Event} */ event) => {
+            event.preventDefault();
+            try {
+              await json("/v0/pools", {
+                method: "POST",
+                body: JSON.stringify({ pool: name.value.trim(), size_bytes: Number(size.value) }),
+              });
+              close();
+              toast(`Created ${name.value.trim()}`);
+              this.#load();
+            } catch (error) {
+              fill(problem, error instanceof Error ? error.message : String(error));
+            }
+          },
+        },
+        h("label", null, "Name", name),
+        h(
+          "label",
+          null,
+          "Size",
+          size,
+          h(
+            "small",
+            null,
+            "The oldest messages make room when it is full. The size cannot change later.",
+          ),
+        ),
+        problem,
+        h(
+          "div",
+          { class: "row-end" },
+          button("Cancel", close, { text: "Cancel" }),
+          h("button", { class: "primary" }, "Create"),
+        ),
+      ),
+    ]);
+    name.focus();
+  }
+
+  /** Asks twice. @param {Pool} pool */
+  #delete(pool) {
+    const problem = h("p", { class: "problem", role: "alert" });
+    dialog(`Delete ${pool.name}?`, (close) => {
+      const messages = pool.metrics?.message_count ?? 0;
+      let asked = false;
+      const go = h("button", {
+        type: "button",
+        class: "danger",
+        onclick: async () => {
+          if (!asked) {
+            asked = true;
+            go.textContent = `Yes, delete ${pool.name} for ever`;
+            return;
+          }
+          try {
+            await json(poolPath(pool.name), { method: "DELETE" });
+            close();
+            toast(`Deleted ${pool.name}`);
+            this.#load();
+          } catch (error) {
+            fill(problem, error instanceof Error ? error.message : String(error));
+          }
+        },
+      }, "Delete");
+      return [
+        h(
+          "p",
+          null,
+          messages
+            ? `Its ${count(messages)} retained messages are lost. There is no way back.`
+            : "It holds no messages.",
+        ),
+        problem,
+        h(
+          "div",
+          { class: "row-end" },
+          button("Keep it", close, { text: "Keep it", class: "quiet", autofocus: true }),
+          go,
+        ),
+      ];
+    });
+  }
+}

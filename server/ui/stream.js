@@ -1,0 +1,222 @@
+/**
+ * A live stream that heals itself: it comes back from the last sequence number, and everything that
+ * went missing on the way becomes a row of its own.
+ *
+ * @module
+ */
+
+import { ApiError, events, poolInfo } from "./api.js";
+import { span } from "./dom.js";
+import { readMessage } from "./json.js";
+
+/** @typedef {import("./list.js").Row} Row */
+/** @typedef {"connecting" | "live" | "reconnecting" | "missing" | "stopped"} State */
+
+/** @param {number} ms @param {AbortSignal} signal @returns {Promise<void>} */
+const sleep = (ms, signal) =>
+  new Promise((done) => {
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", () => (clearTimeout(timer), done()), { once: true });
+  });
+
+export class Live {
+  /** @type {State} */
+  state = "connecting";
+  /** The next sequence number; null before the first message. @type {bigint | null} */
+  next = null;
+  #stop = new AbortController();
+  #connection = new AbortController();
+  #fromOldest = false;
+  /** @type {number | null} */
+  #downAt = null;
+
+  /**
+   * @param {string} name
+   * @param {{tags: string[], where: string}} filter
+   * @param {{rows: (rows: Row[]) => void, state: (state: State, detail?: string) => void, refused: (error: ApiError) => void}} on
+   */
+  constructor(name, filter, on) {
+    this.name = name;
+    this.filter = filter;
+    this.filtered = filter.tags.length > 0 || filter.where !== "";
+    this.on = on;
+  }
+
+  stop() {
+    this.#stop.abort();
+    this.#connection.abort();
+  }
+
+  /** @param {State} state @param {string} [detail] */
+  #say(state, detail) {
+    this.state = state;
+    if (!this.#stop.signal.aborted) this.on.state(state, detail);
+  }
+
+  /** @param {string} text @param {boolean} [bad] */
+  #note(text, bad = false) {
+    this.on.rows([{ kind: "note", text, t: Date.now(), bad }]);
+  }
+
+  /**
+   * What the pool says about itself: a newest number below what was read means that it was made anew.
+   * @param {bigint | null} newest null for an empty pool
+   * @param {bigint | null} readBefore `next` when the question was asked
+   */
+  check(newest, readBefore) {
+    if (readBefore === null || this.state !== "live" || (newest ?? 0n) + 1n >= readBefore) return;
+    this.#note("The pool was made anew; numbers start again", true);
+    this.#restart();
+  }
+
+  /** The pool is gone: its stream would idle on the removed file. */
+  gone() {
+    if (this.state === "live") this.#connection.abort("gone");
+  }
+
+  #restart() {
+    this.next = null;
+    this.#fromOldest = true;
+    this.#connection.abort("again");
+  }
+
+  /** Runs until stopped or refused. @param {bigint | null} from */
+  async run(from) {
+    const stopped = this.#stop.signal;
+    this.next = from;
+    let failures = 0;
+    while (!stopped.aborted) {
+      const begun = Date.now();
+      this.#connection = new AbortController();
+      try {
+        await events(this.name, this.#query(), this.#connection.signal, {
+          open: () => {
+            failures = 0;
+            this.#opened();
+          },
+          batch: (lines) => this.#take(lines),
+        });
+        // A server ends every stream after a while; one that does so at once is not hammered.
+        if (Date.now() - begun < 500) await sleep(700, stopped);
+      } catch (error) {
+        if (stopped.aborted) return;
+        if (!(error instanceof ApiError)) {
+          if (this.#connection.signal.reason === "gone") await this.#missing("deleted");
+          else if (!this.#connection.signal.aborted) throw error;
+        } else if (error.kind === "RetentionGap") this.#gap(error);
+        else if (error.kind === "NotFound") {
+          await this.#missing(this.next === null ? "" : "deleted");
+        } else if (error.status === 0 || error.kind === "Busy" || error.status >= 500) {
+          this.#downAt ??= Date.now();
+          const wait = Math.min(10_000, 300 * 2 ** failures++) * (0.7 + Math.random() * 0.6);
+          this.#say("reconnecting", error.status ? error.message : "the server does not answer");
+          await sleep(wait, stopped);
+        } else {
+          this.#say("stopped", error.message);
+          this.on.refused(error);
+          return;
+        }
+      }
+    }
+  }
+
+  #query() {
+    const query = new URLSearchParams();
+    const { tags, where } = this.filter;
+    if (this.next !== null && !this.#fromOldest) {
+      query.set("since_seq", String(this.next));
+      // Without a filter a gap shows in the numbers; with one only the server can tell.
+      if (this.filtered) query.set("gap_policy", "error");
+    }
+    for (const tag of tags) query.append("tag", tag);
+    if (where) query.set("where", where);
+    return query;
+  }
+
+  #opened() {
+    if (this.#downAt !== null) {
+      this.#note(
+        `Disconnected for ${span(Date.now() - this.#downAt)}, going on after the last message`,
+        true,
+      );
+      this.#downAt = null;
+    }
+    this.#say("live");
+  }
+
+  /** @param {string[]} lines */
+  #take(lines) {
+    /** @type {Row[]} */
+    const rows = [];
+    for (const line of lines) {
+      const message = readMessage(line);
+      if (this.next !== null) {
+        if (message.seq < this.next) continue;
+        if (message.seq > this.next && !this.filtered) {
+          rows.push({ kind: "gap", from: this.next, to: message.seq, t: message.t });
+        }
+      }
+      this.next = message.seq + 1n;
+      this.#fromOldest = false;
+      rows.push(message);
+    }
+    if (rows.length) this.on.rows(rows);
+  }
+
+  /** @param {ApiError} error */
+  #gap(error) {
+    const from = BigInt(error.seq ?? this.next ?? 0);
+    const to = BigInt(/next available message is (\d+)/.exec(error.message)?.[1] ?? from + 1n);
+    if (to > from) this.on.rows([{ kind: "gap", from, to, t: Date.now() }]);
+    this.next = to;
+    this.#fromOldest = true;
+  }
+
+  /** Waits for a pool of that name. @param {string} why */
+  async #missing(why) {
+    const stopped = this.#stop.signal;
+    if (why) this.#note("The pool was deleted", true);
+    this.#say("missing");
+    while (!stopped.aborted) {
+      await sleep(1500, stopped);
+      try {
+        await poolInfo(this.name, stopped);
+        break;
+      } catch { /* not yet, or no server: ask again */ }
+    }
+    if (why && !stopped.aborted) this.#note("A pool of this name was made anew");
+    this.next = null;
+    this.#fromOldest = true;
+  }
+}
+
+/**
+ * Reads what is retained and ends: a range of time or of sequence numbers.
+ * @param {string} name
+ * @param {Record<string, string>} range query parameters saying where to start
+ * @param {{tags: string[], where: string}} filter
+ * @param {AbortSignal} signal
+ * @param {(message: import("./json.js").Message) => boolean} take false stops
+ */
+export async function readPast(name, range, filter, signal, take) {
+  const query = new URLSearchParams({ no_follow: "1", ...range });
+  for (const tag of filter.tags) query.append("tag", tag);
+  if (filter.where) query.set("where", filter.where);
+  const enough = new AbortController();
+  const abort = () => enough.abort();
+  signal.addEventListener("abort", abort);
+  try {
+    await events(name, query, enough.signal, {
+      open: () => {},
+      batch: (lines) => {
+        for (const line of lines) {
+          if (!enough.signal.aborted && !take(readMessage(line))) abort();
+        }
+      },
+    });
+  } catch (error) {
+    if (!enough.signal.aborted || signal.aborted) throw error;
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * Makes pictures of every state of the page into a folder (default `docs/assets`):
+ * `deno run -A tests/ui/screenshots.ts [FOLDER]`.
+ *
+ * @module
+ */
+
+import type { BrowserContextOptions, Page } from "playwright-core";
+import { fillPool, launch, story, TestServer } from "../support/browser.ts";
+
+const folder = Deno.args[0] ?? new URL("../../docs/assets", import.meta.url).pathname;
+const only = Deno.args[1];
+await Deno.mkdir(folder, { recursive: true });
+
+const browser = await launch();
+await using server = new TestServer();
+await using locked = new TestServer({ token: "secret", access: "read-only" });
+await using empty = new TestServer();
+
+const { client } = server;
+const minutes = 60_000;
+const shop = client.createPool("shop", 1 << 21);
+fillPool(shop, 6000, 94 * minutes);
+const builds = client.createPool("builds", 1 << 20);
+fillPool(builds, 420, 26 * 60 * minutes, Date.now() - 12 * minutes);
+const sensors = client.createPool("sensors", 1 << 18);
+fillPool(sensors, 2000, 12 * minutes);
+client.createPool("agents", 1 << 20);
+const mail = client.createPool("mail", 1 << 16);
+fillPool(mail, 300, 200 * minutes, Date.now() - 40_000);
+empty.client.createPool("fresh", 1 << 18);
+const shown = locked.client.createPool("shop", 1 << 20);
+fillPool(shown, 900, 30 * minutes);
+
+let n = 0;
+let turn = 0;
+const writer = setInterval(() => {
+  turn++;
+  const beat = Math.max(1, 3 + Math.round(2.5 * Math.sin(turn / 19) + 2 * Math.sin(turn / 7)));
+  for (let i = 0; i < beat; i++) {
+    const { data, tags } = story(6000 + ++n);
+    shop.append(data, tags);
+    if (i === 0) sensors.append({ sensor: `t${n % 4}`, celsius: 20 + (n % 30) / 10 }, ["reading"]);
+  }
+}, 100);
+
+const desktop: BrowserContextOptions = {
+  viewport: { width: 1360, height: 840 },
+  timezoneId: "UTC",
+};
+const phone: BrowserContextOptions = {
+  viewport: { width: 360, height: 740 },
+  deviceScaleFactor: 2,
+  isMobile: true,
+  hasTouch: true,
+  timezoneId: "UTC",
+};
+const dark = { colorScheme: "dark" as const };
+
+async function shoot(
+  name: string,
+  url: string,
+  options: BrowserContextOptions,
+  act?: (page: Page) => Promise<void>,
+  settle = 900,
+): Promise<void> {
+  if (only && !name.includes(only)) return;
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  page.on("console", (m) => m.type() === "error" && console.error(name, m.text()));
+  page.on("pageerror", (error) => console.error(name, error.stack));
+  await page.goto(url);
+  await page.waitForTimeout(settle);
+  await act?.(page);
+  await page.screenshot({ path: `${folder}/ui-${name}.png` });
+  await context.close();
+}
+
+const inspect = async (page: Page): Promise<void> => {
+  await page.keyboard.press("Space");
+  for (let i = 0; i < 3; i++) await page.keyboard.press("k");
+  await page.keyboard.press("Enter");
+  await page.waitForTimeout(300);
+};
+const pin = async (page: Page): Promise<void> => {
+  await page.evaluate(() => {
+    localStorage.setItem("plasmite-pins:shop", JSON.stringify([["level"], ["service"], ["ms"]]));
+  });
+  await page.reload();
+  await page.waitForTimeout(1500);
+};
+
+const view = `${server.url}/ui/pools/shop`;
+await shoot("pools", `${server.url}/ui`, desktop, undefined, 9000);
+await shoot("pools-dark", `${server.url}/ui`, { ...desktop, ...dark }, undefined, 9000);
+await shoot("pools-phone", `${server.url}/ui`, phone, undefined, 5000);
+await shoot("stream", view, desktop, undefined, 3500);
+await shoot("stream-dark", view, { ...desktop, ...dark }, async (page) => {
+  await page.waitForTimeout(2500);
+  await pin(page);
+  await inspect(page);
+});
+await shoot("stream-phone", view, phone, undefined, 2500);
+await shoot("inspector", view, desktop, inspect, 2500);
+await shoot("inspector-phone", view, phone, inspect, 1500);
+await shoot("columns", view, desktop, pin);
+await shoot("paused", view, desktop, async (page) => {
+  await page.keyboard.press("Space");
+  await page.waitForTimeout(2500);
+}, 1500);
+await shoot("filter", view, desktop, async (page) => {
+  await page.keyboard.press("/");
+  await page.keyboard.type('.data.ms > 600 and .data.level != "error"');
+  await page.waitForTimeout(600);
+  await page.keyboard.press("Enter");
+  await page.waitForTimeout(1800);
+}, 1500);
+await shoot("filter-error", view, { ...desktop, ...dark }, async (page) => {
+  await page.keyboard.press("/");
+  await page.keyboard.type(".data.ms > (600 and .data.level");
+  await page.waitForTimeout(900);
+}, 1500);
+const range = async (page: Page): Promise<void> => {
+  const box = await page.locator(".plot").boundingBox();
+  if (!box) throw new Error("no timeline");
+  await page.mouse.move(box.x + box.width * 0.42, box.y + 30);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.55, box.y + 32, { steps: 6 });
+  await page.mouse.up();
+  await page.waitForTimeout(1500);
+};
+await shoot("past", view, desktop, range, 2000);
+await shoot("past-phone", view, phone, range, 2000);
+await shoot("replay", view, { ...desktop, ...dark }, async (page) => {
+  await range(page);
+  await page.locator(".replay select").selectOption("100");
+  await page.keyboard.press("Space");
+  await page.waitForTimeout(2500);
+}, 2000);
+await shoot("scrolled", view, desktop, async (page) => {
+  await page.mouse.move(600, 600);
+  await page.mouse.wheel(0, -6000);
+  await page.waitForTimeout(1800);
+}, 1500);
+await shoot("append", view, desktop, async (page) => {
+  await page.keyboard.press("a");
+  await page.keyboard.type('{"level": "info", "text": "hello" "n": 1}');
+  await page.waitForTimeout(400);
+}, 1500);
+await shoot("help", view, desktop, async (page) => void await page.keyboard.press("?"), 1500);
+await shoot(
+  "create",
+  `${server.url}/ui`,
+  desktop,
+  async (page) => void await page.keyboard.press("n"),
+);
+await shoot("delete", `${server.url}/ui`, { ...desktop, ...dark }, async (page) => {
+  await page.locator('[aria-label="Delete mail"]').click();
+  await page.locator("dialog .danger").click();
+});
+await shoot("sign-in", `${locked.url}/ui`, desktop);
+await shoot("sign-in-phone", `${locked.url}/ui`, { ...phone, ...dark });
+const signIn = async (page: Page): Promise<void> => {
+  await page.locator("input[type=password]").fill("secret");
+  await page.keyboard.press("Enter");
+  await page.waitForTimeout(1500);
+};
+await shoot("read-only", `${locked.url}/ui/pools/shop`, desktop, signIn);
+await shoot("empty", `${empty.url}/ui/pools/fresh`, desktop);
+await shoot("missing", `${empty.url}/ui/pools/nothing-here`, { ...desktop, ...dark });
+await shoot("gap", `${server.url}/ui/pools/mail`, desktop, async (page) => {
+  await page.keyboard.press("Space");
+  await server.stop();
+  fillPool(mail, 700, 30_000);
+  await page.waitForTimeout(1500);
+  server.start();
+  await page.waitForTimeout(3500);
+  await page.keyboard.press("Space");
+  mail.append({ note: "back again" }, ["ok"]);
+  await page.waitForTimeout(800);
+  await page.locator(".row.mark").first().scrollIntoViewIfNeeded({ timeout: 1000 }).catch(() => {});
+}, 1200);
+
+clearInterval(writer);
+await browser.close();
