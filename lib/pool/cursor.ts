@@ -26,7 +26,8 @@ export interface Gap {
 /** {@linkcode Cursor.fill}: a writer holds the lock that is needed now; try again in a moment. */
 export const BUSY = -1;
 
-const FIRST_CHUNK = 64 * 1024;
+/** Small, because one message is often all that is wanted; grows fourfold while there is more. */
+const FIRST_CHUNK = 4 * 1024;
 const LARGEST_CHUNK = 1024 * 1024;
 /** How often a moving state block is looked at before the shared lock is taken instead. */
 const RECHECKS = 8;
@@ -304,7 +305,7 @@ export class Cursor {
     this.#end = at;
     this.#stop = stop;
     // A full piece means that there is more: take more at once from now on.
-    if (stop === "partial" && count > 0) this.#chunk = Math.min(this.#chunk * 2, LARGEST_CHUNK);
+    if (stop === "partial" && count > 0) this.#chunk = Math.min(this.#chunk * 4, LARGEST_CHUNK);
   }
 
   /**

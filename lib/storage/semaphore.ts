@@ -40,6 +40,22 @@ export function semaphorePath(path: string): string | null {
   return allowed(name) ? name : null;
 }
 
+/**
+ * Whether there is any semaphore of the reference on this machine. Most have none, and one look
+ * into the directory is cheaper than the hash of a path in a program that has just begun.
+ */
+function anySemaphores(): boolean {
+  try {
+    if (!allowed("/dev/shm")) return false;
+    for (const entry of Deno.readDirSync("/dev/shm")) {
+      if (entry.name.startsWith("sem.plsm-")) return true;
+    }
+  } catch {
+    // No such directory (macOS), or no right to look: no semaphores for us.
+  }
+  return false;
+}
+
 /** Whether the semaphore file exists now. */
 export function semaphoreExists(path: string): boolean {
   try {
@@ -90,7 +106,10 @@ export class Semaphore {
       // A follower of the reference looks at the pool every 50 ms anyway.
       if (now - this.#lookedAt < 50) return;
       this.#lookedAt = now;
-      if (this.#path === undefined) this.#path = semaphorePath(this.#pool);
+      if (this.#path === undefined) {
+        if (!anySemaphores()) return;
+        this.#path = semaphorePath(this.#pool);
+      }
       if (this.#path === null || !semaphoreExists(this.#path)) return;
       try {
         this.#file = Deno.openSync(this.#path, { read: true, write: true });
