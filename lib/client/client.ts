@@ -68,7 +68,12 @@ export class Client implements Disposable, AsyncDisposable {
   readonly #integers: IntegerPolicy;
   #closed = false;
 
-  /** @param options the pool directory, or all options */
+  /**
+   * Touches nothing on disk.
+   *
+   * @param options the pool directory, or all options
+   * @throws {PlasmiteError} Usage for an empty directory name
+   */
   constructor(options?: string | ClientOptions) {
     const { poolDir, integers } = typeof options === "string"
       ? { poolDir: options, integers: undefined }

@@ -58,11 +58,18 @@ function encodeValue(data: unknown, tags: readonly string[], time: { lo: number;
     batch.beginFrame();
     if (data instanceof Uint8Array) {
       try {
-        batch.encoder.messageFromJson(data, 0, data.length, tags);
+        const end = batch.encoder.messageFromJson(data, 0, data.length, tags);
+        for (const byte of data.subarray(end)) {
+          if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) {
+            throw new JsonSyntaxError("text after the value", end, false);
+          }
+        }
       } catch (error) {
+        const hint = "Pass one JSON object as UTF-8 text.";
+        if (PlasmiteError.is(error)) throw error.with({ hint });
         if (!(error instanceof JsonSyntaxError)) throw error;
         throw new PlasmiteError("Usage", "invalid json", {
-          hint: "Pass one JSON object as UTF-8 text.",
+          hint,
           causes: [error.message],
           cause: error,
         });
@@ -144,6 +151,7 @@ export class Pool<T extends JsonObject = JsonObject> implements AsyncPool<T>, Di
    *   the pool was deleted or replaced, Busy, Corrupt, Io
    */
   append(data: T, tags?: readonly string[], durability?: Durability): Message<T>;
+  /** Appends one message with all options by name. */
   append(data: T, options: AppendOptions): Message<T>;
   append(data: T, tags?: readonly string[] | AppendOptions, durability?: Durability): Message<T> {
     return this.#message(this.#store(data, this.#settings(tags, durability)));
@@ -335,6 +343,7 @@ export class Pool<T extends JsonObject = JsonObject> implements AsyncPool<T>, Di
     max: Seq | null | undefined,
     timeoutMs: Seq | null | undefined,
   ): [string, bigint | "oldest", bigint | null, number | null] {
+    this.#ring.state();
     const since = sinceSeq === null || sinceSeq === undefined ? 0n : checkSeq(sinceSeq, "sinceSeq");
     return [
       this.path,
