@@ -142,12 +142,17 @@ export class Appender {
     }
   }
 
+  /** Ends all that waits; what was stored before the failure is acknowledged nevertheless. */
   #settleAll(error: unknown): void {
     const jobs = this.#jobs;
+    const done = this.#done;
     this.#jobs = [];
     this.#done = [];
     this.#batch.clear();
-    for (const job of jobs) job.settle(null, error);
+    for (const job of jobs) {
+      if (job.to <= done.length) job.settle(done.slice(job.from, job.to));
+      else job.settle(null, error);
+    }
   }
 
   /** Writes all that waits; false when the lock is taken. Failures go to the jobs. */

@@ -61,7 +61,7 @@ function encodeValue(data: unknown, tags: readonly string[], time: { lo: number;
         const end = batch.encoder.messageFromJson(data, 0, data.length, tags);
         for (const byte of data.subarray(end)) {
           if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) {
-            throw new JsonSyntaxError("text after the value", end, false);
+            throw new JsonSyntaxError(end, false, "text after the value");
           }
         }
       } catch (error) {
@@ -70,7 +70,7 @@ function encodeValue(data: unknown, tags: readonly string[], time: { lo: number;
         if (!(error instanceof JsonSyntaxError)) throw error;
         throw new PlasmiteError("Usage", "invalid json", {
           hint,
-          causes: [error.message],
+          causes: [`${error.message} at byte ${error.offset}`],
           cause: error,
         });
       }
@@ -305,6 +305,7 @@ export class Pool<T extends JsonObject = JsonObject> implements AsyncPool<T>, Di
 
   /** As {@linkcode Pool.tail}, giving stored frames. */
   async *tailLite3(options: TailOptions = {}): AsyncGenerator<Lite3Frame, void, unknown> {
+    this.#ring.state();
     const frames = new TailIterator(this.path, options, takeFrame);
     try {
       for await (const frame of frames) yield frame;

@@ -242,6 +242,7 @@ export class Ring {
    * @throws {PlasmiteError} NotFound when it was deleted or replaced
    */
   checkIdentity(): void {
+    this.#live();
     const state = this.#file.pathState();
     if (state === "same") return;
     throw new PlasmiteError(
