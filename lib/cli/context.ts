@@ -181,12 +181,12 @@ export function colors(stream: Output, color: Globals["color"]): boolean {
   return stream.isTerminal && !Deno.env.get("NO_COLOR");
 }
 
-/** `--format json` and `yaml` reach stderr too; binary formats get text (cli-1x.md 2.5). */
+/** `--format json` and `yaml` reach stderr too; binary and `line` get text (cli-1x.md 2.5). */
 export function stderrForm(globals: Globals, spec: CommandSpec | undefined): StderrForm {
   if (globals.yaml || globals.format === "yaml") return "yaml";
   if (globals.format === "json") return "json";
   if (globals.json && spec !== undefined && !hadJson(spec)) return "json";
-  return globals.format?.startsWith("lite3") ? "text" : undefined;
+  return globals.format?.startsWith("lite3") || globals.format === "line" ? "text" : undefined;
 }
 
 /** Where `--json` is older than `--format`, it keeps its own meaning. */

@@ -58,7 +58,11 @@ export class DropNotices {
     this.#context.notice({
       kind: "drop",
       cmd: "follow",
-      message: `dropped ${count} message${count === 1n ? "" : "s"}`,
+      message: this.#context.format === "line"
+        ? `${count} message${
+          count === 1n ? " was" : "s were"
+        } overwritten before they could be shown`
+        : `dropped ${count} message${count === 1n ? "" : "s"}`,
       pool: this.#context.args.required("POOL"),
       details: {
         dropped_count: count,

@@ -1,0 +1,152 @@
+/**
+ * The wrapped command: started with handlers in place, sent the signals that reach us, and never
+ * left behind (cli.md 7).
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+
+/** How a child ended. */
+export type Ending =
+  | { readonly code: number }
+  | { readonly signal: string; readonly code: number };
+
+/** What would end us and is the child's business. */
+const FORWARDED: readonly (readonly [Deno.Signal, number])[] = [
+  ["SIGHUP", 1],
+  ["SIGINT", 2],
+  ["SIGQUIT", 3],
+  ["SIGUSR1", 10],
+  ["SIGUSR2", 12],
+  ["SIGTERM", 15],
+];
+/** The names that 0.8 prints; all others are `SIG` and the number (cli.md 7). */
+const NAMED: Readonly<Record<number, string>> = {
+  2: "SIGINT",
+  9: "SIGKILL",
+  11: "SIGSEGV",
+  15: "SIGTERM",
+};
+
+/** A running command. */
+export class TapChild {
+  readonly #child: Deno.ChildProcess;
+  readonly #unlisten: () => void;
+  #ended = false;
+  /** Resolves when the command itself has ended, whoever else still holds its pipes. */
+  readonly ending: Promise<Ending>;
+
+  private constructor(child: Deno.ChildProcess, unlisten: () => void) {
+    this.#child = child;
+    this.#unlisten = unlisten;
+    this.ending = ending(child).finally(() => this.#ended = true);
+    this.ending.catch(() => {});
+  }
+
+  /**
+   * Starts `words` with our stdin and two pipes.
+   *
+   * @throws {PlasmiteError} Usage when there is no such program, Io when it cannot be started
+   */
+  static start(words: readonly string[]): TapChild {
+    const [program = "", ...args] = words;
+    let child: Deno.ChildProcess | undefined;
+    const listening: [Deno.Signal, () => void][] = [];
+    const unlisten = (): void => {
+      for (const [signal, listener] of listening) Deno.removeSignalListener(signal, listener);
+    };
+    const ignored = ignoredSignals();
+    for (const [signal, number] of FORWARDED) {
+      // What we ignore (nohup, background jobs of scripts) the child shall ignore too.
+      if (((ignored >> BigInt(number - 1)) & 1n) === 1n) continue;
+      const listener = (): void => {
+        try {
+          child?.kill(signal);
+        } catch {
+          // It has ended in the meantime.
+        }
+      };
+      Deno.addSignalListener(signal, listener);
+      listening.push([signal, listener]);
+    }
+    try {
+      child = new Deno.Command(program, {
+        args,
+        stdin: "inherit",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+    } catch (error) {
+      unlisten();
+      throw spawnFailure(error, program);
+    }
+    return new TapChild(child, unlisten);
+  }
+
+  /** Its standard output. */
+  get stdout(): ReadableStream<Uint8Array> {
+    return this.#child.stdout;
+  }
+
+  /** Its standard error. */
+  get stderr(): ReadableStream<Uint8Array> {
+    return this.#child.stderr;
+  }
+
+  /** Makes sure that it is gone and that signals are ours again. */
+  async release(): Promise<void> {
+    if (!this.#ended) {
+      try {
+        this.#child.kill("SIGKILL");
+      } catch {
+        // It has ended in the meantime.
+      }
+      await this.ending.catch(() => {});
+    }
+    this.#unlisten();
+  }
+}
+
+/** The set of ignored signals, bit 0 for signal 1; none where the system does not tell. */
+function ignoredSignals(): bigint {
+  if (Deno.build.os !== "linux") return 0n;
+  try {
+    const mask = /^SigIgn:\s*([0-9a-f]+)/m.exec(Deno.readTextFileSync("/proc/self/status"))?.[1];
+    return mask === undefined ? 0n : BigInt(`0x${mask}`);
+  } catch {
+    return 0n;
+  }
+}
+
+async function ending(child: Deno.ChildProcess): Promise<Ending> {
+  try {
+    const { code, signal } = await child.status;
+    return signal === null ? { code } : ended(code - 128);
+  } catch (error) {
+    // Death by a real-time signal: Deno has no name for those and refuses to say more.
+    const number = error instanceof Error && /^Invalid signal: (\d+)$/.exec(error.message)?.[1];
+    if (!number) throw error;
+    return ended(Number(number));
+  }
+}
+
+function ended(signal: number): Ending {
+  return { signal: NAMED[signal] ?? `SIG${signal}`, code: 128 + signal };
+}
+
+function spawnFailure(error: unknown, program: string): PlasmiteError {
+  const causes = [error instanceof Error ? error.message : String(error)];
+  if (error instanceof Deno.errors.NotFound) {
+    return new PlasmiteError("Usage", `wrapped command not found: ${program}`, {
+      hint: "Check PATH or use an absolute executable path.",
+      causes,
+      cause: error,
+    });
+  }
+  return new PlasmiteError("Io", "failed to spawn wrapped command", {
+    hint: "Check that the file is executable.",
+    causes,
+    cause: error,
+  });
+}

@@ -1,0 +1,188 @@
+/**
+ * From one of the child's pipes to our own stream and into the pool, at the pace of the slower.
+ *
+ * @module
+ */
+
+import { lockTimeout } from "../client/appender.ts";
+import { PlasmiteError } from "../errors.ts";
+import type { FrameBatch } from "../pool/batch.ts";
+import type { Ring } from "../pool/ring.ts";
+import { sleep } from "../storage/pause.ts";
+import { nowNs } from "../text/time.ts";
+import type { LineCapture } from "./tap_lines.ts";
+
+/** How long the last messages wait for another process's lock once the child is gone, in ms. */
+const LAST_LOCK_TIMEOUT = 10_000;
+const LOCK_PAUSE = 1;
+
+/** Appends batches; while the child runs it waits for the lock as long as it takes. */
+export class Recorder {
+  /** When the child has ended, in milliseconds of `performance.now()`. */
+  endedAt: number = Infinity;
+  readonly #ring: Ring;
+  readonly #flush: boolean;
+
+  /** Appends to `ring`, synced when `flush`. */
+  constructor(ring: Ring, flush: boolean) {
+    this.#ring = ring;
+    this.#flush = flush;
+  }
+
+  /** Stores a whole batch and clears it. */
+  async store(batch: FrameBatch): Promise<void> {
+    for (let from = 0; from < batch.count;) {
+      const since = performance.now();
+      let done = this.#ring.tryAppend(batch, from, this.#flush);
+      while (done === null) {
+        if (performance.now() - Math.max(since, this.endedAt) > LAST_LOCK_TIMEOUT) {
+          throw lockTimeout(this.#ring.path);
+        }
+        await sleep(LOCK_PAUSE);
+        done = this.#ring.tryAppend(batch, from, this.#flush);
+      }
+      from += done.count;
+    }
+    batch.clear();
+  }
+}
+
+/** One of our own streams; a reader that goes away only ends the passing through. */
+export class PassThrough {
+  readonly #stream: typeof Deno.stdout | typeof Deno.stderr;
+  readonly #name: string;
+  #closed: boolean;
+  #failure: PlasmiteError | undefined;
+
+  /** @param quiet pass nothing through */
+  constructor(stream: typeof Deno.stdout | typeof Deno.stderr, name: string, quiet: boolean) {
+    this.#stream = stream;
+    this.#name = name;
+    this.#closed = quiet;
+  }
+
+  /**
+   * Writes all bytes without blocking the event loop, so that signals reach the child while a
+   * reader takes its time. Never rejects: {@linkcode PassThrough.check} tells.
+   */
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length && !this.#closed;) {
+      try {
+        at += await this.#stream.write(at === 0 ? bytes : bytes.subarray(at));
+      } catch (error) {
+        if (error instanceof Deno.errors.WouldBlock) await sleep(1);
+        else if (error instanceof Deno.errors.Interrupted) continue;
+        else {
+          this.#closed = true;
+          if (!(error instanceof Deno.errors.BrokenPipe)) this.#failure = this.#explain(error);
+        }
+      }
+    }
+  }
+
+  /** @throws {PlasmiteError} Io when a write failed for anything but a closed pipe */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #explain(error: unknown): PlasmiteError {
+    return new PlasmiteError("Io", `failed to write ${this.#name}`, {
+      hint: "Make room or choose another destination, or use --quiet.",
+      causes: [error instanceof Error ? error.message : String(error)],
+      cause: error,
+    });
+  }
+}
+
+/** Reads one stream to its end. */
+export class Pump {
+  /** Reads that brought bytes so far. */
+  reads = 0;
+  /** Bytes read so far. */
+  bytes = 0;
+  /** Whether it is waiting for the child right now. */
+  waiting = false;
+  /** Whether it has come to the end. */
+  done = false;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #out: PassThrough;
+  readonly #lines: LineCapture;
+  readonly #recorder: Recorder;
+
+  /** Connects them; {@linkcode Pump.run} does the work. */
+  constructor(
+    stream: ReadableStream<Uint8Array>,
+    out: PassThrough,
+    lines: LineCapture,
+    recorder: Recorder,
+  ) {
+    this.#reader = stream.getReader();
+    this.#out = out;
+    this.#lines = lines;
+    this.#recorder = recorder;
+  }
+
+  /** @throws {PlasmiteError} when the pool or our stream fails; the child goes on */
+  async run(): Promise<void> {
+    const lines = this.#lines;
+    const { batch } = lines;
+    for (;;) {
+      this.waiting = true;
+      const { value: chunk } = await this.#reader.read();
+      this.waiting = false;
+      if (chunk === undefined) break;
+      this.reads++;
+      this.bytes += chunk.length;
+      const passing = this.#out.write(chunk);
+      lines.stamp(nowNs());
+      for (let at = 0; at < chunk.length;) {
+        at = lines.push(chunk, at);
+        if (batch.count > 0) await this.#recorder.store(batch);
+      }
+      await passing;
+      this.#out.check();
+    }
+    lines.stamp(nowNs());
+    lines.end();
+    await this.#recorder.store(batch);
+    this.done = true;
+  }
+
+  /** Ends the reading; what was read is still recorded. */
+  async stop(): Promise<void> {
+    await this.#reader.cancel().catch(() => {});
+  }
+}
+
+/** Background processes may keep the pipes open: so many quiet moments in a row end the reading. */
+const QUIET_TICKS = 6;
+const TICK = 50;
+/** And so much output after the end, over so long, is not the child's any more. */
+const AFTER_BYTES = 4 * 1024 * 1024;
+const AFTER_MS = 2000;
+
+/** Reads what the child left in the pipes, for a bounded time. */
+export async function drain(pumps: readonly Pump[], finished: Promise<unknown>): Promise<void> {
+  let over = false;
+  const settled = finished.then(() => over = true, () => over = true);
+  const since = performance.now();
+  const bytes = pumps.map((pump) => pump.bytes);
+  const reads = pumps.map((pump) => pump.reads);
+  const quiet = pumps.map(() => 0);
+  for (;;) {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const tick = new Promise<void>((resolve) => timer = setTimeout(resolve, TICK));
+    await Promise.race([settled, tick]);
+    clearTimeout(timer);
+    if (over) return;
+    for (const [i, pump] of pumps.entries()) {
+      if (pump.done) continue;
+      const idle = pump.waiting && pump.reads === reads[i];
+      quiet[i] = idle ? (quiet[i] ?? 0) + 1 : 0;
+      reads[i] = pump.reads;
+      const endless = performance.now() - since > AFTER_MS &&
+        pump.bytes - (bytes[i] ?? 0) > AFTER_BYTES;
+      if ((quiet[i] ?? 0) >= QUIET_TICKS || endless) await pump.stop();
+    }
+  }
+}
