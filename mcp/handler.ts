@@ -151,12 +151,22 @@ export class HttpHandler {
     const transport = new WebStandardStreamableHTTPServerTransport({ enableJsonResponse: true });
     const server = this.#build({ era: "legacy", requestInfo: request });
     await server.connect(transport);
-    const gone = (): void => void transport.close();
-    request.signal.addEventListener("abort", gone, { once: true });
+    const { signal } = request;
+    const gone = Promise.withResolvers<Response>();
+    // Closing the transport aborts the call, but leaves its answer open for ever.
+    const leave = (): void => {
+      void transport.close();
+      gone.resolve(new Response(null, { status: 499 }));
+    };
+    if (signal.aborted) leave();
+    signal.addEventListener("abort", leave, { once: true });
     try {
-      return await transport.handleRequest(request, { parsedBody: call });
+      return await Promise.race([
+        transport.handleRequest(request, { parsedBody: call }),
+        gone.promise,
+      ]);
     } finally {
-      request.signal.removeEventListener("abort", gone);
+      signal.removeEventListener("abort", leave);
     }
   }
 }

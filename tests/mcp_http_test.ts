@@ -1,0 +1,348 @@
+/**
+ * `/mcp` as a function from request to response: what each kind of request gets, in both eras, and
+ * behind the server's own checks.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { createMcpFetch, type McpFetch, type McpOptions } from "../mcp/http.ts";
+import { createApp } from "../server/app.ts";
+import { type Any, Place, serveMcp } from "./mcp_util.ts";
+
+const URL_ = "http://127.0.0.1:9700/mcp";
+
+function post(
+  body: string | Uint8Array<ArrayBuffer>,
+  headers: Record<string, string> = {},
+): Request {
+  return new Request(URL_, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body,
+  });
+}
+
+function rpc(method: string, params?: unknown, id: unknown = 1): string {
+  return JSON.stringify({ jsonrpc: "2.0", id, method, params });
+}
+
+function tool(name: string, args: Any, id = 1): string {
+  return rpc("tools/call", { name, arguments: args }, id);
+}
+
+/** A request of the revision of 2026-07-28. */
+function modern(method: string, params: Any = {}, headers: Record<string, string> = {}): Request {
+  const meta = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+  };
+  const name = params["name"] ?? params["uri"];
+  return post(rpc(method, { ...params, _meta: meta }), {
+    "mcp-protocol-version": "2026-07-28",
+    "mcp-method": method,
+    ...(typeof name === "string" ? { "mcp-name": name } : {}),
+    ...headers,
+  });
+}
+
+async function json(response: Response): Promise<Any> {
+  return await response.json() as Any;
+}
+
+async function withMcp(
+  options: McpOptions,
+  run: (mcp: McpFetch, place: Place) => Promise<void>,
+): Promise<void> {
+  using place = new Place();
+  const mcp = await createMcpFetch(place.client, options);
+  try {
+    await run(mcp, place);
+  } finally {
+    await mcp.close();
+  }
+}
+
+Deno.test("mcp http: plain JSON in, plain JSON out, whatever Accept says", () =>
+  withMcp({ version: "9.9.9" }, async (mcp) => {
+    for (
+      const headers of [
+        {},
+        { accept: "*/*" },
+        { accept: "text/html" },
+        {
+          "mcp-protocol-version": "2025-06-18",
+          "mcp-session-id": "x",
+        },
+        { "content-type": "application/json; charset=utf-8" },
+        {
+          "content-type": "application/vnd.x+json",
+        },
+      ]
+    ) {
+      const response = await mcp(post(rpc("ping"), headers));
+      assert.equal(response.status, 200);
+      assert.match(response.headers.get("content-type") ?? "", /^application\/json/);
+      assert.deepEqual((await json(response))["result"], {});
+    }
+    const { result } = await json(await mcp(post(rpc("initialize", {})))) as { result: Any };
+    assert.equal(result["protocolVersion"], "2025-11-25");
+    assert.deepEqual(result["serverInfo"], { name: "plasmite", version: "9.9.9" });
+    assert.match(String(result["instructions"]), /append-only/);
+    const older = await json(await mcp(post(rpc("initialize", { protocolVersion: "2024-11-05" }))));
+    assert.equal((older["result"] as Any)["protocolVersion"], "2024-11-05");
+  }));
+
+Deno.test("mcp http: requests that are none", () =>
+  withMcp({ maxBodyBytes: 2000 }, async (mcp, place) => {
+    const cases: [Request, number, number | undefined][] = [
+      [new Request(URL_), 405, undefined],
+      [new Request(URL_, { method: "HEAD" }), 405, undefined],
+      [new Request(URL_, { method: "DELETE" }), 405, undefined],
+      [post("{", {}), 400, -32700],
+      [post("", {}), 400, -32700],
+      [post(rpc("ping") + "x"), 400, -32700],
+      [post(new Uint8Array([0x22, 0xff, 0x22])), 400, -32700],
+      [post(`[${rpc("ping")}]`), 200, -32600],
+      [post("{}"), 200, -32600],
+      [post(rpc("ping"), { "content-type": "text/plain" }), 415, -32000],
+      [post(rpc("ping"), { "mcp-protocol-version": "1999-01-01" }), 400, -32000],
+      [post(rpc("ping", { x: "y".repeat(3000) })), 413, -32000],
+      [post(rpc("no/such")), 200, -32601],
+      [post(tool("no_such_tool", {})), 200, -32602],
+    ];
+    for (const [request, status, code] of cases) {
+      const response = await mcp(request);
+      assert.equal(response.status, status, request.method);
+      if (code === undefined) {
+        assert.equal(response.headers.get("allow"), "POST");
+        assert.equal(await response.text(), "");
+      } else assert.equal(((await json(response))["error"] as Any)["code"], code);
+    }
+    for (
+      const silent of [
+        { jsonrpc: "2.0", method: "notifications/initialized" },
+        { jsonrpc: "2.0", id: 1, result: {} },
+        {
+          jsonrpc: "2.0",
+          method: "tools/call",
+          params: { name: "plasmite_pool_create", arguments: { name: "unasked" } },
+        },
+      ]
+    ) {
+      const response = await mcp(post(JSON.stringify(silent)));
+      assert.equal(response.status, 202);
+      assert.equal(await response.text(), "");
+    }
+    assert.deepEqual(place.client.listPools(), []);
+  }));
+
+Deno.test("mcp http: both eras store and show data exactly", () =>
+  withMcp({}, async (mcp, place) => {
+    const data = '{"10":9007199254740993,"2":1.0,"a":"\u00fc"}';
+    const call = (pool: string): string =>
+      `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"plasmite_feed","arguments":` +
+      `{"pool":"${pool}","create":true,"data":${data}}META}}`;
+    const old = await mcp(post(call("old").replace("META", "")));
+    const oldText = await old.text();
+    assert.ok(oldText.includes(`"data":${data}`), oldText);
+    const meta = ',"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",' +
+      '"io.modelcontextprotocol/clientCapabilities":{}}';
+    const response = await mcp(post(call("new").replace("META", meta), {
+      "mcp-protocol-version": "2026-07-28",
+      "mcp-method": "tools/call",
+      "mcp-name": "plasmite_feed",
+    }));
+    const text = await response.text();
+    assert.ok(text.includes(`"data":${data}`), text);
+    assert.equal(text.includes(place.dir), false);
+  }));
+
+Deno.test("mcp http: the revision of 2026-07-28 checks its headers and discovers", () =>
+  withMcp({}, async (mcp) => {
+    const discovered = await json(await mcp(modern("server/discover")));
+    const { capabilities, supportedVersions } = discovered["result"] as Any;
+    assert.deepEqual(supportedVersions, ["2026-07-28"]);
+    assert.deepEqual((capabilities as Any)["resources"], { subscribe: true, listChanged: true });
+    const wrong = await mcp(modern("tools/list", {}, { "mcp-method": "tools/call" }));
+    assert.equal(wrong.status, 400);
+    assert.equal(((await json(wrong))["error"] as Any)["code"], -32020);
+    const unknown = await mcp(modern("no/such"));
+    assert.equal(unknown.status, 404);
+    const missing = await json(
+      await mcp(modern("resources/read", { uri: "plasmite:///pools/none" })),
+    );
+    assert.equal(((missing["error"] as Any)["data"] as Any)["uri"], "plasmite:///pools/none");
+  }));
+
+Deno.test("mcp http: access modes, places for waits, no paths of this machine", () =>
+  withMcp({ access: "read-only", maxWaits: 1 }, async (mcp, place) => {
+    place.client.createPool("p").close();
+    const listed = await json(await mcp(post(rpc("tools/list"))));
+    const names = ((listed["result"] as Any)["tools"] as Any[]).map((entry) => entry["name"]);
+    assert.deepEqual(names, [
+      "plasmite_pool_list",
+      "plasmite_pool_info",
+      "plasmite_fetch",
+      "plasmite_read",
+      "plasmite_wait",
+    ]);
+    const refused = await (await mcp(post(tool("plasmite_pool_delete", {})))).text();
+    assert.match(refused, /"error_kind":"Permission"/);
+
+    const waiting = mcp(post(tool("plasmite_wait", { pool: "p", timeout_ms: 60_000 }, 7)));
+    let busy = "";
+    for (let tries = 0; tries < 100 && !busy.includes('"Busy"'); tries++) {
+      const second = tool("plasmite_wait", { pool: "p", timeout_ms: 0 });
+      busy = await (await mcp(post(second))).text();
+    }
+    assert.match(busy, /"error_kind":"Busy"/);
+    using pool = place.client.openPool("p");
+    pool.append({ n: 1 });
+    assert.match(await (await waiting).text(), /"timed_out":false/);
+
+    for (const name of ["plasmite_pool_list", "plasmite_pool_info", "plasmite_read"]) {
+      const args = name.endsWith("info")
+        ? { pool: "p" }
+        : name.endsWith("read")
+        ? { pool: "q" }
+        : {};
+      const text = await (await mcp(post(tool(name, args)))).text();
+      assert.match(text, /"path":"[pq]\.plasmite"/);
+      assert.equal(text.includes(place.dir), false);
+    }
+    for (const uri of ["plasmite:///pools/none", "plasmite:///pools/p"]) {
+      const text = await (await mcp(post(rpc("resources/read", { uri })))).text();
+      assert.equal(text.includes(place.dir), false);
+    }
+  }));
+
+Deno.test("mcp http: write-only servers show nothing", () =>
+  withMcp({ access: "write-only" }, async (mcp, place) => {
+    place.client.createPool("p").close();
+    for (
+      const [method, params] of [["resources/list", undefined], ["resources/read", {
+        uri: "plasmite:///pools/p",
+      }]] as const
+    ) {
+      const { error } = await json(await mcp(post(rpc(method, params)))) as { error: Any };
+      assert.equal(error["code"], -32000);
+      assert.equal((error["data"] as Any)["error_kind"], "Permission");
+    }
+    const ref = { ref: { type: "ref/prompt", name: "catch_up" } };
+    const argument = { name: "pool", value: "" };
+    const completed = await json(
+      await mcp(post(rpc("completion/complete", { ...ref, argument }))),
+    );
+    assert.deepEqual(((completed["result"] as Any)["completion"] as Any)["values"], []);
+    const fed = await (await mcp(post(tool("plasmite_feed", { pool: "p", data: {} })))).text();
+    assert.match(fed, /Stored as message 1/);
+  }));
+
+Deno.test("mcp http: names that need it are encoded in URIs and found again", () =>
+  withMcp({}, async (mcp, place) => {
+    for (const name of ["späte züge", "100%", "a?b#c"]) {
+      using pool = place.client.createPool(name);
+      pool.append({ name });
+    }
+    const listed = await json(await mcp(post(rpc("resources/list"))));
+    const resources = (listed["result"] as Any)["resources"] as { uri: string; name: string }[];
+    assert.equal(resources.length, 3);
+    for (const { uri, name } of resources) {
+      const read = await json(await mcp(post(rpc("resources/read", { uri }))));
+      const [content] = (read["result"] as Any)["contents"] as { text: string }[];
+      assert.ok(content?.text.includes(JSON.stringify({ name })), content?.text);
+    }
+    for (
+      const uri of [
+        "plasmite://host/pools/x",
+        "plasmite:///pools/",
+        "plasmite:///pools/a/b",
+        "plasmite:///other/a",
+        "plasmite:///pools/a?",
+        "plasmite:///pools/a#",
+        "file:///pools/a",
+        "nonsense",
+      ]
+    ) {
+      const { error } = await json(await mcp(post(rpc("resources/read", { uri })))) as {
+        error: Any;
+      };
+      assert.equal(error["code"], -32602, uri);
+      assert.match(String(error["message"]), /plasmite/);
+    }
+  }));
+
+Deno.test("mcp http: a client that goes away ends its wait, closing ends all waits", async () => {
+  using place = new Place();
+  place.client.createPool("p").close();
+  const mcp = await createMcpFetch(place.client, { maxWaits: 1 });
+  const gone = new AbortController();
+  const body = tool("plasmite_wait", { pool: "p", timeout_ms: 60_000 });
+  const first = mcp(
+    new Request(URL_, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body,
+      signal: gone.signal,
+    }),
+  );
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  gone.abort();
+  let text = "";
+  for (let tries = 0; tries < 500 && !text.includes('"timed_out":true'); tries++) {
+    const next = tool("plasmite_wait", { pool: "p", timeout_ms: 0 });
+    text = await (await mcp(post(next))).text();
+  }
+  assert.match(text, /"timed_out":true/);
+  const last = mcp(post(body));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  await mcp.close();
+  assert.match(await (await last).text(), /"timed_out":true/);
+  // Nobody reads this answer any more; it only has to be there.
+  assert.ok(await first instanceof Response);
+});
+
+Deno.test("mcp http: many requests at once", async () => {
+  using place = new Place();
+  await using served = await serveMcp(place.client);
+  const calls = Array.from({ length: 200 }, async (_, n) => {
+    const body = tool("plasmite_feed", { pool: "many", data: { n }, create: true }, n);
+    const response = await fetch(served.url, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body,
+    });
+    const answer = await json(response);
+    assert.equal(answer["id"], n);
+    assert.match(JSON.stringify(answer), /Stored as message/);
+  });
+  await Promise.all(calls);
+  using pool = place.client.openPool("many");
+  assert.deepEqual(pool.bounds(), { oldestSeq: 1n, newestSeq: 200n });
+});
+
+Deno.test("mcp http: behind the server rebinding, foreign origins and missing tokens are refused", async () => {
+  using place = new Place();
+  const app = createApp(place.client, {
+    token: "secret",
+    mcp: () => createMcpFetch(place.client),
+  });
+  const cases: [Record<string, string>, number][] = [
+    [{ authorization: "Bearer secret" }, 200],
+    [{}, 401],
+    [{ authorization: "Bearer wrong" }, 401],
+    [{ authorization: "Bearer secret", host: "evil.example" }, 403],
+    [{ authorization: "Bearer secret", origin: "https://evil.example" }, 403],
+    [{ authorization: "Bearer secret", origin: "null" }, 403],
+  ];
+  try {
+    for (const [headers, status] of cases) {
+      const response = await app.fetch(post(rpc("ping"), { host: "127.0.0.1:9700", ...headers }));
+      assert.equal(response.status, status, JSON.stringify(headers));
+      await response.body?.cancel();
+    }
+  } finally {
+    await app.shutdown();
+  }
+});
