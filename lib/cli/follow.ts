@@ -16,7 +16,7 @@ import { MessageWriter } from "./message_writer.ts";
 import { openOrCreate } from "./open.ts";
 import { type PoolRef, resolveRef } from "./refs.ts";
 import { refuseRemoteFlags } from "./remote.ts";
-import { type Kept, lastMatching, type Match, type Matcher, passes } from "./select.ts";
+import { keep, type Kept, lastMatching, type Match, type Matcher, Sieve } from "./select.ts";
 
 /** Exit code when `--timeout` runs out. */
 export const TIMED_OUT = 124;
@@ -123,27 +123,27 @@ class Follow {
     this.writer.write(view, frame);
   }
 
-  /** Whether the current message of `source` belongs to the selection of history. */
-  #selected(source: FrameSource): boolean {
-    const { since, match } = this.plan;
-    if (since !== undefined && source.cursor.timestampNs < since) return false;
-    return passes(match, source.message);
+  /** Whether the current message of `source` is as young as `--since` asks of history. */
+  #young(source: FrameSource): boolean {
+    const { since } = this.plan;
+    return since === undefined || source.cursor.timestampNs >= since;
   }
 
   /**
    * Steps through everything from `from` to `until`, ready or not yet copied.
    *
-   * @param visit is given each message; returning true ends the walk
+   * @param emit is given each selected message; returning true ends the walk
    * @returns whether messages were lost to overwriting
    */
   async #walk(
     from: bigint,
     until: bigint,
-    visit: (source: FrameSource) => boolean,
+    emit: (message: Match) => boolean,
     deadline?: () => boolean,
   ): Promise<boolean> {
     if (from > until) return false;
     const source = this.reader.open(from, false);
+    const sieve = new Sieve(this.plan.match, emit);
     let lost = false;
     let expected = from;
     try {
@@ -153,8 +153,10 @@ class Follow {
           const { oldest, newest } = await this.reader.bounds();
           if (oldest === 0n && newest >= until) {
             this.drops.lost({ first: expected, last: until });
-            return true; // The ring was emptied under us.
+            lost = true; // The ring was emptied under us.
+            break;
           }
+          if (sieve.flush()) return lost;
           this.writer.flush();
           await source.wait(100);
           continue;
@@ -166,8 +168,10 @@ class Follow {
           this.drops.lost({ first: gap.first, last: gap.last < until ? gap.last : until });
         }
         expected = seq + 1n;
-        if (seq > until || visit(source)) break;
+        if (seq > until) break;
+        if (this.#young(source) && sieve.offer(source)) return lost;
       }
+      sieve.flush();
     } finally {
       source.close();
     }
@@ -197,12 +201,9 @@ class Follow {
     } else {
       const progress = await this.#progress(Number(newest - oldest));
       let count = 0;
-      lost = await this.#walk(oldest, newest, (source) => {
-        if (!this.#selected(source)) return false;
-        writer.write(source.message, source.cursor);
-        if ((++count & 1023) === 0) {
-          progress?.update(count, Number(source.cursor.seq - oldest));
-        }
+      lost = await this.#walk(oldest, newest, (message) => {
+        this.#print(message);
+        if ((++count & 1023) === 0) progress?.update(count, Number(message.frame.seq - oldest));
         return plan.one;
       }, () => (late = performance.now() >= deadline));
       progress?.end();
@@ -217,6 +218,11 @@ class Follow {
     return Progress.visible(this.context)
       ? new Progress(this.context, "exported", total)
       : undefined;
+  }
+
+  #done(): number {
+    this.writer.flush();
+    return 0;
   }
 
   #timedOut(): number {
@@ -239,22 +245,20 @@ class Follow {
       // Without pauses nothing needs to be held in memory.
       const progress = await this.#progress(Number(newest - oldest));
       let count = 0;
-      lost = await this.#walk(oldest, newest, (source) => {
-        if (!this.#selected(source)) return false;
-        writer.write(source.message, source.cursor);
-        if ((++count & 1023) === 0) progress?.update(count, Number(source.cursor.seq - oldest));
+      lost = await this.#walk(oldest, newest, (message) => {
+        this.#print(message);
+        if ((++count & 1023) === 0) progress?.update(count, Number(message.frame.seq - oldest));
         return plan.one;
       });
       progress?.end();
       writer.flush();
       return lost ? LOST : 0;
     }
-    const { keep } = await import("./select.ts");
     let chosen: Kept[] = [];
     if (plan.tail > 0) chosen = await this.#tail(oldest, newest);
     else {
-      lost = await this.#walk(oldest, newest, (source) => {
-        if (this.#selected(source)) chosen.push(keep(source.cursor));
+      lost = await this.#walk(oldest, newest, ({ frame }) => {
+        chosen.push(keep(frame));
         return false;
       });
     }
@@ -302,26 +306,23 @@ class Follow {
     }
     const history = plan.since !== undefined && oldest !== 0n;
     const source = this.reader.open(history ? oldest : newest + 1n, plan.notify);
+    const sieve = new Sieve(plan.match, (message) => {
+      if (--missing > 0) return false;
+      this.#print(message);
+      last = performance.now();
+      return plan.one;
+    });
     try {
       for (;;) {
         while (source.next()) {
           const gap = source.takeGap();
           if (gap !== null) this.drops.lost(gap);
-          const wanted = history && source.cursor.seq <= newest
-            ? this.#selected(source)
-            : passes(plan.match, source.message);
-          if (wanted && --missing <= 0) {
-            writer.write(source.message, source.cursor);
-            if (plan.one) {
-              writer.flush();
-              return 0;
-            }
-            last = performance.now();
-          } else if (idle !== undefined && source.cursor.seq > newest) {
-            // Tested under a stream of messages that do not match, too (cli.md 5.5).
-            if (performance.now() - last >= idle) break;
-          }
+          const old = history && source.cursor.seq <= newest;
+          if ((!old || this.#young(source)) && sieve.offer(source)) return this.#done();
+          // Tested under a stream of messages that do not match, too (cli.md 5.5).
+          if (!old && idle !== undefined && performance.now() - last >= idle) break;
         }
+        if (sieve.flush()) return this.#done();
         writer.flush();
         this.drops.due();
         const left = idle === undefined ? undefined : last + idle - performance.now();

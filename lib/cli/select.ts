@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { FrameBytes, PoolReader } from "../client/source.ts";
+import type { FrameBytes, FrameSource, PoolReader } from "../client/source.ts";
+import { PlasmiteError } from "../errors.ts";
 import type { Where } from "../filter/where.ts";
 import { type Lite3Tag, MessageView } from "../lite3/message.ts";
 import type { Gap } from "../pool/cursor.ts";
@@ -36,6 +37,77 @@ export function passes(match: Matcher, view: MessageView): boolean {
   if (match.tags.length > 0 && !view.hasTags(match.tags)) return false;
   for (const where of match.wheres) if (!where.matches(view)) return false;
   return true;
+}
+
+/** Whether every condition runs on the bytes; if not, many messages are judged in one go. */
+function isNative(match: Matcher): boolean {
+  return match.wheres.every((where) => where.isNative);
+}
+
+/** Judges messages together; an error stands in the place of the message that caused it. */
+function judge(match: Matcher, messages: readonly Match[]): (boolean | PlasmiteError)[] {
+  const verdicts: (boolean | PlasmiteError)[] = messages.map(({ view }) =>
+    match.tags.length === 0 || view.hasTags(match.tags)
+  );
+  for (const where of match.wheres) {
+    const batch = where.batch();
+    const asked: number[] = [];
+    messages.forEach(({ view }, i) => {
+      if (verdicts[i] !== true) return;
+      batch.add(view);
+      asked.push(i);
+    });
+    batch.run().forEach((verdict, k) => {
+      const i = asked[k];
+      if (i !== undefined) verdicts[i] = verdict;
+    });
+  }
+  return verdicts;
+}
+
+/** How many messages are judged together at most, and how many bytes of them are held. */
+const GROUP = 512;
+const GROUP_BYTES = 1 << 20;
+
+/** Lets matching messages through, in order: at once, or in groups where jq itself must judge. */
+export class Sieve {
+  readonly #match: Matcher;
+  readonly #emit: (message: Match) => boolean;
+  readonly #native: boolean;
+  #waiting: Kept[] = [];
+  #bytes = 0;
+
+  /** @param emit is given each match; returning true ends the walk */
+  constructor(match: Matcher, emit: (message: Match) => boolean) {
+    this.#match = match;
+    this.#emit = emit;
+    this.#native = isNative(match);
+  }
+
+  /** Takes the current message of `source`; true when the walk is to end. */
+  offer({ message, cursor }: FrameSource): boolean {
+    if (this.#native) {
+      return passes(this.#match, message) && this.#emit({ view: message, frame: cursor });
+    }
+    this.#waiting.push(keep(cursor));
+    this.#bytes += cursor.payloadLength;
+    return (this.#waiting.length >= GROUP || this.#bytes >= GROUP_BYTES) && this.flush();
+  }
+
+  /** Judges what waits; to be called when nothing more is there right now. */
+  flush(): boolean {
+    const waiting = this.#waiting;
+    if (waiting.length === 0) return false;
+    this.#waiting = [];
+    this.#bytes = 0;
+    const verdicts = judge(this.#match, waiting);
+    for (const [i, kept] of waiting.entries()) {
+      const verdict = verdicts[i];
+      if (PlasmiteError.is(verdict)) throw verdict;
+      if (verdict === true && this.#emit(kept)) return true;
+    }
+    return false;
+  }
 }
 
 class KeptMessage implements Kept {
@@ -126,13 +198,25 @@ export async function lastMatching(
     if (piece.lost !== null) {
       lost = { first: piece.lost.first, last: lost?.last ?? piece.lost.last };
     }
-    for (let i = piece.frames.length - 1; i >= 0 && found.length < count; i--) {
-      const kept = piece.frames[i];
-      if (kept !== undefined && passes(match, kept.view)) found.push(kept);
-    }
+    takeNewest(piece.frames, count, match, found);
     if (piece.lost !== null) break; // Everything before it is gone as well.
     until = from - 1n;
     size *= 2n;
   }
   return { messages: found.reverse(), lost };
+}
+
+/** Adds matches to `found`, newest first, until there are `count`; judges no more than it must. */
+function takeNewest(frames: readonly Kept[], count: number, match: Matcher, found: Kept[]): void {
+  const group = isNative(match) ? 1 : GROUP;
+  for (let end = frames.length; end > 0 && found.length < count; end -= group) {
+    const part = frames.slice(Math.max(0, end - group), end).reverse();
+    const verdicts = group === 1 ? null : judge(match, part);
+    for (const [i, kept] of part.entries()) {
+      if (found.length >= count) return;
+      const verdict = verdicts === null ? passes(match, kept.view) : verdicts[i];
+      if (PlasmiteError.is(verdict)) throw verdict;
+      if (verdict === true) found.push(kept);
+    }
+  }
 }
