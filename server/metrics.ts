@@ -17,7 +17,7 @@ export class Metrics {
   streams = 0;
   /** Streams open now. */
   open = 0;
-  readonly #requests = new Map<string, number>();
+  readonly #requests = new Map<string, Map<number, number>>();
   readonly #since = Date.now() / 1000;
 
   /** Notes one answered request. */
@@ -25,8 +25,10 @@ export class Metrics {
     // Methods are the client's choice of words: only known ones become labels.
     const known = method === "GET" || method === "POST" || method === "DELETE" ||
       method === "HEAD" || method === "OPTIONS";
-    const key = `method="${known ? method : "other"}",code="${status}"`;
-    this.#requests.set(key, (this.#requests.get(key) ?? 0) + 1);
+    const key = known ? method : "other";
+    let counts = this.#requests.get(key);
+    if (counts === undefined) this.#requests.set(key, counts = new Map());
+    counts.set(status, (counts.get(status) ?? 0) + 1);
   }
 
   /** The exposition. */
@@ -38,8 +40,10 @@ export class Metrics {
       lines.push(`# HELP ${name} ${help}`);
     };
     family("plasmite_http_requests", "counter", "Requests answered.");
-    for (const [labels, count] of this.#requests) {
-      lines.push(`plasmite_http_requests_total{${labels}} ${count}`);
+    for (const [method, counts] of this.#requests) {
+      for (const [status, count] of counts) {
+        lines.push(`plasmite_http_requests_total{method="${method}",code="${status}"} ${count}`);
+      }
     }
     family("plasmite_messages_appended", "counter", "Messages appended by this server.");
     lines.push(`plasmite_messages_appended_total ${pools.appended}`);

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { setImmediate } from "node:timers";
 import { Appender, type Encode, lockTimeout, type Stored } from "../lib/client/appender.ts";
 import { poolPath } from "../lib/client/refs.ts";
 import { type Lite3Frame, takeFrame } from "../lib/client/tail.ts";
@@ -21,24 +22,16 @@ import { Slots } from "./slots.ts";
 const KEEP = 128;
 /** How long to wait for a lock that someone else holds, in milliseconds. */
 const LOCK_TIMEOUT = 10_000;
-/** How long an append waits for those that are still being read, in milliseconds. */
-const GATHER = 1;
+/** One in so many appends waits for others as long as none came. */
+const PROBE = 8;
 /** How long a call waits for a storage slot before it is refused, in milliseconds. */
 const SLOT_WAIT = 1_000;
-
-interface Job {
-  readonly encode: Encode;
-  readonly flush: boolean;
-  readonly resolve: (stored: Stored[]) => void;
-  readonly reject: (error: unknown) => void;
-}
 
 /** One pool that is open for appending. */
 class Writer {
   readonly path: string;
   readonly ring: Ring;
   readonly appender: Appender;
-  jobs: Job[] = [];
   pending = 0;
 
   constructor(path: string) {
@@ -46,12 +39,6 @@ class Writer {
     this.ring = Ring.open(disk, path, { write: true });
     this.appender = new Appender(this.ring);
   }
-}
-
-/** Says that an append's body is being read; ends when the append is queued or given up. */
-export interface Arrival {
-  /** The append is queued, or there will be none. */
-  done(): void;
 }
 
 /** Everything a server does with pool files. */
@@ -65,10 +52,10 @@ export class Pools {
   /** Messages appended so far. */
   appended = 0;
   readonly #writers = new Map<string, Writer>();
-  #waiting = new Set<Writer>();
-  #arriving = 0;
-  #turn = 0;
-  #timer: ReturnType<typeof setTimeout> | null = null;
+  #turn: Promise<void> | null = null;
+  #gathered = 0;
+  #crowded = false;
+  #alone = 0;
   #idle: (() => void)[] = [];
   #pending = 0;
 
@@ -118,56 +105,47 @@ export class Pools {
     if (writer !== undefined && writer.pending === 0) writer.ring.close();
   }
 
-  /** Announces an append whose body is still on its way: commits wait for it, a moment at most. */
-  arrive(): Arrival {
-    this.#arriving++;
-    const turn = this.#turn;
-    let open = true;
-    return {
-      done: () => {
-        if (!open) return;
-        open = false;
-        if (turn === this.#turn && --this.#arriving === 0) this.#commit();
-      },
-    };
-  }
-
   /**
-   * Appends together with all others that arrive at the same time. What cannot be encoded is
-   * refused alone.
+   * Appends; those that arrive in the same turn of the event loop share one lock and one write. What
+   * cannot be encoded is refused alone.
    *
    * @throws {PlasmiteError} NotFound, Usage, Busy, Corrupt, Io
    */
-  append(path: string, encode: Encode, flush: boolean): Promise<Stored[]> {
+  async append(path: string, encode: Encode, flush: boolean): Promise<Stored[]> {
     const writer = this.#writer(path);
     this.#pending++;
     writer.pending++;
-    return new Promise<Stored[]>((resolve, reject) => {
-      writer.jobs.push({
-        encode,
-        flush,
-        resolve: (stored) => {
-          this.appended += stored.length;
-          this.#settled(writer);
-          resolve(stored);
-        },
-        reject: (error) => {
-          this.#settled(writer);
-          if (!PlasmiteError.is(error, ErrorKind.NotFound)) return reject(error);
-          // Deleted or replaced since it was opened; if it is there again, so are we.
-          if (this.#writers.get(path) === writer) this.#forget(path);
-          try {
-            this.#writer(path);
-          } catch (gone) {
-            return reject(gone);
-          }
-          this.append(path, encode, flush).then(resolve, reject);
-        },
-      });
-      this.#waiting.add(writer);
-      if (this.#arriving === 0) this.#commit();
-      else this.#timer ??= setTimeout(() => this.#late(), GATHER);
-    });
+    try {
+      if (this.#crowded || ++this.#alone % PROBE === 0) await this.#gather();
+      const stored = await writer.appender.append(encode, flush);
+      this.appended += stored.length;
+      this.hubs.appended(path);
+      return stored;
+    } catch (error) {
+      if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
+    } finally {
+      this.#settled(writer);
+    }
+    // Deleted or replaced since it was opened; if it is there again, so are we.
+    if (this.#writers.get(path) === writer) this.#forget(path);
+    return await this.append(path, encode, flush);
+  }
+
+  /**
+   * The end of this turn of the event loop. Each request comes in a task of its own, so without it
+   * every append would take the lock alone. Whoever comes alone would only lose time by it: as long
+   * as that is so, only one in a few waits, to see whether others come.
+   */
+  #gather(): Promise<void> {
+    this.#gathered++;
+    return this.#turn ??= new Promise((resolve) =>
+      setImmediate(() => {
+        this.#crowded = this.#gathered > 1;
+        this.#gathered = 0;
+        this.#turn = null;
+        resolve();
+      })
+    );
   }
 
   #settled(writer: Writer): void {
@@ -178,34 +156,6 @@ export class Pools {
     const idle = this.#idle;
     this.#idle = [];
     for (const resolve of idle) resolve();
-  }
-
-  /** Those who are still reading had their chance: nobody waits for a slow client. */
-  #late(): void {
-    this.#timer = null;
-    this.#turn++;
-    this.#arriving = 0;
-    this.#commit();
-  }
-
-  #commit(): void {
-    if (this.#waiting.size === 0) return;
-    if (this.#timer !== null) {
-      clearTimeout(this.#timer);
-      this.#timer = null;
-    }
-    const writers = this.#waiting;
-    this.#waiting = new Set();
-    for (const writer of writers) {
-      const { jobs, appender, path } = writer;
-      writer.jobs = [];
-      for (const { encode, flush, resolve, reject } of jobs) {
-        appender.append(encode, flush).then(resolve, reject);
-      }
-      if (!this.hubs.has(path)) continue;
-      // Queued behind the jobs above, so it settles when they have been written.
-      void appender.append(() => {}, false).then(() => this.hubs.appended(path), () => {});
-    }
   }
 
   /**
@@ -284,8 +234,6 @@ export class Pools {
 
   /** Closes all files. */
   close(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
     for (const path of [...this.#writers.keys()]) this.#forget(path);
   }
 }

@@ -12,7 +12,7 @@ import { type Access, type Authenticator, forbidden, type Need, refusal } from "
 import { type BodyReader, requireJson } from "./body.ts";
 import { type Encoding, EVENTS, FRAMES, LINES } from "./encodings.ts";
 import { bad, busy, errorResponse, HttpError } from "./errors.ts";
-import { BASE_HEADERS, json } from "./headers.ts";
+import { BASE_HEADERS, json, JSON_HEADERS } from "./headers.ts";
 import { infoJson, readInfo } from "./infos.ts";
 import { isAbsent, MemberWalker, type Span, valueOf } from "./members.ts";
 import type { Metrics } from "./metrics.ts";
@@ -333,7 +333,9 @@ export class Routes {
     const { pools } = this.#host;
     const seq = parseU64((c.req.param("seq") ?? "").replace(/^\+/, ""), "seq");
     const path = pools.path(name(c));
-    return pools.storage(async () => this.#printer.answer(await pools.frame(path, seq)));
+    return pools.storage(async () =>
+      this.#printer.answer(await pools.frame(path, seq), JSON_HEADERS)
+    );
   }
 
   #lite3(c: Context): Promise<Response> {
