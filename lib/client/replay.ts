@@ -15,8 +15,17 @@ import {
 } from "./options.ts";
 import type { Pool } from "./pool.ts";
 
+/** The longest time that a timer takes, in milliseconds. */
+const LONGEST = 0x7fff_ffff;
+
 /** Waits, or ends with the signal's reason. */
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  let left = ms;
+  for (; left > LONGEST; left -= LONGEST) await timer(LONGEST, signal);
+  await timer(Math.max(0, left), signal);
+}
+
+function timer(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
     const done = (): void => {
@@ -24,10 +33,10 @@ function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
       resolve();
     };
     const aborted = (): void => {
-      clearTimeout(timer);
+      clearTimeout(running);
       reject(signal?.reason);
     };
-    const timer = setTimeout(done, ms);
+    const running = setTimeout(done, ms);
     signal?.addEventListener("abort", aborted, { once: true });
   });
 }
@@ -76,7 +85,11 @@ export async function* replay<T extends JsonObject>(
     if (before !== null && speed > 0) {
       const ms = Number(message.timestampNs - before) / 1e6 / speed;
       const left = deadline - performance.now();
-      if (ms > 0) await pause(Math.min(ms, Math.max(0, left)), options.signal);
+      if (ms >= left) { // Timers come a little early at times: this one is never due.
+        await pause(left, options.signal);
+        return;
+      }
+      if (ms > 0) await pause(ms, options.signal);
     }
     if (performance.now() >= deadline) return;
     options.signal?.throwIfAborted();

@@ -78,6 +78,7 @@ export class TailIterator<M> implements AsyncIterableIterator<M, void, undefined
   readonly #until: bigint;
   #left: bigint;
   #deadline: number | undefined;
+  #final: bigint | null = null;
   #next: bigint | null = null;
   #started = false;
 
@@ -114,25 +115,27 @@ export class TailIterator<M> implements AsyncIterableIterator<M, void, undefined
       if (this.#timeoutMs !== undefined) this.#deadline = performance.now() + this.#timeoutMs;
     }
     const idle = this.#idleMs === undefined ? Infinity : performance.now() + this.#idleMs;
+    let quiet: bigint | null = null;
     try {
       for (;;) {
-        signal?.throwIfAborted();
         if (this.#follower.closed || this.#left === 0n) break;
+        signal?.throwIfAborted();
         if (this.#passed()) break;
+        // When time is over, what is there by then still counts; what comes later does not.
+        if (this.#over(this.#deadline)) this.#final ??= this.#follower.ring.state().newest;
+        else if (this.#over(idle)) quiet ??= this.#follower.ring.state().newest;
+        const last = this.#final ?? quiet;
         if (this.#follower.next()) {
           this.#reportGap();
           const { cursor } = this.#follower;
-          if (cursor.seq > this.#until) break;
+          if (cursor.seq > this.#until || (last !== null && cursor.seq > last)) break;
           this.#next = cursor.seq + 1n;
-          if (!this.#wanted()) {
-            if (this.#over(idle)) break;
-            continue;
-          }
+          if (!this.#wanted()) continue;
           const value = this.#take(this.#follower);
           if (this.#left > 0n) this.#left--;
           return { done: false, value };
         }
-        if (this.#over(idle)) break;
+        if (last !== null) break;
         const until = Math.min(idle, this.#deadline ?? Infinity) - performance.now();
         await this.#follower.wait(Number.isFinite(until) ? until : undefined, signal);
       }
@@ -152,9 +155,8 @@ export class TailIterator<M> implements AsyncIterableIterator<M, void, undefined
     return oldest === 0n && newest >= this.#until;
   }
 
-  #over(idle: number): boolean {
-    const now = performance.now();
-    return now >= idle || (this.#deadline !== undefined && now >= this.#deadline);
+  #over(time: number | undefined): boolean {
+    return time !== undefined && time !== Infinity && performance.now() >= time;
   }
 
   #wanted(): boolean {
