@@ -1,0 +1,260 @@
+/**
+ * `plasmite duplex`: send stdin and print what others send, in one process (cli.md 6, cli-1x.md 5).
+ *
+ * @module
+ */
+
+import { type FrameSource, openReader, type PoolReader } from "../client/source.ts";
+import { PlasmiteError } from "../errors.ts";
+import type { Where } from "../filter/where.ts";
+import { Lite3Key } from "../lite3/doc.ts";
+import { Tag } from "../lite3/layout.ts";
+import { Lite3Tag, type MessageView } from "../lite3/message.ts";
+import { nowNs, parseSince } from "../text/time.ts";
+import { parseDuration } from "../text/units.ts";
+import type { CommandContext } from "./context.ts";
+import { DropNotices } from "./drops.ts";
+import { openTarget, type Sender, sendPipe } from "./duplex_send.ts";
+import { MessageWriter } from "./message_writer.ts";
+import { openOrCreate } from "./open.ts";
+import { type PoolRef, resolveRef } from "./refs.ts";
+import { refuseRemoteFlags } from "./remote.ts";
+import { lastMatching, type Matcher, passes } from "./select.ts";
+
+/** Exit code when `--timeout` runs out. */
+const TIMED_OUT = 124;
+/** How long the receiving side looks for one's own last message after the end of input, in ms. */
+const LAST_LOOK = 5000;
+
+/** What shares the terminal with the messages: the line that is being typed. */
+export interface Screen {
+  /** Makes room for output. */
+  hide(): void;
+  /** Shows the line again. */
+  show(): void;
+}
+
+const NO_SCREEN: Screen = { hide: () => {}, show: () => {} };
+
+/** Runs `duplex`. */
+export async function run(context: CommandContext): Promise<number> {
+  const { args } = context;
+  const me = args.text("me");
+  const chatting = Deno.stdin.isTerminal();
+  if (chatting && me === undefined) {
+    throw new PlasmiteError("Usage", "TTY input requires --me for duplex", {
+      hint: `Add your name: plasmite duplex ${args.required("POOL")} --me NAME`,
+    });
+  }
+  const now = nowNs();
+  const sinceText = args.text("since");
+  const since = sinceText === undefined ? undefined : parseSince(sinceText, now);
+  const timeout = args.text("timeout");
+  const timeoutMs = timeout === undefined ? undefined : parseDuration(timeout);
+  const ref = resolveRef(args.required("POOL"), context.dir);
+  const writer = await MessageWriter.open(context, { dataOnly: false, plain: "pretty" });
+  const reader = await openPool(context, ref);
+  const drops = new DropNotices(context, reader.path, false);
+  let close = (): void => {};
+  try {
+    if (since !== undefined && since > now) return 0;
+    const target = await openTarget(context, ref);
+    close = () => target.close();
+    const match = others(args.has("echo-self") ? undefined : me);
+    const receiver = new Receiver(reader, writer, drops, match, timeoutMs);
+    await receiver.history(args.count("tail") ?? 0, since);
+    if (!chatting || me === undefined) return await both(receiver, sendPipe(target));
+    const { Chat } = await import("./duplex_chat.ts");
+    const chat = new Chat(context, target, me);
+    close = () => {
+      chat.close();
+      target.close();
+    };
+    receiver.screen = chat;
+    return await both(receiver, chat.run());
+  } finally {
+    close();
+    drops.flush();
+    reader.close();
+  }
+}
+
+async function openPool(context: CommandContext, ref: PoolRef): Promise<PoolReader> {
+  if (ref.kind === "local") {
+    refuseRemoteFlags(context);
+    return await openOrCreate(context, ref, openReader);
+  }
+  if (context.args.has("create")) {
+    throw new PlasmiteError("Usage", "remote duplex does not support --create", {
+      hint: "Create the pool server-side, with `plasmite pool create` there.",
+    });
+  }
+  const { openRemoteReader } = await import("./remote_read.ts");
+  return await openRemoteReader(context, ref);
+}
+
+/** All messages but those whose `data.from` is `me`. */
+function others(me: string | undefined): Matcher {
+  if (me === undefined) return { tags: [], wheres: [] };
+  const from = new Lite3Key("from");
+  const name = new Lite3Tag(me);
+  const where: Where = {
+    expression: "",
+    isNative: true,
+    batch: () => {
+      throw new Error("only what is not native is judged in batches");
+    },
+    matches: (view: MessageView): boolean => {
+      const { doc, dataAt } = view;
+      if (doc.tag(dataAt) !== Tag.Object) return true;
+      const at = doc.lookup(dataAt, from);
+      return at < 0 || doc.tag(at) !== Tag.String || !sameText(view, at, name);
+    },
+  };
+  return { tags: [], wheres: [where] };
+}
+
+function sameText({ doc }: MessageView, at: number, name: Lite3Tag): boolean {
+  const { dv } = name;
+  if (doc.stringLength(at) !== dv.byteLength) return false;
+  const start = doc.stringStart(at);
+  for (let i = 0; i < dv.byteLength; i++) {
+    if (doc.dv.getUint8(start + i) !== dv.getUint8(i)) return false;
+  }
+  return true;
+}
+
+/** The side that finishes first decides; at the end of input what one sent is awaited. */
+async function both(receiver: Receiver, sender: Sender): Promise<number> {
+  const receiving = receiver.run();
+  receiving.catch(() => {});
+  let failure: { error: unknown } | undefined;
+  const sent = sender.ended.then(() => true, (error: unknown) => {
+    failure = { error };
+    return true;
+  });
+  if (await Promise.race([sent, receiving.then(() => false)])) {
+    receiver.finish(sender.last());
+    if (failure !== undefined) {
+      await receiving.catch(() => {});
+      throw failure.error;
+    }
+  }
+  return await receiving;
+}
+
+/** The receiving side. */
+class Receiver {
+  /** Where somebody may be typing. */
+  screen: Screen = NO_SCREEN;
+  #source: FrameSource | undefined;
+  #since: bigint | undefined;
+  /** Newest sequence number when it began. */
+  #newest = 0n;
+  #seen = 0n;
+  #until: bigint | undefined;
+  readonly #finished = new AbortController();
+
+  constructor(
+    readonly reader: PoolReader,
+    readonly writer: MessageWriter,
+    readonly drops: DropNotices,
+    readonly match: Matcher,
+    readonly timeoutMs: number | undefined,
+  ) {}
+
+  /** Prints the last `tail` messages of others, or prepares to begin at a time. */
+  async history(tail: number, since: bigint | undefined): Promise<void> {
+    const { reader, writer } = this;
+    const { oldest, newest } = await reader.bounds();
+    this.#newest = newest;
+    this.#seen = newest;
+    let start = newest + 1n;
+    if (since !== undefined && oldest !== 0n) {
+      this.#since = since;
+      start = oldest;
+    }
+    // Opened before anything is sent, so that nothing is missed.
+    this.#source = reader.open(start, true);
+    if (tail > 0 && oldest !== 0n) {
+      const kept = await lastMatching(reader, oldest, newest, tail, this.match);
+      if (kept.lost !== null) this.drops.lost(kept.lost);
+      for (const { view, frame } of kept.messages) writer.write(view, frame);
+      writer.flush();
+    }
+  }
+
+  /** The end of input: go on until the message `last` has been passed. */
+  finish(last: bigint): void {
+    this.#until = last;
+    this.#finished.abort();
+  }
+
+  async run(): Promise<number> {
+    const source = this.#source;
+    if (source === undefined) throw new Error("history comes first");
+    const { drops, screen, timeoutMs, writer } = this;
+    let last = performance.now();
+    let giveUp = Infinity;
+    try {
+      for (;;) {
+        if (this.#printReady(source)) last = performance.now();
+        if (drops.any) {
+          screen.hide();
+          drops.due();
+          screen.show();
+        }
+        const now = performance.now();
+        if (this.#until !== undefined) {
+          if (giveUp === Infinity) giveUp = now + LAST_LOOK;
+          if (this.#seen >= this.#until || now >= giveUp) return 0;
+          await source.wait(Math.min(100, giveUp - now));
+          continue;
+        }
+        const left = timeoutMs === undefined ? undefined : last + timeoutMs - now;
+        if (left !== undefined && left <= 0) return TIMED_OUT;
+        try {
+          await source.wait(left, this.#finished.signal);
+        } catch (error) {
+          if (!this.#finished.signal.aborted) throw error;
+        }
+      }
+    } finally {
+      writer.flush();
+      source.close();
+    }
+  }
+
+  /** Prints what is there; returns whether anything was printed. */
+  #printReady(source: FrameSource): boolean {
+    const { drops, screen, writer } = this;
+    let printed = false;
+    let hidden = false;
+    const hide = (): void => {
+      if (!hidden) screen.hide();
+      hidden = true;
+    };
+    try {
+      while (source.next()) {
+        const gap = source.takeGap();
+        if (gap !== null) {
+          hide();
+          drops.lost(gap);
+        }
+        const { seq, timestampNs } = source.cursor;
+        this.#seen = seq;
+        const early = this.#since !== undefined && seq <= this.#newest && timestampNs < this.#since;
+        if (!early && passes(this.match, source.message)) {
+          hide();
+          writer.write(source.message, source.cursor);
+          printed = true;
+        }
+        if (this.#until !== undefined && seq >= this.#until) break;
+      }
+      writer.flush();
+    } finally {
+      if (hidden) screen.show();
+    }
+    return printed;
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * A chat on a terminal: what is typed stays whole while messages come in, and the terminal is given
+ * back as it was however this ends (cli.md 1.9 and 6).
+ *
+ * @module
+ */
+
+import { FrameBatch } from "../pool/batch.ts";
+import { nowNs } from "../text/time.ts";
+import type { CommandContext } from "./context.ts";
+import type { Screen } from "./duplex.ts";
+import { LineEditor } from "./duplex_editor.ts";
+import { readStdin, type Sender, storeAll } from "./duplex_send.ts";
+import type { FeedTarget } from "./feed.ts";
+import { consoleColumns, visible } from "./line_format.ts";
+import { charWidth, textWidth } from "./line_width.ts";
+
+const CLEAR = "\r\x1b[K";
+/** They would end us with the terminal still raw. */
+const DEADLY: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
+
+/** One chat session. */
+export class Chat implements Screen {
+  readonly #context: CommandContext;
+  readonly #target: FeedTarget;
+  readonly #me: string;
+  readonly #editor = new LineEditor();
+  readonly #batch = new FrameBatch(1024);
+  /** Without a terminal on both sides the kernel's own line editing is used. */
+  readonly #editing: boolean;
+  readonly #listening: [Deno.Signal, () => void][] = [];
+  #raw = false;
+  #shown = false;
+  #typing = false;
+  #last = 0n;
+
+  /** Prepares a session of `me`. */
+  constructor(context: CommandContext, target: FeedTarget, me: string) {
+    this.#context = context;
+    this.#target = target;
+    this.#me = me;
+    this.#editing = context.stdout.isTerminal;
+  }
+
+  /** Begins to read lines. */
+  run(): Sender {
+    return { ended: this.#editing ? this.#edit() : this.#plain(), last: () => this.#last };
+  }
+
+  /** Gives the terminal back. */
+  close(): void {
+    this.hide();
+    this.#typing = false;
+    this.#restore();
+    for (const [signal, listener] of this.#listening.splice(0)) {
+      Deno.removeSignalListener(signal, listener);
+    }
+  }
+
+  /** @inheritdoc */
+  hide(): void {
+    if (!this.#shown) return;
+    this.#shown = false;
+    this.#context.stdout.text(CLEAR);
+  }
+
+  /** @inheritdoc */
+  show(): void {
+    if (!this.#typing) return;
+    this.#shown = true;
+    const columns = consoleColumns();
+    const prompt = this.#prompt(columns);
+    const { text, cursor } = this.#editor;
+    const before = fitEnd(shown(text.slice(0, cursor)), columns - textWidth(prompt) - 2);
+    const left = textWidth(prompt) + textWidth(before);
+    const after = fitStart(shown(text.slice(cursor)), columns - left - 1);
+    const back = textWidth(after);
+    this.#context.stdout.text(
+      `${CLEAR}${prompt}${before}${after}${back > 0 ? `\x1b[${back}D` : ""}`,
+    );
+  }
+
+  #prompt(columns: number): string {
+    const prompt = `${visible(this.#me)}> `;
+    return textWidth(prompt) * 2 > columns ? "> " : prompt;
+  }
+
+  /** Keys one by one. */
+  async #edit(): Promise<void> {
+    this.#listen();
+    this.#grab();
+    this.#typing = true;
+    this.show();
+    const decoder = new TextDecoder();
+    const buffer = new Uint8Array(4096);
+    try {
+      for (;;) {
+        const n = await readStdin(buffer).catch(() => null); // A terminal that hangs up.
+        if (n === null || n === 0) return;
+        const typed = decoder.decode(buffer.subarray(0, n), { stream: true });
+        for (const outcome of this.#editor.type(typed)) {
+          if (outcome.kind === "end") return;
+          // The line stays on the screen, all of it.
+          this.hide();
+          this.#context.stdout.text(
+            `${this.#prompt(consoleColumns())}${shown(outcome.text)}\n`,
+          );
+          await this.#send(outcome.text);
+        }
+        this.show();
+      }
+    } finally {
+      this.hide();
+      this.#typing = false;
+    }
+  }
+
+  /** Whole lines, as the kernel hands them over. */
+  async #plain(): Promise<void> {
+    const decoder = new TextDecoder();
+    const buffer = new Uint8Array(4096);
+    let rest = "";
+    for (let n = await readStdin(buffer); n !== null; n = await readStdin(buffer)) {
+      const lines = (rest + decoder.decode(buffer.subarray(0, n), { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) await this.#send(line);
+    }
+    await this.#send(rest);
+  }
+
+  async #send(line: string): Promise<void> {
+    const msg = line.replace(/[\r\n]+$/, "");
+    if (msg.trim() === "") return;
+    const batch = this.#batch;
+    batch.clear();
+    batch.beginFrame();
+    try {
+      batch.encoder.messageFromValue({ from: this.#me, msg }, []);
+    } catch (error) {
+      batch.abortFrame();
+      throw error;
+    }
+    const now = nowNs();
+    batch.endFrame(Number(now & 0xffff_ffffn), Number(now >> 32n));
+    this.#last = await storeAll(this.#target, batch) || this.#last;
+  }
+
+  #grab(): void {
+    // With signals left on, Ctrl-C and Ctrl-Z do what they always do.
+    Deno.stdin.setRaw(true, { cbreak: true });
+    this.#raw = true;
+  }
+
+  #restore(): void {
+    if (!this.#raw) return;
+    this.#raw = false;
+    try {
+      Deno.stdin.setRaw(false);
+    } catch {
+      // The terminal is gone.
+    }
+  }
+
+  #listen(): void {
+    const on = (signal: Deno.Signal, listener: () => void): void => {
+      Deno.addSignalListener(signal, listener);
+      this.#listening.push([signal, listener]);
+    };
+    if (Deno.build.os === "windows") return;
+    for (const signal of DEADLY) {
+      on(signal, () => {
+        try {
+          this.close();
+        } finally {
+          Deno.kill(Deno.pid, signal);
+        }
+      });
+    }
+    on("SIGWINCH", () => {
+      if (this.#shown) this.show();
+    });
+    on("SIGTSTP", () => {
+      this.hide();
+      this.#restore();
+      Deno.kill(Deno.pid, "SIGSTOP");
+    });
+    on("SIGCONT", () => {
+      this.#grab();
+      this.show();
+    });
+  }
+}
+
+/** Typed text as it is shown: tabs as spaces, controls as escapes. */
+function shown(text: string): string {
+  return visible(text.replaceAll("\t", " "));
+}
+
+/** The end of a text, as much as fits. */
+function fitEnd(text: string, columns: number): string {
+  if (textWidth(text) <= columns) return text;
+  const chars = [...text];
+  let width = 1;
+  let from = chars.length;
+  while (from > 0) {
+    const next = charWidth(chars[from - 1] ?? "");
+    if (width + next > columns) break;
+    width += next;
+    from--;
+  }
+  return `…${chars.slice(from).join("")}`;
+}
+
+/** The beginning of a text, as much as fits. */
+function fitStart(text: string, columns: number): string {
+  let width = 0;
+  let fitting = "";
+  for (const char of text) {
+    width += charWidth(char);
+    if (width > columns) break;
+    fitting += char;
+  }
+  return fitting;
+}
