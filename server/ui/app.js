@@ -140,12 +140,14 @@ function askToken() {
     ),
   ]);
   box.classList.add("sign-in");
+  box.querySelector("header button")?.remove();
+  box.addEventListener("cancel", (event) => event.preventDefault());
   token.focus();
 }
 
 /** The keys. */
 function help() {
-  if (document.querySelector("dialog")) return;
+  if (document.querySelector("dialog[open]")) return;
   const inPool = view instanceof PoolView;
   /** @type {Array<[string, string]>} */
   const keys = [
@@ -201,7 +203,9 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) {
+    return;
+  }
   const at = /** @type {HTMLElement} */ (event.target);
   if (/^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName)) {
     if (event.key === "Escape") at.blur();

@@ -110,7 +110,7 @@ export const count = (n) => n.toLocaleString("en-US");
 export function short(n) {
   if (n >= 1e6) return `${(n / 1e6).toFixed(n < 1e7 ? 1 : 0)}M`;
   if (n >= 1e4) return `${(n / 1e3).toFixed(n < 1e5 ? 1 : 0)}k`;
-  return n >= 100 || n === 0 ? count(Math.round(n)) : n >= 10 ? n.toFixed(0) : n.toFixed(1);
+  return n >= 10 ? count(Math.round(n)) : n ? n.toFixed(1) : "0";
 }
 
 /** @param {number} n */
@@ -248,7 +248,7 @@ export function dialog(title, build) {
     ...build(close),
   ]);
   box.addEventListener("close", () => box.remove());
-  box.addEventListener("click", (event) => event.target === box && close());
+  box.addEventListener("click", (event) => event.target === box && box.className === "" && close());
   document.body.append(box);
   box.showModal();
   return box;

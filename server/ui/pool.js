@@ -168,7 +168,7 @@ export class PoolView {
       hidden: true,
       onclick: () => this.#loadOlder(),
     });
-    this.newest = button("Jump to the newest message", () => this.list.toEnd(), {
+    this.newest = button("Newest", () => this.list.toEnd(), {
       icon: "down",
       text: "Newest",
       class: "newest",
@@ -200,7 +200,7 @@ export class PoolView {
       h(
         "div",
         { class: "tools" },
-        h("label", { class: "search" }, icon("filter"), this.where, this.clear),
+        h("div", { class: "search" }, icon("filter"), this.where, this.clear, this.note),
         this.pause,
         button("Columns", () => this.#columns(), {
           icon: "columns",
@@ -216,7 +216,6 @@ export class PoolView {
         }),
         this.appendButton,
       ),
-      this.note,
       this.chips,
       this.past,
       this.split,
@@ -377,7 +376,7 @@ export class PoolView {
             onclick: () => this.toggleTag(tag),
           },
           h("span", { class: "word" }, tag),
-          h("small", null, short(n)),
+          h("small", null, n < 10_000 ? count(n) : short(n)),
         )
       ),
     );
@@ -408,6 +407,7 @@ export class PoolView {
   }
 
   async #poll() {
+    if (document.querySelector("dialog.sign-in")) return;
     const before = this.live?.next ?? null;
     try {
       this.info = await poolInfo(this.name, this.#done.signal);
@@ -510,6 +510,11 @@ export class PoolView {
   /** @param {Row[]} rows */
   #add(rows) {
     const { list } = this;
+    if (!list.rows.length) {
+      // Colours are given in this order, so that the same tags get the same ones next time.
+      const lists = new Set(rows.map((row) => messageOf(row)?.tags ?? []));
+      [...new Set([...lists].flat())].sort().forEach(hue);
+    }
     for (const row of rows) list.rows.push(row);
     this.#chars += lengthOf(rows);
     if (this.mode === "live") {
@@ -582,9 +587,10 @@ export class PoolView {
     const known = this.timeline.knots.filter((k) => k.seq >= Number(oldest)).length;
     if (known >= KNOTS) return;
     const { signal } = this.#reading;
+    const steps = Math.min(KNOTS, width);
     const wanted = Array.from(
-      { length: KNOTS + 1 },
-      (_, i) => oldest + BigInt(Math.round(width * i / KNOTS)),
+      { length: steps + 1 },
+      (_, i) => oldest + BigInt(Math.round(width * i / steps)),
     );
     wanted.sort((a, b) => Number((a * 7919n) % 97n) - Number((b * 7919n) % 97n));
     const work = async () => {
@@ -818,11 +824,11 @@ export class PoolView {
     const note = /** @type {HTMLElement} */ (this.note);
     this.where.setAttribute("aria-invalid", String(error !== null));
     note.classList.toggle("problem", error !== null);
-    fill(
-      note,
-      error ? error.message : hint || null,
-      error?.hint && h("small", null, ` ${error.hint}`),
-    );
+    // The hint repeats the expression, which stands right above.
+    const where = this.where.value.trim();
+    const at = error?.hint.startsWith("Check the jq expression") ? error.hint.indexOf(where) : -1;
+    const why = at < 0 ? error?.hint : error?.hint.slice(at + where.length).replace(/^"?:\s*/, "");
+    fill(note, error ? why || error.message : hint || null);
   }
 
   /** @param {number} index @param {boolean} [open] */

@@ -140,7 +140,7 @@ export class PoolsView {
       },
     });
     this.summary = h("p", { class: "summary", role: "status" });
-    this.create = button("Create a pool", () => this.#create(), {
+    this.create = button("New pool", () => this.#create(), {
       icon: "plus",
       text: "New pool",
       class: "primary",
@@ -175,6 +175,7 @@ export class PoolsView {
 
   async #load() {
     clearTimeout(this.#timer);
+    if (document.querySelector("dialog.sign-in")) return;
     try {
       const first = !this.#loaded;
       this.pools = await listPools();
@@ -188,6 +189,7 @@ export class PoolsView {
         Promise.allSettled(busy.map(recall)).then(() => this.#draw());
       }
     } catch (error) {
+      if (/** @type {{status?: number}} */ (error).status === 401) return;
       this.problem = error instanceof Error ? error.message : String(error);
       this.shell.state(rights.read ? "reconnecting" : "stopped", this.problem);
     }

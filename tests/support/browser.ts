@@ -151,7 +151,8 @@ export function story(i: number): { data: Record<string, unknown>; tags: string[
 export function fillPool(pool: Pool, count: number, spanMs: number, now = Date.now()): void {
   for (let i = 0; i < count; i++) {
     const x = i / count;
-    const wave = x + 0.03 * Math.sin(x * 25) - 0.009 * Math.sin(x * 75) + 0.00004 * (i * 7919 % 97);
+    const wave = x + 0.03 * Math.sin(x * 25) - 0.009 * Math.sin(x * 75) +
+      0.000002 * (i * 7919 % 97);
     const { data, tags } = story(i);
     const t = now - spanMs + Math.min(1, Math.max(0, wave)) * spanMs;
     pool.append(data, { tags, timestampNs: BigInt(Math.round(t * 1000)) * 1000n });

@@ -6,7 +6,7 @@
  */
 
 import type { BrowserContextOptions, Page } from "playwright-core";
-import { fillPool, launch, story, TestServer } from "../support/browser.ts";
+import { fillPool, launch, story, TestServer, watchPage } from "../support/browser.ts";
 
 const folder = Deno.args[0] ?? new URL("../../docs/assets", import.meta.url).pathname;
 const only = Deno.args[1];
@@ -67,13 +67,13 @@ async function shoot(
   if (only && !name.includes(only)) return;
   const context = await browser.newContext(options);
   const page = await context.newPage();
-  page.on("console", (m) => m.type() === "error" && console.error(name, m.text()));
-  page.on("pageerror", (error) => console.error(name, error.stack));
+  const bad = watchPage(page, new URL(url).origin);
   await page.goto(url);
   await page.waitForTimeout(settle);
   await act?.(page);
   await page.screenshot({ path: `${folder}/ui-${name}.png` });
   await context.close();
+  if (bad.length) throw new Error(`${name}: ${bad.join("; ")}`);
 }
 
 const inspect = async (page: Page): Promise<void> => {
@@ -125,7 +125,7 @@ const range = async (page: Page): Promise<void> => {
   if (!box) throw new Error("no timeline");
   await page.mouse.move(box.x + box.width * 0.42, box.y + 30);
   await page.mouse.down();
-  await page.mouse.move(box.x + box.width * 0.55, box.y + 32, { steps: 6 });
+  await page.mouse.move(box.x + box.width * 0.72, box.y + 32, { steps: 6 });
   await page.mouse.up();
   await page.waitForTimeout(1500);
 };
@@ -133,7 +133,7 @@ await shoot("past", view, desktop, range, 2000);
 await shoot("past-phone", view, phone, range, 2000);
 await shoot("replay", view, { ...desktop, ...dark }, async (page) => {
   await range(page);
-  await page.locator(".replay select").selectOption("100");
+  await page.locator(".replay select").selectOption("10");
   await page.keyboard.press("Space");
   await page.waitForTimeout(2500);
 }, 2000);
@@ -178,7 +178,9 @@ await shoot("gap", `${server.url}/ui/pools/mail`, desktop, async (page) => {
   await page.keyboard.press("Space");
   mail.append({ note: "back again" }, ["ok"]);
   await page.waitForTimeout(800);
-  await page.locator(".row.mark").first().scrollIntoViewIfNeeded({ timeout: 1000 }).catch(() => {});
+  await page.mouse.move(600, 600);
+  await page.mouse.wheel(0, -1800);
+  await page.waitForTimeout(800);
 }, 1200);
 
 clearInterval(writer);
