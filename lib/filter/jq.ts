@@ -1,0 +1,106 @@
+/**
+ * Filters that only jq itself can run: jq 1.8 compiled to WebAssembly, loaded when the first such
+ * filter is compiled. A run costs about a millisecond plus ten microseconds a message, so messages
+ * go in together where they can.
+ *
+ * @module
+ */
+
+import type { Jq } from "jq-wasm/inline";
+import { PlasmiteError } from "../errors.ts";
+import type { Node } from "./ast.ts";
+import { PRELUDE, toJq } from "./jqtext.ts";
+
+/** What a filter says of one message: matched or not, or the value that is not a boolean. */
+export type Verdict = boolean | { readonly notBoolean: string };
+
+let shared: Promise<Jq> | undefined;
+
+/** The program for one filter: for each input one line, `true`, `false` or `["VALUE"]`. */
+export function jqProgram(node: Node): string {
+  // A runtime error at any place becomes "e", whatever the filter itself threw.
+  return `${PRELUDE}def __where: ${toJq(node)};
+try (reduce (try __where catch error("e")) as $__x (false;
+  if ($__x | type) == "boolean" then . or $__x else error([$__x | tojson | .[0:200]]) end))
+catch (if type == "array" then . else false end)`;
+}
+
+/** A filter that runs in jq, synchronously once it is compiled. */
+export class JqFilter {
+  readonly #expression: string;
+  readonly #program: string;
+  readonly #jq: Jq;
+
+  private constructor(expression: string, program: string, jq: Jq) {
+    this.#expression = expression;
+    this.#program = program;
+    this.#jq = jq;
+  }
+
+  /** Loads jq if need be and lets it check the program; `fail` makes the error for a bad one. */
+  static async compile(
+    expression: string,
+    node: Node,
+    fail: (detail: string) => PlasmiteError,
+  ): Promise<JqFilter> {
+    const filter = new JqFilter(expression, jqProgram(node), await loadShared());
+    const { exitCode, stderr } = filter.#run("");
+    if (exitCode !== 0) throw fail(compileErrors(stderr));
+    return filter;
+  }
+
+  /** Judges messages given as JSON texts, one a line. */
+  judge(lines: string, count: number): Verdict[] {
+    const { stdout, stderr } = this.#run(lines);
+    const verdicts = stdout === "" ? [] : stdout.split("\n").map(readVerdict);
+    if (verdicts.length === count) return verdicts;
+    throw this.#broken(stderr.split("\n")[0] ?? "");
+  }
+
+  #run(input: string) {
+    try {
+      return this.#jq.raw(input, this.#program, ["-c"]);
+    } catch (error) {
+      // out of memory or stack: this instance is of no use any more
+      shared = undefined;
+      throw this.#broken(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #broken(detail: string): PlasmiteError {
+    return new PlasmiteError("Usage", "filter expression failed in jq", {
+      hint: `Simplify ${this.#expression}: it ran out of memory or ended jq.`,
+      causes: detail === "" ? [] : [detail],
+    });
+  }
+}
+
+async function loadShared(): Promise<Jq> {
+  shared ??= import("jq-wasm/inline").then(({ loadJq }) => loadJq());
+  try {
+    return await shared;
+  } catch (error) {
+    shared = undefined;
+    throw new PlasmiteError("Io", "failed to load jq", {
+      hint: "This filter expression needs the npm package jq-wasm: run it once with a network " +
+        "connection, or use a simpler expression.",
+      causes: [error instanceof Error ? error.message : String(error)],
+      cause: error,
+    });
+  }
+}
+
+function readVerdict(line: string): Verdict {
+  if (line === "true" || line === "false") return line === "true";
+  const value: unknown = JSON.parse(line);
+  return { notBoolean: Array.isArray(value) ? String(value[0]) : line };
+}
+
+/** jq's complaints without its program text, which is not what the person wrote. */
+function compileErrors(stderr: string): string {
+  const errors = stderr.split("\n").flatMap((line) => {
+    const match = /^jq: error: (.*?)(?: at <top-level>.*)?$/.exec(line);
+    return match?.[1] === undefined ? [] : [match[1]];
+  });
+  return errors.length === 0 ? stderr.trim() : errors.join("; ");
+}

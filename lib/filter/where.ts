@@ -1,0 +1,272 @@
+/**
+ * `--where`: a jq expression on the whole envelope, `{data, meta: {tags}, seq, time}`, compiled
+ * once and asked of every message.
+ *
+ * A message matches when at least one output is `true`. The first output that is no boolean is an
+ * error of the person who wrote the filter; a runtime error just means that the message does not
+ * match. Unlike plain jq, a missing key, an index out of range or a step into null *is* a runtime
+ * error, and `?` turns it into no output (cli.md 5.3): pools mix messages of many shapes, and
+ * `.data.t < 5` must not match all those without `t`. Where that rule ends: `jqtext.ts`.
+ *
+ * The common expressions run on the bytes of the message (`predicate.ts`, `native.ts`); all others
+ * run in jq itself (`jq.ts`), with the same rules.
+ *
+ * @module
+ */
+
+import { Buf } from "../bytes.ts";
+import { PlasmiteError } from "../errors.ts";
+import type { MessageView } from "../lite3/message.ts";
+import { printEnvelope } from "../text/envelope.ts";
+import type { Node } from "./ast.ts";
+import type { Part } from "./combinators.ts";
+import { Context, ROOT, Signal } from "./context.ts";
+import type { JqFilter, Verdict } from "./jq.ts";
+import { compileNative } from "./native.ts";
+import { FilterSyntaxError, parse } from "./parser.ts";
+import { compilePredicate, FALSE, type Predicate, TRUE, TRUTHY } from "./predicate.ts";
+import { describe, type Value } from "./values.ts";
+
+/** Messages put together to be judged in one go; see {@linkcode Where.batch}. */
+export interface WhereBatch {
+  /** How many messages wait. */
+  readonly size: number;
+  /** About how many bytes wait. */
+  readonly bytes: number;
+  /** Adds a message; nothing of the view is kept. */
+  add(message: MessageView): void;
+  /**
+   * The answers in order, an error in the place of the message that caused it (throw it when the
+   * messages before have been dealt with); the batch is empty afterwards.
+   */
+  run(): readonly (boolean | PlasmiteError)[];
+}
+
+/** A compiled filter. Not re-entrant, and not to be shared between threads. */
+export interface Where {
+  /** The expression as given. */
+  readonly expression: string;
+  /** Whether it runs on the bytes; if not, judging many messages in a batch is much faster. */
+  readonly isNative: boolean;
+  /**
+   * Whether the message matches.
+   *
+   * @throws {PlasmiteError} Usage, if an output is no boolean or the budget is spent; Corrupt, if
+   * the message cannot be read
+   */
+  matches(message: MessageView): boolean;
+  /** Starts a batch. */
+  batch(): WhereBatch;
+}
+
+/** Limits for filters written by strangers. */
+export interface WhereOptions {
+  /** Steps allowed for one message; without it there is no limit. */
+  maxSteps?: number;
+}
+
+/**
+ * Compiles a filter.
+ *
+ * @throws {PlasmiteError} Usage `invalid filter expression`; with `maxSteps` also for expressions
+ * that only jq can run, as jq cannot be stopped
+ *
+ * @example
+ * ```ts ignore
+ * const where = await compileWhere('.data.level == "error" and .data.value > 50000');
+ * if (where.matches(view)) print(view);
+ * ```
+ */
+export async function compileWhere(expression: string, options: WhereOptions = {}): Promise<Where> {
+  const native = compileWhereSync(expression, options);
+  if (native !== undefined) return native;
+  if (options.maxSteps !== undefined) {
+    throw new PlasmiteError("Usage", "filter expression needs jq", {
+      hint: `Filters with a budget may use paths, comparisons, logic, arithmetic and the common ` +
+        `built-ins; for more, filter in the client: ${JSON.stringify(expression)}.`,
+    });
+  }
+  const { JqFilter } = await import("./jq.ts");
+  const node = parse(expression);
+  const jq = await JqFilter.compile(expression, node, (detail) => invalid(expression, detail));
+  return new JqWhere(expression, jq);
+}
+
+/** Like {@linkcode compileWhere} where jq is not needed; undefined if it is. */
+export function compileWhereSync(
+  expression: string,
+  options: WhereOptions = {},
+): Where | undefined {
+  let node: Node;
+  try {
+    node = parse(expression);
+  } catch (error) {
+    if (!(error instanceof FilterSyntaxError)) throw error;
+    throw invalid(expression, `${error.message} at character ${error.offset + 1}`);
+  }
+  const context = new Context(options.maxSteps ?? Infinity);
+  const predicate = compilePredicate(node, context);
+  // whatever has a fast form has the other one, too; most filters never need it
+  const part = predicate === undefined ? compileNative(node, context) : undefined;
+  if (predicate === undefined && part === undefined) return undefined;
+  return new NativeWhere(expression, node, context, predicate, part);
+}
+
+function invalid(expression: string, detail: string): PlasmiteError {
+  return new PlasmiteError("Usage", "invalid filter expression", {
+    hint: `Check the jq expression ${JSON.stringify(expression)}: ${detail}.`,
+  });
+}
+
+function notBoolean(expression: string, value: string): PlasmiteError {
+  return new PlasmiteError("Usage", "filter expression must yield booleans", {
+    hint: `${JSON.stringify(expression)} yielded ${value}; compare it with something, ` +
+      `as in '.data.level == "error"'.`,
+  });
+}
+
+/** Runs on the bytes. */
+class NativeWhere implements Where {
+  readonly expression: string;
+  readonly isNative = true;
+  readonly #node: Node;
+  readonly #context: Context;
+  readonly #predicate: Predicate | undefined;
+  #part: Part | undefined;
+
+  constructor(
+    expression: string,
+    node: Node,
+    context: Context,
+    predicate: Predicate | undefined,
+    part: Part | undefined,
+  ) {
+    this.expression = expression;
+    this.#node = node;
+    this.#context = context;
+    this.#predicate = predicate;
+    this.#part = part;
+  }
+
+  matches(message: MessageView): boolean {
+    const context = this.#context;
+    context.open(message);
+    if (this.#predicate !== undefined && context.hasTagArray) {
+      const outcome = this.#predicate(ROOT);
+      if (outcome === TRUE) return true;
+      // FAILED and NOTHING do not match either; what is left is a value to complain about
+      if (outcome < TRUTHY || outcome === FALSE) return false;
+    }
+    return this.#slow();
+  }
+
+  #slow(): boolean {
+    const part = this.#part ??= compileNative(this.#node, this.#context);
+    if (part === undefined) throw new PlasmiteError("Internal", "filter has no slow form");
+    const { one, many } = part;
+    const input = this.#context.value(ROOT);
+    if (one !== undefined) {
+      const outcome = one(input);
+      return outcome instanceof Signal ? false : this.#boolean(outcome);
+    }
+    const outputs: Value[] = [];
+    const fine = many(input, outputs);
+    let matched = false;
+    for (const output of outputs) if (this.#boolean(output)) matched = true;
+    return matched && fine;
+  }
+
+  #boolean(value: Value): boolean {
+    if (typeof value === "boolean") return value;
+    throw notBoolean(this.expression, describe(value));
+  }
+
+  batch(): WhereBatch {
+    let answers: (boolean | PlasmiteError)[] = [];
+    return {
+      get size() {
+        return answers.length;
+      },
+      bytes: 0,
+      add: (message) => {
+        answers.push(attempt(() => this.matches(message)));
+      },
+      run: () => {
+        const done = answers;
+        answers = [];
+        return done;
+      },
+    };
+  }
+}
+
+/** An error of ours as a value. */
+function attempt<T>(action: () => T): T | PlasmiteError {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof PlasmiteError) return error;
+    throw error;
+  }
+}
+
+/** Runs in jq, on JSON text. */
+class JqWhere implements Where {
+  readonly expression: string;
+  readonly isNative = false;
+  readonly #jq: JqFilter;
+  readonly #out = new Buf(4096);
+
+  constructor(expression: string, jq: JqFilter) {
+    this.expression = expression;
+    this.#jq = jq;
+  }
+
+  matches(message: MessageView): boolean {
+    this.#out.clear();
+    printEnvelope(message, this.#out);
+    return this.#answer(this.#judge(this.#out, 1)[0] ?? false);
+  }
+
+  batch(): WhereBatch {
+    const out = new Buf(65536);
+    let waiting: (PlasmiteError | undefined)[] = [];
+    return {
+      get size() {
+        return waiting.length;
+      },
+      get bytes() {
+        return out.len;
+      },
+      add: (message) => {
+        const result = attempt(() => printEnvelope(message, out));
+        waiting.push(result instanceof PlasmiteError ? result : undefined);
+        if (result instanceof PlasmiteError) return;
+        out.reserve(1);
+        out.dv.setUint8(out.len++, 0x0a);
+      },
+      run: () => {
+        const done = waiting;
+        waiting = [];
+        const count = done.filter((error) => error === undefined).length;
+        const verdicts = count === 0 ? [] : this.#judge(out, count);
+        out.clear();
+        let next = 0;
+        return done.map((error) => {
+          if (error !== undefined) return error;
+          const verdict = verdicts[next++] ?? false;
+          return attempt(() => this.#answer(verdict));
+        });
+      },
+    };
+  }
+
+  #judge(out: Buf, count: number): Verdict[] {
+    return this.#jq.judge(new TextDecoder().decode(out.bytes()), count);
+  }
+
+  #answer(verdict: Verdict): boolean {
+    if (typeof verdict === "boolean") return verdict;
+    throw notBoolean(this.expression, verdict.notBoolean);
+  }
+}
