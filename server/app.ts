@@ -45,6 +45,11 @@ export interface AppOptions {
   readonly heartbeatMs?: number;
   /** How long a request body may stand still, in milliseconds; default 30000. */
   readonly bodyIdleMs?: number;
+  /**
+   * How long a reader may leave data untaken after its stream's time is over, in milliseconds; then
+   * it is cut off. Default 5000.
+   */
+  readonly readerGraceMs?: number;
   /** What `/v0/serve/status` answers; without it the route is not there. */
   readonly status?: () => unknown;
   /** Loads the web page; default ours. */
@@ -111,6 +116,7 @@ class Server implements App {
       access: options.access ?? "read-write",
       maxTailTimeoutMs: options.maxTailTimeoutMs ?? 30_000,
       heartbeatMs: options.heartbeatMs ?? 10_000,
+      readerGraceMs: options.readerGraceMs ?? 5_000,
       status: options.status ?? null,
       ui: options.ui ?? loadPage,
       mcp: options.mcp ?? null,

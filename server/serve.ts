@@ -35,7 +35,8 @@ export interface Running {
 }
 
 /** Extras that do not come from the command line. */
-export interface ServeHooks extends Pick<AppOptions, "mcp" | "ui" | "heartbeatMs" | "bodyIdleMs"> {
+export interface ServeHooks
+  extends Pick<AppOptions, "mcp" | "ui" | "heartbeatMs" | "bodyIdleMs" | "readerGraceMs"> {
   /** Told when it had to listen again. */
   readonly onTrouble?: (error: unknown) => void;
   /** Whether to enter the server into the registry; default true. */
@@ -87,7 +88,7 @@ export async function startServer(
 ): Promise<Running> {
   const pair = await certificateFor(config);
   let status: unknown = null;
-  const { mcp, ui, heartbeatMs, bodyIdleMs } = hooks;
+  const { mcp, ui, heartbeatMs, bodyIdleMs, readerGraceMs } = hooks;
   const statusOption = config.loopback && pair === null ? { status: () => status } : {};
   const app = createApp(client, {
     token: config.token?.value,
@@ -103,6 +104,7 @@ export async function startServer(
     ...(ui === undefined ? {} : { ui }),
     ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
     ...(bodyIdleMs === undefined ? {} : { bodyIdleMs }),
+    ...(readerGraceMs === undefined ? {} : { readerGraceMs }),
   });
   let port = config.port;
   let stopping = false;

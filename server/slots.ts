@@ -4,6 +4,9 @@
  * @module
  */
 
+/** How many may wait for each place there is. */
+const QUEUE = 16;
+
 /** Counts how much goes on at once and refuses more. */
 export class Slots {
   /** Places taken now. */
@@ -23,10 +26,10 @@ export class Slots {
     return true;
   }
 
-  /** Takes a place, waiting up to `ms` milliseconds; at most as many wait as there are places. */
+  /** Takes a place, waiting up to `ms` milliseconds; only so many may wait. */
   takeWithin(ms: number): Promise<boolean> {
     if (this.take()) return Promise.resolve(true);
-    if (this.#waiting.length >= this.#limit) return Promise.resolve(false);
+    if (this.#waiting.length >= this.#limit * QUEUE) return Promise.resolve(false);
     return new Promise((resolve) => {
       const settle = (got: boolean): void => {
         clearTimeout(timer);

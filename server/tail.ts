@@ -22,8 +22,6 @@ const SLICE = 4;
 const CLOCK_EVERY = 64;
 /** A filter may use so much time in one stream, in milliseconds of computing. */
 const FILTER_TIME = 2_000;
-/** How long a reader may leave the last chunk unread after the stream's time is over. */
-const GRACE = 5_000;
 
 /** What a stream needs of its server. */
 export interface TailHost {
@@ -31,6 +29,8 @@ export interface TailHost {
   readonly hubs: Hubs;
   /** How often a quiet stream says that it lives, in milliseconds. */
   readonly heartbeatMs: number;
+  /** How long the last chunk may stay unread after a stream's time is over, in milliseconds. */
+  readonly readerGraceMs: number;
   /** Called once when it is over. */
   ended(tail: TailStream): void;
   /** Messages delivered. */
@@ -90,7 +90,10 @@ export class TailStream {
     const { preamble } = this.#encoding;
     this.#beatAt = performance.now() + this.#host.heartbeatMs;
     // A reader that takes nothing is not waited for longer than this (http.md 3, disconnect).
-    this.#overdue = setTimeout(() => this.abort(), this.#query.timeoutMs + GRACE);
+    this.#overdue = setTimeout(
+      () => this.abort(),
+      this.#query.timeoutMs + this.#host.readerGraceMs,
+    );
     return new ReadableStream<Uint8Array>({
       start: (controller) => {
         this.#controller = controller;
@@ -113,6 +116,7 @@ export class TailStream {
           return;
         }
         if (state === "end") return this.#finish(controller);
+        if (state === "chunk") continue; // Nothing gathered before a failure.
         if (state === "turn") await sleep(0);
         else if (await this.#quiet(controller, seen)) return;
       }
