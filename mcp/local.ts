@@ -127,7 +127,7 @@ export class LocalStore implements PoolStore {
 }
 
 /** Refuses data that no new pool could take, so that none is left behind for nothing. */
-function checkStorable(data: Uint8Array, tags: readonly string[]): void {
+export function checkStorable(data: Uint8Array, tags: readonly string[]): void {
   const batch = new FrameBatch();
   batch.beginFrame();
   try {

@@ -7,6 +7,7 @@
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import type { Client } from "../lib/client/client.ts";
 import type { Call } from "./frame.ts";
+import type { RemoteClientLike } from "./remote.ts";
 import { buildServer } from "./server.ts";
 import { LocalStore } from "./local.ts";
 import type { PoolStore } from "./store.ts";
@@ -68,6 +69,12 @@ export async function serveConnection(store: PoolStore, options: StdioOptions): 
 /** Serves the pools of a directory on standard input and output. */
 export async function serveLocal(client: Client, options: StdioOptions): Promise<void> {
   await serveConnection(new LocalStore(client), options);
+}
+
+/** Serves the pools of a server on standard input and output. */
+export async function serveRemote(client: RemoteClientLike, options: StdioOptions): Promise<void> {
+  const { RemoteStore } = await import("./remote.ts");
+  await serveConnection(new RemoteStore(client), options);
 }
 
 /** In the new era the SDK answers `subscriptions/listen`; what to watch is read off it here. */

@@ -13,6 +13,7 @@ import { StdioClientTransport as OldStdio } from "@modelcontextprotocol/sdk/clie
 import { StreamableHTTPClientTransport as OldHttp } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { Client } from "../lib/client/client.ts";
 import { createMcpFetch, type McpOptions } from "../mcp/http.ts";
+import { createApp } from "../server/app.ts";
 
 /** JSON of any shape, for looking into answers. */
 export type Any = { readonly [key: string]: unknown };
@@ -169,6 +170,21 @@ export const WAYS: readonly Way[] = [
       connectNew(new StdioClientTransport({ ...command(dir), env: env() }), "modern"),
   },
   {
+    name: "stdio to a remote server, new era",
+    subscribes: true,
+    connect: ({ dir, url }) =>
+      connectNew(
+        new StdioClientTransport({ ...command(dir, "--remote", url.origin), env: env() }),
+        "modern",
+      ),
+  },
+  {
+    name: "stdio to a remote server, client of 2025",
+    subscribes: true,
+    connect: ({ dir, url }) =>
+      connectOld(new OldStdio({ ...command(dir, "--remote", url.href), env: env() })),
+  },
+  {
     name: "http, client of 2025",
     subscribes: false,
     connect: ({ url }) => connectOld(new OldHttp(url)),
@@ -185,17 +201,22 @@ export const WAYS: readonly Way[] = [
   },
 ];
 
-/** Serves `/mcp` on a free port. */
+/** Serves the pools of a client on a free port, `/mcp` among the rest. */
 export async function serveMcp(
   client: Client,
   options: McpOptions = {},
 ): Promise<{ readonly url: URL } & AsyncDisposable> {
   const mcp = await createMcpFetch(client, options);
-  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, mcp);
+  const app = createApp(client, { mcp: () => Promise.resolve(mcp) });
+  const server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    (request) => app.fetch(request),
+  );
   return {
     url: new URL(`http://127.0.0.1:${server.addr.port}/mcp`),
     [Symbol.asyncDispose]: async () => {
       await mcp.close();
+      await app.shutdown();
       await server.shutdown();
     },
   };

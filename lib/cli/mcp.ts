@@ -1,16 +1,20 @@
 /**
- * `plasmite mcp`: pools for agents over stdio (cli.md 10, mcp.md).
+ * `plasmite mcp`: pools for agents over stdio, those of a directory or those of a server
+ * (cli.md 10, mcp.md).
  *
  * @module
  */
 
 import { Client } from "../client/client.ts";
+import type { RemoteClient } from "../remote/client.ts";
 import type { CommandContext } from "./context.ts";
+import { connect, refuseRemoteFlags } from "./remote.ts";
 import { VERSION } from "./version.ts";
 
 /** What this command needs of `mcp/stdio.ts`, which `lib/cli` may not import. */
 interface Room {
   serveLocal(client: Client, options: Options): Promise<void>;
+  serveRemote(client: RemoteClient, options: Options): Promise<void>;
 }
 
 interface Options {
@@ -25,6 +29,18 @@ export async function run(context: CommandContext, room: Room): Promise<number> 
     // Standard output carries protocol only.
     onerror: (error) => context.stderr.text(`mcp: ${error.message}\n`),
   };
-  await room.serveLocal(new Client({ poolDir: context.dir }), options);
+  const url = context.args.text("remote");
+  if (url === undefined) {
+    refuseRemoteFlags(context);
+    await room.serveLocal(new Client({ poolDir: context.dir }), options);
+    return 0;
+  }
+  // The address of the server's own /mcp is as good: it is what people have at hand.
+  const client = await connect(context, url.replace(/\/(?:mcp\/?)?$/, ""));
+  try {
+    await room.serveRemote(client, options);
+  } finally {
+    await client.close();
+  }
   return 0;
 }
