@@ -379,6 +379,10 @@ Deno.test("a budget of steps stops expensive filters and lets honest ones pass",
       "[.data.list[] as $x | .data.list[] as $y | $x == $y] | any(. == 2)",
       '.data.text | test("a*a*b")',
       '.data.text | test("(a+)+b")',
+      '.data.text | test("(a|a)+b")',
+      '.data.text | test("(a?){50}b")',
+      `.data.text | test("${"a?".repeat(50)}b")`,
+      `.data.text | test("${"(a|a)".repeat(50)}b")`,
       ".data.text * 100000 == 1",
       ".data.list | contains(.) and contains(map([.]))",
     ]
@@ -390,6 +394,19 @@ Deno.test("a budget of steps stops expensive filters and lets honest ones pass",
       assert.equal(error.message, "filter took too many steps");
       return true;
     });
+  }
+  const line = message(JSON.stringify({ text: "GET /a/b 200 10.0.0.255 in 12 ms ".repeat(6) }));
+  for (
+    const pattern of [
+      "error|warn|GET",
+      "^GET .* 200",
+      "(\\\\d{1,3}\\\\.){3}\\\\d{1,3}",
+      "[0-9]+ ms",
+      "(GET|POST) /\\\\w+/?",
+    ]
+  ) {
+    const where = compileWhereSync(`.data.text | test("${pattern}")`, { maxSteps: 20_000 });
+    assert.ok(where?.matches(line), pattern);
   }
   for (
     const expression of [

@@ -365,10 +365,10 @@ class Compiler {
     }
     const translated = translate(text, mode ?? "");
     if (translated === undefined) throw new Unsupported();
-    const { regexp, repeats } = translated;
+    const { regexp, effort } = translated;
     return this.#parts.single((v) => {
       if (typeof v !== "string") return ERROR;
-      this.#context.tick(matchCost(v.length, repeats));
+      this.#context.tick(matchCost(v.length, effort));
       return regexp.test(v);
     });
   }

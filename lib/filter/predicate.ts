@@ -300,13 +300,13 @@ class Compiler {
   #test(pattern: string, flags: string): Predicate | undefined {
     const translated = translate(pattern, flags);
     if (translated === undefined) return undefined;
-    const { literal: plain, regexp, repeats } = translated;
+    const { literal: plain, regexp, effort } = translated;
     if (plain !== undefined) return this.#bytes(plain, find);
     const context = this.#context;
     return (at) => {
       const v = load(context.doc, at);
       if (typeof v !== "string") return FAILED;
-      context.tick(matchCost(v.length, repeats));
+      context.tick(matchCost(v.length, effort));
       return code(regexp.test(v));
     };
   }

@@ -5,14 +5,25 @@
  * @module
  */
 
+/**
+ * What backtracking can cost: each unlimited repeat may try every length of the text, each choice
+ * multiplies the ways.
+ */
+export interface Effort {
+  /** Unlimited repeats; many more if one is inside another. */
+  readonly repeats: number;
+  /** The product of the choices. */
+  readonly choices: number;
+}
+
 /** A pattern that JavaScript can run in jq's stead. */
 export interface Pattern {
   /** Set when the pattern is plain text to look for. */
   readonly literal?: string;
   /** The translated expression. */
   readonly regexp: RegExp;
-  /** How many parts may repeat without limit; the price of a match grows with it. */
-  readonly repeats: number;
+  /** How hard it can be at worst. */
+  readonly effort: Effort;
 }
 
 /** Letters that Oniguruma also finds inside ß, ﬀ, ﬁ, ﬂ, ﬅ and the like when case is ignored. */
@@ -41,18 +52,18 @@ export function translate(pattern: string, flags: string): Pattern | undefined {
   if (ignoreCase && /\P{ASCII}/u.test(pattern)) return undefined;
   try {
     const regexp = new RegExp(source, ignoreCase ? "ui" : "u");
-    const { repeats } = reader;
+    const effort = { repeats: reader.repeats, choices: reader.choices };
     return reader.plain && !ignoreCase
-      ? { literal: reader.text, regexp, repeats }
-      : { regexp, repeats };
+      ? { literal: reader.text, regexp, effort }
+      : { regexp, effort };
   } catch {
     return undefined;
   }
 }
 
-/** Steps that matching a text may take at worst: each unlimited repeat may try every length. */
-export function matchCost(length: number, repeats: number): number {
-  return Math.ceil((length + 1) ** (1 + repeats) / 32);
+/** Steps that matching a text of `length` may take at worst; one is a few hundred characters. */
+export function matchCost(length: number, { repeats, choices }: Effort): number {
+  return Math.ceil(choices * (length + 1) ** (1 + repeats) / 256);
 }
 
 class Reader {
@@ -63,6 +74,7 @@ class Reader {
   plain = true;
   text = "";
   repeats = 0;
+  choices = 1;
   /** Plain characters in a row, for ligatures. */
   #run = "";
 
@@ -90,6 +102,7 @@ class Reader {
       this.#at++;
       this.plain = false;
       out += "|";
+      this.choices *= 2;
     }
   }
 
@@ -97,10 +110,10 @@ class Reader {
     let out = "";
     this.#run = "";
     while (!this.atEnd && this.#peek() !== "|" && this.#peek() !== ")") {
-      const before = this.repeats;
+      const { repeats, choices } = this;
       const atom = this.#atom(depth);
       if (atom === undefined) return undefined;
-      const quantified = this.#quantifier(atom, this.repeats > before);
+      const quantified = this.#quantifier(atom, repeats, choices);
       if (quantified === undefined) return undefined;
       out += quantified;
       if (this.#ignoreCase && LIGATURES.test(this.#run)) return undefined;
@@ -200,7 +213,7 @@ class Reader {
   }
 
   /** Reads `*`, `+`, `?`, `{n}`, `{n,}`, `{n,m}`, each maybe lazy. */
-  #quantifier(atom: string, repeated: boolean): string | undefined {
+  #quantifier(atom: string, repeats: number, choices: number): string | undefined {
     const quantifier = /[*+?]\??|\{\d{1,3}(?:,\d{0,3})?\}\??/y;
     quantifier.lastIndex = this.#at;
     const text = quantifier.exec(this.#pattern)?.[0];
@@ -210,13 +223,25 @@ class Reader {
     const anchor = atom === "^" || atom.startsWith("(?=") || atom.startsWith("(?!") ||
       atom.startsWith("(?:(?<");
     if (/^\{\d+\}\?$/.test(text) || /[*+?{]/.test(after) || anchor) return undefined;
-    const unlimited = /[*+]|,\}/.test(text);
-    // repeats of repeats can take exponential time
-    if (unlimited) this.repeats += repeated ? 8 : 1;
     const [, low, high] = /^\{(\d+),(\d+)\}/.exec(text) ?? [];
     if (low !== undefined && Number(low) > Number(high)) return undefined;
+    this.#weigh(text, this.repeats - repeats, this.choices / choices);
     this.#special(text.length);
     return atom + text;
+  }
+
+  /** Adds the effort of a quantifier on a part that itself has some repeats and choices. */
+  #weigh(quantifier: string, repeats: number, choices: number): void {
+    if (/^[*+]|,\}/.test(quantifier)) {
+      // repeated repeats and choices take exponential time
+      this.repeats += repeats > 0 || choices > 1 ? 8 : 1;
+      return;
+    }
+    const [low = 0, high = low] = quantifier.startsWith("?")
+      ? [0, 1]
+      : quantifier.match(/\d+/g)?.map(Number) ?? [];
+    this.repeats += repeats * Math.max(0, high - 1);
+    this.choices *= choices ** Math.max(0, high - 1) * (high - low + 1);
   }
 }
 
