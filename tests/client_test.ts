@@ -131,6 +131,8 @@ Deno.test(
     }
     throwsKind("AlreadyExists", () => client.createPool("a"), (error) => {
       assert.equal(error.path, `${dir}/a.plasmite`);
+      assert.equal(error.message, "pool already exists");
+      assert(error.hint !== undefined);
     });
     for (const size of [1, 4096, -1, 1.5, NaN, 2 ** 53, -1n, 2n ** 64n]) {
       throwsKind("Usage", () => client.createPool("bad", size));

@@ -509,14 +509,15 @@ Deno.test("D4: a cursor on an exactly full ring begins at its tail, and live at 
 });
 
 Deno.test("tail_next 0 is looked up, not believed", () => {
-  for (const size of [50, 400, 700]) {
+  // The first two need no room, the others drop messages.
+  for (const size of [20, 100, 400, 700]) {
     const { storage, ring } = newRing(1200, 0);
-    for (let i = 1; i <= 4; i++) append(ring, payload(i, 200));
+    for (let i = 1; i <= 3; i++) append(ring, payload(i, 200));
     const file = storage.bytes(POOL);
     new DataView(file.buffer).setBigUint64(80, 0n, true);
     storage.put(POOL, file);
     const reopened = Ring.open(storage, POOL, { write: true });
-    append(reopened, payload(5, size));
+    append(reopened, payload(4, size));
     assertHealthy(storage);
   }
 });
@@ -582,13 +583,19 @@ Deno.test("D5: our append mends what a killed writer of the reference left", () 
 });
 
 Deno.test("D5: several dropped frames overwritten; the repair keeps what is whole", () => {
-  for (const slots of [0, 8]) {
+  for (const [slots, unmarked] of [[0, false], [8, false], [0, true]] as const) {
     const { storage, ring } = newRing(1600, slots);
     for (let i = 1; i <= 7; i++) append(ring, payload(i, 128)); // 200 bytes each
     // A frame of 700 bytes wraps: it needs the room of the first four.
     const phase = refUntil(storage, payload(50, 628), 11);
     assert.equal(phase, "payload");
     const left = storage.afterKill();
+    if (unmarked) {
+      // Message 5 at ring offset 800 lost its commit marker as well: a header alone is no message.
+      const file = left.bytes(POOL);
+      file.fill(0, 4096 + 800 + 64 + 128, 4096 + 800 + 64 + 136);
+      left.put(POOL, file);
+    }
     const mended = Ring.open(left, POOL, { write: true });
     assert.throws(() => readAll(mended), (error) => PlasmiteError.is(error, ErrorKind.Corrupt));
     for (const seq of [5n, 6n, 7n]) {
@@ -599,7 +606,7 @@ Deno.test("D5: several dropped frames overwritten; the repair keeps what is whol
     assert.equal(append(mended, payload(8, 300)), 8n);
     assertHealthy(left);
     const found = readAll(mended);
-    assert.deepEqual(found.map((m) => m.seq), [5n, 6n, 7n, 8n]);
+    assert.deepEqual(found.map((m) => m.seq), unmarked ? [6n, 7n, 8n] : [5n, 6n, 7n, 8n]);
     for (const m of found) {
       assert.deepEqual(m.payload, payload(Number(m.seq), m.seq === 8n ? 300 : 128));
     }
@@ -748,3 +755,35 @@ for (let stores = 1; stores <= 4; stores++) {
     for (const m of messages) assert.deepEqual(m.payload, payload(Number(m.seq), 400));
   });
 }
+
+Deno.test("no torn copy when the reference writes behind a wrap, far from the tail", () => {
+  const { storage } = newRing(1200, 8);
+  const map = mapped(storage);
+  [400, 400, 128, 128, 128, 400].forEach((size, i) => refAppendAll(map, payload(i + 1, size), 1n));
+  const { state, messages } = specCheck(storage.bytes(POOL), false);
+  assert.deepEqual(messages.map((m) => [m.seq, m.at]), [[3n, 944], [4n, 0], [5n, 200], [6n, 400]]);
+  assert.equal(state.tail, 944);
+  // Message 7 drops all, and its 672 bytes go over 4, 5 and the first half of 6.
+  let appending: Generator<Phase, bigint> | null = null;
+  const ring = Ring.open(
+    hooked(storage, {
+      split: () => 480, // Behind the header of message 6.
+      onRead: (at) => {
+        if (appending !== null || at !== 4096 + 16 * 8 + 480) return;
+        assert(map.file.tryLock(true));
+        appending = refAppend(map, payload(7, 600), 1n);
+        while (appending.next().value !== "commit");
+      },
+    }),
+    POOL,
+    { write: false },
+  );
+  const cursor = new Cursor(ring, 4n);
+  assert.equal(cursor.fill(), BUSY, "only the lock can tell");
+  assert(appending !== null, "it was met while copying");
+  [...(appending as Generator<Phase, bigint>)];
+  map.file.unlock();
+  const { messages: found, gaps } = drain(cursor);
+  assert.deepEqual(gaps, [{ first: 4n, last: 6n }]);
+  assertMessages(found, [{ seq: 7n, payload: payload(7, 600) }]);
+});

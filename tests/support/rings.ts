@@ -157,7 +157,12 @@ export function mapped(storage: Storage): Mapping & { readonly file: StorageFile
 /** A storage whose files call `onRead` in the middle of every read, and `onLock` before a lock. */
 export function hooked(
   inner: Storage,
-  hooks: { onRead?: (at: number, length: number) => void; onLock?: (exclusive: boolean) => void },
+  hooks: {
+    onRead?: (at: number, length: number) => void;
+    onLock?: (exclusive: boolean) => void;
+    /** Where a read of so many bytes falls into two; default near the middle. */
+    split?: (length: number) => number;
+  },
 ): Storage {
   return {
     open: (path, options) => {
@@ -168,7 +173,9 @@ export function hooked(
         readAt: (into, at) => {
           hooks.onRead?.(at, into.length);
           // Large reads are not atomic: half of the bytes may be older than the other half.
-          const half = into.length > 64 ? into.length >> 4 << 3 : into.length;
+          const half = into.length <= 64
+            ? into.length
+            : hooks.split?.(into.length) ?? into.length >> 4 << 3;
           const got = file.readAt(into.subarray(0, half), at);
           if (half === into.length || got < half) return got;
           hooks.onRead?.(at + half, into.length - half);
@@ -182,6 +189,7 @@ export function hooked(
         unlock: () => file.unlock(),
         sync: () => file.sync(),
         size: () => file.size(),
+        resize: (size) => file.resize(size),
         pathState: () => file.pathState(),
         close: () => file.close(),
       };
