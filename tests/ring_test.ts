@@ -787,3 +787,96 @@ Deno.test("no torn copy when the reference writes behind a wrap, far from the ta
   assert.deepEqual(gaps, [{ first: 4n, last: 6n }]);
   assertMessages(found, [{ seq: 7n, payload: payload(7, 600) }]);
 });
+
+Deno.test("hostile bytes anywhere: errors or right messages, never a hang or a crash", () => {
+  const seen = { refused: 0, damaged: 0, whole: 0 };
+  const flip = fc.record({
+    at: fc.oneof(fc.nat(104), fc.nat(4096 + 128 + 1500)),
+    to: fc.oneof(fc.constantFrom(0, 1, 3, 8, 0x46, 0x7f, 0xff), fc.nat(255)),
+    count: fc.constantFrom(1, 1, 2, 8, 40),
+  });
+  fc.assert(
+    fc.property(fc.array(flip, { minLength: 1, maxLength: 4 }), fc.nat(8), (flips, more) => {
+      const { storage, ring } = newRing(1500, 8);
+      const known = new Map<bigint, Uint8Array>();
+      for (let i = 1; i <= 6 + more; i++) {
+        const bytes = payload(i, 60 + 31 * i % 200);
+        known.set(append(ring, bytes), bytes);
+      }
+      const file = storage.bytes(POOL);
+      for (const { at, to, count } of flips) file.fill(to, at, at + count);
+      const left = new MemoryStorage();
+      left.put(POOL, file);
+      const report = checkRing(left, POOL, "pool");
+      let damaged = false;
+      const expectError = (error: unknown): void => {
+        assert(
+          PlasmiteError.is(error, ErrorKind.Corrupt) || PlasmiteError.is(error, ErrorKind.Usage),
+          String(error instanceof Error ? error.stack : error),
+        );
+        damaged = true;
+      };
+      let open: Ring;
+      try {
+        open = Ring.open(left, POOL, { write: true });
+      } catch (error) {
+        expectError(error);
+        assert.equal(report.status, "corrupt", "the checker sees what open sees");
+        seen.refused++;
+        return;
+      }
+      const look = (): void => {
+        try {
+          const { messages } = drain(new Cursor(open, 0n));
+          for (const m of messages) {
+            const expected = known.get(m.seq);
+            // A zeroed checksum is nobody's guarantee; everything else is.
+            if (expected === undefined || !same(m.payload, expected)) {
+              assert(
+                damagedChecksum(left.bytes(POOL), m.seq),
+                `seq ${m.seq} is not what was stored`,
+              );
+            }
+          }
+        } catch (error) {
+          if (error instanceof assert.AssertionError) throw error;
+          expectError(error);
+        }
+        for (let seq = 1n; seq <= 20n; seq++) {
+          try {
+            get(open, seq);
+          } catch (error) {
+            expectError(error);
+          }
+        }
+      };
+      look();
+      if (damaged) assert.equal(report.status, "corrupt", "the checker sees what readers see");
+      for (let i = 0; i < 4; i++) {
+        try {
+          const bytes = payload(100 + i, 150);
+          known.set(append(open, bytes), bytes);
+        } catch (error) {
+          expectError(error);
+        }
+        look();
+      }
+      seen[damaged ? "damaged" : "whole"]++;
+    }),
+    { numRuns: 600 * SCALE },
+  );
+  for (const [what, count] of Object.entries(seen)) assert(count > 20, `${what}: ${count}`);
+});
+
+/** Whether the frame of `seq` carries no checksum, or the state block itself was altered. */
+function damagedChecksum(file: Uint8Array, seq: bigint): boolean {
+  const view = new DataView(file.buffer);
+  const ringAt = 4096 + 128;
+  for (let at = ringAt; at + 64 <= file.length; at += 8) {
+    if (view.getUint32(at, true) !== 0x314d5246 || view.getBigUint64(at + 16, true) !== seq) {
+      continue;
+    }
+    if (view.getUint32(at + 40, true) === 0) return true;
+  }
+  return false;
+}

@@ -8,7 +8,10 @@ import assert from "node:assert/strict";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { disk } from "../lib/storage/file.ts";
 import { Killed, MemoryStorage } from "../lib/storage/memory.ts";
+import { Semaphore, semaphorePath } from "../lib/storage/semaphore.ts";
+import { sha256Hex } from "../lib/storage/sha256.ts";
 import type { Storage } from "../lib/storage/storage.ts";
+import { watchPool } from "../lib/storage/watch.ts";
 import { start, withDir } from "./support/processes.ts";
 
 interface Place {
@@ -316,4 +319,88 @@ Deno.test("memory: a full disk fails every change until it has room again", () =
   storage.plan({});
   file.writeAt(bytes(3, 3), 2);
   assert.deepEqual(read(storage, "/m/a", 0, 4), [1, 2, 3, 3]);
+});
+
+// ---- the reference's semaphore (6) -----------------------------------------------------------------
+
+Deno.test("the semaphore's name is that of section 6", () => {
+  const path = "/srv/pools/demo.plasmite";
+  const name = "43a51dd5e0aa970d1b98b053949381b62ca75aaf078239bbc7377821044657a1";
+  assert.equal(sha256Hex(new TextEncoder().encode(path)), name);
+  if (Deno.build.os === "linux") {
+    assert.equal(semaphorePath(path), `/dev/shm/sem.plsm-${name}`);
+  }
+});
+
+Deno.test("sha256 agrees with the platform's, for every length around a block", async () => {
+  for (const length of [0, 1, 54, 55, 56, 57, 63, 64, 65, 119, 120, 127, 128, 1000]) {
+    const text = Uint8Array.from({ length }, (_, i) => (i * 37 + length) & 255);
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", text));
+    assert.equal(
+      sha256Hex(text),
+      [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join(""),
+    );
+  }
+});
+
+const shm = ((): boolean => {
+  try {
+    return Deno.build.os === "linux" && Deno.statSync("/dev/shm").isDirectory;
+  } catch {
+    return false;
+  }
+})();
+
+Deno.test({
+  name: "an append posts to the semaphore where it exists, and wakes by it",
+  ignore: !shm,
+  fn: () =>
+    withDir(async (dir) => {
+      disk.create(`${dir}/none`, 8192, bytes());
+      const silent = new Semaphore(`${dir}/none`);
+      silent.post();
+      silent.close();
+      assert.throws(() => Deno.statSync(semaphorePath(`${dir}/none`) ?? ""));
+
+      const path = `${dir}/pool.plasmite`;
+      disk.create(path, 8192, bytes());
+      Deno.symlinkSync(path, `${dir}/link`);
+      const name = semaphorePath(path) ?? "";
+      assert.equal(semaphorePath(`${dir}/link`), name, "links are resolved");
+      Deno.writeFileSync(name, new Uint8Array(32));
+      const value = (): number => new DataView(Deno.readFileSync(name).buffer).getUint32(0, true);
+      const watch = watchPool(path);
+      try {
+        const semaphore = new Semaphore(path);
+        const before = watch.version;
+        semaphore.post();
+        assert.equal(value(), 1);
+        assert.equal(await watch.wait(before), true);
+        // Posts that come together are one, and the last is made up for at the end.
+        for (let i = 0; i < 50; i++) semaphore.post();
+        semaphore.close();
+        assert(value() >= 2 && value() < 52);
+        // Nobody waits: posts do not pile up for ever.
+        for (let i = 0; i < 200; i++) {
+          const one = new Semaphore(path);
+          one.post();
+          one.close();
+        }
+        assert(value() <= 64);
+      } finally {
+        watch.close();
+        Deno.removeSync(name);
+      }
+    }),
+});
+
+Deno.test({
+  name: "without full permissions there is no semaphore, and no prompt",
+  permissions: { read: ["/tmp"], write: ["/tmp"] },
+  fn: () => {
+    assert.equal(semaphorePath("/tmp/x.plasmite"), null);
+    const semaphore = new Semaphore("/tmp/x.plasmite");
+    semaphore.post();
+    semaphore.close();
+  },
 });
