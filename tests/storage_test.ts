@@ -192,6 +192,18 @@ Deno.test("disk: a directory, a dangling link and a file in the way are errors w
     });
   }));
 
+Deno.test({
+  name: "disk: a pipe is refused, not waited for",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    withDir(async (dir) => {
+      const made = await new Deno.Command("mkfifo", { args: [`${dir}/pipe`] }).output();
+      assert(made.success);
+      fails("Io", `${dir}/pipe`, () => disk.open(`${dir}/pipe`, { write: false }));
+      fails("Io", `${dir}/pipe`, () => disk.open(`${dir}/pipe`, { write: true }));
+    }),
+});
+
 Deno.test("disk: a symbolic link is the file it points to", () =>
   withDir((dir) => {
     disk.create(`${dir}/a`, 4, bytes());

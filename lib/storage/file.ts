@@ -11,22 +11,27 @@ import { PlasmiteError } from "../errors.ts";
 import { osError } from "./os_error.ts";
 import type { PathState, Storage, StorageFile } from "./storage.ts";
 
+/** The error for a directory, a pipe or a device. */
+function notRegular(path: string): PlasmiteError {
+  return new PlasmiteError("Io", "i/o error", {
+    path,
+    causes: ["Is not a regular file"],
+    hint: "Give the path of a pool file.",
+  });
+}
+
 class DiskFile implements StorageFile {
   readonly #file: Deno.FsFile;
   readonly #dev: number;
   readonly #ino: number | null;
-  readonly #size: number;
+  #size: number;
 
   constructor(readonly path: string, readonly writable: boolean, file: Deno.FsFile) {
     this.#file = file;
     const info = file.statSync();
     if (!info.isFile) {
       file.close();
-      throw new PlasmiteError("Io", "i/o error", {
-        path,
-        causes: ["Is not a regular file"],
-        hint: "Give the path of a pool file.",
-      });
+      throw notRegular(path);
     }
     this.#dev = info.dev;
     this.#ino = info.ino;
@@ -73,6 +78,11 @@ class DiskFile implements StorageFile {
     return this.#file.statSync().size;
   }
 
+  resize(size: number): void {
+    this.#file.truncateSync(size);
+    this.#size = size;
+  }
+
   pathState(): PathState {
     let info: Deno.FileInfo;
     try {
@@ -101,6 +111,8 @@ function parentOf(path: string): string {
 export const disk: Storage = {
   open(path, { write }) {
     try {
+      // Opening a pipe for reading alone would wait for its writer, for ever.
+      if (!write && !Deno.statSync(path).isFile) throw notRegular(path);
       return new DiskFile(path, write, Deno.openSync(path, { read: true, write }));
     } catch (error) {
       throw osError(error, { path });
