@@ -47,9 +47,8 @@ export class LineCapture {
   /** Encodes what all lines have in common. */
   constructor(options: LineCaptureOptions) {
     const { stream, tags, maxPayload } = options;
-    this.#whole = new Template({ kind: "line", stream, line: "" }, tags, maxPayload);
-    const cut = { kind: "line", stream, truncated: true, line: "" };
-    this.#cut = new Template(cut, tags, maxPayload);
+    this.#whole = new Template({ kind: "line", stream }, tags, maxPayload);
+    this.#cut = new Template({ kind: "line", stream, truncated: true }, tags, maxPayload);
     this.#batchBytes = options.batchBytes ?? BATCH_BYTES;
   }
 
@@ -175,23 +174,30 @@ export class LineCapture {
   }
 }
 
-/** A message whose last value is an empty string, as bytes (pool-format.md 7.1: u32 length, 00). */
+/** A text of so many bytes stands at a multiple of 4 (pool-format.md 7.5). */
+const ALIGNED = 90;
+
+/** A message whose last value is a string, without that string: a u32 length, the text, 00. */
 class Template {
   /** The message with an empty text. */
   readonly bytes: Uint8Array;
   /** The longest text that fits the pool, in bytes. */
   readonly room: number;
+  /** What stands before the text when it is {@linkcode ALIGNED} bytes long, and a 00. */
+  readonly #aligned: Uint8Array;
 
-  constructor(data: { readonly [key: string]: unknown }, tags: readonly string[], max: number) {
-    const scratch = new FrameBatch(1024);
-    scratch.encoder.messageFromValue(data, tags);
-    this.bytes = scratch.out.bytes().slice();
-    this.room = Math.max(0, max - this.bytes.length);
+  constructor(line: Line, tags: readonly string[], max: number) {
+    this.bytes = encode({ ...line, line: "" }, tags);
+    const aligned = encode({ ...line, line: "x".repeat(ALIGNED) }, tags);
+    this.#aligned = aligned.subarray(0, aligned.length - ALIGNED);
+    const room = Math.max(0, max - this.bytes.length);
+    const padding = this.#aligned.length - this.bytes.length;
+    this.room = room >= ALIGNED && room < ALIGNED + padding ? ALIGNED - 1 : room;
   }
 
   /** Appends the message for a text of `length` bytes; returns where the text and its 00 go. */
   put(out: Buf, length: number): number {
-    const { bytes } = this;
+    const bytes = length === ALIGNED ? this.#aligned : this.bytes;
     out.reserve(bytes.length + length);
     out.u8.set(bytes, out.len);
     const at = out.len + bytes.length - 1;
@@ -199,4 +205,17 @@ class Template {
     out.len = at + length + 1;
     return at;
   }
+}
+
+/** What a line's data begins with. */
+interface Line {
+  readonly kind: "line";
+  readonly stream: "stdout" | "stderr";
+  readonly truncated?: true;
+}
+
+function encode(data: { readonly [key: string]: unknown }, tags: readonly string[]): Uint8Array {
+  const scratch = new FrameBatch(1024);
+  scratch.encoder.messageFromValue(data, tags);
+  return scratch.out.bytes().slice();
 }
