@@ -24,7 +24,7 @@ export const commandFiles: Readonly<Record<string, readonly string[]>> = {
   "tap": ["lib/cli/tap.ts"],
   "duplex": ["lib/cli/duplex.ts"],
   "doctor": ["lib/cli/doctor.ts"],
-  "serve": ["lib/cli/serve.ts", "server/commands.ts"],
+  "serve": ["lib/cli/serve.ts", "server/commands.ts", "mcp/http.ts"],
   "serve init": ["lib/cli/serve_init.ts", "server/commands.ts"],
   "serve check": ["lib/cli/serve_check.ts", "server/commands.ts"],
   "serve status": ["lib/cli/serve_status.ts", "server/registry.ts"],

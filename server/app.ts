@@ -12,11 +12,11 @@ import { errorResponse, HttpError } from "./errors.ts";
 import { corsHeaders, Guard, normalizeOrigin, preflight } from "./guard.ts";
 import { Metrics } from "./metrics.ts";
 import { Pools } from "./pools.ts";
-import { type Asset, type McpFetch, type RouteHost, Routes } from "./routes.ts";
+import { type Asset, type McpFetch, type McpLimits, type RouteHost, Routes } from "./routes.ts";
 import { Slots } from "./slots.ts";
 import type { TailStream } from "./tail.ts";
 
-export type { Access, Asset, Authenticator, McpFetch };
+export type { Access, Asset, Authenticator, McpFetch, McpLimits };
 
 /** How to serve; everything has a safe default. */
 export interface AppOptions {
@@ -55,7 +55,7 @@ export interface AppOptions {
   /** Loads the web page; default ours. */
   readonly ui?: () => Promise<ReadonlyMap<string, Asset>>;
   /** Loads the Model Context Protocol at the first request to `/mcp`; without it there is none. */
-  readonly mcp?: () => Promise<McpFetch>;
+  readonly mcp?: (limits: McpLimits) => Promise<McpFetch>;
 }
 
 /** A server without a socket. */
@@ -94,6 +94,7 @@ class Server implements App {
 
   constructor(client: Client, options: AppOptions) {
     const limit = options.maxTailConcurrency ?? 64;
+    const maxBodyBytes = options.maxBodyBytes ?? 1 << 20;
     const corsOrigins = [...new Set((options.corsOrigins ?? []).map(normalizeOrigin))];
     this.#cors = corsOrigins.length > 0;
     this.#guard = new Guard({
@@ -110,7 +111,8 @@ class Server implements App {
       hubs: pools.hubs,
       metrics,
       tails,
-      bodies: new BodyReader(options.maxBodyBytes ?? 1 << 20, options.bodyIdleMs),
+      bodies: new BodyReader(maxBodyBytes, options.bodyIdleMs),
+      maxBodyBytes,
       auth: options.authenticator ??
         (options.token === undefined ? null : bearerToken(options.token)),
       access: options.access ?? "read-write",
@@ -185,6 +187,7 @@ class Server implements App {
     this.#stopping = true;
     for (const tail of [...this.#open]) tail.end();
     this.#host.bodies.close();
+    await this.#routes.close();
     await this.#host.pools.settled();
     this.#host.pools.close();
   }

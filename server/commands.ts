@@ -6,7 +6,7 @@
  */
 
 import type { Client } from "../lib/client/client.ts";
-import type { McpFetch } from "./app.ts";
+import type { McpFetch, McpLimits } from "./app.ts";
 import { banner, checkJson, checkServe, checkText, exposure } from "./check.ts";
 import { resolveServe, type ServeFlags } from "./config.ts";
 import { type InitOptions, serveInit } from "./init.ts";
@@ -22,7 +22,7 @@ export interface StartHooks {
   /** Told when the server had to listen again. */
   readonly onTrouble: (error: unknown) => void;
   /** Loads the Model Context Protocol at the first request. */
-  readonly mcp?: (() => Promise<McpFetch>) | undefined;
+  readonly mcp?: ((limits: McpLimits) => Promise<McpFetch>) | undefined;
 }
 
 /** A server that runs. */

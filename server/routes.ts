@@ -36,8 +36,23 @@ export interface Asset {
   readonly body: string;
 }
 
-/** Handles a request of the Model Context Protocol. */
-export type McpFetch = (request: Request) => Promise<Response>;
+/** Handles requests of the Model Context Protocol. */
+export interface McpFetch {
+  /** Answers one request. */
+  (request: Request): Promise<Response>;
+  /** Ends waits and streams. */
+  close?(): Promise<void>;
+}
+
+/** What the handler of the Model Context Protocol must keep to. */
+export interface McpLimits {
+  /** What callers may do. */
+  readonly access: Access;
+  /** The largest request body in bytes. */
+  readonly maxBodyBytes: number;
+  /** Takes a place among the streams, or null when all are taken; the result gives it back. */
+  readonly takePlace: () => (() => void) | null;
+}
 
 /** What the routes work with. */
 export interface RouteHost extends TailHost {
@@ -62,7 +77,9 @@ export interface RouteHost extends TailHost {
   /** Loads the page. */
   readonly ui: () => Promise<ReadonlyMap<string, Asset>>;
   /** Loads the Model Context Protocol; null when it is not served. */
-  readonly mcp: (() => Promise<McpFetch>) | null;
+  readonly mcp: ((limits: McpLimits) => Promise<McpFetch>) | null;
+  /** The largest request body in bytes. */
+  readonly maxBodyBytes: number;
   /** Takes a stream into account, or refuses it because the server stops. */
   begun(tail: TailStream): void;
 }
@@ -167,6 +184,11 @@ export class Routes {
     } catch (error) {
       return errorResponse(error);
     }
+  }
+
+  /** Ends what agents wait for. */
+  async close(): Promise<void> {
+    if (this.#mcp !== null) await (await this.#mcp).close?.();
   }
 
   /**
@@ -398,7 +420,11 @@ export class Routes {
       const admitted = this.#admit(request, null);
       if (admitted !== null) await admitted;
       const body = request.method === "POST" ? await bodies.read(request) : null;
-      this.#mcp ??= mcp();
+      this.#mcp ??= mcp({
+        access: this.#host.access,
+        maxBodyBytes: this.#host.maxBodyBytes,
+        takePlace: () => this.#host.tails.take() ? () => this.#host.tails.release() : null,
+      });
       const answer = await (await this.#mcp)(
         new Request(request.url, { method: request.method, headers: request.headers, body }),
       );

@@ -7,6 +7,7 @@
 import { Client } from "../client/client.ts";
 import type { CommandContext } from "./context.ts";
 import { type ServeFlags, serveFlags } from "./serve_flags.ts";
+import { VERSION } from "./version.ts";
 
 /** What this command needs of `server/commands.ts`, which `lib/cli` may not import. */
 interface Room {
@@ -22,19 +23,26 @@ interface Room {
 interface Hooks {
   readonly readyFile: string | undefined;
   readonly onTrouble: (error: unknown) => void;
-  readonly mcp: (() => Promise<McpFetch>) | undefined;
+  readonly mcp: (limits: McpLimits) => Promise<McpFetch>;
 }
 
-type McpFetch = (request: Request) => Promise<Response>;
+interface McpFetch {
+  (request: Request): Promise<Response>;
+  close(): Promise<void>;
+}
+
+interface McpLimits {
+  readonly access: ServeFlags["access"];
+  readonly maxBodyBytes: number;
+  readonly takePlace: () => (() => void) | null;
+}
 
 /** What it needs of `mcp/http.ts`. */
 interface McpRoom {
-  createMcpFetch(client: Client, options: McpOptions): Promise<McpFetch>;
-}
-
-interface McpOptions {
-  readonly access: ServeFlags["access"];
-  readonly maxWaitMs: number;
+  createMcpFetch(
+    client: Client,
+    options: McpLimits & { readonly version: string },
+  ): Promise<McpFetch>;
 }
 
 /** Resolves at the first SIGINT or SIGTERM. */
@@ -48,7 +56,7 @@ function stopSignal(): Promise<void> {
 }
 
 /** Runs `serve`. */
-export async function run(context: CommandContext, room: Room, mcp?: McpRoom): Promise<number> {
+export async function run(context: CommandContext, room: Room, mcp: McpRoom): Promise<number> {
   const stopped = stopSignal();
   const flags = serveFlags(context.args);
   const client = new Client(context.dir);
@@ -61,9 +69,7 @@ export async function run(context: CommandContext, room: Room, mcp?: McpRoom): P
         pool: "",
         details: { cause: error instanceof Error ? error.message : String(error) },
       }),
-    mcp: mcp &&
-      (() =>
-        mcp.createMcpFetch(client, { access: flags.access, maxWaitMs: flags.maxTailTimeoutMs })),
+    mcp: (limits) => mcp.createMcpFetch(client, { ...limits, version: VERSION }),
   });
   if (context.stderr.isTerminal) context.stderr.text(server.banner);
   else {
