@@ -6,8 +6,8 @@
 
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import type { Client } from "../lib/client/client.ts";
+import type { RemoteClient } from "../lib/remote/client.ts";
 import type { Call } from "./frame.ts";
-import type { RemoteClientLike } from "./remote.ts";
 import { buildServer } from "./server.ts";
 import { LocalStore } from "./local.ts";
 import type { PoolStore } from "./store.ts";
@@ -63,7 +63,9 @@ export async function serveConnection(store: PoolStore, options: StdioOptions): 
   });
   await transport.done;
   watcher.close();
+  // Ends open subscriptions with an answer, then the transport.
   await handle.close();
+  await transport.close();
 }
 
 /** Serves the pools of a directory on standard input and output. */
@@ -72,7 +74,7 @@ export async function serveLocal(client: Client, options: StdioOptions): Promise
 }
 
 /** Serves the pools of a server on standard input and output. */
-export async function serveRemote(client: RemoteClientLike, options: StdioOptions): Promise<void> {
+export async function serveRemote(client: RemoteClient, options: StdioOptions): Promise<void> {
   const { RemoteStore } = await import("./remote.ts");
   await serveConnection(new RemoteStore(client), options);
 }

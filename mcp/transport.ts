@@ -62,6 +62,7 @@ export class LineTransport implements Transport {
   #backlog = 0;
   #writing: Promise<void> | undefined;
   #closed = false;
+  #broken = false;
   #idle: (() => void) | undefined;
 
   /** @param longest the longest line taken, in bytes */
@@ -71,7 +72,7 @@ export class LineTransport implements Transport {
     this.#longest = longest;
   }
 
-  /** Resolves when the connection has ended. */
+  /** Resolves when the input has ended and everything is answered, or nobody reads any more. */
   get done(): Promise<void> {
     return this.#done.promise;
   }
@@ -115,7 +116,7 @@ export class LineTransport implements Transport {
     }
     this.ending.abort();
     await this.#answerAll();
-    await this.close();
+    this.#done.resolve();
   }
 
   /** Waits until every request is answered. */
@@ -189,6 +190,7 @@ export class LineTransport implements Transport {
   }
 
   #print(line: string): void {
+    if (this.#broken) return;
     this.#outgoing.push(line);
     this.#backlog += line.length;
     this.#writing ??= this.#write();
@@ -206,11 +208,13 @@ export class LineTransport implements Transport {
       this.#writing = undefined;
     } catch {
       // Nobody reads any more: the same as the end of input, with nothing left to answer.
+      this.#broken = true;
       this.#outgoing = [];
       this.#pending.clear();
       this.#queue = [];
       this.#idle?.();
-      void this.close();
+      this.ending.abort();
+      this.#done.resolve();
     }
   }
 }
