@@ -8,7 +8,6 @@
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { sleepSync } from "../storage/pause.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
-import { crc32c } from "./crc32c.ts";
 import { FIELD, frameProblem, frameState, hasMarker, itemAt, payloadLength } from "./frame.ts";
 import { parseState, type State, stateProblem, verifyLayout } from "./header.ts";
 import {
@@ -18,10 +17,12 @@ import {
   HEADER_SIZE,
   HEADER_USED,
   type Layout,
+  MARKER_SIZE,
   SLOT_SIZE,
   STATE_AT,
 } from "./layout.ts";
-import { placeAfter, scanFrames } from "./repair.ts";
+import { forgotten, Judge, Stretch, wholeFrames } from "./frame_scan.ts";
+import { type FoundFrame, placeAfter, scanFrames } from "./repair.ts";
 
 /** How long to wait for a writer's lock, in milliseconds. */
 const LOCK_TIMEOUT = 10_000;
@@ -62,6 +63,14 @@ export interface CheckReport {
   readonly messageCount: bigint;
   /** The bounds, as the header says. */
   readonly bounds: { readonly oldestSeq: bigint | null; readonly newestSeq: bigint | null };
+  /** How many index slots name a wrong place; no damage, for the index is a hint only. */
+  readonly indexWrong: number;
+}
+
+/** How a pool is checked. */
+export interface CheckOptions {
+  /** Whether every payload must be a message that can be read; default false: any bytes will do. */
+  readonly messages?: boolean;
 }
 
 class Check {
@@ -69,8 +78,13 @@ class Check {
   readonly warnings: string[] = [];
   lastGood: bigint | null = null;
   state: State | null = null;
+  indexWrong = 0;
+  readonly #judge: Judge;
+  #found: readonly FoundFrame[] | null = null;
 
-  constructor(readonly file: StorageFile, readonly layout: Layout) {}
+  constructor(readonly file: StorageFile, readonly layout: Layout, judge: Judge) {
+    this.#judge = judge;
+  }
 
   #issue(message: string, offset: number | null, lost: CheckIssue["lost"] = null): void {
     this.issues.push({ code: "corrupt", message, seq: this.lastGood, offset, lost });
@@ -87,66 +101,78 @@ class Check {
       this.#issue(problem, null);
       return;
     }
-    if (state.oldest === 0n) return;
-    this.#walk(state);
+    if (state.oldest === 0n) {
+      this.#lookForForgotten(state);
+      return;
+    }
+    const places = this.#walk(state);
     this.#sampleIndex(state);
+    this.#checkIndex(state, places);
   }
 
-  /** Follows the chain from the tail; behind a break it goes on at the next frame it finds. */
-  #walk(state: State): void {
+  /** A state block that says "empty" above a ring that is not. */
+  #lookForForgotten(state: State): void {
+    const ring = new Stretch(this.file, this.layout.ringOffset, this.layout.ringSize);
+    const frames = wholeFrames(ring, ring.size, this.#judge);
+    if (forgotten(ring, frames, state)) this.#issue("state block is empty, the ring is not", null);
+  }
+
+  /**
+   * Follows the chain from the tail; behind a break it goes on at the next frame it finds. Returns
+   * the places of the good frames by number.
+   */
+  #walk(state: State): ReadonlyMap<bigint, number> {
     const { ringSize } = this.layout;
+    const places = new Map<bigint, number>();
     let at = state.tail;
     let seq = state.oldest;
-    let clean = true;
+    let jumped = true;
     while (seq <= state.newest) {
       const first = seq === state.oldest;
-      const place = first ? at : placeAfter(this.file, this.layout, at === 0 ? 0 : at);
+      const place = jumped ? at : placeAfter(this.file, this.layout, at);
+      jumped = false;
       const found = first && ringSize - at < FRAME_HEADER
         ? { problem: "tail points at ring padding", end: 0, fatal: true }
         : this.#frame(place, seq, first);
-      if (first && found.problem === null && found.end % ringSize !== state.tailNext) {
+      if (first && !found.fatal && found.end % ringSize !== state.tailNext) {
         this.#issue("tail_next mismatch", place);
-        clean = false;
       }
       if (found.problem === null) {
-        if (clean) this.lastGood = seq;
-        at = found.end % ringSize;
-        seq++;
-        continue;
+        if (this.issues.length === 0) this.lastGood = seq;
+        places.set(seq, place);
       }
-      clean = false;
       if (!found.fatal) {
-        this.#issue(found.problem, place, { first: seq, last: seq });
+        if (found.problem !== null) this.#issue(found.problem, place, { first: seq, last: seq });
         at = found.end % ringSize;
         seq++;
         continue;
       }
-      const next = scanFrames(this.file, this.layout, seq, state.newest)
-        .reduce<{ at: number; seq: bigint } | null>(
-          (best, frame) => best === null || frame.seq < best.seq ? frame : best,
-          null,
-        );
+      const next = this.#nextFound(state, seq, place);
       const last = next === null ? state.newest : next.seq - 1n;
       // A tail on a wrap marker or in padding, as 0.8 leaves it, loses nothing by itself.
-      this.#issue(found.problem, place, last < seq ? null : { first: seq, last });
-      if (next === null || (next.at === place && next.seq === seq)) return;
+      this.#issue(found.problem ?? "", place, last < seq ? null : { first: seq, last });
+      if (next === null) return places;
       at = next.at;
       seq = next.seq;
-      if (!this.#resume(state, at, seq)) return;
-      return;
+      jumped = true;
     }
     if (at !== state.head) this.#issue("head offset mismatch", at);
+    return places;
   }
 
-  /** Walks on behind a break. */
-  #resume(state: State, at: number, seq: bigint): boolean {
-    const rest = new Check(this.file, this.layout);
-    const item = this.#frame(at, seq, true);
-    if (item.problem !== null && item.fatal) return false;
-    rest.lastGood = this.lastGood;
-    rest.#walk({ ...state, tail: at, tailNext: item.end % this.layout.ringSize, oldest: seq });
-    this.issues.push(...rest.issues.map((issue) => ({ ...issue, seq: this.lastGood })));
-    return true;
+  /** The frame with the lowest number from `seq` on that stands anywhere else than at `place`. */
+  #nextFound(state: State, seq: bigint, place: number): FoundFrame | null {
+    this.#found ??= scanFrames(this.file, this.layout, state.oldest, state.newest)
+      .sort((a, b) => a.seq < b.seq ? -1 : a.seq > b.seq ? 1 : a.at - b.at);
+    const found = this.#found;
+    let lo = 0;
+    for (let hi = found.length; lo < hi;) {
+      const mid = (lo + hi) >> 1;
+      if ((found[mid]?.seq ?? 0n) < seq) lo = mid + 1;
+      else hi = mid;
+    }
+    while (lo < found.length && found[lo]?.at === place && found[lo]?.seq === seq) lo++;
+    return found[lo] ?? null;
   }
 
   /** Judges one frame whole; `fatal` when its length cannot be trusted. */
@@ -173,14 +199,14 @@ class Check {
     const payload = payloadLength(view, 0);
     const frame = new Uint8Array(frameLength(payload));
     const frameView = new DataView(frame.buffer);
-    this.file.readAt(frame, ringOffset + at);
+    const got = this.file.readAt(frame, ringOffset + at);
+    if (got < FRAME_HEADER + payload + MARKER_SIZE) return fatal("file is truncated");
     if (!hasMarker(frameView, FRAME_HEADER + payload)) {
       return { problem: "missing frame commit marker", end: item.end, fatal: false };
     }
     const crc = view.getUint32(FIELD.crc, true);
-    if (crc !== 0 && crc32c(frame, frameView, FRAME_HEADER, payload) !== crc) {
-      return { problem: "payload checksum mismatch", end: item.end, fatal: false };
-    }
+    const wrong = this.#judge.problem(frame, frameView, FRAME_HEADER, payload, crc);
+    if (wrong !== null) return { problem: wrong, end: item.end, fatal: false };
     return { problem: null, end: item.end, fatal: false };
   }
 
@@ -210,6 +236,29 @@ class Check {
       }
     }
   }
+
+  /** Every slot: one that names a live message must name its place, and stand where it belongs. */
+  #checkIndex(state: State, places: ReadonlyMap<bigint, number>): void {
+    const { indexCapacity: capacity } = this.layout;
+    const slots = new Stretch(this.file, HEADER_SIZE, capacity * SLOT_SIZE);
+    for (let i = 0; i < capacity; i++) {
+      const at = slots.load(i * SLOT_SIZE, SLOT_SIZE);
+      const seq = slots.view.getBigUint64(at, true);
+      if (seq === 0n) continue;
+      const offset = slots.view.getBigUint64(at + 8, true);
+      const place = places.get(seq);
+      const wrong = place === undefined
+        ? seq > state.newest + BigInt(1 << 24)
+        : offset !== BigInt(place);
+      if (wrong || seq % BigInt(capacity) !== BigInt(i)) this.indexWrong++;
+    }
+    if (this.indexWrong > 0) {
+      this.warnings.push(
+        `warning: ${this.indexWrong} of ${capacity} index slots are wrong; reading by number falls ` +
+          "back to searching. `plasmite doctor --repair` rebuilds the index",
+      );
+    }
+  }
 }
 
 function report(
@@ -219,10 +268,11 @@ function report(
   check: Check | null,
 ): CheckReport {
   const state = check?.state ?? null;
-  const empty = state === null || state.oldest === 0n || issues.length > 0 && check === null;
+  const empty = state === null || state.oldest === 0n || state.oldest > state.newest;
+  const word = /^[A-Za-z0-9\-_./:=]+$/.test(ref) ? ref : JSON.stringify(ref);
   const hints = issues.length === 0
     ? []
-    : [`Run \`plasmite doctor ${ref} --repair\` to back the pool up and mend it in place.`];
+    : [`Run \`plasmite doctor ${word} --repair\` to back the pool up and repair it in place.`];
   return {
     poolRef: ref,
     path,
@@ -232,12 +282,54 @@ function report(
     issueCount: issues.length,
     remediationHints: [...hints, ...(check?.warnings ?? [])],
     snapshotPath: null,
-    messageCount: empty || state.oldest > state.newest ? 0n : state.newest - state.oldest + 1n,
+    messageCount: empty ? 0n : state.newest - state.oldest + 1n,
     bounds: {
       oldestSeq: empty ? null : state.oldest,
       newestSeq: empty ? null : state.newest,
     },
+    indexWrong: check?.indexWrong ?? 0,
   };
+}
+
+/** Takes the lock of `file`, waiting a while. */
+export function lockPool(file: StorageFile, exclusive: boolean): void {
+  for (let waited = 0; !file.tryLock(exclusive); waited++) {
+    if (waited >= LOCK_TIMEOUT) {
+      throw new PlasmiteError("Busy", "resource is busy", {
+        path: file.path,
+        hint: "Another process holds the pool's lock. Retry with a pause.",
+      });
+    }
+    sleepSync(1);
+  }
+}
+
+/** Checks an open file whose lock the caller holds. */
+export function checkFile(
+  file: StorageFile,
+  ref: string,
+  options: CheckOptions = {},
+): CheckReport {
+  const { path } = file;
+  const { messages = false } = options;
+  const issues: CheckIssue[] = [];
+  let check: Check | null = null;
+  try {
+    const bytes = new Uint8Array(HEADER_USED);
+    const length = file.readAt(bytes, 0);
+    const view = new DataView(bytes.buffer);
+    const layout = verifyLayout({ view, length }, file.size(), path);
+    check = new Check(file, layout, new Judge(messages));
+    check.run();
+    issues.push(...check.issues);
+  } catch (error) {
+    if (!PlasmiteError.is(error)) throw error;
+    const format = error.kind === ErrorKind.Usage;
+    if (!format && error.kind !== ErrorKind.Corrupt) throw error;
+    const code = format ? "format" : "corrupt";
+    issues.push({ code, message: error.message, seq: null, offset: null, lost: null });
+  }
+  return report(ref, path, issues, check);
 }
 
 /**
@@ -246,39 +338,16 @@ function report(
  * @param ref what the pool was called, for the report
  * @throws {PlasmiteError} NotFound, Permission, Io, or Busy when a writer keeps the lock
  */
-export function checkRing(storage: Storage, path: string, ref: string): CheckReport {
+export function checkRing(
+  storage: Storage,
+  path: string,
+  ref: string,
+  options: CheckOptions = {},
+): CheckReport {
   const file = storage.open(path, { write: false });
   try {
-    for (let waited = 0; !file.tryLock(false); waited++) {
-      if (waited >= LOCK_TIMEOUT) {
-        throw new PlasmiteError("Busy", "resource is busy", {
-          path,
-          hint: "Another process holds the pool's lock. Retry with a pause.",
-        });
-      }
-      sleepSync(1);
-    }
-    let check: Check | null = null;
-    try {
-      const bytes = new Uint8Array(HEADER_USED);
-      const length = file.readAt(bytes, 0);
-      const view = new DataView(bytes.buffer);
-      check = new Check(file, verifyLayout({ view, length }, file.size(), path));
-      check.run();
-      return report(ref, path, check.issues, check);
-    } catch (error) {
-      if (!PlasmiteError.is(error)) throw error;
-      const format = error.kind === ErrorKind.Usage;
-      if (!format && error.kind !== ErrorKind.Corrupt) throw error;
-      const issue: CheckIssue = {
-        code: format ? "format" : "corrupt",
-        message: error.message,
-        seq: null,
-        offset: null,
-        lost: null,
-      };
-      return report(ref, path, [issue], check);
-    }
+    lockPool(file, false);
+    return checkFile(file, ref, options);
   } finally {
     file.close();
   }

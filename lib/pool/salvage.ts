@@ -1,0 +1,432 @@
+/**
+ * Plans a repair: which frames make up the pool, what is put where frames are missing. Only reads.
+ *
+ * Two accounts of the pool compete, the state block's and that of the frames alone; the one that
+ * keeps more messages wins, the state block where they tie.
+ *
+ * @module
+ */
+
+import { crc32c } from "./crc32c.ts";
+import { FIELD, frameProblem, frameState, hasMarker, putFrameHeader, putMarker } from "./frame.ts";
+import { payloadLength } from "./frame.ts";
+import { flippedBit } from "./bit_repair.ts";
+import { forgotten, type Judge, type Stretch, type WholeFrame, wholeFrames } from "./frame_scan.ts";
+import { type State, stateProblem } from "./header.ts";
+import { COMMITTED, FRAME_HEADER, frameLength, type Layout, MARKER_SIZE, WRAP } from "./layout.ts";
+import { fillHole, READABLE, SMALLEST, tombstone } from "./tombstone.ts";
+
+/** Bytes to be written into the ring. */
+export interface RingWrite {
+  /** Ring offset. */
+  readonly at: number;
+  /** A wrap marker when null. */
+  readonly bytes: Uint8Array<ArrayBuffer> | null;
+}
+
+/** A range of sequence numbers, both ends included. */
+export interface SeqRange {
+  /** The first. */
+  readonly first: bigint;
+  /** The last. */
+  readonly last: bigint;
+}
+
+/** One link of the mended chain. */
+interface Link {
+  readonly at: number;
+  readonly end: number;
+  readonly fate: "kept" | "mended" | "lost";
+}
+
+/** What a repair would do. */
+export interface Salvage {
+  /** How many messages are kept or mended. */
+  readonly saved: number;
+  /** The state block to publish. */
+  readonly state: State;
+  /** Ring offsets of the messages from `state.oldest` to `state.newest`. */
+  readonly places: readonly number[];
+  /** What must be written into the ring. */
+  readonly writes: readonly RingWrite[];
+  /** Messages that were whole. */
+  readonly kept: readonly SeqRange[];
+  /** Messages whose damage could be undone. */
+  readonly mended: readonly SeqRange[];
+  /** Messages that are lost and have a stand-in, so that the others keep their numbers. */
+  readonly replaced: readonly SeqRange[];
+  /** Messages that are lost from the old end: they count as expired. */
+  readonly dropped: SeqRange | null;
+  /** Numbers that were given out according to a state block that could not be believed. */
+  readonly reissued: SeqRange | null;
+}
+
+interface Account {
+  readonly head: number;
+  readonly low: bigint;
+  readonly newest: bigint;
+  /** Where message `low` is said to be, or -1. */
+  readonly tail: number;
+}
+
+interface Chain {
+  readonly frames: readonly WholeFrame[];
+  readonly head: number;
+  readonly account: Account;
+}
+
+/**
+ * Plans the repair of the ring of `layout`, whose state block says `state`.
+ *
+ * @param nearby whether the header around the state block is damaged too: then nothing in it is
+ *   believed when it says that the pool is empty
+ */
+export function planSalvage(
+  ring: Stretch,
+  layout: Layout,
+  state: State,
+  judge: Judge,
+  nearby: boolean,
+): Salvage {
+  const { ringSize } = layout;
+  const all = wholeFrames(ring, ringSize, judge);
+  // Where payloads are messages, what stands in for one must be one.
+  const least = judge.messages ? READABLE : SMALLEST;
+  const empty = state.oldest === 0n;
+  const sane = stateProblem(state, ringSize) === null &&
+    !(empty && (nearby || forgotten(ring, all, state)));
+  const window = BigInt(Math.floor(ringSize / SMALLEST));
+  const stated = sane || (state.head < ringSize && state.head % 8 === 0 && state.newest > 0n)
+    ? believe(all, state, sane, window)
+    : null;
+  if (sane && empty) {
+    return emptied(state.head, state.newest, null);
+  }
+  const told = stated === null ? null : choose(all, stated, ringSize, least);
+  const evidence = witness(all, window, sane && state.oldest > 0n ? state.oldest : 0n);
+  const seen = evidence === null ? null : choose(all, evidence, ringSize, least);
+  const count = (chain: Chain): number =>
+    stated === null || !sane
+      ? chain.frames.length
+      : chain.frames.filter((frame) => frame.seq >= stated.low && frame.seq <= stated.newest)
+        .length;
+  const chain = told !== null && (seen === null || count(told) >= count(seen)) ? told : seen;
+  if (chain === null) return emptied(0, state.newest < 1n << 53n ? state.newest : 0n, null);
+  const salvage = new Weaver(ring, layout, judge).weave(chain);
+  const { oldest, newest } = salvage.state;
+  const from = sane && state.oldest > 0n ? state.oldest : oldest;
+  const until = oldest === 0n ? newest + 1n : oldest;
+  return {
+    ...salvage,
+    dropped: from > 0n && from < until ? { first: from, last: until - 1n } : null,
+    reissued: sane && state.newest > newest ? { first: newest + 1n, last: state.newest } : null,
+  };
+}
+
+function emptied(head: number, newest: bigint, dropped: SeqRange | null): Salvage {
+  return {
+    state: { head, tail: head, tailNext: head, oldest: 0n, newest },
+    places: [],
+    writes: [],
+    saved: 0,
+    kept: [],
+    mended: [],
+    replaced: [],
+    dropped,
+    reissued: null,
+  };
+}
+
+/** The state block's account, corrected where a whole frame proves one field wrong. */
+function believe(
+  all: readonly WholeFrame[],
+  state: State,
+  sane: boolean,
+  window: bigint,
+): Account {
+  const { head, tail } = state;
+  let { newest } = state;
+  // Half-way through a publication: head moved already, newest did not yet.
+  const last = all.find((frame) => frame.end === head);
+  if (last !== undefined && last.seq > newest && last.seq <= newest + window) newest = last.seq;
+  if (!sane || state.oldest === 0n) {
+    const low = newest > window ? newest - window : 1n;
+    return { head, low, newest, tail: -1 };
+  }
+  const first = all.find((frame) => frame.at === tail);
+  const early = first !== undefined && first.seq < state.oldest &&
+    first.seq + window >= newest;
+  return { head, low: early ? first.seq : state.oldest, newest, tail: early ? -1 : tail };
+}
+
+/** What the frames alone say: the window of numbers that holds most of them. */
+function witness(
+  all: readonly WholeFrame[],
+  window: bigint,
+  oldest: bigint,
+): Account | null {
+  const bySeq = [...all].sort((a, b) => a.seq < b.seq ? -1 : a.seq > b.seq ? 1 : 0);
+  let best: { count: number; last: WholeFrame } | null = null;
+  let from = 0;
+  for (const [i, frame] of bySeq.entries()) {
+    while (frame.seq - (bySeq[from]?.seq ?? frame.seq) > window) from++;
+    if (best === null || i - from + 1 >= best.count) best = { count: i - from + 1, last: frame };
+  }
+  if (best === null) return null;
+  const { seq, end } = best.last;
+  const low = seq > window ? seq - window : 1n;
+  return { head: end, low: oldest > low && oldest <= seq ? oldest : low, newest: seq, tail: -1 };
+}
+
+/** The most frames that can be one chain ending at the account's head. */
+function choose(
+  all: readonly WholeFrame[],
+  account: Account,
+  ringSize: number,
+  least: number,
+): Chain {
+  const { low, newest } = account;
+  const head = account.head === ringSize ? 0 : account.head;
+  const inOrder = [
+    ...all.filter((frame) => frame.at >= head),
+    ...all.filter((frame) => frame.end <= head),
+  ].filter((frame) => frame.seq >= low && frame.seq <= newest);
+  const rising = longestRising(inOrder);
+  const frames: WholeFrame[] = [];
+  let next = { at: head, seq: newest + 1n };
+  let end = head;
+  for (const frame of rising.reverse()) {
+    const missing = Number(next.seq - frame.seq) - 1;
+    if (frames.length === 0 && missing === 0) {
+      // Behind the newest frame is the head, whatever the state block says.
+      end = frame.end === ringSize ? 0 : frame.end;
+    } else if (fillHole(frame.end, next.at, missing, ringSize, least) === null) continue;
+    frames.push(frame);
+    next = frame;
+  }
+  return { frames: frames.reverse(), head: end, account };
+}
+
+/** The longest subsequence of rising sequence numbers. */
+function longestRising(frames: readonly WholeFrame[]): WholeFrame[] {
+  const ends: number[] = [];
+  const before: number[] = [];
+  const seqOf = (i: number | undefined): bigint => i === undefined ? 0n : frames[i]?.seq ?? 0n;
+  for (const [i, frame] of frames.entries()) {
+    let lo = 0;
+    for (let hi = ends.length; lo < hi;) {
+      const mid = (lo + hi) >> 1;
+      if (seqOf(ends[mid]) < frame.seq) lo = mid + 1;
+      else hi = mid;
+    }
+    before.push(lo === 0 ? -1 : ends[lo - 1] ?? -1);
+    ends[lo] = i;
+  }
+  const chain: WholeFrame[] = [];
+  for (let i = ends.at(-1) ?? -1; i >= 0; i = before[i] ?? -1) {
+    const frame = frames[i];
+    if (frame !== undefined) chain.push(frame);
+  }
+  return chain.reverse();
+}
+
+/** Turns whole frames and the holes between them into one chain. */
+class Weaver {
+  readonly #links: Link[] = [];
+  readonly #writes: RingWrite[] = [];
+  readonly #size: number;
+  readonly #least: number;
+
+  constructor(readonly ring: Stretch, layout: Layout, readonly judge: Judge) {
+    this.#size = layout.ringSize;
+    this.#least = judge.messages ? READABLE : SMALLEST;
+  }
+
+  weave({ frames, head, account }: Chain): Omit<Salvage, "dropped" | "reissued"> {
+    const { low, newest, tail } = account;
+    const end = { at: head, seq: newest + 1n };
+    let next: { at: number; seq: bigint } = frames[0] ?? end;
+    let oldest = next.seq;
+    // In front of the first whole frame only what can be mended is of use.
+    const missing = Number(next.seq - low);
+    if (
+      tail >= 0 && missing > 0 && fillHole(tail, next.at, missing, this.#size, this.#least) !== null
+    ) {
+      this.#hole(tail, next.at, missing, low, null, true);
+      const rescued = this.#links.findIndex((link) => link.fate === "mended");
+      const useless = rescued < 0 ? this.#links.length : rescued;
+      for (const link of this.#links.splice(0, useless)) {
+        const write = this.#writes.findIndex(({ at, bytes }) => at === link.at && bytes !== null);
+        if (write >= 0) this.#writes.splice(write, 1);
+      }
+      if (this.#links.length === 0) this.#writes.length = 0;
+      oldest -= BigInt(this.#links.length);
+    }
+    for (const [i, frame] of frames.entries()) {
+      this.#links.push({ at: frame.at, end: frame.end, fate: "kept" });
+      next = frames[i + 1] ?? end;
+      this.#hole(frame.end, next.at, Number(next.seq - frame.seq) - 1, frame.seq + 1n, frame.at);
+    }
+    const first = this.#links[0];
+    const of = (fate: Link["fate"]): SeqRange[] => this.#ranges(fate, oldest);
+    const wrapped = first === undefined || first.end === this.#size ? 0 : first.end;
+    return {
+      state: first === undefined
+        ? { head, tail: head, tailNext: head, oldest: 0n, newest }
+        : { head, tail: first.at, tailNext: wrapped, oldest, newest },
+      places: this.#links.map((link) => link.at),
+      writes: this.#writes,
+      saved: this.#links.filter((link) => link.fate !== "lost").length,
+      kept: of("kept"),
+      mended: of("mended"),
+      replaced: of("lost"),
+    };
+  }
+
+  #ranges(fate: Link["fate"], oldest: bigint): SeqRange[] {
+    const ranges: { first: bigint; last: bigint }[] = [];
+    for (const [i, link] of this.#links.entries()) {
+      if (link.fate !== fate) continue;
+      const seq = oldest + BigInt(i);
+      const last = ranges.at(-1);
+      if (last !== undefined && last.last === seq - 1n) last.last = seq;
+      else ranges.push({ first: seq, last: seq });
+    }
+    return ranges;
+  }
+
+  /** Fills the hole from `from` to `to` with `count` messages, `seq` and after. */
+  #hole(
+    from: number,
+    to: number,
+    count: number,
+    seq: bigint,
+    before: number | null,
+    front = false,
+  ): void {
+    let at = from === this.#size ? 0 : from;
+    while (count > 0) {
+      if (at > to && this.#wraps(at)) {
+        if (fillHole(0, to, count, this.#size, this.#least) === null) break;
+        at = 0;
+      }
+      const limit = at < to ? to : this.#size;
+      const sure = !front && count === 1 && at < to;
+      const found = this.#rescue(at, limit, seq, sure);
+      if (found === null || fillHole(found.end, to, count - 1, this.#size, this.#least) === null) {
+        break;
+      }
+      this.#links.push(found);
+      this.#writes.push(...found.writes);
+      before = at;
+      at = found.end === this.#size ? 0 : found.end;
+      seq++;
+      count--;
+    }
+    const filling = at === to && count === 0
+      ? null
+      : fillHole(at, to, count, this.#size, this.#least);
+    if (filling === null) return;
+    const [lo, hi] = before === null ? [0, 0] : this.#time(before);
+    if (filling.wrapAt >= 0 && !this.#isWrap(filling.wrapAt)) {
+      this.#writes.push({ at: filling.wrapAt, bytes: null });
+    }
+    for (const grave of filling.graves) {
+      this.#links.push({ at: grave.at, end: grave.at + grave.length, fate: "lost" });
+      this.#writes.push({ at: grave.at, bytes: tombstone(grave.length, seq++, lo, hi) });
+    }
+  }
+
+  #time(at: number): [number, number] {
+    const i = this.ring.load(at, FRAME_HEADER) + FIELD.time;
+    return [this.ring.view.getUint32(i, true), this.ring.view.getUint32(i + 4, true)];
+  }
+
+  /** Whether the next item after `at` is at offset 0. */
+  #wraps(at: number): boolean {
+    return this.#size - at < FRAME_HEADER || this.#isWrap(at);
+  }
+
+  #isWrap(at: number): boolean {
+    if (this.#size - at < FRAME_HEADER) return false;
+    const i = this.ring.load(at, FRAME_HEADER);
+    const { view } = this.ring;
+    return frameProblem(view, i, this.#size) === null && frameState(view, i) === WRAP;
+  }
+
+  /**
+   * The damaged frame of message `seq` at `at`, whole again or replaced in its own place; null when
+   * nothing there is certain. `sure` says that the frame reaches from `at` to `limit`.
+   */
+  #rescue(
+    at: number,
+    limit: number,
+    seq: bigint,
+    sure: boolean,
+  ): (Link & { writes: RingWrite[] }) | null {
+    if (limit - at < SMALLEST) return null;
+    const i = this.ring.load(at, FRAME_HEADER);
+    const { view } = this.ring;
+    const header = this.ring.u8.slice(i, i + FRAME_HEADER);
+    const own = view.getBigUint64(i + FIELD.seq, true);
+    const sound = frameProblem(view, i, this.#size) === null &&
+      frameState(view, i) === COMMITTED && own === seq;
+    if (!sound && !sure && own !== seq) return null;
+    const fields = new DataView(header.buffer);
+    const lengths = new Set([
+      payloadLength(fields, 0),
+      (fields.getUint32(FIELD.payloadXor, true) ^ 0xffff_ffff) >>> 0,
+    ]);
+    if (sure) { for (let n = 0; n < 8; n++) lengths.add(limit - at - SMALLEST - n); }
+    for (const length of lengths) {
+      const total = frameLength(length);
+      if (at + total > limit || length < 0 || (sure && at + total !== limit)) continue;
+      const bytes = this.#mend(at, length, fields, seq);
+      if (bytes !== null) {
+        return { at, end: at + total, fate: "mended", writes: [{ at, bytes }] };
+      }
+    }
+    const total = frameLength(payloadLength(fields, 0));
+    if (!sound || at + total > limit) return null;
+    const [lo, hi] = this.#time(at);
+    const bytes = tombstone(total, seq, lo, hi);
+    return { at, end: at + total, fate: "lost", writes: [{ at, bytes }] };
+  }
+
+  /** The frame at `at` with `length` bytes of payload, made whole; null when it cannot be. */
+  #mend(
+    at: number,
+    length: number,
+    fields: DataView,
+    seq: bigint,
+  ): Uint8Array<ArrayBuffer> | null {
+    const i = this.ring.load(at, frameLength(length));
+    const bytes = this.ring.u8.slice(i, i + frameLength(length));
+    const view = new DataView(bytes.buffer);
+    const marked = hasMarker(view, FRAME_HEADER + length);
+    const stored = fields.getUint32(FIELD.crc, true);
+    const sum = crc32c(bytes, view, FRAME_HEADER, length);
+    const certain = stored !== 0 && stored === sum;
+    if (!certain) {
+      // A frame of the reference has no checksum: its message must prove itself.
+      if (stored === 0 && !(marked && this.judge.messages)) return null;
+      if (stored !== 0) {
+        if (!marked) return null;
+        const bit = flippedBit(stored, sum, length);
+        if (bit === null) return null;
+        if (bit >= 0) {
+          const place = FRAME_HEADER + (bit >> 3);
+          view.setUint8(place, view.getUint8(place) ^ (1 << (bit & 7)));
+        }
+      }
+    }
+    const crc = stored === 0 ? 0 : crc32c(bytes, view, FRAME_HEADER, length);
+    if (this.judge.problem(bytes, view, FRAME_HEADER, length, crc) !== null) return null;
+    const lo = fields.getUint32(FIELD.time, true);
+    const hi = fields.getUint32(FIELD.time + 4, true);
+    putFrameHeader(view, 0, length, lo, hi, crc);
+    view.setBigUint64(FIELD.seq, seq, true);
+    putMarker(view, FRAME_HEADER + length);
+    return bytes.subarray(0, FRAME_HEADER + length + MARKER_SIZE).slice();
+  }
+}

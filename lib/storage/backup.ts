@@ -1,0 +1,67 @@
+/**
+ * A copy of a damaged pool next to it, on stable storage before anything is changed.
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+import { osError } from "./os_error.ts";
+import type { StorageFile } from "./storage.ts";
+
+const CHUNK = 1 << 20;
+
+/**
+ * Copies `file`, whose lock the caller holds, to `PATH.backup-TIME` with the pool's own mode.
+ * Stretches of zeros become holes, so a sparse pool stays small.
+ *
+ * @returns the path of the copy, which is no pool name
+ * @throws {PlasmiteError} Io or Permission; then no copy is left and the pool is untouched
+ */
+export function backUp(file: StorageFile): string {
+  const time = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
+  const base = `${file.path}.backup-${time}`;
+  for (let n = 1;; n++) {
+    const path = n === 1 ? base : `${base}-${n}`;
+    try {
+      copy(file, path);
+      return path;
+    } catch (error) {
+      if (error instanceof Deno.errors.AlreadyExists && n < 100) continue;
+      const full = error instanceof Error && /os error 28|os error 122/.test(error.message);
+      throw osError(error, {
+        path,
+        hint: full
+          ? `There is no room for a backup of ${file.size()} bytes, so nothing was changed. ` +
+            "Make room in that directory and try again."
+          : "The backup could not be written, so nothing was changed. " +
+            "Check the permissions and the free space of that directory.",
+      }, "failed to write the backup");
+    }
+  }
+}
+
+function copy(file: StorageFile, path: string): void {
+  const mode = (Deno.statSync(file.path).mode ?? 0o600) & 0o777;
+  const out = Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
+  let done = false;
+  try {
+    const size = file.size();
+    const bytes = new Uint8Array(Math.min(CHUNK, Math.max(size, 1)));
+    for (let at = 0; at < size; at += bytes.length) {
+      const piece = bytes.subarray(0, Math.min(bytes.length, size - at));
+      if (file.readAt(piece, at) !== piece.length) {
+        throw new PlasmiteError("Io", "file changed while it was copied", { path: file.path });
+      }
+      if (!piece.some((byte) => byte !== 0)) continue;
+      out.seekSync(at, Deno.SeekMode.Start);
+      for (let sent = 0; sent < piece.length;) sent += out.writeSync(piece.subarray(sent));
+    }
+    out.truncateSync(size);
+    out.syncSync();
+    if (Deno.build.os !== "windows") Deno.chmodSync(path, mode);
+    done = true;
+  } finally {
+    out.close();
+    if (!done) Deno.removeSync(path);
+  }
+}
