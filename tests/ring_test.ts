@@ -880,3 +880,74 @@ function damagedChecksum(file: Uint8Array, seq: bigint): boolean {
   }
   return false;
 }
+
+Deno.test("a half-stored state block: Busy while its writer holds the lock, damage without one", () => {
+  const { storage, ring } = newRing(2000, 4);
+  append(ring, payload(1, 50), payload(2, 50));
+  const good = storage.bytes(POOL).slice(64, 104);
+  const reader = Ring.open(storage, POOL, { write: false });
+  const cursor = new Cursor(reader, 1n);
+  const map = mapped(storage);
+  assert(map.file.tryLock(true));
+  map.write(new Uint8Array(8), 88); // oldest 0, while head and tail differ
+  assert.equal(reader.tryState(), null);
+  assert.equal(cursor.fill(), BUSY);
+  assert.throws(() => reader.state(), (error) => PlasmiteError.is(error, ErrorKind.Busy));
+  map.write(good, 64);
+  assert.equal(cursor.fill(), 2, "the writer went on");
+  map.write(new Uint8Array(8), 88);
+  map.file.unlock();
+  for (const look of [() => reader.tryState(), () => reader.state(), () => cursor.fill()]) {
+    assert.throws(look, (error) => {
+      assert(PlasmiteError.is(error, ErrorKind.Corrupt));
+      assert.equal(error.message, "empty header offsets mismatch");
+      return true;
+    });
+  }
+  assert.throws(
+    () => append(ring, payload(3, 50)),
+    (error) => PlasmiteError.is(error, ErrorKind.Corrupt),
+  );
+  map.write(good, 64);
+  assert.equal(append(ring, payload(3, 50)), 3n);
+  assertHealthy(storage);
+});
+
+Deno.test("a writer of the reference that died inside its publication: right messages or Corrupt", () => {
+  const seen = { read: 0, corrupt: 0 };
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1080, max: 2400 }),
+      fc.constantFrom(0, 16),
+      fc.array(turn, { minLength: 3, maxLength: 25 }),
+      fc.integer({ min: 0, max: 1000 }),
+      fc.integer({ min: 1, max: 4 }),
+      (C, slots, turns, last, stores) => {
+        const { storage, ring } = newRing(C, slots);
+        const known = new Map<bigint, Uint8Array>();
+        for (const [i, { ours, size }] of turns.entries()) {
+          const bytes = payload(i, size);
+          known.set(ours ? append(ring, bytes) : refAppendAll(mapped(storage), bytes, 1n), bytes);
+        }
+        known.set(BigInt(known.size + 1), payload(99, last));
+        const steps = refAppend(mapped(storage), payload(99, last), 1n);
+        for (let published = 0; published < stores;) {
+          if (steps.next().value === "publish") published++;
+        }
+        const left = storage.afterKill();
+        try {
+          const reader = Ring.open(left, POOL, { write: true });
+          for (const m of readAll(reader)) {
+            assert(same(m.payload, known.get(m.seq) ?? new Uint8Array(0)));
+          }
+          seen.read++;
+        } catch (error) {
+          assert(PlasmiteError.is(error, ErrorKind.Corrupt), String(error));
+          seen.corrupt++;
+        }
+      },
+    ),
+    { numRuns: 200 * SCALE },
+  );
+  assert(seen.read > 10 && seen.corrupt > 10, JSON.stringify(seen));
+});
