@@ -97,6 +97,7 @@ export function parse(text) {
       }
     }
     if (c === "[") {
+      /** @type {Json[]} */
       const list = [];
       at++;
       if (space() === "]") return at++, list;
@@ -303,7 +304,8 @@ export function pretty(value, indent = "") {
 
 /** JSON.parse for server answers: integers beyond 2^53 become bigints. @param {string} text @returns {any} */
 export function parseAnswer(text) {
-  const plain = (/** @type {any} */ v) => {
+  /** @type {(v: any) => any} */
+  const plain = (v) => {
     if (v instanceof Num) {
       const n = Number(v.text);
       return Number.isInteger(n) && !Number.isSafeInteger(n) ? BigInt(v.text) : n;

@@ -134,6 +134,9 @@ export class MessageList {
 
   toEnd() {
     this.follow = true;
+    // Now, not at the next frame: a scroll event on its way must find the end.
+    this.spacer.style.height = `${this.length * this.#height}px`;
+    this.element.scrollTop = this.length * this.#height;
     this.#drawnAt = 0;
     this.draw();
     this.on.moved();

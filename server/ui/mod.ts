@@ -7,7 +7,10 @@
 import api from "./api.js" with { type: "text" };
 import app from "./app.js" with { type: "text" };
 import append from "./append.js" with { type: "text" };
+import columns from "./columns.js" with { type: "text" };
 import dom from "./dom.js" with { type: "text" };
+import facts from "./facts.js" with { type: "text" };
+import filter from "./filter.js" with { type: "text" };
 import icon from "./icon.svg" with { type: "text" };
 import page from "./index.html" with { type: "text" };
 import inspect from "./inspect.js" with { type: "text" };
@@ -15,6 +18,7 @@ import json from "./json.js" with { type: "text" };
 import list from "./list.js" with { type: "text" };
 import pool from "./pool.js" with { type: "text" };
 import pools from "./pools.js" with { type: "text" };
+import rate from "./rate.js" with { type: "text" };
 import replay from "./replay.js" with { type: "text" };
 import stream from "./stream.js" with { type: "text" };
 import style from "./style.css" with { type: "text" };
@@ -38,12 +42,16 @@ export function uiAssets(): Promise<Map<string, UiAsset>> {
     api,
     app,
     append,
+    columns,
     dom,
+    facts,
+    filter,
     inspect,
     json,
     list,
     pool,
     pools,
+    rate,
     replay,
     stream,
     timeline,

@@ -4,29 +4,18 @@
  * @module
  */
 
-import { messageAt, poolInfo, poolPath, request, rights } from "./api.js";
+import { poolInfo, rights } from "./api.js";
 import { AppendBox } from "./append.js";
-import {
-  button,
-  bytes,
-  count,
-  dialog,
-  fill,
-  h,
-  hue,
-  icon,
-  moment,
-  short,
-  span,
-  toast,
-} from "./dom.js";
+import { chooseColumns, samePath, storedPins, togglePin } from "./columns.js";
+import { button, count, fill, h, hue, icon, moment, toast } from "./dom.js";
+import { drawEmpty, drawFacts } from "./facts.js";
+import { FilterBox } from "./filter.js";
 import { Inspector } from "./inspect.js";
-import { members } from "./json.js";
 import { MessageList } from "./list.js";
-import { rateOf, remember } from "./pools.js";
+import { remember } from "./rate.js";
 import { Replay } from "./replay.js";
 import { Live, readPast } from "./stream.js";
-import { addKnot, knotOf, Timeline } from "./timeline.js";
+import { addKnot, knotOf, KNOTS, sampleKnots, Timeline } from "./timeline.js";
 
 /** @typedef {import("./list.js").Row} Row */
 /** @typedef {import("./json.js").Message} Message */
@@ -39,9 +28,6 @@ const MAX_CHARS = 150e6;
 const BACKLOG_BYTES = 4e6;
 const BACKLOG = [200, 20_000];
 const OLDER = 1000;
-/** Messages looked up to estimate what is not loaded. */
-const KNOTS = 48;
-
 /** @param {Row[]} rows */
 const lengthOf = (rows) =>
   rows.reduce((n, row) => n + (row.kind === "message" ? row.text.length : 0), 0);
@@ -54,7 +40,6 @@ export class PoolView {
   paused = false;
   /** @type {Row[]} */
   waiting = [];
-  filter = { tags: /** @type {string[]} */ ([]), where: "" };
   /** @type {import("./api.js").Pool | null} */
   info = null;
   /** @type {Live | null} */
@@ -66,9 +51,38 @@ export class PoolView {
   #busy = false;
   #done = new AbortController();
   #reading = new AbortController();
-  #checking = new AbortController();
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #checkTimer;
+
+  facts = h("dl", { class: "facts" });
+  past = h("div", { class: "pastbar", hidden: true });
+  head = h("div", { class: "head", "aria-hidden": "true" });
+  blank = h("div", { class: "empty", role: "status" });
+  status = h("p", { class: "offscreen", role: "status" });
+  pause = button("Pause", () => this.togglePause(), {
+    icon: "pause",
+    text: "Pause",
+    class: "tool pause",
+    key: "space",
+  });
+  appendButton = button("Append a message", () => this.append.toggle(), {
+    icon: "send",
+    text: "Append",
+    class: "tool",
+    key: "a",
+  });
+  older = h("button", {
+    type: "button",
+    class: "older",
+    hidden: true,
+    onclick: () => this.#loadOlder(),
+  });
+  newest = button("Newest", () => this.list.toEnd(), {
+    icon: "down",
+    text: "Newest",
+    class: "newest",
+    key: "G",
+    hidden: true,
+  });
+  split = h("div", { class: "split" });
 
   /**
    * @param {string} name
@@ -79,23 +93,27 @@ export class PoolView {
     this.name = name;
     this.shell = shell;
     this.query = query;
-    this.filter = { tags: query.getAll("tag"), where: query.get("where") ?? "" };
+    const asked = { tags: query.getAll("tag"), where: query.get("where") ?? "" };
+    this.filter = new FilterBox(name, asked, {
+      change: () => this.#filtered(),
+      leave: () => this.list.element.focus(),
+    });
     document.title = `${name} · Plasmite UI`;
     shell.crumbs(name);
     this.list = new MessageList({
       select: (index, open) => this.select(index, open),
-      tag: (tag) => this.toggleTag(tag),
+      tag: (tag) => this.filter.toggle(tag),
       moved: () => this.#controls(),
     });
-    this.list.pins = this.#storedPins();
+    this.list.pins = storedPins(name);
     this.timeline = new Timeline((from, to) => this.showPast(from, to));
     this.inspector = new Inspector(name, {
       close: () => this.closeInspector(),
       step: (by) => this.step(by),
       pin: (path) => this.pin(path),
-      pinned: (path) => this.list.pins.some((p) => p.join("\0") === path.join("\0")),
-      where: (expression) => this.setFilter({ tags: this.filter.tags, where: expression }),
-      tag: (tag) => this.toggleTag(tag),
+      pinned: (path) => this.list.pins.some((pin) => samePath(pin, path)),
+      where: (where) => this.filter.set({ tags: this.filter.value.tags, where }),
+      tag: (tag) => this.filter.toggle(tag),
     });
     this.replay = new Replay(this.list, {
       moved: (t) => {
@@ -114,7 +132,7 @@ export class PoolView {
     this.#reading.abort();
     this.live?.stop();
     clearInterval(this.ticker);
-    clearTimeout(this.#checkTimer);
+    this.filter.dispose();
     this.replay.stop();
     this.list.dispose();
     this.timeline.dispose();
@@ -123,64 +141,7 @@ export class PoolView {
   // ---- The page -----------------------------------------------------------------------------
 
   #build() {
-    this.facts = h("dl", { class: "facts" });
-    this.chips = h("div", { class: "chips", role: "group", "aria-label": "Filter by tag" });
-    this.where = h("input", {
-      type: "text",
-      class: "where",
-      spellcheck: "false",
-      autocomplete: "off",
-      autocapitalize: "off",
-      placeholder: 'jq filter, such as .data.level == "error"',
-      "aria-label": "jq filter",
-      "aria-describedby": "where-note",
-      oninput: () => this.#check(),
-      onkeydown: (/** @type {KeyboardEvent} */ event) => {
-        if (event.key === "Enter") {
-          this.setFilter({ tags: this.filter.tags, where: this.where.value.trim() });
-        } else if (event.key === "Escape") this.list.element.focus();
-        else return;
-        event.stopPropagation();
-      },
-    });
-    this.where.value = this.filter.where;
-    this.clear = button("Clear the filter", () => this.setFilter({ tags: [], where: "" }), {
-      icon: "close",
-      hidden: true,
-    });
-    this.note = h("p", { class: "note", id: "where-note", "aria-live": "polite" });
-    this.pause = button("Pause", () => this.togglePause(), {
-      icon: "pause",
-      text: "Pause",
-      class: "tool pause",
-      key: "space",
-    });
-    this.appendButton = button("Append a message", () => this.append.toggle(), {
-      icon: "send",
-      text: "Append",
-      class: "tool",
-      key: "a",
-    });
-    this.past = h("div", { class: "pastbar", hidden: true });
-    this.older = h("button", {
-      type: "button",
-      class: "older",
-      hidden: true,
-      onclick: () => this.#loadOlder(),
-    });
-    this.newest = button("Newest", () => this.list.toEnd(), {
-      icon: "down",
-      text: "Newest",
-      class: "newest",
-      key: "G",
-      hidden: true,
-    });
-    this.head = h("div", { class: "head", "aria-hidden": "true" });
-    this.blank = h("div", { class: "empty", role: "status" });
-    this.status = h("p", { class: "offscreen", role: "status" });
-    this.split = h(
-      "div",
-      { class: "split" },
+    this.split.append(
       h(
         "section",
         { class: "stream", "aria-label": "Stream" },
@@ -200,7 +161,7 @@ export class PoolView {
       h(
         "div",
         { class: "tools" },
-        h("div", { class: "search" }, icon("filter"), this.where, this.clear, this.note),
+        this.filter.element,
         this.pause,
         button("Columns", () => this.#columns(), {
           icon: "columns",
@@ -216,7 +177,7 @@ export class PoolView {
         }),
         this.appendButton,
       ),
-      this.chips,
+      this.filter.chips,
       this.past,
       this.split,
       this.append.element,
@@ -236,7 +197,7 @@ export class PoolView {
       h("span", { class: "data" }, "Data"),
     );
     const columns = this.list.pins.length ? `repeat(${this.list.pins.length}, var(--pinw))` : "";
-    this.split?.style.setProperty("--pins", columns);
+    this.split.style.setProperty("--pins", columns);
   }
 
   #controls() {
@@ -258,7 +219,6 @@ export class PoolView {
     fill(newest, icon("down"), h("span", null, below > 0 ? `${count(below)} newer` : "Newest"));
     this.appendButton.hidden = !rights.write;
     if (!rights.write) this.append.element.hidden = true;
-    this.clear.hidden = !this.filter.where && !this.filter.tags.length;
     const { oldest } = this.#bounds();
     const first = list.rows.find((row) => row.kind === "message");
     const older =
@@ -273,113 +233,15 @@ export class PoolView {
         `${count(left)} older messages are retained. Load ${count(left < OLDER ? left : OLDER)}`,
       );
     }
-    this.#emptyState();
-  }
-
-  #emptyState() {
-    const { blank, list } = this;
-    const state = this.live?.state;
-    blank.hidden = list.length > 0;
+    this.blank.hidden = list.length > 0;
     if (list.length > 0) return;
-    const filtered = this.filter.where || this.filter.tags.length;
-    /** @type {[string, import("./dom.js").Child]} */
-    const [title, words] = !rights.read
-      ? ["This server shows no messages", "It runs with --access write-only."]
-      : this.#busy || state === "connecting"
-      ? ["Loading…", ""]
-      : this.mode === "past"
-      ? ["Nothing in this range", "Drag over another part of the timeline, or go back to live."]
-      : state === "missing"
-      ? [
-        `There is no pool called ${this.name}`,
-        "This page starts by itself when someone makes it.",
-      ]
-      : state === "reconnecting"
-      ? ["The server does not answer", "This page goes on by itself when it is back."]
-      : filtered
-      ? [
-        "No message matches",
-        "What matches later shows up here. Clear the filter to see everything.",
-      ]
-      : ["No messages yet", "What is appended shows up here at once. Try it:"];
-    fill(
-      blank,
-      h("h2", null, title),
-      words && h("p", null, words),
-      title === "No messages yet" &&
-        h("code", null, `plasmite feed ${this.name} '{"hello":"world"}'`),
-    );
-  }
-
-  #drawFacts() {
-    const { info } = this;
-    const metrics = info?.metrics;
-    if (!info || !metrics) return fill(/** @type {Element} */ (this.facts));
-    const { oldest_time: a, newest_time: b } = metrics.age;
-    const rate = rateOf(this.name);
-    const meter = h("span", { class: "meter", "aria-hidden": "true" }, h("span", null));
-    /** @type {HTMLElement} */ (meter.firstElementChild).style.width = `${
-      Math.min(100, metrics.utilization.used_percent)
-    }%`;
-    const fact = (/** @type {string} */ name, /** @type {import("./dom.js").Child[]} */ ...value) =>
-      h("div", null, h("dt", null, name), h("dd", null, value));
-    return fill(
-      /** @type {Element} */ (this.facts),
-      fact("Rate", rate === null ? "–" : `${short(rate)}/s`),
-      fact(
-        "Messages",
-        count(metrics.message_count),
-        a && h("small", null, ` #${info.bounds?.oldest} – #${info.bounds?.newest}`),
-      ),
-      fact(
-        "Fill",
-        meter,
-        `${Math.round(metrics.utilization.used_percent)}%`,
-        h("small", null, ` of ${bytes(info.ring_size)}`),
-      ),
-      fact(
-        "Retained",
-        a ? span(Date.parse(b ?? "") - Date.parse(a)) : "–",
-        a && h("small", null, ` since ${moment(Date.parse(a))}`),
-      ),
-      info.followers !== undefined && fact("Followers", String(info.followers)),
-    );
-  }
-
-  /** @type {string} */
-  #chipsDrawn = "";
-
-  #drawChips() {
-    /** @type {Map<readonly string[], number>} */
-    const lists = new Map();
-    for (const row of this.list.rows) {
-      if (row.kind === "message") lists.set(row.tags, (lists.get(row.tags) ?? 0) + 1);
-    }
-    /** @type {Map<string, number>} */
-    const tags = new Map(this.filter.tags.map((tag) => [tag, 0]));
-    for (const [list, n] of lists) for (const tag of list) tags.set(tag, (tags.get(tag) ?? 0) + n);
-    const on = new Set(this.filter.tags);
-    const top = [...tags].sort((a, b) => Number(on.has(b[0])) - Number(on.has(a[0])) || b[1] - a[1])
-      .slice(0, 24);
-    const key = JSON.stringify([top, this.filter.tags]);
-    if (key === this.#chipsDrawn || this.chips?.contains(document.activeElement)) return;
-    this.#chipsDrawn = key;
-    fill(
-      /** @type {Element} */ (this.chips),
-      top.map(([tag, n]) =>
-        h(
-          "button",
-          {
-            type: "button",
-            class: `chip h${hue(tag)}`,
-            "aria-pressed": String(on.has(tag)),
-            onclick: () => this.toggleTag(tag),
-          },
-          h("span", { class: "word" }, tag),
-          h("small", null, n < 10_000 ? count(n) : short(n)),
-        )
-      ),
-    );
+    drawEmpty(this.blank, {
+      name: this.name,
+      past: this.mode === "past",
+      reading: this.#busy,
+      filtered: this.filter.active,
+      state: this.live?.state,
+    });
   }
 
   // ---- Reading ------------------------------------------------------------------------------
@@ -419,7 +281,7 @@ export class PoolView {
       const status = /** @type {{status?: number}} */ (error).status;
       if (status === 404) this.live?.gone();
     }
-    this.#drawFacts();
+    drawFacts(this.facts, this.info);
     this.#controls();
   }
 
@@ -451,7 +313,7 @@ export class PoolView {
     this.past.hidden = true;
     this.list.follow = true;
     this.#address();
-    const live = this.live = new Live(this.name, this.filter, {
+    const live = this.live = new Live(this.name, this.filter.value, {
       rows: (rows) => this.#take(rows),
       state: (state, detail) => {
         if (this.paused && state === "live") return;
@@ -490,7 +352,7 @@ export class PoolView {
   /** @param {import("./api.js").ApiError} error */
   #refused(error) {
     if (error.status === 401) return;
-    if (this.filter.where && error.kind === "Usage") this.#problem(error);
+    if (this.filter.active && error.kind === "Usage") this.filter.problem(error);
     else toast(error.message, true);
     this.#controls();
   }
@@ -534,7 +396,7 @@ export class PoolView {
       }
     }
     list.draw();
-    if (!this.blank?.hidden) this.#controls();
+    if (!this.blank.hidden) this.#controls();
   }
 
   /** @param {Row[]} rows */
@@ -586,25 +448,7 @@ export class PoolView {
     if (width < 2) return;
     const known = this.timeline.knots.filter((k) => k.seq >= Number(oldest)).length;
     if (known >= KNOTS) return;
-    const { signal } = this.#reading;
-    const steps = Math.min(KNOTS, width);
-    const wanted = Array.from(
-      { length: steps + 1 },
-      (_, i) => oldest + BigInt(Math.round(width * i / steps)),
-    );
-    wanted.sort((a, b) => Number((a * 7919n) % 97n) - Number((b * 7919n) % 97n));
-    const work = async () => {
-      for (let seq = wanted.pop(); seq !== undefined && !signal.aborted; seq = wanted.pop()) {
-        const message = await messageAt(this.name, seq, signal).catch(() => null);
-        if (message) {
-          addKnot(
-            this.timeline.knots,
-            knotOf(/** @type {Message} */ (/** @type {unknown} */ (message))),
-          );
-        }
-      }
-    };
-    await Promise.all([work(), work(), work()]);
+    await sampleKnots(this.name, oldest, to, this.timeline, this.#reading.signal);
     this.#dirty = true;
   }
 
@@ -620,8 +464,7 @@ export class PoolView {
     const { oldest, newest } = this.#bounds();
     const age = this.info?.metrics?.age;
     timeline.rows = list.rows;
-    timeline.partial = this.mode === "past" || this.filter.where !== "" ||
-      this.filter.tags.length > 0;
+    timeline.partial = this.mode === "past" || this.filter.active;
     timeline.knots = timeline.knots.filter((knot) => oldest === null || knot.seq >= Number(oldest));
     if (newest !== null && age?.newest_time) {
       addKnot(timeline.knots, { seq: Number(newest), t: Date.parse(age.newest_time), hue: 0 });
@@ -630,7 +473,7 @@ export class PoolView {
     timeline.from = Math.min(start, list.rows[0]?.t ?? start);
     timeline.to = Math.max(Date.now(), timeline.from + 1000);
     timeline.update();
-    this.#drawChips();
+    this.filter.draw(list.rows);
   }
 
   // ---- The past -----------------------------------------------------------------------------
@@ -681,7 +524,7 @@ export class PoolView {
     };
     const timer = setInterval(flush, 100);
     try {
-      await readPast(this.name, range, this.filter, signal, (message) => {
+      await readPast(this.name, range, this.filter.value, signal, (message) => {
         if (!take(message)) return false;
         piece.push(message);
         return this.list.rows.length + piece.length < MAX_ROWS;
@@ -695,7 +538,7 @@ export class PoolView {
     flush();
     this.#dirty = true;
     this.#controls();
-    this.status && fill(this.status, `${title}: ${count(this.list.rows.length)} messages`);
+    fill(this.status, `${title}: ${count(this.list.rows.length)} messages`);
     return true;
   }
 
@@ -718,7 +561,7 @@ export class PoolView {
   async openSeq(seq) {
     const { oldest, newest } = this.#bounds();
     const start = this.#backlogStart();
-    const filtered = this.filter.where || this.filter.tags.length;
+    const filtered = this.filter.active;
     if (oldest === null || newest === null || seq < oldest || seq > newest) {
       toast(
         oldest === null || newest === null
@@ -738,7 +581,7 @@ export class PoolView {
         if (this.live?.state === "stopped") return;
       }
     } else {
-      this.filter = { tags: [], where: "" };
+      this.filter.reset();
       const from = seq - 200n > oldest ? seq - 200n : oldest;
       if (
         !await this.#readPast(
@@ -774,61 +617,17 @@ export class PoolView {
       this.#add(rows);
       this.list.toEnd();
     }
-    this.status && fill(this.status, this.paused ? "Paused" : "Resumed");
+    fill(this.status, this.paused ? "Paused" : "Resumed");
     if (this.live?.state === "live") {
       this.shell.state(this.paused ? "past" : "live", this.paused ? "Paused" : "Live");
     }
     this.#controls();
   }
 
-  /** @param {{tags: string[], where: string}} filter */
-  setFilter(filter) {
-    this.filter = filter;
-    this.where.value = filter.where;
-    this.#problem(null);
+  #filtered() {
     if (this.mode === "past" && this.timeline.range) this.showPast(...this.timeline.range);
     else this.showLive();
-    this.#drawChips();
-  }
-
-  /** @param {string} tag */
-  toggleTag(tag) {
-    const { tags, where } = this.filter;
-    this.setFilter({
-      where,
-      tags: tags.includes(tag) ? tags.filter((t) => t !== tag) : [...tags, tag],
-    });
-  }
-
-  /** Asks the server what it makes of the expression while it is typed. */
-  #check() {
-    clearTimeout(this.#checkTimer);
-    this.#checking.abort();
-    const { signal } = this.#checking = new AbortController();
-    const where = this.where.value.trim();
-    if (!where) return this.#problem(null, this.filter.where && "Press Enter to show everything");
-    this.#checkTimer = setTimeout(async () => {
-      try {
-        const query = new URLSearchParams({ where, max: "0" });
-        await (await request(`${poolPath(this.name)}/tail?${query}`, { signal, quiet: true }))
-          .text();
-        this.#problem(null, where === this.filter.where ? "" : "Press Enter to apply");
-      } catch (error) {
-        if (!signal.aborted) this.#problem(/** @type {import("./api.js").ApiError} */ (error));
-      }
-    }, 200);
-  }
-
-  /** @param {import("./api.js").ApiError | null} error @param {string | false} [hint] */
-  #problem(error, hint = "") {
-    const note = /** @type {HTMLElement} */ (this.note);
-    this.where.setAttribute("aria-invalid", String(error !== null));
-    note.classList.toggle("problem", error !== null);
-    // The hint repeats the expression, which stands right above.
-    const where = this.where.value.trim();
-    const at = error?.hint.startsWith("Check the jq expression") ? error.hint.indexOf(where) : -1;
-    const why = at < 0 ? error?.hint : error?.hint.slice(at + where.length).replace(/^"?:\s*/, "");
-    fill(note, error ? why || error.message : hint || null);
+    this.filter.draw(this.list.rows);
   }
 
   /** @param {number} index @param {boolean} [open] */
@@ -863,8 +662,8 @@ export class PoolView {
     const query = new URLSearchParams();
     const n = this.query.get("n");
     if (n) query.set("n", n);
-    for (const tag of this.filter.tags) query.append("tag", tag);
-    if (this.filter.where) query.set("where", this.filter.where);
+    for (const tag of this.filter.value.tags) query.append("tag", tag);
+    if (this.filter.value.where) query.set("where", this.filter.value.where);
     if (this.mode === "past" || (this.timeline.range && seq === undefined)) {
       for (const key of ["from", "to"]) {
         if (this.timeline.range && this.query.has(key)) query.set(key, this.query.get(key) ?? "");
@@ -877,69 +676,13 @@ export class PoolView {
 
   /** @param {string[]} path */
   pin(path) {
-    const key = path.join("\0");
-    const { list } = this;
-    const without = list.pins.filter((p) => p.join("\0") !== key);
-    list.pins = without.length < list.pins.length ? without : [...list.pins, path];
-    try {
-      localStorage.setItem(`plasmite-pins:${this.name}`, JSON.stringify(list.pins));
-    } catch { /* storage is switched off */ }
+    this.list.pins = togglePin(this.name, this.list.pins, path);
     this.#drawHead();
-    list.refresh();
+    this.list.refresh();
   }
 
-  /** @returns {string[][]} */
-  #storedPins() {
-    try {
-      const pins = JSON.parse(localStorage.getItem(`plasmite-pins:${this.name}`) ?? "[]");
-      return Array.isArray(pins)
-        ? pins.filter(Array.isArray).map((p) => p.map(String)).slice(0, 12)
-        : [];
-    } catch {
-      return [];
-    }
-  }
-
-  /** Fields of the newest messages to choose columns from. */
   #columns() {
-    /** @type {Map<string, string[]>} */
-    const found = new Map(this.list.pins.map((path) => [path.join("."), path]));
-    for (const row of this.list.rows.slice(-200)) {
-      if (row.kind !== "message") continue;
-      members(row.text, row.from, (key, from, to) => {
-        if (found.size > 60) return true;
-        found.set(key, [key]);
-        if (row.text[from] === "{" && to - from < 2000) {
-          members(row.text, from, (inner) => void found.set(`${key}.${inner}`, [key, inner]));
-        }
-      });
-    }
-    const pinned = new Set(this.list.pins.map((p) => p.join(".")));
-    dialog("Columns", () => [
-      h(
-        "p",
-        null,
-        found.size
-          ? "Fields of recent messages. What is ticked has a column of its own."
-          : "Fields show up here when messages have come.",
-      ),
-      h(
-        "div",
-        { class: "checks" },
-        [...found].map(([label, path]) =>
-          h(
-            "label",
-            null,
-            h("input", {
-              type: "checkbox",
-              checked: pinned.has(label),
-              onchange: () => this.pin(path),
-            }),
-            h("code", null, label),
-          )
-        ),
-      ),
-    ]);
+    chooseColumns(this.list.rows, this.list.pins, (path) => this.pin(path));
   }
 
   /** What is listed, as JSON lines. */
@@ -962,7 +705,7 @@ export class PoolView {
   key(event) {
     const { list } = this;
     const { key } = event;
-    if (key === "/") this.where.focus(), this.where.select();
+    if (key === "/") this.filter.where.select();
     else if (key === "j" || key === "ArrowDown") this.step(1);
     else if (key === "k" || key === "ArrowUp") this.step(-1);
     else if (key === "PageDown") this.step(list.page);

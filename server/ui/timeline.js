@@ -5,6 +5,7 @@
  * @module
  */
 
+import { messageAt } from "./api.js";
 import { clock, count, fill, h, hueOf, moment } from "./dom.js";
 
 /** @typedef {{seq: number, t: number, hue: number}} Knot */
@@ -21,12 +22,40 @@ export function addKnot(knots, knot) {
   if (knots[i - 1]?.seq !== knot.seq) knots.splice(i, 0, knot);
 }
 
-/** @param {import("./json.js").Message} message @returns {Knot} */
+/** @param {{seq: bigint, t: number, tags: readonly string[]}} message @returns {Knot} */
 export const knotOf = (message) => ({
   seq: Number(message.seq),
   t: message.t,
   hue: hueOf(message.tags),
 });
+
+/** Messages looked up to estimate what is not loaded. */
+export const KNOTS = 48;
+
+/**
+ * Looks up messages all over a range of numbers, in scattered order: the picture gets finer.
+ * @param {string} pool
+ * @param {bigint} from
+ * @param {bigint} to
+ * @param {Timeline} timeline
+ * @param {AbortSignal} signal
+ */
+export async function sampleKnots(pool, from, to, timeline, signal) {
+  const width = Number(to - from);
+  const steps = Math.min(KNOTS, width);
+  const wanted = Array.from(
+    { length: steps + 1 },
+    (_, i) => from + BigInt(Math.round(width * i / steps)),
+  );
+  wanted.sort((a, b) => Number((a * 7919n) % 97n) - Number((b * 7919n) % 97n));
+  const work = async () => {
+    for (let seq = wanted.pop(); seq !== undefined && !signal.aborted; seq = wanted.pop()) {
+      const found = await messageAt(pool, seq, signal).catch(() => null);
+      if (found) addKnot(timeline.knots, knotOf(found));
+    }
+  };
+  await Promise.all([work(), work(), work()]);
+}
 
 export class Timeline {
   /** @type {Knot[]} */

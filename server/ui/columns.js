@@ -1,0 +1,77 @@
+/**
+ * Which fields have a column of their own; remembered for each pool.
+ *
+ * @module
+ */
+
+import { dialog, h } from "./dom.js";
+import { members } from "./json.js";
+
+/** @typedef {string[]} Path */
+
+const RECENT = 200;
+const FIELDS = 60;
+const COLUMNS = 12;
+
+/** @param {string} pool */
+const place = (pool) => `plasmite-pins:${pool}`;
+
+/** @param {string} pool @returns {Path[]} */
+export function storedPins(pool) {
+  try {
+    const pins = JSON.parse(localStorage.getItem(place(pool)) ?? "[]");
+    if (!Array.isArray(pins)) return [];
+    return pins.filter(Array.isArray).map((path) => path.map(String)).slice(0, COLUMNS);
+  } catch {
+    return [];
+  }
+}
+
+/** @param {Path} a @param {Path} b */
+export const samePath = (a, b) => a.join("\0") === b.join("\0");
+
+/** Pins or unpins. @param {string} pool @param {Path[]} pins @param {Path} path @returns {Path[]} */
+export function togglePin(pool, pins, path) {
+  const without = pins.filter((pin) => !samePath(pin, path));
+  const now = without.length < pins.length ? without : [...pins, path];
+  try {
+    localStorage.setItem(place(pool), JSON.stringify(now));
+  } catch { /* storage is switched off */ }
+  return now;
+}
+
+/**
+ * Lets people choose among the fields of the newest messages.
+ * @param {import("./list.js").Row[]} rows
+ * @param {Path[]} pins
+ * @param {(path: Path) => void} toggle
+ */
+export function chooseColumns(rows, pins, toggle) {
+  /** @type {Map<string, Path>} */
+  const found = new Map(pins.map((path) => [path.join("."), path]));
+  for (const row of rows.slice(-RECENT)) {
+    if (row.kind !== "message") continue;
+    members(row.text, row.from, (key, from, to) => {
+      found.set(key, [key]);
+      if (row.text[from] === "{" && to - from < 2000) {
+        members(row.text, from, (inner) => void found.set(`${key}.${inner}`, [key, inner]));
+      }
+      return found.size > FIELDS;
+    });
+  }
+  const pinned = new Set(pins.map((path) => path.join(".")));
+  const box = (/** @type {string} */ label, /** @type {Path} */ path) =>
+    h(
+      "label",
+      null,
+      h("input", { type: "checkbox", checked: pinned.has(label), onchange: () => toggle(path) }),
+      h("code", null, label),
+    );
+  const words = found.size
+    ? "Fields of recent messages. What is ticked has a column of its own."
+    : "Fields show up here when messages have come.";
+  dialog("Columns", () => [
+    h("p", null, words),
+    h("div", { class: "checks" }, [...found].map(([label, path]) => box(label, path))),
+  ]);
+}

@@ -1,0 +1,101 @@
+/**
+ * What is said about one pool: the line of numbers, and words where no message is.
+ *
+ * @module
+ */
+
+import { rights } from "./api.js";
+import { bytes, count, fill, h, moment, short, span } from "./dom.js";
+import { rateOf } from "./rate.js";
+
+/** @param {number} percent */
+export function meter(percent) {
+  const bar = h("span", null);
+  bar.style.width = `${Math.min(100, percent)}%`;
+  return h("span", { class: "meter", "aria-hidden": "true" }, bar);
+}
+
+/** @param {string} name @param {...(import("./dom.js").Child)} value */
+const fact = (name, ...value) => h("div", null, h("dt", null, name), h("dd", null, value));
+
+/** The line of numbers. @param {Element} element @param {import("./api.js").Pool | null} info */
+export function drawFacts(element, info) {
+  const metrics = info?.metrics;
+  if (!info || !metrics) return fill(element);
+  const { oldest_time: a, newest_time: b } = metrics.age;
+  const rate = rateOf(info.name);
+  const used = metrics.utilization.used_percent;
+  const kept = a && b ? span(Date.parse(b) - Date.parse(a)) : "–";
+  const range = a && h("small", null, ` #${info.bounds?.oldest} – #${info.bounds?.newest}`);
+  return fill(
+    element,
+    fact("Rate", rate === null ? "–" : `${short(rate)}/s`),
+    fact("Messages", count(metrics.message_count), range),
+    fact(
+      "Fill",
+      meter(used),
+      `${Math.round(used)}%`,
+      h("small", null, ` of ${bytes(info.ring_size)}`),
+    ),
+    fact("Retained", kept, a && h("small", null, ` since ${moment(Date.parse(a))}`)),
+    info.followers !== undefined && fact("Followers", count(info.followers)),
+  );
+}
+
+/**
+ * Words where no message is.
+ * @param {Element} element
+ * @param {{name: string, past: boolean, reading: boolean, filtered: boolean, state: string | undefined}} view
+ */
+export function drawEmpty(element, { name, past, reading, filtered, state }) {
+  const { title, words, code } = emptyWords(name, past, reading, filtered, state);
+  fill(element, h("h2", null, title), words && h("p", null, words), code && h("code", null, code));
+}
+
+/**
+ * @param {string} name
+ * @param {boolean} past
+ * @param {boolean} reading
+ * @param {boolean} filtered
+ * @param {string | undefined} state
+ * @returns {{title: string, words?: string, code?: string}}
+ */
+function emptyWords(name, past, reading, filtered, state) {
+  if (!rights.read) {
+    return {
+      title: "This server shows no messages",
+      words: "It runs with --access write-only.",
+    };
+  }
+  if (reading || state === "connecting" || state === undefined) return { title: "Loading…" };
+  if (past) {
+    return {
+      title: "Nothing in this range",
+      words: "Drag over another part of the timeline, or go back to live.",
+    };
+  }
+  if (state === "missing") {
+    return {
+      title: `There is no pool called ${name}`,
+      words: "This page starts by itself when someone makes it.",
+      code: `plasmite pool create ${name}`,
+    };
+  }
+  if (state === "reconnecting") {
+    return {
+      title: "The server does not answer",
+      words: "This page goes on by itself when it is back.",
+    };
+  }
+  if (filtered) {
+    return {
+      title: "No message matches",
+      words: "What matches later shows up here. Clear the filter to see everything.",
+    };
+  }
+  return {
+    title: "No messages yet",
+    words: "What is appended shows up here at once. Try it:",
+    code: `plasmite feed ${name} '{"hello":"world"}'`,
+  };
+}

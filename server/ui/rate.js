@@ -1,0 +1,82 @@
+/**
+ * How fast messages come: newest numbers over the last minute, also for the minute before the page
+ * was opened.
+ *
+ * @module
+ */
+
+import { messageAt } from "./api.js";
+
+/** @typedef {import("./api.js").Pool} Pool */
+/** @typedef {{t: number, seq: number}} Point when a sequence number was the newest */
+
+const MINUTE = 60_000;
+export const BARS = 30;
+
+/** Newest numbers over the last minute by pool name; kept while the page lives. @type {Map<string, Point[]>} */
+const history = new Map();
+
+/** @param {Pool} pool */
+const newest = (pool) => Number(pool.bounds?.newest ?? 0);
+
+/** Adds what a pool says now. @param {Pool} pool @param {number} now */
+export function remember(pool, now) {
+  let points = history.get(pool.name);
+  if (!points || (points.at(-1)?.seq ?? 0) > newest(pool)) history.set(pool.name, points = []);
+  points.push({ t: now, seq: newest(pool) });
+  while ((points[1]?.t ?? now) < now - MINUTE) points.shift();
+  return points;
+}
+
+/** The number at a time, between points by rule of three. @param {Point[]} points @param {number} t */
+function seqAt(points, t) {
+  let a = points[0];
+  if (!a || t <= a.t) return a?.seq ?? 0;
+  for (const b of points) {
+    if (b.t >= t) return a.seq + (b.seq - a.seq) * (b.t === a.t ? 1 : (t - a.t) / (b.t - a.t));
+    a = b;
+  }
+  return a.seq;
+}
+
+/** Messages per second in each part of the last minute, oldest first. @param {string} name @param {number} now */
+export function rates(name, now) {
+  const points = history.get(name) ?? [];
+  const step = MINUTE / BARS;
+  return Array.from({ length: BARS }, (_, i) => {
+    const from = now - MINUTE + i * step;
+    return Math.max(0, seqAt(points, from + step) - seqAt(points, from)) * 1000 / step;
+  });
+}
+
+/** Messages per second over the last seconds. @param {string} name */
+export function rateOf(name) {
+  const points = history.get(name) ?? [];
+  const last = points.at(-1);
+  const first = points.findLast((p) => last && p.t <= last.t - 4500) ?? points[0];
+  if (!first || !last || first.t === last.t) return null;
+  return (last.seq - first.seq) * 1000 / (last.t - first.t);
+}
+
+/**
+ * The minute before the page was opened, from a few messages ever further back.
+ * @param {Pool} pool
+ */
+export async function recall(pool) {
+  const end = newest(pool), oldest = Number(pool.bounds?.oldest ?? 1);
+  const last = Date.parse(pool.metrics?.age.newest_time ?? "");
+  const now = Date.now();
+  if (!end || !(now - last < MINUTE)) return;
+  /** @type {Point[]} */
+  const back = [{ t: last, seq: end }];
+  for (let d = 1; end - d >= oldest; d *= 2) {
+    const point = await messageAt(pool.name, BigInt(end - d));
+    if (!point) break;
+    back.unshift({ t: point.t, seq: end - d });
+    if (point.t < now - MINUTE) break;
+  }
+  const points = history.get(pool.name) ?? [];
+  const first = points[0];
+  if (!first) return;
+  points.unshift(...back.filter((p) => p.t < first.t && p.seq <= first.seq));
+}
