@@ -1,5 +1,5 @@
 /**
- * Run by ring_test.ts in a process of its own: reads a pool of the reference as on a processor
+ * Run by race_test.ts in a process of its own: reads a pool of the reference as on a processor
  * whose stores may be seen out of order.
  *
  * @module
