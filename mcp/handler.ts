@@ -77,7 +77,7 @@ export class HttpHandler {
   }
 
   #build({ era }: McpRequestContext): Server {
-    const { access = "read-write", version = "0.0.0", takePlace } = this.#options;
+    const { access = "read-write", version = "0.0.0", takePlace, progressMs } = this.#options;
     return buildServer({
       store: this.#store,
       version,
@@ -85,6 +85,7 @@ export class HttpHandler {
       // Without sessions a client of 2025 cannot be told anything later.
       subscriptions: era === "modern" && access !== "write-only",
       ending: this.#ending.signal,
+      progressMs,
       takePlace: takePlace ?? (() => this.#takePlace()),
     });
   }

@@ -28,6 +28,8 @@ export interface McpOptions {
    * server that counts them together with its own streams.
    */
   readonly takePlace?: () => (() => void) | null;
+  /** How often a wait reports its progress to a caller who asked for it, in ms; default 5000. */
+  readonly progressMs?: number;
   /** Told of refused requests and internal failures; never of contents. */
   readonly onerror?: (error: Error) => void;
 }

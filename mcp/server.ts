@@ -34,6 +34,8 @@ export interface Serving {
   readonly watcher?: Watcher;
   /** Ends waits early, with an answer. */
   readonly ending?: AbortSignal;
+  /** How often a wait reports that it is still there, in milliseconds; default 5000. */
+  readonly progressMs?: number | undefined;
   /** Takes one of a limited number of places for waits; null when there is none. */
   readonly takePlace?: () => (() => void) | null;
 }
@@ -79,7 +81,11 @@ export function buildServer(serving: Serving): Server {
     const { name, arguments: given = {} } = request.params;
     return answered(async () => {
       const stop = name === "plasmite_wait"
-        ? reportProgress(request.params._meta?.progressToken, context)
+        ? reportProgress(
+          request.params._meta?.progressToken,
+          context,
+          serving.progressMs ?? PROGRESS_EVERY,
+        )
         : undefined;
       try {
         const result = await runTool(name, given, {
@@ -180,15 +186,16 @@ export function buildServer(serving: Serving): Server {
 function reportProgress(
   token: string | number | undefined,
   context: ServerContext,
+  every: number,
 ): (() => void) | undefined {
   if (token === undefined) return undefined;
   let progress = 0;
   const timer = setInterval(() => {
-    progress += PROGRESS_EVERY / 1000;
+    progress += every / 1000;
     context.mcpReq.notify({
       method: "notifications/progress",
       params: { progressToken: token, progress, message: "waiting for messages" },
     }).catch(() => {}); // The peer is gone; the wait ends by its own signal.
-  }, PROGRESS_EVERY);
+  }, every);
   return () => clearInterval(timer);
 }

@@ -25,6 +25,8 @@ export interface StdioOptions {
   readonly output?: Output;
   /** The longest line taken, in bytes. */
   readonly longestLine?: number;
+  /** How often a wait reports its progress to a peer who asked for it, in ms; default 5000. */
+  readonly progressMs?: number;
   /** Told of what goes wrong beside the protocol. */
   readonly onerror?: (error: Error) => void;
 }
@@ -53,6 +55,7 @@ export async function serveConnection(store: PoolStore, options: StdioOptions): 
       subscriptions: true,
       watcher,
       ending: transport.ending.signal,
+      progressMs: options.progressMs,
     });
     notices = server;
     if (era === "legacy") server.oninitialized = () => watcher.addList();

@@ -1,0 +1,144 @@
+/**
+ * What a client is told without asking again: changed pools, pools that come and go, the progress of
+ * a wait, the end of a subscription.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { createMcpFetch } from "../mcp/http.ts";
+import { LocalStore } from "../mcp/local.ts";
+import { Watcher } from "../mcp/watch.ts";
+import { type Any, Place, until } from "./mcp_util.ts";
+
+Deno.test("mcp notices: a pool that changes, goes and comes back", async () => {
+  using place = new Place();
+  const told: string[] = [];
+  let lists = 0;
+  const watcher = new Watcher(new LocalStore(place.client), {
+    updated: (uri) => told.push(uri),
+    listChanged: () => lists++,
+  });
+  try {
+    assert.throws(() => watcher.add("file:///etc"), /scheme/);
+    const uri = "plasmite:///pools/p";
+    watcher.add(uri);
+    watcher.addList();
+    // Missing at first: that is said too, once.
+    await until(() => told.length === 1);
+    {
+      using pool = place.client.createPool("p");
+      await until(() => told.length === 2 && lists === 1);
+      pool.append({ n: 1 });
+      await until(() => told.length === 3);
+      // Many messages are one notice, or two.
+      for (let n = 0; n < 500; n++) pool.append({ n });
+      await until(() => told.length >= 4);
+      assert.ok(told.length <= 5, `told ${told.length} times`);
+    }
+    const before = told.length;
+    place.client.deletePool("p");
+    await until(() => told.length > before && lists === 2);
+    assert.deepEqual([...new Set(told)], [uri]);
+    watcher.remove(uri);
+    watcher.remove(uri);
+  } finally {
+    watcher.close();
+  }
+  // Timers of the watcher end with it.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+});
+
+/** The events of an SSE stream. */
+async function* events(response: Response): AsyncGenerator<Any> {
+  assert.ok(response.body !== null);
+  let rest = "";
+  for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
+    const frames = (rest + piece).split("\n\n");
+    rest = frames.pop() ?? "";
+    for (const frame of frames) {
+      const data = /^data: (.*)$/m.exec(frame)?.[1];
+      if (data !== undefined) yield JSON.parse(data) as Any;
+    }
+  }
+}
+
+function modern(method: string, params: Any, meta: Any = {}): Request {
+  return new Request("http://127.0.0.1:9700/mcp", {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      "accept": "application/json, text/event-stream",
+      "mcp-protocol-version": "2026-07-28",
+      "mcp-method": method,
+      ...(typeof params["name"] === "string" ? { "mcp-name": params["name"] } : {}),
+    },
+    body: JSON.stringify({
+      jsonrpc: "2.0",
+      id: 1,
+      method,
+      params: {
+        ...params,
+        _meta: {
+          "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+          "io.modelcontextprotocol/clientCapabilities": {},
+          ...meta,
+        },
+      },
+    }),
+  });
+}
+
+Deno.test("mcp notices: a wait reports its progress to who asked, data stays exact in the stream", async () => {
+  using place = new Place();
+  using pool = place.client.createPool("p");
+  const mcp = await createMcpFetch(place.client, { progressMs: 20 });
+  const args = { pool: "p", timeout_ms: 30_000 };
+  const response = await mcp(
+    modern("tools/call", { name: "plasmite_wait", arguments: args }, { progressToken: "t" }),
+  );
+  assert.match(response.headers.get("content-type") ?? "", /^text\/event-stream/);
+  let last = 0;
+  let result: Any | undefined;
+  for await (const event of events(response)) {
+    if (event["method"] === "notifications/progress") {
+      const { progress, progressToken } = event["params"] as { progress: number } & Any;
+      assert.equal(progressToken, "t");
+      assert.ok(progress > last);
+      if (last === 0) pool.appendJson(new TextEncoder().encode(`{"2":1,"1":2}`));
+      last = progress;
+    } else result = event["result"] as Any;
+  }
+  assert.ok(last > 0);
+  const [message] = (result?.["structuredContent"] as Any)["messages"] as Any[];
+  assert.deepEqual(message?.["data"], { "2": 1, "1": 2 });
+  const [, text] = result?.["content"] as { text: string }[];
+  assert.match(text?.text ?? "", /"data":\{"2":1,"1":2\}/);
+  await mcp.close();
+});
+
+Deno.test("mcp notices: a subscription over HTTP hears of its pool only, and of its end", async () => {
+  using place = new Place();
+  using pool = place.client.createPool("mine");
+  using other = place.client.createPool("other");
+  const mcp = await createMcpFetch(place.client);
+  const response = await mcp(modern("subscriptions/listen", {
+    notifications: { resourceSubscriptions: ["plasmite:///pools/mine"] },
+  }));
+  const seen: Any[] = [];
+  const reading = (async () => {
+    for await (const event of events(response)) seen.push(event);
+  })();
+  await until(() => seen.length === 1);
+  assert.equal(seen[0]?.["method"], "notifications/subscriptions/acknowledged");
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  other.append({ n: 1 });
+  pool.append({ n: 1 });
+  await until(() => seen.length === 2);
+  assert.equal(seen[1]?.["method"], "notifications/resources/updated");
+  assert.equal((seen[1]?.["params"] as Any)["uri"], "plasmite:///pools/mine");
+  await mcp.close();
+  await reading;
+  assert.equal(seen.length, 3);
+  assert.equal("result" in (seen[2] ?? {}), true);
+});
