@@ -25,6 +25,11 @@ import { wantedBy } from "./wanted.ts";
 
 const JSON_TYPE = /^application\/(?:json|[a-z0-9!#$&^_.-]+\+json)[ \t]*(?:;.*)?$/i;
 
+/** How long a wait may take before its answer is begun, in milliseconds. */
+const SOON = 50;
+/** How often the body of a begun answer shows that it goes on, in milliseconds. */
+const BEAT = 5_000;
+
 function rpcError(status: number, code: number, message: string): Response {
   const error: Refusal = { jsonrpc: "2.0", id: null, error: { code, message } };
   return Response.json(error, { status });
@@ -133,14 +138,23 @@ export class HttpHandler {
     headers.set("accept", "application/json, text/event-stream");
     headers.set("content-type", "application/json");
     headers.delete("content-length");
-    const { url, signal } = request;
-    const bare = new Request(url, { method: "POST", headers, signal });
-    if (await isLegacyRequest(bare, call)) return await exact(await this.#legacy(bare, call));
+    // The request's own signal is left alone: asking for it makes Deno.serve print a warning, and it
+    // fires after success too. A caller that goes away is noticed by its answer's body.
+    const gone = new AbortController();
+    const bare = new Request(request.url, { method: "POST", headers, signal: gone.signal });
+    const legacy = await isLegacyRequest(bare, call);
+    const answer = legacy
+      ? this.#legacy(bare, call).then((response) => exact(response))
+      : this.#current(bare, call);
+    return waits(call, legacy) ? await begun(answer, gone) : await answer;
+  }
+
+  async #current(request: Request, call: Call): Promise<Response> {
     const release = call.method === "subscriptions/listen"
       ? this.#watcher.listen(wantedBy(call.params))
       : undefined;
     try {
-      return await exact(await this.#modern.fetch(bare, { parsedBody: call }), release);
+      return await exact(await this.#modern.fetch(request, { parsedBody: call }), release);
     } catch (error) {
       release?.();
       throw error;
@@ -170,6 +184,46 @@ export class HttpHandler {
       signal.removeEventListener("abort", leave);
     }
   }
+}
+
+/** Whether a call may take long and is answered with plain JSON. */
+function waits({ method, params }: Call, legacy: boolean): boolean {
+  if (method !== "tools/call" || params?.["name"] !== "plasmite_wait") return false;
+  const meta = params["_meta"] as { readonly progressToken?: unknown } | undefined;
+  return legacy || meta?.progressToken === undefined;
+}
+
+/**
+ * An answer that takes a moment, begun before it is known, so that a caller who goes away is
+ * noticed. White space in front of JSON means nothing and shows proxies that somebody is there.
+ */
+async function begun(answer: Promise<Response>, gone: AbortController): Promise<Response> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), SOON);
+  });
+  const soon = await Promise.race([answer, late]);
+  clearTimeout(timer);
+  if (soon !== undefined) return soon;
+  const space = new TextEncoder().encode(" ");
+  let beat: ReturnType<typeof setInterval> | undefined;
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      beat = setInterval(() => controller.enqueue(space), BEAT);
+      answer.then((response) => response.text()).then((text) => {
+        if (gone.signal.aborted) return;
+        controller.enqueue(new TextEncoder().encode(text));
+        controller.close();
+      }).catch((error) => {
+        if (!gone.signal.aborted) controller.error(error);
+      }).finally(() => clearInterval(beat));
+    },
+    cancel() {
+      clearInterval(beat);
+      gone.abort();
+    },
+  });
+  return new Response(body, { headers: { "content-type": "application/json" } });
 }
 
 /** The response with the text of wrappers put back; `ended` is called when its body is over. */
