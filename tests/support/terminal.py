@@ -2,7 +2,8 @@
 
 argv[1] is JSON: {"cmd": [...], "env": {...}, "cwd": "...", "cols": 80, "rows": 24, "steps": [...]}.
 Steps: {"expect": text} waits until text has appeared (behind what earlier expects found),
-{"send": text}, {"signal": number}, {"resize": columns}, {"quiet": seconds} reads for that long.
+{"send": text}, {"signal": number}, {"resize": columns}, {"stopped": true} waits until it has been
+stopped; {"touch": path} and {"until": path} (which waits for a file) keep several sessions in step.
 Prints JSON: {"output", "code", "signal", "restored"}; restored tells whether the terminal's
 settings are what they were before the command ran.
 """
@@ -95,10 +96,18 @@ for step in spec["steps"]:
         os.kill(pid, step["signal"])
     elif "resize" in step:
         resize(step["resize"])
-    elif "quiet" in step:
-        until = time.monotonic() + step["quiet"]
-        while (left := until - time.monotonic()) > 0:
-            read(left)
+    elif "touch" in step:
+        open(step["touch"], "w").close()
+    elif "until" in step:
+        while not os.path.exists(step["until"]):
+            if time.monotonic() > LIMIT:
+                fail("timed out waiting for " + step["until"])
+            read(0.02)
+    elif "stopped" in step:
+        while not os.WIFSTOPPED(os.waitpid(pid, os.WNOHANG | os.WUNTRACED)[1]):
+            if time.monotonic() > LIMIT:
+                fail("it was not stopped")
+            read(0.02)
 while not poll():
     if time.monotonic() > LIMIT:
         fail("it did not end")

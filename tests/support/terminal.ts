@@ -19,7 +19,9 @@ export type Step =
   | { readonly send: string }
   | { readonly signal: number }
   | { readonly resize: number }
-  | { readonly quiet: number };
+  | { readonly stopped: true }
+  | { readonly touch: string }
+  | { readonly until: string };
 
 /** What is left when the program has ended. */
 export interface Session {
