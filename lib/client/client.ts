@@ -214,7 +214,7 @@ export class Client implements Disposable, AsyncDisposable {
    * @throws {PlasmiteError} NotFound, Permission or Io when it cannot be read at all
    */
   validatePool(ref: string): CheckReport {
-    return checkRing(disk, this.#path(ref), ref);
+    return checkRing(disk, this.#path(ref), ref, { messages: true });
   }
 
   /** Ends the client; pools opened from it stay open. */

@@ -159,8 +159,9 @@ export function wholeFrames(bytes: Stretch, limit: number, judge: Judge): WholeF
  * Whether an empty state block is contradicted by the ring.
  *
  * A pool that was emptied for a large message has its head where its newest message ended. In one
- * that was never used, a first append that never got published leaves frames 1, 2, … from offset 0
- * on, all of one moment; anything else was once alive.
+ * that was never used, first appends that never got published leave frames 1, 2, … from offset 0
+ * on, of about one moment, a later one what an earlier one left behind it; so none is nearer to the
+ * ring's beginning than its number allows. Anything else was once alive.
  */
 export function forgotten(
   ring: Stretch,
@@ -171,12 +172,11 @@ export function forgotten(
     const last = all.filter((frame) => frame.seq === state.newest);
     return last.length > 0 && !last.some((frame) => frame.end % ring.size === state.head);
   }
-  let at = 0;
   const times: bigint[] = [];
-  for (const [i, frame] of all.entries()) {
-    if (frame.at !== at || frame.seq !== BigInt(i + 1)) return true;
-    at = frame.end;
+  for (const frame of all) {
+    if (BigInt(frame.at) < (frame.seq - 1n) * BigInt(frameLength(0))) return true;
     times.push(ring.view.getBigUint64(ring.load(frame.at, FRAME_HEADER) + FIELD.time, true));
   }
-  return (times.at(-1) ?? 0n) - (times[0] ?? 0n) > 60_000_000_000n;
+  const first = times.reduce((a, b) => a < b ? a : b, times[0] ?? 0n);
+  return times.some((time) => time - first > 60_000_000_000n);
 }

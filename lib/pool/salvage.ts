@@ -92,10 +92,11 @@ export function planSalvage(
   const all = wholeFrames(ring, ringSize, judge);
   // Where payloads are messages, what stands in for one must be one.
   const least = judge.messages ? READABLE : SMALLEST;
+  const window = BigInt(Math.floor(ringSize / SMALLEST));
   const empty = state.oldest === 0n;
   const sane = stateProblem(state, ringSize) === null &&
-    !(empty && (nearby || forgotten(ring, all, state)));
-  const window = BigInt(Math.floor(ringSize / SMALLEST));
+    !(empty && (nearby || forgotten(ring, all, state))) &&
+    !(nearby && state.newest - state.oldest >= window);
   const stated = sane || (state.head < ringSize && state.head % 8 === 0 && state.newest > 0n)
     ? believe(all, state, sane, window)
     : null;
@@ -110,7 +111,12 @@ export function planSalvage(
       ? chain.frames.length
       : chain.frames.filter((frame) => frame.seq >= stated.low && frame.seq <= stated.newest)
         .length;
-  const chain = told !== null && (seen === null || count(told) >= count(seen)) ? told : seen;
+  // Numbers far from those of every whole frame are no numbers of this pool.
+  const alien = told !== null && told.frames.length === 0 && seen !== null &&
+    (state.newest > seen.account.newest + window || state.newest + window < seen.account.newest);
+  const chain = told !== null && !alien && (seen === null || count(told) >= count(seen))
+    ? told
+    : seen;
   if (chain === null) return emptied(0, state.newest < 1n << 53n ? state.newest : 0n, null);
   const salvage = new Weaver(ring, layout, judge).weave(chain);
   const { oldest, newest } = salvage.state;
@@ -269,11 +275,12 @@ class Weaver {
     }
     const first = this.#links[0];
     const of = (fate: Link["fate"]): SeqRange[] => this.#ranges(fate, oldest);
-    const wrapped = first === undefined || first.end === this.#size ? 0 : first.end;
+    const wrapped = (end: number): number => end === this.#size ? 0 : end;
+    const behind = wrapped(this.#links.at(-1)?.end ?? head);
     return {
       state: first === undefined
         ? { head, tail: head, tailNext: head, oldest: 0n, newest }
-        : { head, tail: first.at, tailNext: wrapped, oldest, newest },
+        : { head: behind, tail: first.at, tailNext: wrapped(first.end), oldest, newest },
       places: this.#links.map((link) => link.at),
       writes: this.#writes,
       saved: this.#links.filter((link) => link.fate !== "lost").length,

@@ -1,0 +1,321 @@
+/**
+ * `plasmite doctor`: checks pools, says what damage means, and repairs it (cli.md 11).
+ *
+ * @module
+ */
+
+import { poolFiles, poolName } from "../client/refs.ts";
+import { ErrorKind, PlasmiteError } from "../errors.ts";
+import type { CheckReport } from "../pool/check.ts";
+import { diagnoseRing, type Prognosis, type RepairReport, repairRing } from "../pool/rebuild.ts";
+import type { Salvage, SeqRange } from "../pool/salvage.ts";
+import { backUp } from "../storage/backup.ts";
+import { disk } from "../storage/file.ts";
+import { Semaphore } from "../storage/semaphore.ts";
+import { osError } from "../storage/os_error.ts";
+import type { CommandContext } from "./context.ts";
+import { countOf, meaningOf, rangeText } from "./doctor_words.ts";
+import { escapeControls, width } from "./human.ts";
+import type { Json } from "./output.ts";
+import { resolveLocalOnly } from "./refs.ts";
+import { errorJson, hintOf } from "./report.ts";
+
+/** One pool's outcome. */
+interface Patient {
+  readonly ref: string;
+  readonly path: string;
+  /** What to call it in a table. */
+  readonly name: string;
+  /** How it is now; null when it could not even be read. */
+  readonly report: CheckReport | null;
+  /** What a repair would do to a damaged pool. */
+  readonly prognosis: Prognosis | null;
+  /** What `--repair` did. */
+  readonly repair: RepairReport | null;
+  /** Why it could not be read or repaired. */
+  readonly error: PlasmiteError | null;
+}
+
+/** Runs `doctor`: 7 if a pool is damaged, else the code of the first that could not be read. */
+export function run(context: CommandContext): number {
+  const { args } = context;
+  const ref = args.text("POOL");
+  const all = args.has("all");
+  const mend = args.has("repair");
+  if (ref !== undefined && all) {
+    throw new PlasmiteError("Usage", "--all cannot be combined with a pool name", {
+      hint: "Use --all by itself, or name one pool.",
+    });
+  }
+  if (ref === undefined && !all) {
+    throw new PlasmiteError("Usage", "doctor requires a pool name or --all", {
+      hint: "Name a pool, or check every pool with `plasmite doctor --all`.",
+    });
+  }
+  const patients = ref === undefined ? everyPool(context.dir, mend) : [onePool(context, ref, mend)];
+  context.report(
+    () => ({ reports: patients.map((one) => patientJson(one, mend)) }),
+    () => {
+      if (patients.length === 0) return "No pools found.\n";
+      if (!context.stdout.isTerminal) return patients.map(forPipes).join("");
+      return ref === undefined ? tableForPeople(patients) : patients.map(forPeople).join("");
+    },
+  );
+  if (patients.some((one) => one.report?.status === "corrupt")) return ErrorKind.Corrupt;
+  return patients.find((one) => one.error !== null)?.error?.kind ?? 0;
+}
+
+function onePool(context: CommandContext, ref: string, mend: boolean): Patient {
+  const { path } = resolveLocalOnly(ref, context.dir, "doctor");
+  try {
+    return examine(path, ref, ref, mend);
+  } catch (error) {
+    if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
+    throw new PlasmiteError("NotFound", "not found", { path, causes: error.causes, cause: error });
+  }
+}
+
+function everyPool(dir: string, mend: boolean): Patient[] {
+  let files: string[];
+  try {
+    Deno.statSync(dir);
+    files = poolFiles(dir);
+  } catch (error) {
+    throw osError(error, { path: dir }, "failed to read pool directory");
+  }
+  return files.flatMap((path) => {
+    const name = poolName(path);
+    try {
+      return [examine(path, path, name, mend)];
+    } catch (cause) {
+      const error = osError(cause, { path });
+      // Deleted between listing and opening: it is simply not there any more.
+      if (error.kind === ErrorKind.NotFound) return [];
+      return [{ ref: path, path, name, report: null, prognosis: null, repair: null, error }];
+    }
+  });
+}
+
+function examine(path: string, ref: string, name: string, mend: boolean): Patient {
+  if (!mend) {
+    const { report, prognosis } = diagnoseRing(disk, path, ref);
+    return { ref, path, name, report, prognosis, repair: null, error: null };
+  }
+  const repair = repairRing(disk, path, ref, { messages: true, backup: backUp });
+  if (repair.salvage !== null) {
+    const semaphore = new Semaphore(path);
+    semaphore.post(); // followers of the reference look again
+    semaphore.close();
+  }
+  return { ref, path, name, report: repair.after, prognosis: null, repair, error: null };
+}
+
+function patientJson(patient: Patient, mend: boolean): Json {
+  const { report, prognosis, repair, error, ref, path } = patient;
+  if (report === null) {
+    return {
+      issue_count: 1,
+      issues: [{
+        code: "unreadable",
+        message: error?.message ?? "",
+        offset: null,
+        seq: null,
+        lost: null,
+        meaning: "The pool could not be checked.",
+      }],
+      last_good_seq: null,
+      path,
+      pool_ref: ref,
+      remediation_hints: error === null ? [] : [hintOf(error) ?? ""].filter((hint) => hint !== ""),
+      snapshot_path: null,
+      status: "error",
+      error: error === null ? null : errorJson(error),
+    };
+  }
+  return {
+    issue_count: report.issueCount,
+    issues: issuesJson(report),
+    last_good_seq: report.lastGoodSeq,
+    path: report.path,
+    pool_ref: report.poolRef,
+    remediation_hints: hints(report, prognosis),
+    snapshot_path: report.snapshotPath,
+    status: report.status,
+    prognosis: prognosis === null ? undefined : {
+      repairable: prognosis.salvage !== null,
+      ...(prognosis.salvage === null
+        ? { reason: prognosis.refusal }
+        : salvageJson(prognosis.salvage)),
+    },
+    repair: repairJson(repair, mend),
+  };
+}
+
+function issuesJson(report: CheckReport): Json {
+  return report.issues.map((issue) => ({
+    code: issue.code,
+    message: issue.message,
+    offset: issue.offset,
+    seq: issue.seq,
+    lost: issue.lost === null ? null : rangeJson(issue.lost),
+    meaning: meaningOf(issue),
+  }));
+}
+
+function hints(report: CheckReport, prognosis: Prognosis | null): string[] {
+  if (prognosis === null || prognosis.salvage !== null) return [...report.remediationHints];
+  return [prognosis.refusal, ...report.remediationHints.filter((one) => one.startsWith("warning"))];
+}
+
+function rangeJson({ first, last }: SeqRange): Json {
+  return { first, last };
+}
+
+/** Everything that cannot be read any more. */
+function lostRanges({ dropped, replaced }: Salvage): SeqRange[] {
+  return [...(dropped === null ? [] : [dropped]), ...replaced];
+}
+
+function salvageJson(salvage: Salvage): { [key: string]: Json } {
+  return {
+    kept: salvage.kept.map(rangeJson),
+    kept_count: countOf(salvage.kept),
+    mended: salvage.mended.map(rangeJson),
+    lost: lostRanges(salvage).map(rangeJson),
+    lost_count: countOf(lostRanges(salvage)),
+    replaced: salvage.replaced.map(rangeJson),
+    dropped: salvage.dropped === null ? null : rangeJson(salvage.dropped),
+    reissued: salvage.reissued === null ? null : rangeJson(salvage.reissued),
+  };
+}
+
+function repairJson(repair: RepairReport | null, mend: boolean): Json | undefined {
+  if (!mend) return undefined;
+  if (repair === null || repair.salvage === null) return null;
+  return {
+    backup_path: repair.backupPath,
+    found: issuesJson(repair.before),
+    file_resized: repair.layout.resized,
+    header_rewritten: repair.layout.header,
+    index_slots_mended: repair.before.indexWrong,
+    ...salvageJson(repair.salvage),
+  };
+}
+
+/** One line a pool for scripts, followed by what a person wants to know about a damaged one. */
+function forPipes(patient: Patient): string {
+  const { report, repair, error } = patient;
+  const ref = escapeControls(patient.ref);
+  if (report === null) return `ERROR: ${ref} ${escapeControls(error?.message ?? "")}\n`;
+  const lines = details(patient).map(([name, text]) => `  ${name}: ${escapeControls(text)}\n`).join(
+    "",
+  );
+  if (report.status === "ok") {
+    return `${repair?.salvage ? "REPAIRED" : "OK"}: ${ref}\n${repair?.salvage ? lines : ""}`;
+  }
+  const good = report.lastGoodSeq === null ? "" : ` last_good_seq=${report.lastGoodSeq}`;
+  return `CORRUPT: ${ref}${good} issue=${report.issues[0]?.message ?? ""}\n${lines}`;
+}
+
+function messagesText(report: CheckReport): string {
+  const { oldestSeq, newestSeq } = report.bounds;
+  if (oldestSeq !== null) return `${report.messageCount} (seq ${oldestSeq}..${newestSeq})`;
+  return report.status === "ok" ? "empty" : "not known";
+}
+
+function countText(count: number | bigint, what: string): string {
+  return `${count} ${what}${Number(count) === 1 ? "" : "s"}`;
+}
+
+function forPeople(patient: Patient): string {
+  const { report, repair } = patient;
+  if (report === null) return "";
+  const state = report.status === "corrupt" ? "corrupt" : repair?.salvage ? "repaired" : "healthy";
+  const lines: [string, string][] = [
+    ["messages", messagesText(report)],
+    ["checked", `header, index, ring — ${countText(report.issueCount, "issue")}`],
+    ...details(patient),
+  ];
+  const text = lines.map(([name, value]) => `  ${`${name}:`.padEnd(11)}${escapeControls(value)}\n`);
+  return `${escapeControls(patient.ref)}: ${state}\n${text.join("")}`;
+}
+
+/** Every issue with its meaning, what a repair did or would do, and what to do. */
+function details({ report, prognosis, repair }: Patient): [string, string][] {
+  const lines: [string, string][] = [];
+  if (report === null) return lines;
+  const done = repair?.salvage ?? null;
+  for (const issue of done === null ? report.issues : repair?.before.issues ?? []) {
+    const place = issue.offset === null ? "" : ` (ring offset ${issue.offset})`;
+    lines.push([done === null ? "detail" : "found", issue.message + place]);
+    lines.push(["means", meaningOf(issue)]);
+  }
+  if (repair !== null && done !== null) {
+    const slots = repair.before.indexWrong;
+    if (slots > 0) lines.push(["found", `${countText(slots, "wrong index slot")}, index rebuilt`]);
+    if (repair.layout.resized) lines.push(["file", "brought back to the length in its header"]);
+    if (repair.layout.header) lines.push(["header", "written anew from what the file shows"]);
+    lines.push(["backup", repair.backupPath ?? "none"], ...salvageLines(done, true));
+  } else if (prognosis !== null && prognosis.salvage !== null) {
+    lines.push(...salvageLines(prognosis.salvage, false));
+  }
+  for (const hint of hints(report, prognosis)) {
+    if (hint.startsWith("warning: ")) lines.push(["warning", hint.slice("warning: ".length)]);
+    else lines.push(["do", hint]);
+  }
+  return lines;
+}
+
+/** What was saved and what was not, in the past or as a promise. */
+function salvageLines(salvage: Salvage, done: boolean): [string, string][] {
+  const { kept, mended, replaced, dropped, reissued } = salvage;
+  const lines: [string, string][] = [];
+  const lead = done ? "" : "a repair would keep ";
+  lines.push(["kept", lead + (kept.length === 0 ? "no message" : rangeText(kept))]);
+  if (mended.length > 0) {
+    lines.push(["mended", `${rangeText(mended)}: the damage can be undone from what is there`]);
+  }
+  if (dropped !== null) {
+    lines.push(["lost", `${rangeText([dropped])}: gone like expired messages`]);
+  }
+  if (replaced.length > 0) {
+    lines.push([
+      "lost",
+      `${rangeText(replaced)}: a stand-in with the tag plasmite.lost is in its place`,
+    ]);
+  }
+  if (dropped === null && replaced.length === 0) lines.push(["lost", "nothing that was recorded"]);
+  if (reissued !== null) {
+    lines.push(["numbers", `${rangeText([reissued])} never stood there; these numbers come again`]);
+  }
+  return lines;
+}
+
+function tableForPeople(patients: readonly Patient[]): string {
+  const bad = (one: Patient): boolean => one.report === null || one.report.status === "corrupt";
+  const unwell = patients.filter(bad).length;
+  const head = unwell === 0
+    ? `All ${patients.length} pools healthy.\n\n`
+    : `${unwell} of ${patients.length} pools unhealthy.\n\n`;
+  const rows = patients.map((one) => ({
+    mark: unwell === 0 ? "" : bad(one) ? "✗ " : "✓ ",
+    name: escapeControls(one.name),
+    messages: one.report === null ? "-" : countText(one.report.messageCount, "message"),
+    issues: one.report === null
+      ? escapeControls(one.error?.message ?? "")
+      : countText(one.report.issueCount, "issue"),
+    note: bad(one)
+      ? `  (run \`pls doctor ${escapeControls(one.name)}\` for detail)`
+      : one.repair?.salvage
+      ? `  repaired, backup: ${escapeControls(one.repair.backupPath ?? "")}`
+      : "",
+  }));
+  const pad = (key: "name" | "messages" | "issues"): number =>
+    Math.max(...rows.map((row) => width(row[key])));
+  const [a, b, c] = [pad("name"), pad("messages"), pad("issues")];
+  const fill = (text: string, to: number): string => text + " ".repeat(to - width(text));
+  return head + rows.map((row) => {
+    const line = `  ${row.mark}${fill(row.name, a)}   ${fill(row.messages, b)}   `;
+    return `${line}${row.note === "" ? row.issues : fill(row.issues, c)}${row.note}\n`;
+  }).join("");
+}
