@@ -349,3 +349,17 @@ Deno.test("flush: a long history of power losses loses nothing that was acknowle
     }
   }
 });
+
+Deno.test("a first append that dies twice leaves a pool that the checker calls empty and well", () => {
+  // The second leaves behind what the first wrote further on: message 2, without a message 1.
+  const { storage, ring } = newRing(3000);
+  storage.plan({ killAfter: 1 });
+  assert.throws(() => ring.tryAppend(batchOf(payload(1, 2490), payload(2, 0))), Killed);
+  const once = storage.afterKill();
+  const again = Ring.open(once, POOL, { write: true });
+  once.plan({ killAfter: 0, torn: 41 });
+  assert.throws(() => again.tryAppend(batchOf(payload(3, 2490))), Killed);
+  const left = once.afterKill();
+  assertHealthy(left);
+  assertGoesOn(left, 0n, "after two deaths");
+});
