@@ -14,6 +14,7 @@ import {
   MessageAnswer,
   OkAnswer,
   OpenBody,
+  POOL_NAME,
   PoolAnswer,
   PoolsAnswer,
   StatusAnswer,
@@ -206,13 +207,14 @@ const REASONS: Readonly<Record<number, string>> = {
 export function openApi(): Json {
   const schemas: Json = {};
   const refer = (schema: Schema): Json => {
-    const whole = z.toJSONSchema(schema, { unrepresentable: "any" }) as Json;
-    const { $defs, $schema: _, ...plain } = whole as { $defs?: Json; $schema?: string };
-    for (const [name, part] of Object.entries($defs ?? {})) schemas[name] = part;
-    const id = schema.meta()?.id;
-    if (typeof id !== "string") return plain;
-    const { id: _id, ...rest } = plain as Json;
-    schemas[id] = rest;
+    const { $defs, $schema: _, id, ...plain } = z.toJSONSchema(schema, { io: "input" }) as {
+      readonly $defs?: { readonly [name: string]: Json };
+      readonly $schema?: string;
+      readonly id?: string;
+    };
+    for (const [name, { id: _id, ...part }] of Object.entries($defs ?? {})) schemas[name] = part;
+    if ("$ref" in plain || id === undefined) return plain;
+    schemas[id] = plain;
     return { $ref: `#/components/schemas/${id}` };
   };
   const paths: { [path: string]: Json } = {};
@@ -244,7 +246,7 @@ function describe(operation: Operation, refer: (schema: Schema) => Json): Json {
       name,
       in: "path",
       required: true,
-      schema: name === "seq" ? U64 : { type: "string", minLength: 1 },
+      schema: name === "seq" ? U64 : { type: "string", pattern: POOL_NAME },
     })),
     ...(operation.query ?? []).map((parameter) => ({ ...parameter, in: "query" })),
   ];

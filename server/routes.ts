@@ -238,11 +238,10 @@ export class Routes {
 
   #refuseOtherMethods(): void {
     for (const [path, methods] of this.#allowed) {
-      const also = path === "/v0/pools/open" ? ["DELETE"] : [];
       this.hono.all(path, () => {
         throw new HttpError(405, "Usage", "method not allowed", {
           hint: "See /v0/openapi.json.",
-          headers: [["allow", [...methods, ...also].join(",")]],
+          headers: [["allow", methods.join(",")]],
         });
       });
     }

@@ -6,17 +6,23 @@
 
 import { z } from "zod";
 
-const U64 = z.number().int().nonnegative().meta({ format: "uint64" });
+const U64 = z.number().int().nonnegative().meta({ format: "uint64", maximum: 2 ** 64 });
 const COUNT = z.number().int().nonnegative();
+
+/** Names that every file system and shell takes; the server accepts most others too. */
+export const POOL_NAME = "^[A-Za-z0-9_-][A-Za-z0-9._ -]{0,59}$";
+const Name = z.string().meta({ description: "Name of the pool", pattern: POOL_NAME });
 
 /** `POST /v0/pools`. */
 export const CreateBody = z.object({
-  pool: z.string().meta({ description: "Name of the new pool" }),
-  size_bytes: U64.nullish().meta({ description: "Size of the whole file; default 1 MiB" }),
+  pool: Name,
+  // The bounds are checked by hand, where the message can say more.
+  size_bytes: z.number().int().nonnegative().meta({ minimum: 4097, maximum: 2 ** 40 }).nullish()
+    .meta({ description: "Size of the whole file; default 1 MiB" }),
 }).meta({ id: "CreateBody" });
 
 /** `POST /v0/pools/open`. */
-export const OpenBody = z.object({ pool: z.string() }).meta({ id: "OpenBody" });
+export const OpenBody = z.object({ pool: Name }).meta({ id: "OpenBody" });
 
 /** `POST /v0/pools/{pool}/append`, and one line of a batch. */
 export const AppendBody = z.object({
