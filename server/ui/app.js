@@ -55,18 +55,25 @@ const shell = {
   },
 };
 
+/** The pool that the address names. */
+function poolName() {
+  const match = /^\/ui\/pools\/([^/]+)$/.exec(location.pathname);
+  try {
+    return match?.[1] ? decodeURIComponent(match[1]) : null;
+  } catch {
+    return null;
+  }
+}
+
 /** Shows what the address says. */
 function open() {
   view?.dispose();
   document.querySelectorAll("dialog").forEach((box) => box.remove());
-  const match = /^\/ui\/pools\/([^/]+)$/.exec(location.pathname);
   leave.hidden = !rights.token;
-  if (!match?.[1]) view = new PoolsView(shell);
-  else {view = new PoolView(
-      decodeURIComponent(match[1]),
-      new URLSearchParams(location.search),
-      shell,
-    );}
+  const name = poolName();
+  view = name === null
+    ? new PoolsView(shell)
+    : new PoolView(name, new URLSearchParams(location.search), shell);
   fill(
     root,
     h(

@@ -154,12 +154,14 @@ export function clock(t, ms = true) {
   return ms ? `${text}.${pad(d.getMilliseconds(), 3)}` : text;
 }
 
-/** Local date and time, the date only when it is not today. @param {number} t */
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/** Local date and time; without the date when that is clear, without the year when it is this one. @param {number} t */
 export function moment(t) {
-  const d = new Date(t);
-  const day = d.toDateString() === new Date().toDateString();
-  return (day ? "" : `${d.getFullYear()}-${pad(d.getMonth() + 1)}-${pad(d.getDate())} `) +
-    clock(t, false);
+  const d = new Date(t), now = new Date();
+  if (Math.abs(now.getTime() - t) < 20 * 3600_000) return clock(t, false);
+  const year = d.getFullYear() === now.getFullYear() ? "" : ` ${d.getFullYear()}`;
+  return `${d.getDate()} ${MONTHS[d.getMonth()]}${year} ${clock(t, false)}`;
 }
 
 /** Puts text on the clipboard, also where the page is not on a secure origin. @param {string} text */

@@ -45,6 +45,8 @@ export class MessageList {
   #version = 0;
   #shift = 0;
   #digits = 0;
+  /** @type {ReadonlySet<string>} members of `data` that have a column of their own */
+  #pinned = new Set();
   /** @type {Array<{element: HTMLElement, row: Row | null, index: number, version: number}>} */
   #slots = [];
 
@@ -92,6 +94,7 @@ export class MessageList {
   refresh() {
     this.#version++;
     this.#drawnAt = 0;
+    this.#pinned = new Set(this.pins.map((path) => path.length === 1 ? path[0] ?? "" : ""));
     this.draw();
   }
 
@@ -241,17 +244,23 @@ export class MessageList {
       h(
         "span",
         { class: "data" },
-        preview(text.slice(row.from + 1, Math.min(row.to - 1, row.from + PREVIEW))),
+        preview(text.slice(row.from + 1, Math.min(row.to - 1, row.from + PREVIEW)), this.#pinned),
       ),
     );
   }
 }
 
-/** The pieces of a row's data as elements: keys dim, values plain. @param {string} text JSON that may be cut off */
-function preview(text) {
+/**
+ * The pieces of a row's data as elements: keys dim, values plain.
+ * @param {string} text JSON that may be cut off
+ * @param {ReadonlySet<string>} [without] members that have a column of their own
+ */
+function preview(text, without) {
+  /** @type {HTMLElement[]} */
   const out = [];
-  let depth = 0;
+  let depth = 0, skipping = false;
   for (const [style, word] of tokens(text)) {
+    if (depth === 0 && style === "k") skipping = without?.has(word) ?? false;
     if (style === "p") {
       if (word === "{" || word === "[") depth++;
       else if (word === "}" || word === "]") depth--;
@@ -259,9 +268,10 @@ function preview(text) {
         out.at(-1)?.classList.add("end");
         continue;
       }
-      out.push(h("i", { class: word === "," ? "p c" : "p" }, word));
-    } else if (style === "k") out.push(h("i", { class: depth ? "k in" : "k" }, word));
-    else out.push(h("i", { class: style }, word === "" ? '""' : word));
+    }
+    if (skipping) continue;
+    const kind = { p: word === "," ? "p c" : "p", k: depth ? "k in" : "k", s: "s", n: "n", b: "b" };
+    out.push(h("i", { class: kind[style] }, word === "" ? '""' : word));
   }
   return out;
 }

@@ -12,7 +12,7 @@ import { drawEmpty, drawFacts } from "./facts.js";
 import { FilterBox } from "./filter.js";
 import { Inspector } from "./inspect.js";
 import { MessageList } from "./list.js";
-import { remember } from "./rate.js";
+import { recall, remember } from "./rate.js";
 import { Replay } from "./replay.js";
 import { Live, readPast } from "./stream.js";
 import { addKnot, knotOf, KNOTS, sampleKnots, Timeline } from "./timeline.js";
@@ -209,7 +209,8 @@ export class PoolView {
     fill(
       pause,
       icon(this.paused ? "play" : "pause"),
-      h("span", null, this.paused && n ? `${count(n)} waiting` : words),
+      h("span", { class: this.paused && n ? "wide" : null }, this.paused ? "Resume" : "Pause"),
+      this.paused && n > 0 && h("span", null, `${count(n)} waiting`),
     );
     pause.setAttribute("aria-label", words);
     pause.title = `${words} (space)`;
@@ -257,6 +258,7 @@ export class PoolView {
   async #start() {
     const { query } = this;
     await this.#poll();
+    if (this.info) recall(this.info).then(() => drawFacts(this.facts, this.info), () => {});
     const seq = query.get("seq"), from = query.get("from"), to = query.get("to");
     if (seq && /^\d{1,20}$/.test(seq)) await this.openSeq(BigInt(seq));
     else if (from && to && Date.parse(from) < Date.parse(to)) {

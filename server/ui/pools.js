@@ -293,9 +293,14 @@ export class PoolsView {
       ),
       h(
         "span",
-        { class: "cell", title: a ? `since ${moment(t0)}` : "" },
+        { class: "cell" },
         h("small", null, "Retained"),
-        h("span", { class: "value" }, a ? span(t1 - t0) : "–"),
+        h(
+          "span",
+          { class: "value" },
+          a ? span(t1 - t0) : "–",
+          a && h("small", { class: "of" }, ` since ${moment(t0)}`),
+        ),
       ),
       h(
         "span",

@@ -66,7 +66,11 @@ export async function recall(pool) {
   const end = newest(pool), oldest = Number(pool.bounds?.oldest ?? 1);
   const last = Date.parse(pool.metrics?.age.newest_time ?? "");
   const now = Date.now();
-  if (!end || !(now - last < MINUTE)) return;
+  const points = history.get(pool.name) ?? [];
+  if (!end || !(now - last < MINUTE)) {
+    points.unshift({ t: now - MINUTE, seq: end });
+    return;
+  }
   /** @type {Point[]} */
   const back = [{ t: last, seq: end }];
   for (let d = 1; end - d >= oldest; d *= 2) {
@@ -75,7 +79,6 @@ export async function recall(pool) {
     back.unshift({ t: point.t, seq: end - d });
     if (point.t < now - MINUTE) break;
   }
-  const points = history.get(pool.name) ?? [];
   const first = points[0];
   if (!first) return;
   points.unshift(...back.filter((p) => p.t < first.t && p.seq <= first.seq));

@@ -1,6 +1,6 @@
 /**
- * Makes pictures of every state of the page into a folder (default `docs/assets`):
- * `deno run -A tests/ui/screenshots.ts [FOLDER]`.
+ * Makes pictures of the page. `deno run -A tests/ui/screenshots.ts` makes those of the documentation
+ * into `docs/assets`; with a folder, every state goes there: `… screenshots.ts FOLDER [NAME]`.
  *
  * @module
  */
@@ -10,6 +10,8 @@ import { fillPool, launch, story, TestServer, watchPage } from "../support/brows
 
 const folder = Deno.args[0] ?? new URL("../../docs/assets", import.meta.url).pathname;
 const only = Deno.args[1];
+/** Those that the documentation shows. */
+const PUBLISHED = ["pools", "stream", "stream-dark", "past", "stream-phone"];
 await Deno.mkdir(folder, { recursive: true });
 
 const browser = await launch();
@@ -64,7 +66,7 @@ async function shoot(
   act?: (page: Page) => Promise<void>,
   settle = 900,
 ): Promise<void> {
-  if (only && !name.includes(only)) return;
+  if (only ? !name.includes(only) : Deno.args.length === 0 && !PUBLISHED.includes(name)) return;
   const context = await browser.newContext(options);
   const page = await context.newPage();
   const bad = watchPage(page, new URL(url).origin);
