@@ -44,9 +44,9 @@ function prognose(file: StorageFile, messages: boolean): Prognosis {
     const state = parseState(new DataView(bytes.buffer), STATE_AT);
     let best: Prognosis | null = null;
     for (const found of findLayouts(file, judge)) {
-      const { layout, header } = found;
+      const { layout, header, resize } = found;
       const ring = new Stretch(file, layout.ringOffset, layout.ringSize);
-      const salvage = planSalvage(ring, layout, state, judge, header);
+      const salvage = planSalvage(ring, layout, state, judge, header || resize);
       if (salvage.saved > (best?.salvage?.saved ?? -1)) best = { salvage, found, refusal: "" };
     }
     return best ?? { salvage: null, found: null, refusal: "Nothing of a pool is left." };

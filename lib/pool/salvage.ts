@@ -78,8 +78,8 @@ interface Chain {
 /**
  * Plans the repair of the ring of `layout`, whose state block says `state`.
  *
- * @param nearby whether the header around the state block is damaged too: then nothing in it is
- *   believed when it says that the pool is empty
+ * @param nearby whether the file is damaged around the state block too: then it is not believed when
+ *   it says that the pool is empty
  */
 export function planSalvage(
   ring: Stretch,
@@ -197,43 +197,69 @@ function choose(
     ...all.filter((frame) => frame.at >= head),
     ...all.filter((frame) => frame.end <= head),
   ].filter((frame) => frame.seq >= low && frame.seq <= newest);
-  const rising = longestRising(inOrder);
-  const frames: WholeFrame[] = [];
-  let next = { at: head, seq: newest + 1n };
-  let end = head;
-  for (const frame of rising.reverse()) {
-    const missing = Number(next.seq - frame.seq) - 1;
-    if (frames.length === 0 && missing === 0) {
-      // Behind the newest frame is the head, whatever the state block says.
-      end = frame.end === ringSize ? 0 : frame.end;
-    } else if (fillHole(frame.end, next.at, missing, ringSize, least) === null) continue;
-    frames.push(frame);
-    next = frame;
-  }
-  return { frames: frames.reverse(), head: end, account };
+  const chain = longestChain(inOrder, head, newest, ringSize, least);
+  const last = chain.at(-1);
+  // Behind the newest frame is the head, whatever the state block says.
+  const end = last !== undefined && last.seq === newest ? last.end % ringSize : head;
+  return { frames: chain, head: end, account };
 }
 
-/** The longest subsequence of rising sequence numbers. */
-function longestRising(frames: readonly WholeFrame[]): WholeFrame[] {
-  const ends: number[] = [];
-  const before: number[] = [];
-  const seqOf = (i: number | undefined): bigint => i === undefined ? 0n : frames[i]?.seq ?? 0n;
-  for (const [i, frame] of frames.entries()) {
-    let lo = 0;
-    for (let hi = ends.length; lo < hi;) {
-      const mid = (lo + hi) >> 1;
-      if (seqOf(ends[mid]) < frame.seq) lo = mid + 1;
-      else hi = mid;
+/** How many frames behind one are looked at for its successor, by place and by number. */
+const NEAR = 16;
+
+/**
+ * The longest chain of frames between which all holes can be filled, ending at `head`. `frames` are
+ * in the order of their places from `head` on, all around the ring.
+ */
+function longestChain(
+  frames: readonly WholeFrame[],
+  head: number,
+  newest: bigint,
+  ringSize: number,
+  least: number,
+): WholeFrame[] {
+  const bySeq = [...frames.keys()].sort((a, b) => {
+    const [x, y] = [frames[a]?.seq ?? 0n, frames[b]?.seq ?? 0n];
+    return x < y ? -1 : x > y ? 1 : a - b;
+  });
+  const rank = new Map(bySeq.map((i, r) => [i, r]));
+  /** For each frame how many frames the best chain from it on has, and which comes next. */
+  const best: { count: number; next: number }[] = [];
+  const fits = (frame: WholeFrame, to: number, seq: bigint): boolean =>
+    seq > frame.seq &&
+    fillHole(frame.end, to, Number(seq - frame.seq) - 1, ringSize, least) !== null;
+  for (let i = frames.length - 1; i >= 0; i--) {
+    const frame = frames[i];
+    if (frame === undefined) continue;
+    const ends = frame.seq === newest || fits(frame, head, newest + 1n);
+    let own = { count: ends ? 1 : 0, next: -1 };
+    const consider = (j: number | undefined): void => {
+      const after = j === undefined || j <= i ? undefined : frames[j];
+      const count = j === undefined ? 0 : best[j]?.count ?? 0;
+      if (j === undefined || after === undefined || count === 0 || count + 1 <= own.count) return;
+      if (fits(frame, after.at, after.seq)) own = { count: count + 1, next: j };
+    };
+    consider(i + 1);
+    const r = rank.get(i) ?? 0;
+    // A neighbour in place and number cannot be bettered.
+    if (own.next < 0 || frames[i + 1]?.seq !== frame.seq + 1n) {
+      for (let n = 1; n <= NEAR; n++) {
+        consider(bySeq[r + n]);
+        consider(i + n);
+      }
     }
-    before.push(lo === 0 ? -1 : ends[lo - 1] ?? -1);
-    ends[lo] = i;
+    best[i] = own;
+  }
+  let start = -1;
+  for (const [i, { count }] of best.entries()) {
+    if (count > 0 && count > (best[start]?.count ?? 0)) start = i;
   }
   const chain: WholeFrame[] = [];
-  for (let i = ends.at(-1) ?? -1; i >= 0; i = before[i] ?? -1) {
+  for (let i = start; i >= 0; i = best[i]?.next ?? -1) {
     const frame = frames[i];
     if (frame !== undefined) chain.push(frame);
   }
-  return chain.reverse();
+  return chain;
 }
 
 /** Turns whole frames and the holes between them into one chain. */
