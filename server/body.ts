@@ -50,28 +50,38 @@ function tooSlow(): HttpError {
   });
 }
 
-/** Reads that are under way, watched by one timer for all of them. */
+/** One read that is under way. */
+interface Reading {
+  readonly reject: (error: HttpError) => void;
+  readonly due: number;
+}
+
+/**
+ * Reads that are under way, watched by one timer for all of them. Time is counted in sweeps: looking
+ * at the clock for every request would cost more than it is worth.
+ */
 class Deadlines {
-  readonly #open = new Map<(error: HttpError) => void, number>();
+  readonly #open = new Set<Reading>();
   #timer: ReturnType<typeof setInterval> | null = null;
   #sweeps = 0;
 
-  /** Counted in sweeps: looking at the clock for every request would cost more than it is worth. */
-  add(reject: (error: HttpError) => void, ms: number): void {
-    this.#open.set(reject, this.#sweeps + 1 + Math.ceil(ms / SWEEP));
+  add(reject: (error: HttpError) => void, ms: number): Reading {
+    const reading = { reject, due: this.#sweeps + 1 + Math.ceil(ms / SWEEP) };
+    this.#open.add(reading);
     this.#timer ??= setInterval(() => this.#sweep(), SWEEP);
+    return reading;
   }
 
-  delete(reject: (error: HttpError) => void): void {
-    this.#open.delete(reject);
+  delete(reading: Reading): void {
+    this.#open.delete(reading);
   }
 
   #sweep(): void {
     this.#sweeps++;
-    for (const [reject, due] of this.#open) {
-      if (this.#sweeps < due) continue;
-      this.#open.delete(reject);
-      reject(tooSlow());
+    for (const reading of this.#open) {
+      if (this.#sweeps < reading.due) continue;
+      this.#open.delete(reading);
+      reading.reject(tooSlow());
     }
     if (this.#open.size > 0 || this.#timer === null) return;
     clearInterval(this.#timer);
@@ -79,7 +89,7 @@ class Deadlines {
   }
 
   close(): void {
-    for (const reject of this.#open.keys()) reject(tooSlow());
+    for (const { reject } of this.#open) reject(tooSlow());
     this.#open.clear();
     this.#sweep();
   }
@@ -111,14 +121,14 @@ export class BodyReader {
     if (length > this.#limit) return Promise.reject(tooLarge(this.#limit));
     if (length < 0 || length > SMALL) return this.#pieces(request);
     return new Promise((resolve, reject) => {
-      this.#deadlines.add(reject, this.#idle);
+      const reading = this.#deadlines.add(reject, this.#idle);
       request.bytes().then((bytes) => {
-        this.#deadlines.delete(reject);
+        this.#deadlines.delete(reading);
         // In-process requests may declare what they like.
         if (bytes.length > this.#limit) reject(tooLarge(this.#limit));
         else resolve(bytes);
       }, () => {
-        this.#deadlines.delete(reject);
+        this.#deadlines.delete(reading);
         reject(bad("request body broke off", "Send the whole body."));
       });
     });
@@ -155,8 +165,8 @@ export class BodyReader {
     reader: ReadableStreamDefaultReader<Uint8Array>,
   ): Promise<ReadableStreamReadResult<Uint8Array>> {
     return new Promise((resolve, reject) => {
-      this.#deadlines.add(reject, this.#idle);
-      reader.read().then(resolve, reject).finally(() => this.#deadlines.delete(reject));
+      const reading = this.#deadlines.add(reject, this.#idle);
+      reader.read().then(resolve, reject).finally(() => this.#deadlines.delete(reading));
     });
   }
 

@@ -29,7 +29,8 @@ export class Guard {
   readonly #hosts: ReadonlySet<string>;
   readonly #origins: ReadonlySet<string>;
   readonly #loopbackOnly: boolean;
-  #good = "\n";
+  #goodHost: string | null = null;
+  #goodAuthority = "";
 
   /** Prepares the checks. */
   constructor(options: GuardOptions) {
@@ -51,10 +52,11 @@ export class Guard {
     const { headers } = request;
     const host = headers.get("host");
     // The common case is one client that repeats itself.
-    if (`${host}\n${authority}` !== this.#good) {
+    if (authority !== this.#goodAuthority || host !== this.#goodHost || authority === "") {
       const refused = this.#checkHosts(host, authority);
       if (refused !== null) return refused;
-      this.#good = `${host}\n${authority}`;
+      this.#goodHost = host;
+      this.#goodAuthority = authority;
     }
     const origin = headers.get("origin");
     if (origin !== null) return this.#checkOrigin(origin, host ?? authority, request.method);

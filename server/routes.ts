@@ -25,6 +25,8 @@ import { type TailHost, TailStream } from "./tail.ts";
 
 /** The largest pool that can be made from afar, in bytes: a sparse file of any size costs nothing. */
 const LARGEST_POOL = 2n ** 40n;
+/** Checked names that are remembered. */
+const NAMES_KEPT = 1000;
 /** Bodies from this size on are compressed for clients that want it, in bytes. */
 const COMPRESS_FROM = 1400;
 
@@ -112,6 +114,7 @@ export class Routes {
   readonly #printer = new MessagePrinter();
   readonly #walker = new MemberWalker();
   readonly #allowed = new Map<string, string[]>();
+  readonly #names = new Map<string, string>();
   #mcp: Promise<McpFetch> | null = null;
   #openApi: string | null = null;
 
@@ -180,10 +183,21 @@ export class Routes {
     try {
       const admitted = this.#admit(request, "write");
       if (admitted !== null) await admitted;
-      return await this.#appends.json(request, () => checkPoolName(decodeSegment(segment)));
+      return await this.#appends.json(request, () => this.#checkedName(segment));
     } catch (error) {
       return errorResponse(error);
     }
+  }
+
+  /** Names repeat: a segment that was good once is good. */
+  #checkedName(segment: string): string {
+    let name = this.#names.get(segment);
+    if (name === undefined) {
+      name = checkPoolName(decodeSegment(segment));
+      if (this.#names.size >= NAMES_KEPT) this.#names.clear();
+      this.#names.set(segment, name);
+    }
+    return name;
   }
 
   /** Ends what agents wait for. */
