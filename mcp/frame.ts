@@ -108,6 +108,8 @@ export function frame(text: string): Framed {
       return refuse(-32602, `Invalid params: ${method} needs params`, id ?? null);
     }
   }
+  // Unusable metadata is no reason to refuse a request that makes sense without it.
+  if (call.params !== undefined && !isObject(call.params["_meta"])) delete call.params["_meta"];
   const at = spans.get("params")?.start ?? 0;
   if (method === "initialize") call.params = handshake(call.params);
   if (method === "tools/call" && call.params !== undefined) {

@@ -15,8 +15,11 @@ import { type Grouping, grouping } from "./latest.ts";
 import { poolJson } from "./pool_json.ts";
 import type { PoolStore } from "./store.ts";
 
-/** Steps one filter may take on one message. */
-const FILTER_STEPS = 20_000;
+/**
+ * Steps one filter may take on one message: enough for `test("a.*b")` on a thousand characters, at
+ * worst some tens of milliseconds.
+ */
+const FILTER_STEPS = 1_000_000;
 
 /** What a tool call runs in. */
 export interface ToolContext {

@@ -8,7 +8,12 @@
  * @module
  */
 
-import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/server";
+import {
+  isJSONRPCNotification,
+  isJSONRPCRequest,
+  type JSONRPCMessage,
+  type Transport,
+} from "@modelcontextprotocol/server";
 import { type Call, frame, type Id, type Refusal } from "./frame.ts";
 import { unwrap } from "./json.ts";
 import { type Line, LineSplitter } from "./lines.ts";
@@ -19,6 +24,9 @@ const LONGEST_LINE = 512 * 1024 * 1024;
 const BACKLOG = 4 * 1024 * 1024;
 /** How long the last answers may take after the end of input, in milliseconds. */
 const LAST_ANSWERS = 30_000;
+
+/** How long calls wait for one that gives no answer, in milliseconds. */
+const STALLED = 60_000;
 
 /** Where lines come from. */
 export interface Input {
@@ -58,6 +66,7 @@ export class LineTransport implements Transport {
   readonly #pending = new Map<Id, Call>();
   #queue: Call[] = [];
   #running: Id | undefined;
+  #stalled: ReturnType<typeof setTimeout> | undefined;
   #outgoing: string[] = [];
   #backlog = 0;
   #writing: Promise<void> | undefined;
@@ -95,6 +104,7 @@ export class LineTransport implements Transport {
     if (this.#closed) return;
     this.#closed = true;
     this.ending.abort();
+    clearTimeout(this.#stalled);
     await this.#writing;
     this.onclose?.();
     this.#done.resolve();
@@ -140,7 +150,14 @@ export class LineTransport implements Transport {
     if (framed.kind === "answer") return;
     if (framed.kind === "refused") return this.#print(JSON.stringify(framed.refusal));
     const { call } = framed;
-    if (call.id === undefined) return this.#notified(call);
+    // The SDK drops what it cannot read, and whoever asked would wait for ever.
+    if (call.id === undefined) {
+      if (isJSONRPCNotification(call)) this.#notified(call);
+      return;
+    }
+    if (!isJSONRPCRequest(call)) {
+      return this.#refuse(-32602, "Invalid params: _meta is not as the protocol has it", call.id);
+    }
     if (this.#pending.has(call.id)) {
       return this.#refuse(-32600, "Invalid request: a request with this id is running", call.id);
     }
@@ -175,18 +192,24 @@ export class LineTransport implements Transport {
     while (this.#running === undefined) {
       const call = this.#queue.shift();
       if (call === undefined) return;
-      if (!runsBeside(call)) this.#running = call.id;
+      if (!runsBeside(call)) {
+        this.#running = call.id;
+        this.#stalled = setTimeout(() => this.#goOn(), STALLED);
+      }
       this.#deliver(call);
     }
   }
 
   #settle(id: Id): void {
     this.#pending.delete(id);
-    if (this.#running === id) {
-      this.#running = undefined;
-      this.#pump();
-    }
+    if (this.#running === id) this.#goOn();
     if (this.#pending.size === 0) this.#idle?.();
+  }
+
+  #goOn(): void {
+    clearTimeout(this.#stalled);
+    this.#running = undefined;
+    this.#pump();
   }
 
   #print(line: string): void {

@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { createMcpFetch, type McpFetch, type McpOptions } from "../mcp/http.ts";
 import { createApp } from "../server/app.ts";
 import { type Any, Place, serveMcp } from "./mcp_util.ts";
@@ -360,3 +361,31 @@ Deno.test("mcp http: behind the server rebinding, foreign origins and missing to
     await app.shutdown();
   }
 });
+
+Deno.test("mcp http: any body gets an answer, and the server goes on", () =>
+  withMcp({}, async (mcp) => {
+    const methods = fc.constantFrom("initialize", "ping", "tools/call", "prompts/get", "x", 1);
+    const bodies = fc.oneof(
+      fc.string(),
+      fc.jsonValue().map((value) => JSON.stringify(value)),
+      fc.record({
+        jsonrpc: fc.constantFrom("2.0", "1.0"),
+        id: fc.jsonValue(),
+        method: methods,
+        params: fc.oneof(fc.jsonValue(), fc.record({ name: fc.string(), _meta: fc.jsonValue() })),
+      }, { requiredKeys: [] }).map((value) => JSON.stringify(value)),
+    );
+    const versions = fc.constantFrom("2025-11-25", "2026-07-28", "x", "");
+    await fc.assert(
+      fc.asyncProperty(bodies, fc.option(versions, { nil: undefined }), async (body, version) => {
+        const headers = version === undefined ? {} : { "mcp-protocol-version": version };
+        const response = await mcp(post(body, headers));
+        assert.ok([200, 202, 400, 404].includes(response.status), String(response.status));
+        const text = await response.text();
+        if (response.status === 202) assert.equal(text, "");
+        else JSON.parse(text);
+      }),
+      { numRuns: 200 * Number(Deno.env.get("PLASMITE_TEST_SCALE") ?? 1) },
+    );
+    assert.equal((await mcp(post(rpc("ping")))).status, 200);
+  }));

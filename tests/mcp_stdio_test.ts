@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { LocalStore } from "../mcp/local.ts";
 import { serveConnection } from "../mcp/stdio.ts";
 import { type Any, command, Place, until } from "./mcp_util.ts";
@@ -278,4 +279,57 @@ Deno.test("mcp stdio: the command itself keeps the bytes exact, speaks protocol 
   for (const line of lines) JSON.parse(line);
   const exact = lines.filter((line) => line.includes('"data":{"7":9007199254740993,"1":"ü"}'));
   assert.equal(exact.length, 2);
+});
+
+Deno.test("mcp stdio: every request gets exactly one answer, whatever it asks for", async () => {
+  const methods = fc.constantFrom(
+    "initialize",
+    "ping",
+    "tools/list",
+    "tools/call",
+    "resources/list",
+    "resources/read",
+    "resources/templates/list",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "prompts/list",
+    "prompts/get",
+    "completion/complete",
+    "server/discover",
+    "logging/setLevel",
+    "notifications/initialized",
+    "no/such",
+  );
+  const envelope = fc.constant({
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+  });
+  const params = fc.oneof(
+    fc.jsonValue(),
+    fc.record({
+      name: fc.constantFrom("plasmite_pool_list", "plasmite_read", "catch_up", "x"),
+      arguments: fc.oneof(fc.jsonValue(), fc.record({ pool: fc.constantFrom("p", "q") })),
+      uri: fc.constantFrom("plasmite:///pools/p", "plasmite:///pools/q", "x"),
+      protocolVersion: fc.constantFrom("2025-11-25", "2024-11-05", "?"),
+      _meta: fc.oneof(fc.jsonValue(), envelope),
+    }, { requiredKeys: [] }),
+  );
+  const requests = fc.array(
+    fc.record({ method: methods, params }, { requiredKeys: ["method"] }),
+    { minLength: 1, maxLength: 12 },
+  );
+  await fc.assert(
+    fc.asyncProperty(requests, async (list) => {
+      using place = new Place();
+      const peer = new Connection(place);
+      list.forEach((request, id) => peer.send({ jsonrpc: "2.0", id, ...request }));
+      await peer.end();
+      const ids = peer.lines.filter((line) => "result" in line || "error" in line);
+      assert.deepEqual(
+        ids.map((line) => line["id"]).sort((a, b) => Number(a) - Number(b)),
+        [...list.keys()],
+      );
+    }),
+    { numRuns: 60 * Number(Deno.env.get("PLASMITE_TEST_SCALE") ?? 1) },
+  );
 });
