@@ -487,11 +487,9 @@ Deno.test({
         assert.ok((await inspector.locator(".body").textContent() ?? "").length > 1 << 20);
       }
       if (n === 3) {
-        for (let i = 0; i < 30; i++) {
-          const shut = inspector.locator('.toggle[aria-expanded="false"]');
-          if (await shut.count() === 0) break;
-          await shut.first().click();
-        }
+        await page.evaluate(`for (let shut, i = 0; i < 99; i++) {
+          document.querySelector('.inspector .toggle[aria-expanded="false"]')?.click();
+        }`);
         await inspector.getByText("bottom").waitFor();
       }
       if (n === 5) await inspector.locator(".toggle", { hasText: "list" }).click();
@@ -586,6 +584,78 @@ Deno.test({
       page,
       `document.querySelector('.row[aria-posinset="1"]')?.textContent?.startsWith("1")`,
     );
+  });
+
+  await t.step("plasmite serve and plasmite feed as processes, through a restart", async () => {
+    const dir = await Deno.makeTempDir({ prefix: "plasmite-ui" });
+    const cli = new URL("../cli.ts", import.meta.url).pathname;
+    const run = (args: string[], env: Record<string, string> = {}) =>
+      new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", cli, "--dir", dir, ...args],
+        env,
+        stdin: "null",
+        stdout: "null",
+        stderr: "null",
+      }).spawn();
+    const serve = async (bind: string): Promise<[Deno.ChildProcess, string]> => {
+      const ready = `${dir}/ready`;
+      await Deno.remove(ready).catch(() => {});
+      const child = run(["serve", "--bind", bind], { PLASMITE_SERVE_READY_FILE: ready });
+      for (let i = 0; i < 400; i++) {
+        const address = await Deno.readTextFile(ready).catch(() => "");
+        if (address) return [child, address];
+        await new Promise((done) => setTimeout(done, 25));
+      }
+      throw new Error("the server did not start");
+    };
+    const feed = async (n: number): Promise<void> => {
+      const { success } = await run(["feed", "jobs", "--create", `{"job":"n${n}"}`]).status;
+      assert.ok(success);
+    };
+    await feed(1);
+    let [server, address] = await serve("127.0.0.1:0");
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    const bad = watchPage(page, `http://${address}`);
+    try {
+      await page.goto(`http://${address}/ui`);
+      await page.locator("a.pool", { hasText: "jobs" }).click();
+      await rowWith(page, "n1").waitFor();
+      await feed(2);
+      await rowWith(page, "n2").waitFor();
+      server.kill("SIGTERM");
+      await server.status;
+      await lamp(page, "Reconnecting");
+      await feed(3);
+      [server, address] = await serve(address);
+      await rowWith(page, "n3").waitFor();
+      await page.locator(".row.mark", { hasText: "Disconnected for" }).waitFor();
+      assert.equal((await rows(page)).length, 4);
+      assert.deepEqual(bad, []);
+    } finally {
+      server.kill("SIGTERM");
+      await server.status;
+      await context.close();
+      await Deno.remove(dir, { recursive: true });
+    }
+  });
+
+  await t.step("these tests would notice a violated policy", async () => {
+    await using server = new TestServer();
+    const page = await browser.newPage();
+    const bad = watchPage(page, server.url);
+    await page.goto(`${server.url}/ui`);
+    await page.evaluate(`document.body.append(Object.assign(document.createElement("script"), {
+      textContent: "document.title = 'pwned'",
+    }))`);
+    await page.evaluate(`document.body.setAttribute("style", "color: red")`);
+    await page.evaluate(`fetch("http://127.0.0.1:1/").catch(() => {})`);
+    for (let i = 0; i < 100 && bad.length < 3; i++) await page.waitForTimeout(20);
+    for (const what of ["script-src", "style-src", "connect-src"]) {
+      assert.ok(bad.some((line) => line.includes(what)), `${what}: ${bad}`);
+    }
+    assert.notEqual(await page.title(), "pwned");
+    await page.close();
   });
 
   await browser.close();

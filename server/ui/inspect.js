@@ -15,6 +15,8 @@ import { Num, parse, pretty, visible } from "./json.js";
 const PIECE = 200;
 /** Characters of a long string drawn at once. */
 const LONG = 2000;
+/** Characters of a block of text. */
+const PIECE_CHARS = 8000;
 const RAW = 200_000;
 
 /** A word for a POSIX shell. @param {string} text */
@@ -30,6 +32,25 @@ function jqPath(path) {
         ? `.${p}`
         : `[${JSON.stringify(p)}]`
     ).join("");
+}
+
+/**
+ * A long text in blocks, of which the browser lays out only those on screen.
+ * @param {string} text
+ */
+function pieces(text) {
+  const out = [];
+  for (let i = 0; i < text.length;) {
+    let end = Math.min(text.length, i + PIECE_CHARS);
+    if (end < text.length) {
+      const line = text.lastIndexOf("\n", end);
+      if (line > i) end = line + 1;
+      else if (text.charCodeAt(end - 1) >> 10 === 0x36) end--; // Surrogates stay together.
+    }
+    out.push(h("div", { class: "piece" }, visible(text.slice(i, end).replace(/\n$/, ""), true)));
+    i = end;
+  }
+  return out;
 }
 
 export class Inspector {
@@ -169,11 +190,10 @@ export class Inspector {
   /** @param {HTMLElement} body @param {Json} data */
   #drawRaw(body, data) {
     const text = pretty(data);
-    const pre = h("pre", null, visible(text.slice(0, RAW), true));
+    const pre = h("pre", null, pieces(text.slice(0, RAW)));
     fill(body, pre);
-    if (text.length > RAW) {
-      body.append(this.#more(text.length - RAW, () => pre.append(visible(text.slice(RAW), true))));
-    }
+    const left = text.length - RAW;
+    if (left > 0) body.append(this.#more(left, () => pre.append(...pieces(text.slice(RAW)))));
   }
 
   /** @param {number} n @param {() => void} show */
@@ -254,7 +274,7 @@ export class Inspector {
     );
     if (typeof value === "string" && value.length > LONG) {
       item.append(
-        this.#more(value.length - LONG, () => shown.append(visible(value.slice(LONG), true))),
+        this.#more(value.length - LONG, () => shown.append(...pieces(value.slice(LONG)))),
       );
     }
     return item;

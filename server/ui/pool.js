@@ -46,6 +46,7 @@ export class PoolView {
   live = null;
 
   #chars = 0;
+  #waitingChars = 0;
   #lost = 0;
   #dirty = true;
   #busy = false;
@@ -300,6 +301,7 @@ export class PoolView {
     this.list.selected = -1;
     this.list.refresh();
     this.waiting = [];
+    this.#waitingChars = 0;
     this.paused = false;
     this.#lost = 0;
     this.#chars = 0;
@@ -363,9 +365,13 @@ export class PoolView {
   #take(rows) {
     this.#dirty = true;
     if (this.paused) {
-      this.waiting.push(...rows);
-      const over = this.waiting.length - MAX_ROWS;
-      if (over > 2000) this.#lost += this.waiting.splice(0, over).length;
+      for (const row of rows) this.waiting.push(row);
+      this.#waitingChars += lengthOf(rows);
+      let over = this.waiting.length > MAX_ROWS + 2000 ? this.waiting.length - MAX_ROWS : 0;
+      if (this.#waitingChars > MAX_CHARS) over = Math.max(over, this.waiting.length >> 1);
+      const lost = this.waiting.splice(0, over);
+      this.#waitingChars -= lengthOf(lost);
+      this.#lost += lost.length;
       return;
     }
     this.#add(rows);
@@ -529,7 +535,7 @@ export class PoolView {
       await readPast(this.name, range, this.filter.value, signal, (message) => {
         if (!take(message)) return false;
         piece.push(message);
-        return this.list.rows.length + piece.length < MAX_ROWS;
+        return this.list.rows.length + piece.length < MAX_ROWS && this.#chars < MAX_CHARS;
       });
     } catch (error) {
       if (!signal.aborted) toast(error instanceof Error ? error.message : String(error), true);
@@ -615,6 +621,7 @@ export class PoolView {
         });
       }
       this.waiting = [];
+      this.#waitingChars = 0;
       this.#lost = 0;
       this.#add(rows);
       this.list.toEnd();

@@ -94,6 +94,10 @@ export class TestServer implements AsyncDisposable {
 /** What a page did that it must not: errors, console errors, policy violations, foreign requests. */
 export function watchPage(page: Page, url: string): string[] {
   const bad: string[] = [];
+  page.addInitScript(
+    `document.addEventListener("securitypolicyviolation", (event) =>
+      console.error("policy: " + event.violatedDirective + " " + event.blockedURI))`,
+  );
   page.on("pageerror", (error) => bad.push(`error: ${error.message}`));
   page.on("console", (message) => {
     const text = message.text();
@@ -151,7 +155,7 @@ export function story(i: number): { data: Record<string, unknown>; tags: string[
 export function fillPool(pool: Pool, count: number, spanMs: number, now = Date.now()): void {
   for (let i = 0; i < count; i++) {
     const x = i / count;
-    const wave = x + 0.03 * Math.sin(x * 25) - 0.009 * Math.sin(x * 75) +
+    const wave = x + 0.022 * Math.sin(x * 25) + 0.004 * Math.sin(x * 75) +
       0.000002 * (i * 7919 % 97);
     const { data, tags } = story(i);
     const t = now - spanMs + Math.min(1, Math.max(0, wave)) * spanMs;
