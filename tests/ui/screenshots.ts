@@ -21,15 +21,19 @@ await using empty = new TestServer();
 
 const { client } = server;
 const minutes = 60_000;
-const shop = client.createPool("shop", 1 << 21);
-fillPool(shop, 6000, 94 * minutes);
+const shop = client.createPool("shop", 1 << 22);
+fillPool(shop, 6000, 7 * minutes);
 const builds = client.createPool("builds", 1 << 20);
 fillPool(builds, 420, 26 * 60 * minutes, Date.now() - 12 * minutes);
 const sensors = client.createPool("sensors", 1 << 18);
-fillPool(sensors, 2000, 12 * minutes);
-client.createPool("agents", 1 << 20);
+fillPool(sensors, 2000, 3 * minutes);
+const agents = client.createPool("agents", 1 << 20);
+fillPool(agents, 240, 48 * minutes);
+const deploys = client.createPool("deploys", 1 << 18);
+fillPool(deploys, 31, 9 * 24 * 60 * minutes, Date.now() - 3 * 60 * minutes);
 const mail = client.createPool("mail", 1 << 16);
 fillPool(mail, 300, 200 * minutes, Date.now() - 40_000);
+client.createPool("scratch", 1 << 20);
 empty.client.createPool("fresh", 1 << 18);
 const shown = locked.client.createPool("shop", 1 << 20);
 fillPool(shown, 900, 30 * minutes);
@@ -38,12 +42,13 @@ let n = 0;
 let turn = 0;
 const writer = setInterval(() => {
   turn++;
-  const beat = Math.max(1, 3 + Math.round(2.5 * Math.sin(turn / 19) + 2 * Math.sin(turn / 7)));
+  const beat = Math.max(1, Math.round(1.6 + Math.sin(turn / 19) + 0.7 * Math.sin(turn / 7)));
   for (let i = 0; i < beat; i++) {
     const { data, tags } = story(6000 + ++n);
     shop.append(data, tags);
     if (i === 0) sensors.append({ sensor: `t${n % 4}`, celsius: 20 + (n % 30) / 10 }, ["reading"]);
   }
+  if (turn % 40 === 7) agents.append({ agent: "reviewer", state: "waiting", turn }, ["agent"]);
 }, 100);
 
 const desktop: BrowserContextOptions = {
