@@ -9,44 +9,45 @@ import { parse, type Parsed, ParseProblem } from "./lib/cli/args.ts";
 import { colors, CommandContext, type CommandModule, stderrForm } from "./lib/cli/context.ts";
 import { Output, StdoutClosed } from "./lib/cli/output.ts";
 
+/** A command's module, then rooms it needs that `lib/cli` may not import; they are handed to it. */
+type Loader = () => Promise<readonly unknown[]>;
+
 /**
- * The files of each command: the module that runs it, then rooms it needs that `lib/cli` may not
- * import (`server/`, `mcp/`), which are handed to it.
+ * Every command, loaded only when it runs. The imports are literal, so that all of the program is
+ * one module graph; `lazy-dynamic-imports` in deno.json keeps `deno run` from reading what a command
+ * does not use.
  */
-export const commandFiles: Readonly<Record<string, readonly string[]>> = {
-  "pool create": ["lib/cli/pool_create.ts"],
-  "pool info": ["lib/cli/pool_info.ts"],
-  "pool list": ["lib/cli/pool_list.ts"],
-  "pool delete": ["lib/cli/pool_delete.ts"],
-  "feed": ["lib/cli/feed.ts"],
-  "fetch": ["lib/cli/fetch.ts"],
-  "follow": ["lib/cli/follow.ts"],
-  "tap": ["lib/cli/tap.ts"],
-  "duplex": ["lib/cli/duplex.ts"],
-  "doctor": ["lib/cli/doctor.ts"],
-  "serve": ["lib/cli/serve.ts", "server/commands.ts", "mcp/http.ts"],
-  "serve init": ["lib/cli/serve_init.ts", "server/commands.ts"],
-  "serve check": ["lib/cli/serve_check.ts", "server/commands.ts"],
-  "serve status": ["lib/cli/serve_status.ts", "server/registry.ts"],
-  "mcp": ["lib/cli/mcp.ts", "mcp/stdio.ts"],
-  "version": ["lib/cli/version.ts"],
-  "completion": ["lib/cli/completion.ts"],
-  "__complete": ["lib/cli/candidates.ts"],
+const commands: Readonly<Record<string, Loader>> = {
+  "pool create": () => Promise.all([import("./lib/cli/pool_create.ts")]),
+  "pool info": () => Promise.all([import("./lib/cli/pool_info.ts")]),
+  "pool list": () => Promise.all([import("./lib/cli/pool_list.ts")]),
+  "pool delete": () => Promise.all([import("./lib/cli/pool_delete.ts")]),
+  "feed": () => Promise.all([import("./lib/cli/feed.ts")]),
+  "fetch": () => Promise.all([import("./lib/cli/fetch.ts")]),
+  "follow": () => Promise.all([import("./lib/cli/follow.ts")]),
+  "tap": () => Promise.all([import("./lib/cli/tap.ts")]),
+  "duplex": () => Promise.all([import("./lib/cli/duplex.ts")]),
+  "doctor": () => Promise.all([import("./lib/cli/doctor.ts")]),
+  "serve": () =>
+    Promise.all([
+      import("./lib/cli/serve.ts"),
+      import("./server/commands.ts"),
+      import("./mcp/http.ts"),
+    ]),
+  "serve init": () =>
+    Promise.all([import("./lib/cli/serve_init.ts"), import("./server/commands.ts")]),
+  "serve check": () =>
+    Promise.all([import("./lib/cli/serve_check.ts"), import("./server/commands.ts")]),
+  "serve status": () =>
+    Promise.all([import("./lib/cli/serve_status.ts"), import("./server/registry.ts")]),
+  "mcp": () => Promise.all([import("./lib/cli/mcp.ts"), import("./mcp/stdio.ts")]),
+  "version": () => Promise.all([import("./lib/cli/version.ts")]),
+  "completion": () => Promise.all([import("./lib/cli/completion.ts")]),
+  "__complete": () => Promise.all([import("./lib/cli/candidates.ts")]),
 };
 
 /**
- * Loads one of {@linkcode commandFiles}. The detour in the path keeps all of them out of the module
- * graph that `deno run` builds before it starts (110 modules, 4 ms of 18); so `deno compile` must be
- * told to include them.
- */
-function loadFile(file: string): Promise<unknown> {
-  return import(`./lib/cli/../../${file}`);
-}
-
-/**
  * Runs one command line and returns its exit code; errors are printed, not thrown.
- *
- * @param load loads one of {@linkcode commandFiles}; a bundle brings its own
  *
  * @example
  * ```ts
@@ -58,7 +59,6 @@ function loadFile(file: string): Promise<unknown> {
  */
 export async function main(
   argv: readonly string[],
-  load: (file: string) => Promise<unknown> = loadFile,
 ): Promise<number> {
   let parsed: Parsed | undefined;
   try {
@@ -68,8 +68,8 @@ export async function main(
       return await answer(parsed);
     }
     const context = new CommandContext(parsed);
-    const files = commandFiles[parsed.name] ?? [];
-    const [, command, ...rooms] = await Promise.all([context.prepare(), ...files.map(load)]);
+    const load = commands[parsed.name];
+    const [[command, ...rooms]] = await Promise.all([load?.() ?? [], context.prepare()]);
     if (!isCommand(command)) throw new Error(`no command module for ${parsed.name}`);
     return await command.run(context, ...rooms);
   } catch (error) {
