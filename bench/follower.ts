@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-console
 /**
  * One follower for the latency bench: prints the delay of each message in microseconds.
  *

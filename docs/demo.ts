@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-console
 /**
  * The main job in a minute: one process follows a pool, another feeds it, both are the real
  * program, and the pool is a real file. Run with `deno task demo`.
