@@ -2,37 +2,33 @@
  * Reading and waiting with cursors: which messages go into an answer, and where to go on
  * (mcp.md 6).
  *
- * An answer is bounded by bytes as well as by count, because it ends in somebody's context window.
- * What does not fit is left out, or cut if it could never fit, and the answer says so.
- *
  * @module
  */
 
-import { Buf } from "../lib/bytes.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import type { Where } from "../lib/filter/where.ts";
 import { Lite3Tag, type MessageView } from "../lib/lite3/message.ts";
-import { printJson } from "../lib/lite3/print.ts";
-import { printEnvelope } from "../lib/text/envelope.ts";
-import { Json } from "./json.ts";
+import {
+  ahead,
+  type Batch,
+  Collector,
+  finish,
+  fit,
+  type Found,
+  type Limits,
+  ofBounds,
+  Window,
+} from "./answer.ts";
 import type { Grouping } from "./latest.ts";
 import type { Bounds, Live, Snapshot } from "./store.ts";
 
-/** Bytes of JSON in one answer unless asked otherwise. */
-export const DEFAULT_BYTES = 65_536;
-/** How much of a message that is too large for an answer is shown, in bytes of JSON. */
-const PREVIEW = 1024;
 /** How long one filter may take over one scan, in milliseconds. */
 const FILTER_TIME = 5_000;
 /** Messages in the first piece of a search from the end; each further piece is four times as long. */
 const FIRST_PIECE = 256n;
 
 /** Which messages are wanted. */
-export interface Wanted {
-  /** Most messages in an answer. */
-  readonly count: number;
-  /** Most bytes of JSON in an answer. */
-  readonly maxBytes: number;
+export interface Wanted extends Limits {
   /** Only messages behind this one. */
   readonly after?: bigint | undefined;
   /** Only messages at or after this time, in nanoseconds since 1970. */
@@ -43,48 +39,6 @@ export interface Wanted {
   readonly where?: Where | undefined;
   /** Only the newest of each group. */
   readonly latest?: Grouping | undefined;
-}
-
-/** A message that was left out of an answer or cut in it. */
-interface Cut {
-  readonly seq: bigint;
-  readonly bytes: number;
-}
-
-/** One message of an answer. */
-interface Found extends Cut {
-  readonly json: string;
-  readonly cut: boolean;
-}
-
-/** The members of an answer, in the order they are printed. */
-export interface Batch {
-  /** Pass it back as `after_seq`. */
-  next_after_seq: bigint | null;
-  /** Sequence number of the last message in the answer. */
-  last_returned_seq: bigint | null;
-  /** First retained sequence number. */
-  oldest_available_seq: bigint | null;
-  /** Last one. */
-  newest_available_seq: bigint | null;
-  /** Whether messages behind the cursor are gone. */
-  fell_behind: boolean;
-  /** Whether a wait ended without a message. */
-  timed_out?: boolean;
-  /** Whether more is there behind `next_after_seq`. */
-  has_more?: boolean;
-  /** The given cursor lies beyond the newest message: the pool was probably made anew. */
-  cursor_ahead?: boolean;
-  /** Messages whose data was cut. */
-  cut?: Cut[];
-  /** How many matching older messages were left out for their size. */
-  omitted?: number;
-  /** The newest message of each group. */
-  latest?: { key: string; seq: bigint }[];
-  /** What to do about what was cut or left out. */
-  note?: string;
-  /** The messages. */
-  messages: Json[];
 }
 
 /** The filters of one call, prepared. */
@@ -117,94 +71,6 @@ class Filter {
   }
 }
 
-const buffer = new Buf(16 * 1024);
-const decoder = new TextDecoder();
-
-/** The envelope of a message, its data cut if it alone is larger than the answer may be. */
-function take(view: MessageView, maxBytes: number): Found {
-  buffer.clear();
-  printEnvelope(view, buffer);
-  const bytes = buffer.len;
-  const { seq } = view;
-  if (bytes <= maxBytes) return { seq, bytes, cut: false, json: decoder.decode(buffer.bytes()) };
-  const whole = buffer.bytes().slice();
-  buffer.clear();
-  printJson(view.doc, view.dataAt, buffer);
-  const length = buffer.len;
-  // A character may have been cut in two; what is left of it is no text.
-  const start = decoder.decode(buffer.u8.subarray(0, Math.min(length, PREVIEW)))
-    .replace(/\ufffd+$/, "");
-  const data = JSON.stringify({ plasmite_cut: true, bytes: length, starts_with: start });
-  const rest = decoder.decode(whole.subarray('{"data":'.length + length));
-  return { seq, bytes, cut: true, json: `{"data":${data}${rest}` };
-}
-
-function ofBounds({ oldest, newest }: Bounds): Pick<
-  Batch,
-  "oldest_available_seq" | "newest_available_seq"
-> {
-  const empty = oldest === 0n;
-  return {
-    oldest_available_seq: empty ? null : oldest,
-    newest_available_seq: empty ? null : newest,
-  };
-}
-
-/** Collects messages in order until count or bytes are used up. */
-class Collector {
-  readonly found: Found[] = [];
-  #bytes = 0;
-  readonly #wanted: Wanted;
-
-  constructor(wanted: Wanted) {
-    this.#wanted = wanted;
-  }
-
-  get full(): boolean {
-    return this.found.length >= this.#wanted.count;
-  }
-
-  /** False when it does not fit any more. */
-  add(view: MessageView): boolean {
-    if (this.full) return false;
-    const found = take(view, this.#wanted.maxBytes);
-    if (this.#bytes + found.json.length > this.#wanted.maxBytes && this.found.length > 0) {
-      return false;
-    }
-    this.#bytes += found.json.length;
-    this.found.push(found);
-    return true;
-  }
-}
-
-function finish(batch: Omit<Batch, "messages" | "last_returned_seq">, found: Found[]): Batch {
-  const cut = found.filter((one) => one.cut).map(({ seq, bytes }) => ({ seq, bytes }));
-  const notes: string[] = [];
-  if (cut.length > 0) {
-    const list = cut.map(({ seq, bytes }) => `${seq} (${bytes} bytes)`).join(", ");
-    notes.push(
-      `The data of message ${list} is cut to its beginning; plasmite_fetch gives it whole, ` +
-        `a larger max_bytes too.`,
-    );
-  }
-  if (batch.note !== undefined) notes.push(batch.note);
-  return {
-    next_after_seq: batch.next_after_seq,
-    last_returned_seq: found.at(-1)?.seq ?? null,
-    oldest_available_seq: batch.oldest_available_seq,
-    newest_available_seq: batch.newest_available_seq,
-    fell_behind: batch.fell_behind,
-    ...(batch.timed_out === undefined ? {} : { timed_out: batch.timed_out }),
-    ...(batch.has_more === true ? { has_more: true } : {}),
-    ...(batch.cursor_ahead === true ? { cursor_ahead: true } : {}),
-    ...(cut.length > 0 ? { cut } : {}),
-    ...(batch.omitted === undefined ? {} : { omitted: batch.omitted }),
-    ...(batch.latest === undefined ? {} : { latest: batch.latest }),
-    ...(notes.length > 0 ? { note: notes.join(" ") } : {}),
-    messages: found.map(({ json }) => new Json(json)),
-  };
-}
-
 /** Reads what is there: the first matches behind the cursor, or without one the last. */
 export async function readBatch(
   pool: Snapshot,
@@ -216,10 +82,6 @@ export async function readBatch(
   return wanted.after === undefined
     ? await readLast(pool, bounds, wanted, signal)
     : await readFrom(pool, bounds, wanted, wanted.after, signal);
-}
-
-function ahead(bounds: Bounds, after: bigint): { cursor_ahead?: boolean } {
-  return after > bounds.newest ? { cursor_ahead: true } : {};
 }
 
 async function readFrom(
@@ -264,17 +126,15 @@ async function readLast(
   let piece = filter.passesAll ? count : count > FIRST_PIECE ? count : FIRST_PIECE;
   for (let to = bounds.newest; to >= bounds.oldest && matches.length < wanted.count;) {
     const from = to - piece + 1n > bounds.oldest ? to - piece + 1n : bounds.oldest;
-    let found: Found[] = [];
+    const used = matches.reduce((sum, { size }) => sum + size, 0);
+    const window = new Window(wanted, used);
     const visit = (view: MessageView): boolean => {
-      if (!filter.matches(view)) return true;
-      found.push(take(view, wanted.maxBytes));
-      // Twice as many as wanted are kept at most, so that a large piece does not fill memory.
-      if (found.length >= 2 * wanted.count) found = found.slice(-wanted.count);
+      if (filter.matches(view)) window.add(view);
       return true;
     };
     const { gap } = await pool.scan(from, to, visit, signal);
     lost ||= gap;
-    matches = [...found, ...matches].slice(-wanted.count);
+    matches = [...window.found, ...matches].slice(-wanted.count);
     to = from - 1n;
     piece *= 4n;
     signal?.throwIfAborted();
@@ -282,25 +142,23 @@ async function readLast(
   return finish({ ...base, fell_behind: lost, ...fit(matches, wanted) }, matches);
 }
 
-/** Leaves out the oldest matches until the rest fits; removes them from the list. */
-function fit(matches: Found[], wanted: Wanted): { omitted?: number; note?: string } {
-  let bytes = 0;
-  let keep = matches.length;
-  while (keep > 0) {
-    const length = matches[keep - 1]?.json.length ?? 0;
-    if (bytes + length > wanted.maxBytes && keep < matches.length) break;
-    bytes += length;
-    keep--;
-  }
-  if (keep === 0) return {};
-  const [first] = matches.splice(0, keep);
-  const after = (first?.seq ?? 1n) - 1n;
-  return {
-    omitted: keep,
-    note: `${keep} older matching message${keep === 1 ? " was" : "s were"} left out to stay ` +
-      `within ${wanted.maxBytes} bytes; after_seq ${after} reads from there, ` +
-      `a larger max_bytes shows more at once.`,
-  };
+/** Reads the messages of these sequence numbers; those that are gone meanwhile are left out. */
+async function readChosen(
+  pool: Snapshot,
+  seqs: readonly bigint[],
+  wanted: Wanted,
+  signal: AbortSignal | undefined,
+): Promise<Found[]> {
+  const [first] = seqs;
+  const last = seqs.at(-1);
+  if (first === undefined || last === undefined) return [];
+  const window = new Window(wanted, 0);
+  const chosen = new Set(seqs);
+  await pool.scan(first, last, (view) => {
+    if (chosen.has(view.seq)) window.add(view);
+    return true;
+  }, signal);
+  return window.found;
 }
 
 async function readLatest(
@@ -318,32 +176,33 @@ async function readLatest(
     next_after_seq: next,
   };
   const groups = new Map<string, bigint>();
-  const kept = new Map<bigint, { readonly found: Found; groups: number }>();
+  /** For each message that is the newest of a group: of how many. */
+  const kept = new Map<bigint, number>();
   let lost = wanted.after !== undefined && after + 1n < bounds.oldest;
   if (!empty && bounds.newest > after) {
     const filter = new Filter(wanted);
     const visit = (view: MessageView): boolean => {
-      if (!filter.matches(view)) return true;
-      const keys = wanted.latest?.keysOf(view) ?? [];
-      if (keys.length === 0) return true;
+      const { seq } = view;
+      const keys = filter.matches(view) ? wanted.latest?.keysOf(view) ?? [] : [];
       for (const key of keys) {
         const before = groups.get(key);
-        const old = before === undefined ? undefined : kept.get(before);
-        if (old !== undefined && --old.groups === 0) kept.delete(old.found.seq);
+        const left = before === undefined ? 0 : (kept.get(before) ?? 0) - 1;
+        if (before !== undefined && left === 0) kept.delete(before);
+        else if (before !== undefined) kept.set(before, left);
         // Put at the end again, so that the groups are in the order of their newest messages.
         groups.delete(key);
-        groups.set(key, view.seq);
+        groups.set(key, seq);
       }
-      kept.set(view.seq, { found: take(view, wanted.maxBytes), groups: keys.length });
+      if (keys.length > 0) kept.set(seq, keys.length);
       return true;
     };
     const from = after + 1n > bounds.oldest ? after + 1n : bounds.oldest;
     lost ||= (await pool.scan(from, bounds.newest, visit, signal)).gap;
   }
-  const all = [...kept.values()].map(({ found }) => found);
-  const matches = all.slice(-wanted.count);
+  const chosen = [...kept.keys()].slice(-wanted.count);
+  const matches = await readChosen(pool, chosen, wanted, signal);
   fit(matches, wanted);
-  const omitted = all.length - matches.length;
+  const omitted = kept.size - matches.length;
   const shown = new Set(matches.map(({ seq }) => seq));
   const latest = [...groups].filter(([, seq]) => shown.has(seq)).map(([key, seq]) => ({
     key,

@@ -82,7 +82,7 @@ export class HttpHandler {
   }
 
   #build({ era }: McpRequestContext): Server {
-    const { access = "read-write", version = "0.0.0", takePlace, progressMs } = this.#options;
+    const { access = "read-write", version = "0.0.0", progressMs } = this.#options;
     return buildServer({
       store: this.#store,
       version,
@@ -91,11 +91,12 @@ export class HttpHandler {
       subscriptions: era === "modern" && access !== "write-only",
       ending: this.#ending.signal,
       progressMs,
-      takePlace: takePlace ?? (() => this.#takePlace()),
+      takePlace: () => this.#takePlace(),
     });
   }
 
   #takePlace(): (() => void) | null {
+    if (this.#options.takePlace !== undefined) return this.#options.takePlace();
     if (this.#waits >= (this.#options.maxWaits ?? 64)) return null;
     this.#waits++;
     return () => this.#waits--;
@@ -150,13 +151,24 @@ export class HttpHandler {
   }
 
   async #current(request: Request, call: Call): Promise<Response> {
-    const release = call.method === "subscriptions/listen"
-      ? this.#watcher.listen(wantedBy(call.params))
-      : undefined;
+    if (call.method !== "subscriptions/listen") {
+      return await exact(await this.#modern.fetch(request, { parsedBody: call }));
+    }
+    const place = this.#takePlace();
+    if (place === null) {
+      const error = { code: -32603, message: "Too many waits and subscriptions are open" };
+      return Response.json({ jsonrpc: "2.0", id: call.id ?? null, error });
+    }
+    const readable = this.#options.access !== "write-only";
+    const unwatch = readable ? this.#watcher.listen(wantedBy(call.params)) : undefined;
+    const release = once(() => {
+      unwatch?.();
+      place();
+    });
     try {
       return await exact(await this.#modern.fetch(request, { parsedBody: call }), release);
     } catch (error) {
-      release?.();
+      release();
       throw error;
     }
   }
@@ -184,6 +196,16 @@ export class HttpHandler {
       signal.removeEventListener("abort", leave);
     }
   }
+}
+
+/** Runs `work` at the first call only. */
+function once(work: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    work();
+  };
 }
 
 /** Whether a call may take long and is answered with plain JSON. */

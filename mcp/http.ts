@@ -21,10 +21,10 @@ export interface McpOptions {
   readonly version?: string;
   /** The largest request body in bytes; default 1 MiB. */
   readonly maxBodyBytes?: number;
-  /** Waits at once; default 64. Not used with `takePlace`. */
+  /** Waits and subscriptions at once; default 64. Not used with `takePlace`. */
   readonly maxWaits?: number;
   /**
-   * Takes a place for a wait and returns how to give it back, or null when there is none: for a
+   * Takes a place for a wait or subscription and returns how to give it back, or null when there is none: for a
    * server that counts them together with its own streams.
    */
   readonly takePlace?: () => (() => void) | null;

@@ -7,7 +7,8 @@
 
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { formatTime } from "../lib/text/time.ts";
-import { DEFAULT_BYTES, readBatch } from "./batch.ts";
+import { DEFAULT_BYTES } from "./answer.ts";
+import { readBatch } from "./batch.ts";
 import type { Access } from "./catalog.ts";
 import { jsonText } from "./json.ts";
 import type { PoolStore } from "./store.ts";

@@ -13,6 +13,9 @@ const QUIET = 1000;
 /** How long one look at an idle pool lasts, in milliseconds. */
 const LOOK = 60_000;
 
+/** Most pools that one subscription watches. */
+const MOST = 256;
+
 /** What a watcher tells. */
 export interface Listener {
   /** A pool has new messages, was deleted, or came back. */
@@ -79,7 +82,7 @@ export class Watcher {
   /** Watches what a listen request asks for; returns how to stop. */
   listen({ uris, list }: Listening): () => void {
     const watched: string[] = [];
-    for (const uri of uris) {
+    for (const uri of uris.slice(0, MOST)) {
       try {
         this.add(uri);
         watched.push(uri);

@@ -5,6 +5,7 @@
  */
 
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { RemoteClient } from "../lib/remote/client.ts";
 import { type Access, tools } from "../mcp/catalog.ts";
 import { unwrap, wrapped } from "../mcp/json.ts";
@@ -434,4 +435,85 @@ test("a damaged pool is listed with its error, the others stay usable", async (k
   assert.equal((pools[0]?.["error"] as Any)["kind"], "Corrupt");
   const read = await run(place, "plasmite_read", { pool: "broken" });
   assert.equal(read.result["error_kind"], "Corrupt");
+});
+
+Deno.test("mcp tools: reading agrees with a model, whatever is stored and asked for", async () => {
+  const sizes = fc.array(fc.oneof({ weight: 5, arbitrary: fc.nat(300) }, fc.nat(5_000)), {
+    maxLength: 60,
+  });
+  const asked = fc.record({
+    count: fc.integer({ min: 1, max: 200 }),
+    max_bytes: fc.integer({ min: 1_024, max: 8_000 }),
+    after_seq: fc.nat(70),
+    tags: fc.constantFrom(["t0"], ["t1"], ["t0", "all"], ["all"]),
+    latest_by: fc.constantFrom("t", "", ".data.group"),
+    where: fc.constantFrom(".data.group == 1", ".data.n > 10"),
+  }, { requiredKeys: ["max_bytes"] });
+  await fc.assert(
+    fc.asyncProperty(sizes, asked, async (lengths, args) => {
+      await using place = new StorePlace("directory");
+      using pool = place.client.createPool("p");
+      const stored = lengths.map((length, i) => {
+        const data = { n: i + 1, group: i % 3, text: "é".repeat(length) };
+        const tags = ["all", `t${i % 2}`];
+        pool.append(data, tags);
+        return { seq: i + 1, data, tags };
+      });
+      const outcome = await run(place, "plasmite_read", { pool: "p", ...args });
+      const { result } = outcome;
+      const count = args.count ?? 20;
+      let matching = stored.filter(({ seq, data, tags }) =>
+        seq > (args.after_seq ?? 0) && (args.tags ?? []).every((tag) => tags.includes(tag)) &&
+        (args.where === undefined ||
+          (args.where.includes("group") ? data.group === 1 : data.n > 10))
+      );
+      const newest = stored.length;
+      const forward = args.after_seq !== undefined && args.latest_by === undefined;
+      if (args.latest_by !== undefined) {
+        const keys = (one: typeof stored[number]): string[] =>
+          args.latest_by === ".data.group"
+            ? [String(one.data.group)]
+            : one.tags.filter((tag) => tag.startsWith(args.latest_by ?? ""));
+        const last = new Map(matching.flatMap((one) => keys(one).map((key) => [key, one.seq])));
+        matching = matching.filter(({ seq }) => [...last.values()].includes(seq));
+      }
+      const got = seqs(outcome);
+      const all = matching.map(({ seq }) => seq);
+      const most = forward ? all.slice(0, count) : all.slice(-count);
+      // As many as fit, but always one, from the end that was asked for.
+      assert.deepEqual(
+        got,
+        forward ? most.slice(0, got.length) : most.slice(-got.length || most.length),
+      );
+      assert.equal(got.length > 0, most.length > 0);
+      const messages = result["messages"] as unknown[];
+      const bytes = (value: unknown): number =>
+        new TextEncoder().encode(JSON.stringify(value)).length;
+      assert.ok(
+        messages.reduce<number>((sum, one) => sum + bytes(one), 0) <= args.max_bytes,
+      );
+      if (got.length < most.length) {
+        assert.equal(forward ? result["has_more"] : (result["omitted"] as number) > 0, true);
+      }
+      const cut = (result["cut"] ?? []) as { seq: number }[];
+      for (const message of messages as { seq: number; data: Any }[]) {
+        const whole = stored[message.seq - 1]?.data;
+        if (cut.some(({ seq }) => seq === message.seq)) {
+          assert.equal(message.data["plasmite_cut"], true);
+        } else assert.deepEqual(message.data, whole);
+      }
+      const next = result["next_after_seq"];
+      if (!forward) {
+        assert.equal(
+          next,
+          newest === 0 ? args.after_seq ?? null : Math.max(newest, args.after_seq ?? 0),
+        );
+      } else if (result["has_more"] === true) {
+        // What follows is exactly what was not seen.
+        const rest = all.filter((seq) => seq > Number(next));
+        assert.deepEqual([...got, ...rest], all);
+      }
+    }),
+    { numRuns: 60 * Number(Deno.env.get("PLASMITE_TEST_SCALE") ?? 1) },
+  );
 });
