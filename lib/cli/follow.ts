@@ -16,12 +16,25 @@ import { MessageWriter } from "./message_writer.ts";
 import { openOrCreate } from "./open.ts";
 import { type PoolRef, resolveRef } from "./refs.ts";
 import { refuseRemoteFlags } from "./remote.ts";
-import { keep, type Kept, lastMatching, type Match, type Matcher, Sieve } from "./select.ts";
+import {
+  emptied,
+  keep,
+  type Kept,
+  lastMatching,
+  LOOK_EVERY,
+  LOOKS,
+  type Match,
+  type Matcher,
+  Sieve,
+} from "./select.ts";
 
 /** Exit code when `--timeout` runs out. */
 export const TIMED_OUT = 124;
 /** Exit code of a finite read that lost messages. */
 const LOST = 1;
+
+/** Least patience with history that is on its way from a server, in milliseconds. */
+const HISTORY_PATIENCE = 5_000;
 
 /** What to read, as the command line says. */
 interface Plan {
@@ -142,23 +155,22 @@ class Follow {
     deadline?: () => boolean,
   ): Promise<boolean> {
     if (from > until) return false;
-    const source = this.reader.open(from, false);
+    const source = this.reader.open(from, false, until);
     const sieve = new Sieve(this.plan.match, emit);
     let lost = false;
     let expected = from;
     try {
-      while (expected <= until) {
+      for (let quiet = 0; expected <= until;) {
         if (deadline?.() === true) break;
         if (!source.next()) {
-          const { oldest, newest } = await this.reader.bounds();
-          if (oldest === 0n && newest >= until) {
-            this.drops.lost({ first: expected, last: until });
-            lost = true; // The ring was emptied under us.
-            break;
-          }
           if (sieve.flush()) return lost;
           this.writer.flush();
-          await source.wait(100);
+          if (await source.wait(LOOK_EVERY) && ++quiet % LOOKS !== 0) continue;
+          if (await emptied(this.reader, until)) {
+            this.drops.lost({ first: expected, last: until });
+            lost = true;
+            break;
+          }
           continue;
         }
         const gap = source.takeGap();
@@ -179,8 +191,9 @@ class Follow {
   }
 
   /** The last `--tail N` matching messages up to `newest`, oldest first. */
-  async #tail(oldest: bigint, newest: bigint): Promise<Kept[]> {
-    const kept = await lastMatching(this.reader, oldest, newest, this.plan.tail, this.plan.match);
+  async #tail(oldest: bigint, newest: bigint, deadline = Infinity): Promise<Kept[]> {
+    const { tail, match } = this.plan;
+    const kept = await lastMatching(this.reader, oldest, newest, tail, match, deadline);
     if (kept.lost !== null) this.drops.lost(kept.lost);
     return kept.messages;
   }
@@ -195,7 +208,8 @@ class Follow {
     let lost = false;
     let late = false;
     if (plan.tail > 0) {
-      const messages = await this.#tail(oldest, newest);
+      const messages = await this.#tail(oldest, newest, deadline);
+      late = performance.now() >= deadline;
       for (const kept of plan.one ? messages.slice(0, 1) : messages) this.#print(kept);
       lost = this.drops.any;
     } else {
@@ -288,10 +302,12 @@ class Follow {
     const { oldest, newest } = await this.reader.bounds();
     const idle = plan.timeoutMs;
     let last = performance.now();
+    /** A server that goes silent in the middle of history is not waited for without end. */
+    const patience = idle === undefined ? Infinity : Math.max(idle, HISTORY_PATIENCE);
     // `--tail N --one` keeps matches until there are N and prints the newest (cli.md 5.4).
     let missing = plan.one && plan.tail > 0 ? plan.tail : 0;
     if (plan.tail > 0 && oldest !== 0n) {
-      const messages = await this.#tail(oldest, newest);
+      const messages = await this.#tail(oldest, newest, last + patience);
       const newestMatch = messages.at(-1);
       missing -= messages.length;
       if (plan.one) {
@@ -312,11 +328,17 @@ class Follow {
       last = performance.now();
       return plan.one;
     });
+    // What is there already may still be on its way; the clock of `--timeout` starts behind it.
+    let arriving = history;
     try {
       for (;;) {
         while (source.next()) {
           const gap = source.takeGap();
           if (gap !== null) this.drops.lost(gap);
+          if (arriving) {
+            arriving = source.cursor.seq < newest;
+            last = performance.now();
+          }
           const old = history && source.cursor.seq <= newest;
           if ((!old || this.#young(source)) && sieve.offer(source)) return this.#done();
           // Tested under a stream of messages that do not match, too (cli.md 5.5).
@@ -325,9 +347,16 @@ class Follow {
         if (sieve.flush()) return this.#done();
         writer.flush();
         this.drops.due();
-        const left = idle === undefined ? undefined : last + idle - performance.now();
+        const limit = arriving ? patience : idle;
+        const left = limit === undefined ? undefined : last + limit - performance.now();
         if (left !== undefined && left <= 0) return this.#timedOut();
-        await source.wait(left);
+        if (!arriving) await source.wait(left);
+        else if (!(await source.wait(Math.min(LOOK_EVERY, left ?? LOOK_EVERY)))) {
+          if (await emptied(this.reader, newest)) {
+            arriving = false;
+            last = performance.now();
+          }
+        }
       }
     } finally {
       source.close();

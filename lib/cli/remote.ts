@@ -49,13 +49,17 @@ export function readToken(context: CommandContext): string | undefined {
   });
 }
 
+/** Command lines that were warned; one may connect twice. */
+const warned = new WeakSet<CommandContext>();
+
 /** A client for the server at `origin`, by the options of this command line. */
 export async function connect(context: CommandContext, origin: string): Promise<RemoteClient> {
   const { args } = context;
   const token = readToken(context);
   const caFile = args.text("tls-ca");
   const skipVerify = args.has("tls-skip-verify");
-  if (skipVerify) {
+  if (skipVerify && !warned.has(context)) {
+    warned.add(context);
     context.stderr.text(
       "warning: --tls-skip-verify accepts any certificate; anyone in between can read and change messages\n",
     );

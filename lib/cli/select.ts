@@ -149,18 +149,19 @@ async function window(
   reader: PoolReader,
   from: bigint,
   until: bigint,
+  deadline: number,
 ): Promise<{ frames: Kept[]; lost: Gap | null }> {
   const frames: Kept[] = [];
-  const source = reader.open(from, false);
+  const source = reader.open(from, false, until);
   let lost = null as Gap | null;
   try {
-    for (let expected = from; expected <= until;) {
+    for (let expected = from, quiet = 0; expected <= until;) {
       if (!source.next()) {
-        const { oldest, newest } = await reader.bounds();
-        if (oldest === 0n && newest >= until) {
+        if (performance.now() >= deadline) break;
+        if (await source.wait(LOOK_EVERY) && ++quiet % LOOKS !== 0) continue;
+        if (await emptied(reader, until)) {
           return { frames, lost: { first: expected, last: until } };
         }
-        await source.wait(100);
         continue;
       }
       const gap = source.takeGap();
@@ -177,9 +178,23 @@ async function window(
   return { frames, lost };
 }
 
+/** How long to wait for messages that should be there, in milliseconds, before asking for bounds. */
+export const LOOK_EVERY = 100;
+/** After so many waits without a message the bounds are asked for as well. */
+export const LOOKS = 32;
+
+/** Whether everything up to `until` is gone: the ring was emptied under the reader. */
+export async function emptied(reader: PoolReader, until: bigint): Promise<boolean> {
+  const { oldest, newest } = await reader.bounds();
+  // A server tells no newest number of an empty pool.
+  return oldest === 0n && (newest >= until || newest === 0n);
+}
+
 /**
  * The last `count` messages up to `newest` that match, oldest first. Looks backwards in growing
  * windows and evaluates no more messages than it needs.
+ *
+ * @param deadline when to give up and return what was found, by `performance.now()`
  */
 export async function lastMatching(
   reader: PoolReader,
@@ -187,6 +202,7 @@ export async function lastMatching(
   newest: bigint,
   count: number,
   match: Matcher,
+  deadline = Infinity,
 ): Promise<{ messages: Kept[]; lost: Gap | null }> {
   const found: Kept[] = [];
   let lost = null as Gap | null;
@@ -194,12 +210,13 @@ export async function lastMatching(
   let size = all || BigInt(count) > FIRST_WINDOW ? BigInt(count) : FIRST_WINDOW;
   for (let until = newest; until >= oldest && found.length < count;) {
     const from = until - size + 1n > oldest ? until - size + 1n : oldest;
-    const piece = await window(reader, from, until);
+    const piece = await window(reader, from, until, deadline);
     if (piece.lost !== null) {
       lost = { first: piece.lost.first, last: lost?.last ?? piece.lost.last };
     }
     takeNewest(piece.frames, count, match, found);
     if (piece.lost !== null) break; // Everything before it is gone as well.
+    if (performance.now() >= deadline) break;
     until = from - 1n;
     size *= 2n;
   }

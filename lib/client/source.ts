@@ -60,8 +60,12 @@ export interface PoolReader {
   readonly path: string;
   /** What is retained now. */
   bounds(): Promise<Bounds> | Bounds;
-  /** Begins at `seq` (inclusive); 0 begins at the oldest without a gap. */
-  open(seq: bigint, notify: boolean): FrameSource;
+  /**
+   * Begins at `seq` (inclusive); 0 begins at the oldest without a gap.
+   *
+   * @param until no more is wanted behind this one; what comes behind it may still be given
+   */
+  open(seq: bigint, notify: boolean, until?: bigint): FrameSource;
   /** Releases everything. */
   close(): void;
 }
@@ -76,7 +80,16 @@ export function openReader(path: string): PoolReader {
   return {
     path,
     bounds: () => ring.state(),
-    open: (seq, notify) => new Follower(path, seq === 0n ? "oldest" : seq, notify),
+    open: (seq, notify) => {
+      const follower = new Follower(path, seq === 0n ? "oldest" : seq, notify);
+      try {
+        ring.checkIdentity(); // The follower has the path's file: make sure it is still this one.
+        return follower;
+      } catch (error) {
+        follower.close();
+        throw error;
+      }
+    },
     close: () => ring.close(),
   };
 }

@@ -1,0 +1,127 @@
+/**
+ * Feeds a server's pool (cli.md 2.6, 2.7): many messages in one request where the server can, and
+ * repeated only when it is certain that nothing was stored.
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+import type { FrameBatch } from "../pool/batch.ts";
+import { FIELD } from "../pool/frame.ts";
+import { MAX_PAYLOAD, maxPayload } from "../pool/layout.ts";
+import type { RemotePool } from "../remote/pool.ts";
+import { RemoteError } from "../remote/error.ts";
+import { sleep } from "../storage/pause.ts";
+import type { CommandContext } from "./context.ts";
+import type { FeedTarget } from "./feed.ts";
+import { explainMissing } from "./missing.ts";
+import type { RemoteRef } from "./refs.ts";
+import { connect } from "./remote.ts";
+
+/** Frames that are collected for one request, in bytes. */
+const BATCH_BYTES = 512 * 1024;
+
+/** How often to try again, and how long to wait before. */
+interface Retry {
+  readonly attempts: number;
+  readonly delayMs: number;
+}
+
+/**
+ * Opens a pool of a server for appending. A server that lets nobody open (0.8 with `--access
+ * write-only`) is appended to all the same.
+ *
+ * @throws {PlasmiteError} Usage for `--create`; what the server reports
+ */
+export async function openRemoteFeed(
+  context: CommandContext,
+  ref: RemoteRef,
+  flush: boolean,
+  retry: Retry,
+): Promise<FeedTarget> {
+  for (const option of ["create", "create-size"]) {
+    if (!context.args.has(option)) continue;
+    throw new PlasmiteError("Usage", `remote ${context.name} does not support --${option}`, {
+      hint: `Create the pool server-side: plasmite pool create ${ref.pool}`,
+    });
+  }
+  await using client = await connect(context, ref.origin);
+  const ringSize = await patiently(retry, isHarmless, async () => {
+    try {
+      return (await client.openInfo(ref.pool)).ringSize;
+    } catch (error) {
+      if (error instanceof RemoteError && error.status === 403) return 0;
+      throw explainMissing(error, context, ref);
+    }
+  });
+  const pool = client.uncheckedPool(ref.pool);
+  return {
+    path: `${ref.origin}/${ref.pool}`,
+    maxPayload: ringSize === 0 ? MAX_PAYLOAD : maxPayload(ringSize),
+    maxRecord: ringSize === 0 ? MAX_PAYLOAD : 6 * ringSize + 64 * 1024,
+    // A quarter of a small ring, so that followers see messages before they are overwritten.
+    batchBytes: ringSize === 0 ? BATCH_BYTES : Math.min(BATCH_BYTES, Math.max(1, ringSize >> 2)),
+    store: (batch, stored) => store(pool, batch, { flush, retry }, stored),
+    close: () => void pool.close(),
+  };
+}
+
+/** Whether a request that failed so can be repeated without storing anything twice. */
+function isHarmless(error: unknown): boolean {
+  if (!(error instanceof RemoteError)) return false;
+  return error.unsent || error.status === 423 || error.status === 503;
+}
+
+/** Does it again as often as `--retry` says, and tells how often that was. */
+async function patiently<T>(
+  { attempts, delayMs }: Retry,
+  again: (error: unknown) => boolean,
+  work: () => Promise<T>,
+): Promise<T> {
+  for (let tried = 1;; tried++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!again(error) || !(error instanceof RemoteError)) throw error;
+      if (tried <= attempts) {
+        await sleep(delayMs);
+        continue;
+      }
+      if (tried === 1) throw error;
+      const told = `Retry attempts: ${tried} (waited ${(tried - 1) * delayMs}ms).`;
+      const { status, kindName, message, path, seq, offset, causes, cause } = error;
+      const hint = error.hint === undefined ? told : `${error.hint} ${told}`;
+      throw new RemoteError(status, kindName, message, { hint, path, seq, offset, causes, cause });
+    }
+  }
+}
+
+async function store(
+  pool: RemotePool,
+  batch: FrameBatch,
+  { flush, retry }: { readonly flush: boolean; readonly retry: Retry },
+  stored: (from: number, count: number, first: bigint) => void,
+): Promise<void> {
+  const payloads = Array.from({ length: batch.count }, (_, i) => batch.payload(i));
+  let next = 0;
+  // Attempts are counted for each message: progress begins a new count.
+  while (next < payloads.length) {
+    const from = next;
+    await patiently(retry, (error) => next === from && isHarmless(error), async () => {
+      try {
+        await pool.appendPayloads(payloads, flush, (at, run) => {
+          next = at + run.length;
+          for (const [i, { timestampNs }] of run.entries()) {
+            // The server's clock counts, and the receipts are printed from the batch.
+            batch.out.dv.setBigUint64(batch.startOf(at + i) + FIELD.time, timestampNs, true);
+          }
+          const [first] = run;
+          if (first !== undefined) stored(at, run.length, first.seq);
+        }, from);
+      } catch (error) {
+        if (next > from && isHarmless(error)) return; // The rest begins again with its own count.
+        throw error;
+      }
+    });
+  }
+}

@@ -1,0 +1,220 @@
+/**
+ * Appends to a pool of a server: Lite3 bytes one by one, JSON lines in one request where the server
+ * takes them and the text says everything that the bytes say (http.md 2, 12).
+ *
+ * @module
+ */
+
+import { Buf } from "../bytes.ts";
+import { JsonSyntaxError, Lite3Encoder } from "../lite3/encode.ts";
+import { MessageView } from "../lite3/message.ts";
+import { PlasmiteError } from "../errors.ts";
+import { nowNs, parseRfc3339 } from "../text/time.ts";
+import { RemoteError, unreadable } from "./error.ts";
+import type { Transport } from "./transport.ts";
+import { printBody, wireMessage } from "./wire.ts";
+
+/** Text of one batch in bytes: with the largest message that fits, below the usual limit of 1 MiB. */
+const BATCH_TEXT = 512 * 1024;
+
+/** What was stored, by the server's own numbers. */
+export interface Stored {
+  /** Sequence number. */
+  readonly seq: bigint;
+  /** Time in nanoseconds since 1970. */
+  readonly timestampNs: bigint;
+}
+
+/** What was stored, with its bytes. */
+export interface StoredPayload extends Stored {
+  /** The message's Lite3 document. */
+  readonly payload: Uint8Array<ArrayBuffer>;
+}
+
+/** Told of each contiguous run that was stored. */
+export type Report = (from: number, stored: readonly Stored[]) => void;
+
+/** Appends to one pool. */
+export class RemoteAppender {
+  readonly #transport: Transport;
+  readonly #pool: string;
+  readonly #text = new Buf(4096);
+  readonly #again = new Buf(4096);
+  readonly #encoder = new Lite3Encoder(this.#again);
+  readonly #view = new MessageView();
+  #batchText = BATCH_TEXT;
+
+  /** Appends to pool `pool` of the server of `transport`. */
+  constructor(transport: Transport, pool: string) {
+    this.#transport = transport;
+    this.#pool = pool;
+  }
+
+  #path(route: string, flush: boolean): string {
+    const query = flush ? "?durability=flush" : "";
+    return `/v0/pools/${encodeURIComponent(this.#pool)}/${route}${query}`;
+  }
+
+  /** Appends bytes as they are. */
+  async raw(
+    payload: Uint8Array<ArrayBuffer>,
+    flush: boolean,
+    signal?: AbortSignal,
+  ): Promise<StoredPayload> {
+    const answer = await this.#transport.bytes(this.#path("append_lite3", flush), {
+      method: "POST",
+      body: payload,
+      type: "application/x-plasmite-lite3",
+      pool: this.#pool,
+      signal,
+    });
+    const { seq, timestampNs } = wireMessage(answer, this.#pool);
+    return { seq, timestampNs, payload };
+  }
+
+  /** Appends one message: as bytes, or as text when only that fits into a request. */
+  async one(
+    payload: Uint8Array<ArrayBuffer>,
+    flush: boolean,
+    signal?: AbortSignal,
+  ): Promise<StoredPayload> {
+    try {
+      return await this.raw(payload, flush, signal);
+    } catch (error) {
+      // Nothing was stored; small values take less room as text.
+      if (!(error instanceof RemoteError) || error.status !== 413) throw error;
+      this.#text.clear();
+      if (!this.#print(payload) || this.#text.len >= payload.length) throw error;
+      const text = this.#text;
+      text.len--;
+      const durability = new TextEncoder().encode(`,"durability":"${flush ? "flush" : "fast"}"}`);
+      text.reserve(durability.length);
+      text.u8.set(durability, text.len);
+      text.len += durability.length;
+      const answer = await this.#transport.bytes(this.#path("append", false), {
+        method: "POST",
+        body: text.bytes().slice(),
+        type: "application/json",
+        pool: this.#pool,
+        signal,
+      });
+      const { seq, timestampNs } = wireMessage(answer, this.#pool);
+      return { seq, timestampNs, payload };
+    }
+  }
+
+  /**
+   * Appends all in order. When it throws, `report` was called for all that is known to be stored.
+   *
+   * @param from the first one to append
+   */
+  async all(
+    payloads: readonly Uint8Array<ArrayBuffer>[],
+    flush: boolean,
+    report: Report,
+    signal?: AbortSignal,
+    from = 0,
+  ): Promise<void> {
+    const text = this.#text;
+    for (let at = from; at < payloads.length;) {
+      let end = at;
+      text.clear();
+      if (this.#transport.features?.has("batch") === true && at + 1 < payloads.length) {
+        while (end < payloads.length && text.len < this.#batchText) {
+          const payload = payloads[end];
+          if (payload === undefined || !this.#line(payload)) break;
+          end++;
+        }
+      }
+      if (end - at > 1) {
+        try {
+          report(at, await this.#lines(end - at, flush, signal));
+        } catch (error) {
+          if (!(error instanceof RemoteError) || error.status !== 413) throw error;
+          // The server takes less than usual; nothing was stored.
+          this.#batchText = Math.floor(Math.min(text.len, this.#batchText) / 2);
+          continue;
+        }
+        at = end;
+      } else {
+        const payload = payloads[at];
+        if (payload !== undefined) report(at, [await this.one(payload, flush, signal)]);
+        at++;
+      }
+    }
+  }
+
+  async #lines(count: number, flush: boolean, signal?: AbortSignal): Promise<Stored[]> {
+    const answer = await this.#transport.json(this.#path("append_batch", flush), {
+      method: "POST",
+      body: this.#text.bytes().slice(),
+      type: "application/jsonl",
+      pool: this.#pool,
+      signal,
+    });
+    const first = answer["first_seq"];
+    const time = answer["time"];
+    if (Number(answer["count"]) !== count || !isInteger(first)) throw unreadable(this.#pool);
+    const seq = BigInt(first);
+    const timestampNs = (typeof time === "string" ? parseRfc3339(time) : undefined) ??
+      await this.#timeOf(seq);
+    return Array.from({ length: count }, (_, i) => ({ seq: seq + BigInt(i), timestampNs }));
+  }
+
+  /**
+   * The time of a batch, where its answer does not tell: that of its first message, or now when that
+   * may not be read or is gone.
+   */
+  async #timeOf(seq: bigint): Promise<bigint> {
+    const path = `/v0/pools/${encodeURIComponent(this.#pool)}/messages/${seq}`;
+    try {
+      const answer = await this.#transport.bytes(path, { pool: this.#pool });
+      return wireMessage(answer, this.#pool).timestampNs;
+    } catch (error) {
+      if (error instanceof RemoteError) return nowNs();
+      throw error;
+    }
+  }
+
+  /** Adds a line to the batch; false, and nothing added, for a message that needs its bytes. */
+  #line(payload: Uint8Array<ArrayBuffer>): boolean {
+    const start = this.#text.len;
+    if (this.#print(payload)) {
+      this.#text.reserve(1);
+      this.#text.dv.setUint8(this.#text.len++, 0x0a);
+      return true;
+    }
+    this.#text.len = start;
+    return false;
+  }
+
+  /**
+   * Prints the message as the body of an append and makes sure that encoding the text gives the same
+   * bytes again: byte values, further members, foreign layouts and tags that servers trim do not.
+   */
+  #print(payload: Uint8Array<ArrayBuffer>): boolean {
+    const text = this.#text;
+    const start = text.len;
+    try {
+      const view = this.#view;
+      const dv = new DataView(payload.buffer, payload.byteOffset, payload.length);
+      view.open(payload, dv, 0, payload.length);
+      const tags = view.tags();
+      if (tags.some((tag) => tag === "" || tag !== tag.trim())) return false;
+      printBody(view, text);
+      this.#again.clear();
+      this.#encoder.messageFromJson(text.u8, start + '{"data":'.length, text.len, tags);
+      const again = this.#again.bytes();
+      if (again.length !== payload.length) return false;
+      for (let i = 0; i < again.length; i++) if (again[i] !== payload[i]) return false;
+      return true;
+    } catch (error) {
+      if (error instanceof JsonSyntaxError || PlasmiteError.is(error)) return false;
+      throw error;
+    }
+  }
+}
+
+function isInteger(value: unknown): value is number | bigint {
+  return typeof value === "bigint" || (typeof value === "number" && Number.isSafeInteger(value));
+}

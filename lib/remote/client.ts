@@ -1,0 +1,208 @@
+/**
+ * The pools of a server: create, open, list, delete.
+ *
+ * @module
+ */
+
+import type { PoolInfo } from "../client/info.ts";
+import type { IntegerPolicy } from "../client/message.ts";
+import { checkSeq, type JsonObject, type Seq } from "../client/options.ts";
+import type { PoolReader } from "../client/source.ts";
+import { ErrorKind, PlasmiteError } from "../errors.ts";
+import { DEFAULT_POOL_SIZE } from "../pool/layout.ts";
+import { remotePoolName } from "./address.ts";
+import { unreadable } from "./error.ts";
+import { RemotePool } from "./pool.ts";
+import { RemoteReader, type RemoteReaderOptions } from "./reader.ts";
+import { Transport } from "./transport.ts";
+import { poolInfo } from "./wire.ts";
+
+/** How to reach a server. */
+export interface RemoteClientOptions {
+  /** The bearer token; it goes only over https, or over http to this machine. */
+  readonly token?: string;
+  /** Most milliseconds for one request and its answer; streams have none. Default 30000. */
+  readonly timeoutMs?: number;
+  /** What integers in data become; see `ClientOptions.integers`. */
+  readonly integers?: IntegerPolicy;
+  /** A `fetch` to use instead of the built-in one. */
+  readonly fetch?: typeof fetch;
+  /** Whom to trust over https; by default the authorities that Deno knows. */
+  readonly tls?: {
+    /** The only certificates to trust, as PEM text: authorities, or the server's own. */
+    readonly caCerts?: string[];
+    /** A PEM file with the only certificates to trust. */
+    readonly caFile?: string;
+    /** Accept any certificate of any host; wins over the other two. For experiments only. */
+    readonly skipVerify?: boolean;
+  };
+}
+
+/**
+ * The pools of one server. Making a client sends nothing.
+ *
+ * Redirects are never followed. Requests are not repeated; only a {@linkcode RemotePool.tail} with
+ * `reconnect` goes on by itself.
+ *
+ * @example
+ * ```ts
+ * import { Client, RemoteClient } from "@plasmite/core";
+ * import { createApp } from "@plasmite/core/server";
+ *
+ * const app = createApp(new Client(Deno.makeTempDirSync()), { token: "secret" });
+ * await using client = new RemoteClient("http://localhost:9700", {
+ *   token: "secret",
+ *   fetch: (input, init) => app.fetch(new Request(input, init)),
+ * });
+ * await using pool = await client.pool("demo");
+ * console.assert((await pool.append({ hello: "world" })).seq === 1n);
+ * console.assert((await client.listPools()).length === 1);
+ * await app.shutdown();
+ * ```
+ */
+export class RemoteClient implements AsyncDisposable {
+  readonly #transport: Transport;
+  readonly #integers: IntegerPolicy;
+  readonly #options: RemoteClientOptions;
+  #closed = false;
+
+  /**
+   * @param baseUrl `http(s)://host[:port]`
+   * @throws {PlasmiteError} Usage for a bad address, a token that would travel in the clear, or
+   *   certificates that cannot be read
+   */
+  constructor(baseUrl: string | URL, options: RemoteClientOptions = {}) {
+    this.#transport = new Transport(baseUrl, options);
+    this.#integers = options.integers ?? "auto";
+    this.#options = options;
+  }
+
+  /** The server's address. */
+  get baseUrl(): URL {
+    return new URL(this.#transport.base);
+  }
+
+  /** A client for the same server with another token. */
+  withToken(token: string): RemoteClient {
+    return new RemoteClient(this.baseUrl, { ...this.#options, token });
+  }
+
+  #name(ref: string): string {
+    if (this.#closed) {
+      throw new PlasmiteError("Usage", "client is closed", { hint: "Make a new RemoteClient." });
+    }
+    return remotePoolName(ref, this.#transport.base);
+  }
+
+  async #post(path: string, pool: string, body: string): Promise<PoolInfo> {
+    const answer = await this.#transport.json(path, {
+      method: "POST",
+      body,
+      type: "application/json",
+      pool,
+    });
+    return poolInfo(answer["pool"], pool);
+  }
+
+  /**
+   * Makes a pool on the server.
+   *
+   * @param sizeBytes size of the file (0 or nothing: 1 MiB)
+   * @throws {RemoteError} AlreadyExists, Usage for a size too small, Permission
+   */
+  async createPool(name: string, sizeBytes?: Seq): Promise<PoolInfo> {
+    const pool = this.#name(name);
+    const size = checkSeq(sizeBytes ?? 0, "pool size") || BigInt(DEFAULT_POOL_SIZE);
+    const body = `{"pool":${JSON.stringify(pool)},"size_bytes":${size}}`;
+    return await this.#post("/v0/pools", pool, body);
+  }
+
+  /**
+   * Opens a pool.
+   *
+   * @param name its name, or its URL on this server
+   * @throws {RemoteError} NotFound, Permission; Io when the server cannot be reached
+   */
+  async openPool<T extends JsonObject = JsonObject>(name: string): Promise<RemotePool<T>> {
+    const pool = this.#name(name);
+    await this.#post("/v0/pools/open", pool, JSON.stringify({ pool }));
+    return this.#pool<T>(pool);
+  }
+
+  /** A pool that is not looked for first: appends to servers that let nobody open. */
+  uncheckedPool<T extends JsonObject = JsonObject>(name: string): RemotePool<T> {
+    return this.#pool<T>(this.#name(name));
+  }
+
+  #pool<T extends JsonObject>(name: string): RemotePool<T> {
+    return new RemotePool<T>(this.#transport, name, this.#integers);
+  }
+
+  /** Opens a pool, making it first if it is missing; `sizeBytes` counts only then. */
+  async pool<T extends JsonObject = JsonObject>(
+    name: string,
+    sizeBytes?: Seq,
+  ): Promise<RemotePool<T>> {
+    try {
+      return await this.openPool<T>(name);
+    } catch (error) {
+      if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
+    }
+    try {
+      await this.createPool(name, sizeBytes);
+    } catch (error) {
+      // Somebody else made it at the same moment: then it is there to open.
+      if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
+    }
+    return await this.openPool<T>(name);
+  }
+
+  /** Sizes, bounds and metrics of a pool. */
+  async poolInfo(name: string): Promise<PoolInfo> {
+    const pool = this.#name(name);
+    const path = `/v0/pools/${encodeURIComponent(pool)}/info`;
+    return poolInfo((await this.#transport.json(path, { pool }))["pool"], pool);
+  }
+
+  /** What opening tells; on a write-only server without bounds and metrics. */
+  async openInfo(name: string): Promise<PoolInfo> {
+    const pool = this.#name(name);
+    return await this.#post("/v0/pools/open", pool, JSON.stringify({ pool }));
+  }
+
+  /** All pools of the server, sorted by name; one that cannot be opened carries `error`. */
+  async listPools(): Promise<PoolInfo[]> {
+    this.#name("x");
+    const { pools } = await this.#transport.json("/v0/pools");
+    if (!Array.isArray(pools)) throw unreadable(undefined);
+    return pools.map((pool) => poolInfo(pool)).sort((a, b) =>
+      a.name < b.name ? -1 : a.name > b.name ? 1 : 0
+    );
+  }
+
+  /** Deletes a pool, whole or damaged. */
+  async deletePool(name: string): Promise<void> {
+    const pool = this.#name(name);
+    const path = `/v0/pools/${encodeURIComponent(pool)}`;
+    await this.#transport.bytes(path, { method: "DELETE", pool });
+  }
+
+  /** Reads a pool frame by frame; for `follow` and the agents' bridge. */
+  reader(name: string, options: RemoteReaderOptions = {}): PoolReader {
+    return new RemoteReader(this.#transport, this.#name(name), options);
+  }
+
+  /** Ends the client; pools and streams opened from it go on. */
+  close(): Promise<void> {
+    if (!this.#closed) {
+      this.#closed = true;
+      this.#transport.release();
+    }
+    return Promise.resolve();
+  }
+
+  /** Ends the client. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

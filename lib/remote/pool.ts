@@ -1,0 +1,282 @@
+/**
+ * A pool of a server, in the shape of a local one.
+ *
+ * @module
+ */
+
+import { Buf } from "../bytes.ts";
+import type { PoolInfo } from "../client/info.ts";
+import { type IntegerPolicy, Message } from "../client/message.ts";
+import {
+  type AppendOptions,
+  checkDurability,
+  checkSeq,
+  checkTags,
+  type Durability,
+  type JsonObject,
+  type Seq,
+  stamp,
+} from "../client/options.ts";
+import type { AsyncPool } from "../client/pool.ts";
+import type { Lite3Frame, Tail } from "../client/tail.ts";
+import { PlasmiteError } from "../errors.ts";
+import { JsonSyntaxError, Lite3Encoder } from "../lite3/encode.ts";
+import { RemoteAppender, type Report, type StoredPayload } from "./appender.ts";
+import { RemoteTail, type RemoteTailOptions, takeFrame, takeMessage } from "./tail.ts";
+import type { Transport } from "./transport.ts";
+import { poolInfo, wireMessage } from "./wire.ts";
+
+/** A value, or JSON text as bytes, as the payload of a message. */
+function encode(data: unknown, tags: readonly string[]): Uint8Array<ArrayBuffer> {
+  const out = new Buf(1024);
+  const encoder = new Lite3Encoder(out);
+  if (!(data instanceof Uint8Array)) encoder.messageFromValue(data, tags);
+  else {
+    try {
+      encoder.messageFromJson(data, 0, data.length, tags);
+    } catch (error) {
+      if (!(error instanceof JsonSyntaxError)) throw error;
+      throw new PlasmiteError("Usage", "invalid json", {
+        hint: "Pass one JSON object as UTF-8 text.",
+        causes: [error.message],
+        cause: error,
+      });
+    }
+  }
+  return out.bytes();
+}
+
+/**
+ * A pool of a server. Appends are never repeated by themselves: when the connection breaks while
+ * one is under way, it may have been stored.
+ *
+ * @example
+ * ```ts
+ * import { Client, RemoteClient } from "@plasmite/core";
+ * import { createApp } from "@plasmite/core/server";
+ *
+ * const app = createApp(new Client(Deno.makeTempDirSync()));
+ * await using client = new RemoteClient("http://localhost:9700", {
+ *   fetch: (input, init) => app.fetch(new Request(input, init)),
+ * });
+ * await using pool = await client.pool<{ status: string }>("ci");
+ * await pool.append({ status: "green" }, ["build"]);
+ * for await (const message of pool.tail({ timeoutMs: 30_000 })) {
+ *   if (message.data.status === "green") break;
+ * }
+ * await app.shutdown();
+ * ```
+ */
+export class RemotePool<T extends JsonObject = JsonObject> implements AsyncPool<T> {
+  /** The pool's name. */
+  readonly name: string;
+  readonly #transport: Transport;
+  readonly #appender: RemoteAppender;
+  readonly #integers: IntegerPolicy;
+  #closed = false;
+
+  /** Use {@linkcode RemoteClient.openPool}. */
+  constructor(transport: Transport, name: string, integers: IntegerPolicy) {
+    this.name = name;
+    this.#transport = transport.retain();
+    this.#appender = new RemoteAppender(transport, name);
+    this.#integers = integers;
+  }
+
+  /** The pool's address: `http://host:port/name`. */
+  poolRef(): string {
+    return `${this.#transport.base.origin}/${encodeURIComponent(this.name)}`;
+  }
+
+  #check(): void {
+    if (!this.#closed) return;
+    throw new PlasmiteError("Usage", "pool is closed", { hint: "Open it again." });
+  }
+
+  #path(rest: string): string {
+    this.#check();
+    return `/v0/pools/${encodeURIComponent(this.name)}/${rest}`;
+  }
+
+  #message({ seq, timestampNs, payload }: StoredPayload): Message<T> {
+    return new Message<T>(seq, timestampNs, { payload, integers: this.#integers });
+  }
+
+  /**
+   * Appends one message and returns it as stored.
+   *
+   * @param data a JSON object; bigint is written as an integer, `undefined` members are dropped
+   * @throws {PlasmiteError} Usage for data that cannot be stored; {@linkcode RemoteError} for what
+   *   the server reports, or Io when it cannot be reached
+   */
+  append(data: T, tags?: readonly string[], durability?: Durability): Promise<Message<T>> {
+    return this.appendAsync(data, {
+      ...(tags === undefined ? {} : { tags }),
+      ...(durability === undefined ? {} : { durability }),
+    });
+  }
+
+  /** As {@linkcode RemotePool.append}; an explicit `timestampNs` is Usage, the server's clock counts. */
+  async appendAsync(data: T, options: AppendOptions = {}): Promise<Message<T>> {
+    const flush = this.#settings(options);
+    const payload = encode(data, checkTags(options.tags));
+    return this.#message(await this.#appender.one(payload, flush, options.signal));
+  }
+
+  /**
+   * Appends several messages in order; in one piece where the server can, else one by one. A large
+   * batch goes in as several requests.
+   */
+  async appendBatch(items: readonly T[], options: AppendOptions = {}): Promise<Message<T>[]> {
+    const flush = this.#settings(options);
+    const tags = checkTags(options.tags);
+    const payloads = items.map((item) => encode(item, tags));
+    const stored: Message<T>[] = [];
+    await this.#appender.all(payloads, flush, (from, messages) => {
+      for (const [i, { seq, timestampNs }] of messages.entries()) {
+        const payload = payloads[from + i];
+        if (payload !== undefined) stored.push(this.#message({ seq, timestampNs, payload }));
+      }
+    }, options.signal);
+    return stored;
+  }
+
+  /**
+   * Appends ready payloads from number `from` on; `report` hears of each contiguous run at once, so
+   * that after a failure it is known what was stored.
+   */
+  appendPayloads(
+    payloads: readonly Uint8Array<ArrayBuffer>[],
+    flush: boolean,
+    report: Report,
+    from = 0,
+  ): Promise<void> {
+    this.#check();
+    return this.#appender.all(payloads, flush, report, undefined, from);
+  }
+
+  #settings(options: AppendOptions): boolean {
+    this.#check();
+    if (options.timestampNs !== undefined) {
+      stamp(options.timestampNs);
+      throw new PlasmiteError("Usage", "remote append does not support timestampNs", {
+        hint: "The server's clock is used; put your own time into the data.",
+      });
+    }
+    return checkDurability(options.durability);
+  }
+
+  /**
+   * Appends a Lite3 message byte for byte; returns its sequence number.
+   *
+   * @throws {RemoteError} Corrupt when it is not a whole, readable message
+   */
+  async appendLite3(payload: Uint8Array, durability?: Durability): Promise<bigint> {
+    return (await this.#raw(payload, durability)).seq;
+  }
+
+  /** As {@linkcode RemotePool.appendLite3}; returns the message as stored. */
+  async appendLite3WithReceipt(payload: Uint8Array, durability?: Durability): Promise<Message<T>> {
+    return this.#message(await this.#raw(payload, durability));
+  }
+
+  #raw(payload: Uint8Array, durability: Durability | undefined): Promise<StoredPayload> {
+    this.#check();
+    return this.#appender.raw(payload.slice(), checkDurability(durability));
+  }
+
+  /**
+   * Reads one message.
+   *
+   * @throws {RemoteError} NotFound when it is not retained
+   */
+  async get(seq: Seq): Promise<Message<T>> {
+    return this.#message(wireMessage(await this.#fetch(seq, ""), this.name));
+  }
+
+  /** As {@linkcode RemotePool.get}. */
+  getAsync(seq: Seq): Promise<Message<T>> {
+    return this.get(seq);
+  }
+
+  /** One message's stored payload. */
+  getLite3(seq: Seq): Promise<Uint8Array> {
+    return this.#fetch(seq, "/lite3", "application/x-plasmite-lite3");
+  }
+
+  /**
+   * One message as a frame.
+   *
+   * @param exact whether the stored bytes are needed, and not just a document that says the same
+   */
+  async getFrame(seq: Seq, exact = true): Promise<Lite3Frame> {
+    const { timestampNs, payload } = wireMessage(await this.#fetch(seq, ""), this.name);
+    const type = "application/x-plasmite-lite3";
+    return {
+      seq: checkSeq(seq, "seq"),
+      timestampNs,
+      flags: 0,
+      payload: exact ? await this.#fetch(seq, "/lite3", type) : payload,
+      time: new Date(Number(timestampNs / 1_000_000n)),
+    };
+  }
+
+  async #fetch(seq: Seq, form: string, accept?: string): Promise<Uint8Array<ArrayBuffer>> {
+    const wanted = checkSeq(seq, "seq");
+    try {
+      return await this.#transport.bytes(this.#path(`messages/${wanted}${form}`), {
+        pool: this.name,
+        ...(accept === undefined ? {} : { accept }),
+      });
+    } catch (error) {
+      if (!PlasmiteError.is(error) || error.seq !== undefined) throw error;
+      // Of the two that may be missing here, only the message is told with its number.
+      throw error.message === "message not found" ? error.with({ seq: wanted }) : error;
+    }
+  }
+
+  /** Sizes, bounds and metrics. */
+  async infoAsync(): Promise<PoolInfo> {
+    const answer = await this.#transport.json(this.#path("info"), { pool: this.name });
+    return poolInfo(answer["pool"], this.name);
+  }
+
+  /** As {@linkcode RemotePool.infoAsync}. */
+  info(): Promise<PoolInfo> {
+    return this.infoAsync();
+  }
+
+  /**
+   * Follows the pool: by default from the oldest retained message on, without end; the server's
+   * limit on one request does not show.
+   */
+  tail(options: RemoteTailOptions = {}): Tail<T> {
+    this.#check();
+    return new RemoteTail(this.#transport, this.name, options, takeMessage<T>(this.#integers));
+  }
+
+  /** As {@linkcode RemotePool.tail}, giving stored frames. */
+  async *tailLite3(options: RemoteTailOptions = {}): AsyncGenerator<Lite3Frame, void, unknown> {
+    this.#check();
+    const frames = new RemoteTail(this.#transport, this.name, options, takeFrame);
+    try {
+      for await (const frame of frames) yield frame;
+    } finally {
+      frames.close();
+    }
+  }
+
+  /** Ends the pool; streams that are open go on. A second call does nothing. */
+  close(): Promise<void> {
+    if (!this.#closed) {
+      this.#closed = true;
+      this.#transport.release();
+    }
+    return Promise.resolve();
+  }
+
+  /** Ends the pool. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

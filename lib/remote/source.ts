@@ -1,0 +1,484 @@
+/**
+ * A remote pool as a stream of frames: a chain of Lite3 tail requests, each going on behind the last
+ * frame that arrived, so that nothing is lost and nothing comes twice, whatever happens to the
+ * connection in between (http.md 3, 10).
+ *
+ * Nothing runs unless somebody waits: a wait does the next step (connect, read a piece, pause
+ * after a failure), so a reader that is slow slows the server down and not this process.
+ *
+ * @module
+ */
+
+import { Buf } from "../bytes.ts";
+import type { FrameBytes, FrameSource } from "../client/source.ts";
+import { ErrorKind, PlasmiteError } from "../errors.ts";
+import { MessageView } from "../lite3/message.ts";
+import type { Gap } from "../pool/cursor.ts";
+import { envelopeError, isTransient, RemoteError, transportError } from "./error.ts";
+import type { OpenStream, Transport } from "./transport.ts";
+import { poolInfo, wireMessage } from "./wire.ts";
+
+/** Sequence u64, time u64, length u32, big-endian. */
+const HEADER = 20;
+/** The largest payload in bytes. */
+const LARGEST = 256 * 1024 * 1024;
+/** How long one request lasts at most, in milliseconds; less when the server says so. */
+const REQUEST_MS = 30_000;
+/** How much longer a request may live before its connection counts as dead, in milliseconds. */
+const GRACE_MS = 10_000;
+/** Pauses between tries, in milliseconds. */
+const FIRST_PAUSE = 50;
+const LAST_PAUSE = 2_000;
+
+/** Where a source begins. */
+export type SourceStart = bigint | "oldest" | "end";
+
+/** How to read. */
+export interface SourceOptions {
+  /** The first sequence number wanted, the oldest retained without a gap, or behind the newest. */
+  readonly start: SourceStart;
+  /** The last sequence number wanted: no more is asked for. */
+  readonly until?: bigint | undefined;
+  /** Only messages with all of these tags; then sequence numbers tell nothing of losses. */
+  readonly tags?: readonly string[] | undefined;
+  /** Go on after failures of the connection and while the server is busy. */
+  readonly reconnect: boolean;
+  /** Told when a failure turns out to last: the second try failed too. Once per outage. */
+  readonly onTrouble?: ((error: PlasmiteError) => void) | undefined;
+}
+
+/** The current frame. */
+class Frame implements FrameBytes {
+  u8: Uint8Array<ArrayBuffer> = new Uint8Array();
+  payloadAt = 0;
+  payloadLength = 0;
+  seqLo = 0;
+  seqHi = 0;
+  timeLo = 0;
+  timeHi = 0;
+
+  get seq(): bigint {
+    return (BigInt(this.seqHi) << 32n) | BigInt(this.seqLo);
+  }
+
+  get timestampNs(): bigint {
+    return (BigInt(this.timeHi) << 32n) | BigInt(this.timeLo);
+  }
+}
+
+/** Follows one pool of a server. */
+export class RemoteSource implements FrameSource {
+  /** The current frame; its bytes are valid until the next call of `next`. */
+  readonly cursor: FrameBytes;
+  readonly #frame = new Frame();
+  readonly #transport: Transport;
+  readonly #pool: string;
+  readonly #options: SourceOptions;
+  readonly #view = new MessageView();
+  #viewed = false;
+
+  /** Bytes that arrived and were not read, from `#at` on. */
+  readonly #in = new Buf(64 * 1024);
+  #at = 0;
+  /** A piece that arrived while the current frame may still be in use. */
+  #arrived: Uint8Array | null = null;
+
+  /** The next sequence number; null before the first frame of a start at the oldest. */
+  #expected: bigint | null;
+  /** The highest sequence number that arrived. */
+  #seen = 0n;
+  #gap: Gap | null = null;
+
+  #stream: OpenStream | null = null;
+  #stepping: Promise<void> | null = null;
+  #failure: { readonly error: unknown } | null = null;
+  #closed = false;
+  #closing: () => void = () => {};
+
+  #requestMs = REQUEST_MS;
+  #connectedAt = 0;
+  /** Frames of the current request. */
+  #frames = 0;
+  /** Requests in a row that broke off without a frame. */
+  #barren = 0;
+  #failures = 0;
+  #pauseMs = 0;
+  /** Whether the pool may be gone or another one. */
+  #doubt = false;
+  /** Messages that an old server left out although it has them. */
+  #leftOut: { at: bigint; readonly before: bigint } | null = null;
+  #holeBefore = 0n;
+  /** The frame in front of which there is nothing more to fetch. */
+  #checked = 0n;
+
+  /** Reads pool `pool` of the server of `transport`; nothing is sent before the first wait. */
+  constructor(transport: Transport, pool: string, options: SourceOptions) {
+    this.cursor = this.#frame;
+    this.#transport = transport.retain();
+    this.#pool = pool;
+    this.#options = options;
+    this.#expected = typeof options.start === "bigint" ? options.start : null;
+  }
+
+  /** Where to go on: the sequence number behind the last frame given out; null before it is known. */
+  get nextSeq(): bigint | null {
+    return this.#expected;
+  }
+
+  /** Whether it was closed. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /**
+   * Goes to the next frame that is here.
+   *
+   * @returns false when there is none; then {@linkcode RemoteSource.wait}
+   * @throws {RemoteError} what ended the stream for good
+   */
+  next(): boolean {
+    this.#viewed = false;
+    if (this.#closed) return false;
+    this.#merge();
+    const tagged = (this.#options.tags?.length ?? 0) > 0;
+    while (this.#leftOut === null && this.#parse()) {
+      const { seq } = this.cursor;
+      const expected = this.#expected;
+      if (expected !== null && seq < expected) continue; // It came already.
+      if (expected !== null && seq > expected && !tagged) {
+        if (this.#isSuspicious(seq)) {
+          this.#leftOut = { at: expected, before: seq };
+          this.#at -= HEADER + this.cursor.payloadLength;
+          this.#frames--;
+          break;
+        }
+        this.#gap = { first: expected, last: seq - 1n };
+      }
+      this.#expected = seq + 1n;
+      if (seq > this.#seen) this.#seen = seq;
+      return true;
+    }
+    if (this.#failure !== null) throw this.#failure.error;
+    return false;
+  }
+
+  #merge(): void {
+    const piece = this.#arrived;
+    if (piece === null) return;
+    this.#arrived = null;
+    const input = this.#in;
+    if (this.#at > 0) {
+      input.u8.copyWithin(0, this.#at, input.len);
+      input.len -= this.#at;
+      this.#at = 0;
+    }
+    input.reserve(piece.length);
+    input.u8.set(piece, input.len);
+    input.len += piece.length;
+  }
+
+  /** Reads one frame of what is here. */
+  #parse(): boolean {
+    const { u8, dv, len } = this.#in;
+    const at = this.#at;
+    if (len - at < HEADER) return false;
+    const length = dv.getUint32(at + 16);
+    if (length > LARGEST) {
+      this.#fail(new RemoteError(200, "Io", "Lite3 frame exceeds 256 MiB", { path: this.#pool }));
+      return false;
+    }
+    if (len - at < HEADER + length) return false;
+    const frame = this.#frame;
+    frame.u8 = u8;
+    frame.seqHi = dv.getUint32(at);
+    frame.seqLo = dv.getUint32(at + 4);
+    frame.timeHi = dv.getUint32(at + 8);
+    frame.timeLo = dv.getUint32(at + 12);
+    frame.payloadAt = at + HEADER;
+    frame.payloadLength = length;
+    this.#at = at + HEADER + length;
+    this.#frames++;
+    this.#barren = this.#failures = this.#pauseMs = 0;
+    return true;
+  }
+
+  /**
+   * Servers of 0.8 begin a tail at the ring's first byte and leave out what is older but retained
+   * (http.md 3). Such a server has no features, and the hole is in front of a request's first frame.
+   */
+  #isSuspicious(seq: bigint): boolean {
+    if (this.#transport.features?.size !== 0 || seq === this.#checked) return false;
+    return this.#frames === 1 || seq === this.#holeBefore;
+  }
+
+  /** The messages lost before the current one, once. */
+  takeGap(): Gap | null {
+    const gap = this.#gap;
+    this.#gap = null;
+    return gap;
+  }
+
+  /**
+   * The current message, its envelope checked.
+   *
+   * @throws {PlasmiteError} Corrupt when the payload is not a message
+   */
+  get message(): MessageView {
+    const view = this.#view;
+    if (this.#viewed) return view;
+    const { u8, payloadAt, payloadLength, seqLo, seqHi, timeLo, timeHi } = this.cursor;
+    view.seqLo = seqLo;
+    view.seqHi = seqHi;
+    view.timeLo = timeLo;
+    view.timeHi = timeHi;
+    view.open(u8, this.#in.dv, payloadAt, payloadLength);
+    this.#viewed = true;
+    return view;
+  }
+
+  /**
+   * Does what has to be done next and waits until it is done.
+   *
+   * @param ms how long at most, in milliseconds; undefined for as long as it takes
+   * @returns false when the time is over
+   * @throws the signal's reason when it is aborted
+   */
+  wait(ms?: number, signal?: AbortSignal): Promise<boolean> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#closed || this.#failure !== null || this.#arrived !== null) {
+      return Promise.resolve(true);
+    }
+    const step = this.#stepping ??= this.#step().catch((error) => this.#fail(error)).finally(() => {
+      this.#stepping = null;
+    });
+    return new Promise((resolve, reject) => {
+      const finish = (done: boolean): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", aborted);
+        resolve(done);
+      };
+      const aborted = (): void => {
+        clearTimeout(timer);
+        reject(signal?.reason);
+      };
+      const timer = ms === undefined
+        ? undefined
+        : setTimeout(() => finish(false), Math.min(Math.max(0, ms), 0x7fff_ffff));
+      signal?.addEventListener("abort", aborted, { once: true });
+      step.then(() => finish(true));
+    });
+  }
+
+  #fail(error: unknown): void {
+    if (this.#closed) return;
+    this.#failure ??= { error };
+    this.#drop();
+  }
+
+  /** Gives the connection up, and what was read only in part: it will be asked for again. */
+  #drop(): void {
+    this.#stream?.cancel();
+    this.#stream = null;
+  }
+
+  async #step(): Promise<void> {
+    const { until } = this.#options;
+    try {
+      if (this.#leftOut !== null) await this.#fetchLeftOut();
+      else if (this.#stream !== null) await this.#read(this.#stream);
+      else if (this.#pauseMs > 0) {
+        const ms = this.#pauseMs;
+        this.#pauseMs = 0;
+        await this.#sleep(ms);
+      } else if (until !== undefined && this.#expected !== null && this.#expected > until) {
+        await this.#sleep(LAST_PAUSE); // Nothing more is wanted.
+      } else if (this.#doubt) await this.#probe();
+      else await this.#connect();
+    } catch (error) {
+      this.#trouble(error);
+    }
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#closing = () => {};
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      this.#closing = done;
+    });
+  }
+
+  /** Tries again after a failure that may pass, with growing pauses; other failures end the stream. */
+  #trouble(error: unknown): void {
+    this.#drop();
+    if (this.#closed) return;
+    if (!this.#options.reconnect || !isTransient(error)) throw error;
+    this.#doubt = true;
+    const pause = Math.min(FIRST_PAUSE * 2 ** this.#failures, LAST_PAUSE);
+    this.#pauseMs = pause * (0.5 + Math.random() / 2);
+    if (++this.#failures === 2) this.#options.onTrouble?.(error as RemoteError);
+  }
+
+  #path(rest: string): string {
+    return `/v0/pools/${encodeURIComponent(this.#pool)}/${rest}`;
+  }
+
+  async #connect(): Promise<void> {
+    const { start, until, tags } = this.#options;
+    if (this.#expected === null && start === "end") {
+      this.#expected = ((await this.#bounds()).newestSeq ?? 0n) + 1n;
+    }
+    const query = new URLSearchParams();
+    if (this.#expected !== null) query.set("since_seq", String(this.#expected));
+    if (until !== undefined && this.#expected !== null) {
+      query.set("max", String(until - this.#expected + 1n));
+    }
+    query.set("timeout_ms", String(this.#requestMs));
+    for (const tag of tags ?? []) query.append("tag", tag);
+    let stream: OpenStream;
+    try {
+      stream = await this.#transport.stream(this.#path(`tail_lite3?${query}`), {
+        accept: "application/x-plasmite-lite3-stream",
+        pool: this.#pool,
+      });
+    } catch (error) {
+      const long = PlasmiteError.is(error, ErrorKind.Usage) &&
+        error.message === "tail timeout exceeds server limit";
+      if (!long || this.#requestMs <= 1) throw error;
+      const limit = Number(/\d+/.exec(error.hint ?? "")?.[0] ?? 0);
+      this.#requestMs = limit > 0 && limit < this.#requestMs ? limit : this.#requestMs >> 1;
+      return;
+    }
+    if (this.#closed) return stream.cancel();
+    this.#stream = stream;
+    this.#in.clear();
+    this.#at = this.#frames = 0;
+    this.#connectedAt = performance.now();
+    if (this.#expected === null && this.#transport.features?.size === 0) {
+      this.#expected = (await this.#bounds()).oldestSeq; // To notice what it leaves out.
+    }
+  }
+
+  async #bounds(): Promise<{ oldestSeq: bigint | null; newestSeq: bigint | null }> {
+    const answer = await this.#transport.json(this.#path("info"), { pool: this.#pool });
+    return poolInfo(answer["pool"], this.#pool).bounds;
+  }
+
+  async #read(stream: OpenStream): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let result: ReadableStreamReadResult<Uint8Array>;
+    try {
+      const late = new Promise<never>((_, reject) => {
+        const ms = Math.max(GRACE_MS, this.#requestMs + GRACE_MS - this.#age);
+        timer = setTimeout(() => reject(new Error("nothing arrives any more")), ms);
+      });
+      result = await Promise.race([stream.reader.read(), late]);
+    } catch (error) {
+      if (!this.#closed) await this.#broken(error);
+      return;
+    } finally {
+      clearTimeout(timer);
+    }
+    if (this.#closed) return;
+    if (!result.done) {
+      this.#arrived = result.value;
+      return;
+    }
+    if (this.#at < this.#in.len) return await this.#broken(new Error("it ended inside a frame"));
+    this.#stream = null;
+    if (this.#frames > 0) return;
+    // A server that ends streams early would otherwise be asked again without a pause.
+    this.#doubt = true;
+    const early = this.#age < this.#requestMs * 0.9;
+    if (early) this.#trouble(transportError(new Error("the server ended the stream"), this.#pool));
+  }
+
+  /** Milliseconds since the current request was answered. */
+  get #age(): number {
+    return performance.now() - this.#connectedAt;
+  }
+
+  /** The stream broke off; a server can say only this way that it cannot go on. */
+  async #broken(cause: unknown): Promise<void> {
+    this.#drop();
+    // Its time was over anyway: a reader that was too slow, or a machine that slept.
+    if (this.#age >= this.#requestMs) return;
+    if (this.#frames === 0 && ++this.#barren >= 2) await this.#diagnose();
+    this.#trouble(transportError(cause, this.#pool, "failed to read tail stream"));
+  }
+
+  /** Asks for the same place as JSON lines, which have room for an error. Throws it if it lasts. */
+  async #diagnose(): Promise<void> {
+    const query = new URLSearchParams({ max: "1", timeout_ms: "250" });
+    if (this.#expected !== null) query.set("since_seq", String(this.#expected));
+    const call = { pool: this.#pool };
+    const bytes = await this.#transport.bytes(this.#path(`tail?${query}`), call);
+    const line = new TextDecoder().decode(bytes).trim().split("\n").at(-1) ?? "";
+    if (!line.startsWith('{"error"')) return;
+    const error = envelopeError(200, JSON.parse(line), this.#pool);
+    if (error !== null && !["Busy", "Io", "Internal"].includes(error.kindName)) throw error;
+  }
+
+  /** After a failure or a long silence: the pool may be gone, or a new one of the same name. */
+  async #probe(): Promise<void> {
+    const { newestSeq } = await this.#bounds();
+    this.#doubt = false;
+    if ((newestSeq ?? 0n) >= this.#seen) return;
+    throw new RemoteError(404, "NotFound", "pool path now refers to a different file", {
+      path: this.#pool,
+      hint: "The pool was deleted and made anew. Run the command again to follow the new one.",
+    });
+  }
+
+  /** One message that the tail left out, in front of the frame that waits. */
+  async #fetchLeftOut(): Promise<void> {
+    const hole = this.#leftOut;
+    if (hole === null) return;
+    const { oldestSeq } = await this.#bounds();
+    const seq = oldestSeq !== null && oldestSeq > hole.at ? oldestSeq : hole.at;
+    if (seq >= hole.before || oldestSeq === null) {
+      this.#checked = hole.before;
+      this.#leftOut = null;
+      return;
+    }
+    const call = { pool: this.#pool };
+    try {
+      const answer = await this.#transport.bytes(this.#path(`messages/${seq}`), call);
+      const { timestampNs, payload } = wireMessage(answer, this.#pool);
+      const head = new DataView(new ArrayBuffer(HEADER));
+      head.setBigUint64(0, seq);
+      head.setBigUint64(8, timestampNs);
+      head.setUint32(16, payload.length);
+      this.#insert(new Uint8Array(head.buffer), payload);
+      this.#holeBefore = hole.before;
+      this.#leftOut = null;
+    } catch (error) {
+      if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
+      hole.at = seq + 1n; // Overwritten at this moment.
+    }
+  }
+
+  /** Puts a frame in front of those that wait. */
+  #insert(head: Uint8Array, payload: Uint8Array): void {
+    const rest = this.#in.bytes().slice(this.#at);
+    this.#in.clear();
+    this.#at = 0;
+    for (const piece of [head, payload, rest]) {
+      this.#in.reserve(piece.length);
+      this.#in.u8.set(piece, this.#in.len);
+      this.#in.len += piece.length;
+    }
+  }
+
+  /** Releases the connection; ends a wait. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#drop();
+    this.#closing();
+    this.#transport.release();
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * The documents of HTTP v0: what a server says of a pool and of a message (http.md 2).
+ *
+ * @module
+ */
+
+import { Buf } from "../bytes.ts";
+import type { PoolInfo, PoolMetrics } from "../client/info.ts";
+import { PlasmiteError } from "../errors.ts";
+import { Lite3Key } from "../lite3/doc.ts";
+import { JsonSyntaxError, Lite3Encoder } from "../lite3/encode.ts";
+import { Tag } from "../lite3/layout.ts";
+import { MessageView } from "../lite3/message.ts";
+import { printAscii, printJson } from "../lite3/print.ts";
+import { parseRfc3339 } from "../text/time.ts";
+import { envelopeError, unreadable } from "./error.ts";
+
+type Fields = { readonly [key: string]: unknown };
+
+function fieldsOf(value: unknown): Fields | undefined {
+  return value !== null && typeof value === "object" ? value as Fields : undefined;
+}
+
+function int(value: unknown): bigint | null {
+  if (typeof value === "bigint") return value;
+  return typeof value === "number" && Number.isInteger(value) ? BigInt(value) : null;
+}
+
+function time(value: unknown): bigint | null {
+  return typeof value === "string" ? parseRfc3339(value) ?? null : null;
+}
+
+function age(value: unknown): number | null {
+  return value === null || value === undefined ? null : Number(value);
+}
+
+function metricsOf(value: unknown): PoolMetrics | undefined {
+  const fields = fieldsOf(value);
+  const use = fieldsOf(fields?.["utilization"]);
+  const ages = fieldsOf(fields?.["age"]);
+  if (fields === undefined || use === undefined || ages === undefined) return undefined;
+  return {
+    messageCount: int(fields["message_count"]) ?? 0n,
+    seqSpan: int(fields["seq_span"]) ?? 0n,
+    utilization: {
+      usedBytes: Number(use["used_bytes"]),
+      freeBytes: Number(use["free_bytes"]),
+      usedPercent: Number(use["used_percent"]),
+    },
+    age: {
+      oldestTimeNs: time(ages["oldest_time"]),
+      newestTimeNs: time(ages["newest_time"]),
+      oldestAgeMs: age(ages["oldest_age_ms"]),
+      newestAgeMs: age(ages["newest_age_ms"]),
+    },
+  };
+}
+
+/**
+ * A pool's object; a write-only server leaves out bounds and metrics.
+ *
+ * @param name the name it was asked for by, where the answer has none
+ * @throws {RemoteError} Internal when it is none
+ */
+export function poolInfo(value: unknown, name?: string): PoolInfo {
+  const fields = fieldsOf(value);
+  const path = fields?.["path"];
+  const known = fields?.["name"] ?? name;
+  if (fields === undefined || typeof path !== "string" || typeof known !== "string") {
+    throw unreadable(name);
+  }
+  const size = (key: string): number => Number(fields[key] ?? 0);
+  const bounds = fieldsOf(fields["bounds"]);
+  const metrics = metricsOf(fields["metrics"]);
+  const error = envelopeError(200, fields, known);
+  return {
+    name: known,
+    path,
+    fileSize: size("file_size"),
+    indexOffset: size("index_offset"),
+    indexCapacity: size("index_capacity"),
+    indexSizeBytes: size("index_size_bytes"),
+    ringOffset: size("ring_offset"),
+    ringSize: size("ring_size"),
+    bounds: { oldestSeq: int(bounds?.["oldest"]), newestSeq: int(bounds?.["newest"]) },
+    ...(metrics === undefined ? {} : { metrics }),
+    ...(error === null ? {} : { error }),
+  };
+}
+
+/** A message as an answer told it: its envelope as a Lite3 document, with `seq` and `time` in it. */
+export interface WireMessage {
+  /** Sequence number. */
+  readonly seq: bigint;
+  /** Time in nanoseconds since 1970. */
+  readonly timestampNs: bigint;
+  /** A Lite3 document with `meta` and `data`. */
+  readonly payload: Uint8Array<ArrayBuffer>;
+}
+
+const WRAPPER = '{"message":';
+
+function startsWith(bytes: Uint8Array, text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (bytes[i] !== text.charCodeAt(i)) return false;
+  return true;
+}
+
+/**
+ * The message of an answer `{"message":{…}}`. The text goes through the Lite3 encoder and not
+ * through `JSON.parse`, so that every number and key is exact.
+ *
+ * @throws {RemoteError} Internal when it is none
+ */
+export function wireMessage(answer: Uint8Array, pool: string): WireMessage {
+  try {
+    const out = new Buf(answer.length + 1024);
+    const encoder = new Lite3Encoder(out);
+    if (startsWith(answer, WRAPPER)) {
+      encoder.documentFromJson(answer, WRAPPER.length, answer.length);
+    } else {
+      encoder.documentFromJson(answer, 0, answer.length);
+      const doc = new MessageView().doc.reset(out.u8, out.dv, 0, out.len);
+      const at = doc.lookup(0, new Lite3Key("message"));
+      if (at < 0) throw unreadable(pool);
+      const text = new Buf(answer.length);
+      printJson(doc, at, text);
+      out.clear();
+      encoder.documentFromJson(text.u8, 0, text.len);
+    }
+    const payload = out.bytes();
+    const view = new MessageView();
+    view.open(payload, out.dv, 0, payload.length);
+    const { doc } = view;
+    const seqAt = doc.lookup(0, new Lite3Key("seq"));
+    const timeAt = doc.lookup(0, new Lite3Key("time"));
+    if (seqAt < 0 || timeAt < 0 || doc.tag(timeAt) !== Tag.String) throw unreadable(pool);
+    const seq = doc.tag(seqAt) === Tag.I64 ? doc.i64(seqAt) : BigInt(doc.f64(seqAt));
+    const timestampNs = parseRfc3339(doc.string(timeAt));
+    if (timestampNs === undefined) throw unreadable(pool);
+    return { seq, timestampNs, payload };
+  } catch (error) {
+    if (error instanceof JsonSyntaxError || PlasmiteError.is(error)) throw unreadable(pool);
+    throw error;
+  }
+}
+
+/**
+ * Appends `{"data":…,"tags":[…]}`: the body of an append, or a line of a batch.
+ *
+ * @throws {PlasmiteError} Corrupt when the payload cannot be read
+ */
+export function printBody(view: MessageView, out: Buf): void {
+  const ascii = (text: string): void => {
+    out.reserve(text.length);
+    out.len = printAscii(out.dv, out.len, text);
+  };
+  ascii('{"data":');
+  printJson(view.doc, view.dataAt, out);
+  ascii(',"tags":[');
+  for (let i = 0; i < view.tagCount; i++) {
+    if (i > 0) ascii(",");
+    printJson(view.doc, view.tagAt(i), out);
+  }
+  ascii("]}");
+}
