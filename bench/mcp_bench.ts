@@ -139,6 +139,19 @@ try {
     const cell = (ms: number): string => ms.toFixed(3).padStart(9);
     print(`${name.padEnd(22)}${cell(base)}${cell(stdio)}${cell(http)}`);
   }
+  const wakes: number[] = [];
+  for (let n = 0; n < 50; n++) {
+    const params = { name: "plasmite_wait", arguments: { pool: "bench", timeout_ms: 10_000 } };
+    const waiting = child.ask(request(n + 1, "tools/call", params));
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    const start = performance.now();
+    pool.append(data, ["ci"]);
+    await waiting;
+    wakes.push(performance.now() - start);
+  }
+  print(
+    `wait, from the append in another process to the answer: median ${median(wakes).toFixed(1)} ms`,
+  );
   await child.end();
   await mcp.close();
   await server.shutdown();
