@@ -52,6 +52,8 @@ export interface AppOptions {
   readonly readerGraceMs?: number;
   /** What `/v0/serve/status` answers; without it the route is not there. */
   readonly status?: () => unknown;
+  /** Told of failures that are bugs; clients see only `internal error`. Default: nobody. */
+  readonly onFault?: (error: unknown) => void;
   /** Loads the web page; default ours. */
   readonly ui?: () => Promise<ReadonlyMap<string, Asset>>;
   /** Loads the Model Context Protocol at the first request to `/mcp`; without it there is none. */
@@ -122,6 +124,7 @@ class Server implements App {
       status: options.status ?? null,
       ui: options.ui ?? loadPage,
       mcp: options.mcp ?? null,
+      fault: options.onFault ?? (() => {}),
       begun: (tail) => this.#begun(tail),
       ended: (tail) => {
         this.#open.delete(tail);

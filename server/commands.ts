@@ -21,6 +21,8 @@ export interface StartHooks {
   readonly readyFile?: string | undefined;
   /** Told when the server had to listen again. */
   readonly onTrouble: (error: unknown) => void;
+  /** Told of failures that are bugs. */
+  readonly onFault: (error: unknown) => void;
   /** Loads the Model Context Protocol at the first request. */
   readonly mcp?: ((limits: McpLimits) => Promise<McpFetch>) | undefined;
 }

@@ -19,6 +19,8 @@ export interface Encoding {
   readonly preamble: string;
   /** What a quiet stream sends now and then; empty where there is no room for it. */
   readonly heartbeat: string;
+  /** A heartbeat that says how far was looked, where there is room for that. */
+  readonly beat?: (next: bigint) => string;
   /** Appends the current message. Throws Corrupt when it cannot be read. */
   put(follower: Follower, out: Buf): void;
   /** The text that ends a stream in failure; null when only breaking it off can tell. */
@@ -51,6 +53,8 @@ export const EVENTS: Encoding = {
   ],
   preamble: "retry: 1000\n\n",
   heartbeat: ":\n\n",
+  // The page resumes a filtered stream there instead of having everything filtered again.
+  beat: (next) => `: next ${next}\n\n`,
   put(follower, out) {
     const start = out.len;
     const { message } = follower;

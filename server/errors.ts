@@ -101,8 +101,7 @@ export function errorResponse(error: unknown): Response {
   });
 }
 
-/** Whether it is worth telling the operator: damage and bugs, not what a client did wrong. */
+/** Whether it is a bug of ours: all else is what a client did wrong or what a pool's state is. */
 export function isServerFault(error: unknown): boolean {
-  if (error instanceof HttpError) return error.status >= 500;
   return !PlasmiteError.is(error) || error.kind === ErrorKind.Internal;
 }

@@ -6,37 +6,28 @@
 
 import { type Context, Hono } from "hono";
 import type { Client } from "../lib/client/client.ts";
-import { PlasmiteError } from "../lib/errors.ts";
 import { Appends, MessagePrinter } from "./append.ts";
 import { type Access, type Authenticator, forbidden, type Need, refusal } from "./auth.ts";
-import { type BodyReader, requireJson } from "./body.ts";
+import type { BodyReader } from "./body.ts";
 import { type Encoding, EVENTS, FRAMES, LINES } from "./encodings.ts";
-import { bad, busy, errorResponse, HttpError } from "./errors.ts";
+import { bad, busy, errorResponse, HttpError, isServerFault } from "./errors.ts";
+import { checked, readFields } from "./fields.ts";
 import { BASE_HEADERS, json, JSON_HEADERS } from "./headers.ts";
 import { infoJson, readInfo } from "./infos.ts";
-import { isAbsent, MemberWalker, type Span, valueOf } from "./members.ts";
 import type { Metrics } from "./metrics.ts";
 import { checkPoolName, decodeSegment } from "./names.ts";
+import { type Asset, page, squeeze } from "./page.ts";
 import type { Pools } from "./pools.ts";
 import { parseTail, parseU64 } from "./query.ts";
 import { CreateBody, OpenBody } from "./schemas.ts";
 import type { Slots } from "./slots.ts";
 import { type TailHost, TailStream } from "./tail.ts";
+import { pathOf, searchOf } from "./url.ts";
 
 /** The largest pool that can be made from afar, in bytes: a sparse file of any size costs nothing. */
 const LARGEST_POOL = 2n ** 40n;
 /** Checked names that are remembered. */
 const NAMES_KEPT = 1000;
-/** Bodies from this size on are compressed for clients that want it, in bytes. */
-const COMPRESS_FROM = 1400;
-
-/** A page or script of the web page. */
-export interface Asset {
-  /** The content type. */
-  readonly type: string;
-  /** The text. */
-  readonly body: string;
-}
 
 /** Handles requests of the Model Context Protocol. */
 export interface McpFetch {
@@ -82,28 +73,15 @@ export interface RouteHost extends TailHost {
   readonly mcp: ((limits: McpLimits) => Promise<McpFetch>) | null;
   /** The largest request body in bytes. */
   readonly maxBodyBytes: number;
+  /** Told of bugs and of nothing else. */
+  fault(error: unknown): void;
   /** Takes a stream into account, or refuses it because the server stops. */
   begun(tail: TailStream): void;
 }
 
 type Handler = (context: Context, search: string) => Response | Promise<Response>;
 
-/** The policy of the page: its own scripts, styles and calls, and nothing else. */
-const PAGE_POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
-  "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
-
-/** Compresses a finished body when that helps (http.md 10: never a stream). */
-function squeeze(request: Request, text: string, type: string, more: [string, string][] = []) {
-  const headers: [string, string][] = [["content-type", type], ...BASE_HEADERS, ...more];
-  const accepted = request.headers.get("accept-encoding") ?? "";
-  if (text.length < COMPRESS_FROM || !/\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i.test(accepted)) {
-    return new Response(text, { headers });
-  }
-  headers.push(["content-encoding", "gzip"], ["vary", "accept-encoding"]);
-  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
-  return new Response(stream, { headers });
-}
+export type { Asset };
 
 /** Builds the routes of one server. */
 export class Routes {
@@ -112,7 +90,6 @@ export class Routes {
   readonly #host: RouteHost;
   readonly #appends: Appends;
   readonly #printer = new MessagePrinter();
-  readonly #walker = new MemberWalker();
   readonly #allowed = new Map<string, string[]>();
   readonly #names = new Map<string, string>();
   #mcp: Promise<McpFetch> | null = null;
@@ -123,7 +100,7 @@ export class Routes {
     this.#host = host;
     this.#appends = new Appends(host.pools, host.bodies, this.#printer);
     const hono = this.hono = new Hono();
-    hono.onError((error) => errorResponse(error));
+    hono.onError((error) => this.#refuse(error));
     hono.notFound(() =>
       errorResponse(
         new HttpError(404, "NotFound", "no such route", { hint: "See /v0/openapi.json." }),
@@ -185,8 +162,13 @@ export class Routes {
       if (admitted !== null) await admitted;
       return await this.#appends.json(request, () => this.#checkedName(segment));
     } catch (error) {
-      return errorResponse(error);
+      return this.#refuse(error);
     }
+  }
+
+  #refuse(error: unknown): Response {
+    if (isServerFault(error)) this.#host.fault(error);
+    return errorResponse(error);
   }
 
   /** Names repeat: a segment that was good once is good. */
@@ -275,18 +257,7 @@ export class Routes {
   }
 
   async #page(c: Context): Promise<Response> {
-    const assets = await this.#host.ui();
-    const path = pathOf(c.req.url);
-    const asset = assets.get(path) ??
-      (path.startsWith("/ui/pools/") ? assets.get("/ui/pools/:name") ?? assets.get("/ui") : null);
-    if (asset === undefined || asset === null) {
-      throw new HttpError(404, "NotFound", "no such page", { hint: "The page is at /ui." });
-    }
-    return squeeze(c.req.raw, asset.body, asset.type, [
-      ["content-security-policy", PAGE_POLICY],
-      ["referrer-policy", "no-referrer"],
-      ["cross-origin-resource-policy", "same-origin"],
-    ]);
+    return page(c.req.raw, await this.#host.ui(), pathOf(c.req.url));
   }
 
   #metrics(c: Context): Response {
@@ -306,19 +277,8 @@ export class Routes {
     });
   }
 
-  /** A small JSON body's known fields; fields given as null are left out. */
-  async #fields(request: Request, names: readonly string[]): Promise<Record<string, unknown>> {
-    requireJson(request);
-    const bytes = await this.#host.bodies.read(request);
-    const fields: Record<string, unknown> = {};
-    for (const [key, span] of this.#walker.walk(bytes, names)) {
-      if (!isAbsent(bytes, span)) fields[key] = exactValue(bytes, span);
-    }
-    return fields;
-  }
-
   async #create(c: Context): Promise<Response> {
-    const fields = await this.#fields(c.req.raw, ["pool", "size_bytes"]);
+    const fields = await readFields(c.req.raw, this.#host.bodies, ["pool", "size_bytes"]);
     const size = fields["size_bytes"];
     if (typeof size === "bigint") fields["size_bytes"] = Number(size);
     const { pool, size_bytes } = checked(CreateBody, fields);
@@ -334,7 +294,7 @@ export class Routes {
   }
 
   async #openPool(c: Context): Promise<Response> {
-    const { pool } = checked(OpenBody, await this.#fields(c.req.raw, ["pool"]));
+    const { pool } = checked(OpenBody, await readFields(c.req.raw, this.#host.bodies, ["pool"]));
     checkPoolName(pool);
     const { pools, access } = this.#host;
     return await pools.storage(() => {
@@ -462,52 +422,4 @@ function name(c: Context): string {
   const segments = path.split("/");
   const at = segments.indexOf("pools") + 1;
   return checkPoolName(decodeSegment(segments[at] ?? ""));
-}
-
-function searchOf(url: string): string {
-  const at = url.indexOf("?");
-  if (at < 0) return "";
-  const hash = url.indexOf("#", at);
-  return url.slice(at, hash < 0 ? undefined : hash);
-}
-
-/** The path of a URL as it was sent. */
-export function pathOf(url: string): string {
-  const start = url.indexOf("/", url.indexOf("//") + 2);
-  if (start < 0) return "/";
-  const end = url.slice(start).search(/[?#]/);
-  return end < 0 ? url.slice(start) : url.slice(start, start + end);
-}
-
-/** A value in which whole numbers are bigints: `65536.0` and `1e5` are no sizes. */
-function exactValue(bytes: Uint8Array, span: Span): unknown {
-  const value = valueOf(bytes, span);
-  if (typeof value !== "number") return value;
-  const text = new TextDecoder().decode(bytes.subarray(span.start, span.end));
-  return /^(?:0|[1-9][0-9]{0,19})$/.test(text) ? BigInt(text) : Number.NaN;
-}
-
-/** The part of a zod schema that is used here. */
-interface Schema<T> {
-  safeParse(value: unknown): { success: true; data: T } | {
-    success: false;
-    error: { issues: readonly { path: readonly PropertyKey[]; message: string }[] };
-  };
-}
-
-/**
- * A body of the right shape.
- *
- * @throws {HttpError} 400
- */
-function checked<T>(schema: Schema<T>, value: unknown): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  throw bad(`invalid field ${issue?.path.map(String).join(".") ?? ""}`, `${issue?.message}.`);
-}
-
-/** Makes an error of ours of anything; used where a stack must not get out. */
-export function asError(error: unknown): PlasmiteError {
-  return PlasmiteError.is(error) ? error : new PlasmiteError("Internal", "internal error");
 }

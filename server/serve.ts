@@ -36,7 +36,8 @@ export interface Running {
 
 /** Extras that do not come from the command line. */
 export interface ServeHooks
-  extends Pick<AppOptions, "mcp" | "ui" | "heartbeatMs" | "bodyIdleMs" | "readerGraceMs"> {
+  extends
+    Pick<AppOptions, "mcp" | "ui" | "onFault" | "heartbeatMs" | "bodyIdleMs" | "readerGraceMs"> {
   /** Told when it had to listen again. */
   readonly onTrouble?: (error: unknown) => void;
   /** Whether to enter the server into the registry; default true. */
@@ -88,7 +89,7 @@ export async function startServer(
 ): Promise<Running> {
   const pair = await certificateFor(config);
   let status: unknown = null;
-  const { mcp, ui, heartbeatMs, bodyIdleMs, readerGraceMs } = hooks;
+  const { mcp, ui, onFault, heartbeatMs, bodyIdleMs, readerGraceMs } = hooks;
   const statusOption = config.loopback && pair === null ? { status: () => status } : {};
   const app = createApp(client, {
     token: config.token?.value,
@@ -102,6 +103,7 @@ export async function startServer(
     ...statusOption,
     ...(mcp === undefined ? {} : { mcp }),
     ...(ui === undefined ? {} : { ui }),
+    ...(onFault === undefined ? {} : { onFault }),
     ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
     ...(bodyIdleMs === undefined ? {} : { bodyIdleMs }),
     ...(readerGraceMs === undefined ? {} : { readerGraceMs }),

@@ -152,7 +152,10 @@ export class TailStream {
     }
     const now = performance.now();
     if (now >= this.#beatAt && this.#encoding.heartbeat !== "") {
-      controller.enqueue(new TextEncoder().encode(this.#encoding.heartbeat));
+      const { heartbeat, beat } = this.#encoding;
+      const { expected } = this.#follower.cursor;
+      const text = expected > 0n && beat !== undefined ? beat(expected) : heartbeat;
+      controller.enqueue(new TextEncoder().encode(text));
       this.#beatAt = now + this.#host.heartbeatMs;
       return true;
     }

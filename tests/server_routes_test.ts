@@ -432,3 +432,45 @@ Deno.test("server: long finished answers are compressed on request, streams neve
   assert.equal(lines(await tail.text()).length, 1);
   await end();
 });
+
+Deno.test("server: a bug is told to the operator and to nobody else", async () => {
+  const faults: unknown[] = [];
+  const { get, end } = await bench({
+    ui: () => Promise.reject(new Error("secret detail")),
+    onFault: (error) => faults.push(error),
+  });
+  const answer = await get("/ui");
+  assert.equal(answer.status, 500);
+  assert.equal(answer.text, '{"error":{"kind":"Internal","message":"internal error"}}');
+  assert.match(String(faults[0]), /secret detail/);
+  await get("/nothing");
+  await get("/v0/pools/none/info");
+  assert.equal(faults.length, 1);
+  await end();
+});
+
+Deno.test("server: the page comes with a policy that allows its own files only", async () => {
+  const { get, end } = await bench();
+  const page = await get("/ui");
+  assert.match(page.headers.get("content-type") ?? "", /^text\/html/);
+  assert.match(page.text, /Plasmite UI/);
+  const policy = page.headers.get("content-security-policy") ?? "";
+  assert.match(policy, /^default-src 'none';/);
+  assert.match(policy, /frame-ancestors 'none'/);
+  assert.ok(!policy.includes("unsafe"));
+  assert.equal(page.headers.get("referrer-policy"), "no-referrer");
+  assert.equal((await get("/ui/pools/any")).text, page.text);
+  const assets = [...page.text.matchAll(/(?:src|href)="(\/ui\/assets\/[^"]+)"/g)];
+  assert.ok(assets.length > 0);
+  for (const [, path = ""] of assets) {
+    const asset = await get(path);
+    assert.equal(asset.status, 200, path);
+    assert.equal(asset.headers.get("x-content-type-options"), "nosniff");
+  }
+  for (
+    const path of ["/ui/", "/ui/pools", "/ui/assets/", "/ui/assets/../../deno.json", "/ui/assets/x"]
+  ) {
+    assert.equal((await get(path)).status, 404, path);
+  }
+  await end();
+});

@@ -23,6 +23,7 @@ interface Room {
 interface Hooks {
   readonly readyFile: string | undefined;
   readonly onTrouble: (error: unknown) => void;
+  readonly onFault: (error: unknown) => void;
   readonly mcp: (limits: McpLimits) => Promise<McpFetch>;
 }
 
@@ -60,15 +61,17 @@ export async function run(context: CommandContext, room: Room, mcp: McpRoom): Pr
   const stopped = stopSignal();
   const flags = serveFlags(context.args);
   const client = new Client(context.dir);
+  const notice = (kind: string, message: string) => (error: unknown): void =>
+    context.notice({
+      kind,
+      message,
+      pool: "",
+      details: { cause: error instanceof Error ? error.message : String(error) },
+    });
   const server = await room.start(client, flags, {
     readyFile: Deno.env.get("PLASMITE_SERVE_READY_FILE"),
-    onTrouble: (error) =>
-      context.notice({
-        kind: "listen_again",
-        message: "the server stopped accepting and listens again",
-        pool: "",
-        details: { cause: error instanceof Error ? error.message : String(error) },
-      }),
+    onTrouble: notice("listen_again", "the server stopped accepting and listens again"),
+    onFault: notice("internal_error", "a request failed unexpectedly"),
     mcp: (limits) => mcp.createMcpFetch(client, { ...limits, version: VERSION }),
   });
   if (context.stderr.isTerminal) context.stderr.text(server.banner);

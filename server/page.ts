@@ -1,0 +1,63 @@
+/**
+ * Finished texts: the page with its policy, and compression where it helps.
+ *
+ * @module
+ */
+
+import { HttpError } from "./errors.ts";
+import { BASE_HEADERS, type HeaderPairs } from "./headers.ts";
+
+/** Bodies from this size on are compressed for clients that want it, in bytes. */
+const COMPRESS_FROM = 1400;
+
+/** A page or script of the web page. */
+export interface Asset {
+  /** The content type. */
+  readonly type: string;
+  /** The text. */
+  readonly body: string;
+}
+
+/** The policy of the page: its own scripts, styles and calls, and nothing else. */
+const PAGE_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+  "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/** Compresses a finished body when that helps (http.md 10: never a stream). */
+export function squeeze(
+  request: Request,
+  text: string,
+  type: string,
+  more: HeaderPairs = [],
+): Response {
+  const headers: HeaderPairs = [["content-type", type], ...BASE_HEADERS, ...more];
+  const accepted = request.headers.get("accept-encoding") ?? "";
+  if (text.length < COMPRESS_FROM || !/\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i.test(accepted)) {
+    return new Response(text, { headers });
+  }
+  headers.push(["content-encoding", "gzip"], ["vary", "accept-encoding"]);
+  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+  return new Response(stream, { headers });
+}
+
+/**
+ * An asset of the page; every pool's page is the same shell.
+ *
+ * @throws {HttpError} 404
+ */
+export function page(
+  request: Request,
+  assets: ReadonlyMap<string, Asset>,
+  path: string,
+): Response {
+  const asset = assets.get(path) ??
+    (path.startsWith("/ui/pools/") ? assets.get("/ui/pools/:name") ?? assets.get("/ui") : null);
+  if (asset === undefined || asset === null) {
+    throw new HttpError(404, "NotFound", "no such page", { hint: "The page is at /ui." });
+  }
+  return squeeze(request, asset.body, asset.type, [
+    ["content-security-policy", PAGE_POLICY],
+    ["referrer-policy", "no-referrer"],
+    ["cross-origin-resource-policy", "same-origin"],
+  ]);
+}

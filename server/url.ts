@@ -1,0 +1,21 @@
+/**
+ * Path and query of a request as they were sent: nothing is normalised before it is checked.
+ *
+ * @module
+ */
+
+/** The query with its question mark, or nothing. */
+export function searchOf(url: string): string {
+  const at = url.indexOf("?");
+  if (at < 0) return "";
+  const hash = url.indexOf("#", at);
+  return url.slice(at, hash < 0 ? undefined : hash);
+}
+
+/** The path of a URL as it was sent. */
+export function pathOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("//") + 2);
+  if (start < 0) return "/";
+  const end = url.slice(start).search(/[?#]/);
+  return end < 0 ? url.slice(start) : url.slice(start, start + end);
+}
