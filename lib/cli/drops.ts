@@ -35,6 +35,11 @@ export class DropNotices {
     this.#quiet = quiet;
   }
 
+  /** Whether a notice is due or will be. */
+  get pending(): boolean {
+    return this.#count > 0n;
+  }
+
   /** Notes a loss and tells about it if it is time. */
   lost(gap: Gap): void {
     this.any = true;

@@ -199,7 +199,7 @@ class Receiver {
     try {
       for (;;) {
         if (this.#printReady(source)) last = performance.now();
-        if (drops.any) {
+        if (drops.pending) {
           screen.hide();
           drops.due();
           screen.show();
