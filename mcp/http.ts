@@ -11,7 +11,7 @@
 import type { Client } from "../lib/client/client.ts";
 import type { Access } from "./catalog.ts";
 
-export type { Access };
+export type { Access, Client };
 
 /** How to serve; everything has a default. */
 export interface McpOptions {
@@ -45,9 +45,21 @@ export interface McpFetch {
  * Makes the handler of `/mcp` for the pools of a client.
  *
  * @example
- * ```ts ignore
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ * import { createMcpFetch } from "@plasmite/core/mcp";
+ *
+ * using client = new Client(Deno.makeTempDirSync());
  * const mcp = await createMcpFetch(client, { access: "read-only" });
- * Deno.serve((request) => mcp(request));
+ * const response = await mcp(
+ *   new Request("http://127.0.0.1/mcp", {
+ *     method: "POST",
+ *     headers: { "content-type": "application/json" },
+ *     body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "ping" }),
+ *   }),
+ * );
+ * console.assert(response.status === 200);
+ * await mcp.close();
  * ```
  */
 export async function createMcpFetch(client: Client, options: McpOptions = {}): Promise<McpFetch> {
