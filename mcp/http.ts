@@ -11,7 +11,7 @@
 import type { Client } from "../lib/client/client.ts";
 import type { Access } from "./catalog.ts";
 
-export type { Access, Client };
+export type { Access };
 
 /** How to serve; everything has a default. */
 export interface McpOptions {
