@@ -176,7 +176,11 @@ export class Appends {
     const flush = queryFlush(search);
     return this.#store(request, name, (bytes) => {
       const time = stamp();
-      return { flush, encode: (batch) => this.#encodeLines(batch, bytes, time) };
+      const encode: Encode = (batch) => {
+        const most = this.#pools.maxPayload(this.#pools.path(name()));
+        this.#encodeLines(batch, bytes, time, most);
+      };
+      return { flush, encode };
     }, (stored) => {
       const first = stored[0]?.seq ?? null;
       const last = stored.at(-1)?.seq ?? null;
@@ -193,6 +197,7 @@ export class Appends {
     batch: FrameBatch,
     bytes: Uint8Array,
     time: { readonly lo: number; readonly hi: number },
+    most: number,
   ): void {
     let line = 0;
     for (let start = 0; start < bytes.length;) {
@@ -200,7 +205,12 @@ export class Appends {
       if (end < 0) end = bytes.length;
       line++;
       try {
+        const before = batch.count;
         this.#encodeLine(batch, bytes, { start, end }, time);
+        // Asked here too, because the pool does not know lines.
+        if (batch.count > before && batch.payloadOf(before) > most) {
+          throw bad("payload exceeds ring capacity", `This pool takes ${most} bytes at most.`);
+        }
       } catch (error) {
         if (!PlasmiteError.is(error)) throw error;
         const context = error.hint === undefined ? { line } : { hint: error.hint, line };

@@ -27,12 +27,16 @@ const PROBE = 8;
 /** How long a call waits for a storage slot before it is refused, in milliseconds. */
 const SLOT_WAIT = 1_000;
 
+/** How often idle pools are closed, so that deleted ones free their disk space, in milliseconds. */
+const SWEEP = 5_000;
+
 /** One pool that is open for appending. */
 class Writer {
   readonly path: string;
   readonly ring: Ring;
   readonly appender: Appender;
   pending = 0;
+  used = true;
 
   constructor(path: string) {
     this.path = path;
@@ -52,6 +56,7 @@ export class Pools {
   /** Messages appended so far. */
   appended = 0;
   readonly #writers = new Map<string, Writer>();
+  #sweeper: ReturnType<typeof setInterval> | null = null;
   #turn: Promise<void> | null = null;
   #gathered = 0;
   #crowded = false;
@@ -81,6 +86,7 @@ export class Pools {
   #writer(path: string): Writer {
     let writer = this.#writers.get(path);
     if (writer !== undefined) {
+      writer.used = true;
       if (this.#writers.size > KEEP / 2) {
         this.#writers.delete(path); // Last used goes last.
         this.#writers.set(path, writer);
@@ -89,6 +95,10 @@ export class Pools {
     }
     writer = new Writer(path);
     this.#writers.set(path, writer);
+    if (this.#sweeper === null) {
+      this.#sweeper = setInterval(() => this.#sweep(), SWEEP);
+      Deno.unrefTimer(this.#sweeper);
+    }
     if (this.#writers.size > KEEP) {
       for (const [old, { pending }] of this.#writers) {
         if (pending > 0) continue;
@@ -97,6 +107,19 @@ export class Pools {
       }
     }
     return writer;
+  }
+
+  #sweep(): void {
+    for (const [path, writer] of this.#writers) {
+      if (!writer.used && writer.pending === 0) this.#forget(path);
+      else writer.used = false;
+    }
+    if (this.#writers.size === 0) this.#stopSweeping();
+  }
+
+  #stopSweeping(): void {
+    if (this.#sweeper !== null) clearInterval(this.#sweeper);
+    this.#sweeper = null;
   }
 
   #forget(path: string): void {
@@ -232,8 +255,18 @@ export class Pools {
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
+  /**
+   * The largest payload that fits into a pool, in bytes.
+   *
+   * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage or Io
+   */
+  maxPayload(path: string): number {
+    return this.#writer(path).ring.maxPayload;
+  }
+
   /** Closes all files. */
   close(): void {
+    this.#stopSweeping();
     for (const path of [...this.#writers.keys()]) this.#forget(path);
   }
 }

@@ -221,6 +221,16 @@ Deno.test("server: a batch is stored as a whole, in order, or not at all", async
   assert.equal(bad.status, 400);
   assert.equal(bad.json.error.line, 3);
   assert.equal(bad.json.error.message, "data must be object");
+  client.createPool("small", 8192).close();
+  const large = `{"data":{}}\n{"data":{"pad":"${"x".repeat(8192)}"}}\n`;
+  const refused = await post("/v0/pools/small/append_batch", large, type);
+  assert.equal(refused.json.error.message, "payload exceeds ring capacity");
+  assert.equal(refused.json.error.line, 2);
+  const rounds = `{"data":{"pad":"${"x".repeat(100)}"}}\n`.repeat(200);
+  assert.equal(
+    (await post("/v0/pools/small/append_batch", rounds, type)).text,
+    '{"count":200,"first_seq":1,"last_seq":200}',
+  );
   assert.equal((await get("/v0/pools/p/info")).json.pool.bounds.newest, 500);
   assert.equal(
     (await post("/v0/pools/p/append_batch", "\n \n", type)).text,
