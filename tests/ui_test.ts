@@ -233,6 +233,21 @@ Deno.test({
     assert.deepEqual(lines.map((line) => JSON.parse(line).data.n), [1, 2, 3]);
   });
 
+  await step("a filtered stream resumes where it has looked, not where it has found", {
+    app: { heartbeatMs: 50, maxTailTimeoutMs: 400 },
+  }, async ({ server, page }) => {
+    const pool = server.client.createPool("shop", 1 << 20);
+    for (let n = 1; n <= 60; n++) pool.append({ n });
+    const path = `${server.url}/ui/pools/shop?where=${encodeURIComponent(".data.n > 60")}`;
+    const resumed = page.waitForRequest((request) => request.url().includes("since_seq=61"));
+    await page.goto(path);
+    await page.locator(".empty", { hasText: "No message matches" }).waitFor();
+    await resumed;
+    pool.append({ n: 61 });
+    await rowWith(page, "61").waitFor();
+    assert.equal(await page.locator(".row.mark").count(), 0);
+  });
+
   await step("pause counts what waits; scrolling back stops following", {}, async (s) => {
     const { server, page } = s;
     const pool = server.client.createPool("shop", 1 << 20);
@@ -595,7 +610,7 @@ Deno.test({
         env,
         stdin: "null",
         stdout: "null",
-        stderr: "null",
+        stderr: "inherit",
       }).spawn();
     const serve = async (bind: string): Promise<[Deno.ChildProcess, string]> => {
       const ready = `${dir}/ready`;

@@ -145,7 +145,7 @@ const SILENCE_MS = 45_000;
  * @param {string} name
  * @param {URLSearchParams} query
  * @param {AbortSignal} signal
- * @param {{open: () => void, batch: (lines: string[]) => void}} to `batch` gets what came in one piece
+ * @param {{open: () => void, batch: (lines: string[]) => void, next?: (seq: bigint) => void}} to `batch` gets what came in one piece, `next` how far a quiet stream has looked
  */
 export async function events(name, query, signal, to) {
   const stop = new AbortController();
@@ -181,6 +181,7 @@ export async function events(name, query, signal, to) {
           }
           batch.push(text);
         } else if (line.startsWith("event:")) failed = line.endsWith("error");
+        else if (line.startsWith(": next ")) to.next?.(BigInt(line.slice(7)));
       }
       if (batch.length) to.batch(batch);
     }

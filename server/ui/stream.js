@@ -95,6 +95,11 @@ export class Live {
             this.#opened();
           },
           batch: (lines) => this.#take(lines),
+          next: (seq) => {
+            // Filtered messages count as seen: they need not be filtered again.
+            if (this.next === null || seq > this.next) this.next = seq;
+            this.#fromOldest = false;
+          },
         });
         // A server ends every stream after a while; one that does so at once is not hammered.
         if (Date.now() - begun < 500) await sleep(700, stopped);
