@@ -52,8 +52,6 @@ export function readToken(context: CommandContext): string | undefined {
 /** Command lines that were warned; one may connect twice. */
 const warned = new WeakSet<CommandContext>();
 
-let warned = false;
-
 /** A client for the server at `origin`, by the options of this command line. */
 export async function connect(context: CommandContext, origin: string): Promise<RemoteClient> {
   const { args } = context;
