@@ -334,3 +334,86 @@ Deno.test("messages copied between servers keep their bytes, tags and order", ()
       assert.deepEqual(to.getLite3(i).payload, from.getLite3(i).payload);
     }
   }));
+
+Deno.test("the cookbook's remote pool access: serve init, serve, feed, follow, duplex", () =>
+  inTemp(async (dir) => {
+    const made = await cli(["serve", "init", "--bind", "0.0.0.0:9700", "--output-dir", dir]);
+    assert.equal(made.code, 0, made.stderr);
+    const [token, cert, key] = ["auth-token.txt", "tls-cert.pem", "tls-key.pem"].map((name) =>
+      `${dir}/plasmite-${name}`
+    );
+    assert.ok(token !== undefined && cert !== undefined && key !== undefined);
+    const pools = `${dir}/pools`;
+    const ready = `${dir}/ready`;
+    await cli(["--dir", pools, "pool", "create", "events"]);
+    const start = (bind: string): Deno.ChildProcess =>
+      new Deno.Command(Deno.execPath(), {
+        // deno-fmt-ignore
+        args: ["run", "-A", "--quiet", CLI, "--dir", pools, "serve", "--bind", bind,
+          "--allow-non-loopback", "--token-file", token, "--tls-cert", cert, "--tls-key", key],
+        env: { PLASMITE_SERVE_READY_FILE: ready, HOME: dir },
+        stdin: "null",
+        stdout: "null",
+        stderr: "null",
+      }).spawn();
+    const address = async (): Promise<string> => {
+      for (;;) {
+        try {
+          return Deno.readTextFileSync(ready);
+        } catch {
+          await sleep(20);
+        }
+      }
+    };
+    let server = start("0.0.0.0:0");
+    try {
+      const port = (await address()).replace(/.*:/, "");
+      const url = `https://127.0.0.1:${port}/events`;
+      const access = ["--token-file", token, "--tls-ca", cert];
+      const fed = await cli(["feed", url, ...access, '{"sensor": "temp", "value": 23.5}']);
+      assert.equal(fed.code, 0, fed.stderr);
+      const follower = spawn(["follow", url, ...access, "--tail", "20", "--jsonl"]);
+      await follower.until(1);
+      // Killed without warning, and back on the same port.
+      server.kill("SIGKILL");
+      await server.status;
+      Deno.removeSync(ready);
+      server = start(`0.0.0.0:${port}`);
+      await address();
+      const more = await cli(["feed", url, ...access], { stdin: '{"n":2}\n{"n":3}\n' });
+      assert.equal(more.code, 0, more.stderr);
+      await follower.until(3);
+      const skipped = await cli(
+        ["follow", url, "--token-file", token, "--tail", "20", "--tls-skip-verify", "--no-follow"]
+          .concat("--jsonl"),
+      );
+      assert.deepEqual(seqs(skipped), [1, 2, 3]);
+      const spoken = await cli([
+        "duplex",
+        url,
+        ...access,
+        "--me",
+        "alice",
+        "--jsonl",
+        "--tail",
+        "1",
+      ], {
+        stdin: '{"from":"bob","msg":"hi"}\n',
+      });
+      assert.equal(spoken.code, 0, spoken.stderr);
+      assert.deepEqual(seqs(spoken), [3, 4]);
+      await follower.until(4);
+      server.kill("SIGTERM");
+      assert.equal((await server.status).code, 0);
+      follower.child.kill("SIGTERM");
+      await follower.end();
+      assert.deepEqual(documents(follower.lines.join("\n")).map(({ seq }) => seq), [1, 2, 3, 4]);
+    } finally {
+      try {
+        server.kill("SIGKILL");
+      } catch {
+        // It ended already, as it should.
+      }
+      await server.status;
+    }
+  }));
