@@ -118,6 +118,7 @@ Deno.test("the page's modules are all handed out, and ask for nothing else", asy
   for (const entry of Deno.readDirSync(UI)) {
     if (entry.name.endsWith(".ts") || entry.name === "index.html") continue;
     assert.ok(assets.has(`/ui/assets/${entry.name}`), entry.name);
+    assert.ok(assets.get("/ui")?.body.includes(`"/ui/assets/${entry.name}"`), entry.name);
   }
   for (const [path, { body }] of assets) {
     for (const [, module = ""] of body.matchAll(/from "([^"]+)"/g)) {

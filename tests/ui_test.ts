@@ -386,6 +386,9 @@ Deno.test({
     );
     await page.keyboard.press("Enter");
     await lamp(page, "Looking back");
+    await page.keyboard.press("Escape");
+    await lamp(page, "Live");
+    await rowWith(page, "1000").waitFor();
   });
 
   await step("append: checked as typed, integers unharmed", {}, async ({ server, page }) => {

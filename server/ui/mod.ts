@@ -16,10 +16,12 @@ import page from "./index.html" with { type: "text" };
 import inspect from "./inspect.js" with { type: "text" };
 import json from "./json.js" with { type: "text" };
 import list from "./list.js" with { type: "text" };
+import past from "./past.js" with { type: "text" };
 import pool from "./pool.js" with { type: "text" };
 import pools from "./pools.js" with { type: "text" };
 import rate from "./rate.js" with { type: "text" };
 import replay from "./replay.js" with { type: "text" };
+import rows from "./rows.js" with { type: "text" };
 import stream from "./stream.js" with { type: "text" };
 import style from "./style.css" with { type: "text" };
 import timeline from "./timeline.js" with { type: "text" };
@@ -49,10 +51,12 @@ export function uiAssets(): Promise<Map<string, UiAsset>> {
     inspect,
     json,
     list,
+    past,
     pool,
     pools,
     rate,
     replay,
+    rows,
     stream,
     timeline,
   };

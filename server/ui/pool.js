@@ -7,54 +7,41 @@
 import { poolInfo, rights } from "./api.js";
 import { AppendBox } from "./append.js";
 import { chooseColumns, samePath, storedPins, togglePin } from "./columns.js";
-import { button, count, fill, h, hue, icon, moment, toast } from "./dom.js";
+import { button, count, fill, h, icon, moment, toast } from "./dom.js";
 import { drawEmpty, drawFacts } from "./facts.js";
 import { FilterBox } from "./filter.js";
 import { Inspector } from "./inspect.js";
 import { MessageList } from "./list.js";
+import { PastBar } from "./past.js";
 import { recall, remember } from "./rate.js";
 import { Replay } from "./replay.js";
+import { MAX_ROWS, messageOf, Rows } from "./rows.js";
 import { Live, readPast } from "./stream.js";
 import { addKnot, knotOf, KNOTS, sampleKnots, Timeline } from "./timeline.js";
 
 /** @typedef {import("./list.js").Row} Row */
 /** @typedef {import("./json.js").Message} Message */
 
-/** Rows held. */
-const MAX_ROWS = 100_000;
-/** Characters of messages held. */
-const MAX_CHARS = 150e6;
 /** Bytes of backlog read at the start, and the bounds of that in messages. */
 const BACKLOG_BYTES = 4e6;
 const BACKLOG = [200, 20_000];
+/** Older messages loaded at once. */
 const OLDER = 1000;
-/** @param {Row[]} rows */
-const lengthOf = (rows) =>
-  rows.reduce((n, row) => n + (row.kind === "message" ? row.text.length : 0), 0);
-/** @param {Row | undefined} row @returns {Message | null} */
-const messageOf = (row) => row?.kind === "message" ? row : null;
 
 export class PoolView {
   /** @type {"live" | "past"} */
   mode = "live";
-  paused = false;
-  /** @type {Row[]} */
-  waiting = [];
   /** @type {import("./api.js").Pool | null} */
   info = null;
   /** @type {Live | null} */
   live = null;
 
-  #chars = 0;
-  #waitingChars = 0;
-  #lost = 0;
   #dirty = true;
   #busy = false;
   #done = new AbortController();
   #reading = new AbortController();
 
   facts = h("dl", { class: "facts" });
-  past = h("div", { class: "pastbar", hidden: true });
   head = h("div", { class: "head", "aria-hidden": "true" });
   blank = h("div", { class: "empty", role: "status" });
   status = h("p", { class: "offscreen", role: "status" });
@@ -122,6 +109,8 @@ export class PoolView {
         this.timeline.draw();
       },
     });
+    this.past = new PastBar(this.replay.element, () => this.showLive());
+    this.rows = new Rows(this.list, (rows) => this.#keepKnots(rows));
     this.append = new AppendBox(name);
     this.element = this.#build();
     this.ticker = setInterval(() => this.#tick(), 500);
@@ -179,7 +168,7 @@ export class PoolView {
         this.appendButton,
       ),
       this.filter.chips,
-      this.past,
+      this.past.element,
       this.split,
       this.append.element,
       this.status,
@@ -203,38 +192,24 @@ export class PoolView {
 
   #controls() {
     const { list, pause, newest } = this;
-    const replaying = this.mode === "past";
-    pause.hidden = replaying;
-    const n = this.waiting.length + this.#lost;
-    const words = this.paused ? (n ? `Resume, ${count(n)} waiting` : "Resume") : "Pause";
+    const { paused, waiting: n } = this.rows;
+    pause.hidden = this.mode === "past";
+    const words = paused ? (n ? `Resume, ${count(n)} waiting` : "Resume") : "Pause";
     fill(
       pause,
-      icon(this.paused ? "play" : "pause"),
-      h("span", { class: this.paused && n ? "wide" : null }, this.paused ? "Resume" : "Pause"),
-      this.paused && n > 0 && h("span", null, `${count(n)} waiting`),
+      icon(paused ? "play" : "pause"),
+      h("span", { class: paused && n ? "wide" : null }, paused ? "Resume" : "Pause"),
+      paused && n > 0 && h("span", null, `${count(n)} waiting`),
     );
     pause.setAttribute("aria-label", words);
     pause.title = `${words} (space)`;
-    pause.classList.toggle("on", this.paused);
+    pause.classList.toggle("on", paused);
     const below = list.length - list.window[1];
-    newest.hidden = list.follow || list.length === 0 || (this.paused && below <= 0);
+    newest.hidden = list.follow || list.length === 0 || (paused && below <= 0);
     fill(newest, icon("down"), h("span", null, below > 0 ? `${count(below)} newer` : "Newest"));
     this.appendButton.hidden = !rights.write;
     if (!rights.write) this.append.element.hidden = true;
-    const { oldest } = this.#bounds();
-    const first = list.rows.find((row) => row.kind === "message");
-    const older =
-      this.mode === "live" && !this.live?.filtered && messageOf(first) && oldest !== null
-        ? messageOf(first)?.seq ?? 0n
-        : 0n;
-    const left = older && oldest !== null ? older - oldest : 0n;
-    this.older.hidden = left <= 0n || list.window[0] > 0 || list.rows.length > MAX_ROWS - OLDER;
-    if (left > 0n) {
-      fill(
-        this.older,
-        `${count(left)} older messages are retained. Load ${count(left < OLDER ? left : OLDER)}`,
-      );
-    }
+    this.#offerOlder();
     this.blank.hidden = list.length > 0;
     if (list.length > 0) return;
     drawEmpty(this.blank, {
@@ -244,6 +219,17 @@ export class PoolView {
       filtered: this.filter.active,
       state: this.live?.state,
     });
+  }
+
+  #offerOlder() {
+    const { list, older } = this;
+    const { oldest } = this.#bounds();
+    const first = this.rows.first;
+    const whole = this.mode === "live" && !this.live?.filtered;
+    const left = whole && first && oldest !== null ? first.seq - oldest : 0n;
+    older.hidden = left <= 0n || list.window[0] > 0 || list.rows.length > MAX_ROWS - OLDER;
+    const next = count(left < OLDER ? left : OLDER);
+    if (left > 0n) fill(older, `${count(left)} older messages are retained. Load ${next}`);
   }
 
   // ---- Reading ------------------------------------------------------------------------------
@@ -294,17 +280,8 @@ export class PoolView {
     this.#reading.abort();
     this.#reading = new AbortController();
     this.replay.stop();
-    // What was loaded goes on as knots of the timeline.
-    this.#keepKnots(this.list.rows);
-    this.list.rows.length = 0;
-    this.list.length = 0;
-    this.list.selected = -1;
-    this.list.refresh();
-    this.waiting = [];
-    this.#waitingChars = 0;
-    this.paused = false;
-    this.#lost = 0;
-    this.#chars = 0;
+    this.rows.clear();
+    this.#busy = false;
     this.#dirty = true;
     this.inspector.hide();
   }
@@ -314,13 +291,13 @@ export class PoolView {
     this.mode = "live";
     this.timeline.range = null;
     this.timeline.cursor = null;
-    this.past.hidden = true;
+    this.past.hide();
     this.list.follow = true;
     this.#address();
     const live = this.live = new Live(this.name, this.filter.value, {
       rows: (rows) => this.#take(rows),
       state: (state, detail) => {
-        if (this.paused && state === "live") return;
+        if (this.rows.paused && state === "live") return;
         const words = {
           connecting: "Connecting",
           live: "Live",
@@ -364,50 +341,11 @@ export class PoolView {
   /** @param {Row[]} rows */
   #take(rows) {
     this.#dirty = true;
-    if (this.paused) {
-      for (const row of rows) this.waiting.push(row);
-      this.#waitingChars += lengthOf(rows);
-      let over = this.waiting.length > MAX_ROWS + 2000 ? this.waiting.length - MAX_ROWS : 0;
-      if (this.#waitingChars > MAX_CHARS) over = Math.max(over, this.waiting.length >> 1);
-      const lost = this.waiting.splice(0, over);
-      this.#waitingChars -= lengthOf(lost);
-      this.#lost += lost.length;
-      return;
-    }
-    this.#add(rows);
-  }
-
-  /** @param {Row[]} rows */
-  #add(rows) {
-    const { list } = this;
-    if (!list.rows.length) {
-      // Colours are given in this order, so that the same tags get the same ones next time.
-      const lists = new Set(rows.map((row) => messageOf(row)?.tags ?? []));
-      [...new Set([...lists].flat())].sort().forEach(hue);
-    }
-    for (const row of rows) list.rows.push(row);
-    this.#chars += lengthOf(rows);
-    if (this.mode === "live") {
-      list.length = list.rows.length;
-      let over = list.rows.length > MAX_ROWS + 2000 ? list.rows.length - MAX_ROWS : 0;
-      if (this.#chars > MAX_CHARS) {
-        let chars = this.#chars;
-        for (over = 0; chars > MAX_CHARS * 0.9 && over < list.rows.length - 1; over++) {
-          chars -= messageOf(list.rows[over])?.text.length ?? 0;
-        }
-      }
-      if (over) {
-        const gone = list.rows.slice(0, over);
-        this.#chars -= lengthOf(gone);
-        this.#keepKnots(gone);
-        list.trim(over);
-      }
-    }
-    list.draw();
+    this.rows.take(rows);
     if (!this.blank.hidden) this.#controls();
   }
 
-  /** @param {Row[]} rows */
+  /** What was loaded goes on as knots of the timeline. @param {readonly Row[]} rows */
   #keepKnots(rows) {
     const step = Math.max(1, Math.floor(rows.length / 100));
     for (let i = 0; i < rows.length; i += step) {
@@ -417,9 +355,9 @@ export class PoolView {
   }
 
   async #loadOlder() {
-    const first = this.list.rows.find((row) => row.kind === "message");
+    const { first } = this.rows;
     const { oldest } = this.#bounds();
-    if (this.#busy || first?.kind !== "message" || oldest === null || first.seq <= oldest) return;
+    if (this.#busy || !first || oldest === null || first.seq <= oldest) return;
     this.#busy = true;
     const from = first.seq - BigInt(OLDER) > oldest ? first.seq - BigInt(OLDER) : oldest;
     /** @type {Row[]} */
@@ -435,9 +373,7 @@ export class PoolView {
           return message.seq < first.seq - 1n;
         },
       );
-      this.#chars += lengthOf(rows);
-      this.list.follow = false;
-      this.list.prepend(rows);
+      this.rows.prepend(rows);
     } catch (error) {
       toast(String(error), true);
     }
@@ -494,39 +430,16 @@ export class PoolView {
     this.#busy = true;
     this.list.element.scrollTop = 0;
     this.shell.state("past", "Looking back");
-    const info = h("span", { class: "what" });
-    fill(
-      this.past,
-      icon("down"),
-      info,
-      this.replay.element,
-      h("span", { class: "fill" }),
-      button("Back to live", () => this.showLive(), {
-        text: "Back to live",
-        icon: "play",
-        class: "tool",
-        key: "Esc",
-      }),
-    );
-    this.past.hidden = false;
-    const say = () =>
-      fill(
-        info,
-        title,
-        h(
-          "small",
-          null,
-          ` ${count(this.list.rows.length)} messages${this.#busy ? ", reading…" : ""}`,
-        ),
-      );
+    const say = () => this.past.show(title, this.list.rows.length, this.#busy);
+    say();
     this.#controls();
     const { signal } = this.#reading;
     this.#sample();
     /** @type {Row[]} */
     let piece = [];
     const flush = () => {
-      this.#add(piece);
-      this.list.length = this.list.rows.length;
+      if (signal.aborted) return;
+      this.rows.add(piece);
       piece = [];
       say();
     };
@@ -535,7 +448,7 @@ export class PoolView {
       await readPast(this.name, range, this.filter.value, signal, (message) => {
         if (!take(message)) return false;
         piece.push(message);
-        return this.list.rows.length + piece.length < MAX_ROWS && this.#chars < MAX_CHARS;
+        return this.list.rows.length + piece.length < MAX_ROWS && !this.rows.full;
       });
     } catch (error) {
       if (!signal.aborted) toast(error instanceof Error ? error.message : String(error), true);
@@ -609,26 +522,12 @@ export class PoolView {
 
   togglePause() {
     if (this.mode === "past") return this.replay.toggle();
-    this.paused = !this.paused;
-    if (!this.paused) {
-      const rows = this.waiting;
-      if (this.#lost) {
-        rows.unshift({
-          kind: "note",
-          bad: true,
-          t: Date.now(),
-          text: `${count(this.#lost)} messages that came during the pause were not kept here`,
-        });
-      }
-      this.waiting = [];
-      this.#waitingChars = 0;
-      this.#lost = 0;
-      this.#add(rows);
-      this.list.toEnd();
-    }
-    fill(this.status, this.paused ? "Paused" : "Resumed");
+    const { rows } = this;
+    if (rows.paused) rows.resume();
+    else rows.paused = true;
+    fill(this.status, rows.paused ? "Paused" : "Resumed");
     if (this.live?.state === "live") {
-      this.shell.state(this.paused ? "past" : "live", this.paused ? "Paused" : "Live");
+      this.shell.state(rows.paused ? "past" : "live", rows.paused ? "Paused" : "Live");
     }
     this.#controls();
   }

@@ -55,6 +55,7 @@ export class Live {
 
   /** @param {string} text @param {boolean} [bad] */
   #note(text, bad = false) {
+    if (this.#stop.signal.aborted) return;
     this.on.rows([{ kind: "note", text, t: Date.now(), bad }]);
   }
 
@@ -151,6 +152,7 @@ export class Live {
 
   /** @param {string[]} lines */
   #take(lines) {
+    if (this.#stop.signal.aborted) return;
     /** @type {Row[]} */
     const rows = [];
     for (const line of lines) {

@@ -1,0 +1,40 @@
+/**
+ * The strip that shows while the page looks back: which range, the replay, the way to live.
+ *
+ * @module
+ */
+
+import { button, count, fill, h, icon } from "./dom.js";
+
+export class PastBar {
+  #what = h("span", { class: "what" });
+
+  /** @param {Element} replay @param {() => void} back */
+  constructor(replay, back) {
+    this.element = h(
+      "div",
+      { class: "pastbar", hidden: true },
+      icon("down"),
+      this.#what,
+      replay,
+      h("span", { class: "fill" }),
+      button("Back to live", back, {
+        text: "Back to live",
+        icon: "play",
+        class: "tool",
+        key: "Esc",
+      }),
+    );
+  }
+
+  /** @param {string} title @param {number} n @param {boolean} reading */
+  show(title, n, reading) {
+    this.element.hidden = false;
+    const words = ` ${count(n)} message${n === 1 ? "" : "s"}${reading ? ", reading…" : ""}`;
+    fill(this.#what, title, h("small", null, words));
+  }
+
+  hide() {
+    this.element.hidden = true;
+  }
+}

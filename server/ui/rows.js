@@ -1,0 +1,131 @@
+/**
+ * The rows a page holds: bounded in number and size, with a second heap for what comes in during a
+ * pause.
+ *
+ * @module
+ */
+
+import { count, hue } from "./dom.js";
+
+/** @typedef {import("./list.js").Row} Row */
+/** @typedef {import("./json.js").Message} Message */
+
+/** Rows held. */
+export const MAX_ROWS = 100_000;
+/** Rows above that before some are removed: a few thousand at a time cost less than one by one. */
+const SLACK = 2000;
+/** Characters of messages held. */
+const MAX_CHARS = 150e6;
+
+/** @param {Row} row */
+const charsOf = (row) => row.kind === "message" ? row.text.length : 0;
+/** @param {readonly Row[]} rows */
+const lengthOf = (rows) => rows.reduce((n, row) => n + charsOf(row), 0);
+/** @param {Row | undefined} row @returns {Message | null} */
+export const messageOf = (row) => row?.kind === "message" ? row : null;
+
+export class Rows {
+  paused = false;
+  /** @type {Row[]} */
+  #waiting = [];
+  #waitingChars = 0;
+  #chars = 0;
+  #lost = 0;
+
+  /** @param {import("./list.js").MessageList} list @param {(rows: readonly Row[]) => void} gone called with rows that are held no longer */
+  constructor(list, gone) {
+    this.list = list;
+    this.gone = gone;
+  }
+
+  /** How many came during the pause. */
+  get waiting() {
+    return this.#waiting.length + this.#lost;
+  }
+
+  get full() {
+    return this.list.rows.length >= MAX_ROWS || this.#chars >= MAX_CHARS;
+  }
+
+  /** The first message held. @returns {Message | null} */
+  get first() {
+    return messageOf(this.list.rows.find((row) => row.kind === "message"));
+  }
+
+  clear() {
+    const { list } = this;
+    this.gone(list.rows);
+    list.rows.length = 0;
+    list.length = 0;
+    list.selected = -1;
+    list.refresh();
+    this.paused = false;
+    this.#waiting = [];
+    this.#waitingChars = this.#chars = this.#lost = 0;
+  }
+
+  /** Takes rows of a live stream; the oldest make room. @param {Row[]} rows */
+  take(rows) {
+    if (this.paused) return this.#wait(rows);
+    this.add(rows);
+    const { list } = this;
+    let over = list.rows.length > MAX_ROWS + SLACK ? list.rows.length - MAX_ROWS : 0;
+    if (this.#chars > MAX_CHARS) {
+      let chars = this.#chars;
+      for (over = 0; chars > MAX_CHARS * 0.9 && over < list.rows.length - 1; over++) {
+        chars -= messageOf(list.rows[over])?.text.length ?? 0;
+      }
+    }
+    if (!over) return;
+    const gone = list.rows.slice(0, over);
+    this.#chars -= lengthOf(gone);
+    this.gone(gone);
+    list.trim(over);
+  }
+
+  /** @param {Row[]} rows */
+  #wait(rows) {
+    for (const row of rows) this.#waiting.push(row);
+    this.#waitingChars += lengthOf(rows);
+    let over = this.#waiting.length > MAX_ROWS + SLACK ? this.#waiting.length - MAX_ROWS : 0;
+    if (this.#waitingChars > MAX_CHARS) over = Math.max(over, this.#waiting.length >> 1);
+    const lost = this.#waiting.splice(0, over);
+    this.#waitingChars -= lengthOf(lost);
+    this.#lost += lost.length;
+  }
+
+  /** Puts rows at the end and shows them. @param {Row[]} rows */
+  add(rows) {
+    const { list } = this;
+    if (!list.rows.length) {
+      // Colours are given in this order, so that the same tags get the same ones next time.
+      const lists = new Set(rows.map((row) => messageOf(row)?.tags ?? []));
+      [...new Set([...lists].flat())].sort().forEach(hue);
+    }
+    for (const row of rows) list.rows.push(row);
+    this.#chars += lengthOf(rows);
+    list.length = list.rows.length;
+    list.draw();
+  }
+
+  /** @param {Row[]} rows */
+  prepend(rows) {
+    this.#chars += lengthOf(rows);
+    this.list.follow = false;
+    this.list.prepend(rows);
+  }
+
+  /** Shows what came during the pause. */
+  resume() {
+    this.paused = false;
+    const rows = this.#waiting;
+    if (this.#lost) {
+      const text = `${count(this.#lost)} messages that came during the pause were not kept here`;
+      rows.unshift({ kind: "note", bad: true, t: Date.now(), text });
+    }
+    this.#waiting = [];
+    this.#waitingChars = this.#lost = 0;
+    this.take(rows);
+    this.list.toEnd();
+  }
+}
