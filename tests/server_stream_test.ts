@@ -171,7 +171,10 @@ Deno.test("server events: ids, resume by Last-Event-ID, heartbeats", async () =>
   const resumed = await get(`${events}?since_seq=1&max=2`, { headers: { "last-event-id": "3" } });
   assert.deepEqual([...resumed.text.matchAll(/^id: (\d+)$/gm)].map(([, id]) => id), ["4", "5"]);
   assert.equal((await get(events, { headers: { "last-event-id": "x" } })).status, 400);
-  assert.match((await get(`${events}?since_seq=6&timeout_ms=200`)).text, /\n\n: next 6\n\n: next 6\n\n/);
+  assert.match(
+    (await get(`${events}?since_seq=6&timeout_ms=200`)).text,
+    /\n\n: next 6\n\n: next 6\n\n/,
+  );
   assert.match((await get("/v0/pools/p/tail?since_seq=6&timeout_ms=200")).text, /^\n\n+$/);
   const frames = await app.request("/v0/pools/p/tail_lite3?since_seq=6&timeout_ms=100");
   assert.equal((await frames.arrayBuffer()).byteLength, 0);
