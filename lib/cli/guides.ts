@@ -104,8 +104,10 @@ NOTES
   plasmite doctor demo --repair
 
 NOTES
-  Exit code 7 when a pool is damaged. --repair writes a backup next to the pool first and says
-  exactly what was lost.
+  Exit code 7 when a pool is damaged. For a damaged pool doctor says what a repair would keep and
+  lose; nothing is changed without --repair, which writes a backup next to the pool first
+  (POOL.plasmite.backup-TIME), works in place, and says exactly what was lost. A lost message in the
+  middle is replaced by one tagged plasmite.lost, so that all others keep their numbers.
 `;
     case "pool":
     case "pool create":

@@ -14,7 +14,7 @@ import { flippedBit } from "./bit_repair.ts";
 import { forgotten, type Judge, type Stretch, type WholeFrame, wholeFrames } from "./frame_scan.ts";
 import { type State, stateProblem } from "./header.ts";
 import { COMMITTED, FRAME_HEADER, frameLength, type Layout, MARKER_SIZE, WRAP } from "./layout.ts";
-import { fillHole, READABLE, SMALLEST, tombstone } from "./tombstone.ts";
+import { canFill, fillHole, READABLE, SMALLEST, tombstone } from "./tombstone.ts";
 
 /** Bytes to be written into the ring. */
 export interface RingWrite {
@@ -227,7 +227,7 @@ function longestChain(
   const best: { count: number; next: number }[] = [];
   const fits = (frame: WholeFrame, to: number, seq: bigint): boolean =>
     seq > frame.seq &&
-    fillHole(frame.end, to, Number(seq - frame.seq) - 1, ringSize, least) !== null;
+    canFill(frame.end, to, Number(seq - frame.seq) - 1, ringSize, least);
   for (let i = frames.length - 1; i >= 0; i--) {
     const frame = frames[i];
     if (frame === undefined) continue;
@@ -282,7 +282,7 @@ class Weaver {
     // In front of the first whole frame only what can be mended is of use.
     const missing = Number(next.seq - low);
     if (
-      tail >= 0 && missing > 0 && fillHole(tail, next.at, missing, this.#size, this.#least) !== null
+      tail >= 0 && missing > 0 && canFill(tail, next.at, missing, this.#size, this.#least)
     ) {
       this.#hole(tail, next.at, missing, low, null, true);
       const rescued = this.#links.findIndex((link) => link.fate === "mended");
@@ -340,13 +340,13 @@ class Weaver {
     let at = from === this.#size ? 0 : from;
     while (count > 0) {
       if (at > to && this.#wraps(at)) {
-        if (fillHole(0, to, count, this.#size, this.#least) === null) break;
+        if (!canFill(0, to, count, this.#size, this.#least)) break;
         at = 0;
       }
       const limit = at < to ? to : this.#size;
       const sure = !front && count === 1 && at < to;
       const found = this.#rescue(at, limit, seq, sure);
-      if (found === null || fillHole(found.end, to, count - 1, this.#size, this.#least) === null) {
+      if (found === null || !canFill(found.end, to, count - 1, this.#size, this.#least)) {
         break;
       }
       this.#links.push(found);

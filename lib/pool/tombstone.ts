@@ -89,6 +89,45 @@ function share(at: number, room: number, count: number): Grave[] {
 }
 
 /**
+ * How `count` frames can lie between `from` and `to`: how many before the ring's end and how many
+ * from its beginning on; null when they cannot.
+ */
+function divide(
+  from: number,
+  to: number,
+  count: number,
+  ringSize: number,
+  least: number,
+): { readonly first: number; readonly behind: number } | null {
+  const start = from === ringSize ? 0 : from;
+  if (start <= to) {
+    const room = to - start;
+    const fits = count === 0 ? room === 0 : room >= count * least;
+    return fits ? { first: count, behind: 0 } : null;
+  }
+  // Around the ring's end: as many as there is room for at its start, the rest in front of it.
+  const before = Math.floor((ringSize - start) / 8) * 8;
+  for (const unit of [READABLE, least]) {
+    const behind = Math.min(count, Math.floor(to / unit));
+    const first = count - behind;
+    if ((to > 0 && behind === 0) || before < first * unit) continue;
+    return { first, behind };
+  }
+  return null;
+}
+
+/** Whether {@linkcode fillHole} can; costs nothing. */
+export function canFill(
+  from: number,
+  to: number,
+  count: number,
+  ringSize: number,
+  least: number,
+): boolean {
+  return divide(from, to, count, ringSize, least) !== null;
+}
+
+/**
  * Fills the stretch of the ring from `from` to `to` with `count` frames, so that they and nothing
  * else lie between the frame that ends at `from` and the item at `to`; null when that cannot be.
  *
@@ -101,22 +140,15 @@ export function fillHole(
   ringSize: number,
   least: number,
 ): Filling | null {
+  const parts = divide(from, to, count, ringSize, least);
+  if (parts === null) return null;
+  const { first, behind } = parts;
   const start = from === ringSize ? 0 : from;
   if (start <= to) {
-    const room = to - start;
-    if (count === 0) return room === 0 ? { graves: [], wrapAt: -1 } : null;
-    if (room < count * least) return null;
-    return { graves: share(start, room, count), wrapAt: -1 };
+    return { graves: count === 0 ? [] : share(start, to - start, count), wrapAt: -1 };
   }
-  // Around the ring's end: as many as there is room for at its start, the rest in front of it.
   const before = Math.floor((ringSize - start) / 8) * 8;
-  for (const unit of [READABLE, least]) {
-    const behind = Math.min(count, Math.floor(to / unit));
-    const first = count - behind;
-    if ((to > 0 && behind === 0) || before < first * unit) continue;
-    const graves = behind > 0 ? share(0, to, behind) : [];
-    if (first > 0) return { graves: [...share(start, before, first), ...graves], wrapAt: -1 };
-    return { graves, wrapAt: ringSize - start >= FRAME_HEADER ? start : -1 };
-  }
-  return null;
+  const graves = behind > 0 ? share(0, to, behind) : [];
+  if (first > 0) return { graves: [...share(start, before, first), ...graves], wrapAt: -1 };
+  return { graves, wrapAt: ringSize - start >= FRAME_HEADER ? start : -1 };
 }
