@@ -67,6 +67,8 @@ export class RemoteClient implements AsyncDisposable {
   #closed = false;
 
   /**
+   * Makes a client.
+   *
    * @param baseUrl `http(s)://host[:port]`
    * @throws {PlasmiteError} Usage for a bad address, a token that would travel in the clear, or
    *   certificates that cannot be read

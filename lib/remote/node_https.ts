@@ -27,9 +27,13 @@ export interface TrustedFetch {
 
 /** The part of `RequestInit` that is understood. */
 export interface TrustedInit {
+  /** The method. */
   readonly method: string;
+  /** The headers; the length of the body is added. */
   readonly headers: Headers;
+  /** What is sent. */
   readonly body?: Uint8Array<ArrayBuffer> | string | undefined;
+  /** Ends the request, and its answer while that is being read. */
   readonly signal: AbortSignal;
 }
 

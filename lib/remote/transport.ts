@@ -84,7 +84,11 @@ export class Transport {
   #release: () => void = () => {};
   #users = 1;
 
-  /** @throws {PlasmiteError} Usage for a bad address, token or certificate file */
+  /**
+   * Prepares requests to a server; nothing is sent.
+   *
+   * @throws {PlasmiteError} Usage for a bad address, token or certificate file
+   */
   constructor(address: string | URL, options: TransportOptions = {}) {
     this.base = serverAddress(address);
     const { token, tls } = options;
