@@ -22,6 +22,15 @@ function exists(path: string): boolean {
   }
 }
 
+/** Waits until something is true, for half a minute at most. */
+async function until(done: () => boolean): Promise<void> {
+  for (let i = 0; i < 3000; i++) {
+    if (done()) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error("it never came true");
+}
+
 function lines(outcome: Outcome): Record<string, unknown>[] {
   return outcome.stdout.split("\n").filter((line) => line !== "").map((line) =>
     JSON.parse(line)["data"]
@@ -206,7 +215,7 @@ Deno.test("--timeout counts from the last message of others", async () => {
     }).spawn();
     const writer = child.stdin.getWriter();
     await writer.write(new TextEncoder().encode('{"from":"a"}\n'));
-    while (pool.info().bounds.newestSeq === null) await new Promise((r) => setTimeout(r, 5));
+    await until(() => pool.info().bounds.newestSeq !== null);
     pool.append({ from: "b" });
     // Stdin stays open: only the timeout can end it.
     const { code, stdout, stderr } = await child.output();
@@ -316,7 +325,7 @@ Deno.test(
         expect: "al> ",
       }, { touch: `${dir}/shown` }]);
       const gone = (async (): Promise<void> => {
-        while (!exists(`${dir}/shown`)) await new Promise((resolve) => setTimeout(resolve, 20));
+        await until(() => exists(`${dir}/shown`));
         Deno.removeSync(`${dir}/gone.plasmite`);
       })();
       for (const [i, session] of (await Promise.all(sessions)).entries()) {
