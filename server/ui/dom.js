@@ -110,7 +110,8 @@ export const count = (n) => n.toLocaleString("en-US");
 export function short(n) {
   if (n >= 1e6) return `${(n / 1e6).toFixed(n < 1e7 ? 1 : 0)}M`;
   if (n >= 1e4) return `${(n / 1e3).toFixed(n < 1e5 ? 1 : 0)}k`;
-  return n >= 10 ? count(Math.round(n)) : n ? n.toFixed(1) : "0";
+  if (n >= 10 || n === 0) return count(Math.round(n));
+  return n < 0.05 ? "<0.1" : n.toFixed(1);
 }
 
 /** @param {number} n */

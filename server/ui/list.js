@@ -16,7 +16,7 @@ import { pick, tokens } from "./json.js";
 /** How much of a message's data a row looks at. */
 const PREVIEW = 600;
 /** While rows rush by, draw this seldom: nobody reads 5,000 lines a second. */
-const RUSH_MS = 48;
+const RUSH_MS = 64;
 
 /** Words of a gap. @param {Gap} gap */
 export function gapText({ from, to }) {
