@@ -6,7 +6,7 @@
  */
 
 import type { Client } from "../lib/client/client.ts";
-import { type Access, type Authenticator, bearerToken } from "./auth.ts";
+import { type Access, type Authenticator, bearerToken, type Verdict } from "./auth.ts";
 import { BodyReader } from "./body.ts";
 import { errorResponse, HttpError } from "./errors.ts";
 import { corsHeaders, Guard, normalizeOrigin, preflight } from "./guard.ts";
@@ -16,7 +16,7 @@ import { type Asset, type McpFetch, type McpLimits, type RouteHost, Routes } fro
 import { Slots } from "./slots.ts";
 import type { TailStream } from "./tail.ts";
 
-export type { Access, Asset, Authenticator, McpFetch, McpLimits };
+export type { Access, Asset, Authenticator, McpFetch, McpLimits, Verdict };
 
 /** How to serve; everything has a safe default. */
 export interface AppOptions {

@@ -18,6 +18,8 @@ export type Verdict = "accepted" | "missing" | "invalid";
 /** Decides whether a request's credentials are good. */
 export interface Authenticator {
   /**
+   * Looks at the credentials of one request.
+   *
    * @param authorization the `Authorization` header, or null
    * @param request the whole request, for schemes that need more
    */

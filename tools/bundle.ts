@@ -1,0 +1,46 @@
+/**
+ * Bundles the program and the library's entries into plain JavaScript with nothing left to fetch:
+ * the base of the executables and of the npm package. One chunk a command, so that start-up still
+ * loads only what a command uses.
+ *
+ * @module
+ */
+
+const ROOT = new URL("..", import.meta.url).pathname;
+
+/** Runs a program in the repository; throws when it fails. */
+export async function run(program: string, args: readonly string[], cwd = ROOT): Promise<void> {
+  const { code, stdout, stderr } = await new Deno.Command(program, { args: [...args], cwd })
+    .output();
+  if (code === 0) return;
+  const text = new TextDecoder();
+  throw new Error(
+    `${program} ${args.join(" ")}: exit ${code}\n${text.decode(stdout)}${text.decode(stderr)}`,
+  );
+}
+
+/** What deno.json says that packages need. */
+export interface Package {
+  /** The package's name. */
+  readonly name: string;
+  /** The version. */
+  readonly version: string;
+  /** The license. */
+  readonly license: string;
+  /** Entry files by export name. */
+  readonly exports: Readonly<Record<string, string>>;
+}
+
+/** Reads deno.json. */
+export function readPackage(): Package {
+  return JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
+}
+
+/** Bundles entry files into `outdir`, which is emptied first; names stay, with `.js` at the end. */
+export async function bundle(entries: readonly string[], outdir: string): Promise<void> {
+  await Deno.remove(outdir, { recursive: true }).catch(() => {});
+  await run(Deno.execPath(), [
+    ...["bundle", "--quiet", "--platform", "deno", "--code-splitting", "--minify", "--keep-names"],
+    ...["--outdir", outdir, ...entries],
+  ]);
+}

@@ -1,0 +1,65 @@
+/**
+ * Makes the npm package, dist/NAME-VERSION.tgz: declarations as `deno pack` writes them, bundled
+ * JavaScript in place of its modules, and the `plasmite` and `pls` commands. The only dependency is
+ * Deno itself.
+ *
+ * @module
+ */
+
+import { bundle, readPackage, run } from "./bundle.ts";
+
+const DENO = "2.9.6";
+const ROOT = new URL("..", import.meta.url).pathname;
+
+/** Removes what the bundle replaces: everything but declarations. */
+async function keepDeclarations(dir: string): Promise<void> {
+  for await (const { name, isDirectory } of Deno.readDir(dir)) {
+    const path = `${dir}/${name}`;
+    if (isDirectory) await keepDeclarations(path);
+    else if (!/\.d\.ts$|^package\.json$|^README\.md$|^LICENSE$/.test(name)) await Deno.remove(path);
+  }
+}
+
+async function copyTree(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to, { recursive: true });
+  for await (const { name, isDirectory } of Deno.readDir(from)) {
+    if (isDirectory) await copyTree(`${from}/${name}`, `${to}/${name}`);
+    else await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
+  }
+}
+
+/** Makes the package and returns its path. */
+export async function makeNpmPackage(outdir = `${ROOT}dist`): Promise<string> {
+  const { name, version, exports } = readPackage();
+  await Deno.mkdir(outdir, { recursive: true });
+  const work = await Deno.makeTempDir({ prefix: "plasmite-npm-" });
+  try {
+    const dir = `${work}/package`;
+    await run(Deno.execPath(), ["pack", "--allow-dirty", "--quiet", "-o", `${work}/types.tgz`]);
+    await run("tar", ["xzf", `${work}/types.tgz`], work);
+    await keepDeclarations(dir);
+    await bundle(Object.values(exports), `${work}/js`);
+    await copyTree(`${work}/js`, dir);
+    await Deno.mkdir(`${dir}/bin`);
+    await Deno.copyFile(`${ROOT}tools/npm_bin.mjs`, `${dir}/bin/plasmite.mjs`);
+    await Deno.chmod(`${dir}/bin/plasmite.mjs`, 0o755);
+    const manifest = {
+      ...JSON.parse(await Deno.readTextFile(`${dir}/package.json`)),
+      description: "Interprocess communication through JSON message pools that live in a file",
+      keywords: ["ipc", "queue", "ring-buffer", "pubsub", "json", "mcp", "deno"],
+      // Two names for one file, so that `npx @plasmite/core` knows which to run.
+      bin: { plasmite: "bin/plasmite.mjs", pls: "bin/plasmite.mjs" },
+      dependencies: { deno: DENO },
+      engines: { node: ">=18" },
+    };
+    await Deno.writeTextFile(`${dir}/package.json`, JSON.stringify(manifest, null, 2) + "\n");
+    const tarball = `${outdir}/${name.replace(/^@/, "").replace("/", "-")}-${version}.tgz`;
+    await run("tar", ["czf", tarball, "package"], work);
+    return tarball;
+  } finally {
+    await Deno.remove(work, { recursive: true });
+  }
+}
+
+// deno-lint-ignore no-console
+if (import.meta.main) console.log(await makeNpmPackage());
