@@ -42,6 +42,11 @@ export {
   PlasmiteError,
   PlasmiteError as PlasmiteNativeError,
 } from "./lib/errors.ts";
+export { RemoteClient, type RemoteClientOptions } from "./lib/remote/client.ts";
+export { connect } from "./lib/remote/connect.ts";
+export { RemoteError } from "./lib/remote/error.ts";
+export { RemotePool } from "./lib/remote/pool.ts";
+export { type RemoteTailOptions } from "./lib/remote/tail.ts";
 export { type CheckIssue, type CheckReport } from "./lib/pool/check.ts";
 export {
   DEFAULT_POOL_SIZE,

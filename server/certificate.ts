@@ -136,7 +136,7 @@ export function machineNames(): { readonly names: string[]; readonly addresses: 
  */
 export async function makeCertificate(bindIp: string): Promise<Certificate> {
   // deno-lint-ignore no-import-prefix -- needed by the next import, used nowhere else
-  await import("npm:reflect-metadata@0.2.2");
+  await import("reflect-metadata");
   const x509 = await import("@peculiar/x509");
   const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
   const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);

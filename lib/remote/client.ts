@@ -189,7 +189,11 @@ export class RemoteClient implements AsyncDisposable {
     await this.#transport.bytes(path, { method: "DELETE", pool });
   }
 
-  /** Reads a pool frame by frame; for `follow` and the agents' bridge. */
+  /**
+   * Reads a pool frame by frame; for `follow` and the agents' bridge.
+   *
+   * @ignore
+   */
   reader(name: string, options: RemoteReaderOptions = {}): PoolReader {
     return new RemoteReader(this.#transport, this.#name(name), options);
   }

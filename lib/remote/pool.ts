@@ -144,6 +144,8 @@ export class RemotePool<T extends JsonObject = JsonObject> implements AsyncPool<
   /**
    * Appends ready payloads from number `from` on; `report` hears of each contiguous run at once, so
    * that after a failure it is known what was stored.
+   *
+   * @ignore
    */
   appendPayloads(
     payloads: readonly Uint8Array<ArrayBuffer>[],

@@ -1,0 +1,11 @@
+/**
+ * Pools on a server: the same shapes as the local ones, over HTTP.
+ *
+ * @module
+ */
+
+export { RemoteClient, type RemoteClientOptions } from "./client.ts";
+export { connect } from "./connect.ts";
+export { RemoteError } from "./error.ts";
+export { RemotePool } from "./pool.ts";
+export { type RemoteTailOptions } from "./tail.ts";
