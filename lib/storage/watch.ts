@@ -13,7 +13,10 @@ import { semaphoreExists, semaphorePath } from "./semaphore.ts";
 
 /** How often an idle follower looks without a notice, in milliseconds. */
 const SLOW_TICK = 100;
-/** How long after a notice to look once more, in milliseconds: the event may precede the store. */
+/**
+ * How long after a notice to look once more, in milliseconds. A writer of ours publishes by a write
+ * that is noticed itself; the reference's semaphore may be touched before its store is seen.
+ */
 const ECHO = 2;
 /** Without notices at all: the shortest and longest pause between two looks, in milliseconds. */
 const FIRST_PAUSE = 1;
@@ -44,7 +47,7 @@ export interface PoolWatch {
  * than a hundred times a message. A path that no longer exists cannot be opened; the watch itself
  * belongs to the file and stays. Without the right to make links the file is watched directly.
  */
-function watchQuietly(paths: readonly string[]): Deno.FsWatcher {
+function watchQuietly(paths: readonly string[]): { watcher: Deno.FsWatcher; names: string[] } {
   const links: string[] = [];
   try {
     for (const path of paths) {
@@ -53,9 +56,9 @@ function watchQuietly(paths: readonly string[]): Deno.FsWatcher {
       Deno.removeSync(link);
       Deno.symlinkSync(Deno.realPathSync(path), link);
     }
-    return Deno.watchFs(links, { recursive: false });
+    return { watcher: Deno.watchFs(links, { recursive: false }), names: links };
   } catch {
-    return Deno.watchFs([...paths], { recursive: false });
+    return { watcher: Deno.watchFs([...paths], { recursive: false }), names: [...paths] };
   } finally {
     for (const link of links) {
       try {
@@ -91,16 +94,17 @@ class Hub {
     this.#semaphoreSeen = this.#semaphore !== null && semaphoreExists(this.#semaphore);
     if (this.#semaphore !== null && this.#semaphoreSeen) paths.push(this.#semaphore);
     try {
-      this.#watcher = watchQuietly(paths);
+      const { watcher, names } = watchQuietly(paths);
+      this.#watcher = watcher;
+      this.#listen(watcher, names[0] ?? "").catch(() => {}); // If it dies, the slow tick remains.
     } catch {
-      return; // No watches left, or no permission: the slow tick remains.
+      // No watches left, or no permission: the slow tick remains.
     }
-    this.#listen(this.#watcher).catch(() => {}); // A watcher that dies leaves the slow tick.
   }
 
-  async #listen(watcher: Deno.FsWatcher): Promise<void> {
-    for await (const _event of watcher) {
-      this.#unanswered = true;
+  async #listen(watcher: Deno.FsWatcher, pool: string): Promise<void> {
+    for await (const { paths } of watcher) {
+      if (paths[0] !== pool) this.#unanswered = true;
       this.notify();
     }
   }
