@@ -1,0 +1,163 @@
+/**
+ * Who may import whom, and what each command loads (docs/architecture.md). Start-up is paid by
+ * every `feed` in somebody's loop.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { inTemp } from "./cli_util.ts";
+
+const ROOT = new URL("..", import.meta.url).pathname;
+
+/** The rooms, from the ground up. Doors see everything; the three front rooms see not each other. */
+const FLOORS = ["lib", "storage", "lite3", "pool", "text", "filter", "client", "remote", "front"];
+
+interface Import {
+  readonly target: string;
+  readonly typeOnly: boolean;
+  readonly dynamic: boolean;
+}
+
+/** The import statements of a module, comments left out. */
+function importsOf(file: string): Import[] {
+  const text = Deno.readTextFileSync(ROOT + file)
+    .replaceAll(/^\s*(\/\*\*|\*|\/\/).*$/gm, "");
+  const found: Import[] = [];
+  const pattern =
+    /^(?:import|export)(\s+type)?\b[^;"']*?\sfrom\s+"([^"]+)"|\bimport\(\s*"([^"]+)"|^import\s+"([^"]+)"/gm;
+  for (const [, type, named, dynamic, bare] of text.matchAll(pattern)) {
+    const target = named ?? dynamic ?? bare ?? "";
+    found.push({ target, typeOnly: type !== undefined, dynamic: dynamic !== undefined });
+  }
+  return found;
+}
+
+/** A relative import as a path from the root. */
+function resolve(file: string, target: string): string {
+  return new URL(target, `file://${ROOT}${file}`).pathname.slice(ROOT.length);
+}
+
+function modules(dir: string): string[] {
+  return [...Deno.readDirSync(ROOT + dir)].flatMap(({ name, isDirectory }) =>
+    isDirectory ? modules(`${dir}/${name}`) : name.endsWith(".ts") ? [`${dir}/${name}`] : []
+  );
+}
+
+function roomOf(file: string): { room: string; floor: number } {
+  const parts = file.split("/");
+  if (parts.length === 1) return { room: file, floor: FLOORS.length };
+  const room = parts[0] === "lib" ? (parts.length === 2 ? "lib" : parts[1] ?? "") : parts[0] ?? "";
+  const floor = FLOORS.indexOf(["cli", "server", "mcp"].includes(room) ? "front" : room);
+  assert.ok(floor >= 0, `${file} is in a room that is not in the plan`);
+  return { room, floor };
+}
+
+const ALL = ["cli.ts", "mod.ts", ...modules("lib"), ...modules("server"), ...modules("mcp")];
+
+Deno.test("rooms: imports go down, never up or sideways", () => {
+  let seen = 0;
+  const wrong: string[] = [];
+  for (const file of ALL) {
+    const from = roomOf(file);
+    for (const { target } of importsOf(file)) {
+      if (!target.startsWith(".") || target.endsWith("deno.json")) continue;
+      seen++;
+      const path = resolve(file, target);
+      if (!path.endsWith(".ts")) continue;
+      const to = roomOf(path);
+      if (to.room !== from.room && to.floor >= from.floor) wrong.push(`${file} -> ${path}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+  assert.ok(seen > 300, `only ${seen} imports found`);
+});
+
+Deno.test("rooms: lib loads no package and no node: module at module load", () => {
+  const wrong: string[] = [];
+  let elsewhere = 0;
+  for (const file of ALL) {
+    for (const { target, typeOnly, dynamic } of importsOf(file)) {
+      if (target.startsWith(".") || typeOnly || dynamic) continue;
+      if (file.startsWith("server/") || file.startsWith("mcp/")) elsewhere++;
+      // Reached only with --tls-ca or --tls-skip-verify, by a dynamic import.
+      else if (file !== "lib/remote/node_https.ts") wrong.push(`${file} -> ${target}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+  assert.ok(elsewhere >= 4, "the walk sees packages where they are");
+});
+
+Deno.test("rooms: every import is written out, so that bundles and executables are whole", () => {
+  for (const file of ALL) {
+    const text = Deno.readTextFileSync(ROOT + file).replaceAll(/^\s*(\/\*\*|\*|\/\/).*$/gm, "");
+    assert.ok(!/\bimport\(\s*[^"\s]/.test(text), `${file} has a computed import`);
+  }
+});
+
+/** Runs a command and returns which of our modules it loaded behind the doorstep. */
+async function loadedBy(dir: string, args: string[]): Promise<Set<string>> {
+  const audit = `${dir}/audit.jsonl`;
+  await Deno.writeTextFile(audit, "");
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    // Without npm: a package that is asked for is an error.
+    args: ["run", "-A", "--quiet", "--no-npm", `${ROOT}cli.ts`, "--dir", dir, ...args],
+    env: { DENO_AUDIT_PERMISSIONS: audit },
+    stdin: "null",
+  }).output();
+  assert.equal(code, 0, `${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
+  const loaded = new Set<string>();
+  for (const line of (await Deno.readTextFile(audit)).trim().split("\n")) {
+    const value = String(JSON.parse(line).value).replaceAll('"', "");
+    const start = `file://${ROOT}`;
+    if (value.startsWith(start)) loaded.add(value.slice(start.length));
+  }
+  return loaded;
+}
+
+Deno.test("start-up: what each command loads", async (t) => {
+  await inTemp(async (dir) => {
+    const cases: [string[], number][] = [
+      [["feed", "p", "--create", '{"a":1}'], 40],
+      [["fetch", "p", "1"], 32],
+      [["follow", "p", "--tail", "1", "--one"], 40],
+      [["follow", "p", "--no-follow", "--tag", "x", "--where", ".data.a == 1"], 52],
+      [["tap", "p", "--", "true"], 40],
+      [["doctor", "p"], 40],
+      [["pool", "list"], 50],
+      [["pool", "create", "q"], 50],
+      [["version"], 4],
+      [["completion", "bash"], 4],
+    ];
+    for (const [args, most] of cases) {
+      await t.step(args.slice(0, 2).join(" "), async () => {
+        const loaded = await loadedBy(dir, args);
+        const [first = ""] = args;
+        assert.ok([...loaded].some((file) => file.startsWith(`lib/cli/${first}`)), "audited");
+        const foreign = [...loaded].filter((file) => /^(server|mcp)\/|^lib\/remote\//.test(file));
+        assert.deepEqual(foreign, [], "rooms that this command does not need");
+        assert.ok(loaded.size <= most, `${loaded.size} modules, at most ${most}`);
+        for (const file of loaded) {
+          if (!file.endsWith(".ts")) continue;
+          for (const { target, typeOnly, dynamic } of importsOf(file)) {
+            assert.ok(target.startsWith(".") || typeOnly || dynamic, `${file} loads ${target}`);
+          }
+        }
+      });
+    }
+  });
+});
+
+Deno.test("start-up: the door itself loads little", () => {
+  const doorstep = new Set<string>();
+  const visit = (file: string): void => {
+    if (doorstep.has(file)) return;
+    doorstep.add(file);
+    for (const { target, typeOnly, dynamic } of importsOf(file)) {
+      if (!typeOnly && !dynamic && target.startsWith(".")) visit(resolve(file, target));
+    }
+  };
+  visit("cli.ts");
+  assert.ok(doorstep.has("lib/cli/args.ts"));
+  assert.ok(doorstep.size <= 12, [...doorstep].join(" "));
+});
