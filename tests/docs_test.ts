@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import { parse } from "../lib/cli/args.ts";
 import { exists, inTemp } from "./cli_util.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -101,6 +102,40 @@ Deno.test("cookbook: every shell block runs and prints what the page says", asyn
         }),
     });
   }
+});
+
+/** The words of the `pls` and `plasmite` commands in a shell block, as a shell would split them. */
+function commandsOf(block: string): string[][] {
+  const commands: string[][] = [];
+  for (const line of block.replaceAll("\\\n", " ").split("\n")) {
+    const words: string[] = [];
+    let open = false; // Whether `words` is a command of ours that is still being read.
+    for (const [word] of line.matchAll(/(?:'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"])+/g)) {
+      if (/^(#|[|;]|\d?>|<|&)/.test(word)) {
+        if (open) commands.push(words.splice(0));
+        open = false;
+        if (word.startsWith("#")) break;
+      } else if (open) words.push(word.replaceAll(/^'|'$|^"|"$/g, ""));
+      else open = word === "pls" || word === "plasmite";
+    }
+    if (open) commands.push(words);
+  }
+  return commands;
+}
+
+Deno.test("README and docs: every command line is one that the parser takes", () => {
+  let parsed = 0;
+  for (const page of PAGES) {
+    for (const { language, text, line } of blocksOf(page)) {
+      if (language !== "sh") continue;
+      for (const words of commandsOf(text)) {
+        parsed++;
+        assert.doesNotThrow(() => parse(words), `${page}:${line}: ${words.join(" ")}`);
+      }
+    }
+  }
+  assert.ok(parsed > 50, `${parsed} commands found`);
+  assert.throws(() => parse(commandsOf("pls feed p --wrong | jq .")[0] ?? []));
 });
 
 Deno.test("README and docs: every TypeScript block type-checks and runs", async () => {

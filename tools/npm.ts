@@ -28,6 +28,14 @@ async function copyTree(from: string, to: string): Promise<void> {
   }
 }
 
+/** Where the source is, which npm compares with the provenance; known where releases are built. */
+function repository(): { repository?: { type: string; url: string } } {
+  const server = Deno.env.get("GITHUB_SERVER_URL");
+  const name = Deno.env.get("GITHUB_REPOSITORY");
+  if (server === undefined || name === undefined) return {};
+  return { repository: { type: "git", url: `git+${server}/${name}.git` } };
+}
+
 /** Makes the package and returns its path. */
 export async function makeNpmPackage(outdir = `${ROOT}dist`): Promise<string> {
   const { name, version, exports } = readPackage();
@@ -51,6 +59,7 @@ export async function makeNpmPackage(outdir = `${ROOT}dist`): Promise<string> {
       bin: { plasmite: "bin/plasmite.mjs", pls: "bin/plasmite.mjs" },
       dependencies: { deno: DENO },
       engines: { node: ">=18" },
+      ...repository(),
     };
     await Deno.writeTextFile(`${dir}/package.json`, JSON.stringify(manifest, null, 2) + "\n");
     const tarball = `${outdir}/${name.replace(/^@/, "").replace("/", "-")}-${version}.tgz`;
