@@ -90,7 +90,7 @@ async function fail(
 ): Promise<number> {
   const { asPlasmiteError, guessGlobals, renderError } = await import("./lib/cli/report.ts");
   const failure = error instanceof ParseProblem
-    ? (await import("./lib/cli/usage.ts")).explain(error)
+    ? (await import("./lib/cli/usage.ts")).explain(error, argv)
     : asPlasmiteError(error);
   const stderr = new Output(Deno.stderr);
   const globals = parsed?.globals ?? guessGlobals(argv);

@@ -108,8 +108,8 @@ export function parseBind(text: string): { hostname: string; port: number } {
       hostname.split(".").every((part) => /^(?:0|[1-9][0-9]{0,2})$/.test(part) && +part < 256);
   if (match === null || !valid || port > 65535) {
     throw new PlasmiteError("Usage", "invalid bind address", {
-      hint: "Use host:port with an IP address, such as 127.0.0.1:9700, [::1]:9700 or " +
-        "0.0.0.0:9700.",
+      hint: "Use host:port with an IP address, as in `plasmite serve --bind 127.0.0.1:9700`, or " +
+        "[::1]:9700, or 0.0.0.0:9700.",
       causes: [text],
     });
   }

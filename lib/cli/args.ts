@@ -18,13 +18,21 @@ import {
 export class ParseProblem extends Error {
   /** The commands entered so far, outermost first. */
   readonly at: readonly CommandSpec[];
+  /** Where in `argv` the last word read stands. */
+  readonly index: number;
   /** The offending word and what could have been meant. */
   readonly detail: ProblemDetail;
 
   /** Makes a problem with its final message. */
-  constructor(message: string, at: readonly CommandSpec[], detail: ProblemDetail) {
+  constructor(
+    message: string,
+    at: readonly CommandSpec[],
+    index: number,
+    detail: ProblemDetail,
+  ) {
     super(message);
     this.at = at;
+    this.index = index;
     this.detail = detail;
   }
 }
@@ -39,6 +47,10 @@ export interface ProblemDetail {
   readonly values?: readonly string[];
   /** The option that was waiting for a value. */
   readonly flag?: FlagSpec;
+  /** What was given too much, an option or a word: the line is fine without it. */
+  readonly surplus?: FlagSpec | string;
+  /** The positionals that were left out. */
+  readonly missing?: readonly PositionalSpec[];
 }
 
 /** The values of one command level. Names are those of the table; asking for others is a bug. */
@@ -228,7 +240,7 @@ class Parser {
   }
 
   #fail(message: string, detail: ProblemDetail): never {
-    throw new ParseProblem(message, this.#at, detail);
+    throw new ParseProblem(message, this.#at, this.#next - 1, detail);
   }
 
   #enter(word: string): void {
@@ -340,6 +352,7 @@ class Parser {
     if (this.#seenHere.has(flag.name)) {
       this.#fail(`the argument '${flagLabel(flag)}' cannot be used multiple times`, {
         kind: "none",
+        surplus: flag,
       });
     }
     this.#seenHere.add(flag.name);
@@ -408,6 +421,7 @@ class Parser {
     const spec = this.#spec;
     const trailing = spec.args?.find((arg) => arg.trailing);
     for (const word of this.#rest ?? []) {
+      this.#next++;
       if (trailing !== undefined) this.#args.add(trailing.name, word);
       else if (spec.commands !== undefined) {
         this.#fail(`unexpected argument '${word}' found`, { kind: "word", word });
@@ -426,6 +440,7 @@ class Parser {
       const names = missing.map(positionalLabel).join(" ");
       this.#fail(`the following required arguments were not provided: ${names}`, {
         kind: "missing",
+        missing,
       });
     }
   }
@@ -444,7 +459,8 @@ class Parser {
           this.#spec.flags?.some((f) => f.name === a && f.conflicts?.includes(b)) ?? false;
         if (clash(first, second) || clash(second, first)) {
           const message = `the argument '${label(first)}' cannot be used with '${label(second)}'`;
-          this.#fail(message, { kind: "none" });
+          const flag = this.#spec.flags?.find((f) => f.name === second);
+          this.#fail(message, { kind: "none", surplus: flag ?? this.#args.text(second) ?? "" });
         }
       }
     }

@@ -17,6 +17,7 @@ import type { CommandContext } from "./context.ts";
 import { countOf, meaningOf, rangeText } from "./doctor_words.ts";
 import { escapeControls, width } from "./human.ts";
 import type { Json } from "./output.ts";
+import { missingHint } from "./missing.ts";
 import { resolveLocalOnly } from "./refs.ts";
 import { errorJson, hintOf } from "./report.ts";
 
@@ -66,12 +67,18 @@ export function run(context: CommandContext): number {
 }
 
 function onePool(context: CommandContext, ref: string, mend: boolean): Patient {
-  const { path } = resolveLocalOnly(ref, context.dir, "doctor");
+  const local = resolveLocalOnly(ref, context.dir, "doctor");
+  const { path } = local;
   try {
     return examine(path, ref, ref, mend);
   } catch (error) {
     if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
-    throw new PlasmiteError("NotFound", "not found", { path, causes: error.causes, cause: error });
+    throw new PlasmiteError("NotFound", "not found", {
+      hint: missingHint(context, local),
+      path,
+      causes: error.causes,
+      cause: error,
+    });
   }
 }
 
@@ -81,7 +88,9 @@ function everyPool(dir: string, mend: boolean): Patient[] {
     Deno.statSync(dir);
     files = poolFiles(dir);
   } catch (error) {
-    throw osError(error, { path: dir }, "failed to read pool directory");
+    const hint =
+      "Make a first pool with `plasmite pool create chat`, or name the directory with --dir.";
+    throw osError(error, { path: dir, hint }, "failed to read pool directory");
   }
   return files.flatMap((path) => {
     const name = poolName(path);

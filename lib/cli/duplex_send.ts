@@ -106,7 +106,9 @@ export function sendPipe(target: FeedTarget): Sender {
     }
     if (ingest.records === 0) {
       throw new PlasmiteError("Usage", "missing data input", {
-        hint: "Pipe JSON objects to stdin, or type on a terminal with --me NAME.",
+        hint:
+          "Pipe JSON objects to stdin, as in `echo '{\"x\":1}' | plasmite duplex chat`, or type on a " +
+          "terminal with --me NAME.",
       });
     }
   };

@@ -112,13 +112,15 @@ function inlineData(
   if (format === "yaml") return undefined;
   const sink = new RecordSink(batch, { tags, dataOnly: args.has("data") });
   sink.stamp(nowNs());
-  if (appendInline(sink, data) === 0) throw missingInput();
+  if (appendInline(sink, data) === 0) throw missingInput(context);
   return sink;
 }
 
-function missingInput(): PlasmiteError {
+function missingInput(context: CommandContext): PlasmiteError {
   return new PlasmiteError("Usage", "missing data input", {
-    hint: "Give a JSON object as an argument, use --file PATH, or pipe JSON to stdin.",
+    hint: `Give a JSON object as an argument, as in \`plasmite feed ${
+      context.args.required("POOL")
+    } '{"x": 1}'\`, use --file PATH, or pipe JSON to stdin.`,
   });
 }
 
@@ -293,7 +295,7 @@ async function feedStream(
     noticeSummary(context, target, ingest.stored, ingest.failed);
     return 1;
   }
-  if (ingest.records === 0 && !args.has("input-format")) throw missingInput();
+  if (ingest.records === 0 && !args.has("input-format")) throw missingInput(context);
   return 0;
 }
 
@@ -315,7 +317,7 @@ interface Input {
 /** Chooses between file and stdin (cli.md 2.2). */
 function openInput(context: CommandContext): Input {
   const path = context.args.text("file");
-  if (path === undefined && Deno.stdin.isTerminal()) throw missingInput();
+  if (path === undefined && Deno.stdin.isTerminal()) throw missingInput(context);
   if (path === undefined || path === "-") {
     return {
       size: -1,

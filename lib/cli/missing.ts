@@ -5,10 +5,11 @@
  * @module
  */
 
-import { isPathRef } from "../client/refs.ts";
+import { isPathRef, poolFiles, poolName } from "../client/refs.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
 import type { PoolRef } from "./refs.ts";
+import { closest, token } from "./words.ts";
 
 /**
  * Adds the hint for a missing pool to a NotFound error of opening `ref`; other errors come back
@@ -37,9 +38,27 @@ export function missingHint(context: CommandContext, ref: PoolRef): string | und
     return `Pool path not found on the server. Create it there: plasmite pool create ` +
       `${token(ref.pool)} (with the server's --dir).`;
   }
-  if (command === "doctor") return undefined;
   if (isPathRef(ref.ref)) {
-    return "Pool path not found. Check the path, or use a bare name with --dir.";
+    return command === "doctor"
+      ? undefined
+      : "Pool path not found. Check the path, or use a bare name with --dir.";
+  }
+  const meant = nearestPool(ref.ref, context.dir);
+  const tip = meant === undefined
+    ? ""
+    : `Did you mean '${meant}'? Run \`${
+      line(context, [command, token(meant), ...typed(context)])
+    }\`. `;
+  return (tip + otherwise(context, ref)).trim() || undefined;
+}
+
+/** What to do where the name was no slip: make the pool, or look elsewhere. */
+function otherwise(context: CommandContext, ref: PoolRef): string {
+  const command = context.name;
+  if (command === "doctor" || command === "pool delete") {
+    return `List the pools with \`${
+      line(context, ["pool", "list"])
+    }\`, or look elsewhere with --dir.`;
   }
   const create = line(context, ["pool", "create", token(ref.ref)]);
   if (command === "fetch" || command === "pool info") {
@@ -53,15 +72,19 @@ export function missingHint(context: CommandContext, ref: PoolRef): string | und
   return `To create it, the exact command is: ${exact} (or first: ${create})`;
 }
 
+/** The pool of the directory that differs from `name` by a slip of the keys. */
+function nearestPool(name: string, dir: string): string | undefined {
+  try {
+    return closest(poolName(name), poolFiles(dir).map(poolName));
+  } catch {
+    return undefined; // an unreadable directory has no advice to give
+  }
+}
+
 /** `plasmite`, `--dir` when it was given, and the words. */
 function line(context: CommandContext, words: readonly string[]): string {
   const dir = context.dirGiven === undefined ? [] : ["--dir", token(context.dirGiven)];
   return ["plasmite", ...dir, ...words].join(" ");
-}
-
-/** Bare where every shell reads it as one word, else as a JSON string. */
-function token(text: string): string {
-  return /^[A-Za-z0-9\-_./:=]+$/.test(text) ? text : JSON.stringify(text);
 }
 
 /** In the order of cli.md 1.8; upper case is a positional. */
@@ -92,6 +115,9 @@ const REPEATED: Readonly<Record<string, readonly string[]>> = {
     "no-notify",
     "replay",
   ],
+  fetch: ["SEQ", "format"],
+  doctor: ["repair"],
+  tap: ["tag", "quiet", "durability", "COMMAND"],
   duplex: ["me", "tail", "since", "timeout", "jsonl", "format", "echo-self"],
 };
 
@@ -103,8 +129,9 @@ function typed(context: CommandContext): string[] {
     if (name === "format") {
       if (context.formatGiven !== undefined) words.push("--format", context.formatGiven);
     } else if (name === name.toUpperCase()) {
-      const value = context.args.text(name);
-      if (value !== undefined) words.push(token(value));
+      const values = context.args.texts(name);
+      if (name === "COMMAND") words.push("--");
+      words.push(...values.map(token));
     } else if (flags.find((flag) => flag.name === name)?.value === undefined) {
       if (context.args.has(name)) words.push(`--${name}`);
     } else {

@@ -13,6 +13,7 @@ import type { CommandContext } from "./context.ts";
 import { escapeControls, humanBytes, shortPath, table } from "./human.ts";
 import { infoJson } from "./pool_report.ts";
 import { type LocalRef, resolveLocalOnly } from "./refs.ts";
+import { token } from "./words.ts";
 
 const DEFAULT_SIZE = 1 << 20;
 
@@ -47,9 +48,11 @@ function checkSizes(sizeBytes: number, indexCapacity: number | undefined): void 
   planLayout(sizeBytes, indexCapacity);
 }
 
-function alreadyExists(path: string): PlasmiteError {
+function alreadyExists(ref: string, path: string): PlasmiteError {
   return new PlasmiteError("AlreadyExists", "pool already exists", {
-    hint: "Choose a different name, or remove it first with `plasmite pool delete`.",
+    hint: `Choose a different name, or remove it first with \`plasmite pool delete ${
+      token(ref)
+    }\`.`,
     path,
   });
 }
@@ -65,7 +68,7 @@ function refuseExisting(refs: readonly LocalRef[]): void {
       });
     }
     seen.add(path);
-    if (exists(path)) throw alreadyExists(path);
+    if (exists(path)) throw alreadyExists(ref, path);
   }
 }
 
@@ -94,7 +97,8 @@ function createAll(
   } catch (error) {
     for (const ref of made) client.deletePool(ref.path);
     const lost = PlasmiteError.is(error) && error.kindName === "AlreadyExists";
-    throw lost ? alreadyExists(error.path ?? "") : error;
+    const next = refs[made.length];
+    throw lost && next !== undefined ? alreadyExists(next.ref, next.path) : error;
   }
 }
 

@@ -8,7 +8,8 @@ import { Client } from "../client/client.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
 import { displayDir, escapeControls, shortPath, table } from "./human.ts";
-import { resolveLocalOnly } from "./refs.ts";
+import { missingHint } from "./missing.ts";
+import { type LocalRef, resolveLocalOnly } from "./refs.ts";
 import { asPlasmiteError, errorJson } from "./report.ts";
 
 interface Outcome {
@@ -20,7 +21,7 @@ interface Outcome {
 /** Runs `pool delete`; the exit code is that of the first failure. */
 export function run(context: CommandContext): number {
   using client = new Client(context.dir);
-  const outcomes = context.args.texts("NAME").map((name) => remove(client, name, context.dir));
+  const outcomes = context.args.texts("NAME").map((name) => remove(client, name, context));
   context.report(
     () => ({
       deleted: outcomes.filter((one) => one.error === undefined)
@@ -34,22 +35,27 @@ export function run(context: CommandContext): number {
   return outcomes.find((one) => one.error !== undefined)?.error?.kind ?? 0;
 }
 
-function remove(client: Client, name: string, dir: string): Outcome {
-  let path: string | undefined;
+function remove(client: Client, name: string, context: CommandContext): Outcome {
+  let ref: LocalRef | undefined;
   try {
-    path = resolveLocalOnly(name, dir, "pool delete").path;
-    client.deletePool(path);
-    return { name, path, error: undefined };
+    ref = resolveLocalOnly(name, context.dir, "pool delete");
+    client.deletePool(ref.path);
+    return { name, path: ref.path, error: undefined };
   } catch (error) {
-    return { name, path, error: explain(asPlasmiteError(error), path) };
+    return { name, path: ref?.path, error: explain(asPlasmiteError(error), ref, context) };
   }
 }
 
-function explain(error: PlasmiteError, path: string | undefined): PlasmiteError {
+function explain(
+  error: PlasmiteError,
+  ref: LocalRef | undefined,
+  context: CommandContext,
+): PlasmiteError {
+  const path = ref?.path;
   switch (error.kindName) {
     case "NotFound":
       return new PlasmiteError("NotFound", "pool not found", {
-        hint: "List the pools with `plasmite pool list`, or look elsewhere with --dir.",
+        hint: ref && missingHint(context, ref),
         path,
         cause: error,
       });

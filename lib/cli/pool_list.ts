@@ -42,6 +42,7 @@ function localPools(context: CommandContext): readonly PoolInfo[] {
     const cause = asPlasmiteError(error);
     const failure = new PlasmiteError("Io", "failed to read pool directory", {
       path: context.dir,
+      hint: cause.hint,
       causes: cause.causes ?? [cause.message],
       cause: error,
     });

@@ -45,7 +45,9 @@ export function resolveRef(ref: string, dir: string): PoolRef {
 export function resolveLocalOnly(ref: string, dir: string, command: string): LocalRef {
   if (!ref.includes("://")) return resolveLocal(ref, dir);
   throw new PlasmiteError("Usage", `${command} accepts local pool names or paths only`, {
-    hint: "Use a pool name or a path.",
+    hint: `Use a pool name or a path, on the machine that has the pool: \`plasmite ${command} ${
+      ref.slice(ref.lastIndexOf("/") + 1) || "chat"
+    }\`.`,
   });
 }
 
@@ -81,9 +83,13 @@ function resolveRemote(ref: string): RemoteRef {
   const segments = url.pathname.split("/").slice(1);
   const [segment] = segments;
   if (segments.length !== 1 || !segment || segment === "pool") {
+    const [, name] = /^\/(?:v0\/pools\/)?([^/]+)/.exec(url.pathname) ?? [];
+    const meant = name === undefined || /^v[0-9]+$|^pools?$/.test(name)
+      ? ""
+      : `Did you mean ${url.origin}/${name}? `;
     throw usage(
       "remote pool ref must use shorthand http(s)://host:port/<pool>",
-      `Use ${SHORTHAND}; an API-shaped URL like /v0/pools/<pool>/append is not a pool ref.`,
+      `${meant}Use ${SHORTHAND}; an API-shaped URL like /v0/pools/<pool>/append is not a pool ref.`,
     );
   }
   return { kind: "remote", ref, origin: url.origin, pool: decode(segment) };

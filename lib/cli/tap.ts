@@ -25,7 +25,8 @@ export async function run(context: CommandContext): Promise<number> {
   const pool = args.required("POOL");
   if (pool.includes("://")) {
     throw new PlasmiteError("Usage", "tap accepts local pool refs only", {
-      hint: "Use a local pool name/path.",
+      hint: "Use a local pool name/path, and run it where the pool is: " +
+        "plasmite tap <pool> -- <command...>",
     });
   }
   const words = args.texts("COMMAND");
@@ -82,7 +83,10 @@ class Tap {
     const child = TapChild.start(words);
     const visible = context.stderr.isTerminal;
     try {
-      if (visible) await this.#say(`tapping ${this.pool} <- ${words.map(token).join(" ")}`);
+      if (visible) {
+        const { token } = await import("./words.ts");
+        await this.#say(`tapping ${this.pool} <- ${words.map(token).join(" ")}`);
+      }
       await this.#recorder.store(this.#lifecycle);
       const quiet = context.args.has("quiet");
       const out = new PassThrough(Deno.stdout, "stdout", quiet);
@@ -144,9 +148,4 @@ class Tap {
 
 function exitFacts(ending: Ending): { signal: string } | { code: number } {
   return "signal" in ending ? { signal: ending.signal } : { code: ending.code };
-}
-
-/** Bare where every shell reads it as one word, else as a JSON string (cli.md 1.8). */
-function token(text: string): string {
-  return /^[A-Za-z0-9\-_./:=]+$/.test(text) ? text : JSON.stringify(text);
 }

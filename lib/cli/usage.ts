@@ -1,18 +1,133 @@
 /**
- * Advice for a command line that did not parse: what was meant, what is allowed, where to read on
- * (cli.md 1.10). Loaded only then.
+ * Advice for a command line that did not parse: what was meant, what is allowed, the command that
+ * would work, where to read on (cli.md 1.10). Loaded only then.
  *
  * @module
  */
 
 import { PlasmiteError } from "../errors.ts";
 import type { ParseProblem } from "./args.ts";
-import { type CommandSpec, globalFlags } from "./table.ts";
+import { type CommandSpec, type FlagSpec, globalFlags } from "./table.ts";
+import { closest, token } from "./words.ts";
 
-/** The problem as a Usage error with a one-line hint. */
-export function explain(problem: ParseProblem): PlasmiteError {
-  const hint = [...advice(problem), tryHelp(problem)].join(" ");
-  return new PlasmiteError("Usage", problem.message, { hint });
+/** A longer command line is not repeated in a hint. */
+const LONGEST = 300;
+
+/** Stand-ins for what was left out, by the name that help gives the value. */
+const EXAMPLES: Readonly<Record<string, string>> = {
+  POOL: "chat",
+  NAME: "chat",
+  SEQ: "1",
+  SHELL: "bash",
+  TAG: "build",
+  SINCE: "5m",
+  TIMEOUT: "5s",
+  WHERE: '.data.level == "error"',
+  SIZE: "8M",
+  CREATE_SIZE: "8M",
+  RETRY_DELAY: "50ms",
+  DURABILITY: "flush",
+  BIND: "127.0.0.1:9700",
+  ME: "alice",
+};
+
+/** What other programs call our commands. */
+const SYNONYMS: Readonly<Record<string, string>> = {
+  ls: "list",
+  rm: "delete",
+  remove: "delete",
+  new: "create",
+  show: "info",
+  get: "fetch",
+  read: "fetch",
+  tail: "follow",
+  watch: "follow",
+  append: "feed",
+  send: "feed",
+  write: "feed",
+  chat: "duplex",
+  check: "doctor",
+  repair: "doctor",
+  server: "serve",
+};
+
+/** The problem of parsing `argv` as a Usage error with a one-line hint. */
+export function explain(problem: ParseProblem, argv: readonly string[]): PlasmiteError {
+  const hint = [...advice(problem), ...command(corrected(problem, argv)), tryHelp(problem)];
+  return new PlasmiteError("Usage", problem.message, { hint: hint.join(" ") });
+}
+
+/** The command line that would have parsed, where one word makes the difference. */
+function corrected(problem: ParseProblem, argv: readonly string[]): readonly string[] | undefined {
+  const { at, index, detail } = problem;
+  const spec = at.at(-1);
+  const word = detail.word ?? "";
+  const typed = argv[index] ?? "";
+  if (spec === undefined) return undefined;
+  const replaced = (by: string): string[] => argv.with(index, by);
+  switch (detail.kind) {
+    case "flag": {
+      if (detail.flag !== undefined) {
+        return argv.toSpliced(index, 2, `--${detail.flag.name}=${word}`);
+      }
+      const meant = word.startsWith("--") ? closest(word, flagNames(spec)) : undefined;
+      return meant === undefined ? undefined : replaced(meant + typed.slice(word.length));
+    }
+    case "command": {
+      const meant = meantCommand(word, spec);
+      return meant === undefined ? undefined : replaced(meant);
+    }
+    case "value": {
+      const value = closest(word, detail.values ?? []) ?? detail.values?.[0] ?? "1";
+      return typed.endsWith(word)
+        ? replaced(typed.slice(0, typed.length - word.length) + value)
+        : undefined;
+    }
+    case "none": {
+      const { flag, surplus } = detail;
+      if (surplus !== undefined) return without(argv, surplus);
+      const value = flag && (flag.values?.[0] ?? example(flag.value, flag.type));
+      return value === undefined ? undefined : argv.toSpliced(index + 1, 0, value);
+    }
+    case "missing": {
+      const words = (detail.missing ?? []).map((arg) => example(arg.name, arg.type));
+      if (spec.name === "follow" || words.length === 0 || words.includes(undefined)) {
+        return undefined;
+      }
+      return [...argv, ...words.filter((one) => one !== undefined)];
+    }
+    case "word":
+      if (spec.name === "tap") return argv.toSpliced(index, 0, "--");
+      return spec.name === "feed" ? undefined : argv.toSpliced(index, 1);
+  }
+}
+
+function example(name: string | undefined, type: FlagSpec["type"]): string | undefined {
+  return EXAMPLES[name ?? ""] ?? (type === undefined || type === "text" ? undefined : "1");
+}
+
+/** The words without the last use of an option, or without the last such word. */
+function without(argv: readonly string[], surplus: FlagSpec | string): string[] | undefined {
+  if (typeof surplus === "string") {
+    const at = argv.lastIndexOf(surplus);
+    return at < 0 ? undefined : argv.toSpliced(at, 1);
+  }
+  const { name, short, value } = surplus;
+  const long = `--${name}`;
+  const at = argv.findLastIndex((word) =>
+    word === long || word.startsWith(`${long}=`) ||
+    (short !== undefined && word.startsWith(`-${short}`))
+  );
+  if (at < 0) return undefined;
+  const alone = argv[at] === long || argv[at] === `-${short}`;
+  return argv.toSpliced(at, value !== undefined && alone ? 2 : 1);
+}
+
+/** As a sentence; a secret is not repeated, nor what no longer fits a line. */
+function command(words: readonly string[] | undefined): string[] {
+  if (words === undefined || words.some((word) => /^--token(=|$)/.test(word))) return [];
+  const line = ["plasmite", ...words.map(token)].join(" ");
+  return line.length > LONGEST ? [] : [`Run \`${line}\`.`];
 }
 
 /** Bad values point at the root help, everything else at the command's (cli.md 1.10). */
@@ -29,13 +144,14 @@ function advice({ at, detail }: ParseProblem): string[] {
     case "flag":
       return flagAdvice(spec, word, detail.flag?.name);
     case "command": {
-      const meant = closest(word, commandNames(spec));
+      const meant = meantCommand(word, spec);
       return meant === undefined
         ? [`Commands: ${commandNames(spec).join(", ")}.`]
-        : [`Did you mean \`${at.map((s) => s.name).join(" ")} ${meant}\`?`];
+        : [`Did you mean '${meant}'?`];
     }
     case "value":
     case "none": {
+      if (detail.surplus !== undefined) return ["Give only one of them."];
       if (detail.values === undefined || detail.values.length === 0) return [];
       const meant = closest(word, detail.values);
       const tip = meant === undefined ? [] : [`Did you mean '${meant}'?`];
@@ -53,12 +169,13 @@ function flagAdvice(spec: CommandSpec, word: string, waiting: string | undefined
     return ["UDP is not offered; share pools over HTTP with `plasmite serve`."];
   }
   if (waiting !== undefined) return [`To pass '${word}' as a value, use '--${waiting}=${word}'.`];
-  const names = [...(spec.flags ?? []), ...globalFlags].filter((f) => !f.hidden).map((f) =>
-    `--${f.name}`
-  );
-  const meant = closest(word, names);
+  const meant = closest(word, flagNames(spec));
   if (meant !== undefined) return [`Did you mean '${meant}'?`];
   return spec.args === undefined ? [] : [`To pass '${word}' as it is, put \`--\` before it.`];
+}
+
+function flagNames(spec: CommandSpec): string[] {
+  return [...(spec.flags ?? []), ...globalFlags].filter((f) => !f.hidden).map((f) => `--${f.name}`);
 }
 
 function wordAdvice(spec: CommandSpec, word: string): string[] {
@@ -77,44 +194,12 @@ function missingAdvice(spec: CommandSpec): string[] {
   return names.length === 0 ? [] : [`Commands: ${names.join(", ")}.`];
 }
 
+function meantCommand(word: string, spec: CommandSpec): string | undefined {
+  const names = commandNames(spec);
+  const synonym = Object.hasOwn(SYNONYMS, word) ? SYNONYMS[word] : undefined;
+  return names.find((name) => name === synonym) ?? closest(word, names);
+}
+
 function commandNames(spec: CommandSpec): string[] {
   return Object.entries(spec.commands ?? {}).filter(([, make]) => !make().hidden).map(([n]) => n);
-}
-
-/** The candidate a typing mistake away, or the only one that starts so. */
-function closest(word: string, candidates: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let least = Math.max(1, Math.floor(word.replace(/^-+/, "").length / 3)) + 1;
-  for (const candidate of candidates) {
-    const distance = edits(word, candidate);
-    if (distance < least) [best, least] = [candidate, distance];
-  }
-  if (best !== undefined) return best;
-  const starting = candidates.filter((c) =>
-    word.replace(/^-+/, "").length > 1 && c.startsWith(word)
-  );
-  return starting.length === 1 ? starting[0] : undefined;
-}
-
-/** Edits between two words, a swap of neighbours counting as one. */
-function edits(a: string, b: string): number {
-  let before: number[] = [];
-  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1];
-      let cost = Math.min(
-        (last[j] ?? 0) + 1,
-        (row[j - 1] ?? 0) + 1,
-        (last[j - 1] ?? 0) + (same ? 0 : 1),
-      );
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
-        cost = Math.min(cost, (before[j - 2] ?? 0) + 1);
-      }
-      row.push(cost);
-    }
-    [before, last] = [last, row];
-  }
-  return last[b.length] ?? 0;
 }

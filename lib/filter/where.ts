@@ -114,7 +114,8 @@ export function compileWhereSync(
 
 function invalid(expression: string, detail: string): PlasmiteError {
   return new PlasmiteError("Usage", "invalid filter expression", {
-    hint: `Check the jq expression ${JSON.stringify(expression)}: ${detail}.`,
+    hint: `Check the jq expression ${JSON.stringify(expression)}: ${detail}. ` +
+      `One that works: '.data.level == "error"'.`,
   });
 }
 

@@ -94,7 +94,9 @@ export class Lite3Encoder extends JsonTokens {
     if (c !== 0x7b) {
       this.room(end - at);
       this.valueEnd = this.#value(at, c, this.#dummySlot(), this.at, 1);
-      throw new PlasmiteError("Usage", "data must be object");
+      throw new PlasmiteError("Usage", "data must be object", {
+        hint: 'Put it into an object, for example {"value": 42}.',
+      });
     }
     const pos = this.#object(at + 1, node, 2);
     this.valueEnd = pos;

@@ -8,7 +8,7 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import { osError } from "./os_error.ts";
+import { NOT_A_DIRECTORY, osError } from "./os_error.ts";
 import type { PathState, Storage, StorageFile } from "./storage.ts";
 
 /** The error for a directory, a pipe or a device. */
@@ -124,7 +124,15 @@ export const disk: Storage = {
     try {
       Deno.mkdirSync(parent, { recursive: true });
     } catch (error) {
-      throw osError(error, { path: parent }, "failed to create pool directory");
+      const failure = osError(error, { path: parent }, "failed to create pool directory");
+      if (failure.kindName !== "AlreadyExists") throw failure;
+      // Of a directory it would be no error.
+      throw new PlasmiteError("Io", failure.message, {
+        path: parent,
+        hint: NOT_A_DIRECTORY,
+        causes: failure.causes,
+        cause: error,
+      });
     }
     // 1.5 SAFE: build under another name, link to the final one: nobody meets half a pool.
     const temporary = `${path}.${Deno.pid}-${Math.random().toString(36).slice(2, 10)}.tmp`;

@@ -6,6 +6,10 @@
 
 import { type ErrorContext, type ErrorKindName, PlasmiteError } from "../errors.ts";
 
+/** What to do where a file stands in the place of a directory. */
+export const NOT_A_DIRECTORY =
+  "A file stands where the directory should be; name another directory (--dir).";
+
 /** "No such file or directory (os error 2): open '/x'" -> without the call at the end. */
 function plainCause(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
@@ -36,6 +40,8 @@ export function osError(error: unknown, context: ErrorContext, message?: string)
     hint: context.hint ??
       (error instanceof Deno.errors.NotCapable
         ? "Allow Deno to reach this path: run with --allow-read and --allow-write for it."
+        : error instanceof Deno.errors.NotADirectory
+        ? NOT_A_DIRECTORY
         : undefined),
     causes: [plainCause(error)],
     cause: error,

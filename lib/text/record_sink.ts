@@ -236,7 +236,11 @@ export class RecordSink implements IngestSink {
       });
     }
     const tags = this.#readTags(doc, seq, time, list);
-    if (doc.tag(data) !== Tag.Object) throw new PlasmiteError("Usage", "data must be object");
+    if (doc.tag(data) !== Tag.Object) {
+      throw new PlasmiteError("Usage", "data must be object", {
+        hint: 'Put it into an object, for example {"value": 42}.',
+      });
+    }
     this.ownTags = true;
     // By way of text: the rare case may take twice the time.
     const scratch = this.#scratch ??= new Buf();

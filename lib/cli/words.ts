@@ -1,0 +1,67 @@
+/**
+ * Words of a command line in advice: how one is written, and which one was meant. Loaded only when
+ * something went wrong.
+ *
+ * @module
+ */
+
+/**
+ * A word as it can be pasted into a shell, always on one line: bare where every shell reads it so,
+ * else as a JSON string (cli.md 1.8); quoted otherwise where a shell would change that.
+ */
+export function token(text: string): string {
+  if (/^[A-Za-z0-9\-_./:=]+$/.test(text)) return text;
+  if (/\p{Cc}/u.test(text)) {
+    return `$'${text.replace(/[\\'\p{Cc}]/gu, (char) => ESCAPES[char] ?? hex(char))}'`;
+  }
+  return /[$`!]/.test(text) ? `'${text.replaceAll("'", `'\\''`)}'` : JSON.stringify(text);
+}
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  "\\": "\\\\",
+  "'": "\\'",
+  "\n": "\\n",
+  "\t": "\\t",
+  "\r": "\\r",
+};
+
+function hex(char: string): string {
+  return `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`;
+}
+
+/** The candidate a typing mistake away, or the only one that starts so. */
+export function closest(word: string, candidates: readonly string[]): string | undefined {
+  const length = word.replace(/^-+/, "").length;
+  let best: string | undefined;
+  let least = Math.max(1, Math.floor(length / 3)) + 1;
+  for (const candidate of candidates) {
+    const distance = edits(word, candidate);
+    if (distance < least) [best, least] = [candidate, distance];
+  }
+  if (best !== undefined) return best;
+  const starting = candidates.filter((c) => length > 1 && c.startsWith(word));
+  return starting.length === 1 ? starting[0] : undefined;
+}
+
+/** Edits between two words, a swap of neighbours counting as one. */
+function edits(a: string, b: string): number {
+  let before: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1];
+      let cost = Math.min(
+        (last[j] ?? 0) + 1,
+        (row[j - 1] ?? 0) + 1,
+        (last[j - 1] ?? 0) + (same ? 0 : 1),
+      );
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        cost = Math.min(cost, (before[j - 2] ?? 0) + 1);
+      }
+      row.push(cost);
+    }
+    [before, last] = [last, row];
+  }
+  return last[b.length] ?? 0;
+}
