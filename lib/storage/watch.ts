@@ -11,8 +11,13 @@
 
 import { semaphoreExists, semaphorePath } from "./semaphore.ts";
 
-/** How often an idle follower looks without a notice, in milliseconds. */
-const SLOW_TICK = 100;
+/**
+ * How often an idle follower looks without a notice, in milliseconds: seldom on Linux, where every
+ * append raises a notice; often elsewhere, where the reference's stores raise none.
+ */
+const SLOW_TICK = Deno.build.os === "linux" ? 500 : 50;
+/** The same where nothing can be watched. */
+const BLIND_TICK = 50;
 /**
  * How long after a notice to look once more, in milliseconds. A writer of ours publishes by a write
  * that is noticed itself; the reference's semaphore may be touched before its store is seen.
@@ -70,6 +75,10 @@ function watchQuietly(paths: readonly string[]): { watcher: Deno.FsWatcher; name
   }
 }
 
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/"));
+}
+
 class Hub {
   version = 0;
   users = 0;
@@ -86,13 +95,17 @@ class Hub {
     this.#path = path;
     this.#semaphore = semaphorePath(path);
     this.#start();
-    this.#tick = setInterval(() => this.#slow(), SLOW_TICK);
+    const every = this.#watcher === null ? BLIND_TICK : SLOW_TICK;
+    this.#tick = setInterval(() => this.#slow(), every);
   }
 
   #start(): void {
     const paths = [this.#path];
     this.#semaphoreSeen = this.#semaphore !== null && semaphoreExists(this.#semaphore);
-    if (this.#semaphore !== null && this.#semaphoreSeen) paths.push(this.#semaphore);
+    if (this.#semaphore !== null) {
+      // A semaphore that does not exist yet appears with the reference's first append.
+      paths.push(this.#semaphoreSeen ? this.#semaphore : parentOf(this.#semaphore));
+    }
     try {
       const { watcher, names } = watchQuietly(paths);
       this.#watcher = watcher;
@@ -104,9 +117,20 @@ class Hub {
 
   async #listen(watcher: Deno.FsWatcher, pool: string): Promise<void> {
     for await (const { paths } of watcher) {
-      if (paths[0] !== pool) this.#unanswered = true;
+      if (paths[0] !== pool) {
+        if (!this.#semaphoreSeen && !this.#appeared(paths)) continue;
+        this.#unanswered = true;
+      }
       this.notify();
     }
+  }
+
+  /** Whether an event in the semaphores' directory is about ours; then that is watched from now. */
+  #appeared(paths: readonly string[]): boolean {
+    const name = this.#semaphore?.slice(this.#semaphore.lastIndexOf("/")) ?? "/";
+    if (!paths.some((path) => path.endsWith(name))) return false;
+    queueMicrotask(() => this.#slow());
+    return true;
   }
 
   /** Somebody found what the last notice was about: no echo is needed. */
