@@ -181,6 +181,20 @@ Deno.test("README and docs: every link between files leads to a file", () => {
   assert.ok(links > 10);
 });
 
+Deno.test("README and docs: every file they name is there", () => {
+  let named = 0;
+  for (const page of PAGES) {
+    const text = Deno.readTextFileSync(ROOT + page);
+    for (
+      const [, file = ""] of text.matchAll(/`((?:[\w.-]+\/)+[\w.-]+\.(?:ts|md|sh|yml|json))`/g)
+    ) {
+      assert.ok(Deno.statSync(ROOT + file).isFile, `${page}: ${file}`);
+      named++;
+    }
+  }
+  assert.ok(named > 10, `${named} files named`);
+});
+
 Deno.test("README: the commands it names are tasks and files that exist", () => {
   const { tasks } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
   for (const page of PAGES) {
