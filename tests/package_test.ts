@@ -6,9 +6,9 @@
  */
 
 import assert from "node:assert/strict";
-import { bundle, readPackage } from "../tools/bundle.ts";
-import { compile, TARGETS } from "../tools/compile.ts";
-import { makeNpmPackage } from "../tools/npm.ts";
+import { bundle, readPackage } from "../.ci/package/bundle.ts";
+import { compile, TARGETS } from "../.ci/package/compile.ts";
+import { makeNpmPackage } from "../.ci/package/npm.ts";
 import { exists, inTemp } from "./cli_util.ts";
 
 /** Runs a program in `dir`, which is also its home. */

@@ -6,7 +6,7 @@
  * @module
  */
 
-const ROOT = new URL("..", import.meta.url).pathname;
+const ROOT = new URL("../..", import.meta.url).pathname;
 
 /** Runs a program in the repository; throws when it fails. */
 export async function run(program: string, args: readonly string[], cwd = ROOT): Promise<void> {

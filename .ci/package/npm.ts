@@ -9,7 +9,7 @@
 import { bundle, readPackage, run } from "./bundle.ts";
 
 const DENO = "2.9.6";
-const ROOT = new URL("..", import.meta.url).pathname;
+const ROOT = new URL("../..", import.meta.url).pathname;
 
 /** Removes what the bundle replaces: everything but declarations. */
 async function keepDeclarations(dir: string): Promise<void> {
@@ -49,7 +49,7 @@ export async function makeNpmPackage(outdir = `${ROOT}dist`): Promise<string> {
     await bundle(Object.values(exports), `${work}/js`);
     await copyTree(`${work}/js`, dir);
     await Deno.mkdir(`${dir}/bin`);
-    await Deno.copyFile(`${ROOT}tools/npm_bin.mjs`, `${dir}/bin/plasmite.mjs`);
+    await Deno.copyFile(`${ROOT}.ci/package/npm_bin.mjs`, `${dir}/bin/plasmite.mjs`);
     await Deno.chmod(`${dir}/bin/plasmite.mjs`, 0o755);
     const manifest = {
       ...JSON.parse(await Deno.readTextFile(`${dir}/package.json`)),

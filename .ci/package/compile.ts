@@ -13,7 +13,7 @@
 
 import { bundle, readPackage, run } from "./bundle.ts";
 
-const ROOT = new URL("..", import.meta.url).pathname;
+const ROOT = new URL("../..", import.meta.url).pathname;
 
 /** What `deno compile --target` takes. */
 export const TARGETS: readonly string[] = [
@@ -47,7 +47,7 @@ export async function compile(
   await Deno.mkdir(dir, { recursive: true });
   await run(Deno.execPath(), [
     ...["compile", "--quiet", "--no-config", "--no-lock", "--target", target],
-    ...(windows ? ["--icon", `${ROOT}tools/plasmite.ico`] : []),
+    ...(windows ? ["--icon", `${ROOT}.ci/package/plasmite.ico`] : []),
     ...(narrow ? NARROW : ["--allow-all"]),
     ...["--output", program, `${bundled}/cli.js`],
   ]);
