@@ -31,7 +31,8 @@ import {
 } from "./options.ts";
 import { replay } from "./replay.ts";
 import { Lite3Stream, Stream } from "./stream.ts";
-import { type Lite3Frame, type Tail, TailIterator, takeFrame, takeMessage } from "./tail.ts";
+import { type Tail, TailIterator } from "./tail.ts";
+import { type Lite3Frame, takeFrame, takeMessage } from "./tail_stream.ts";
 
 /** How long a read waits for a lock that damage makes it need, in tries of a millisecond. */
 const READ_TRIES = 10_000;

@@ -8,7 +8,7 @@ import { PlasmiteError } from "../errors.ts";
 import { sleepSync } from "../storage/pause.ts";
 import { Follower, type Start } from "./follower.ts";
 import { Message } from "./message.ts";
-import { type Lite3Frame, takeFrame } from "./tail.ts";
+import { type Lite3Frame, takeFrame } from "./tail_stream.ts";
 
 /** How often a blocking stream looks, in milliseconds. */
 const PAUSE = 1;

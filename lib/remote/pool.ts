@@ -18,11 +18,12 @@ import {
   stamp,
 } from "../client/options.ts";
 import type { AsyncPool } from "../client/pool.ts";
-import type { Lite3Frame, Tail } from "../client/tail.ts";
+import type { Tail } from "../client/tail.ts";
+import { type Lite3Frame, takeFrame, takeMessage } from "../client/tail_stream.ts";
 import { PlasmiteError } from "../errors.ts";
 import { JsonSyntaxError, Lite3Encoder } from "../lite3/encode.ts";
 import { RemoteAppender, type Report, type StoredPayload } from "./appender.ts";
-import { RemoteTail, type RemoteTailOptions, takeFrame, takeMessage } from "./tail.ts";
+import { RemoteTail, type RemoteTailOptions } from "./tail.ts";
 import type { Transport } from "./transport.ts";
 import { poolInfo, wireMessage } from "./wire.ts";
 
