@@ -6,21 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { command, errorOf, hasScript, inTemp, onTerminal, type Outcome } from "./cli_util.ts";
-
-/** Runs a shell line in which `P` is the program with its pools in `dir`. */
-async function sh(dir: string, line: string): Promise<Outcome> {
-  const child = new Deno.Command("bash", {
-    args: ["-c", `set -o pipefail; P() { ${command(["--dir", dir])} "$@"; }; cd '${dir}'; ${line}`],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-    env: { NO_COLOR: "" },
-  });
-  const { code, stdout, stderr } = await child.output();
-  const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
-  return { code, stdout: text(stdout), stderr: text(stderr) };
-}
+import { command, errorOf, hasScript, inTemp, onTerminal, shell as sh } from "./cli_util.ts";
 
 const TIME = /"time":"[^"]*"/g;
 
@@ -360,5 +346,21 @@ Deno.test({
         `$P --dir '${dir}' feed p --create --tag a --tag b '{"x":1}'`,
       );
       assert.match(screen, /^fed seq=1 at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ {2}tags: a,b\n$/);
+    }),
+});
+
+Deno.test({
+  name: "feed: receipts fed into another pool are pointed out, once, to a person only",
+  ignore: !hasScript,
+  fn: () =>
+    inTemp(async (dir) => {
+      const two = `printf '{"a":1}\\n{"b":2}\\n' | $P --dir '${dir}' feed a --create`;
+      const { screen } = await onTerminal(`${two} | $P --dir '${dir}' feed b --create > /dev/null`);
+      assert.equal(screen.split("--format json").length, 2, screen);
+      const { stderr } = await sh(
+        dir,
+        `echo '{"c":3}' | P feed a | P feed b > /dev/null`,
+      );
+      assert.equal(stderr, "");
     }),
 });

@@ -217,6 +217,7 @@ function streamSink(
     maxPayload: target.maxPayload,
     batchBytes: target.batchBytes,
     onSkipped,
+    ...(context.stderr.isTerminal ? { onReceipt: () => noticeReceipt(context, target) } : {}),
   });
 }
 
@@ -368,6 +369,16 @@ function noticeSkipped(context: CommandContext, target: FeedTarget, record: Skip
       pool_path: target.path,
       snippet: record.snippet,
     },
+  });
+}
+
+/** `feed a | feed b` stores receipts, in both generations; a person may have meant the messages. */
+function noticeReceipt(context: CommandContext, target: FeedTarget): void {
+  context.notice({
+    kind: "receipt_input",
+    message: "The input is receipts; use `--format json` on the first feed to pass messages on.",
+    pool: context.args.required("POOL"),
+    details: { pool_path: target.path },
   });
 }
 
