@@ -6,7 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { command, errorOf, hasScript, inTemp, onTerminal, shell as sh } from "./cli_util.ts";
+import { errorOf, hasScript, inTemp, onTerminal, shell as sh } from "./cli_util.ts";
 
 const TIME = /"time":"[^"]*"/g;
 

@@ -5,21 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { command, errorOf, exists, inTemp, type Outcome } from "./cli_util.ts";
-
-/** Runs a shell line in which `P` is the program with its pools in `dir`. */
-async function sh(dir: string, line: string): Promise<Outcome> {
-  const child = new Deno.Command("bash", {
-    args: ["-c", `P() { ${command(["--dir", dir])} "$@"; }; cd '${dir}'; ${line}`],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-    env: { NO_COLOR: "" },
-  });
-  const { code, stdout, stderr } = await child.output();
-  const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
-  return { code, stdout: text(stdout), stderr: text(stderr) };
-}
+import { command, errorOf, exists, inTemp, shell as sh } from "./cli_util.ts";
 
 /** Ten messages: n from 1 to 10, odd ones tagged so, every third with a level. */
 const TEN = `for n in 1 2 3 4 5 6 7 8 9 10; do

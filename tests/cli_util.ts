@@ -4,7 +4,8 @@
  * @module
  */
 
-const CLI = new URL("../cli.ts", import.meta.url).pathname;
+/** The program. */
+export const CLI: string = new URL("../cli.ts", import.meta.url).pathname;
 
 /** What one run left behind. */
 export interface Outcome {
@@ -39,6 +40,27 @@ export async function cli(args: readonly string[], options: RunOptions = {}): Pr
     await writer.write(new TextEncoder().encode(options.stdin)).catch(() => {});
     await writer.close().catch(() => {});
   }
+  const { code, stdout, stderr } = await child.output();
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+/**
+ * Runs a shell line in `dir`, in which `name` is the program; its pools are there too unless `env` gives
+ * it a HOME.
+ */
+export async function shell(
+  dir: string,
+  line: string,
+  { name = "P", env }: { readonly name?: string; readonly env?: Record<string, string> } = {},
+): Promise<Outcome> {
+  const program = command(env?.["HOME"] === undefined ? ["--dir", dir] : []);
+  const child = new Deno.Command("bash", {
+    args: ["-c", `set -o pipefail; ${name}() { ${program} "$@"; }; cd '${dir}'; ${line}`],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    env: environment(env),
+  });
   const { code, stdout, stderr } = await child.output();
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }

@@ -8,10 +8,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { LineEditor } from "../lib/cli/duplex_editor.ts";
 import { Client } from "../lib/client/client.ts";
-import { cli, errorOf, inTemp, type Outcome } from "./cli_util.ts";
+import { CLI, cli, errorOf, inTemp, type Outcome } from "./cli_util.ts";
 import { hasTerminals, screen, terminal } from "./support/terminal.ts";
-
-const CLI = new URL("../cli.ts", import.meta.url).pathname;
 
 function exists(path: string): boolean {
   try {

@@ -7,8 +7,7 @@
 
 import assert from "node:assert/strict";
 import { type Any, Place, until } from "./mcp_util.ts";
-
-const CLI = new URL("../cli.ts", import.meta.url).pathname;
+import { CLI } from "./cli_util.ts";
 
 function start(
   words: readonly string[],

@@ -14,6 +14,7 @@ import { StreamableHTTPClientTransport as OldHttp } from "@modelcontextprotocol/
 import { Client } from "../lib/client/client.ts";
 import { createMcpFetch, type McpOptions } from "../mcp/http.ts";
 import { createApp } from "../server/app.ts";
+import { CLI } from "./cli_util.ts";
 
 /** JSON of any shape, for looking into answers. */
 export type Any = { readonly [key: string]: unknown };
@@ -27,8 +28,6 @@ export class Place implements Disposable {
     Deno.removeSync(this.dir, { recursive: true });
   }
 }
-
-const CLI = new URL("../cli.ts", import.meta.url).pathname;
 
 /** The words of the command that a harness would start. */
 export function command(dir: string, ...more: string[]): { command: string; args: string[] } {

@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { token } from "../lib/cli/words.ts";
 import { Client } from "../lib/client/client.ts";
-import { command, errorOf, hasScript, inTemp, onTerminal, type Outcome } from "./cli_util.ts";
+import { errorOf, hasScript, inTemp, onTerminal, type Outcome, shell } from "./cli_util.ts";
 
 /** One mistake, made where the pools `events` (three messages) and `builds` (none) are. */
 interface Row {
@@ -527,17 +527,8 @@ const rows: readonly Row[] = [
 ];
 
 /** A shell line in `dir`, which is also the home directory. */
-async function sh(dir: string, line: string): Promise<Outcome> {
-  const child = new Deno.Command("bash", {
-    args: ["-c", `plasmite() { ${command([])} "$@"; }; cd '${dir}'; ${line}`],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-    env: { NO_COLOR: "", HOME: dir, DENO_DIR },
-  });
-  const { code, stdout, stderr } = await child.output();
-  const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
-  return { code, stdout: text(stdout), stderr: text(stderr) };
+function sh(dir: string, line: string): Promise<Outcome> {
+  return shell(dir, line, { name: "plasmite", env: { HOME: dir, DENO_DIR } });
 }
 
 /** Another home must not mean another cache of modules. */

@@ -6,10 +6,9 @@
 
 import assert from "node:assert/strict";
 import { makeCertificate } from "../server/certificate.ts";
-import { cli, errorOf, inTemp, type Outcome } from "./cli_util.ts";
+import { CLI, cli, errorOf, inTemp, type Outcome } from "./cli_util.ts";
 import { serve } from "./remote_util.ts";
 
-const CLI = new URL("../cli.ts", import.meta.url).pathname;
 const decoder = new TextDecoder();
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -5,11 +5,9 @@
  */
 
 import assert from "node:assert/strict";
-import { exists } from "../cli_util.ts";
+import { CLI, exists } from "../cli_util.ts";
 
 const DRIVER = new URL("terminal.py", import.meta.url).pathname;
-const CLI = new URL("../../cli.ts", import.meta.url).pathname;
-
 /** Whether pseudo-terminals can be driven here. */
 export const hasTerminals: boolean = Deno.build.os !== "windows" && await exists("python3");
 
