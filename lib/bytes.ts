@@ -4,6 +4,17 @@
  * @module
  */
 
+/** The pieces of a stream as one run of bytes. */
+export function joinBytes(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
 /**
  * A byte buffer that grows. `u8` and `dv` are replaced when it grows, so read them again after
  * every {@linkcode Buf.reserve}.

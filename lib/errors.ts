@@ -48,6 +48,11 @@ export interface ErrorContext {
   cause?: unknown;
 }
 
+/** What any exception says, in one text. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 const NAMES = Object.fromEntries(
   Object.entries(ErrorKind).map(([name, code]) => [code, name]),
 ) as Record<ErrorKind, ErrorKindName>;

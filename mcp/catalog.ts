@@ -7,6 +7,8 @@
  * @module
  */
 
+import { ErrorKind } from "../lib/errors.ts";
+
 /** What a server lets its peers do. */
 export type Access = "read-write" | "read-only" | "write-only";
 
@@ -101,17 +103,7 @@ const FAILURE: Schema = {
     tool: TEXT,
     error_kind: {
       type: "string",
-      enum: [
-        "Internal",
-        "Usage",
-        "NotFound",
-        "AlreadyExists",
-        "Busy",
-        "Permission",
-        "Corrupt",
-        "Io",
-        "RetentionGap",
-      ],
+      enum: Object.keys(ErrorKind),
     },
   },
   required: ["tool", "error_kind"],

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { messageOf } from "../lib/errors.ts";
 import { parseJsonExact } from "../lib/client/message.ts";
 import { members, parseStrict, wrap } from "./json.ts";
 
@@ -75,7 +76,7 @@ export function frame(text: string): Framed {
   try {
     value = parseStrict(text);
   } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
+    const detail = messageOf(error);
     return refuse(-32700, `Parse error: ${detail}`);
   }
   if (!isObject(value)) {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { joinBytes } from "../lib/bytes.ts";
 import {
   createMcpHandler,
   isLegacyRequest,
@@ -47,14 +48,7 @@ async function readBody(request: Request, most: number): Promise<Uint8Array | nu
     pieces.push(piece);
   }
   const [only] = pieces;
-  if (pieces.length === 1 && only !== undefined) return only;
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
+  return pieces.length === 1 && only !== undefined ? only : joinBytes(pieces);
 }
 
 /** Answers requests to `/mcp`. */

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { messageOf } from "../lib/errors.ts";
 import { ProtocolError, Server, type ServerContext } from "@modelcontextprotocol/server";
 import { type Access, allowed, INSTRUCTIONS, type ToolEntry, tools } from "./catalog.ts";
 import { listPrompts, promptText } from "./prompts.ts";
@@ -54,7 +55,7 @@ async function answered<T>(work: () => T | Promise<T>): Promise<T> {
     if (error instanceof ResourceProblem) {
       throw new ProtocolError(error.code, error.message, error.data);
     }
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     throw new ProtocolError(-32603, `Internal error: ${message}`);
   }
 }

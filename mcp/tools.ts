@@ -5,7 +5,7 @@
  */
 
 import type { PoolInfo } from "../lib/client/info.ts";
-import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
+import { ErrorKind, messageOf, PlasmiteError } from "../lib/errors.ts";
 import type { Where } from "../lib/filter/where.ts";
 import { Arguments, BadArgument } from "./args.ts";
 import { type Batch, DEFAULT_BYTES } from "./answer.ts";
@@ -122,7 +122,7 @@ function explain(
   }
   const known = error instanceof PlasmiteError
     ? error
-    : new PlasmiteError("Internal", error instanceof Error ? error.message : String(error));
+    : new PlasmiteError("Internal", messageOf(error));
   const { kindName, message, path, seq, offset } = known;
   const hint = hintFor(tool, given, known);
   return failure(hint === undefined ? message : `${message}. ${hint}`, {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { joinBytes } from "../lib/bytes.ts";
 import { bad, HttpError } from "./errors.ts";
 
 /** How long a body may stand still, in milliseconds. */
@@ -152,13 +153,7 @@ export class BodyReader {
       if (error instanceof HttpError) throw error;
       throw bad("request body broke off", "Send the whole body.");
     }
-    const whole = new Uint8Array(total);
-    let at = 0;
-    for (const piece of pieces) {
-      whole.set(piece, at);
-      at += piece.length;
-    }
-    return whole;
+    return joinBytes(pieces);
   }
 
   #next(

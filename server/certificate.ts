@@ -5,7 +5,7 @@
  * @module
  */
 
-import { PlasmiteError } from "../lib/errors.ts";
+import { messageOf, PlasmiteError } from "../lib/errors.ts";
 
 /** A certificate with its key. */
 export interface Certificate {
@@ -106,7 +106,7 @@ export async function inspectPair(
     throw new PlasmiteError("Usage", "invalid TLS certificate or key", {
       path,
       hint: "Give a PEM certificate and the private key that belongs to it.",
-      causes: [cause instanceof Error ? cause.message : String(cause)],
+      causes: [messageOf(cause)],
       cause,
     });
   }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { PlasmiteError } from "../lib/errors.ts";
+import { messageOf, PlasmiteError } from "../lib/errors.ts";
 import type { Access } from "./auth.ts";
 import { fingerprintOf, hasPrivateKey, inspectPair } from "./certificate.ts";
 import { normalizeOrigin } from "./guard.ts";
@@ -141,7 +141,7 @@ function readText(path: string, kind: "Usage" | "Io", message: string): string {
     throw new PlasmiteError(kind, message, {
       path,
       hint: "Check the path and its permissions.",
-      causes: [cause instanceof Error ? cause.message : String(cause)],
+      causes: [messageOf(cause)],
       cause,
     });
   }

@@ -65,7 +65,7 @@ export function busy(message: string): HttpError {
 }
 
 /** The status for any exception. */
-export function statusOf(error: unknown): number {
+function statusOf(error: unknown): number {
   if (error instanceof HttpError) return error.status;
   return PlasmiteError.is(error) ? STATUS[error.kindName] : 500;
 }

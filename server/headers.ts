@@ -8,7 +8,7 @@
 export type HeaderPairs = [string, string][];
 
 /** What this server has beyond v0, for clients of ours (http.md 12). */
-export const FEATURES = "batch,since,where,no-follow,heartbeat";
+const FEATURES = "batch,since,where,no-follow,heartbeat";
 
 /** On all answers: the protocol, what we have beyond it, and that nothing is to be cached. */
 export const BASE_HEADERS: HeaderPairs = [

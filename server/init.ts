@@ -4,7 +4,7 @@
  * @module
  */
 
-import { PlasmiteError } from "../lib/errors.ts";
+import { messageOf, PlasmiteError } from "../lib/errors.ts";
 import { inspectPair, makeCertificate } from "./certificate.ts";
 import { parseBind } from "./config.ts";
 
@@ -74,7 +74,7 @@ function ioError(path: string, cause: unknown): PlasmiteError {
   return new PlasmiteError("Io", "failed to write serve init artifact", {
     path,
     hint: "Choose a directory that can be written with --output-dir.",
-    causes: [cause instanceof Error ? cause.message : String(cause)],
+    causes: [messageOf(cause)],
     cause,
   });
 }

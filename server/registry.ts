@@ -27,7 +27,7 @@ const LARGEST = 16 * 1024;
 const AT_ONCE = 16;
 
 /** The directory of the records, or null without a home. */
-export function registryDir(): string | null {
+function registryDir(): string | null {
   const home = Deno.env.get("HOME") ?? Deno.env.get("USERPROFILE") ?? "";
   return home === "" ? null : `${home}/.plasmite/servers`;
 }

@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { ErrorKind } from "../lib/errors.ts";
 
 const U64 = z.number().int().nonnegative().meta({ format: "uint64", maximum: 2 ** 64 });
 const COUNT = z.number().int().nonnegative();
@@ -67,17 +68,7 @@ export const MessageShape = z.object({
 /** Every refusal. */
 export const ErrorShape = z.object({
   error: z.object({
-    kind: z.enum([
-      "Internal",
-      "Usage",
-      "NotFound",
-      "AlreadyExists",
-      "Busy",
-      "Permission",
-      "Corrupt",
-      "Io",
-      "RetentionGap",
-    ]),
+    kind: z.enum(Object.keys(ErrorKind)),
     message: z.string(),
     hint: z.string().optional(),
     path: z.string().optional(),

@@ -5,7 +5,7 @@
  */
 
 import type { Client } from "../lib/client/client.ts";
-import { PlasmiteError } from "../lib/errors.ts";
+import { messageOf, PlasmiteError } from "../lib/errors.ts";
 import { sleep } from "../lib/storage/pause.ts";
 import { type AppOptions, createApp } from "./app.ts";
 import { makeCertificate } from "./certificate.ts";
@@ -71,7 +71,7 @@ function publishAddress(path: string, address: string): void {
     throw new PlasmiteError("Io", "failed to publish bound server address", {
       path,
       hint: "Set PLASMITE_SERVE_READY_FILE to a path that can be written, or leave it unset.",
-      causes: [cause instanceof Error ? cause.message : String(cause)],
+      causes: [messageOf(cause)],
       cause,
     });
   }
@@ -205,7 +205,7 @@ function open(
     }
     throw new PlasmiteError("Io", tls ? "failed to bind TLS server" : "failed to bind server", {
       hint: "Choose another --bind address or port; this one may be in use.",
-      causes: [cause instanceof Error ? cause.message : String(cause)],
+      causes: [messageOf(cause)],
       cause,
     });
   }

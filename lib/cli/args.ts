@@ -148,7 +148,7 @@ export interface Parsed {
 }
 
 /** How a flag is shown in messages: `--tail <TAIL>`. */
-export function flagLabel(flag: FlagSpec): string {
+function flagLabel(flag: FlagSpec): string {
   return flag.value === undefined ? `--${flag.name}` : `--${flag.name} <${flag.value}>`;
 }
 

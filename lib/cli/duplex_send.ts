@@ -5,7 +5,7 @@
  */
 
 import { lockTimeout } from "../client/appender.ts";
-import { PlasmiteError } from "../errors.ts";
+import { messageOf, PlasmiteError } from "../errors.ts";
 import { FrameBatch } from "../pool/batch.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
@@ -128,7 +128,7 @@ export async function readStdin(buffer: Uint8Array): Promise<number | null> {
       }
       throw new PlasmiteError("Io", "failed to read stdin", {
         hint: "Check what is piped in.",
-        causes: [error instanceof Error ? error.message : String(error)],
+        causes: [messageOf(error)],
         cause: error,
       });
     }

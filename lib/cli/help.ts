@@ -83,7 +83,7 @@ export function usage(spec: CommandSpec): string {
 }
 
 /** The commands below one that help and completions show. */
-export function visibleCommands(spec: CommandSpec): CommandSpec[] {
+function visibleCommands(spec: CommandSpec): CommandSpec[] {
   return Object.values(spec.commands ?? {}).map((make) => make()).filter((one) => !one.hidden);
 }
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { PlasmiteError } from "../errors.ts";
+import { messageOf, PlasmiteError } from "../errors.ts";
 
 /** The reader of stdout has gone away: stop quietly, exit 0. */
 export class StdoutClosed extends Error {
@@ -87,7 +87,7 @@ function pause(): void {
 function stdoutFailure(error: unknown): PlasmiteError {
   return new PlasmiteError("Io", "failed to write stdout", {
     hint: "Make room or choose another destination; completed appends remain stored.",
-    causes: [error instanceof Error ? error.message : String(error)],
+    causes: [messageOf(error)],
     cause: error,
   });
 }

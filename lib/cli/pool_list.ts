@@ -69,7 +69,7 @@ async function remotePools(context: CommandContext, server: string): Promise<Poo
 }
 
 /** The origin of `http(s)://host:port`, with or without a trailing `/`. Throws Usage. */
-export function serverOrigin(server: string): string {
+function serverOrigin(server: string): string {
   const hint = "Use http(s)://host:port.";
   if (!/^https?:\/\//.test(server)) {
     throw new PlasmiteError("Usage", "remote base url must use http or https scheme", {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { PlasmiteError } from "../errors.ts";
+import { messageOf, PlasmiteError } from "../errors.ts";
 import type { RemoteClient } from "../remote/client.ts";
 import type { CommandContext } from "./context.ts";
 
@@ -22,7 +22,7 @@ export function refuseRemoteFlags(context: CommandContext): void {
 }
 
 /** The token of `--token` or `--token-file`, or undefined. Throws Usage. */
-export function readToken(context: CommandContext): string | undefined {
+function readToken(context: CommandContext): string | undefined {
   const { args } = context;
   const path = args.text("token-file");
   if (path === undefined) return args.text("token");
@@ -38,7 +38,7 @@ export function readToken(context: CommandContext): string | undefined {
     throw new PlasmiteError("Usage", "failed to read token file", {
       hint: "Check the path of --token-file and its permissions.",
       path,
-      causes: [error instanceof Error ? error.message : String(error)],
+      causes: [messageOf(error)],
       cause: error,
     });
   }

@@ -6,7 +6,7 @@
  */
 
 import { Buf } from "../bytes.ts";
-import { type ErrorKindName, PlasmiteError } from "../errors.ts";
+import { type ErrorKindName, messageOf, PlasmiteError } from "../errors.ts";
 import type { Globals } from "./args.ts";
 import type { JsonPrinter, Notice } from "./context.ts";
 import { escapeControls } from "./human.ts";
@@ -109,7 +109,7 @@ export function hintOf(error: PlasmiteError): string | undefined {
 /** Any exception as an error of ours; what the system refused keeps its kind. */
 export function asPlasmiteError(error: unknown): PlasmiteError {
   if (error instanceof PlasmiteError) return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const context = { causes: [message], cause: error };
   const { NotFound, PermissionDenied, NotCapable, AlreadyExists } = Deno.errors;
   if (error instanceof NotFound) return new PlasmiteError("NotFound", "not found", context);

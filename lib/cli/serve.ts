@@ -4,6 +4,7 @@
  * @module
  */
 
+import { messageOf } from "../errors.ts";
 import { Client } from "../client/client.ts";
 import type { CommandContext } from "./context.ts";
 import { type ServeFlags, serveFlags } from "./serve_flags.ts";
@@ -66,7 +67,7 @@ export async function run(context: CommandContext, room: Room, mcp: McpRoom): Pr
       kind,
       message,
       pool: "",
-      details: { cause: error instanceof Error ? error.message : String(error) },
+      details: { cause: messageOf(error) },
     });
   const server = await room.start(client, flags, {
     readyFile: Deno.env.get("PLASMITE_SERVE_READY_FILE"),

@@ -88,7 +88,7 @@ export interface CommandSpec {
 }
 
 /** Every `--format` value; `line` is for `follow` and `duplex` only. */
-export const FORMATS = ["pretty", "json", "jsonl", "yaml", "line", "lite3", "lite3-raw"] as const;
+const FORMATS = ["pretty", "json", "jsonl", "yaml", "line", "lite3", "lite3-raw"] as const;
 
 /** Options accepted before and after every command (cli-1x.md 2.1). */
 export const globalFlags: readonly FlagSpec[] = [

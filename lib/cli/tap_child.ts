@@ -5,7 +5,7 @@
  * @module
  */
 
-import { PlasmiteError } from "../errors.ts";
+import { messageOf, PlasmiteError } from "../errors.ts";
 
 /** How a child ended. */
 export type Ending =
@@ -136,7 +136,7 @@ function ended(signal: number): Ending {
 }
 
 function spawnFailure(error: unknown, program: string): PlasmiteError {
-  const causes = [error instanceof Error ? error.message : String(error)];
+  const causes = [messageOf(error)];
   if (error instanceof Deno.errors.NotFound) {
     return new PlasmiteError("Usage", `wrapped command not found: ${program}`, {
       hint: "Check PATH or use an absolute executable path.",

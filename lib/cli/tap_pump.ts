@@ -5,7 +5,7 @@
  */
 
 import { lockTimeout } from "../client/appender.ts";
-import { PlasmiteError } from "../errors.ts";
+import { messageOf, PlasmiteError } from "../errors.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 import type { Ring } from "../pool/ring.ts";
 import { sleep } from "../storage/pause.ts";
@@ -88,7 +88,7 @@ export class PassThrough {
   #explain(error: unknown): PlasmiteError {
     return new PlasmiteError("Io", `failed to write ${this.#name}`, {
       hint: "Make room or choose another destination, or use --quiet.",
-      causes: [error instanceof Error ? error.message : String(error)],
+      causes: [messageOf(error)],
       cause: error,
     });
   }

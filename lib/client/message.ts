@@ -5,7 +5,7 @@
  */
 
 import { Buf } from "../bytes.ts";
-import { PlasmiteError } from "../errors.ts";
+import { messageOf, PlasmiteError } from "../errors.ts";
 import { MessageView } from "../lite3/message.ts";
 import { type IntegerPolicy, toValue } from "../lite3/value.ts";
 import { printEnvelope } from "../text/envelope.ts";
@@ -183,7 +183,7 @@ export function parseMessage<T = unknown>(source: Uint8Array | Message<T> | obje
     } catch (cause) {
       throw new PlasmiteError("Usage", "invalid json", {
         hint: "Pass one JSON envelope with seq, time, meta and data.",
-        causes: [cause instanceof Error ? cause.message : String(cause)],
+        causes: [messageOf(cause)],
         cause,
       });
     }

@@ -7,7 +7,7 @@
  */
 
 import type { Jq } from "jq-wasm/inline";
-import { PlasmiteError } from "../errors.ts";
+import { messageOf, PlasmiteError } from "../errors.ts";
 import type { Node } from "./ast.ts";
 import { PRELUDE, toJq } from "./jqtext.ts";
 
@@ -63,7 +63,7 @@ export class JqFilter {
     } catch (error) {
       // out of memory or stack: this instance is of no use any more
       shared = undefined;
-      throw this.#broken(error instanceof Error ? error.message : String(error));
+      throw this.#broken(messageOf(error));
     }
   }
 
@@ -84,7 +84,7 @@ async function loadShared(): Promise<Jq> {
     throw new PlasmiteError("Io", "failed to load jq", {
       hint: "This filter expression needs the npm package jq-wasm: run it once with a network " +
         "connection, or use a simpler expression.",
-      causes: [error instanceof Error ? error.message : String(error)],
+      causes: [messageOf(error)],
       cause: error,
     });
   }

@@ -62,7 +62,7 @@ function at(pattern: RegExp, text: string, offset: number): string | undefined {
 }
 
 /** Whether a name is a word of the grammar, which needs quoting nowhere but as a function name. */
-export function isKeyword(name: string): boolean {
+function isKeyword(name: string): boolean {
   return KEYWORDS.includes(`|${name}|`);
 }
 

@@ -103,7 +103,7 @@ function shortestInteger(d: number): bigint {
 }
 
 /** jq's order of two numbers: -1, 0 or 1. NaN is below everything, itself included. */
-export function compareNumbers(a: number | bigint | Calc, b: number | bigint | Calc): number {
+function compareNumbers(a: number | bigint | Calc, b: number | bigint | Calc): number {
   if (typeof a === "number" && typeof b === "number") {
     return a < b ? -1 : a > b ? 1 : a === b ? 0 : Number.isNaN(a) ? -1 : 1;
   }

@@ -343,7 +343,7 @@ export class FixedText {
 }
 
 /** Writes an unsigned integer below 2^31 and returns the index behind it. */
-export function printU31(to: DataView, o: number, n: number): number {
+function printU31(to: DataView, o: number, n: number): number {
   if (n < 10) {
     to.setUint8(o, 0x30 + n);
     return o + 1;
@@ -384,7 +384,7 @@ function printI64(to: DataView, o: number, lo: number, hi: number): number {
 }
 
 /** Writes a double by cli.md 1.6 and returns the index behind it. */
-export function printF64(to: DataView, o: number, x: number): number {
+function printF64(to: DataView, o: number, x: number): number {
   if (x < 0 || Object.is(x, -0)) {
     to.setUint8(o++, 0x2d);
     x = -x;

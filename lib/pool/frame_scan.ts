@@ -112,7 +112,7 @@ export class Judge {
  * The whole frame at `at`, or null: header, commit marker and payload are all right. `limit` is
  * where the ring ends.
  */
-export function wholeFrame(
+function wholeFrame(
   bytes: Stretch,
   at: number,
   limit: number,

@@ -74,7 +74,7 @@ export function placeAfter(file: StorageFile, layout: Layout, end: number): numb
 /**
  * The longest unbroken run of frames that ends with `state.newest` at `state.head`, oldest first.
  */
-export function soundChain(file: StorageFile, layout: Layout, state: State): FoundFrame[] {
+function soundChain(file: StorageFile, layout: Layout, state: State): FoundFrame[] {
   const low = state.oldest === 0n ? 1n : state.oldest;
   const bySeq = new Map<bigint, FoundFrame[]>();
   for (const frame of scanFrames(file, layout, low, state.newest)) {

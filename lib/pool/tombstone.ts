@@ -14,7 +14,7 @@ import { FIELD, putFrameHeader, putMarker } from "./frame.ts";
 import { FRAME_HEADER, frameLength, MARKER_SIZE } from "./layout.ts";
 
 /** The tag of every stand-in. */
-export const LOST_TAG = "plasmite.lost";
+const LOST_TAG = "plasmite.lost";
 
 /** The smallest frame there can be, in bytes. */
 export const SMALLEST = FRAME_HEADER + MARKER_SIZE;

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { joinBytes } from "../bytes.ts";
 import { parseJsonExact } from "../client/message.ts";
 import { PlasmiteError } from "../errors.ts";
 import { checkTokenSafe, serverAddress } from "./address.ts";
@@ -267,11 +268,5 @@ async function readAll(response: Response, limit: number): Promise<Uint8Array<Ar
       pieces.push(piece);
     }
   }
-  const whole = new Uint8Array(total);
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
+  return joinBytes(pieces);
 }

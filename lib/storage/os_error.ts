@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type ErrorContext, type ErrorKindName, PlasmiteError } from "../errors.ts";
+import { type ErrorContext, type ErrorKindName, messageOf, PlasmiteError } from "../errors.ts";
 
 /** What to do where a file stands in the place of a directory. */
 export const NOT_A_DIRECTORY =
@@ -12,7 +12,7 @@ export const NOT_A_DIRECTORY =
 
 /** "No such file or directory (os error 2): open '/x'" -> without the call at the end. */
 function plainCause(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   return text.replace(/: (?:[a-z_]+) '.*$/s, "").replace(/^failed to [^:]*: /, "");
 }
 

@@ -349,7 +349,7 @@ function replaceInvalid(text: Uint8Array, start: number, end: number): Uint8Arra
 }
 
 /** The beginning of a record: up to 200 bytes, cut on a character boundary (cli.md 2.5). */
-export function snippetOf(text: Uint8Array, start: number, end: number): string {
+function snippetOf(text: Uint8Array, start: number, end: number): string {
   start = skipBlanks(text, start, end);
   end = trimBlanks(text, start, end);
   const cut = end - start > SNIPPET;
