@@ -8,7 +8,7 @@
 import type { Client } from "../lib/client/client.ts";
 import { type Access, type Authenticator, bearerToken, type Verdict } from "./auth.ts";
 import { BodyReader } from "./body.ts";
-import { errorResponse, HttpError } from "./errors.ts";
+import { HttpError } from "./errors.ts";
 import { corsHeaders, Guard, normalizeOrigin, preflight } from "./guard.ts";
 import { Metrics } from "./metrics.ts";
 import { Pools } from "./pools.ts";
@@ -93,6 +93,10 @@ class Server implements App {
   readonly #host: RouteHost;
   readonly #open = new Set<TailStream>();
   #stopping = false;
+  /** The last append's URL and its parts: the common case is one client that repeats itself. */
+  #appendUrl = "";
+  #appendAuthority = "";
+  #appendSegment = "";
 
   constructor(client: Client, options: AppOptions) {
     const limit = options.maxTailConcurrency ?? 64;
@@ -159,7 +163,7 @@ class Server implements App {
     try {
       response = await this.#answer(request);
     } catch (error) {
-      response = errorResponse(error);
+      response = this.#routes.refuse(error);
     }
     if (this.#cors) corsHeaders(response, request.headers.get("origin"), this.#guard);
     this.#host.metrics.request(request.method, response.status);
@@ -168,6 +172,11 @@ class Server implements App {
 
   #answer(request: Request): Response | Promise<Response> {
     const { url, method } = request;
+    if (url === this.#appendUrl && method === "POST") {
+      const refused = this.#guard.check(request, this.#appendAuthority);
+      if (refused !== null) throw refused;
+      return this.#routes.append(request, this.#appendSegment);
+    }
     const authority = authorityOf(url);
     const refused = this.#guard.check(request, authority);
     if (refused !== null) throw refused;
@@ -175,7 +184,12 @@ class Server implements App {
       const start = url.indexOf(authority) + authority.length;
       if (url.startsWith(POOLS, start)) {
         const segment = url.slice(start + POOLS.length, url.length - APPEND.length);
-        if (!/[/?#]/.test(segment) && segment !== "") return this.#routes.append(request, segment);
+        if (!/[/?#]/.test(segment) && segment !== "") {
+          this.#appendUrl = url;
+          this.#appendAuthority = authority;
+          this.#appendSegment = segment;
+          return this.#routes.append(request, segment);
+        }
       }
     }
     if (this.#cors && method === "OPTIONS") return preflight();

@@ -29,6 +29,9 @@ const FIELDS = ["data", "tags", "durability"] as const;
 /** How long an append waits for a storage slot before it is refused, in milliseconds. */
 const SLOT_WAIT = 1_000;
 
+/** The longest text of tags that is remembered, in bytes. */
+const TAGS_KEPT = 256;
+
 const decoder = new TextDecoder();
 
 /** A message's payload and numbers, wherever they come from. */
@@ -126,6 +129,8 @@ export class Appends {
   readonly #bodies: BodyReader;
   readonly #printer: MessagePrinter;
   readonly #walker = new MemberWalker();
+  #tagsText: Uint8Array = new Uint8Array();
+  #tagsSeen: readonly string[] = [];
 
   /** Stores into `pools`. */
   constructor(pools: Pools, bodies: BodyReader, printer: MessagePrinter) {
@@ -141,12 +146,12 @@ export class Appends {
       const found = this.#walker.walk(bytes, FIELDS);
       const data = found.get("data");
       if (data === undefined) throw bad("missing field `data`", 'Send {"data": {…}}.');
-      const tags = tagsOf(bytes, found.get("tags"));
+      const tags = this.#tags(bytes, found.get("tags"));
       const durability = found.get("durability");
       const flush = durability !== undefined && isFlush(valueOf(bytes, durability));
       const time = stamp();
       return { flush, encode: (batch) => encodeData(batch, bytes, data, tags, time) };
-    }, ([stored]) => this.#answer(stored));
+    });
   }
 
   /** `POST …/append_lite3`. */
@@ -167,7 +172,7 @@ export class Appends {
         batch.addPayload(bytes, time.lo, time.hi);
       };
       return { flush, encode };
-    }, ([stored]) => this.#answer(stored));
+    });
   }
 
   /** `POST …/append_batch`. */
@@ -186,6 +191,18 @@ export class Appends {
       const last = stored.at(-1)?.seq ?? null;
       return json(`{"count":${stored.length},"first_seq":${first},"last_seq":${last}}`);
     });
+  }
+
+  /** The tags of a body; most clients send the same again and again. */
+  #tags(bytes: Uint8Array, span: Span | undefined): readonly string[] {
+    if (span === undefined) return [];
+    if (sameBytes(bytes, span, this.#tagsText)) return this.#tagsSeen;
+    const tags = tagsOf(bytes, span);
+    if (span.end - span.start <= TAGS_KEPT) {
+      this.#tagsText = bytes.slice(span.start, span.end);
+      this.#tagsSeen = tags;
+    }
+    return tags;
   }
 
   #answer(stored: Stored | undefined): Response {
@@ -230,15 +247,18 @@ export class Appends {
     const found = this.#walker.walk(bytes, FIELDS, span);
     const data = found.get("data");
     if (data === undefined) throw bad("missing field `data`", 'A line is {"data": {…}}.');
-    encodeData(batch, bytes, data, tagsOf(bytes, found.get("tags")), time);
+    encodeData(batch, bytes, data, this.#tags(bytes, found.get("tags")), time);
   }
 
-  /** Reads, then queues with everything that arrives at the same time, then answers. */
+  /**
+   * Reads, then queues with everything that arrives at the same time, then answers. Without
+   * `answer` it is one message, which is stored at once while nobody else appends.
+   */
   async #store(
     request: Request,
     name: () => string,
     prepare: (bytes: Uint8Array<ArrayBuffer>) => { encode: Encode; flush: boolean },
-    answer: (stored: readonly Stored[]) => Response,
+    answer?: (stored: readonly Stored[]) => Response,
   ): Promise<Response> {
     const pools = this.#pools;
     let slot = false;
@@ -247,11 +267,25 @@ export class Appends {
       const { encode, flush } = prepare(bytes);
       slot = pools.slots.take() || await pools.slots.takeWithin(SLOT_WAIT);
       if (!slot) throw busy("server storage executor is saturated");
-      return answer(await pools.append(pools.path(name()), encode, flush));
+      const path = pools.path(name());
+      if (answer === undefined) {
+        const stored = pools.appendNow(path, encode, flush);
+        if (stored !== null) return this.#answer(stored);
+      }
+      const stored = await pools.append(path, encode, flush);
+      return answer === undefined ? this.#answer(stored[0]) : answer(stored);
     } finally {
       if (slot) pools.slots.release();
     }
   }
+}
+
+function sameBytes(bytes: Uint8Array, { start, end }: Span, text: Uint8Array): boolean {
+  if (end - start !== text.length || end === start) return false;
+  for (let i = 0; i < text.length; i++) {
+    if (bytes[start + i] !== text[i]) return false;
+  }
+  return true;
 }
 
 function isBlank(bytes: Uint8Array, { start, end }: Span): boolean {

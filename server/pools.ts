@@ -23,7 +23,7 @@ const KEEP = 128;
 /** How long to wait for a lock that someone else holds, in milliseconds. */
 const LOCK_TIMEOUT = 10_000;
 /** One in so many appends waits for others as long as none came. */
-const PROBE = 8;
+const PROBE = 32;
 /** How long a call waits for a storage slot before it is refused, in milliseconds. */
 const SLOT_WAIT = 1_000;
 
@@ -129,6 +129,30 @@ export class Pools {
   }
 
   /**
+   * Appends one message at once while nobody else appends and the lock is free.
+   *
+   * @returns what was stored, its payload valid until the next append; null when nothing was stored
+   * and {@linkcode Pools.append} is to be asked
+   * @throws {PlasmiteError} NotFound, Usage, Corrupt, Io
+   */
+  appendNow(path: string, encode: Encode, flush: boolean): Stored | null {
+    if (this.#crowded || ++this.#alone % PROBE === 0) return null;
+    const writer = this.#writer(path);
+    let stored: Stored | null;
+    try {
+      stored = writer.appender.appendNow(encode, flush);
+    } catch (error) {
+      if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
+      this.#forget(path); // Deleted or replaced; whoever asks again opens what is there now.
+      return null;
+    }
+    if (stored === null) return null;
+    this.appended++;
+    this.hubs.appended(path);
+    return stored;
+  }
+
+  /**
    * Appends; those that arrive in the same turn of the event loop share one lock and one write. What
    * cannot be encoded is refused alone.
    *
@@ -139,7 +163,7 @@ export class Pools {
     this.#pending++;
     writer.pending++;
     try {
-      if (this.#crowded || ++this.#alone % PROBE === 0) await this.#gather();
+      await this.#gather();
       const stored = await writer.appender.append(encode, flush);
       this.appended += stored.length;
       this.hubs.appended(path);
@@ -157,7 +181,7 @@ export class Pools {
   /**
    * The end of this turn of the event loop. Each request comes in a task of its own, so without it
    * every append would take the lock alone. Whoever comes alone would only lose time by it: as long
-   * as that is so, only one in a few waits, to see whether others come.
+   * as that is so, only one in a few comes here, to see whether others come.
    */
   #gather(): Promise<void> {
     this.#gathered++;

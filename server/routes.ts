@@ -100,7 +100,7 @@ export class Routes {
     this.#host = host;
     this.#appends = new Appends(host.pools, host.bodies, this.#printer);
     const hono = this.hono = new Hono();
-    hono.onError((error) => this.#refuse(error));
+    hono.onError((error) => this.refuse(error));
     hono.notFound(() =>
       errorResponse(
         new HttpError(404, "NotFound", "no such route", { hint: "See /v0/openapi.json." }),
@@ -154,19 +154,17 @@ export class Routes {
 
   /**
    * `POST …/append` without the router: the one route that is called tens of thousands of times a
-   * second.
+   * second. What it throws is for {@linkcode Routes.refuse}.
    */
-  async append(request: Request, segment: string): Promise<Response> {
-    try {
-      const admitted = this.#admit(request, "write");
-      if (admitted !== null) await admitted;
-      return await this.#appends.json(request, () => this.#checkedName(segment));
-    } catch (error) {
-      return this.#refuse(error);
-    }
+  append(request: Request, segment: string): Promise<Response> {
+    const admitted = this.#admit(request, "write");
+    const name = (): string => this.#checkedName(segment);
+    if (admitted === null) return this.#appends.json(request, name);
+    return admitted.then(() => this.#appends.json(request, name));
   }
 
-  #refuse(error: unknown): Response {
+  /** The answer for any exception; bugs are told to the operator. */
+  refuse(error: unknown): Response {
     if (isServerFault(error)) this.#host.fault(error);
     return errorResponse(error);
   }

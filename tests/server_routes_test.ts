@@ -57,6 +57,30 @@ Deno.test("server: a pool's life over HTTP", async () => {
   await end();
 });
 
+Deno.test("server: a lone append waits for a lock that is taken and is stored once", async () => {
+  const { client, dir, post, get, end } = await bench();
+  client.createPool("p").close();
+  assert.equal((await post("/v0/pools/p/append", { data: { i: 0 } })).status, 200);
+  const file = await Deno.open(`${dir}/p.plasmite`, { read: true, write: true });
+  try {
+    await file.lock(true);
+    const waiting = post("/v0/pools/p/append", { data: { i: 1 }, tags: ["late"] });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await file.unlock();
+    const { message } = (await waiting).json;
+    assert.deepEqual([message.seq, message.data, message.meta.tags], [2, { i: 1 }, ["late"]]);
+    // The tags of one request are not those of the next.
+    const other = (await post("/v0/pools/p/append", { data: {}, tags: ["late2"] })).json.message;
+    assert.deepEqual([other.seq, other.meta.tags], [3, ["late2"]]);
+    const none = (await post("/v0/pools/p/append", { data: {}, tags: [] })).json.message;
+    assert.deepEqual([none.seq, none.meta.tags], [4, []]);
+    assert.equal((await get("/v0/pools/p/info")).json.pool.bounds.newest, 4);
+  } finally {
+    file.close();
+    await end();
+  }
+});
+
 Deno.test("server: a pool that is deleted and made again gets the appends", async () => {
   const { client, post, end } = await bench();
   client.createPool("p").close();

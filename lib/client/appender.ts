@@ -58,7 +58,8 @@ export class Appender {
     this.#ring = ring;
   }
 
-  #add(encode: Encode, flush: boolean, settle: Job["settle"]): Job {
+  /** Encodes all or nothing; returns the number of the first frame. */
+  #encode(encode: Encode): number {
     const batch = this.#batch;
     const from = batch.count;
     const length = batch.out.len;
@@ -70,7 +71,12 @@ export class Appender {
       batch.out.len = length;
       throw error;
     }
-    const job = { from, to: batch.count, flush, settle };
+    return from;
+  }
+
+  #add(encode: Encode, flush: boolean, settle: Job["settle"]): Job {
+    const from = this.#encode(encode);
+    const job = { from, to: this.#batch.count, flush, settle };
     this.#jobs.push(job);
     return job;
   }
@@ -94,6 +100,25 @@ export class Appender {
     }
     if (failed) throw failure;
     return outcome ?? [];
+  }
+
+  /**
+   * Appends one frame at once if nothing waits and the lock is free: no promise, no copy.
+   *
+   * @returns what was stored, its payload valid until the next append; null when it must wait, and
+   * nothing was stored
+   */
+  appendNow(encode: Encode, flush: boolean): Stored | null {
+    if (this.#jobs.length > 0) return null;
+    const batch = this.#batch;
+    this.#encode(encode);
+    try {
+      const piece = batch.count === 1 ? this.#ring.tryAppend(batch, 0, flush) : null;
+      if (piece === null) return null;
+      return { seq: piece.first, timestampNs: batch.timeOf(0), payload: batch.payload(0) };
+    } finally {
+      batch.clear();
+    }
   }
 
   /** Appends together with everything else that is waiting; rejects with Busy after ten seconds. */
