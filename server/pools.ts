@@ -136,7 +136,8 @@ export class Pools {
    * @throws {PlasmiteError} NotFound, Usage, Corrupt, Io
    */
   appendNow(path: string, encode: Encode, flush: boolean): Stored | null {
-    if (this.#crowded || ++this.#alone % PROBE === 0) return null;
+    // Whoever comes while one waits for others is one of them.
+    if (this.#crowded || this.#turn !== null || ++this.#alone % PROBE === 0) return null;
     const writer = this.#writer(path);
     let stored: Stored | null;
     try {
