@@ -5,7 +5,7 @@
  */
 
 import { Client } from "../client/client.ts";
-import type { PoolInfo } from "../client/info.ts";
+import { type PoolInfo, unreadablePool } from "../client/info.ts";
 import { PlasmiteError } from "../errors.ts";
 import { formatTime } from "../text/time.ts";
 import type { CommandContext } from "./context.ts";
@@ -46,18 +46,7 @@ function localPools(context: CommandContext): readonly PoolInfo[] {
       causes: cause.causes ?? [cause.message],
       cause: error,
     });
-    return [{
-      name: "pools",
-      path: context.dir,
-      fileSize: 0,
-      indexOffset: 0,
-      indexCapacity: 0,
-      indexSizeBytes: 0,
-      ringOffset: 0,
-      ringSize: 0,
-      bounds: { oldestSeq: null, newestSeq: null },
-      error: failure,
-    }];
+    return [unreadablePool("pools", context.dir, failure)];
   }
 }
 

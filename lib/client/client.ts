@@ -12,7 +12,7 @@ import { disk } from "../storage/file.ts";
 import { sleepSync } from "../storage/pause.ts";
 import { osError } from "../storage/os_error.ts";
 import { lockTimeout } from "./appender.ts";
-import { describePool, type PoolInfo } from "./info.ts";
+import { describePool, type PoolInfo, unreadablePool } from "./info.ts";
 import type { IntegerPolicy } from "./message.ts";
 import { checkSeq, type JsonObject, type Seq } from "./options.ts";
 import { Pool } from "./pool.ts";
@@ -170,18 +170,7 @@ export class Client implements Disposable, AsyncDisposable {
         const error = osError(cause, { path });
         // Deleted between listing and opening: it is simply not there any more.
         if (error.kind === ErrorKind.NotFound) continue;
-        pools.push({
-          name,
-          path,
-          fileSize: 0,
-          indexOffset: 0,
-          indexCapacity: 0,
-          indexSizeBytes: 0,
-          ringOffset: 0,
-          ringSize: 0,
-          bounds: { oldestSeq: null, newestSeq: null },
-          error,
-        });
+        pools.push(unreadablePool(name, path, error));
       }
     }
     return pools;

@@ -77,6 +77,22 @@ function ageMs(now: bigint, then: bigint | null): number | null {
   return then === null ? null : Math.max(0, Number((now - then) / 1_000_000n));
 }
 
+/** What a list says of a pool that could not be read. */
+export function unreadablePool(name: string, path: string, error: PlasmiteError): PoolInfo {
+  return {
+    name,
+    path,
+    fileSize: 0,
+    indexOffset: 0,
+    indexCapacity: 0,
+    indexSizeBytes: 0,
+    ringOffset: 0,
+    ringSize: 0,
+    bounds: { oldestSeq: null, newestSeq: null },
+    error,
+  };
+}
+
 /** Describes an open pool; one snapshot of its state. */
 export function describePool(ring: Ring, name: string): PoolInfo {
   const { layout } = ring;
