@@ -75,6 +75,7 @@ export class Ring {
   #slotsView = new DataView(this.#slots.buffer);
   #window = new Uint8Array(FRAME_HEADER);
   #windowView = new DataView(this.#window.buffer);
+  #tail: { offset: number; item: Item } | null = null;
   #semaphore: Semaphore | null = null;
   #closed = false;
 
@@ -334,13 +335,33 @@ export class Ring {
     return done;
   }
 
+  /**
+   * The tail frame's header, if the last append looked at it and it is still the tail. A live frame
+   * does not change, and its number is given out once; the published end must agree as well.
+   */
+  #knownTail(state: State): { offset: number; item: Item } | null {
+    const known = this.#tail;
+    if (known === null || known.offset !== state.tail || known.item.seq !== state.oldest) {
+      return null;
+    }
+    return known.item.end % this.layout.ringSize === state.tailNext ? known : null;
+  }
+
   #plan(batch: FrameBatch, from: number): { plan: Plan; state: State } {
     const { ringSize } = this.layout;
     const count = batch.count - from;
     const bytes = batch.startOf(batch.count) - batch.startOf(from);
     // One look at a tail header for one message; for many, as much at once as must be dropped.
-    const look = this.#looker(count === 1 ? FRAME_HEADER : Math.min(bytes, ringSize, 1 << 18));
+    const read = this.#looker(count === 1 ? FRAME_HEADER : Math.min(bytes, ringSize, 1 << 18));
     let state = this.#lockedState();
+    const known = this.#knownTail(state);
+    let seen = known;
+    const look = (offset: number): Item => {
+      if (known !== null && offset === known.offset) return known.item;
+      const item = read(offset);
+      if (item.kind === "frame") seen = { offset, item };
+      return item;
+    };
     if (state.newest === LAST_SEQUENCE) {
       throw new PlasmiteError("Usage", "sequence space exhausted; create another pool", {
         path: this.path,
@@ -350,8 +371,11 @@ export class Ring {
     const left = LAST_SEQUENCE - state.newest;
     const wanted = left < BigInt(count) ? Number(left) : count;
     const lengthOf = (i: number): number => batch.lengthOf(from + i);
+    this.#tail = null;
     try {
-      return { plan: planBatch(state, ringSize, wanted, lengthOf, look), state };
+      const plan = planBatch(state, ringSize, wanted, lengthOf, look);
+      this.#tail = seen;
+      return { plan, state };
     } catch (error) {
       if (!(error instanceof BrokenChain)) throw error;
       // 5.4: seen under the lock, a broken chain is what a killed writer of the reference left.
