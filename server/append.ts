@@ -18,6 +18,7 @@ import { printAscii } from "../lib/lite3/print.ts";
 import { validateMessage } from "../lib/lite3/validate.ts";
 import type { FrameBatch } from "../lib/pool/batch.ts";
 import { printEnvelope } from "../lib/text/envelope.ts";
+import { formatTime } from "../lib/text/time.ts";
 import { type BodyReader, requireJson, requireLines } from "./body.ts";
 import { bad, busy, HttpError } from "./errors.ts";
 import { json, LEAN_HEADERS } from "./headers.ts";
@@ -189,7 +190,11 @@ export class Appends {
     }, (stored) => {
       const first = stored[0]?.seq ?? null;
       const last = stored.at(-1)?.seq ?? null;
-      return json(`{"count":${stored.length},"first_seq":${first},"last_seq":${last}}`);
+      const at = stored[0]?.timestampNs;
+      const time = at === undefined ? "null" : `"${formatTime(at)}"`;
+      return json(
+        `{"count":${stored.length},"first_seq":${first},"last_seq":${last},"time":${time}}`,
+      );
     });
   }
 

@@ -89,6 +89,7 @@ export const BatchAnswer = z.object({
   count: COUNT,
   first_seq: U64.nullable(),
   last_seq: U64.nullable(),
+  time: z.string().nullable(),
 }).meta({ id: "BatchAnswer" });
 /** Done. */
 export const OkAnswer = z.object({ ok: z.literal(true) }).meta({ id: "OkAnswer" });

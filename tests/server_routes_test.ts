@@ -236,11 +236,10 @@ Deno.test("server: a batch is stored as a whole, in order, or not at all", async
   const good = Array.from({ length: 500 }, (_, i) => `{"data":{"i":${i}},"tags":["b"]}\n`).join(
     "\r\n",
   );
-  assert.equal(
-    (await post("/v0/pools/p/append_batch", good, type)).text,
-    '{"count":500,"first_seq":1,"last_seq":500}',
-  );
-  assert.equal((await get("/v0/pools/p/messages/500")).json.message.data.i, 499);
+  const stored = (await post("/v0/pools/p/append_batch", good, type)).text;
+  const { message } = (await get("/v0/pools/p/messages/500")).json;
+  assert.equal(message.data.i, 499);
+  assert.equal(stored, `{"count":500,"first_seq":1,"last_seq":500,"time":"${message.time}"}`);
   const bad = await post("/v0/pools/p/append_batch", '{"data":{}}\n\n{"data":[]}\n', type);
   assert.equal(bad.status, 400);
   assert.equal(bad.json.error.line, 3);
@@ -251,14 +250,14 @@ Deno.test("server: a batch is stored as a whole, in order, or not at all", async
   assert.equal(refused.json.error.message, "payload exceeds ring capacity");
   assert.equal(refused.json.error.line, 2);
   const rounds = `{"data":{"pad":"${"x".repeat(100)}"}}\n`.repeat(200);
-  assert.equal(
+  assert.match(
     (await post("/v0/pools/small/append_batch", rounds, type)).text,
-    '{"count":200,"first_seq":1,"last_seq":200}',
+    /^\{"count":200,"first_seq":1,"last_seq":200,"time":"[^"]+"\}$/,
   );
   assert.equal((await get("/v0/pools/p/info")).json.pool.bounds.newest, 500);
   assert.equal(
     (await post("/v0/pools/p/append_batch", "\n \n", type)).text,
-    '{"count":0,"first_seq":null,"last_seq":null}',
+    '{"count":0,"first_seq":null,"last_seq":null,"time":null}',
   );
   assert.equal((await post("/v0/pools/p/append_batch", good)).status, 415);
   await end();
