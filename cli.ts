@@ -61,6 +61,9 @@ export async function main(
   argv: readonly string[],
 ): Promise<number> {
   let parsed: Parsed | undefined;
+  // The module of what looks like the command loads while the line is parsed.
+  const likely = argv.find((word) => Object.hasOwn(commands, word));
+  if (likely !== undefined) commands[likely]?.().catch(() => {}); // Reported when it is awaited.
   try {
     parsed = parse(argv);
     if (parsed.action !== "run") {

@@ -7,7 +7,6 @@
  * @module
  */
 
-import { lockTimeout } from "../lib/client/appender.ts";
 import type { Client } from "../lib/client/client.ts";
 import { Follower } from "../lib/client/follower.ts";
 import type { PoolInfo } from "../lib/client/info.ts";
@@ -23,7 +22,7 @@ import { FRAME_HEADER } from "../lib/pool/layout.ts";
 import { DEFAULT_POOL_SIZE, maxPayload, planLayout } from "../lib/pool/layout.ts";
 import { Ring } from "../lib/pool/ring.ts";
 import { disk } from "../lib/storage/file.ts";
-import { sleep } from "../lib/storage/pause.ts";
+import { lockTimeout, sleep } from "../lib/storage/pause.ts";
 import { type Bounds, checkName, type Live, type PoolStore, type Snapshot } from "./store.ts";
 
 /** How long one scan may keep the process from doing anything else, in milliseconds. */

@@ -6,14 +6,14 @@
  */
 
 import { setImmediate } from "node:timers";
-import { Appender, type Encode, lockTimeout, type Stored } from "../lib/client/appender.ts";
+import { Appender, type Encode, type Stored } from "../lib/client/appender.ts";
 import { poolPath } from "../lib/client/refs.ts";
 import { type Lite3Frame, takeFrame } from "../lib/client/tail.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { BUSY, Cursor } from "../lib/pool/cursor.ts";
 import { Ring } from "../lib/pool/ring.ts";
 import { disk } from "../lib/storage/file.ts";
-import { sleep } from "../lib/storage/pause.ts";
+import { lockTimeout, sleep } from "../lib/storage/pause.ts";
 import { busy } from "./errors.ts";
 import { Hubs } from "./hub.ts";
 import { Slots } from "./slots.ts";

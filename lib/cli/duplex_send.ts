@@ -4,12 +4,11 @@
  * @module
  */
 
-import { lockTimeout } from "../client/appender.ts";
 import { messageOf, PlasmiteError } from "../errors.ts";
 import { FrameBatch } from "../pool/batch.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
-import { sleep } from "../storage/pause.ts";
+import { lockTimeout, sleep } from "../storage/pause.ts";
 import { nowNs } from "../text/time.ts";
 import type { CommandContext } from "./context.ts";
 import type { FeedTarget } from "./feed.ts";

@@ -4,17 +4,15 @@
  * @module
  */
 
-import { lockTimeout } from "../client/appender.ts";
 import { PlasmiteError } from "../errors.ts";
 import { FrameBatch } from "../pool/batch.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
-import { sleepSync } from "../storage/pause.ts";
+import { lockTimeout, sleepSync } from "../storage/pause.ts";
 import type { IngestMode } from "../text/ingest.ts";
 import type { SkippedRecord } from "../text/ingest_gate.ts";
 import { appendInline, RecordSink } from "../text/record_sink.ts";
 import { nowNs } from "../text/time.ts";
-import { parseDurability, parseDuration } from "../text/units.ts";
 import type { CommandContext } from "./context.ts";
 import { openOrCreate } from "./open.ts";
 import { type PrintStored, receiptPrinter } from "./receipts.ts";
@@ -67,8 +65,8 @@ export async function run(context: CommandContext): Promise<number> {
       hint: "Add --retry N, or leave out --retry-delay.",
     });
   }
-  const flush = parseDurability(args.text("durability") ?? "fast") === "flush";
-  const retry = { attempts, delayMs: parseDuration(args.text("retry-delay") ?? "50ms") };
+  const { flush, delayMs } = await settings(context);
+  const retry = { attempts, delayMs };
   const batch = new FrameBatch();
   const tags = args.texts("tag");
   const inline = inlineData(context, batch, tags);
@@ -90,6 +88,16 @@ export async function run(context: CommandContext): Promise<number> {
   } finally {
     target.close();
   }
+}
+
+/** `--durability` and `--retry-delay`; their syntax is loaded only where they are given. */
+async function settings(context: CommandContext): Promise<{ flush: boolean; delayMs: number }> {
+  const durability = context.args.text("durability");
+  const delay = context.args.text("retry-delay");
+  if (durability === undefined && delay === undefined) return { flush: false, delayMs: 50 };
+  const { parseDurability, parseDuration } = await import("../text/units.ts");
+  const flush = durability !== undefined && parseDurability(durability) === "flush";
+  return { flush, delayMs: delay === undefined ? 50 : parseDuration(delay) };
 }
 
 /** Encodes inline JSON before anything is opened or created: bad input leaves nothing behind. */

@@ -13,7 +13,6 @@ import { FRAME_HEADER } from "../pool/layout.ts";
 import { printReceipt } from "../text/envelope.ts";
 import { formatTime, printTime } from "../text/time.ts";
 import type { CommandContext } from "./context.ts";
-import { MessageWriter } from "./message_writer.ts";
 
 /** Which messages were stored, and as what. */
 export interface StoredRun {
@@ -76,6 +75,7 @@ function* frames(run: StoredRun): Generator<{ frame: FrameBytes; view: MessageVi
 }
 
 async function messages(context: CommandContext): Promise<PrintStored> {
+  const { MessageWriter } = await import("./message_writer.ts");
   const writer = await MessageWriter.open(context, { dataOnly: false, plain: "document" });
   return (run) => {
     for (const { view, frame } of frames(run)) writer.write(view, frame);

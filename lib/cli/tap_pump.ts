@@ -4,11 +4,10 @@
  * @module
  */
 
-import { lockTimeout } from "../client/appender.ts";
 import { messageOf, PlasmiteError } from "../errors.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 import type { Ring } from "../pool/ring.ts";
-import { sleep } from "../storage/pause.ts";
+import { lockTimeout, sleep } from "../storage/pause.ts";
 import { nowNs } from "../text/time.ts";
 import type { LineCapture } from "./tap_lines.ts";
 

@@ -7,23 +7,14 @@
  * @module
  */
 
-import { PlasmiteError } from "../errors.ts";
 import { FrameBatch } from "../pool/batch.ts";
 import type { Ring } from "../pool/ring.ts";
-import { sleep, sleepSync } from "../storage/pause.ts";
+import { lockTimeout, sleep, sleepSync } from "../storage/pause.ts";
 
 /** How long to wait for another process's lock before giving up with Busy, in milliseconds. */
 const LOCK_TIMEOUT = 10_000;
 /** Pause between two tries for the lock, in milliseconds. */
 const LOCK_PAUSE = 1;
-
-/** The error for a lock that stays taken. */
-export function lockTimeout(path: string): PlasmiteError {
-  return new PlasmiteError("Busy", "resource is busy", {
-    path,
-    hint: "Another process holds the pool's lock. Retry with a pause, or stop that process.",
-  });
-}
 
 /** What was stored for one frame. */
 export interface Stored {

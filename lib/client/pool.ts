@@ -12,8 +12,8 @@ import type { FrameBatch } from "../pool/batch.ts";
 import { BUSY, Cursor } from "../pool/cursor.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
-import { sleepSync } from "../storage/pause.ts";
-import { Appender, lockTimeout, type Stored } from "./appender.ts";
+import { lockTimeout, sleepSync } from "../storage/pause.ts";
+import { Appender, type Stored } from "./appender.ts";
 import { describePool, type PoolBounds, type PoolInfo } from "./info.ts";
 import { type IntegerPolicy, Message } from "./message.ts";
 import {

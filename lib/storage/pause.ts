@@ -1,8 +1,11 @@
 /**
- * Two ways to wait a moment: in place, and without blocking anyone.
+ * Two ways to wait a moment for a lock, in place and without blocking anyone, and what to say when
+ * it stays taken.
  *
  * @module
  */
+
+import { PlasmiteError } from "../errors.ts";
 
 let cell: Int32Array | undefined;
 
@@ -15,4 +18,12 @@ export function sleepSync(ms: number): void {
 /** Sleeps without blocking anyone. */
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** The error for a lock that stays taken. */
+export function lockTimeout(path: string): PlasmiteError {
+  return new PlasmiteError("Busy", "resource is busy", {
+    path,
+    hint: "Another process holds the pool's lock. Retry with a pause, or stop that process.",
+  });
 }

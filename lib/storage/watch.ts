@@ -15,7 +15,7 @@ import { semaphoreExists, semaphorePath } from "./semaphore.ts";
  * How often an idle follower looks without a notice, in milliseconds: seldom on Linux, where every
  * append raises a notice; often elsewhere, where the reference's stores raise none.
  */
-const SLOW_TICK = Deno.build.os === "linux" ? 500 : 50;
+const SLOW_TICK = Deno.build.os === "linux" ? 1000 : 50;
 /** The same where nothing can be watched. */
 const BLIND_TICK = 50;
 /**

@@ -19,8 +19,8 @@ import {
 } from "./ingest_gate.ts";
 import { JsonLines, type RecordParser } from "./ingest_lines.ts";
 
+export { FatalRecordError } from "./record_error.ts";
 export {
-  FatalRecordError,
   IngestError,
   type IngestSink,
   type ModeLabel,

@@ -7,6 +7,7 @@
 
 import { type ErrorContext, ErrorKind, PlasmiteError } from "../errors.ts";
 import { JsonSyntaxError } from "../lite3/encode.ts";
+import { FatalRecordError } from "./record_error.ts";
 
 /** The limit that decides what is skipped, in bytes (cli.md 2.4). */
 export const RECORD_LIMIT = 1_048_576;
@@ -71,14 +72,6 @@ export class IngestError extends PlasmiteError {
   ) {
     super(kind, message, context);
     this.line = line;
-  }
-}
-
-/** A Usage error that skipping the record would not cure. */
-export class FatalRecordError extends PlasmiteError {
-  /** Makes a Usage error. */
-  constructor(message: string, context: ErrorContext = {}) {
-    super("Usage", message, context);
   }
 }
 

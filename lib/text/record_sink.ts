@@ -14,7 +14,8 @@ import { JsonSyntaxError } from "../lite3/encode.ts";
 import { NODE_COUNT, Tag } from "../lite3/layout.ts";
 import { printJson } from "../lite3/print.ts";
 import type { FrameBatch } from "../pool/batch.ts";
-import { FatalRecordError, type IngestSink, type SkippedRecord } from "./ingest_gate.ts";
+import type { IngestSink, SkippedRecord } from "./ingest_gate.ts";
+import { FatalRecordError } from "./record_error.ts";
 import { parseRfc3339 } from "./time.ts";
 
 /** Settings of a {@linkcode RecordSink}. */
