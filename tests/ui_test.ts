@@ -160,7 +160,7 @@ Deno.test({
     assert.match(await inspector.innerText(), /9223372036854775807/);
     assert.match(page.url(), /\?seq=301$/);
     await inspector.getByRole("tab", { name: "Raw" }).click();
-    assert.match(await inspector.locator("pre").innerText(), /"id": 9223372036854775807,\n/);
+    await inspector.locator("pre", { hasText: '"id": 9223372036854775807,' }).waitFor();
     await inspector.getByText("JSON", { exact: true }).click();
     const json = await clipboard(page);
     assert.ok(json.startsWith(`{"data":${odd},"meta"`), json);
