@@ -190,6 +190,19 @@ class Follow {
     return lost;
   }
 
+  /** Prints the selection as it is walked over; true when messages were lost. */
+  async #export(oldest: bigint, newest: bigint, deadline?: () => boolean): Promise<boolean> {
+    const progress = await this.#progress(Number(newest - oldest));
+    let count = 0;
+    const lost = await this.#walk(oldest, newest, (message) => {
+      this.#print(message);
+      if ((++count & 1023) === 0) progress?.update(count, Number(message.frame.seq - oldest));
+      return this.plan.one;
+    }, deadline);
+    progress?.end();
+    return lost;
+  }
+
   /** The last `--tail N` matching messages up to `newest`, oldest first. */
   async #tail(oldest: bigint, newest: bigint, deadline = Infinity): Promise<Kept[]> {
     const { tail, match } = this.plan;
@@ -213,14 +226,7 @@ class Follow {
       for (const kept of plan.one ? messages.slice(0, 1) : messages) this.#print(kept);
       lost = this.drops.any;
     } else {
-      const progress = await this.#progress(Number(newest - oldest));
-      let count = 0;
-      lost = await this.#walk(oldest, newest, (message) => {
-        this.#print(message);
-        if ((++count & 1023) === 0) progress?.update(count, Number(message.frame.seq - oldest));
-        return plan.one;
-      }, () => (late = performance.now() >= deadline));
-      progress?.end();
+      lost = await this.#export(oldest, newest, () => (late = performance.now() >= deadline));
     }
     writer.flush();
     if (late) return this.#timedOut();
@@ -257,14 +263,7 @@ class Follow {
     let lost = false;
     if (plan.tail === 0 && speed === 0) {
       // Without pauses nothing needs to be held in memory.
-      const progress = await this.#progress(Number(newest - oldest));
-      let count = 0;
-      lost = await this.#walk(oldest, newest, (message) => {
-        this.#print(message);
-        if ((++count & 1023) === 0) progress?.update(count, Number(message.frame.seq - oldest));
-        return plan.one;
-      });
-      progress?.end();
+      lost = await this.#export(oldest, newest);
       writer.flush();
       return lost ? LOST : 0;
     }

@@ -5,15 +5,7 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import {
-  HEADER_SIZE,
-  HEADER_USED,
-  type Layout,
-  SLOT_SIZE,
-  STATE_AT,
-  STATE_SIZE,
-  VERSION,
-} from "./layout.ts";
+import { HEADER_SIZE, HEADER_USED, type Layout, SLOT_SIZE, VERSION } from "./layout.ts";
 
 const MAGIC = 0x4d53_4c50; // "PLSM", little-endian
 
@@ -154,5 +146,3 @@ export function sameState(a: State, b: State): boolean {
   return a.newest === b.newest && a.oldest === b.oldest && a.head === b.head &&
     a.tail === b.tail && a.tailNext === b.tailNext;
 }
-
-export { STATE_AT, STATE_SIZE };

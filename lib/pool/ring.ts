@@ -8,7 +8,6 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import { semaphorePath } from "../storage/semaphore.ts";
 import { Semaphore } from "../storage/semaphore.ts";
 import { sleepSync } from "../storage/pause.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
@@ -131,19 +130,9 @@ export class Ring {
     return maxPayload(this.layout.ringSize);
   }
 
-  /** Where the reference's semaphore for this pool is, or null. */
-  get semaphore(): string | null {
-    return semaphorePath(this.#file.path);
-  }
-
   /** Fills `into` from ring offset `offset`; returns how many bytes there were. */
   readRing(into: Uint8Array, offset: number): number {
     return this.#file.readAt(into, this.layout.ringOffset + offset);
-  }
-
-  /** Fills `into` from file offset `at`; returns how many bytes there were. */
-  readFile(into: Uint8Array, at: number): number {
-    return this.#file.readAt(into, at);
   }
 
   #readBlock(): State {
@@ -220,18 +209,6 @@ export class Ring {
     if (!this.#file.tryLock(false)) return null;
     try {
       return work();
-    } finally {
-      this.#file.unlock();
-    }
-  }
-
-  /** Runs `work` under the exclusive lock, after the identity check; null when it is not free. */
-  tryExclusive<T>(work: (file: StorageFile) => T): T | null {
-    this.#live();
-    if (!this.#file.tryLock(true)) return null;
-    try {
-      this.checkIdentity();
-      return work(this.#file);
     } finally {
       this.#file.unlock();
     }
