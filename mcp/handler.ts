@@ -15,6 +15,7 @@ import {
   WebStandardStreamableHTTPServerTransport,
 } from "@modelcontextprotocol/server";
 import type { Client } from "../lib/client/client.ts";
+import { startTimer } from "../lib/timers.ts";
 import { type Call, frame, type Refusal } from "./frame.ts";
 import type { McpOptions } from "./http.ts";
 import { unwrap } from "./json.ts";
@@ -216,7 +217,7 @@ function waits({ method, params }: Call, legacy: boolean): boolean {
 async function begun(answer: Promise<Response>, gone: AbortController): Promise<Response> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), SOON);
+    timer = startTimer(() => resolve(undefined), SOON);
   });
   const soon = await Promise.race([answer, late]);
   clearTimeout(timer);

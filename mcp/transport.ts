@@ -14,6 +14,7 @@ import {
   type JSONRPCMessage,
   type Transport,
 } from "@modelcontextprotocol/server";
+import { startTimer } from "../lib/timers.ts";
 import { type Call, frame, type Id, type Refusal } from "./frame.ts";
 import { unwrap } from "./json.ts";
 import { type Line, LineSplitter } from "./lines.ts";
@@ -133,7 +134,7 @@ export class LineTransport implements Transport {
   async #answerAll(): Promise<void> {
     if (this.#pending.size === 0 || this.#closed) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, LAST_ANSWERS);
+      const timer = startTimer(resolve, LAST_ANSWERS);
       this.#idle = () => {
         clearTimeout(timer);
         resolve();
@@ -194,7 +195,7 @@ export class LineTransport implements Transport {
       if (call === undefined) return;
       if (!runsBeside(call)) {
         this.#running = call.id;
-        this.#stalled = setTimeout(() => this.#goOn(), STALLED);
+        this.#stalled = startTimer(() => this.#goOn(), STALLED);
       }
       this.#deliver(call);
     }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { startTimer } from "../lib/timers.ts";
 import { poolOfUri } from "./resources.ts";
 import type { PoolStore } from "./store.ts";
 import type { Listening } from "./wanted.ts";
@@ -158,7 +159,7 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
       signal.removeEventListener("abort", done);
       resolve();
     };
-    const timer = setTimeout(done, ms);
+    const timer = startTimer(done, ms);
     signal.addEventListener("abort", done, { once: true });
   });
 }

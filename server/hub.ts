@@ -8,6 +8,7 @@ import { PlasmiteError } from "../lib/errors.ts";
 import { Ring } from "../lib/pool/ring.ts";
 import { disk } from "../lib/storage/file.ts";
 import { type PoolWatch, watchPool } from "../lib/storage/watch.ts";
+import { startTimer } from "../lib/timers.ts";
 
 /** How often to make sure that the pool was not deleted, in milliseconds. */
 const IDENTITY_EVERY = 1000;
@@ -81,7 +82,7 @@ export class Hub {
         this.#wakers.delete(wake);
         resolve();
       };
-      const timer = setTimeout(wake, Math.min(Math.max(0, ms), 0x7fff_ffff));
+      const timer = startTimer(wake, ms);
       this.#wakers.add(wake);
       hold(wake);
     });

@@ -100,18 +100,24 @@ function parseRecord(text: string): ServerRecord | null {
     : null;
 }
 
+/** What the server at `url` says of itself. */
+async function status(url: string): Promise<Uint8Array> {
+  const { Transport } = await import("../lib/remote/transport.ts");
+  const server = new Transport(url, { timeoutMs: PATIENCE });
+  try {
+    return await server.bytes("/v0/serve/status", { limit: LARGEST });
+  } finally {
+    server.release();
+  }
+}
+
 /** Whether the server behind a record says the same of itself. */
 async function confirmed(record: ServerRecord): Promise<boolean> {
   const url = record.local_url;
   // Only numeric loopback addresses: a record must not make anyone call somewhere else.
   if (url === null || !/^http:\/\/(?:127\.\d+\.\d+\.\d+|\[::1\]):\d{1,5}$/.test(url)) return false;
   try {
-    const answer = await fetch(`${url}/v0/serve/status`, {
-      signal: AbortSignal.timeout(PATIENCE),
-      redirect: "manual",
-    });
-    const text = await answer.text();
-    if (!answer.ok || text.length > LARGEST) return false;
+    const text = new TextDecoder().decode(await status(url));
     const said = parseRecord(text);
     return said !== null && JSON.stringify(said) === JSON.stringify(record);
   } catch {

@@ -7,6 +7,7 @@
 import type { Client } from "../lib/client/client.ts";
 import { messageOf, PlasmiteError } from "../lib/errors.ts";
 import { sleep } from "../lib/storage/pause.ts";
+import { startTimer } from "../lib/timers.ts";
 import { type AppOptions, createApp } from "./app.ts";
 import { makeCertificate } from "./certificate.ts";
 import { baseUrl, isLoopback, readKey, type ServeConfig } from "./config.ts";
@@ -180,7 +181,7 @@ export async function startServer(
       const ended = Promise.all([app.shutdown(), server.shutdown()]);
       let timer: ReturnType<typeof setTimeout> | undefined;
       const late = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, LAST_CALL);
+        timer = startTimer(resolve, LAST_CALL);
       });
       await Promise.race([ended.then(() => {}, () => {}), late]);
       clearTimeout(timer);

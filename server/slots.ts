@@ -4,6 +4,8 @@
  * @module
  */
 
+import { startTimer } from "../lib/timers.ts";
+
 /** How many may wait for each place there is. */
 const QUEUE = 16;
 
@@ -35,7 +37,7 @@ export class Slots {
         clearTimeout(timer);
         resolve(got);
       };
-      const timer = setTimeout(() => {
+      const timer = startTimer(() => {
         this.#waiting = this.#waiting.filter((other) => other !== settle);
         settle(false);
       }, ms);

@@ -9,6 +9,7 @@ import { Buf } from "../lib/bytes.ts";
 import { Follower } from "../lib/client/follower.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import { sleep } from "../lib/storage/pause.ts";
+import { startTimer } from "../lib/timers.ts";
 import type { Encoding } from "./encodings.ts";
 import { HttpError } from "./errors.ts";
 import type { Hub, Hubs } from "./hub.ts";
@@ -90,7 +91,7 @@ export class TailStream {
     const { preamble } = this.#encoding;
     this.#beatAt = performance.now() + this.#host.heartbeatMs;
     // A reader that takes nothing is not waited for longer than this (http.md 3, disconnect).
-    this.#overdue = setTimeout(
+    this.#overdue = startTimer(
       () => this.abort(),
       this.#query.timeoutMs + this.#host.readerGraceMs,
     );

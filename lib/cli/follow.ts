@@ -10,6 +10,7 @@ import { PlasmiteError } from "../errors.ts";
 import { Lite3Tag } from "../lite3/message.ts";
 import { nowNs, parseSince } from "../text/time.ts";
 import { parseDuration } from "../text/units.ts";
+import { startTimer } from "../timers.ts";
 import type { CommandContext } from "./context.ts";
 import { DropNotices } from "./drops.ts";
 import { MessageWriter } from "./message_writer.ts";
@@ -364,5 +365,5 @@ class Follow {
 }
 
 function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, Math.min(ms, 0x7fff_ffff)));
+  return new Promise((resolve) => startTimer(resolve, ms));
 }

@@ -9,6 +9,7 @@ import type { FrameBatch } from "../pool/batch.ts";
 import type { Ring } from "../pool/ring.ts";
 import { lockTimeout, sleep } from "../storage/pause.ts";
 import { nowNs } from "../text/time.ts";
+import { startTimer } from "../timers.ts";
 import type { LineCapture } from "./tap_lines.ts";
 
 /** How long the last messages wait for another process's lock once the child is gone, in ms. */
@@ -170,7 +171,7 @@ export async function drain(pumps: readonly Pump[], finished: Promise<unknown>):
   const quiet = pumps.map(() => 0);
   for (;;) {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const tick = new Promise<void>((resolve) => timer = setTimeout(resolve, TICK));
+    const tick = new Promise<void>((resolve) => timer = startTimer(resolve, TICK));
     await Promise.race([settled, tick]);
     clearTimeout(timer);
     if (over) return;

@@ -9,6 +9,7 @@ import { BUSY, Cursor, type Gap } from "../pool/cursor.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
 import { pollPool, type PoolWatch, watchPool } from "../storage/watch.ts";
+import { startTimer } from "../timers.ts";
 
 /** How often an idle follower makes sure that its pool was not deleted, in milliseconds. */
 const IDENTITY_EVERY = 1000;
@@ -98,7 +99,7 @@ export class Follower {
    */
   async wait(ms?: number, signal?: AbortSignal): Promise<boolean> {
     if (this.#busy) {
-      await new Promise((resolve) => setTimeout(resolve, LOCK_PAUSE));
+      await new Promise<void>((resolve) => startTimer(resolve, LOCK_PAUSE));
       return true;
     }
     const now = performance.now();

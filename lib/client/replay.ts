@@ -5,6 +5,7 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
+import { startTimer } from "../timers.ts";
 import type { Message } from "./message.ts";
 import {
   checkMs,
@@ -36,7 +37,7 @@ function timer(ms: number, signal: AbortSignal | undefined): Promise<void> {
       clearTimeout(running);
       reject(signal?.reason);
     };
-    const running = setTimeout(done, ms);
+    const running = startTimer(done, ms);
     signal?.addEventListener("abort", aborted, { once: true });
   });
 }

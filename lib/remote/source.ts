@@ -14,6 +14,7 @@ import type { FrameBytes, FrameSource } from "../client/source.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { MessageView } from "../lite3/message.ts";
 import type { Gap } from "../pool/cursor.ts";
+import { startTimer } from "../timers.ts";
 import { envelopeError, isTransient, RemoteError, transportError } from "./error.ts";
 import type { OpenStream, Transport } from "./transport.ts";
 import { poolInfo, wireMessage } from "./wire.ts";
@@ -261,9 +262,7 @@ export class RemoteSource implements FrameSource {
         clearTimeout(timer);
         reject(signal?.reason);
       };
-      const timer = ms === undefined
-        ? undefined
-        : setTimeout(() => finish(false), Math.min(Math.max(0, ms), 0x7fff_ffff));
+      const timer = ms === undefined ? undefined : startTimer(() => finish(false), ms);
       signal?.addEventListener("abort", aborted, { once: true });
       step.then(() => finish(true));
     });
@@ -306,7 +305,7 @@ export class RemoteSource implements FrameSource {
         this.#closing = () => {};
         resolve();
       };
-      const timer = setTimeout(done, ms);
+      const timer = startTimer(done, ms);
       this.#closing = done;
     });
   }
@@ -373,7 +372,7 @@ export class RemoteSource implements FrameSource {
     try {
       const late = new Promise<never>((_, reject) => {
         const ms = Math.max(GRACE_MS, this.#requestMs + GRACE_MS - this.#age);
-        timer = setTimeout(() => reject(new Error("nothing arrives any more")), ms);
+        timer = startTimer(() => reject(new Error("nothing arrives any more")), ms);
       });
       result = await Promise.race([stream.reader.read(), late]);
     } catch (error) {

@@ -8,6 +8,7 @@
 import { joinBytes } from "../bytes.ts";
 import { parseJsonExact } from "../client/message.ts";
 import { PlasmiteError } from "../errors.ts";
+import { startTimer } from "../timers.ts";
 import { checkTokenSafe, serverAddress } from "./address.ts";
 import { envelopeError, RemoteError, statusError, transportError, unreadable } from "./error.ts";
 import { certificatesOf, readCertificates } from "./trust.ts";
@@ -50,6 +51,8 @@ export interface Call {
   readonly accept?: string;
   /** The pool that errors are about. */
   readonly pool?: string;
+  /** The largest answer that is taken, in bytes. */
+  readonly limit?: number;
   /** Calls it off; rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -172,7 +175,7 @@ export class Transport {
     signal?.throwIfAborted();
     const abort = new AbortController();
     const late = new Error(`no answer within ${this.#timeoutMs} ms`);
-    const timer = setTimeout(() => abort.abort(late), this.#timeoutMs);
+    const timer = startTimer(() => abort.abort(late), this.#timeoutMs);
     const aborted = (): void => abort.abort(signal?.reason);
     signal?.addEventListener("abort", aborted, { once: true });
     try {
@@ -212,7 +215,7 @@ export class Transport {
    * @throws {RemoteError} what the server reports; Io when it cannot be reached
    */
   bytes(path: string, call: Call = {}): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#within(path, call, (response) => readAll(response, LARGEST));
+    return this.#within(path, call, (response) => readAll(response, call.limit ?? LARGEST));
   }
 
   /**

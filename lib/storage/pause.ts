@@ -6,6 +6,7 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
+import { startTimer } from "../timers.ts";
 
 let cell: Int32Array | undefined;
 
@@ -17,7 +18,7 @@ export function sleepSync(ms: number): void {
 
 /** Sleeps without blocking anyone. */
 export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+  return new Promise((resolve) => startTimer(resolve, ms));
 }
 
 /** The error for a lock that stays taken. */

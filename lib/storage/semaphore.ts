@@ -8,6 +8,7 @@
  * @module
  */
 
+import { startTimer } from "../timers.ts";
 import { sha256Hex } from "./sha256.ts";
 
 /** Posts pile up while nobody waits: more than this many are of no use to anyone. */
@@ -87,7 +88,7 @@ export class Semaphore {
       this.#postedAt = now;
       this.#postNow(now);
     } else if (this.#timer === null && this.#file !== null) {
-      this.#timer = setTimeout(() => this.flush(), 1);
+      this.#timer = startTimer(() => this.flush(), 1);
       Deno.unrefTimer(this.#timer);
     }
   }

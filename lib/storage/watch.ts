@@ -9,6 +9,7 @@
  * @module
  */
 
+import { startTimer } from "../timers.ts";
 import { semaphoreExists, semaphorePath } from "./semaphore.ts";
 
 /**
@@ -142,7 +143,7 @@ class Hub {
   #expectEcho(): void {
     if (!this.#unanswered || this.#echo !== null) return;
     this.#unanswered = false;
-    this.#echo = setTimeout(() => {
+    this.#echo = startTimer(() => {
       this.#echo = null;
       this.notify();
     }, ECHO);
@@ -207,10 +208,10 @@ function waitFor(
     if (signal?.aborted) return reject(signal.reason);
     signal?.addEventListener("abort", aborted, { once: true });
     if (ms !== undefined) {
-      timer = setTimeout(() => {
+      timer = startTimer(() => {
         finish();
         resolve(false);
-      }, Math.min(Math.max(0, ms), 0x7fff_ffff));
+      }, ms);
     }
     start(wake);
   });
