@@ -7,6 +7,7 @@
  * @module
  */
 
+import { fileURLToPath } from "node:url";
 import { Client } from "../lib/client/client.ts";
 import { createMcpFetch } from "../mcp/http.ts";
 
@@ -16,7 +17,7 @@ const CALLS = 300;
 
 const words = Deno.args.length > 0
   ? Deno.args
-  : [Deno.execPath(), "run", "-A", new URL("../cli.ts", import.meta.url).pathname];
+  : [Deno.execPath(), "run", "-A", fileURLToPath(new URL("../cli.ts", import.meta.url))];
 
 function print(line: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));

@@ -8,14 +8,15 @@
  * @module
  */
 
+import { fileURLToPath } from "node:url";
 import { Client } from "../mod.ts";
 import { FrameBatch } from "../lib/pool/batch.ts";
 import { Ring } from "../lib/pool/ring.ts";
 import { disk } from "../lib/storage/file.ts";
 
-const CLI = new URL("../cli.ts", import.meta.url).pathname;
-const FOLLOWER = new URL("./follower.ts", import.meta.url).pathname;
-const BARE = new URL("./bare_watch.ts", import.meta.url).pathname;
+const CLI = fileURLToPath(new URL("../cli.ts", import.meta.url));
+const FOLLOWER = fileURLToPath(new URL("./follower.ts", import.meta.url));
+const BARE = fileURLToPath(new URL("./bare_watch.ts", import.meta.url));
 const DENO = Deno.execPath();
 
 function option(name: string, fallback: string): string {

@@ -6,7 +6,9 @@
  * @module
  */
 
-const cli = new URL("../cli.ts", import.meta.url).pathname;
+import { fileURLToPath } from "node:url";
+
+const cli = fileURLToPath(new URL("../cli.ts", import.meta.url));
 const dir = Deno.makeTempDirSync({ prefix: "plasmite-demo-" });
 
 function plasmite(...args: string[]): Deno.ChildProcess {
@@ -18,22 +20,29 @@ function plasmite(...args: string[]): Deno.ChildProcess {
   }).spawn();
 }
 
-async function show(name: string, child: Deno.ChildProcess): Promise<void> {
+/** Prints what a command prints, and returns its exit code. */
+async function show(name: string, child: Deno.ChildProcess): Promise<number> {
   const lines = child.stdout.pipeThrough(new TextDecoderStream());
   for await (const text of lines) {
     for (const line of text.trimEnd().split("\n")) console.log(`${name.padEnd(8)} │ ${line}`);
   }
+  return (await child.status).code;
+}
+
+/** Runs a command that must succeed. */
+async function run(name: string, ...args: string[]): Promise<void> {
+  const code = await show(name, plasmite(...args));
+  if (code !== 0) throw new Error(`plasmite ${args.join(" ")} ended with exit code ${code}`);
 }
 
 try {
   console.log(`A pool is a file. Ours will be ${dir}/build.plasmite\n`);
   console.log("$ plasmite pool create build");
-  await show("create", plasmite("pool", "create", "build"));
+  await run("create", "pool", "create", "build");
 
-  console.log("\n$ plasmite follow build --jsonl            (one process, waiting)");
-  const follower = plasmite("follow", "build", "--jsonl", "--timeout", "3s");
+  console.log("\n$ plasmite follow build --tail 10 --jsonl --timeout 3s   (one process, waiting)");
+  const follower = plasmite("follow", "build", "--tail", "10", "--jsonl", "--timeout", "3s");
   const following = show("follow", follower);
-  await new Promise((resolve) => setTimeout(resolve, 400));
 
   for (
     const [tag, data] of [
@@ -43,24 +52,20 @@ try {
     ] as const
   ) {
     console.log(`$ plasmite feed build --tag ${tag} '${data}'   (another process)`);
-    await show("feed", plasmite("feed", "build", "--tag", tag, data));
+    await run("feed", "feed", "build", "--tag", tag, data);
   }
 
   console.log(
     "\n$ plasmite follow build --tag done --tail 1 --one --jsonl   (a gate, after the fact)",
   );
-  await show(
-    "gate",
-    plasmite("follow", "build", "--tag", "done", "--tail", "1", "--one", "--jsonl"),
-  );
+  await run("gate", "follow", "build", "--tag", "done", "--tail", "1", "--one", "--jsonl");
 
   console.log("\n$ plasmite pool info build");
-  await show("info", plasmite("pool", "info", "build"));
+  await run("info", "pool", "info", "build");
   console.log("\nThe follower ends by itself after three quiet seconds (--timeout 3s) …");
-  await following;
-  const { code } = await follower.status;
-  console.log(`… with exit code ${code}, which says: timed out.`);
-  if (code !== 124) Deno.exit(1);
+  const code = await following;
+  if (code !== 124) throw new Error(`the follower ended with exit code ${code}, not with 124`);
+  console.log("… with exit code 124, which says: timed out.");
 } finally {
   Deno.removeSync(dir, { recursive: true });
 }

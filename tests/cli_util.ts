@@ -4,8 +4,10 @@
  * @module
  */
 
-/** The program. */
-export const CLI: string = new URL("../cli.ts", import.meta.url).pathname;
+import "./support/environment.ts";
+import { CLI } from "./support/paths.ts";
+
+export { CLI };
 
 /** What one run left behind. */
 export interface Outcome {
@@ -55,7 +57,7 @@ export async function shell(
 ): Promise<Outcome> {
   const program = command(env?.["HOME"] === undefined ? ["--dir", dir] : []);
   const child = new Deno.Command("bash", {
-    args: ["-c", `set -o pipefail; ${name}() { ${program} "$@"; }; cd '${dir}'; ${line}`],
+    args: ["-c", `set -o pipefail; ${name}() { ${program} "$@"; }; cd ${quote(dir)}; ${line}`],
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -123,7 +125,7 @@ function text(bytes: Uint8Array): string {
 }
 
 /** Runs `body` in a new directory and removes it. */
-export async function inTemp(body: (dir: string) => Promise<void>): Promise<void> {
+export async function inTemp(body: (dir: string) => Promise<void> | void): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "plasmite-test-" });
   try {
     await body(dir);

@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { Client } from "../lib/client/client.ts";
 import { nodes } from "../lib/cli/completion.ts";
-import { cli, command, exists, hasScript, inTemp } from "./cli_util.ts";
+import { cli, command, exists, hasScript, inTemp, quote } from "./cli_util.ts";
 
 /** A directory with `plasmite` and `pls` in `bin`, the scripts, and pools in the home of its own. */
 async function inHome(
@@ -31,7 +31,6 @@ async function inHome(
     const env = {
       HOME: home,
       PATH: `${home}/bin:${Deno.env.get("PATH") ?? ""}`,
-      DENO_DIR: Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME")}/.cache/deno`,
       TERM: "dumb",
     };
     await body(home, env);
@@ -102,7 +101,7 @@ Deno.test({
       const ask = offers.map(([line]) => `ask ${JSON.stringify(line)}`).join("\n");
       Deno.writeTextFileSync(
         `${home}/ask.sh`,
-        `source ${home}/_plasmite
+        `source ${quote(`${home}/_plasmite`)}
 ask() {
   read -ra COMP_WORDS <<< "$1"
   [[ $1 == *" " ]] && COMP_WORDS+=("")
@@ -153,7 +152,10 @@ Deno.test({
       const ask = all.map(([line]) =>
         `complete -C '${line}' | cut -f1 | string join '|'; echo ";"`
       );
-      Deno.writeTextFileSync(`${home}/ask.fish`, `source ${home}/_plasmite\n${ask.join("\n")}\n`);
+      Deno.writeTextFileSync(
+        `${home}/ask.fish`,
+        `source ${quote(`${home}/_plasmite`)}\n${ask.join("\n")}\n`,
+      );
       const answer = await output("fish", ["--no-config", `${home}/ask.fish`], { env, cwd: home });
       const blocks = answer.split(";\n");
       for (const [i, [line, words]] of all.entries()) {
@@ -171,8 +173,8 @@ Deno.test({
   fn: () =>
     inHome("zsh", async (home, env) => {
       const screen = await type(["zsh", "-f", "-i"], { env, cwd: home }, [
-        `unsetopt zle_bracketed_paste beep prompt_cr; PS1='$ '; fpath=(${home} $fpath); ` +
-        `autoload -Uz compinit; compinit -u -d ${home}/dump; bindkey '^I' complete-word\n`,
+        `unsetopt zle_bracketed_paste beep prompt_cr; PS1='$ '; fpath=(${quote(home)} $fpath); ` +
+        `autoload -Uz compinit; compinit -u -d ${quote(home)}/dump; bindkey '^I' complete-word\n`,
         "echo one: plasmite pool\n",
         "plasmite pool inf\tal\t--format=ya\t\x01echo two: \n",
         "pls pool info w\t\x01echo three: \n",

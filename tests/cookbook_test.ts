@@ -6,8 +6,9 @@
 
 import assert from "node:assert/strict";
 import { exists } from "./cli_util.ts";
+import { inCheckout } from "./support/paths.ts";
 
-const SCRIPT = new URL("cookbook.sh", import.meta.url).pathname;
+const SCRIPT = inCheckout("tests/cookbook.sh");
 
 /** Recipes wait for readiness by way of /proc, and use the usual tools. */
 const able = Deno.build.os === "linux" &&

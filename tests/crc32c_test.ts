@@ -4,6 +4,7 @@
  * @module
  */
 
+import "./support/environment.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { crc32c } from "../lib/pool/crc32c.ts";

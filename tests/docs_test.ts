@@ -6,17 +6,17 @@
  */
 
 import assert from "node:assert/strict";
+import { pathToFileURL } from "node:url";
 import { parse } from "../lib/cli/args.ts";
-import { exists, inTemp } from "./cli_util.ts";
+import { command, exists, inTemp } from "./cli_util.ts";
+import { ROOT } from "./support/paths.ts";
 
-const ROOT = new URL("..", import.meta.url).pathname;
 const PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "docs/pi/README.md"]
   .concat(
     [...Deno.readDirSync(`${ROOT}docs`)]
       .filter(({ name }) => name.endsWith(".md"))
       .map(({ name }) => `docs/${name}`),
   );
-const DENO_DIR = Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME")}/.cache/deno`;
 
 /** A fenced block: its language, its text, the heading it stands under. */
 interface Block {
@@ -62,7 +62,7 @@ async function run(
   const { code, stdout, stderr } = await new Deno.Command(program, {
     args,
     cwd: dir,
-    env: { HOME: dir, DENO_DIR, NO_COLOR: "1", PATH: `${path}${Deno.env.get("PATH")}` },
+    env: { HOME: dir, NO_COLOR: "1", PATH: `${path}${Deno.env.get("PATH")}` },
     stdin: "null",
   }).output();
   const text = new TextDecoder();
@@ -73,7 +73,7 @@ async function run(
 async function programs(dir: string): Promise<string> {
   await Deno.mkdir(`${dir}/bin`);
   for (const name of ["pls", "plasmite"]) {
-    const script = `#!/bin/sh\nexec '${Deno.execPath()}' run -A --quiet '${ROOT}cli.ts' "$@"\n`;
+    const script = `#!/bin/sh\nexec ${command([])} "$@"\n`;
     await Deno.writeTextFile(`${dir}/bin/${name}`, script, { mode: 0o755 });
   }
   return `${dir}/bin:`;
@@ -142,7 +142,7 @@ Deno.test("README and docs: every TypeScript block type-checks and runs", async 
   await inTemp(async (dir) => {
     const config = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
     for (const [name, file] of Object.entries<string>(config.exports)) {
-      config.imports[`@plasmite/core${name.slice(1)}`] = new URL(file, `file://${ROOT}`).href;
+      config.imports[`@plasmite/core${name.slice(1)}`] = new URL(file, pathToFileURL(ROOT)).href;
     }
     const { imports, compilerOptions } = config;
     await Deno.writeTextFile(`${dir}/deno.json`, JSON.stringify({ imports, compilerOptions }));
@@ -173,7 +173,7 @@ Deno.test("README and docs: every link between files leads to a file", () => {
     const text = Deno.readTextFileSync(ROOT + page);
     for (const [, target = ""] of text.matchAll(/\]\(([^)#]+)[^)]*\)/g)) {
       if (/^[a-z]+:/.test(target)) continue;
-      const url = new URL(target, `file://${ROOT}${page}`);
+      const url = new URL(target, pathToFileURL(ROOT + page));
       assert.ok(Deno.statSync(url).isFile, `${page}: ${target}`);
       links++;
     }

@@ -11,7 +11,7 @@ import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { type RepairReport, repairRing } from "../lib/pool/rebuild.ts";
 import { backUp } from "../lib/storage/backup.ts";
 import { disk } from "../lib/storage/file.ts";
-import { cli, errorOf, exists, hasScript, inTemp, onTerminal, quote } from "./cli_util.ts";
+import { CLI, cli, errorOf, exists, hasScript, inTemp, onTerminal, quote } from "./cli_util.ts";
 import { message, unharmed } from "./support/damage.ts";
 import { mapBytes, type Phase, refAppend, refAppendAll } from "./support/ref_writer.ts";
 import { type Found, specCheck } from "./support/spec_checker.ts";
@@ -414,7 +414,7 @@ Deno.test({
       const bytes = pool(`${dir}/p.plasmite`, 60);
       bytes.fill(7, 64, 104);
       Deno.writeFileSync(`${dir}/p.plasmite`, bytes);
-      const doctor = [Deno.execPath(), "run", "-A", new URL("../cli.ts", import.meta.url).pathname]
+      const doctor = [Deno.execPath(), "run", "-A", CLI]
         .map(quote).join(" ");
       const { stdout, code } = await new Deno.Command("unshare", {
         args: [

@@ -1,7 +1,7 @@
 /**
  * Real pool files of the reference: read to exactly what they hold, appended to, checked.
  *
- * The small ones are in tests/data/pools; the rest is read where the project's shared folder is.
+ * They are in tests/data/pools; what they hold was read by an independent reader.
  *
  * @module
  */
@@ -9,7 +9,9 @@
 import assert from "node:assert/strict";
 import { Client } from "../mod.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
+import { inTemp } from "./cli_util.ts";
 import { specCheck } from "./support/spec_checker.ts";
+import { inCheckout } from "./support/paths.ts";
 
 interface Line {
   readonly seq: number;
@@ -27,15 +29,11 @@ function exact(text: string): unknown {
   return JSON.parse(text, revive as (key: string, value: unknown) => unknown);
 }
 
-const HERE = new URL("./data/pools/", import.meta.url).pathname;
-const SHARED = new URL("../../shared/fixtures/pools/", import.meta.url).pathname;
+const HERE = inCheckout("tests/data/pools/");
 
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
+/** The lines of a file beside the pools. */
+function readLines(file: string): string[] {
+  return Deno.readTextFileSync(HERE + file).split("\n").filter((line) => line !== "");
 }
 
 const POOLS = [
@@ -53,17 +51,14 @@ const POOLS = [
 ] as const;
 
 for (const name of POOLS) {
-  const folder = exists(`${HERE}${name}.plasmite`) ? HERE : SHARED;
   Deno.test({
     name: `fixture ${name}`,
-    ignore: !exists(`${folder}${name}.plasmite`),
     fn: async () => {
-      const lines = Deno.readTextFileSync(`${folder}${name}.expected.jsonl`)
-        .split("\n").filter((line) => line !== "").map((line) => exact(line) as Line);
+      const lines = readLines(`${name}.expected.jsonl`).map((line) => exact(line) as Line);
       const dir = Deno.makeTempDirSync();
       try {
         const path = `${dir}/${name}.plasmite`;
-        Deno.writeFileSync(path, Deno.readFileSync(`${folder}${name}.plasmite`));
+        Deno.writeFileSync(path, Deno.readFileSync(`${HERE}${name}.plasmite`));
         const original = Deno.readFileSync(path);
         assert.deepEqual(specCheck(original, false).problems, []);
 
@@ -120,3 +115,18 @@ for (const name of POOLS) {
     },
   });
 }
+
+Deno.test("fixture basic: what the reference was fed is kept by us as it was by the reference", () =>
+  inTemp((dir) => {
+    const fed = readLines("basic.in.jsonl");
+    using client = new Client(dir);
+    using pool = client.createPool("p");
+    for (const line of fed) pool.appendJson(new TextEncoder().encode(line));
+    const kept = fed.map((_, i) =>
+      (exact(new TextDecoder().decode(pool.getJson(i + 1))) as Line).data
+    );
+    const reference = readLines("basic-1x.expected.jsonl").map((line) =>
+      (exact(line) as Line).data
+    );
+    assert.deepEqual(kept, reference);
+  }));

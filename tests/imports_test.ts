@@ -6,9 +6,10 @@
  */
 
 import assert from "node:assert/strict";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { inTemp } from "./cli_util.ts";
-
-const ROOT = new URL("..", import.meta.url).pathname;
+import { ROOT } from "./support/paths.ts";
 
 /** The rooms, from the ground up. Doors see everything; the three front rooms see not each other. */
 const FLOORS = ["lib", "storage", "lite3", "pool", "text", "filter", "client", "remote", "front"];
@@ -35,7 +36,7 @@ function importsOf(file: string): Import[] {
 
 /** A relative import as a path from the root. */
 function resolve(file: string, target: string): string {
-  return new URL(target, `file://${ROOT}${file}`).pathname.slice(ROOT.length);
+  return join(dirname(file), target);
 }
 
 function modules(dir: string): string[] {
@@ -109,8 +110,8 @@ async function loadedBy(dir: string, args: string[]): Promise<Set<string>> {
   const loaded = new Set<string>();
   for (const line of (await Deno.readTextFile(audit)).trim().split("\n")) {
     const value = String(JSON.parse(line).value).replaceAll('"', "");
-    const start = `file://${ROOT}`;
-    if (value.startsWith(start)) loaded.add(value.slice(start.length));
+    const path = value.startsWith("file:") ? fileURLToPath(value) : "";
+    if (path.startsWith(ROOT)) loaded.add(path.slice(ROOT.length));
   }
   return loaded;
 }

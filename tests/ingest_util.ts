@@ -4,6 +4,7 @@
  * @module
  */
 
+import "./support/environment.ts";
 import { Buf } from "../lib/bytes.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import { MessageView } from "../lib/lite3/message.ts";

@@ -6,9 +6,10 @@
  */
 
 import assert from "node:assert/strict";
-import { cli, exists, inTemp } from "./cli_util.ts";
+import { cli, exists, inTemp, quote } from "./cli_util.ts";
+import { inCheckout } from "./support/paths.ts";
 
-const PI = new URL("../docs/pi/", import.meta.url).pathname;
+const PI = inCheckout("docs/pi/");
 const TOOLS = await exists("curl") && await exists("tar") && Deno.build.os !== "windows";
 const MACHINE = Deno.build.target;
 
@@ -54,7 +55,7 @@ Deno.test({
       await release(dir);
       const env = { PLASMITE_RELEASES: `file://${dir}/release` };
       for (const extra of ["", "--version v1.2.3", "--version 1.2.3"]) {
-        const { code, out, err } = await sh(dir, `sh '${PI}install.sh' ${extra}`, env);
+        const { code, out, err } = await sh(dir, `sh ${quote(`${PI}install.sh`)} ${extra}`, env);
         assert.equal(code, 0, err);
         assert.match(out, /^installed plasmite 1\.2\.3 as .*\nadd .* to your PATH\n$/);
       }
@@ -72,7 +73,11 @@ Deno.test({
       const archive = await release(dir);
       const env = { PLASMITE_RELEASES: `file://${dir}/release` };
       const refused = async (extra: string, message: RegExp): Promise<void> => {
-        const { code, err } = await sh(dir, `sh '${PI}install.sh' --to bin ${extra}`, env);
+        const { code, err } = await sh(
+          dir,
+          `sh ${quote(`${PI}install.sh`)} --to bin ${extra}`,
+          env,
+        );
         assert.notEqual(code, 0);
         assert.match(err, message);
         assert.ok(!Deno.readDirSync(dir).some(({ name }) => name === "bin"));

@@ -4,6 +4,7 @@
  * @module
  */
 
+import "./support/environment.ts";
 import assert from "node:assert/strict";
 import { Buf } from "../lib/bytes.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";

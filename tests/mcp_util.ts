@@ -5,6 +5,7 @@
  * @module
  */
 
+import "./support/environment.ts";
 import assert from "node:assert/strict";
 import { Client as NewClient, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";

@@ -4,6 +4,7 @@
  * @module
  */
 
+import "./support/environment.ts";
 import { Buf } from "../lib/bytes.ts";
 import { Lite3Encoder } from "../lib/lite3/encode.ts";
 import { MessageView } from "../lib/lite3/message.ts";

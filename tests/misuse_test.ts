@@ -528,11 +528,10 @@ const rows: readonly Row[] = [
 
 /** A shell line in `dir`, which is also the home directory. */
 function sh(dir: string, line: string): Promise<Outcome> {
-  return shell(dir, line, { name: "plasmite", env: { HOME: dir, DENO_DIR } });
+  return shell(dir, line, { name: "plasmite", env: { HOME: dir } });
 }
 
 /** Another home must not mean another cache of modules. */
-const DENO_DIR = Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME")}/.cache/deno`;
 
 /** The first whole command in a hint, other than for help. */
 function commandIn(hint: string): string | undefined {
@@ -583,7 +582,7 @@ Deno.test({
   ignore: !hasScript,
   fn: () =>
     inTemp(async (dir) => {
-      const env = { HOME: dir, DENO_DIR, NO_COLOR: "1" };
+      const env = { HOME: dir, NO_COLOR: "1" };
       const { code, screen } = await onTerminal("$P duplex events </dev/tty", { env });
       assert.equal(code, 2);
       assert.equal(

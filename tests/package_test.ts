@@ -22,8 +22,6 @@ async function run(
     cwd: dir,
     env: {
       HOME: dir,
-      DENO_DIR: Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME")}/.cache/deno`,
-      npm_config_cache: Deno.env.get("npm_config_cache") ?? `${Deno.env.get("HOME")}/.npm`,
       npm_config_update_notifier: "false",
     },
     stdin: "null",

@@ -6,9 +6,9 @@
  */
 
 import assert from "node:assert/strict";
+import { pathToFileURL } from "node:url";
 import { inTemp } from "./cli_util.ts";
-
-const ROOT = new URL("..", import.meta.url).pathname;
+import { ROOT } from "./support/paths.ts";
 
 async function deno(
   args: string[],
@@ -76,8 +76,8 @@ Deno.test("permissions: the library reads, writes and serves with its own direct
     await Deno.mkdir(pools);
     await Deno.writeTextFile(
       `${dir}/use.ts`,
-      `import { Client } from "file://${ROOT}mod.ts";
-       import { createApp } from "file://${ROOT}server/app.ts";
+      `import { Client } from "${pathToFileURL(ROOT)}mod.ts";
+       import { createApp } from "${pathToFileURL(ROOT)}server/app.ts";
        const client = new Client(Deno.args[0]);
        client.pool("p").append({ x: 1 });
        for await (const { data } of client.openPool("p").tail({ sinceSeq: 1, maxMessages: 1 })) {

@@ -345,15 +345,13 @@ Deno.test("the cookbook's remote pool access: serve init, serve, feed, follow, d
     const pools = `${dir}/pools`;
     const ready = `${dir}/ready`;
     await cli(["--dir", pools, "pool", "create", "events"]);
-    const info = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
-    const cache: string = JSON.parse(decoder.decode(info.stdout)).denoDir;
     const start = (bind: string): Deno.ChildProcess =>
       new Deno.Command(Deno.execPath(), {
         // deno-fmt-ignore
         args: ["run", "-A", "--quiet", CLI, "--dir", pools, "serve", "--bind", bind,
           "--allow-non-loopback", "--token-file", token, "--tls-cert", cert, "--tls-key", key],
-        // Its registry entry goes to a home of its own, the module cache stays.
-        env: { PLASMITE_SERVE_READY_FILE: ready, HOME: dir, DENO_DIR: cache },
+        // Its registry entry goes to a home of its own.
+        env: { PLASMITE_SERVE_READY_FILE: ready, HOME: dir },
         stdin: "null",
         stdout: "null",
         stderr: "null",

@@ -4,6 +4,7 @@
  * @module
  */
 
+import "./support/environment.ts";
 import { Client } from "../mod.ts";
 import { RemoteClient, type RemoteClientOptions } from "../lib/remote/client.ts";
 import { type AppOptions, createApp } from "../server/app.ts";

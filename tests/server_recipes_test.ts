@@ -7,11 +7,7 @@
 
 import assert from "node:assert/strict";
 import { lines } from "./server_util.ts";
-
-const ROOT = new URL("..", import.meta.url).pathname;
-const ENV = {
-  DENO_DIR: Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME")}/.cache/deno`,
-};
+import { ROOT } from "./support/paths.ts";
 
 /** Runs a command line of plasmite in `cwd`. */
 async function plasmite(
@@ -22,7 +18,7 @@ async function plasmite(
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", `${ROOT}cli.ts`, ...args],
     cwd,
-    env: { ...ENV, HOME: cwd },
+    env: { HOME: cwd },
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
@@ -44,7 +40,7 @@ async function serving(
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", `${ROOT}cli.ts`, "serve", ...args],
     cwd,
-    env: { ...ENV, HOME: cwd, PLASMITE_SERVE_READY_FILE: ready },
+    env: { HOME: cwd, PLASMITE_SERVE_READY_FILE: ready },
     stdin: "null",
     stdout: "null",
     stderr: "null",

@@ -15,8 +15,7 @@ import { serveInit } from "../server/init.ts";
 import { makeRecord, register, runningServers } from "../server/registry.ts";
 import { startServer } from "../server/serve.ts";
 import { lines } from "./server_util.ts";
-
-const ROOT = new URL("..", import.meta.url).pathname;
+import { ROOT } from "./support/paths.ts";
 
 async function fails(
   promise: Promise<unknown>,
@@ -312,7 +311,6 @@ class Process {
       env: {
         PLASMITE_SERVE_READY_FILE: ready,
         HOME: this.#dir,
-        DENO_DIR: Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME")}/.cache/deno`,
       },
       stdin: "null",
       stdout: "null",

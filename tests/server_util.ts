@@ -4,6 +4,7 @@
  * @module
  */
 
+import "./support/environment.ts";
 import { Client } from "../mod.ts";
 import { type App, type AppOptions, createApp } from "../server/app.ts";
 

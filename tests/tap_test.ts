@@ -12,7 +12,7 @@ import { openReader } from "../lib/client/source.ts";
 import { MessageView } from "../lib/lite3/message.ts";
 import { toValue } from "../lib/lite3/value.ts";
 import { FrameBatch } from "../lib/pool/batch.ts";
-import { cli, command, errorOf, exists, inTemp } from "./cli_util.ts";
+import { CLI, cli, command, errorOf, exists, inTemp } from "./cli_util.ts";
 import { start } from "./support/processes.ts";
 import { hasTerminals, screen, terminal } from "./support/terminal.ts";
 
@@ -465,7 +465,7 @@ Deno.test("a pool that stalls holds the child back instead of filling the memory
       "run",
       "-A",
       "--quiet",
-      new URL("../cli.ts", import.meta.url).pathname,
+      CLI,
       "tap",
       path,
       "-q",

@@ -4,7 +4,9 @@
  * @module
  */
 
+import "./support/environment.ts";
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import {
   JsonError,
@@ -143,7 +145,7 @@ Deno.test("the page's modules pass the type checker", async () => {
   };
   await Deno.writeTextFile(config, JSON.stringify({ compilerOptions }));
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["check", "--no-lock", "--config", config, new URL("app.js", UI).pathname],
+    args: ["check", "--no-lock", "--config", config, fileURLToPath(new URL("app.js", UI))],
     env: { NO_COLOR: "1" },
   }).output();
   await Deno.remove(config);

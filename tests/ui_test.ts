@@ -10,6 +10,7 @@ import axe from "axe-core";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import type { AppOptions } from "../server/app.ts";
 import { fillPool, hasBrowser, launch, story, TestServer, watchPage } from "./support/browser.ts";
+import { CLI } from "./support/paths.ts";
 
 const MINUTE = 60_000;
 
@@ -606,10 +607,9 @@ Deno.test({
 
   await t.step("plasmite serve and plasmite feed as processes, through a restart", async () => {
     const dir = await Deno.makeTempDir({ prefix: "plasmite-ui" });
-    const cli = new URL("../cli.ts", import.meta.url).pathname;
     const run = (args: string[], env: Record<string, string> = {}) =>
       new Deno.Command(Deno.execPath(), {
-        args: ["run", "-A", cli, "--dir", dir, ...args],
+        args: ["run", "-A", CLI, "--dir", dir, ...args],
         env,
         stdin: "null",
         stdout: "null",

@@ -4,6 +4,7 @@
  * @module
  */
 
+import "./support/environment.ts";
 import assert from "node:assert/strict";
 import { PlasmiteError } from "../lib/errors.ts";
 import { parseDurability, parseDuration, parseSize } from "../lib/text/units.ts";

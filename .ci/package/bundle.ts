@@ -6,7 +6,9 @@
  * @module
  */
 
-const ROOT = new URL("../..", import.meta.url).pathname;
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Runs a program in the repository; throws when it fails. */
 export async function run(program: string, args: readonly string[], cwd = ROOT): Promise<void> {

@@ -11,9 +11,10 @@
  * @module
  */
 
+import { fileURLToPath } from "node:url";
 import { bundle, readPackage, run } from "./bundle.ts";
 
-const ROOT = new URL("../..", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** What `deno compile --target` takes. */
 export const TARGETS: readonly string[] = [

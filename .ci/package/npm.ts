@@ -6,10 +6,11 @@
  * @module
  */
 
+import { fileURLToPath } from "node:url";
 import { bundle, readPackage, run } from "./bundle.ts";
 
 const DENO = "2.9.6";
-const ROOT = new URL("../..", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Removes what the bundle replaces: everything but declarations. */
 async function keepDeclarations(dir: string): Promise<void> {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import "./environment.ts";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { Client } from "../../lib/client/client.ts";
 import type { Pool } from "../../lib/client/pool.ts";

@@ -4,6 +4,8 @@
  * @module
  */
 
+import "./environment.ts";
+
 /** A helper that was started. */
 export interface Helper extends AsyncDisposable {
   /** The next line it prints, or null at its end. */

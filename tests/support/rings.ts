@@ -4,6 +4,7 @@
  * @module
  */
 
+import "./environment.ts";
 import assert from "node:assert/strict";
 import { checkRing } from "../../lib/pool/check.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";

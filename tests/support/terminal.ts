@@ -6,8 +6,9 @@
 
 import assert from "node:assert/strict";
 import { CLI, exists } from "../cli_util.ts";
+import { inCheckout } from "./paths.ts";
 
-const DRIVER = new URL("terminal.py", import.meta.url).pathname;
+const DRIVER = inCheckout("tests/support/terminal.py");
 /** Whether pseudo-terminals can be driven here. */
 export const hasTerminals: boolean = Deno.build.os !== "windows" && await exists("python3");
 

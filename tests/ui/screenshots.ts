@@ -7,8 +7,9 @@
 
 import type { BrowserContextOptions, Page } from "playwright-core";
 import { fillPool, launch, story, TestServer, watchPage } from "../support/browser.ts";
+import { inCheckout } from "../support/paths.ts";
 
-const folder = Deno.args[0] ?? new URL("../../docs/assets", import.meta.url).pathname;
+const folder = Deno.args[0] ?? inCheckout("docs/assets");
 const only = Deno.args[1];
 /** Those that the documentation shows. */
 const PUBLISHED = ["pools", "stream", "stream-dark", "past", "stream-phone"];
