@@ -1,6 +1,6 @@
 /**
  * The front door: argument words in, a command run, an exit code out. Exit codes, broken pipes and
- * the printing of errors are decided here, once (cli.md 1.8, 1.9).
+ * the printing of errors are decided here, once (docs/spec/command-line.md 1.8, 1.9).
  *
  * @module
  */
@@ -14,8 +14,8 @@ type Loader = () => Promise<readonly unknown[]>;
 
 /**
  * Every command, loaded only when it runs. The imports are literal, so that all of the program is
- * one module graph; `lazy-dynamic-imports` in deno.json keeps `deno run` from reading what a command
- * does not use.
+ * one module graph; `lazy-dynamic-imports` in deno.json keeps `deno run` from reading what a
+ * command does not use.
  */
 const commands: Readonly<Record<string, Loader>> = {
   "pool create": () => Promise.all([import("./lib/cli/pool_create.ts")]),

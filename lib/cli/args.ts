@@ -1,6 +1,6 @@
 /**
  * The parser: argument words and the command table in, a command with its values out, by the
- * grammar of cli.md 1.1 and cli-1x.md 2.1.
+ * grammar of docs/spec/command-line.md 1.1.
  *
  * @module
  */
@@ -346,7 +346,10 @@ class Parser {
     });
   }
 
-  /** Repetition is judged per level: `--format a follow --format b` takes b (cli-1x.md 2.1). */
+  /**
+   * Repetition is judged per level: `--format a follow --format b` takes b
+   * (docs/spec/command-line.md 1.1).
+   */
   #once(flag: FlagSpec): void {
     if (flag.repeat || flag.name === "dir") return;
     if (this.#seenHere.has(flag.name)) {
@@ -467,7 +470,10 @@ class Parser {
   }
 }
 
-/** Why the text is not a number of that type, in the words of cli.md 1.4; undefined when it is. */
+/**
+ * Why the text is not a number of that type, in the words of docs/spec/command-line.md 1.4;
+ * undefined when it is.
+ */
 function numberProblem(text: string, type: Exclude<ValueType, "text">): string | undefined {
   if (type === "float") {
     if (text === "") return "cannot parse float from empty string";

@@ -1,6 +1,7 @@
 /**
  * `plasmite completion SHELL`: a script made from the command table that completes commands,
- * options and their values, and asks the program itself for pool names and tags (cli.md 12).
+ * options and their values, and asks the program itself for pool names and tags
+ * (docs/spec/command-line.md 12).
  *
  * @module
  */

@@ -22,16 +22,16 @@ export interface CommandModule {
 }
 
 /**
- * The output format asked for (cli-1x.md 2.2). `json` is `--format json|jsonl`, `--jsonl` and, where
- * 0.8 had no `--json`, that too. `document` is `--json` where 0.8 had it, and on `feed` (receipts):
- * compact in a pipe, indented on a terminal or with `--color always`.
+ * The output format asked for (docs/spec/command-line.md 1.12). `json` is `--format json|jsonl`,
+ * `--jsonl` and, where 0.8 had no `--json`, that too. `document` is `--json` where 0.8 had it, and
+ * on `feed` (receipts): compact in a pipe, indented on a terminal or with `--color always`.
  */
 export type Format = "pretty" | "json" | "document" | "yaml" | "line" | "lite3" | "lite3-raw";
 
 /** The form of errors and notices on stderr; undefined means by whether stderr is a terminal. */
 export type StderrForm = "text" | "json" | "yaml" | undefined;
 
-/** A non-fatal event, printed on stderr (cli.md 1.11). */
+/** A non-fatal event, printed on stderr (docs/spec/command-line.md 1.11). */
 export interface Notice {
   /** `ingest_skip`, `ingest_summary`, `drop`, … */
   readonly kind: string;
@@ -107,13 +107,15 @@ export class CommandContext {
     return this.dirGiven === undefined ? defaultPoolDir() : this.dirGiven || ".";
   }
 
-  /** Whether JSON on stdout is coloured (cli.md 1.7); `--format json` never is. */
+  /**
+   * Whether JSON on stdout is coloured (docs/spec/command-line.md 1.7); `--format json` never is.
+   */
   get colored(): boolean {
     if (this.format === "json" || this.format === "yaml") return false;
     return colors(this.stdout, this.color);
   }
 
-  /** Whether JSON documents on stdout are indented (cli.md 1.6, 5.1). */
+  /** Whether JSON documents on stdout are indented (docs/spec/command-line.md 1.6, 5.1). */
   get indented(): boolean {
     const { format, color } = this;
     const messages = this.at.at(-1)?.messages === true;
@@ -159,7 +161,9 @@ export class CommandContext {
     this.stdout.write(out.bytes());
   }
 
-  /** Prints a report: text unless a document format was asked for (cli-1x.md 2.2). */
+  /**
+   * Prints a report: text unless a document format was asked for (docs/spec/command-line.md 1.12).
+   */
   report(value: () => Json, text: () => string): void {
     if (this.format === undefined || this.format === "pretty") this.stdout.text(text());
     else this.document(value());
@@ -175,13 +179,16 @@ export class CommandContext {
   }
 }
 
-/** Whether labels or JSON on that stream are coloured (cli.md 1.2, 1.7). */
+/** Whether labels or JSON on that stream are coloured (docs/spec/command-line.md 1.2, 1.7). */
 export function colors(stream: Output, color: Globals["color"]): boolean {
   if (color !== "auto") return color === "always";
   return stream.isTerminal && !Deno.env.get("NO_COLOR");
 }
 
-/** `--format json` and `yaml` reach stderr too; binary and `line` get text (cli-1x.md 2.5). */
+/**
+ * `--format json` and `yaml` reach stderr too; binary and `line` get text
+ * (docs/spec/command-line.md 1.8).
+ */
 export function stderrForm(globals: Globals, spec: CommandSpec | undefined): StderrForm {
   if (globals.yaml || globals.format === "yaml") return "yaml";
   if (globals.format === "json") return "json";

@@ -1,5 +1,6 @@
 /**
- * `plasmite doctor`: checks pools, says what damage means, and repairs it (cli.md 11).
+ * `plasmite doctor`: checks pools, says what damage means, and repairs it
+ * (docs/spec/command-line.md 11).
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Tells about messages that were overwritten before they were read (cli.md 5.6).
+ * Tells about messages that were overwritten before they were read (docs/spec/command-line.md 5.6).
  *
  * At most one notice a second: later losses are merged into the pending one, only real losses are
  * counted, and what is pending is told at the end.

@@ -1,5 +1,6 @@
 /**
- * `plasmite duplex`: send stdin and print what others send, in one process (cli.md 6, cli-1x.md 5).
+ * `plasmite duplex`: send stdin and print what others send, in one process
+ * (docs/spec/command-line.md 6).
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * A chat on a terminal: what is typed stays whole while messages come in, and the terminal is given
- * back as it was however this ends (cli.md 1.9 and 6).
+ * back as it was however this ends (docs/spec/command-line.md 1.9, 6).
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * `plasmite feed`: append messages from an argument, a file or stdin (cli.md 2, cli-1x.md 3).
+ * `plasmite feed`: append messages from an argument, a file or stdin (docs/spec/command-line.md 2).
  *
  * @module
  */
@@ -165,7 +165,10 @@ function storeLocal(
   }
 }
 
-/** Waits for the lock with a bound, then tries again as often as `--retry` says (cli.md 2.6). */
+/**
+ * Waits for the lock with a bound, then tries again as often as `--retry` says
+ * (docs/spec/command-line.md 2.6).
+ */
 function appendPatiently(
   ring: Ring,
   batch: FrameBatch,
@@ -323,7 +326,7 @@ interface Input {
   close(): void;
 }
 
-/** Chooses between file and stdin (cli.md 2.2). */
+/** Chooses between file and stdin (docs/spec/command-line.md 2.2). */
 function openInput(context: CommandContext): Input {
   const path = context.args.text("file");
   if (path === undefined && Deno.stdin.isTerminal()) throw missingInput(context);

@@ -1,5 +1,5 @@
 /**
- * `plasmite fetch`: print one message (cli.md 3).
+ * `plasmite fetch`: print one message (docs/spec/command-line.md 3).
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * `plasmite follow`: history, live messages, finite reads and replay (cli.md 5, cli-1x.md 4).
+ * `plasmite follow`: history, live messages, finite reads and replay (docs/spec/command-line.md 5).
  *
  * @module
  */
@@ -304,7 +304,8 @@ class Follow {
     let last = performance.now();
     /** A server that goes silent in the middle of history is not waited for without end. */
     const patience = idle === undefined ? Infinity : Math.max(idle, HISTORY_PATIENCE);
-    // `--tail N --one` keeps matches until there are N and prints the newest (cli.md 5.4).
+    // `--tail N --one` keeps matches until there are N and prints the newest
+    // (docs/spec/command-line.md 5.4).
     let missing = plan.one && plan.tail > 0 ? plan.tail : 0;
     if (plan.tail > 0 && oldest !== 0n) {
       const messages = await this.#tail(oldest, newest, last + patience);
@@ -341,7 +342,8 @@ class Follow {
           }
           const old = history && source.cursor.seq <= newest;
           if ((!old || this.#young(source)) && sieve.offer(source)) return this.#done();
-          // Tested under a stream of messages that do not match, too (cli.md 5.5).
+          // Tested under a stream of messages that do not match, too
+          // (docs/spec/command-line.md 5.5).
           if (!old && idle !== undefined && performance.now() - last >= idle) break;
         }
         if (sieve.flush()) return this.#done();

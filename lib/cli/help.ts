@@ -1,5 +1,6 @@
 /**
- * Help pages, made from the command table and the guides (cli.md 1.10). Loaded only when asked for.
+ * Help pages, made from the command table and the guides (docs/spec/command-line.md 1.10). Loaded
+ * only when asked for.
  *
  * @module
  */
@@ -32,8 +33,9 @@ export async function answer(parsed: Parsed): Promise<number> {
 }
 
 /**
- * Whether the program was started as `pls`, which by itself prints its help (cli.md 1.1). Only the
- * name it was called by tells, and reading that loads `node:process`: so only without arguments.
+ * Whether the program was started as `pls`, which by itself prints its help
+ * (docs/spec/command-line.md 1.1). Only the name it was called by tells, and reading that loads
+ * `node:process`: so only without arguments.
  */
 async function calledAsPls(): Promise<boolean> {
   const { default: process } = await import("node:process");

@@ -1,6 +1,6 @@
 /**
  * Text for people: sizes, ages, tables, paths, and nothing that could drive the terminal
- * (cli.md 4, cli-1x.md 2.5).
+ * (docs/spec/command-line.md 4, 1.8).
  *
  * @module
  */
@@ -39,7 +39,10 @@ export function humanAge(milliseconds: number): string {
   return `${seconds}s ago`;
 }
 
-/** Rows under a header, left-aligned, two spaces apart, every column padded (cli.md 4.1). */
+/**
+ * Rows under a header, left-aligned, two spaces apart, every column padded
+ * (docs/spec/command-line.md 4.1).
+ */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [header, ...rows.map((row) => row.map(escapeControls))];
   const widths = header.map((_, i) => Math.max(...cells.map((row) => width(row[i] ?? ""))));

@@ -12,7 +12,7 @@ import { printJson } from "../lite3/print.ts";
 import { colors, type CommandContext } from "./context.ts";
 import { fit, type Piece } from "./line_width.ts";
 
-/** SGR numbers; those of JSON as in cli.md 1.7. */
+/** SGR numbers; those of JSON as in docs/spec/command-line.md 1.7. */
 const DIM = 2;
 const SEQ = 33;
 const TAG = 35;
@@ -28,7 +28,7 @@ const MAX_TEXT = 64 * 1024;
 const TOKENS = /"(?:[^"\\]|\\.)*"?|[-0-9][-+.0-9eE]*|true|false|null|[{}[\],:]/g;
 
 /**
- * Makes the printer of `--format line` (cli-1x.md 2.2 has no such format).
+ * Makes the printer of `--format line` (docs/spec/command-line.md 1.12).
  *
  * @param dataOnly print the data alone
  */

@@ -1,5 +1,6 @@
 /**
- * Prints messages in the format that was asked for (cli-1x.md 2.2), many in one write.
+ * Prints messages in the format that was asked for (docs/spec/command-line.md 1.12), many in one
+ * write.
  *
  * @module
  */

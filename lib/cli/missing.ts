@@ -1,6 +1,6 @@
 /**
- * What to do about a pool that does not exist: the exact command that would work (cli.md 1.8).
- * Loaded only when one is missing.
+ * What to do about a pool that does not exist: the exact command that would work
+ * (docs/spec/command-line.md 1.8). Loaded only when one is missing.
  *
  * @module
  */
@@ -87,7 +87,7 @@ function line(context: CommandContext, words: readonly string[]): string {
   return ["plasmite", ...dir, ...words].join(" ");
 }
 
-/** In the order of cli.md 1.8; upper case is a positional. */
+/** In the order of docs/spec/command-line.md 1.8; upper case is a positional. */
 const REPEATED: Readonly<Record<string, readonly string[]>> = {
   feed: [
     "tag",

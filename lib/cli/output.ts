@@ -1,6 +1,7 @@
 /**
  * Writing to stdout and stderr: whole writes only, a closed pipe told apart from a failing device
- * (cli.md 1.9), and the JSON text of the program's own documents (cli.md 1.6).
+ * (docs/spec/command-line.md 1.9), and the JSON text of the program's own documents
+ * (docs/spec/command-line.md 1.6).
  *
  * @module
  */

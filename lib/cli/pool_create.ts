@@ -1,5 +1,5 @@
 /**
- * `plasmite pool create`: all the pools named, or none (cli.md 4.1, cli-1x.md 6).
+ * `plasmite pool create`: all the pools named, or none (docs/spec/command-line.md 4.1).
  *
  * @module
  */
@@ -38,7 +38,7 @@ export function run(context: CommandContext): number {
   return 0;
 }
 
-/** A size that cannot be is refused before anything is made (pool-format.md 1.5). */
+/** A size that cannot be is refused before anything is made (docs/spec/format.md 1.5). */
 function checkSizes(sizeBytes: number, indexCapacity: number | undefined): void {
   if (indexCapacity !== undefined && 16 * indexCapacity > Math.floor(sizeBytes / 2)) {
     throw new PlasmiteError("Usage", "index capacity is too large for pool size", {

@@ -1,5 +1,6 @@
 /**
- * `plasmite pool delete`: every name is tried, failures are rows on stdout (cli.md 4.4).
+ * `plasmite pool delete`: every name is tried, failures are rows on stdout
+ * (docs/spec/command-line.md 4.4).
  *
  * @module
  */

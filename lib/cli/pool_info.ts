@@ -1,5 +1,5 @@
 /**
- * `plasmite pool info`: sizes, bounds and use of one pool (cli.md 4.2).
+ * `plasmite pool info`: sizes, bounds and use of one pool (docs/spec/command-line.md 4.2).
  *
  * @module
  */
@@ -38,7 +38,7 @@ async function inform(context: CommandContext, ref: PoolRef): Promise<PoolInfo> 
   } catch (error) {
     if (!PlasmiteError.is(error) || error.kindName !== "NotFound") throw error;
     const { missingHint } = await import("./missing.ts");
-    // Path and causes are left out: cli.md 4.2.
+    // Path and causes are left out: docs/spec/command-line.md 4.2.
     throw new PlasmiteError("NotFound", "not found", {
       hint: missingHint(context, ref),
       cause: error,

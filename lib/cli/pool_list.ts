@@ -1,5 +1,5 @@
 /**
- * `plasmite pool list`: the pools of a directory or of a server (cli.md 4.3, cli-1x.md 6).
+ * `plasmite pool list`: the pools of a directory or of a server (docs/spec/command-line.md 4.3).
  *
  * @module
  */

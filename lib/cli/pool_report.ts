@@ -1,6 +1,6 @@
 /**
  * A pool's numbers as a document and as text: what `pool create`, `info` and `list` share
- * (cli.md 4.2).
+ * (docs/spec/command-line.md 4.2).
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * What `feed` prints for each stored message: a receipt, or the message (cli-1x.md 3.4).
+ * What `feed` prints for each stored message: a receipt, or the message
+ * (docs/spec/command-line.md 2.3).
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * Pool references: what a word on the command line names, a file or a pool of a server
- * (cli.md 1.3, cli-1x.md 6).
+ * (docs/spec/command-line.md 1.3).
  *
  * @module
  */

@@ -1,6 +1,7 @@
 /**
  * The way to a server from the command line: `--token`, `--token-file`, `--tls-ca`,
- * `--tls-skip-verify` (cli.md 9). `lib/remote` is loaded only when a pool is remote.
+ * `--tls-skip-verify` (docs/spec/command-line.md 9). `lib/remote` is loaded only when a pool is
+ * remote.
  *
  * @module
  */

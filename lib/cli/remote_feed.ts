@@ -1,6 +1,6 @@
 /**
- * Feeds a server's pool (cli.md 2.6, 2.7): many messages in one request where the server can, and
- * repeated only when it is certain that nothing was stored.
+ * Feeds a server's pool (docs/spec/command-line.md 2.6, 2.7): many messages in one request where
+ * the server can, and repeated only when it is certain that nothing was stored.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Reads a server's pool for `follow`, `duplex` and `fetch` (cli.md 5.8, cli-1x.md 4.2, 6).
+ * Reads a server's pool for `follow`, `duplex` and `fetch` (docs/spec/command-line.md 3, 5.8).
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * What goes to stderr: errors and notices, as text for people and JSON or YAML for programs
- * (cli.md 1.8 and 1.11).
+ * (docs/spec/command-line.md 1.8, 1.11).
  *
  * @module
  */
@@ -126,7 +126,7 @@ export function asPlasmiteError(error: unknown): PlasmiteError {
 
 /**
  * The options that shape an error when the line did not parse: `--format` counts wherever it stands
- * before `--` (cli-1x.md 2.5), colour is as `auto` (cli.md 1.7).
+ * before `--` (docs/spec/command-line.md 1.8), colour is as `auto` (docs/spec/command-line.md 1.7).
  */
 export function guessGlobals(argv: readonly string[]): Globals {
   const end = argv.indexOf("--");
@@ -140,7 +140,7 @@ export function guessGlobals(argv: readonly string[]): Globals {
   return { dir: undefined, dirConflict: false, color: "auto", format, json: false, yaml };
 }
 
-/** RFC 3339 UTC without trailing zeros in the fraction (cli.md 1.6). */
+/** RFC 3339 UTC without trailing zeros in the fraction (docs/spec/command-line.md 1.6). */
 function now(): string {
   return new Date().toISOString().replace(/\.?0*Z$/, "Z");
 }

@@ -1,5 +1,5 @@
 /**
- * `plasmite serve`: pools over HTTP until SIGINT or SIGTERM (cli.md 8.1).
+ * `plasmite serve`: pools over HTTP until SIGINT or SIGTERM (docs/spec/command-line.md 8.1).
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * `plasmite serve check`: explains and checks a configuration without serving (cli.md 8.2).
+ * `plasmite serve check`: explains and checks a configuration without serving
+ * (docs/spec/command-line.md 8.2).
  *
  * @module
  */

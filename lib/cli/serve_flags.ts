@@ -1,5 +1,6 @@
 /**
- * The options of `serve`, for `serve`, `serve check` and `serve init` (cli.md 8).
+ * The options of `serve`, for `serve`, `serve check` and `serve init`
+ * (docs/spec/command-line.md 8).
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * `plasmite serve init`: makes token, key and certificate (cli.md 8.3).
+ * `plasmite serve init`: makes token, key and certificate (docs/spec/command-line.md 8.3).
  *
  * @module
  */

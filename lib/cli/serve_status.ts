@@ -1,5 +1,5 @@
 /**
- * `plasmite serve status`: the servers that run on this machine (sharing-1x.md 6).
+ * `plasmite serve status`: the servers that run on this machine (docs/spec/command-line.md 8.4).
  *
  * @module
  */

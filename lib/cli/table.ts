@@ -1,6 +1,7 @@
 /**
  * The one table of commands and flags. Parser, help, completions and manual pages are all made from
- * it (cli.md 1.1, cli-1x.md 2.1). Each command is a function, so that a run builds only its own.
+ * it (docs/spec/command-line.md 1.1). Each command is a function, so that a run builds only its
+ * own.
  *
  * @module
  */
@@ -79,9 +80,11 @@ export interface CommandSpec {
   readonly helpOnEmpty?: true;
   /** Overrides what follows `plasmite <command>` in the usage line. */
   readonly usage?: string;
-  /** Prints messages, so binary formats make sense (cli-1x.md 2.2). */
+  /** Prints messages, so binary formats make sense (docs/spec/command-line.md 1.12). */
   readonly messages?: true;
-  /** Had `--json` in 0.8: document output, indented on a terminal (cli.md 1.6). */
+  /**
+   * Had `--json` in 0.8: document output, indented on a terminal (docs/spec/command-line.md 1.6).
+   */
   readonly report?: true;
   /** In no list, help or completion. */
   readonly hidden?: true;
@@ -90,7 +93,7 @@ export interface CommandSpec {
 /** Every `--format` value; `line` is for `follow` and `duplex` only. */
 const FORMATS = ["pretty", "json", "jsonl", "yaml", "line", "lite3", "lite3-raw"] as const;
 
-/** Options accepted before and after every command (cli-1x.md 2.1). */
+/** Options accepted before and after every command (docs/spec/command-line.md 1.1). */
 export const globalFlags: readonly FlagSpec[] = [
   {
     name: "dir",

@@ -1,5 +1,5 @@
 /**
- * `plasmite tap`: run a command and keep its output in a pool (cli.md 7, cli-1x.md 7).
+ * `plasmite tap`: run a command and keep its output in a pool (docs/spec/command-line.md 7).
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * The wrapped command: started with handlers in place, sent the signals that reach us, and never
- * left behind (cli.md 7).
+ * left behind (docs/spec/command-line.md 7).
  *
  * @module
  */
@@ -21,7 +21,7 @@ const FORWARDED: readonly (readonly [Deno.Signal, number])[] = [
   ["SIGUSR2", 12],
   ["SIGTERM", 15],
 ];
-/** The names that 0.8 prints; all others are `SIG` and the number (cli.md 7). */
+/** The names that 0.8 prints; all others are `SIG` and the number (docs/spec/command-line.md 7). */
 const NAMED: Readonly<Record<number, string>> = {
   2: "SIGINT",
   9: "SIGKILL",

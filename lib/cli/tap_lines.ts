@@ -174,7 +174,7 @@ export class LineCapture {
   }
 }
 
-/** A text of so many bytes stands at a multiple of 4 (pool-format.md 7.5). */
+/** A text of so many bytes stands at a multiple of 4 (docs/spec/format.md 7.5). */
 const ALIGNED = 90;
 
 /** A message whose last value is a string, without that string: a u32 length, the text, 00. */

@@ -1,6 +1,6 @@
 /**
  * Advice for a command line that did not parse: what was meant, what is allowed, the command that
- * would work, where to read on (cli.md 1.10). Loaded only then.
+ * would work, where to read on (docs/spec/command-line.md 1.10). Loaded only then.
  *
  * @module
  */
@@ -130,7 +130,10 @@ function command(words: readonly string[] | undefined): string[] {
   return line.length > LONGEST ? [] : [`Run \`${line}\`.`];
 }
 
-/** Bad values point at the root help, everything else at the command's (cli.md 1.10). */
+/**
+ * Bad values point at the root help, everything else at the command's
+ * (docs/spec/command-line.md 1.10).
+ */
 function tryHelp({ at, detail }: ParseProblem): string {
   const path = detail.kind === "value" ? "plasmite" : at.map((spec) => spec.name).join(" ");
   return `Try \`${path} --help\`.`;

@@ -1,5 +1,5 @@
 /**
- * `plasmite version`: text for people, JSON for programs (cli.md 12).
+ * `plasmite version`: text for people, JSON for programs (docs/spec/command-line.md 12).
  *
  * @module
  */

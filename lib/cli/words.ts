@@ -7,7 +7,8 @@
 
 /**
  * A word as it can be pasted into a shell, always on one line: bare where every shell reads it so,
- * else as a JSON string (cli.md 1.8); quoted otherwise where a shell would change that.
+ * else as a JSON string (docs/spec/command-line.md 1.8); quoted otherwise where a shell would
+ * change that.
  */
 export function token(text: string): string {
   if (/^[A-Za-z0-9\-_./:=]+$/.test(text)) return text;
