@@ -10,6 +10,7 @@
 import type { Client } from "../lib/client/client.ts";
 import { Follower } from "../lib/client/follower.ts";
 import type { PoolInfo } from "../lib/client/info.ts";
+import { listing, readingInfo } from "../lib/client/listing.ts";
 import type { JsonObject } from "../lib/client/options.ts";
 import type { Pool } from "../lib/client/pool.ts";
 import { poolFiles, poolName, poolPath } from "../lib/client/refs.ts";
@@ -23,6 +24,7 @@ import { DEFAULT_POOL_SIZE, maxPayload, planLayout } from "../lib/pool/layout.ts
 import { Ring } from "../lib/pool/ring.ts";
 import { disk } from "../lib/storage/file.ts";
 import { lockTimeout, sleep } from "../lib/storage/pause.ts";
+import { inTurns } from "../lib/storage/turns.ts";
 import { type Bounds, checkName, type Live, type PoolStore, type Snapshot } from "./store.ts";
 
 /** How long one scan may keep the process from doing anything else, in milliseconds. */
@@ -55,7 +57,7 @@ export class LocalStore implements PoolStore {
   }
 
   list(): Promise<PoolInfo[]> {
-    return Promise.try(() => this.#client.listPools());
+    return inTurns(listing(this.#client.poolDir));
   }
 
   names(): Promise<string[]> {
@@ -70,11 +72,8 @@ export class LocalStore implements PoolStore {
     });
   }
 
-  info(name: string): Promise<PoolInfo> {
-    return Promise.try(() => {
-      checkName(name);
-      return this.#client.poolInfo(name);
-    });
+  async info(name: string): Promise<PoolInfo> {
+    return await inTurns(readingInfo(this.#path(name), name));
   }
 
   remove(name: string): Promise<void> {
@@ -108,12 +107,10 @@ export class LocalStore implements PoolStore {
     return this.#client.pool(name);
   }
 
-  get(name: string, seq: bigint): Promise<string> {
-    return Promise.try(() => {
-      checkName(name);
-      using pool = this.#client.openPool(name);
-      return new TextDecoder().decode(pool.getJson(seq));
-    });
+  async get(name: string, seq: bigint): Promise<string> {
+    checkName(name);
+    using pool = this.#client.openPool(name);
+    return new TextDecoder().decode((await pool.getAsync(seq)).raw);
   }
 
   open(name: string): Promise<Snapshot> {
@@ -223,7 +220,7 @@ class LocalLive implements Live {
     } finally {
       ring.close();
     }
-    this.#follower = new Follower(path, from ?? this.start.newest + 1n);
+    this.#follower = new Follower(path, from ?? this.start.newest + 1n, true, true);
   }
 
   bounds(): Promise<Bounds> {
@@ -236,7 +233,12 @@ class LocalLive implements Live {
       signal?.throwIfAborted();
       this.#turn = performance.now();
     }
-    return this.#follower.next() ? this.#follower.message : null;
+    const follower = this.#follower;
+    while (!follower.next()) {
+      if (!follower.unfinished) return null;
+      await follower.wait(undefined, signal);
+    }
+    return follower.message;
   }
 
   lost(): boolean {

@@ -8,12 +8,13 @@
 import { setImmediate } from "node:timers";
 import { Appender, type Encode, type Stored } from "../lib/client/appender.ts";
 import { poolPath } from "../lib/client/refs.ts";
-import { type Lite3Frame, takeFrame } from "../lib/client/tail.ts";
+import type { Lite3Frame } from "../lib/client/tail.ts";
+import { findFrame } from "../lib/client/lookup.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
-import { BUSY, Cursor } from "../lib/pool/cursor.ts";
 import { Ring } from "../lib/pool/ring.ts";
 import { disk } from "../lib/storage/file.ts";
 import { lockTimeout, sleep } from "../lib/storage/pause.ts";
+import { inTurns } from "../lib/storage/turns.ts";
 import { busy } from "./errors.ts";
 import { Hubs } from "./hub.ts";
 import { Slots } from "./slots.ts";
@@ -228,24 +229,14 @@ export class Pools {
    * @throws {PlasmiteError} NotFound with `seq` when it is not retained, Busy, Corrupt, Io
    */
   async frame(path: string, seq: bigint): Promise<Lite3Frame> {
-    const ring = Ring.open(disk, path, { write: false });
+    const ring = await inTurns(Ring.opening(disk, path, { write: false }));
     try {
-      const cursor = new Cursor(ring, seq);
-      for (let tries = 0; tries < LOCK_TIMEOUT; tries++) {
-        const ready = cursor.fill();
-        if (ready === BUSY) {
-          await sleep(1);
-          continue;
-        }
-        if (seq > 0n && ready > 0 && cursor.next() && cursor.seq === seq) {
-          return takeFrame({ cursor });
-        }
-        throw new PlasmiteError("NotFound", "message not found", {
-          seq,
-          hint: "It was overwritten or never written; the pool's info tells what is retained.",
-        });
-      }
-      throw lockTimeout(path);
+      const frame = await inTurns(findFrame(ring, seq));
+      if (frame !== null) return frame;
+      throw new PlasmiteError("NotFound", "message not found", {
+        seq,
+        hint: "It was overwritten or never written; the pool's info tells what is retained.",
+      });
     } finally {
       ring.close();
     }

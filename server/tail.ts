@@ -73,7 +73,7 @@ export class TailStream {
     this.#encoding = encoding;
     this.#left = query.max;
     this.#deadline = performance.now() + query.timeoutMs;
-    this.#follower = new Follower(path, query.sinceSeq ?? "oldest", false);
+    this.#follower = new Follower(path, query.sinceSeq ?? "oldest", false, true);
     try {
       const { newest } = this.#follower.ring.state();
       this.#last = (query.sinceSeq ?? 1n) - 1n;
@@ -118,7 +118,8 @@ export class TailStream {
         }
         if (state === "end") return this.#finish(controller);
         if (state === "chunk") continue; // Nothing gathered before a failure.
-        if (state === "turn") await sleep(0);
+        if (this.#follower.unfinished) await this.#follower.wait();
+        else if (state === "turn") await sleep(0);
         else if (await this.#quiet(controller, seen)) return;
       }
     } catch (error) {

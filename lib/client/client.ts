@@ -10,12 +10,13 @@ import { DEFAULT_POOL_SIZE } from "../pool/layout.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
 import { lockTimeout, sleepSync } from "../storage/pause.ts";
-import { osError } from "../storage/os_error.ts";
-import { describePool, type PoolInfo, unreadablePool } from "./info.ts";
+import { inPlace } from "../storage/turns.ts";
+import type { PoolInfo } from "./info.ts";
+import { listing, readingInfo } from "./listing.ts";
 import type { IntegerPolicy } from "./message.ts";
 import { checkSeq, type JsonObject, type Seq } from "./options.ts";
 import { Pool } from "./pool.ts";
-import { defaultPoolDir, poolFiles, poolName, poolPath } from "./refs.ts";
+import { defaultPoolDir, poolPath } from "./refs.ts";
 
 /** How long a delete waits for running appends, in milliseconds. */
 const DELETE_TIMEOUT = 10_000;
@@ -137,42 +138,13 @@ export class Client implements Disposable, AsyncDisposable {
 
   /** Sizes, bounds and metrics of a pool; needs read permission only. */
   poolInfo(ref: string): PoolInfo {
-    const ring = Ring.open(disk, this.#path(ref), { write: false });
-    try {
-      return describePool(ring, ref);
-    } finally {
-      ring.close();
-    }
+    return inPlace(readingInfo(this.#path(ref), ref));
   }
 
   /** All pools of the directory, sorted by name; one that cannot be opened carries `error`. */
   listPools(): PoolInfo[] {
     this.#path("x");
-    let files: string[];
-    try {
-      files = poolFiles(this.poolDir);
-    } catch (error) {
-      throw osError(error, { path: this.poolDir }, "failed to read pool directory");
-    }
-    const pools: PoolInfo[] = [];
-    for (const path of files) {
-      const name = poolName(path);
-      try {
-        const mtimeMs = Deno.statSync(path).mtime?.getTime() ?? null;
-        const ring = Ring.open(disk, path, { write: false });
-        try {
-          pools.push({ ...describePool(ring, name), mtimeMs });
-        } finally {
-          ring.close();
-        }
-      } catch (cause) {
-        const error = osError(cause, { path });
-        // Deleted between listing and opening: it is simply not there any more.
-        if (error.kind === ErrorKind.NotFound) continue;
-        pools.push(unreadablePool(name, path, error));
-      }
-    }
-    return pools;
+    return inPlace(listing(this.poolDir));
   }
 
   /**

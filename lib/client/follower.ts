@@ -5,9 +5,10 @@
  */
 
 import { MessageView } from "../lite3/message.ts";
-import { BUSY, Cursor, type Gap } from "../pool/cursor.ts";
+import { BUSY, Cursor, type Gap, MORE } from "../pool/cursor.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
+import { Slice } from "../storage/turns.ts";
 import { pollPool, type PoolWatch, watchPool } from "../storage/watch.ts";
 import { startTimer } from "../timers.ts";
 
@@ -27,9 +28,11 @@ export class Follower {
   readonly cursor: Cursor;
   readonly #view = new MessageView();
   readonly #watch: PoolWatch;
+  readonly #slice: Slice | null;
   #seen = 0;
   #viewed = false;
   #busy = false;
+  #unfinished = false;
   #closed = false;
   #checkedAt = performance.now();
 
@@ -38,30 +41,44 @@ export class Follower {
    *
    * @param start a sequence number (inclusive), the oldest retained message, or behind the newest
    * @param notify false to look in growing pauses instead of waiting for change notices
+   * @param inTurns true in a process that serves others: a long way to the first message is then
+   *   gone in slices, with {@linkcode Follower.unfinished} in between
    * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage or Io
    */
-  constructor(path: string, start: Start, notify = true) {
+  constructor(path: string, start: Start, notify = true, inTurns = false) {
     this.ring = Ring.open(disk, path, { write: false });
     const seq = start === "oldest" ? 0n : start === "end" ? this.ring.state().newest + 1n : start;
     this.cursor = new Cursor(this.ring, seq);
+    this.#slice = inTurns ? new Slice() : null;
     this.#watch = notify ? watchPool(path) : pollPool();
   }
 
   /**
    * Goes to the next message that is there now.
    *
-   * @returns false when there is none; then {@linkcode Follower.wait}
+   * @returns false when there is none, or none yet; then {@linkcode Follower.wait}
    * @throws {PlasmiteError} Corrupt for damage in the retained range
    */
   next(): boolean {
     this.#viewed = false;
     if (this.cursor.next()) return true;
     this.#seen = this.#watch.version;
-    const ready = this.cursor.fill();
+    const slice = this.#slice;
+    let ready = this.cursor.fill(slice !== null);
+    while (ready === MORE && slice?.over !== true) ready = this.cursor.fill(slice !== null);
     this.#busy = ready === BUSY;
+    this.#unfinished = ready === MORE;
     if (ready <= 0) return false;
     this.#watch.found();
     return this.cursor.next();
+  }
+
+  /**
+   * Whether the last `next` stopped on its way to a message, to let others have a turn; then
+   * {@linkcode Follower.wait} takes as long as their turns do.
+   */
+  get unfinished(): boolean {
+    return this.#unfinished;
   }
 
   /** The messages lost before the current one, once. */
@@ -98,6 +115,12 @@ export class Follower {
    *   reason when it is aborted
    */
   async wait(ms?: number, signal?: AbortSignal): Promise<boolean> {
+    if (this.#unfinished && this.#slice !== null) {
+      await this.#slice.next();
+      signal?.throwIfAborted();
+      return true;
+    }
+    this.#slice?.restart();
     if (this.#busy) {
       await new Promise<void>((resolve) => startTimer(resolve, LOCK_PAUSE));
       return true;

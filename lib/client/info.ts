@@ -5,10 +5,11 @@
  */
 
 import type { PlasmiteError } from "../errors.ts";
-import { Cursor } from "../pool/cursor.ts";
+import { Cursor, MORE } from "../pool/cursor.ts";
 import { usedBytes } from "../pool/header.ts";
 import { HEADER_SIZE, SLOT_SIZE } from "../pool/layout.ts";
 import type { Ring } from "../pool/ring.ts";
+import { inPlace, type Steps } from "../storage/turns.ts";
 
 /** The first and last retained sequence number; null when the pool is empty. */
 export interface PoolBounds {
@@ -67,10 +68,12 @@ export interface PoolInfo {
   readonly error?: PlasmiteError;
 }
 
-/** The time of message `seq`, or null when it went away meanwhile. */
-function timeOf(ring: Ring, seq: bigint): bigint | null {
+/** The time of message `seq`, or null when it went away meanwhile or cannot be read now. */
+function* timeOf(ring: Ring, seq: bigint): Steps<bigint | null> {
   const cursor = new Cursor(ring, seq);
-  return cursor.fill() > 0 && cursor.next() && cursor.seq === seq ? cursor.timestampNs : null;
+  let ready = cursor.fill(true);
+  for (; ready === MORE; ready = cursor.fill(true)) yield "more";
+  return ready > 0 && cursor.next() && cursor.seq === seq ? cursor.timestampNs : null;
 }
 
 function ageMs(now: bigint, then: bigint | null): number | null {
@@ -95,14 +98,22 @@ export function unreadablePool(name: string, path: string, error: PlasmiteError)
 
 /** Describes an open pool; one snapshot of its state. */
 export function describePool(ring: Ring, name: string): PoolInfo {
+  return inPlace(describing(ring, name));
+}
+
+/**
+ * As {@linkcode describePool}, in steps for `inTurns`: without an index, the newest message is found
+ * by a walk through the pool.
+ */
+export function* describing(ring: Ring, name: string): Steps<PoolInfo> {
   const { layout } = ring;
-  const state = ring.state();
+  const state = yield* ring.stating();
   const empty = state.oldest === 0n;
   const count = empty ? 0n : state.newest - state.oldest + 1n;
   const used = usedBytes(state, layout.ringSize);
   const now = Temporal.Now.instant().epochNanoseconds;
-  const oldestTimeNs = empty ? null : timeOf(ring, state.oldest);
-  const newestTimeNs = empty ? null : timeOf(ring, state.newest);
+  const oldestTimeNs = empty ? null : yield* timeOf(ring, state.oldest);
+  const newestTimeNs = empty ? null : yield* timeOf(ring, state.newest);
   return {
     name,
     path: ring.path,

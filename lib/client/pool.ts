@@ -9,12 +9,12 @@ import { Lite3Doc } from "../lite3/doc.ts";
 import { validateMessage } from "../lite3/validate.ts";
 import { JsonSyntaxError } from "../lite3/encode.ts";
 import type { FrameBatch } from "../pool/batch.ts";
-import { BUSY, Cursor } from "../pool/cursor.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
-import { lockTimeout, sleepSync } from "../storage/pause.ts";
+import { inPlace, inTurns } from "../storage/turns.ts";
 import { Appender, type Stored } from "./appender.ts";
-import { describePool, type PoolBounds, type PoolInfo } from "./info.ts";
+import { describePool, describing, type PoolBounds, type PoolInfo } from "./info.ts";
+import { findFrame } from "./lookup.ts";
 import { type IntegerPolicy, Message } from "./message.ts";
 import {
   type AppendOptions,
@@ -33,9 +33,6 @@ import { replay } from "./replay.ts";
 import { Lite3Stream, Stream } from "./stream.ts";
 import { type Tail, TailIterator } from "./tail.ts";
 import { type Lite3Frame, takeFrame, takeMessage } from "./tail_stream.ts";
-
-/** How long a read waits for a lock that damage makes it need, in tries of a millisecond. */
-const READ_TRIES = 10_000;
 
 /** What local and remote pools have in common, so that code can be written against either. */
 export interface AsyncPool<T extends JsonObject = JsonObject> extends AsyncDisposable {
@@ -212,25 +209,16 @@ export class Pool<T extends JsonObject = JsonObject> implements AsyncPool<T>, Di
     return stored.map((one) => this.#message(one));
   }
 
+  #found(seq: Seq, frame: Lite3Frame | null): Lite3Frame {
+    if (frame !== null) return frame;
+    throw new PlasmiteError("NotFound", "message not found", {
+      seq: BigInt(seq),
+      hint: "It was overwritten or never written; `info()` tells what is retained.",
+    });
+  }
+
   #read(seq: Seq): Lite3Frame {
-    const wanted = checkSeq(seq, "seq");
-    const cursor = new Cursor(this.#ring, wanted);
-    const missing = (): PlasmiteError =>
-      new PlasmiteError("NotFound", "message not found", {
-        seq: wanted,
-        hint: "It was overwritten or never written; `info()` tells what is retained.",
-      });
-    if (wanted === 0n) throw missing();
-    for (let tries = 0; tries < READ_TRIES; tries++) {
-      const ready = cursor.fill();
-      if (ready === BUSY) {
-        sleepSync(1);
-        continue;
-      }
-      if (ready === 0 || !cursor.next() || cursor.seq !== wanted) throw missing();
-      return takeFrame({ cursor });
-    }
-    throw lockTimeout(this.path);
+    return this.#found(seq, inPlace(findFrame(this.#ring, checkSeq(seq, "seq"))));
   }
 
   /**
@@ -242,9 +230,10 @@ export class Pool<T extends JsonObject = JsonObject> implements AsyncPool<T>, Di
     return this.#message(this.#read(seq));
   }
 
-  /** As {@linkcode Pool.get}, asynchronously. */
-  getAsync(seq: Seq): Promise<Message<T>> {
-    return Promise.try(() => this.get(seq));
+  /** As {@linkcode Pool.get}, a few milliseconds at a time: a long search blocks nobody. */
+  async getAsync(seq: Seq): Promise<Message<T>> {
+    const frame = await inTurns(findFrame(this.#ring, checkSeq(seq, "seq")));
+    return this.#message(this.#found(seq, frame));
   }
 
   /** One message's envelope as JSON text. */
@@ -262,9 +251,9 @@ export class Pool<T extends JsonObject = JsonObject> implements AsyncPool<T>, Di
     return describePool(this.#ring, this.name);
   }
 
-  /** As {@linkcode Pool.info}, asynchronously. */
+  /** As {@linkcode Pool.info}, a few milliseconds at a time. */
   infoAsync(): Promise<PoolInfo> {
-    return Promise.try(() => this.info());
+    return inTurns(describing(this.#ring, this.name));
   }
 
   /** First and last retained sequence number. */

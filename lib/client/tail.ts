@@ -31,7 +31,7 @@ export class TailIterator<M> extends TailStream<M, Follower> {
   constructor(path: string, options: TailOptions, take: Take<M>) {
     super(options, take);
     this.path = path;
-    this.source = new Follower(path, this.start);
+    this.source = new Follower(path, this.start, true, true);
     this.#liveFrom = this.source.ring.state().newest + 1n;
   }
 
@@ -57,6 +57,10 @@ export class TailIterator<M> extends TailStream<M, Follower> {
           this.position = seq + 1n;
           if (!this.wanted(seq, this.#liveFrom)) continue;
           return this.taken();
+        }
+        if (source.unfinished) {
+          await source.wait(undefined, signal);
+          continue;
         }
         if (last !== null) break;
         const ms = this.remaining(idle);

@@ -9,6 +9,8 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
+import { lockTimeout } from "../storage/pause.ts";
+import type { Steps } from "../storage/turns.ts";
 import { crc32c } from "./crc32c.ts";
 import { FIELD, frameProblem, frameState, hasMarker, itemAt, payloadLength } from "./frame.ts";
 import { sameState, type State } from "./header.ts";
@@ -25,12 +27,18 @@ export interface Gap {
 
 /** {@linkcode Cursor.fill}: a writer holds the lock that is needed now; try again in a moment. */
 export const BUSY = -1;
+/** {@linkcode Cursor.fill} in steps: it is still on its way to the first wanted frame. */
+export const MORE = -2;
 
 /** Small, because one message is often all that is wanted; grows fourfold while there is more. */
 const FIRST_CHUNK = 4 * 1024;
 const LARGEST_CHUNK = 1024 * 1024;
+/** As long as frames are only passed over, one step of a process that serves others. */
+const STEP_CHUNK = 256 * 1024;
 /** How often a moving state block is looked at before the shared lock is taken instead. */
 const RECHECKS = 8;
+/** How often a lock is asked for that damage makes needed; a millisecond lies in between. */
+const BUSY_STEPS = 10_000;
 /** On other processors the order of the reference's stores is not known (5.3). */
 const STORES_IN_ORDER = Deno.build.arch === "x86_64";
 
@@ -74,6 +82,7 @@ export class Cursor {
   #parsed = 0;
   #skipped = 0;
   #unsummed = false;
+  #stepwise = false;
   #stop: Stop = "end";
 
   /**
@@ -126,13 +135,16 @@ export class Cursor {
   /**
    * Copies what is new. Frames of an earlier `fill` that were not stepped over are dropped.
    *
+   * @param stepwise whether to come back after each piece of a long walk, with {@linkcode MORE}
    * @returns how many frames are ready, 0 when nothing new is there, {@linkcode BUSY} when a
    *   damaged-looking frame must be read under a lock that someone else holds
    * @throws {PlasmiteError} Corrupt for damage inside the retained range
    */
-  fill(): number {
+  fill(stepwise = false): number {
     this.#count = 0;
-    for (;;) {
+    this.#stepwise = stepwise;
+    for (let again = false;; again = true) {
+      if (again && stepwise) return MORE;
       const state = this.#ring.tryState();
       if (state === null) return BUSY;
       if (state.oldest === 0n || state.newest < this.#expected) return 0;
@@ -146,6 +158,21 @@ export class Cursor {
       }
       if (this.#count > 0) return this.#count;
     }
+  }
+
+  /**
+   * As {@linkcode Cursor.fill}, in steps.
+   *
+   * @throws {PlasmiteError} Corrupt, or Busy for a lock that stays taken
+   */
+  *filling(): Steps<number> {
+    for (let busy = 0; busy < BUSY_STEPS;) {
+      const ready = this.fill(true);
+      if (ready >= 0) return ready;
+      if (ready === BUSY) busy++;
+      yield ready === BUSY ? "busy" : "more";
+    }
+    throw lockTimeout(this.#ring.path);
   }
 
   /** Reports what was lost and finds the place of the expected frame. */
@@ -305,7 +332,10 @@ export class Cursor {
     this.#end = at;
     this.#stop = stop;
     // A full piece means that there is more: take more at once from now on.
-    if (stop === "partial" && count > 0) this.#chunk = Math.min(this.#chunk * 4, LARGEST_CHUNK);
+    if (stop === "partial" && count > 0) {
+      const most = this.#stepwise && this.#passOver !== 0n ? STEP_CHUNK : LARGEST_CHUNK;
+      this.#chunk = Math.min(this.#chunk * 4, most);
+    }
   }
 
   /**

@@ -9,7 +9,8 @@
 
 import { PlasmiteError } from "../errors.ts";
 import { Semaphore } from "../storage/semaphore.ts";
-import { sleepSync } from "../storage/pause.ts";
+import { lockTimeout } from "../storage/pause.ts";
+import { inPlace, type Steps } from "../storage/turns.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
 import type { FrameBatch } from "./batch.ts";
 import { type Item, itemAt, wrapMarker } from "./frame.ts";
@@ -100,18 +101,27 @@ export class Ring {
    * @throws {PlasmiteError} NotFound, Permission, Io, Corrupt, or Usage for another version
    */
   static open(storage: Storage, path: string, options: { readonly write: boolean }): Ring {
+    return inPlace(Ring.opening(storage, path, options));
+  }
+
+  /** As {@linkcode Ring.open}, in steps: never waits in place. */
+  static *opening(
+    storage: Storage,
+    path: string,
+    options: { readonly write: boolean },
+  ): Steps<Ring> {
     const file = storage.open(path, options);
+    let ring: Ring | null = null;
     try {
       const bytes = new Uint8Array(HEADER_USED);
       const view = new DataView(bytes.buffer);
       const length = file.readAt(bytes, 0);
       const layout = verifyLayout({ view, length }, file.size(), path);
-      const ring = new Ring(file, layout, bytes.slice());
-      ring.state();
-      return ring;
-    } catch (error) {
-      file.close();
-      throw error;
+      const opened = new Ring(file, layout, bytes.slice());
+      yield* opened.stating();
+      return ring = opened;
+    } finally {
+      if (ring === null) file.close();
     }
   }
 
@@ -178,15 +188,17 @@ export class Ring {
    * @throws {PlasmiteError} Corrupt when it is damaged, Busy when the writer does not wake up
    */
   state(): State {
+    return this.tryState() ?? inPlace(this.stating());
+  }
+
+  /** As {@linkcode Ring.state}, in steps: never waits in place. */
+  *stating(): Steps<State> {
     for (let tries = 0; tries < PUBLICATION_TRIES; tries++) {
       const state = this.tryState();
       if (state !== null) return state;
-      sleepSync(1);
+      yield "busy";
     }
-    throw new PlasmiteError("Busy", "resource is busy", {
-      path: this.path,
-      hint: "Another process holds the pool's lock. Retry with a pause, or stop that process.",
-    });
+    throw lockTimeout(this.path);
   }
 
   #corrupt(message: string, offset?: number): PlasmiteError {

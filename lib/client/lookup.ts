@@ -1,0 +1,23 @@
+/**
+ * One message by its number: {@linkcode findFrame}. Run it with `inPlace`, or with `inTurns` in a
+ * process that serves others: a number that the index does not know costs a walk through the pool.
+ *
+ * @module
+ */
+
+import { Cursor } from "../pool/cursor.ts";
+import type { Ring } from "../pool/ring.ts";
+import type { Steps } from "../storage/turns.ts";
+import { type Lite3Frame, takeFrame } from "./tail_stream.ts";
+
+/**
+ * The stored frame of message `seq`; null when the pool does not hold it.
+ *
+ * @throws {PlasmiteError} Corrupt when it is damaged, Busy when a lock that is needed stays taken
+ */
+export function* findFrame(ring: Ring, seq: bigint): Steps<Lite3Frame | null> {
+  if (seq === 0n) return null;
+  const cursor = new Cursor(ring, seq);
+  const ready = yield* cursor.filling();
+  return ready > 0 && cursor.next() && cursor.seq === seq ? takeFrame({ cursor }) : null;
+}
