@@ -1,6 +1,6 @@
 /**
  * The arguments of a tool call: checked in a fixed order, refused with words that name the argument
- * and say what would be right (mcp.md 5, argument rules).
+ * and say what would be right (docs/spec/agents.md 5, argument rules).
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * Reading and waiting with cursors: which messages go into an answer, and where to go on
- * (mcp.md 6).
+ * (docs/spec/agents.md 6).
  *
  * @module
  */

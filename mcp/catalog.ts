@@ -1,8 +1,8 @@
 /**
  * The tools as hosts see them: names, descriptions, schemas, annotations; and the instructions.
  *
- * Names, arguments and result fields are what hosts and prompts rely on (mcp.md 5); the words are
- * for a model that has never seen a pool.
+ * Names, arguments and result fields are what hosts and prompts rely on (docs/spec/agents.md 5);
+ * the words are for a model that has never seen a pool.
  *
  * @module
  */

@@ -2,7 +2,8 @@
  * One JSON-RPC message in: from text to what the SDK may see, or to the error that answers it.
  *
  * The SDK drops or misreads some of what real peers send (batches, `arguments: null`, `initialize`
- * without parameters), so the message is judged and straightened here first (mcp.md 1 and 8).
+ * without parameters), so the message is judged and straightened here first (docs/spec/agents.md 1,
+ * 8).
  *
  * @module
  */
@@ -135,7 +136,7 @@ function idOf(
   return /^(?:0|-?[1-9]\d*)$/.test(text.slice(span.start, span.end)) ? id : null;
 }
 
-/** `initialize` works with what is there (mcp.md 1). */
+/** `initialize` works with what is there (docs/spec/agents.md 1). */
 function handshake(params: Call["params"]): { [key: string]: unknown } {
   const given = params ?? {};
   const info = isObject(given["clientInfo"]) ? given["clientInfo"] : {};

@@ -1,6 +1,6 @@
 /**
  * Streamable HTTP without sessions: one JSON answer a request for the clients of 2025, the SDK's own
- * handler for the revision of 2026-07-28 (mcp.md 3, mcp-sdk.md).
+ * handler for the revision of 2026-07-28 (docs/spec/agents.md 3, 8).
  *
  * @module
  */

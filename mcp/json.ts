@@ -9,7 +9,7 @@
  * @module
  */
 
-/** Deeper text is refused, as everywhere in Plasmite (cli.md 1.5). */
+/** Deeper text is refused, as everywhere in Plasmite (docs/spec/command-line.md 1.5). */
 const MAX_LEVELS = 127;
 
 /** Where a value stands in a text. */
@@ -139,7 +139,7 @@ export function members(text: string, at: number): Map<string, Span> {
 }
 
 /**
- * Parses text by the strict rules of mcp.md 1.
+ * Parses text by the strict rules of docs/spec/agents.md 1.
  *
  * @throws {SyntaxError} also for half surrogate pairs and more than 127 levels
  */

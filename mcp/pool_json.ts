@@ -1,5 +1,6 @@
 /**
- * A pool's numbers as the tools and the HTTP interface print them (http.md 1, PoolInfo).
+ * A pool's numbers as the tools and the HTTP interface print them (docs/spec/http-api.md 2,
+ * PoolInfo).
  *
  * @module
  */

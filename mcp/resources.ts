@@ -1,6 +1,6 @@
 /**
  * Pools as resources: `plasmite:///pools/{name}`, whose text is what `plasmite_read` gives without
- * arguments (mcp.md 7).
+ * arguments (docs/spec/agents.md 7).
  *
  * @module
  */
@@ -77,7 +77,7 @@ function refuseReading(access: Access): void {
   });
 }
 
-/** Runs the work of a resource method and gives its failures the form of mcp.md 7. */
+/** Runs the work of a resource method and gives its failures the form of docs/spec/agents.md 7. */
 async function explained<T>(
   store: PoolStore,
   uri: string | undefined,

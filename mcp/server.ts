@@ -1,6 +1,6 @@
 /**
  * The protocol's methods over the tools, resources and prompts; one SDK server a connection (stdio)
- * or a request (HTTP), for both eras of the protocol (mcp-sdk.md).
+ * or a request (HTTP), for both eras of the protocol (docs/spec/agents.md 8).
  *
  * @module
  */

@@ -53,7 +53,7 @@ interface Success {
 function answer(summary: string, result: { readonly [key: string]: unknown }): ToolResult {
   const json = jsonText(result);
   return {
-    // Older hosts show the content only, so the result is there too (mcp.md 5).
+    // Older hosts show the content only, so the result is there too (docs/spec/agents.md 5).
     content: [{ type: "text", text: summary }, { type: "text", text: json }],
     structuredContent: wrap(json),
   };
@@ -200,7 +200,7 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     const tags = args.tags("tags");
     const create = args.flag("create");
     if (!data.trimStart().startsWith("{")) {
-      // Of two mistakes the missing pool is reported first (mcp.md 5).
+      // Of two mistakes the missing pool is reported first (docs/spec/agents.md 5).
       if (!create) await store.info(name);
       throw notObject(data.trim());
     }

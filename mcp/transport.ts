@@ -3,7 +3,7 @@
  * that came one behind the other, and at the end of input answers everything before it stops.
  *
  * Calls run one at a time, so that a script may pipe create, feed and read in; waits run beside
- * everything else, and `ping` and cancellations never queue (mcp.md 2).
+ * everything else, and `ping` and cancellations never queue (docs/spec/agents.md 2).
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * Requests that store messages: one as JSON, one as Lite3, many as JSON lines (http.md 2, 12).
+ * Requests that store messages: one as JSON, one as Lite3, many as JSON lines
+ * (docs/spec/http-api.md 2, 12).
  *
  * The body's bytes go straight into the encoder of the pool; nothing is parsed twice and no number
  * passes through a double.

@@ -35,7 +35,9 @@ export function equalSecrets(given: string, secret: string): boolean {
   return difference === 0;
 }
 
-/** Accepts `Authorization: Bearer <token>`, the scheme in any letter case (http.md 5). */
+/**
+ * Accepts `Authorization: Bearer <token>`, the scheme in any letter case (docs/spec/http-api.md 5).
+ */
 export function bearerToken(token: string): Authenticator {
   return {
     authenticate(authorization): Verdict {

@@ -1,5 +1,5 @@
 /**
- * Reading request bodies: by type, up to a size, within a time (http.md 4, 6, 13).
+ * Reading request bodies: by type, up to a size, within a time (docs/spec/http-api.md 4, 6, 13).
  *
  * @module
  */

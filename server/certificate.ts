@@ -130,7 +130,7 @@ export function machineNames(): { readonly names: string[]; readonly addresses: 
 
 /**
  * Makes a self-signed certificate for a server: ECDSA P-256, not a CA, valid for this machine's
- * names and addresses (http.md 8).
+ * names and addresses (docs/spec/http-api.md 8).
  *
  * @param bindIp the address the server listens on; unspecified ones are left out
  */

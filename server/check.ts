@@ -165,7 +165,7 @@ export function checkText({ config, fingerprint, warnings }: Check): string {
   ].join("\n");
 }
 
-/** What a terminal shows after the start (cli.md 8.1). */
+/** What a terminal shows after the start (docs/spec/command-line.md 8.1). */
 export function banner(config: ServeConfig, url: string, fingerprint: string | null): string {
   const { token, tls } = config;
   const flags = (token === null ? "" : ` ${token.from} <${token.from.slice(2)}>`) +

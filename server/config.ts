@@ -1,6 +1,6 @@
 /**
  * From the options of `serve` to a configuration that is safe to run: every rule about addresses,
- * tokens and certificates, in the order of cli.md 8.1.
+ * tokens and certificates, in the order of docs/spec/command-line.md 8.1.
  *
  * @module
  */
@@ -163,7 +163,8 @@ function readTokenOf(flags: ServeFlags): ServeConfig["token"] {
 }
 
 /**
- * Checks the options (cli.md 8.1). Nothing is bound; token and certificate are read.
+ * Checks the options (docs/spec/command-line.md 8.1). Nothing is bound; token and certificate are
+ * read.
  *
  * @throws {PlasmiteError} Usage, or Io for a certificate that cannot be read
  */

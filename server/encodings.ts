@@ -1,5 +1,5 @@
 /**
- * The three forms of a stream: JSON lines, events, Lite3 frames (http.md 3).
+ * The three forms of a stream: JSON lines, events, Lite3 frames (docs/spec/http-api.md 3).
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * What a failure looks like on the wire: a status, an envelope, and nothing about local paths
- * (http.md 1).
+ * (docs/spec/http-api.md 1).
  *
  * @module
  */

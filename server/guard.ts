@@ -1,5 +1,6 @@
 /**
- * Keeps web pages out that are not ours: Host and Origin checks on every route (http.md 7).
+ * Keeps web pages out that are not ours: Host and Origin checks on every route
+ * (docs/spec/http-api.md 7).
  *
  * A page elsewhere can reach a server on this machine by DNS rebinding, by forms, images and
  * `no-cors` requests. The first shows in the Host, the others in Origin or Sec-Fetch-Site.
@@ -46,7 +47,8 @@ export class Guard {
 
   /**
    * Whether the request must be refused, and how. `request.url` names a host of its own: it is
-   * made up without a Host header, and taken from an absolute request line (http.md 13).
+   * made up without a Host header, and taken from an absolute request line
+   * (docs/spec/http-api.md 13).
    */
   check(request: Request, authority: string): HttpError | null {
     const { headers } = request;
@@ -89,7 +91,8 @@ export class Guard {
 
   #checkOrigin(origin: string, host: string, method: string): HttpError | null {
     if (this.#origins.has(origin) || sameHost(origin, host.toLowerCase())) return null;
-    // A preflight is answered without the header that would allow the request (http.md 7).
+    // A preflight is answered without the header that would allow the request
+    // (docs/spec/http-api.md 7).
     if (method === "OPTIONS" && this.#origins.size > 0) return null;
     return new HttpError(403, "Permission", "origin is not allowed", {
       hint: "Start the server with --cors-origin ORIGIN to let pages of that origin in.",
@@ -115,7 +118,7 @@ function originError(message: string, given: string): PlasmiteError {
 }
 
 /**
- * An origin as browsers send it (cli.md 8.1, error 5).
+ * An origin as browsers send it (docs/spec/command-line.md 8.1, error 5).
  *
  * @throws {PlasmiteError} Usage
  */

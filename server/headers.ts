@@ -7,7 +7,7 @@
 /** Header names and values, as the `Response` constructor takes them. */
 export type HeaderPairs = [string, string][];
 
-/** What this server has beyond v0, for clients of ours (http.md 12). */
+/** What this server has beyond v0, for clients of ours (docs/spec/http-api.md 12). */
 const FEATURES = "batch,since,where,no-follow,heartbeat";
 
 /** On all answers: the protocol, what we have beyond it, and that nothing is to be cached. */

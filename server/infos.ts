@@ -1,5 +1,5 @@
 /**
- * What a pool says about itself, as JSON text (http.md 2, PoolInfo).
+ * What a pool says about itself, as JSON text (docs/spec/http-api.md 2, PoolInfo).
  *
  * @module
  */

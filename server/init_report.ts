@@ -1,5 +1,6 @@
 /**
- * What `serve init` tells: the commands for both sides, as a document and as text (cli.md 8.3).
+ * What `serve init` tells: the commands for both sides, as a document and as text
+ * (docs/spec/command-line.md 8.3).
  *
  * @module
  */

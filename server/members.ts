@@ -1,6 +1,6 @@
 /**
  * The members of a JSON object as stretches of its text, so that `data` can be encoded straight
- * from the bytes and no number passes through a double (http.md 1, 13).
+ * from the bytes and no number passes through a double (docs/spec/http-api.md 1, 13).
  *
  * @module
  */
@@ -143,7 +143,9 @@ export class MemberWalker {
   }
 }
 
-/** Whether an optional field was left out; `null` is as good as absence (http.md 1). */
+/**
+ * Whether an optional field was left out; `null` is as good as absence (docs/spec/http-api.md 1).
+ */
 export function isAbsent(bytes: Uint8Array, span: Span | undefined): boolean {
   return span === undefined ||
     (span.end - span.start === 4 && bytes.at(span.start) === 0x6e &&

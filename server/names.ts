@@ -1,5 +1,5 @@
 /**
- * Which pool names a server accepts: names only, never paths (http.md 1).
+ * Which pool names a server accepts: names only, never paths (docs/spec/http-api.md 1).
  *
  * @module
  */

@@ -23,7 +23,7 @@ const PAGE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
   "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/** Compresses a finished body when that helps (http.md 10: never a stream). */
+/** Compresses a finished body when that helps (docs/spec/http-api.md 10: never a stream). */
 export function squeeze(
   request: Request,
   text: string,

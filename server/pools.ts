@@ -52,7 +52,7 @@ export class Pools {
   readonly dir: string;
   /** Change notices for streams. */
   readonly hubs = new Hubs();
-  /** Storage calls under way (counter B of http.md 6). */
+  /** Storage calls under way (counter B of docs/spec/http-api.md 6). */
   readonly slots: Slots;
   /** Messages appended so far. */
   appended = 0;
@@ -255,7 +255,7 @@ export class Pools {
         if (performance.now() - since >= LOCK_TIMEOUT) throw lockTimeout(path);
         await sleep(1);
       }
-      // pool-format.md 14.3: whoever appends under this lock later finds the path gone.
+      // docs/spec/format.md 14.3: whoever appends under this lock later finds the path gone.
       if (file.pathState() === "missing") disk.open(path, { write: false }).close();
       disk.remove(path);
     } finally {

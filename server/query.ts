@@ -1,5 +1,5 @@
 /**
- * The query of a tail (http.md 3, 12).
+ * The query of a tail (docs/spec/http-api.md 3, 12).
  *
  * @module
  */
@@ -121,7 +121,7 @@ export async function parseTail(
     throw bad("invalid tail gap policy", "Use continue or error.");
   }
   if (timeout !== null && timeout > BigInt(limit)) {
-    // Clients of 1.x look for exactly this text (sharing-1x.md 3).
+    // Clients of 1.x look for exactly this text (docs/spec/http-api.md 14).
     throw bad(
       "tail timeout exceeds server limit",
       `The limit is ${limit} (--max-tail-timeout-ms).`,

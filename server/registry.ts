@@ -1,6 +1,6 @@
 /**
  * Which servers run on this machine: one small file each, believed only when the server behind it
- * says the same (sharing-1x.md 6).
+ * says the same (docs/spec/command-line.md 8.4).
  *
  * @module
  */
@@ -56,7 +56,7 @@ export function makeRecord(
 
 /**
  * Writes a record; returns what removes it again. A record that cannot be written never stops a
- * server (http.md 12).
+ * server (docs/spec/http-api.md 12).
  */
 export function register(record: ServerRecord, dir: string | null = registryDir()): () => void {
   if (dir === null) return () => {};

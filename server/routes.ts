@@ -1,5 +1,5 @@
 /**
- * The routes: who may call each, and what it answers (http.md 2, 12).
+ * The routes: who may call each, and what it answers (docs/spec/http-api.md 2, 12).
  *
  * @module
  */
@@ -55,7 +55,7 @@ export interface RouteHost extends TailHost {
   readonly pools: Pools;
   /** Request bodies. */
   readonly bodies: BodyReader;
-  /** Streams at once (counter A of http.md 6). */
+  /** Streams at once (counter A of docs/spec/http-api.md 6). */
   readonly tails: Slots;
   /** Counters. */
   readonly metrics: Metrics;
@@ -186,7 +186,7 @@ export class Routes {
   }
 
   /**
-   * Token, then access mode (http.md 5). Null when that is settled at once.
+   * Token, then access mode (docs/spec/http-api.md 5). Null when that is settled at once.
    *
    * @throws {HttpError} 401, 403
    */
@@ -380,7 +380,7 @@ export class Routes {
   #mountMcp(): void {
     const { mcp, bodies } = this.#host;
     if (mcp === null) return;
-    // GET and HEAD are open and never have a stream to give (http.md 2).
+    // GET and HEAD are open and never have a stream to give (docs/spec/http-api.md 2).
     this.hono.on(
       ["GET", "HEAD"],
       "/mcp",

@@ -61,7 +61,10 @@ async function certificateFor(config: ServeConfig): Promise<Pair | null> {
   return { cert: tls.cert, key, fingerprint: tls.fingerprint };
 }
 
-/** Writes `ip:port` so that whoever waits for the file never sees half of it (http.md 8). */
+/**
+ * Writes `ip:port` so that whoever waits for the file never sees half of it
+ * (docs/spec/http-api.md 8).
+ */
 function publishAddress(path: string, address: string): void {
   try {
     const temporary = path.replace(/(?:\.[^./]*)?$/, ".tmp");
@@ -146,7 +149,10 @@ export async function startServer(
     unregister = register(record);
   }
 
-  /** The accept loop dies when descriptors run out; open connections live on (http.md 13). */
+  /**
+   * The accept loop dies when descriptors run out; open connections live on
+   * (docs/spec/http-api.md 13).
+   */
   const finished = (async () => {
     for (;;) {
       try {

@@ -1,6 +1,6 @@
 /**
  * A stream of a pool's messages as the body of an answer: many messages a chunk, nothing read
- * ahead of the reader, one end for every way it can end (http.md 3).
+ * ahead of the reader, one end for every way it can end (docs/spec/http-api.md 3).
  *
  * @module
  */
@@ -90,7 +90,8 @@ export class TailStream {
   body(): ReadableStream<Uint8Array> {
     const { preamble } = this.#encoding;
     this.#beatAt = performance.now() + this.#host.heartbeatMs;
-    // A reader that takes nothing is not waited for longer than this (http.md 3, disconnect).
+    // A reader that takes nothing is not waited for longer than this (docs/spec/http-api.md 3,
+    // disconnect).
     this.#overdue = startTimer(
       () => this.abort(),
       this.#query.timeoutMs + this.#host.readerGraceMs,

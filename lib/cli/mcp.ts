@@ -1,6 +1,6 @@
 /**
  * `plasmite mcp`: pools for agents over stdio, those of a directory or those of a server
- * (cli.md 10, mcp.md).
+ * (docs/spec/command-line.md 10).
  *
  * @module
  */

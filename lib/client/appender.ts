@@ -2,7 +2,7 @@
  * Appends of one process to one pool: those that arrive together go in together.
  *
  * The lock is only ever tried; waiting for it never blocks the event loop, except in the
- * synchronous append, which waits in place for a bounded time (api.md 12, principle 2).
+ * synchronous append, which waits in place for a bounded time (docs/spec/library.md 12).
  *
  * @module
  */

@@ -160,7 +160,8 @@ export class Client implements Disposable, AsyncDisposable {
         if (waited >= DELETE_TIMEOUT) throw lockTimeout(path);
         sleepSync(1);
       }
-      // 14.3: whoever appends under this lock later finds the path gone and says so.
+      // docs/spec/format.md 14.3: whoever appends under this lock later finds the path gone and
+      // says so.
       if (file.pathState() === "missing") disk.open(path, { write: false }).close();
       disk.remove(path);
     } finally {

@@ -30,7 +30,8 @@ function hasControl(text: string): boolean {
 }
 
 /**
- * The file of a local pool (cli.md 1.3): a path is taken as it is, a name lives in `dir`.
+ * The file of a local pool (docs/spec/command-line.md 1.3): a path is taken as it is, a name lives
+ * in `dir`.
  *
  * @throws {PlasmiteError} Usage for an empty name, control characters and anything with `://`
  */

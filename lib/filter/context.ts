@@ -64,7 +64,7 @@ export class Context {
     return this.#view?.dataAt ?? 0;
   }
 
-  /** Whether the tags are an array; an empty object may stand for none (pool-format.md 9). */
+  /** Whether the tags are an array; an empty object may stand for none (docs/spec/format.md 9). */
   get hasTagArray(): boolean {
     return this.doc.tag(this.tagsAt) === Tag.Array;
   }

@@ -1,6 +1,7 @@
 /**
  * A syntax tree back to jq text in which every path step is strict: a missing key, an index out of
- * range or a step into null is an error (cli.md 5.3), where plain jq yields null.
+ * range or a step into null is an error (docs/spec/command-line.md 5.3), where plain jq yields
+ * null.
  *
  * Steps written in the filter are rewritten, wherever they stand: in definitions, arguments,
  * conditions, object shorthands. Left as jq has them are the steps that name a place rather than

@@ -133,7 +133,7 @@ export function negate(v: Value): Outcome {
   return v instanceof Calc ? new Calc(-v.d) : ERROR;
 }
 
-/** `.[key]` with the rule of cli.md 5.3: what is not there is an error. */
+/** `.[key]` with the rule of docs/spec/command-line.md 5.3: what is not there is an error. */
 export function index(v: Value, key: Value): Outcome {
   if (typeof key === "string") return member(v, new Lite3Key(key));
   if (!isNumber(key) || rank(v) !== 5) return ERROR;

@@ -5,8 +5,9 @@
  * A message matches when at least one output is `true`. The first output that is no boolean is an
  * error of the person who wrote the filter; a runtime error just means that the message does not
  * match. Unlike plain jq, a missing key, an index out of range or a step into null *is* a runtime
- * error, and `?` turns it into no output (cli.md 5.3): pools mix messages of many shapes, and
- * `.data.t < 5` must not match all those without `t`. Where that rule ends: `jqtext.ts`.
+ * error, and `?` turns it into no output (docs/spec/command-line.md 5.3): pools mix messages of
+ * many shapes, and `.data.t < 5` must not match all those without `t`. Where that rule ends:
+ * `jqtext.ts`.
  *
  * The common expressions run on the bytes of the message (`predicate.ts`, `native.ts`); all others
  * run in jq itself (`jq.ts`), with the same rules.

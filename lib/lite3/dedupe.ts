@@ -1,6 +1,6 @@
 /**
  * The rare way for JSON text with duplicate keys: the same text with each key once, the last value
- * in the place of the first (pool-format.md 7.5: resolve duplicates before encoding).
+ * in the place of the first (docs/spec/format.md 7.5: resolve duplicates before encoding).
  *
  * @module
  */

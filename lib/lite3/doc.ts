@@ -1,6 +1,6 @@
 /**
  * Reading a Lite3 document in place. Every offset that comes from the document is checked before
- * it is used, so that hostile bytes give an error and nothing else (pool-format.md 7.8).
+ * it is used, so that hostile bytes give an error and nothing else (docs/spec/format.md 7.8).
  *
  * @module
  */
@@ -63,7 +63,7 @@ export class Lite3Doc {
   #top = 0;
   /**
    * Bytes of the document not yet accounted for. Nothing is stored twice, so a walk that has read
-   * more than the document's length goes in circles (7.8).
+   * more than the document's length goes in circles (docs/spec/format.md 7.8).
    */
   #budget = 0;
 
@@ -396,7 +396,7 @@ export class Lite3Doc {
     return this.#stack = next;
   }
 
-  /** In order (7.7): child, entry, child, entry, …, child. */
+  /** In order (docs/spec/format.md 7.7): child, entry, child, entry, …, child. */
   #collect(node: number, level: number): void {
     if (node + NODE_SIZE > this.len || level > MAX_STEPS) throw corrupt();
     if ((this.#budget -= NODE_SIZE) < 0) throw corrupt();
@@ -415,7 +415,7 @@ export class Lite3Doc {
     }
   }
 
-  /** Sorts entries by offset, which is the order of insertion (7.7). */
+  /** Sorts entries by offset, which is the order of insertion (docs/spec/format.md 7.7). */
   #sort(first: number, n: number): void {
     const stack = this.#stack;
     if (n > FEW) {

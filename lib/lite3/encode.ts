@@ -15,7 +15,9 @@ import { encodeFailed } from "./writer.ts";
 
 export { JsonSyntaxError } from "./json_tokens.ts";
 
-/** Levels of nesting beyond which a text is not accepted as JSON (cli.md 1.5). */
+/**
+ * Levels of nesting beyond which a text is not accepted as JSON (docs/spec/command-line.md 1.5).
+ */
 const MAX_TEXT_LEVELS = 127;
 /** How many envelopes are remembered, one for each list of tags. */
 const MAX_ENVELOPES = 64;
@@ -48,7 +50,7 @@ export class Lite3Encoder extends JsonTokens {
 
   /**
    * Encodes the JSON object or array at `start`, keys in text order, duplicates exactly as the
-   * reference's encoder overwrites them (pool-format.md 7.5), and returns the index behind it.
+   * reference's encoder overwrites them (docs/spec/format.md 7.5), and returns the index behind it.
    *
    * @throws {JsonSyntaxError} if the text is not JSON
    * @throws {PlasmiteError} Usage, if it cannot be represented
@@ -337,7 +339,10 @@ export class Lite3Encoder extends JsonTokens {
     }
   }
 
-  /** A string of 90 bytes has the size of a container and is aligned like one (7.5). */
+  /**
+   * A string of 90 bytes has the size of a container and is aligned like one
+   * (docs/spec/format.md 7.5).
+   */
   #alignString(slot: number, kv: number, value: number): void {
     const pad = (this.base - value) & 3;
     if (pad === 0) return;
@@ -348,7 +353,7 @@ export class Lite3Encoder extends JsonTokens {
     dv.setInt32(slot, kv + pad - this.base, true);
   }
 
-  /** Reads the value of a key that the object has already (7.5, "match"). */
+  /** Reads the value of a key that the object has already (docs/spec/format.md 7.5, "match"). */
   #again(
     pos: number,
     c: number,

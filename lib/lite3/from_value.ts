@@ -85,7 +85,7 @@ function checkLevel(level: number): void {
   }
 }
 
-/** Containers are aligned, and strings that have their size (pool-format.md 7.5). */
+/** Containers are aligned, and strings that have their size (docs/spec/format.md 7.5). */
 function isAligned(value: unknown): boolean {
   if (typeof value === "string") {
     return value.length <= 90 && value.length >= 30 && utf8Length(value) === 90;
@@ -207,7 +207,7 @@ function keyOf(name: string): Lite3Key {
   return key;
 }
 
-/** A key with U+0000 cannot come back as it was (cli.md 1.5). */
+/** A key with U+0000 cannot come back as it was (docs/spec/command-line.md 1.5). */
 export function nulInKey(): PlasmiteError {
   return new PlasmiteError("Usage", "object keys must not contain U+0000", {
     hint: "Remove the NUL character from the key; strings may contain it.",

@@ -273,7 +273,7 @@ export class JsonTokens extends Lite3Writer {
     return p;
   }
 
-  /** Reads any number at `pos` and appends it (8.1). */
+  /** Reads any number at `pos` and appends it (docs/spec/format.md 8.1). */
   #longNumber(pos: number): number {
     const text = this.text;
     const end = this.end;

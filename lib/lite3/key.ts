@@ -14,9 +14,9 @@ export class Lite3Key {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** A view on `bytes`. */
   readonly dv: DataView<ArrayBuffer>;
-  /** The hash as a signed 32-bit integer (pool-format.md 7.4). */
+  /** The hash as a signed 32-bit integer (docs/spec/format.md 7.4). */
   readonly hash: number;
-  /** Bytes of the key with its final 00: `z` in pool-format.md 7.3. */
+  /** Bytes of the key with its final 00: `z` in docs/spec/format.md 7.3. */
   readonly size: number;
   /** Bytes of the key tag: 1, 2 or 4. */
   readonly tagWidth: number;

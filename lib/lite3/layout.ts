@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Value tags (pool-format.md 7.1). */
+/** Value tags (docs/spec/format.md 7.1). */
 export const Tag = {
   /** No bytes follow. */
   Null: 0,
@@ -24,7 +24,7 @@ export const Tag = {
   Array: 7,
 } as const;
 
-/** Bytes of a node (pool-format.md 7.2). */
+/** Bytes of a node (docs/spec/format.md 7.2). */
 export const NODE_SIZE = 96;
 /** Where the hashes begin in a node: seven u32. */
 export const NODE_HASH = 4;
@@ -37,7 +37,7 @@ export const NODE_CHILD = 64;
 /** Entries a node can hold. */
 export const NODE_ENTRIES = 7;
 
-/** How many places `hash + a²` are tried for a key (pool-format.md 7.5). */
+/** How many places `hash + a²` are tried for a key (docs/spec/format.md 7.5). */
 export const MAX_PROBES = 128;
 /** Steps down a tree before the reference gives up. */
 export const MAX_STEPS = 9;
@@ -49,7 +49,9 @@ export const MAX_DOCUMENT = 268_435_456;
 /** The hash of an empty key, where every key's hash begins. */
 export const HASH_START = 5381;
 
-/** Bytes of the key tag for a key of `size` bytes, its final 00 counted (pool-format.md 7.3). */
+/**
+ * Bytes of the key tag for a key of `size` bytes, its final 00 counted (docs/spec/format.md 7.3).
+ */
 export function tagWidthOf(size: number): number {
   return size < 64 ? 1 : size < 16384 ? 2 : 4;
 }

@@ -1,5 +1,5 @@
 /**
- * The message inside a document: where its tags and its data are (pool-format.md 9).
+ * The message inside a document: where its tags and its data are (docs/spec/format.md 9).
  *
  * @module
  */

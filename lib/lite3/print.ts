@@ -1,6 +1,6 @@
 /**
  * Lite3 to JSON text, from bytes to bytes: compact, members in insertion order, numbers and
- * escapes as cli.md 1.6 wants them.
+ * escapes as docs/spec/command-line.md 1.6 wants them.
  *
  * @module
  */
@@ -383,7 +383,7 @@ function printI64(to: DataView, o: number, lo: number, hi: number): number {
   return printU64(to, o + 1, -lo >>> 0, (lo === 0 ? -hi : ~hi) >>> 0);
 }
 
-/** Writes a double by cli.md 1.6 and returns the index behind it. */
+/** Writes a double by docs/spec/command-line.md 1.6 and returns the index behind it. */
 function printF64(to: DataView, o: number, x: number): number {
   if (x < 0 || Object.is(x, -0)) {
     to.setUint8(o++, 0x2d);

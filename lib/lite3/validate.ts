@@ -11,8 +11,8 @@ import { envelopeKeys } from "./message.ts";
 import { printJson } from "./print.ts";
 
 /**
- * Checks a whole document by the rules for raw appends (pool-format.md 9) and that all of its data
- * can be read.
+ * Checks a whole document by the rules for raw appends (docs/spec/format.md 9) and that all of its
+ * data can be read.
  *
  * @throws {PlasmiteError} Corrupt, saying what is wrong
  */

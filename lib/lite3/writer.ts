@@ -1,6 +1,6 @@
 /**
  * Building a Lite3 document at the end of a buffer: nodes, entries and the tree insertion that
- * must match the reference byte for byte (pool-format.md 7.5). It knows nothing of JSON.
+ * must match the reference byte for byte (docs/spec/format.md 7.5). It knows nothing of JSON.
  *
  * @module
  */
@@ -130,7 +130,7 @@ export class Lite3Writer {
   ): number {
     const dv = this.out.dv;
     const base = this.base;
-    // Generation in bits 8–31 counts every set, overwrites included (7.2).
+    // Generation in bits 8–31 counts every set, overwrites included (docs/spec/format.md 7.2).
     dv.setUint32(container, dv.getInt32(container, true) + 256, true);
     for (let a = 0; a < MAX_PROBES; a++) {
       const h = (hash + a * a) >>> 0;
@@ -142,7 +142,8 @@ export class Lite3Writer {
       for (;;) {
         let count = dv.getUint8(cur + NODE_COUNT) & 7;
         if (count === NODE_ENTRIES) {
-          // A full node is split on the way down, before the key is looked for (7.5).
+          // A full node is split on the way down, before the key is looked for
+          // (docs/spec/format.md 7.5).
           const sibling = this.#split(container, cur, parent, i);
           if (parent < 0) {
             parent = container;
@@ -208,7 +209,10 @@ export class Lite3Writer {
     return this.at - 4;
   }
 
-  /** 0 if the entry of `slot` has this key, 1 if another one, -1 if the tag widths differ (7.5). */
+  /**
+   * 0 if the entry of `slot` has this key, 1 if another one, -1 if the tag widths differ
+   * (docs/spec/format.md 7.5).
+   */
   #compareKey(slot: number, key: DataView, keyAt: number, length: number): number {
     const dv = this.out.dv;
     let kv = this.base + dv.getUint32(slot, true);
@@ -278,8 +282,9 @@ export class Lite3Writer {
   }
 
   /**
-   * Makes way for an overwrite of the entry at `matched` by a value of `vlen` bytes (7.5): returns
-   * the value's place if it fits over the old one, or -1 if a new entry must be appended.
+   * Makes way for an overwrite of the entry at `matched` by a value of `vlen` bytes
+   * (docs/spec/format.md 7.5): returns the value's place if it fits over the old one, or -1 if a
+   * new entry must be appended.
    */
   overwrite(vlen: number): number {
     const { dv, u8 } = this.out;

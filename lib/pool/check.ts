@@ -1,6 +1,7 @@
 /**
  * The checker: reads a whole pool under the shared lock and reports every problem, first things
- * first (pool-format.md 10, in the stricter form of 1.x, plus checksums and damaged stretches).
+ * first (docs/spec/format.md 10, in the stricter form of 1.x, plus checksums and damaged
+ * stretches).
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * CRC-32C (Castagnoli) of a payload, for the frame field that the reference leaves 0
- * (pool-format.md 2).
+ * (docs/spec/format.md 2).
  *
  * @module
  */

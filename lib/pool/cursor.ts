@@ -1,5 +1,6 @@
 /**
- * Reads messages in order, without a lock, while writers overwrite the ring (pool-format.md 5.3).
+ * Reads messages in order, without a lock, while writers overwrite the ring
+ * (docs/spec/format.md 5.3).
  *
  * Frames are copied in large pieces into private memory, checked there (header, sequence, commit
  * marker, checksum), and given out only after a second look at the pool has shown that nobody

@@ -1,5 +1,5 @@
 /**
- * Where everything is in a pool file (pool-format.md 1 and 2), as constants in the file's order.
+ * Where everything is in a pool file (docs/spec/format.md 1, 2), as constants in the file's order.
  *
  * @module
  */

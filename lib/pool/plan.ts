@@ -1,6 +1,6 @@
 /**
  * Where the frames of a batch go, and what must be dropped for them: the SAFE writer of
- * pool-format.md 5.2 for one frame after the other, as one pure function.
+ * docs/spec/format.md 5.2 for one frame after the other, as one pure function.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * Repairs a damaged pool in place, under the exclusive lock from the first look to the last write:
- * a new file would cut off every open handle (pool-format.md 14.6).
+ * a new file would cut off every open handle (docs/spec/format.md 14.6).
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * Mends the chain of live frames after a writer of the reference was killed while it overwrote
- * dropped frames (pool-format.md 5.1 D5, 5.4). The caller holds the exclusive lock.
+ * dropped frames (docs/spec/format.md 5.1 D5, 5.4). The caller holds the exclusive lock.
  *
  * @module
  */

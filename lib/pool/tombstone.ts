@@ -19,7 +19,7 @@ const LOST_TAG = "plasmite.lost";
 /** The smallest frame there can be, in bytes. */
 export const SMALLEST = FRAME_HEADER + MARKER_SIZE;
 
-/** The smallest frame that holds a message, in bytes (pool-format.md 1.4). */
+/** The smallest frame that holds a message, in bytes (docs/spec/format.md 1.4). */
 export const READABLE = 480;
 
 let payloads: readonly Uint8Array[] | undefined;
@@ -51,7 +51,7 @@ export function tombstone(
   timeHi: number,
 ): Uint8Array<ArrayBuffer> {
   const text = variants().find((one) => frameLength(one.length) <= length) ?? new Uint8Array();
-  // Readers ignore what stands behind the document (pool-format.md 14.8), so zeros fill it up.
+  // Readers ignore what stands behind the document (docs/spec/format.md 14.8), so zeros fill it up.
   const payload = length - SMALLEST;
   const bytes = new Uint8Array(length);
   const view = new DataView(bytes.buffer);

@@ -1,5 +1,6 @@
 /**
- * Addresses of servers and of the pools on them, and who may be given a token (api.md 14).
+ * Addresses of servers and of the pools on them, and who may be given a token
+ * (docs/spec/library.md 14).
  *
  * @module
  */

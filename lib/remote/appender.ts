@@ -1,6 +1,6 @@
 /**
  * Appends to a pool of a server: Lite3 bytes one by one, JSON lines in one request where the server
- * takes them and the text says everything that the bytes say (http.md 2, 12).
+ * takes them and the text says everything that the bytes say (docs/spec/http-api.md 2, 12).
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * What a server or the way to it reports, in the library's own error kinds (cli.md 9, http.md 10).
+ * What a server or the way to it reports, in the library's own error kinds
+ * (docs/spec/command-line.md 9, docs/spec/http-api.md 10).
  *
  * @module
  */

@@ -1,7 +1,8 @@
 /**
  * `fetch` with a trust store of its own, or with none. Deno's own client can only *add*
  * certificates to the built-in ones, and cannot leave verification out for one client (measured;
- * http.md 13), so this goes through `node:https`. Loaded only when such options are given.
+ * docs/spec/http-api.md 13), so this goes through `node:https`. Loaded only when such options are
+ * given.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
  * A remote pool as a stream of frames: a chain of Lite3 tail requests, each going on behind the last
  * frame that arrived, so that nothing is lost and nothing comes twice, whatever happens to the
- * connection in between (http.md 3, 10).
+ * connection in between (docs/spec/http-api.md 3, 10).
  *
  * Nothing runs unless somebody waits: a wait does the next step (connect, read a piece, pause
  * after a failure), so a reader that is slow slows the server down and not this process.
@@ -205,7 +205,8 @@ export class RemoteSource implements FrameSource {
 
   /**
    * Servers of 0.8 begin a tail at the ring's first byte and leave out what is older but retained
-   * (http.md 3). Such a server has no features, and the hole is in front of a request's first frame.
+   * (docs/spec/http-api.md 3). Such a server has no features, and the hole is in front of a
+   * request's first frame.
    */
   #isSuspicious(seq: bigint): boolean {
     if (this.#transport.features?.size !== 0 || seq === this.#checked) return false;

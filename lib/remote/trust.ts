@@ -1,5 +1,5 @@
 /**
- * Reads the certificates of `caFile` (cli.md 9).
+ * Reads the certificates of `caFile` (docs/spec/command-line.md 9).
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * The documents of HTTP v0: what a server says of a pool and of a message (http.md 2).
+ * The documents of HTTP v0: what a server says of a pool and of a message
+ * (docs/spec/http-api.md 2).
  *
  * @module
  */

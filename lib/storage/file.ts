@@ -2,7 +2,7 @@
  * Pool files on disk: `Deno.FsFile` under whole-file flock.
  *
  * FsFile has no positional read or write, so every access is a seek directly followed by the
- * transfer, with nothing awaited between (pool-format.md 6, Deno facts).
+ * transfer, with nothing awaited between (docs/spec/format.md 6, Deno facts).
  *
  * @module
  */
@@ -60,7 +60,7 @@ class DiskFile implements StorageFile {
       try {
         return this.#file.tryLockSync(exclusive);
       } catch (error) {
-        if (error instanceof Deno.errors.Interrupted) continue; // 14.6.7: retry EINTR
+        if (error instanceof Deno.errors.Interrupted) continue; // EINTR: docs/spec/format.md 14.6
         throw osError(error, { path: this.path }, "failed to lock pool");
       }
     }
@@ -134,7 +134,7 @@ export const disk: Storage = {
         cause: error,
       });
     }
-    // 1.5 SAFE: build under another name, link to the final one: nobody meets half a pool.
+    // docs/spec/format.md 1.5: build under another name, then link: nobody meets half a pool.
     const temporary = `${path}.${Deno.pid}-${Math.random().toString(36).slice(2, 10)}.tmp`;
     try {
       const file = Deno.openSync(temporary, { write: true, createNew: true });

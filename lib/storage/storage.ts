@@ -30,7 +30,7 @@ export interface StorageFile {
   size(): number;
   /** Cuts the file, or lengthens it with zeros; only for the repair of a damaged pool. */
   resize(size: number): void;
-  /** Whether the path still names this very file, of this very size (14.3). */
+  /** Whether the path still names this very file, of this very size (docs/spec/format.md 14.3). */
   pathState(): PathState;
   /** Closes the file; later calls are errors. */
   close(): void;

@@ -2,9 +2,9 @@
  * Notices that a pool may have changed: one watcher a pool and process, whoever asks.
  *
  * It watches the pool file (our writers) and the reference's semaphore file (its writers store
- * through a mapping, which raises no event on the pool; pool-format.md 6). A notice may be lost or
- * come too early, so there is an echo shortly after each, and a slow tick anyway: correctness
- * never depends on a notice.
+ * through a mapping, which raises no event on the pool; docs/spec/format.md 6). A notice may be
+ * lost or come too early, so there is an echo shortly after each, and a slow tick anyway:
+ * correctness never depends on a notice.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The framed Lite3 stream (cli-1x.md 2.4): `PLS1` once, then each message as its sequence number,
- * its time, and its stored bytes unchanged. All integers are big-endian.
+ * The framed Lite3 stream (docs/spec/command-line.md 1.14): `PLS1` once, then each message as its
+ * sequence number, its time, and its stored bytes unchanged. All integers are big-endian.
  *
  * @module
  */

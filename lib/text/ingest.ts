@@ -2,8 +2,9 @@
  * Raw input to records: bytes are pushed in as they come, and each record goes to the sink as soon
  * as it is complete.
  *
- * Here the format is chosen, on the first bytes that are not blank (cli-1x.md 3.3). JSON by lines
- * is read at once; the readers of all other formats are loaded when their format turns up.
+ * Here the format is chosen, on the first bytes that are not blank (docs/spec/command-line.md 2.4).
+ * JSON by lines is read at once; the readers of all other formats are loaded when their format
+ * turns up.
  *
  * @module
  */
@@ -52,7 +53,8 @@ export interface IngestOptions {
   readonly errors?: "stop" | "skip";
   /**
    * The largest record in bytes of text that could still fit the pool. It counts only if it is
-   * over 1 MiB, and not under `skip` nor in the modes `jsonl`, `json` and `seq` (cli-1x.md 3.3).
+   * over 1 MiB, and not under `skip` nor in the modes `jsonl`, `json` and `seq`
+   * (docs/spec/command-line.md 2.4).
    */
   readonly maxRecord?: number;
 }
@@ -313,7 +315,8 @@ export class Ingest {
 
   /**
    * 0.8 took input with a record separator in its first bytes for RFC 7464, whatever came before
-   * (cli.md 2.4). Returns where the line begins (in this chunk) that has one, or -1.
+   * (docs/spec/command-line.md 2.4). Returns where the line begins (in this chunk) that has one, or
+   * -1.
    */
   #separatorLine(chunk: Uint8Array, start: number): number {
     const stop = Math.min(chunk.length, start + this.#windowBytes);

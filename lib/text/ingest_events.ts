@@ -11,7 +11,7 @@ import { append, type RecordParser } from "./ingest_lines.ts";
 const NEWLINE = 0x0a;
 const DATA = [0x64, 0x61, 0x74, 0x61, 0x3a]; // data:
 
-/** Reads an event stream (cli.md 2.4). */
+/** Reads an event stream (docs/spec/command-line.md 2.4). */
 export class EventStream implements RecordParser {
   readonly #gate: RecordGate;
   /** The unfinished line. */

@@ -9,9 +9,9 @@ import { type ErrorContext, ErrorKind, PlasmiteError } from "../errors.ts";
 import { JsonSyntaxError } from "../lite3/encode.ts";
 import { FatalRecordError } from "./record_error.ts";
 
-/** The limit that decides what is skipped, in bytes (cli.md 2.4). */
+/** The limit that decides what is skipped, in bytes (docs/spec/command-line.md 2.4). */
 export const RECORD_LIMIT = 1_048_576;
-/** Bytes of a snippet, and what is kept of a longer one (cli.md 2.5). */
+/** Bytes of a snippet, and what is kept of a longer one (docs/spec/command-line.md 2.5). */
 const SNIPPET = 200;
 const SNIPPET_CUT = 197;
 
@@ -39,7 +39,7 @@ export interface IngestSink {
   skipped(record: SkippedRecord): void;
 }
 
-/** The facts of a notice about a record that was left out (cli.md 2.5). */
+/** The facts of a notice about a record that was left out (docs/spec/command-line.md 2.5). */
 export interface SkippedRecord {
   /** For people: `"Skipped invalid JSON."` */
   readonly message: string;
@@ -81,7 +81,10 @@ export interface GateOptions {
   readonly skip: boolean;
   /** The largest record in bytes of text. */
   readonly limit: number;
-  /** Whose error messages to use: 0.8's, 0.8's for jq mode, or those of 1.x (cli-1x.md 3.3). */
+  /**
+   * Whose error messages to use: 0.8's, 0.8's for jq mode, or those of 1.x
+   * (docs/spec/command-line.md 2.4).
+   */
   readonly messages: "jsonl" | "jq" | "1x";
 }
 
@@ -281,7 +284,7 @@ export class RecordGate {
   }
 }
 
-/** Input that is not text (cli.md 2.4). */
+/** Input that is not text (docs/spec/command-line.md 2.4). */
 export function notUtf8(line: number | undefined, cause: unknown): IngestError {
   return new IngestError("Io", "failed to read stdin", line, {
     hint: "The input must be UTF-8 text; convert it first, for example with iconv.",
@@ -341,7 +344,10 @@ function replaceInvalid(text: Uint8Array, start: number, end: number): Uint8Arra
   return new TextEncoder().encode(decoded);
 }
 
-/** The beginning of a record: up to 200 bytes, cut on a character boundary (cli.md 2.5). */
+/**
+ * The beginning of a record: up to 200 bytes, cut on a character boundary
+ * (docs/spec/command-line.md 2.5).
+ */
 function snippetOf(text: Uint8Array, start: number, end: number): string {
   start = skipBlanks(text, start, end);
   end = trimBlanks(text, start, end);

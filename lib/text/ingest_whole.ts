@@ -25,7 +25,7 @@ export class WholeJson implements RecordParser {
     if (this.#lost) return chunk.length;
     const text = this.#text;
     append(text, chunk, start, chunk.length);
-    // The limit counts the whole input (cli.md 2.4).
+    // The limit counts the whole input (docs/spec/command-line.md 2.4).
     if (text.len > this.#gate.limit && skipBlanks(text.u8, 0, text.len) < text.len) {
       this.#gate.index++;
       this.#gate.oversize(text.u8, 0, text.len, undefined);

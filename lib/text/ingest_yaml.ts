@@ -27,7 +27,7 @@ export async function openYaml(gate: RecordGate, marked: boolean): Promise<Recor
   return new YamlDocuments(gate, marked, await loadYaml());
 }
 
-/** Reads YAML documents between `---` and `...` (cli-1x.md 3.5). */
+/** Reads YAML documents between `---` and `...` (docs/spec/command-line.md 2.9). */
 class YamlDocuments implements RecordParser {
   readonly #gate: RecordGate;
   readonly #convert: YamlToJson;

@@ -27,7 +27,7 @@ type State = (typeof State)[keyof typeof State];
 const Token = { None: 0, String: 1, Literal: 2 } as const;
 type Token = (typeof Token)[keyof typeof Token];
 
-/** Deeper text is refused by every reader of ours (cli.md 1.5). */
+/** Deeper text is refused by every reader of ours (docs/spec/command-line.md 1.5). */
 const MAX_DEPTH = 1024;
 
 /** Whether `byte` can be part of a number, `true`, `false` or `null`. */

@@ -1,5 +1,6 @@
 /**
- * JSON text for people: two spaces of indentation, and colours on a terminal (cli.md 1.6, 1.7).
+ * JSON text for people: two spaces of indentation, and colours on a terminal
+ * (docs/spec/command-line.md 1.6, 1.7).
  *
  * @module
  */

@@ -1,8 +1,9 @@
 /**
  * From records to frames: each record of the input is encoded straight into a batch.
  *
- * There are three kinds (cli-1x.md 3.2): an ordinary object becomes a message's data; an object
- * that is a complete message is copied with its tags; a Lite3 payload is taken as it is.
+ * There are three kinds (docs/spec/command-line.md 2.8): an ordinary object becomes a message's
+ * data; an object that is a complete message is copied with its tags; a Lite3 payload is taken as
+ * it is.
  *
  * @module
  */
@@ -32,7 +33,8 @@ export interface RecordSinkOptions {
   readonly onSkipped?: (record: SkippedRecord) => void;
   /**
    * Hears once of a record that looks like a receipt of `feed` (`seq`, `time`, `meta`), which is
-   * stored as data: the first `feed` of a chain may want `--format json` (cli-1x.md 3.2).
+   * stored as data: the first `feed` of a chain may want `--format json`
+   * (docs/spec/command-line.md 2.8).
    */
   readonly onReceipt?: () => void;
 }

@@ -23,7 +23,7 @@ export function nowNs(): bigint {
 
 /**
  * Appends a time, given as the u32 halves of nanoseconds since 1970, as RFC 3339 in UTC with as
- * many fractional digits as it has (cli.md 1.6): `2026-02-01T00:00:00.1234567Z`.
+ * many fractional digits as it has (docs/spec/command-line.md 1.6): `2026-02-01T00:00:00.1234567Z`.
  */
 export function printTime(lo: number, hi: number, out: Buf): void {
   out.reserve(32);
@@ -80,7 +80,7 @@ export function formatTime(ns: bigint): string {
 /**
  * Reads RFC 3339 text to nanoseconds since 1970, which may be negative; undefined if it is none.
  * Any single character may stand between date and time, digits behind the ninth of a fraction are
- * ignored, `:60` is a second only where a leap second can be (cli.md 1.4).
+ * ignored, `:60` is a second only where a leap second can be (docs/spec/command-line.md 1.4).
  */
 export function parseRfc3339(text: string): bigint | undefined {
   const m = RFC3339.exec(text);
@@ -114,7 +114,7 @@ export function parseRfc3339(text: string): bigint | undefined {
 
 /**
  * Reads a `--since` value: an RFC 3339 time, or how long ago as digits and one of `s m h d`
- * (cli.md 1.4). The result is clamped to 0 … 2^64 - 1.
+ * (docs/spec/command-line.md 1.4). The result is clamped to 0 … 2^64 - 1.
  *
  * @param now The time in nanoseconds that relative values count from.
  * @throws {PlasmiteError} Usage, if it is neither

@@ -10,7 +10,8 @@ const U64_MAX = 0xffff_ffff_ffff_ffffn;
 const SIZE_HINT = "Use bytes or a number with K/M/G, for example 64K or 8M.";
 
 /**
- * Reads a size (cli.md 1.4): decimal digits, then optionally `K`, `M` or `G` for powers of 1024.
+ * Reads a size (docs/spec/command-line.md 1.4): decimal digits, then optionally `K`, `M` or `G` for
+ * powers of 1024.
  *
  * @example
  * ```ts
@@ -44,7 +45,8 @@ export function parseSize(text: string): bigint {
 }
 
 /**
- * Reads a duration (cli.md 1.4): digits and directly behind them `ms`, `s`, `m` or `h`.
+ * Reads a duration (docs/spec/command-line.md 1.4): digits and directly behind them `ms`, `s`, `m`
+ * or `h`.
  *
  * @returns milliseconds
  * @throws {PlasmiteError} Usage
@@ -63,7 +65,7 @@ export function parseDuration(text: string): number {
 }
 
 /**
- * Reads a durability (cli.md 1.4).
+ * Reads a durability (docs/spec/command-line.md 1.4).
  *
  * @throws {PlasmiteError} Usage
  */

@@ -1,6 +1,6 @@
 /**
  * A YAML document to JSON text, for the strict subset of YAML 1.2 that messages may use
- * (cli-1x.md 3.5).
+ * (docs/spec/command-line.md 2.9).
  *
  * The library only parses; what a plain scalar means is decided here, on its text, so that 64-bit
  * integers stay exact, `1.0` stays a float, and `017` or `1_000` stay strings.

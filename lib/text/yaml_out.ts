@@ -1,7 +1,7 @@
 /**
- * JSON text to one YAML document (cli-1x.md 2.3), written so that parsers of YAML 1.1 and 1.2 read
- * the same values: strings are always quoted and stand on one line, keys are bare only when no
- * reader can mistake them.
+ * JSON text to one YAML document (docs/spec/command-line.md 1.13), written so that parsers of YAML
+ * 1.1 and 1.2 read the same values: strings are always quoted and stand on one line, keys are bare
+ * only when no reader can mistake them.
  *
  * @module
  */

@@ -36,8 +36,8 @@ export interface UiAsset {
 
 /**
  * The files by path; the page itself is the same bytes at `/ui` and at `/ui/pools/NAME`. It lives
- * with a policy (http.md 7) that allows its own files and its own server and nothing else: no inline
- * script or style, no eval, no frames.
+ * with a policy (docs/spec/http-api.md 7) that allows its own files and its own server and nothing
+ * else: no inline script or style, no eval, no frames.
  */
 export function uiAssets(): Promise<Map<string, UiAsset>> {
   const scripts = {
