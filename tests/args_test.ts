@@ -1,5 +1,5 @@
 /**
- * The grammar of the command line (cli.md 1.1, 1.10, cli-1x.md 2.1): what parses, and what each
+ * The grammar of the command line (docs/spec/command-line.md 1.1, 1.10): what parses, and what each
  * mistake is answered with.
  *
  * @module

@@ -1,6 +1,6 @@
 /**
- * `feed` and `fetch` as scripts use them: the real program behind real pipes (cli.md 2 and 3,
- * cli-1x.md 3).
+ * `feed` and `fetch` as scripts use them: the real program behind real pipes
+ * (docs/spec/command-line.md 2, 3).
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * `follow` as scripts use it: gates, history, finite reads, replay, drops (cli.md 5, cli-1x.md 4).
+ * `follow` as scripts use it: gates, history, finite reads, replay, drops
+ * (docs/spec/command-line.md 5).
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * `pool create|info|list|delete` as scripts and people see them (cli.md 4).
+ * `pool create|info|list|delete` as scripts and people see them (docs/spec/command-line.md 4).
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Client, Pool and Message as api.md 12 describes them.
+ * Client, Pool and Message as docs/spec/library.md 12 describes them.
  *
  * @module
  */
@@ -566,7 +566,7 @@ Deno.test(
         }),
         fc.array(fc.string({ unit: "binary" }), { maxLength: 4 }),
         (object, tags) => {
-          // Keys end at their first NUL (8.1), so they have none here.
+          // Keys end at their first NUL (docs/spec/format.md 8.1), so they have none here.
           fc.pre(!JSON.stringify(object).includes("\\u0000"));
           const plain = JSON.parse(JSON.stringify(object)) as JsonObject;
           fc.pre(!Object.hasOwn(plain, "__proto__"));

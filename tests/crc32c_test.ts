@@ -22,7 +22,7 @@ function model(bytes: Uint8Array): number {
   return ~crc >>> 0;
 }
 
-/** RFC 3720 B.4 and pool-format.md 2. */
+/** RFC 3720 B.4 and docs/spec/format.md 2. */
 const known: [Uint8Array<ArrayBuffer>, number][] = [
   [new TextEncoder().encode("123456789"), 0xe3069283],
   [new Uint8Array(0), 0],

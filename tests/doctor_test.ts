@@ -1,6 +1,6 @@
 /**
  * `plasmite doctor`: real pool files on disk, damaged one way after the other, judged and repaired
- * (cli.md 11; pool-format.md 5.1, 10).
+ * (docs/spec/command-line.md 11, docs/spec/format.md 5.1, 10).
  *
  * @module
  */

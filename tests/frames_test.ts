@@ -1,5 +1,5 @@
 /**
- * The framed Lite3 stream, byte by byte (cli-1x.md 2.4).
+ * The framed Lite3 stream, byte by byte (docs/spec/command-line.md 1.14).
  *
  * @module
  */

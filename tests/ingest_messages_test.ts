@@ -1,5 +1,6 @@
 /**
- * What becomes of a record (cli-1x.md 3.2): ordinary objects, complete messages, Lite3 payloads.
+ * What becomes of a record (docs/spec/command-line.md 2.8): ordinary objects, complete messages,
+ * Lite3 payloads.
  *
  * @module
  */

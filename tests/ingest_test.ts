@@ -1,5 +1,5 @@
 /**
- * Every row of cli.md 2.4 and 2.5 and of cli-1x.md 3.3, each with the input in one piece, byte by
+ * Every row of docs/spec/command-line.md 2.4, 2.5, each with the input in one piece, byte by
  * byte, and cut in two at every byte.
  *
  * @module

@@ -1,6 +1,6 @@
 /**
  * Our writer beside the reference's on one file, and what a killed writer of the reference leaves
- * (pool-format.md 5.1): the shapes D1, D2, D4, D5 and D7.
+ * (docs/spec/format.md 5.1): the shapes D1, D2, D4, D5 and D7.
  *
  * @module
  */

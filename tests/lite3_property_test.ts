@@ -77,7 +77,9 @@ function members(value: fc.Arbitrary<Model>): fc.Arbitrary<Model> {
     .map((list): Model => ({ kind: "object", value: list }));
 }
 
-/** Keys of one hash but different tag widths cannot live in one object (pool-format.md 7.5). */
+/**
+ * Keys of one hash but different tag widths cannot live in one object (docs/spec/format.md 7.5).
+ */
 function sameWidths(names: string[]): boolean {
   const widths = new Map<number, number>();
   for (const name of names) {
@@ -88,7 +90,7 @@ function sameWidths(names: string[]): boolean {
   return true;
 }
 
-/** By cli.md 1.6. */
+/** By docs/spec/command-line.md 1.6. */
 function floatText(x: number): string {
   const size = Math.abs(x);
   if (Object.is(x, -0)) return "-0.0";
@@ -577,7 +579,7 @@ Deno.test("keys of one hash but different tag widths are refused", () => {
 });
 
 Deno.test("an array with more elements than can be read back is refused", () => {
-  // Ten levels of nodes hold 2,097,160 elements (pool-format.md 7.5).
+  // Ten levels of nodes hold 2,097,160 elements (docs/spec/format.md 7.5).
   const { error } = refusal(`{"a":[${"1,".repeat(2_097_160)}1]}`);
   assert(PlasmiteError.is(error, ErrorKind.Usage));
 });
@@ -642,7 +644,7 @@ Deno.test("JavaScript values are taken as JSON.stringify takes them", () => {
 
 // ---- envelope -----------------------------------------------------------------------------------
 
-Deno.test("an envelope and a receipt are printed as cli.md 1.6 says", () => {
+Deno.test("an envelope and a receipt print sorted keys of our own and stored data as it is", () => {
   const view = open(encode('{"b":1.0,"a":[]}', ["x", "ü"]));
   view.seqLo = 5;
   view.seqHi = 1;

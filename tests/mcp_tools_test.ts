@@ -1,5 +1,6 @@
 /**
- * The tools one by one: cursors, filters, limits, arguments, errors and their hints (mcp.md 5, 6).
+ * The tools one by one: cursors, filters, limits, arguments, errors and their hints
+ * (docs/spec/agents.md 5, 6).
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Indented JSON (cli.md 1.6, 1.7).
+ * Indented JSON (docs/spec/command-line.md 1.6, 1.7).
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Reading without a lock while the reference stores (pool-format.md 5.3): every store of its writer
- * can fall between any two reads of our cursor, and into the middle of one.
+ * Reading without a lock while the reference stores (docs/spec/format.md 5.3): every store of its
+ * writer can fall between any two reads of our cursor, and into the middle of one.
  *
  * @module
  */

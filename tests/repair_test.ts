@@ -35,7 +35,9 @@ function isStandIn(bytes: Uint8Array): boolean {
   return text.includes("plasmite.lost") || !text.includes("text");
 }
 
-/** What an independent checker finds, but for bytes that nobody reads (1.1, 2). */
+/**
+ * What an independent checker finds, but for bytes that nobody reads (docs/spec/format.md 1.1, 2).
+ */
 function verdict(bytes: Uint8Array): Verdict {
   const file = bytes.slice();
   for (const [from, to] of [[9, 16], [36, 40], [56, 64], [104, 4096]]) file.fill(0, from, to);

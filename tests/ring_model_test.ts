@@ -1,8 +1,8 @@
 /**
  * The ring against a plain model in memory: generated sizes, batches, reads, cursors and crashes.
  *
- * The model places frames by the pseudo-code of pool-format.md 5.2, so after every operation the
- * whole state block is compared, not only what can be read.
+ * The model places frames by the pseudo-code of docs/spec/format.md 5.2, so after every operation
+ * the whole state block is compared, not only what can be read.
  *
  * @module
  */
@@ -65,7 +65,7 @@ class Model {
     return this.head === t ? 0 : this.head > t ? this.C - (this.head - t) : t - this.head;
   }
 
-  /** 5.2: drops what must go, places one frame. */
+  /** docs/spec/format.md 5.2: drops what must go, places one frame. */
   append(bytes: Uint8Array): void {
     const { C, head: h } = this;
     const L = align8(72 + bytes.length);
@@ -237,7 +237,8 @@ class Run {
       case "crash": {
         const payloads = this.#payloads(what.sizes).filter((bytes) => model.fits(bytes.length));
         if (payloads.length === 0) return;
-        // The state block lies in one page: that write is whole or absent (5.2).
+        // The state block lies in one page: that write is whole or absent
+        // (docs/spec/format.md 5.2).
         const dry = new MemoryStorage();
         dry.put(POOL, this.storage.bytes(POOL));
         const trial = Ring.open(dry, POOL, { write: true });

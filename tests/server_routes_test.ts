@@ -1,5 +1,5 @@
 /**
- * The routes of http.md 2 and 12, in-process.
+ * The routes of docs/spec/http-api.md 2, 12, in-process.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * What must not get in: rebinding, cross-site requests, wrong tokens, path tricks, endless and slow
- * clients (http.md 5 to 7). Nothing is let in and nothing is lost.
+ * clients (docs/spec/http-api.md 5 to 7). Nothing is let in and nothing is lost.
  *
  * @module
  */

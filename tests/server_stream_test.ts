@@ -1,5 +1,5 @@
 /**
- * Tails and events (http.md 3, 12), in-process.
+ * Tails and events (docs/spec/http-api.md 3, 12), in-process.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Following: tail, replay and the blocking streams (api.md 7 and 12.2).
+ * Following: tail, replay and the blocking streams (docs/spec/library.md 7, 12.2).
  *
  * Deno's sanitizers watch every test here: what is not released fails it.
  *

@@ -1,5 +1,6 @@
 /**
- * Times: printed exactly, read exactly, and `--since` as cli.md 1.4 describes it.
+ * Times: printed exactly, read exactly, and `--since` as docs/spec/command-line.md 1.4 describes
+ * it.
  *
  * @module
  */

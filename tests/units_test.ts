@@ -1,5 +1,5 @@
 /**
- * Sizes, durations and durability (cli.md 1.4).
+ * Sizes, durations and durability (docs/spec/command-line.md 1.4).
  *
  * @module
  */

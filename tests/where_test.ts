@@ -1,6 +1,6 @@
 /**
- * `--where`, row by row: cli.md 5.3 with its table of differences, cli-1x.md section 4, and the
- * expressions of the user's cookbook.
+ * `--where`, row by row: docs/spec/command-line.md 5.3, the table of differences in
+ * docs/filters.md, and the expressions of the user's cookbook.
  *
  * @module
  */
@@ -154,7 +154,7 @@ table("outputs in order: an error beats an earlier true, nothing is no match (5.
   ["debug | .data.ok", true, JQ],
 ]);
 
-table("numbers and order (5.3, cli-1x.md 4)", [
+table("numbers and order", [
   ["0 == -0.0", true, NATIVE],
   ["1 == 1.0", true, NATIVE],
   ['null < false and false < true and true < 0 and 0 < "" and "" < [] and [] < {}', true, NATIVE],
@@ -354,7 +354,7 @@ Deno.test("jq survives many messages, big ones and odd text", async () => {
 });
 
 Deno.test("tags that are stored as an empty object count as none", () => {
-  // pool-format.md 9: "tags may be an empty object" when read
+  // docs/spec/format.md 9: "tags may be an empty object" when read
   const view = message('{"a":1}');
   assert.equal(view.tagCount, 0);
   view.doc.u8[view.doc.base + view.tagsAt] = 6;

@@ -1,7 +1,7 @@
 /**
- * The reference's writer (0.8), written from pool-format.md 3 alone: its plan with its padding and
- * its lazy tail, its stores in its order. Every store is one step, so that a test can stop it, or
- * let others look, between any two.
+ * The reference's writer (0.8), written from docs/spec/format.md 3 alone: its plan with its padding
+ * and its lazy tail, its stores in its order. Every store is one step, so that a test can stop it,
+ * or let others look, between any two.
  *
  * @module
  */
@@ -15,7 +15,9 @@ export interface Mapping {
 /** What the reference would have reported. */
 export class RefError extends Error {}
 
-/** The phases of 3.5; a step carries the phase whose store has just been done. */
+/**
+ * The phases of docs/spec/format.md 3.5; a step carries the phase whose store has just been done.
+ */
 export type Phase = "wrap" | "writing" | "payload" | "commit" | "index" | "publish";
 
 const align8 = (n: number): number => Math.ceil(n / 8) * 8;
@@ -53,7 +55,7 @@ interface Decoded {
   L: number;
 }
 
-/** Section 2, static validity. */
+/** Static validity (docs/spec/format.md 2). */
 function decode(map: Mapping, { C, ring }: Head, at: number): Decoded {
   if (at + 64 > C) throw new RefError("frame header too small");
   const dv = new DataView(map.read(ring + at, 64).buffer);
@@ -86,7 +88,7 @@ interface RefPlan {
   newest: bigint;
 }
 
-/** 3.2, line by line. */
+/** The plan of docs/spec/format.md 3.2, line by line. */
 function plan(map: Mapping, head: Head, payload: number): RefPlan {
   const { C, h, s } = head;
   const L = align8(72 + payload);

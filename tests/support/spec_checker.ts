@@ -1,6 +1,6 @@
 /**
- * A checker of pool files written only from the specification (pool-format.md 1, 2, 3.4, 5.2, 10).
- * It imports nothing from lib/, so that it and the ring cannot be wrong in the same way.
+ * A checker of pool files written only from the specification (docs/spec/format.md 1, 2, 3.4, 5.2,
+ * 10). It imports nothing from lib/, so that it and the ring cannot be wrong in the same way.
  *
  * @module
  */
@@ -31,7 +31,7 @@ export interface Verdict {
   readonly state: SpecState;
 }
 
-/** CRC-32C bit by bit, as section 2 defines it. */
+/** CRC-32C bit by bit, as docs/spec/format.md 2 defines it. */
 export function specCrc32c(bytes: Uint8Array): number {
   let crc = 0xffff_ffff;
   for (const byte of bytes) {
@@ -56,8 +56,9 @@ function zero(bytes: Uint8Array, from: number, to: number): boolean {
 /**
  * Checks the bytes of a whole pool file.
  *
- * @param safe whether only SAFE writers (5.2) may have written: then the tail is on a committed
- *   frame, tail_next is exact, avoidable padding is absent and live index slots are right
+ * @param safe whether only writers that follow docs/spec/format.md 5.2 may have written: then the
+ *   tail is on a committed frame, tail_next is exact, avoidable padding is absent and live index
+ *   slots are right
  */
 export function specCheck(file: Uint8Array, safe = true): Verdict {
   const problems: string[] = [];
@@ -77,7 +78,7 @@ export function specCheck(file: Uint8Array, safe = true): Verdict {
     return ok;
   };
 
-  // 1.1 and 1.6
+  // docs/spec/format.md 1.1, 1.6
   need(ascii(file, 0, "PLSM"), "bad magic");
   need(dv.getUint32(4, true) === 3, "version");
   need(file[8] === 1, "endianness");
@@ -103,7 +104,7 @@ export function specCheck(file: Uint8Array, safe = true): Verdict {
     return verdict;
   }
 
-  // 2 and 10: the chain from the tail
+  // docs/spec/format.md 2, 10: the chain from the tail
   const isWrap = (x: number): boolean =>
     C - x >= 64 && ascii(file, ring + x, "FRM1") && dv.getUint32(ring + x + 4, true) === 3 &&
     dv.getUint32(ring + x + 12, true) === 64;
@@ -149,7 +150,7 @@ export function specCheck(file: Uint8Array, safe = true): Verdict {
   const total = messages.reduce((sum, m) => sum + m.length, 0);
   need(total <= used, "frames overlap");
 
-  // 1.3: slots of live messages
+  // docs/spec/format.md 1.3: slots of live messages
   const byNumber = new Map(messages.map((m) => [m.seq, m]));
   for (let i = 0; i < capacity; i++) {
     const slot = dv.getBigUint64(4096 + 16 * i, true);

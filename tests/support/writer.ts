@@ -37,6 +37,6 @@ while (n < Number(count)) {
     default:
       acknowledge([pool.append(next(), ["t", id])]);
   }
-  // One millisecond between appends, as a good neighbour does (pool-format.md 14.6).
+  // One millisecond between appends, as a good neighbour does (docs/spec/format.md 14.6).
   if (n % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
 }
