@@ -226,12 +226,12 @@ function aborted(signal: AbortSignal | undefined): boolean {
 export async function waitBatch(
   pool: Live,
   wanted: Wanted,
-  timeoutMs: number,
+  /** When the time is over, as `performance.now()` tells time. */
+  deadline: number,
   signal: AbortSignal,
   /** Ends the wait early, with whatever there is. */
   ending?: AbortSignal,
 ): Promise<Batch> {
-  const deadline = performance.now() + timeoutMs;
   const after = wanted.after ?? pool.start.newest;
   const filter = new Filter(wanted);
   const collector = new Collector(wanted);

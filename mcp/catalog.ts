@@ -317,7 +317,8 @@ export function tools(): readonly ToolEntry[] {
           type: "integer",
           minimum: 0,
           maximum: 60_000,
-          description: "How long to wait in milliseconds, 0 to 60000, default 10000.",
+          description:
+            "How long to wait in milliseconds, 0 to 60000, default 10000. After 50000 the answer is timed_out true in any case; wait again.",
         },
         tags: { type: "array", items: TEXT, description: TAGS_FILTER },
         where: { ...TEXT, description: WHERE },

@@ -1,6 +1,7 @@
 /**
- * Streamable HTTP without sessions: one JSON answer a request for the clients of 2025, the SDK's own
- * handler for the revision of 2026-07-28 (docs/spec/agents.md 3, 8).
+ * Streamable HTTP without sessions: one exchange a request for the clients of 2025, the SDK's own
+ * handler for the revision of 2026-07-28. A call that takes a moment is answered as an event stream
+ * where the client accepts one (docs/spec/agents.md 3, 8).
  *
  * @module
  */
@@ -8,18 +9,20 @@
 import { joinBytes } from "../lib/bytes.ts";
 import {
   createMcpHandler,
+  isJSONRPCRequest,
   isLegacyRequest,
   type McpHttpHandler,
   type McpRequestContext,
   type Server,
-  WebStandardStreamableHTTPServerTransport,
+  SUPPORTED_PROTOCOL_VERSIONS,
 } from "@modelcontextprotocol/server";
 import type { Client } from "../lib/client/client.ts";
-import { startTimer } from "../lib/timers.ts";
+import { Exchange } from "./exchange.ts";
 import { type Call, frame, type Refusal } from "./frame.ts";
 import type { McpOptions } from "./http.ts";
 import { unwrap } from "./json.ts";
 import { LocalStore } from "./local.ts";
+import { acceptsEvents, LateReply } from "./reply.ts";
 import { buildServer } from "./server.ts";
 import type { PoolStore } from "./store.ts";
 import { Watcher } from "./watch.ts";
@@ -27,13 +30,16 @@ import { wantedBy } from "./wanted.ts";
 
 const JSON_TYPE = /^application\/(?:json|[a-z0-9!#$&^_.-]+\+json)[ \t]*(?:;.*)?$/i;
 
-/** How long a wait may take before its answer is begun, in milliseconds. */
-const SOON = 50;
-/** How often the body of a begun answer shows that it goes on, in milliseconds. */
-const BEAT = 5_000;
+/** The methods that look into pools, which may take a while. */
+const LONG = new Set(["tools/call", "resources/list", "resources/read", "completion/complete"]);
 
-function rpcError(status: number, code: number, message: string): Response {
-  const error: Refusal = { jsonrpc: "2.0", id: null, error: { code, message } };
+function rpcError(
+  status: number,
+  code: number,
+  message: string,
+  id: Refusal["id"] = null,
+): Response {
+  const error: Refusal = { jsonrpc: "2.0", id, error: { code, message } };
   return Response.json(error, { status });
 }
 
@@ -77,7 +83,7 @@ export class HttpHandler {
   }
 
   #build({ era }: McpRequestContext): Server {
-    const { access = "read-write", version = "0.0.0", progressMs } = this.#options;
+    const { access = "read-write", version = "0.0.0", progressMs, maxWaitMs } = this.#options;
     return buildServer({
       store: this.#store,
       version,
@@ -86,6 +92,7 @@ export class HttpHandler {
       subscriptions: era === "modern" && access !== "write-only",
       ending: this.#ending.signal,
       progressMs,
+      maxWaitMs,
       takePlace: () => this.#takePlace(),
     });
   }
@@ -130,6 +137,7 @@ export class HttpHandler {
       return Response.json(refusal, { status: refusal.error.code === -32700 ? 400 : 200 });
     }
     const { call } = framed;
+    const events = acceptsEvents(request.headers.get("accept"));
     const headers = new Headers(request.headers);
     headers.set("accept", "application/json, text/event-stream");
     headers.set("content-type", "application/json");
@@ -138,11 +146,11 @@ export class HttpHandler {
     // fires after success too. A caller that goes away is noticed by its answer's body.
     const gone = new AbortController();
     const bare = new Request(request.url, { method: "POST", headers, signal: gone.signal });
+    const reply = new LateReply(events, () => gone.abort());
     const legacy = await isLegacyRequest(bare, call);
-    const answer = legacy
-      ? this.#legacy(bare, call).then((response) => exact(response))
-      : this.#current(bare, call);
-    return waits(call, legacy) ? await begun(answer, gone) : await answer;
+    if (!legacy && !events) withoutProgress(call);
+    const answer = legacy ? this.#legacy(bare, call, reply) : this.#current(bare, call);
+    return LONG.has(call.method) ? await reply.respond(answer) : await answer;
   }
 
   async #current(request: Request, call: Call): Promise<Response> {
@@ -168,28 +176,27 @@ export class HttpHandler {
     }
   }
 
-  async #legacy(request: Request, call: Call): Promise<Response> {
-    // A session-less transport serves one request; undefined means no sessions.
-    const transport = new WebStandardStreamableHTTPServerTransport({ enableJsonResponse: true });
-    const server = this.#build({ era: "legacy", requestInfo: request });
-    await server.connect(transport);
-    const { signal } = request;
-    const gone = Promise.withResolvers<Response>();
-    // Closing the transport aborts the call, but leaves its answer open for ever.
-    const leave = (): void => {
-      void transport.close();
-      gone.resolve(new Response(null, { status: 499 }));
-    };
-    if (signal.aborted) leave();
-    signal.addEventListener("abort", leave, { once: true });
-    try {
-      return await Promise.race([
-        transport.handleRequest(request, { parsedBody: call }),
-        gone.promise,
-      ]);
-    } finally {
-      signal.removeEventListener("abort", leave);
+  /** A client of 2025: no sessions, so each request has a server of its own. */
+  async #legacy(request: Request, call: Call, reply: LateReply): Promise<Response> {
+    const version = request.headers.get("mcp-protocol-version");
+    if (
+      version !== null && call.method !== "initialize" &&
+      !SUPPORTED_PROTOCOL_VERSIONS.includes(version)
+    ) {
+      const known = SUPPORTED_PROTOCOL_VERSIONS.join(", ");
+      const message = `Bad Request: Unsupported protocol version: ${version} ` +
+        `(supported versions: ${known})`;
+      return rpcError(400, -32000, message, call.id);
     }
+    // The SDK drops what it cannot read, and the caller would wait for ever.
+    if (call.id !== undefined && !isJSONRPCRequest(call)) {
+      return rpcError(200, -32602, "Invalid params: _meta is not as the protocol has it", call.id);
+    }
+    const exchange = new Exchange((text) => reply.notify(text));
+    await this.#build({ era: "legacy", requestInfo: request }).connect(exchange);
+    if (request.signal.aborted) await exchange.close();
+    request.signal.addEventListener("abort", () => void exchange.close(), { once: true });
+    return await exchange.run(call);
   }
 }
 
@@ -203,44 +210,11 @@ function once(work: () => void): () => void {
   };
 }
 
-/** Whether a call may take long and is answered with plain JSON. */
-function waits({ method, params }: Call, legacy: boolean): boolean {
-  if (method !== "tools/call" || params?.["name"] !== "plasmite_wait") return false;
-  const meta = params["_meta"] as { readonly progressToken?: unknown } | undefined;
-  return legacy || meta?.progressToken === undefined;
-}
-
-/**
- * An answer that takes a moment, begun before it is known, so that a caller who goes away is
- * noticed. White space in front of JSON means nothing and shows proxies that somebody is there.
- */
-async function begun(answer: Promise<Response>, gone: AbortController): Promise<Response> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = startTimer(() => resolve(undefined), SOON);
-  });
-  const soon = await Promise.race([answer, late]);
-  clearTimeout(timer);
-  if (soon !== undefined) return soon;
-  const space = new TextEncoder().encode(" ");
-  let beat: ReturnType<typeof setInterval> | undefined;
-  const body = new ReadableStream<Uint8Array>({
-    start(controller) {
-      beat = setInterval(() => controller.enqueue(space), BEAT);
-      answer.then((response) => response.text()).then((text) => {
-        if (gone.signal.aborted) return;
-        controller.enqueue(new TextEncoder().encode(text));
-        controller.close();
-      }).catch((error) => {
-        if (!gone.signal.aborted) controller.error(error);
-      }).finally(() => clearInterval(beat));
-    },
-    cancel() {
-      clearInterval(beat);
-      gone.abort();
-    },
-  });
-  return new Response(body, { headers: { "content-type": "application/json" } });
+/** For a caller who takes JSON only, which has no place for notes of progress. */
+function withoutProgress({ params }: Call): void {
+  const meta = params?.["_meta"];
+  if (meta === null || typeof meta !== "object") return;
+  delete (meta as { progressToken?: unknown }).progressToken;
 }
 
 /** The response with the text of wrappers put back; `ended` is called when its body is over. */

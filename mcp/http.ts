@@ -28,7 +28,12 @@ export interface McpOptions {
    * server that counts them together with its own streams.
    */
   readonly takePlace?: () => (() => void) | null;
-  /** How often a wait reports its progress to a caller who asked for it, in ms; default 5000. */
+  /**
+   * The longest wait, in milliseconds; a caller who asks for more is answered by then and may wait
+   * again. Default 50000: the common clients give a request up after a minute.
+   */
+  readonly maxWaitMs?: number;
+  /** How often a call reports its progress to a caller who asked for it, in ms; default 5000. */
   readonly progressMs?: number;
   /** Told of refused requests and internal failures; never of contents. */
   readonly onerror?: (error: Error) => void;

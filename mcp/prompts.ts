@@ -50,7 +50,7 @@ const PROMPTS: readonly Prompt[] = [
 Claims are advisory leases: a claim counts for ${lease} after it was fed, and only the newest claim of each agent counts. An empty file list means that the agent holds nothing.
 
 1. Look: call plasmite_read with {"pool":"${pool}","tags":["claim"],"since":"${lease}","latest_by":"agent:","count":200}. Each message is the newest claim of one agent; data.files is what it holds. NotFound means that nobody has claimed anything yet.
-2. If another agent holds one of your files, do not edit it. Call plasmite_wait with {"pool":"${pool}","tags":["claim"],"after_seq":<next_after_seq of step 1>} and look again, or work on something else.
+2. If another agent holds one of your files, do not edit it. Call plasmite_wait with {"pool":"${pool}","tags":["claim"],"after_seq":<next_after_seq of step 1>,"timeout_ms":45000} and look again, or work on something else.
 3. Otherwise claim: call plasmite_feed with {"pool":"${pool}","create":true,"tags":${tags},"data":${claim}}.
 4. Two agents may claim at the same moment. Repeat step 1 right after claiming. If another agent's newest claim holds one of your files and has a lower seq than yours, it was first: release yours (step 6) and go back to step 2.
 5. Edit. Every few minutes feed the same claim again to renew it, before ${lease} have passed.
@@ -79,7 +79,7 @@ Never edit a file that you do not hold.`;
       return `Find out how CI stands from the pool "${pool}". The CI pipeline is the only writer: it appends one message per event, for example plasmite feed ${pool} --create --tag build '{"status":"green","commit":"a1b2c3d","suite":"unit"}'. You only read.
 
 1. Latest status: call plasmite_read with {"pool":"${pool}","count":1${where}}. NotFound means that the pipeline has not run yet.
-2. If the run has not ended, wait instead of reading again: call plasmite_wait with {"pool":"${pool}","after_seq":<next_after_seq>,"timeout_ms":60000${where}}. With timed_out true call it again with the new next_after_seq.
+2. If the run has not ended, wait instead of reading again: call plasmite_wait with {"pool":"${pool}","after_seq":<next_after_seq>,"timeout_ms":45000${where}}. With timed_out true call it again with the new next_after_seq.
 3. Newest status of each suite: call plasmite_read with {"pool":"${pool}","latest_by":".data.suite"${where}}.
 4. Go on when data.status is "green". When it is "red", report the message and look for details in the messages before it (after_seq slightly lower).
 
@@ -118,7 +118,7 @@ Do not feed messages to "${pool}".`;
       const filter = tags.length === 0 ? "" : `,"tags":${JSON.stringify(tags)}`;
       return `Watch the pool "${pool}" and react to every new message.
 
-1. Call plasmite_wait with {"pool":"${pool}","timeout_ms":60000${filter}}.
+1. Call plasmite_wait with {"pool":"${pool}","timeout_ms":45000${filter}}.
 2. Handle the messages in order.
 3. Call plasmite_wait again with "after_seq" set to next_after_seq of the answer, also after timed_out. So nothing is missed between two calls and nothing comes twice.
 4. If fell_behind is true, messages were overwritten before you read them: say so.`;

@@ -14,7 +14,7 @@ import type { PoolStore } from "./store.ts";
 import { runTool } from "./tools.ts";
 import type { Watcher } from "./watch.ts";
 
-/** How often a wait reports that it is still there, in milliseconds. */
+/** How often a call reports that it is still there, in milliseconds. */
 const PROGRESS_EVERY = 5_000;
 /** Entries of one page of a list. */
 const PAGE = 500;
@@ -35,7 +35,11 @@ export interface Serving {
   readonly watcher?: Watcher;
   /** Ends waits early, with an answer. */
   readonly ending?: AbortSignal;
-  /** How often a wait reports that it is still there, in milliseconds; default 5000. */
+  /** The longest wait, whatever is asked for, in milliseconds; default 50000. */
+  readonly maxWaitMs?: number | undefined;
+  /** When a request arrived, as `performance.now()` tells time; default when its tool is run. */
+  readonly arrivedAt?: (id: string | number) => number | undefined;
+  /** How often a call reports that it is still there, in milliseconds; default 5000. */
   readonly progressMs?: number | undefined;
   /** Takes one of a limited number of places for waits; null when there is none. */
   readonly takePlace?: () => (() => void) | null;
@@ -81,13 +85,12 @@ export function buildServer(serving: Serving): Server {
   server.setRequestHandler("tools/call", (request, context) => {
     const { name, arguments: given = {} } = request.params;
     return answered(async () => {
-      const stop = name === "plasmite_wait"
-        ? reportProgress(
-          request.params._meta?.progressToken,
-          context,
-          serving.progressMs ?? PROGRESS_EVERY,
-        )
-        : undefined;
+      const stop = reportProgress(
+        request.params._meta?.progressToken,
+        context,
+        serving.progressMs ?? PROGRESS_EVERY,
+        name === "plasmite_wait" ? "waiting for messages" : "working",
+      );
       try {
         const result = await runTool(name, given, {
           store,
@@ -95,6 +98,8 @@ export function buildServer(serving: Serving): Server {
           signal: context.mcpReq.signal,
           ending: serving.ending,
           takePlace: serving.takePlace,
+          arrivedAt: serving.arrivedAt?.(context.mcpReq.id),
+          maxWaitMs: serving.maxWaitMs,
         });
         if (result !== undefined) return result;
       } finally {
@@ -183,11 +188,12 @@ export function buildServer(serving: Serving): Server {
   return server;
 }
 
-/** Tells a peer that asked for it, every few seconds, that a wait goes on. */
+/** Tells a peer that asked for it, every few seconds, that a call goes on. */
 function reportProgress(
   token: string | number | undefined,
   context: ServerContext,
   every: number,
+  message: string,
 ): (() => void) | undefined {
   if (token === undefined) return undefined;
   let progress = 0;
@@ -195,8 +201,8 @@ function reportProgress(
     progress += every / 1000;
     context.mcpReq.notify({
       method: "notifications/progress",
-      params: { progressToken: token, progress, message: "waiting for messages" },
-    }).catch(() => {}); // The peer is gone; the wait ends by its own signal.
+      params: { progressToken: token, progress, message },
+    }).catch(() => {}); // The peer is gone; the call ends by its own signal.
   }, every);
   return () => clearInterval(timer);
 }

@@ -25,7 +25,9 @@ export interface StdioOptions {
   readonly output?: Output;
   /** The longest line taken, in bytes. */
   readonly longestLine?: number;
-  /** How often a wait reports its progress to a peer who asked for it, in ms; default 5000. */
+  /** The longest wait, whatever is asked for, in ms; default 50000. */
+  readonly maxWaitMs?: number;
+  /** How often a call reports its progress to a peer who asked for it, in ms; default 5000. */
   readonly progressMs?: number;
   /** Told of what goes wrong beside the protocol. */
   readonly onerror?: (error: Error) => void;
@@ -55,6 +57,8 @@ export async function serveConnection(store: PoolStore, options: StdioOptions): 
       subscriptions: true,
       watcher,
       ending: transport.ending.signal,
+      arrivedAt: (id) => transport.arrivedAt(id),
+      maxWaitMs: options.maxWaitMs,
       progressMs: options.progressMs,
     });
     notices = server;

@@ -22,6 +22,12 @@ import type { PoolStore } from "./store.ts";
  */
 const FILTER_STEPS = 1_000_000;
 
+/**
+ * The longest wait in milliseconds: clients give a request up after a minute, and what they would
+ * have been told is lost to them then.
+ */
+export const LONGEST_WAIT = 50_000;
+
 /** What a tool call runs in. */
 export interface ToolContext {
   /** Where the pools are. */
@@ -32,6 +38,10 @@ export interface ToolContext {
   readonly signal: AbortSignal;
   /** Ends waits early, with an answer. */
   readonly ending?: AbortSignal | undefined;
+  /** The longest wait, whatever is asked for, in milliseconds; default {@linkcode LONGEST_WAIT}. */
+  readonly maxWaitMs?: number | undefined;
+  /** When the call arrived, as `performance.now()` tells time; default now. */
+  readonly arrivedAt?: number | undefined;
   /** Takes one of a limited number of places for waits; null when there is none. */
   readonly takePlace?: (() => (() => void) | null) | undefined;
 }
@@ -251,11 +261,13 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     }
   },
 
-  plasmite_wait: async (args, { store, signal, ending }) => {
+  plasmite_wait: async (args, context) => {
+    const { store, signal, ending } = context;
     const name = args.text("pool");
     const after = args.optionalWhole("after_seq");
     const limit = args.between("count", 1, 200, 20);
     const timeout = args.between("timeout_ms", 0, 60_000, 10_000);
+    const deadline = waitUntil(timeout, context);
     const tags = args.tags("tags");
     const maxBytes = args.between("max_bytes", 1024, 16_777_216, DEFAULT_BYTES);
     const compiling = condition(args);
@@ -271,7 +283,7 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     const pool = await opening;
     try {
       const wanted: Wanted = { count: limit, maxBytes, after, tags, where };
-      const batch = await waitBatch(pool, wanted, timeout, signal, ending);
+      const batch = await waitBatch(pool, wanted, deadline, signal, ending);
       const note = batch.note === undefined ? "" : ` ${batch.note}`;
       return {
         summary: batch.timed_out === true
@@ -284,6 +296,15 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     }
   },
 };
+
+/** When a wait that begins now is over, as `performance.now()` tells time. */
+function waitUntil(
+  timeoutMs: number,
+  { arrivedAt, maxWaitMs = LONGEST_WAIT }: ToolContext,
+): number {
+  const now = performance.now();
+  return Math.min(now + timeoutMs, (arrivedAt ?? now) + maxWaitMs);
+}
 
 /** The first sequence number behind `after`; the highest one has none. */
 function from(after: bigint): bigint {

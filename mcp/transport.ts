@@ -64,7 +64,8 @@ export class LineTransport implements Transport {
   readonly #output: Output;
   readonly #longest: number;
   readonly #done = Promise.withResolvers<void>();
-  readonly #pending = new Map<Id, Call>();
+  /** When each request that is not answered yet was read. */
+  readonly #pending = new Map<Id, number>();
   #queue: Call[] = [];
   #running: Id | undefined;
   #stalled: ReturnType<typeof setTimeout> | undefined;
@@ -85,6 +86,11 @@ export class LineTransport implements Transport {
   /** Resolves when the input has ended and everything is answered, or nobody reads any more. */
   get done(): Promise<void> {
     return this.#done.promise;
+  }
+
+  /** When a request that is not answered yet was read, as `performance.now()` tells time. */
+  arrivedAt(id: Id): number | undefined {
+    return this.#pending.get(id);
   }
 
   /** Starts reading; called by the SDK. */
@@ -162,7 +168,7 @@ export class LineTransport implements Transport {
     if (this.#pending.has(call.id)) {
       return this.#refuse(-32600, "Invalid request: a request with this id is running", call.id);
     }
-    if (call.method !== "subscriptions/listen") this.#pending.set(call.id, call);
+    if (call.method !== "subscriptions/listen") this.#pending.set(call.id, performance.now());
     if (call.method === "ping") return this.#deliver(call);
     this.#queue.push(call);
     this.#pump();

@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import type { McpOptions } from "../mcp/http.ts";
 import { type Any, type Peer, Place, serveMcp, until, type Way, WAYS } from "./mcp_util.ts";
 
 const TOOLS = [
@@ -96,6 +97,43 @@ async function subscriptions(peer: Peer): Promise<void> {
   assert.equal(told[0], "plasmite:///pools/watched");
 }
 
+/** Without progress a client that restarts its clock on it gives a good wait up. */
+async function progress(peer: Peer): Promise<void> {
+  await peer.call("plasmite_pool_create", { name: "slow" });
+  let notes = 0;
+  let feeding: Promise<unknown> | undefined;
+  const onprogress = (): void => {
+    if (++notes === 3) feeding = peer.call("plasmite_feed", { pool: "slow", data: { n: 1 } });
+  };
+  const args = { pool: "slow", timeout_ms: 20_000 };
+  assert.deepEqual(seqs((await peer.long("plasmite_wait", args, { onprogress })).result), [1]);
+  assert.ok(notes >= 3);
+  await feeding;
+}
+
+/**
+ * A client that cancels one wait goes on with everything else. One that also ends the request gives
+ * the place of the wait back; the clients of 2025 let the request run on.
+ */
+async function cancelled(peer: Peer, way: Way): Promise<void> {
+  await peer.call("plasmite_pool_create", { name: "slow" });
+  const stop = new AbortController();
+  const args = { pool: "slow", timeout_ms: 40_000 };
+  const waiting = peer.long("plasmite_wait", args, { signal: stop.signal });
+  waiting.catch(() => {});
+  const place = async (): Promise<unknown> =>
+    (await peer.call("plasmite_wait", { pool: "slow", timeout_ms: 0 })).result["error_kind"];
+  while (await place() !== "Busy") await new Promise((resolve) => setTimeout(resolve, 10));
+  // By now the answer has begun.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  stop.abort();
+  await assert.rejects(waiting);
+  assert.deepEqual(await peer.tools(), TOOLS);
+  assert.equal((await peer.call("plasmite_read", { pool: "slow" })).isError, false);
+  if (way.name !== "http, new era") return;
+  while (await place() === "Busy") await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
 for (const way of WAYS) {
   Deno.test({
     name: `mcp: a session, ${way.name}`,
@@ -104,6 +142,20 @@ for (const way of WAYS) {
     sanitizeResources: false,
     fn: () => withPeer(way, session),
   });
+  if (way.name.startsWith("http")) {
+    Deno.test({
+      name: `mcp: a wait tells of its progress, ${way.name}`,
+      sanitizeOps: false,
+      sanitizeResources: false,
+      fn: () => withPeer(way, progress, { progressMs: 20 }),
+    });
+    Deno.test({
+      name: `mcp: a cancelled wait ends nothing else, ${way.name}`,
+      sanitizeOps: false,
+      sanitizeResources: false,
+      fn: () => withPeer(way, cancelled, { maxWaits: 1 }),
+    });
+  }
   if (!way.subscribes) continue;
   Deno.test({
     name: `mcp: a subscription, ${way.name}`,
@@ -113,9 +165,13 @@ for (const way of WAYS) {
   });
 }
 
-async function withPeer(way: Way, run: (peer: Peer) => Promise<void>): Promise<void> {
+async function withPeer(
+  way: Way,
+  run: (peer: Peer, way: Way) => Promise<void>,
+  options: McpOptions = {},
+): Promise<void> {
   using place = new Place();
-  await using served = await serveMcp(place.client);
+  await using served = await serveMcp(place.client, options);
   await using peer = await way.connect({ dir: place.dir, url: served.url });
-  await run(peer);
+  await run(peer, way);
 }

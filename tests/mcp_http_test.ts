@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { createMcpFetch, type McpFetch, type McpOptions } from "../mcp/http.ts";
+import { LONGEST_WAIT } from "../mcp/tools.ts";
 import { createApp } from "../server/app.ts";
 import { type Any, Place, serveMcp } from "./mcp_util.ts";
 
@@ -45,6 +46,10 @@ function modern(method: string, params: Any = {}, headers: Record<string, string
     ...(typeof name === "string" ? { "mcp-name": name } : {}),
     ...headers,
   });
+}
+
+function modernTool(name: string, args: Any): Request {
+  return modern("tools/call", { name, arguments: args });
 }
 
 async function json(response: Response): Promise<Any> {
@@ -278,22 +283,80 @@ Deno.test("mcp http: a client that goes away ends its wait, closing ends all wai
   using place = new Place();
   place.client.createPool("p").close();
   const mcp = await createMcpFetch(place.client, { maxWaits: 1 });
-  const body = tool("plasmite_wait", { pool: "p", timeout_ms: 60_000 });
+  const args = { pool: "p", timeout_ms: 40_000 };
+  const body = tool("plasmite_wait", args);
   // A wait that takes a moment is answered before it is over; leaving that answer ends it.
-  const first = await mcp(post(body));
-  assert.equal(first.headers.get("content-type"), "application/json");
-  await first.body?.cancel();
-  let text = "";
-  for (let tries = 0; tries < 500 && !text.includes('"timed_out":true'); tries++) {
-    const next = tool("plasmite_wait", { pool: "p", timeout_ms: 0 });
-    text = await (await mcp(post(next))).text();
+  const accept = "application/json, text/event-stream";
+  for (
+    const request of [
+      post(body),
+      post(body, { accept }),
+      modernTool("plasmite_wait", args),
+      modern("tools/call", { name: "plasmite_wait", arguments: args }, { accept }),
+    ]
+  ) {
+    await (await mcp(request)).body?.cancel();
+    let text = "";
+    for (let tries = 0; tries < 500 && !text.includes('"timed_out":true'); tries++) {
+      const next = tool("plasmite_wait", { pool: "p", timeout_ms: 0 });
+      text = await (await mcp(post(next))).text();
+    }
+    assert.match(text, /"timed_out":true/);
   }
-  assert.match(text, /"timed_out":true/);
   const last = mcp(post(body));
   await new Promise((resolve) => setTimeout(resolve, 20));
   await mcp.close();
   assert.match(await (await last).text(), /"timed_out":true/);
 });
+
+// A client that cancels one wait lost its session: a JSON answer that breaks off ends it in some.
+Deno.test("mcp http: a wait that takes a moment is an event stream for who accepts one, else JSON", async () => {
+  using place = new Place();
+  using pool = place.client.createPool("p");
+  await using served = await serveMcp(place.client);
+  const cases: [string | undefined, boolean][] = [
+    ["application/json, text/event-stream", true],
+    ["Text/Event-Stream;q=0.5 , application/json", true],
+    ["application/json, text/event-stream;q=0", false],
+    ["application/json", false],
+    ["*/*", false],
+    [undefined, false],
+  ];
+  for (const [accept, events] of cases) {
+    const answer = await fetch(served.url, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        ...(accept === undefined ? {} : { accept }),
+      },
+      body: tool("plasmite_wait", { pool: "p", timeout_ms: 30_000 }, 7),
+    });
+    assert.equal(answer.status, 200);
+    const type = answer.headers.get("content-type") ?? "";
+    assert.equal(type, events ? "text/event-stream" : "application/json", accept);
+    pool.appendJson(new TextEncoder().encode('{"2":9007199254740993,"1":"a\\nb"}'));
+    const text = await answer.text();
+    const [, body = ""] = events ? /^event: message\ndata: (.*)$/m.exec(text) ?? [] : [text, text];
+    const { id, result } = JSON.parse(body) as { id: number; result: { content: Any[] } };
+    assert.equal(id, 7);
+    assert.match(
+      String(result.content[1]?.["text"]),
+      /"data":\{"2":9007199254740993,"1":"a\\nb"\}/,
+    );
+    assert.ok(body.includes('"data":{"2":9007199254740993,'), body);
+  }
+});
+
+// Clients give a request up after a minute: an agent that asked for 60 s always saw an error.
+Deno.test("mcp http: a wait is answered in time, however long was asked for", () =>
+  withMcp({ maxWaitMs: 30 }, async (mcp, place) => {
+    assert.ok(LONGEST_WAIT <= 50_000);
+    place.client.createPool("p").close();
+    const args = { pool: "p", timeout_ms: 60_000 };
+    for (const request of [post(tool("plasmite_wait", args)), modernTool("plasmite_wait", args)]) {
+      assert.match(await (await mcp(request)).text(), /"timed_out":true/);
+    }
+  }));
 
 Deno.test("mcp http: over a socket, too, a client that goes away gives its place back", async () => {
   using place = new Place();

@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { LocalStore } from "../mcp/local.ts";
+import { listPrompts, promptText } from "../mcp/prompts.ts";
 import { serveConnection } from "../mcp/stdio.ts";
 import { type Any, command, Place, until } from "./mcp_util.ts";
 
@@ -21,12 +22,13 @@ class Connection {
   #over = false;
   #rest = "";
 
-  constructor(place: Place, longestLine?: number) {
+  constructor(place: Place, longestLine?: number, maxWaitMs?: number) {
     this.ended = serveConnection(new LocalStore(place.client), {
       version: "1",
       input: { read: (into) => this.#read(into) },
       output: { write: (bytes) => this.#write(bytes) },
       ...(longestLine === undefined ? {} : { longestLine }),
+      ...(maxWaitMs === undefined ? {} : { maxWaitMs }),
     });
   }
 
@@ -216,6 +218,27 @@ Deno.test("mcp stdio: waits run beside calls, cancelled ones are not answered", 
   assert.equal(codeOf(peer.lines[before]), -32600);
   await peer.end();
   assert.equal(peer.lines.some((line) => line["id"] === 3), false);
+});
+
+// Clients give a request up after a minute: an agent that asked for 60 s always saw an error, and
+// the prompts made it ask.
+Deno.test("mcp stdio: a wait is answered in time, and prompts leave time for it", async () => {
+  using place = new Place();
+  place.client.createPool("p").close();
+  const peer = new Connection(place, undefined, 30);
+  peer.call(1, "plasmite_wait", { pool: "p", timeout_ms: 60_000 });
+  assert.equal(resultOf(await peer.answer(1))["timed_out"], true);
+  await peer.end();
+  const given = { pool: "p", agent: "a", files: "f" };
+  for (const { name } of listPrompts()) {
+    const prompt = promptText(name, given);
+    assert.ok("text" in prompt);
+    const waits = [...prompt.text.matchAll(/plasmite_wait with (\{.*?\})[ .]/g)];
+    for (const [, args = ""] of waits) {
+      const [, ms] = /"timeout_ms":(\d+)/.exec(args) ?? [];
+      assert.ok(Number(ms) <= 45_000, `${name}: ${args}`);
+    }
+  }
 });
 
 Deno.test("mcp stdio: a peer that stops reading ends the connection quietly", async () => {

@@ -45,12 +45,20 @@ export interface Called {
   readonly isError: boolean;
 }
 
+/** How a long call is watched. */
+export interface LongOptions {
+  readonly onprogress?: () => void;
+  readonly signal?: AbortSignal;
+}
+
 /** A connected client. */
 export interface Peer extends AsyncDisposable {
   call(name: string, args?: Any): Promise<Called>;
   tools(): Promise<string[]>;
   read(uri: string): Promise<string>;
   prompts(): Promise<string[]>;
+  /** A call that is told of its progress and may be cancelled. */
+  long(name: string, args: Any, options: LongOptions): Promise<Called>;
   /** Asks to be told about a resource; `told` gets the URI each time. */
   subscribe(uri: string, told: (uri: string) => void): Promise<void>;
 }
@@ -89,6 +97,8 @@ function called(raw: unknown): Called {
 function oldPeer(client: OldClient): Peer {
   return {
     call: async (name, args = {}) => called(await client.callTool({ name, arguments: args })),
+    long: async (name, args, options) =>
+      called(await client.callTool({ name, arguments: args }, undefined, options)),
     tools: async () => (await client.listTools()).tools.map((tool: { name: string }) => tool.name),
     read: async (uri) => textOf((await client.readResource({ uri })).contents),
     prompts: async () =>
@@ -114,6 +124,8 @@ function textOf(contents: readonly unknown[]): string {
 function newPeer(client: NewClient, era: "legacy" | "modern"): Peer {
   return {
     call: async (name, args = {}) => called(await client.callTool({ name, arguments: args })),
+    long: async (name, args, options) =>
+      called(await client.callTool({ name, arguments: args }, options)),
     tools: async () => (await client.listTools()).tools.map((tool) => tool.name),
     read: async (uri) => textOf((await client.readResource({ uri })).contents),
     prompts: async () => (await client.listPrompts()).prompts.map((prompt) => prompt.name),

@@ -1,0 +1,120 @@
+/**
+ * An HTTP answer that may take long: begun before it is known, so that proxies see that it goes on
+ * and a caller who leaves is noticed.
+ *
+ * It is an event stream where the caller accepts one. A client that gives up one call then only
+ * ends that stream; some clients take a JSON answer that breaks off for the end of the session. For
+ * the others it is JSON with white space in front, which means nothing.
+ *
+ * @module
+ */
+
+import { startTimer } from "../lib/timers.ts";
+
+/** How long an answer may take before it is begun, in milliseconds. */
+const SOON = 50;
+/** How often a begun answer shows that it goes on, in milliseconds. */
+const BEAT = 5_000;
+
+const EVENTS = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-cache, no-transform",
+  "x-accel-buffering": "no",
+};
+
+/** Whether an `Accept` header names event streams; `*` is not enough, people use curl. */
+export function acceptsEvents(accept: string | null): boolean {
+  return (accept ?? "").split(",").some((range) => {
+    const [type = "", ...parameters] = range.split(";").map((part) => part.trim().toLowerCase());
+    const refused = parameters.some((part) => /^q\s*=\s*0(?:\.0*)?$/.test(part));
+    return type === "text/event-stream" && !refused;
+  });
+}
+
+/** The answer to one call. */
+export class LateReply {
+  readonly #events: boolean;
+  readonly #leave: () => void;
+  readonly #encoder = new TextEncoder();
+  readonly #first = Promise.withResolvers<undefined>();
+  #waiting: string[] = [];
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #source: ReadableStreamDefaultReader<Uint8Array> | undefined;
+
+  /**
+   * @param events whether the caller accepts an event stream
+   * @param leave called when the caller has gone
+   */
+  constructor(events: boolean, leave: () => void) {
+    this.#events = events;
+    this.#leave = leave;
+  }
+
+  /** Sends a notification ahead of the answer; JSON has no place for it. */
+  notify(text: string): void {
+    if (!this.#events) return;
+    this.#first.resolve(undefined);
+    if (this.#controller === undefined) this.#waiting.push(text);
+    else this.#write(event(text));
+  }
+
+  /** The response: the answer itself if it comes soon, else a body that waits for it. */
+  async respond(answer: Promise<Response>): Promise<Response> {
+    const timer = startTimer(() => this.#first.resolve(undefined), SOON);
+    const soon = await Promise.race([answer, this.#first.promise]);
+    clearTimeout(timer);
+    if (soon !== undefined) return soon;
+    let beat: ReturnType<typeof setInterval> | undefined;
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        this.#controller = controller;
+        const sign = this.#events ? ":\n\n" : " ";
+        this.#write(sign);
+        for (const text of this.#waiting.splice(0)) this.#write(event(text));
+        beat = setInterval(() => this.#write(sign), BEAT);
+        this.#finish(answer).finally(() => clearInterval(beat));
+      },
+      cancel: () => {
+        clearInterval(beat);
+        this.#controller = undefined;
+        this.#leave();
+        void this.#source?.cancel().catch(() => {}); // Nobody is there to be told.
+      },
+    });
+    const headers = this.#events ? EVENTS : { "content-type": "application/json" };
+    return new Response(body, { headers });
+  }
+
+  #write(text: string): void {
+    this.#controller?.enqueue(this.#encoder.encode(text));
+  }
+
+  async #finish(answer: Promise<Response>): Promise<void> {
+    try {
+      const response = await answer;
+      const type = response.headers.get("content-type") ?? "";
+      if (response.body !== null && type.startsWith("text/event-stream")) {
+        await this.#pass(response.body);
+      } else {
+        const text = await response.text();
+        this.#write(this.#events ? event(text) : text);
+      }
+      this.#controller?.close();
+    } catch (error) {
+      this.#controller?.error(error);
+    }
+  }
+
+  async #pass(body: ReadableStream<Uint8Array>): Promise<void> {
+    const reader = this.#source = body.getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      this.#controller?.enqueue(value);
+    }
+  }
+}
+
+function event(json: string): string {
+  return `event: message\ndata: ${json}\n\n`;
+}
