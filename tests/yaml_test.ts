@@ -1,6 +1,6 @@
 /**
- * YAML in (docs/spec/command-line.md 2.9) and out (1.13). The `yaml` package, set to 1.1 and to
- * 1.2, is the independent reader of what we write.
+ * YAML in (docs/spec/command-line.md 2.9) and out (docs/spec/command-line.md 1.13). The `yaml`
+ * package, set to 1.1 and to 1.2, is the independent reader of what we write.
  *
  * @module
  */

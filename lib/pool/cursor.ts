@@ -40,7 +40,9 @@ const STEP_CHUNK = 256 * 1024;
 const RECHECKS = 8;
 /** How often a lock is asked for that damage makes needed; a millisecond lies in between. */
 const BUSY_STEPS = 10_000;
-/** On other processors the order of the reference's stores is not known (5.3). */
+/**
+ * On other processors the order of the reference's stores is not known (docs/spec/format.md 5.3).
+ */
 const STORES_IN_ORDER = Deno.build.arch === "x86_64";
 
 /** Why reading a stretch of frames ended. */
@@ -251,7 +253,8 @@ export class Cursor {
     if (now === null) return "unsafe";
     if (now.oldest > this.#expected || now.oldest === 0n) return "again";
     this.#doubt++;
-    // First the remembered place is doubted, then the index, which is a hint only (1.3).
+    // First the remembered place is doubted, then the index, which is a hint only
+    // (docs/spec/format.md 1.3).
     if (this.#doubt === 1) this.#place = -1;
     else if (this.#doubt === 2) this.#walkFrom(state);
     else return "unsafe";
@@ -379,8 +382,9 @@ export class Cursor {
   }
 
   /**
-   * Check 3 of 5.3: a writer of the reference stores its frame over dropped ones before it
-   * publishes. The number of parsed frames before the first that it may touch; -1 for none.
+   * Check (b) of docs/spec/format.md 5.3: a writer of the reference stores its frame over dropped
+   * ones before it publishes. The number of parsed frames before the first that it may touch; -1
+   * for none.
    */
   #overwriting(now: State, from: number): number {
     const { ringSize } = this.#ring.layout;
@@ -411,8 +415,9 @@ export class Cursor {
 
   /**
    * Whether tail and oldest belong together. They do not while a writer of the reference sleeps
-   * between storing the head and the rest (5.1 D7): then its frame no longer begins at the head,
-   * where check 3 looks, but it lies over the old tail, or the new tail is not yet `oldest`.
+   * between storing the head and the rest (docs/spec/format.md 5.1 D7): then its frame no longer
+   * begins at the head, where check (b) looks, but it lies over the old tail, or the new tail is not
+   * yet `oldest`.
    */
   #tailFits(now: State): boolean {
     const { ringSize } = this.#ring.layout;

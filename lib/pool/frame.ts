@@ -1,5 +1,6 @@
 /**
- * One frame: the 64 bytes in front of a payload, and the commit marker behind it (2).
+ * One frame: the 64 bytes in front of a payload, and the commit marker behind it
+ * (docs/spec/format.md 2).
  *
  * @module
  */
@@ -22,7 +23,10 @@ export const FIELD = {
   crc: 40,
 } as const;
 
-/** What is wrong with a frame header at `at`, in the words of section 2; null when nothing is. */
+/**
+ * What is wrong with a frame header at `at`, in the words of docs/spec/format.md 2; null
+ * when nothing is.
+ */
 export function frameProblem(view: DataView, at: number, ringSize: number): string | null {
   if (at + FRAME_HEADER > view.byteLength) return "frame header too small";
   if (view.getUint32(at, true) !== MAGIC) return "bad frame magic";

@@ -9,7 +9,10 @@ import { HEADER_SIZE, HEADER_USED, type Layout, SLOT_SIZE, VERSION } from "./lay
 
 const MAGIC = 0x4d53_4c50; // "PLSM", little-endian
 
-/** The state block: which part of the ring is live (1.1). Offsets in bytes from the ring's start. */
+/**
+ * The state block: which part of the ring is live (docs/spec/format.md 1.1). Offsets in bytes from
+ * the ring's start.
+ */
 export interface State {
   /** Where the next frame or wrap marker goes. */
   readonly head: number;
@@ -53,7 +56,10 @@ export function putState(view: DataView, at: number, state: State): void {
   view.setBigUint64(at + 32, state.newest, true);
 }
 
-/** What is wrong with a state block, in the order and words of 1.6; null when nothing is. */
+/**
+ * What is wrong with a state block, in the order and words of docs/spec/format.md 1.6; null when
+ * nothing is.
+ */
 export function stateProblem(state: State, ringSize: number): string | null {
   const { head, tail, tailNext, oldest, newest } = state;
   if (head >= ringSize || tail >= ringSize || tailNext >= ringSize) {
@@ -89,7 +95,7 @@ export interface UnverifiedHeader {
 }
 
 /**
- * Checks everything in a header but the state block, in the order of 1.6.
+ * Checks everything in a header but the state block, in the order of docs/spec/format.md 1.6.
  *
  * @throws {PlasmiteError} Corrupt, or Usage for another format version; with `path`
  */
@@ -134,7 +140,7 @@ export function verifyLayout(header: UnverifiedHeader, fileSize: number, path: s
   };
 }
 
-/** Bytes that are live or lie between live items (1.2). */
+/** Bytes that are live or lie between live items (docs/spec/format.md 1.2). */
 export function usedBytes(state: State, ringSize: number): number {
   const { head, tail, oldest } = state;
   if (head === tail) return oldest === 0n ? 0 : ringSize;

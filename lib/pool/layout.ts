@@ -56,7 +56,7 @@ export interface Layout {
   readonly ringSize: number;
 }
 
-/** The number of index slots for a file of `size` bytes (1.4). */
+/** The number of index slots for a file of `size` bytes (docs/spec/format.md 1.4). */
 export function automaticCapacity(size: number): number {
   const room = Math.floor(Math.max(0, size - 5120) / SLOT_SIZE);
   return Math.min(Math.floor(size / 256), 65536, room);
@@ -88,7 +88,7 @@ export function planLayout(size: number, capacity?: number): Layout {
   return { fileSize: size, indexCapacity, ringOffset, ringSize: size - ringOffset };
 }
 
-/** The largest payload that a ring of this size can hold (2). */
+/** The largest payload that a ring of this size can hold (docs/spec/format.md 2). */
 export function maxPayload(ringSize: number): number {
   return Math.min(Math.max(0, ringSize - FRAME_HEADER - MARKER_SIZE), MAX_PAYLOAD);
 }

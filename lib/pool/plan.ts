@@ -1,5 +1,5 @@
 /**
- * Where the frames of a batch go, and what must be dropped for them: the SAFE writer of
+ * Where the frames of a batch go, and what must be dropped for them: the writer of
  * docs/spec/format.md 5.2 for one frame after the other, as one pure function.
  *
  * @module
@@ -25,7 +25,10 @@ export interface Plan {
   readonly published: State;
 }
 
-/** The chain of live frames is not what the state block says: damage to repair (5.4). */
+/**
+ * The chain of live frames is not what the state block says: damage to repair
+ * (docs/spec/format.md 5.4).
+ */
 export class BrokenChain extends Error {
   /** Names the ring offset and what is wrong there. */
   constructor(readonly offset: number, problem: string) {
@@ -62,7 +65,8 @@ export function planBatch(
   lengthOf: (i: number) => number,
   look: (offset: number) => Item,
 ): Plan {
-  // Skips dead bytes and wrap markers: what the reference may leave under the tail (5.1 D2).
+  // Skips dead bytes and wrap markers: what the reference may leave under the tail
+  // (docs/spec/format.md 5.1 D2).
   const normalise = (offset: number): number => {
     if (offset === ringSize || ringSize - offset < FRAME_HEADER) return 0;
     return look(offset).kind === "wrap" ? 0 : offset;
@@ -85,7 +89,8 @@ export function planBatch(
     const room = ringSize - head;
     const over = room - length;
     const edge = ringSize - length;
-    // The second reason leaves no padding behind, which readers of 0.8 stumble over (5.1 D1).
+    // The second reason leaves no padding behind, which readers of 0.8 stumble over
+    // (docs/spec/format.md 5.1 D1).
     const wrap = over < 0 ||
       (over > 0 && over < FRAME_HEADER && !(edge > 0 && edge < FRAME_HEADER));
     const need = !wrap
@@ -137,7 +142,8 @@ export function planBatch(
       published: { head, tail: firstAt, tailNext: firstEnd, oldest: state.newest + 1n, newest },
     };
   }
-  // 3.4: the published value is exact; 0 in the header means that nobody has looked yet.
+  // docs/spec/format.md 3.4: the published value is exact; 0 in the header means that nobody has
+  // looked yet.
   const tailNext = !moved && state.tailNext !== 0
     ? state.tailNext
     : nextOf(expectFrame(look, tail, oldest));

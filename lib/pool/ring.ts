@@ -1,8 +1,9 @@
 /**
  * A pool file that is open: its layout, its state block, and the append.
  *
- * Write order (5.2): advance the tail, wrap marker, frames, index, publish. A process that is
- * killed between any two of these leaves a pool that everyone can read and append to.
+ * Write order (docs/spec/format.md 5.2): advance the tail, wrap marker, frames, index, publish. A
+ * process that is killed between any two of these leaves a pool that everyone can read and append
+ * to.
  *
  * @module
  */
@@ -96,7 +97,7 @@ export class Ring {
   }
 
   /**
-   * Opens a pool file with all checks of 1.6.
+   * Opens a pool file with all checks of docs/spec/format.md 1.6.
    *
    * @throws {PlasmiteError} NotFound, Permission, Io, Corrupt, or Usage for another version
    */
@@ -162,7 +163,7 @@ export class Ring {
 
   /**
    * The state block, verified; read until two looks agree, because a writer of the reference
-   * stores it field by field (5.1 D7).
+   * stores it field by field (docs/spec/format.md 5.1 D7).
    *
    * @returns null when its writer was put to sleep half-way through, and so holds the lock
    * @throws {PlasmiteError} Corrupt when it is damaged
@@ -227,7 +228,7 @@ export class Ring {
   }
 
   /**
-   * Makes sure that the path still names the file that is open (14.3).
+   * Makes sure that the path still names the file that is open (docs/spec/format.md 14.3).
    *
    * @throws {PlasmiteError} NotFound when it was deleted or replaced
    */
@@ -242,7 +243,7 @@ export class Ring {
     );
   }
 
-  /** The header under the lock: all checks of 1.6, nothing taken on trust. */
+  /** The header under the lock: all checks of docs/spec/format.md 1.6, nothing taken on trust. */
   #lockedState(): State {
     const length = this.#file.readAt(this.#header, 0);
     for (let at = 0; at < STATE_AT; at += 8) {
@@ -367,7 +368,8 @@ export class Ring {
       return { plan, state };
     } catch (error) {
       if (!(error instanceof BrokenChain)) throw error;
-      // 5.4: seen under the lock, a broken chain is what a killed writer of the reference left.
+      // docs/spec/format.md 5.4: seen under the lock, a broken chain is what a killed writer of the
+      // reference left.
       state = repairChain(this.#file, this.layout, state).state;
       return {
         plan: planBatch(state, ringSize, wanted, lengthOf, this.#looker(FRAME_HEADER)),
@@ -444,7 +446,9 @@ export class Ring {
     }
   }
 
-  /** The ring offset that the index names for `seq`, or -1; a hint only (1.3). */
+  /**
+   * The ring offset that the index names for `seq`, or -1; a hint only (docs/spec/format.md 1.3).
+   */
   indexOffset(seq: bigint): number {
     const { indexCapacity, ringSize } = this.layout;
     if (indexCapacity === 0) return -1;
