@@ -8,6 +8,10 @@
 import { parse, type Parsed, ParseProblem } from "./lib/cli/args.ts";
 import { colors, CommandContext, type CommandModule, stderrForm } from "./lib/cli/context.ts";
 import { Output, StdoutClosed } from "./lib/cli/output.ts";
+import { StandardStream } from "./lib/stdio.ts";
+
+/** How long a slow reader may hold up the end of a process that served others, in milliseconds. */
+const LAST_WORDS = 1000;
 
 /** A command's module, then rooms it needs that `lib/cli` may not import; they are handed to it. */
 type Loader = () => Promise<readonly unknown[]>;
@@ -95,7 +99,7 @@ async function fail(
   const failure = error instanceof ParseProblem
     ? (await import("./lib/cli/usage.ts")).explain(error, argv)
     : asPlasmiteError(error);
-  const stderr = new Output(Deno.stderr);
+  const stderr = new Output(StandardStream.stderr);
   const globals = parsed?.globals ?? guessGlobals(argv);
   const form = stderrForm(globals, parsed?.at.at(-1)) ?? (stderr.isTerminal ? "text" : "json");
   const yaml = form === "yaml" ? (await import("./lib/text/yaml_out.ts")).printYaml : undefined;
@@ -103,4 +107,8 @@ async function fail(
   return failure.kind;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) {
+  const code = await main(Deno.args);
+  await StandardStream.stderr.settle(LAST_WORDS);
+  Deno.exit(code);
+}

@@ -7,6 +7,7 @@
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import type { Client } from "../lib/client/client.ts";
 import type { RemoteClient } from "../lib/remote/client.ts";
+import { standardInput, StandardStream } from "../lib/stdio.ts";
 import type { Call } from "./frame.ts";
 import { buildServer } from "./server.ts";
 import { LocalStore } from "./local.ts";
@@ -39,7 +40,7 @@ export interface StdioOptions {
  * @param store the pools
  */
 export async function serveConnection(store: PoolStore, options: StdioOptions): Promise<void> {
-  const { input = Deno.stdin, output = Deno.stdout, version } = options;
+  const { input = standardInput, output = StandardStream.stdout, version } = options;
   const transport = new LineTransport(input, output, options.longestLine);
   // The SDK has a new server for each try at an era; notices go to the last one.
   let notices: ReturnType<typeof buildServer> | undefined;

@@ -10,6 +10,7 @@
 import { Buf } from "../bytes.ts";
 import { defaultPoolDir } from "../client/refs.ts";
 import { PlasmiteError } from "../errors.ts";
+import { StandardStream } from "../stdio.ts";
 import type { Args, Globals, Parsed } from "./args.ts";
 import { type Json, Output, toJson } from "./output.ts";
 import { renderNotice } from "./report.ts";
@@ -73,9 +74,9 @@ export class CommandContext {
   /** What errors and notices look like. */
   readonly stderrForm: StderrForm;
   /** Standard output. */
-  readonly stdout: Output = new Output(Deno.stdout);
+  readonly stdout: Output = new Output(StandardStream.stdout);
   /** Standard error. */
-  readonly stderr: Output = new Output(Deno.stderr);
+  readonly stderr: Output = new Output(StandardStream.stderr);
   #yaml: JsonPrinter | undefined;
   #indent: JsonPrinter | undefined;
 

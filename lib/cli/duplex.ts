@@ -11,6 +11,7 @@ import type { Where } from "../filter/where.ts";
 import { Lite3Key } from "../lite3/doc.ts";
 import { Tag } from "../lite3/layout.ts";
 import { Lite3Tag, type MessageView } from "../lite3/message.ts";
+import { standardInput } from "../stdio.ts";
 import { nowNs, parseSince } from "../text/time.ts";
 import { parseDuration } from "../text/units.ts";
 import type { CommandContext } from "./context.ts";
@@ -41,7 +42,7 @@ const NO_SCREEN: Screen = { hide: () => {}, show: () => {} };
 export async function run(context: CommandContext): Promise<number> {
   const { args } = context;
   const me = args.text("me");
-  const chatting = Deno.stdin.isTerminal();
+  const chatting = standardInput.isTerminal;
   if (chatting && me === undefined) {
     throw new PlasmiteError("Usage", "TTY input requires --me for duplex", {
       hint: `Add your name: plasmite duplex ${args.required("POOL")} --me NAME`,

@@ -7,6 +7,7 @@
 import { messageOf, PlasmiteError } from "../errors.ts";
 import { FrameBatch } from "../pool/batch.ts";
 import { Ring } from "../pool/ring.ts";
+import { standardInput } from "../stdio.ts";
 import { disk } from "../storage/file.ts";
 import { lockTimeout, sleep } from "../storage/pause.ts";
 import { nowNs } from "../text/time.ts";
@@ -116,20 +117,13 @@ export function sendPipe(target: FeedTarget): Sender {
 
 /** Reads without blocking the receiving side; null at the end. */
 export async function readStdin(buffer: Uint8Array): Promise<number | null> {
-  for (;;) {
-    try {
-      return await Deno.stdin.read(buffer);
-    } catch (error) {
-      if (error instanceof Deno.errors.Interrupted) continue;
-      if (error instanceof Deno.errors.WouldBlock) {
-        await sleep(1); // Someone left our stdin non-blocking.
-        continue;
-      }
-      throw new PlasmiteError("Io", "failed to read stdin", {
-        hint: "Check what is piped in.",
-        causes: [messageOf(error)],
-        cause: error,
-      });
-    }
+  try {
+    return await standardInput.read(buffer);
+  } catch (error) {
+    throw new PlasmiteError("Io", "failed to read stdin", {
+      hint: "Check what is piped in.",
+      causes: [messageOf(error)],
+      cause: error,
+    });
   }
 }

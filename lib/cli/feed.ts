@@ -8,6 +8,7 @@ import { PlasmiteError } from "../errors.ts";
 import { FrameBatch } from "../pool/batch.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
+import { standardInput } from "../stdio.ts";
 import { lockTimeout, sleepSync } from "../storage/pause.ts";
 import type { IngestMode } from "../text/ingest.ts";
 import type { SkippedRecord } from "../text/ingest_gate.ts";
@@ -329,11 +330,12 @@ interface Input {
 /** Chooses between file and stdin (docs/spec/command-line.md 2.2). */
 function openInput(context: CommandContext): Input {
   const path = context.args.text("file");
-  if (path === undefined && Deno.stdin.isTerminal()) throw missingInput(context);
+  if (path === undefined && standardInput.isTerminal) throw missingInput(context);
   if (path === undefined || path === "-") {
     return {
       size: -1,
-      read: (into) => reading("failed to read stdin", undefined, () => Deno.stdin.readSync(into)),
+      read: (into) =>
+        reading("failed to read stdin", undefined, () => standardInput.readSync(into)),
       close: () => {},
     };
   }
@@ -353,7 +355,7 @@ function reading<T>(message: string, path: string | undefined, read: () => T): T
       return read();
     } catch (error) {
       if (error instanceof Deno.errors.WouldBlock) {
-        sleepSync(1); // Someone left our stdin non-blocking.
+        sleepSync(1); // A pipe or a device that somebody else left non-blocking.
         continue;
       }
       if (error instanceof Deno.errors.Interrupted) continue;

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { StandardStream } from "../stdio.ts";
 import { type Parsed, positionalLabel } from "./args.ts";
 import { Output } from "./output.ts";
 import { type CommandSpec, type FlagSpec, globalFlags } from "./table.ts";
@@ -15,12 +16,12 @@ const WIDTH = 100;
 export async function answer(parsed: Parsed): Promise<number> {
   if (parsed.action === "version") {
     const { VERSION } = await import("./version.ts");
-    new Output(Deno.stdout).text(`plasmite ${VERSION}\n`);
+    new Output(StandardStream.stdout).text(`plasmite ${VERSION}\n`);
     return 0;
   }
   if (parsed.action === "manual") {
     const { manual } = await import("./man.ts");
-    new Output(Deno.stdout).text(manual());
+    new Output(StandardStream.stdout).text(manual());
     return 0;
   }
   const root = parsed.at.length === 1;
@@ -28,7 +29,7 @@ export async function answer(parsed: Parsed): Promise<number> {
   const text = await helpText(parsed.at, parsed.action === "help" ? "long" : "short");
   // The last lines are what a person sees first after a bare `plasmite`.
   const tail = root && !asked ? "\nUsage: plasmite [OPTIONS] <COMMAND>\n" : "";
-  new Output(asked ? Deno.stdout : Deno.stderr).text(text + tail);
+  new Output(asked ? StandardStream.stdout : StandardStream.stderr).text(text + tail);
   return asked ? 0 : 2;
 }
 

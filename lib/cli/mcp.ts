@@ -30,6 +30,7 @@ export async function run(context: CommandContext, room: Room): Promise<number> 
     onerror: (error) => context.stderr.text(`mcp: ${error.message}\n`),
   };
   const url = context.args.text("remote");
+  context.stderr.stream.writeInBackground(); // Nobody who reads it slowly may stop the answers.
   if (url === undefined) {
     refuseRemoteFlags(context);
     await room.serveLocal(new Client({ poolDir: context.dir }), options);

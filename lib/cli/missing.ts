@@ -7,6 +7,7 @@
 
 import { isPathRef, poolFiles, poolName } from "../client/refs.ts";
 import { PlasmiteError } from "../errors.ts";
+import { standardInput } from "../stdio.ts";
 import type { CommandContext } from "./context.ts";
 import type { PoolRef } from "./refs.ts";
 import { closest, token } from "./words.ts";
@@ -66,7 +67,7 @@ function otherwise(context: CommandContext, ref: PoolRef): string {
   }
   const piped = command === "tap" ||
     (command === "feed" && !context.args.has("DATA") && !context.args.has("file") &&
-      !Deno.stdin.isTerminal());
+      !standardInput.isTerminal);
   if (piped) return `Add --create to create it, or run \`${create}\` first.`;
   const exact = line(context, [command, token(ref.ref), "--create", ...typed(context)]);
   return `To create it, the exact command is: ${exact} (or first: ${create})`;

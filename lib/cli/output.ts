@@ -1,5 +1,5 @@
 /**
- * Writing to stdout and stderr: whole writes only, a closed pipe told apart from a failing device
+ * What becomes of a failed write: a closed pipe told apart from a failing device
  * (docs/spec/command-line.md 1.9), and the JSON text of the program's own documents
  * (docs/spec/command-line.md 1.6).
  *
@@ -7,6 +7,7 @@
  */
 
 import { messageOf, PlasmiteError } from "../errors.ts";
+import { StandardStream } from "../stdio.ts";
 
 /** The reader of stdout has gone away: stop quietly, exit 0. */
 export class StdoutClosed extends Error {
@@ -38,19 +39,19 @@ export type Json =
   | readonly Json[]
   | { readonly [key: string]: Json | undefined };
 
-/** One of the two standard streams. */
+/** One of the two standard streams, as the command line means it. */
 export class Output {
-  readonly #stream: typeof Deno.stdout | typeof Deno.stderr;
-  #terminal: boolean | undefined;
+  /** What it writes to. */
+  readonly stream: StandardStream;
 
-  /** Wraps `Deno.stdout` or `Deno.stderr`. */
-  constructor(stream: typeof Deno.stdout | typeof Deno.stderr) {
-    this.#stream = stream;
+  /** Wraps a standard stream. */
+  constructor(stream: StandardStream) {
+    this.stream = stream;
   }
 
   /** Whether it is a terminal. */
   get isTerminal(): boolean {
-    return this.#terminal ??= this.#stream.isTerminal();
+    return this.stream.isTerminal;
   }
 
   /**
@@ -60,17 +61,12 @@ export class Output {
    * other failure; failures of stderr are ignored, for there is nowhere to report them.
    */
   write(bytes: Uint8Array): void {
-    let at = 0;
-    while (at < bytes.length) {
-      try {
-        at += this.#stream.writeSync(at === 0 ? bytes : bytes.subarray(at));
-      } catch (error) {
-        if (error instanceof Deno.errors.WouldBlock) pause();
-        else if (error instanceof Deno.errors.Interrupted) continue;
-        else if (this.#stream === Deno.stderr) return;
-        else if (error instanceof Deno.errors.BrokenPipe) throw new StdoutClosed();
-        else throw stdoutFailure(error);
-      }
+    try {
+      this.stream.writeSync(bytes);
+    } catch (error) {
+      if (this.stream === StandardStream.stderr) return;
+      if (error instanceof Deno.errors.BrokenPipe) throw new StdoutClosed();
+      throw stdoutFailure(error);
     }
   }
 
@@ -78,11 +74,6 @@ export class Output {
   text(text: string): void {
     this.write(new TextEncoder().encode(text));
   }
-}
-
-/** A non-blocking pipe is full: give its reader a millisecond. */
-function pause(): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
 }
 
 function stdoutFailure(error: unknown): PlasmiteError {

@@ -75,6 +75,8 @@ export async function run(context: CommandContext, room: Room, mcp: McpRoom): Pr
     onFault: notice("internal_error", "a request failed unexpectedly"),
     mcp: (limits) => mcp.createMcpFetch(client, { ...limits, version: VERSION }),
   });
+  // From here on others are served, and nobody who reads our log slowly may stop that.
+  context.stderr.stream.writeInBackground();
   if (context.stderr.isTerminal) context.stderr.text(server.banner);
   else {
     const warnings = server.warnings.map((text) => `Warning: ${text}\n`);

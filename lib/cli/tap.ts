@@ -89,8 +89,8 @@ class Tap {
       }
       await this.#recorder.store(this.#lifecycle);
       const quiet = context.args.has("quiet");
-      const out = new PassThrough(Deno.stdout, "stdout", quiet);
-      const err = new PassThrough(Deno.stderr, "stderr", quiet);
+      const out = new PassThrough(context.stdout.stream, "stdout", quiet);
+      const err = new PassThrough(context.stderr.stream, "stderr", quiet);
       const pumps = [
         new Pump(child.stdout, out, this.#stdout, this.#recorder),
         new Pump(child.stderr, err, this.#stderr, this.#recorder),

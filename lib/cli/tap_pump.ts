@@ -7,6 +7,7 @@
 import { messageOf, PlasmiteError } from "../errors.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 import type { Ring } from "../pool/ring.ts";
+import type { StandardStream } from "../stdio.ts";
 import { lockTimeout, sleep } from "../storage/pause.ts";
 import { nowNs } from "../text/time.ts";
 import { startTimer } from "../timers.ts";
@@ -49,13 +50,13 @@ export class Recorder {
 
 /** One of our own streams; a reader that goes away only ends the passing through. */
 export class PassThrough {
-  readonly #stream: typeof Deno.stdout | typeof Deno.stderr;
+  readonly #stream: StandardStream;
   readonly #name: string;
   #closed: boolean;
   #failure: PlasmiteError | undefined;
 
   /** @param quiet pass nothing through */
-  constructor(stream: typeof Deno.stdout | typeof Deno.stderr, name: string, quiet: boolean) {
+  constructor(stream: StandardStream, name: string, quiet: boolean) {
     this.#stream = stream;
     this.#name = name;
     this.#closed = quiet;
@@ -66,17 +67,12 @@ export class PassThrough {
    * reader takes its time. Never rejects: {@linkcode PassThrough.check} tells.
    */
   async write(bytes: Uint8Array): Promise<void> {
-    for (let at = 0; at < bytes.length && !this.#closed;) {
-      try {
-        at += await this.#stream.write(at === 0 ? bytes : bytes.subarray(at));
-      } catch (error) {
-        if (error instanceof Deno.errors.WouldBlock) await sleep(1);
-        else if (error instanceof Deno.errors.Interrupted) continue;
-        else {
-          this.#closed = true;
-          if (!(error instanceof Deno.errors.BrokenPipe)) this.#failure = this.#explain(error);
-        }
-      }
+    if (this.#closed) return;
+    try {
+      await this.#stream.write(bytes);
+    } catch (error) {
+      this.#closed = true;
+      if (!(error instanceof Deno.errors.BrokenPipe)) this.#failure = this.#explain(error);
     }
   }
 
