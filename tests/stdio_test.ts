@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { nextPiece } from "../lib/stdio.ts";
 import { Client } from "../mod.ts";
-import { CLI, cli, exists, inTemp } from "./cli_util.ts";
+import { CLI, exists, inTemp } from "./cli_util.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 const DRIVER = `${ROOT}tests/support/narrow.py`;
