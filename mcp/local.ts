@@ -19,6 +19,7 @@ import { JsonSyntaxError } from "../lib/lite3/encode.ts";
 import { MessageView } from "../lib/lite3/message.ts";
 import { FrameBatch } from "../lib/pool/batch.ts";
 import { BUSY, Cursor } from "../lib/pool/cursor.ts";
+import { creating, isMissing } from "../lib/pool/creation.ts";
 import { FRAME_HEADER } from "../lib/pool/layout.ts";
 import { DEFAULT_POOL_SIZE, maxPayload, planLayout } from "../lib/pool/layout.ts";
 import { Ring } from "../lib/pool/ring.ts";
@@ -64,12 +65,10 @@ export class LocalStore implements PoolStore {
     return Promise.try(() => poolFiles(this.#client.poolDir).map(poolName));
   }
 
-  create(name: string, sizeBytes: bigint | undefined): Promise<PoolInfo> {
-    return Promise.try(() => {
-      checkName(name);
-      using pool = this.#client.createPool(name, sizeBytes);
-      return pool.info();
-    });
+  async create(name: string, sizeBytes: bigint | undefined): Promise<PoolInfo> {
+    const options = sizeBytes === undefined ? {} : { size: Number(sizeBytes) };
+    await inTurns(creating(disk, this.#path(name), options));
+    return await this.info(name);
   }
 
   async info(name: string): Promise<PoolInfo> {
@@ -91,20 +90,26 @@ export class LocalStore implements PoolStore {
   ): Promise<string> {
     checkName(name);
     const bytes = new TextEncoder().encode(data);
-    using pool = this.#open(name, create ? () => checkStorable(bytes, tags) : undefined);
+    using pool = await this.#open(name, create ? () => checkStorable(bytes, tags) : undefined);
     // Bytes are taken as JSON text, which keeps key order and 64-bit integers.
     const message = await pool.appendAsync(bytes as unknown as JsonObject, { tags });
     return new TextDecoder().decode(message.raw);
   }
 
-  #open(name: string, beforeCreate: (() => void) | undefined): Pool {
+  async #open(name: string, beforeCreate: (() => void) | undefined): Promise<Pool> {
     try {
       return this.#client.openPool(name);
     } catch (error) {
-      if (beforeCreate === undefined || !PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
+      if (beforeCreate === undefined || !isMissing(error)) throw error;
     }
     beforeCreate();
-    return this.#client.pool(name);
+    try {
+      await inTurns(creating(disk, this.#path(name)));
+    } catch (error) {
+      // Another process made it at the same moment: then it is there to open.
+      if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
+    }
+    return this.#client.openPool(name);
   }
 
   async get(name: string, seq: bigint): Promise<string> {

@@ -6,6 +6,9 @@
 
 import { type Context, Hono } from "hono";
 import type { Client } from "../lib/client/client.ts";
+import { creating } from "../lib/pool/creation.ts";
+import { disk } from "../lib/storage/file.ts";
+import { inTurns } from "../lib/storage/turns.ts";
 import { Appends, MessagePrinter } from "./append.ts";
 import { type Access, type Authenticator, forbidden, type Need, refusal } from "./auth.ts";
 import type { BodyReader } from "./body.ts";
@@ -285,9 +288,13 @@ export class Routes {
       throw bad("pool size is too large", `Use at most ${LARGEST_POOL} bytes.`);
     }
     if (size_bytes === 0) throw bad("file_size must exceed header and index size", "Use 64K.");
-    return await this.#host.pools.storage(() => {
-      using made = this.#host.client.createPool(pool, size_bytes ?? undefined);
-      return json(`{"pool":${infoJson(made.info(), pool)}}`);
+    const { pools } = this.#host;
+    return await pools.storage(async () => {
+      const path = pools.path(pool);
+      await inTurns(
+        creating(disk, path, typeof size_bytes === "number" ? { size: size_bytes } : {}),
+      );
+      return json(`{"pool":${infoJson(readInfo(path, pool), pool)}}`);
     });
   }
 

@@ -162,7 +162,7 @@ Deno.test("a file cut short under an open pool is an error, not an endless read"
                 : file.readAt(into, at),
           };
         },
-        create: () => {},
+        create: () => true,
         remove: () => {},
       },
       POOL,

@@ -5,7 +5,8 @@
  */
 
 import { ErrorKind, PlasmiteError } from "../errors.ts";
-import { DEFAULT_POOL_SIZE } from "../pool/layout.ts";
+import { isMissing } from "../pool/creation.ts";
+import { DEFAULT_POOL_SIZE, maxPayload, planLayout } from "../pool/layout.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
 import type { CommandContext } from "./context.ts";
@@ -21,22 +22,33 @@ function sizeText(context: CommandContext): string | undefined {
   return context.args.text("create-size");
 }
 
+/** How long to wait for a pool that another process is making, in milliseconds. */
+const CREATION_TIMEOUT = 10_000;
+
 /**
  * Opens with `open`; a missing pool is created (with `--create`) or explained with the exact
  * command that would create it.
  *
+ * @param validate what must hold before a pool is made for this command, given the largest payload of
+ *   that pool: whatever it throws, nothing was made
  * @throws {PlasmiteError} NotFound with a hint, Usage for a bad `--create-size`, or as `open`
  */
 export async function openOrCreate<T>(
   context: CommandContext,
   ref: LocalRef,
   open: (path: string) => T,
+  validate?: (maxPayload: number) => Promise<void> | void,
 ): Promise<T> {
-  try {
-    return open(ref.path);
-  } catch (error) {
-    if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
-    if (!mayCreate(context)) {
+  const since = performance.now();
+  for (;;) {
+    try {
+      return open(ref.path);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      if (mayCreate(context)) break;
+      // Another process is making it right now.
+      const late = performance.now() - since > CREATION_TIMEOUT;
+      if (PlasmiteError.is(error, ErrorKind.Busy) && !late) continue;
       const { explainMissing } = await import("./missing.ts");
       throw explainMissing(error, context, ref);
     }
@@ -47,6 +59,8 @@ export async function openOrCreate<T>(
     const { parseSize } = await import("../text/units.ts");
     size = Number(parseSize(text));
   }
+  const waiting = validate?.(maxPayload(planLayout(size).ringSize));
+  if (waiting !== undefined) await waiting;
   try {
     Ring.create(disk, ref.path, { size });
   } catch (error) {

@@ -7,7 +7,10 @@
 import { Client } from "../client/client.ts";
 import type { PoolInfo } from "../client/info.ts";
 import { PlasmiteError } from "../errors.ts";
+import { UnfinishedPool } from "../pool/creation.ts";
 import { planLayout } from "../pool/layout.ts";
+import { Ring } from "../pool/ring.ts";
+import { disk } from "../storage/file.ts";
 import { parseSize } from "../text/units.ts";
 import type { CommandContext } from "./context.ts";
 import { escapeControls, humanBytes, shortPath, table } from "./human.ts";
@@ -72,12 +75,18 @@ function refuseExisting(refs: readonly LocalRef[]): void {
   }
 }
 
+/** Whether something has the name already; what a creator that was killed has left does not count. */
 function exists(path: string): boolean {
   try {
     Deno.lstatSync(path);
-    return true;
   } catch {
     return false;
+  }
+  try {
+    Ring.open(disk, path, { write: false }).close();
+    return true;
+  } catch (error) {
+    return !(error instanceof UnfinishedPool);
   }
 }
 

@@ -6,6 +6,7 @@
 
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { type CheckReport, checkRing } from "../pool/check.ts";
+import { isMissing } from "../pool/creation.ts";
 import { DEFAULT_POOL_SIZE } from "../pool/layout.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
@@ -125,7 +126,7 @@ export class Client implements Disposable, AsyncDisposable {
     try {
       return this.openPool<T>(ref);
     } catch (error) {
-      if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
+      if (!isMissing(error)) throw error;
     }
     try {
       return this.createPool<T>(ref, size);

@@ -14,9 +14,9 @@ import { lockTimeout } from "../storage/pause.ts";
 import { inPlace, type Steps } from "../storage/turns.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
 import type { FrameBatch } from "./batch.ts";
+import { awaitHeader, creating, type RingOptions } from "./creation.ts";
 import { type Item, itemAt, wrapMarker } from "./frame.ts";
 import {
-  newHeader,
   parseState,
   putState,
   sameState,
@@ -25,14 +25,12 @@ import {
   verifyLayout,
 } from "./header.ts";
 import {
-  DEFAULT_POOL_SIZE,
   FRAME_HEADER,
   frameLength,
   HEADER_SIZE,
   HEADER_USED,
   type Layout,
   maxPayload,
-  planLayout,
   SLOT_SIZE,
   STATE_AT,
   STATE_SIZE,
@@ -45,14 +43,6 @@ const LAST_SEQUENCE = 0xffff_ffff_ffff_ffffn;
 
 /** How long to wait for a publication that is stuck half-way, in tries of a millisecond. */
 const PUBLICATION_TRIES = 100;
-
-/** What a new pool is to be like. */
-export interface RingOptions {
-  /** Size of the whole file in bytes; default 1 MiB. */
-  readonly size?: number;
-  /** Number of index slots; default automatic, 0 for none. */
-  readonly indexCapacity?: number;
-}
 
 /** What became of an append. */
 export interface Appended {
@@ -87,19 +77,19 @@ export class Ring {
   }
 
   /**
-   * Makes a pool file, whole or not at all.
+   * Makes a pool file, waiting in place for another process that makes the same one.
    *
-   * @throws {PlasmiteError} Usage, AlreadyExists, Permission or Io
+   * @throws {PlasmiteError} Usage, AlreadyExists, Permission, Busy or Io
    */
   static create(storage: Storage, path: string, options: RingOptions = {}): void {
-    const layout = planLayout(options.size ?? DEFAULT_POOL_SIZE, options.indexCapacity);
-    storage.create(path, layout.fileSize, newHeader(layout));
+    inPlace(creating(storage, path, options));
   }
 
   /**
    * Opens a pool file with all checks of docs/spec/format.md 1.6.
    *
-   * @throws {PlasmiteError} NotFound, Permission, Io, Corrupt, or Usage for another version
+   * @throws {PlasmiteError} NotFound, Permission, Io, Corrupt, Busy while another process is making
+   *   it, or Usage for another version
    */
   static open(storage: Storage, path: string, options: { readonly write: boolean }): Ring {
     return inPlace(Ring.opening(storage, path, options));
@@ -116,7 +106,8 @@ export class Ring {
     try {
       const bytes = new Uint8Array(HEADER_USED);
       const view = new DataView(bytes.buffer);
-      const length = file.readAt(bytes, 0);
+      let length = file.readAt(bytes, 0);
+      if (view.getUint32(0, true) === 0) length = yield* awaitHeader(file, bytes);
       const layout = verifyLayout({ view, length }, file.size(), path);
       const opened = new Ring(file, layout, bytes.slice());
       yield* opened.stating();
@@ -230,12 +221,16 @@ export class Ring {
   /**
    * Makes sure that the path still names the file that is open (docs/spec/format.md 14.3).
    *
-   * @throws {PlasmiteError} NotFound when it was deleted or replaced
+   * @throws {PlasmiteError} NotFound when it was deleted or replaced, Corrupt when it was cut
    */
   checkIdentity(): void {
     this.#live();
-    const state = this.#file.pathState();
+    const state = this.#file.pathState(this.layout.fileSize);
     if (state === "same") return;
+    if (state === "resized") {
+      const cut = this.#file.size() < this.layout.fileSize;
+      throw this.#corrupt(cut ? "file is truncated" : "invalid file size");
+    }
     throw new PlasmiteError(
       "NotFound",
       state === "missing" ? "not found" : "pool path now refers to a different file",

@@ -7,8 +7,11 @@
 import { PlasmiteError } from "../errors.ts";
 import { osError } from "./os_error.ts";
 import type { StorageFile } from "./storage.ts";
+import { parentOf, probe, removeQuietly } from "./temporary.ts";
 
 const CHUNK = 1 << 20;
+/** The longest name that common file systems take, in bytes. */
+const LONGEST_NAME = 255;
 
 /**
  * Copies `file`, whose lock the caller holds, to `PATH.backup-TIME` with the pool's own mode.
@@ -19,7 +22,7 @@ const CHUNK = 1 << 20;
  */
 export function backUp(file: StorageFile): string {
   const time = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
-  const base = `${file.path}.backup-${time}`;
+  const base = besides(file.path, `.backup-${time}`);
   for (let n = 1;; n++) {
     const path = n === 1 ? base : `${base}-${n}`;
     try {
@@ -40,7 +43,20 @@ export function backUp(file: StorageFile): string {
   }
 }
 
+/** A path next to `path` that ends so; of a very long name as much as leaves room for the ending. */
+function besides(path: string, ending: string): string {
+  const dir = path.slice(0, path.lastIndexOf("/") + 1);
+  const name = new TextEncoder().encode(path.slice(dir.length));
+  const room = LONGEST_NAME - ending.length - "-100".length;
+  if (name.length <= room) return path + ending;
+  // As a stream, a character that the cut divides is left out.
+  const kept = new TextDecoder().decode(name.subarray(0, room), { stream: true });
+  return dir + kept + ending;
+}
+
 function copy(file: StorageFile, path: string): void {
+  // Over the limit of `ulimit -f` the program is ended: then, before there is half a copy.
+  probe(parentOf(path), file.size());
   const mode = (Deno.statSync(file.path).mode ?? 0o600) & 0o777;
   const out = Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
   let done = false;
@@ -62,6 +78,6 @@ function copy(file: StorageFile, path: string): void {
     done = true;
   } finally {
     out.close();
-    if (!done) Deno.removeSync(path);
+    if (!done) removeQuietly(path);
   }
 }

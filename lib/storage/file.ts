@@ -8,7 +8,8 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import { NOT_A_DIRECTORY, osError } from "./os_error.ts";
+import { createFile, type CreationPlaces } from "./create.ts";
+import { osError } from "./os_error.ts";
 import type { PathState, Storage, StorageFile } from "./storage.ts";
 
 /** The error for a directory, a pipe or a device. */
@@ -24,7 +25,6 @@ class DiskFile implements StorageFile {
   readonly #file: Deno.FsFile;
   readonly #dev: number;
   readonly #ino: number | null;
-  #size: number;
 
   constructor(readonly path: string, readonly writable: boolean, file: Deno.FsFile) {
     this.#file = file;
@@ -35,7 +35,6 @@ class DiskFile implements StorageFile {
     }
     this.#dev = info.dev;
     this.#ino = info.ino;
-    this.#size = info.size;
   }
 
   readAt(into: Uint8Array, at: number): number {
@@ -78,12 +77,16 @@ class DiskFile implements StorageFile {
     return this.#file.statSync().size;
   }
 
-  resize(size: number): void {
-    this.#file.truncateSync(size);
-    this.#size = size;
+  quietMs(): number {
+    const changed = this.#file.statSync().mtime;
+    return changed === null ? Infinity : Math.abs(Date.now() - changed.getTime());
   }
 
-  pathState(): PathState {
+  resize(size: number): void {
+    this.#file.truncateSync(size);
+  }
+
+  pathState(size?: number): PathState {
     let info: Deno.FileInfo;
     try {
       info = Deno.statSync(this.path);
@@ -91,20 +94,13 @@ class DiskFile implements StorageFile {
       if (error instanceof Deno.errors.NotFound) return "missing";
       throw osError(error, { path: this.path });
     }
-    // A file that changed its size under us is not the pool that we opened either.
-    return info.ino === this.#ino && info.dev === this.#dev && info.size === this.#size
-      ? "same"
-      : "replaced";
+    if (info.ino !== this.#ino || info.dev !== this.#dev) return "replaced";
+    return size === undefined || info.size === size ? "same" : "resized";
   }
 
   close(): void {
     this.#file.close();
   }
-}
-
-function parentOf(path: string): string {
-  const at = path.lastIndexOf("/");
-  return at < 0 ? "." : at === 0 ? "/" : path.slice(0, at);
 }
 
 /** Pool files on this machine's disk. */
@@ -119,49 +115,7 @@ export const disk: Storage = {
     }
   },
 
-  create(path, size, head) {
-    const parent = parentOf(path);
-    try {
-      Deno.mkdirSync(parent, { recursive: true });
-    } catch (error) {
-      const failure = osError(error, { path: parent }, "failed to create pool directory");
-      if (failure.kindName !== "AlreadyExists") throw failure;
-      // Of a directory it would be no error.
-      throw new PlasmiteError("Io", failure.message, {
-        path: parent,
-        hint: NOT_A_DIRECTORY,
-        causes: failure.causes,
-        cause: error,
-      });
-    }
-    // docs/spec/format.md 1.5: build under another name, then link: nobody meets half a pool.
-    const temporary = `${path}.${Deno.pid}-${Math.random().toString(36).slice(2, 10)}.tmp`;
-    try {
-      const file = Deno.openSync(temporary, { write: true, createNew: true });
-      try {
-        for (let done = 0; done < head.length;) done += file.writeSync(head.subarray(done));
-        file.truncateSync(size);
-      } finally {
-        file.close();
-      }
-      Deno.linkSync(temporary, path);
-    } catch (error) {
-      if (error instanceof Deno.errors.AlreadyExists) {
-        throw new PlasmiteError("AlreadyExists", "pool already exists", {
-          path,
-          hint: "Choose a different name, or remove the existing pool first.",
-          cause: error,
-        });
-      }
-      throw osError(error, { path }, "failed to create pool file");
-    } finally {
-      try {
-        Deno.removeSync(temporary);
-      } catch {
-        // Never made, or gone already: nothing is left to remove.
-      }
-    }
-  },
+  create: (path, size, head, takeOver = true) => createFile(places, path, { size, head, takeOver }),
 
   remove(path) {
     try {
@@ -171,3 +125,34 @@ export const disk: Storage = {
     }
   },
 };
+
+/** How {@linkcode createFile} reaches the disk. */
+const places: CreationPlaces = {
+  createEmpty(path) {
+    try {
+      const file = Deno.openSync(path, { read: true, write: true, createNew: true });
+      return new DiskFile(path, true, file);
+    } catch (error) {
+      if (error instanceof Deno.errors.AlreadyExists) return null;
+      throw error;
+    }
+  },
+  open(path) {
+    try {
+      return disk.open(path, { write: true });
+    } catch (error) {
+      if (isFree(path)) return null;
+      throw error;
+    }
+  },
+  remove: (path) => Deno.removeSync(path),
+};
+
+function isFree(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
+  }
+}

@@ -9,6 +9,7 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
+import { createInPlace, type CreationPlaces } from "./create.ts";
 import type { PathState, Storage, StorageFile } from "./storage.ts";
 
 /** Thrown by every call after the planned end: the process is gone. */
@@ -47,11 +48,17 @@ export interface Accident {
 
 /** A disk in memory. */
 export class MemoryStorage implements Storage {
-  #files = new Map<string, Inode>();
+  readonly #files = new Map<string, Inode>();
+  readonly #links: boolean;
   #accident: Accident = {};
   #calls = 0;
   /** Every write so far, newest last: lets a test tear each one in turn. */
   readonly log: { at: number; length: number }[] = [];
+
+  /** @param links false for a file system without hard links; default true */
+  constructor({ links = true }: { readonly links?: boolean } = {}) {
+    this.#links = links;
+  }
 
   /** Plans an accident, counted from now. */
   plan(accident: Accident): void {
@@ -99,9 +106,10 @@ export class MemoryStorage implements Storage {
     const me = {};
     const held = (): "none" | "shared" | "exclusive" =>
       inode.exclusive === me ? "exclusive" : inode.shared.has(me) ? "shared" : "none";
-    const state = (): PathState => {
+    const state = (size?: number): PathState => {
       const now = this.#files.get(path);
-      return now === undefined ? "missing" : now === inode ? "same" : "replaced";
+      if (now !== inode) return now === undefined ? "missing" : "replaced";
+      return size === undefined || inode.live.length === size ? "same" : "resized";
     };
     return {
       path,
@@ -144,6 +152,7 @@ export class MemoryStorage implements Storage {
           inode.unsynced = [];
         }),
       size: () => inode.live.length,
+      quietMs: () => Infinity,
       resize: (size) =>
         this.#change(() => {
           const live = new Uint8Array(size);
@@ -162,17 +171,28 @@ export class MemoryStorage implements Storage {
   }
 
   /** {@inheritDoc Storage.create} */
-  create(path: string, size: number, head: Uint8Array): void {
+  create(path: string, size: number, head: Uint8Array, takeOver = true): boolean {
+    if (!this.#links) return createInPlace(this.#places, path, { size, head, takeOver });
     this.#change(() => {
       if (this.#files.has(path)) {
         throw new PlasmiteError("AlreadyExists", "pool already exists", { path });
       }
       const live = new Uint8Array(size);
       live.set(head);
-      const durable = live.slice();
-      this.#files.set(path, { live, durable, unsynced: [], shared: new Set(), exclusive: null });
+      this.put(path, live);
     });
+    return true;
   }
+
+  readonly #places: CreationPlaces = {
+    createEmpty: (path) => {
+      if (this.#files.has(path)) return null;
+      this.#change(() => this.put(path, new Uint8Array(0)));
+      return this.open(path, { write: true });
+    },
+    open: (path) => this.open(path, { write: true }),
+    remove: (path) => this.remove(path),
+  };
 
   /** {@inheritDoc Storage.remove} */
   remove(path: string): void {
@@ -201,7 +221,7 @@ export class MemoryStorage implements Storage {
 
   /** The disk after the process was killed: all that arrived is there, all locks are free. */
   afterKill(): MemoryStorage {
-    const next = new MemoryStorage();
+    const next = new MemoryStorage({ links: this.#links });
     for (const [path, inode] of this.#files) next.put(path, inode.live);
     return next;
   }
@@ -211,7 +231,7 @@ export class MemoryStorage implements Storage {
    * says so.
    */
   afterPowerLoss(survives: (index: number, count: number) => boolean): MemoryStorage {
-    const next = new MemoryStorage();
+    const next = new MemoryStorage({ links: this.#links });
     for (const [path, inode] of this.#files) {
       const bytes = inode.durable.slice();
       inode.unsynced.forEach((write, i, all) => {

@@ -16,6 +16,12 @@ function plainCause(error: unknown): string {
   return text.replace(/: (?:[a-z_]+) '.*$/s, "").replace(/^failed to [^:]*: /, "");
 }
 
+/** Whether the operating system gave one of these numbers as the reason. */
+export function isOsError(error: unknown, ...numbers: readonly number[]): boolean {
+  const number = /\(os error (\d+)\)/.exec(messageOf(error))?.[1];
+  return number !== undefined && numbers.includes(Number(number));
+}
+
 function kindOf(error: unknown): ErrorKindName {
   if (error instanceof Deno.errors.NotFound) return "NotFound";
   if (error instanceof Deno.errors.AlreadyExists) return "AlreadyExists";

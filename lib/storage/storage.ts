@@ -7,8 +7,8 @@
  * @module
  */
 
-/** What the path of an open file names now. */
-export type PathState = "same" | "missing" | "replaced";
+/** What the path of an open file names now; `resized` is this very file, but not of the right size. */
+export type PathState = "same" | "missing" | "replaced" | "resized";
 
 /** An open pool file. All calls are synchronous: nothing may be awaited while a lock is held. */
 export interface StorageFile {
@@ -30,8 +30,14 @@ export interface StorageFile {
   size(): number;
   /** Cuts the file, or lengthens it with zeros; only for the repair of a damaged pool. */
   resize(size: number): void;
-  /** Whether the path still names this very file, of this very size (docs/spec/format.md 14.3). */
-  pathState(): PathState;
+  /** How long ago it was last changed, in milliseconds; infinite where that is not known. */
+  quietMs(): number;
+  /**
+   * Whether the path still names this very file (docs/spec/format.md 14.3).
+   *
+   * @param size the size that it must have; without it any will do
+   */
+  pathState(size?: number): PathState;
   /** Closes the file; later calls are errors. */
   close(): void;
 }
@@ -45,11 +51,15 @@ export interface Storage {
    */
   open(path: string, options: { readonly write: boolean }): StorageFile;
   /**
-   * Makes a file of `size` bytes whose beginning is `head` and the rest zero: whole or not at all.
+   * Makes a file of `size` bytes whose beginning is `head` and the rest zero. One attempt, which
+   * never waits. Where it can be made whole at once it is; elsewhere `head` is written last, under
+   * the lock, and a file of nothing but zeros is what a creator that was killed has left.
    *
+   * @param takeOver whether to finish such a file if nobody holds its lock; default true
+   * @returns false when somebody else is making the file right now: try again in a moment
    * @throws {PlasmiteError} AlreadyExists, NotFound, Permission or Io, always with `path`
    */
-  create(path: string, size: number, head: Uint8Array): void;
+  create(path: string, size: number, head: Uint8Array, takeOver?: boolean): boolean;
   /** Removes the name; open handles keep the file. */
   remove(path: string): void;
 }

@@ -191,11 +191,12 @@ export function hooked(
         sync: () => file.sync(),
         size: () => file.size(),
         resize: (size) => file.resize(size),
-        pathState: () => file.pathState(),
+        quietMs: () => file.quietMs(),
+        pathState: (size) => file.pathState(size),
         close: () => file.close(),
       };
     },
-    create: (path, size, head) => inner.create(path, size, head),
+    create: (path, size, head, takeOver) => inner.create(path, size, head, takeOver),
     remove: (path) => inner.remove(path),
   };
 }

@@ -1,0 +1,97 @@
+/**
+ * How a pool file comes to be, and how to meet one that is not finished yet (docs/spec/format.md 1.5).
+ *
+ * @module
+ */
+
+import { ErrorKind, PlasmiteError } from "../errors.ts";
+import { lockTimeout } from "../storage/pause.ts";
+import type { Storage, StorageFile } from "../storage/storage.ts";
+import type { Steps } from "../storage/turns.ts";
+import { newHeader, verifyLayout } from "./header.ts";
+import { DEFAULT_POOL_SIZE, planLayout } from "./layout.ts";
+
+/** How long to wait for a header that another process is about to write, in milliseconds. */
+const CREATION_TRIES = 100;
+/** Without a change for so long, nobody is at work on a file any more; in milliseconds. */
+const SETTLED = 3_000;
+/** How long a creator waits for others, in milliseconds. */
+const LOCK_TIMEOUT = 10_000;
+
+/** What a new pool is to be like. */
+export interface RingOptions {
+  /** Size of the whole file in bytes; default 1 MiB. */
+  readonly size?: number;
+  /** Number of index slots; default automatic, 0 for none. */
+  readonly indexCapacity?: number;
+}
+
+/**
+ * Makes a pool file, in steps: waits for another process that makes the same one.
+ *
+ * @throws {PlasmiteError} Usage, AlreadyExists, Permission, Busy or Io
+ */
+export function* creating(
+  storage: Storage,
+  path: string,
+  options: RingOptions = {},
+): Steps<void> {
+  const layout = planLayout(options.size ?? DEFAULT_POOL_SIZE, options.indexCapacity);
+  const header = newHeader(layout);
+  for (let waited = 0;; waited++) {
+    if (storage.create(path, layout.fileSize, header, waited >= CREATION_TRIES)) return;
+    if (waited >= LOCK_TIMEOUT) throw lockTimeout(path);
+    yield "busy";
+  }
+}
+
+/**
+ * A file that has no header yet: another process is making it (Busy), or was killed before it could
+ * write one (Corrupt). It may be created over.
+ */
+export class UnfinishedPool extends PlasmiteError {}
+
+/** Whether an error of opening a pool says that there is none yet, so that it may be created. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof UnfinishedPool || PlasmiteError.is(error, ErrorKind.NotFound);
+}
+
+/**
+ * Waits a moment for whoever makes the file and writes its header last: under the lock, or,
+ * as the reference does, without one. Returns how many bytes of a header there are.
+ *
+ * @throws {UnfinishedPool} when there is still none
+ */
+export function* awaitHeader(
+  file: StorageFile,
+  bytes: Uint8Array<ArrayBuffer>,
+): Steps<number> {
+  for (let tries = 0;; tries++) {
+    const free = file.tryLock(false);
+    const length = file.readAt(bytes, 0);
+    if (free) file.unlock();
+    if (bytes.subarray(0, length).some((byte) => byte !== 0)) return length;
+    const late = tries >= CREATION_TRIES;
+    if (free && (late || file.quietMs() > SETTLED)) throw leftover(file, bytes, length);
+    if (late) {
+      const { message, hint } = lockTimeout(file.path);
+      throw new UnfinishedPool("Busy", message, { path: file.path, hint });
+    }
+    yield "busy";
+  }
+}
+
+/** The error for a file without a header that nobody works on, in the words of any other bad header. */
+function leftover(file: StorageFile, bytes: Uint8Array<ArrayBuffer>, length: number): Error {
+  const hint =
+    "Nothing was ever stored in this file: the program that began to make the pool was " +
+    "stopped. Create the pool again, or delete it.";
+  try {
+    verifyLayout({ view: new DataView(bytes.buffer), length }, file.size(), file.path);
+  } catch (error) {
+    if (!PlasmiteError.is(error)) throw error;
+    const { message, path, causes } = error;
+    return new UnfinishedPool("Corrupt", message, { path, causes, hint });
+  }
+  return new UnfinishedPool("Corrupt", "bad magic", { path: file.path, hint });
+}
