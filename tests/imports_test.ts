@@ -126,7 +126,7 @@ Deno.test("start-up: what each command loads", async (t) => {
       [["tap", "p", "--", "true"], 40],
       [["doctor", "p"], 40],
       [["pool", "list"], 52],
-      [["pool", "create", "q"], 52],
+      [["pool", "create", "q"], 54],
       [["version"], 4],
       [["completion", "bash"], 4],
     ];
