@@ -11,8 +11,8 @@ import { fileURLToPath } from "node:url";
 import { inTemp } from "./cli_util.ts";
 import { ROOT } from "./support/paths.ts";
 
-/** The rooms, from the ground up. Doors see everything; the three front rooms see not each other. */
-const FLOORS = ["lib", "storage", "lite3", "pool", "text", "filter", "client", "remote", "front"];
+/** The layers, lowest first. Entry points may import all; the three in front not one another. */
+const LAYERS = ["lib", "storage", "lite3", "pool", "text", "filter", "client", "remote", "front"];
 
 interface Import {
   readonly target: string;
@@ -45,36 +45,36 @@ function modules(dir: string): string[] {
   );
 }
 
-function roomOf(file: string): { room: string; floor: number } {
+function layerOf(file: string): { layer: string; rank: number } {
   const parts = file.split("/");
-  if (parts.length === 1) return { room: file, floor: FLOORS.length };
-  const room = parts[0] === "lib" ? (parts.length === 2 ? "lib" : parts[1] ?? "") : parts[0] ?? "";
-  const floor = FLOORS.indexOf(["cli", "server", "mcp"].includes(room) ? "front" : room);
-  assert.ok(floor >= 0, `${file} is in a room that is not in the plan`);
-  return { room, floor };
+  if (parts.length === 1) return { layer: file, rank: LAYERS.length };
+  const layer = parts[0] === "lib" ? (parts.length === 2 ? "lib" : parts[1] ?? "") : parts[0] ?? "";
+  const rank = LAYERS.indexOf(["cli", "server", "mcp"].includes(layer) ? "front" : layer);
+  assert.ok(rank >= 0, `${file} is in no layer of docs/architecture.md`);
+  return { layer, rank };
 }
 
 const ALL = ["cli.ts", "mod.ts", ...modules("lib"), ...modules("server"), ...modules("mcp")];
 
-Deno.test("rooms: imports go down, never up or sideways", () => {
+Deno.test("layers: imports go down, never up or sideways", () => {
   let seen = 0;
   const wrong: string[] = [];
   for (const file of ALL) {
-    const from = roomOf(file);
+    const from = layerOf(file);
     for (const { target } of importsOf(file)) {
       if (!target.startsWith(".") || target.endsWith("deno.json")) continue;
       seen++;
       const path = resolve(file, target);
       if (!path.endsWith(".ts")) continue;
-      const to = roomOf(path);
-      if (to.room !== from.room && to.floor >= from.floor) wrong.push(`${file} -> ${path}`);
+      const to = layerOf(path);
+      if (to.layer !== from.layer && to.rank >= from.rank) wrong.push(`${file} -> ${path}`);
     }
   }
   assert.deepEqual(wrong, []);
   assert.ok(seen > 300, `only ${seen} imports found`);
 });
 
-Deno.test("rooms: lib loads no package and no node: module at module load", () => {
+Deno.test("layers: lib loads no package and no node: module at module load", () => {
   const wrong: string[] = [];
   let elsewhere = 0;
   for (const file of ALL) {
@@ -89,14 +89,14 @@ Deno.test("rooms: lib loads no package and no node: module at module load", () =
   assert.ok(elsewhere >= 4, "the walk sees packages where they are");
 });
 
-Deno.test("rooms: every import is written out, so that bundles and executables are whole", () => {
+Deno.test("layers: every import is written out, so that bundles and executables are whole", () => {
   for (const file of ALL) {
     const text = Deno.readTextFileSync(ROOT + file).replaceAll(/^\s*(\/\*\*|\*|\/\/).*$/gm, "");
     assert.ok(!/\bimport\(\s*[^"\s]/.test(text), `${file} has a computed import`);
   }
 });
 
-/** Runs a command and returns which of our modules it loaded behind the doorstep. */
+/** Runs a command and returns which of our modules it loaded after start-up. */
 async function loadedBy(dir: string, args: string[]): Promise<Set<string>> {
   const audit = `${dir}/audit.jsonl`;
   await Deno.writeTextFile(audit, "");
@@ -136,7 +136,7 @@ Deno.test("start-up: what each command loads", async (t) => {
         const [first = ""] = args;
         assert.ok([...loaded].some((file) => file.startsWith(`lib/cli/${first}`)), "audited");
         const foreign = [...loaded].filter((file) => /^(server|mcp)\/|^lib\/remote\//.test(file));
-        assert.deepEqual(foreign, [], "rooms that this command does not need");
+        assert.deepEqual(foreign, [], "layers that this command does not need");
         assert.ok(loaded.size <= most, `${loaded.size} modules, at most ${most}`);
         for (const file of loaded) {
           if (!file.endsWith(".ts")) continue;
@@ -149,16 +149,16 @@ Deno.test("start-up: what each command loads", async (t) => {
   });
 });
 
-Deno.test("start-up: the door itself loads little", () => {
-  const doorstep = new Set<string>();
+Deno.test("start-up: the entry point itself loads little", () => {
+  const loaded = new Set<string>();
   const visit = (file: string): void => {
-    if (doorstep.has(file)) return;
-    doorstep.add(file);
+    if (loaded.has(file)) return;
+    loaded.add(file);
     for (const { target, typeOnly, dynamic } of importsOf(file)) {
       if (!typeOnly && !dynamic && target.startsWith(".")) visit(resolve(file, target));
     }
   };
   visit("cli.ts");
-  assert.ok(doorstep.has("lib/cli/args.ts"));
-  assert.ok(doorstep.size <= 12, [...doorstep].join(" "));
+  assert.ok(loaded.has("lib/cli/args.ts"));
+  assert.ok(loaded.size <= 12, [...loaded].join(" "));
 });
