@@ -10,10 +10,11 @@ import fc from "fast-check";
 import { nextPiece } from "../lib/stdio.ts";
 import { Client } from "../mod.ts";
 import { CLI, exists, inTemp } from "./cli_util.ts";
+import { inCheckout, ROOT } from "./support/paths.ts";
 
-const ROOT = new URL("..", import.meta.url).pathname;
-const DRIVER = `${ROOT}tests/support/narrow.py`;
-const PUT_OUT = `${ROOT}tests/support/put_out.ts`;
+const DRIVER = inCheckout("tests/support/narrow.py");
+const PUT_OUT = inCheckout("tests/support/put_out.ts");
+const STDIO = new URL("../lib/stdio.ts", import.meta.url).href;
 const ignore = Deno.build.os === "windows" || !await exists("python3");
 
 interface Narrow {
@@ -208,7 +209,7 @@ Deno.test("a process that serves others goes on when nobody reads its log", () =
     const script = `${dir}/log.ts`;
     await Deno.writeTextFile(
       script,
-      `import { StandardStream } from "file://${ROOT}lib/stdio.ts";
+      `import { StandardStream } from ${JSON.stringify(STDIO)};
        StandardStream.stderr.writeInBackground();
        const line = new TextEncoder().encode("x".repeat(99) + "\\n");
        for (let i = 0; i < 50_000; i++) StandardStream.stderr.writeSync(line);

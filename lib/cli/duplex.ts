@@ -20,6 +20,7 @@ import { openTarget, type Sender, sendPipe } from "./duplex_send.ts";
 import { MessageWriter } from "./message_writer.ts";
 import { openOrCreate } from "./open.ts";
 import { type PoolRef, resolveRef } from "./refs.ts";
+import { ReaderWatch } from "./reader_watch.ts";
 import { refuseRemoteFlags } from "./remote.ts";
 import { lastMatching, type Matcher, passes } from "./select.ts";
 
@@ -57,13 +58,14 @@ export async function run(context: CommandContext): Promise<number> {
   const writer = await MessageWriter.open(context, { dataOnly: false, plain: "pretty" });
   const reader = await openPool(context, ref);
   const drops = new DropNotices(context, reader.path, false);
+  using watch = new ReaderWatch(context);
   let close = (): void => {};
   try {
     if (since !== undefined && since > now) return 0;
     const target = await openTarget(context, ref);
     close = () => target.close();
     const match = others(args.has("echo-self") ? undefined : me);
-    const receiver = new Receiver(reader, writer, drops, match, timeoutMs);
+    const receiver = new Receiver(reader, writer, drops, match, timeoutMs, watch.signal);
     await receiver.history(args.count("tail") ?? 0, since);
     if (!chatting || me === undefined) return await both(receiver, sendPipe(target));
     const { Chat } = await import("./duplex_chat.ts");
@@ -163,6 +165,8 @@ class Receiver {
     readonly drops: DropNotices,
     readonly match: Matcher,
     readonly timeoutMs: number | undefined,
+    /** Aborted when nobody reads any more. */
+    readonly gone: AbortSignal,
   ) {}
 
   /** Prints the last `tail` messages of others, or prepares to begin at a time. */
@@ -198,6 +202,7 @@ class Receiver {
     const { drops, screen, timeoutMs, writer } = this;
     let last = performance.now();
     let giveUp = Infinity;
+    const either = AbortSignal.any([this.gone, this.#finished.signal]);
     try {
       for (;;) {
         if (this.#printReady(source)) last = performance.now();
@@ -210,15 +215,15 @@ class Receiver {
         if (this.#until !== undefined) {
           if (giveUp === Infinity) giveUp = now + LAST_LOOK;
           if (this.#seen >= this.#until || now >= giveUp) return 0;
-          await source.wait(Math.min(100, giveUp - now));
+          await source.wait(Math.min(100, giveUp - now), this.gone);
           continue;
         }
         const left = timeoutMs === undefined ? undefined : last + timeoutMs - now;
         if (left !== undefined && left <= 0) return TIMED_OUT;
         try {
-          await source.wait(left, this.#finished.signal);
+          await source.wait(left, either);
         } catch (error) {
-          if (!this.#finished.signal.aborted) throw error;
+          if (!this.#finished.signal.aborted || this.gone.aborted) throw error;
         }
       }
     } finally {

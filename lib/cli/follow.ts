@@ -15,6 +15,7 @@ import type { CommandContext } from "./context.ts";
 import { DropNotices } from "./drops.ts";
 import { MessageWriter } from "./message_writer.ts";
 import { openOrCreate } from "./open.ts";
+import { ReaderWatch } from "./reader_watch.ts";
 import { type PoolRef, resolveRef } from "./refs.ts";
 import { refuseRemoteFlags } from "./remote.ts";
 import {
@@ -76,9 +77,10 @@ export async function run(context: CommandContext): Promise<number> {
   });
   const reader = await openPool(context, ref);
   const drops = new DropNotices(context, reader.path, args.has("quiet-drops"));
+  using watch = new ReaderWatch(context);
   try {
     if (since !== undefined && since > now && !plan.finite) return 0;
-    const follow = new Follow(context, plan, reader, writer, drops);
+    const follow = new Follow(context, plan, reader, writer, drops, watch.signal);
     if (plan.replay !== undefined) return await follow.replay(plan.replay);
     return plan.finite ? await follow.finite() : await follow.live();
   } finally {
@@ -131,6 +133,8 @@ class Follow {
     readonly reader: PoolReader,
     readonly writer: MessageWriter,
     readonly drops: DropNotices,
+    /** Aborted when nobody reads any more. */
+    readonly gone: AbortSignal,
   ) {}
 
   #print({ view, frame }: Match): void {
@@ -166,7 +170,7 @@ class Follow {
         if (!source.next()) {
           if (sieve.flush()) return lost;
           this.writer.flush();
-          if (await source.wait(LOOK_EVERY) && ++quiet % LOOKS !== 0) continue;
+          if (await source.wait(LOOK_EVERY, this.gone) && ++quiet % LOOKS !== 0) continue;
           if (await emptied(this.reader, until)) {
             this.drops.lost({ first: expected, last: until });
             lost = true;
@@ -284,10 +288,10 @@ class Follow {
         const ms = Number(at - before) / 1e6 / speed;
         writer.flush();
         if (strict && plan.timeoutMs !== undefined && ms > plan.timeoutMs) {
-          await pause(plan.timeoutMs);
+          await pause(plan.timeoutMs, this.gone);
           return this.#timedOut();
         }
-        await pause(ms);
+        await pause(ms, this.gone);
       }
       before = at;
       this.#print(kept);
@@ -352,8 +356,9 @@ class Follow {
         const limit = arriving ? patience : idle;
         const left = limit === undefined ? undefined : last + limit - performance.now();
         if (left !== undefined && left <= 0) return this.#timedOut();
-        if (!arriving) await source.wait(left);
-        else if (!(await source.wait(Math.min(LOOK_EVERY, left ?? LOOK_EVERY)))) {
+        this.gone.throwIfAborted();
+        if (!arriving) await source.wait(left, this.gone);
+        else if (!(await source.wait(Math.min(LOOK_EVERY, left ?? LOOK_EVERY), this.gone))) {
           if (await emptied(this.reader, newest)) {
             arriving = false;
             last = performance.now();
@@ -366,6 +371,15 @@ class Follow {
   }
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => startTimer(resolve, ms));
+/** Rejects with the signal's reason when it is aborted. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const aborted = (): void => reject(signal.reason);
+    if (signal.aborted) return aborted();
+    signal.addEventListener("abort", aborted, { once: true });
+    startTimer(() => {
+      signal.removeEventListener("abort", aborted);
+      resolve();
+    }, ms);
+  });
 }

@@ -76,6 +76,8 @@ NOTES
   the message does not match; write (.data.x? // 0) to allow it.
   --one exits 0 after a match; --timeout exits 124 when nothing came.
   Messages that were overwritten before they could be read are reported on stderr.
+  In a pipe it ends when its reader has gone; while nothing arrives it notices that only where Deno
+  may use ffi (-A, or --allow-ffi), and otherwise with the next message.
 `;
     case "tap":
       return `EXAMPLES
@@ -96,6 +98,8 @@ NOTES
 NOTES
   On a terminal each line becomes {"from":ME,"msg":LINE}; Ctrl-D ends. From a pipe the input is read
   as by feed. Your own messages are hidden unless --echo-self.
+  In a pipe it ends when its reader has gone; while nothing arrives it notices that only where Deno
+  may use ffi (-A, or --allow-ffi), and otherwise with the next message.
 `;
     case "doctor":
       return `EXAMPLES
