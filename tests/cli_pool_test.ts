@@ -154,7 +154,8 @@ pools("info: missing, damaged and foreign pools", async (dir, run) => {
   const error = errorOf(named);
   assert.deepEqual(Object.keys(error), ["hint", "kind", "message"], "no path, no causes");
   assert.equal(error["message"], "not found");
-  assert(String(error["hint"]).includes(`plasmite --dir ${dir}/p pool create nope`));
+  const given = /^[\w/.-]*$/.test(dir) ? `${dir}/p` : quote(`${dir}/p`);
+  assert(String(error["hint"]).includes(`plasmite --dir ${given} pool create nope`));
   const path = errorOf(await run("pool", "info", "./nope"));
   assert.match(String(path["hint"]), /Pool path not found.*--dir/);
   Deno.writeFileSync(`${dir}/p/bad.plasmite`, new Uint8Array(9000));
@@ -319,7 +320,7 @@ Deno.test({
   ignore: !hasScript,
   fn: () =>
     inTemp(async (dir) => {
-      const file = await onTerminal(`$P pool info nope 2> ${dir}/err`);
+      const file = await onTerminal(`$P pool info nope 2> ${quote(`${dir}/err`)}`);
       assert.equal(file.screen, "");
       assert(Deno.readTextFileSync(`${dir}/err`).startsWith('{"error":'));
       const forced = await onTerminal("$P pool info nope --format json");

@@ -414,14 +414,17 @@ log() {
   printf '%s\n' '{"SYSLOG_IDENTIFIER":"launchd","MESSAGE":"started"}'
 }
 
-# cargo and a small crate; without cargo another compiler of that name.
+# cargo and a small crate; without cargo another compiler of that name, or what looks like one.
 compiler() {
   mkdir -p src
   printf '[package]\nname = "demo"\nversion = "0.1.0"\nedition = "2021"\n' > Cargo.toml
   printf 'fn main() {}\n' > src/main.rs
   if ! (cd / && cargo --version) > /dev/null 2>&1; then
     mkdir -p "$bin"
-    program "$bin/cargo" 'echo "int main(void) { return 0; }" | gcc -v -x c - -o demo && echo Finished >&2'
+    program "$bin/cargo" 'echo Compiling demo >&2; echo Finished >&2'
+    if command -v gcc > /dev/null; then
+        program "$bin/cargo" 'echo "int main(void) { return 0; }" | gcc -v -x c - -o demo && echo Finished >&2'
+    fi
   fi
 }
 
@@ -449,7 +452,7 @@ program() {
 
 # Tries a command until it succeeds.
 eventually() {
-  for _ in $(seq 1 300); do
+  for _ in $(seq 1 1200); do
     if "$@"; then return 0; fi
     command sleep 0.05
   done
@@ -497,7 +500,7 @@ prepare() {
   export CARGO_HOME=${CARGO_HOME:-$HOME/.cargo} RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}
   export PATH=$bin:$PATH NO_COLOR=1
   for name in pls plasmite; do
-    program "$bin/$name" "exec deno run -A --quiet '$root/cli.ts' \"\$@\""
+    program "$bin/$name" "exec deno run -A --quiet $(printf %q "$root/cli.ts") \"\$@\""
   done
 }
 

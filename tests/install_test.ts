@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import { pathToFileURL } from "node:url";
 import { cli, exists, inTemp, quote } from "./cli_util.ts";
 import { inCheckout } from "./support/paths.ts";
 
@@ -53,7 +54,7 @@ Deno.test({
   fn: () =>
     inTemp(async (dir) => {
       await release(dir);
-      const env = { PLASMITE_RELEASES: `file://${dir}/release` };
+      const env = { PLASMITE_RELEASES: `${pathToFileURL(dir)}/release` };
       for (const extra of ["", "--version v1.2.3", "--version 1.2.3"]) {
         const { code, out, err } = await sh(dir, `sh ${quote(`${PI}install.sh`)} ${extra}`, env);
         assert.equal(code, 0, err);
@@ -71,7 +72,7 @@ Deno.test({
   fn: () =>
     inTemp(async (dir) => {
       const archive = await release(dir);
-      const env = { PLASMITE_RELEASES: `file://${dir}/release` };
+      const env = { PLASMITE_RELEASES: `${pathToFileURL(dir)}/release` };
       const refused = async (extra: string, message: RegExp): Promise<void> => {
         const { code, err } = await sh(
           dir,

@@ -5,6 +5,7 @@
  */
 
 import assert from "node:assert/strict";
+import { pathToFileURL } from "node:url";
 import { Buf } from "../lib/bytes.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import { Lite3Encoder } from "../lib/lite3/encode.ts";
@@ -285,7 +286,7 @@ Deno.test("connect tells servers from directories", () =>
     const local = connect(dir);
     assert.ok(local instanceof Client);
     assert.equal(local.poolDir, dir);
-    assert.equal((connect(new URL(`file://${dir}`)) as Client).poolDir, dir);
+    assert.equal((connect(pathToFileURL(dir)) as Client).poolDir, dir);
     assert.throws(() => connect("ftp://x"), /unsupported target/);
     await Promise.resolve();
   }));
