@@ -154,7 +154,7 @@ pools("info: missing, damaged and foreign pools", async (dir, run) => {
   const error = errorOf(named);
   assert.deepEqual(Object.keys(error), ["hint", "kind", "message"], "no path, no causes");
   assert.equal(error["message"], "not found");
-  const given = /^[\w/.-]*$/.test(dir) ? `${dir}/p` : quote(`${dir}/p`);
+  const given = /^[\w/.-]*$/.test(dir) ? `${dir}/p` : JSON.stringify(`${dir}/p`);
   assert(String(error["hint"]).includes(`plasmite --dir ${given} pool create nope`));
   const path = errorOf(await run("pool", "info", "./nope"));
   assert.match(String(path["hint"]), /Pool path not found.*--dir/);

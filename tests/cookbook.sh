@@ -414,16 +414,18 @@ log() {
   printf '%s\n' '{"SYSLOG_IDENTIFIER":"launchd","MESSAGE":"started"}'
 }
 
-# cargo and a small crate; without cargo another compiler of that name, or what looks like one.
+# cargo and a small crate; where cargo cannot build it here, another compiler of that name, or what looks like one.
 compiler() {
   mkdir -p src
   printf '[package]\nname = "demo"\nversion = "0.1.0"\nedition = "2021"\n' > Cargo.toml
   printf 'fn main() {}\n' > src/main.rs
-  if ! (cd / && cargo --version) > /dev/null 2>&1; then
+  if cargo build > probe.log 2>&1; then
+    rm -rf target Cargo.lock
+  else
     mkdir -p "$bin"
     program "$bin/cargo" 'echo Compiling demo >&2; echo Finished >&2'
     if command -v gcc > /dev/null; then
-        program "$bin/cargo" 'echo "int main(void) { return 0; }" | gcc -v -x c - -o demo && echo Finished >&2'
+      program "$bin/cargo" 'echo "int main(void) { return 0; }" | gcc -v -x c - -o demo && echo Finished >&2'
     fi
   fi
 }
