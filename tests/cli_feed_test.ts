@@ -6,7 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { errorOf, hasScript, inTemp, onTerminal, shell as sh } from "./cli_util.ts";
+import { errorOf, exists, hasScript, inTemp, onTerminal, shell as sh } from "./cli_util.ts";
 
 const TIME = /"time":"[^"]*"/g;
 
@@ -255,10 +255,7 @@ const rows: readonly Row[] = [
   },
 ];
 
-const jq = await new Deno.Command("jq", { args: ["--version"] }).output().then(
-  () => true,
-  () => false,
-);
+const jq = await exists("jq");
 
 for (const row of rows) {
   Deno.test(
