@@ -61,6 +61,10 @@ export interface Batch {
   has_more?: boolean;
   /** The given cursor lies beyond the newest message: the pool was probably made anew. */
   cursor_ahead?: boolean;
+  /** The time window or `latest_by` reaches behind what is retained. */
+  window_incomplete?: boolean;
+  /** On how many of the messages that were looked at `where` failed. */
+  where_failed?: number;
   /** Messages whose data was cut. */
   cut?: Cut[];
   /** How many matching older messages were left out for their size. */
@@ -155,6 +159,22 @@ export function finish(
     );
   }
   if (batch.note !== undefined) notes.push(batch.note);
+  if (batch.window_incomplete === true) {
+    notes.push(
+      `Older messages that may belong here were overwritten: the pool retains messages from ` +
+        `${batch.oldest_available_seq} on.`,
+    );
+  }
+  const { where_failed: failed = 0 } = batch;
+  if (failed > 0) {
+    notes.push(
+      `where failed on ${failed} message${
+        failed === 1 ? "" : "s"
+      }, which therefore did not match: ` +
+        `a key that it reads is missing there, or a value is of another type. ` +
+        `Write (.data.key? // false) to give a missing key a value.`,
+    );
+  }
   return {
     next_after_seq: batch.next_after_seq,
     last_returned_seq: found.at(-1)?.seq ?? null,
@@ -164,6 +184,8 @@ export function finish(
     ...(batch.timed_out === undefined ? {} : { timed_out: batch.timed_out }),
     ...(batch.has_more === true ? { has_more: true } : {}),
     ...(batch.cursor_ahead === true ? { cursor_ahead: true } : {}),
+    ...(batch.window_incomplete === true ? { window_incomplete: true } : {}),
+    ...(failed > 0 ? { where_failed: failed } : {}),
     ...(cut.length > 0 ? { cut } : {}),
     ...(batch.omitted === undefined ? {} : { omitted: batch.omitted }),
     ...(batch.latest === undefined ? {} : { latest: batch.latest }),

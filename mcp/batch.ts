@@ -1,13 +1,10 @@
 /**
- * Reading and waiting with cursors: which messages go into an answer, and where to go on
- * (docs/spec/agents.md 6).
+ * Reading: which messages go into an answer, and where to go on (docs/spec/agents.md 6).
  *
  * @module
  */
 
-import { PlasmiteError } from "../lib/errors.ts";
-import type { Where } from "../lib/filter/where.ts";
-import { Lite3Tag, type MessageView } from "../lib/lite3/message.ts";
+import type { MessageView } from "../lib/lite3/message.ts";
 import {
   ahead,
   type Batch,
@@ -15,61 +12,14 @@ import {
   finish,
   fit,
   type Found,
-  type Limits,
   ofBounds,
   Window,
 } from "./answer.ts";
-import type { Grouping } from "./latest.ts";
-import type { Bounds, Live, Snapshot } from "./store.ts";
+import { Filter, type Wanted } from "./selection.ts";
+import type { Bounds, Snapshot } from "./store.ts";
 
-/** How long one filter may take over one scan, in milliseconds. */
-const FILTER_TIME = 5_000;
 /** Messages in the first piece of a search from the end; each further piece is four times as long. */
 const FIRST_PIECE = 256n;
-
-/** Which messages are wanted. */
-export interface Wanted extends Limits {
-  /** Only messages behind this one. */
-  readonly after?: bigint | undefined;
-  /** Only messages at or after this time, in nanoseconds since 1970. */
-  readonly since?: bigint | undefined;
-  /** Only messages with all of these tags. */
-  readonly tags: readonly string[];
-  /** Only messages that match. */
-  readonly where?: Where | undefined;
-  /** Only the newest of each group. */
-  readonly latest?: Grouping | undefined;
-}
-
-/** The filters of one call, prepared. */
-class Filter {
-  readonly #wanted: Wanted;
-  readonly #tags: readonly Lite3Tag[];
-  readonly #until = performance.now() + FILTER_TIME;
-
-  constructor(wanted: Wanted) {
-    this.#wanted = wanted;
-    this.#tags = wanted.tags.map((tag) => new Lite3Tag(tag));
-  }
-
-  get passesAll(): boolean {
-    const { since, where } = this.#wanted;
-    return since === undefined && where === undefined && this.#tags.length === 0;
-  }
-
-  matches(view: MessageView): boolean {
-    const { since, where } = this.#wanted;
-    if (since !== undefined && view.timestampNs < since) return false;
-    if (this.#tags.length > 0 && !view.hasTags(this.#tags)) return false;
-    if (where === undefined) return true;
-    if (performance.now() > this.#until) {
-      throw new PlasmiteError("Usage", "filter took too long", {
-        hint: "Narrow the search with tags, since or after_seq, or use a simpler expression.",
-      });
-    }
-    return where.matches(view);
-  }
-}
 
 /** Reads what is there: the first matches behind the cursor, or without one the last. */
 export async function readBatch(
@@ -84,6 +34,32 @@ export async function readBatch(
     : await readFrom(pool, bounds, wanted, wanted.after, signal);
 }
 
+/**
+ * Says so when messages that may belong to a time window, or be the newest of their group, are gone:
+ * then what is not in the answer may still have been there.
+ */
+async function retention(
+  pool: Snapshot,
+  bounds: Bounds,
+  { since, latest, after }: Wanted,
+  signal: AbortSignal | undefined,
+): Promise<{ window_incomplete?: boolean }> {
+  if (since === undefined && latest === undefined) return {};
+  if (bounds.oldest <= 1n || (after !== undefined && after + 1n >= bounds.oldest)) return {};
+  if (since === undefined) return { window_incomplete: true };
+  // The oldest message may be overwritten before it is looked at; the next one tells as much.
+  for (let { oldest } = bounds, tries = 0; tries < 3 && oldest > 0n; tries++) {
+    let time: bigint | undefined;
+    await pool.scan(oldest, oldest, (view) => {
+      time = view.timestampNs;
+      return true;
+    }, signal);
+    if (time !== undefined) return time >= since ? { window_incomplete: true } : {};
+    ({ oldest } = await pool.bounds());
+  }
+  return { window_incomplete: true };
+}
+
 async function readFrom(
   pool: Snapshot,
   bounds: Bounds,
@@ -91,7 +67,11 @@ async function readFrom(
   after: bigint,
   signal: AbortSignal | undefined,
 ): Promise<Batch> {
-  const base = { ...ofBounds(bounds), ...ahead(bounds, after) };
+  const base = {
+    ...ofBounds(bounds),
+    ...ahead(bounds, after),
+    ...await retention(pool, bounds, wanted, signal),
+  };
   if (bounds.newest <= after) {
     return finish({ ...base, next_after_seq: after, fell_behind: false }, []);
   }
@@ -105,6 +85,7 @@ async function readFrom(
   // With the last wanted message in hand nothing behind it was looked at.
   return finish({
     ...base,
+    ...filter.failures,
     next_after_seq: examined,
     fell_behind: behind || gap,
     has_more: examined < bounds.newest,
@@ -117,7 +98,11 @@ async function readLast(
   wanted: Wanted,
   signal: AbortSignal | undefined,
 ): Promise<Batch> {
-  const base = { ...ofBounds(bounds), next_after_seq: bounds.oldest === 0n ? null : bounds.newest };
+  const base = {
+    ...ofBounds(bounds),
+    ...await retention(pool, bounds, wanted, signal),
+    next_after_seq: bounds.oldest === 0n ? null : bounds.newest,
+  };
   if (bounds.oldest === 0n) return finish({ ...base, fell_behind: false }, []);
   const filter = new Filter(wanted);
   const count = BigInt(wanted.count);
@@ -139,7 +124,12 @@ async function readLast(
     piece *= 4n;
     signal?.throwIfAborted();
   }
-  return finish({ ...base, fell_behind: lost, ...fit(matches, wanted) }, matches);
+  return finish({
+    ...base,
+    ...filter.failures,
+    fell_behind: lost,
+    ...fit(matches, wanted),
+  }, matches);
 }
 
 /** Reads the messages of these sequence numbers; those that are gone meanwhile are left out. */
@@ -173,14 +163,15 @@ async function readLatest(
   const base = {
     ...ofBounds(bounds),
     ...(wanted.after === undefined ? {} : ahead(bounds, after)),
+    ...await retention(pool, bounds, wanted, signal),
     next_after_seq: next,
   };
   const groups = new Map<string, bigint>();
   /** For each message that is the newest of a group: of how many. */
   const kept = new Map<bigint, number>();
   let lost = wanted.after !== undefined && after + 1n < bounds.oldest;
+  const filter = new Filter(wanted);
   if (!empty && bounds.newest > after) {
-    const filter = new Filter(wanted);
     const visit = (view: MessageView): boolean => {
       const { seq } = view;
       const keys = filter.matches(view) ? wanted.latest?.keysOf(view) ?? [] : [];
@@ -214,58 +205,5 @@ async function readLatest(
       `${omitted} older message${omitted === 1 ? " was" : "s were"} left out, each the newest ` +
       `of its group; a larger count or max_bytes shows more, tags or since narrow the search.`,
   };
-  return finish({ ...base, fell_behind: lost, ...note, latest }, matches);
-}
-
-/** Asked anew after a pause. */
-function aborted(signal: AbortSignal | undefined): boolean {
-  return signal?.aborted === true;
-}
-
-/** Waits for the first matches behind the cursor; an empty answer when the time is over. */
-export async function waitBatch(
-  pool: Live,
-  wanted: Wanted,
-  /** When the time is over, as `performance.now()` tells time. */
-  deadline: number,
-  signal: AbortSignal,
-  /** Ends the wait early, with whatever there is. */
-  ending?: AbortSignal,
-): Promise<Batch> {
-  const after = wanted.after ?? pool.start.newest;
-  const filter = new Filter(wanted);
-  const collector = new Collector(wanted);
-  const either = ending === undefined ? signal : AbortSignal.any([signal, ending]);
-  let examined = after;
-  let behind = after + 1n < pool.start.oldest;
-  let more = false;
-  for (;;) {
-    signal.throwIfAborted();
-    let view = await pool.next(signal);
-    for (; view !== null; view = await pool.next(signal)) {
-      if (pool.lost()) behind = true;
-      if (filter.matches(view) && !collector.add(view)) {
-        more = true;
-        break;
-      }
-      examined = view.seq;
-      if (collector.full) break;
-    }
-    const left = deadline - performance.now();
-    if (collector.found.length > 0 || left <= 0 || aborted(ending)) break;
-    try {
-      await pool.wait(left, either);
-    } catch (error) {
-      if (signal.aborted || !aborted(ending)) throw error;
-    }
-  }
-  const bounds = await pool.bounds();
-  return finish({
-    ...ofBounds(bounds),
-    ...ahead(bounds, after),
-    next_after_seq: examined,
-    fell_behind: behind,
-    timed_out: collector.found.length === 0,
-    has_more: more || (collector.full && examined < bounds.newest),
-  }, collector.found);
+  return finish({ ...base, ...filter.failures, fell_behind: lost, ...note, latest }, matches);
 }

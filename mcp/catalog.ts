@@ -73,7 +73,7 @@ const POOL_NAME = "Name of the pool; plasmite_pool_list shows what exists.";
 const TAGS_FILTER =
   "Only messages that carry all of these tags (exact match). Tags are trimmed; empty ones are refused.";
 const WHERE =
-  'Only messages for which this jq condition on {data, meta: {tags}, seq, time} is true, such as .data.level == "error" and .data.code >= 500.';
+  'Only messages for which this jq condition on {data, meta: {tags}, seq, time} is true, such as .data.level == "error" and .data.code >= 500. A message that lacks a key which the condition reads does not match, whatever the comparison; where_failed counts such messages, and (.data.done? // false) != true gives a missing key a value.';
 const MAX_BYTES =
   "Most bytes of JSON in the answer, default 65536. What does not fit is left out or cut, and the answer says how to get it.";
 
@@ -133,7 +133,16 @@ const MESSAGE: Schema = closed({
   data: {},
 });
 
-const ADDED = ["has_more", "cursor_ahead", "cut", "omitted", "latest", "note"];
+const ADDED = [
+  "has_more",
+  "cursor_ahead",
+  "window_incomplete",
+  "where_failed",
+  "cut",
+  "omitted",
+  "latest",
+  "note",
+];
 
 function batch(more: { readonly [name: string]: Schema }): Schema {
   return closed({
@@ -146,6 +155,8 @@ function batch(more: { readonly [name: string]: Schema }): Schema {
     ...more,
     has_more: { type: "boolean" },
     cursor_ahead: { type: "boolean" },
+    window_incomplete: { type: "boolean" },
+    where_failed: WHOLE,
     cut: { type: "array", items: closed({ seq: WHOLE, bytes: WHOLE }) },
     omitted: WHOLE,
     latest: { type: "array", items: closed({ key: TEXT, seq: WHOLE }) },

@@ -36,6 +36,7 @@ const BUSY_TRIES = 10_000;
 /** A local place for pools. */
 export class LocalStore implements PoolStore {
   readonly listEvery = 1000;
+  readonly appearEvery = 100;
   readonly #client: Client;
   readonly #hidePaths: boolean;
 

@@ -30,6 +30,7 @@ const DOUBT = 1_000;
 /** The pools of a server. */
 export class RemoteStore implements PoolStore {
   readonly listEvery = 5000;
+  readonly appearEvery = 1000;
   readonly #client: RemoteClient;
 
   /** @param client a connection to the server, which stays the caller's to close */

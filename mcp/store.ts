@@ -66,6 +66,8 @@ export interface Live {
 export interface PoolStore {
   /** Milliseconds between two looks at which pools exist. */
   readonly listEvery: number;
+  /** Milliseconds between two looks for a pool that does not exist yet. */
+  readonly appearEvery: number;
   /** All pools, sorted by name. */
   list(): Promise<PoolInfo[]>;
   /** The names of all pools, sorted. */

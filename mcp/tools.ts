@@ -9,12 +9,14 @@ import { ErrorKind, messageOf, PlasmiteError } from "../lib/errors.ts";
 import type { Where } from "../lib/filter/where.ts";
 import { Arguments, BadArgument } from "./args.ts";
 import { type Batch, DEFAULT_BYTES } from "./answer.ts";
-import { readBatch, waitBatch, type Wanted } from "./batch.ts";
+import { readBatch } from "./batch.ts";
 import { type Access, allowed, NEEDS, tools } from "./catalog.ts";
 import { Json, jsonText, wrap } from "./json.ts";
 import { type Grouping, grouping } from "./latest.ts";
 import { poolJson } from "./pool_json.ts";
+import type { Wanted } from "./selection.ts";
 import type { PoolStore } from "./store.ts";
+import { followed, missing, waitBatch } from "./wait.ts";
 
 /**
  * Steps one filter may take on one message: enough for `test("a.*b")` on a thousand characters, at
@@ -251,9 +253,9 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     const pool = await store.open(name);
     try {
       const batch = await readBatch(pool, wanted, signal);
-      const note = batch.note === undefined ? "" : ` ${batch.note}`;
+      const parts = [`${count(batch.messages.length, "message")} from ${name}.`, ...moreOf(batch)];
       return {
-        summary: `${count(batch.messages.length, "message")} from ${name}.${moreOf(batch)}${note}`,
+        summary: [...parts, ...(batch.note === undefined ? [] : [batch.note])].join(" "),
         result: { ...batch },
       };
     } finally {
@@ -264,38 +266,54 @@ const TOOLS: Readonly<Record<string, Tool>> = {
   plasmite_wait: async (args, context) => {
     const { store, signal, ending } = context;
     const name = args.text("pool");
-    const after = args.optionalWhole("after_seq");
+    const given = args.optionalWhole("after_seq");
     const limit = args.between("count", 1, 200, 20);
     const timeout = args.between("timeout_ms", 0, 60_000, 10_000);
-    const deadline = waitUntil(timeout, context);
     const tags = args.tags("tags");
     const maxBytes = args.between("max_bytes", 1024, 16_777_216, DEFAULT_BYTES);
     const compiling = condition(args);
-    // The live end is where the pool ends now, not after the filter is compiled.
-    const opening = store.follow(name, after === undefined ? undefined : from(after));
+    // A bad filter is told at once, also while the pool is waited for.
+    const bad = new AbortController();
+    const until = { deadline: waitUntil(timeout, context), signal, ending };
+    const opening = followed(store, name, given, {
+      ...until,
+      signal: AbortSignal.any([signal, bad.signal]),
+    });
     let where: Where | undefined;
     try {
       where = await compiling;
     } catch (error) {
-      opening.then((pool) => pool.close(), () => {});
+      bad.abort();
+      opening.then(({ pool }) => pool?.close(), () => {});
       throw error;
     }
-    const pool = await opening;
+    const { pool, after } = await opening;
+    if (pool === undefined) {
+      const batch = missing(name, after);
+      return { summary: batch.note ?? "", result: { ...batch } };
+    }
     try {
-      const wanted: Wanted = { count: limit, maxBytes, after, tags, where };
-      const batch = await waitBatch(pool, wanted, deadline, signal, ending);
-      const note = batch.note === undefined ? "" : ` ${batch.note}`;
-      return {
-        summary: batch.timed_out === true
-          ? `Nothing arrived in ${name} in time; wait again with after_seq ${batch.next_after_seq}.`
-          : `${count(batch.messages.length, "message")} from ${name}.${moreOf(batch)}${note}`,
-        result: { ...batch },
-      };
+      const wanted = { count: limit, maxBytes, after, tags, where };
+      return waited(name, await waitBatch(pool, wanted, until));
     } finally {
       pool.close();
     }
   },
 };
+
+/** What a wait has to say. */
+function waited(name: string, batch: Batch): Success {
+  const { messages, timed_out, cursor_ahead, next_after_seq, note } = batch;
+  const parts: string[] = [];
+  if (timed_out !== true) parts.push(`${count(messages.length, "message")} from ${name}.`);
+  else if (cursor_ahead !== true) {
+    parts.push(`Nothing arrived in ${name} in time; wait again with after_seq ${next_after_seq}.`);
+  }
+  return {
+    summary: [...parts, ...moreOf(batch), ...(note === undefined ? [] : [note])].join(" "),
+    result: { ...batch },
+  };
+}
 
 /** When a wait that begins now is over, as `performance.now()` tells time. */
 function waitUntil(
@@ -306,24 +324,21 @@ function waitUntil(
   return Math.min(now + timeoutMs, (arrivedAt ?? now) + maxWaitMs);
 }
 
-/** The first sequence number behind `after`; the highest one has none. */
-function from(after: bigint): bigint {
-  return after === 2n ** 64n - 1n ? after : after + 1n;
-}
-
 /** What a reader of the summary line should know about the cursor. */
-function moreOf(batch: Batch): string {
+function moreOf(batch: Batch): string[] {
   const { has_more, fell_behind, next_after_seq, cursor_ahead, newest_available_seq } = batch;
   const parts: string[] = [];
-  if (has_more === true) parts.push(`More: after_seq ${next_after_seq}.`);
-  if (fell_behind) parts.push("Older messages were overwritten before they were read.");
   if (cursor_ahead === true) {
     parts.push(
-      `after_seq is beyond the newest message (${newest_available_seq ?? "none"}): ` +
-        "the pool was probably made anew; start over without after_seq.",
+      `after_seq is ahead of the newest message there was (${
+        newest_available_seq ?? "none"
+      } now): ` +
+        "the pool was probably made anew; start over without after_seq, or with 0 for all of it.",
     );
   }
-  return parts.map((part) => ` ${part}`).join("");
+  if (has_more === true) parts.push(`More: after_seq ${next_after_seq}.`);
+  if (fell_behind) parts.push("Older messages were overwritten before they were read.");
+  return parts;
 }
 
 /** The sequence number of an envelope that we printed: near its end, behind the data. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { startTimer } from "../lib/timers.ts";
+import { pause } from "./pause.ts";
 import { poolOfUri } from "./resources.ts";
 import type { PoolStore } from "./store.ts";
 import type { Listening } from "./wanted.ts";
@@ -148,18 +148,4 @@ export class Watcher {
       await pause(this.#store.listEvery, signal);
     }
   }
-}
-
-/** Sleeps, but not beyond the signal. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = startTimer(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }

@@ -188,7 +188,7 @@ Deno.test("mcp stdio: what is piped in runs in order and is answered, waits end 
   await peer.end();
   const byId = new Map(peer.lines.map((line) => [line["id"], line]));
   assert.equal(byId.size, 55);
-  assert.equal(resultOf(byId.get(2) ?? {})["error_kind"], "NotFound");
+  assert.equal(resultOf(byId.get(2) ?? {})["timed_out"], true);
   assert.equal(resultOf(byId.get(4) ?? {})["timed_out"], true);
   const { messages } = resultOf(byId.get(5) ?? {}) as { messages: Any[] };
   assert.deepEqual(messages.map((m) => (m["data"] as Any)["n"]), [...Array(50).keys()]);

@@ -422,6 +422,34 @@ Deno.test("a budget of steps stops expensive filters and lets honest ones pass",
   }
 });
 
+// "No open tasks" and "no task has that key" looked the same.
+Deno.test("messages on which a filter fails are counted, in both engines", async () => {
+  const cases: [string, number][] = [
+    [".data.none != true", 1],
+    ["[.data.none] | length == 1", 1],
+    [".data.a.b == 1", 1],
+    ['.data.value | startswith("7")', 1],
+    ["(true, .data.none)", 1],
+    [".data.none? == 1", 0],
+    [".data.a == 2", 0],
+    [".data.a == 1", 0],
+    ["empty", 0],
+    ["select(.data.a == 2) | true", 0],
+    // These run in jq.
+    ["reduce .data.none[] as $x (0; . + $x) == 0", 1],
+    ["reduce .data.list[:2][] as $x (0; . + $x) == 0", 0],
+  ];
+  for (const [expression, failed] of cases) {
+    const where = await compileWhere(expression);
+    where.matches(VIEW);
+    assert.equal(where.failed, failed, expression);
+    const batch = where.batch();
+    for (let i = 0; i < 3; i++) batch.add(VIEW);
+    batch.run();
+    assert.equal(where.failed, 4 * failed, expression);
+  }
+});
+
 Deno.test("with a budget, jq is not available", async () => {
   await assert.rejects(compileWhere("[range(1e9)] | length > 5", { maxSteps: 1000 }), (error) => {
     assert.ok(error instanceof PlasmiteError);

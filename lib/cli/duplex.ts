@@ -104,6 +104,7 @@ function others(me: string | undefined): Matcher {
   const name = new Lite3Tag(me);
   const where: Where = {
     expression: "",
+    failed: 0,
     isNative: true,
     batch: () => {
       throw new Error("only what is not native is judged in batches");

@@ -11,18 +11,21 @@ import { messageOf, PlasmiteError } from "../errors.ts";
 import type { Node } from "./ast.ts";
 import { PRELUDE, toJq } from "./jqtext.ts";
 
-/** What a filter says of one message: matched or not, or the value that is not a boolean. */
-export type Verdict = boolean | { readonly notBoolean: string };
+/**
+ * What a filter says of one message: matched or not, a runtime error, or the value that is not a
+ * boolean.
+ */
+export type Verdict = boolean | "failed" | { readonly notBoolean: string };
 
 let shared: Promise<Jq> | undefined;
 
-/** The program for one filter: for each input one line, `true`, `false` or `["VALUE"]`. */
+/** The program for one filter: for each input one line, `true`, `false`, `null` or `["VALUE"]`. */
 export function jqProgram(node: Node): string {
   // A runtime error at any place becomes "e", whatever the filter itself threw.
   return `${PRELUDE}def __where: ${toJq(node)};
 try (reduce (try __where catch error("e")) as $__x (false;
   if ($__x | type) == "boolean" then . or $__x else error([$__x | tojson | .[0:200]]) end))
-catch (if type == "array" then . else false end)`;
+catch (if type == "array" then . else null end)`;
 }
 
 /** A filter that runs in jq, synchronously once it is compiled. */
@@ -92,6 +95,7 @@ async function loadShared(): Promise<Jq> {
 
 function readVerdict(line: string): Verdict {
   if (line === "true" || line === "false") return line === "true";
+  if (line === "null") return "failed";
   const value: unknown = JSON.parse(line);
   return { notBoolean: Array.isArray(value) ? String(value[0]) : line };
 }

@@ -21,11 +21,11 @@ import type { MessageView } from "../lite3/message.ts";
 import { printEnvelope } from "../text/envelope.ts";
 import type { Node } from "./ast.ts";
 import type { Part } from "./combinators.ts";
-import { Context, ROOT, Signal } from "./context.ts";
+import { Context, ERROR, ROOT, Signal } from "./context.ts";
 import type { JqFilter, Verdict } from "./jq.ts";
 import { compileNative } from "./native.ts";
 import { FilterSyntaxError, parse } from "./parser.ts";
-import { compilePredicate, FALSE, type Predicate, TRUE, TRUTHY } from "./predicate.ts";
+import { compilePredicate, FAILED, FALSE, type Predicate, TRUE, TRUTHY } from "./predicate.ts";
 import { describe, type Value } from "./values.ts";
 
 /** Messages put together to be judged in one go; see {@linkcode Where.batch}. */
@@ -47,6 +47,11 @@ export interface WhereBatch {
 export interface Where {
   /** The expression as given. */
   readonly expression: string;
+  /**
+   * On how many messages it failed so far: a key it reads was missing, or a value was of the wrong
+   * kind. They did not match.
+   */
+  readonly failed: number;
   /** Whether it runs on the bytes; if not, judging many messages in a batch is much faster. */
   readonly isNative: boolean;
   /**
@@ -131,6 +136,7 @@ function notBoolean(expression: string, value: string): PlasmiteError {
 class NativeWhere implements Where {
   readonly expression: string;
   readonly isNative = true;
+  failed = 0;
   readonly #node: Node;
   readonly #context: Context;
   readonly #predicate: Predicate | undefined;
@@ -156,6 +162,7 @@ class NativeWhere implements Where {
     if (this.#predicate !== undefined && context.hasTagArray) {
       const outcome = this.#predicate(ROOT);
       if (outcome === TRUE) return true;
+      if (outcome === FAILED) this.failed++;
       // FAILED and NOTHING do not match either; what is left is a value to complain about
       if (outcome < TRUTHY || outcome === FALSE) return false;
     }
@@ -169,12 +176,14 @@ class NativeWhere implements Where {
     const input = this.#context.value(ROOT);
     if (one !== undefined) {
       const outcome = one(input);
+      if (outcome === ERROR) this.failed++;
       return outcome instanceof Signal ? false : this.#boolean(outcome);
     }
     const outputs: Value[] = [];
     const fine = many(input, outputs);
     let matched = false;
     for (const output of outputs) if (this.#boolean(output)) matched = true;
+    if (!fine) this.failed++;
     return matched && fine;
   }
 
@@ -216,6 +225,7 @@ function attempt<T>(action: () => T): T | PlasmiteError {
 class JqWhere implements Where {
   readonly expression: string;
   readonly isNative = false;
+  failed = 0;
   readonly #jq: JqFilter;
   readonly #out = new Buf(4096);
 
@@ -268,7 +278,8 @@ class JqWhere implements Where {
   }
 
   #answer(verdict: Verdict): boolean {
-    if (typeof verdict === "boolean") return verdict;
+    if (verdict === "failed") this.failed++;
+    if (typeof verdict !== "object") return verdict === true;
     throw notBoolean(this.expression, verdict.notBoolean);
   }
 }
