@@ -127,6 +127,16 @@ test("a pool that is not there yet is waited for, and none of its messages is mi
     const { result } = await run(place, "plasmite_wait", { timeout_ms: 50_000, ...args });
     assert.equal(result["error_kind"], error, JSON.stringify(args));
   }
+  // Nobody looks for the pool any more after that.
+  let looks = 0;
+  const follow = place.store.follow.bind(place.store);
+  place.store.follow = (name, from) => {
+    looks++;
+    return follow(name, from);
+  };
+  await run(place, "plasmite_wait", { pool: "never", timeout_ms: 50_000, where: "((" });
+  await new Promise((resolve) => setTimeout(resolve, place.store.appearEvery * 1.5));
+  assert.equal(looks, 1);
   const hidden = await run(
     place,
     "plasmite_wait",
