@@ -6,6 +6,11 @@
  * marker, checksum), and given out only after a second look at the pool has shown that nobody
  * overwrote them while they were being copied.
  *
+ * Why a second look is enough: a writer that follows docs/spec/format.md 5.2 disclaims a frame
+ * (raises `oldest`) before it overwrites it. If `oldest` is still at or below our number after the
+ * copy, the overwriting had not begun when the copy was finished. Writers of the reference
+ * overwrite first; `#overwriting` and `#tailFits` find them by the frame they are writing.
+ *
  * @module
  */
 
@@ -180,6 +185,7 @@ export class Cursor {
 
   /** Reports what was lost and finds the place of the expected frame. */
   #arrive(state: State): void {
+    // Overtaken: the oldest message left is next, at the tail. The old place has other bytes now.
     if (this.#expected < state.oldest) {
       if (this.#expected !== 0n && this.#passOver === 0n) {
         const first = this.gap?.first ?? this.#expected;
@@ -266,6 +272,7 @@ export class Cursor {
     const { ringSize } = this.#ring.layout;
     this.#skipped = 0;
     this.#unsummed = false;
+    // Never behind head: free bytes, with dead frames and frames that are being written.
     const until = from < state.head ? state.head : ringSize;
     const want = Math.min(until - from, this.#chunk);
     if (this.u8.length < want) {
@@ -275,6 +282,7 @@ export class Cursor {
     const got = this.#ring.readRing(this.u8.subarray(0, want), from);
     const { dv, u8 } = this;
     const check = this.#passOver === 0n;
+    // Without a checksum only the order of stores tells that a copied frame is whole.
     const copyable = STORES_IN_ORDER || locked;
     let at = 0;
     let count = 0;
@@ -303,6 +311,7 @@ export class Cursor {
       }
       const payload = payloadLength(dv, at);
       const length = frameLength(payload);
+      // The number is what tells our frame from a later one that begins at the same place.
       if (
         dv.getUint32(at + FIELD.seq, true) !== lo ||
         dv.getUint32(at + FIELD.seq + 4, true) !== hi ||
@@ -353,6 +362,7 @@ export class Cursor {
       if (now.oldest === 0n || now.oldest > this.#expected + BigInt(this.#parsed - 1)) return 0;
       const busy = this.#overwriting(now, from);
       if (this.#unsummed && !this.#tailFits(now)) continue;
+      // The two looks above took their places from `now`; they say nothing if it was outdated.
       const again = this.#ring.tryState();
       if (again === null || !sameState(now, again)) continue;
       const gone = now.oldest > this.#expected ? Number(now.oldest - this.#expected) : 0;
@@ -361,6 +371,9 @@ export class Cursor {
         this.#arriveAt(now.oldest, gone);
       }
       if (busy < 0) return this.#parsed;
+      // A reference writer is inside the piece, or died there. Frames before it are good. If it
+      // touches the first one, the shared lock decides: a living writer holds the exclusive one, and
+      // what a dead one left no longer changes.
       return busy > gone ? busy - gone : -1;
     }
     return -1;
@@ -383,8 +396,10 @@ export class Cursor {
 
   /**
    * Check (b) of docs/spec/format.md 5.3: a writer of the reference stores its frame over dropped
-   * ones before it publishes. The number of parsed frames before the first that it may touch; -1
-   * for none.
+   * ones before it publishes, at head or, after a wrap, at 0, and its header first. So a header
+   * there with the next number shows which bytes may be changing, also when the writer was killed.
+   *
+   * @returns the number of parsed frames before the first that it may touch; -1 for none
    */
   #overwriting(now: State, from: number): number {
     const { ringSize } = this.#ring.layout;
@@ -445,6 +460,7 @@ export class Cursor {
     }
     let at = start;
     let ready = count;
+    // On the way to the first wanted message: numbers and lengths were checked, sums were not.
     if (this.#passOver !== 0n) {
       const far = this.#passOver - this.#expected;
       const pass = far < BigInt(count) ? Number(far) : count;

@@ -2,6 +2,12 @@
  * Where the frames of a batch go, and what must be dropped for them: the writer of
  * docs/spec/format.md 5.2 for one frame after the other, as one pure function.
  *
+ * A plan keeps two promises, and they are the whole crash argument:
+ * 1. Everything it writes between `advanced` and `published` lies in bytes that `advanced` does not
+ *    count as live. So a process that dies in between has destroyed nothing.
+ * 2. Nothing it writes is live before `published`. So a process that dies in between has added
+ *    nothing, and the next writer plans over the same free bytes.
+ *
  * @module
  */
 
@@ -93,6 +99,7 @@ export function planBatch(
     // (docs/spec/format.md 5.1 D1).
     const wrap = over < 0 ||
       (over > 0 && over < FRAME_HEADER && !(edge > 0 && edge < FRAME_HEADER));
+    // A wrap also takes the marker at the old head, or the dead bytes there if no marker fits.
     const need = !wrap
       ? length
       : over < 0
@@ -103,9 +110,14 @@ export function planBatch(
     let fits = true;
     const before = { live, oldest, tail, moved };
     while (live > 0 || placed > 0) {
+      // Enough bytes are not enough. After a wrap they must be the first ones of the ring: with the
+      // tail inside the new frame, a live frame would be overwritten. And the end must not meet the
+      // tail: head = tail with messages is a full ring, which 0.8 takes for the place to start
+      // (docs/spec/format.md 5.1 D4).
       const free = head === tail ? 0 : head > tail ? ringSize - (head - tail) : tail - head;
       if (free >= need && !(wrap && tail < length) && end !== tail) break;
       if (live === 0) {
+        // Only frames of this batch are left to drop, and they are not published yet.
         fits = false;
         break;
       }
@@ -116,7 +128,7 @@ export function planBatch(
       tail = live > 0 ? normalise(nextOf(item)) : placed > 0 ? firstAt : head;
     }
     if (!fits) {
-      // What was given up for this frame stays: it goes in with another plan.
+      // What would have been dropped for this frame stays readable until a plan that places it.
       ({ live, oldest, tail, moved } = before);
       break;
     }
@@ -132,6 +144,9 @@ export function planBatch(
 
   const newest = state.newest + BigInt(placed);
   if (live === 0) {
+    // Everything was dropped. An empty ring has one legal form, all offsets equal
+    // (docs/spec/format.md 1.6), so the tail goes to the old head; `published` then moves it to the
+    // first new frame.
     const { head: was, newest: last } = state;
     return {
       count: placed,

@@ -1,9 +1,9 @@
 /**
  * A pool file that is open: its layout, its state block, and the append.
  *
- * Write order (docs/spec/format.md 5.2): advance the tail, wrap marker, frames, index, publish. A
- * process that is killed between any two of these leaves a pool that everyone can read and append
- * to.
+ * The append (docs/spec/format.md 5.2) needs no journal and no recovery on opening, because a
+ * process that is killed between any two of its writes leaves a pool that everyone can read and
+ * append to. Why is said at each write, in `#appendLocked`.
  *
  * @module
  */
@@ -160,6 +160,8 @@ export class Ring {
    * @throws {PlasmiteError} Corrupt when it is damaged
    */
   tryState(): State | null {
+    // Two equal reads are no proof, since a writer can sleep between two stores. But a mixture
+    // either fails the checks, or is found when frames and numbers do not match.
     let before = this.#readBlock();
     for (let tries = 0; tries < 64; tries++) {
       const now = this.#readBlock();
@@ -308,6 +310,8 @@ export class Ring {
     if (!this.#file.tryLock(true)) return null;
     let done: Appended;
     try {
+      // Under the lock, which a delete takes too: an earlier answer could be outdated, and the
+      // messages would go into a file that nobody can open any more.
       this.checkIdentity();
       done = this.#appendLocked(batch, from, flush);
     } catch (error) {
@@ -315,6 +319,7 @@ export class Ring {
     } finally {
       this.#file.unlock();
     }
+    // After unlocking: a follower of 1.x would wake up only to wait for the lock.
     this.#semaphore ??= new Semaphore(this.path);
     this.#semaphore.post();
     return done;
@@ -373,14 +378,22 @@ export class Ring {
     }
   }
 
+  /** Steps A to E of docs/spec/format.md 5.2, in this order and no other. */
   #appendLocked(batch: FrameBatch, from: number, flush: boolean): Appended {
     const file = this.#file;
     const { ringOffset } = this.layout;
     const { plan, state } = this.#plan(batch, from);
+    // A. Disclaim what has to go before it is overwritten. Killed here: those messages have
+    // expired, as they were about to. A reader that is copying one of them sees `oldest` above its
+    // number when it looks again, and discards the copy.
     if (plan.advanced !== null) {
       this.#publish(plan.advanced);
+      // Otherwise a power loss could leave the old header above the new frames.
       if (flush) file.sync();
     }
+    // B and C. Everything between head and tail is free now. Killed here, even inside a write: no
+    // reader looks behind head, and the next append starts at the same place. The order of these
+    // writes does not matter, so frames are written whole, with state 2.
     if (plan.wrapAt >= 0) file.writeAt(wrapMarker(), ringOffset + plan.wrapAt);
     const first = state.newest + 1n;
     const to = from + plan.count;
@@ -388,13 +401,22 @@ export class Ring {
     batch.number(from, to, first);
     file.writeAt(batch.slice(from, turn), ringOffset + plan.firstAt);
     if (turn < to) file.writeAt(batch.slice(turn, to), ringOffset);
+    // D. Killed here: the slots name numbers above `newest`, which nobody may ask for, and whoever
+    // asks for a number they displaced finds it by walking.
     this.#index(batch, from, to, turn, plan.firstAt, first);
+    // The frames must be on the disk before a header that names them.
     if (flush) file.sync();
+    // E. From here on the messages exist, all of them at once.
     this.#publish(plan.published);
     if (flush) file.sync();
     return { count: plan.count, first };
   }
 
+  /**
+   * One write of 40 bytes inside one sector and one page: a killed process leaves the old block or
+   * the new one, never a mixture. Field by field it could not be done: each order has a moment that
+   * is refused on opening or reads as a full ring.
+   */
   #publish(state: State): void {
     putState(this.#blockView, 0, state);
     this.#file.writeAt(this.#block, STATE_AT);
