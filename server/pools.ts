@@ -46,6 +46,11 @@ class Writer {
   }
 }
 
+/** Whether a failed append says that the file that is open is no longer the pool, or is damaged. */
+function isOutdated(error: unknown): boolean {
+  return PlasmiteError.is(error, ErrorKind.NotFound) || PlasmiteError.is(error, ErrorKind.Corrupt);
+}
+
 /** Everything a server does with pool files. */
 export class Pools {
   /** The directory. */
@@ -144,8 +149,9 @@ export class Pools {
     try {
       stored = writer.appender.appendNow(encode, flush);
     } catch (error) {
+      // Deleted, replaced or cut short; whoever asks again opens what is there now.
+      if (isOutdated(error)) this.#forget(path);
       if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
-      this.#forget(path); // Deleted or replaced; whoever asks again opens what is there now.
       return null;
     }
     if (stored === null) return null;
@@ -171,12 +177,12 @@ export class Pools {
       this.hubs.appended(path);
       return stored;
     } catch (error) {
+      if (isOutdated(error) && this.#writers.get(path) === writer) this.#forget(path);
       if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
     } finally {
       this.#settled(writer);
     }
     // Deleted or replaced since it was opened; if it is there again, so are we.
-    if (this.#writers.get(path) === writer) this.#forget(path);
     return await this.append(path, encode, flush);
   }
 

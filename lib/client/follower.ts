@@ -111,8 +111,8 @@ export class Follower {
    *
    * @param ms how long at most, in milliseconds; undefined for as long as it takes
    * @returns false when the time is over
-   * @throws {PlasmiteError} NotFound when the pool was deleted or replaced meanwhile; the signal's
-   *   reason when it is aborted
+   * @throws {PlasmiteError} as {@linkcode Follower.checkIdentity}; the signal's reason when it is
+   *   aborted
    */
   async wait(ms?: number, signal?: AbortSignal): Promise<boolean> {
     if (this.#unfinished && this.#slice !== null) {
@@ -125,12 +125,20 @@ export class Follower {
       await new Promise<void>((resolve) => startTimer(resolve, LOCK_PAUSE));
       return true;
     }
-    const now = performance.now();
-    if (now - this.#checkedAt >= IDENTITY_EVERY) {
-      this.#checkedAt = now;
-      if (!this.#closed) this.ring.checkIdentity();
-    }
+    this.checkIdentity();
     return await this.#watch.wait(this.#seen, ms, signal);
+  }
+
+  /**
+   * Makes sure, once a second at most, that the path still names the file that is followed.
+   *
+   * @throws {PlasmiteError} NotFound when it was deleted or replaced, Corrupt when it was cut short
+   */
+  checkIdentity(): void {
+    const now = performance.now();
+    if (this.#closed || now - this.#checkedAt < IDENTITY_EVERY) return;
+    this.#checkedAt = now;
+    this.ring.checkIdentity();
   }
 
   /** Whether it was closed. */

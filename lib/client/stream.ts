@@ -51,6 +51,7 @@ class Blocking {
         if (this.#left > 0n) this.#left--;
         return this.#follower;
       }
+      this.#follower.checkIdentity();
       if (performance.now() >= deadline) return null;
       sleepSync(PAUSE);
     }
