@@ -55,6 +55,17 @@ const formats: [
     {},
     (_, pretty) => pretty.map((o) => `id: 1\ndata: ${o.replaceAll("\n", "\ndata:")}\n\n`).join(""),
   ],
+  [
+    "events, lines that end in CR, LF or both",
+    {},
+    (_, pretty, sep) => {
+      // CR and then LF would be one end, so they are never neighbours.
+      const ends = [["\r"], ["\r", "\r\n"], ["\n", "\r\n"]][sep.length % 3] ?? [];
+      let next = 0;
+      return pretty.map((o) => `data: ${o.replaceAll("\n", "\ndata:")}\n\n`).join("")
+        .replaceAll("\n", () => ends[next++ % ends.length] ?? "");
+    },
+  ],
   ["YAML flow", {}, (_, pretty) => pretty.map((o) => `---\n${o}\n...\n`).join("")],
   ["Lite3", {}, (objects) => {
     const out = new Buf();
@@ -118,6 +129,9 @@ const shards = fc.array(
     "\n",
     "\n",
     "\r\n",
+    "\r",
+    "data: ",
+    "data: [DONE]",
     "data: ",
     "data: {}",
     "\x1e",

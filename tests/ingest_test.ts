@@ -367,11 +367,55 @@ const rows: Row[] = [
   { name: "events: CR LF", input: 'event: x\r\ndata: {"a":1}\r\n\r\n', stored: ['{"a":1}'] },
   { name: "events: id first", input: 'id: 1\ndata: {"a":1}\n\n', stored: ['{"a":1}'] },
   { name: "events: retry first", input: 'retry: 1\ndata: {"a":1}\n\n', stored: ['{"a":1}'] },
+  // A producer that ends its lines in CR alone, as event streams may: not one message was stored.
+  {
+    name: "events: CR",
+    input: ': x\rdata: {"a":\rdata: 1}\r\rid: 2\rdata:{"b":2}\r\r',
+    stored: ['{"a":1}', '{"b":2}'],
+  },
+  {
+    name: "events: line ends of all kinds, mixed",
+    input:
+      'data: {"a":1}\r\n\rdata: {"b":2}\n\r\ndata: {"c":\rdata: 3}\r\n\r\nevent: x\ndata: {"d":4}\r\n\n',
+    stored: ['{"a":1}', '{"b":2}', '{"c":3}', '{"d":4}'],
+  },
+  { name: "events: CR at the very end", input: 'data: {"a":1}\r', stored: ['{"a":1}'] },
+  {
+    name: "events: two CR LF, no event lost",
+    input: "data: {}\r\n\r\n".repeat(2),
+    stored: ["{}", "{}"],
+  },
   {
     name: "events: bad",
-    input: 'data: {"a":1}\n\ndata: [DONE]\n\n',
+    input: 'data: {"a":1}\n\ndata: [DON]\n\n',
     stored: ['{"a":1}'],
     error: USAGE,
+  },
+  {
+    name: "events: lines that end in CR count",
+    input: 'data: {"a":1}\r\rdata: x\r\r\ndata: {"b":2}\r\r',
+    stored: ['{"a":1}', '{"b":2}'],
+    skipped: ["2 4 Parse x"],
+    ...SKIP,
+  },
+  // The answer of a language model was kept, but the exit code said that something was wrong with it.
+  {
+    name: "events: the end of a model's stream",
+    input: 'data: {"a":1}\n\ndata: [DONE]\n\n',
+    stored: ['{"a":1}'],
+  },
+  {
+    name: "events: the end of a model's stream under skip, and another stream behind it",
+    input: 'data: {"a":1}\r\rdata:[DONE] \r\r\n: next\ndata: {"b":2}\n\nevent: end\ndata:  [DONE]',
+    stored: ['{"a":1}', '{"b":2}'],
+    ...SKIP,
+  },
+  {
+    name: "events: what only looks like the end is a bad record",
+    input: "data: [DONE]\ndata: [DONE]\n\ndata: [DONE],\n\ndata: [done]\n\n",
+    stored: [],
+    skipped: ["1 3 Parse [DONE]\n[DONE]", "2 5 Parse [DONE],", "3 7 Parse [done]"],
+    ...SKIP,
   },
   { name: "events: only comments", input: ": x\n\n: y\n\n", stored: [] },
   {

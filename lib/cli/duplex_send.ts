@@ -104,7 +104,7 @@ export function sendPipe(target: FeedTarget): Sender {
     } finally {
       await drain(); // What came before a bad record stays sent.
     }
-    if (ingest.records === 0) {
+    if (ingest.empty) {
       throw new PlasmiteError("Usage", "missing data input", {
         hint:
           "Pipe JSON objects to stdin, as in `echo '{\"x\":1}' | plasmite duplex chat`, or type on a " +

@@ -308,7 +308,7 @@ async function feedStream(
     noticeSummary(context, target, ingest.stored, ingest.failed);
     return 1;
   }
-  if (ingest.records === 0 && !args.has("input-format")) throw missingInput(context);
+  if (ingest.empty && !args.has("input-format")) throw missingInput(context);
   return 0;
 }
 

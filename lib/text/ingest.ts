@@ -140,6 +140,11 @@ export class Ingest {
     return this.#gate.index;
   }
 
+  /** Whether there was neither a record nor a mark that says that there is none. */
+  get empty(): boolean {
+    return this.#gate.index === 0 && !this.#gate.ended;
+  }
+
   /** Messages given to the sink so far. */
   get stored(): number {
     return this.#gate.stored;

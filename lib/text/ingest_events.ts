@@ -5,10 +5,13 @@
  */
 
 import { Buf } from "../bytes.ts";
-import { type RecordGate, skipBlanks } from "./ingest_gate.ts";
+import { type RecordGate, skipBlanks, trimBlanks } from "./ingest_gate.ts";
 import { append, type RecordParser } from "./ingest_lines.ts";
 
 const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+/** What ends the streams of language models; a new stream may follow it. */
+const DONE = [0x5b, 0x44, 0x4f, 0x4e, 0x45, 0x5d]; // [DONE]
 const DATA = [0x64, 0x61, 0x74, 0x61, 0x3a]; // data:
 
 /** Reads an event stream (docs/spec/command-line.md 2.4). */
@@ -28,6 +31,8 @@ export class EventStream implements RecordParser {
   #lost = false;
   /** The rest of the current line is dropped. */
   #drop = false;
+  /** The last chunk ended in CR: an LF at the beginning of the next belongs to it. */
+  #returned = false;
   #line: number;
 
   /** Makes a reader. */
@@ -41,8 +46,17 @@ export class EventStream implements RecordParser {
     const carry = this.#carry;
     const { sink } = this.#gate;
     let at = start;
+    if (this.#returned && at < chunk.length) {
+      this.#returned = false;
+      if (chunk[at] === NEWLINE) at++;
+    }
+    // A line ends in LF, CR or both. Each is looked for once, whichever the stream does without.
+    let lf = chunk.indexOf(NEWLINE, at);
+    let cr = chunk.indexOf(RETURN, at);
     for (;;) {
-      const end = chunk.indexOf(NEWLINE, at);
+      if (lf >= 0 && lf < at) lf = chunk.indexOf(NEWLINE, at);
+      if (cr >= 0 && cr < at) cr = chunk.indexOf(RETURN, at);
+      const end = lf < 0 || (cr >= 0 && cr < lf) ? cr : lf;
       if (end < 0) break;
       let dispatched: boolean;
       if (carry.len > 0) {
@@ -54,6 +68,10 @@ export class EventStream implements RecordParser {
         dispatched = this.#take(chunk, at, end);
       }
       at = end + 1;
+      if (end === cr) {
+        if (at === chunk.length) this.#returned = true;
+        else if (at === lf) at++;
+      }
       if (dispatched && sink.full) return at;
     }
     this.#keep();
@@ -84,7 +102,6 @@ export class EventStream implements RecordParser {
       this.#drop = false;
       return false;
     }
-    if (end > at && text[end - 1] === 0x0d) end--;
     if (end === at) return this.#dispatch();
     if (isData(text, at, end)) this.#add(text, at, end);
     return false;
@@ -139,12 +156,20 @@ export class EventStream implements RecordParser {
     if (lost) {
       gate.index++;
       gate.oversize(text, from, to, this.#line);
+    } else if (isDone(text, from, to)) {
+      gate.ended = true;
     } else if (skipBlanks(text, from, to) < to) {
       gate.index++;
       gate.json(text, from, to, this.#line, false, false);
     }
     return true;
   }
+}
+
+function isDone(text: Uint8Array, from: number, to: number): boolean {
+  const start = skipBlanks(text, from, to);
+  return trimBlanks(text, start, to) - start === DONE.length &&
+    DONE.every((byte, i) => text[start + i] === byte);
 }
 
 function isData(text: Uint8Array, at: number, end: number): boolean {

@@ -104,6 +104,8 @@ export class RecordGate {
   stored = 0;
   /** Records left out so far. */
   failed = 0;
+  /** Whether the input has said that it is at its end. */
+  ended = false;
   /** Lines ended before the parser began. */
   line = 0;
   /** Whether invalid UTF-8 is replaced rather than fatal. */
