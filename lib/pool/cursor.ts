@@ -372,8 +372,8 @@ export class Cursor {
       }
       if (busy < 0) return this.#parsed;
       // A reference writer is inside the piece, or died there. Frames before it are good. If it
-      // touches the first one, the shared lock decides: a living writer holds the exclusive one, and
-      // what a dead one left no longer changes.
+      // touches the first one, the shared lock decides: a living writer holds the exclusive one,
+      // and what a dead one left no longer changes.
       return busy > gone ? busy - gone : -1;
     }
     return -1;
@@ -431,8 +431,8 @@ export class Cursor {
   /**
    * Whether tail and oldest belong together. They do not while a writer of the reference sleeps
    * between storing the head and the rest (docs/spec/format.md 5.1 D7): then its frame no longer
-   * begins at the head, where check (b) looks, but it lies over the old tail, or the new tail is not
-   * yet `oldest`.
+   * begins at the head, where check (b) looks, but it lies over the old tail, or the new tail is
+   * not yet `oldest`.
    */
   #tailFits(now: State): boolean {
     const { ringSize } = this.#ring.layout;
