@@ -69,6 +69,9 @@ export async function main(
   const likely = argv.find((word) => Object.hasOwn(commands, word));
   if (likely !== undefined) commands[likely]?.().catch(() => {}); // Reported when it is awaited.
   try {
+    if (argv.some((word) => word.includes("\ufffd"))) {
+      (await import("./lib/cli/raw_arguments.ts")).refuseInvalidArguments(argv);
+    }
     parsed = parse(argv);
     if (parsed.action !== "run") {
       const { answer } = await import("./lib/cli/help.ts");

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { workingDirectory } from "../lib/environment.ts";
 import { messageOf, PlasmiteError } from "../lib/errors.ts";
 import { inspectPair, makeCertificate } from "./certificate.ts";
 import { parseBind } from "./config.ts";
@@ -45,13 +46,21 @@ export interface InitResult {
 
 const KEY_FILE = "plasmite-access-key.txt";
 
+function here(): string {
+  const dir = workingDirectory();
+  if (dir !== undefined) return dir;
+  throw new PlasmiteError("Usage", "the working directory has no name that can be used", {
+    hint: "Give the output directory as an absolute path.",
+  });
+}
+
 /** The path, absolute and without `.` and empty components. */
 function absolute(path: string, dir: string): string {
   const whole = path.startsWith("/")
     ? path
     : dir.startsWith("/")
     ? `${dir}/${path}`
-    : `${Deno.cwd()}/${dir}/${path}`;
+    : `${here()}/${dir}/${path}`;
   const parts: string[] = [];
   for (const part of whole.split("/")) {
     if (part === "..") parts.pop();

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { workingDirectory } from "../lib/environment.ts";
 import { machineNames } from "./certificate.ts";
 import { parseBind, shownHost } from "./config.ts";
 import type { InitResult } from "./init.ts";
@@ -76,7 +77,7 @@ function publicHost(bind: string): string {
 
 /** The result for people. */
 export function initText(result: InitResult): string {
-  const cwd = `${Deno.cwd()}/`;
+  const cwd = `${workingDirectory() ?? ""}/`;
   const show = (path: string): string =>
     path.startsWith(cwd) ? `./${path.slice(cwd.length)}` : path;
   const { token_file, tls_cert, tls_key, access_key } = result.paths;

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { optionalVariable, workingDirectory } from "../lib/environment.ts";
+
 /** What a server says of itself, in its file and at `/v0/serve/status`. */
 export interface ServerRecord {
   /** 32 hex digits, random. */
@@ -28,7 +30,7 @@ const AT_ONCE = 16;
 
 /** The directory of the records, or null without a home. */
 function registryDir(): string | null {
-  const home = Deno.env.get("HOME") ?? Deno.env.get("USERPROFILE") ?? "";
+  const home = optionalVariable("HOME") ?? optionalVariable("USERPROFILE") ?? "";
   return home === "" ? null : `${home}/.plasmite/servers`;
 }
 
@@ -43,7 +45,7 @@ export function makeRecord(
     dir = Deno.realPathSync(poolDir);
   } catch {
     // A pool directory is made only with the first pool.
-    if (!dir.startsWith("/")) dir = `${Deno.cwd()}/${dir}`;
+    if (!dir.startsWith("/")) dir = `${workingDirectory() ?? ""}/${dir}`;
   }
   return {
     instance: crypto.getRandomValues(new Uint8Array(16)).toHex(),

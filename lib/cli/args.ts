@@ -5,6 +5,7 @@
  * @module
  */
 
+import { workingDirectory } from "../environment.ts";
 import {
   type CommandSpec,
   type FlagSpec,
@@ -496,7 +497,9 @@ function parseFloatText(text: string): number | undefined {
 
 function absoluteDir(dir: string): string {
   const parts: string[] = [];
-  for (const part of (dir.startsWith("/") ? dir : `${Deno.cwd()}/${dir}`).split("/")) {
+  for (
+    const part of (dir.startsWith("/") ? dir : `${workingDirectory() ?? ""}/${dir}`).split("/")
+  ) {
     if (part === "..") parts.pop();
     else if (part !== "" && part !== ".") parts.push(part);
   }

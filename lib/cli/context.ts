@@ -9,6 +9,7 @@
 
 import { Buf } from "../bytes.ts";
 import { defaultPoolDir } from "../client/refs.ts";
+import { optionalVariable } from "../environment.ts";
 import { PlasmiteError } from "../errors.ts";
 import { StandardStream } from "../stdio.ts";
 import type { Args, Globals, Parsed } from "./args.ts";
@@ -183,7 +184,7 @@ export class CommandContext {
 /** Whether labels or JSON on that stream are coloured (docs/spec/command-line.md 1.2, 1.7). */
 export function colors(stream: Output, color: Globals["color"]): boolean {
   if (color !== "auto") return color === "always";
-  return stream.isTerminal && !Deno.env.get("NO_COLOR");
+  return stream.isTerminal && !optionalVariable("NO_COLOR");
 }
 
 /**

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { poolFiles, poolName } from "../client/refs.ts";
+import { listedButMissing, poolFiles, poolName } from "../client/refs.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import type { CheckReport } from "../pool/check.ts";
 import { diagnoseRing, type Prognosis, type RepairReport, repairRing } from "../pool/rebuild.ts";
@@ -98,9 +98,9 @@ function everyPool(dir: string, mend: boolean): Patient[] {
     try {
       return [examine(path, path, name, mend)];
     } catch (cause) {
-      const error = osError(cause, { path });
-      // Deleted between listing and opening: it is simply not there any more.
-      if (error.kind === ErrorKind.NotFound) return [];
+      let error: PlasmiteError | undefined = osError(cause, { path });
+      if (error.kind === ErrorKind.NotFound) error = listedButMissing(path);
+      if (error === undefined) return [];
       return [{ ref: path, path, name, report: null, prognosis: null, repair: null, error }];
     }
   });

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { optionalVariable, workingDirectory } from "../environment.ts";
+
 /** Shows C0, DEL and C1 controls as escapes, so that data cannot move the cursor or hide text. */
 export function escapeControls(text: string): string {
   // deno-lint-ignore no-control-regex
@@ -70,7 +72,8 @@ export function displayDir(dir: string): string {
   const under = (base: string, short: string): string | undefined =>
     base !== "" && full.startsWith(`${base}/`) ? short + full.slice(base.length + 1) : undefined;
   if (!full.startsWith("/")) return full.startsWith("./") ? full : `./${full}`;
-  return under(Deno.cwd(), "./") ?? under(Deno.env.get("HOME") ?? "", "~/") ?? full;
+  return under(workingDirectory() ?? "", "./") ?? under(optionalVariable("HOME") ?? "", "~/") ??
+    full;
 }
 
 /** How full something is, as `[████▌     ]`; `cells` is the inner width. */

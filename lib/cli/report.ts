@@ -6,6 +6,7 @@
  */
 
 import { Buf } from "../bytes.ts";
+import { workingDirectory } from "../environment.ts";
 import { type ErrorKindName, messageOf, PlasmiteError } from "../errors.ts";
 import type { Globals } from "./args.ts";
 import type { JsonPrinter, Notice } from "./context.ts";
@@ -82,8 +83,8 @@ function label(text: string, code: number, color: boolean): string {
 
 /** A path inside the working directory is shown as `./rel`. */
 function fromHere(path: string): string {
-  const here = Deno.cwd();
-  return path.startsWith(`${here}/`) ? `.${path.slice(here.length)}` : path;
+  const here = workingDirectory();
+  return here !== undefined && path.startsWith(`${here}/`) ? `.${path.slice(here.length)}` : path;
 }
 
 /** The error's own hint, or what helps with most errors of its kind. */

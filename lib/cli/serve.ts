@@ -4,6 +4,7 @@
  * @module
  */
 
+import { environmentVariable } from "../environment.ts";
 import { messageOf } from "../errors.ts";
 import { Client } from "../client/client.ts";
 import type { CommandContext } from "./context.ts";
@@ -70,7 +71,7 @@ export async function run(context: CommandContext, room: Room, mcp: McpRoom): Pr
       details: { cause: messageOf(error) },
     });
   const server = await room.start(client, flags, {
-    readyFile: Deno.env.get("PLASMITE_SERVE_READY_FILE"),
+    readyFile: environmentVariable("PLASMITE_SERVE_READY_FILE"),
     onTrouble: notice("listen_again", "the server stopped accepting and listens again"),
     onFault: notice("internal_error", "a request failed unexpectedly"),
     mcp: (limits) => mcp.createMcpFetch(client, { ...limits, version: VERSION }),

@@ -11,7 +11,7 @@ import { disk } from "../storage/file.ts";
 import { osError } from "../storage/os_error.ts";
 import type { Steps } from "../storage/turns.ts";
 import { describing, type PoolInfo, unreadablePool } from "./info.ts";
-import { poolFiles, poolName } from "./refs.ts";
+import { listedButMissing, poolFiles, poolName } from "./refs.ts";
 
 /**
  * Describes the pool at `path`; needs read permission only.
@@ -47,8 +47,8 @@ export function* listing(dir: string): Steps<PoolInfo[]> {
       pools.push({ ...yield* readingInfo(path, name), mtimeMs });
     } catch (cause) {
       const error = osError(cause, { path });
-      // Deleted between listing and opening: it is simply not there any more.
-      if (error.kind !== ErrorKind.NotFound) pools.push(unreadablePool(name, path, error));
+      const problem = error.kind === ErrorKind.NotFound ? listedButMissing(path) : error;
+      if (problem !== undefined) pools.push(unreadablePool(name, path, problem));
     }
     yield "more";
   }

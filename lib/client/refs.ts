@@ -4,14 +4,15 @@
  * @module
  */
 
+import { environmentVariable } from "../environment.ts";
 import { PlasmiteError } from "../errors.ts";
 
 const SUFFIX = ".plasmite";
 
 /** `$HOME/.plasmite/pools`; without a home the relative path `.plasmite/pools`. */
 export function defaultPoolDir(): string {
-  const home = Deno.env.get("HOME") ||
-    (Deno.build.os === "windows" ? Deno.env.get("USERPROFILE") : "") || "";
+  const home = environmentVariable("HOME") ||
+    (Deno.build.os === "windows" ? environmentVariable("USERPROFILE") : "") || "";
   return home === "" ? ".plasmite/pools" : `${home}/.plasmite/pools`;
 }
 
@@ -58,18 +59,32 @@ export function poolName(path: string): string {
     : base;
 }
 
+/**
+ * What a file of {@linkcode poolFiles} that is not found means: undefined when it was deleted in
+ * the meantime and is simply not there any more.
+ */
+export function listedButMissing(path: string): PlasmiteError | undefined {
+  if (!path.includes("\ufffd")) return undefined;
+  // Where a name is not UTF-8, Deno lists it changed and cannot open it.
+  return new PlasmiteError("Io", "file name is not UTF-8", {
+    path,
+    hint: "Rename the file, for example with `mv`.",
+  });
+}
+
 /** Paths of all pool files in a directory, sorted by name; a missing directory has none. */
 export function poolFiles(dir: string): string[] {
-  const names: string[] = [];
+  // A name that is not UTF-8 is listed like another one that holds U+FFFD: once is enough.
+  const names = new Set<string>();
   try {
     for (const entry of Deno.readDirSync(dir)) {
       if (entry.name.endsWith(SUFFIX) && entry.name !== SUFFIX && !entry.isDirectory) {
-        names.push(entry.name);
+        names.add(entry.name);
       }
     }
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   // By code point, as every other sorted thing the program prints.
-  return names.sort((a, b) => a < b ? -1 : a > b ? 1 : 0).map((name) => `${dir}/${name}`);
+  return [...names].sort((a, b) => a < b ? -1 : a > b ? 1 : 0).map((name) => `${dir}/${name}`);
 }
