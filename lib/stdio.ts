@@ -17,7 +17,7 @@
  * @module
  */
 
-import { hasEveryPermission } from "./permissions.ts";
+import { hasEveryPermission } from "./environment.ts";
 
 /** The capacity of the line buffer in Deno's stdout. */
 const LINE_BUFFER = 1024;

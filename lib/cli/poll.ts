@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isGranted } from "../permissions.ts";
+import { isGranted } from "../environment.ts";
 
 const LIBRARIES: Partial<Record<typeof Deno.build.os, string>> = {
   linux: "libc.so.6",

@@ -7,7 +7,7 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import { hasEveryPermission } from "../permissions.ts";
+import { hasEveryPermission } from "../environment.ts";
 
 /** How many characters of an argument are shown. */
 const SHOWN = 80;
