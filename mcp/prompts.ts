@@ -18,7 +18,20 @@ interface Prompt {
   readonly title: string;
   readonly description: string;
   readonly arguments: readonly PromptArgument[];
-  readonly text: (value: (name: string, other: string) => string) => string;
+  readonly text: (value: Value) => string;
+  /** What is wrong with the arguments. */
+  readonly problem?: (value: Value) => string | undefined;
+}
+
+/** The value of an argument, or another one where it is not given. */
+type Value = (name: string, other: string) => string;
+
+const LEASE = "lease must be a whole number with a unit s, m, h or d, such as 10m";
+
+/** A time that is twice as long, or nothing for what is no time. */
+function twice(time: string): string {
+  const [, digits, unit] = /^\s*(\d{1,9})([smhd])\s*$/i.exec(time) ?? [];
+  return digits === undefined || Number(digits) === 0 ? "" : `${2 * Number(digits)}${unit}`;
 }
 
 function argument(name: string, description: string, required = false): PromptArgument {
@@ -44,22 +57,24 @@ const PROMPTS: readonly Prompt[] = [
       const files = value("files", "").split(",").map((file) => file.trim()).filter((file) => file);
       const tags = JSON.stringify(["claim", `agent:${agent}`, ...files.map((f) => `file:${f}`)]);
       const claim = JSON.stringify({ agent, files });
-      const release = JSON.stringify({ agent, files: [] });
-      return `Coordinate file edits with other agents through the pool "${pool}". Your agent id is "${agent}".
+      const free = JSON.stringify({ agent, files: [] });
+      const none = JSON.stringify(["claim", `agent:${agent}`]);
+      return `Coordinate file edits with other agents through the pool "${pool}". Your agent id is "${agent}"; no other agent may use it.
 
-Claims are advisory leases: a claim counts for ${lease} after it was fed, and only the newest claim of each agent counts. An empty file list means that the agent holds nothing.
+A claim is a message that names every file that its agent holds, in data.files and as tags. A newer claim of the same agent replaces the older one; an empty list means that it holds nothing. A claim counts for ${lease} after it was fed. Feeding it again in that time renews it: the lease on each of its files goes on unbroken, and keeps its place. The place of a lease is the seq of the first claim of the unbroken lease, however often it was renewed. Of two agents that claim the same file, the one whose lease has the lower place was first.
 
-1. Look: call plasmite_read with {"pool":"${pool}","tags":["claim"],"since":"${lease}","latest_by":"agent:","count":200}. Each message is the newest claim of one agent; data.files is what it holds. NotFound means that nobody has claimed anything yet.
-2. If another agent holds one of your files, do not edit it. Call plasmite_wait with {"pool":"${pool}","tags":["claim"],"after_seq":<next_after_seq of step 1>,"timeout_ms":45000} and look again, or work on something else.
-3. Otherwise claim: call plasmite_feed with {"pool":"${pool}","create":true,"tags":${tags},"data":${claim}}.
-4. Two agents may claim at the same moment. Repeat step 1 right after claiming. If another agent's newest claim holds one of your files and has a lower seq than yours, it was first: release yours (step 6) and go back to step 2.
-5. Edit. Every few minutes feed the same claim again to renew it, before ${lease} have passed.
-6. When done, release: call plasmite_feed with {"pool":"${pool}","tags":${
-        JSON.stringify(["claim", `agent:${agent}`])
-      },"data":${release}}.
+1. Look: call plasmite_read with {"pool":"${pool}","tags":["claim"],"since":"${lease}","latest_by":"agent:","count":200}. Each message is the claim that counts of one agent; data.files is what it holds. NotFound means that nobody has claimed anything yet.
+2. If another agent holds one of your files, do not edit it. Call plasmite_wait with {"pool":"${pool}","tags":["claim"],"after_seq":<next_after_seq of step 1>,"timeout_ms":45000} and look again, also after timed_out, or work on something else.
+3. Otherwise claim: call plasmite_feed with {"pool":"${pool}","create":true,"tags":${tags},"data":${claim}}. If you already hold other files (your own claim in step 1), add all of them to files and tags: what a claim does not name, it gives up.
+4. Another agent may have claimed at the same moment, so check right after claiming: call plasmite_read with {"pool":"${pool}","tags":["claim"],"since":"${
+        twice(lease)
+      }","count":200}. For each other agent whose newest claim names a file of yours and was fed less than ${lease} before your own newest one, find the place of its lease on that file: go back from its newest claim to the one before it, and so on, while that one names the file too and was fed less than ${lease} before the next. Find your own place in the same way. If a place of theirs is lower than yours for any of your files, or if the answer has omitted or window_incomplete so that you cannot tell, they were first: give your new files up (step 6) and go back to step 2.
+5. Edit. Feed the same claim again long before ${lease} have passed, for as long as you need the files. If you were late, the lease is broken: stop editing and do step 4 again.
+6. When done, release: call plasmite_feed with {"pool":"${pool}","tags":${none},"data":${free}}. If you still hold other files, feed a claim that names those, and their tags, instead of the empty list.
 
 Never edit a file that you do not hold.`;
     },
+    problem: (value) => twice(value("lease", "10m")) === "" ? LEASE : undefined,
   },
   {
     name: "ci_status",
@@ -100,7 +115,7 @@ Do not feed messages to "${pool}".`;
       return `Catch up on the pool "${pool}".
 
 1. Call plasmite_read with {"pool":"${pool}","since":"${since}","count":200}.
-2. If the answer has omitted or cut, follow its note for what matters; oldest_available_seq tells whether older messages are still there.
+2. If the answer has omitted or cut, follow its note for what matters. With window_incomplete a part of the time is gone, since older messages were overwritten: say so.
 3. Summarise in a few lines: who wrote what, what changed, what is unresolved. Name sequence numbers for what you refer to.`;
     },
   },
@@ -156,7 +171,9 @@ export function promptText(
   if (missing !== undefined) {
     return { problem: `prompt ${name} needs the argument ${missing.name}` };
   }
-  const value = (key: string, other: string): string =>
+  const value: Value = (key, other) =>
     (Object.hasOwn(given, key) ? given[key] : undefined) || other;
+  const problem = prompt.problem?.(value);
+  if (problem !== undefined) return { problem: `prompt ${name}: ${problem}` };
   return { description: prompt.description, text: prompt.text(value) };
 }
