@@ -7,31 +7,45 @@
  * @module
  */
 
+import { Appender, type Stored } from "../lib/client/appender.ts";
 import type { Client } from "../lib/client/client.ts";
 import { Follower } from "../lib/client/follower.ts";
 import type { PoolInfo } from "../lib/client/info.ts";
-import { listing, readingInfo } from "../lib/client/listing.ts";
-import type { JsonObject } from "../lib/client/options.ts";
-import type { Pool } from "../lib/client/pool.ts";
-import { poolFiles, poolName, poolPath } from "../lib/client/refs.ts";
+import { filesOf, listed, readingInfo } from "../lib/client/listing.ts";
+import { readingFrame } from "../lib/client/lookup.ts";
+import { Message } from "../lib/client/message.ts";
+import { checkTags, stamp } from "../lib/client/options.ts";
+import { encodeValue } from "../lib/client/pool.ts";
+import { poolName, poolPath } from "../lib/client/refs.ts";
+import { removing } from "../lib/client/remove.ts";
+import { PoolSlots } from "../lib/client/slots.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { JsonSyntaxError } from "../lib/lite3/encode.ts";
 import { MessageView } from "../lib/lite3/message.ts";
 import { FrameBatch } from "../lib/pool/batch.ts";
-import { BUSY, Cursor } from "../lib/pool/cursor.ts";
+import { Cursor } from "../lib/pool/cursor.ts";
 import { creating, isMissing } from "../lib/pool/creation.ts";
 import { FRAME_HEADER } from "../lib/pool/layout.ts";
 import { DEFAULT_POOL_SIZE, maxPayload, planLayout } from "../lib/pool/layout.ts";
 import { Ring } from "../lib/pool/ring.ts";
 import { disk } from "../lib/storage/file.ts";
-import { lockTimeout, sleep } from "../lib/storage/pause.ts";
-import { inTurns } from "../lib/storage/turns.ts";
-import { type Bounds, checkName, type Live, type PoolStore, type Snapshot } from "./store.ts";
+import { lockTimeout } from "../lib/storage/pause.ts";
+import { inTurns, Slice, type Steps } from "../lib/storage/turns.ts";
+import {
+  type Bounds,
+  checkName,
+  type Live,
+  type PoolStore,
+  type Scanned,
+  type Snapshot,
+} from "./store.ts";
 
-/** How long one scan may keep the process from doing anything else, in milliseconds. */
-const TURN = 15;
-/** How often a scan asks for a lock that damage makes it need; a millisecond lies in between. */
-const BUSY_TRIES = 10_000;
+/** How many calls may wait for the lock of one pool. */
+const WRITERS = 64;
+/** How long further ones wait for their place, in milliseconds. */
+const SLOT_WAIT = 1_000;
+/** How many messages are looked at between two looks at the clock. */
+const LOOK_UP = 8;
 
 /** A local place for pools. */
 export class LocalStore implements PoolStore {
@@ -39,6 +53,7 @@ export class LocalStore implements PoolStore {
   readonly appearEvery = 100;
   readonly #client: Client;
   readonly #hidePaths: boolean;
+  readonly #writes = new PoolSlots(WRITERS);
 
   /**
    * @param client the directory
@@ -58,17 +73,18 @@ export class LocalStore implements PoolStore {
     return poolPath(name, this.#client.poolDir);
   }
 
-  list(): Promise<PoolInfo[]> {
-    return inTurns(listing(this.#client.poolDir));
+  async list(): Promise<PoolInfo[]> {
+    return await inTurns(describingAll(await filesOf(this.#client.poolDir)));
   }
 
-  names(): Promise<string[]> {
-    return Promise.try(() => poolFiles(this.#client.poolDir).map(poolName));
+  async names(): Promise<string[]> {
+    return (await filesOf(this.#client.poolDir)).map(poolName);
   }
 
   async create(name: string, sizeBytes: bigint | undefined): Promise<PoolInfo> {
     const options = sizeBytes === undefined ? {} : { size: Number(sizeBytes) };
-    await inTurns(creating(disk, this.#path(name), options));
+    const path = this.#path(name);
+    await this.#writing(path, () => inTurns(creating(disk, path, options)));
     return await this.info(name);
   }
 
@@ -76,11 +92,9 @@ export class LocalStore implements PoolStore {
     return await inTurns(readingInfo(this.#path(name), name));
   }
 
-  remove(name: string): Promise<void> {
-    return Promise.try(() => {
-      checkName(name);
-      this.#client.deletePool(name);
-    });
+  async remove(name: string): Promise<void> {
+    const path = this.#path(name);
+    await this.#writing(path, () => inTurns(removing(path)));
   }
 
   async append(
@@ -89,43 +103,65 @@ export class LocalStore implements PoolStore {
     tags: readonly string[],
     create: boolean,
   ): Promise<string> {
-    checkName(name);
+    const path = this.#path(name);
     const bytes = new TextEncoder().encode(data);
-    using pool = await this.#open(name, create ? () => checkStorable(bytes, tags) : undefined);
     // Bytes are taken as JSON text, which keeps key order and 64-bit integers.
-    const message = await pool.appendAsync(bytes as unknown as JsonObject, { tags });
-    return new TextDecoder().decode(message.raw);
+    const encode = encodeValue(bytes, checkTags(tags), stamp());
+    return await this.#writing(path, async () => {
+      const ring = await openRing(path, create ? () => checkStorable(bytes, tags) : undefined);
+      try {
+        const [stored] = await new Appender(ring).append(encode, false);
+        if (stored === undefined) throw new PlasmiteError("Internal", "append stored nothing");
+        return envelope(stored);
+      } finally {
+        ring.close();
+      }
+    });
   }
 
-  async #open(name: string, beforeCreate: (() => void) | undefined): Promise<Pool> {
-    try {
-      return this.#client.openPool(name);
-    } catch (error) {
-      if (beforeCreate === undefined || !isMissing(error)) throw error;
-    }
-    beforeCreate();
-    try {
-      await inTurns(creating(disk, this.#path(name)));
-    } catch (error) {
-      // Another process made it at the same moment: then it is there to open.
-      if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
-    }
-    return this.#client.openPool(name);
+  /** Runs what may have to wait for a pool's lock; only so many wait for the same pool. */
+  #writing<T>(path: string, work: () => Promise<T>): Promise<T> {
+    return this.#writes.run(path, SLOT_WAIT, work, () => lockTimeout(path));
   }
 
   async get(name: string, seq: bigint): Promise<string> {
-    checkName(name);
-    using pool = this.#client.openPool(name);
-    return new TextDecoder().decode((await pool.getAsync(seq)).raw);
+    const frame = await inTurns(readingFrame(this.#path(name), seq));
+    if (frame !== null) return envelope(frame);
+    throw new PlasmiteError("NotFound", "message not found", { seq });
   }
 
-  open(name: string): Promise<Snapshot> {
-    return Promise.try(() => new LocalSnapshot(this.#path(name)));
+  async open(name: string): Promise<Snapshot> {
+    const path = this.#path(name);
+    return new LocalSnapshot(await inTurns(Ring.opening(disk, path, { write: false })));
   }
 
-  follow(name: string, from?: bigint): Promise<Live> {
-    return Promise.try(() => new LocalLive(this.#path(name), from));
+  async follow(name: string, from?: bigint): Promise<Live> {
+    return await LocalLive.open(this.#path(name), from);
   }
+}
+
+/** An envelope as JSON text. */
+function envelope({ seq, timestampNs, payload }: Stored): string {
+  return new TextDecoder().decode(
+    new Message(seq, timestampNs, { payload, integers: "auto" }).raw,
+  );
+}
+
+/** Opens a pool for appending; `beforeCreate` is asked before a missing one is made. */
+async function openRing(path: string, beforeCreate: (() => void) | undefined): Promise<Ring> {
+  try {
+    return await inTurns(Ring.opening(disk, path, { write: true }));
+  } catch (error) {
+    if (beforeCreate === undefined || !isMissing(error)) throw error;
+  }
+  beforeCreate();
+  try {
+    await inTurns(creating(disk, path));
+  } catch (error) {
+    // Another process made it at the same moment: then it is there to open.
+    if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
+  }
+  return await inTurns(Ring.opening(disk, path, { write: true }));
 }
 
 /** Refuses data that no new pool could take, so that none is left behind for nothing. */
@@ -145,8 +181,18 @@ export function checkStorable(data: Uint8Array, tags: readonly string[]): void {
   });
 }
 
-function boundsOf(ring: Ring): Bounds {
-  const { oldest, newest } = ring.state();
+function* describingAll(paths: readonly string[]): Steps<PoolInfo[]> {
+  const pools: PoolInfo[] = [];
+  for (const path of paths) {
+    const info = yield* listed(path);
+    if (info !== null) pools.push(info);
+    yield "more";
+  }
+  return pools;
+}
+
+async function boundsOf(ring: Ring): Promise<Bounds> {
+  const { oldest, newest } = await inTurns(ring.stating());
   return oldest === 0n ? { oldest: 0n, newest: 0n } : { oldest, newest };
 }
 
@@ -154,47 +200,46 @@ class LocalSnapshot implements Snapshot {
   readonly #ring: Ring;
   readonly #view = new MessageView();
 
-  constructor(path: string) {
-    this.#ring = Ring.open(disk, path, { write: false });
+  constructor(ring: Ring) {
+    this.#ring = ring;
   }
 
   bounds(): Promise<Bounds> {
-    return Promise.try(() => boundsOf(this.#ring));
+    return boundsOf(this.#ring);
   }
 
-  async scan(
+  scan(
     from: bigint,
     to: bigint,
     visit: (message: MessageView) => boolean,
     signal?: AbortSignal,
-  ): Promise<{ examined: bigint; gap: boolean }> {
+  ): Promise<Scanned> {
+    return inTurns(this.#scanning(from, to, visit), signal);
+  }
+
+  *#scanning(
+    from: bigint,
+    to: bigint,
+    visit: (message: MessageView) => boolean,
+  ): Steps<Scanned> {
     const cursor = new Cursor(this.#ring, from);
     let examined = from - 1n;
     let gap = false;
-    let turn = performance.now();
-    let busy = 0;
-    for (;;) {
-      const ready = cursor.fill();
+    for (let looked = 1;; yield "more") {
+      const ready = yield* cursor.filling();
       if (cursor.gap !== null) {
         gap = true;
         if (cursor.gap.last > examined) examined = cursor.gap.last < to ? cursor.gap.last : to;
         cursor.gap = null;
       }
       if (ready === 0) return { examined, gap };
-      if (ready === BUSY) {
-        if (++busy > BUSY_TRIES) throw lockTimeout(this.#ring.path);
-        await sleep(1);
-      }
-      while (cursor.next()) {
+      for (; cursor.next(); looked++) {
         const { seq } = cursor;
         if (seq > to || !visit(this.#at(cursor))) return { examined, gap };
         examined = seq;
         if (seq === to) return { examined, gap };
+        if (looked % LOOK_UP === 0) yield "more";
       }
-      signal?.throwIfAborted();
-      if (performance.now() - turn < TURN) continue;
-      await sleep(0);
-      turn = performance.now();
     }
   }
 
@@ -216,28 +261,35 @@ class LocalSnapshot implements Snapshot {
 class LocalLive implements Live {
   readonly start: Bounds;
   readonly #follower: Follower;
-  #turn = performance.now();
+  readonly #slice: Slice;
 
-  constructor(path: string, from: bigint | undefined) {
-    // They are taken first: what comes in between is followed, never passed over.
-    const ring = Ring.open(disk, path, { write: false });
+  private constructor(follower: Follower, start: Bounds) {
+    this.#follower = follower;
+    this.#slice = follower.slice ?? new Slice();
+    this.start = start;
+  }
+
+  static async open(path: string, from: bigint | undefined): Promise<LocalLive> {
+    const ring = await inTurns(Ring.opening(disk, path, { write: false }));
     try {
-      this.start = boundsOf(ring);
-    } finally {
+      // They are taken first: what comes in between is followed, never passed over.
+      const start = await boundsOf(ring);
+      const follower = new Follower(path, from ?? start.newest + 1n, true, true, ring);
+      return new LocalLive(follower, start);
+    } catch (error) {
       ring.close();
+      throw error;
     }
-    this.#follower = new Follower(path, from ?? this.start.newest + 1n, true, true);
   }
 
   bounds(): Promise<Bounds> {
-    return Promise.try(() => boundsOf(this.#follower.ring));
+    return boundsOf(this.#follower.ring);
   }
 
   async next(signal?: AbortSignal): Promise<MessageView | null> {
-    if (performance.now() - this.#turn > TURN) {
-      await sleep(0);
+    if (this.#slice.over) {
+      await this.#slice.next();
       signal?.throwIfAborted();
-      this.#turn = performance.now();
     }
     const follower = this.#follower;
     while (!follower.next()) {
@@ -252,9 +304,7 @@ class LocalLive implements Live {
   }
 
   async wait(ms: number, signal?: AbortSignal): Promise<boolean> {
-    const woken = await this.#follower.wait(ms, signal);
-    this.#turn = performance.now();
-    return woken;
+    return await this.#follower.wait(ms, signal);
   }
 
   close(): void {

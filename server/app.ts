@@ -6,6 +6,7 @@
  */
 
 import type { Client } from "../lib/client/client.ts";
+import { Slots } from "../lib/client/slots.ts";
 import { type Access, type Authenticator, bearerToken, type Verdict } from "./auth.ts";
 import { BodyReader } from "./body.ts";
 import { HttpError } from "./errors.ts";
@@ -13,7 +14,6 @@ import { corsHeaders, Guard, normalizeOrigin, preflight } from "./guard.ts";
 import { Metrics } from "./metrics.ts";
 import { Pools } from "./pools.ts";
 import { type Asset, type McpFetch, type McpLimits, type RouteHost, Routes } from "./routes.ts";
-import { Slots } from "./slots.ts";
 import type { TailStream } from "./tail.ts";
 
 export type { Access, Asset, Authenticator, McpFetch, McpLimits, Verdict };
@@ -45,6 +45,16 @@ export interface AppOptions {
   readonly heartbeatMs?: number;
   /** How long a request body may stand still, in milliseconds; default 30000. */
   readonly bodyIdleMs?: number;
+  /**
+   * How long a request body may take in all, in milliseconds, unless it flows at 8 KiB a second or
+   * faster; default 60000.
+   */
+  readonly bodyTotalMs?: number;
+  /**
+   * What all request bodies together may take, in bytes; then further ones are refused with 503.
+   * Default 64 MiB, and never less than one body may have.
+   */
+  readonly maxBodiesBytes?: number;
   /**
    * How long a reader may leave data untaken after its stream's time is over, in milliseconds; then
    * it is cut off. Default 5000.
@@ -117,7 +127,11 @@ class Server implements App {
       hubs: pools.hubs,
       metrics,
       tails,
-      bodies: new BodyReader(maxBodyBytes, options.bodyIdleMs),
+      bodies: new BodyReader(maxBodyBytes, {
+        idleMs: options.bodyIdleMs,
+        totalMs: options.bodyTotalMs,
+        together: options.maxBodiesBytes,
+      }),
       maxBodyBytes,
       auth: options.authenticator ??
         (options.token === undefined ? null : bearerToken(options.token)),

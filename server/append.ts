@@ -21,15 +21,13 @@ import type { FrameBatch } from "../lib/pool/batch.ts";
 import { printEnvelope } from "../lib/text/envelope.ts";
 import { formatTime } from "../lib/text/time.ts";
 import { type BodyReader, requireJson, requireLines } from "./body.ts";
-import { bad, busy, HttpError } from "./errors.ts";
+import { bad, HttpError } from "./errors.ts";
 import { json, LEAN_HEADERS } from "./headers.ts";
 import { isAbsent, MemberWalker, type Span, valueOf } from "./members.ts";
 import type { Pools } from "./pools.ts";
 
 const LITE3 = "application/x-plasmite-lite3";
 const FIELDS = ["data", "tags", "durability"] as const;
-/** How long an append waits for a storage slot before it is refused, in milliseconds. */
-const SLOT_WAIT = 1_000;
 
 /** The longest text of tags that is remembered, in bytes. */
 const TAGS_KEPT = 256;
@@ -183,10 +181,7 @@ export class Appends {
     const flush = queryFlush(search);
     return this.#store(request, name, (bytes) => {
       const time = stamp();
-      const encode: Encode = (batch) => {
-        const most = this.#pools.maxPayload(this.#pools.path(name()));
-        this.#encodeLines(batch, bytes, time, most);
-      };
+      const encode: Encode = (batch, most) => this.#encodeLines(batch, bytes, time, most);
       return { flush, encode };
     }, (stored) => {
       const first = stored[0]?.seq ?? null;
@@ -267,21 +262,18 @@ export class Appends {
     answer?: (stored: readonly Stored[]) => Response,
   ): Promise<Response> {
     const pools = this.#pools;
-    let slot = false;
+    const bytes = await this.#bodies.read(request);
     try {
-      const bytes = await this.#bodies.read(request);
       const { encode, flush } = prepare(bytes);
-      slot = pools.slots.take() || await pools.slots.takeWithin(SLOT_WAIT);
-      if (!slot) throw busy("server storage executor is saturated");
       const path = pools.path(name());
       if (answer === undefined) {
         const stored = pools.appendNow(path, encode, flush);
         if (stored !== null) return this.#answer(stored);
       }
-      const stored = await pools.append(path, encode, flush);
+      const stored = await pools.writing(path, () => pools.append(path, encode, flush));
       return answer === undefined ? this.#answer(stored[0]) : answer(stored);
     } finally {
-      if (slot) pools.slots.release();
+      this.#bodies.done(bytes);
     }
   }
 }

@@ -1,16 +1,24 @@
 /**
- * Reading request bodies: by type, up to a size, within a time (docs/spec/http-api.md 4, 6, 13).
+ * Reading request bodies: by type, up to a size, within a time, and within the memory that all of
+ * them together may take.
  *
  * @module
  */
 
-import { joinBytes } from "../lib/bytes.ts";
 import { bad, HttpError } from "./errors.ts";
 
 /** How long a body may stand still, in milliseconds. */
 const IDLE = 30_000;
-/** Bodies up to this many bytes are read whole, which is twice as fast, within one such time. */
-const SMALL = 64 * 1024;
+/** How long a body may take, in milliseconds, … */
+const TOTAL = 60_000;
+/** … and one more millisecond for each so many bytes that came: 8 KiB a second are fair. */
+const FAIR = 8192 / 1000;
+/** What bodies may take together, in bytes. */
+const TOGETHER = 64 << 20;
+/** Bodies up to this many bytes are read whole, which is twice as fast, within one idle time. */
+const SMALL = 16 * 1024;
+/** Large bodies take memory in such steps, before they are read. */
+const STEP = 16 * 1024;
 /** How often overdue reads are looked for, in milliseconds. */
 const SWEEP = 250;
 
@@ -49,6 +57,46 @@ function tooSlow(): HttpError {
     hint: "Send the body without long pauses.",
     headers: [["connection", "close"]],
   });
+}
+
+function noRoom(): HttpError {
+  return new HttpError(503, "Busy", "too many request bodies at once", {
+    hint: "Try again in a moment, with smaller requests if that is possible.",
+    headers: [["retry-after", "1"]],
+  });
+}
+
+/** The memory that all bodies share. */
+class Budget {
+  readonly #most: number;
+  readonly #mostLarge: number;
+  #taken = 0;
+
+  /**
+   * @param most bytes in all
+   * @param largest the largest body; the last part of the memory is for small ones alone
+   */
+  constructor(most: number, largest: number) {
+    this.#most = Math.max(most, largest);
+    this.#mostLarge = Math.max(largest, this.#most - (this.#most >> 3));
+  }
+
+  get taken(): number {
+    return this.#taken;
+  }
+
+  take(bytes: number, large: boolean): void {
+    if (this.#taken + bytes > (large ? this.#mostLarge : this.#most)) throw noRoom();
+    this.#taken += bytes;
+  }
+
+  give(bytes: number): void {
+    this.#taken -= bytes;
+  }
+}
+
+function brokenOff(): HttpError {
+  return bad("request body broke off", "Send the whole body.");
 }
 
 /** One read that is under way. */
@@ -96,71 +144,135 @@ class Deadlines {
   }
 }
 
+/** How bodies are read; everything has a default. */
+export interface BodyLimits {
+  /** How long a body may stand still, in milliseconds. */
+  readonly idleMs?: number | undefined;
+  /** How long a body that does not flow at a fair rate may take, in milliseconds. */
+  readonly totalMs?: number | undefined;
+  /** What all bodies may take together, in bytes. */
+  readonly together?: number | undefined;
+}
+
 /** Reads bodies for one server. */
 export class BodyReader {
   readonly #limit: number;
   readonly #idle: number;
+  readonly #total: number;
+  readonly #budget: Budget;
   readonly #deadlines = new Deadlines();
 
-  /**
-   * @param limit the largest body in bytes
-   * @param idle how long a body may stand still, in milliseconds
-   */
-  constructor(limit: number, idle: number = IDLE) {
+  /** @param limit the largest body in bytes */
+  constructor(limit: number, { idleMs = IDLE, totalMs = TOTAL, together }: BodyLimits = {}) {
     this.#limit = limit;
-    this.#idle = idle;
+    this.#idle = idleMs;
+    this.#total = totalMs;
+    this.#budget = new Budget(together ?? TOGETHER, limit);
+  }
+
+  /** Bytes of all bodies that are being read or worked with. */
+  get taken(): number {
+    return this.#budget.taken;
   }
 
   /**
-   * The whole body.
+   * The whole body. Its memory counts until {@linkcode BodyReader.done} is told that it is not
+   * needed any more.
    *
-   * @throws {HttpError} 413 over the limit, 408 when it stops arriving, 400 when it breaks off
+   * @throws {HttpError} 413 over the limit, 408 when it stops arriving, 400 when it breaks off, 503
+   *   when other bodies take all memory
    */
-  read(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+  async read(request: Request): Promise<Uint8Array<ArrayBuffer>> {
     const declared = request.headers.get("content-length");
     const length = declared === null ? -1 : Number(declared);
-    if (length > this.#limit) return Promise.reject(tooLarge(this.#limit));
-    if (length < 0 || length > SMALL) return this.#pieces(request);
+    if (length > this.#limit) throw tooLarge(this.#limit);
+    if (length >= 0 && length <= SMALL) return await this.#whole(request, length);
+    return await this.#pieces(request, length);
+  }
+
+  /** Gives back what a body took. */
+  done(bytes: Uint8Array): void {
+    this.#budget.give(bytes.length);
+  }
+
+  #whole(request: Request, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    const budget = this.#budget;
+    budget.take(length, false);
     return new Promise((resolve, reject) => {
-      const reading = this.#deadlines.add(reject, this.#idle);
+      let late = false;
+      const reading = this.#deadlines.add((error) => {
+        late = true;
+        budget.give(length);
+        reject(error);
+      }, Math.min(this.#idle, this.#total));
       request.bytes().then((bytes) => {
+        if (late) return;
         this.#deadlines.delete(reading);
-        // In-process requests may declare what they like.
-        if (bytes.length > this.#limit) reject(tooLarge(this.#limit));
-        else resolve(bytes);
+        // A request that was never on a wire may declare what it likes.
+        budget.give(length - bytes.length);
+        if (bytes.length <= this.#limit) return resolve(bytes);
+        budget.give(bytes.length);
+        reject(tooLarge(this.#limit));
       }, () => {
+        if (late) return;
         this.#deadlines.delete(reading);
-        reject(bad("request body broke off", "Send the whole body."));
+        budget.give(length);
+        reject(brokenOff());
       });
     });
   }
 
-  async #pieces(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+  /** Large bodies, or of unknown size: into one buffer that grows, however small the pieces are. */
+  async #pieces(request: Request, declared: number): Promise<Uint8Array<ArrayBuffer>> {
     if (request.body === null) return new Uint8Array();
     const reader = request.body.getReader();
-    const pieces: Uint8Array[] = [];
+    const began = performance.now();
+    const most = declared < 0 ? this.#limit : declared;
+    let buffer = new Uint8Array();
     let total = 0;
+    let taken = 0;
+    const take = (bytes: number): void => {
+      this.#budget.take(bytes, true);
+      taken += bytes;
+    };
+    const keep = (bytes: number): void => {
+      this.#budget.give(taken - bytes);
+      taken = bytes;
+    };
     try {
+      take(STEP);
       for (;;) {
-        const { value, done } = await this.#next(reader);
+        const left = this.#total + total / FAIR - (performance.now() - began);
+        if (left <= 0) throw tooSlow();
+        const { value, done } = await this.#next(reader, Math.min(this.#idle, left));
         if (done) break;
+        if (total + value.length > this.#limit) throw tooLarge(this.#limit);
+        if (total + value.length > buffer.length) {
+          const size = Math.max(total + value.length, Math.min(most, 2 * buffer.length), STEP);
+          take(size);
+          const grown = new Uint8Array(size);
+          grown.set(buffer.subarray(0, total));
+          keep(size);
+          buffer = grown;
+        }
+        buffer.set(value, total);
         total += value.length;
-        if (total > this.#limit) throw tooLarge(this.#limit);
-        pieces.push(value);
       }
+      keep(total);
+      return total === buffer.length ? buffer : buffer.slice(0, total);
     } catch (error) {
+      this.#budget.give(taken);
       reader.cancel().catch(() => {}); // The connection is given up anyway.
-      if (error instanceof HttpError) throw error;
-      throw bad("request body broke off", "Send the whole body.");
+      throw error instanceof HttpError ? error : brokenOff();
     }
-    return joinBytes(pieces);
   }
 
   #next(
     reader: ReadableStreamDefaultReader<Uint8Array>,
+    ms: number,
   ): Promise<ReadableStreamReadResult<Uint8Array>> {
     return new Promise((resolve, reject) => {
-      const reading = this.#deadlines.add(reject, this.#idle);
+      const reading = this.#deadlines.add(reject, ms);
       reader.read().then(resolve, reject).finally(() => this.#deadlines.delete(reading));
     });
   }

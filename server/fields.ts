@@ -44,9 +44,13 @@ export async function readFields(
 ): Promise<Record<string, unknown>> {
   requireJson(request);
   const bytes = await bodies.read(request);
-  const fields: Record<string, unknown> = {};
-  for (const [key, span] of new MemberWalker().walk(bytes, names)) {
-    if (!isAbsent(bytes, span)) fields[key] = exactValue(bytes, span);
+  try {
+    const fields: Record<string, unknown> = {};
+    for (const [key, span] of new MemberWalker().walk(bytes, names)) {
+      if (!isAbsent(bytes, span)) fields[key] = exactValue(bytes, span);
+    }
+    return fields;
+  } finally {
+    bodies.done(bytes);
   }
-  return fields;
 }

@@ -7,6 +7,7 @@
 import { PlasmiteError } from "../lib/errors.ts";
 import { Ring } from "../lib/pool/ring.ts";
 import { disk } from "../lib/storage/file.ts";
+import { inTurns } from "../lib/storage/turns.ts";
 import { type PoolWatch, watchPool } from "../lib/storage/watch.ts";
 import { startTimer } from "../lib/timers.ts";
 
@@ -29,9 +30,9 @@ export class Hub {
   #checkedAt = performance.now();
 
   /** Use {@linkcode Hubs.join}. */
-  constructor(path: string, release: () => void) {
-    this.#ring = Ring.open(disk, path, { write: false });
-    this.#watch = watchPool(path);
+  constructor(ring: Ring, release: () => void) {
+    this.#ring = ring;
+    this.#watch = watchPool(ring.path);
     this.#release = release;
     this.newest = this.#ring.newestHint();
     void this.#run();
@@ -115,12 +116,18 @@ export class Hubs {
   /**
    * The hub of a pool; call {@linkcode Hub.leave} once when done.
    *
-   * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage or Io
+   * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage, Busy or Io
    */
-  join(path: string): Hub {
+  async join(path: string): Promise<Hub> {
     const known = this.#hubs.get(path);
     if (known !== undefined) return known.enter();
-    const hub: Hub = new Hub(path, () => {
+    const ring = await inTurns(Ring.opening(disk, path, { write: false }));
+    const other = this.#hubs.get(path);
+    if (other !== undefined) {
+      ring.close(); // Somebody came at the same time and was quicker.
+      return other.enter();
+    }
+    const hub: Hub = new Hub(ring, () => {
       if (this.#hubs.get(path) === hub) this.#hubs.delete(path);
     });
     this.#hubs.set(path, hub);

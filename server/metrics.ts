@@ -4,9 +4,7 @@
  * @module
  */
 
-import { poolFiles, poolName } from "../lib/client/refs.ts";
-import { Ring } from "../lib/pool/ring.ts";
-import { disk } from "../lib/storage/file.ts";
+import { newestOf } from "./lists.ts";
 import type { Pools } from "./pools.ts";
 
 /** Counters of one server. */
@@ -31,8 +29,13 @@ export class Metrics {
     counts.set(status, (counts.get(status) ?? 0) + 1);
   }
 
-  /** The exposition. */
-  text(pools: Pools): string {
+  /**
+   * The exposition.
+   *
+   * @param bodies bytes of request bodies that are held now
+   */
+  async text(pools: Pools, bodies: number): Promise<string> {
+    const newest = await newestOf(pools.dir);
     const lines: string[] = [];
     const family = (name: string, type: string, help: string, unit = ""): void => {
       lines.push(`# TYPE ${name} ${type}`);
@@ -54,12 +57,14 @@ export class Metrics {
     family("plasmite_streams", "gauge", "Streams open now.");
     lines.push(`plasmite_streams ${this.open}`);
     family("plasmite_storage_calls", "gauge", "Storage calls under way.");
-    lines.push(`plasmite_storage_calls ${pools.slots.used}`);
+    lines.push(`plasmite_storage_calls ${pools.calls}`);
+    family("plasmite_request_body_bytes", "gauge", "Memory that request bodies take.", "bytes");
+    lines.push(`plasmite_request_body_bytes ${bodies}`);
     family("plasmite_start_time_seconds", "gauge", "When the server started.", "seconds");
     lines.push(`plasmite_start_time_seconds ${this.#since}`);
     family("plasmite_pool_newest_seq", "gauge", "Newest sequence number of a pool.");
-    for (const [name, newest] of newestOf(pools.dir)) {
-      lines.push(`plasmite_pool_newest_seq{pool="${escape(name)}"} ${newest}`);
+    for (const [name, seq] of newest) {
+      lines.push(`plasmite_pool_newest_seq{pool="${escape(name)}"} ${seq}`);
     }
     lines.push("# EOF", "");
     return lines.join("\n");
@@ -68,20 +73,4 @@ export class Metrics {
 
 function escape(text: string): string {
   return text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
-}
-
-function* newestOf(dir: string): Generator<[string, bigint]> {
-  for (const path of poolFiles(dir)) {
-    let ring: Ring;
-    try {
-      ring = Ring.open(disk, path, { write: false });
-    } catch {
-      continue; // A damaged pool has no number; `GET /v0/pools` says what is wrong with it.
-    }
-    try {
-      yield [poolName(path), ring.newestHint()];
-    } finally {
-      ring.close();
-    }
-  }
 }

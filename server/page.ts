@@ -26,7 +26,7 @@ const PAGE_POLICY =
 /** Compresses a finished body when that helps (docs/spec/http-api.md 10: never a stream). */
 export function squeeze(
   request: Request,
-  text: string,
+  text: string | Uint8Array<ArrayBuffer>,
   type: string,
   more: HeaderPairs = [],
 ): Response {

@@ -7,22 +7,23 @@
 
 import { setImmediate } from "node:timers";
 import { Appender, type Encode, type Stored } from "../lib/client/appender.ts";
+import type { PoolInfo } from "../lib/client/info.ts";
 import { poolPath } from "../lib/client/refs.ts";
+import { readingInfo } from "../lib/client/listing.ts";
+import { readingFrame } from "../lib/client/lookup.ts";
+import { removing } from "../lib/client/remove.ts";
+import { PoolSlots, Slots } from "../lib/client/slots.ts";
 import type { Lite3Frame } from "../lib/client/tail.ts";
-import { findFrame } from "../lib/client/lookup.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
+import { creating } from "../lib/pool/creation.ts";
 import { Ring } from "../lib/pool/ring.ts";
 import { disk } from "../lib/storage/file.ts";
-import { lockTimeout, sleep } from "../lib/storage/pause.ts";
-import { inTurns } from "../lib/storage/turns.ts";
+import { inTurns, type Steps } from "../lib/storage/turns.ts";
 import { busy } from "./errors.ts";
 import { Hubs } from "./hub.ts";
-import { Slots } from "./slots.ts";
 
 /** Open pools kept for appending. */
 const KEEP = 128;
-/** How long to wait for a lock that someone else holds, in milliseconds. */
-const LOCK_TIMEOUT = 10_000;
 /** One in so many appends waits for others as long as none came. */
 const PROBE = 32;
 /** How long a call waits for a storage slot before it is refused, in milliseconds. */
@@ -39,10 +40,10 @@ class Writer {
   pending = 0;
   used = true;
 
-  constructor(path: string) {
-    this.path = path;
-    this.ring = Ring.open(disk, path, { write: true });
-    this.appender = new Appender(this.ring);
+  constructor(ring: Ring) {
+    this.path = ring.path;
+    this.ring = ring;
+    this.appender = new Appender(ring);
   }
 }
 
@@ -51,17 +52,23 @@ function isOutdated(error: unknown): boolean {
   return PlasmiteError.is(error, ErrorKind.NotFound) || PlasmiteError.is(error, ErrorKind.Corrupt);
 }
 
+function saturated(): PlasmiteError {
+  return busy("server storage executor is saturated");
+}
+
 /** Everything a server does with pool files. */
 export class Pools {
   /** The directory. */
   readonly dir: string;
   /** Change notices for streams. */
   readonly hubs = new Hubs();
-  /** Storage calls under way (counter B of docs/spec/http-api.md 6). */
-  readonly slots: Slots;
   /** Messages appended so far. */
   appended = 0;
+  readonly #slots: Slots;
+  readonly #reads: PoolSlots;
+  readonly #writes: PoolSlots;
   readonly #writers = new Map<string, Writer>();
+  readonly #opening = new Map<string, Promise<void>>();
   #sweeper: ReturnType<typeof setInterval> | null = null;
   #turn: Promise<void> | null = null;
   #gathered = 0;
@@ -72,11 +79,19 @@ export class Pools {
 
   /**
    * @param dir the pool directory
-   * @param limit storage calls at once
+   * @param limit storage calls at once (counter B of docs/spec/http-api.md 6): on the directory, and
+   *   on each pool, so that a pool whose lock is held keeps nobody from the others
    */
   constructor(dir: string, limit: number) {
     this.dir = dir;
-    this.slots = new Slots(limit);
+    this.#slots = new Slots(limit);
+    this.#reads = new PoolSlots(limit);
+    this.#writes = new PoolSlots(limit);
+  }
+
+  /** Storage calls under way. */
+  get calls(): number {
+    return this.#slots.used + this.#reads.used + this.#writes.used;
   }
 
   /** The file of a pool by its (checked) name. */
@@ -84,22 +99,34 @@ export class Pools {
     return poolPath(name, this.dir);
   }
 
-  /**
-   * The pool, open for appending.
-   *
-   * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage or Io
-   */
-  #writer(path: string): Writer {
-    let writer = this.#writers.get(path);
-    if (writer !== undefined) {
-      writer.used = true;
-      if (this.#writers.size > KEEP / 2) {
-        this.#writers.delete(path); // Last used goes last.
-        this.#writers.set(path, writer);
-      }
-      return writer;
+  /** The pool if it is open for appending. */
+  #known(path: string): Writer | undefined {
+    const writer = this.#writers.get(path);
+    if (writer === undefined) return undefined;
+    writer.used = true;
+    if (this.#writers.size > KEEP / 2) {
+      this.#writers.delete(path); // Last used goes last.
+      this.#writers.set(path, writer);
     }
-    writer = new Writer(path);
+    return writer;
+  }
+
+  /**
+   * Opens a pool for appending; those who ask at the same time share one.
+   *
+   * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage, Busy or Io
+   */
+  #open(path: string): Promise<void> {
+    let opening = this.#opening.get(path);
+    if (opening === undefined) {
+      opening = this.#openWriter(path).finally(() => this.#opening.delete(path));
+      this.#opening.set(path, opening);
+    }
+    return opening;
+  }
+
+  async #openWriter(path: string): Promise<void> {
+    const writer = new Writer(await inTurns(Ring.opening(disk, path, { write: true })));
     this.#writers.set(path, writer);
     if (this.#sweeper === null) {
       this.#sweeper = setInterval(() => this.#sweep(), SWEEP);
@@ -107,12 +134,11 @@ export class Pools {
     }
     if (this.#writers.size > KEEP) {
       for (const [old, { pending }] of this.#writers) {
-        if (pending > 0) continue;
+        if (pending > 0 || old === path) continue;
         this.#forget(old);
         break;
       }
     }
-    return writer;
   }
 
   #sweep(): void {
@@ -144,7 +170,8 @@ export class Pools {
   appendNow(path: string, encode: Encode, flush: boolean): Stored | null {
     // Whoever comes while one waits for others is one of them.
     if (this.#crowded || this.#turn !== null || ++this.#alone % PROBE === 0) return null;
-    const writer = this.#writer(path);
+    const writer = this.#known(path);
+    if (writer === undefined) return null;
     let stored: Stored | null;
     try {
       stored = writer.appender.appendNow(encode, flush);
@@ -167,7 +194,8 @@ export class Pools {
    * @throws {PlasmiteError} NotFound, Usage, Busy, Corrupt, Io
    */
   async append(path: string, encode: Encode, flush: boolean): Promise<Stored[]> {
-    const writer = this.#writer(path);
+    let writer = this.#known(path);
+    for (; writer === undefined; writer = this.#known(path)) await this.#open(path);
     this.#pending++;
     writer.pending++;
     try {
@@ -214,19 +242,31 @@ export class Pools {
   }
 
   /**
-   * Runs a storage call in a slot, waiting a second for one at most.
+   * Runs work on the directory in a slot, waiting a second for one at most.
    *
    * @throws {HttpError} 423 when none gets free
    */
   async storage<T>(work: () => T | Promise<T>): Promise<T> {
-    if (!this.slots.take() && !await this.slots.takeWithin(SLOT_WAIT)) {
-      throw busy("server storage executor is saturated");
-    }
+    if (!this.#slots.take() && !await this.#slots.takeWithin(SLOT_WAIT)) throw saturated();
     try {
       return await work();
     } finally {
-      this.slots.release();
+      this.#slots.release();
     }
+  }
+
+  /**
+   * Runs work that waits for a pool's lock in a slot of that pool, waiting a second for one at most.
+   *
+   * @throws {HttpError} 423 when none gets free
+   */
+  writing<T>(path: string, work: () => Promise<T>): Promise<T> {
+    return this.#writes.run(path, SLOT_WAIT, work, saturated);
+  }
+
+  /** Runs a look at a pool in a slot of its own, so that waiting writers keep no reader out. */
+  #read<T>(path: string, steps: Steps<T>): Promise<T> {
+    return this.#reads.run(path, SLOT_WAIT, () => inTurns(steps), saturated);
   }
 
   /**
@@ -235,17 +275,33 @@ export class Pools {
    * @throws {PlasmiteError} NotFound with `seq` when it is not retained, Busy, Corrupt, Io
    */
   async frame(path: string, seq: bigint): Promise<Lite3Frame> {
-    const ring = await inTurns(Ring.opening(disk, path, { write: false }));
-    try {
-      const frame = await inTurns(findFrame(ring, seq));
-      if (frame !== null) return frame;
-      throw new PlasmiteError("NotFound", "message not found", {
-        seq,
-        hint: "It was overwritten or never written; the pool's info tells what is retained.",
-      });
-    } finally {
-      ring.close();
-    }
+    const frame = await this.#read(path, readingFrame(path, seq));
+    if (frame !== null) return frame;
+    throw new PlasmiteError("NotFound", "message not found", {
+      seq,
+      hint: "It was overwritten or never written; the pool's info tells what is retained.",
+    });
+  }
+
+  /**
+   * What a pool says of itself.
+   *
+   * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage, Busy or Io
+   */
+  info(path: string, name: string): Promise<PoolInfo> {
+    return this.#read(path, readingInfo(path, name));
+  }
+
+  /**
+   * Makes a pool.
+   *
+   * @throws {PlasmiteError} AlreadyExists, Usage, Permission, Busy or Io
+   */
+  create(path: string, size: number | undefined): Promise<void> {
+    return this.writing(
+      path,
+      () => inTurns(creating(disk, path, size === undefined ? {} : { size })),
+    );
   }
 
   /**
@@ -253,37 +309,18 @@ export class Pools {
    *
    * @throws {PlasmiteError} NotFound, Permission, Busy or Io
    */
-  async remove(path: string): Promise<void> {
-    const file = disk.open(path, { write: false });
-    try {
-      const since = performance.now();
-      while (!file.tryLock(true)) {
-        if (performance.now() - since >= LOCK_TIMEOUT) throw lockTimeout(path);
-        await sleep(1);
-      }
-      // docs/spec/format.md 14.3: whoever appends under this lock later finds the path gone.
-      if (file.pathState() === "missing") disk.open(path, { write: false }).close();
-      disk.remove(path);
-    } finally {
-      file.close();
-    }
-    this.#forget(path);
-    this.hubs.appended(path);
+  remove(path: string): Promise<void> {
+    return this.writing(path, async () => {
+      await inTurns(removing(path));
+      this.#forget(path);
+      this.hubs.appended(path);
+    });
   }
 
   /** Resolves when no append is under way. */
   settled(): Promise<void> {
     if (this.#pending === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
-  }
-
-  /**
-   * The largest payload that fits into a pool, in bytes.
-   *
-   * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage or Io
-   */
-  maxPayload(path: string): number {
-    return this.#writer(path).ring.maxPayload;
   }
 
   /** Closes all files. */

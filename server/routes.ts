@@ -6,9 +6,8 @@
 
 import { type Context, Hono } from "hono";
 import type { Client } from "../lib/client/client.ts";
-import { creating } from "../lib/pool/creation.ts";
-import { disk } from "../lib/storage/file.ts";
-import { inTurns } from "../lib/storage/turns.ts";
+import type { Slots } from "../lib/client/slots.ts";
+import type { Lite3Frame } from "../lib/client/tail.ts";
 import { Appends, MessagePrinter } from "./append.ts";
 import { type Access, type Authenticator, forbidden, type Need, refusal } from "./auth.ts";
 import type { BodyReader } from "./body.ts";
@@ -16,14 +15,14 @@ import { type Encoding, EVENTS, FRAMES, LINES } from "./encodings.ts";
 import { bad, busy, errorResponse, HttpError, isServerFault } from "./errors.ts";
 import { checked, readFields } from "./fields.ts";
 import { BASE_HEADERS, json, JSON_HEADERS } from "./headers.ts";
-import { infoJson, readInfo } from "./infos.ts";
+import { infoJson } from "./infos.ts";
 import type { Metrics } from "./metrics.ts";
+import { poolsJson } from "./lists.ts";
 import { checkPoolName, decodeSegment } from "./names.ts";
 import { type Asset, page, squeeze } from "./page.ts";
 import type { Pools } from "./pools.ts";
 import { parseTail, parseU64 } from "./query.ts";
 import { CreateBody, OpenBody } from "./schemas.ts";
-import type { Slots } from "./slots.ts";
 import { type TailHost, TailStream } from "./tail.ts";
 import { pathOf, searchOf } from "./url.ts";
 
@@ -261,21 +260,17 @@ export class Routes {
     return page(c.req.raw, await this.#host.ui(), pathOf(c.req.url));
   }
 
-  #metrics(c: Context): Response {
+  async #metrics(c: Context): Promise<Response> {
     const type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    return squeeze(c.req.raw, this.#host.metrics.text(this.#host.pools), type);
+    const { metrics, pools, bodies } = this.#host;
+    const text = await pools.storage(() => metrics.text(pools, bodies.taken));
+    return squeeze(c.req.raw, text, type);
   }
 
-  #list(c: Context): Promise<Response> {
-    return this.#host.pools.storage(() => {
-      const { client, hubs, access } = this.#host;
-      const pools = client.listPools().map((info) =>
-        infoJson(info, info.name, false, hubs.followers(info.path))
-      );
-      return squeeze(c.req.raw, `{"pools":[${pools.join(",")}]}`, "application/json", [
-        ["plasmite-access", access],
-      ]);
-    });
+  async #list(c: Context): Promise<Response> {
+    const { pools, hubs, access } = this.#host;
+    const text = await pools.storage(() => poolsJson(pools.dir, hubs));
+    return squeeze(c.req.raw, text, "application/json", [["plasmite-access", access]]);
   }
 
   async #create(c: Context): Promise<Response> {
@@ -289,69 +284,55 @@ export class Routes {
     }
     if (size_bytes === 0) throw bad("file_size must exceed header and index size", "Use 64K.");
     const { pools } = this.#host;
-    return await pools.storage(async () => {
-      const path = pools.path(pool);
-      await inTurns(
-        creating(disk, path, typeof size_bytes === "number" ? { size: size_bytes } : {}),
-      );
-      return json(`{"pool":${infoJson(readInfo(path, pool), pool)}}`);
-    });
+    const path = pools.path(pool);
+    await pools.create(path, typeof size_bytes === "number" ? size_bytes : undefined);
+    return json(`{"pool":${infoJson(await pools.info(path, pool), pool)}}`);
   }
 
   async #openPool(c: Context): Promise<Response> {
     const { pool } = checked(OpenBody, await readFields(c.req.raw, this.#host.bodies, ["pool"]));
     checkPoolName(pool);
     const { pools, access } = this.#host;
-    return await pools.storage(() => {
-      const info = readInfo(pools.path(pool), pool);
-      // Whoever may only write must still be able to open, but learns nothing of the content.
-      return json(`{"pool":${infoJson(info, pool, access === "write-only")}}`);
-    });
+    const info = await pools.info(pools.path(pool), pool);
+    // Whoever may only write must still be able to open, but learns nothing of the content.
+    return json(`{"pool":${infoJson(info, pool, access === "write-only")}}`);
   }
 
-  #info(c: Context): Promise<Response> {
+  async #info(c: Context): Promise<Response> {
     const { pools, hubs, access } = this.#host;
     const pool = name(c);
-    return pools.storage(() => {
-      const info = readInfo(pools.path(pool), pool);
-      const answer = json(`{"pool":${infoJson(info, pool, false, hubs.followers(info.path))}}`);
-      answer.headers.set("plasmite-access", access);
-      return answer;
-    });
+    const info = await pools.info(pools.path(pool), pool);
+    const answer = json(`{"pool":${infoJson(info, pool, false, hubs.followers(info.path))}}`);
+    answer.headers.set("plasmite-access", access);
+    return answer;
   }
 
-  #delete(c: Context): Promise<Response> {
+  async #delete(c: Context): Promise<Response> {
     const { pools } = this.#host;
-    const path = pools.path(name(c));
-    return pools.storage(async () => {
-      await pools.remove(path);
-      return json('{"ok":true}');
-    });
+    await pools.remove(pools.path(name(c)));
+    return json('{"ok":true}');
   }
 
-  #message(c: Context): Promise<Response> {
+  /** The frame that the path names. */
+  #frame(c: Context): Promise<Lite3Frame> {
     const { pools } = this.#host;
     const seq = parseU64((c.req.param("seq") ?? "").replace(/^\+/, ""), "seq");
-    const path = pools.path(name(c));
-    return pools.storage(async () =>
-      this.#printer.answer(await pools.frame(path, seq), JSON_HEADERS)
-    );
+    return pools.frame(pools.path(name(c)), seq);
   }
 
-  #lite3(c: Context): Promise<Response> {
-    const { pools } = this.#host;
-    const seq = parseU64((c.req.param("seq") ?? "").replace(/^\+/, ""), "seq");
-    const path = pools.path(name(c));
-    return pools.storage(async () => {
-      const frame = await pools.frame(path, seq);
-      this.#printer.check(frame);
-      return new Response(frame.payload, {
-        headers: [
-          ["content-type", "application/x-plasmite-lite3"],
-          ["plasmite-seq", `${frame.seq}`],
-          ...BASE_HEADERS,
-        ],
-      });
+  async #message(c: Context): Promise<Response> {
+    return this.#printer.answer(await this.#frame(c), JSON_HEADERS);
+  }
+
+  async #lite3(c: Context): Promise<Response> {
+    const frame = await this.#frame(c);
+    this.#printer.check(frame);
+    return new Response(frame.payload, {
+      headers: [
+        ["content-type", "application/x-plasmite-lite3"],
+        ["plasmite-seq", `${frame.seq}`],
+        ...BASE_HEADERS,
+      ],
     });
   }
 
@@ -369,13 +350,13 @@ export class Routes {
     }
     const path = host.pools.path(pool);
     if (request.method === "HEAD") {
-      readInfo(path, pool);
+      await host.pools.info(path, pool);
       return new Response(null, { headers: encoding.headers });
     }
     if (!host.tails.take()) throw busy("too many concurrent tail requests");
     let tail: TailStream;
     try {
-      tail = new TailStream(host, path, query, encoding);
+      tail = await TailStream.open(host, path, query, encoding);
     } catch (error) {
       host.tails.release();
       throw error;
@@ -398,17 +379,21 @@ export class Routes {
       const admitted = this.#admit(request, null);
       if (admitted !== null) await admitted;
       const body = request.method === "POST" ? await bodies.read(request) : null;
-      this.#mcp ??= mcp({
-        access: this.#host.access,
-        maxBodyBytes: this.#host.maxBodyBytes,
-        takePlace: () => this.#host.tails.take() ? () => this.#host.tails.release() : null,
-      });
-      const answer = await (await this.#mcp)(
-        new Request(request.url, { method: request.method, headers: request.headers, body }),
-      );
-      const headers = new Headers(answer.headers);
-      for (const [key, value] of BASE_HEADERS) if (!headers.has(key)) headers.set(key, value);
-      return new Response(answer.body, { status: answer.status, headers });
+      try {
+        this.#mcp ??= mcp({
+          access: this.#host.access,
+          maxBodyBytes: this.#host.maxBodyBytes,
+          takePlace: () => this.#host.tails.take() ? () => this.#host.tails.release() : null,
+        });
+        const answer = await (await this.#mcp)(
+          new Request(request.url, { method: request.method, headers: request.headers, body }),
+        );
+        const headers = new Headers(answer.headers);
+        for (const [key, value] of BASE_HEADERS) if (!headers.has(key)) headers.set(key, value);
+        return new Response(answer.body, { status: answer.status, headers });
+      } finally {
+        if (body !== null) bodies.done(body);
+      }
     });
     this.hono.all("/mcp", () => {
       throw new HttpError(405, "Usage", "method not allowed", {

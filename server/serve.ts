@@ -36,9 +36,18 @@ export interface Running {
 }
 
 /** Extras that do not come from the command line. */
-export interface ServeHooks
-  extends
-    Pick<AppOptions, "mcp" | "ui" | "onFault" | "heartbeatMs" | "bodyIdleMs" | "readerGraceMs"> {
+export interface ServeHooks extends
+  Pick<
+    AppOptions,
+    | "mcp"
+    | "ui"
+    | "onFault"
+    | "heartbeatMs"
+    | "bodyIdleMs"
+    | "bodyTotalMs"
+    | "maxBodiesBytes"
+    | "readerGraceMs"
+  > {
   /** Told when it had to listen again. */
   readonly onTrouble?: (error: unknown) => void;
   /** Whether to enter the server into the registry; default true. */
@@ -93,7 +102,7 @@ export async function startServer(
 ): Promise<Running> {
   const pair = await certificateFor(config);
   let status: unknown = null;
-  const { mcp, ui, onFault, heartbeatMs, bodyIdleMs, readerGraceMs } = hooks;
+  const { readyFile: _ready, registry: _registry, onTrouble: _trouble, ...options } = hooks;
   const statusOption = config.loopback && pair === null ? { status: () => status } : {};
   const app = createApp(client, {
     token: config.token?.value,
@@ -105,12 +114,7 @@ export async function startServer(
     maxTailTimeoutMs: config.maxTailTimeoutMs,
     maxTailConcurrency: config.maxTailConcurrency,
     ...statusOption,
-    ...(mcp === undefined ? {} : { mcp }),
-    ...(ui === undefined ? {} : { ui }),
-    ...(onFault === undefined ? {} : { onFault }),
-    ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
-    ...(bodyIdleMs === undefined ? {} : { bodyIdleMs }),
-    ...(readerGraceMs === undefined ? {} : { readerGraceMs }),
+    ...options,
   });
   let port = config.port;
   let stopping = false;

@@ -7,8 +7,9 @@
 
 import { Buf } from "../lib/bytes.ts";
 import { Follower } from "../lib/client/follower.ts";
-import { PlasmiteError } from "../lib/errors.ts";
-import { sleep } from "../lib/storage/pause.ts";
+import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
+import { beforeNextTry } from "../lib/storage/pause.ts";
+import { inTurns, Slice } from "../lib/storage/turns.ts";
 import { startTimer } from "../lib/timers.ts";
 import type { Encoding } from "./encodings.ts";
 import { HttpError } from "./errors.ts";
@@ -17,8 +18,6 @@ import type { TailQuery } from "./query.ts";
 
 /** A chunk is sent when it has so many bytes. */
 const CHUNK = 64 * 1024;
-/** How long a stream may work without giving others a turn, in milliseconds. */
-const SLICE = 4;
 /** How many messages are looked at between two looks at the clock. */
 const CLOCK_EVERY = 64;
 /** A filter may use so much time in one stream, in milliseconds of computing. */
@@ -38,6 +37,20 @@ export interface TailHost {
   delivered(count: number): void;
 }
 
+/** How looking for messages ended. */
+type Collected = "idle" | "chunk" | "turn" | "end";
+
+/** What a stream begins with. */
+interface Opened {
+  readonly host: TailHost;
+  readonly path: string;
+  readonly query: TailQuery;
+  readonly encoding: Encoding;
+  readonly follower: Follower;
+  readonly hub: Hub;
+  readonly newest: bigint;
+}
+
 /** One open stream. */
 export class TailStream {
   readonly #host: TailHost;
@@ -45,6 +58,7 @@ export class TailStream {
   readonly #encoding: Encoding;
   readonly #follower: Follower;
   readonly #out = new Buf(4096);
+  readonly #slice: Slice;
   readonly #deadline: number;
   readonly #until: bigint;
   readonly #liveFrom: bigint;
@@ -58,32 +72,62 @@ export class TailStream {
   #ending = false;
   #over = false;
   #failure: unknown = null;
+  #ahead: Collected | null = null;
   #overdue: ReturnType<typeof setTimeout> | undefined;
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
 
-  /**
-   * Opens the pool, so that what is missing can still be answered with a status.
-   *
-   * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage or Io
-   */
-  constructor(host: TailHost, path: string, query: TailQuery, encoding: Encoding) {
+  private constructor({ host, path, query, encoding, follower, hub, newest }: Opened) {
     this.#host = host;
     this.#path = path;
     this.#query = query;
     this.#encoding = encoding;
+    this.#follower = follower;
+    this.#slice = follower.slice ?? new Slice();
+    this.#hub = hub;
     this.#left = query.max;
     this.#deadline = performance.now() + query.timeoutMs;
-    this.#follower = new Follower(path, query.sinceSeq ?? "oldest", false, true);
+    this.#last = (query.sinceSeq ?? 1n) - 1n;
+    this.#liveFrom = newest + 1n;
+    this.#until = query.noFollow ? newest : -1n;
+  }
+
+  /**
+   * Opens the pool and looks at what is there, so that what is missing or damaged can still be
+   * answered with a status.
+   *
+   * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage, Busy or Io
+   */
+  static async open(
+    host: TailHost,
+    path: string,
+    query: TailQuery,
+    encoding: Encoding,
+  ): Promise<TailStream> {
+    const follower = await inTurns(Follower.opening(path, query.sinceSeq ?? "oldest", false));
+    let hub: Hub | null = null;
     try {
-      const { newest } = this.#follower.ring.state();
-      this.#last = (query.sinceSeq ?? 1n) - 1n;
-      this.#liveFrom = newest + 1n;
-      this.#until = query.noFollow ? newest : -1n;
-      this.#hub = host.hubs.join(path);
+      const { newest } = await inTurns(follower.ring.stating());
+      hub = await host.hubs.join(path);
+      const tail = new TailStream({ host, path, query, encoding, follower, hub, newest });
+      if (tail.#slice.over) await tail.#slice.next();
+      tail.#peek();
+      return tail;
     } catch (error) {
-      this.#follower.close();
+      follower.close();
+      hub?.leave();
       throw error;
     }
+  }
+
+  /**
+   * Gathers a first chunk.
+   *
+   * @throws {PlasmiteError} Corrupt when the first message cannot be read
+   */
+  #peek(): void {
+    const state = this.#collect();
+    if (this.#out.len > 0 || state === "end") this.#ahead = state;
+    else if (PlasmiteError.is(this.#failure, ErrorKind.Corrupt)) throw this.#failure;
   }
 
   /** The body. */
@@ -107,11 +151,13 @@ export class TailStream {
   }
 
   async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    this.#slice.restart();
     try {
       while (!this.#over) {
-        if (this.#failure !== null) return this.#break(controller);
+        if (this.#failure !== null && this.#out.len === 0) return this.#break(controller);
         const seen = this.#hub.version;
-        const state = this.#ending ? "end" : this.#collect();
+        const state = this.#ahead ?? (this.#ending ? "end" : this.#collect());
+        this.#ahead = null;
         if (this.#out.len > 0) {
           this.#send(controller);
           if (state === "end") this.#finish(controller);
@@ -120,8 +166,9 @@ export class TailStream {
         if (state === "end") return this.#finish(controller);
         if (state === "chunk") continue; // Nothing gathered before a failure.
         if (this.#follower.unfinished) await this.#follower.wait();
-        else if (state === "turn") await sleep(0);
+        else if (state === "turn") await this.#slice.next();
         else if (await this.#quiet(controller, seen)) return;
+        else this.#slice.restart();
       }
     } catch (error) {
       if (this.#over) return;
@@ -145,12 +192,12 @@ export class TailStream {
     if (hub.failure !== null) {
       // Perhaps an older file of this name went away; ours may be the new one.
       this.#follower.ring.checkIdentity();
-      this.#hub = this.#host.hubs.join(this.#path);
+      this.#hub = await this.#host.hubs.join(this.#path);
       hub.leave();
       return false;
     }
     if (hub.version === seen && this.#blocked()) {
-      await sleep(1);
+      await beforeNextTry();
       return false;
     }
     const now = performance.now();
@@ -170,15 +217,15 @@ export class TailStream {
 
   /** Whether there is a message that can be read only under a lock that a writer holds now. */
   #blocked(): boolean {
-    const { oldest, newest } = this.#follower.ring.state();
-    return oldest !== 0n && this.#follower.cursor.expected <= newest;
+    const state = this.#follower.ring.tryState();
+    if (state === null) return true;
+    return state.oldest !== 0n && this.#follower.cursor.expected <= state.newest;
   }
 
   /** Gathers what is there now, a chunk's worth at most. */
-  #collect(): "idle" | "chunk" | "turn" | "end" {
+  #collect(): Collected {
     const { max } = this.#query;
     if (max === 0n || this.#query.timeoutMs === 0) return "end";
-    const start = performance.now();
     const bounded = this.#until >= 0n;
     // A bigint a message costs; most streams do without.
     const exact = bounded || this.#query.sinceTimeNs > 0n;
@@ -188,7 +235,7 @@ export class TailStream {
         if (looked % CLOCK_EVERY === 0) {
           const now = performance.now();
           if (now >= this.#deadline) return "end";
-          if (now - start >= SLICE) return "turn";
+          if (this.#slice.over) return "turn";
         }
         if (this.#left === 0n || (bounded && this.#last >= this.#until)) return "end";
         if (!this.#follower.next()) return bounded && !this.#blocked() ? "end" : "idle";

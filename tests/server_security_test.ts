@@ -8,10 +8,8 @@
 import assert from "node:assert/strict";
 import { Client } from "../mod.ts";
 import { equalSecrets } from "../server/auth.ts";
-import { DEFAULT_FLAGS, resolveServe, type ServeFlags } from "../server/config.ts";
 import { normalizeOrigin } from "../server/guard.ts";
-import { type Running, type ServeHooks, startServer } from "../server/serve.ts";
-import { bench } from "./server_util.ts";
+import { bench, listening, raw } from "./server_util.ts";
 
 const ROUTES: [string, string][] = [
   ["GET", "/healthz"],
@@ -232,41 +230,6 @@ Deno.test("server auth: the comparison is of all characters", () => {
   }
   assert.ok(!equalSecrets("a", ""));
 });
-
-/** A server on a real socket. */
-async function listening(
-  flags: Partial<ServeFlags> = {},
-  hooks: ServeHooks = {},
-): Promise<{ server: Running; client: Client; end: () => Promise<void> }> {
-  const dir = await Deno.makeTempDir();
-  const client = new Client(dir);
-  client.createPool("p").close();
-  const config = await resolveServe({ ...DEFAULT_FLAGS, bind: "127.0.0.1:0", ...flags });
-  const server = await startServer(client, config, { registry: false, ...hooks });
-  return {
-    server,
-    client,
-    end: async () => {
-      await server.shutdown();
-      await Deno.remove(dir, { recursive: true });
-    },
-  };
-}
-
-/** Sends bytes as they are and reads until the server closes or `until` was seen. */
-async function raw(port: number, text: string, until?: string): Promise<string> {
-  using conn = await Deno.connect({ port, hostname: "127.0.0.1" });
-  await conn.write(new TextEncoder().encode(text));
-  const decoder = new TextDecoder();
-  const buffer = new Uint8Array(65536);
-  let got = "";
-  while (until === undefined || !got.includes(until)) {
-    const n = await conn.read(buffer).catch(() => null);
-    if (n === null) break;
-    got += decoder.decode(buffer.subarray(0, n), { stream: true });
-  }
-  return got;
-}
 
 const END = "connection: close\r\n";
 

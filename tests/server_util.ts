@@ -7,6 +7,8 @@
 import "./support/environment.ts";
 import { Client } from "../mod.ts";
 import { type App, type AppOptions, createApp } from "../server/app.ts";
+import { DEFAULT_FLAGS, resolveServe, type ServeFlags } from "../server/config.ts";
+import { type Running, type ServeHooks, startServer } from "../server/serve.ts";
 
 /** An app over an empty directory, and what ends both. */
 export interface Bench {
@@ -73,4 +75,39 @@ export async function bench(options: AppOptions = {}): Promise<Bench> {
 // deno-lint-ignore no-explicit-any -- tests look at all sorts of shapes
 export function lines(text: string): any[] {
   return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+}
+
+/** A server on a real socket. */
+export async function listening(
+  flags: Partial<ServeFlags> = {},
+  hooks: ServeHooks = {},
+): Promise<{ server: Running; client: Client; end: () => Promise<void> }> {
+  const dir = await Deno.makeTempDir();
+  const client = new Client(dir);
+  client.createPool("p").close();
+  const config = await resolveServe({ ...DEFAULT_FLAGS, bind: "127.0.0.1:0", ...flags });
+  const server = await startServer(client, config, { registry: false, ...hooks });
+  return {
+    server,
+    client,
+    end: async () => {
+      await server.shutdown();
+      await Deno.remove(dir, { recursive: true });
+    },
+  };
+}
+
+/** Sends bytes as they are and reads until the server closes or `until` was seen. */
+export async function raw(port: number, text: string, until?: string): Promise<string> {
+  using conn = await Deno.connect({ port, hostname: "127.0.0.1" });
+  await conn.write(new TextEncoder().encode(text));
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(65536);
+  let got = "";
+  while (until === undefined || !got.includes(until)) {
+    const n = await conn.read(buffer).catch(() => null);
+    if (n === null) break;
+    got += decoder.decode(buffer.subarray(0, n), { stream: true });
+  }
+  return got;
 }

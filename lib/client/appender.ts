@@ -9,11 +9,9 @@
 
 import { FrameBatch } from "../pool/batch.ts";
 import type { Ring } from "../pool/ring.ts";
-import { lockTimeout, sleep, sleepSync } from "../storage/pause.ts";
+import { beforeNextTry, LOCK_TIMEOUT, lockTimeout, sleepSync } from "../storage/pause.ts";
 
-/** How long to wait for another process's lock before giving up with Busy, in milliseconds. */
-const LOCK_TIMEOUT = 10_000;
-/** Pause between two tries for the lock, in milliseconds. */
+/** Pause between two tries for the lock in place, in milliseconds. */
 const LOCK_PAUSE = 1;
 
 /** What was stored for one frame. */
@@ -26,8 +24,11 @@ export interface Stored {
   readonly payload: Uint8Array<ArrayBuffer>;
 }
 
-/** Encodes frames into a batch, all or none: on an exception nothing of it is kept. */
-export type Encode = (batch: FrameBatch) => void;
+/**
+ * Encodes frames into a batch, all or none: on an exception nothing of it is kept. `most` is the
+ * largest payload that the pool takes, in bytes.
+ */
+export type Encode = (batch: FrameBatch, most: number) => void;
 
 interface Job {
   from: number;
@@ -55,7 +56,7 @@ export class Appender {
     const from = batch.count;
     const length = batch.out.len;
     try {
-      encode(batch);
+      encode(batch, this.#ring.maxPayload);
       for (let i = from; i < batch.count; i++) this.#ring.checkFits(batch.payloadOf(i));
     } catch (error) {
       batch.truncate(from);
@@ -140,7 +141,7 @@ export class Appender {
         this.#settleAll(lockTimeout(this.#ring.path));
         break;
       }
-      await sleep(LOCK_PAUSE);
+      await beforeNextTry();
     }
     this.#draining = false;
   }

@@ -10,7 +10,6 @@ import { isMissing } from "../pool/creation.ts";
 import { DEFAULT_POOL_SIZE } from "../pool/layout.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
-import { lockTimeout, sleepSync } from "../storage/pause.ts";
 import { inPlace } from "../storage/turns.ts";
 import type { PoolInfo } from "./info.ts";
 import { listing, readingInfo } from "./listing.ts";
@@ -18,9 +17,7 @@ import type { IntegerPolicy } from "./message.ts";
 import { checkSeq, type JsonObject, type Seq } from "./options.ts";
 import { Pool } from "./pool.ts";
 import { defaultPoolDir, poolPath } from "./refs.ts";
-
-/** How long a delete waits for running appends, in milliseconds. */
-const DELETE_TIMEOUT = 10_000;
+import { removing } from "./remove.ts";
 
 /** How a client finds and reads pools. */
 export interface ClientOptions {
@@ -154,20 +151,7 @@ export class Client implements Disposable, AsyncDisposable {
    * @throws {PlasmiteError} NotFound, Permission, Busy or Io
    */
   deletePool(ref: string): void {
-    const path = this.#path(ref);
-    const file = disk.open(path, { write: false });
-    try {
-      for (let waited = 0; !file.tryLock(true); waited++) {
-        if (waited >= DELETE_TIMEOUT) throw lockTimeout(path);
-        sleepSync(1);
-      }
-      // docs/spec/format.md 14.3: whoever appends under this lock later finds the path gone and
-      // says so.
-      if (file.pathState() === "missing") disk.open(path, { write: false }).close();
-      disk.remove(path);
-    } finally {
-      file.close();
-    }
+    inPlace(removing(this.#path(ref)));
   }
 
   /**

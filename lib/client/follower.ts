@@ -8,14 +8,12 @@ import { MessageView } from "../lite3/message.ts";
 import { BUSY, Cursor, type Gap, MORE } from "../pool/cursor.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
-import { Slice } from "../storage/turns.ts";
+import { beforeNextTry } from "../storage/pause.ts";
+import { Slice, type Steps } from "../storage/turns.ts";
 import { pollPool, type PoolWatch, watchPool } from "../storage/watch.ts";
-import { startTimer } from "../timers.ts";
 
 /** How often an idle follower makes sure that its pool was not deleted, in milliseconds. */
 const IDENTITY_EVERY = 1000;
-/** How long to wait for a lock that a damaged-looking frame needs, in milliseconds. */
-const LOCK_PAUSE = 1;
 
 /** Where a follower begins. */
 export type Start = bigint | "oldest" | "end";
@@ -26,9 +24,10 @@ export class Follower {
   readonly ring: Ring;
   /** The current frame and its bytes; valid until the next call of {@linkcode Follower.next}. */
   readonly cursor: Cursor;
+  /** Its share of the time of a process that serves others; null in one that does not. */
+  readonly slice: Slice | null;
   readonly #view = new MessageView();
   readonly #watch: PoolWatch;
-  readonly #slice: Slice | null;
   #seen = 0;
   #viewed = false;
   #busy = false;
@@ -43,14 +42,37 @@ export class Follower {
    * @param notify false to look in growing pauses instead of waiting for change notices
    * @param inTurns true in a process that serves others: a long way to the first message is then
    *   gone in slices, with {@linkcode Follower.unfinished} in between
+   * @param ring the pool if it is open already; it is closed with the follower
    * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage or Io
    */
-  constructor(path: string, start: Start, notify = true, inTurns = false) {
-    this.ring = Ring.open(disk, path, { write: false });
+  constructor(
+    path: string,
+    start: Start,
+    notify = true,
+    inTurns = false,
+    ring: Ring = Ring.open(disk, path, { write: false }),
+  ) {
+    this.ring = ring;
     const seq = start === "oldest" ? 0n : start === "end" ? this.ring.state().newest + 1n : start;
     this.cursor = new Cursor(this.ring, seq);
-    this.#slice = inTurns ? new Slice() : null;
+    this.slice = inTurns ? new Slice() : null;
     this.#watch = notify ? watchPool(path) : pollPool();
+  }
+
+  /**
+   * As the constructor, for a process that serves others: nothing waits in place.
+   *
+   * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage, Busy or Io
+   */
+  static *opening(path: string, start: Start, notify = true): Steps<Follower> {
+    const ring = yield* Ring.opening(disk, path, { write: false });
+    let follower: Follower | null = null;
+    try {
+      const seq = start === "end" ? (yield* ring.stating()).newest + 1n : start;
+      return follower = new Follower(path, seq, notify, true, ring);
+    } finally {
+      if (follower === null) ring.close();
+    }
   }
 
   /**
@@ -63,7 +85,7 @@ export class Follower {
     this.#viewed = false;
     if (this.cursor.next()) return true;
     this.#seen = this.#watch.version;
-    const slice = this.#slice;
+    const { slice } = this;
     let ready = this.cursor.fill(slice !== null);
     while (ready === MORE && slice?.over !== true) ready = this.cursor.fill(slice !== null);
     this.#busy = ready === BUSY;
@@ -115,18 +137,20 @@ export class Follower {
    *   aborted
    */
   async wait(ms?: number, signal?: AbortSignal): Promise<boolean> {
-    if (this.#unfinished && this.#slice !== null) {
-      await this.#slice.next();
+    if (this.#unfinished && this.slice !== null) {
+      await this.slice.next();
       signal?.throwIfAborted();
       return true;
     }
-    this.#slice?.restart();
     if (this.#busy) {
-      await new Promise<void>((resolve) => startTimer(resolve, LOCK_PAUSE));
+      await beforeNextTry();
+      this.slice?.restart();
       return true;
     }
     this.checkIdentity();
-    return await this.#watch.wait(this.#seen, ms, signal);
+    const woken = await this.#watch.wait(this.#seen, ms, signal);
+    this.slice?.restart();
+    return woken;
   }
 
   /**

@@ -11,7 +11,7 @@ import { disk } from "../storage/file.ts";
 import { osError } from "../storage/os_error.ts";
 import type { Steps } from "../storage/turns.ts";
 import { describing, type PoolInfo, unreadablePool } from "./info.ts";
-import { listedButMissing, poolFiles, poolName } from "./refs.ts";
+import { listedButMissing, poolFiles, poolFilesAsync, poolName } from "./refs.ts";
 
 /**
  * Describes the pool at `path`; needs read permission only.
@@ -27,6 +27,11 @@ export function* readingInfo(path: string, name: string): Steps<PoolInfo> {
   }
 }
 
+/** The error for a directory that cannot be read. */
+function unreadableDir(error: unknown, dir: string): Error {
+  return osError(error, { path: dir }, "failed to read pool directory");
+}
+
 /**
  * All pools of `dir`, sorted by name; one that cannot be opened carries `error`.
  *
@@ -37,20 +42,39 @@ export function* listing(dir: string): Steps<PoolInfo[]> {
   try {
     files = poolFiles(dir);
   } catch (error) {
-    throw osError(error, { path: dir }, "failed to read pool directory");
+    throw unreadableDir(error, dir);
   }
   const pools: PoolInfo[] = [];
   for (const path of files) {
-    const name = poolName(path);
-    try {
-      const mtimeMs = Deno.statSync(path).mtime?.getTime() ?? null;
-      pools.push({ ...yield* readingInfo(path, name), mtimeMs });
-    } catch (cause) {
-      const error = osError(cause, { path });
-      const problem = error.kind === ErrorKind.NotFound ? listedButMissing(path) : error;
-      if (problem !== undefined) pools.push(unreadablePool(name, path, problem));
-    }
+    const info = yield* listed(path);
+    if (info !== null) pools.push(info);
     yield "more";
   }
   return pools;
+}
+
+/**
+ * Paths of all pools of `dir`, sorted by name, for a process that serves others.
+ *
+ * @throws {PlasmiteError} Permission or Io when the directory cannot be read
+ */
+export async function filesOf(dir: string): Promise<string[]> {
+  try {
+    return await poolFilesAsync(dir);
+  } catch (error) {
+    throw unreadableDir(error, dir);
+  }
+}
+
+/** What a list says of one pool; null when it was deleted between listing and opening. */
+export function* listed(path: string): Steps<PoolInfo | null> {
+  const name = poolName(path);
+  try {
+    const mtimeMs = Deno.statSync(path).mtime?.getTime() ?? null;
+    return { ...yield* readingInfo(path, name), mtimeMs };
+  } catch (cause) {
+    const error = osError(cause, { path });
+    const problem = error.kind === ErrorKind.NotFound ? listedButMissing(path) : error;
+    return problem === undefined ? null : unreadablePool(name, path, problem);
+  }
 }

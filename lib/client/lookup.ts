@@ -6,7 +6,8 @@
  */
 
 import { Cursor } from "../pool/cursor.ts";
-import type { Ring } from "../pool/ring.ts";
+import { Ring } from "../pool/ring.ts";
+import { disk } from "../storage/file.ts";
 import type { Steps } from "../storage/turns.ts";
 import { type Lite3Frame, takeFrame } from "./tail_stream.ts";
 
@@ -20,4 +21,18 @@ export function* findFrame(ring: Ring, seq: bigint): Steps<Lite3Frame | null> {
   const cursor = new Cursor(ring, seq);
   const ready = yield* cursor.filling();
   return ready > 0 && cursor.next() && cursor.seq === seq ? takeFrame({ cursor }) : null;
+}
+
+/**
+ * As {@linkcode findFrame}, in the pool at `path`.
+ *
+ * @throws {PlasmiteError} NotFound, Permission, Usage, Io when it cannot be opened; Corrupt, Busy
+ */
+export function* readingFrame(path: string, seq: bigint): Steps<Lite3Frame | null> {
+  const ring = yield* Ring.opening(disk, path, { write: false });
+  try {
+    return yield* findFrame(ring, seq);
+  } finally {
+    ring.close();
+  }
 }

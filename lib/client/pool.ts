@@ -50,8 +50,12 @@ export interface AsyncPool<T extends JsonObject = JsonObject> extends AsyncDispo
   tail(options?: TailOptions): Tail<T>;
 }
 
-/** Appends bytes or a value as one frame. */
-function encodeValue(data: unknown, tags: readonly string[], time: { lo: number; hi: number }) {
+/** Appends bytes or a value as one frame; bytes are JSON text. */
+export function encodeValue(
+  data: unknown,
+  tags: readonly string[],
+  time: { readonly lo: number; readonly hi: number },
+): (batch: FrameBatch) => void {
   return (batch: FrameBatch): void => {
     batch.beginFrame();
     if (data instanceof Uint8Array) {

@@ -72,19 +72,34 @@ export function listedButMissing(path: string): PlasmiteError | undefined {
   });
 }
 
+function isPoolFile({ name, isDirectory }: Deno.DirEntry): boolean {
+  return name.endsWith(SUFFIX) && name !== SUFFIX && !isDirectory;
+}
+
+/** By UTF-16 code unit, as every other sorted thing the program prints. */
+function sortedPaths(names: ReadonlySet<string>, dir: string): string[] {
+  return [...names].sort().map((name) => `${dir}/${name}`);
+}
+
 /** Paths of all pool files in a directory, sorted by name; a missing directory has none. */
 export function poolFiles(dir: string): string[] {
   // A name that is not UTF-8 is listed like another one that holds U+FFFD: once is enough.
   const names = new Set<string>();
   try {
-    for (const entry of Deno.readDirSync(dir)) {
-      if (entry.name.endsWith(SUFFIX) && entry.name !== SUFFIX && !entry.isDirectory) {
-        names.add(entry.name);
-      }
-    }
+    for (const entry of Deno.readDirSync(dir)) if (isPoolFile(entry)) names.add(entry.name);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  // By code point, as every other sorted thing the program prints.
-  return [...names].sort((a, b) => a < b ? -1 : a > b ? 1 : 0).map((name) => `${dir}/${name}`);
+  return sortedPaths(names, dir);
+}
+
+/** As {@linkcode poolFiles}, for a process that serves others: the directory may be large. */
+export async function poolFilesAsync(dir: string): Promise<string[]> {
+  const names = new Set<string>();
+  try {
+    for await (const entry of Deno.readDir(dir)) if (isPoolFile(entry)) names.add(entry.name);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return sortedPaths(names, dir);
 }

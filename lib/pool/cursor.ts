@@ -15,7 +15,7 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import { lockTimeout } from "../storage/pause.ts";
+import { LOCK_TIMEOUT, lockTimeout } from "../storage/pause.ts";
 import type { Steps } from "../storage/turns.ts";
 import { crc32c } from "./crc32c.ts";
 import { FIELD, frameProblem, frameState, hasMarker, itemAt, payloadLength } from "./frame.ts";
@@ -43,8 +43,6 @@ const LARGEST_CHUNK = 1024 * 1024;
 const STEP_CHUNK = 256 * 1024;
 /** How often a moving state block is looked at before the shared lock is taken instead. */
 const RECHECKS = 8;
-/** How often a lock is asked for that damage makes needed; a millisecond lies in between. */
-const BUSY_STEPS = 10_000;
 /**
  * On other processors the order of the reference's stores is not known (docs/spec/format.md 5.3).
  */
@@ -174,13 +172,17 @@ export class Cursor {
    * @throws {PlasmiteError} Corrupt, or Busy for a lock that stays taken
    */
   *filling(): Steps<number> {
-    for (let busy = 0; busy < BUSY_STEPS;) {
+    let since = 0;
+    for (;;) {
       const ready = this.fill(true);
       if (ready >= 0) return ready;
-      if (ready === BUSY) busy++;
+      if (ready === BUSY) {
+        const now = performance.now();
+        if (since === 0) since = now;
+        else if (now - since >= LOCK_TIMEOUT) throw lockTimeout(this.#ring.path);
+      }
       yield ready === BUSY ? "busy" : "more";
     }
-    throw lockTimeout(this.#ring.path);
   }
 
   /** Reports what was lost and finds the place of the expected frame. */

@@ -41,8 +41,8 @@ import { repairChain } from "./repair.ts";
 /** The highest sequence number there can be. */
 const LAST_SEQUENCE = 0xffff_ffff_ffff_ffffn;
 
-/** How long to wait for a publication that is stuck half-way, in tries of a millisecond. */
-const PUBLICATION_TRIES = 100;
+/** How long to wait for a publication that is stuck half-way, in milliseconds. */
+const PUBLICATION_TIMEOUT = 100;
 
 /** What became of an append. */
 export interface Appended {
@@ -187,10 +187,12 @@ export class Ring {
 
   /** As {@linkcode Ring.state}, in steps: never waits in place. */
   *stating(): Steps<State> {
-    for (let tries = 0; tries < PUBLICATION_TRIES; tries++) {
+    const first = this.tryState();
+    if (first !== null) return first;
+    for (const since = performance.now(); performance.now() - since < PUBLICATION_TIMEOUT;) {
+      yield "busy";
       const state = this.tryState();
       if (state !== null) return state;
-      yield "busy";
     }
     throw lockTimeout(this.path);
   }

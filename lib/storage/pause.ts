@@ -16,6 +16,32 @@ export function sleepSync(ms: number): void {
   Atomics.wait(cell, 0, 0, ms);
 }
 
+/** How long to wait for another process's lock before giving up with Busy, in milliseconds. */
+export const LOCK_TIMEOUT = 10_000;
+/** Of those who wait for locks, how many ask again in the same millisecond. */
+const ASK_AT_ONCE = 64;
+
+const asking: (() => void)[] = [];
+let round: ReturnType<typeof startTimer> | null = null;
+
+function nextRound(): void {
+  round = null;
+  for (const wake of asking.splice(0, ASK_AT_ONCE)) wake();
+  if (asking.length > 0) round = startTimer(nextRound, 1);
+}
+
+/**
+ * Sleeps for a millisecond before a lock is asked for again. Nobody is told when a flock is given
+ * back, so all who wait ask again and again; together they do so only so often that a process that
+ * waits for the locks of a thousand pools has time for everything else.
+ */
+export function beforeNextTry(): Promise<void> {
+  return new Promise((resolve) => {
+    asking.push(resolve);
+    round ??= startTimer(nextRound, 1);
+  });
+}
+
 /** Sleeps without blocking anyone. */
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => startTimer(resolve, ms));

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { sleep, sleepSync } from "./pause.ts";
+import { beforeNextTry, sleepSync } from "./pause.ts";
 
 /** How long work may keep its process from doing anything else, in milliseconds. */
 const SLICE = 4;
@@ -42,7 +42,7 @@ export async function inTurns<T>(steps: Steps<T>, signal?: AbortSignal): Promise
       signal?.throwIfAborted();
       const step = steps.next();
       if (step.done === true) return step.value;
-      if (step.value === "busy") await sleep(1);
+      if (step.value === "busy") await beforeNextTry();
       else if (slice.over) await slice.next();
     }
   } finally {

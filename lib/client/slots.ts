@@ -4,7 +4,7 @@
  * @module
  */
 
-import { startTimer } from "../lib/timers.ts";
+import { startTimer } from "../timers.ts";
 
 /** How many may wait for each place there is. */
 const QUEUE = 16;
@@ -50,5 +50,45 @@ export class Slots {
     const next = this.#waiting.shift();
     if (next === undefined) this.used--;
     else next(true);
+  }
+}
+
+/** As many places for each pool: who waits for one pool takes none from another. */
+export class PoolSlots {
+  readonly #limit: number;
+  readonly #pools = new Map<string, Slots>();
+
+  /** @param limit how many places each pool has */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Places taken now, of all pools. */
+  get used(): number {
+    let used = 0;
+    for (const slots of this.#pools.values()) used += slots.used;
+    return used;
+  }
+
+  /**
+   * Runs `work` in a place of the pool at `path`, waiting up to `ms` milliseconds for it.
+   *
+   * @param refused makes the error for when none gets free
+   */
+  async run<T>(
+    path: string,
+    ms: number,
+    work: () => T | Promise<T>,
+    refused: () => Error,
+  ): Promise<T> {
+    let slots = this.#pools.get(path);
+    if (slots === undefined) this.#pools.set(path, slots = new Slots(this.#limit));
+    if (!slots.take() && !await slots.takeWithin(ms)) throw refused();
+    try {
+      return await work();
+    } finally {
+      slots.release();
+      if (slots.used === 0) this.#pools.delete(path);
+    }
   }
 }
