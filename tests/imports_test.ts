@@ -125,8 +125,8 @@ Deno.test("start-up: what each command loads", async (t) => {
       [["follow", "p", "--no-follow", "--tag", "x", "--where", ".data.a == 1"], 52],
       [["tap", "p", "--", "true"], 40],
       [["doctor", "p"], 40],
-      [["pool", "list"], 52],
-      [["pool", "create", "q"], 54],
+      [["pool", "list"], 53],
+      [["pool", "create", "q"], 55],
       [["version"], 4],
       [["completion", "bash"], 4],
     ];
