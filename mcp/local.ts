@@ -171,8 +171,12 @@ export function checkStorable(data: Uint8Array, tags: readonly string[]): void {
   try {
     batch.encoder.messageFromJson(data, 0, data.length, tags);
   } catch (error) {
-    if (error instanceof JsonSyntaxError) return; // The append will say so.
-    throw error;
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    throw new PlasmiteError("Usage", "invalid json", {
+      hint: "Pass one JSON object.",
+      causes: [`${error.message} at byte ${error.offset}`],
+      cause: error,
+    });
   }
   const most = maxPayload(planLayout(DEFAULT_POOL_SIZE).ringSize);
   if (batch.out.len - FRAME_HEADER <= most) return;

@@ -16,7 +16,7 @@ import { nowNs, parseSince } from "../text/time.ts";
 import { parseDuration } from "../text/units.ts";
 import type { CommandContext } from "./context.ts";
 import { DropNotices } from "./drops.ts";
-import { openTarget, type Sender, sendPipe } from "./duplex_send.ts";
+import { missingData, openTarget, type Sender, sendPipe } from "./duplex_send.ts";
 import { MessageWriter } from "./message_writer.ts";
 import { openOrCreate } from "./open.ts";
 import { type PoolRef, resolveRef } from "./refs.ts";
@@ -86,7 +86,10 @@ export async function run(context: CommandContext): Promise<number> {
 async function openPool(context: CommandContext, ref: PoolRef): Promise<PoolReader> {
   if (ref.kind === "local") {
     refuseRemoteFlags(context);
-    return await openOrCreate(context, ref, openReader);
+    return await openOrCreate(context, ref, openReader, async () => {
+      const { hasNoInput } = await import("./feed_input.ts");
+      if (hasNoInput()) throw missingData();
+    });
   }
   if (context.args.has("create")) {
     throw new PlasmiteError("Usage", "remote duplex does not support --create", {

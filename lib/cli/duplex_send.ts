@@ -78,6 +78,15 @@ export async function storeAll(target: FeedTarget, batch: FrameBatch): Promise<b
   return last;
 }
 
+/** The error for an input without a message. */
+export function missingData(): PlasmiteError {
+  return new PlasmiteError("Usage", "missing data input", {
+    hint:
+      "Pipe JSON objects to stdin, as in `echo '{\"x\":1}' | plasmite duplex chat`, or type on a " +
+      "terminal with --me NAME.",
+  });
+}
+
 /** Sends stdin, read as `feed` reads it. */
 export function sendPipe(target: FeedTarget): Sender {
   let last = 0n;
@@ -104,13 +113,7 @@ export function sendPipe(target: FeedTarget): Sender {
     } finally {
       await drain(); // What came before a bad record stays sent.
     }
-    if (ingest.empty) {
-      throw new PlasmiteError("Usage", "missing data input", {
-        hint:
-          "Pipe JSON objects to stdin, as in `echo '{\"x\":1}' | plasmite duplex chat`, or type on a " +
-          "terminal with --me NAME.",
-      });
-    }
+    if (ingest.empty) throw missingData();
   };
   return { ended: send(), last: () => last };
 }

@@ -6,18 +6,19 @@
 
 import { PlasmiteError } from "../errors.ts";
 import { FrameBatch } from "../pool/batch.ts";
+import { type Layout, refuseOversize } from "../pool/layout.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
-import { standardInput } from "../stdio.ts";
 import { lockTimeout, sleepSync } from "../storage/pause.ts";
 import type { IngestMode } from "../text/ingest.ts";
 import type { SkippedRecord } from "../text/ingest_gate.ts";
 import { appendInline, RecordSink } from "../text/record_sink.ts";
 import { nowNs } from "../text/time.ts";
 import type { CommandContext } from "./context.ts";
+import type { FeedInput } from "./feed_input.ts";
 import { openOrCreate } from "./open.ts";
 import { type PrintStored, receiptPrinter } from "./receipts.ts";
-import { type LocalRef, resolveRef } from "./refs.ts";
+import { type LocalRef, type PoolRef, resolveRef } from "./refs.ts";
 import { refuseRemoteFlags } from "./remote.ts";
 
 /** Bytes that are asked for in one read. */
@@ -68,27 +69,42 @@ export async function run(context: CommandContext): Promise<number> {
   }
   const { flush, delayMs } = await settings(context);
   const retry = { attempts, delayMs };
+  const print = await receiptPrinter(context, args.texts("tag"));
+  // What makes the command impossible is found before a pool is made for it.
   const batch = new FrameBatch();
-  const tags = args.texts("tag");
-  const inline = inlineData(context, batch, tags);
-  let target: FeedTarget;
+  const inline = await inlineData(context, batch);
+  const input = inline === undefined ? await streamInput(context) : undefined;
+  const validate = ({ ringSize }: Layout, path: string): void => {
+    for (let i = 0; i < batch.count; i++) refuseOversize(batch.payloadOf(i), ringSize, path);
+    input?.refuseNothing();
+  };
+  try {
+    const target = await openTarget(context, ref, flush, retry, validate);
+    try {
+      if (input !== undefined) return await feedStream(context, target, batch, print, input);
+      if (inline !== undefined) await commit(target, batch, inline, print);
+      return 0;
+    } finally {
+      target.close();
+    }
+  } finally {
+    input?.close();
+  }
+}
+
+async function openTarget(
+  context: CommandContext,
+  ref: PoolRef,
+  flush: boolean,
+  retry: Retry,
+  validate: (layout: Layout, path: string) => void,
+): Promise<FeedTarget> {
   if (ref.kind === "remote") {
     const { openRemoteFeed } = await import("./remote_feed.ts");
-    target = await openRemoteFeed(context, ref, flush, retry);
-  } else {
-    refuseRemoteFlags(context);
-    target = await openLocalFeed(context, ref, flush, retry);
+    return await openRemoteFeed(context, ref, flush, retry);
   }
-  try {
-    const print = await receiptPrinter(context, tags);
-    const data = args.text("DATA");
-    if (data === undefined) return await feedStream(context, target, batch, print);
-    if (inline === undefined) return await feedInlineStream(context, target, batch, print, data);
-    await commit(target, batch, inline, print);
-    return 0;
-  } finally {
-    target.close();
-  }
+  refuseRemoteFlags(context);
+  return await openLocalFeed(context, ref, flush, retry, validate);
 }
 
 /** `--durability` and `--retry-delay`; their syntax is loaded only where they are given. */
@@ -101,12 +117,11 @@ async function settings(context: CommandContext): Promise<{ flush: boolean; dela
   return { flush, delayMs: delay === undefined ? 50 : parseDuration(delay) };
 }
 
-/** Encodes inline JSON before anything is opened or created: bad input leaves nothing behind. */
-function inlineData(
+/** Encodes `DATA` before anything is opened or created; undefined when there is none. */
+async function inlineData(
   context: CommandContext,
   batch: FrameBatch,
-  tags: readonly string[],
-): RecordSink | undefined {
+): Promise<RecordSink | undefined> {
   const { args } = context;
   const data = args.text("DATA");
   if (data === undefined) return undefined;
@@ -118,19 +133,31 @@ function inlineData(
       { hint: "Use --file PATH, or pipe the messages to stdin." },
     );
   }
-  if (format === "yaml") return undefined;
-  const sink = new RecordSink(batch, { tags, dataOnly: args.has("data") });
+  const sink = new RecordSink(batch, { tags: args.texts("tag"), dataOnly: args.has("data") });
   sink.stamp(nowNs());
-  if (appendInline(sink, data) === 0) throw missingInput(context);
+  if (format === "yaml") {
+    const { Ingest } = await import("../text/ingest.ts");
+    const ingest = new Ingest(sink, { mode: "yaml" });
+    await ingest.take(new TextEncoder().encode(data), () => {});
+    await ingest.load?.();
+    ingest.end();
+  } else if (appendInline(sink, data) === 0) {
+    const { missingInput } = await import("./feed_input.ts");
+    throw missingInput(context);
+  }
   return sink;
 }
 
-function missingInput(context: CommandContext): PlasmiteError {
-  return new PlasmiteError("Usage", "missing data input", {
-    hint: `Give a JSON object as an argument, as in \`plasmite feed ${
-      context.args.required("POOL")
-    } '{"x": 1}'\`, use --file PATH, or pipe JSON to stdin.`,
-  });
+/** What is to be read, after a look at the options that say how. */
+async function streamInput(context: CommandContext): Promise<FeedInput> {
+  const { refuseSkip } = await import("../text/ingest.ts");
+  if (skips(context)) refuseSkip(inputMode(context));
+  const { openInput } = await import("./feed_input.ts");
+  return openInput(context);
+}
+
+function skips(context: CommandContext): boolean {
+  return context.args.text("errors") === "skip";
 }
 
 async function openLocalFeed(
@@ -138,8 +165,10 @@ async function openLocalFeed(
   ref: LocalRef,
   flush: boolean,
   retry: Retry,
+  validate: (layout: Layout, path: string) => void,
 ): Promise<FeedTarget> {
-  const ring = await openOrCreate(context, ref, (path) => Ring.open(disk, path, { write: true }));
+  const open = (path: string): Ring => Ring.open(disk, path, { write: true });
+  const ring = await openOrCreate(context, ref, open, (layout) => validate(layout, ref.path));
   const { ringSize } = ring.layout;
   return {
     path: ref.path,
@@ -240,35 +269,15 @@ function inputMode(context: CommandContext): IngestMode {
   return (context.args.text("in") ?? "auto") as IngestMode;
 }
 
-/** An argument that must be read as a stream: YAML. All of it is parsed before it is stored. */
-async function feedInlineStream(
-  context: CommandContext,
-  target: FeedTarget,
-  batch: FrameBatch,
-  print: PrintStored,
-  data: string,
-): Promise<number> {
-  const { Ingest } = await import("../text/ingest.ts");
-  const sink = streamSink(context, { ...target, batchBytes: Infinity }, batch, () => {});
-  sink.stamp(nowNs());
-  const ingest = new Ingest(sink, { mode: inputMode(context) });
-  await ingest.take(new TextEncoder().encode(data), () => {});
-  await ingest.load?.();
-  ingest.end();
-  await commit(target, batch, sink, print);
-  return 0;
-}
-
 /** Reads stdin or a file to its end. */
 async function feedStream(
   context: CommandContext,
   target: FeedTarget,
   batch: FrameBatch,
   print: PrintStored,
+  input: FeedInput,
 ): Promise<number> {
-  const { args } = context;
-  const skip = args.text("errors") === "skip";
-  const input = openInput(context);
+  input.refuseTerminal();
   const { Ingest } = await import("../text/ingest.ts");
   const sink = streamSink(
     context,
@@ -278,7 +287,7 @@ async function feedStream(
   );
   const ingest = new Ingest(sink, {
     mode: inputMode(context),
-    errors: skip ? "skip" : "stop",
+    errors: skips(context) ? "skip" : "stop",
     maxRecord: target.maxRecord,
   });
   const progress = input.size >= 0 ? await progressFor(context, input.size) : undefined;
@@ -302,13 +311,12 @@ async function feedStream(
     throw error;
   } finally {
     progress?.end();
-    input.close();
   }
   if (ingest.failed > 0) {
     noticeSummary(context, target, ingest.stored, ingest.failed);
     return 1;
   }
-  if (ingest.empty && !args.has("input-format")) throw missingInput(context);
+  if (ingest.empty) input.refuseEmpty();
   return 0;
 }
 
@@ -318,55 +326,6 @@ async function progressFor(
 ): Promise<{ update(messages: number, done: number): void; end(): void } | undefined> {
   const { Progress } = await import("./progress.ts");
   return Progress.visible(context) ? new Progress(context, "fed", size) : undefined;
-}
-
-interface Input {
-  /** Size of a file in bytes; -1 for anything that flows. */
-  readonly size: number;
-  read(into: Uint8Array): number | null;
-  close(): void;
-}
-
-/** Chooses between file and stdin (docs/spec/command-line.md 2.2). */
-function openInput(context: CommandContext): Input {
-  const path = context.args.text("file");
-  if (path === undefined && standardInput.isTerminal) throw missingInput(context);
-  if (path === undefined || path === "-") {
-    return {
-      size: -1,
-      read: (into) =>
-        reading("failed to read stdin", undefined, () => standardInput.readSync(into)),
-      close: () => {},
-    };
-  }
-  const message = "failed to read data file";
-  const file = reading(message, path, () => Deno.openSync(path));
-  const info = file.statSync();
-  return {
-    size: info.isFile ? info.size : -1,
-    read: (into) => reading(message, path, () => file.readSync(into)),
-    close: () => file.close(),
-  };
-}
-
-function reading<T>(message: string, path: string | undefined, read: () => T): T {
-  for (;;) {
-    try {
-      return read();
-    } catch (error) {
-      if (error instanceof Deno.errors.WouldBlock) {
-        sleepSync(1); // A pipe or a device that somebody else left non-blocking.
-        continue;
-      }
-      if (error instanceof Deno.errors.Interrupted) continue;
-      throw new PlasmiteError("Io", message, {
-        path,
-        hint: path === undefined ? "Check what is piped in." : "Check the path of --file.",
-        causes: [error instanceof Error ? error.message.replace(/: \w+ '.*$/s, "") : String(error)],
-        cause: error,
-      });
-    }
-  }
 }
 
 function noticeSkipped(context: CommandContext, target: FeedTarget, record: SkippedRecord): void {

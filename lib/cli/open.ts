@@ -6,7 +6,7 @@
 
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { isMissing } from "../pool/creation.ts";
-import { DEFAULT_POOL_SIZE, maxPayload, planLayout } from "../pool/layout.ts";
+import { DEFAULT_POOL_SIZE, type Layout, planLayout } from "../pool/layout.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
 import type { CommandContext } from "./context.ts";
@@ -29,15 +29,15 @@ const CREATION_TIMEOUT = 10_000;
  * Opens with `open`; a missing pool is created (with `--create`) or explained with the exact
  * command that would create it.
  *
- * @param validate what must hold before a pool is made for this command, given the largest payload of
- *   that pool: whatever it throws, nothing was made
+ * @param validate what must hold before a pool of that layout is made for this command: whatever it
+ *   throws, nothing was made
  * @throws {PlasmiteError} NotFound with a hint, Usage for a bad `--create-size`, or as `open`
  */
 export async function openOrCreate<T>(
   context: CommandContext,
   ref: LocalRef,
   open: (path: string) => T,
-  validate?: (maxPayload: number) => Promise<void> | void,
+  validate?: (layout: Layout) => Promise<void> | void,
 ): Promise<T> {
   const since = performance.now();
   for (;;) {
@@ -59,7 +59,7 @@ export async function openOrCreate<T>(
     const { parseSize } = await import("../text/units.ts");
     size = Number(parseSize(text));
   }
-  const waiting = validate?.(maxPayload(planLayout(size).ringSize));
+  const waiting = validate?.(planLayout(size));
   if (waiting !== undefined) await waiting;
   try {
     Ring.create(disk, ref.path, { size });

@@ -6,6 +6,7 @@
 
 import { PlasmiteError } from "../errors.ts";
 import { FrameBatch } from "../pool/batch.ts";
+import { refuseOversize } from "../pool/layout.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
 import { nowNs } from "../text/time.ts";
@@ -14,7 +15,8 @@ import type { CommandContext } from "./context.ts";
 import { openOrCreate } from "./open.ts";
 import { resolveRef } from "./refs.ts";
 import { type Ending, TapChild } from "./tap_child.ts";
-import { LineCapture } from "./tap_lines.ts";
+import { cutPayload, leastLine, LineCapture } from "./tap_lines.ts";
+import { findProgram } from "./tap_program.ts";
 import { drain, PassThrough, Pump, Recorder } from "./tap_pump.ts";
 
 const LIFECYCLE: readonly string[] = ["lifecycle"];
@@ -38,8 +40,15 @@ export async function run(context: CommandContext): Promise<number> {
   const flush = parseDurability(args.text("durability") ?? "fast") === "flush";
   const ref = resolveRef(pool, context.dir);
   if (ref.kind === "remote") throw new PlasmiteError("Internal", "a remote ref went unnoticed");
-  const ring = await openOrCreate(context, ref, (path) => Ring.open(disk, path, { write: true }));
+  const tags = args.texts("tag");
+  const open = (path: string): Ring => Ring.open(disk, path, { write: true });
+  const ring = await openOrCreate(context, ref, open, ({ ringSize }) => {
+    refuseSmall(words, tags, ringSize, ref.path);
+    findProgram(words[0] ?? "");
+  });
   try {
+    // A pool that cannot hold the messages is told before anything runs.
+    refuseSmall(words, tags, ring.layout.ringSize, ref.path);
     return await new Tap(context, pool, words, ring, flush).run();
   } finally {
     ring.close();
@@ -63,9 +72,11 @@ class Tap {
     this.#recorder = new Recorder(ring, flush);
     const { ringSize } = ring.layout;
     // Frames begin at multiples of 8, so a ring of odd size holds a little less.
+    const tags = context.args.texts("tag");
     const options = {
-      tags: context.args.texts("tag"),
+      tags,
       maxPayload: ring.maxPayload - ringSize % 8,
+      cutPayload: cutPayload(ringSize, tags),
       batchBytes: Math.min(512 * 1024, Math.max(1, Math.floor(ringSize / 4))),
     };
     this.#stdout = new LineCapture({ ...options, stream: "stdout" });
@@ -74,11 +85,7 @@ class Tap {
 
   async run(): Promise<number> {
     const { context, words } = this;
-    // A pool that cannot hold the messages is told before anything runs.
-    this.#encode({ kind: "start", cmd: words });
-    for (const bytes of [this.#lifecycle.payloadOf(0), this.#stdout.leastPayload]) {
-      this.#checkFits(bytes);
-    }
+    encodeLifecycle(this.#lifecycle, { kind: "start", cmd: words });
     const since = performance.now();
     const child = TapChild.start(words);
     const visible = context.stderr.isTerminal;
@@ -103,33 +110,16 @@ class Tap {
       this.#recorder.endedAt = performance.now();
       await drain(pumps, finished);
       await finished;
-      this.#encode({ kind: "exit", ...exitFacts(ending), elapsed_ms: Math.round(elapsed) });
+      encodeLifecycle(this.#lifecycle, {
+        kind: "exit",
+        ...exitFacts(ending),
+        elapsed_ms: Math.round(elapsed),
+      });
       await this.#recorder.store(this.#lifecycle);
       if (visible) await this.#sayEnd(ending, elapsed);
       return ending.code;
     } finally {
       await child.release();
-    }
-  }
-
-  #encode(data: { readonly [key: string]: unknown }): void {
-    const batch = this.#lifecycle;
-    batch.beginFrame();
-    batch.encoder.messageFromValue(data, LIFECYCLE);
-    const now = nowNs();
-    batch.endFrame(Number(now & 0xffff_ffffn), Number(now >> 32n));
-  }
-
-  #checkFits(payload: number): void {
-    try {
-      this.ring.checkFits(payload);
-    } catch (error) {
-      if (!PlasmiteError.is(error)) throw error;
-      throw new PlasmiteError("Usage", error.message, {
-        path: this.ring.path,
-        hint: "The pool is too small for this command's messages; use a new one and --create-size.",
-        cause: error,
-      });
     }
   }
 
@@ -143,6 +133,36 @@ class Tap {
   async #say(text: string): Promise<void> {
     const { escapeControls } = await import("./human.ts");
     this.context.stderr.text(`${escapeControls(text)}\n`);
+  }
+}
+
+function encodeLifecycle(batch: FrameBatch, data: { readonly [key: string]: unknown }): void {
+  batch.beginFrame();
+  batch.encoder.messageFromValue(data, LIFECYCLE);
+  const now = nowNs();
+  batch.endFrame(Number(now & 0xffff_ffffn), Number(now >> 32n));
+}
+
+/** Refuses a ring that cannot hold the first message, or not even the beginning of a line. */
+function refuseSmall(
+  words: readonly string[],
+  tags: readonly string[],
+  ringSize: number,
+  path: string,
+): void {
+  const batch = new FrameBatch(1024);
+  encodeLifecycle(batch, { kind: "start", cmd: words });
+  try {
+    for (const payload of [batch.payloadOf(0), leastLine(tags)]) {
+      refuseOversize(payload, ringSize, path);
+    }
+  } catch (error) {
+    if (!PlasmiteError.is(error)) throw error;
+    throw new PlasmiteError("Usage", error.message, {
+      path,
+      hint: "The pool is too small for this command's messages; use a new one and --create-size.",
+      cause: error,
+    });
   }
 }
 

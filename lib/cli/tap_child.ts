@@ -5,7 +5,8 @@
  * @module
  */
 
-import { messageOf, PlasmiteError } from "../errors.ts";
+import { messageOf, type PlasmiteError } from "../errors.ts";
+import { commandNotFound, commandRefused, findProgram } from "./tap_program.ts";
 
 /** How a child ended. */
 export type Ending =
@@ -50,7 +51,8 @@ export class TapChild {
    * @throws {PlasmiteError} Usage when there is no such program, Io when it cannot be started
    */
   static start(words: readonly string[]): TapChild {
-    const [program = "", ...args] = words;
+    const [name = "", ...args] = words;
+    const program = findProgram(name);
     let child: Deno.ChildProcess | undefined;
     const listening: [Deno.Signal, () => void][] = [];
     const unlisten = (): void => {
@@ -79,7 +81,7 @@ export class TapChild {
       }).spawn();
     } catch (error) {
       unlisten();
-      throw spawnFailure(error, program);
+      throw spawnFailure(error, name);
     }
     return new TapChild(child, unlisten);
   }
@@ -137,16 +139,7 @@ function ended(signal: number): Ending {
 
 function spawnFailure(error: unknown, program: string): PlasmiteError {
   const causes = [messageOf(error)];
-  if (error instanceof Deno.errors.NotFound) {
-    return new PlasmiteError("Usage", `wrapped command not found: ${program}`, {
-      hint: "Check PATH or use an absolute executable path.",
-      causes,
-      cause: error,
-    });
-  }
-  return new PlasmiteError("Io", "failed to spawn wrapped command", {
-    hint: "Check that the file is executable.",
-    causes,
-    cause: error,
-  });
+  return error instanceof Deno.errors.NotFound
+    ? commandNotFound(program, causes, error)
+    : commandRefused(causes, error);
 }

@@ -9,9 +9,12 @@
 
 import { Buf } from "../bytes.ts";
 import { FrameBatch } from "../pool/batch.ts";
+import { frameLength } from "../pool/layout.ts";
 
 /** Frames that are collected before they are written, in bytes. */
 const BATCH_BYTES = 512 * 1024;
+/** How much of a line is kept in any case where it fits, in bytes. */
+const LEAST_TEXT = 256;
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 
@@ -23,6 +26,11 @@ export interface LineCaptureOptions {
   readonly tags: readonly string[];
   /** The largest payload the pool takes, in bytes. */
   readonly maxPayload: number;
+  /**
+   * The largest payload of a line that does not fit and is cut, in bytes; default: as much as the pool
+   * takes. See {@linkcode cutPayload}.
+   */
+  readonly cutPayload?: number;
   /** How many bytes of frames make the batch full. */
   readonly batchBytes?: number;
 }
@@ -48,13 +56,9 @@ export class LineCapture {
   constructor(options: LineCaptureOptions) {
     const { stream, tags, maxPayload } = options;
     this.#whole = new Template({ kind: "line", stream }, tags, maxPayload);
-    this.#cut = new Template({ kind: "line", stream, truncated: true }, tags, maxPayload);
+    const cutPayload = Math.min(maxPayload, options.cutPayload ?? maxPayload);
+    this.#cut = new Template(cutLine(stream), tags, cutPayload);
     this.#batchBytes = options.batchBytes ?? BATCH_BYTES;
-  }
-
-  /** Bytes of the smallest message that this stream needs. */
-  get leastPayload(): number {
-    return this.#cut.bytes.length;
   }
 
   /** Sets the time of the next lines, in nanoseconds since 1970. */
@@ -155,8 +159,9 @@ export class LineCapture {
   /** Bytes that are not UTF-8 become U+FFFD; what does not fit is cut between two characters. */
   #lossy(text: Uint8Array, dropped: boolean): void {
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+    const kept = dropped ? text.subarray(0, this.#cut.room) : text;
     // As a stream, a character that the cut divides is left out instead of replaced.
-    const utf8 = new TextEncoder().encode(decoder.decode(text, { stream: dropped }));
+    const utf8 = new TextEncoder().encode(decoder.decode(kept, { stream: dropped }));
     const { batch } = this;
     batch.beginFrame();
     const cut = dropped || utf8.length > this.#whole.room;
@@ -172,6 +177,24 @@ export class LineCapture {
     batch.out.dv.setUint8(at + length, 0);
     batch.endFrame(this.#timeLo, this.#timeHi);
   }
+}
+
+function cutLine(stream: Line["stream"]): Line {
+  return { kind: "line", stream, truncated: true };
+}
+
+/** Bytes of the smallest line message that may be needed: a line of which nothing was kept. */
+export function leastLine(tags: readonly string[]): number {
+  return encode({ ...cutLine("stdout"), line: "" }, tags).length;
+}
+
+/**
+ * The largest payload of a line that is cut: a quarter of the ring, so that it leaves most of what
+ * was there before, but some text also in the smallest of pools.
+ */
+export function cutPayload(ringSize: number, tags: readonly string[]): number {
+  const quarter = Math.floor(ringSize / 4) - (frameLength(0) + 8);
+  return Math.max(quarter, leastLine(tags) + LEAST_TEXT);
 }
 
 /** A text of so many bytes stands at a multiple of 4 (docs/spec/format.md 7.5). */

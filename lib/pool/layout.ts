@@ -92,3 +92,19 @@ export function planLayout(size: number, capacity?: number): Layout {
 export function maxPayload(ringSize: number): number {
   return Math.min(Math.max(0, ringSize - FRAME_HEADER - MARKER_SIZE), MAX_PAYLOAD);
 }
+
+/**
+ * Refuses a payload that can never fit into a ring.
+ *
+ * @throws {PlasmiteError} Usage
+ */
+export function refuseOversize(payload: number, ringSize: number, path: string): void {
+  const most = maxPayload(ringSize);
+  if (payload <= most && frameLength(payload) <= ringSize) return;
+  const message = payload <= most ? "frame larger than ring" : "payload exceeds ring capacity";
+  throw new PlasmiteError("Usage", message, {
+    path,
+    hint: `This message takes ${payload} bytes and the pool holds ${most} at most. ` +
+      "Split the message, or create a larger pool with --size.",
+  });
+}

@@ -26,11 +26,11 @@ import {
 } from "./header.ts";
 import {
   FRAME_HEADER,
-  frameLength,
   HEADER_SIZE,
   HEADER_USED,
   type Layout,
   maxPayload,
+  refuseOversize,
   SLOT_SIZE,
   STATE_AT,
   STATE_SIZE,
@@ -282,19 +282,7 @@ export class Ring {
 
   /** Refuses a frame that can never fit, before anything is locked. */
   checkFits(payload: number): void {
-    const { ringSize } = this.layout;
-    const fits = payload <= this.maxPayload;
-    if (fits && frameLength(payload) <= ringSize) return;
-    throw new PlasmiteError(
-      "Usage",
-      fits ? "frame larger than ring" : "payload exceeds ring capacity",
-      {
-        path: this.path,
-        hint:
-          `This message takes ${payload} bytes and the pool holds ${this.maxPayload} at most. ` +
-          "Split the message, or create a larger pool with --size.",
-      },
-    );
+    refuseOversize(payload, this.layout.ringSize, this.path);
   }
 
   /**

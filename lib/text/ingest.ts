@@ -360,7 +360,12 @@ function isMarker(head: Uint8Array): boolean {
   return String.fromCharCode(...head) === "---";
 }
 
-function refuseSkip(mode: IngestMode): void {
+/**
+ * Refuses formats in which the end of a bad record cannot be found.
+ *
+ * @throws {PlasmiteError} Usage
+ */
+export function refuseSkip(mode: IngestMode): void {
   if (mode === "jq") {
     throw new PlasmiteError("Usage", "skip is not supported for jq-style streams", {
       hint: "Use --in jsonl or --in auto, where the end of a bad record can be found.",
