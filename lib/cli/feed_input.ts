@@ -6,7 +6,7 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import { hasEveryPermission } from "../permissions.ts";
+import { hasEveryPermission } from "../environment.ts";
 import { standardInput } from "../stdio.ts";
 import { sleepSync } from "../storage/pause.ts";
 import type { CommandContext } from "./context.ts";

@@ -5,7 +5,7 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import { isGranted } from "../permissions.ts";
+import { isGranted } from "../environment.ts";
 
 /** What a program of no PATH is looked for in, as the C library has it. */
 const DEFAULT_PATH = "/bin:/usr/bin";
