@@ -82,7 +82,7 @@ Deno.test("layers: lib loads no package and no node: module at module load", () 
       if (target.startsWith(".") || typeOnly || dynamic) continue;
       if (file.startsWith("server/") || file.startsWith("mcp/")) elsewhere++;
       // Reached only with --tls-ca or --tls-skip-verify, by a dynamic import.
-      else if (file !== "lib/remote/node_https.ts") wrong.push(`${file} -> ${target}`);
+      else if (file !== "lib/remote/node_tls.ts") wrong.push(`${file} -> ${target}`);
     }
   }
   assert.deepEqual(wrong, []);

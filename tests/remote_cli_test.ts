@@ -262,7 +262,9 @@ Deno.test("feed repeats only what cannot have been stored", () =>
     const at_once = await feed();
     assert.equal(at_once.code, 5);
     assert.doesNotMatch(at_once.stderr, /Retry attempts/);
-    script = [busy, () => new Response(null, { status: 503 })];
+    const full = (): Response =>
+      Response.json({ error: { kind: "Busy", message: "no memory left" } }, { status: 503 });
+    script = [busy, full];
     const patient = await feed("--retry", "2", "--retry-delay", "1ms");
     assert.equal(patient.code, 0, patient.stderr);
     assert.equal(local.bounds().newestSeq, 1n);

@@ -209,7 +209,11 @@ Deno.test("errors of servers: envelopes, bare statuses, redirects, nonsense, nob
       [415, "Io"],
       [422, "Io"],
       [423, "Busy"],
-      [502, "Internal"],
+      [500, "Internal"],
+      [502, "Io"],
+      [503, "Io"],
+      [504, "Io"],
+      [524, "Io"],
     ];
     for (const [status, kind] of bare) {
       const message = `remote error status ${status}`;

@@ -10,7 +10,7 @@ import type { FrameBatch } from "../pool/batch.ts";
 import { FIELD } from "../pool/frame.ts";
 import { MAX_PAYLOAD, maxPayload } from "../pool/layout.ts";
 import type { RemotePool } from "../remote/pool.ts";
-import { RemoteError } from "../remote/error.ts";
+import { RemoteError, rewritten } from "../remote/error.ts";
 import { sleep } from "../storage/pause.ts";
 import type { CommandContext } from "./context.ts";
 import type { FeedTarget } from "./feed.ts";
@@ -61,15 +61,31 @@ export async function openRemoteFeed(
     maxRecord: ringSize === 0 ? MAX_PAYLOAD : 6 * ringSize + 64 * 1024,
     // A quarter of a small ring, so that followers see messages before they are overwritten.
     batchBytes: ringSize === 0 ? BATCH_BYTES : Math.min(BATCH_BYTES, Math.max(1, ringSize >> 2)),
-    store: (batch, stored) => store(pool, batch, { flush, retry }, stored),
+    store: async (batch, stored) => {
+      try {
+        await store(pool, batch, { flush, retry }, stored);
+      } catch (error) {
+        throw await explainDoubt(error, ref);
+      }
+    },
     close: () => void pool.close(),
   };
 }
 
+/** Answers after which the server did nothing, or did something that may be done again. */
+const AGAIN: readonly number[] = [0, 423, 502, 503, 504];
+
 /** Whether a request that failed so can be repeated without storing anything twice. */
 function isHarmless(error: unknown): boolean {
-  if (!(error instanceof RemoteError)) return false;
-  return error.unsent || error.status === 423 || error.status === 503;
+  return error instanceof RemoteError && !error.outcomeUnknown && AGAIN.includes(error.status);
+}
+
+/** Adds the command that shows whether an append was stored, where that is in doubt. */
+async function explainDoubt(error: unknown, ref: RemoteRef): Promise<unknown> {
+  if (!(error instanceof RemoteError) || !error.outcomeUnknown) return error;
+  const { token } = await import("./words.ts");
+  const command = `plasmite follow ${token(ref.ref)} --tail 5 --no-follow`;
+  return rewritten(error, { hint: `Look before you send it again: ${command}` });
 }
 
 /** Does it again as often as `--retry` says, and tells how often that was. */
@@ -89,9 +105,7 @@ async function patiently<T>(
       }
       if (tried === 1) throw error;
       const told = `Retry attempts: ${tried} (waited ${(tried - 1) * delayMs}ms).`;
-      const { status, kindName, message, path, seq, offset, causes, cause } = error;
-      const hint = error.hint === undefined ? told : `${error.hint} ${told}`;
-      throw new RemoteError(status, kindName, message, { hint, path, seq, offset, causes, cause });
+      throw rewritten(error, { hint: error.hint === undefined ? told : `${error.hint} ${told}` });
     }
   }
 }

@@ -10,12 +10,21 @@ import { JsonSyntaxError, Lite3Encoder } from "../lite3/encode.ts";
 import { MessageView } from "../lite3/message.ts";
 import { PlasmiteError } from "../errors.ts";
 import { nowNs, parseRfc3339 } from "../text/time.ts";
-import { RemoteError, unreadable } from "./error.ts";
-import type { Transport } from "./transport.ts";
+import { type Effect, RemoteError, unreadable } from "./error.ts";
+import { type Call, jsonFields, type Transport } from "./transport.ts";
 import { printBody, wireMessage } from "./wire.ts";
 
 /** Text of one batch in bytes: with the largest message that fits, below the usual limit of 1 MiB. */
 const BATCH_TEXT = 512 * 1024;
+
+/** What an append that nobody answered leaves in doubt. */
+function appending(count: number): Effect {
+  return {
+    name: count === 1 ? "append" : `append of ${count} messages`,
+    doubt: "it may have been stored",
+    hint: "Look at the newest messages of the pool before sending it again.",
+  };
+}
 
 /** What was stored, by the server's own numbers. */
 export interface Stored {
@@ -61,14 +70,24 @@ export class RemoteAppender {
     flush: boolean,
     signal?: AbortSignal,
   ): Promise<StoredPayload> {
-    const answer = await this.#transport.bytes(this.#path("append_lite3", flush), {
-      method: "POST",
-      body: payload,
-      type: "application/x-plasmite-lite3",
-      pool: this.#pool,
-      signal,
-    });
-    const { seq, timestampNs } = wireMessage(answer, this.#pool);
+    const type = "application/x-plasmite-lite3";
+    return await this.#one(
+      this.#path("append_lite3", flush),
+      { body: payload, type, signal },
+      payload,
+    );
+  }
+
+  async #one(
+    path: string,
+    call: { readonly body: Uint8Array<ArrayBuffer>; readonly type: string } & Pick<Call, "signal">,
+    payload: Uint8Array<ArrayBuffer>,
+  ): Promise<StoredPayload> {
+    const { seq, timestampNs } = await this.#transport.read(
+      path,
+      { method: "POST", ...call, pool: this.#pool, effect: appending(1) },
+      (answer) => wireMessage(answer, this.#pool),
+    );
     return { seq, timestampNs, payload };
   }
 
@@ -91,15 +110,9 @@ export class RemoteAppender {
       text.reserve(durability.length);
       text.u8.set(durability, text.len);
       text.len += durability.length;
-      const answer = await this.#transport.bytes(this.#path("append", false), {
-        method: "POST",
-        body: text.bytes().slice(),
-        type: "application/json",
-        pool: this.#pool,
-        signal,
-      });
-      const { seq, timestampNs } = wireMessage(answer, this.#pool);
-      return { seq, timestampNs, payload };
+      const body = text.bytes().slice();
+      const type = "application/json";
+      return await this.#one(this.#path("append", false), { body, type, signal }, payload);
     }
   }
 
@@ -145,17 +158,20 @@ export class RemoteAppender {
   }
 
   async #lines(count: number, flush: boolean, signal?: AbortSignal): Promise<Stored[]> {
-    const answer = await this.#transport.json(this.#path("append_batch", flush), {
+    const call: Call = {
       method: "POST",
       body: this.#text.bytes().slice(),
       type: "application/jsonl",
       pool: this.#pool,
+      effect: appending(count),
       signal,
+    };
+    const path = this.#path("append_batch", flush);
+    const { seq, time } = await this.#transport.read(path, call, (answer) => {
+      const { count: told, first_seq: first, time } = jsonFields(answer, this.#pool);
+      if (Number(told) !== count || !isInteger(first)) throw unreadable(this.#pool);
+      return { seq: BigInt(first), time };
     });
-    const first = answer["first_seq"];
-    const time = answer["time"];
-    if (Number(answer["count"]) !== count || !isInteger(first)) throw unreadable(this.#pool);
-    const seq = BigInt(first);
     const timestampNs = (typeof time === "string" ? parseRfc3339(time) : undefined) ??
       await this.#timeOf(seq);
     return Array.from({ length: count }, (_, i) => ({ seq: seq + BigInt(i), timestampNs }));

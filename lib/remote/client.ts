@@ -11,11 +11,22 @@ import type { PoolReader } from "../client/source.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { DEFAULT_POOL_SIZE } from "../pool/layout.ts";
 import { remotePoolName } from "./address.ts";
-import { unreadable } from "./error.ts";
+import { type Effect, unreadable } from "./error.ts";
 import { RemotePool } from "./pool.ts";
 import { RemoteReader, type RemoteReaderOptions } from "./reader.ts";
-import { Transport } from "./transport.ts";
+import { jsonFields, Transport } from "./transport.ts";
 import { poolInfo } from "./wire.ts";
+
+const CREATION: Effect = {
+  name: "creation of the pool",
+  doubt: "it may have been created",
+  hint: "Look whether the pool is there before creating it again.",
+};
+const DELETION: Effect = {
+  name: "deletion of the pool",
+  doubt: "it may have been deleted",
+  hint: "Look whether the pool is still there before deleting it again.",
+};
 
 /** How to reach a server. */
 export interface RemoteClientOptions {
@@ -25,7 +36,7 @@ export interface RemoteClientOptions {
   readonly timeoutMs?: number;
   /** What integers in data become; see `ClientOptions.integers`. */
   readonly integers?: IntegerPolicy;
-  /** A `fetch` to use instead of the built-in one. */
+  /** A `fetch` to use instead of the own client; what changes something has a stream as its body. */
   readonly fetch?: typeof fetch;
   /** Whom to trust over https; by default the authorities that Deno knows. */
   readonly tls?: {
@@ -41,7 +52,9 @@ export interface RemoteClientOptions {
 /**
  * The pools of one server. Making a client sends nothing.
  *
- * Redirects are never followed. Requests are not repeated; only a {@linkcode RemotePool.tail} with
+ * The connection goes to the server itself; the proxy variables of the environment do not count.
+ * Redirects are never followed. What changes something is sent once: when its answer is lost, the
+ * error has `outcomeUnknown` and says that it may have been done. A {@linkcode RemotePool.tail} with
  * `reconnect` goes on by itself.
  *
  * @example
@@ -96,14 +109,14 @@ export class RemoteClient implements AsyncDisposable {
     return remotePoolName(ref, this.#transport.base);
   }
 
-  async #post(path: string, pool: string, body: string): Promise<PoolInfo> {
-    const answer = await this.#transport.json(path, {
+  async #post(path: string, pool: string, body: string, effect?: Effect): Promise<PoolInfo> {
+    return await this.#transport.read(path, {
       method: "POST",
       body,
       type: "application/json",
       pool,
-    });
-    return poolInfo(answer["pool"], pool);
+      ...(effect === undefined ? {} : { effect }),
+    }, (answer) => poolInfo(jsonFields(answer, pool)["pool"], pool));
   }
 
   /**
@@ -116,7 +129,7 @@ export class RemoteClient implements AsyncDisposable {
     const pool = this.#name(name);
     const size = checkSeq(sizeBytes ?? 0, "pool size") || BigInt(DEFAULT_POOL_SIZE);
     const body = `{"pool":${JSON.stringify(pool)},"size_bytes":${size}}`;
-    return await this.#post("/v0/pools", pool, body);
+    return await this.#post("/v0/pools", pool, body, CREATION);
   }
 
   /**
@@ -186,7 +199,7 @@ export class RemoteClient implements AsyncDisposable {
   async deletePool(name: string): Promise<void> {
     const pool = this.#name(name);
     const path = `/v0/pools/${encodeURIComponent(pool)}`;
-    await this.#transport.bytes(path, { method: "DELETE", pool });
+    await this.#transport.bytes(path, { method: "DELETE", pool, effect: DELETION });
   }
 
   /**

@@ -6,6 +6,25 @@
  */
 
 import { type ErrorContext, ErrorKind, type ErrorKindName, PlasmiteError } from "../errors.ts";
+import { ConnectFailure, WrongScheme } from "./socket.ts";
+
+/** What a request changes at the server, in the words of an error that leaves it in doubt. */
+export interface Effect {
+  /** `append` */
+  readonly name: string;
+  /** `it may have been stored` */
+  readonly doubt: string;
+  /** What to do before it is sent again, as one sentence. */
+  readonly hint: string;
+}
+
+/** More of what an error says. */
+interface RemoteErrorContext extends ErrorContext {
+  /** See {@linkcode RemoteError.unsent}. */
+  readonly unsent?: boolean;
+  /** See {@linkcode RemoteError.outcomeUnknown}. */
+  readonly outcomeUnknown?: boolean;
+}
 
 /** An error of a remote pool. `status` is the HTTP status, 0 when no answer came. */
 export class RemoteError extends PlasmiteError {
@@ -13,18 +32,24 @@ export class RemoteError extends PlasmiteError {
   readonly status: number;
   /** Whether it is certain that the server did nothing with the request. */
   readonly unsent: boolean;
+  /**
+   * Whether the server may have done what it was asked to, although no answer says so: the message
+   * may have been stored. Such a request is not repeated, and doing so may do it twice.
+   */
+  readonly outcomeUnknown: boolean;
 
   /** Makes an error with an HTTP status. */
   constructor(
     status: number,
     kind: ErrorKindName,
     message: string,
-    context: ErrorContext & { readonly unsent?: boolean } = {},
+    context: RemoteErrorContext = {},
   ) {
     super(kind, message, context);
     this.name = "RemoteError";
     this.status = status;
     this.unsent = context.unsent ?? false;
+    this.outcomeUnknown = context.outcomeUnknown ?? false;
   }
 
   /** The same error with more context; what it already says is kept. */
@@ -37,8 +62,37 @@ export class RemoteError extends PlasmiteError {
       causes: this.causes ?? context.causes,
       cause: this.cause ?? context.cause,
       unsent: this.unsent,
+      outcomeUnknown: this.outcomeUnknown,
     });
   }
+}
+
+/** The same error in other words. */
+export function rewritten(
+  error: RemoteError,
+  words: {
+    readonly kind?: ErrorKindName;
+    readonly message?: string;
+    readonly hint?: string;
+    readonly outcomeUnknown?: boolean;
+  },
+): RemoteError {
+  const { status, path, seq, offset, causes, cause, unsent } = error;
+  const { kind = error.kindName, message = error.message, hint = error.hint } = words;
+  const outcomeUnknown = words.outcomeUnknown ?? error.outcomeUnknown;
+  const context = { hint, path, seq, offset, causes, cause, unsent, outcomeUnknown };
+  return new RemoteError(status, kind, message, context);
+}
+
+/** The error of a request that may have had its effect: what went wrong, and that. */
+export function unanswered(error: RemoteError, { name, doubt, hint }: Effect): RemoteError {
+  const what = error.status === 0 ? `No answer to the ${name}` : error.message;
+  return rewritten(error, {
+    kind: "Io",
+    message: `${what}; ${doubt}`,
+    hint,
+    outcomeUnknown: true,
+  });
 }
 
 /** Whether the same request may succeed later: no connection, too much at once, a server in trouble. */
@@ -67,7 +121,8 @@ function kindOf(status: number): ErrorKindName {
     case 423:
       return "Busy";
     default:
-      return status >= 500 ? "Internal" : "Io";
+      // From 502 on it is a gateway in front of the server that speaks.
+      return status === 500 || status === 501 ? "Internal" : "Io";
   }
 }
 
@@ -111,16 +166,32 @@ export function envelopeError(
   );
 }
 
-/** The error of an answer without an envelope. */
-export function statusError(status: number, path: string | undefined): RemoteError {
-  const hint = status >= 300 && status < 400
-    ? "The server redirects, which is never followed. Use the final address."
-    : undefined;
-  return new RemoteError(status, kindOf(status), `remote error status ${status}`, { path, hint });
+/** What a web server says on its TLS port to somebody who speaks plain HTTP. */
+const WANTS_TLS = /\bhttps?\b[^<]*\b(?:https|ssl|tls)\b/i;
+
+/**
+ * The error of an answer without an envelope.
+ *
+ * @param text its body
+ */
+export function statusError(status: number, path: string | undefined, text = ""): RemoteError {
+  const message = `remote error status ${status}`;
+  return new RemoteError(status, kindOf(status), message, { path, hint: statusHint(status, text) });
+}
+
+function statusHint(status: number, text: string): string | undefined {
+  if (status >= 300 && status < 400) {
+    return "The server redirects, which is never followed. Use the final address.";
+  }
+  if (status === 400 && WANTS_TLS.test(text)) return "The port speaks TLS. Use https://.";
+  if (status < 500) return undefined;
+  return status < 502
+    ? "The answer gives no reason. Check the log of the server, and that it is a Plasmite server."
+    : "A gateway answered in place of the server. Check that the server behind it is running.";
 }
 
 /** What an exception and its causes say, outermost first. */
-function messages(error: unknown): string[] {
+export function messages(error: unknown): string[] {
   const found: string[] = [];
   for (let at = error; at instanceof Error && found.length < 4; at = at.cause) {
     if (at.message !== "" && at.message !== "fetch failed") found.push(at.message);
@@ -128,24 +199,42 @@ function messages(error: unknown): string[] {
   return found.length > 0 ? found : [String(error)];
 }
 
-/** Failures before a byte of the request went out, by the names that Node and Deno give them. */
-const NEVER_SENT =
-  /client error \(Connect\)|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|CERT|certificate/;
+/** What is said of certificates that are not trusted, by Deno and by Node. */
+const CERTIFICATE = /certificate|\bCERT|UnknownIssuer/;
 
-/** A failure of the connection. */
+/**
+ * A failure of the connection.
+ *
+ * @param message what failed
+ * @param base the server
+ */
 export function transportError(
   cause: unknown,
   path: string | undefined,
-  message = "request failed",
+  { message = "request failed", base }: { readonly message?: string; readonly base: URL },
 ): RemoteError {
-  const causes = messages(cause);
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  if (cause instanceof WrongScheme) {
+    const address = `${cause.wanted}://${base.host}`;
+    return new RemoteError(0, "Io", message, {
+      path,
+      hint: `The server speaks ${
+        cause.wanted === "https" ? "TLS" : "plain HTTP"
+      } on this port. Use ${address}.`,
+      causes: [cause.message],
+      cause,
+      unsent: true,
+    });
+  }
+  const inner = cause instanceof ConnectFailure ? cause.cause : cause;
+  const causes = messages(inner);
   return new RemoteError(0, "Io", message, {
     path,
-    hint: "Check the address, that the server is running, and the certificate (--tls-ca).",
+    hint: CERTIFICATE.test(causes.join(" "))
+      ? "Check the certificate of the server, or name the one to trust (--tls-ca, tls.caFile)."
+      : "Check the address and that the server is running.",
     causes,
-    cause,
-    unsent: NEVER_SENT.test(`${code} ${causes.join(" ")}`),
+    cause: inner,
+    unsent: cause instanceof ConnectFailure,
   });
 }
 

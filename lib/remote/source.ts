@@ -369,13 +369,13 @@ export class RemoteSource implements FrameSource {
 
   async #read(stream: OpenStream): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    let result: ReadableStreamReadResult<Uint8Array>;
+    let piece: Uint8Array | null;
     try {
       const late = new Promise<never>((_, reject) => {
         const ms = Math.max(GRACE_MS, this.#requestMs + GRACE_MS - this.#age);
         timer = startTimer(() => reject(new Error("nothing arrives any more")), ms);
       });
-      result = await Promise.race([stream.reader.read(), late]);
+      piece = await Promise.race([stream.read(), late]);
     } catch (error) {
       if (!this.#closed) await this.#broken(error);
       return;
@@ -383,8 +383,8 @@ export class RemoteSource implements FrameSource {
       clearTimeout(timer);
     }
     if (this.#closed) return;
-    if (!result.done) {
-      this.#arrived = result.value;
+    if (piece !== null) {
+      this.#arrived = piece;
       return;
     }
     if (this.#at < this.#in.len) return await this.#broken(new Error("it ended inside a frame"));
@@ -393,7 +393,15 @@ export class RemoteSource implements FrameSource {
     // A server that ends streams early would otherwise be asked again without a pause.
     this.#doubt = true;
     const early = this.#age < this.#requestMs * 0.9;
-    if (early) this.#trouble(transportError(new Error("the server ended the stream"), this.#pool));
+    if (early) this.#trouble(this.#failed(new Error("the server ended the stream")));
+  }
+
+  #failed(cause: unknown, message?: string): RemoteError {
+    const { base } = this.#transport;
+    return transportError(cause, this.#pool, {
+      base,
+      ...(message === undefined ? {} : { message }),
+    });
   }
 
   /** Milliseconds since the current request was answered. */
@@ -407,7 +415,7 @@ export class RemoteSource implements FrameSource {
     // Its time was over anyway: a reader that was too slow, or a machine that slept.
     if (this.#age >= this.#requestMs) return;
     if (this.#frames === 0 && ++this.#barren >= 2) await this.#diagnose();
-    this.#trouble(transportError(cause, this.#pool, "failed to read tail stream"));
+    this.#trouble(this.#failed(cause, "failed to read tail stream"));
   }
 
   /** Asks for the same place as JSON lines, which have room for an error. Throws it if it lasts. */

@@ -5,12 +5,23 @@
  * @module
  */
 
-import { joinBytes } from "../bytes.ts";
+import { Buf } from "../bytes.ts";
 import { parseJsonExact } from "../client/message.ts";
 import { PlasmiteError } from "../errors.ts";
 import { startTimer } from "../timers.ts";
 import { checkTokenSafe, serverAddress } from "./address.ts";
-import { envelopeError, RemoteError, statusError, transportError, unreadable } from "./error.ts";
+import { Connections, type SendOptions } from "./connections.ts";
+import {
+  type Effect,
+  envelopeError,
+  RemoteError,
+  statusError,
+  transportError,
+  unanswered,
+  unreadable,
+} from "./error.ts";
+import type { Answer, Request } from "./http1.ts";
+import { ConnectFailure, dialer } from "./socket.ts";
 import { certificatesOf, readCertificates } from "./trust.ts";
 
 /** How long a request may take from its start to the end of its answer, in milliseconds. */
@@ -51,28 +62,29 @@ export interface Call {
   readonly accept?: string;
   /** The pool that errors are about. */
   readonly pool?: string;
+  /** What it changes; such a request is never sent twice. */
+  readonly effect?: Effect;
   /** The largest answer that is taken, in bytes. */
   readonly limit?: number;
   /** Calls it off; rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-interface Init {
-  readonly method: string;
-  readonly headers: Headers;
-  readonly body?: Uint8Array<ArrayBuffer> | string;
-  readonly redirect: "manual";
-  readonly signal: AbortSignal;
-}
-
-type Fetch = (url: URL, init: Init) => Promise<Response>;
+/** Sends a request and reads the head of its answer. */
+type Send = (request: Request, options: SendOptions) => Promise<Answer>;
 
 /** A stream that was begun. */
 export interface OpenStream {
-  /** The body. */
-  readonly reader: ReadableStreamDefaultReader<Uint8Array>;
+  /** The next piece, null at the end; valid until the next call. */
+  read(): Promise<Uint8Array<ArrayBuffer> | null>;
   /** Ends it. */
   cancel(): void;
+}
+
+/** A JSON object, or an array. */
+export interface JsonFields {
+  /** A member. */
+  readonly [key: string]: unknown;
 }
 
 /** The connections to one server, shared by a client, its pools and their streams. */
@@ -84,7 +96,7 @@ export class Transport {
   readonly #options: TransportOptions;
   readonly #timeoutMs: number;
   readonly #certificates: readonly string[] | undefined;
-  #fetch: Promise<Fetch> | undefined;
+  #send: Promise<Send> | undefined;
   #release: () => void = () => {};
   #users = 1;
 
@@ -135,31 +147,41 @@ export class Transport {
     if (--this.#users === 0) this.#release();
   }
 
-  async #load(): Promise<Fetch> {
+  async #load(): Promise<Send> {
     const { fetch: own, tls } = this.#options;
-    if (own !== undefined) return own;
+    const { base } = this;
+    if (own !== undefined) {
+      const { sendThrough } = await import("./own_fetch.ts");
+      return (request, options) => sendThrough(own, base, request, options);
+    }
     const skipVerify = tls?.skipVerify === true;
     const ca = this.#certificates;
-    if (this.base.protocol === "http:" || (ca === undefined && !skipVerify)) {
-      return globalThis.fetch;
-    }
-    const { trustedFetch } = await import("./node_https.ts");
-    const trusted = trustedFetch({ ca, skipVerify });
-    this.#release = trusted.close;
-    return trusted.fetch;
+    const trusting = base.protocol === "https:" && (ca !== undefined || skipVerify);
+    const dial = trusting
+      ? (await import("./node_tls.ts")).trustingDialer(base, { ca, skipVerify })
+      : dialer(base);
+    const connections = new Connections(dial);
+    if (this.#users === 0) connections.close();
+    this.#release = () => connections.close();
+    return (request, options) => connections.send(request, options);
   }
 
-  #init(call: Call, signal: AbortSignal): Init {
-    const headers = new Headers({ accept: call.accept ?? "application/json" });
-    if (call.type !== undefined) headers.set("content-type", call.type);
+  #request(path: string, call: Call): Request {
+    const { pathname, search } = new URL(path, this.base);
+    const headers: [string, string][] = [
+      ["host", this.base.host],
+      ["user-agent", "plasmite"],
+      ["accept", call.accept ?? "application/json"],
+    ];
+    if (call.type !== undefined) headers.push(["content-type", call.type]);
     const { token } = this.#options;
-    if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
+    if (token !== undefined) headers.push(["authorization", `Bearer ${token}`]);
+    const { body } = call;
     return {
       method: call.method ?? "GET",
+      target: pathname + search,
       headers,
-      ...(call.body === undefined ? {} : { body: call.body }),
-      redirect: "manual",
-      signal,
+      body: typeof body === "string" ? new TextEncoder().encode(body) : body,
     };
   }
 
@@ -169,69 +191,85 @@ export class Transport {
   async #within<T>(
     path: string,
     call: Call,
-    use: (response: Response, abort: AbortController) => Promise<T>,
+    use: (answer: Answer) => Promise<T>,
   ): Promise<T> {
-    const { signal } = call;
+    const { signal, effect, pool } = call;
     signal?.throwIfAborted();
     const abort = new AbortController();
     const late = new Error(`no answer within ${this.#timeoutMs} ms`);
     const timer = startTimer(() => abort.abort(late), this.#timeoutMs);
     const aborted = (): void => abort.abort(signal?.reason);
     signal?.addEventListener("abort", aborted, { once: true });
+    let sent = false;
+    let done = false;
     try {
-      const fetch = await (this.#fetch ??= this.#load());
-      const response = await fetch(new URL(path, this.base), this.#init(call, abort.signal));
-      const features = response.headers.get("plasmite-features") ?? "";
+      const send = await (this.#send ??= this.#load());
+      const answer = await send(this.#request(path, call), {
+        signal: abort.signal,
+        repeatable: effect === undefined,
+        onSend: () => sent = true,
+      });
+      const features = answer.header("plasmite-features") ?? "";
       this.features = new Set(features === "" ? [] : features.split(","));
-      if (response.status !== 200) throw await this.#failure(response, call);
-      return await use(response, abort);
+      if (answer.status !== 200) throw await this.#failure(answer, call);
+      done = true;
+      return await use(answer);
     } catch (error) {
       const timedOut = abort.signal.reason === late;
       abort.abort(error);
       signal?.throwIfAborted();
-      if (PlasmiteError.is(error)) throw error;
-      throw transportError(timedOut ? late : error, call.pool);
+      if (PlasmiteError.is(error) && !(done && error instanceof RemoteError)) throw error;
+      const cause = timedOut && !(error instanceof ConnectFailure) ? late : error;
+      const failure = error instanceof RemoteError
+        ? error
+        : transportError(cause, pool, { base: this.base });
+      throw effect === undefined || !sent || failure.unsent ? failure : unanswered(failure, effect);
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", aborted);
     }
   }
 
-  async #failure(response: Response, call: Call): Promise<RemoteError> {
-    const { status } = response;
-    const bytes = await readAll(response, LARGEST_ERROR);
-    let value: unknown;
+  async #failure(answer: Answer, { pool, effect }: Call): Promise<RemoteError> {
+    const { status } = answer;
+    let text = "";
     try {
-      value = parseJsonExact(new TextDecoder().decode(bytes));
+      text = new TextDecoder().decode(await readAll(answer, LARGEST_ERROR));
+      const error = envelopeError(status, parseJsonExact(text), pool);
+      if (error !== null) return error;
     } catch {
-      return statusError(status, call.pool);
+      // Half of an answer, or no JSON: its status says what there is to say.
     }
-    return envelopeError(status, value, call.pool) ?? statusError(status, call.pool);
+    const failure = statusError(status, pool, text);
+    // The server itself gives reasons; a gateway need not know what became of the request.
+    const refused = status >= 300 && status < 500;
+    return effect === undefined || refused ? failure : unanswered(failure, effect);
   }
 
   /**
-   * The bytes of an answer.
+   * Reads an answer to its end and makes something of it.
    *
+   * @param parse throws {@linkcode unreadable} when it cannot
    * @throws {RemoteError} what the server reports; Io when it cannot be reached
    */
+  read<T>(path: string, call: Call, parse: (bytes: Uint8Array<ArrayBuffer>) => T): Promise<T> {
+    return this.#within(path, call, async (answer) => {
+      return parse(await readAll(answer, call.limit ?? LARGEST));
+    });
+  }
+
+  /** The bytes of an answer; throws as {@linkcode Transport.read}. */
   bytes(path: string, call: Call = {}): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#within(path, call, (response) => readAll(response, call.limit ?? LARGEST));
+    return this.read(path, call, (bytes) => bytes);
   }
 
   /**
    * The JSON value of an answer, integers exact; for the server's own documents, not for data.
    *
-   * @throws {RemoteError} as {@linkcode Transport.bytes}; Internal when it is not JSON
+   * @throws {RemoteError} as {@linkcode Transport.read}; Internal when it is not JSON
    */
-  async json(path: string, call: Call = {}): Promise<{ readonly [key: string]: unknown }> {
-    const bytes = await this.bytes(path, call);
-    try {
-      const value = parseJsonExact(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-      if (value !== null && typeof value === "object") return value as Record<string, unknown>;
-    } catch {
-      // Told below, together with JSON of the wrong shape.
-    }
-    throw unreadable(call.pool);
+  json(path: string, call: Call = {}): Promise<JsonFields> {
+    return this.read(path, call, (bytes) => jsonFields(bytes, call.pool));
   }
 
   /**
@@ -240,36 +278,40 @@ export class Transport {
    * @throws {RemoteError} what the server reports; Io when it cannot be reached
    */
   stream(path: string, call: Call): Promise<OpenStream> {
-    return this.#within(path, call, (response, abort) => {
-      const reader = (response.body ?? new Blob([]).stream()).getReader();
-      return Promise.resolve({
-        reader,
-        cancel: () => {
-          reader.cancel().catch(() => {}); // It is given up either way.
-          abort.abort();
-        },
-      });
-    });
+    return this.#within(path, call, (answer) => Promise.resolve(answer));
   }
 }
 
-/** Reads a body to its end, `limit` bytes at most. */
-async function readAll(response: Response, limit: number): Promise<Uint8Array<ArrayBuffer>> {
-  const tooLarge = (): RemoteError =>
-    new RemoteError(response.status, "Io", "answer of the server is too large", {
-      hint: `Answers may have ${limit} bytes.`,
-    });
-  const declared = Number(response.headers.get("content-length") ?? -1);
-  if (declared > limit) throw tooLarge();
-  if (declared >= 0 && !response.headers.has("content-encoding")) return await response.bytes();
-  const pieces: Uint8Array[] = [];
-  let total = 0;
-  if (response.body !== null) {
-    for await (const piece of response.body) {
-      total += piece.length;
-      if (total > limit) throw tooLarge();
-      pieces.push(piece);
-    }
+/**
+ * The JSON document of an answer.
+ *
+ * @throws {RemoteError} Internal when it is none
+ */
+export function jsonFields(bytes: Uint8Array, pool: string | undefined): JsonFields {
+  try {
+    const value = parseJsonExact(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    if (value !== null && typeof value === "object") return value as JsonFields;
+  } catch {
+    // Told below, together with JSON of the wrong shape.
   }
-  return joinBytes(pieces);
+  throw unreadable(pool);
+}
+
+/** Reads a body to its end, `limit` bytes at most. */
+async function readAll(answer: Answer, limit: number): Promise<Uint8Array<ArrayBuffer>> {
+  // Room for what was announced, but not on its word alone.
+  const announced = Number(answer.header("content-length") ?? 0);
+  const out = new Buf(announced > 0 && announced <= 1024 * 1024 ? announced : 1024);
+  for (let piece = await answer.read(); piece !== null; piece = await answer.read()) {
+    if (out.len + piece.length > limit) {
+      answer.cancel();
+      throw new RemoteError(answer.status, "Io", "answer of the server is too large", {
+        hint: `Answers may have ${limit} bytes.`,
+      });
+    }
+    out.reserve(piece.length);
+    out.u8.set(piece, out.len);
+    out.len += piece.length;
+  }
+  return out.len === out.u8.length ? out.u8 : out.bytes().slice();
 }

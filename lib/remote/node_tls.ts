@@ -1,0 +1,102 @@
+/**
+ * TLS connections with a trust store of their own, or with none. Deno's own can only *add*
+ * certificates to the built-in ones, and cannot leave verification out for one connection, so these
+ * go through `node:tls`. Loaded only when such options are given.
+ *
+ * @module
+ */
+
+import { connect, type TLSSocket } from "node:tls";
+import { connectFailure, type Dial, type Socket } from "./socket.ts";
+
+/** Whom to trust. */
+export interface Trust {
+  /** The only certificates to trust, as PEM; undefined for the built-in ones. */
+  readonly ca: readonly string[] | undefined;
+  /** Accept any certificate of any host. */
+  readonly skipVerify: boolean;
+}
+
+/** A socket of Node's, read no faster than it is asked for. */
+class NodeSocket implements Socket {
+  readonly #socket: TLSSocket;
+  #ended = false;
+  #error: Error | undefined;
+  #wake: () => void = () => {};
+
+  constructor(socket: TLSSocket) {
+    this.#socket = socket;
+    socket.on("readable", () => this.#wake());
+    socket.on("end", () => {
+      this.#ended = true;
+      this.#wake();
+    });
+    socket.on("error", (error: Error) => {
+      this.#error ??= error;
+      this.#wake();
+    });
+    socket.on("close", () => {
+      if (!this.#ended) this.#error ??= new Error("connection closed");
+      this.#wake();
+    });
+  }
+
+  async read(): Promise<Uint8Array<ArrayBuffer> | null> {
+    for (;;) {
+      const chunk: Uint8Array<ArrayBuffer> | null = this.#socket.read();
+      if (chunk !== null) return chunk;
+      if (this.#error !== undefined) throw this.#error;
+      if (this.#ended) return null;
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+  }
+
+  write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#socket.write(bytes, (error) => error ? reject(error) : resolve());
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  keepAlive(on: boolean): void {
+    if (on) this.#socket.ref();
+    else this.#socket.unref();
+  }
+}
+
+/** Connects to `base` over TLS, trusting as `trust` says. */
+export function trustingDialer(base: URL, { ca, skipVerify }: Trust): Dial {
+  const host = base.hostname.replace(/^\[|\]$/g, "");
+  const trust = skipVerify ? { rejectUnauthorized: false } : ca === undefined ? {} : {
+    ca: [...ca],
+  };
+  return (signal) =>
+    new Promise((resolve, reject) => {
+      const fail = (error: unknown): void => {
+        signal.removeEventListener("abort", aborted);
+        reject(connectFailure(error, base));
+      };
+      if (signal.aborted) return fail(signal.reason);
+      const socket = connect({
+        host,
+        port: Number(base.port || 443),
+        ...(/:|^[\d.]+$/.test(host) ? {} : { servername: host }),
+        ALPNProtocols: ["http/1.1"],
+        ...trust,
+      });
+      const aborted = (): void => {
+        socket.destroy();
+        fail(signal.reason);
+      };
+      signal.addEventListener("abort", aborted, { once: true });
+      socket.on("error", fail);
+      socket.once("secureConnect", () => {
+        signal.removeEventListener("abort", aborted);
+        socket.setNoDelay(true);
+        resolve(new NodeSocket(socket));
+      });
+    });
+}

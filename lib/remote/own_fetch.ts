@@ -1,0 +1,51 @@
+/**
+ * Requests through a `fetch` that the caller brought. Loaded only when one is given.
+ *
+ * @module
+ */
+
+import type { SendOptions } from "./connections.ts";
+import { messages } from "./error.ts";
+import type { Answer, Request as Sent } from "./http1.ts";
+import { ConnectFailure } from "./socket.ts";
+
+/** Failures before a byte of the request went out, by the names that Deno and Node give them. */
+const NEVER_SENT =
+  /client error \(Connect\)|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|CERT|certificate/;
+
+/** Sends a request through `own` to the server `base`. */
+export async function sendThrough(
+  own: typeof fetch,
+  base: URL,
+  { method, target, headers, body }: Sent,
+  { signal, repeatable, onSend }: SendOptions,
+): Promise<Answer> {
+  onSend();
+  const init: RequestInit & { duplex: "half" } = {
+    method,
+    headers: new Headers(headers.map(([name, value]): [string, string] => [name, value])),
+    // A stream can be read only once: `fetch` of Deno sends other bodies again by itself.
+    body: body === undefined || repeatable ? body ?? null : new Blob([body]).stream(),
+    duplex: "half",
+    redirect: "manual",
+    signal,
+  };
+  let response: Response;
+  try {
+    response = await own(new URL(target, base), init);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const unsent = NEVER_SENT.test(`${code} ${messages(error).join(" ")}`);
+    throw unsent && !signal.aborted ? new ConnectFailure(error) : error;
+  }
+  const reader = response.body?.getReader();
+  return {
+    status: response.status,
+    header: (name) => response.headers.get(name),
+    read: async () => {
+      const piece = await reader?.read();
+      return piece === undefined || piece.done ? null : piece.value;
+    },
+    cancel: () => void reader?.cancel().catch(() => {}), // It is given up either way.
+  };
+}
