@@ -287,6 +287,55 @@ Deno.test("feed repeats only what cannot have been stored", () =>
     assert.equal(again.local.poolInfo("p").bounds.newestSeq, 3n);
   }));
 
+// Lost: an evening with a bug report about a gateway's 502, or about a missing letter in an address.
+Deno.test("gateways and wrong schemes: the error says what is wrong and what to do", () =>
+  inTemp(async (dir) => {
+    const { cert, key } = await makeCertificate("127.0.0.1");
+    await using plain = serve({ dir });
+    await using tls = serve({ dir, cert, key });
+    plain.local.createPool("p").close();
+    const commands = (url: string): string[][] => [
+      ["feed", `${url}/p`, '{"a":1}'],
+      ["follow", `${url}/p`],
+      ["fetch", `${url}/p`, "1"],
+      ["duplex", `${url}/p`],
+      ["pool", "info", `${url}/p`, "--format", "json"],
+      ["pool", "list", url, "--format", "json"],
+    ];
+    const expect = async (url: string, hint: RegExp): Promise<void> => {
+      for (const words of commands(url)) {
+        const run = await cli(words);
+        const error = errorOf(run);
+        assert.deepEqual([run.code, error["kind"]], [8, "Io"], `${words[0]}: ${run.stderr}`);
+        assert.match(String(error["hint"]), hint, words[0]);
+      }
+    };
+    await expect(
+      tls.url.replace("https", "http"),
+      new RegExp(`^The server speaks TLS on this port\\. Use ${tls.url}\\.$`),
+    );
+    await expect(
+      plain.url.replace("http", "https"),
+      new RegExp(`^The server speaks plain HTTP on this port\\. Use ${plain.url}\\.$`),
+    );
+    for (const [status, body] of [[502, "<html>"], [503, '{"message":"no"}'], [504, ""]] as const) {
+      await using gateway = serve({ dir, before: () => new Response(body, { status }) });
+      await expect(gateway.url, /^A gateway answered/);
+    }
+    // What nginx, Go and Apache say on their TLS ports.
+    for (
+      const text of [
+        "<center>The plain HTTP request was sent to HTTPS port</center>",
+        "Client sent an HTTP request to an HTTPS server.\n",
+        "Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />",
+      ]
+    ) {
+      await using port = serve({ dir, before: () => new Response(text, { status: 400 }) });
+      const run = await cli(["feed", `${port.url}/p`, "{}"]);
+      assert.equal(errorOf(run)["hint"], "The port speaks TLS. Use https://.");
+    }
+  }));
+
 Deno.test("feed reaches servers that let nobody read, of ours and of 0.8", () =>
   inTemp(async (dir) => {
     for (const old of [false, true]) {

@@ -6,6 +6,7 @@
  */
 
 import { messageOf, PlasmiteError } from "../errors.ts";
+import { startTimer } from "../timers.ts";
 
 /** Bytes that are asked for in one read. */
 const READ_SIZE = 64 * 1024;
@@ -63,6 +64,33 @@ export function connectFailure(error: unknown, base: URL): Error {
   }
   if (NOT_TLS.test(messageOf(error))) return new WrongScheme("http");
   return new ConnectFailure(error);
+}
+
+/** How long it may take to find out whether a server speaks TLS, in milliseconds. */
+const PROBE_MS = 2_000;
+
+/**
+ * Whether TLS is spoken where `base` says `http`. Some servers close the connection without a word
+ * when they get plain HTTP.
+ */
+export async function speaksTls(base: URL): Promise<boolean> {
+  const abort = new AbortController();
+  const timer = startTimer(() => abort.abort(), PROBE_MS);
+  const hostname = base.hostname.replace(/^\[|\]$/g, "");
+  try {
+    const conn = await Deno.connect({
+      hostname,
+      port: Number(base.port || 80),
+      signal: abort.signal,
+    });
+    (await secure(conn, hostname, abort.signal)).close();
+    return true;
+  } catch (error) {
+    // A certificate that is not trusted is a certificate.
+    return error instanceof Deno.errors.InvalidData && !NOT_TLS.test(error.message);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** A socket of Deno's. */

@@ -21,7 +21,7 @@ import {
   unreadable,
 } from "./error.ts";
 import type { Answer, Request } from "./http1.ts";
-import { ConnectFailure, dialer } from "./socket.ts";
+import { ConnectFailure, dialer, speaksTls, WrongScheme } from "./socket.ts";
 import { certificatesOf, readCertificates } from "./trust.ts";
 
 /** How long a request may take from its start to the end of its answer, in milliseconds. */
@@ -219,15 +219,31 @@ export class Transport {
       abort.abort(error);
       signal?.throwIfAborted();
       if (PlasmiteError.is(error) && !(done && error instanceof RemoteError)) throw error;
-      const cause = timedOut && !(error instanceof ConnectFailure) ? late : error;
       const failure = error instanceof RemoteError
         ? error
-        : transportError(cause, pool, { base: this.base });
+        : await this.#explain(error, timedOut ? late : undefined, pool);
       throw effect === undefined || !sent || failure.unsent ? failure : unanswered(failure, effect);
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", aborted);
     }
+  }
+
+  /** What a failure of the connection means. */
+  async #explain(
+    error: unknown,
+    late: Error | undefined,
+    pool: string | undefined,
+  ): Promise<RemoteError> {
+    const { base } = this;
+    if (error instanceof ConnectFailure || error instanceof WrongScheme) {
+      return transportError(error, pool, { base });
+    }
+    // A server that never answered may be one that speaks TLS.
+    const doubt = this.features === null && base.protocol === "http:" && late === undefined &&
+      this.#options.fetch === undefined;
+    const cause = doubt && await speaksTls(base) ? new WrongScheme("https") : late ?? error;
+    return transportError(cause, pool, { base });
   }
 
   async #failure(answer: Answer, { pool, effect }: Call): Promise<RemoteError> {
