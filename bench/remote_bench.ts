@@ -90,6 +90,7 @@ async function compare(ways: Record<string, () => Promise<void>>): Promise<void>
     all.sort((a, b) => a - b);
     const median = (all[all.length >> 1] ?? 0) * 1000;
     first ??= median;
+    // deno-lint-ignore no-console -- this is the result
     console.log(
       `${name.padEnd(48)} ${median.toFixed(0).padStart(6)} µs ${
         (median / first).toFixed(2).padStart(6)
