@@ -7,6 +7,7 @@
  * @module
  */
 
+import { startTimer } from "../timers.ts";
 import { beforeNextTry, sleepSync } from "./pause.ts";
 
 /** How long work may keep its process from doing anything else, in milliseconds. */
@@ -63,7 +64,7 @@ let due = false;
  */
 function arm(): void {
   due = true;
-  setTimeout(() => {
+  startTimer(() => {
     due = false;
     const next = waiting.shift();
     if (waiting.length > 0) {
