@@ -138,6 +138,12 @@ export function repairRing(
   }
 }
 
+/**
+ * Writes a repair. The lock is held, and a backup exists; a kill in between leaves the old state
+ * block above a ring in which only holes have changed, so the next repair finds the same frames.
+ * Readers that take no lock meet a damaged frame or its stand-in, never a mixture that passes their
+ * checks.
+ */
 function apply(
   file: StorageFile,
   layout: Layout,
@@ -151,6 +157,7 @@ function apply(
     file.writeAt(bytes ?? wrapMarker(), layout.ringOffset + at);
   }
   writeIndex(file, layout, salvage);
+  // The state block names the new frames: they must be on the disk before it.
   file.sync();
   const block = new Uint8Array(STATE_SIZE);
   putState(new DataView(block.buffer), 0, salvage.state);

@@ -1,6 +1,10 @@
 /**
  * Plans a repair: which frames make up the pool, what is put where frames are missing. Only reads.
  *
+ * All writes of a plan lie in the holes between whole frames, and the state block is published
+ * after them. So a repair that is killed half-way has touched no message that it wanted to keep,
+ * and can be run again.
+ *
  * Two accounts of the pool compete, the state block's and that of the frames alone; the one that
  * keeps more messages wins, the state block where they tie.
  *
@@ -92,6 +96,8 @@ export function planSalvage(
   const all = wholeFrames(ring, ringSize, judge);
   // Where payloads are messages, what stands in for one must be one.
   const least = judge.messages ? READABLE : SMALLEST;
+  // More numbers than the smallest frames have room for are never live together: what lies further
+  // apart is left over from an earlier round of the ring.
   const window = BigInt(Math.floor(ringSize / SMALLEST));
   const empty = state.oldest === 0n;
   const sane = stateProblem(state, ringSize) === null &&
@@ -129,6 +135,7 @@ export function planSalvage(
   };
 }
 
+/** `newest` stays: a number that was given out once must not come again with another message. */
 function emptied(head: number, newest: bigint, dropped: SeqRange | null): Salvage {
   return {
     state: { head, tail: head, tailNext: head, oldest: 0n, newest },
@@ -193,6 +200,8 @@ function choose(
 ): Chain {
   const { low, newest } = account;
   const head = account.head === ringSize ? 0 : account.head;
+  // Writers go round the ring, so from head on, all the way round to head, live numbers only rise.
+  // That order tells live frames from dead ones, which are just as whole.
   const inOrder = [
     ...all.filter((frame) => frame.at >= head),
     ...all.filter((frame) => frame.end <= head),
@@ -279,7 +288,8 @@ class Weaver {
     const end = { at: head, seq: newest + 1n };
     let next: { at: number; seq: bigint } = frames[0] ?? end;
     let oldest = next.seq;
-    // In front of the first whole frame only what can be mended is of use.
+    // In front of the first whole frame only what can be mended is of use. A stand-in there would
+    // keep no number that anybody still needs: the pool may as well begin later.
     const missing = Number(next.seq - low);
     if (
       tail >= 0 && missing > 0 && canFill(tail, next.at, missing, this.#size, this.#least)
@@ -328,7 +338,11 @@ class Weaver {
     return ranges;
   }
 
-  /** Fills the hole from `from` to `to` with `count` messages, `seq` and after. */
+  /**
+   * Fills the hole from `from` to `to` with `count` messages, `seq` and after. Exactly so many:
+   * readers and writers take a number that does not follow for damage, and an index slot or a saved
+   * position must still find the message it means.
+   */
   #hole(
     from: number,
     to: number,
@@ -406,6 +420,8 @@ class Weaver {
       frameState(view, i) === COMMITTED && own === seq;
     if (!sound && !sure && own !== seq) return null;
     const fields = new DataView(header.buffer);
+    // The length stands in the header twice, so one wrong copy does not lose the payload. Where the
+    // place of the next frame is known, it gives the length as well, up to the slack.
     const lengths = new Set([
       payloadLength(fields, 0),
       (fields.getUint32(FIELD.payloadXor, true) ^ 0xffff_ffff) >>> 0,
