@@ -7,6 +7,7 @@
  * @module
  */
 
+import { fileURLToPath } from "node:url";
 import { Connections } from "../lib/remote/connections.ts";
 import { trustingDialer } from "../lib/remote/node_tls.ts";
 import { type Dial, dialer } from "../lib/remote/socket.ts";
@@ -14,7 +15,7 @@ import { makeCertificate } from "../server/certificate.ts";
 
 const ROUNDS = 5;
 const ROUND_MS = 500;
-const CLI = new URL("../cli.ts", import.meta.url).pathname;
+const CLI = fileURLToPath(new URL("../cli.ts", import.meta.url));
 const body = new TextEncoder().encode(
   `{"data":${JSON.stringify({ text: "x".repeat(160) })},"tags":[],"durability":"fast"}`,
 );

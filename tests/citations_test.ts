@@ -6,10 +6,10 @@
  * @module
  */
 
+import "./support/environment.ts";
 import assert from "node:assert/strict";
-
-const HERE = decodeURIComponent(new URL(import.meta.url).pathname);
-const ROOT = HERE.slice(0, HERE.lastIndexOf("/tests/") + 1);
+import { fileURLToPath } from "node:url";
+import { ROOT } from "./support/paths.ts";
 
 /** Every text file of the repository that can cite something, by its path from the root. */
 type Files = ReadonlyMap<string, string>;
@@ -129,7 +129,7 @@ function problemsOf(files: Files): string[] {
 }
 
 /** This file is full of wrong citations, on purpose. */
-const SELF = HERE.slice(ROOT.length);
+const SELF = fileURLToPath(import.meta.url).slice(ROOT.length);
 
 Deno.test("every document and section that a comment or a page cites is in the repository", () => {
   const files = readAll();

@@ -15,9 +15,10 @@ import { disk } from "../lib/storage/file.ts";
 import { inPlace } from "../lib/storage/turns.ts";
 import { Killed, MemoryStorage } from "../lib/storage/memory.ts";
 import { CLI, cli, errorOf, inTemp, type Outcome } from "./cli_util.ts";
+import { inCheckout } from "./support/paths.ts";
 import { start } from "./support/processes.ts";
 
-const NO_LINKS = new URL("support/no_links.ts", import.meta.url).pathname;
+const NO_LINKS = inCheckout("tests/support/no_links.ts");
 
 /** Runs the command line on a file system that has no hard links. */
 async function withoutLinks(

@@ -7,7 +7,7 @@
  */
 
 import assert from "node:assert/strict";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { pathToFileURL } from "node:url";
 import { exists, inTemp, quote } from "./cli_util.ts";
 import { inCheckout, ROOT } from "./support/paths.ts";
@@ -170,33 +170,6 @@ Deno.test("gate: runs the README's test command, word for word, and believes its
   }
 });
 
-/** The modules of tests/ that a module of tests/ loads, itself included. */
-function reached(file: string, seen = new Set<string>()): Set<string> {
-  if (seen.has(file)) return seen;
-  seen.add(file);
-  const source = Deno.readTextFileSync(`${ROOT}tests/${file}`);
-  for (
-    const [, target = ""] of source.matchAll(
-      /^(?:import|\}) ?[^"'\n]*"(\.\/[^"]+|\.\.\/support\/[^"]+)";/gm,
-    )
-  ) {
-    reached(join(dirname(file), target), seen);
-  }
-  return seen;
-}
-
-Deno.test("environment: every test file brings its own", () => {
-  const files = [...Deno.readDirSync(`${ROOT}tests`)].map(({ name }) => name)
-    .filter((name) => name.endsWith("_test.ts"));
-  assert.ok(files.length > 50);
-  for (const file of files) {
-    assert.ok(
-      reached(file).has("support/environment.ts"),
-      `${file} does not import support/environment.ts, nor a helper that does`,
-    );
-  }
-});
-
 Deno.test("environment: nothing of the caller's taste, home or locale reaches a test", async () => {
   const hostile = {
     EDITOR: "vi",
@@ -255,23 +228,6 @@ Deno.test("environment: nothing of the caller's taste, home or locale reaches a 
       }
     }
   });
-});
-
-Deno.test("checkout: no path is taken from the text of a URL", () => {
-  let read = 0;
-  const walk = (dir: string): void => {
-    for (const { name, isDirectory } of Deno.readDirSync(ROOT + dir)) {
-      if (/^(\.git|node_modules|dist|tmp|assets|data)$/.test(name)) continue;
-      if (isDirectory) walk(`${dir}${name}/`);
-      else if (/\.(ts|mjs|js)$/.test(name)) {
-        read++;
-        const source = Deno.readTextFileSync(`${ROOT}${dir}${name}`);
-        assert.doesNotMatch(source, /import\.meta\.url\)\s*\.pathname/, dir + name);
-      }
-    }
-  };
-  walk("");
-  assert.ok(read > 200, `${read} files`);
 });
 
 /** Copies what `deno task` needs, and nothing that was built. */

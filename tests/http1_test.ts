@@ -5,6 +5,7 @@
  * @module
  */
 
+import "./support/environment.ts";
 import assert from "node:assert/strict";
 import { Connections } from "../lib/remote/connections.ts";
 import type { Answer } from "../lib/remote/http1.ts";

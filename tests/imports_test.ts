@@ -162,3 +162,50 @@ Deno.test("start-up: the entry point itself loads little", () => {
   assert.ok(loaded.has("lib/cli/args.ts"));
   assert.ok(loaded.size <= 12, [...loaded].join(" "));
 });
+
+function testFiles(dir = "tests"): string[] {
+  return [...Deno.readDirSync(ROOT + dir)].flatMap(({ name, isDirectory }) =>
+    isDirectory ? testFiles(`${dir}/${name}`) : name.endsWith("_test.ts") ? [`${dir}/${name}`] : []
+  );
+}
+
+/** The modules below tests/ that one of them loads, itself included. */
+function reached(file: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  for (const { target, typeOnly, dynamic } of importsOf(file)) {
+    const path = resolve(file, target);
+    if (target.startsWith(".") && path.startsWith("tests/") && !typeOnly && !dynamic) {
+      reached(path, seen);
+    }
+  }
+  return seen;
+}
+
+Deno.test("environment: every test file brings its own", () => {
+  const files = testFiles();
+  assert.ok(files.length > 50);
+  for (const file of files) {
+    assert.ok(
+      reached(file).has("tests/support/environment.ts"),
+      `${file} does not import tests/support/environment.ts, nor a helper that does`,
+    );
+  }
+});
+
+Deno.test("checkout: no path is taken from the text of a URL", () => {
+  let read = 0;
+  const walk = (dir: string): void => {
+    for (const { name, isDirectory } of Deno.readDirSync(ROOT + dir)) {
+      if (/^(\.git|node_modules|dist|tmp|assets|data)$/.test(name)) continue;
+      if (isDirectory) walk(`${dir}${name}/`);
+      else if (/\.(ts|mjs|js)$/.test(name)) {
+        read++;
+        const source = Deno.readTextFileSync(`${ROOT}${dir}${name}`);
+        assert.doesNotMatch(source, /import\.meta\.url\)\s*\.pathname/, dir + name);
+      }
+    }
+  };
+  walk("");
+  assert.ok(read > 200, `${read} files`);
+});
