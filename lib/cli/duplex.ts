@@ -5,12 +5,14 @@
  * @module
  */
 
-import { type FrameSource, openReader, type PoolReader } from "../client/source.ts";
+import { type Bounds, type FrameSource, openReader, type PoolReader } from "../client/source.ts";
+import { Walk } from "../client/walk.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { Where } from "../filter/where.ts";
 import { Lite3Key } from "../lite3/doc.ts";
 import { Tag } from "../lite3/layout.ts";
 import { Lite3Tag, type MessageView } from "../lite3/message.ts";
+import type { Gap } from "../pool/cursor.ts";
 import { standardInput } from "../stdio.ts";
 import { nowNs, parseSince } from "../text/time.ts";
 import { parseDuration } from "../text/units.ts";
@@ -22,7 +24,7 @@ import { openOrCreate } from "./open.ts";
 import { type PoolRef, resolveRef } from "./refs.ts";
 import { ReaderWatch } from "./reader_watch.ts";
 import { refuseRemoteFlags } from "./remote.ts";
-import { lastMatching, type Matcher, passes } from "./select.ts";
+import { lastOf, type Matcher, passes } from "./select.ts";
 
 /** Exit code when `--timeout` runs out. */
 const TIMED_OUT = 124;
@@ -186,11 +188,29 @@ class Receiver {
     }
     // Opened before anything is sent, so that nothing is missed.
     this.#source = reader.open(start, true);
-    if (tail > 0 && oldest !== 0n) {
-      const kept = await lastMatching(reader, oldest, newest, tail, this.match);
-      if (kept.lost !== null) this.drops.lost(kept.lost);
-      for (const { view, frame } of kept.messages) writer.write(view, frame);
-      writer.flush();
+    if (tail > 0) await this.#last(tail, { oldest, newest });
+    writer.flush();
+  }
+
+  /** Prints the last `count` messages of others. */
+  async #last(count: number, bounds: Bounds): Promise<void> {
+    const { drops, match, reader, writer } = this;
+    const lost = (gap: Gap): void => drops.lost(gap);
+    const { from, matches } = await lastOf(reader, bounds, count, match, lost, {
+      signal: this.gone,
+    });
+    const walk = new Walk(reader, from, bounds.newest, {
+      visit: ({ cursor, message }) => {
+        const { seqLo, seqHi } = cursor;
+        if (matches?.has(seqLo, seqHi) ?? passes(match, message)) writer.write(message, cursor);
+        return false;
+      },
+      gap: lost,
+    });
+    try {
+      await walk.run(Infinity, this.gone);
+    } finally {
+      walk.close();
     }
   }
 

@@ -4,13 +4,14 @@
  * @module
  */
 
-import type { FrameSource, PoolReader } from "../client/source.ts";
+import type { Bounds, FrameSource, PoolReader } from "../client/source.ts";
 import { openReader } from "../client/source.ts";
+import { emptied, LOOK_EVERY, Walk } from "../client/walk.ts";
 import { PlasmiteError } from "../errors.ts";
 import { Lite3Tag } from "../lite3/message.ts";
+import type { Gap } from "../pool/cursor.ts";
 import { nowNs, parseSince } from "../text/time.ts";
 import { parseDuration } from "../text/units.ts";
-import { startTimer } from "../timers.ts";
 import type { CommandContext } from "./context.ts";
 import { DropNotices } from "./drops.ts";
 import { MessageWriter } from "./message_writer.ts";
@@ -18,15 +19,15 @@ import { openOrCreate } from "./open.ts";
 import { ReaderWatch } from "./reader_watch.ts";
 import { type PoolRef, resolveRef } from "./refs.ts";
 import { refuseRemoteFlags } from "./remote.ts";
+import type { HistoryWalk, Told } from "./replay.ts";
 import {
-  emptied,
   keep,
   type Kept,
-  lastMatching,
-  LOOK_EVERY,
-  LOOKS,
+  lastMatches,
+  lastOf,
   type Match,
   type Matcher,
+  type Past,
   Sieve,
 } from "./select.ts";
 
@@ -147,95 +148,77 @@ class Follow {
     return since === undefined || source.cursor.timestampNs >= since;
   }
 
-  /**
-   * Steps through everything from `from` to `until`, ready or not yet copied.
-   *
-   * @param emit is given each selected message; returning true ends the walk
-   * @returns whether messages were lost to overwriting
-   */
-  async #walk(
-    from: bigint,
-    until: bigint,
-    emit: (message: Match) => boolean,
-    deadline?: () => boolean,
-  ): Promise<boolean> {
-    if (from > until) return false;
-    const source = this.reader.open(from, false, until);
-    const sieve = new Sieve(this.plan.match, emit);
-    let lost = false;
-    let expected = from;
-    try {
-      for (let quiet = 0; expected <= until;) {
-        if (deadline?.() === true) break;
-        if (!source.next()) {
-          if (sieve.flush()) return lost;
-          this.writer.flush();
-          if (await source.wait(LOOK_EVERY, this.gone) && ++quiet % LOOKS !== 0) continue;
-          if (await emptied(this.reader, until)) {
-            this.drops.lost({ first: expected, last: until });
-            lost = true;
-            break;
-          }
-          continue;
-        }
-        const gap = source.takeGap();
-        const { seq } = source.cursor;
-        if (gap !== null && gap.first <= until) {
-          lost = true;
-          this.drops.lost({ first: gap.first, last: gap.last < until ? gap.last : until });
-        }
-        expected = seq + 1n;
-        if (seq > until) break;
-        if (this.#young(source) && sieve.offer(source)) return lost;
-      }
-      sieve.flush();
-    } finally {
-      source.close();
-    }
-    return lost;
+  /** A walk through `past` up to `until`. */
+  #walk({ from, matches }: Past, until: bigint, told: Told): HistoryWalk {
+    const sieve = new Sieve(this.plan.match, (message) => told.emit(message));
+    let stopped = false;
+    const visit = (source: FrameSource): boolean => {
+      if (stopped) return true;
+      if (matches === null) return this.#young(source) && sieve.offer(source);
+      const { cursor } = source;
+      return matches.has(cursor.seqLo, cursor.seqHi) &&
+        told.emit({ view: source.message, frame: cursor });
+    };
+    const walk = new Walk(this.reader, from, until, {
+      visit: (source) => visit(source) || told.enough?.() === true,
+      gap: (gap) => {
+        stopped ||= sieve.flush(); // What came before the loss comes out before it.
+        told.lost(gap);
+      },
+      idle: () => {
+        if (sieve.flush()) return true;
+        this.writer.flush();
+        return false;
+      },
+    });
+    return { walk, flush: () => sieve.flush() };
   }
 
-  /** Prints the selection as it is walked over; true when messages were lost. */
-  async #export(oldest: bigint, newest: bigint, deadline?: () => boolean): Promise<boolean> {
-    const progress = await this.#progress(Number(newest - oldest));
+  /** Prints the selection as it is walked over; true when time ran out. */
+  async #export(past: Past, newest: bigint, deadline = Infinity): Promise<boolean> {
+    const progress = await this.#progress(Number(newest - past.from));
     let count = 0;
-    const lost = await this.#walk(oldest, newest, (message) => {
-      this.#print(message);
-      if ((++count & 1023) === 0) progress?.update(count, Number(message.frame.seq - oldest));
-      return this.plan.one;
-    }, deadline);
-    progress?.end();
-    return lost;
+    const { walk, flush } = this.#walk(past, newest, {
+      emit: (message) => {
+        this.#print(message);
+        if ((++count & 1023) === 0) progress?.update(count, Number(message.frame.seq - past.from));
+        return this.plan.one;
+      },
+      lost: (gap) => this.drops.lost(gap),
+    });
+    try {
+      const ended = await walk.run(deadline, this.gone);
+      if (ended !== "stopped") flush();
+      return ended === "late";
+    } finally {
+      walk.close();
+      progress?.end();
+    }
   }
 
-  /** The last `--tail N` matching messages up to `newest`, oldest first. */
-  async #tail(oldest: bigint, newest: bigint, deadline = Infinity): Promise<Kept[]> {
+  /** Where the selection begins: at the last `--tail N` matches, or at the oldest message. */
+  async #past(bounds: Bounds, deadline = Infinity): Promise<Past> {
     const { tail, match } = this.plan;
-    const kept = await lastMatching(this.reader, oldest, newest, tail, match, deadline);
-    if (kept.lost !== null) this.drops.lost(kept.lost);
-    return kept.messages;
+    if (tail === 0) return { from: bounds.oldest, matches: null };
+    const lost = (gap: Gap): void => this.drops.lost(gap);
+    return await lastOf(this.reader, bounds, tail, match, lost, {
+      deadline,
+      signal: this.gone,
+    });
   }
 
   /** `--no-follow`: what is there now, then exit. */
   async finite(): Promise<number> {
     const { plan, writer } = this;
-    const { oldest, newest } = await this.reader.bounds();
+    const bounds = await this.reader.bounds();
     const deadline = plan.timeoutMs === undefined ? Infinity : performance.now() + plan.timeoutMs;
     if (plan.timeoutMs === 0) return this.#timedOut();
-    if (oldest === 0n) return 0;
-    let lost = false;
-    let late = false;
-    if (plan.tail > 0) {
-      const messages = await this.#tail(oldest, newest, deadline);
-      late = performance.now() >= deadline;
-      for (const kept of plan.one ? messages.slice(0, 1) : messages) this.#print(kept);
-      lost = this.drops.any;
-    } else {
-      lost = await this.#export(oldest, newest, () => (late = performance.now() >= deadline));
-    }
+    if (bounds.oldest === 0n) return 0;
+    const past = await this.#past(bounds, deadline);
+    const late = await this.#export(past, bounds.newest, deadline);
     writer.flush();
-    if (late) return this.#timedOut();
-    return lost ? LOST : 0;
+    if (late || performance.now() >= deadline) return this.#timedOut();
+    return this.drops.any ? LOST : 0;
   }
 
   async #progress(total: number): Promise<import("./progress.ts").Progress | undefined> {
@@ -261,91 +244,98 @@ class Follow {
   /** `--replay`: the selection up to now, at its own pace, then exit. */
   async replay(speed: number): Promise<number> {
     const { plan, writer } = this;
-    const { oldest, newest } = await this.reader.bounds();
-    const strict = plan.finite && plan.timeoutMs !== undefined;
-    if (strict && plan.timeoutMs === 0) return this.#timedOut();
-    if (oldest === 0n) return 0;
-    let lost = false;
-    if (plan.tail === 0 && speed === 0) {
-      // Without pauses nothing needs to be held in memory.
-      lost = await this.#export(oldest, newest);
+    const bounds = await this.reader.bounds();
+    const limit = plan.finite ? plan.timeoutMs : undefined;
+    if (limit === 0) return this.#timedOut();
+    if (bounds.oldest === 0n) return 0;
+    const past = await this.#past(bounds);
+    if (speed === 0) {
+      await this.#export(past, bounds.newest);
       writer.flush();
-      return lost ? LOST : 0;
+      return this.drops.any ? LOST : 0;
     }
-    let chosen: Kept[] = [];
-    if (plan.tail > 0) chosen = await this.#tail(oldest, newest);
-    else {
-      lost = await this.#walk(oldest, newest, ({ frame }) => {
-        chosen.push(keep(frame));
-        return false;
-      });
+    const { Player } = await import("./replay.ts");
+    const player = new Player(
+      (told) => this.#walk(past, bounds.newest, told),
+      (gap) => this.drops.lost(gap),
+      this.gone,
+    );
+    try {
+      const inTime = await player.play(speed, limit, writer, plan.one);
+      writer.flush();
+      if (!inTime) return this.#timedOut();
+      return this.drops.any ? LOST : 0;
+    } finally {
+      player.close();
     }
-    lost ||= this.drops.any;
-    let before: bigint | undefined;
-    for (const kept of plan.one ? chosen.slice(0, 1) : chosen) {
-      const at = kept.frame.timestampNs;
-      if (before !== undefined && speed > 0 && at > before) {
-        const ms = Number(at - before) / 1e6 / speed;
-        writer.flush();
-        if (strict && plan.timeoutMs !== undefined && ms > plan.timeoutMs) {
-          await pause(plan.timeoutMs, this.gone);
-          return this.#timedOut();
-        }
-        await pause(ms, this.gone);
-      }
-      before = at;
-      this.#print(kept);
-    }
-    writer.flush();
-    return lost ? LOST : 0;
   }
 
-  /** History as asked for, then live messages until something ends it. */
+  /**
+   * `--tail N --one` keeps matches until there are N and prints the newest
+   * (docs/spec/command-line.md 5.4). Returns how many are still missing; 0 when it was printed.
+   */
+  async #newestOf(bounds: Bounds, deadline: number): Promise<number> {
+    const { tail, match } = this.plan;
+    let newest: Kept | undefined;
+    const remember = (message: Match): void => {
+      if (newest === undefined || newest.frame.seq < message.frame.seq) {
+        newest = keep(message.frame);
+      }
+    };
+    const last = await lastMatches(this.reader, bounds, tail, match, remember, {
+      deadline,
+      signal: this.gone,
+    });
+    if (last.lost !== null) this.drops.lost(last.lost);
+    if (last.count < tail || newest === undefined) return tail - last.count;
+    this.#print(newest);
+    return 0;
+  }
+
+  /** History as asked for, then live messages until something ends it: one stream, in order. */
   async live(): Promise<number> {
     const { plan, writer } = this;
-    const { oldest, newest } = await this.reader.bounds();
+    const bounds = await this.reader.bounds();
+    const { oldest, newest } = bounds;
     const idle = plan.timeoutMs;
     let last = performance.now();
     /** A server that goes silent in the middle of history is not waited for without end. */
     const patience = idle === undefined ? Infinity : Math.max(idle, HISTORY_PATIENCE);
-    // `--tail N --one` keeps matches until there are N and prints the newest
-    // (docs/spec/command-line.md 5.4).
-    let missing = plan.one && plan.tail > 0 ? plan.tail : 0;
-    if (plan.tail > 0 && oldest !== 0n) {
-      const messages = await this.#tail(oldest, newest, last + patience);
-      const newestMatch = messages.at(-1);
-      missing -= messages.length;
-      if (plan.one) {
-        if (missing <= 0 && newestMatch !== undefined) {
-          this.#print(newestMatch);
-          writer.flush();
-          return 0;
-        }
-      } else for (const kept of messages) this.#print(kept);
-      writer.flush();
-      last = performance.now();
+    let missing = 0;
+    let past: Past = { from: newest + 1n, matches: null };
+    if (plan.tail > 0 && plan.one) {
+      missing = await this.#newestOf(bounds, last + patience);
+      if (missing === 0) return this.#done();
+    } else if ((plan.tail > 0 || plan.since !== undefined) && oldest !== 0n) {
+      past = await this.#past(bounds, last + patience);
     }
-    const history = plan.since !== undefined && oldest !== 0n;
-    const source = this.reader.open(history ? oldest : newest + 1n, plan.notify);
-    const sieve = new Sieve(plan.match, (message) => {
+    const source = this.reader.open(past.from, plan.notify);
+    const emit = (message: Match): boolean => {
       if (--missing > 0) return false;
       this.#print(message);
       last = performance.now();
       return plan.one;
-    });
+    };
+    const sieve = new Sieve(plan.match, emit);
     // What is there already may still be on its way; the clock of `--timeout` starts behind it.
-    let arriving = history;
+    let arriving = past.from <= newest;
+    last = performance.now();
     try {
       for (;;) {
         while (source.next()) {
           const gap = source.takeGap();
           if (gap !== null) this.drops.lost(gap);
+          const { seqLo, seqHi, seq } = source.cursor;
+          const old = seq <= newest;
           if (arriving) {
-            arriving = source.cursor.seq < newest;
+            arriving = seq < newest;
             last = performance.now();
           }
-          const old = history && source.cursor.seq <= newest;
-          if ((!old || this.#young(source)) && sieve.offer(source)) return this.#done();
+          if (old && past.matches !== null) {
+            if (past.matches.has(seqLo, seqHi)) {
+              this.#print({ view: source.message, frame: source.cursor });
+            }
+          } else if ((!old || this.#young(source)) && sieve.offer(source)) return this.#done();
           // Tested under a stream of messages that do not match, too
           // (docs/spec/command-line.md 5.5).
           if (!old && idle !== undefined && performance.now() - last >= idle) break;
@@ -369,17 +359,4 @@ class Follow {
       source.close();
     }
   }
-}
-
-/** Rejects with the signal's reason when it is aborted. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const aborted = (): void => reject(signal.reason);
-    if (signal.aborted) return aborted();
-    signal.addEventListener("abort", aborted, { once: true });
-    startTimer(() => {
-      signal.removeEventListener("abort", aborted);
-      resolve();
-    }, ms);
-  });
 }

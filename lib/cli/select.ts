@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { FrameBytes, FrameSource, PoolReader } from "../client/source.ts";
+import { findLast, type Last, type SearchOptions, type SeqSet } from "../client/last.ts";
+import type { Bounds, FrameBytes, FrameSource, PoolReader } from "../client/source.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { Where } from "../filter/where.ts";
 import { type Lite3Tag, MessageView } from "../lite3/message.ts";
@@ -28,9 +29,6 @@ export interface Match {
 
 /** A message copied out of the ring; its view is opened when it is used. */
 export type Kept = Match;
-
-/** How many messages the first look back takes; each further one takes twice as many. */
-const FIRST_WINDOW = 256n;
 
 /** Tags first, then the conditions in order, stopping at the first that fails. */
 export function passes(match: Matcher, view: MessageView): boolean {
@@ -144,96 +142,57 @@ export function keep(frame: FrameBytes): Kept {
   });
 }
 
-/** The frames from `from` to `until`, copied, and what was lost of them. */
-async function window(
+/**
+ * Finds the last `count` matching messages of `bounds`; see {@linkcode findLast}.
+ *
+ * @param found is told of each match on the way; windows come newest first, their matches in order
+ */
+export function lastMatches(
   reader: PoolReader,
-  from: bigint,
-  until: bigint,
-  deadline: number,
-): Promise<{ frames: Kept[]; lost: Gap | null }> {
-  const frames: Kept[] = [];
-  const source = reader.open(from, false, until);
-  let lost = null as Gap | null;
-  try {
-    for (let expected = from, quiet = 0; expected <= until;) {
-      if (!source.next()) {
-        if (performance.now() >= deadline) break;
-        if (await source.wait(LOOK_EVERY) && ++quiet % LOOKS !== 0) continue;
-        if (await emptied(reader, until)) {
-          return { frames, lost: { first: expected, last: until } };
-        }
-        continue;
-      }
-      const gap = source.takeGap();
-      if (gap !== null && gap.first <= until) {
-        lost = { first: lost?.first ?? gap.first, last: gap.last < until ? gap.last : until };
-      }
-      const { seq } = source.cursor;
-      expected = seq + 1n;
-      if (seq <= until) frames.push(keep(source.cursor));
-    }
-  } finally {
-    source.close();
-  }
-  return { frames, lost };
+  bounds: Bounds,
+  count: number,
+  match: Matcher,
+  found: (message: Match) => void,
+  options: SearchOptions,
+): Promise<Last> {
+  const sift = (mark: (frame: FrameBytes) => void): Sieve =>
+    new Sieve(match, (message) => {
+      mark(message.frame);
+      found(message);
+      return false;
+    });
+  return findLast(reader, bounds, count, sift, options);
 }
 
-/** How long to wait for messages that should be there, in milliseconds, before asking for bounds. */
-export const LOOK_EVERY = 100;
-/** After so many waits without a message the bounds are asked for as well. */
-export const LOOKS = 32;
-
-/** Whether everything up to `until` is gone: the ring was emptied under the reader. */
-export async function emptied(reader: PoolReader, until: bigint): Promise<boolean> {
-  const { oldest, newest } = await reader.bounds();
-  // A server tells no newest number of an empty pool.
-  return oldest === 0n && (newest >= until || newest === 0n);
+/** A stretch of history, and which of its messages are wanted. */
+export interface Past {
+  /** Where it begins. */
+  readonly from: bigint;
+  /** The wanted ones, judged already; null when each is to be judged on the way. */
+  readonly matches: SeqSet | null;
 }
 
 /**
- * The last `count` messages up to `newest` that match, oldest first. Looks backwards in growing
- * windows and evaluates no more messages than it needs.
+ * Where the last `count` matches begin. Without a filter, or when nothing retained can be left out,
+ * that is known without a search.
  *
- * @param deadline when to give up and return what was found, by `performance.now()`
+ * @param lost is told of messages that were overwritten during the search
  */
-export async function lastMatching(
+export async function lastOf(
   reader: PoolReader,
-  oldest: bigint,
-  newest: bigint,
+  bounds: Bounds,
   count: number,
   match: Matcher,
-  deadline = Infinity,
-): Promise<{ messages: Kept[]; lost: Gap | null }> {
-  const found: Kept[] = [];
-  let lost = null as Gap | null;
-  const all = match.tags.length === 0 && match.wheres.length === 0;
-  let size = all || BigInt(count) > FIRST_WINDOW ? BigInt(count) : FIRST_WINDOW;
-  for (let until = newest; until >= oldest && found.length < count;) {
-    const from = until - size + 1n > oldest ? until - size + 1n : oldest;
-    const piece = await window(reader, from, until, deadline);
-    if (piece.lost !== null) {
-      lost = { first: piece.lost.first, last: lost?.last ?? piece.lost.last };
-    }
-    takeNewest(piece.frames, count, match, found);
-    if (piece.lost !== null) break; // Everything before it is gone as well.
-    if (performance.now() >= deadline) break;
-    until = from - 1n;
-    size *= 2n;
+  lost: (gap: Gap) => void,
+  options: SearchOptions,
+): Promise<Past> {
+  const { oldest, newest } = bounds;
+  if (oldest === 0n) return { from: newest + 1n, matches: null };
+  const enough = BigInt(count) > newest - oldest;
+  if (enough || (match.tags.length === 0 && match.wheres.length === 0)) {
+    return { from: enough ? oldest : newest - BigInt(count) + 1n, matches: null };
   }
-  return { messages: found.reverse(), lost };
-}
-
-/** Adds matches to `found`, newest first, until there are `count`; judges no more than it must. */
-function takeNewest(frames: readonly Kept[], count: number, match: Matcher, found: Kept[]): void {
-  const group = isNative(match) ? 1 : GROUP;
-  for (let end = frames.length; end > 0 && found.length < count; end -= group) {
-    const part = frames.slice(Math.max(0, end - group), end).reverse();
-    const verdicts = group === 1 ? null : judge(match, part);
-    for (const [i, kept] of part.entries()) {
-      if (found.length >= count) return;
-      const verdict = verdicts === null ? passes(match, kept.view) : verdicts[i];
-      if (PlasmiteError.is(verdict)) throw verdict;
-      if (verdict === true) found.push(kept);
-    }
-  }
+  const last = await lastMatches(reader, bounds, count, match, () => {}, options);
+  if (last.lost !== null) lost(last.lost);
+  return { from: last.first ?? newest + 1n, matches: last.matches };
 }

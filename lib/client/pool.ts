@@ -29,7 +29,7 @@ import {
   stamp,
   type TailOptions,
 } from "./options.ts";
-import { replay } from "./replay.ts";
+import { replayStored } from "./replay.ts";
 import { Lite3Stream, Stream } from "./stream.ts";
 import { type Tail, TailIterator } from "./tail.ts";
 import { type Lite3Frame, takeFrame, takeMessage } from "./tail_stream.ts";
@@ -308,9 +308,17 @@ export class Pool<T extends JsonObject = JsonObject> implements AsyncPool<T>, Di
     }
   }
 
-  /** Gives stored messages out again in their original rhythm; see {@linkcode replay}. */
-  replay(options: ReplayOptions = {}): AsyncGenerator<Message<T>, void, unknown> {
-    return replay(this, options);
+  /**
+   * Gives stored messages out again: selected by time, sequence and tags, then the last so many,
+   * with the original pauses divided by `speed`. What is appended later is not part of it.
+   *
+   * Up to 16 MiB of the selection are held in memory. A larger one is read as it is given out, and
+   * what the ring overwrites before its turn comes is left out.
+   *
+   * @throws {PlasmiteError} Usage for a speed that is negative or not finite
+   */
+  async *replay(options: ReplayOptions = {}): AsyncGenerator<Message<T>, void, unknown> {
+    for await (const stored of replayStored(this, options)) yield this.#message(stored);
   }
 
   /** A blocking stream of envelopes, as in the reference's Node binding. */

@@ -5,16 +5,23 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
+import { Lite3Tag } from "../lite3/message.ts";
 import { startTimer } from "../timers.ts";
+import type { Stored } from "./appender.ts";
+import { FrameQueue } from "./frame_queue.ts";
+import { findLast, type Sifter } from "./last.ts";
 import type { Message } from "./message.ts";
 import {
   checkMs,
   checkSeq,
+  checkTags,
   type JsonObject,
   type ReplayOptions,
   type TailOptions,
 } from "./options.ts";
 import type { Pool } from "./pool.ts";
+import { type FrameBytes, openReader } from "./source.ts";
+import type { Lite3Frame } from "./tail_stream.ts";
 
 /** The longest time that a timer takes, in milliseconds. */
 const LONGEST = 0x7fff_ffff;
@@ -43,15 +50,23 @@ function timer(ms: number, signal: AbortSignal | undefined): Promise<void> {
 }
 
 /**
- * Replays what a pool holds now: selected by time, sequence and tags, then the last so many, with
- * the original pauses divided by `speed`. What is appended later is not part of it.
- *
- * @throws {PlasmiteError} Usage for a speed that is negative or not finite
+ * So many bytes of messages are held, so that a slow replay loses nothing to the ring going round.
+ * A selection that is larger is read as it is given out.
  */
-export async function* replay<T extends JsonObject>(
+const AHEAD = 16 * 1024 * 1024;
+
+/** What to replay, checked. */
+interface Selection {
+  readonly speed: number;
+  readonly deadline: number;
+  readonly most: bigint;
+  readonly tail: TailOptions;
+}
+
+async function selectionOf<T extends JsonObject>(
   pool: Pool<T>,
-  options: ReplayOptions = {},
-): AsyncGenerator<Message<T>, void, unknown> {
+  options: ReplayOptions,
+): Promise<Selection | null> {
   const speed = options.speed ?? 1;
   if (!(speed >= 0) || !Number.isFinite(speed)) {
     throw new PlasmiteError("Usage", `invalid speed: ${speed}`, {
@@ -63,39 +78,136 @@ export async function* replay<T extends JsonObject>(
   const most = options.maxMessages === undefined
     ? -1n
     : checkSeq(options.maxMessages, "maxMessages");
-  const last = options.last === undefined ? Infinity : Number(checkSeq(options.last, "last"));
+  const last = options.last === undefined ? undefined : checkSeq(options.last, "last");
   const { newestSeq } = pool.bounds();
-  if (newestSeq === null || most === 0n || last === 0) return;
-  const selection: TailOptions = {
+  if (newestSeq === null || most === 0n || last === 0n) return null;
+  const tail: TailOptions = {
     untilSeq: newestSeq,
     ...(options.sinceSeq === undefined ? {} : { sinceSeq: options.sinceSeq }),
     ...(options.sinceTimeNs === undefined ? {} : { sinceTimeNs: options.sinceTimeNs }),
     ...(options.tags === undefined ? {} : { tags: options.tags }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   };
-  // The selection is held in memory: a slow replay loses nothing to the ring going round.
-  let chosen: Message<T>[] = [];
-  for await (const message of pool.tail(selection)) {
-    chosen.push(message);
-    if (chosen.length > last * 2) chosen = chosen.slice(-last);
+  if (last === undefined) return { speed, deadline, most, tail };
+  const sinceSeq = await firstOfLast(pool, tail, newestSeq, Number(last));
+  return sinceSeq === null ? null : { speed, deadline, most, tail: { ...tail, sinceSeq } };
+}
+
+/** The number of the first of the last `count` messages of a selection; null when it is empty. */
+async function firstOfLast<T extends JsonObject>(
+  pool: Pool<T>,
+  { sinceSeq, sinceTimeNs = 0n, tags, signal }: TailOptions,
+  newest: bigint,
+  count: number,
+): Promise<bigint | null> {
+  const wanted = checkTags(tags).map((tag) => new Lite3Tag(tag));
+  const reader = openReader(pool.path);
+  try {
+    const { oldestSeq } = pool.bounds();
+    const since = sinceSeq === undefined ? 0n : checkSeq(sinceSeq, "sinceSeq");
+    const oldest = oldestSeq !== null && oldestSeq > since ? oldestSeq : since;
+    const sift = (found: (frame: FrameBytes) => void): Sifter => ({
+      offer: ({ cursor, message }) => {
+        signal?.throwIfAborted();
+        if (cursor.timestampNs >= sinceTimeNs && message.hasTags(wanted)) found(cursor);
+      },
+      flush: () => {},
+    });
+    return (await findLast(reader, { oldest, newest }, count, sift, { signal })).first;
+  } finally {
+    reader.close();
   }
-  if (chosen.length > last) chosen = chosen.slice(-last);
+}
+
+/** A selection, read a little ahead. */
+class Ahead {
+  readonly #source: AsyncGenerator<Lite3Frame, void, unknown>;
+  readonly #held = new FrameQueue();
+  #ended = false;
+
+  constructor(source: AsyncGenerator<Lite3Frame, void, unknown>) {
+    this.#source = source;
+  }
+
+  /** The next frame, its payload a copy; null at the end. */
+  async next(): Promise<Stored | null> {
+    const held = this.#held;
+    while (!this.#ended && held.bytes < AHEAD) {
+      const { done, value } = await this.#source.next();
+      if (done === true) this.#ended = true;
+      else held.push(asBytes(value));
+    }
+    const frame = held.shift();
+    if (frame === null || "first" in frame) return null;
+    const { seq, timestampNs, u8, payloadAt, payloadLength } = frame;
+    return { seq, timestampNs, payload: u8.slice(payloadAt, payloadAt + payloadLength) };
+  }
+}
+
+function asBytes({ seq, timestampNs, payload }: Lite3Frame): FrameBytes {
+  const lo = (value: bigint): number => Number(value & 0xffff_ffffn);
+  const hi = (value: bigint): number => Number(value >> 32n);
+  return {
+    u8: payload,
+    payloadAt: 0,
+    payloadLength: payload.length,
+    seqLo: lo(seq),
+    seqHi: hi(seq),
+    timeLo: lo(timestampNs),
+    timeHi: hi(timestampNs),
+    seq,
+    timestampNs,
+  };
+}
+
+/**
+ * The messages that a pool holds now, as they are stored: selected by time, sequence and tags, then
+ * the last so many, with the original pauses divided by `speed`.
+ *
+ * @throws {PlasmiteError} Usage for a speed that is negative or not finite
+ */
+export async function* replayStored<T extends JsonObject>(
+  pool: Pool<T>,
+  options: ReplayOptions,
+): AsyncGenerator<Stored, void, unknown> {
+  const selection = await selectionOf(pool, options);
+  if (selection === null) return;
+  const { speed, deadline, most, tail } = selection;
+  const { signal } = options;
+  const source = pool.tailLite3(tail);
+  const ahead = new Ahead(source);
   let before: bigint | null = null;
   let given = 0n;
-  for (const message of chosen) {
-    if (before !== null && speed > 0) {
-      const ms = Number(message.timestampNs - before) / 1e6 / speed;
-      const left = deadline - performance.now();
-      if (ms >= left) { // Timers come a little early at times: this one is never due.
-        await pause(left, options.signal);
-        return;
+  try {
+    for (let one = await ahead.next(); one !== null; one = await ahead.next()) {
+      if (before !== null && speed > 0) {
+        const ms = Number(one.timestampNs - before) / 1e6 / speed;
+        const left = deadline - performance.now();
+        if (ms >= left) { // Timers come a little early at times: this one is never due.
+          await pause(left, signal);
+          return;
+        }
+        if (ms > 0) await pause(ms, signal);
       }
-      if (ms > 0) await pause(ms, options.signal);
+      if (performance.now() >= deadline) return;
+      signal?.throwIfAborted();
+      before = one.timestampNs;
+      yield one;
+      if (++given === most) return;
     }
-    if (performance.now() >= deadline) return;
-    options.signal?.throwIfAborted();
-    before = message.timestampNs;
-    yield message;
-    if (++given === most) return;
+  } finally {
+    await source.return();
   }
+}
+
+/**
+ * Gives stored messages of a pool out again; see {@linkcode Pool.replay}.
+ *
+ * @throws {PlasmiteError} Usage for a speed that is negative or not finite
+ */
+export function replay<T extends JsonObject>(
+  pool: Pool<T>,
+  options: ReplayOptions = {},
+): AsyncGenerator<Message<T>, void, unknown> {
+  return pool.replay(options);
 }
