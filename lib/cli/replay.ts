@@ -109,13 +109,23 @@ export class Player {
     one: boolean,
   ): Promise<boolean> {
     let before: bigint | undefined;
+    let owed = 0;
     for (let frame = await this.#next(); frame !== null; frame = await this.#next()) {
       const at = frame.timestampNs;
       if (before !== undefined && at > before) {
         const ms = Number(at - before) / 1e6 / speed;
-        writer.flush();
-        await pause(limit !== undefined && ms > limit ? limit : ms, this.gone);
-        if (limit !== undefined && ms > limit) return false;
+        if (limit !== undefined && ms > limit) {
+          writer.flush();
+          await pause(owed + limit, this.gone);
+          return false;
+        }
+        // A timer takes a millisecond at least: shorter pauses are added up.
+        owed += ms;
+        if (owed >= 1) {
+          writer.flush();
+          await pause(owed, this.gone);
+          owed = 0;
+        }
       }
       before = at;
       writer.write(this.#message(frame), frame);

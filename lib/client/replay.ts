@@ -178,16 +178,22 @@ export async function* replayStored<T extends JsonObject>(
   const ahead = new Ahead(source);
   let before: bigint | null = null;
   let given = 0n;
+  let owed = 0;
   try {
     for (let one = await ahead.next(); one !== null; one = await ahead.next()) {
       if (before !== null && speed > 0) {
         const ms = Number(one.timestampNs - before) / 1e6 / speed;
         const left = deadline - performance.now();
-        if (ms >= left) { // Timers come a little early at times: this one is never due.
+        if (owed + ms >= left) { // Timers come a little early at times: this one is never due.
           await pause(left, signal);
           return;
         }
-        if (ms > 0) await pause(ms, signal);
+        // A timer takes a millisecond at least: shorter pauses are added up.
+        owed += Math.max(0, ms);
+        if (owed >= 1) {
+          await pause(owed, signal);
+          owed = 0;
+        }
       }
       if (performance.now() >= deadline) return;
       signal?.throwIfAborted();
