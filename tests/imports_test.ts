@@ -122,7 +122,7 @@ Deno.test("start-up: what each command loads", async (t) => {
       [["feed", "p", "--create", '{"a":1}'], 40],
       [["fetch", "p", "1"], 32],
       [["follow", "p", "--tail", "1", "--one"], 40],
-      [["follow", "p", "--no-follow", "--tag", "x", "--where", ".data.a == 1"], 52],
+      [["follow", "p", "--no-follow", "--tag", "x", "--where", ".data.a == 1"], 54],
       [["tap", "p", "--", "true"], 40],
       [["doctor", "p"], 40],
       [["pool", "list"], 53],

@@ -29,7 +29,6 @@ import {
   stamp,
   type TailOptions,
 } from "./options.ts";
-import { replayStored } from "./replay.ts";
 import { Lite3Stream, Stream } from "./stream.ts";
 import { type Tail, TailIterator } from "./tail.ts";
 import { type Lite3Frame, takeFrame, takeMessage } from "./tail_stream.ts";
@@ -318,6 +317,7 @@ export class Pool<T extends JsonObject = JsonObject> implements AsyncPool<T>, Di
    * @throws {PlasmiteError} Usage for a speed that is negative or not finite
    */
   async *replay(options: ReplayOptions = {}): AsyncGenerator<Message<T>, void, unknown> {
+    const { replayStored } = await import("./replay.ts"); // Seldom wanted: loaded by who wants it.
     for await (const stored of replayStored(this, options)) yield this.#message(stored);
   }
 
