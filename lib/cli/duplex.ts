@@ -69,7 +69,9 @@ export async function run(context: CommandContext): Promise<number> {
     const match = others(args.has("echo-self") ? undefined : me);
     const receiver = new Receiver(reader, writer, drops, match, timeoutMs, watch.signal);
     await receiver.history(args.count("tail") ?? 0, since);
-    if (!chatting || me === undefined) return await both(receiver, sendPipe(target));
+    if (!chatting || me === undefined) {
+      return await both(receiver, sendPipe(target, args.required("POOL")));
+    }
     const { Chat } = await import("./duplex_chat.ts");
     const chat = new Chat(context, target, me);
     close = () => {
@@ -90,7 +92,7 @@ async function openPool(context: CommandContext, ref: PoolRef): Promise<PoolRead
     refuseRemoteFlags(context);
     return await openOrCreate(context, ref, openReader, async () => {
       const { hasNoInput } = await import("./feed_input.ts");
-      if (hasNoInput()) throw missingData();
+      if (hasNoInput()) throw missingData(ref.ref);
     });
   }
   if (context.args.has("create")) {

@@ -79,16 +79,16 @@ export async function storeAll(target: FeedTarget, batch: FrameBatch): Promise<b
 }
 
 /** The error for an input without a message. */
-export function missingData(): PlasmiteError {
+export function missingData(pool: string): PlasmiteError {
   return new PlasmiteError("Usage", "missing data input", {
     hint:
-      "Pipe JSON objects to stdin, as in `echo '{\"x\":1}' | plasmite duplex chat`, or type on a " +
-      "terminal with --me NAME.",
+      `Pipe JSON objects to stdin, as in \`echo '{"x":1}' | plasmite duplex ${pool}\`, or type ` +
+      "on a terminal with --me NAME.",
   });
 }
 
 /** Sends stdin, read as `feed` reads it. */
-export function sendPipe(target: FeedTarget): Sender {
+export function sendPipe(target: FeedTarget, pool: string): Sender {
   let last = 0n;
   const send = async (): Promise<void> => {
     const { Ingest } = await import("../text/ingest.ts");
@@ -113,7 +113,7 @@ export function sendPipe(target: FeedTarget): Sender {
     } finally {
       await drain(); // What came before a bad record stays sent.
     }
-    if (ingest.empty) throw missingData();
+    if (ingest.empty) throw missingData(pool);
   };
   return { ended: send(), last: () => last };
 }

@@ -10,7 +10,7 @@ import { PlasmiteError } from "../errors.ts";
 import { standardInput } from "../stdio.ts";
 import type { CommandContext } from "./context.ts";
 import type { PoolRef } from "./refs.ts";
-import { closest, token } from "./words.ts";
+import { changesPool, closestName, token } from "./words.ts";
 
 /**
  * Adds the hint for a missing pool to a NotFound error of opening `ref`; other errors come back
@@ -44,13 +44,19 @@ export function missingHint(context: CommandContext, ref: PoolRef): string | und
       ? undefined
       : "Pool path not found. Check the path, or use a bare name with --dir.";
   }
+  return (tip(context, ref) + otherwise(context, ref)).trim() || undefined;
+}
+
+/**
+ * The name that was meant, and the command with it; not where that would write into a pool which may
+ * be somebody else's.
+ */
+function tip(context: CommandContext, ref: PoolRef): string {
   const meant = nearestPool(ref.ref, context.dir);
-  const tip = meant === undefined
-    ? ""
-    : `Did you mean '${meant}'? Run \`${
-      line(context, [command, token(meant), ...typed(context)])
-    }\`. `;
-  return (tip + otherwise(context, ref)).trim() || undefined;
+  if (meant === undefined) return "";
+  const question = `Did you mean '${meant}'? `;
+  if (changesPool(context.name) || context.args.has("repair")) return question;
+  return `${question}Run \`${line(context, [context.name, token(meant), ...typed(context)])}\`. `;
 }
 
 /** What to do where the name was no slip: make the pool, or look elsewhere. */
@@ -76,7 +82,7 @@ function otherwise(context: CommandContext, ref: PoolRef): string {
 /** The pool of the directory that differs from `name` by a slip of the keys. */
 function nearestPool(name: string, dir: string): string | undefined {
   try {
-    return closest(poolName(name), poolFiles(dir).map(poolName));
+    return closestName(poolName(name), poolFiles(dir).map(poolName));
   } catch {
     return undefined; // an unreadable directory has no advice to give
   }

@@ -44,10 +44,13 @@ export function resolveRef(ref: string, dir: string): PoolRef {
  */
 export function resolveLocalOnly(ref: string, dir: string, command: string): LocalRef {
   if (!ref.includes("://")) return resolveLocal(ref, dir);
+  const name = ref.slice(ref.lastIndexOf("/") + 1);
+  // A pool of that name on this machine is another one: no command that deletes it.
+  const line = command === "pool delete" || name === ""
+    ? "."
+    : `: \`plasmite ${command} ${name}\`.`;
   throw new PlasmiteError("Usage", `${command} accepts local pool names or paths only`, {
-    hint: `Use a pool name or a path, on the machine that has the pool: \`plasmite ${command} ${
-      ref.slice(ref.lastIndexOf("/") + 1) || "chat"
-    }\`.`,
+    hint: `Use a pool name or a path, on the machine that has the pool${line}`,
   });
 }
 
@@ -83,13 +86,14 @@ function resolveRemote(ref: string): RemoteRef {
   const segments = url.pathname.split("/").slice(1);
   const [segment] = segments;
   if (segments.length !== 1 || !segment || segment === "pool") {
-    const [, name] = /^\/(?:v0\/pools\/)?([^/]+)/.exec(url.pathname) ?? [];
-    const meant = name === undefined || /^v[0-9]+$|^pools?$/.test(name)
+    const name = /^\/(?:(?:v0|ui)\/pools\/([^/]+)(?:\/.*)?|([^/]+)\/)$/.exec(url.pathname);
+    const meant = name?.[1] ?? name?.[2];
+    const tip = meant === undefined || /^pools?$/.test(meant)
       ? ""
-      : `Did you mean ${url.origin}/${name}? `;
+      : `Did you mean ${url.origin}/${meant}? `;
     throw usage(
       "remote pool ref must use shorthand http(s)://host:port/<pool>",
-      `${meant}Use ${SHORTHAND}; an API-shaped URL like /v0/pools/<pool>/append is not a pool ref.`,
+      `${tip}Use ${SHORTHAND}; an API-shaped URL like /v0/pools/<pool>/append is not a pool ref.`,
     );
   }
   return { kind: "remote", ref, origin: url.origin, pool: decode(segment) };

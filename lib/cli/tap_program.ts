@@ -42,8 +42,10 @@ export function findProgram(program: string): string {
   const known = Deno.build.os !== "windows" && isGranted({ name: "read" }) &&
     isGranted({ name: "env" });
   if (!known) return program;
+  const places = candidates(program);
+  if (places === null) return program;
   let refused = false;
-  for (const path of candidates(program)) {
+  for (const path of places) {
     const found = judge(path);
     if (found === "program") return path;
     if (found === "refused") refused = true;
@@ -52,18 +54,24 @@ export function findProgram(program: string): string {
   throw commandNotFound(program, ["No such file or directory (os error 2)"]);
 }
 
-function candidates(program: string): string[] {
+function candidates(program: string): string[] | null {
   if (program === "") return [];
   if (program.includes("/")) return [program];
-  return searchPath().map((dir) => `${dir === "" ? "." : dir}/${program}`);
+  return searchPath()?.map((dir) => `${dir === "" ? "." : dir}/${program}`) ?? null;
 }
 
 /**
  * PATH as it was given to us: where it has no `node`, Deno puts a directory in front that has one, and
- * sets a PATH that is not set.
+ * sets a PATH that is not set. Null when it cannot be read: it is not UTF-8.
  */
-function searchPath(): string[] {
-  const dirs = (Deno.env.get("PATH") ?? "").split(":");
+function searchPath(): string[] | null {
+  let path: string;
+  try {
+    path = Deno.env.get("PATH") ?? "";
+  } catch {
+    return null;
+  }
+  const dirs = path.split(":");
   const [first = ""] = dirs;
   if (first.endsWith("/node_compat_bin")) dirs.shift();
   else if (dirs.length === 1 && first === "") dirs.pop();

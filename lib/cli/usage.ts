@@ -8,7 +8,7 @@
 import { PlasmiteError } from "../errors.ts";
 import type { ParseProblem } from "./args.ts";
 import { type CommandSpec, type FlagSpec, globalFlags } from "./table.ts";
-import { closest, token } from "./words.ts";
+import { changesPool, closest, token } from "./words.ts";
 
 /** A longer command line is not repeated in a hint. */
 const LONGEST = 300;
@@ -91,9 +91,10 @@ function corrected(problem: ParseProblem, argv: readonly string[]): readonly str
     }
     case "missing": {
       const words = (detail.missing ?? []).map((arg) => example(arg.name, arg.type));
-      if (spec.name === "follow" || words.length === 0 || words.includes(undefined)) {
-        return undefined;
-      }
+      // A pool of the name that stands for any may well be there, and somebody else's.
+      const path = at.slice(1).map(({ name }) => name).join(" ");
+      if (changesPool(path) || spec.name === "follow") return undefined;
+      if (words.length === 0 || words.includes(undefined)) return undefined;
       return [...argv, ...words.filter((one) => one !== undefined)];
     }
     case "word":
@@ -161,7 +162,7 @@ function advice({ at, detail }: ParseProblem): string[] {
       return [...tip, `Possible values: ${detail.values.join(", ")}.`];
     }
     case "missing":
-      return missingAdvice(spec);
+      return missingAdvice(spec, at.map(({ name }) => name).join(" "));
     case "word":
       return wordAdvice(spec, word);
   }
@@ -191,8 +192,9 @@ function wordAdvice(spec: CommandSpec, word: string): string[] {
     : [];
 }
 
-function missingAdvice(spec: CommandSpec): string[] {
+function missingAdvice(spec: CommandSpec, path: string): string[] {
   if (spec.name === "follow") return ["A pool ref is needed, e.g. plasmite follow chat -n 1."];
+  if (changesPool(path.replace("plasmite ", ""))) return [`Name the pool: ${path} <POOL>.`];
   const names = commandNames(spec);
   return names.length === 0 ? [] : [`Commands: ${names.join(", ")}.`];
 }

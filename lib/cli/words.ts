@@ -30,18 +30,56 @@ function hex(char: string): string {
   return `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`;
 }
 
-/** The candidate a typing mistake away, or the only one that starts so. */
+/**
+ * The candidate a typing mistake away, or the only one that starts so. In a word of three letters or
+ * less another letter is another word: only a missing, a doubled or a swapped one is a slip.
+ */
 export function closest(word: string, candidates: readonly string[]): string | undefined {
   const length = word.replace(/^-+/, "").length;
   let best: string | undefined;
   let least = Math.max(1, Math.floor(length / 3)) + 1;
   for (const candidate of candidates) {
     const distance = edits(word, candidate);
-    if (distance < least) [best, least] = [candidate, distance];
+    if (distance >= least) continue;
+    if (length <= 3 && candidate.length === word.length && letters(candidate) !== letters(word)) {
+      continue;
+    }
+    [best, least] = [candidate, distance];
   }
   if (best !== undefined) return best;
   const starting = candidates.filter((c) => length > 1 && c.startsWith(word));
   return starting.length === 1 ? starting[0] : undefined;
+}
+
+function letters(word: string): string {
+  return [...word].sort().join("");
+}
+
+/** The shortest name of which a slip can be told. */
+const SHORTEST_NAME = 4;
+
+/**
+ * The name that was meant, where names are anybody's choice: other than commands and options, one that
+ * is nearly the same may well be somebody else's. Short names, and names that differ in their numbers
+ * only (`job-1`, `job-2`), are never a slip of one another.
+ */
+export function closestName(name: string, candidates: readonly string[]): string | undefined {
+  if (name.length < SHORTEST_NAME) return undefined;
+  const folded = candidates.find((one) => one.toLowerCase() === name.toLowerCase());
+  if (folded !== undefined) return folded;
+  const shape = (text: string): string => text.replace(/\d+/g, "0");
+  const others = candidates.filter((one) =>
+    one.length >= SHORTEST_NAME && shape(one) !== shape(name)
+  );
+  return closest(name, others);
+}
+
+/** Commands that write into a pool or remove it; never to be suggested for another pool. */
+const WRITING: ReadonlySet<string> = new Set(["feed", "tap", "duplex", "pool delete"]);
+
+/** Whether a command, by its full name, changes the pool that it names. */
+export function changesPool(command: string): boolean {
+  return WRITING.has(command);
 }
 
 /** Edits between two words, a swap of neighbours counting as one. */
