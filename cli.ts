@@ -99,13 +99,19 @@ async function fail(
   parsed: Parsed | undefined,
 ): Promise<number> {
   const { asPlasmiteError, guessGlobals, renderError } = await import("./lib/cli/report.ts");
+  // What explains it may itself not be read, without the permission to.
   const failure = error instanceof ParseProblem
-    ? (await import("./lib/cli/usage.ts")).explain(error, argv)
+    ? await import("./lib/cli/usage.ts").then(
+      ({ explain }) => explain(error, argv),
+      asPlasmiteError,
+    )
     : asPlasmiteError(error);
   const stderr = new Output(StandardStream.stderr);
   const globals = parsed?.globals ?? guessGlobals(argv);
   const form = stderrForm(globals, parsed?.at.at(-1)) ?? (stderr.isTerminal ? "text" : "json");
-  const yaml = form === "yaml" ? (await import("./lib/text/yaml_out.ts")).printYaml : undefined;
+  const yaml = form === "yaml"
+    ? await import("./lib/text/yaml_out.ts").then((module) => module.printYaml, () => undefined)
+    : undefined;
   stderr.text(renderError(failure, form, colors(stderr, globals.color), yaml));
   return failure.kind;
 }

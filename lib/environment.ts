@@ -6,7 +6,7 @@
  * @module
  */
 
-import { PlasmiteError } from "./errors.ts";
+import { type ErrorContext, messageOf, PlasmiteError } from "./errors.ts";
 
 /** Whether a permission is granted in full; never prompts. */
 export function isGranted(descriptor: Deno.PermissionDescriptor): boolean {
@@ -29,14 +29,53 @@ const EVERYTHING: readonly Deno.PermissionDescriptor[] = [
   { name: "import" },
 ];
 
-let everything: boolean | undefined;
-
 /**
  * Whether all permissions are granted. `/proc` and `/dev` need that: asked for with less, they
  * would prompt on a terminal.
  */
 export function hasEveryPermission(): boolean {
-  return everything ??= EVERYTHING.every(isGranted);
+  return EVERYTHING.every(isGranted);
+}
+
+/** How far the causes of an exception are followed. */
+const DEPTH = 5;
+
+/**
+ * The flag of the permission that Deno was started without, where an exception or one of its causes
+ * says so: `--allow-read`. What the operating system refuses has none.
+ */
+export function missingFlag(error: unknown): string | undefined {
+  let at = error;
+  for (let i = 0; i < DEPTH && at instanceof Error; i++, at = at.cause) {
+    // A module that may not be read is a TypeError.
+    if (!(at instanceof Deno.errors.NotCapable) && !at.message.startsWith("Requires ")) continue;
+    const flags = at.message.match(/--allow-[a-z]+/g);
+    if (flags !== null) return flags.at(-1);
+  }
+  return undefined;
+}
+
+/**
+ * The error for something that Deno was started without the permission for; undefined when `error`
+ * is anything else.
+ */
+export function refusedByDeno(
+  error: unknown,
+  message = "permission denied",
+  context: ErrorContext = {},
+): PlasmiteError | undefined {
+  const flag = missingFlag(error);
+  if (flag === undefined) return undefined;
+  return new PlasmiteError("Permission", `${message}: ${flag} is missing`, {
+    ...context,
+    hint: Deno.build.standalone
+      ? `This executable was built without ${flag}; use one that was built with it.`
+      : flag === "--allow-all"
+      ? "Start it with -A."
+      : `Start it with ${flag}, or with -A.`,
+    causes: context.causes ?? [messageOf(error)],
+    cause: error,
+  });
 }
 
 /**

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { messageOf } from "../lib/errors.ts";
+import { refusedByDeno } from "../lib/environment.ts";
+import { messageOf, PlasmiteError } from "../lib/errors.ts";
 import { ProtocolError, Server, type ServerContext } from "@modelcontextprotocol/server";
 import { type Access, allowed, INSTRUCTIONS, type ToolEntry, tools } from "./catalog.ts";
 import { listPrompts, promptText } from "./prompts.ts";
@@ -59,8 +60,15 @@ async function answered<T>(work: () => T | Promise<T>): Promise<T> {
     if (error instanceof ResourceProblem) {
       throw new ProtocolError(error.code, error.message, error.data);
     }
-    const message = messageOf(error);
-    throw new ProtocolError(-32603, `Internal error: ${message}`);
+    const known = error instanceof PlasmiteError ? error : refusedByDeno(error);
+    if (known === undefined) {
+      throw new ProtocolError(-32603, `Internal error: ${messageOf(error)}`);
+    }
+    const { kindName, message, hint } = known;
+    throw new ProtocolError(-32000, message, {
+      error_kind: kindName,
+      ...(hint === undefined ? {} : { hint }),
+    });
   }
 }
 

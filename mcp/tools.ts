@@ -5,6 +5,7 @@
  */
 
 import type { PoolInfo } from "../lib/client/info.ts";
+import { refusedByDeno } from "../lib/environment.ts";
 import { ErrorKind, messageOf, PlasmiteError } from "../lib/errors.ts";
 import type { Where } from "../lib/filter/where.ts";
 import { Arguments, BadArgument } from "./args.ts";
@@ -134,7 +135,7 @@ function explain(
   }
   const known = error instanceof PlasmiteError
     ? error
-    : new PlasmiteError("Internal", messageOf(error));
+    : refusedByDeno(error) ?? new PlasmiteError("Internal", messageOf(error));
   const { kindName, message, path, seq, offset } = known;
   const hint = hintFor(tool, given, known);
   return failure(hint === undefined ? message : `${message}. ${hint}`, {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { isGranted } from "../lib/environment.ts";
 import { messageOf, PlasmiteError } from "../lib/errors.ts";
 
 /** A certificate with its key. */
@@ -114,6 +115,7 @@ export async function inspectPair(
 
 /** Names and addresses under which this machine may be reached; empty where that is not allowed. */
 export function machineNames(): { readonly names: string[]; readonly addresses: string[] } {
+  if (!isGranted({ name: "sys" })) return { names: [], addresses: [] };
   try {
     const host = Deno.hostname().toLowerCase();
     const names = /^[a-z0-9][a-z0-9.-]*$/.test(host)

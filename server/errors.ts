@@ -5,6 +5,7 @@
  * @module
  */
 
+import { missingFlag, refusedByDeno } from "../lib/environment.ts";
 import { ErrorKind, type ErrorKindName, PlasmiteError } from "../lib/errors.ts";
 import { type HeaderPairs, JSON_HEADERS } from "./headers.ts";
 
@@ -67,7 +68,8 @@ export function busy(message: string): HttpError {
 /** The status for any exception. */
 function statusOf(error: unknown): number {
   if (error instanceof HttpError) return error.status;
-  return PlasmiteError.is(error) ? STATUS[error.kindName] : 500;
+  if (PlasmiteError.is(error)) return STATUS[error.kindName];
+  return missingFlag(error) === undefined ? 500 : STATUS.Permission;
 }
 
 /** The last component: all that a client may know of a path. */
@@ -76,7 +78,8 @@ function baseName(path: string): string {
 }
 
 /** The envelope as JSON text. Of exceptions that are not ours nothing is told. */
-export function errorJson(error: unknown): string {
+export function errorJson(thrown: unknown): string {
+  const error = PlasmiteError.is(thrown) ? thrown : refusedByDeno(thrown);
   if (!PlasmiteError.is(error)) {
     return '{"error":{"kind":"Internal","message":"internal error"}}';
   }
@@ -103,5 +106,7 @@ export function errorResponse(error: unknown): Response {
 
 /** Whether it is a bug of ours: all else is what a client did wrong or what a pool's state is. */
 export function isServerFault(error: unknown): boolean {
-  return !PlasmiteError.is(error) || error.kind === ErrorKind.Internal;
+  return PlasmiteError.is(error)
+    ? error.kind === ErrorKind.Internal
+    : missingFlag(error) === undefined;
 }

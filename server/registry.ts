@@ -5,7 +5,13 @@
  * @module
  */
 
-import { optionalVariable, workingDirectory } from "../lib/environment.ts";
+import {
+  environmentVariable,
+  isGranted,
+  missingFlag,
+  optionalVariable,
+  workingDirectory,
+} from "../lib/environment.ts";
 
 /** What a server says of itself, in its file and at `/v0/serve/status`. */
 export interface ServerRecord {
@@ -29,8 +35,8 @@ const LARGEST = 16 * 1024;
 const AT_ONCE = 16;
 
 /** The directory of the records, or null without a home. */
-function registryDir(): string | null {
-  const home = optionalVariable("HOME") ?? optionalVariable("USERPROFILE") ?? "";
+function registryDir(variable: (name: string) => string | undefined): string | null {
+  const home = variable("HOME") ?? variable("USERPROFILE") ?? "";
   return home === "" ? null : `${home}/.plasmite/servers`;
 }
 
@@ -60,8 +66,11 @@ export function makeRecord(
  * Writes a record; returns what removes it again. A record that cannot be written never stops a
  * server (docs/spec/http-api.md 12).
  */
-export function register(record: ServerRecord, dir: string | null = registryDir()): () => void {
-  if (dir === null) return () => {};
+export function register(
+  record: ServerRecord,
+  dir: string | null = registryDir(optionalVariable),
+): () => void {
+  if (dir === null || !isGranted({ name: "write", path: dir })) return () => {};
   const path = `${dir}/${record.instance}.json`;
   const temporary = `${dir}/.${record.instance}.tmp`;
   try {
@@ -122,7 +131,8 @@ async function confirmed(record: ServerRecord): Promise<boolean> {
     const text = new TextDecoder().decode(await status(url));
     const said = parseRecord(text);
     return said !== null && JSON.stringify(said) === JSON.stringify(record);
-  } catch {
+  } catch (error) {
+    if (missingFlag(error) !== undefined) throw error;
     return false; // Gone, or too slow.
   }
 }
@@ -132,7 +142,8 @@ function readRecords(dir: string): ServerRecord[] {
   let entries: Deno.DirEntry[];
   try {
     entries = [...Deno.readDirSync(dir)];
-  } catch {
+  } catch (error) {
+    if (missingFlag(error) !== undefined) throw error;
     return [];
   }
   for (const { name, isFile } of entries) {
@@ -150,7 +161,9 @@ function readRecords(dir: string): ServerRecord[] {
 }
 
 /** The servers that run now, sorted by directory and address. */
-export async function runningServers(dir: string | null = registryDir()): Promise<ServerRecord[]> {
+export async function runningServers(
+  dir: string | null = registryDir(environmentVariable),
+): Promise<ServerRecord[]> {
   const records = dir === null ? [] : readRecords(dir);
   const running: ServerRecord[] = [];
   for (let i = 0; i < records.length; i += AT_ONCE) {

@@ -236,7 +236,7 @@ const badRefs: [ref: string, message: string, hint: RegExp][] = [
 
 for (const [ref, message, hint] of badRefs) {
   Deno.test(`reference refused: ${ref}`, () => {
-    assert.throws(() => resolveRef(ref, "d"), (error) => {
+    assert.throws(() => resolveRef(ref, { dir: "d" }), (error) => {
       assert(error instanceof PlasmiteError);
       assert.equal(error.message, message);
       assert.match(error.hint ?? "", hint);
@@ -247,7 +247,7 @@ for (const [ref, message, hint] of badRefs) {
 
 Deno.test("references: paths as given, names in the directory, URLs with decoded names", () => {
   const path = (ref: string): string => {
-    const found = resolveRef(ref, "d");
+    const found = resolveRef(ref, { dir: "d" });
     return found.kind === "local" ? found.path : `${found.origin} ${found.pool}`;
   };
   assert.equal(path("demo"), "d/demo.plasmite");
@@ -262,7 +262,7 @@ Deno.test("references: paths as given, names in the directory, URLs with decoded
 /** The hint for a pool that is not there, on that command line. */
 function missing(...argv: string[]): string {
   const context = new CommandContext(parse(argv));
-  const ref = resolveRef(context.args.text("POOL") ?? context.args.required("NAME"), context.dir);
+  const ref = resolveRef(context.args.text("POOL") ?? context.args.required("NAME"), context);
   const error = explainMissing(new PlasmiteError("NotFound", "not found"), context, ref);
   assert(error instanceof PlasmiteError);
   return error.hint ?? "";

@@ -13,12 +13,12 @@ const RECENT = 2000n;
 
 /** Runs `__complete pool` or `__complete tag POOL`. */
 export async function run(context: CommandContext): Promise<number> {
-  const { args, dir } = context;
+  const { args } = context;
   let names: string[] = [];
   try {
     names = args.required("KIND") === "pool"
-      ? poolFiles(dir).map(poolName)
-      : await recentTags(poolPath(args.text("POOL") ?? "", dir));
+      ? poolFiles(context.dir).map(poolName)
+      : await recentTags(poolPath(args.text("POOL") ?? "", context.dir));
   } catch {
     // No directory, no such pool, damage: then there is nothing to offer.
   }

@@ -68,7 +68,7 @@ export function run(context: CommandContext): number {
 }
 
 function onePool(context: CommandContext, ref: string, mend: boolean): Patient {
-  const local = resolveLocalOnly(ref, context.dir, "doctor");
+  const local = resolveLocalOnly(ref, context, "doctor");
   const { path } = local;
   try {
     return examine(path, ref, ref, mend);

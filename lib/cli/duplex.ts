@@ -56,7 +56,7 @@ export async function run(context: CommandContext): Promise<number> {
   const since = sinceText === undefined ? undefined : parseSince(sinceText, now);
   const timeout = args.text("timeout");
   const timeoutMs = timeout === undefined ? undefined : parseDuration(timeout);
-  const ref = resolveRef(args.required("POOL"), context.dir);
+  const ref = resolveRef(args.required("POOL"), context);
   const writer = await MessageWriter.open(context, { dataOnly: false, plain: "pretty" });
   const reader = await openPool(context, ref);
   const drops = new DropNotices(context, reader.path, false);

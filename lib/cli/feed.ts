@@ -55,7 +55,7 @@ interface Retry {
 /** Runs `feed`. */
 export async function run(context: CommandContext): Promise<number> {
   const { args } = context;
-  const ref = resolveRef(args.required("POOL"), context.dir);
+  const ref = resolveRef(args.required("POOL"), context);
   if (args.has("in") && args.has("input-format")) {
     throw new PlasmiteError("Usage", "conflicting input options", {
       hint: "Use either --in or --input-format.",

@@ -14,7 +14,7 @@ import { refuseRemoteFlags } from "./remote.ts";
 
 /** Runs `fetch`. */
 export async function run(context: CommandContext): Promise<number> {
-  const ref = resolveRef(context.args.required("POOL"), context.dir);
+  const ref = resolveRef(context.args.required("POOL"), context);
   const seq = context.args.integer("SEQ") ?? 0n;
   const writer = await MessageWriter.open(context, { dataOnly: false, plain: "document" });
   const source = await open(context, ref, seq);

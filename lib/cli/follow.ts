@@ -60,7 +60,7 @@ export async function run(context: CommandContext): Promise<number> {
   const timeout = args.text("timeout");
   const timeoutMs = timeout === undefined ? undefined : parseDuration(timeout);
   const match = await matcher(context);
-  const ref = resolveRef(args.required("POOL"), context.dir);
+  const ref = resolveRef(args.required("POOL"), context);
   const replay = replaySpeed(context);
   const plan: Plan = {
     tail: args.count("tail") ?? 0,

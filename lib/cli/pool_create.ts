@@ -23,7 +23,7 @@ const DEFAULT_SIZE = 1 << 20;
 /** Runs `pool create`. */
 export function run(context: CommandContext): number {
   const { args, dir } = context;
-  const refs = args.texts("NAME").map((name) => resolveLocalOnly(name, dir, "pool create"));
+  const refs = args.texts("NAME").map((name) => resolveLocalOnly(name, context, "pool create"));
   const sizeText = args.text("size");
   const sizeBytes = sizeText === undefined ? DEFAULT_SIZE : Number(parseSize(sizeText));
   const indexCapacity = args.count("index-capacity");

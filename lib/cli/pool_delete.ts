@@ -6,6 +6,7 @@
  */
 
 import { Client } from "../client/client.ts";
+import { missingFlag } from "../environment.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
 import { displayDir, escapeControls, shortPath, table } from "./human.ts";
@@ -21,7 +22,7 @@ interface Outcome {
 
 /** Runs `pool delete`; the exit code is that of the first failure. */
 export function run(context: CommandContext): number {
-  using client = new Client(context.dir);
+  using client = new Client(".");
   const outcomes = context.args.texts("NAME").map((name) => remove(client, name, context));
   context.report(
     () => ({
@@ -39,11 +40,13 @@ export function run(context: CommandContext): number {
 function remove(client: Client, name: string, context: CommandContext): Outcome {
   let ref: LocalRef | undefined;
   try {
-    ref = resolveLocalOnly(name, context.dir, "pool delete");
+    ref = resolveLocalOnly(name, context, "pool delete");
     client.deletePool(ref.path);
     return { name, path: ref.path, error: undefined };
   } catch (error) {
-    return { name, path: ref?.path, error: explain(asPlasmiteError(error), ref, context) };
+    const failure = asPlasmiteError(error);
+    const explained = missingFlag(error) === undefined ? explain(failure, ref, context) : failure;
+    return { name, path: ref?.path, error: explained };
   }
 }
 

@@ -16,7 +16,7 @@ import { refuseRemoteFlags } from "./remote.ts";
 
 /** Runs `pool info`. */
 export async function run(context: CommandContext): Promise<number> {
-  const ref = resolveRef(context.args.required("NAME"), context.dir);
+  const ref = resolveRef(context.args.required("NAME"), context);
   const info = await inform(context, ref);
   context.report(
     () => infoJson(info, ref.ref),
@@ -33,7 +33,7 @@ async function inform(context: CommandContext, ref: PoolRef): Promise<PoolInfo> 
       return await client.poolInfo(ref.pool);
     }
     refuseRemoteFlags(context);
-    using client = new Client(context.dir);
+    using client = new Client(".");
     return client.poolInfo(ref.path);
   } catch (error) {
     if (!PlasmiteError.is(error) || error.kindName !== "NotFound") throw error;

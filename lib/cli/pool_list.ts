@@ -6,6 +6,7 @@
 
 import { Client } from "../client/client.ts";
 import { type PoolInfo, unreadablePool } from "../client/info.ts";
+import { missingFlag } from "../environment.ts";
 import { PlasmiteError } from "../errors.ts";
 import { formatTime } from "../text/time.ts";
 import type { CommandContext } from "./context.ts";
@@ -18,7 +19,7 @@ import { asPlasmiteError, errorJson } from "./report.ts";
 /** Runs `pool list`. Damaged pools are rows, not failures. */
 export async function run(context: CommandContext): Promise<number> {
   const server = context.args.text("SERVER");
-  const dir = context.dir;
+  const dir = server === undefined ? context.dir : "";
   const pools = server === undefined ? localPools(context) : await remotePools(context, server);
   context.report(
     () => ({ pools: pools.map(rowJson) }),
@@ -39,6 +40,7 @@ function localPools(context: CommandContext): readonly PoolInfo[] {
     using client = new Client(context.dir);
     return client.listPools();
   } catch (error) {
+    if (missingFlag(error) !== undefined) throw error;
     const cause = asPlasmiteError(error);
     const failure = new PlasmiteError("Io", "failed to read pool directory", {
       path: context.dir,

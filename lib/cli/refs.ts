@@ -5,7 +5,7 @@
  * @module
  */
 
-import { poolPath } from "../client/refs.ts";
+import { isPathRef, poolPath } from "../client/refs.ts";
 import { PlasmiteError } from "../errors.ts";
 
 /** A pool in a file. */
@@ -33,17 +33,22 @@ export type PoolRef = LocalRef | RemoteRef;
 
 const SHORTHAND = "http(s)://host:port/<pool>";
 
+/** The pool directory; finding the default one may need a permission, so it is asked for last. */
+interface Place {
+  readonly dir: string;
+}
+
 /** Resolves a reference of a command that works on local and remote pools. Throws Usage. */
-export function resolveRef(ref: string, dir: string): PoolRef {
-  return ref.includes("://") ? resolveRemote(ref) : resolveLocal(ref, dir);
+export function resolveRef(ref: string, place: Place): PoolRef {
+  return ref.includes("://") ? resolveRemote(ref) : resolveLocal(ref, place);
 }
 
 /**
  * Resolves a reference of a command for local pools only. A URL throws Usage "`command` accepts
  * local pool names or paths only".
  */
-export function resolveLocalOnly(ref: string, dir: string, command: string): LocalRef {
-  if (!ref.includes("://")) return resolveLocal(ref, dir);
+export function resolveLocalOnly(ref: string, place: Place, command: string): LocalRef {
+  if (!ref.includes("://")) return resolveLocal(ref, place);
   const name = ref.slice(ref.lastIndexOf("/") + 1);
   // A pool of that name on this machine is another one: no command that deletes it.
   const line = command === "pool delete" || name === ""
@@ -54,8 +59,8 @@ export function resolveLocalOnly(ref: string, dir: string, command: string): Loc
   });
 }
 
-function resolveLocal(ref: string, dir: string): LocalRef {
-  return { kind: "local", ref, path: poolPath(ref, dir) };
+function resolveLocal(ref: string, place: Place): LocalRef {
+  return { kind: "local", ref, path: poolPath(ref, isPathRef(ref) ? "" : place.dir) };
 }
 
 function resolveRemote(ref: string): RemoteRef {

@@ -6,7 +6,7 @@
  */
 
 import { Buf } from "../bytes.ts";
-import { workingDirectory } from "../environment.ts";
+import { refusedByDeno, workingDirectory } from "../environment.ts";
 import { type ErrorKindName, messageOf, PlasmiteError } from "../errors.ts";
 import type { Globals } from "./args.ts";
 import type { JsonPrinter, Notice } from "./context.ts";
@@ -109,12 +109,19 @@ export function hintOf(error: PlasmiteError): string | undefined {
 
 /** Any exception as an error of ours; what the system refused keeps its kind. */
 export function asPlasmiteError(error: unknown): PlasmiteError {
-  if (error instanceof PlasmiteError) return error;
+  if (error instanceof PlasmiteError) {
+    if (error.kindName === "Permission") return error;
+    // Whatever it was wrapped in: a flag is what is missing.
+    const { message, path, causes } = error;
+    return refusedByDeno(error, message, { path, causes }) ?? error;
+  }
+  const refused = refusedByDeno(error);
+  if (refused !== undefined) return refused;
   const message = messageOf(error);
   const context = { causes: [message], cause: error };
-  const { NotFound, PermissionDenied, NotCapable, AlreadyExists } = Deno.errors;
+  const { NotFound, PermissionDenied, AlreadyExists } = Deno.errors;
   if (error instanceof NotFound) return new PlasmiteError("NotFound", "not found", context);
-  if (error instanceof PermissionDenied || error instanceof NotCapable) {
+  if (error instanceof PermissionDenied) {
     return new PlasmiteError("Permission", "permission denied", context);
   }
   if (error instanceof AlreadyExists) {

@@ -38,7 +38,7 @@ export async function run(context: CommandContext): Promise<number> {
     });
   }
   const flush = parseDurability(args.text("durability") ?? "fast") === "flush";
-  const ref = resolveRef(pool, context.dir);
+  const ref = resolveRef(pool, context);
   if (ref.kind === "remote") throw new PlasmiteError("Internal", "a remote ref went unnoticed");
   const tags = args.texts("tag");
   const open = (path: string): Ring => Ring.open(disk, path, { write: true });

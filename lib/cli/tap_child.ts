@@ -5,6 +5,7 @@
  * @module
  */
 
+import { hasEveryPermission } from "../environment.ts";
 import { messageOf, type PlasmiteError } from "../errors.ts";
 import { commandNotFound, commandRefused, findProgram } from "./tap_program.ts";
 
@@ -112,7 +113,7 @@ export class TapChild {
 
 /** The set of ignored signals, bit 0 for signal 1; none where the system does not tell. */
 function ignoredSignals(): bigint {
-  if (Deno.build.os !== "linux") return 0n;
+  if (Deno.build.os !== "linux" || !hasEveryPermission()) return 0n;
   try {
     const mask = /^SigIgn:\s*([0-9a-f]+)/m.exec(Deno.readTextFileSync("/proc/self/status"))?.[1];
     return mask === undefined ? 0n : BigInt(`0x${mask}`);

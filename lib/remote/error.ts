@@ -5,6 +5,7 @@
  * @module
  */
 
+import { refusedByDeno } from "../environment.ts";
 import { type ErrorContext, ErrorKind, type ErrorKindName, PlasmiteError } from "../errors.ts";
 import { ConnectFailure, WrongScheme } from "./socket.ts";
 
@@ -98,6 +99,7 @@ export function unanswered(error: RemoteError, { name, doubt, hint }: Effect): R
 /** Whether the same request may succeed later: no connection, too much at once, a server in trouble. */
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof RemoteError)) return false;
+  if (error.status === 0 && error.kind === ErrorKind.Permission) return false; // Deno's refusal.
   const { status } = error;
   if (status === 0 || status === 408 || status === 423 || status === 429) return true;
   return status >= 500 && error.kind !== ErrorKind.Corrupt;
@@ -227,6 +229,16 @@ export function transportError(
   }
   const inner = cause instanceof ConnectFailure ? cause.cause : cause;
   const causes = messages(inner);
+  const refused = refusedByDeno(inner, message, { path, causes });
+  if (refused !== undefined) {
+    return new RemoteError(0, "Permission", refused.message, {
+      path,
+      hint: refused.hint,
+      causes,
+      cause: inner,
+      unsent: true,
+    });
+  }
   return new RemoteError(0, "Io", message, {
     path,
     hint: CERTIFICATE.test(causes.join(" "))

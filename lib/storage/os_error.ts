@@ -4,6 +4,7 @@
  * @module
  */
 
+import { refusedByDeno } from "../environment.ts";
 import { type ErrorContext, type ErrorKindName, messageOf, PlasmiteError } from "../errors.ts";
 
 /** What to do where a file stands in the place of a directory. */
@@ -26,7 +27,6 @@ function kindOf(error: unknown): ErrorKindName {
   if (error instanceof Deno.errors.NotFound) return "NotFound";
   if (error instanceof Deno.errors.AlreadyExists) return "AlreadyExists";
   if (error instanceof Deno.errors.PermissionDenied) return "Permission";
-  if (error instanceof Deno.errors.NotCapable) return "Permission";
   return "Io";
 }
 
@@ -40,15 +40,13 @@ const MESSAGES: Partial<Record<ErrorKindName, string>> = {
 /** The error for a failed call on `path`; one of ours passes unchanged. */
 export function osError(error: unknown, context: ErrorContext, message?: string): PlasmiteError {
   if (error instanceof PlasmiteError) return error;
+  const refused = refusedByDeno(error, message, { ...context, causes: [plainCause(error)] });
+  if (refused !== undefined) return refused;
   const kind = kindOf(error);
   return new PlasmiteError(kind, message ?? MESSAGES[kind] ?? "i/o error", {
     ...context,
     hint: context.hint ??
-      (error instanceof Deno.errors.NotCapable
-        ? "Allow Deno to reach this path: run with --allow-read and --allow-write for it."
-        : error instanceof Deno.errors.NotADirectory
-        ? NOT_A_DIRECTORY
-        : undefined),
+      (error instanceof Deno.errors.NotADirectory ? NOT_A_DIRECTORY : undefined),
     causes: [plainCause(error)],
     cause: error,
   });

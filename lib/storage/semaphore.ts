@@ -8,6 +8,7 @@
  * @module
  */
 
+import { hasEveryPermission } from "../environment.ts";
 import { startTimer } from "../timers.ts";
 import { sha256Hex } from "./sha256.ts";
 
@@ -15,14 +16,8 @@ import { sha256Hex } from "./sha256.ts";
 const ENOUGH_POSTS = 64;
 
 /** Whether Deno lets this program near /dev/shm without asking at a terminal. */
-function allowed(path: string): boolean {
-  try {
-    return Deno.build.os === "linux" &&
-      Deno.permissions.querySync({ name: "read", path }).state === "granted" &&
-      Deno.permissions.querySync({ name: "write", path }).state === "granted";
-  } catch {
-    return false;
-  }
+function allowed(): boolean {
+  return Deno.build.os === "linux" && hasEveryPermission();
 }
 
 /**
@@ -38,7 +33,7 @@ export function semaphorePath(path: string): string | null {
     // 6: the bytes as given if resolving fails.
   }
   const name = `/dev/shm/sem.plsm-${sha256Hex(new TextEncoder().encode(real))}`;
-  return allowed(name) ? name : null;
+  return allowed() ? name : null;
 }
 
 /**
@@ -47,7 +42,7 @@ export function semaphorePath(path: string): string | null {
  */
 function anySemaphores(): boolean {
   try {
-    if (!allowed("/dev/shm")) return false;
+    if (!allowed()) return false;
     for (const entry of Deno.readDirSync("/dev/shm")) {
       if (entry.name.startsWith("sem.plsm-")) return true;
     }

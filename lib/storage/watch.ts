@@ -9,6 +9,7 @@
  * @module
  */
 
+import { isGranted } from "../environment.ts";
 import { startTimer } from "../timers.ts";
 import { semaphoreExists, semaphorePath } from "./semaphore.ts";
 
@@ -56,6 +57,8 @@ export interface PoolWatch {
 function watchQuietly(paths: readonly string[]): { watcher: Deno.FsWatcher; names: string[] } {
   const links: string[] = [];
   try {
+    // Asked for with less, Deno would prompt on a terminal.
+    if (!isGranted({ name: "read" }) || !isGranted({ name: "write" })) throw new Error("no links");
     for (const path of paths) {
       const link = Deno.makeTempFileSync({ prefix: "plasmite-watch-" });
       links.push(link);

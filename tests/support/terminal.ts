@@ -36,10 +36,14 @@ export interface Session {
 export async function terminal(
   args: readonly string[],
   steps: readonly Step[],
-  options: { readonly cols?: number; readonly env?: Record<string, string> } = {},
+  options: {
+    readonly cols?: number;
+    readonly env?: Record<string, string>;
+    readonly permissions?: readonly string[];
+  } = {},
 ): Promise<Session> {
   const spec = {
-    cmd: [Deno.execPath(), "run", "-A", "--quiet", CLI, ...args],
+    cmd: [Deno.execPath(), "run", ...options.permissions ?? ["-A"], "--quiet", CLI, ...args],
     cols: options.cols ?? 80,
     env: { NO_COLOR: "1", ...options.env },
     steps,
