@@ -146,7 +146,7 @@ export class Collector {
 
 /** Puts an answer together. */
 export function finish(
-  batch: Omit<Batch, "messages" | "last_returned_seq">,
+  batch: Omit<Batch, "messages" | "last_returned_seq"> & { strangeKey?: string },
   found: Found[],
 ): Batch {
   const cut = found.filter((one) => one.cut).map(({ seq, bytes }) => ({ seq, bytes }));
@@ -154,8 +154,8 @@ export function finish(
   if (cut.length > 0) {
     const list = cut.map(({ seq, bytes }) => `${seq} (${bytes} bytes)`).join(", ");
     notes.push(
-      `The data of message ${list} is cut to its beginning; plasmite_fetch gives it whole, ` +
-        `a larger max_bytes too.`,
+      `The data of message ${list} is cut to its beginning; plasmite_fetch gives it whole ` +
+        `or, with path, a part of it; a larger max_bytes shows more here.`,
     );
   }
   if (batch.note !== undefined) notes.push(batch.note);
@@ -165,16 +165,8 @@ export function finish(
         `${batch.oldest_available_seq} on.`,
     );
   }
-  const { where_failed: failed = 0 } = batch;
-  if (failed > 0) {
-    notes.push(
-      `where failed on ${failed} message${
-        failed === 1 ? "" : "s"
-      }, which therefore did not match: ` +
-        `a key that it reads is missing there, or a value is of another type. ` +
-        `Write (.data.key? // false) to give a missing key a value.`,
-    );
-  }
+  const { where_failed: failed = 0, strangeKey } = batch;
+  if (failed > 0) notes.push(failure(failed, strangeKey));
   return {
     next_after_seq: batch.next_after_seq,
     last_returned_seq: found.at(-1)?.seq ?? null,
@@ -192,6 +184,18 @@ export function finish(
     ...(notes.length > 0 ? { note: notes.join(" ") } : {}),
     messages: found.map(({ json }) => new Json(json)),
   };
+}
+
+/** What it means that a condition failed on some messages. */
+function failure(failed: number, strangeKey: string | undefined): string {
+  const what = `where failed on ${failed} message${
+    failed === 1 ? "" : "s"
+  }, which therefore did not match: `;
+  return strangeKey === undefined
+    ? `${what}a key that it reads is missing there, or a value is of another type. ` +
+      "Write (.data.key? // false) to give a missing key a value."
+    : `${what}a message has only .data, .meta.tags, .seq and .time; ` +
+      `did you mean .data.${strangeKey}?`;
 }
 
 /** Says so when a cursor lies beyond the newest message. */

@@ -7,7 +7,7 @@
 
 import { PlasmiteError } from "../lib/errors.ts";
 import { parseSince } from "../lib/text/time.ts";
-import { jsonText, wrapped } from "./json.ts";
+import { insideString, jsonText, wrapped } from "./json.ts";
 
 /** A bad argument. */
 export class BadArgument extends Error {
@@ -98,10 +98,17 @@ export class Arguments {
     return ok ? value : this.#fail(name, `a whole number from ${least} to ${most}`);
   }
 
-  /** Tags without white space around them; none when absent. */
+  /** A whole number between two bounds that may be there. */
+  optionalBetween(name: string, least: number, most: number): number | undefined {
+    return this.#value(name) === undefined ? undefined : this.between(name, least, most, least);
+  }
+
+  /** Tags without white space around them; none when absent. An array inside a string is one. */
   tags(name: string): string[] {
-    const value = this.#value(name);
-    if (value === undefined) return [];
+    const given = this.#value(name);
+    if (given === undefined) return [];
+    const inside = typeof given === "string" ? insideString(given, "[") : undefined;
+    const value: unknown = inside === undefined ? given : JSON.parse(inside);
     if (!Array.isArray(value)) this.#fail(name, "an array of strings");
     const items: readonly unknown[] = value;
     return items.map((item, i) => {
@@ -131,10 +138,15 @@ export class Arguments {
     );
   }
 
-  /** The text of a JSON value that must be there; null is a value. */
+  /**
+   * The text of a JSON value that must be there; null is a value. Of a string that holds an object
+   * it is the object.
+   */
   json(name: string): string {
     const value = Object.hasOwn(this.#given, name) ? this.#given[name] : undefined;
     if (value === undefined) return this.#fail(name, "a JSON object");
-    return wrapped(value) ?? jsonText(value);
+    const text = wrapped(value) ?? jsonText(value);
+    const string = text.trimStart().startsWith('"') ? JSON.parse(text) as string : "";
+    return insideString(string, "{") ?? text;
   }
 }

@@ -133,6 +133,8 @@ const MESSAGE: Schema = closed({
   data: {},
 });
 
+const CUT: Schema = { type: "array", items: closed({ seq: WHOLE, bytes: WHOLE }) };
+
 const ADDED = [
   "has_more",
   "cursor_ahead",
@@ -157,7 +159,7 @@ function batch(more: { readonly [name: string]: Schema }): Schema {
     cursor_ahead: { type: "boolean" },
     window_incomplete: { type: "boolean" },
     where_failed: WHOLE,
-    cut: { type: "array", items: closed({ seq: WHOLE, bytes: WHOLE }) },
+    cut: CUT,
     omitted: WHOLE,
     latest: { type: "array", items: closed({ key: TEXT, seq: WHOLE }) },
     note: TEXT,
@@ -202,9 +204,23 @@ export function tools(): readonly ToolEntry[] {
       "plasmite_pool_list",
       "List pools",
       "reads",
-      "List all pools with size, bounds and age of their messages. Start here when the pool's name is unknown.",
-      input({}),
-      closed({ pools: { type: "array", items: POOL } }),
+      "List pools by name with size, bounds and age of their messages, 100 unless asked otherwise. Start here when the pool's name is unknown.",
+      input({
+        count: {
+          type: "integer",
+          minimum: 1,
+          maximum: 1000,
+          description: "Most pools in the answer, 1 to 1000, default 100.",
+        },
+        cursor: {
+          ...TEXT,
+          description: "Where to go on: the next_cursor of the answer before.",
+        },
+      }),
+      closed(
+        { pools: { type: "array", items: POOL }, total: WHOLE, next_cursor: TEXT },
+        ["next_cursor"],
+      ),
     ),
     tool(
       "plasmite_pool_create",
@@ -215,7 +231,7 @@ export function tools(): readonly ToolEntry[] {
         name: { ...TEXT, description: "Name of the new pool, without slashes." },
         size: {
           type: "integer",
-          description: "Size of the whole file in bytes, default 1048576 (1 MiB).",
+          description: "Size of the whole file in bytes, default 1048576 (1 MiB), at most 1 TiB.",
         },
       }, ["name"]),
       closed({ pool: POOL }),
@@ -260,12 +276,24 @@ export function tools(): readonly ToolEntry[] {
       "plasmite_fetch",
       "Get one message",
       "reads",
-      "Get one retained message, whole, by its sequence number. To look around use plasmite_read.",
+      "Get one retained message by its sequence number: whole, or the part of its data that path leads to. To look around use plasmite_read.",
       input({
         pool: { ...TEXT, description: POOL_NAME },
         seq: { ...WHOLE, description: "Sequence number of the message." },
+        path: {
+          ...TEXT,
+          description:
+            'Only this part of the data, such as .data.log or .data.items[0]["odd name"]; the answer has it as the data of the message.',
+        },
+        max_bytes: {
+          type: "integer",
+          minimum: 1024,
+          maximum: 16_777_216,
+          description:
+            "Most bytes of JSON in the answer, without a limit by default. Larger data is cut to its beginning.",
+        },
       }, ["pool", "seq"]),
-      closed({ message: MESSAGE }),
+      closed({ message: MESSAGE, path: TEXT, cut: CUT, note: TEXT }, ["path", "cut", "note"]),
     ),
     tool(
       "plasmite_read",
@@ -295,7 +323,7 @@ export function tools(): readonly ToolEntry[] {
         latest_by: {
           ...TEXT,
           description:
-            "Only the newest message of each group: the beginning of a tag, such as agent: (one group for each such tag), or a path such as .data.agent. The field latest of the answer names the groups.",
+            "Only the newest message of each group: the beginning of a tag, such as agent: (one group for each such tag), or a path such as .data.agent or .data.files[0]. The field latest of the answer names the groups.",
         },
         max_bytes: {
           type: "integer",

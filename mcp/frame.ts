@@ -10,7 +10,7 @@
 
 import { messageOf } from "../lib/errors.ts";
 import { parseJsonExact } from "../lib/client/message.ts";
-import { members, parseStrict, wrap } from "./json.ts";
+import { members, strictProblem, wrap } from "./json.ts";
 
 /** A request identifier. */
 export type Id = string | number;
@@ -31,8 +31,8 @@ export interface Call {
 export interface Refusal {
   /** Always 2.0. */
   readonly jsonrpc: "2.0";
-  /** The request's id as far as it could be told. */
-  readonly id: Id | null;
+  /** The request's id as far as it could be told; JSON that prints exactly. */
+  readonly id: unknown;
   /** What is wrong. */
   readonly error: { readonly code: number; readonly message: string };
 }
@@ -63,7 +63,7 @@ const METHODS = new Set([
 ]);
 
 /** A refusal with one of the codes of JSON-RPC. */
-export function refuse(code: number, message: string, id: Id | null = null): Framed {
+export function refuse(code: number, message: string, id: unknown = null): Framed {
   return { kind: "refused", refusal: { jsonrpc: "2.0", id, error: { code, message } } };
 }
 
@@ -75,10 +75,19 @@ function isObject(value: unknown): value is { [key: string]: unknown } {
 export function frame(text: string): Framed {
   let value: unknown;
   try {
-    value = parseStrict(text);
+    value = JSON.parse(text);
   } catch (error) {
     const detail = messageOf(error);
     return refuse(-32700, `Parse error: ${detail}`);
+  }
+  const problem = strictProblem(text);
+  if (problem !== undefined) {
+    // A peer that gets its id back knows which of its calls it was.
+    return refuse(
+      -32700,
+      `Parse error: ${problem}`,
+      isObject(value) ? readableId(value, text) : null,
+    );
   }
   if (!isObject(value)) {
     return refuse(
@@ -89,7 +98,8 @@ export function frame(text: string): Framed {
   const spans = members(text, 0);
   const id = idOf(value["id"], spans.get("id"), text);
   if (id === null) {
-    return refuse(-32600, "Invalid request: id must be a string or a whole number below 2^53");
+    const message = "Invalid request: id must be a string or a whole number below 2^53";
+    return refuse(-32600, message, readableId(value, text));
   }
   if (value["jsonrpc"] !== "2.0") {
     return refuse(-32600, 'Invalid request: jsonrpc must be "2.0"', id ?? null);
@@ -134,6 +144,20 @@ function idOf(
   if (typeof id === "string") return id;
   if (typeof id !== "number" || !Number.isSafeInteger(id)) return null;
   return /^(?:0|-?[1-9]\d*)$/.test(text.slice(span.start, span.end)) ? id : null;
+}
+
+/**
+ * The id of a message that is refused, exactly as it was written; null if it is neither a string nor
+ * a whole number.
+ */
+function readableId(value: { readonly [key: string]: unknown }, text: string): unknown {
+  const { id } = value;
+  if (typeof id === "string") return id;
+  const span = members(text, 0).get("id");
+  const source = span === undefined ? "" : text.slice(span.start, span.end);
+  if (!/^(?:0|-?[1-9]\d*)$/.test(source)) return null;
+  const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
+  return rawJSON(source);
 }
 
 /** `initialize` works with what is there (docs/spec/agents.md 1). */

@@ -134,7 +134,9 @@ export class HttpHandler {
     if (framed.kind === "answer") return new Response(null, { status: 202 });
     if (framed.kind === "refused") {
       const { refusal } = framed;
-      return Response.json(refusal, { status: refusal.error.code === -32700 ? 400 : 200 });
+      // A status that says no ends the session of some clients; with an id it is one call's answer.
+      const nobody = refusal.error.code === -32700 && refusal.id === null;
+      return Response.json(refusal, { status: nobody ? 400 : 200 });
     }
     const { call } = framed;
     const events = acceptsEvents(request.headers.get("accept"));

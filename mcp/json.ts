@@ -29,7 +29,8 @@ function key(): string {
 
 /** JSON text as a plain object that the SDK hands through. */
 export function wrap(json: string): { [key: string]: unknown } {
-  return { [key()]: json };
+  // A line break can only be white space between values, and would end a line of the protocol.
+  return { [key()]: /[\r\n]/.test(json) ? json.replace(/[\r\n]+/g, " ") : json };
 }
 
 /** The text inside a wrapper, or undefined if it is none. */
@@ -138,20 +139,48 @@ export function members(text: string, at: number): Map<string, Span> {
   return found;
 }
 
+/** The elements of the array at `at` in valid JSON text. */
+export function elements(text: string, at: number): Span[] {
+  const found: Span[] = [];
+  let i = skipSpace(text, skipSpace(text, at) + 1);
+  while (i < text.length && text.charCodeAt(i) !== 0x5d) {
+    const { end } = skipValue(text, i);
+    found.push({ start: i, end });
+    i = skipSpace(text, end);
+    if (text.charCodeAt(i) !== 0x2c) break;
+    i = skipSpace(text, i + 1);
+  }
+  return found;
+}
+
 /**
- * Parses text by the strict rules of docs/spec/agents.md 1.
- *
- * @throws {SyntaxError} also for half surrogate pairs and more than 127 levels
+ * What the strict rules of docs/spec/agents.md 1 have against valid JSON text: half surrogate pairs,
+ * more than 127 levels. `JSON.parse` takes both.
  */
-export function parseStrict(text: string): unknown {
-  const value: unknown = JSON.parse(text);
+export function strictProblem(text: string): string | undefined {
   if (skipValue(text, skipSpace(text, 0)).levels > MAX_LEVELS) {
-    throw new SyntaxError(`more than ${MAX_LEVELS} levels of nesting`);
+    return `more than ${MAX_LEVELS} levels of nesting`;
   }
   if (/\\u[dD][89a-fA-F]/.test(text)) {
     const rest = text.replaceAll("\\\\", "")
       .replace(/\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}/g, "");
-    if (/\\u[dD][89a-fA-F]/.test(rest)) throw new SyntaxError("half of a surrogate pair");
+    if (/\\u[dD][89a-fA-F]/.test(rest)) return "half of a surrogate pair";
   }
-  return value;
+  return undefined;
+}
+
+/**
+ * The JSON text inside a string that holds a value of this kind: what some models send for it.
+ *
+ * @param opening the first character of that kind, `{` or `[`
+ */
+export function insideString(value: string, opening: "{" | "["): string | undefined {
+  const text = value.trim();
+  if (!text.startsWith(opening)) return undefined;
+  try {
+    JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  return strictProblem(text) === undefined ? text : undefined;
 }

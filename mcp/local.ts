@@ -34,6 +34,7 @@ import { inTurns, Slice, type Steps } from "../lib/storage/turns.ts";
 import {
   type Bounds,
   checkName,
+  type Choose,
   type Live,
   type PoolStore,
   type Scanned,
@@ -73,8 +74,11 @@ export class LocalStore implements PoolStore {
     return poolPath(name, this.#client.poolDir);
   }
 
-  async list(): Promise<PoolInfo[]> {
-    return await inTurns(describingAll(await filesOf(this.#client.poolDir)));
+  async list(choose?: Choose): Promise<PoolInfo[]> {
+    const files = await filesOf(this.#client.poolDir);
+    if (choose === undefined) return await inTurns(describingAll(files));
+    const chosen = new Set(choose(files.map(poolName)));
+    return await inTurns(describingAll(files.filter((path) => chosen.has(poolName(path)))));
   }
 
   async names(): Promise<string[]> {

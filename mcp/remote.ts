@@ -16,6 +16,7 @@ import { checkStorable } from "./local.ts";
 import {
   type Bounds,
   checkName,
+  type Choose,
   type Live,
   type PoolStore,
   type Scanned,
@@ -42,8 +43,11 @@ export class RemoteStore implements PoolStore {
     return path;
   }
 
-  async list(): Promise<PoolInfo[]> {
-    return await this.#client.listPools();
+  async list(choose?: Choose): Promise<PoolInfo[]> {
+    const pools = await this.#client.listPools();
+    if (choose === undefined) return pools;
+    const chosen = new Set(choose(pools.map(({ name }) => name)));
+    return pools.filter(({ name }) => chosen.has(name));
   }
 
   async names(): Promise<string[]> {

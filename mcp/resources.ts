@@ -115,11 +115,30 @@ export interface ResourceEntry {
   annotations?: { lastModified: string };
 }
 
-/** All pools, sorted by URI. */
-export async function listResources(store: PoolStore, access: Access): Promise<ResourceEntry[]> {
+/** A page of `resources/list`. */
+export interface ResourcePage {
+  /** The entries, sorted by URI. */
+  readonly resources: ResourceEntry[];
+  /** Where the next page begins, if there is one. */
+  readonly next?: number;
+}
+
+/** The pools `from` on, at most `count`, sorted by URI; only these are looked into. */
+export async function listResources(
+  store: PoolStore,
+  access: Access,
+  from: number,
+  count: number,
+): Promise<ResourcePage> {
   refuseReading(access);
-  const pools = await explained(store, undefined, () => store.list());
-  const entries = pools.map(({ name, fileSize, metrics }): ResourceEntry => {
+  let total = 0;
+  const pools = await explained(store, undefined, () =>
+    store.list((names) => {
+      total = names.length;
+      return names.map((name) => ({ name, uri: poolUri(name) })).sort(byUri)
+        .slice(from, from + count).map(({ name }) => name);
+    }));
+  const resources = pools.map(({ name, fileSize, metrics }): ResourceEntry => {
     const newest = metrics?.age.newestTimeNs ?? null;
     return {
       uri: poolUri(name),
@@ -132,7 +151,12 @@ export async function listResources(store: PoolStore, access: Access): Promise<R
       ...(newest === null ? {} : { annotations: { lastModified: formatTime(newest) } }),
     };
   });
-  return entries.sort((a, b) => a.uri < b.uri ? -1 : a.uri > b.uri ? 1 : 0);
+  resources.sort(byUri);
+  return from + count < total ? { resources, next: from + count } : { resources };
+}
+
+function byUri(a: { readonly uri: string }, b: { readonly uri: string }): number {
+  return a.uri < b.uri ? -1 : a.uri > b.uri ? 1 : 0;
 }
 
 /** The latest messages of a pool as JSON text. */

@@ -23,6 +23,8 @@ export interface Wanted extends Limits {
   readonly tags: readonly string[];
   /** Only messages that match. */
   readonly where?: Where | undefined;
+  /** A key that the condition reads of the whole message although no message has it. */
+  readonly strangeKey?: string | undefined;
   /** Only the newest of each group. */
   readonly latest?: Grouping | undefined;
 }
@@ -46,9 +48,12 @@ export class Filter {
   }
 
   /** What the answer says of messages on which the condition failed. */
-  get failures(): { where_failed?: number } {
-    const failed = this.#wanted.where?.failed ?? 0;
-    return failed === 0 ? {} : { where_failed: failed };
+  get failures(): { where_failed?: number; strangeKey?: string } {
+    const { where, strangeKey } = this.#wanted;
+    const { failed = 0 } = where ?? {};
+    return failed === 0
+      ? {}
+      : { where_failed: failed, ...(strangeKey === undefined ? {} : { strangeKey }) };
   }
 
   /**

@@ -120,15 +120,12 @@ export function buildServer(serving: Serving): Server {
 
   server.setRequestHandler("resources/list", (request) =>
     answered(async () => {
-      const all = await listResources(store, access);
       const from = Number(request.params?.cursor ?? 0);
       if (!Number.isSafeInteger(from) || from < 0) {
         throw new ProtocolError(-32602, "Invalid cursor; pass the nextCursor of the page before");
       }
-      const resources = all.slice(from, from + PAGE);
-      return from + PAGE < all.length
-        ? { resources, nextCursor: String(from + PAGE) }
-        : { resources };
+      const { resources, next } = await listResources(store, access, from, PAGE);
+      return next === undefined ? { resources } : { resources, nextCursor: String(next) };
     }));
 
   server.setRequestHandler("resources/templates/list", () => ({

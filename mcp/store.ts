@@ -5,6 +5,7 @@
  */
 
 import type { PoolInfo } from "../lib/client/info.ts";
+import { nameProblem } from "../lib/client/names.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import type { MessageView } from "../lib/lite3/message.ts";
 
@@ -62,14 +63,21 @@ export interface Live {
   close(): void;
 }
 
+/** Says which of all pools are wanted, by their sorted names. */
+export type Choose = (names: readonly string[]) => readonly string[];
+
 /** A place that keeps pools. Failures are `PlasmiteError`. */
 export interface PoolStore {
   /** Milliseconds between two looks at which pools exist. */
   readonly listEvery: number;
   /** Milliseconds between two looks for a pool that does not exist yet. */
   readonly appearEvery: number;
-  /** All pools, sorted by name. */
-  list(): Promise<PoolInfo[]>;
+  /**
+   * Describes some of the pools, sorted by name.
+   *
+   * @param choose takes the names of all pools, sorted, and returns those that are wanted
+   */
+  list(choose?: Choose): Promise<PoolInfo[]>;
   /** The names of all pools, sorted. */
   names(): Promise<string[]>;
   /** Makes a pool. */
@@ -95,14 +103,12 @@ export interface PoolStore {
 }
 
 /**
- * Refuses what is no plain name; everything else about names is the store's business.
+ * Refuses names as the HTTP interface does.
  *
  * @throws {PlasmiteError} Usage
  */
 export function checkName(name: string): void {
-  if (name.includes("/") || (Deno.build.os === "windows" && name.includes("\\"))) {
-    throw new PlasmiteError("Usage", "pool name must not contain path separators", {
-      hint: "Use a plain pool name such as `jobs`.",
-    });
-  }
+  const problem = nameProblem(name);
+  if (problem === undefined) return;
+  throw new PlasmiteError("Usage", problem.message, { hint: problem.hint });
 }

@@ -107,12 +107,13 @@ export class Watcher {
   }
 
   async #watchPool(uri: string, name: string, signal: AbortSignal): Promise<void> {
-    let there = true;
+    /** Unknown at first: a pool that was missing all the time has not changed. */
+    let there: boolean | undefined;
     while (!signal.aborted) {
       try {
         const pool = await this.#store.follow(name);
         try {
-          if (!there) this.#listener.updated(uri);
+          if (there === false) this.#listener.updated(uri);
           there = true;
           while (!signal.aborted) {
             let news = false;
@@ -128,7 +129,7 @@ export class Watcher {
       } catch {
         // Deleted, replaced or damaged: said once, then looked for again.
         if (signal.aborted) return;
-        if (there) this.#listener.updated(uri);
+        if (there === true) this.#listener.updated(uri);
         there = false;
         await pause(QUIET, signal);
       }

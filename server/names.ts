@@ -4,32 +4,17 @@
  * @module
  */
 
+import { nameProblem } from "../lib/client/names.ts";
 import { bad } from "./errors.ts";
-
-const SUFFIX = ".plasmite";
-/** The longest file name that common file systems take, in bytes. */
-const LONGEST = 255;
 
 /**
  * The name, checked.
  *
- * @throws {HttpError} 400 for separators, empty names, dots only, control characters, over-length
+ * @throws {HttpError} 400 for what {@linkcode nameProblem} finds
  */
 export function checkPoolName(name: string): string {
-  if (name.includes("/") || (Deno.build.os === "windows" && /[\\:]/.test(name))) {
-    throw bad("pool name must not contain path separators", "Use the bare name of a pool.");
-  }
-  const bare = name.endsWith(SUFFIX) ? name.slice(0, -SUFFIX.length) : name;
-  if (/^\.*$/.test(bare)) {
-    throw bad("pool name is empty", "Use a name such as `chat`, not only dots.");
-  }
-  // deno-lint-ignore no-control-regex
-  if (/[\x00-\x1f\x7f]/.test(name) || !name.isWellFormed()) {
-    throw bad("invalid pool name", "Use a name without control characters.");
-  }
-  if (new TextEncoder().encode(bare).length + SUFFIX.length > LONGEST) {
-    throw bad("pool name is too long", `Use at most ${LONGEST - SUFFIX.length} bytes.`);
-  }
+  const problem = nameProblem(name);
+  if (problem !== undefined) throw bad(problem.message, problem.hint);
   return name;
 }
 

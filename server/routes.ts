@@ -6,6 +6,7 @@
 
 import { type Context, Hono } from "hono";
 import type { Client } from "../lib/client/client.ts";
+import { LARGEST_POOL } from "../lib/client/names.ts";
 import type { Slots } from "../lib/client/slots.ts";
 import type { Lite3Frame } from "../lib/client/tail.ts";
 import { Appends, MessagePrinter } from "./append.ts";
@@ -26,8 +27,6 @@ import { CreateBody, OpenBody } from "./schemas.ts";
 import { type TailHost, TailStream } from "./tail.ts";
 import { pathOf, searchOf } from "./url.ts";
 
-/** The largest pool that can be made from afar, in bytes: a sparse file of any size costs nothing. */
-const LARGEST_POOL = 2n ** 40n;
 /** Checked names that are remembered. */
 const NAMES_KEPT = 1000;
 
@@ -372,7 +371,7 @@ export class Routes {
     this.hono.on(
       ["GET", "HEAD"],
       "/mcp",
-      () => new Response(null, { status: 405, headers: BASE_HEADERS }),
+      () => new Response(null, { status: 405, headers: [...BASE_HEADERS, ["allow", "POST"]] }),
     );
     this.hono.on(["POST", "DELETE"], "/mcp", async (c) => {
       const request = c.req.raw;

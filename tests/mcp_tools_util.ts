@@ -11,7 +11,8 @@ import { unwrap, wrapped } from "../mcp/json.ts";
 import { LocalStore } from "../mcp/local.ts";
 import { RemoteStore } from "../mcp/remote.ts";
 import type { PoolStore } from "../mcp/store.ts";
-import { runTool, type ToolContext } from "../mcp/tools.ts";
+import type { ToolContext } from "../mcp/actions.ts";
+import { runTool } from "../mcp/tools.ts";
 import { createApp } from "../server/app.ts";
 import { type Any, Place } from "./mcp_util.ts";
 

@@ -9,7 +9,7 @@
 import { Lite3Key } from "../lite3/key.ts";
 import type { BinaryOp, Node } from "./ast.ts";
 import { Combinators, type One, type Part } from "./combinators.ts";
-import { type Context, EMPTY, ERROR, type Outcome, Signal } from "./context.ts";
+import { Context, EMPTY, ERROR, type Outcome, Signal } from "./context.ts";
 import { literal } from "./literal.ts";
 import {
   apply,
@@ -31,8 +31,19 @@ import {
 import { matchCost, translate } from "./regex.ts";
 import { isNumber, Ref, toDouble, typeName, type Value } from "./values.ts";
 
-/** Something only jq itself can run. */
+/** Something only jq itself can run; the message names it. */
 class Unsupported extends Error {}
+
+/** What in a filter only jq itself can run; undefined if it can be compiled. */
+export function whyNotNative(node: Node): string | undefined {
+  try {
+    new Compiler(new Context(Infinity)).part(node, new Map());
+    return undefined;
+  } catch (error) {
+    if (error instanceof Unsupported) return error.message;
+    throw error;
+  }
+}
 
 /** The names of the variables in scope, each with its place in `Context.variables`. */
 type Scope = ReadonlyMap<string, number>;
@@ -101,14 +112,14 @@ class Compiler {
         return this.#as(node, scope);
       case "var": {
         const slot = scope.get(node.name);
-        if (slot === undefined) throw new Unsupported();
+        if (slot === undefined) throw new Unsupported(`the variable $${node.name}`);
         const { variables } = this.#context;
         return this.#parts.single(() => variables[slot] ?? null);
       }
       case "call":
         return this.#call(node.name, node.args, scope);
     }
-    throw new Unsupported();
+    throw new Unsupported(node.t === "assign" ? `the assignment ${node.op}` : PARTS[node.t]);
   }
 
   /** Two operands; like jq, the right one is the outer loop. */
@@ -136,7 +147,7 @@ class Compiler {
 
   #try(node: Extract<Node, { t: "try" }>, scope: Scope): Part {
     // errors carry no message here, which only a handler could see
-    if (node.handler !== undefined) throw new Unsupported();
+    if (node.handler !== undefined) throw new Unsupported("catch");
     return this.#parts.optional(this.part(node.body, scope));
   }
 
@@ -161,7 +172,9 @@ class Compiler {
     // one output each, or jq: the order of loops is not worth the code
     const { one: start } = from;
     const { one: end } = to;
-    if (start === undefined || end === undefined) throw new Unsupported();
+    if (start === undefined || end === undefined) {
+      throw new Unsupported("a slice with several bounds");
+    }
     const term = this.part(node.term, scope);
     const bounds = this.#parts.single((v) => {
       const a = start(v);
@@ -202,7 +215,9 @@ class Compiler {
     const members = entries.map(({ key, value }) => {
       const name = literal(key);
       const { one } = this.part(value, scope);
-      if (typeof name !== "string" || one === undefined) throw new Unsupported();
+      if (typeof name !== "string" || one === undefined) {
+        throw new Unsupported("an object with computed keys or several values for one");
+      }
       return [name, one] as const;
     });
     return this.#parts.single((v) => {
@@ -226,7 +241,7 @@ class Compiler {
   /** `TERM as $x | BODY`. Each binding has a slot of its own, as there is no recursion. */
   #as(node: Extract<Node, { t: "as" }>, scope: Scope): Part {
     const [pattern, ...more] = node.patterns;
-    if (pattern?.p !== "var" || more.length > 0) throw new Unsupported();
+    if (pattern?.p !== "var" || more.length > 0) throw new Unsupported("destructuring");
     const slot = this.#context.variables.push(null) - 1;
     const source = this.part(node.source, scope);
     const body = this.part(node.body, new Map([...scope, [pattern.name, slot]]));
@@ -274,14 +289,14 @@ class Compiler {
         case "test":
           return this.#test(first, undefined);
       }
-      throw new Unsupported();
+      throw new Unsupported(`the function ${name}`);
     }
-    if (args.length !== 2) throw new Unsupported();
+    if (args.length !== 2) throw new Unsupported(`the function ${name}`);
     if (name === "any" || name === "all") {
       return this.#quantifier(name === "any", first, second, scope);
     }
     if (name === "test") return this.#test(first, second);
-    throw new Unsupported();
+    throw new Unsupported(`the function ${name}`);
   }
 
   #builtin(name: string): Part {
@@ -331,7 +346,7 @@ class Compiler {
       case "scalars":
         return this.#parts.single((v) => typeSelect(name, v));
     }
-    throw new Unsupported();
+    throw new Unsupported(`the function ${name}`);
   }
 
   /** A built-in that looks at the whole of its input. */
@@ -361,10 +376,12 @@ class Compiler {
     const text = literal(pattern);
     const mode = flags === undefined ? null : literal(flags);
     if (typeof text !== "string" || (mode !== null && typeof mode !== "string")) {
-      throw new Unsupported();
+      throw new Unsupported("the function test with a pattern that is not written out");
     }
     const translated = translate(text, mode ?? "");
-    if (translated === undefined) throw new Unsupported();
+    if (translated === undefined) {
+      throw new Unsupported(`the regular expression ${JSON.stringify(text)}`);
+    }
     const { regexp, effort } = translated;
     return this.#parts.single((v) => {
       if (typeof v !== "string") return ERROR;
@@ -373,6 +390,19 @@ class Compiler {
     });
   }
 }
+
+/** What to call the other parts of a filter that cannot be compiled. */
+const PARTS: { readonly [t: string]: string } = {
+  num: "a number of this size",
+  str: "a string with an interpolation or a format",
+  format: "a format such as @base64",
+  reduce: "reduce",
+  foreach: "foreach",
+  def: "def",
+  label: "label",
+  break: "break",
+  loc: "$__loc__",
+};
 
 /** Steps that looking at the whole of a value may take. */
 function cost(v: Value): number {

@@ -23,7 +23,7 @@ import type { Node } from "./ast.ts";
 import type { Part } from "./combinators.ts";
 import { Context, ERROR, ROOT, Signal } from "./context.ts";
 import type { JqFilter, Verdict } from "./jq.ts";
-import { compileNative } from "./native.ts";
+import { compileNative, whyNotNative } from "./native.ts";
 import { FilterSyntaxError, parse } from "./parser.ts";
 import { compilePredicate, FAILED, FALSE, type Predicate, TRUE, TRUTHY } from "./predicate.ts";
 import { describe, type Value } from "./values.ts";
@@ -86,16 +86,30 @@ export interface WhereOptions {
 export async function compileWhere(expression: string, options: WhereOptions = {}): Promise<Where> {
   const native = compileWhereSync(expression, options);
   if (native !== undefined) return native;
-  if (options.maxSteps !== undefined) {
-    throw new PlasmiteError("Usage", "filter expression needs jq", {
-      hint: `Filters with a budget may use paths, comparisons, logic, arithmetic and the common ` +
-        `built-ins; for more, filter in the client: ${JSON.stringify(expression)}.`,
-    });
-  }
-  const { JqFilter } = await import("./jq.ts");
   const node = parse(expression);
-  const jq = await JqFilter.compile(expression, node, (detail) => invalid(expression, detail));
+  if (options.maxSteps !== undefined) throw await overBudget(expression, node);
+  const { unknownFunction } = await import("./diagnose.ts");
+  const { JqFilter } = await import("./jq.ts");
+  const jq = await JqFilter.compile(
+    expression,
+    node,
+    (detail) => invalid(expression, unknownFunction(node) ?? detail),
+  );
   return new JqWhere(expression, jq);
+}
+
+/** Why a filter that only jq could run is refused; jq itself cannot be stopped. */
+async function overBudget(expression: string, node: Node): Promise<PlasmiteError> {
+  const { unknownFunction } = await import("./diagnose.ts");
+  const unknown = unknownFunction(node);
+  if (unknown !== undefined) return invalid(expression, unknown);
+  const part = whyNotNative(node) ?? "this expression";
+  const assign = part.startsWith("the assignment") ? " To compare, write ==." : "";
+  return new PlasmiteError("Usage", "filter expression needs jq", {
+    hint: `${part[0]?.toUpperCase()}${part.slice(1)} runs in jq only, which cannot be limited.` +
+      `${assign} Filters with a budget may use paths, comparisons, logic, arithmetic and the ` +
+      `common built-ins; for more, filter in the client.`,
+  });
 }
 
 /** Like {@linkcode compileWhere} where jq is not needed; undefined if it is. */
@@ -108,7 +122,8 @@ export function compileWhereSync(
     node = parse(expression);
   } catch (error) {
     if (!(error instanceof FilterSyntaxError)) throw error;
-    throw invalid(expression, `${error.message} at character ${error.offset + 1}`);
+    const advice = syntaxAdvice(expression);
+    throw invalid(expression, `${error.message} at character ${error.offset + 1}${advice}`);
   }
   const context = new Context(options.maxSteps ?? Infinity);
   const predicate = compilePredicate(node, context);
@@ -116,6 +131,21 @@ export function compileWhereSync(
   const part = predicate === undefined ? compileNative(node, context) : undefined;
   if (predicate === undefined && part === undefined) return undefined;
   return new NativeWhere(expression, node, context, predicate, part);
+}
+
+/** What jq writes in place of the operators and quotes of other languages. */
+const SYNTAX: readonly (readonly [RegExp, string])[] = [
+  [/'/, "strings take double quotes"],
+  [/&&/, "write `and`"],
+  [/\|\|/, "write `or`"],
+  [/===/, "write `==`"],
+  [/=~/, 'write `.data.text | test("…")`'],
+  [/!(?!=)/, "write `| not`"],
+];
+
+function syntaxAdvice(expression: string): string {
+  const found = SYNTAX.find(([wrong]) => wrong.test(expression));
+  return found === undefined ? "" : `; ${found[1]}`;
 }
 
 function invalid(expression: string, detail: string): PlasmiteError {
