@@ -27,7 +27,7 @@ function seqs(result: Any): unknown[] {
 async function session(peer: Peer): Promise<void> {
   // After this the clients check every result against its output schema.
   assert.deepEqual(await peer.tools(), TOOLS);
-  assert.deepEqual((await peer.call("plasmite_pool_list")).result, { pools: [] });
+  assert.deepEqual((await peer.call("plasmite_pool_list")).result, { pools: [], total: 0 });
 
   const missing = await peer.call("plasmite_read", { pool: "jobs" });
   assert.equal(missing.isError, true);

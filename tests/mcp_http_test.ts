@@ -425,6 +425,51 @@ Deno.test("mcp http: behind the server rebinding, foreign origins and missing to
   }
 });
 
+// A client that asks for a stream by GET has to be told what is allowed instead.
+Deno.test("mcp http: behind the server every other method is 405 and names POST", async () => {
+  using place = new Place();
+  const app = createApp(place.client, { mcp: () => createMcpFetch(place.client) });
+  try {
+    for (const method of ["GET", "HEAD", "DELETE", "PUT", "PATCH", "OPTIONS"]) {
+      const response = await app.request("/mcp", {
+        method,
+        headers: { accept: "text/event-stream" },
+      });
+      assert.equal(response.status, 405, method);
+      assert.match(response.headers.get("allow") ?? "", /\bPOST\b/, method);
+      await response.body?.cancel();
+    }
+  } finally {
+    await app.shutdown();
+  }
+});
+
+// A refusal without an id leaves the call open for a minute; a status that says no ends the session
+// of some clients.
+Deno.test("mcp http: a refused request gets its id back", () =>
+  withMcp({}, async (mcp) => {
+    const deep = `${"[".repeat(300)}${"]".repeat(300)}`;
+    const call = (id: string, data: string): string =>
+      `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"plasmite_feed",` +
+      `"arguments":{"pool":"s","data":${data}}}}`;
+    const cases: [Request, number, string][] = [
+      [post(call('"deep"', deep)), 200, '"deep"'],
+      [post(call("7", '"\\ud800"')), 200, "7"],
+      [post(call("9007199254740993", "{}")), 200, "9007199254740993"],
+      [post(call("1.5", "{}")), 200, "null"],
+      [post(call("[1]", deep)), 400, "null"],
+      [post(rpc("ping", { _meta: { progressToken: {} } }, 8)), 400, "8"],
+      [post(rpc("ping", {}, 9), { "mcp-protocol-version": "1999-01-01" }), 400, "9"],
+    ];
+    for (const [request, status, id] of cases) {
+      const response = await mcp(request);
+      const text = await response.text();
+      assert.equal(response.status, status, text);
+      assert.ok(text.includes(`"id":${id}`), text);
+      assert.ok(text.includes('"error"'), text);
+    }
+  }));
+
 Deno.test("mcp http: any body gets an answer, and the server goes on", () =>
   withMcp({}, async (mcp) => {
     const methods = fc.constantFrom("initialize", "ping", "tools/call", "prompts/get", "x", 1);

@@ -230,7 +230,7 @@ test("bad arguments are named and explained", async (kind) => {
   await using place = filled(kind, 1);
   const cases: [string, Any, string, RegExp][] = [
     ["plasmite_read", { pool: "p", zeta: 1, alpha: 2 }, "alpha", /pool, count/],
-    ["plasmite_pool_list", { pool: "p" }, "pool", /takes none/],
+    ["plasmite_pool_list", { pool: "p" }, "pool", /takes count, cursor/],
     ["plasmite_read", {}, "pool", /missing/],
     ["plasmite_read", { pool: null }, "pool", /missing/],
     ["plasmite_read", { pool: 7 }, "pool", /a string, got 7/],

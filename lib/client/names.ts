@@ -29,7 +29,7 @@ export function nameProblem(name: string): NameProblem | undefined {
   if (name.includes("/") || (Deno.build.os === "windows" && /[\\:]/.test(name))) {
     return wrong(
       "pool name must not contain path separators",
-      "Use the plain name of a pool, such as `jobs`.",
+      "Use a plain pool name such as `jobs`.",
     );
   }
   const bare = name.endsWith(SUFFIX) ? name.slice(0, -SUFFIX.length) : name;
