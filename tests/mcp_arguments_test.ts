@@ -252,16 +252,16 @@ test("an error of a filter names the function, the dot or the sign that is wrong
     pool.append({ level: "error", s: "a" });
   }
   const cases: [string, RegExp][] = [
-    ['.data.s | tset("x")', /no function tset; did you mean test\?/],
-    ['.data.s | startsWith("x")', /no function startsWith; did you mean startswith\?/],
-    [".data.s | len > 1", /no function len; did you mean length\?/],
-    [".data.s == None", /no function None; did you mean null\?/],
-    ["any(.meta.tags[]; . == foo)", /no function foo; .*\.data\.foo/],
-    ["data.x == 1", /data is no function; did you mean \.data/],
+    ['.data.s | tset("x")', /tset\/1 is not defined; did you mean test\?/],
+    ['.data.s | startsWith("x")', /startsWith\/1 .*did you mean startswith\?/],
+    [".data.s | len > 1", /len\/0 .*did you mean length\?/],
+    [".data.s == None", /None\/0 .*did you mean null\?/],
+    ["any(.meta.tags[]; . == foo)", /foo\/0 is not defined; .*\.data\.foo/],
+    ["data.x == 1", /data\/0 is not defined; did you mean \.data/],
     ['any(tags[]; . == "x")', /did you mean \.meta\.tags/],
     ['seq > 3 and .data.s == "a"', /did you mean \.seq/],
     ['level == "error"', /\.data\.level/],
-    ['contains(.data.s; "a")', /contains is given 2 arguments and takes 1/],
+    ['contains(.data.s; "a")', /contains\/2 .*takes 1 argument/],
     ['.data.s | ltrimstr("x") == "a"', /The function ltrimstr runs in jq only/],
     [".data.n = 1", /assignment =.*To compare, write ==/],
     [".data.s == 'a'", /double quotes/],
@@ -269,7 +269,7 @@ test("an error of a filter names the function, the dot or the sign that is wrong
     ["true || true", /write `or`/],
     ["! .data.s", /\| not/],
     ['def f: .data.s; f == "a"', /Def runs in jq only/],
-    ["def f: .data.s; g == 1", /no function g;/],
+    ["def f: .data.s; g == 1", /g\/0 is not defined/],
   ];
   for (const [where, words] of cases) {
     const { result, text } = await run(place, "plasmite_read", { pool: "p", where });

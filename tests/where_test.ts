@@ -6,7 +6,10 @@
  */
 
 import assert from "node:assert/strict";
+import { loadJq } from "jq-wasm/inline";
 import { PlasmiteError } from "../lib/errors.ts";
+import { unknownFunction } from "../lib/filter/diagnose.ts";
+import { parse } from "../lib/filter/parser.ts";
 import { compileWhere, compileWhereSync } from "../lib/filter/where.ts";
 import { message } from "./message_fixture.ts";
 
@@ -331,6 +334,23 @@ Deno.test("what is no filter is refused with expression and place", async () => 
     assert.equal(error.message, "invalid filter expression");
     assert.ok(error.hint?.includes(JSON.stringify(expression)), error.hint);
     assert.ok(error.hint?.includes(detail ?? "?"), `${expression}: ${error.hint}`);
+  }
+});
+
+Deno.test("every function that jq has is known to the one who explains errors", async () => {
+  const jq = await loadJq();
+  const builtins = JSON.parse(jq.raw("null", "[builtins[]]", ["-c"]).stdout) as string[];
+  assert.ok(builtins.length > 200);
+  for (const builtin of builtins) {
+    const [name = "", arity = "0"] = builtin.split("/");
+    // These are about files and modules, or about jq itself.
+    if (/^(?:get_|have_|modulemeta|input_)/.test(name)) continue;
+    const args = Array(Number(arity)).fill(".").join("; ");
+    assert.equal(
+      unknownFunction(parse(args === "" ? name : `${name}(${args})`)),
+      undefined,
+      builtin,
+    );
   }
 });
 

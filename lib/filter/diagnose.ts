@@ -110,23 +110,21 @@ function nodeOr(item: unknown): Node[] {
 function problemOfCall(name: string, given: number): string | undefined {
   const arities = BUILTINS.get(name);
   if (arities?.includes(given) === true) return undefined;
+  const problem = `${name}/${given} is not defined`;
   if (arities !== undefined) {
-    const takes = arities.map((n) => n === 0 ? "none" : String(n)).join(" or ");
-    return `the function ${name} is given ${count(given)} and takes ${takes}` +
-      (given > 1 ? " (arguments are separated by semicolons, the input comes through a pipe)" : "");
+    const [least = 0] = arities;
+    const takes = arities.map(String).join(" or ");
+    return `${problem}; the function ${name} takes ${takes === "0" ? "no" : takes} ` +
+      `argument${takes === "1" ? "" : "s"}` +
+      (given > least ? " (separated by semicolons; the input comes through a pipe)" : "");
   }
   const member = given === 0 ? MEMBERS.get(name) : undefined;
-  if (member !== undefined) {
-    return `${name} is no function; did you mean ${member}, with a dot in front?`;
-  }
+  if (member !== undefined) return `${problem}; did you mean ${member}, with a dot in front?`;
   const near = nearest(name);
-  const hint = near === undefined ? "" : `; did you mean ${near}?`;
-  if (given > 0 || near !== undefined) return `there is no function ${name}${hint}`;
-  return `there is no function ${name}; a key of the data is .data.${name}, a text "${name}"`;
-}
-
-function count(n: number): string {
-  return n === 1 ? "1 argument" : `${n === 0 ? "no" : n} arguments`;
+  if (near !== undefined) return `${problem}; did you mean ${near}?`;
+  return given > 0
+    ? `${problem}; there is no such function`
+    : `${problem}; a key of the data is .data.${name}, a text "${name}"`;
 }
 
 /** The name of a function that is meant by a wrong one, as far as that can be guessed. */
