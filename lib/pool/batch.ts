@@ -130,6 +130,11 @@ export class FrameBatch {
     return this.out.dv.getBigUint64(this.startOf(i) + FIELD.time, true);
   }
 
+  /** Replaces the time of frame `i` by the one it was stored with, in nanoseconds since 1970. */
+  setTime(i: number, timestampNs: bigint): void {
+    this.out.dv.setBigUint64(this.startOf(i) + FIELD.time, timestampNs, true);
+  }
+
   /** Fills in consecutive sequence numbers for frames `from` to `to` (exclusive). */
   number(from: number, to: number, first: bigint): void {
     let lo = Number(first & 0xffff_ffffn);

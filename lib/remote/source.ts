@@ -40,6 +40,8 @@ export interface SourceOptions {
   readonly start: SourceStart;
   /** The last sequence number wanted: no more is asked for. */
   readonly until?: bigint | undefined;
+  /** The highest number that the pool is known to have given out: one with less is another pool. */
+  readonly seen?: bigint | undefined;
   /** Only messages with all of these tags; then sequence numbers tell nothing of losses. */
   readonly tags?: readonly string[] | undefined;
   /** Go on after failures of the connection and while the server is busy. */
@@ -119,6 +121,7 @@ export class RemoteSource implements FrameSource {
     this.#pool = pool;
     this.#options = options;
     this.#expected = typeof options.start === "bigint" ? options.start : null;
+    this.#seen = options.seen ?? 0n;
   }
 
   /** Where to go on: the sequence number behind the last frame given out; null before it is known. */

@@ -1,0 +1,95 @@
+/**
+ * What a message must have: tags, then conditions in order. Conditions that only jq can judge are
+ * judged in groups, as one call of jq costs far more than one message.
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+import type { Where } from "../filter/where.ts";
+import { Lite3Tag, MessageView } from "../lite3/message.ts";
+import type { FrameBytes } from "../types.ts";
+
+/** Tags and conditions of one selection. */
+export class Filter {
+  /** Whether every condition runs on the stored bytes. */
+  readonly isNative: boolean;
+  /** Whether every message passes. */
+  readonly passesAll: boolean;
+  readonly #tags: readonly Lite3Tag[];
+  readonly #where: readonly Where[];
+
+  /**
+   * @param tags all of them are needed
+   * @param where every one must hold
+   */
+  constructor(tags: readonly string[] = [], where: readonly Where[] = []) {
+    this.#tags = tags.map((tag) => new Lite3Tag(tag));
+    this.#where = where;
+    this.isNative = where.every((one) => one.isNative);
+    this.passesAll = tags.length === 0 && where.length === 0;
+  }
+
+  /** Whether the current message of a source has all tags; without tags it is not even opened. */
+  passesTags(source: { readonly message: MessageView }): boolean {
+    return this.#tags.length === 0 || source.message.hasTags(this.#tags);
+  }
+
+  /** Whether a message meets all conditions. */
+  passesConditions(view: MessageView): boolean {
+    for (const where of this.#where) if (!where.matches(view)) return false;
+    return true;
+  }
+
+  /** Which of these frames meet all conditions; an error stands where its message was. */
+  judge(frames: readonly FrameBytes[]): (FrameBytes | PlasmiteError)[] {
+    let left: (FrameBytes | PlasmiteError)[] = [...frames];
+    const view = new MessageView();
+    for (const where of this.#where) {
+      const batch = where.batch();
+      for (const frame of left) if (!PlasmiteError.is(frame)) batch.add(openView(view, frame));
+      const verdicts = batch.run();
+      let next = 0;
+      const passed: (FrameBytes | PlasmiteError)[] = [];
+      for (const frame of left) {
+        const verdict = PlasmiteError.is(frame) ? frame : verdicts[next++];
+        if (PlasmiteError.is(verdict)) passed.push(verdict);
+        else if (verdict === true) passed.push(frame);
+      }
+      left = passed;
+    }
+    return left;
+  }
+}
+
+/** Copies a frame, so that its source may go on. */
+export function keepFrame(frame: FrameBytes): FrameBytes {
+  const { u8, payloadAt, payloadLength } = frame;
+  const { seqLo, seqHi, timeLo, timeHi, seq, timestampNs } = frame;
+  return {
+    u8: u8.slice(payloadAt, payloadAt + payloadLength),
+    payloadAt: 0,
+    payloadLength,
+    seqLo,
+    seqHi,
+    timeLo,
+    timeHi,
+    seq,
+    timestampNs,
+  };
+}
+
+/**
+ * Opens a view on a frame.
+ *
+ * @throws {PlasmiteError} Corrupt when the payload is not a message
+ */
+export function openView(view: MessageView, frame: FrameBytes): MessageView {
+  const { u8, payloadAt, payloadLength } = frame;
+  view.seqLo = frame.seqLo;
+  view.seqHi = frame.seqHi;
+  view.timeLo = frame.timeLo;
+  view.timeHi = frame.timeHi;
+  view.open(u8, new DataView(u8.buffer, u8.byteOffset, u8.byteLength), payloadAt, payloadLength);
+  return view;
+}

@@ -1,0 +1,278 @@
+/**
+ * Pools of a server, over its HTTP interface (docs/spec/http-api.md).
+ *
+ * @module
+ */
+
+import type { PoolInfo } from "../client/info.ts";
+import { ErrorKind, PlasmiteError } from "../errors.ts";
+import type { FrameBatch } from "../pool/batch.ts";
+import { DEFAULT_POOL_SIZE, MAX_PAYLOAD, maxPayload } from "../pool/layout.ts";
+import { remotePoolName } from "../remote/address.ts";
+import { RemoteAppender } from "../remote/appender.ts";
+import { RemoteError, unreadable } from "../remote/error.ts";
+import { RemoteSource } from "../remote/source.ts";
+import { Transport, type TransportOptions } from "../remote/transport.ts";
+import { poolInfo, wireMessage } from "../remote/wire.ts";
+import type { Bounds } from "../types.ts";
+import { Filter } from "./filter.ts";
+import { findLast } from "./last.ts";
+import { LaterWalk } from "./later.ts";
+import type {
+  AppendRequest,
+  Backend,
+  Limits,
+  NewPool,
+  PoolHandle,
+  Selection,
+  StoredFrame,
+  Walk,
+} from "./types.ts";
+import { SelectedWalk } from "./walk.ts";
+
+/** Frames that are collected for one request, in bytes. */
+const BATCH_BYTES = 512 * 1024;
+const LITE3 = "application/x-plasmite-lite3";
+
+/** A server. */
+export class HttpBackend implements Backend {
+  readonly place: string;
+  readonly #transport: Transport;
+  #closed = false;
+
+  /**
+   * Sends nothing.
+   *
+   * @param address `http(s)://host[:port]`
+   * @throws {PlasmiteError} Usage for a bad address, token or certificate file
+   */
+  constructor(address: string | URL, options: TransportOptions = {}) {
+    this.#transport = new Transport(address, options);
+    this.place = this.#transport.base.origin;
+  }
+
+  async features(): Promise<ReadonlySet<string>> {
+    if (this.#transport.features === null) await this.#transport.bytes("/healthz");
+    return this.#transport.features ?? new Set();
+  }
+
+  #name(name: string): string {
+    return remotePoolName(name, this.#transport.base);
+  }
+
+  async #post(path: string, pool: string, body: string): Promise<PoolInfo> {
+    const call = { method: "POST", body, type: "application/json", pool };
+    return poolInfo((await this.#transport.json(path, call))["pool"], pool);
+  }
+
+  async open(name: string, { write = false }: { write?: boolean } = {}): Promise<HttpPool> {
+    const pool = this.#name(name);
+    if (!write) return new HttpPool(this.#transport, pool, await this.info(pool));
+    try {
+      const body = JSON.stringify({ pool });
+      return new HttpPool(this.#transport, pool, await this.#post("/v0/pools/open", pool, body));
+    } catch (error) {
+      // A server of 0.8 that is write-only lets nobody open, and takes appends all the same.
+      if (!(error instanceof RemoteError) || error.status !== 403) throw error;
+      return new HttpPool(this.#transport, pool, null);
+    }
+  }
+
+  async create(name: string, { sizeBytes = DEFAULT_POOL_SIZE }: NewPool = {}): Promise<PoolInfo> {
+    const pool = this.#name(name);
+    const body = `{"pool":${JSON.stringify(pool)},"size_bytes":${sizeBytes}}`;
+    return await this.#post("/v0/pools", pool, body);
+  }
+
+  async list(): Promise<readonly PoolInfo[]> {
+    const { pools } = await this.#transport.json("/v0/pools");
+    if (!Array.isArray(pools)) throw unreadable(undefined);
+    return pools.map((pool) => poolInfo(pool)).sort((a, b) =>
+      a.name < b.name ? -1 : a.name > b.name ? 1 : 0
+    );
+  }
+
+  async names(): Promise<readonly string[]> {
+    return (await this.list()).map(({ name }) => name);
+  }
+
+  async info(name: string): Promise<PoolInfo> {
+    const pool = this.#name(name);
+    const path = `/v0/pools/${encodeURIComponent(pool)}/info`;
+    return poolInfo((await this.#transport.json(path, { pool }))["pool"], pool);
+  }
+
+  async remove(name: string): Promise<void> {
+    const pool = this.#name(name);
+    const path = `/v0/pools/${encodeURIComponent(pool)}`;
+    await this.#transport.bytes(path, { method: "DELETE", pool });
+  }
+
+  close(): void {
+    if (!this.#closed) this.#transport.release();
+    this.#closed = true;
+  }
+}
+
+/** A pool of a server. */
+export class HttpPool implements PoolHandle {
+  readonly name: string;
+  readonly path: string;
+  readonly limits: Limits;
+  readonly #transport: Transport;
+  readonly #appender: RemoteAppender;
+  /** What opening told of the bounds, until it is used. */
+  #known: Bounds | null;
+  #closed = false;
+
+  /** Use {@linkcode HttpBackend.open}. */
+  constructor(transport: Transport, name: string, info: PoolInfo | null) {
+    this.name = name;
+    this.path = `${transport.base.origin}/${name}`;
+    this.limits = limitsOf(info?.ringSize ?? 0);
+    this.#transport = transport.retain();
+    this.#appender = new RemoteAppender(transport, name);
+    this.#known = info === null ? null : boundsOf(info);
+  }
+
+  #path(rest: string): string {
+    return `/v0/pools/${encodeURIComponent(this.name)}/${rest}`;
+  }
+
+  async bounds(): Promise<Bounds> {
+    return boundsOf(await this.info());
+  }
+
+  async info(): Promise<PoolInfo> {
+    const answer = await this.#transport.json(this.#path("info"), { pool: this.name });
+    return poolInfo(answer["pool"], this.name);
+  }
+
+  async get(seq: bigint, exact = false): Promise<StoredFrame | null> {
+    const call = { pool: this.name };
+    try {
+      const { timestampNs, payload } = wireMessage(
+        await this.#transport.bytes(this.#path(`messages/${seq}`), call),
+        this.name,
+      );
+      const bytes = !exact ? payload : await this.#transport.bytes(
+        this.#path(`messages/${seq}/lite3`),
+        { ...call, accept: LITE3 },
+      );
+      return frameOf(seq, timestampNs, bytes);
+    } catch (error) {
+      // Of the two that may be missing here, only the message is told with its number.
+      if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
+      if (error.seq === undefined && error.message !== "message not found") throw error;
+      return null;
+    }
+  }
+
+  async append(batch: FrameBatch, request: AppendRequest): Promise<void> {
+    const { flush, from = 0, signal, stored } = request;
+    this.#known = null;
+    const payloads = Array.from({ length: batch.count }, (_, i) => batch.payload(i));
+    await this.#appender.all(
+      payloads,
+      flush,
+      (at, run) => {
+        // The server's clock counts, and receipts are printed from the batch.
+        run.forEach(({ timestampNs }, i) => batch.setTime(at + i, timestampNs));
+        const [first] = run;
+        if (first !== undefined) stored(at, run.length, first.seq);
+      },
+      signal,
+      from,
+    );
+  }
+
+  async select(selection: Selection): Promise<Walk> {
+    const bounds = this.#known ?? await this.bounds();
+    this.#known = null;
+    if (!this.#looksBack(selection)) return this.#walk(selection, bounds);
+    return new LaterWalk((signal) => this.#lastWalk(selection, bounds, signal));
+  }
+
+  /** Whether the beginning has to be searched for, here. */
+  #looksBack({ last, tags = [], where = [], since = 0n }: Selection): boolean {
+    return last !== undefined && (tags.length > 0 || where.length > 0 || since > 0n);
+  }
+
+  #walk(selection: Selection, { oldest, newest }: Bounds, until?: bigint | null): Walk {
+    const { follow = false, from = "oldest", last, since = 0n } = selection;
+    const end = until !== undefined ? until : selection.until ?? (follow ? null : newest);
+    let start: bigint | "oldest" = from === "end" ? newest + 1n : from === 0n ? "oldest" : from;
+    if (last !== undefined) {
+      const high = end !== null && end < newest ? end : newest;
+      const low = start === "oldest" || start < oldest ? oldest : start;
+      start = oldest === 0n
+        ? newest + 1n
+        : high - BigInt(last) < low
+        ? low
+        : high - BigInt(last) + 1n;
+    }
+    if (start === "oldest" && oldest === 0n && end !== null) start = newest + 1n;
+    const source = new RemoteSource(this.#transport, this.name, {
+      start,
+      until: end ?? undefined,
+      seen: newest,
+      reconnect: true,
+      onTrouble: selection.onTrouble,
+    });
+    return new SelectedWalk(source, {
+      from: start === "oldest" ? 0n : start,
+      until: end,
+      filter: new Filter(selection.tags, selection.where),
+      since,
+      liveFrom: newest + 1n,
+      bounds: () => this.bounds(),
+    });
+  }
+
+  async #lastWalk(selection: Selection, bounds: Bounds, signal: AbortSignal): Promise<Walk> {
+    const { last = 0, until, ...rest } = selection;
+    const { oldest, newest } = bounds;
+    const high = until !== undefined && until < newest ? until : newest;
+    const low = typeof rest.from === "bigint" && rest.from > oldest ? rest.from : oldest;
+    const piece = (from: bigint, to: bigint): Walk =>
+      this.#walk({ ...rest, from, last: undefined }, bounds, to);
+    const { from } = await findLast(low, high, last, piece, signal);
+    return this.#walk({ ...selection, from, last: undefined }, bounds);
+  }
+
+  close(): void {
+    if (!this.#closed) this.#transport.release();
+    this.#closed = true;
+  }
+}
+
+function limitsOf(ringSize: number): Limits {
+  if (ringSize === 0) {
+    return { maxPayload: MAX_PAYLOAD, maxRecord: MAX_PAYLOAD, batchBytes: BATCH_BYTES };
+  }
+  return {
+    maxPayload: maxPayload(ringSize),
+    maxRecord: 6 * ringSize + 64 * 1024,
+    // A quarter of a small ring, so that followers see messages before they are overwritten.
+    batchBytes: Math.min(BATCH_BYTES, Math.max(1, ringSize >> 2)),
+  };
+}
+
+function boundsOf({ bounds }: PoolInfo): Bounds {
+  return { oldest: bounds.oldestSeq ?? 0n, newest: bounds.newestSeq ?? 0n };
+}
+
+function frameOf(seq: bigint, timestampNs: bigint, u8: Uint8Array<ArrayBuffer>): StoredFrame {
+  return {
+    u8,
+    payloadAt: 0,
+    payloadLength: u8.length,
+    seqLo: Number(seq & 0xffff_ffffn),
+    seqHi: Number(seq >> 32n),
+    timeLo: Number(timestampNs & 0xffff_ffffn),
+    timeHi: Number(timestampNs >> 32n),
+    seq,
+    timestampNs,
+    flags: 0,
+  };
+}

@@ -1,0 +1,98 @@
+/**
+ * A walk whose beginning has to be looked for first: nothing is there until it is found.
+ *
+ * @module
+ */
+
+import { MessageView } from "../lite3/message.ts";
+import type { FrameBytes, Gap } from "../types.ts";
+import type { Walk } from "./types.ts";
+
+const NO_FRAME: FrameBytes = {
+  u8: new Uint8Array(),
+  payloadAt: 0,
+  payloadLength: 0,
+  seqLo: 0,
+  seqHi: 0,
+  timeLo: 0,
+  timeHi: 0,
+  seq: 0n,
+  timestampNs: 0n,
+};
+
+/** Becomes the walk that `begin` finds; a wait is what looks for it. */
+export class LaterWalk implements Walk {
+  readonly #begin: (signal: AbortSignal) => Promise<Walk>;
+  readonly #stop = new AbortController();
+  #walk: Walk | null = null;
+  #beginning: Promise<void> | null = null;
+  #failure: { readonly error: unknown } | null = null;
+
+  /** @param begin finds the beginning; ended by its signal when the walk is closed */
+  constructor(begin: (signal: AbortSignal) => Promise<Walk>) {
+    this.#begin = begin;
+  }
+
+  get frame(): FrameBytes {
+    return this.#walk?.frame ?? NO_FRAME;
+  }
+
+  get message(): MessageView {
+    return this.#walk?.message ?? new MessageView();
+  }
+
+  get ended(): boolean {
+    return this.#walk?.ended ?? this.#stop.signal.aborted;
+  }
+
+  get position(): bigint {
+    return this.#walk?.position ?? 0n;
+  }
+
+  next(): boolean {
+    if (this.#failure !== null) throw this.#failure.error;
+    return this.#walk?.next() ?? false;
+  }
+
+  takeGap(): Gap | null {
+    return this.#walk?.takeGap() ?? null;
+  }
+
+  async wait(ms?: number, signal?: AbortSignal): Promise<boolean> {
+    signal?.throwIfAborted();
+    if (this.#walk !== null) return await this.#walk.wait(ms, signal);
+    if (this.ended || this.#failure !== null) return true;
+    const beginning = this.#beginning ??= this.#find();
+    return await new Promise((resolve, reject) => {
+      const finish = (done: boolean): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", aborted);
+        resolve(done);
+      };
+      const aborted = (): void => {
+        clearTimeout(timer);
+        reject(signal?.reason);
+      };
+      const timer = ms === undefined
+        ? undefined
+        : setTimeout(() => finish(false), Math.min(Math.max(0, ms), 0x7fff_ffff));
+      signal?.addEventListener("abort", aborted, { once: true });
+      beginning.then(() => finish(true));
+    });
+  }
+
+  async #find(): Promise<void> {
+    try {
+      const walk = await this.#begin(this.#stop.signal);
+      if (this.#stop.signal.aborted) walk.close();
+      else this.#walk = walk;
+    } catch (error) {
+      if (!this.#stop.signal.aborted) this.#failure = { error };
+    }
+  }
+
+  close(): void {
+    this.#stop.abort();
+    this.#walk?.close();
+  }
+}

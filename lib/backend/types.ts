@@ -1,0 +1,194 @@
+/**
+ * Where pools are: the one interface between everything that uses pools (command line, library,
+ * server, agents) and everything that keeps them (a directory, a server).
+ *
+ * Frames and payload bytes go through unchanged. A backend that can search at the source is given
+ * the whole {@linkcode Selection} and decides what to push down; whatever it decides, a filter never
+ * hides a gap.
+ *
+ * @module
+ */
+
+import type { PoolInfo } from "../client/info.ts";
+import type { Where } from "../filter/where.ts";
+import type { MessageView } from "../lite3/message.ts";
+import type { FrameBatch } from "../pool/batch.ts";
+import type { Awaitable, Bounds, FrameBytes, Gap } from "../types.ts";
+
+/** What a place can do beyond storing and following; a server tells it in `plasmite-features`. */
+export type Feature = "select" | "batch";
+
+/** How to make a pool. */
+export interface NewPool {
+  /** Size of the file in bytes; default 1 MiB. */
+  readonly sizeBytes?: number;
+  /** Number of index slots of 16 bytes; default automatic, 0 for none. Local pools only. */
+  readonly indexCapacity?: number;
+}
+
+/** A place that keeps pools. Failures are `PlasmiteError`. */
+export interface Backend {
+  /** What messages call it: a directory, or `http://host:port`. */
+  readonly place: string;
+  /** What it can do. */
+  features(): Awaitable<ReadonlySet<string>>;
+  /**
+   * Opens a pool.
+   *
+   * @param name a name, or for a directory a path
+   * @param options `write` when it will be appended to; default false
+   * @throws {PlasmiteError} NotFound, Permission, Corrupt, Io, or Usage for another format version
+   */
+  open(name: string, options?: { readonly write?: boolean }): Awaitable<PoolHandle>;
+  /**
+   * Makes a pool.
+   *
+   * @throws {PlasmiteError} AlreadyExists, Usage for a size that cannot be, Permission, Io
+   */
+  create(name: string, options?: NewPool): Awaitable<PoolInfo>;
+  /** All pools, sorted by name; one that cannot be opened carries `error`. */
+  list(): Awaitable<readonly PoolInfo[]>;
+  /** The names of all pools, sorted. */
+  names(): Awaitable<readonly string[]>;
+  /** Describes a pool. */
+  info(name: string): Awaitable<PoolInfo>;
+  /** Deletes a pool, whole or damaged, after appends that are under way. */
+  remove(name: string): Promise<void>;
+  /** Releases what is shared; pools and walks that are open go on. */
+  close(): Awaitable<void>;
+}
+
+/** How much a pool takes. */
+export interface Limits {
+  /** The largest payload in bytes, or the largest there can be where it is not known. */
+  readonly maxPayload: number;
+  /** The largest text of a record in bytes that could still fit. */
+  readonly maxRecord: number;
+  /** Bytes of frames to collect for one append: enough to be fast, few enough for followers. */
+  readonly batchBytes: number;
+}
+
+/** How to append a batch. */
+export interface AppendRequest {
+  /** Whether to wait until it is on stable storage. */
+  readonly flush: boolean;
+  /** The first frame to store; default 0. A caller that tries again goes on where it stopped. */
+  readonly from?: number;
+  /** Calls off what has not been stored yet; rejects with its reason. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Told of each contiguous run as soon as it is stored, so that after a failure it is known what
+   * was: `count` frames of the batch from frame `from` on got the numbers from `first` on. The
+   * batch's times are those stored.
+   */
+  readonly stored: (from: number, count: number, first: bigint) => void;
+}
+
+/** A message by its number. */
+export interface StoredFrame extends FrameBytes {
+  /** Flags of the frame; 0 where they are not told. */
+  readonly flags: number;
+}
+
+/** An open pool. */
+export interface PoolHandle {
+  /** The name or reference it was opened by. */
+  readonly name: string;
+  /** What notices and errors call it: the path of its file, or `origin/pool`. */
+  readonly path: string;
+  /** How much it takes. */
+  readonly limits: Limits;
+  /** What is retained now. */
+  bounds(): Awaitable<Bounds>;
+  /** Sizes, bounds and metrics. */
+  info(): Awaitable<PoolInfo>;
+  /**
+   * Reads one message.
+   *
+   * @param exact whether the stored bytes are needed and not just a document that says the same
+   * @returns null when it is not retained
+   */
+  get(seq: bigint, exact?: boolean): Awaitable<StoredFrame | null>;
+  /**
+   * Stores the frames of a batch in order.
+   *
+   * @throws {PlasmiteError} Usage for what cannot be stored, NotFound when the pool was deleted or
+   *   replaced, Busy when its lock stays taken, Corrupt, Permission, Io
+   */
+  append(batch: FrameBatch, request: AppendRequest): Awaitable<void>;
+  /** Begins to read. Nothing that is appended once the walk is there is missed. */
+  select(selection: Selection): Awaitable<Walk>;
+  /** Releases it; walks that are open go on. */
+  close(): Awaitable<void>;
+}
+
+/** Which messages are wanted. */
+export interface Selection {
+  /**
+   * Where to begin: a number (inclusive; what is missing from there on is a gap), the oldest
+   * retained (default; no gap), or behind the newest.
+   */
+  readonly from?: bigint | "oldest" | "end";
+  /** Whether to go on behind what is there at the start; default false. */
+  readonly follow?: boolean;
+  /** The last number wanted; default the newest at the start, or none with `follow`. */
+  readonly until?: bigint;
+  /** Only the last so many of those that match and are there at the start. */
+  readonly last?: number | undefined;
+  /** Only messages that carry all of these tags. */
+  readonly tags?: readonly string[];
+  /** Only messages at or after this time in nanoseconds since 1970; live ones always pass. */
+  readonly since?: bigint;
+  /** Only messages that match every one of these. */
+  readonly where?: readonly Where[];
+  /** False to look in growing pauses instead of waiting for change notices; default true. */
+  readonly notify?: boolean;
+  /** Told, once an outage, that the connection does not come back at once. */
+  readonly onTrouble?: (error: Error) => void;
+}
+
+/**
+ * Goes through the selected messages in order.
+ *
+ * @example
+ * ```ts ignore
+ * for (;;) {
+ *   const found = walk.next();
+ *   const gap = walk.takeGap(); // Also when nothing was found: a filter never hides a gap.
+ *   if (gap !== null) report(gap);
+ *   if (found) print(walk.message);
+ *   else if (walk.ended) break;
+ *   else await walk.wait();
+ * }
+ * ```
+ */
+export interface Walk {
+  /** The bytes of the current message; valid until the next call of `next`. */
+  readonly frame: FrameBytes;
+  /** The current message, its envelope checked. Corrupt when it is none. */
+  readonly message: MessageView;
+  /** Whether no more will come: everything that was wanted was looked at. */
+  readonly ended: boolean;
+  /** Every message before this number was looked at or is lost; 0 before that is known. */
+  readonly position: bigint;
+  /**
+   * Goes to the next selected message that is here now, or gives up after some milliseconds of
+   * looking in vain.
+   *
+   * @returns false when there is none; then {@linkcode Walk.ended}, or {@linkcode Walk.wait}
+   * @throws {PlasmiteError} Corrupt for damage in the retained range, Usage for a filter that fails
+   */
+  next(): boolean;
+  /** Messages lost since the last call, before the current one. */
+  takeGap(): Gap | null;
+  /**
+   * Waits until there may be more.
+   *
+   * @param ms how long at most, in milliseconds; undefined for as long as it takes
+   * @returns false when the time is over
+   * @throws {PlasmiteError} NotFound when the pool was deleted or replaced; the signal's reason
+   */
+  wait(ms?: number, signal?: AbortSignal): Promise<boolean>;
+  /** Releases everything; ends a wait. */
+  close(): void;
+}

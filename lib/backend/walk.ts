@@ -1,0 +1,248 @@
+/**
+ * A selection over a stream of frames: the loop "next, gap, filter, wait, emptied, done" that every
+ * reader of every backend shares.
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+import { MessageView } from "../lite3/message.ts";
+import type { Awaitable, Bounds, FrameBytes, Gap } from "../types.ts";
+import { type Filter, keepFrame, openView } from "./filter.ts";
+import type { Walk } from "./types.ts";
+
+/** A stream of frames that can be asked without waiting, and waited for. */
+export interface FrameSource {
+  /** The current frame; its bytes stay valid until the source moves on. */
+  readonly cursor: FrameBytes;
+  /** The current message, its envelope checked. */
+  readonly message: MessageView;
+  /** Goes to the next frame that is here now; false when there is none. */
+  next(): boolean;
+  /** The messages lost before the current one, once. */
+  takeGap(): Gap | null;
+  /** Waits until there may be more; false when `ms` milliseconds are over. */
+  wait(ms?: number, signal?: AbortSignal): Promise<boolean>;
+  /** Releases everything; ends a wait. */
+  close(): void;
+}
+
+/** How long one `next` looks at messages that do not match, in milliseconds. */
+const SLICE = 4;
+/** So many frames are looked at between two looks at the clock. */
+const CLOCK_EVERY = 64;
+/** Messages that jq itself judges go through it in groups of so many, */
+const GROUP = 512;
+/** or of so many bytes. */
+const GROUP_BYTES = 1 << 20;
+/** How long to wait for messages that should be there before asking for bounds, in milliseconds. */
+const LOOK_EVERY = 100;
+/** After so many waits without a message the bounds are asked for as well. */
+const LOOKS = 32;
+
+/** What a walk needs to know besides its source. */
+export interface WalkPlan {
+  /** The first number wanted; 0 for the oldest. */
+  readonly from: bigint;
+  /** The last number wanted, or null to go on for ever. */
+  readonly until: bigint | null;
+  /** Tags and conditions. */
+  readonly filter: Filter;
+  /** Only messages at or after this time, and all from `liveFrom` on. */
+  readonly since: bigint;
+  /** The first number that counts as live. */
+  readonly liveFrom: bigint;
+  /** What is retained now. */
+  bounds(): Awaitable<Bounds>;
+}
+
+/** A frame or an error that waits to be given out. */
+type Ready = FrameBytes | PlasmiteError;
+
+/** The one implementation of {@linkcode Walk} over frames. */
+export class SelectedWalk implements Walk {
+  readonly #source: FrameSource;
+  readonly #plan: WalkPlan;
+  readonly #view = new MessageView();
+  #frame: FrameBytes;
+  /** The copied frame that is current; null when the source's own is. */
+  #kept: FrameBytes | null = null;
+  #viewed = false;
+  #ended = false;
+  #position: bigint;
+  #gap: Gap | null = null;
+  #paused = false;
+  #quiet = 0;
+  /** Frames that wait for jq, and those it let through. */
+  #group: FrameBytes[] = [];
+  #groupBytes = 0;
+  #ready: Ready[] = [];
+  /** A loss behind the group: told when the group has been given out. */
+  #gapBehind: Gap | null = null;
+
+  /** Reads `source`, which is at the start of what `plan` wants; both are the walk's own now. */
+  constructor(source: FrameSource, plan: WalkPlan) {
+    this.#source = source;
+    this.#plan = plan;
+    this.#frame = source.cursor;
+    this.#position = plan.from;
+    if (plan.until !== null && plan.from > plan.until) this.#ended = true;
+  }
+
+  get frame(): FrameBytes {
+    return this.#frame;
+  }
+
+  get message(): MessageView {
+    if (this.#kept === null) return this.#source.message;
+    if (!this.#viewed) openView(this.#view, this.#kept);
+    this.#viewed = true;
+    return this.#view;
+  }
+
+  get ended(): boolean {
+    return this.#ended && this.#ready.length === 0;
+  }
+
+  get position(): bigint {
+    return this.#position;
+  }
+
+  next(): boolean {
+    let looked = 0;
+    let since = 0;
+    for (;;) {
+      if (this.#ready.length > 0) {
+        this.#give();
+        return true;
+      }
+      if (this.#gapBehind !== null) {
+        this.#lose(this.#gapBehind);
+        this.#gapBehind = null;
+      }
+      if (this.#ended) return false;
+      if (!this.#source.next()) {
+        if (!this.#judge()) return false;
+        continue;
+      }
+      this.#quiet = 0;
+      if (this.#offer()) return true;
+      if (++looked % CLOCK_EVERY !== 0) continue;
+      const now = performance.now();
+      if (since === 0) since = now;
+      else if (now - since >= SLICE) {
+        this.#paused = true;
+        return false;
+      }
+    }
+  }
+
+  /** Looks at the source's current frame; true when it is the next one to be given out. */
+  #offer(): boolean {
+    const { filter, since, until, liveFrom } = this.#plan;
+    const { cursor } = this.#source;
+    const { seq } = cursor;
+    const gap = this.#source.takeGap();
+    if (gap !== null) this.#noteGap(gap);
+    this.#position = seq + 1n;
+    if (until !== null && seq >= until) this.#ended = true;
+    if (until !== null && seq > until) {
+      this.#position = until + 1n;
+      this.#judge();
+      return false;
+    }
+    const old = since > 0n && seq < liveFrom && cursor.timestampNs < since;
+    if (old || !filter.passesTags(this.#source)) {
+      if (this.#ended) this.#judge();
+      return false;
+    }
+    if (filter.isNative) {
+      if (!filter.passesConditions(this.#source.message)) return false;
+      this.#current(cursor, null);
+      return true;
+    }
+    this.#group.push(keepFrame(cursor));
+    this.#groupBytes += cursor.payloadLength;
+    if (this.#ended || this.#group.length >= GROUP || this.#groupBytes >= GROUP_BYTES) {
+      this.#judge();
+    }
+    return false;
+  }
+
+  #current(frame: FrameBytes, kept: FrameBytes | null): void {
+    this.#frame = frame;
+    this.#kept = kept;
+    this.#viewed = false;
+  }
+
+  /** Gives out the next message that a group let through. */
+  #give(): void {
+    const ready = this.#ready.shift();
+    if (PlasmiteError.is(ready)) throw ready;
+    if (ready !== undefined) this.#current(ready, ready);
+  }
+
+  /** Judges the group; false when there was none. */
+  #judge(): boolean {
+    const group = this.#group;
+    if (group.length === 0) return false;
+    this.#group = [];
+    this.#groupBytes = 0;
+    this.#ready = this.#plan.filter.judge(group);
+    return true;
+  }
+
+  /** A loss in front of the source's current frame; behind a group it has to wait for its turn. */
+  #noteGap({ first, last }: Gap): void {
+    const { until } = this.#plan;
+    if (until !== null && first > until) return;
+    const gap = { first, last: until !== null && last > until ? until : last };
+    if (this.#judge() && this.#ready.length > 0) this.#gapBehind = gap;
+    else this.#lose(gap);
+  }
+
+  #lose({ first, last }: Gap): void {
+    this.#gap = { first: this.#gap?.first ?? first, last };
+  }
+
+  takeGap(): Gap | null {
+    const gap = this.#gap;
+    this.#gap = null;
+    return gap;
+  }
+
+  async wait(ms?: number, signal?: AbortSignal): Promise<boolean> {
+    signal?.throwIfAborted();
+    if (this.#ended || this.#ready.length > 0) return true;
+    if (this.#paused) {
+      this.#paused = false;
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      signal?.throwIfAborted();
+      return true;
+    }
+    const { until } = this.#plan;
+    if (until === null) return await this.#source.wait(ms, signal);
+    const started = performance.now();
+    const news = await this.#source.wait(Math.min(ms ?? LOOK_EVERY, LOOK_EVERY), signal);
+    if (news && ++this.#quiet % LOOKS !== 0) return true;
+    await this.#checkEmptied(until);
+    return this.#ended || news || ms === undefined || performance.now() - started < ms;
+  }
+
+  /** Whether everything up to `until` is gone: the ring was emptied under the reader. */
+  async #checkEmptied(until: bigint): Promise<void> {
+    const { oldest, newest } = await this.#plan.bounds();
+    // A server tells no newest number of an empty pool.
+    if (oldest !== 0n || (newest < until && newest !== 0n)) return;
+    this.#lose({ first: this.#position, last: until });
+    this.#position = until + 1n;
+    this.#ended = true;
+  }
+
+  close(): void {
+    this.#ended = true;
+    this.#ready = [];
+    this.#group = [];
+    this.#source.close();
+  }
+}

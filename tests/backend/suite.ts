@@ -1,0 +1,350 @@
+/**
+ * What every backend must do, whoever keeps the pools. Each test makes its own place.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import type { Backend, PoolHandle, Selection, Walk } from "../../lib/backend/types.ts";
+import { ErrorKind, type ErrorKindName, PlasmiteError } from "../../lib/errors.ts";
+import { compileWhere, type Where } from "../../lib/filter/where.ts";
+import { MessageView } from "../../lib/lite3/message.ts";
+import { printJson } from "../../lib/lite3/print.ts";
+import { Buf } from "../../lib/bytes.ts";
+import { FrameBatch } from "../../lib/pool/batch.ts";
+import type { Gap } from "../../lib/types.ts";
+
+/** A place with nothing in it. */
+export interface Place {
+  readonly backend: Backend;
+  /** Deletes a pool and makes it anew, behind the backend's back. */
+  recreate(name: string): Promise<void>;
+  end(): Promise<void>;
+}
+
+/** A watchdog for things that must happen sooner or later, in milliseconds. */
+const PATIENCE = 20_000;
+
+/** Appends one message a datum and returns the numbers they got. */
+export async function put(
+  pool: PoolHandle,
+  data: readonly object[],
+  tags: (i: number) => string[] = () => [],
+): Promise<bigint[]> {
+  const batch = new FrameBatch();
+  const now = Temporal.Now.instant().epochNanoseconds;
+  data.forEach((one, i) => {
+    batch.beginFrame();
+    batch.encoder.messageFromValue(one, tags(i));
+    batch.endFrame(Number(now & 0xffff_ffffn), Number(now >> 32n));
+  });
+  const numbers: bigint[] = [];
+  await pool.append(batch, {
+    flush: false,
+    stored: (from, count, first) => {
+      assert.equal(from, numbers.length, "runs are told in order");
+      for (let i = 0; i < count; i++) numbers.push(first + BigInt(i));
+    },
+  });
+  return numbers;
+}
+
+function text(view: MessageView): string {
+  const out = new Buf(256);
+  printJson(view.doc, view.dataAt, out);
+  return new TextDecoder().decode(out.bytes());
+}
+
+/** Everything a walk gives: messages as `seq:data`, losses as `first-last`. */
+export async function collect(walk: Walk, most = Infinity): Promise<string[]> {
+  const told: string[] = [];
+  const watchdog = AbortSignal.timeout(PATIENCE);
+  try {
+    for (let count = 0; count < most;) {
+      const found = walk.next();
+      const gap: Gap | null = walk.takeGap();
+      if (gap !== null) told.push(`${gap.first}-${gap.last}`);
+      if (found) {
+        told.push(`${walk.frame.seq}:${text(walk.message)}`);
+        count++;
+      } else if (walk.ended) break;
+      else await walk.wait(undefined, watchdog);
+    }
+  } finally {
+    walk.close();
+  }
+  return told;
+}
+
+async function fails(kind: ErrorKindName, work: () => unknown): Promise<PlasmiteError> {
+  try {
+    await work();
+  } catch (error) {
+    assert(PlasmiteError.is(error, ErrorKind[kind]), `${kind} expected, got ${error}`);
+    return error;
+  }
+  throw new assert.AssertionError({ message: `${kind} expected, nothing failed` });
+}
+
+const numbered = (count: number): object[] =>
+  Array.from({ length: count }, (_, i) => ({ n: i + 1 }));
+
+/** Registers the suite for one backend. */
+export function backendSuite(name: string, make: () => Promise<Place>): void {
+  const test = (title: string, run: (place: Place) => Promise<void>): void =>
+    Deno.test(`${name} backend: ${title}`, async () => {
+      const place = await make();
+      try {
+        await run(place);
+      } finally {
+        await place.end();
+      }
+    });
+  const withPool = (
+    title: string,
+    run: (pool: PoolHandle, place: Place) => Promise<void>,
+    sizeBytes = 1 << 20,
+  ): void =>
+    test(title, async (place) => {
+      await place.backend.create("p", { sizeBytes });
+      const pool = await place.backend.open("p", { write: true });
+      try {
+        await run(pool, place);
+      } finally {
+        await pool.close();
+      }
+    });
+  const select = async (pool: PoolHandle, selection: Selection, most?: number): Promise<string[]> =>
+    await collect(await pool.select(selection), most);
+
+  test("creates, lists, describes and removes pools", async ({ backend }) => {
+    assert.deepEqual(await backend.list(), []);
+    const made = await backend.create("b", { sizeBytes: 65536 });
+    assert.equal(made.fileSize, 65536);
+    await backend.create("a");
+    assert.deepEqual(await backend.names(), ["a", "b"]);
+    assert.deepEqual((await backend.list()).map((pool) => pool.fileSize), [1 << 20, 65536]);
+    assert.equal((await backend.info("b")).bounds.newestSeq, null);
+    await fails("AlreadyExists", () => backend.create("a"));
+    await backend.remove("a");
+    await fails("NotFound", () => backend.info("a"));
+    await fails("NotFound", () => backend.remove("a"));
+    await fails("NotFound", () => backend.open("a"));
+    await fails("NotFound", () => backend.open("a", { write: true }));
+    assert.deepEqual(await backend.names(), ["b"]);
+  });
+
+  withPool("stores a batch in order and tells the numbers", async (pool) => {
+    assert.deepEqual(await put(pool, numbered(3)), [1n, 2n, 3n]);
+    assert.deepEqual(await put(pool, numbered(1)), [4n]);
+    assert.deepEqual(await pool.bounds(), { oldest: 1n, newest: 4n });
+    assert.equal((await pool.info()).metrics?.messageCount, 4n);
+  });
+
+  withPool("stores nothing of a batch with a message that can never fit", async (pool) => {
+    await fails("Usage", () => put(pool, [{ a: 1 }, { big: "x".repeat(70_000) }]));
+    assert.equal((await pool.info()).bounds.newestSeq, null);
+  }, 65536);
+
+  withPool("goes on where a failed append stopped", async (pool) => {
+    const batch = new FrameBatch();
+    for (const n of [1, 2, 3]) {
+      batch.beginFrame();
+      batch.encoder.messageFromValue({ n }, []);
+      batch.endFrame(0, 1);
+    }
+    const runs: [number, number, bigint][] = [];
+    await pool.append(batch, { flush: true, from: 1, stored: (...run) => runs.push(run) });
+    assert.deepEqual(runs.flatMap(([from, count]) => [from, count]).reduce((a, b) => a + b), 3);
+    assert.deepEqual(await select(pool, {}), ['1:{"n":2}', '2:{"n":3}']);
+  });
+
+  withPool("reads one message by its number", async (pool) => {
+    await put(pool, numbered(3), (i) => [`t${i}`]);
+    const frame = await pool.get(2n, true);
+    assert(frame !== null);
+    const view = new MessageView();
+    const dv = new DataView(frame.u8.buffer, frame.u8.byteOffset, frame.u8.byteLength);
+    view.open(frame.u8, dv, frame.payloadAt, frame.payloadLength);
+    assert.equal(text(view), '{"n":2}');
+    assert.deepEqual(view.tags(), ["t1"]);
+    assert.equal(frame.seq, 2n);
+    assert(frame.timestampNs > 0n);
+    assert.equal(await pool.get(0n), null);
+    assert.equal(await pool.get(4n), null);
+  });
+
+  withPool("an empty pool has nothing to give, and a finite walk ends", async (pool) => {
+    assert.deepEqual(await select(pool, {}), []);
+    assert.deepEqual(await select(pool, { last: 3 }), []);
+    assert.deepEqual(await select(pool, { tags: ["x"], last: 3 }), []);
+    assert.deepEqual(await select(pool, { from: "end" }), []);
+  });
+
+  withPool("gives what is there at the start, in order, then ends", async (pool) => {
+    await put(pool, numbered(5));
+    const all = numbered(5).map((one, i) => `${i + 1}:${JSON.stringify(one)}`);
+    assert.deepEqual(await select(pool, {}), all);
+    assert.deepEqual(await select(pool, { from: 3n }), all.slice(2));
+    assert.deepEqual(await select(pool, { from: 2n, until: 3n }), all.slice(1, 3));
+    assert.deepEqual(await select(pool, { until: 2n }), all.slice(0, 2));
+    assert.deepEqual(await select(pool, { from: "end" }), []);
+  });
+
+  withPool("gives the last N, with and without filters", async (pool) => {
+    await put(pool, numbered(900), (i) => i % 100 === 0 ? ["rare"] : []);
+    const seqs = (told: string[]): number[] => told.map((one) => Number(one.split(":")[0]));
+    assert.deepEqual(seqs(await select(pool, { last: 3 })), [898, 899, 900]);
+    assert.deepEqual(seqs(await select(pool, { last: 2, tags: ["rare"] })), [701, 801]);
+    assert.deepEqual(seqs(await select(pool, { last: 99, tags: ["rare"] })).length, 9);
+    assert.deepEqual(seqs(await select(pool, { last: 2, until: 700n, tags: ["rare"] })), [
+      501,
+      601,
+    ]);
+    const where = [await compileWhere(".data.n % 300 == 0")];
+    assert.deepEqual(seqs(await select(pool, { last: 2, where })), [600, 900]);
+    const jq = [await compileWhere('(.data.n | tostring) == "7"')];
+    assert.deepEqual(seqs(await select(pool, { last: 1, where: jq })), [7]);
+    assert.deepEqual(seqs(await select(pool, { last: 5000 })).length, 900);
+  });
+
+  withPool("filters by tags, by conditions on the bytes and by jq itself", async (pool) => {
+    await put(pool, numbered(4), (i) => i % 2 === 0 ? ["even", "x"] : ["x"]);
+    assert.deepEqual(await select(pool, { tags: ["x", "even"] }), ['1:{"n":1}', '3:{"n":3}']);
+    assert.deepEqual(await select(pool, { tags: ["nothing"] }), []);
+    const native = [await compileWhere(".data.n > 2")];
+    assert.deepEqual(await select(pool, { where: native }), ['3:{"n":3}', '4:{"n":4}']);
+    const jq = [await compileWhere('.data.n | tostring | test("[23]")')];
+    assert.deepEqual(await select(pool, { where: jq, tags: ["even"] }), ['3:{"n":3}']);
+  });
+
+  withPool(
+    "a condition that gives no boolean fails behind what matched before it",
+    async (pool) => {
+      await put(pool, [{ v: true }, { v: 1 }]);
+      for (const expression of [".data.v", ".data.v | [.] | first"]) {
+        const where: Where[] = [await compileWhere(expression)];
+        const walk = await pool.select({ where });
+        const told: string[] = [];
+        await fails("Usage", async () => {
+          for (;;) {
+            if (walk.next()) told.push(text(walk.message));
+            else if (walk.ended) break;
+            else await walk.wait(undefined, AbortSignal.timeout(PATIENCE));
+          }
+        });
+        walk.close();
+        assert.deepEqual(told, ['{"v":true}']);
+      }
+    },
+  );
+
+  withPool("`since` chooses history; what comes later always passes", async (pool) => {
+    await put(pool, numbered(2));
+    const later = Temporal.Now.instant().epochNanoseconds + 3_600_000_000_000n;
+    assert.deepEqual(await select(pool, { since: later }), []);
+    assert.deepEqual((await select(pool, { since: 1n })).length, 2);
+    const walk = await pool.select({ since: later, follow: true });
+    const live = collect(walk, 1);
+    await put(pool, [{ live: 1 }]);
+    assert.deepEqual(await live, ['3:{"live":1}']);
+  });
+
+  withPool("follows what is appended later", async (pool, { backend }) => {
+    await put(pool, numbered(1));
+    const following = collect(await pool.select({ from: "end", follow: true }), 3);
+    const other = await backend.open("p", { write: true });
+    for (const n of [1, 2, 3]) await put(other, [{ live: n }]);
+    assert.deepEqual(await following, ['2:{"live":1}', '3:{"live":2}', '4:{"live":3}']);
+    await other.close();
+  });
+
+  withPool("`last` then live, without a hole in between", async (pool) => {
+    await put(pool, numbered(400), (i) => i % 2 === 0 ? ["t"] : []);
+    const walk = await pool.select({ last: 2, tags: ["t"], follow: true });
+    const following = collect(walk, 3);
+    await put(pool, [{ live: 1 }], () => ["t"]);
+    assert.deepEqual(await following, ['397:{"n":397}', '399:{"n":399}', '401:{"live":1}']);
+  });
+
+  withPool("tells a gap even when the filter matches nothing behind it", async (pool) => {
+    for (let i = 0; i < 40; i++) await put(pool, numbered(100));
+    const { oldest, newest } = await pool.bounds();
+    assert(oldest > 1n);
+    const lost = `1-${oldest - 1n}`;
+    assert.deepEqual(await select(pool, { from: 1n, tags: ["nothing"] }), [lost]);
+    const native = [await compileWhere(".data.n == -1")];
+    assert.deepEqual(await select(pool, { from: 1n, where: native }), [lost]);
+    const jq = [await compileWhere('.data.n | tostring | test("nothing")')];
+    assert.deepEqual(await select(pool, { from: 1n, where: jq }), [lost]);
+    assert.deepEqual((await select(pool, { from: 1n }))[0], lost);
+    assert.deepEqual(await select(pool, { from: 1n, until: 5n }), ["1-5"]);
+    assert.equal((await select(pool, { from: 1n })).at(-1), `${newest}:{"n":100}`);
+  }, 65536);
+
+  withPool("a deleted pool ends a walk with NotFound", async (pool, { backend }) => {
+    await put(pool, numbered(1));
+    const walk = await pool.select({ from: "end", follow: true });
+    await backend.remove("p");
+    await fails("NotFound", () => collect(walk));
+  });
+
+  withPool("a pool that was made anew is not mistaken for the old one", async (pool, place) => {
+    await put(pool, numbered(5));
+    const walk = await pool.select({ from: "end", follow: true });
+    assert.equal(walk.next(), false);
+    await walk.wait(300); // A remote walk connects by waiting.
+    await place.recreate("p");
+    await fails("NotFound", () => collect(walk));
+    await fails("NotFound", () => put(pool, numbered(1))).catch(async (error) => {
+      // A server has no handle to go stale: the message is in the new pool then.
+      if (!(error instanceof assert.AssertionError)) throw error;
+      assert.deepEqual(await select(await place.backend.open("p"), {}), ['1:{"n":1}']);
+    });
+  });
+
+  withPool("a wait ends by time, by signal and by close", async (pool) => {
+    const walk = await pool.select({ from: "end", follow: true });
+    assert.equal(walk.next(), false);
+    assert.equal(walk.ended, false);
+    // Change notices may come at any time; sooner or later the time is over.
+    while (await walk.wait(30)) assert.equal(walk.next(), false);
+    const reason = new Error("enough");
+    const abort = new AbortController();
+    const waiting = (async () => {
+      for (;;) await walk.wait(PATIENCE, abort.signal);
+    })();
+    abort.abort(reason);
+    await assert.rejects(waiting, reason);
+    const closing = walk.wait(PATIENCE);
+    walk.close();
+    await closing;
+    assert.equal(walk.ended, true);
+    assert.equal(walk.next(), false);
+  });
+
+  withPool("looking in vain gives others a turn, and the position tells how far", async (pool) => {
+    const slow = await compileWhere(".data.n == -1");
+    const spy: Where = {
+      ...slow,
+      expression: slow.expression,
+      isNative: true,
+      batch: () => slow.batch(),
+      matches: (view) => {
+        const until = performance.now() + 0.2;
+        while (performance.now() < until);
+        return slow.matches(view);
+      },
+    };
+    await put(pool, numbered(500));
+    const walk = await pool.select({ where: [spy] });
+    let turns = 0;
+    while (!walk.next() && !walk.ended) {
+      await walk.wait(undefined, AbortSignal.timeout(PATIENCE));
+      turns++;
+    }
+    walk.close();
+    assert(turns >= 2, `500 slow messages were judged in ${turns} turns`);
+    assert.equal(walk.position, 501n);
+  });
+}
