@@ -24,6 +24,8 @@ export const ErrorKind = {
   Io: 8,
   /** Messages were overwritten before they could be read. */
   RetentionGap: 9,
+  /** An expectation does not hold: the pool, a lease or a task has moved on. Do not try again. */
+  Conflict: 10,
 } as const;
 
 /** One of the numbers of {@linkcode ErrorKind}. */
@@ -46,11 +48,20 @@ export interface ErrorContext {
   causes?: readonly string[] | undefined;
   /** The underlying exception, kept for debugging. */
   cause?: unknown;
+  /** Facts for programs: names, numbers and times that the message speaks of. */
+  details?: ErrorDetails | undefined;
 }
+
+/** Facts of an error for programs; null means that there is none, such as no cursor. */
+export type ErrorDetails = Readonly<Record<string, string | bigint | null>>;
 
 /** What any exception says, in one text. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+function bigintOf(value: string | bigint | null | undefined): bigint | null {
+  return typeof value === "bigint" ? value : null;
 }
 
 const NAMES = Object.fromEntries(
@@ -81,6 +92,8 @@ export class PlasmiteError extends Error {
   readonly hint?: string;
   /** Messages of the underlying failures, outermost first. */
   readonly causes?: readonly string[];
+  /** Facts for programs; empty where there are none. */
+  readonly details: ErrorDetails;
 
   /** Makes an error of the named kind. */
   constructor(kind: ErrorKindName, message: string, context: ErrorContext = {}) {
@@ -92,6 +105,23 @@ export class PlasmiteError extends Error {
     if (context.seq !== undefined) this.seq = context.seq;
     if (context.offset !== undefined) this.offset = context.offset;
     if (context.causes !== undefined && context.causes.length > 0) this.causes = context.causes;
+    this.details = context.details ?? {};
+  }
+
+  /** The sequence number that was expected, for Conflict; 0 for none. */
+  get expected(): bigint | null {
+    return bigintOf(this.details["expected"]);
+  }
+
+  /** The sequence number that is there instead, for Conflict; 0 or null for none. */
+  get actual(): bigint | null {
+    return bigintOf(this.details["actual"]);
+  }
+
+  /** Who holds what was asked for. */
+  get holder(): string | null {
+    const holder = this.details["holder"];
+    return typeof holder === "string" ? holder : null;
   }
 
   /** The kind as a name: `"NotFound"`. */
@@ -113,6 +143,7 @@ export class PlasmiteError extends Error {
       offset: this.offset ?? context.offset,
       causes: this.causes ?? context.causes,
       cause: this.cause ?? context.cause,
+      details: { ...context.details, ...this.details },
     });
   }
 }

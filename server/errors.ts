@@ -20,6 +20,7 @@ const STATUS: Readonly<Record<ErrorKindName, number>> = {
   Corrupt: 500,
   Io: 500,
   RetentionGap: 410,
+  Conflict: 409,
 };
 
 /** An error that has a status or headers of its own. */

@@ -7,7 +7,7 @@
 import { Follower } from "../client/follower.ts";
 import { describePool, type PoolInfo, unreadablePool } from "../client/info.ts";
 import { poolFiles, poolName, poolPath } from "../client/refs.ts";
-import { ErrorKind, PlasmiteError } from "../errors.ts";
+import { ErrorKind } from "../errors.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 import { BUSY, Cursor } from "../pool/cursor.ts";
 import { DEFAULT_POOL_SIZE } from "../pool/layout.ts";

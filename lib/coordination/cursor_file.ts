@@ -1,0 +1,222 @@
+/**
+ * The file of a named cursor: held by one reader at a time, moved forward as messages are
+ * acknowledged (docs/spec/coordination.md 2).
+ *
+ * @module
+ */
+
+import { ErrorKind, PlasmiteError } from "../errors.ts";
+import {
+  openRecordFile,
+  type RecordFile,
+  recordNames,
+  removeRecordFile,
+} from "../storage/record_file.ts";
+import { type CursorRecord, parseCursor, printCursor, versionOf } from "./cursor_record.ts";
+import { checkCursorName } from "./names.ts";
+import { type Current, readCurrent, writeCurrent } from "./record_store.ts";
+import { CURSOR_SLOT, decodeSlot } from "./slots.ts";
+
+const SUFFIX = ".plasmite";
+/** How often a file that was replaced while it was locked is opened again. */
+const REOPENS = 16;
+
+/**
+ * The directory of a pool's cursors: the pool's name with `.cursors` for `.plasmite`.
+ *
+ * @param dir another directory for readers who may not write beside the pool
+ */
+export function cursorDir(poolPath: string, dir?: string): string {
+  const base = poolPath.endsWith(SUFFIX) ? poolPath.slice(0, -SUFFIX.length) : poolPath;
+  if (dir === undefined) return `${base}.cursors`;
+  return `${dir}/${base.slice(base.lastIndexOf("/") + 1)}.cursors`;
+}
+
+/** Identity and position of a record in its pool. */
+export interface Position {
+  /** Everything up to this number is done. */
+  readonly seq: bigint;
+  /** Time of that message in nanoseconds since 1970; 0 where it is not known. */
+  readonly ns: bigint;
+  /** Identity of the pool as 32 hex digits; empty where it has none. */
+  readonly pool: string;
+}
+
+/** The name of this machine; empty where it may not be asked. */
+export function hostname(): string {
+  try {
+    return Deno.hostname();
+  } catch {
+    return ""; // Without --allow-sys the record just does not tell.
+  }
+}
+
+/** The error for a file of the other kind. */
+function wrongKind(name: string, path: string, wanted: "cursor" | "group"): PlasmiteError {
+  const other = wanted === "cursor" ? "group" : "cursor";
+  return new PlasmiteError("Usage", `${name} is a ${other}, not a ${wanted}`, {
+    path,
+    hint: `Use another name for the ${wanted}.`,
+  });
+}
+
+/** Refuses a file that holds a record of the other kind. Throws Usage. */
+export function checkKind(
+  file: RecordFile,
+  name: string,
+  wanted: "cursor" | "group",
+  size: number,
+): void {
+  const bytes = file.read(size);
+  // A group's slot is larger than a cursor's whole file; either kind is told by its first line.
+  const end = bytes.indexOf(0x0a);
+  const line = end < 0 ? bytes : bytes.subarray(0, end + 1);
+  const json = decodeSlot(line);
+  const version = json === null ? null : versionOf(json);
+  if (version !== null && version !== (wanted === "cursor" ? 1 : 2)) {
+    throw wrongKind(name, file.path, wanted);
+  }
+}
+
+/** A cursor that this process holds. */
+export class CursorFile {
+  /** Its name. */
+  readonly name: string;
+  readonly #file: RecordFile;
+  #current: Current<CursorRecord>;
+
+  private constructor(name: string, file: RecordFile) {
+    this.name = name;
+    this.#file = file;
+    checkKind(file, name, "cursor", CURSOR_SLOT);
+    this.#current = readCurrent(file, CURSOR_SLOT, parseCursor);
+  }
+
+  /**
+   * Takes the cursor for this process.
+   *
+   * @param poolPath the pool's file
+   * @param options `dir`: where cursors are kept instead of beside the pool; `create`: whether a
+   *   missing one is made; `repair`: whether a damaged one counts as new
+   * @throws {PlasmiteError} Usage for a bad name or a group, NotFound, Busy while another process
+   *   has it (`cursor`, `pid`, `host`), Corrupt, Permission, Io
+   */
+  static open(
+    poolPath: string,
+    name: string,
+    options: { readonly dir?: string | undefined; readonly create: boolean; repair?: boolean },
+  ): CursorFile {
+    const path = `${cursorDir(poolPath, options.dir)}/${checkCursorName(name)}`;
+    const like = options.create ? poolPath : undefined;
+    for (let opened = 0;; opened++) {
+      const file = openRecordFile(path, { like });
+      try {
+        if (!file.tryLock()) throw inUse(name, file);
+        if (file.isCurrent()) {
+          if (options.repair === true) repair(file);
+          return new CursorFile(name, file);
+        }
+        // Deleted between open and lock: what the path names now counts.
+        if (opened >= REOPENS) throw inUse(name, file);
+      } catch (error) {
+        file.close();
+        throw error;
+      }
+      file.close();
+    }
+  }
+
+  /** What it says; null when it is new. */
+  get record(): CursorRecord | null {
+    return this.#current.record;
+  }
+
+  /** The path of its file. */
+  get path(): string {
+    return this.#file.path;
+  }
+
+  /**
+   * Writes a position down.
+   *
+   * @param flush whether it must be on stable storage before this returns
+   * @throws {PlasmiteError} Io
+   */
+  save(position: Position, flush = false): void {
+    this.#write(position, new Date().toISOString(), flush);
+  }
+
+  /** Says that this process holds it now; the position stays. Does nothing on a new one. */
+  sign(): void {
+    const { record } = this.#current;
+    if (record !== null) this.#write(record, record.acked, false);
+  }
+
+  #write(position: Position, acked: string, flush: boolean): void {
+    const former = this.#current.record;
+    const record: CursorRecord = {
+      gen: (former?.gen ?? 0) + 1,
+      pool: position.pool,
+      seq: position.seq,
+      ns: position.ns,
+      first: former?.first ?? position.seq,
+      acked,
+      pid: Deno.pid,
+      host: hostname(),
+    };
+    const json = printCursor(record);
+    this.#current = writeCurrent(this.#file, CURSOR_SLOT, this.#current, record, json, flush);
+  }
+
+  /** Deletes it; it must not be used afterwards. */
+  remove(): void {
+    removeRecordFile(this.#file.path);
+    this.close();
+  }
+
+  /** Lets go of it. */
+  close(): void {
+    this.#file.close();
+  }
+}
+
+/** Makes a damaged file blank, so that it counts as new. */
+function repair(file: RecordFile): void {
+  try {
+    readCurrent(file, CURSOR_SLOT, parseCursor);
+  } catch (error) {
+    if (!PlasmiteError.is(error, ErrorKind.Corrupt)) throw error;
+    file.write(new Uint8Array(2 * CURSOR_SLOT).fill(0x20), 0);
+  }
+}
+
+function inUse(name: string, file: RecordFile): PlasmiteError {
+  let record: CursorRecord | null = null;
+  try {
+    record = readCurrent(file, CURSOR_SLOT, parseCursor).record;
+  } catch (error) {
+    if (!PlasmiteError.is(error, ErrorKind.Corrupt)) throw error;
+  }
+  const by = record === null ? "another process" : `pid ${record.pid}`;
+  const on = record === null || record.host === "" ? "" : ` on ${record.host}`;
+  return new PlasmiteError("Busy", `Cursor ${name} is in use by ${by}${on}`, {
+    path: file.path,
+    hint: "A cursor has one reader at a time; use another name, or end the other reader.",
+    details: {
+      cursor: name,
+      pid: record === null ? null : BigInt(record.pid),
+      host: record?.host ?? null,
+    },
+  });
+}
+
+/** Names of all cursors and groups of a pool, sorted. */
+export function cursorNames(poolPath: string, dir?: string): string[] {
+  return recordNames(cursorDir(poolPath, dir)).filter((name) => {
+    try {
+      return checkCursorName(name) === name;
+    } catch {
+      return false; // Whatever else lies there is none of ours.
+    }
+  });
+}

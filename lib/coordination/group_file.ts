@@ -1,0 +1,82 @@
+/**
+ * The file of a work group: locked for one operation only, never while somebody works
+ * (docs/spec/coordination.md 8).
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+import { openRecordFile, type RecordFile } from "../storage/record_file.ts";
+import { checkKind, cursorDir } from "./cursor_file.ts";
+import { type GroupRecord, parseGroup, printGroup } from "./group_record.ts";
+import { checkCursorName } from "./names.ts";
+import { type Current, readCurrent, writeCurrent } from "./record_store.ts";
+import { fitsSlot, GROUP_SLOT } from "./slots.ts";
+
+/** The largest filter that a group stores, in bytes of its JSON text. */
+const LARGEST_FILTER = 8 * 1024;
+
+/** A group's file under its lock, for one operation. */
+export interface LockedGroup {
+  /** What it says; null when it is new. */
+  readonly record: GroupRecord | null;
+  /**
+   * Writes a record down.
+   *
+   * @returns false, and nothing written, when it would not fit
+   */
+  save(record: GroupRecord): boolean;
+}
+
+/**
+ * Runs one operation under a group's lock.
+ *
+ * @param options `create`: whether a missing file is made
+ * @returns null when another process has the lock: try again in a moment
+ * @throws {PlasmiteError} Usage for a bad name or a cursor, NotFound, Corrupt, Permission, Io
+ */
+export function withGroup<T>(
+  poolPath: string,
+  name: string,
+  options: { readonly dir?: string | undefined; readonly create: boolean },
+  work: (group: LockedGroup) => T,
+): { readonly value: T } | null {
+  const path = `${cursorDir(poolPath, options.dir)}/${checkCursorName(name)}`;
+  const file = openRecordFile(path, { like: options.create ? poolPath : undefined });
+  try {
+    if (!file.tryLock()) return null;
+    if (!file.isCurrent()) return null; // Deleted between open and lock.
+    return { value: work(lockedGroup(file, name)) };
+  } finally {
+    file.close();
+  }
+}
+
+function lockedGroup(file: RecordFile, name: string): LockedGroup {
+  checkKind(file, name, "group", GROUP_SLOT);
+  let current: Current<GroupRecord> = readCurrent(file, GROUP_SLOT, parseGroup);
+  return {
+    get record() {
+      return current.record;
+    },
+    save: (record) => {
+      const json = printGroup(record);
+      if (!fitsSlot(json, GROUP_SLOT)) return false;
+      current = writeCurrent(file, GROUP_SLOT, current, record, json, false);
+      return true;
+    },
+  };
+}
+
+/**
+ * Refuses a filter that is too large to be kept.
+ *
+ * @throws {PlasmiteError} Usage
+ */
+export function checkFilter(tags: readonly string[], where: readonly string[]): void {
+  const bytes = new TextEncoder().encode(JSON.stringify({ tags, where })).length;
+  if (bytes <= LARGEST_FILTER) return;
+  throw new PlasmiteError("Usage", `The filter of a group takes ${bytes} bytes`, {
+    hint: `A group keeps its filter; use ${LARGEST_FILTER} bytes of tags and conditions at most.`,
+  });
+}

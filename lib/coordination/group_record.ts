@@ -1,0 +1,262 @@
+/**
+ * What the file of a work group says, and what taking, acknowledging, failing and extending do to
+ * it. Pure: who holds the file's lock reads a record, asks for the next one, and writes that
+ * (docs/spec/coordination.md 8).
+ *
+ * @module
+ */
+
+import { parseObject, u64 } from "./cursor_record.ts";
+
+/** Most tasks that may be pending at once. */
+export const MOST_PENDING = 512;
+/** Most workers that the table of holders names. */
+export const MOST_HOLDERS = 64;
+/** A task that waits for its next try belongs to nobody. */
+export const NOBODY = -1;
+
+/** Pauses before the next try after a failure: 1 s, 2 s, 4 s … 60 s. */
+export function retryDelayMs(tries: number): number {
+  return Math.min(60_000, 1000 * 2 ** Math.min(Math.max(tries - 1, 0), 6));
+}
+
+/** A task that was handed out, or that waits to be handed out again. */
+export interface Pending {
+  /** Number of its message. */
+  readonly seq: bigint;
+  /** When it may be handed out again, in milliseconds since 1970. */
+  readonly untilMs: number;
+  /** How often it was handed out. */
+  readonly tries: number;
+  /** The token of the last hand-out. */
+  readonly token: number;
+  /** Its place in the table of holders, or {@linkcode NOBODY}. */
+  readonly holder: number;
+}
+
+/** How far a group has come. */
+export interface GroupRecord {
+  /** Counts the writes; tokens are taken from it. */
+  readonly gen: number;
+  /** Identity of the pool as 32 hex digits; empty where the pool has none. */
+  readonly pool: string;
+  /** Everything up to this number is done. */
+  readonly floor: bigint;
+  /** Time of message `floor` in nanoseconds since 1970; 0 where it is not known. */
+  readonly ns: bigint;
+  /** The highest number that was handed out or passed over. */
+  readonly next: bigint;
+  /** Ordered by number. */
+  readonly pending: readonly Pending[];
+  /** Names of those that hold tasks. */
+  readonly holders: readonly string[];
+  /** Tags of the messages that are tasks; fixed at birth. */
+  readonly tags: readonly string[];
+  /** Conditions on them; fixed at birth. */
+  readonly where: readonly string[];
+  /** Messages overwritten before they were done, so far. */
+  readonly lost: bigint;
+  /** When it was written, RFC 3339. */
+  readonly acked: string;
+}
+
+/** The record as JSON text. */
+export function printGroup(record: GroupRecord): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(JSON.stringify({
+    v: 2,
+    gen: record.gen,
+    pool: record.pool,
+    floor: String(record.floor),
+    ns: String(record.ns),
+    next: String(record.next),
+    tags: record.tags,
+    where: record.where,
+    lost: String(record.lost),
+    acked: record.acked,
+    holders: record.holders,
+    pending: record.pending.map(({ seq, untilMs, tries, token, holder }) => [
+      String(seq),
+      untilMs,
+      tries,
+      token,
+      holder,
+    ]),
+  }));
+}
+
+const isCount = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((one) => typeof one === "string");
+
+function parsePending(value: unknown, holders: number): Pending | null {
+  if (!Array.isArray(value)) return null;
+  const [text, untilMs, tries, token, holder] = value as unknown[];
+  const seq = u64(text);
+  if (seq === null || !isCount(untilMs) || !isCount(tries) || !isCount(token)) return null;
+  if (holder !== NOBODY && (!isCount(holder) || holder >= holders)) return null;
+  return { seq, untilMs, tries, token, holder };
+}
+
+/** Reads a record; null when it is none of version 2. */
+export function parseGroup(json: string): GroupRecord | null {
+  const value = parseObject(json);
+  if (value?.["v"] !== 2) return null;
+  const [floor, ns, next] = [u64(value["floor"]), u64(value["ns"]), u64(value["next"])];
+  const { gen, pool, holders, tags, where, pending, lost, acked } = value;
+  if (floor === null || ns === null || next === null || next < floor || !isCount(gen)) return null;
+  if (typeof pool !== "string" || !/^(?:[0-9a-f]{32})?$/.test(pool)) return null;
+  if (!isTexts(holders) || !isTexts(tags) || !isTexts(where)) return null;
+  if (!Array.isArray(pending) || pending.length > MOST_PENDING) return null;
+  const tasks: Pending[] = [];
+  for (const one of pending) {
+    const task = parsePending(one, holders.length);
+    const before = tasks.at(-1)?.seq ?? floor;
+    if (task === null || task.seq <= before || task.seq > next) return null;
+    tasks.push(task);
+  }
+  return {
+    gen,
+    pool,
+    floor,
+    ns,
+    next,
+    pending: tasks,
+    holders,
+    tags,
+    where,
+    lost: u64(lost) ?? 0n,
+    acked: typeof acked === "string" ? acked : "",
+  };
+}
+
+/** Everything up to here is done: one below the smallest pending number, or all handed out. */
+function floorOf(pending: readonly Pending[], next: bigint): bigint {
+  const [first] = pending;
+  return first === undefined ? next : first.seq - 1n;
+}
+
+/** A record with other tasks; floor and holders follow from them. */
+function withPending(
+  record: GroupRecord,
+  pending: readonly Pending[],
+  next: bigint = record.next,
+): GroupRecord {
+  const floor = floorOf(pending, next);
+  const used = [...new Set(pending.map(({ holder }) => holder))].filter((at) => at !== NOBODY)
+    .sort((a, b) => a - b);
+  const place = new Map(used.map((at, i) => [at, i]));
+  return {
+    ...record,
+    gen: record.gen + 1,
+    floor,
+    ns: floor === record.floor ? record.ns : 0n,
+    next,
+    holders: used.map((at) => record.holders[at] ?? ""),
+    pending: pending.map((one) => ({ ...one, holder: place.get(one.holder) ?? NOBODY })),
+  };
+}
+
+/** Tasks that may be handed out again now, in order. */
+export function due(record: GroupRecord, nowMs: number): readonly Pending[] {
+  return record.pending.filter(({ untilMs }) => untilMs <= nowMs);
+}
+
+/** When the next task that is pending may be handed out again; null when none is pending. */
+export function nextDueMs(record: GroupRecord): number | null {
+  let first: number | null = null;
+  for (const { untilMs } of record.pending) {
+    if (first === null || untilMs < first) first = untilMs;
+  }
+  return first;
+}
+
+/** How many more tasks may become pending. */
+export function room(record: GroupRecord): number {
+  return MOST_PENDING - record.pending.length;
+}
+
+/** What taking wants. */
+export interface Take {
+  /** Numbers of pending tasks to hand out again. */
+  readonly again: readonly bigint[];
+  /** Numbers of new tasks, rising, all above `next`. */
+  readonly fresh: readonly bigint[];
+  /** Everything up to here was looked at. */
+  readonly next: bigint;
+  /** Who takes them. */
+  readonly holder: string;
+  /** Until when they are the holder's, in milliseconds since 1970. */
+  readonly untilMs: number;
+}
+
+/**
+ * Hands out tasks; the token of all of them is the new record's `gen`.
+ *
+ * @returns null when the table of holders is full
+ */
+export function take(record: GroupRecord, wanted: Take): GroupRecord | null {
+  const holders = [...record.holders];
+  let holder = holders.indexOf(wanted.holder);
+  if (holder < 0) holder = holders.push(wanted.holder) - 1;
+  const token = record.gen + 1;
+  const again = new Set(wanted.again);
+  const { untilMs } = wanted;
+  const pending = record.pending.map((one) =>
+    again.has(one.seq) ? { ...one, untilMs, tries: one.tries + 1, token, holder } : one
+  );
+  for (const seq of wanted.fresh) pending.push({ seq, untilMs, tries: 1, token, holder });
+  const taken = withPending({ ...record, holders }, pending, wanted.next);
+  return taken.holders.length > MOST_HOLDERS ? null : taken;
+}
+
+/** How a task stands for somebody with a token. */
+export type Standing = "mine" | "done" | "another" | "unknown";
+
+/** Whether the task is still that of the hand-out with this token. */
+export function standing(record: GroupRecord, seq: bigint, token: number): Standing {
+  const task = record.pending.find((one) => one.seq === seq);
+  if (task !== undefined) {
+    return task.token === token && task.holder !== NOBODY ? "mine" : "another";
+  }
+  return seq <= record.next ? "done" : "unknown";
+}
+
+/** The task is done. */
+export function ack(record: GroupRecord, seq: bigint): GroupRecord {
+  return withPending(record, record.pending.filter((one) => one.seq !== seq));
+}
+
+/** The task failed and waits for its next try until `untilMs`. */
+export function fail(record: GroupRecord, seq: bigint, untilMs: number): GroupRecord {
+  return withPending(
+    record,
+    record.pending.map((one) => one.seq === seq ? { ...one, untilMs, holder: NOBODY } : one),
+  );
+}
+
+/** The holder needs it until `untilMs`. */
+export function extend(record: GroupRecord, seq: bigint, untilMs: number): GroupRecord {
+  return withPending(
+    record,
+    record.pending.map((one) => one.seq === seq ? { ...one, untilMs } : one),
+  );
+}
+
+/**
+ * Drops what was overwritten: pending tasks and tasks not yet handed out below `oldest`.
+ *
+ * @returns the record and how many messages were lost; the same record when none was
+ */
+export function drop(
+  record: GroupRecord,
+  oldest: bigint,
+): { readonly record: GroupRecord; readonly lost: bigint } {
+  const kept = record.pending.filter(({ seq }) => seq >= oldest);
+  const pendingLost = BigInt(record.pending.length - kept.length);
+  const never = oldest > record.next + 1n ? oldest - record.next - 1n : 0n;
+  const lost = pendingLost + never;
+  if (lost === 0n) return { record, lost };
+  const next = never > 0n ? oldest - 1n : record.next;
+  return { record: { ...withPending(record, kept, next), lost: record.lost + lost }, lost };
+}

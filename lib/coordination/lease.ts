@@ -1,0 +1,269 @@
+/**
+ * Leases: who may work on a key, until when, told by messages in the pool. Pure: what is retained
+ * goes in, what is to be appended comes out; the append's guard runs it under the lock
+ * (docs/spec/coordination.md 6).
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+import { KEY_TAG } from "./names.ts";
+
+/** The tag of every claim, renewal and release. */
+export const CLAIM_TAG = "claim";
+/** Shortest, usual and longest lease in milliseconds. */
+export const TTL = { least: 1_000, usual: 60_000, most: 86_400_000 } as const;
+/** A claim whose time lies further ahead than this comes from a clock that jumped, in ns. */
+const AHEAD = 5_000_000_000n;
+
+/** A stored claim, renewal or release. */
+export interface ClaimMessage {
+  /** Number of the message. */
+  readonly seq: bigint;
+  /** Its time in nanoseconds since 1970. */
+  readonly timeNs: bigint;
+  /** The keys it speaks of. */
+  readonly keys: readonly string[];
+  /** Who appended it. */
+  readonly by: string;
+  /** What it says. */
+  readonly state: "held" | "released";
+  /** How long it holds, in milliseconds. */
+  readonly ttlMs: number;
+  /** The number of the lease's first claim, which is its token. */
+  readonly token: bigint;
+}
+
+/** The newest claim message of each key that is asked about; null where none is retained. */
+export type Newest = ReadonlyMap<string, ClaimMessage | null>;
+
+/**
+ * Reads a claim message; null when its data is none.
+ *
+ * @param data the message's data; numbers may be bigints
+ */
+export function parseClaim(
+  seq: bigint,
+  timeNs: bigint,
+  data: { readonly [key: string]: unknown },
+): ClaimMessage | null {
+  const { claim, by, state, ttl_ms: ttl, token } = data as Record<string, unknown>;
+  if (!Array.isArray(claim) || !claim.every((key) => typeof key === "string")) return null;
+  if (typeof by !== "string" || (state !== "held" && state !== "released")) return null;
+  const ttlMs = Number(ttl ?? TTL.usual);
+  const first = typeof token === "bigint"
+    ? token
+    : typeof token === "number" && Number.isSafeInteger(token)
+    ? BigInt(token)
+    : 0n;
+  if (!(ttlMs >= 0) || first < 0n) return null;
+  return { seq, timeNs, keys: claim, by, state, ttlMs, token: first === 0n ? seq : first };
+}
+
+/** A claim from the future counts from the moment it was first seen, for those who wait. */
+export class FirstSights {
+  readonly #seen = new Map<bigint, bigint>();
+
+  /** When this claim began, for whoever has been looking at it for a while. */
+  begin({ seq, timeNs }: ClaimMessage, nowNs: bigint): bigint {
+    if (timeNs <= nowNs + AHEAD) return timeNs;
+    const seen = this.#seen.get(seq) ?? nowNs;
+    this.#seen.set(seq, seen);
+    return seen;
+  }
+}
+
+/** Until when a claim holds, in nanoseconds since 1970; 0 when it is released. */
+export function holdsUntil(message: ClaimMessage, nowNs: bigint, sights?: FirstSights): bigint {
+  if (message.state !== "held") return 0n;
+  const begin = sights?.begin(message, nowNs) ?? message.timeNs;
+  return begin + BigInt(Math.round(message.ttlMs)) * 1_000_000n;
+}
+
+/** A claim message that is to be appended. */
+export interface ClaimAppend {
+  /** Its data. */
+  readonly data: {
+    readonly claim: readonly string[];
+    readonly by: string;
+    readonly state: "held" | "released";
+    readonly ttl_ms: number;
+    readonly token: bigint;
+  };
+  /** Its tags. */
+  readonly tags: readonly string[];
+}
+
+function appendOf(
+  keys: readonly string[],
+  by: string,
+  state: "held" | "released",
+  ttlMs: number,
+  token: bigint,
+  forced = false,
+): ClaimAppend {
+  return {
+    data: { claim: keys, by, state, ttl_ms: ttlMs, token },
+    tags: [
+      CLAIM_TAG,
+      ...keys.map((key) => KEY_TAG + key),
+      `agent:${by}`,
+      ...(forced ? ["forced"] : []),
+    ],
+  };
+}
+
+/** RFC 3339 with milliseconds. */
+function timeText(ns: bigint): string {
+  return new Date(Number(ns / 1_000_000n)).toISOString();
+}
+
+function heldBy(key: string, message: ClaimMessage, until: bigint): PlasmiteError {
+  const { by: holder, token } = message;
+  return new PlasmiteError("Busy", `${key} is held by ${holder} until ${timeText(until)}`, {
+    hint: "Wait until it is released or expires, or claim something else.",
+    details: { key, holder, token, until: timeText(until) },
+  });
+}
+
+function lost(key: string, message: string, by?: ClaimMessage, until = 0n): PlasmiteError {
+  return new PlasmiteError("Conflict", message, {
+    hint: "Stop working on it, and claim it again.",
+    details: {
+      key,
+      ...(by === undefined ? {} : { holder: by.by, until: timeText(until) }),
+    },
+  });
+}
+
+/** What a claim comes to. */
+export interface ClaimOutcome {
+  /** What to append. */
+  readonly append: ClaimAppend;
+  /** The token of the lease; 0 when it is the number that the append gets. */
+  readonly token: bigint;
+  /** How long it holds, in milliseconds. */
+  readonly ttlMs: number;
+}
+
+/** A set of keys without doubles, in the order given. */
+export function keySet(keys: readonly string[]): readonly string[] {
+  return [...new Set(keys)];
+}
+
+function sameKeys(a: readonly string[], b: readonly string[]): boolean {
+  const set = new Set(a);
+  return set.size === new Set(b).size && b.every((key) => set.has(key));
+}
+
+/**
+ * Claims all keys or none. Repeating a claim of the same keys while it is active renews it, so
+ * that repeating after an unknown outcome is safe.
+ *
+ * @throws {PlasmiteError} Busy when another holds one of them
+ */
+export function claim(
+  keys: readonly string[],
+  holder: string,
+  ttlMs: number,
+  newest: Newest,
+  nowNs: bigint,
+  sights?: FirstSights,
+): ClaimOutcome {
+  const mine: ClaimMessage[] = [];
+  for (const key of keys) {
+    const message = newest.get(key) ?? null;
+    if (message === null) continue;
+    const until = holdsUntil(message, nowNs, sights);
+    if (until <= nowNs) continue;
+    if (message.by !== holder) throw heldBy(key, message, until);
+    mine.push(message);
+  }
+  const [first] = mine;
+  const renews = first !== undefined && mine.length === keys.length &&
+    mine.every(({ token }) => token === first.token) && sameKeys(first.keys, keys);
+  const token = renews ? first.token : 0n;
+  return { append: appendOf(keys, holder, "held", ttlMs, token), token, ttlMs };
+}
+
+/** The claims of these keys when all are the holder's under this token. Throws Conflict. */
+function own(
+  keys: readonly string[],
+  holder: string,
+  token: bigint,
+  newest: Newest,
+  nowNs: bigint,
+): ClaimMessage[] {
+  return keys.map((key) => {
+    const message = newest.get(key) ?? null;
+    if (message === null) throw lost(key, "Lease is no longer retained");
+    if (message.by === holder && message.token === token) return message;
+    const until = holdsUntil(message, nowNs);
+    if (message.by !== holder) throw lost(key, `Lease lost to ${message.by}`, message, until);
+    throw lost(key, `Lease of ${key} has token ${message.token}, not ${token}`);
+  });
+}
+
+/**
+ * Renews a lease; one that expired and was not taken is renewed all the same.
+ *
+ * @param ttlMs how long from now; undefined for as long as before
+ * @throws {PlasmiteError} Conflict when it was lost, released or is no longer retained
+ */
+export function renew(
+  keys: readonly string[],
+  holder: string,
+  token: bigint,
+  ttlMs: number | undefined,
+  newest: Newest,
+  nowNs: bigint,
+): ClaimOutcome {
+  let longest = 0;
+  for (const message of own(keys, holder, token, newest, nowNs)) {
+    if (message.state === "released") {
+      throw lost(message.keys[0] ?? "", "Lease was released");
+    }
+    longest = Math.max(longest, message.ttlMs);
+  }
+  const ttl = ttlMs ?? longest;
+  return { append: appendOf(keys, holder, "held", ttl, token), token, ttlMs: ttl };
+}
+
+/**
+ * Releases a lease.
+ *
+ * @returns what to append; nothing when it was released already or is no longer retained
+ * @throws {PlasmiteError} Conflict when another has it, or it has another token
+ */
+export function release(
+  keys: readonly string[],
+  holder: string,
+  token: bigint,
+  newest: Newest,
+  nowNs: bigint,
+): readonly ClaimAppend[] {
+  const held = keys.filter((key) => {
+    const message = newest.get(key) ?? null;
+    return message !== null && !(message.by === holder && message.state === "released");
+  });
+  if (held.length === 0) return [];
+  own(held, holder, token, newest, nowNs);
+  return [appendOf(held, holder, "released", 0, token)];
+}
+
+/** Ends whatever leases these keys have, for anybody: one release for each token. */
+export function forceRelease(
+  keys: readonly string[],
+  holder: string,
+  newest: Newest,
+): readonly ClaimAppend[] {
+  const byToken = new Map<bigint, string[]>();
+  for (const key of keys) {
+    const message = newest.get(key) ?? null;
+    if (message === null || message.state === "released") continue;
+    const same = byToken.get(message.token);
+    if (same === undefined) byToken.set(message.token, [key]);
+    else same.push(key);
+  }
+  return [...byToken].map(([token, held]) => appendOf(held, holder, "released", 0, token, true));
+}

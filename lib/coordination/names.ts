@@ -1,0 +1,64 @@
+/**
+ * Names in coordination: cursors and groups, keys and ids, and the tags that carry the latter
+ * (docs/spec/coordination.md).
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+
+/** The longest key or id in bytes of UTF-8. */
+const LONGEST = 256;
+const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+
+/** What begins the tag of a key. */
+export const KEY_TAG = "key:";
+/** What begins the tag of an id. */
+export const ID_TAG = "id:";
+
+/**
+ * A checked name of a cursor or a group.
+ *
+ * @throws {PlasmiteError} Usage
+ */
+export function checkCursorName(name: string): string {
+  if (NAME.test(name) && !name.endsWith(".tmp")) return name;
+  throw new PlasmiteError("Usage", `Invalid cursor name ${JSON.stringify(name)}`, {
+    hint: "Use 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit, and not " +
+      "ending in .tmp.",
+  });
+}
+
+/**
+ * A checked key or id.
+ *
+ * @param what `key`, `id` or `holder`, for the message
+ * @throws {PlasmiteError} Usage
+ */
+export function checkKey(text: string, what: string, longest: number = LONGEST): string {
+  const bytes = new TextEncoder().encode(text).length;
+  if (bytes >= 1 && bytes <= longest && !hasControl(text) && text.isWellFormed()) return text;
+  throw new PlasmiteError("Usage", `Invalid ${what} ${JSON.stringify(text)}`, {
+    hint: `Use 1 to ${longest} bytes of UTF-8 without control characters.`,
+  });
+}
+
+function hasControl(text: string): boolean {
+  for (const character of text) {
+    const code = character.codePointAt(0) ?? 0;
+    if (code < 0x20 || (code >= 0x7f && code < 0xa0)) return true;
+  }
+  return false;
+}
+
+/** The tags of an append in stored order: those given, the key's, the id's; none twice. */
+export function tagsOf(
+  tags: readonly string[],
+  { key, id }: { readonly key?: string | undefined; readonly id?: string | undefined },
+): readonly string[] {
+  if (key === undefined && id === undefined) return tags;
+  const all = [...tags];
+  if (key !== undefined && !all.includes(KEY_TAG + key)) all.push(KEY_TAG + key);
+  if (id !== undefined && !all.includes(ID_TAG + id)) all.push(ID_TAG + id);
+  return all;
+}

@@ -1,0 +1,157 @@
+/**
+ * Small files beside a pool that hold one record and a lock: cursors and work groups. They are
+ * written in place, so that lock and record share one inode.
+ *
+ * @module
+ */
+
+import { NOT_A_DIRECTORY, osError } from "./os_error.ts";
+
+/** An open record file. Nothing may be awaited while its lock is held for one operation only. */
+export interface RecordFile {
+  /** The path it was opened by. */
+  readonly path: string;
+  /** Takes the exclusive lock if it is free; never waits. */
+  tryLock(): boolean;
+  /** Gives the lock back. */
+  unlock(): void;
+  /** All of its bytes, `most` at most. */
+  read(most: number): Uint8Array<ArrayBuffer>;
+  /** Writes all of `bytes` at byte `at`. */
+  write(bytes: Uint8Array, at: number): void;
+  /** Makes all writes durable before it returns (fdatasync). */
+  sync(): void;
+  /** Whether the path still names this file. */
+  isCurrent(): boolean;
+  /** Closes the file, which gives up its lock. */
+  close(): void;
+}
+
+class DiskRecordFile implements RecordFile {
+  readonly #file: Deno.FsFile;
+
+  constructor(readonly path: string, file: Deno.FsFile) {
+    this.#file = file;
+  }
+
+  #run<T>(work: () => T, message?: string): T {
+    for (;;) {
+      try {
+        return work();
+      } catch (error) {
+        if (error instanceof Deno.errors.Interrupted) continue;
+        throw osError(error, { path: this.path }, message);
+      }
+    }
+  }
+
+  tryLock(): boolean {
+    return this.#run(() => this.#file.tryLockSync(true), "Failed to lock the cursor file");
+  }
+
+  unlock(): void {
+    this.#run(() => this.#file.unlockSync());
+  }
+
+  read(most: number): Uint8Array<ArrayBuffer> {
+    return this.#run(() => {
+      const bytes = new Uint8Array(Math.min(most, this.#file.statSync().size));
+      this.#file.seekSync(0, Deno.SeekMode.Start);
+      let got = 0;
+      while (got < bytes.length) {
+        const n = this.#file.readSync(bytes.subarray(got));
+        if (n === null || n === 0) break;
+        got += n;
+      }
+      return bytes.subarray(0, got);
+    });
+  }
+
+  write(bytes: Uint8Array, at: number): void {
+    this.#run(() => {
+      this.#file.seekSync(at, Deno.SeekMode.Start);
+      for (let done = 0; done < bytes.length;) done += this.#file.writeSync(bytes.subarray(done));
+    });
+  }
+
+  sync(): void {
+    this.#run(() => this.#file.syncDataSync());
+  }
+
+  isCurrent(): boolean {
+    try {
+      const [mine, named] = [this.#file.statSync(), Deno.statSync(this.path)];
+      return mine.ino === named.ino && mine.dev === named.dev;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw osError(error, { path: this.path });
+    }
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+}
+
+/**
+ * Opens a record file.
+ *
+ * @param options `like`: make a missing one, with the permissions of this file; without it a
+ *   missing one is NotFound
+ * @throws {PlasmiteError} NotFound, Permission or Io, always with `path`
+ */
+export function openRecordFile(
+  path: string,
+  options: { readonly like?: string | undefined; readonly write?: boolean } = {},
+): RecordFile {
+  const { like, write = true } = options;
+  try {
+    if (like !== undefined) {
+      const mode = (Deno.statSync(like).mode ?? 0o600) & 0o666;
+      Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), {
+        recursive: true,
+        mode: dirMode(mode),
+      });
+      const file = Deno.openSync(path, { read: true, write: true, create: true, mode });
+      return new DiskRecordFile(path, file);
+    }
+    return new DiskRecordFile(path, Deno.openSync(path, { read: true, write }));
+  } catch (error) {
+    const hint = error instanceof Deno.errors.NotADirectory ? NOT_A_DIRECTORY : undefined;
+    throw osError(error, { path, hint });
+  }
+}
+
+/** Whoever may read a file may look into its directory. */
+function dirMode(mode: number): number {
+  return mode | ((mode & 0o444) >> 2) | 0o300;
+}
+
+/** The names in a directory of record files, sorted; a missing directory has none. */
+export function recordNames(dir: string): string[] {
+  const names: string[] = [];
+  try {
+    for (const { name, isFile } of Deno.readDirSync(dir)) if (isFile) names.push(name);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw osError(error, { path: dir });
+  }
+  return names.sort((a, b) => a < b ? -1 : a > b ? 1 : 0);
+}
+
+/** Removes a record file; whoever holds its lock has checked that it is the one meant. */
+export function removeRecordFile(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    throw osError(error, { path });
+  }
+}
+
+/** Removes a directory of record files with all that is in it; a missing one is no error. */
+export function removeRecords(dir: string): void {
+  try {
+    Deno.removeSync(dir, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw osError(error, { path: dir });
+  }
+}
