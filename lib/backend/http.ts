@@ -159,7 +159,7 @@ export class HttpPool implements PoolHandle {
         this.#path(`messages/${seq}/lite3`),
         { ...call, accept: LITE3 },
       );
-      return frameOf(seq, timestampNs, bytes);
+      return { seq, timestampNs, flags: 0, payload: bytes };
     } catch (error) {
       // Of the two that may be missing here, only the message is told with its number.
       if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
@@ -226,6 +226,7 @@ export class HttpPool implements PoolHandle {
       since,
       liveFrom: newest + 1n,
       bounds: () => this.bounds(),
+      serving: false,
     });
   }
 
@@ -260,19 +261,4 @@ function limitsOf(ringSize: number): Limits {
 
 function boundsOf({ bounds }: PoolInfo): Bounds {
   return { oldest: bounds.oldestSeq ?? 0n, newest: bounds.newestSeq ?? 0n };
-}
-
-function frameOf(seq: bigint, timestampNs: bigint, u8: Uint8Array<ArrayBuffer>): StoredFrame {
-  return {
-    u8,
-    payloadAt: 0,
-    payloadLength: u8.length,
-    seqLo: Number(seq & 0xffff_ffffn),
-    seqHi: Number(seq >> 32n),
-    timeLo: Number(timestampNs & 0xffff_ffffn),
-    timeHi: Number(timestampNs >> 32n),
-    seq,
-    timestampNs,
-    flags: 0,
-  };
 }

@@ -5,6 +5,7 @@
  */
 
 import { MessageView } from "../lite3/message.ts";
+import { startTimer } from "../timers.ts";
 import type { FrameBytes, Gap } from "../types.ts";
 import type { Walk } from "./types.ts";
 
@@ -73,9 +74,7 @@ export class LaterWalk implements Walk {
         clearTimeout(timer);
         reject(signal?.reason);
       };
-      const timer = ms === undefined
-        ? undefined
-        : setTimeout(() => finish(false), Math.min(Math.max(0, ms), 0x7fff_ffff));
+      const timer = ms === undefined ? undefined : startTimer(() => finish(false), ms);
       signal?.addEventListener("abort", aborted, { once: true });
       beginning.then(() => finish(true));
     });

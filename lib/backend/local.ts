@@ -5,16 +5,18 @@
  */
 
 import { Follower } from "../client/follower.ts";
-import { describePool, type PoolInfo, unreadablePool } from "../client/info.ts";
+import { describing, type PoolInfo } from "../client/info.ts";
+import { listing, readingInfo } from "../client/listing.ts";
+import { findFrame } from "../client/lookup.ts";
 import { poolFiles, poolName, poolPath } from "../client/refs.ts";
-import { ErrorKind } from "../errors.ts";
 import type { FrameBatch } from "../pool/batch.ts";
-import { BUSY, Cursor } from "../pool/cursor.ts";
 import { DEFAULT_POOL_SIZE } from "../pool/layout.ts";
-import { type Appended, Ring } from "../pool/ring.ts";
+import { Ring } from "../pool/ring.ts";
+import { disk } from "../storage/file.ts";
 import { untilUnlocked } from "../storage/lock_wait.ts";
 import { osError } from "../storage/os_error.ts";
 import type { Storage } from "../storage/storage.ts";
+import { inPlace, inTurns, type Steps } from "../storage/turns.ts";
 import type { Awaitable, Bounds } from "../types.ts";
 import { Filter } from "./filter.ts";
 import { findLast } from "./last.ts";
@@ -34,20 +36,43 @@ import { SelectedWalk } from "./walk.ts";
 /** Bytes of frames in one append: the lock is held for one write. */
 const BATCH_BYTES = 512 * 1024;
 
+/** How a directory is used. */
+export interface LocalOptions {
+  /**
+   * Whether this process serves others: long work then gives them turns, and nothing waits in
+   * place. Default false: calls are as fast as can be and answer at once.
+   */
+  readonly serving?: boolean;
+  /** What holds the bytes; default the disk. */
+  readonly storage?: Storage;
+}
+
+/** How one directory runs its work. */
+interface Runner {
+  readonly storage: Storage;
+  readonly serving: boolean;
+  <T>(steps: Steps<T>, signal?: AbortSignal): Awaitable<T>;
+}
+
+function runner({ serving = false, storage = disk }: LocalOptions): Runner {
+  const run = <T>(steps: Steps<T>, signal?: AbortSignal): Awaitable<T> =>
+    serving ? inTurns(steps, signal) : inPlace(steps);
+  return Object.assign(run, { storage, serving });
+}
+
 /** A directory of pools. */
 export class LocalBackend implements Backend {
   readonly place: string;
-  readonly #storage: Storage;
+  readonly #run: Runner;
 
   /**
    * Touches nothing on disk.
    *
    * @param dir the directory that bare names resolve into
-   * @param storage what holds the bytes: the disk, or memory in tests
    */
-  constructor(dir: string, storage: Storage) {
+  constructor(dir: string, options: LocalOptions = {}) {
     this.place = dir;
-    this.#storage = storage;
+    this.#run = runner(options);
   }
 
   features(): ReadonlySet<string> {
@@ -59,69 +84,55 @@ export class LocalBackend implements Backend {
     return poolPath(name, this.place);
   }
 
-  open(name: string, { write = false }: { readonly write?: boolean } = {}): LocalPool {
-    return new LocalPool(this.#storage, this.path(name), name, write);
+  open(name: string, options: { readonly write?: boolean } = {}): Awaitable<LocalPool> {
+    return this.#run(this.#opening(name, options.write === true));
   }
 
-  create(name: string, { sizeBytes, indexCapacity }: NewPool = {}): PoolInfo {
-    const path = this.path(name);
-    Ring.create(this.#storage, path, {
+  *#opening(name: string, write: boolean): Steps<LocalPool> {
+    const ring = yield* Ring.opening(this.#run.storage, this.path(name), { write });
+    return new LocalPool(this.#run, ring, name);
+  }
+
+  create(name: string, options: NewPool = {}): Awaitable<PoolInfo> {
+    return this.#run(this.#creating(name, options));
+  }
+
+  *#creating(name: string, { sizeBytes, indexCapacity }: NewPool): Steps<PoolInfo> {
+    Ring.create(this.#run.storage, this.path(name), {
       size: sizeBytes ?? DEFAULT_POOL_SIZE,
       ...(indexCapacity === undefined ? {} : { indexCapacity }),
     });
-    return this.info(name);
+    return yield* readingInfo(this.path(name), name);
   }
 
-  info(name: string): PoolInfo {
-    const ring = Ring.open(this.#storage, this.path(name), { write: false });
-    try {
-      return describePool(ring, name);
-    } finally {
-      ring.close();
-    }
+  info(name: string): Awaitable<PoolInfo> {
+    return this.#run(readingInfo(this.path(name), name));
   }
 
   names(): readonly string[] {
-    return this.#files().map(poolName);
-  }
-
-  list(): readonly PoolInfo[] {
-    const pools: PoolInfo[] = [];
-    for (const path of this.#files()) {
-      const name = poolName(path);
-      try {
-        const mtimeMs = Deno.statSync(path).mtime?.getTime() ?? null;
-        const ring = Ring.open(this.#storage, path, { write: false });
-        try {
-          pools.push({ ...describePool(ring, name), mtimeMs });
-        } finally {
-          ring.close();
-        }
-      } catch (cause) {
-        const error = osError(cause, { path });
-        // Deleted between listing and opening: it is simply not there any more.
-        if (error.kind !== ErrorKind.NotFound) pools.push(unreadablePool(name, path, error));
-      }
-    }
-    return pools;
-  }
-
-  #files(): string[] {
     try {
-      return poolFiles(this.place);
+      return poolFiles(this.place).map(poolName);
     } catch (error) {
       throw osError(error, { path: this.place }, "failed to read pool directory");
     }
   }
 
+  list(): Awaitable<readonly PoolInfo[]> {
+    return this.#run(listing(this.place));
+  }
+
   async remove(name: string): Promise<void> {
-    const path = this.path(name);
-    const file = this.#storage.open(path, { write: false });
+    await this.#run(this.#removing(this.path(name)));
+  }
+
+  *#removing(path: string): Steps<void> {
+    const { storage } = this.#run;
+    const file = storage.open(path, { write: false });
     try {
-      await untilUnlocked(path, () => file.tryLock(true) || null);
+      yield* untilUnlocked(path, () => file.tryLock(true) || null);
       // Whoever appends under this lock later finds the path gone and says so.
-      if (file.pathState() === "missing") this.#storage.open(path, { write: false }).close();
-      this.#storage.remove(path);
+      if (file.pathState() === "missing") storage.open(path, { write: false }).close();
+      storage.remove(path);
     } finally {
       file.close();
     }
@@ -135,40 +146,34 @@ export class LocalPool implements PoolHandle {
   readonly name: string;
   readonly path: string;
   readonly limits: Limits;
-  readonly #storage: Storage;
+  readonly #run: Runner;
   readonly #ring: Ring;
 
   /** Use {@linkcode LocalBackend.open}. */
-  constructor(storage: Storage, path: string, name: string, write: boolean) {
+  constructor(run: Runner, ring: Ring, name: string) {
     this.name = name;
-    this.path = path;
-    this.#storage = storage;
-    this.#ring = Ring.open(storage, path, { write });
-    const { ringSize } = this.#ring.layout;
+    this.path = ring.path;
+    this.#run = run;
+    this.#ring = ring;
+    const { ringSize } = ring.layout;
     this.limits = {
-      maxPayload: this.#ring.maxPayload,
+      maxPayload: ring.maxPayload,
       maxRecord: 6 * ringSize + 64 * 1024,
       // A quarter of a small ring, so that followers see messages before they are overwritten.
       batchBytes: Math.min(BATCH_BYTES, Math.max(1, ringSize >> 2)),
     };
   }
 
-  bounds(): Bounds {
-    const { oldest, newest } = this.#ring.state();
-    return { oldest, newest };
+  bounds(): Awaitable<Bounds> {
+    return this.#ring.tryState() ?? this.#run(this.#ring.stating());
   }
 
-  info(): PoolInfo {
-    return describePool(this.#ring, this.name);
+  info(): Awaitable<PoolInfo> {
+    return this.#run(describing(this.#ring, this.name));
   }
 
   get(seq: bigint): Awaitable<StoredFrame | null> {
-    if (seq === 0n) return null;
-    const cursor = new Cursor(this.#ring, seq);
-    const found = lookUp(cursor, seq);
-    return found === undefined
-      ? untilUnlocked(this.path, () => lookUp(cursor, seq) ?? null).then(orNone)
-      : orNone(found);
+    return this.#run(findFrame(this.#ring, seq));
   }
 
   append(batch: FrameBatch, request: AppendRequest): Awaitable<void> {
@@ -176,36 +181,45 @@ export class LocalPool implements PoolHandle {
     for (let from = request.from ?? 0; from < batch.count;) {
       signal?.throwIfAborted();
       const done = this.#ring.tryAppend(batch, from, flush);
-      if (done === null) return this.#appendLater(batch, { ...request, from });
+      if (done === null) return this.#run(this.#appending(batch, { ...request, from }), signal);
       stored(from, done.count, done.first);
       from += done.count;
     }
   }
 
-  async #appendLater(batch: FrameBatch, request: AppendRequest): Promise<void> {
-    const { flush, signal, stored } = request;
-    for (let from = request.from ?? 0; from < batch.count;) {
-      const attempt = (): Appended | null => this.#ring.tryAppend(batch, from, flush);
-      const done = await untilUnlocked(this.path, attempt, { signal });
-      stored(from, done.count, done.first);
-      from += done.count;
+  *#appending(batch: FrameBatch, { from = 0, flush, stored }: AppendRequest): Steps<void> {
+    for (let next = from; next < batch.count;) {
+      const attempt = () => this.#ring.tryAppend(batch, next, flush);
+      const done = yield* untilUnlocked(this.path, attempt);
+      stored(next, done.count, done.first);
+      next += done.count;
     }
   }
 
-  select(selection: Selection): Walk {
+  select(selection: Selection): Awaitable<Walk> {
+    const state = this.#ring.tryState();
+    if (state !== null) return this.#walk(selection, state);
+    return this.#run(this.#selecting(selection));
+  }
+
+  *#selecting(selection: Selection): Steps<Walk> {
+    return this.#walk(selection, yield* this.#ring.stating());
+  }
+
+  #walk(selection: Selection, { oldest, newest }: Bounds): Walk {
     const { follow = false, last, since = 0n, tags, where, notify = true } = selection;
-    const { oldest, newest } = this.#ring.state();
     const until = selection.until ?? (follow ? null : newest);
     const filter = new Filter(tags, where);
-    const plan = { until, filter, since, liveFrom: newest + 1n, bounds: () => this.bounds() };
-    const walk = (from: bigint | "oldest", end: bigint | null = until): Walk => {
-      const follower = this.#follow(from, notify);
-      return new SelectedWalk(follower, {
-        ...plan,
-        until: end,
+    const walk = (from: bigint | "oldest", end: bigint | null = until): Walk =>
+      new SelectedWalk(this.#follow(from, notify), {
         from: from === "oldest" ? 0n : from,
+        until: end,
+        filter,
+        since,
+        liveFrom: newest + 1n,
+        bounds: () => this.bounds(),
+        serving: this.#run.serving,
       });
-    };
     if (selection.from === "end" || (oldest === 0n && last !== undefined)) return walk(newest + 1n);
     const first = selection.from === undefined || selection.from === 0n ? "oldest" : selection.from;
     if (oldest === 0n) return walk(first === "oldest" ? newest + 1n : first);
@@ -221,7 +235,7 @@ export class LocalPool implements PoolHandle {
   }
 
   #follow(from: bigint | "oldest", notify: boolean): Follower {
-    const follower = new Follower(this.path, from, notify);
+    const follower = new Follower(this.path, from, notify, this.#run.serving);
     try {
       this.#ring.checkIdentity(); // The follower has the path's file: make sure it is still ours.
       return follower;
@@ -234,15 +248,4 @@ export class LocalPool implements PoolHandle {
   close(): void {
     this.#ring.close();
   }
-}
-
-/** The frame of `seq`; "none" when it is not retained, undefined while a lock is in the way. */
-function lookUp(cursor: Cursor, seq: bigint): StoredFrame | "none" | undefined {
-  const ready = cursor.fill();
-  if (ready === BUSY) return undefined;
-  return ready > 0 && cursor.next() && cursor.seq === seq ? cursor : "none";
-}
-
-function orNone(found: StoredFrame | "none"): StoredFrame | null {
-  return found === "none" ? null : found;
 }

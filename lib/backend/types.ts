@@ -84,10 +84,16 @@ export interface AppendRequest {
   readonly stored: (from: number, count: number, first: bigint) => void;
 }
 
-/** A message by its number. */
-export interface StoredFrame extends FrameBytes {
+/** A message by its number; a copy. */
+export interface StoredFrame {
+  /** Sequence number. */
+  readonly seq: bigint;
+  /** Nanoseconds since 1970. */
+  readonly timestampNs: bigint;
   /** Flags of the frame; 0 where they are not told. */
   readonly flags: number;
+  /** The Lite3 document with `meta` and `data`. */
+  readonly payload: Uint8Array<ArrayBuffer>;
 }
 
 /** An open pool. */

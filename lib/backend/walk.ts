@@ -7,6 +7,7 @@
 
 import { PlasmiteError } from "../errors.ts";
 import { MessageView } from "../lite3/message.ts";
+import { Slice } from "../storage/turns.ts";
 import type { Awaitable, Bounds, FrameBytes, Gap } from "../types.ts";
 import { type Filter, keepFrame, openView } from "./filter.ts";
 import type { Walk } from "./types.ts";
@@ -27,8 +28,10 @@ export interface FrameSource {
   close(): void;
 }
 
-/** How long one `next` looks at messages that do not match, in milliseconds. */
-const SLICE = 4;
+/** How long one `next` looks at messages that do not match, in milliseconds, */
+const SLICE = 50;
+/** and in a process that serves others. */
+const SERVING_SLICE = 4;
 /** So many frames are looked at between two looks at the clock. */
 const CLOCK_EVERY = 64;
 /** Messages that jq itself judges go through it in groups of so many, */
@@ -52,6 +55,8 @@ export interface WalkPlan {
   readonly since: bigint;
   /** The first number that counts as live. */
   readonly liveFrom: bigint;
+  /** Whether this process serves others, who are to have turns. */
+  readonly serving: boolean;
   /** What is retained now. */
   bounds(): Awaitable<Bounds>;
 }
@@ -64,6 +69,7 @@ export class SelectedWalk implements Walk {
   readonly #source: FrameSource;
   readonly #plan: WalkPlan;
   readonly #view = new MessageView();
+  readonly #sliceMs: number;
   #frame: FrameBytes;
   /** The copied frame that is current; null when the source's own is. */
   #kept: FrameBytes | null = null;
@@ -84,6 +90,7 @@ export class SelectedWalk implements Walk {
   constructor(source: FrameSource, plan: WalkPlan) {
     this.#source = source;
     this.#plan = plan;
+    this.#sliceMs = plan.serving ? SERVING_SLICE : SLICE;
     this.#frame = source.cursor;
     this.#position = plan.from;
     if (plan.until !== null && plan.from > plan.until) this.#ended = true;
@@ -130,7 +137,7 @@ export class SelectedWalk implements Walk {
       if (++looked % CLOCK_EVERY !== 0) continue;
       const now = performance.now();
       if (since === 0) since = now;
-      else if (now - since >= SLICE) {
+      else if (now - since >= this.#sliceMs) {
         this.#paused = true;
         return false;
       }
@@ -216,7 +223,7 @@ export class SelectedWalk implements Walk {
     if (this.#ended || this.#ready.length > 0) return true;
     if (this.#paused) {
       this.#paused = false;
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await new Slice().next();
       signal?.throwIfAborted();
       return true;
     }
