@@ -333,7 +333,7 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
       isNative: true,
       batch: () => slow.batch(),
       matches: (view) => {
-        const until = performance.now() + 0.2;
+        const until = performance.now() + 0.5;
         while (performance.now() < until);
         return slow.matches(view);
       },
