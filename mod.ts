@@ -19,8 +19,9 @@
  * @module
  */
 
+export type { Lite3Frame } from "./lib/backend/frames.ts";
 export { Client, type ClientOptions, type CreateOptions } from "./lib/client/client.ts";
-export { type PoolBounds, type PoolInfo, type PoolMetrics } from "./lib/client/info.ts";
+export { type PoolBounds, type PoolInfo, type PoolMetrics } from "./lib/backend/local/info.ts";
 export { type IntegerPolicy, Message, parseMessage } from "./lib/client/message.ts";
 export {
   type AppendOptions,
@@ -31,10 +32,10 @@ export {
   type TailOptions,
 } from "./lib/client/options.ts";
 export { type AsyncPool, Pool } from "./lib/client/pool.ts";
-export { defaultPoolDir } from "./lib/client/refs.ts";
+export { defaultPoolDir } from "./lib/backend/refs.ts";
 export { replay } from "./lib/client/replay.ts";
 export { Lite3Stream, Stream } from "./lib/client/stream.ts";
-export { type Lite3Frame, type Tail } from "./lib/client/tail.ts";
+export type { Tail } from "./lib/client/tail.ts";
 export {
   type ErrorContext,
   ErrorKind,
@@ -44,7 +45,7 @@ export {
 } from "./lib/errors.ts";
 export { RemoteClient, type RemoteClientOptions } from "./lib/remote/client.ts";
 export { connect } from "./lib/remote/connect.ts";
-export { RemoteError } from "./lib/remote/error.ts";
+export { RemoteError } from "./lib/backend/http/error.ts";
 export { RemotePool } from "./lib/remote/pool.ts";
 export { type RemoteTailOptions } from "./lib/remote/tail.ts";
 export { type CheckIssue, type CheckReport } from "./lib/pool/check.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Follower } from "../lib/client/follower.ts";
+import { Follower } from "../lib/backend/local/follower.ts";
 
 const [path = "", count = "0"] = Deno.args;
 const follower = new Follower(path, "end");

@@ -8,9 +8,9 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { Connections } from "../lib/remote/connections.ts";
-import { trustingDialer } from "../lib/remote/node_tls.ts";
-import { type Dial, dialer } from "../lib/remote/socket.ts";
+import { Connections } from "../lib/backend/http/connections.ts";
+import { trustingDialer } from "../lib/backend/http/node_tls.ts";
+import { type Dial, dialer } from "../lib/backend/http/socket.ts";
 import { makeCertificate } from "../server/certificate.ts";
 
 const ROUNDS = 5;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { PoolInfo } from "../lib/client/info.ts";
+import type { PoolInfo } from "../lib/backend/local/info.ts";
 import { LARGEST_POOL } from "../lib/client/names.ts";
 import { ErrorKind, messageOf, PlasmiteError } from "../lib/errors.ts";
 import { type Arguments, BadArgument } from "./args.ts";

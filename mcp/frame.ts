@@ -9,8 +9,8 @@
  */
 
 import { messageOf } from "../lib/errors.ts";
-import { parseJsonExact } from "../lib/client/message.ts";
 import { members, strictProblem, wrap } from "./json.ts";
+import { parseJsonExact } from "../lib/text/json_exact.ts";
 
 /** A request identifier. */
 export type Id = string | number;

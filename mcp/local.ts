@@ -7,18 +7,18 @@
  * @module
  */
 
-import { Appender, type Stored } from "../lib/client/appender.ts";
+import { Appender, type Stored } from "../lib/backend/local/appender.ts";
 import type { Client } from "../lib/client/client.ts";
-import { Follower } from "../lib/client/follower.ts";
-import type { PoolInfo } from "../lib/client/info.ts";
-import { filesOf, listed, readingInfo } from "../lib/client/listing.ts";
-import { readingFrame } from "../lib/client/lookup.ts";
+import { Follower } from "../lib/backend/local/follower.ts";
+import type { PoolInfo } from "../lib/backend/local/info.ts";
+import { filesOf, listed, readingInfo } from "../lib/backend/local/listing.ts";
+import { readingFrame } from "../lib/backend/local/lookup.ts";
 import { Message } from "../lib/client/message.ts";
 import { checkTags, stamp } from "../lib/client/options.ts";
 import { encodeValue } from "../lib/client/pool.ts";
-import { poolName, poolPath } from "../lib/client/refs.ts";
-import { removing } from "../lib/client/remove.ts";
-import { PoolSlots } from "../lib/client/slots.ts";
+import { poolName, poolPath } from "../lib/backend/refs.ts";
+import { removing } from "../lib/backend/local/remove.ts";
+import { PoolSlots } from "../lib/backend/local/slots.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { JsonSyntaxError } from "../lib/lite3/encode.ts";
 import { MessageView } from "../lib/lite3/message.ts";

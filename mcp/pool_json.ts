@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { PoolInfo } from "../lib/client/info.ts";
+import type { PoolInfo } from "../lib/backend/local/info.ts";
 import { formatTime } from "../lib/text/time.ts";
 import { Json } from "./json.ts";
 

@@ -5,9 +5,9 @@
  * @module
  */
 
-import type { PoolInfo } from "../lib/client/info.ts";
+import type { PoolInfo } from "../lib/backend/local/info.ts";
 import type { JsonObject } from "../lib/client/options.ts";
-import type { FrameSource, PoolReader } from "../lib/client/source.ts";
+import type { FrameSource, PoolReader } from "../lib/backend/source.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import type { MessageView } from "../lib/lite3/message.ts";
 import type { RemoteClient } from "../lib/remote/client.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { PoolInfo } from "../lib/client/info.ts";
+import type { PoolInfo } from "../lib/backend/local/info.ts";
 import { nameProblem } from "../lib/client/names.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import type { MessageView } from "../lib/lite3/message.ts";

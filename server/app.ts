@@ -6,7 +6,7 @@
  */
 
 import type { Client } from "../lib/client/client.ts";
-import { Slots } from "../lib/client/slots.ts";
+import { Slots } from "../lib/backend/local/slots.ts";
 import { type Access, type Authenticator, bearerToken, type Verdict } from "./auth.ts";
 import { BodyReader } from "./body.ts";
 import { HttpError } from "./errors.ts";

@@ -9,7 +9,7 @@
  */
 
 import { Buf } from "../lib/bytes.ts";
-import type { Encode, Stored } from "../lib/client/appender.ts";
+import type { Encode, Stored } from "../lib/backend/local/appender.ts";
 import { stamp } from "../lib/client/options.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import { Lite3Doc } from "../lib/lite3/doc.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { Buf } from "../lib/bytes.ts";
-import type { Follower } from "../lib/client/follower.ts";
+import type { Follower } from "../lib/backend/local/follower.ts";
 import { printAscii, printU64 } from "../lib/lite3/print.ts";
 import { printEnvelope } from "../lib/text/envelope.ts";
 import { errorJson } from "./errors.ts";

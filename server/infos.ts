@@ -4,7 +4,7 @@
  * @module
  */
 
-import { describePool, type PoolInfo } from "../lib/client/info.ts";
+import { describePool, type PoolInfo } from "../lib/backend/local/info.ts";
 import { Ring } from "../lib/pool/ring.ts";
 import { disk } from "../lib/storage/file.ts";
 import { formatTime } from "../lib/text/time.ts";

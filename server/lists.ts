@@ -5,8 +5,8 @@
  */
 
 import { Buf } from "../lib/bytes.ts";
-import { filesOf, listed } from "../lib/client/listing.ts";
-import { poolName } from "../lib/client/refs.ts";
+import { filesOf, listed } from "../lib/backend/local/listing.ts";
+import { poolName } from "../lib/backend/refs.ts";
 import { Ring } from "../lib/pool/ring.ts";
 import { disk } from "../lib/storage/file.ts";
 import { inTurns, type Steps } from "../lib/storage/turns.ts";

@@ -6,14 +6,13 @@
  */
 
 import { setImmediate } from "node:timers";
-import { Appender, type Encode, type Stored } from "../lib/client/appender.ts";
-import type { PoolInfo } from "../lib/client/info.ts";
-import { poolPath } from "../lib/client/refs.ts";
-import { readingInfo } from "../lib/client/listing.ts";
-import { readingFrame } from "../lib/client/lookup.ts";
-import { removing } from "../lib/client/remove.ts";
-import { PoolSlots, Slots } from "../lib/client/slots.ts";
-import type { Lite3Frame } from "../lib/client/tail.ts";
+import { Appender, type Encode, type Stored } from "../lib/backend/local/appender.ts";
+import type { PoolInfo } from "../lib/backend/local/info.ts";
+import { poolPath } from "../lib/backend/refs.ts";
+import { readingInfo } from "../lib/backend/local/listing.ts";
+import { readingFrame } from "../lib/backend/local/lookup.ts";
+import { removing } from "../lib/backend/local/remove.ts";
+import { PoolSlots, Slots } from "../lib/backend/local/slots.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { creating } from "../lib/pool/creation.ts";
 import { Ring } from "../lib/pool/ring.ts";
@@ -21,6 +20,7 @@ import { disk } from "../lib/storage/file.ts";
 import { inTurns, type Steps } from "../lib/storage/turns.ts";
 import { busy } from "./errors.ts";
 import { Hubs } from "./hub.ts";
+import type { Lite3Frame } from "../lib/backend/frames.ts";
 
 /** Open pools kept for appending. */
 const KEEP = 128;

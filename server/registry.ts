@@ -113,7 +113,7 @@ function parseRecord(text: string): ServerRecord | null {
 
 /** What the server at `url` says of itself. */
 async function status(url: string): Promise<Uint8Array> {
-  const { Transport } = await import("../lib/remote/transport.ts");
+  const { Transport } = await import("../lib/backend/http/transport.ts");
   const server = new Transport(url, { timeoutMs: PATIENCE });
   try {
     return await server.bytes("/v0/serve/status", { limit: LARGEST });

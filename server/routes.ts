@@ -7,8 +7,7 @@
 import { type Context, Hono } from "hono";
 import type { Client } from "../lib/client/client.ts";
 import { LARGEST_POOL } from "../lib/client/names.ts";
-import type { Slots } from "../lib/client/slots.ts";
-import type { Lite3Frame } from "../lib/client/tail.ts";
+import type { Slots } from "../lib/backend/local/slots.ts";
 import { Appends, MessagePrinter } from "./append.ts";
 import { type Access, type Authenticator, forbidden, type Need, refusal } from "./auth.ts";
 import type { BodyReader } from "./body.ts";
@@ -26,6 +25,7 @@ import { parseTail, parseU64 } from "./query.ts";
 import { CreateBody, OpenBody } from "./schemas.ts";
 import { type TailHost, TailStream } from "./tail.ts";
 import { pathOf, searchOf } from "./url.ts";
+import type { Lite3Frame } from "../lib/backend/frames.ts";
 
 /** Checked names that are remembered. */
 const NAMES_KEPT = 1000;

@@ -6,7 +6,7 @@
  */
 
 import { Buf } from "../lib/bytes.ts";
-import { Follower } from "../lib/client/follower.ts";
+import { Follower } from "../lib/backend/local/follower.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { beforeNextTry } from "../lib/storage/pause.ts";
 import { inTurns, Slice } from "../lib/storage/turns.ts";

@@ -21,7 +21,7 @@ import {
   type Pool,
   type Seq,
 } from "../mod.ts";
-import { Appender } from "../lib/client/appender.ts";
+import { Appender } from "../lib/backend/local/appender.ts";
 import { Ring } from "../lib/pool/ring.ts";
 import { MemoryStorage } from "../lib/storage/memory.ts";
 import { withDir } from "./support/processes.ts";

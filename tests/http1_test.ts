@@ -7,9 +7,9 @@
 
 import "./support/environment.ts";
 import assert from "node:assert/strict";
-import { Connections } from "../lib/remote/connections.ts";
-import type { Answer } from "../lib/remote/http1.ts";
-import { dialer } from "../lib/remote/socket.ts";
+import { Connections } from "../lib/backend/http/connections.ts";
+import type { Answer } from "../lib/backend/http/http1.ts";
+import { dialer } from "../lib/backend/http/socket.ts";
 
 const encoder = new TextEncoder();
 

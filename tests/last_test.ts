@@ -9,14 +9,15 @@ import "./support/environment.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Client, replay } from "../mod.ts";
-import { findLast, SeqSet } from "../lib/client/last.ts";
-import { FrameQueue } from "../lib/client/frame_queue.ts";
-import { type FrameBytes, openReader, type PoolReader } from "../lib/client/source.ts";
+import { SeqSet } from "../lib/backend/seq_set.ts";
+import { findLast } from "../lib/client/last.ts";
+import { FrameQueue } from "../lib/backend/frame_queue.ts";
+import { openReader, type PoolReader } from "../lib/backend/source.ts";
 import { Walk } from "../lib/client/walk.ts";
-import type { Gap } from "../lib/pool/cursor.ts";
 import { Lite3Tag } from "../lib/lite3/message.ts";
 import { CLI } from "./support/paths.ts";
 import { withDir } from "./support/processes.ts";
+import type { FrameBytes, Gap } from "../lib/types.ts";
 
 const halves = (n: bigint): [number, number] => [Number(n & 0xffff_ffffn), Number(n >> 32n)];
 const anySeq = fc.oneof(

@@ -6,7 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { RemoteError } from "../lib/remote/error.ts";
+import { RemoteError } from "../lib/backend/http/error.ts";
 import { RemoteClient, type RemoteClientOptions } from "../lib/remote/client.ts";
 import { makeCertificate } from "../server/certificate.ts";
 import { CLI, cli, errorOf, inTemp } from "./cli_util.ts";

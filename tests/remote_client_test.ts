@@ -11,7 +11,7 @@ import { PlasmiteError } from "../lib/errors.ts";
 import { Lite3Encoder } from "../lib/lite3/encode.ts";
 import { connect } from "../lib/remote/connect.ts";
 import { RemoteClient } from "../lib/remote/client.ts";
-import { RemoteError } from "../lib/remote/error.ts";
+import { RemoteError } from "../lib/backend/http/error.ts";
 import { type AsyncPool, Client } from "../mod.ts";
 import { inTemp } from "./cli_util.ts";
 import { serve, take } from "./remote_util.ts";

@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import type { App } from "../server/app.ts";
-import { Follower } from "../lib/client/follower.ts";
+import { Follower } from "../lib/backend/local/follower.ts";
 import { bench, lines, read } from "./server_util.ts";
 
 /** Numbers `from` to `to`. */

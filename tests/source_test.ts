@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { openReader } from "../lib/client/source.ts";
+import { openReader } from "../lib/backend/source.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import { Client } from "../mod.ts";
 import { inTemp } from "./cli_util.ts";

@@ -17,7 +17,7 @@ import {
   replay,
   type TailOptions,
 } from "../mod.ts";
-import { Follower } from "../lib/client/follower.ts";
+import { Follower } from "../lib/backend/local/follower.ts";
 import { disk } from "../lib/storage/file.ts";
 import { start, withDir } from "./support/processes.ts";
 import { refAppendAll } from "./support/ref_writer.ts";

@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { LineCapture } from "../lib/cli/tap_lines.ts";
-import { openReader } from "../lib/client/source.ts";
+import { openReader } from "../lib/backend/source.ts";
 import { MessageView } from "../lib/lite3/message.ts";
 import { toValue } from "../lib/lite3/value.ts";
 import { FrameBatch } from "../lib/pool/batch.ts";

@@ -7,8 +7,8 @@
 
 import assert from "node:assert/strict";
 import { Client } from "../mod.ts";
-import { findFrame } from "../lib/client/lookup.ts";
-import { listing } from "../lib/client/listing.ts";
+import { findFrame } from "../lib/backend/local/lookup.ts";
+import { listing } from "../lib/backend/local/listing.ts";
 import { Cursor } from "../lib/pool/cursor.ts";
 import { Ring } from "../lib/pool/ring.ts";
 import { inPlace, inTurns, type Steps } from "../lib/storage/turns.ts";

@@ -4,16 +4,16 @@
  * @module
  */
 
-import type { PoolInfo } from "../client/info.ts";
+import type { PoolInfo } from "./local/info.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 import { DEFAULT_POOL_SIZE, MAX_PAYLOAD, maxPayload } from "../pool/layout.ts";
-import { remotePoolName } from "../remote/address.ts";
-import { RemoteAppender } from "../remote/appender.ts";
-import { RemoteError, unreadable } from "../remote/error.ts";
-import { RemoteSource } from "../remote/source.ts";
-import { Transport, type TransportOptions } from "../remote/transport.ts";
-import { poolInfo, wireMessage } from "../remote/wire.ts";
+import { remotePoolName } from "./http/address.ts";
+import { RemoteAppender } from "./http/appender.ts";
+import { RemoteError, unreadable } from "./http/error.ts";
+import { RemoteSource } from "./http/source.ts";
+import { Transport, type TransportOptions } from "./http/transport.ts";
+import { poolInfo, wireMessage } from "./http/wire.ts";
 import type { Bounds } from "../types.ts";
 import { Filter } from "./filter.ts";
 import { findLast } from "./last.ts";
@@ -28,6 +28,7 @@ import type {
   StoredFrame,
   Walk,
 } from "./types.ts";
+import type { SeqSet } from "./seq_set.ts";
 import { SelectedWalk } from "./walk.ts";
 
 /** Frames that are collected for one request, in bytes. */
@@ -198,7 +199,12 @@ export class HttpPool implements PoolHandle {
     return last !== undefined && (tags.length > 0 || where.length > 0 || since > 0n);
   }
 
-  #walk(selection: Selection, { oldest, newest }: Bounds, until?: bigint | null): Walk {
+  #walk(
+    selection: Selection,
+    { oldest, newest }: Bounds,
+    until?: bigint | null,
+    chosen?: SeqSet,
+  ): Walk {
     const { follow = false, from = "oldest", last, since = 0n } = selection;
     const end = until !== undefined ? until : selection.until ?? (follow ? null : newest);
     let start: bigint | "oldest" = from === "end" ? newest + 1n : from === 0n ? "oldest" : from;
@@ -225,6 +231,7 @@ export class HttpPool implements PoolHandle {
       filter: new Filter(selection.tags, selection.where),
       since,
       liveFrom: newest + 1n,
+      chosen,
       bounds: () => this.bounds(),
       serving: false,
     });
@@ -237,8 +244,8 @@ export class HttpPool implements PoolHandle {
     const low = typeof rest.from === "bigint" && rest.from > oldest ? rest.from : oldest;
     const piece = (from: bigint, to: bigint): Walk =>
       this.#walk({ ...rest, from, last: undefined }, bounds, to);
-    const { from } = await findLast(low, high, last, piece, signal);
-    return this.#walk({ ...selection, from, last: undefined }, bounds);
+    const { first, matches } = await findLast(low, high, last, piece, signal);
+    return this.#walk({ ...selection, from: first, last: undefined }, bounds, undefined, matches);
   }
 
   close(): void {

@@ -1,52 +1,33 @@
 /**
- * Where the last N matching messages begin, found by looking backwards in growing pieces. However
- * large N is, only a bounded number of positions is held and no message.
+ * Where the last N matching messages begin, and which they are. Only the latter is remembered, as
+ * one bit a message, so memory does not grow with N; the messages are read once more when they are
+ * wanted.
  *
  * @module
  */
 
-import type { Awaitable, Gap } from "../types.ts";
+import type { Awaitable } from "../types.ts";
+import { SeqSet } from "./seq_set.ts";
 import type { Walk } from "./types.ts";
 
-/** Messages in the first piece; each further one is twice as long, */
+/** How many messages the first look back takes, and how many times as many each further one. */
 const FIRST_PIECE = 256n;
-/** up to this length. */
-const LARGEST_PIECE = 1n << 20n;
-/** Most positions that are held at once: 8 MiB. */
-const MOST_HELD = 1 << 20;
+const GROWTH = 4n;
 
-/** The positions of the last matches of a piece, as many as may matter. */
-class Positions {
-  readonly #ring: BigUint64Array;
-  count = 0;
-
-  constructor(size: number) {
-    this.#ring = new BigUint64Array(size);
-  }
-
-  add(seq: bigint): void {
-    this.#ring[this.count++ % this.#ring.length] = seq;
-  }
-
-  /** The position of the `nth` match from the end (1 is the last); null when it is not held. */
-  fromEnd(nth: number): bigint | null {
-    if (nth > this.#ring.length || nth > this.count) return null;
-    return this.#ring[(this.count - nth) % this.#ring.length] ?? null;
-  }
-}
-
-/** What was found. */
-export interface LastStart {
-  /** The number of the first of the last N matches, or of the oldest message. */
-  readonly from: bigint;
-  /** What was lost while looking. */
-  readonly lost: Gap | null;
+/** The last matches. */
+export interface LastMatches {
+  /** The number of the first of them; behind the newest when nothing matches. */
+  readonly first: bigint;
+  /** The matches, and perhaps earlier ones. */
+  readonly matches: SeqSet;
 }
 
 /**
- * Finds where the last `count` matches in `oldest` to `newest` begin.
+ * Finds the last `count` matches in `oldest` to `newest`. Looks backwards in growing pieces, and
+ * judges no more messages than it needs.
  *
  * @param open gives a walk over the matches of a piece, bounds inclusive
+ * @throws {PlasmiteError} what reading or judging throws; the signal's reason
  */
 export async function findLast(
   oldest: bigint,
@@ -54,70 +35,33 @@ export async function findLast(
   count: number,
   open: (from: bigint, until: bigint) => Awaitable<Walk>,
   signal?: AbortSignal,
-): Promise<LastStart> {
-  let missing = count;
-  let piece = FIRST_PIECE;
-  for (let until = newest; until >= oldest && oldest > 0n;) {
-    const from = until - piece + 1n > oldest ? until - piece + 1n : oldest;
-    const { found, lost } = await scan(await open(from, until), missing, signal);
-    if (lost !== null) {
-      // Everything before it is gone as well; the loss is told by whoever reads from here.
-      const first = found.fromEnd(Math.min(missing, found.count));
-      return { from: found.count >= missing && first !== null ? first : lost.last + 1n, lost };
-    }
-    if (found.count >= missing) {
-      const first = found.fromEnd(missing);
-      if (first !== null) return { from: first, lost: null };
-      return await inPiece(from, until, found.count - missing, open, signal);
-    }
-    missing -= found.count;
+): Promise<LastMatches> {
+  const matches = new SeqSet();
+  let size = BigInt(count) > FIRST_PIECE ? BigInt(count) : FIRST_PIECE;
+  let lost: bigint | null = null;
+  for (let until = newest; until >= oldest && matches.size < count && lost === null;) {
+    const from = until - size + 1n > oldest ? until - size + 1n : oldest;
+    lost = await collect(await open(from, until), matches, signal);
     until = from - 1n;
-    if (piece < LARGEST_PIECE) piece *= 2n;
+    size *= GROWTH;
   }
-  return { from: oldest, lost: null };
+  // What was lost on the way might have counted: whoever reads from there is told of the gap.
+  if (lost !== null && matches.size < count) return { first: lost, matches };
+  const found = Math.min(count, matches.size);
+  const first = found === 0 ? null : matches.nth(matches.size - found);
+  return { first: first ?? newest + 1n, matches };
 }
 
-/** The start is the match behind the first `skip` of a piece: more than could be held. */
-async function inPiece(
-  from: bigint,
-  until: bigint,
-  skip: number,
-  open: (from: bigint, until: bigint) => Awaitable<Walk>,
-  signal: AbortSignal | undefined,
-): Promise<LastStart> {
-  let passed = 0;
-  let start = until + 1n;
-  const lost = await drain(await open(from, until), signal, (seq) => {
-    if (passed++ < skip) return false;
-    start = seq;
-    return true;
-  });
-  return { from: start, lost };
-}
-
-async function scan(
+/** Puts the matches of a walk into the set; returns the first number that was lost, or null. */
+async function collect(
   walk: Walk,
-  missing: number,
+  matches: SeqSet,
   signal: AbortSignal | undefined,
-): Promise<{ found: Positions; lost: Gap | null }> {
-  const found = new Positions(Math.min(missing, MOST_HELD));
-  const lost = await drain(walk, signal, (seq) => {
-    found.add(seq);
-    return false;
-  });
-  return { found, lost };
-}
-
-/** Goes through a walk until `stop` says so; returns what was lost on the way. */
-async function drain(
-  walk: Walk,
-  signal: AbortSignal | undefined,
-  stop: (seq: bigint) => boolean,
-): Promise<Gap | null> {
+): Promise<bigint | null> {
   try {
     for (;;) {
-      while (walk.next()) if (stop(walk.frame.seq)) return walk.takeGap();
-      if (walk.ended) return walk.takeGap();
+      while (walk.next()) matches.add(walk.frame.seqLo, walk.frame.seqHi);
+      if (walk.ended) return walk.takeGap()?.first ?? null;
       await walk.wait(undefined, signal);
     }
   } finally {

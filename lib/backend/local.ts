@@ -4,11 +4,11 @@
  * @module
  */
 
-import { Follower } from "../client/follower.ts";
-import { describing, type PoolInfo } from "../client/info.ts";
-import { listing, readingInfo } from "../client/listing.ts";
-import { findFrame } from "../client/lookup.ts";
-import { poolFiles, poolName, poolPath } from "../client/refs.ts";
+import { Follower } from "./local/follower.ts";
+import { describing, type PoolInfo } from "./local/info.ts";
+import { listing, readingInfo } from "./local/listing.ts";
+import { findFrame } from "./local/lookup.ts";
+import { poolFiles, poolName, poolPath } from "./refs.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 import { DEFAULT_POOL_SIZE } from "../pool/layout.ts";
 import { Ring } from "../pool/ring.ts";
@@ -31,6 +31,7 @@ import type {
   StoredFrame,
   Walk,
 } from "./types.ts";
+import type { SeqSet } from "./seq_set.ts";
 import { SelectedWalk } from "./walk.ts";
 
 /** Bytes of frames in one append: the lock is held for one write. */
@@ -210,13 +211,18 @@ export class LocalPool implements PoolHandle {
     const { follow = false, last, since = 0n, tags, where, notify = true } = selection;
     const until = selection.until ?? (follow ? null : newest);
     const filter = new Filter(tags, where);
-    const walk = (from: bigint | "oldest", end: bigint | null = until): Walk =>
+    const walk = (
+      from: bigint | "oldest",
+      end: bigint | null = until,
+      chosen?: SeqSet,
+    ): Walk =>
       new SelectedWalk(this.#follow(from, notify), {
         from: from === "oldest" ? 0n : from,
         until: end,
         filter,
         since,
         liveFrom: newest + 1n,
+        chosen,
         bounds: () => this.bounds(),
         serving: this.#run.serving,
       });
@@ -229,8 +235,8 @@ export class LocalPool implements PoolHandle {
     const count = BigInt(last);
     if (filter.passesAll && since === 0n) return walk(high - count < low ? low : high - count + 1n);
     return new LaterWalk(async (signal) => {
-      const { from } = await findLast(low, high, last, walk, signal);
-      return walk(from);
+      const { first, matches } = await findLast(low, high, last, walk, signal);
+      return walk(first, until, matches);
     });
   }
 

@@ -9,7 +9,7 @@
  * @module
  */
 
-import type { PoolInfo } from "../client/info.ts";
+import type { PoolInfo } from "./local/info.ts";
 import type { Where } from "../filter/where.ts";
 import type { MessageView } from "../lite3/message.ts";
 import type { FrameBatch } from "../pool/batch.ts";

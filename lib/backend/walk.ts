@@ -10,23 +10,9 @@ import { MessageView } from "../lite3/message.ts";
 import { Slice } from "../storage/turns.ts";
 import type { Awaitable, Bounds, FrameBytes, Gap } from "../types.ts";
 import { type Filter, keepFrame, openView } from "./filter.ts";
+import type { SeqSet } from "./seq_set.ts";
+import type { FrameSource } from "./source.ts";
 import type { Walk } from "./types.ts";
-
-/** A stream of frames that can be asked without waiting, and waited for. */
-export interface FrameSource {
-  /** The current frame; its bytes stay valid until the source moves on. */
-  readonly cursor: FrameBytes;
-  /** The current message, its envelope checked. */
-  readonly message: MessageView;
-  /** Goes to the next frame that is here now; false when there is none. */
-  next(): boolean;
-  /** The messages lost before the current one, once. */
-  takeGap(): Gap | null;
-  /** Waits until there may be more; false when `ms` milliseconds are over. */
-  wait(ms?: number, signal?: AbortSignal): Promise<boolean>;
-  /** Releases everything; ends a wait. */
-  close(): void;
-}
 
 /** How long one `next` looks at messages that do not match, in milliseconds, */
 const SLICE = 50;
@@ -55,6 +41,8 @@ export interface WalkPlan {
   readonly since: bigint;
   /** The first number that counts as live. */
   readonly liveFrom: bigint;
+  /** The messages before `liveFrom` that were chosen; they are not judged again. */
+  readonly chosen?: SeqSet | undefined;
   /** Whether this process serves others, who are to have turns. */
   readonly serving: boolean;
   /** What is retained now. */
@@ -146,7 +134,7 @@ export class SelectedWalk implements Walk {
 
   /** Looks at the source's current frame; true when it is the next one to be given out. */
   #offer(): boolean {
-    const { filter, since, until, liveFrom } = this.#plan;
+    const { chosen, filter, since, until, liveFrom } = this.#plan;
     const { cursor } = this.#source;
     const { seq } = cursor;
     const gap = this.#source.takeGap();
@@ -158,7 +146,13 @@ export class SelectedWalk implements Walk {
       this.#judge();
       return false;
     }
-    const old = since > 0n && seq < liveFrom && cursor.timestampNs < since;
+    const stored = seq < liveFrom;
+    if (stored && chosen !== undefined) {
+      if (!chosen.has(cursor.seqLo, cursor.seqHi)) return false;
+      this.#current(cursor, null);
+      return true;
+    }
+    const old = stored && since > 0n && cursor.timestampNs < since;
     if (old || !filter.passesTags(this.#source)) {
       if (this.#ended) this.#judge();
       return false;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { poolFiles, poolName, poolPath } from "../client/refs.ts";
+import { poolFiles, poolName, poolPath } from "../backend/refs.ts";
 import type { CommandContext } from "./context.ts";
 
 /** How many of the newest messages are looked at for tags. */

@@ -8,7 +8,7 @@
  */
 
 import { Buf } from "../bytes.ts";
-import { defaultPoolDir } from "../client/refs.ts";
+import { defaultPoolDir } from "../backend/refs.ts";
 import { optionalVariable } from "../environment.ts";
 import { PlasmiteError } from "../errors.ts";
 import { StandardStream } from "../stdio.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { listedButMissing, poolFiles, poolName } from "../client/refs.ts";
+import { listedButMissing, poolFiles, poolName } from "../backend/refs.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import type { CheckReport } from "../pool/check.ts";
 import { diagnoseRing, type Prognosis, type RepairReport, repairRing } from "../pool/rebuild.ts";

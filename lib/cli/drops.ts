@@ -7,8 +7,8 @@
  * @module
  */
 
-import type { Gap } from "../pool/cursor.ts";
 import type { CommandContext } from "./context.ts";
+import type { Gap } from "../types.ts";
 
 /** Least time between two notices, in milliseconds. */
 const EVERY = 1000;

@@ -5,14 +5,13 @@
  * @module
  */
 
-import { type Bounds, type FrameSource, openReader, type PoolReader } from "../client/source.ts";
+import { type FrameSource, openReader, type PoolReader } from "../backend/source.ts";
 import { Walk } from "../client/walk.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { Where } from "../filter/where.ts";
 import { Lite3Key } from "../lite3/doc.ts";
 import { Tag } from "../lite3/layout.ts";
 import { Lite3Tag, type MessageView } from "../lite3/message.ts";
-import type { Gap } from "../pool/cursor.ts";
 import { standardInput } from "../stdio.ts";
 import { nowNs, parseSince } from "../text/time.ts";
 import { parseDuration } from "../text/units.ts";
@@ -25,6 +24,7 @@ import { type PoolRef, resolveRef } from "./refs.ts";
 import { ReaderWatch } from "./reader_watch.ts";
 import { refuseRemoteFlags } from "./remote.ts";
 import { lastOf, type Matcher, passes } from "./select.ts";
+import type { Bounds, Gap } from "../types.ts";
 
 /** Exit code when `--timeout` runs out. */
 const TIMED_OUT = 124;

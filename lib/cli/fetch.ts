@@ -4,8 +4,8 @@
  * @module
  */
 
-import { Follower } from "../client/follower.ts";
-import type { FrameSource } from "../client/source.ts";
+import { Follower } from "../backend/local/follower.ts";
+import type { FrameSource } from "../backend/source.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
 import { MessageWriter } from "./message_writer.ts";

@@ -4,12 +4,11 @@
  * @module
  */
 
-import type { Bounds, FrameSource, PoolReader } from "../client/source.ts";
-import { openReader } from "../client/source.ts";
+import type { FrameSource, PoolReader } from "../backend/source.ts";
+import { openReader } from "../backend/source.ts";
 import { emptied, LOOK_EVERY, Walk } from "../client/walk.ts";
 import { PlasmiteError } from "../errors.ts";
 import { Lite3Tag } from "../lite3/message.ts";
-import type { Gap } from "../pool/cursor.ts";
 import { nowNs, parseSince } from "../text/time.ts";
 import { parseDuration } from "../text/units.ts";
 import type { CommandContext } from "./context.ts";
@@ -30,6 +29,7 @@ import {
   type Past,
   Sieve,
 } from "./select.ts";
+import type { Bounds, Gap } from "../types.ts";
 
 /** Exit code when `--timeout` runs out. */
 export const TIMED_OUT = 124;

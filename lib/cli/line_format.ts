@@ -6,11 +6,11 @@
  */
 
 import { Buf } from "../bytes.ts";
-import type { FrameBytes } from "../client/source.ts";
 import type { MessageView } from "../lite3/message.ts";
 import { printJson } from "../lite3/print.ts";
 import { colors, type CommandContext } from "./context.ts";
 import { fit, type Piece } from "./line_width.ts";
+import type { FrameBytes } from "../types.ts";
 
 /** SGR numbers; those of JSON as in docs/spec/command-line.md 1.7. */
 const DIM = 2;

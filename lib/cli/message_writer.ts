@@ -6,12 +6,12 @@
  */
 
 import { Buf } from "../bytes.ts";
-import type { FrameBytes } from "../client/source.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { MessageView } from "../lite3/message.ts";
 import { printJson } from "../lite3/print.ts";
 import { printEnvelope } from "../text/envelope.ts";
 import type { CommandContext } from "./context.ts";
+import type { FrameBytes } from "../types.ts";
 
 /** So many bytes are collected before they are written without being asked to. */
 const WRITE_AT = 128 * 1024;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { isPathRef, poolFiles, poolName } from "../client/refs.ts";
+import { isPathRef, poolFiles, poolName } from "../backend/refs.ts";
 import { PlasmiteError } from "../errors.ts";
 import { standardInput } from "../stdio.ts";
 import type { CommandContext } from "./context.ts";

@@ -5,7 +5,7 @@
  */
 
 import { Client } from "../client/client.ts";
-import type { PoolInfo } from "../client/info.ts";
+import type { PoolInfo } from "../backend/local/info.ts";
 import { PlasmiteError } from "../errors.ts";
 import { UnfinishedPool } from "../pool/creation.ts";
 import { planLayout } from "../pool/layout.ts";

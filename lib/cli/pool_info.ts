@@ -5,7 +5,7 @@
  */
 
 import { Client } from "../client/client.ts";
-import type { PoolInfo } from "../client/info.ts";
+import type { PoolInfo } from "../backend/local/info.ts";
 import { PlasmiteError } from "../errors.ts";
 import { formatTime } from "../text/time.ts";
 import type { CommandContext } from "./context.ts";

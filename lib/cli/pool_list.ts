@@ -5,7 +5,7 @@
  */
 
 import { Client } from "../client/client.ts";
-import { type PoolInfo, unreadablePool } from "../client/info.ts";
+import { type PoolInfo, unreadablePool } from "../backend/local/info.ts";
 import { missingFlag } from "../environment.ts";
 import { PlasmiteError } from "../errors.ts";
 import { formatTime } from "../text/time.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { PoolInfo } from "../client/info.ts";
+import type { PoolInfo } from "../backend/local/info.ts";
 import { formatTime } from "../text/time.ts";
 import { Float, type Json } from "./output.ts";
 

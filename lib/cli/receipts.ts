@@ -6,7 +6,6 @@
  */
 
 import { Buf } from "../bytes.ts";
-import type { FrameBytes } from "../client/source.ts";
 import { MessageView } from "../lite3/message.ts";
 import { printAscii, printU64 } from "../lite3/print.ts";
 import type { FrameBatch } from "../pool/batch.ts";
@@ -14,6 +13,7 @@ import { FRAME_HEADER } from "../pool/layout.ts";
 import { printReceipt } from "../text/envelope.ts";
 import { formatTime, printTime } from "../text/time.ts";
 import type { CommandContext } from "./context.ts";
+import type { FrameBytes } from "../types.ts";
 
 /** Which messages were stored, and as what. */
 export interface StoredRun {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { isPathRef, poolPath } from "../client/refs.ts";
+import { isPathRef, poolPath } from "../backend/refs.ts";
 import { PlasmiteError } from "../errors.ts";
 
 /** A pool in a file. */

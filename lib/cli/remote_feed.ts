@@ -10,7 +10,7 @@ import type { FrameBatch } from "../pool/batch.ts";
 import { FIELD } from "../pool/frame.ts";
 import { MAX_PAYLOAD, maxPayload } from "../pool/layout.ts";
 import type { RemotePool } from "../remote/pool.ts";
-import { RemoteError, rewritten } from "../remote/error.ts";
+import { RemoteError, rewritten } from "../backend/http/error.ts";
 import { sleep } from "../storage/pause.ts";
 import type { CommandContext } from "./context.ts";
 import type { FeedTarget } from "./feed.ts";

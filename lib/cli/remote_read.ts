@@ -4,13 +4,14 @@
  * @module
  */
 
-import type { Bounds, FrameSource, PoolReader } from "../client/source.ts";
+import type { FrameSource, PoolReader } from "../backend/source.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { MessageView } from "../lite3/message.ts";
 import type { CommandContext } from "./context.ts";
 import { explainMissing } from "./missing.ts";
 import type { RemoteRef } from "./refs.ts";
 import { connect } from "./remote.ts";
+import type { Bounds } from "../types.ts";
 
 /** Refuses options that make no sense for a server's pool. Throws Usage. */
 function refuse(context: CommandContext, option: string, hint: string): void {

@@ -4,14 +4,13 @@
  * @module
  */
 
-import { FrameQueue } from "../client/frame_queue.ts";
-import type { FrameBytes } from "../client/source.ts";
+import { FrameQueue } from "../backend/frame_queue.ts";
 import type { Walk } from "../client/walk.ts";
 import { MessageView } from "../lite3/message.ts";
-import type { Gap } from "../pool/cursor.ts";
 import { startTimer } from "../timers.ts";
 import type { MessageWriter } from "./message_writer.ts";
 import type { Match } from "./select.ts";
+import type { FrameBytes, Gap } from "../types.ts";
 
 /**
  * So many bytes of messages are held, so that a slow replay loses nothing to the ring going round.

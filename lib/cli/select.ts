@@ -4,12 +4,13 @@
  * @module
  */
 
-import { findLast, type Last, type SearchOptions, type SeqSet } from "../client/last.ts";
-import type { Bounds, FrameBytes, FrameSource, PoolReader } from "../client/source.ts";
+import type { SeqSet } from "../backend/seq_set.ts";
+import { findLast, type Last, type SearchOptions } from "../client/last.ts";
+import type { FrameSource, PoolReader } from "../backend/source.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { Where } from "../filter/where.ts";
 import { type Lite3Tag, MessageView } from "../lite3/message.ts";
-import type { Gap } from "../pool/cursor.ts";
+import type { Bounds, FrameBytes, Gap } from "../types.ts";
 
 /** What a message must have. */
 export interface Matcher {

@@ -11,13 +11,13 @@ import { DEFAULT_POOL_SIZE } from "../pool/layout.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
 import { inPlace } from "../storage/turns.ts";
-import type { PoolInfo } from "./info.ts";
-import { listing, readingInfo } from "./listing.ts";
+import type { PoolInfo } from "../backend/local/info.ts";
+import { listing, readingInfo } from "../backend/local/listing.ts";
 import type { IntegerPolicy } from "./message.ts";
 import { checkSeq, type JsonObject, type Seq } from "./options.ts";
 import { Pool } from "./pool.ts";
-import { defaultPoolDir, poolPath } from "./refs.ts";
-import { removing } from "./remove.ts";
+import { defaultPoolDir, poolPath } from "../backend/refs.ts";
+import { removing } from "../backend/local/remove.ts";
 
 /** How a client finds and reads pools. */
 export interface ClientOptions {

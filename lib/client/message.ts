@@ -9,6 +9,7 @@ import { messageOf, PlasmiteError } from "../errors.ts";
 import { MessageView } from "../lite3/message.ts";
 import { type IntegerPolicy, toValue } from "../lite3/value.ts";
 import { printEnvelope } from "../text/envelope.ts";
+import { parseJsonExact } from "../text/json_exact.ts";
 import { formatTime, parseRfc3339 } from "../text/time.ts";
 
 export type { IntegerPolicy };
@@ -140,18 +141,6 @@ export class Message<T = unknown> {
       time: this.timeRfc3339,
     };
   }
-}
-
-/** JSON text with integers outside the safe range as bigint. */
-export function parseJsonExact(text: string): unknown {
-  const exact = (_key: string, value: unknown, context?: { readonly source?: string }): unknown => {
-    const source = context?.source;
-    if (typeof value !== "number" || source === undefined || Number.isSafeInteger(value)) {
-      return value;
-    }
-    return /^-?\d+$/.test(source) ? BigInt(source) : value;
-  };
-  return JSON.parse(text, exact as (key: string, value: unknown) => unknown);
 }
 
 function sequenceOf(value: unknown): bigint {

@@ -12,9 +12,9 @@ import type { FrameBatch } from "../pool/batch.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
 import { inPlace, inTurns } from "../storage/turns.ts";
-import { Appender, type Stored } from "./appender.ts";
-import { describePool, describing, type PoolBounds, type PoolInfo } from "./info.ts";
-import { findFrame } from "./lookup.ts";
+import { Appender, type Stored } from "../backend/local/appender.ts";
+import { describePool, describing, type PoolBounds, type PoolInfo } from "../backend/local/info.ts";
+import { findFrame } from "../backend/local/lookup.ts";
 import { type IntegerPolicy, Message } from "./message.ts";
 import {
   type AppendOptions,
@@ -31,7 +31,8 @@ import {
 } from "./options.ts";
 import { Lite3Stream, Stream } from "./stream.ts";
 import { type Tail, TailIterator } from "./tail.ts";
-import { type Lite3Frame, takeFrame, takeMessage } from "./tail_stream.ts";
+import { takeMessage } from "./tail_stream.ts";
+import { type Lite3Frame, takeFrame } from "../backend/frames.ts";
 
 /** What local and remote pools have in common, so that code can be written against either. */
 export interface AsyncPool<T extends JsonObject = JsonObject> extends AsyncDisposable {

@@ -7,8 +7,8 @@
 import { PlasmiteError } from "../errors.ts";
 import { Lite3Tag } from "../lite3/message.ts";
 import { startTimer } from "../timers.ts";
-import type { Stored } from "./appender.ts";
-import { FrameQueue } from "./frame_queue.ts";
+import type { Stored } from "../backend/local/appender.ts";
+import { FrameQueue } from "../backend/frame_queue.ts";
 import { findLast, type Sifter } from "./last.ts";
 import type { Message } from "./message.ts";
 import {
@@ -20,8 +20,9 @@ import {
   type TailOptions,
 } from "./options.ts";
 import type { Pool } from "./pool.ts";
-import { type FrameBytes, openReader } from "./source.ts";
-import type { Lite3Frame } from "./tail_stream.ts";
+import { openReader } from "../backend/source.ts";
+import type { Lite3Frame } from "../backend/frames.ts";
+import type { FrameBytes } from "../types.ts";
 
 /** The longest time that a timer takes, in milliseconds. */
 const LONGEST = 0x7fff_ffff;

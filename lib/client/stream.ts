@@ -6,9 +6,9 @@
 
 import { PlasmiteError } from "../errors.ts";
 import { sleepSync } from "../storage/pause.ts";
-import { Follower, type Start } from "./follower.ts";
+import { Follower, type Start } from "../backend/local/follower.ts";
 import { Message } from "./message.ts";
-import { type Lite3Frame, takeFrame } from "./tail_stream.ts";
+import { type Lite3Frame, takeFrame } from "../backend/frames.ts";
 
 /** How often a blocking stream looks, in milliseconds. */
 const PAUSE = 1;

@@ -4,12 +4,10 @@
  * @module
  */
 
-import { Follower } from "./follower.ts";
+import { Follower } from "../backend/local/follower.ts";
 import type { Message } from "./message.ts";
 import { type JsonObject, type TailOptions, U64_MAX } from "./options.ts";
-import { type Lite3Frame, TailStream, type Take, takeFrame } from "./tail_stream.ts";
-
-export { type Lite3Frame, takeFrame };
+import { TailStream, type Take } from "./tail_stream.ts";
 
 /** An endless or bounded stream of messages; `break`, `close` and `using` end it silently. */
 export interface Tail<T extends JsonObject = JsonObject>

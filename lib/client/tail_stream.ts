@@ -8,33 +8,14 @@
 import { PlasmiteError } from "../errors.ts";
 import { Lite3Tag, type MessageView } from "../lite3/message.ts";
 import type { IntegerPolicy } from "../lite3/value.ts";
-import type { Gap } from "../pool/cursor.ts";
+import { type FramePosition, payloadOf } from "../backend/frames.ts";
 import { Message } from "./message.ts";
+
 import { checkMs, checkSeq, checkTags, type TailOptions, U64_MAX } from "./options.ts";
-import type { FrameBytes } from "./source.ts";
-
-/** A stored frame: the message's bytes as they are in the pool. */
-export interface Lite3Frame {
-  /** Sequence number. */
-  readonly seq: bigint;
-  /** Time in nanoseconds since 1970. */
-  readonly timestampNs: bigint;
-  /** Flags; 0 today. */
-  readonly flags: number;
-  /** The Lite3 document with `meta` and `data`; a copy. */
-  readonly payload: Uint8Array<ArrayBuffer>;
-  /** The time to the millisecond. */
-  readonly time: Date;
-}
-
-/** Where a tail stands; servers do not tell a frame's flags. */
-export interface TailPosition {
-  /** The current frame. */
-  readonly cursor: FrameBytes & { readonly flags?: number };
-}
+import type { Gap } from "../types.ts";
 
 /** Where a tail's messages come from. */
-export interface TailSource extends TailPosition {
+export interface TailSource extends FramePosition {
   /** The current message, its envelope checked. */
   readonly message: MessageView;
   /** The messages lost before the current one, once. */
@@ -44,28 +25,12 @@ export interface TailSource extends TailPosition {
 }
 
 /** What a tail hands out is made of the current frame. */
-export type Take<M> = (position: TailPosition) => M;
-
-/** Copies the current frame. */
-export function takeFrame({ cursor }: TailPosition): Lite3Frame {
-  const { timestampNs } = cursor;
-  return {
-    seq: cursor.seq,
-    timestampNs,
-    flags: cursor.flags ?? 0,
-    payload: payloadOf(cursor),
-    time: new Date(Number(timestampNs / 1_000_000n)),
-  };
-}
+export type Take<M> = (position: FramePosition) => M;
 
 /** Makes messages that decode their data by `integers`. */
 export function takeMessage<T>(integers: IntegerPolicy): Take<Message<T>> {
   return ({ cursor }) =>
     new Message<T>(cursor.seq, cursor.timestampNs, { payload: payloadOf(cursor), integers });
-}
-
-function payloadOf({ u8, payloadAt, payloadLength }: FrameBytes): Uint8Array<ArrayBuffer> {
-  return u8.slice(payloadAt, payloadAt + payloadLength);
 }
 
 /** A stream of messages or frames; who extends it says how to get at the next one. */

@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { Gap } from "../pool/cursor.ts";
-import type { FrameSource, PoolReader } from "./source.ts";
+import type { FrameSource, PoolReader } from "../backend/source.ts";
+import type { Gap } from "../types.ts";
 
 /** How long to wait for messages that should be there, in milliseconds, before asking for bounds. */
 export const LOOK_EVERY = 100;

@@ -20,16 +20,9 @@ import type { Steps } from "../storage/turns.ts";
 import { crc32c } from "./crc32c.ts";
 import { FIELD, frameProblem, frameState, hasMarker, itemAt, payloadLength } from "./frame.ts";
 import { sameState, type State } from "./header.ts";
+import type { Gap } from "../types.ts";
 import { COMMITTED, FRAME_HEADER, frameLength, WRAP, WRITING } from "./layout.ts";
 import type { Ring } from "./ring.ts";
-
-/** Messages that were overwritten before they could be read. */
-export interface Gap {
-  /** The first sequence number that is missing. */
-  readonly first: bigint;
-  /** The last one that is missing. */
-  readonly last: bigint;
-}
 
 /** {@linkcode Cursor.fill}: a writer holds the lock that is needed now; try again in a moment. */
 export const BUSY = -1;

@@ -4,18 +4,18 @@
  * @module
  */
 
-import type { PoolInfo } from "../client/info.ts";
+import type { PoolInfo } from "../backend/local/info.ts";
 import type { IntegerPolicy } from "../client/message.ts";
 import { checkSeq, type JsonObject, type Seq } from "../client/options.ts";
-import type { PoolReader } from "../client/source.ts";
+import type { PoolReader } from "../backend/source.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { DEFAULT_POOL_SIZE } from "../pool/layout.ts";
-import { remotePoolName } from "./address.ts";
-import { type Effect, unreadable } from "./error.ts";
+import { remotePoolName } from "../backend/http/address.ts";
+import { type Effect, unreadable } from "../backend/http/error.ts";
 import { RemotePool } from "./pool.ts";
 import { RemoteReader, type RemoteReaderOptions } from "./reader.ts";
-import { jsonFields, Transport } from "./transport.ts";
-import { poolInfo } from "./wire.ts";
+import { jsonFields, Transport } from "../backend/http/transport.ts";
+import { poolInfo } from "../backend/http/wire.ts";
 
 const CREATION: Effect = {
   name: "creation of the pool",

@@ -6,6 +6,6 @@
 
 export { RemoteClient, type RemoteClientOptions } from "./client.ts";
 export { connect } from "./connect.ts";
-export { RemoteError } from "./error.ts";
+export { RemoteError } from "../backend/http/error.ts";
 export { RemotePool } from "./pool.ts";
 export { type RemoteTailOptions } from "./tail.ts";

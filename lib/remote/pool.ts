@@ -5,7 +5,7 @@
  */
 
 import { Buf } from "../bytes.ts";
-import type { PoolInfo } from "../client/info.ts";
+import type { PoolInfo } from "../backend/local/info.ts";
 import { type IntegerPolicy, Message } from "../client/message.ts";
 import {
   type AppendOptions,
@@ -19,13 +19,14 @@ import {
 } from "../client/options.ts";
 import type { AsyncPool } from "../client/pool.ts";
 import type { Tail } from "../client/tail.ts";
-import { type Lite3Frame, takeFrame, takeMessage } from "../client/tail_stream.ts";
+import { takeMessage } from "../client/tail_stream.ts";
 import { PlasmiteError } from "../errors.ts";
 import { JsonSyntaxError, Lite3Encoder } from "../lite3/encode.ts";
-import { RemoteAppender, type Report, type StoredPayload } from "./appender.ts";
+import { RemoteAppender, type Report, type StoredPayload } from "../backend/http/appender.ts";
 import { RemoteTail, type RemoteTailOptions } from "./tail.ts";
-import type { Transport } from "./transport.ts";
-import { poolInfo, wireMessage } from "./wire.ts";
+import type { Transport } from "../backend/http/transport.ts";
+import { poolInfo, wireMessage } from "../backend/http/wire.ts";
+import { type Lite3Frame, takeFrame } from "../backend/frames.ts";
 
 /** A value, or JSON text as bytes, as the payload of a message. */
 function encode(data: unknown, tags: readonly string[]): Uint8Array<ArrayBuffer> {

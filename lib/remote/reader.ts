@@ -4,11 +4,12 @@
  * @module
  */
 
-import type { Bounds, FrameSource, PoolReader } from "../client/source.ts";
+import type { FrameSource, PoolReader } from "../backend/source.ts";
 import type { PlasmiteError } from "../errors.ts";
-import { RemoteSource } from "./source.ts";
-import type { Transport } from "./transport.ts";
-import { poolInfo } from "./wire.ts";
+import { RemoteSource } from "../backend/http/source.ts";
+import type { Transport } from "../backend/http/transport.ts";
+import { poolInfo } from "../backend/http/wire.ts";
+import type { Bounds } from "../types.ts";
 
 /** How to read. */
 export interface RemoteReaderOptions {

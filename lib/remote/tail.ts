@@ -6,9 +6,9 @@
 
 import { type TailOptions, U64_MAX } from "../client/options.ts";
 import { TailStream, type Take } from "../client/tail_stream.ts";
-import { RemoteSource } from "./source.ts";
-import type { Transport } from "./transport.ts";
-import { poolInfo } from "./wire.ts";
+import { RemoteSource } from "../backend/http/source.ts";
+import type { Transport } from "../backend/http/transport.ts";
+import { poolInfo } from "../backend/http/wire.ts";
 
 /** How to follow a remote pool. */
 export interface RemoteTailOptions extends TailOptions {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import "../support/environment.ts";
 import assert from "node:assert/strict";
 import type { Backend, PoolHandle, Selection, Walk } from "../../lib/backend/types.ts";
 import { ErrorKind, type ErrorKindName, PlasmiteError } from "../../lib/errors.ts";

@@ -8,12 +8,13 @@ import "./environment.ts";
 import assert from "node:assert/strict";
 import { checkRing } from "../../lib/pool/check.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
-import { BUSY, Cursor, type Gap } from "../../lib/pool/cursor.ts";
+import { BUSY, Cursor } from "../../lib/pool/cursor.ts";
 import { Ring } from "../../lib/pool/ring.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import type { Storage, StorageFile } from "../../lib/storage/storage.ts";
 import type { Mapping } from "./ref_writer.ts";
 import { specCheck } from "./spec_checker.ts";
+import type { Gap } from "../../lib/types.ts";
 
 /** Scales the number of runs: 1 in the gate, more at night. */
 export const SCALE = Math.max(1, Number(Deno.env.get("PLASMITE_TEST_SCALE") ?? "1") || 1);

@@ -5,11 +5,11 @@
  * @module
  */
 
-import { Cursor } from "../pool/cursor.ts";
-import { Ring } from "../pool/ring.ts";
-import { disk } from "../storage/file.ts";
-import type { Steps } from "../storage/turns.ts";
-import { type Lite3Frame, takeFrame } from "./tail_stream.ts";
+import { Cursor } from "../../pool/cursor.ts";
+import { Ring } from "../../pool/ring.ts";
+import { disk } from "../../storage/file.ts";
+import type { Steps } from "../../storage/turns.ts";
+import { type Lite3Frame, takeFrame } from "../frames.ts";
 
 /**
  * The stored frame of message `seq`; null when the pool does not hold it.

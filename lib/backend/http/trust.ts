@@ -4,7 +4,7 @@
  * @module
  */
 
-import { PlasmiteError } from "../errors.ts";
+import { PlasmiteError } from "../../errors.ts";
 
 const WHAT = "TLS CA/certificate file";
 const BLOCK = /-----BEGIN CERTIFICATE-----([\s\S]*?)-----END CERTIFICATE-----/g;

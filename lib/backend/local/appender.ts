@@ -7,9 +7,9 @@
  * @module
  */
 
-import { FrameBatch } from "../pool/batch.ts";
-import type { Ring } from "../pool/ring.ts";
-import { beforeNextTry, LOCK_TIMEOUT, lockTimeout, sleepSync } from "../storage/pause.ts";
+import { FrameBatch } from "../../pool/batch.ts";
+import type { Ring } from "../../pool/ring.ts";
+import { beforeNextTry, LOCK_TIMEOUT, lockTimeout, sleepSync } from "../../storage/pause.ts";
 
 /** Pause between two tries for the lock in place, in milliseconds. */
 const LOCK_PAUSE = 1;

@@ -4,13 +4,14 @@
  * @module
  */
 
-import { MessageView } from "../lite3/message.ts";
-import { BUSY, Cursor, type Gap, MORE } from "../pool/cursor.ts";
-import { Ring } from "../pool/ring.ts";
-import { disk } from "../storage/file.ts";
-import { beforeNextTry } from "../storage/pause.ts";
-import { Slice, type Steps } from "../storage/turns.ts";
-import { pollPool, type PoolWatch, watchPool } from "../storage/watch.ts";
+import { MessageView } from "../../lite3/message.ts";
+import { BUSY, Cursor, MORE } from "../../pool/cursor.ts";
+import { Ring } from "../../pool/ring.ts";
+import { disk } from "../../storage/file.ts";
+import { beforeNextTry } from "../../storage/pause.ts";
+import { Slice, type Steps } from "../../storage/turns.ts";
+import { pollPool, type PoolWatch, watchPool } from "../../storage/watch.ts";
+import type { Gap } from "../../types.ts";
 
 /** How often an idle follower makes sure that its pool was not deleted, in milliseconds. */
 const IDENTITY_EVERY = 1000;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { startTimer } from "../timers.ts";
+import { startTimer } from "../../timers.ts";
 import { type Answer, Connection, type Request } from "./http1.ts";
 import type { Dial } from "./socket.ts";
 

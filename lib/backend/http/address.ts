@@ -5,7 +5,7 @@
  * @module
  */
 
-import { PlasmiteError } from "../errors.ts";
+import { PlasmiteError } from "../../errors.ts";
 
 function usage(message: string, hint: string, cause?: unknown): PlasmiteError {
   return new PlasmiteError("Usage", message, { hint, cause });

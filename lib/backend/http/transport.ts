@@ -5,10 +5,10 @@
  * @module
  */
 
-import { Buf } from "../bytes.ts";
-import { parseJsonExact } from "../client/message.ts";
-import { PlasmiteError } from "../errors.ts";
-import { startTimer } from "../timers.ts";
+import { Buf } from "../../bytes.ts";
+import { parseJsonExact } from "../../text/json_exact.ts";
+import { PlasmiteError } from "../../errors.ts";
+import { startTimer } from "../../timers.ts";
 import { checkTokenSafe, serverAddress } from "./address.ts";
 import { Connections, type SendOptions } from "./connections.ts";
 import {

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { refusedByDeno } from "../environment.ts";
-import { type ErrorContext, ErrorKind, type ErrorKindName, PlasmiteError } from "../errors.ts";
+import { refusedByDeno } from "../../environment.ts";
+import { type ErrorContext, ErrorKind, type ErrorKindName, PlasmiteError } from "../../errors.ts";
 import { ConnectFailure, WrongScheme } from "./socket.ts";
 
 /** What a request changes at the server, in the words of an error that leaves it in doubt. */

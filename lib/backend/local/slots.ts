@@ -4,7 +4,7 @@
  * @module
  */
 
-import { startTimer } from "../timers.ts";
+import { startTimer } from "../../timers.ts";
 
 /** How many may wait for each place there is. */
 const QUEUE = 16;

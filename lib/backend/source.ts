@@ -5,30 +5,10 @@
  */
 
 import type { MessageView } from "../lite3/message.ts";
-import type { Gap } from "../pool/cursor.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
-import { Follower } from "./follower.ts";
-
-/** The current frame of a source; its bytes stay valid until the source moves on. */
-export interface FrameBytes {
-  /** The bytes that hold it. */
-  readonly u8: Uint8Array<ArrayBuffer>;
-  /** Where the payload begins in them. */
-  readonly payloadAt: number;
-  /** Bytes of the payload. */
-  readonly payloadLength: number;
-  /** Sequence number, low and high 32 bits. */
-  readonly seqLo: number;
-  readonly seqHi: number;
-  /** Nanoseconds since 1970, low and high 32 bits. */
-  readonly timeLo: number;
-  readonly timeHi: number;
-  /** Sequence number. */
-  readonly seq: bigint;
-  /** Nanoseconds since 1970. */
-  readonly timestampNs: bigint;
-}
+import type { Bounds, FrameBytes, Gap } from "../types.ts";
+import { Follower } from "./local/follower.ts";
 
 /** A stream of frames that can be asked without waiting, and waited for. */
 export interface FrameSource {
@@ -44,14 +24,6 @@ export interface FrameSource {
   wait(ms?: number, signal?: AbortSignal): Promise<boolean>;
   /** Releases everything; ends a wait. */
   close(): void;
-}
-
-/** First and last retained sequence number; `oldest` 0 when nothing is retained. */
-export interface Bounds {
-  /** The oldest retained sequence number, or 0. */
-  readonly oldest: bigint;
-  /** The last sequence number given out. */
-  readonly newest: bigint;
 }
 
 /** One pool to read from. */

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { messageOf, PlasmiteError } from "../errors.ts";
-import { startTimer } from "../timers.ts";
+import { messageOf, PlasmiteError } from "../../errors.ts";
+import { startTimer } from "../../timers.ts";
 
 /** Bytes that are asked for in one read. */
 const READ_SIZE = 64 * 1024;

@@ -9,15 +9,15 @@
  * @module
  */
 
-import { Buf } from "../bytes.ts";
-import type { FrameBytes, FrameSource } from "../client/source.ts";
-import { ErrorKind, PlasmiteError } from "../errors.ts";
-import { MessageView } from "../lite3/message.ts";
-import type { Gap } from "../pool/cursor.ts";
-import { startTimer } from "../timers.ts";
+import { Buf } from "../../bytes.ts";
+import type { FrameSource } from "../source.ts";
+import { ErrorKind, PlasmiteError } from "../../errors.ts";
+import { MessageView } from "../../lite3/message.ts";
+import { startTimer } from "../../timers.ts";
 import { envelopeError, isTransient, RemoteError, transportError } from "./error.ts";
 import type { OpenStream, Transport } from "./transport.ts";
 import { poolInfo, wireMessage } from "./wire.ts";
+import type { FrameBytes, Gap } from "../../types.ts";
 
 /** Sequence u64, time u64, length u32, big-endian. */
 const HEADER = 20;

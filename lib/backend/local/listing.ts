@@ -5,13 +5,13 @@
  * @module
  */
 
-import { ErrorKind } from "../errors.ts";
-import { Ring } from "../pool/ring.ts";
-import { disk } from "../storage/file.ts";
-import { osError } from "../storage/os_error.ts";
-import type { Steps } from "../storage/turns.ts";
+import { ErrorKind } from "../../errors.ts";
+import { Ring } from "../../pool/ring.ts";
+import { disk } from "../../storage/file.ts";
+import { osError } from "../../storage/os_error.ts";
+import type { Steps } from "../../storage/turns.ts";
 import { describing, type PoolInfo, unreadablePool } from "./info.ts";
-import { listedButMissing, poolFiles, poolFilesAsync, poolName } from "./refs.ts";
+import { listedButMissing, poolFiles, poolFilesAsync, poolName } from "../refs.ts";
 
 /**
  * Describes the pool at `path`; needs read permission only.

@@ -5,15 +5,15 @@
  * @module
  */
 
-import { Buf } from "../bytes.ts";
-import type { PoolInfo, PoolMetrics } from "../client/info.ts";
-import { PlasmiteError } from "../errors.ts";
-import { Lite3Key } from "../lite3/doc.ts";
-import { JsonSyntaxError, Lite3Encoder } from "../lite3/encode.ts";
-import { Tag } from "../lite3/layout.ts";
-import { MessageView } from "../lite3/message.ts";
-import { printAscii, printJson } from "../lite3/print.ts";
-import { parseRfc3339 } from "../text/time.ts";
+import { Buf } from "../../bytes.ts";
+import type { PoolInfo, PoolMetrics } from "../local/info.ts";
+import { PlasmiteError } from "../../errors.ts";
+import { Lite3Key } from "../../lite3/doc.ts";
+import { JsonSyntaxError, Lite3Encoder } from "../../lite3/encode.ts";
+import { Tag } from "../../lite3/layout.ts";
+import { MessageView } from "../../lite3/message.ts";
+import { printAscii, printJson } from "../../lite3/print.ts";
+import { parseRfc3339 } from "../../text/time.ts";
 import { envelopeError, unreadable } from "./error.ts";
 
 type Fields = { readonly [key: string]: unknown };

@@ -5,11 +5,11 @@
  * @module
  */
 
-import { Buf } from "../bytes.ts";
-import { JsonSyntaxError, Lite3Encoder } from "../lite3/encode.ts";
-import { MessageView } from "../lite3/message.ts";
-import { PlasmiteError } from "../errors.ts";
-import { nowNs, parseRfc3339 } from "../text/time.ts";
+import { Buf } from "../../bytes.ts";
+import { JsonSyntaxError, Lite3Encoder } from "../../lite3/encode.ts";
+import { MessageView } from "../../lite3/message.ts";
+import { PlasmiteError } from "../../errors.ts";
+import { nowNs, parseRfc3339 } from "../../text/time.ts";
 import { type Effect, RemoteError, unreadable } from "./error.ts";
 import { type Call, jsonFields, type Transport } from "./transport.ts";
 import { printBody, wireMessage } from "./wire.ts";

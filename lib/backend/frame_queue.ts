@@ -5,8 +5,7 @@
  * @module
  */
 
-import type { Gap } from "../pool/cursor.ts";
-import type { FrameBytes } from "./source.ts";
+import type { FrameBytes, Gap } from "../types.ts";
 
 /** Bytes of a block; a message that is larger has one of its own. */
 const BLOCK = 1 << 20;

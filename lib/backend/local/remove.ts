@@ -4,9 +4,9 @@
  * @module
  */
 
-import { disk } from "../storage/file.ts";
-import { LOCK_TIMEOUT, lockTimeout } from "../storage/pause.ts";
-import type { Steps } from "../storage/turns.ts";
+import { disk } from "../../storage/file.ts";
+import { LOCK_TIMEOUT, lockTimeout } from "../../storage/pause.ts";
+import type { Steps } from "../../storage/turns.ts";
 
 /**
  * Deletes the pool at `path`; steps for `inPlace`, or for `inTurns` in a process that serves others.

@@ -1,0 +1,17 @@
+/**
+ * JSON documents with their integers exact; for our own documents, not for messages.
+ *
+ * @module
+ */
+
+/** JSON text with integers outside the safe range as bigint. */
+export function parseJsonExact(text: string): unknown {
+  const exact = (_key: string, value: unknown, context?: { readonly source?: string }): unknown => {
+    const source = context?.source;
+    if (typeof value !== "number" || source === undefined || Number.isSafeInteger(value)) {
+      return value;
+    }
+    return /^-?\d+$/.test(source) ? BigInt(source) : value;
+  };
+  return JSON.parse(text, exact as (key: string, value: unknown) => unknown);
+}
