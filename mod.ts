@@ -38,6 +38,7 @@ export { Lite3Stream, Stream } from "./lib/client/stream.ts";
 export type { Tail } from "./lib/client/tail.ts";
 export {
   type ErrorContext,
+  type ErrorDetails,
   ErrorKind,
   type ErrorKindName,
   PlasmiteError,
