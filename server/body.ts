@@ -182,12 +182,12 @@ export class BodyReader {
    * @throws {HttpError} 413 over the limit, 408 when it stops arriving, 400 when it breaks off, 503
    *   when other bodies take all memory
    */
-  async read(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+  read(request: Request): Promise<Uint8Array<ArrayBuffer>> {
     const declared = request.headers.get("content-length");
     const length = declared === null ? -1 : Number(declared);
-    if (length > this.#limit) throw tooLarge(this.#limit);
-    if (length >= 0 && length <= SMALL) return await this.#whole(request, length);
-    return await this.#pieces(request, length);
+    if (length > this.#limit) return Promise.reject(tooLarge(this.#limit));
+    if (length >= 0 && length <= SMALL) return this.#whole(request, length);
+    return this.#pieces(request, length);
   }
 
   /** Gives back what a body took. */
@@ -197,8 +197,8 @@ export class BodyReader {
 
   #whole(request: Request, length: number): Promise<Uint8Array<ArrayBuffer>> {
     const budget = this.#budget;
-    budget.take(length, false);
     return new Promise((resolve, reject) => {
+      budget.take(length, false);
       let late = false;
       const reading = this.#deadlines.add((error) => {
         late = true;
