@@ -11,6 +11,7 @@ import { type Access, type Authenticator, bearerToken, type Verdict } from "./au
 import { BodyReader } from "./body.ts";
 import { HttpError } from "./errors.ts";
 import { corsHeaders, Guard, normalizeOrigin, preflight } from "./guard.ts";
+import { isHead, routedAsGet, withoutBody } from "./head.ts";
 import { Metrics } from "./metrics.ts";
 import { Pools } from "./pools.ts";
 import { type Asset, type McpFetch, type McpLimits, type RouteHost, Routes } from "./routes.ts";
@@ -33,6 +34,11 @@ export interface AppOptions {
   readonly loopbackOnly?: boolean;
   /** Further `Host` names to answer to, without port. */
   readonly allowHosts?: readonly string[];
+  /**
+   * What the runtime makes up for a request without a `Host`, such as `localhost:9700`; with it such
+   * requests are refused. Default: that is not known.
+   */
+  readonly inventedHost?: () => string | null;
   /** Exact origins whose pages may call. */
   readonly corsOrigins?: readonly string[];
   /** The largest request body in bytes; default 1 MiB. */
@@ -117,6 +123,7 @@ class Server implements App {
       loopbackOnly: options.loopbackOnly ?? true,
       allowHosts: options.allowHosts ?? [],
       corsOrigins,
+      inventedHost: options.inventedHost,
     });
     const pools = new Pools(client.poolDir, limit);
     const metrics = new Metrics();
@@ -179,13 +186,15 @@ class Server implements App {
     } catch (error) {
       response = this.#routes.refuse(error);
     }
+    if (isHead(request)) response = await withoutBody(response);
     if (this.#cors) corsHeaders(response, request.headers.get("origin"), this.#guard);
-    this.#host.metrics.request(request.method, response.status);
+    this.#host.metrics.request(isHead(request) ? "HEAD" : request.method, response.status);
     return response;
   }
 
   #answer(request: Request): Response | Promise<Response> {
     const { url, method } = request;
+    if (method === "HEAD") routedAsGet(request);
     if (url === this.#appendUrl && method === "POST") {
       const refused = this.#guard.check(request, this.#appendAuthority);
       if (refused !== null) throw refused;
@@ -195,7 +204,7 @@ class Server implements App {
     const refused = this.#guard.check(request, authority);
     if (refused !== null) throw refused;
     if (method === "POST" && url.endsWith(APPEND)) {
-      const start = url.indexOf(authority) + authority.length;
+      const start = url.indexOf("//") + 2 + authority.length;
       if (url.startsWith(POOLS, start)) {
         const segment = url.slice(start + POOLS.length, url.length - APPEND.length);
         if (!/[/?#]/.test(segment) && segment !== "") {

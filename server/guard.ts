@@ -12,8 +12,30 @@ import { PlasmiteError } from "../lib/errors.ts";
 import { HttpError } from "./errors.ts";
 
 /** A host name or address and a port, nothing else: no user, no path. */
-const AUTHORITY = /^(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::([0-9]{1,5}))?$/;
-const LOOPBACK = /^(?:localhost|\[::1\]|127\.\d{1,3}\.\d{1,3}\.\d{1,3})$/;
+const AUTHORITY = /^(\[[0-9a-f:.]{2,45}\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)(?::([0-9]{1,5}))?$/;
+const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
+/** What browsers take for an IPv4 address, or for a failed one: its last part is a number. */
+const NUMBER_LAST = /(?:^|\.)(?:\d+|0x[0-9a-f]*)\.?$/;
+/** ::1, and 127.0.0.0/8 as IPv6 has it, in the form of URLs. */
+const LOOPBACK_IPV6 = /^\[(?:::1|::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4})\]$/;
+
+/**
+ * The host of an authority in one form (lower case, IPv6 as URLs have it), or null when it is none.
+ */
+function hostOf(authority: string): string | null {
+  const [match, host = "", port = "0"] = AUTHORITY.exec(authority.toLowerCase()) ?? [];
+  if (match === undefined || Number(port) > 65_535 || host.length > 254) return null;
+  if (host.startsWith("[")) {
+    return URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : null;
+  }
+  return NUMBER_LAST.test(host) && !IPV4.test(host) ? null : host;
+}
+
+/** Whether a host is this machine, whoever asks. */
+function isLoopbackHost(host: string): boolean {
+  return host === "localhost" || (host.startsWith("127.") && IPV4.test(host)) ||
+    LOOPBACK_IPV6.test(host);
+}
 
 /** What the guard lets in. */
 export interface GuardOptions {
@@ -23,6 +45,8 @@ export interface GuardOptions {
   readonly allowHosts: readonly string[];
   /** Origins whose pages may call, normalised by {@linkcode normalizeOrigin}. */
   readonly corsOrigins: readonly string[];
+  /** What the runtime makes up for requests without a `Host`; null where that is not known. */
+  readonly inventedHost?: (() => string | null) | undefined;
 }
 
 /** Answers for one server whether a request may come in. */
@@ -30,13 +54,15 @@ export class Guard {
   readonly #hosts: ReadonlySet<string>;
   readonly #origins: ReadonlySet<string>;
   readonly #loopbackOnly: boolean;
+  readonly #inventedHost: () => string | null;
   #goodHost: string | null = null;
   #goodAuthority = "";
 
   /** Prepares the checks. */
   constructor(options: GuardOptions) {
     this.#loopbackOnly = options.loopbackOnly;
-    this.#hosts = new Set(options.allowHosts.map((name) => name.toLowerCase()));
+    this.#inventedHost = options.inventedHost ?? (() => null);
+    this.#hosts = new Set(options.allowHosts.map((name) => hostOf(name) ?? name.toLowerCase()));
     this.#origins = new Set(options.corsOrigins);
   }
 
@@ -53,6 +79,7 @@ export class Guard {
   check(request: Request, authority: string): HttpError | null {
     const { headers } = request;
     const host = headers.get("host");
+    if (host === null && this.#isHostless(request, authority)) return invalidHost();
     // The common case is one client that repeats itself.
     if (authority !== this.#goodAuthority || host !== this.#goodHost || authority === "") {
       const refused = this.#checkHosts(host, authority);
@@ -64,24 +91,33 @@ export class Guard {
     if (origin !== null) return this.#checkOrigin(origin, host ?? authority, request.method);
     const site = headers.get("sec-fetch-site");
     if (site === null || site === "same-origin" || site === "none") return null;
-    if (headers.get("sec-fetch-mode") === "navigate" && request.method === "GET") return null;
+    // Whoever follows a link to us comes; what a page puts into a frame of its own does not.
+    const visit = headers.get("sec-fetch-mode") === "navigate" &&
+      headers.get("sec-fetch-dest") === "document";
+    if (visit && request.method === "GET") return null;
     return new HttpError(403, "Permission", "cross-site request refused", {
       hint: "Pages of other origins need --cors-origin and a CORS request.",
     });
   }
 
-  #checkHosts(host: string | null, authority: string): HttpError | null {
-    const names = host === null ? [authority] : [host, authority];
-    for (const name of names) {
-      const match = AUTHORITY.exec(name.toLowerCase());
-      if (match === null) {
-        return new HttpError(400, "Usage", "invalid host", {
-          hint: "Send the server's name and port in the Host header.",
-        });
-      }
+  /**
+   * Whether HTTP/1.1 came without the `Host` that it must have. HTTP/2 never has one: it names the
+   * authority elsewhere, and has no `Connection`. Over TLS, HTTP/1.1 with neither cannot be told from
+   * HTTP/2 to the name that is made up.
+   */
+  #isHostless({ headers, url }: Request, authority: string): boolean {
+    const invented = this.#inventedHost();
+    if (invented === null) return false;
+    return headers.has("connection") || headers.has("transfer-encoding") ||
+      (authority === invented && url.startsWith("http:"));
+  }
+
+  #checkHosts(given: string | null, authority: string): HttpError | null {
+    for (const text of given === null ? [authority] : [given, authority]) {
+      const host = hostOf(text);
+      if (host === null) return invalidHost();
       if (!this.#loopbackOnly && this.#hosts.size === 0) continue;
-      const [, plain = ""] = match;
-      if (LOOPBACK.test(plain) || this.#hosts.has(plain)) continue;
+      if (isLoopbackHost(host) || this.#hosts.has(host)) continue;
       return new HttpError(403, "Permission", "host is not allowed", {
         hint: "Start the server with --allow-host NAME to answer to this name.",
       });
@@ -98,6 +134,12 @@ export class Guard {
       hint: "Start the server with --cors-origin ORIGIN to let pages of that origin in.",
     });
   }
+}
+
+function invalidHost(): HttpError {
+  return new HttpError(400, "Usage", "invalid host", {
+    hint: "Send the server's name and port in the Host header.",
+  });
 }
 
 /** Whether an origin's host and port are those the request was sent to. */

@@ -14,6 +14,7 @@ import type { BodyReader } from "./body.ts";
 import { type Encoding, EVENTS, FRAMES, LINES } from "./encodings.ts";
 import { bad, busy, errorResponse, HttpError, isServerFault } from "./errors.ts";
 import { checked, readFields } from "./fields.ts";
+import { isHead, streamHead } from "./head.ts";
 import { BASE_HEADERS, json, JSON_HEADERS } from "./headers.ts";
 import { infoJson } from "./infos.ts";
 import type { Metrics } from "./metrics.ts";
@@ -100,7 +101,8 @@ export class Routes {
   constructor(host: RouteHost) {
     this.#host = host;
     this.#appends = new Appends(host.pools, host.bodies, this.#printer);
-    const hono = this.hono = new Hono();
+    // The path is matched as it was sent: a route's words are written out, a name is decoded once.
+    const hono = this.hono = new Hono({ getPath: (request) => pathOf(request.url) });
     hono.onError((error) => this.refuse(error));
     hono.notFound(() =>
       errorResponse(
@@ -348,9 +350,9 @@ export class Routes {
       );
     }
     const path = host.pools.path(pool);
-    if (request.method === "HEAD") {
+    if (isHead(request)) {
       await host.pools.info(path, pool);
-      return new Response(null, { headers: encoding.headers });
+      return streamHead(200, encoding.headers);
     }
     if (!host.tails.take()) throw busy("too many concurrent tail requests");
     let tail: TailStream;
@@ -403,12 +405,10 @@ export class Routes {
   }
 }
 
-/** The pool of a path. */
+/** The pool of a path: what stands behind its first `pools`, as all routes have it. */
 function name(c: Context): string {
-  const url = c.req.url;
   // Hono leaves invalid UTF-8 as it is and decodes the rest; the raw segment tells them apart.
-  const path = pathOf(url);
-  const segments = path.split("/");
+  const segments = pathOf(c.req.url).split("/");
   const at = segments.indexOf("pools") + 1;
   return checkPoolName(decodeSegment(segments[at] ?? ""));
 }

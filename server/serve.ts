@@ -12,6 +12,7 @@ import { type AppOptions, createApp } from "./app.ts";
 import { makeCertificate } from "./certificate.ts";
 import { baseUrl, isLoopback, readKey, type ServeConfig } from "./config.ts";
 import { errorResponse } from "./errors.ts";
+import { headOnWire } from "./head.ts";
 import { makeRecord, register } from "./registry.ts";
 
 /** How long to wait for readers that take nothing, in milliseconds. */
@@ -113,6 +114,7 @@ export async function startServer(
     maxBodyBytes: config.maxBodyBytes,
     maxTailTimeoutMs: config.maxTailTimeoutMs,
     maxTailConcurrency: config.maxTailConcurrency,
+    inventedHost: () => inventedHost(server.addr, pair !== null),
     ...statusOption,
     ...options,
   });
@@ -126,7 +128,11 @@ export async function startServer(
       onListen: () => {},
       // Only streams that are broken off on purpose end here; the app answers everything itself.
       onError: (error) => errorResponse(error),
-    }, (request) => app.fetch(request));
+    }, (request) => {
+      const head = request.method === "HEAD";
+      const answer = app.fetch(request);
+      return head ? headOnWire(answer) : answer;
+    });
   let server = open(listen, pair !== null);
   port = server.addr.port;
 
@@ -197,6 +203,13 @@ export async function startServer(
       clearTimeout(timer);
     },
   };
+}
+
+/** What the runtime takes for the host of a request that names none (Deno 2.9). */
+function inventedHost({ hostname, port }: Deno.NetAddr, tls: boolean): string {
+  const local = isLoopback(hostname) || hostname === "0.0.0.0" || hostname === "::";
+  const host = local ? "localhost" : hostname.includes(":") ? `[${hostname}]` : hostname;
+  return port === (tls ? 443 : 80) ? host : `${host}:${port}`;
 }
 
 /** Opens the listener, or says why not. */

@@ -111,7 +111,11 @@ Deno.test("server guard: pages of other origins reach nothing", async () => {
     { origin: "https://127.0.0.1:9700" },
     { "sec-fetch-site": "same-origin" },
     { "sec-fetch-site": "none" },
-    { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" },
+    {
+      "sec-fetch-site": "cross-site",
+      "sec-fetch-mode": "navigate",
+      "sec-fetch-dest": "document",
+    },
   ];
   for (const headers of good) {
     const answer = await app.request("/v0/pools", { headers: { host, ...headers } });

@@ -14,7 +14,7 @@ import { initCommands, initText } from "../server/init_report.ts";
 import { serveInit } from "../server/init.ts";
 import { makeRecord, register, runningServers } from "../server/registry.ts";
 import { startServer } from "../server/serve.ts";
-import { lines } from "./server_util.ts";
+import { initialized, lines } from "./server_util.ts";
 import { ROOT } from "./support/paths.ts";
 
 async function fails(
@@ -29,26 +29,6 @@ async function fails(
   if (typeof message === "string") assert.equal(caught.message, message);
   else assert.match(caught.message, message);
   return caught;
-}
-
-async function initialized(): Promise<{ dir: string; flags: ServeFlags; cert: string }> {
-  const dir = await Deno.makeTempDir();
-  const { paths } = await serveInit({
-    bind: "127.0.0.1:9700",
-    outputDir: `${dir}/new/files`,
-    tokenFile: "token.txt",
-    tlsCert: "cert.pem",
-    tlsKey: "key.pem",
-    force: false,
-  });
-  const flags = {
-    ...DEFAULT_FLAGS,
-    bind: "127.0.0.1:0",
-    tokenFile: paths.token_file,
-    tlsCert: paths.tls_cert,
-    tlsKey: paths.tls_key,
-  };
-  return { dir, flags, cert: await Deno.readTextFile(paths.tls_cert) };
 }
 
 Deno.test("serve: configurations that are not safe are refused, in order, with advice", async () => {

@@ -8,6 +8,7 @@ import "./support/environment.ts";
 import { Client } from "../mod.ts";
 import { type App, type AppOptions, createApp } from "../server/app.ts";
 import { DEFAULT_FLAGS, resolveServe, type ServeFlags } from "../server/config.ts";
+import { serveInit } from "../server/init.ts";
 import { type Running, type ServeHooks, startServer } from "../server/serve.ts";
 
 /** An app over an empty directory, and what ends both. */
@@ -110,4 +111,25 @@ export async function raw(port: number, text: string, until?: string): Promise<s
     got += decoder.decode(buffer.subarray(0, n), { stream: true });
   }
   return got;
+}
+
+/** Token, key and certificate, and the options that use them. */
+export async function initialized(): Promise<{ dir: string; flags: ServeFlags; cert: string }> {
+  const dir = await Deno.makeTempDir();
+  const { paths } = await serveInit({
+    bind: "127.0.0.1:9700",
+    outputDir: `${dir}/new/files`,
+    tokenFile: "token.txt",
+    tlsCert: "cert.pem",
+    tlsKey: "key.pem",
+    force: false,
+  });
+  const flags = {
+    ...DEFAULT_FLAGS,
+    bind: "127.0.0.1:0",
+    tokenFile: paths.token_file,
+    tlsCert: paths.tls_cert,
+    tlsKey: paths.tls_key,
+  };
+  return { dir, flags, cert: await Deno.readTextFile(paths.tls_cert) };
 }
