@@ -111,11 +111,14 @@ function explain(
 function hintFor(
   tool: string,
   given: { readonly [name: string]: unknown },
-  { kind, hint, seq }: PlasmiteError,
+  { kind, message, hint, seq }: PlasmiteError,
 ): string | undefined {
   const pool = String(given["pool"] ?? given["name"] ?? "");
   if (kind === ErrorKind.AlreadyExists) return `The pool ${pool} is there; use it as-is.`;
   if (kind === ErrorKind.NotFound && seq === undefined) {
+    if (message.endsWith("a different file")) {
+      return `The pool ${pool} was deleted and made anew; start over without after_seq.`;
+    }
     return tool === "plasmite_feed"
       ? `No pool ${pool}; check the name, or pass create: true to make it.`
       : `No pool ${pool}; call plasmite_pool_list to see what exists.`;

@@ -177,4 +177,14 @@ test("a position of a pool that was made anew is called ahead", async (kind) => 
   assert.deepEqual(seqs(found), [6]);
   assert.equal(found.result["cursor_ahead"], true);
   assert.match(found.text[0] ?? "", /made anew/);
+  // It may be made anew during a wait, too; over a server that is seen when the wait is over.
+  const timeout_ms = kind === "server" ? 1_000 : 30_000;
+  const orphan = run(place, "plasmite_wait", { pool: "jobs", timeout_ms });
+  await new Promise((resolve) => setTimeout(resolve, kind === "server" ? 150 : 20));
+  place.client.deletePool("jobs");
+  place.client.createPool("jobs").close();
+  const replaced = await orphan;
+  if (kind === "server") assert.equal(replaced.result["cursor_ahead"], true);
+  else assert.equal(replaced.result["error_kind"], "NotFound");
+  assert.match(replaced.text[0] ?? "", /made anew; start over/);
 });
