@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkToken } from "../lib/backend/http/token.ts";
 import { HttpError } from "./errors.ts";
 
 /** What callers may do. */
@@ -37,13 +38,16 @@ export function equalSecrets(given: string, secret: string): boolean {
 
 /**
  * Accepts `Authorization: Bearer <token>`, the scheme in any letter case (docs/spec/http-api.md 5).
+ *
+ * @throws {PlasmiteError} Usage for a token that nobody could send
  */
 export function bearerToken(token: string): Authenticator {
+  checkToken(token);
   return {
     authenticate(authorization): Verdict {
       if (authorization === null) return "missing";
       if (authorization.slice(0, 7).toLowerCase() !== "bearer ") return "invalid";
-      return token !== "" && equalSecrets(authorization.slice(7), token) ? "accepted" : "invalid";
+      return equalSecrets(authorization.slice(7), token) ? "accepted" : "invalid";
     },
   };
 }

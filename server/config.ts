@@ -6,6 +6,7 @@
  */
 
 import { messageOf, PlasmiteError } from "../lib/errors.ts";
+import { checkToken } from "../lib/backend/http/token.ts";
 import type { Access } from "./auth.ts";
 import { fingerprintOf, hasPrivateKey, inspectPair } from "./certificate.ts";
 import { normalizeOrigin } from "./guard.ts";
@@ -154,11 +155,17 @@ function readTokenOf(flags: ServeFlags): ServeConfig["token"] {
   }
   if (tokenFile !== undefined) {
     const value = readText(tokenFile, "Usage", "failed to read token file").trim();
-    if (value !== "") return { value, from: "--token-file" };
+    if (value !== "") {
+      checkToken(value, tokenFile, INIT);
+      return { value, from: "--token-file" };
+    }
     throw new PlasmiteError("Usage", "token file is empty", { path: tokenFile, hint: INIT });
   }
   if (token === undefined) return null;
-  if (token !== "") return { value: token, from: "--token" };
+  if (token !== "") {
+    checkToken(token, undefined, INIT);
+    return { value: token, from: "--token" };
+  }
   throw usage("--token must not be empty", `Leave it out for no token. ${INIT}`);
 }
 

@@ -5,9 +5,10 @@
  */
 
 import { workingDirectory } from "../lib/environment.ts";
-import { messageOf, PlasmiteError } from "../lib/errors.ts";
+import { PlasmiteError } from "../lib/errors.ts";
 import { inspectPair, makeCertificate } from "./certificate.ts";
 import { parseBind } from "./config.ts";
+import { alreadyThere, cannotWrite, writeSet } from "./write_set.ts";
 
 /** Where the files go and for which address. */
 export interface InitOptions {
@@ -75,47 +76,7 @@ function exists(path: string): boolean {
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
-function ioError(path: string, cause: unknown): PlasmiteError {
-  return new PlasmiteError("Io", "failed to write serve init artifact", {
-    path,
-    hint: "Choose a directory that can be written with --output-dir.",
-    causes: [messageOf(cause)],
-    cause,
-  });
-}
-
-/** Writes all files beside their places first, so that a full disk leaves nothing half done. */
-function writeAll(files: readonly { path: string; text: string; mode: number }[]): void {
-  const suffix = `.tmp-${crypto.getRandomValues(new Uint8Array(6)).toHex()}`;
-  const written: string[] = [];
-  let at = "";
-  try {
-    for (const { path, text, mode } of files) {
-      at = path;
-      Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")) || "/", { recursive: true, mode: 0o700 });
-      Deno.writeTextFileSync(path + suffix, text, { createNew: true, mode });
-      written.push(path + suffix);
-      // The mode above is narrowed by the umask; secrets get exactly 0600.
-      if (Deno.build.os !== "windows") Deno.chmodSync(path + suffix, mode);
-    }
-    for (const { path } of files) {
-      at = path;
-      Deno.renameSync(path + suffix, path);
-      written.shift();
-    }
-  } catch (cause) {
-    for (const path of written) {
-      try {
-        Deno.removeSync(path);
-      } catch {
-        continue; // What could not be written may not be removable either.
-      }
-    }
-    throw ioError(at, cause);
+    throw cannotWrite(path, error);
   }
 }
 
@@ -141,21 +102,16 @@ export async function serveInit(options: InitOptions): Promise<InitResult> {
     });
   }
   const there = all.find(exists);
-  if (there !== undefined && !options.force) {
-    throw new PlasmiteError("AlreadyExists", "serve init artifact already exists", {
-      path: there,
-      hint: "Use --force to overwrite, or choose another --output-dir.",
-    });
-  }
+  if (there !== undefined && !options.force) throw alreadyThere(there);
   const token = crypto.getRandomValues(new Uint8Array(32)).toHex();
   const { cert, key, fingerprint } = await makeCertificate(hostname);
   const { spki } = await inspectPair(cert, key, paths.tls_cert);
-  writeAll([
+  writeSet([
     { path: paths.token_file, text: `${token}\n`, mode: 0o600 },
     { path: paths.tls_cert, text: cert, mode: 0o644 },
     { path: paths.tls_key, text: key, mode: 0o600 },
     // The same token as a key of 1.x: its clients check the certificate by the middle part.
     { path: paths.access_key, text: `pk1.${spki}.${token}\n`, mode: 0o600 },
-  ]);
+  ], options.force);
   return { paths, fingerprint, bind: options.bind, port, replaced: there !== undefined };
 }

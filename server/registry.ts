@@ -12,6 +12,7 @@ import {
   optionalVariable,
   workingDirectory,
 } from "../lib/environment.ts";
+import { removeQuietly } from "../lib/storage/temporary.ts";
 
 /** What a server says of itself, in its file and at `/v0/serve/status`. */
 export interface ServerRecord {
@@ -78,6 +79,7 @@ export function register(
     Deno.writeTextFileSync(temporary, `${JSON.stringify(record)}\n`, { mode: 0o600 });
     Deno.renameSync(temporary, path);
   } catch {
+    removeQuietly(temporary);
     return () => {};
   }
   return () => {

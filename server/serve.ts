@@ -8,6 +8,7 @@ import type { Client } from "../lib/client/client.ts";
 import { messageOf, PlasmiteError } from "../lib/errors.ts";
 import { sleep } from "../lib/storage/pause.ts";
 import { startTimer } from "../lib/timers.ts";
+import { removeQuietly } from "../lib/storage/temporary.ts";
 import { type AppOptions, createApp } from "./app.ts";
 import { makeCertificate } from "./certificate.ts";
 import { baseUrl, isLoopback, readKey, type ServeConfig } from "./config.ts";
@@ -79,8 +80,13 @@ function publishAddress(path: string, address: string): void {
   try {
     const temporary = path.replace(/(?:\.[^./]*)?$/, ".tmp");
     if (path === "" || temporary === path) throw new Error("The path is empty or ends in .tmp.");
-    Deno.writeTextFileSync(temporary, address);
-    Deno.renameSync(temporary, path);
+    try {
+      Deno.writeTextFileSync(temporary, address);
+      Deno.renameSync(temporary, path);
+    } catch (error) {
+      removeQuietly(temporary);
+      throw error;
+    }
   } catch (cause) {
     throw new PlasmiteError("Io", "failed to publish bound server address", {
       path,

@@ -413,7 +413,7 @@ Deno.test({
   });
 
   await step("sign-in keeps the token out of addresses and storage", {
-    app: { token: "correct horse" },
+    app: { token: "correct-horse" },
   }, async ({ server, page }) => {
     fillPool(server.client.createPool("shop", 1 << 18), 50, MINUTE);
     const urls: string[] = [];
@@ -426,13 +426,13 @@ Deno.test({
     await token.press("Enter");
     await page.locator("dialog .problem", { hasText: "not accepted" }).waitFor();
     assert.deepEqual(await serious(page), []);
-    await token.fill("correct horse");
+    await token.fill("correct-horse");
     await token.press("Enter");
     await rowWith(page, "50").waitFor();
     assert.doesNotMatch(await kept(), /horse/);
     await page.reload();
     await token.waitFor();
-    await token.fill("correct horse");
+    await token.fill("correct-horse");
     await page.getByLabel("Stay signed in").check();
     await token.press("Enter");
     await rowWith(page, "50").waitFor();

@@ -23,7 +23,7 @@ export function refuseRemoteFlags(context: CommandContext): void {
 }
 
 /** The token of `--token` or `--token-file`, or undefined. Throws Usage. */
-function readToken(context: CommandContext): string | undefined {
+async function readToken(context: CommandContext): Promise<string | undefined> {
   const { args } = context;
   const path = args.text("token-file");
   if (path === undefined) return args.text("token");
@@ -43,7 +43,11 @@ function readToken(context: CommandContext): string | undefined {
       cause: error,
     });
   }
-  if (token !== "") return token;
+  if (token !== "") {
+    const { checkToken } = await import("../backend/http/token.ts");
+    checkToken(token, path);
+    return token;
+  }
   throw new PlasmiteError("Usage", "token file is empty", {
     hint: "Put the token into the file, or make one with `plasmite serve init`.",
     path,
@@ -56,7 +60,7 @@ const warned = new WeakSet<CommandContext>();
 /** A client for the server at `origin`, by the options of this command line. */
 export async function connect(context: CommandContext, origin: string): Promise<RemoteClient> {
   const { args } = context;
-  const token = readToken(context);
+  const token = await readToken(context);
   const caFile = args.text("tls-ca");
   const skipVerify = args.has("tls-skip-verify");
   if (skipVerify && !warned.has(context)) {

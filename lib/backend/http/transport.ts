@@ -10,6 +10,7 @@ import { parseJsonExact } from "../../text/json_exact.ts";
 import { PlasmiteError } from "../../errors.ts";
 import { startTimer } from "../../timers.ts";
 import { checkTokenSafe, serverAddress } from "./address.ts";
+import { checkToken } from "./token.ts";
 import { Connections, type SendOptions } from "./connections.ts";
 import {
   type Effect,
@@ -109,11 +110,7 @@ export class Transport {
     this.base = serverAddress(address);
     const { token, tls } = options;
     if (token !== undefined) {
-      if (!/^[\x21-\x7e]+$/.test(token)) {
-        throw new PlasmiteError("Usage", "invalid bearer token", {
-          hint: "A token is printable ASCII without spaces.",
-        });
-      }
+      checkToken(token);
       checkTokenSafe(this.base);
     }
     this.#timeoutMs = options.timeoutMs ?? DEADLINE;

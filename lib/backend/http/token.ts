@@ -1,0 +1,25 @@
+/**
+ * What a bearer token may be, for those who send one and for those who ask for one.
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../../errors.ts";
+
+/**
+ * Refuses a token that no `Authorization` header can carry; it is not repeated in the error.
+ *
+ * @param path the file it comes from
+ * @param advice how to get a better one
+ * @throws {PlasmiteError} Usage
+ */
+export function checkToken(token: string, path?: string, advice = ""): void {
+  if (/^[\x21-\x7e]+$/.test(token)) return;
+  const rule = token === ""
+    ? "The token is empty; it must be printable ASCII without blanks."
+    : "No header can carry this token: it must be printable ASCII without blanks, on one line.";
+  throw new PlasmiteError("Usage", "invalid bearer token", {
+    path,
+    hint: `${rule} ${advice}`.trim(),
+  });
+}
