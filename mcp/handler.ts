@@ -22,6 +22,7 @@ import { type Call, frame, type Refusal } from "./frame.ts";
 import type { McpOptions } from "./http.ts";
 import { unwrap } from "./json.ts";
 import { LocalStore } from "./local.ts";
+import { pause } from "./pause.ts";
 import { acceptsEvents, LateReply } from "./reply.ts";
 import { buildServer } from "./server.ts";
 import type { PoolStore } from "./store.ts";
@@ -30,6 +31,8 @@ import { wantedBy } from "./wanted.ts";
 
 const JSON_TYPE = /^application\/(?:json|[a-z0-9!#$&^_.-]+\+json)[ \t]*(?:;.*)?$/i;
 
+/** How long a server that stops waits for the answers of running calls, in milliseconds. */
+const LAST_ANSWERS = 2_000;
 /** The methods that look into pools, which may take a while. */
 const LONG = new Set(["tools/call", "resources/list", "resources/read", "completion/complete"]);
 
@@ -65,6 +68,7 @@ export class HttpHandler {
   readonly #modern: McpHttpHandler;
   readonly #watcher: Watcher;
   readonly #ending = new AbortController();
+  readonly #running = new Set<Promise<Response>>();
   #waits = 0;
 
   /** Serves the pools of `client`. */
@@ -104,10 +108,13 @@ export class HttpHandler {
     return () => this.#waits--;
   }
 
-  /** Ends waits and streams. */
+  /** Ends waits with an answer, then streams. */
   async close(): Promise<void> {
     this.#ending.abort();
     this.#watcher.close();
+    const stop = new AbortController();
+    const answered = Promise.allSettled(this.#running).then(() => stop.abort());
+    await Promise.race([answered, pause(LAST_ANSWERS, stop.signal)]);
     await this.#modern.close();
   }
 
@@ -152,7 +159,11 @@ export class HttpHandler {
     const legacy = await isLegacyRequest(bare, call);
     if (!legacy && !events) withoutProgress(call);
     const answer = legacy ? this.#legacy(bare, call, reply) : this.#current(bare, call);
-    return LONG.has(call.method) ? await reply.respond(answer) : await answer;
+    if (!LONG.has(call.method)) return await answer;
+    this.#running.add(answer);
+    const ended = (): boolean => this.#running.delete(answer);
+    answer.then(ended, ended);
+    return await reply.respond(answer);
   }
 
   async #current(request: Request, call: Call): Promise<Response> {

@@ -97,6 +97,7 @@ export class LateReply {
         await this.#pass(response.body);
       } else {
         const text = await response.text();
+        if (text === "") throw new Error("the call was given up without an answer");
         this.#write(this.#events ? event(text) : text);
       }
       this.#controller?.close();
