@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { stderrForm } from "../lib/cli/context.ts";
 import { DropNotices } from "../lib/cli/drops.ts";
-import { visible } from "../lib/cli/line_format.ts";
+import { visible } from "../lib/visible.ts";
 import { charWidth, fit, textWidth } from "../lib/cli/line_width.ts";
 import { Client } from "../lib/client/client.ts";
 import { FrameBatch } from "../lib/pool/batch.ts";

@@ -21,13 +21,10 @@ export function isPathRef(ref: string): boolean {
   return ref.includes("/") || (Deno.build.os === "windows" && ref.includes("\\"));
 }
 
-/** Whether a name has a character that no terminal or file system should meet. */
-function hasControl(text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code < 0x20 || code === 0x7f) return true;
-  }
-  return false;
+/** Whether a name has what no file name has: controls, and halves of a surrogate pair. */
+function isNoName(text: string): boolean {
+  // deno-lint-ignore no-control-regex
+  return /[\x00-\x1f\x7f]/.test(text) || !text.isWellFormed();
 }
 
 /**
@@ -37,7 +34,7 @@ function hasControl(text: string): boolean {
  * @throws {PlasmiteError} Usage for an empty name, control characters and anything with `://`
  */
 export function poolPath(ref: string, dir: string): string {
-  if (ref === "" || hasControl(ref)) {
+  if (ref === "" || isNoName(ref) || !dir.isWellFormed()) {
     throw new PlasmiteError("Usage", ref === "" ? "pool name is empty" : "invalid pool name", {
       hint: "Use a name without control characters, such as `demo`, or a path to a pool file.",
     });

@@ -6,6 +6,7 @@
  */
 
 import { poolFiles, poolName, poolPath } from "../backend/refs.ts";
+import { unsafeIn } from "../visible.ts";
 import type { CommandContext } from "./context.ts";
 
 /** How many of the newest messages are looked at for tags. */
@@ -22,8 +23,7 @@ export async function run(context: CommandContext): Promise<number> {
   } catch {
     // No directory, no such pool, damage: then there is nothing to offer.
   }
-  // deno-lint-ignore no-control-regex
-  const plain = names.filter((name) => name !== "" && !/[\x00-\x1f\x7f]/.test(name));
+  const plain = names.filter((name) => name !== "" && unsafeIn(name) === undefined);
   context.stdout.text(plain.map((name) => `${name}\n`).join(""));
   return 0;
 }

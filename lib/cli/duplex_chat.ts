@@ -7,12 +7,13 @@
 
 import { FrameBatch } from "../pool/batch.ts";
 import { nowNs } from "../text/time.ts";
+import { visible } from "../visible.ts";
 import type { CommandContext } from "./context.ts";
 import type { Screen } from "./duplex.ts";
 import { LineEditor } from "./duplex_editor.ts";
 import { readStdin, type Sender, storeAll } from "./duplex_send.ts";
 import type { FeedTarget } from "./feed.ts";
-import { consoleColumns, visible } from "./line_format.ts";
+import { consoleColumns } from "./line_format.ts";
 import { charWidth, textWidth } from "./line_width.ts";
 
 const CLEAR = "\r\x1b[K";

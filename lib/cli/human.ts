@@ -5,18 +5,8 @@
  * @module
  */
 
+import { escapeControls } from "../visible.ts";
 import { optionalVariable, workingDirectory } from "../environment.ts";
-
-/** Shows C0, DEL and C1 controls as escapes, so that data cannot move the cursor or hide text. */
-export function escapeControls(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, (char) => {
-    if (char === "\n") return "\\n";
-    if (char === "\r") return "\\r";
-    if (char === "\t") return "\\t";
-    return "\\u" + (char.codePointAt(0) ?? 0).toString(16).padStart(4, "0");
-  });
-}
 
 /** `504`, `64K`, `1.5M`: 1024 a step, one decimal unless exact. */
 export function humanBytes(bytes: number | bigint): string {

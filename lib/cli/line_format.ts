@@ -8,6 +8,7 @@
 import { Buf } from "../bytes.ts";
 import type { MessageView } from "../lite3/message.ts";
 import { printJson } from "../lite3/print.ts";
+import { visible } from "../visible.ts";
 import { colors, type CommandContext } from "./context.ts";
 import { fit, type Piece } from "./line_width.ts";
 import type { FrameBytes } from "../types.ts";
@@ -129,17 +130,6 @@ function pushJson(json: string, pieces: Piece[]): void {
     else if (first === 0x2d || (first >= 0x30 && first <= 0x39)) style = NUMBER;
     pieces.push({ text, style });
   }
-}
-
-/**
- * What could drive the terminal or reorder the line is shown as an escape: controls, line
- * separators, and the marks for writing direction.
- */
-export function visible(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (char) => {
-    return `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`;
-  });
 }
 
 function paint(pieces: readonly Piece[], colored: boolean): string {

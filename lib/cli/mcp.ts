@@ -7,6 +7,7 @@
 
 import { Client } from "../client/client.ts";
 import type { RemoteClient } from "../remote/client.ts";
+import { escapeControls } from "../visible.ts";
 import type { CommandContext } from "./context.ts";
 import { connect, refuseRemoteFlags } from "./remote.ts";
 import { VERSION } from "./version.ts";
@@ -27,7 +28,7 @@ export async function run(context: CommandContext, room: Room): Promise<number> 
   const options: Options = {
     version: VERSION,
     // Standard output carries protocol only.
-    onerror: (error) => context.stderr.text(`mcp: ${error.message}\n`),
+    onerror: (error) => context.stderr.text(`mcp: ${escapeControls(error.message)}\n`),
   };
   const url = context.args.text("remote");
   context.stderr.stream.writeInBackground(); // Nobody who reads it slowly may stop the answers.

@@ -91,7 +91,9 @@ export class MessageWriter {
   flush(): void {
     if (this.#out.len === 0) return;
     try {
-      this.#context.stdout.write(this.#out.bytes());
+      const { format, stdout } = this.#context;
+      if (format === "lite3" || format === "lite3-raw") stdout.writeBinary(this.#out.bytes());
+      else stdout.write(this.#out.bytes());
     } finally {
       this.#out.clear();
     }

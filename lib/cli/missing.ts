@@ -8,6 +8,7 @@
 import { isPathRef, poolFiles, poolName } from "../backend/refs.ts";
 import { PlasmiteError } from "../errors.ts";
 import { standardInput } from "../stdio.ts";
+import { unsafeIn } from "../visible.ts";
 import type { CommandContext } from "./context.ts";
 import type { PoolRef } from "./refs.ts";
 import { changesPool, closestName, token } from "./words.ts";
@@ -62,7 +63,8 @@ function tip(context: CommandContext, ref: PoolRef): string {
 /** What to do where the name was no slip: make the pool, or look elsewhere. */
 function otherwise(context: CommandContext, ref: PoolRef): string {
   const command = context.name;
-  if (command === "doctor" || command === "pool delete") {
+  // A name that would be refused at creation is not advised to be created.
+  if (command === "doctor" || command === "pool delete" || unsafeIn(ref.ref) !== undefined) {
     return `List the pools with \`${
       line(context, ["pool", "list"])
     }\`, or look elsewhere with --dir.`;

@@ -8,6 +8,7 @@
 
 import { messageOf, PlasmiteError } from "../errors.ts";
 import { StandardStream } from "../stdio.ts";
+import { forTerminal } from "../visible.ts";
 
 /** The reader of stdout has gone away: stop quietly, exit 0. */
 export class StdoutClosed extends Error {
@@ -55,12 +56,17 @@ export class Output {
   }
 
   /**
-   * Writes all bytes before it returns.
+   * Writes all of a text before it returns; what is unsafe on a terminal is escaped there.
    *
    * Throws {@linkcode StdoutClosed} when the reader is gone and Io "failed to write stdout" for any
    * other failure; failures of stderr are ignored, for there is nowhere to report them.
    */
   write(bytes: Uint8Array): void {
+    this.writeBinary(this.isTerminal ? forTerminal(bytes) : bytes);
+  }
+
+  /** The same for bytes that are no text. */
+  writeBinary(bytes: Uint8Array): void {
     try {
       this.stream.writeSync(bytes);
     } catch (error) {

@@ -12,6 +12,7 @@ import type { FrameBatch } from "../pool/batch.ts";
 import { FRAME_HEADER } from "../pool/layout.ts";
 import { printReceipt } from "../text/envelope.ts";
 import { formatTime, printTime } from "../text/time.ts";
+import { escapeControls } from "../visible.ts";
 import type { CommandContext } from "./context.ts";
 import type { FrameBytes } from "../types.ts";
 
@@ -91,7 +92,7 @@ function terminalReceipts(context: CommandContext): PrintStored {
       const tags = view.tags();
       const second = view.timestampNs - view.timestampNs % 1_000_000_000n;
       text += `fed seq=${view.seq} at ${formatTime(second)}`;
-      text += tags.length > 0 ? `  tags: ${tags.join(",")}\n` : "\n";
+      text += tags.length > 0 ? `  tags: ${escapeControls(tags.join(","))}\n` : "\n";
     }
     context.stdout.text(text);
   };

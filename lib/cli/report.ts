@@ -10,7 +10,7 @@ import { refusedByDeno, workingDirectory } from "../environment.ts";
 import { type ErrorKindName, messageOf, PlasmiteError } from "../errors.ts";
 import type { Globals } from "./args.ts";
 import type { JsonPrinter, Notice } from "./context.ts";
-import { escapeControls } from "./human.ts";
+import { escapeControls } from "../visible.ts";
 import { type Json, toJson } from "./output.ts";
 
 /** How a report is written. */

@@ -5,6 +5,7 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
+import { escapeControls } from "../visible.ts";
 import type { CommandContext } from "./context.ts";
 import type { Json } from "./output.ts";
 import { SERVE_DEFAULTS } from "./serve_flags.ts";
@@ -49,7 +50,7 @@ export async function run(context: CommandContext, room: Room): Promise<number> 
   });
   const forPeople = context.format === "pretty" ||
     (context.format === undefined && context.stdout.isTerminal);
-  if (forPeople) context.stdout.text(text);
+  if (forPeople) context.stdout.text(text.split("\n").map(escapeControls).join("\n"));
   else context.document(json);
   return 0;
 }

@@ -131,7 +131,7 @@ class Tap {
   }
 
   async #say(text: string): Promise<void> {
-    const { escapeControls } = await import("./human.ts");
+    const { escapeControls } = await import("../visible.ts");
     this.context.stderr.text(`${escapeControls(text)}\n`);
   }
 }

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { escapeControls, unsafeIn } from "../visible.ts";
+
 /**
  * A word as it can be pasted into a shell, always on one line: bare where every shell reads it so,
  * else as a JSON string (docs/spec/command-line.md 1.8); quoted otherwise where a shell would
@@ -12,22 +14,18 @@
  */
 export function token(text: string): string {
   if (/^[A-Za-z0-9\-_./:=]+$/.test(text)) return text;
-  if (/\p{Cc}/u.test(text)) {
-    return `$'${text.replace(/[\\'\p{Cc}]/gu, (char) => ESCAPES[char] ?? hex(char))}'`;
+  if (unsafeIn(text) !== undefined) {
+    return `$'${[...text].map(quoted).join("")}'`;
   }
   return /[$`!]/.test(text) ? `'${text.replaceAll("'", `'\\''`)}'` : JSON.stringify(text);
 }
 
-const ESCAPES: Readonly<Record<string, string>> = {
-  "\\": "\\\\",
-  "'": "\\'",
-  "\n": "\\n",
-  "\t": "\\t",
-  "\r": "\\r",
-};
-
-function hex(char: string): string {
-  return `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`;
+/** A character inside `$'…'`; beyond ASCII as bytes, which do not depend on the shell's locale. */
+function quoted(char: string): string {
+  if (/[\\']/.test(char)) return `\\${char}`;
+  if (unsafeIn(char) === undefined || char <= "\x7f") return escapeControls(char);
+  const bytes = [...new TextEncoder().encode(char)];
+  return bytes.map((byte) => `\\x${byte.toString(16)}`).join("");
 }
 
 /**

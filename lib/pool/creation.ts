@@ -8,6 +8,7 @@ import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { lockTimeout } from "../storage/pause.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
 import type { Steps } from "../storage/turns.ts";
+import { unsafeIn } from "../visible.ts";
 import { newHeader, verifyLayout } from "./header.ts";
 import { DEFAULT_POOL_SIZE, planLayout } from "./layout.ts";
 
@@ -27,6 +28,24 @@ export interface RingOptions {
 }
 
 /**
+ * Refuses names that a list of pools could not show as they are. Pools that have such a name can be
+ * used, renamed and deleted.
+ *
+ * @throws {PlasmiteError} Usage
+ */
+function checkNewPath(path: string): void {
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  const unsafe = unsafeIn(name);
+  if (unsafe === undefined && name.isWellFormed()) return;
+  throw new PlasmiteError("Usage", "invalid pool name", {
+    path,
+    hint: unsafe === undefined
+      ? "Use a name that is text."
+      : `Use a name without controls and marks of the writing direction; this one has ${unsafe}.`,
+  });
+}
+
+/**
  * Makes a pool file, in steps: waits for another process that makes the same one.
  *
  * @throws {PlasmiteError} Usage, AlreadyExists, Permission, Busy or Io
@@ -36,6 +55,7 @@ export function* creating(
   path: string,
   options: RingOptions = {},
 ): Steps<void> {
+  checkNewPath(path);
   const layout = planLayout(options.size ?? DEFAULT_POOL_SIZE, options.indexCapacity);
   const header = newHeader(layout);
   for (let waited = 0;; waited++) {

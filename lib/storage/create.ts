@@ -6,6 +6,7 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
+import { unsafeIn } from "../visible.ts";
 import { isOsError, NOT_A_DIRECTORY, osError } from "./os_error.ts";
 import type { StorageFile } from "./storage.ts";
 import { isNotHere, parentOf, probe, removeQuietly, temporaryName } from "./temporary.ts";
@@ -43,6 +44,7 @@ export function createFile(places: CreationPlaces, path: string, wanted: NewFile
 }
 
 function makeDirectory(dir: string): void {
+  if (unsafeIn(dir) !== undefined) checkNewDirectories(dir);
   try {
     Deno.mkdirSync(dir, { recursive: true });
   } catch (error) {
@@ -55,6 +57,27 @@ function makeDirectory(dir: string): void {
       causes: failure.causes,
       cause: error,
     });
+  }
+}
+
+/** Refuses directories that no list could show as they are, unless they are there already. */
+function checkNewDirectories(dir: string): void {
+  for (let at = dir; !isThere(at); at = parentOf(at)) {
+    const unsafe = unsafeIn(at.slice(at.lastIndexOf("/") + 1));
+    if (unsafe === undefined) continue;
+    throw new PlasmiteError("Usage", "invalid directory name", {
+      path: dir,
+      hint: `Use a name without controls and marks of the writing direction; it has ${unsafe}.`,
+    });
+  }
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    return !(error instanceof Deno.errors.NotFound);
   }
 }
 

@@ -258,16 +258,19 @@ class YamlPrinter {
 
   /**
    * The code of the character at `at` if YAML must not see it unescaped, else 0: C1 controls and
-   * U+0085, U+2028, U+2029 (line breaks in YAML 1.1), U+FEFF, U+FFFE and U+FFFF.
+   * U+0085, U+2028, U+2029 (line breaks in YAML 1.1), U+FEFF, U+FFFE and U+FFFF; or people on a
+   * terminal must not: marks of the writing direction, which have no escape in apostrophes.
    */
   #special(at: number): number {
     const text = this.#text;
     const c = text.getUint8(at);
     const b = text.getUint8(at + 1);
     if (c === 0xc2) return b < 0xa0 ? b : 0;
+    if (c === 0xd8) return b === 0x9c ? 0x61c : 0;
     if (c !== 0xe2 && c !== 0xef) return 0;
     const code = (c & 15) << 12 | (b & 63) << 6 | text.getUint8(at + 2) & 63;
-    const special = code === 0x2028 || code === 0x2029 || code === 0xfeff || code >= 0xfffe;
-    return special ? code : 0;
+    const turning = code === 0x200e || code === 0x200f || (code >= 0x2028 && code <= 0x202e) ||
+      (code >= 0x2066 && code <= 0x2069);
+    return turning || code === 0xfeff || code >= 0xfffe ? code : 0;
   }
 }
