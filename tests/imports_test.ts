@@ -137,8 +137,8 @@ Deno.test("start-up: what each command loads", async (t) => {
       [["follow", "p", "--no-follow", "--tag", "x", "--where", ".data.a == 1"], 54],
       [["tap", "p", "--", "true"], 40],
       [["doctor", "p"], 40],
-      [["pool", "list"], 54],
-      [["pool", "create", "q"], 56],
+      [["pool", "list"], 55],
+      [["pool", "create", "q"], 57],
       [["version"], 4],
       [["completion", "bash"], 4],
     ];
