@@ -5,7 +5,8 @@
  * @module
  */
 
-import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
+import { PlasmiteError } from "../lib/errors.ts";
+import { isMissing } from "../lib/pool/creation.ts";
 import { ahead, type Batch, Collector, finish, ofBounds } from "./answer.ts";
 import { pause } from "./pause.ts";
 import { Filter, type Wanted } from "./selection.ts";
@@ -48,7 +49,7 @@ export async function followed(
       const pool = await store.follow(name, behind === undefined ? undefined : next(behind));
       return { pool, after: behind ?? pool.start.newest };
     } catch (error) {
-      if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
+      if (!isMissing(error)) throw error;
     }
     behind ??= 0n;
     const left = deadline - performance.now();

@@ -6,7 +6,10 @@
  */
 
 import assert from "node:assert/strict";
+import { LocalStore } from "../mcp/local.ts";
+import { runTool } from "../mcp/tools.ts";
 import { createApp } from "../server/app.ts";
+import { LocalBackend } from "../lib/backend/local.ts";
 import { Client } from "../lib/client/client.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { awaitHeader, UnfinishedPool } from "../lib/pool/creation.ts";
@@ -233,6 +236,48 @@ Deno.test("whoever opens a pool while it is made waits for its header", () =>
     assert.equal(read.code, 0, read.stderr);
     assert.match(read.stdout, /"made":\s*true/);
     assert.equal(Deno.statSync(path).size, 65536, "the pool is the one that was being made");
+  }));
+
+// One half-made pool on a card stopped a whole server for ten seconds.
+Deno.test("a process that serves others waits for a pool in the making without standing still", () =>
+  inTemp(async (dir) => {
+    const path = `${dir}/a.plasmite`;
+    Deno.writeFileSync(path, new Uint8Array(0));
+    await using holder = start("hold_lock.ts", path, "exclusive", "20000");
+    assert.equal(await holder.line(), "locked");
+    const backend = new LocalBackend(dir, { serving: true });
+    const store = new LocalStore(new Client(dir));
+    const app = createApp(new Client(dir), {});
+    const done: string[] = [];
+    const note = (what: string) => (): void => void done.push(what);
+    const json = { "content-type": "application/json" };
+    const post = { method: "POST", headers: json, body: '{"pool":"a"}' };
+    const waits = [
+      Promise.resolve(backend.create("a")).then(note("backend"), note("backend")),
+      store.create("a", undefined).then(note("agent"), note("agent")),
+      Promise.resolve(app.request("/v0/pools", post)).then(note("server")),
+    ];
+    for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve, 10));
+    done.push("others");
+    await holder.release();
+    await Promise.all(waits);
+    assert.equal(done[0], "others");
+    Ring.open(disk, path, { write: true }).close();
+    await app.shutdown();
+  }));
+
+Deno.test("an agent that waits for a pool waits also for one that is not finished yet", () =>
+  inTemp(async (dir) => {
+    const path = `${dir}/a.plasmite`;
+    Deno.writeFileSync(path, new Uint8Array(9000));
+    Deno.utimeSync(path, 1, 1);
+    const store = new LocalStore(new Client(dir));
+    const { signal } = new AbortController();
+    const args = { pool: "a", timeout_ms: 20_000 };
+    const waiting = runTool("plasmite_wait", args, { store, signal, access: "read-write" });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    new Client(dir).pool("a").append({ came: true });
+    assert.match(JSON.stringify(await waiting), /came\\*":true/);
   }));
 
 Deno.test("memory: killed at any change, the pool can be made; failing at any, nothing is left", () => {

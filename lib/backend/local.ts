@@ -10,6 +10,7 @@ import { listing, readingInfo } from "./local/listing.ts";
 import { findFrame } from "./local/lookup.ts";
 import { poolFiles, poolName, poolPath } from "./refs.ts";
 import type { FrameBatch } from "../pool/batch.ts";
+import { creating } from "../pool/creation.ts";
 import { DEFAULT_POOL_SIZE } from "../pool/layout.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
@@ -99,7 +100,7 @@ export class LocalBackend implements Backend {
   }
 
   *#creating(name: string, { sizeBytes, indexCapacity }: NewPool): Steps<PoolInfo> {
-    Ring.create(this.#run.storage, this.path(name), {
+    yield* creating(this.#run.storage, this.path(name), {
       size: sizeBytes ?? DEFAULT_POOL_SIZE,
       ...(indexCapacity === undefined ? {} : { indexCapacity }),
     });
