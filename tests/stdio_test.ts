@@ -23,6 +23,7 @@ interface Narrow {
   readonly flags?: string;
   readonly stream?: 1 | 2;
   readonly input?: string;
+  readonly trickle?: boolean;
 }
 
 /** Runs a command into a descriptor of that kind; what came out, and how it ended. */
@@ -134,6 +135,7 @@ Deno.test({
       }
       const input = `${dir}/in.jsonl`;
       await Deno.writeTextFile(input, '{"a":1}\n'.repeat(3000));
+      await Deno.writeTextFile(`${dir}/few`, '{"a":1}\n'.repeat(300));
       for (
         const args of [
           ["fetch", "p", "1"],
@@ -160,6 +162,15 @@ Deno.test({
           receipts.map((line) => JSON.parse(line).seq),
           Array.from({ length: 3000 }, (_, i) => 2002 + i),
         );
+        assert.equal(code, 0);
+      });
+      await t.step("an input that is non-blocking, too, is read to its end", async () => {
+        const { bytes, code } = await narrow(dir, {
+          cmd: plasmite(dir, "feed", "p"),
+          input: `${dir}/few`,
+          trickle: true,
+        });
+        assert.equal(new TextDecoder().decode(bytes).trimEnd().split("\n").length, 300);
         assert.equal(code, 0);
       });
       await t.step("feed tells of each skipped record once", async () => {
@@ -194,7 +205,11 @@ Deno.test({
           lines,
           [init, ...calls].map((c) => JSON.stringify(c) + "\n").join(""),
         );
-        const { bytes, code } = await narrow(dir, { cmd: plasmite(dir, "mcp"), input: lines });
+        const { bytes, code } = await narrow(dir, {
+          cmd: plasmite(dir, "mcp"),
+          input: lines,
+          trickle: true,
+        });
         const answers = new TextDecoder().decode(bytes).trimEnd().split("\n")
           .map((line) => JSON.parse(line));
         assert.deepEqual(answers.map(({ id }) => id), ["init", ...calls.map(({ id }) => id)]);

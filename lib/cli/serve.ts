@@ -4,7 +4,7 @@
  * @module
  */
 
-import { environmentVariable } from "../environment.ts";
+import { environmentVariable, missingFlag } from "../environment.ts";
 import { messageOf } from "../errors.ts";
 import { Client } from "../client/client.ts";
 import type { CommandContext } from "./context.ts";
@@ -58,11 +58,22 @@ function stopSignal(): Promise<void> {
   });
 }
 
+/** Without the permission to read the pools every request would fail. Throws Permission. */
+function checkReadable(dir: string): void {
+  try {
+    Deno.statSync(dir);
+  } catch (error) {
+    if (missingFlag(error) !== undefined) throw error;
+    // A directory that is missing or closed may be made or opened later.
+  }
+}
+
 /** Runs `serve`. */
 export async function run(context: CommandContext, room: Room, mcp: McpRoom): Promise<number> {
   const stopped = stopSignal();
   const flags = serveFlags(context.args);
   const client = new Client(context.dir);
+  checkReadable(client.poolDir);
   const notice = (kind: string, message: string) => (error: unknown): void =>
     context.notice({
       kind,

@@ -2,9 +2,9 @@
 
 argv[1] is JSON: {"cmd": [...], "kind": "pipe" | "socket" | "tcp" | "terminal" | "file",
 "stream": 1 | 2, "flags": "nonblocking" | "blocking" | "changing", "input": path, "output": path,
-"start": text}. With "changing" the mode is changed all the time, as programs do that come and go
-on the same pipe. With "start", reading begins when the command has printed that on the other
-stream. What was read goes to the file "output". Prints JSON: {"code", "other": text}.
+"trickle": true}. With "changing" the mode is changed all the time, as programs do that come and go
+on the same pipe. With "trickle" the input comes through a pipe in non-blocking mode, bit by bit.
+What was read goes to the file "output". Prints JSON: {"code", "other": text}.
 """
 
 import json
@@ -47,7 +47,21 @@ def pair(kind):
 reading, writing = pair(spec["kind"])
 os.set_blocking(writing, spec["flags"] == "blocking")
 other = tempfile.TemporaryFile()
-with open(spec.get("input", "/dev/null"), "rb") as stdin:
+
+def trickle(source, into):
+    """Writes a file into a pipe whose reader finds it empty again and again."""
+    while piece := source.read(random.choice([1, 10, 300])):
+        os.write(into, piece)
+        time.sleep(0.001)
+    os.close(into)
+
+
+with open(spec.get("input", "/dev/null"), "rb") as source:
+    stdin = source
+    if spec.get("trickle"):
+        stdin, into = os.pipe()
+        os.set_blocking(stdin, False)
+        threading.Thread(target=trickle, args=(open(spec["input"], "rb"), into)).start()
     streams = {1: ("stdout", "stderr"), 2: ("stderr", "stdout")}[spec.get("stream", 1)]
     process = subprocess.Popen(
         spec["cmd"], stdin=stdin, env={**os.environ, **spec.get("env", {})},
