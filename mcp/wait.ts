@@ -7,7 +7,7 @@
 
 import { PlasmiteError } from "../lib/errors.ts";
 import { isMissing } from "../lib/pool/creation.ts";
-import { ahead, type Batch, Collector, finish, ofBounds } from "./answer.ts";
+import { ahead, type Batch, Collector, finish, type Found, ofBounds } from "./answer.ts";
 import { pause } from "./pause.ts";
 import { Filter, type Wanted } from "./selection.ts";
 import type { Bounds, Live, PoolStore } from "./store.ts";
@@ -111,8 +111,7 @@ export async function waitBatch(
       if (signal.aborted || !aborted(ending)) throw error;
     }
   }
-  const seen = { oldest: start.oldest, newest: examined > start.newest ? examined : start.newest };
-  const bounds = await lastBounds(pool, collector.found.length > 0 ? seen : undefined, signal);
+  const bounds = await lastBounds(pool, known(start, collector.found, examined), signal);
   return finish({
     ...ofBounds(bounds),
     ...filter.failures,
@@ -125,13 +124,22 @@ export async function waitBatch(
   }, collector.found);
 }
 
+/** What is known to be retained by whoever found messages; nothing when none was found. */
+function known(start: Bounds, [first]: readonly Found[], examined: bigint): Bounds | undefined {
+  if (first === undefined) return undefined;
+  return {
+    oldest: start.oldest === 0n ? first.seq : start.oldest,
+    newest: examined > start.newest ? examined : start.newest,
+  };
+}
+
 /**
  * What is retained at the end of a wait. A server that has become silent must not keep an answer
  * back, least of all one that has messages: those would be lost.
  */
 async function lastBounds(
   pool: Live,
-  known: Bounds | undefined,
+  otherwise: Bounds | undefined,
   signal: AbortSignal,
 ): Promise<Bounds> {
   const stop = new AbortController();
@@ -143,8 +151,8 @@ async function lastBounds(
   try {
     return await Promise.race([pool.bounds(), late]);
   } catch (error) {
-    if (known === undefined) throw error;
-    return known;
+    if (otherwise === undefined) throw error;
+    return otherwise;
   } finally {
     late.catch(() => {});
     stop.abort();

@@ -6,8 +6,13 @@
  */
 
 import assert from "node:assert/strict";
+import { RemoteClient } from "../lib/remote/client.ts";
+import { wrapped } from "../mcp/json.ts";
+import { RemoteStore } from "../mcp/remote.ts";
+import { runTool } from "../mcp/tools.ts";
+import { createApp } from "../server/app.ts";
 import { run, seqs, StorePlace, test } from "./mcp_tools_util.ts";
-import type { Any } from "./mcp_util.ts";
+import { type Any, Place } from "./mcp_util.ts";
 
 // An agent that looked for open tasks with `.data.done != true` found 1 of 38 and took it for all.
 test("messages on which a filter failed are counted", async (kind) => {
@@ -187,4 +192,41 @@ test("a position of a pool that was made anew is called ahead", async (kind) => 
   if (kind === "server") assert.equal(replaced.result["cursor_ahead"], true);
   else assert.equal(replaced.result["error_kind"], "NotFound");
   assert.match(replaced.text[0] ?? "", /made anew; start over/);
+});
+
+// The messages of a wait were lost when the server fell silent right behind them.
+Deno.test("mcp tools on a server that falls silent: a wait gives what it has", async () => {
+  using place = new Place();
+  using pool = place.client.createPool("p");
+  const app = createApp(place.client);
+  let silent = false;
+  const client = new RemoteClient("http://localhost:9700", {
+    fetch: (input, init) => {
+      const request = new Request(input, init);
+      if (!silent || !request.url.endsWith("/info")) return app.fetch(request);
+      return new Promise((_, reject) => {
+        request.signal.addEventListener("abort", () => reject(request.signal.reason));
+      });
+    },
+  });
+  try {
+    const store = new RemoteStore(client);
+    const waiting = runTool("plasmite_wait", { pool: "p", timeout_ms: 30_000 }, {
+      store,
+      access: "read-only",
+      signal: new AbortController().signal,
+    });
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    silent = true;
+    pool.append({ n: 1 });
+    const { structuredContent, isError } = await waiting ?? {};
+    assert.equal(isError, undefined);
+    const result = JSON.parse(wrapped(structuredContent) ?? "") as Any;
+    assert.deepEqual((result["messages"] as Any[]).map(({ seq }) => seq), [1]);
+    assert.equal(result["newest_available_seq"], 1);
+    assert.equal(result["next_after_seq"], 1);
+  } finally {
+    await client.close();
+    await app.shutdown();
+  }
 });
