@@ -115,3 +115,27 @@ export function workingDirectory(): string | undefined {
     return undefined; // Removed, or not UTF-8.
   }
 }
+
+/** Whether files may have any size, as far as can be told without a prompt. */
+function filesMayGrow(): boolean {
+  if (Deno.build.os === "windows") return true;
+  if (Deno.build.os !== "linux" || !hasEveryPermission()) return false;
+  try {
+    return /^Max file size +unlimited /m.test(Deno.readTextFileSync("/proc/self/limits"));
+  } catch {
+    return false; // No /proc here.
+  }
+}
+
+let heeded = false;
+
+/**
+ * Makes a write beyond the limit of `ulimit -f` fail like one to a full disk; by default the system
+ * ends the process instead. For programs: a library leaves signals alone.
+ */
+export function outliveFileSizeLimit(): void {
+  if (heeded) return;
+  heeded = true;
+  // To listen costs a millisecond or two, so only where there is a limit.
+  if (!filesMayGrow()) Deno.addSignalListener("SIGXFSZ", () => {});
+}

@@ -6,6 +6,7 @@
  */
 
 import { listedButMissing, poolFiles, poolName } from "../backend/refs.ts";
+import { outliveFileSizeLimit } from "../environment.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import type { CheckReport } from "../pool/check.ts";
 import { diagnoseRing, type Prognosis, type RepairReport, repairRing } from "../pool/rebuild.ts";
@@ -41,6 +42,7 @@ interface Patient {
 
 /** Runs `doctor`: 7 if a pool is damaged, else the code of the first that could not be read. */
 export function run(context: CommandContext): number {
+  outliveFileSizeLimit();
   const { args } = context;
   const ref = args.text("POOL");
   const all = args.has("all");

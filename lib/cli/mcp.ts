@@ -6,6 +6,7 @@
  */
 
 import { Client } from "../client/client.ts";
+import { outliveFileSizeLimit } from "../environment.ts";
 import type { RemoteClient } from "../remote/client.ts";
 import { escapeControls } from "../visible.ts";
 import type { CommandContext } from "./context.ts";
@@ -25,6 +26,7 @@ interface Options {
 
 /** Runs `mcp` until the end of input. */
 export async function run(context: CommandContext, room: Room): Promise<number> {
+  outliveFileSizeLimit();
   const options: Options = {
     version: VERSION,
     // Standard output carries protocol only.

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { outliveFileSizeLimit } from "../environment.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { isMissing } from "../pool/creation.ts";
 import { DEFAULT_POOL_SIZE, type Layout, planLayout } from "../pool/layout.ts";
@@ -39,6 +40,7 @@ export async function openOrCreate<T>(
   open: (path: string) => T,
   validate?: (layout: Layout) => Promise<void> | void,
 ): Promise<T> {
+  outliveFileSizeLimit();
   const since = performance.now();
   for (;;) {
     try {

@@ -6,6 +6,7 @@
 
 import { Client } from "../client/client.ts";
 import type { PoolInfo } from "../backend/local/info.ts";
+import { outliveFileSizeLimit } from "../environment.ts";
 import { PlasmiteError } from "../errors.ts";
 import { UnfinishedPool } from "../pool/creation.ts";
 import { planLayout } from "../pool/layout.ts";
@@ -23,6 +24,7 @@ const DEFAULT_SIZE = 1 << 20;
 
 /** Runs `pool create`. */
 export function run(context: CommandContext): number {
+  outliveFileSizeLimit();
   const { args, dir } = context;
   const refs = args.texts("NAME").map((name) => resolveLocalOnly(name, context, "pool create"));
   const sizeText = args.text("size");

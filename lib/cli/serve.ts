@@ -4,7 +4,7 @@
  * @module
  */
 
-import { environmentVariable, missingFlag } from "../environment.ts";
+import { environmentVariable, missingFlag, outliveFileSizeLimit } from "../environment.ts";
 import { messageOf } from "../errors.ts";
 import { Client } from "../client/client.ts";
 import type { CommandContext } from "./context.ts";
@@ -70,6 +70,7 @@ function checkReadable(dir: string): void {
 
 /** Runs `serve`. */
 export async function run(context: CommandContext, room: Room, mcp: McpRoom): Promise<number> {
+  outliveFileSizeLimit();
   const stopped = stopSignal();
   const flags = serveFlags(context.args);
   const client = new Client(context.dir);

@@ -37,21 +37,34 @@ class DiskFile implements StorageFile {
     this.#ino = info.ino;
   }
 
+  /** What the system says when a disk is full, a cable is out or a file system is read-only. */
+  #failure(error: unknown): PlasmiteError {
+    return osError(error, { path: this.path });
+  }
+
   readAt(into: Uint8Array, at: number): number {
-    this.#file.seekSync(at, Deno.SeekMode.Start);
-    let done = this.#file.readSync(into) ?? 0;
-    while (done < into.length) {
-      const n = this.#file.readSync(into.subarray(done));
-      if (n === null || n === 0) break;
-      done += n;
+    try {
+      this.#file.seekSync(at, Deno.SeekMode.Start);
+      let done = this.#file.readSync(into) ?? 0;
+      while (done < into.length) {
+        const n = this.#file.readSync(into.subarray(done));
+        if (n === null || n === 0) break;
+        done += n;
+      }
+      return done;
+    } catch (error) {
+      throw this.#failure(error);
     }
-    return done;
   }
 
   writeAt(bytes: Uint8Array, at: number): void {
-    this.#file.seekSync(at, Deno.SeekMode.Start);
-    let done = this.#file.writeSync(bytes);
-    while (done < bytes.length) done += this.#file.writeSync(bytes.subarray(done));
+    try {
+      this.#file.seekSync(at, Deno.SeekMode.Start);
+      let done = this.#file.writeSync(bytes);
+      while (done < bytes.length) done += this.#file.writeSync(bytes.subarray(done));
+    } catch (error) {
+      throw this.#failure(error);
+    }
   }
 
   tryLock(exclusive: boolean): boolean {
@@ -70,20 +83,36 @@ class DiskFile implements StorageFile {
   }
 
   sync(): void {
-    this.#file.syncDataSync();
+    try {
+      this.#file.syncDataSync();
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
+  #stat(): Deno.FileInfo {
+    try {
+      return this.#file.statSync();
+    } catch (error) {
+      throw this.#failure(error);
+    }
   }
 
   size(): number {
-    return this.#file.statSync().size;
+    return this.#stat().size;
   }
 
   quietMs(): number {
-    const changed = this.#file.statSync().mtime;
+    const changed = this.#stat().mtime;
     return changed === null ? Infinity : Math.abs(Date.now() - changed.getTime());
   }
 
   resize(size: number): void {
-    this.#file.truncateSync(size);
+    try {
+      this.#file.truncateSync(size);
+    } catch (error) {
+      throw this.#failure(error);
+    }
   }
 
   pathState(size?: number): PathState {

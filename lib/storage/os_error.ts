@@ -30,6 +30,20 @@ function kindOf(error: unknown): ErrorKindName {
   return "Io";
 }
 
+/** What to do where a disk takes no more, by what the system gives as the reason. */
+function diskHint(error: unknown): string | undefined {
+  const quota = Deno.build.os === "linux" ? 122 : 69;
+  if (isOsError(error, 28)) return "The disk is full: make room, then try again.";
+  if (isOsError(error, quota)) return "The disk quota is used up: make room, then try again.";
+  if (isOsError(error, 27)) {
+    return "The file would be larger than this process or file system allows (see `ulimit -f`).";
+  }
+  if (isOsError(error, 30)) {
+    return "The file system is mounted read-only: mount it writable, or use another directory.";
+  }
+  return undefined;
+}
+
 const MESSAGES: Partial<Record<ErrorKindName, string>> = {
   NotFound: "not found",
   AlreadyExists: "already exists",
@@ -45,7 +59,7 @@ export function osError(error: unknown, context: ErrorContext, message?: string)
   const kind = kindOf(error);
   return new PlasmiteError(kind, message ?? MESSAGES[kind] ?? "i/o error", {
     ...context,
-    hint: context.hint ??
+    hint: context.hint ?? diskHint(error) ??
       (error instanceof Deno.errors.NotADirectory ? NOT_A_DIRECTORY : undefined),
     causes: [plainCause(error)],
     cause: error,
