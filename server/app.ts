@@ -131,7 +131,6 @@ class Server implements App {
     this.#host = {
       client,
       pools,
-      hubs: pools.hubs,
       metrics,
       tails,
       bodies: new BodyReader(maxBodyBytes, {

@@ -5,7 +5,8 @@
  */
 
 import type { Buf } from "../lib/bytes.ts";
-import type { Follower } from "../lib/backend/local/follower.ts";
+import type { MessageView } from "../lib/lite3/message.ts";
+import type { FrameBytes } from "../lib/types.ts";
 import { printAscii, printU64 } from "../lib/lite3/print.ts";
 import { printEnvelope } from "../lib/text/envelope.ts";
 import { errorJson } from "./errors.ts";
@@ -21,11 +22,24 @@ export interface Encoding {
   readonly heartbeat: string;
   /** A heartbeat that says how far was looked, where there is room for that. */
   readonly beat?: (next: bigint) => string;
-  /** Appends the current message. Throws Corrupt when it cannot be read. */
-  put(follower: Follower, out: Buf): void;
+  /** Appends a message. Throws Corrupt when it cannot be read. */
+  put(message: MessageView, frame: FrameBytes, out: Buf): void;
+  /** Appends how far was looked, and what was lost in front of it, where there is room for that. */
+  mark?(mark: Mark, out: Buf): void;
   /** The text that ends a stream in failure; null when only breaking it off can tell. */
   failure(error: unknown): string | null;
 }
+
+/** How far a stream has looked. */
+export interface Mark {
+  /** Every message before this number was looked at or is lost. */
+  readonly next: bigint;
+  /** The first of the messages that were lost directly before `next`; null when none was. */
+  readonly firstLost: bigint | null;
+}
+
+/** The length that tells a mark from a message: no payload is so long. */
+export const MARK_LENGTH = 0xffff_ffff;
 
 function ascii(text: string, out: Buf): void {
   out.reserve(text.length);
@@ -37,8 +51,8 @@ export const LINES: Encoding = {
   headers: [["content-type", "application/jsonl"], ...BASE_HEADERS],
   preamble: "",
   heartbeat: "\n",
-  put(follower, out) {
-    printEnvelope(follower.message, out);
+  put(message, _frame, out) {
+    printEnvelope(message, out);
     ascii("\n", out);
   },
   failure: (error) => `${errorJson(error)}\n`,
@@ -55,9 +69,8 @@ export const EVENTS: Encoding = {
   heartbeat: ":\n\n",
   // The page resumes a filtered stream there instead of having everything filtered again.
   beat: (next) => `: next ${next}\n\n`,
-  put(follower, out) {
+  put(message, _frame, out) {
     const start = out.len;
-    const { message } = follower;
     try {
       ascii("id: ", out);
       out.reserve(24);
@@ -78,9 +91,7 @@ export const FRAMES: Encoding = {
   headers: [["content-type", "application/x-plasmite-lite3-stream"], ...BASE_HEADERS],
   preamble: "",
   heartbeat: "",
-  put(follower, out) {
-    const { cursor, message } = follower;
-    const { payloadAt, payloadLength } = cursor;
+  put(message, { u8, payloadAt, payloadLength }, out) {
     out.reserve(20 + payloadLength);
     const { dv, len } = out;
     dv.setUint32(len, message.seqHi);
@@ -88,8 +99,16 @@ export const FRAMES: Encoding = {
     dv.setUint32(len + 8, message.timeHi);
     dv.setUint32(len + 12, message.timeLo);
     dv.setUint32(len + 16, payloadLength);
-    out.u8.set(cursor.u8.subarray(payloadAt, payloadAt + payloadLength), len + 20);
+    out.u8.set(u8.subarray(payloadAt, payloadAt + payloadLength), len + 20);
     out.len = len + 20 + payloadLength;
+  },
+  mark({ next, firstLost }, out) {
+    out.reserve(20);
+    const { dv, len } = out;
+    dv.setBigUint64(len, next);
+    dv.setBigUint64(len + 8, firstLost ?? 0n);
+    dv.setUint32(len + 16, MARK_LENGTH);
+    out.len = len + 20;
   },
   failure: () => null,
 };

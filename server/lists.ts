@@ -10,7 +10,7 @@ import { poolName } from "../lib/backend/refs.ts";
 import { Ring } from "../lib/pool/ring.ts";
 import { disk } from "../lib/storage/file.ts";
 import { inTurns, type Steps } from "../lib/storage/turns.ts";
-import type { Hubs } from "./hub.ts";
+import type { Hubs } from "../lib/backend/local/hub.ts";
 import { infoJson } from "./infos.ts";
 
 /** Texts put one behind the other as UTF-8, so that no text of their whole length is ever made. */

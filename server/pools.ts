@@ -6,6 +6,8 @@
  */
 
 import { setImmediate } from "node:timers";
+import { LocalBackend } from "../lib/backend/local.ts";
+import { Hubs } from "../lib/backend/local/hub.ts";
 import { Appender, type Encode, type Stored } from "../lib/backend/local/appender.ts";
 import type { PoolInfo } from "../lib/backend/local/info.ts";
 import { poolPath } from "../lib/backend/refs.ts";
@@ -19,7 +21,6 @@ import { Ring } from "../lib/pool/ring.ts";
 import { disk } from "../lib/storage/file.ts";
 import { inTurns, type Steps } from "../lib/storage/turns.ts";
 import { busy } from "./errors.ts";
-import { Hubs } from "./hub.ts";
 import type { Lite3Frame } from "../lib/backend/frames.ts";
 
 /** Open pools kept for appending. */
@@ -62,6 +63,8 @@ export class Pools {
   readonly dir: string;
   /** Change notices for streams. */
   readonly hubs = new Hubs();
+  /** The directory for everything that reads. */
+  readonly backend: LocalBackend;
   /** Messages appended so far. */
   appended = 0;
   readonly #slots: Slots;
@@ -84,6 +87,7 @@ export class Pools {
    */
   constructor(dir: string, limit: number) {
     this.dir = dir;
+    this.backend = new LocalBackend(dir, { serving: this.hubs });
     this.#slots = new Slots(limit);
     this.#reads = new PoolSlots(limit);
     this.#writes = new PoolSlots(limit);
@@ -183,7 +187,7 @@ export class Pools {
     }
     if (stored === null) return null;
     this.appended++;
-    this.hubs.appended(path);
+    this.hubs.changed(path);
     return stored;
   }
 
@@ -202,7 +206,7 @@ export class Pools {
       await this.#gather();
       const stored = await writer.appender.append(encode, flush);
       this.appended += stored.length;
-      this.hubs.appended(path);
+      this.hubs.changed(path);
       return stored;
     } catch (error) {
       if (isOutdated(error) && this.#writers.get(path) === writer) this.#forget(path);
@@ -313,7 +317,7 @@ export class Pools {
     return this.writing(path, async () => {
       await inTurns(removing(path));
       this.#forget(path);
-      this.hubs.appended(path);
+      this.hubs.changed(path);
     });
   }
 

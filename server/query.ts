@@ -7,7 +7,6 @@
 import { U64_MAX } from "../lib/client/options.ts";
 import type { Where } from "../lib/filter/where.ts";
 import { PlasmiteError } from "../lib/errors.ts";
-import { Lite3Tag } from "../lib/lite3/message.ts";
 import { parseSince } from "../lib/text/time.ts";
 import { bad } from "./errors.ts";
 
@@ -27,13 +26,19 @@ export interface TailQuery {
   /** End with an error when messages were lost. */
   readonly errorOnGap: boolean;
   /** All of these must be there. */
-  readonly tags: readonly Lite3Tag[];
+  readonly tags: readonly string[];
   /** Stored messages from this time on, in nanoseconds since 1970; 0 for all. */
   readonly sinceTimeNs: bigint;
   /** A filter on the envelope. */
   readonly where: Where | null;
   /** End at the newest message as of the start. */
   readonly noFollow: boolean;
+  /** End behind this number; null for none. */
+  readonly until: bigint | null;
+  /** Only the last so many matches of what is there at the start; null for all. */
+  readonly last: number | null;
+  /** Tell how far was looked, and what was lost, between the messages. */
+  readonly marks: boolean;
 }
 
 /** A parameter that may be given once. */
@@ -117,6 +122,7 @@ export async function parseTail(
   const since = single(params, "since");
   const where = single(params, "where");
   const noFollow = flag(params, "no_follow");
+  const last = integer(params, "last");
   if (gapPolicy !== null && gapPolicy !== "continue" && gapPolicy !== "error") {
     throw bad("invalid tail gap policy", "Use continue or error.");
   }
@@ -136,10 +142,12 @@ export async function parseTail(
     max,
     timeoutMs: timeout === null ? limit : Number(timeout),
     errorOnGap: gapPolicy === "error",
-    tags: params.getAll("tag").map((tag) => tag.trim()).filter((tag) => tag !== "")
-      .map((tag) => new Lite3Tag(tag)),
+    tags: params.getAll("tag").map((tag) => tag.trim()).filter((tag) => tag !== ""),
     sinceTimeNs: sinceTime(since),
     where: await filter(where),
     noFollow,
+    until: integer(params, "until"),
+    last: last === null ? null : Number(last),
+    marks: flag(params, "marks"),
   };
 }

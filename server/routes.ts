@@ -269,8 +269,8 @@ export class Routes {
   }
 
   async #list(c: Context): Promise<Response> {
-    const { pools, hubs, access } = this.#host;
-    const text = await pools.storage(() => poolsJson(pools.dir, hubs));
+    const { pools, access } = this.#host;
+    const text = await pools.storage(() => poolsJson(pools.dir, pools.hubs));
     return squeeze(c.req.raw, text, "application/json", [["plasmite-access", access]]);
   }
 
@@ -300,10 +300,10 @@ export class Routes {
   }
 
   async #info(c: Context): Promise<Response> {
-    const { pools, hubs, access } = this.#host;
+    const { pools, access } = this.#host;
     const pool = name(c);
     const info = await pools.info(pools.path(pool), pool);
-    const answer = json(`{"pool":${infoJson(info, pool, false, hubs.followers(info.path))}}`);
+    const answer = json(`{"pool":${infoJson(info, pool, false, pools.hubs.followers(info.path))}}`);
     answer.headers.set("plasmite-access", access);
     return answer;
   }
@@ -349,6 +349,9 @@ export class Routes {
         "Use the JSON tail, or compare sequence numbers.",
       );
     }
+    if (query.marks && encoding.mark === undefined) {
+      throw bad("marks are for tail_lite3", "Leave marks out, or use tail_lite3.");
+    }
     const path = host.pools.path(pool);
     if (isHead(request)) {
       await host.pools.info(path, pool);
@@ -357,7 +360,12 @@ export class Routes {
     if (!host.tails.take()) throw busy("too many concurrent tail requests");
     let tail: TailStream;
     try {
-      tail = await TailStream.open(host, path, query, encoding);
+      const opened = await host.pools.backend.open(pool);
+      try {
+        tail = await TailStream.open(host, opened, query, encoding);
+      } finally {
+        opened.close();
+      }
     } catch (error) {
       host.tails.release();
       throw error;

@@ -5,28 +5,22 @@
  * @module
  */
 
+import type { PoolHandle, Walk } from "../lib/backend/types.ts";
 import { Buf } from "../lib/bytes.ts";
-import { Follower } from "../lib/backend/local/follower.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
-import { beforeNextTry } from "../lib/storage/pause.ts";
-import { inTurns, Slice } from "../lib/storage/turns.ts";
+import { Slice } from "../lib/storage/turns.ts";
 import { startTimer } from "../lib/timers.ts";
 import type { Encoding } from "./encodings.ts";
-import { HttpError } from "./errors.ts";
-import type { Hub, Hubs } from "./hub.ts";
+import { withBudget } from "./filter_budget.ts";
 import type { TailQuery } from "./query.ts";
 
 /** A chunk is sent when it has so many bytes. */
 const CHUNK = 64 * 1024;
 /** How many messages are looked at between two looks at the clock. */
 const CLOCK_EVERY = 64;
-/** A filter may use so much time in one stream, in milliseconds of computing. */
-const FILTER_TIME = 2_000;
 
 /** What a stream needs of its server. */
 export interface TailHost {
-  /** Change notices. */
-  readonly hubs: Hubs;
   /** How often a quiet stream says that it lives, in milliseconds. */
   readonly heartbeatMs: number;
   /** How long the last chunk may stay unread after a stream's time is over, in milliseconds. */
@@ -40,34 +34,16 @@ export interface TailHost {
 /** How looking for messages ended. */
 type Collected = "idle" | "chunk" | "turn" | "end";
 
-/** What a stream begins with. */
-interface Opened {
-  readonly host: TailHost;
-  readonly path: string;
-  readonly query: TailQuery;
-  readonly encoding: Encoding;
-  readonly follower: Follower;
-  readonly hub: Hub;
-  readonly newest: bigint;
-}
-
 /** One open stream. */
 export class TailStream {
   readonly #host: TailHost;
   readonly #query: TailQuery;
   readonly #encoding: Encoding;
-  readonly #follower: Follower;
+  readonly #walk: Walk;
   readonly #out = new Buf(4096);
-  readonly #slice: Slice;
+  readonly #slice = new Slice();
   readonly #deadline: number;
-  readonly #until: bigint;
-  readonly #liveFrom: bigint;
-  readonly #path: string;
-  #hub: Hub;
   #left: bigint;
-  #last: bigint;
-  #wake: () => void = () => {};
-  #filterTime = 0;
   #beatAt = 0;
   #ending = false;
   #over = false;
@@ -76,45 +52,44 @@ export class TailStream {
   #overdue: ReturnType<typeof setTimeout> | undefined;
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
 
-  private constructor({ host, path, query, encoding, follower, hub, newest }: Opened) {
+  private constructor(host: TailHost, query: TailQuery, encoding: Encoding, walk: Walk) {
     this.#host = host;
-    this.#path = path;
     this.#query = query;
     this.#encoding = encoding;
-    this.#follower = follower;
-    this.#slice = follower.slice ?? new Slice();
-    this.#hub = hub;
+    this.#walk = walk;
     this.#left = query.max;
     this.#deadline = performance.now() + query.timeoutMs;
-    this.#last = (query.sinceSeq ?? 1n) - 1n;
-    this.#liveFrom = newest + 1n;
-    this.#until = query.noFollow ? newest : -1n;
   }
 
   /**
-   * Opens the pool and looks at what is there, so that what is missing or damaged can still be
-   * answered with a status.
+   * Begins to read the pool and looks at what is there, so that damage can still be answered with a
+   * status.
    *
    * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage, Busy or Io
    */
   static async open(
     host: TailHost,
-    path: string,
+    pool: PoolHandle,
     query: TailQuery,
     encoding: Encoding,
   ): Promise<TailStream> {
-    const follower = await inTurns(Follower.opening(path, query.sinceSeq ?? "oldest", false));
-    let hub: Hub | null = null;
+    const { sinceSeq, noFollow, until, last, tags, sinceTimeNs, where } = query;
+    const walk = await pool.select({
+      ...(sinceSeq === null ? {} : { from: sinceSeq }),
+      ...(until === null ? {} : { until }),
+      ...(last === null ? {} : { last }),
+      follow: !noFollow,
+      tags,
+      since: sinceTimeNs,
+      where: where === null ? [] : [withBudget(where)],
+    });
     try {
-      const { newest } = await inTurns(follower.ring.stating());
-      hub = await host.hubs.join(path);
-      const tail = new TailStream({ host, path, query, encoding, follower, hub, newest });
+      const tail = new TailStream(host, query, encoding, walk);
       if (tail.#slice.over) await tail.#slice.next();
       tail.#peek();
       return tail;
     } catch (error) {
-      follower.close();
-      hub?.leave();
+      walk.close();
       throw error;
     }
   }
@@ -155,7 +130,6 @@ export class TailStream {
     try {
       while (!this.#over) {
         if (this.#failure !== null && this.#out.len === 0) return this.#break(controller);
-        const seen = this.#hub.version;
         const state = this.#ahead ?? (this.#ending ? "end" : this.#collect());
         this.#ahead = null;
         if (this.#out.len > 0) {
@@ -165,9 +139,8 @@ export class TailStream {
         }
         if (state === "end") return this.#finish(controller);
         if (state === "chunk") continue; // Nothing gathered before a failure.
-        if (this.#follower.unfinished) await this.#follower.wait();
-        else if (state === "turn") await this.#slice.next();
-        else if (await this.#quiet(controller, seen)) return;
+        if (state === "turn") await this.#slice.next();
+        else if (await this.#quiet(controller)) return;
         else this.#slice.restart();
       }
     } catch (error) {
@@ -183,68 +156,56 @@ export class TailStream {
     this.#beatAt = performance.now() + this.#host.heartbeatMs;
   }
 
-  /** Waits for more; true when a heartbeat was sent. */
-  async #quiet(
-    controller: ReadableStreamDefaultController<Uint8Array>,
-    seen: number,
-  ): Promise<boolean> {
-    const hub = this.#hub;
-    if (hub.failure !== null) {
-      // Perhaps an older file of this name went away; ours may be the new one.
-      this.#follower.ring.checkIdentity();
-      this.#hub = await this.#host.hubs.join(this.#path);
-      hub.leave();
-      return false;
-    }
-    if (hub.version === seen && this.#blocked()) {
-      await beforeNextTry();
-      return false;
-    }
+  /** Waits for more; true when something was sent in the meantime. */
+  async #quiet(controller: ReadableStreamDefaultController<Uint8Array>): Promise<boolean> {
     const now = performance.now();
-    if (now >= this.#beatAt && this.#encoding.heartbeat !== "") {
-      const { heartbeat, beat } = this.#encoding;
-      const { expected } = this.#follower.cursor;
-      const text = expected > 0n && beat !== undefined ? beat(expected) : heartbeat;
-      controller.enqueue(new TextEncoder().encode(text));
+    const quiet = this.#encoding.heartbeat === "" && !this.#query.marks;
+    if (!quiet && now >= this.#beatAt) {
+      this.#beat(controller);
       this.#beatAt = now + this.#host.heartbeatMs;
       return true;
     }
-    const beat = this.#encoding.heartbeat === "" ? Infinity : this.#beatAt;
-    const ms = Math.ceil(Math.min(this.#deadline, beat) - now);
-    await hub.wait(seen, ms, (wake) => this.#wake = wake);
+    await this.#walk.wait(
+      Math.ceil(Math.min(this.#deadline, quiet ? Infinity : this.#beatAt) - now),
+    );
     return false;
   }
 
-  /** Whether there is a message that can be read only under a lock that a writer holds now. */
-  #blocked(): boolean {
-    const state = this.#follower.ring.tryState();
-    if (state === null) return true;
-    return state.oldest !== 0n && this.#follower.cursor.expected <= state.newest;
+  /** Says that the stream lives, and where there is room for it, how far it has looked. */
+  #beat(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    const { heartbeat, beat } = this.#encoding;
+    const next = this.#walk.position;
+    if (this.#query.marks) {
+      this.#encoding.mark?.({ next, firstLost: null }, this.#out);
+      controller.enqueue(this.#out.bytes().slice());
+      this.#out.clear();
+      return;
+    }
+    const text = next > 0n && beat !== undefined ? beat(next) : heartbeat;
+    controller.enqueue(new TextEncoder().encode(text));
   }
 
   /** Gathers what is there now, a chunk's worth at most. */
   #collect(): Collected {
-    const { max } = this.#query;
-    if (max === 0n || this.#query.timeoutMs === 0) return "end";
-    const bounded = this.#until >= 0n;
-    // A bigint a message costs; most streams do without.
-    const exact = bounded || this.#query.sinceTimeNs > 0n;
+    const { max, timeoutMs } = this.#query;
+    if (max === 0n || timeoutMs === 0) return "end";
+    const walk = this.#walk;
     let delivered = 0;
     try {
       for (let looked = 0;; looked++) {
         if (looked % CLOCK_EVERY === 0) {
-          const now = performance.now();
-          if (now >= this.#deadline) return "end";
+          if (performance.now() >= this.#deadline) return "end";
           if (this.#slice.over) return "turn";
         }
-        if (this.#left === 0n || (bounded && this.#last >= this.#until)) return "end";
-        if (!this.#follower.next()) return bounded && !this.#blocked() ? "end" : "idle";
-        this.#checkGap();
-        const seq = exact ? this.#follower.cursor.seq : 0n;
-        if (bounded && seq > this.#until) return "end";
-        this.#last = seq;
-        if (!this.#wanted(seq)) continue;
-        this.#encoding.put(this.#follower, this.#out);
+        if (this.#left === 0n) return "end";
+        const found = walk.next();
+        this.#tellGap();
+        if (!found) {
+          if (!walk.ended) return "idle";
+          if (this.#query.marks) this.#mark(null);
+          return "end";
+        }
+        this.#encoding.put(walk.message, walk.frame, this.#out);
         delivered++;
         if (this.#left > 0n) this.#left--;
         if (this.#out.len >= CHUNK) return "chunk";
@@ -257,32 +218,21 @@ export class TailStream {
     }
   }
 
-  #checkGap(): void {
-    const gap = this.#follower.takeGap();
-    if (gap === null || !this.#query.errorOnGap) return;
+  #mark(firstLost: bigint | null, next: bigint = this.#walk.position): void {
+    this.#encoding.mark?.({ next, firstLost }, this.#out);
+  }
+
+  #tellGap(): void {
+    const gap = this.#walk.takeGap();
+    if (gap === null) return;
+    if (this.#query.marks) this.#mark(gap.first, gap.last + 1n);
+    if (!this.#query.errorOnGap) return;
     throw new PlasmiteError(
       "RetentionGap",
       `messages ${gap.first}-${gap.last} are no longer retained; ` +
         `the next available message is ${gap.last + 1n}`,
       { seq: gap.first, hint: "Go on with the next available one, or use a larger pool." },
     );
-  }
-
-  #wanted(seq: bigint): boolean {
-    const { tags, sinceTimeNs, where } = this.#query;
-    const { cursor } = this.#follower;
-    if (sinceTimeNs > 0n && seq < this.#liveFrom && cursor.timestampNs < sinceTimeNs) return false;
-    if (tags.length > 0 && !this.#follower.message.hasTags(tags)) return false;
-    if (where === null) return true;
-    const before = performance.now();
-    const matches = where.matches(this.#follower.message);
-    this.#filterTime += performance.now() - before;
-    if (this.#filterTime > FILTER_TIME) {
-      throw new HttpError(400, "Usage", "filter exceeds its time budget", {
-        hint: "Narrow the stream with tags or since, or filter in the client.",
-      });
-    }
-    return matches;
   }
 
   /** Remembers a failure; what was gathered before it goes out first. */
@@ -309,7 +259,6 @@ export class TailStream {
   /** Lets the stream end normally now: the server stops. */
   end(): void {
     this.#ending = true;
-    this.#wake();
     // When the reader is slow no pull is waiting; closing behind the queued chunk is enough.
     queueMicrotask(() => {
       if (this.#over || this.#controller === null) return;
@@ -334,9 +283,7 @@ export class TailStream {
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#overdue);
-    this.#follower.close();
-    this.#hub.leave();
-    this.#wake();
+    this.#walk.close();
     this.#host.ended(this);
   }
 }

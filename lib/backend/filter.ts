@@ -35,9 +35,9 @@ export class Filter {
     return this.#tags.length === 0 || source.message.hasTags(this.#tags);
   }
 
-  /** Whether a message meets all conditions. */
-  passesConditions(view: MessageView): boolean {
-    for (const where of this.#where) if (!where.matches(view)) return false;
+  /** Whether the current message of a source meets all conditions. */
+  passesConditions(source: { readonly message: MessageView }): boolean {
+    for (const where of this.#where) if (!where.matches(source.message)) return false;
     return true;
   }
 

@@ -233,7 +233,6 @@ export class HttpPool implements PoolHandle {
       liveFrom: newest + 1n,
       chosen,
       bounds: () => this.bounds(),
-      serving: false,
     });
   }
 

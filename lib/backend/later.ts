@@ -24,14 +24,19 @@ const NO_FRAME: FrameBytes = {
 /** Becomes the walk that `begin` finds; a wait is what looks for it. */
 export class LaterWalk implements Walk {
   readonly #begin: (signal: AbortSignal) => Promise<Walk>;
+  readonly #release: () => void;
   readonly #stop = new AbortController();
   #walk: Walk | null = null;
   #beginning: Promise<void> | null = null;
   #failure: { readonly error: unknown } | null = null;
 
-  /** @param begin finds the beginning; ended by its signal when the walk is closed */
-  constructor(begin: (signal: AbortSignal) => Promise<Walk>) {
+  /**
+   * @param begin finds the beginning; ended by its signal when the walk is closed
+   * @param release called once, when what `begin` needs is needed no more
+   */
+  constructor(begin: (signal: AbortSignal) => Promise<Walk>, release: () => void = () => {}) {
     this.#begin = begin;
+    this.#release = release;
   }
 
   get frame(): FrameBytes {
@@ -87,10 +92,13 @@ export class LaterWalk implements Walk {
       else this.#walk = walk;
     } catch (error) {
       if (!this.#stop.signal.aborted) this.#failure = { error };
+    } finally {
+      this.#release();
     }
   }
 
   close(): void {
+    if (this.#beginning === null && !this.#stop.signal.aborted) this.#release();
     this.#stop.abort();
     this.#walk?.close();
   }

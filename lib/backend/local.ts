@@ -22,6 +22,7 @@ import type { Awaitable, Bounds } from "../types.ts";
 import { Filter } from "./filter.ts";
 import { findLast } from "./last.ts";
 import { LaterWalk } from "./later.ts";
+import type { Hubs } from "./local/hub.ts";
 import type {
   AppendRequest,
   Backend,
@@ -32,8 +33,7 @@ import type {
   StoredFrame,
   Walk,
 } from "./types.ts";
-import type { SeqSet } from "./seq_set.ts";
-import { SelectedWalk } from "./walk.ts";
+import { SelectedWalk, type WalkPlan } from "./walk.ts";
 
 /** Bytes of frames in one append: the lock is held for one write. */
 const BATCH_BYTES = 512 * 1024;
@@ -41,10 +41,11 @@ const BATCH_BYTES = 512 * 1024;
 /** How a directory is used. */
 export interface LocalOptions {
   /**
-   * Whether this process serves others: long work then gives them turns, and nothing waits in
-   * place. Default false: calls are as fast as can be and answer at once.
+   * For a process that serves others, the change notices that its followers share: long work then
+   * gives everyone turns, and nothing waits in place. Without it calls are as fast as can be and
+   * answer at once.
    */
-  readonly serving?: boolean;
+  readonly serving?: Hubs | undefined;
   /** What holds the bytes; default the disk. */
   readonly storage?: Storage;
 }
@@ -52,14 +53,14 @@ export interface LocalOptions {
 /** How one directory runs its work. */
 interface Runner {
   readonly storage: Storage;
-  readonly serving: boolean;
+  readonly hubs: Hubs | undefined;
   <T>(steps: Steps<T>, signal?: AbortSignal): Awaitable<T>;
 }
 
-function runner({ serving = false, storage = disk }: LocalOptions): Runner {
+function runner({ serving, storage = disk }: LocalOptions): Runner {
   const run = <T>(steps: Steps<T>, signal?: AbortSignal): Awaitable<T> =>
-    serving ? inTurns(steps, signal) : inPlace(steps);
-  return Object.assign(run, { storage, serving });
+    serving === undefined ? inPlace(steps) : inTurns(steps, signal);
+  return Object.assign(run, { storage, hubs: serving });
 }
 
 /** A directory of pools. */
@@ -150,6 +151,9 @@ export class LocalPool implements PoolHandle {
   readonly limits: Limits;
   readonly #run: Runner;
   readonly #ring: Ring;
+  /** Who needs the ring: the handle, and searches that are under way. */
+  #users = 1;
+  #closed = false;
 
   /** Use {@linkcode LocalBackend.open}. */
   constructor(run: Runner, ring: Ring, name: string) {
@@ -199,60 +203,87 @@ export class LocalPool implements PoolHandle {
   }
 
   select(selection: Selection): Awaitable<Walk> {
-    const state = this.#ring.tryState();
-    if (state !== null) return this.#walk(selection, state);
     return this.#run(this.#selecting(selection));
   }
 
   *#selecting(selection: Selection): Steps<Walk> {
-    return this.#walk(selection, yield* this.#ring.stating());
-  }
-
-  #walk(selection: Selection, { oldest, newest }: Bounds): Walk {
-    const { follow = false, last, since = 0n, tags, where, notify = true } = selection;
+    const { oldest, newest } = yield* this.#ring.stating();
+    const { follow = false, last, since = 0n, tags, where } = selection;
     const until = selection.until ?? (follow ? null : newest);
     const filter = new Filter(tags, where);
-    const walk = (
-      from: bigint | "oldest",
-      end: bigint | null = until,
-      chosen?: SeqSet,
-    ): Walk =>
-      new SelectedWalk(this.#follow(from, notify), {
-        from: from === "oldest" ? 0n : from,
-        until: end,
-        filter,
-        since,
-        liveFrom: newest + 1n,
-        chosen,
-        bounds: () => this.bounds(),
-        serving: this.#run.serving,
-      });
-    if (selection.from === "end" || (oldest === 0n && last !== undefined)) return walk(newest + 1n);
-    const first = selection.from === undefined || selection.from === 0n ? "oldest" : selection.from;
-    if (oldest === 0n) return walk(first === "oldest" ? newest + 1n : first);
-    if (last === undefined) return walk(first);
-    const low = first === "oldest" || first < oldest ? oldest : first;
+    const plan: Omit<WalkPlan, "from" | "bounds"> = {
+      until,
+      filter,
+      since,
+      liveFrom: newest + 1n,
+    };
+    const notify = follow && selection.notify !== false;
+    const start = startOf(selection, { oldest, newest });
+    if (last === undefined || oldest === 0n) return yield* this.#walking(start, plan, notify);
+    const low = start === "oldest" || start < oldest ? oldest : start;
     const high = until !== null && until < newest ? until : newest;
-    const count = BigInt(last);
-    if (filter.passesAll && since === 0n) return walk(high - count < low ? low : high - count + 1n);
+    if (filter.passesAll && since === 0n) {
+      const first = high - BigInt(last) + 1n;
+      return yield* this.#walking(first < low ? low : first, plan, notify);
+    }
+    this.#users++; // Closing the pool does not end the search.
     return new LaterWalk(async (signal) => {
-      const { first, matches } = await findLast(low, high, last, walk, signal);
-      return walk(first, until, matches);
-    });
+      const piece = (from: bigint, end: bigint): Awaitable<Walk> =>
+        this.#run(this.#walking(from, { ...plan, until: end }, false));
+      const { first, matches } = await findLast(low, high, last, piece, signal);
+      return await this.#run(this.#walking(first, { ...plan, chosen: matches }, notify));
+    }, () => this.#release());
   }
 
-  #follow(from: bigint | "oldest", notify: boolean): Follower {
-    const follower = new Follower(this.path, from, notify, this.#run.serving);
+  *#walking(
+    from: bigint | "oldest",
+    plan: Omit<WalkPlan, "from" | "bounds">,
+    notify: boolean,
+  ): Steps<Walk> {
+    const follower = yield* this.#following(from, notify);
     try {
       this.#ring.checkIdentity(); // The follower has the path's file: make sure it is still ours.
-      return follower;
     } catch (error) {
       follower.close();
       throw error;
     }
+    const { ring } = follower;
+    return new SelectedWalk(follower, {
+      ...plan,
+      from: from === "oldest" ? 0n : from,
+      bounds: () => ring.tryState() ?? this.#run(ring.stating()),
+    });
+  }
+
+  *#following(from: bigint | "oldest", notify: boolean): Steps<Follower> {
+    const { hubs } = this.#run;
+    if (hubs === undefined) return new Follower(this.path, from, notify);
+    if (!notify) return yield* Follower.opening(this.path, from, false);
+    const watch = yield* hubs.watching(this.path);
+    let follower: Follower | null = null;
+    try {
+      return follower = yield* Follower.opening(this.path, from, true, watch);
+    } finally {
+      if (follower === null) watch.close();
+    }
+  }
+
+  #release(): void {
+    if (--this.#users === 0) this.#ring.close();
   }
 
   close(): void {
-    this.#ring.close();
+    if (!this.#closed) this.#release();
+    this.#closed = true;
   }
+}
+
+/** The first number that a selection wants; behind the end of an empty pool there is none. */
+function startOf({ from = "oldest", last, follow }: Selection, bounds: Bounds): bigint | "oldest" {
+  const { oldest, newest } = bounds;
+  if (from === "end") return newest + 1n;
+  if (oldest === 0n && (last !== undefined || (from === "oldest" && follow !== true))) {
+    return newest + 1n;
+  }
+  return from === 0n ? "oldest" : from;
 }

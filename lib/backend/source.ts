@@ -8,6 +8,7 @@ import type { MessageView } from "../lite3/message.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
 import type { Bounds, FrameBytes, Gap } from "../types.ts";
+import type { Slice } from "../storage/turns.ts";
 import { Follower } from "./local/follower.ts";
 
 /** A stream of frames that can be asked without waiting, and waited for. */
@@ -22,6 +23,8 @@ export interface FrameSource {
   takeGap(): Gap | null;
   /** Waits until there may be more; false when `ms` milliseconds are over. */
   wait(ms?: number, signal?: AbortSignal): Promise<boolean>;
+  /** Its share of the time of a process that serves others; null or absent in one that does not. */
+  readonly slice?: Slice | null;
   /** Releases everything; ends a wait. */
   close(): void;
 }

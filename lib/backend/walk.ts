@@ -14,10 +14,8 @@ import type { SeqSet } from "./seq_set.ts";
 import type { FrameSource } from "./source.ts";
 import type { Walk } from "./types.ts";
 
-/** How long one `next` looks at messages that do not match, in milliseconds, */
+/** How long one `next` looks at messages that do not match, in milliseconds. */
 const SLICE = 50;
-/** and in a process that serves others. */
-const SERVING_SLICE = 4;
 /** So many frames are looked at between two looks at the clock. */
 const CLOCK_EVERY = 64;
 /** Messages that jq itself judges go through it in groups of so many, */
@@ -43,8 +41,6 @@ export interface WalkPlan {
   readonly liveFrom: bigint;
   /** The messages before `liveFrom` that were chosen; they are not judged again. */
   readonly chosen?: SeqSet | undefined;
-  /** Whether this process serves others, who are to have turns. */
-  readonly serving: boolean;
   /** What is retained now. */
   bounds(): Awaitable<Bounds>;
 }
@@ -52,18 +48,33 @@ export interface WalkPlan {
 /** A frame or an error that waits to be given out. */
 type Ready = FrameBytes | PlasmiteError;
 
+/** A number of 64 bits as two halves: comparing them costs no bigint for each message. */
+interface Halves {
+  readonly lo: number;
+  readonly hi: number;
+}
+
+function halves(value: bigint): Halves {
+  return { lo: Number(value & 0xffff_ffffn), hi: Number(value >> 32n) };
+}
+
 /** The one implementation of {@linkcode Walk} over frames. */
 export class SelectedWalk implements Walk {
   readonly #source: FrameSource;
   readonly #plan: WalkPlan;
+  readonly #until: Halves | null;
+  readonly #liveFrom: Halves;
   readonly #view = new MessageView();
-  readonly #sliceMs: number;
   #frame: FrameBytes;
   /** The copied frame that is current; null when the source's own is. */
   #kept: FrameBytes | null = null;
   #viewed = false;
   #ended = false;
-  #position: bigint;
+  #closed = false;
+  /** The last number that was looked at, and where a loss or the end moved the position. */
+  #seenLo = -1;
+  #seenHi = 0;
+  #moved: bigint;
   #gap: Gap | null = null;
   #paused = false;
   #quiet = 0;
@@ -78,9 +89,10 @@ export class SelectedWalk implements Walk {
   constructor(source: FrameSource, plan: WalkPlan) {
     this.#source = source;
     this.#plan = plan;
-    this.#sliceMs = plan.serving ? SERVING_SLICE : SLICE;
+    this.#until = plan.until === null ? null : halves(plan.until);
+    this.#liveFrom = halves(plan.liveFrom);
     this.#frame = source.cursor;
-    this.#position = plan.from;
+    this.#moved = plan.from;
     if (plan.until !== null && plan.from > plan.until) this.#ended = true;
   }
 
@@ -100,7 +112,10 @@ export class SelectedWalk implements Walk {
   }
 
   get position(): bigint {
-    return this.#position;
+    const here = this.#seenLo < 0
+      ? 0n
+      : ((BigInt(this.#seenHi) << 32n) | BigInt(this.#seenLo)) + 1n;
+    return here > this.#moved ? here : this.#moved;
   }
 
   next(): boolean {
@@ -125,7 +140,7 @@ export class SelectedWalk implements Walk {
       if (++looked % CLOCK_EVERY !== 0) continue;
       const now = performance.now();
       if (since === 0) since = now;
-      else if (now - since >= this.#sliceMs) {
+      if (this.#source.slice?.over ?? now - since >= SLICE) {
         this.#paused = true;
         return false;
       }
@@ -134,21 +149,28 @@ export class SelectedWalk implements Walk {
 
   /** Looks at the source's current frame; true when it is the next one to be given out. */
   #offer(): boolean {
-    const { chosen, filter, since, until, liveFrom } = this.#plan;
+    const { chosen, filter, since } = this.#plan;
     const { cursor } = this.#source;
-    const { seq } = cursor;
+    const { seqLo, seqHi } = cursor;
     const gap = this.#source.takeGap();
     if (gap !== null) this.#noteGap(gap);
-    this.#position = seq + 1n;
-    if (until !== null && seq >= until) this.#ended = true;
-    if (until !== null && seq > until) {
-      this.#position = until + 1n;
-      this.#judge();
-      return false;
+    this.#seenLo = seqLo;
+    this.#seenHi = seqHi;
+    const until = this.#until;
+    if (until !== null && (seqHi > until.hi || (seqHi === until.hi && seqLo >= until.lo))) {
+      this.#ended = true;
+      if (seqHi !== until.hi || seqLo !== until.lo) {
+        // Behind the last one that was wanted.
+        this.#seenLo = until.lo;
+        this.#seenHi = until.hi;
+        this.#judge();
+        return false;
+      }
     }
-    const stored = seq < liveFrom;
+    const live = this.#liveFrom;
+    const stored = seqHi < live.hi || (seqHi === live.hi && seqLo < live.lo);
     if (stored && chosen !== undefined) {
-      if (!chosen.has(cursor.seqLo, cursor.seqHi)) return false;
+      if (!chosen.has(seqLo, seqHi)) return false;
       this.#current(cursor, null);
       return true;
     }
@@ -158,7 +180,7 @@ export class SelectedWalk implements Walk {
       return false;
     }
     if (filter.isNative) {
-      if (!filter.passesConditions(this.#source.message)) return false;
+      if (!filter.passesConditions(this.#source)) return false;
       this.#current(cursor, null);
       return true;
     }
@@ -214,10 +236,10 @@ export class SelectedWalk implements Walk {
 
   async wait(ms?: number, signal?: AbortSignal): Promise<boolean> {
     signal?.throwIfAborted();
-    if (this.#ended || this.#ready.length > 0) return true;
+    if (this.#ended || this.#closed || this.#ready.length > 0) return true;
     if (this.#paused) {
       this.#paused = false;
-      await new Slice().next();
+      await (this.#source.slice ?? new Slice()).next();
       signal?.throwIfAborted();
       return true;
     }
@@ -226,7 +248,7 @@ export class SelectedWalk implements Walk {
     const started = performance.now();
     const news = await this.#source.wait(Math.min(ms ?? LOOK_EVERY, LOOK_EVERY), signal);
     if (news && ++this.#quiet % LOOKS !== 0) return true;
-    await this.#checkEmptied(until);
+    if (!this.#closed) await this.#checkEmptied(until);
     return this.#ended || news || ms === undefined || performance.now() - started < ms;
   }
 
@@ -235,13 +257,13 @@ export class SelectedWalk implements Walk {
     const { oldest, newest } = await this.#plan.bounds();
     // A server tells no newest number of an empty pool.
     if (oldest !== 0n || (newest < until && newest !== 0n)) return;
-    this.#lose({ first: this.#position, last: until });
-    this.#position = until + 1n;
+    this.#lose({ first: this.position, last: until });
+    this.#moved = until + 1n;
     this.#ended = true;
   }
 
   close(): void {
-    this.#ended = true;
+    this.#ended = this.#closed = true;
     this.#ready = [];
     this.#group = [];
     this.#source.close();

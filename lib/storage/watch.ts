@@ -42,6 +42,12 @@ export interface PoolWatch {
   wait(seen: number, ms?: number, signal?: AbortSignal): Promise<boolean>;
   /** Says that something new was found: polling is fast again. */
   found(): void;
+  /** Whether it also makes sure that the path still names the pool; then `failed` tells. */
+  readonly checksIdentity?: boolean;
+  /** Whether the path no longer names what was watched. */
+  readonly failed?: boolean;
+  /** Watches what the path names now; for those who find that theirs is still there. */
+  renew?(): Promise<void>;
   /** Ends waiting and releases everything. */
   close(): void;
 }
@@ -187,7 +193,7 @@ class Hub {
 const hubs = new Map<string, Hub>();
 
 /** Resolves true on `start`'s call, false after `ms`; rejects with the signal's reason. */
-function waitFor(
+export function waitFor(
   start: (wake: () => void) => void,
   stop: (wake: () => void) => void,
   ms: number | undefined,

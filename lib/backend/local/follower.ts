@@ -44,6 +44,7 @@ export class Follower {
    * @param inTurns true in a process that serves others: a long way to the first message is then
    *   gone in slices, with {@linkcode Follower.unfinished} in between
    * @param ring the pool if it is open already; it is closed with the follower
+   * @param watch where change notices come from, instead of the above; closed with the follower
    * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage or Io
    */
   constructor(
@@ -52,12 +53,13 @@ export class Follower {
     notify = true,
     inTurns = false,
     ring: Ring = Ring.open(disk, path, { write: false }),
+    watch?: PoolWatch,
   ) {
     this.ring = ring;
     const seq = start === "oldest" ? 0n : start === "end" ? this.ring.state().newest + 1n : start;
     this.cursor = new Cursor(this.ring, seq);
     this.slice = inTurns ? new Slice() : null;
-    this.#watch = notify ? watchPool(path) : pollPool();
+    this.#watch = watch ?? (notify ? watchPool(path) : pollPool());
   }
 
   /**
@@ -65,12 +67,17 @@ export class Follower {
    *
    * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage, Busy or Io
    */
-  static *opening(path: string, start: Start, notify = true): Steps<Follower> {
+  static *opening(
+    path: string,
+    start: Start,
+    notify = true,
+    watch?: PoolWatch,
+  ): Steps<Follower> {
     const ring = yield* Ring.opening(disk, path, { write: false });
     let follower: Follower | null = null;
     try {
       const seq = start === "end" ? (yield* ring.stating()).newest + 1n : start;
-      return follower = new Follower(path, seq, notify, true, ring);
+      return follower = new Follower(path, seq, notify, true, ring, watch);
     } finally {
       if (follower === null) ring.close();
     }
@@ -148,7 +155,12 @@ export class Follower {
       this.slice?.restart();
       return true;
     }
-    this.checkIdentity();
+    if (this.#watch.failed === true && this.#watch.renew !== undefined) {
+      this.ring.checkIdentity();
+      await this.#watch.renew();
+      return true;
+    }
+    if (this.#watch.checksIdentity !== true) this.checkIdentity();
     const woken = await this.#watch.wait(this.#seen, ms, signal);
     this.slice?.restart();
     return woken;

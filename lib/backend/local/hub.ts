@@ -1,0 +1,185 @@
+/**
+ * One look at a pool for all of its followers in this process: two hundred idle ones cost what one
+ * does. It also makes sure, for all of them, that the path still names the pool.
+ *
+ * @module
+ */
+
+import { messageOf, PlasmiteError } from "../../errors.ts";
+import { Ring } from "../../pool/ring.ts";
+import { disk } from "../../storage/file.ts";
+import { inTurns, type Steps } from "../../storage/turns.ts";
+import { type PoolWatch, waitFor, watchPool } from "../../storage/watch.ts";
+
+/** How often to make sure that the pool was not deleted, in milliseconds. */
+const IDENTITY_EVERY = 1000;
+
+/** Tells the followers of one pool that something new is there. */
+class Hub {
+  /** Grows with every change; read it before looking at the pool. */
+  version = 0;
+  /** Why it stopped looking: the pool was deleted, replaced or cannot be read any more. */
+  failure: PlasmiteError | null = null;
+  /** How many followers it has. */
+  users = 0;
+  #newest: bigint;
+  readonly #ring: Ring;
+  readonly #watch: PoolWatch;
+  readonly #wakers = new Set<() => void>();
+  readonly #release: () => void;
+  #checkedAt = performance.now();
+
+  constructor(ring: Ring, release: () => void) {
+    this.#ring = ring;
+    this.#watch = watchPool(ring.path);
+    this.#release = release;
+    this.#newest = ring.newestHint();
+    void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#ring.closed && this.failure === null) {
+      const seen = this.#watch.version;
+      this.look();
+      if (this.failure === null) await this.#watch.wait(seen);
+    }
+  }
+
+  /** Looks now. */
+  look(): void {
+    if (this.#ring.closed || this.failure !== null) return;
+    try {
+      const now = performance.now();
+      if (now - this.#checkedAt >= IDENTITY_EVERY) {
+        this.#checkedAt = now;
+        this.#ring.checkIdentity();
+      }
+      const newest = this.#ring.newestHint();
+      if (newest === this.#newest) return;
+      this.#newest = newest;
+    } catch (error) {
+      this.failure = PlasmiteError.is(error)
+        ? error
+        : new PlasmiteError("Io", messageOf(error), { path: this.#ring.path, cause: error });
+      this.#release();
+    }
+    this.version++;
+    const wakers = [...this.#wakers];
+    this.#wakers.clear();
+    for (const wake of wakers) wake();
+  }
+
+  /** Has `wake` called once, at the next change. */
+  sleep(wake: () => void): void {
+    this.#wakers.add(wake);
+  }
+
+  forget(wake: () => void): void {
+    this.#wakers.delete(wake);
+  }
+
+  /** One follower less; the last one closes the files. */
+  leave(): void {
+    if (--this.users > 0) return;
+    this.#release();
+    this.#watch.close();
+    this.#ring.close();
+  }
+}
+
+/** One follower's view of its hub. */
+class HubWatch implements PoolWatch {
+  readonly checksIdentity = true;
+  #hub: Hub;
+  readonly #join: () => Steps<Hub>;
+  /** Versions of hubs that failed, so that numbers only grow. */
+  #former = 0;
+  #open = true;
+  #wake: (() => void) | null = null;
+
+  constructor(hub: Hub, join: () => Steps<Hub>) {
+    this.#hub = hub;
+    this.#join = join;
+  }
+
+  get version(): number {
+    return this.#former + this.#hub.version;
+  }
+
+  get failed(): boolean {
+    return this.#hub.failure !== null;
+  }
+
+  /** Another file of this name went away: from now on the one that is there is looked at. */
+  async renew(): Promise<void> {
+    const hub = await inTurns(this.#join());
+    if (!this.#open) return hub.leave();
+    this.#former += this.#hub.version + 1;
+    this.#hub.leave();
+    this.#hub = hub;
+  }
+
+  wait(seen: number, ms?: number, signal?: AbortSignal): Promise<boolean> {
+    if (!this.#open || this.version !== seen) return Promise.resolve(true);
+    const hub = this.#hub;
+    return waitFor(
+      (wake) => hub.sleep(this.#wake = wake),
+      (wake) => hub.forget(wake),
+      ms,
+      signal,
+    );
+  }
+
+  found(): void {}
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#hub.leave();
+    this.#wake?.();
+  }
+}
+
+/** The hubs of one directory. */
+export class Hubs {
+  readonly #hubs = new Map<string, Hub>();
+
+  /**
+   * Watches a pool together with everyone else here; close it when done.
+   *
+   * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage, Busy or Io
+   */
+  *watching(path: string): Steps<PoolWatch> {
+    return new HubWatch(yield* this.#joining(path), () => this.#joining(path));
+  }
+
+  *#joining(path: string): Steps<Hub> {
+    let hub = this.#hubs.get(path);
+    if (hub === undefined) {
+      const ring = yield* Ring.opening(disk, path, { write: false });
+      hub = this.#hubs.get(path);
+      if (hub !== undefined) ring.close(); // Somebody came at the same time and was quicker.
+      else this.#hubs.set(path, hub = this.#make(ring));
+    }
+    hub.users++;
+    return hub;
+  }
+
+  #make(ring: Ring): Hub {
+    const { path } = ring;
+    const hub = new Hub(ring, () => {
+      if (this.#hubs.get(path) === hub) this.#hubs.delete(path);
+    });
+    return hub;
+  }
+
+  /** How many follow a pool here. */
+  followers(path: string): number {
+    return this.#hubs.get(path)?.users ?? 0;
+  }
+
+  /** Says that this process has changed a pool: its followers look without waiting for a notice. */
+  changed(path: string): void {
+    this.#hubs.get(path)?.look();
+  }
+}
