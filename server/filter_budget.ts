@@ -10,6 +10,15 @@ import { HttpError } from "./errors.ts";
 /** A filter may use so much time in one stream, in milliseconds of computing. */
 const FILTER_TIME = 2_000;
 
+/** A filter has used up its time. */
+export class FilterTimeout extends HttpError {
+  constructor() {
+    super(400, "Usage", "filter exceeds its time budget", {
+      hint: "Narrow the stream with tags or since, or filter in the client.",
+    });
+  }
+}
+
 /**
  * The filter, until its time is used up; then it throws.
  *
@@ -28,11 +37,7 @@ export function withBudget(where: Where): Where {
       const before = performance.now();
       const matches = where.matches(view);
       used += performance.now() - before;
-      if (used > FILTER_TIME) {
-        throw new HttpError(400, "Usage", "filter exceeds its time budget", {
-          hint: "Narrow the stream with tags or since, or filter in the client.",
-        });
-      }
+      if (used > FILTER_TIME) throw new FilterTimeout();
       return matches;
     },
   };

@@ -11,7 +11,7 @@ import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { Slice } from "../lib/storage/turns.ts";
 import { startTimer } from "../lib/timers.ts";
 import type { Encoding } from "./encodings.ts";
-import { withBudget } from "./filter_budget.ts";
+import { FilterTimeout, withBudget } from "./filter_budget.ts";
 import type { TailQuery } from "./query.ts";
 
 /** A chunk is sent when it has so many bytes. */
@@ -43,6 +43,7 @@ export class TailStream {
   readonly #out = new Buf(4096);
   readonly #slice = new Slice();
   readonly #deadline: number;
+  readonly #from: bigint;
   #left: bigint;
   #beatAt = 0;
   #ending = false;
@@ -57,6 +58,7 @@ export class TailStream {
     this.#query = query;
     this.#encoding = encoding;
     this.#walk = walk;
+    this.#from = walk.position;
     this.#left = query.max;
     this.#deadline = performance.now() + query.timeoutMs;
   }
@@ -211,6 +213,11 @@ export class TailStream {
         if (this.#out.len >= CHUNK) return "chunk";
       }
     } catch (error) {
+      if (error instanceof FilterTimeout && this.#query.marks && walk.position > this.#from) {
+        // The client goes on from here with another request, and with a budget of its own.
+        this.#mark(null);
+        return "end";
+      }
       this.#fail(error);
       return "chunk";
     } finally {

@@ -11,7 +11,7 @@ import { DEFAULT_POOL_SIZE, MAX_PAYLOAD, maxPayload } from "../pool/layout.ts";
 import { remotePoolName } from "./http/address.ts";
 import { RemoteAppender } from "./http/appender.ts";
 import { RemoteError, unreadable } from "./http/error.ts";
-import { RemoteSource } from "./http/source.ts";
+import { type Pushdown, RemoteSource } from "./http/source.ts";
 import { Transport, type TransportOptions } from "./http/transport.ts";
 import { poolInfo, wireMessage } from "./http/wire.ts";
 import type { Bounds } from "../types.ts";
@@ -190,8 +190,33 @@ export class HttpPool implements PoolHandle {
   async select(selection: Selection): Promise<Walk> {
     const bounds = this.#known ?? await this.bounds();
     this.#known = null;
-    if (!this.#looksBack(selection)) return this.#walk(selection, bounds);
+    if (!this.#looksBack(selection) || this.#pushdown(selection)?.last !== undefined) {
+      return this.#walk(selection, bounds);
+    }
     return new LaterWalk((signal) => this.#lastWalk(selection, bounds, signal));
+  }
+
+  /** Whether the server chooses messages, and tells of losses between them. */
+  get #chooses(): boolean {
+    return this.#transport.features?.has("select") === true;
+  }
+
+  /** What of a selection the server is to do: it trims tags, and runs what runs on the bytes. */
+  #pushdown(selection: Selection): Pushdown | undefined {
+    const { tags = [], where = [], last, since = 0n } = selection;
+    if (!this.#chooses || !(tags.length > 0 || where.length > 0 || last !== undefined)) {
+      return undefined;
+    }
+    const plain = tags.filter((tag) => tag !== "" && tag === tag.trim());
+    const native = where.find((one) => one.isNative);
+    // What the server chooses the last N of must be all there is to choose by.
+    const whole = plain.length === tags.length && where.length === (native === undefined ? 0 : 1);
+    return {
+      tags: plain,
+      since,
+      where: native?.expression,
+      last: whole ? last : undefined,
+    };
   }
 
   /** Whether the beginning has to be searched for, here. */
@@ -207,8 +232,9 @@ export class HttpPool implements PoolHandle {
   ): Walk {
     const { follow = false, from = "oldest", last, since = 0n } = selection;
     const end = until !== undefined ? until : selection.until ?? (follow ? null : newest);
+    const select = this.#pushdown(selection);
     let start: bigint | "oldest" = from === "end" ? newest + 1n : from === 0n ? "oldest" : from;
-    if (last !== undefined) {
+    if (last !== undefined && !this.#looksBack(selection)) {
       const high = end !== null && end < newest ? end : newest;
       const low = start === "oldest" || start < oldest ? oldest : start;
       start = oldest === 0n
@@ -219,6 +245,7 @@ export class HttpPool implements PoolHandle {
     }
     if (start === "oldest" && oldest === 0n && end !== null) start = newest + 1n;
     const source = new RemoteSource(this.#transport, this.name, {
+      select,
       start,
       until: end ?? undefined,
       seen: newest,

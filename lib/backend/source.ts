@@ -23,6 +23,8 @@ export interface FrameSource {
   takeGap(): Gap | null;
   /** Waits until there may be more; false when `ms` milliseconds are over. */
   wait(ms?: number, signal?: AbortSignal): Promise<boolean>;
+  /** Every message before this number was looked at, where a filter runs at the source. */
+  readonly position?: bigint;
   /** Its share of the time of a process that serves others; null or absent in one that does not. */
   readonly slice?: Slice | null;
   /** Releases everything; ends a wait. */

@@ -132,7 +132,8 @@ export class SelectedWalk implements Walk {
       }
       if (this.#ended) return false;
       if (!this.#source.next()) {
-        if (!this.#judge()) return false;
+        this.#arrive();
+        if (!this.#judge() && !this.#ended) return false;
         continue;
       }
       this.#quiet = 0;
@@ -145,6 +146,19 @@ export class SelectedWalk implements Walk {
         return false;
       }
     }
+  }
+
+  /** Nothing more is here: a source that filters says how far it looked, and what was lost. */
+  #arrive(): void {
+    const gap = this.#source.takeGap();
+    if (gap !== null) this.#noteGap(gap);
+    const { position } = this.#source;
+    if (position === undefined || position <= this.#moved) return;
+    this.#moved = position;
+    const { until } = this.#plan;
+    if (until === null || position <= until) return;
+    this.#moved = until + 1n;
+    this.#ended = true;
   }
 
   /** Looks at the source's current frame; true when it is the next one to be given out. */

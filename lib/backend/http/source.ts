@@ -13,6 +13,7 @@ import { Buf } from "../../bytes.ts";
 import type { FrameSource } from "../source.ts";
 import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import { MessageView } from "../../lite3/message.ts";
+import { formatTime } from "../../text/time.ts";
 import { startTimer } from "../../timers.ts";
 import { envelopeError, isTransient, RemoteError, transportError } from "./error.ts";
 import type { OpenStream, Transport } from "./transport.ts";
@@ -34,6 +35,21 @@ const LAST_PAUSE = 2_000;
 /** Where a source begins. */
 export type SourceStart = bigint | "oldest" | "end";
 
+/** What a server chooses instead of this process (docs/spec/http-api.md 12). */
+export interface Pushdown {
+  /** Only messages with all of these tags. */
+  readonly tags: readonly string[];
+  /** Only the last so many of those that are there at the start. */
+  readonly last?: number | undefined;
+  /** Of those that are there at the start, only those from this time on, in ns since 1970. */
+  readonly since: bigint;
+  /** Only messages that match; left out when the server does not take it. */
+  readonly where?: string | undefined;
+}
+
+/** The length of a mark: the server says how far it looked, and what was lost before. */
+const MARK = 0xffff_ffff;
+
 /** How to read. */
 export interface SourceOptions {
   /** The first sequence number wanted, the oldest retained without a gap, or behind the newest. */
@@ -42,6 +58,8 @@ export interface SourceOptions {
   readonly until?: bigint | undefined;
   /** The highest number that the pool is known to have given out: one with less is another pool. */
   readonly seen?: bigint | undefined;
+  /** What the server is to choose, where it has the feature `select`: then it tells of losses. */
+  readonly select?: Pushdown | undefined;
   /** Only messages with all of these tags; then sequence numbers tell nothing of losses. */
   readonly tags?: readonly string[] | undefined;
   /** Go on after failures of the connection and while the server is busy. */
@@ -86,6 +104,11 @@ export class RemoteSource implements FrameSource {
   /** A piece that arrived while the current frame may still be in use. */
   #arrived: Uint8Array | null = null;
 
+  /** Whether the server takes the filter. */
+  #filters = true;
+  /** Whether the current request brought a frame or a mark of a server that chooses. */
+  #begun = false;
+
   /** The next sequence number; null before the first frame of a start at the oldest. */
   #expected: bigint | null;
   /** The highest sequence number that arrived. */
@@ -103,11 +126,11 @@ export class RemoteSource implements FrameSource {
   /** Frames of the current request. */
   #frames = 0;
   /** Requests in a row that broke off without a frame. */
-  #barren = 0;
+  #emptyRequests = 0;
   #failures = 0;
   #pauseMs = 0;
   /** Whether the pool may be gone or another one. */
-  #doubt = false;
+  #mustProbe = false;
   /** Messages that an old server left out although it has them. */
   #leftOut: { at: bigint; readonly before: bigint } | null = null;
   #holeBefore = 0n;
@@ -129,6 +152,11 @@ export class RemoteSource implements FrameSource {
     return this.#expected;
   }
 
+  /** Every message before this number was looked at, here or by the server. */
+  get position(): bigint {
+    return this.#expected ?? 0n;
+  }
+
   /** Whether it was closed. */
   get closed(): boolean {
     return this.#closed;
@@ -144,7 +172,8 @@ export class RemoteSource implements FrameSource {
     this.#viewed = false;
     if (this.#closed) return false;
     this.#merge();
-    const tagged = (this.#options.tags?.length ?? 0) > 0;
+    const { select, tags = [] } = this.#options;
+    const tagged = tags.length > 0 || select !== undefined;
     while (this.#leftOut === null && this.#parse()) {
       const { seq } = this.cursor;
       const expected = this.#expected;
@@ -187,6 +216,11 @@ export class RemoteSource implements FrameSource {
     const at = this.#at;
     if (len - at < HEADER) return false;
     const length = dv.getUint32(at + 16);
+    if (length === MARK && this.#options.select !== undefined) {
+      this.#mark(dv.getBigUint64(at), dv.getBigUint64(at + 8));
+      this.#at = at + HEADER;
+      return this.#parse();
+    }
     if (length > LARGEST) {
       this.#fail(new RemoteError(200, "Io", "Lite3 frame exceeds 256 MiB", { path: this.#pool }));
       return false;
@@ -201,9 +235,27 @@ export class RemoteSource implements FrameSource {
     frame.payloadAt = at + HEADER;
     frame.payloadLength = length;
     this.#at = at + HEADER + length;
-    this.#frames++;
-    this.#barren = this.#failures = this.#pauseMs = 0;
+    this.#heard();
     return true;
+  }
+
+  /** Something came: the connection and the server are well. */
+  #heard(): void {
+    this.#frames++;
+    this.#begun = true;
+    this.#emptyRequests = this.#failures = this.#pauseMs = 0;
+  }
+
+  /** The server looked at everything before `next`; from `firstLost` on it was lost, if not 0. */
+  #mark(next: bigint, firstLost: bigint): void {
+    this.#heard();
+    const expected = this.#expected;
+    if (expected !== null && next <= expected) return;
+    if (firstLost > 0n) {
+      const first = expected !== null && expected > firstLost ? expected : firstLost;
+      this.#gap = { first: this.#gap?.first ?? first, last: next - 1n };
+    }
+    this.#expected = next;
   }
 
   /**
@@ -295,7 +347,7 @@ export class RemoteSource implements FrameSource {
         await this.#sleep(ms);
       } else if (until !== undefined && this.#expected !== null && this.#expected > until) {
         await this.#sleep(LAST_PAUSE); // Nothing more is wanted.
-      } else if (this.#doubt) await this.#probe();
+      } else if (this.#mustProbe) await this.#probe();
       else await this.#connect();
     } catch (error) {
       this.#trouble(error);
@@ -319,7 +371,7 @@ export class RemoteSource implements FrameSource {
     this.#drop();
     if (this.#closed) return;
     if (!this.#options.reconnect || !isTransient(error)) throw error;
-    this.#doubt = true;
+    this.#mustProbe = true;
     const pause = Math.min(FIRST_PAUSE * 2 ** this.#failures, LAST_PAUSE);
     this.#pauseMs = pause * (0.5 + Math.random() / 2);
     if (++this.#failures === 2) this.#options.onTrouble?.(error as RemoteError);
@@ -330,13 +382,14 @@ export class RemoteSource implements FrameSource {
   }
 
   async #connect(): Promise<void> {
-    const { start, until, tags } = this.#options;
+    const { select, start, until, tags } = this.#options;
     if (this.#expected === null && start === "end") {
       this.#expected = ((await this.#bounds()).newestSeq ?? 0n) + 1n;
     }
     const query = new URLSearchParams();
     if (this.#expected !== null) query.set("since_seq", String(this.#expected));
-    if (until !== undefined && this.#expected !== null) {
+    if (select !== undefined) this.#choose(query, select);
+    else if (until !== undefined && this.#expected !== null) {
       query.set("max", String(until - this.#expected + 1n));
     }
     query.set("timeout_ms", String(this.#requestMs));
@@ -348,8 +401,12 @@ export class RemoteSource implements FrameSource {
         pool: this.#pool,
       });
     } catch (error) {
-      const long = PlasmiteError.is(error, ErrorKind.Usage) &&
-        error.message === "tail timeout exceeds server limit";
+      const usage = PlasmiteError.is(error, ErrorKind.Usage);
+      const long = usage && error.message === "tail timeout exceeds server limit";
+      if (usage && !long && query.has("where")) {
+        this.#filters = false; // It is judged here then.
+        return;
+      }
       if (!long || this.#requestMs <= 1) throw error;
       const limit = Number(/\d+/.exec(error.hint ?? "")?.[0] ?? 0);
       this.#requestMs = limit > 0 && limit < this.#requestMs ? limit : this.#requestMs >> 1;
@@ -363,6 +420,18 @@ export class RemoteSource implements FrameSource {
     if (this.#expected === null && this.#transport.features?.size === 0) {
       this.#expected = (await this.#bounds()).oldestSeq; // To notice what it leaves out.
     }
+  }
+
+  /** What the server is to choose; what belongs to the start is asked for until something came. */
+  #choose(query: URLSearchParams, { tags, last, since, where }: Pushdown): void {
+    const { until } = this.#options;
+    query.set("marks", "1");
+    if (until !== undefined) query.set("until", String(until));
+    for (const tag of tags) query.append("tag", tag);
+    if (where !== undefined && this.#filters) query.set("where", where);
+    if (this.#begun) return;
+    if (last !== undefined) query.set("last", String(last));
+    if (since > 0n) query.set("since", formatTime(since));
   }
 
   async #bounds(): Promise<{ oldestSeq: bigint | null; newestSeq: bigint | null }> {
@@ -394,7 +463,7 @@ export class RemoteSource implements FrameSource {
     this.#stream = null;
     if (this.#frames > 0) return;
     // A server that ends streams early would otherwise be asked again without a pause.
-    this.#doubt = true;
+    this.#mustProbe = true;
     const early = this.#age < this.#requestMs * 0.9;
     if (early) this.#trouble(this.#failed(new Error("the server ended the stream")));
   }
@@ -417,7 +486,11 @@ export class RemoteSource implements FrameSource {
     this.#drop();
     // Its time was over anyway: a reader that was too slow, or a machine that slept.
     if (this.#age >= this.#requestMs) return;
-    if (this.#frames === 0 && ++this.#barren >= 2) await this.#diagnose();
+    if (this.#frames === 0 && this.#options.select?.where !== undefined && this.#filters) {
+      this.#filters = false; // It may have been the filter: it is judged here then.
+      return;
+    }
+    if (this.#frames === 0 && ++this.#emptyRequests >= 2) await this.#diagnose();
     this.#trouble(this.#failed(cause, "failed to read tail stream"));
   }
 
@@ -436,7 +509,7 @@ export class RemoteSource implements FrameSource {
   /** After a failure or a long silence: the pool may be gone, or a new one of the same name. */
   async #probe(): Promise<void> {
     const { newestSeq } = await this.#bounds();
-    this.#doubt = false;
+    this.#mustProbe = false;
     if ((newestSeq ?? 0n) >= this.#seen) return;
     throw new RemoteError(404, "NotFound", "pool path now refers to a different file", {
       path: this.#pool,
