@@ -73,6 +73,12 @@ const TAIL: readonly Parameter[] = [
     schema: { type: "string", enum: ["0", "1"] },
     description: "End at the newest message as of the start",
   },
+  { name: "until", schema: U64, description: "End behind this sequence number" },
+  {
+    name: "last",
+    schema: U64,
+    description: "Of what is there at the start, only the last so many that match",
+  },
 ];
 
 const READ = [401, 403, 404, 423, 500];

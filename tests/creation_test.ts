@@ -9,6 +9,7 @@ import assert from "node:assert/strict";
 import { LocalStore } from "../mcp/local.ts";
 import { runTool } from "../mcp/tools.ts";
 import { createApp } from "../server/app.ts";
+import { Hubs } from "../lib/backend/local/hub.ts";
 import { LocalBackend } from "../lib/backend/local.ts";
 import { Client } from "../lib/client/client.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
@@ -245,7 +246,7 @@ Deno.test("a process that serves others waits for a pool in the making without s
     Deno.writeFileSync(path, new Uint8Array(0));
     await using holder = start("hold_lock.ts", path, "exclusive", "20000");
     assert.equal(await holder.line(), "locked");
-    const backend = new LocalBackend(dir, { serving: true });
+    const backend = new LocalBackend(dir, { serving: new Hubs() });
     const store = new LocalStore(new Client(dir));
     const app = createApp(new Client(dir), {});
     const done: string[] = [];
