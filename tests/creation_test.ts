@@ -15,7 +15,9 @@ import { Client } from "../lib/client/client.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { awaitHeader, UnfinishedPool } from "../lib/pool/creation.ts";
 import { Ring } from "../lib/pool/ring.ts";
+import { createInPlace } from "../lib/storage/create.ts";
 import { disk } from "../lib/storage/file.ts";
+import type { StorageFile } from "../lib/storage/storage.ts";
 import { inPlace } from "../lib/storage/turns.ts";
 import { Killed, MemoryStorage } from "../lib/storage/memory.ts";
 import { CLI, cli, errorOf, inTemp, type Outcome } from "./cli_util.ts";
@@ -303,6 +305,84 @@ Deno.test("memory: killed at any change, the pool can be made; failing at any, n
     storage.plan({});
     make(storage);
   }
+});
+
+/** Makes `/m/a` in place; `between` is what others do right before a step of it. */
+function makeBetween(
+  storage: MemoryStorage,
+  step: "tryLock" | "resize" | "writeAt",
+  between: () => void,
+  takeOver = true,
+): boolean {
+  let done = false;
+  const wrapped = (file: StorageFile): StorageFile => {
+    const call = file[step] as (...args: unknown[]) => unknown;
+    return {
+      ...file,
+      [step]: (...args: unknown[]) => {
+        if (!done) between();
+        done = true;
+        return call(...args);
+      },
+    };
+  };
+  const open = (): StorageFile => wrapped(storage.open("/m/a", { write: true }));
+  const has = (): boolean => {
+    try {
+      storage.open("/m/a", { write: false }).close();
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const places = {
+    createEmpty: () => {
+      if (has()) return null;
+      storage.put("/m/a", new Uint8Array(0));
+      return open();
+    },
+    open,
+    remove: () => storage.remove("/m/a"),
+  };
+  return createInPlace(places, "/m/a", { size: 8192, head: Uint8Array.of(1, 2, 3), takeOver });
+}
+
+// The second creator wrote its header over the first one's pool, and its first messages were gone.
+Deno.test("memory: of two that make a pool in place, whatever their order, one is told that it exists", () => {
+  const exists = (error: unknown): boolean => PlasmiteError.is(error, ErrorKind.AlreadyExists);
+  const other = (storage: MemoryStorage): boolean =>
+    storage.create("/m/a", 4096, Uint8Array.of(9, 9), true);
+  // Before the first one has the lock, the second does all of it.
+  const early = new MemoryStorage({ links: false });
+  assert.throws(
+    () => makeBetween(early, "tryLock", () => assert.equal(other(early), true)),
+    exists,
+  );
+  assert.equal(early.bytes("/m/a").length, 4096);
+  assert.equal(early.bytes("/m/a")[0], 9);
+  // While the first one has it, the second must wait, and is told afterwards.
+  for (const step of ["resize", "writeAt"] as const) {
+    const late = new MemoryStorage({ links: false });
+    assert.equal(makeBetween(late, step, () => assert.equal(other(late), false)), true);
+    assert.throws(() => other(late), exists);
+    assert.deepEqual([...late.bytes("/m/a").subarray(0, 3)], [1, 2, 3]);
+  }
+  const moved = new MemoryStorage({ links: false });
+  // A name that was deleted, or given to another file, before the lock was had, is begun again.
+  for (const then of [() => {}, () => moved.put("/m/a", new Uint8Array(0))]) {
+    const replace = (): void => {
+      moved.remove("/m/a");
+      then();
+    };
+    assert.equal(makeBetween(moved, "tryLock", replace), false);
+    assert.equal(other(moved), true);
+    moved.remove("/m/a");
+  }
+  // A file of zeros is left alone as long as its creator may be about to lock it.
+  const fresh = new MemoryStorage({ links: false });
+  fresh.put("/m/a", new Uint8Array(0));
+  assert.equal(makeBetween(fresh, "tryLock", () => {}, false), false);
+  assert.equal(fresh.bytes("/m/a").length, 0);
 });
 
 Deno.test("awaitHeader: the header may come while one waits", () => {

@@ -138,6 +138,26 @@ Deno.test("a set of files on a disk that breaks for good: what was there can be 
     return Promise.resolve();
   }));
 
+// Two administrators, or one with two windows: the token of the one and the key of the other.
+Deno.test("a set of files waits for another one that is being written in its directory", () =>
+  inTemp(async (dir) => {
+    const script = new URL("support/write_set.ts", import.meta.url).pathname;
+    const holder = Deno.openSync(dir);
+    holder.lockSync(true);
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--quiet", script, dir],
+      stdout: "piped",
+    }).spawn();
+    const reader = child.stdout.getReader();
+    await reader.read(); // It is about to begin.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.deepEqual([...Deno.readDirSync(dir)], []);
+    holder.close();
+    assert.equal((await child.status).code, 0);
+    assert.equal(Deno.readTextFileSync(`${dir}/a`), "a");
+    await reader.cancel();
+  }));
+
 Deno.test("serve init does not touch what is no file, nor what another process made", () =>
   inTemp(async (dir) => {
     assert.equal((await cli(["serve", "init", "--output-dir", dir])).code, 0);
