@@ -46,7 +46,7 @@ export function findProgram(program: string): string {
   if (places === null) return program;
   let refused = false;
   for (const path of places) {
-    const found = judge(path);
+    const found = judge(path, program);
     if (found === "program") return path;
     if (found === "refused") refused = true;
   }
@@ -78,12 +78,14 @@ function searchPath(): string[] | null {
   return dirs.length === 0 ? DEFAULT_PATH.split(":") : dirs;
 }
 
-function judge(path: string): "program" | "refused" | "nothing" {
+function judge(path: string, program: string): "program" | "refused" | "nothing" {
   let info: Deno.FileInfo;
   try {
     info = Deno.statSync(path);
   } catch (error) {
-    return error instanceof Deno.errors.PermissionDenied ? "refused" : "nothing";
+    // A directory on PATH that we may not look into has nothing for us; one that was named is refused.
+    const named = path === program && error instanceof Deno.errors.PermissionDenied;
+    return named ? "refused" : "nothing";
   }
   if (!info.isFile || !isExecutable(info)) return "refused";
   return hasInterpreter(path) ? "program" : "nothing";
