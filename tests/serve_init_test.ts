@@ -9,6 +9,7 @@ import assert from "node:assert/strict";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { writeSet } from "../server/write_set.ts";
 import { cli, errorOf, inTemp } from "./cli_util.ts";
+import { inCheckout } from "./support/paths.ts";
 import { withBreakage } from "./support/failing_calls.ts";
 
 const NAMES = [
@@ -141,7 +142,7 @@ Deno.test("a set of files on a disk that breaks for good: what was there can be 
 // Two administrators, or one with two windows: the token of the one and the key of the other.
 Deno.test("a set of files waits for another one that is being written in its directory", () =>
   inTemp(async (dir) => {
-    const script = new URL("support/write_set.ts", import.meta.url).pathname;
+    const script = inCheckout("tests/support/write_set.ts");
     const holder = Deno.openSync(dir);
     holder.lockSync(true);
     const child = new Deno.Command(Deno.execPath(), {
