@@ -133,12 +133,12 @@ Deno.test("start-up: what each command loads", async (t) => {
     const cases: [string[], number][] = [
       [["feed", "p", "--create", '{"a":1}'], 40],
       [["fetch", "p", "1"], 32],
-      [["follow", "p", "--tail", "1", "--one"], 41],
-      [["follow", "p", "--no-follow", "--tag", "x", "--where", ".data.a == 1"], 54],
+      [["follow", "p", "--tail", "1", "--one"], 42],
+      [["follow", "p", "--no-follow", "--tag", "x", "--where", ".data.a == 1"], 55],
       [["tap", "p", "--", "true"], 40],
       [["doctor", "p"], 40],
-      [["pool", "list"], 55],
-      [["pool", "create", "q"], 57],
+      [["pool", "list"], 57],
+      [["pool", "create", "q"], 59],
       [["version"], 4],
       [["completion", "bash"], 4],
     ];

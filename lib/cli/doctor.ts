@@ -18,7 +18,7 @@ import { osError } from "../storage/os_error.ts";
 import type { CommandContext } from "./context.ts";
 import { countOf, meaningOf, rangeText } from "./doctor_words.ts";
 import { escapeControls } from "../visible.ts";
-import { width } from "./human.ts";
+import { humanBytes, width } from "./human.ts";
 import type { Json } from "./output.ts";
 import { missingHint } from "./missing.ts";
 import { resolveLocalOnly } from "./refs.ts";
@@ -40,8 +40,18 @@ interface Patient {
   readonly error: PlasmiteError | null;
 }
 
+/** What a check tells of its progress: bytes looked at, of how many. */
+type Told = (done: number, total: number) => void;
+/** How pools are examined. */
+interface Manner {
+  /** Whether damaged ones are repaired. */
+  readonly mend: boolean;
+  /** Makes what is told of the progress with one pool. */
+  readonly progress: (name: string) => Told;
+}
+
 /** Runs `doctor`: 7 if a pool is damaged, else the code of the first that could not be read. */
-export function run(context: CommandContext): number {
+export async function run(context: CommandContext): Promise<number> {
   outliveFileSizeLimit();
   const { args } = context;
   const ref = args.text("POOL");
@@ -57,7 +67,14 @@ export function run(context: CommandContext): number {
       hint: "Name a pool, or check every pool with `plasmite doctor --all`.",
     });
   }
-  const patients = ref === undefined ? everyPool(context.dir, mend) : [onePool(context, ref, mend)];
+  const { progress, end } = await progressOf(context);
+  const manner = { mend, progress };
+  let patients: Patient[];
+  try {
+    patients = ref === undefined ? everyPool(context.dir, manner) : [onePool(context, ref, manner)];
+  } finally {
+    end();
+  }
   context.report(
     () => ({ reports: patients.map((one) => patientJson(one, mend)) }),
     () => {
@@ -70,11 +87,28 @@ export function run(context: CommandContext): number {
   return patients.find((one) => one.error !== null)?.error?.kind ?? 0;
 }
 
-function onePool(context: CommandContext, ref: string, mend: boolean): Patient {
+/** A line on the terminal while a large pool is checked; nobody is told anywhere else. */
+async function progressOf(
+  context: CommandContext,
+): Promise<{ progress: (name: string) => Told; end: () => void }> {
+  if (!context.stderr.isTerminal) return { progress: () => () => {}, end: () => {} };
+  const { Progress } = await import("./progress.ts");
+  const line = new Progress(context, "checking", 0);
+  return {
+    progress: (name) => (done, total) =>
+      line.say(() => {
+        const share = Math.floor(100 * done / Math.max(1, total));
+        return `checking ${escapeControls(name)}: ${share}% of ${humanBytes(total)}`;
+      }),
+    end: () => line.end(),
+  };
+}
+
+function onePool(context: CommandContext, ref: string, manner: Manner): Patient {
   const local = resolveLocalOnly(ref, context, "doctor");
   const { path } = local;
   try {
-    return examine(path, ref, ref, mend);
+    return examine(path, ref, ref, manner);
   } catch (error) {
     if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
     throw new PlasmiteError("NotFound", "not found", {
@@ -86,7 +120,7 @@ function onePool(context: CommandContext, ref: string, mend: boolean): Patient {
   }
 }
 
-function everyPool(dir: string, mend: boolean): Patient[] {
+function everyPool(dir: string, manner: Manner): Patient[] {
   let files: string[];
   try {
     Deno.statSync(dir);
@@ -99,7 +133,7 @@ function everyPool(dir: string, mend: boolean): Patient[] {
   return files.flatMap((path) => {
     const name = poolName(path);
     try {
-      return [examine(path, path, name, mend)];
+      return [examine(path, path, name, manner)];
     } catch (cause) {
       let error: PlasmiteError | undefined = osError(cause, { path });
       if (error.kind === ErrorKind.NotFound) error = listedButMissing(path);
@@ -109,12 +143,17 @@ function everyPool(dir: string, mend: boolean): Patient[] {
   });
 }
 
-function examine(path: string, ref: string, name: string, mend: boolean): Patient {
-  if (!mend) {
-    const { report, prognosis } = diagnoseRing(disk, path, ref);
+function examine(path: string, ref: string, name: string, manner: Manner): Patient {
+  const progress = manner.progress(name);
+  if (!manner.mend) {
+    const { report, prognosis } = diagnoseRing(disk, path, ref, progress);
     return { ref, path, name, report, prognosis, repair: null, error: null };
   }
-  const repair = repairRing(disk, path, ref, { messages: true, backup: backUp });
+  const repair = repairRing(disk, path, ref, {
+    messages: true,
+    progress,
+    backup: (file) => backUp(file, progress),
+  });
   if (repair.salvage !== null) {
     const semaphore = new Semaphore(path);
     semaphore.post(); // followers of the reference look again
@@ -154,6 +193,7 @@ function patientJson(patient: Patient, mend: boolean): Json {
     remediation_hints: hints(report, prognosis),
     snapshot_path: report.snapshotPath,
     status: report.status,
+    unchecked_from: uncheckedFrom(patient) ?? undefined,
     prognosis: prognosis === null ? undefined : {
       repairable: prognosis.salvage !== null,
       ...(prognosis.salvage === null
@@ -162,6 +202,11 @@ function patientJson(patient: Patient, mend: boolean): Json {
     },
     repair: repairJson(repair, mend),
   };
+}
+
+/** The ring offset from which on nothing was searched, or null. */
+function uncheckedFrom({ report, prognosis }: Patient): number | null {
+  return report?.uncheckedFrom ?? prognosis?.uncheckedFrom ?? null;
 }
 
 function issuesJson(report: CheckReport): Json {

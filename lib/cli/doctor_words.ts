@@ -8,6 +8,10 @@ import type { CheckIssue } from "../pool/check.ts";
 import type { SeqRange } from "../pool/salvage.ts";
 
 const MEANINGS: readonly (readonly [RegExp, string])[] = [
+  [
+    /^the file is mostly holes/,
+    "Far less is on the disk than the file is long; from here on nothing was looked at.",
+  ],
   [/^unsupported pool format/, "The pool was written in another format; it is not damaged."],
   [/^bad magic|^corrupt data|^unsupported endianness/, "The file's header is gone or overwritten."],
   [/^invalid file size/, "The file was cut off or has grown since it was made."],

@@ -37,16 +37,20 @@ export class Progress {
 
   /** Says how many messages are done, and how much of the total. */
   update(messages: number, done: number): void {
+    this.say((seconds) => {
+      const rate = Math.round(messages / seconds).toLocaleString("en-US");
+      const share = this.#total > 0 ? ` ${Math.floor(100 * done / this.#total)}%` : "";
+      return `${this.#verb} ${messages.toLocaleString("en-US")} messages${share} (${rate}/s)`;
+    });
+  }
+
+  /** Shows a line if it is time, made from the seconds since the beginning. */
+  say(line: (seconds: number) => string): void {
     const now = performance.now();
     if (now < this.#next) return;
     this.#next = now + EVERY;
     this.#shown = true;
-    const rate = Math.round(messages / ((now - this.#since) / 1000));
-    const share = this.#total > 0 ? ` ${Math.floor(100 * done / this.#total)}%` : "";
-    const count = messages.toLocaleString("en-US");
-    this.#context.stderr.text(
-      `\r\x1b[K${this.#verb} ${count} messages${share} (${rate.toLocaleString("en-US")}/s)`,
-    );
+    this.#context.stderr.text(`\r\x1b[K${line((now - this.#since) / 1000)}`);
   }
 
   /** Wipes the line. */

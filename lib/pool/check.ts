@@ -10,7 +10,7 @@ import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { sleepSync } from "../storage/pause.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
 import { FIELD, frameProblem, frameState, hasMarker, itemAt, payloadLength } from "./frame.ts";
-import { parseState, type State, stateProblem, verifyLayout } from "./header.ts";
+import { parseState, type State, stateProblem, usedBytes, verifyLayout } from "./header.ts";
 import {
   COMMITTED,
   FRAME_HEADER,
@@ -23,15 +23,16 @@ import {
   STATE_AT,
 } from "./layout.ts";
 import { forgotten, Judge, Stretch, wholeFrames } from "./frame_scan.ts";
-import { type FoundFrame, placeAfter, scanFrames } from "./repair.ts";
+import { type FoundFrame, RingWindow, scanFrames } from "./chain.ts";
+import { Reach } from "./reach.ts";
 
 /** How long to wait for a writer's lock, in milliseconds. */
 const LOCK_TIMEOUT = 10_000;
 
 /** One thing that is wrong. */
 export interface CheckIssue {
-  /** `corrupt`, or `format` for a version that we do not know. */
-  readonly code: "corrupt" | "format";
+  /** `corrupt`, `format` for a version that we do not know, `unchecked` for what was left out. */
+  readonly code: "corrupt" | "format" | "unchecked";
   /** What is wrong. */
   readonly message: string;
   /** The last good sequence number before it, or null. */
@@ -64,6 +65,11 @@ export interface CheckReport {
   readonly messageCount: bigint;
   /** The bounds, as the header says. */
   readonly bounds: { readonly oldestSeq: bigint | null; readonly newestSeq: bigint | null };
+  /**
+   * The ring offset from which on a file that is mostly holes was not searched; null when everything
+   * was looked at.
+   */
+  readonly uncheckedFrom: number | null;
   /** How many index slots name a wrong place; no damage, for the index is a hint only. */
   readonly indexWrong: number;
 }
@@ -72,6 +78,33 @@ export interface CheckReport {
 export interface CheckOptions {
   /** Whether every payload must be a message that can be read; default false: any bytes will do. */
   readonly messages?: boolean;
+  /** Told now and then how many bytes of how many were looked at. */
+  readonly progress?: (done: number, total: number) => void;
+}
+
+/** Places of messages by their numbers: a list for each run of neighbours, in rising order. */
+class Places {
+  readonly #runs: { readonly first: bigint; readonly at: number[] }[] = [];
+
+  /** Notes where `seq` is; every number is higher than those before it. */
+  set(seq: bigint, at: number): void {
+    const run = this.#runs.at(-1);
+    if (run !== undefined && seq === run.first + BigInt(run.at.length)) run.at.push(at);
+    else this.#runs.push({ first: seq, at: [at] });
+  }
+
+  /** The ring offset of a message, -1 when it is not known. */
+  get(seq: bigint): number {
+    let lo = 0;
+    for (let hi = this.#runs.length; lo < hi;) {
+      const mid = (lo + hi) >> 1;
+      if ((this.#runs[mid]?.first ?? 0n) <= seq) lo = mid + 1;
+      else hi = mid;
+    }
+    const run = this.#runs[lo - 1];
+    if (run === undefined || seq - run.first >= BigInt(run.at.length)) return -1;
+    return run.at[Number(seq - run.first)] ?? -1;
+  }
 }
 
 class Check {
@@ -80,11 +113,17 @@ class Check {
   lastGood: bigint | null = null;
   state: State | null = null;
   indexWrong = 0;
+  readonly reach: Reach;
   readonly #judge: Judge;
+  readonly #progress: (done: number, total: number) => void;
+  readonly #look: RingWindow;
   #found: readonly FoundFrame[] | null = null;
 
-  constructor(readonly file: StorageFile, readonly layout: Layout, judge: Judge) {
-    this.#judge = judge;
+  constructor(readonly file: StorageFile, readonly layout: Layout, options: CheckOptions) {
+    this.reach = new Reach(file);
+    this.#judge = new Judge(options.messages ?? false);
+    this.#progress = options.progress ?? (() => {});
+    this.#look = new RingWindow(file, layout);
   }
 
   #issue(message: string, offset: number | null, lost: CheckIssue["lost"] = null): void {
@@ -92,6 +131,19 @@ class Check {
   }
 
   run(): void {
+    this.#run();
+    const { cutAt } = this.reach;
+    if (cutAt === null) return;
+    this.issues.push({
+      code: "unchecked",
+      message: "the file is mostly holes and was searched in part",
+      seq: this.lastGood,
+      offset: cutAt,
+      lost: null,
+    });
+  }
+
+  #run(): void {
     const { file, layout } = this;
     const bytes = new Uint8Array(HEADER_USED);
     file.readAt(bytes, 0);
@@ -113,8 +165,16 @@ class Check {
 
   /** A state block that says "empty" above a ring that is not. */
   #lookForForgotten(state: State): void {
-    const ring = new Stretch(this.file, this.layout.ringOffset, this.layout.ringSize);
-    const frames = wholeFrames(ring, ring.size, this.#judge);
+    const { layout, reach } = this;
+    const bare = reach.isBare(layout);
+    const until = bare ? Math.min(reach.bytes, layout.ringSize) : reach.limit(layout.ringSize);
+    const ring = new Stretch(
+      this.file,
+      layout.ringOffset,
+      layout.ringSize,
+      (at) => this.#progress(at, until),
+    );
+    const frames = wholeFrames(ring, ring.size, this.#judge, until);
     if (forgotten(ring, frames, state)) this.#issue("state block is empty, the ring is not", null);
   }
 
@@ -122,15 +182,22 @@ class Check {
    * Follows the chain from the tail; behind a break it goes on at the next frame it finds. Returns
    * the places of the good frames by number.
    */
-  #walk(state: State): ReadonlyMap<bigint, number> {
+  #walk(state: State): Places {
     const { ringSize } = this.layout;
-    const places = new Map<bigint, number>();
+    const places = new Places();
+    const total = usedBytes(state, ringSize);
     let at = state.tail;
     let seq = state.oldest;
     let jumped = true;
-    while (seq <= state.newest) {
+    let read = 0;
+    for (let count = 0; seq <= state.newest; count++) {
       const first = seq === state.oldest;
-      const place = jumped ? at : placeAfter(this.file, this.layout, at);
+      const place = jumped ? at : this.#look.placeAfter(at);
+      if (read > this.reach.bytes) {
+        this.reach.cut(place);
+        return places;
+      }
+      if ((count & 1023) === 0) this.#progress(Math.min(read, total), total);
       jumped = false;
       const found = first && ringSize - at < FRAME_HEADER
         ? { problem: "tail points at ring padding", end: 0, fatal: true }
@@ -145,6 +212,7 @@ class Check {
       if (!found.fatal) {
         if (found.problem !== null) this.#issue(found.problem, place, { first: seq, last: seq });
         at = found.end % ringSize;
+        read += found.end - place;
         seq++;
         continue;
       }
@@ -163,8 +231,10 @@ class Check {
 
   /** The frame with the lowest number from `seq` on that stands anywhere else than at `place`. */
   #nextFound(state: State, seq: bigint, place: number): FoundFrame | null {
-    this.#found ??= scanFrames(this.file, this.layout, state.oldest, state.newest)
-      .sort((a, b) => a.seq < b.seq ? -1 : a.seq > b.seq ? 1 : a.at - b.at);
+    const { ringSize } = this.layout;
+    this.#found ??= this.#scan(state, this.reach.limit(ringSize)).sort((a, b) =>
+      a.seq < b.seq ? -1 : a.seq > b.seq ? 1 : a.at - b.at
+    );
     const found = this.#found;
     let lo = 0;
     for (let hi = found.length; lo < hi;) {
@@ -174,6 +244,11 @@ class Check {
     }
     while (lo < found.length && found[lo]?.at === place && found[lo]?.seq === seq) lo++;
     return found[lo] ?? null;
+  }
+
+  #scan(state: State, until: number): FoundFrame[] {
+    const progress = (at: number): void => this.#progress(at, until);
+    return scanFrames(this.#look, until, state.oldest, state.newest, progress);
   }
 
   /** Judges one frame whole; `fatal` when its length cannot be trusted. */
@@ -239,19 +314,27 @@ class Check {
   }
 
   /** Every slot: one that names a live message must name its place, and stand where it belongs. */
-  #checkIndex(state: State, places: ReadonlyMap<bigint, number>): void {
+  #checkIndex(state: State, places: Places): void {
     const { indexCapacity: capacity } = this.layout;
-    const slots = new Stretch(this.file, HEADER_SIZE, capacity * SLOT_SIZE);
-    for (let i = 0; i < capacity; i++) {
+    const most = Math.min(capacity, Math.floor(this.reach.bytes / SLOT_SIZE));
+    const total = most * SLOT_SIZE;
+    const slots = new Stretch(
+      this.file,
+      HEADER_SIZE,
+      capacity * SLOT_SIZE,
+      (at) => this.#progress(at, total),
+    );
+    for (let i = 0; i < most; i++) {
       const at = slots.load(i * SLOT_SIZE, SLOT_SIZE);
       const seq = slots.view.getBigUint64(at, true);
       if (seq === 0n) continue;
       const offset = slots.view.getBigUint64(at + 8, true);
       const place = places.get(seq);
-      const wrong = place === undefined
-        ? seq > state.newest + BigInt(1 << 24)
-        : offset !== BigInt(place);
+      const wrong = place < 0 ? seq > state.newest + BigInt(1 << 24) : offset !== BigInt(place);
       if (wrong || seq % BigInt(capacity) !== BigInt(i)) this.indexWrong++;
+    }
+    if (most < capacity) {
+      this.warnings.push(`warning: of ${capacity} index slots only the first ${most} were checked`);
     }
     if (this.indexWrong > 0) {
       this.warnings.push(
@@ -271,8 +354,9 @@ function report(
   const state = check?.state ?? null;
   const empty = state === null || state.oldest === 0n || state.oldest > state.newest;
   const word = /^[A-Za-z0-9\-_./:=]+$/.test(ref) ? ref : JSON.stringify(ref);
-  const hints = issues.length === 0
-    ? []
+  const cut = check?.reach.cutAt ?? null;
+  const hints = issues.every(({ code }) => code === "unchecked")
+    ? issues.map(() => "If you did not make the pool so large, delete the file and create it anew.")
     : [`Run \`plasmite doctor ${word} --repair\` to back the pool up and repair it in place.`];
   return {
     poolRef: ref,
@@ -288,6 +372,7 @@ function report(
       oldestSeq: empty ? null : state.oldest,
       newestSeq: empty ? null : state.newest,
     },
+    uncheckedFrom: cut,
     indexWrong: check?.indexWrong ?? 0,
   };
 }
@@ -312,7 +397,6 @@ export function checkFile(
   options: CheckOptions = {},
 ): CheckReport {
   const { path } = file;
-  const { messages = false } = options;
   const issues: CheckIssue[] = [];
   let check: Check | null = null;
   try {
@@ -320,7 +404,7 @@ export function checkFile(
     const length = file.readAt(bytes, 0);
     const view = new DataView(bytes.buffer);
     const layout = verifyLayout({ view, length }, file.size(), path);
-    check = new Check(file, layout, new Judge(messages));
+    check = new Check(file, layout, options);
     check.run();
     issues.push(...check.issues);
   } catch (error) {

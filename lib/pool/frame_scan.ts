@@ -27,8 +27,17 @@ export class Stretch {
   #from = 0;
   #to = 0;
 
-  /** `size` bytes from file offset `base`; bytes that the file does not have are zero. */
-  constructor(readonly file: StorageFile, readonly base: number, readonly size: number) {}
+  /**
+   * `size` bytes from file offset `base`; bytes that the file does not have are zero.
+   *
+   * @param onRead is told how far reading has come
+   */
+  constructor(
+    readonly file: StorageFile,
+    readonly base: number,
+    readonly size: number,
+    readonly onRead: (at: number) => void = () => {},
+  ) {}
 
   /** The bytes behind {@linkcode Stretch.view}. */
   get u8(): Uint8Array<ArrayBuffer> {
@@ -43,6 +52,7 @@ export class Stretch {
       this.view = new DataView(this.#bytes.buffer);
     }
     const got = this.file.readAt(this.#bytes, this.base + at);
+    this.onRead(at);
     this.#bytes.fill(0, Math.max(0, Math.min(got, this.size - at)));
     this.#from = at;
     this.#to = at + this.#bytes.length;
@@ -136,10 +146,19 @@ function wholeFrame(
   return { at, end, seq };
 }
 
-/** Every whole frame, in the order of their places; none lies inside another. */
-export function wholeFrames(bytes: Stretch, limit: number, judge: Judge): WholeFrame[] {
+/**
+ * Every whole frame, in the order of their places; none lies inside another.
+ *
+ * @param until where the search ends
+ */
+export function wholeFrames(
+  bytes: Stretch,
+  limit: number,
+  judge: Judge,
+  until: number = limit,
+): WholeFrame[] {
   const found: WholeFrame[] = [];
-  for (let at = 0; at + FRAME_HEADER <= limit;) {
+  for (let at = 0; at + FRAME_HEADER <= limit && at < until;) {
     const i = bytes.load(at, FRAME_HEADER);
     if (bytes.view.getUint32(i, true) !== MAGIC) {
       at += 8;

@@ -9,6 +9,7 @@ import { PlasmiteError } from "../errors.ts";
 import type { StorageFile } from "../storage/storage.ts";
 import { type Judge, Stretch, type WholeFrame, wholeFrames } from "./frame_scan.ts";
 import { parseState, verifyLayout } from "./header.ts";
+import type { Reach } from "./reach.ts";
 import {
   automaticCapacity,
   HEADER_SIZE,
@@ -34,9 +35,10 @@ export interface FoundLayout {
 /**
  * The layout of a pool file, sound or damaged; where witnesses are few several, the likeliest first.
  *
+ * @param reach how far frames are looked for
  * @throws {PlasmiteError} Usage for another format version, Corrupt when it is no pool at all
  */
-export function findLayouts(file: StorageFile, judge: Judge): FoundLayout[] {
+export function findLayouts(file: StorageFile, judge: Judge, reach: Reach): FoundLayout[] {
   const bytes = new Uint8Array(HEADER_USED);
   const length = file.readAt(bytes, 0);
   const view = new DataView(bytes.buffer);
@@ -49,7 +51,7 @@ export function findLayouts(file: StorageFile, judge: Judge): FoundLayout[] {
     const version = view.getUint32(4, true);
     const magic = view.getUint32(0, true) === MAGIC;
     if (magic && version !== VERSION && version !== 0) throw error;
-    const layouts = vote(file, view, size, judge, magic);
+    const layouts = vote(file, view, size, judge, magic, reach);
     if (layouts.length === 0) {
       throw new PlasmiteError("Corrupt", error.message, {
         path: file.path,
@@ -86,12 +88,13 @@ function vote(
   real: number,
   judge: Judge,
   magic: boolean,
+  reach: Reach,
 ): Layout[] {
   const size = field(view, 16);
   const capacity = view.getUint32(32, true);
   const offset = field(view, 40);
   const ring = field(view, 48);
-  const { frames, votes } = witnesses(file, view, real, judge);
+  const { frames, votes } = witnesses(file, view, real, judge, reach);
   const capacities = new Set([capacity, (offset - HEADER_SIZE) / SLOT_SIZE]);
   for (const at of votes.keys()) capacities.add((at - HEADER_SIZE) / SLOT_SIZE);
   // Without other witnesses: behind a wrap a frame stands right at the ring's beginning.
@@ -132,6 +135,7 @@ function witnesses(
   view: DataView,
   real: number,
   judge: Judge,
+  reach: Reach,
 ): { frames: readonly WholeFrame[]; votes: ReadonlyMap<number, number> } {
   const votes = new Map<number, number>();
   const add = (at: number): void => {
@@ -141,7 +145,7 @@ function witnesses(
   };
   if (real <= HEADER_SIZE) return { frames: [], votes };
   const all = new Stretch(file, HEADER_SIZE, real - HEADER_SIZE);
-  const frames = wholeFrames(all, all.size, judge)
+  const frames = wholeFrames(all, all.size, judge, reach.limit(all.size))
     .map((frame) => ({ ...frame, at: frame.at + HEADER_SIZE, end: frame.end + HEADER_SIZE }));
   const places = new Map(frames.map((frame) => [frame.seq, frame.at]));
   const state = parseState(view, STATE_AT);

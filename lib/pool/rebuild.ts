@@ -20,6 +20,7 @@ import {
   STATE_AT,
   STATE_SIZE,
 } from "./layout.ts";
+import { Reach } from "./reach.ts";
 import { planSalvage, type Salvage } from "./salvage.ts";
 
 /** Index slots that are written in one go. */
@@ -33,26 +34,52 @@ export interface Prognosis {
   readonly found: FoundLayout | null;
   /** Why there is no plan. */
   readonly refusal: string;
+  /** The ring offset from which on nothing was searched; null when all was. */
+  readonly uncheckedFrom: number | null;
 }
 
+/** Told now and then how many bytes of how many were looked at. */
+type Told = (done: number, total: number) => void;
+
 /** Works out a repair, without writing anything. The caller holds a lock. */
-function prognose(file: StorageFile, messages: boolean): Prognosis {
+function prognose(file: StorageFile, messages: boolean, told: Told): Prognosis {
   const judge = new Judge(messages);
+  const reach = new Reach(file);
+  const none = (refusal: string): Prognosis => ({
+    salvage: null,
+    found: null,
+    refusal,
+    uncheckedFrom: reach.cutAt,
+  });
   try {
     const bytes = new Uint8Array(HEADER_USED);
     file.readAt(bytes, 0);
     const state = parseState(new DataView(bytes.buffer), STATE_AT);
     let best: Prognosis | null = null;
-    for (const found of findLayouts(file, judge)) {
+    for (const found of findLayouts(file, judge, reach)) {
       const { layout, header, resize } = found;
-      const ring = new Stretch(file, layout.ringOffset, layout.ringSize);
-      const salvage = planSalvage(ring, layout, state, judge, header || resize);
-      if (salvage.saved > (best?.salvage?.saved ?? -1)) best = { salvage, found, refusal: "" };
+      const until = reach.limit(layout.ringSize);
+      const ring = new Stretch(
+        file,
+        layout.ringOffset,
+        layout.ringSize,
+        (at) => told(Math.min(at, until), until),
+      );
+      const salvage = planSalvage(ring, layout, state, judge, header || resize, until);
+      if (salvage.saved > (best?.salvage?.saved ?? -1)) best = { ...none(""), salvage, found };
     }
-    return best ?? { salvage: null, found: null, refusal: "Nothing of a pool is left." };
+    if (best === null) return none("Nothing of a pool is left.");
+    // Nothing was found, and not everything was looked at: no reason to write anything.
+    return best.salvage?.saved === 0 && reach.cutAt !== null
+      ? none(
+        `No message was found in the first ${reach.cutAt} bytes of the ring, and the file is mostly ` +
+          `holes: ${reach.allocated} of ${file.size()} bytes are on the disk. ` +
+          "Delete the file and create the pool anew.",
+      )
+      : best;
   } catch (error) {
     if (!PlasmiteError.is(error) || error.kind === ErrorKind.Io) throw error;
-    return { salvage: null, found: null, refusal: error.hint ?? error.message };
+    return none(error.hint ?? error.message);
   }
 }
 
@@ -66,12 +93,13 @@ export function diagnoseRing(
   storage: Storage,
   path: string,
   ref: string,
+  told: (done: number, total: number) => void = () => {},
 ): { readonly report: CheckReport; readonly prognosis: Prognosis | null } {
   const file = storage.open(path, { write: false });
   try {
     lockPool(file, false);
-    const report = checkFile(file, ref, { messages: true });
-    return { report, prognosis: report.status === "ok" ? null : prognose(file, true) };
+    const report = checkFile(file, ref, { messages: true, progress: told });
+    return { report, prognosis: report.status === "ok" ? null : prognose(file, true, told) };
   } finally {
     file.close();
   }
@@ -81,6 +109,8 @@ export function diagnoseRing(
 export interface RepairOptions {
   /** Whether every payload must be a message that can be read. */
   readonly messages?: boolean;
+  /** Told now and then how many bytes of how many were looked at. */
+  readonly progress?: (done: number, total: number) => void;
   /** Copies the damaged file before anything is changed; returns the path of the copy. */
   readonly backup: (file: StorageFile) => string | null;
 }
@@ -114,13 +144,13 @@ export function repairRing(
   const file = storage.open(path, { write: true });
   try {
     lockPool(file, true);
-    const messages = options.messages ?? false;
-    const before = checkFile(file, ref, { messages });
+    const { messages = false, progress = () => {} } = options;
+    const before = checkFile(file, ref, { messages, progress });
     const none = { resized: false, header: false };
     if (before.status === "ok" && before.indexWrong === 0) {
       return { before, after: before, salvage: null, layout: none, backupPath: null };
     }
-    const { salvage, found, refusal } = prognose(file, messages);
+    const { salvage, found, refusal } = prognose(file, messages, progress);
     if (salvage === null || found === null) {
       const format = before.issues[0]?.code === "format";
       throw new PlasmiteError(format ? "Usage" : "Corrupt", before.issues[0]?.message ?? "", {
@@ -131,7 +161,7 @@ export function repairRing(
     const backupPath = options.backup(file);
     const { header, resize } = found;
     apply(file, found.layout, salvage, header, resize);
-    const after = checkFile(file, ref, { messages });
+    const after = checkFile(file, ref, { messages, progress });
     return { before, after, salvage, layout: { resized: resize, header }, backupPath };
   } finally {
     file.close();
@@ -154,7 +184,7 @@ function apply(
   if (resize) file.resize(layout.fileSize);
   if (header) file.writeAt(newHeader(layout).subarray(0, STATE_AT), 0);
   for (const { at, bytes } of salvage.writes) {
-    file.writeAt(bytes ?? wrapMarker(), layout.ringOffset + at);
+    file.writeAt(bytes === null ? wrapMarker() : bytes(), layout.ringOffset + at);
   }
   writeIndex(file, layout, salvage);
   // The state block names the new frames: they must be on the disk before it.

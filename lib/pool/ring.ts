@@ -35,8 +35,8 @@ import {
   STATE_AT,
   STATE_SIZE,
 } from "./layout.ts";
+import { Mender } from "./mending.ts";
 import { BrokenChain, type Plan, planBatch } from "./plan.ts";
-import { repairChain } from "./repair.ts";
 
 /** The highest sequence number there can be. */
 const LAST_SEQUENCE = 0xffff_ffff_ffff_ffffn;
@@ -67,6 +67,7 @@ export class Ring {
   #window = new Uint8Array(FRAME_HEADER);
   #windowView = new DataView(this.#window.buffer);
   #tail: { offset: number; item: Item } | null = null;
+  #mender: Mender | null = null;
   #semaphore: Semaphore | null = null;
   #closed = false;
 
@@ -290,26 +291,28 @@ export class Ring {
    * one another; call again for the rest.
    *
    * @param flush whether they must be on stable storage before this returns
-   * @returns null when another process holds the lock
+   * @returns null when it has to be tried again in a moment: another process holds the lock, or a
+   *   broken chain is being searched for what is left of it (docs/spec/format.md 5.4)
    * @throws {PlasmiteError} Usage, NotFound (pool deleted or replaced), Corrupt or Io
    */
   tryAppend(batch: FrameBatch, from = 0, flush = false): Appended | null {
     this.#live();
     for (let i = from; i < batch.count; i++) this.checkFits(batch.payloadOf(i));
     if (from >= batch.count) return { count: 0, first: 0n };
-    if (!this.#file.tryLock(true)) return null;
-    let done: Appended;
-    try {
-      // Under the lock, which a delete takes too: an earlier answer could be outdated, and the
-      // messages would go into a file that nobody can open any more.
-      this.checkIdentity();
-      done = this.#appendLocked(batch, from, flush);
-    } catch (error) {
-      throw PlasmiteError.is(error) ? error.with({ path: this.path }) : error;
-    } finally {
-      this.#file.unlock();
+    let done: Appended | null = null;
+    while (done === null) {
+      if (this.#mender?.search() === false) return null;
+      if (!this.#file.tryLock(true)) return null;
+      try {
+        this.checkIdentity();
+        done = this.#appendLocked(batch, from, flush);
+      } catch (error) {
+        if (error instanceof BrokenChain) continue; // A search has begun; it needs no lock.
+        throw PlasmiteError.is(error) ? error.with({ path: this.path }) : error;
+      } finally {
+        this.#file.unlock();
+      }
     }
-    // After unlocking: a follower of 1.x would wake up only to wait for the lock.
     this.#semaphore ??= new Semaphore(this.path);
     this.#semaphore.post();
     return done;
@@ -334,7 +337,7 @@ export class Ring {
     // One look at a tail header for one message; for many, as much at once as must be dropped.
     const read = this.#looker(count === 1 ? FRAME_HEADER : Math.min(bytes, ringSize, 1 << 18));
     let state = this.#lockedState();
-    const known = this.#knownTail(state);
+    let known = this.#knownTail(state);
     let seen = known;
     const look = (offset: number): Item => {
       if (known !== null && offset === known.offset) return known.item;
@@ -352,23 +355,23 @@ export class Ring {
     const wanted = left < BigInt(count) ? Number(left) : count;
     const lengthOf = (i: number): number => batch.lengthOf(from + i);
     this.#tail = null;
-    try {
-      const plan = planBatch(state, ringSize, wanted, lengthOf, look);
-      this.#tail = seen;
-      return { plan, state };
-    } catch (error) {
-      if (!(error instanceof BrokenChain)) throw error;
-      // docs/spec/format.md 5.4: seen under the lock, a broken chain is what a killed writer of the
-      // reference left.
-      state = repairChain(this.#file, this.layout, state).state;
-      return {
-        plan: planBatch(state, ringSize, wanted, lengthOf, this.#looker(FRAME_HEADER)),
-        state,
-      };
+    for (;;) {
+      try {
+        const plan = planBatch(state, ringSize, wanted, lengthOf, look);
+        this.#tail = seen;
+        this.#mender?.settled();
+        return { plan, state };
+      } catch (error) {
+        if (!(error instanceof BrokenChain)) throw error;
+        // docs/spec/format.md 5.4: seen under the lock, a broken chain is what a killed writer of the
+        // reference left.
+        this.#mender ??= new Mender(this.#file, this.layout);
+        state = this.#mender.mend(state, error);
+        known = null;
+      }
     }
   }
 
-  /** Steps A to E of docs/spec/format.md 5.2, in this order and no other. */
   #appendLocked(batch: FrameBatch, from: number, flush: boolean): Appended {
     const file = this.#file;
     const { ringOffset } = this.layout;

@@ -24,8 +24,8 @@ import { canFill, fillHole, READABLE, SMALLEST, tombstone } from "./tombstone.ts
 export interface RingWrite {
   /** Ring offset. */
   readonly at: number;
-  /** A wrap marker when null. */
-  readonly bytes: Uint8Array<ArrayBuffer> | null;
+  /** What is written; a wrap marker when null. */
+  readonly bytes: (() => Uint8Array<ArrayBuffer>) | null;
 }
 
 /** A range of sequence numbers, both ends included. */
@@ -84,6 +84,7 @@ interface Chain {
  *
  * @param nearby whether the file is damaged around the state block too: then it is not believed when
  *   it says that the pool is empty
+ * @param searched ring offset where the search for frames ends
  */
 export function planSalvage(
   ring: Stretch,
@@ -91,9 +92,10 @@ export function planSalvage(
   state: State,
   judge: Judge,
   nearby: boolean,
+  searched: number = layout.ringSize,
 ): Salvage {
   const { ringSize } = layout;
-  const all = wholeFrames(ring, ringSize, judge);
+  const all = wholeFrames(ring, ringSize, judge, searched);
   // Where payloads are messages, what stands in for one must be one.
   const least = judge.messages ? READABLE : SMALLEST;
   // More numbers than the smallest frames have room for are never live together: what lies further
@@ -103,9 +105,12 @@ export function planSalvage(
   const sane = stateProblem(state, ringSize) === null &&
     !(empty && (nearby || forgotten(ring, all, state))) &&
     !(nearby && state.newest - state.oldest >= window);
-  const stated = sane || (state.head < ringSize && state.head % 8 === 0 && state.newest > 0n)
-    ? believe(all, state, sane, window)
-    : null;
+  // What lies behind the end of the search is not known, so nothing is built on it.
+  const known = state.head <= searched && state.tail <= searched;
+  const stated =
+    known && (sane || (state.head < ringSize && state.head % 8 === 0 && state.newest > 0n))
+      ? believe(all, state, sane, window)
+      : null;
   if (sane && empty) {
     return emptied(state.head, state.newest, null);
   }
@@ -380,7 +385,9 @@ class Weaver {
     }
     for (const grave of filling.graves) {
       this.#links.push({ at: grave.at, end: grave.at + grave.length, fate: "lost" });
-      this.#writes.push({ at: grave.at, bytes: tombstone(grave.length, seq++, lo, hi) });
+      const own = seq++;
+      // Made when it is written: together they are as large as the damage.
+      this.#writes.push({ at: grave.at, bytes: () => tombstone(grave.length, own, lo, hi) });
     }
   }
 
@@ -432,13 +439,13 @@ class Weaver {
       if (at + total > limit || length < 0 || (sure && at + total !== limit)) continue;
       const bytes = this.#mend(at, length, fields, seq);
       if (bytes !== null) {
-        return { at, end: at + total, fate: "mended", writes: [{ at, bytes }] };
+        return { at, end: at + total, fate: "mended", writes: [{ at, bytes: () => bytes }] };
       }
     }
     const total = frameLength(payloadLength(fields, 0));
     if (!sound || at + total > limit) return null;
     const [lo, hi] = this.#time(at);
-    const bytes = tombstone(total, seq, lo, hi);
+    const bytes = (): Uint8Array<ArrayBuffer> => tombstone(total, seq, lo, hi);
     return { at, end: at + total, fate: "lost", writes: [{ at, bytes }] };
   }
 

@@ -17,16 +17,20 @@ const LONGEST_NAME = 255;
  * Copies `file`, whose lock the caller holds, to `PATH.backup-TIME` with the pool's own mode.
  * Stretches of zeros become holes, so a sparse pool stays small.
  *
+ * @param progress is told how many bytes of how many were copied
  * @returns the path of the copy, which is no pool name
  * @throws {PlasmiteError} Io or Permission; then no copy is left and the pool is untouched
  */
-export function backUp(file: StorageFile): string {
+export function backUp(
+  file: StorageFile,
+  progress: (done: number, total: number) => void = () => {},
+): string {
   const time = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
   const base = besides(file.path, `.backup-${time}`);
   for (let n = 1;; n++) {
     const path = n === 1 ? base : `${base}-${n}`;
     try {
-      copy(file, path);
+      copy(file, path, progress);
       return path;
     } catch (error) {
       if (error instanceof Deno.errors.AlreadyExists && n < 100) continue;
@@ -54,7 +58,11 @@ function besides(path: string, ending: string): string {
   return dir + kept + ending;
 }
 
-function copy(file: StorageFile, path: string): void {
+function copy(
+  file: StorageFile,
+  path: string,
+  progress: (done: number, total: number) => void,
+): void {
   // Over the limit of `ulimit -f` the program is ended: then, before there is half a copy.
   probe(parentOf(path), file.size());
   const mode = (Deno.statSync(file.path).mode ?? 0o600) & 0o777;
@@ -64,6 +72,7 @@ function copy(file: StorageFile, path: string): void {
     const size = file.size();
     const bytes = new Uint8Array(Math.min(CHUNK, Math.max(size, 1)));
     for (let at = 0; at < size; at += bytes.length) {
+      progress(at, size);
       const piece = bytes.subarray(0, Math.min(bytes.length, size - at));
       if (file.readAt(piece, at) !== piece.length) {
         throw new PlasmiteError("Io", "file changed while it was copied", { path: file.path });

@@ -107,6 +107,11 @@ class DiskFile implements StorageFile {
     return changed === null ? Infinity : Math.abs(Date.now() - changed.getTime());
   }
 
+  allocated(): number {
+    const { blocks, size } = this.#file.statSync();
+    return blocks === null ? size : blocks * 512; // Not known on Windows.
+  }
+
   resize(size: number): void {
     try {
       this.#file.truncateSync(size);

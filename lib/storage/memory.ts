@@ -152,6 +152,7 @@ export class MemoryStorage implements Storage {
           inode.unsynced = [];
         }),
       size: () => inode.live.length,
+      allocated: () => inode.live.length,
       quietMs: () => Infinity,
       resize: (size) =>
         this.#change(() => {

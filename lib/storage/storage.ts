@@ -28,6 +28,8 @@ export interface StorageFile {
   sync(): void;
   /** The size in bytes. */
   size(): number;
+  /** How many bytes of it are on the disk: fewer than its size when it has holes. */
+  allocated(): number;
   /** Cuts the file, or lengthens it with zeros; only for the repair of a damaged pool. */
   resize(size: number): void;
   /** How long ago it was last changed, in milliseconds; infinite where that is not known. */

@@ -1,0 +1,232 @@
+/**
+ * Finds what is left of the chain of live frames after a writer of the reference was killed while it
+ * overwrote dropped frames (docs/spec/format.md 5.1 D5, 5.4): in steps, without a lock, and no
+ * further than a budget allows.
+ *
+ * @module
+ */
+
+import type { StorageFile } from "../storage/storage.ts";
+import type { Steps } from "../storage/turns.ts";
+import { hasMarker, itemAt, payloadLength } from "./frame.ts";
+import { type State, usedBytes } from "./header.ts";
+import { FRAME_HEADER, type Layout, MARKER_SIZE } from "./layout.ts";
+
+const MAGIC = 0x314d_5246; // "FRM1"
+
+/** Bytes read at once where reading goes on, and after a jump. */
+const LARGE = 1 << 18;
+const SMALL = 1 << 12;
+/** Free space up to this is searched as well: the state block may be off by a message. */
+const NEAR = 1 << 24;
+/** Bytes of the ring between two steps of a search, frames between two steps of a walk. */
+const STEP_BYTES = 1 << 18;
+const STEP_FRAMES = 1 << 10;
+
+/** More would have to be read than an automatic repair may. */
+export class OutOfReach extends Error {}
+
+/** A whole frame found in the ring. */
+export interface FoundFrame {
+  /** Ring offset of its header. */
+  readonly at: number;
+  /** Sequence number. */
+  readonly seq: bigint;
+  /** Ring offset behind it. */
+  readonly end: number;
+}
+
+/** An unbroken run of frames that ends with the newest message at the head. */
+export interface Chain {
+  /** Its oldest frame. */
+  readonly first: FoundFrame;
+  /** Its first frame behind the ring's end; null when it does not go round. */
+  readonly turned: FoundFrame | null;
+}
+
+/** A window on a ring. */
+export class RingWindow {
+  readonly #file: StorageFile;
+  readonly #layout: Layout;
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  /** What was loaded. */
+  readonly view: DataView<ArrayBuffer>;
+  #from = 0;
+  #to = 0;
+  #left: number;
+
+  /** @param most how many bytes may be read in all */
+  constructor(file: StorageFile, layout: Layout, most = Infinity) {
+    this.#file = file;
+    this.#layout = layout;
+    this.#bytes = new Uint8Array(Math.min(LARGE, layout.ringSize));
+    this.view = new DataView(this.#bytes.buffer);
+    this.#left = most;
+  }
+
+  /**
+   * Makes `length` bytes (few) of the ring at `at` visible; returns where in the view they begin, -1
+   * when the ring ends before.
+   *
+   * @throws {OutOfReach} when enough was read
+   */
+  load(at: number, length: number): number {
+    const { ringOffset, ringSize } = this.#layout;
+    if (at + length > ringSize) return -1;
+    if (at >= this.#from && at + length <= this.#to) return at - this.#from;
+    const goesOn = at >= this.#from && at <= this.#to;
+    const want = Math.min(goesOn ? LARGE : SMALL, this.#bytes.length, ringSize - at);
+    this.#left -= want;
+    if (this.#left < 0) throw new OutOfReach();
+    const got = this.#file.readAt(this.#bytes.subarray(0, want), ringOffset + at);
+    this.#from = at;
+    this.#to = at + got;
+    return length <= got ? 0 : -1;
+  }
+
+  /** The committed frame at `at` with a number from `low` to `high`; null when there is none. */
+  frame(at: number, low: bigint, high: bigint): FoundFrame | null {
+    const i = this.load(at, FRAME_HEADER);
+    if (i < 0 || this.view.getUint32(i, true) !== MAGIC) return null;
+    const { kind, seq, end } = itemAt(this.view, i, at, this.#layout.ringSize);
+    if (kind !== "frame" || seq < low || seq > high) return null;
+    const marker = this.load(at + FRAME_HEADER + payloadLength(this.view, i), MARKER_SIZE);
+    return marker >= 0 && hasMarker(this.view, marker) ? { at, seq, end } : null;
+  }
+
+  /** Where the item behind a frame that ends at `end` begins: over padding and a wrap marker. */
+  placeAfter(end: number): number {
+    const i = this.load(end, FRAME_HEADER);
+    if (i < 0) return 0;
+    return itemAt(this.view, i, end, this.#layout.ringSize).kind === "wrap" ? 0 : end;
+  }
+}
+
+/**
+ * Every committed frame up to ring offset `until` whose number lies between `low` and `high`.
+ *
+ * @param onRead is told how far the search has come
+ */
+export function scanFrames(
+  look: RingWindow,
+  until: number,
+  low: bigint,
+  high: bigint,
+  onRead: (at: number) => void,
+): FoundFrame[] {
+  const found: FoundFrame[] = [];
+  for (let at = 0; at < until; at += 8) {
+    if (at % STEP_BYTES === 0) onRead(at);
+    const i = look.load(at, FRAME_HEADER);
+    if (i < 0) break;
+    if (look.view.getUint32(i, true) !== MAGIC) continue;
+    const frame = look.frame(at, low, high);
+    if (frame !== null) found.push(frame);
+  }
+  return found;
+}
+
+/** A set of places in a ring, one bit each. */
+class Places {
+  readonly #pieces = new Map<number, Uint8Array>();
+
+  /** Puts a place in; false when it was there. */
+  add(at: number): boolean {
+    const n = at / 8;
+    const key = Math.floor(n / 8192);
+    let piece = this.#pieces.get(key);
+    if (piece === undefined) this.#pieces.set(key, piece = new Uint8Array(1024));
+    const bit = n % 8192;
+    const byte = piece[bit >> 3] ?? 0;
+    piece[bit >> 3] = byte | 1 << (bit & 7);
+    return (byte >> (bit & 7) & 1) === 0;
+  }
+}
+
+/** Looks for one chain. */
+class Search {
+  readonly #look: RingWindow;
+  readonly #ringSize: number;
+  readonly #state: State;
+  /** Frames from which no chain leads to the head. */
+  readonly #dead = new Places();
+
+  constructor(look: RingWindow, ringSize: number, state: State) {
+    this.#look = look;
+    this.#ringSize = ringSize;
+    this.#state = state;
+  }
+
+  *run(): Steps<Chain | null> {
+    const { head, tail } = this.#state;
+    const used = usedBytes(this.#state, this.#ringSize);
+    const from = this.#ringSize - used <= NEAR ? head : tail;
+    const stretches = from < head
+      ? [[from, head]] as const
+      : [[from, this.#ringSize], [0, head]] as const;
+    for (const [start, end] of stretches) {
+      const chain = yield* this.#between(start, end);
+      if (chain !== null) return chain;
+    }
+    return null;
+  }
+
+  /** The chain that begins first between two places. */
+  *#between(start: number, end: number): Steps<Chain | null> {
+    const look = this.#look;
+    const { view } = look;
+    const { newest, oldest } = this.#state;
+    const low = oldest === 0n ? 1n : oldest;
+    for (let at = start; at < end; at += 8) {
+      if ((at - start) % STEP_BYTES === 0) yield "more";
+      const i = look.load(at, FRAME_HEADER);
+      if (i < 0) return null;
+      if (view.getUint32(i, true) !== MAGIC) continue;
+      const frame = look.frame(at, low, newest);
+      const chain = frame === null ? null : yield* this.#follow(frame);
+      if (chain !== null) return chain;
+    }
+    return null;
+  }
+
+  /** The chain from `first` on, if it is one. */
+  *#follow(first: FoundFrame): Steps<Chain | null> {
+    const look = this.#look;
+    const { head, newest } = this.#state;
+    let frame: FoundFrame | null = first;
+    let turned: FoundFrame | null = null;
+    for (let count = 1; frame !== null && this.#dead.add(frame.at); count++) {
+      const end: number = frame.end === this.#ringSize ? 0 : frame.end;
+      if (frame.seq === newest) {
+        // Once round at most: a chain that goes on behind its own beginning is none.
+        const fits = turned === null || frame.end <= first.at;
+        return end === head && fits ? { first, turned } : null;
+      }
+      if (count % STEP_FRAMES === 0) yield "more";
+      const at: number = look.placeAfter(end);
+      const next: FoundFrame | null = look.frame(at, frame.seq + 1n, frame.seq + 1n);
+      if (next !== null && at < frame.at) {
+        if (turned !== null) return null;
+        turned = next;
+      }
+      frame = next;
+    }
+    return null;
+  }
+}
+
+/**
+ * The longest unbroken run of frames that ends with `state.newest` at `state.head`; null when there
+ * is none.
+ *
+ * @param most how many bytes may be read
+ * @throws {OutOfReach} when that is not enough
+ */
+export function findChain(
+  file: StorageFile,
+  layout: Layout,
+  state: State,
+  most: number,
+): Steps<Chain | null> {
+  return new Search(new RingWindow(file, layout, most), layout.ringSize, state).run();
+}
