@@ -148,7 +148,7 @@ class Search {
   readonly #look: RingWindow;
   readonly #ringSize: number;
   readonly #state: State;
-  /** Frames from which no chain leads to the head. */
+  /** Frames from which no chain leads to the head; each is followed once, whatever a file says. */
   readonly #dead = new Places();
 
   constructor(look: RingWindow, ringSize: number, state: State) {
@@ -161,6 +161,9 @@ class Search {
     const { head, tail } = this.#state;
     const used = usedBytes(this.#state, this.#ringSize);
     const from = this.#ringSize - used <= NEAR ? head : tail;
+    // From head all round to head is from the oldest place to the newest, so the first frame from
+    // which a chain reaches the head begins the longest one. Between head and tail there are only
+    // dead frames; where that space is large, it is skipped.
     const stretches = from < head
       ? [[from, head]] as const
       : [[from, this.#ringSize], [0, head]] as const;
@@ -193,6 +196,8 @@ class Search {
   *#follow(first: FoundFrame): Steps<Chain | null> {
     const look = this.#look;
     const { head, newest } = this.#state;
+    // Numbers without a hole, each frame where the one before it ends, the newest one at the head:
+    // a dead frame of an earlier round can be whole, but it is never part of that.
     let frame: FoundFrame | null = first;
     let turned: FoundFrame | null = null;
     for (let count = 1; frame !== null && this.#dead.add(frame.at); count++) {

@@ -1,12 +1,12 @@
 /**
  * The automatic repair of a broken chain, in front of an append (docs/spec/format.md 5.4).
  *
- * The search takes as long as it takes, up to a limit, so it holds no lock: it works from the state
- * block as it was seen, a slice at a time. Under the lock only a bounded look makes sure that what
- * was found is still there; that, and a state block that is still the same, is enough. Whoever
- * publishes anything changes the state block, and a writer of the reference that dies once more
- * overwrites frames from the head on, in order: first of all the first ones of the chain, or the
- * first ones behind the ring's end.
+ * The search can take seconds, so it holds no lock: it works from the state block as it was seen, a
+ * slice at a time. Under the lock two bounded checks are enough to publish what was found:
+ * 1. The state block is still the same, so nobody has published anything since.
+ * 2. The first frames of the chain are still there, and so are its first ones behind the ring's
+ *    end. A writer of the reference that dies before it publishes overwrites frames from head on,
+ *    or from offset 0 on, byte after byte. It cannot reach a later frame without destroying these.
  *
  * @module
  */
@@ -72,6 +72,9 @@ class Mending {
       const tailNext = first.end === this.#layout.ringSize ? 0 : first.end;
       mended = { head, tail: first.at, tailNext, oldest: first.seq, newest };
     }
+    // The only write of a repair. Killed before it: the chain is as broken as it was, and the next
+    // append searches again. After it: the pool is sound, with fewer messages. A reader that stands
+    // in the lost part sees `oldest` above its number and reports a gap; others notice nothing.
     const block = new Uint8Array(STATE_SIZE);
     putState(new DataView(block.buffer), 0, mended);
     this.#file.writeAt(block, STATE_AT);

@@ -304,6 +304,8 @@ export class Ring {
       if (this.#mender?.search() === false) return null;
       if (!this.#file.tryLock(true)) return null;
       try {
+        // Under the lock, which a delete takes too: an earlier answer could be outdated, and the
+        // messages would go into a file that nobody can open any more.
         this.checkIdentity();
         done = this.#appendLocked(batch, from, flush);
       } catch (error) {
@@ -313,6 +315,7 @@ export class Ring {
         this.#file.unlock();
       }
     }
+    // After unlocking: a follower of 1.x would wake up only to wait for the lock.
     this.#semaphore ??= new Semaphore(this.path);
     this.#semaphore.post();
     return done;
@@ -363,8 +366,9 @@ export class Ring {
         return { plan, state };
       } catch (error) {
         if (!(error instanceof BrokenChain)) throw error;
-        // docs/spec/format.md 5.4: seen under the lock, a broken chain is what a killed writer of the
-        // reference left.
+        // Seen under the lock this is no writer at work, but what a killed writer of the reference
+        // left (docs/spec/format.md 5.4). Nothing was written yet, so the lock can be given up for
+        // the search without leaving anything half-done.
         this.#mender ??= new Mender(this.#file, this.layout);
         state = this.#mender.mend(state, error);
         known = null;
@@ -372,6 +376,7 @@ export class Ring {
     }
   }
 
+  /** Steps A to E of docs/spec/format.md 5.2, in this order and no other. */
   #appendLocked(batch: FrameBatch, from: number, flush: boolean): Appended {
     const file = this.#file;
     const { ringOffset } = this.layout;
