@@ -44,3 +44,24 @@ export interface FrameBytes {
   /** Nanoseconds since 1970. */
   readonly timestampNs: bigint;
 }
+
+/** What a caller may ask for: to read, to append, or to make and delete pools. */
+export type Need = "read" | "append" | "admin";
+
+/**
+ * What the caller of one request may do. It goes along with the request; nobody keeps it for the next
+ * one, because rights can be taken away in between.
+ */
+export interface Grant {
+  /** Who it is, for logs: the name of a key, `token`, `anyone`. */
+  readonly subject: string;
+  /**
+   * Whether that is allowed.
+   *
+   * @param pool the pool concerned; without it: whether it is allowed on any pool at all
+   */
+  can(need: Need, pool?: string): boolean;
+}
+
+/** Rights on all pools, in the words of `--access`. */
+export type Access = "read-only" | "write-only" | "read-write";

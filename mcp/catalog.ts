@@ -8,9 +8,9 @@
  */
 
 import { ErrorKind } from "../lib/errors.ts";
+import type { Access } from "../lib/types.ts";
 
-/** What a server lets its peers do. */
-export type Access = "read-write" | "read-only" | "write-only";
+export type { Access };
 
 /** A piece of JSON Schema. */
 export type Schema = { readonly [key: string]: unknown };

@@ -17,6 +17,9 @@ import {
   SUPPORTED_PROTOCOL_VERSIONS,
 } from "@modelcontextprotocol/server";
 import type { Client } from "../lib/client/client.ts";
+import { accessGrant, accessOf } from "../lib/grant.ts";
+import type { Access, Grant } from "../lib/types.ts";
+import { PlasmiteError } from "../lib/errors.ts";
 import { Exchange } from "./exchange.ts";
 import { type Call, frame, type Refusal } from "./frame.ts";
 import type { McpOptions } from "./http.ts";
@@ -69,6 +72,8 @@ export class HttpHandler {
   readonly #watcher: Watcher;
   readonly #ending = new AbortController();
   readonly #running = new Set<Promise<Response>>();
+  /** What the caller of a request that is being answered may do. */
+  readonly #access = new WeakMap<Request, Access>();
   #waits = 0;
 
   /** Serves the pools of `client`. */
@@ -86,8 +91,10 @@ export class HttpHandler {
     });
   }
 
-  #build({ era }: McpRequestContext): Server {
-    const { access = "read-write", version = "0.0.0", progressMs, maxWaitMs } = this.#options;
+  #build({ era, requestInfo }: McpRequestContext): Server {
+    const { version = "0.0.0", progressMs, maxWaitMs } = this.#options;
+    const access = requestInfo === undefined ? undefined : this.#access.get(requestInfo);
+    if (access === undefined) throw new PlasmiteError("Internal", "a request without a grant");
     return buildServer({
       store: this.#store,
       version,
@@ -118,8 +125,10 @@ export class HttpHandler {
     await this.#modern.close();
   }
 
-  /** Answers one request. */
-  async fetch(request: Request): Promise<Response> {
+  /** Answers one request of somebody who may do what `grant` says. */
+  async fetch(request: Request, grant?: Grant): Promise<Response> {
+    const access = accessOf(grant ?? accessGrant("anyone", this.#options.access ?? "read-write"));
+    if (access === null) return rpcError(403, -32000, "Forbidden: these credentials allow nothing");
     if (request.method !== "POST") {
       return new Response(null, { status: 405, headers: { allow: "POST" } });
     }
@@ -155,6 +164,7 @@ export class HttpHandler {
     // fires after success too. A caller that goes away is noticed by its answer's body.
     const gone = new AbortController();
     const bare = new Request(request.url, { method: "POST", headers, signal: gone.signal });
+    this.#access.set(bare, access);
     const reply = new LateReply(events, () => gone.abort());
     const legacy = await isLegacyRequest(bare, call);
     if (!legacy && !events) withoutProgress(call);
@@ -175,7 +185,7 @@ export class HttpHandler {
       const error = { code: -32603, message: "Too many waits and subscriptions are open" };
       return Response.json({ jsonrpc: "2.0", id: call.id ?? null, error });
     }
-    const readable = this.#options.access !== "write-only";
+    const readable = this.#access.get(request) !== "write-only";
     const unwatch = readable ? this.#watcher.listen(wantedBy(call.params)) : undefined;
     const release = once(() => {
       unwatch?.();

@@ -9,13 +9,13 @@
  */
 
 import type { Client } from "../lib/client/client.ts";
-import type { Access } from "./catalog.ts";
+import type { Access, Grant } from "../lib/types.ts";
 
-export type { Access };
+export type { Access, Grant };
 
 /** How to serve; everything has a default. */
 export interface McpOptions {
-  /** What callers may do; default `read-write`. */
+  /** What callers may do when a request comes without a grant of its own; default `read-write`. */
   readonly access?: Access;
   /** The version that the server names; default `0.0.0`. */
   readonly version?: string;
@@ -41,7 +41,12 @@ export interface McpOptions {
 
 /** Answers requests to `/mcp`. */
 export interface McpFetch {
-  (request: Request): Promise<Response>;
+  /**
+   * Answers one request.
+   *
+   * @param grant what its caller may do; default what `access` says
+   */
+  (request: Request, grant?: Grant): Promise<Response>;
   /** Ends waits and streams; requests that come later are refused. */
   close(): Promise<void>;
 }
@@ -71,7 +76,7 @@ export async function createMcpFetch(client: Client, options: McpOptions = {}): 
   const { HttpHandler } = await import("./handler.ts");
   const handler = new HttpHandler(client, options);
   return Object.assign(
-    (request: Request) => handler.fetch(request),
+    (request: Request, grant?: Grant) => handler.fetch(request, grant),
     { close: () => handler.close() },
   );
 }

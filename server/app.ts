@@ -7,7 +7,16 @@
 
 import type { Client } from "../lib/client/client.ts";
 import { Slots } from "../lib/backend/local/slots.ts";
-import { type Access, type Authenticator, bearerToken, type Verdict } from "./auth.ts";
+import {
+  type Access,
+  anyone,
+  type Authenticator,
+  bearerToken,
+  capped,
+  type Grant,
+  type Need,
+  type Verdict,
+} from "./auth.ts";
 import { BodyReader } from "./body.ts";
 import { HttpError } from "./errors.ts";
 import { corsHeaders, Guard, normalizeOrigin, preflight } from "./guard.ts";
@@ -17,15 +26,15 @@ import { Pools } from "./pools.ts";
 import { type Asset, type McpFetch, type McpLimits, type RouteHost, Routes } from "./routes.ts";
 import type { TailStream } from "./tail.ts";
 
-export type { Access, Asset, Authenticator, McpFetch, McpLimits, Verdict };
+export type { Access, Asset, Authenticator, Grant, McpFetch, McpLimits, Need, Verdict };
 
 /** How to serve; everything has a safe default. */
 export interface AppOptions {
-  /** The bearer token that callers need; default none. */
+  /** The bearer token that callers need; default none. What it allows is `access`. */
   readonly token?: string | undefined;
-  /** Another way to tell who may call; wins over `token`. */
+  /** Another way to tell who calls and what they may do; wins over `token`. */
   readonly authenticator?: Authenticator | undefined;
-  /** What callers may do; default `read-write`. */
+  /** The most that any caller may do; default `read-write`. */
   readonly access?: Access;
   /**
    * Answer only to loopback names and `allowHosts` (protection from DNS rebinding); default true.
@@ -139,9 +148,7 @@ class Server implements App {
         together: options.maxBodiesBytes,
       }),
       maxBodyBytes,
-      auth: options.authenticator ??
-        (options.token === undefined ? null : bearerToken(options.token)),
-      access: options.access ?? "read-write",
+      auth: authenticatorOf(options),
       maxTailTimeoutMs: options.maxTailTimeoutMs ?? 30_000,
       heartbeatMs: options.heartbeatMs ?? 10_000,
       readerGraceMs: options.readerGraceMs ?? 5_000,
@@ -230,6 +237,14 @@ class Server implements App {
     await this.#host.pools.settled();
     this.#host.pools.close();
   }
+}
+
+/** Who may call, within what `access` allows at most. */
+function authenticatorOf(
+  { access = "read-write", authenticator, token }: AppOptions,
+): Authenticator {
+  if (authenticator !== undefined) return capped(authenticator, access);
+  return token === undefined ? anyone(access) : bearerToken(token, access);
 }
 
 async function loadPage(): Promise<ReadonlyMap<string, Asset>> {

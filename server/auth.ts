@@ -1,30 +1,25 @@
 /**
- * Who may call: one small interface, with the bearer token as its first implementation.
+ * Who calls and what they may do: one small interface, with the bearer token as its first
+ * implementation. The answer is a grant that goes along with the request.
  *
  * @module
  */
 
 import { checkToken } from "../lib/backend/http/token.ts";
+import { poolName } from "../lib/backend/refs.ts";
+import { accessGrant, cappedGrant } from "../lib/grant.ts";
+import type { Access, Grant, Need } from "../lib/types.ts";
 import { HttpError } from "./errors.ts";
 
-/** What callers may do. */
-export type Access = "read-only" | "write-only" | "read-write";
+export type { Access, Grant, Need };
 
-/** What a route does. */
-export type Need = "read" | "write";
+/** The outcome of a look at the credentials: what the caller may do, or what is wrong with them. */
+export type Verdict = Grant | "missing" | "invalid";
 
-/** The outcome of a look at the credentials. */
-export type Verdict = "accepted" | "missing" | "invalid";
-
-/** Decides whether a request's credentials are good. */
+/** Decides who sent a request and what they may do. */
 export interface Authenticator {
-  /**
-   * Looks at the credentials of one request.
-   *
-   * @param authorization the `Authorization` header, or null
-   * @param request the whole request, for schemes that need more
-   */
-  authenticate(authorization: string | null, request: Request): Verdict | Promise<Verdict>;
+  /** Looks at the credentials of one request; asked for every request. */
+  authenticate(request: Request): Verdict | Promise<Verdict>;
 }
 
 /** Compares without ending early; only the length of `given` shows in the time it takes. */
@@ -36,44 +31,75 @@ export function equalSecrets(given: string, secret: string): boolean {
   return difference === 0;
 }
 
+/** Lets everybody do what `access` says. */
+export function anyone(access: Access): Authenticator {
+  const grant = accessGrant("anyone", access);
+  return { authenticate: () => grant };
+}
+
 /**
  * Accepts `Authorization: Bearer <token>`, the scheme in any letter case (docs/spec/http-api.md 5).
  *
+ * @param access what the token allows
  * @throws {PlasmiteError} Usage for a token that nobody could send
  */
-export function bearerToken(token: string): Authenticator {
+export function bearerToken(token: string, access: Access = "read-write"): Authenticator {
   checkToken(token);
+  const grant = accessGrant("token", access);
   return {
-    authenticate(authorization): Verdict {
+    authenticate({ headers }): Verdict {
+      const authorization = headers.get("authorization");
       if (authorization === null) return "missing";
       if (authorization.slice(0, 7).toLowerCase() !== "bearer ") return "invalid";
-      return equalSecrets(authorization.slice(7), token) ? "accepted" : "invalid";
+      return equalSecrets(authorization.slice(7), token) ? grant : "invalid";
     },
   };
 }
 
-/** The refusal for a verdict, or null. */
-export function refusal(verdict: Verdict): HttpError | null {
-  if (verdict === "accepted") return null;
-  return new HttpError(
+/** The same grants, but nothing that `access` does not allow. */
+export function capped(authenticator: Authenticator, access: Access): Authenticator {
+  if (access === "read-write") return authenticator;
+  const cap = (verdict: Verdict): Verdict =>
+    typeof verdict === "string" ? verdict : cappedGrant(verdict, access);
+  return {
+    authenticate(request) {
+      const verdict = authenticator.authenticate(request);
+      return verdict instanceof Promise ? verdict.then(cap) : cap(verdict);
+    },
+  };
+}
+
+/**
+ * The grant of a verdict.
+ *
+ * @throws {HttpError} 401 for credentials that are missing or wrong
+ */
+export function granted(verdict: Verdict): Grant {
+  if (typeof verdict !== "string") return verdict;
+  throw new HttpError(
     401,
     "Permission",
     verdict === "missing" ? "missing bearer token" : "invalid bearer token",
     {
-      hint: "Send `Authorization: Bearer <token>`; with the command line use --token-file.",
+      hint: "Send the header `Authorization: Bearer <token>`.",
       headers: [["www-authenticate", "Bearer"]],
     },
   );
 }
 
-/** The refusal when the access mode forbids it, or null. */
-export function forbidden(access: Access, need: Need | null): HttpError | null {
-  if (need === null || access === "read-write") return null;
-  if (access === (need === "read" ? "read-only" : "write-only")) return null;
-  return new HttpError(
-    403,
-    "Permission",
-    `forbidden: access mode disallows ${need} operations`,
-    { hint: `The server runs with --access ${access}.` },
-  );
+/**
+ * Refuses what a grant does not allow.
+ *
+ * @param pool the pool concerned; without it any pool will do
+ * @throws {HttpError} 403
+ */
+export function requireRight(grant: Grant, need: Need, pool?: string): void {
+  // `jobs.plasmite` is the pool `jobs`: rights know pools by one name only.
+  if (grant.can(need, pool === undefined ? pool : poolName(pool))) return;
+  // Clients know this text (docs/spec/http-api.md 5).
+  const group = need === "read" ? "read" : "write";
+  throw new HttpError(403, "Permission", `forbidden: access mode disallows ${group} operations`, {
+    hint: "Whoever runs the server decides with --access and with the rights of keys.",
+    ...(pool === undefined ? {} : { path: pool }),
+  });
 }

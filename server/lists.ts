@@ -10,6 +10,7 @@ import { poolName } from "../lib/backend/refs.ts";
 import { Ring } from "../lib/pool/ring.ts";
 import { disk } from "../lib/storage/file.ts";
 import { inTurns, type Steps } from "../lib/storage/turns.ts";
+import type { Grant } from "../lib/types.ts";
 import type { Hubs } from "../lib/backend/local/hub.ts";
 import { infoJson } from "./infos.ts";
 
@@ -30,12 +31,20 @@ class Texts {
 }
 
 /**
- * The answer `{"pools":[…]}` for all pools of `dir`.
+ * The answer `{"pools":[…]}` for all pools of `dir` that the caller may read.
  *
  * @throws {PlasmiteError} Permission or Io when the directory cannot be read
  */
-export async function poolsJson(dir: string, hubs: Hubs): Promise<Uint8Array<ArrayBuffer>> {
-  return await inTurns(printing(await filesOf(dir), hubs));
+export async function poolsJson(
+  dir: string,
+  hubs: Hubs,
+  grant: Grant,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return await inTurns(printing(readable(await filesOf(dir), grant), hubs));
+}
+
+function readable(paths: readonly string[], grant: Grant): readonly string[] {
+  return paths.filter((path) => grant.can("read", poolName(path)));
 }
 
 function* printing(paths: readonly string[], hubs: Hubs): Steps<Uint8Array<ArrayBuffer>> {
@@ -56,12 +65,13 @@ function* printing(paths: readonly string[], hubs: Hubs): Steps<Uint8Array<Array
 }
 
 /**
- * The name and the newest sequence number of each pool of `dir` that can be opened.
+ * The name and the newest sequence number of each pool of `dir` that can be opened, of those
+ * that the caller may read.
  *
  * @throws {PlasmiteError} Permission or Io when the directory cannot be read
  */
-export async function newestOf(dir: string): Promise<[string, bigint][]> {
-  return await inTurns(looking(await filesOf(dir)));
+export async function newestOf(dir: string, grant: Grant): Promise<[string, bigint][]> {
+  return await inTurns(looking(readable(await filesOf(dir), grant)));
 }
 
 function* looking(paths: readonly string[]): Steps<[string, bigint][]> {

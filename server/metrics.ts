@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Grant } from "../lib/types.ts";
 import { newestOf } from "./lists.ts";
 import type { Pools } from "./pools.ts";
 
@@ -33,9 +34,10 @@ export class Metrics {
    * The exposition.
    *
    * @param bodies bytes of request bodies that are held now
+   * @param grant what the caller may do: pools that it may not read are left out
    */
-  async text(pools: Pools, bodies: number): Promise<string> {
-    const newest = await newestOf(pools.dir);
+  async text(pools: Pools, bodies: number, grant: Grant): Promise<string> {
+    const newest = await newestOf(pools.dir, grant);
     const lines: string[] = [];
     const family = (name: string, type: string, help: string, unit = ""): void => {
       lines.push(`# TYPE ${name} ${type}`);

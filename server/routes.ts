@@ -9,7 +9,10 @@ import type { Client } from "../lib/client/client.ts";
 import { LARGEST_POOL } from "../lib/client/names.ts";
 import type { Slots } from "../lib/backend/local/slots.ts";
 import { Appends, MessagePrinter } from "./append.ts";
-import { type Access, type Authenticator, forbidden, type Need, refusal } from "./auth.ts";
+import { poolName } from "../lib/backend/refs.ts";
+import { accessOf } from "../lib/grant.ts";
+import type { Grant, Need } from "../lib/types.ts";
+import { type Authenticator, granted, requireRight, type Verdict } from "./auth.ts";
 import type { BodyReader } from "./body.ts";
 import { type Encoding, EVENTS, FRAMES, LINES } from "./encodings.ts";
 import { bad, busy, errorResponse, HttpError, isServerFault } from "./errors.ts";
@@ -33,16 +36,14 @@ const NAMES_KEPT = 1000;
 
 /** Handles requests of the Model Context Protocol. */
 export interface McpFetch {
-  /** Answers one request. */
-  (request: Request): Promise<Response>;
+  /** Answers one request of a caller who may do what `grant` says. */
+  (request: Request, grant: Grant): Promise<Response>;
   /** Ends waits and streams. */
   close?(): Promise<void>;
 }
 
 /** What the handler of the Model Context Protocol must keep to. */
 export interface McpLimits {
-  /** What callers may do. */
-  readonly access: Access;
   /** The largest request body in bytes. */
   readonly maxBodyBytes: number;
   /** Takes a place among the streams, or null when all are taken; the result gives it back. */
@@ -61,10 +62,8 @@ export interface RouteHost extends TailHost {
   readonly tails: Slots;
   /** Counters. */
   readonly metrics: Metrics;
-  /** Credentials; null when none are needed. */
-  readonly auth: Authenticator | null;
-  /** What callers may do. */
-  readonly access: Access;
+  /** Who calls and what they may do. */
+  readonly auth: Authenticator;
   /** The longest tail in milliseconds. */
   readonly maxTailTimeoutMs: number;
   /** What the registry shows; null where it may not be asked. */
@@ -82,6 +81,12 @@ export interface RouteHost extends TailHost {
 }
 
 type Handler = (context: Context, search: string) => Response | Promise<Response>;
+/** A handler that is told what the caller may do. */
+type GrantedHandler = (
+  context: Context,
+  grant: Grant,
+  search: string,
+) => Response | Promise<Response>;
 
 export type { Asset };
 
@@ -116,40 +121,60 @@ export class Routes {
       this.#open("GET", path, (c) => this.#page(c));
     }
     this.#route("GET", "/v0/access/check", null, () => json('{"accepted":true}'));
-    this.#route("GET", "/metrics", "read", (c) => this.#metrics(c));
+    this.#route("GET", "/metrics", "read", (c, grant) => this.#metrics(c, grant));
     for (const path of ["/v0/pools", "/v0/ui/pools"]) {
-      this.#route("GET", path, "read", (c) => this.#list(c));
+      this.#route("GET", path, "read", (c, grant) => this.#list(c, grant));
     }
-    this.#route("POST", "/v0/pools", "write", (c) => this.#create(c));
-    this.#route("POST", "/v0/pools/open", null, (c) => this.#openPool(c));
+    this.#route("POST", "/v0/pools", "admin", (c, grant) => this.#create(c, grant));
+    this.#route("POST", "/v0/pools/open", null, (c, grant) => this.#openPool(c, grant));
     for (const path of ["/v0/pools/:pool/info", "/v0/ui/pools/:pool/info"]) {
-      this.#route("GET", path, "read", (c) => this.#info(c));
+      this.#route("GET", path, "read", (c, grant) => this.#info(c, grant));
     }
-    this.#route("DELETE", "/v0/pools/:pool", "write", (c) => this.#delete(c));
+    this.#route("DELETE", "/v0/pools/:pool", "admin", (c, grant) => this.#delete(c, grant));
     for (const path of ["/v0/pools/:pool/append", "/v0/pools/:pool/messages"]) {
-      this.#route("POST", path, "write", (c) => this.#appends.json(c.req.raw, () => name(c)));
+      this.#route(
+        "POST",
+        path,
+        "append",
+        (c, grant) => this.#appends.json(c.req.raw, () => named(c, grant, "append")),
+      );
     }
     this.#route(
       "POST",
       "/v0/pools/:pool/append_lite3",
-      "write",
-      (c, search) => this.#appends.lite3(c.req.raw, () => name(c), search),
+      "append",
+      (c, grant, search) => this.#appends.lite3(c.req.raw, () => named(c, grant, "append"), search),
     );
     this.#route(
       "POST",
       "/v0/pools/:pool/append_batch",
-      "write",
-      (c, search) => this.#appends.batch(c.req.raw, () => name(c), search),
+      "append",
+      (c, grant, search) => this.#appends.batch(c.req.raw, () => named(c, grant, "append"), search),
     );
-    this.#route("GET", "/v0/pools/:pool/messages/:seq", "read", (c) => this.#message(c));
-    this.#route("GET", "/v0/pools/:pool/messages/:seq/lite3", "read", (c) => this.#lite3(c));
+    this.#route(
+      "GET",
+      "/v0/pools/:pool/messages/:seq",
+      "read",
+      (c, grant) => this.#message(c, grant),
+    );
+    this.#route(
+      "GET",
+      "/v0/pools/:pool/messages/:seq/lite3",
+      "read",
+      (c, grant) => this.#lite3(c, grant),
+    );
     const streams: [string, Encoding][] = [
       ["/v0/pools/:pool/tail", LINES],
       ["/v0/pools/:pool/tail_lite3", FRAMES],
       ["/v0/ui/pools/:pool/events", EVENTS],
     ];
     for (const [path, encoding] of streams) {
-      this.#route("GET", path, "read", (c, search) => this.#tail(c, search, encoding));
+      this.#route(
+        "GET",
+        path,
+        "read",
+        (c, grant, search) => this.#tail(c, grant, search, encoding),
+      );
     }
     this.#mountMcp();
     this.#refuseOtherMethods();
@@ -160,10 +185,14 @@ export class Routes {
    * second. What it throws is for {@linkcode Routes.refuse}.
    */
   append(request: Request, segment: string): Promise<Response> {
-    const admitted = this.#admit(request, "write");
-    const name = (): string => this.#checkedName(segment);
-    if (admitted === null) return this.#appends.json(request, name);
-    return admitted.then(() => this.#appends.json(request, name));
+    const admitted = this.#admit(request, "append");
+    const append = (grant: Grant): Promise<Response> =>
+      this.#appends.json(request, () => {
+        const name = this.#checkedName(segment);
+        requireRight(grant, "append", name);
+        return name;
+      });
+    return admitted instanceof Promise ? admitted.then(append) : append(admitted);
   }
 
   /** The answer for any exception; bugs are told to the operator. */
@@ -189,26 +218,15 @@ export class Routes {
   }
 
   /**
-   * Token, then access mode (docs/spec/http-api.md 5). Null when that is settled at once.
+   * Credentials, then rights (docs/spec/http-api.md 5). No promise when that is settled at once.
    *
+   * @param need what the caller must be allowed on some pool at least; null for nothing in particular
    * @throws {HttpError} 401, 403
    */
-  #admit(request: Request, need: Need | null): Promise<void> | null {
-    const { auth, access } = this.#host;
-    if (auth !== null) {
-      const verdict = auth.authenticate(request.headers.get("authorization"), request);
-      if (verdict instanceof Promise) {
-        return verdict.then((late) => {
-          const refused = refusal(late) ?? forbidden(access, need);
-          if (refused !== null) throw refused;
-        });
-      }
-      const refused = refusal(verdict);
-      if (refused !== null) throw refused;
-    }
-    const refused = forbidden(access, need);
-    if (refused !== null) throw refused;
-    return null;
+  #admit(request: Request, need: Need | null): Grant | Promise<Grant> {
+    const verdict = this.#host.auth.authenticate(request);
+    if (verdict instanceof Promise) return verdict.then((late) => admitted(late, need));
+    return admitted(verdict, need);
   }
 
   /** A route that anybody may call. */
@@ -217,13 +235,12 @@ export class Routes {
     this.hono.on(method, path, (c) => handler(c, searchOf(c.req.url)));
   }
 
-  /** A route behind token and access mode. */
-  #route(method: string, path: string, need: Need | null, handler: Handler): void {
+  /** A route for callers with certain rights. */
+  #route(method: string, path: string, need: Need | null, handler: GrantedHandler): void {
     this.#allow(method, path);
     this.hono.on(method, path, async (c) => {
-      const admitted = this.#admit(c.req.raw, need);
-      if (admitted !== null) await admitted;
-      return await handler(c, searchOf(c.req.url));
+      const grant = await this.#admit(c.req.raw, need);
+      return await handler(c, grant, searchOf(c.req.url));
     });
   }
 
@@ -261,25 +278,26 @@ export class Routes {
     return page(c.req.raw, await this.#host.ui(), pathOf(c.req.url));
   }
 
-  async #metrics(c: Context): Promise<Response> {
+  async #metrics(c: Context, grant: Grant): Promise<Response> {
     const type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     const { metrics, pools, bodies } = this.#host;
-    const text = await pools.storage(() => metrics.text(pools, bodies.taken));
+    const text = await pools.storage(() => metrics.text(pools, bodies.taken, grant));
     return squeeze(c.req.raw, text, type);
   }
 
-  async #list(c: Context): Promise<Response> {
-    const { pools, access } = this.#host;
-    const text = await pools.storage(() => poolsJson(pools.dir, pools.hubs));
-    return squeeze(c.req.raw, text, "application/json", [["plasmite-access", access]]);
+  async #list(c: Context, grant: Grant): Promise<Response> {
+    const { pools } = this.#host;
+    const text = await pools.storage(() => poolsJson(pools.dir, pools.hubs, grant));
+    return squeeze(c.req.raw, text, "application/json", [["plasmite-access", modeOf(grant)]]);
   }
 
-  async #create(c: Context): Promise<Response> {
+  async #create(c: Context, grant: Grant): Promise<Response> {
     const fields = await readFields(c.req.raw, this.#host.bodies, ["pool", "size_bytes"]);
     const size = fields["size_bytes"];
     if (typeof size === "bigint") fields["size_bytes"] = Number(size);
     const { pool, size_bytes } = checked(CreateBody, fields);
     checkPoolName(pool);
+    requireRight(grant, "admin", pool);
     if (typeof size === "bigint" && size > LARGEST_POOL) {
       throw bad("pool size is too large", `Use at most ${LARGEST_POOL} bytes.`);
     }
@@ -290,43 +308,45 @@ export class Routes {
     return json(`{"pool":${infoJson(await pools.info(path, pool), pool)}}`);
   }
 
-  async #openPool(c: Context): Promise<Response> {
+  async #openPool(c: Context, grant: Grant): Promise<Response> {
     const { pool } = checked(OpenBody, await readFields(c.req.raw, this.#host.bodies, ["pool"]));
     checkPoolName(pool);
-    const { pools, access } = this.#host;
+    const { pools } = this.#host;
+    const access = accessOf(grant, poolName(pool));
+    if (access === null) requireRight(grant, "read", pool);
     const info = await pools.info(pools.path(pool), pool);
     // Whoever may only write must still be able to open, but learns nothing of the content.
     return json(`{"pool":${infoJson(info, pool, access === "write-only")}}`);
   }
 
-  async #info(c: Context): Promise<Response> {
-    const { pools, access } = this.#host;
-    const pool = name(c);
+  async #info(c: Context, grant: Grant): Promise<Response> {
+    const { pools } = this.#host;
+    const pool = named(c, grant, "read");
     const info = await pools.info(pools.path(pool), pool);
     const answer = json(`{"pool":${infoJson(info, pool, false, pools.hubs.followers(info.path))}}`);
-    answer.headers.set("plasmite-access", access);
+    answer.headers.set("plasmite-access", modeOf(grant, pool));
     return answer;
   }
 
-  async #delete(c: Context): Promise<Response> {
+  async #delete(c: Context, grant: Grant): Promise<Response> {
     const { pools } = this.#host;
-    await pools.remove(pools.path(name(c)));
+    await pools.remove(pools.path(named(c, grant, "admin")));
     return json('{"ok":true}');
   }
 
   /** The frame that the path names. */
-  #frame(c: Context): Promise<Lite3Frame> {
+  #frame(c: Context, grant: Grant): Promise<Lite3Frame> {
     const { pools } = this.#host;
     const seq = parseU64((c.req.param("seq") ?? "").replace(/^\+/, ""), "seq");
-    return pools.frame(pools.path(name(c)), seq);
+    return pools.frame(pools.path(named(c, grant, "read")), seq);
   }
 
-  async #message(c: Context): Promise<Response> {
-    return this.#printer.answer(await this.#frame(c), JSON_HEADERS);
+  async #message(c: Context, grant: Grant): Promise<Response> {
+    return this.#printer.answer(await this.#frame(c, grant), JSON_HEADERS);
   }
 
-  async #lite3(c: Context): Promise<Response> {
-    const frame = await this.#frame(c);
+  async #lite3(c: Context, grant: Grant): Promise<Response> {
+    const frame = await this.#frame(c, grant);
     this.#printer.check(frame);
     return new Response(frame.payload, {
       headers: [
@@ -337,10 +357,10 @@ export class Routes {
     });
   }
 
-  async #tail(c: Context, search: string, encoding: Encoding): Promise<Response> {
+  async #tail(c: Context, grant: Grant, search: string, encoding: Encoding): Promise<Response> {
     const host = this.#host;
     const request = c.req.raw;
-    const pool = name(c);
+    const pool = named(c, grant, "read");
     const last = encoding === EVENTS ? request.headers.get("last-event-id") : null;
     const query = await parseTail(search, host.maxTailTimeoutMs, last);
     if (encoding === FRAMES && query.errorOnGap) {
@@ -385,17 +405,16 @@ export class Routes {
     );
     this.hono.on(["POST", "DELETE"], "/mcp", async (c) => {
       const request = c.req.raw;
-      const admitted = this.#admit(request, null);
-      if (admitted !== null) await admitted;
+      const grant = await this.#admit(request, null);
       const body = request.method === "POST" ? await bodies.read(request) : null;
       try {
         this.#mcp ??= mcp({
-          access: this.#host.access,
           maxBodyBytes: this.#host.maxBodyBytes,
           takePlace: () => this.#host.tails.take() ? () => this.#host.tails.release() : null,
         });
         const answer = await (await this.#mcp)(
           new Request(request.url, { method: request.method, headers: request.headers, body }),
+          grant,
         );
         const headers = new Headers(answer.headers);
         for (const [key, value] of BASE_HEADERS) if (!headers.has(key)) headers.set(key, value);
@@ -411,6 +430,25 @@ export class Routes {
       });
     });
   }
+}
+
+/** The grant of a verdict, if it allows what is needed. */
+function admitted(verdict: Verdict, need: Need | null): Grant {
+  const grant = granted(verdict);
+  if (need !== null) requireRight(grant, need);
+  return grant;
+}
+
+/** What a caller may do, in the words of `--access`. */
+function modeOf(grant: Grant, pool?: string): string {
+  return accessOf(grant, pool === undefined ? pool : poolName(pool)) ?? "none";
+}
+
+/** The pool of a path, if the caller may do this with it. */
+function named(c: Context, grant: Grant, need: Need): string {
+  const pool = name(c);
+  requireRight(grant, need, pool);
+  return pool;
 }
 
 /** The pool of a path: what stands behind its first `pools`, as all routes have it. */

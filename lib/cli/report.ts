@@ -89,8 +89,10 @@ function fromHere(path: string): string {
 
 /** The error's own hint, or what helps with most errors of its kind. */
 export function hintOf(error: PlasmiteError): string | undefined {
-  if (error.hint !== undefined) return error.hint;
   const remote = "status" in error;
+  // The server's own hint is about headers.
+  const anonymous = remote && error.status === 401;
+  if (error.hint !== undefined && !anonymous) return error.hint;
   const hints: Partial<Record<ErrorKindName, string>> = {
     Internal: "This was not expected. Try again; if it stays, report the command and this message.",
     Busy: remote

@@ -7,6 +7,7 @@
 import { environmentVariable, missingFlag, outliveFileSizeLimit } from "../environment.ts";
 import { messageOf } from "../errors.ts";
 import { Client } from "../client/client.ts";
+import type { Grant } from "../types.ts";
 import type { CommandContext } from "./context.ts";
 import { type ServeFlags, serveFlags } from "./serve_flags.ts";
 import { VERSION } from "./version.ts";
@@ -30,12 +31,11 @@ interface Hooks {
 }
 
 interface McpFetch {
-  (request: Request): Promise<Response>;
+  (request: Request, grant?: Grant): Promise<Response>;
   close(): Promise<void>;
 }
 
 interface McpLimits {
-  readonly access: ServeFlags["access"];
   readonly maxBodyBytes: number;
   readonly takePlace: () => (() => void) | null;
 }
