@@ -1,13 +1,14 @@
 /**
- * A limit on the time that a stranger's filter may take.
+ * How long a caller's filter may take.
  *
  * @module
  */
 
+import { withBudget } from "../lib/filter/budget.ts";
 import type { Where } from "../lib/filter/where.ts";
 import { HttpError } from "./errors.ts";
 
-/** A filter may use so much time in one stream, in milliseconds of computing. */
+/** How long a filter may compute in one stream, in milliseconds. */
 const FILTER_TIME = 2_000;
 
 /** A filter has used up its time. */
@@ -19,26 +20,7 @@ export class FilterTimeout extends HttpError {
   }
 }
 
-/**
- * The filter, until its time is used up; then it throws.
- *
- * @param where a filter that runs on the stored bytes: jq itself cannot be stopped
- */
-export function withBudget(where: Where): Where {
-  let used = 0;
-  return {
-    expression: where.expression,
-    isNative: where.isNative,
-    get failed() {
-      return where.failed;
-    },
-    batch: () => where.batch(),
-    matches: (view) => {
-      const before = performance.now();
-      const matches = where.matches(view);
-      used += performance.now() - before;
-      if (used > FILTER_TIME) throw new FilterTimeout();
-      return matches;
-    },
-  };
+/** A filter that may compute for a bounded time; then it throws {@linkcode FilterTimeout}. */
+export function limited(where: Where): Where {
+  return withBudget(where, FILTER_TIME, () => new FilterTimeout());
 }

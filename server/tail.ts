@@ -11,7 +11,7 @@ import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { Slice } from "../lib/storage/turns.ts";
 import { startTimer } from "../lib/timers.ts";
 import type { Encoding } from "./encodings.ts";
-import { FilterTimeout, withBudget } from "./filter_budget.ts";
+import { FilterTimeout, limited } from "./filter_budget.ts";
 import type { TailQuery } from "./query.ts";
 
 /** A chunk is sent when it has so many bytes. */
@@ -83,7 +83,7 @@ export class TailStream {
       follow: !noFollow,
       tags,
       since: sinceTimeNs,
-      where: where === null ? [] : [withBudget(where)],
+      where: where === null ? [] : [limited(where)],
     });
     try {
       const tail = new TailStream(host, query, encoding, walk);

@@ -14,6 +14,8 @@ import type { FrameBytes } from "../types.ts";
 export class Filter {
   /** Whether every condition runs on the stored bytes. */
   readonly isNative: boolean;
+  /** Whether there are conditions. */
+  readonly hasConditions: boolean;
   /** Whether every message passes. */
   readonly passesAll: boolean;
   readonly #tags: readonly Lite3Tag[];
@@ -27,6 +29,7 @@ export class Filter {
     this.#tags = tags.map((tag) => new Lite3Tag(tag));
     this.#where = where;
     this.isNative = where.every((one) => one.isNative);
+    this.hasConditions = where.length > 0;
     this.passesAll = tags.length === 0 && where.length === 0;
   }
 

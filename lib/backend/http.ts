@@ -21,8 +21,10 @@ import { LaterWalk } from "./later.ts";
 import type {
   AppendRequest,
   Backend,
+  Choose,
   Limits,
   NewPool,
+  OpenOptions,
   PoolHandle,
   Selection,
   StoredFrame,
@@ -66,8 +68,9 @@ export class HttpBackend implements Backend {
     return poolInfo((await this.#transport.json(path, call))["pool"], pool);
   }
 
-  async open(name: string, { write = false }: { write?: boolean } = {}): Promise<HttpPool> {
+  async open(name: string, { write = false, unchecked }: OpenOptions = {}): Promise<HttpPool> {
     const pool = this.#name(name);
+    if (unchecked === true) return new HttpPool(this.#transport, pool, null);
     if (!write) return new HttpPool(this.#transport, pool, await this.info(pool));
     try {
       const body = JSON.stringify({ pool });
@@ -85,12 +88,15 @@ export class HttpBackend implements Backend {
     return await this.#post("/v0/pools", pool, body);
   }
 
-  async list(): Promise<readonly PoolInfo[]> {
+  async list(choose?: Choose): Promise<readonly PoolInfo[]> {
     const { pools } = await this.#transport.json("/v0/pools");
     if (!Array.isArray(pools)) throw unreadable(undefined);
-    return pools.map((pool) => poolInfo(pool)).sort((a, b) =>
+    const all = pools.map((pool) => poolInfo(pool)).sort((a, b) =>
       a.name < b.name ? -1 : a.name > b.name ? 1 : 0
     );
+    if (choose === undefined) return all;
+    const chosen = new Set(choose(all.map(({ name }) => name)));
+    return all.filter(({ name }) => chosen.has(name));
   }
 
   async names(): Promise<readonly string[]> {
@@ -193,7 +199,7 @@ export class HttpPool implements PoolHandle {
     if (!this.#looksBack(selection) || this.#pushdown(selection)?.last !== undefined) {
       return this.#walk(selection, bounds);
     }
-    return new LaterWalk((signal) => this.#lastWalk(selection, bounds, signal));
+    return new LaterWalk(bounds, (signal) => this.#lastWalk(selection, bounds, signal));
   }
 
   /** Whether the server chooses messages, and tells of losses between them. */
@@ -203,12 +209,12 @@ export class HttpPool implements PoolHandle {
 
   /** What of a selection the server is to do: it trims tags, and runs what runs on the bytes. */
   #pushdown(selection: Selection): Pushdown | undefined {
-    const { tags = [], where = [], last, since = 0n } = selection;
+    const { tags = [], where = [], last, since = 0n, countFailures = false } = selection;
     if (!this.#chooses || !(tags.length > 0 || where.length > 0 || last !== undefined)) {
       return undefined;
     }
     const plain = tags.filter((tag) => tag !== "" && tag === tag.trim());
-    const native = where.find((one) => one.isNative);
+    const native = countFailures ? undefined : where.find((one) => one.isNative);
     // What the server chooses the last N of must be all there is to choose by.
     const whole = plain.length === tags.length && where.length === (native === undefined ? 0 : 1);
     return {
@@ -226,10 +232,11 @@ export class HttpPool implements PoolHandle {
 
   #walk(
     selection: Selection,
-    { oldest, newest }: Bounds,
+    bounds: Bounds,
     until?: bigint | null,
     chosen?: SeqSet,
   ): Walk {
+    const { oldest, newest } = bounds;
     const { follow = false, from = "oldest", last, since = 0n } = selection;
     const end = until !== undefined ? until : selection.until ?? (follow ? null : newest);
     const select = this.#pushdown(selection);
@@ -257,7 +264,7 @@ export class HttpPool implements PoolHandle {
       until: end,
       filter: new Filter(selection.tags, selection.where),
       since,
-      liveFrom: newest + 1n,
+      start: bounds,
       chosen,
       bounds: () => this.bounds(),
     });

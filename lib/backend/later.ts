@@ -6,7 +6,7 @@
 
 import { MessageView } from "../lite3/message.ts";
 import { startTimer } from "../timers.ts";
-import type { FrameBytes, Gap } from "../types.ts";
+import type { Bounds, FrameBytes, Gap } from "../types.ts";
 import type { Walk } from "./types.ts";
 
 const NO_FRAME: FrameBytes = {
@@ -23,6 +23,7 @@ const NO_FRAME: FrameBytes = {
 
 /** Becomes the walk that `begin` finds; a wait is what looks for it. */
 export class LaterWalk implements Walk {
+  readonly start: Bounds;
   readonly #begin: (signal: AbortSignal) => Promise<Walk>;
   readonly #release: () => void;
   readonly #stop = new AbortController();
@@ -31,10 +32,16 @@ export class LaterWalk implements Walk {
   #failure: { readonly error: unknown } | null = null;
 
   /**
+   * @param start what is retained now
    * @param begin finds the beginning; ended by its signal when the walk is closed
    * @param release called once, when what `begin` needs is needed no more
    */
-  constructor(begin: (signal: AbortSignal) => Promise<Walk>, release: () => void = () => {}) {
+  constructor(
+    start: Bounds,
+    begin: (signal: AbortSignal) => Promise<Walk>,
+    release: () => void = () => {},
+  ) {
+    this.start = start;
     this.#begin = begin;
     this.#release = release;
   }

@@ -6,16 +6,15 @@
 
 import { Follower } from "./local/follower.ts";
 import { describing, type PoolInfo } from "./local/info.ts";
-import { listing, readingInfo } from "./local/listing.ts";
+import { chosen, describingFiles, filesIn, filesOf, readingInfo } from "./local/listing.ts";
 import { findFrame } from "./local/lookup.ts";
-import { poolFiles, poolName, poolPath } from "./refs.ts";
+import { poolName, poolPath } from "./refs.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 import { creating } from "../pool/creation.ts";
 import { DEFAULT_POOL_SIZE } from "../pool/layout.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
 import { untilUnlocked } from "../storage/lock_wait.ts";
-import { osError } from "../storage/os_error.ts";
 import type { Storage } from "../storage/storage.ts";
 import { inPlace, inTurns, type Steps } from "../storage/turns.ts";
 import type { Awaitable, Bounds } from "../types.ts";
@@ -26,8 +25,10 @@ import type { Hubs } from "./local/hub.ts";
 import type {
   AppendRequest,
   Backend,
+  Choose,
   Limits,
   NewPool,
+  OpenOptions,
   PoolHandle,
   Selection,
   StoredFrame,
@@ -87,7 +88,7 @@ export class LocalBackend implements Backend {
     return poolPath(name, this.place);
   }
 
-  open(name: string, options: { readonly write?: boolean } = {}): Awaitable<LocalPool> {
+  open(name: string, options: OpenOptions = {}): Awaitable<LocalPool> {
     return this.#run(this.#opening(name, options.write === true));
   }
 
@@ -112,16 +113,18 @@ export class LocalBackend implements Backend {
     return this.#run(readingInfo(this.path(name), name));
   }
 
-  names(): readonly string[] {
-    try {
-      return poolFiles(this.place).map(poolName);
-    } catch (error) {
-      throw osError(error, { path: this.place }, "failed to read pool directory");
-    }
+  names(): Awaitable<readonly string[]> {
+    const { hubs } = this.#run;
+    return hubs === undefined
+      ? filesIn(this.place).map(poolName)
+      : filesOf(this.place).then((files) => files.map(poolName));
   }
 
-  list(): Awaitable<readonly PoolInfo[]> {
-    return this.#run(listing(this.place));
+  list(choose?: Choose): Awaitable<readonly PoolInfo[]> {
+    const { hubs } = this.#run;
+    return hubs === undefined
+      ? this.#run(describingFiles(chosen(filesIn(this.place), choose)))
+      : filesOf(this.place).then((files) => this.#run(describingFiles(chosen(files, choose))));
   }
 
   async remove(name: string): Promise<void> {
@@ -215,7 +218,7 @@ export class LocalPool implements PoolHandle {
       until,
       filter,
       since,
-      liveFrom: newest + 1n,
+      start: { oldest, newest },
     };
     const notify = follow && selection.notify !== false;
     const start = startOf(selection, { oldest, newest });
@@ -227,7 +230,7 @@ export class LocalPool implements PoolHandle {
       return yield* this.#walking(first < low ? low : first, plan, notify);
     }
     this.#users++; // Closing the pool does not end the search.
-    return new LaterWalk(async (signal) => {
+    return new LaterWalk({ oldest, newest }, async (signal) => {
       const piece = (from: bigint, end: bigint): Awaitable<Walk> =>
         this.#run(this.#walking(from, { ...plan, until: end }, false));
       const { first, matches } = await findLast(low, high, last, piece, signal);

@@ -26,6 +26,20 @@ export interface NewPool {
   readonly indexCapacity?: number;
 }
 
+/** How to open a pool. */
+export interface OpenOptions {
+  /** Whether it will be appended to; default false. */
+  readonly write?: boolean;
+  /**
+   * Whether to do without looking for the pool first, where that takes a request; then a call on it
+   * rejects with NotFound, and its limits are not known. Default false.
+   */
+  readonly unchecked?: boolean;
+}
+
+/** Says which of all pools are wanted, by their sorted names. */
+export type Choose = (names: readonly string[]) => readonly string[];
+
 /** A place that keeps pools. Failures are `PlasmiteError`. */
 export interface Backend {
   /** What messages call it: a directory, or `http://host:port`. */
@@ -36,18 +50,21 @@ export interface Backend {
    * Opens a pool.
    *
    * @param name a name, or for a directory a path
-   * @param options `write` when it will be appended to; default false
    * @throws {PlasmiteError} NotFound, Permission, Corrupt, Io, or Usage for another format version
    */
-  open(name: string, options?: { readonly write?: boolean }): Awaitable<PoolHandle>;
+  open(name: string, options?: OpenOptions): Awaitable<PoolHandle>;
   /**
    * Makes a pool.
    *
    * @throws {PlasmiteError} AlreadyExists, Usage for a size that cannot be, Permission, Io
    */
   create(name: string, options?: NewPool): Awaitable<PoolInfo>;
-  /** All pools, sorted by name; one that cannot be opened carries `error`. */
-  list(): Awaitable<readonly PoolInfo[]>;
+  /**
+   * Describes pools, sorted by name; one that cannot be opened carries `error`.
+   *
+   * @param choose which ones, so that the others are not looked into; default all
+   */
+  list(choose?: Choose): Awaitable<readonly PoolInfo[]>;
   /** The names of all pools, sorted. */
   names(): Awaitable<readonly string[]>;
   /** Describes a pool. */
@@ -147,6 +164,11 @@ export interface Selection {
   readonly since?: bigint;
   /** Only messages that match every one of these. */
   readonly where?: readonly Where[];
+  /**
+   * Whether {@linkcode Where.failed} is needed: then the conditions are judged in this process, also
+   * where the place could. Default false.
+   */
+  readonly countFailures?: boolean;
   /** False to look in growing pauses instead of waiting for change notices; default true. */
   readonly notify?: boolean;
   /** Told, once an outage, that the connection does not come back at once. */
@@ -169,6 +191,8 @@ export interface Selection {
  * ```
  */
 export interface Walk {
+  /** What was retained when it began: what comes behind `newest` is live. */
+  readonly start: Bounds;
   /** The bytes of the current message; valid until the next call of `next`. */
   readonly frame: FrameBytes;
   /** The current message, its envelope checked. Corrupt when it is none. */

@@ -16,8 +16,10 @@ import type { Walk } from "./types.ts";
 
 /** How long one `next` looks at messages that do not match, in milliseconds. */
 const SLICE = 50;
-/** So many frames are looked at between two looks at the clock. */
+/** So many frames are looked at between two looks at the clock, */
 const CLOCK_EVERY = 64;
+/** or so many where each is judged by a condition, which may take a while. */
+const CLOCK_EVERY_JUDGED = 8;
 /** Messages that jq itself judges go through it in groups of so many, */
 const GROUP = 512;
 /** or of so many bytes. */
@@ -35,11 +37,11 @@ export interface WalkPlan {
   readonly until: bigint | null;
   /** Tags and conditions. */
   readonly filter: Filter;
-  /** Only messages at or after this time, and all from `liveFrom` on. */
+  /** What is retained when it begins; what comes behind is live. */
+  readonly start: Bounds;
+  /** Only messages at or after this time; live ones always pass. */
   readonly since: bigint;
-  /** The first number that counts as live. */
-  readonly liveFrom: bigint;
-  /** The messages before `liveFrom` that were chosen; they are not judged again. */
+  /** The messages that were chosen of those that are not live; they are not judged again. */
   readonly chosen?: SeqSet | undefined;
   /** What is retained now. */
   bounds(): Awaitable<Bounds>;
@@ -60,10 +62,12 @@ function halves(value: bigint): Halves {
 
 /** The one implementation of {@linkcode Walk} over frames. */
 export class SelectedWalk implements Walk {
+  readonly start: Bounds;
   readonly #source: FrameSource;
   readonly #plan: WalkPlan;
   readonly #until: Halves | null;
   readonly #liveFrom: Halves;
+  readonly #clockEvery: number;
   readonly #view = new MessageView();
   #frame: FrameBytes;
   /** The copied frame that is current; null when the source's own is. */
@@ -90,7 +94,9 @@ export class SelectedWalk implements Walk {
     this.#source = source;
     this.#plan = plan;
     this.#until = plan.until === null ? null : halves(plan.until);
-    this.#liveFrom = halves(plan.liveFrom);
+    this.start = plan.start;
+    this.#liveFrom = halves(plan.start.newest + 1n);
+    this.#clockEvery = plan.filter.hasConditions ? CLOCK_EVERY_JUDGED : CLOCK_EVERY;
     this.#frame = source.cursor;
     this.#moved = plan.from;
     if (plan.until !== null && plan.from > plan.until) this.#ended = true;
@@ -138,7 +144,7 @@ export class SelectedWalk implements Walk {
       }
       this.#quiet = 0;
       if (this.#offer()) return true;
-      if (++looked % CLOCK_EVERY !== 0) continue;
+      if (++looked % this.#clockEvery !== 0) continue;
       const now = performance.now();
       if (since === 0) since = now;
       if (this.#source.slice?.over ?? now - since >= SLICE) {

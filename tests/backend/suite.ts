@@ -135,6 +135,32 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
     assert.deepEqual(await backend.names(), ["b"]);
   });
 
+  test("describes the pools that are chosen by their names", async ({ backend }) => {
+    for (const name of ["a", "c", "b"]) await backend.create(name, { sizeBytes: 65536 });
+    let seen: readonly string[] = [];
+    const some = await backend.list((names) => {
+      seen = names;
+      return names.filter((name) => name !== "b");
+    });
+    assert.deepEqual(seen, ["a", "b", "c"]);
+    assert.deepEqual(some.map(({ name }) => name), ["a", "c"]);
+    assert.deepEqual(await backend.list(() => []), []);
+  });
+
+  test("a pool that is opened unchecked is missed at the latest by its first call", async (place) => {
+    const { backend } = place;
+    await fails("NotFound", async () => {
+      const pool = await backend.open("none", { write: true, unchecked: true });
+      await put(pool, numbered(1)).finally(() => pool.close());
+    });
+    await backend.create("p");
+    const pool = await backend.open("p", { write: true, unchecked: true });
+    assert.deepEqual(await put(pool, numbered(2)), [1n, 2n]);
+    assert.deepEqual(await select(pool, { from: 2n }), ['2:{"n":2}']);
+    assert.equal((await pool.get(1n))?.seq, 1n);
+    await pool.close();
+  });
+
   withPool("stores a batch in order and tells the numbers", async (pool) => {
     assert.deepEqual(await put(pool, numbered(3)), [1n, 2n, 3n]);
     assert.deepEqual(await put(pool, numbered(1)), [4n]);
@@ -251,6 +277,31 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
     const live = collect(walk, 1);
     await put(pool, [{ live: 1 }]);
     assert.deepEqual(await live, ['3:{"live":1}']);
+  });
+
+  withPool("counts the messages on which a condition failed", async (pool) => {
+    await put(pool, [{ n: 1 }, { other: 1 }, { n: 3 }], (i) => i === 1 ? ["t"] : []);
+    const failures = async (selection: Selection): Promise<unknown[]> => {
+      const where = await compileWhere(".data.n == 3");
+      const found = await select(pool, { ...selection, where: [where], countFailures: true });
+      return [found, where.failed];
+    };
+    assert.deepEqual(await failures({}), [['3:{"n":3}'], 1]);
+    assert.deepEqual(await failures({ last: 1 }), [['3:{"n":3}'], 1]);
+    assert.deepEqual(await failures({ tags: ["t"] }), [[], 1]);
+    assert.deepEqual(await failures({ tags: ["none"] }), [[], 0]);
+  });
+
+  withPool("a walk tells what was retained when it began", async (pool) => {
+    const empty = await pool.select({ from: "end", follow: true });
+    assert.deepEqual(empty.start, { oldest: 0n, newest: 0n });
+    empty.close();
+    await put(pool, numbered(3));
+    for (const selection of [{}, { from: 2n }, { last: 1 }, { last: 1, tags: ["t"] }]) {
+      const walk = await pool.select(selection);
+      assert.deepEqual(walk.start, { oldest: 1n, newest: 3n });
+      await collect(walk);
+    }
   });
 
   withPool("follows what is appended later", async (pool, { backend }) => {

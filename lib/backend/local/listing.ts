@@ -11,6 +11,7 @@ import { disk } from "../../storage/file.ts";
 import { osError } from "../../storage/os_error.ts";
 import type { Steps } from "../../storage/turns.ts";
 import { describing, type PoolInfo, unreadablePool } from "./info.ts";
+import type { Choose } from "../types.ts";
 import { listedButMissing, poolFiles, poolFilesAsync, poolName } from "../refs.ts";
 
 /**
@@ -38,12 +39,11 @@ function unreadableDir(error: unknown, dir: string): Error {
  * @throws {PlasmiteError} NotFound, Permission or Io when the directory cannot be read
  */
 export function* listing(dir: string): Steps<PoolInfo[]> {
-  let files: string[];
-  try {
-    files = poolFiles(dir);
-  } catch (error) {
-    throw unreadableDir(error, dir);
-  }
+  return yield* describingFiles(filesIn(dir));
+}
+
+/** What the pools in these files say of themselves; those that are gone meanwhile are left out. */
+export function* describingFiles(files: readonly string[]): Steps<PoolInfo[]> {
   const pools: PoolInfo[] = [];
   for (const path of files) {
     const info = yield* listed(path);
@@ -53,8 +53,28 @@ export function* listing(dir: string): Steps<PoolInfo[]> {
   return pools;
 }
 
+/** Those files whose pools are wanted. */
+export function chosen(files: readonly string[], choose: Choose | undefined): readonly string[] {
+  if (choose === undefined) return files;
+  const names = new Set(choose(files.map(poolName)));
+  return files.filter((path) => names.has(poolName(path)));
+}
+
 /**
- * Paths of all pools of `dir`, sorted by name, for a process that serves others.
+ * Paths of all pools of `dir`, sorted by name.
+ *
+ * @throws {PlasmiteError} NotFound, Permission or Io when the directory cannot be read
+ */
+export function filesIn(dir: string): string[] {
+  try {
+    return poolFiles(dir);
+  } catch (error) {
+    throw unreadableDir(error, dir);
+  }
+}
+
+/**
+ * As {@linkcode filesIn}, for a process that serves others.
  *
  * @throws {PlasmiteError} Permission or Io when the directory cannot be read
  */
