@@ -179,6 +179,10 @@ export async function resolveServe(flags: ServeFlags): Promise<ServeConfig> {
   const { hostname, port } = parseBind(flags.bind);
   const token = readTokenOf(flags);
   const { tlsCert, tlsKey, tlsSelfSigned = false, access } = flags;
+  // What contradicts itself is wrong whatever the files hold.
+  if (tlsSelfSigned && (tlsCert !== undefined || tlsKey !== undefined)) {
+    throw usage("--tls-self-signed cannot be combined with --tls-cert/--tls-key", INIT);
+  }
   const cert = tlsCert === undefined
     ? null
     : readText(tlsCert, "Io", "failed to read TLS certificate");
@@ -193,9 +197,6 @@ export async function resolveServe(flags: ServeFlags): Promise<ServeConfig> {
   }
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     throw usage("TLS requires both --tls-cert and --tls-key", INIT);
-  }
-  if (tlsSelfSigned && tlsCert !== undefined) {
-    throw usage("--tls-self-signed cannot be combined with --tls-cert/--tls-key", INIT);
   }
   const limits: [string, number][] = [
     ["--max-body-bytes", flags.maxBodyBytes],

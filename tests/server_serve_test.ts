@@ -68,6 +68,18 @@ Deno.test("serve: configurations that are not safe are refused, in order, with a
       "--tls-self-signed cannot be combined with --tls-cert/--tls-key",
       /serve init/,
     ],
+    [
+      { tlsCert: `${dir}/none`, tlsKey: `${dir}/none`, tlsSelfSigned: true },
+      "Usage",
+      "--tls-self-signed cannot be combined with --tls-cert/--tls-key",
+      /serve init/,
+    ],
+    [
+      { tlsKey: `${dir}/none`, tlsSelfSigned: true },
+      "Usage",
+      "--tls-self-signed cannot be combined with --tls-cert/--tls-key",
+      /serve init/,
+    ],
     [{ maxBodyBytes: 0 }, "Usage", "--max-body-bytes must be greater than zero", /default/],
     [
       { maxTailConcurrency: 0 },

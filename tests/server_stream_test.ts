@@ -5,9 +5,13 @@
  */
 
 import assert from "node:assert/strict";
+import type { Client } from "../mod.ts";
+import { Ring } from "../lib/pool/ring.ts";
+import { disk } from "../lib/storage/file.ts";
 import type { App } from "../server/app.ts";
 import { Follower } from "../lib/backend/local/follower.ts";
 import { bench, lines, read } from "./server_util.ts";
+import { append, payload } from "./support/rings.ts";
 
 /** Numbers `from` to `to`. */
 function range(from: number, to: number): number[] {
@@ -277,5 +281,65 @@ Deno.test("server tail: a follower of the library sees what the server appends",
   while (!follower.next()) await follower.wait(1000);
   assert.equal(follower.message.seq, 1n);
   follower.close();
+  await end();
+});
+
+Deno.test("server tail: a pool whose first message cannot be read is told by the status", async (t) => {
+  const good = (client: Client): Uint8Array => {
+    using pool = client.createPool("good");
+    pool.append({ text: "x".repeat(200) });
+    return pool.getLite3(1).payload;
+  };
+  const { app, client, end } = await bench();
+  const whole = good(client);
+  // Cut inside the value: the outer shape is that of a message, what is within is not.
+  const deep = whole.slice();
+  deep.fill(0xff, deep.length - 120);
+  const broken: Record<string, Uint8Array> = { outside: payload(1, 300), within: deep };
+  const store = (name: string, ...payloads: Uint8Array[]): void => {
+    client.createPool(name, 1 << 20).close();
+    const ring = Ring.open(disk, `${client.poolDir}/${name}.plasmite`, { write: true });
+    append(ring, ...payloads);
+    ring.close();
+  };
+  const ways: [string, string][] = [
+    ["tail", ""],
+    ["tail", "&tag=x"],
+    ["tail", "&where=.data.a%20%3D%3D%201"],
+    ["tail", "&gap_policy=error"],
+    ["tail", "&no_follow=1"],
+    ["tail_lite3", ""],
+  ];
+  for (const [name, bad] of Object.entries(broken)) {
+    await t.step(name, async () => {
+      store(name, bad, whole);
+      store(`${name}-later`, whole, bad, whole);
+      for (const [way, more] of [...ways, ["events", ""], ["events", "&tag=x"]]) {
+        const root = way === "events" ? "/v0/ui/pools" : "/v0/pools";
+        const first = await app.request(`${root}/${name}/${way}?timeout_ms=5000${more}`);
+        // What is within is looked at only where it is to be printed.
+        if (name === "within" && (way === "tail_lite3" || /tag|where/.test(more ?? ""))) {
+          await first.body?.cancel();
+          continue;
+        }
+        assert.equal(first.status, 500, `${name} ${way} ${more}`);
+        const { error } = await first.json();
+        assert.equal(error.kind, "Corrupt");
+        // Behind one that can be read the stream has begun, and ends with the error.
+        if (way === "tail" && more === "") {
+          const later = await app.request(`/v0/pools/${name}-later/tail?timeout_ms=5000`);
+          assert.equal(later.status, 200);
+          const [one, two, ...none] = lines(await later.text());
+          assert.equal(one.seq, 1);
+          assert.equal(two.error.kind, "Corrupt");
+          assert.deepEqual(none, []);
+          const from = await app.request(`/v0/pools/${name}-later/tail?since_seq=2`);
+          assert.equal(from.status, 500);
+          await from.body?.cancel();
+        }
+      }
+      assert.equal(app.streams, 0, "no place is lost to a stream that never was");
+    });
+  }
   await end();
 });
