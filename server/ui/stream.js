@@ -112,7 +112,10 @@ export class Live {
         } else if (error.kind === "RetentionGap") this.#gap(error);
         else if (error.kind === "NotFound") {
           await this.#missing(this.next === null ? "" : "deleted");
-        } else if (error.status === 0 || error.kind === "Busy" || error.status >= 500) {
+        } else if (
+          error.status === 0 || error.kind === "Busy" ||
+          (error.status >= 500 && error.kind !== "Corrupt")
+        ) {
           this.#downAt ??= Date.now();
           const wait = Math.min(10_000, 300 * 2 ** failures++) * (0.7 + Math.random() * 0.6);
           this.#say("reconnecting", error.status ? error.message : "the server does not answer");
