@@ -61,7 +61,7 @@ function tooSlow(): HttpError {
 
 function noRoom(): HttpError {
   return new HttpError(503, "Busy", "too many request bodies at once", {
-    hint: "Try again in a moment, with smaller requests if that is possible.",
+    hint: "Try again in a moment, or raise --max-bodies-bytes.",
     headers: [["retry-after", "1"]],
   });
 }

@@ -1,11 +1,12 @@
 /**
- * `serve check` and the start banner: what a configuration means, in words and as JSON.
+ * `serve check`: what a configuration means, in words and as JSON, and what to warn of.
  *
  * @module
  */
 
 import { makeCertificate } from "./certificate.ts";
 import { baseUrl, readKey, scopeOf, type ServeConfig } from "./config.ts";
+import { quote } from "./init_report.ts";
 
 /** A certificate that ends sooner than this is worth a warning, in milliseconds. */
 const SOON = 30 * 86_400_000;
@@ -31,17 +32,7 @@ export async function checkServe(config: ServeConfig, now: Date = new Date()): P
   let fingerprint: string | null = null;
   if (tls?.kind === "files") {
     fingerprint = tls.fingerprint;
-    const { notAfter, notBefore } = await readKey(tls);
-    const day = notAfter.toISOString().slice(0, 10);
-    if (notAfter <= now) warnings.push(`The certificate expired on ${day}.`);
-    else if (notAfter.getTime() - now.getTime() < SOON) {
-      warnings.push(`The certificate expires on ${day}.`);
-    }
-    if (notBefore > now) {
-      warnings.push(
-        `The certificate is valid only from ${notBefore.toISOString().slice(0, 10)}.`,
-      );
-    }
+    warnings.push(...validity(await readKey(tls), now));
   } else if (tls?.kind === "self-signed") {
     ({ fingerprint } = await makeCertificate(config.hostname));
     warnings.push(
@@ -52,15 +43,50 @@ export async function checkServe(config: ServeConfig, now: Date = new Date()): P
   return { config, fingerprint, warnings };
 }
 
+/** What is to be said of the time in which a certificate is valid. */
+export function validity(
+  { notAfter, notBefore }: { readonly notAfter: Date; readonly notBefore: Date },
+  now: Date = new Date(),
+): string[] {
+  const day = (date: Date): string => date.toISOString().slice(0, 10);
+  if (notAfter <= now) {
+    return [
+      `The certificate expired on ${day(notAfter)}: clients that check it refuse to connect.`,
+    ];
+  }
+  if (notBefore > now) return [`The certificate is valid only from ${day(notBefore)}.`];
+  const soon = notAfter.getTime() - now.getTime() < SOON;
+  return soon ? [`The certificate expires on ${day(notAfter)}.`] : [];
+}
+
+/** Whether every user of this machine may read a file. */
+function isOpenToAll(path: string): boolean {
+  try {
+    return Deno.build.os !== "windows" && ((Deno.statSync(path).mode ?? 0) & 0o004) !== 0;
+  } catch {
+    return false; // It was read a moment ago; whatever is wrong now is not this.
+  }
+}
+
 /** What others could do that the operator may not expect. */
 export function exposure(config: ServeConfig): string[] {
+  const { token, tls, loopback } = config;
   const warnings: string[] = [];
-  if (config.loopback) return warnings;
-  if (config.token === null) {
-    warnings.push("Anyone who reaches this address can read all pools: there is no token.");
+  const secrets: [string, string | null][] = [
+    ["token file", token?.path ?? null],
+    ["TLS key", tls?.kind === "files" ? tls.keyPath : null],
+  ];
+  for (const [what, path] of secrets) {
+    if (path === null || !isOpenToAll(path)) continue;
+    warnings.push(
+      `Every user of this machine can read the ${what} ${path}: chmod 600 ${quote(path)}`,
+    );
   }
-  if (config.tls === null) {
-    warnings.push("Messages and the token travel unencrypted: there is no TLS.");
+  if (loopback) return warnings;
+  if (token === null) warnings.push("Anyone who reaches this address can read all pools.");
+  if (tls === null) {
+    const what = token === null ? "Messages travel" : "Messages and the token travel";
+    warnings.push(`${what} unencrypted: there is no TLS.`);
   }
   return warnings;
 }
@@ -136,7 +162,8 @@ function size(bytes: number): string {
   return bytes % 1024 === 0 ? `${bytes / 1024}K` : String(bytes);
 }
 
-function summary(config: ServeConfig, auth: string): string {
+/** Token, TLS, access and origins in one line. */
+export function summary(config: ServeConfig, auth: string): string {
   const tls = config.tls === null ? "off" : config.tls.kind === "files" ? "on" : "self-signed";
   const cors = config.corsOrigins.length === 0 ? "same-origin" : "allowlist";
   return `Auth: ${auth}    TLS: ${tls}    Access: ${config.access}    CORS: ${cors}`;
@@ -161,43 +188,6 @@ export function checkText({ config, fingerprint, warnings }: Check): string {
     ...warnings.map((warning) => `  Warning: ${warning}`),
     "",
     "Start with: pls serve",
-    "",
-  ].join("\n");
-}
-
-/** What a terminal shows after the start (docs/spec/command-line.md 8.1). */
-export function banner(config: ServeConfig, url: string, fingerprint: string | null): string {
-  const { token, tls } = config;
-  const flags = (token === null ? "" : ` ${token.from} <${token.from.slice(2)}>`) +
-    (tls === null ? "" : " --tls-ca <tls-cert>");
-  const curl = (tls?.kind === "self-signed" ? " -k" : tls === null ? "" : " --cacert <tls-cert>") +
-    (token === null ? "" : " -H 'Authorization: Bearer <token>'");
-  const remarks = exposure(config).map((text) => `Warning: ${text}`);
-  if (token !== null) remarks.push("Share the token by another way than this connection.");
-  if (tls?.kind === "self-signed") {
-    remarks.push("The certificate is self-signed: compare its fingerprint before trusting it.");
-  }
-  if (scopeOf(config) === "all interfaces") {
-    remarks.push("On other machines replace the host by a name or address of this one.");
-  }
-  return [
-    `Serving pools on ${url} (${scopeOf(config)})`,
-    "",
-    `  UI:   ${url}/ui`,
-    `  MCP:  ${url}/mcp`,
-    `  ${summary(config, token === null ? "none" : "bearer")}`,
-    ...(fingerprint === null ? [] : [`  Fingerprint: ${fingerprint}`]),
-    "",
-    "Try it:",
-    "",
-    `  pls feed ${url}/demo${flags} '{"hello":"world"}'`,
-    `  pls follow ${url}/demo${flags} --tail 10`,
-    "",
-    `  curl${curl} -H 'Content-Type: application/json' \\`,
-    `    --data '{"data":{"hello":"world"}}' ${url}/v0/pools/demo/append`,
-    "",
-    ...remarks,
-    "Press Ctrl-C to stop.",
     "",
   ].join("\n");
 }

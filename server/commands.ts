@@ -6,8 +6,10 @@
  */
 
 import type { Client } from "../lib/client/client.ts";
+import { defaultPoolDir } from "../lib/backend/refs.ts";
 import type { McpFetch, McpLimits } from "./app.ts";
-import { banner, checkJson, checkServe, checkText, exposure } from "./check.ts";
+import { banner } from "./banner.ts";
+import { checkJson, checkServe, checkText, exposure, validity } from "./check.ts";
 import { resolveServe, type ServeFlags } from "./config.ts";
 import { type InitOptions, serveInit } from "./init.ts";
 import { initJson, initText } from "./init_report.ts";
@@ -56,10 +58,19 @@ export async function start(
     ...hooks,
     ...(mcp === undefined ? {} : { mcp }),
   });
+  const { url, fingerprint, certificate } = running;
+  const warnings = [...(certificate === null ? [] : validity(certificate)), ...exposure(config)];
+  const { poolDir: dir } = client;
   return {
-    url: running.url,
-    banner: banner(config, running.url, running.fingerprint),
-    warnings: exposure(config),
+    url,
+    banner: banner(config, {
+      url,
+      fingerprint,
+      dir,
+      isDefault: dir === defaultPoolDir(),
+      warnings,
+    }),
+    warnings,
     finished: running.finished,
     shutdown: () => running.shutdown(),
   };

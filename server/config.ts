@@ -37,6 +37,8 @@ export interface ServeFlags {
   readonly insecureNoTls?: boolean;
   /** Largest body in bytes. */
   readonly maxBodyBytes: number;
+  /** Most memory for all bodies together, in bytes; default 64 MiB. */
+  readonly maxBodiesBytes?: number | undefined;
   /** Longest tail in milliseconds. */
   readonly maxTailTimeoutMs: number;
   /** Streams at once. */
@@ -63,7 +65,12 @@ export interface ServeConfig {
   /** Whether only this machine can reach it. */
   readonly loopback: boolean;
   /** The token and where it came from; null for none. */
-  readonly token: { readonly value: string; readonly from: "--token" | "--token-file" } | null;
+  readonly token: {
+    readonly value: string;
+    readonly from: "--token" | "--token-file";
+    /** The file; null when it was given itself. */
+    readonly path: string | null;
+  } | null;
   /** The certificate; null without TLS. */
   readonly tls: TlsConfig | null;
   /** What callers may do. */
@@ -74,6 +81,8 @@ export interface ServeConfig {
   readonly allowHosts: readonly string[];
   /** Largest body in bytes. */
   readonly maxBodyBytes: number;
+  /** Most memory for all bodies together, in bytes. */
+  readonly maxBodiesBytes: number;
   /** Longest tail in milliseconds. */
   readonly maxTailTimeoutMs: number;
   /** Streams at once. */
@@ -81,6 +90,9 @@ export interface ServeConfig {
 }
 
 const INIT = "Run `plasmite serve init` for a token, a key and a certificate.";
+
+/** What request bodies may take together by default, in bytes. */
+const BODIES = 64 << 20;
 
 /** The defaults of the options. */
 export const DEFAULT_FLAGS: ServeFlags = {
@@ -157,14 +169,14 @@ function readTokenOf(flags: ServeFlags): ServeConfig["token"] {
     const value = readText(tokenFile, "Usage", "failed to read token file").trim();
     if (value !== "") {
       checkToken(value, tokenFile, INIT);
-      return { value, from: "--token-file" };
+      return { value, from: "--token-file", path: tokenFile };
     }
     throw new PlasmiteError("Usage", "token file is empty", { path: tokenFile, hint: INIT });
   }
   if (token === undefined) return null;
   if (token !== "") {
     checkToken(token, undefined, INIT);
-    return { value: token, from: "--token" };
+    return { value: token, from: "--token", path: null };
   }
   throw usage("--token must not be empty", `Leave it out for no token. ${INIT}`);
 }
@@ -200,6 +212,7 @@ export async function resolveServe(flags: ServeFlags): Promise<ServeConfig> {
   }
   const limits: [string, number][] = [
     ["--max-body-bytes", flags.maxBodyBytes],
+    ["--max-bodies-bytes", flags.maxBodiesBytes ?? 1],
     ["--max-tail-timeout-ms", flags.maxTailTimeoutMs],
     ["--max-tail-concurrency", flags.maxTailConcurrency],
   ];
@@ -207,6 +220,13 @@ export async function resolveServe(flags: ServeFlags): Promise<ServeConfig> {
     if (value <= 0) {
       throw usage(`${name} must be greater than zero`, "Leave it out for the default.");
     }
+  }
+  const maxBodiesBytes = flags.maxBodiesBytes ?? Math.max(BODIES, flags.maxBodyBytes);
+  if (maxBodiesBytes < flags.maxBodyBytes) {
+    throw usage(
+      "--max-bodies-bytes is less than --max-body-bytes",
+      "The memory for all request bodies must hold one of the largest.",
+    );
   }
   const tls: TlsConfig | null = tlsSelfSigned
     ? { kind: "self-signed" }
@@ -231,6 +251,7 @@ export async function resolveServe(flags: ServeFlags): Promise<ServeConfig> {
     corsOrigins,
     allowHosts: flags.allowHosts,
     maxBodyBytes: flags.maxBodyBytes,
+    maxBodiesBytes,
     maxTailTimeoutMs: flags.maxTailTimeoutMs,
     maxTailConcurrency: flags.maxTailConcurrency,
   };

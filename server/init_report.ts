@@ -95,7 +95,7 @@ export function initText(result: InitResult): string {
     `  token: ${show(token_file)}`,
     `  cert:  ${show(tls_cert)}`,
     `  key:   ${show(tls_key)}`,
-    `  access key: ${show(access_key)}`,
+    `  access key: ${show(access_key)} (token and certificate in one line, for clients of 1.x)`,
     "",
     `Fingerprint: ${result.fingerprint}`,
     "",

@@ -1,12 +1,16 @@
 /**
- * Which servers run on this machine: one small file each, believed only when the server behind it
- * says the same (docs/spec/command-line.md 8.4).
+ * Which servers run on this machine: one small file each, believed only as long as its server lives
+ * (docs/spec/command-line.md 8.4).
+ *
+ * A server of ours holds the lock of its file, which ends with the process however that ends. One on
+ * a plain loopback address is asked as well: that is all that records of other programs go by.
  *
  * @module
  */
 
 import {
   environmentVariable,
+  hasEveryPermission,
   isGranted,
   missingFlag,
   optionalVariable,
@@ -22,10 +26,12 @@ export interface ServerRecord {
   readonly pid: number;
   /** The directory it serves, canonical. */
   readonly pool_dir: string;
-  /** Where this machine reaches it over plain HTTP; null when it does not. */
+  /** Where this machine reaches it at a loopback address; null when it does not. */
   readonly local_url: string | null;
   /** Where others reach it; null when that is not known. */
   readonly remote_url: string | null;
+  /** What shows that it lives: the lock of its file, or its answer besides; records of ours only. */
+  readonly alive_by?: "lock" | "answer";
 }
 
 /** How long a server may take to answer, in milliseconds. */
@@ -46,6 +52,7 @@ export function makeRecord(
   poolDir: string,
   localUrl: string | null,
   remoteUrl: string | null,
+  aliveBy: "lock" | "answer" = "answer",
 ): ServerRecord {
   let dir = poolDir;
   try {
@@ -60,7 +67,37 @@ export function makeRecord(
     pool_dir: dir,
     local_url: localUrl,
     remote_url: remoteUrl,
+    alive_by: aliveBy,
   };
+}
+
+/** Takes the lock of an open file if it is free and the file system has locks. */
+function tryLock(file: Deno.FsFile, exclusive: boolean): boolean {
+  try {
+    // On Windows nobody could read what is locked.
+    return Deno.build.os !== "windows" && file.tryLockSync(exclusive);
+  } catch {
+    return false;
+  }
+}
+
+/** Writes a record whose lock is held before anyone can see it; null where there are no locks. */
+function writeLocked(path: string, record: ServerRecord): Deno.FsFile | null {
+  const file = Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
+  try {
+    const locked = tryLock(file, true);
+    const { alive_by: _, ...plain } = record;
+    const text = `${JSON.stringify(locked ? record : plain)}\n`;
+    for (let bytes = new TextEncoder().encode(text); bytes.length > 0;) {
+      bytes = bytes.subarray(file.writeSync(bytes));
+    }
+    if (locked) return file;
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+  file.close();
+  return null;
 }
 
 /**
@@ -74,20 +111,25 @@ export function register(
   if (dir === null || !isGranted({ name: "write", path: dir })) return () => {};
   const path = `${dir}/${record.instance}.json`;
   const temporary = `${dir}/.${record.instance}.tmp`;
+  let file: Deno.FsFile | null = null;
   try {
     Deno.mkdirSync(dir, { recursive: true, mode: 0o700 });
-    Deno.writeTextFileSync(temporary, `${JSON.stringify(record)}\n`, { mode: 0o600 });
+    file = writeLocked(temporary, record);
     Deno.renameSync(temporary, path);
   } catch {
+    file?.close();
     removeQuietly(temporary);
     return () => {};
   }
+  for (const dead of readRecords(dir).filter(isDead)) removeQuietly(dead.path);
   return () => {
     try {
       Deno.removeSync(path);
     } catch {
-      // Removed by somebody else, or the directory became read-only: readers ask the server anyway.
+      // Removed by somebody else, or the directory became read-only: nobody believes it any more.
     }
+    file?.close();
+    file = null;
   };
 }
 
@@ -100,17 +142,17 @@ function parseRecord(text: string): ServerRecord | null {
     return null;
   }
   if (value === null || typeof value !== "object") return null;
-  const { instance, pid, pool_dir, local_url, remote_url } = value as Record<string, unknown> & {
-    readonly [key: string]: unknown;
-  };
+  const { instance, pid, pool_dir, local_url, remote_url, alive_by } = value as
+    & Record<string, unknown>
+    & { readonly [key: string]: unknown };
   const text_ = (given: unknown): given is string | null =>
     given === null || typeof given === "string";
   if (typeof instance !== "string" || typeof pid !== "number" || typeof pool_dir !== "string") {
     return null;
   }
-  return text_(local_url) && text_(remote_url)
-    ? { instance, pid, pool_dir, local_url, remote_url }
-    : null;
+  if (!text_(local_url) || !text_(remote_url)) return null;
+  const locked = alive_by === "lock" || alive_by === "answer" ? { alive_by } as const : {};
+  return { instance, pid, pool_dir, local_url, remote_url, ...locked };
 }
 
 /** What the server at `url` says of itself. */
@@ -124,6 +166,11 @@ async function status(url: string): Promise<Uint8Array> {
   }
 }
 
+/** What a server and its record must agree on. */
+function identity({ instance, pid, pool_dir, local_url, remote_url }: ServerRecord): string {
+  return JSON.stringify([instance, pid, pool_dir, local_url, remote_url]);
+}
+
 /** Whether the server behind a record says the same of itself. */
 async function confirmed(record: ServerRecord): Promise<boolean> {
   const url = record.local_url;
@@ -132,15 +179,31 @@ async function confirmed(record: ServerRecord): Promise<boolean> {
   try {
     const text = new TextDecoder().decode(await status(url));
     const said = parseRecord(text);
-    return said !== null && JSON.stringify(said) === JSON.stringify(record);
+    return said !== null && identity(said) === identity(record);
   } catch (error) {
     if (missingFlag(error) !== undefined) throw error;
     return false; // Gone, or too slow.
   }
 }
 
-function readRecords(dir: string): ServerRecord[] {
-  const records: ServerRecord[] = [];
+/** A record and the file it was read from. */
+interface Filed {
+  readonly record: ServerRecord;
+  readonly path: string;
+  /** Whether nobody holds the lock of the file. */
+  readonly free: boolean;
+}
+
+function readRecord(path: string): Filed | null {
+  using file = Deno.openSync(path);
+  if (file.statSync().size > LARGEST) return null;
+  const free = tryLock(file, false);
+  const record = parseRecord(Deno.readTextFileSync(path));
+  return record && { record, path, free };
+}
+
+function readRecords(dir: string): Filed[] {
+  const records: Filed[] = [];
   let entries: Deno.DirEntry[];
   try {
     entries = [...Deno.readDirSync(dir)];
@@ -151,10 +214,8 @@ function readRecords(dir: string): ServerRecord[] {
   for (const { name, isFile } of entries) {
     if (!isFile || !name.endsWith(".json")) continue;
     try {
-      const path = `${dir}/${name}`;
-      if (Deno.statSync(path).size > LARGEST) continue;
-      const record = parseRecord(Deno.readTextFileSync(path));
-      if (record !== null) records.push(record);
+      const filed = readRecord(`${dir}/${name}`);
+      if (filed !== null) records.push(filed);
     } catch {
       continue; // Removed between listing and reading.
     }
@@ -162,17 +223,43 @@ function readRecords(dir: string): ServerRecord[] {
   return records;
 }
 
+/** Whether the process of a record is gone, as far as can be told without a prompt. */
+function isGone(pid: number): boolean {
+  if (Deno.build.os !== "linux" || !hasEveryPermission()) return false;
+  try {
+    Deno.statSync(`/proc/${pid}`);
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
+  }
+}
+
+/** Whether a record is what a server has left that was killed. */
+function isDead({ record, free }: Filed): boolean {
+  return free && (record.alive_by !== undefined || isGone(record.pid));
+}
+
+/** Whether the server of a record runs; the file of a dead one is removed. */
+async function isRunning(filed: Filed): Promise<boolean> {
+  if (isDead(filed)) {
+    removeQuietly(filed.path);
+    return false;
+  }
+  return filed.record.alive_by === "lock" || await confirmed(filed.record);
+}
+
 /** The servers that run now, sorted by directory and address. */
 export async function runningServers(
   dir: string | null = registryDir(environmentVariable),
 ): Promise<ServerRecord[]> {
-  const records = dir === null ? [] : readRecords(dir);
+  const filed = dir === null ? [] : readRecords(dir);
   const running: ServerRecord[] = [];
-  for (let i = 0; i < records.length; i += AT_ONCE) {
-    const some = records.slice(i, i + AT_ONCE);
-    const good = await Promise.all(some.map(confirmed));
-    running.push(...some.filter((_, at) => good[at]));
+  for (let i = 0; i < filed.length; i += AT_ONCE) {
+    const some = filed.slice(i, i + AT_ONCE);
+    const good = await Promise.all(some.map(isRunning));
+    running.push(...some.filter((_, at) => good[at]).map(({ record }) => record));
   }
-  const key = (record: ServerRecord): string => `${record.pool_dir}\n${record.local_url}`;
+  const key = (record: ServerRecord): string =>
+    `${record.pool_dir}\n${record.local_url ?? record.remote_url}`;
   return running.sort((a, b) => key(a) < key(b) ? -1 : 1);
 }

@@ -11,7 +11,7 @@ import { startTimer } from "../lib/timers.ts";
 import { removeQuietly } from "../lib/storage/temporary.ts";
 import { type AppOptions, createApp } from "./app.ts";
 import { makeCertificate } from "./certificate.ts";
-import { baseUrl, isLoopback, readKey, type ServeConfig } from "./config.ts";
+import { baseUrl, isLoopback, readKey, scopeOf, type ServeConfig } from "./config.ts";
 import { errorResponse } from "./errors.ts";
 import { headOnWire } from "./head.ts";
 import { makeRecord, register } from "./registry.ts";
@@ -31,6 +31,8 @@ export interface Running {
   readonly url: string;
   /** The certificate's fingerprint; null without TLS. */
   readonly fingerprint: string | null;
+  /** When a certificate from a file is valid; null without one. */
+  readonly certificate: { readonly notBefore: Date; readonly notAfter: Date } | null;
   /** Resolves when it has stopped. */
   readonly finished: Promise<void>;
   /** Ends streams, finishes appends, stops: half a second at most. */
@@ -62,14 +64,15 @@ interface Pair {
   readonly cert: string;
   readonly key: string;
   readonly fingerprint: string;
+  readonly notBefore?: Date;
+  readonly notAfter?: Date;
 }
 
 async function certificateFor(config: ServeConfig): Promise<Pair | null> {
   const { tls } = config;
   if (tls === null) return null;
   if (tls.kind === "self-signed") return await makeCertificate(config.hostname);
-  const { key } = await readKey(tls);
-  return { cert: tls.cert, key, fingerprint: tls.fingerprint };
+  return { cert: tls.cert, fingerprint: tls.fingerprint, ...await readKey(tls) };
 }
 
 /**
@@ -97,6 +100,11 @@ function publishAddress(path: string, address: string): void {
   }
 }
 
+function datesOf(pair: Pair | null): Running["certificate"] {
+  const { notBefore, notAfter } = pair ?? {};
+  return notBefore === undefined || notAfter === undefined ? null : { notBefore, notAfter };
+}
+
 /**
  * Starts a server.
  *
@@ -118,6 +126,7 @@ export async function startServer(
     allowHosts: config.allowHosts,
     corsOrigins: config.corsOrigins,
     maxBodyBytes: config.maxBodyBytes,
+    maxBodiesBytes: config.maxBodiesBytes,
     maxTailTimeoutMs: config.maxTailTimeoutMs,
     maxTailConcurrency: config.maxTailConcurrency,
     inventedHost: () => inventedHost(server.addr, pair !== null),
@@ -156,10 +165,13 @@ export async function startServer(
   }
   if (hooks.registry !== false) {
     const url = baseUrl(config, port);
+    // A wildcard is reached at a loopback address as well; one address of many only at that.
+    const here = scopeOf(config) !== "network reachable";
     const record = makeRecord(
       client.poolDir,
-      pair === null && isLoopback(config.hostname) ? url : null,
-      null,
+      here ? url : null,
+      here ? null : url,
+      config.loopback && pair === null ? "answer" : "lock",
     );
     status = record;
     unregister = register(record);
@@ -196,6 +208,7 @@ export async function startServer(
     port,
     url: baseUrl(config, port),
     fingerprint: pair?.fingerprint ?? null,
+    certificate: datesOf(pair),
     finished,
     shutdown: async () => {
       stopping = true;

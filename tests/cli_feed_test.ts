@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import { retriesTold } from "../lib/cli/feed.ts";
 import { errorOf, exists, hasScript, inTemp, onTerminal, shell as sh } from "./cli_util.ts";
 
 const TIME = /"time":"[^"]*"/g;
@@ -360,4 +361,10 @@ Deno.test({
       );
       assert.equal(stderr, "");
     }),
+});
+
+Deno.test("feed says how long it really waited for a lock, not only its own pauses", () => {
+  assert.equal(retriesTold(4, 35_204), "Retry attempts: 4 (waited 35.2s).");
+  assert.equal(retriesTold(2, 999.4), "Retry attempts: 2 (waited 999ms).");
+  assert.equal(retriesTold(2, 50), "Retry attempts: 2 (waited 50ms).");
 });

@@ -240,7 +240,7 @@ Deno.test("TLS: the named certificate only, or none at all with a warning; token
 
 Deno.test("feed repeats only what cannot have been stored", () =>
   inTemp(async (dir) => {
-    let script: (() => Response | undefined)[] = [];
+    let script: (() => Response | Promise<Response> | undefined)[] = [];
     let broken = 0;
     await using server = serve({
       dir,
@@ -272,6 +272,14 @@ Deno.test("feed repeats only what cannot have been stored", () =>
     const tired = await feed("--retry", "1", "--retry-delay", "1ms");
     assert.equal(tired.code, 5);
     assert.match(String(errorOf(tired)["hint"]), /Retry attempts: 2 \(waited 1ms\)\./);
+    // A server that waits for the pool's lock before it says so has been waited for.
+    const slowly = async (): Promise<Response> => {
+      await new Promise((resolve) => setTimeout(resolve, 600));
+      return busy();
+    };
+    script = [slowly, slowly];
+    const waited = await feed("--retry", "1", "--retry-delay", "1ms");
+    assert.match(String(errorOf(waited)["hint"]), /Retry attempts: 2 \(waited \d+\.\ds\)\./);
     script = [];
     broken = 1;
     const unknown = await feed("--retry", "5", "--retry-delay", "1ms");

@@ -80,6 +80,13 @@ Deno.test("serve: configurations that are not safe are refused, in order, with a
       "--tls-self-signed cannot be combined with --tls-cert/--tls-key",
       /serve init/,
     ],
+    [{ maxBodiesBytes: 0 }, "Usage", "--max-bodies-bytes must be greater than zero", /default/],
+    [
+      { maxBodiesBytes: 1000, maxBodyBytes: 1001 },
+      "Usage",
+      "--max-bodies-bytes is less than --max-body-bytes",
+      /largest/,
+    ],
     [{ maxBodyBytes: 0 }, "Usage", "--max-body-bytes must be greater than zero", /default/],
     [
       { maxTailConcurrency: 0 },

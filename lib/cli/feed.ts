@@ -206,23 +206,30 @@ function appendPatiently(
   flush: boolean,
   retry: Retry,
 ): { count: number; first: bigint } {
-  for (let attempt = 0;; attempt++) {
+  const began = performance.now();
+  for (let tried = 1;; tried++) {
     for (let waited = 0; waited <= LOCK_TIMEOUT; waited++) {
       const done = ring.tryAppend(batch, from, flush);
       if (done !== null) return done;
       sleepSync(1);
     }
-    if (attempt < retry.attempts) {
+    if (tried <= retry.attempts) {
       sleepSync(retry.delayMs);
       continue;
     }
     const error = lockTimeout(ring.path);
-    if (attempt === 0) throw error;
+    if (tried === 1) throw error;
     throw new PlasmiteError("Busy", error.message, {
       path: ring.path,
-      hint: `${error.hint} Retry attempts: ${attempt + 1} (waited ${attempt * retry.delayMs}ms).`,
+      hint: `${error.hint} ${retriesTold(tried, performance.now() - began)}`,
     });
   }
+}
+
+/** How often something was tried, and how long all of that took. */
+export function retriesTold(tried: number, waitedMs: number): string {
+  const waited = waitedMs < 1000 ? `${Math.round(waitedMs)}ms` : `${(waitedMs / 1000).toFixed(1)}s`;
+  return `Retry attempts: ${tried} (waited ${waited}).`;
 }
 
 /** Stores what the sink has collected and prints receipts. */

@@ -156,6 +156,16 @@ NOTES
       return `EXAMPLES
   plasmite serve init
   plasmite serve init --output-dir ./secure --force
+
+FILES
+  plasmite-auth-token.txt   the token: for --token-file, on the server and on clients
+  plasmite-tls-cert.pem     the certificate: for --tls-cert, and --tls-ca on clients
+  plasmite-tls-key.pem      its private key: for --tls-key; it stays on the server
+  plasmite-access-key.txt   the access key: token and certificate in one line, for clients of
+                            Plasmite 1.x, which take it instead of both files
+
+  Token, private key and access key are secrets: whoever has the token or the access key may do
+  what --access allows.
 `;
     case "mcp":
       return `EXAMPLES

@@ -13,7 +13,7 @@ import type { RemotePool } from "../remote/pool.ts";
 import { RemoteError, rewritten } from "../backend/http/error.ts";
 import { sleep } from "../storage/pause.ts";
 import type { CommandContext } from "./context.ts";
-import type { FeedTarget } from "./feed.ts";
+import { type FeedTarget, retriesTold } from "./feed.ts";
 import { explainMissing } from "./missing.ts";
 import type { RemoteRef } from "./refs.ts";
 import { connect } from "./remote.ts";
@@ -88,23 +88,32 @@ async function explainDoubt(error: unknown, ref: RemoteRef): Promise<unknown> {
   return rewritten(error, { hint: `Look before you send it again: ${command}` });
 }
 
+/** From how many milliseconds on an answer counts as one that was waited for. */
+const PATIENCE = 500;
+
 /** Does it again as often as `--retry` says, and tells how often that was. */
 async function patiently<T>(
   { attempts, delayMs }: Retry,
   again: (error: unknown) => boolean,
   work: () => Promise<T>,
 ): Promise<T> {
+  let waited = 0;
   for (let tried = 1;; tried++) {
+    const began = performance.now();
     try {
       return await work();
     } catch (error) {
       if (!again(error) || !(error instanceof RemoteError)) throw error;
+      // A server that says at once that it is busy has not been waited for.
+      const took = performance.now() - began;
+      if (took >= PATIENCE) waited += took;
       if (tried <= attempts) {
         await sleep(delayMs);
+        waited += delayMs;
         continue;
       }
       if (tried === 1) throw error;
-      const told = `Retry attempts: ${tried} (waited ${(tried - 1) * delayMs}ms).`;
+      const told = retriesTold(tried, waited);
       throw rewritten(error, { hint: error.hint === undefined ? told : `${error.hint} ${told}` });
     }
   }

@@ -33,6 +33,8 @@ export interface ServeFlags {
   readonly insecureNoTls: boolean;
   /** Largest body in bytes. */
   readonly maxBodyBytes: number;
+  /** Most memory for all bodies together, in bytes; as it was given. */
+  readonly maxBodiesBytes?: number | undefined;
   /** Longest tail in milliseconds. */
   readonly maxTailTimeoutMs: number;
   /** Streams at once. */
@@ -44,6 +46,7 @@ export const SERVE_DEFAULTS: Readonly<Record<string, string>> = {
   "bind": "127.0.0.1:9700",
   "access": "read-write",
   "max-body-bytes": "1048576",
+  "max-bodies-bytes": "67108864",
   "max-tail-timeout-ms": "30000",
   "max-tail-concurrency": "64",
 };
@@ -65,6 +68,7 @@ export function serveFlags(args: Args): ServeFlags {
     allowNonLoopback: args.has("allow-non-loopback"),
     insecureNoTls: args.has("insecure-no-tls"),
     maxBodyBytes: number("max-body-bytes"),
+    maxBodiesBytes: args.count("max-bodies-bytes"),
     maxTailTimeoutMs: number("max-tail-timeout-ms"),
     maxTailConcurrency: number("max-tail-concurrency"),
   };

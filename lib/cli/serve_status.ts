@@ -34,7 +34,7 @@ export async function run(context: CommandContext, room: Room): Promise<number> 
     context.stdout.text("No servers are running. Start one with `pls serve`.\n");
   } else {
     const rows = servers.map((server) => [
-      server.local_url ?? "-",
+      server.local_url ?? server.remote_url ?? "-",
       String(server.pid),
       server.pool_dir,
     ]);

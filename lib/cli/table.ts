@@ -524,6 +524,14 @@ function serveFlags(): FlagSpec[] {
       help: "Largest request body",
     },
     {
+      name: "max-bodies-bytes",
+      value: "MAX_BODIES_BYTES",
+      type: "u64",
+      default: "67108864",
+      group: "Safety",
+      help: "Most memory for all request bodies together",
+    },
+    {
       name: "max-tail-timeout-ms",
       value: "MAX_TAIL_TIMEOUT_MS",
       type: "u64",
@@ -545,7 +553,7 @@ function serveFlags(): FlagSpec[] {
 function serveInit(): CommandSpec {
   return {
     name: "init",
-    about: "Make a token, a key and a certificate for secure serving",
+    about: "Make a token, a certificate with its key, and an access key for secure serving",
     flags: [
       {
         ...BIND,
