@@ -15,6 +15,7 @@ import {
   ofBounds,
   Window,
 } from "./answer.ts";
+import { Groups } from "./latest.ts";
 import { Filter, type Wanted } from "./selection.ts";
 import type { Bounds, Snapshot } from "./store.ts";
 
@@ -166,44 +167,27 @@ async function readLatest(
     ...await retention(pool, bounds, wanted, signal),
     next_after_seq: next,
   };
-  const groups = new Map<string, bigint>();
-  /** For each message that is the newest of a group: of how many. */
-  const kept = new Map<bigint, number>();
+  const groups = new Groups();
   let lost = wanted.after !== undefined && after + 1n < bounds.oldest;
   const filter = new Filter(wanted);
   if (!empty && bounds.newest > after) {
     const visit = (view: MessageView): boolean => {
-      const { seq } = view;
-      const keys = filter.matches(view) ? wanted.latest?.keysOf(view) ?? [] : [];
-      for (const key of keys) {
-        const before = groups.get(key);
-        const left = before === undefined ? 0 : (kept.get(before) ?? 0) - 1;
-        if (before !== undefined && left === 0) kept.delete(before);
-        else if (before !== undefined) kept.set(before, left);
-        // Put at the end again, so that the groups are in the order of their newest messages.
-        groups.delete(key);
-        groups.set(key, seq);
-      }
-      if (keys.length > 0) kept.set(seq, keys.length);
+      if (filter.matches(view)) groups.add(view.seq, wanted.latest?.keysOf(view) ?? []);
       return true;
     };
     const from = after + 1n > bounds.oldest ? after + 1n : bounds.oldest;
     lost ||= (await pool.scan(from, bounds.newest, visit, signal)).gap;
   }
-  const chosen = [...kept.keys()].slice(-wanted.count);
-  const matches = await readChosen(pool, chosen, wanted, signal);
+  const matches = await readChosen(pool, groups.last(wanted.count), wanted, signal);
   fit(matches, wanted);
-  const omitted = kept.size - matches.length;
-  const shown = new Set(matches.map(({ seq }) => seq));
-  const latest = [...groups].filter(([, seq]) => shown.has(seq)).map(([key, seq]) => ({
-    key,
-    seq,
-  }));
+  const omitted = groups.size - matches.length;
+  const latest = groups.of(new Set(matches.map(({ seq }) => seq)));
+  const more = groups.forgotten ? "more than " : "";
   const note = omitted === 0 ? {} : {
     omitted,
     note:
-      `${omitted} older message${omitted === 1 ? " was" : "s were"} left out, each the newest ` +
-      `of its group; a larger count or max_bytes shows more, tags or since narrow the search.`,
+      `${more}${omitted} older message${omitted === 1 ? " was" : "s were"} left out, each the ` +
+      "newest of its group; a larger count or max_bytes shows more, tags or since narrow the search.",
   };
   return finish({ ...base, ...filter.failures, fell_behind: lost, ...note, latest }, matches);
 }

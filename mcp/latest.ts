@@ -66,3 +66,76 @@ function element(doc: Lite3Doc, at: number, index: number): number {
   const place = index < 0 ? index + doc.count(at) : index;
   return place < 0 ? -1 : doc.element(at, place);
 }
+
+/** Of more groups than twice these, or longer keys, the older are forgotten; never of fewer. */
+const MOST_GROUPS = 10_000;
+const MOST_CHARACTERS = 4_000_000;
+const LEAST_GROUPS = 200;
+
+/**
+ * The newest message of each group, while messages come in order. Of very many groups the oldest are
+ * forgotten: only the newest are ever shown.
+ */
+export class Groups {
+  readonly #groups = new Map<string, bigint>();
+  /** For each message that is the newest of a group: of how many. */
+  readonly #kept = new Map<bigint, number>();
+  #characters = 0;
+  #forgotten = false;
+
+  /** Takes the next message and the keys of its groups. */
+  add(seq: bigint, keys: readonly string[]): void {
+    for (const key of keys) {
+      this.#leave(key);
+      // Put at the end, so that the groups are in the order of their newest messages.
+      this.#groups.set(key, seq);
+      this.#characters += key.length;
+    }
+    if (keys.length > 0) this.#kept.set(seq, keys.length);
+    const { size } = this.#groups;
+    if (size > 2 * MOST_GROUPS) this.#forget(size - MOST_GROUPS);
+    else if (this.#characters > MOST_CHARACTERS && size > 2 * LEAST_GROUPS) {
+      this.#forget(size >> 1);
+    }
+  }
+
+  /** Forgets the oldest groups; many at once, because each walk from the front costs. */
+  #forget(count: number): void {
+    let left = count;
+    for (const key of this.#groups.keys()) {
+      if (left-- === 0) break;
+      this.#leave(key);
+    }
+    this.#forgotten = true;
+  }
+
+  #leave(key: string): void {
+    const seq = this.#groups.get(key);
+    if (seq === undefined) return;
+    this.#groups.delete(key);
+    this.#characters -= key.length;
+    const left = (this.#kept.get(seq) ?? 0) - 1;
+    if (left > 0) this.#kept.set(seq, left);
+    else this.#kept.delete(seq);
+  }
+
+  /** How many messages are the newest of a group, as far as is remembered. */
+  get size(): number {
+    return this.#kept.size;
+  }
+
+  /** Whether there were more. */
+  get forgotten(): boolean {
+    return this.#forgotten;
+  }
+
+  /** The numbers of the last `count` of them, in order. */
+  last(count: number): bigint[] {
+    return [...this.#kept.keys()].slice(-count);
+  }
+
+  /** The groups of these messages. */
+  of(seqs: ReadonlySet<bigint>): { key: string; seq: bigint }[] {
+    return [...this.#groups].filter(([, seq]) => seqs.has(seq)).map(([key, seq]) => ({ key, seq }));
+  }
+}

@@ -376,3 +376,62 @@ Deno.test({
     });
   },
 });
+
+Deno.test("a slow reader of the last N is told what it lost, and gets the rest in order", async () => {
+  await withDir(async (dir) => {
+    using client = new Client(dir);
+    await markedPool(client, "p", 6000, () => true, { sizeBytes: 3 << 20 });
+    using pool = client.openPool<{ i: number; even: boolean; p: string }>("p");
+    const newest = pool.bounds().newestSeq ?? 0n;
+    assert.equal(newest, 6000n);
+    for (const filter of [[], ["--where", ".data.even"]]) {
+      const { oldestSeq, newestSeq } = pool.bounds();
+      assert(oldestSeq !== null && newestSeq !== null);
+      const tail = filter.length > 0 ? 2000 : 4000;
+      const child = new Deno.Command(Deno.execPath(), {
+        args: [
+          ...["run", "-A", "--quiet", "--no-lock", CLI, "--dir", dir, "follow", "p", "--jsonl"],
+          ...["--tail", `${tail}`, "--timeout", "1s", ...filter],
+        ],
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+      const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      let text = (await reader.read()).value ?? "";
+      // It is printing, and nobody takes more than that: meanwhile a writer goes round the ring.
+      for (let n = 0; n < 8; n++) {
+        await pool.appendBatch(
+          Array.from({ length: 1000 }, (_, i) => ({ i, even: i % 2 === 0, p: "" })),
+        );
+      }
+      const end = pool.bounds().newestSeq ?? 0n;
+      for (let part = await reader.read(); !part.done; part = await reader.read()) {
+        text += part.value;
+      }
+      assert.equal((await child.status).code, 124);
+      const told = (await new Response(child.stderr).text()).trim().split("\n")
+        .map((line) => JSON.parse(line).notice);
+      const printed = text.trim().split("\n").map((line) => BigInt(JSON.parse(line).seq));
+      const first = BigInt(Number(newestSeq) - 3999);
+      assert.ok((printed[0] ?? 0n) - first < 2n, "it begins where the last N begin");
+      for (const [i, seq] of printed.entries()) assert.ok(seq > (printed[i - 1] ?? 0n), "in order");
+      // What is missing is what was told: each number was passed over, printed, or lost.
+      const lost = told.reduce((sum, { details }) => sum + details.dropped_count, 0);
+      const step = filter.length > 0 ? 2 : 1;
+      const wanted = Number(end - first + 1n) / step;
+      assert.ok(lost > 500, "the writer overtook it");
+      assert.ok(Math.abs(wanted - printed.length - lost / step) <= told.length + 1);
+      const range = told.map(({ details }) => [details.last_seen_seq, details.next_seen_seq]);
+      const missing = printed.flatMap((seq, i) => {
+        const before = printed[i - 1] ?? seq - BigInt(step);
+        return seq - before > BigInt(step) ? [[Number(before), Number(seq)] as const] : [];
+      });
+      for (const [from, to] of missing) {
+        const within = range.some(([a, b]) => from <= a + 1 && to >= b - 1) ||
+          range.some(([a, b]) => a <= from + 1 && b >= to - 1);
+        assert.ok(within, `${from} to ${to}: ${JSON.stringify(range)}`);
+      }
+    }
+  });
+});

@@ -14,7 +14,9 @@ import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { type Chain, findChain, type FoundFrame } from "../lib/pool/chain.ts";
 import { parseState, type State } from "../lib/pool/header.ts";
 import { type Layout, STATE_AT } from "../lib/pool/layout.ts";
+import { diagnoseRing, repairRing } from "../lib/pool/rebuild.ts";
 import { Ring } from "../lib/pool/ring.ts";
+import { backUp } from "../lib/storage/backup.ts";
 import { disk } from "../lib/storage/file.ts";
 import { Killed, MemoryStorage } from "../lib/storage/memory.ts";
 import { inPlace } from "../lib/storage/turns.ts";
@@ -475,6 +477,26 @@ Deno.test({
       assert(damaged !== undefined && damaged.issues[0]?.code === "corrupt");
     });
   },
+});
+
+Deno.test("doctor tells how far it has come, in a walk, in a search, and in a backup", async () => {
+  await inTemp((dir) => {
+    const { path } = wounded(dir);
+    const told: [number, number][] = [];
+    const progress = (done: number, total: number): void => void told.push([done, total]);
+    diagnoseRing(disk, path, "p", progress);
+    const searched = told.splice(0);
+    const backup = (): string => backUp(disk.open(path, { write: false }), progress);
+    repairRing(disk, path, "p", { progress, backup });
+    for (const calls of [searched, told]) {
+      assert.ok(calls.length > 100, `${calls.length} calls for 100 MiB`);
+      for (const [done, total] of calls) {
+        assert.ok(done >= 0 && done <= total && total <= 101 << 20);
+      }
+      const most = Math.max(...calls.map(([done, total]) => done / total));
+      assert.ok(most > 0.9 && calls.some(([done, total]) => done < total / 2));
+    }
+  });
 });
 
 Deno.test({
