@@ -5,6 +5,7 @@
  * @module
  */
 
+import "./support/environment.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Groups } from "../mcp/latest.ts";

@@ -11,7 +11,7 @@ import { findFrame } from "../lib/backend/local/lookup.ts";
 import { listing } from "../lib/backend/local/listing.ts";
 import { Cursor } from "../lib/pool/cursor.ts";
 import { Ring } from "../lib/pool/ring.ts";
-import { inPlace, inTurns, type Steps } from "../lib/storage/turns.ts";
+import { inPlace, inTurns, Slice, type Steps } from "../lib/storage/turns.ts";
 import { createApp } from "../server/app.ts";
 import { LocalStore } from "../mcp/local.ts";
 import { withDir } from "./support/processes.ts";
@@ -82,6 +82,34 @@ Deno.test("many who work at the same time go on one after the other, each for it
   // Between two slices of one, others had theirs; and everyone else had a turn after each.
   assert.ok(new Set(order.slice(0, 8)).size >= 5, order.join(" "));
   assert.ok(turns >= 12, `${turns} turns in 18 slices`);
+});
+
+Deno.test("a turn is a whole slice of work, also for one who asks two slices", async () => {
+  let steps = 0;
+  let turns = 0;
+  const work = async (): Promise<void> => {
+    // A stream and the pool it reads: each has its own.
+    const [stream, pool] = [new Slice(), new Slice()];
+    for (let left = 40; left > 0;) {
+      if (stream.over) {
+        turns++;
+        await stream.next();
+      }
+      do {
+        const until = performance.now() + 0.5;
+        while (performance.now() < until);
+        steps++;
+        left--;
+      } while (left > 0 && !pool.over);
+      if (left === 0) return;
+      turns++;
+      await pool.next();
+      stream.restart();
+    }
+  };
+  await Promise.all([work(), work(), work(), work(), work(), work()]);
+  assert.equal(steps, 240);
+  assert.ok(turns < 120, `${turns} turns for ${steps} steps of half a millisecond`);
 });
 
 Deno.test("a walk to an old message comes back after each piece, and finds the same", () => {

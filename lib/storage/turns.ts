@@ -56,48 +56,56 @@ export async function inTurns<T>(steps: Steps<T>, signal?: AbortSignal): Promise
  * that a hundred long walks hold up a small request no longer than one does.
  */
 const waiting: (() => void)[] = [];
+/** Whether a turn is about to be given. */
 let due = false;
+/** When the turn that is under way was given; -1 when none is. */
+let given = -1;
 
 /**
  * A timer, not `setImmediate`: the runtime looks at its sockets when it has nothing to do, so only a
  * real pause lets requests in (measured: 0.2 ms to answer one, against 200 ms).
  */
-function arm(): void {
+function giveTurn(): void {
   due = true;
   startTimer(() => {
     due = false;
     const next = waiting.shift();
-    if (waiting.length > 0) {
-      due = true;
-      setImmediate(arm); // Behind the slice that begins now: the pause follows it.
-    }
-    next?.();
+    if (next === undefined) return;
+    given = performance.now();
+    // Behind the slice that begins now: the next pause follows it.
+    setImmediate(() => {
+      given = -1;
+      if (waiting.length > 0 && !due) giveTurn();
+    });
+    next();
   }, 0);
 }
 
-/** The share of one piece of work in the time of its process. */
+/**
+ * The share of one piece of work in the time of its process. A turn belongs to whoever was given it,
+ * whichever of its slices it asks.
+ */
 export class Slice {
   #since = performance.now();
-  #lined = false;
 
   /** Whether others are to have a turn now. Work that has just begun gives way to what waits. */
   get over(): boolean {
-    return (!this.#lined && waiting.length > 0) || performance.now() - this.#since >= SLICE;
+    const now = performance.now();
+    if (given >= 0) return now - given >= SLICE;
+    return waiting.length > 0 || now - this.#since >= SLICE;
   }
 
   /** Waits for the next turn. */
   async next(): Promise<void> {
     await new Promise<void>((resolve) => {
       waiting.push(resolve);
-      if (!due) arm();
+      if (!due && given < 0) giveTurn();
     });
-    this.#lined = true;
     this.#since = performance.now();
   }
 
   /** A new slice begins: after a wait for something else. */
   restart(): void {
-    this.#lined = false;
     this.#since = performance.now();
   }
 }
