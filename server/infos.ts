@@ -4,9 +4,7 @@
  * @module
  */
 
-import { describePool, type PoolInfo } from "../lib/backend/local/info.ts";
-import { Ring } from "../lib/pool/ring.ts";
-import { disk } from "../lib/storage/file.ts";
+import type { PoolInfo } from "../lib/backend/local/info.ts";
 import { formatTime } from "../lib/text/time.ts";
 import { errorJson } from "./errors.ts";
 
@@ -60,18 +58,4 @@ export function infoJson(
   if (followers !== undefined) parts.push(`"followers":${followers}`);
   if (error !== undefined) parts.push(errorJson(error).slice(1, -1));
   return `{${parts.join(",")}}`;
-}
-
-/**
- * Describes the pool at `path`.
- *
- * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage or Io
- */
-export function readInfo(path: string, name: string): PoolInfo {
-  const ring = Ring.open(disk, path, { write: false });
-  try {
-    return describePool(ring, name);
-  } finally {
-    ring.close();
-  }
 }
