@@ -5,6 +5,7 @@
  * @module
  */
 
+import { joinBytes } from "../lib/bytes.ts";
 import { bad, HttpError } from "./errors.ts";
 
 /** How long a body may stand still, in milliseconds. */
@@ -16,9 +17,13 @@ const FAIR = 8192 / 1000;
 /** What bodies may take together, in bytes. */
 const TOGETHER = 64 << 20;
 /** Bodies up to this many bytes are read whole, which is twice as fast, within one idle time. */
+const AT_ONCE = 64 * 1024;
+/** Bodies up to this many bytes may use the memory that is kept for small ones. */
 const SMALL = 16 * 1024;
-/** Large bodies take memory in such steps, before they are read. */
+/** Memory that a large body takes before anything of it is read, and for its small pieces. */
 const STEP = 16 * 1024;
+/** Pieces from this many bytes on are kept as they come. */
+const WHOLE = 2 * 1024;
 /** How often overdue reads are looked for, in milliseconds. */
 const SWEEP = 250;
 
@@ -92,6 +97,62 @@ class Budget {
 
   give(bytes: number): void {
     this.#taken -= bytes;
+  }
+}
+
+/**
+ * What has come of a large body. Small pieces are put together, so that a body that comes a byte at a
+ * time takes no more memory than one that comes at once.
+ */
+class Gathered {
+  total = 0;
+  readonly #budget: Budget;
+  #taken = 0;
+  #pieces: Uint8Array[] = [];
+  #room = new Uint8Array();
+
+  /** Memory for what is read next is taken before it is read. */
+  constructor(budget: Budget) {
+    this.#budget = budget;
+    this.#take(STEP);
+  }
+
+  #take(bytes: number): void {
+    this.#budget.take(bytes, true);
+    this.#taken += bytes;
+  }
+
+  add(piece: Uint8Array): void {
+    this.total += piece.length;
+    if (piece.length >= WHOLE) {
+      this.#take(piece.length);
+      this.#pieces.push(piece);
+      this.#room = new Uint8Array(); // What comes later stands behind it.
+      return;
+    }
+    if (piece.length > this.#room.length) {
+      this.#take(STEP);
+      this.#room = new Uint8Array(STEP);
+      this.#pieces.push(this.#room.subarray(0, 0));
+    }
+    const last = this.#pieces.length - 1;
+    const before = this.#pieces[last] ?? this.#room;
+    this.#room.set(piece);
+    this.#room = this.#room.subarray(piece.length);
+    const { buffer, byteOffset } = before;
+    this.#pieces[last] = new Uint8Array(buffer, byteOffset, before.length + piece.length);
+  }
+
+  /** All of it; of its memory only so much stays taken. */
+  whole(): Uint8Array<ArrayBuffer> {
+    const bytes = joinBytes(this.#pieces);
+    this.#budget.give(this.#taken - this.total);
+    return bytes;
+  }
+
+  /** Gives everything back. */
+  drop(): void {
+    this.#budget.give(this.#taken);
   }
 }
 
@@ -186,8 +247,8 @@ export class BodyReader {
     const declared = request.headers.get("content-length");
     const length = declared === null ? -1 : Number(declared);
     if (length > this.#limit) return Promise.reject(tooLarge(this.#limit));
-    if (length >= 0 && length <= SMALL) return this.#whole(request, length);
-    return this.#pieces(request, length);
+    if (length >= 0 && length <= AT_ONCE) return this.#whole(request, length);
+    return this.#pieces(request);
   }
 
   /** Gives back what a body took. */
@@ -198,7 +259,7 @@ export class BodyReader {
   #whole(request: Request, length: number): Promise<Uint8Array<ArrayBuffer>> {
     const budget = this.#budget;
     return new Promise((resolve, reject) => {
-      budget.take(length, false);
+      budget.take(length, length > SMALL);
       let late = false;
       const reading = this.#deadlines.add((error) => {
         late = true;
@@ -222,46 +283,24 @@ export class BodyReader {
     });
   }
 
-  /** Large bodies, or of unknown size: into one buffer that grows, however small the pieces are. */
-  async #pieces(request: Request, declared: number): Promise<Uint8Array<ArrayBuffer>> {
+  /** Large bodies, or of unknown size. */
+  async #pieces(request: Request): Promise<Uint8Array<ArrayBuffer>> {
     if (request.body === null) return new Uint8Array();
     const reader = request.body.getReader();
     const began = performance.now();
-    const most = declared < 0 ? this.#limit : declared;
-    let buffer = new Uint8Array();
-    let total = 0;
-    let taken = 0;
-    const take = (bytes: number): void => {
-      this.#budget.take(bytes, true);
-      taken += bytes;
-    };
-    const keep = (bytes: number): void => {
-      this.#budget.give(taken - bytes);
-      taken = bytes;
-    };
+    const gathered = new Gathered(this.#budget);
     try {
-      take(STEP);
       for (;;) {
+        const { total } = gathered;
         const left = this.#total + total / FAIR - (performance.now() - began);
         if (left <= 0) throw tooSlow();
         const { value, done } = await this.#next(reader, Math.min(this.#idle, left));
-        if (done) break;
+        if (done) return gathered.whole();
         if (total + value.length > this.#limit) throw tooLarge(this.#limit);
-        if (total + value.length > buffer.length) {
-          const size = Math.max(total + value.length, Math.min(most, 2 * buffer.length), STEP);
-          take(size);
-          const grown = new Uint8Array(size);
-          grown.set(buffer.subarray(0, total));
-          keep(size);
-          buffer = grown;
-        }
-        buffer.set(value, total);
-        total += value.length;
+        gathered.add(value);
       }
-      keep(total);
-      return total === buffer.length ? buffer : buffer.slice(0, total);
     } catch (error) {
-      this.#budget.give(taken);
+      gathered.drop();
       reader.cancel().catch(() => {}); // The connection is given up anyway.
       throw error instanceof HttpError ? error : brokenOff();
     }
