@@ -45,7 +45,7 @@ export {
   PlasmiteError as PlasmiteNativeError,
 } from "./lib/errors.ts";
 export { RemoteClient, type RemoteClientOptions } from "./lib/remote/client.ts";
-export { connect } from "./lib/remote/connect.ts";
+export { connect, type Connected } from "./lib/remote/connect.ts";
 export { RemoteError } from "./lib/backend/http/error.ts";
 export { RemotePool } from "./lib/remote/pool.ts";
 export { type RemoteTailOptions } from "./lib/remote/tail.ts";

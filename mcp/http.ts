@@ -9,6 +9,7 @@
  */
 
 import type { Client } from "../lib/client/client.ts";
+import { checkOptions, type OptionKinds } from "../lib/client/option_kinds.ts";
 import type { Access, Grant } from "../lib/types.ts";
 
 export type { Access, Grant };
@@ -38,6 +39,17 @@ export interface McpOptions {
   /** Told of refused requests and internal failures; never of contents. */
   readonly onerror?: (error: Error) => void;
 }
+
+const KINDS: OptionKinds<McpOptions> = {
+  access: ["read-only", "write-only", "read-write"],
+  version: "string",
+  maxBodyBytes: "number",
+  maxWaits: "number",
+  takePlace: "function",
+  maxWaitMs: "number",
+  progressMs: "number",
+  onerror: "function",
+};
 
 /** Answers requests to `/mcp`. */
 export interface McpFetch {
@@ -71,10 +83,13 @@ export interface McpFetch {
  * console.assert(response.status === 200);
  * await mcp.close();
  * ```
+ *
+ * @throws {PlasmiteError} Usage for an unknown option
  */
-export async function createMcpFetch(client: Client, options: McpOptions = {}): Promise<McpFetch> {
+export async function createMcpFetch(client: Client, options?: McpOptions): Promise<McpFetch> {
+  const checked = checkOptions(options, "createMcpFetch", KINDS);
   const { HttpHandler } = await import("./handler.ts");
-  const handler = new HttpHandler(client, options);
+  const handler = new HttpHandler(client, checked);
   return Object.assign(
     (request: Request, grant?: Grant) => handler.fetch(request, grant),
     { close: () => handler.close() },

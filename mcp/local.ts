@@ -15,7 +15,7 @@ import { filesOf, listed, readingInfo } from "../lib/backend/local/listing.ts";
 import { readingFrame } from "../lib/backend/local/lookup.ts";
 import { Message } from "../lib/client/message.ts";
 import { checkTags, stamp } from "../lib/client/options.ts";
-import { encodeValue } from "../lib/client/pool.ts";
+import { encodeValue } from "../lib/backend/encode.ts";
 import { poolName, poolPath } from "../lib/backend/refs.ts";
 import { removing } from "../lib/backend/local/remove.ts";
 import { PoolSlots } from "../lib/backend/local/slots.ts";

@@ -6,6 +6,7 @@
  */
 
 import type { Client } from "../lib/client/client.ts";
+import { checkOptions, type OptionKinds } from "../lib/client/option_kinds.ts";
 import { Slots } from "../lib/backend/local/slots.ts";
 import {
   type Access,
@@ -84,6 +85,28 @@ export interface AppOptions {
   /** Loads the Model Context Protocol at the first request to `/mcp`; without it there is none. */
   readonly mcp?: (limits: McpLimits) => Promise<McpFetch>;
 }
+
+const KINDS: OptionKinds<AppOptions> = {
+  token: "string",
+  authenticator: "instance",
+  access: ["read-only", "write-only", "read-write"],
+  loopbackOnly: "boolean",
+  allowHosts: "texts",
+  inventedHost: "function",
+  corsOrigins: "texts",
+  maxBodyBytes: "number",
+  maxTailTimeoutMs: "number",
+  maxTailConcurrency: "number",
+  heartbeatMs: "number",
+  bodyIdleMs: "number",
+  bodyTotalMs: "number",
+  maxBodiesBytes: "number",
+  readerGraceMs: "number",
+  status: "function",
+  onFault: "function",
+  ui: "function",
+  mcp: "function",
+};
 
 /** A server without a socket. */
 export interface App {
@@ -266,8 +289,8 @@ async function loadPage(): Promise<ReadonlyMap<string, Asset>> {
  * await app.shutdown();
  * ```
  *
- * @throws {PlasmiteError} Usage for an origin that is none
+ * @throws {PlasmiteError} Usage for an unknown option, and for an origin that is none
  */
-export function createApp(client: Client, options: AppOptions = {}): App {
-  return new Server(client, options);
+export function createApp(client: Client, options?: AppOptions): App {
+  return new Server(client, checkOptions(options, "createApp", KINDS));
 }

@@ -34,6 +34,11 @@ function isNoName(text: string): boolean {
  * @throws {PlasmiteError} Usage for an empty name, control characters and anything with `://`
  */
 export function poolPath(ref: string, dir: string): string {
+  if (typeof ref !== "string") {
+    throw new PlasmiteError("Usage", "pool name is not a string", {
+      hint: "Pass a name such as `demo`, or the path of a pool file.",
+    });
+  }
   if (ref === "" || isNoName(ref) || !dir.isWellFormed()) {
     throw new PlasmiteError("Usage", ref === "" ? "pool name is empty" : "invalid pool name", {
       hint: "Use a name without control characters, such as `demo`, or a path to a pool file.",

@@ -14,6 +14,7 @@ import { inPlace } from "../storage/turns.ts";
 import type { PoolInfo } from "../backend/local/info.ts";
 import { listing, readingInfo } from "../backend/local/listing.ts";
 import type { IntegerPolicy } from "./message.ts";
+import { checkOptions, INTEGERS, type OptionKinds } from "./option_kinds.ts";
 import { checkSeq, type JsonObject, type Seq } from "./options.ts";
 import { Pool } from "./pool.ts";
 import { defaultPoolDir, poolPath } from "../backend/refs.ts";
@@ -38,14 +39,22 @@ export interface CreateOptions {
   readonly indexCapacity?: number;
 }
 
+const CREATE_KINDS: OptionKinds<CreateOptions> = { sizeBytes: "checked", indexCapacity: "checked" };
+
 function createOptions(size: Seq | CreateOptions | undefined): { size: number; slots?: number } {
-  const options: CreateOptions = typeof size === "object" ? size : { sizeBytes: size ?? 0 };
-  const bytes = checkSeq(options.sizeBytes ?? 0, "pool size");
+  const options = typeof size === "object" ? size : { sizeBytes: size ?? 0 };
+  const { sizeBytes, indexCapacity } = checkOptions<CreateOptions>(options, "pool", CREATE_KINDS);
+  const bytes = checkSeq(sizeBytes ?? 0, "pool size");
   return {
     size: bytes === 0n ? DEFAULT_POOL_SIZE : Number(bytes),
-    ...(options.indexCapacity === undefined ? {} : { slots: options.indexCapacity }),
+    ...(indexCapacity === undefined
+      ? {}
+      : { slots: Number(checkSeq(indexCapacity, "indexCapacity")) }),
   };
 }
+
+/** The options of a client. */
+export const CLIENT_KINDS: OptionKinds<ClientOptions> = { poolDir: "string", integers: INTEGERS };
 
 /**
  * The local pools of one directory. Making a client touches nothing on disk.
@@ -73,9 +82,11 @@ export class Client implements Disposable, AsyncDisposable {
    * @throws {PlasmiteError} Usage for an empty directory name
    */
   constructor(options?: string | ClientOptions) {
-    const { poolDir, integers } = typeof options === "string"
-      ? { poolDir: options, integers: undefined }
-      : options ?? {};
+    const { poolDir, integers } = checkOptions<ClientOptions>(
+      typeof options === "string" ? { poolDir: options } : options,
+      "Client",
+      CLIENT_KINDS,
+    );
     if (poolDir === "") {
       throw new PlasmiteError("Usage", "pool directory is empty", {
         hint: "Leave it out for the default directory, or name one.",
@@ -99,7 +110,7 @@ export class Client implements Disposable, AsyncDisposable {
    * @param size size of the file in bytes (0 or nothing: 1 MiB), or all options
    * @throws {PlasmiteError} AlreadyExists, Usage for a size too small, Permission, Io
    */
-  createPool<T extends JsonObject = JsonObject>(ref: string, size?: Seq | CreateOptions): Pool<T> {
+  createPool<T extends object = JsonObject>(ref: string, size?: Seq | CreateOptions): Pool<T> {
     const path = this.#path(ref);
     const { size: bytes, slots } = createOptions(size);
     Ring.create(disk, path, {
@@ -114,12 +125,12 @@ export class Client implements Disposable, AsyncDisposable {
    *
    * @throws {PlasmiteError} NotFound, Permission, Corrupt, Io, or Usage for another format version
    */
-  openPool<T extends JsonObject = JsonObject>(ref: string): Pool<T> {
+  openPool<T extends object = JsonObject>(ref: string): Pool<T> {
     return new Pool<T>(this.#path(ref), ref, this.#integers);
   }
 
   /** Opens a pool, making it first if it is missing; `size` counts only then. */
-  pool<T extends JsonObject = JsonObject>(ref: string, size?: Seq | CreateOptions): Pool<T> {
+  pool<T extends object = JsonObject>(ref: string, size?: Seq | CreateOptions): Pool<T> {
     try {
       return this.openPool<T>(ref);
     } catch (error) {

@@ -51,20 +51,41 @@ function rawNumber(value: bigint): unknown {
  * ```
  */
 export class Message<T = unknown> {
+  // Own properties that are looked up when they are asked for: a copy of the message, by spread or
+  // structuredClone, has them too, and who never looks at the data pays no decoding.
+  static readonly #data: PropertyDescriptor & ThisType<Message> = {
+    enumerable: true,
+    get() {
+      return this.#decoded();
+    },
+  };
+  static readonly #tags: PropertyDescriptor & ThisType<Message> = {
+    enumerable: true,
+    get() {
+      return this.#listed();
+    },
+  };
+
   /** The sequence number: 1 for the first message of a pool, one more for each that follows. */
   readonly seq: bigint;
   /** The writer's clock in nanoseconds since 1970. */
   readonly timestampNs: bigint;
+  /** What the writer stored: a JSON object. */
+  declare readonly data: T;
+  /** The tags, in the order they were given. */
+  declare readonly tags: readonly string[];
   readonly #content: Content;
   #view: MessageView | undefined;
-  #data: { readonly value: T } | undefined;
-  #tags: readonly string[] | undefined;
+  #value: { readonly data: T } | undefined;
+  #list: readonly string[] | undefined;
 
   /** Use {@linkcode parseMessage} or a pool to get one. */
   constructor(seq: bigint, timestampNs: bigint, content: Content) {
     this.seq = seq;
     this.timestampNs = timestampNs;
     this.#content = content;
+    Object.defineProperty(this, "data", Message.#data);
+    Object.defineProperty(this, "tags", Message.#tags);
   }
 
   #open(payload: Uint8Array<ArrayBuffer>): MessageView {
@@ -84,26 +105,24 @@ export class Message<T = unknown> {
     return view;
   }
 
-  /** What the writer stored: a JSON object. */
-  get data(): T {
-    if (this.#data === undefined) {
+  #decoded(): T {
+    if (this.#value === undefined) {
       const content = this.#content;
       if ("payload" in content) {
         const view = this.#open(content.payload);
-        this.#data = { value: toValue(view.doc, view.dataAt, content.integers) as T };
-      } else this.#data = { value: content.data as T };
+        this.#value = { data: toValue(view.doc, view.dataAt, content.integers) as T };
+      } else this.#value = { data: content.data as T };
     }
-    return this.#data.value;
+    return this.#value.data;
   }
 
-  /** The tags, in the order they were given. */
-  get tags(): readonly string[] {
-    if (this.#tags === undefined) {
+  #listed(): readonly string[] {
+    if (this.#list === undefined) {
       const content = this.#content;
       const tags = "payload" in content ? this.#open(content.payload).tags() : [...content.tags];
-      this.#tags = Object.freeze(tags);
+      this.#list = Object.freeze(tags);
     }
-    return this.#tags;
+    return this.#list;
   }
 
   /** The tags as the envelope has them. */
@@ -143,6 +162,21 @@ export class Message<T = unknown> {
   }
 }
 
+/** What `console.log` shows of a message, in Deno and in Node. */
+function inspected(
+  this: Message,
+  first: unknown,
+  options: unknown,
+  inspect: unknown = first,
+): string {
+  const { seq, timeRfc3339, tags, data } = this;
+  const show = inspect as (value: unknown, options: unknown) => string;
+  return `Message ${show({ seq, time: timeRfc3339, tags, data }, options)}`;
+}
+for (const name of ["Deno.customInspect", "nodejs.util.inspect.custom"]) {
+  Object.defineProperty(Message.prototype, Symbol.for(name), { value: inspected });
+}
+
 function sequenceOf(value: unknown): bigint {
   let seq = -1n;
   if (typeof value === "bigint") seq = value;
@@ -156,8 +190,27 @@ function sequenceOf(value: unknown): bigint {
   return seq;
 }
 
+/** What an envelope may have; nothing of it has been checked. */
+interface Envelope {
+  readonly seq?: unknown;
+  readonly time?: unknown;
+  readonly timestampNs?: unknown;
+  readonly meta?: { readonly tags?: unknown } | null;
+  readonly tags?: unknown;
+  readonly data?: unknown;
+}
+
+function textTime(time: unknown): bigint | undefined {
+  return typeof time === "string" ? parseRfc3339(time) : undefined;
+}
+
+function exactTime(ns: unknown): bigint | undefined {
+  return typeof ns === "bigint" && BigInt.asUintN(64, ns) === ns ? ns : undefined;
+}
+
 /**
- * Makes a {@linkcode Message} of an envelope: JSON bytes, a plain object, or a message already.
+ * Makes a {@linkcode Message} of an envelope: JSON bytes, a plain object, a copy of a message as
+ * `structuredClone` and spread make it, or a message already.
  *
  * @throws {PlasmiteError} Usage when it is not an envelope
  */
@@ -182,14 +235,15 @@ export function parseMessage<T = unknown>(source: Uint8Array | Message<T> | obje
       hint: "Pass an envelope with seq, time, meta and data.",
     });
   }
-  const { seq, time, meta, data } = envelope as Record<string, unknown> & { [k: string]: unknown };
-  const timestampNs = typeof time === "string" ? parseRfc3339(time) : undefined;
+  const { seq, time, timestampNs: ns, meta, tags: ownTags, data } = envelope as Envelope;
+  // A copy of a message, as a worker receives it, has the exact time in place of the text.
+  const timestampNs = time === undefined ? exactTime(ns) : textTime(time);
   if (timestampNs === undefined) {
     throw new PlasmiteError("Usage", "invalid message: time must be RFC 3339", {
       hint: "Use a time such as 2026-02-01T00:00:00.5Z.",
     });
   }
-  const tags = (meta as { tags?: unknown } | undefined | null)?.tags;
+  const tags = meta === undefined ? ownTags : meta?.tags;
   return new Message<T>(sequenceOf(seq), timestampNs, {
     data,
     tags: Array.isArray(tags) ? tags.map(String) : [],

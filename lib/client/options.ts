@@ -5,6 +5,7 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
+import { clampTime, nowNs, readSince } from "../text/time.ts";
 
 /** A sequence number or count as input: a non-negative safe integer, or a bigint up to 2^64 - 1. */
 export type Seq = number | bigint;
@@ -41,12 +42,22 @@ export interface TailOptions {
   readonly sinceSeq?: Seq;
   /** Last sequence number wanted (inclusive); the stream ends when it is passed, even if lost. */
   readonly untilSeq?: Seq;
-  /** Only messages at or after this time, in nanoseconds since 1970; live ones always pass. */
+  /**
+   * Only messages at or after this time; live ones always pass. A `Date`, nanoseconds since 1970, or
+   * text: how long ago (`"5m"`), or an RFC 3339 time.
+   */
+  readonly since?: Date | bigint | string;
+  /** As `since`, in nanoseconds since 1970 only. */
   readonly sinceTimeNs?: bigint;
   /** End after this many messages. */
   readonly maxMessages?: Seq;
   /** Only messages that carry all of these tags. */
   readonly tags?: string | readonly string[];
+  /**
+   * Only messages on which this jq expression, or each of several, is true: `.data.level > 3`. It
+   * sees `{data, meta: {tags}, seq, time}`; where a key that it reads is missing, it is not true.
+   */
+  readonly where?: string | readonly string[];
   /** Reject with RetentionGap when messages were lost; default false. */
   readonly errorOnGap?: boolean;
   /** End normally after this many milliseconds, counted from the first `next()`. */
@@ -67,7 +78,9 @@ export interface ReplayOptions {
   readonly speed?: number;
   /** First sequence number wanted (inclusive). */
   readonly sinceSeq?: Seq;
-  /** Only messages at or after this time, in nanoseconds since 1970. */
+  /** Only messages at or after this time; see {@linkcode TailOptions.since}. */
+  readonly since?: Date | bigint | string;
+  /** As `since`, in nanoseconds since 1970 only. */
   readonly sinceTimeNs?: bigint;
   /** Only the last so many of the selected messages. */
   readonly last?: number;
@@ -77,12 +90,21 @@ export interface ReplayOptions {
   readonly timeoutMs?: Seq;
   /** Only messages that carry all of these tags. */
   readonly tags?: string | readonly string[];
+  /** Only messages on which this jq expression is true; see {@linkcode TailOptions.where}. */
+  readonly where?: string | readonly string[];
   /** Ends the pause and rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
 /** The highest value of an unsigned 64-bit integer. */
 export const U64_MAX = 0xffff_ffff_ffff_ffffn;
+
+/** A wrong value in the words of an error. */
+export function shown(value: unknown): string {
+  return (typeof value === "object" && value !== null) || typeof value === "function"
+    ? Object.prototype.toString.call(value)
+    : String(value);
+}
 
 /**
  * A checked sequence number.
@@ -97,7 +119,7 @@ export function checkSeq(value: Seq, name: string): bigint {
   ) {
     return BigInt(value);
   }
-  throw new PlasmiteError("Usage", `invalid ${name}: ${String(value)}`, {
+  throw new PlasmiteError("Usage", `invalid ${name}: ${shown(value)}`, {
     hint: "Use a non-negative whole number; above 2^53 - 1 use a bigint, up to 2^64 - 1.",
   });
 }
@@ -109,9 +131,9 @@ export function checkSeq(value: Seq, name: string): bigint {
  */
 export function checkMs(value: Seq | undefined, name: string): number | undefined {
   if (value === undefined) return undefined;
-  const ms = Number(value);
+  const ms = typeof value === "number" || typeof value === "bigint" ? Number(value) : NaN;
   if (ms >= 0) return ms;
-  throw new PlasmiteError("Usage", `invalid ${name}: ${String(value)}`, {
+  throw new PlasmiteError("Usage", `invalid ${name}: ${shown(value)}`, {
     hint: "Use a non-negative number of milliseconds.",
   });
 }
@@ -137,7 +159,91 @@ export function checkTags(value: string | readonly string[] | undefined): readon
   if (value === undefined) return [];
   const tags = typeof value === "string" ? [value] : value;
   if (Array.isArray(tags) && tags.every((tag) => typeof tag === "string")) return tags;
-  throw new PlasmiteError("Usage", "invalid tags", { hint: "Pass tags as an array of strings." });
+  throw invalidTags();
+}
+
+/** What is said of tags that are no list of strings. */
+export function invalidTags(): PlasmiteError {
+  return new PlasmiteError("Usage", "invalid tags", { hint: "Pass tags as an array of strings." });
+}
+
+/**
+ * Bytes, as they are given.
+ *
+ * @throws {PlasmiteError} Usage for anything else
+ */
+export function checkBytes(value: Uint8Array, name: string): void {
+  if (value instanceof Uint8Array) return;
+  throw new PlasmiteError("Usage", `invalid ${name}: ${shown(value)}`, {
+    hint: "Pass bytes as a Uint8Array.",
+  });
+}
+
+/**
+ * The messages of a batch.
+ *
+ * @throws {PlasmiteError} Usage when they are no array
+ */
+export function checkItems(value: readonly unknown[]): void {
+  if (Array.isArray(value)) return;
+  throw new PlasmiteError("Usage", `invalid batch: ${shown(value)}`, {
+    hint: "Pass an array of messages' data.",
+  });
+}
+
+/**
+ * The expressions of a filter.
+ *
+ * @throws {PlasmiteError} Usage when one is not a string
+ */
+export function checkWhere(value: string | readonly string[] | undefined): readonly string[] {
+  if (value === undefined) return [];
+  const list = typeof value === "string" ? [value] : value;
+  if (Array.isArray(list) && list.every((one) => typeof one === "string")) return list;
+  throw new PlasmiteError("Usage", "invalid where", {
+    hint: "Pass a jq expression as a string, such as '.data.level == \"error\"', or several.",
+  });
+}
+
+/**
+ * The time that `since` and `sinceTimeNs` say, in nanoseconds since 1970; 0 without them.
+ *
+ * @throws {PlasmiteError} Usage when it is no time, or when both are given
+ */
+export function checkSince(
+  { since, sinceTimeNs }: Pick<TailOptions, "since" | "sinceTimeNs">,
+): bigint {
+  if (sinceTimeNs !== undefined) {
+    if (since !== undefined) {
+      throw new PlasmiteError("Usage", "since and sinceTimeNs are both given", {
+        hint: "Leave one of them out.",
+      });
+    }
+    if (typeof sinceTimeNs === "bigint" && sinceTimeNs >= 0n && sinceTimeNs <= U64_MAX) {
+      return sinceTimeNs;
+    }
+    throw new PlasmiteError("Usage", `invalid sinceTimeNs: ${shown(sinceTimeNs)}`, {
+      hint: "Use nanoseconds since 1970 as a bigint.",
+    });
+  }
+  if (since === undefined) return 0n;
+  const ns = sinceOf(since);
+  if (ns !== undefined && ns <= U64_MAX) return clampTime(ns);
+  throw new PlasmiteError("Usage", `invalid since: ${shown(since)}`, {
+    hint: 'Use a Date, "5m" for five minutes ago, an RFC 3339 time, or nanoseconds as a bigint.',
+  });
+}
+
+/** Undefined when it is no time. */
+function sinceOf(since: Date | bigint | string): bigint | undefined {
+  if (since instanceof Date) {
+    const ms = since.getTime();
+    return Number.isNaN(ms) ? undefined : BigInt(ms) * 1_000_000n;
+  }
+  if (typeof since === "bigint") return since < 0n ? undefined : since;
+  if (typeof since !== "string") return undefined;
+  const ms = /^\s*(\d+)ms\s*$/.exec(since)?.[1];
+  return ms === undefined ? readSince(since, nowNs()) : nowNs() - BigInt(ms) * 1_000_000n;
 }
 
 /**

@@ -4,21 +4,25 @@
  * @module
  */
 
-import { PlasmiteError } from "../errors.ts";
+import { isGranted } from "../environment.ts";
+import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { Lite3Doc } from "../lite3/doc.ts";
 import { validateMessage } from "../lite3/validate.ts";
-import { JsonSyntaxError } from "../lite3/encode.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
+import { isOsError } from "../storage/os_error.ts";
 import { inPlace, inTurns } from "../storage/turns.ts";
 import { Appender, type Stored } from "../backend/local/appender.ts";
+import { encodeValue } from "../backend/encode.ts";
 import { describePool, describing, type PoolBounds, type PoolInfo } from "../backend/local/info.ts";
 import { findFrame } from "../backend/local/lookup.ts";
 import { type IntegerPolicy, Message } from "./message.ts";
 import {
   type AppendOptions,
+  checkBytes,
   checkDurability,
+  checkItems,
   checkMs,
   checkSeq,
   checkTags,
@@ -26,22 +30,24 @@ import {
   type JsonObject,
   type ReplayOptions,
   type Seq,
+  shown,
   stamp,
   type TailOptions,
 } from "./options.ts";
+import { appendOptions, checkAppend, checkOptions, TAIL_KINDS } from "./option_kinds.ts";
 import { Lite3Stream, Stream } from "./stream.ts";
 import { type Tail, TailIterator } from "./tail.ts";
 import { takeMessage } from "./tail_stream.ts";
 import { type Lite3Frame, takeFrame } from "../backend/frames.ts";
 
 /** What local and remote pools have in common, so that code can be written against either. */
-export interface AsyncPool<T extends JsonObject = JsonObject> extends AsyncDisposable {
+export interface AsyncPool<T extends object = JsonObject> extends AsyncDisposable {
   /** The pool's name. */
   readonly name: string;
   /** Appends one message; together with others that arrive at the same time. */
-  appendAsync(data: T, options?: AppendOptions): Promise<Message<T>>;
+  appendAsync(data: T | Uint8Array, options?: AppendOptions): Promise<Message<T>>;
   /** Appends several messages under one lock, in order. */
-  appendBatch(items: readonly T[], options?: AppendOptions): Promise<Message<T>[]>;
+  appendBatch(items: readonly (T | Uint8Array)[], options?: AppendOptions): Promise<Message<T>[]>;
   /** Reads one message; rejects with NotFound when it is not retained. */
   getAsync(seq: Seq): Promise<Message<T>>;
   /** Sizes, bounds and metrics. */
@@ -50,35 +56,32 @@ export interface AsyncPool<T extends JsonObject = JsonObject> extends AsyncDispo
   tail(options?: TailOptions): Tail<T>;
 }
 
-/** Appends bytes or a value as one frame; bytes are JSON text. */
-export function encodeValue(
-  data: unknown,
-  tags: readonly string[],
-  time: { readonly lo: number; readonly hi: number },
-): (batch: FrameBatch) => void {
-  return (batch: FrameBatch): void => {
-    batch.beginFrame();
-    if (data instanceof Uint8Array) {
-      try {
-        const end = batch.encoder.messageFromJson(data, 0, data.length, tags);
-        for (const byte of data.subarray(end)) {
-          if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) {
-            throw new JsonSyntaxError(end, false, "text after the value");
-          }
-        }
-      } catch (error) {
-        const hint = "Pass one JSON object as UTF-8 text.";
-        if (PlasmiteError.is(error)) throw error.with({ hint });
-        if (!(error instanceof JsonSyntaxError)) throw error;
-        throw new PlasmiteError("Usage", "invalid json", {
-          hint,
-          causes: [`${error.message} at byte ${error.offset}`],
-          cause: error,
-        });
-      }
-    } else batch.encoder.messageFromValue(data, tags);
-    batch.endFrame(time.lo, time.hi);
-  };
+function checkFlag(errorOnGap: boolean): boolean {
+  if (typeof errorOnGap === "boolean") return errorOnGap;
+  throw new PlasmiteError("Usage", `invalid errorOnGap: ${shown(errorOnGap)}`, {
+    hint: "Pass true or false.",
+  });
+}
+
+/** Whether a file may not be written to: by its mode, by Deno, or by its file system. */
+function isWriteRefused(error: unknown): boolean {
+  if (!PlasmiteError.is(error)) return false;
+  return error.kind === ErrorKind.Permission || isOsError(error.cause, 30); // 30: EROFS
+}
+
+/**
+ * Opens a pool file for writing where that is allowed, else for reading: who may only read it can
+ * use all that reads. Deno is not asked for a permission that was not given before something is
+ * appended.
+ */
+function openAsAllowed(path: string): Ring {
+  if (!isGranted({ name: "write", path })) return Ring.open(disk, path, { write: false });
+  try {
+    return Ring.open(disk, path, { write: true });
+  } catch (error) {
+    if (!isWriteRefused(error)) throw error;
+    return Ring.open(disk, path, { write: false });
+  }
 }
 
 /**
@@ -95,19 +98,36 @@ export function encodeValue(
  * console.assert(pool.get(1).data.status === "green");
  * ```
  */
-export class Pool<T extends JsonObject = JsonObject> implements AsyncPool<T>, Disposable {
+export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Disposable {
   /** The name or reference it was opened by. */
   readonly name: string;
-  readonly #ring: Ring;
-  readonly #appender: Appender;
   readonly #integers: IntegerPolicy;
+  #ring: Ring;
+  #appender: Appender | null;
 
   /** Use {@linkcode Client.openPool}. */
   constructor(path: string, name: string, integers: IntegerPolicy) {
     this.name = name;
-    this.#ring = Ring.open(disk, path, { write: true });
-    this.#appender = new Appender(this.#ring);
     this.#integers = integers;
+    this.#ring = openAsAllowed(path);
+    this.#appender = this.#ring.writable ? new Appender(this.#ring) : null;
+  }
+
+  /** Opens the file for writing, now that something is to be appended, where it was not yet. */
+  #writer(): Appender {
+    if (this.#appender !== null) return this.#appender;
+    const reading = this.#ring;
+    reading.state(); // Closed is closed.
+    const ring = Ring.open(disk, reading.path, { write: true });
+    try {
+      reading.checkIdentity();
+    } catch (error) {
+      ring.close();
+      throw error;
+    }
+    reading.close();
+    this.#ring = ring;
+    return this.#appender = new Appender(ring);
   }
 
   /** The path of the pool file. */
@@ -119,20 +139,9 @@ export class Pool<T extends JsonObject = JsonObject> implements AsyncPool<T>, Di
     return new Message<T>(seq, timestampNs, { payload, integers: this.#integers });
   }
 
-  #settings(
-    tags: readonly string[] | AppendOptions | undefined,
-    durability: Durability | undefined,
-  ): AppendOptions {
-    if (tags !== undefined && !Array.isArray(tags)) return tags as AppendOptions;
-    return {
-      ...(tags === undefined ? {} : { tags: tags as readonly string[] }),
-      ...(durability === undefined ? {} : { durability }),
-    };
-  }
-
   #store(data: unknown, options: AppendOptions): Stored {
     const encode = encodeValue(data, checkTags(options.tags), stamp(options.timestampNs));
-    return this.#only(this.#appender.appendSync(encode, checkDurability(options.durability)));
+    return this.#only(this.#writer().appendSync(encode, checkDurability(options.durability)));
   }
 
   #only(stored: readonly Stored[]): Stored {
@@ -147,25 +156,30 @@ export class Pool<T extends JsonObject = JsonObject> implements AsyncPool<T>, Di
    * Waits in place when another process holds the lock, ten seconds at most;
    * {@linkcode Pool.appendAsync} waits without blocking.
    *
-   * @param data a JSON object; bigint is written as an integer, `undefined` members are dropped
+   * @param data a JSON object, or its text as bytes; bigint is written as an integer, `undefined`
+   *   members are dropped
    * @param tags the tags, or all options
-   * @throws {PlasmiteError} Usage for data that cannot be stored (nothing is written), NotFound when
-   *   the pool was deleted or replaced, Busy, Corrupt, Io
+   * @throws {PlasmiteError} Usage for data that cannot be stored (nothing is written), Permission
+   *   when the pool may only be read, NotFound when it was deleted or replaced, Busy, Corrupt, Io
    */
-  append(data: T, tags?: readonly string[], durability?: Durability): Message<T>;
+  append(data: T | Uint8Array, tags?: readonly string[], durability?: Durability): Message<T>;
   /** Appends one message with all options by name. */
-  append(data: T, options: AppendOptions): Message<T>;
-  append(data: T, tags?: readonly string[] | AppendOptions, durability?: Durability): Message<T> {
-    return this.#message(this.#store(data, this.#settings(tags, durability)));
+  append(data: T | Uint8Array, options: AppendOptions): Message<T>;
+  append(
+    data: T | Uint8Array,
+    tags?: readonly string[] | AppendOptions,
+    durability?: Durability,
+  ): Message<T> {
+    return this.#message(this.#store(data, appendOptions(tags, durability)));
   }
 
   /** Appends JSON text or a value; returns the stored envelope as JSON text. */
   appendJson(
-    payload: Uint8Array | JsonObject,
+    payload: Uint8Array | object,
     tags?: readonly string[],
     durability?: Durability,
   ): Uint8Array {
-    return this.#message(this.#store(payload, this.#settings(tags, durability))).raw;
+    return this.#message(this.#store(payload, appendOptions(tags, durability))).raw;
   }
 
   /**
@@ -179,19 +193,21 @@ export class Pool<T extends JsonObject = JsonObject> implements AsyncPool<T>, Di
 
   /** As {@linkcode Pool.appendLite3}; returns the message as stored. */
   appendLite3WithReceipt(payload: Uint8Array, durability?: Durability): Message<T> {
+    checkBytes(payload, "payload");
     const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
     validateMessage(new Lite3Doc().reset(payload, view, 0, payload.length));
     const time = stamp();
     const encode = (batch: FrameBatch): void => batch.addPayload(payload, time.lo, time.hi);
     const flush = checkDurability(durability);
-    return this.#message(this.#only(this.#appender.appendSync(encode, flush)));
+    return this.#message(this.#only(this.#writer().appendSync(encode, flush)));
   }
 
   /** Appends one message without ever blocking; those of one turn share one lock. */
-  async appendAsync(data: T, options: AppendOptions = {}): Promise<Message<T>> {
-    const encode = encodeValue(data, checkTags(options.tags), stamp(options.timestampNs));
-    const flush = checkDurability(options.durability);
-    return this.#message(this.#only(await this.#appender.append(encode, flush, options.signal)));
+  async appendAsync(data: T | Uint8Array, options?: AppendOptions): Promise<Message<T>> {
+    const { tags, durability, timestampNs, signal } = checkAppend(options);
+    const encode = encodeValue(data, checkTags(tags), stamp(timestampNs));
+    const flush = checkDurability(durability);
+    return this.#message(this.#only(await this.#writer().append(encode, flush, signal)));
   }
 
   /**
@@ -202,14 +218,19 @@ export class Pool<T extends JsonObject = JsonObject> implements AsyncPool<T>, Di
    *
    * @throws {PlasmiteError} Usage when one of them cannot be stored; then none is
    */
-  async appendBatch(items: readonly T[], options: AppendOptions = {}): Promise<Message<T>[]> {
-    const tags = checkTags(options.tags);
-    const time = stamp(options.timestampNs);
+  async appendBatch(
+    items: readonly (T | Uint8Array)[],
+    options?: AppendOptions,
+  ): Promise<Message<T>[]> {
+    checkItems(items);
+    const { tags: given, durability, timestampNs, signal } = checkAppend(options);
+    const tags = checkTags(given);
+    const time = stamp(timestampNs);
     const encode = (batch: FrameBatch): void => {
       for (const item of items) encodeValue(item, tags, time)(batch);
     };
-    const flush = checkDurability(options.durability);
-    const stored = await this.#appender.append(encode, flush, options.signal);
+    const flush = checkDurability(durability);
+    const stored = await this.#writer().append(encode, flush, signal);
     return stored.map((one) => this.#message(one));
   }
 
@@ -292,15 +313,17 @@ export class Pool<T extends JsonObject = JsonObject> implements AsyncPool<T>, Di
    * }
    * ```
    */
-  tail(options: TailOptions = {}): Tail<T> {
+  tail(options?: TailOptions): Tail<T> {
     this.#ring.state();
-    return new TailIterator(this.path, options, takeMessage<T>(this.#integers));
+    const checked = checkOptions(options, "tail", TAIL_KINDS);
+    return new TailIterator(this.path, checked, takeMessage<T>(this.#integers));
   }
 
   /** As {@linkcode Pool.tail}, giving stored frames. */
-  async *tailLite3(options: TailOptions = {}): AsyncGenerator<Lite3Frame, void, unknown> {
+  async *tailLite3(options?: TailOptions): AsyncGenerator<Lite3Frame, void, unknown> {
     this.#ring.state();
-    const frames = new TailIterator(this.path, options, takeFrame);
+    const checked = checkOptions(options, "tail", TAIL_KINDS);
+    const frames = new TailIterator(this.path, checked, takeFrame);
     try {
       for await (const frame of frames) yield frame;
     } finally {
@@ -309,8 +332,8 @@ export class Pool<T extends JsonObject = JsonObject> implements AsyncPool<T>, Di
   }
 
   /**
-   * Gives stored messages out again: selected by time, sequence and tags, then the last so many,
-   * with the original pauses divided by `speed`. What is appended later is not part of it.
+   * Gives stored messages out again: selected by time, sequence, tags and filter, then the last so
+   * many, with the original pauses divided by `speed`. What is appended later is not part of it.
    *
    * Up to 16 MiB of the selection are held in memory. A larger one is read as it is given out, and
    * what the ring overwrites before its turn comes is left out.
@@ -329,7 +352,7 @@ export class Pool<T extends JsonObject = JsonObject> implements AsyncPool<T>, Di
     timeoutMs?: Seq | null,
     errorOnGap = false,
   ): Stream {
-    return new Stream(...this.#blocking(sinceSeq, max, timeoutMs), errorOnGap);
+    return new Stream(...this.#blocking(sinceSeq, max, timeoutMs), checkFlag(errorOnGap));
   }
 
   /** A blocking stream of stored frames, as in the reference's Node binding. */
@@ -339,7 +362,7 @@ export class Pool<T extends JsonObject = JsonObject> implements AsyncPool<T>, Di
     timeoutMs?: Seq | null,
     errorOnGap = false,
   ): Lite3Stream {
-    return new Lite3Stream(...this.#blocking(sinceSeq, max, timeoutMs), errorOnGap);
+    return new Lite3Stream(...this.#blocking(sinceSeq, max, timeoutMs), checkFlag(errorOnGap));
   }
 
   #blocking(

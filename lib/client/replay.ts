@@ -11,15 +11,19 @@ import type { Stored } from "../backend/local/appender.ts";
 import { FrameQueue } from "../backend/frame_queue.ts";
 import { findLast, type Sifter } from "./last.ts";
 import type { Message } from "./message.ts";
+import { checkOptions, REPLAY_KINDS } from "./option_kinds.ts";
 import {
   checkMs,
   checkSeq,
+  checkSince,
   checkTags,
-  type JsonObject,
+  checkWhere,
   type ReplayOptions,
+  shown,
   type TailOptions,
 } from "./options.ts";
 import type { Pool } from "./pool.ts";
+import { compileAll } from "./tail_stream.ts";
 import { openReader } from "../backend/source.ts";
 import type { Lite3Frame } from "../backend/frames.ts";
 import type { FrameBytes } from "../types.ts";
@@ -64,13 +68,13 @@ interface Selection {
   readonly tail: TailOptions;
 }
 
-async function selectionOf<T extends JsonObject>(
+async function selectionOf<T extends object>(
   pool: Pool<T>,
   options: ReplayOptions,
 ): Promise<Selection | null> {
   const speed = options.speed ?? 1;
-  if (!(speed >= 0) || !Number.isFinite(speed)) {
-    throw new PlasmiteError("Usage", `invalid speed: ${speed}`, {
+  if (typeof speed !== "number" || !(speed >= 0) || !Number.isFinite(speed)) {
+    throw new PlasmiteError("Usage", `invalid speed: ${shown(speed)}`, {
       hint: "Use a number from 0 (no pauses) upwards; 1 is the original pace.",
     });
   }
@@ -85,8 +89,9 @@ async function selectionOf<T extends JsonObject>(
   const tail: TailOptions = {
     untilSeq: newestSeq,
     ...(options.sinceSeq === undefined ? {} : { sinceSeq: options.sinceSeq }),
-    ...(options.sinceTimeNs === undefined ? {} : { sinceTimeNs: options.sinceTimeNs }),
-    ...(options.tags === undefined ? {} : { tags: options.tags }),
+    sinceTimeNs: checkSince(options),
+    tags: checkTags(options.tags),
+    where: checkWhere(options.where),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   };
   if (last === undefined) return { speed, deadline, most, tail };
@@ -95,13 +100,14 @@ async function selectionOf<T extends JsonObject>(
 }
 
 /** The number of the first of the last `count` messages of a selection; null when it is empty. */
-async function firstOfLast<T extends JsonObject>(
+async function firstOfLast<T extends object>(
   pool: Pool<T>,
-  { sinceSeq, sinceTimeNs = 0n, tags, signal }: TailOptions,
+  { sinceSeq, sinceTimeNs = 0n, tags, where, signal }: TailOptions,
   newest: bigint,
   count: number,
 ): Promise<bigint | null> {
   const wanted = checkTags(tags).map((tag) => new Lite3Tag(tag));
+  const wheres = await compileAll(checkWhere(where));
   const reader = openReader(pool.path);
   try {
     const { oldestSeq } = pool.bounds();
@@ -110,7 +116,8 @@ async function firstOfLast<T extends JsonObject>(
     const sift = (found: (frame: FrameBytes) => void): Sifter => ({
       offer: ({ cursor, message }) => {
         signal?.throwIfAborted();
-        if (cursor.timestampNs >= sinceTimeNs && message.hasTags(wanted)) found(cursor);
+        if (cursor.timestampNs < sinceTimeNs || !message.hasTags(wanted)) return;
+        if (wheres.every((one) => one.matches(message))) found(cursor);
       },
       flush: () => {},
     });
@@ -162,16 +169,16 @@ function asBytes({ seq, timestampNs, payload }: Lite3Frame): FrameBytes {
 }
 
 /**
- * The messages that a pool holds now, as they are stored: selected by time, sequence and tags, then
- * the last so many, with the original pauses divided by `speed`.
+ * The messages that a pool holds now, as they are stored: selected by time, sequence, tags and
+ * filter, then the last so many, with the original pauses divided by `speed`.
  *
  * @throws {PlasmiteError} Usage for a speed that is negative or not finite
  */
-export async function* replayStored<T extends JsonObject>(
+export async function* replayStored<T extends object>(
   pool: Pool<T>,
   options: ReplayOptions,
 ): AsyncGenerator<Stored, void, unknown> {
-  const selection = await selectionOf(pool, options);
+  const selection = await selectionOf(pool, checkOptions(options, "replay", REPLAY_KINDS));
   if (selection === null) return;
   const { speed, deadline, most, tail } = selection;
   const { signal } = options;
@@ -212,9 +219,12 @@ export async function* replayStored<T extends JsonObject>(
  *
  * @throws {PlasmiteError} Usage for a speed that is negative or not finite
  */
-export function replay<T extends JsonObject>(
+export function replay<T extends object>(
   pool: Pool<T>,
   options: ReplayOptions = {},
 ): AsyncGenerator<Message<T>, void, unknown> {
-  return pool.replay(options);
+  if (typeof Object(pool).replay === "function") return pool.replay(options);
+  throw new PlasmiteError("Usage", `invalid pool: ${shown(pool)}`, {
+    hint: "Pass a pool that is open.",
+  });
 }

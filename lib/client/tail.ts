@@ -10,7 +10,7 @@ import { type JsonObject, type TailOptions, U64_MAX } from "./options.ts";
 import { TailStream, type Take } from "./tail_stream.ts";
 
 /** An endless or bounded stream of messages; `break`, `close` and `using` end it silently. */
-export interface Tail<T extends JsonObject = JsonObject>
+export interface Tail<T extends object = JsonObject>
   extends AsyncIterableIterator<Message<T>, void, undefined>, AsyncDisposable, Disposable {
   /** The checkpoint: pass it as `sinceSeq` to go on where this one stopped; null before the first. */
   readonly nextSeq: bigint | null;
@@ -39,7 +39,10 @@ export class TailIterator<M> extends TailStream<M, Follower> {
     const { signal } = this.options;
     const idle = this.begin();
     let quiet: bigint | null = null;
+    let skipped = 0;
     try {
+      if (this.unprepared) await this.prepare();
+      const looks = this.looksEvery;
       for (;;) {
         if (source.closed || this.left === 0n) break;
         signal?.throwIfAborted();
@@ -53,7 +56,11 @@ export class TailIterator<M> extends TailStream<M, Follower> {
           const { seq } = source.cursor;
           if (seq > this.until || (last !== null && seq > last)) break;
           this.position = seq + 1n;
-          if (!this.wanted(seq, this.#liveFrom)) continue;
+          if (!this.wanted(seq, this.#liveFrom)) {
+            // A long way to the next match blocks nobody.
+            if (++skipped % looks === 0 && source.slice?.over === true) await source.slice.next();
+            continue;
+          }
           return this.taken();
         }
         if (source.unfinished) {

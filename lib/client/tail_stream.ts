@@ -9,9 +9,17 @@ import { PlasmiteError } from "../errors.ts";
 import { Lite3Tag, type MessageView } from "../lite3/message.ts";
 import type { IntegerPolicy } from "../lite3/value.ts";
 import { type FramePosition, payloadOf } from "../backend/frames.ts";
+import type { Where } from "../filter/where.ts";
 import { Message } from "./message.ts";
-
-import { checkMs, checkSeq, checkTags, type TailOptions, U64_MAX } from "./options.ts";
+import {
+  checkMs,
+  checkSeq,
+  checkSince,
+  checkTags,
+  checkWhere,
+  type TailOptions,
+  U64_MAX,
+} from "./options.ts";
 import type { Gap } from "../types.ts";
 
 /** Where a tail's messages come from. */
@@ -33,6 +41,17 @@ export function takeMessage<T>(integers: IntegerPolicy): Take<Message<T>> {
     new Message<T>(cursor.seq, cursor.timestampNs, { payload: payloadOf(cursor), integers });
 }
 
+/**
+ * Compiles the expressions of a filter; nothing is loaded without one.
+ *
+ * @throws {PlasmiteError} Usage when one is no jq expression
+ */
+export async function compileAll(expressions: readonly string[]): Promise<readonly Where[]> {
+  if (expressions.length === 0) return [];
+  const { compileWhere } = await import("../filter/where.ts");
+  return await Promise.all(expressions.map((expression) => compileWhere(expression)));
+}
+
 /** A stream of messages or frames; who extends it says how to get at the next one. */
 export abstract class TailStream<M, S extends TailSource>
   implements AsyncIterableIterator<M, void, undefined> {
@@ -46,6 +65,8 @@ export abstract class TailStream<M, S extends TailSource>
   protected readonly start: bigint | "oldest" | "end";
   /** The last sequence number wanted. */
   protected readonly until: bigint;
+  /** Stored messages before this time are not wanted, in nanoseconds since 1970. */
+  protected readonly since: bigint;
   /** The checkpoint: one behind the last message looked at. */
   protected position: bigint | null = null;
   /** How many more are wanted; below 0, any number. */
@@ -54,6 +75,8 @@ export abstract class TailStream<M, S extends TailSource>
   protected deadline: number | undefined;
   readonly #timeoutMs: number | undefined;
   readonly #idleMs: number | undefined;
+  readonly #expressions: readonly string[];
+  #where: readonly Where[] | null = null;
   #started = false;
 
   /** Checks the options. Throws Usage. */
@@ -68,6 +91,8 @@ export abstract class TailStream<M, S extends TailSource>
     const since = options.sinceSeq === undefined ? null : checkSeq(options.sinceSeq, "sinceSeq");
     // Sequence numbers begin at 1, so "since 0" asks for everything and must report no gap for 0.
     this.start = since === null ? options.from ?? "oldest" : since === 0n ? 1n : since;
+    this.since = checkSince(options);
+    this.#expressions = checkWhere(options.where);
     if (typeof this.start === "bigint") this.position = this.start;
   }
 
@@ -93,12 +118,36 @@ export abstract class TailStream<M, S extends TailSource>
     return Math.min(idle, this.deadline ?? Infinity) - performance.now();
   }
 
-  /** Whether the current message passes the filters; `sinceTimeNs` counts before `liveFrom`. */
+  /**
+   * Makes the filters ready; to be awaited before the first message is judged.
+   *
+   * @throws {PlasmiteError} Usage when one is no jq expression
+   */
+  protected async prepare(): Promise<void> {
+    this.#where ??= await compileAll(this.#expressions);
+  }
+
+  /** How many messages may be judged between two looks at the clock: jq itself takes a while. */
+  protected get looksEvery(): number {
+    return this.#where?.every((where) => where.isNative) === false ? 1 : 64;
+  }
+
+  /** Whether {@linkcode TailStream.prepare} is still to be called. */
+  protected get unprepared(): boolean {
+    return this.#where === null;
+  }
+
+  /**
+   * Whether the current message passes the filters; the time counts before `liveFrom`.
+   *
+   * @throws {PlasmiteError} Usage when a filter yields something else than a boolean
+   */
   protected wanted(seq: bigint, liveFrom: bigint): boolean {
-    const { sinceTimeNs = 0n } = this.options;
-    const { source } = this;
-    if (sinceTimeNs > 0n && seq < liveFrom && source.cursor.timestampNs < sinceTimeNs) return false;
-    return this.tags.length === 0 || source.message.hasTags(this.tags);
+    const { source, since } = this;
+    if (since > 0n && seq < liveFrom && source.cursor.timestampNs < since) return false;
+    if (this.tags.length > 0 && !source.message.hasTags(this.tags)) return false;
+    for (const where of this.#where ?? []) if (!where.matches(source.message)) return false;
+    return true;
   }
 
   /** Tells of messages that were lost before the current one. Throws RetentionGap if asked to. */

@@ -21,6 +21,7 @@ let utf8: TextEncoder | undefined;
 /** Writes the members of `data` into the empty object node at `node`, which is at level 2. */
 export function writeValue(writer: Lite3Writer, data: unknown, node: number): void {
   const value = plain(data, "");
+  if (typeof value === "object" && value !== null) checkReadable(value);
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new PlasmiteError("Usage", "data must be object", {
       hint: "Wrap the value in an object, for example { value }.",
@@ -31,16 +32,54 @@ export function writeValue(writer: Lite3Writer, data: unknown, node: number): vo
 
 /** What `JSON.stringify` would look at: the result of `toJSON`, or what a wrapper object holds. */
 function plain(value: unknown, key: string): unknown {
-  if (typeof value === "object" && value !== null) {
-    const { toJSON } = value as { toJSON?: unknown };
-    if (typeof toJSON === "function") value = toJSON.call(value, key) as unknown;
-    if (
-      value instanceof Number || value instanceof String || value instanceof Boolean ||
-      value instanceof BigInt
-    ) return value.valueOf();
+  if (typeof value !== "object" || value === null) return value;
+  if (value instanceof Date && Number.isNaN(value.getTime())) {
+    throw new PlasmiteError("Usage", "cannot store an invalid Date", {
+      hint: "Store null, or a time that there is.",
+    });
   }
-  return value;
+  const { toJSON } = value as { toJSON?: unknown };
+  const given = typeof toJSON === "function" ? toJSON.call(value, key) as unknown : value;
+  if (
+    given instanceof Number || given instanceof String || given instanceof Boolean ||
+    given instanceof BigInt
+  ) return given.valueOf();
+  return isRaw(given) ? fromRaw(given.rawJSON) : given;
 }
+
+/** What `JSON.rawJSON` makes: a message in its JSON form has its numbers so. */
+function isRaw(value: unknown): value is { readonly rawJSON: string } {
+  if (typeof value !== "object" || value === null) return false;
+  if ((value as { rawJSON?: unknown }).rawJSON === undefined) return false;
+  return (JSON as unknown as { isRawJSON(value: unknown): boolean }).isRawJSON(value);
+}
+
+function fromRaw(text: string): unknown {
+  return /^-?\d+$/.test(text) ? BigInt(text) : JSON.parse(text) as unknown;
+}
+
+/**
+ * Refuses what keeps its content where members do not show it: a Map would become {}. An instance of
+ * a program's own class is its members, as in JSON, unless there are none.
+ */
+function checkReadable(value: object): void {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null || Array.isArray(value)) return;
+  const kind = Object.prototype.toString.call(value).slice(8, -1);
+  if (kind === "Object" && Object.keys(value).length > 0) return;
+  const name = kind === "Object" ? value.constructor.name : kind;
+  throw new PlasmiteError("Usage", `cannot store a value of class ${name}`, {
+    hint: HINTS[kind] ?? "Store a plain object with what matters of it.",
+  });
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  Map: "Store Object.fromEntries(map), or an array of its entries.",
+  Set: "Store an array: [...set].",
+  Uint8Array: "Store text or an array of numbers, for example bytes.toBase64().",
+  Error: "Store what matters of it, for example { message: error.message }.",
+  Promise: "Await it first.",
+};
 
 function writeObject(writer: Lite3Writer, object: object, node: number, level: number): void {
   checkLevel(level);
@@ -121,6 +160,7 @@ function writeAny(writer: Lite3Writer, value: unknown, level: number): void {
         writer.at += 1;
         return;
       }
+      checkReadable(value);
       const node = writer.at;
       const isArray = Array.isArray(value);
       writer.emptyNode(node, isArray ? Tag.Array : Tag.Object);

@@ -6,6 +6,7 @@
 
 import type { PoolInfo } from "../backend/local/info.ts";
 import type { IntegerPolicy } from "../client/message.ts";
+import { checkOptions, INTEGERS, type OptionKinds } from "../client/option_kinds.ts";
 import { checkSeq, type JsonObject, type Seq } from "../client/options.ts";
 import type { PoolReader } from "../backend/source.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
@@ -49,6 +50,20 @@ export interface RemoteClientOptions {
   };
 }
 
+/** The options of a client. */
+export const REMOTE_KINDS: OptionKinds<RemoteClientOptions> = {
+  token: "string",
+  timeoutMs: "number",
+  integers: INTEGERS,
+  fetch: "function",
+  tls: "object",
+};
+const TLS_KINDS: OptionKinds<NonNullable<RemoteClientOptions["tls"]>> = {
+  caCerts: "texts",
+  caFile: "string",
+  skipVerify: "boolean",
+};
+
 /**
  * The pools of one server. Making a client sends nothing.
  *
@@ -86,10 +101,11 @@ export class RemoteClient implements AsyncDisposable {
    * @throws {PlasmiteError} Usage for a bad address, a token that would travel in the clear, or
    *   certificates that cannot be read
    */
-  constructor(baseUrl: string | URL, options: RemoteClientOptions = {}) {
-    this.#transport = new Transport(baseUrl, options);
-    this.#integers = options.integers ?? "auto";
-    this.#options = options;
+  constructor(baseUrl: string | URL, options?: RemoteClientOptions) {
+    this.#options = checkOptions(options, "RemoteClient", REMOTE_KINDS);
+    checkOptions(this.#options.tls, "tls", TLS_KINDS);
+    this.#integers = this.#options.integers ?? "auto";
+    this.#transport = new Transport(baseUrl, this.#options);
   }
 
   /** The server's address. */
@@ -138,23 +154,23 @@ export class RemoteClient implements AsyncDisposable {
    * @param name its name, or its URL on this server
    * @throws {RemoteError} NotFound, Permission; Io when the server cannot be reached
    */
-  async openPool<T extends JsonObject = JsonObject>(name: string): Promise<RemotePool<T>> {
+  async openPool<T extends object = JsonObject>(name: string): Promise<RemotePool<T>> {
     const pool = this.#name(name);
     await this.#post("/v0/pools/open", pool, JSON.stringify({ pool }));
     return this.#pool<T>(pool);
   }
 
   /** A pool that is not looked for first: appends to servers that let nobody open. */
-  uncheckedPool<T extends JsonObject = JsonObject>(name: string): RemotePool<T> {
+  uncheckedPool<T extends object = JsonObject>(name: string): RemotePool<T> {
     return this.#pool<T>(this.#name(name));
   }
 
-  #pool<T extends JsonObject>(name: string): RemotePool<T> {
+  #pool<T extends object>(name: string): RemotePool<T> {
     return new RemotePool<T>(this.#transport, name, this.#integers);
   }
 
   /** Opens a pool, making it first if it is missing; `sizeBytes` counts only then. */
-  async pool<T extends JsonObject = JsonObject>(
+  async pool<T extends object = JsonObject>(
     name: string,
     sizeBytes?: Seq,
   ): Promise<RemotePool<T>> {

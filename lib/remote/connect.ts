@@ -1,41 +1,114 @@
 /**
- * One call for both: pools in a directory, or pools of a server.
+ * One call for all: pools in a directory, pools of a server, or one pool of a server.
  *
  * @module
  */
 
-import { Client, type ClientOptions } from "../client/client.ts";
+import { Client, CLIENT_KINDS, type ClientOptions } from "../client/client.ts";
+import { checkOptions, type OptionKinds } from "../client/option_kinds.ts";
+import { shown } from "../client/options.ts";
 import { PlasmiteError } from "../errors.ts";
-import { RemoteClient, type RemoteClientOptions } from "./client.ts";
+import { REMOTE_KINDS, RemoteClient, type RemoteClientOptions } from "./client.ts";
+import type { RemotePool } from "./pool.ts";
+
+/** The options of both kinds of clients; each takes its own. */
+type ConnectOptions = RemoteClientOptions & ClientOptions;
+
+const KINDS: OptionKinds<ConnectOptions> = { ...CLIENT_KINDS, ...REMOTE_KINDS };
 
 /**
- * A client for `target`: a server for `http(s)://…`, else the pools of a directory (a path or a
- * `file:` URL; nothing means the default directory).
+ * What {@linkcode connect} gives for a target: a {@linkcode Client} for a directory, a
+ * {@linkcode RemoteClient} for a server, a {@linkcode RemotePool} for a pool of a server, and any of
+ * them where the type of the target does not tell.
+ */
+export type Connected<Target extends string | URL | undefined> = Target extends undefined ? Client
+  : Target extends `${"http" | "https"}://${infer Rest}`
+    ? Rest extends `${string}/${infer Path}` ? Path extends "" ? RemoteClient : RemotePool
+    : `${Rest}/x` extends Rest ? RemoteClient | RemotePool
+    : RemoteClient
+  : Target extends string ? `http://${Target}` extends Target ? Client | RemoteClient | RemotePool
+    : Client
+  : Client | RemoteClient | RemotePool;
+
+/**
+ * What the target names: for `http(s)://host:port` a client of that server, for
+ * `http(s)://host:port/pool` that pool, else a client of the pools of a directory (a path or a
+ * `file:` URL; nothing means the default directory). Nothing is sent and nothing is opened yet.
  *
  * @example
  * ```ts
  * import { connect } from "@plasmite/core";
  *
- * using client = connect(Deno.makeTempDirSync()) as import("@plasmite/core").Client;
- * console.assert(client.listPools().length === 0);
+ * using client = connect("./pools"); // A Client.
+ * await using remote = connect("http://127.0.0.1:9700"); // A RemoteClient.
+ * await using pool = connect("http://127.0.0.1:9700/ci"); // A RemotePool.
+ * console.assert(pool.name === "ci" && client.poolDir === "./pools");
  * ```
  *
  * @throws {PlasmiteError} Usage for any other scheme, and as both constructors
  */
+export function connect<const Target extends string | URL | undefined = undefined>(
+  target?: Target,
+  options?: RemoteClientOptions & ClientOptions,
+): Connected<Target>;
+/** As above, where what is named shows only when the program runs. */
 export function connect(
   target?: string | URL,
-  options: RemoteClientOptions & ClientOptions = {},
-): Client | RemoteClient {
-  if (target === undefined) return new Client(options);
-  const text = String(target);
-  if (/^https?:\/\//i.test(text)) return new RemoteClient(text, options);
-  if (text.startsWith("file://")) {
-    return new Client({ ...options, poolDir: decodeURIComponent(new URL(text).pathname) });
+  options?: RemoteClientOptions & ClientOptions,
+): Client | RemoteClient | RemotePool;
+export function connect(
+  target?: string | URL,
+  options?: ConnectOptions,
+): Client | RemoteClient | RemotePool {
+  const { poolDir, integers, ...rest } = checkOptions(options, "connect", KINDS);
+  const common = integers === undefined ? {} : { integers };
+  if (target === undefined) return local(poolDir, common);
+  if (typeof target !== "string" && !(target instanceof URL)) {
+    throw unsupported(`invalid target: ${shown(target)}`);
   }
-  if (text.includes("://")) {
-    throw new PlasmiteError("Usage", "unsupported target", {
-      hint: "Use http(s)://host:port for a server, or the path of a directory.",
+  const text = String(target);
+  if (/^https?:\/\//i.test(text)) return remote(text, { ...rest, ...common });
+  if (poolDir !== undefined) {
+    throw new PlasmiteError("Usage", "target and poolDir both name a directory", {
+      hint: "Leave one of them out.",
     });
   }
-  return new Client({ ...options, poolDir: text });
+  if (/^file:\/\//i.test(text)) return local(pathOf(text), common);
+  if (text.includes("://")) throw unsupported("unsupported target");
+  return local(text, common);
+}
+
+function unsupported(message: string, cause?: unknown): PlasmiteError {
+  return new PlasmiteError("Usage", message, {
+    cause,
+    hint: "Use http(s)://host:port for a server, or the path of a directory.",
+  });
+}
+
+/** The path that a `file:` URL names. */
+function pathOf(text: string): string {
+  try {
+    const { hostname, pathname } = new URL(text);
+    const path = decodeURIComponent(pathname);
+    if (hostname === "") return Deno.build.os === "windows" ? path.replace(/^\/+/, "") : path;
+  } catch (cause) {
+    throw unsupported("invalid file URL", cause);
+  }
+  throw unsupported("file URL of another machine");
+}
+
+function local(poolDir: string | undefined, common: Pick<ClientOptions, "integers">): Client {
+  return new Client({ ...common, ...(poolDir === undefined ? {} : { poolDir }) });
+}
+
+/** A server, or one pool of it. */
+function remote(text: string, options: RemoteClientOptions): RemoteClient | RemotePool {
+  const url = URL.parse(text);
+  if (url === null || url.pathname === "/") return new RemoteClient(text, options);
+  const base = new URL(url);
+  base.pathname = "/"; // What else does not belong to an address stays, to be refused.
+  const client = new RemoteClient(base, options);
+  const pool = client.uncheckedPool(url.href);
+  void client.close(); // The pool keeps the connections as long as it needs them.
+  return pool;
 }

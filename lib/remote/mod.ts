@@ -5,7 +5,7 @@
  */
 
 export { RemoteClient, type RemoteClientOptions } from "./client.ts";
-export { connect } from "./connect.ts";
+export { connect, type Connected } from "./connect.ts";
 export { RemoteError } from "../backend/http/error.ts";
 export { RemotePool } from "./pool.ts";
 export { type RemoteTailOptions } from "./tail.ts";

@@ -4,12 +4,15 @@
  * @module
  */
 
+import { encodeMessage } from "../backend/encode.ts";
 import { Buf } from "../bytes.ts";
 import type { PoolInfo } from "../backend/local/info.ts";
 import { type IntegerPolicy, Message } from "../client/message.ts";
 import {
   type AppendOptions,
+  checkBytes,
   checkDurability,
+  checkItems,
   checkSeq,
   checkTags,
   type Durability,
@@ -17,34 +20,22 @@ import {
   type Seq,
   stamp,
 } from "../client/options.ts";
+import { appendOptions, checkAppend, checkOptions } from "../client/option_kinds.ts";
 import type { AsyncPool } from "../client/pool.ts";
 import type { Tail } from "../client/tail.ts";
 import { takeMessage } from "../client/tail_stream.ts";
 import { PlasmiteError } from "../errors.ts";
-import { JsonSyntaxError, Lite3Encoder } from "../lite3/encode.ts";
+import { Lite3Encoder } from "../lite3/encode.ts";
 import { RemoteAppender, type Report, type StoredPayload } from "../backend/http/appender.ts";
-import { RemoteTail, type RemoteTailOptions } from "./tail.ts";
+import { REMOTE_TAIL_KINDS, RemoteTail, type RemoteTailOptions } from "./tail.ts";
 import type { Transport } from "../backend/http/transport.ts";
 import { poolInfo, wireMessage } from "../backend/http/wire.ts";
 import { type Lite3Frame, takeFrame } from "../backend/frames.ts";
 
-/** A value, or JSON text as bytes, as the payload of a message. */
+/** What an append is given as the payload of a message. */
 function encode(data: unknown, tags: readonly string[]): Uint8Array<ArrayBuffer> {
   const out = new Buf(1024);
-  const encoder = new Lite3Encoder(out);
-  if (!(data instanceof Uint8Array)) encoder.messageFromValue(data, tags);
-  else {
-    try {
-      encoder.messageFromJson(data, 0, data.length, tags);
-    } catch (error) {
-      if (!(error instanceof JsonSyntaxError)) throw error;
-      throw new PlasmiteError("Usage", "invalid json", {
-        hint: "Pass one JSON object as UTF-8 text.",
-        causes: [error.message],
-        cause: error,
-      });
-    }
-  }
+  encodeMessage(new Lite3Encoder(out), data, tags);
   return out.bytes();
 }
 
@@ -69,7 +60,7 @@ function encode(data: unknown, tags: readonly string[]): Uint8Array<ArrayBuffer>
  * await app.shutdown();
  * ```
  */
-export class RemotePool<T extends JsonObject = JsonObject> implements AsyncPool<T> {
+export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
   /** The pool's name. */
   readonly name: string;
   readonly #transport: Transport;
@@ -107,31 +98,43 @@ export class RemotePool<T extends JsonObject = JsonObject> implements AsyncPool<
   /**
    * Appends one message and returns it as stored.
    *
-   * @param data a JSON object; bigint is written as an integer, `undefined` members are dropped
+   * @param data a JSON object, or its text as bytes; bigint is written as an integer, `undefined`
+   *   members are dropped
+   * @param tags the tags, or all options
    * @throws {PlasmiteError} Usage for data that cannot be stored; {@linkcode RemoteError} for what
    *   the server reports, or Io when it cannot be reached
    */
-  append(data: T, tags?: readonly string[], durability?: Durability): Promise<Message<T>> {
-    return this.appendAsync(data, {
-      ...(tags === undefined ? {} : { tags }),
-      ...(durability === undefined ? {} : { durability }),
-    });
+  append(
+    data: T | Uint8Array,
+    tags?: readonly string[],
+    durability?: Durability,
+  ): Promise<Message<T>>;
+  /** Appends one message with all options by name. */
+  append(data: T | Uint8Array, options: AppendOptions): Promise<Message<T>>;
+  async append(
+    data: T | Uint8Array,
+    tags?: readonly string[] | AppendOptions,
+    durability?: Durability,
+  ): Promise<Message<T>> {
+    return await this.appendAsync(data, appendOptions(tags, durability));
   }
 
   /** As {@linkcode RemotePool.append}; an explicit `timestampNs` is Usage, the server's clock counts. */
-  async appendAsync(data: T, options: AppendOptions = {}): Promise<Message<T>> {
-    const flush = this.#settings(options);
-    const payload = encode(data, checkTags(options.tags));
-    return this.#message(await this.#appender.one(payload, flush, options.signal));
+  async appendAsync(data: T | Uint8Array, options?: AppendOptions): Promise<Message<T>> {
+    const { tags, flush, signal } = this.#settings(options);
+    return this.#message(await this.#appender.one(encode(data, tags), flush, signal));
   }
 
   /**
    * Appends several messages in order; in one piece where the server can, else one by one. A large
    * batch goes in as several requests.
    */
-  async appendBatch(items: readonly T[], options: AppendOptions = {}): Promise<Message<T>[]> {
-    const flush = this.#settings(options);
-    const tags = checkTags(options.tags);
+  async appendBatch(
+    items: readonly (T | Uint8Array)[],
+    options?: AppendOptions,
+  ): Promise<Message<T>[]> {
+    const { tags, flush, signal } = this.#settings(options);
+    checkItems(items);
     const payloads = items.map((item) => encode(item, tags));
     const stored: Message<T>[] = [];
     await this.#appender.all(payloads, flush, (from, messages) => {
@@ -139,7 +142,7 @@ export class RemotePool<T extends JsonObject = JsonObject> implements AsyncPool<
         const payload = payloads[from + i];
         if (payload !== undefined) stored.push(this.#message({ seq, timestampNs, payload }));
       }
-    }, options.signal);
+    }, signal);
     return stored;
   }
 
@@ -159,15 +162,20 @@ export class RemotePool<T extends JsonObject = JsonObject> implements AsyncPool<
     return this.#appender.all(payloads, flush, report, undefined, from);
   }
 
-  #settings(options: AppendOptions): boolean {
+  #settings(options: AppendOptions | undefined): {
+    readonly tags: readonly string[];
+    readonly flush: boolean;
+    readonly signal: AbortSignal | undefined;
+  } {
     this.#check();
-    if (options.timestampNs !== undefined) {
-      stamp(options.timestampNs);
+    const { tags, durability, timestampNs, signal } = checkAppend(options);
+    if (timestampNs !== undefined) {
+      stamp(timestampNs);
       throw new PlasmiteError("Usage", "remote append does not support timestampNs", {
         hint: "The server's clock is used; put your own time into the data.",
       });
     }
-    return checkDurability(options.durability);
+    return { tags: checkTags(tags), flush: checkDurability(durability), signal };
   }
 
   /**
@@ -184,9 +192,10 @@ export class RemotePool<T extends JsonObject = JsonObject> implements AsyncPool<
     return this.#message(await this.#raw(payload, durability));
   }
 
-  #raw(payload: Uint8Array, durability: Durability | undefined): Promise<StoredPayload> {
+  async #raw(payload: Uint8Array, durability: Durability | undefined): Promise<StoredPayload> {
     this.#check();
-    return this.#appender.raw(payload.slice(), checkDurability(durability));
+    checkBytes(payload, "payload");
+    return await this.#appender.raw(payload.slice(), checkDurability(durability));
   }
 
   /**
@@ -254,15 +263,17 @@ export class RemotePool<T extends JsonObject = JsonObject> implements AsyncPool<
    * Follows the pool: by default from the oldest retained message on, without end; the server's
    * limit on one request does not show.
    */
-  tail(options: RemoteTailOptions = {}): Tail<T> {
+  tail(options?: RemoteTailOptions): Tail<T> {
     this.#check();
-    return new RemoteTail(this.#transport, this.name, options, takeMessage<T>(this.#integers));
+    const checked = checkOptions(options, "tail", REMOTE_TAIL_KINDS);
+    return new RemoteTail(this.#transport, this.name, checked, takeMessage<T>(this.#integers));
   }
 
   /** As {@linkcode RemotePool.tail}, giving stored frames. */
-  async *tailLite3(options: RemoteTailOptions = {}): AsyncGenerator<Lite3Frame, void, unknown> {
+  async *tailLite3(options?: RemoteTailOptions): AsyncGenerator<Lite3Frame, void, unknown> {
     this.#check();
-    const frames = new RemoteTail(this.#transport, this.name, options, takeFrame);
+    const checked = checkOptions(options, "tail", REMOTE_TAIL_KINDS);
+    const frames = new RemoteTail(this.#transport, this.name, checked, takeFrame);
     try {
       for await (const frame of frames) yield frame;
     } finally {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { type OptionKinds, TAIL_KINDS } from "../client/option_kinds.ts";
 import { type TailOptions, U64_MAX } from "../client/options.ts";
 import { TailStream, type Take } from "../client/tail_stream.ts";
 import { RemoteSource } from "../backend/http/source.ts";
@@ -19,6 +20,12 @@ export interface RemoteTailOptions extends TailOptions {
   readonly reconnect?: boolean;
 }
 
+/** The options of a remote tail. */
+export const REMOTE_TAIL_KINDS: OptionKinds<RemoteTailOptions> = {
+  ...TAIL_KINDS,
+  reconnect: "boolean",
+};
+
 /** Follows a remote pool: messages or frames, by `take`. */
 export class RemoteTail<M> extends TailStream<M, RemoteSource> {
   protected readonly source: RemoteSource;
@@ -33,7 +40,7 @@ export class RemoteTail<M> extends TailStream<M, RemoteSource> {
     super(options, take);
     this.#transport = transport;
     this.path = pool;
-    this.#liveFrom = (options.sinceTimeNs ?? 0n) > 0n ? null : 0n;
+    this.#liveFrom = this.since > 0n ? null : 0n;
     // A server that filters by tags hides gaps, and it trims tags; then all messages come here.
     const gaps = options.errorOnGap === true || options.onGap !== undefined;
     const tags = this.tags.map((tag) => tag.name);
@@ -54,6 +61,7 @@ export class RemoteTail<M> extends TailStream<M, RemoteSource> {
     const idle = this.begin();
     try {
       signal?.throwIfAborted();
+      if (this.unprepared) await this.prepare();
       if (this.#liveFrom === null && !source.closed) {
         this.#liveFrom = ((await this.#bounds(signal)).newestSeq ?? 0n) + 1n;
       }

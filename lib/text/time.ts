@@ -112,6 +112,11 @@ export function parseRfc3339(text: string): bigint | undefined {
   return BigInt(minutes * 60 + s) * 1_000_000_000n + BigInt(ns);
 }
 
+/** A time in nanoseconds since 1970 as far as a pool can have it: 0 … 2^64 - 1. */
+export function clampTime(ns: bigint): bigint {
+  return ns < 0n ? 0n : ns > U64_MAX ? U64_MAX : ns;
+}
+
 /**
  * Reads a `--since` value: an RFC 3339 time, or how long ago as digits and one of `s m h d`
  * (docs/spec/command-line.md 1.4). The result is clamped to 0 … 2^64 - 1.
@@ -120,6 +125,15 @@ export function parseRfc3339(text: string): bigint | undefined {
  * @throws {PlasmiteError} Usage, if it is neither
  */
 export function parseSince(text: string, now: bigint = nowNs()): bigint {
+  const ns = readSince(text, now);
+  if (ns !== undefined) return ns;
+  throw new PlasmiteError("Usage", "invalid --since value", {
+    hint: "Use an RFC 3339 time such as 2026-02-02T23:45:00Z, or a relative one such as 5m.",
+  });
+}
+
+/** As {@linkcode parseSince}; undefined if it is neither. */
+export function readSince(text: string, now: bigint): bigint | undefined {
   const trimmed = text.trim();
   const relative = /^(\d+)([smhd])$/i.exec(trimmed);
   let ns: bigint | undefined;
@@ -128,10 +142,5 @@ export function parseSince(text: string, now: bigint = nowNs()): bigint {
     const seconds = { s: 1n, m: 60n, h: 3600n, d: 86_400n }[unit.toLowerCase()] ?? 0n;
     ns = now - BigInt(digits) * seconds * 1_000_000_000n;
   } else ns = parseRfc3339(trimmed);
-  if (ns === undefined) {
-    throw new PlasmiteError("Usage", "invalid --since value", {
-      hint: "Use an RFC 3339 time such as 2026-02-02T23:45:00Z, or a relative one such as 5m.",
-    });
-  }
-  return ns < 0n ? 0n : ns > U64_MAX ? U64_MAX : ns;
+  return ns === undefined ? undefined : clampTime(ns);
 }

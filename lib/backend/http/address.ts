@@ -62,6 +62,9 @@ export function checkTokenSafe(url: URL): void {
  * @throws {PlasmiteError} Usage for an empty name, a separator, or another server
  */
 export function remotePoolName(ref: string, base: URL): string {
+  if (typeof ref !== "string") {
+    throw usage("pool name is not a string", "Use a name such as `demo`.");
+  }
   let name = ref;
   if (/^https?:\/\//.test(ref)) {
     let url: URL;

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { PlasmiteError } from "../../errors.ts";
 import { FrameBatch } from "../../pool/batch.ts";
 import type { Ring } from "../../pool/ring.ts";
 import { beforeNextTry, LOCK_TIMEOUT, lockTimeout, sleepSync } from "../../storage/pause.ts";
@@ -44,6 +45,7 @@ export class Appender {
   #jobs: Job[] = [];
   #done: Stored[] = [];
   #draining = false;
+  #encoding = false;
 
   /** Appends go to this ring, which stays the caller's to close. */
   constructor(ring: Ring) {
@@ -53,8 +55,14 @@ export class Appender {
   /** Encodes all or nothing; returns the number of the first frame. */
   #encode(encode: Encode): number {
     const batch = this.#batch;
+    if (this.#encoding) {
+      throw new PlasmiteError("Usage", "append while the data of another append is read", {
+        hint: "Do not append in a getter or toJSON of the data.",
+      });
+    }
     const from = batch.count;
     const length = batch.out.len;
+    this.#encoding = true;
     try {
       encode(batch, this.#ring.maxPayload);
       for (let i = from; i < batch.count; i++) this.#ring.checkFits(batch.payloadOf(i));
@@ -62,6 +70,8 @@ export class Appender {
       batch.truncate(from);
       batch.out.len = length;
       throw error;
+    } finally {
+      this.#encoding = false;
     }
     return from;
   }

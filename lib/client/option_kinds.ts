@@ -1,0 +1,189 @@
+/**
+ * Whether an object of options is one: no unknown names, nothing of the wrong kind. A misspelt option
+ * would be as good as none, and nobody would notice.
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+import type { IntegerPolicy } from "../lite3/value.ts";
+import {
+  type AppendOptions,
+  checkTags,
+  type Durability,
+  invalidTags,
+  type ReplayOptions,
+  type TailOptions,
+} from "./options.ts";
+
+/**
+ * What an option must be: a type of `typeof` (`object` is `{ … }`), `instance` for any object, `texts`
+ * for an array of strings, `signal` for an AbortSignal, `checked` where it is looked at by the code
+ * that uses it, or one of a few words.
+ */
+export type OptionKind =
+  | "string"
+  | "number"
+  | "boolean"
+  | "function"
+  | "object"
+  | "instance"
+  | "texts"
+  | "signal"
+  | "checked"
+  | readonly string[];
+
+/** One kind for each option that a call knows. */
+export type OptionKinds<O extends object> = { readonly [K in keyof Required<O>]: OptionKind };
+
+/** Whether a value is what `{ … }` makes: no array, no Map, no instance of a built-in class. */
+function isPlain(value: unknown): value is object {
+  return Object.prototype.toString.call(value) === "[object Object]";
+}
+
+function isKind(value: unknown, kind: OptionKind): boolean {
+  const type: string = typeof value;
+  if (typeof kind !== "string") return type === "string" && kind.includes(value as string);
+  switch (kind) {
+    case "checked":
+      return true;
+    case "object":
+      return isPlain(value);
+    case "instance":
+      return type === "object" && value !== null;
+    case "texts":
+      return Array.isArray(value) && value.every((one) => typeof one === "string");
+    case "signal":
+      return value instanceof AbortSignal;
+    default:
+      return type === kind;
+  }
+}
+
+const WORDS: Readonly<Record<Exclude<OptionKind, readonly string[]>, string>> = {
+  string: "a string",
+  number: "a number",
+  boolean: "true or false",
+  function: "a function",
+  object: "an object",
+  instance: "an object",
+  texts: "an array of strings",
+  signal: "an AbortSignal",
+  checked: "",
+};
+
+function words(kind: OptionKind): string {
+  return typeof kind === "string" ? WORDS[kind] : `one of ${kind.join(", ")}`;
+}
+
+/** What integers can become. */
+export const INTEGERS: readonly IntegerPolicy[] = ["auto", "number", "bigint"];
+
+/**
+ * The options of one call, unless one of them is unknown or of the wrong kind.
+ *
+ * @param call what the options belong to, as messages call it
+ * @throws {PlasmiteError} Usage
+ */
+export function checkOptions<O extends object>(
+  options: O | undefined,
+  call: string,
+  kinds: OptionKinds<O>,
+): O {
+  const names = Object.keys(kinds).join(", ");
+  if (options === undefined) return {} as O;
+  if (!isPlain(options)) {
+    throw new PlasmiteError("Usage", `invalid options of ${call}`, {
+      hint: `Pass an object with some of ${names}.`,
+    });
+  }
+  for (const [name, value] of Object.entries(options)) {
+    const kind = Object.hasOwn(kinds, name) ? kinds[name as keyof O] : undefined;
+    if (kind === undefined) {
+      throw new PlasmiteError("Usage", `unknown option of ${call}: ${name}`, {
+        hint: `It takes ${names}.`,
+      });
+    }
+    if (value !== undefined && !isKind(value, kind)) {
+      throw new PlasmiteError("Usage", `invalid option of ${call}: ${name}`, {
+        hint: `Pass ${words(kind)}.`,
+      });
+    }
+  }
+  return options;
+}
+
+/** The options of an append. */
+export const APPEND_KINDS: OptionKinds<AppendOptions> = {
+  tags: "checked",
+  durability: "checked",
+  timestampNs: "checked",
+  signal: "signal",
+};
+
+/** The options of a tail. */
+export const TAIL_KINDS: OptionKinds<TailOptions> = {
+  sinceSeq: "checked",
+  untilSeq: "checked",
+  since: "checked",
+  sinceTimeNs: "checked",
+  maxMessages: "checked",
+  tags: "checked",
+  where: "checked",
+  errorOnGap: "boolean",
+  timeoutMs: "checked",
+  idleTimeoutMs: "checked",
+  from: ["oldest", "end"],
+  onGap: "function",
+  signal: "signal",
+};
+
+/** The options of a replay. */
+export const REPLAY_KINDS: OptionKinds<ReplayOptions> = {
+  speed: "checked",
+  sinceSeq: "checked",
+  since: "checked",
+  sinceTimeNs: "checked",
+  last: "checked",
+  maxMessages: "checked",
+  timeoutMs: "checked",
+  tags: "checked",
+  where: "checked",
+  signal: "signal",
+};
+
+/**
+ * The options of an append from what stands in their place: a list of tags and a durability, or all
+ * by name.
+ *
+ * @throws {PlasmiteError} Usage
+ */
+export function appendOptions(
+  tags: readonly string[] | AppendOptions | undefined,
+  durability?: Durability,
+): AppendOptions {
+  if (tags === undefined || Array.isArray(tags)) {
+    return {
+      tags: checkTags(tags),
+      ...(durability === undefined ? {} : { durability }),
+    };
+  }
+  if (!isPlain(tags)) throw invalidTags();
+  if (durability !== undefined) {
+    throw new PlasmiteError("Usage", "durability is given behind the options", {
+      hint: "Put it into the options.",
+    });
+  }
+  return checkAppend(tags as AppendOptions);
+}
+
+/**
+ * The options of an append, checked.
+ *
+ * @throws {PlasmiteError} Usage
+ */
+export function checkAppend(options: AppendOptions | undefined): AppendOptions {
+  const checked = checkOptions(options, "append", APPEND_KINDS);
+  if (checked.tags !== undefined && !Array.isArray(checked.tags)) throw invalidTags();
+  return checked;
+}
