@@ -6,7 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { bundle, readPackage } from "../.ci/package/bundle.ts";
+import { bundle, DENO, readPackage } from "../.ci/package/bundle.ts";
 import { compile, TARGETS } from "../.ci/package/compile.ts";
 import { makeNpmPackage } from "../.ci/package/npm.ts";
 import { exists, inTemp } from "./cli_util.ts";
@@ -42,7 +42,7 @@ Deno.test({
       const { dependencies, bin } = JSON.parse(
         await Deno.readTextFile(`${dir}/node_modules/@plasmite/core/package.json`),
       );
-      assert.deepEqual(dependencies, { deno: "2.9.6" });
+      assert.deepEqual(dependencies, { deno: DENO });
       assert.deepEqual(Object.keys(bin), ["plasmite", "pls"]);
 
       const version = await run(dir, "npx", "plasmite", "version");
@@ -63,7 +63,7 @@ Deno.test({
       const init = await run(dir, "npx", "plasmite", "serve", "init", "--output-dir", "s");
       assert.equal(init.code, 0, init.err);
 
-      // The commands end when the launcher is told to.
+      // The commands end when they are told to.
       const follower = new Deno.Command(`${dir}/node_modules/.bin/plasmite`, {
         args: ["follow", "p", "--tail", "1", "--jsonl"],
         env: { HOME: dir },

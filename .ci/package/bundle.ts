@@ -10,6 +10,9 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
+/** The version of Deno that is shipped, tested and named everywhere: that of `.dvmrc`. */
+export const DENO: string = Deno.readTextFileSync(`${ROOT}.dvmrc`).trim();
+
 /** Runs a program in the repository; throws when it fails. */
 export async function run(program: string, args: readonly string[], cwd = ROOT): Promise<void> {
   const { code, stdout, stderr } = await new Deno.Command(program, { args: [...args], cwd })

@@ -4,7 +4,7 @@
  * the reference's semaphore need.
  *
  * The bundle is what is compiled, not cli.ts: with `lazy-dynamic-imports` in deno.json, `deno
- * compile cli.ts` would leave every command out (seen with 2.9.6).
+ * compile cli.ts` would leave every command out.
  *
  * `deno compile` downloads the runtime it embeds; `DENORT_BIN` names one that is here already.
  *

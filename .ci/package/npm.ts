@@ -7,9 +7,8 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { bundle, readPackage, run } from "./bundle.ts";
+import { bundle, DENO, readPackage, run } from "./bundle.ts";
 
-const DENO = "2.9.6";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Removes what the bundle replaces: everything but declarations. */
@@ -50,14 +49,15 @@ export async function makeNpmPackage(outdir = `${ROOT}dist`): Promise<string> {
     await bundle(Object.values(exports), `${work}/js`);
     await copyTree(`${work}/js`, dir);
     await Deno.mkdir(`${dir}/bin`);
-    await Deno.copyFile(`${ROOT}.ci/package/npm_bin.mjs`, `${dir}/bin/plasmite.mjs`);
-    await Deno.chmod(`${dir}/bin/plasmite.mjs`, 0o755);
+    await Deno.copyFile(`${ROOT}.ci/package/launcher.sh`, `${dir}/bin/plasmite`);
+    await Deno.chmod(`${dir}/bin/plasmite`, 0o755);
     const manifest = {
       ...JSON.parse(await Deno.readTextFile(`${dir}/package.json`)),
       description: "Interprocess communication through JSON message pools that live in a file",
       keywords: ["ipc", "queue", "ring-buffer", "pubsub", "json", "mcp", "deno"],
-      // Two names for one file, so that `npx @plasmite/core` knows which to run.
-      bin: { plasmite: "bin/plasmite.mjs", pls: "bin/plasmite.mjs" },
+      // A POSIX script: the commands do not run in the shells of Windows, where npm makes a wrapper
+      // that asks for /bin/sh. Two names for one file, so that `npx @plasmite/core` knows which to run.
+      bin: { plasmite: "bin/plasmite", pls: "bin/plasmite" },
       dependencies: { deno: DENO },
       engines: { node: ">=18" },
       ...repository(),
