@@ -52,7 +52,7 @@ export interface LocalOptions {
 }
 
 /** How one directory runs its work. */
-interface Runner {
+export interface Runner {
   readonly storage: Storage;
   readonly hubs: Hubs | undefined;
   <T>(steps: Steps<T>, signal?: AbortSignal): Awaitable<T>;
@@ -67,7 +67,8 @@ function runner({ serving, storage = disk }: LocalOptions): Runner {
 /** A directory of pools. */
 export class LocalBackend implements Backend {
   readonly place: string;
-  readonly #run: Runner;
+  /** Runs the steps of a call. */
+  protected readonly run: Runner;
 
   /**
    * Touches nothing on disk.
@@ -76,7 +77,7 @@ export class LocalBackend implements Backend {
    */
   constructor(dir: string, options: LocalOptions = {}) {
     this.place = dir;
-    this.#run = runner(options);
+    this.run = runner(options);
   }
 
   features(): ReadonlySet<string> {
@@ -89,20 +90,20 @@ export class LocalBackend implements Backend {
   }
 
   open(name: string, options: OpenOptions = {}): Awaitable<LocalPool> {
-    return this.#run(this.#opening(name, options.write === true));
+    return this.run(this.#opening(name, options.write === true));
   }
 
   *#opening(name: string, write: boolean): Steps<LocalPool> {
-    const ring = yield* Ring.opening(this.#run.storage, this.path(name), { write });
-    return new LocalPool(this.#run, ring, name);
+    const ring = yield* Ring.opening(this.run.storage, this.path(name), { write });
+    return new LocalPool(this.run, ring, name);
   }
 
   create(name: string, options: NewPool = {}): Awaitable<PoolInfo> {
-    return this.#run(this.#creating(name, options));
+    return this.run(this.#creating(name, options));
   }
 
   *#creating(name: string, { sizeBytes, indexCapacity }: NewPool): Steps<PoolInfo> {
-    yield* creating(this.#run.storage, this.path(name), {
+    yield* creating(this.run.storage, this.path(name), {
       size: sizeBytes ?? DEFAULT_POOL_SIZE,
       ...(indexCapacity === undefined ? {} : { indexCapacity }),
     });
@@ -110,29 +111,29 @@ export class LocalBackend implements Backend {
   }
 
   info(name: string): Awaitable<PoolInfo> {
-    return this.#run(readingInfo(this.path(name), name));
+    return this.run(readingInfo(this.path(name), name));
   }
 
   names(): Awaitable<readonly string[]> {
-    const { hubs } = this.#run;
+    const { hubs } = this.run;
     return hubs === undefined
       ? filesIn(this.place).map(poolName)
       : filesOf(this.place).then((files) => files.map(poolName));
   }
 
   list(choose?: Choose): Awaitable<readonly PoolInfo[]> {
-    const { hubs } = this.#run;
+    const { hubs } = this.run;
     return hubs === undefined
-      ? this.#run(describingFiles(chosen(filesIn(this.place), choose)))
-      : filesOf(this.place).then((files) => this.#run(describingFiles(chosen(files, choose))));
+      ? this.run(describingFiles(chosen(filesIn(this.place), choose)))
+      : filesOf(this.place).then((files) => this.run(describingFiles(chosen(files, choose))));
   }
 
   async remove(name: string): Promise<void> {
-    await this.#run(this.#removing(this.path(name)));
+    await this.run(this.#removing(this.path(name)));
   }
 
   *#removing(path: string): Steps<void> {
-    const { storage } = this.#run;
+    const { storage } = this.run;
     const file = storage.open(path, { write: false });
     try {
       yield* untilUnlocked(path, () => file.tryLock(true) || null);
@@ -152,8 +153,10 @@ export class LocalPool implements PoolHandle {
   readonly name: string;
   readonly path: string;
   readonly limits: Limits;
-  readonly #run: Runner;
-  readonly #ring: Ring;
+  /** Runs the steps of a call. */
+  protected readonly run: Runner;
+  /** The open file. */
+  protected readonly ring: Ring;
   /** Who needs the ring: the handle, and searches that are under way. */
   #users = 1;
   #closed = false;
@@ -162,8 +165,8 @@ export class LocalPool implements PoolHandle {
   constructor(run: Runner, ring: Ring, name: string) {
     this.name = name;
     this.path = ring.path;
-    this.#run = run;
-    this.#ring = ring;
+    this.run = run;
+    this.ring = ring;
     const { ringSize } = ring.layout;
     this.limits = {
       maxPayload: ring.maxPayload,
@@ -174,23 +177,23 @@ export class LocalPool implements PoolHandle {
   }
 
   bounds(): Awaitable<Bounds> {
-    return this.#ring.tryState() ?? this.#run(this.#ring.stating());
+    return this.ring.tryState() ?? this.run(this.ring.stating());
   }
 
   info(): Awaitable<PoolInfo> {
-    return this.#run(describing(this.#ring, this.name));
+    return this.run(describing(this.ring, this.name));
   }
 
   get(seq: bigint): Awaitable<StoredFrame | null> {
-    return this.#run(findFrame(this.#ring, seq));
+    return this.run(findFrame(this.ring, seq));
   }
 
   append(batch: FrameBatch, request: AppendRequest): Awaitable<void> {
     const { flush, signal, stored } = request;
     for (let from = request.from ?? 0; from < batch.count;) {
       signal?.throwIfAborted();
-      const done = this.#ring.tryAppend(batch, from, flush);
-      if (done === null) return this.#run(this.#appending(batch, { ...request, from }), signal);
+      const done = this.ring.tryAppend(batch, from, flush);
+      if (done === null) return this.run(this.#appending(batch, { ...request, from }), signal);
       stored(from, done.count, done.first);
       from += done.count;
     }
@@ -198,7 +201,7 @@ export class LocalPool implements PoolHandle {
 
   *#appending(batch: FrameBatch, { from = 0, flush, stored }: AppendRequest): Steps<void> {
     for (let next = from; next < batch.count;) {
-      const attempt = () => this.#ring.tryAppend(batch, next, flush);
+      const attempt = () => this.ring.tryAppend(batch, next, flush);
       const done = yield* untilUnlocked(this.path, attempt);
       stored(next, done.count, done.first);
       next += done.count;
@@ -206,11 +209,11 @@ export class LocalPool implements PoolHandle {
   }
 
   select(selection: Selection): Awaitable<Walk> {
-    return this.#run(this.#selecting(selection));
+    return this.run(this.#selecting(selection));
   }
 
   *#selecting(selection: Selection): Steps<Walk> {
-    const { oldest, newest } = yield* this.#ring.stating();
+    const { oldest, newest } = yield* this.ring.stating();
     const { follow = false, last, since = 0n, tags, where } = selection;
     const until = selection.until ?? (follow ? null : newest);
     const filter = new Filter(tags, where);
@@ -232,9 +235,9 @@ export class LocalPool implements PoolHandle {
     this.#users++; // Closing the pool does not end the search.
     return new LaterWalk({ oldest, newest }, async (signal) => {
       const piece = (from: bigint, end: bigint): Awaitable<Walk> =>
-        this.#run(this.#walking(from, { ...plan, until: end }, false));
+        this.run(this.#walking(from, { ...plan, until: end }, false));
       const { first, matches } = await findLast(low, high, last, piece, signal);
-      return await this.#run(this.#walking(first, { ...plan, chosen: matches }, notify));
+      return await this.run(this.#walking(first, { ...plan, chosen: matches }, notify));
     }, () => this.#release());
   }
 
@@ -245,7 +248,7 @@ export class LocalPool implements PoolHandle {
   ): Steps<Walk> {
     const follower = yield* this.#following(from, notify);
     try {
-      this.#ring.checkIdentity(); // The follower has the path's file: make sure it is still ours.
+      this.ring.checkIdentity(); // The follower has the path's file: make sure it is still ours.
     } catch (error) {
       follower.close();
       throw error;
@@ -254,12 +257,12 @@ export class LocalPool implements PoolHandle {
     return new SelectedWalk(follower, {
       ...plan,
       from: from === "oldest" ? 0n : from,
-      bounds: () => ring.tryState() ?? this.#run(ring.stating()),
+      bounds: () => ring.tryState() ?? this.run(ring.stating()),
     });
   }
 
   *#following(from: bigint | "oldest", notify: boolean): Steps<Follower> {
-    const { hubs } = this.#run;
+    const { hubs } = this.run;
     if (hubs === undefined) return new Follower(this.path, from, notify);
     if (!notify) return yield* Follower.opening(this.path, from, false);
     const watch = yield* hubs.watching(this.path);
@@ -272,7 +275,7 @@ export class LocalPool implements PoolHandle {
   }
 
   #release(): void {
-    if (--this.#users === 0) this.#ring.close();
+    if (--this.#users === 0) this.ring.close();
   }
 
   close(): void {

@@ -104,6 +104,17 @@ export class FrameBatch {
     this.endFrame(timeLo, timeHi);
   }
 
+  /** Appends a copy of frames `from` to `to` (exclusive) of another batch. */
+  addFrames(other: FrameBatch, from: number, to: number): void {
+    const bytes = other.slice(from, to);
+    const moved = this.out.len - other.startOf(from);
+    this.out.reserve(bytes.length);
+    this.out.u8.set(bytes, this.out.len);
+    this.out.len += bytes.length;
+    for (let i = from; i < to; i++) this.#starts.push(other.startOf(i) + moved);
+    this.count += to - from;
+  }
+
   /** Where frame `i` begins in {@linkcode FrameBatch.out}; for `count`, where the last one ends. */
   startOf(i: number): number {
     return this.#starts[i] ?? this.out.len;

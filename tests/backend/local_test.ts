@@ -1,11 +1,17 @@
 import { Hubs } from "../../lib/backend/local/hub.ts";
 import { LocalBackend } from "../../lib/backend/local.ts";
+import { ServingBackend } from "../../lib/backend/serving.ts";
 import { backendSuite } from "./suite.ts";
 
-for (const serving of [false, true]) {
-  backendSuite(serving ? "serving local" : "local", async () => {
+const kinds: [string, (dir: string) => LocalBackend][] = [
+  ["local", (dir) => new LocalBackend(dir)],
+  ["local in turns", (dir) => new LocalBackend(dir, { serving: new Hubs() })],
+  ["serving", (dir) => new ServingBackend(dir)],
+];
+for (const [kind, make] of kinds) {
+  backendSuite(kind, async () => {
     const dir = await Deno.makeTempDir();
-    const backend = new LocalBackend(dir, serving ? { serving: new Hubs() } : {});
+    const backend = make(dir);
     return {
       backend,
       recreate: async (name) => {
@@ -13,7 +19,10 @@ for (const serving of [false, true]) {
         await other.remove(name);
         other.create(name);
       },
-      end: () => Deno.remove(dir, { recursive: true }),
+      end: async () => {
+        backend.close();
+        await Deno.remove(dir, { recursive: true });
+      },
     };
   });
 }

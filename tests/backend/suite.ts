@@ -187,6 +187,28 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
     assert.deepEqual(await select(pool, {}), ['1:{"n":2}', '2:{"n":3}']);
   });
 
+  // A batch that is refused must not take others along, and nobody may get another one's numbers.
+  withPool(
+    "batches that arrive together are each stored in order, bad ones refused alone",
+    async (pool) => {
+      const many = Array.from({ length: 20 }, (_, i) => put(pool, [{ i, n: 1 }, { i, n: 2 }]));
+      const bad = fails("Usage", () => put(pool, [{ big: "x".repeat(70_000) }]));
+      const numbers = await Promise.all(many);
+      await bad;
+      assert.deepEqual(
+        numbers.flat().sort((a, b) => Number(a - b)),
+        Array.from({ length: 40 }, (_, i) => BigInt(i + 1)),
+      );
+      const told = await select(pool, {});
+      numbers.forEach(([first, second], i) => {
+        assert(told.includes(`${first}:{"i":${i},"n":1}`), `${i} of ${told}`);
+        assert(told.includes(`${second}:{"i":${i},"n":2}`), `${i} of ${told}`);
+        assert.equal(second, (first ?? 0n) + 1n);
+      });
+    },
+    65536,
+  );
+
   withPool("reads one message by its number", async (pool) => {
     await put(pool, numbered(3), (i) => [`t${i}`]);
     const frame = await pool.get(2n, true);

@@ -1,0 +1,132 @@
+/**
+ * Appends of many callers to one pool: those that arrive together share one lock and one write.
+ *
+ * @module
+ */
+
+import { FrameBatch } from "../../pool/batch.ts";
+import type { Ring } from "../../pool/ring.ts";
+import { untilUnlocked } from "../../storage/lock_wait.ts";
+import { inTurns } from "../../storage/turns.ts";
+import type { AppendRequest } from "../types.ts";
+
+/** One caller's append. */
+interface Job {
+  readonly batch: FrameBatch;
+  readonly request: AppendRequest;
+  /** The first frame that is not stored yet. */
+  next: number;
+  /** Ends it; with an error when it failed. */
+  readonly settle: (error?: unknown) => void;
+}
+
+/** The queue in front of one pool's lock. */
+export class GroupCommit {
+  readonly #ring: Ring;
+  /** The frames of several jobs; a single job is written from its own batch. */
+  readonly #merged = new FrameBatch();
+  #jobs: Job[] = [];
+  #draining = false;
+
+  /** Appends go to `ring`, which stays the caller's to close. */
+  constructor(ring: Ring) {
+    this.#ring = ring;
+  }
+
+  /** Whether somebody waits. */
+  get busy(): boolean {
+    return this.#jobs.length > 0;
+  }
+
+  /**
+   * Appends together with everything else that waits. A frame that can never fit is refused before it
+   * gets in the way of others.
+   *
+   * @param batch not to be changed until this is over
+   */
+  append(batch: FrameBatch, request: AppendRequest): Promise<void> {
+    const { from = 0, signal } = request;
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      for (let i = from; i < batch.count; i++) this.#ring.checkFits(batch.payloadOf(i));
+      if (from >= batch.count) return resolve();
+      const job: Job = {
+        batch,
+        request,
+        next: from,
+        settle: (error) => {
+          signal?.removeEventListener("abort", aborted);
+          if (error === undefined) resolve();
+          else reject(error);
+        },
+      };
+      const aborted = (): void => {
+        // What is stored in part is stored as a whole.
+        if (job.next !== from) return;
+        this.#jobs = this.#jobs.filter((other) => other !== job);
+        job.settle(signal?.reason);
+      };
+      signal?.addEventListener("abort", aborted, { once: true });
+      this.#jobs.push(job);
+      if (this.#draining) return;
+      this.#draining = true;
+      queueMicrotask(() => void this.#drain());
+    });
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      await inTurns(untilUnlocked(this.#ring.path, () => this.#commit() || null));
+    } catch (error) {
+      const jobs = this.#jobs;
+      this.#jobs = [];
+      for (const { settle } of jobs) settle(error);
+    } finally {
+      this.#draining = false;
+    }
+  }
+
+  /** Writes all that waits; false when the lock is taken. */
+  #commit(): boolean {
+    for (;;) {
+      const [first] = this.#jobs;
+      if (first === undefined) return true;
+      const alone = this.#jobs.length === 1;
+      const batch = alone ? first.batch : this.#merge();
+      try {
+        const flush = this.#jobs.some(({ request }) => request.flush);
+        for (let from = alone ? first.next : 0; from < batch.count;) {
+          const done = this.#ring.tryAppend(batch, from, flush);
+          if (done === null) return false;
+          this.#stored(done.count, done.first);
+          from += done.count;
+        }
+      } finally {
+        this.#merged.clear();
+      }
+    }
+  }
+
+  #merge(): FrameBatch {
+    for (const { batch, next } of this.#jobs) this.#merged.addFrames(batch, next, batch.count);
+    return this.#merged;
+  }
+
+  /** Tells the jobs that their next `count` frames have got the numbers from `first` on. */
+  #stored(count: number, first: bigint): void {
+    let seq = first;
+    for (let left = count; left > 0;) {
+      const [job] = this.#jobs;
+      if (job === undefined) return;
+      const { batch, next, request } = job;
+      const own = Math.min(left, batch.count - next);
+      job.next += own;
+      request.stored(next, own, seq);
+      seq += BigInt(own);
+      left -= own;
+      if (job.next < batch.count) continue;
+      this.#jobs.shift();
+      job.settle();
+    }
+  }
+}

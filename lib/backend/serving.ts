@@ -1,0 +1,316 @@
+/**
+ * Pools of a directory in a process that serves many callers: one file a pool stays open for
+ * appends, appends that arrive together share one lock and one write, and whoever waits for the lock
+ * of one pool keeps nobody from the others.
+ *
+ * @module
+ */
+
+import { ErrorKind, PlasmiteError } from "../errors.ts";
+import type { FrameBatch } from "../pool/batch.ts";
+import { Ring } from "../pool/ring.ts";
+import { inTurns } from "../storage/turns.ts";
+import type { Awaitable } from "../types.ts";
+import { LocalBackend, LocalPool, type Runner } from "./local.ts";
+import { GroupCommit } from "./local/group_commit.ts";
+import { Hubs } from "./local/hub.ts";
+import type { PoolInfo } from "./local/info.ts";
+import { PoolSlots } from "./local/slots.ts";
+import type { AppendRequest, NewPool, OpenOptions, StoredFrame } from "./types.ts";
+
+/** Open pools kept for appending. */
+const KEEP = 128;
+/** While no two appends arrive together, one in so many waits to see whether others come. */
+const PROBE = 32;
+/** How long a call waits for a slot of its pool before it is refused, in milliseconds. */
+const SLOT_WAIT = 1_000;
+/** How often idle pools are closed, so that deleted ones free their disk space, in milliseconds. */
+const SWEEP = 5_000;
+
+/** How a directory is served. */
+export interface ServingOptions {
+  /** Change notices that all followers share; default new ones. */
+  readonly hubs?: Hubs;
+  /** How many calls may wait for one pool at once; default 64. */
+  readonly limit?: number;
+}
+
+function saturated(): PlasmiteError {
+  return new PlasmiteError("Busy", "server storage executor is saturated", {
+    hint: "Too many calls wait for this pool. Try again in a second.",
+  });
+}
+
+/** Whether a failed append says that the open file is no longer the pool, or is damaged. */
+function isOutdated(error: unknown): boolean {
+  return PlasmiteError.is(error, ErrorKind.NotFound) || PlasmiteError.is(error, ErrorKind.Corrupt);
+}
+
+/** Finds out which appends arrive together. */
+class Gathering {
+  #turn: Promise<void> | null = null;
+  #gathered = 0;
+  #crowded = false;
+  #alone = 0;
+
+  /** Whether an append need not wait for others: none are expected. */
+  get alone(): boolean {
+    return !this.#crowded && this.#turn === null && ++this.#alone % PROBE !== 0;
+  }
+
+  /**
+   * The end of this turn of the event loop. Each request comes in a task of its own, so without it
+   * every append would take the lock by itself. One that comes alone would only lose time by it: as
+   * long as that is so, only one in a few waits here.
+   */
+  wait(): Promise<void> {
+    this.#gathered++;
+    return this.#turn ??= new Promise((resolve) =>
+      setImmediate(() => {
+        this.#crowded = this.#gathered > 1;
+        this.#gathered = 0;
+        this.#turn = null;
+        resolve();
+      })
+    );
+  }
+}
+
+/** What the open pools of one backend share. */
+interface Shared {
+  readonly gathering: Gathering;
+  readonly hubs: Hubs;
+  readonly writes: PoolSlots;
+  /** Has the next caller open the pool anew. */
+  forget(pool: ServedPool): void;
+}
+
+/** A pool that is open for appending; its callers share it. */
+export class ServedPool extends LocalPool {
+  /** Whether it was used since the last sweep. */
+  used = true;
+  /** How many callers have it open. */
+  users = 0;
+  readonly #shared: Shared;
+  readonly #group: GroupCommit;
+  #forgotten = false;
+
+  /** Use {@linkcode ServingBackend.open}. */
+  constructor(run: Runner, ring: Ring, name: string, shared: Shared) {
+    super(run, ring, name);
+    this.#shared = shared;
+    this.#group = new GroupCommit(ring);
+  }
+
+  override append(batch: FrameBatch, request: AppendRequest): Awaitable<void> {
+    const { from = 0, signal } = request;
+    signal?.throwIfAborted();
+    if (!this.#shared.gathering.alone || this.#group.busy) return this.#grouped(batch, request);
+    try {
+      const done = this.ring.tryAppend(batch, from, request.flush);
+      if (done === null) return this.#grouped(batch, request);
+      request.stored(from, done.count, done.first);
+      this.#shared.hubs.changed(this.path);
+      const next = from + done.count;
+      if (next < batch.count) return this.#grouped(batch, { ...request, from: next });
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  async #grouped(batch: FrameBatch, request: AppendRequest): Promise<void> {
+    const { gathering, hubs, writes } = this.#shared;
+    try {
+      await writes.run(this.path, SLOT_WAIT, async () => {
+        await gathering.wait();
+        await this.#group.append(batch, request);
+      }, saturated);
+      hubs.changed(this.path);
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): unknown {
+    if (isOutdated(error)) this.#shared.forget(this);
+    return error;
+  }
+
+  /** Another caller opens it. */
+  share(): this {
+    this.users++;
+    this.used = true;
+    return this;
+  }
+
+  /** Closes the file once nobody has it open. */
+  forget(): void {
+    this.#forgotten = true;
+    if (this.users === 0) super.close();
+  }
+
+  /** Gives it back; one call for each time it was opened. */
+  override close(): void {
+    this.users--;
+    if (this.#forgotten && this.users === 0) super.close();
+  }
+}
+
+/** A pool that is open for reading only. */
+class ReadPool extends LocalPool {
+  readonly #reads: PoolSlots;
+
+  constructor(run: Runner, ring: Ring, name: string, reads: PoolSlots) {
+    super(run, ring, name);
+    this.#reads = reads;
+  }
+
+  override get(seq: bigint): Promise<StoredFrame | null> {
+    return this.#reads.run(this.path, SLOT_WAIT, () => super.get(seq), saturated);
+  }
+}
+
+/** A directory of pools that is served. */
+export class ServingBackend extends LocalBackend {
+  readonly #hubs: Hubs;
+  readonly #reads: PoolSlots;
+  readonly #writes: PoolSlots;
+  readonly #shared: Shared;
+  readonly #pools = new Map<string, ServedPool>();
+  readonly #opening = new Map<string, Promise<void>>();
+  #sweeper: ReturnType<typeof setInterval> | null = null;
+
+  /**
+   * Touches nothing on disk.
+   *
+   * @param dir the directory that bare names resolve into
+   */
+  constructor(dir: string, { hubs = new Hubs(), limit = 64 }: ServingOptions = {}) {
+    super(dir, { serving: hubs });
+    this.#hubs = hubs;
+    this.#reads = new PoolSlots(limit);
+    this.#writes = new PoolSlots(limit);
+    this.#shared = {
+      gathering: new Gathering(),
+      hubs,
+      writes: this.#writes,
+      forget: (pool) => {
+        if (this.#pools.get(pool.name) === pool) this.#forget(pool.name);
+      },
+    };
+  }
+
+  /** Calls under way that may have to wait for a pool. */
+  get calls(): number {
+    return this.#reads.used + this.#writes.used;
+  }
+
+  /** How many walks of this process follow a pool. */
+  followers(name: string): number {
+    return this.#hubs.followers(this.path(name));
+  }
+
+  override open(name: string, options: OpenOptions = {}): Awaitable<LocalPool> {
+    if (options.write !== true) return this.#reading(name, () => this.#openToRead(name));
+    return this.#known(name)?.share() ?? this.#sharing(name);
+  }
+
+  async #openToRead(name: string): Promise<LocalPool> {
+    const { storage } = this.run;
+    const ring = await inTurns(Ring.opening(storage, this.path(name), { write: false }));
+    return new ReadPool(this.run, ring, name, this.#reads);
+  }
+
+  async #sharing(name: string): Promise<ServedPool> {
+    let pool = this.#known(name);
+    for (; pool === undefined; pool = this.#known(name)) await this.#openOnce(name);
+    return pool.share();
+  }
+
+  /** The pool if it is open for appending. */
+  #known(name: string): ServedPool | undefined {
+    const pool = this.#pools.get(name);
+    if (pool !== undefined && this.#pools.size > KEEP / 2) {
+      this.#pools.delete(name); // Last used goes last.
+      this.#pools.set(name, pool);
+    }
+    return pool;
+  }
+
+  /** Opens a pool for appending; those who ask at the same time share one opening. */
+  #openOnce(name: string): Promise<void> {
+    let opening = this.#opening.get(name);
+    if (opening === undefined) {
+      opening = this.#openServed(name).finally(() => this.#opening.delete(name));
+      this.#opening.set(name, opening);
+    }
+    return opening;
+  }
+
+  async #openServed(name: string): Promise<void> {
+    const { storage } = this.run;
+    const ring = await inTurns(Ring.opening(storage, this.path(name), { write: true }));
+    this.#pools.set(name, new ServedPool(this.run, ring, name, this.#shared));
+    if (this.#sweeper === null) {
+      this.#sweeper = setInterval(() => this.#sweep(), SWEEP);
+      Deno.unrefTimer(this.#sweeper);
+    }
+    if (this.#pools.size <= KEEP) return;
+    for (const [old, { users }] of this.#pools) {
+      if (users > 0 || old === name) continue;
+      this.#forget(old);
+      break;
+    }
+  }
+
+  #sweep(): void {
+    for (const [name, pool] of this.#pools) {
+      if (!pool.used && pool.users === 0) this.#forget(name);
+      else pool.used = false;
+    }
+    if (this.#pools.size === 0) this.#stopSweeping();
+  }
+
+  #stopSweeping(): void {
+    if (this.#sweeper !== null) clearInterval(this.#sweeper);
+    this.#sweeper = null;
+  }
+
+  #forget(name: string): void {
+    const pool = this.#pools.get(name);
+    this.#pools.delete(name);
+    pool?.forget();
+  }
+
+  /** Runs a look at a pool in a slot of its own, so that waiting writers keep no reader out. */
+  #reading<T>(name: string, work: () => Awaitable<T>): Promise<T> {
+    return this.#reads.run(this.path(name), SLOT_WAIT, work, saturated);
+  }
+
+  /** Runs what may wait for a pool's lock in a slot of that pool. */
+  #writing<T>(name: string, work: () => Awaitable<T>): Promise<T> {
+    return this.#writes.run(this.path(name), SLOT_WAIT, work, saturated);
+  }
+
+  override info(name: string): Promise<PoolInfo> {
+    return this.#reading(name, () => super.info(name));
+  }
+
+  override create(name: string, options?: NewPool): Promise<PoolInfo> {
+    return this.#writing(name, () => super.create(name, options));
+  }
+
+  override remove(name: string): Promise<void> {
+    return this.#writing(name, async () => {
+      const path = this.path(name);
+      await super.remove(name);
+      for (const [other, pool] of this.#pools) if (pool.path === path) this.#forget(other);
+      this.#hubs.changed(path);
+    });
+  }
+
+  override close(): void {
+    this.#stopSweeping();
+    for (const name of [...this.#pools.keys()]) this.#forget(name);
+  }
+}
