@@ -5,12 +5,13 @@
  */
 
 import { PlasmiteError } from "../lib/errors.ts";
+import { withBudget } from "../lib/filter/budget.ts";
 import type { Where } from "../lib/filter/where.ts";
 import { Lite3Tag, type MessageView } from "../lib/lite3/message.ts";
 import type { Limits } from "./answer.ts";
 import type { Grouping } from "./latest.ts";
 
-/** How long one filter may take over one scan, in milliseconds. */
+/** How long one filter may compute in one call, in milliseconds; waiting does not count. */
 const FILTER_TIME = 5_000;
 
 /** Which messages are wanted. */
@@ -29,15 +30,22 @@ export interface Wanted extends Limits {
   readonly latest?: Grouping | undefined;
 }
 
+function tookTooLong(): PlasmiteError {
+  return new PlasmiteError("Usage", "filter took too long", {
+    hint: "Narrow the search with tags, since or after_seq, or use a simpler expression.",
+  });
+}
+
 /** The filters of one call, prepared. */
 export class Filter {
   readonly #wanted: Wanted;
   readonly #tags: readonly Lite3Tag[];
-  readonly #until = performance.now() + FILTER_TIME;
+  readonly #where: Where | undefined;
 
   /** Prepares the filters of one call. */
   constructor(wanted: Wanted) {
     this.#wanted = wanted;
+    this.#where = wanted.where && withBudget(wanted.where, FILTER_TIME, tookTooLong);
     this.#tags = wanted.tags.map((tag) => new Lite3Tag(tag));
   }
 
@@ -62,15 +70,9 @@ export class Filter {
    * @throws {PlasmiteError} Usage when the condition is no good or took too long
    */
   matches(view: MessageView): boolean {
-    const { since, where } = this.#wanted;
+    const { since } = this.#wanted;
     if (since !== undefined && view.timestampNs < since) return false;
     if (this.#tags.length > 0 && !view.hasTags(this.#tags)) return false;
-    if (where === undefined) return true;
-    if (performance.now() > this.#until) {
-      throw new PlasmiteError("Usage", "filter took too long", {
-        hint: "Narrow the search with tags, since or after_seq, or use a simpler expression.",
-      });
-    }
-    return where.matches(view);
+    return this.#where?.matches(view) ?? true;
   }
 }

@@ -245,31 +245,31 @@ Deno.test("server tail: a deleted pool ends its streams with an error line, a ne
   await end();
 });
 
-Deno.test("server tail: a costly filter of a client cannot hold the server", async () => {
-  const { app, client, get, end } = await bench();
-  using pool = client.createPool("p", 1 << 22);
-  for (let i = 1; i <= 300; i++) pool.append({ list: range(1, 300) });
-  const hard = encodeURIComponent("[.data.list[] | . * 2] | length > 1000");
-  let turns = 0;
-  const timer = setInterval(() => turns++, 1);
-  const { status, text } = await get(`/v0/pools/p/tail?no_follow=1&where=${hard}`);
-  clearInterval(timer);
-  assert.ok(status === 200 || status === 400);
-  if (status === 200 && text !== "") assert.equal(lines(text).at(-1).error.kind, "Usage");
-  assert.deepEqual(await seqs(app, "/v0/pools/p/tail?max=1"), [1]);
-  await end();
-});
-
-Deno.test("server tail: hundreds of followers share one watcher and all see every message", async () => {
+// Lost: every reader cost a watcher, of which a system has 128 for all of a user's programs.
+Deno.test("server tail: hundreds of followers share one watcher, and all see every message", async () => {
   const { app, client, end } = await bench({ maxTailConcurrency: 300 });
   using pool = client.createPool("p");
-  const all = range(1, 200).map(() => read(app.request("/v0/pools/p/tail?max=3")));
-  await new Promise((resolve) => setTimeout(resolve, 30));
-  for (const i of [1, 2, 3]) pool.append({ i });
-  for (const { text } of await Promise.all(all)) {
-    assert.deepEqual(lines(text).map(({ seq }) => seq), [1, 2, 3]);
+  const real = Deno.watchFs;
+  let watchers = 0;
+  Deno.watchFs = (...args) => {
+    watchers++;
+    return real(...args);
+  };
+  try {
+    const all = range(1, 200).map(() => read(app.request("/v0/pools/p/tail?max=3")));
+    while (app.streams < 200) await new Promise((resolve) => setTimeout(resolve, 5));
+    for (const i of [1, 2, 3]) pool.append({ i });
+    for (const { text } of await Promise.all(all)) {
+      assert.deepEqual(lines(text).map(({ seq }) => seq), [1, 2, 3]);
+    }
+    assert.equal(watchers, 1);
+    assert.equal(app.streams, 0);
+    // The last one took it along; the next one has one again.
+    await read(app.request("/v0/pools/p/tail?max=3"));
+    assert.equal(watchers, 2);
+  } finally {
+    Deno.watchFs = real;
   }
-  assert.equal(app.streams, 0);
   await end();
 });
 
