@@ -148,6 +148,35 @@ Deno.test("a walk to an old message comes back after each piece, and finds the s
   }
 });
 
+Deno.test("a walk passes over large messages without reading them", () => {
+  const { storage, ring } = newRing(24 << 20, 0);
+  let random = 7;
+  const size = (): number => {
+    random = (Math.imul(random, 1103515245) + 12345) & 0x7fff_ffff;
+    return [60, 3000, 5000, 70_000, 1 << 20][random % 5] ?? 0;
+  };
+  const known = new Map<bigint, Uint8Array>();
+  for (let i = 0; i < 400; i++) {
+    const bytes = payload(i, size() + i);
+    known.set(append(ring, bytes), bytes);
+  }
+  const { oldest, newest } = ring.state();
+  let read = 0;
+  let most = 0;
+  const counted = Ring.open(
+    hooked(storage, { onRead: (_at, length) => read += length, split: (length) => length - 8 }),
+    POOL,
+    { write: false },
+  );
+  for (let seq = oldest; seq <= newest; seq++) {
+    read = 0;
+    const found = inPlace(findFrame(counted, seq));
+    assert(same(found?.payload ?? new Uint8Array(), known.get(seq) ?? new Uint8Array()));
+    most = Math.max(most, read - 2 * (found?.payload.length ?? 0));
+  }
+  assert.ok(most < (6 << 20), `${most} bytes of 24 MiB`);
+});
+
 Deno.test("a walk in pieces that is overtaken reports the gap, once, and goes on behind it", () => {
   const { ring } = newRing(1 << 20, 0);
   const fill = (): void => {

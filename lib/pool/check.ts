@@ -118,6 +118,7 @@ class Check {
   readonly #progress: (done: number, total: number) => void;
   readonly #look: RingWindow;
   #found: readonly FoundFrame[] | null = null;
+  #frameBytes: Uint8Array<ArrayBuffer> = new Uint8Array(1 << 16);
 
   constructor(readonly file: StorageFile, readonly layout: Layout, options: CheckOptions) {
     this.reach = new Reach(file);
@@ -273,10 +274,12 @@ class Check {
     if (item.kind === "bad") return fatal(item.problem);
     if (item.seq !== seq) return fatal(first ? "tail seq mismatch" : "seq mismatch");
     const payload = payloadLength(view, 0);
-    const frame = new Uint8Array(frameLength(payload));
+    const length = FRAME_HEADER + payload + MARKER_SIZE;
+    if (this.#frameBytes.length < length) this.#frameBytes = new Uint8Array(frameLength(payload));
+    const frame = this.#frameBytes;
     const frameView = new DataView(frame.buffer);
-    const got = this.file.readAt(frame, ringOffset + at);
-    if (got < FRAME_HEADER + payload + MARKER_SIZE) return fatal("file is truncated");
+    const got = this.file.readAt(frame.subarray(0, length), ringOffset + at);
+    if (got < length) return fatal("file is truncated");
     if (!hasMarker(frameView, FRAME_HEADER + payload)) {
       return { problem: "missing frame commit marker", end: item.end, fatal: false };
     }

@@ -21,7 +21,7 @@ import { crc32c } from "./crc32c.ts";
 import { FIELD, frameProblem, frameState, hasMarker, itemAt, payloadLength } from "./frame.ts";
 import { sameState, type State } from "./header.ts";
 import type { Gap } from "../types.ts";
-import { COMMITTED, FRAME_HEADER, frameLength, WRAP, WRITING } from "./layout.ts";
+import { COMMITTED, FRAME_HEADER, frameLength, MARKER_SIZE, WRAP, WRITING } from "./layout.ts";
 import type { Ring } from "./ring.ts";
 
 /** {@linkcode Cursor.fill}: a writer holds the lock that is needed now; try again in a moment. */
@@ -235,17 +235,32 @@ export class Cursor {
         this.#place = 0;
         return this.#load(state, locked);
       }
-      if (this.#stop === "partial") {
+      if (this.#stop === "partial" && !this.#hop(from, locked)) {
         this.#chunk = frameLength(payloadLength(this.dv, 0));
         return this.#load(state, locked);
       }
-      if (locked) return "unsafe";
-      return this.#doubted(state);
+      if (this.#parsed === 0) return locked ? "unsafe" : this.#doubted(state);
     }
     const safe = locked ? this.#parsed : this.#recheck(from);
     if (safe <= 0) return safe === 0 ? "again" : "unsafe";
     this.#accept(safe, from);
     return this.#count > 0 ? "done" : "again";
+  }
+
+  /** Counts a large frame that is only passed over as parsed, without a copy of its payload. */
+  #hop(from: number, locked: boolean): boolean {
+    const { dv } = this;
+    if (this.#passOver <= this.#expected) return false;
+    const payload = payloadLength(dv, 0);
+    const marker = new DataView(new ArrayBuffer(MARKER_SIZE));
+    this.#ring.readRing(new Uint8Array(marker.buffer), from + FRAME_HEADER + payload);
+    if (!hasMarker(marker, 0)) return false;
+    this.#unsummed = dv.getUint32(FIELD.crc, true) === 0;
+    if (this.#unsummed && !STORES_IN_ORDER && !locked) return false;
+    this.#parsed = 1;
+    this.#end = frameLength(payload);
+    this.#chunk = FIRST_CHUNK; // What comes behind it may be large as well.
+    return true;
   }
 
   /** No frame where one was expected: overtaken, a stale place, or damage. */
