@@ -10,7 +10,7 @@ import { Client } from "../mod.ts";
 import { LocalStore } from "../mcp/local.ts";
 import { createApp } from "../server/app.ts";
 import { Place, serveMcp, until, WAYS } from "./mcp_util.ts";
-import { listening } from "./server_util.ts";
+import { bench, listening } from "./server_util.ts";
 import { withDir } from "./support/processes.ts";
 
 /** A pool's lock, held as another process holds it. */
@@ -192,5 +192,35 @@ Deno.test("server: held pools keep nobody from the others, however many wait for
   const stored = await Promise.all([...crowd, ...each].map(({ result }) => result));
   assert.equal(stored.filter((status) => status === 200).length, 8 + 19, "nobody's was lost");
   assert.equal(client.poolInfo("held0").bounds.newestSeq, 8n);
+  await end();
+});
+
+Deno.test("server: what is told of thousands of pools is told in turns", async (t) => {
+  const { app, client, dir, end } = await bench();
+  client.createPool("p0", 65536).close();
+  const header = Deno.readFileSync(`${dir}/p0.plasmite`).subarray(0, 4096);
+  for (let i = 1; i < 2000; i++) {
+    using file = Deno.openSync(`${dir}/p${i}.plasmite`, { write: true, createNew: true });
+    file.writeSync(header);
+    file.truncateSync(65536);
+  }
+  for (const path of ["/v0/pools", "/v0/ui/pools", "/metrics"]) {
+    await t.step(path, async () => {
+      let turns = 0;
+      let running = true;
+      const tick = (): void => {
+        turns++;
+        if (running) setTimeout(tick, 0);
+      };
+      setTimeout(tick, 0);
+      const answers = await Promise.all(
+        Array.from({ length: 3 }, async () => await (await app.request(path)).text()),
+      );
+      running = false;
+      for (const text of answers) assert.match(text, /p1999\b/);
+      // In place it would be a turn or two.
+      assert.ok(turns >= 10, `${turns} turns`);
+    });
+  }
   await end();
 });
