@@ -109,7 +109,8 @@ Deno.test("the chain that is found is the longest one, whatever was destroyed", 
         { maxLength: 3 },
       ),
       fc.nat(20),
-      (C, turns, accidents: readonly Damage[], stop) => {
+      fc.option(fc.record({ which: fc.nat(20), by: fc.constantFrom(-1n, 1n, 2n) })),
+      (C, turns, accidents: readonly Damage[], stop, renumbered) => {
         const { storage, ring } = newRing(C, 4);
         for (const [i, { ours, size }] of turns.entries()) {
           const bytes = payload(i, size);
@@ -122,9 +123,15 @@ Deno.test("the chain that is found is the longest one, whatever was destroyed", 
           if (done === true || value === "publish") return;
         }
         const bytes = accidents.reduce<Uint8Array<ArrayBuffer>>(damage, storage.bytes(POOL));
+        const view = new DataView(bytes.buffer);
+        const state = parseState(view, STATE_AT);
+        const victim = everyFrame(bytes, ring.layout, state)[renumbered?.which ?? -1];
+        if (renumbered !== null && victim !== undefined) {
+          const at = ring.layout.ringOffset + victim.at + 16;
+          view.setBigUint64(at, victim.seq + renumbered.by, true);
+        }
         const left = new MemoryStorage();
         left.put(POOL, bytes);
-        const state = parseState(new DataView(bytes.buffer), STATE_AT);
         const expected = slowChain(bytes, ring.layout, state);
         const file = left.open(POOL, { write: false });
         const found: Chain | null = inPlace(findChain(file, ring.layout, state, Infinity));
@@ -140,6 +147,31 @@ Deno.test("the chain that is found is the longest one, whatever was destroyed", 
     { numRuns: 500 * SCALE },
   );
   for (const [what, count] of Object.entries(met)) assert(count > 3, `${what}: ${count}`);
+});
+
+Deno.test("a chain that bites its own tail is none: the part that does not is found", () => {
+  const size = 20 << 20; // So much free space that the search begins at the tail.
+  const { storage, ring } = newRing(size);
+  const { ringOffset } = ring.layout;
+  const file = storage.bytes(POOL);
+  // 1 lies across the head; 3 and 4 lie over it, and end where the head is.
+  const frames: [at: number, seq: bigint, end: number][] = [
+    [0, 3n, 800],
+    [600, 1n, 1400],
+    [800, 4n, 1000],
+    [1400, 2n, size],
+  ];
+  for (const [at, seq, end] of frames) {
+    for (const [offset, bytes] of hollowFrame(at, seq, end - at - 72)) {
+      file.set(bytes, ringOffset + offset);
+    }
+  }
+  const left = new MemoryStorage();
+  left.put(POOL, file);
+  const state = { head: 1000, tail: 600, tailNext: 1400, oldest: 1n, newest: 4n };
+  const look = left.open(POOL, { write: false });
+  const chain = inPlace(findChain(look, ring.layout, state, Infinity));
+  assert.deepEqual([chain?.first.seq, chain?.turned], [4n, null]);
 });
 
 // ---- a search takes time, and the pool lives on ----------------------------------------------------
