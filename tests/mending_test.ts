@@ -149,29 +149,34 @@ Deno.test("the chain that is found is the longest one, whatever was destroyed", 
   for (const [what, count] of Object.entries(met)) assert(count > 3, `${what}: ${count}`);
 });
 
-Deno.test("a chain that bites its own tail is none: the part that does not is found", () => {
+Deno.test("of a chain that goes over its own beginning the part that does not is found", () => {
   const size = 20 << 20; // So much free space that the search begins at the tail.
-  const { storage, ring } = newRing(size);
-  const { ringOffset } = ring.layout;
-  const file = storage.bytes(POOL);
-  // 1 lies across the head; 3 and 4 lie over it, and end where the head is.
-  const frames: [at: number, seq: bigint, end: number][] = [
-    [0, 3n, 800],
-    [600, 1n, 1400],
-    [800, 4n, 1000],
-    [1400, 2n, size],
-  ];
-  for (const [at, seq, end] of frames) {
-    for (const [offset, bytes] of hollowFrame(at, seq, end - at - 72)) {
-      file.set(bytes, ringOffset + offset);
+  const find = (
+    state: { head: number; tail: number; newest: bigint },
+    frames: readonly (readonly [at: number, seq: bigint, end: number])[],
+  ): unknown => {
+    const { storage, ring } = newRing(size);
+    const file = storage.bytes(POOL);
+    for (const [at, seq, end] of frames) {
+      for (const [offset, bytes] of hollowFrame(at, seq, end - at - 72)) {
+        file.set(bytes, ring.layout.ringOffset + offset);
+      }
     }
-  }
-  const left = new MemoryStorage();
-  left.put(POOL, file);
-  const state = { head: 1000, tail: 600, tailNext: 1400, oldest: 1n, newest: 4n };
-  const look = left.open(POOL, { write: false });
-  const chain = inPlace(findChain(look, ring.layout, state, Infinity));
-  assert.deepEqual([chain?.first.seq, chain?.turned], [4n, null]);
+    storage.put(POOL, file);
+    const look = storage.open(POOL, { write: false });
+    const whole = { ...state, tailNext: 0, oldest: 1n };
+    const chain = inPlace(findChain(look, ring.layout, whole, Infinity));
+    return [chain?.first.seq, chain?.turned?.seq];
+  };
+  // 1 lies across the head; 3 and 4 lie over it, and end where the head is.
+  const around = [[0, 3n, 800], [600, 1n, 1400], [800, 4n, 1000], [1400, 2n, size]] as const;
+  assert.deepEqual(find({ head: 1000, tail: 600, newest: 4n }, around), [2n, 3n]);
+  // 1 reaches the end; 2 and 3 lie over it.
+  const whole = [[600, 1n, size], [0, 2n, 800], [800, 3n, 1000]] as const;
+  assert.deepEqual(find({ head: 1000, tail: 600, newest: 3n }, whole), [2n, undefined]);
+  // The head is at the end: what goes round goes over itself.
+  const end = [[1000, 1n, size], [0, 2n, 800], [800, 3n, size]] as const;
+  assert.deepEqual(find({ head: 0, tail: 1000, newest: 3n }, end), [2n, undefined]);
 });
 
 // ---- a search takes time, and the pool lives on ----------------------------------------------------

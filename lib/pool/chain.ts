@@ -200,12 +200,18 @@ class Search {
     // a dead frame of an earlier round can be whole, but it is never part of that.
     let frame: FoundFrame | null = first;
     let turned: FoundFrame | null = null;
+    /** The first frame behind the head. */
+    let behind: FoundFrame | null = null;
     for (let count = 1; frame !== null && this.#dead.add(frame.at); count++) {
       const end: number = frame.end === this.#ringSize ? 0 : frame.end;
+      if (behind === null && turned === null && frame.at >= (head || this.#ringSize)) {
+        behind = frame;
+      }
       if (frame.seq === newest) {
-        // Once round at most: a chain that goes on behind its own beginning is none.
-        const fits = turned === null || frame.end <= first.at;
-        return end === head && fits ? { first, turned } : null;
+        if (end !== head) return null;
+        if (turned === null || frame.end <= first.at) return { first, turned };
+        // More than once round: what lies over its own end is no part of it.
+        return behind === null ? { first: turned, turned: null } : { first: behind, turned };
       }
       if (count % STEP_FRAMES === 0) yield "more";
       const at: number = look.placeAfter(end);
