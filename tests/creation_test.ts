@@ -201,6 +201,23 @@ Deno.test("a file with one byte that is not zero is never taken over", () =>
     assert.equal(Deno.statSync(`${dir}/disk.img`).size, 5_000_000);
   }));
 
+Deno.test("a file of any size that is all holes is told apart without being read through", () =>
+  inTemp((dir) => {
+    // Reading a terabyte of zeros takes minutes, and a server would stand still.
+    for (const [name, last] of [["holes", false], ["data", true]] as const) {
+      const path = `${dir}/${name}.plasmite`;
+      using file = Deno.openSync(path, { write: true, createNew: true });
+      file.truncateSync(2 ** 40);
+      file.seekSync(2 ** 40 - 1, Deno.SeekMode.Start);
+      if (last) file.writeSync(Uint8Array.of(1));
+    }
+    const client = new Client(dir);
+    using pool = client.createPool("holes");
+    assert.equal(pool.append({ n: 1 }).seq, 1n);
+    assert.throws(() => client.createPool("data"), /pool already exists/);
+    return Promise.resolve();
+  }));
+
 Deno.test("a link to nowhere, a directory and a device have the name already", () =>
   inTemp(async (dir) => {
     Deno.symlinkSync(`${dir}/nowhere`, `${dir}/link.plasmite`);

@@ -158,6 +158,9 @@ function hasHead(file: StorageFile): boolean {
   return file.readAt(first, 0) === 1 && first[0] !== 0;
 }
 
+/** Larger files are not read to see whether they hold nothing but zeros, in bytes. */
+const READ_AT_MOST = 32 << 20;
+
 /**
  * Whether a file is what a killed creator leaves: nothing but zeros. A file that is not named as a pool
  * must also have a size that it would have.
@@ -165,6 +168,8 @@ function hasHead(file: StorageFile): boolean {
 function isLeftover(file: StorageFile, wanted: number): boolean {
   const size = file.size();
   if (size !== 0 && size !== wanted && !file.path.endsWith(".plasmite")) return false;
+  // Reading holds others up, and a file of holes may be of any size: it is known by its blocks.
+  if (size > READ_AT_MOST) return file.allocated() === 0;
   const words = new Int32Array(1 << 14);
   const bytes = new Uint8Array(words.buffer);
   for (let at = 0; at < size;) {

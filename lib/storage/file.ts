@@ -108,7 +108,7 @@ class DiskFile implements StorageFile {
   }
 
   allocated(): number {
-    const { blocks, size } = this.#file.statSync();
+    const { blocks, size } = this.#stat();
     return blocks === null ? size : blocks * 512; // Not known on Windows.
   }
 
