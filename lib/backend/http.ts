@@ -256,7 +256,7 @@ export class HttpPool implements PoolHandle {
       start,
       until: end ?? undefined,
       seen: newest,
-      reconnect: true,
+      reconnect: selection.reconnect !== false,
       onTrouble: selection.onTrouble,
     });
     return new SelectedWalk(source, {

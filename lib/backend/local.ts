@@ -93,6 +93,11 @@ export class LocalBackend implements Backend {
     return this.run(this.#opening(name, options.write === true));
   }
 
+  /** Opens a pool for reading at once, waiting in place; for the synchronous library. */
+  openNow(name: string): LocalPool {
+    return inPlace(this.#opening(name, false));
+  }
+
   *#opening(name: string, write: boolean): Steps<LocalPool> {
     const ring = yield* Ring.opening(this.run.storage, this.path(name), { write });
     return new LocalPool(this.run, ring, name);
@@ -180,6 +185,11 @@ export class LocalPool implements PoolHandle {
     return this.ring.tryState() ?? this.run(this.ring.stating());
   }
 
+  /** As {@linkcode LocalPool.bounds}, waiting in place. */
+  boundsNow(): Bounds {
+    return this.#ring.state();
+  }
+
   info(): Awaitable<PoolInfo> {
     return this.run(describing(this.ring, this.name));
   }
@@ -223,30 +233,31 @@ export class LocalPool implements PoolHandle {
       since,
       start: { oldest, newest },
     };
-    const notify = follow && selection.notify !== false;
+    const yielding = selection.yielding === true;
+    const how = { notify: follow && selection.notify !== false, yielding };
     const start = startOf(selection, { oldest, newest });
-    if (last === undefined || oldest === 0n) return yield* this.#walking(start, plan, notify);
+    if (last === undefined || oldest === 0n) return yield* this.#walking(start, plan, how);
     const low = start === "oldest" || start < oldest ? oldest : start;
     const high = until !== null && until < newest ? until : newest;
     if (filter.passesAll && since === 0n) {
       const first = high - BigInt(last) + 1n;
-      return yield* this.#walking(first < low ? low : first, plan, notify);
+      return yield* this.#walking(first < low ? low : first, plan, how);
     }
     this.#users++; // Closing the pool does not end the search.
     return new LaterWalk({ oldest, newest }, async (signal) => {
       const piece = (from: bigint, end: bigint): Awaitable<Walk> =>
-        this.run(this.#walking(from, { ...plan, until: end }, false));
+        this.run(this.#walking(from, { ...plan, until: end }, { notify: false, yielding }));
       const { first, matches } = await findLast(low, high, last, piece, signal);
-      return await this.run(this.#walking(first, { ...plan, chosen: matches }, notify));
+      return await this.run(this.#walking(first, { ...plan, chosen: matches }, how));
     }, () => this.#release());
   }
 
   *#walking(
     from: bigint | "oldest",
     plan: Omit<WalkPlan, "from" | "bounds">,
-    notify: boolean,
+    { notify, yielding }: { readonly notify: boolean; readonly yielding: boolean },
   ): Steps<Walk> {
-    const follower = yield* this.#following(from, notify);
+    const follower = yield* this.#following(from, notify, yielding);
     try {
       this.ring.checkIdentity(); // The follower has the path's file: make sure it is still ours.
     } catch (error) {
@@ -261,9 +272,13 @@ export class LocalPool implements PoolHandle {
     });
   }
 
-  *#following(from: bigint | "oldest", notify: boolean): Steps<Follower> {
+  *#following(
+    from: bigint | "oldest",
+    notify: boolean,
+    yielding: boolean,
+  ): Steps<Follower> {
     const { hubs } = this.run;
-    if (hubs === undefined) return new Follower(this.path, from, notify);
+    if (hubs === undefined) return new Follower(this.path, from, notify, yielding);
     if (!notify) return yield* Follower.opening(this.path, from, false);
     const watch = yield* hubs.watching(this.path);
     let follower: Follower | null = null;

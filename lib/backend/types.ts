@@ -171,6 +171,10 @@ export interface Selection {
   readonly countFailures?: boolean;
   /** False to look in growing pauses instead of waiting for change notices; default true. */
   readonly notify?: boolean;
+  /** Whether looking for the next message gives others turns every few milliseconds. */
+  readonly yielding?: boolean;
+  /** Whether to go on after failures of a connection; default true. */
+  readonly reconnect?: boolean;
   /** Told, once an outage, that the connection does not come back at once. */
   readonly onTrouble?: (error: Error) => void;
 }

@@ -118,6 +118,9 @@ export class SelectedWalk implements Walk {
   }
 
   get position(): bigint {
+    // What a group let through but was not given out yet is still to come.
+    const waiting = this.#ready.find((one) => !PlasmiteError.is(one)) ?? this.#group[0];
+    if (waiting !== undefined && !PlasmiteError.is(waiting)) return waiting.seq;
     const here = this.#seenLo < 0
       ? 0n
       : ((BigInt(this.#seenHi) << 32n) | BigInt(this.#seenLo)) + 1n;

@@ -15,6 +15,7 @@ import { isOsError } from "../storage/os_error.ts";
 import { inPlace, inTurns } from "../storage/turns.ts";
 import { Appender, type Stored } from "../backend/local/appender.ts";
 import { encodeValue } from "../backend/encode.ts";
+import { LocalBackend } from "../backend/local.ts";
 import { describePool, describing, type PoolBounds, type PoolInfo } from "../backend/local/info.ts";
 import { findFrame } from "../backend/local/lookup.ts";
 import { type IntegerPolicy, Message } from "./message.ts";
@@ -36,8 +37,7 @@ import {
 } from "./options.ts";
 import { appendOptions, checkAppend, checkOptions, TAIL_KINDS } from "./option_kinds.ts";
 import { Lite3Stream, Stream } from "./stream.ts";
-import { type Tail, TailIterator } from "./tail.ts";
-import { takeMessage } from "./tail_stream.ts";
+import { type Tail, TailIterator, type Take, takeMessage } from "./tail.ts";
 import { type Lite3Frame, takeFrame } from "../backend/frames.ts";
 
 /** What local and remote pools have in common, so that code can be written against either. */
@@ -314,16 +314,30 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
    * ```
    */
   tail(options?: TailOptions): Tail<T> {
-    this.#ring.state();
+    return this.#tail(options, takeMessage<T>(this.#integers));
+  }
+
+  /** Opens the file once more, at once, so that nothing appended from now on can be missed. */
+  #tail<M>(options: TailOptions | undefined, take: Take<M>): TailIterator<M> {
     const checked = checkOptions(options, "tail", TAIL_KINDS);
-    return new TailIterator(this.path, checked, takeMessage<T>(this.#integers));
+    const start = this.#ring.state().newest + 1n;
+    const pool = new LocalBackend("").openNow(this.path);
+    const newest = (): bigint => {
+      const state = pool.boundsNow();
+      return state.oldest === 0n ? 0n : state.newest;
+    };
+    const end = checked.from === "end" && checked.sinceSeq === undefined;
+    try {
+      return new TailIterator(pool, checked, take, { newest, ...(end ? { start } : {}) });
+    } catch (error) {
+      pool.close();
+      throw error;
+    }
   }
 
   /** As {@linkcode Pool.tail}, giving stored frames. */
   async *tailLite3(options?: TailOptions): AsyncGenerator<Lite3Frame, void, unknown> {
-    this.#ring.state();
-    const checked = checkOptions(options, "tail", TAIL_KINDS);
-    const frames = new TailIterator(this.path, checked, takeFrame);
+    const frames = this.#tail(options, takeFrame);
     try {
       for await (const frame of frames) yield frame;
     } finally {

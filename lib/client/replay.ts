@@ -23,7 +23,7 @@ import {
   type TailOptions,
 } from "./options.ts";
 import type { Pool } from "./pool.ts";
-import { compileAll } from "./tail_stream.ts";
+import { compileAll } from "./tail.ts";
 import { openReader } from "../backend/source.ts";
 import type { Lite3Frame } from "../backend/frames.ts";
 import type { FrameBytes } from "../types.ts";

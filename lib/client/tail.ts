@@ -1,13 +1,30 @@
 /**
- * `pool.tail()` of a pool in a file: waiting for what is appended, and knowing when there is no more.
+ * `pool.tail()`: a selection as an async iterator, whatever keeps the pool.
  *
  * @module
  */
 
-import { Follower } from "../backend/local/follower.ts";
-import type { Message } from "./message.ts";
-import { type JsonObject, type TailOptions, U64_MAX } from "./options.ts";
-import { TailStream, type Take } from "./tail_stream.ts";
+import { type FramePosition, payloadOf } from "../backend/frames.ts";
+import type { PoolHandle, Walk } from "../backend/types.ts";
+import { PlasmiteError } from "../errors.ts";
+import type { IntegerPolicy } from "../lite3/value.ts";
+import type { Where } from "../filter/where.ts";
+import { Message } from "./message.ts";
+import {
+  checkMs,
+  checkSeq,
+  checkSince,
+  checkTags,
+  checkWhere,
+  type JsonObject,
+  type TailOptions,
+  U64_MAX,
+} from "./options.ts";
+
+/** How long to wait for what is there already when the time is over, in milliseconds. */
+const LAST_LOOK = 1;
+/** In place of a number: whatever has arrived is still given out, and no more is waited for. */
+const ARRIVED = U64_MAX;
 
 /** An endless or bounded stream of messages; `break`, `close` and `using` end it silently. */
 export interface Tail<T extends object = JsonObject>
@@ -18,59 +35,137 @@ export interface Tail<T extends object = JsonObject>
   close(): void;
 }
 
-/** Follows a pool in a file: messages or frames, by `take`. */
-export class TailIterator<M> extends TailStream<M, Follower> {
-  protected readonly source: Follower;
-  protected readonly path: string;
-  readonly #liveFrom: bigint;
+/** What a tail hands out is made of the current frame. */
+export type Take<M> = (position: FramePosition) => M;
+
+/** Makes messages that decode their data by `integers`. */
+export function takeMessage<T>(integers: IntegerPolicy): Take<Message<T>> {
+  return ({ cursor }) =>
+    new Message<T>(cursor.seq, cursor.timestampNs, { payload: payloadOf(cursor), integers });
+}
+
+/**
+ * Compiles the expressions of a filter; nothing is loaded without one.
+ *
+ * @throws {PlasmiteError} Usage when one is no jq expression
+ */
+export async function compileAll(expressions: readonly string[]): Promise<readonly Where[]> {
+  if (expressions.length === 0) return [];
+  const { compileWhere } = await import("../filter/where.ts");
+  return await Promise.all(expressions.map((expression) => compileWhere(expression)));
+}
+
+/** The options of a tail, checked. */
+interface Checked {
+  readonly tags: readonly string[];
+  readonly where: readonly string[];
+  readonly since: bigint;
+  readonly start: bigint | "oldest" | "end";
+  readonly until: bigint | undefined;
+  readonly most: bigint;
+  readonly timeoutMs: number | undefined;
+  readonly idleMs: number | undefined;
+}
+
+function check(options: TailOptions): Checked {
+  const { sinceSeq, untilSeq, maxMessages } = options;
+  const since = sinceSeq === undefined ? null : checkSeq(sinceSeq, "sinceSeq");
+  return {
+    tags: checkTags(options.tags),
+    timeoutMs: checkMs(options.timeoutMs, "timeoutMs"),
+    idleMs: checkMs(options.idleTimeoutMs, "idleTimeoutMs"),
+    most: maxMessages === undefined ? -1n : checkSeq(maxMessages, "maxMessages"),
+    until: untilSeq === undefined ? undefined : checkSeq(untilSeq, "untilSeq"),
+    // Sequence numbers begin at 1, so "since 0" asks for everything and must report no gap for 0.
+    start: since === null ? options.from ?? "oldest" : since === 0n ? 1n : since,
+    since: checkSince(options),
+    where: checkWhere(options.where),
+  };
+}
+
+/** What a tail must know of where it reads. */
+export interface TailPlace {
+  /** Where to begin, if not where the options say. */
+  readonly start?: bigint;
+  /** Whether to go on after failures of a connection; default true. */
+  readonly reconnect?: boolean;
+  /** What errors call the pool; default as the pool itself. */
+  readonly path?: string;
+  /** The newest message now, where that can be told at once; 0 when none is retained. */
+  readonly newest?: () => bigint;
+}
+
+/** Follows a pool: messages or frames, by `take`. */
+export class TailIterator<M> implements AsyncIterableIterator<M, void, undefined> {
+  readonly #pool: PoolHandle;
+  readonly #options: TailOptions;
+  readonly #take: Take<M>;
+  readonly #checked: Checked;
+  readonly #reconnect: boolean;
+  readonly #newest: (() => bigint) | undefined;
+  readonly #path: string;
+  #walk: Walk | null = null;
+  #selecting: Promise<Walk> | null = null;
+  #closed = false;
+  /** How many more are wanted; below 0, any number. */
+  #left: bigint;
+  /** When the whole stream ends, in `performance.now()` time; set by the first `next()`. */
+  #deadline = Infinity;
+  #started = false;
+  /** The newest message when the time was over: what comes later is not waited for. */
   #final: bigint | null = null;
 
-  /** Opens the pool at `path` at once, so nothing appended from now on can be missed. */
-  constructor(path: string, options: TailOptions, take: Take<M>) {
-    super(options, take);
-    this.path = path;
-    this.source = new Follower(path, this.start, true, true);
-    this.#liveFrom = this.source.ring.state().newest + 1n;
+  /**
+   * Checks the options; nothing is read before the first `next()`.
+   *
+   * @param pool closed with the tail
+   * @throws {PlasmiteError} Usage
+   */
+  constructor(
+    pool: PoolHandle,
+    options: TailOptions,
+    take: Take<M>,
+    { start, reconnect = true, newest, path = pool.path }: TailPlace = {},
+  ) {
+    const checked = check(options);
+    this.#pool = pool;
+    this.#options = options;
+    this.#take = take;
+    this.#checked = start === undefined ? checked : { ...checked, start };
+    this.#left = checked.most;
+    this.#reconnect = reconnect;
+    this.#newest = newest;
+    this.#path = path;
+  }
+
+  /** The checkpoint to resume from. */
+  get nextSeq(): bigint | null {
+    const { start } = this.#checked;
+    const position = this.#walk?.position ?? (typeof start === "bigint" ? start : 0n);
+    return position > 0n ? position : null;
+  }
+
+  async #select(): Promise<Walk> {
+    const { tags, where, since, start, until } = this.#checked;
+    const walk = await this.#pool.select({
+      from: start,
+      follow: true,
+      ...(until === undefined ? {} : { until }),
+      tags,
+      since,
+      where: await compileAll(where),
+      yielding: true,
+      reconnect: this.#reconnect,
+    });
+    if (this.#closed) walk.close();
+    return this.#walk = walk;
   }
 
   /** The next message; done at a limit or after {@linkcode TailIterator.close}. */
   async next(): Promise<IteratorResult<M, void>> {
-    const { source } = this;
-    const { signal } = this.options;
-    const idle = this.begin();
-    let quiet: bigint | null = null;
-    let skipped = 0;
     try {
-      if (this.unprepared) await this.prepare();
-      const looks = this.looksEvery;
-      for (;;) {
-        if (source.closed || this.left === 0n) break;
-        signal?.throwIfAborted();
-        if (this.#passed()) break;
-        // When time is over, what is there by then still counts; what comes later does not.
-        if (this.#over(this.deadline)) this.#final ??= source.ring.state().newest;
-        else if (this.#over(idle)) quiet ??= source.ring.state().newest;
-        const last = this.#final ?? quiet;
-        if (source.next()) {
-          this.reportGap();
-          const { seq } = source.cursor;
-          if (seq > this.until || (last !== null && seq > last)) break;
-          this.position = seq + 1n;
-          if (!this.wanted(seq, this.#liveFrom)) {
-            // A long way to the next match blocks nobody.
-            if (++skipped % looks === 0 && source.slice?.over === true) await source.slice.next();
-            continue;
-          }
-          return this.taken();
-        }
-        if (source.unfinished) {
-          await source.wait(undefined, signal);
-          continue;
-        }
-        if (last !== null) break;
-        const ms = this.remaining(idle);
-        await source.wait(Number.isFinite(ms) ? ms : undefined, signal);
-      }
+      const taken = this.#closed || this.#left === 0n ? null : await this.#advance();
+      if (taken !== null) return taken;
     } catch (error) {
       this.close();
       throw error;
@@ -79,15 +174,79 @@ export class TailIterator<M> extends TailStream<M, Follower> {
     return { done: true, value: undefined };
   }
 
-  /** Whether the last wanted message was read, or was lost to a ring that was emptied. */
-  #passed(): boolean {
-    if (this.until === U64_MAX) return false;
-    if (this.position !== null && this.position > this.until) return true;
-    const { oldest, newest } = this.source.ring.state();
-    return oldest === 0n && newest >= this.until;
+  /** Takes the next message; null when there is none any more, or none in time. */
+  async #advance(): Promise<{ done: false; value: M } | null> {
+    const { signal } = this.#options;
+    signal?.throwIfAborted();
+    const { timeoutMs, idleMs } = this.#checked;
+    const now = performance.now();
+    if (!this.#started && timeoutMs !== undefined) this.#deadline = now + timeoutMs;
+    this.#started = true;
+    const idle = idleMs === undefined ? Infinity : now + idleMs;
+    const walk = this.#walk ?? await (this.#selecting ??= this.#select());
+    let quiet: bigint | null = null;
+    while (!this.#closed && this.#left !== 0n) {
+      signal?.throwIfAborted();
+      // When time is over, what is there by then still counts; what comes later does not.
+      if (performance.now() >= this.#deadline) this.#final ??= this.#newest?.() ?? ARRIVED;
+      else if (performance.now() >= idle) quiet ??= this.#newest?.() ?? ARRIVED;
+      const last = this.#final ?? quiet;
+      const found = walk.next();
+      this.#tellGap(walk);
+      if (found) return last === null || walk.frame.seq <= last ? this.#taken(walk) : null;
+      if (walk.ended || (last !== null && (last === ARRIVED || walk.position > last))) return null;
+      const ms = last === null ? Math.min(idle, this.#deadline) - performance.now() : LAST_LOOK;
+      await walk.wait(Number.isFinite(ms) ? Math.max(0, ms) : undefined, signal);
+    }
+    return null;
   }
 
-  #over(time: number | undefined): boolean {
-    return time !== undefined && time !== Infinity && performance.now() >= time;
+  #taken(walk: Walk): { done: false; value: M } {
+    if (this.#left > 0n) this.#left--;
+    return { done: false, value: this.#take({ cursor: walk.frame }) };
+  }
+
+  #tellGap(walk: Walk): void {
+    const gap = walk.takeGap();
+    if (gap === null) return;
+    if (this.#options.errorOnGap === true) {
+      throw new PlasmiteError("RetentionGap", "retention gap", {
+        seq: gap.first,
+        path: this.#path,
+        hint: `Messages ${gap.first} to ${gap.last} were overwritten before they were read. ` +
+          `Go on with ${gap.last + 1n}, or use a larger pool.`,
+      });
+    }
+    this.#options.onGap?.({ firstMissing: gap.first, next: gap.last + 1n });
+  }
+
+  /** Ends the stream and releases what it holds. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#walk?.close();
+    void this.#pool.close();
+  }
+
+  /** Called by `break`. */
+  return(): Promise<IteratorResult<M, void>> {
+    this.close();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  /** The stream itself. */
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** Ends the stream. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Ends the stream. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return Promise.resolve();
   }
 }

@@ -22,12 +22,12 @@ import {
 } from "../client/options.ts";
 import { appendOptions, checkAppend, checkOptions } from "../client/option_kinds.ts";
 import type { AsyncPool } from "../client/pool.ts";
-import type { Tail } from "../client/tail.ts";
-import { takeMessage } from "../client/tail_stream.ts";
+import { type Tail, TailIterator, type Take, takeMessage } from "../client/tail.ts";
 import { PlasmiteError } from "../errors.ts";
 import { Lite3Encoder } from "../lite3/encode.ts";
 import { RemoteAppender, type Report, type StoredPayload } from "../backend/http/appender.ts";
-import { REMOTE_TAIL_KINDS, RemoteTail, type RemoteTailOptions } from "./tail.ts";
+import { REMOTE_TAIL_KINDS, type RemoteTailOptions } from "./tail.ts";
+import { HttpPool } from "../backend/http.ts";
 import type { Transport } from "../backend/http/transport.ts";
 import { poolInfo, wireMessage } from "../backend/http/wire.ts";
 import { type Lite3Frame, takeFrame } from "../backend/frames.ts";
@@ -264,16 +264,22 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
    * limit on one request does not show.
    */
   tail(options?: RemoteTailOptions): Tail<T> {
+    return this.#tail(options, takeMessage<T>(this.#integers));
+  }
+
+  #tail<M>(options: RemoteTailOptions | undefined, take: Take<M>): TailIterator<M> {
     this.#check();
     const checked = checkOptions(options, "tail", REMOTE_TAIL_KINDS);
-    return new RemoteTail(this.#transport, this.name, checked, takeMessage<T>(this.#integers));
+    const pool = new HttpPool(this.#transport, this.name, null);
+    return new TailIterator(pool, checked, take, {
+      path: this.name,
+      reconnect: checked.reconnect === true,
+    });
   }
 
   /** As {@linkcode RemotePool.tail}, giving stored frames. */
   async *tailLite3(options?: RemoteTailOptions): AsyncGenerator<Lite3Frame, void, unknown> {
-    this.#check();
-    const checked = checkOptions(options, "tail", REMOTE_TAIL_KINDS);
-    const frames = new RemoteTail(this.#transport, this.name, checked, takeFrame);
+    const frames = this.#tail(options, takeFrame);
     try {
       for await (const frame of frames) yield frame;
     } finally {

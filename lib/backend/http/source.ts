@@ -60,8 +60,6 @@ export interface SourceOptions {
   readonly seen?: bigint | undefined;
   /** What the server is to choose, where it has the feature `select`: then it tells of losses. */
   readonly select?: Pushdown | undefined;
-  /** Only messages with all of these tags; then sequence numbers tell nothing of losses. */
-  readonly tags?: readonly string[] | undefined;
   /** Go on after failures of the connection and while the server is busy. */
   readonly reconnect: boolean;
   /** Told when a failure turns out to last: the second try failed too. Once per outage. */
@@ -172,13 +170,12 @@ export class RemoteSource implements FrameSource {
     this.#viewed = false;
     if (this.#closed) return false;
     this.#merge();
-    const { select, tags = [] } = this.#options;
-    const tagged = tags.length > 0 || select !== undefined;
+    const chosen = this.#options.select !== undefined;
     while (this.#leftOut === null && this.#parse()) {
       const { seq } = this.cursor;
       const expected = this.#expected;
       if (expected !== null && seq < expected) continue; // It came already.
-      if (expected !== null && seq > expected && !tagged) {
+      if (expected !== null && seq > expected && !chosen) {
         if (this.#isSuspicious(seq)) {
           this.#leftOut = { at: expected, before: seq };
           this.#at -= HEADER + this.cursor.payloadLength;
@@ -382,7 +379,7 @@ export class RemoteSource implements FrameSource {
   }
 
   async #connect(): Promise<void> {
-    const { select, start, until, tags } = this.#options;
+    const { select, start, until } = this.#options;
     if (this.#expected === null && start === "end") {
       this.#expected = ((await this.#bounds()).newestSeq ?? 0n) + 1n;
     }
@@ -393,7 +390,6 @@ export class RemoteSource implements FrameSource {
       query.set("max", String(until - this.#expected + 1n));
     }
     query.set("timeout_ms", String(this.#requestMs));
-    for (const tag of tags ?? []) query.append("tag", tag);
     let stream: OpenStream;
     try {
       stream = await this.#transport.stream(this.#path(`tail_lite3?${query}`), {
