@@ -187,7 +187,7 @@ export class LocalPool implements PoolHandle {
 
   /** As {@linkcode LocalPool.bounds}, waiting in place. */
   boundsNow(): Bounds {
-    return this.#ring.state();
+    return this.ring.state();
   }
 
   info(): Awaitable<PoolInfo> {
