@@ -61,7 +61,22 @@ export class MessageView {
    * @throws {PlasmiteError} Corrupt, if it is no message
    */
   open(u8: Uint8Array, dv: DataView, base: number, len: number): void {
-    const { meta, tags, data } = envelopeKeys();
+    this.openTags(u8, dv, base, len);
+    const { doc } = this;
+    const dataAt = doc.lookup(0, envelopeKeys().data);
+    if (dataAt < 0) throw corrupt("missing data");
+    if (doc.tag(dataAt) < Tag.Object) throw corrupt();
+    this.dataAt = dataAt;
+  }
+
+  /**
+   * As {@linkcode MessageView.open}, without the data: `len` may be less than the payload's, if
+   * the tags are in it.
+   *
+   * @throws {PlasmiteError} Corrupt, if it is no message, or not enough of one
+   */
+  openTags(u8: Uint8Array, dv: DataView, base: number, len: number): void {
+    const { meta, tags } = envelopeKeys();
     const doc = this.doc.reset(u8, dv, base, len);
     const metaAt = doc.lookup(0, meta);
     if (metaAt < 0) throw corrupt("missing meta");
@@ -79,10 +94,6 @@ export class MessageView {
     }
     this.tagsAt = tagsAt;
     this.tagCount = count;
-    const dataAt = doc.lookup(0, data);
-    if (dataAt < 0) throw corrupt("missing data");
-    if (doc.tag(dataAt) < Tag.Object) throw corrupt();
-    this.dataAt = dataAt;
   }
 
   /** The sequence number. */

@@ -52,6 +52,18 @@ export interface Appended {
   readonly first: bigint;
 }
 
+/**
+ * Judges an append under the exclusive lock, before anything is written: by the state, and by what
+ * a {@linkcode TagWalk} reads. By throwing it refuses the append, and the file stays as it is. It
+ * may run more than once for one append, because a broken chain may have to be mended first.
+ *
+ * It must not read through a {@linkcode Cursor}, which may take the shared lock: on the same
+ * descriptor that would turn the exclusive lock into a shared one.
+ *
+ * @returns what to append instead, perhaps nothing; null for the batch as it is
+ */
+export type Guard = (state: State) => FrameBatch | null;
+
 /** An open pool file. */
 export class Ring {
   /** The sizes fixed at creation. */
@@ -69,6 +81,7 @@ export class Ring {
   #tail: { offset: number; item: Item } | null = null;
   #mender: Mender | null = null;
   #semaphore: Semaphore | null = null;
+  #judging = false;
   #closed = false;
 
   private constructor(file: StorageFile, layout: Layout, fixed: Uint8Array<ArrayBuffer>) {
@@ -206,6 +219,13 @@ export class Ring {
     });
   }
 
+  #tooLarge(): PlasmiteError {
+    return new PlasmiteError("Usage", "batch too large for a conditional append", {
+      path: this.path,
+      hint: "All of it goes in at once or nothing does: send fewer messages, half a pool at most.",
+    });
+  }
+
   #live(): void {
     if (this.#closed) {
       throw new PlasmiteError("Usage", "pool is closed", { hint: "Open the pool again." });
@@ -215,6 +235,7 @@ export class Ring {
   /** Runs `work` under the shared lock, which keeps every writer out; null when it is not free. */
   tryShared<T>(work: () => T): T | null {
     this.#live();
+    if (this.#judging) throw new Error("a guard must not give up the exclusive lock");
     if (!this.#file.tryLock(false)) return null;
     try {
       return work();
@@ -291,11 +312,13 @@ export class Ring {
    * one another; call again for the rest.
    *
    * @param flush whether they must be on stable storage before this returns
+   * @param guard judges the append under the lock; all of the batch then goes in, or nothing
    * @returns null when it has to be tried again in a moment: another process holds the lock, or a
    *   broken chain is being searched for what is left of it (docs/spec/format.md 5.4)
-   * @throws {PlasmiteError} Usage, NotFound (pool deleted or replaced), Corrupt or Io
+   * @throws {PlasmiteError} Usage, NotFound (pool deleted or replaced), Corrupt or Io; whatever the
+   *   guard throws
    */
-  tryAppend(batch: FrameBatch, from = 0, flush = false): Appended | null {
+  tryAppend(batch: FrameBatch, from = 0, flush = false, guard?: Guard): Appended | null {
     this.#live();
     for (let i = from; i < batch.count; i++) this.checkFits(batch.payloadOf(i));
     if (from >= batch.count) return { count: 0, first: 0n };
@@ -307,7 +330,9 @@ export class Ring {
         // Under the lock, which a delete takes too: an earlier answer could be outdated, and the
         // messages would go into a file that nobody can open any more.
         this.checkIdentity();
-        done = this.#appendLocked(batch, from, flush);
+        done = guard === undefined
+          ? this.#appendLocked(batch, from, flush, false)
+          : this.#appendGuarded(batch, from, flush, guard);
       } catch (error) {
         if (error instanceof BrokenChain) continue; // A search has begun; it needs no lock.
         throw PlasmiteError.is(error) ? error.with({ path: this.path }) : error;
@@ -315,6 +340,7 @@ export class Ring {
         this.#file.unlock();
       }
     }
+    if (done.count === 0) return done; // The guard left nothing to append.
     // After unlocking: a follower of 1.x would wake up only to wait for the lock.
     this.#semaphore ??= new Semaphore(this.path);
     this.#semaphore.post();
@@ -333,7 +359,7 @@ export class Ring {
     return known.item.end % this.layout.ringSize === state.tailNext ? known : null;
   }
 
-  #plan(batch: FrameBatch, from: number): { plan: Plan; state: State } {
+  #plan(batch: FrameBatch, from: number, guarded: boolean): { plan: Plan; state: State } {
     const { ringSize } = this.layout;
     const count = batch.count - from;
     const bytes = batch.startOf(batch.count) - batch.startOf(from);
@@ -371,16 +397,47 @@ export class Ring {
         // the search without leaving anything half-done.
         this.#mender ??= new Mender(this.#file, this.layout);
         state = this.#mender.mend(state, error);
+        if (guarded) throw error; // The guard judged a state that no longer is.
         known = null;
       }
     }
   }
 
+  /** Appends what a guard lets through, in one piece. */
+  #appendGuarded(given: FrameBatch, at: number, flush: boolean, guard: Guard): Appended {
+    const instead = this.#judge(guard);
+    const batch = instead ?? given;
+    const from = instead === null ? at : 0;
+    if (from >= batch.count) return { count: 0, first: 0n };
+    if (instead !== null) {
+      for (let i = 0; i < batch.count; i++) this.checkFits(batch.payloadOf(i));
+    }
+    return this.#appendLocked(batch, from, flush, true);
+  }
+
+  /** What a guard says, after the repair of a chain that it finds broken. */
+  #judge(guard: Guard): FrameBatch | null {
+    let state = this.#lockedState();
+    for (;;) {
+      this.#judging = true;
+      try {
+        return guard(state);
+      } catch (error) {
+        if (!(error instanceof BrokenChain)) throw error;
+        this.#mender ??= new Mender(this.#file, this.layout);
+        state = this.#mender.mend(state, error);
+      } finally {
+        this.#judging = false;
+      }
+    }
+  }
+
   /** Steps A to E of docs/spec/format.md 5.2, in this order and no other. */
-  #appendLocked(batch: FrameBatch, from: number, flush: boolean): Appended {
+  #appendLocked(batch: FrameBatch, from: number, flush: boolean, guarded: boolean): Appended {
     const file = this.#file;
     const { ringOffset } = this.layout;
-    const { plan, state } = this.#plan(batch, from);
+    const { plan, state } = this.#plan(batch, from, guarded);
+    if (guarded && plan.count < batch.count - from) throw this.#tooLarge();
     // A. Disclaim what has to go before it is overwritten. Killed here: those messages have
     // expired, as they were about to. A reader that is copying one of them sees `oldest` above its
     // number when it looks again, and discards the copy.
