@@ -94,13 +94,15 @@ async function compileAll(dist: string, bundled: string): Promise<void> {
   const { version } = readPackage();
   let sums = "";
   for (const target of TARGETS) {
-    const name = `plasmite-${version}-${target}`;
+    // The archives without "executable" are those of portable.ts.
+    const windows = target.includes("windows");
+    const name = `plasmite-${version}-${target}${windows ? "" : "-executable"}`;
     const program = await compile(`${dist}/${name}`, { target, bundled });
     if (target === Deno.build.target) await smoke(program);
     for (const file of ["README.md", "LICENSE"]) {
       await Deno.copyFile(ROOT + file, `${dist}/${name}/${file}`);
     }
-    const archive = `${name}${target.includes("windows") ? ".zip" : ".tar.gz"}`;
+    const archive = `${name}${windows ? ".zip" : ".tar.gz"}`;
     await Deno.remove(`${dist}/${archive}`).catch(() => {});
     if (archive.endsWith(".zip")) await run("zip", ["-qr", archive, name], dist);
     else await run("tar", ["czf", archive, name], dist);

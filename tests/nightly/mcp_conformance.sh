@@ -3,7 +3,7 @@
 # Only scenarios that need no fixture tools are named; each must pass in full.
 # Usage: tests/nightly/mcp_conformance.sh [output directory]; needs the network once, for npm.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 SUITE=npm:@modelcontextprotocol/conformance@0.2.0-alpha.12
 out=${1:-$(mktemp -d)}
 mkdir -p "$out"

@@ -2,7 +2,7 @@
 # Everything that is too long for the gate: fuzzing and kill loops at scale, protocol and API
 # conformance, the browser, the bench. `deno task nightly`; results go to bench/README.md by hand.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 export NO_COLOR=1
 failed=0
 step() {
