@@ -59,6 +59,21 @@ export class Stretch {
     return 0;
   }
 
+  /** The next place from `at` on, in steps of 8, where a frame may begin; `until` when none does. */
+  nextMagic(at: number, until: number): number {
+    let place = at;
+    while (place < until) {
+      const i = this.load(place, FRAME_HEADER);
+      const end = Math.min(i + until - place, i + this.#to - place);
+      const { view } = this;
+      for (let j = i; j + 8 <= end; j += 8) {
+        if (view.getUint32(j, true) === MAGIC) return place + j - i;
+      }
+      place += Math.max(8, end - i - (end - i) % 8);
+    }
+    return until;
+  }
+
   /** Forgets what was read. */
   refresh(): void {
     this.#to = this.#from;
@@ -158,12 +173,9 @@ export function wholeFrames(
   until: number = limit,
 ): WholeFrame[] {
   const found: WholeFrame[] = [];
-  for (let at = 0; at + FRAME_HEADER <= limit && at < until;) {
-    const i = bytes.load(at, FRAME_HEADER);
-    if (bytes.view.getUint32(i, true) !== MAGIC) {
-      at += 8;
-      continue;
-    }
+  for (let at = 0;;) {
+    at = bytes.nextMagic(at, Math.min(until, limit));
+    if (at + FRAME_HEADER > limit || at >= until) return found;
     const frame = wholeFrame(bytes, at, limit, judge);
     if (frame === null) at += 8;
     else {
@@ -171,7 +183,6 @@ export function wholeFrames(
       at = frame.end;
     }
   }
-  return found;
 }
 
 /**
