@@ -7,7 +7,9 @@
 
 import type { Client } from "../lib/client/client.ts";
 import { checkOptions, type OptionKinds } from "../lib/client/option_kinds.ts";
+import { ServingBackend } from "../lib/backend/serving.ts";
 import { Slots } from "../lib/backend/local/slots.ts";
+import { Appends, MessagePrinter } from "./append.ts";
 import {
   type Access,
   anyone,
@@ -23,8 +25,9 @@ import { HttpError } from "./errors.ts";
 import { corsHeaders, Guard, normalizeOrigin, preflight } from "./guard.ts";
 import { isHead, routedAsGet, withoutBody } from "./head.ts";
 import { Metrics } from "./metrics.ts";
-import { Pools } from "./pools.ts";
-import { type Asset, type McpFetch, type McpLimits, type RouteHost, Routes } from "./routes.ts";
+import type { Asset } from "./page.ts";
+import { Router } from "./router.ts";
+import type { McpFetch, McpLimits, RouteHost } from "./routes/route.ts";
 import type { TailStream } from "./tail.ts";
 
 export type { Access, Asset, Authenticator, Grant, McpFetch, McpLimits, Need, Verdict };
@@ -137,9 +140,12 @@ const APPEND = "/append";
 class Server implements App {
   readonly #guard: Guard;
   readonly #cors: boolean;
-  readonly #routes: Routes;
+  readonly #router: Router;
   readonly #host: RouteHost;
+  readonly #backend: ServingBackend;
+  #mcp: Promise<McpFetch> | null = null;
   readonly #open = new Set<TailStream>();
+  #document: string | null = null;
   #stopping = false;
   /** The last append's URL and its parts: the common case is one client that repeats itself. */
   #appendUrl = "";
@@ -157,19 +163,25 @@ class Server implements App {
       corsOrigins,
       inventedHost: options.inventedHost,
     });
-    const pools = new Pools(client.poolDir, limit);
+    const backend = this.#backend = new ServingBackend(client.poolDir, { limit });
     const metrics = new Metrics();
     const tails = new Slots(limit);
+    const directory = new Slots(limit);
+    const printer = new MessagePrinter();
+    const bodies = new BodyReader(maxBodyBytes, {
+      idleMs: options.bodyIdleMs,
+      totalMs: options.bodyTotalMs,
+      together: options.maxBodiesBytes,
+    });
+    const { mcp } = options;
     this.#host = {
-      client,
-      pools,
+      backend,
+      appends: new Appends(backend, bodies, printer, metrics),
+      printer,
       metrics,
       tails,
-      bodies: new BodyReader(maxBodyBytes, {
-        idleMs: options.bodyIdleMs,
-        totalMs: options.bodyTotalMs,
-        together: options.maxBodiesBytes,
-      }),
+      directory,
+      bodies,
       maxBodyBytes,
       auth: authenticatorOf(options),
       maxTailTimeoutMs: options.maxTailTimeoutMs ?? 30_000,
@@ -177,7 +189,10 @@ class Server implements App {
       readerGraceMs: options.readerGraceMs ?? 5_000,
       status: options.status ?? null,
       ui: options.ui ?? loadPage,
-      mcp: options.mcp ?? null,
+      mcp: mcp === undefined ? null : () => this.#loadMcp(mcp),
+      openApi: () => this.#openApi(),
+      followers: (pool) => backend.followers(pool),
+      calls: () => directory.used + backend.calls,
       fault: options.onFault ?? (() => {}),
       begun: (tail) => this.#begun(tail),
       ended: (tail) => {
@@ -189,7 +204,20 @@ class Server implements App {
         metrics.delivered += count;
       },
     };
-    this.#routes = new Routes(this.#host);
+    this.#router = new Router(this.#host);
+  }
+
+  #loadMcp(load: NonNullable<AppOptions["mcp"]>): Promise<McpFetch> {
+    const { maxBodyBytes, tails } = this.#host;
+    return this.#mcp ??= load({
+      maxBodyBytes,
+      takePlace: () => tails.take() ? () => tails.release() : null,
+    });
+  }
+
+  async #openApi(): Promise<string> {
+    const { openApi } = await import("./openapi.ts");
+    return this.#document ??= JSON.stringify(openApi(this.#host));
   }
 
   #begun(tail: TailStream): void {
@@ -213,7 +241,7 @@ class Server implements App {
     try {
       response = await this.#answer(request);
     } catch (error) {
-      response = this.#routes.refuse(error);
+      response = this.#router.refuse(error);
     }
     if (isHead(request)) response = await withoutBody(response);
     if (this.#cors) corsHeaders(response, request.headers.get("origin"), this.#guard);
@@ -227,7 +255,7 @@ class Server implements App {
     if (url === this.#appendUrl && method === "POST") {
       const refused = this.#guard.check(request, this.#appendAuthority);
       if (refused !== null) throw refused;
-      return this.#routes.append(request, this.#appendSegment);
+      return this.#router.append(request, this.#appendSegment);
     }
     const authority = authorityOf(url);
     const refused = this.#guard.check(request, authority);
@@ -240,12 +268,12 @@ class Server implements App {
           this.#appendUrl = url;
           this.#appendAuthority = authority;
           this.#appendSegment = segment;
-          return this.#routes.append(request, segment);
+          return this.#router.append(request, segment);
         }
       }
     }
     if (this.#cors && method === "OPTIONS") return preflight();
-    return this.#routes.hono.fetch(request);
+    return this.#router.fetch(request);
   }
 
   request(path: string, init?: RequestInit): Promise<Response> {
@@ -256,9 +284,9 @@ class Server implements App {
     this.#stopping = true;
     for (const tail of [...this.#open]) tail.end();
     this.#host.bodies.close();
-    await this.#routes.close();
-    await this.#host.pools.settled();
-    this.#host.pools.close();
+    if (this.#mcp !== null) await (await this.#mcp).close?.();
+    await this.#host.appends.settled();
+    this.#backend.close();
   }
 }
 

@@ -9,33 +9,54 @@
  */
 
 import { Buf } from "../lib/bytes.ts";
-import type { Encode, Stored } from "../lib/backend/local/appender.ts";
+import type { Backend, StoredFrame } from "../lib/backend/types.ts";
 import { stamp } from "../lib/client/options.ts";
-import { PlasmiteError } from "../lib/errors.ts";
+import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { Lite3Doc } from "../lib/lite3/doc.ts";
 import { JsonSyntaxError } from "../lib/lite3/encode.ts";
 import { MessageView } from "../lib/lite3/message.ts";
 import { printAscii } from "../lib/lite3/print.ts";
 import { validateMessage } from "../lib/lite3/validate.ts";
-import type { FrameBatch } from "../lib/pool/batch.ts";
+import { FrameBatch } from "../lib/pool/batch.ts";
 import { printEnvelope } from "../lib/text/envelope.ts";
 import { formatTime } from "../lib/text/time.ts";
 import { type BodyReader, requireJson, requireLines } from "./body.ts";
 import { bad, HttpError } from "./errors.ts";
 import { json, LEAN_HEADERS } from "./headers.ts";
 import { isAbsent, MemberWalker, type Span, valueOf } from "./members.ts";
-import type { Pools } from "./pools.ts";
+import type { Metrics } from "./metrics.ts";
 
 const LITE3 = "application/x-plasmite-lite3";
 const FIELDS = ["data", "tags", "durability"] as const;
 
 /** The longest text of tags that is remembered, in bytes. */
 const TAGS_KEPT = 256;
+/** Buffers that are kept for the next appends, */
+const BATCHES_KEPT = 16;
+/** and the largest of them, in bytes. */
+const BATCH_KEPT = 256 * 1024;
+/** How often a pool that is replaced again and again is opened for one append. */
+const REOPEN = 8;
+
+/**
+ * Encodes frames, all or none. `most` is the largest payload that the pool takes, in bytes; it may be
+ * called again, for the pool that has taken the place of the first.
+ */
+type Encode = (batch: FrameBatch, most: number) => void;
+
+/** What a request wants to be stored. */
+interface Prepared {
+  readonly encode: Encode;
+  readonly flush: boolean;
+}
+
+/** Prints what was stored: the frames of a batch and their first and last numbers. */
+type Answer = (batch: FrameBatch, first: bigint, last: bigint) => Response;
 
 const decoder = new TextDecoder();
 
 /** A message's payload and numbers, wherever they come from. */
-export type StoredMessage = Pick<Stored, "seq" | "timestampNs" | "payload">;
+export type StoredMessage = Pick<StoredFrame, "seq" | "timestampNs" | "payload">;
 
 /** Prints messages; one for each server, as it keeps its buffers. */
 export class MessagePrinter {
@@ -125,24 +146,35 @@ function encodeData(
 
 /** Stores what requests bring. */
 export class Appends {
-  readonly #pools: Pools;
+  readonly #backend: Backend;
   readonly #bodies: BodyReader;
   readonly #printer: MessagePrinter;
+  readonly #metrics: Metrics;
   readonly #walker = new MemberWalker();
+  readonly #batches: FrameBatch[] = [];
   #tagsText: Uint8Array = new Uint8Array();
   #tagsSeen: readonly string[] = [];
+  #running = 0;
+  #idle: (() => void)[] = [];
 
-  /** Stores into `pools`. */
-  constructor(pools: Pools, bodies: BodyReader, printer: MessagePrinter) {
-    this.#pools = pools;
+  /** Stores into the pools of `backend`. */
+  constructor(backend: Backend, bodies: BodyReader, printer: MessagePrinter, metrics: Metrics) {
+    this.#backend = backend;
     this.#bodies = bodies;
     this.#printer = printer;
+    this.#metrics = metrics;
+  }
+
+  /** Resolves when no append is under way. */
+  settled(): Promise<void> {
+    if (this.#running === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
   }
 
   /** `POST …/append`. */
-  json(request: Request, name: () => string): Promise<Response> {
+  json(request: Request, pool: string): Promise<Response> {
     requireJson(request);
-    return this.#store(request, name, (bytes) => {
+    return this.#store(request, pool, (bytes) => {
       const found = this.#walker.walk(bytes, FIELDS);
       const data = found.get("data");
       if (data === undefined) throw bad("missing field `data`", 'Send {"data": {…}}.');
@@ -155,13 +187,13 @@ export class Appends {
   }
 
   /** `POST …/append_lite3`. */
-  lite3(request: Request, name: () => string, search: string): Promise<Response> {
+  lite3(request: Request, pool: string, search: string): Promise<Response> {
     const type = request.headers.get("content-type");
     if (type !== null && !type.startsWith(LITE3)) {
       throw bad("invalid content-type for lite3 append", `Send \`Content-Type: ${LITE3}\`.`);
     }
     const flush = queryFlush(search);
-    return this.#store(request, name, (bytes) => {
+    return this.#store(request, pool, (bytes) => {
       if (bytes.length === 0) {
         throw bad("lite3 payload is required", "Send one Lite3 document as the body.");
       }
@@ -176,21 +208,18 @@ export class Appends {
   }
 
   /** `POST …/append_batch`. */
-  batch(request: Request, name: () => string, search: string): Promise<Response> {
+  batch(request: Request, pool: string, search: string): Promise<Response> {
     requireLines(request);
     const flush = queryFlush(search);
-    return this.#store(request, name, (bytes) => {
+    return this.#store(request, pool, (bytes) => {
       const time = stamp();
       const encode: Encode = (batch, most) => this.#encodeLines(batch, bytes, time, most);
       return { flush, encode };
-    }, (stored) => {
-      const first = stored[0]?.seq ?? null;
-      const last = stored.at(-1)?.seq ?? null;
-      const at = stored[0]?.timestampNs;
-      const time = at === undefined ? "null" : `"${formatTime(at)}"`;
-      return json(
-        `{"count":${stored.length},"first_seq":${first},"last_seq":${last},"time":${time}}`,
-      );
+    }, (batch, first, last) => {
+      const { count } = batch;
+      if (count === 0) return json('{"count":0,"first_seq":null,"last_seq":null,"time":null}');
+      const time = formatTime(batch.timeOf(0));
+      return json(`{"count":${count},"first_seq":${first},"last_seq":${last},"time":"${time}"}`);
     });
   }
 
@@ -206,10 +235,9 @@ export class Appends {
     return tags;
   }
 
-  #answer(stored: Stored | undefined): Response {
-    if (stored !== undefined) return this.#printer.answer(stored);
-    throw new PlasmiteError("Internal", "append stored nothing");
-  }
+  /** The answer about one message. */
+  readonly #one: Answer = (batch, seq) =>
+    this.#printer.answer({ seq, timestampNs: batch.timeOf(0), payload: batch.payload(0) });
 
   #encodeLines(
     batch: FrameBatch,
@@ -251,32 +279,62 @@ export class Appends {
     encodeData(batch, bytes, data, this.#tags(bytes, found.get("tags")), time);
   }
 
-  /**
-   * Reads, then queues with everything that arrives at the same time, then answers. Without
-   * `answer` it is one message, which is stored at once while nobody else appends.
-   */
+  /** Reads, stores, answers. */
   async #store(
     request: Request,
-    name: () => string,
-    prepare: (bytes: Uint8Array<ArrayBuffer>) => { encode: Encode; flush: boolean },
-    answer?: (stored: readonly Stored[]) => Response,
+    pool: string,
+    prepare: (bytes: Uint8Array<ArrayBuffer>) => Prepared,
+    answer: Answer = this.#one,
   ): Promise<Response> {
-    const pools = this.#pools;
     const bytes = await this.#bodies.read(request);
+    this.#running++;
     try {
-      const { encode, flush } = prepare(bytes);
-      const path = pools.path(name());
-      if (answer === undefined) {
-        const stored = pools.appendNow(path, encode, flush);
-        if (stored !== null) return this.#answer(stored);
-      }
-      const stored = await pools.writing(path, () => pools.append(path, encode, flush));
-      return answer === undefined ? this.#answer(stored[0]) : answer(stored);
+      return await this.#append(pool, prepare(bytes), answer);
     } finally {
       this.#bodies.done(bytes);
+      this.#ended();
+    }
+  }
+
+  #ended(): void {
+    if (--this.#running > 0 || this.#idle.length === 0) return;
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const resolve of idle) resolve();
+  }
+
+  async #append(name: string, { encode, flush }: Prepared, answer: Answer): Promise<Response> {
+    for (let tries = 1;; tries++) {
+      const opening = this.#backend.open(name, WRITE);
+      const pool = opening instanceof Promise ? await opening : opening;
+      const batch = this.#batches.pop() ?? new FrameBatch();
+      let first = 0n;
+      let last = 0n;
+      const stored = (from: number, count: number, seq: bigint): void => {
+        if (from === 0) first = seq;
+        last = count === 1 ? seq : seq + BigInt(count - 1);
+      };
+      try {
+        encode(batch, pool.limits.maxPayload);
+        const done = pool.append(batch, { flush, stored });
+        if (done instanceof Promise) await done;
+        this.#metrics.appended += batch.count;
+        return answer(batch, first, last);
+      } catch (error) {
+        // Deleted or replaced since it was opened: opening it again tells which.
+        if (!PlasmiteError.is(error, ErrorKind.NotFound) || tries === REOPEN) throw error;
+      } finally {
+        void pool.close();
+        batch.clear();
+        if (this.#batches.length < BATCHES_KEPT && batch.out.u8.length <= BATCH_KEPT) {
+          this.#batches.push(batch);
+        }
+      }
     }
   }
 }
+
+const WRITE = { write: true };
 
 function sameBytes(bytes: Uint8Array, { start, end }: Span, text: Uint8Array): boolean {
   if (end - start !== text.length || end === start) return false;

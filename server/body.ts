@@ -53,7 +53,7 @@ export function requireLines(request: Request): void {
 
 function tooLarge(limit: number): HttpError {
   return new HttpError(413, "Usage", "request body is too large", {
-    hint: `The limit is ${limit} bytes (--max-body-bytes); split the request.`,
+    hint: `Send at most ${limit} bytes at once. Whoever runs the server can raise --max-body-bytes.`,
   });
 }
 
@@ -66,7 +66,7 @@ function tooSlow(): HttpError {
 
 function noRoom(): HttpError {
   return new HttpError(503, "Busy", "too many request bodies at once", {
-    hint: "Try again in a moment, or raise --max-bodies-bytes.",
+    hint: "Try again in a moment. Whoever runs the server can raise --max-bodies-bytes.",
     headers: [["retry-after", "1"]],
   });
 }

@@ -6,7 +6,7 @@
  */
 
 import { missingFlag, refusedByDeno } from "../lib/environment.ts";
-import { ErrorKind, type ErrorKindName, PlasmiteError } from "../lib/errors.ts";
+import { type ErrorContext, ErrorKind, type ErrorKindName, PlasmiteError } from "../lib/errors.ts";
 import { type HeaderPairs, JSON_HEADERS } from "./headers.ts";
 
 /** The status of each kind; what an operating system refuses is 403, never 401. */
@@ -37,10 +37,7 @@ export class HttpError extends PlasmiteError {
     status: number,
     kind: ErrorKindName,
     message: string,
-    context: {
-      readonly hint?: string;
-      readonly path?: string;
-      readonly seq?: bigint;
+    context: Pick<ErrorContext, "hint" | "path" | "seq" | "details"> & {
       readonly headers?: HeaderPairs;
       readonly line?: number;
     } = {},
@@ -58,12 +55,19 @@ export function bad(message: string, hint: string): HttpError {
   return new HttpError(400, "Usage", message, { hint });
 }
 
-/** Too much at once: 423 with a pause to make. */
+/** How long a call on the directory waits for its turn, in milliseconds. */
+export const SLOT_WAIT = 1_000;
+
+/** Too much at once: 423. */
 export function busy(message: string): HttpError {
   return new HttpError(423, "Busy", message, {
-    hint: "Try again in a second, or raise --max-tail-concurrency.",
-    headers: [["retry-after", "1"]],
+    hint: "Try again in a second. Whoever runs the server can raise --max-tail-concurrency.",
   });
+}
+
+/** No call on the directory came to its end in time. */
+export function saturated(): HttpError {
+  return busy("server storage executor is saturated");
 }
 
 /** The status for any exception. */
@@ -78,31 +82,63 @@ function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
+/** What no client can follow: commands, their flags and files of the server. */
+const FOR_OPERATORS = /--[a-z]|`plasmite |\//;
+
+/** What to do, in words for somebody who calls over HTTP. */
+function hintOf(error: PlasmiteError): string | undefined {
+  const { hint, kindName, details } = error;
+  if (error instanceof HttpError || hint === undefined || !FOR_OPERATORS.test(hint)) return hint;
+  const { capacity } = details;
+  switch (kindName) {
+    case "Usage":
+      return typeof capacity !== "bigint"
+        ? undefined
+        : `At most ${capacity} bytes fit. Split the message, or make a larger pool (size_bytes).`;
+    case "Corrupt":
+      return "Whoever runs the server can check the pool with `plasmite doctor`.";
+    case "Permission":
+      return "Whoever runs the server has to allow it access to its files.";
+    default:
+      return undefined;
+  }
+}
+
+/** Members of an envelope that are not facts. */
+const FIELDS: readonly string[] = ["kind", "message", "hint", "path", "seq", "offset", "line"];
+
 /** The envelope as JSON text. Of exceptions that are not ours nothing is told. */
 export function errorJson(thrown: unknown): string {
   const error = PlasmiteError.is(thrown) ? thrown : refusedByDeno(thrown);
   if (!PlasmiteError.is(error)) {
     return '{"error":{"kind":"Internal","message":"internal error"}}';
   }
-  const parts = [`"kind":"${error.kindName}"`, `"message":${JSON.stringify(error.message)}`];
-  // Hints of the library may name files; those of the server never do.
-  if (error.hint !== undefined && (error instanceof HttpError || !error.hint.includes("/"))) {
-    parts.push(`"hint":${JSON.stringify(error.hint)}`);
+  const { path, seq, offset } = error;
+  const parts: string[] = [];
+  const put = (name: string, value: string | bigint | number | null | undefined): void => {
+    if (value === undefined) return;
+    const text = typeof value === "string" ? JSON.stringify(value) : `${value}`;
+    parts.push(`${JSON.stringify(name)}:${text}`);
+  };
+  put("kind", error.kindName);
+  put("message", error.message);
+  put("hint", hintOf(error));
+  put("path", path === undefined ? path : baseName(path));
+  put("seq", seq);
+  put("offset", offset);
+  put("line", error instanceof HttpError ? error.line : undefined);
+  for (const [name, value] of Object.entries(error.details)) {
+    if (!FIELDS.includes(name)) put(name, value);
   }
-  if (error.path !== undefined) parts.push(`"path":${JSON.stringify(baseName(error.path))}`);
-  if (error.seq !== undefined) parts.push(`"seq":${error.seq}`);
-  if (error.offset !== undefined) parts.push(`"offset":${error.offset}`);
-  if (error instanceof HttpError && error.line !== undefined) parts.push(`"line":${error.line}`);
   return `{"error":{${parts.join(",")}}}`;
 }
 
 /** The answer for any exception. */
 export function errorResponse(error: unknown): Response {
-  const more = error instanceof HttpError ? error.headers : [];
-  return new Response(errorJson(error), {
-    status: statusOf(error),
-    headers: more.length === 0 ? JSON_HEADERS : [...JSON_HEADERS, ...more],
-  });
+  const status = statusOf(error);
+  const headers = [...JSON_HEADERS, ...(error instanceof HttpError ? error.headers : [])];
+  if (status === STATUS.Busy) headers.push(["retry-after", "1"]);
+  return new Response(errorJson(error), { status, headers });
 }
 
 /** Whether it is a bug of ours: all else is what a client did wrong or what a pool's state is. */

@@ -96,7 +96,7 @@ export class Guard {
       headers.get("sec-fetch-dest") === "document";
     if (visit && request.method === "GET") return null;
     return new HttpError(403, "Permission", "cross-site request refused", {
-      hint: "Pages of other origins need --cors-origin and a CORS request.",
+      hint: "Pages of other origins need a CORS request, and --cors-origin at the server.",
     });
   }
 
@@ -119,7 +119,7 @@ export class Guard {
       if (!this.#loopbackOnly && this.#hosts.size === 0) continue;
       if (isLoopbackHost(host) || this.#hosts.has(host)) continue;
       return new HttpError(403, "Permission", "host is not allowed", {
-        hint: "Start the server with --allow-host NAME to answer to this name.",
+        hint: "Whoever runs the server can have it answer to this name with --allow-host.",
       });
     }
     return null;
@@ -131,7 +131,7 @@ export class Guard {
     // (docs/spec/http-api.md 7).
     if (method === "OPTIONS" && this.#origins.size > 0) return null;
     return new HttpError(403, "Permission", "origin is not allowed", {
-      hint: "Start the server with --cors-origin ORIGIN to let pages of that origin in.",
+      hint: "Whoever runs the server can let pages of that origin in with --cors-origin.",
     });
   }
 }

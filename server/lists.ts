@@ -1,17 +1,15 @@
 /**
- * Texts about all pools of a directory, made in turns: there may be tens of thousands.
+ * Texts about all pools, made in turns: there may be tens of thousands.
  *
  * @module
  */
 
 import { Buf } from "../lib/bytes.ts";
-import { filesOf, listed } from "../lib/backend/local/listing.ts";
-import { poolName } from "../lib/backend/refs.ts";
-import { Ring } from "../lib/pool/ring.ts";
-import { disk } from "../lib/storage/file.ts";
-import { inTurns, type Steps } from "../lib/storage/turns.ts";
+import type { PoolInfo } from "../lib/backend/local/info.ts";
+import type { Backend } from "../lib/backend/types.ts";
+import { PlasmiteError } from "../lib/errors.ts";
+import { Slice } from "../lib/storage/turns.ts";
 import type { Grant } from "../lib/types.ts";
-import type { Hubs } from "../lib/backend/local/hub.ts";
 import { infoJson } from "./infos.ts";
 
 /** Texts put one behind the other as UTF-8, so that no text of their whole length is ever made. */
@@ -30,62 +28,62 @@ class Texts {
   }
 }
 
+/** What texts about all pools are made from. */
+export interface Directory {
+  /** Where the pools are. */
+  readonly backend: Backend;
+  /** How many streams follow a pool. */
+  followers(pool: string): number;
+}
+
 /**
- * The answer `{"pools":[…]}` for all pools of `dir` that the caller may read.
+ * The answer `{"pools":[…]}` for all pools that the caller may read.
  *
  * @throws {PlasmiteError} Permission or Io when the directory cannot be read
  */
 export async function poolsJson(
-  dir: string,
-  hubs: Hubs,
+  { backend, followers }: Directory,
   grant: Grant,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  return await inTurns(printing(readable(await filesOf(dir), grant), hubs));
-}
-
-function readable(paths: readonly string[], grant: Grant): readonly string[] {
-  return paths.filter((path) => grant.can("read", poolName(path)));
-}
-
-function* printing(paths: readonly string[], hubs: Hubs): Steps<Uint8Array<ArrayBuffer>> {
+  const infos: readonly PoolInfo[] = await backend.list((names) => readable(names, grant));
   const texts = new Texts();
+  const slice = new Slice();
   texts.put('{"pools":[');
-  let first = true;
-  for (const path of paths) {
-    const info = yield* listed(path);
-    if (info !== null) {
-      if (!first) texts.put(",");
-      first = false;
-      texts.put(infoJson(info, info.name, false, hubs.followers(path)));
-    }
-    yield "more";
+  for (const [i, info] of infos.entries()) {
+    if (slice.over) await slice.next();
+    if (i > 0) texts.put(",");
+    texts.put(infoJson(info, info.name, false, followers(info.name)));
   }
   texts.put("]}");
   return texts.bytes();
 }
 
+function readable(names: readonly string[], grant: Grant): readonly string[] {
+  return names.filter((name) => grant.can("read", name));
+}
+
 /**
- * The name and the newest sequence number of each pool of `dir` that can be opened, of those
- * that the caller may read.
+ * The name and the newest sequence number of each pool that can be opened and that the caller may
+ * read.
  *
  * @throws {PlasmiteError} Permission or Io when the directory cannot be read
  */
-export async function newestOf(dir: string, grant: Grant): Promise<[string, bigint][]> {
-  return await inTurns(looking(readable(await filesOf(dir), grant)));
-}
-
-function* looking(paths: readonly string[]): Steps<[string, bigint][]> {
+export async function newestOf(backend: Backend, grant: Grant): Promise<[string, bigint][]> {
   const found: [string, bigint][] = [];
-  for (const path of paths) {
-    yield "more";
-    let ring: Ring;
+  const slice = new Slice();
+  for (const name of readable(await backend.names(), grant)) {
+    if (slice.over) await slice.next();
     try {
-      ring = yield* Ring.opening(disk, path, { write: false });
-    } catch {
-      continue; // A damaged pool has no number; `GET /v0/pools` says what is wrong with it.
+      const pool = await backend.open(name);
+      try {
+        found.push([name, (await pool.bounds()).newest]);
+      } finally {
+        void pool.close();
+      }
+    } catch (error) {
+      // A damaged pool has no number; `GET /v0/pools` says what is wrong with it.
+      if (!PlasmiteError.is(error)) throw error;
     }
-    found.push([poolName(path), ring.newestHint()]);
-    ring.close();
   }
   return found;
 }

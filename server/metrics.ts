@@ -5,11 +5,23 @@
  */
 
 import type { Grant } from "../lib/types.ts";
-import { newestOf } from "./lists.ts";
-import type { Pools } from "./pools.ts";
+import { type Directory, newestOf } from "./lists.ts";
+
+/** What is read when counters are asked for. */
+export interface Measured extends Directory {
+  /** Request bodies. */
+  readonly bodies: {
+    /** Bytes that are held now. */
+    readonly taken: number;
+  };
+  /** Calls on pools that are under way. */
+  calls(): number;
+}
 
 /** Counters of one server. */
 export class Metrics {
+  /** Messages appended. */
+  appended = 0;
   /** Messages sent to streams. */
   delivered = 0;
   /** Streams opened. */
@@ -33,11 +45,10 @@ export class Metrics {
   /**
    * The exposition.
    *
-   * @param bodies bytes of request bodies that are held now
    * @param grant what the caller may do: pools that it may not read are left out
    */
-  async text(pools: Pools, bodies: number, grant: Grant): Promise<string> {
-    const newest = await newestOf(pools.dir, grant);
+  async text(server: Measured, grant: Grant): Promise<string> {
+    const newest = await newestOf(server.backend, grant);
     const lines: string[] = [];
     const family = (name: string, type: string, help: string, unit = ""): void => {
       lines.push(`# TYPE ${name} ${type}`);
@@ -51,7 +62,7 @@ export class Metrics {
       }
     }
     family("plasmite_messages_appended", "counter", "Messages appended by this server.");
-    lines.push(`plasmite_messages_appended_total ${pools.appended}`);
+    lines.push(`plasmite_messages_appended_total ${this.appended}`);
     family("plasmite_messages_streamed", "counter", "Messages sent to streams.");
     lines.push(`plasmite_messages_streamed_total ${this.delivered}`);
     family("plasmite_streams_opened", "counter", "Streams opened.");
@@ -59,9 +70,9 @@ export class Metrics {
     family("plasmite_streams", "gauge", "Streams open now.");
     lines.push(`plasmite_streams ${this.open}`);
     family("plasmite_storage_calls", "gauge", "Storage calls under way.");
-    lines.push(`plasmite_storage_calls ${pools.calls}`);
+    lines.push(`plasmite_storage_calls ${server.calls()}`);
     family("plasmite_request_body_bytes", "gauge", "Memory that request bodies take.", "bytes");
-    lines.push(`plasmite_request_body_bytes ${bodies}`);
+    lines.push(`plasmite_request_body_bytes ${server.bodies.taken}`);
     family("plasmite_start_time_seconds", "gauge", "When the server started.", "seconds");
     lines.push(`plasmite_start_time_seconds ${this.#since}`);
     family("plasmite_pool_newest_seq", "gauge", "Newest sequence number of a pool.");

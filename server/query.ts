@@ -8,7 +8,10 @@ import { U64_MAX } from "../lib/client/options.ts";
 import type { Where } from "../lib/filter/where.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import { parseSince } from "../lib/text/time.ts";
+import { z } from "zod";
 import { bad } from "./errors.ts";
+import type { Limits, Parameter } from "./routes/route.ts";
+import { U64 } from "./schemas.ts";
 
 /** Steps that a filter of a client may take for one message. */
 const FILTER_STEPS = 20_000;
@@ -41,8 +44,50 @@ export interface TailQuery {
   readonly marks: boolean;
 }
 
+const FLAG = z.enum(["0", "1"]);
+
+/** The parameters of every stream. */
+export const TAIL_PARAMETERS = [
+  { name: "since_seq", schema: U64, description: "First sequence number; default the oldest" },
+  { name: "max", schema: U64, description: "End after so many messages" },
+  {
+    name: "timeout_ms",
+    schema: ({ maxTailTimeoutMs }: Limits): z.ZodType =>
+      z.number().int().nonnegative().max(maxTailTimeoutMs),
+    description: "Total time in milliseconds; default the most that the server allows",
+  },
+  {
+    name: "gap_policy",
+    schema: z.enum(["continue", "error"]),
+    description: "What to do when messages were lost; error is not for tail_lite3",
+  },
+  {
+    name: "tag",
+    schema: z.array(z.string()),
+    description: "Only messages with all of these tags; may be given again",
+  },
+  { name: "since", schema: z.string(), description: "RFC 3339 time, or such as 10m" },
+  { name: "where", schema: z.string(), description: "jq expression on the envelope" },
+  { name: "no_follow", schema: FLAG, description: "End at the newest message as of the start" },
+  { name: "until", schema: U64, description: "End behind this sequence number" },
+  {
+    name: "last",
+    schema: U64,
+    description: "Of what is there at the start, only the last so many that match",
+  },
+] as const satisfies readonly Parameter[];
+
+/** A parameter of streams that have room for marks. */
+export const MARKS = {
+  name: "marks",
+  schema: FLAG,
+  description: "Between the messages, tell how far was looked and what was lost",
+} as const satisfies Parameter;
+
+type Name = (typeof TAIL_PARAMETERS | readonly [typeof MARKS])[number]["name"];
+
 /** A parameter that may be given once. */
-function single(params: URLSearchParams, name: string): string | null {
+function single(params: URLSearchParams, name: Name): string | null {
   const values = params.getAll(name);
   if (values.length > 1) throw bad(`duplicate parameter ${name}`, "Give it once.");
   return values[0] ?? null;
@@ -61,12 +106,12 @@ export function parseU64(text: string, name: string): bigint {
   return value;
 }
 
-function integer(params: URLSearchParams, name: string): bigint | null {
+function integer(params: URLSearchParams, name: Name): bigint | null {
   const text = single(params, name);
   return text === null ? null : parseU64(text, name);
 }
 
-function flag(params: URLSearchParams, name: string): boolean {
+function flag(params: URLSearchParams, name: Name): boolean {
   const text = single(params, name);
   if (text === null || text === "0" || text === "false") return false;
   if (text === "1" || text === "true") return true;
@@ -130,7 +175,7 @@ export async function parseTail(
     // Clients of 1.x look for exactly this text (docs/spec/http-api.md 14).
     throw bad(
       "tail timeout exceeds server limit",
-      `The limit is ${limit} (--max-tail-timeout-ms).`,
+      `Use at most ${limit}. Whoever runs the server can raise --max-tail-timeout-ms.`,
     );
   }
   if (lastEventId !== null && lastEventId !== "") {

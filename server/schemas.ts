@@ -7,7 +7,10 @@
 import { z } from "zod";
 import { ErrorKind } from "../lib/errors.ts";
 
-const U64 = z.number().int().nonnegative().meta({ format: "uint64", maximum: 2 ** 64 });
+/** A sequence number. */
+export const U64 = z.number().int().nonnegative().meta({ format: "uint64", maximum: 2 ** 64 });
+/** Whether an answer waits for the disk. */
+export const DURABILITY = z.enum(["fast", "flush"]);
 const COUNT = z.number().int().nonnegative();
 
 /** Names that every file system and shell takes; the server accepts most others too. */
@@ -29,8 +32,25 @@ export const OpenBody = z.object({ pool: Name }).meta({ id: "OpenBody" });
 export const AppendBody = z.object({
   data: z.record(z.string(), z.unknown()).meta({ description: "The message, a JSON object" }),
   tags: z.array(z.string().regex(/\S/)).nullish(),
-  durability: z.enum(["fast", "flush"]).nullish(),
+  durability: DURABILITY.nullish(),
 }).meta({ id: "AppendBody" });
+
+/** What a failure says. Facts such as `expected`, `actual` and `holder` stand beside its fields. */
+export const ErrorFields = z.looseObject({
+  kind: z.enum(Object.keys(ErrorKind)),
+  message: z.string(),
+  hint: z.string().optional(),
+  path: z.string().optional().meta({ description: "Name of the pool or its file" }),
+  seq: U64.optional(),
+  offset: U64.optional(),
+  line: U64.optional().meta({ description: "Line of a batch that is wrong, from 1" }),
+});
+
+/** Every refusal. */
+export const ErrorShape = z.object({ error: ErrorFields }).meta({ id: "Error" });
+
+/** A message of JSON-RPC 2.0. */
+export const RpcMessage = z.looseObject({ jsonrpc: z.literal("2.0") }).meta({ id: "RpcMessage" });
 
 /** What a pool says about itself. */
 export const PoolInfoShape = z.object({
@@ -54,7 +74,8 @@ export const PoolInfoShape = z.object({
       newest_age_ms: COUNT.nullable(),
     }),
   }).optional(),
-  error: z.object({ kind: z.string(), message: z.string() }).optional(),
+  followers: COUNT.optional().meta({ description: "Streams of this server that follow it" }),
+  error: ErrorFields.optional().meta({ description: "In lists: why it cannot be opened" }),
 }).meta({ id: "PoolInfo" });
 
 /** A stored message. */
@@ -64,19 +85,6 @@ export const MessageShape = z.object({
   seq: U64,
   time: z.string().meta({ format: "date-time" }),
 }).meta({ id: "Message" });
-
-/** Every refusal. */
-export const ErrorShape = z.object({
-  error: z.object({
-    kind: z.enum(Object.keys(ErrorKind)),
-    message: z.string(),
-    hint: z.string().optional(),
-    path: z.string().optional(),
-    seq: U64.optional(),
-    offset: U64.optional(),
-    line: U64.optional(),
-  }),
-}).meta({ id: "Error" });
 
 /** One pool. */
 export const PoolAnswer = z.object({ pool: PoolInfoShape }).meta({ id: "PoolAnswer" });
@@ -104,4 +112,5 @@ export const StatusAnswer = z.object({
   pool_dir: z.string(),
   local_url: z.string().nullable(),
   remote_url: z.string().nullable(),
+  alive_by: z.enum(["lock", "answer"]).meta({ description: "How others see that it runs" }),
 }).meta({ id: "StatusAnswer" });

@@ -105,6 +105,7 @@ export class ServedPool extends LocalPool {
   override append(batch: FrameBatch, request: AppendRequest): Awaitable<void> {
     const { from = 0, signal } = request;
     signal?.throwIfAborted();
+    if (from >= batch.count) return;
     if (!this.#shared.gathering.alone || this.#group.busy) return this.#grouped(batch, request);
     try {
       const done = this.ring.tryAppend(batch, from, request.flush);

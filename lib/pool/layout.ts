@@ -106,5 +106,6 @@ export function refuseOversize(payload: number, ringSize: number, path: string):
     path,
     hint: `This message takes ${payload} bytes and the pool holds ${most} at most. ` +
       "Split the message, or create a larger pool with --size.",
+    details: { needed: BigInt(payload), capacity: BigInt(most) },
   });
 }

@@ -6,7 +6,13 @@
  */
 
 import { refusedByDeno } from "../../environment.ts";
-import { type ErrorContext, ErrorKind, type ErrorKindName, PlasmiteError } from "../../errors.ts";
+import {
+  type ErrorContext,
+  type ErrorDetails,
+  ErrorKind,
+  type ErrorKindName,
+  PlasmiteError,
+} from "../../errors.ts";
 import { ConnectFailure, WrongScheme } from "./socket.ts";
 
 /** What a request changes at the server, in the words of an error that leaves it in doubt. */
@@ -62,6 +68,7 @@ export class RemoteError extends PlasmiteError {
       offset: this.offset ?? context.offset,
       causes: this.causes ?? context.causes,
       cause: this.cause ?? context.cause,
+      details: { ...context.details, ...this.details },
       unsent: this.unsent,
       outcomeUnknown: this.outcomeUnknown,
     });
@@ -78,10 +85,10 @@ export function rewritten(
     readonly outcomeUnknown?: boolean;
   },
 ): RemoteError {
-  const { status, path, seq, offset, causes, cause, unsent } = error;
+  const { status, path, seq, offset, causes, cause, details, unsent } = error;
   const { kind = error.kindName, message = error.message, hint = error.hint } = words;
   const outcomeUnknown = words.outcomeUnknown ?? error.outcomeUnknown;
-  const context = { hint, path, seq, offset, causes, cause, unsent, outcomeUnknown };
+  const context = { hint, path, seq, offset, causes, cause, details, unsent, outcomeUnknown };
   return new RemoteError(status, kind, message, context);
 }
 
@@ -137,6 +144,20 @@ function integer(value: unknown): bigint | undefined {
   return typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : undefined;
 }
 
+/** What an envelope says besides its facts. */
+const FIELDS = new Set(["kind", "message", "hint", "path", "seq", "offset", "line"]);
+
+/** The facts of an envelope: what stands in it beside its fields. */
+function detailsOf(envelope: { readonly [key: string]: unknown }): ErrorDetails {
+  const details: Record<string, string | bigint | null> = {};
+  for (const [name, value] of Object.entries(envelope)) {
+    if (FIELDS.has(name)) continue;
+    const fact = value === null ? null : text(value) ?? integer(value);
+    if (fact !== undefined) details[name] = fact;
+  }
+  return details;
+}
+
 /**
  * The error in an envelope that was parsed, or null when it is none.
  *
@@ -164,6 +185,7 @@ export function envelopeError(
       seq: integer(fields["seq"]),
       offset: integer(fields["offset"]),
       causes: line === undefined ? [] : [`line ${line}`],
+      details: detailsOf(fields),
     },
   );
 }

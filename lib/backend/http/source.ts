@@ -19,6 +19,7 @@ import { envelopeError, isTransient, RemoteError, transportError } from "./error
 import type { OpenStream, Transport } from "./transport.ts";
 import { poolInfo, wireMessage } from "./wire.ts";
 import type { FrameBytes, Gap } from "../../types.ts";
+import { parseJsonExact } from "../../text/json_exact.ts";
 
 /** Sequence u64, time u64, length u32, big-endian. */
 const HEADER = 20;
@@ -498,7 +499,7 @@ export class RemoteSource implements FrameSource {
     const bytes = await this.#transport.bytes(this.#path(`tail?${query}`), call);
     const line = new TextDecoder().decode(bytes).trim().split("\n").at(-1) ?? "";
     if (!line.startsWith('{"error"')) return;
-    const error = envelopeError(200, JSON.parse(line), this.#pool);
+    const error = envelopeError(200, parseJsonExact(line), this.#pool);
     if (error !== null && !["Busy", "Io", "Internal"].includes(error.kindName)) throw error;
   }
 

@@ -45,6 +45,20 @@ export class Slots {
     });
   }
 
+  /**
+   * Runs `work` in a place, waiting up to `ms` milliseconds for it.
+   *
+   * @param refused makes the error for when none gets free
+   */
+  async run<T>(ms: number, work: () => T | Promise<T>, refused: () => Error): Promise<T> {
+    if (!this.take() && !await this.takeWithin(ms)) throw refused();
+    try {
+      return await work();
+    } finally {
+      this.release();
+    }
+  }
+
   /** Gives a place back; the first who waits gets it. */
   release(): void {
     const next = this.#waiting.shift();
@@ -83,11 +97,9 @@ export class PoolSlots {
   ): Promise<T> {
     let slots = this.#pools.get(path);
     if (slots === undefined) this.#pools.set(path, slots = new Slots(this.#limit));
-    if (!slots.take() && !await slots.takeWithin(ms)) throw refused();
     try {
-      return await work();
+      return await slots.run(ms, work, refused);
     } finally {
-      slots.release();
       if (slots.used === 0) this.#pools.delete(path);
     }
   }

@@ -1,0 +1,144 @@
+/**
+ * From a request to the handler of its route: credentials, then rights, then the pool's name
+ * (docs/spec/http-api.md 3, 5).
+ *
+ * @module
+ */
+
+import { type Context, Hono } from "hono";
+import type { Grant, Need } from "../lib/types.ts";
+import { granted, requireRight, type Verdict } from "./auth.ts";
+import { errorResponse, HttpError, isServerFault } from "./errors.ts";
+import { checkPoolName, decodeSegment } from "./names.ts";
+import { ROUTES } from "./routes/mod.ts";
+import type { Route, RouteHost } from "./routes/route.ts";
+import { pathOf, searchOf } from "./url.ts";
+
+/** Checked names that are remembered. */
+const NAMES_KEPT = 1000;
+
+const NOBODY: Grant = { subject: "nobody", can: () => false };
+
+/** The grant of a verdict, if it allows what is needed on some pool at least. */
+function admitted(verdict: Verdict, need: Need | null): Grant {
+  const grant = granted(verdict);
+  if (need !== null) requireRight(grant, need);
+  return grant;
+}
+
+/** The right that a route needs; null when credentials are enough. */
+function needOf({ access }: Route): Need | null {
+  return access === "any" || access === "open" ? null : access;
+}
+
+/** Routes the requests of one server. */
+export class Router {
+  readonly #hono: Hono;
+  readonly #host: RouteHost;
+  readonly #names = new Map<string, string>();
+
+  /** Registers every route that the server has. */
+  constructor(host: RouteHost) {
+    this.#host = host;
+    // The path is matched as it was sent: a route's words are written out, a name is decoded once.
+    const hono = this.#hono = new Hono({ getPath: (request) => pathOf(request.url) });
+    hono.onError((error) => this.refuse(error));
+    hono.notFound(() =>
+      errorResponse(
+        new HttpError(404, "NotFound", "no such route", { hint: "See /v0/openapi.json." }),
+      )
+    );
+    const allowed = new Map<string, string[]>();
+    for (const route of ROUTES) {
+      if (route.served?.(host) === false) continue;
+      for (const template of route.paths) {
+        const path = template.replaceAll(/\{(\w+)\}/g, ":$1");
+        hono.on(route.method, path, (c) => this.#answer(route, c));
+        const methods = allowed.get(path) ?? [];
+        allowed.set(path, methods);
+        methods.push(...(route.method === "GET" ? ["GET", "HEAD"] : [route.method]));
+      }
+    }
+    for (const [path, methods] of allowed) {
+      hono.all(path, () => {
+        throw new HttpError(405, "Usage", "method not allowed", {
+          hint: "See /v0/openapi.json.",
+          headers: [["allow", methods.join(",")]],
+        });
+      });
+    }
+  }
+
+  /** Answers a request; errors of handlers are answers too. */
+  fetch(request: Request): Response | Promise<Response> {
+    return this.#hono.fetch(request);
+  }
+
+  /**
+   * `POST …/append` without the router: the one route that is called tens of thousands of times a
+   * second. What it throws is for {@linkcode Router.refuse}.
+   */
+  append(request: Request, segment: string): Promise<Response> {
+    const { appends } = this.#host;
+    const grant = this.#admit(request, "append");
+    const append = (late: Grant): Promise<Response> =>
+      appends.json(request, this.#pool(segment, late, "append"));
+    return grant instanceof Promise ? grant.then(append) : append(grant);
+  }
+
+  /** The answer for any exception; bugs are told to the operator. */
+  refuse(error: unknown): Response {
+    if (isServerFault(error)) this.#host.fault(error);
+    return errorResponse(error);
+  }
+
+  async #answer(route: Route, context: Context): Promise<Response> {
+    const request = context.req.raw;
+    const need = needOf(route);
+    const grant = route.access === "open" ? NOBODY : await this.#admit(request, need);
+    const pool = context.req.param("pool") === undefined
+      ? ""
+      : this.#pool(segmentOf(request), grant, need);
+    const part = (name: string): string => context.req.param(name) ?? "";
+    const call = { request, grant, search: searchOf(request.url), pool, part };
+    return await route.handler(call, this.#host);
+  }
+
+  /**
+   * Credentials, then rights. No promise when that is settled at once.
+   *
+   * @param need what the caller must be allowed on some pool at least; null for nothing in particular
+   * @throws {HttpError} 401, 403
+   */
+  #admit(request: Request, need: Need | null): Grant | Promise<Grant> {
+    const verdict = this.#host.auth.authenticate(request);
+    if (verdict instanceof Promise) return verdict.then((late) => admitted(late, need));
+    return admitted(verdict, need);
+  }
+
+  /**
+   * The pool that a segment of the path names, if the caller may do this with it. Names repeat: a
+   * segment that was good once is good.
+   *
+   * @throws {HttpError} 400, 403
+   */
+  #pool(segment: string, grant: Grant, need: Need | null): string {
+    let name = this.#names.get(segment);
+    if (name === undefined) {
+      name = checkPoolName(decodeSegment(segment));
+      if (this.#names.size >= NAMES_KEPT) this.#names.clear();
+      this.#names.set(segment, name);
+    }
+    if (need !== null) requireRight(grant, need, name);
+    return name;
+  }
+}
+
+/**
+ * The pool's name as it was sent: what stands behind the first `pools` of the path, as all routes have
+ * it. Hono leaves invalid UTF-8 as it is and decodes the rest; the raw segment tells them apart.
+ */
+function segmentOf(request: Request): string {
+  const segments = pathOf(request.url).split("/");
+  return segments[segments.indexOf("pools") + 1] ?? "";
+}

@@ -1,0 +1,100 @@
+/**
+ * Routes about single messages and batches: append, read one.
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../../lib/errors.ts";
+import type { StoredFrame } from "../../lib/backend/types.ts";
+import { BASE_HEADERS, JSON_HEADERS } from "../headers.ts";
+import { parseU64 } from "../query.ts";
+import { AppendBody, BatchAnswer, DURABILITY, MessageAnswer } from "../schemas.ts";
+import { type Call, jsonContent, type Parameter, type Route, type RouteHost } from "./route.ts";
+
+const LITE3 = "application/x-plasmite-lite3";
+
+const QUERY: readonly Parameter[] = [
+  { name: "durability", schema: DURABILITY, description: "flush: on disk before the answer" },
+];
+
+/** The frame that the path names. */
+async function frameOf(call: Call, { backend }: RouteHost): Promise<StoredFrame> {
+  const seq = parseU64(call.part("seq").replace(/^\+/, ""), "seq");
+  const pool = await backend.open(call.pool);
+  try {
+    const frame = await pool.get(seq, true);
+    if (frame !== null) return frame;
+  } finally {
+    void pool.close();
+  }
+  throw new PlasmiteError("NotFound", "message not found", {
+    seq,
+    hint: "It was overwritten or never written; the pool's info tells what is retained.",
+  });
+}
+
+async function message(call: Call, host: RouteHost): Promise<Response> {
+  return host.printer.answer(await frameOf(call, host), JSON_HEADERS);
+}
+
+async function lite3(call: Call, host: RouteHost): Promise<Response> {
+  const frame = await frameOf(call, host);
+  host.printer.check(frame);
+  return new Response(frame.payload, {
+    headers: [["content-type", LITE3], ["plasmite-seq", `${frame.seq}`], ...BASE_HEADERS],
+  });
+}
+
+/** The routes. */
+export const MESSAGE_ROUTES: readonly Route[] = [
+  {
+    method: "POST",
+    paths: ["/v0/pools/{pool}/append", "/v0/pools/{pool}/messages"],
+    summary: "Append one message",
+    access: "append",
+    body: jsonContent(AppendBody),
+    answer: jsonContent(MessageAnswer),
+    remote: "append",
+    handler: ({ request, pool }, { appends }) => appends.json(request, pool),
+  },
+  {
+    method: "POST",
+    paths: ["/v0/pools/{pool}/append_lite3"],
+    summary: "Append one encoded message",
+    access: "append",
+    query: QUERY,
+    body: { type: LITE3, schema: null },
+    answer: jsonContent(MessageAnswer),
+    remote: "append",
+    handler: ({ request, pool, search }, { appends }) => appends.lite3(request, pool, search),
+  },
+  {
+    method: "POST",
+    paths: ["/v0/pools/{pool}/append_batch"],
+    summary: "Append many messages under one lock; a line is an append body",
+    access: "append",
+    query: QUERY,
+    body: { type: "application/jsonl", schema: null },
+    answer: jsonContent(BatchAnswer),
+    remote: "append",
+    handler: ({ request, pool, search }, { appends }) => appends.batch(request, pool, search),
+  },
+  {
+    method: "GET",
+    paths: ["/v0/pools/{pool}/messages/{seq}"],
+    summary: "One message",
+    access: "read",
+    answer: jsonContent(MessageAnswer),
+    remote: "get",
+    handler: message,
+  },
+  {
+    method: "GET",
+    paths: ["/v0/pools/{pool}/messages/{seq}/lite3"],
+    summary: "One message as stored",
+    access: "read",
+    answer: { type: LITE3, schema: null },
+    remote: "get",
+    handler: lite3,
+  },
+];

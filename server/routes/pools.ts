@@ -1,0 +1,124 @@
+/**
+ * Routes about pools as a whole: list, make, open, describe, delete.
+ *
+ * @module
+ */
+
+import { LARGEST_POOL } from "../../lib/client/names.ts";
+import { poolName } from "../../lib/backend/refs.ts";
+import { accessOf } from "../../lib/grant.ts";
+import type { Grant } from "../../lib/types.ts";
+import { requireRight } from "../auth.ts";
+import { bad, saturated, SLOT_WAIT } from "../errors.ts";
+import { checked, readFields } from "../fields.ts";
+import { json } from "../headers.ts";
+import { infoJson } from "../infos.ts";
+import { poolsJson } from "../lists.ts";
+import { checkPoolName } from "../names.ts";
+import { squeeze } from "../page.ts";
+import { CreateBody, OkAnswer, OpenBody, PoolAnswer, PoolsAnswer } from "../schemas.ts";
+import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
+
+/** What a caller may do, in the words of `--access`. */
+function modeOf(grant: Grant, pool?: string): string {
+  return accessOf(grant, pool === undefined ? pool : poolName(pool)) ?? "none";
+}
+
+async function list({ request, grant }: Call, host: RouteHost): Promise<Response> {
+  const text = await host.directory.run(SLOT_WAIT, () => poolsJson(host, grant), saturated);
+  return squeeze(request, text, "application/json", [["plasmite-access", modeOf(grant)]]);
+}
+
+async function create({ request, grant }: Call, { backend, bodies }: RouteHost): Promise<Response> {
+  const fields = await readFields(request, bodies, ["pool", "size_bytes"]);
+  const size = fields["size_bytes"];
+  if (typeof size === "bigint") fields["size_bytes"] = Number(size);
+  const { pool, size_bytes } = checked(CreateBody, fields);
+  checkPoolName(pool);
+  requireRight(grant, "admin", pool);
+  if (typeof size === "bigint" && size > LARGEST_POOL) {
+    throw bad("pool size is too large", `Use at most ${LARGEST_POOL} bytes.`);
+  }
+  if (size_bytes === 0) throw bad("file_size must exceed header and index size", "Use 65536.");
+  const info = await backend.create(
+    pool,
+    typeof size_bytes === "number" ? { sizeBytes: size_bytes } : {},
+  );
+  return json(`{"pool":${infoJson(info, pool)}}`);
+}
+
+async function open({ request, grant }: Call, { backend, bodies }: RouteHost): Promise<Response> {
+  const { pool } = checked(OpenBody, await readFields(request, bodies, ["pool"]));
+  checkPoolName(pool);
+  const access = accessOf(grant, poolName(pool));
+  if (access === null) requireRight(grant, "read", pool);
+  const info = await backend.info(pool);
+  // Whoever may only write must still be able to open, but learns nothing of the content.
+  return json(`{"pool":${infoJson(info, pool, access === "write-only")}}`);
+}
+
+async function info({ grant, pool }: Call, host: RouteHost): Promise<Response> {
+  const found = await host.backend.info(pool);
+  const answer = json(`{"pool":${infoJson(found, pool, false, host.followers(pool))}}`);
+  answer.headers.set("plasmite-access", modeOf(grant, pool));
+  return answer;
+}
+
+async function remove({ pool }: Call, { backend }: RouteHost): Promise<Response> {
+  await backend.remove(pool);
+  return json('{"ok":true}');
+}
+
+/** The routes. */
+export const POOL_ROUTES: readonly Route[] = [
+  {
+    method: "GET",
+    paths: ["/v0/pools", "/v0/ui/pools"],
+    summary: "All pools that the caller may read",
+    access: "read",
+    answer: jsonContent(PoolsAnswer),
+    errors: [423, 500],
+    remote: "list",
+    handler: list,
+  },
+  {
+    method: "POST",
+    paths: ["/v0/pools"],
+    summary: "Make a pool",
+    access: "admin",
+    body: jsonContent(CreateBody),
+    answer: jsonContent(PoolAnswer),
+    errors: [409, 423, 500],
+    remote: "create",
+    handler: create,
+  },
+  {
+    method: "POST",
+    paths: ["/v0/pools/open"],
+    summary: "Whether a pool can be opened",
+    access: "any",
+    body: jsonContent(OpenBody),
+    answer: jsonContent(PoolAnswer),
+    errors: [404, 423, 500],
+    remote: "open",
+    handler: open,
+  },
+  {
+    method: "GET",
+    paths: ["/v0/pools/{pool}/info", "/v0/ui/pools/{pool}/info"],
+    summary: "Sizes, bounds and use of a pool",
+    access: "read",
+    answer: jsonContent(PoolAnswer),
+    remote: "info",
+    handler: info,
+  },
+  {
+    method: "DELETE",
+    paths: ["/v0/pools/{pool}"],
+    summary: "Delete a pool",
+    access: "admin",
+    answer: jsonContent(OkAnswer),
+    remote: "remove",
+    handler: remove,
+  },
+];

@@ -1,0 +1,98 @@
+/**
+ * Routes that follow a pool, in three forms (docs/spec/http-api.md 3).
+ *
+ * @module
+ */
+
+import { type Encoding, EVENTS, FRAMES, LINES } from "../encodings.ts";
+import { bad, busy } from "../errors.ts";
+import { isHead, streamHead } from "../head.ts";
+import { MARKS, parseTail, TAIL_PARAMETERS } from "../query.ts";
+import { U64 } from "../schemas.ts";
+import { TailStream } from "../tail.ts";
+import type { Call, Parameter, Route, RouteHost } from "./route.ts";
+
+async function tail(
+  { request, search, pool }: Call,
+  host: RouteHost,
+  encoding: Encoding,
+): Promise<Response> {
+  const last = encoding === EVENTS ? request.headers.get("last-event-id") : null;
+  const query = await parseTail(search, host.maxTailTimeoutMs, last);
+  if (encoding === FRAMES && query.errorOnGap) {
+    throw bad(
+      "remote Lite3 tails do not support gap_policy=error because the stream has no error frame",
+      "Use the JSON tail, or compare sequence numbers.",
+    );
+  }
+  if (query.marks && encoding.mark === undefined) {
+    throw bad("marks are for tail_lite3", "Leave marks out, or use tail_lite3.");
+  }
+  if (isHead(request)) {
+    await host.backend.info(pool);
+    return streamHead(200, encoding.headers);
+  }
+  if (!host.tails.take()) throw busy("too many concurrent tail requests");
+  let stream: TailStream;
+  try {
+    const opened = await host.backend.open(pool);
+    try {
+      stream = await TailStream.open(host, opened, query, encoding);
+    } finally {
+      void opened.close();
+    }
+  } catch (error) {
+    host.tails.release();
+    throw error;
+  }
+  host.begun(stream);
+  return new Response(stream.body(), { headers: encoding.headers });
+}
+
+const LAST_EVENT_ID: Parameter = {
+  name: "last-event-id",
+  schema: U64,
+  description: "The last number that was seen; wins over since_seq",
+  header: true,
+};
+
+function stream(
+  path: string,
+  type: string,
+  summary: string,
+  encoding: Encoding,
+  more: readonly Parameter[] = [],
+): Route {
+  return {
+    method: "GET",
+    paths: [path],
+    summary,
+    access: "read",
+    query: [...TAIL_PARAMETERS, ...more],
+    answer: { type, schema: null },
+    errors: [503],
+    handler: (call, host) => tail(call, host, encoding),
+  };
+}
+
+/** The routes. */
+export const STREAM_ROUTES: readonly Route[] = [
+  stream("/v0/pools/{pool}/tail", "application/jsonl", "Follow a pool, one message a line", LINES),
+  {
+    ...stream(
+      "/v0/pools/{pool}/tail_lite3",
+      "application/x-plasmite-lite3-stream",
+      "Follow a pool, frames as stored",
+      FRAMES,
+      [MARKS],
+    ),
+    remote: "select",
+  },
+  stream(
+    "/v0/ui/pools/{pool}/events",
+    "text/event-stream",
+    "Follow a pool as events",
+    EVENTS,
+    [LAST_EVENT_ID],
+  ),
+];
