@@ -53,7 +53,8 @@ export function requireLines(request: Request): void {
 
 function tooLarge(limit: number): HttpError {
   return new HttpError(413, "Usage", "request body is too large", {
-    hint: `Send at most ${limit} bytes at once. Whoever runs the server can raise --max-body-bytes.`,
+    hint:
+      `Send at most ${limit} bytes at once. Whoever runs the server can raise --max-body-bytes.`,
   });
 }
 

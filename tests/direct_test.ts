@@ -147,7 +147,8 @@ Deno.test("a client that was not closed keeps no process alive", () =>
     const ca = `${dir}/ca.pem`;
     Deno.writeTextFileSync(ca, certificate.cert);
     for (const tls of [false, true]) {
-      await using server = serve({ dir, ...(tls ? certificate : {}) });
+      const { cert, key } = certificate;
+      await using server = serve({ dir, ...(tls ? { cert, key } : {}) });
       for (const options of tls ? [{}, { tls: { caFile: ca } }] : [{}]) {
         const code = `
           const { RemoteClient } = await import(${JSON.stringify(MOD)});
