@@ -10,10 +10,8 @@ import type { MessageView } from "../lib/lite3/message.ts";
 import { printJson } from "../lib/lite3/print.ts";
 import { printEnvelope } from "../lib/text/envelope.ts";
 import { Json } from "./json.ts";
-import type { Bounds } from "./store.ts";
+import type { Bounds } from "../lib/types.ts";
 
-/** Bytes of JSON in one answer unless asked otherwise. */
-export const DEFAULT_BYTES = 65_536;
 /** How much of a message that is too large for an answer is shown, in bytes of JSON. */
 const PREVIEW = 1024;
 
@@ -118,6 +116,8 @@ export function ofBounds({ oldest, newest }: Bounds): Pick<
 export class Collector {
   /** The messages. */
   readonly found: Found[] = [];
+  /** The number in front of the message that did not fit; null if none was refused. */
+  refused: bigint | null = null;
   #bytes = 0;
   readonly #limits: Limits;
 
@@ -131,22 +131,22 @@ export class Collector {
     return this.found.length >= this.#limits.count;
   }
 
-  /** False when it does not fit any more. */
-  add(view: MessageView): boolean {
-    if (this.full) return false;
+  /** Takes the next message if it fits; false when no more is wanted. */
+  take(view: MessageView): boolean {
     const found = take(view, this.#limits.maxBytes);
     if (this.#bytes + found.size > this.#limits.maxBytes && this.found.length > 0) {
+      this.refused = view.seq - 1n;
       return false;
     }
     this.#bytes += found.size;
     this.found.push(found);
-    return true;
+    return !this.full;
   }
 }
 
 /** Puts an answer together. */
 export function finish(
-  batch: Omit<Batch, "messages" | "last_returned_seq"> & { strangeKey?: string },
+  batch: Omit<Batch, "messages" | "last_returned_seq"> & { strangeKey?: string | undefined },
   found: Found[],
 ): Batch {
   const cut = found.filter((one) => one.cut).map(({ seq, bytes }) => ({ seq, bytes }));
@@ -233,10 +233,10 @@ export class Window {
   /** The first message whose text is kept. */
   #first = 0;
 
-  /** @param used bytes that newer messages take already */
-  constructor(limits: Limits, used: number) {
+  /** Keeps nothing yet. */
+  constructor(limits: Limits) {
     this.#limits = limits;
-    this.#free = limits.maxBytes - used;
+    this.#free = limits.maxBytes;
   }
 
   /** Adds the next message. */
@@ -256,4 +256,22 @@ export class Window {
     this.found = this.found.slice(-count);
     this.#first = Math.max(0, this.#first - count);
   }
+}
+
+/** What a reader of the summary line should know about the cursor and about what is missing. */
+export function moreOf(batch: Batch): string[] {
+  const { has_more, fell_behind, next_after_seq, cursor_ahead, newest_available_seq, note } = batch;
+  const parts: string[] = [];
+  if (cursor_ahead === true) {
+    parts.push(
+      `after_seq is ahead of the newest message there was (${
+        newest_available_seq ?? "none"
+      } now): ` +
+        "the pool was probably made anew; start over without after_seq, or with 0 for all of it.",
+    );
+  }
+  if (has_more === true) parts.push(`More: after_seq ${next_after_seq}.`);
+  if (fell_behind) parts.push("Older messages were overwritten before they were read.");
+  if (note !== undefined) parts.push(note);
+  return parts;
 }

@@ -17,18 +17,20 @@ import {
   SUPPORTED_PROTOCOL_VERSIONS,
 } from "@modelcontextprotocol/server";
 import type { Client } from "../lib/client/client.ts";
+import { LocalBackend } from "../lib/backend/local.ts";
+import { Hubs } from "../lib/backend/local/hub.ts";
 import { accessGrant, accessOf } from "../lib/grant.ts";
-import type { Access, Grant } from "../lib/types.ts";
+import type { Grant } from "../lib/types.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import { Exchange } from "./exchange.ts";
 import { type Call, frame, type Refusal } from "./frame.ts";
 import type { McpOptions } from "./http.ts";
 import { unwrap } from "./json.ts";
-import { LocalStore } from "./local.ts";
 import { pause } from "./pause.ts";
 import { acceptsEvents, LateReply } from "./reply.ts";
+import { GrantedPools } from "./pools.ts";
+import { poolOfUri, ResourceProblem } from "./resources.ts";
 import { buildServer } from "./server.ts";
-import type { PoolStore } from "./store.ts";
 import { Watcher } from "./watch.ts";
 import { wantedBy } from "./wanted.ts";
 
@@ -66,26 +68,27 @@ async function readBody(request: Request, most: number): Promise<Uint8Array | nu
 
 /** Answers requests to `/mcp`. */
 export class HttpHandler {
-  readonly #store: PoolStore;
+  readonly #backend: LocalBackend;
   readonly #options: McpOptions;
   readonly #modern: McpHttpHandler;
   readonly #watcher: Watcher;
   readonly #ending = new AbortController();
   readonly #running = new Set<Promise<Response>>();
-  /** What the caller of a request that is being answered may do. */
-  readonly #access = new WeakMap<Request, Access>();
+  /** What the callers of requests that are being answered may do. */
+  readonly #grants = new WeakMap<Request, Grant>();
   #waits = 0;
 
   /** Serves the pools of `client`. */
   constructor(client: Client, options: McpOptions) {
-    // Peers on other machines have no use for the paths of this one.
-    this.#store = new LocalStore(client, true);
+    this.#backend = new LocalBackend(client.poolDir, { serving: new Hubs() });
     this.#options = options;
     this.#modern = createMcpHandler((context) => this.#build(context), {
       legacy: "reject",
       ...(options.onerror === undefined ? {} : { onerror: options.onerror }),
     });
-    this.#watcher = new Watcher(this.#store, {
+    // One for all callers: what each of them may hear of is seen to when they subscribe.
+    const pools = new GrantedPools(this.#backend, { grant: accessGrant("watcher", "read-only") });
+    this.#watcher = new Watcher(pools, {
       updated: (uri) => this.#modern.notify.resourceUpdated(uri),
       listChanged: () => this.#modern.notify.resourcesChanged(),
     });
@@ -93,14 +96,13 @@ export class HttpHandler {
 
   #build({ era, requestInfo }: McpRequestContext): Server {
     const { version = "0.0.0", progressMs, maxWaitMs } = this.#options;
-    const access = requestInfo === undefined ? undefined : this.#access.get(requestInfo);
-    if (access === undefined) throw new PlasmiteError("Internal", "a request without a grant");
+    const grant = requestInfo === undefined ? undefined : this.#grants.get(requestInfo);
+    if (grant === undefined) throw new PlasmiteError("Internal", "a request without a grant");
     return buildServer({
-      store: this.#store,
+      pools: new GrantedPools(this.#backend, { grant, hidePaths: true }),
       version,
-      access,
       // Without sessions a client of 2025 cannot be told anything later.
-      subscriptions: era === "modern" && access !== "write-only",
+      subscriptions: era === "modern" && grant.can("read"),
       ending: this.#ending.signal,
       progressMs,
       maxWaitMs,
@@ -126,9 +128,11 @@ export class HttpHandler {
   }
 
   /** Answers one request of somebody who may do what `grant` says. */
-  async fetch(request: Request, grant?: Grant): Promise<Response> {
-    const access = accessOf(grant ?? accessGrant("anyone", this.#options.access ?? "read-write"));
-    if (access === null) return rpcError(403, -32000, "Forbidden: these credentials allow nothing");
+  async fetch(request: Request, given?: Grant): Promise<Response> {
+    const grant = given ?? accessGrant("anyone", this.#options.access ?? "read-write");
+    if (accessOf(grant) === null) {
+      return rpcError(403, -32000, "Forbidden: these credentials allow nothing");
+    }
     if (request.method !== "POST") {
       return new Response(null, { status: 405, headers: { allow: "POST" } });
     }
@@ -164,11 +168,11 @@ export class HttpHandler {
     // fires after success too. A caller that goes away is noticed by its answer's body.
     const gone = new AbortController();
     const bare = new Request(request.url, { method: "POST", headers, signal: gone.signal });
-    this.#access.set(bare, access);
+    this.#grants.set(bare, grant);
     const reply = new LateReply(events, () => gone.abort());
     const legacy = await isLegacyRequest(bare, call);
     if (!legacy && !events) withoutProgress(call);
-    const answer = legacy ? this.#legacy(bare, call, reply) : this.#current(bare, call);
+    const answer = legacy ? this.#legacy(bare, call, reply) : this.#current(bare, call, grant);
     if (!LONG.has(call.method)) return await answer;
     this.#running.add(answer);
     const ended = (): boolean => this.#running.delete(answer);
@@ -176,7 +180,7 @@ export class HttpHandler {
     return await reply.respond(answer);
   }
 
-  async #current(request: Request, call: Call): Promise<Response> {
+  async #current(request: Request, call: Call, grant: Grant): Promise<Response> {
     if (call.method !== "subscriptions/listen") {
       return await exact(await this.#modern.fetch(request, { parsedBody: call }));
     }
@@ -185,8 +189,9 @@ export class HttpHandler {
       const error = { code: -32603, message: "Too many waits and subscriptions are open" };
       return Response.json({ jsonrpc: "2.0", id: call.id ?? null, error });
     }
-    const readable = this.#access.get(request) !== "write-only";
-    const unwatch = readable ? this.#watcher.listen(wantedBy(call.params)) : undefined;
+    const pools = new GrantedPools(this.#backend, { grant });
+    restrict(call, (uri) => pools.check("read", poolOfUri(uri)));
+    const unwatch = grant.can("read") ? this.#watcher.listen(wantedBy(call.params)) : undefined;
     const release = once(() => {
       unwatch?.();
       place();
@@ -231,6 +236,29 @@ function once(work: () => void): () => void {
     done = true;
     work();
   };
+}
+
+/**
+ * Takes the resources out of a subscription that its caller may not read: not even that they change
+ * is theirs to know.
+ */
+function restrict({ params }: Call, check: (uri: string) => void): void {
+  const filter = params?.["notifications"];
+  if (filter === null || typeof filter !== "object") return;
+  const wanted = filter as { resourceSubscriptions?: unknown };
+  const uris = wanted.resourceSubscriptions;
+  if (!Array.isArray(uris)) return;
+  wanted.resourceSubscriptions = uris.filter((uri) => {
+    try {
+      if (typeof uri === "string") check(uri);
+      return true;
+    } catch (error) {
+      // One that is none of ours is left: nothing will ever be said about it.
+      if (error instanceof ResourceProblem) return true;
+      if (!PlasmiteError.is(error)) throw error;
+      return false;
+    }
+  });
 }
 
 /** For a caller who takes JSON only, which has no place for notes of progress. */

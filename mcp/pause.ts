@@ -1,5 +1,5 @@
 /**
- * A pause that ends early when nobody waits for it any more.
+ * Pauses.
  *
  * @module
  */
@@ -18,4 +18,12 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
     const timer = startTimer(done, ms);
     signal.addEventListener("abort", done, { once: true });
   });
+}
+
+/** How long to rest between two looks, in milliseconds, so that they take about 2 % of the time. */
+export function restAfter(
+  lookMs: number,
+  { least, most }: { readonly least: number; readonly most: number },
+): number {
+  return Math.min(Math.max(least, 50 * lookMs), most);
 }

@@ -7,7 +7,8 @@
 
 import type { PoolInfo } from "../lib/backend/local/info.ts";
 import { formatTime } from "../lib/text/time.ts";
-import { Json } from "./json.ts";
+import { Json, jsonText } from "./json.ts";
+import type { GrantedPools } from "./pools.ts";
 
 function time(ns: bigint | null): string | null {
   return ns === null ? null : formatTime(ns);
@@ -17,17 +18,12 @@ function time(ns: bigint | null): string | null {
  * The document of one pool.
  *
  * @param name as the caller called it
- * @param shown what of the file's path the caller may see
  */
-export function poolJson(
-  info: PoolInfo,
-  name: string,
-  shown: (path: string) => string,
-): { [key: string]: unknown } {
+export function described(info: PoolInfo, name: string, pools: GrantedPools): Json {
   const { metrics, bounds, error } = info;
-  return {
+  return new Json(jsonText({
     name,
-    path: shown(info.path),
+    path: pools.shown(info.path),
     file_size: info.fileSize,
     index_offset: info.indexOffset,
     index_capacity: info.indexCapacity,
@@ -51,7 +47,7 @@ export function poolJson(
       },
     },
     error: error && { kind: error.kindName, message: error.message },
-  };
+  }));
 }
 
 /** A double, with `.0` when it is whole. */

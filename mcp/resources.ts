@@ -7,11 +7,11 @@
 
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { formatTime } from "../lib/text/time.ts";
-import { DEFAULT_BYTES } from "./answer.ts";
 import { readBatch } from "./batch.ts";
-import type { Access } from "./catalog.ts";
+import { agentHint } from "./hints.ts";
+import { BYTES } from "./input.ts";
 import { jsonText } from "./json.ts";
-import type { PoolStore } from "./store.ts";
+import type { GrantedPools } from "./pools.ts";
 
 /** A failure of a resource method, for the JSON-RPC layer. */
 export class ResourceProblem extends Error {
@@ -69,8 +69,8 @@ export function poolOfUri(uri: string): string {
   }
 }
 
-function refuseReading(access: Access): void {
-  if (access !== "write-only") return;
+function requireReading({ grant }: GrantedPools): void {
+  if (grant.can("read")) return;
   throw new ResourceProblem(-32000, "resources are not permitted on this server", {
     error_kind: "Permission",
     hint: "This server is write-only; use plasmite_feed.",
@@ -79,7 +79,7 @@ function refuseReading(access: Access): void {
 
 /** Runs the work of a resource method and gives its failures the form of docs/spec/agents.md 7. */
 async function explained<T>(
-  store: PoolStore,
+  pools: GrantedPools,
   uri: string | undefined,
   work: () => Promise<T>,
 ): Promise<T> {
@@ -94,7 +94,7 @@ async function explained<T>(
       ...(uri === undefined ? {} : { uri }),
       error_kind: error.kindName,
       ...(missing ? { hint: "Call resources/list or plasmite_pool_list." } : hint(error)),
-      ...(error.path === undefined ? {} : { path: store.shown(error.path) }),
+      ...(error.path === undefined ? {} : { path: pools.shown(error.path) }),
       ...(seq === undefined ? {} : { seq: Number(seq) }),
       ...(offset === undefined ? {} : { offset: Number(offset) }),
     });
@@ -102,7 +102,8 @@ async function explained<T>(
 }
 
 function hint(error: PlasmiteError): { hint?: string } {
-  return error.hint === undefined ? {} : { hint: error.hint };
+  const hint = agentHint(error);
+  return hint === undefined ? {} : { hint };
 }
 
 /** One entry of `resources/list`. */
@@ -125,20 +126,19 @@ export interface ResourcePage {
 
 /** The pools `from` on, at most `count`, sorted by URI; only these are looked into. */
 export async function listResources(
-  store: PoolStore,
-  access: Access,
+  pools: GrantedPools,
   from: number,
   count: number,
 ): Promise<ResourcePage> {
-  refuseReading(access);
+  requireReading(pools);
   let total = 0;
-  const pools = await explained(store, undefined, () =>
-    store.list((names) => {
+  const infos = await explained(pools, undefined, () =>
+    pools.list((names) => {
       total = names.length;
       return names.map((name) => ({ name, uri: poolUri(name) })).sort(byUri)
         .slice(from, from + count).map(({ name }) => name);
     }));
-  const resources = pools.map(({ name, fileSize, metrics }): ResourceEntry => {
+  const resources = infos.map(({ name, fileSize, metrics }): ResourceEntry => {
     const newest = metrics?.age.newestTimeNs ?? null;
     return {
       uri: poolUri(name),
@@ -161,20 +161,19 @@ function byUri(a: { readonly uri: string }, b: { readonly uri: string }): number
 
 /** The latest messages of a pool as JSON text. */
 export async function readResource(
-  store: PoolStore,
-  access: Access,
+  pools: GrantedPools,
   uri: string,
   signal: AbortSignal,
 ): Promise<string> {
-  refuseReading(access);
+  requireReading(pools);
   const name = poolOfUri(uri);
-  return await explained(store, uri, async () => {
-    const pool = await store.open(name);
+  return await explained(pools, uri, async () => {
+    const pool = await pools.open(name);
     try {
-      const wanted = { count: 20, maxBytes: DEFAULT_BYTES, tags: [] };
+      const wanted = { count: 20, maxBytes: BYTES.standard, tags: [] };
       return jsonText(await readBatch(pool, wanted, signal));
     } finally {
-      pool.close();
+      await pool.close();
     }
   });
 }

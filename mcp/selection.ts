@@ -1,18 +1,31 @@
 /**
- * Which messages a call wants, and the filters that tell.
+ * Which messages a call wants.
  *
  * @module
  */
 
-import { PlasmiteError } from "../lib/errors.ts";
-import { withBudget } from "../lib/filter/budget.ts";
+import type { Selection } from "../lib/backend/types.ts";
+import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import type { Where } from "../lib/filter/where.ts";
-import { Lite3Tag, type MessageView } from "../lib/lite3/message.ts";
 import type { Limits } from "./answer.ts";
+import { BadArgument } from "./args.ts";
 import type { Grouping } from "./latest.ts";
 
-/** How long one filter may compute in one call, in milliseconds; waiting does not count. */
-const FILTER_TIME = 5_000;
+/**
+ * Steps one condition may take on one message: enough for `test("a.*b")` on a thousand characters, at
+ * worst some tens of milliseconds.
+ */
+const STEPS = 1_000_000;
+/** How long one condition may compute in one call, in milliseconds. */
+const TIME = 5_000;
+
+/** A compiled `where`. */
+export interface Condition {
+  /** The condition; it throws when its time is used up. */
+  readonly where: Where;
+  /** A key that it reads of the whole message although no message has it. */
+  readonly strangeKey: string | undefined;
+}
 
 /** Which messages are wanted. */
 export interface Wanted extends Limits {
@@ -23,56 +36,53 @@ export interface Wanted extends Limits {
   /** Only messages with all of these tags. */
   readonly tags: readonly string[];
   /** Only messages that match. */
-  readonly where?: Where | undefined;
-  /** A key that the condition reads of the whole message although no message has it. */
-  readonly strangeKey?: string | undefined;
+  readonly condition?: Condition | undefined;
   /** Only the newest of each group. */
   readonly latest?: Grouping | undefined;
 }
 
-function tookTooLong(): PlasmiteError {
+/**
+ * Compiles the argument `where`.
+ *
+ * @throws {BadArgument} with what is wrong with it
+ */
+export async function compileCondition(expression: string): Promise<Condition> {
+  const { compileWhere } = await import("../lib/filter/where.ts");
+  const { readsNoMember } = await import("../lib/filter/diagnose.ts");
+  const { withBudget } = await import("../lib/filter/budget.ts");
+  try {
+    const where = await compileWhere(expression, { maxSteps: STEPS });
+    return { where: withBudget(where, TIME, spent), strangeKey: readsNoMember(expression) };
+  } catch (error) {
+    if (!PlasmiteError.is(error, ErrorKind.Usage)) throw error;
+    throw new BadArgument("where", `${error.message}. ${error.hint ?? ""}`.trim());
+  }
+}
+
+function spent(): PlasmiteError {
   return new PlasmiteError("Usage", "filter took too long", {
     hint: "Narrow the search with tags, since or after_seq, or use a simpler expression.",
   });
 }
 
-/** The filters of one call, prepared. */
-export class Filter {
-  readonly #wanted: Wanted;
-  readonly #tags: readonly Lite3Tag[];
-  readonly #where: Where | undefined;
+/** The filters of a call as a backend takes them. */
+export function filtersOf({ since, tags, condition }: Wanted): Selection {
+  return {
+    tags,
+    ...(since === undefined ? {} : { since }),
+    ...(condition === undefined ? {} : { where: [condition.where], countFailures: true }),
+  };
+}
 
-  /** Prepares the filters of one call. */
-  constructor(wanted: Wanted) {
-    this.#wanted = wanted;
-    this.#where = wanted.where && withBudget(wanted.where, FILTER_TIME, tookTooLong);
-    this.#tags = wanted.tags.map((tag) => new Lite3Tag(tag));
-  }
+/** What the answer says of messages on which the condition failed. */
+export function failuresOf(
+  { condition }: Wanted,
+): { readonly where_failed?: number; readonly strangeKey?: string | undefined } {
+  if (condition === undefined || condition.where.failed === 0) return {};
+  return { where_failed: condition.where.failed, strangeKey: condition.strangeKey };
+}
 
-  /** Whether there are none. */
-  get passesAll(): boolean {
-    const { since, where } = this.#wanted;
-    return since === undefined && where === undefined && this.#tags.length === 0;
-  }
-
-  /** What the answer says of messages on which the condition failed. */
-  get failures(): { where_failed?: number; strangeKey?: string } {
-    const { where, strangeKey } = this.#wanted;
-    const { failed = 0 } = where ?? {};
-    return failed === 0
-      ? {}
-      : { where_failed: failed, ...(strangeKey === undefined ? {} : { strangeKey }) };
-  }
-
-  /**
-   * Whether a message is wanted.
-   *
-   * @throws {PlasmiteError} Usage when the condition is no good or took too long
-   */
-  matches(view: MessageView): boolean {
-    const { since } = this.#wanted;
-    if (since !== undefined && view.timestampNs < since) return false;
-    if (this.#tags.length > 0 && !view.hasTags(this.#tags)) return false;
-    return this.#where?.matches(view) ?? true;
-  }
+/** The first sequence number behind `after`; the highest one has none. */
+export function behind(after: bigint): bigint {
+  return after === 2n ** 64n - 1n ? after : after + 1n;
 }

@@ -8,11 +8,13 @@
 import { refusedByDeno } from "../lib/environment.ts";
 import { messageOf, PlasmiteError } from "../lib/errors.ts";
 import { ProtocolError, Server, type ServerContext } from "@modelcontextprotocol/server";
-import { type Access, allowed, INSTRUCTIONS, type ToolEntry, tools } from "./catalog.ts";
+import { agentHint } from "./hints.ts";
+import { INSTRUCTIONS } from "./instructions.ts";
+import type { GrantedPools } from "./pools.ts";
 import { listPrompts, promptText } from "./prompts.ts";
-import { listResources, readResource, ResourceProblem, TEMPLATE } from "./resources.ts";
-import type { PoolStore } from "./store.ts";
-import { runTool } from "./tools.ts";
+import { listResources, poolOfUri, readResource, ResourceProblem, TEMPLATE } from "./resources.ts";
+import { runTool } from "./run.ts";
+import { offered, TOOLS } from "./tools.ts";
 import type { Watcher } from "./watch.ts";
 
 /** How often a call reports that it is still there, in milliseconds. */
@@ -24,12 +26,10 @@ const COMPLETIONS = 100;
 
 /** What one server serves. */
 export interface Serving {
-  /** Where the pools are. */
-  readonly store: PoolStore;
+  /** The pools that the peer may use. */
+  readonly pools: GrantedPools;
   /** The program's version. */
   readonly version: string;
-  /** What the peer may do. */
-  readonly access: Access;
   /** Whether changes of resources can be told to the peer. */
   readonly subscriptions: boolean;
   /** Carries out `resources/subscribe`, where the connection lasts. */
@@ -46,11 +46,6 @@ export interface Serving {
   readonly takePlace?: () => (() => void) | null;
 }
 
-/** The tools that this access mode offers. */
-export function offered(access: Access): ToolEntry[] {
-  return tools().filter(({ name }) => allowed(name, access));
-}
-
 /** Runs the work of a method; its failures become JSON-RPC errors. */
 async function answered<T>(work: () => T | Promise<T>): Promise<T> {
   try {
@@ -64,7 +59,8 @@ async function answered<T>(work: () => T | Promise<T>): Promise<T> {
     if (known === undefined) {
       throw new ProtocolError(-32603, `Internal error: ${messageOf(error)}`);
     }
-    const { kindName, message, hint } = known;
+    const { kindName, message } = known;
+    const hint = agentHint(known);
     throw new ProtocolError(-32000, message, {
       error_kind: kindName,
       ...(hint === undefined ? {} : { hint }),
@@ -74,7 +70,7 @@ async function answered<T>(work: () => T | Promise<T>): Promise<T> {
 
 /** Builds a server. */
 export function buildServer(serving: Serving): Server {
-  const { store, access, subscriptions } = serving;
+  const { pools, subscriptions } = serving;
   const server = new Server(
     { name: "plasmite", version: serving.version },
     {
@@ -88,7 +84,9 @@ export function buildServer(serving: Serving): Server {
     },
   );
 
-  server.setRequestHandler("tools/list", () => ({ tools: [...offered(access)] }));
+  server.setRequestHandler("tools/list", () => ({
+    tools: offered(pools.grant).map(({ entry }) => entry),
+  }));
 
   server.setRequestHandler("tools/call", (request, context) => {
     const { name, arguments: given = {} } = request.params;
@@ -97,12 +95,11 @@ export function buildServer(serving: Serving): Server {
         request.params._meta?.progressToken,
         context,
         serving.progressMs ?? PROGRESS_EVERY,
-        name === "plasmite_wait" ? "waiting for messages" : "working",
+        TOOLS.some((tool) => tool.name === name && tool.waits) ? "waiting for messages" : "working",
       );
       try {
         const result = await runTool(name, given, {
-          store,
-          access,
+          pools,
           signal: context.mcpReq.signal,
           ending: serving.ending,
           takePlace: serving.takePlace,
@@ -113,7 +110,7 @@ export function buildServer(serving: Serving): Server {
       } finally {
         stop?.();
       }
-      const names = offered(access).map((tool) => tool.name).join(", ");
+      const names = offered(pools.grant).map((tool) => tool.name).join(", ");
       throw new ProtocolError(-32602, `Unknown tool ${name}; there are ${names}`);
     });
   });
@@ -124,7 +121,7 @@ export function buildServer(serving: Serving): Server {
       if (!Number.isSafeInteger(from) || from < 0) {
         throw new ProtocolError(-32602, "Invalid cursor; pass the nextCursor of the page before");
       }
-      const { resources, next } = await listResources(store, access, from, PAGE);
+      const { resources, next } = await listResources(pools, from, PAGE);
       return next === undefined ? { resources } : { resources, nextCursor: String(next) };
     }));
 
@@ -141,7 +138,7 @@ export function buildServer(serving: Serving): Server {
   server.setRequestHandler("resources/read", (request, context) =>
     answered(async () => {
       const { uri } = request.params;
-      const text = await readResource(store, access, uri, context.mcpReq.signal);
+      const text = await readResource(pools, uri, context.mcpReq.signal);
       return { contents: [{ uri, mimeType: "application/json", text }] };
     }));
 
@@ -151,6 +148,7 @@ export function buildServer(serving: Serving): Server {
     server.setRequestHandler("resources/subscribe", (request) =>
       answered(() => {
         const { uri } = request.params;
+        pools.check("read", poolOfUri(uri));
         if (!subscribed.has(uri)) watcher.add(uri);
         subscribed.add(uri);
         return {};
@@ -179,9 +177,9 @@ export function buildServer(serving: Serving): Server {
   server.setRequestHandler("completion/complete", (request) =>
     answered(async () => {
       const { argument } = request.params;
-      const pools = argument.name === "pool" || argument.name === "name";
-      if (!pools || access === "write-only") return { completion: { values: [] } };
-      const names = (await store.names()).filter((name) => name.startsWith(argument.value));
+      const isPool = argument.name === "pool" || argument.name === "name";
+      if (!isPool || !pools.grant.can("read")) return { completion: { values: [] } };
+      const names = (await pools.names()).filter((name) => name.startsWith(argument.value));
       return {
         completion: {
           values: names.slice(0, COMPLETIONS),

@@ -5,13 +5,12 @@
  */
 
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
-import type { Client } from "../lib/client/client.ts";
-import type { RemoteClient } from "../lib/remote/client.ts";
+import type { Backend } from "../lib/backend/types.ts";
+import { accessGrant } from "../lib/grant.ts";
 import { standardInput, StandardStream } from "../lib/stdio.ts";
 import type { Call } from "./frame.ts";
+import { GrantedPools } from "./pools.ts";
 import { buildServer } from "./server.ts";
-import { LocalStore } from "./local.ts";
-import type { PoolStore } from "./store.ts";
 import { type Input, LineTransport, type Output } from "./transport.ts";
 import { wantedBy } from "./wanted.ts";
 import { Watcher } from "./watch.ts";
@@ -37,14 +36,16 @@ export interface StdioOptions {
 /**
  * Serves one connection until its input ends and everything is answered.
  *
- * @param store the pools
+ * @param backend the pools
  */
-export async function serveConnection(store: PoolStore, options: StdioOptions): Promise<void> {
+export async function serveConnection(backend: Backend, options: StdioOptions): Promise<void> {
+  // Whoever started us could do all of it themselves.
+  const pools = new GrantedPools(backend, { grant: accessGrant("stdio", "read-write") });
   const { input = standardInput, output = StandardStream.stdout, version } = options;
   const transport = new LineTransport(input, output, options.longestLine);
   // The SDK has a new server for each try at an era; notices go to the last one.
   let notices: ReturnType<typeof buildServer> | undefined;
-  const watcher = new Watcher(store, {
+  const watcher = new Watcher(pools, {
     updated: (uri) => void notices?.sendResourceUpdated({ uri }).catch(() => {}),
     listChanged: () => void notices?.sendResourceListChanged().catch(() => {}),
   });
@@ -52,9 +53,8 @@ export async function serveConnection(store: PoolStore, options: StdioOptions): 
   transport.oncall = (call) => watchFor(call, watcher, listens);
   const handle = serveStdio(({ era }) => {
     const server = buildServer({
-      store,
+      pools,
       version,
-      access: "read-write",
       subscriptions: true,
       watcher,
       ending: transport.ending.signal,
@@ -74,17 +74,6 @@ export async function serveConnection(store: PoolStore, options: StdioOptions): 
   // Ends open subscriptions with an answer, then the transport.
   await handle.close();
   await transport.close();
-}
-
-/** Serves the pools of a directory on standard input and output. */
-export async function serveLocal(client: Client, options: StdioOptions): Promise<void> {
-  await serveConnection(new LocalStore(client), options);
-}
-
-/** Serves the pools of a server on standard input and output. */
-export async function serveRemote(client: RemoteClient, options: StdioOptions): Promise<void> {
-  const { RemoteStore } = await import("./remote.ts");
-  await serveConnection(new RemoteStore(client), options);
 }
 
 /** In the new era the SDK answers `subscriptions/listen`; what to watch is read off it here. */

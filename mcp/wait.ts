@@ -5,15 +5,20 @@
  * @module
  */
 
+import type { PoolHandle } from "../lib/backend/types.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import { isMissing } from "../lib/pool/creation.ts";
+import type { Bounds } from "../lib/types.ts";
 import { ahead, type Batch, Collector, finish, type Found, ofBounds } from "./answer.ts";
-import { pause } from "./pause.ts";
-import { Filter, type Wanted } from "./selection.ts";
-import type { Bounds, Live, PoolStore } from "./store.ts";
+import { pause, restAfter } from "./pause.ts";
+import type { GrantedPools } from "./pools.ts";
+import { retained, Scan } from "./scan.ts";
+import { behind, failuresOf, filtersOf, type Wanted } from "./selection.ts";
 
 /** How long a wait asks for what is retained at its end, in milliseconds. */
 const LAST_LOOK = 5_000;
+/** Least and most time between two looks for a pool that does not exist yet, in milliseconds. */
+const APPEAR = { least: 100, most: 1_000 };
 
 /** Asked anew after a pause. */
 function aborted(signal: AbortSignal | undefined): boolean {
@@ -30,38 +35,49 @@ export interface Until {
   readonly ending?: AbortSignal | undefined;
 }
 
+/** A pool that is waited on, and the number behind which its messages count. */
+export interface Awaited {
+  /** No pool when the time was over before it came. */
+  readonly pool?: PoolHandle;
+  readonly after: bigint;
+}
+
 /**
- * Follows a pool behind `after`, or behind its newest message. One that does not exist yet is waited
- * for, and then all of its messages count.
- *
- * @returns the pool and the number behind which messages count; no pool when the time is over
+ * Opens a pool to wait for messages behind `after`, or behind its newest one. One that does not exist
+ * yet is waited for, and then all of its messages count.
  */
-export async function followed(
-  store: PoolStore,
+export async function awaitPool(
+  pools: GrantedPools,
   name: string,
   after: bigint | undefined,
   { deadline, signal, ending }: Until,
-): Promise<{ readonly pool?: Live; readonly after: bigint }> {
+): Promise<Awaited> {
   const either = ending === undefined ? signal : AbortSignal.any([signal, ending]);
-  let behind = after;
+  let from = after;
   for (;;) {
+    const asked = performance.now();
     try {
-      const pool = await store.follow(name, behind === undefined ? undefined : next(behind));
-      return { pool, after: behind ?? pool.start.newest };
+      const pool = await pools.open(name);
+      return { pool, after: from ?? await newest(pool) };
     } catch (error) {
       if (!isMissing(error)) throw error;
     }
-    behind ??= 0n;
-    const left = deadline - performance.now();
-    if (left <= 0 || aborted(either)) return { after: behind };
-    await pause(Math.min(left, store.appearEvery), either);
+    from ??= 0n;
+    const now = performance.now();
+    const left = deadline - now;
+    if (left <= 0 || aborted(either)) return { after: from };
+    await pause(Math.min(left, restAfter(now - asked, APPEAR)), either);
     signal.throwIfAborted();
   }
 }
 
-/** The first sequence number behind `after`; the highest one has none. */
-function next(after: bigint): bigint {
-  return after === 2n ** 64n - 1n ? after : after + 1n;
+async function newest(pool: PoolHandle): Promise<bigint> {
+  try {
+    return retained(await pool.bounds()).newest;
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
 }
 
 /** The answer of a wait for a pool that did not come. */
@@ -79,34 +95,39 @@ export function missing(name: string, after: bigint): Batch {
 
 /** Waits for the first matches behind `wanted.after`; an empty answer when the time is over. */
 export async function waitBatch(
-  pool: Live,
+  pool: PoolHandle,
+  wanted: Wanted & { readonly after: bigint },
+  until: Until,
+): Promise<Batch> {
+  const from = behind(wanted.after);
+  const scan = await Scan.begin(pool, { ...filtersOf(wanted), from, follow: true });
+  try {
+    return await waiting(pool, scan, wanted, until);
+  } finally {
+    scan.close();
+  }
+}
+
+async function waiting(
+  pool: PoolHandle,
+  scan: Scan,
   wanted: Wanted & { readonly after: bigint },
   { deadline, signal, ending }: Until,
 ): Promise<Batch> {
   const { after } = wanted;
-  const { start } = pool;
-  const filter = new Filter(wanted);
+  const { start, walk } = scan;
   const collector = new Collector(wanted);
   const either = ending === undefined ? signal : AbortSignal.any([signal, ending]);
   let examined = after;
-  let behind = after + 1n < start.oldest;
-  let more = false;
   for (;;) {
     signal.throwIfAborted();
-    let view = await pool.next(signal);
-    for (; view !== null; view = await pool.next(signal)) {
-      if (pool.lost()) behind = true;
-      if (filter.matches(view) && !collector.add(view)) {
-        more = true;
-        break;
-      }
-      examined = view.seq;
-      if (collector.full) break;
-    }
+    const whole = await scan.each((view) => collector.take(view), signal);
+    if (!whole) examined = collector.refused ?? walk.frame.seq;
+    else if (walk.position > examined) examined = walk.position - 1n;
     const left = deadline - performance.now();
     if (collector.found.length > 0 || left <= 0 || aborted(ending)) break;
     try {
-      await pool.wait(left, either);
+      await walk.wait(left, either);
     } catch (error) {
       if (signal.aborted || !aborted(ending)) throw error;
     }
@@ -114,13 +135,13 @@ export async function waitBatch(
   const bounds = await lastBounds(pool, known(start, collector.found, examined), signal);
   return finish({
     ...ofBounds(bounds),
-    ...filter.failures,
+    ...failuresOf(wanted),
     // Also when new messages have passed the position meanwhile: those before them were not seen.
     ...ahead(after > start.newest ? start : bounds, after),
     next_after_seq: examined,
-    fell_behind: behind,
+    fell_behind: after + 1n < start.oldest || scan.lost,
     timed_out: collector.found.length === 0,
-    has_more: more || (collector.full && examined < bounds.newest),
+    has_more: collector.refused !== null || (collector.full && examined < bounds.newest),
   }, collector.found);
 }
 
@@ -138,7 +159,7 @@ function known(start: Bounds, [first]: readonly Found[], examined: bigint): Boun
  * back, least of all one that has messages: those would be lost.
  */
 async function lastBounds(
-  pool: Live,
+  pool: PoolHandle,
   otherwise: Bounds | undefined,
   signal: AbortSignal,
 ): Promise<Bounds> {
@@ -149,7 +170,7 @@ async function lastBounds(
     });
   });
   try {
-    return await Promise.race([pool.bounds(), late]);
+    return retained(await Promise.race([pool.bounds(), late]));
   } catch (error) {
     if (otherwise === undefined) throw error;
     return otherwise;

@@ -4,15 +4,19 @@
  * @module
  */
 
-import { pause } from "./pause.ts";
+import type { Walk } from "../lib/backend/types.ts";
+import { Slice } from "../lib/storage/turns.ts";
+import { pause, restAfter } from "./pause.ts";
+import type { GrantedPools } from "./pools.ts";
 import { poolOfUri } from "./resources.ts";
-import type { PoolStore } from "./store.ts";
 import type { Listening } from "./wanted.ts";
 
 /** Least time between two notices about one pool, in milliseconds. */
 const QUIET = 1000;
 /** How long one look at an idle pool lasts, in milliseconds. */
 const LOOK = 60_000;
+/** Least and most time between two looks at which pools there are, in milliseconds. */
+const LIST = { least: 1_000, most: 10_000 };
 
 /** Most pools that one subscription watches. */
 const MOST = 256;
@@ -27,14 +31,14 @@ export interface Listener {
 
 /** The pools one client watches. */
 export class Watcher {
-  readonly #store: PoolStore;
+  readonly #pools: GrantedPools;
   readonly #listener: Listener;
-  readonly #pools = new Map<string, { readonly stop: AbortController; users: number }>();
+  readonly #watched = new Map<string, { readonly stop: AbortController; users: number }>();
   #list: { readonly stop: AbortController; users: number } | undefined;
 
   /** Watches nothing yet. */
-  constructor(store: PoolStore, listener: Listener) {
-    this.#store = store;
+  constructor(pools: GrantedPools, listener: Listener) {
+    this.#pools = pools;
     this.#listener = listener;
   }
 
@@ -45,21 +49,21 @@ export class Watcher {
    */
   add(uri: string): void {
     const name = poolOfUri(uri);
-    const known = this.#pools.get(uri);
+    const known = this.#watched.get(uri);
     if (known !== undefined) {
       known.users++;
       return;
     }
     const stop = new AbortController();
-    this.#pools.set(uri, { stop, users: 1 });
+    this.#watched.set(uri, { stop, users: 1 });
     void this.#watchPool(uri, name, stop.signal);
   }
 
   /** Ends one use of {@linkcode Watcher.add}. */
   remove(uri: string): void {
-    const known = this.#pools.get(uri);
+    const known = this.#watched.get(uri);
     if (known === undefined || --known.users > 0) return;
-    this.#pools.delete(uri);
+    this.#watched.delete(uri);
     known.stop.abort();
   }
 
@@ -100,8 +104,8 @@ export class Watcher {
 
   /** Ends everything. */
   close(): void {
-    for (const { stop } of this.#pools.values()) stop.abort();
-    this.#pools.clear();
+    for (const { stop } of this.#watched.values()) stop.abort();
+    this.#watched.clear();
     this.#list?.stop.abort();
     this.#list = undefined;
   }
@@ -111,20 +115,18 @@ export class Watcher {
     let there: boolean | undefined;
     while (!signal.aborted) {
       try {
-        const pool = await this.#store.follow(name);
+        const walk = await this.#follow(name);
         try {
           if (there === false) this.#listener.updated(uri);
           there = true;
           while (!signal.aborted) {
-            let news = false;
-            while (await pool.next(signal) !== null) news = true;
-            if (news) {
+            if (await hasNews(walk, signal)) {
               this.#listener.updated(uri);
               await pause(QUIET, signal);
-            } else await pool.wait(LOOK, signal);
+            } else await walk.wait(LOOK, signal);
           }
         } finally {
-          pool.close();
+          walk.close();
         }
       } catch {
         // Deleted, replaced or damaged: said once, then looked for again.
@@ -136,17 +138,39 @@ export class Watcher {
     }
   }
 
+  async #follow(name: string): Promise<Walk> {
+    const pool = await this.#pools.open(name);
+    try {
+      return await pool.select({ from: "end", follow: true });
+    } finally {
+      await pool.close();
+    }
+  }
+
   async #watchList(signal: AbortSignal): Promise<void> {
     let before: string | undefined;
     while (!signal.aborted) {
+      const asked = performance.now();
       try {
-        const now = JSON.stringify(await this.#store.names());
+        const now = JSON.stringify(await this.#pools.names());
         if (before !== undefined && now !== before) this.#listener.listChanged();
         before = now;
       } catch {
         // A directory that cannot be read now may be readable later.
       }
-      await pause(this.#store.listEvery, signal);
+      await pause(restAfter(performance.now() - asked, LIST), signal);
     }
   }
+}
+
+/** Passes over all that is there; whether there was something. */
+async function hasNews(walk: Walk, signal: AbortSignal): Promise<boolean> {
+  const slice = new Slice();
+  let news = false;
+  while (walk.next()) {
+    news = true;
+    if (slice.over) await slice.next();
+    signal.throwIfAborted();
+  }
+  return news;
 }

@@ -44,6 +44,8 @@ export class TailStream {
   readonly #slice = new Slice();
   readonly #deadline: number;
   readonly #from: bigint;
+  /** Whether a mark has told that what was there at the start was looked at. */
+  #toldStart = false;
   #left: bigint;
   #beatAt = 0;
   #ending = false;
@@ -203,7 +205,10 @@ export class TailStream {
         const found = walk.next();
         this.#tellGap();
         if (!found) {
-          if (!walk.ended) return "idle";
+          if (!walk.ended) {
+            this.#caughtUp();
+            return "idle";
+          }
           if (this.#query.marks) this.#mark(null);
           return "end";
         }
@@ -223,6 +228,14 @@ export class TailStream {
     } finally {
       if (delivered > 0) this.#host.delivered(delivered);
     }
+  }
+
+  /** Says once, with marks, that everything that was there at the start was looked at. */
+  #caughtUp(): void {
+    const { position, start } = this.#walk;
+    if (!this.#query.marks || this.#toldStart || position <= start.newest) return;
+    this.#toldStart = true;
+    this.#mark(null);
   }
 
   #mark(firstLost: bigint | null, next: bigint = this.#walk.position): void {

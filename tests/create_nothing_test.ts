@@ -7,9 +7,8 @@
 
 import "./support/environment.ts";
 import assert from "node:assert/strict";
-import { runTool } from "../mcp/tools.ts";
-import { LocalStore } from "../mcp/local.ts";
-import { Client } from "../lib/client/client.ts";
+import { runTool } from "../mcp/run.ts";
+import { poolsOf } from "./mcp_tools_util.ts";
 import { cli, errorOf, hasScript, inTemp, onTerminal, quote, shell } from "./cli_util.ts";
 
 function names(dir: string): string[] {
@@ -169,7 +168,7 @@ Deno.test("tap --create of a command that does not exist makes no pool", {
 
 Deno.test("an agent's feed with create makes no pool for data that cannot be stored", () =>
   inTemp(async (dir) => {
-    const store = new LocalStore(new Client(dir));
+    const pools = poolsOf(dir);
     const { signal } = new AbortController();
     const nested = JSON.parse(`${'{"a":'.repeat(40)}1${"}".repeat(40)}`);
     for (
@@ -183,9 +182,8 @@ Deno.test("an agent's feed with create makes no pool for data that cannot be sto
     ) {
       const called = { pool: "p", create: true, ...args };
       const answer = await runTool("plasmite_feed", called, {
-        store,
+        pools,
         signal,
-        access: "read-write",
       });
       assert.match(JSON.stringify(answer), /"isError":true/);
       assert.deepEqual(names(dir), []);

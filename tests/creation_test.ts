@@ -6,8 +6,8 @@
  */
 
 import assert from "node:assert/strict";
-import { LocalStore } from "../mcp/local.ts";
-import { runTool } from "../mcp/tools.ts";
+import { runTool } from "../mcp/run.ts";
+import { poolsOf } from "./mcp_tools_util.ts";
 import { createApp } from "../server/app.ts";
 import { Hubs } from "../lib/backend/local/hub.ts";
 import { LocalBackend } from "../lib/backend/local.ts";
@@ -266,7 +266,7 @@ Deno.test("a process that serves others waits for a pool in the making without s
     await using holder = start("hold_lock.ts", path, "exclusive", "20000");
     assert.equal(await holder.line(), "locked");
     const backend = new LocalBackend(dir, { serving: new Hubs() });
-    const store = new LocalStore(new Client(dir));
+    const pools = poolsOf(dir);
     const app = createApp(new Client(dir), {});
     const done: string[] = [];
     const note = (what: string) => (): void => void done.push(what);
@@ -274,7 +274,7 @@ Deno.test("a process that serves others waits for a pool in the making without s
     const post = { method: "POST", headers: json, body: '{"pool":"a"}' };
     const waits = [
       Promise.resolve(backend.create("a")).then(note("backend"), note("backend")),
-      store.create("a", undefined).then(note("agent"), note("agent")),
+      pools.create("a").then(note("agent"), note("agent")),
       Promise.resolve(app.request("/v0/pools", post)).then(note("server")),
     ];
     for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve, 10));
@@ -291,10 +291,10 @@ Deno.test("an agent that waits for a pool waits also for one that is not finishe
     const path = `${dir}/a.plasmite`;
     Deno.writeFileSync(path, new Uint8Array(9000));
     Deno.utimeSync(path, 1, 1);
-    const store = new LocalStore(new Client(dir));
+    const pools = poolsOf(dir);
     const { signal } = new AbortController();
     const args = { pool: "a", timeout_ms: 20_000 };
-    const waiting = runTool("plasmite_wait", args, { store, signal, access: "read-write" });
+    const waiting = runTool("plasmite_wait", args, { pools, signal });
     await new Promise((resolve) => setTimeout(resolve, 20));
     new Client(dir).pool("a").append({ came: true });
     assert.match(JSON.stringify(await waiting), /came\\*":true/);

@@ -10,8 +10,8 @@ import assert from "node:assert/strict";
 import { Client } from "../lib/client/client.ts";
 import type { Pool } from "../lib/client/pool.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
-import { LocalStore } from "../mcp/local.ts";
-import { runTool } from "../mcp/tools.ts";
+import { runTool } from "../mcp/run.ts";
+import { poolsOf } from "./mcp_tools_util.ts";
 import { createApp } from "../server/app.ts";
 import { CLI, cli, errorOf, inTemp } from "./cli_util.ts";
 
@@ -175,10 +175,10 @@ Deno.test(
 Deno.test(
   "an agent that waits on a pool that is cut is told that it is Corrupt",
   withPool(async (pool, dir) => {
-    const store = new LocalStore(new Client(dir));
+    const pools = poolsOf(dir);
     const { signal } = new AbortController();
     const args = { pool: "p", after_seq: 3, timeout_ms: 20_000 };
-    const waiting = runTool("plasmite_wait", args, { store, signal, access: "read-write" });
+    const waiting = runTool("plasmite_wait", args, { pools, signal });
     await new Promise((resolve) => setTimeout(resolve, 50));
     Deno.truncateSync(pool.path, 20_000);
     const answer = JSON.stringify(await waiting);

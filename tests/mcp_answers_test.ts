@@ -6,10 +6,11 @@
  */
 
 import assert from "node:assert/strict";
-import { RemoteClient } from "../lib/remote/client.ts";
+import { HttpBackend } from "../lib/backend/http.ts";
+import { accessGrant } from "../lib/grant.ts";
 import { wrapped } from "../mcp/json.ts";
-import { RemoteStore } from "../mcp/remote.ts";
-import { runTool } from "../mcp/tools.ts";
+import { GrantedPools } from "../mcp/pools.ts";
+import { runTool } from "../mcp/run.ts";
 import { createApp } from "../server/app.ts";
 import { run, seqs, StorePlace, test } from "./mcp_tools_util.ts";
 import { type Any, Place } from "./mcp_util.ts";
@@ -134,13 +135,13 @@ test("a pool that is not there yet is waited for, and none of its messages is mi
   }
   // Nobody looks for the pool any more after that.
   let looks = 0;
-  const follow = place.store.follow.bind(place.store);
-  place.store.follow = (name, from) => {
+  const open = place.backend.open.bind(place.backend);
+  place.backend.open = (name, options) => {
     looks++;
-    return follow(name, from);
+    return open(name, options);
   };
   await run(place, "plasmite_wait", { pool: "never", timeout_ms: 50_000, where: "((" });
-  await new Promise((resolve) => setTimeout(resolve, place.store.appearEvery * 1.5));
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
   assert.equal(looks, 1);
   const hidden = await run(
     place,
@@ -200,7 +201,7 @@ Deno.test("mcp tools on a server that falls silent: a wait gives what it has", a
   using pool = place.client.createPool("p");
   const app = createApp(place.client);
   let silent = false;
-  const client = new RemoteClient("http://localhost:9700", {
+  const backend = new HttpBackend("http://localhost:9700", {
     fetch: (input, init) => {
       const request = new Request(input, init);
       if (!silent || !request.url.endsWith("/info")) return app.fetch(request);
@@ -210,10 +211,9 @@ Deno.test("mcp tools on a server that falls silent: a wait gives what it has", a
     },
   });
   try {
-    const store = new RemoteStore(client);
+    const pools = new GrantedPools(backend, { grant: accessGrant("test", "read-only") });
     const waiting = runTool("plasmite_wait", { pool: "p", timeout_ms: 30_000 }, {
-      store,
-      access: "read-only",
+      pools,
       signal: new AbortController().signal,
     });
     await new Promise((resolve) => setTimeout(resolve, 150));
@@ -226,7 +226,7 @@ Deno.test("mcp tools on a server that falls silent: a wait gives what it has", a
     assert.equal(result["newest_available_seq"], 1);
     assert.equal(result["next_after_seq"], 1);
   } finally {
-    await client.close();
+    backend.close();
     await app.shutdown();
   }
 });

@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { createMcpFetch, type McpFetch, type McpOptions } from "../mcp/http.ts";
-import { LONGEST_WAIT } from "../mcp/actions.ts";
+import { LONGEST_WAIT } from "../mcp/tools/wait.ts";
 import { createApp } from "../server/app.ts";
 import { type Any, Place, serveMcp } from "./mcp_util.ts";
 

@@ -7,15 +7,15 @@
 
 import assert from "node:assert/strict";
 import { createMcpFetch } from "../mcp/http.ts";
-import { LocalStore } from "../mcp/local.ts";
 import { Watcher } from "../mcp/watch.ts";
+import { poolsOf } from "./mcp_tools_util.ts";
 import { type Any, Place, until } from "./mcp_util.ts";
 
 Deno.test("mcp notices: a pool that changes, goes and comes back", async () => {
   using place = new Place();
   const told: string[] = [];
   let lists = 0;
-  const watcher = new Watcher(new LocalStore(place.client), {
+  const watcher = new Watcher(poolsOf(place.dir), {
     updated: (uri) => told.push(uri),
     listChanged: () => lists++,
   });

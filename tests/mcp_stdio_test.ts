@@ -7,7 +7,8 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { LocalStore } from "../mcp/local.ts";
+import { LocalBackend } from "../lib/backend/local.ts";
+import { Hubs } from "../lib/backend/local/hub.ts";
 import { listPrompts, promptText } from "../mcp/prompts.ts";
 import { serveConnection } from "../mcp/stdio.ts";
 import { type Any, command, Place, until } from "./mcp_util.ts";
@@ -23,7 +24,7 @@ class Connection {
   #rest = "";
 
   constructor(place: Place, longestLine?: number, maxWaitMs?: number) {
-    this.ended = serveConnection(new LocalStore(place.client), {
+    this.ended = serveConnection(new LocalBackend(place.dir, { serving: new Hubs() }), {
       version: "1",
       input: { read: (into) => this.#read(into) },
       output: { write: (bytes) => this.#write(bytes) },

@@ -7,7 +7,7 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { tools } from "../mcp/catalog.ts";
+import { TOOLS } from "../mcp/tools.ts";
 import { filled, type Outcome, run, seqs, StorePlace, test } from "./mcp_tools_util.ts";
 import type { Any } from "./mcp_util.ts";
 
@@ -322,7 +322,7 @@ test("errors say how to go on, and nothing is left behind", async (kind) => {
 
 test("access modes hide tools and refuse them before looking at arguments", async (kind) => {
   await using place = filled(kind, 1);
-  for (const { name } of tools()) {
+  for (const { name } of TOOLS) {
     const write = /create|delete|feed/.test(name);
     const refused = await run(place, name, { nonsense: 1 }, write ? "read-only" : "write-only");
     assert.equal(refused.result["error_kind"], "Permission");

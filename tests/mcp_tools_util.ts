@@ -5,14 +5,16 @@
  */
 
 import assert from "node:assert/strict";
-import { RemoteClient } from "../lib/remote/client.ts";
-import type { Access } from "../mcp/catalog.ts";
+import { HttpBackend } from "../lib/backend/http.ts";
+import { LocalBackend } from "../lib/backend/local.ts";
+import { Hubs } from "../lib/backend/local/hub.ts";
+import type { Backend } from "../lib/backend/types.ts";
+import { accessGrant } from "../lib/grant.ts";
+import type { Access, Grant } from "../lib/types.ts";
 import { unwrap, wrapped } from "../mcp/json.ts";
-import { LocalStore } from "../mcp/local.ts";
-import { RemoteStore } from "../mcp/remote.ts";
-import type { PoolStore } from "../mcp/store.ts";
-import type { ToolContext } from "../mcp/actions.ts";
-import { runTool } from "../mcp/tools.ts";
+import { GrantedPools } from "../mcp/pools.ts";
+import { runTool } from "../mcp/run.ts";
+import type { ToolContext } from "../mcp/tool.ts";
 import { createApp } from "../server/app.ts";
 import { type Any, Place } from "./mcp_util.ts";
 
@@ -29,25 +31,31 @@ const never = new AbortController().signal;
 /** Where the pools are. */
 export type Kind = "directory" | "server";
 
-/** Pools and the store that the tools reach them by. */
+/** The pools of a directory, for a caller who may do what `access` says. */
+export function poolsOf(dir: string, access: Access = "read-write"): GrantedPools {
+  const backend = new LocalBackend(dir, { serving: new Hubs() });
+  return new GrantedPools(backend, { grant: accessGrant("test", access) });
+}
+
+/** Pools and the backend that the tools reach them by. */
 export class StorePlace extends Place implements AsyncDisposable {
-  readonly store: PoolStore;
+  readonly backend: Backend;
   readonly #end: () => Promise<void>;
 
   constructor(kind: Kind) {
     super();
     if (kind === "directory") {
-      this.store = new LocalStore(this.client);
+      this.backend = new LocalBackend(this.dir, { serving: new Hubs() });
       this.#end = () => Promise.resolve();
       return;
     }
     const app = createApp(this.client);
-    const client = new RemoteClient("http://localhost:9700", {
+    const backend = new HttpBackend("http://localhost:9700", {
       fetch: (input, init) => app.fetch(new Request(input, init)),
     });
-    this.store = new RemoteStore(client);
+    this.backend = backend;
     this.#end = async () => {
-      await client.close();
+      backend.close();
       await app.shutdown();
     };
   }
@@ -70,11 +78,12 @@ export async function run(
   place: StorePlace,
   name: string,
   args: Any = {},
-  access: Access = "read-write",
+  access: Access | Grant = "read-write",
   more: Partial<ToolContext> = {},
 ): Promise<Outcome> {
-  const { store } = place;
-  const raw = await runTool(name, args, { store, access, signal: never, ...more });
+  const grant = typeof access === "string" ? accessGrant("test", access) : access;
+  const pools = new GrantedPools(place.backend, { grant });
+  const raw = await runTool(name, args, { pools, signal: never, ...more });
   assert.ok(raw !== undefined, `no tool ${name}`);
   const json = wrapped(raw.structuredContent) ?? "";
   assert.equal(unwrap(JSON.stringify(raw.structuredContent)), json);

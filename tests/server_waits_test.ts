@@ -7,11 +7,12 @@
 
 import assert from "node:assert/strict";
 import { Client } from "../mod.ts";
-import { LocalStore } from "../mcp/local.ts";
 import { createApp } from "../server/app.ts";
 import { Place, serveMcp, until, WAYS } from "./mcp_util.ts";
 import { bench, listening } from "./server_util.ts";
 import { withDir } from "./support/processes.ts";
+import { runTool } from "../mcp/run.ts";
+import { poolsOf } from "./mcp_tools_util.ts";
 
 /** A pool's lock, held as another process holds it. */
 class Held implements Disposable {
@@ -131,7 +132,12 @@ Deno.test("server, agents, library: a half-stored state block is not waited for 
     const before = Deno.readFileSync(path);
     tear(path);
     using _ = new Held(path);
-    const store = new LocalStore(client);
+    const pools = poolsOf(dir);
+    const { signal } = new AbortController();
+    const tool = (name: string, args: { readonly [key: string]: unknown }) => async () => {
+      const answer = await runTool(name, { pool: "asleep", ...args }, { pools, signal });
+      assert.match(JSON.stringify(answer), /resource is busy/);
+    };
     const app = createApp(client);
     const status = (path: string, init?: RequestInit) => async (): Promise<void> => {
       const answer = await app.request(path, init);
@@ -147,11 +153,11 @@ Deno.test("server, agents, library: a half-stored state block is not waited for 
         const { pools } = await (await app.request("/v0/pools")).json();
         assert.equal(pools[0].error.kind, "Busy");
       },
-      "an agent's info": busy(() => store.info("asleep")),
-      "an agent's read": busy(() => store.open("asleep")),
-      "an agent's wait": busy(() => store.follow("asleep")),
-      "an agent's fetch": busy(() => store.get("asleep", 1n)),
-      "an agent's feed": busy(() => store.append("asleep", "{}", [], false)),
+      "an agent's info": tool("plasmite_pool_info", {}),
+      "an agent's read": tool("plasmite_read", {}),
+      "an agent's wait": tool("plasmite_wait", {}),
+      "an agent's fetch": tool("plasmite_fetch", { seq: 1 }),
+      "an agent's feed": tool("plasmite_feed", { data: {} }),
       "infoAsync": busy(() => opened.infoAsync()),
     };
     for (const [name, work] of Object.entries(cases)) {

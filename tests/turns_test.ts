@@ -13,9 +13,12 @@ import { Cursor } from "../lib/pool/cursor.ts";
 import { Ring } from "../lib/pool/ring.ts";
 import { inPlace, inTurns, Slice, type Steps } from "../lib/storage/turns.ts";
 import { createApp } from "../server/app.ts";
-import { LocalStore } from "../mcp/local.ts";
+import { Hubs } from "../lib/backend/local/hub.ts";
+import { LocalBackend } from "../lib/backend/local.ts";
 import { withDir } from "./support/processes.ts";
 import { append, get, hooked, newRing, payload, POOL, same } from "./support/rings.ts";
+import { runTool } from "../mcp/run.ts";
+import { poolsOf } from "./mcp_tools_util.ts";
 
 /** Counts how often the process gets round to a timer while `work` runs. */
 async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
@@ -217,7 +220,7 @@ Deno.test("server, agents, library: others have turns while old messages are loo
     const client = new Client(dir);
     const last = await withoutIndex(client, "large");
     const app = createApp(client);
-    const store = new LocalStore(client);
+    const backend = new LocalBackend(dir, { serving: new Hubs() });
     const many = (work: () => Promise<unknown>) => () =>
       Promise.all(Array.from({ length: 24 }, async () => await work()));
     const cases: Record<string, () => Promise<unknown>> = {
@@ -234,14 +237,19 @@ Deno.test("server, agents, library: others have turns while old messages are loo
         const answer = await app.request(`/v0/pools/large/tail?since_seq=${last}&no_follow=true`);
         assert.equal(JSON.parse(await answer.text()).seq, Number(last));
       },
-      "a message for an agent": () => store.get("large", last),
-      "a wait of an agent": async () => {
-        const live = await store.follow("large", last);
-        assert.equal((await live.next())?.seq, last);
-        live.close();
+      "a message for an agent": async () => {
+        const pool = await backend.open("large");
+        assert.equal((await pool.get(last))?.seq, last);
+        await pool.close();
       },
-      "information for an agent": () => store.info("large"),
-      "a list for an agent": () => store.list(),
+      "a wait of an agent": async () => {
+        const { pools, signal } = { pools: poolsOf(dir), signal: new AbortController().signal };
+        const args = { pool: "large", after_seq: last - 1n };
+        const answer = await runTool("plasmite_wait", args, { pools, signal });
+        assert.match(JSON.stringify(answer), new RegExp(`last_returned_seq\\\\":${last}`));
+      },
+      "information for an agent": async () => await backend.info("large"),
+      "a list for an agent": async () => await backend.list(),
       "getAsync": async () => {
         using pool = client.openPool("large");
         assert.equal((await pool.getAsync(last)).seq, last);

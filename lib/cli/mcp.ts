@@ -5,18 +5,18 @@
  * @module
  */
 
-import { Client } from "../client/client.ts";
+import { Hubs } from "../backend/local/hub.ts";
+import { LocalBackend } from "../backend/local.ts";
+import type { Backend } from "../backend/types.ts";
 import { outliveFileSizeLimit } from "../environment.ts";
-import type { RemoteClient } from "../remote/client.ts";
 import { escapeControls } from "../visible.ts";
 import type { CommandContext } from "./context.ts";
-import { connect, refuseRemoteFlags } from "./remote.ts";
+import { connectBackend, refuseRemoteFlags } from "./remote.ts";
 import { VERSION } from "./version.ts";
 
 /** What this command needs of `mcp/stdio.ts`, which `lib/cli` may not import. */
-interface Room {
-  serveLocal(client: Client, options: Options): Promise<void>;
-  serveRemote(client: RemoteClient, options: Options): Promise<void>;
+interface Mcp {
+  serveConnection(backend: Backend, options: Options): Promise<void>;
 }
 
 interface Options {
@@ -25,7 +25,7 @@ interface Options {
 }
 
 /** Runs `mcp` until the end of input. */
-export async function run(context: CommandContext, room: Room): Promise<number> {
+export async function run(context: CommandContext, mcp: Mcp): Promise<number> {
   outliveFileSizeLimit();
   const options: Options = {
     version: VERSION,
@@ -34,17 +34,20 @@ export async function run(context: CommandContext, room: Room): Promise<number> 
   };
   const url = context.args.text("remote");
   context.stderr.stream.writeInBackground(); // Nobody who reads it slowly may stop the answers.
-  if (url === undefined) {
-    refuseRemoteFlags(context);
-    await room.serveLocal(new Client({ poolDir: context.dir }), options);
-    return 0;
-  }
-  // The address of the server's own /mcp is as good: it is what people have at hand.
-  const client = await connect(context, url.replace(/\/(?:mcp\/?)?$/, ""));
+  const backend = await backendOf(context, url);
   try {
-    await room.serveRemote(client, options);
+    await mcp.serveConnection(backend, options);
   } finally {
-    await client.close();
+    await backend.close();
   }
   return 0;
+}
+
+async function backendOf(context: CommandContext, url: string | undefined): Promise<Backend> {
+  if (url === undefined) {
+    refuseRemoteFlags(context);
+    return new LocalBackend(context.dir, { serving: new Hubs() });
+  }
+  // The address of the server's own /mcp is as good: it is what people have at hand.
+  return await connectBackend(context, url.replace(/\/(?:mcp\/?)?$/, ""));
 }

@@ -7,7 +7,8 @@
  */
 
 import { messageOf, PlasmiteError } from "../errors.ts";
-import type { RemoteClient } from "../remote/client.ts";
+import type { HttpBackend } from "../backend/http.ts";
+import type { RemoteClient, RemoteClientOptions } from "../remote/client.ts";
 import type { CommandContext } from "./context.ts";
 
 const FLAGS = ["token", "token-file", "tls-ca", "tls-skip-verify"];
@@ -57,8 +58,8 @@ async function readToken(context: CommandContext): Promise<string | undefined> {
 /** Command lines that were warned; one may connect twice. */
 const warned = new WeakSet<CommandContext>();
 
-/** A client for the server at `origin`, by the options of this command line. */
-export async function connect(context: CommandContext, origin: string): Promise<RemoteClient> {
+/** What the options of this command line say about reaching a server. */
+async function transportOptions(context: CommandContext): Promise<RemoteClientOptions> {
   const { args } = context;
   const token = await readToken(context);
   const caFile = args.text("tls-ca");
@@ -69,9 +70,25 @@ export async function connect(context: CommandContext, origin: string): Promise<
       "warning: --tls-skip-verify accepts any certificate; anyone in between can read and change messages\n",
     );
   }
-  const { RemoteClient } = await import("../remote/client.ts");
-  return new RemoteClient(origin, {
+  return {
     ...(token !== undefined && { token }),
     tls: { ...(caFile !== undefined && { caFile }), skipVerify },
-  });
+  };
+}
+
+/** A client for the server at `origin`, by the options of this command line. */
+export async function connect(context: CommandContext, origin: string): Promise<RemoteClient> {
+  const options = await transportOptions(context);
+  const { RemoteClient } = await import("../remote/client.ts");
+  return new RemoteClient(origin, options);
+}
+
+/** The server at `origin`, by the options of this command line. */
+export async function connectBackend(
+  context: CommandContext,
+  origin: string,
+): Promise<HttpBackend> {
+  const options = await transportOptions(context);
+  const { HttpBackend } = await import("../backend/http.ts");
+  return new HttpBackend(origin, options);
 }

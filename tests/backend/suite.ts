@@ -326,6 +326,21 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
     }
   });
 
+  // An agent that asked what is new for a tag waited for a heartbeat to hear "nothing".
+  withPool("a walk that goes on tells when all that was there was looked at", async (pool) => {
+    await put(pool, numbered(5), (i) => i < 2 ? ["t"] : []);
+    const where = [await compileWhere(".data.n < 3")];
+    for (const filters of [{ tags: ["t"] }, { where }, { where, countFailures: true }, {}]) {
+      const walk = await pool.select({ ...filters, from: 1n, follow: true });
+      const watchdog = AbortSignal.timeout(PATIENCE);
+      while (walk.next() || walk.position <= walk.start.newest) {
+        if (walk.position <= walk.start.newest) await walk.wait(50, watchdog);
+      }
+      assert.equal(walk.position, 6n);
+      walk.close();
+    }
+  });
+
   withPool("follows what is appended later", async (pool, { backend }) => {
     await put(pool, numbered(1));
     const following = collect(await pool.select({ from: "end", follow: true }), 3);

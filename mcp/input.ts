@@ -1,0 +1,216 @@
+/**
+ * The kinds of arguments that tools take: what hosts are told of each, and how it is read. Limits and
+ * defaults are named once, for both.
+ *
+ * @module
+ */
+
+import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
+import { type Arguments, BadArgument } from "./args.ts";
+import { type Grouping, grouping } from "./latest.ts";
+import { parsePath, type Path } from "./path.ts";
+import type { Schema } from "./schema.ts";
+import { compileCondition, type Condition } from "./selection.ts";
+
+/** One argument. */
+export interface Argument<T> {
+  /** What hosts are told, its description included. */
+  readonly schema: Schema & { readonly description: string };
+  /** Whether a call must have it. */
+  readonly required: boolean;
+  /** Reads it; throws {@linkcode BadArgument}. */
+  read(given: Arguments, name: string): T;
+}
+
+/** The arguments of a tool by name, in the order they are checked. */
+export type Input = { readonly [name: string]: Argument<unknown> };
+
+/** What reading an {@linkcode Input} gives. */
+export type Values<I extends Input> = {
+  readonly [N in keyof I]: I[N] extends Argument<infer T> ? T : never;
+};
+
+function optional<T>(
+  schema: Schema,
+  description: string,
+  read: Argument<T>["read"],
+): Argument<T> {
+  return { schema: { ...schema, description }, required: false, read };
+}
+
+function required<T>(schema: Schema, description: string, read: Argument<T>["read"]): Argument<T> {
+  return { schema: { ...schema, description }, required: true, read };
+}
+
+const TEXT = { type: "string" };
+const WHOLE = { type: "integer", minimum: 0 };
+const TAGS = { type: "array", items: TEXT };
+
+/** A text that must be there. */
+export function text(description: string): Argument<string> {
+  return required(TEXT, description, (given, name) => given.text(name));
+}
+
+/** A text that may be there. */
+export function optionalText(description: string): Argument<string | undefined> {
+  return optional(TEXT, description, (given, name) => given.optionalText(name));
+}
+
+/** Yes or no. */
+export function flag(description: string): Argument<boolean> {
+  return optional(
+    { type: "boolean" },
+    `${description}; default false.`,
+    (given, name) => given.flag(name),
+  );
+}
+
+/** A sequence number that must be there. */
+export function sequence(description: string): Argument<bigint> {
+  return required(WHOLE, description, (given, name) => given.whole(name));
+}
+
+/** A sequence number that may be there. */
+export function optionalSequence(description: string): Argument<bigint | undefined> {
+  return optional(WHOLE, description, (given, name) => given.optionalWhole(name));
+}
+
+/** A whole number between two bounds. */
+export interface Range {
+  readonly least: number;
+  readonly most: number;
+  readonly standard: number;
+}
+
+/** A whole number between two bounds; they become part of its description. */
+export function between(
+  { least, most, standard }: Range,
+  what: string,
+  more = "",
+): Argument<number> {
+  return optional(
+    { type: "integer", minimum: least, maximum: most },
+    `${what}, ${least} to ${most}, default ${standard}${more === "" ? "." : more}`,
+    (given, name) => given.between(name, least, most, standard),
+  );
+}
+
+/** A size in bytes; 0 is none. */
+export function size(description: string, most: bigint): Argument<number | undefined> {
+  return optional({ type: "integer" }, description, (given, name) => {
+    const bytes = given.optionalWhole(name);
+    if (bytes === 0n) throw new BadArgument(name, "expected a size in bytes, got 0");
+    if (bytes !== undefined && bytes > most) {
+      throw new BadArgument(name, `expected at most ${most} bytes, got ${bytes}`);
+    }
+    return bytes === undefined ? undefined : Number(bytes);
+  });
+}
+
+/** The text of a JSON object. */
+export function object(description: string): Argument<string> {
+  return required({ type: "object" }, description, (given, name) => given.json(name));
+}
+
+/** Tags; none by default. */
+export function tags(description: string): Argument<readonly string[]> {
+  return optional(TAGS, description, (given, name) => given.tags(name));
+}
+
+/** A pool that must be there. */
+export function pool(
+  description = "Name of the pool; plasmite_pool_list shows what exists.",
+): Argument<string> {
+  return text(description);
+}
+
+/** How many messages an answer has at most. */
+export function count(more = ""): Argument<number> {
+  return between({ least: 1, most: 200, standard: 20 }, "Most messages in the answer", more);
+}
+
+/** Tags to filter by. */
+export function tagFilter(): Argument<readonly string[]> {
+  return tags(
+    "Only messages that carry all of these tags (exact match). Tags are trimmed; empty ones are refused.",
+  );
+}
+
+/** A time that messages are not older than. */
+export function since(): Argument<bigint | undefined> {
+  return optional(
+    TEXT,
+    "Only messages at or after this time: how long ago (30s, 10m, 2h, 1d) or RFC 3339 (2026-02-01T10:00:00Z).",
+    (given, name) => given.since(name),
+  );
+}
+
+/** A condition; what is read compiles it when it is called. */
+export function where(): Argument<() => Promise<Condition | undefined>> {
+  return optional(
+    TEXT,
+    'Only messages for which this jq condition on {data, meta: {tags}, seq, time} is true, such as .data.level == "error" and .data.code >= 500. A message that lacks a key which the condition reads does not match, whatever the comparison; where_failed counts such messages, and (.data.done? // false) != true gives a missing key a value.',
+    (given, name) => {
+      const expression = given.optionalText(name);
+      return async () => expression === undefined ? undefined : await compileCondition(expression);
+    },
+  );
+}
+
+/** What makes messages belong together. */
+export function latestBy(): Argument<Grouping | undefined> {
+  return optional(
+    TEXT,
+    "Only the newest message of each group: the beginning of a tag, such as agent: (one group for each such tag), or a path such as .data.agent or .data.files[0]. The field latest of the answer names the groups.",
+    (given, name) => {
+      const by = given.optionalText(name);
+      return by === undefined ? undefined : ofArgument(name, () => grouping(by));
+    },
+  );
+}
+
+/** A path as it was given, and its steps. */
+export interface GivenPath {
+  readonly given: string;
+  readonly steps: Path;
+}
+
+/** A path into the data of a message. */
+export function path(description: string): Argument<GivenPath | undefined> {
+  return optional(TEXT, description, (given, name) => {
+    const text = given.optionalText(name);
+    if (text === undefined) return undefined;
+    return ofArgument(name, () => ({ given: text, steps: parsePath(text) }));
+  });
+}
+
+/** Bytes of JSON in one answer. */
+export const BYTES: Range = { least: 1024, most: 16_777_216, standard: 65_536 };
+
+/** How many bytes an answer has at most. */
+export function maxBytes(): Argument<number> {
+  return optional(
+    { type: "integer", minimum: BYTES.least, maximum: BYTES.most },
+    `Most bytes of JSON in the answer, default ${BYTES.standard}. What does not fit is left out or cut, and the answer says how to get it.`,
+    (given, name) => given.between(name, BYTES.least, BYTES.most, BYTES.standard),
+  );
+}
+
+/** As {@linkcode maxBytes}, without a limit by default. */
+export function optionalMaxBytes(): Argument<number | undefined> {
+  return optional(
+    { type: "integer", minimum: BYTES.least, maximum: BYTES.most },
+    "Most bytes of JSON in the answer, without a limit by default. Larger data is cut to its beginning.",
+    (given, name) => given.optionalBetween(name, BYTES.least, BYTES.most),
+  );
+}
+
+/** Runs some work whose mistakes are those of one argument. */
+export function ofArgument<T>(name: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!PlasmiteError.is(error, ErrorKind.Usage)) throw error;
+    throw new BadArgument(name, [error.message, error.hint ?? ""].filter(Boolean).join(". "));
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * Runs the tools: arguments in, result or error with a way out of it.
+ *
+ * @module
+ */
+
+import { PoolSlots } from "../lib/backend/local/slots.ts";
+import { refusedByDeno } from "../lib/environment.ts";
+import { messageOf, PlasmiteError } from "../lib/errors.ts";
+import { accessOf } from "../lib/grant.ts";
+import { lockTimeout } from "../lib/storage/pause.ts";
+import { BadArgument } from "./args.ts";
+import { hintFor } from "./hints.ts";
+import { jsonText, wrap } from "./json.ts";
+import type { Success, Tool, ToolContext } from "./tool.ts";
+import { TOOLS } from "./tools.ts";
+
+/** How many calls of this process may change one pool at once: each may wait for its lock. */
+const WRITERS = 64;
+/** How long further ones wait for their turn, in milliseconds. */
+const SLOT_WAIT = 1_000;
+
+const writers = new PoolSlots(WRITERS);
+
+/** The result of a tool call as the protocol has it. */
+export interface ToolResult {
+  content: { type: "text"; text: string }[];
+  structuredContent: { [key: string]: unknown };
+  isError?: boolean;
+  [key: string]: unknown;
+}
+
+type Given = { readonly [name: string]: unknown };
+
+function answer({ summary, result, shown }: Success): ToolResult {
+  const json = jsonText(result);
+  return {
+    // Older hosts show the content only, so the result is there too (docs/spec/agents.md 5).
+    content: [
+      { type: "text", text: summary },
+      { type: "text", text: shown === undefined ? json : jsonText(shown) },
+    ],
+    structuredContent: wrap(json),
+  };
+}
+
+function failure(text: string, facts: { readonly [key: string]: unknown }): ToolResult {
+  return {
+    content: [{ type: "text", text }],
+    isError: true,
+    structuredContent: wrap(jsonText(facts)),
+  };
+}
+
+/** Runs a tool, or returns undefined when there is none of that name. */
+export async function runTool(
+  name: string,
+  given: Given,
+  context: ToolContext,
+): Promise<ToolResult | undefined> {
+  const tool = TOOLS.find((one) => one.name === name);
+  if (tool === undefined) return undefined;
+  const { grant } = context.pools;
+  if (!grant.can(tool.needs)) return notPermitted(tool, context);
+  const place = tool.waits ? context.takePlace?.() : undefined;
+  if (place === null) {
+    return failure("Too many waits are running on this server.", {
+      tool: name,
+      error_kind: "Busy",
+      hint: "Try again in a moment, or use plasmite_read with after_seq, which needs no place.",
+    });
+  }
+  try {
+    return answer(await inTurn(tool, given, context));
+  } catch (error) {
+    if (context.signal.aborted) throw error;
+    return explain(tool, given, error, context);
+  } finally {
+    place?.();
+  }
+}
+
+function notPermitted({ name, needs }: Tool, { pools }: ToolContext): ToolResult {
+  const access = accessOf(pools.grant) ?? "closed";
+  return failure(`${name} is not permitted on this server.`, {
+    tool: name,
+    error_kind: "Permission",
+    hint: `This server is ${access} for you; it offers no tools that ${
+      needs === "read" ? "read" : "write"
+    }.`,
+  });
+}
+
+/** The name of the pool concerned, as far as it was given. */
+function poolOf({ pool }: Tool, given: Given): string {
+  const name = pool === null || !Object.hasOwn(given, pool) ? undefined : given[pool];
+  return typeof name === "string" ? name : "";
+}
+
+/** Carries a tool out; what changes a pool may have to wait until fewer others do. */
+async function inTurn(tool: Tool, given: Given, context: ToolContext): Promise<Success> {
+  if (tool.needs === "read") return await tool.call(given, context);
+  const path = `${context.pools.place}/${poolOf(tool, given)}`;
+  return await writers.run(
+    path,
+    SLOT_WAIT,
+    () => tool.call(given, context),
+    () => lockTimeout(path),
+  );
+}
+
+/** An exception as an error result. */
+function explain(
+  tool: Tool,
+  given: Given,
+  error: unknown,
+  { pools }: ToolContext,
+): ToolResult {
+  if (error instanceof BadArgument) {
+    const { field, detail } = error;
+    return failure(`Bad argument ${field} of ${tool.name}: ${detail}.`, {
+      tool: tool.name,
+      error_kind: "Usage",
+      field,
+      detail,
+    });
+  }
+  const known = error instanceof PlasmiteError
+    ? error
+    : refusedByDeno(error) ?? new PlasmiteError("Internal", messageOf(error));
+  const { kindName, message, path, seq, offset } = known;
+  const hint = hintFor(known, poolOf(tool, given), tool.missing);
+  return failure(hint === undefined ? message : `${message}. ${hint}`, {
+    tool: tool.name,
+    error_kind: kindName,
+    message,
+    hint,
+    path: path === undefined ? undefined : pools.shown(path),
+    seq,
+    offset,
+  });
+}

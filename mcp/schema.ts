@@ -1,0 +1,111 @@
+/**
+ * JSON Schema of what tools return.
+ *
+ * @module
+ */
+
+import { ErrorKind } from "../lib/errors.ts";
+
+/** A piece of JSON Schema. */
+export type Schema = { readonly [key: string]: unknown };
+
+/** A member of a result. */
+export interface Field<Optional extends boolean = boolean> {
+  /** What hosts are told. */
+  readonly schema: Schema;
+  /** Whether it may be absent. */
+  readonly optional: Optional;
+}
+
+/** The members of a result by name. */
+export type Output = { readonly [name: string]: Field };
+
+/** A result that has the members of an {@linkcode Output}. */
+export type Result<O extends Output> =
+  & { readonly [N in keyof O as O[N] extends Field<false> ? N : never]: unknown }
+  & { readonly [N in keyof O as O[N] extends Field<false> ? never : N]?: unknown };
+
+/** A member that is always there. */
+export function field(schema: Schema): Field<false> {
+  return { schema, optional: false };
+}
+
+/** A member that may be absent. */
+export function maybe(schema: Schema): Field<true> {
+  return { schema, optional: true };
+}
+
+/** An object with these members and no others. */
+export function closed(fields: Output): Schema {
+  const all = Object.entries(fields);
+  return {
+    type: "object",
+    properties: Object.fromEntries(all.map(([name, { schema }]) => [name, schema])),
+    required: all.filter(([, { optional }]) => !optional).map(([name]) => name),
+    additionalProperties: false,
+  };
+}
+
+/** A text. */
+export const TEXT: Schema = { type: "string" };
+/** Yes or no. */
+export const FLAG: Schema = { type: "boolean" };
+/** A whole number. */
+export const WHOLE: Schema = { type: "integer", minimum: 0 };
+const WHOLE_OR_NULL: Schema = { type: ["integer", "null"], minimum: 0 };
+
+/** A call that failed. */
+export const FAILURE: Schema = {
+  type: "object",
+  properties: { tool: TEXT, error_kind: { type: "string", enum: Object.keys(ErrorKind) } },
+  required: ["tool", "error_kind"],
+};
+
+/** What a pool says of itself. */
+export const POOL: Schema = {
+  type: "object",
+  properties: {
+    name: TEXT,
+    path: TEXT,
+    file_size: WHOLE,
+    bounds: {
+      type: "object",
+      properties: { oldest: WHOLE, newest: WHOLE },
+      additionalProperties: false,
+    },
+    metrics: { type: "object" },
+  },
+  required: ["name", "path", "file_size", "bounds"],
+  additionalProperties: true,
+};
+
+/** A message. */
+export const MESSAGE: Schema = closed({
+  seq: field(WHOLE),
+  time: field(TEXT),
+  meta: field(closed({ tags: field({ type: "array", items: TEXT }) })),
+  data: field({}),
+});
+
+/** The messages whose data was cut. */
+export const CUT: Schema = {
+  type: "array",
+  items: closed({ seq: field(WHOLE), bytes: field(WHOLE) }),
+};
+
+/** Messages and where to go on. */
+export const BATCH = {
+  messages: field({ type: "array", items: MESSAGE }),
+  next_after_seq: field(WHOLE_OR_NULL),
+  last_returned_seq: field(WHOLE_OR_NULL),
+  oldest_available_seq: field(WHOLE_OR_NULL),
+  newest_available_seq: field(WHOLE_OR_NULL),
+  fell_behind: field(FLAG),
+  has_more: maybe(FLAG),
+  cursor_ahead: maybe(FLAG),
+  window_incomplete: maybe(FLAG),
+  where_failed: maybe(WHOLE),
+  cut: maybe(CUT),
+  omitted: maybe(WHOLE),
+  note: maybe(TEXT),
+} as const;

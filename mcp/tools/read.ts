@@ -1,0 +1,64 @@
+/**
+ * `plasmite_read`.
+ *
+ * @module
+ */
+
+import { moreOf } from "../answer.ts";
+import { readBatch } from "../batch.ts";
+import {
+  count,
+  latestBy,
+  maxBytes,
+  optionalSequence,
+  pool,
+  since,
+  tagFilter,
+  where,
+} from "../input.ts";
+import { BATCH, closed, field, maybe, TEXT, WHOLE } from "../schema.ts";
+import { tool } from "../tool.ts";
+import { counted } from "../words.ts";
+
+/** Reads messages that are there. */
+export const read = tool({
+  name: "plasmite_read",
+  title: "Read messages",
+  description:
+    "Read messages, oldest first: by default the latest 20. Use since for a time window, tags and where to filter, latest_by for the newest message per agent or tag, and after_seq (advanced) to resume behind a known message. It does not wait; plasmite_wait does.",
+  needs: "read",
+  waits: false,
+  hints: { readOnly: true, destructive: false, idempotent: true },
+  input: {
+    pool: pool(),
+    count: count(),
+    after_seq: optionalSequence(
+      "Read the first messages behind this sequence number; pass the next_after_seq of the previous answer.",
+    ),
+    since: since(),
+    tags: tagFilter(),
+    where: where(),
+    latest_by: latestBy(),
+    max_bytes: maxBytes(),
+  },
+  pool: "pool",
+  missing: "call plasmite_pool_list to see what exists.",
+  output: {
+    ...BATCH,
+    latest: maybe({ type: "array", items: closed({ key: field(TEXT), seq: field(WHOLE) }) }),
+  },
+  run: async (values, { pools, signal }) => {
+    const { pool: name, count, after_seq: after, since, tags, latest_by: latest } = values;
+    const maxBytes = values.max_bytes;
+    const condition = await values.where();
+    const pool = await pools.open(name);
+    try {
+      const wanted = { count, maxBytes, after, since, tags, latest, condition };
+      const batch = await readBatch(pool, wanted, signal);
+      const told = `${counted(batch.messages.length, "message")} from ${name}.`;
+      return { summary: [told, ...moreOf(batch)].join(" "), result: { ...batch } };
+    } finally {
+      await pool.close();
+    }
+  },
+});

@@ -1,0 +1,10 @@
+/**
+ * Small pieces of the sentences that tools say.
+ *
+ * @module
+ */
+
+/** `1 message`, `2 messages`. */
+export function counted(n: number, word: string): string {
+  return `${n} ${word}${n === 1 ? "" : "s"}`;
+}
