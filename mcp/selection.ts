@@ -6,6 +6,7 @@
 
 import type { Selection } from "../lib/backend/types.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
+import { withBudget } from "../lib/filter/budget.ts";
 import type { Where } from "../lib/filter/where.ts";
 import type { Limits } from "./answer.ts";
 import { BadArgument } from "./args.ts";
@@ -49,20 +50,21 @@ export interface Wanted extends Limits {
 export async function compileCondition(expression: string): Promise<Condition> {
   const { compileWhere } = await import("../lib/filter/where.ts");
   const { readsNoMember } = await import("../lib/filter/diagnose.ts");
-  const { withBudget } = await import("../lib/filter/budget.ts");
   try {
     const where = await compileWhere(expression, { maxSteps: STEPS });
-    return { where: withBudget(where, TIME, spent), strangeKey: readsNoMember(expression) };
+    return { where: budgeted(where), strangeKey: readsNoMember(expression) };
   } catch (error) {
     if (!PlasmiteError.is(error, ErrorKind.Usage)) throw error;
     throw new BadArgument("where", `${error.message}. ${error.hint ?? ""}`.trim());
   }
 }
 
-function spent(): PlasmiteError {
-  return new PlasmiteError("Usage", "filter took too long", {
-    hint: "Narrow the search with tags, since or after_seq, or use a simpler expression.",
-  });
+/** A condition that may compute for five seconds; waiting does not count. */
+export function budgeted(where: Where): Where {
+  return withBudget(where, TIME, () =>
+    new PlasmiteError("Usage", "filter took too long", {
+      hint: "Narrow the search with tags, since or after_seq, or use a simpler expression.",
+    }));
 }
 
 /** The filters of a call as a backend takes them. */

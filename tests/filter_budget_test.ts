@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { withBudget } from "../lib/filter/budget.ts";
 import type { Where } from "../lib/filter/where.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
-import { Filter } from "../mcp/selection.ts";
+import { budgeted } from "../mcp/selection.ts";
 import { message } from "./message_fixture.ts";
 import { bench, lines } from "./server_util.ts";
 
@@ -53,8 +53,7 @@ Deno.test("a budget is what a filter computes, not how long it waits", () =>
 // Lost: an agent that waited for six seconds with a filter was told that its filter took too long.
 Deno.test("agents: a filter may wait as long as it likes, and compute for five seconds", () =>
   withClock((move) => {
-    const wanted = { tags: [], count: 1, maxBytes: 1000, where: slow(500, move) };
-    const filter = new Filter(wanted as unknown as ConstructorParameters<typeof Filter>[0]);
+    const filter = budgeted(slow(500, move));
     for (let i = 0; i < 10; i++) {
       move(60_000);
       assert.equal(filter.matches(message("{}")), false);
