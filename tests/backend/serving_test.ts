@@ -1,0 +1,136 @@
+/**
+ * What a process that serves many callers adds: appends that wait together, and files that are shared.
+ *
+ * @module
+ */
+
+import { collect, put } from "./suite.ts";
+import assert from "node:assert/strict";
+import { ServingBackend } from "../../lib/backend/serving.ts";
+import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { FrameBatch } from "../../lib/pool/batch.ts";
+
+async function withBackend(run: (backend: ServingBackend, dir: string) => Promise<void>) {
+  const dir = await Deno.makeTempDir();
+  const backend = new ServingBackend(dir);
+  try {
+    await run(backend, dir);
+  } finally {
+    backend.close();
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+function batchOf(data: readonly object[]): FrameBatch {
+  const batch = new FrameBatch();
+  for (const one of data) {
+    batch.beginFrame();
+    batch.encoder.messageFromValue(one, []);
+    batch.endFrame(0, 1);
+  }
+  return batch;
+}
+
+// While another process holds the lock, one caller's bad or abandoned message must not become, or
+// keep away, the messages of the others.
+Deno.test("serving: of appends that wait for a lock, bad and abandoned ones leave alone", () =>
+  withBackend(async (backend) => {
+    await backend.create("p", { sizeBytes: 65_536 });
+    const pool = await backend.open("p", { write: true });
+    using holder = Deno.openSync(pool.path, { read: true, write: true });
+    holder.lockSync(true);
+    const runs = new Map<string, [number, number, bigint][]>();
+    const append = async (name: string, data: readonly object[], signal?: AbortSignal) => {
+      const told: [number, number, bigint][] = [];
+      runs.set(name, told);
+      await pool.append(batchOf(data), {
+        flush: false,
+        signal,
+        stored: (...run) => told.push(run),
+      });
+    };
+    const abort = new AbortController();
+    const first = append("first", [{ n: 1 }, { n: 2 }]);
+    const large = append("large", [{ big: "x".repeat(70_000) }]);
+    const called = append("called off", [{ n: -1 }], abort.signal);
+    const last = append("last", [{ n: 3 }]);
+    const refused = assert.rejects(large, (error) => PlasmiteError.is(error, ErrorKind.Usage));
+    const reason = new Error("called off");
+    const rejected = assert.rejects(called, reason);
+    await refused;
+    // The lock was asked for with the third one; now it is not to be written any more.
+    abort.abort(reason);
+    await rejected;
+    holder.unlockSync();
+    await Promise.all([first, last]);
+    assert.deepEqual(runs.get("first"), [[0, 2, 1n]]);
+    assert.deepEqual(runs.get("last"), [[0, 1, 3n]]);
+    assert.deepEqual(runs.get("called off"), []);
+    assert.deepEqual(runs.get("large"), []);
+    assert.deepEqual(await collect(await pool.select({})), ['1:{"n":1}', '2:{"n":2}', '3:{"n":3}']);
+    pool.close();
+  }));
+
+// Together they may be more than the ring holds: each still gets its own numbers.
+Deno.test("serving: many appends that overwrite one another keep their order and numbers", () =>
+  withBackend(async (backend) => {
+    await backend.create("p", { sizeBytes: 65_536 });
+    const pool = await backend.open("p", { write: true });
+    const text = "x".repeat(1000);
+    const numbers = await Promise.all(
+      Array.from({ length: 100 }, (_, i) => put(pool, [{ i, text }, { i, text }, { i, text }])),
+    );
+    assert.equal(new Set(numbers.flat()).size, 300);
+    for (const [a = 0n, b, c] of numbers) assert.deepEqual([b, c], [a + 1n, a + 2n]);
+    const newest = numbers.findIndex((three) => three.includes(300n));
+    assert.match(
+      (await collect(await pool.select({ last: 1 })))[0] ?? "",
+      new RegExp(`"i":${newest},`),
+    );
+    pool.close();
+  }));
+
+// A file that is opened for every append is slow; one that stays open keeps a deleted pool's space.
+Deno.test("serving: callers share one file, and a pool that is gone is let go", () =>
+  withBackend(async (backend) => {
+    await backend.create("p");
+    const [one, two] = await Promise.all([
+      backend.open("p", { write: true }),
+      backend.open("p", { write: true }),
+    ]);
+    assert.equal(one, two);
+    one.close();
+    assert.deepEqual(await put(two, [{ n: 1 }]), [1n], "one caller's close is not the other's");
+    await backend.remove("p");
+    await assert.rejects(
+      () => put(two, [{ n: 2 }]),
+      (error) => PlasmiteError.is(error, ErrorKind.NotFound),
+    );
+    two.close();
+    await assert.rejects(
+      async () => await backend.open("p", { write: true }),
+      (error) => PlasmiteError.is(error, ErrorKind.NotFound),
+    );
+    await backend.create("p");
+    const again = await backend.open("p", { write: true });
+    assert.notEqual(again, two);
+    assert.deepEqual(await put(again, [{ n: 1 }]), [1n]);
+    again.close();
+  }));
+
+Deno.test("serving: more pools than are kept open", () =>
+  withBackend(async (backend) => {
+    const names = Array.from({ length: 150 }, (_, i) => `p${i}`);
+    for (const name of names) await backend.create(name, { sizeBytes: 65_536 });
+    for (const wanted of [1n, 2n]) {
+      await Promise.all(names.map(async (name) => {
+        const pool = await backend.open(name, { write: true });
+        assert.deepEqual(await put(pool, [{ name }]), [wanted]);
+        pool.close();
+      }));
+    }
+    assert.equal(
+      (await backend.list()).filter((pool) => pool.metrics?.messageCount === 2n).length,
+      150,
+    );
+  }));
