@@ -29,15 +29,17 @@ async function sh(
   return { code, out: text.decode(stdout), err: text.decode(stderr) };
 }
 
-/** Makes a release of a `plasmite` that only knows its version. */
-async function release(dir: string): Promise<string> {
-  const name = `plasmite-1.2.3-${MACHINE}`;
-  await Deno.mkdir(`${dir}/release/${name}`, { recursive: true });
+/** Makes a release whose `plasmite` only knows the version, from a file beside it. */
+async function release(dir: string, version = "1.2.3"): Promise<string> {
+  const name = `plasmite-${version}-${MACHINE}`;
+  await Deno.mkdir(`${dir}/release/${name}/lib`, { recursive: true });
+  await Deno.writeTextFile(`${dir}/release/${name}/lib/version`, version);
   await Deno.writeTextFile(
     `${dir}/release/${name}/plasmite`,
-    "#!/bin/sh\necho plasmite 1.2.3\n",
+    `#!/bin/sh\necho "plasmite $(cat "$(dirname "$(readlink "$0" || echo "$0")")/lib/version")"\n`,
     { mode: 0o755 },
   );
+  await Deno.symlink("plasmite", `${dir}/release/${name}/pls`);
   const made = await sh(
     `${dir}/release`,
     `tar czf ${name}.tar.gz ${name}; rm -r ${name}
@@ -60,9 +62,21 @@ Deno.test({
         assert.equal(code, 0, err);
         assert.match(out, /^installed plasmite 1\.2\.3 as .*\nadd .* to your PATH\n$/);
       }
-      assert.equal((await sh(dir, "home/.local/bin/pls --version")).out, "plasmite 1.2.3\n");
       const names = [...Deno.readDirSync(`${dir}/home/.local/bin`)].map(({ name }) => name);
       assert.deepEqual(names.sort(), ["plasmite", "pls"]);
+      assert.equal((await sh(dir, "home/.local/bin/plasmite --version")).out, "plasmite 1.2.3\n");
+
+      // A newer one takes over, and what still runs on the older one keeps its files.
+      await release(dir, "1.3.0");
+      const newer = await sh(dir, `sh ${quote(`${PI}install.sh`)}`, env);
+      assert.match(
+        newer.out,
+        /^installed plasmite 1\.3\.0 [^]*\nnot needed any more: .*\/1\.2\.3\n$/,
+      );
+      assert.ok(Deno.statSync(`${dir}/home/.local/lib/plasmite/1.2.3/lib/version`).isFile);
+      const other = await sh(dir, `sh ${quote(`${PI}install.sh`)} --to "a place"`, env);
+      assert.equal(other.code, 0, other.err);
+      assert.equal((await sh(dir, '"a place/plasmite" --version')).out, "plasmite 1.3.0\n");
     }),
 });
 
@@ -117,4 +131,37 @@ Deno.test("systemd units: the command lines they start are ones that we have", a
     }
     assert.equal(checked, 3);
   });
+});
+
+Deno.test({
+  name: "systemd units: systemd takes them, and they are sandboxed and limited",
+  ignore: !(await exists("systemd-analyze")),
+  fn: () =>
+    inTemp(async (dir) => {
+      for (const name of ["plasmite-serve", "plasmite-syslog", "plasmite-serve-user"]) {
+        const file = `${dir}/${name}.service`;
+        const unit = await Deno.readTextFile(`${PI}${name}.service`);
+        assert.match(unit, /^MemoryMax=/m);
+        // It has to be there for systemd to accept it.
+        const found = unit.replaceAll(/[^\s=]+\/bin\/plasmite/g, "/bin/sh");
+        await Deno.writeTextFile(file, found);
+        const user = name.endsWith("-user");
+        const env = { XDG_RUNTIME_DIR: dir, SYSTEMD_LOG_LEVEL: "warning" };
+        const verify = await sh(
+          dir,
+          `systemd-analyze ${user ? "--user" : ""} verify --man=no ./${name}.service`,
+          env,
+        );
+        assert.deepEqual([verify.code, verify.out], [0, ""], verify.err);
+        if (user) continue;
+        assert.match(unit, /^DynamicUser=yes$/m);
+        assert.match(unit, /^StateDirectory=plasmite$/m);
+        const security = await sh(
+          dir,
+          `systemd-analyze security --no-pager --offline=true --threshold=25 ./${name}.service`,
+          env,
+        );
+        assert.equal(security.code, 0, security.out);
+      }
+    }),
 });

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the plasmite executable for this machine, after checking its checksum.
+# Installs plasmite for this machine, with its own Deno, after checking the checksum. With
+# --to DIR/bin the program goes into DIR/lib/plasmite, and the commands into DIR/bin.
 #
 #   sh install.sh                     newest release into ~/.local/bin
 #   sh install.sh --to /usr/local/bin --version 0.1.0
@@ -62,12 +63,23 @@ if command -v sha256sum > /dev/null; then check='sha256sum -c'; else check='shas
   exit 1
 }
 
-tar xzf "$work/$name.tar.gz" -C "$work" "$name/plasmite"
-mkdir -p "$to"
-# A new file under a new name, then a rename: a running plasmite keeps its own file.
-cp "$work/$name/plasmite" "$to/.plasmite.new"
-chmod 755 "$to/.plasmite.new"
-mv -f "$to/.plasmite.new" "$to/plasmite"
-ln -sf plasmite "$to/pls"
+tar xzf "$work/$name.tar.gz" -C "$work"
+case $to in /*) ;; *) to=$PWD/$to ;; esac
+case $to in */bin) lib=${to%/bin}/lib/plasmite ;; *) lib=$to/plasmite-lib ;; esac
+mkdir -p "$to" "$lib"
+# Complete folders only, then links by rename: what runs keeps the version it was started from.
+place=$lib/$version
+rm -rf "$lib/.new"
+mv "$work/$name" "$lib/.new"
+chmod -R go+rX "$lib/.new"
+if [ -e "$place" ]; then rm -rf "$place"; fi # The same version: the same files.
+mv "$lib/.new" "$place"
+for command in plasmite pls; do
+  ln -s "$place/$command" "$to/.$command.new"
+  mv -f "$to/.$command.new" "$to/$command"
+done
 echo "installed $("$to/plasmite" --version) as $to/plasmite and $to/pls"
 case :$PATH: in *":$to:"*) ;; *) echo "add $to to your PATH" ;; esac
+for old in "$lib"/*; do
+  if [ "$old" != "$place" ]; then echo "not needed any more: $old"; fi
+done
