@@ -8,6 +8,7 @@ import { Follower } from "./local/follower.ts";
 import { describing, type PoolInfo } from "./local/info.ts";
 import { chosen, describingFiles, filesIn, filesOf, readingInfo } from "./local/listing.ts";
 import { findFrame } from "./local/lookup.ts";
+import { removing } from "./local/remove.ts";
 import { poolName, poolPath } from "./refs.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 import { creating } from "../pool/creation.ts";
@@ -112,42 +113,36 @@ export class LocalBackend implements Backend {
       size: sizeBytes ?? DEFAULT_POOL_SIZE,
       ...(indexCapacity === undefined ? {} : { indexCapacity }),
     });
-    return yield* readingInfo(this.path(name), name);
+    return yield* readingInfo(this.path(name), name, this.run.storage);
   }
 
   info(name: string): Awaitable<PoolInfo> {
-    return this.run(readingInfo(this.path(name), name));
+    return this.run(readingInfo(this.path(name), name, this.run.storage));
   }
 
   names(): Awaitable<readonly string[]> {
-    const { hubs } = this.run;
-    return hubs === undefined
-      ? filesIn(this.place).map(poolName)
-      : filesOf(this.place).then((files) => files.map(poolName));
+    const files = this.#files();
+    return files instanceof Promise
+      ? files.then((paths) => paths.map(poolName))
+      : files.map(poolName);
   }
 
   list(choose?: Choose): Awaitable<readonly PoolInfo[]> {
-    const { hubs } = this.run;
-    return hubs === undefined
-      ? this.run(describingFiles(chosen(filesIn(this.place), choose)))
-      : filesOf(this.place).then((files) => this.run(describingFiles(chosen(files, choose))));
+    const describe = (paths: readonly string[]): Awaitable<readonly PoolInfo[]> =>
+      this.run(describingFiles(chosen(paths, choose), this.run.storage));
+    const files = this.#files();
+    return files instanceof Promise ? files.then(describe) : describe(files);
+  }
+
+  /** Paths of all pools, sorted by name. */
+  #files(): Awaitable<readonly string[]> {
+    const { hubs, storage } = this.run;
+    if (storage.files !== undefined) return storage.files(this.place);
+    return hubs === undefined ? filesIn(this.place) : filesOf(this.place);
   }
 
   async remove(name: string): Promise<void> {
-    await this.run(this.#removing(this.path(name)));
-  }
-
-  *#removing(path: string): Steps<void> {
-    const { storage } = this.run;
-    const file = storage.open(path, { write: false });
-    try {
-      yield* untilUnlocked(path, () => file.tryLock(true) || null);
-      // Whoever appends under this lock later finds the path gone and says so.
-      if (file.pathState() === "missing") storage.open(path, { write: false }).close();
-      storage.remove(path);
-    } finally {
-      file.close();
-    }
+    await this.run(removing(this.path(name), this.run.storage));
   }
 
   close(): void {}
@@ -277,8 +272,11 @@ export class LocalPool implements PoolHandle {
     notify: boolean,
     yielding: boolean,
   ): Steps<Follower> {
-    const { hubs } = this.run;
-    if (hubs === undefined) return new Follower(this.path, from, notify, yielding);
+    const { hubs, storage } = this.run;
+    if (hubs === undefined) {
+      const ring = yield* Ring.opening(storage, this.path, { write: false });
+      return new Follower(this.path, from, notify, yielding, ring);
+    }
     if (!notify) return yield* Follower.opening(this.path, from, false);
     const watch = yield* hubs.watching(this.path);
     let follower: Follower | null = null;

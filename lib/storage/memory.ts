@@ -195,6 +195,11 @@ export class MemoryStorage implements Storage {
     remove: (path) => this.remove(path),
   };
 
+  /** Paths of the files in `dir`, sorted. */
+  files(dir: string): readonly string[] {
+    return [...this.#files.keys()].filter((path) => path.startsWith(`${dir}/`)).sort();
+  }
+
   /** {@inheritDoc Storage.remove} */
   remove(path: string): void {
     this.#change(() => {

@@ -64,4 +64,6 @@ export interface Storage {
   create(path: string, size: number, head: Uint8Array, takeOver?: boolean): boolean;
   /** Removes the name; open handles keep the file. */
   remove(path: string): void;
+  /** Paths of the files in `dir`; absent where the directories of the disk are meant. */
+  files?(dir: string): readonly string[];
 }

@@ -1,6 +1,7 @@
 import { Hubs } from "../../lib/backend/local/hub.ts";
 import { LocalBackend } from "../../lib/backend/local.ts";
 import { ServingBackend } from "../../lib/backend/serving.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { backendSuite } from "./suite.ts";
 
 const kinds: [string, (dir: string) => LocalBackend][] = [
@@ -26,3 +27,17 @@ for (const [kind, make] of kinds) {
     };
   });
 }
+
+backendSuite("in-memory", () => {
+  const dir = "/nowhere/plasmite-memory";
+  const storage = new MemoryStorage();
+  const backend = new LocalBackend(dir, { storage });
+  return Promise.resolve({
+    backend,
+    recreate: async (name: string) => {
+      await backend.remove(name);
+      await backend.create(name);
+    },
+    end: () => Promise.resolve(),
+  });
+});

@@ -9,6 +9,7 @@ import { ErrorKind } from "../../errors.ts";
 import { Ring } from "../../pool/ring.ts";
 import { disk } from "../../storage/file.ts";
 import { osError } from "../../storage/os_error.ts";
+import type { Storage } from "../../storage/storage.ts";
 import type { Steps } from "../../storage/turns.ts";
 import { describing, type PoolInfo, unreadablePool } from "./info.ts";
 import type { Choose } from "../types.ts";
@@ -19,8 +20,12 @@ import { listedButMissing, poolFiles, poolFilesAsync, poolName } from "../refs.t
  *
  * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage, Busy or Io
  */
-export function* readingInfo(path: string, name: string): Steps<PoolInfo> {
-  const ring = yield* Ring.opening(disk, path, { write: false });
+export function* readingInfo(
+  path: string,
+  name: string,
+  storage: Storage = disk,
+): Steps<PoolInfo> {
+  const ring = yield* Ring.opening(storage, path, { write: false });
   try {
     return yield* describing(ring, name);
   } finally {
@@ -43,10 +48,13 @@ export function* listing(dir: string): Steps<PoolInfo[]> {
 }
 
 /** What the pools in these files say of themselves; those that are gone meanwhile are left out. */
-export function* describingFiles(files: readonly string[]): Steps<PoolInfo[]> {
+export function* describingFiles(
+  files: readonly string[],
+  storage: Storage = disk,
+): Steps<PoolInfo[]> {
   const pools: PoolInfo[] = [];
   for (const path of files) {
-    const info = yield* listed(path);
+    const info = yield* listed(path, storage);
     if (info !== null) pools.push(info);
     yield "more";
   }
@@ -87,11 +95,11 @@ export async function filesOf(dir: string): Promise<string[]> {
 }
 
 /** What a list says of one pool; null when it was deleted between listing and opening. */
-export function* listed(path: string): Steps<PoolInfo | null> {
+export function* listed(path: string, storage: Storage = disk): Steps<PoolInfo | null> {
   const name = poolName(path);
   try {
-    const mtimeMs = Deno.statSync(path).mtime?.getTime() ?? null;
-    return { ...yield* readingInfo(path, name), mtimeMs };
+    const mtimeMs = storage === disk ? Deno.statSync(path).mtime?.getTime() ?? null : null;
+    return { ...yield* readingInfo(path, name, storage), mtimeMs };
   } catch (cause) {
     const error = osError(cause, { path });
     const problem = error.kind === ErrorKind.NotFound ? listedButMissing(path) : error;

@@ -5,7 +5,8 @@
  */
 
 import { disk } from "../../storage/file.ts";
-import { LOCK_TIMEOUT, lockTimeout } from "../../storage/pause.ts";
+import { untilUnlocked } from "../../storage/lock_wait.ts";
+import type { Storage } from "../../storage/storage.ts";
 import type { Steps } from "../../storage/turns.ts";
 
 /**
@@ -13,18 +14,14 @@ import type { Steps } from "../../storage/turns.ts";
  *
  * @throws {PlasmiteError} NotFound, Permission, Busy or Io
  */
-export function* removing(path: string): Steps<void> {
-  const file = disk.open(path, { write: false });
+export function* removing(path: string, storage: Storage = disk): Steps<void> {
+  const file = storage.open(path, { write: false });
   try {
-    const since = performance.now();
-    while (!file.tryLock(true)) {
-      if (performance.now() - since >= LOCK_TIMEOUT) throw lockTimeout(path);
-      yield "busy";
-    }
-    // docs/spec/format.md 14.3: whoever appends under this lock later finds the path gone and
-    // says so.
-    if (file.pathState() === "missing") disk.open(path, { write: false }).close();
-    disk.remove(path);
+    yield* untilUnlocked(path, () => file.tryLock(true) || null);
+    // A writer that gets this lock later finds the path gone and says so
+    // (docs/spec/format.md 14.3).
+    if (file.pathState() === "missing") storage.open(path, { write: false }).close();
+    storage.remove(path);
   } finally {
     file.close();
   }
