@@ -6,14 +6,7 @@
  */
 
 import { ErrorKind, type PlasmiteError } from "../lib/errors.ts";
-
-/** Option names, and commands of the program. */
-const COMMAND_LINE = /(?:^|[^\w-])--[a-z]|\bplasmite(?:\.exe)? [a-z]|\b[Rr]un the command\b/;
-
-/** Whether a text is for people at a command line. */
-export function isForCommandLine(text: string): boolean {
-  return COMMAND_LINE.test(text);
-}
+import { isForCommandLine } from "../lib/hints.ts";
 
 /**
  * What to do about an error.
@@ -33,11 +26,14 @@ export function hintFor(error: PlasmiteError, pool: string, missing: string): st
 }
 
 /** The hint of an error as agents can follow it. */
-export function agentHint({ kind, message, hint }: PlasmiteError): string | undefined {
-  if (hint === undefined || !isForCommandLine(hint)) return hint;
-  if (message === "payload exceeds ring capacity") {
-    return "Split the message, or make a larger pool with plasmite_pool_create and size.";
+export function agentHint(
+  { kind, hint, details: { needed, capacity } }: PlasmiteError,
+): string | undefined {
+  if (typeof needed === "bigint" && typeof capacity === "bigint") {
+    return `The message takes ${needed} bytes and the pool holds ${capacity} at most. ` +
+      "Split the message, or make a larger pool with plasmite_pool_create and size.";
   }
+  if (hint === undefined || !isForCommandLine(hint)) return hint;
   switch (kind) {
     case ErrorKind.Corrupt:
       return "The pool is damaged: use another one, and tell the person you work for that this one " +

@@ -255,12 +255,14 @@ export class Appends {
         this.#encodeLine(batch, bytes, { start, end }, time);
         // Asked here too, because the pool does not know lines.
         if (batch.count > before && batch.payloadOf(before) > most) {
-          throw bad("payload exceeds ring capacity", `This pool takes ${most} bytes at most.`);
+          throw new PlasmiteError("Usage", "payload exceeds ring capacity", {
+            details: { needed: BigInt(batch.payloadOf(before)), capacity: BigInt(most) },
+          });
         }
       } catch (error) {
         if (!PlasmiteError.is(error)) throw error;
-        const context = error.hint === undefined ? { line } : { hint: error.hint, line };
-        throw new HttpError(400, "Usage", error.message, context);
+        const { hint, details } = error;
+        throw new HttpError(400, "Usage", error.message, { hint, details, line });
       }
       start = end + 1;
     }

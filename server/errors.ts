@@ -7,6 +7,7 @@
 
 import { missingFlag, refusedByDeno } from "../lib/environment.ts";
 import { type ErrorContext, ErrorKind, type ErrorKindName, PlasmiteError } from "../lib/errors.ts";
+import { isForCommandLine } from "../lib/hints.ts";
 import { type HeaderPairs, JSON_HEADERS } from "./headers.ts";
 
 /** The status of each kind; what an operating system refuses is 403, never 401. */
@@ -82,19 +83,17 @@ function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
-/** What no client can follow: commands, their flags and files of the server. */
-const FOR_OPERATORS = /--[a-z]|`plasmite |\//;
-
 /** What to do, in words for somebody who calls over HTTP. */
 function hintOf(error: PlasmiteError): string | undefined {
-  const { hint, kindName, details } = error;
-  if (error instanceof HttpError || hint === undefined || !FOR_OPERATORS.test(hint)) return hint;
-  const { capacity } = details;
+  const { hint, kindName, details: { needed, capacity } } = error;
+  if (typeof needed === "bigint" && typeof capacity === "bigint") {
+    return `This message takes ${needed} bytes and the pool holds ${capacity} at most. ` +
+      "Split the message, or make a larger pool (size_bytes).";
+  }
+  if (error instanceof HttpError || hint === undefined) return hint;
+  // No client can follow what is about flags, commands and files of the server.
+  if (!isForCommandLine(hint) && !hint.includes("/")) return hint;
   switch (kindName) {
-    case "Usage":
-      return typeof capacity !== "bigint"
-        ? undefined
-        : `At most ${capacity} bytes fit. Split the message, or make a larger pool (size_bytes).`;
     case "Corrupt":
       return "Whoever runs the server can check the pool with `plasmite doctor`.";
     case "Permission":

@@ -103,7 +103,7 @@ Deno.test("errors over HTTP: a message that is too large is told what fits", asy
   assert.equal(status, 400);
   assert.equal(json.error.message, "payload exceeds ring capacity");
   assert.ok(json.error.needed > 70_000 && json.error.capacity < 65_536);
-  assert.match(json.error.hint, new RegExp(`${json.error.capacity} bytes.*size_bytes`));
+  assert.match(json.error.hint, new RegExp(`holds ${json.error.capacity} at most.*size_bytes`));
   await end();
 });
 

@@ -92,6 +92,11 @@ export function hintOf(error: PlasmiteError): string | undefined {
   const remote = "status" in error;
   // The server's own hint is about headers.
   const anonymous = remote && error.status === 401;
+  const { needed, capacity } = error.details;
+  if (typeof needed === "bigint" && typeof capacity === "bigint") {
+    return `This message takes ${needed} bytes and the pool holds ${capacity} at most. ` +
+      "Split the message, or create a larger pool with `pool create --size`.";
+  }
   if (error.hint !== undefined && !anonymous) return error.hint;
   const hints: Partial<Record<ErrorKindName, string>> = {
     Internal: "This was not expected. Try again; if it stays, report the command and this message.",

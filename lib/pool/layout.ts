@@ -105,7 +105,7 @@ export function refuseOversize(payload: number, ringSize: number, path: string):
   throw new PlasmiteError("Usage", message, {
     path,
     hint: `This message takes ${payload} bytes and the pool holds ${most} at most. ` +
-      "Split the message, or create a larger pool with --size.",
+      "Split the message, or create a larger pool.",
     details: { needed: BigInt(payload), capacity: BigInt(most) },
   });
 }

@@ -194,8 +194,9 @@ export class RecordSink implements IngestSink {
   #checkSize(payload: number): void {
     if (payload > this.#maxPayload) {
       throw new PlasmiteError("Usage", "payload exceeds ring capacity", {
-        hint: "Split the message, or use a larger pool (pool create --size).",
+        hint: "Split the message, or create a larger pool.",
         causes: [`the message takes ${payload} bytes, the pool ${this.#maxPayload}`],
+        details: { needed: BigInt(payload), capacity: BigInt(this.#maxPayload) },
       });
     }
   }
