@@ -16,7 +16,7 @@ import {
   ofBounds,
   Window,
 } from "./answer.ts";
-import { type Grouping, Groups } from "./latest.ts";
+import { type Grouping, Groups } from "../lib/filter/latest.ts";
 import { retained, Scan } from "./scan.ts";
 import { behind, failuresOf, filtersOf, type Wanted } from "./selection.ts";
 

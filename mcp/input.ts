@@ -7,7 +7,7 @@
 
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { type Arguments, BadArgument } from "./args.ts";
-import { type Grouping, grouping } from "./latest.ts";
+import { type Grouping, grouping } from "../lib/filter/latest.ts";
 import { parsePath, type Path } from "./path.ts";
 import type { Schema } from "./schema.ts";
 import { compileCondition, type Condition } from "./selection.ts";

@@ -10,7 +10,7 @@ import { withBudget } from "../lib/filter/budget.ts";
 import type { Where } from "../lib/filter/where.ts";
 import type { Limits } from "./answer.ts";
 import { BadArgument } from "./args.ts";
-import type { Grouping } from "./latest.ts";
+import type { Grouping } from "../lib/filter/latest.ts";
 
 /**
  * Steps one condition may take on one message: enough for `test("a.*b")` on a thousand characters, at

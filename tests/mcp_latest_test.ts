@@ -8,7 +8,7 @@
 import "./support/environment.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Groups } from "../mcp/latest.ts";
+import { Groups } from "../lib/filter/latest.ts";
 
 Deno.test("groups: the newest message of each, in order", () => {
   const keys = fc.uniqueArray(fc.constantFrom("a", "b", "c", "d", "e"), { maxLength: 3 });

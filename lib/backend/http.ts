@@ -176,7 +176,8 @@ export class HttpPool implements PoolHandle {
   }
 
   async append(batch: FrameBatch, request: AppendRequest): Promise<void> {
-    const { flush, from = 0, signal, stored } = request;
+    const { flush, from = 0, signal, stored, when } = request;
+    if (when !== undefined) throw cannot("expect");
     this.#known = null;
     const payloads = Array.from({ length: batch.count }, (_, i) => batch.payload(i));
     await this.#appender.all(
@@ -301,4 +302,11 @@ function limitsOf(ringSize: number): Limits {
 
 function boundsOf({ bounds }: PoolInfo): Bounds {
   return { oldest: bounds.oldestSeq ?? 0n, newest: bounds.newestSeq ?? 0n };
+}
+
+/** The error for what a server would silently ignore. */
+function cannot(feature: string): PlasmiteError {
+  return new PlasmiteError("Usage", `this server cannot ${feature}: it would ignore it`, {
+    hint: "Use a newer server, or append without the condition.",
+  });
 }

@@ -22,6 +22,7 @@ import type { Awaitable, Bounds } from "../types.ts";
 import { Filter } from "./filter.ts";
 import { findLast } from "./last.ts";
 import { LaterWalk } from "./later.ts";
+import type { Coordinator } from "./local/coordinator.ts";
 import type { Hubs } from "./local/hub.ts";
 import type {
   AppendRequest,
@@ -50,19 +51,28 @@ export interface LocalOptions {
   readonly serving?: Hubs | undefined;
   /** What holds the bytes; default the disk. */
   readonly storage?: Storage;
+  /**
+   * The code for working together, where it is loaded already: then a conditional append answers at
+   * once as well. Otherwise it is loaded when it is first needed.
+   */
+  readonly coordination?: Coordination | undefined;
 }
+
+/** The module `local/coordinator.ts`. */
+export type Coordination = typeof import("./local/coordinator.ts");
 
 /** How one directory runs its work. */
 export interface Runner {
   readonly storage: Storage;
   readonly hubs: Hubs | undefined;
+  readonly coordination: Coordination | undefined;
   <T>(steps: Steps<T>, signal?: AbortSignal): Awaitable<T>;
 }
 
-function runner({ serving, storage = disk }: LocalOptions): Runner {
+function runner({ serving, storage = disk, coordination }: LocalOptions): Runner {
   const run = <T>(steps: Steps<T>, signal?: AbortSignal): Awaitable<T> =>
     serving === undefined ? inPlace(steps) : inTurns(steps, signal);
-  return Object.assign(run, { storage, hubs: serving });
+  return Object.assign(run, { storage, hubs: serving, coordination });
 }
 
 /** A directory of pools. */
@@ -82,7 +92,7 @@ export class LocalBackend implements Backend {
   }
 
   features(): ReadonlySet<string> {
-    return new Set(["select", "batch"]);
+    return new Set(["select", "batch", "expect", "key", "id", "latest", "claim"]);
   }
 
   /** The file of a pool. */
@@ -160,6 +170,7 @@ export class LocalPool implements PoolHandle {
   /** Who needs the ring: the handle, and searches that are under way. */
   #users = 1;
   #closed = false;
+  #coordinator: Coordinator | null = null;
 
   /** Use {@linkcode LocalBackend.open}. */
   constructor(run: Runner, ring: Ring, name: string) {
@@ -194,7 +205,13 @@ export class LocalPool implements PoolHandle {
   }
 
   append(batch: FrameBatch, request: AppendRequest): Awaitable<void> {
-    const { flush, signal, stored } = request;
+    const { flush, signal, stored, when } = request;
+    if (when !== undefined) {
+      const coordinator = this.coordinate();
+      return coordinator instanceof Promise
+        ? coordinator.then((ready) => ready.append(batch, request, when))
+        : coordinator.append(batch, request, when);
+    }
     for (let from = request.from ?? 0; from < batch.count;) {
       signal?.throwIfAborted();
       const done = this.ring.tryAppend(batch, from, flush);
@@ -211,6 +228,21 @@ export class LocalPool implements PoolHandle {
       stored(next, done.count, done.first);
       next += done.count;
     }
+  }
+
+  /** What people need to work together in this pool: a promise where that must be loaded first. */
+  coordinate(): Awaitable<Coordinator> {
+    if (this.#coordinator !== null) return this.#coordinator;
+    const { coordination } = this.run;
+    const begin = ({ Coordinator }: Coordination): Coordinator =>
+      this.#coordinator ??= new Coordinator({
+        ring: this.ring,
+        run: this.run,
+        select: (selection) => this.select(selection),
+      });
+    return coordination === undefined
+      ? import("./local/coordinator.ts").then(begin)
+      : begin(coordination);
   }
 
   select(selection: Selection): Awaitable<Walk> {

@@ -85,6 +85,22 @@ export interface Limits {
   readonly batchBytes: number;
 }
 
+/**
+ * What must hold for an append to take place; judged under the pool's lock, and all of the batch
+ * goes in, or nothing. The tags `key:K` and `id:X` are in the frames already
+ * (docs/spec/coordination.md 3 and 4).
+ */
+export interface Conditions {
+  /** The number that the newest message must have, or the newest with `key`; 0 for none. */
+  readonly expect?: bigint;
+  /** The key that `expect` is about. */
+  readonly key?: string;
+  /** The id of each frame from the first on that is to be stored; null for one that has none. */
+  readonly ids?: readonly (string | null)[];
+  /** How many messages back an id is looked for; default 4096. */
+  readonly idWindow?: number;
+}
+
 /** How to append a batch. */
 export interface AppendRequest {
   /** Whether to wait until it is on stable storage. */
@@ -99,6 +115,83 @@ export interface AppendRequest {
    * batch's times are those stored.
    */
   readonly stored: (from: number, count: number, first: bigint) => void;
+  /** What must hold; by default nothing. */
+  readonly when?: Conditions | undefined;
+  /**
+   * Told of a frame whose id is known: message `seq` was stored for it earlier, and its time is now
+   * the batch's.
+   */
+  readonly duplicate?: ((frame: number, seq: bigint) => void) | undefined;
+}
+
+/** What to claim, or to renew. */
+export interface ClaimRequest {
+  /** All of them, or none. */
+  readonly keys: readonly string[];
+  /** Who claims. */
+  readonly holder: string;
+  /** For how long, in milliseconds: a second to a day; default a minute, or as before. */
+  readonly ttlMs?: number | undefined;
+  /** The lease to renew; without it a new one, or the same again if it is the holder's. */
+  readonly token?: bigint | undefined;
+  /** How long to wait until they are free, in milliseconds; default not at all. */
+  readonly waitMs?: number | undefined;
+  /** Calls off a wait; rejects with its reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What to release. */
+export interface ReleaseRequest {
+  /** All of them. */
+  readonly keys: readonly string[];
+  /** Who releases. */
+  readonly holder: string;
+  /** The lease; needed unless forced. */
+  readonly token?: bigint | undefined;
+  /** Whether to end whatever leases there are, for anybody. */
+  readonly force?: boolean | undefined;
+}
+
+/** A lease that is held. */
+export interface LeaseState {
+  /** Whose it is. */
+  readonly holder: string;
+  /** What it is about. */
+  readonly keys: readonly string[];
+  /** The number of the message that says so. */
+  readonly seq: bigint;
+  /** The fencing token: later leases of the same key have higher ones. */
+  readonly token: bigint;
+  /** Until when, in nanoseconds since 1970. */
+  readonly untilNs: bigint;
+  /** Whether the pool forgets so fast that the claim may be overwritten before it ends. */
+  readonly shortRetention: boolean;
+}
+
+/** Which messages to group. */
+export interface LatestRequest {
+  /** Only messages that carry all of these tags. */
+  readonly tags?: readonly string[];
+  /** Only messages that match every one of these. */
+  readonly where?: readonly Where[];
+  /** Only messages at or after this time in nanoseconds since 1970. */
+  readonly sinceNs?: bigint;
+  /** Judges the newest message of each group: those that do not match are left out. */
+  readonly having?: readonly Where[];
+  /** How many groups at most, the newest ones. */
+  readonly most?: number;
+  /** Calls it off. */
+  readonly signal?: AbortSignal;
+}
+
+/** The newest message of each group. */
+export interface Latest {
+  /** Ordered by number. */
+  readonly messages: readonly StoredFrame[];
+  /** Which groups each of them is the newest of. */
+  readonly latest: readonly { readonly key: string; readonly seq: bigint }[];
+  /** Whether there were more groups than are remembered. */
+  readonly forgotten: boolean;
 }
 
 /** A message by its number; a copy. */

@@ -5,13 +5,13 @@
  * @module
  */
 
-import { Buf } from "../lib/bytes.ts";
-import { PlasmiteError } from "../lib/errors.ts";
-import type { Lite3Doc } from "../lib/lite3/doc.ts";
-import { Lite3Key } from "../lib/lite3/key.ts";
-import { Tag } from "../lib/lite3/layout.ts";
-import type { MessageView } from "../lib/lite3/message.ts";
-import { printJson } from "../lib/lite3/print.ts";
+import { Buf } from "../bytes.ts";
+import { PlasmiteError } from "../errors.ts";
+import type { Lite3Doc } from "../lite3/doc.ts";
+import { Lite3Key } from "../lite3/key.ts";
+import { Tag } from "../lite3/layout.ts";
+import type { MessageView } from "../lite3/message.ts";
+import { printJson } from "../lite3/print.ts";
 import { parsePath } from "./path.ts";
 
 /** Sorts messages into groups. */

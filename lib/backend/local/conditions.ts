@@ -1,0 +1,248 @@
+/**
+ * Conditional and idempotent appends to a pool file: conditions become a guard that judges under the
+ * lock (docs/spec/coordination.md 3 and 4).
+ *
+ * @module
+ */
+
+import { ID_TAG, KEY_TAG } from "../../coordination/names.ts";
+import { PlasmiteError } from "../../errors.ts";
+import { sameData } from "../../lite3/equal.ts";
+import { MessageView } from "../../lite3/message.ts";
+import { FrameBatch } from "../../pool/batch.ts";
+import type { State } from "../../pool/header.ts";
+import type { Appended, Guard, Ring } from "../../pool/ring.ts";
+import { untilUnlocked } from "../../storage/lock_wait.ts";
+import { lockTimeout } from "../../storage/pause.ts";
+import type { Steps } from "../../storage/turns.ts";
+import type { AppendRequest, Conditions } from "../types.ts";
+import { type KnownTags, OutOfDate, type Wanted } from "./known_tags.ts";
+
+/** How many messages back an id is looked for, unless the caller says. */
+const ID_WINDOW = 4096;
+/** The widest window for ids. */
+const WIDEST_WINDOW = 1_000_000;
+/** How often a look-up is repeated because too much was added before the lock was got. */
+const LOOKS = 10;
+
+/** What a guard is made for. */
+export interface Guarded {
+  /** What it wants to know of the pool. */
+  readonly wanted: readonly Wanted[];
+  /** Judges; everything that is wanted can be found. */
+  readonly guard: Guard;
+}
+
+/**
+ * Appends under a guard: looks up outside the lock, then judges under it, with what was added in
+ * between.
+ *
+ * @returns what was appended
+ * @throws {PlasmiteError} what the guard throws; Busy when others append too fast, or the lock stays
+ *   taken
+ */
+export function* appendingGuarded(
+  ring: Ring,
+  known: KnownTags,
+  batch: FrameBatch,
+  { from = 0, flush }: { readonly from?: number; readonly flush: boolean },
+  { wanted, guard }: Guarded,
+): Steps<Appended> {
+  const judge: Guard = (state) => {
+    known.catchUp(state);
+    return guard(state);
+  };
+  const attempt = (): Appended | "look" | null => {
+    try {
+      return ring.tryAppend(batch, from, flush, judge);
+    } catch (error) {
+      if (error instanceof OutOfDate) return "look";
+      throw error;
+    }
+  };
+  // A process that lives knows the pool, most of the time: then it need not look first.
+  for (let looks = 0; looks <= LOOKS; looks++) {
+    const done = yield* untilUnlocked(ring.path, attempt);
+    if (done !== "look") return done;
+    if (looks > 0) yield "busy";
+    yield* known.looking(wanted);
+  }
+  throw lockTimeout(ring.path);
+}
+
+/** The ids of a batch's frames, with what is known of each after the guard has run. */
+interface Verdict {
+  /** Frames to store. */
+  fresh: number[];
+  /** Frames that are stored already, or that repeat another frame of the batch. */
+  known: { frame: number; seq: bigint; timeNs: bigint; twin: number }[];
+}
+
+/** Refuses windows that cannot be. Throws Usage. */
+function windowOf({ idWindow = ID_WINDOW }: Conditions): bigint {
+  if (Number.isInteger(idWindow) && idWindow >= 1 && idWindow <= WIDEST_WINDOW) {
+    return BigInt(idWindow);
+  }
+  throw new PlasmiteError("Usage", "Invalid window for ids", {
+    hint: `Look for ids in the last 1 to ${WIDEST_WINDOW} messages.`,
+  });
+}
+
+function differs(id: string, seq: bigint, path: string): PlasmiteError {
+  return new PlasmiteError("Conflict", `id ${id} was used for other data`, {
+    path,
+    hint: "An id names one message. Use another id for other data.",
+    details: { id, seq },
+  });
+}
+
+function unexpected(actual: bigint, when: Conditions, path: string): PlasmiteError {
+  const { expect = 0n, key } = when;
+  const what = key === undefined ? "pool" : `key ${key}`;
+  return new PlasmiteError("Conflict", `${what} is at ${actual}, expected ${expected(expect)}`, {
+    path,
+    hint: "Somebody appended in between: read what is new, decide again, and expect its number.",
+    details: { expected: expect, actual, ...(key === undefined ? {} : { key }) },
+  });
+}
+
+const expected = (seq: bigint): string => seq === 0n ? "none" : String(seq);
+
+/** Judges one conditional append. */
+class Judge {
+  readonly #known: KnownTags;
+  readonly #path: string;
+  readonly #batch: FrameBatch;
+  readonly #from: number;
+  readonly #when: Conditions;
+  readonly #window: bigint;
+  readonly #view = new MessageView();
+  readonly #other = new MessageView();
+  verdict: Verdict = { fresh: [], known: [] };
+
+  constructor(
+    known: KnownTags,
+    path: string,
+    batch: FrameBatch,
+    from: number,
+    when: Conditions,
+  ) {
+    this.#known = known;
+    this.#path = path;
+    this.#batch = batch;
+    this.#from = from;
+    this.#when = when;
+    this.#window = windowOf(when);
+  }
+
+  #id(id: string): Wanted {
+    return { tag: ID_TAG + id, window: this.#window };
+  }
+
+  get wanted(): readonly Wanted[] {
+    const { expect, key, ids = [] } = this.#when;
+    const wanted: Wanted[] = [];
+    if (expect !== undefined && key !== undefined) wanted.push({ tag: KEY_TAG + key });
+    for (const id of new Set(ids)) if (id !== null) wanted.push(this.#id(id));
+    return wanted;
+  }
+
+  /** Ids first: repeating an append whose outcome is unknown must not fail by its own success. */
+  judge(state: State): FrameBatch | null {
+    const batch = this.#batch;
+    const { ids, expect } = this.#when;
+    this.verdict = { fresh: [], known: [] };
+    if (ids !== undefined) this.#sort(state, ids);
+    else for (let i = this.#from; i < batch.count; i++) this.verdict.fresh.push(i);
+    const { fresh, known } = this.verdict;
+    if (expect !== undefined && fresh.length > 0) this.#checkExpectation(state, expect);
+    if (known.length === 0) return null;
+    const rest = new FrameBatch(batch.bytes);
+    for (const i of fresh) {
+      const time = batch.timeOf(i);
+      rest.addPayload(batch.payload(i), Number(time & 0xffff_ffffn), Number(time >> 32n));
+    }
+    return rest;
+  }
+
+  /** Tells frames to store from those that are stored already. */
+  #sort(state: State, ids: readonly (string | null)[]): void {
+    const { fresh, known } = this.verdict;
+    const twins = new Map<string, number>();
+    for (let frame = this.#from; frame < this.#batch.count; frame++) {
+      const id = ids[frame - this.#from] ?? null;
+      const twin = id === null ? undefined : twins.get(id);
+      const seq = id === null ? 0n : this.#known.find(this.#id(id), state);
+      if (id !== null && seq !== 0n) {
+        known.push({ frame, seq, timeNs: this.#compare(state, frame, id, seq), twin: -1 });
+      } else if (id !== null && twin !== undefined) {
+        if (!sameData(this.#own(frame, this.#view), this.#own(twin, this.#other))) {
+          throw differs(id, 0n, this.#path);
+        }
+        known.push({ frame, seq: 0n, timeNs: 0n, twin });
+      } else {
+        if (id !== null) twins.set(id, frame);
+        fresh.push(frame);
+      }
+    }
+  }
+
+  /** Makes sure that message `seq` has the data of the frame; returns its time. */
+  #compare(state: State, frame: number, id: string, seq: bigint): bigint {
+    const mine = this.#own(frame, this.#view);
+    const timeNs = this.#known.read(
+      state,
+      seq,
+      (stored, time) => sameData(mine, stored) ? time : null,
+    );
+    if (timeNs === null) throw differs(id, seq, this.#path);
+    return timeNs;
+  }
+
+  #own(frame: number, view: MessageView): MessageView {
+    const { u8, dv } = this.#batch.out;
+    const { byteOffset, length } = this.#batch.payload(frame);
+    view.open(u8, dv, byteOffset - u8.byteOffset, length);
+    return view;
+  }
+
+  #checkExpectation(state: State, expect: bigint): void {
+    const { key } = this.#when;
+    const actual = key === undefined
+      ? state.newest
+      : this.#known.find({ tag: KEY_TAG + key }, state);
+    if (actual !== expect) throw unexpected(actual, this.#when, this.#path);
+  }
+}
+
+/** Appends a batch under its conditions, in one piece. */
+export function* appendingWhen(
+  ring: Ring,
+  known: KnownTags,
+  batch: FrameBatch,
+  request: AppendRequest,
+  when: Conditions,
+): Steps<void> {
+  const { from = 0, flush, stored, duplicate } = request;
+  const judge = new Judge(known, ring.path, batch, from, when);
+  const { wanted } = judge;
+  const guard: Guard = (state) => judge.judge(state);
+  const { count, first } = yield* appendingGuarded(ring, known, batch, { from, flush }, {
+    wanted,
+    guard,
+  });
+  const { fresh, known: doubles } = judge.verdict;
+  if (count > 0 && doubles.length === 0) known.added(batch, from, first);
+  const numbers = new Map(fresh.map((frame, i) => [frame, first + BigInt(i)]));
+  for (let i = 0; i < fresh.length;) {
+    const start = fresh[i] ?? 0;
+    let length = 1;
+    while (fresh[i + length] === start + length) length++;
+    stored(start, length, first + BigInt(i));
+    i += length;
+  }
+  for (const { frame, seq, timeNs, twin } of doubles) {
+    batch.setTime(frame, twin < 0 ? timeNs : batch.timeOf(twin));
+    duplicate?.(frame, twin < 0 ? seq : numbers.get(twin) ?? 0n);
+  }
+}

@@ -1,0 +1,302 @@
+/**
+ * Which message is the newest with a tag: looked up once without a lock, and kept up to date by
+ * what is added, so that under the lock only a few messages have to be looked at
+ * (docs/spec/coordination.md 3).
+ *
+ * @module
+ */
+
+import { ErrorKind, PlasmiteError } from "../../errors.ts";
+import { CLAIM_TAG } from "../../coordination/lease.ts";
+import { ID_TAG, KEY_TAG } from "../../coordination/names.ts";
+import { Lite3Tag, MessageView } from "../../lite3/message.ts";
+import type { FrameBatch } from "../../pool/batch.ts";
+import type { State } from "../../pool/header.ts";
+import type { Ring } from "../../pool/ring.ts";
+import { TagWalk } from "../../pool/tag_walk.ts";
+import type { Steps } from "../../storage/turns.ts";
+
+/** How many messages may have been added since a look-up, so that they are judged under the lock. */
+const MOST_DELTA = 256n;
+/** How many messages the first look back takes; twice as many each further one. */
+const FIRST_PIECE = 256n;
+/** How many tags are remembered. */
+const MOST_TAGS = 1 << 17;
+/** How many tags are remembered to be nowhere. */
+const MOST_ABSENT = 4096;
+
+/** Too much was added since the look-up: unlock, and look again. */
+export class OutOfDate extends Error {
+  /** Makes the signal. */
+  constructor() {
+    super("too much was added since the look-up");
+    this.name = "OutOfDate";
+  }
+}
+
+/** What is looked for: the newest message with a tag. */
+export interface Wanted {
+  /** The tag. */
+  readonly tag: string;
+  /** Whether the message must be a claim as well. */
+  readonly claim?: boolean;
+  /** Only the last so many messages count; without it all that are retained. */
+  readonly window?: bigint;
+}
+
+/** What it is called in the map; no key has a line feed in it. */
+function nameOf({ tag, claim }: Wanted): string {
+  return claim === true ? `${CLAIM_TAG}\n${tag}` : tag;
+}
+
+/** The lowest number that counts. */
+function floorOf({ window }: Wanted, { oldest, newest }: State): bigint {
+  const low = window === undefined ? oldest : newest - window + 1n;
+  return low < oldest ? oldest : low;
+}
+
+/** Tests the current message of a walk. */
+interface Test {
+  readonly name: string;
+  readonly tags: readonly Lite3Tag[];
+}
+
+/** What one open pool file is known to hold. */
+export class KnownTags {
+  readonly #ring: Ring;
+  readonly #walk: TagWalk;
+  readonly #view = new MessageView();
+  readonly #claim = new Lite3Tag(CLAIM_TAG);
+  /** Keys, ids and claims of keys of all messages from `#low` to `#high`, and some older ones. */
+  #newest = new Map<string, bigint>();
+  /** Tags that no message below `#low` has, down to this number. */
+  #absent = new Map<string, bigint>();
+  #low = 1n;
+  #high = -1n;
+  #searches = 0;
+
+  /** @param ring the pool; stays the caller's to close */
+  constructor(ring: Ring) {
+    this.#ring = ring;
+    this.#walk = new TagWalk(ring);
+  }
+
+  /** How many tags are remembered: for tests. */
+  get size(): number {
+    return this.#newest.size + this.#absent.size;
+  }
+
+  /**
+   * Looks for tags without a lock.
+   *
+   * @throws {PlasmiteError} Corrupt, Busy
+   */
+  *looking(wanted: readonly Wanted[]): Steps<void> {
+    const state = yield* this.#ring.stating();
+    this.#startAt(state);
+    if (this.#absent.size > MOST_ABSENT) this.#absent.clear();
+    if (state.newest > this.#high) {
+      const range = { from: this.#high + 1n, until: state.newest };
+      yield* this.#walk.visiting(range, () => {
+        this.#learn(this.#newest, this.#walk.view, this.#walk.seq);
+        if (this.#newest.size > MOST_TAGS) this.#forget(this.#walk.seq);
+      });
+      this.#high = state.newest;
+    }
+    const missing = wanted.filter((one) => this.#find(one, state) === null);
+    if (missing.length > 0) yield* this.#lookBack(missing, state);
+  }
+
+  /** Nothing is known yet, or the pool is not the one it was. */
+  #startAt({ newest }: State): void {
+    if (this.#high >= 0n && newest >= this.#high) return;
+    this.#newest.clear();
+    this.#absent.clear();
+    this.#high = newest;
+    this.#low = newest + 1n;
+    this.#searches = 0;
+  }
+
+  /** Looks at messages below `#low`, backwards in growing pieces, until all is found. */
+  *#lookBack(wanted: readonly Wanted[], state: State): Steps<void> {
+    // Who asks for one key once wants an answer soon; who asks again wants to remember.
+    const isId = wanted.some(({ tag }) => tag.startsWith(ID_TAG));
+    const remember = isId || this.#searches++ > 0;
+    const missing = new Map(wanted.map((one) => [nameOf(one), one]));
+    let floor = state.newest;
+    for (const one of wanted) {
+      const low = floorOf(one, state);
+      if (low < floor) floor = low;
+    }
+    let size = FIRST_PIECE;
+    for (let until = this.#low - 1n; until >= floor && missing.size > 0; size *= 2n) {
+      let from = until - size + 1n;
+      // What the index does not know is reached by walking from the oldest message only.
+      if (from < floor || this.#ring.indexOffset(from) < 0) from = floor;
+      const collect = remember && this.#newest.size < MOST_TAGS / 2;
+      const found = collect
+        ? yield* this.#collecting(from, until)
+        : yield* this.#searching(from, until, [...missing.values()]);
+      for (const [name, seq] of found) {
+        if (!this.#newest.has(name)) this.#newest.set(name, seq);
+        missing.delete(name);
+      }
+      if (collect) this.#low = from;
+      until = from - 1n;
+    }
+    for (const [name, one] of missing) this.#absent.set(name, floorOf(one, state));
+  }
+
+  *#collecting(from: bigint, until: bigint): Steps<Map<string, bigint>> {
+    const found = new Map<string, bigint>();
+    const walk = this.#walk;
+    yield* walk.visiting({ from, until }, () => this.#learn(found, walk.view, walk.seq));
+    return found;
+  }
+
+  *#searching(
+    from: bigint,
+    until: bigint,
+    wanted: readonly Wanted[],
+  ): Steps<Map<string, bigint>> {
+    const found = new Map<string, bigint>();
+    const walk = this.#walk;
+    const tests: Test[] = wanted.map((one) => ({
+      name: nameOf(one),
+      tags: [new Lite3Tag(one.tag), ...(one.claim === true ? [this.#claim] : [])],
+    }));
+    yield* walk.visiting({ from, until }, () => {
+      for (const { name, tags } of tests) if (walk.view.hasTags(tags)) found.set(name, walk.seq);
+    });
+    return found;
+  }
+
+  /** Remembers the keys and ids of one message. */
+  #learn(into: Map<string, bigint>, view: MessageView, seq: bigint): void {
+    if (view.tagCount === 0) return;
+    const { doc } = view;
+    const isClaim = view.hasTag(this.#claim);
+    for (let i = 0; i < view.tagCount; i++) {
+      const at = view.tagAt(i);
+      const start = doc.stringStart(at);
+      const length = doc.stringLength(at);
+      const isKey = beginsWith(doc.dv, start, length, KEY_TAG);
+      if (!isKey && !beginsWith(doc.dv, start, length, ID_TAG)) continue;
+      const tag = textOf(view, at);
+      if (tag === null) continue;
+      into.set(tag, seq);
+      if (isClaim && isKey) into.set(nameOf({ tag, claim: true }), seq);
+    }
+  }
+
+  /** Forgets the older half of what is remembered; `seq` is the newest message it is about. */
+  #forget(seq: bigint): void {
+    const numbers = [...this.#newest.values()].sort((a, b) => a < b ? -1 : a > b ? 1 : 0);
+    const cut = numbers[numbers.length >> 1] ?? seq;
+    for (const [name, one] of this.#newest) if (one <= cut) this.#newest.delete(name);
+    this.#absent.clear();
+    if (cut >= this.#low) this.#low = cut + 1n;
+  }
+
+  /** The newest such message, 0 for none, null where that is not known. */
+  #find(wanted: Wanted, state: State): bigint | null {
+    const floor = floorOf(wanted, state);
+    const name = nameOf(wanted);
+    const seq = this.#newest.get(name);
+    if (seq !== undefined) return state.oldest !== 0n && seq >= floor ? seq : 0n;
+    if (this.#low <= floor || state.oldest === 0n) return 0n;
+    const absent = this.#absent.get(name);
+    return absent !== undefined && absent <= floor ? 0n : null;
+  }
+
+  /**
+   * Looks at what was added since the look-up; the caller holds the exclusive lock.
+   *
+   * @throws {OutOfDate} when it is too much
+   * @throws {BrokenChain} when the ring is damaged
+   */
+  catchUp(state: State): void {
+    if (this.#high < 0n || state.newest < this.#high || state.newest - this.#high > MOST_DELTA) {
+      throw new OutOfDate();
+    }
+    if (state.newest === this.#high) return;
+    const walk = this.#walk;
+    walk.visit(state, { from: this.#high + 1n, until: state.newest }, () => {
+      this.#learn(this.#newest, walk.view, walk.seq);
+    });
+    this.#high = state.newest;
+  }
+
+  /**
+   * The number of the newest message that is wanted; 0 for none. Under the exclusive lock, after
+   * {@linkcode KnownTags.catchUp}.
+   *
+   * @throws {OutOfDate} when it was not looked for
+   */
+  find(wanted: Wanted, state: State): bigint {
+    const seq = this.#find(wanted, state);
+    if (seq === null) throw new OutOfDate();
+    return seq;
+  }
+
+  /** The number of the newest message that is wanted, without a lock; 0 for none. */
+  *newestOf(wanted: Wanted): Steps<bigint> {
+    yield* this.looking([wanted]);
+    return this.#find(wanted, yield* this.#ring.stating()) ?? 0n;
+  }
+
+  /** The time of a message in nanoseconds since 1970, under the exclusive lock; null without one. */
+  timeOf(state: State, seq: bigint): bigint | null {
+    let time: bigint | null = null;
+    this.#walk.visit(state, { from: seq, until: seq }, () => time = this.#walk.timestampNs);
+    return time;
+  }
+
+  /**
+   * Reads one message whole under the exclusive lock.
+   *
+   * @returns what `use` makes of it; null when it is not retained
+   * @throws {PlasmiteError} Corrupt when it is no message
+   */
+  read<T>(state: State, seq: bigint, use: (view: MessageView, timeNs: bigint) => T): T | null {
+    let result: { readonly value: T } | null = null;
+    const walk = this.#walk;
+    const view = this.#view;
+    walk.visit(state, { from: seq, until: seq, whole: true }, () => {
+      const { u8, dv, base, len } = walk.view.doc;
+      view.open(u8, dv, base, len);
+      result = { value: use(view, walk.timestampNs) };
+    });
+    return (result as { readonly value: T } | null)?.value ?? null;
+  }
+
+  /** Remembers what was just appended under a guard: frames `from` and after, numbered from `first`. */
+  added(batch: FrameBatch, from: number, first: bigint): void {
+    if (first !== this.#high + 1n) return;
+    const { u8, dv } = batch.out;
+    for (let i = from; i < batch.count; i++) {
+      const { byteOffset, length } = batch.payload(i);
+      this.#view.openTags(u8, dv, byteOffset - u8.byteOffset, length);
+      this.#learn(this.#newest, this.#view, first + BigInt(i - from));
+    }
+    this.#high = first + BigInt(batch.count - from) - 1n;
+  }
+}
+
+function beginsWith(dv: DataView, start: number, length: number, prefix: string): boolean {
+  if (length <= prefix.length) return false;
+  for (let i = 0; i < prefix.length; i++) {
+    if (dv.getUint8(start + i) !== prefix.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+/** A tag as text; null when it is none. */
+function textOf(view: MessageView, at: number): string | null {
+  try {
+    return view.doc.string(at);
+  } catch (error) {
+    if (PlasmiteError.is(error, ErrorKind.Corrupt)) return null;
+    throw error;
+  }
+}

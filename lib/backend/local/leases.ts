@@ -1,0 +1,186 @@
+/**
+ * Leases in a pool file: claim, renew, release and force, each a guarded append
+ * (docs/spec/coordination.md 6).
+ *
+ * @module
+ */
+
+import {
+  claim,
+  type ClaimAppend,
+  type ClaimMessage,
+  FirstSights,
+  forceRelease,
+  keySet,
+  type Newest,
+  parseClaim,
+  release,
+  renew,
+  TTL,
+} from "../../coordination/lease.ts";
+import { checkKey, KEY_TAG } from "../../coordination/names.ts";
+import { PlasmiteError } from "../../errors.ts";
+import type { MessageView } from "../../lite3/message.ts";
+import { toValue } from "../../lite3/value.ts";
+import { FrameBatch } from "../../pool/batch.ts";
+import type { State } from "../../pool/header.ts";
+import type { Ring } from "../../pool/ring.ts";
+import type { Steps } from "../../storage/turns.ts";
+import type { ClaimRequest, LeaseState, ReleaseRequest } from "../types.ts";
+import { appendingGuarded } from "./conditions.ts";
+import type { KnownTags } from "./known_tags.ts";
+
+/** The longest name of a holder, in bytes: the tag `agent:` is in front of it. */
+const LONGEST_HOLDER = 250;
+
+/** What a guard decides to append, and what that comes to. */
+interface Decision {
+  readonly appends: readonly ClaimAppend[];
+  /** The lease's token; 0 when it is the number that the append gets. */
+  readonly token: bigint;
+  readonly ttlMs: number;
+}
+
+/** The leases of one open pool file. */
+export class Leases {
+  readonly #ring: Ring;
+  readonly #known: KnownTags;
+  readonly #sights = new FirstSights();
+
+  /** @param known what is known of the pool's tags; shared with its conditional appends */
+  constructor(ring: Ring, known: KnownTags) {
+    this.#ring = ring;
+    this.#known = known;
+  }
+
+  /**
+   * Claims all keys or none, or renews with `token`.
+   *
+   * @param patient whether a claim from the future counts from when this process first saw it
+   * @throws {PlasmiteError} Busy when another holds one of the keys, Conflict when a lease to renew
+   *   was lost, Usage
+   */
+  *claiming(request: ClaimRequest, patient: boolean): Steps<LeaseState> {
+    const keys = checkKeys(request.keys);
+    const holder = checkKey(request.holder, "holder", LONGEST_HOLDER);
+    const { ttlMs, token } = request;
+    if (ttlMs !== undefined) checkTtl(ttlMs);
+    const sights = patient ? this.#sights : undefined;
+    const { seq, nowNs, decision, short } = yield* this.#appending(keys, (newest, now) => {
+      const { append, ...rest } = token === undefined
+        ? claim(keys, holder, ttlMs ?? TTL.usual, newest, now, sights)
+        : renew(keys, holder, token, ttlMs, newest, now);
+      return { appends: [append], ...rest };
+    });
+    return {
+      holder,
+      keys,
+      seq,
+      token: decision.token === 0n ? seq : decision.token,
+      untilNs: nowNs + BigInt(Math.round(decision.ttlMs)) * 1_000_000n,
+      shortRetention: short,
+    };
+  }
+
+  /**
+   * Releases keys.
+   *
+   * @returns the number of the release; 0 when nothing had to be appended
+   * @throws {PlasmiteError} Conflict when another has one of them, Usage
+   */
+  *releasing(request: ReleaseRequest): Steps<bigint> {
+    const keys = checkKeys(request.keys);
+    const holder = checkKey(request.holder, "holder", LONGEST_HOLDER);
+    const { token, force = false } = request;
+    if (!force && token === undefined) {
+      throw new PlasmiteError("Usage", "A release needs the token of the lease", {
+        hint: "Give the token that the claim returned, or force the release.",
+      });
+    }
+    const { seq } = yield* this.#appending(keys, (newest, now) => ({
+      appends: force
+        ? forceRelease(keys, holder, newest)
+        : release(keys, holder, token ?? 0n, newest, now),
+      token: 0n,
+      ttlMs: 0,
+    }));
+    return seq;
+  }
+
+  /** Decides under the lock, where the time is taken as well, and appends what was decided. */
+  *#appending(
+    keys: readonly string[],
+    decide: (newest: Newest, nowNs: bigint) => Decision,
+  ): Steps<{ seq: bigint; nowNs: bigint; decision: Decision; short: boolean }> {
+    let decided: { decision: Decision; nowNs: bigint; short: boolean } | null = null;
+    const batch = new FrameBatch(1024);
+    // The guard replaces it; without a frame nothing would be appended at all.
+    const placeholder = new FrameBatch(256);
+    encode(placeholder, {
+      data: { claim: [], by: "", state: "held", ttl_ms: 0, token: 0n },
+      tags: [],
+    }, 0n);
+    const { count, first } = yield* appendingGuarded(
+      this.#ring,
+      this.#known,
+      placeholder,
+      { flush: false },
+      {
+        wanted: keys.map((key) => ({ tag: KEY_TAG + key, claim: true })),
+        guard: (state) => {
+          const nowNs = Temporal.Now.instant().epochNanoseconds;
+          const decision = decide(this.#newest(state, keys), nowNs);
+          batch.clear();
+          for (const append of decision.appends) encode(batch, append, nowNs);
+          decided = { decision, nowNs, short: this.#isShort(state, decision.ttlMs, nowNs) };
+          return batch;
+        },
+      },
+    );
+    if (decided === null) throw new Error("the guard has not run");
+    if (count > 0) this.#known.added(batch, 0, first);
+    return { ...decided as { decision: Decision; nowNs: bigint; short: boolean }, seq: first };
+  }
+
+  #newest(state: State, keys: readonly string[]): Map<string, ClaimMessage | null> {
+    const newest = new Map<string, ClaimMessage | null>();
+    for (const key of keys) {
+      const seq = this.#known.find({ tag: KEY_TAG + key, claim: true }, state);
+      const read = (view: MessageView, timeNs: bigint): ClaimMessage | null => {
+        const data = toValue(view.doc, view.dataAt);
+        return parseClaim(seq, timeNs, data as { readonly [key: string]: unknown });
+      };
+      newest.set(key, seq === 0n ? null : this.#known.read(state, seq, read));
+    }
+    return newest;
+  }
+
+  /** Whether messages younger than a lease are overwritten already, so that it could be forgotten. */
+  #isShort(state: State, ttlMs: number, nowNs: bigint): boolean {
+    if (state.oldest <= 1n || ttlMs === 0) return false;
+    const time = this.#known.timeOf(state, state.oldest);
+    return time !== null && nowNs - time < BigInt(Math.round(ttlMs)) * 1_000_000n;
+  }
+}
+
+function encode(batch: FrameBatch, { data, tags }: ClaimAppend, timeNs: bigint): void {
+  batch.beginFrame();
+  batch.encoder.messageFromValue(data, tags);
+  batch.endFrame(Number(timeNs & 0xffff_ffffn), Number(timeNs >> 32n));
+}
+
+function checkKeys(keys: readonly string[]): readonly string[] {
+  if (keys.length === 0) {
+    throw new PlasmiteError("Usage", "A claim needs a key", {
+      hint: "Name what is to be claimed.",
+    });
+  }
+  return keySet(keys.map((key) => checkKey(key, "key")));
+}
+
+function checkTtl(ttlMs: number): void {
+  if (ttlMs >= TTL.least && ttlMs <= TTL.most) return;
+  throw new PlasmiteError("Usage", "Invalid time to live", {
+    hint: "A lease lasts 1 second to 24 hours.",
+  });
+}

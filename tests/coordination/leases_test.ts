@@ -1,0 +1,209 @@
+/**
+ * Leases in real pools and real processes: two holders at once would deploy twice, and one that died
+ * would block everybody.
+ *
+ * @module
+ */
+
+import "../support/environment.ts";
+import assert from "node:assert/strict";
+import * as coordination from "../../lib/backend/local/coordinator.ts";
+import { LocalBackend, type LocalPool } from "../../lib/backend/local.ts";
+import { ErrorKind, type ErrorKindName, PlasmiteError } from "../../lib/errors.ts";
+import { compileWhere } from "../../lib/filter/where.ts";
+import { grouping } from "../../lib/filter/latest.ts";
+import { frames, storeAll, storeWhen } from "../support/coordinated.ts";
+import { start, withDir } from "../support/processes.ts";
+import { SCALE } from "../support/rings.ts";
+
+async function fails(
+  kind: ErrorKindName,
+  work: () => unknown,
+  details: Record<string, unknown> = {},
+): Promise<PlasmiteError> {
+  try {
+    await work();
+  } catch (error) {
+    assert(PlasmiteError.is(error, ErrorKind[kind]), `${kind} expected, got ${error}`);
+    for (const [name, value] of Object.entries(details)) assert.equal(error.details[name], value);
+    return error;
+  }
+  throw new assert.AssertionError({ message: `${kind} expected, nothing failed` });
+}
+
+async function withPool(
+  work: (pool: LocalPool, open: () => LocalPool, path: string) => Promise<void>,
+  sizeBytes = 1 << 20,
+): Promise<void> {
+  await withDir(async (dir) => {
+    const backend = new LocalBackend(dir, { coordination });
+    backend.create("p", { sizeBytes });
+    const pools: LocalPool[] = [];
+    const open = (): LocalPool => {
+      const pool = backend.open("p", { write: true }) as LocalPool;
+      pools.push(pool);
+      return pool;
+    };
+    try {
+      await work(open(), open, `${dir}/p.plasmite`);
+    } finally {
+      for (const pool of pools) pool.close();
+    }
+  });
+}
+
+Deno.test("lease: claim, refusal, renewal, release in a pool", async () => {
+  await withPool(async (pool, open) => {
+    const ann = await pool.coordinate();
+    const bob = await open().coordinate();
+    const mine = await ann.claim({ keys: ["a", "b"], holder: "ann" });
+    assert.deepEqual([mine.token, mine.seq, mine.keys], [1n, 1n, ["a", "b"]]);
+    const ahead = mine.untilNs - Temporal.Now.instant().epochNanoseconds;
+    assert(ahead > 0n && ahead <= 60_000_000_000n);
+    await fails("Busy", () => bob.claim({ keys: ["b", "c"], holder: "bob" }), {
+      key: "b",
+      holder: "ann",
+      token: 1n,
+    });
+    assert.equal((await bob.claim({ keys: ["c"], holder: "bob" })).token, 2n);
+    const again = await ann.claim({ keys: ["b", "a"], holder: "ann" });
+    assert.deepEqual([again.token, again.seq], [1n, 3n]);
+    assert.equal((await ann.claim({ keys: ["a", "b"], holder: "ann", token: 1n })).seq, 4n);
+    await fails("Conflict", () => bob.claim({ keys: ["a"], holder: "bob", token: 1n }), {
+      key: "a",
+      holder: "ann",
+    });
+    assert.equal(await ann.release({ keys: ["a", "b"], holder: "ann", token: 1n }), 5n);
+    assert.equal(await ann.release({ keys: ["a", "b"], holder: "ann", token: 1n }), 0n);
+    await fails("Conflict", () => ann.claim({ keys: ["a", "b"], holder: "ann", token: 1n }));
+    assert.equal((await bob.claim({ keys: ["a"], holder: "bob" })).token, 6n);
+    assert.equal(await ann.release({ keys: ["a", "c"], holder: "ann", force: true }), 7n);
+    assert.equal(pool.boundsNow().newest, 8n, "one release for each token");
+    assert.equal((await ann.claim({ keys: ["a", "c"], holder: "ann" })).token, 9n);
+    await fails("Usage", () => ann.claim({ keys: [], holder: "ann" }));
+    await fails("Usage", () => ann.claim({ keys: ["a"], holder: "ann", ttlMs: 999 }));
+    await fails("Usage", () => ann.release({ keys: ["a"], holder: "ann" }));
+  });
+});
+
+Deno.test("lease: what carries the key but is no claim does not free it", async () => {
+  await withPool(async (pool, open) => {
+    const ann = await pool.coordinate();
+    await ann.claim({ keys: ["a"], holder: "ann" });
+    await storeWhen(pool, { note: 1 }, ["key:a"]);
+    for (const one of [pool, open()]) {
+      const bob = await one.coordinate();
+      await fails("Busy", () => bob.claim({ keys: ["a"], holder: "bob" }));
+      assert.equal((await bob.latest("a"))?.seq, 2n);
+    }
+  });
+});
+
+Deno.test("lease: who waits gets it at the release, and gives up in time", async () => {
+  await withPool(async (pool, open) => {
+    const ann = await pool.coordinate();
+    const bob = await open().coordinate();
+    const { token } = await ann.claim({ keys: ["a"], holder: "ann" });
+    await fails("Busy", () => bob.claim({ keys: ["a"], holder: "bob", waitMs: 30 }), { key: "a" });
+    const waiting = bob.claim({ keys: ["a"], holder: "bob", waitMs: 30_000 });
+    await storeWhen(pool, { other: 1 }, ["claim"]);
+    await ann.release({ keys: ["a"], holder: "ann", token });
+    assert((await waiting).token > token);
+    const stop = new AbortController();
+    const reason = new Error("enough");
+    const calling = ann.claim({ keys: ["a"], holder: "ann", waitMs: 30_000, signal: stop.signal });
+    stop.abort(reason);
+    await assert.rejects(calling, reason);
+  });
+});
+
+Deno.test("lease: an expired one is taken by who waits", async () => {
+  await withPool(async (pool, open) => {
+    const ann = await pool.coordinate();
+    const bob = await open().coordinate();
+    const { token } = await ann.claim({ keys: ["a"], holder: "ann", ttlMs: 1000 });
+    const taken = await bob.claim({ keys: ["a"], holder: "bob", waitMs: 30_000 });
+    assert(taken.token > token);
+    await fails("Conflict", () => ann.claim({ keys: ["a"], holder: "ann", token }), {
+      holder: "bob",
+    });
+  });
+});
+
+Deno.test("lease: warned where the pool forgets too fast", async () => {
+  await withPool(async (pool) => {
+    const ann = await pool.coordinate();
+    assert.equal((await ann.claim({ keys: ["a"], holder: "ann" })).shortRetention, false);
+    for (let i = 0; i < 200; i++) await storeWhen(pool, { text: "x".repeat(300) }, []);
+    assert((await pool.bounds()).oldest > 1n);
+    assert.equal((await ann.claim({ keys: ["b"], holder: "ann" })).shortRetention, true);
+    await fails("Conflict", () => ann.claim({ keys: ["a"], holder: "ann", token: 1n }));
+    assert.equal(await (await ann.claim({ keys: ["a"], holder: "bob" })).holder, "bob");
+  }, 32768);
+});
+
+Deno.test("processes: a witness sees no two holders, tokens only grow, killed ones free it", async () => {
+  await withPool(async (_pool, _open, path) => {
+    const witness = `${path}.witness`;
+    const rounds = String(12 * SCALE);
+    const workers = [1, 2, 3].map((n) =>
+      // Keys in opposite order: all or none, so nobody waits for ever.
+      start("claimer.ts", path, `w${n}`, n === 2 ? "b,a" : "a,b", rounds, witness, "60000")
+    );
+    const tokens: bigint[] = [];
+    await Promise.all(workers.map(async (worker) => {
+      let last = 0n;
+      for (let line = await worker.line(); line !== null; line = await worker.line()) {
+        assert.match(line, /^token \d+$/, "no overlap");
+        const token = BigInt(line.split(" ")[1] ?? "0");
+        assert(token > last);
+        last = token;
+        tokens.push(token);
+      }
+      assert.equal((await worker.status).code, 0);
+      await worker[Symbol.asyncDispose]();
+    }));
+    assert.equal(tokens.length, 36 * SCALE);
+    assert.equal(new Set(tokens).size, tokens.length, "each holder had a token of its own");
+    let highest = tokens.reduce((a, b) => a > b ? a : b);
+    for (let kills = 0; kills < 2; kills++) {
+      const victim = start("claimer.ts", path, `v${kills}`, "a,b", "1000000", "", "1000");
+      for (let i = 0; i < 3; i++) await victim.line();
+      victim.kill();
+      await victim[Symbol.asyncDispose]();
+      const heir = start("claimer.ts", path, `h${kills}`, "a,b", "1", witness, "1000");
+      const line = await heir.line();
+      await heir[Symbol.asyncDispose]();
+      const token = BigInt(line?.split(" ")[1] ?? "0");
+      assert(token > highest, `${line} after ${highest}`);
+      highest = token;
+    }
+  }, 1 << 22);
+});
+
+Deno.test("latest by: the newest of each group, tombstones hidden", async () => {
+  await withPool(async (pool) => {
+    const put = (data: object, ...tags: string[]) =>
+      storeAll(pool, frames([data, tags]), undefined);
+    await put({ s: "a", n: 1 }, "key:a");
+    await put({ s: "b", n: 2 }, "key:b", "x");
+    await put({ s: "a", n: 3 }, "key:a", "x");
+    await put({ s: "c", n: 4 }, "key:c", "gone");
+    await put({ n: 5 });
+    const coordinator = await pool.coordinate();
+    assert.equal((await coordinator.latest("a"))?.seq, 3n);
+    assert.equal(await coordinator.latest("none"), null);
+    const by = async (...args: Parameters<typeof coordinator.latestBy>) =>
+      (await coordinator.latestBy(...args)).latest.map(({ key, seq }) => `${key}@${seq}`);
+    assert.deepEqual(await by(grouping("key:")), ["key:b@2", "key:a@3", "key:c@4"]);
+    assert.deepEqual(await by(grouping(".data.s")), ["b@2", "a@3", "c@4"]);
+    assert.deepEqual(await by(grouping("key:"), { tags: ["x"] }), ["key:b@2", "key:a@3"]);
+    const having = [await compileWhere('.meta.tags | index("gone") | not')];
+    assert.deepEqual(await by(grouping("key:"), { having }), ["key:b@2", "key:a@3"]);
+    const where = [await compileWhere(".data.n < 3")];
+    assert.deepEqual(await by(grouping("key:"), { where }), ["key:a@1", "key:b@2"]);
+    assert.deepEqual(await by(grouping("key:"), { most: 1 }), ["key:c@4"]);
+    const late = Temporal.Now.instant().epochNanoseconds + 10_000_000_000n;
+    assert.deepEqual(await by(grouping("key:"), { sinceNs: late }), []);
+  });
+});
