@@ -166,7 +166,8 @@ Deno.test("what a killed creator left is told apart from a pool, and taken over"
     // The library, and a server.
     Deno.writeFileSync(`${dir}/lib.plasmite`, new Uint8Array(9000));
     using client = new Client(dir);
-    assert.equal(client.pool("lib").append({ a: 1 }).seq, 1n);
+    using pool = client.pool("lib");
+    assert.equal(pool.append({ a: 1 }).seq, 1n);
     Deno.writeFileSync(`${dir}/http.plasmite`, new Uint8Array(9000));
     const app = createApp(client, {});
     const answer = await app.fetch(
@@ -296,7 +297,9 @@ Deno.test("an agent that waits for a pool waits also for one that is not finishe
     const args = { pool: "a", timeout_ms: 20_000 };
     const waiting = runTool("plasmite_wait", args, { pools, signal });
     await new Promise((resolve) => setTimeout(resolve, 20));
-    new Client(dir).pool("a").append({ came: true });
+    using client = new Client(dir);
+    using pool = client.pool("a");
+    pool.append({ came: true });
     assert.match(JSON.stringify(await waiting), /came\\*":true/);
   }));
 
@@ -422,7 +425,8 @@ Deno.test("a pool may have any name that the file system allows", () =>
     for (const length of [1, 200, 218, 219, 220, 230, 237, 238, 245, 246]) {
       const name = "n".repeat(length);
       client.createPool(name).close();
-      assert.equal(client.openPool(name).append({}).seq, 1n, `${length} bytes`);
+      using pool = client.openPool(name);
+      assert.equal(pool.append({}).seq, 1n, `${length} bytes`);
     }
     const accents = "é".repeat(123);
     const run = await cli(["--dir", dir, "feed", accents, "--create", "{}"]);

@@ -523,8 +523,12 @@ Deno.test("doctor tells how far it has come, in a walk, in a search, and in a ba
     const progress = (done: number, total: number): void => void told.push([done, total]);
     diagnoseRing(disk, path, "p", progress);
     const searched = told.splice(0);
-    const backup = (): string => backUp(disk.open(path, { write: false }), progress);
-    repairRing(disk, path, "p", { progress, backup });
+    const file = disk.open(path, { write: false });
+    try {
+      repairRing(disk, path, "p", { progress, backup: () => backUp(file, progress) });
+    } finally {
+      file.close();
+    }
     for (const calls of [searched, told]) {
       assert.ok(calls.length > 100, `${calls.length} calls for 100 MiB`);
       for (const [done, total] of calls) {

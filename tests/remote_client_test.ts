@@ -287,10 +287,9 @@ Deno.test("a token is sent, a wrong one and none are refused", () =>
     await rejects(wrong.listPools(), "Permission", { status: 401 });
     await using right = wrong.withToken("right");
     await (await right.pool("p")).close();
-    await rejects(
-      take((await right.openPool("p").then(() => wrong.uncheckedPool("p"))).tail(), 1),
-      "Permission",
-    );
+    await (await right.openPool("p")).close();
+    await using pool = wrong.uncheckedPool("p");
+    await rejects(take(pool.tail(), 1), "Permission");
   }));
 
 Deno.test("requests have a deadline and can be called off", () =>

@@ -155,14 +155,19 @@ let cuts = 0;
 function cutTail(request: Request, response: Response, cut: boolean): Response {
   if (!cut || !request.url.includes("tail_lite3") || response.body === null) return response;
   const reader = response.body.getReader();
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const body = new ReadableStream<Uint8Array>({
+    cancel() {
+      clearTimeout(timer);
+      return reader.cancel();
+    },
     async pull(controller) {
       const { value } = await reader.read();
       if (value !== undefined) {
         // Every other time the chunk is whole, or a single frame would never arrive.
         const share = cuts++ % 2 === 0 ? 0.6 : 1;
         controller.enqueue(value.subarray(0, Math.ceil(value.length * share)));
-        await sleep(20);
+        await new Promise((resolve) => timer = setTimeout(resolve, 20));
       }
       controller.error(new Error("cut"));
       await reader.cancel();
@@ -235,10 +240,11 @@ Deno.test("busy servers are asked again with reconnect, and reported without", (
     const holder = pool.tail();
     await holder.next();
     await assert.rejects(pool.tail().next(), (error) => PlasmiteError.is(error, 5));
-    const patient = pool.tail({ reconnect: true }).next();
+    using patient = pool.tail({ reconnect: true });
+    const first = patient.next();
     await sleep(100);
     holder.close();
-    assert.equal((await patient).value?.seq, 1n);
+    assert.equal((await first).value?.seq, 1n);
   }));
 
 Deno.test("a pool that goes away or is replaced ends a tail, reconnect or not", () =>
@@ -256,8 +262,9 @@ Deno.test("a pool that goes away or is replaced ends a tail, reconnect or not", 
       if (anew) await client.createPool("p");
       await assert.rejects(next, (error) => PlasmiteError.is(error, 3) && error.path === "p");
     }
+    await using none = client.uncheckedPool("none");
     await assert.rejects(
-      client.uncheckedPool("none").tail().next(),
+      none.tail().next(),
       (error) => PlasmiteError.is(error, 3),
     );
   }));

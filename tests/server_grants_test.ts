@@ -40,7 +40,10 @@ Deno.test("grants: rights on one pool give nothing of another, on every route", 
   const { rights, authenticator } = callers();
   rights.set("ann", ["read a", "append a", "admin a"]);
   const { app, client, end } = await bench({ authenticator });
-  for (const name of ["a", "b"]) client.createPool(name).append({ secret: name });
+  for (const name of ["a", "b"]) {
+    using pool = client.createPool(name);
+    pool.append({ secret: name });
+  }
   const ask = async (method: string, path: string, body?: string, type = json) => {
     const headers = { "x-caller": "ann", ...(body === undefined ? {} : type) };
     const answer = await app.request(path, {

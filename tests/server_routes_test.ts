@@ -371,7 +371,10 @@ Deno.test("server: the list names what is damaged and leaves the rest usable", a
 Deno.test("server: access modes", async () => {
   const dir = await Deno.makeTempDir();
   const client = new Client(dir);
-  client.createPool("p").append({ secret: 1 });
+  {
+    using pool = client.createPool("p");
+    pool.append({ secret: 1 });
+  }
   const { createApp } = await import("../server/app.ts");
   const json = { "content-type": "application/json" };
   const ask = async (

@@ -265,7 +265,7 @@ Deno.test("serve: the registry believes only servers that answer", async () => {
   assert.deepEqual(await runningServers(registry), []);
   const ghost = makeRecord(dir, "http://127.0.0.1:1", null);
   const forget = register(ghost, registry);
-  register(makeRecord(dir, "http://example.com:80", null), registry);
+  const forgetOther = register(makeRecord(dir, "http://example.com:80", null), registry);
   await Deno.writeTextFile(`${registry}/broken.json`, "{");
   assert.deepEqual(await runningServers(registry), []);
   let record: unknown = null;
@@ -282,6 +282,7 @@ Deno.test("serve: the registry believes only servers that answer", async () => {
   assert.deepEqual(await runningServers(registry), []);
   unregister();
   forget();
+  forgetOther();
   register(mine, `${dir}/servers/broken.json/x`)();
   await server.shutdown();
   await Deno.remove(dir, { recursive: true });

@@ -23,14 +23,16 @@ import { poolsOf } from "./mcp_tools_util.ts";
 /** Counts how often the process gets round to a timer while `work` runs. */
 async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
   let turns = 0;
-  let running = true;
   const tick = (): void => {
     turns++;
-    if (running) setTimeout(tick, 0);
+    timer = setTimeout(tick, 0);
   };
-  setTimeout(tick, 0);
-  await work();
-  running = false;
+  let timer = setTimeout(tick, 0);
+  try {
+    await work();
+  } finally {
+    clearTimeout(timer);
+  }
   return turns;
 }
 

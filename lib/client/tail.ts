@@ -83,6 +83,16 @@ function check(options: TailOptions): Checked {
   };
 }
 
+/** The options, checked; a pool that was opened for them is closed when they are no good. */
+function checkFor(pool: PoolHandle, options: TailOptions): Checked {
+  try {
+    return check(options);
+  } catch (error) {
+    void pool.close();
+    throw error;
+  }
+}
+
 /** What a tail must know of where it reads. */
 export interface TailPlace {
   /** Where to begin, if not where the options say. */
@@ -118,7 +128,7 @@ export class TailIterator<M> implements AsyncIterableIterator<M, void, undefined
   /**
    * Checks the options; nothing is read before the first `next()`.
    *
-   * @param pool closed with the tail
+   * @param pool closed with the tail, also when there is none because the options are no good
    * @throws {PlasmiteError} Usage
    */
   constructor(
@@ -127,7 +137,7 @@ export class TailIterator<M> implements AsyncIterableIterator<M, void, undefined
     take: Take<M>,
     { start, reconnect = true, newest, path = pool.path }: TailPlace = {},
   ) {
-    const checked = check(options);
+    const checked = checkFor(pool, options);
     this.#pool = pool;
     this.#options = options;
     this.#take = take;

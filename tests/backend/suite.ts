@@ -390,7 +390,9 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
     await fails("NotFound", () => put(pool, numbered(1))).catch(async (error) => {
       // A server has no handle to go stale: the message is in the new pool then.
       if (!(error instanceof assert.AssertionError)) throw error;
-      assert.deepEqual(await select(await place.backend.open("p"), {}), ['1:{"n":1}']);
+      const anew = await place.backend.open("p");
+      assert.deepEqual(await select(anew, {}), ['1:{"n":1}']);
+      await anew.close();
     });
   });
 
