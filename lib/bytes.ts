@@ -1,10 +1,10 @@
 /**
- * A growing byte region: what encoders write into and printers print into.
+ * A growable byte buffer for encoders and printers.
  *
  * @module
  */
 
-/** The pieces of a stream as one run of bytes. */
+/** Concatenates the pieces of a stream. */
 export function joinBytes(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let at = 0;
@@ -16,8 +16,8 @@ export function joinBytes(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer
 }
 
 /**
- * A byte buffer that grows. `u8` and `dv` are replaced when it grows, so read them again after
- * every {@linkcode Buf.reserve}.
+ * A growable byte buffer. `u8` and `dv` are replaced when it grows, so read them again after every
+ * {@linkcode Buf.reserve}.
  */
 export class Buf {
   /** All bytes; only the first `len` are in use. Bytes beyond `len` may hold old data. */
@@ -27,13 +27,13 @@ export class Buf {
   /** How many bytes are in use. */
   len = 0;
 
-  /** Makes an empty buffer with room for `capacity` bytes. */
+  /** Creates an empty buffer with a capacity of `capacity` bytes. */
   constructor(capacity = 4096) {
     this.u8 = new Uint8Array(capacity);
     this.dv = new DataView(this.u8.buffer);
   }
 
-  /** Makes sure that `extra` more bytes fit behind `len`. */
+  /** Makes sure that `extra` more bytes fit after `len`. */
   reserve(extra: number): void {
     const need = this.len + extra;
     if (need <= this.u8.length) return;
@@ -48,7 +48,7 @@ export class Buf {
     return this.u8.subarray(0, this.len);
   }
 
-  /** Forgets the content and keeps the room. */
+  /** Removes the content and keeps the capacity. */
   clear(): void {
     this.len = 0;
   }

@@ -1,7 +1,6 @@
 /**
- * What this process was given by whoever started it: permissions, environment variables, a working
- * directory. Each may be missing, forbidden or not UTF-8. Nothing here prompts but
- * {@linkcode environmentVariable}.
+ * The process environment: permissions, environment variables, the working directory. Each may be
+ * missing, forbidden or not UTF-8. Only {@linkcode environmentVariable} may prompt.
  *
  * @module
  */
@@ -14,7 +13,7 @@ export function isGranted(descriptor: Deno.PermissionDescriptor): boolean {
     const status = Deno.permissions.querySync(descriptor);
     return status.state === "granted" && !status.partial;
   } catch {
-    return false; // A kind of permission that this runtime does not know.
+    return false; // A permission that this runtime does not know.
   }
 }
 
@@ -30,7 +29,7 @@ const EVERYTHING: readonly Deno.PermissionDescriptor[] = [
 ];
 
 /**
- * Whether all permissions are granted. `/proc` and `/dev` need that: asked for with less, they
+ * Whether all permissions are granted. `/proc` and `/dev` need that: with fewer, accessing them
  * would prompt on a terminal.
  */
 export function hasEveryPermission(): boolean {
@@ -41,8 +40,8 @@ export function hasEveryPermission(): boolean {
 const DEPTH = 5;
 
 /**
- * The flag of the permission that Deno was started without, where an exception or one of its causes
- * says so: `--allow-read`. What the operating system refuses has none.
+ * The flag of the missing Deno permission, such as `--allow-read`, if an exception or one of its
+ * causes names one. Errors of the operating system do not.
  */
 export function missingFlag(error: unknown): string | undefined {
   let at = error;
@@ -55,10 +54,7 @@ export function missingFlag(error: unknown): string | undefined {
   return undefined;
 }
 
-/**
- * The error for something that Deno was started without the permission for; undefined when `error`
- * is anything else.
- */
+/** The error for a missing Deno permission; undefined if `error` is anything else. */
 export function refusedByDeno(
   error: unknown,
   message = "permission denied",
@@ -79,9 +75,9 @@ export function refusedByDeno(
 }
 
 /**
- * The value of a variable that decides what is done; undefined when it is not set.
+ * The value of a variable that affects behaviour; undefined if it is not set.
  *
- * @throws {PlasmiteError} Usage when it is not UTF-8, for then Deno cannot say what it names
+ * @throws {PlasmiteError} Usage when it is not UTF-8, because Deno cannot return such a value
  * @throws {Deno.errors.NotCapable} without the permission to read it
  */
 export function environmentVariable(name: string): string | undefined {
@@ -96,17 +92,17 @@ export function environmentVariable(name: string): string | undefined {
   }
 }
 
-/** The value of a variable that only shapes what is shown; never prompts and never throws. */
+/** The value of a variable that only affects output; never prompts and never throws. */
 export function optionalVariable(name: string): string | undefined {
   if (!isGranted({ name: "env", variable: name })) return undefined;
   try {
     return Deno.env.get(name);
   } catch {
-    return "\ufffd"; // Set, and not UTF-8.
+    return "\ufffd"; // Set, but not UTF-8.
   }
 }
 
-/** The working directory, to shorten or to complete paths that are shown; never prompts. */
+/** The working directory, to shorten or complete displayed paths; never prompts. */
 export function workingDirectory(): string | undefined {
   if (!isGranted({ name: "read", path: "." })) return undefined;
   try {
@@ -116,14 +112,14 @@ export function workingDirectory(): string | undefined {
   }
 }
 
-/** Whether files may have any size, as far as can be told without a prompt. */
+/** Whether file size is unlimited, as far as can be determined without a prompt. */
 function filesMayGrow(): boolean {
   if (Deno.build.os === "windows") return true;
   if (Deno.build.os !== "linux" || !hasEveryPermission()) return false;
   try {
     return /^Max file size +unlimited /m.test(Deno.readTextFileSync("/proc/self/limits"));
   } catch {
-    return false; // No /proc here.
+    return false; // There is no /proc.
   }
 }
 
@@ -131,11 +127,11 @@ let heeded = false;
 
 /**
  * Makes a write beyond the limit of `ulimit -f` fail like one to a full disk; by default the system
- * ends the process instead. For programs: a library leaves signals alone.
+ * kills the process. For programs only: a library should not touch signals.
  */
 export function outliveFileSizeLimit(): void {
   if (heeded) return;
   heeded = true;
-  // To listen costs a millisecond or two, so only where there is a limit.
+  // Listening costs a millisecond or two, so do it only if there is a limit.
   if (!filesMayGrow()) Deno.addSignalListener("SIGXFSZ", () => {});
 }

@@ -1,18 +1,18 @@
 /**
- * The one error type of the project, its kinds, and the exit code each kind stands for.
+ * The error type of the project, its kinds, and their exit codes.
  *
  * @module
  */
 
 /** Error kinds by number; the number is also the process exit code of the command line. */
 export const ErrorKind = {
-  /** A bug, or an answer that could not be understood. */
+  /** A bug, or a response that could not be understood. */
   Internal: 1,
   /** A bad argument, a closed handle, input that cannot be stored. */
   Usage: 2,
   /** The pool, path or message does not exist. */
   NotFound: 3,
-  /** Something of that name exists already. */
+  /** Something with that name already exists. */
   AlreadyExists: 4,
   /** Another process holds the lock, or a limit is reached; try again. */
   Busy: 5,
@@ -24,7 +24,9 @@ export const ErrorKind = {
   Io: 8,
   /** Messages were overwritten before they could be read. */
   RetentionGap: 9,
-  /** An expectation does not hold: the pool, a lease or a task has moved on. Do not try again. */
+  /**
+   * An expectation does not hold: the pool, a lease or a task has changed. Do not retry unchanged.
+   */
   Conflict: 10,
 } as const;
 
@@ -34,9 +36,9 @@ export type ErrorKind = (typeof ErrorKind)[keyof typeof ErrorKind];
 /** The name of a kind, as it appears in JSON errors: `"NotFound"`. */
 export type ErrorKindName = keyof typeof ErrorKind;
 
-/** Where an error happened and what to do about it; everything is optional. */
+/** Where an error happened and what to do about it. All fields are optional. */
 export interface ErrorContext {
-  /** What the person should do next, as one sentence. */
+  /** What the user should do next, as one sentence. */
   hint?: string | undefined;
   /** The file concerned, or the pool name for remote errors. */
   path?: string | undefined;
@@ -48,14 +50,16 @@ export interface ErrorContext {
   causes?: readonly string[] | undefined;
   /** The underlying exception, kept for debugging. */
   cause?: unknown;
-  /** Facts for programs: names, numbers and times that the message speaks of. */
+  /** Facts for programs: names, numbers and times that the message mentions. */
   details?: ErrorDetails | undefined;
 }
 
-/** Facts of an error for programs; null means that there is none, such as no cursor. */
+/**
+ * Facts about an error, for programs. A value of null means that there is none, such as no cursor.
+ */
 export type ErrorDetails = Readonly<Record<string, string | bigint | null>>;
 
-/** What any exception says, in one text. */
+/** The message of any exception. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
@@ -95,7 +99,7 @@ export class PlasmiteError extends Error {
   /** Facts for programs; empty where there are none. */
   readonly details: ErrorDetails;
 
-  /** Makes an error of the named kind. */
+  /** Creates an error of the named kind. */
   constructor(kind: ErrorKindName, message: string, context: ErrorContext = {}) {
     super(message, context.cause === undefined ? undefined : { cause: context.cause });
     this.name = "PlasmiteError";
@@ -113,12 +117,12 @@ export class PlasmiteError extends Error {
     return bigintOf(this.details["expected"]);
   }
 
-  /** The sequence number that is there instead, for Conflict; 0 or null for none. */
+  /** The sequence number found instead, for Conflict; 0 or null for none. */
   get actual(): bigint | null {
     return bigintOf(this.details["actual"]);
   }
 
-  /** Who holds what was asked for. */
+  /** The current holder of what was requested, such as a lease; null if not applicable. */
   get holder(): string | null {
     const holder = this.details["holder"];
     return typeof holder === "string" ? holder : null;
@@ -129,12 +133,12 @@ export class PlasmiteError extends Error {
     return NAMES[this.kind];
   }
 
-  /** Whether `error` is one of ours, and of that kind if one is given. */
+  /** Whether `error` is a PlasmiteError, and of that kind if one is given. */
   static is(error: unknown, kind?: ErrorKind): error is PlasmiteError {
     return error instanceof PlasmiteError && (kind === undefined || error.kind === kind);
   }
 
-  /** The same error with more context; what it already says is kept. */
+  /** The same error with more context; existing context is kept. */
   with(context: ErrorContext): PlasmiteError {
     return new PlasmiteError(this.kindName, this.message, {
       hint: this.hint ?? context.hint,

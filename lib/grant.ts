@@ -1,5 +1,5 @@
 /**
- * Grants that say the same of every pool, and what a grant comes to in the words of `--access`.
+ * Grants that apply to all pools alike, and their equivalents in terms of `--access`.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export function accessGrant(subject: string, access: Access): Grant {
   return { subject, can: (need) => allows(access, need) };
 }
 
-/** A grant of what both `grant` and `access` allow. */
+/** A grant of the rights that both `grant` and `access` allow. */
 export function cappedGrant(grant: Grant, access: Access): Grant {
   if (access === "read-write") return grant;
   return {
@@ -24,7 +24,7 @@ export function cappedGrant(grant: Grant, access: Access): Grant {
   };
 }
 
-/** What a grant comes to, on one pool or on some pool; null when it allows neither half. */
+/** The access that a grant gives to one pool, or to at least one; null for none. */
 export function accessOf(grant: Grant, pool?: string): Access | null {
   const reads = grant.can("read", pool);
   const writes = grant.can("append", pool) || grant.can("admin", pool);

@@ -1,17 +1,18 @@
 /**
- * Standard input, output and error. Everything the program writes goes through here and is put out
- * exactly once, whatever state the descriptor is in and however slow its reader.
+ * Standard input, output and error. All output of the program goes through here and is written
+ * exactly once, whatever the state of the descriptor and however slow its reader.
  *
- * O_NONBLOCK belongs to the open file, not to a process: whoever shares our pipe may set it at any
- * time. Then a write may be taken in part, or not at all (`WouldBlock`). Deno's stderr tells which.
- * Its stdout does not: it goes through a line buffer of 1024 bytes (Rust's `LineWriter`), and when
- * the system takes a part, some of the rest is put into that buffer, the flush of the buffer fails,
- * and the count is lost. So only pieces are handed over whose fate is known from the error alone:
+ * O_NONBLOCK belongs to the open file, not to a process: any process that shares our pipe can set
+ * it at any time. Then a write may be accepted in part, or not at all (`WouldBlock`). Deno's stderr
+ * reports which. Its stdout does not: it goes through a line buffer of 1024 bytes (Rust's
+ * `LineWriter`). If the system accepts only a part, some of the rest is put into that buffer,
+ * flushing the buffer fails, and the count is lost. So output is written in pieces for which the
+ * error alone tells how much was accepted:
  *
- * - up to the last newline within what the system takes as a whole or not at all: on `WouldBlock`
- *   nothing was taken;
+ * - up to the last newline within what the system writes atomically: on `WouldBlock` nothing was
+ *   accepted;
  * - 1024 bytes or more without a newline, which bypass the buffer: on `WouldBlock` nothing was
- *   taken, and a part is counted;
+ *   accepted, and a partial write is counted;
  * - less than that without a newline: it is in the buffer, and must be flushed, not repeated.
  *
  * @module
@@ -21,33 +22,33 @@ import { hasEveryPermission } from "./environment.ts";
 
 /** The capacity of the line buffer in Deno's stdout. */
 const LINE_BUFFER = 1024;
-/** What a pipe takes as a whole or not at all: PIPE_BUF. */
+/** What a pipe accepts atomically: PIPE_BUF. */
 const PIPE_PIECE = Deno.build.os === "linux" ? 4096 : 512;
-/** A UNIX socket takes as a whole what fits in half the smallest send buffer there can be. */
+/** A UNIX socket accepts atomically what fits in half the smallest possible send buffer. */
 const SOCKET_PIECE = 2048;
-/** How far the end of a long line is looked for. */
+/** How far to search for the end of a long line, in bytes. */
 const LOOK_AHEAD = 256 * 1024;
-/** The longest pause of a writer whose reader takes nothing, in milliseconds. */
+/** The longest pause of a writer whose reader is not reading, in milliseconds. */
 const LONGEST_PAUSE = 16;
-/** How much may wait for the reader of a stream that is written in the background, in bytes. */
+/** The largest queue of a stream that is written in the background, in bytes. */
 const BACKGROUND = 1024 * 1024;
 
 const NEWLINE = 0x0a;
 const NOTHING = new Uint8Array(0);
 
-/** A piece of `bytes`, and whether it rests in the line buffer when its flush fails. */
+/** A piece of output, and whether it stays in the line buffer when flushing fails. */
 export interface Piece {
   /** Where it ends. */
   readonly end: number;
-  /** Whether a failed write leaves it in the line buffer. */
+  /** Whether it stays in the line buffer when a write fails. */
   readonly buffered: boolean;
 }
 
 /**
- * The next piece from `at` whose fate is known from the error alone.
+ * The next piece from `at` for which the error alone tells how much was accepted.
  *
- * @param atomic how many bytes the system takes as a whole or not at all: 1 on a terminal,
- *   `Infinity` where a write is never refused
+ * @param atomic how many bytes the system writes atomically: 1 on a terminal, `Infinity` where a
+ *   write is never refused
  */
 export function nextPiece(bytes: Uint8Array, at: number, atomic: number): Piece {
   const { length } = bytes;
@@ -61,14 +62,14 @@ export function nextPiece(bytes: Uint8Array, at: number, atomic: number): Piece 
   return { end, buffered: end - at < LINE_BUFFER };
 }
 
-/** One run of bytes on its way out, piece by piece. */
-class Passage {
+/** The state of one write, done piece by piece. */
+class PendingWrite {
   readonly #bytes: Uint8Array;
   readonly #atomic: number;
   #at = 0;
   #piece: Piece = { end: 0, buffered: false };
-  /** Whether a piece rests in the line buffer. */
-  #resting = false;
+  /** Whether a piece is still in the line buffer. */
+  #inLineBuffer = false;
   #pause = 1;
 
   constructor(bytes: Uint8Array, atomic: number) {
@@ -77,31 +78,34 @@ class Passage {
   }
 
   get done(): boolean {
-    return this.#at >= this.#bytes.length && !this.#resting;
+    return this.#at >= this.#bytes.length && !this.#inLineBuffer;
   }
 
-  /** What to write now; nothing but the line buffer when it is empty. */
+  /** The next bytes to write; empty to flush the line buffer only. */
   next(): Uint8Array {
-    if (this.#resting) return NOTHING;
+    if (this.#inLineBuffer) return NOTHING;
     const { end } = this.#piece = nextPiece(this.#bytes, this.#at, this.#atomic);
     return this.#at === 0 && end === this.#bytes.length
       ? this.#bytes
       : this.#bytes.subarray(this.#at, end);
   }
 
-  /** So many bytes of it were taken. */
+  /** Records that `count` bytes were accepted. */
   took(count: number): void {
     this.#at += count;
-    this.#resting = false;
+    this.#inLineBuffer = false;
     this.#pause = 1;
   }
 
-  /** It was refused: how long to wait before the next try, in milliseconds; throws when for good. */
+  /**
+   * Handles a refused write: returns the pause before the next attempt in milliseconds, or throws
+   * if the error is permanent.
+   */
   refused(error: unknown): number {
     if (!isMomentary(error)) throw error;
-    if (this.#piece.buffered && !this.#resting) {
+    if (this.#piece.buffered && !this.#inLineBuffer) {
       this.#at = this.#piece.end;
-      this.#resting = true;
+      this.#inLineBuffer = true;
     }
     const pause = this.#pause;
     this.#pause = Math.min(2 * pause, LONGEST_PAUSE);
@@ -133,24 +137,24 @@ export class StandardStream {
     return this.#terminal ??= this.#stream.isTerminal();
   }
 
-  /** What the system takes as a whole or not at all; see {@linkcode nextPiece}. */
+  /** How many bytes the system writes atomically; see {@linkcode nextPiece}. */
   get #piece(): number {
     return this.#atomic ??= this.#stream === Deno.stderr || Deno.build.os === "windows"
-      ? Infinity // Not buffered: what was taken is always counted.
+      ? Infinity // Not buffered: accepted bytes are always counted.
       : this.isTerminal
       ? 1
       : atomicSize();
   }
 
   /**
-   * Writes all bytes before it returns, behind everything that was given before. Only while an
-   * asynchronous write is under way they are copied and follow it instead.
+   * Writes all bytes, after all earlier writes, before it returns. While an asynchronous write is
+   * in progress the bytes are copied and queued instead.
    *
-   * Throws what the system says of a stream that takes no more.
+   * Throws the system's error when the stream is closed.
    */
   writeSync(bytes: Uint8Array): void {
     if (this.#background || this.#writing !== undefined) return this.#queue(bytes.slice());
-    for (const passage = new Passage(bytes, this.#piece); !passage.done;) {
+    for (const passage = new PendingWrite(bytes, this.#piece); !passage.done;) {
       try {
         passage.took(this.#stream.writeSync(passage.next()));
       } catch (error) {
@@ -160,10 +164,10 @@ export class StandardStream {
   }
 
   /**
-   * Writes all bytes without blocking the event loop, behind everything that was given before. They
-   * must not change until then. Rejects with what the system says of a stream that takes no more.
+   * Writes all bytes, after all earlier writes, without blocking the event loop. The bytes must not
+   * change until it resolves. Rejects with the system's error when the stream is closed.
    *
-   * @returns their number
+   * @returns the number of bytes
    */
   async write(bytes: Uint8Array): Promise<number> {
     this.#queued.push(bytes);
@@ -173,14 +177,14 @@ export class StandardStream {
   }
 
   /**
-   * From now on {@linkcode StandardStream.writeSync} does not wait for the reader: for processes
-   * that serve others. What does not fit behind a reader that takes nothing is dropped.
+   * From now on {@linkcode StandardStream.writeSync} does not wait for the reader; for processes
+   * that serve others. Output beyond a limited queue is dropped.
    */
   writeInBackground(): void {
     this.#background = true;
   }
 
-  /** Waits until everything is out, `ms` milliseconds at most. */
+  /** Waits until everything is written, at most `ms` milliseconds. */
   async settle(ms: number): Promise<void> {
     if (this.#writing === undefined) return;
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -191,7 +195,7 @@ export class StandardStream {
 
   #queue(bytes: Uint8Array): void {
     if (this.#background && this.#size > BACKGROUND) return;
-    this.write(bytes).catch(() => {}); // Whoever waits for the write under way is told.
+    this.write(bytes).catch(() => {}); // The caller that awaits the write in progress gets the error.
   }
 
   async #drain(): Promise<void> {
@@ -208,7 +212,7 @@ export class StandardStream {
   }
 
   async #writeOne(bytes: Uint8Array): Promise<void> {
-    for (const passage = new Passage(bytes, this.#piece); !passage.done;) {
+    for (const passage = new PendingWrite(bytes, this.#piece); !passage.done;) {
       try {
         passage.took(await this.#stream.write(passage.next()));
       } catch (error) {
@@ -218,21 +222,21 @@ export class StandardStream {
   }
 }
 
-/** Whether the same call may succeed a moment later. */
+/** Whether the same call may succeed shortly. */
 function isMomentary(error: unknown): boolean {
   return error instanceof Deno.errors.WouldBlock || error instanceof Deno.errors.Interrupted;
 }
 
-/** What stdout, which is no terminal, takes as a whole or not at all. */
+/** How many bytes a stdout that is not a terminal writes atomically. */
 function atomicSize(): number {
   if (Deno.build.os !== "linux" || !hasEveryPermission()) return PIPE_PIECE;
   try {
     const info = Deno.statSync("/proc/self/fd/1");
-    if (info.isFile) return Infinity; // O_NONBLOCK means nothing there.
+    if (info.isFile) return Infinity; // O_NONBLOCK has no effect on files.
     if (!info.isSocket) return PIPE_PIECE;
     return isUnixSocket(info.ino) ? SOCKET_PIECE : 1;
   } catch {
-    return PIPE_PIECE; // No /proc here.
+    return PIPE_PIECE; // There is no /proc.
   }
 }
 
@@ -252,14 +256,14 @@ function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Standard input; a non-blocking one is waited for, never taken for its end. */
+/** Standard input; when it is non-blocking, reads wait instead of reporting the end. */
 export const standardInput = {
   /** Whether it is a terminal. */
   get isTerminal(): boolean {
     return Deno.stdin.isTerminal();
   },
 
-  /** Reads some bytes, in place; null at the end. */
+  /** Reads some bytes, blocking; null at the end. */
   readSync(into: Uint8Array): number | null {
     for (;;) {
       try {

@@ -1,6 +1,6 @@
 /**
- * Timers that take any number of milliseconds. The platform's own keep the delay in 32 bits: one
- * that is longer than 24.8 days fires at once instead of late.
+ * Timers for delays of any length. The platform stores the delay in 32 bits: a delay over 24.8 days
+ * fires at once.
  *
  * @module
  */
@@ -9,8 +9,8 @@
 const LONGEST = 0x7fff_ffff;
 
 /**
- * Runs `run` once after `ms` milliseconds, or after 24.8 days where that is sooner. Whoever waits
- * longer looks at the clock again when it fires. `clearTimeout` stops it.
+ * Calls `run` once after `ms` milliseconds, or after 24.8 days if that is sooner; for longer delays
+ * the caller checks the clock when it fires. `clearTimeout` cancels it.
  */
 export function startTimer(run: () => void, ms: number): ReturnType<typeof setTimeout> {
   return setTimeout(run, ms > 0 ? Math.min(ms, LONGEST) : 0);

@@ -4,14 +4,16 @@
  * @module
  */
 
-/** A value now or later: what a local pool answers at once and a remote one after a request. */
+/**
+ * A value or a promise of one: local pools return the value at once, remote ones after a request.
+ */
 export type Awaitable<T> = T | Promise<T>;
 
 /** First and last retained sequence number; `oldest` is 0 when nothing is retained. */
 export interface Bounds {
   /** The oldest retained sequence number, or 0. */
   readonly oldest: bigint;
-  /** The last sequence number given out; servers tell 0 for an empty pool. */
+  /** The last assigned sequence number; servers report 0 for an empty pool. */
   readonly newest: bigint;
 }
 
@@ -23,13 +25,13 @@ export interface Gap {
   readonly last: bigint;
 }
 
-/** A stored message as bytes; they stay valid until whatever gave them out moves on. */
+/** A stored message as bytes; valid until its source moves to the next message. */
 export interface FrameBytes {
   /** The bytes that hold it. */
   readonly u8: Uint8Array<ArrayBuffer>;
-  /** Where the payload begins in them. */
+  /** Offset of the payload in `u8`, in bytes. */
   readonly payloadAt: number;
-  /** Bytes of the payload. */
+  /** Length of the payload in bytes. */
   readonly payloadLength: number;
   /** Sequence number, low 32 bits. */
   readonly seqLo: number;
@@ -45,23 +47,24 @@ export interface FrameBytes {
   readonly timestampNs: bigint;
 }
 
-/** What a caller may ask for: to read, to append, or to make and delete pools. */
+/** A right that an operation needs: to read, to append, or to create and delete pools. */
 export type Need = "read" | "append" | "admin";
 
 /**
- * What the caller of one request may do. It goes along with the request; nobody keeps it for the next
- * one, because rights can be taken away in between.
+ * What the caller of one request may do. It is valid for that request only, because rights can be
+ * revoked at any time.
  */
 export interface Grant {
-  /** Who it is, for logs: the name of a key, `token`, `anyone`. */
+  /** The caller's name, for logs: the name of a key, `token`, `anyone`. */
   readonly subject: string;
   /**
-   * Whether that is allowed.
+   * Whether the caller has a right.
    *
-   * @param pool the pool concerned; without it: whether it is allowed on any pool at all
+   * @param pool the name of the pool; without it: whether the caller has the right on at least one
+   *   pool
    */
   can(need: Need, pool?: string): boolean;
 }
 
-/** Rights on all pools, in the words of `--access`. */
+/** Rights on all pools, as `--access` names them. */
 export type Access = "read-only" | "write-only" | "read-write";

@@ -6,7 +6,7 @@
 
 import { messageOf, PlasmiteError } from "../lib/errors.ts";
 import {
-  isNotHere,
+  linksUnsupported,
   parentOf,
   probe,
   removeQuietly,
@@ -134,7 +134,7 @@ function keep(stage: Stage): void {
   try {
     Deno.linkSync(path, kept);
   } catch (error) {
-    if (!isNotHere(error)) throw error;
+    if (!linksUnsupported(error)) throw error;
     Deno.renameSync(path, kept);
   }
   stage.kept = kept;
@@ -148,7 +148,7 @@ function place(stage: Stage): void {
     try {
       Deno.linkSync(fresh, path);
     } catch (error) {
-      if (!isNotHere(error)) throw error;
+      if (!linksUnsupported(error)) throw error;
       Deno.renameSync(fresh, path);
     }
   }

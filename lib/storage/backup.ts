@@ -1,5 +1,5 @@
 /**
- * A copy of a damaged pool next to it, on stable storage before anything is changed.
+ * Backs up a damaged pool to a file next to it, synced to disk before the pool is changed.
  *
  * @module
  */
@@ -14,11 +14,11 @@ const CHUNK = 1 << 20;
 const LONGEST_NAME = 255;
 
 /**
- * Copies `file`, whose lock the caller holds, to `PATH.backup-TIME` with the pool's own mode.
- * Stretches of zeros become holes, so a sparse pool stays small.
+ * Copies `file`, whose lock the caller holds, to `PATH.backup-TIME` with the same file mode. Runs
+ * of zeros become holes, so a sparse pool stays small.
  *
- * @param progress is told how many bytes of how many were copied
- * @returns the path of the copy, which is no pool name
+ * @param progress called with the bytes copied so far and the total
+ * @returns the path of the copy; it does not end in `.plasmite`, so it is not listed as a pool
  * @throws {PlasmiteError} Io or Permission; then no copy is left and the pool is untouched
  */
 export function backUp(
@@ -26,7 +26,7 @@ export function backUp(
   progress: (done: number, total: number) => void = () => {},
 ): string {
   const time = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
-  const base = besides(file.path, `.backup-${time}`);
+  const base = withEnding(file.path, `.backup-${time}`);
   for (let n = 1;; n++) {
     const path = n === 1 ? base : `${base}-${n}`;
     try {
@@ -47,13 +47,13 @@ export function backUp(
   }
 }
 
-/** A path next to `path` that ends so; of a very long name as much as leaves room for the ending. */
-function besides(path: string, ending: string): string {
+/** `path` with `ending` appended; a very long name is cut so that the ending fits. */
+function withEnding(path: string, ending: string): string {
   const dir = path.slice(0, path.lastIndexOf("/") + 1);
   const name = new TextEncoder().encode(path.slice(dir.length));
   const room = LONGEST_NAME - ending.length - "-100".length;
   if (name.length <= room) return path + ending;
-  // As a stream, a character that the cut divides is left out.
+  // In stream mode the decoder drops a character that the cut splits.
   const kept = new TextDecoder().decode(name.subarray(0, room), { stream: true });
   return dir + kept + ending;
 }
@@ -63,7 +63,7 @@ function copy(
   path: string,
   progress: (done: number, total: number) => void,
 ): void {
-  // Over the limit of `ulimit -f` the program is ended: then, before there is half a copy.
+  // Beyond `ulimit -f` the system kills the program; better now than with half a copy on disk.
   probe(parentOf(path), file.size());
   const mode = (Deno.statSync(file.path).mode ?? 0o600) & 0o777;
   const out = Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });

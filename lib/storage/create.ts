@@ -1,6 +1,7 @@
 /**
- * Makes a file that appears whole, or, where the file system has no hard links, one that nobody takes
- * for whole before it is (docs/spec/format.md 1.5).
+ * Creates a file atomically. Where the file system has no hard links, the file is created in place
+ * and its header is written last, so no one mistakes it for a complete one (docs/spec/format.md
+ * 1.5).
  *
  * @module
  */
@@ -9,29 +10,29 @@ import { PlasmiteError } from "../errors.ts";
 import { unsafeIn } from "../visible.ts";
 import { isOsError, NOT_A_DIRECTORY, osError } from "./os_error.ts";
 import type { StorageFile } from "./storage.ts";
-import { isNotHere, parentOf, probe, removeQuietly, temporaryName } from "./temporary.ts";
+import { linksUnsupported, parentOf, probe, removeQuietly, temporaryName } from "./temporary.ts";
 
-/** What making a file in place needs of the place. */
+/** The storage operations needed to create a file in place. */
 export interface CreationPlaces {
-  /** Makes an empty file; null when the name is taken. */
+  /** Creates an empty file; null when the name is taken. */
   createEmpty(path: string): StorageFile | null;
-  /** Opens an existing file for writing; null when the name is free in the meantime. */
+  /** Opens an existing file for writing; null when it has been removed in the meantime. */
   open(path: string): StorageFile | null;
   /** Removes the name. */
   remove(path: string): void;
 }
 
-/** What is to be made. */
+/** The file to create. */
 export interface NewFile {
   /** Its size in bytes. */
   readonly size: number;
   /** Its first bytes; the rest is zero. */
   readonly head: Uint8Array;
-  /** Whether to finish what a creator that was killed has left. */
+  /** Whether to complete a file left behind by a creator that was killed. */
   readonly takeOver: boolean;
 }
 
-/** As `Storage.create`, on the disk. */
+/** Implements `Storage.create` on disk. */
 export function createFile(places: CreationPlaces, path: string, wanted: NewFile): boolean {
   const dir = parentOf(path);
   makeDirectory(dir);
@@ -50,7 +51,7 @@ function makeDirectory(dir: string): void {
   } catch (error) {
     const failure = osError(error, { path: dir }, "failed to create pool directory");
     if (failure.kindName !== "AlreadyExists") throw failure;
-    // Of a directory it would be no error.
+    // For a directory, AlreadyExists would not be an error.
     throw new PlasmiteError("Io", failure.message, {
       path: dir,
       hint: NOT_A_DIRECTORY,
@@ -60,14 +61,14 @@ function makeDirectory(dir: string): void {
   }
 }
 
-/** Refuses directories that no list could show as they are, unless they are there already. */
+/** Refuses to create directories whose names contain unprintable characters. */
 function checkNewDirectories(dir: string): void {
   for (let at = dir; !isThere(at); at = parentOf(at)) {
     const unsafe = unsafeIn(at.slice(at.lastIndexOf("/") + 1));
     if (unsafe === undefined) continue;
     throw new PlasmiteError("Usage", "invalid directory name", {
       path: dir,
-      hint: `Use a name without controls and marks of the writing direction; it has ${unsafe}.`,
+      hint: `Use a name without control and text-direction characters; it has ${unsafe}.`,
     });
   }
 }
@@ -82,8 +83,8 @@ function isThere(path: string): boolean {
 }
 
 /**
- * Builds the file under another name and links it to its own: nobody meets half a pool. Returns false
- * when that cannot be done here, or when the name is taken.
+ * Builds the file under a temporary name and links it to its final one, so no one sees a partial
+ * pool. Returns false when the file system cannot do that, or when the name is taken.
  */
 function createAside(dir: string, path: string, { size, head }: NewFile): boolean {
   const temporary = temporaryName(dir);
@@ -99,8 +100,8 @@ function createAside(dir: string, path: string, { size, head }: NewFile): boolea
     Deno.linkSync(temporary, path);
     return true;
   } catch (error) {
-    // The longest path there can be leaves no room for another name in its directory.
-    if (error instanceof Deno.errors.AlreadyExists || isNotHere(error) || isTooLong(error)) {
+    // With the longest possible path, a temporary name in its directory can be too long.
+    if (error instanceof Deno.errors.AlreadyExists || linksUnsupported(error) || isTooLong(error)) {
       return false;
     }
     throw error;
@@ -114,9 +115,9 @@ function isTooLong(error: unknown): boolean {
 }
 
 /**
- * Makes the file under its own name: under its lock it gets its size, and its head last. Whoever else
- * comes to the same name does the same, and whoever has the lock while there are only zeros goes on;
- * so it does not matter who began, or where that one was killed.
+ * Creates the file under its final name. Holding its lock, it sets the size and writes the head
+ * last. Other creators of the same name do the same, and whoever gets the lock while the file is
+ * all zeros continues; so it does not matter who started, or where they were killed.
  */
 export function createInPlace(places: CreationPlaces, path: string, wanted: NewFile): boolean {
   const made = places.createEmpty(path);
@@ -149,7 +150,7 @@ function openTaken(places: CreationPlaces, path: string): StorageFile | null {
   try {
     return places.open(path);
   } catch (cause) {
-    throw taken(path, cause); // A directory, somebody else's file, a link to nowhere.
+    throw taken(path, cause); // A directory, another user's file, a dangling link.
   }
 }
 
@@ -158,23 +159,24 @@ function hasHead(file: StorageFile): boolean {
   return file.readAt(first, 0) === 1 && first[0] !== 0;
 }
 
-/** Larger files are not read to see whether they hold nothing but zeros, in bytes. */
+/** Files larger than this are not read to check whether they are all zeros, in bytes. */
 const READ_AT_MOST = 32 << 20;
 
 /**
- * Whether a file is what a killed creator leaves: nothing but zeros. A file that is not named as a pool
- * must also have a size that it would have.
+ * Whether a file is the leftover of a killed creator: all zeros. A file not named like a pool must
+ * also have a size that such a leftover can have.
  */
 function isLeftover(file: StorageFile, wanted: number): boolean {
   const size = file.size();
   if (size !== 0 && size !== wanted && !file.path.endsWith(".plasmite")) return false;
-  // Reading holds others up, and a file of holes may be of any size: it is known by its blocks.
+  // A sparse file can be of any size, and reading it would block others: check its allocated
+  // blocks.
   if (size > READ_AT_MOST) return file.allocated() === 0;
   const words = new Int32Array(1 << 14);
   const bytes = new Uint8Array(words.buffer);
   for (let at = 0; at < size;) {
     const got = file.readAt(bytes, at);
-    if (got === 0) return false; // Cut while it was read: somebody else is at work.
+    if (got === 0) return false; // Truncated while being read: another process is working on it.
     for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false;
     at += got;
   }
@@ -189,7 +191,7 @@ function fill(places: CreationPlaces, file: StorageFile, { size, head }: NewFile
     try {
       places.remove(file.path);
     } catch {
-      // Then it stays as a leftover, which the next creator takes over.
+      // It stays as a leftover, which the next creator completes.
     }
     throw error;
   }

@@ -37,7 +37,7 @@ class DiskFile implements StorageFile {
     this.#ino = info.ino;
   }
 
-  /** What the system says when a disk is full, a cable is out or a file system is read-only. */
+  /** The error for a failed read or write: disk full, device gone, read-only file system. */
   #failure(error: unknown): PlasmiteError {
     return osError(error, { path: this.path });
   }
@@ -109,7 +109,7 @@ class DiskFile implements StorageFile {
 
   allocated(): number {
     const { blocks, size } = this.#stat();
-    return blocks === null ? size : blocks * 512; // Not known on Windows.
+    return blocks === null ? size : blocks * 512; // Not available on Windows.
   }
 
   resize(size: number): void {
@@ -141,7 +141,7 @@ class DiskFile implements StorageFile {
 export const disk: Storage = {
   open(path, { write }) {
     try {
-      // Opening a pipe for reading alone would wait for its writer, for ever.
+      // Opening a pipe read-only would block until it has a writer, possibly forever.
       if (!write && !Deno.statSync(path).isFile) throw notRegular(path);
       return new DiskFile(path, write, Deno.openSync(path, { read: true, write }));
     } catch (error) {

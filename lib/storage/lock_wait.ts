@@ -1,6 +1,6 @@
 /**
- * Waiting for a lock that another process holds: tried again every millisecond, ten seconds at most.
- * One limit for everyone, so that "busy" means the same everywhere.
+ * Waits for a lock held by another process: retries every millisecond, for at most ten seconds.
+ * There is one limit, so "busy" means the same everywhere.
  *
  * @module
  */
@@ -8,16 +8,16 @@
 import { lockTimeout } from "./pause.ts";
 import type { Steps } from "./turns.ts";
 
-/** How long anybody waits for another process's lock before giving up with Busy, in milliseconds. */
+/** How long to wait for another process's lock before failing with Busy, in milliseconds. */
 export const LOCK_LIMIT = 10_000;
 
 /**
- * Tries until `attempt` returns something else than null. Run it with `inPlace`, or with `inTurns`
- * where others must not be held up.
+ * Retries until `attempt` returns something other than null. Run it with `inPlace`, or with
+ * `inTurns` in a process that serves others.
  *
- * @param path the file whose lock is waited for
- * @param limitMs how long at most, in milliseconds
- * @throws {PlasmiteError} Busy when it stays taken
+ * @param path the file that is locked, for the error
+ * @param limitMs the time limit, in milliseconds
+ * @throws {PlasmiteError} Busy when the lock is still held at the time limit
  */
 export function* untilUnlocked<T>(
   path: string,

@@ -1,9 +1,9 @@
 /**
- * Pool files in memory, with the accidents that disks and processes have.
+ * Pool files in memory, with simulated disk and process failures.
  *
- * A *process kill* keeps every write that had returned and any prefix of the one under way. A
- * *power loss* keeps what was synced and any subset of the rest, in any order. Both leave a new
- * storage to open, as a restart would.
+ * A *process kill* keeps every completed write and any prefix of the one in progress. A *power
+ * loss* keeps what was synced and any subset of the rest, in any order. Both return a new storage
+ * to open, as after a restart.
  *
  * @module
  */
@@ -12,9 +12,9 @@ import { PlasmiteError } from "../errors.ts";
 import { createInPlace, type CreationPlaces } from "./create.ts";
 import type { PathState, Storage, StorageFile } from "./storage.ts";
 
-/** Thrown by every call after the planned end: the process is gone. */
+/** Thrown by every call after the planned kill: the process no longer exists. */
 export class Killed extends Error {
-  /** Makes the signal. */
+  /** Creates the error. */
   constructor() {
     super("killed");
     this.name = "Killed";
@@ -34,15 +34,15 @@ interface Inode {
   exclusive: object | null;
 }
 
-/** What goes wrong, and when; counted in changing calls (writes, syncs, creates, removes). */
+/** What fails, and when, counted in mutating calls (writes, syncs, creates, removes). */
 export interface Accident {
-  /** After this many more changing calls the process dies. */
+  /** The process dies after this many more mutating calls. */
   readonly killAfter?: number;
-  /** How many bytes of the write that dies still arrive; default 0. */
+  /** How many bytes of the interrupted write are kept; default 0. */
   readonly torn?: number;
-  /** After this many more changing calls every one fails with Io, as a full or broken disk. */
+  /** After this many more mutating calls, each one fails with Io, as on a full or broken disk. */
   readonly failAfter?: number;
-  /** How many bytes of the first failing write still arrive; default 0. */
+  /** How many bytes of the first failing write are kept; default 0. */
   readonly failTorn?: number;
 }
 
@@ -52,21 +52,21 @@ export class MemoryStorage implements Storage {
   readonly #links: boolean;
   #accident: Accident = {};
   #calls = 0;
-  /** Every write so far, newest last: lets a test tear each one in turn. */
+  /** All writes so far, oldest first, so that a test can tear each one in turn. */
   readonly log: { at: number; length: number }[] = [];
 
-  /** @param links false for a file system without hard links; default true */
+  /** @param links whether the file system has hard links; default true */
   constructor({ links = true }: { readonly links?: boolean } = {}) {
     this.#links = links;
   }
 
-  /** Plans an accident, counted from now. */
+  /** Schedules a failure, counted from now. */
   plan(accident: Accident): void {
     this.#accident = accident;
     this.#calls = 0;
   }
 
-  /** How many changing calls there have been since {@linkcode plan}. */
+  /** The number of mutating calls since {@linkcode plan}. */
   get calls(): number {
     return this.#calls;
   }
@@ -159,7 +159,7 @@ export class MemoryStorage implements Storage {
           const live = new Uint8Array(size);
           live.set(inode.live.subarray(0, size));
           inode.live = live;
-          // Taken as durable at once: no test loses the power in the middle of a repair.
+          // Treated as durable at once: no test simulates a power loss during a repair.
           inode.durable = live.slice();
           inode.unsynced = [];
         }),
@@ -208,12 +208,12 @@ export class MemoryStorage implements Storage {
     });
   }
 
-  /** A copy of a file's bytes, as every process sees them now. */
+  /** A copy of a file's bytes, as every process currently sees them. */
   bytes(path: string): Uint8Array<ArrayBuffer> {
     return this.#find(path).live.slice();
   }
 
-  /** Puts a file there as it is, damaged or not. */
+  /** Stores a file as given, damaged or not. */
   put(path: string, bytes: Uint8Array): void {
     const live = new Uint8Array(bytes);
     this.#files.set(path, {
@@ -225,7 +225,7 @@ export class MemoryStorage implements Storage {
     });
   }
 
-  /** The disk after the process was killed: all that arrived is there, all locks are free. */
+  /** The disk after the process was killed: completed writes are kept, all locks are released. */
   afterKill(): MemoryStorage {
     const next = new MemoryStorage({ links: this.#links });
     for (const [path, inode] of this.#files) next.put(path, inode.live);
@@ -234,7 +234,7 @@ export class MemoryStorage implements Storage {
 
   /**
    * The disk after a power loss: what was synced, and those later writes for which `survives`
-   * says so.
+   * returns true.
    */
   afterPowerLoss(survives: (index: number, count: number) => boolean): MemoryStorage {
     const next = new MemoryStorage({ links: this.#links });

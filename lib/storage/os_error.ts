@@ -1,5 +1,5 @@
 /**
- * Turns what the operating system says into a {@linkcode PlasmiteError}.
+ * Converts operating system errors to {@linkcode PlasmiteError}.
  *
  * @module
  */
@@ -7,9 +7,9 @@
 import { refusedByDeno } from "../environment.ts";
 import { type ErrorContext, type ErrorKindName, messageOf, PlasmiteError } from "../errors.ts";
 
-/** What to do where a file stands in the place of a directory. */
+/** The hint for a file where a directory is expected. */
 export const NOT_A_DIRECTORY =
-  "A file stands where the directory should be; name another directory (--dir).";
+  "There is a file where the directory should be; use another directory (--dir).";
 
 /** "No such file or directory (os error 2): open '/x'" -> without the call at the end. */
 function plainCause(error: unknown): string {
@@ -17,7 +17,7 @@ function plainCause(error: unknown): string {
   return text.replace(/: (?:[a-z_]+) '.*$/s, "").replace(/^failed to [^:]*: /, "");
 }
 
-/** Whether the operating system gave one of these numbers as the reason. */
+/** Whether the error has one of these operating system error numbers. */
 export function isOsError(error: unknown, ...numbers: readonly number[]): boolean {
   const number = /\(os error (\d+)\)/.exec(messageOf(error))?.[1];
   return number !== undefined && numbers.includes(Number(number));
@@ -30,7 +30,7 @@ function kindOf(error: unknown): ErrorKindName {
   return "Io";
 }
 
-/** What to do where a disk takes no more, by what the system gives as the reason. */
+/** The hint for a write that failed because the disk takes no more data. */
 function diskHint(error: unknown): string | undefined {
   const quota = Deno.build.os === "linux" ? 122 : 69;
   if (isOsError(error, 28)) return "The disk is full: make room, then try again.";

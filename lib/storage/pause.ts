@@ -1,6 +1,6 @@
 /**
- * Two ways to wait a moment for a lock, in place and without blocking anyone, and what to say when
- * it stays taken.
+ * Pauses between attempts to get a lock, blocking and non-blocking, and the error for a lock that
+ * stays held.
  *
  * @module
  */
@@ -10,30 +10,30 @@ import { startTimer } from "../timers.ts";
 
 let cell: Int32Array | undefined;
 
-/** Sleeps in place; only for callers that have nothing else to do. */
+/** Blocks the thread; only for callers that have nothing else to do. */
 export function sleepSync(ms: number): void {
   cell ??= new Int32Array(new SharedArrayBuffer(4));
   Atomics.wait(cell, 0, 0, ms);
 }
 
-/** How long to wait for another process's lock before giving up with Busy, in milliseconds. */
+/** How long to wait for another process's lock before failing with Busy, in milliseconds. */
 export const LOCK_TIMEOUT = 10_000;
-/** Of those who wait for locks, how many ask again in the same millisecond. */
-const ASK_AT_ONCE = 64;
+/** How many waiters retry in the same millisecond. */
+const RETRIES_PER_ROUND = 64;
 
 const asking: (() => void)[] = [];
 let round: ReturnType<typeof startTimer> | null = null;
 
 function nextRound(): void {
   round = null;
-  for (const wake of asking.splice(0, ASK_AT_ONCE)) wake();
+  for (const wake of asking.splice(0, RETRIES_PER_ROUND)) wake();
   if (asking.length > 0) round = startTimer(nextRound, 1);
 }
 
 /**
- * Sleeps for a millisecond before a lock is asked for again. Nobody is told when a flock is given
- * back, so all who wait ask again and again; together they do so only so often that a process that
- * waits for the locks of a thousand pools has time for everything else.
+ * Sleeps for a millisecond before the next attempt to get a lock. The system does not notify when a
+ * flock is released, so every waiter polls. The total rate is limited, so that a process that waits
+ * for the locks of a thousand pools has time for everything else.
  */
 export function beforeNextTry(): Promise<void> {
   return new Promise((resolve) => {
@@ -42,12 +42,12 @@ export function beforeNextTry(): Promise<void> {
   });
 }
 
-/** Sleeps without blocking anyone. */
+/** Sleeps without blocking the event loop. */
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => startTimer(resolve, ms));
 }
 
-/** The error for a lock that stays taken. */
+/** The error for a lock that stays held. */
 export function lockTimeout(path: string): PlasmiteError {
   return new PlasmiteError("Busy", "resource is busy", {
     path,

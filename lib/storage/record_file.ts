@@ -13,9 +13,9 @@ export interface RecordFile {
   readonly path: string;
   /** Takes the exclusive lock if it is free; never waits. */
   tryLock(): boolean;
-  /** Gives the lock back. */
+  /** Releases the lock. */
   unlock(): void;
-  /** All of its bytes, `most` at most. */
+  /** The file's bytes, at most `most`. */
   read(most: number): Uint8Array<ArrayBuffer>;
   /** Writes all of `bytes` at byte `at`. */
   write(bytes: Uint8Array, at: number): void;
@@ -96,8 +96,8 @@ class DiskRecordFile implements RecordFile {
 /**
  * Opens a record file.
  *
- * @param options `like`: make a missing one, with the permissions of this file; without it a
- *   missing one is NotFound
+ * @param options `like`: create a missing file with the permissions of this one; without it, a
+ *   missing file is NotFound
  * @throws {PlasmiteError} NotFound, Permission or Io, always with `path`
  */
 export function openRecordFile(
@@ -122,12 +122,12 @@ export function openRecordFile(
   }
 }
 
-/** Whoever may read a file may look into its directory. */
+/** Whoever may read the files may list their directory. */
 function dirMode(mode: number): number {
   return mode | ((mode & 0o444) >> 2) | 0o300;
 }
 
-/** The names in a directory of record files, sorted; a missing directory has none. */
+/** The names in a directory of record files, sorted; empty for a missing directory. */
 export function recordNames(dir: string): string[] {
   const names: string[] = [];
   try {
@@ -138,7 +138,7 @@ export function recordNames(dir: string): string[] {
   return names.sort((a, b) => a < b ? -1 : a > b ? 1 : 0);
 }
 
-/** Removes a record file; whoever holds its lock has checked that it is the one meant. */
+/** Removes a record file. The caller holds its lock and has checked that it is the right file. */
 export function removeRecordFile(path: string): void {
   try {
     Deno.removeSync(path);
@@ -147,7 +147,7 @@ export function removeRecordFile(path: string): void {
   }
 }
 
-/** Removes a directory of record files with all that is in it; a missing one is no error. */
+/** Removes a directory of record files and its contents; a missing one is not an error. */
 export function removeRecords(dir: string): void {
   try {
     Deno.removeSync(dir, { recursive: true });

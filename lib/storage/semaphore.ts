@@ -1,9 +1,10 @@
 /**
- * The reference's wake-up: a POSIX named semaphore, which on Linux is a small file (6).
+ * The reference's wake-up: a POSIX named semaphore, which on Linux is a small file
+ * (docs/spec/format.md 6).
  *
  * Its followers poll that semaphore every few milliseconds, so adding one to its value wakes them;
- * its writers open and close the file at every append, which our followers can watch. It is touched
- * only where it exists and where Deno lets us: correctness never depends on it.
+ * its writers open and close the file at every append, which our followers can watch. It is used
+ * only where it exists and Deno has the permissions: correctness never depends on it.
  *
  * @module
  */
@@ -12,16 +13,16 @@ import { hasEveryPermission } from "../environment.ts";
 import { startTimer } from "../timers.ts";
 import { sha256Hex } from "./sha256.ts";
 
-/** Posts pile up while nobody waits: more than this many are of no use to anyone. */
+/** Posts accumulate while no one waits; beyond this value no more are added. */
 const ENOUGH_POSTS = 64;
 
-/** Whether Deno lets this program near /dev/shm without asking at a terminal. */
+/** Whether this program may access /dev/shm without a permission prompt. */
 function allowed(): boolean {
   return Deno.build.os === "linux" && hasEveryPermission();
 }
 
 /**
- * The semaphore file of the pool at `path`, or null where there can be none.
+ * The semaphore file of the pool at `path`, or null on systems without such files.
  *
  * @param path any path of the pool; symbolic links are resolved
  */
@@ -30,15 +31,15 @@ export function semaphorePath(path: string): string | null {
   try {
     real = Deno.realPathSync(path);
   } catch {
-    // 6: the bytes as given if resolving fails.
+    // docs/spec/format.md 6: the path as given if resolving fails.
   }
   const name = `/dev/shm/sem.plsm-${sha256Hex(new TextEncoder().encode(real))}`;
   return allowed() ? name : null;
 }
 
 /**
- * Whether there is any semaphore of the reference on this machine. Most have none, and one look
- * into the directory is cheaper than the hash of a path in a program that has just begun.
+ * Whether the reference has any semaphore on this machine. Usually there is none, and at start-up
+ * listing the directory is cheaper than hashing a path.
  */
 function anySemaphores(): boolean {
   try {
@@ -47,7 +48,7 @@ function anySemaphores(): boolean {
       if (entry.name.startsWith("sem.plsm-")) return true;
     }
   } catch {
-    // No such directory (macOS), or no right to look: no semaphores for us.
+    // No such directory (macOS), or no permission to list it: no semaphores.
   }
   return false;
 }
@@ -58,7 +59,7 @@ export function semaphoreExists(path: string): boolean {
     Deno.statSync(path);
     return true;
   } catch {
-    return false; // Missing, or NotCapable with narrow permissions: no semaphore for us.
+    return false; // Missing, or NotCapable with narrow permissions: no semaphore.
   }
 }
 
@@ -71,12 +72,12 @@ export class Semaphore {
   #postedAt = -Infinity;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
-  /** For the pool at this path; nothing is touched yet. */
+  /** For the pool at `pool`; opens nothing yet. */
   constructor(pool: string) {
     this.#pool = pool;
   }
 
-  /** Wakes the reference's followers; at most once a millisecond, the last post is never lost. */
+  /** Wakes the reference's followers, at most once per millisecond; the last post is never lost. */
   post(): void {
     const now = performance.now();
     if (now - this.#postedAt >= 1) {
@@ -88,7 +89,7 @@ export class Semaphore {
     }
   }
 
-  /** Makes up for a post that was put off. */
+  /** Sends a post that was deferred. */
   flush(): void {
     if (this.#timer === null) return;
     clearTimeout(this.#timer);
@@ -99,7 +100,7 @@ export class Semaphore {
 
   #postNow(now: number): void {
     if (this.#file === null) {
-      // A follower of the reference looks at the pool every 50 ms anyway.
+      // Followers of the reference check the pool every 50 ms anyway.
       if (now - this.#lookedAt < 50) return;
       this.#lookedAt = now;
       if (this.#path === undefined) {

@@ -1,13 +1,15 @@
 /**
- * The seam between the ring and whatever holds its bytes.
+ * The interface between the ring and the file that holds its bytes.
  *
- * Two implementations: {@link file} `Deno.FsFile` under flock, and a memory one for crash tests.
- * The same behaviour suite (`tests/storage_test.ts`) runs on both.
+ * There are two implementations: `file.ts`, which uses `Deno.FsFile` and flock, and `memory.ts` for
+ * crash tests. The same behaviour suite (`tests/storage_test.ts`) runs on both.
  *
  * @module
  */
 
-/** What the path of an open file names now; `resized` is this very file, but not of the right size. */
+/**
+ * What the path of an open file refers to now; `resized`: the same file, but not of the right size.
+ */
 export type PathState = "same" | "missing" | "replaced" | "resized";
 
 /** An open pool file. All calls are synchronous: nothing may be awaited while a lock is held. */
@@ -22,22 +24,22 @@ export interface StorageFile {
   writeAt(bytes: Uint8Array, at: number): void;
   /** Takes the whole-file lock, shared or exclusive, if it is free; never waits. */
   tryLock(exclusive: boolean): boolean;
-  /** Gives the lock back. */
+  /** Releases the lock. */
   unlock(): void;
   /** Makes all writes durable before it returns (fdatasync). */
   sync(): void;
   /** The size in bytes. */
   size(): number;
-  /** How many bytes of it are on the disk: fewer than its size when it has holes. */
+  /** How many bytes are allocated on disk: fewer than its size if it is sparse. */
   allocated(): number;
-  /** Cuts the file, or lengthens it with zeros; only for the repair of a damaged pool. */
+  /** Truncates the file or extends it with zeros; only for the repair of a damaged pool. */
   resize(size: number): void;
-  /** How long ago it was last changed, in milliseconds; infinite where that is not known. */
+  /** Time since the last modification, in milliseconds; infinite if unknown. */
   quietMs(): number;
   /**
-   * Whether the path still names this very file (docs/spec/format.md 14.3).
+   * Whether the path still refers to this file (docs/spec/format.md 14.3).
    *
-   * @param size the size that it must have; without it any will do
+   * @param size the size that it must have; any, if not given
    */
   pathState(size?: number): PathState;
   /** Closes the file; later calls are errors. */
@@ -53,12 +55,12 @@ export interface Storage {
    */
   open(path: string, options: { readonly write: boolean }): StorageFile;
   /**
-   * Makes a file of `size` bytes whose beginning is `head` and the rest zero. One attempt, which
-   * never waits. Where it can be made whole at once it is; elsewhere `head` is written last, under
-   * the lock, and a file of nothing but zeros is what a creator that was killed has left.
+   * Creates a file of `size` bytes that starts with `head` and is zero otherwise. Makes one attempt
+   * and never waits. The file is created atomically where possible; elsewhere `head` is written
+   * last, under the lock, so a file of zeros is the leftover of a creator that was killed.
    *
-   * @param takeOver whether to finish such a file if nobody holds its lock; default true
-   * @returns false when somebody else is making the file right now: try again in a moment
+   * @param takeOver whether to complete such a file if no one holds its lock; default true
+   * @returns false while another process is creating the file: try again shortly
    * @throws {PlasmiteError} AlreadyExists, NotFound, Permission or Io, always with `path`
    */
   create(path: string, size: number, head: Uint8Array, takeOver?: boolean): boolean;

@@ -1,5 +1,5 @@
 /**
- * Files that are made beside their place and then put there.
+ * Temporary files that are created next to their destination and then moved or linked to it.
  *
  * @module
  */
@@ -12,23 +12,23 @@ export function parentOf(path: string): string {
   return at < 0 ? "." : at === 0 ? "/" : path.slice(0, at);
 }
 
-/** A free name in `dir`: short, because the name of the file that is to be made may be the longest. */
+/** An unused name in `dir`; short, so that it fits wherever the final name fits. */
 export function temporaryName(dir: string): string {
   return `${dir}/.plasmite-${crypto.randomUUID().slice(0, 18)}.tmp`;
 }
 
-/** Removes a file that may not be there. */
+/** Removes a file that may not exist. */
 export function removeQuietly(path: string): void {
   try {
     Deno.removeSync(path);
   } catch {
-    // Never made, or gone already: nothing is left to remove.
+    // Never created, or already removed.
   }
 }
 
 /**
- * Makes sure that a file of `size` bytes may be made in `dir`, with a file that has no name: over the
- * limit of `ulimit -f` the system ends the process, and nothing must be left behind then.
+ * Checks that a file of `size` bytes can be created in `dir`, using an unlinked file: beyond
+ * `ulimit -f` the system kills the process, and then nothing must be left behind.
  *
  * @returns whether the directory's file system has hard links
  */
@@ -41,7 +41,7 @@ export function probe(dir: string, size: number): boolean {
     try {
       Deno.linkSync(name, other);
     } catch (error) {
-      if (!isNotHere(error)) throw error;
+      if (!linksUnsupported(error)) throw error;
       links = false;
     } finally {
       removeQuietly(name);
@@ -58,18 +58,17 @@ function sizeNameless(file: Deno.FsFile, size: number): void {
   try {
     file.truncateSync(size);
   } catch (error) {
-    // Some network file systems cannot reach a file without a name; then there is nothing to learn.
+    // Some network file systems cannot access an unlinked file; the check is skipped there.
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 
 /**
- * Whether a failed `link` says that there are no hard links here rather than that something went
- * wrong: EPERM (Linux), ENOTSUP and EOPNOTSUPP (macOS, network file systems), ENOSYS (FUSE), EACCES
- * (where a policy forbids them), EMLINK and EINVAL (file systems with one name a file), and what
- * Windows says on FAT.
+ * Whether a failed `link` means that hard links are not supported here: EPERM (Linux), ENOTSUP and
+ * EOPNOTSUPP (macOS, network file systems), ENOSYS (FUSE), EACCES (where a policy forbids them),
+ * EMLINK and EINVAL (file systems with one name a file), and what Windows says on FAT.
  */
-export function isNotHere(error: unknown): boolean {
+export function linksUnsupported(error: unknown): boolean {
   switch (Deno.build.os) {
     case "windows":
       return isOsError(error, 1, 50, 1142);

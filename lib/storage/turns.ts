@@ -1,8 +1,8 @@
 /**
- * Long work described once and run in two ways: {@linkcode inPlace} for the command line and the
- * synchronous library, {@linkcode inTurns} for a process that serves others (server, MCP). There a
- * piece of work takes a few milliseconds, then everyone else has a turn; {@linkcode Slice} is the
- * same for a loop that is not a generator.
+ * Cooperative scheduling of long work. It is written once and run in two ways: {@linkcode inPlace}
+ * for the command line and the synchronous library, {@linkcode inTurns} for a process that serves
+ * others (server, MCP), which runs it a few milliseconds at a time. {@linkcode Slice} does the same
+ * for a loop that is not a generator.
  *
  * @module
  */
@@ -10,10 +10,10 @@
 import { startTimer } from "../timers.ts";
 import { beforeNextTry, sleepSync } from "./pause.ts";
 
-/** How long work may keep its process from doing anything else, in milliseconds. */
+/** How long work may block the event loop, in milliseconds. */
 const SLICE = 4;
 
-/** Why work stops: it could go on at once, or it waits for a lock that another process holds. */
+/** Why work pauses: it can continue at once, or it waits for a lock held by another process. */
 export type Step = "more" | "busy";
 
 /**
@@ -22,7 +22,7 @@ export type Step = "more" | "busy";
  */
 export type Steps<T> = Generator<Step, T, void>;
 
-/** Runs work to its end without a pause; for a lock it waits in place. */
+/** Runs work to its end without a pause; blocks while it waits for a lock. */
 export function inPlace<T>(steps: Steps<T>): T {
   for (;;) {
     const step = steps.next();
@@ -52,43 +52,45 @@ export async function inTurns<T>(steps: Steps<T>, signal?: AbortSignal): Promise
 }
 
 /**
- * Those who wait for their next slice, in order. One goes on at a time, whoever it works for, so
- * that a hundred long walks hold up a small request no longer than one does.
+ * Tasks that wait for their next slice, in order. One continues at a time, so that a hundred long
+ * walks delay a small request no longer than one does.
  */
 const waiting: (() => void)[] = [];
-/** Whether a turn is about to be given. */
+/** Whether a turn is scheduled. */
 let due = false;
-/** When the turn that is under way was given; -1 when none is. */
+/** When the current turn started; -1 if there is none. */
 let given = -1;
 
 /**
- * A timer, not `setImmediate`: the runtime looks at its sockets when it has nothing to do, so only a
- * real pause lets requests in (measured: 0.2 ms to answer one, against 200 ms).
+ * A timer, not `setImmediate`: the runtime polls its sockets when it is idle, so only a real pause
+ * lets requests in (measured: 0.2 ms to answer one, against 200 ms).
  */
-function giveTurn(): void {
+function startTurn(): void {
   due = true;
   startTimer(() => {
     due = false;
     const next = waiting.shift();
     if (next === undefined) return;
     given = performance.now();
-    // Behind the slice that begins now: the next pause follows it.
+    // After the slice that starts now, schedule the next pause.
     setImmediate(() => {
       given = -1;
-      if (waiting.length > 0 && !due) giveTurn();
+      if (waiting.length > 0 && !due) startTurn();
     });
     next();
   }, 0);
 }
 
 /**
- * The share of one piece of work in the time of its process. A turn belongs to whoever was given it,
- * whichever of its slices it asks.
+ * The time slice of one task. A turn belongs to the task that got it, whichever of its slices is
+ * asked.
  */
 export class Slice {
   #since = performance.now();
 
-  /** Whether others are to have a turn now. Work that has just begun gives way to what waits. */
+  /**
+   * Whether the slice is used up. A task that has just started yields to those that are waiting.
+   */
   get over(): boolean {
     const now = performance.now();
     if (given >= 0) return now - given >= SLICE;
@@ -99,12 +101,12 @@ export class Slice {
   async next(): Promise<void> {
     await new Promise<void>((resolve) => {
       waiting.push(resolve);
-      if (!due && given < 0) giveTurn();
+      if (!due && given < 0) startTurn();
     });
     this.#since = performance.now();
   }
 
-  /** A new slice begins: after a wait for something else. */
+  /** Starts a new slice, after waiting for something else. */
   restart(): void {
     this.#since = performance.now();
   }

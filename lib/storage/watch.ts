@@ -1,10 +1,10 @@
 /**
- * Notices that a pool may have changed: one watcher a pool and process, whoever asks.
+ * Detects that a pool may have changed, with one shared watcher per pool in a process.
  *
  * It watches the pool file (our writers) and the reference's semaphore file (its writers store
- * through a mapping, which raises no event on the pool; docs/spec/format.md 6). A notice may be
- * lost or come too early, so there is an echo shortly after each, and a slow tick anyway:
- * correctness never depends on a notice.
+ * through a mapping, which raises no event on the pool; docs/spec/format.md 6). A notification may
+ * be lost or come too early, so there is a second check shortly after each, and a slow timer:
+ * correctness never depends on a notification.
  *
  * @module
  */
@@ -14,56 +14,57 @@ import { startTimer } from "../timers.ts";
 import { semaphoreExists, semaphorePath } from "./semaphore.ts";
 
 /**
- * How often an idle follower looks without a notice, in milliseconds: seldom on Linux, where every
- * append raises a notice; often elsewhere, where the reference's stores raise none.
+ * How often an idle follower checks without a notification, in milliseconds: rarely on Linux, where
+ * every append causes one; often elsewhere, where the reference's stores cause none.
  */
 const SLOW_TICK = Deno.build.os === "linux" ? 1000 : 50;
-/** The same where nothing can be watched. */
+/** The same where watching is not possible. */
 const BLIND_TICK = 50;
 /**
- * How long after a notice to look once more, in milliseconds. A writer of ours publishes by a write
- * that is noticed itself; the reference's semaphore may be touched before its store is seen.
+ * How long after a notification to check once more, in milliseconds. Our writers publish with a
+ * write that causes a notification itself; the reference's semaphore may change before its store is
+ * visible.
  */
 const ECHO = 2;
-/** Without notices at all: the shortest and longest pause between two looks, in milliseconds. */
+/** With polling only: the shortest and longest pause between two checks, in milliseconds. */
 const FIRST_PAUSE = 1;
 const LAST_PAUSE = 50;
 
 /** Waits for changes of one pool. */
 export interface PoolWatch {
-  /** Grows with every notice; read it before looking at the pool. */
+  /** Increases with every notification; read it before checking the pool. */
   readonly version: number;
   /**
-   * Waits until there is a notice later than `seen`.
+   * Waits for a notification later than `seen`.
    *
-   * @param ms give up after this many milliseconds; undefined waits for the next notice
-   * @returns false when the time is over
+   * @param ms give up after this many milliseconds; undefined waits without a limit
+   * @returns false on time-out
    */
   wait(seen: number, ms?: number, signal?: AbortSignal): Promise<boolean>;
-  /** Says that something new was found: polling is fast again. */
+  /** Reports that something new was found: polling becomes fast again. */
   found(): void;
-  /** Whether it also makes sure that the path still names the pool; then `failed` tells. */
+  /** Whether it also checks that the path still refers to the pool; `failed` has the result. */
   readonly checksIdentity?: boolean;
-  /** Whether the path no longer names what was watched. */
+  /** Whether the path no longer refers to the watched file. */
   readonly failed?: boolean;
-  /** Watches what the path names now; for those who find that theirs is still there. */
+  /** Watches the file that the path refers to now; for callers that find their pool unchanged. */
   renew?(): Promise<void>;
   /** Ends waiting and releases everything. */
   close(): void;
 }
 
 /**
- * Watches files by way of symbolic links that are gone when the first event comes.
+ * Watches files through symbolic links that are removed before the first event arrives.
  *
  * Deno 2.9 compares the path of every event with the watched one by opening both, and each of these
  * opens wakes every other watcher of that file: eight followers of one pool woke one another more
- * than a hundred times a message. A path that no longer exists cannot be opened; the watch itself
- * belongs to the file and stays. Without the right to make links the file is watched directly.
+ * than a hundred times per message. A path that no longer exists cannot be opened, and the watch
+ * itself stays with the file. Without permission to create links, the file is watched directly.
  */
 function watchQuietly(paths: readonly string[]): { watcher: Deno.FsWatcher; names: string[] } {
   const links: string[] = [];
   try {
-    // Asked for with less, Deno would prompt on a terminal.
+    // Without these permissions Deno would prompt on a terminal.
     if (!isGranted({ name: "read" }) || !isGranted({ name: "write" })) throw new Error("no links");
     for (const path of paths) {
       const link = Deno.makeTempFileSync({ prefix: "plasmite-watch-" });
@@ -79,7 +80,7 @@ function watchQuietly(paths: readonly string[]): { watcher: Deno.FsWatcher; name
       try {
         Deno.removeSync(link);
       } catch {
-        // Never made.
+        // It was not created.
       }
     }
   }
@@ -119,9 +120,9 @@ class Hub {
     try {
       const { watcher, names } = watchQuietly(paths);
       this.#watcher = watcher;
-      this.#listen(watcher, names[0] ?? "").catch(() => {}); // If it dies, the slow tick remains.
+      this.#listen(watcher, names[0] ?? "").catch(() => {}); // If it fails, the slow timer remains.
     } catch {
-      // No watches left, or no permission: the slow tick remains.
+      // No watches left, or no permission: the slow timer remains.
     }
   }
 
@@ -135,7 +136,10 @@ class Hub {
     }
   }
 
-  /** Whether an event in the semaphores' directory is about ours; then that is watched from now. */
+  /**
+   * Whether an event in the semaphore directory is about ours; if so, watches the semaphore from
+   * now on.
+   */
   #appeared(paths: readonly string[]): boolean {
     const name = this.#semaphore?.slice(this.#semaphore.lastIndexOf("/")) ?? "/";
     if (!paths.some((path) => path.endsWith(name))) return false;
@@ -143,12 +147,14 @@ class Hub {
     return true;
   }
 
-  /** Somebody found what the last notice was about: no echo is needed. */
+  /** A follower found the change behind the last notification: no second check is needed. */
   found(): void {
     this.#unanswered = false;
   }
 
-  /** Nothing was found after a notice, which may have come too early: look once more, soon. */
+  /**
+   * Nothing was found after a notification, which may have come too early: check once more soon.
+   */
   #expectEcho(): void {
     if (!this.#unanswered || this.#echo !== null) return;
     this.#unanswered = false;
@@ -192,7 +198,10 @@ class Hub {
 
 const hubs = new Map<string, Hub>();
 
-/** Resolves true on `start`'s call, false after `ms`; rejects with the signal's reason. */
+/**
+ * Resolves to true when `start` calls its argument, to false after `ms`; rejects with the signal's
+ * reason.
+ */
 export function waitFor(
   start: (wake: () => void) => void,
   stop: (wake: () => void) => void,
@@ -226,7 +235,7 @@ export function waitFor(
   });
 }
 
-/** Watches the pool at `path`, sharing one watcher with everyone else in this process. */
+/** Watches the pool at `path`, with one watcher shared by all users in this process. */
 export function watchPool(path: string): PoolWatch {
   let hub = hubs.get(path);
   if (hub === undefined) hubs.set(path, hub = new Hub(path));
@@ -252,7 +261,7 @@ export function watchPool(path: string): PoolWatch {
   };
 }
 
-/** Looks at the pool in growing pauses and never touches a watcher (`--no-notify`). */
+/** Polls with growing pauses and uses no watcher (`--no-notify`). */
 export function pollPool(): PoolWatch {
   let pause = FIRST_PAUSE;
   let version = 0;
