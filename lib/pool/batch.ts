@@ -1,8 +1,8 @@
 /**
- * Frames encoded one behind the other, ready to be written in one go.
+ * A sequence of encoded frames, ready to be written at once.
  *
- * Everything that takes time (parsing, encoding, checksums) happens here, before the lock is
- * taken; under the lock only sequence numbers are filled in.
+ * Everything that takes time (parsing, encoding, checksums) happens here, before the lock is taken;
+ * under the lock only sequence numbers are filled in.
  *
  * @module
  */
@@ -25,7 +25,7 @@ export class FrameBatch {
   #starts: number[] = [];
   #start = 0;
 
-  /** Makes an empty batch with room for `capacity` bytes. */
+  /** Creates an empty batch with a capacity of `capacity` bytes. */
   constructor(capacity = 16 * 1024) {
     this.out = new Buf(capacity);
     this.encoder = new Lite3Encoder(this.out);
@@ -36,7 +36,7 @@ export class FrameBatch {
     return this.count === 0 ? 0 : this.out.len;
   }
 
-  /** Leaves room for a frame header; the payload is then written at `out.len`. */
+  /** Starts a frame: reserves its header, so that the payload is written at `out.len`. */
   beginFrame(): void {
     this.#start = this.out.len;
     this.out.reserve(FRAME_HEADER);
@@ -44,7 +44,7 @@ export class FrameBatch {
   }
 
   /**
-   * Closes the frame whose payload ends at `out.len`.
+   * Completes the frame whose payload ends at `out.len`.
    *
    * @param timeLo low 32 bits of the time in nanoseconds since 1970
    * @param timeHi high 32 bits
@@ -72,12 +72,14 @@ export class FrameBatch {
     this.count++;
   }
 
-  /** Forgets the frame that was begun. */
+  /** Discards the frame that was started. */
   abortFrame(): void {
     this.out.len = this.#start;
   }
 
-  /** Keeps the first `count` frames and forgets the rest: a line whose end was bad. */
+  /**
+   * Keeps the first `count` frames and discards the rest, for a line that turned out to be invalid.
+   */
   truncate(count: number): void {
     if (count >= this.count) return;
     this.out.len = this.#starts[count] ?? 0;
@@ -85,7 +87,7 @@ export class FrameBatch {
     this.count = count;
   }
 
-  /** Takes frames `from` to `to` (exclusive) out: an append that was called off. */
+  /** Removes frames `from` to `to` (exclusive), for an append that was aborted. */
   remove(from: number, to: number): void {
     const gap = this.startOf(to) - this.startOf(from);
     this.out.u8.copyWithin(this.startOf(from), this.startOf(to), this.out.len);
@@ -95,7 +97,7 @@ export class FrameBatch {
     this.count -= to - from;
   }
 
-  /** Appends one ready payload as a frame. */
+  /** Appends an encoded payload as a frame. */
   addPayload(payload: Uint8Array, timeLo: number, timeHi: number): void {
     this.beginFrame();
     this.out.reserve(payload.length);
@@ -141,7 +143,7 @@ export class FrameBatch {
     return this.out.dv.getBigUint64(this.startOf(i) + FIELD.time, true);
   }
 
-  /** Replaces the time of frame `i` by the one it was stored with, in nanoseconds since 1970. */
+  /** Sets the time of frame `i` to the one it was stored with, in nanoseconds since 1970. */
   setTime(i: number, timestampNs: bigint): void {
     this.out.dv.setBigUint64(this.startOf(i) + FIELD.time, timestampNs, true);
   }
@@ -165,7 +167,7 @@ export class FrameBatch {
     return this.out.u8.subarray(this.startOf(from), this.startOf(to));
   }
 
-  /** Forgets all frames and keeps the room. */
+  /** Removes all frames and keeps the capacity. */
   clear(): void {
     this.out.clear();
     this.#starts.length = 0;

@@ -1,7 +1,7 @@
 /**
- * Finds what is left of the chain of live frames after a writer of the reference was killed while it
- * overwrote dropped frames (docs/spec/format.md 5.1 D5, 5.4): in steps, without a lock, and no
- * further than a budget allows.
+ * Finds what remains of the chain of live frames after a writer of the reference was killed while
+ * it overwrote dropped frames (docs/spec/format.md 5.1 D5, 5.4). It works in steps, without a lock,
+ * within a read budget.
  *
  * @module
  */
@@ -14,16 +14,16 @@ import { FRAME_HEADER, type Layout, MARKER_SIZE } from "./layout.ts";
 
 const MAGIC = 0x314d_5246; // "FRM1"
 
-/** Bytes read at once where reading goes on, and after a jump. */
+/** Bytes per read in sequential reading, and after a jump. */
 const LARGE = 1 << 18;
 const SMALL = 1 << 12;
-/** Free space up to this is searched as well: the state block may be off by a message. */
+/** Free space up to this size is searched as well: the state block may be off by a message. */
 const NEAR = 1 << 24;
-/** Bytes of the ring between two steps of a search, frames between two steps of a walk. */
+/** Ring bytes per step of a search, and frames per step of a walk. */
 const STEP_BYTES = 1 << 18;
 const STEP_FRAMES = 1 << 10;
 
-/** More would have to be read than an automatic repair may. */
+/** The read budget of an automatic repair is exhausted. */
 export class OutOfReach extends Error {}
 
 /** A whole frame found in the ring. */
@@ -32,30 +32,30 @@ export interface FoundFrame {
   readonly at: number;
   /** Sequence number. */
   readonly seq: bigint;
-  /** Ring offset behind it. */
+  /** Ring offset of its end. */
   readonly end: number;
 }
 
-/** An unbroken run of frames that ends with the newest message at the head. */
+/** An unbroken sequence of frames that ends with the newest message at the head. */
 export interface Chain {
   /** Its oldest frame. */
   readonly first: FoundFrame;
-  /** Its first frame behind the ring's end; null when it does not go round. */
+  /** Its first frame after the wrap to offset 0; null if it does not wrap. */
   readonly turned: FoundFrame | null;
 }
 
-/** A window on a ring. */
+/** A window into a ring. */
 export class RingWindow {
   readonly #file: StorageFile;
   readonly #layout: Layout;
   readonly #bytes: Uint8Array<ArrayBuffer>;
-  /** What was loaded. */
+  /** The loaded bytes. */
   readonly view: DataView<ArrayBuffer>;
   #from = 0;
   #to = 0;
   #left: number;
 
-  /** @param most how many bytes may be read in all */
+  /** @param most the read budget in bytes */
   constructor(file: StorageFile, layout: Layout, most = Infinity) {
     this.#file = file;
     this.#layout = layout;
@@ -65,10 +65,10 @@ export class RingWindow {
   }
 
   /**
-   * Makes `length` bytes (few) of the ring at `at` visible; returns where in the view they begin, -1
-   * when the ring ends before.
+   * Loads `length` bytes (a small number) of the ring at `at`; returns their offset in the view, or
+   * -1 beyond the ring's end.
    *
-   * @throws {OutOfReach} when enough was read
+   * @throws {OutOfReach} when the read budget is exhausted
    */
   load(at: number, length: number): number {
     const { ringOffset, ringSize } = this.#layout;
@@ -84,7 +84,9 @@ export class RingWindow {
     return length <= got ? 0 : -1;
   }
 
-  /** The committed frame at `at` with a number from `low` to `high`; null when there is none. */
+  /**
+   * The committed frame at `at` with a sequence number from `low` to `high`; null if there is none.
+   */
   frame(at: number, low: bigint, high: bigint): FoundFrame | null {
     const i = this.load(at, FRAME_HEADER);
     if (i < 0 || this.view.getUint32(i, true) !== MAGIC) return null;
@@ -94,7 +96,10 @@ export class RingWindow {
     return marker >= 0 && hasMarker(this.view, marker) ? { at, seq, end } : null;
   }
 
-  /** Where the item behind a frame that ends at `end` begins: over padding and a wrap marker. */
+  /**
+   * The ring offset of the item after a frame that ends at `end`, skipping padding and a wrap
+   * marker.
+   */
   placeAfter(end: number): number {
     const i = this.load(end, FRAME_HEADER);
     if (i < 0) return 0;
@@ -103,9 +108,9 @@ export class RingWindow {
 }
 
 /**
- * Every committed frame up to ring offset `until` whose number lies between `low` and `high`.
+ * Every committed frame up to ring offset `until` with a sequence number from `low` to `high`.
  *
- * @param onRead is told how far the search has come
+ * @param onRead is called with the ring offset reached
  */
 export function scanFrames(
   look: RingWindow,
@@ -126,11 +131,11 @@ export function scanFrames(
   return found;
 }
 
-/** A set of places in a ring, one bit each. */
+/** A set of ring offsets, one bit each. */
 class Places {
   readonly #pieces = new Map<number, Uint8Array>();
 
-  /** Puts a place in; false when it was there. */
+  /** Adds an offset; false if it was already present. */
   add(at: number): boolean {
     const n = at / 8;
     const key = Math.floor(n / 8192);
@@ -143,12 +148,15 @@ class Places {
   }
 }
 
-/** Looks for one chain. */
+/** A search for one chain. */
 class Search {
   readonly #look: RingWindow;
   readonly #ringSize: number;
   readonly #state: State;
-  /** Frames from which no chain leads to the head; each is followed once, whatever a file says. */
+  /**
+   * Frames from which no chain leads to the head; so each is followed only once, whatever the file
+   * contains.
+   */
   readonly #dead = new Places();
 
   constructor(look: RingWindow, ringSize: number, state: State) {
@@ -161,9 +169,9 @@ class Search {
     const { head, tail } = this.#state;
     const used = usedBytes(this.#state, this.#ringSize);
     const from = this.#ringSize - used <= NEAR ? head : tail;
-    // From head all round to head is from the oldest place to the newest, so the first frame from
-    // which a chain reaches the head begins the longest one. Between head and tail there are only
-    // dead frames; where that space is large, it is skipped.
+    // Going once around from head, ring offsets are ordered from oldest to newest, so the first
+    // frame from which a chain reaches the head starts the longest one. Between head and tail there
+    // are only dead frames; where that space is large, it is skipped.
     const stretches = from < head
       ? [[from, head]] as const
       : [[from, this.#ringSize], [0, head]] as const;
@@ -174,7 +182,7 @@ class Search {
     return null;
   }
 
-  /** The chain that begins first between two places. */
+  /** The chain with the first start between two ring offsets. */
   *#between(start: number, end: number): Steps<Chain | null> {
     const look = this.#look;
     const { view } = look;
@@ -192,15 +200,15 @@ class Search {
     return null;
   }
 
-  /** The chain from `first` on, if it is one. */
+  /** The chain starting at `first`; null if it does not reach the head. */
   *#follow(first: FoundFrame): Steps<Chain | null> {
     const look = this.#look;
     const { head, newest } = this.#state;
-    // Numbers without a hole, each frame where the one before it ends, the newest one at the head:
-    // a dead frame of an earlier round can be whole, but it is never part of that.
+    // Consecutive numbers, each frame at the end of the one before, and the newest at the head: a
+    // dead frame of an earlier round can be whole, but never satisfies that.
     let frame: FoundFrame | null = first;
     let turned: FoundFrame | null = null;
-    /** The first frame behind the head. */
+    /** The first frame after the head. */
     let behind: FoundFrame | null = null;
     for (let count = 1; frame !== null && this.#dead.add(frame.at); count++) {
       const end: number = frame.end === this.#ringSize ? 0 : frame.end;
@@ -227,11 +235,11 @@ class Search {
 }
 
 /**
- * The longest unbroken run of frames that ends with `state.newest` at `state.head`; null when there
- * is none.
+ * The longest unbroken sequence of frames that ends with `state.newest` at `state.head`; null if
+ * there is none.
  *
- * @param most how many bytes may be read
- * @throws {OutOfReach} when that is not enough
+ * @param most the read budget in bytes
+ * @throws {OutOfReach} when the budget is not sufficient
  */
 export function findChain(
   file: StorageFile,

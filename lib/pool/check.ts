@@ -1,7 +1,6 @@
 /**
- * The checker: reads a whole pool under the shared lock and reports every problem, first things
- * first (docs/spec/format.md 10, in the stricter form of 1.x, plus checksums and damaged
- * stretches).
+ * The checker: reads a whole pool under the shared lock and reports every problem in order
+ * (docs/spec/format.md 10, in the stricter form of 1.x, plus checksums and damaged ranges).
  *
  * @module
  */
@@ -29,15 +28,18 @@ import { Reach } from "./reach.ts";
 /** How long to wait for a writer's lock, in milliseconds. */
 const LOCK_TIMEOUT = 10_000;
 
-/** One thing that is wrong. */
+/** One problem found by a check. */
 export interface CheckIssue {
-  /** `corrupt`, `format` for a version that we do not know, `unchecked` for what was left out. */
+  /**
+   * `corrupt` for damage, `format` for an unknown format version, `unchecked` for a part that was
+   * not checked.
+   */
   readonly code: "corrupt" | "format" | "unchecked";
-  /** What is wrong. */
+  /** The problem. */
   readonly message: string;
-  /** The last good sequence number before it, or null. */
+  /** The last good sequence number before the problem, or null. */
   readonly seq: bigint | null;
-  /** Ring offset, or null. */
+  /** Ring offset of the problem in bytes, or null. */
   readonly offset: number | null;
   /** First and last sequence number that cannot be read because of it, or null. */
   readonly lost: { readonly first: bigint; readonly last: bigint } | null;
@@ -45,55 +47,63 @@ export interface CheckIssue {
 
 /** The result of a check. */
 export interface CheckReport {
-  /** The pool as it was asked for. */
+  /** The pool reference as given by the caller. */
   readonly poolRef: string;
   /** The path of the file. */
   readonly path: string;
   /** `corrupt` when there is at least one issue. */
   readonly status: "ok" | "corrupt";
-  /** The last sequence number up to which all is well; null when none is or the pool is empty. */
+  /**
+   * The last sequence number before the first problem; null if there is none or the pool is empty.
+   */
   readonly lastGoodSeq: bigint | null;
-  /** Every problem, in the order it was met. */
+  /** Every problem, in the order found. */
   readonly issues: readonly CheckIssue[];
   /** `issues.length`. */
   readonly issueCount: number;
-  /** What to do; remarks that are no damage begin with `warning: `. */
+  /** What to do; remarks about anything other than damage begin with `warning: `. */
   readonly remediationHints: readonly string[];
   /** Always null: no copy is made. */
   readonly snapshotPath: null;
-  /** Number of retained messages, as the header says; 0 when the header is damaged. */
+  /** Number of retained messages according to the header; 0 if the header is damaged. */
   readonly messageCount: bigint;
-  /** The bounds, as the header says. */
+  /** The bounds according to the header. */
   readonly bounds: { readonly oldestSeq: bigint | null; readonly newestSeq: bigint | null };
   /**
-   * The ring offset from which on a file that is mostly holes was not searched; null when everything
-   * was looked at.
+   * The ring offset in bytes at which the search of a sparse file stopped; null if everything was
+   * checked.
    */
   readonly uncheckedFrom: number | null;
-  /** How many index slots name a wrong place; no damage, for the index is a hint only. */
+  /**
+   * The number of index slots with a wrong offset. This is not damage, because the index is only a
+   * hint.
+   */
   readonly indexWrong: number;
 }
 
-/** How a pool is checked. */
+/** Options of a check. */
 export interface CheckOptions {
-  /** Whether every payload must be a message that can be read; default false: any bytes will do. */
+  /** Whether every payload must be a readable message; default false: payloads are opaque bytes. */
   readonly messages?: boolean;
-  /** Told now and then how many bytes of how many were looked at. */
+  /** Called from time to time with the bytes checked so far and the total. */
   readonly progress?: (done: number, total: number) => void;
 }
 
-/** Places of messages by their numbers: a list for each run of neighbours, in rising order. */
+/**
+ * Ring offsets by sequence number: one list for each run of consecutive numbers, in ascending
+ * order.
+ */
 class Places {
   readonly #runs: { readonly first: bigint; readonly at: number[] }[] = [];
 
-  /** Notes where `seq` is; every number is higher than those before it. */
+  /** Records the ring offset of `seq`; numbers must be added in ascending order. */
   set(seq: bigint, at: number): void {
     const run = this.#runs.at(-1);
     if (run !== undefined && seq === run.first + BigInt(run.at.length)) run.at.push(at);
     else this.#runs.push({ first: seq, at: [at] });
   }
 
-  /** The ring offset of a message, -1 when it is not known. */
+  /** The ring offset of a message; -1 if unknown. */
   get(seq: bigint): number {
     let lo = 0;
     for (let hi = this.#runs.length; lo < hi;) {
@@ -164,7 +174,7 @@ class Check {
     this.#checkIndex(state, places);
   }
 
-  /** A state block that says "empty" above a ring that is not. */
+  /** Reports a state block that says "empty" although the ring is not. */
   #lookForForgotten(state: State): void {
     const { layout, reach } = this;
     const bare = reach.isBare(layout);
@@ -180,8 +190,8 @@ class Check {
   }
 
   /**
-   * Follows the chain from the tail; behind a break it goes on at the next frame it finds. Returns
-   * the places of the good frames by number.
+   * Follows the chain from the tail; after a break it continues at the next whole frame. Returns
+   * the ring offsets of the good frames by number.
    */
   #walk(state: State): Places {
     const { ringSize } = this.layout;
@@ -230,7 +240,7 @@ class Check {
     return places;
   }
 
-  /** The frame with the lowest number from `seq` on that stands anywhere else than at `place`. */
+  /** The frame with the lowest number from `seq` on that is not at `place`. */
   #nextFound(state: State, seq: bigint, place: number): FoundFrame | null {
     const { ringSize } = this.layout;
     this.#found ??= this.#scan(state, this.reach.limit(ringSize)).sort((a, b) =>
@@ -252,7 +262,7 @@ class Check {
     return scanFrames(this.#look, until, state.oldest, state.newest, progress);
   }
 
-  /** Judges one frame whole; `fatal` when its length cannot be trusted. */
+  /** Checks one whole frame; `fatal` if its length cannot be trusted. */
   #frame(
     at: number,
     seq: bigint,
@@ -289,7 +299,7 @@ class Check {
     return { problem: null, end: item.end, fatal: false };
   }
 
-  /** Three slots, as warnings: the index is a hint only. */
+  /** Samples three slots and reports them as warnings: the index is only a hint. */
   #sampleIndex(state: State): void {
     const { indexCapacity: capacity, ringOffset, ringSize } = this.layout;
     if (capacity === 0) return;
@@ -316,7 +326,10 @@ class Check {
     }
   }
 
-  /** Every slot: one that names a live message must name its place, and stand where it belongs. */
+  /**
+   * Checks every slot: one with the number of a live message must have its offset and be in the
+   * right position.
+   */
   #checkIndex(state: State, places: Places): void {
     const { indexCapacity: capacity } = this.layout;
     const most = Math.min(capacity, Math.floor(this.reach.bytes / SLOT_SIZE));
@@ -359,7 +372,9 @@ function report(
   const word = /^[A-Za-z0-9\-_./:=]+$/.test(ref) ? ref : JSON.stringify(ref);
   const cut = check?.reach.cutAt ?? null;
   const hints = issues.every(({ code }) => code === "unchecked")
-    ? issues.map(() => "If you did not make the pool so large, delete the file and create it anew.")
+    ? issues.map(() =>
+      "If you did not create the pool with this size, delete the file and create the pool anew."
+    )
     : [`Run \`plasmite doctor ${word} --repair\` to back the pool up and repair it in place.`];
   return {
     poolRef: ref,
@@ -380,7 +395,7 @@ function report(
   };
 }
 
-/** Takes the lock of `file`, waiting a while. */
+/** Takes the lock of `file`, waiting for a limited time. */
 export function lockPool(file: StorageFile, exclusive: boolean): void {
   for (let waited = 0; !file.tryLock(exclusive); waited++) {
     if (waited >= LOCK_TIMEOUT) {
@@ -423,8 +438,8 @@ export function checkFile(
 /**
  * Checks the pool at `path`.
  *
- * @param ref what the pool was called, for the report
- * @throws {PlasmiteError} NotFound, Permission, Io, or Busy when a writer keeps the lock
+ * @param ref the pool reference for the report
+ * @throws {PlasmiteError} NotFound, Permission, Io, or Busy when a writer does not release the lock
  */
 export function checkRing(
   storage: Storage,

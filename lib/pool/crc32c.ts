@@ -5,7 +5,7 @@
  * @module
  */
 
-/** Bytes summed one by one before the large tables are worth building. */
+/** The number of bytes processed one by one before building the large tables pays off. */
 const SMALL = 16384;
 const POLYNOMIAL = 0x82f63b78;
 
@@ -13,7 +13,7 @@ let small: Int32Array | undefined;
 let large: Int32Array | undefined;
 let summed = 0;
 
-/** The sum of `len` bytes at `start`; `dv` is a view on the same bytes as `u8`. */
+/** The checksum of `len` bytes at `start`; `dv` is a view of the same bytes as `u8`. */
 export function crc32c(u8: Uint8Array, dv: DataView, start: number, len: number): number {
   let crc = -1;
   let p = start;
@@ -27,7 +27,7 @@ export function crc32c(u8: Uint8Array, dv: DataView, start: number, len: number)
       const d = dv.getInt32(p + 12, true);
       crc = (t[0xf00 + (a & 255)] as number) ^ (t[0xe00 + ((a >>> 8) & 255)] as number) ^
         (t[0xd00 + ((a >>> 16) & 255)] as number) ^ (t[0xc00 + (a >>> 24)] as number);
-      // Lite3 nodes are mostly zeros, whose sums are 0: skipping them is worth a branch.
+      // Lite3 nodes are mostly zeros, whose table entries are 0: skipping them is worth a branch.
       if ((b | c | d) === 0) continue;
       crc ^= (t[0xb00 + (b & 255)] as number) ^ (t[0xa00 + ((b >>> 8) & 255)] as number) ^
         (t[0x900 + ((b >>> 16) & 255)] as number) ^ (t[0x800 + (b >>> 24)] as number) ^
@@ -45,7 +45,7 @@ export function crc32c(u8: Uint8Array, dv: DataView, start: number, len: number)
   return ~crc >>> 0;
 }
 
-/** The sums of single bytes; the sum of `a ^ b` is the sum of a XOR the sum of b. */
+/** The checksums of single bytes; the checksum of `a ^ b` is the XOR of their checksums. */
 function smallTable(): Int32Array {
   const t = new Int32Array(256);
   let crc = 1;
@@ -56,7 +56,7 @@ function smallTable(): Int32Array {
   return t;
 }
 
-/** Sixteen tables: number k has the sums of a byte followed by k zero bytes. */
+/** Sixteen tables: number k has the checksums of a byte followed by k zero bytes. */
 function largeTable(): Int32Array {
   const t = new Int32Array(4096);
   t.set(small ?? smallTable());

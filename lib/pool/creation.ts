@@ -1,5 +1,5 @@
 /**
- * How a pool file comes to be, and how to meet one that is not finished yet (docs/spec/format.md 1.5).
+ * Creates pool files, and handles files whose creation is not finished (docs/spec/format.md 1.5).
  *
  * @module
  */
@@ -12,14 +12,14 @@ import { unsafeIn } from "../visible.ts";
 import { newHeader, verifyLayout } from "./header.ts";
 import { DEFAULT_POOL_SIZE, planLayout } from "./layout.ts";
 
-/** How long to wait for a header that another process is about to write, in milliseconds. */
+/** How often to look for a header that another process is about to write. */
 const CREATION_TRIES = 100;
-/** Without a change for so long, nobody is at work on a file any more; in milliseconds. */
+/** A file unchanged for this long is no longer being created, in milliseconds. */
 const SETTLED = 3_000;
-/** How long a creator waits for others, in milliseconds. */
+/** How long a creator waits for other creators, in milliseconds. */
 const LOCK_TIMEOUT = 10_000;
 
-/** What a new pool is to be like. */
+/** Options of a new pool. */
 export interface RingOptions {
   /** Size of the whole file in bytes; default 1 MiB. */
   readonly size?: number;
@@ -28,7 +28,7 @@ export interface RingOptions {
 }
 
 /**
- * Refuses names that a list of pools could not show as they are. Pools that have such a name can be
+ * Refuses names with unprintable characters for new pools. Existing pools with such a name can be
  * used, renamed and deleted.
  *
  * @throws {PlasmiteError} Usage
@@ -40,13 +40,13 @@ function checkNewPath(path: string): void {
   throw new PlasmiteError("Usage", "invalid pool name", {
     path,
     hint: unsafe === undefined
-      ? "Use a name that is text."
-      : `Use a name without controls and marks of the writing direction; this one has ${unsafe}.`,
+      ? "Use a name that is valid Unicode."
+      : `Use a name without control and text-direction characters; this one has ${unsafe}.`,
   });
 }
 
 /**
- * Makes a pool file, in steps: waits for another process that makes the same one.
+ * Creates a pool file, in steps: waits for another process that is creating the same one.
  *
  * @throws {PlasmiteError} Usage, AlreadyExists, Permission, Busy or Io
  */
@@ -66,19 +66,19 @@ export function* creating(
 }
 
 /**
- * A file that has no header yet: another process is making it (Busy), or was killed before it could
- * write one (Corrupt). It may be created over.
+ * The error for a file without a header: another process is creating it (Busy), or was killed
+ * before writing the header (Corrupt). Such a file may be overwritten by a new pool.
  */
 export class UnfinishedPool extends PlasmiteError {}
 
-/** Whether an error of opening a pool says that there is none yet, so that it may be created. */
+/** Whether an error on opening a pool means that it does not exist yet and may be created. */
 export function isMissing(error: unknown): boolean {
   return error instanceof UnfinishedPool || PlasmiteError.is(error, ErrorKind.NotFound);
 }
 
 /**
- * Waits a moment for whoever makes the file and writes its header last: under the lock, or,
- * as the reference does, without one. Returns how many bytes of a header there are.
+ * Waits briefly for a creator that writes the header last, with the lock held or, like the
+ * reference, without it. Returns the number of header bytes present.
  *
  * @throws {UnfinishedPool} when there is still none
  */
@@ -101,7 +101,7 @@ export function* awaitHeader(
   }
 }
 
-/** The error for a file without a header that nobody works on, in the words of any other bad header. */
+/** The error for an abandoned file without a header, worded like that for any other bad header. */
 function leftover(file: StorageFile, bytes: Uint8Array<ArrayBuffer>, length: number): Error {
   const hint =
     "Nothing was ever stored in this file: the program that began to make the pool was " +

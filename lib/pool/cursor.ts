@@ -1,15 +1,15 @@
 /**
- * Reads messages in order, without a lock, while writers overwrite the ring
- * (docs/spec/format.md 5.3).
+ * Reads messages in order, without a lock, while writers overwrite the ring (docs/spec/format.md
+ * 5.3).
  *
- * Frames are copied in large pieces into private memory, checked there (header, sequence, commit
- * marker, checksum), and given out only after a second look at the pool has shown that nobody
- * overwrote them while they were being copied.
+ * Frames are copied in large chunks into private memory, checked there (header, sequence, commit
+ * marker, checksum), and delivered only after a second look at the header has shown that they were
+ * not overwritten while they were being copied.
  *
  * Why a second look is enough: a writer that follows docs/spec/format.md 5.2 disclaims a frame
  * (raises `oldest`) before it overwrites it. If `oldest` is still at or below our number after the
- * copy, the overwriting had not begun when the copy was finished. Writers of the reference
- * overwrite first; `#overwriting` and `#tailFits` find them by the frame they are writing.
+ * copy, overwriting had not started when the copy was finished. Writers of the reference overwrite
+ * first; `#overwriting` and `#tailFits` find them by the frame they are writing.
  *
  * @module
  */
@@ -24,24 +24,27 @@ import type { Gap } from "../types.ts";
 import { COMMITTED, FRAME_HEADER, frameLength, MARKER_SIZE, WRAP, WRITING } from "./layout.ts";
 import type { Ring } from "./ring.ts";
 
-/** {@linkcode Cursor.fill}: a writer holds the lock that is needed now; try again in a moment. */
+/** {@linkcode Cursor.fill}: a writer holds the lock that is needed; try again shortly. */
 export const BUSY = -1;
-/** {@linkcode Cursor.fill} in steps: it is still on its way to the first wanted frame. */
+/** {@linkcode Cursor.fill} in steps: the first wanted frame is not reached yet. */
 export const MORE = -2;
 
-/** Small, because one message is often all that is wanted; grows fourfold while there is more. */
+/**
+ * The first chunk in bytes: small, because often only one message is wanted; grows fourfold while
+ * there is more.
+ */
 const FIRST_CHUNK = 4 * 1024;
 const LARGEST_CHUNK = 1024 * 1024;
-/** As long as frames are only passed over, one step of a process that serves others. */
+/** The chunk per step while frames are only skipped, in a process that serves others. */
 const STEP_CHUNK = 256 * 1024;
-/** How often a moving state block is looked at before the shared lock is taken instead. */
+/** How many times a changing state block is read again before the shared lock is taken. */
 const RECHECKS = 8;
 /**
  * On other processors the order of the reference's stores is not known (docs/spec/format.md 5.3).
  */
 const STORES_IN_ORDER = Deno.build.arch === "x86_64";
 
-/** Why reading a stretch of frames ended. */
+/** Why parsing a chunk of frames ended. */
 type Stop = "end" | "wrap" | "partial" | "bad";
 
 /**
@@ -52,7 +55,7 @@ type Stop = "end" | "wrap" | "partial" | "bad";
 export class Cursor {
   /** The bytes that hold the current frame. */
   u8: Uint8Array<ArrayBuffer>;
-  /** A view on them. */
+  /** A view of the same bytes. */
   dv: DataView<ArrayBuffer>;
   /** Where the current payload begins in them. */
   payloadAt = 0;
@@ -66,21 +69,23 @@ export class Cursor {
   timeLo = 0;
   /** High 32 bits of it. */
   timeHi = 0;
-  /** Messages lost in front of the frames of the last `fill`; whoever handles it sets it to null. */
+  /**
+   * Messages lost before the frames of the last `fill`; whoever handles the gap sets it to null.
+   */
   gap: Gap | null = null;
 
   readonly #ring: Ring;
   #expected: bigint;
   #place = -1;
-  #doubt = 0;
-  #passOver = 0n;
+  #misses = 0;
+  #skipUntil = 0n;
   #chunk = FIRST_CHUNK;
   #at = 0;
   #end = 0;
   #count = 0;
   #parsed = 0;
   #skipped = 0;
-  #unsummed = false;
+  #noChecksum = false;
   #stepwise = false;
   #stop: Stop = "end";
 
@@ -115,7 +120,7 @@ export class Cursor {
     return this.dv.getUint32(this.payloadAt - FRAME_HEADER + FIELD.flags, true);
   }
 
-  /** Goes to the next frame of the last `fill`; false when there is none left. */
+  /** Moves to the next frame of the last `fill`; false if there is none left. */
   next(): boolean {
     if (this.#count === 0) return false;
     const at = this.#at;
@@ -132,11 +137,11 @@ export class Cursor {
   }
 
   /**
-   * Copies what is new. Frames of an earlier `fill` that were not stepped over are dropped.
+   * Copies new frames. Frames of an earlier `fill` that were not consumed are dropped.
    *
-   * @param stepwise whether to come back after each piece of a long walk, with {@linkcode MORE}
-   * @returns how many frames are ready, 0 when nothing new is there, {@linkcode BUSY} when a
-   *   damaged-looking frame must be read under a lock that someone else holds
+   * @param stepwise whether to return {@linkcode MORE} after each chunk of a long walk
+   * @returns how many frames are ready; 0 if there is nothing new; {@linkcode BUSY} if a frame that
+   *   looks damaged must be read under a lock that another process holds
    * @throws {PlasmiteError} Corrupt for damage inside the retained range
    */
   fill(stepwise = false): number {
@@ -147,7 +152,7 @@ export class Cursor {
       const state = this.#ring.tryState();
       if (state === null) return BUSY;
       if (state.oldest === 0n || state.newest < this.#expected) return 0;
-      this.#arrive(state);
+      this.#locate(state);
       const outcome = this.#load(state, false);
       if (outcome === "again") continue;
       if (outcome === "unsafe") {
@@ -162,7 +167,7 @@ export class Cursor {
   /**
    * As {@linkcode Cursor.fill}, in steps.
    *
-   * @throws {PlasmiteError} Corrupt, or Busy for a lock that stays taken
+   * @throws {PlasmiteError} Corrupt, or Busy for a lock that stays held
    */
   *filling(): Steps<number> {
     let since = 0;
@@ -178,21 +183,22 @@ export class Cursor {
     }
   }
 
-  /** Reports what was lost and finds the place of the expected frame. */
-  #arrive(state: State): void {
-    // Overtaken: the oldest message left is next, at the tail. The old place has other bytes now.
+  /** Records a gap if messages were lost and finds the ring offset of the expected frame. */
+  #locate(state: State): void {
+    // Overtaken: continue with the oldest message, at the tail. The old offset now holds other
+    // bytes.
     if (this.#expected < state.oldest) {
-      if (this.#expected !== 0n && this.#passOver === 0n) {
+      if (this.#expected !== 0n && this.#skipUntil === 0n) {
         const first = this.gap?.first ?? this.#expected;
         this.gap = { first, last: state.oldest - 1n };
       }
       this.#expected = state.oldest;
       this.#place = -1;
     }
-    if (this.#passOver !== 0n && this.#passOver < state.oldest) {
+    if (this.#skipUntil !== 0n && this.#skipUntil < state.oldest) {
       // The walk to the first wanted message was itself overtaken.
-      this.gap = { first: this.gap?.first ?? this.#passOver, last: state.oldest - 1n };
-      this.#passOver = 0n;
+      this.gap = { first: this.gap?.first ?? this.#skipUntil, last: state.oldest - 1n };
+      this.#skipUntil = 0n;
     }
     if (this.#place >= 0) return;
     if (this.#expected === state.oldest) {
@@ -203,14 +209,14 @@ export class Cursor {
     if (this.#place < 0) this.#walkFrom(state);
   }
 
-  /** Starts at the oldest frame and passes over what comes before the expected one. */
+  /** Starts at the oldest frame and skips those before the expected one. */
   #walkFrom(state: State): void {
-    if (this.#passOver === 0n) this.#passOver = this.#expected;
+    if (this.#skipUntil === 0n) this.#skipUntil = this.#expected;
     this.#expected = state.oldest;
     this.#place = state.tail;
   }
 
-  /** Under the shared lock nothing moves: what looks bad now is damage. */
+  /** Under the shared lock nothing changes: a bad frame now is damage. */
   #loadLocked(): "again" | "done" {
     const state = this.#ring.state();
     if (state.oldest === 0n || this.#expected < state.oldest) return "again";
@@ -235,11 +241,11 @@ export class Cursor {
         this.#place = 0;
         return this.#load(state, locked);
       }
-      if (this.#stop === "partial" && !this.#hop(from, locked)) {
+      if (this.#stop === "partial" && !this.#skipLarge(from, locked)) {
         this.#chunk = frameLength(payloadLength(this.dv, 0));
         return this.#load(state, locked);
       }
-      if (this.#parsed === 0) return locked ? "unsafe" : this.#doubted(state);
+      if (this.#parsed === 0) return locked ? "unsafe" : this.#missing(state);
     }
     const safe = locked ? this.#parsed : this.#recheck(from);
     if (safe <= 0) return safe === 0 ? "again" : "unsafe";
@@ -247,42 +253,44 @@ export class Cursor {
     return this.#count > 0 ? "done" : "again";
   }
 
-  /** Counts a large frame that is only passed over as parsed, without a copy of its payload. */
-  #hop(from: number, locked: boolean): boolean {
+  /** Counts a large frame that is only skipped as parsed, without copying its payload. */
+  #skipLarge(from: number, locked: boolean): boolean {
     const { dv } = this;
-    if (this.#passOver <= this.#expected) return false;
+    if (this.#skipUntil <= this.#expected) return false;
     const payload = payloadLength(dv, 0);
     const marker = new DataView(new ArrayBuffer(MARKER_SIZE));
     this.#ring.readRing(new Uint8Array(marker.buffer), from + FRAME_HEADER + payload);
     if (!hasMarker(marker, 0)) return false;
-    this.#unsummed = dv.getUint32(FIELD.crc, true) === 0;
-    if (this.#unsummed && !STORES_IN_ORDER && !locked) return false;
+    this.#noChecksum = dv.getUint32(FIELD.crc, true) === 0;
+    if (this.#noChecksum && !STORES_IN_ORDER && !locked) return false;
     this.#parsed = 1;
     this.#end = frameLength(payload);
-    this.#chunk = FIRST_CHUNK; // What comes behind it may be large as well.
+    this.#chunk = FIRST_CHUNK; // The next frame may be large as well.
     return true;
   }
 
-  /** No frame where one was expected: overtaken, a stale place, or damage. */
-  #doubted(state: State): "again" | "unsafe" {
+  /**
+   * Handles a missing frame: the reader was overtaken, its offset was wrong, or there is damage.
+   */
+  #missing(state: State): "again" | "unsafe" {
     const now = this.#ring.tryState();
     if (now === null) return "unsafe";
     if (now.oldest > this.#expected || now.oldest === 0n) return "again";
-    this.#doubt++;
-    // First the remembered place is doubted, then the index, which is a hint only
+    this.#misses++;
+    // First suspect the remembered offset, then the index, which is only a hint
     // (docs/spec/format.md 1.3).
-    if (this.#doubt === 1) this.#place = -1;
-    else if (this.#doubt === 2) this.#walkFrom(state);
+    if (this.#misses === 1) this.#place = -1;
+    else if (this.#misses === 2) this.#walkFrom(state);
     else return "unsafe";
     return "again";
   }
 
-  /** Copies a stretch and parses as many whole, correct frames as it holds. */
+  /** Copies a chunk and parses the whole, correct frames in it. */
   #read(state: State, from: number, locked: boolean): void {
     const { ringSize } = this.#ring.layout;
     this.#skipped = 0;
-    this.#unsummed = false;
-    // Never behind head: free bytes, with dead frames and frames that are being written.
+    this.#noChecksum = false;
+    // Never beyond head: that space is free, with dead frames and frames that are being written.
     const until = from < state.head ? state.head : ringSize;
     const want = Math.min(until - from, this.#chunk);
     if (this.u8.length < want) {
@@ -291,8 +299,8 @@ export class Cursor {
     }
     const got = this.#ring.readRing(this.u8.subarray(0, want), from);
     const { dv, u8 } = this;
-    const check = this.#passOver === 0n;
-    // Without a checksum only the order of stores tells that a copied frame is whole.
+    const check = this.#skipUntil === 0n;
+    // Without a checksum, only the order of stores guarantees that a copied frame is whole.
     const copyable = STORES_IN_ORDER || locked;
     let at = 0;
     let count = 0;
@@ -321,7 +329,7 @@ export class Cursor {
       }
       const payload = payloadLength(dv, at);
       const length = frameLength(payload);
-      // The number is what tells our frame from a later one that begins at the same place.
+      // The number distinguishes our frame from a later one at the same offset.
       if (
         dv.getUint32(at + FIELD.seq, true) !== lo ||
         dv.getUint32(at + FIELD.seq + 4, true) !== hi ||
@@ -331,7 +339,7 @@ export class Cursor {
         break;
       }
       if (at + length > got) {
-        stop = got === want ? "partial" : "bad"; // A short read: the file was cut.
+        stop = got === want ? "partial" : "bad"; // A short read: the file was truncated.
         break;
       }
       if (!hasMarker(dv, at + FRAME_HEADER + payload)) {
@@ -345,7 +353,7 @@ export class Cursor {
         stop = "bad";
         break;
       }
-      if (crc === 0) this.#unsummed = true;
+      if (crc === 0) this.#noChecksum = true;
       at += length;
       count++;
       lo = (lo + 1) >>> 0;
@@ -354,16 +362,16 @@ export class Cursor {
     this.#parsed = count;
     this.#end = at;
     this.#stop = stop;
-    // A full piece means that there is more: take more at once from now on.
+    // A full chunk means that there is more: read larger chunks from now on.
     if (stop === "partial" && count > 0) {
-      const most = this.#stepwise && this.#passOver !== 0n ? STEP_CHUNK : LARGEST_CHUNK;
+      const most = this.#stepwise && this.#skipUntil !== 0n ? STEP_CHUNK : LARGEST_CHUNK;
       this.#chunk = Math.min(this.#chunk * 4, most);
     }
   }
 
   /**
-   * How many of the parsed frames were certainly not overwritten while they were copied: counted
-   * from the first, 0 when that one is gone, -1 when only the lock can tell.
+   * How many of the parsed frames, counted from the first, were certainly not overwritten during
+   * the copy: 0 if the first is gone, -1 if it takes the lock to decide.
    */
   #recheck(from: number): number {
     for (let tries = 0; tries < RECHECKS; tries++) {
@@ -371,31 +379,31 @@ export class Cursor {
       if (now === null) return -1;
       if (now.oldest === 0n || now.oldest > this.#expected + BigInt(this.#parsed - 1)) return 0;
       const busy = this.#overwriting(now, from);
-      if (this.#unsummed && !this.#tailFits(now)) continue;
-      // The two looks above took their places from `now`; they say nothing if it was outdated.
+      if (this.#noChecksum && !this.#tailFits(now)) continue;
+      // Both checks above used offsets from `now`; they are void if it was outdated.
       const again = this.#ring.tryState();
       if (again === null || !sameState(now, again)) continue;
       const gone = now.oldest > this.#expected ? Number(now.oldest - this.#expected) : 0;
       if (gone > 0) {
-        // Pass over what may be torn; the rest of the piece is good.
-        this.#arriveAt(now.oldest, gone);
+        // Skip what may be torn; the rest of the chunk is good.
+        this.#overtaken(now.oldest, gone);
       }
       if (busy < 0) return this.#parsed;
-      // A reference writer is inside the piece, or died there. Frames before it are good. If it
-      // touches the first one, the shared lock decides: a living writer holds the exclusive one,
-      // and what a dead one left no longer changes.
+      // A reference writer is writing inside the chunk, or died there. Frames before it are good.
+      // If it touches the first one, the shared lock decides: a live writer holds the exclusive
+      // lock, and what a dead one left no longer changes.
       return busy > gone ? busy - gone : -1;
     }
     return -1;
   }
 
-  /** Notes that the first `gone` parsed frames were overtaken. */
-  #arriveAt(oldest: bigint, gone: number): void {
-    if (this.#passOver === 0n) {
+  /** Records that the first `gone` parsed frames were overwritten. */
+  #overtaken(oldest: bigint, gone: number): void {
+    if (this.#skipUntil === 0n) {
       this.gap = { first: this.gap?.first ?? this.#expected, last: oldest - 1n };
-    } else if (this.#passOver < oldest) {
-      this.gap = { first: this.gap?.first ?? this.#passOver, last: oldest - 1n };
-      this.#passOver = 0n;
+    } else if (this.#skipUntil < oldest) {
+      this.gap = { first: this.gap?.first ?? this.#skipUntil, last: oldest - 1n };
+      this.#skipUntil = 0n;
     }
     let at = 0;
     for (let i = 0; i < gone; i++) at += frameLength(payloadLength(this.dv, at));
@@ -407,9 +415,9 @@ export class Cursor {
   /**
    * Check (b) of docs/spec/format.md 5.3: a writer of the reference stores its frame over dropped
    * ones before it publishes, at head or, after a wrap, at 0, and its header first. So a header
-   * there with the next number shows which bytes may be changing, also when the writer was killed.
+   * there with the next number shows which bytes may be changing, even if the writer was killed.
    *
-   * @returns the number of parsed frames before the first that it may touch; -1 for none
+   * @returns the number of parsed frames before the first one it may overwrite; -1 for none
    */
   #overwriting(now: State, from: number): number {
     const { ringSize } = this.#ring.layout;
@@ -439,7 +447,7 @@ export class Cursor {
   }
 
   /**
-   * Whether tail and oldest belong together. They do not while a writer of the reference sleeps
+   * Whether tail and oldest are consistent. They do not while a writer of the reference sleeps
    * between storing the head and the rest (docs/spec/format.md 5.1 D7): then its frame no longer
    * begins at the head, where check (b) looks, but it lies over the old tail, or the new tail is
    * not yet `oldest`.
@@ -458,7 +466,7 @@ export class Cursor {
     }
   }
 
-  /** Makes the first `count` parsed frames ready and moves the position behind them. */
+  /** Makes the first `count` parsed frames ready and moves the position past them. */
   #accept(count: number, from: number): void {
     const { ringSize } = this.#ring.layout;
     const start = this.#skipped;
@@ -470,21 +478,21 @@ export class Cursor {
     }
     let at = start;
     let ready = count;
-    // On the way to the first wanted message: numbers and lengths were checked, sums were not.
-    if (this.#passOver !== 0n) {
-      const far = this.#passOver - this.#expected;
+    // Still before the first wanted message: numbers and lengths were checked, checksums were not.
+    if (this.#skipUntil !== 0n) {
+      const far = this.#skipUntil - this.#expected;
       const pass = far < BigInt(count) ? Number(far) : count;
       for (let i = 0; i < pass; i++) at += frameLength(payloadLength(this.dv, at));
       ready -= pass;
       if (ready > 0) {
         // These were parsed without their checksums; read them once more, checked.
-        this.#expected = this.#passOver;
-        this.#passOver = 0n;
+        this.#expected = this.#skipUntil;
+        this.#skipUntil = 0n;
         this.#place = from + at;
         return;
       }
     }
-    if (ready > 0) this.#doubt = 0;
+    if (ready > 0) this.#misses = 0;
     this.#at = at;
     this.#count = ready;
     this.#expected += BigInt(count);

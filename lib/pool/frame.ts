@@ -1,5 +1,5 @@
 /**
- * One frame: the 64 bytes in front of a payload, and the commit marker behind it
+ * One frame: the 64-byte header before a payload and the commit marker after it
  * (docs/spec/format.md 2).
  *
  * @module
@@ -24,8 +24,8 @@ export const FIELD = {
 } as const;
 
 /**
- * What is wrong with a frame header at `at`, in the words of docs/spec/format.md 2; null
- * when nothing is.
+ * The problem with the frame header at `at`, worded as in docs/spec/format.md 2; null if it is
+ * valid.
  */
 export function frameProblem(view: DataView, at: number, ringSize: number): string | null {
   if (at + FRAME_HEADER > view.byteLength) return "frame header too small";
@@ -52,7 +52,7 @@ export function payloadLength(view: DataView, at: number): number {
   return view.getUint32(at + FIELD.payloadLength, true);
 }
 
-/** Whether the commit marker stands at `at`. */
+/** Whether there is a commit marker at `at`. */
 export function hasMarker(view: DataView, at: number): boolean {
   return at + MARKER_SIZE <= view.byteLength && view.getUint32(at, true) === MARKER_LO &&
     view.getUint32(at + 4, true) === MARKER_HI;
@@ -96,19 +96,19 @@ export function wrapMarker(): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** What stands at a place in the ring, as far as planning and walking need to know. */
+/** The item at a ring offset, as far as planning and walking need to know it. */
 export interface Item {
-  /** A whole message, the sign to go to offset 0, or something that should not be there. */
+  /** A whole message, a wrap marker, or anything else. */
   readonly kind: "frame" | "wrap" | "bad";
   /** Sequence number of a frame. */
   readonly seq: bigint;
-  /** Ring offset behind a frame; the ring's size is not yet turned into 0. */
+  /** Ring offset of a frame's end; the ring's size is not converted to 0. */
   readonly end: number;
-  /** What is wrong with a bad item. */
+  /** The problem of a bad item. */
   readonly problem: string;
 }
 
-/** Judges the frame header at `at` of `view`, which stands at ring offset `offset`. */
+/** Classifies the frame header at `at` of `view`, which is at ring offset `offset`. */
 export function itemAt(view: DataView, at: number, offset: number, ringSize: number): Item {
   const problem = frameProblem(view, at, ringSize);
   if (problem !== null) return { kind: "bad", seq: 0n, end: 0, problem };

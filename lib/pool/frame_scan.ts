@@ -1,5 +1,5 @@
 /**
- * Finds whole frames anywhere, without trusting anything else in the file.
+ * Finds whole frames anywhere in a file, without relying on anything else in it.
  *
  * @module
  */
@@ -16,10 +16,10 @@ import { COMMITTED, FRAME_HEADER, frameLength, MARKER_SIZE } from "./layout.ts";
 
 const MAGIC = 0x314d_5246; // "FRM1"
 
-/** Bytes that are read in one go. */
+/** Bytes per read. */
 const WINDOW = 1 << 18;
 
-/** A stretch of a file, read through a window. */
+/** A range of a file, read through a window. */
 export class Stretch {
   #bytes = new Uint8Array(WINDOW);
   /** The window. */
@@ -28,9 +28,9 @@ export class Stretch {
   #to = 0;
 
   /**
-   * `size` bytes from file offset `base`; bytes that the file does not have are zero.
+   * Covers `size` bytes from file offset `base`; bytes beyond the end of the file read as zero.
    *
-   * @param onRead is told how far reading has come
+   * @param onRead is called with the offset reached
    */
   constructor(
     readonly file: StorageFile,
@@ -39,12 +39,12 @@ export class Stretch {
     readonly onRead: (at: number) => void = () => {},
   ) {}
 
-  /** The bytes behind {@linkcode Stretch.view}. */
+  /** The bytes of {@linkcode Stretch.view}. */
   get u8(): Uint8Array<ArrayBuffer> {
     return this.#bytes;
   }
 
-  /** Loads `length` bytes at `at`; returns where in the view they begin. */
+  /** Loads `length` bytes at `at`; returns their offset in the view. */
   load(at: number, length: number): number {
     if (at >= this.#from && at + length <= this.#to) return at - this.#from;
     if (length > this.#bytes.length) {
@@ -74,7 +74,7 @@ export class Stretch {
     return until;
   }
 
-  /** Forgets what was read. */
+  /** Discards what was read. */
   refresh(): void {
     this.#to = this.#from;
   }
@@ -82,11 +82,11 @@ export class Stretch {
 
 /** A frame that is whole. */
 export interface WholeFrame {
-  /** Offset of its header in the stretch. */
+  /** Offset of its header in the range. */
   readonly at: number;
-  /** Offset behind it. */
+  /** Offset of its end. */
   readonly end: number;
-  /** Sequence number, as its header says. */
+  /** Sequence number according to its header. */
   readonly seq: bigint;
 }
 
@@ -110,14 +110,14 @@ export function readable(
   }
 }
 
-/** How a payload is judged. */
+/** Checks payloads. */
 export class Judge {
   readonly #message = new MessageView();
 
-  /** @param messages whether payloads must be messages that can be read */
+  /** @param messages whether payloads must be readable messages */
   constructor(readonly messages: boolean) {}
 
-  /** What is wrong with `len` payload bytes at `start` of a view; null when nothing is. */
+  /** The problem with the `len` payload bytes at `start` of a view; null if there is none. */
   problem(
     u8: Uint8Array,
     view: DataView,
@@ -134,8 +134,8 @@ export class Judge {
 }
 
 /**
- * The whole frame at `at`, or null: header, commit marker and payload are all right. `limit` is
- * where the ring ends.
+ * The whole frame at `at`, with a valid header, commit marker and payload; else null. `limit` is
+ * the end of the ring.
  */
 function wholeFrame(
   bytes: Stretch,
@@ -162,9 +162,9 @@ function wholeFrame(
 }
 
 /**
- * Every whole frame, in the order of their places; none lies inside another.
+ * Every whole frame, in order of offset; none lies inside another.
  *
- * @param until where the search ends
+ * @param until the offset at which the search ends
  */
 export function wholeFrames(
   bytes: Stretch,
@@ -188,10 +188,11 @@ export function wholeFrames(
 /**
  * Whether an empty state block is contradicted by the ring.
  *
- * A pool that was emptied for a large message has its head where its newest message ended. In one
- * that was never used, first appends that never got published leave frames 1, 2, … from offset 0
- * on, of about one moment, a later one what an earlier one left behind it; so none is nearer to the
- * ring's beginning than its number allows. Anything else was once alive.
+ * If a pool was emptied for a large message, its head is at the end of its newest message. In a
+ * pool that was never used, first appends that were never published leave frames 1, 2, … from
+ * offset 0 on, written at about the same time; each new attempt overwrites the start of an earlier
+ * one, so no frame is nearer to the ring's start than its number allows. Any other frame was once
+ * live.
  */
 export function forgotten(
   ring: Stretch,

@@ -1,5 +1,5 @@
 /**
- * The file header: parsed into something unverified, usable only once checked against the file.
+ * The file header: parsed into an unverified form that must be checked against the file before use.
  *
  * @module
  */
@@ -18,15 +18,15 @@ export interface State {
   readonly head: number;
   /** Where the oldest live frame is. */
   readonly tail: number;
-  /** Where the item behind the tail frame is; 0 also means "look it up". */
+  /** Where the item after the tail frame is; 0 also means "unknown". */
   readonly tailNext: number;
   /** Sequence number of the oldest live message; 0 when the pool is empty. */
   readonly oldest: bigint;
-  /** The last sequence number ever given out; 0 when none was. */
+  /** The last assigned sequence number; 0 if none was. */
   readonly newest: bigint;
 }
 
-/** An unsigned 64-bit field as a number: exact below 2^53, and too large for any ring above. */
+/** An unsigned 64-bit field as a number: exact below 2^53; anything larger exceeds every ring. */
 function offsetAt(view: DataView, at: number): number {
   return view.getUint32(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true);
 }
@@ -36,7 +36,7 @@ function putOffset(view: DataView, at: number, offset: number): void {
   view.setUint32(at + 4, offset / 0x1_0000_0000, true);
 }
 
-/** Reads a state block at `at` in `view`, without judging it. */
+/** Reads a state block at `at` in `view`, without checking it. */
 export function parseState(view: DataView, at: number): State {
   return {
     head: offsetAt(view, at),
@@ -57,8 +57,8 @@ export function putState(view: DataView, at: number, state: State): void {
 }
 
 /**
- * What is wrong with a state block, in the order and words of docs/spec/format.md 1.6; null when
- * nothing is.
+ * The problem with a state block, in the order and wording of docs/spec/format.md 1.6; null if it
+ * is valid.
  */
 export function stateProblem(state: State, ringSize: number): string | null {
   const { head, tail, tailNext, oldest, newest } = state;
@@ -71,7 +71,7 @@ export function stateProblem(state: State, ringSize: number): string | null {
   return null;
 }
 
-/** The used part of a new pool's header, followed by nothing: the rest of the file is zero. */
+/** The used part of a new pool's header; the rest of the file is zero. */
 export function newHeader(layout: Layout): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(HEADER_USED);
   const view = new DataView(bytes.buffer);
@@ -86,16 +86,16 @@ export function newHeader(layout: Layout): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** A header as it was read; nothing in it may be used before {@linkcode verifyLayout}. */
+/** A header as read; nothing in it may be used before {@linkcode verifyLayout}. */
 export interface UnverifiedHeader {
   /** The bytes of the header that carry meaning. */
   readonly view: DataView;
-  /** How many bytes of a header the file had. */
+  /** How many header bytes the file had. */
   readonly length: number;
 }
 
 /**
- * Checks everything in a header but the state block, in the order of docs/spec/format.md 1.6.
+ * Checks everything in a header except the state block, in the order of docs/spec/format.md 1.6.
  *
  * @throws {PlasmiteError} Corrupt, or Usage for another format version; with `path`
  */
@@ -147,7 +147,7 @@ export function usedBytes(state: State, ringSize: number): number {
   return head > tail ? head - tail : ringSize - (tail - head);
 }
 
-/** Whether two state blocks say the same. */
+/** Whether two state blocks are equal. */
 export function sameState(a: State, b: State): boolean {
   return a.newest === b.newest && a.oldest === b.oldest && a.head === b.head &&
     a.tail === b.tail && a.tailNext === b.tailNext;

@@ -1,12 +1,12 @@
 /**
- * Where everything is in a pool file (docs/spec/format.md 1, 2), as constants in the file's order.
+ * The layout of a pool file (docs/spec/format.md 1, 2), as constants in file order.
  *
  * @module
  */
 
 import { PlasmiteError } from "../errors.ts";
 
-/** Bytes of the file header, and where the index begins. */
+/** Size of the file header in bytes, and offset of the index. */
 export const HEADER_SIZE = 4096;
 /** Offset of the state block: the five fields that change after creation. */
 export const STATE_AT = 64;
@@ -21,7 +21,7 @@ export const VERSION = 3;
 
 /** Bytes of a frame header, and of a wrap marker. */
 export const FRAME_HEADER = 64;
-/** Bytes of the commit marker behind a payload. */
+/** Bytes of the commit marker after a payload. */
 export const MARKER_SIZE = 8;
 /** Frame state: a writer of the reference is (or died) between header and commit. */
 export const WRITING = 1;
@@ -29,9 +29,9 @@ export const WRITING = 1;
 export const COMMITTED = 2;
 /** Frame state: no message; the next item is at ring offset 0. */
 export const WRAP = 3;
-/** The largest payload in bytes, whatever the ring. */
+/** The largest payload in bytes in any ring. */
 export const MAX_PAYLOAD = 256 * 1024 * 1024;
-/** Size of a pool for which none was given: 1 MiB. */
+/** The default size of a pool file in bytes: 1 MiB. */
 export const DEFAULT_POOL_SIZE = 1024 * 1024;
 
 /** Rounds up to a multiple of 8, where frames begin. */
@@ -39,12 +39,12 @@ export function align8(n: number): number {
   return n + 7 - (n + 7) % 8;
 }
 
-/** Bytes a payload takes in the ring with its header, commit marker and slack. */
+/** Bytes a payload occupies in the ring, including its header, commit marker and padding. */
 export function frameLength(payload: number): number {
   return align8(FRAME_HEADER + payload + MARKER_SIZE);
 }
 
-/** The sizes that are fixed when a pool is created. All in bytes, capacity in slots. */
+/** The sizes that are fixed when a pool is created, in bytes; the index capacity is in slots. */
 export interface Layout {
   /** Size of the file. */
   readonly fileSize: number;

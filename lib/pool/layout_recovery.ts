@@ -1,6 +1,6 @@
 /**
- * Finds out a damaged file's layout: the header says everything at least twice, the file's length
- * and the frames themselves are further witnesses.
+ * Determines a damaged file's layout: the header stores every value at least twice, and the file's
+ * length and the frames are further evidence.
  *
  * @module
  */
@@ -22,21 +22,22 @@ import {
 
 const MAGIC = 0x4d53_4c50; // "PLSM"
 
-/** A layout, and how it differs from what the file says of itself. */
+/** A layout, and how it differs from the file's own header and size. */
 export interface FoundLayout {
   /** The sizes. */
   readonly layout: Layout;
-  /** Whether the fixed part of the header must be written anew. */
+  /** Whether the fixed part of the header must be rewritten. */
   readonly header: boolean;
-  /** Whether the file must be cut or lengthened to the layout's size. */
+  /** Whether the file must be truncated or extended to the layout's size. */
   readonly resize: boolean;
 }
 
 /**
- * The layout of a pool file, sound or damaged; where witnesses are few several, the likeliest first.
+ * The layout of a pool file, intact or damaged. With little evidence there can be several, the most
+ * likely first.
  *
- * @param reach how far frames are looked for
- * @throws {PlasmiteError} Usage for another format version, Corrupt when it is no pool at all
+ * @param reach how far to search for frames
+ * @throws {PlasmiteError} Usage for another format version, Corrupt when the file is not a pool
  */
 export function findLayouts(file: StorageFile, judge: Judge, reach: Reach): FoundLayout[] {
   const bytes = new Uint8Array(HEADER_USED);
@@ -76,7 +77,7 @@ function consistent(view: DataView, layout: Layout): boolean {
     view.getBigUint64(48, true) === BigInt(layout.ringSize);
 }
 
-/** A field as a number, or -1 when it is beyond reason. */
+/** A field as a number, or -1 if it is implausible. */
 function field(view: DataView, at: number): number {
   const value = view.getBigUint64(at, true);
   return value <= 0xffff_ffff_ffffn ? Number(value) : -1;
@@ -94,10 +95,10 @@ function vote(
   const capacity = view.getUint32(32, true);
   const offset = field(view, 40);
   const ring = field(view, 48);
-  const { frames, votes } = witnesses(file, view, real, judge, reach);
+  const { frames, votes } = ringOffsets(file, view, real, judge, reach);
   const capacities = new Set([capacity, (offset - HEADER_SIZE) / SLOT_SIZE]);
   for (const at of votes.keys()) capacities.add((at - HEADER_SIZE) / SLOT_SIZE);
-  // Without other witnesses: behind a wrap a frame stands right at the ring's beginning.
+  // Without other evidence: after a wrap, a frame is at the very start of the ring.
   const first = frames[0]?.at ?? 0;
   capacities.add(0).add(Math.floor((first - HEADER_SIZE) / SLOT_SIZE));
   const sizes = new Set([size, real, offset + ring]);
@@ -122,15 +123,15 @@ function vote(
       layouts.push({ layout: { fileSize, indexCapacity: slots, ringOffset, ringSize }, score });
     }
   }
-  // Never turn somebody's letter into a pool.
+  // Never turn an unrelated file into a pool.
   if (frames.length === 0 && fields < 3 && !(magic && fields >= 2)) return [];
   layouts.sort((a, b) => b.score - a.score);
   const best = layouts[0]?.score ?? 0;
   return layouts.filter(({ score }) => score > best - 1).map(({ layout }) => layout);
 }
 
-/** What frames, index slots and the state block say about where the ring begins. */
-function witnesses(
+/** The ring offsets suggested by frames, index slots and the state block. */
+function ringOffsets(
   file: StorageFile,
   view: DataView,
   real: number,

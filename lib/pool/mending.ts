@@ -1,12 +1,12 @@
 /**
- * The automatic repair of a broken chain, in front of an append (docs/spec/format.md 5.4).
+ * The automatic repair of a broken chain before an append (docs/spec/format.md 5.4).
  *
- * The search can take seconds, so it holds no lock: it works from the state block as it was seen, a
- * slice at a time. Under the lock two bounded checks are enough to publish what was found:
- * 1. The state block is still the same, so nobody has published anything since.
- * 2. The first frames of the chain are still there, and so are its first ones behind the ring's
- *    end. A writer of the reference that dies before it publishes overwrites frames from head on,
- *    or from offset 0 on, byte after byte. It cannot reach a later frame without destroying these.
+ * The search can take seconds, so it holds no lock: it works from a copy of the state block, one
+ * time slice after another. Under the lock two bounded checks are enough to publish what was found:
+ * 1. The state block is unchanged, so nothing has been published since.
+ * 2. The first frames of the chain are still there, and so are its first ones after the wrap. A
+ *    writer of the reference that dies before it publishes overwrites frames from head on, or from
+ *    offset 0 on, byte after byte. It cannot reach a later frame without destroying these first.
  *
  * @module
  */
@@ -19,18 +19,20 @@ import { putState, sameState, type State } from "./header.ts";
 import { type Layout, STATE_AT, STATE_SIZE } from "./layout.ts";
 import type { BrokenChain } from "./plan.ts";
 
-/** How many bytes an automatic repair may read, and how long it may compute, in milliseconds. */
+/** How many bytes an automatic repair may read, and how many milliseconds it may run. */
 const MOST_BYTES = 1 << 30;
 const MOST_TIME = 3_000;
-/** How long one slice of it takes, in milliseconds. */
+/** The length of one time slice, in milliseconds. */
 const SLICE = 4;
-/** How many bytes are looked at under the lock, at each of two places. */
+/** How many bytes are checked under the lock, at each of two offsets. */
 const VERIFIED = 1 << 20;
 
-/** How many searches there are in a row at most; each but the first because the pool has changed. */
+/**
+ * The largest number of searches in a row; each after the first is caused by a change of the pool.
+ */
 const SEARCHES = 3;
 
-/** One search, and what to do with what it finds. */
+/** One search and the publication of its result. */
 class Mending {
   readonly state: State;
   readonly #file: StorageFile;
@@ -46,7 +48,7 @@ class Mending {
     this.#steps = findChain(file, layout, state, MOST_BYTES);
   }
 
-  /** Searches for a slice; true when the search is over. Throws OutOfReach. */
+  /** Searches for one time slice; true when the search is finished. Throws OutOfReach. */
   search(): boolean {
     const since = performance.now();
     let now = since;
@@ -60,7 +62,7 @@ class Mending {
     return this.#found !== undefined;
   }
 
-  /** Publishes what was found, or an empty pool; null when it has to be searched anew. */
+  /** Publishes the chain that was found, or an empty pool; null if the search must be repeated. */
   publish(now: State): State | null {
     const chain = this.#found;
     if (chain === undefined || !sameState(now, this.state)) return null;
@@ -73,15 +75,15 @@ class Mending {
       mended = { head, tail: first.at, tailNext, oldest: first.seq, newest };
     }
     // The only write of a repair. Killed before it: the chain is as broken as it was, and the next
-    // append searches again. After it: the pool is sound, with fewer messages. A reader that stands
-    // in the lost part sees `oldest` above its number and reports a gap; others notice nothing.
+    // append searches again. After it: the pool is intact, with fewer messages. A reader positioned
+    // in the lost part sees `oldest` above its number and reports a gap; others are not affected.
     const block = new Uint8Array(STATE_SIZE);
     putState(new DataView(block.buffer), 0, mended);
     this.#file.writeAt(block, STATE_AT);
     return mended;
   }
 
-  /** Whether the chain is unbroken from `from` on, as far as is looked at. */
+  /** Whether the chain is unbroken from `from` on, within the checked range. */
   #stands(from: FoundFrame): boolean {
     const look = new RingWindow(this.#file, this.#layout);
     let { at, seq } = from;
@@ -95,26 +97,26 @@ class Mending {
   }
 }
 
-/** Mends one pool for those who append to it. */
+/** Repairs one pool for its appenders. */
 export class Mender {
   readonly #file: StorageFile;
   readonly #layout: Layout;
   #mending: Mending | null = null;
-  /** The state for which a search went as far as it may. */
+  /** The state for which a search has exhausted its budget. */
   #hopeless: State | null = null;
   #searches = 0;
 
-  /** Reads and writes through `file`, which stays the caller's. */
+  /** Reads and writes through `file`, which the caller owns. */
   constructor(file: StorageFile, layout: Layout) {
     this.#file = file;
     this.#layout = layout;
   }
 
   /**
-   * Goes on with a search, if one has begun, for a few milliseconds. No lock is needed.
+   * Continues a search, if one has started, for a few milliseconds. No lock is needed.
    *
-   * @returns whether the append may go on: under the lock, with {@linkcode Mender.mend}
-   * @throws {PlasmiteError} Corrupt when the search went as far as it may
+   * @returns whether the append may proceed: under the lock, with {@linkcode Mender.mend}
+   * @throws {PlasmiteError} Corrupt when the search has exhausted its budget
    */
   search(): boolean {
     const mending = this.#mending;
@@ -134,17 +136,18 @@ export class Mender {
     return new PlasmiteError("Corrupt", problem, {
       path: this.#file.path,
       offset: BigInt(offset),
-      hint: "The pool is damaged beyond what an append repairs. " +
+      hint: "The pool has more damage than an append can repair. " +
         "Run `plasmite doctor --repair` on it.",
     });
   }
 
   /**
-   * What to do about a plan that met a broken chain. The caller holds the exclusive lock.
+   * Handles a plan that found a broken chain. The caller holds the exclusive lock.
    *
-   * @returns the mended state, which is published now
-   * @throws {BrokenChain} `problem`, when a search has begun: unlock, then {@linkcode Mender.search}
-   * @throws {PlasmiteError} Corrupt when there is no use in another search
+   * @returns the repaired state, which is now published
+   * @throws {BrokenChain} `problem`, when a search has started: unlock, then call {@linkcode
+   *   Mender.search}
+   * @throws {PlasmiteError} Corrupt when another search is pointless
    */
   mend(state: State, problem: BrokenChain): State {
     const mended = this.#mending?.publish(state) ?? null;
@@ -160,7 +163,7 @@ export class Mender {
     throw problem;
   }
 
-  /** A plan worked out: nothing is broken, or not any more. */
+  /** Resets after a successful plan: nothing is broken, or no longer. */
   settled(): void {
     this.#mending = null;
     this.#searches = 0;

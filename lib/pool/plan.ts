@@ -1,8 +1,8 @@
 /**
  * Where the frames of a batch go, and what must be dropped for them: the writer of
- * docs/spec/format.md 5.2 for one frame after the other, as one pure function.
+ * docs/spec/format.md 5.2, frame by frame, as one pure function.
  *
- * A plan keeps two promises, and they are the whole crash argument:
+ * A plan guarantees two things, which are the whole crash argument:
  * 1. Everything it writes between `advanced` and `published` lies in bytes that `advanced` does not
  *    count as live. So a process that dies in between has destroyed nothing.
  * 2. Nothing it writes is live before `published`. So a process that dies in between has added
@@ -15,9 +15,11 @@ import type { Item } from "./frame.ts";
 import type { State } from "./header.ts";
 import { FRAME_HEADER } from "./layout.ts";
 
-/** What to do for a batch: advance, marker, at most two stretches of frames, publish. */
+/**
+ * The steps for a batch: advance, wrap marker, at most two contiguous writes of frames, publish.
+ */
 export interface Plan {
-  /** How many frames of the batch are placed; the rest needs another plan. */
+  /** How many frames of the batch are placed; the rest need another plan. */
   readonly count: number;
   /** The state to publish before any byte is written, if the tail moves; null if it does not. */
   readonly advanced: State | null;
@@ -25,25 +27,24 @@ export interface Plan {
   readonly wrapAt: number;
   /** Ring offset of the first frame. */
   readonly firstAt: number;
-  /** Index of the first frame that stands at ring offset 0 behind a wrap; `count` if none does. */
+  /** Index of the first frame placed at ring offset 0 after a wrap; `count` if there is none. */
   readonly second: number;
-  /** The state to publish when all frames are written. */
+  /** The state to publish once all frames are written. */
   readonly published: State;
 }
 
 /**
- * The chain of live frames is not what the state block says: damage to repair
- * (docs/spec/format.md 5.4).
+ * The chain of live frames contradicts the state block: damage to repair (docs/spec/format.md 5.4).
  */
 export class BrokenChain extends Error {
-  /** Names the ring offset and what is wrong there. */
+  /** Creates an error for the problem at a ring offset. */
   constructor(readonly offset: number, problem: string) {
     super(problem);
     this.name = "BrokenChain";
   }
 }
 
-/** The frame that must stand at `offset` with sequence number `seq`. */
+/** The frame that must be at `offset` with sequence number `seq`. */
 function expectFrame(look: (offset: number) => Item, offset: number, seq: bigint): Item {
   const item = look(offset);
   if (item.kind !== "frame") throw new BrokenChain(offset, item.problem || "frame expected");
@@ -54,14 +55,14 @@ function expectFrame(look: (offset: number) => Item, offset: number, seq: bigint
 /**
  * Plans as many frames of a batch as fit without overwriting one another.
  *
- * A batch is split only where its own frames would have to be dropped for the next one: so a batch
- * no larger than half the ring always goes in whole.
+ * A batch is split only where its own frames would have to be dropped for the next one, so a batch
+ * no larger than half the ring is always written as a whole.
  *
  * @param state the published state, verified
  * @param ringSize size of the ring in bytes
  * @param count number of frames, at least 1
  * @param lengthOf total length of frame `i` in bytes, at most `ringSize`
- * @param look judges what stands at a ring offset
+ * @param look classifies the item at a ring offset
  * @throws {BrokenChain} when a frame to be dropped is not there
  */
 export function planBatch(
@@ -71,7 +72,7 @@ export function planBatch(
   lengthOf: (i: number) => number,
   look: (offset: number) => Item,
 ): Plan {
-  // Skips dead bytes and wrap markers: what the reference may leave under the tail
+  // Skips dead bytes and wrap markers, which the reference may leave at the tail
   // (docs/spec/format.md 5.1 D2).
   const normalise = (offset: number): number => {
     if (offset === ringSize || ringSize - offset < FRAME_HEADER) return 0;
@@ -95,11 +96,11 @@ export function planBatch(
     const room = ringSize - head;
     const over = room - length;
     const edge = ringSize - length;
-    // The second reason leaves no padding behind, which readers of 0.8 stumble over
-    // (docs/spec/format.md 5.1 D1).
+    // The second condition avoids padding, which readers of 0.8 cannot handle (docs/spec/format.md
+    // 5.1 D1).
     const wrap = over < 0 ||
       (over > 0 && over < FRAME_HEADER && !(edge > 0 && edge < FRAME_HEADER));
-    // A wrap also takes the marker at the old head, or the dead bytes there if no marker fits.
+    // A wrap also consumes the marker at the old head, or the dead bytes there if no marker fits.
     const need = !wrap
       ? length
       : over < 0
@@ -110,14 +111,14 @@ export function planBatch(
     let fits = true;
     const before = { live, oldest, tail, moved };
     while (live > 0 || placed > 0) {
-      // Enough bytes are not enough. After a wrap they must be the first ones of the ring: with the
-      // tail inside the new frame, a live frame would be overwritten. And the end must not meet the
-      // tail: head = tail with messages is a full ring, which 0.8 takes for the place to start
+      // Enough free bytes do not suffice. After a wrap they must be at the start of the ring: with
+      // the tail inside the new frame, a live frame would be overwritten. And the end must not
+      // reach the tail: head = tail with messages is a full ring, where 0.8 would start over
       // (docs/spec/format.md 5.1 D4).
       const free = head === tail ? 0 : head > tail ? ringSize - (head - tail) : tail - head;
       if (free >= need && !(wrap && tail < length) && end !== tail) break;
       if (live === 0) {
-        // Only frames of this batch are left to drop, and they are not published yet.
+        // Only frames of this batch could be dropped, and they are not published yet.
         fits = false;
         break;
       }
@@ -128,7 +129,7 @@ export function planBatch(
       tail = live > 0 ? normalise(nextOf(item)) : placed > 0 ? firstAt : head;
     }
     if (!fits) {
-      // What would have been dropped for this frame stays readable until a plan that places it.
+      // What would have been dropped for this frame stays readable until it is actually placed.
       ({ live, oldest, tail, moved } = before);
       break;
     }
@@ -136,7 +137,7 @@ export function planBatch(
     if (placed === 0) {
       firstAt = at;
       firstEnd = end;
-      // From now on the batch's own frames are the ones that must not be overwritten.
+      // From now on the batch's own frames must not be overwritten.
       if (live === 0) tail = at;
     } else if (at === 0 && second < 0) second = placed;
     head = end;
@@ -144,7 +145,7 @@ export function planBatch(
 
   const newest = state.newest + BigInt(placed);
   if (live === 0) {
-    // Everything was dropped. An empty ring has one legal form, all offsets equal
+    // Everything was dropped. An empty ring has one valid form, all offsets equal
     // (docs/spec/format.md 1.6), so the tail goes to the old head; `published` then moves it to the
     // first new frame.
     const { head: was, newest: last } = state;
@@ -157,8 +158,8 @@ export function planBatch(
       published: { head, tail: firstAt, tailNext: firstEnd, oldest: state.newest + 1n, newest },
     };
   }
-  // docs/spec/format.md 3.4: the published value is exact; 0 in the header means that nobody has
-  // looked yet.
+  // docs/spec/format.md 3.4: the published value is exact; 0 in the header means that it is not
+  // known yet.
   const tailNext = !moved && state.tailNext !== 0
     ? state.tailNext
     : nextOf(expectFrame(look, tail, oldest));

@@ -1,6 +1,6 @@
 /**
- * Repairs a damaged pool in place, under the exclusive lock from the first look to the last write:
- * a new file would cut off every open handle (docs/spec/format.md 14.6).
+ * Repairs a damaged pool in place, with the exclusive lock held from the first read to the last
+ * write: a new file would detach every open handle (docs/spec/format.md 14.6).
  *
  * @module
  */
@@ -23,10 +23,10 @@ import {
 import { Reach } from "./reach.ts";
 import { planSalvage, type Salvage } from "./salvage.ts";
 
-/** Index slots that are written in one go. */
+/** Index slots per write. */
 const SLOTS = 1 << 14;
 
-/** What a repair would do, or why there can be none. */
+/** What a repair would do, or why it is not possible. */
 export interface Prognosis {
   /** The plan; null when nothing can be repaired. */
   readonly salvage: Salvage | null;
@@ -34,15 +34,15 @@ export interface Prognosis {
   readonly found: FoundLayout | null;
   /** Why there is no plan. */
   readonly refusal: string;
-  /** The ring offset from which on nothing was searched; null when all was. */
+  /** The ring offset at which the search stopped; null if everything was searched. */
   readonly uncheckedFrom: number | null;
 }
 
-/** Told now and then how many bytes of how many were looked at. */
-type Told = (done: number, total: number) => void;
+/** Called from time to time with the bytes checked so far and the total. */
+type Progress = (done: number, total: number) => void;
 
-/** Works out a repair, without writing anything. The caller holds a lock. */
-function prognose(file: StorageFile, messages: boolean, told: Told): Prognosis {
+/** Plans a repair without writing anything. The caller holds a lock. */
+function prognose(file: StorageFile, messages: boolean, progress: Progress): Prognosis {
   const judge = new Judge(messages);
   const reach = new Reach(file);
   const none = (refusal: string): Prognosis => ({
@@ -63,13 +63,13 @@ function prognose(file: StorageFile, messages: boolean, told: Told): Prognosis {
         file,
         layout.ringOffset,
         layout.ringSize,
-        (at) => told(Math.min(at, until), until),
+        (at) => progress(Math.min(at, until), until),
       );
       const salvage = planSalvage(ring, layout, state, judge, header || resize, until);
       if (salvage.saved > (best?.salvage?.saved ?? -1)) best = { ...none(""), salvage, found };
     }
     if (best === null) return none("Nothing of a pool is left.");
-    // Nothing was found, and not everything was looked at: no reason to write anything.
+    // Nothing was found, but not everything was searched: write nothing.
     return best.salvage?.saved === 0 && reach.cutAt !== null
       ? none(
         `No message was found in the first ${reach.cutAt} bytes of the ring, and the file is mostly ` +
@@ -84,56 +84,56 @@ function prognose(file: StorageFile, messages: boolean, told: Told): Prognosis {
 }
 
 /**
- * Checks the pool at `path` as {@linkcode checkRing} with messages, and for a damaged one also says
- * what a repair would do. Writes nothing.
+ * Checks the pool at `path` like {@linkcode checkRing} with messages, and for a damaged one also
+ * plans a repair. Writes nothing.
  *
- * @throws {PlasmiteError} NotFound, Permission, Io, or Busy when a writer keeps the lock
+ * @throws {PlasmiteError} NotFound, Permission, Io, or Busy when a writer does not release the lock
  */
 export function diagnoseRing(
   storage: Storage,
   path: string,
   ref: string,
-  told: (done: number, total: number) => void = () => {},
+  progress: (done: number, total: number) => void = () => {},
 ): { readonly report: CheckReport; readonly prognosis: Prognosis | null } {
   const file = storage.open(path, { write: false });
   try {
     lockPool(file, false);
-    const report = checkFile(file, ref, { messages: true, progress: told });
-    return { report, prognosis: report.status === "ok" ? null : prognose(file, true, told) };
+    const report = checkFile(file, ref, { messages: true, progress: progress });
+    return { report, prognosis: report.status === "ok" ? null : prognose(file, true, progress) };
   } finally {
     file.close();
   }
 }
 
-/** How a pool is repaired. */
+/** Options of a repair. */
 export interface RepairOptions {
-  /** Whether every payload must be a message that can be read. */
+  /** Whether every payload must be a readable message. */
   readonly messages?: boolean;
-  /** Told now and then how many bytes of how many were looked at. */
+  /** Called from time to time with the bytes checked so far and the total. */
   readonly progress?: (done: number, total: number) => void;
   /** Copies the damaged file before anything is changed; returns the path of the copy. */
   readonly backup: (file: StorageFile) => string | null;
 }
 
-/** What a repair found and did. */
+/** The result of a repair. */
 export interface RepairReport {
-  /** The pool as it was. */
+  /** The report before the repair. */
   readonly before: CheckReport;
-  /** The pool as it is now; the same report when nothing was done. */
+  /** The report after the repair; the same object if nothing was done. */
   readonly after: CheckReport;
-  /** What was done; null when nothing was. */
+  /** What was done; null if nothing was. */
   readonly salvage: Salvage | null;
-  /** Whether the file was cut or lengthened, its header written anew. */
+  /** Whether the file was truncated or extended, and whether its header was rewritten. */
   readonly layout: { readonly resized: boolean; readonly header: boolean };
-  /** Where the copy of the damaged file is. */
+  /** The path of the backup of the damaged file; null if there is none. */
   readonly backupPath: string | null;
 }
 
 /**
  * Repairs the pool at `path`; a healthy one is left alone.
  *
- * @throws {PlasmiteError} NotFound, Permission, Busy, Io (also when there is no room for the
- *   backup); Corrupt when nothing of a pool can be recognised, Usage for another format version
+ * @throws {PlasmiteError} NotFound, Permission, Busy, Io (also when there is no space for the
+ *   backup); Corrupt when the file is not recognised as a pool, Usage for another format version
  */
 export function repairRing(
   storage: Storage,
@@ -169,9 +169,9 @@ export function repairRing(
 }
 
 /**
- * Writes a repair. The lock is held, and a backup exists; a kill in between leaves the old state
- * block above a ring in which only holes have changed, so the next repair finds the same frames.
- * Readers that take no lock meet a damaged frame or its stand-in, never a mixture that passes their
+ * Writes a repair. The lock is held and a backup exists. If the process is killed, the old state
+ * block remains and only holes of the ring have changed, so the next repair finds the same frames.
+ * Readers without a lock see a damaged frame or its replacement, never a mixture that passes their
  * checks.
  */
 function apply(
@@ -187,7 +187,7 @@ function apply(
     file.writeAt(bytes === null ? wrapMarker() : bytes(), layout.ringOffset + at);
   }
   writeIndex(file, layout, salvage);
-  // The state block names the new frames: they must be on the disk before it.
+  // The state block refers to the new frames, so they must be on disk first.
   file.sync();
   const block = new Uint8Array(STATE_SIZE);
   putState(new DataView(block.buffer), 0, salvage.state);
@@ -195,7 +195,7 @@ function apply(
   file.sync();
 }
 
-/** Makes the index say exactly where the live messages are; writes only what is different. */
+/** Rewrites the index slots of the live messages that differ. */
 function writeIndex(file: StorageFile, layout: Layout, { state, places }: Salvage): void {
   const { indexCapacity: capacity } = layout;
   if (capacity === 0) return;
@@ -207,7 +207,7 @@ function writeIndex(file: StorageFile, layout: Layout, { state, places }: Salvag
     const bytes = new Uint8Array(length * SLOT_SIZE);
     const view = new DataView(bytes.buffer);
     for (let i = 0; i < length; i++) {
-      // The live messages take `count` slots in a row, around the table's end.
+      // The live messages occupy `count` consecutive slots, wrapping at the end of the table.
       const nth = (from + i - start + capacity) % capacity;
       if (nth >= count) continue;
       view.setBigUint64(i * SLOT_SIZE, first + BigInt(nth), true);

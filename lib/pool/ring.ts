@@ -1,9 +1,9 @@
 /**
- * A pool file that is open: its layout, its state block, and the append.
+ * An open pool file: its layout, its state block, and appending to it.
  *
- * The append (docs/spec/format.md 5.2) needs no journal and no recovery on opening, because a
+ * Appending (docs/spec/format.md 5.2) needs no journal and no recovery on opening, because a
  * process that is killed between any two of its writes leaves a pool that everyone can read and
- * append to. Why is said at each write, in `#appendLocked`.
+ * append to. The reasons are given at each write, in `#appendLocked`.
  *
  * @module
  */
@@ -38,17 +38,17 @@ import {
 import { Mender } from "./mending.ts";
 import { BrokenChain, type Plan, planBatch } from "./plan.ts";
 
-/** The highest sequence number there can be. */
+/** The highest possible sequence number. */
 const LAST_SEQUENCE = 0xffff_ffff_ffff_ffffn;
 
-/** How long to wait for a publication that is stuck half-way, in milliseconds. */
+/** How long to wait for an incomplete publication, in milliseconds. */
 const PUBLICATION_TIMEOUT = 100;
 
-/** What became of an append. */
+/** The result of an append. */
 export interface Appended {
-  /** How many frames went in. */
+  /** How many frames were appended. */
   readonly count: number;
-  /** Sequence number of the first of them; the others follow without a gap. */
+  /** Sequence number of the first one; the others follow consecutively. */
   readonly first: bigint;
 }
 
@@ -91,7 +91,7 @@ export class Ring {
   }
 
   /**
-   * Makes a pool file, waiting in place for another process that makes the same one.
+   * Creates a pool file; blocks while another process is creating the same one.
    *
    * @throws {PlasmiteError} Usage, AlreadyExists, Permission, Busy or Io
    */
@@ -102,14 +102,14 @@ export class Ring {
   /**
    * Opens a pool file with all checks of docs/spec/format.md 1.6.
    *
-   * @throws {PlasmiteError} NotFound, Permission, Io, Corrupt, Busy while another process is making
-   *   it, or Usage for another version
+   * @throws {PlasmiteError} NotFound, Permission, Io, Corrupt, Busy while another process is
+   *   creating it, or Usage for another format version
    */
   static open(storage: Storage, path: string, options: { readonly write: boolean }): Ring {
     return inPlace(Ring.opening(storage, path, options));
   }
 
-  /** As {@linkcode Ring.open}, in steps: never waits in place. */
+  /** Like {@linkcode Ring.open}, in steps: never blocks. */
   static *opening(
     storage: Storage,
     path: string,
@@ -146,31 +146,31 @@ export class Ring {
     return maxPayload(this.layout.ringSize);
   }
 
-  /** Fills `into` from ring offset `offset`; returns how many bytes there were. */
+  /** Fills `into` from ring offset `offset`; returns the number of bytes read. */
   readRing(into: Uint8Array, offset: number): number {
     return this.#file.readAt(into, this.layout.ringOffset + offset);
   }
 
   #readBlock(): State {
-    this.#live();
+    this.#checkOpen();
     if (this.#file.readAt(this.#block, STATE_AT) !== STATE_SIZE) {
       throw this.#corrupt("file is truncated");
     }
     return parseState(this.#blockView, 0);
   }
 
-  /** One unverified look at the highest sequence number: what an idle follower does. */
+  /** Reads the highest sequence number without verification, for idle followers. */
   newestHint(): bigint {
-    this.#live();
+    this.#checkOpen();
     this.#file.readAt(this.#block, STATE_AT);
     return this.#blockView.getBigUint64(32, true);
   }
 
   /**
-   * The state block, verified; read until two looks agree, because a writer of the reference
-   * stores it field by field (docs/spec/format.md 5.1 D7).
+   * The verified state block; read until two reads agree, because a writer of the reference stores
+   * it field by field (docs/spec/format.md 5.1 D7).
    *
-   * @returns null when its writer was put to sleep half-way through, and so holds the lock
+   * @returns null while a suspended writer has stored only part of it, and so holds the lock
    * @throws {PlasmiteError} Corrupt when it is damaged
    */
   tryState(): State | null {
@@ -182,7 +182,7 @@ export class Ring {
       if (sameState(before, now) && stateProblem(now, this.layout.ringSize) === null) return now;
       before = now;
     }
-    // Half-way publications last nanoseconds; one that stays without a writer is damage.
+    // An incomplete publication lasts nanoseconds; one that persists without a writer is damage.
     const locked = this.tryShared(() => this.#readBlock());
     if (locked === null) return null;
     const problem = stateProblem(locked, this.layout.ringSize);
@@ -191,15 +191,15 @@ export class Ring {
   }
 
   /**
-   * As {@linkcode Ring.tryState}, waiting in place for a writer that was put to sleep.
+   * Like {@linkcode Ring.tryState}, but blocks while a suspended writer holds the lock.
    *
-   * @throws {PlasmiteError} Corrupt when it is damaged, Busy when the writer does not wake up
+   * @throws {PlasmiteError} Corrupt when it is damaged, Busy when the writer does not resume
    */
   state(): State {
     return this.tryState() ?? inPlace(this.stating());
   }
 
-  /** As {@linkcode Ring.state}, in steps: never waits in place. */
+  /** Like {@linkcode Ring.state}, in steps: never blocks. */
   *stating(): Steps<State> {
     const first = this.tryState();
     if (first !== null) return first;
@@ -226,15 +226,17 @@ export class Ring {
     });
   }
 
-  #live(): void {
+  #checkOpen(): void {
     if (this.#closed) {
       throw new PlasmiteError("Usage", "pool is closed", { hint: "Open the pool again." });
     }
   }
 
-  /** Runs `work` under the shared lock, which keeps every writer out; null when it is not free. */
+  /**
+   * Runs `work` under the shared lock, which excludes all writers; null if the lock is not free.
+   */
   tryShared<T>(work: () => T): T | null {
-    this.#live();
+    this.#checkOpen();
     if (this.#judging) throw new Error("a guard must not give up the exclusive lock");
     if (!this.#file.tryLock(false)) return null;
     try {
@@ -245,12 +247,12 @@ export class Ring {
   }
 
   /**
-   * Makes sure that the path still names the file that is open (docs/spec/format.md 14.3).
+   * Checks that the path still refers to the open file (docs/spec/format.md 14.3).
    *
-   * @throws {PlasmiteError} NotFound when it was deleted or replaced, Corrupt when it was cut
+   * @throws {PlasmiteError} NotFound when it was deleted or replaced, Corrupt when it was truncated
    */
   checkIdentity(): void {
-    this.#live();
+    this.#checkOpen();
     const state = this.#file.pathState(this.layout.fileSize);
     if (state === "same") return;
     if (state === "resized") {
@@ -264,7 +266,7 @@ export class Ring {
     );
   }
 
-  /** The header under the lock: all checks of docs/spec/format.md 1.6, nothing taken on trust. */
+  /** Reads the header under the lock, with all checks of docs/spec/format.md 1.6. */
   #lockedState(): State {
     const length = this.#file.readAt(this.#header, 0);
     for (let at = 0; at < STATE_AT; at += 8) {
@@ -278,8 +280,10 @@ export class Ring {
     return state;
   }
 
-  /** A judge of ring offsets that reads ahead `window` bytes at a time. */
-  #looker(window: number): (offset: number) => Item {
+  /**
+   * A function that classifies the item at a ring offset, reading ahead `window` bytes at a time.
+   */
+  #itemReader(window: number): (offset: number) => Item {
     const { ringSize } = this.layout;
     if (this.#window.length < window) {
       this.#window = new Uint8Array(window);
@@ -302,7 +306,7 @@ export class Ring {
     };
   }
 
-  /** Refuses a frame that can never fit, before anything is locked. */
+  /** Refuses a payload that can never fit, before taking the lock. */
   checkFits(payload: number): void {
     refuseOversize(payload, this.layout.ringSize, this.path);
   }
@@ -313,13 +317,13 @@ export class Ring {
    *
    * @param flush whether they must be on stable storage before this returns
    * @param guard judges the append under the lock; all of the batch then goes in, or nothing
-   * @returns null when it has to be tried again in a moment: another process holds the lock, or a
-   *   broken chain is being searched for what is left of it (docs/spec/format.md 5.4)
+   * @returns null if it must be retried shortly: another process holds the lock, or the search for
+   *   the remains of a broken chain is in progress (docs/spec/format.md 5.4)
    * @throws {PlasmiteError} Usage, NotFound (pool deleted or replaced), Corrupt or Io; whatever the
    *   guard throws
    */
   tryAppend(batch: FrameBatch, from = 0, flush = false, guard?: Guard): Appended | null {
-    this.#live();
+    this.#checkOpen();
     for (let i = from; i < batch.count; i++) this.checkFits(batch.payloadOf(i));
     if (from >= batch.count) return { count: 0, first: 0n };
     let done: Appended | null = null;
@@ -327,14 +331,14 @@ export class Ring {
       if (this.#mender?.search() === false) return null;
       if (!this.#file.tryLock(true)) return null;
       try {
-        // Under the lock, which a delete takes too: an earlier answer could be outdated, and the
-        // messages would go into a file that nobody can open any more.
+        // Checked under the lock, which deletion takes too: an earlier result could be outdated,
+        // and the messages would go into a file that no one can open any more.
         this.checkIdentity();
         done = guard === undefined
           ? this.#appendLocked(batch, from, flush, false)
           : this.#appendGuarded(batch, from, flush, guard);
       } catch (error) {
-        if (error instanceof BrokenChain) continue; // A search has begun; it needs no lock.
+        if (error instanceof BrokenChain) continue; // A search has started; it needs no lock.
         throw PlasmiteError.is(error) ? error.with({ path: this.path }) : error;
       } finally {
         this.#file.unlock();
@@ -349,7 +353,7 @@ export class Ring {
 
   /**
    * The tail frame's header, if the last append looked at it and it is still the tail. A live frame
-   * does not change, and its number is given out once; the published end must agree as well.
+   * does not change, and its number is assigned only once; the published end must agree as well.
    */
   #knownTail(state: State): { offset: number; item: Item } | null {
     const known = this.#tail;
@@ -363,8 +367,9 @@ export class Ring {
     const { ringSize } = this.layout;
     const count = batch.count - from;
     const bytes = batch.startOf(batch.count) - batch.startOf(from);
-    // One look at a tail header for one message; for many, as much at once as must be dropped.
-    const read = this.#looker(count === 1 ? FRAME_HEADER : Math.min(bytes, ringSize, 1 << 18));
+    // For one message, read only the tail header; for many, read as much at once as must be
+    // dropped.
+    const read = this.#itemReader(count === 1 ? FRAME_HEADER : Math.min(bytes, ringSize, 1 << 18));
     let state = this.#lockedState();
     let known = this.#knownTail(state);
     let seen = known;
@@ -377,7 +382,7 @@ export class Ring {
     if (state.newest === LAST_SEQUENCE) {
       throw new PlasmiteError("Usage", "sequence space exhausted; create another pool", {
         path: this.path,
-        hint: "Create another pool: this one has given out its last sequence number.",
+        hint: "Create another pool: this one has used its last sequence number.",
       });
     }
     const left = LAST_SEQUENCE - state.newest;
@@ -392,9 +397,9 @@ export class Ring {
         return { plan, state };
       } catch (error) {
         if (!(error instanceof BrokenChain)) throw error;
-        // Seen under the lock this is no writer at work, but what a killed writer of the reference
-        // left (docs/spec/format.md 5.4). Nothing was written yet, so the lock can be given up for
-        // the search without leaving anything half-done.
+        // Under the lock this cannot be a writer in progress; a killed writer of the reference left
+        // it (docs/spec/format.md 5.4). Nothing was written yet, so the lock can be released for
+        // the search without leaving anything incomplete.
         this.#mender ??= new Mender(this.#file, this.layout);
         state = this.#mender.mend(state, error);
         if (guarded) throw error; // The guard judged a state that no longer is.
@@ -438,16 +443,16 @@ export class Ring {
     const { ringOffset } = this.layout;
     const { plan, state } = this.#plan(batch, from, guarded);
     if (guarded && plan.count < batch.count - from) throw this.#tooLarge();
-    // A. Disclaim what has to go before it is overwritten. Killed here: those messages have
-    // expired, as they were about to. A reader that is copying one of them sees `oldest` above its
-    // number when it looks again, and discards the copy.
+    // A. Disclaim what must be dropped before it is overwritten. Killed here: those messages have
+    //    expired, as they were about to. A reader that is copying one of them sees `oldest` above
+    //    its number when it looks again, and discards the copy.
     if (plan.advanced !== null) {
       this.#publish(plan.advanced);
       // Otherwise a power loss could leave the old header above the new frames.
       if (flush) file.sync();
     }
     // B and C. Everything between head and tail is free now. Killed here, even inside a write: no
-    // reader looks behind head, and the next append starts at the same place. The order of these
+    // reader looks beyond head, and the next append starts at the same offset. The order of these
     // writes does not matter, so frames are written whole, with state 2.
     if (plan.wrapAt >= 0) file.writeAt(wrapMarker(), ringOffset + plan.wrapAt);
     const first = state.newest + 1n;
@@ -456,10 +461,10 @@ export class Ring {
     batch.number(from, to, first);
     file.writeAt(batch.slice(from, turn), ringOffset + plan.firstAt);
     if (turn < to) file.writeAt(batch.slice(turn, to), ringOffset);
-    // D. Killed here: the slots name numbers above `newest`, which nobody may ask for, and whoever
-    // asks for a number they displaced finds it by walking.
+    // D. Killed here: the slots have numbers above `newest`, which are never looked up, and a
+    //    number they displaced is found by walking.
     this.#index(batch, from, to, turn, plan.firstAt, first);
-    // The frames must be on the disk before a header that names them.
+    // The frames must be on disk before a header that refers to them.
     if (flush) file.sync();
     // E. From here on the messages exist, all of them at once.
     this.#publish(plan.published);
@@ -469,15 +474,17 @@ export class Ring {
 
   /**
    * One write of 40 bytes inside one sector and one page: a killed process leaves the old block or
-   * the new one, never a mixture. Field by field it could not be done: each order has a moment that
-   * is refused on opening or reads as a full ring.
+   * the new one, never a mixture. Field by field would not work: every order has a state that is
+   * refused on opening or looks like a full ring.
    */
   #publish(state: State): void {
     putState(this.#blockView, 0, state);
     this.#file.writeAt(this.#block, STATE_AT);
   }
 
-  /** Writes the slots of frames `from` to `to`: neighbours in the table, so one write or two. */
+  /**
+   * Writes the slots of frames `from` to `to`, which are adjacent in the table: one or two writes.
+   */
   #index(
     batch: FrameBatch,
     from: number,
@@ -519,7 +526,7 @@ export class Ring {
   }
 
   /**
-   * The ring offset that the index names for `seq`, or -1; a hint only (docs/spec/format.md 1.3).
+   * The ring offset of `seq` according to the index, or -1; only a hint (docs/spec/format.md 1.3).
    */
   indexOffset(seq: bigint): number {
     const { indexCapacity, ringSize } = this.layout;

@@ -1,12 +1,12 @@
 /**
- * Plans a repair: which frames make up the pool, what is put where frames are missing. Only reads.
+ * Plans a repair: which frames make up the pool, and what replaces missing ones. Only reads.
  *
  * All writes of a plan lie in the holes between whole frames, and the state block is published
- * after them. So a repair that is killed half-way has touched no message that it wanted to keep,
- * and can be run again.
+ * after them. So a repair that is killed has not touched any message that it keeps, and can be run
+ * again.
  *
- * Two accounts of the pool compete, the state block's and that of the frames alone; the one that
- * keeps more messages wins, the state block where they tie.
+ * There are two views of the pool, that of the state block and that of the frames alone; the one
+ * that keeps more messages is used, the state block's in a tie.
  *
  * @module
  */
@@ -24,7 +24,7 @@ import { canFill, fillHole, READABLE, SMALLEST, tombstone } from "./tombstone.ts
 export interface RingWrite {
   /** Ring offset. */
   readonly at: number;
-  /** What is written; a wrap marker when null. */
+  /** The bytes; null for a wrap marker. */
   readonly bytes: (() => Uint8Array<ArrayBuffer>) | null;
 }
 
@@ -36,7 +36,7 @@ export interface SeqRange {
   readonly last: bigint;
 }
 
-/** One link of the mended chain. */
+/** One frame of the repaired chain. */
 interface Link {
   readonly at: number;
   readonly end: number;
@@ -53,15 +53,18 @@ export interface Salvage {
   readonly places: readonly number[];
   /** What must be written into the ring. */
   readonly writes: readonly RingWrite[];
-  /** Messages that were whole. */
+  /** Messages that were intact. */
   readonly kept: readonly SeqRange[];
-  /** Messages whose damage could be undone. */
+  /** Messages whose damage was repaired. */
   readonly mended: readonly SeqRange[];
-  /** Messages that are lost and have a stand-in, so that the others keep their numbers. */
+  /** Lost messages with a placeholder, so that the others keep their numbers. */
   readonly replaced: readonly SeqRange[];
-  /** Messages that are lost from the old end: they count as expired. */
+  /** Messages lost at the old end: they count as expired. */
   readonly dropped: SeqRange | null;
-  /** Numbers that were given out according to a state block that could not be believed. */
+  /**
+   * Numbers that were assigned according to a state block that was not trusted; they will be
+   * assigned again.
+   */
   readonly reissued: SeqRange | null;
 }
 
@@ -69,7 +72,7 @@ interface Account {
   readonly head: number;
   readonly low: bigint;
   readonly newest: bigint;
-  /** Where message `low` is said to be, or -1. */
+  /** The claimed ring offset of message `low`, or -1. */
   readonly tail: number;
 }
 
@@ -82,8 +85,8 @@ interface Chain {
 /**
  * Plans the repair of the ring of `layout`, whose state block says `state`.
  *
- * @param nearby whether the file is damaged around the state block too: then it is not believed when
- *   it says that the pool is empty
+ * @param nearby whether the file is damaged near the state block too: then it is not trusted if it
+ *   says that the pool is empty
  * @param searched ring offset where the search for frames ends
  */
 export function planSalvage(
@@ -96,16 +99,16 @@ export function planSalvage(
 ): Salvage {
   const { ringSize } = layout;
   const all = wholeFrames(ring, ringSize, judge, searched);
-  // Where payloads are messages, what stands in for one must be one.
+  // Where payloads are messages, a placeholder must be one too.
   const least = judge.messages ? READABLE : SMALLEST;
-  // More numbers than the smallest frames have room for are never live together: what lies further
-  // apart is left over from an earlier round of the ring.
+  // No more numbers are live together than smallest frames fit in the ring: frames further apart
+  // are remains of an earlier round.
   const window = BigInt(Math.floor(ringSize / SMALLEST));
   const empty = state.oldest === 0n;
   const sane = stateProblem(state, ringSize) === null &&
     !(empty && (nearby || forgotten(ring, all, state))) &&
     !(nearby && state.newest - state.oldest >= window);
-  // What lies behind the end of the search is not known, so nothing is built on it.
+  // What lies beyond the end of the search is unknown, so it is not relied on.
   const known = state.head <= searched && state.tail <= searched;
   const stated =
     known && (sane || (state.head < ringSize && state.head % 8 === 0 && state.newest > 0n))
@@ -122,14 +125,14 @@ export function planSalvage(
       ? chain.frames.length
       : chain.frames.filter((frame) => frame.seq >= stated.low && frame.seq <= stated.newest)
         .length;
-  // Numbers far from those of every whole frame are no numbers of this pool.
+  // Numbers far from those of all whole frames do not belong to this pool.
   const alien = told !== null && told.frames.length === 0 && seen !== null &&
     (state.newest > seen.account.newest + window || state.newest + window < seen.account.newest);
   const chain = told !== null && !alien && (seen === null || count(told) >= count(seen))
     ? told
     : seen;
   if (chain === null) return emptied(0, state.newest < 1n << 53n ? state.newest : 0n, null);
-  const salvage = new Weaver(ring, layout, judge).weave(chain);
+  const salvage = new ChainBuilder(ring, layout, judge).build(chain);
   const { oldest, newest } = salvage.state;
   const from = sane && state.oldest > 0n ? state.oldest : oldest;
   const until = oldest === 0n ? newest + 1n : oldest;
@@ -140,7 +143,7 @@ export function planSalvage(
   };
 }
 
-/** `newest` stays: a number that was given out once must not come again with another message. */
+/** `newest` is kept: an assigned number must not be used again for another message. */
 function emptied(head: number, newest: bigint, dropped: SeqRange | null): Salvage {
   return {
     state: { head, tail: head, tailNext: head, oldest: 0n, newest },
@@ -155,7 +158,7 @@ function emptied(head: number, newest: bigint, dropped: SeqRange | null): Salvag
   };
 }
 
-/** The state block's account, corrected where a whole frame proves one field wrong. */
+/** The state block's view, corrected where a whole frame proves a field wrong. */
 function believe(
   all: readonly WholeFrame[],
   state: State,
@@ -164,7 +167,7 @@ function believe(
 ): Account {
   const { head, tail } = state;
   let { newest } = state;
-  // Half-way through a publication: head moved already, newest did not yet.
+  // An incomplete publication: head has moved, newest has not.
   const last = all.find((frame) => frame.end === head);
   if (last !== undefined && last.seq > newest && last.seq <= newest + window) newest = last.seq;
   if (!sane || state.oldest === 0n) {
@@ -177,7 +180,7 @@ function believe(
   return { head, low: early ? first.seq : state.oldest, newest, tail: early ? -1 : tail };
 }
 
-/** What the frames alone say: the window of numbers that holds most of them. */
+/** The view of the frames alone: the window of numbers that contains most of them. */
 function witness(
   all: readonly WholeFrame[],
   window: bigint,
@@ -196,7 +199,7 @@ function witness(
   return { head: end, low: oldest > low && oldest <= seq ? oldest : low, newest: seq, tail: -1 };
 }
 
-/** The most frames that can be one chain ending at the account's head. */
+/** The largest set of frames that form a chain ending at the view's head. */
 function choose(
   all: readonly WholeFrame[],
   account: Account,
@@ -205,25 +208,25 @@ function choose(
 ): Chain {
   const { low, newest } = account;
   const head = account.head === ringSize ? 0 : account.head;
-  // Writers go round the ring, so from head on, all the way round to head, live numbers only rise.
-  // That order tells live frames from dead ones, which are just as whole.
+  // Writers go around the ring, so going once around from head, live numbers only increase. That
+  // order distinguishes live frames from dead ones, which are whole too.
   const inOrder = [
     ...all.filter((frame) => frame.at >= head),
     ...all.filter((frame) => frame.end <= head),
   ].filter((frame) => frame.seq >= low && frame.seq <= newest);
   const chain = longestChain(inOrder, head, newest, ringSize, least);
   const last = chain.at(-1);
-  // Behind the newest frame is the head, whatever the state block says.
+  // The head is at the end of the newest frame, whatever the state block says.
   const end = last !== undefined && last.seq === newest ? last.end % ringSize : head;
   return { frames: chain, head: end, account };
 }
 
-/** How many frames behind one are looked at for its successor, by place and by number. */
+/** How many following frames are considered as a frame's successor, by offset and by number. */
 const NEAR = 16;
 
 /**
  * The longest chain of frames between which all holes can be filled, ending at `head`. `frames` are
- * in the order of their places from `head` on, all around the ring.
+ * ordered by offset, starting at `head` and going once around the ring.
  */
 function longestChain(
   frames: readonly WholeFrame[],
@@ -237,7 +240,7 @@ function longestChain(
     return x < y ? -1 : x > y ? 1 : a - b;
   });
   const rank = new Map(bySeq.map((i, r) => [i, r]));
-  /** For each frame how many frames the best chain from it on has, and which comes next. */
+  /** For each frame, the length of the best chain that starts with it, and the next frame. */
   const best: { count: number; next: number }[] = [];
   const fits = (frame: WholeFrame, to: number, seq: bigint): boolean =>
     seq > frame.seq &&
@@ -255,7 +258,7 @@ function longestChain(
     };
     consider(i + 1);
     const r = rank.get(i) ?? 0;
-    // A neighbour in place and number cannot be bettered.
+    // No successor is better than one adjacent in offset and number.
     if (own.next < 0 || frames[i + 1]?.seq !== frame.seq + 1n) {
       for (let n = 1; n <= NEAR; n++) {
         consider(bySeq[r + n]);
@@ -276,8 +279,8 @@ function longestChain(
   return chain;
 }
 
-/** Turns whole frames and the holes between them into one chain. */
-class Weaver {
+/** Builds one chain from whole frames and the holes between them. */
+class ChainBuilder {
   readonly #links: Link[] = [];
   readonly #writes: RingWrite[] = [];
   readonly #size: number;
@@ -288,13 +291,13 @@ class Weaver {
     this.#least = judge.messages ? READABLE : SMALLEST;
   }
 
-  weave({ frames, head, account }: Chain): Omit<Salvage, "dropped" | "reissued"> {
+  build({ frames, head, account }: Chain): Omit<Salvage, "dropped" | "reissued"> {
     const { low, newest, tail } = account;
     const end = { at: head, seq: newest + 1n };
     let next: { at: number; seq: bigint } = frames[0] ?? end;
     let oldest = next.seq;
-    // In front of the first whole frame only what can be mended is of use. A stand-in there would
-    // keep no number that anybody still needs: the pool may as well begin later.
+    // Before the first whole frame only repairable messages are worth keeping. A placeholder there
+    // would preserve nothing: the pool can start later instead.
     const missing = Number(next.seq - low);
     if (
       tail >= 0 && missing > 0 && canFill(tail, next.at, missing, this.#size, this.#least)
@@ -344,9 +347,9 @@ class Weaver {
   }
 
   /**
-   * Fills the hole from `from` to `to` with `count` messages, `seq` and after. Exactly so many:
-   * readers and writers take a number that does not follow for damage, and an index slot or a saved
-   * position must still find the message it means.
+   * Fills the hole from `from` to `to` with `count` messages, `seq` and after. The count must be
+   * exact: readers and writers treat a skipped number as damage, and an index slot or a saved
+   * position must still find its message.
    */
   #hole(
     from: number,
@@ -383,11 +386,11 @@ class Weaver {
     if (filling.wrapAt >= 0 && !this.#isWrap(filling.wrapAt)) {
       this.#writes.push({ at: filling.wrapAt, bytes: null });
     }
-    for (const grave of filling.graves) {
-      this.#links.push({ at: grave.at, end: grave.at + grave.length, fate: "lost" });
+    for (const hole of filling.placeholders) {
+      this.#links.push({ at: hole.at, end: hole.at + hole.length, fate: "lost" });
       const own = seq++;
-      // Made when it is written: together they are as large as the damage.
-      this.#writes.push({ at: grave.at, bytes: () => tombstone(grave.length, own, lo, hi) });
+      // Built when it is written: together they are as large as the damage.
+      this.#writes.push({ at: hole.at, bytes: () => tombstone(hole.length, own, lo, hi) });
     }
   }
 
@@ -409,8 +412,8 @@ class Weaver {
   }
 
   /**
-   * The damaged frame of message `seq` at `at`, whole again or replaced in its own place; null when
-   * nothing there is certain. `sure` says that the frame reaches from `at` to `limit`.
+   * The damaged frame of message `seq` at `at`, repaired or replaced in place; null if nothing is
+   * certain. `sure` means that the frame extends from `at` to `limit`.
    */
   #rescue(
     at: number,
@@ -427,8 +430,8 @@ class Weaver {
       frameState(view, i) === COMMITTED && own === seq;
     if (!sound && !sure && own !== seq) return null;
     const fields = new DataView(header.buffer);
-    // The length stands in the header twice, so one wrong copy does not lose the payload. Where the
-    // place of the next frame is known, it gives the length as well, up to the slack.
+    // The header stores the length twice, so one wrong copy does not lose the payload. If the
+    // offset of the next frame is known, it gives the length as well, up to padding.
     const lengths = new Set([
       payloadLength(fields, 0),
       (fields.getUint32(FIELD.payloadXor, true) ^ 0xffff_ffff) >>> 0,
@@ -449,7 +452,7 @@ class Weaver {
     return { at, end: at + total, fate: "lost", writes: [{ at, bytes }] };
   }
 
-  /** The frame at `at` with `length` bytes of payload, made whole; null when it cannot be. */
+  /** The frame at `at` with `length` bytes of payload, repaired; null if that is not possible. */
   #mend(
     at: number,
     length: number,
@@ -464,7 +467,7 @@ class Weaver {
     const sum = crc32c(bytes, view, FRAME_HEADER, length);
     const certain = stored !== 0 && stored === sum;
     if (!certain) {
-      // A frame of the reference has no checksum: its message must prove itself.
+      // A frame of the reference has no checksum: its message must be readable.
       if (stored === 0 && !(marked && this.judge.messages)) return null;
       if (stored !== 0) {
         if (!marked) return null;

@@ -1,8 +1,8 @@
 /**
- * What stands in the place of a message that cannot be saved: a valid message that says so.
+ * The placeholder for a message that cannot be repaired: a valid message that says so.
  *
  * The format needs consecutive sequence numbers, so a hole in the chain would cost everything older
- * than it. A stand-in costs nothing else: all other messages keep their numbers and places.
+ * than it. With a placeholder, all other messages keep their numbers and offsets.
  *
  * @module
  */
@@ -13,10 +13,10 @@ import { crc32c } from "./crc32c.ts";
 import { FIELD, putFrameHeader, putMarker } from "./frame.ts";
 import { FRAME_HEADER, frameLength, MARKER_SIZE } from "./layout.ts";
 
-/** The tag of every stand-in. */
+/** The tag of every placeholder. */
 const LOST_TAG = "plasmite.lost";
 
-/** The smallest frame there can be, in bytes. */
+/** The smallest possible frame, in bytes. */
 export const SMALLEST = FRAME_HEADER + MARKER_SIZE;
 
 /** The smallest frame that holds a message, in bytes (docs/spec/format.md 1.4). */
@@ -24,7 +24,9 @@ export const READABLE = 480;
 
 let payloads: readonly Uint8Array[] | undefined;
 
-/** Stand-ins from the most telling to the smallest; the last is no message any more. */
+/**
+ * Placeholder payloads, from the most informative to the smallest; the last one is not a message.
+ */
 function variants(): readonly Uint8Array[] {
   return payloads ??= [
     encoded({ lost: true, reason: "damaged on disk, replaced by plasmite doctor --repair" }, [
@@ -51,7 +53,7 @@ export function tombstone(
   timeHi: number,
 ): Uint8Array<ArrayBuffer> {
   const text = variants().find((one) => frameLength(one.length) <= length) ?? new Uint8Array();
-  // Readers ignore what stands behind the document (docs/spec/format.md 14.8), so zeros fill it up.
+  // Readers ignore bytes after the document (docs/spec/format.md 14.8), so it is padded with zeros.
   const payload = length - SMALLEST;
   const bytes = new Uint8Array(length);
   const view = new DataView(bytes.buffer);
@@ -63,24 +65,24 @@ export function tombstone(
   return bytes;
 }
 
-/** Where a stand-in goes. */
-export interface Grave {
+/** The position of a placeholder. */
+export interface Placeholder {
   /** Ring offset. */
   readonly at: number;
   /** Total length of the frame in bytes. */
   readonly length: number;
 }
 
-/** A hole filled: its stand-ins, oldest first, and perhaps a wrap marker. */
+/** A filled hole: its placeholders, oldest first, and possibly a wrap marker. */
 export interface Filling {
-  /** The stand-ins. */
-  readonly graves: readonly Grave[];
+  /** The placeholders. */
+  readonly placeholders: readonly Placeholder[];
   /** Ring offset for a wrap marker, or -1. */
   readonly wrapAt: number;
 }
 
-/** Shares `room` bytes at `at` among `count` frames; the last one takes what is over. */
-function share(at: number, room: number, count: number): Grave[] {
+/** Divides `room` bytes at `at` among `count` frames; the last one gets the remainder. */
+function share(at: number, room: number, count: number): Placeholder[] {
   const each = Math.floor(room / count / 8) * 8;
   return Array.from({ length: count }, (_, i) => ({
     at: at + i * each,
@@ -90,7 +92,7 @@ function share(at: number, room: number, count: number): Grave[] {
 
 /**
  * How `count` frames can lie between `from` and `to`: how many before the ring's end and how many
- * from its beginning on; null when they cannot.
+ * from its start; null if they do not fit.
  */
 function divide(
   from: number,
@@ -105,7 +107,7 @@ function divide(
     const fits = count === 0 ? room === 0 : room >= count * least;
     return fits ? { first: count, behind: 0 } : null;
   }
-  // Around the ring's end: as many as there is room for at its start, the rest in front of it.
+  // With a wrap: as many as fit at the ring's start, the rest before its end.
   const before = Math.floor((ringSize - start) / 8) * 8;
   for (const unit of [READABLE, least]) {
     const behind = Math.min(count, Math.floor(to / unit));
@@ -116,7 +118,7 @@ function divide(
   return null;
 }
 
-/** Whether {@linkcode fillHole} can; costs nothing. */
+/** Whether {@linkcode fillHole} would succeed; cheap. */
 export function canFill(
   from: number,
   to: number,
@@ -128,10 +130,11 @@ export function canFill(
 }
 
 /**
- * Fills the stretch of the ring from `from` to `to` with `count` frames, so that they and nothing
- * else lie between the frame that ends at `from` and the item at `to`; null when that cannot be.
+ * Fills the stretch of the ring from `from` to `to` with `count` frames, so that exactly these
+ * frames lie between the frame that ends at `from` and the item at `to`; null if that is not
+ * possible.
  *
- * @param least the smallest frame that will do
+ * @param least the smallest usable frame, in bytes
  */
 export function fillHole(
   from: number,
@@ -145,10 +148,12 @@ export function fillHole(
   const { first, behind } = parts;
   const start = from === ringSize ? 0 : from;
   if (start <= to) {
-    return { graves: count === 0 ? [] : share(start, to - start, count), wrapAt: -1 };
+    return { placeholders: count === 0 ? [] : share(start, to - start, count), wrapAt: -1 };
   }
   const before = Math.floor((ringSize - start) / 8) * 8;
-  const graves = behind > 0 ? share(0, to, behind) : [];
-  if (first > 0) return { graves: [...share(start, before, first), ...graves], wrapAt: -1 };
-  return { graves, wrapAt: ringSize - start >= FRAME_HEADER ? start : -1 };
+  const placeholders = behind > 0 ? share(0, to, behind) : [];
+  if (first > 0) {
+    return { placeholders: [...share(start, before, first), ...placeholders], wrapAt: -1 };
+  }
+  return { placeholders, wrapAt: ringSize - start >= FRAME_HEADER ? start : -1 };
 }
