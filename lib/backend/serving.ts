@@ -105,6 +105,8 @@ export class ServedPool extends LocalPool {
   override append(batch: FrameBatch, request: AppendRequest): Awaitable<void> {
     const { from = 0, signal } = request;
     signal?.throwIfAborted();
+    // What has conditions is judged by itself.
+    if (request.when !== undefined) return this.#conditional(batch, request);
     if (from >= batch.count) return;
     if (!this.#shared.gathering.alone || this.#group.busy) return this.#grouped(batch, request);
     try {
@@ -114,6 +116,16 @@ export class ServedPool extends LocalPool {
       this.#shared.hubs.changed(this.path);
       const next = from + done.count;
       if (next < batch.count) return this.#grouped(batch, { ...request, from: next });
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  async #conditional(batch: FrameBatch, request: AppendRequest): Promise<void> {
+    const { hubs, writes } = this.#shared;
+    try {
+      await writes.run(this.path, SLOT_WAIT, () => super.append(batch, request), saturated);
+      hubs.changed(this.path);
     } catch (error) {
       throw this.#failed(error);
     }

@@ -90,6 +90,32 @@ Deno.test("serving: many appends that overwrite one another keep their order and
     pool.close();
   }));
 
+// Of those who all expect the same number only one may win, however the rest arrives together.
+Deno.test("serving: conditions hold among appends that arrive together", () =>
+  withBackend(async (backend) => {
+    await backend.create("p");
+    const pool = await backend.open("p", { write: true });
+    const expecting = Array.from({ length: 10 }, async (_, i) => {
+      const numbers: bigint[] = [];
+      await pool.append(batchOf([{ i }]), {
+        flush: false,
+        when: { expect: 0n },
+        stored: (_from, _count, first) => numbers.push(first),
+      });
+      return numbers;
+    });
+    const results = await Promise.allSettled(expecting);
+    const won = results.filter(({ status }) => status === "fulfilled");
+    assert.equal(won.length, 1);
+    for (const result of results) {
+      if (result.status === "rejected") {
+        assert.ok(PlasmiteError.is(result.reason, ErrorKind.Conflict), String(result.reason));
+      } else assert.deepEqual(result.value, [1n]);
+    }
+    assert.equal((await collect(await pool.select({}))).length, 1);
+    pool.close();
+  }));
+
 // A file that is opened for every append is slow; one that stays open keeps a deleted pool's space.
 Deno.test("serving: callers share one file, and a pool that is gone is let go", () =>
   withBackend(async (backend) => {
