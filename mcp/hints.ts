@@ -6,7 +6,14 @@
  */
 
 import { ErrorKind, type PlasmiteError } from "../lib/errors.ts";
-import { isForCommandLine } from "../lib/hints.ts";
+
+/** Option names, and commands of the program. */
+const COMMAND_LINE = /(?:^|[^\w-])--[a-z]|\bplasmite(?:\.exe)? [a-z]|\b[Rr]un the command\b/;
+
+/** Whether a text is for people at a command line. */
+export function isForCommandLine(text: string): boolean {
+  return COMMAND_LINE.test(text);
+}
 
 /**
  * What to do about an error.
@@ -26,14 +33,14 @@ export function hintFor(error: PlasmiteError, pool: string, missing: string): st
 }
 
 /** The hint of an error as agents can follow it. */
-export function agentHint(
-  { kind, hint, details: { needed, capacity } }: PlasmiteError,
-): string | undefined {
+export function agentHint({ kind, message, hint, details }: PlasmiteError): string | undefined {
+  const { needed, capacity } = details;
   if (typeof needed === "bigint" && typeof capacity === "bigint") {
-    return `The message takes ${needed} bytes and the pool holds ${capacity} at most. ` +
-      "Split the message, or make a larger pool with plasmite_pool_create and size.";
+    return `This message takes ${needed} bytes and the pool holds ${capacity} at most. Split the ` +
+      "message, or make a larger pool with plasmite_pool_create and size.";
   }
   if (hint === undefined || !isForCommandLine(hint)) return hint;
+  if (message.includes("too large")) return "Split the message into smaller ones.";
   switch (kind) {
     case ErrorKind.Corrupt:
       return "The pool is damaged: use another one, and tell the person you work for that this one " +

@@ -6,6 +6,7 @@
  */
 
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
+import { DEFAULT_POOL_SIZE } from "../lib/pool/layout.ts";
 import { type Arguments, BadArgument } from "./args.ts";
 import { type Grouping, grouping } from "../lib/filter/latest.ts";
 import { parsePath, type Path } from "./path.ts";
@@ -59,7 +60,7 @@ export function optionalText(description: string): Argument<string | undefined> 
 /** Yes or no. */
 export function flag(description: string): Argument<boolean> {
   return optional(
-    { type: "boolean" },
+    { type: "boolean", default: false },
     `${description}; default false.`,
     (given, name) => given.flag(name),
   );
@@ -89,15 +90,18 @@ export function between(
   more = "",
 ): Argument<number> {
   return optional(
-    { type: "integer", minimum: least, maximum: most },
+    { type: "integer", minimum: least, maximum: most, default: standard },
     `${what}, ${least} to ${most}, default ${standard}${more === "" ? "." : more}`,
     (given, name) => given.between(name, least, most, standard),
   );
 }
 
-/** A size in bytes; 0 is none. */
-export function size(description: string, most: bigint): Argument<number | undefined> {
-  return optional({ type: "integer" }, description, (given, name) => {
+/** The size of a pool in bytes, up to `most`. */
+export function size(most: bigint): Argument<number | undefined> {
+  const schema = { type: "integer", minimum: 1, maximum: Number(most), default: DEFAULT_POOL_SIZE };
+  const description = `Size of the whole file in bytes, default ${DEFAULT_POOL_SIZE} (1 MiB), at ` +
+    `most ${most} (1 TiB).`;
+  return optional(schema, description, (given, name) => {
     const bytes = given.optionalWhole(name);
     if (bytes === 0n) throw new BadArgument(name, "expected a size in bytes, got 0");
     if (bytes !== undefined && bytes > most) {
@@ -190,7 +194,7 @@ export const BYTES: Range = { least: 1024, most: 16_777_216, standard: 65_536 };
 /** How many bytes an answer has at most. */
 export function maxBytes(): Argument<number> {
   return optional(
-    { type: "integer", minimum: BYTES.least, maximum: BYTES.most },
+    { type: "integer", minimum: BYTES.least, maximum: BYTES.most, default: BYTES.standard },
     `Most bytes of JSON in the answer, default ${BYTES.standard}. What does not fit is left out or cut, and the answer says how to get it.`,
     (given, name) => given.between(name, BYTES.least, BYTES.most, BYTES.standard),
   );

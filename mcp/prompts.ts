@@ -91,7 +91,7 @@ Never edit a file that you do not hold.`;
       const where = commit === ""
         ? ""
         : `,"where":${JSON.stringify(`.data.commit == ${JSON.stringify(commit)}`)}`;
-      return `Find out how CI stands from the pool "${pool}". The CI pipeline is the only writer: it appends one message per event, for example plasmite feed ${pool} --create --tag build '{"status":"green","commit":"a1b2c3d","suite":"unit"}'. You only read.
+      return `Find out how CI stands from the pool "${pool}". The CI pipeline is the only writer: it appends one message per event, for example with the tag build and the data {"status":"green","commit":"a1b2c3d","suite":"unit"}. You only read.
 
 1. Latest status: call plasmite_read with {"pool":"${pool}","count":1${where}}. NotFound means that the pipeline has not run yet.
 2. If the run has not ended, wait instead of reading again: call plasmite_wait with {"pool":"${pool}","after_seq":<next_after_seq>,"timeout_ms":45000${where}}. With timed_out true call it again with the new next_after_seq.

@@ -21,10 +21,7 @@ export const poolCreate = tool({
   hints: { readOnly: false, destructive: false, idempotent: true },
   input: {
     name: text("Name of the new pool, without slashes."),
-    size: size(
-      "Size of the whole file in bytes, default 1048576 (1 MiB), at most 1 TiB.",
-      LARGEST_POOL,
-    ),
+    size: size(LARGEST_POOL),
   },
   pool: "name",
   missing: "call plasmite_pool_list to see what exists.",
