@@ -199,7 +199,10 @@ test("errors that come from below are in the words of tools", async (kind) => {
 // A key for one pool read another one through its agent.
 test("a grant for some pools is kept by every tool", async (kind) => {
   await using place = new StorePlace(kind);
-  for (const name of ["mine", "other"]) place.client.createPool(name).append({ secret: name });
+  for (const name of ["mine", "other"]) {
+    using pool = place.client.createPool(name);
+    pool.append({ secret: name });
+  }
   const rights = ["read mine", "append mine", "append log", "admin mine"];
   const grant = {
     subject: "ann",

@@ -6,6 +6,8 @@
  */
 
 import assert from "node:assert/strict";
+import { Client } from "../lib/client/client.ts";
+import type { Grant } from "../lib/types.ts";
 import { createMcpFetch } from "../mcp/http.ts";
 import { Watcher } from "../mcp/watch.ts";
 import { poolsOf } from "./mcp_tools_util.ts";
@@ -142,4 +144,76 @@ Deno.test("mcp notices: a subscription over HTTP hears of its pool only, and of 
   await reading;
   assert.equal(seen.length, 3);
   assert.equal("result" in (seen[2] ?? {}), true);
+});
+
+// A key for one pool was told whenever another one changed, and what it is called.
+Deno.test("mcp notices: a grant for some pools hears of no other", async () => {
+  using place = new Place();
+  using mine = place.client.createPool("mine");
+  using other = place.client.createPool("other");
+  const mcp = await createMcpFetch(place.client);
+  const grant: Grant = {
+    subject: "ann",
+    can: (need, pool) => need === "read" && (pool === undefined || pool === "mine"),
+  };
+  const uri = (pool: string): string => `plasmite:///pools/${pool}`;
+  const listen = async (who?: Grant) => {
+    const wanted = { resourceSubscriptions: ["mine", "other", "other.plasmite"].map(uri) };
+    const seen: string[] = [];
+    const response = await mcp(modern("subscriptions/listen", { notifications: wanted }), who);
+    const reading = (async () => {
+      for await (const { method, params } of events(response)) {
+        if (method === "notifications/resources/updated") seen.push(String((params as Any)["uri"]));
+      }
+    })();
+    return { seen, reading };
+  };
+  const ann = await listen(grant);
+  const all = await listen();
+  other.append({ n: 1 });
+  // Whoever may read all has heard of it, so Ann would have as well.
+  await until(() => all.seen.includes(uri("other")));
+  mine.append({ n: 1 });
+  await until(() => ann.seen.length > 0 && all.seen.includes(uri("mine")));
+  const ask = async (method: string, params: Any): Promise<string> => {
+    const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params });
+    const headers = { "content-type": "application/json" };
+    const request = new Request("http://127.0.0.1:9700/mcp", { method: "POST", headers, body });
+    return await (await mcp(request, grant)).text();
+  };
+  const list = await ask("resources/list", {});
+  assert.ok(list.includes(uri("mine")) && !list.includes("other"), list);
+  assert.match(await ask("resources/read", { uri: uri("other") }), /"error_kind":"Permission"/);
+  assert.match(await ask("resources/read", { uri: uri("nosuch") }), /"error_kind":"Permission"/);
+  assert.match(await ask("resources/read", { uri: uri("mine") }), /messages/);
+  const argument = { name: "pool", value: "" };
+  const ref = { type: "ref/prompt", name: "catch_up" };
+  const names = JSON.parse(await ask("completion/complete", { ref, argument })) as Any;
+  assert.deepEqual(((names["result"] as Any)["completion"] as Any)["values"], ["mine"]);
+  await mcp.close();
+  await Promise.all([ann.reading, all.reading]);
+  assert.deepEqual([...new Set(ann.seen)], [uri("mine")]);
+});
+
+// A name that is a path would have opened files outside of the directory.
+Deno.test("mcp notices: what is no name of a pool is not watched", async () => {
+  using place = new Place();
+  Deno.mkdirSync(`${place.dir}/pools`);
+  using outside = place.client.createPool("outside");
+  const told: string[] = [];
+  const watcher = new Watcher(poolsOf(`${place.dir}/pools`), {
+    updated: (uri) => told.push(uri),
+    listChanged: () => {},
+  });
+  try {
+    watcher.add("plasmite:///pools/..%2Foutside.plasmite");
+    watcher.add("plasmite:///pools/p");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    outside.append({ n: 1 });
+    using _ = new Client(`${place.dir}/pools`).createPool("p");
+    await until(() => told.length > 0);
+    assert.deepEqual(told, ["plasmite:///pools/p"]);
+  } finally {
+    watcher.close();
+  }
 });
