@@ -37,7 +37,8 @@ async function complete(): Promise<Awaited<ReturnType<typeof bench>> & { openapi
     mcp: () => createMcpFetch(place.client),
     maxTailTimeoutMs: 12_345,
   });
-  place.client.createPool("p").append({ a: 1 }, { tags: ["t"] });
+  using pool = place.client.createPool("p");
+  pool.append({ a: 1 }, { tags: ["t"] });
   return { ...place, openapi: (await place.get("/v0/openapi.json")).json };
 }
 
