@@ -13,7 +13,10 @@ import { StandardStream } from "./lib/stdio.ts";
 /** How long a slow reader may hold up the end of a process that served others, in milliseconds. */
 const LAST_WORDS = 1000;
 
-/** A command's module, then rooms it needs that `lib/cli` may not import; they are handed to it. */
+/**
+ * A command's module, then modules it needs that `lib/cli` may not import; they are handed to it. Some
+ * are there only to be loaded at the same time: they are what a local pool will need first.
+ */
 type Loader = () => Promise<readonly unknown[]>;
 
 /**
@@ -27,8 +30,10 @@ const commands: Readonly<Record<string, Loader>> = {
   "pool list": () => Promise.all([import("./lib/cli/pool_list.ts")]),
   "pool delete": () => Promise.all([import("./lib/cli/pool_delete.ts")]),
   "feed": () => Promise.all([import("./lib/cli/feed.ts")]),
-  "fetch": () => Promise.all([import("./lib/cli/fetch.ts")]),
-  "follow": () => Promise.all([import("./lib/cli/follow.ts")]),
+  "fetch": () =>
+    Promise.all([import("./lib/cli/fetch.ts"), import("./lib/backend/local/lookup.ts")]),
+  "follow": () =>
+    Promise.all([import("./lib/cli/follow.ts"), import("./lib/backend/local/select.ts")]),
   "tap": () => Promise.all([import("./lib/cli/tap.ts")]),
   "duplex": () => Promise.all([import("./lib/cli/duplex.ts")]),
   "doctor": () => Promise.all([import("./lib/cli/doctor.ts")]),
@@ -105,7 +110,10 @@ async function fail(
       ({ explain }) => explain(error, argv),
       asPlasmiteError,
     )
-    : asPlasmiteError(error);
+    : await import("./lib/cli/advice.ts").then(
+      ({ advised }) => advised(asPlasmiteError(error), parsed),
+      () => asPlasmiteError(error),
+    );
   const stderr = new Output(StandardStream.stderr);
   const globals = parsed?.globals ?? guessGlobals(argv);
   const form = stderrForm(globals, parsed?.at.at(-1)) ?? (stderr.isTerminal ? "text" : "json");

@@ -98,6 +98,11 @@ export class PlasmiteError extends Error {
   readonly causes?: readonly string[];
   /** Facts for programs; empty where there are none. */
   readonly details: ErrorDetails;
+  /**
+   * Whether what failed may have been done all the same: an answer was lost. Doing it again may do it
+   * twice.
+   */
+  readonly outcomeUnknown: boolean = false;
 
   /** Creates an error of the named kind. */
   constructor(kind: ErrorKindName, message: string, context: ErrorContext = {}) {
@@ -133,9 +138,31 @@ export class PlasmiteError extends Error {
     return NAMES[this.kind];
   }
 
+  /**
+   * Whether the same call can be made again as it was: it stored and changed nothing, and what was in
+   * its way may pass.
+   */
+  get isRepeatable(): boolean {
+    return this.kind === ErrorKind.Busy;
+  }
+
   /** Whether `error` is a PlasmiteError, and of that kind if one is given. */
   static is(error: unknown, kind?: ErrorKind): error is PlasmiteError {
     return error instanceof PlasmiteError && (kind === undefined || error.kind === kind);
+  }
+
+  /** The same error with another hint. */
+  withHint(hint: string | undefined): PlasmiteError {
+    const { kindName, message, path, seq, offset, causes, cause, details } = this;
+    return new PlasmiteError(kindName, message, {
+      hint,
+      path,
+      seq,
+      offset,
+      causes,
+      cause,
+      details,
+    });
   }
 
   /** The same error with more context; existing context is kept. */

@@ -15,3 +15,30 @@ const LONGEST = 0x7fff_ffff;
 export function startTimer(run: () => void, ms: number): ReturnType<typeof setTimeout> {
   return setTimeout(run, ms > 0 ? Math.min(ms, LONGEST) : 0);
 }
+
+/**
+ * Waits, however long.
+ *
+ * @param ms milliseconds
+ * @throws the signal's reason when it is aborted
+ */
+export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  let left = ms;
+  for (; left > LONGEST; left -= LONGEST) await pauseOnce(LONGEST, signal);
+  await pauseOnce(left, signal);
+}
+
+function pauseOnce(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted === true) return reject(signal.reason);
+    const aborted = (): void => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = startTimer(() => {
+      signal?.removeEventListener("abort", aborted);
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", aborted, { once: true });
+  });
+}

@@ -68,3 +68,13 @@ export interface Grant {
 
 /** Rights on all pools, as `--access` names them. */
 export type Access = "read-only" | "write-only" | "read-write";
+
+/** A stored message as a value: its numbers and a copy of its payload. */
+export interface StoredBytes {
+  /** Sequence number. */
+  readonly seq: bigint;
+  /** Nanoseconds since 1970. */
+  readonly timestampNs: bigint;
+  /** The Lite3 document with `meta` and `data`. */
+  readonly payload: Uint8Array<ArrayBuffer>;
+}

@@ -8,7 +8,7 @@ import { PoolSlots } from "../lib/backend/local/slots.ts";
 import { refusedByDeno } from "../lib/environment.ts";
 import { messageOf, PlasmiteError } from "../lib/errors.ts";
 import { accessOf } from "../lib/grant.ts";
-import { lockTimeout } from "../lib/storage/pause.ts";
+import { lockTimeout } from "../lib/storage/lock_wait.ts";
 import { BadArgument } from "./args.ts";
 import { hintFor } from "./hints.ts";
 import { jsonText, wrap } from "./json.ts";

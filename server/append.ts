@@ -64,15 +64,8 @@ export class MessagePrinter {
   readonly #view = new MessageView();
 
   /** @throws {PlasmiteError} Corrupt when it is not a message */
-  #open({ seq, timestampNs, payload }: StoredMessage): MessageView {
-    const view = this.#view;
-    view.seqLo = Number(seq & 0xffff_ffffn);
-    view.seqHi = Number(seq >> 32n);
-    view.timeLo = Number(timestampNs & 0xffff_ffffn);
-    view.timeHi = Number(timestampNs >> 32n);
-    const dv = new DataView(payload.buffer, payload.byteOffset, payload.length);
-    view.open(payload, dv, 0, payload.length);
-    return view;
+  #open(message: StoredMessage): MessageView {
+    return this.#view.openStored(message);
   }
 
   /** @throws {PlasmiteError} Corrupt when the outer shape is not that of a message */

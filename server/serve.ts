@@ -6,7 +6,7 @@
 
 import type { Client } from "../lib/client/client.ts";
 import { messageOf, PlasmiteError } from "../lib/errors.ts";
-import { sleep } from "../lib/storage/pause.ts";
+import { pause } from "../lib/timers.ts";
 import { startTimer } from "../lib/timers.ts";
 import { removeQuietly } from "../lib/storage/temporary.ts";
 import { type AppOptions, createApp } from "./app.ts";
@@ -191,7 +191,7 @@ export async function startServer(
         hooks.onTrouble?.(error);
       }
       while (!stopping) {
-        await sleep(RELISTEN);
+        await pause(RELISTEN);
         try {
           server = listen();
           break;

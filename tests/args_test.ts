@@ -13,7 +13,7 @@ import { CommandContext } from "../lib/cli/context.ts";
 import { explainMissing } from "../lib/cli/missing.ts";
 import { explain } from "../lib/cli/usage.ts";
 import { PlasmiteError } from "../lib/errors.ts";
-import { resolveRef } from "../lib/cli/refs.ts";
+import { resolvePool } from "../lib/backend/resolve.ts";
 
 /** Message and hint of a line that must not parse. */
 function mistake(...argv: string[]): { message: string; hint: string } {
@@ -235,8 +235,8 @@ const badRefs: [ref: string, message: string, hint: RegExp][] = [
 ];
 
 for (const [ref, message, hint] of badRefs) {
-  Deno.test(`reference refused: ${ref}`, () => {
-    assert.throws(() => resolveRef(ref, { dir: "d" }), (error) => {
+  Deno.test(`reference refused: ${ref}`, async () => {
+    await assert.rejects(() => resolvePool(ref, { dir: "d" }), (error) => {
       assert(error instanceof PlasmiteError);
       assert.equal(error.message, message);
       assert.match(error.hint ?? "", hint);
@@ -245,45 +245,70 @@ for (const [ref, message, hint] of badRefs) {
   });
 }
 
-Deno.test("references: paths as given, names in the directory, URLs with decoded names", () => {
-  const path = (ref: string): string => {
-    const found = resolveRef(ref, { dir: "d" });
-    return found.kind === "local" ? found.path : `${found.origin} ${found.pool}`;
+Deno.test("references: paths as given, names in the directory, URLs with decoded names", async () => {
+  const path = async (ref: string): Promise<string> => {
+    const { isRemote, name, path } = await resolvePool(ref, { dir: "d" });
+    return isRemote ? `${path.slice(0, -name.length - 1)} ${name}` : path;
   };
-  assert.equal(path("demo"), "d/demo.plasmite");
-  assert.equal(path("demo.plasmite"), "d/demo.plasmite");
-  assert.equal(path("./demo"), "./demo");
-  assert.equal(path("größe 1"), "d/größe 1.plasmite");
-  assert.equal(path("http://h/my%20pool"), "http://h my pool");
-  assert.equal(path("https://[::1]:9700/p"), "https://[::1]:9700 p");
-  for (const bad of ["", "a\0b", "a\nb"]) assert.throws(() => path(bad), PlasmiteError);
+  assert.equal(await path("demo"), "d/demo.plasmite");
+  assert.equal(await path("demo.plasmite"), "d/demo.plasmite");
+  assert.equal(await path("./demo"), "./demo");
+  assert.equal(await path("größe 1"), "d/größe 1.plasmite");
+  assert.equal(await path("http://h/my%20pool"), "http://h my pool");
+  assert.equal(await path("https://[::1]:9700/p"), "https://[::1]:9700 p");
+  for (const bad of ["", "a\0b", "a\nb"]) {
+    await assert.rejects(() => path(bad), PlasmiteError);
+  }
 });
 
 /** The hint for a pool that is not there, on that command line. */
-function missing(...argv: string[]): string {
+async function missing(...argv: string[]): Promise<string> {
   const context = new CommandContext(parse(argv));
-  const ref = resolveRef(context.args.text("POOL") ?? context.args.required("NAME"), context);
+  const name = context.args.text("POOL") ?? context.args.required("NAME");
+  const ref = await resolvePool(name, context);
   const error = explainMissing(new PlasmiteError("NotFound", "not found"), context, ref);
   assert(error instanceof PlasmiteError);
   return error.hint ?? "";
 }
 
-Deno.test("a missing pool is answered with the exact command that works", () => {
+Deno.test("a missing pool is answered with the exact command that works", async () => {
   assert.match(
-    missing("feed", "p", '{"a":1}', "--tag", "x", "--tag", "y z", "--retry", "2", "-e", "skip"),
+    await missing(
+      "feed",
+      "p",
+      '{"a":1}',
+      "--tag",
+      "x",
+      "--tag",
+      "y z",
+      "--retry",
+      "2",
+      "-e",
+      "skip",
+    ),
     /exact command is: plasmite feed p --create --tag x --tag "y z" "\{\\"a\\":1\}" --retry 2 --errors skip /,
   );
   assert.match(
-    missing("follow", "p", "--where", ".data.a", "--one", "-n5", "--format", "json", "--replay=-0"),
+    await missing(
+      "follow",
+      "p",
+      "--where",
+      ".data.a",
+      "--one",
+      "-n5",
+      "--format",
+      "json",
+      "--replay=-0",
+    ),
     /exact command is: plasmite follow p --create --tail 5 --one --format json --where \.data\.a --replay=-0 /,
   );
   assert.match(
-    missing("--dir", "d e", "duplex", "p", "--me", "bob"),
+    await missing("--dir", "d e", "duplex", "p", "--me", "bob"),
     /exact command is: plasmite --dir "d e" duplex p --create --me bob /,
   );
-  assert.match(missing("tap", "p", "--", "x"), /--create.*plasmite pool create p/);
-  assert.match(missing("fetch", "p", "1"), /`plasmite pool create p`.*--dir/);
-  assert.match(missing("feed", "./p", "{}"), /Pool path not found.*--dir/);
-  assert.match(missing("feed", "http://h/p", "{}"), /Pool path not found.*--dir/);
-  assert.match(missing("doctor", "p"), /`plasmite pool list`/);
+  assert.match(await missing("tap", "p", "--", "x"), /--create.*plasmite pool create p/);
+  assert.match(await missing("fetch", "p", "1"), /`plasmite pool create p`.*--dir/);
+  assert.match(await missing("feed", "./p", "{}"), /Pool path not found.*--dir/);
+  assert.match(await missing("feed", "http://h/p", "{}"), /Pool path not found.*--dir/);
+  assert.match(await missing("doctor", "p"), /`plasmite pool list`/);
 });

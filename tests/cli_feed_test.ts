@@ -6,7 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { retriesTold } from "../lib/cli/feed.ts";
+import { retriesTold } from "../lib/cli/retry.ts";
 import { errorOf, exists, hasScript, inTemp, onTerminal, shell as sh } from "./cli_util.ts";
 
 const TIME = /"time":"[^"]*"/g;

@@ -7,6 +7,7 @@
 
 import assert from "node:assert/strict";
 import { Client } from "../mod.ts";
+import { takeFrame } from "../lib/backend/frames.ts";
 import { findFrame } from "../lib/backend/local/lookup.ts";
 import { listing } from "../lib/backend/local/listing.ts";
 import { Cursor } from "../lib/pool/cursor.ts";
@@ -133,7 +134,7 @@ Deno.test("a walk to an old message comes back after each piece, and finds the s
     { write: false },
   );
   for (const seq of [oldest, oldest + 1n, (oldest + newest) / 2n, newest, newest + 1n, 1n]) {
-    const steps = findFrame(counted, seq);
+    const steps = findFrame(counted, seq, takeFrame);
     let count = 1;
     bytes = 0;
     let most = 0;
@@ -149,7 +150,7 @@ Deno.test("a walk to an old message comes back after each piece, and finds the s
     assert.equal(step.value === null, expected === null, `message ${seq}`);
     if (step.value !== null && expected !== null) assert(same(step.value.payload, expected));
     if (seq === newest) assert.ok(count > 8, `${count} steps for a walk through 3 MiB`);
-    assert.deepEqual(inPlace(findFrame(ring, seq))?.payload, step.value?.payload);
+    assert.deepEqual(inPlace(findFrame(ring, seq, takeFrame))?.payload, step.value?.payload);
   }
 });
 
@@ -175,7 +176,7 @@ Deno.test("a walk passes over large messages without reading them", () => {
   );
   for (let seq = oldest; seq <= newest; seq++) {
     read = 0;
-    const found = inPlace(findFrame(counted, seq));
+    const found = inPlace(findFrame(counted, seq, takeFrame));
     assert(same(found?.payload ?? new Uint8Array(), known.get(seq) ?? new Uint8Array()));
     most = Math.max(most, read - 2 * (found?.payload.length ?? 0));
   }

@@ -50,7 +50,7 @@ export class Filter {
     const view = new MessageView();
     for (const where of this.#where) {
       const batch = where.batch();
-      for (const frame of left) if (!PlasmiteError.is(frame)) batch.add(openView(view, frame));
+      for (const frame of left) if (!PlasmiteError.is(frame)) batch.add(view.openFrame(frame));
       const verdicts = batch.run();
       let next = 0;
       const passed: (FrameBytes | PlasmiteError)[] = [];
@@ -80,19 +80,4 @@ export function keepFrame(frame: FrameBytes): FrameBytes {
     seq,
     timestampNs,
   };
-}
-
-/**
- * Opens a view on a frame.
- *
- * @throws {PlasmiteError} Corrupt when the payload is not a message
- */
-export function openView(view: MessageView, frame: FrameBytes): MessageView {
-  const { u8, payloadAt, payloadLength } = frame;
-  view.seqLo = frame.seqLo;
-  view.seqHi = frame.seqHi;
-  view.timeLo = frame.timeLo;
-  view.timeHi = frame.timeHi;
-  view.open(u8, new DataView(u8.buffer, u8.byteOffset, u8.byteLength), payloadAt, payloadLength);
-  return view;
 }

@@ -7,22 +7,21 @@
 import type { PoolInfo } from "./local/info.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import type { FrameBatch } from "../pool/batch.ts";
-import { DEFAULT_POOL_SIZE, MAX_PAYLOAD, maxPayload } from "../pool/layout.ts";
+import { DEFAULT_POOL_SIZE, type Limits, limitsOf } from "../pool/layout.ts";
 import { remotePoolName } from "./http/address.ts";
 import { RemoteAppender } from "./http/appender.ts";
-import { RemoteError, unreadable } from "./http/error.ts";
+import { type Effect, RemoteError, unreadable } from "./http/error.ts";
 import { type Pushdown, RemoteSource } from "./http/source.ts";
-import { Transport, type TransportOptions } from "./http/transport.ts";
+import { jsonFields, Transport, type TransportOptions } from "./http/transport.ts";
 import { poolInfo, wireMessage } from "./http/wire.ts";
 import type { Bounds } from "../types.ts";
 import { Filter } from "./filter.ts";
-import { findLast } from "./last.ts";
+import { findLast, type Search } from "./last.ts";
 import { LaterWalk } from "./later.ts";
 import type {
   AppendRequest,
   Backend,
   Choose,
-  Limits,
   NewPool,
   OpenOptions,
   PoolHandle,
@@ -33,9 +32,19 @@ import type {
 import type { SeqSet } from "./seq_set.ts";
 import { SelectedWalk } from "./walk.ts";
 
-/** Frames that are collected for one request, in bytes. */
-const BATCH_BYTES = 512 * 1024;
+/** How long what opening told counts as what is there now, in milliseconds. */
+const FRESH = 1_000;
 const LITE3 = "application/x-plasmite-lite3";
+const CREATION: Effect = {
+  name: "creation of the pool",
+  doubt: "it may have been created",
+  hint: "Look whether the pool is there before creating it again.",
+};
+const DELETION: Effect = {
+  name: "deletion of the pool",
+  doubt: "it may have been deleted",
+  hint: "Look whether the pool is still there before deleting it again.",
+};
 
 /** A server. */
 export class HttpBackend implements Backend {
@@ -63,14 +72,35 @@ export class HttpBackend implements Backend {
     return remotePoolName(name, this.#transport.base);
   }
 
-  async #post(path: string, pool: string, body: string): Promise<PoolInfo> {
-    const call = { method: "POST", body, type: "application/json", pool };
-    return poolInfo((await this.#transport.json(path, call))["pool"], pool);
+  async #post(path: string, pool: string, body: string, effect?: Effect): Promise<PoolInfo> {
+    return await this.#transport.read(path, {
+      method: "POST",
+      body,
+      type: "application/json",
+      pool,
+      ...(effect === undefined ? {} : { effect }),
+    }, (answer) => poolInfo(jsonFields(answer, pool)["pool"], pool));
   }
 
-  async open(name: string, { write = false, unchecked }: OpenOptions = {}): Promise<HttpPool> {
+  async open(name: string, options: OpenOptions = {}): Promise<HttpPool> {
+    const { create, unchecked } = options;
     const pool = this.#name(name);
     if (unchecked === true) return new HttpPool(this.#transport, pool, null);
+    try {
+      return await this.#open(pool, options.write === true);
+    } catch (error) {
+      if (create === undefined || !PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
+    }
+    try {
+      await this.create(pool, create);
+    } catch (error) {
+      // Somebody else made it at the same moment: then it is there to open.
+      if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
+    }
+    return await this.#open(pool, options.write === true);
+  }
+
+  async #open(pool: string, write: boolean): Promise<HttpPool> {
     if (!write) return new HttpPool(this.#transport, pool, await this.info(pool));
     try {
       const body = JSON.stringify({ pool });
@@ -85,7 +115,7 @@ export class HttpBackend implements Backend {
   async create(name: string, { sizeBytes = DEFAULT_POOL_SIZE }: NewPool = {}): Promise<PoolInfo> {
     const pool = this.#name(name);
     const body = `{"pool":${JSON.stringify(pool)},"size_bytes":${sizeBytes}}`;
-    return await this.#post("/v0/pools", pool, body);
+    return await this.#post("/v0/pools", pool, body, CREATION);
   }
 
   async list(choose?: Choose): Promise<readonly PoolInfo[]> {
@@ -112,7 +142,7 @@ export class HttpBackend implements Backend {
   async remove(name: string): Promise<void> {
     const pool = this.#name(name);
     const path = `/v0/pools/${encodeURIComponent(pool)}`;
-    await this.#transport.bytes(path, { method: "DELETE", pool });
+    await this.#transport.bytes(path, { method: "DELETE", pool, effect: DELETION });
   }
 
   close(): void {
@@ -128,8 +158,9 @@ export class HttpPool implements PoolHandle {
   readonly limits: Limits;
   readonly #transport: Transport;
   readonly #appender: RemoteAppender;
-  /** What opening told of the bounds, until it is used. */
+  /** What opening told of the bounds: spares the request of a walk that begins at once. */
   #known: Bounds | null;
+  readonly #openedAt = performance.now();
   #closed = false;
 
   /** Use {@linkcode HttpBackend.open}. */
@@ -195,12 +226,13 @@ export class HttpPool implements PoolHandle {
   }
 
   async select(selection: Selection): Promise<Walk> {
-    const bounds = this.#known ?? await this.bounds();
+    const fresh = performance.now() - this.#openedAt < FRESH;
+    const bounds = (fresh ? this.#known : null) ?? await this.bounds();
     this.#known = null;
     if (!this.#looksBack(selection) || this.#pushdown(selection)?.last !== undefined) {
       return this.#walk(selection, bounds);
     }
-    return new LaterWalk(bounds, (signal) => this.#lastWalk(selection, bounds, signal));
+    return new LaterWalk(bounds, (search) => this.#lastWalk(selection, bounds, search));
   }
 
   /** Whether the server chooses messages, and tells of losses between them. */
@@ -242,6 +274,7 @@ export class HttpPool implements PoolHandle {
     const end = until !== undefined ? until : selection.until ?? (follow ? null : newest);
     const select = this.#pushdown(selection);
     let start: bigint | "oldest" = from === "end" ? newest + 1n : from === 0n ? "oldest" : from;
+    if (start === "oldest" && oldest !== 0n) start = oldest; // What is lost from now on is a gap.
     if (last !== undefined && !this.#looksBack(selection)) {
       const high = end !== null && end < newest ? end : newest;
       const low = start === "oldest" || start < oldest ? oldest : start;
@@ -271,14 +304,14 @@ export class HttpPool implements PoolHandle {
     });
   }
 
-  async #lastWalk(selection: Selection, bounds: Bounds, signal: AbortSignal): Promise<Walk> {
+  async #lastWalk(selection: Selection, bounds: Bounds, search: Search): Promise<Walk> {
     const { last = 0, until, ...rest } = selection;
     const { oldest, newest } = bounds;
     const high = until !== undefined && until < newest ? until : newest;
     const low = typeof rest.from === "bigint" && rest.from > oldest ? rest.from : oldest;
     const piece = (from: bigint, to: bigint): Walk =>
       this.#walk({ ...rest, from, last: undefined }, bounds, to);
-    const { first, matches } = await findLast(low, high, last, piece, signal);
+    const { first, matches } = await findLast(low, high, last, piece, search);
     return this.#walk({ ...selection, from: first, last: undefined }, bounds, undefined, matches);
   }
 
@@ -286,18 +319,6 @@ export class HttpPool implements PoolHandle {
     if (!this.#closed) this.#transport.release();
     this.#closed = true;
   }
-}
-
-function limitsOf(ringSize: number): Limits {
-  if (ringSize === 0) {
-    return { maxPayload: MAX_PAYLOAD, maxRecord: MAX_PAYLOAD, batchBytes: BATCH_BYTES };
-  }
-  return {
-    maxPayload: maxPayload(ringSize),
-    maxRecord: 6 * ringSize + 64 * 1024,
-    // A quarter of a small ring, so that followers see messages before they are overwritten.
-    batchBytes: Math.min(BATCH_BYTES, Math.max(1, ringSize >> 2)),
-  };
 }
 
 function boundsOf({ bounds }: PoolInfo): Bounds {

@@ -14,6 +14,14 @@ import type { Walk } from "./types.ts";
 const FIRST_PIECE = 256n;
 const GROWTH = 4n;
 
+/** How a search goes. */
+export interface Search {
+  /** Calls it off. */
+  readonly signal?: AbortSignal;
+  /** Told that it goes on. */
+  readonly looked?: () => void;
+}
+
 /** The last matches. */
 export interface LastMatches {
   /** The number of the first of them; behind the newest when nothing matches. */
@@ -34,14 +42,14 @@ export async function findLast(
   newest: bigint,
   count: number,
   open: (from: bigint, until: bigint) => Awaitable<Walk>,
-  signal?: AbortSignal,
+  search: Search = {},
 ): Promise<LastMatches> {
   const matches = new SeqSet();
   let size = BigInt(count) > FIRST_PIECE ? BigInt(count) : FIRST_PIECE;
   let lost: bigint | null = null;
   for (let until = newest; until >= oldest && matches.size < count && lost === null;) {
     const from = until - size + 1n > oldest ? until - size + 1n : oldest;
-    lost = await collect(await open(from, until), matches, signal);
+    lost = await collect(await open(from, until), matches, search);
     until = from - 1n;
     size *= GROWTH;
   }
@@ -56,11 +64,14 @@ export async function findLast(
 async function collect(
   walk: Walk,
   matches: SeqSet,
-  signal: AbortSignal | undefined,
+  { signal, looked }: Search,
 ): Promise<bigint | null> {
+  let before = 0;
   try {
     for (;;) {
       while (walk.next()) matches.add(walk.frame.seqLo, walk.frame.seqHi);
+      if (walk.looked !== before) looked?.();
+      before = walk.looked;
       if (walk.ended) return walk.takeGap()?.first ?? null;
       await walk.wait(undefined, signal);
     }

@@ -7,6 +7,7 @@
 import { MessageView } from "../lite3/message.ts";
 import { startTimer } from "../timers.ts";
 import type { Bounds, FrameBytes, Gap } from "../types.ts";
+import type { Search } from "./last.ts";
 import type { Walk } from "./types.ts";
 
 const NO_FRAME: FrameBytes = {
@@ -24,21 +25,22 @@ const NO_FRAME: FrameBytes = {
 /** Becomes the walk that `begin` finds; a wait is what looks for it. */
 export class LaterWalk implements Walk {
   readonly start: Bounds;
-  readonly #begin: (signal: AbortSignal) => Promise<Walk>;
+  readonly #begin: (search: Search) => Promise<Walk>;
   readonly #release: () => void;
   readonly #stop = new AbortController();
   #walk: Walk | null = null;
+  #searched = 0;
   #beginning: Promise<void> | null = null;
   #failure: { readonly error: unknown } | null = null;
 
   /**
    * @param start what is retained now
-   * @param begin finds the beginning; ended by its signal when the walk is closed
+   * @param begin finds the beginning; called off when the walk is closed
    * @param release called once, when what `begin` needs is needed no more
    */
   constructor(
     start: Bounds,
-    begin: (signal: AbortSignal) => Promise<Walk>,
+    begin: (search: Search) => Promise<Walk>,
     release: () => void = () => {},
   ) {
     this.start = start;
@@ -56,6 +58,10 @@ export class LaterWalk implements Walk {
 
   get ended(): boolean {
     return this.#walk?.ended ?? this.#stop.signal.aborted;
+  }
+
+  get looked(): number {
+    return this.#searched + (this.#walk?.looked ?? 0);
   }
 
   get position(): bigint {
@@ -94,7 +100,8 @@ export class LaterWalk implements Walk {
 
   async #find(): Promise<void> {
     try {
-      const walk = await this.#begin(this.#stop.signal);
+      const looked = (): void => void this.#searched++;
+      const walk = await this.#begin({ signal: this.#stop.signal, looked });
       if (this.#stop.signal.aborted) walk.close();
       else this.#walk = walk;
     } catch (error) {

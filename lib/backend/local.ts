@@ -1,34 +1,31 @@
 /**
  * Pools in the files of a directory.
  *
+ * Appending is all that is loaded with this module; what else a pool can do is loaded by the call
+ * that needs it, so that a command line that appends one message starts quickly.
+ *
  * @module
  */
 
-import { Follower } from "./local/follower.ts";
-import { describing, type PoolInfo } from "./local/info.ts";
-import { chosen, describingFiles, filesIn, filesOf, readingInfo } from "./local/listing.ts";
-import { findFrame } from "./local/lookup.ts";
-import { removing } from "./local/remove.ts";
-import { poolName, poolPath } from "./refs.ts";
+import { ErrorKind, PlasmiteError } from "../errors.ts";
 import type { FrameBatch } from "../pool/batch.ts";
-import { creating } from "../pool/creation.ts";
-import { DEFAULT_POOL_SIZE } from "../pool/layout.ts";
+import { creating, isMissing } from "../pool/creation.ts";
+import { DEFAULT_POOL_SIZE, type Limits, limitsOf } from "../pool/layout.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
-import { untilUnlocked } from "../storage/lock_wait.ts";
+import { LOCK_LIMIT, untilUnlocked } from "../storage/lock_wait.ts";
 import type { Storage } from "../storage/storage.ts";
 import { inPlace, inTurns, type Steps } from "../storage/turns.ts";
 import type { Awaitable, Bounds } from "../types.ts";
-import { Filter } from "./filter.ts";
-import { findLast } from "./last.ts";
-import { LaterWalk } from "./later.ts";
+import type { FramePosition } from "./frames.ts";
 import type { Coordinator } from "./local/coordinator.ts";
 import type { Hubs } from "./local/hub.ts";
+import type { PoolInfo } from "./local/info.ts";
+import { poolName, poolPath } from "./refs.ts";
 import type {
   AppendRequest,
   Backend,
   Choose,
-  Limits,
   NewPool,
   OpenOptions,
   PoolHandle,
@@ -36,19 +33,15 @@ import type {
   StoredFrame,
   Walk,
 } from "./types.ts";
-import { SelectedWalk, type WalkPlan } from "./walk.ts";
-
-/** Bytes of frames in one append: the lock is held for one write. */
-const BATCH_BYTES = 512 * 1024;
 
 /** How a directory is used. */
 export interface LocalOptions {
   /**
-   * For a process that serves others, the change notices that its followers share: long work then
-   * gives everyone turns, and nothing waits in place. Without it calls are as fast as can be and
-   * answer at once.
+   * For a process that serves others or does several things at once: long work then gives everyone
+   * turns, and nothing waits in place. Its followers share these change notices; true for notices
+   * of their own. Without it calls are as fast as can be and answer at once.
    */
-  readonly serving?: Hubs | undefined;
+  readonly serving?: Hubs | true | undefined;
   /** What holds the bytes; default the disk. */
   readonly storage?: Storage;
   /**
@@ -64,6 +57,7 @@ export type Coordination = typeof import("./local/coordinator.ts");
 /** How one directory runs its work. */
 export interface Runner {
   readonly storage: Storage;
+  readonly serving: boolean;
   readonly hubs: Hubs | undefined;
   readonly coordination: Coordination | undefined;
   <T>(steps: Steps<T>, signal?: AbortSignal): Awaitable<T>;
@@ -72,8 +66,21 @@ export interface Runner {
 function runner({ serving, storage = disk, coordination }: LocalOptions): Runner {
   const run = <T>(steps: Steps<T>, signal?: AbortSignal): Awaitable<T> =>
     serving === undefined ? inPlace(steps) : inTurns(steps, signal);
-  return Object.assign(run, { storage, hubs: serving, coordination });
+  const hubs = serving === true ? undefined : serving;
+  return Object.assign(run, { storage, serving: serving !== undefined, hubs, coordination });
 }
+
+/** Calls a module that is loaded by its first use; later ones find it at hand. */
+function lazily<M>(load: () => Promise<M>): <T>(use: (module: M) => Awaitable<T>) => Awaitable<T> {
+  let loaded: M | null = null;
+  return (use) => loaded !== null ? use(loaded) : load().then((module) => use(loaded = module));
+}
+
+const withLookup = lazily(() => import("./local/lookup.ts"));
+const withSelect = lazily(() => import("./local/select.ts"));
+const withInfo = lazily(() => import("./local/info.ts"));
+const withListing = lazily(() => import("./local/listing.ts"));
+const withRemoval = lazily(() => import("./local/remove.ts"));
 
 /** A directory of pools. */
 export class LocalBackend implements Backend {
@@ -101,61 +108,101 @@ export class LocalBackend implements Backend {
   }
 
   open(name: string, options: OpenOptions = {}): Awaitable<LocalPool> {
-    return this.run(this.#opening(name, options.write === true));
+    return this.run(this.#opening(name, options));
   }
 
   /** Opens a pool for reading at once, waiting in place; for the synchronous library. */
   openNow(name: string): LocalPool {
-    return inPlace(this.#opening(name, false));
+    return inPlace(this.#opening(name, {}));
   }
 
-  *#opening(name: string, write: boolean): Steps<LocalPool> {
-    const ring = yield* Ring.opening(this.run.storage, this.path(name), { write });
+  *#opening(name: string, { write = false, create }: OpenOptions): Steps<LocalPool> {
+    const { storage } = this.run;
+    const path = this.path(name);
+    let ring: Ring;
+    try {
+      ring = yield* Ring.opening(storage, path, { write });
+    } catch (error) {
+      if (create === undefined || !isMissing(error)) throw error;
+      yield* this.#making(path, create);
+      ring = yield* Ring.opening(storage, path, { write });
+    }
     return new LocalPool(this.run, ring, name);
   }
 
-  create(name: string, options: NewPool = {}): Awaitable<PoolInfo> {
-    return this.run(this.#creating(name, options));
+  /** Makes a pool, or finds that somebody else made it at the same moment. */
+  *#making(path: string, options: NewPool): Steps<void> {
+    try {
+      yield* creating(this.run.storage, path, ringOptions(options));
+    } catch (error) {
+      if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
+    }
   }
 
-  *#creating(name: string, { sizeBytes, indexCapacity }: NewPool): Steps<PoolInfo> {
-    yield* creating(this.run.storage, this.path(name), {
-      size: sizeBytes ?? DEFAULT_POOL_SIZE,
-      ...(indexCapacity === undefined ? {} : { indexCapacity }),
+  create(name: string, options: NewPool = {}): Awaitable<PoolInfo> {
+    const path = this.path(name);
+    const { storage } = this.run;
+    return withListing(({ readingInfo }) => {
+      const steps = function* (): Steps<PoolInfo> {
+        yield* creating(storage, path, ringOptions(options));
+        return yield* readingInfo(path, name, storage);
+      };
+      return this.run(steps());
     });
-    return yield* readingInfo(this.path(name), name, this.run.storage);
   }
 
   info(name: string): Awaitable<PoolInfo> {
-    return this.run(readingInfo(this.path(name), name, this.run.storage));
+    const path = this.path(name);
+    const { storage } = this.run;
+    return withListing(({ readingInfo }) => this.run(readingInfo(path, name, storage)));
   }
 
   names(): Awaitable<readonly string[]> {
-    const files = this.#files();
-    return files instanceof Promise
-      ? files.then((paths) => paths.map(poolName))
-      : files.map(poolName);
+    return this.#withFiles((paths) => paths.map(poolName));
   }
 
   list(choose?: Choose): Awaitable<readonly PoolInfo[]> {
-    const describe = (paths: readonly string[]): Awaitable<readonly PoolInfo[]> =>
-      this.run(describingFiles(chosen(paths, choose), this.run.storage));
-    const files = this.#files();
-    return files instanceof Promise ? files.then(describe) : describe(files);
+    return this.#withFiles((paths, { chosen, describingFiles }) =>
+      this.run(describingFiles(chosen(paths, choose), this.run.storage))
+    );
   }
 
-  /** Paths of all pools, sorted by name. */
-  #files(): Awaitable<readonly string[]> {
-    const { hubs, storage } = this.run;
-    if (storage.files !== undefined) return storage.files(this.place);
-    return hubs === undefined ? filesIn(this.place) : filesOf(this.place);
+  /** Does something with the paths of all pools, sorted by name. */
+  #withFiles<T>(use: (paths: readonly string[], listing: Listing) => Awaitable<T>): Awaitable<T> {
+    const { serving, storage } = this.run;
+    return withListing((listing) => {
+      const paths = storage.files !== undefined
+        ? storage.files(this.place)
+        : serving
+        ? listing.filesOf(this.place)
+        : listing.filesIn(this.place);
+      return paths instanceof Promise
+        ? paths.then((found) => use(found, listing))
+        : use(paths, listing);
+    });
   }
 
   async remove(name: string): Promise<void> {
-    await this.run(removing(this.path(name), this.run.storage));
+    const path = this.path(name);
+    await withRemoval(({ removing }) => this.run(removing(path, this.run.storage)));
   }
 
   close(): void {}
+}
+
+/** The module `local/listing.ts`. */
+type Listing = typeof import("./local/listing.ts");
+
+function ringOptions({ sizeBytes, indexCapacity }: NewPool) {
+  return {
+    size: sizeBytes ?? DEFAULT_POOL_SIZE,
+    ...(indexCapacity === undefined ? {} : { indexCapacity }),
+  };
+}
+
+function takeStored({ cursor }: FramePosition): StoredFrame {
+  const { u8, payloadAt, payloadLength, seq, timestampNs, flags = 0 } = cursor;
+  return { seq, timestampNs, flags, payload: u8.slice(payloadAt, payloadAt + payloadLength) };
 }
 
 /** An open pool file. */
@@ -178,13 +225,7 @@ export class LocalPool implements PoolHandle {
     this.path = ring.path;
     this.run = run;
     this.ring = ring;
-    const { ringSize } = ring.layout;
-    this.limits = {
-      maxPayload: ring.maxPayload,
-      maxRecord: 6 * ringSize + 64 * 1024,
-      // A quarter of a small ring, so that followers see messages before they are overwritten.
-      batchBytes: Math.min(BATCH_BYTES, Math.max(1, ringSize >> 2)),
-    };
+    this.limits = limitsOf(ring.layout.ringSize);
   }
 
   bounds(): Awaitable<Bounds> {
@@ -197,11 +238,11 @@ export class LocalPool implements PoolHandle {
   }
 
   info(): Awaitable<PoolInfo> {
-    return this.run(describing(this.ring, this.name));
+    return withInfo(({ describing }) => this.run(describing(this.ring, this.name)));
   }
 
   get(seq: bigint): Awaitable<StoredFrame | null> {
-    return this.run(findFrame(this.ring, seq));
+    return withLookup(({ findFrame }) => this.run(findFrame(this.ring, seq, takeStored)));
   }
 
   append(batch: FrameBatch, request: AppendRequest): Awaitable<void> {
@@ -221,10 +262,11 @@ export class LocalPool implements PoolHandle {
     }
   }
 
-  *#appending(batch: FrameBatch, { from = 0, flush, stored }: AppendRequest): Steps<void> {
+  *#appending(batch: FrameBatch, request: AppendRequest): Steps<void> {
+    const { from = 0, flush, lockMs = LOCK_LIMIT, stored } = request;
     for (let next = from; next < batch.count;) {
       const attempt = () => this.ring.tryAppend(batch, next, flush);
-      const done = yield* untilUnlocked(this.path, attempt);
+      const done = yield* untilUnlocked(this.path, attempt, lockMs);
       stored(next, done.count, done.first);
       next += done.count;
     }
@@ -246,77 +288,15 @@ export class LocalPool implements PoolHandle {
   }
 
   select(selection: Selection): Awaitable<Walk> {
-    return this.run(this.#selecting(selection));
-  }
-
-  *#selecting(selection: Selection): Steps<Walk> {
-    const { oldest, newest } = yield* this.ring.stating();
-    const { follow = false, last, since = 0n, tags, where } = selection;
-    const until = selection.until ?? (follow ? null : newest);
-    const filter = new Filter(tags, where);
-    const plan: Omit<WalkPlan, "from" | "bounds"> = {
-      until,
-      filter,
-      since,
-      start: { oldest, newest },
-    };
-    const yielding = selection.yielding === true;
-    const how = { notify: follow && selection.notify !== false, yielding };
-    const start = startOf(selection, { oldest, newest });
-    if (last === undefined || oldest === 0n) return yield* this.#walking(start, plan, how);
-    const low = start === "oldest" || start < oldest ? oldest : start;
-    const high = until !== null && until < newest ? until : newest;
-    if (filter.passesAll && since === 0n) {
-      const first = high - BigInt(last) + 1n;
-      return yield* this.#walking(first < low ? low : first, plan, how);
-    }
-    this.#users++; // Closing the pool does not end the search.
-    return new LaterWalk({ oldest, newest }, async (signal) => {
-      const piece = (from: bigint, end: bigint): Awaitable<Walk> =>
-        this.run(this.#walking(from, { ...plan, until: end }, { notify: false, yielding }));
-      const { first, matches } = await findLast(low, high, last, piece, signal);
-      return await this.run(this.#walking(first, { ...plan, chosen: matches }, how));
-    }, () => this.#release());
-  }
-
-  *#walking(
-    from: bigint | "oldest",
-    plan: Omit<WalkPlan, "from" | "bounds">,
-    { notify, yielding }: { readonly notify: boolean; readonly yielding: boolean },
-  ): Steps<Walk> {
-    const follower = yield* this.#following(from, notify, yielding);
-    try {
-      this.ring.checkIdentity(); // The follower has the path's file: make sure it is still ours.
-    } catch (error) {
-      follower.close();
-      throw error;
-    }
-    const { ring } = follower;
-    return new SelectedWalk(follower, {
-      ...plan,
-      from: from === "oldest" ? 0n : from,
-      bounds: () => ring.tryState() ?? this.run(ring.stating()),
+    return withSelect(({ selecting }) => {
+      const { storage, serving, hubs } = this.run;
+      const retain = (): () => void => {
+        this.#users++;
+        return () => this.#release();
+      };
+      const pool = { ring: this.ring, storage, serving, hubs, run: this.run, retain };
+      return this.run(selecting(pool, selection));
     });
-  }
-
-  *#following(
-    from: bigint | "oldest",
-    notify: boolean,
-    yielding: boolean,
-  ): Steps<Follower> {
-    const { hubs, storage } = this.run;
-    if (hubs === undefined) {
-      const ring = yield* Ring.opening(storage, this.path, { write: false });
-      return new Follower(this.path, from, notify, yielding, ring);
-    }
-    if (!notify) return yield* Follower.opening(this.path, from, false);
-    const watch = yield* hubs.watching(this.path);
-    let follower: Follower | null = null;
-    try {
-      return follower = yield* Follower.opening(this.path, from, true, watch);
-    } finally {
-      if (follower === null) watch.close();
-    }
   }
 
   #release(): void {
@@ -327,14 +307,4 @@ export class LocalPool implements PoolHandle {
     if (!this.#closed) this.#release();
     this.#closed = true;
   }
-}
-
-/** The first number that a selection wants; behind the end of an empty pool there is none. */
-function startOf({ from = "oldest", last, follow }: Selection, bounds: Bounds): bigint | "oldest" {
-  const { oldest, newest } = bounds;
-  if (from === "end") return newest + 1n;
-  if (oldest === 0n && (last !== undefined || (from === "oldest" && follow !== true))) {
-    return newest + 1n;
-  }
-  return from === 0n ? "oldest" : from;
 }

@@ -224,8 +224,15 @@ export class ServingBackend extends LocalBackend {
   }
 
   override open(name: string, options: OpenOptions = {}): Awaitable<LocalPool> {
+    if (options.create !== undefined) return this.#openOrCreate(name, options);
     if (options.write !== true) return this.#reading(name, () => this.#openToRead(name));
     return this.#known(name)?.share() ?? this.#sharing(name);
+  }
+
+  async #openOrCreate(name: string, options: OpenOptions): Promise<LocalPool> {
+    const made = await this.#writing(name, () => super.open(name, options));
+    made.close();
+    return await this.open(name, { write: options.write === true });
   }
 
   async #openToRead(name: string): Promise<LocalPool> {

@@ -13,7 +13,8 @@ import type { PoolInfo } from "./local/info.ts";
 import type { Where } from "../filter/where.ts";
 import type { MessageView } from "../lite3/message.ts";
 import type { FrameBatch } from "../pool/batch.ts";
-import type { Awaitable, Bounds, FrameBytes, Gap } from "../types.ts";
+import type { Limits } from "../pool/layout.ts";
+import type { Awaitable, Bounds, FrameBytes, Gap, StoredBytes } from "../types.ts";
 
 /** What a place can do beyond storing and following; a server tells it in `plasmite-features`. */
 export type Feature = "select" | "batch";
@@ -30,6 +31,8 @@ export interface NewPool {
 export interface OpenOptions {
   /** Whether it will be appended to; default false. */
   readonly write?: boolean;
+  /** How to make it first if it is missing; by default that is an error. */
+  readonly create?: NewPool;
   /**
    * Whether to do without looking for the pool first, where that takes a request; then a call on it
    * rejects with NotFound, and its limits are not known. Default false.
@@ -75,16 +78,6 @@ export interface Backend {
   close(): Awaitable<void>;
 }
 
-/** How much a pool takes. */
-export interface Limits {
-  /** The largest payload in bytes, or the largest there can be where it is not known. */
-  readonly maxPayload: number;
-  /** The largest text of a record in bytes that could still fit. */
-  readonly maxRecord: number;
-  /** Bytes of frames to collect for one append: enough to be fast, few enough for followers. */
-  readonly batchBytes: number;
-}
-
 /**
  * What must hold for an append to take place; judged under the pool's lock, and all of the batch
  * goes in, or nothing. The tags `key:K` and `id:X` are in the frames already
@@ -105,6 +98,8 @@ export interface Conditions {
 export interface AppendRequest {
   /** Whether to wait until it is on stable storage. */
   readonly flush: boolean;
+  /** How long at most to wait for another process's lock, in milliseconds; default 10,000. */
+  readonly lockMs?: number;
   /** The first frame to store; default 0. A caller that tries again goes on where it stopped. */
   readonly from?: number;
   /** Calls off what has not been stored yet; rejects with its reason. */
@@ -194,16 +189,10 @@ export interface Latest {
   readonly forgotten: boolean;
 }
 
-/** A message by its number; a copy. */
-export interface StoredFrame {
-  /** Sequence number. */
-  readonly seq: bigint;
-  /** Nanoseconds since 1970. */
-  readonly timestampNs: bigint;
+/** A message by its number. */
+export interface StoredFrame extends StoredBytes {
   /** Flags of the frame; 0 where they are not told. */
   readonly flags: number;
-  /** The Lite3 document with `meta` and `data`. */
-  readonly payload: Uint8Array<ArrayBuffer>;
 }
 
 /** An open pool. */
@@ -242,7 +231,7 @@ export interface PoolHandle {
 export interface Selection {
   /**
    * Where to begin: a number (inclusive; what is missing from there on is a gap), the oldest
-   * retained (default; no gap), or behind the newest.
+   * retained now (default), or behind the newest.
    */
   readonly from?: bigint | "oldest" | "end";
   /** Whether to go on behind what is there at the start; default false. */
@@ -298,6 +287,11 @@ export interface Walk {
   readonly ended: boolean;
   /** Every message before this number was looked at or is lost; 0 before that is known. */
   readonly position: bigint;
+  /**
+   * Grows as long as messages are looked at, also in search of the beginning: what stands still has
+   * nothing to look at.
+   */
+  readonly looked: number;
   /**
    * Goes to the next selected message that is here now, or gives up after some milliseconds of
    * looking in vain.

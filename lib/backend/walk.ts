@@ -9,7 +9,7 @@ import { PlasmiteError } from "../errors.ts";
 import { MessageView } from "../lite3/message.ts";
 import { Slice } from "../storage/turns.ts";
 import type { Awaitable, Bounds, FrameBytes, Gap } from "../types.ts";
-import { type Filter, keepFrame, openView } from "./filter.ts";
+import { type Filter, keepFrame } from "./filter.ts";
 import type { SeqSet } from "./seq_set.ts";
 import type { FrameSource } from "./source.ts";
 import type { Walk } from "./types.ts";
@@ -63,10 +63,12 @@ function halves(value: bigint): Halves {
 /** The one implementation of {@linkcode Walk} over frames. */
 export class SelectedWalk implements Walk {
   readonly start: Bounds;
+  looked = 0;
   readonly #source: FrameSource;
   readonly #plan: WalkPlan;
   readonly #until: Halves | null;
-  readonly #liveFrom: Halves;
+  /** The last number that is not live. */
+  readonly #newest: Halves;
   readonly #clockEvery: number;
   readonly #view = new MessageView();
   #frame: FrameBytes;
@@ -95,7 +97,7 @@ export class SelectedWalk implements Walk {
     this.#plan = plan;
     this.#until = plan.until === null ? null : halves(plan.until);
     this.start = plan.start;
-    this.#liveFrom = halves(plan.start.newest + 1n);
+    this.#newest = halves(plan.start.newest);
     this.#clockEvery = plan.filter.hasConditions ? CLOCK_EVERY_JUDGED : CLOCK_EVERY;
     this.#frame = source.cursor;
     this.#moved = plan.from;
@@ -108,7 +110,7 @@ export class SelectedWalk implements Walk {
 
   get message(): MessageView {
     if (this.#kept === null) return this.#source.message;
-    if (!this.#viewed) openView(this.#view, this.#kept);
+    if (!this.#viewed) this.#view.openFrame(this.#kept);
     this.#viewed = true;
     return this.#view;
   }
@@ -128,7 +130,7 @@ export class SelectedWalk implements Walk {
   }
 
   next(): boolean {
-    let looked = 0;
+    const before = this.looked;
     let since = 0;
     for (;;) {
       if (this.#ready.length > 0) {
@@ -146,8 +148,9 @@ export class SelectedWalk implements Walk {
         continue;
       }
       this.#quiet = 0;
+      this.looked++;
       if (this.#offer()) return true;
-      if (++looked % this.#clockEvery !== 0) continue;
+      if ((this.looked - before) % this.#clockEvery !== 0) continue;
       const now = performance.now();
       if (since === 0) since = now;
       if (this.#source.slice?.over ?? now - since >= SLICE) {
@@ -163,6 +166,7 @@ export class SelectedWalk implements Walk {
     if (gap !== null) this.#noteGap(gap);
     const { position } = this.#source;
     if (position === undefined || position <= this.#moved) return;
+    this.looked++;
     this.#moved = position;
     const { until } = this.#plan;
     if (until === null || position <= until) return;
@@ -190,8 +194,8 @@ export class SelectedWalk implements Walk {
         return false;
       }
     }
-    const live = this.#liveFrom;
-    const stored = seqHi < live.hi || (seqHi === live.hi && seqLo < live.lo);
+    const { hi, lo } = this.#newest;
+    const stored = seqHi < hi || (seqHi === hi && seqLo <= lo);
     if (stored && chosen !== undefined) {
       if (!chosen.has(seqLo, seqHi)) return false;
       this.#current(cursor, null);
@@ -266,23 +270,28 @@ export class SelectedWalk implements Walk {
       signal?.throwIfAborted();
       return true;
     }
-    const { until } = this.#plan;
-    if (until === null) return await this.#source.wait(ms, signal);
+    const { oldest, newest } = this.start;
+    const stored = oldest !== 0n && this.position <= newest;
+    const expected = this.#plan.until ?? (stored ? newest : null);
+    if (expected === null) return await this.#source.wait(ms, signal);
     const started = performance.now();
     const news = await this.#source.wait(Math.min(ms ?? LOOK_EVERY, LOOK_EVERY), signal);
     if (news && ++this.#quiet % LOOKS !== 0) return true;
-    if (!this.#closed) await this.#checkEmptied(until);
+    if (!this.#closed) await this.#checkEmptied(expected);
     return this.#ended || news || ms === undefined || performance.now() - started < ms;
   }
 
-  /** Whether everything up to `until` is gone: the ring was emptied under the reader. */
-  async #checkEmptied(until: bigint): Promise<void> {
+  /** Whether everything up to `expected` is gone: the ring was emptied under the reader. */
+  async #checkEmptied(expected: bigint): Promise<void> {
     const { oldest, newest } = await this.#plan.bounds();
     // A server tells no newest number of an empty pool.
-    if (oldest !== 0n || (newest < until && newest !== 0n)) return;
-    this.#lose({ first: this.position, last: until });
-    this.#moved = until + 1n;
-    this.#ended = true;
+    if (oldest !== 0n || (newest < expected && newest !== 0n)) return;
+    if (this.#plan.until !== null) {
+      this.#lose({ first: this.position, last: expected });
+      this.#ended = true;
+    }
+    // A walk that goes on tells the gap in front of the next message.
+    this.#moved = expected + 1n;
   }
 
   close(): void {

@@ -5,12 +5,13 @@
  * @module
  */
 
-import { poolFiles, poolName, poolPath } from "../backend/refs.ts";
+import { poolFiles, poolName } from "../backend/refs.ts";
+import { localPool } from "../backend/resolve.ts";
 import { unsafeIn } from "../visible.ts";
 import type { CommandContext } from "./context.ts";
 
 /** How many of the newest messages are looked at for tags. */
-const RECENT = 2000n;
+const RECENT = 2000;
 
 /** Runs `__complete pool` or `__complete tag POOL`. */
 export async function run(context: CommandContext): Promise<number> {
@@ -19,7 +20,7 @@ export async function run(context: CommandContext): Promise<number> {
   try {
     names = args.required("KIND") === "pool"
       ? poolFiles(context.dir).map(poolName)
-      : await recentTags(poolPath(args.text("POOL") ?? "", context.dir));
+      : await recentTags(context);
   } catch {
     // No directory, no such pool, damage: then there is nothing to offer.
   }
@@ -29,28 +30,19 @@ export async function run(context: CommandContext): Promise<number> {
 }
 
 /** The tags of the newest messages, sorted. */
-async function recentTags(path: string): Promise<string[]> {
-  const [{ Ring }, { Cursor }, { MessageView }, { disk }] = await Promise.all([
-    import("../pool/ring.ts"),
-    import("../pool/cursor.ts"),
-    import("../lite3/message.ts"),
-    import("../storage/file.ts"),
-  ]);
-  const ring = Ring.open(disk, path, { write: false });
+async function recentTags(context: CommandContext): Promise<string[]> {
+  const ref = localPool(context.args.text("POOL") ?? "", context);
+  const pool = await (await ref.connect()).open(ref.name);
+  const walk = await pool.select({ last: RECENT });
+  const tags = new Set<string>();
   try {
-    const { oldest, newest } = ring.state();
-    const first = newest - oldest >= RECENT ? newest - RECENT + 1n : oldest;
-    const cursor = new Cursor(ring, first);
-    const view = new MessageView();
-    const tags = new Set<string>();
-    while (cursor.expected <= newest && cursor.fill() > 0) {
-      while (cursor.next()) {
-        view.open(cursor.u8, cursor.dv, cursor.payloadAt, cursor.payloadLength);
-        for (const tag of view.tags()) tags.add(tag);
-      }
+    for (;;) {
+      while (walk.next()) for (const tag of walk.message.tags()) tags.add(tag);
+      if (walk.ended) return [...tags].sort();
+      await walk.wait();
     }
-    return [...tags].sort();
   } finally {
-    ring.close();
+    walk.close();
+    await pool.close();
   }
 }

@@ -20,8 +20,8 @@ import { countOf, meaningOf, rangeText } from "./doctor_words.ts";
 import { escapeControls } from "../visible.ts";
 import { humanBytes, width } from "./human.ts";
 import type { Json } from "./output.ts";
+import { findLocalPool } from "./local_pool.ts";
 import { missingHint } from "./missing.ts";
-import { resolveLocalOnly } from "./refs.ts";
 import { errorJson, hintOf } from "./report.ts";
 
 /** One pool's outcome. */
@@ -105,7 +105,7 @@ async function progressOf(
 }
 
 function onePool(context: CommandContext, ref: string, manner: Manner): Patient {
-  const local = resolveLocalOnly(ref, context, "doctor");
+  const local = findLocalPool(context, ref);
   const { path } = local;
   try {
     return examine(path, ref, ref, manner);

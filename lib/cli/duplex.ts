@@ -5,26 +5,17 @@
  * @module
  */
 
-import { type FrameSource, openReader, type PoolReader } from "../backend/source.ts";
-import { Walk } from "../client/walk.ts";
+import type { PoolHandle, Walk } from "../backend/types.ts";
 import { PlasmiteError } from "../errors.ts";
-import type { Where } from "../filter/where.ts";
-import { Lite3Key } from "../lite3/doc.ts";
-import { Tag } from "../lite3/layout.ts";
-import { Lite3Tag, type MessageView } from "../lite3/message.ts";
 import { standardInput } from "../stdio.ts";
 import { nowNs, parseSince } from "../text/time.ts";
 import { parseDuration } from "../text/units.ts";
 import type { CommandContext } from "./context.ts";
 import { DropNotices } from "./drops.ts";
-import { missingData, openTarget, type Sender, sendPipe } from "./duplex_send.ts";
+import { missingData, type Sender, sendPipe } from "./duplex_send.ts";
 import { MessageWriter } from "./message_writer.ts";
-import { openOrCreate } from "./open.ts";
-import { type PoolRef, resolveRef } from "./refs.ts";
+import { findPool, openPool } from "./open.ts";
 import { ReaderWatch } from "./reader_watch.ts";
-import { refuseRemoteFlags } from "./remote.ts";
-import { lastOf, type Matcher, passes } from "./select.ts";
-import type { Bounds, Gap } from "../types.ts";
 
 /** Exit code when `--timeout` runs out. */
 const TIMED_OUT = 124;
@@ -56,84 +47,68 @@ export async function run(context: CommandContext): Promise<number> {
   const since = sinceText === undefined ? undefined : parseSince(sinceText, now);
   const timeout = args.text("timeout");
   const timeoutMs = timeout === undefined ? undefined : parseDuration(timeout);
-  const ref = resolveRef(args.required("POOL"), context);
+  const ref = await findPool(context);
   const writer = await MessageWriter.open(context, { dataOnly: false, plain: "pretty" });
-  const reader = await openPool(context, ref);
-  const drops = new DropNotices(context, reader.path, false);
+  // Both directions at once: a lock that is waited for must not hold up the other one.
+  const pool = await openPool(context, ref, {
+    write: true,
+    serving: true,
+    validate: async () => {
+      const { hasNoInput } = await import("./feed_input.ts");
+      if (hasNoInput()) throw missingData(ref.ref);
+    },
+  });
+  const drops = new DropNotices(context, pool.path, false);
   using watch = new ReaderWatch(context);
   let close = (): void => {};
   try {
     if (since !== undefined && since > now) return 0;
-    const target = await openTarget(context, ref);
-    close = () => target.close();
-    const match = others(args.has("echo-self") ? undefined : me);
-    const receiver = new Receiver(reader, writer, drops, match, timeoutMs, watch.signal);
-    await receiver.history(args.count("tail") ?? 0, since);
+    const tail = args.count("tail") ?? 0;
+    // Begins before anything is sent, so that nothing is missed.
+    const walk = await select(context, pool, tail, since);
+    const receiver = new Receiver(walk, writer, drops, timeoutMs, watch.signal);
+    if (tail > 0) await receiver.history();
     if (!chatting || me === undefined) {
-      return await both(receiver, sendPipe(target, args.required("POOL")));
+      return await both(receiver, sendPipe(pool, args.required("POOL")));
     }
     const { Chat } = await import("./duplex_chat.ts");
-    const chat = new Chat(context, target, me);
-    close = () => {
-      chat.close();
-      target.close();
-    };
+    const chat = new Chat(context, pool, me);
+    close = () => chat.close();
     receiver.screen = chat;
     return await both(receiver, chat.run());
   } finally {
     close();
     drops.flush();
-    reader.close();
+    await pool.close();
   }
 }
 
-async function openPool(context: CommandContext, ref: PoolRef): Promise<PoolReader> {
-  if (ref.kind === "local") {
-    refuseRemoteFlags(context);
-    return await openOrCreate(context, ref, openReader, async () => {
-      const { hasNoInput } = await import("./feed_input.ts");
-      if (hasNoInput()) throw missingData(ref.ref);
-    });
+/** The messages of others: those without `data.from`, or with another one than `--me`. */
+async function select(
+  context: CommandContext,
+  pool: PoolHandle,
+  tail: number,
+  since: bigint | undefined,
+): Promise<Walk> {
+  const { args } = context;
+  const me = args.has("echo-self") ? undefined : args.text("me");
+  const where = [];
+  if (me !== undefined) {
+    const { compileWhere } = await import("../filter/where.ts");
+    where.push(await compileWhere(`(.data.from? // null) != ${JSON.stringify(me)}`));
   }
-  if (context.args.has("create")) {
-    throw new PlasmiteError("Usage", "remote duplex does not support --create", {
-      hint: "Create the pool server-side, with `plasmite pool create` there.",
-    });
-  }
-  const { openRemoteReader } = await import("./remote_read.ts");
-  return await openRemoteReader(context, ref);
-}
-
-/** All messages but those whose `data.from` is `me`. */
-function others(me: string | undefined): Matcher {
-  if (me === undefined) return { tags: [], wheres: [] };
-  const from = new Lite3Key("from");
-  const name = new Lite3Tag(me);
-  const where: Where = {
-    expression: "",
-    failed: 0,
-    isNative: true,
-    batch: () => {
-      throw new Error("only what is not native is judged in batches");
-    },
-    matches: (view: MessageView): boolean => {
-      const { doc, dataAt } = view;
-      if (doc.tag(dataAt) !== Tag.Object) return true;
-      const at = doc.lookup(dataAt, from);
-      return at < 0 || doc.tag(at) !== Tag.String || !sameText(view, at, name);
-    },
-  };
-  return { tags: [], wheres: [where] };
-}
-
-function sameText({ doc }: MessageView, at: number, name: Lite3Tag): boolean {
-  const { dv } = name;
-  if (doc.stringLength(at) !== dv.byteLength) return false;
-  const start = doc.stringStart(at);
-  for (let i = 0; i < dv.byteLength; i++) {
-    if (doc.dv.getUint8(start + i) !== dv.getUint8(i)) return false;
-  }
-  return true;
+  return await pool.select({
+    where,
+    follow: true,
+    ...(since !== undefined ? { since } : tail > 0 ? { last: tail } : { from: "end" }),
+    onTrouble: (error) =>
+      context.notice({
+        kind: "reconnect",
+        message: "The server does not answer; trying again until it does.",
+        pool: args.required("POOL"),
+        details: { error: error.message, pool_path: pool.path },
+      }),
+  });
 }
 
 /** The side that finishes first decides; at the end of input what one sent is awaited. */
@@ -159,60 +134,28 @@ async function both(receiver: Receiver, sender: Sender): Promise<number> {
 class Receiver {
   /** Where somebody may be typing. */
   screen: Screen = NO_SCREEN;
-  #source: FrameSource | undefined;
-  #since: bigint | undefined;
-  /** Newest sequence number when it began. */
-  #newest = 0n;
-  #seen = 0n;
+  /** Where to stop: behind one's own last message. */
   #until: bigint | undefined;
   readonly #finished = new AbortController();
 
   constructor(
-    readonly reader: PoolReader,
+    readonly walk: Walk,
     readonly writer: MessageWriter,
     readonly drops: DropNotices,
-    readonly match: Matcher,
     readonly timeoutMs: number | undefined,
     /** Aborted when nobody reads any more. */
     readonly gone: AbortSignal,
   ) {}
 
-  /** Prints the last `tail` messages of others, or prepares to begin at a time. */
-  async history(tail: number, since: bigint | undefined): Promise<void> {
-    const { reader, writer } = this;
-    const { oldest, newest } = await reader.bounds();
-    this.#newest = newest;
-    this.#seen = newest;
-    let start = newest + 1n;
-    if (since !== undefined && oldest !== 0n) {
-      this.#since = since;
-      start = oldest;
-    }
-    // Opened before anything is sent, so that nothing is missed.
-    this.#source = reader.open(start, true);
-    if (tail > 0) await this.#last(tail, { oldest, newest });
-    writer.flush();
-  }
-
-  /** Prints the last `count` messages of others. */
-  async #last(count: number, bounds: Bounds): Promise<void> {
-    const { drops, match, reader, writer } = this;
-    const lost = (gap: Gap): void => drops.lost(gap);
-    const { from, matches } = await lastOf(reader, bounds, count, match, lost, {
-      signal: this.gone,
-    });
-    const walk = new Walk(reader, from, bounds.newest, {
-      visit: ({ cursor, message }) => {
-        const { seqLo, seqHi } = cursor;
-        if (matches?.has(seqLo, seqHi) ?? passes(match, message)) writer.write(message, cursor);
-        return false;
-      },
-      gap: lost,
-    });
-    try {
-      await walk.run(Infinity, this.gone);
-    } finally {
-      walk.close();
+  /** Prints what was there at the start. */
+  async history(): Promise<void> {
+    const { gone, walk } = this;
+    const { oldest, newest } = walk.start;
+    if (oldest === 0n) return;
+    for (;;) {
+      this.#printReady();
+      if (walk.position > newest) return;
+      await walk.wait(undefined, gone);
     }
   }
 
@@ -223,15 +166,13 @@ class Receiver {
   }
 
   async run(): Promise<number> {
-    const source = this.#source;
-    if (source === undefined) throw new Error("history comes first");
-    const { drops, screen, timeoutMs, writer } = this;
+    const { drops, gone, screen, timeoutMs, walk, writer } = this;
     let last = performance.now();
     let giveUp = Infinity;
-    const either = AbortSignal.any([this.gone, this.#finished.signal]);
+    const either = AbortSignal.any([gone, this.#finished.signal]);
     try {
       for (;;) {
-        if (this.#printReady(source)) last = performance.now();
+        if (this.#printReady()) last = performance.now();
         if (drops.pending) {
           screen.hide();
           drops.due();
@@ -240,27 +181,28 @@ class Receiver {
         const now = performance.now();
         if (this.#until !== undefined) {
           if (giveUp === Infinity) giveUp = now + LAST_LOOK;
-          if (this.#seen >= this.#until || now >= giveUp) return 0;
-          await source.wait(Math.min(100, giveUp - now), this.gone);
+          const passed = this.#until <= walk.start.newest || walk.position > this.#until;
+          if (passed || now >= giveUp) return 0;
+          await walk.wait(Math.min(100, giveUp - now), gone);
           continue;
         }
         const left = timeoutMs === undefined ? undefined : last + timeoutMs - now;
         if (left !== undefined && left <= 0) return TIMED_OUT;
         try {
-          await source.wait(left, either);
+          await walk.wait(left, either);
         } catch (error) {
-          if (!this.#finished.signal.aborted || this.gone.aborted) throw error;
+          if (!this.#finished.signal.aborted || gone.aborted) throw error;
         }
       }
     } finally {
       writer.flush();
-      source.close();
+      walk.close();
     }
   }
 
   /** Prints what is there; returns whether anything was printed. */
-  #printReady(source: FrameSource): boolean {
-    const { drops, screen, writer } = this;
+  #printReady(): boolean {
+    const { drops, screen, walk, writer } = this;
     let printed = false;
     let hidden = false;
     const hide = (): void => {
@@ -268,21 +210,17 @@ class Receiver {
       hidden = true;
     };
     try {
-      while (source.next()) {
-        const gap = source.takeGap();
+      for (;;) {
+        const found = walk.next();
+        const gap = walk.takeGap();
         if (gap !== null) {
           hide();
           drops.lost(gap);
         }
-        const { seq, timestampNs } = source.cursor;
-        this.#seen = seq;
-        const early = this.#since !== undefined && seq <= this.#newest && timestampNs < this.#since;
-        if (!early && passes(this.match, source.message)) {
-          hide();
-          writer.write(source.message, source.cursor);
-          printed = true;
-        }
-        if (this.#until !== undefined && seq >= this.#until) break;
+        if (!found || (this.#until !== undefined && walk.frame.seq > this.#until)) break;
+        hide();
+        writer.write(walk.message);
+        printed = true;
       }
       writer.flush();
     } finally {

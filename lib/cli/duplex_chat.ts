@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { PoolHandle } from "../backend/types.ts";
 import { FrameBatch } from "../pool/batch.ts";
 import { nowNs } from "../text/time.ts";
 import { visible } from "../visible.ts";
@@ -12,7 +13,6 @@ import type { CommandContext } from "./context.ts";
 import type { Screen } from "./duplex.ts";
 import { LineEditor } from "./duplex_editor.ts";
 import { readStdin, type Sender, storeAll } from "./duplex_send.ts";
-import type { FeedTarget } from "./feed.ts";
 import { consoleColumns } from "./line_format.ts";
 import { charWidth, textWidth } from "./line_width.ts";
 
@@ -23,7 +23,7 @@ const DEADLY: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"
 /** One chat session. */
 export class Chat implements Screen {
   readonly #context: CommandContext;
-  readonly #target: FeedTarget;
+  readonly #pool: PoolHandle;
   readonly #me: string;
   readonly #editor = new LineEditor();
   readonly #batch = new FrameBatch(1024);
@@ -36,9 +36,9 @@ export class Chat implements Screen {
   #last = 0n;
 
   /** Prepares a session of `me`. */
-  constructor(context: CommandContext, target: FeedTarget, me: string) {
+  constructor(context: CommandContext, pool: PoolHandle, me: string) {
     this.#context = context;
-    this.#target = target;
+    this.#pool = pool;
     this.#me = me;
     this.#editing = context.stdout.isTerminal;
   }
@@ -143,7 +143,7 @@ export class Chat implements Screen {
     }
     const now = nowNs();
     batch.endFrame(Number(now & 0xffff_ffffn), Number(now >> 32n));
-    this.#last = await storeAll(this.#target, batch) || this.#last;
+    this.#last = await storeAll(this.#pool, batch) || this.#last;
   }
 
   #grab(): void {

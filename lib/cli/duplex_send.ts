@@ -1,25 +1,16 @@
 /**
- * The sending side of `duplex`: where messages go, and stdin as a stream of them.
+ * The sending side of `duplex`: stdin as a stream of messages.
  *
  * @module
  */
 
+import type { PoolHandle } from "../backend/types.ts";
 import { messageOf, PlasmiteError } from "../errors.ts";
 import { FrameBatch } from "../pool/batch.ts";
-import { Ring } from "../pool/ring.ts";
 import { standardInput } from "../stdio.ts";
-import { disk } from "../storage/file.ts";
-import { lockTimeout, sleep } from "../storage/pause.ts";
 import { nowNs } from "../text/time.ts";
-import type { CommandContext } from "./context.ts";
-import type { FeedTarget } from "./feed.ts";
-import type { PoolRef } from "./refs.ts";
 
 const READ_SIZE = 64 * 1024;
-const BATCH_BYTES = 512 * 1024;
-/** How long to wait for another process's lock, in milliseconds. */
-const LOCK_TIMEOUT = 10_000;
-const LOCK_PAUSE = 1;
 
 /** A sending side under way. */
 export interface Sender {
@@ -29,49 +20,14 @@ export interface Sender {
   last(): bigint;
 }
 
-/** Opens the pool for appending. */
-export async function openTarget(context: CommandContext, ref: PoolRef): Promise<FeedTarget> {
-  if (ref.kind === "remote") {
-    const { openRemoteFeed } = await import("./remote_feed.ts");
-    return await openRemoteFeed(context, ref, false, { attempts: 0, delayMs: 0 });
-  }
-  const ring = Ring.open(disk, ref.path, { write: true });
-  const { ringSize } = ring.layout;
-  return {
-    path: ref.path,
-    maxPayload: ring.maxPayload,
-    maxRecord: 6 * ringSize + 64 * 1024,
-    batchBytes: Math.min(BATCH_BYTES, Math.max(1, Math.floor(ringSize / 4))),
-    store: async (batch, stored) => {
-      for (let from = 0; from < batch.count;) {
-        const done = await appendPatiently(ring, batch, from);
-        stored(from, done.count, done.first);
-        from += done.count;
-      }
-    },
-    close: () => ring.close(),
-  };
-}
-
-/** Waits for the lock without holding up the receiving side. */
-async function appendPatiently(
-  ring: Ring,
-  batch: FrameBatch,
-  from: number,
-): Promise<{ count: number; first: bigint }> {
-  for (let waited = 0; waited <= LOCK_TIMEOUT; waited++) {
-    const done = ring.tryAppend(batch, from, false);
-    if (done !== null) return done;
-    await sleep(LOCK_PAUSE);
-  }
-  throw lockTimeout(ring.path);
-}
-
 /** Stores a batch, clears it, and returns the last sequence number. */
-export async function storeAll(target: FeedTarget, batch: FrameBatch): Promise<bigint> {
+export async function storeAll(pool: PoolHandle, batch: FrameBatch): Promise<bigint> {
   let last = 0n;
+  const stored = (_from: number, count: number, first: bigint): void => {
+    last = first + BigInt(count) - 1n;
+  };
   try {
-    await target.store(batch, (_from, count, first) => last = first + BigInt(count) - 1n);
+    await pool.append(batch, { flush: false, stored });
   } finally {
     batch.clear();
   }
@@ -88,17 +44,17 @@ export function missingData(pool: string): PlasmiteError {
 }
 
 /** Sends stdin, read as `feed` reads it. */
-export function sendPipe(target: FeedTarget, pool: string): Sender {
+export function sendPipe(pool: PoolHandle, ref: string): Sender {
   let last = 0n;
   const send = async (): Promise<void> => {
     const { Ingest } = await import("../text/ingest.ts");
     const { RecordSink } = await import("../text/record_sink.ts");
     const batch = new FrameBatch();
-    const { maxPayload, maxRecord, batchBytes } = target;
+    const { maxPayload, maxRecord, batchBytes } = pool.limits;
     const sink = new RecordSink(batch, { maxPayload, batchBytes });
     const ingest = new Ingest(sink, { maxRecord });
     const drain = async (): Promise<void> => {
-      if (batch.count > 0) last = await storeAll(target, batch) || last;
+      if (batch.count > 0) last = await storeAll(pool, batch) || last;
     };
     const buffer = new Uint8Array(READ_SIZE);
     try {
@@ -113,7 +69,7 @@ export function sendPipe(target: FeedTarget, pool: string): Sender {
     } finally {
       await drain(); // What came before a bad record stays sent.
     }
-    if (ingest.empty) throw missingData(pool);
+    if (ingest.empty) throw missingData(ref);
   };
   return { ended: send(), last: () => last };
 }

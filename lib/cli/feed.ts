@@ -4,58 +4,34 @@
  * @module
  */
 
+import type { AppendRequest, PoolHandle } from "../backend/types.ts";
 import { PlasmiteError } from "../errors.ts";
 import { FrameBatch } from "../pool/batch.ts";
-import { type Layout, refuseOversize } from "../pool/layout.ts";
-import { Ring } from "../pool/ring.ts";
-import { disk } from "../storage/file.ts";
-import { lockTimeout, sleepSync } from "../storage/pause.ts";
+import { type Limits, refuseOversize } from "../pool/layout.ts";
 import type { IngestMode } from "../text/ingest.ts";
 import type { SkippedRecord } from "../text/ingest_gate.ts";
 import { appendInline, RecordSink } from "../text/record_sink.ts";
 import { nowNs } from "../text/time.ts";
 import type { CommandContext } from "./context.ts";
 import type { FeedInput } from "./feed_input.ts";
-import { openOrCreate } from "./open.ts";
+import { findPool, openPool } from "./open.ts";
 import { type PrintStored, receiptPrinter } from "./receipts.ts";
-import { type LocalRef, type PoolRef, resolveRef } from "./refs.ts";
-import { refuseRemoteFlags } from "./remote.ts";
+import type { Retries } from "./retry.ts";
 
 /** Bytes that are asked for in one read. */
 const READ_SIZE = 256 * 1024;
-/** Frames that are collected before they are written, in bytes: the lock is held for one write. */
-const BATCH_BYTES = 512 * 1024;
-/** How long one attempt waits for another process's lock, in milliseconds. */
-const LOCK_TIMEOUT = 10_000;
 
-/** Where a feed ends up: stores the frames of a batch and says as what. */
-export interface FeedTarget {
-  /** What notices call the pool: a path, or `origin/pool`. */
-  readonly path: string;
-  /** The largest payload in bytes, if that is known. */
-  readonly maxPayload: number;
-  /** The largest record text in bytes that could still fit. */
-  readonly maxRecord: number;
-  /** How many bytes of frames to collect. */
-  readonly batchBytes: number;
-  /** Stores all frames of the batch in order and reports each contiguous run. */
-  store(
-    batch: FrameBatch,
-    stored: (from: number, count: number, first: bigint) => void,
-  ): Promise<void> | void;
-  /** Releases everything. */
-  close(): void;
-}
-
-interface Retry {
-  readonly attempts: number;
-  readonly delayMs: number;
+/** Where messages go, and how. */
+interface Target {
+  readonly pool: PoolHandle;
+  readonly flush: boolean;
+  readonly retries: Retries | undefined;
 }
 
 /** Runs `feed`. */
 export async function run(context: CommandContext): Promise<number> {
   const { args } = context;
-  const ref = resolveRef(args.required("POOL"), context);
+  const ref = await findPool(context);
   if (args.has("in") && args.has("input-format")) {
     throw new PlasmiteError("Usage", "conflicting input options", {
       hint: "Use either --in or --input-format.",
@@ -68,43 +44,32 @@ export async function run(context: CommandContext): Promise<number> {
     });
   }
   const { flush, delayMs } = await settings(context);
-  const retry = { attempts, delayMs };
   const print = await receiptPrinter(context, args.texts("tag"));
   // What makes the command impossible is found before a pool is made for it.
   const batch = new FrameBatch();
   const inline = await inlineData(context, batch);
   const input = inline === undefined ? await streamInput(context) : undefined;
-  const validate = ({ ringSize }: Layout, path: string): void => {
-    for (let i = 0; i < batch.count; i++) refuseOversize(batch.payloadOf(i), ringSize, path);
+  const validate = ({ ringSize }: Limits): void => {
+    for (let i = 0; i < batch.count; i++) refuseOversize(batch.payloadOf(i), ringSize, ref.path);
     input?.refuseNothing();
   };
+  const open = (): Promise<PoolHandle> => openPool(context, ref, { write: true, validate });
   try {
-    const target = await openTarget(context, ref, flush, retry, validate);
+    const retries = attempts === 0
+      ? undefined
+      : new (await import("./retry.ts")).Retries(attempts, delayMs);
+    const pool = retries === undefined ? await open() : await retries.run(open);
+    const target: Target = { pool, flush, retries };
     try {
       if (input !== undefined) return await feedStream(context, target, batch, print, input);
       if (inline !== undefined) await commit(target, batch, inline, print);
       return 0;
     } finally {
-      target.close();
+      await pool.close();
     }
   } finally {
     input?.close();
   }
-}
-
-async function openTarget(
-  context: CommandContext,
-  ref: PoolRef,
-  flush: boolean,
-  retry: Retry,
-  validate: (layout: Layout, path: string) => void,
-): Promise<FeedTarget> {
-  if (ref.kind === "remote") {
-    const { openRemoteFeed } = await import("./remote_feed.ts");
-    return await openRemoteFeed(context, ref, flush, retry);
-  }
-  refuseRemoteFlags(context);
-  return await openLocalFeed(context, ref, flush, retry, validate);
 }
 
 /** `--durability` and `--retry-delay`; their syntax is loaded only where they are given. */
@@ -160,92 +125,23 @@ function skips(context: CommandContext): boolean {
   return context.args.text("errors") === "skip";
 }
 
-async function openLocalFeed(
-  context: CommandContext,
-  ref: LocalRef,
-  flush: boolean,
-  retry: Retry,
-  validate: (layout: Layout, path: string) => void,
-): Promise<FeedTarget> {
-  const open = (path: string): Ring => Ring.open(disk, path, { write: true });
-  const ring = await openOrCreate(context, ref, open, (layout) => validate(layout, ref.path));
-  const { ringSize } = ring.layout;
-  return {
-    path: ref.path,
-    maxPayload: ring.maxPayload,
-    maxRecord: 6 * ringSize + 64 * 1024,
-    // A quarter of a small ring, so that followers see messages before they are overwritten.
-    batchBytes: Math.min(BATCH_BYTES, Math.max(1, ringSize >> 2)),
-    store: (batch, stored) => storeLocal(ring, batch, flush, retry, stored),
-    close: () => ring.close(),
-  };
-}
-
-function storeLocal(
-  ring: Ring,
-  batch: FrameBatch,
-  flush: boolean,
-  retry: Retry,
-  stored: (from: number, count: number, first: bigint) => void,
-): void {
-  for (let from = 0; from < batch.count;) {
-    const done = appendPatiently(ring, batch, from, flush, retry);
-    stored(from, done.count, done.first);
-    from += done.count;
-  }
-}
-
-/**
- * Waits for the lock with a bound, then tries again as often as `--retry` says
- * (docs/spec/command-line.md 2.6).
- */
-function appendPatiently(
-  ring: Ring,
-  batch: FrameBatch,
-  from: number,
-  flush: boolean,
-  retry: Retry,
-): { count: number; first: bigint } {
-  const began = performance.now();
-  for (let tried = 1;; tried++) {
-    for (let waited = 0; waited <= LOCK_TIMEOUT; waited++) {
-      const done = ring.tryAppend(batch, from, flush);
-      if (done !== null) return done;
-      sleepSync(1);
-    }
-    if (tried <= retry.attempts) {
-      sleepSync(retry.delayMs);
-      continue;
-    }
-    const error = lockTimeout(ring.path);
-    if (tried === 1) throw error;
-    throw new PlasmiteError("Busy", error.message, {
-      path: ring.path,
-      hint: `${error.hint} ${retriesTold(tried, performance.now() - began)}`,
-    });
-  }
-}
-
-/** How often something was tried, and how long all of that took. */
-export function retriesTold(tried: number, waitedMs: number): string {
-  const waited = waitedMs < 1000 ? `${Math.round(waitedMs)}ms` : `${(waitedMs / 1000).toFixed(1)}s`;
-  return `Retry attempts: ${tried} (waited ${waited}).`;
-}
-
 /** Stores what the sink has collected and prints receipts. */
 async function commit(
-  target: FeedTarget,
+  { pool, flush, retries }: Target,
   batch: FrameBatch,
   sink: RecordSink,
   print: PrintStored,
 ): Promise<void> {
   if (batch.count === 0) return;
+  const { ownTags } = sink;
+  const request: AppendRequest = {
+    flush,
+    stored: (from, count, first) => print({ batch, from, count, first, ownTags }),
+  };
   try {
-    const { ownTags } = sink;
-    const waiting = target.store(
-      batch,
-      (from, count, first) => print({ batch, from, count, first, ownTags }),
-    );
+    const waiting = retries === undefined
+      ? pool.append(batch, request)
+      : retries.append(pool, batch, request);
     if (waiting !== undefined) await waiting;
   } finally {
     batch.clear();
@@ -254,7 +150,7 @@ async function commit(
 
 function streamSink(
   context: CommandContext,
-  target: FeedTarget,
+  pool: PoolHandle,
   batch: FrameBatch,
   onSkipped: (record: SkippedRecord) => void,
 ): RecordSink {
@@ -262,10 +158,10 @@ function streamSink(
   return new RecordSink(batch, {
     tags: args.texts("tag"),
     dataOnly: args.has("data"),
-    maxPayload: target.maxPayload,
-    batchBytes: target.batchBytes,
+    maxPayload: pool.limits.maxPayload,
+    batchBytes: pool.limits.batchBytes,
     onSkipped,
-    ...(context.stderr.isTerminal ? { onReceipt: () => noticeReceipt(context, target) } : {}),
+    ...(context.stderr.isTerminal ? { onReceipt: () => noticeReceipt(context, pool) } : {}),
   });
 }
 
@@ -279,23 +175,19 @@ function inputMode(context: CommandContext): IngestMode {
 /** Reads stdin or a file to its end. */
 async function feedStream(
   context: CommandContext,
-  target: FeedTarget,
+  target: Target,
   batch: FrameBatch,
   print: PrintStored,
   input: FeedInput,
 ): Promise<number> {
+  const { pool } = target;
   input.refuseTerminal();
   const { Ingest } = await import("../text/ingest.ts");
-  const sink = streamSink(
-    context,
-    target,
-    batch,
-    (record) => noticeSkipped(context, target, record),
-  );
+  const sink = streamSink(context, pool, batch, (record) => noticeSkipped(context, pool, record));
   const ingest = new Ingest(sink, {
     mode: inputMode(context),
     errors: skips(context) ? "skip" : "stop",
-    maxRecord: target.maxRecord,
+    maxRecord: pool.limits.maxRecord,
   });
   const progress = input.size >= 0 ? await progressFor(context, input.size) : undefined;
   const drain = (): Promise<void> => commit(target, batch, sink, print);
@@ -320,7 +212,7 @@ async function feedStream(
     progress?.end();
   }
   if (ingest.failed > 0) {
-    noticeSummary(context, target, ingest.stored, ingest.failed);
+    noticeSummary(context, pool, ingest.stored, ingest.failed);
     return 1;
   }
   if (ingest.empty) input.refuseEmpty();
@@ -335,7 +227,7 @@ async function progressFor(
   return Progress.visible(context) ? new Progress(context, "fed", size) : undefined;
 }
 
-function noticeSkipped(context: CommandContext, target: FeedTarget, record: SkippedRecord): void {
+function noticeSkipped(context: CommandContext, pool: PoolHandle, record: SkippedRecord): void {
   context.notice({
     kind: "ingest_skip",
     message: record.message,
@@ -345,25 +237,25 @@ function noticeSkipped(context: CommandContext, target: FeedTarget, record: Skip
       index: record.index,
       line: record.line,
       mode: record.mode,
-      pool_path: target.path,
+      pool_path: pool.path,
       snippet: record.snippet,
     },
   });
 }
 
 /** `feed a | feed b` stores receipts, in both generations; a person may have meant the messages. */
-function noticeReceipt(context: CommandContext, target: FeedTarget): void {
+function noticeReceipt(context: CommandContext, pool: PoolHandle): void {
   context.notice({
     kind: "receipt_input",
     message: "The input is receipts; use `--format json` on the first feed to pass messages on.",
     pool: context.args.required("POOL"),
-    details: { pool_path: target.path },
+    details: { pool_path: pool.path },
   });
 }
 
 function noticeSummary(
   context: CommandContext,
-  target: FeedTarget,
+  pool: PoolHandle,
   ok: number,
   failed: number,
 ): void {
@@ -371,6 +263,6 @@ function noticeSummary(
     kind: "ingest_summary",
     message: `Finished with ${failed} skipped record${failed === 1 ? "" : "s"}.`,
     pool: context.args.required("POOL"),
-    details: { failed, ok, pool_path: target.path, total: ok + failed },
+    details: { failed, ok, pool_path: pool.path, total: ok + failed },
   });
 }

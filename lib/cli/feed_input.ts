@@ -8,7 +8,7 @@
 import { PlasmiteError } from "../errors.ts";
 import { hasEveryPermission } from "../environment.ts";
 import { standardInput } from "../stdio.ts";
-import { sleepSync } from "../storage/pause.ts";
+import { sleepSync } from "../storage/lock_wait.ts";
 import type { CommandContext } from "./context.ts";
 
 /** Bytes that are looked at in advance. */

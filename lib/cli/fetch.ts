@@ -4,49 +4,48 @@
  * @module
  */
 
-import { Follower } from "../backend/local/follower.ts";
-import type { FrameSource } from "../backend/source.ts";
+import type { PoolRef } from "../backend/resolve.ts";
+import type { StoredFrame } from "../backend/types.ts";
 import { PlasmiteError } from "../errors.ts";
+import { MessageView } from "../lite3/message.ts";
 import type { CommandContext } from "./context.ts";
 import { MessageWriter } from "./message_writer.ts";
-import { type PoolRef, resolveRef } from "./refs.ts";
-import { refuseRemoteFlags } from "./remote.ts";
+import { findPool, openPool } from "./open.ts";
 
 /** Runs `fetch`. */
 export async function run(context: CommandContext): Promise<number> {
-  const ref = resolveRef(context.args.required("POOL"), context);
+  const ref = await findPool(context);
   const seq = context.args.integer("SEQ") ?? 0n;
   const writer = await MessageWriter.open(context, { dataOnly: false, plain: "document" });
-  const source = await open(context, ref, seq);
-  try {
-    if (seq === 0n || !source.next() || source.cursor.seq !== seq) throw missing(ref, seq);
-    writer.write(source.message, source.cursor);
-    writer.flush();
-    return 0;
-  } finally {
-    source.close();
-  }
+  const frame = await read(context, ref, seq);
+  if (frame === null) throw missing(ref, seq);
+  writer.write(new MessageView().openStored(frame));
+  writer.flush();
+  return 0;
 }
 
-async function open(context: CommandContext, ref: PoolRef, seq: bigint): Promise<FrameSource> {
-  if (ref.kind === "remote") {
-    const { fetchRemote } = await import("./remote_read.ts");
-    return await fetchRemote(context, ref, seq);
-  }
-  refuseRemoteFlags(context);
+async function read(
+  context: CommandContext,
+  ref: PoolRef,
+  seq: bigint,
+): Promise<StoredFrame | null> {
+  const pool = await openPool(context, ref, { write: false, unchecked: true });
+  // The stored bytes matter only where they are what is printed; they may cost a second request.
+  const exact = context.format === "lite3" || context.format === "lite3-raw";
   try {
-    // A message that does not exist yet is not waited for: no watcher.
-    return new Follower(ref.path, seq, false);
+    return await pool.get(seq, exact);
   } catch (error) {
     const { explainMissing } = await import("./missing.ts");
     throw explainMissing(error, context, ref);
+  } finally {
+    await pool.close();
   }
 }
 
 function missing(ref: PoolRef, seq: bigint): PlasmiteError {
   return new PlasmiteError("NotFound", "message not found", {
     seq,
-    ...(ref.kind === "remote" ? { path: ref.pool } : {}),
+    ...(ref.isRemote ? { path: ref.name } : {}),
     hint: `See what is retained with \`plasmite pool info ${ref.ref}\`, or the newest messages ` +
       `with \`plasmite follow ${ref.ref} --tail 10\`.`,
   });

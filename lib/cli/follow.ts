@@ -4,32 +4,15 @@
  * @module
  */
 
-import type { FrameSource, PoolReader } from "../backend/source.ts";
-import { openReader } from "../backend/source.ts";
-import { emptied, LOOK_EVERY, Walk } from "../client/walk.ts";
+import type { PoolHandle, Selection, Walk } from "../backend/types.ts";
 import { PlasmiteError } from "../errors.ts";
-import { Lite3Tag } from "../lite3/message.ts";
+import type { Where } from "../filter/where.ts";
 import { nowNs, parseSince } from "../text/time.ts";
-import { parseDuration } from "../text/units.ts";
 import type { CommandContext } from "./context.ts";
 import { DropNotices } from "./drops.ts";
 import { MessageWriter } from "./message_writer.ts";
-import { openOrCreate } from "./open.ts";
+import { findPool, openPool } from "./open.ts";
 import { ReaderWatch } from "./reader_watch.ts";
-import { type PoolRef, resolveRef } from "./refs.ts";
-import { refuseRemoteFlags } from "./remote.ts";
-import type { HistoryWalk, Told } from "./replay.ts";
-import {
-  keep,
-  type Kept,
-  lastMatches,
-  lastOf,
-  type Match,
-  type Matcher,
-  type Past,
-  Sieve,
-} from "./select.ts";
-import type { Bounds, Gap } from "../types.ts";
 
 /** Exit code when `--timeout` runs out. */
 export const TIMED_OUT = 124;
@@ -48,7 +31,8 @@ interface Plan {
   readonly replay: number | undefined;
   readonly timeoutMs: number | undefined;
   readonly notify: boolean;
-  readonly match: Matcher;
+  readonly tags: readonly string[];
+  readonly where: readonly Where[];
 }
 
 /** Runs `follow`. */
@@ -57,50 +41,56 @@ export async function run(context: CommandContext): Promise<number> {
   const now = nowNs();
   const sinceText = args.text("since");
   const since = sinceText === undefined ? undefined : parseSince(sinceText, now);
-  const timeout = args.text("timeout");
-  const timeoutMs = timeout === undefined ? undefined : parseDuration(timeout);
-  const match = await matcher(context);
-  const ref = resolveRef(args.required("POOL"), context);
-  const replay = replaySpeed(context);
+  const timeoutMs = await timeoutOf(context);
+  const where = await conditions(context);
+  const ref = await findPool(context);
   const plan: Plan = {
     tail: args.count("tail") ?? 0,
     since,
     one: args.has("one"),
     finite: args.has("no-follow"),
-    replay,
+    replay: replaySpeed(context),
     timeoutMs,
     notify: !args.has("no-notify"),
-    match,
+    tags: args.texts("tag"),
+    where,
   };
   const writer = await MessageWriter.open(context, {
     dataOnly: args.has("data-only"),
     plain: "pretty",
   });
-  const reader = await openPool(context, ref);
-  const drops = new DropNotices(context, reader.path, args.has("quiet-drops"));
+  const pool = await openPool(context, ref, { write: false });
+  const drops = new DropNotices(context, pool.path, args.has("quiet-drops"));
   using watch = new ReaderWatch(context);
   try {
     if (since !== undefined && since > now && !plan.finite) return 0;
-    const follow = new Follow(context, plan, reader, writer, drops, watch.signal);
+    const follow = new Follow(context, plan, pool, writer, drops, watch.signal);
     if (plan.replay !== undefined) return await follow.replay(plan.replay);
     return plan.finite ? await follow.finite() : await follow.live();
   } finally {
-    drops.flush();
-    reader.close();
+    try {
+      writer.flush(); // What came before an error was found in time.
+    } finally {
+      drops.flush();
+      await pool.close();
+    }
   }
 }
 
-/** Tags first, then every `--where` in order; compiled before the pool is looked for. */
-async function matcher(context: CommandContext): Promise<Matcher> {
-  const tags = context.args.texts("tag").map((tag) => new Lite3Tag(tag));
-  const wheres = [];
-  if (context.args.has("where")) {
-    const { compileWhere } = await import("../filter/where.ts");
-    for (const expression of context.args.texts("where")) {
-      wheres.push(await compileWhere(expression));
-    }
-  }
-  return { tags, wheres };
+async function timeoutOf(context: CommandContext): Promise<number | undefined> {
+  const text = context.args.text("timeout");
+  if (text === undefined) return undefined;
+  const { parseDuration } = await import("../text/units.ts");
+  return parseDuration(text);
+}
+
+/** Every `--where` in order, compiled before the pool is looked for. */
+async function conditions(context: CommandContext): Promise<Where[]> {
+  if (!context.args.has("where")) return [];
+  const { compileWhere } = await import("../filter/where.ts");
+  const where: Where[] = [];
+  for (const expression of context.args.texts("where")) where.push(await compileWhere(expression));
+  return where;
 }
 
 function replaySpeed(context: CommandContext): number | undefined {
@@ -117,120 +107,101 @@ function replaySpeed(context: CommandContext): number | undefined {
   return speed;
 }
 
-async function openPool(context: CommandContext, ref: PoolRef): Promise<PoolReader> {
-  if (ref.kind === "remote") {
-    const { openRemoteReader } = await import("./remote_read.ts");
-    return await openRemoteReader(context, ref);
-  }
-  refuseRemoteFlags(context);
-  return await openOrCreate(context, ref, openReader);
-}
-
 /** One run of `follow` on an open pool. */
 class Follow {
   constructor(
     readonly context: CommandContext,
     readonly plan: Plan,
-    readonly reader: PoolReader,
+    readonly pool: PoolHandle,
     readonly writer: MessageWriter,
     readonly drops: DropNotices,
     /** Aborted when nobody reads any more. */
     readonly gone: AbortSignal,
   ) {}
 
-  #print({ view, frame }: Match): void {
-    this.writer.write(view, frame);
-  }
-
-  /** Whether the current message of `source` is as young as `--since` asks of history. */
-  #young(source: FrameSource): boolean {
-    const { since } = this.plan;
-    return since === undefined || source.cursor.timestampNs >= since;
-  }
-
-  /** A walk through `past` up to `until`. */
-  #walk({ from, matches }: Past, until: bigint, told: Told): HistoryWalk {
-    const sieve = new Sieve(this.plan.match, (message) => told.emit(message));
-    let stopped = false;
-    const visit = (source: FrameSource): boolean => {
-      if (stopped) return true;
-      if (matches === null) return this.#young(source) && sieve.offer(source);
-      const { cursor } = source;
-      return matches.has(cursor.seqLo, cursor.seqHi) &&
-        told.emit({ view: source.message, frame: cursor });
-    };
-    const walk = new Walk(this.reader, from, until, {
-      visit: (source) => visit(source) || told.enough?.() === true,
-      gap: (gap) => {
-        stopped ||= sieve.flush(); // What came before the loss comes out before it.
-        told.lost(gap);
-      },
-      idle: () => {
-        if (sieve.flush()) return true;
-        this.writer.flush();
-        return false;
-      },
+  /** Begins to read what the command line selects; `more` says where and how long. */
+  async #select(more: Pick<Selection, "from" | "follow"> = {}): Promise<Walk> {
+    const { context, pool } = this;
+    const { notify, since, tags, tail, where } = this.plan;
+    return await pool.select({
+      tags,
+      where,
+      notify,
+      ...(since === undefined ? {} : { since }),
+      ...(tail === 0 ? {} : { last: tail }),
+      onTrouble: (error) =>
+        context.notice({
+          kind: "reconnect",
+          message: "The server does not answer; trying again until it does.",
+          pool: context.args.required("POOL"),
+          details: { error: error.message, pool_path: pool.path },
+        }),
+      ...more,
     });
-    return { walk, flush: () => sieve.flush() };
   }
 
-  /** Prints the selection as it is walked over; true when time ran out. */
-  async #export(past: Past, newest: bigint, deadline = Infinity): Promise<boolean> {
-    const progress = await this.#progress(Number(newest - past.from));
-    let count = 0;
-    const { walk, flush } = this.#walk(past, newest, {
-      emit: (message) => {
-        this.#print(message);
-        if ((++count & 1023) === 0) progress?.update(count, Number(message.frame.seq - past.from));
-        return this.plan.one;
-      },
-      lost: (gap) => this.drops.lost(gap),
-    });
+  /** Goes to the next message that is here; tells what was lost in front of it. */
+  #next(walk: Walk): boolean {
+    const found = walk.next();
+    const gap = walk.takeGap();
+    if (gap !== null) this.drops.lost(gap);
+    return found;
+  }
+
+  /** Prints the selection to its end; true when time ran out before. */
+  async #export(walk: Walk, deadline = Infinity): Promise<boolean> {
+    const { gone, plan, writer } = this;
+    const progress = await this.#progress(walk);
     try {
-      const ended = await walk.run(deadline, this.gone);
-      if (ended !== "stopped") flush();
-      return ended === "late";
+      for (let count = 0;;) {
+        if (deadline < Infinity && performance.now() >= deadline) return true;
+        if (this.#next(walk)) {
+          writer.write(walk.message);
+          if ((++count & 1023) === 0) progress?.(count);
+          if (plan.one) return false;
+        } else if (walk.ended) return false;
+        else {
+          writer.flush();
+          await walk.wait(deadline < Infinity ? deadline - performance.now() : undefined, gone);
+        }
+      }
     } finally {
       walk.close();
-      progress?.end();
+      progress?.();
     }
   }
 
-  /** Where the selection begins: at the last `--tail N` matches, or at the oldest message. */
-  async #past(bounds: Bounds, deadline = Infinity): Promise<Past> {
-    const { tail, match } = this.plan;
-    if (tail === 0) return { from: bounds.oldest, matches: null };
-    const lost = (gap: Gap): void => this.drops.lost(gap);
-    return await lastOf(this.reader, bounds, tail, match, lost, {
-      deadline,
-      signal: this.gone,
-    });
+  /** What shows progress, told how many messages were printed, and nothing at the end. */
+  async #progress(walk: Walk): Promise<((count?: number) => void) | undefined> {
+    const { Progress } = await import("./progress.ts");
+    if (!Progress.visible(this.context)) return undefined;
+    const { oldest, newest } = walk.start;
+    let line: InstanceType<typeof Progress> | undefined;
+    let first = oldest;
+    return (count) => {
+      if (count === undefined) return line?.end();
+      if (line === undefined) {
+        first = walk.frame.seq;
+        line = new Progress(this.context, "exported", Number(newest - first));
+      }
+      line.update(count, Number(walk.frame.seq - first));
+    };
   }
 
   /** `--no-follow`: what is there now, then exit. */
   async finite(): Promise<number> {
-    const { plan, writer } = this;
-    const bounds = await this.reader.bounds();
-    const deadline = plan.timeoutMs === undefined ? Infinity : performance.now() + plan.timeoutMs;
-    if (plan.timeoutMs === 0) return this.#timedOut();
-    if (bounds.oldest === 0n) return 0;
-    const past = await this.#past(bounds, deadline);
-    const late = await this.#export(past, bounds.newest, deadline);
+    const { plan: { timeoutMs }, writer } = this;
+    if (timeoutMs === 0) return this.#timedOut();
+    const deadline = timeoutMs === undefined ? Infinity : performance.now() + timeoutMs;
+    const late = await this.#export(await this.#select(), deadline);
     writer.flush();
-    if (late || performance.now() >= deadline) return this.#timedOut();
-    return this.drops.any ? LOST : 0;
+    return late || performance.now() >= deadline ? this.#timedOut() : this.#exported();
   }
 
-  async #progress(total: number): Promise<import("./progress.ts").Progress | undefined> {
-    const { Progress } = await import("./progress.ts");
-    return Progress.visible(this.context)
-      ? new Progress(this.context, "exported", total)
-      : undefined;
-  }
-
-  #done(): number {
+  /** The exit code of a finite read that came to its end. */
+  #exported(): number {
     this.writer.flush();
-    return 0;
+    return this.drops.any ? LOST : 0;
   }
 
   #timedOut(): number {
@@ -243,120 +214,63 @@ class Follow {
 
   /** `--replay`: the selection up to now, at its own pace, then exit. */
   async replay(speed: number): Promise<number> {
-    const { plan, writer } = this;
-    const bounds = await this.reader.bounds();
+    const { drops, gone, plan, writer } = this;
     const limit = plan.finite ? plan.timeoutMs : undefined;
     if (limit === 0) return this.#timedOut();
-    if (bounds.oldest === 0n) return 0;
-    const past = await this.#past(bounds);
+    const walk = await this.#select();
     if (speed === 0) {
-      await this.#export(past, bounds.newest);
-      writer.flush();
-      return this.drops.any ? LOST : 0;
+      await this.#export(walk);
+      return this.#exported();
     }
-    const { Player } = await import("./replay.ts");
-    const player = new Player(
-      (told) => this.#walk(past, bounds.newest, told),
-      (gap) => this.drops.lost(gap),
-      this.gone,
-    );
-    try {
-      const inTime = await player.play(speed, limit, writer, plan.one);
-      writer.flush();
-      if (!inTime) return this.#timedOut();
-      return this.drops.any ? LOST : 0;
-    } finally {
-      player.close();
-    }
-  }
-
-  /**
-   * `--tail N --one` keeps matches until there are N and prints the newest
-   * (docs/spec/command-line.md 5.4). Returns how many are still missing; 0 when it was printed.
-   */
-  async #newestOf(bounds: Bounds, deadline: number): Promise<number> {
-    const { tail, match } = this.plan;
-    let newest: Kept | undefined;
-    const remember = (message: Match): void => {
-      if (newest === undefined || newest.frame.seq < message.frame.seq) {
-        newest = keep(message.frame);
-      }
-    };
-    const last = await lastMatches(this.reader, bounds, tail, match, remember, {
-      deadline,
-      signal: this.gone,
-    });
-    if (last.lost !== null) this.drops.lost(last.lost);
-    if (last.count < tail || newest === undefined) return tail - last.count;
-    this.#print(newest);
-    return 0;
+    const { play } = await import("./replay.ts");
+    const lost = drops.lost.bind(drops);
+    const inTime = await play(walk, { speed, limit, one: plan.one, writer, lost, gone });
+    const code = this.#exported();
+    return inTime ? code : this.#timedOut();
   }
 
   /** History as asked for, then live messages until something ends it: one stream, in order. */
   async live(): Promise<number> {
-    const { plan, writer } = this;
-    const bounds = await this.reader.bounds();
-    const { oldest, newest } = bounds;
-    const idle = plan.timeoutMs;
-    let last = performance.now();
+    const { drops, gone, plan, writer } = this;
+    const { one, since, tail, timeoutMs: idle } = plan;
+    const history = tail > 0 || since !== undefined;
+    const walk = await this.#select({ follow: true, ...(history ? {} : { from: "end" }) });
+    const { oldest, newest } = walk.start;
+    // `--tail N --one` waits for N matches and prints the newest (docs/spec/command-line.md 5.4).
+    let missing = one ? Math.max(1, tail) : 1;
+    // What is there already may still be on its way; the clock of `--timeout` starts behind it.
+    let arriving = history && oldest !== 0n;
     /** A server that goes silent in the middle of history is not waited for without end. */
     const patience = idle === undefined ? Infinity : Math.max(idle, HISTORY_PATIENCE);
-    let missing = 0;
-    let past: Past = { from: newest + 1n, matches: null };
-    if (plan.tail > 0 && plan.one) {
-      missing = await this.#newestOf(bounds, last + patience);
-      if (missing === 0) return this.#done();
-    } else if ((plan.tail > 0 || plan.since !== undefined) && oldest !== 0n) {
-      past = await this.#past(bounds, last + patience);
-    }
-    const source = this.reader.open(past.from, plan.notify);
-    const emit = (message: Match): boolean => {
-      if (--missing > 0) return false;
-      this.#print(message);
-      last = performance.now();
-      return plan.one;
-    };
-    const sieve = new Sieve(plan.match, emit);
-    // What is there already may still be on its way; the clock of `--timeout` starts behind it.
-    let arriving = past.from <= newest;
-    last = performance.now();
+    let looked = walk.looked;
+    let last = performance.now();
+    /** Milliseconds that are left until it is too late. */
+    const left = (): number => last + (arriving ? patience : idle ?? Infinity) - performance.now();
     try {
       for (;;) {
-        while (source.next()) {
-          const gap = source.takeGap();
-          if (gap !== null) this.drops.lost(gap);
-          const { seqLo, seqHi, seq } = source.cursor;
-          const old = seq <= newest;
-          if (arriving) {
-            arriving = seq < newest;
-            last = performance.now();
+        while (this.#next(walk)) {
+          if (--missing > 0) {
+            if (!arriving && left() <= 0) break;
+            continue;
           }
-          if (old && past.matches !== null) {
-            if (past.matches.has(seqLo, seqHi)) {
-              this.#print({ view: source.message, frame: source.cursor });
-            }
-          } else if ((!old || this.#young(source)) && sieve.offer(source)) return this.#done();
-          // Tested under a stream of messages that do not match, too
-          // (docs/spec/command-line.md 5.5).
-          if (!old && idle !== undefined && performance.now() - last >= idle) break;
+          writer.write(walk.message);
+          if (one) return 0;
+          last = performance.now();
         }
-        if (sieve.flush()) return this.#done();
+        if (arriving) {
+          if (walk.looked !== looked) last = performance.now();
+          looked = walk.looked;
+          arriving = walk.position <= newest;
+        }
         writer.flush();
-        this.drops.due();
-        const limit = arriving ? patience : idle;
-        const left = limit === undefined ? undefined : last + limit - performance.now();
-        if (left !== undefined && left <= 0) return this.#timedOut();
-        this.gone.throwIfAborted();
-        if (!arriving) await source.wait(left, this.gone);
-        else if (!(await source.wait(Math.min(LOOK_EVERY, left ?? LOOK_EVERY), this.gone))) {
-          if (await emptied(this.reader, newest)) {
-            arriving = false;
-            last = performance.now();
-          }
-        }
+        drops.due();
+        const ms = left();
+        if (ms <= 0) return this.#timedOut();
+        gone.throwIfAborted();
+        await walk.wait(ms < Infinity ? ms : undefined, gone);
       }
     } finally {
-      source.close();
+      walk.close();
     }
   }
 }

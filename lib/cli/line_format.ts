@@ -11,7 +11,6 @@ import { printJson } from "../lite3/print.ts";
 import { visible } from "../visible.ts";
 import { colors, type CommandContext } from "./context.ts";
 import { fit, type Piece } from "./line_width.ts";
-import type { FrameBytes } from "../types.ts";
 
 /** SGR numbers; those of JSON as in docs/spec/command-line.md 1.7. */
 const DIM = 2;
@@ -36,14 +35,14 @@ const TOKENS = /"(?:[^"\\]|\\.)*"?|[-0-9][-+.0-9eE]*|true|false|null|[{}[\],:]/g
 export function linePrinter(
   context: CommandContext,
   dataOnly: boolean,
-): (view: MessageView, frame: FrameBytes, out: Buf) => void {
+): (view: MessageView, out: Buf) => void {
   const colored = colors(context.stdout, context.color);
   const json = new Buf();
   const utf8 = new TextEncoder();
   const decoder = new TextDecoder();
   const clock = new Clock();
   const columns = terminalColumns(context);
-  return (view, _frame, out) => {
+  return (view, out) => {
     const pieces: Piece[] = [];
     if (!dataOnly) {
       pieces.push({ text: clock.text(view.timestampNs), style: DIM }, SPACE);

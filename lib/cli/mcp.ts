@@ -6,12 +6,12 @@
  */
 
 import { Hubs } from "../backend/local/hub.ts";
-import { LocalBackend } from "../backend/local.ts";
+import { localPlace, resolveServer } from "../backend/resolve.ts";
 import type { Backend } from "../backend/types.ts";
 import { outliveFileSizeLimit } from "../environment.ts";
 import { escapeControls } from "../visible.ts";
 import type { CommandContext } from "./context.ts";
-import { connectBackend, refuseRemoteFlags } from "./remote.ts";
+import { connectTo } from "./open.ts";
 import { VERSION } from "./version.ts";
 
 /** What this command needs of `mcp/stdio.ts`, which `lib/cli` may not import. */
@@ -44,10 +44,9 @@ export async function run(context: CommandContext, mcp: Mcp): Promise<number> {
 }
 
 async function backendOf(context: CommandContext, url: string | undefined): Promise<Backend> {
-  if (url === undefined) {
-    refuseRemoteFlags(context);
-    return new LocalBackend(context.dir, { serving: new Hubs() });
-  }
-  // The address of the server's own /mcp is as good: it is what people have at hand.
-  return await connectBackend(context, url.replace(/\/(?:mcp\/?)?$/, ""));
+  const place = url === undefined
+    ? localPlace(context.dir)
+    // The address of the server's own /mcp is as good: it is what people have at hand.
+    : await resolveServer(url.replace(/\/(?:mcp\/?)?$/, ""));
+  return await connectTo(context, place, new Hubs());
 }

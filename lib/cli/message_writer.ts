@@ -11,13 +11,12 @@ import type { MessageView } from "../lite3/message.ts";
 import { printJson } from "../lite3/print.ts";
 import { printEnvelope } from "../text/envelope.ts";
 import type { CommandContext } from "./context.ts";
-import type { FrameBytes } from "../types.ts";
 
 /** So many bytes are collected before they are written without being asked to. */
 const WRITE_AT = 128 * 1024;
 const NEWLINE = 0x0a;
 
-type Print = (view: MessageView, frame: FrameBytes, out: Buf) => void;
+type Print = (view: MessageView, out: Buf) => void;
 
 /** Collects printed messages and writes them to stdout. */
 export class MessageWriter {
@@ -44,10 +43,10 @@ export class MessageWriter {
     const { format } = context;
     const { dataOnly } = options;
     const json: Print = dataOnly
-      ? (view, _frame, out) => printJson(view.doc, view.dataAt, out)
-      : (view, _frame, out) => printEnvelope(view, out);
-    const line: Print = (view, frame, out) => {
-      json(view, frame, out);
+      ? (view, out) => printJson(view.doc, view.dataAt, out)
+      : (view, out) => printEnvelope(view, out);
+    const line: Print = (view, out) => {
+      json(view, out);
       out.reserve(1);
       out.dv.setUint8(out.len++, NEWLINE);
     };
@@ -82,8 +81,8 @@ export class MessageWriter {
   }
 
   /** Prints one message; it may be held back until {@linkcode MessageWriter.flush}. */
-  write(view: MessageView, frame: FrameBytes): void {
-    this.#print(view, frame, this.#out);
+  write(view: MessageView): void {
+    this.#print(view, this.#out);
     if (this.#out.len >= WRITE_AT) this.flush();
   }
 
@@ -103,9 +102,9 @@ export class MessageWriter {
 /** Prints by way of compact JSON text. */
 function through(json: Print, print: (text: Buf, out: Buf) => void): Print {
   const text = new Buf();
-  return (view, frame, out) => {
+  return (view, out) => {
     text.clear();
-    json(view, frame, text);
+    json(view, text);
     print(text, out);
   };
 }
@@ -117,16 +116,17 @@ async function binary(format: "lite3" | "lite3-raw", dataOnly: boolean): Promise
     });
   }
   if (format === "lite3-raw") {
-    return (_view, { u8, payloadAt, payloadLength }, out) => {
-      out.reserve(payloadLength);
-      out.u8.set(u8.subarray(payloadAt, payloadAt + payloadLength), out.len);
-      out.len += payloadLength;
+    return ({ doc: { u8, base, len } }, out) => {
+      out.reserve(len);
+      out.u8.set(u8.subarray(base, base + len), out.len);
+      out.len += len;
     };
   }
   const { FrameStreamWriter } = await import("../text/frames.ts");
   let writer: InstanceType<typeof FrameStreamWriter> | undefined;
-  return (_view, f, out) => {
+  return (view, out) => {
     writer ??= new FrameStreamWriter(out);
-    writer.message(f.seqLo, f.seqHi, f.timeLo, f.timeHi, f.u8, f.payloadAt, f.payloadLength);
+    const { doc, seqLo, seqHi, timeLo, timeHi } = view;
+    writer.message(seqLo, seqHi, timeLo, timeHi, doc.u8, doc.base, doc.len);
   };
 }

@@ -5,12 +5,12 @@
  * @module
  */
 
+import type { PoolRef } from "../backend/resolve.ts";
 import { isPathRef, poolFiles, poolName } from "../backend/refs.ts";
 import { PlasmiteError } from "../errors.ts";
 import { standardInput } from "../stdio.ts";
 import { unsafeIn } from "../visible.ts";
 import type { CommandContext } from "./context.ts";
-import type { PoolRef } from "./refs.ts";
 import { changesPool, closestName, token } from "./words.ts";
 
 /**
@@ -19,7 +19,7 @@ import { changesPool, closestName, token } from "./words.ts";
  *
  * @example
  * ```ts ignore
- * try { pool = client.openPool(ref.path); }
+ * try { pool = await backend.open(ref.name); }
  * catch (error) { throw (await import("./missing.ts")).explainMissing(error, context, ref); }
  * ```
  */
@@ -36,9 +36,9 @@ export function explainMissing(error: unknown, context: CommandContext, ref: Poo
 /** The hint alone; undefined where none helps. */
 export function missingHint(context: CommandContext, ref: PoolRef): string | undefined {
   const command = context.name;
-  if (ref.kind === "remote") {
+  if (ref.isRemote) {
     return `Pool path not found on the server. Create it there: plasmite pool create ` +
-      `${token(ref.pool)} (with the server's --dir).`;
+      `${token(ref.name)} (with the server's --dir).`;
   }
   if (isPathRef(ref.ref)) {
     return command === "doctor"

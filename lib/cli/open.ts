@@ -1,53 +1,130 @@
 /**
- * Opens a pool for a command, making it first where `--create` says so.
+ * From the pool that a command line names to an open pool, made first where `--create` says so. What
+ * a command does with it is the same wherever the pool is.
  *
  * @module
  */
 
+import type { Hubs } from "../backend/local/hub.ts";
+import { type PlaceRef, type PoolRef, resolvePool } from "../backend/resolve.ts";
+import type { Backend, PoolHandle } from "../backend/types.ts";
 import { outliveFileSizeLimit } from "../environment.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { isMissing } from "../pool/creation.ts";
-import { DEFAULT_POOL_SIZE, type Layout, planLayout } from "../pool/layout.ts";
-import { Ring } from "../pool/ring.ts";
-import { disk } from "../storage/file.ts";
+import { DEFAULT_POOL_SIZE, type Limits, limitsOf, planLayout } from "../pool/layout.ts";
+import type { Awaitable } from "../types.ts";
 import type { CommandContext } from "./context.ts";
-import type { LocalRef } from "./refs.ts";
-
-/** Whether the command line asks for a missing pool to be made. */
-function mayCreate(context: CommandContext): boolean {
-  return context.args.has("create") || sizeText(context) !== undefined;
-}
-
-/** `--create-size`; commands without that option have none. */
-function sizeText(context: CommandContext): string | undefined {
-  return context.args.text("create-size");
-}
+import { SERVER_ACCESS } from "./table.ts";
 
 /** How long to wait for a pool that another process is making, in milliseconds. */
 const CREATION_TIMEOUT = 10_000;
 
+/** Options that servers do not have, with the reason. */
+const LOCAL_ONLY: readonly (readonly [option: string, hint: (pool: string) => string])[] = [
+  ["create", (pool) => `Create the pool server-side: plasmite pool create ${pool}`],
+  ["create-size", (pool) => `Create the pool server-side: plasmite pool create ${pool}`],
+  ["no-notify", () => "The server notices new messages by itself; leave it out."],
+];
+
+/** The pool that a command names. Throws Usage. */
+export function findPool(context: CommandContext, argument = "POOL"): Promise<PoolRef> {
+  return resolvePool(context.args.required(argument), context);
+}
+
+/** How to use a pool. */
+export interface OpenPoolOptions {
+  /** Whether it will be appended to. */
+  readonly write: boolean;
+  /** Whether the command does several things at once, and nothing may wait in place. */
+  readonly serving?: true;
+  /** Whether a missing pool may show later, in the call that needs it. */
+  readonly unchecked?: boolean;
+  /** What must hold before a pool is made for this command: whatever it throws, none is made. */
+  readonly validate?: (limits: Limits) => Awaitable<void>;
+}
+
 /**
- * Opens with `open`; a missing pool is created (with `--create`) or explained with the exact
- * command that would create it.
+ * Connects to what keeps the pools of `place`.
  *
- * @param validate what must hold before a pool of that layout is made for this command: whatever it
- *   throws, nothing was made
- * @throws {PlasmiteError} NotFound with a hint, Usage for a bad `--create-size`, or as `open`
+ * @throws {PlasmiteError} Usage for options that make no sense there
  */
-export async function openOrCreate<T>(
+export async function connectTo(
   context: CommandContext,
-  ref: LocalRef,
-  open: (path: string) => T,
-  validate?: (layout: Layout) => Promise<void> | void,
-): Promise<T> {
+  place: PlaceRef,
+  serving?: Hubs | true,
+): Promise<Backend> {
+  if (!place.isRemote) refuseServerAccess(context);
+  const server = async () => (await import("./server_options.ts")).serverOptions(context);
+  return await place.connect({ ...(serving && { serving }), server });
+}
+
+/** Refuses the options that say how to reach a server, where there is none. Throws Usage. */
+function refuseServerAccess(context: CommandContext): void {
+  const flags = context.at.at(-1)?.flags ?? [];
+  const given = flags.some(({ name, group }) => group === SERVER_ACCESS && context.args.has(name));
+  if (!given) return;
+  throw new PlasmiteError(
+    "Usage",
+    `${context.name} remote auth/TLS flags require a remote http(s) pool ref`,
+    { hint: "Use http(s)://host:port/<pool>, or leave the flags out for a local pool." },
+  );
+}
+
+async function refuseLocalOnly(context: CommandContext, ref: PoolRef): Promise<void> {
+  for (const [option, hint] of LOCAL_ONLY) {
+    if (!context.args.has(option)) continue;
+    const { token } = await import("./words.ts");
+    throw new PlasmiteError("Usage", `remote ${context.name} does not support --${option}`, {
+      hint: hint(token(ref.name)),
+    });
+  }
+}
+
+/**
+ * Opens the pool; a missing one is created (with `--create`) or explained with the exact command
+ * that would create it.
+ *
+ * @throws {PlasmiteError} NotFound with a hint, Usage for options that make no sense here or a bad
+ *   `--create-size`, and as opening and creating it
+ */
+export async function openPool(
+  context: CommandContext,
+  ref: PoolRef,
+  options: OpenPoolOptions,
+): Promise<PoolHandle> {
   outliveFileSizeLimit();
-  const since = performance.now();
-  for (;;) {
+  if (ref.isRemote) await refuseLocalOnly(context, ref);
+  const { serving, unchecked = false, validate, write } = options;
+  const backend = await connectTo(context, ref, serving);
+  try {
+    const pool = await openExisting(
+      context,
+      ref,
+      () => backend.open(ref.name, { write, unchecked }),
+    );
+    if (pool !== null) return pool;
+    const sizeBytes = await sizeOfNew(context);
+    const waiting = validate?.(limitsOf(planLayout(sizeBytes).ringSize));
+    if (waiting !== undefined) await waiting;
+    return await backend.open(ref.name, { write, create: { sizeBytes } });
+  } finally {
+    await backend.close();
+  }
+}
+
+/** Opens with `open`; null for a missing pool that may be created. */
+async function openExisting(
+  context: CommandContext,
+  ref: PoolRef,
+  open: () => Awaitable<PoolHandle>,
+): Promise<PoolHandle | null> {
+  const { args } = context;
+  for (const since = performance.now();;) {
     try {
-      return open(ref.path);
+      return await open();
     } catch (error) {
       if (!isMissing(error)) throw error;
-      if (mayCreate(context)) break;
+      if (args.has("create") || args.has("create-size")) return null;
       // Another process is making it right now.
       const late = performance.now() - since > CREATION_TIMEOUT;
       if (PlasmiteError.is(error, ErrorKind.Busy) && !late) continue;
@@ -55,19 +132,11 @@ export async function openOrCreate<T>(
       throw explainMissing(error, context, ref);
     }
   }
-  const text = sizeText(context);
-  let size = DEFAULT_POOL_SIZE;
-  if (text !== undefined) {
-    const { parseSize } = await import("../text/units.ts");
-    size = Number(parseSize(text));
-  }
-  const waiting = validate?.(planLayout(size));
-  if (waiting !== undefined) await waiting;
-  try {
-    Ring.create(disk, ref.path, { size });
-  } catch (error) {
-    // Another process made it at the same moment: then it is there to open.
-    if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
-  }
-  return open(ref.path);
+}
+
+async function sizeOfNew(context: CommandContext): Promise<number> {
+  const text = context.args.text("create-size");
+  if (text === undefined) return DEFAULT_POOL_SIZE;
+  const { parseSize } = await import("../text/units.ts");
+  return Number(parseSize(text));
 }

@@ -4,36 +4,32 @@
  * @module
  */
 
-import { Client } from "../client/client.ts";
 import type { PoolInfo } from "../backend/local/info.ts";
+import type { PoolRef } from "../backend/resolve.ts";
+import type { NewPool } from "../backend/types.ts";
 import { outliveFileSizeLimit } from "../environment.ts";
-import { PlasmiteError } from "../errors.ts";
-import { UnfinishedPool } from "../pool/creation.ts";
-import { planLayout } from "../pool/layout.ts";
-import { Ring } from "../pool/ring.ts";
-import { disk } from "../storage/file.ts";
+import { ErrorKind, PlasmiteError } from "../errors.ts";
+import { isMissing } from "../pool/creation.ts";
+import { DEFAULT_POOL_SIZE, planLayout } from "../pool/layout.ts";
 import { parseSize } from "../text/units.ts";
 import type { CommandContext } from "./context.ts";
 import { escapeControls } from "../visible.ts";
 import { humanBytes, shortPath, table } from "./human.ts";
+import { findLocalPool } from "./local_pool.ts";
 import { infoJson } from "./pool_report.ts";
-import { type LocalRef, resolveLocalOnly } from "./refs.ts";
 import { token } from "./words.ts";
 
-const DEFAULT_SIZE = 1 << 20;
-
 /** Runs `pool create`. */
-export function run(context: CommandContext): number {
+export async function run(context: CommandContext): Promise<number> {
   outliveFileSizeLimit();
   const { args, dir } = context;
-  const refs = args.texts("NAME").map((name) => resolveLocalOnly(name, context, "pool create"));
+  const refs = args.texts("NAME").map((name) => findLocalPool(context, name));
   const sizeText = args.text("size");
-  const sizeBytes = sizeText === undefined ? DEFAULT_SIZE : Number(parseSize(sizeText));
+  const sizeBytes = sizeText === undefined ? DEFAULT_POOL_SIZE : Number(parseSize(sizeText));
   const indexCapacity = args.count("index-capacity");
   checkSizes(sizeBytes, indexCapacity);
-  refuseExisting(refs);
-  using client = new Client(dir);
-  const infos = createAll(client, refs, {
+  await refuseExisting(refs);
+  const infos = await createAll(refs, {
     sizeBytes,
     ...(indexCapacity !== undefined && { indexCapacity }),
   });
@@ -64,9 +60,10 @@ function alreadyExists(ref: string, path: string): PlasmiteError {
 }
 
 /** Nothing is made when one of the names cannot be. */
-function refuseExisting(refs: readonly LocalRef[]): void {
+async function refuseExisting(refs: readonly PoolRef[]): Promise<void> {
   const seen = new Set<string>();
-  for (const { path, ref } of refs) {
+  for (const pool of refs) {
+    const { path, ref } = pool;
     if (seen.has(path)) {
       throw new PlasmiteError("AlreadyExists", "pool already exists", {
         hint: `${ref} is named twice; use a different name for each pool.`,
@@ -74,47 +71,46 @@ function refuseExisting(refs: readonly LocalRef[]): void {
       });
     }
     seen.add(path);
-    if (exists(path)) throw alreadyExists(ref, path);
+    if (await exists(pool)) throw alreadyExists(ref, path);
   }
 }
 
 /** Whether something has the name already; what a creator that was killed has left does not count. */
-function exists(path: string): boolean {
+async function exists({ name, path, connect }: PoolRef): Promise<boolean> {
   try {
     Deno.lstatSync(path);
   } catch {
     return false;
   }
   try {
-    Ring.open(disk, path, { write: false }).close();
+    const pool = await (await connect()).open(name);
+    await pool.close();
     return true;
   } catch (error) {
-    return !(error instanceof UnfinishedPool);
+    // A link to nowhere has the name, too.
+    return !isMissing(error) || PlasmiteError.is(error, ErrorKind.NotFound);
   }
 }
 
 /** A failure half-way (no space, say) takes back what this run has made. */
-function createAll(
-  client: Client,
-  refs: readonly LocalRef[],
-  options: { sizeBytes: number; indexCapacity?: number },
-): PoolInfo[] {
-  const made: LocalRef[] = [];
+async function createAll(refs: readonly PoolRef[], options: NewPool): Promise<PoolInfo[]> {
+  const made: PoolRef[] = [];
+  const infos: PoolInfo[] = [];
   try {
-    return refs.map((ref) => {
-      using pool = client.createPool(ref.path, options);
+    for (const ref of refs) {
+      infos.push(await (await ref.connect()).create(ref.name, options));
       made.push(ref);
-      return pool.info();
-    });
+    }
+    return infos;
   } catch (error) {
-    for (const ref of made) client.deletePool(ref.path);
-    const lost = PlasmiteError.is(error) && error.kindName === "AlreadyExists";
+    for (const ref of made) await (await ref.connect()).remove(ref.name);
+    const lost = PlasmiteError.is(error, ErrorKind.AlreadyExists);
     const next = refs[made.length];
     throw lost && next !== undefined ? alreadyExists(next.ref, next.path) : error;
   }
 }
 
-function forPeople(infos: readonly PoolInfo[], refs: readonly LocalRef[], dir: string): string {
+function forPeople(infos: readonly PoolInfo[], refs: readonly PoolRef[], dir: string): string {
   const [info] = infos;
   if (info === undefined) return "";
   const size = humanBytes(info.fileSize);
@@ -129,7 +125,7 @@ function forPeople(infos: readonly PoolInfo[], refs: readonly LocalRef[], dir: s
   return `Created ${infos.length} pools (${size} each)\n${rows.join("")}`;
 }
 
-function forPipes(infos: readonly PoolInfo[], refs: readonly LocalRef[], dir: string): string {
+function forPipes(infos: readonly PoolInfo[], refs: readonly PoolRef[], dir: string): string {
   const rows = infos.map((info, i) => [
     refs[i]?.ref ?? info.name,
     String(info.fileSize),

@@ -5,14 +5,14 @@
  * @module
  */
 
-import { Client } from "../client/client.ts";
+import type { PoolRef } from "../backend/resolve.ts";
 import { missingFlag } from "../environment.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
 import { escapeControls } from "../visible.ts";
 import { displayDir, shortPath, table } from "./human.ts";
+import { findLocalPool } from "./local_pool.ts";
 import { missingHint } from "./missing.ts";
-import { type LocalRef, resolveLocalOnly } from "./refs.ts";
 import { asPlasmiteError, errorJson } from "./report.ts";
 
 interface Outcome {
@@ -22,9 +22,9 @@ interface Outcome {
 }
 
 /** Runs `pool delete`; the exit code is that of the first failure. */
-export function run(context: CommandContext): number {
-  using client = new Client(".");
-  const outcomes = context.args.texts("NAME").map((name) => remove(client, name, context));
+export async function run(context: CommandContext): Promise<number> {
+  const outcomes: Outcome[] = [];
+  for (const name of context.args.texts("NAME")) outcomes.push(await remove(name, context));
   context.report(
     () => ({
       deleted: outcomes.filter((one) => one.error === undefined)
@@ -38,11 +38,11 @@ export function run(context: CommandContext): number {
   return outcomes.find((one) => one.error !== undefined)?.error?.kind ?? 0;
 }
 
-function remove(client: Client, name: string, context: CommandContext): Outcome {
-  let ref: LocalRef | undefined;
+async function remove(name: string, context: CommandContext): Promise<Outcome> {
+  let ref: PoolRef | undefined;
   try {
-    ref = resolveLocalOnly(name, context, "pool delete");
-    client.deletePool(ref.path);
+    ref = findLocalPool(context, name);
+    await (await ref.connect()).remove(ref.name);
     return { name, path: ref.path, error: undefined };
   } catch (error) {
     const failure = asPlasmiteError(error);
@@ -53,7 +53,7 @@ function remove(client: Client, name: string, context: CommandContext): Outcome 
 
 function explain(
   error: PlasmiteError,
-  ref: LocalRef | undefined,
+  ref: PoolRef | undefined,
   context: CommandContext,
 ): PlasmiteError {
   const path = ref?.path;

@@ -4,20 +4,19 @@
  * @module
  */
 
-import { Client } from "../client/client.ts";
 import type { PoolInfo } from "../backend/local/info.ts";
+import type { PoolRef } from "../backend/resolve.ts";
 import { PlasmiteError } from "../errors.ts";
 import { formatTime } from "../text/time.ts";
 import type { CommandContext } from "./context.ts";
 import { escapeControls } from "../visible.ts";
+import { connectTo, findPool } from "./open.ts";
 import { bar, humanAge, humanBytes, shortPath } from "./human.ts";
 import { humanRate, infoJson, messageRate } from "./pool_report.ts";
-import { type PoolRef, resolveRef } from "./refs.ts";
-import { refuseRemoteFlags } from "./remote.ts";
 
 /** Runs `pool info`. */
 export async function run(context: CommandContext): Promise<number> {
-  const ref = resolveRef(context.args.required("NAME"), context);
+  const ref = await findPool(context, "NAME");
   const info = await inform(context, ref);
   context.report(
     () => infoJson(info, ref.ref),
@@ -27,15 +26,9 @@ export async function run(context: CommandContext): Promise<number> {
 }
 
 async function inform(context: CommandContext, ref: PoolRef): Promise<PoolInfo> {
+  const backend = await connectTo(context, ref);
   try {
-    if (ref.kind === "remote") {
-      const { connect } = await import("./remote.ts");
-      await using client = await connect(context, ref.origin);
-      return await client.poolInfo(ref.pool);
-    }
-    refuseRemoteFlags(context);
-    using client = new Client(".");
-    return client.poolInfo(ref.path);
+    return await backend.info(ref.name);
   } catch (error) {
     if (!PlasmiteError.is(error) || error.kindName !== "NotFound") throw error;
     const { missingHint } = await import("./missing.ts");
@@ -44,6 +37,8 @@ async function inform(context: CommandContext, ref: PoolRef): Promise<PoolInfo> 
       hint: missingHint(context, ref),
       cause: error,
     });
+  } finally {
+    await backend.close();
   }
 }
 
@@ -71,7 +66,7 @@ function forPipes(info: PoolInfo, ref: PoolRef): string {
 function forPeople(info: PoolInfo, ref: PoolRef, dir: string): string {
   const { metrics, bounds } = info;
   const use = metrics?.utilization;
-  const path = ref.kind === "local" ? shortPath(info.path, dir) : info.path;
+  const path = ref.isRemote ? info.path : shortPath(info.path, dir);
   const used = use === undefined
     ? ""
     : ` (${humanBytes(use.usedBytes)} used, ${percent(use.usedPercent)})`;

@@ -4,23 +4,25 @@
  * @module
  */
 
-import { Client } from "../client/client.ts";
 import { type PoolInfo, unreadablePool } from "../backend/local/info.ts";
+import { localPlace, type PlaceRef, resolveServer } from "../backend/resolve.ts";
 import { missingFlag } from "../environment.ts";
 import { PlasmiteError } from "../errors.ts";
 import { formatTime } from "../text/time.ts";
 import type { CommandContext } from "./context.ts";
 import { bar, displayDir, humanAge, humanBytes, shortPath, table } from "./human.ts";
+import { connectTo } from "./open.ts";
 import type { Json } from "./output.ts";
 import { boundsJson, humanRate, messageRate } from "./pool_report.ts";
-import { refuseRemoteFlags } from "./remote.ts";
 import { asPlasmiteError, errorJson } from "./report.ts";
 
 /** Runs `pool list`. Damaged pools are rows, not failures. */
 export async function run(context: CommandContext): Promise<number> {
   const server = context.args.text("SERVER");
   const dir = server === undefined ? context.dir : "";
-  const pools = server === undefined ? localPools(context) : await remotePools(context, server);
+  const pools = server === undefined
+    ? await localPools(context)
+    : await serverPools(context, server);
   context.report(
     () => ({ pools: pools.map(rowJson) }),
     () => {
@@ -33,12 +35,11 @@ export async function run(context: CommandContext): Promise<number> {
   return 0;
 }
 
-/** A directory that cannot be read is one row named `pools`. */
-function localPools(context: CommandContext): readonly PoolInfo[] {
-  refuseRemoteFlags(context);
+/** The pools of the directory; one that cannot be read is one row named `pools`. */
+async function localPools(context: CommandContext): Promise<readonly PoolInfo[]> {
+  const backend = await connectTo(context, localPlace(context.dir));
   try {
-    using client = new Client(context.dir);
-    return client.listPools();
+    return await backend.list();
   } catch (error) {
     if (missingFlag(error) !== undefined) throw error;
     const cause = asPlasmiteError(error);
@@ -52,31 +53,25 @@ function localPools(context: CommandContext): readonly PoolInfo[] {
   }
 }
 
-async function remotePools(context: CommandContext, server: string): Promise<PoolInfo[]> {
-  const { connect } = await import("./remote.ts");
-  await using client = await connect(context, serverOrigin(server));
-  const pools = await client.listPools();
-  return pools.sort((a: PoolInfo, b: PoolInfo) => a.name < b.name ? -1 : 1);
+async function serverPools(context: CommandContext, server: string): Promise<readonly PoolInfo[]> {
+  const backend = await connectTo(context, await findServer(server));
+  try {
+    return await backend.list();
+  } finally {
+    await backend.close();
+  }
 }
 
-/** The origin of `http(s)://host:port`, with or without a trailing `/`. Throws Usage. */
-function serverOrigin(server: string): string {
-  const hint = "Use http(s)://host:port.";
-  if (!/^https?:\/\//.test(server)) {
-    throw new PlasmiteError("Usage", "remote base url must use http or https scheme", {
-      hint: `${hint} For a local directory use --dir.`,
+/** Throws Usage for anything but a server, with what local directories need. */
+async function findServer(server: string): Promise<PlaceRef> {
+  try {
+    return await resolveServer(server);
+  } catch (error) {
+    if (!PlasmiteError.is(error) || /^https?:\/\//.test(server)) throw error;
+    throw new PlasmiteError("Usage", error.message, {
+      hint: `${error.hint} For a local directory use --dir.`,
     });
   }
-  let url: URL;
-  try {
-    url = new URL(server);
-  } catch (error) {
-    throw new PlasmiteError("Usage", "invalid remote base url", { hint, causes: [String(error)] });
-  }
-  if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
-    throw new PlasmiteError("Usage", "remote base url must not include a path", { hint });
-  }
-  return url.origin;
 }
 
 function rowJson(info: PoolInfo): Json {

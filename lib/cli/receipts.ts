@@ -14,7 +14,6 @@ import { printReceipt } from "../text/envelope.ts";
 import { formatTime, printTime } from "../text/time.ts";
 import { escapeControls } from "../visible.ts";
 import type { CommandContext } from "./context.ts";
-import type { FrameBytes } from "../types.ts";
 
 /** Which messages were stored, and as what. */
 export interface StoredRun {
@@ -44,35 +43,18 @@ export async function receiptPrinter(
   return compactReceipts(context, tags);
 }
 
-/** The frame of each stored message in turn. */
-function* frames(run: StoredRun): Generator<{ frame: FrameBytes; view: MessageView }> {
-  const { batch } = run;
+/** Each stored message in turn. */
+function* views({ batch, from, count, first }: StoredRun): Generator<MessageView> {
   const { u8, dv } = batch.out;
   const view = new MessageView();
-  for (let i = 0; i < run.count; i++) {
-    const at = batch.startOf(run.from + i);
-    const seq = run.first + BigInt(i);
-    const timestampNs = batch.timeOf(run.from + i);
+  for (let i = from; i < from + count; i++) {
+    const seq = first + BigInt(i - from);
     view.seqLo = Number(seq & 0xffff_ffffn);
     view.seqHi = Number(seq >> 32n);
-    view.timeLo = Number(timestampNs & 0xffff_ffffn);
-    view.timeHi = Number(timestampNs >> 32n);
-    const payloadAt = at + FRAME_HEADER;
-    const payloadLength = batch.payloadOf(run.from + i);
-    view.open(u8, dv, payloadAt, payloadLength);
-    const { seqLo, seqHi, timeLo, timeHi } = view;
-    const frame = {
-      u8,
-      payloadAt,
-      payloadLength,
-      seqLo,
-      seqHi,
-      timeLo,
-      timeHi,
-      seq,
-      timestampNs,
-    };
-    yield { frame, view };
+    view.timeLo = batch.timeLo(i);
+    view.timeHi = batch.timeHi(i);
+    view.open(u8, dv, batch.startOf(i) + FRAME_HEADER, batch.payloadOf(i));
+    yield view;
   }
 }
 
@@ -80,7 +62,7 @@ async function messages(context: CommandContext): Promise<PrintStored> {
   const { MessageWriter } = await import("./message_writer.ts");
   const writer = await MessageWriter.open(context, { dataOnly: false, plain: "document" });
   return (run) => {
-    for (const { view, frame } of frames(run)) writer.write(view, frame);
+    for (const view of views(run)) writer.write(view);
     writer.flush();
   };
 }
@@ -88,7 +70,7 @@ async function messages(context: CommandContext): Promise<PrintStored> {
 function terminalReceipts(context: CommandContext): PrintStored {
   return (run) => {
     let text = "";
-    for (const { view } of frames(run)) {
+    for (const view of views(run)) {
       const tags = view.tags();
       const second = view.timestampNs - view.timestampNs % 1_000_000_000n;
       text += `fed seq=${view.seq} at ${formatTime(second)}`;
@@ -100,7 +82,7 @@ function terminalReceipts(context: CommandContext): PrintStored {
 
 function documents(context: CommandContext, tags: readonly string[]): PrintStored {
   return (run) => {
-    for (const { view } of frames(run)) {
+    for (const view of views(run)) {
       context.document({
         meta: { tags: run.ownTags ? view.tags() : tags },
         seq: view.seq,
@@ -118,7 +100,7 @@ function compactReceipts(context: CommandContext, tags: readonly string[]): Prin
     out.clear();
     const { batch } = run;
     if (run.ownTags) {
-      for (const { view: v } of frames(run)) {
+      for (const v of views(run)) {
         printReceipt(v.tags(), v.seqLo, v.seqHi, v.timeLo, v.timeHi, out);
         out.reserve(1);
         out.dv.setUint8(out.len++, 0x0a);
@@ -131,12 +113,7 @@ function compactReceipts(context: CommandContext, tags: readonly string[]): Prin
         out.u8.set(prefix, out.len);
         const at = printU64(out.dv, out.len + prefix.length, lo, hi);
         out.len = printAscii(out.dv, at, ',"time":"');
-        const frame = batch.startOf(run.from + i) + 24;
-        printTime(
-          batch.out.dv.getUint32(frame, true),
-          batch.out.dv.getUint32(frame + 4, true),
-          out,
-        );
+        printTime(batch.timeLo(run.from + i), batch.timeHi(run.from + i), out);
         out.len = printAscii(out.dv, out.len, '"}\n');
         lo = (lo + 1) >>> 0;
         if (lo === 0) hi++;

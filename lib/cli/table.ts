@@ -174,8 +174,11 @@ const TIMEOUT: FlagSpec = {
 };
 const JSONL: FlagSpec = { name: "jsonl", help: "One JSON line per message" };
 
+/** The group of the options that say how to reach a server. */
+export const SERVER_ACCESS = "Remote auth/TLS";
+
 function remoteFlags(): FlagSpec[] {
-  const group = "Remote auth/TLS";
+  const group = SERVER_ACCESS;
   return [
     { name: "token", value: "TOKEN", group, help: "Bearer token for a remote pool" },
     {

@@ -4,16 +4,15 @@
  * @module
  */
 
+import { isUrl, localPool } from "../backend/resolve.ts";
+import type { PoolHandle } from "../backend/types.ts";
 import { PlasmiteError } from "../errors.ts";
 import { FrameBatch } from "../pool/batch.ts";
 import { refuseOversize } from "../pool/layout.ts";
-import { Ring } from "../pool/ring.ts";
-import { disk } from "../storage/file.ts";
 import { nowNs } from "../text/time.ts";
 import { parseDurability } from "../text/units.ts";
 import type { CommandContext } from "./context.ts";
-import { openOrCreate } from "./open.ts";
-import { resolveRef } from "./refs.ts";
+import { openPool } from "./open.ts";
 import { type Ending, TapChild } from "./tap_child.ts";
 import { cutPayload, leastLine, LineCapture } from "./tap_lines.ts";
 import { findProgram } from "./tap_program.ts";
@@ -24,8 +23,8 @@ const LIFECYCLE: readonly string[] = ["lifecycle"];
 /** Runs `tap`; the exit code is the child's, or 128 and its signal. */
 export async function run(context: CommandContext): Promise<number> {
   const { args } = context;
-  const pool = args.required("POOL");
-  if (pool.includes("://")) {
+  const name = args.required("POOL");
+  if (isUrl(name)) {
     throw new PlasmiteError("Usage", "tap accepts local pool refs only", {
       hint: "Use a local pool name/path, and run it where the pool is: " +
         "plasmite tap <pool> -- <command...>",
@@ -38,25 +37,30 @@ export async function run(context: CommandContext): Promise<number> {
     });
   }
   const flush = parseDurability(args.text("durability") ?? "fast") === "flush";
-  const ref = resolveRef(pool, context);
-  if (ref.kind === "remote") throw new PlasmiteError("Internal", "a remote ref went unnoticed");
+  const ref = localPool(name, context);
   const tags = args.texts("tag");
-  const open = (path: string): Ring => Ring.open(disk, path, { write: true });
-  const ring = await openOrCreate(context, ref, open, ({ ringSize }) => {
-    refuseSmall(words, tags, ringSize, ref.path);
-    findProgram(words[0] ?? "");
+  // The child's output and signals pass on while a lock is waited for.
+  const pool = await openPool(context, ref, {
+    write: true,
+    serving: true,
+    validate: ({ ringSize }) => {
+      refuseSmall(words, tags, ringSize, ref.path);
+      findProgram(words[0] ?? "");
+    },
   });
   try {
     // A pool that cannot hold the messages is told before anything runs.
-    refuseSmall(words, tags, ring.layout.ringSize, ref.path);
-    return await new Tap(context, pool, words, ring, flush).run();
+    refuseSmall(words, tags, pool.limits.ringSize, ref.path);
+    return await new Tap(context, words, pool, flush).run();
   } finally {
-    ring.close();
+    await pool.close();
   }
 }
 
 /** One run of a wrapped command. */
 class Tap {
+  /** What the person calls the pool. */
+  readonly #name: string;
   readonly #recorder: Recorder;
   readonly #stdout: LineCapture;
   readonly #stderr: LineCapture;
@@ -64,20 +68,20 @@ class Tap {
 
   constructor(
     readonly context: CommandContext,
-    readonly pool: string,
     readonly words: readonly string[],
-    readonly ring: Ring,
+    pool: PoolHandle,
     flush: boolean,
   ) {
-    this.#recorder = new Recorder(ring, flush);
-    const { ringSize } = ring.layout;
+    this.#name = context.args.required("POOL");
+    this.#recorder = new Recorder(pool, flush);
+    const { batchBytes, maxPayload, ringSize } = pool.limits;
     // Frames begin at multiples of 8, so a ring of odd size holds a little less.
     const tags = context.args.texts("tag");
     const options = {
       tags,
-      maxPayload: ring.maxPayload - ringSize % 8,
+      maxPayload: maxPayload - ringSize % 8,
       cutPayload: cutPayload(ringSize, tags),
-      batchBytes: Math.min(512 * 1024, Math.max(1, Math.floor(ringSize / 4))),
+      batchBytes,
     };
     this.#stdout = new LineCapture({ ...options, stream: "stdout" });
     this.#stderr = new LineCapture({ ...options, stream: "stderr" });
@@ -92,7 +96,7 @@ class Tap {
     try {
       if (visible) {
         const { token } = await import("./words.ts");
-        await this.#say(`tapping ${this.pool} <- ${words.map(token).join(" ")}`);
+        await this.#say(`tapping ${this.#name} <- ${words.map(token).join(" ")}`);
       }
       await this.#recorder.store(this.#lifecycle);
       const quiet = context.args.has("quiet");
@@ -127,7 +131,7 @@ class Tap {
     const lines = this.#stdout.lines + this.#stderr.lines;
     const how = "signal" in ending ? `signal ${ending.signal}` : `exit ${ending.code}`;
     const count = `${lines} line${lines === 1 ? "" : "s"}`;
-    await this.#say(`tapped ${count} (${(elapsed / 1000).toFixed(1)}s) -> ${this.pool} ${how}`);
+    await this.#say(`tapped ${count} (${(elapsed / 1000).toFixed(1)}s) -> ${this.#name} ${how}`);
   }
 
   async #say(text: string): Promise<void> {

@@ -11,8 +11,6 @@ import { Buf } from "../bytes.ts";
 import { FrameBatch } from "../pool/batch.ts";
 import { frameLength } from "../pool/layout.ts";
 
-/** Frames that are collected before they are written, in bytes. */
-const BATCH_BYTES = 512 * 1024;
 /** How much of a line is kept in any case where it fits, in bytes. */
 const LEAST_TEXT = 256;
 const NEWLINE = 0x0a;
@@ -32,7 +30,7 @@ export interface LineCaptureOptions {
    */
   readonly cutPayload?: number;
   /** How many bytes of frames make the batch full. */
-  readonly batchBytes?: number;
+  readonly batchBytes: number;
 }
 
 /** Splits one stream into lines and encodes each into a batch. */
@@ -58,7 +56,7 @@ export class LineCapture {
     this.#whole = new Template({ kind: "line", stream }, tags, maxPayload);
     const cutPayload = Math.min(maxPayload, options.cutPayload ?? maxPayload);
     this.#cut = new Template(cutLine(stream), tags, cutPayload);
-    this.#batchBytes = options.batchBytes ?? BATCH_BYTES;
+    this.#batchBytes = options.batchBytes;
   }
 
   /** Sets the time of the next lines, in nanoseconds since 1970. */

@@ -4,45 +4,49 @@
  * @module
  */
 
-import { messageOf, PlasmiteError } from "../errors.ts";
+import type { PoolHandle } from "../backend/types.ts";
+import { ErrorKind, messageOf, PlasmiteError } from "../errors.ts";
 import type { FrameBatch } from "../pool/batch.ts";
-import type { Ring } from "../pool/ring.ts";
 import type { StandardStream } from "../stdio.ts";
-import { lockTimeout, sleep } from "../storage/pause.ts";
 import { nowNs } from "../text/time.ts";
 import { startTimer } from "../timers.ts";
 import type { LineCapture } from "./tap_lines.ts";
 
 /** How long the last messages wait for another process's lock once the child is gone, in ms. */
 const LAST_LOCK_TIMEOUT = 10_000;
-const LOCK_PAUSE = 1;
+/** After so long the wait for a lock is looked at again: the child may have ended. */
+const LOOK_EVERY = 250;
 
 /** Appends batches; while the child runs it waits for the lock as long as it takes. */
 export class Recorder {
   /** When the child has ended, in milliseconds of `performance.now()`. */
   endedAt: number = Infinity;
-  readonly #ring: Ring;
+  readonly #pool: PoolHandle;
   readonly #flush: boolean;
 
-  /** Appends to `ring`, synced when `flush`. */
-  constructor(ring: Ring, flush: boolean) {
-    this.#ring = ring;
+  /** Appends to `pool`, synced when `flush`. */
+  constructor(pool: PoolHandle, flush: boolean) {
+    this.#pool = pool;
     this.#flush = flush;
   }
 
   /** Stores a whole batch and clears it. */
   async store(batch: FrameBatch): Promise<void> {
-    for (let from = 0; from < batch.count;) {
-      const since = performance.now();
-      let done = this.#ring.tryAppend(batch, from, this.#flush);
-      while (done === null) {
-        if (performance.now() - Math.max(since, this.endedAt) > LAST_LOCK_TIMEOUT) {
-          throw lockTimeout(this.#ring.path);
-        }
-        await sleep(LOCK_PAUSE);
-        done = this.#ring.tryAppend(batch, from, this.#flush);
+    let since = performance.now();
+    let from = 0;
+    const stored = (at: number, count: number): void => {
+      from = at + count;
+      since = performance.now();
+    };
+    while (from < batch.count) {
+      const request = { flush: this.#flush, from, lockMs: LOOK_EVERY, stored };
+      try {
+        const waiting = this.#pool.append(batch, request);
+        if (waiting !== undefined) await waiting;
+      } catch (error) {
+        if (!PlasmiteError.is(error, ErrorKind.Busy)) throw error;
+        if (performance.now() - Math.max(since, this.endedAt) > LAST_LOCK_TIMEOUT) throw error;
       }
-      from += done.count;
     }
     batch.clear();
   }

@@ -90,17 +90,8 @@ export class Message<T = unknown> {
 
   #open(payload: Uint8Array<ArrayBuffer>): MessageView {
     if (this.#view !== undefined) return this.#view;
-    const view = new MessageView();
-    view.seqLo = Number(this.seq & 0xffff_ffffn);
-    view.seqHi = Number(this.seq >> 32n);
-    view.timeLo = Number(this.timestampNs & 0xffff_ffffn);
-    view.timeHi = Number(this.timestampNs >> 32n);
-    view.open(
-      payload,
-      new DataView(payload.buffer, payload.byteOffset, payload.length),
-      0,
-      payload.length,
-    );
+    const { seq, timestampNs } = this;
+    const view = new MessageView().openStored({ seq, timestampNs, payload });
     this.#view = view;
     return view;
   }

@@ -243,7 +243,7 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
   }
 
   #read(seq: Seq): Lite3Frame {
-    return this.#found(seq, inPlace(findFrame(this.#ring, checkSeq(seq, "seq"))));
+    return this.#found(seq, inPlace(findFrame(this.#ring, checkSeq(seq, "seq"), takeFrame)));
   }
 
   /**
@@ -257,7 +257,7 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
 
   /** As {@linkcode Pool.get}, a few milliseconds at a time: a long search blocks nobody. */
   async getAsync(seq: Seq): Promise<Message<T>> {
-    const frame = await inTurns(findFrame(this.#ring, checkSeq(seq, "seq")));
+    const frame = await inTurns(findFrame(this.#ring, checkSeq(seq, "seq"), takeFrame));
     return this.#message(this.#found(seq, frame));
   }
 

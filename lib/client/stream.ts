@@ -5,7 +5,7 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import { sleepSync } from "../storage/pause.ts";
+import { sleepSync } from "../storage/lock_wait.ts";
 import { Follower, type Start } from "../backend/local/follower.ts";
 import { Message } from "./message.ts";
 import { type Lite3Frame, takeFrame } from "../backend/frames.ts";

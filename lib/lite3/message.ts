@@ -5,6 +5,7 @@
  */
 
 import { corrupt, Lite3Doc, Lite3Key } from "./doc.ts";
+import type { FrameBytes, StoredBytes } from "../types.ts";
 import { Tag } from "./layout.ts";
 
 let keys: { meta: Lite3Key; tags: Lite3Key; data: Lite3Key } | undefined;
@@ -94,6 +95,39 @@ export class MessageView {
     }
     this.tagsAt = tagsAt;
     this.tagCount = count;
+  }
+
+  /**
+   * As {@linkcode MessageView.open}, for a frame with its numbers.
+   *
+   * @param dv a view on the frame's bytes, where there is one already
+   * @throws {PlasmiteError} Corrupt, if it is no message
+   */
+  openFrame(
+    frame: FrameBytes,
+    dv: DataView = new DataView(frame.u8.buffer, frame.u8.byteOffset, frame.u8.byteLength),
+  ): this {
+    this.seqLo = frame.seqLo;
+    this.seqHi = frame.seqHi;
+    this.timeLo = frame.timeLo;
+    this.timeHi = frame.timeHi;
+    this.open(frame.u8, dv, frame.payloadAt, frame.payloadLength);
+    return this;
+  }
+
+  /**
+   * As {@linkcode MessageView.open}, for a payload with its numbers.
+   *
+   * @throws {PlasmiteError} Corrupt, if it is no message
+   */
+  openStored({ seq, timestampNs, payload }: StoredBytes): this {
+    this.seqLo = Number(seq & 0xffff_ffffn);
+    this.seqHi = Number(seq >> 32n);
+    this.timeLo = Number(timestampNs & 0xffff_ffffn);
+    this.timeHi = Number(timestampNs >> 32n);
+    const dv = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+    this.open(payload, dv, 0, payload.length);
+    return this;
   }
 
   /** The sequence number. */

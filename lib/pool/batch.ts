@@ -143,6 +143,16 @@ export class FrameBatch {
     return this.out.dv.getBigUint64(this.startOf(i) + FIELD.time, true);
   }
 
+  /** The low 32 bits of that time. */
+  timeLo(i: number): number {
+    return this.out.dv.getUint32(this.startOf(i) + FIELD.time, true);
+  }
+
+  /** The high 32 bits of that time. */
+  timeHi(i: number): number {
+    return this.out.dv.getUint32(this.startOf(i) + FIELD.time + 4, true);
+  }
+
   /** Sets the time of frame `i` to the one it was stored with, in nanoseconds since 1970. */
   setTime(i: number, timestampNs: bigint): void {
     this.out.dv.setBigUint64(this.startOf(i) + FIELD.time, timestampNs, true);

@@ -6,7 +6,7 @@
  */
 
 import { ErrorKind, PlasmiteError } from "../errors.ts";
-import { sleepSync } from "../storage/pause.ts";
+import { sleepSync } from "../storage/lock_wait.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
 import { FIELD, frameProblem, frameState, hasMarker, itemAt, payloadLength } from "./frame.ts";
 import { parseState, type State, stateProblem, usedBytes, verifyLayout } from "./header.ts";

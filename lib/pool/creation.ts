@@ -5,7 +5,7 @@
  */
 
 import { ErrorKind, PlasmiteError } from "../errors.ts";
-import { lockTimeout } from "../storage/pause.ts";
+import { lockTimeout } from "../storage/lock_wait.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
 import type { Steps } from "../storage/turns.ts";
 import { unsafeIn } from "../visible.ts";

@@ -15,7 +15,7 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import { LOCK_TIMEOUT, lockTimeout } from "../storage/pause.ts";
+import { LOCK_LIMIT, lockTimeout } from "../storage/lock_wait.ts";
 import type { Steps } from "../storage/turns.ts";
 import { crc32c } from "./crc32c.ts";
 import { FIELD, frameProblem, frameState, hasMarker, itemAt, payloadLength } from "./frame.ts";
@@ -177,7 +177,7 @@ export class Cursor {
       if (ready === BUSY) {
         const now = performance.now();
         if (since === 0) since = now;
-        else if (now - since >= LOCK_TIMEOUT) throw lockTimeout(this.#ring.path);
+        else if (now - since >= LOCK_LIMIT) throw lockTimeout(this.#ring.path);
       }
       yield ready === BUSY ? "busy" : "more";
     }

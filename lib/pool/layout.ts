@@ -31,6 +31,8 @@ export const COMMITTED = 2;
 export const WRAP = 3;
 /** The largest payload in bytes in any ring. */
 export const MAX_PAYLOAD = 256 * 1024 * 1024;
+/** Bytes of frames that are collected for one append: the lock is held for one write. */
+const BATCH_BYTES = 512 * 1024;
 /** The default size of a pool file in bytes: 1 MiB. */
 export const DEFAULT_POOL_SIZE = 1024 * 1024;
 
@@ -91,6 +93,37 @@ export function planLayout(size: number, capacity?: number): Layout {
 /** The largest payload that a ring of this size can hold (docs/spec/format.md 2). */
 export function maxPayload(ringSize: number): number {
   return Math.min(Math.max(0, ringSize - FRAME_HEADER - MARKER_SIZE), MAX_PAYLOAD);
+}
+
+/** How much a pool takes. */
+export interface Limits {
+  /** The size of its ring in bytes; 0 where that is not known. */
+  readonly ringSize: number;
+  /** The largest payload in bytes, or the largest there can be where it is not known. */
+  readonly maxPayload: number;
+  /** The largest text of a record in bytes that could still fit. */
+  readonly maxRecord: number;
+  /** Bytes of frames to collect for one append: enough to be fast, few enough for followers. */
+  readonly batchBytes: number;
+}
+
+/** What a ring of this size takes; 0 for a ring of unknown size. */
+export function limitsOf(ringSize: number): Limits {
+  if (ringSize === 0) {
+    return {
+      ringSize,
+      maxPayload: MAX_PAYLOAD,
+      maxRecord: MAX_PAYLOAD,
+      batchBytes: BATCH_BYTES,
+    };
+  }
+  return {
+    ringSize,
+    maxPayload: maxPayload(ringSize),
+    maxRecord: 6 * ringSize + 64 * 1024,
+    // A quarter of a small ring, so that followers see messages before they are overwritten.
+    batchBytes: Math.min(BATCH_BYTES, Math.max(1, Math.floor(ringSize / 4))),
+  };
 }
 
 /**

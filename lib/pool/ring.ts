@@ -10,7 +10,7 @@
 
 import { PlasmiteError } from "../errors.ts";
 import { Semaphore } from "../storage/semaphore.ts";
-import { lockTimeout } from "../storage/pause.ts";
+import { lockTimeout } from "../storage/lock_wait.ts";
 import { inPlace, type Steps } from "../storage/turns.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
 import type { FrameBatch } from "./batch.ts";

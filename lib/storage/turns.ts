@@ -8,7 +8,7 @@
  */
 
 import { startTimer } from "../timers.ts";
-import { beforeNextTry, sleepSync } from "./pause.ts";
+import { beforeNextTry, sleepSync } from "./lock_wait.ts";
 
 /** How long work may block the event loop, in milliseconds. */
 const SLICE = 4;

@@ -43,6 +43,8 @@ export interface PoolWatch {
   wait(seen: number, ms?: number, signal?: AbortSignal): Promise<boolean>;
   /** Reports that something new was found: polling becomes fast again. */
   found(): void;
+  /** Starts watching; true when it was not yet watching, and the pool has to be checked again. */
+  begin?(): boolean;
   /** Whether it also checks that the path still refers to the pool; `failed` has the result. */
   readonly checksIdentity?: boolean;
   /** Whether the path no longer refers to the watched file. */
@@ -235,28 +237,44 @@ export function waitFor(
   });
 }
 
-/** Watches the pool at `path`, with one watcher shared by all users in this process. */
+/** The version before anything is watched. */
+const BEFORE = -1;
+
+/**
+ * Watches the pool at `path`, with one watcher shared by all users in this process. Watching starts
+ * with `begin` or with the first wait, which returns at once so that its caller checks the pool
+ * again. A reader that finds what it wants without waiting starts no watcher.
+ */
 export function watchPool(path: string): PoolWatch {
-  let hub = hubs.get(path);
-  if (hub === undefined) hubs.set(path, hub = new Hub(path));
-  hub.users++;
-  const mine = hub;
+  let hub: Hub | null = null;
   let open = true;
+  const begin = (): boolean => {
+    if (hub !== null || !open) return false;
+    hub = hubs.get(path) ?? new Hub(path);
+    hubs.set(path, hub);
+    hub.users++;
+    return true;
+  };
   return {
     get version() {
-      return mine.version;
+      return hub?.version ?? BEFORE;
     },
-    wait: (seen, ms, signal) =>
-      mine.version !== seen || !open
+    wait: (seen, ms, signal) => {
+      begin();
+      const mine = open ? hub : null;
+      return mine === null || mine.version !== seen
         ? Promise.resolve(true)
-        : waitFor((wake) => mine.sleep(wake), (wake) => mine.forget(wake), ms, signal),
-    found: () => mine.found(),
+        : waitFor((wake) => mine.sleep(wake), (wake) => mine.forget(wake), ms, signal);
+    },
+    found: () => hub?.found(),
+    begin,
     close: () => {
       if (!open) return;
       open = false;
-      if (--mine.users > 0) return mine.notify();
+      if (hub === null) return;
+      if (--hub.users > 0) return hub.notify();
       hubs.delete(path);
-      mine.close();
+      hub.close();
     },
   };
 }

@@ -1,11 +1,16 @@
+import assert from "node:assert/strict";
 import { Hubs } from "../../lib/backend/local/hub.ts";
 import { LocalBackend } from "../../lib/backend/local.ts";
 import { ServingBackend } from "../../lib/backend/serving.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
-import { backendSuite } from "./suite.ts";
+import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { parseState, putState } from "../../lib/pool/header.ts";
+import { FrameBatch } from "../../lib/pool/batch.ts";
+import { backendSuite, put } from "./suite.ts";
 
 const kinds: [string, (dir: string) => LocalBackend][] = [
   ["local", (dir) => new LocalBackend(dir)],
+  ["local in turns with notices of its own", (dir) => new LocalBackend(dir, { serving: true })],
   ["local in turns", (dir) => new LocalBackend(dir, { serving: new Hubs() })],
   ["serving", (dir) => new ServingBackend(dir)],
 ];
@@ -40,4 +45,68 @@ backendSuite("in-memory", () => {
     },
     end: () => Promise.resolve(),
   });
+});
+
+// `tap` waits for its pool as long as its command runs, and for a bounded time afterwards.
+Deno.test("local backend: an append waits for a lock as long as it is told to", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const backend = new LocalBackend(dir, { serving: true });
+    const pool = await backend.open("p", { write: true, create: {} });
+    const holder = await Deno.open(pool.path, { read: true, write: true });
+    await holder.lock(true);
+    const batch = new FrameBatch();
+    batch.beginFrame();
+    batch.encoder.messageFromValue({ n: 1 }, []);
+    batch.endFrame(0, 1);
+    const first: bigint[] = [];
+    const request = {
+      flush: false,
+      stored: (_: number, __: number, seq: bigint) => first.push(seq),
+    };
+    for (const lockMs of [0, 20]) {
+      await assert.rejects(
+        async () => await pool.append(batch, { ...request, lockMs }),
+        (error) => PlasmiteError.is(error, ErrorKind.Busy),
+      );
+    }
+    const waiting = pool.append(batch, { ...request, lockMs: Infinity });
+    await holder.unlock();
+    holder.close();
+    await waiting;
+    assert.deepEqual(first, [1n]);
+    pool.close();
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+// What was there at the start and then lost: `--timeout` waited for it for five seconds more.
+Deno.test("local backend: a walk does not wait for history that is gone", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const backend = new LocalBackend(dir);
+    const pool = await backend.open("p", { write: true, create: { sizeBytes: 65536 } });
+    await put(pool, [{ n: 1 }, { n: 2 }]);
+    const walk = await pool.select({ follow: true });
+    // A ring is emptied by what writes over it; its state says so before a message is there again.
+    const file = await Deno.open(pool.path, { read: true, write: true });
+    const state = new DataView(new ArrayBuffer(40));
+    await file.seek(64, Deno.SeekMode.Start);
+    await file.read(new Uint8Array(state.buffer));
+    const { head, newest } = parseState(state, 0);
+    putState(state, 0, { head, tail: head, tailNext: head, oldest: 0n, newest });
+    await file.seek(64, Deno.SeekMode.Start);
+    await file.write(new Uint8Array(state.buffer));
+    file.close();
+    while (walk.position <= walk.start.newest) {
+      assert.equal(walk.next(), false);
+      await walk.wait(undefined, AbortSignal.timeout(20_000));
+    }
+    assert.equal(walk.ended, false);
+    walk.close();
+    pool.close();
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
 });

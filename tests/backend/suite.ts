@@ -135,6 +135,21 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
     assert.deepEqual(await backend.names(), ["b"]);
   });
 
+  test("opens a missing pool by making it, and the one that is there as it is", async ({ backend }) => {
+    const create = { sizeBytes: 65536 };
+    const made = await backend.open("p", { write: true, create });
+    assert.deepEqual(await put(made, numbered(1)), [1n]);
+    assert.equal(made.limits.ringSize, (await made.info()).ringSize);
+    assert.equal((await made.info()).fileSize, 65536);
+    await made.close();
+    const again = await backend.open("p", { create: { sizeBytes: 1 << 20 } });
+    assert.equal((await again.info()).fileSize, 65536);
+    assert.deepEqual(await select(again, {}), ['1:{"n":1}']);
+    await again.close();
+    await fails("Usage", () => backend.open("q", { create: { sizeBytes: 100 } }));
+    assert.deepEqual(await backend.names(), ["p"]);
+  });
+
   test("describes the pools that are chosen by their names", async ({ backend }) => {
     for (const name of ["a", "c", "b"]) await backend.create(name, { sizeBytes: 65536 });
     let seen: readonly string[] = [];
@@ -356,6 +371,22 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
     const following = collect(walk, 3);
     await put(pool, [{ live: 1 }], () => ["t"]);
     assert.deepEqual(await following, ['397:{"n":397}', '399:{"n":399}', '401:{"live":1}']);
+  });
+
+  withPool("the count of what was looked at stands still only where nothing is", async (pool) => {
+    await put(pool, numbered(300), (i) => i === 7 ? ["t"] : []);
+    for (const selection of [{ last: 1, tags: ["t"] }, { tags: ["none"] }, {}]) {
+      const walk = await pool.select(selection);
+      while (!walk.ended) {
+        if (!walk.next()) await walk.wait(undefined, AbortSignal.timeout(PATIENCE));
+      }
+      assert(walk.looked > 0);
+      walk.close();
+    }
+    const walk = await pool.select({ from: "end", follow: true });
+    for (let i = 0; i < 3; i++) if (!walk.next()) await walk.wait(20);
+    assert.equal(walk.looked, 0);
+    walk.close();
   });
 
   withPool("tells a gap even when the filter matches nothing behind it", async (pool) => {

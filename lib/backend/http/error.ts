@@ -43,7 +43,7 @@ export class RemoteError extends PlasmiteError {
    * Whether the server may have done what it was asked to, although no answer says so: the message
    * may have been stored. Such a request is not repeated, and doing so may do it twice.
    */
-  readonly outcomeUnknown: boolean;
+  override readonly outcomeUnknown: boolean;
 
   /** Makes an error with an HTTP status. */
   constructor(
@@ -73,7 +73,21 @@ export class RemoteError extends PlasmiteError {
       outcomeUnknown: this.outcomeUnknown,
     });
   }
+
+  /** The same error with another hint. */
+  override withHint(hint: string | undefined): RemoteError {
+    return rewritten(this, { hint });
+  }
+
+  /** Whether the same call can be made again: the server did nothing, and may do it later. */
+  override get isRepeatable(): boolean {
+    if (this.outcomeUnknown || this.kind === ErrorKind.Permission) return false;
+    return REPEATABLE.includes(this.status);
+  }
 }
+
+/** No connection, a lock or limit that is taken, and gateways whose server was not reached. */
+const REPEATABLE: readonly number[] = [0, 423, 502, 503, 504];
 
 /** The same error in other words. */
 export function rewritten(
@@ -81,7 +95,7 @@ export function rewritten(
   words: {
     readonly kind?: ErrorKindName;
     readonly message?: string;
-    readonly hint?: string;
+    readonly hint?: string | undefined;
     readonly outcomeUnknown?: boolean;
   },
 ): RemoteError {

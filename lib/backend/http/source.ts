@@ -281,12 +281,7 @@ export class RemoteSource implements FrameSource {
   get message(): MessageView {
     const view = this.#view;
     if (this.#viewed) return view;
-    const { u8, payloadAt, payloadLength, seqLo, seqHi, timeLo, timeHi } = this.cursor;
-    view.seqLo = seqLo;
-    view.seqHi = seqHi;
-    view.timeLo = timeLo;
-    view.timeHi = timeHi;
-    view.open(u8, this.#in.dv, payloadAt, payloadLength);
+    view.openFrame(this.cursor, this.#in.dv);
     this.#viewed = true;
     return view;
   }

@@ -10,7 +10,7 @@
 import { PlasmiteError } from "../../errors.ts";
 import { FrameBatch } from "../../pool/batch.ts";
 import type { Ring } from "../../pool/ring.ts";
-import { beforeNextTry, LOCK_TIMEOUT, lockTimeout, sleepSync } from "../../storage/pause.ts";
+import { beforeNextTry, LOCK_LIMIT, lockTimeout, sleepSync } from "../../storage/lock_wait.ts";
 
 /** Pause between two tries for the lock in place, in milliseconds. */
 const LOCK_PAUSE = 1;
@@ -94,7 +94,7 @@ export class Appender {
       failure = error;
     });
     for (let waited = 0; !this.#commit(); waited += LOCK_PAUSE) {
-      if (waited >= LOCK_TIMEOUT) {
+      if (waited >= LOCK_LIMIT) {
         this.#withdraw(job);
         throw lockTimeout(this.#ring.path);
       }
@@ -147,7 +147,7 @@ export class Appender {
   async #drain(): Promise<void> {
     const since = performance.now();
     while (!this.#commit()) {
-      if (performance.now() - since >= LOCK_TIMEOUT) {
+      if (performance.now() - since >= LOCK_LIMIT) {
         this.#settleAll(lockTimeout(this.#ring.path));
         break;
       }

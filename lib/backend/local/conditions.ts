@@ -13,7 +13,7 @@ import { FrameBatch } from "../../pool/batch.ts";
 import type { State } from "../../pool/header.ts";
 import type { Appended, Guard, Ring } from "../../pool/ring.ts";
 import { untilUnlocked } from "../../storage/lock_wait.ts";
-import { lockTimeout } from "../../storage/pause.ts";
+import { lockTimeout } from "../../storage/lock_wait.ts";
 import type { Steps } from "../../storage/turns.ts";
 import type { AppendRequest, Conditions } from "../types.ts";
 import { type KnownTags, OutOfDate, type Wanted } from "./known_tags.ts";

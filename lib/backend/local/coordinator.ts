@@ -29,6 +29,7 @@ import type {
 import { appendingWhen } from "./conditions.ts";
 import { KnownTags } from "./known_tags.ts";
 import { Leases } from "./leases.ts";
+import { takeFrame } from "../frames.ts";
 import { findFrame } from "./lookup.ts";
 
 /** At most so many milliseconds more than needed pass until a claim is tried again. */
@@ -72,7 +73,7 @@ export class Coordinator {
 
   *#newest(key: string): Steps<StoredFrame | null> {
     const seq = yield* this.#known.newestOf({ tag: KEY_TAG + key });
-    return seq === 0n ? null : yield* findFrame(this.#ground.ring, seq);
+    return seq === 0n ? null : yield* findFrame(this.#ground.ring, seq, takeFrame);
   }
 
   /** The newest message of each group, in order. */

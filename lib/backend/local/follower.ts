@@ -8,7 +8,7 @@ import { MessageView } from "../../lite3/message.ts";
 import { BUSY, Cursor, MORE } from "../../pool/cursor.ts";
 import { Ring } from "../../pool/ring.ts";
 import { disk } from "../../storage/file.ts";
-import { beforeNextTry } from "../../storage/pause.ts";
+import { beforeNextTry } from "../../storage/lock_wait.ts";
 import { Slice, type Steps } from "../../storage/turns.ts";
 import { pollPool, type PoolWatch, watchPool } from "../../storage/watch.ts";
 import type { Gap } from "../../types.ts";
@@ -98,6 +98,7 @@ export class Follower {
     while (ready === MORE && slice?.over !== true) ready = this.cursor.fill(slice !== null);
     this.#busy = ready === BUSY;
     this.#unfinished = ready === MORE;
+    if (ready === 0 && this.#watch.begin?.() === true) return this.next();
     if (ready <= 0) return false;
     this.#watch.found();
     return this.cursor.next();
@@ -126,12 +127,7 @@ export class Follower {
   get message(): MessageView {
     const view = this.#view;
     if (this.#viewed) return view;
-    const { cursor } = this;
-    view.seqLo = cursor.seqLo;
-    view.seqHi = cursor.seqHi;
-    view.timeLo = cursor.timeLo;
-    view.timeHi = cursor.timeHi;
-    view.open(cursor.u8, cursor.dv, cursor.payloadAt, cursor.payloadLength);
+    view.openFrame(this.cursor, this.cursor.dv);
     this.#viewed = true;
     return view;
   }

@@ -1,0 +1,123 @@
+/**
+ * Reading a pool file: the walk over a selection.
+ *
+ * @module
+ */
+
+import { Ring } from "../../pool/ring.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { Steps } from "../../storage/turns.ts";
+import type { Awaitable, Bounds } from "../../types.ts";
+import { Filter } from "../filter.ts";
+import { LaterWalk } from "../later.ts";
+import type { Selection, Walk } from "../types.ts";
+import { SelectedWalk, type WalkPlan } from "../walk.ts";
+import { Follower } from "./follower.ts";
+import type { Hubs } from "./hub.ts";
+
+/** An open pool and how work on it runs. */
+export interface ReadablePool {
+  /** The pool file. */
+  readonly ring: Ring;
+  /** What holds the bytes. */
+  readonly storage: Storage;
+  /** Whether this process serves others, or does several things at once. */
+  readonly serving: boolean;
+  /** The change notices that the followers of this process share, if they do. */
+  readonly hubs: Hubs | undefined;
+  /** Runs steps in place or in turns. */
+  run<T>(steps: Steps<T>): Awaitable<T>;
+  /** Keeps the ring open until the returned function is called. */
+  retain(): () => void;
+}
+
+/**
+ * Begins to read.
+ *
+ * @throws {PlasmiteError} NotFound when the pool was deleted or replaced; as opening it
+ */
+export function* selecting(pool: ReadablePool, selection: Selection): Steps<Walk> {
+  const { oldest, newest } = yield* pool.ring.stating();
+  const bounds: Bounds = { oldest, newest };
+  const { follow = false, last, since = 0n, tags, where } = selection;
+  const until = selection.until ?? (follow ? null : newest);
+  const filter = new Filter(tags, where);
+  const plan: Plan = { until, filter, since, start: bounds };
+  const yielding = selection.yielding === true;
+  const how: How = { notify: follow && selection.notify !== false, yielding };
+  const start = startOf(selection, bounds);
+  if (last === undefined || oldest === 0n) return yield* walking(pool, start, plan, how);
+  const low = start === "oldest" || start < oldest ? oldest : start;
+  const high = until !== null && until < newest ? until : newest;
+  if (filter.passesAll && since === 0n) {
+    const first = high - BigInt(last) + 1n;
+    return yield* walking(pool, first < low ? low : first, plan, how);
+  }
+  // Closing the pool does not end the search.
+  return new LaterWalk(bounds, async (search) => {
+    const piece = (from: bigint, end: bigint): Awaitable<Walk> =>
+      pool.run(walking(pool, from, { ...plan, until: end }, { notify: false, yielding }));
+    const { findLast } = await import("../last.ts");
+    const { first, matches } = await findLast(low, high, last, piece, search);
+    return await pool.run(walking(pool, first, { ...plan, chosen: matches }, how));
+  }, pool.retain());
+}
+
+type Plan = Omit<WalkPlan, "from" | "bounds">;
+
+/** How to read: with change notices, giving others turns. */
+interface How {
+  readonly notify: boolean;
+  readonly yielding: boolean;
+}
+
+function* walking(
+  pool: ReadablePool,
+  from: bigint | "oldest",
+  plan: Plan,
+  how: How,
+): Steps<Walk> {
+  const follower = yield* following(pool, from, how);
+  try {
+    pool.ring.checkIdentity(); // The follower has the path's file: make sure it is still ours.
+  } catch (error) {
+    follower.close();
+    throw error;
+  }
+  const { ring } = follower;
+  return new SelectedWalk(follower, {
+    ...plan,
+    from: from === "oldest" ? 0n : from,
+    bounds: () => ring.tryState() ?? pool.run(ring.stating()),
+  });
+}
+
+function* following(
+  { ring: { path }, storage, serving, hubs }: ReadablePool,
+  from: bigint | "oldest",
+  { notify, yielding }: How,
+): Steps<Follower> {
+  if (!serving) {
+    const ring = yield* Ring.opening(storage, path, { write: false });
+    return new Follower(path, from, notify, yielding, ring);
+  }
+  if (!notify || hubs === undefined) return yield* Follower.opening(path, from, notify);
+  const watch = yield* hubs.watching(path);
+  let follower: Follower | null = null;
+  try {
+    return follower = yield* Follower.opening(path, from, true, watch);
+  } finally {
+    if (follower === null) watch.close();
+  }
+}
+
+/** The first number that a selection wants; behind the end of an empty pool there is none. */
+function startOf({ from = "oldest", last, follow }: Selection, bounds: Bounds): bigint | "oldest" {
+  const { oldest, newest } = bounds;
+  if (from === "end") return newest + 1n;
+  if (oldest === 0n && (last !== undefined || (from === "oldest" && follow !== true))) {
+    return newest + 1n;
+  }
+  if (from !== "oldest" && from !== 0n) return from;
+  return oldest === 0n ? "oldest" : oldest; // What is lost from now on is a gap.
+}

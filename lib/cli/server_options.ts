@@ -1,0 +1,66 @@
+/**
+ * How to reach a server: `--token`, `--token-file`, `--tls-ca`, `--tls-skip-verify`
+ * (docs/spec/command-line.md 9). Loaded only when a command names a server.
+ *
+ * @module
+ */
+
+import { messageOf, PlasmiteError } from "../errors.ts";
+import type { CommandContext } from "./context.ts";
+
+/** What the four options say. */
+export interface ServerOptions {
+  /** The bearer token. */
+  readonly token?: string;
+  /** Whom to trust. */
+  readonly tls: { readonly caFile?: string; readonly skipVerify: boolean };
+}
+
+/** The token of `--token` or `--token-file`, or undefined. Throws Usage. */
+async function readToken(context: CommandContext): Promise<string | undefined> {
+  const { args } = context;
+  const path = args.text("token-file");
+  if (path === undefined) return args.text("token");
+  if (args.has("token")) {
+    throw new PlasmiteError("Usage", "--token cannot be combined with --token-file", {
+      hint: "Use --token-file alone.",
+    });
+  }
+  let token: string;
+  try {
+    token = Deno.readTextFileSync(path).trim();
+  } catch (error) {
+    throw new PlasmiteError("Usage", "failed to read token file", {
+      hint: "Check the path of --token-file and its permissions.",
+      path,
+      causes: [messageOf(error)],
+      cause: error,
+    });
+  }
+  if (token !== "") {
+    const { checkToken } = await import("../backend/http/token.ts");
+    checkToken(token, path);
+    return token;
+  }
+  throw new PlasmiteError("Usage", "token file is empty", {
+    hint: "Put the token into the file, or make one with `plasmite serve init`.",
+    path,
+  });
+}
+
+/** The options of this command line; warns where certificates are not checked. */
+export async function serverOptions(context: CommandContext): Promise<ServerOptions> {
+  const { args } = context;
+  const token = await readToken(context);
+  const caFile = args.text("tls-ca");
+  const skipVerify = args.has("tls-skip-verify");
+  if (skipVerify) {
+    context.stderr.text(
+      "warning: --tls-skip-verify accepts any certificate; anyone in between can read and change messages\n",
+    );
+  }
+  return {
+    ...(token !== undefined && { token }),
+    tls: { ...(caFile !== undefined && { caFile }), skipVerify },
+  };
+}
