@@ -137,8 +137,8 @@ Deno.test("start-up: what each command loads", async (t) => {
       [["follow", "p", "--no-follow", "--tag", "x", "--where", ".data.a == 1"], 55],
       [["tap", "p", "--", "true"], 40],
       [["doctor", "p"], 40],
-      [["pool", "list"], 65],
-      [["pool", "create", "q"], 67],
+      [["pool", "list"], 34],
+      [["pool", "create", "q"], 36],
       [["version"], 4],
       [["completion", "bash"], 4],
     ];

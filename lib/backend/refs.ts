@@ -27,6 +27,11 @@ function isNoName(text: string): boolean {
   return /[\x00-\x1f\x7f]/.test(text) || !text.isWellFormed();
 }
 
+/** Whether a reference is a URL and not the name or path of a local pool. */
+export function isUrl(ref: string): boolean {
+  return ref.includes("://");
+}
+
 /**
  * The file of a local pool (docs/spec/command-line.md 1.3): a path is taken as it is, a name lives
  * in `dir`.

@@ -10,7 +10,7 @@ import type { Awaitable } from "../types.ts";
 import type { TransportOptions } from "./http/transport.ts";
 import type { Hubs } from "./local/hub.ts";
 import { LocalBackend } from "./local.ts";
-import { isPathRef, poolPath } from "./refs.ts";
+import { isPathRef, isUrl, poolPath } from "./refs.ts";
 import type { Backend } from "./types.ts";
 
 /** How to reach what keeps a pool. */
@@ -62,11 +62,6 @@ const SCHEMES: Readonly<Record<string, () => Promise<Scheme>>> = {
 async function schemeOf(ref: string): Promise<Scheme | undefined> {
   const name = /^([a-z][a-z0-9+.-]*):\/\//.exec(ref)?.[1] ?? "";
   return Object.hasOwn(SCHEMES, name) ? await SCHEMES[name]?.() : undefined;
-}
-
-/** Whether a reference is a URL and not the name or path of a local pool. */
-export function isUrl(ref: string): boolean {
-  return ref.includes("://");
 }
 
 /**

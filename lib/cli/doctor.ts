@@ -5,7 +5,7 @@
  * @module
  */
 
-import { listedButMissing, poolFiles, poolName } from "../backend/refs.ts";
+import { isPathRef, listedButMissing, poolFiles, poolName, poolPath } from "../backend/refs.ts";
 import { outliveFileSizeLimit } from "../environment.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import type { CheckReport } from "../pool/check.ts";
@@ -20,8 +20,8 @@ import { countOf, meaningOf, rangeText } from "./doctor_words.ts";
 import { escapeControls } from "../visible.ts";
 import { humanBytes, width } from "./human.ts";
 import type { Json } from "./output.ts";
-import { findLocalPool } from "./local_pool.ts";
 import { missingHint } from "./missing.ts";
+import { refuseUrl } from "./refuse_url.ts";
 import { errorJson, hintOf } from "./report.ts";
 
 /** One pool's outcome. */
@@ -105,14 +105,14 @@ async function progressOf(
 }
 
 function onePool(context: CommandContext, ref: string, manner: Manner): Patient {
-  const local = findLocalPool(context, ref);
-  const { path } = local;
+  refuseUrl(context, ref);
+  const path = poolPath(ref, isPathRef(ref) ? "." : context.dir);
   try {
     return examine(path, ref, ref, manner);
   } catch (error) {
     if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
     throw new PlasmiteError("NotFound", "not found", {
-      hint: missingHint(context, local),
+      hint: missingHint(context, { ref, name: ref, isRemote: false }),
       path,
       causes: error.causes,
       cause: error,

@@ -13,6 +13,9 @@ import { unsafeIn } from "../visible.ts";
 import type { CommandContext } from "./context.ts";
 import { changesPool, closestName, token } from "./words.ts";
 
+/** A pool that was not found. */
+export type MissingPool = Pick<PoolRef, "ref" | "name" | "isRemote">;
+
 /**
  * Adds the hint for a missing pool to a NotFound error of opening `ref`; other errors come back
  * unchanged.
@@ -23,7 +26,7 @@ import { changesPool, closestName, token } from "./words.ts";
  * catch (error) { throw (await import("./missing.ts")).explainMissing(error, context, ref); }
  * ```
  */
-export function explainMissing(error: unknown, context: CommandContext, ref: PoolRef): unknown {
+export function explainMissing(error: unknown, context: CommandContext, ref: MissingPool): unknown {
   if (!(error instanceof PlasmiteError) || error.kindName !== "NotFound") return error;
   return new PlasmiteError("NotFound", error.message, {
     hint: missingHint(context, ref),
@@ -34,7 +37,7 @@ export function explainMissing(error: unknown, context: CommandContext, ref: Poo
 }
 
 /** The hint alone; undefined where none helps. */
-export function missingHint(context: CommandContext, ref: PoolRef): string | undefined {
+export function missingHint(context: CommandContext, ref: MissingPool): string | undefined {
   const command = context.name;
   if (ref.isRemote) {
     return `Pool path not found on the server. Create it there: plasmite pool create ` +
@@ -52,7 +55,7 @@ export function missingHint(context: CommandContext, ref: PoolRef): string | und
  * The name that was meant, and the command with it; not where that would write into a pool which may
  * be somebody else's.
  */
-function tip(context: CommandContext, ref: PoolRef): string {
+function tip(context: CommandContext, ref: MissingPool): string {
   const meant = nearestPool(ref.ref, context.dir);
   if (meant === undefined) return "";
   const question = `Did you mean '${meant}'? `;
@@ -61,7 +64,7 @@ function tip(context: CommandContext, ref: PoolRef): string {
 }
 
 /** What to do where the name was no slip: make the pool, or look elsewhere. */
-function otherwise(context: CommandContext, ref: PoolRef): string {
+function otherwise(context: CommandContext, ref: MissingPool): string {
   const command = context.name;
   // A name that would be refused at creation is not advised to be created.
   if (command === "doctor" || command === "pool delete" || unsafeIn(ref.ref) !== undefined) {

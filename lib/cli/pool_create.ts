@@ -5,7 +5,7 @@
  */
 
 import type { PoolInfo } from "../backend/local/info.ts";
-import type { PoolRef } from "../backend/resolve.ts";
+import { localPool, type PoolRef } from "../backend/resolve.ts";
 import type { NewPool } from "../backend/types.ts";
 import { outliveFileSizeLimit } from "../environment.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
@@ -15,15 +15,18 @@ import { parseSize } from "../text/units.ts";
 import type { CommandContext } from "./context.ts";
 import { escapeControls } from "../visible.ts";
 import { humanBytes, shortPath, table } from "./human.ts";
-import { findLocalPool } from "./local_pool.ts";
 import { infoJson } from "./pool_report.ts";
+import { refuseUrl } from "./refuse_url.ts";
 import { token } from "./words.ts";
 
 /** Runs `pool create`. */
 export async function run(context: CommandContext): Promise<number> {
   outliveFileSizeLimit();
   const { args, dir } = context;
-  const refs = args.texts("NAME").map((name) => findLocalPool(context, name));
+  const refs = args.texts("NAME").map((name) => {
+    refuseUrl(context, name);
+    return localPool(name, context);
+  });
   const sizeText = args.text("size");
   const sizeBytes = sizeText === undefined ? DEFAULT_POOL_SIZE : Number(parseSize(sizeText));
   const indexCapacity = args.count("index-capacity");

@@ -5,14 +5,14 @@
  * @module
  */
 
-import type { PoolRef } from "../backend/resolve.ts";
+import { localPool, type PoolRef } from "../backend/resolve.ts";
 import { missingFlag } from "../environment.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
 import { escapeControls } from "../visible.ts";
 import { displayDir, shortPath, table } from "./human.ts";
-import { findLocalPool } from "./local_pool.ts";
 import { missingHint } from "./missing.ts";
+import { refuseUrl } from "./refuse_url.ts";
 import { asPlasmiteError, errorJson } from "./report.ts";
 
 interface Outcome {
@@ -41,7 +41,8 @@ export async function run(context: CommandContext): Promise<number> {
 async function remove(name: string, context: CommandContext): Promise<Outcome> {
   let ref: PoolRef | undefined;
   try {
-    ref = findLocalPool(context, name);
+    refuseUrl(context, name);
+    ref = localPool(name, context);
     await (await ref.connect()).remove(ref.name);
     return { name, path: ref.path, error: undefined };
   } catch (error) {

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { isUrl, localPool } from "../backend/resolve.ts";
+import { isUrl } from "../backend/refs.ts";
+import { localPool } from "../backend/resolve.ts";
 import type { PoolHandle } from "../backend/types.ts";
 import { PlasmiteError } from "../errors.ts";
 import { FrameBatch } from "../pool/batch.ts";

@@ -1,17 +1,17 @@
 /**
- * The pools of commands that work on local ones only: by name or path.
+ * Commands that work on local pools only.
  *
  * @module
  */
 
-import { isUrl, localPool, type PoolRef } from "../backend/resolve.ts";
+import { isUrl } from "../backend/refs.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
 import { token } from "./words.ts";
 
-/** What a name or path names. A URL throws Usage "… accepts local pool names or paths only". */
-export function findLocalPool(context: CommandContext, ref: string): PoolRef {
-  if (!isUrl(ref)) return localPool(ref, context);
+/** Refuses URLs: throws Usage "… accepts local pool names or paths only". */
+export function refuseUrl(context: CommandContext, ref: string): void {
+  if (!isUrl(ref)) return;
   const { name: command } = context;
   const name = ref.slice(ref.lastIndexOf("/") + 1);
   // A pool of that name on this machine is another one: no command that deletes it.
