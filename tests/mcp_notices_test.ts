@@ -206,7 +206,7 @@ Deno.test("mcp notices: what is no name of a pool is not watched", async () => {
     listChanged: () => {},
   });
   try {
-    watcher.add("plasmite:///pools/..%2Foutside.plasmite");
+    watcher.add(`plasmite:///pools/${encodeURIComponent(`${place.dir}/outside.plasmite`)}`);
     watcher.add("plasmite:///pools/p");
     await new Promise((resolve) => setTimeout(resolve, 50));
     outside.append({ n: 1 });
