@@ -71,6 +71,49 @@ Deno.test("serving: of appends that wait for a lock, bad and abandoned ones leav
     pool.close();
   }));
 
+// One caller's patience is not another's.
+Deno.test("serving: each append waits for a lock as long as it is told to", () =>
+  withBackend(async (backend) => {
+    await backend.create("p");
+    const pool = await backend.open("p", { write: true });
+    using holder = Deno.openSync(pool.path, { read: true, write: true });
+    holder.lockSync(true);
+    const stored: bigint[] = [];
+    const request = {
+      flush: false,
+      stored: (_from: number, _count: number, first: bigint) => stored.push(first),
+    };
+    const patient = pool.append(batchOf([{ n: 1 }]), { ...request, lockMs: Infinity });
+    for (const lockMs of [0, 20]) {
+      await assert.rejects(
+        async () => await pool.append(batchOf([{ n: 2 }]), { ...request, lockMs }),
+        (error) => PlasmiteError.is(error, ErrorKind.Busy),
+      );
+    }
+    holder.unlockSync();
+    await patient;
+    assert.deepEqual(stored, [1n]);
+    pool.close();
+  }));
+
+// Large ones go alone, small ones together; in whichever way, all go in, in order.
+Deno.test("serving: large and small appends that arrive together are all stored", () =>
+  withBackend(async (backend) => {
+    await backend.create("p", { sizeBytes: 8 << 20 });
+    const pool = await backend.open("p", { write: true });
+    const sizes = [10, 700_000, 20, 300_000, 300_000, 30, 40];
+    const numbers = await Promise.all(
+      sizes.map((size) => put(pool, [{ size, text: "x".repeat(size) }, { size }])),
+    );
+    assert.deepEqual(numbers.flat(), Array.from({ length: 14 }, (_, i) => BigInt(i + 1)));
+    const told = await collect(await pool.select({}));
+    assert.deepEqual(
+      told.map((one) => Number(/"size":(\d+)/.exec(one)?.[1])),
+      sizes.flatMap((size) => [size, size]),
+    );
+    pool.close();
+  }));
+
 // Together they may be more than the ring holds: each still gets its own numbers.
 Deno.test("serving: many appends that overwrite one another keep their order and numbers", () =>
   withBackend(async (backend) => {

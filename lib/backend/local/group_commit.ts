@@ -6,9 +6,12 @@
 
 import { FrameBatch } from "../../pool/batch.ts";
 import type { Ring } from "../../pool/ring.ts";
-import { untilUnlocked } from "../../storage/lock_wait.ts";
+import { LOCK_LIMIT, lockTimeout, untilUnlocked } from "../../storage/lock_wait.ts";
 import { inTurns } from "../../storage/turns.ts";
 import type { AppendRequest } from "../types.ts";
+
+/** So many bytes of frames go into one write, unless one caller brings more. */
+const GROUP_BYTES = 512 * 1024;
 
 /** One caller's append. */
 interface Job {
@@ -16,6 +19,8 @@ interface Job {
   readonly request: AppendRequest;
   /** The first frame that is not stored yet. */
   next: number;
+  /** When it gives up waiting for the lock, as `performance.now()` tells time. */
+  readonly until: number;
   /** Ends it; with an error when it failed. */
   readonly settle: (error?: unknown) => void;
 }
@@ -45,7 +50,7 @@ export class GroupCommit {
    * @param batch not to be changed until this is over
    */
   append(batch: FrameBatch, request: AppendRequest): Promise<void> {
-    const { from = 0, signal } = request;
+    const { from = 0, lockMs = LOCK_LIMIT, signal } = request;
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
       for (let i = from; i < batch.count; i++) this.#ring.checkFits(batch.payloadOf(i));
@@ -54,6 +59,7 @@ export class GroupCommit {
         batch,
         request,
         next: from,
+        until: performance.now() + lockMs,
         settle: (error) => {
           signal?.removeEventListener("abort", aborted);
           if (error === undefined) resolve();
@@ -76,7 +82,9 @@ export class GroupCommit {
 
   async #drain(): Promise<void> {
     try {
-      await inTurns(untilUnlocked(this.#ring.path, () => this.#commit() || null));
+      // Each has a limit of its own.
+      const done = (): true | null => this.#commit() || this.#expire() || null;
+      await inTurns(untilUnlocked(this.#ring.path, done, Infinity));
     } catch (error) {
       const jobs = this.#jobs;
       this.#jobs = [];
@@ -86,16 +94,25 @@ export class GroupCommit {
     }
   }
 
+  /** Ends those who have waited long enough; true when nobody is left. */
+  #expire(): boolean {
+    const now = performance.now();
+    const late = this.#jobs.filter(({ until }) => now >= until);
+    if (late.length > 0) this.#jobs = this.#jobs.filter(({ until }) => now < until);
+    for (const { settle } of late) settle(lockTimeout(this.#ring.path));
+    return this.#jobs.length === 0;
+  }
+
   /** Writes all that waits; false when the lock is taken. */
   #commit(): boolean {
     for (;;) {
       const [first] = this.#jobs;
       if (first === undefined) return true;
-      const alone = this.#jobs.length === 1;
-      const batch = alone ? first.batch : this.#merge();
+      const together = this.#merge();
+      const batch = together > 1 ? this.#merged : first.batch;
       try {
-        const flush = this.#jobs.some(({ request }) => request.flush);
-        for (let from = alone ? first.next : 0; from < batch.count;) {
+        const flush = this.#jobs.slice(0, together).some(({ request }) => request.flush);
+        for (let from = together > 1 ? 0 : first.next; from < batch.count;) {
           const done = this.#ring.tryAppend(batch, from, flush);
           if (done === null) return false;
           this.#stored(done.count, done.first);
@@ -107,9 +124,25 @@ export class GroupCommit {
     }
   }
 
-  #merge(): FrameBatch {
-    for (const { batch, next } of this.#jobs) this.#merged.addFrames(batch, next, batch.count);
-    return this.#merged;
+  /**
+   * Puts the frames of the first jobs together. It is done again at each try, so it has to be little.
+   *
+   * @returns of how many jobs; of one alone nothing is copied
+   */
+  #merge(): number {
+    let count = 0;
+    let bytes = 0;
+    for (const { batch, next } of this.#jobs) {
+      bytes += batch.startOf(batch.count) - batch.startOf(next);
+      if (count > 0 && bytes > GROUP_BYTES) break;
+      count++;
+    }
+    if (count > 1) {
+      for (const { batch, next } of this.#jobs.slice(0, count)) {
+        this.#merged.addFrames(batch, next, batch.count);
+      }
+    }
+    return Math.max(1, count);
   }
 
   /** Tells the jobs that their next `count` frames have got the numbers from `first` on. */
