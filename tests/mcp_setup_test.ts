@@ -13,6 +13,9 @@ import { command as shellCommand, exists, inTemp } from "./cli_util.ts";
 import { type Any, Place, until } from "./mcp_util.ts";
 import { CLI, inCheckout } from "./support/paths.ts";
 
+// Clients of the SDK leave timers behind when they are closed.
+Deno.test.sanitizer({ ops: false, resources: false });
+
 /** One server that a block configures. */
 interface Server {
   readonly harness: string;
