@@ -1,6 +1,7 @@
 /**
- * The front door: argument words in, a command run, an exit code out. Exit codes, broken pipes and
- * the printing of errors are decided here, once (docs/spec/command-line.md 1.8, 1.9).
+ * The entry point of the program: parses the arguments, runs a command and returns its exit code.
+ * Exit codes, broken pipes and the printing of errors are handled here (docs/spec/command-line.md
+ * 1.8, 1.9).
  *
  * @module
  */
@@ -10,18 +11,18 @@ import { colors, CommandContext, type CommandModule, stderrForm } from "./lib/cl
 import { Output, StdoutClosed } from "./lib/cli/output.ts";
 import { StandardStream } from "./lib/stdio.ts";
 
-/** How long a slow reader may hold up the end of a process that served others, in milliseconds. */
+/** How long a slow reader of the output may delay the exit of a server process, in milliseconds. */
 const LAST_WORDS = 1000;
 
 /**
- * A command's module, then modules it needs that `lib/cli` may not import; they are handed to it. Some
- * are there only to be loaded at the same time: they are what a local pool will need first.
+ * A command's module, and the modules it needs that `lib/cli` may not import; they are passed to it.
+ * Some are listed only to load them at the same time: a local pool needs them first.
  */
 type Loader = () => Promise<readonly unknown[]>;
 
 /**
- * Every command, loaded only when it runs. The imports are literal, so that all of the program is
- * one module graph; `lazy-dynamic-imports` in deno.json keeps `deno run` from reading what a
+ * Every command, loaded only when it runs. The imports are literal, so that the whole program is
+ * one module graph; `lazy-dynamic-imports` in deno.json keeps `deno run` from loading what a
  * command does not use.
  */
 const commands: Readonly<Record<string, Loader>> = {
@@ -56,7 +57,7 @@ const commands: Readonly<Record<string, Loader>> = {
 };
 
 /**
- * Runs one command line and returns its exit code; errors are printed, not thrown.
+ * Runs one command and returns its exit code; errors are printed, not thrown.
  *
  * @example
  * ```ts
@@ -70,7 +71,7 @@ export async function main(
   argv: readonly string[],
 ): Promise<number> {
   let parsed: Parsed | undefined;
-  // The module of what looks like the command loads while the line is parsed.
+  // Load the module of the likely command while the arguments are parsed.
   const likely = argv.find((word) => Object.hasOwn(commands, word));
   if (likely !== undefined) commands[likely]?.().catch(() => {}); // Reported when it is awaited.
   try {
@@ -97,14 +98,14 @@ function isCommand(module: unknown): module is CommandModule {
   return typeof module === "object" && module !== null && "run" in module;
 }
 
-/** Prints the one error of a run and returns its exit code. */
+/** Prints the error of a run and returns its exit code. */
 async function fail(
   error: unknown,
   argv: readonly string[],
   parsed: Parsed | undefined,
 ): Promise<number> {
   const { asPlasmiteError, guessGlobals, renderError } = await import("./lib/cli/report.ts");
-  // What explains it may itself not be read, without the permission to.
+  // Reading the explanation of an error may itself need a missing permission.
   const failure = error instanceof ParseProblem
     ? await import("./lib/cli/usage.ts").then(
       ({ explain }) => explain(error, argv),

@@ -1,8 +1,8 @@
 /**
- * Easy interprocess communication through JSON message pools that live in a file.
+ * Interprocess communication through JSON message pools that live in a file.
  *
- * A pool is a bounded, crash-safe ring buffer on disk. Any process appends, any process follows;
- * there is no broker and no daemon.
+ * A pool is a bounded, crash-safe ring buffer on disk. Any process can append to it and any process
+ * can follow it; there is no broker and no daemon.
  *
  * @example
  * ```ts

@@ -1,12 +1,12 @@
 /**
- * Stored frames as values: what outlives the reader that found them.
+ * Copies of stored frames, which stay valid after the reader moves on.
  *
  * @module
  */
 
 import type { FrameBytes } from "../types.ts";
 
-/** A stored frame: the message's bytes as they are in the pool. */
+/** A stored frame: a message with its payload as stored in the pool. */
 export interface Lite3Frame {
   /** Sequence number. */
   readonly seq: bigint;
@@ -14,13 +14,13 @@ export interface Lite3Frame {
   readonly timestampNs: bigint;
   /** Flags; 0 today. */
   readonly flags: number;
-  /** The Lite3 document with `meta` and `data`; a copy. */
+  /** A copy of the Lite3 document with `meta` and `data`. */
   readonly payload: Uint8Array<ArrayBuffer>;
   /** The time to the millisecond. */
   readonly time: Date;
 }
 
-/** Where a reader stands; servers do not tell a frame's flags. */
+/** The position of a reader; servers do not report a frame's flags. */
 export interface FramePosition {
   /** The current frame. */
   readonly cursor: FrameBytes & { readonly flags?: number };

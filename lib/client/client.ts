@@ -1,5 +1,5 @@
 /**
- * The pools of one directory: create, open, list, delete.
+ * The client of the pools in one directory: create, open, list, delete.
  *
  * @module
  */
@@ -20,22 +20,22 @@ import { Pool } from "./pool.ts";
 import { defaultPoolDir, poolPath } from "../backend/refs.ts";
 import { removing } from "../backend/local/remove.ts";
 
-/** How a client finds and reads pools. */
+/** Options of a {@linkcode Client}. */
 export interface ClientOptions {
   /** Directory that bare names resolve into; default `$HOME/.plasmite/pools`. */
   readonly poolDir?: string;
   /**
-   * What integers in data become: `auto` (default) a number where it is exact and a bigint beyond,
-   * `number` always a number (rounded beyond 2^53), `bigint` always a bigint.
+   * How integers in data are decoded: `auto` (default) as a number if it is exact, else as a
+   * bigint; `number` always as a number (rounded beyond 2^53); `bigint` always as a bigint.
    */
   readonly integers?: IntegerPolicy;
 }
 
-/** What a new pool is to be like. */
+/** Options of a new pool. */
 export interface CreateOptions {
   /** Size of the file in bytes; default 1 MiB. */
   readonly sizeBytes?: Seq;
-  /** Number of index slots of 16 bytes; default automatic, 0 for none. */
+  /** Number of index slots (16 bytes each), 0 for no index; by default it depends on the size. */
   readonly indexCapacity?: number;
 }
 
@@ -53,11 +53,11 @@ function createOptions(size: Seq | CreateOptions | undefined): { size: number; s
   };
 }
 
-/** The options of a client. */
+/** The kinds of the options of a client. */
 export const CLIENT_KINDS: OptionKinds<ClientOptions> = { poolDir: "string", integers: INTEGERS };
 
 /**
- * The local pools of one directory. Making a client touches nothing on disk.
+ * The local pools of one directory. Creating a client does not access the disk.
  *
  * @example
  * ```ts
@@ -76,7 +76,7 @@ export class Client implements Disposable, AsyncDisposable {
   #closed = false;
 
   /**
-   * Touches nothing on disk.
+   * Creates a client without accessing the disk.
    *
    * @param options the pool directory, or all options
    * @throws {PlasmiteError} Usage for an empty directory name
@@ -105,9 +105,9 @@ export class Client implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Makes a pool and opens it; parent directories are made too.
+   * Creates a pool and opens it. Missing parent directories are created too.
    *
-   * @param size size of the file in bytes (0 or nothing: 1 MiB), or all options
+   * @param size the size of the file in bytes (default, and for 0: 1 MiB), or all options
    * @throws {PlasmiteError} AlreadyExists, Usage for a size too small, Permission, Io
    */
   createPool<T extends object = JsonObject>(ref: string, size?: Seq | CreateOptions): Pool<T> {
@@ -129,7 +129,7 @@ export class Client implements Disposable, AsyncDisposable {
     return new Pool<T>(this.#path(ref), ref, this.#integers);
   }
 
-  /** Opens a pool, making it first if it is missing; `size` counts only then. */
+  /** Opens a pool, creating it if it does not exist; `size` is used only then. */
   pool<T extends object = JsonObject>(ref: string, size?: Seq | CreateOptions): Pool<T> {
     try {
       return this.openPool<T>(ref);
@@ -139,25 +139,28 @@ export class Client implements Disposable, AsyncDisposable {
     try {
       return this.createPool<T>(ref, size);
     } catch (error) {
-      // Another process made it at the same moment: then it is there to open.
+      // Another process created it at the same time: open that one.
       if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
       return this.openPool<T>(ref);
     }
   }
 
-  /** Sizes, bounds and metrics of a pool; needs read permission only. */
+  /** Returns the sizes, bounds and metrics of a pool; needs read permission only. */
   poolInfo(ref: string): PoolInfo {
     return inPlace(readingInfo(this.#path(ref), ref));
   }
 
-  /** All pools of the directory, sorted by name; one that cannot be opened carries `error`. */
+  /**
+   * Lists all pools of the directory, sorted by name. Entries for pools that cannot be opened have
+   * `error` set.
+   */
   listPools(): PoolInfo[] {
     this.#path("x");
     return inPlace(listing(this.poolDir));
   }
 
   /**
-   * Deletes a pool, whole or damaged; waits for a running append.
+   * Deletes a pool, intact or damaged; waits for an append in progress.
    *
    * @throws {PlasmiteError} NotFound, Permission, Busy or Io
    */
@@ -166,25 +169,25 @@ export class Client implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Checks a whole pool under the shared lock and reports every problem.
+   * Checks a whole pool under the shared lock and returns every problem found.
    *
-   * @throws {PlasmiteError} NotFound, Permission or Io when it cannot be read at all
+   * @throws {PlasmiteError} NotFound, Permission or Io when the file cannot be read
    */
   validatePool(ref: string): CheckReport {
     return checkRing(disk, this.#path(ref), ref, { messages: true });
   }
 
-  /** Ends the client; pools opened from it stay open. */
+  /** Closes the client; pools opened with it stay open. */
   close(): void {
     this.#closed = true;
   }
 
-  /** Ends the client. */
+  /** Closes the client. */
   [Symbol.dispose](): void {
     this.close();
   }
 
-  /** Ends the client. */
+  /** Closes the client. */
   [Symbol.asyncDispose](): Promise<void> {
     this.close();
     return Promise.resolve();

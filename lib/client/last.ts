@@ -1,8 +1,8 @@
 /**
- * The last N messages that match: where they begin, and which they are.
+ * Finds the last N messages that match.
  *
- * Only the latter is remembered, as one bit a message; the messages themselves are read once more
- * when they are wanted. So memory does not grow with N: ten million matches take a few megabytes.
+ * Matches are stored as one bit per message, and the messages are read again when they are needed.
+ * So ten million matches take only a few megabytes.
  *
  * @module
  */
@@ -12,43 +12,43 @@ import { SeqSet } from "../backend/seq_set.ts";
 import { Walk } from "./walk.ts";
 import type { Bounds, FrameBytes, Gap } from "../types.ts";
 
-/** How many messages the first look back takes, and how many times as many each further one. */
+/** The size of the first window, in messages, and the growth factor of the following ones. */
 const FIRST_WINDOW = 256n;
 const GROWTH = 4n;
 
-/** Judges messages, each at once or many together. */
+/** Filters messages, one by one or in groups. */
 export interface Sifter {
   /** Takes the current message of `source`. */
   offer(source: FrameSource): void;
-  /** Judges what waits. */
+  /** Filters the messages that are waiting. */
   flush(): void;
 }
 
-/** How long to search. */
+/** Limits of a search. */
 export interface SearchOptions {
-  /** When to give up and return what was found, by `performance.now()`; default never. */
+  /** When to stop and return what was found, in `performance.now()` time; default never. */
   readonly deadline?: number;
-  /** Calls a wait off. */
+  /** Aborts a wait. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** The last matches of a pool. */
 export interface Last {
-  /** Number of the first of them; null when nothing matches. */
+  /** The sequence number of the first one; null if nothing matches. */
   readonly first: bigint | null;
-  /** How many there are: as many as were asked for, or fewer. */
+  /** The number of matches, at most as many as requested. */
   readonly count: number;
-  /** The last matches, and perhaps earlier ones: count from `first` on. */
+  /** The last matches, and possibly earlier ones: use those from `first` on. */
   readonly matches: SeqSet;
-  /** Messages that were overwritten before they could be judged, though they might have counted. */
+  /** Messages that were overwritten before they could be filtered and might have matched. */
   readonly lost: Gap | null;
 }
 
 /**
- * Finds the last `count` matches within `bounds`. Looks backwards in growing windows, and judges no
- * more messages than it needs.
+ * Finds the last `count` matches within `bounds`. Searches backwards in growing windows, and
+ * filters no more messages than necessary.
  *
- * @param sift makes a judge for one window, which calls `found` for each match, in order
+ * @param sift creates a filter for one window, which calls `found` for each match, in order
  * @throws {PlasmiteError} what reading or judging throws; the signal's reason
  */
 export async function findLast(
@@ -77,7 +77,7 @@ export async function findLast(
       walk.close();
     }
     sifter.flush();
-    // What comes before a loss is gone as well.
+    // Everything before a loss is gone as well.
     if (lost !== null || performance.now() >= deadline) break;
     until = from - 1n;
     size *= GROWTH;

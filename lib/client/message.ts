@@ -1,5 +1,5 @@
 /**
- * A stored message as a program sees it.
+ * Messages as the library returns them.
  *
  * @module
  */
@@ -14,12 +14,12 @@ import { formatTime, parseRfc3339 } from "../text/time.ts";
 
 export type { IntegerPolicy };
 
-/** Where a message's content comes from: its stored bytes, or values that were parsed already. */
+/** The source of a message's content: its stored bytes, or parsed values. */
 type Content =
   | { readonly payload: Uint8Array<ArrayBuffer>; readonly integers: IntegerPolicy }
   | { readonly data: unknown; readonly tags: readonly string[]; readonly raw?: Uint8Array };
 
-/** Turns bigints into JSON numbers, wherever they are. */
+/** Converts bigints to JSON numbers at any depth. */
 function jsonable(value: unknown): unknown {
   if (typeof value === "bigint") return rawNumber(value);
   if (Array.isArray(value)) return value.map(jsonable);
@@ -34,8 +34,7 @@ function rawNumber(value: bigint): unknown {
 }
 
 /**
- * One message: its place in the pool's order, its time, its tags and its data. The data is decoded
- * when it is first asked for.
+ * One message: its sequence number, time, tags and data. The data is decoded on first access.
  *
  * @example
  * ```ts
@@ -51,8 +50,8 @@ function rawNumber(value: bigint): unknown {
  * ```
  */
 export class Message<T = unknown> {
-  // Own properties that are looked up when they are asked for: a copy of the message, by spread or
-  // structuredClone, has them too, and who never looks at the data pays no decoding.
+  // Own properties with getters: copies made by spread or structuredClone have them too, and data
+  // that is never accessed is never decoded.
   static readonly #data: PropertyDescriptor & ThisType<Message> = {
     enumerable: true,
     get() {
@@ -66,20 +65,20 @@ export class Message<T = unknown> {
     },
   };
 
-  /** The sequence number: 1 for the first message of a pool, one more for each that follows. */
+  /** The sequence number: 1 for the first message of a pool, then increasing by 1. */
   readonly seq: bigint;
-  /** The writer's clock in nanoseconds since 1970. */
+  /** The time of the append by the writer's clock, in nanoseconds since 1970. */
   readonly timestampNs: bigint;
-  /** What the writer stored: a JSON object. */
+  /** The stored JSON object. */
   declare readonly data: T;
-  /** The tags, in the order they were given. */
+  /** The tags, in the order in which they were given. */
   declare readonly tags: readonly string[];
   readonly #content: Content;
   #view: MessageView | undefined;
   #value: { readonly data: T } | undefined;
   #list: readonly string[] | undefined;
 
-  /** Use {@linkcode parseMessage} or a pool to get one. */
+  /** For internal use: get messages from a pool or from {@linkcode parseMessage}. */
   constructor(seq: bigint, timestampNs: bigint, content: Content) {
     this.seq = seq;
     this.timestampNs = timestampNs;
@@ -116,7 +115,7 @@ export class Message<T = unknown> {
     return this.#list;
   }
 
-  /** The tags as the envelope has them. */
+  /** The `meta` member of the envelope, with the tags. */
   get meta(): { readonly tags: readonly string[] } {
     return { tags: this.tags };
   }
@@ -153,7 +152,7 @@ export class Message<T = unknown> {
   }
 }
 
-/** What `console.log` shows of a message, in Deno and in Node. */
+/** The text that `console.log` prints for a message, in Deno and in Node. */
 function inspected(
   this: Message,
   first: unknown,
@@ -181,7 +180,7 @@ function sequenceOf(value: unknown): bigint {
   return seq;
 }
 
-/** What an envelope may have; nothing of it has been checked. */
+/** The members of an envelope, unchecked. */
 interface Envelope {
   readonly seq?: unknown;
   readonly time?: unknown;
@@ -200,8 +199,7 @@ function exactTime(ns: unknown): bigint | undefined {
 }
 
 /**
- * Makes a {@linkcode Message} of an envelope: JSON bytes, a plain object, a copy of a message as
- * `structuredClone` and spread make it, or a message already.
+ * Creates a {@linkcode Message} from an envelope.
  *
  * @throws {PlasmiteError} Usage when it is not an envelope
  */
@@ -227,7 +225,7 @@ export function parseMessage<T = unknown>(source: Uint8Array | Message<T> | obje
     });
   }
   const { seq, time, timestampNs: ns, meta, tags: ownTags, data } = envelope as Envelope;
-  // A copy of a message, as a worker receives it, has the exact time in place of the text.
+  // A copy of a message, as a worker receives it, has the exact time instead of the text.
   const timestampNs = time === undefined ? exactTime(ns) : textTime(time);
   if (timestampNs === undefined) {
     throw new PlasmiteError("Usage", "invalid message: time must be RFC 3339", {

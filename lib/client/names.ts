@@ -1,6 +1,6 @@
 /**
- * What callers from elsewhere, over HTTP or as agents, may call a pool and how large they may make
- * it: names only, never paths (docs/spec/http-api.md 1).
+ * Limits on the names and sizes of pools for HTTP clients and agents: names only, never paths
+ * (docs/spec/http-api.md 1).
  *
  * @module
  */
@@ -9,20 +9,23 @@ const SUFFIX = ".plasmite";
 /** The longest file name that common file systems take, in bytes. */
 const LONGEST = 255;
 
-/** The largest pool that can be made from afar, in bytes: a sparse file of any size costs nothing. */
+/**
+ * The largest pool that can be created over HTTP or by agents, in bytes: creating a sparse file is
+ * free, whatever its size.
+ */
 export const LARGEST_POOL = 2n ** 40n;
 
-/** What is wrong with a name, and what would be right. */
+/** The problem with a name, and how to fix it. */
 export interface NameProblem {
-  /** What is wrong. */
+  /** The problem. */
   readonly message: string;
   /** What to do. */
   readonly hint: string;
 }
 
 /**
- * What is wrong with a name: separators, no name, dots only, control characters, half of a surrogate
- * pair, more bytes than a file name has.
+ * The problem with a name: separators, empty, dots only, control characters, lone surrogates, too
+ * long for a file name.
  */
 export function nameProblem(name: string): NameProblem | undefined {
   const wrong = (message: string, hint: string): NameProblem => ({ message, hint });

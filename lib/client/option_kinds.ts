@@ -1,6 +1,6 @@
 /**
- * Whether an object of options is one: no unknown names, nothing of the wrong kind. A misspelt option
- * would be as good as none, and nobody would notice.
+ * Validates option objects: no unknown names, no values of the wrong type. A misspelt option would
+ * otherwise be ignored silently.
  *
  * @module
  */
@@ -17,9 +17,9 @@ import {
 } from "./options.ts";
 
 /**
- * What an option must be: a type of `typeof` (`object` is `{ … }`), `instance` for any object, `texts`
- * for an array of strings, `signal` for an AbortSignal, `checked` where it is looked at by the code
- * that uses it, or one of a few words.
+ * The type of an option: a result of `typeof` (`object` is `{ … }`), `instance` for any object,
+ * `texts` for an array of strings, `signal` for an AbortSignal, `checked` if the code that uses it
+ * validates it, or one of several words.
  */
 export type OptionKind =
   | "string"
@@ -33,10 +33,12 @@ export type OptionKind =
   | "checked"
   | readonly string[];
 
-/** One kind for each option that a call knows. */
+/** The kind of each option of a call. */
 export type OptionKinds<O extends object> = { readonly [K in keyof Required<O>]: OptionKind };
 
-/** Whether a value is what `{ … }` makes: no array, no Map, no instance of a built-in class. */
+/**
+ * Whether a value is a plain object: not an array, a Map or an instance of another built-in class.
+ */
 function isPlain(value: unknown): value is object {
   return Object.prototype.toString.call(value) === "[object Object]";
 }
@@ -76,13 +78,13 @@ function words(kind: OptionKind): string {
   return typeof kind === "string" ? WORDS[kind] : `one of ${kind.join(", ")}`;
 }
 
-/** What integers can become. */
+/** The integer policies. */
 export const INTEGERS: readonly IntegerPolicy[] = ["auto", "number", "bigint"];
 
 /**
- * The options of one call, unless one of them is unknown or of the wrong kind.
+ * Returns the options of a call after checking their names and kinds.
  *
- * @param call what the options belong to, as messages call it
+ * @param call the name of the call in error messages
  * @throws {PlasmiteError} Usage
  */
 export function checkOptions<O extends object>(
@@ -113,7 +115,7 @@ export function checkOptions<O extends object>(
   return options;
 }
 
-/** The options of an append. */
+/** The kinds of the options of an append. */
 export const APPEND_KINDS: OptionKinds<AppendOptions> = {
   tags: "checked",
   durability: "checked",
@@ -121,7 +123,7 @@ export const APPEND_KINDS: OptionKinds<AppendOptions> = {
   signal: "signal",
 };
 
-/** The options of a tail. */
+/** The kinds of the options of a tail. */
 export const TAIL_KINDS: OptionKinds<TailOptions> = {
   sinceSeq: "checked",
   untilSeq: "checked",
@@ -138,7 +140,7 @@ export const TAIL_KINDS: OptionKinds<TailOptions> = {
   signal: "signal",
 };
 
-/** The options of a replay. */
+/** The kinds of the options of a replay. */
 export const REPLAY_KINDS: OptionKinds<ReplayOptions> = {
   speed: "checked",
   sinceSeq: "checked",
@@ -153,8 +155,7 @@ export const REPLAY_KINDS: OptionKinds<ReplayOptions> = {
 };
 
 /**
- * The options of an append from what stands in their place: a list of tags and a durability, or all
- * by name.
+ * The options of an append, given as a list of tags and a durability or as an object.
  *
  * @throws {PlasmiteError} Usage
  */
@@ -170,7 +171,7 @@ export function appendOptions(
   }
   if (!isPlain(tags)) throw invalidTags();
   if (durability !== undefined) {
-    throw new PlasmiteError("Usage", "durability is given behind the options", {
+    throw new PlasmiteError("Usage", "durability is given after the options", {
       hint: "Put it into the options.",
     });
   }
@@ -178,7 +179,7 @@ export function appendOptions(
 }
 
 /**
- * The options of an append, checked.
+ * Returns the options of an append after checking them.
  *
  * @throws {PlasmiteError} Usage
  */

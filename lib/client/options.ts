@@ -1,5 +1,5 @@
 /**
- * The options of the library's calls, and the checks that every one of them passes through.
+ * The options of the library's calls, and their validation.
  *
  * @module
  */
@@ -7,55 +7,62 @@
 import { PlasmiteError } from "../errors.ts";
 import { clampTime, nowNs, readSince } from "../text/time.ts";
 
-/** A sequence number or count as input: a non-negative safe integer, or a bigint up to 2^64 - 1. */
+/**
+ * A sequence number, count or size as input: a non-negative safe integer, or a bigint up to 2^64 -
+ * 1.
+ */
 export type Seq = number | bigint;
 
 /** A JSON object; values are JSON types plus bigint. */
 export type JsonObject = { [key: string]: unknown };
 
-/** How safely to store: `fast` leaves it to the operating system, `flush` waits for the disk. */
+/**
+ * How durably to store a message: `fast` leaves it to the operating system, `flush` waits for the
+ * disk.
+ */
 export const Durability = {
-  /** Survives the end of the process, not a power loss. */
+  /** The message survives the end of the process, but not a power loss. */
   Fast: 0,
-  /** On stable storage before the call returns. */
+  /** The message is on stable storage before the call returns. */
   Flush: 1,
 } as const;
 
 /** A durability, by number or by name. */
 export type Durability = 0 | 1 | "fast" | "flush";
 
-/** How to append. */
+/** Options of an append. */
 export interface AppendOptions {
-  /** Tags, kept in order; default none. */
+  /** Tags, stored in this order; default none. */
   readonly tags?: readonly string[];
-  /** Default `fast`. */
+  /** How durably to store the message; default `fast`. */
   readonly durability?: Durability;
-  /** The time to store, in nanoseconds since 1970; default now. */
+  /** The time to store, in nanoseconds since 1970; default the current time. */
   readonly timestampNs?: bigint;
-  /** Calls off an asynchronous append that is still waiting for the lock. */
+  /** Aborts an asynchronous append that is still waiting for the lock. */
   readonly signal?: AbortSignal;
 }
 
-/** Where and how to follow a pool. */
+/** Options of a tail: what to read and when to end. */
 export interface TailOptions {
   /** First sequence number wanted (inclusive). */
   readonly sinceSeq?: Seq;
-  /** Last sequence number wanted (inclusive); the stream ends when it is passed, even if lost. */
+  /** Last sequence number wanted (inclusive); the stream ends after it, even if it was lost. */
   readonly untilSeq?: Seq;
   /**
-   * Only messages at or after this time; live ones always pass. A `Date`, nanoseconds since 1970, or
-   * text: how long ago (`"5m"`), or an RFC 3339 time.
+   * Only messages at or after this time; messages appended after the start are always included. A
+   * `Date`, nanoseconds since 1970, an age such as `"5m"`, or an RFC 3339 time.
    */
   readonly since?: Date | bigint | string;
-  /** As `since`, in nanoseconds since 1970 only. */
+  /** The same as `since`, in nanoseconds since 1970. */
   readonly sinceTimeNs?: bigint;
   /** End after this many messages. */
   readonly maxMessages?: Seq;
   /** Only messages that carry all of these tags. */
   readonly tags?: string | readonly string[];
   /**
-   * Only messages on which this jq expression, or each of several, is true: `.data.level > 3`. It
-   * sees `{data, meta: {tags}, seq, time}`; where a key that it reads is missing, it is not true.
+   * Only messages for which this jq expression, or each of several, is true: `.data.level > 3`. Its
+   * input is `{data, meta: {tags}, seq, time}`. A message without a key that the expression reads
+   * does not match.
    */
   readonly where?: string | readonly string[];
   /** Reject with RetentionGap when messages were lost; default false. */
@@ -64,25 +71,31 @@ export interface TailOptions {
   readonly timeoutMs?: Seq;
   /** End normally after this many milliseconds without a message. */
   readonly idleTimeoutMs?: number;
-  /** Where to begin without `sinceSeq`: the oldest retained message (default), or behind the end. */
+  /**
+   * Where to start without `sinceSeq`: at the oldest retained message (default), or after the
+   * newest.
+   */
   readonly from?: "oldest" | "end";
-  /** Told of every gap when `errorOnGap` is off. */
+  /**
+   * Called for every gap, unless `errorOnGap` is set: the first lost sequence number and the next
+   * available one.
+   */
   readonly onGap?: (gap: { readonly firstMissing: bigint; readonly next: bigint }) => void;
-  /** Ends the wait and rejects with the signal's reason. */
+  /** Aborts the tail; it rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
-/** Which stored messages to give out again, and how fast. */
+/** Options of a replay: which stored messages, and how fast. */
 export interface ReplayOptions {
-  /** 1 is the original pace, 2 twice as fast, 0 without pauses; default 1. */
+  /** Speed factor: 1 is the original pace (default), 2 twice as fast, 0 without pauses. */
   readonly speed?: number;
   /** First sequence number wanted (inclusive). */
   readonly sinceSeq?: Seq;
   /** Only messages at or after this time; see {@linkcode TailOptions.since}. */
   readonly since?: Date | bigint | string;
-  /** As `since`, in nanoseconds since 1970 only. */
+  /** The same as `since`, in nanoseconds since 1970. */
   readonly sinceTimeNs?: bigint;
-  /** Only the last so many of the selected messages. */
+  /** Only this many of the selected messages, counted from the end. */
   readonly last?: number;
   /** End after this many messages. */
   readonly maxMessages?: Seq;
@@ -90,16 +103,16 @@ export interface ReplayOptions {
   readonly timeoutMs?: Seq;
   /** Only messages that carry all of these tags. */
   readonly tags?: string | readonly string[];
-  /** Only messages on which this jq expression is true; see {@linkcode TailOptions.where}. */
+  /** Only messages for which this jq expression is true; see {@linkcode TailOptions.where}. */
   readonly where?: string | readonly string[];
-  /** Ends the pause and rejects with the signal's reason. */
+  /** Aborts the replay; it rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
 /** The highest value of an unsigned 64-bit integer. */
 export const U64_MAX = 0xffff_ffff_ffff_ffffn;
 
-/** A wrong value in the words of an error. */
+/** A wrong value as shown in an error message. */
 export function shown(value: unknown): string {
   return (typeof value === "object" && value !== null) || typeof value === "function"
     ? Object.prototype.toString.call(value)
@@ -139,7 +152,7 @@ export function checkMs(value: Seq | undefined, name: string): number | undefine
 }
 
 /**
- * Whether to wait for the disk.
+ * Whether a durability means waiting for the disk.
  *
  * @throws {PlasmiteError} Usage for an unknown durability
  */
@@ -162,13 +175,13 @@ export function checkTags(value: string | readonly string[] | undefined): readon
   throw invalidTags();
 }
 
-/** What is said of tags that are no list of strings. */
+/** The error for tags that are not a list of strings. */
 export function invalidTags(): PlasmiteError {
   return new PlasmiteError("Usage", "invalid tags", { hint: "Pass tags as an array of strings." });
 }
 
 /**
- * Bytes, as they are given.
+ * Checks that a value is bytes.
  *
  * @throws {PlasmiteError} Usage for anything else
  */
@@ -180,9 +193,9 @@ export function checkBytes(value: Uint8Array, name: string): void {
 }
 
 /**
- * The messages of a batch.
+ * Checks the messages of a batch.
  *
- * @throws {PlasmiteError} Usage when they are no array
+ * @throws {PlasmiteError} Usage when they are not an array
  */
 export function checkItems(value: readonly unknown[]): void {
   if (Array.isArray(value)) return;
@@ -192,7 +205,7 @@ export function checkItems(value: readonly unknown[]): void {
 }
 
 /**
- * The expressions of a filter.
+ * The expressions of a filter as a list.
  *
  * @throws {PlasmiteError} Usage when one is not a string
  */
@@ -206,9 +219,9 @@ export function checkWhere(value: string | readonly string[] | undefined): reado
 }
 
 /**
- * The time that `since` and `sinceTimeNs` say, in nanoseconds since 1970; 0 without them.
+ * The time given by `since` or `sinceTimeNs`, in nanoseconds since 1970; 0 if neither is given.
  *
- * @throws {PlasmiteError} Usage when it is no time, or when both are given
+ * @throws {PlasmiteError} Usage for an invalid time, or when both are given
  */
 export function checkSince(
   { since, sinceTimeNs }: Pick<TailOptions, "since" | "sinceTimeNs">,
@@ -234,7 +247,7 @@ export function checkSince(
   });
 }
 
-/** Undefined when it is no time. */
+/** The time in nanoseconds since 1970; undefined if it is not a valid time. */
 function sinceOf(since: Date | bigint | string): bigint | undefined {
   if (since instanceof Date) {
     const ms = since.getTime();
@@ -247,7 +260,7 @@ function sinceOf(since: Date | bigint | string): bigint | undefined {
 }
 
 /**
- * A checked time in nanoseconds since 1970, as two 32-bit halves; default now.
+ * A checked time in nanoseconds since 1970, as two 32-bit halves; default the current time.
  *
  * @throws {PlasmiteError} Usage for a time outside unsigned 64 bits
  */

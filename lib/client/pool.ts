@@ -40,19 +40,19 @@ import { Lite3Stream, Stream } from "./stream.ts";
 import { type Tail, TailIterator, type Take, takeMessage } from "./tail.ts";
 import { type Lite3Frame, takeFrame } from "../backend/frames.ts";
 
-/** What local and remote pools have in common, so that code can be written against either. */
+/** The interface that local and remote pools share, for code that works with either. */
 export interface AsyncPool<T extends object = JsonObject> extends AsyncDisposable {
   /** The pool's name. */
   readonly name: string;
-  /** Appends one message; together with others that arrive at the same time. */
+  /** Appends one message; appends made at the same time are combined. */
   appendAsync(data: T | Uint8Array, options?: AppendOptions): Promise<Message<T>>;
-  /** Appends several messages under one lock, in order. */
+  /** Appends several messages in order. */
   appendBatch(items: readonly (T | Uint8Array)[], options?: AppendOptions): Promise<Message<T>[]>;
-  /** Reads one message; rejects with NotFound when it is not retained. */
+  /** Reads one message by its sequence number; rejects with NotFound if it is not retained. */
   getAsync(seq: Seq): Promise<Message<T>>;
-  /** Sizes, bounds and metrics. */
+  /** Returns sizes, bounds and metrics. */
   infoAsync(): Promise<PoolInfo>;
-  /** Follows the pool. */
+  /** Follows the pool: returns its messages as they are appended. */
   tail(options?: TailOptions): Tail<T>;
 }
 
@@ -63,16 +63,15 @@ function checkFlag(errorOnGap: boolean): boolean {
   });
 }
 
-/** Whether a file may not be written to: by its mode, by Deno, or by its file system. */
+/** Whether writing was refused: by the file mode, by Deno, or by a read-only file system. */
 function isWriteRefused(error: unknown): boolean {
   if (!PlasmiteError.is(error)) return false;
   return error.kind === ErrorKind.Permission || isOsError(error.cause, 30); // 30: EROFS
 }
 
 /**
- * Opens a pool file for writing where that is allowed, else for reading: who may only read it can
- * use all that reads. Deno is not asked for a permission that was not given before something is
- * appended.
+ * Opens a pool file for writing if that is allowed, else for reading only. Without Deno's write
+ * permission, it is not requested before something is appended.
  */
 function openAsAllowed(path: string): Ring {
   if (!isGranted({ name: "write", path })) return Ring.open(disk, path, { write: false });
@@ -85,8 +84,8 @@ function openAsAllowed(path: string): Ring {
 }
 
 /**
- * An open pool file. Any number of processes may hold the same pool open and append or read at the
- * same time.
+ * An open pool file. Any number of processes can open the same pool and append and read at the same
+ * time.
  *
  * @example
  * ```ts
@@ -105,7 +104,7 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
   #ring: Ring;
   #appender: Appender | null;
 
-  /** Use {@linkcode Client.openPool}. */
+  /** For internal use: call {@linkcode Client.openPool}. */
   constructor(path: string, name: string, integers: IntegerPolicy) {
     this.name = name;
     this.#integers = integers;
@@ -113,11 +112,11 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
     this.#appender = this.#ring.writable ? new Appender(this.#ring) : null;
   }
 
-  /** Opens the file for writing, now that something is to be appended, where it was not yet. */
+  /** The appender; opens the file for writing on first use if it was opened for reading only. */
   #writer(): Appender {
     if (this.#appender !== null) return this.#appender;
     const reading = this.#ring;
-    reading.state(); // Closed is closed.
+    reading.state(); // A closed pool stays closed.
     const ring = Ring.open(disk, reading.path, { write: true });
     try {
       reading.checkIdentity();
@@ -153,14 +152,15 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
   /**
    * Appends one message and returns it as stored.
    *
-   * Waits in place when another process holds the lock, ten seconds at most;
-   * {@linkcode Pool.appendAsync} waits without blocking.
+   * Blocks for up to ten seconds while another process holds the lock; {@linkcode Pool.appendAsync}
+   * waits without blocking.
    *
    * @param data a JSON object, or its text as bytes; bigint is written as an integer, `undefined`
    *   members are dropped
    * @param tags the tags, or all options
    * @throws {PlasmiteError} Usage for data that cannot be stored (nothing is written), Permission
-   *   when the pool may only be read, NotFound when it was deleted or replaced, Busy, Corrupt, Io
+   *   when the pool is read-only for this process, NotFound when it was deleted or replaced, Busy,
+   *   Corrupt, Io
    */
   append(data: T | Uint8Array, tags?: readonly string[], durability?: Durability): Message<T>;
   /** Appends one message with all options by name. */
@@ -173,7 +173,7 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
     return this.#message(this.#store(data, appendOptions(tags, durability)));
   }
 
-  /** Appends JSON text or a value; returns the stored envelope as JSON text. */
+  /** Appends JSON text or a value; returns the stored envelope as UTF-8 JSON text. */
   appendJson(
     payload: Uint8Array | object,
     tags?: readonly string[],
@@ -185,13 +185,13 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
   /**
    * Appends a Lite3 message byte for byte; returns its sequence number.
    *
-   * @throws {PlasmiteError} Corrupt when it is not a whole, readable message
+   * @throws {PlasmiteError} Corrupt when the payload is not a complete, readable message
    */
   appendLite3(payload: Uint8Array, durability?: Durability): bigint {
     return this.appendLite3WithReceipt(payload, durability).seq;
   }
 
-  /** As {@linkcode Pool.appendLite3}; returns the message as stored. */
+  /** Like {@linkcode Pool.appendLite3}, but returns the message as stored. */
   appendLite3WithReceipt(payload: Uint8Array, durability?: Durability): Message<T> {
     checkBytes(payload, "payload");
     const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
@@ -202,7 +202,10 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
     return this.#message(this.#only(this.#writer().appendSync(encode, flush)));
   }
 
-  /** Appends one message without ever blocking; those of one turn share one lock. */
+  /**
+   * Appends one message without blocking; appends made in the same turn of the event loop share one
+   * lock.
+   */
   async appendAsync(data: T | Uint8Array, options?: AppendOptions): Promise<Message<T>> {
     const { tags, durability, timestampNs, signal } = checkAppend(options);
     const encode = encodeValue(data, checkTags(tags), stamp(timestampNs));
@@ -211,10 +214,10 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
   }
 
   /**
-   * Appends several messages in order: one lock, one plan, one publication.
+   * Appends several messages in order, under one lock.
    *
-   * They are consecutive as long as they take no more than about half of the ring; beyond that they
-   * go in as several groups, between which other writers may come.
+   * They are consecutive as long as they take no more than about half of the ring. A larger batch
+   * is split into groups, between which other processes can append.
    *
    * @throws {PlasmiteError} Usage when one of them cannot be stored; then none is
    */
@@ -238,7 +241,7 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
     if (frame !== null) return frame;
     throw new PlasmiteError("NotFound", "message not found", {
       seq: BigInt(seq),
-      hint: "It was overwritten or never written; `info()` tells what is retained.",
+      hint: "It was overwritten or never written; `bounds()` returns what is retained.",
     });
   }
 
@@ -247,7 +250,7 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
   }
 
   /**
-   * Reads one message.
+   * Reads one message by its sequence number.
    *
    * @throws {PlasmiteError} NotFound when it is not retained, Corrupt when it is damaged
    */
@@ -255,33 +258,33 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
     return this.#message(this.#read(seq));
   }
 
-  /** As {@linkcode Pool.get}, a few milliseconds at a time: a long search blocks nobody. */
+  /** Like {@linkcode Pool.get}, but a long search does not block the event loop. */
   async getAsync(seq: Seq): Promise<Message<T>> {
     const frame = await inTurns(findFrame(this.#ring, checkSeq(seq, "seq"), takeFrame));
     return this.#message(this.#found(seq, frame));
   }
 
-  /** One message's envelope as JSON text. */
+  /** Reads one message's envelope as UTF-8 JSON text. */
   getJson(seq: Seq): Uint8Array {
     return this.get(seq).raw;
   }
 
-  /** One message's stored frame. */
+  /** Reads one message's stored frame. */
   getLite3(seq: Seq): Lite3Frame {
     return this.#read(seq);
   }
 
-  /** Sizes, bounds and metrics. */
+  /** Returns sizes, bounds and metrics. */
   info(): PoolInfo {
     return describePool(this.#ring, this.name);
   }
 
-  /** As {@linkcode Pool.info}, a few milliseconds at a time. */
+  /** Like {@linkcode Pool.info}, but does not block the event loop. */
   infoAsync(): Promise<PoolInfo> {
     return inTurns(describing(this.#ring, this.name));
   }
 
-  /** First and last retained sequence number. */
+  /** Returns the first and last retained sequence number. */
   bounds(): PoolBounds {
     const { oldest, newest } = this.#ring.state();
     return oldest === 0n
@@ -290,7 +293,7 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
   }
 
   /**
-   * Makes sure that the path still names the file that is open.
+   * Checks that the path still refers to the open file.
    *
    * @throws {PlasmiteError} NotFound when the pool was deleted or replaced
    */
@@ -299,7 +302,7 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
   }
 
   /**
-   * Follows the pool: by default from the oldest retained message on, without end.
+   * Follows the pool: by default from the oldest retained message, without end.
    *
    * @example
    * ```ts
@@ -317,7 +320,7 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
     return this.#tail(options, takeMessage<T>(this.#integers));
   }
 
-  /** Opens the file once more, at once, so that nothing appended from now on can be missed. */
+  /** Opens the file again right away, so that nothing appended from now on is missed. */
   #tail<M>(options: TailOptions | undefined, take: Take<M>): TailIterator<M> {
     const checked = checkOptions(options, "tail", TAIL_KINDS);
     const start = this.#ring.state().newest + 1n;
@@ -335,7 +338,7 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
     }
   }
 
-  /** As {@linkcode Pool.tail}, giving stored frames. */
+  /** Like {@linkcode Pool.tail}, but returns stored frames. */
   async *tailLite3(options?: TailOptions): AsyncGenerator<Lite3Frame, void, unknown> {
     const frames = this.#tail(options, takeFrame);
     try {
@@ -346,16 +349,17 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
   }
 
   /**
-   * Gives stored messages out again: selected by time, sequence, tags and filter, then the last so
-   * many, with the original pauses divided by `speed`. What is appended later is not part of it.
+   * Returns stored messages with the original pauses between them, divided by `speed`. They can be
+   * selected by sequence number, time, tags and filter, and limited to the last `last` of these.
+   * Messages appended later are not included.
    *
-   * Up to 16 MiB of the selection are held in memory. A larger one is read as it is given out, and
-   * what the ring overwrites before its turn comes is left out.
+   * Up to 16 MiB of the selection are kept in memory. A larger selection is read while it is
+   * replayed, and messages that are overwritten before their turn are left out.
    *
    * @throws {PlasmiteError} Usage for a speed that is negative or not finite
    */
   async *replay(options: ReplayOptions = {}): AsyncGenerator<Message<T>, void, unknown> {
-    const { replayStored } = await import("./replay.ts"); // Seldom wanted: loaded by who wants it.
+    const { replayStored } = await import("./replay.ts"); // Rarely used, so loaded on demand.
     for await (const stored of replayStored(this, options)) yield this.#message(stored);
   }
 
@@ -394,7 +398,7 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
     ];
   }
 
-  /** Closes the file; a second call does nothing. Streams that are open go on. */
+  /** Closes the file; a second call does nothing. Open streams are not affected. */
   close(): void {
     this.#ring.close();
   }

@@ -1,5 +1,5 @@
 /**
- * Gives stored messages out again, in their original rhythm or faster.
+ * Replays stored messages at their original pace or faster.
  *
  * @module
  */
@@ -28,10 +28,10 @@ import { openReader } from "../backend/source.ts";
 import type { Lite3Frame } from "../backend/frames.ts";
 import type { FrameBytes } from "../types.ts";
 
-/** The longest time that a timer takes, in milliseconds. */
+/** The longest delay of a timer, in milliseconds. */
 const LONGEST = 0x7fff_ffff;
 
-/** Waits, or ends with the signal's reason. */
+/** Waits; rejects with the signal's reason. */
 async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   let left = ms;
   for (; left > LONGEST; left -= LONGEST) await timer(LONGEST, signal);
@@ -55,8 +55,8 @@ function timer(ms: number, signal: AbortSignal | undefined): Promise<void> {
 }
 
 /**
- * So many bytes of messages are held, so that a slow replay loses nothing to the ring going round.
- * A selection that is larger is read as it is given out.
+ * How many bytes of messages are read ahead, so that a slow replay loses nothing when the ring
+ * wraps.
  */
 const AHEAD = 16 * 1024 * 1024;
 
@@ -99,7 +99,10 @@ async function selectionOf<T extends object>(
   return sinceSeq === null ? null : { speed, deadline, most, tail: { ...tail, sinceSeq } };
 }
 
-/** The number of the first of the last `count` messages of a selection; null when it is empty. */
+/**
+ * The sequence number of the first of the last `count` messages of a selection; null if it is
+ * empty.
+ */
 async function firstOfLast<T extends object>(
   pool: Pool<T>,
   { sinceSeq, sinceTimeNs = 0n, tags, where, signal }: TailOptions,
@@ -127,7 +130,7 @@ async function firstOfLast<T extends object>(
   }
 }
 
-/** A selection, read a little ahead. */
+/** Reads a selection ahead of the replay. */
 class Ahead {
   readonly #source: AsyncGenerator<Lite3Frame, void, unknown>;
   readonly #held = new FrameQueue();
@@ -137,7 +140,7 @@ class Ahead {
     this.#source = source;
   }
 
-  /** The next frame, its payload a copy; null at the end. */
+  /** The next frame, with a copy of its payload; null at the end. */
   async next(): Promise<Stored | null> {
     const held = this.#held;
     while (!this.#ended && held.bytes < AHEAD) {
@@ -169,8 +172,7 @@ function asBytes({ seq, timestampNs, payload }: Lite3Frame): FrameBytes {
 }
 
 /**
- * The messages that a pool holds now, as they are stored: selected by time, sequence, tags and
- * filter, then the last so many, with the original pauses divided by `speed`.
+ * The stored messages of a pool, selected and paced as {@linkcode Pool.replay} describes.
  *
  * @throws {PlasmiteError} Usage for a speed that is negative or not finite
  */
@@ -192,11 +194,11 @@ export async function* replayStored<T extends object>(
       if (before !== null && speed > 0) {
         const ms = Number(one.timestampNs - before) / 1e6 / speed;
         const left = deadline - performance.now();
-        if (owed + ms >= left) { // Timers come a little early at times: this one is never due.
+        if (owed + ms >= left) { // Timers can fire slightly early: this message is never due.
           await pause(left, signal);
           return;
         }
-        // A timer takes a millisecond at least: shorter pauses are added up.
+        // A timer takes at least a millisecond: shorter pauses are accumulated.
         owed += Math.max(0, ms);
         if (owed >= 1) {
           await pause(owed, signal);
@@ -215,7 +217,7 @@ export async function* replayStored<T extends object>(
 }
 
 /**
- * Gives stored messages of a pool out again; see {@linkcode Pool.replay}.
+ * Replays stored messages of a pool; see {@linkcode Pool.replay}.
  *
  * @throws {PlasmiteError} Usage for a speed that is negative or not finite
  */

@@ -10,12 +10,12 @@ import { Follower, type Start } from "../backend/local/follower.ts";
 import { Message } from "./message.ts";
 import { type Lite3Frame, takeFrame } from "../backend/frames.ts";
 
-/** How often a blocking stream looks, in milliseconds. */
+/** How often a blocking stream polls, in milliseconds. */
 const PAUSE = 1;
-/** How long one `next` waits when no timeout was given: for ever, in practice. */
+/** The timeout of `next` if none was given. */
 const FOREVER = Number.POSITIVE_INFINITY;
 
-/** The common part: waits in place, ends after a count, a time or a gap. */
+/** The common part: blocks while waiting, ends after a count, a timeout or a gap. */
 class Blocking {
   readonly #follower: Follower;
   readonly #errorOnGap: boolean;
@@ -64,16 +64,16 @@ class Blocking {
   }
 }
 
-/** A blocking stream of envelopes as JSON bytes. */
+/** A blocking stream of message envelopes as UTF-8 JSON text. */
 export class Stream implements Iterable<Uint8Array>, Disposable {
   readonly #inner: Blocking;
 
-  /** Use {@linkcode Pool.openStream}. */
+  /** For internal use: call {@linkcode Pool.openStream}. */
   constructor(...args: ConstructorParameters<typeof Blocking>) {
     this.#inner = new Blocking(...args);
   }
 
-  /** The next envelope; null at the end or when the time is over. Blocks the event loop. */
+  /** Returns the next envelope; null at the end or after the timeout. Blocks the event loop. */
   nextJson(): Uint8Array | null {
     const follower = this.#inner.step();
     if (follower === null) return null;
@@ -81,17 +81,17 @@ export class Stream implements Iterable<Uint8Array>, Disposable {
     return new Message(seq, timestampNs, { payload, integers: "auto" }).raw;
   }
 
-  /** All envelopes until the end. */
+  /** Iterates over all envelopes until the end. */
   *[Symbol.iterator](): Iterator<Uint8Array> {
     for (let item = this.nextJson(); item !== null; item = this.nextJson()) yield item;
   }
 
-  /** Releases the file. */
+  /** Closes the stream and its file. */
   close(): void {
     this.#inner.close();
   }
 
-  /** Releases the file. */
+  /** Closes the stream and its file. */
   [Symbol.dispose](): void {
     this.close();
   }
@@ -101,28 +101,28 @@ export class Stream implements Iterable<Uint8Array>, Disposable {
 export class Lite3Stream implements Iterable<Lite3Frame>, Disposable {
   readonly #inner: Blocking;
 
-  /** Use {@linkcode Pool.openLite3Stream}. */
+  /** For internal use: call {@linkcode Pool.openLite3Stream}. */
   constructor(...args: ConstructorParameters<typeof Blocking>) {
     this.#inner = new Blocking(...args);
   }
 
-  /** The next frame; null at the end or when the time is over. Blocks the event loop. */
+  /** Returns the next frame; null at the end or after the timeout. Blocks the event loop. */
   next(): Lite3Frame | null {
     const follower = this.#inner.step();
     return follower === null ? null : takeFrame(follower);
   }
 
-  /** All frames until the end. */
+  /** Iterates over all frames until the end. */
   *[Symbol.iterator](): Iterator<Lite3Frame> {
     for (let item = this.next(); item !== null; item = this.next()) yield item;
   }
 
-  /** Releases the file. */
+  /** Closes the stream and its file. */
   close(): void {
     this.#inner.close();
   }
 
-  /** Releases the file. */
+  /** Closes the stream and its file. */
   [Symbol.dispose](): void {
     this.close();
   }

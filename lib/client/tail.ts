@@ -1,5 +1,5 @@
 /**
- * `pool.tail()`: a selection as an async iterator, whatever keeps the pool.
+ * `pool.tail()`: a selection of messages as an async iterator, for local and remote pools.
  *
  * @module
  */
@@ -21,24 +21,29 @@ import {
   U64_MAX,
 } from "./options.ts";
 
-/** How long to wait for what is there already when the time is over, in milliseconds. */
+/** How long to wait for already stored messages after the timeout, in milliseconds. */
 const LAST_LOOK = 1;
-/** In place of a number: whatever has arrived is still given out, and no more is waited for. */
+/** In place of a sequence number: deliver what has arrived, but wait for no more. */
 const ARRIVED = U64_MAX;
 
-/** An endless or bounded stream of messages; `break`, `close` and `using` end it silently. */
+/**
+ * An endless or bounded stream of messages; `break`, `close` and `using` end it without an error.
+ */
 export interface Tail<T extends object = JsonObject>
   extends AsyncIterableIterator<Message<T>, void, undefined>, AsyncDisposable, Disposable {
-  /** The checkpoint: pass it as `sinceSeq` to go on where this one stopped; null before the first. */
+  /**
+   * The checkpoint: pass it as `sinceSeq` to resume after the last message; null before the first
+   * one.
+   */
   readonly nextSeq: bigint | null;
   /** Ends the stream; a pending `next()` resolves as done. */
   close(): void;
 }
 
-/** What a tail hands out is made of the current frame. */
+/** Converts the current frame to an item of the stream. */
 export type Take<M> = (position: FramePosition) => M;
 
-/** Makes messages that decode their data by `integers`. */
+/** Returns a converter to messages whose data is decoded according to `integers`. */
 export function takeMessage<T>(integers: IntegerPolicy): Take<Message<T>> {
   return ({ cursor }) =>
     new Message<T>(cursor.seq, cursor.timestampNs, { payload: payloadOf(cursor), integers });
@@ -47,7 +52,7 @@ export function takeMessage<T>(integers: IntegerPolicy): Take<Message<T>> {
 /**
  * Compiles the expressions of a filter; nothing is loaded without one.
  *
- * @throws {PlasmiteError} Usage when one is no jq expression
+ * @throws {PlasmiteError} Usage when one is not a valid jq expression
  */
 export async function compileAll(expressions: readonly string[]): Promise<readonly Where[]> {
   if (expressions.length === 0) return [];
@@ -93,15 +98,17 @@ function checkFor(pool: PoolHandle, options: TailOptions): Checked {
   }
 }
 
-/** What a tail must know of where it reads. */
+/** How a tail reads from its pool. */
 export interface TailPlace {
-  /** Where to begin, if not where the options say. */
+  /** Where to start, if not as the options say. */
   readonly start?: bigint;
-  /** Whether to go on after failures of a connection; default true. */
+  /** Whether to reconnect after connection failures; default true. */
   readonly reconnect?: boolean;
-  /** What errors call the pool; default as the pool itself. */
+  /** The name of the pool in errors; default the pool's own. */
   readonly path?: string;
-  /** The newest message now, where that can be told at once; 0 when none is retained. */
+  /**
+   * The current newest sequence number, if it is available synchronously; 0 if nothing is retained.
+   */
   readonly newest?: () => bigint;
 }
 
@@ -117,18 +124,19 @@ export class TailIterator<M> implements AsyncIterableIterator<M, void, undefined
   #walk: Walk | null = null;
   #selecting: Promise<Walk> | null = null;
   #closed = false;
-  /** How many more are wanted; below 0, any number. */
+  /** How many more messages are wanted; negative for no limit. */
   #left: bigint;
   /** When the whole stream ends, in `performance.now()` time; set by the first `next()`. */
   #deadline = Infinity;
   #started = false;
-  /** The newest message when the time was over: what comes later is not waited for. */
+  /** The newest message at the timeout: later ones are not waited for. */
   #final: bigint | null = null;
 
   /**
-   * Checks the options; nothing is read before the first `next()`.
+   * Checks the options; reads nothing before the first `next()`.
    *
-   * @param pool closed with the tail, also when there is none because the options are no good
+   * @param pool the pool, which is closed with the tail, also when there is none because the
+   *   options are no good
    * @throws {PlasmiteError} Usage
    */
   constructor(
@@ -184,7 +192,7 @@ export class TailIterator<M> implements AsyncIterableIterator<M, void, undefined
     return { done: true, value: undefined };
   }
 
-  /** Takes the next message; null when there is none any more, or none in time. */
+  /** Takes the next message; null at the end or after the timeout. */
   async #advance(): Promise<{ done: false; value: M } | null> {
     const { signal } = this.#options;
     signal?.throwIfAborted();
@@ -197,7 +205,7 @@ export class TailIterator<M> implements AsyncIterableIterator<M, void, undefined
     let quiet: bigint | null = null;
     while (!this.#closed && this.#left !== 0n) {
       signal?.throwIfAborted();
-      // When time is over, what is there by then still counts; what comes later does not.
+      // At the timeout, messages stored by then are still delivered; later ones are not.
       if (performance.now() >= this.#deadline) this.#final ??= this.#newest?.() ?? ARRIVED;
       else if (performance.now() >= idle) quiet ??= this.#newest?.() ?? ARRIVED;
       const last = this.#final ?? quiet;

@@ -1,5 +1,5 @@
 /**
- * The pools of a server: create, open, list, delete.
+ * The client of the pools of a server: create, open, list, delete.
  *
  * @module
  */
@@ -29,28 +29,33 @@ const DELETION: Effect = {
   hint: "Look whether the pool is still there before deleting it again.",
 };
 
-/** How to reach a server. */
+/** Options of a {@linkcode RemoteClient}. */
 export interface RemoteClientOptions {
-  /** The bearer token; it goes only over https, or over http to this machine. */
+  /** The bearer token; it is sent only over https, or over http to this machine. */
   readonly token?: string;
-  /** Most milliseconds for one request and its answer; streams have none. Default 30000. */
+  /**
+   * Timeout of a request including its response, in milliseconds; default 30000. Streams have none.
+   */
   readonly timeoutMs?: number;
-  /** What integers in data become; see `ClientOptions.integers`. */
+  /** How integers in data are decoded; see `ClientOptions.integers`. */
   readonly integers?: IntegerPolicy;
-  /** A `fetch` to use instead of the own client; what changes something has a stream as its body. */
+  /**
+   * A `fetch` to use instead of the built-in HTTP client. Requests that change something have a
+   * stream as their body.
+   */
   readonly fetch?: typeof fetch;
-  /** Whom to trust over https; by default the authorities that Deno knows. */
+  /** Which certificates to trust over https; default Deno's certificate authorities. */
   readonly tls?: {
-    /** The only certificates to trust, as PEM text: authorities, or the server's own. */
+    /** The only trusted certificates, as PEM text: authorities, or the server's own certificate. */
     readonly caCerts?: string[];
-    /** A PEM file with the only certificates to trust. */
+    /** The path of a PEM file with the only trusted certificates. */
     readonly caFile?: string;
-    /** Accept any certificate of any host; wins over the other two. For experiments only. */
+    /** Accept any certificate for any host; overrides the other two. For experiments only. */
     readonly skipVerify?: boolean;
   };
 }
 
-/** The options of a client. */
+/** The kinds of the options of a client. */
 export const REMOTE_KINDS: OptionKinds<RemoteClientOptions> = {
   token: "string",
   timeoutMs: "number",
@@ -65,12 +70,12 @@ const TLS_KINDS: OptionKinds<NonNullable<RemoteClientOptions["tls"]>> = {
 };
 
 /**
- * The pools of one server. Making a client sends nothing.
+ * The pools of one server. Creating a client sends nothing.
  *
- * The connection goes to the server itself; the proxy variables of the environment do not count.
- * Redirects are never followed. What changes something is sent once: when its answer is lost, the
- * error has `outcomeUnknown` and says that it may have been done. A {@linkcode RemotePool.tail} with
- * `reconnect` goes on by itself.
+ * Connections are made directly to the server; proxy environment variables are ignored. Redirects
+ * are never followed. Requests that change something are sent only once: if the response is lost,
+ * the error has `outcomeUnknown` set, because the change may have been made. A {@linkcode
+ * RemotePool.tail} with `reconnect` reconnects automatically.
  *
  * @example
  * ```ts
@@ -95,11 +100,11 @@ export class RemoteClient implements AsyncDisposable {
   #closed = false;
 
   /**
-   * Makes a client.
+   * Creates a client.
    *
    * @param baseUrl `http(s)://host[:port]`
-   * @throws {PlasmiteError} Usage for a bad address, a token that would travel in the clear, or
-   *   certificates that cannot be read
+   * @throws {PlasmiteError} Usage for an invalid address, a token that would be sent unencrypted,
+   *   or certificates that cannot be read
    */
   constructor(baseUrl: string | URL, options?: RemoteClientOptions) {
     this.#options = checkOptions(options, "RemoteClient", REMOTE_KINDS);
@@ -136,9 +141,9 @@ export class RemoteClient implements AsyncDisposable {
   }
 
   /**
-   * Makes a pool on the server.
+   * Creates a pool on the server.
    *
-   * @param sizeBytes size of the file (0 or nothing: 1 MiB)
+   * @param sizeBytes the size of the file in bytes (default, and for 0: 1 MiB)
    * @throws {RemoteError} AlreadyExists, Usage for a size too small, Permission
    */
   async createPool(name: string, sizeBytes?: Seq): Promise<PoolInfo> {
@@ -151,7 +156,7 @@ export class RemoteClient implements AsyncDisposable {
   /**
    * Opens a pool.
    *
-   * @param name its name, or its URL on this server
+   * @param name the pool's name, or its URL on this server
    * @throws {RemoteError} NotFound, Permission; Io when the server cannot be reached
    */
   async openPool<T extends object = JsonObject>(name: string): Promise<RemotePool<T>> {
@@ -160,7 +165,7 @@ export class RemoteClient implements AsyncDisposable {
     return this.#pool<T>(pool);
   }
 
-  /** A pool that is not looked for first: appends to servers that let nobody open. */
+  /** Returns a pool without checking that it exists, for appending to write-only servers. */
   uncheckedPool<T extends object = JsonObject>(name: string): RemotePool<T> {
     return this.#pool<T>(this.#name(name));
   }
@@ -169,7 +174,7 @@ export class RemoteClient implements AsyncDisposable {
     return new RemotePool<T>(this.#transport, name, this.#integers);
   }
 
-  /** Opens a pool, making it first if it is missing; `sizeBytes` counts only then. */
+  /** Opens a pool, creating it if it does not exist; `sizeBytes` is used only then. */
   async pool<T extends object = JsonObject>(
     name: string,
     sizeBytes?: Seq,
@@ -182,26 +187,32 @@ export class RemoteClient implements AsyncDisposable {
     try {
       await this.createPool(name, sizeBytes);
     } catch (error) {
-      // Somebody else made it at the same moment: then it is there to open.
+      // Another client created it at the same time: open that one.
       if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
     }
     return await this.openPool<T>(name);
   }
 
-  /** Sizes, bounds and metrics of a pool. */
+  /** Returns the sizes, bounds and metrics of a pool. */
   async poolInfo(name: string): Promise<PoolInfo> {
     const pool = this.#name(name);
     const path = `/v0/pools/${encodeURIComponent(pool)}/info`;
     return poolInfo((await this.#transport.json(path, { pool }))["pool"], pool);
   }
 
-  /** What opening tells; on a write-only server without bounds and metrics. */
+  /**
+   * Returns the information from opening a pool; on a write-only server it has no bounds or
+   * metrics.
+   */
   async openInfo(name: string): Promise<PoolInfo> {
     const pool = this.#name(name);
     return await this.#post("/v0/pools/open", pool, JSON.stringify({ pool }));
   }
 
-  /** All pools of the server, sorted by name; one that cannot be opened carries `error`. */
+  /**
+   * Lists all pools of the server, sorted by name. Entries for pools that cannot be opened have
+   * `error` set.
+   */
   async listPools(): Promise<PoolInfo[]> {
     this.#name("x");
     const { pools } = await this.#transport.json("/v0/pools");
@@ -211,7 +222,7 @@ export class RemoteClient implements AsyncDisposable {
     );
   }
 
-  /** Deletes a pool, whole or damaged. */
+  /** Deletes a pool, intact or damaged. */
   async deletePool(name: string): Promise<void> {
     const pool = this.#name(name);
     const path = `/v0/pools/${encodeURIComponent(pool)}`;
@@ -227,7 +238,7 @@ export class RemoteClient implements AsyncDisposable {
     return new RemoteReader(this.#transport, this.#name(name), options);
   }
 
-  /** Ends the client; pools and streams opened from it go on. */
+  /** Closes the client; pools and streams opened with it stay open. */
   close(): Promise<void> {
     if (!this.#closed) {
       this.#closed = true;
@@ -236,7 +247,7 @@ export class RemoteClient implements AsyncDisposable {
     return Promise.resolve();
   }
 
-  /** Ends the client. */
+  /** Closes the client. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

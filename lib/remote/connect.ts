@@ -1,5 +1,5 @@
 /**
- * One call for all: pools in a directory, pools of a server, or one pool of a server.
+ * `connect()`: pools in a directory, pools of a server, or one pool of a server.
  *
  * @module
  */
@@ -11,15 +11,15 @@ import { PlasmiteError } from "../errors.ts";
 import { REMOTE_KINDS, RemoteClient, type RemoteClientOptions } from "./client.ts";
 import type { RemotePool } from "./pool.ts";
 
-/** The options of both kinds of clients; each takes its own. */
+/** The options of both kinds of clients; each uses its own. */
 type ConnectOptions = RemoteClientOptions & ClientOptions;
 
 const KINDS: OptionKinds<ConnectOptions> = { ...CLIENT_KINDS, ...REMOTE_KINDS };
 
 /**
- * What {@linkcode connect} gives for a target: a {@linkcode Client} for a directory, a
- * {@linkcode RemoteClient} for a server, a {@linkcode RemotePool} for a pool of a server, and any of
- * them where the type of the target does not tell.
+ * The result of {@linkcode connect}: a {@linkcode Client} for a directory, a {@linkcode
+ * RemoteClient} for a server, a {@linkcode RemotePool} for a pool of a server, or their union if
+ * the type of the target does not determine it.
  */
 export type Connected<Target extends string | URL | undefined> = Target extends undefined ? Client
   : Target extends `${"http" | "https"}://${infer Rest}`
@@ -31,9 +31,10 @@ export type Connected<Target extends string | URL | undefined> = Target extends 
   : Client | RemoteClient | RemotePool;
 
 /**
- * What the target names: for `http(s)://host:port` a client of that server, for
- * `http(s)://host:port/pool` that pool, else a client of the pools of a directory (a path or a
- * `file:` URL; nothing means the default directory). Nothing is sent and nothing is opened yet.
+ * Connects to a directory, a server or a pool, depending on the target: `http(s)://host:port` gives
+ * a client of that server, `http(s)://host:port/pool` that pool, and anything else a client of the
+ * pools in a directory (a path or a `file:` URL; default the default directory). Nothing is sent or
+ * opened yet.
  *
  * @example
  * ```ts
@@ -45,13 +46,14 @@ export type Connected<Target extends string | URL | undefined> = Target extends 
  * console.assert(pool.name === "ci" && client.poolDir === "./pools");
  * ```
  *
- * @throws {PlasmiteError} Usage for any other scheme, and as both constructors
+ * @throws {PlasmiteError} Usage for any other scheme, and for what the constructors of the clients
+ *   refuse
  */
 export function connect<const Target extends string | URL | undefined = undefined>(
   target?: Target,
   options?: RemoteClientOptions & ClientOptions,
 ): Connected<Target>;
-/** As above, where what is named shows only when the program runs. */
+/** The same, for a target whose kind is known only at run time. */
 export function connect(
   target?: string | URL,
   options?: RemoteClientOptions & ClientOptions,
@@ -85,7 +87,7 @@ function unsupported(message: string, cause?: unknown): PlasmiteError {
   });
 }
 
-/** The path that a `file:` URL names. */
+/** The path of a `file:` URL. */
 function pathOf(text: string): string {
   try {
     const { hostname, pathname } = new URL(text);
@@ -94,7 +96,7 @@ function pathOf(text: string): string {
   } catch (cause) {
     throw unsupported("invalid file URL", cause);
   }
-  throw unsupported("file URL of another machine");
+  throw unsupported("file URL with a host name");
 }
 
 function local(poolDir: string | undefined, common: Pick<ClientOptions, "integers">): Client {
@@ -106,9 +108,9 @@ function remote(text: string, options: RemoteClientOptions): RemoteClient | Remo
   const url = URL.parse(text);
   if (url === null || url.pathname === "/") return new RemoteClient(text, options);
   const base = new URL(url);
-  base.pathname = "/"; // What else does not belong to an address stays, to be refused.
+  base.pathname = "/"; // Other invalid parts of the address are kept, so that they are refused.
   const client = new RemoteClient(base, options);
   const pool = client.uncheckedPool(url.href);
-  void client.close(); // The pool keeps the connections as long as it needs them.
+  void client.close(); // The pool keeps the connections while it needs them.
   return pool;
 }

@@ -1,5 +1,5 @@
 /**
- * Pools on a server: the same shapes as the local ones, over HTTP.
+ * Pools on a server, over HTTP, with the same interface as local ones.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * A pool of a server, in the shape of a local one.
+ * A pool of a server, with the interface of a local one.
  *
  * @module
  */
@@ -32,7 +32,7 @@ import type { Transport } from "../backend/http/transport.ts";
 import { poolInfo, wireMessage } from "../backend/http/wire.ts";
 import { type Lite3Frame, takeFrame } from "../backend/frames.ts";
 
-/** What an append is given as the payload of a message. */
+/** Encodes the data of an append as a payload. */
 function encode(data: unknown, tags: readonly string[]): Uint8Array<ArrayBuffer> {
   const out = new Buf(1024);
   encodeMessage(new Lite3Encoder(out), data, tags);
@@ -40,8 +40,8 @@ function encode(data: unknown, tags: readonly string[]): Uint8Array<ArrayBuffer>
 }
 
 /**
- * A pool of a server. Appends are never repeated by themselves: when the connection breaks while
- * one is under way, it may have been stored.
+ * A pool of a server. Appends are never retried automatically: if the connection breaks during one,
+ * it may have been stored.
  *
  * @example
  * ```ts
@@ -68,7 +68,7 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
   readonly #integers: IntegerPolicy;
   #closed = false;
 
-  /** Use {@linkcode RemoteClient.openPool}. */
+  /** For internal use: call {@linkcode RemoteClient.openPool}. */
   constructor(transport: Transport, name: string, integers: IntegerPolicy) {
     this.name = name;
     this.#transport = transport.retain();
@@ -119,15 +119,18 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
     return await this.appendAsync(data, appendOptions(tags, durability));
   }
 
-  /** As {@linkcode RemotePool.append}; an explicit `timestampNs` is Usage, the server's clock counts. */
+  /**
+   * The same as {@linkcode RemotePool.append} with options. The server's clock is used: an explicit
+   * `timestampNs` is a Usage error.
+   */
   async appendAsync(data: T | Uint8Array, options?: AppendOptions): Promise<Message<T>> {
     const { tags, flush, signal } = this.#settings(options);
     return this.#message(await this.#appender.one(encode(data, tags), flush, signal));
   }
 
   /**
-   * Appends several messages in order; in one piece where the server can, else one by one. A large
-   * batch goes in as several requests.
+   * Appends several messages in order, in one request if the server supports it, else one by one. A
+   * large batch is split into several requests.
    */
   async appendBatch(
     items: readonly (T | Uint8Array)[],
@@ -147,8 +150,8 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
   }
 
   /**
-   * Appends ready payloads from number `from` on; `report` hears of each contiguous run at once, so
-   * that after a failure it is known what was stored.
+   * Appends encoded payloads from index `from` on. `report` is called for each contiguous run
+   * immediately, so that after a failure it is known what was stored.
    *
    * @ignore
    */
@@ -181,13 +184,13 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
   /**
    * Appends a Lite3 message byte for byte; returns its sequence number.
    *
-   * @throws {RemoteError} Corrupt when it is not a whole, readable message
+   * @throws {RemoteError} Corrupt when the payload is not a complete, readable message
    */
   async appendLite3(payload: Uint8Array, durability?: Durability): Promise<bigint> {
     return (await this.#raw(payload, durability)).seq;
   }
 
-  /** As {@linkcode RemotePool.appendLite3}; returns the message as stored. */
+  /** Like {@linkcode RemotePool.appendLite3}, but returns the message as stored. */
   async appendLite3WithReceipt(payload: Uint8Array, durability?: Durability): Promise<Message<T>> {
     return this.#message(await this.#raw(payload, durability));
   }
@@ -199,7 +202,7 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
   }
 
   /**
-   * Reads one message.
+   * Reads one message by its sequence number.
    *
    * @throws {RemoteError} NotFound when it is not retained
    */
@@ -207,20 +210,20 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
     return this.#message(wireMessage(await this.#fetch(seq, ""), this.name));
   }
 
-  /** As {@linkcode RemotePool.get}. */
+  /** The same as {@linkcode RemotePool.get}. */
   getAsync(seq: Seq): Promise<Message<T>> {
     return this.get(seq);
   }
 
-  /** One message's stored payload. */
+  /** Reads one message's stored Lite3 payload. */
   getLite3(seq: Seq): Promise<Uint8Array> {
     return this.#fetch(seq, "/lite3", "application/x-plasmite-lite3");
   }
 
   /**
-   * One message as a frame.
+   * Reads one message as a frame.
    *
-   * @param exact whether the stored bytes are needed, and not just a document that says the same
+   * @param exact whether the stored bytes are needed rather than an equivalent document
    */
   async getFrame(seq: Seq, exact = true): Promise<Lite3Frame> {
     const { timestampNs, payload } = wireMessage(await this.#fetch(seq, ""), this.name);
@@ -243,25 +246,25 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
       });
     } catch (error) {
       if (!PlasmiteError.is(error) || error.seq !== undefined) throw error;
-      // Of the two that may be missing here, only the message is told with its number.
+      // The pool or the message may be missing; only for the message the number is added.
       throw error.message === "message not found" ? error.with({ seq: wanted }) : error;
     }
   }
 
-  /** Sizes, bounds and metrics. */
+  /** Returns sizes, bounds and metrics. */
   async infoAsync(): Promise<PoolInfo> {
     const answer = await this.#transport.json(this.#path("info"), { pool: this.name });
     return poolInfo(answer["pool"], this.name);
   }
 
-  /** As {@linkcode RemotePool.infoAsync}. */
+  /** The same as {@linkcode RemotePool.infoAsync}. */
   info(): Promise<PoolInfo> {
     return this.infoAsync();
   }
 
   /**
-   * Follows the pool: by default from the oldest retained message on, without end; the server's
-   * limit on one request does not show.
+   * Follows the pool: by default from the oldest retained message, without end, even if the server
+   * limits the duration of one request.
    */
   tail(options?: RemoteTailOptions): Tail<T> {
     return this.#tail(options, takeMessage<T>(this.#integers));
@@ -277,7 +280,7 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
     });
   }
 
-  /** As {@linkcode RemotePool.tail}, giving stored frames. */
+  /** Like {@linkcode RemotePool.tail}, but returns stored frames. */
   async *tailLite3(options?: RemoteTailOptions): AsyncGenerator<Lite3Frame, void, unknown> {
     const frames = this.#tail(options, takeFrame);
     try {
@@ -287,7 +290,7 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
     }
   }
 
-  /** Ends the pool; streams that are open go on. A second call does nothing. */
+  /** Closes the pool; open streams are not affected. A second call does nothing. */
   close(): Promise<void> {
     if (!this.#closed) {
       this.#closed = true;
@@ -296,7 +299,7 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
     return Promise.resolve();
   }
 
-  /** Ends the pool. */
+  /** Closes the pool. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

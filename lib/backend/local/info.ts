@@ -1,5 +1,5 @@
 /**
- * What a pool can say about itself without being read: sizes, bounds, use and age.
+ * Information about a pool: sizes, bounds, use and age.
  *
  * @module
  */
@@ -25,7 +25,7 @@ export interface PoolMetrics {
   readonly messageCount: bigint;
   /** `newest - oldest + 1`; the same number, as retained messages have no holes. */
   readonly seqSpan: bigint;
-  /** Use of the ring in bytes, and in percent with two decimals, cut. */
+  /** Use of the ring in bytes, and in percent truncated to two decimals. */
   readonly utilization: {
     readonly usedBytes: number;
     readonly freeBytes: number;
@@ -42,33 +42,33 @@ export interface PoolMetrics {
 
 /** Sizes in bytes, bounds and metrics of one pool. */
 export interface PoolInfo {
-  /** The name or reference it was asked for by. */
+  /** The name or reference by which the pool was requested. */
   readonly name: string;
   /** The path of the file. */
   readonly path: string;
-  /** Size of the file. */
+  /** Size of the file in bytes. */
   readonly fileSize: number;
-  /** Where the index begins. */
+  /** Offset of the index in the file, in bytes. */
   readonly indexOffset: number;
   /** Number of index slots. */
   readonly indexCapacity: number;
-  /** Size of the index. */
+  /** Size of the index in bytes. */
   readonly indexSizeBytes: number;
-  /** Where the ring begins. */
+  /** Offset of the ring in the file, in bytes. */
   readonly ringOffset: number;
-  /** Size of the ring. */
+  /** Size of the ring in bytes. */
   readonly ringSize: number;
   /** First and last retained sequence number. */
   readonly bounds: PoolBounds;
   /** Use and age. */
   readonly metrics?: PoolMetrics;
-  /** Last change of the file in milliseconds since 1970, in lists. */
+  /** Last modification of the file in milliseconds since 1970; only in lists. */
   readonly mtimeMs?: number | null;
-  /** Why the pool cannot be opened, in lists; then the numbers are 0. */
+  /** Why the pool cannot be opened; only in lists. The numbers are then 0. */
   readonly error?: PlasmiteError;
 }
 
-/** The time of message `seq`, or null when it went away meanwhile or cannot be read now. */
+/** The time of message `seq`; null if it was overwritten in the meantime or cannot be read now. */
 function* timeOf(ring: Ring, seq: bigint): Steps<bigint | null> {
   const cursor = new Cursor(ring, seq);
   let ready = cursor.fill(true);
