@@ -3,6 +3,13 @@
  * Exit codes, broken pipes and the printing of errors are handled here (docs/spec/command-line.md
  * 1.8, 1.9).
  *
+ * @example Run the program from a script
+ * ```ts
+ * import { main } from "@plasmite/core/cli";
+ *
+ * console.assert(await main(["--version"]) === 0);
+ * ```
+ *
  * @module
  */
 
@@ -59,7 +66,10 @@ const commands: Readonly<Record<string, Loader>> = {
 /**
  * Runs one command and returns its exit code; errors are printed, not thrown.
  *
- * @example
+ * @param argv the arguments, without the program's name
+ * @returns the exit code: 0, or an {@linkcode ErrorKind}
+ *
+ * @example Run a command
  * ```ts
  * import { main } from "@plasmite/core/cli";
  *

@@ -4,7 +4,7 @@
  * A pool is a bounded, crash-safe ring buffer on disk. Any process can append to it and any process
  * can follow it; there is no broker and no daemon.
  *
- * @example
+ * @example Append and follow
  * ```ts
  * import { Client } from "@plasmite/core";
  *

@@ -4,7 +4,22 @@
  * @module
  */
 
-/** Error kinds by number; the number is also the process exit code of the command line. */
+/**
+ * Error kinds by number; the number is also the process exit code of the command line.
+ *
+ * @example Create a pool unless it exists
+ * ```ts
+ * import { Client, ErrorKind, PlasmiteError } from "@plasmite/core";
+ *
+ * using client = new Client(Deno.makeTempDirSync());
+ * client.createPool("demo").close();
+ * try {
+ *   client.createPool("demo").close();
+ * } catch (error) {
+ *   if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
+ * }
+ * ```
+ */
 export const ErrorKind = {
   /** A bug, or a response that could not be understood. */
   Internal: 1,
@@ -75,7 +90,7 @@ const NAMES = Object.fromEntries(
 /**
  * Every failure this library reports.
  *
- * @example
+ * @example Test the kind of an error
  * ```ts
  * import { ErrorKind, PlasmiteError } from "@plasmite/core";
  *

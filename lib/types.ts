@@ -53,6 +53,14 @@ export type Need = "read" | "append" | "admin";
 /**
  * What the caller of one request may do. It is valid for that request only, because rights can be
  * revoked at any time.
+ *
+ * @example Allow reading only
+ * ```ts
+ * import type { Grant } from "@plasmite/core/server";
+ *
+ * const grant: Grant = { subject: "dashboard", can: (need) => need === "read" };
+ * console.assert(grant.can("read", "ci") && !grant.can("append", "ci"));
+ * ```
  */
 export interface Grant {
   /** The caller's name, for logs: the name of a key, `token`, `anyone`. */

@@ -1,9 +1,26 @@
 /**
- * `/mcp` of a server: the tools over streamable HTTP, as a function from request to response.
+ * The MCP tools over streamable HTTP, as a function from request to response: `/mcp` of a server.
  *
- * Who may call, from where and how large a body may be is checked by the server before it gets
- * here. The protocol itself is loaded when {@linkcode createMcpFetch} is called, so importing this
- * module costs nothing.
+ * The server checks credentials, host and body size before it calls this function. The protocol
+ * implementation is loaded when {@linkcode createMcpFetch} is called, so importing this module is
+ * cheap.
+ *
+ * @example Serve the tools for agents next to a server's own routes
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ * import { createMcpFetch } from "@plasmite/core/mcp";
+ * import { createApp } from "@plasmite/core/server";
+ *
+ * const client = new Client(Deno.makeTempDirSync());
+ * const app = createApp(client, { mcp: (limits) => createMcpFetch(client, limits) });
+ * const response = await app.request("/mcp", {
+ *   method: "POST",
+ *   headers: { "content-type": "application/json" },
+ *   body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "ping" }),
+ * });
+ * console.assert(response.status === 200);
+ * await app.shutdown();
+ * ```
  *
  * @module
  */
@@ -14,29 +31,47 @@ import type { Access, Grant } from "../lib/types.ts";
 
 export type { Access, Grant };
 
-/** How to serve; everything has a default. */
+/**
+ * Options of an MCP handler.
+ *
+ * @example Limit what agents may do and how long they wait
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ * import { createMcpFetch, type McpOptions } from "@plasmite/core/mcp";
+ *
+ * const options: McpOptions = { access: "read-only", maxWaitMs: 10_000 };
+ * using client = new Client(Deno.makeTempDirSync());
+ * const mcp = await createMcpFetch(client, options);
+ * await mcp.close();
+ * ```
+ */
 export interface McpOptions {
-  /** What callers may do when a request comes without a grant of its own; default `read-write`. */
+  /** The rights of a request that comes without a grant; default `read-write`. */
   readonly access?: Access;
-  /** The version that the server names; default `0.0.0`. */
+  /** The version that the server reports; default `0.0.0`. */
   readonly version?: string;
   /** The largest request body in bytes; default 1 MiB. */
   readonly maxBodyBytes?: number;
-  /** Waits and subscriptions at once; default 64. Not used with `takePlace`. */
+  /**
+   * The largest number of concurrent waits and subscriptions; default 64. Not used with
+   * `takePlace`.
+   */
   readonly maxWaits?: number;
   /**
-   * Takes a place for a wait or subscription and returns how to give it back, or null when there is none: for a
-   * server that counts them together with its own streams.
+   * Reserves a place for a wait or subscription and returns a function that releases it, or null if
+   * there is none; for a server that counts them together with its own streams.
    */
   readonly takePlace?: () => (() => void) | null;
   /**
-   * The longest wait, in milliseconds; a caller who asks for more is answered by then and may wait
-   * again. Default 50000: the common clients give a request up after a minute.
+   * The longest wait, in milliseconds; a longer one is answered after this time, and the caller can
+   * wait again. Default 50000, because common clients abandon a request after a minute.
    */
   readonly maxWaitMs?: number;
-  /** How often a call reports its progress to a caller who asked for it, in ms; default 5000. */
+  /**
+   * How often a call reports progress to callers that request it, in milliseconds; default 5000.
+   */
   readonly progressMs?: number;
-  /** Told of refused requests and internal failures; never of contents. */
+  /** Called for refused requests and internal failures; never receives message contents. */
   readonly onerror?: (error: Error) => void;
 }
 
@@ -51,22 +86,26 @@ const KINDS: OptionKinds<McpOptions> = {
   onerror: "function",
 };
 
-/** Answers requests to `/mcp`. */
+/** Handles requests to `/mcp`. */
 export interface McpFetch {
   /**
-   * Answers one request.
+   * Handles one request.
    *
-   * @param grant what its caller may do; default what `access` says
+   * @param grant what the caller may do; default `access`
    */
   (request: Request, grant?: Grant): Promise<Response>;
-  /** Ends waits and streams; requests that come later are refused. */
+  /** Ends waits and streams; later requests are refused. */
   close(): Promise<void>;
 }
 
 /**
- * Makes the handler of `/mcp` for the pools of a client.
+ * Creates the handler of `/mcp` for the pools of a client.
  *
- * @example
+ * @param client the client of the pools to serve
+ * @param options access and limits
+ * @returns the handler of requests to `/mcp`
+ *
+ * @example Answer an MCP request
  * ```ts
  * import { Client } from "@plasmite/core";
  * import { createMcpFetch } from "@plasmite/core/mcp";

@@ -1,6 +1,20 @@
 /**
- * The HTTP server as a function from request to response: usable in-process, under `Deno.serve`, or
- * inside another server.
+ * The HTTP server as a function from request to response, for use in process, under `Deno.serve`,
+ * or inside another server.
+ *
+ * @example Serve a directory of pools
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ * import { createApp } from "@plasmite/core/server";
+ *
+ * const app = createApp(new Client(Deno.makeTempDirSync()));
+ * const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, app.fetch);
+ * const response = await fetch(`http://127.0.0.1:${server.addr.port}/healthz`);
+ * console.assert(response.ok);
+ * await response.body?.cancel();
+ * await app.shutdown();
+ * await server.shutdown();
+ * ```
  *
  * @module
  */
@@ -32,60 +46,75 @@ import type { TailStream } from "./tail.ts";
 
 export type { Access, Asset, Authenticator, Grant, McpFetch, McpLimits, Need, Verdict };
 
-/** How to serve; everything has a safe default. */
+/**
+ * Options of a server; every default is safe.
+ *
+ * @example Serve read-only on a port of its own
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ * import { type AppOptions, createApp } from "@plasmite/core/server";
+ *
+ * const options: AppOptions = { access: "read-only", maxBodyBytes: 64 * 1024 };
+ * const app = createApp(new Client(Deno.makeTempDirSync()), options);
+ * const body = JSON.stringify({ pool: "demo" });
+ * const response = await app.request("/v0/pools", { method: "POST", body });
+ * console.assert(response.status === 403);
+ * await app.shutdown();
+ * ```
+ */
 export interface AppOptions {
-  /** The bearer token that callers need; default none. What it allows is `access`. */
+  /** The bearer token that callers must send; default none. It gives the rights of `access`. */
   readonly token?: string | undefined;
-  /** Another way to tell who calls and what they may do; wins over `token`. */
+  /** Decides who calls and what they may do; replaces `token`. */
   readonly authenticator?: Authenticator | undefined;
   /** The most that any caller may do; default `read-write`. */
   readonly access?: Access;
   /**
-   * Answer only to loopback names and `allowHosts` (protection from DNS rebinding); default true.
-   * Set it to false for a server that other machines reach by names of their own.
+   * Accept only requests for loopback names and `allowHosts` (protection from DNS rebinding);
+   * default true. Set it to false for a server that other machines reach by any name.
    */
   readonly loopbackOnly?: boolean;
-  /** Further `Host` names to answer to, without port. */
+  /** Further `Host` names to accept, without port. */
   readonly allowHosts?: readonly string[];
   /**
-   * What the runtime makes up for a request without a `Host`, such as `localhost:9700`; with it such
-   * requests are refused. Default: that is not known.
+   * Returns the host that the runtime fills in for requests without a `Host` header, such as
+   * `localhost:9700`, so that these can be refused. Default: unknown.
    */
   readonly inventedHost?: () => string | null;
-  /** Exact origins whose pages may call. */
+  /** Exact origins whose pages may send requests (CORS). */
   readonly corsOrigins?: readonly string[];
   /** The largest request body in bytes; default 1 MiB. */
   readonly maxBodyBytes?: number;
   /** The longest tail in milliseconds; default 30000. */
   readonly maxTailTimeoutMs?: number;
-  /** Streams at once, and storage calls at once; default 64. */
+  /** The largest number of concurrent streams, and of concurrent storage calls; default 64. */
   readonly maxTailConcurrency?: number;
   /** How often a quiet stream sends a heartbeat, in milliseconds; default 10000. */
   readonly heartbeatMs?: number;
-  /** How long a request body may stand still, in milliseconds; default 30000. */
+  /** How long a request body may stall, in milliseconds; default 30000. */
   readonly bodyIdleMs?: number;
   /**
-   * How long a request body may take in all, in milliseconds, unless it flows at 8 KiB a second or
-   * faster; default 60000.
+   * The longest total time of a request body that is slower than 8 KiB per second, in milliseconds;
+   * default 60000.
    */
   readonly bodyTotalMs?: number;
   /**
-   * What all request bodies together may take, in bytes; then further ones are refused with 503.
-   * Default 64 MiB, and never less than one body may have.
+   * The most memory for all request bodies together, in bytes; beyond it requests are refused with
+   * 503. Default 64 MiB, and at least `maxBodyBytes`.
    */
   readonly maxBodiesBytes?: number;
   /**
-   * How long a reader may leave data untaken after its stream's time is over, in milliseconds; then
-   * it is cut off. Default 5000.
+   * How long after the end of a stream its reader may take to read the rest, in milliseconds; then
+   * the connection is closed. Default 5000.
    */
   readonly readerGraceMs?: number;
-  /** What `/v0/serve/status` answers; without it the route is not there. */
+  /** Returns the response of `/v0/serve/status`; without it the route does not exist. */
   readonly status?: () => unknown;
-  /** Told of failures that are bugs; clients see only `internal error`. Default: nobody. */
+  /** Called for failures that are bugs; clients see only `internal error`. Default: ignored. */
   readonly onFault?: (error: unknown) => void;
-  /** Loads the web page; default ours. */
+  /** Loads the web page; default the built-in one. */
   readonly ui?: () => Promise<ReadonlyMap<string, Asset>>;
-  /** Loads the Model Context Protocol at the first request to `/mcp`; without it there is none. */
+  /** Loads the MCP handler at the first request to `/mcp`; without it the route does not exist. */
   readonly mcp?: (limits: McpLimits) => Promise<McpFetch>;
 }
 
@@ -111,19 +140,32 @@ const KINDS: OptionKinds<AppOptions> = {
   mcp: "function",
 };
 
-/** A server without a socket. */
+/**
+ * A server without a socket.
+ *
+ * @example Test a server in process
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ * import { type App, createApp } from "@plasmite/core/server";
+ *
+ * const app: App = createApp(new Client(Deno.makeTempDirSync()));
+ * console.assert((await app.request("/v0/pools")).status === 200);
+ * console.assert(app.streams === 0);
+ * await app.shutdown();
+ * ```
+ */
 export interface App {
-  /** Answers one request; never throws. */
+  /** Handles one request; never rejects. */
   fetch(request: Request): Promise<Response>;
-  /** Answers a request made from a path, as tests do. */
+  /** Handles a request for a path, for tests. */
   request(path: string, init?: RequestInit): Promise<Response>;
-  /** Streams open now. */
+  /** The number of open streams. */
   readonly streams: number;
-  /** Ends all streams at once, finishes running appends, closes the files. */
+  /** Ends all streams immediately, waits for appends in progress, and closes the files. */
   shutdown(): Promise<void>;
 }
 
-/** The address a request was sent to, as its URL has it. */
+/** The host and port in a request's URL. */
 function authorityOf(url: string): string {
   const start = url.indexOf("//") + 2;
   let end = start;
@@ -147,7 +189,9 @@ class Server implements App {
   readonly #open = new Set<TailStream>();
   #document: string | null = null;
   #stopping = false;
-  /** The last append's URL and its parts: the common case is one client that repeats itself. */
+  /**
+   * The URL of the last append and its parts, for the common case of one client that repeats it.
+   */
   #appendUrl = "";
   #appendAuthority = "";
   #appendSegment = "";
@@ -290,7 +334,7 @@ class Server implements App {
   }
 }
 
-/** Who may call, within what `access` allows at most. */
+/** The authenticator of the options, limited to `access`. */
 function authenticatorOf(
   { access = "read-write", authenticator, token }: AppOptions,
 ): Authenticator {
@@ -304,9 +348,13 @@ async function loadPage(): Promise<ReadonlyMap<string, Asset>> {
 }
 
 /**
- * Makes a server for the pools of a client.
+ * Creates a server for the pools of a client.
  *
- * @example
+ * @param client the client of the pools to serve
+ * @param options how to serve them; by default read-write, for this machine only
+ * @returns the server; pass its `fetch` to `Deno.serve`
+ *
+ * @example Answer a request without a socket
  * ```ts
  * import { Client } from "@plasmite/core";
  * import { createApp } from "@plasmite/core/server";
@@ -317,7 +365,7 @@ async function loadPage(): Promise<ReadonlyMap<string, Asset>> {
  * await app.shutdown();
  * ```
  *
- * @throws {PlasmiteError} Usage for an unknown option, and for an origin that is none
+ * @throws {PlasmiteError} Usage for an unknown option or an invalid origin
  */
 export function createApp(client: Client, options?: AppOptions): App {
   return new Server(client, checkOptions(options, "createApp", KINDS));

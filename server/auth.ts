@@ -13,12 +13,33 @@ import { HttpError } from "./errors.ts";
 
 export type { Access, Grant, Need };
 
-/** The outcome of a look at the credentials: what the caller may do, or what is wrong with them. */
+/** The result of checking credentials: a grant, or the problem with them. */
 export type Verdict = Grant | "missing" | "invalid";
 
-/** Decides who sent a request and what they may do. */
+/**
+ * Decides who sent a request and what they may do.
+ *
+ * @example Give every key its own pool
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ * import { type Authenticator, createApp } from "@plasmite/core/server";
+ *
+ * const keys = new Map([["key-of-ci", "ci"], ["key-of-ops", "ops"]]);
+ * const authenticator: Authenticator = {
+ *   authenticate(request) {
+ *     const own = keys.get(request.headers.get("x-api-key") ?? "");
+ *     if (own === undefined) return "missing";
+ *     return { subject: own, can: (need, pool) => need !== "admin" && (pool ?? own) === own };
+ *   },
+ * };
+ * const app = createApp(new Client(Deno.makeTempDirSync()), { authenticator });
+ * const response = await app.request("/v0/pools/ops", { headers: { "x-api-key": "key-of-ci" } });
+ * console.assert(response.status === 403);
+ * await app.shutdown();
+ * ```
+ */
 export interface Authenticator {
-  /** Looks at the credentials of one request; asked for every request. */
+  /** Checks the credentials of one request; called for every request. */
   authenticate(request: Request): Verdict | Promise<Verdict>;
 }
 

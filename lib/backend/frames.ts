@@ -6,7 +6,20 @@
 
 import type { FrameBytes } from "../types.ts";
 
-/** A stored frame: a message with its payload as stored in the pool. */
+/**
+ * A stored frame: a message with its payload as stored in the pool.
+ *
+ * @example Copy a message byte for byte
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ *
+ * using client = new Client(Deno.makeTempDirSync());
+ * using pool = client.pool("demo");
+ * pool.append({ n: 1 });
+ * const frame = pool.getLite3(1);
+ * console.assert(pool.appendLite3(frame.payload) === 2n);
+ * ```
+ */
 export interface Lite3Frame {
   /** Sequence number. */
   readonly seq: bigint;

@@ -9,7 +9,21 @@ import { PlasmiteError } from "../errors.ts";
 
 const SUFFIX = ".plasmite";
 
-/** `$HOME/.plasmite/pools`; without a home the relative path `.plasmite/pools`. */
+/**
+ * The default pool directory: `$HOME/.plasmite/pools`, or the relative path `.plasmite/pools`
+ * without a home directory.
+ *
+ * @returns a path that may not exist yet
+ * @throws {PlasmiteError} Usage when the variable is not UTF-8
+ *
+ * @example Find the default directory
+ * ```ts
+ * import { Client, defaultPoolDir } from "@plasmite/core";
+ *
+ * using client = new Client();
+ * console.assert(client.poolDir === defaultPoolDir());
+ * ```
+ */
 export function defaultPoolDir(): string {
   const home = environmentVariable("HOME") ||
     (Deno.build.os === "windows" ? environmentVariable("USERPROFILE") : "") || "";

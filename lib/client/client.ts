@@ -20,7 +20,19 @@ import { Pool } from "./pool.ts";
 import { defaultPoolDir, poolPath } from "../backend/refs.ts";
 import { removing } from "../backend/local/remove.ts";
 
-/** Options of a {@linkcode Client}. */
+/**
+ * Options of a {@linkcode Client}.
+ *
+ * @example Decode all integers as bigints
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ *
+ * using client = new Client({ poolDir: Deno.makeTempDirSync(), integers: "bigint" });
+ * using pool = client.pool<{ n: bigint }>("demo");
+ * pool.append({ n: 7n });
+ * console.assert(pool.get(1).data.n === 7n);
+ * ```
+ */
 export interface ClientOptions {
   /** Directory that bare names resolve into; default `$HOME/.plasmite/pools`. */
   readonly poolDir?: string;
@@ -31,7 +43,18 @@ export interface ClientOptions {
   readonly integers?: IntegerPolicy;
 }
 
-/** Options of a new pool. */
+/**
+ * Options of a new pool.
+ *
+ * @example Create a pool of 8 MiB without an index
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ *
+ * using client = new Client(Deno.makeTempDirSync());
+ * using pool = client.createPool("demo", { sizeBytes: 8 * 1024 * 1024, indexCapacity: 0 });
+ * console.assert(pool.info().fileSize === 8 * 1024 * 1024);
+ * ```
+ */
 export interface CreateOptions {
   /** Size of the file in bytes; default 1 MiB. */
   readonly sizeBytes?: Seq;
@@ -59,7 +82,7 @@ export const CLIENT_KINDS: OptionKinds<ClientOptions> = { poolDir: "string", int
 /**
  * The local pools of one directory. Creating a client does not access the disk.
  *
- * @example
+ * @example Create a pool and append to it
  * ```ts
  * import { Client } from "@plasmite/core";
  *
@@ -107,6 +130,7 @@ export class Client implements Disposable, AsyncDisposable {
   /**
    * Creates a pool and opens it. Missing parent directories are created too.
    *
+   * @param ref the pool's name, or its path
    * @param size the size of the file in bytes (default, and for 0: 1 MiB), or all options
    * @throws {PlasmiteError} AlreadyExists, Usage for a size too small, Permission, Io
    */
@@ -123,13 +147,21 @@ export class Client implements Disposable, AsyncDisposable {
   /**
    * Opens an existing pool.
    *
+   * @param ref the pool's name, or its path
+   * @returns the open pool, for reading only if it may not be written
    * @throws {PlasmiteError} NotFound, Permission, Corrupt, Io, or Usage for another format version
    */
   openPool<T extends object = JsonObject>(ref: string): Pool<T> {
     return new Pool<T>(this.#path(ref), ref, this.#integers);
   }
 
-  /** Opens a pool, creating it if it does not exist; `size` is used only then. */
+  /**
+   * Opens a pool, creating it if it does not exist; `size` is used only then.
+   *
+   * @param ref the pool's name, or its path
+   * @param size the size of a new file in bytes (default, and for 0: 1 MiB), or all options
+   * @throws {PlasmiteError} Permission, Corrupt, Io, or Usage for an invalid name or size
+   */
   pool<T extends object = JsonObject>(ref: string, size?: Seq | CreateOptions): Pool<T> {
     try {
       return this.openPool<T>(ref);
@@ -145,7 +177,13 @@ export class Client implements Disposable, AsyncDisposable {
     }
   }
 
-  /** Returns the sizes, bounds and metrics of a pool; needs read permission only. */
+  /**
+   * Returns the sizes, bounds and metrics of a pool; needs read permission only.
+   *
+   * @param ref the pool's name, or its path
+   * @returns sizes in bytes, bounds and metrics
+   * @throws {PlasmiteError} NotFound, Permission, Corrupt or Io
+   */
   poolInfo(ref: string): PoolInfo {
     return inPlace(readingInfo(this.#path(ref), ref));
   }
@@ -153,6 +191,9 @@ export class Client implements Disposable, AsyncDisposable {
   /**
    * Lists all pools of the directory, sorted by name. Entries for pools that cannot be opened have
    * `error` set.
+   *
+   * @returns one entry per pool; empty if the directory does not exist
+   * @throws {PlasmiteError} Permission or Io when the directory cannot be read
    */
   listPools(): PoolInfo[] {
     this.#path("x");
@@ -162,6 +203,7 @@ export class Client implements Disposable, AsyncDisposable {
   /**
    * Deletes a pool, intact or damaged; waits for an append in progress.
    *
+   * @param ref the pool's name, or its path
    * @throws {PlasmiteError} NotFound, Permission, Busy or Io
    */
   deletePool(ref: string): void {
@@ -171,6 +213,8 @@ export class Client implements Disposable, AsyncDisposable {
   /**
    * Checks a whole pool under the shared lock and returns every problem found.
    *
+   * @param ref the pool's name, or its path
+   * @returns the report; damage is reported, not thrown
    * @throws {PlasmiteError} NotFound, Permission or Io when the file cannot be read
    */
   validatePool(ref: string): CheckReport {

@@ -36,7 +36,7 @@ function rawNumber(value: bigint): unknown {
 /**
  * One message: its sequence number, time, tags and data. The data is decoded on first access.
  *
- * @example
+ * @example Read the fields of a message
  * ```ts
  * import { parseMessage } from "@plasmite/core";
  *
@@ -202,6 +202,20 @@ function exactTime(ns: unknown): bigint | undefined {
  * Creates a {@linkcode Message} from an envelope.
  *
  * @throws {PlasmiteError} Usage when it is not an envelope
+ * @param source an envelope as UTF-8 JSON text or as a plain object, a copy of a message (by spread or
+ *   `structuredClone`), or a message
+ * @returns the message; if `source` is a message, the same object
+ *
+ * @example Restore a message in another thread
+ * ```ts
+ * import { Client, parseMessage } from "@plasmite/core";
+ *
+ * using client = new Client(Deno.makeTempDirSync());
+ * using pool = client.pool<{ x: number }>("demo");
+ * const copy = structuredClone(pool.append({ x: 1 }, ["ping"])); // As `postMessage` does.
+ * const message = parseMessage<{ x: number }>(copy);
+ * console.assert(message.data.x === 1 && message.tags[0] === "ping");
+ * ```
  */
 export function parseMessage<T = unknown>(source: Uint8Array | Message<T> | object): Message<T> {
   if (source instanceof Message) return source;

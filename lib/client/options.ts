@@ -10,6 +10,16 @@ import { clampTime, nowNs, readSince } from "../text/time.ts";
 /**
  * A sequence number, count or size as input: a non-negative safe integer, or a bigint up to 2^64 -
  * 1.
+ *
+ * @example Numbers and bigints
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ *
+ * using client = new Client(Deno.makeTempDirSync());
+ * using pool = client.pool("demo");
+ * pool.append({ n: 1 });
+ * console.assert(pool.get(1).seq === pool.get(1n).seq);
+ * ```
  */
 export type Seq = number | bigint;
 
@@ -19,6 +29,15 @@ export type JsonObject = { [key: string]: unknown };
 /**
  * How durably to store a message: `fast` leaves it to the operating system, `flush` waits for the
  * disk.
+ *
+ * @example Wait for the disk
+ * ```ts
+ * import { Client, Durability } from "@plasmite/core";
+ *
+ * using client = new Client(Deno.makeTempDirSync());
+ * using pool = client.pool("demo");
+ * pool.append({ paid: true }, [], Durability.Flush);
+ * ```
  */
 export const Durability = {
   /** The message survives the end of the process, but not a power loss. */
@@ -30,7 +49,19 @@ export const Durability = {
 /** A durability, by number or by name. */
 export type Durability = 0 | 1 | "fast" | "flush";
 
-/** Options of an append. */
+/**
+ * Options of an append.
+ *
+ * @example Append with tags, and wait for the disk
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ *
+ * using client = new Client(Deno.makeTempDirSync());
+ * using pool = client.pool("demo");
+ * const message = pool.append({ paid: true }, { tags: ["order"], durability: "flush" });
+ * console.assert(message.tags[0] === "order");
+ * ```
+ */
 export interface AppendOptions {
   /** Tags, stored in this order; default none. */
   readonly tags?: readonly string[];
@@ -42,7 +73,21 @@ export interface AppendOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Options of a tail: what to read and when to end. */
+/**
+ * Options of a tail: what to read and when to end.
+ *
+ * @example Select by tag and content, and end when idle
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ *
+ * using client = new Client(Deno.makeTempDirSync());
+ * using pool = client.pool<{ level: number }>("demo");
+ * pool.append({ level: 1 }, ["disk"]);
+ * pool.append({ level: 5 }, ["disk"]);
+ * const options = { tags: "disk", where: ".data.level > 3", idleTimeoutMs: 10 };
+ * for await (const message of pool.tail(options)) console.assert(message.data.level === 5);
+ * ```
+ */
 export interface TailOptions {
   /** First sequence number wanted (inclusive). */
   readonly sinceSeq?: Seq;
@@ -85,7 +130,21 @@ export interface TailOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Options of a replay: which stored messages, and how fast. */
+/**
+ * Options of a replay: which stored messages, and how fast.
+ *
+ * @example Replay the last hour at ten times the pace
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ *
+ * using client = new Client(Deno.makeTempDirSync());
+ * using pool = client.pool("demo");
+ * pool.append({ n: 1 });
+ * for await (const message of pool.replay({ since: "1h", speed: 10 })) {
+ *   console.assert(message.seq === 1n);
+ * }
+ * ```
+ */
 export interface ReplayOptions {
   /** Speed factor: 1 is the original pace (default), 2 twice as fast, 0 without pauses. */
   readonly speed?: number;

@@ -40,7 +40,23 @@ import { Lite3Stream, Stream } from "./stream.ts";
 import { type Tail, TailIterator, type Take, takeMessage } from "./tail.ts";
 import { type Lite3Frame, takeFrame } from "../backend/frames.ts";
 
-/** The interface that local and remote pools share, for code that works with either. */
+/**
+ * The interface that local and remote pools share, for code that works with either.
+ *
+ * @example Write code for local and remote pools
+ * ```ts
+ * import { type AsyncPool, Client } from "@plasmite/core";
+ *
+ * async function count(pool: AsyncPool): Promise<bigint> {
+ *   return (await pool.infoAsync()).metrics?.messageCount ?? 0n;
+ * }
+ *
+ * using client = new Client(Deno.makeTempDirSync());
+ * using pool = client.pool("demo");
+ * await pool.appendAsync({ n: 1 });
+ * console.assert(await count(pool) === 1n);
+ * ```
+ */
 export interface AsyncPool<T extends object = JsonObject> extends AsyncDisposable {
   /** The pool's name. */
   readonly name: string;
@@ -52,7 +68,13 @@ export interface AsyncPool<T extends object = JsonObject> extends AsyncDisposabl
   getAsync(seq: Seq): Promise<Message<T>>;
   /** Returns sizes, bounds and metrics. */
   infoAsync(): Promise<PoolInfo>;
-  /** Follows the pool: returns its messages as they are appended. */
+  /**
+   * Follows the pool: returns its messages as they are appended.
+   *
+   * @param options what to read and when to end
+   * @returns the stream; breaking out of a `for await` loop closes it
+   * @throws {PlasmiteError} Usage for invalid options
+   */
   tail(options?: TailOptions): Tail<T>;
 }
 
@@ -87,7 +109,7 @@ function openAsAllowed(path: string): Ring {
  * An open pool file. Any number of processes can open the same pool and append and read at the same
  * time.
  *
- * @example
+ * @example Append and read a message
  * ```ts
  * import { Client } from "@plasmite/core";
  *
@@ -173,7 +195,12 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
     return this.#message(this.#store(data, appendOptions(tags, durability)));
   }
 
-  /** Appends JSON text or a value; returns the stored envelope as UTF-8 JSON text. */
+  /**
+   * Appends JSON text or a value; returns the stored envelope as UTF-8 JSON text.
+   *
+   * @param data a JSON object, or its UTF-8 text
+   * @throws {PlasmiteError} as {@linkcode Pool.append}
+   */
   appendJson(
     payload: Uint8Array | object,
     tags?: readonly string[],
@@ -185,6 +212,7 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
   /**
    * Appends a Lite3 message byte for byte; returns its sequence number.
    *
+   * @param payload a Lite3 document with `meta` and `data`
    * @throws {PlasmiteError} Corrupt when the payload is not a complete, readable message
    */
   appendLite3(payload: Uint8Array, durability?: Durability): bigint {
@@ -205,6 +233,9 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
   /**
    * Appends one message without blocking; appends made in the same turn of the event loop share one
    * lock.
+   *
+   * @param data a JSON object, or its UTF-8 text
+   * @throws {PlasmiteError} as {@linkcode Pool.append}; the signal's reason when it is aborted
    */
   async appendAsync(data: T | Uint8Array, options?: AppendOptions): Promise<Message<T>> {
     const { tags, durability, timestampNs, signal } = checkAppend(options);
@@ -219,6 +250,9 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
    * They are consecutive as long as they take no more than about half of the ring. A larger batch
    * is split into groups, between which other processes can append.
    *
+   * @param items JSON objects, or their UTF-8 texts
+   * @param options options for all of them
+   * @returns the messages as stored, in the same order
    * @throws {PlasmiteError} Usage when one of them cannot be stored; then none is
    */
   async appendBatch(
@@ -252,24 +286,38 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
   /**
    * Reads one message by its sequence number.
    *
+   * @param seq the sequence number, from 1
    * @throws {PlasmiteError} NotFound when it is not retained, Corrupt when it is damaged
    */
   get(seq: Seq): Message<T> {
     return this.#message(this.#read(seq));
   }
 
-  /** Like {@linkcode Pool.get}, but a long search does not block the event loop. */
+  /**
+   * Like {@linkcode Pool.get}, but a long search does not block the event loop.
+   *
+   * @throws {PlasmiteError} as {@linkcode Pool.get}
+   */
   async getAsync(seq: Seq): Promise<Message<T>> {
     const frame = await inTurns(findFrame(this.#ring, checkSeq(seq, "seq"), takeFrame));
     return this.#message(this.#found(seq, frame));
   }
 
-  /** Reads one message's envelope as UTF-8 JSON text. */
+  /**
+   * Reads one message's envelope as UTF-8 JSON text.
+   *
+   * @throws {PlasmiteError} as {@linkcode Pool.get}
+   */
   getJson(seq: Seq): Uint8Array {
     return this.get(seq).raw;
   }
 
-  /** Reads one message's stored frame. */
+  /**
+   * Reads one message's stored frame.
+   *
+   * @returns a copy of the frame
+   * @throws {PlasmiteError} NotFound when it is not retained
+   */
   getLite3(seq: Seq): Lite3Frame {
     return this.#read(seq);
   }
@@ -304,7 +352,7 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
   /**
    * Follows the pool: by default from the oldest retained message, without end.
    *
-   * @example
+   * @example Wait for a message
    * ```ts
    * import { Client } from "@plasmite/core";
    *
@@ -356,6 +404,8 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
    * Up to 16 MiB of the selection are kept in memory. A larger selection is read while it is
    * replayed, and messages that are overwritten before their turn are left out.
    *
+   * @param options what to replay and how fast
+   * @returns the messages, in order
    * @throws {PlasmiteError} Usage for a speed that is negative or not finite
    */
   async *replay(options: ReplayOptions = {}): AsyncGenerator<Message<T>, void, unknown> {

@@ -219,7 +219,23 @@ export async function* replayStored<T extends object>(
 /**
  * Replays stored messages of a pool; see {@linkcode Pool.replay}.
  *
+ * @param pool an open local pool
+ * @param options what to replay and how fast
+ * @returns the messages, in order
  * @throws {PlasmiteError} Usage for a speed that is negative or not finite
+ *
+ * @example Replay the last messages without pauses
+ * ```ts
+ * import { Client, replay } from "@plasmite/core";
+ *
+ * using client = new Client(Deno.makeTempDirSync());
+ * using pool = client.pool<{ n: number }>("demo");
+ * for (let n = 1; n <= 5; n++) pool.append({ n });
+ *
+ * const seen: number[] = [];
+ * for await (const message of replay(pool, { last: 2, speed: 0 })) seen.push(message.data.n);
+ * console.assert(seen.join() === "4,5");
+ * ```
  */
 export function replay<T extends object>(
   pool: Pool<T>,

@@ -64,7 +64,22 @@ class Blocking {
   }
 }
 
-/** A blocking stream of message envelopes as UTF-8 JSON text. */
+/**
+ * A blocking stream of message envelopes as UTF-8 JSON text.
+ *
+ * @example Read envelopes without async code
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ *
+ * using client = new Client(Deno.makeTempDirSync());
+ * using pool = client.pool("demo");
+ * pool.append({ n: 1 });
+ * using stream = pool.openStream(1, 1); // From message 1, one message.
+ * for (const json of stream) {
+ *   console.assert(JSON.parse(new TextDecoder().decode(json)).data.n === 1);
+ * }
+ * ```
+ */
 export class Stream implements Iterable<Uint8Array>, Disposable {
   readonly #inner: Blocking;
 
@@ -97,7 +112,22 @@ export class Stream implements Iterable<Uint8Array>, Disposable {
   }
 }
 
-/** A blocking stream of stored frames. */
+/**
+ * A blocking stream of stored frames.
+ *
+ * @example Copy stored messages to another pool
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ *
+ * using client = new Client(Deno.makeTempDirSync());
+ * using source = client.pool("source");
+ * using target = client.pool("target");
+ * source.append({ n: 1 });
+ * using stream = source.openLite3Stream(1, 1); // From message 1, one message.
+ * for (const frame of stream) target.appendLite3(frame.payload);
+ * console.assert(target.bounds().newestSeq === 1n);
+ * ```
+ */
 export class Lite3Stream implements Iterable<Lite3Frame>, Disposable {
   readonly #inner: Blocking;
 

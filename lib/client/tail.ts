@@ -28,6 +28,20 @@ const ARRIVED = U64_MAX;
 
 /**
  * An endless or bounded stream of messages; `break`, `close` and `using` end it without an error.
+ *
+ * @example Resume where an earlier tail ended
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ *
+ * using client = new Client(Deno.makeTempDirSync());
+ * using pool = client.pool<{ n: number }>("demo");
+ * await pool.appendBatch([{ n: 1 }, { n: 2 }]);
+ *
+ * const first = pool.tail({ maxMessages: 1 });
+ * for await (const message of first) console.assert(message.data.n === 1);
+ * const rest = pool.tail({ sinceSeq: first.nextSeq ?? 1n, idleTimeoutMs: 10 });
+ * for await (const message of rest) console.assert(message.data.n === 2);
+ * ```
  */
 export interface Tail<T extends object = JsonObject>
   extends AsyncIterableIterator<Message<T>, void, undefined>, AsyncDisposable, Disposable {

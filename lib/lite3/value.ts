@@ -10,6 +10,17 @@ import { MAX_LEVELS, Tag } from "./layout.ts";
 /**
  * What 64-bit integers become: `"auto"` a number where that is exact (up to 2^53 - 1 on either
  * side of 0) and else a bigint, `"number"` the nearest number, `"bigint"` always a bigint.
+ *
+ * @example Decode large integers exactly
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ *
+ * using client = new Client({ poolDir: Deno.makeTempDirSync(), integers: "auto" });
+ * using pool = client.pool("demo");
+ * pool.append({ small: 1n, large: 2n ** 60n });
+ * const { data } = pool.get(1);
+ * console.assert(data["small"] === 1 && data["large"] === 2n ** 60n);
+ * ```
  */
 export type IntegerPolicy = "auto" | "number" | "bigint";
 

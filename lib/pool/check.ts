@@ -45,7 +45,19 @@ export interface CheckIssue {
   readonly lost: { readonly first: bigint; readonly last: bigint } | null;
 }
 
-/** The result of a check. */
+/**
+ * The result of a check.
+ *
+ * @example Check a pool
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ *
+ * using client = new Client(Deno.makeTempDirSync());
+ * client.createPool("demo").close();
+ * const report = client.validatePool("demo");
+ * console.assert(report.status === "ok" && report.issueCount === 0);
+ * ```
+ */
 export interface CheckReport {
   /** The pool reference as given by the caller. */
   readonly poolRef: string;

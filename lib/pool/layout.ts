@@ -33,7 +33,18 @@ export const WRAP = 3;
 export const MAX_PAYLOAD = 256 * 1024 * 1024;
 /** Bytes of frames that are collected for one append: the lock is held for one write. */
 const BATCH_BYTES = 512 * 1024;
-/** The default size of a pool file in bytes: 1 MiB. */
+/**
+ * The default size of a pool file in bytes: 1 MiB.
+ *
+ * @example Create a pool of twice the default size
+ * ```ts
+ * import { Client, DEFAULT_POOL_SIZE } from "@plasmite/core";
+ *
+ * using client = new Client(Deno.makeTempDirSync());
+ * using pool = client.createPool("demo", 2 * DEFAULT_POOL_SIZE);
+ * console.assert(pool.info().fileSize === 2 * 1024 * 1024);
+ * ```
+ */
 export const DEFAULT_POOL_SIZE = 1024 * 1024;
 
 /** Rounds up to a multiple of 8, where frames begin. */

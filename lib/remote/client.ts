@@ -29,7 +29,20 @@ const DELETION: Effect = {
   hint: "Look whether the pool is still there before deleting it again.",
 };
 
-/** Options of a {@linkcode RemoteClient}. */
+/**
+ * Options of a {@linkcode RemoteClient}.
+ *
+ * @example Connect with a token and a time limit
+ * ```ts
+ * import { RemoteClient } from "@plasmite/core";
+ *
+ * await using client = new RemoteClient("https://pools.example:9700", {
+ *   token: "secret",
+ *   timeoutMs: 5_000,
+ * });
+ * console.assert(client.baseUrl.port === "9700");
+ * ```
+ */
 export interface RemoteClientOptions {
   /** The bearer token; it is sent only over https, or over http to this machine. */
   readonly token?: string;
@@ -77,7 +90,7 @@ const TLS_KINDS: OptionKinds<NonNullable<RemoteClientOptions["tls"]>> = {
  * the error has `outcomeUnknown` set, because the change may have been made. A {@linkcode
  * RemotePool.tail} with `reconnect` reconnects automatically.
  *
- * @example
+ * @example Use the pools of a server
  * ```ts
  * import { Client, RemoteClient } from "@plasmite/core";
  * import { createApp } from "@plasmite/core/server";
@@ -143,6 +156,7 @@ export class RemoteClient implements AsyncDisposable {
   /**
    * Creates a pool on the server.
    *
+   * @param name the pool's name
    * @param sizeBytes the size of the file in bytes (default, and for 0: 1 MiB)
    * @throws {RemoteError} AlreadyExists, Usage for a size too small, Permission
    */
@@ -174,7 +188,13 @@ export class RemoteClient implements AsyncDisposable {
     return new RemotePool<T>(this.#transport, name, this.#integers);
   }
 
-  /** Opens a pool, creating it if it does not exist; `sizeBytes` is used only then. */
+  /**
+   * Opens a pool, creating it if it does not exist; `sizeBytes` is used only then.
+   *
+   * @param name the pool's name, or its URL on this server
+   * @param sizeBytes the size of a new file in bytes (default, and for 0: 1 MiB)
+   * @throws {RemoteError} Permission, Usage; Io when the server cannot be reached
+   */
   async pool<T extends object = JsonObject>(
     name: string,
     sizeBytes?: Seq,
@@ -193,7 +213,11 @@ export class RemoteClient implements AsyncDisposable {
     return await this.openPool<T>(name);
   }
 
-  /** Returns the sizes, bounds and metrics of a pool. */
+  /**
+   * Returns the sizes, bounds and metrics of a pool.
+   *
+   * @throws {RemoteError} NotFound, Permission; Io when the server cannot be reached
+   */
   async poolInfo(name: string): Promise<PoolInfo> {
     const pool = this.#name(name);
     const path = `/v0/pools/${encodeURIComponent(pool)}/info`;
@@ -212,6 +236,8 @@ export class RemoteClient implements AsyncDisposable {
   /**
    * Lists all pools of the server, sorted by name. Entries for pools that cannot be opened have
    * `error` set.
+   *
+   * @throws {RemoteError} Permission; Io when the server cannot be reached
    */
   async listPools(): Promise<PoolInfo[]> {
     this.#name("x");
@@ -222,7 +248,11 @@ export class RemoteClient implements AsyncDisposable {
     );
   }
 
-  /** Deletes a pool, intact or damaged. */
+  /**
+   * Deletes a pool, intact or damaged.
+   *
+   * @throws {RemoteError} NotFound, Permission; Io when the server cannot be reached
+   */
   async deletePool(name: string): Promise<void> {
     const pool = this.#name(name);
     const path = `/v0/pools/${encodeURIComponent(pool)}`;

@@ -36,7 +36,7 @@ export type Connected<Target extends string | URL | undefined> = Target extends 
  * pools in a directory (a path or a `file:` URL; default the default directory). Nothing is sent or
  * opened yet.
  *
- * @example
+ * @example Connect by the form of the target
  * ```ts
  * import { connect } from "@plasmite/core";
  *

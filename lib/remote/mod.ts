@@ -1,6 +1,22 @@
 /**
  * Pools on a server, over HTTP, with the same interface as local ones.
  *
+ * @example Follow a pool of a server
+ * ```ts
+ * import { RemoteClient } from "@plasmite/core/remote";
+ * import { Client } from "@plasmite/core";
+ * import { createApp } from "@plasmite/core/server";
+ *
+ * const app = createApp(new Client(Deno.makeTempDirSync())); // Elsewhere: `plasmite serve`.
+ * await using client = new RemoteClient("http://localhost:9700", {
+ *   fetch: (input, init) => app.fetch(new Request(input, init)),
+ * });
+ * await using pool = await client.pool("demo");
+ * await pool.append({ n: 1 });
+ * for await (const message of pool.tail({ maxMessages: 1 })) console.assert(message.seq === 1n);
+ * await app.shutdown();
+ * ```
+ *
  * @module
  */
 

@@ -43,7 +43,7 @@ function encode(data: unknown, tags: readonly string[]): Uint8Array<ArrayBuffer>
  * A pool of a server. Appends are never retried automatically: if the connection breaks during one,
  * it may have been stored.
  *
- * @example
+ * @example Append and follow on a server
  * ```ts
  * import { Client, RemoteClient } from "@plasmite/core";
  * import { createApp } from "@plasmite/core/server";
@@ -131,6 +131,10 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
   /**
    * Appends several messages in order, in one request if the server supports it, else one by one. A
    * large batch is split into several requests.
+   *
+   * @param items JSON objects, or their UTF-8 texts
+   * @returns the messages as stored, in the same order
+   * @throws {RemoteError} what the server reports; after a failure earlier items may have been stored
    */
   async appendBatch(
     items: readonly (T | Uint8Array)[],
@@ -265,6 +269,9 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
   /**
    * Follows the pool: by default from the oldest retained message, without end, even if the server
    * limits the duration of one request.
+   *
+   * @param options what to read and when to end
+   * @throws {PlasmiteError} Usage for invalid options
    */
   tail(options?: RemoteTailOptions): Tail<T> {
     return this.#tail(options, takeMessage<T>(this.#integers));

@@ -33,19 +33,34 @@ interface RemoteErrorContext extends ErrorContext {
   readonly outcomeUnknown?: boolean;
 }
 
-/** An error of a remote pool. `status` is the HTTP status, 0 when no answer came. */
+/**
+ * An error of a remote pool.
+ *
+ * @example Tell whether a failed append may have been stored
+ * ```ts
+ * import { connect, RemoteError } from "@plasmite/core";
+ *
+ * await using pool = connect("http://127.0.0.1:1/demo"); // Nothing listens there.
+ * try {
+ *   await pool.append({ n: 1 });
+ * } catch (error) {
+ *   if (!(error instanceof RemoteError)) throw error;
+ *   console.assert(error.status === 0 && !error.outcomeUnknown); // It is safe to retry.
+ * }
+ * ```
+ */
 export class RemoteError extends PlasmiteError {
-  /** The HTTP status; 0 for a failure of the connection, 200 for one told inside a stream. */
+  /** The HTTP status; 0 for a connection failure, 200 for an error reported within a stream. */
   readonly status: number;
-  /** Whether it is certain that the server did nothing with the request. */
+  /** Whether it is certain that the server did not process the request. */
   readonly unsent: boolean;
   /**
-   * Whether the server may have done what it was asked to, although no answer says so: the message
-   * may have been stored. Such a request is not repeated, and doing so may do it twice.
+   * Whether the server may have processed the request although no response arrived: a message may
+   * have been stored. Such a request is not retried, because it might be processed twice.
    */
   override readonly outcomeUnknown: boolean;
 
-  /** Makes an error with an HTTP status. */
+  /** Creates an error with an HTTP status. */
   constructor(
     status: number,
     kind: ErrorKindName,

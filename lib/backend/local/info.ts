@@ -40,7 +40,21 @@ export interface PoolMetrics {
   };
 }
 
-/** Sizes in bytes, bounds and metrics of one pool. */
+/**
+ * Sizes in bytes, bounds and metrics of one pool.
+ *
+ * @example See how full a pool is
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ *
+ * using client = new Client(Deno.makeTempDirSync());
+ * using pool = client.pool("demo");
+ * pool.append({ n: 1 });
+ * const info = client.poolInfo("demo");
+ * console.assert(info.bounds.newestSeq === 1n && info.ringSize < info.fileSize);
+ * console.assert((info.metrics?.utilization.usedPercent ?? 100) < 1);
+ * ```
+ */
 export interface PoolInfo {
   /** The name or reference by which the pool was requested. */
   readonly name: string;
