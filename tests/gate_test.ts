@@ -170,6 +170,50 @@ Deno.test("gate: runs the README's test command, word for word, and believes its
   }
 });
 
+Deno.test("gate: workflows are checked, and where that is impossible it says so, or fails in CI", {
+  ignore: !HAS_BASH,
+}, async () => {
+  const ok = "#!/bin/sh\nexit 0\n";
+  const cases: [string, Record<string, string>, Record<string, string>, RegExp, number][] = [
+    ["there", { actionlint: '#!/bin/sh\necho "checks $*"\n' }, {}, /^checks .*x\.yml/m, 0],
+    ["complains", { actionlint: "#!/bin/sh\nexit 3\n" }, {}, /^FAILED: actionlint$/m, 1],
+    ["no Go", { go: "#!/bin/sh\nexit 1\n" }, {}, /^== actionlint: NOT RUN, /m, 0],
+    [
+      "no Go in CI",
+      { go: "#!/bin/sh\nexit 1\n" },
+      { CI: "1" },
+      /^FAILED: actionlint: not here/m,
+      1,
+    ],
+  ];
+  for (const [name, programs, env, expected, code] of cases) {
+    await inTemp(async (dir) => {
+      const readme = await Deno.readTextFile(`${ROOT}README.md`);
+      const [, version = ""] = /npx -y deno@([\d.]+)/.exec(readme) ?? [];
+      await put(dir, { "README.md": readme, ".github/workflows/x.yml": "on: push\n" });
+      await Deno.mkdir(`${dir}/.ci`);
+      for (const file of [".ci/run", ".ci/summary", ".ci/ignored"]) {
+        await Deno.copyFile(ROOT + file, `${dir}/${file}`);
+      }
+      await put(`${dir}/bin`, {
+        npx: `#!/bin/sh\necho "ok | 7 passed | 0 failed (1s)"\n`,
+        deno: `#!/bin/sh\necho "deno ${version} (stand-in)"\n`,
+        id: "#!/bin/sh\necho 1000\n",
+        shellcheck: ok,
+        ...programs,
+      });
+      for (const file of Deno.readDirSync(`${dir}/bin`)) {
+        await Deno.chmod(`${dir}/bin/${file.name}`, 0o755);
+      }
+      const ran = await run("bash", [`${dir}/.ci/run`], {
+        env: { PATH: `${dir}/bin:/usr/bin:/bin`, ...env },
+      });
+      assert.match(ran.out, expected, name);
+      assert.equal(ran.code, code, `${name}: ${ran.out}`);
+    });
+  }
+});
+
 Deno.test("environment: nothing of the caller's taste, home or locale reaches a test", async () => {
   const hostile = {
     EDITOR: "vi",
