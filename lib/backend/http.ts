@@ -22,7 +22,6 @@ import type {
   AppendRequest,
   Backend,
   Choose,
-  NewPool,
   OpenOptions,
   PoolHandle,
   Selection,
@@ -85,7 +84,7 @@ export class HttpBackend implements Backend {
   async open(name: string, options: OpenOptions = {}): Promise<HttpPool> {
     const { create, unchecked } = options;
     const pool = this.#name(name);
-    if (unchecked === true) return new HttpPool(this.#transport, pool, null);
+    if (unchecked === true) return this.pool(pool);
     try {
       return await this.#open(pool, options.write === true);
     } catch (error) {
@@ -100,11 +99,30 @@ export class HttpBackend implements Backend {
     return await this.#open(pool, options.write === true);
   }
 
+  /** The server's address. */
+  get base(): URL {
+    return this.#transport.base;
+  }
+
+  /** A pool that is not looked for first. */
+  pool(name: string): HttpPool {
+    return new HttpPool(this.#transport, this.#name(name), null);
+  }
+
+  /**
+   * What opening tells; on a write-only server without bounds and metrics.
+   *
+   * @throws {RemoteError} NotFound, Permission
+   */
+  async opened(name: string): Promise<PoolInfo> {
+    const pool = this.#name(name);
+    return await this.#post("/v0/pools/open", pool, JSON.stringify({ pool }));
+  }
+
   async #open(pool: string, write: boolean): Promise<HttpPool> {
     if (!write) return new HttpPool(this.#transport, pool, await this.info(pool));
     try {
-      const body = JSON.stringify({ pool });
-      return new HttpPool(this.#transport, pool, await this.#post("/v0/pools/open", pool, body));
+      return new HttpPool(this.#transport, pool, await this.opened(pool));
     } catch (error) {
       // A server of 0.8 that is write-only lets nobody open, and takes appends all the same.
       if (!(error instanceof RemoteError) || error.status !== 403) throw error;
@@ -112,7 +130,10 @@ export class HttpBackend implements Backend {
     }
   }
 
-  async create(name: string, { sizeBytes = DEFAULT_POOL_SIZE }: NewPool = {}): Promise<PoolInfo> {
+  async create(
+    name: string,
+    { sizeBytes = DEFAULT_POOL_SIZE }: { readonly sizeBytes?: number | bigint } = {},
+  ): Promise<PoolInfo> {
     const pool = this.#name(name);
     const body = `{"pool":${JSON.stringify(pool)},"size_bytes":${sizeBytes}}`;
     return await this.#post("/v0/pools", pool, body, CREATION);
@@ -177,6 +198,16 @@ export class HttpPool implements PoolHandle {
     return `/v0/pools/${encodeURIComponent(this.name)}/${rest}`;
   }
 
+  /** Its address. */
+  get url(): string {
+    return `${this.#transport.base.origin}/${encodeURIComponent(this.name)}`;
+  }
+
+  /** The same pool once more, to be closed by itself. */
+  again(): HttpPool {
+    return new HttpPool(this.#transport, this.name, null);
+  }
+
   async bounds(): Promise<Bounds> {
     return boundsOf(await this.info());
   }
@@ -187,22 +218,44 @@ export class HttpPool implements PoolHandle {
   }
 
   async get(seq: bigint, exact = false): Promise<StoredFrame | null> {
-    const call = { pool: this.name };
     try {
-      const { timestampNs, payload } = wireMessage(
-        await this.#transport.bytes(this.#path(`messages/${seq}`), call),
-        this.name,
-      );
-      const bytes = !exact ? payload : await this.#transport.bytes(
-        this.#path(`messages/${seq}/lite3`),
-        { ...call, accept: LITE3 },
-      );
-      return { seq, timestampNs, flags: 0, payload: bytes };
+      return await this.read(seq, exact);
     } catch (error) {
-      // Of the two that may be missing here, only the message is told with its number.
-      if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
-      if (error.seq === undefined && error.message !== "message not found") throw error;
+      if (!PlasmiteError.is(error, ErrorKind.NotFound) || error.seq === undefined) throw error;
       return null;
+    }
+  }
+
+  /**
+   * As {@linkcode HttpPool.get}, with the server's own words when it is not retained.
+   *
+   * @throws {RemoteError} NotFound with the number of a message that is not retained
+   */
+  async read(seq: bigint, exact = false): Promise<StoredFrame> {
+    const { timestampNs, payload } = wireMessage(await this.#message(seq, ""), this.name);
+    const bytes = exact ? await this.payload(seq) : payload;
+    return { seq, timestampNs, flags: 0, payload: bytes };
+  }
+
+  /**
+   * The stored payload of a message.
+   *
+   * @throws {RemoteError} as {@linkcode HttpPool.read}
+   */
+  payload(seq: bigint): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#message(seq, "/lite3", LITE3);
+  }
+
+  async #message(seq: bigint, form: string, accept?: string): Promise<Uint8Array<ArrayBuffer>> {
+    try {
+      return await this.#transport.bytes(this.#path(`messages/${seq}${form}`), {
+        pool: this.name,
+        ...(accept === undefined ? {} : { accept }),
+      });
+    } catch (error) {
+      if (!PlasmiteError.is(error) || error.seq !== undefined) throw error;
+      // Of the two that may be missing here, only the message is told with its number.
+      throw error.message === "message not found" ? error.with({ seq }) : error;
     }
   }
 

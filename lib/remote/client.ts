@@ -8,26 +8,10 @@ import type { PoolInfo } from "../backend/local/info.ts";
 import type { IntegerPolicy } from "../client/message.ts";
 import { checkOptions, INTEGERS, type OptionKinds } from "../client/option_kinds.ts";
 import { checkSeq, type JsonObject, type Seq } from "../client/options.ts";
-import type { PoolReader } from "../backend/source.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
-import { DEFAULT_POOL_SIZE } from "../pool/layout.ts";
+import { HttpBackend } from "../backend/http.ts";
 import { remotePoolName } from "../backend/http/address.ts";
-import { type Effect, unreadable } from "../backend/http/error.ts";
 import { RemotePool } from "./pool.ts";
-import { RemoteReader, type RemoteReaderOptions } from "./reader.ts";
-import { jsonFields, Transport } from "../backend/http/transport.ts";
-import { poolInfo } from "../backend/http/wire.ts";
-
-const CREATION: Effect = {
-  name: "creation of the pool",
-  doubt: "it may have been created",
-  hint: "Look whether the pool is there before creating it again.",
-};
-const DELETION: Effect = {
-  name: "deletion of the pool",
-  doubt: "it may have been deleted",
-  hint: "Look whether the pool is still there before deleting it again.",
-};
 
 /**
  * Options of a {@linkcode RemoteClient}.
@@ -107,7 +91,7 @@ const TLS_KINDS: OptionKinds<NonNullable<RemoteClientOptions["tls"]>> = {
  * ```
  */
 export class RemoteClient implements AsyncDisposable {
-  readonly #transport: Transport;
+  readonly #backend: HttpBackend;
   readonly #integers: IntegerPolicy;
   readonly #options: RemoteClientOptions;
   #closed = false;
@@ -123,12 +107,12 @@ export class RemoteClient implements AsyncDisposable {
     this.#options = checkOptions(options, "RemoteClient", REMOTE_KINDS);
     checkOptions(this.#options.tls, "tls", TLS_KINDS);
     this.#integers = this.#options.integers ?? "auto";
-    this.#transport = new Transport(baseUrl, this.#options);
+    this.#backend = new HttpBackend(baseUrl, this.#options);
   }
 
   /** The server's address. */
   get baseUrl(): URL {
-    return new URL(this.#transport.base);
+    return new URL(this.#backend.base);
   }
 
   /** A client for the same server with another token. */
@@ -140,17 +124,7 @@ export class RemoteClient implements AsyncDisposable {
     if (this.#closed) {
       throw new PlasmiteError("Usage", "client is closed", { hint: "Make a new RemoteClient." });
     }
-    return remotePoolName(ref, this.#transport.base);
-  }
-
-  async #post(path: string, pool: string, body: string, effect?: Effect): Promise<PoolInfo> {
-    return await this.#transport.read(path, {
-      method: "POST",
-      body,
-      type: "application/json",
-      pool,
-      ...(effect === undefined ? {} : { effect }),
-    }, (answer) => poolInfo(jsonFields(answer, pool)["pool"], pool));
+    return remotePoolName(ref, this.#backend.base);
   }
 
   /**
@@ -162,9 +136,8 @@ export class RemoteClient implements AsyncDisposable {
    */
   async createPool(name: string, sizeBytes?: Seq): Promise<PoolInfo> {
     const pool = this.#name(name);
-    const size = checkSeq(sizeBytes ?? 0, "pool size") || BigInt(DEFAULT_POOL_SIZE);
-    const body = `{"pool":${JSON.stringify(pool)},"size_bytes":${size}}`;
-    return await this.#post("/v0/pools", pool, body, CREATION);
+    const size = checkSeq(sizeBytes ?? 0, "pool size");
+    return await this.#backend.create(pool, size === 0n ? {} : { sizeBytes: size });
   }
 
   /**
@@ -175,7 +148,7 @@ export class RemoteClient implements AsyncDisposable {
    */
   async openPool<T extends object = JsonObject>(name: string): Promise<RemotePool<T>> {
     const pool = this.#name(name);
-    await this.#post("/v0/pools/open", pool, JSON.stringify({ pool }));
+    await this.#backend.opened(pool);
     return this.#pool<T>(pool);
   }
 
@@ -185,7 +158,7 @@ export class RemoteClient implements AsyncDisposable {
   }
 
   #pool<T extends object>(name: string): RemotePool<T> {
-    return new RemotePool<T>(this.#transport, name, this.#integers);
+    return new RemotePool<T>(this.#backend.pool(name), this.#integers);
   }
 
   /**
@@ -219,9 +192,7 @@ export class RemoteClient implements AsyncDisposable {
    * @throws {RemoteError} NotFound, Permission; Io when the server cannot be reached
    */
   async poolInfo(name: string): Promise<PoolInfo> {
-    const pool = this.#name(name);
-    const path = `/v0/pools/${encodeURIComponent(pool)}/info`;
-    return poolInfo((await this.#transport.json(path, { pool }))["pool"], pool);
+    return await this.#backend.info(this.#name(name));
   }
 
   /**
@@ -229,8 +200,7 @@ export class RemoteClient implements AsyncDisposable {
    * metrics.
    */
   async openInfo(name: string): Promise<PoolInfo> {
-    const pool = this.#name(name);
-    return await this.#post("/v0/pools/open", pool, JSON.stringify({ pool }));
+    return await this.#backend.opened(this.#name(name));
   }
 
   /**
@@ -241,11 +211,7 @@ export class RemoteClient implements AsyncDisposable {
    */
   async listPools(): Promise<PoolInfo[]> {
     this.#name("x");
-    const { pools } = await this.#transport.json("/v0/pools");
-    if (!Array.isArray(pools)) throw unreadable(undefined);
-    return pools.map((pool) => poolInfo(pool)).sort((a, b) =>
-      a.name < b.name ? -1 : a.name > b.name ? 1 : 0
-    );
+    return [...await this.#backend.list()];
   }
 
   /**
@@ -254,26 +220,13 @@ export class RemoteClient implements AsyncDisposable {
    * @throws {RemoteError} NotFound, Permission; Io when the server cannot be reached
    */
   async deletePool(name: string): Promise<void> {
-    const pool = this.#name(name);
-    const path = `/v0/pools/${encodeURIComponent(pool)}`;
-    await this.#transport.bytes(path, { method: "DELETE", pool, effect: DELETION });
-  }
-
-  /**
-   * Reads a pool frame by frame; for `follow` and the agents' bridge.
-   *
-   * @ignore
-   */
-  reader(name: string, options: RemoteReaderOptions = {}): PoolReader {
-    return new RemoteReader(this.#transport, this.#name(name), options);
+    await this.#backend.remove(this.#name(name));
   }
 
   /** Closes the client; pools and streams opened with it stay open. */
   close(): Promise<void> {
-    if (!this.#closed) {
-      this.#closed = true;
-      this.#transport.release();
-    }
+    this.#closed = true;
+    this.#backend.close();
     return Promise.resolve();
   }
 

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { encodeMessage } from "../backend/encode.ts";
-import { Buf } from "../bytes.ts";
+import { encodeValue } from "../backend/encode.ts";
 import type { PoolInfo } from "../backend/local/info.ts";
 import { type IntegerPolicy, Message } from "../client/message.ts";
 import {
@@ -24,20 +23,11 @@ import { appendOptions, checkAppend, checkOptions } from "../client/option_kinds
 import type { AsyncPool } from "../client/pool.ts";
 import { type Tail, TailIterator, type Take, takeMessage } from "../client/tail.ts";
 import { PlasmiteError } from "../errors.ts";
-import { Lite3Encoder } from "../lite3/encode.ts";
-import { RemoteAppender, type Report, type StoredPayload } from "../backend/http/appender.ts";
 import { REMOTE_TAIL_KINDS, type RemoteTailOptions } from "./tail.ts";
-import { HttpPool } from "../backend/http.ts";
-import type { Transport } from "../backend/http/transport.ts";
-import { poolInfo, wireMessage } from "../backend/http/wire.ts";
+import type { HttpPool } from "../backend/http.ts";
+import type { StoredFrame } from "../backend/types.ts";
+import { FrameBatch } from "../pool/batch.ts";
 import { type Lite3Frame, takeFrame } from "../backend/frames.ts";
-
-/** Encodes the data of an append as a payload. */
-function encode(data: unknown, tags: readonly string[]): Uint8Array<ArrayBuffer> {
-  const out = new Buf(1024);
-  encodeMessage(new Lite3Encoder(out), data, tags);
-  return out.bytes();
-}
 
 /**
  * A pool of a server. Appends are never retried automatically: if the connection breaks during one,
@@ -63,22 +53,20 @@ function encode(data: unknown, tags: readonly string[]): Uint8Array<ArrayBuffer>
 export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
   /** The pool's name. */
   readonly name: string;
-  readonly #transport: Transport;
-  readonly #appender: RemoteAppender;
+  readonly #pool: HttpPool;
   readonly #integers: IntegerPolicy;
   #closed = false;
 
-  /** For internal use: call {@linkcode RemoteClient.openPool}. */
-  constructor(transport: Transport, name: string, integers: IntegerPolicy) {
-    this.name = name;
-    this.#transport = transport.retain();
-    this.#appender = new RemoteAppender(transport, name);
+  /** Use {@linkcode RemoteClient.openPool}. */
+  constructor(pool: HttpPool, integers: IntegerPolicy) {
+    this.name = pool.name;
+    this.#pool = pool;
     this.#integers = integers;
   }
 
   /** The pool's address: `http://host:port/name`. */
   poolRef(): string {
-    return `${this.#transport.base.origin}/${encodeURIComponent(this.name)}`;
+    return this.#pool.url;
   }
 
   #check(): void {
@@ -86,12 +74,7 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
     throw new PlasmiteError("Usage", "pool is closed", { hint: "Open it again." });
   }
 
-  #path(rest: string): string {
-    this.#check();
-    return `/v0/pools/${encodeURIComponent(this.name)}/${rest}`;
-  }
-
-  #message({ seq, timestampNs, payload }: StoredPayload): Message<T> {
+  #message({ seq, timestampNs, payload }: StoredFrame): Message<T> {
     return new Message<T>(seq, timestampNs, { payload, integers: this.#integers });
   }
 
@@ -125,7 +108,7 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
    */
   async appendAsync(data: T | Uint8Array, options?: AppendOptions): Promise<Message<T>> {
     const { tags, flush, signal } = this.#settings(options);
-    return this.#message(await this.#appender.one(encode(data, tags), flush, signal));
+    return await this.#one(encodeValue(data, tags, stamp()), flush, signal);
   }
 
   /**
@@ -140,33 +123,48 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
     items: readonly (T | Uint8Array)[],
     options?: AppendOptions,
   ): Promise<Message<T>[]> {
-    const { tags, flush, signal } = this.#settings(options);
     checkItems(items);
-    const payloads = items.map((item) => encode(item, tags));
-    const stored: Message<T>[] = [];
-    await this.#appender.all(payloads, flush, (from, messages) => {
-      for (const [i, { seq, timestampNs }] of messages.entries()) {
-        const payload = payloads[from + i];
-        if (payload !== undefined) stored.push(this.#message({ seq, timestampNs, payload }));
-      }
-    }, signal);
-    return stored;
+    const { tags, flush, signal } = this.#settings(options);
+    return await this.#append(
+      (batch) => {
+        for (const item of items) encodeValue(item, tags, stamp())(batch);
+      },
+      flush,
+      signal,
+    );
   }
 
-  /**
-   * Appends encoded payloads from index `from` on. `report` is called for each contiguous run
-   * immediately, so that after a failure it is known what was stored.
-   *
-   * @ignore
-   */
-  appendPayloads(
-    payloads: readonly Uint8Array<ArrayBuffer>[],
+  async #append(
+    encode: (batch: FrameBatch) => void,
     flush: boolean,
-    report: Report,
-    from = 0,
-  ): Promise<void> {
-    this.#check();
-    return this.#appender.all(payloads, flush, report, undefined, from);
+    signal?: AbortSignal,
+  ): Promise<Message<T>[]> {
+    const batch = new FrameBatch();
+    encode(batch);
+    const messages: Message<T>[] = [];
+    const stored = (from: number, count: number, first: bigint): void => {
+      for (let i = 0; i < count; i++) {
+        const at = from + i;
+        messages.push(this.#message({
+          seq: first + BigInt(i),
+          timestampNs: batch.timeOf(at),
+          flags: 0,
+          payload: batch.payload(at).slice(),
+        }));
+      }
+    };
+    await this.#pool.append(batch, { flush, signal, stored });
+    return messages;
+  }
+
+  async #one(
+    encode: (batch: FrameBatch) => void,
+    flush: boolean,
+    signal?: AbortSignal,
+  ): Promise<Message<T>> {
+    const [message] = await this.#append(encode, flush, signal);
+    if (message !== undefined) return message;
+    throw new PlasmiteError("Internal", "append stored nothing", { path: this.name });
   }
 
   #settings(options: AppendOptions | undefined): {
@@ -191,18 +189,18 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
    * @throws {RemoteError} Corrupt when the payload is not a complete, readable message
    */
   async appendLite3(payload: Uint8Array, durability?: Durability): Promise<bigint> {
-    return (await this.#raw(payload, durability)).seq;
+    return (await this.appendLite3WithReceipt(payload, durability)).seq;
   }
 
   /** Like {@linkcode RemotePool.appendLite3}, but returns the message as stored. */
   async appendLite3WithReceipt(payload: Uint8Array, durability?: Durability): Promise<Message<T>> {
-    return this.#message(await this.#raw(payload, durability));
-  }
-
-  async #raw(payload: Uint8Array, durability: Durability | undefined): Promise<StoredPayload> {
     this.#check();
     checkBytes(payload, "payload");
-    return await this.#appender.raw(payload.slice(), checkDurability(durability));
+    const { lo, hi } = stamp();
+    return await this.#one(
+      (batch) => batch.addPayload(payload, lo, hi),
+      checkDurability(durability),
+    );
   }
 
   /**
@@ -211,7 +209,8 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
    * @throws {RemoteError} NotFound when it is not retained
    */
   async get(seq: Seq): Promise<Message<T>> {
-    return this.#message(wireMessage(await this.#fetch(seq, ""), this.name));
+    this.#check();
+    return this.#message(await this.#pool.read(checkSeq(seq, "seq")));
   }
 
   /** The same as {@linkcode RemotePool.get}. */
@@ -219,46 +218,16 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
     return this.get(seq);
   }
 
-  /** Reads one message's stored Lite3 payload. */
-  getLite3(seq: Seq): Promise<Uint8Array> {
-    return this.#fetch(seq, "/lite3", "application/x-plasmite-lite3");
-  }
-
-  /**
-   * Reads one message as a frame.
-   *
-   * @param exact whether the stored bytes are needed rather than an equivalent document
-   */
-  async getFrame(seq: Seq, exact = true): Promise<Lite3Frame> {
-    const { timestampNs, payload } = wireMessage(await this.#fetch(seq, ""), this.name);
-    const type = "application/x-plasmite-lite3";
-    return {
-      seq: checkSeq(seq, "seq"),
-      timestampNs,
-      flags: 0,
-      payload: exact ? await this.#fetch(seq, "/lite3", type) : payload,
-      time: new Date(Number(timestampNs / 1_000_000n)),
-    };
-  }
-
-  async #fetch(seq: Seq, form: string, accept?: string): Promise<Uint8Array<ArrayBuffer>> {
-    const wanted = checkSeq(seq, "seq");
-    try {
-      return await this.#transport.bytes(this.#path(`messages/${wanted}${form}`), {
-        pool: this.name,
-        ...(accept === undefined ? {} : { accept }),
-      });
-    } catch (error) {
-      if (!PlasmiteError.is(error) || error.seq !== undefined) throw error;
-      // The pool or the message may be missing; only for the message the number is added.
-      throw error.message === "message not found" ? error.with({ seq: wanted }) : error;
-    }
+  /** One message's stored payload. */
+  async getLite3(seq: Seq): Promise<Uint8Array> {
+    this.#check();
+    return await this.#pool.payload(checkSeq(seq, "seq"));
   }
 
   /** Returns sizes, bounds and metrics. */
   async infoAsync(): Promise<PoolInfo> {
-    const answer = await this.#transport.json(this.#path("info"), { pool: this.name });
-    return poolInfo(answer["pool"], this.name);
+    this.#check();
+    return await this.#pool.info();
   }
 
   /** The same as {@linkcode RemotePool.infoAsync}. */
@@ -280,8 +249,7 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
   #tail<M>(options: RemoteTailOptions | undefined, take: Take<M>): TailIterator<M> {
     this.#check();
     const checked = checkOptions(options, "tail", REMOTE_TAIL_KINDS);
-    const pool = new HttpPool(this.#transport, this.name, null);
-    return new TailIterator(pool, checked, take, {
+    return new TailIterator(this.#pool.again(), checked, take, {
       path: this.name,
       reconnect: checked.reconnect === true,
     });
@@ -299,10 +267,8 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
 
   /** Closes the pool; open streams are not affected. A second call does nothing. */
   close(): Promise<void> {
-    if (!this.#closed) {
-      this.#closed = true;
-      this.#transport.release();
-    }
+    this.#closed = true;
+    this.#pool.close();
     return Promise.resolve();
   }
 
