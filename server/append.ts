@@ -274,20 +274,51 @@ export class Appends {
     encodeData(batch, bytes, data, this.#tags(bytes, found.get("tags")), time);
   }
 
-  /** Reads, stores, answers. */
+  /** Reads, stores, answers. Nothing is awaited that is there at once: this is the hot path. */
   async #store(
     request: Request,
-    pool: string,
+    name: string,
     prepare: (bytes: Uint8Array<ArrayBuffer>) => Prepared,
     answer: Answer = this.#one,
   ): Promise<Response> {
     const bytes = await this.#bodies.read(request);
     this.#running++;
     try {
-      return await this.#append(pool, prepare(bytes), answer);
+      const { encode, flush } = prepare(bytes);
+      for (let tries = 1;; tries++) {
+        const opening = this.#backend.open(name, WRITE);
+        const pool = opening instanceof Promise ? await opening : opening;
+        const batch = this.#batches.pop() ?? new FrameBatch();
+        let first = 0n;
+        let last = 0n;
+        const stored = (from: number, count: number, seq: bigint): void => {
+          if (from === 0) first = seq;
+          last = count === 1 ? seq : seq + BigInt(count - 1);
+        };
+        try {
+          encode(batch, pool.limits.maxPayload);
+          const done = pool.append(batch, { flush, stored });
+          if (done instanceof Promise) await done;
+          this.#metrics.appended += batch.count;
+          return answer(batch, first, last);
+        } catch (error) {
+          // Deleted or replaced since it was opened: opening it again tells which.
+          if (!PlasmiteError.is(error, ErrorKind.NotFound) || tries === REOPEN) throw error;
+        } finally {
+          void pool.close();
+          this.#giveBack(batch);
+        }
+      }
     } finally {
       this.#bodies.done(bytes);
       this.#ended();
+    }
+  }
+
+  #giveBack(batch: FrameBatch): void {
+    batch.clear();
+    if (this.#batches.length < BATCHES_KEPT && batch.out.u8.length <= BATCH_KEPT) {
+      this.#batches.push(batch);
     }
   }
 
@@ -296,36 +327,6 @@ export class Appends {
     const idle = this.#idle;
     this.#idle = [];
     for (const resolve of idle) resolve();
-  }
-
-  async #append(name: string, { encode, flush }: Prepared, answer: Answer): Promise<Response> {
-    for (let tries = 1;; tries++) {
-      const opening = this.#backend.open(name, WRITE);
-      const pool = opening instanceof Promise ? await opening : opening;
-      const batch = this.#batches.pop() ?? new FrameBatch();
-      let first = 0n;
-      let last = 0n;
-      const stored = (from: number, count: number, seq: bigint): void => {
-        if (from === 0) first = seq;
-        last = count === 1 ? seq : seq + BigInt(count - 1);
-      };
-      try {
-        encode(batch, pool.limits.maxPayload);
-        const done = pool.append(batch, { flush, stored });
-        if (done instanceof Promise) await done;
-        this.#metrics.appended += batch.count;
-        return answer(batch, first, last);
-      } catch (error) {
-        // Deleted or replaced since it was opened: opening it again tells which.
-        if (!PlasmiteError.is(error, ErrorKind.NotFound) || tries === REOPEN) throw error;
-      } finally {
-        void pool.close();
-        batch.clear();
-        if (this.#batches.length < BATCHES_KEPT && batch.out.u8.length <= BATCH_KEPT) {
-          this.#batches.push(batch);
-        }
-      }
-    }
   }
 }
 

@@ -6,6 +6,7 @@
  */
 
 import { type Context, Hono } from "hono";
+import { poolName } from "../lib/backend/refs.ts";
 import type { Grant, Need } from "../lib/types.ts";
 import { granted, requireRight, type Verdict } from "./auth.ts";
 import { errorResponse, HttpError, isServerFault } from "./errors.ts";
@@ -31,11 +32,17 @@ function needOf({ access }: Route): Need | null {
   return access === "any" || access === "open" ? null : access;
 }
 
+/** A name as it was given, and as rights know it. */
+interface PoolName {
+  readonly given: string;
+  readonly bare: string;
+}
+
 /** Routes the requests of one server. */
 export class Router {
   readonly #hono: Hono;
   readonly #host: RouteHost;
-  readonly #names = new Map<string, string>();
+  readonly #names = new Map<string, PoolName>();
 
   /** Registers every route that the server has. */
   constructor(host: RouteHost) {
@@ -125,12 +132,13 @@ export class Router {
   #pool(segment: string, grant: Grant, need: Need | null): string {
     let name = this.#names.get(segment);
     if (name === undefined) {
-      name = checkPoolName(decodeSegment(segment));
+      const given = checkPoolName(decodeSegment(segment));
+      name = { given, bare: poolName(given) };
       if (this.#names.size >= NAMES_KEPT) this.#names.clear();
       this.#names.set(segment, name);
     }
-    if (need !== null) requireRight(grant, need, name);
-    return name;
+    if (need !== null && !grant.can(need, name.bare)) requireRight(grant, need, name.given);
+    return name.given;
   }
 }
 
