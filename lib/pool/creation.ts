@@ -9,8 +9,9 @@ import { lockTimeout } from "../storage/lock_wait.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
 import type { Steps } from "../storage/turns.ts";
 import { unsafeIn } from "../visible.ts";
+import { EXTENSION_AT, EXTENSION_SIZE, newExtension, printExtension } from "./extension.ts";
 import { newHeader, verifyLayout } from "./header.ts";
-import { DEFAULT_POOL_SIZE, planLayout } from "./layout.ts";
+import { DEFAULT_POOL_SIZE, type Layout, planLayout } from "./layout.ts";
 
 /** How often to look for a header that another process is about to write. */
 const CREATION_TRIES = 100;
@@ -25,6 +26,8 @@ export interface RingOptions {
   readonly size?: number;
   /** Number of index slots; default automatic, 0 for none. */
   readonly indexCapacity?: number;
+  /** How old messages may become, in nanoseconds; default and 0: no limit. */
+  readonly maxAgeNs?: bigint;
 }
 
 /**
@@ -45,6 +48,14 @@ function checkNewPath(path: string): void {
   });
 }
 
+/** A new pool's header with its identity; the bytes in between are zero. */
+function stampedHeader(layout: Layout, maxAgeNs?: bigint): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(EXTENSION_AT + EXTENSION_SIZE);
+  bytes.set(newHeader(layout));
+  bytes.set(printExtension(newExtension(maxAgeNs)), EXTENSION_AT);
+  return bytes;
+}
+
 /**
  * Creates a pool file, in steps: waits for another process that is creating the same one.
  *
@@ -57,7 +68,7 @@ export function* creating(
 ): Steps<void> {
   checkNewPath(path);
   const layout = planLayout(options.size ?? DEFAULT_POOL_SIZE, options.indexCapacity);
-  const header = newHeader(layout);
+  const header = stampedHeader(layout, options.maxAgeNs);
   for (let waited = 0;; waited++) {
     if (storage.create(path, layout.fileSize, header, waited >= CREATION_TRIES)) return;
     if (waited >= LOCK_TIMEOUT) throw lockTimeout(path);

@@ -15,6 +15,7 @@ import { inPlace, type Steps } from "../storage/turns.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
 import type { FrameBatch } from "./batch.ts";
 import { awaitHeader, creating, type RingOptions } from "./creation.ts";
+import { type Extension, EXTENSION_AT, EXTENSION_SIZE, parseExtension } from "./extension.ts";
 import { type Item, itemAt, wrapMarker } from "./frame.ts";
 import {
   parseState,
@@ -264,6 +265,32 @@ export class Ring {
       state === "missing" ? "not found" : "pool path now refers to a different file",
       { path: this.path, hint: "The pool was deleted or replaced. Open the pool again." },
     );
+  }
+
+  /**
+   * Runs `work` under the exclusive lock, with the state as it is then. Every change it makes must be
+   * one that a kill may interrupt.
+   *
+   * @returns null when another process holds the lock
+   * @throws {PlasmiteError} NotFound (pool deleted or replaced), Corrupt or Io; whatever `work` throws
+   */
+  tryExclusive<T>(work: (file: StorageFile, state: State) => T): T | null {
+    this.#live();
+    if (!this.#file.tryLock(true)) return null;
+    try {
+      this.checkIdentity();
+      return work(this.#file, this.#lockedState());
+    } finally {
+      this.#file.unlock();
+    }
+  }
+
+  /** What the header's extension block says; null when there is none. */
+  extension(): Extension | null {
+    this.#live();
+    const bytes = new Uint8Array(EXTENSION_SIZE);
+    const got = this.#file.readAt(bytes, EXTENSION_AT);
+    return parseExtension(bytes.subarray(0, got));
   }
 
   /** Reads the header under the lock, with all checks of docs/spec/format.md 1.6. */

@@ -82,7 +82,17 @@ export function specCheck(file: Uint8Array, safe = true): Verdict {
   need(ascii(file, 0, "PLSM"), "bad magic");
   need(dv.getUint32(4, true) === 3, "version");
   need(file[8] === 1, "endianness");
-  need(zero(file, 9, 16) && zero(file, 36, 40) && zero(file, 104, 4096), "reserved bytes not zero");
+  need(
+    zero(file, 9, 16) && zero(file, 36, 40) && zero(file, 104, 128) && zero(file, 192, 4096),
+    "reserved bytes not zero",
+  );
+  // docs/spec/format.md 15
+  need(
+    zero(file, 128, 192) || (ascii(file, 128, "PLSX") && dv.getUint16(132, true) === 1 &&
+      zero(file, 134, 136) && zero(file, 168, 188) &&
+      dv.getUint32(188, true) === specCrc32c(file.subarray(128, 188))),
+    "extension block",
+  );
   need(u64(16) === file.length, "file_size");
   need(u64(24) === 4096, "index_offset");
   const capacity = dv.getUint32(32, true);

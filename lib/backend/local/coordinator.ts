@@ -11,6 +11,7 @@ import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import type { Grouping } from "../../filter/latest.ts";
 import { Groups } from "../../filter/latest.ts";
 import type { FrameBatch } from "../../pool/batch.ts";
+import { beginningAt, type Expired, settingMaxAge, trimming } from "../../pool/retention.ts";
 import type { Ring } from "../../pool/ring.ts";
 import type { Steps } from "../../storage/turns.ts";
 import type { Awaitable } from "../../types.ts";
@@ -139,6 +140,25 @@ export class Coordinator {
     } finally {
       walk.close();
     }
+  }
+
+  /**
+   * Drops the oldest messages, up to the first that is not expired.
+   *
+   * @returns how many were dropped
+   */
+  trim(isExpired: Expired): Awaitable<bigint> {
+    return this.#ground.run(trimming(this.#ground.ring, isExpired));
+  }
+
+  /** Sets the age limit in nanoseconds; 0 removes it. */
+  setMaxAge(maxAgeNs: bigint): Awaitable<void> {
+    return this.#ground.run(settingMaxAge(this.#ground.ring, maxAgeNs));
+  }
+
+  /** Makes the first message of a pool that was never written get this number. */
+  beginAt(first: bigint): Awaitable<void> {
+    return this.#ground.run(beginningAt(this.#ground.ring, first));
   }
 
   /** Releases keys; see {@linkcode Leases.releasing}. */
