@@ -275,7 +275,7 @@ export class Ring {
    * @throws {PlasmiteError} NotFound (pool deleted or replaced), Corrupt or Io; whatever `work` throws
    */
   tryExclusive<T>(work: (file: StorageFile, state: State) => T): T | null {
-    this.#live();
+    this.#checkOpen();
     if (!this.#file.tryLock(true)) return null;
     try {
       this.checkIdentity();
@@ -287,7 +287,7 @@ export class Ring {
 
   /** What the header's extension block says; null when there is none. */
   extension(): Extension | null {
-    this.#live();
+    this.#checkOpen();
     const bytes = new Uint8Array(EXTENSION_SIZE);
     const got = this.#file.readAt(bytes, EXTENSION_AT);
     return parseExtension(bytes.subarray(0, got));
