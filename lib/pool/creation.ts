@@ -9,8 +9,14 @@ import { lockTimeout } from "../storage/lock_wait.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
 import type { Steps } from "../storage/turns.ts";
 import { unsafeIn } from "../visible.ts";
-import { EXTENSION_AT, EXTENSION_SIZE, newExtension, printExtension } from "./extension.ts";
-import { newHeader, verifyLayout } from "./header.ts";
+import {
+  EXTENSION_AT,
+  EXTENSION_SIZE,
+  newExtension,
+  newHeader,
+  printExtension,
+  verifyLayout,
+} from "./header.ts";
 import { DEFAULT_POOL_SIZE, type Layout, planLayout } from "./layout.ts";
 
 /** How often to look for a header that another process is about to write. */

@@ -5,6 +5,7 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
+import { crc32c } from "./crc32c.ts";
 import { HEADER_SIZE, HEADER_USED, type Layout, SLOT_SIZE, VERSION } from "./layout.ts";
 
 const MAGIC = 0x4d53_4c50; // "PLSM", little-endian
@@ -151,4 +152,63 @@ export function usedBytes(state: State, ringSize: number): number {
 export function sameState(a: State, b: State): boolean {
   return a.newest === b.newest && a.oldest === b.oldest && a.head === b.head &&
     a.tail === b.tail && a.tailNext === b.tailNext;
+}
+
+/** Offset of the extension block in the header. */
+export const EXTENSION_AT = 128;
+/** Bytes of the block. */
+export const EXTENSION_SIZE = 64;
+
+const EXTENSION_MAGIC = 0x5853_4c50; // "PLSX", little-endian
+const EXTENSION_VERSION = 1;
+/** Where the fields are in the block. */
+const EXTENSION_FIELD = { version: 4, id: 8, created: 24, maxAge: 32, crc: 60 } as const;
+const ID_SIZE = 16;
+
+/** What the extension block says: identity and age limit of a pool (docs/spec/format.md 15). */
+export interface Extension {
+  /** The identity of the pool: 32 hex digits. */
+  readonly id: string;
+  /** When the pool was made, in nanoseconds since 1970. */
+  readonly createdNs: bigint;
+  /** How old messages may become, in nanoseconds; 0 for no limit. */
+  readonly maxAgeNs: bigint;
+}
+
+/** A block for a new pool. */
+export function newExtension(maxAgeNs = 0n): Extension {
+  const id = crypto.getRandomValues(new Uint8Array(ID_SIZE)).toHex();
+  return { id, createdNs: Temporal.Now.instant().epochNanoseconds, maxAgeNs };
+}
+
+/** The block's bytes. */
+export function printExtension({ id, createdNs, maxAgeNs }: Extension): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(EXTENSION_SIZE);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, EXTENSION_MAGIC, true);
+  view.setUint16(EXTENSION_FIELD.version, EXTENSION_VERSION, true);
+  bytes.set(Uint8Array.fromHex(id), EXTENSION_FIELD.id);
+  view.setBigUint64(EXTENSION_FIELD.created, createdNs, true);
+  view.setBigUint64(EXTENSION_FIELD.maxAge, maxAgeNs, true);
+  view.setUint32(EXTENSION_FIELD.crc, crc32c(bytes, view, 0, EXTENSION_FIELD.crc), true);
+  return bytes;
+}
+
+/** Reads a block; null when there is none, or its checksum is wrong: no identity, no limit. */
+export function parseExtension(bytes: Uint8Array<ArrayBuffer>): Extension | null {
+  if (bytes.length < EXTENSION_SIZE) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, EXTENSION_SIZE);
+  if (
+    view.getUint32(0, true) !== EXTENSION_MAGIC ||
+    view.getUint16(EXTENSION_FIELD.version, true) !== EXTENSION_VERSION
+  ) {
+    return null;
+  }
+  const sum = crc32c(bytes, view, 0, EXTENSION_FIELD.crc) >>> 0;
+  if (view.getUint32(EXTENSION_FIELD.crc, true) !== sum) return null;
+  return {
+    id: bytes.subarray(EXTENSION_FIELD.id, EXTENSION_FIELD.id + ID_SIZE).toHex(),
+    createdNs: view.getBigUint64(EXTENSION_FIELD.created, true),
+    maxAgeNs: view.getBigUint64(EXTENSION_FIELD.maxAge, true),
+  };
 }

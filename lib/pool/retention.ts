@@ -10,9 +10,8 @@ import { PlasmiteError } from "../errors.ts";
 import { untilUnlocked } from "../storage/lock_wait.ts";
 import type { StorageFile } from "../storage/storage.ts";
 import type { Steps } from "../storage/turns.ts";
-import { EXTENSION_AT, newExtension, printExtension } from "./extension.ts";
 import { FIELD, itemAt } from "./frame.ts";
-import { putState, type State } from "./header.ts";
+import { EXTENSION_AT, newExtension, printExtension, putState, type State } from "./header.ts";
 import { FRAME_HEADER, type Layout, STATE_AT, STATE_SIZE } from "./layout.ts";
 import type { Ring } from "./ring.ts";
 

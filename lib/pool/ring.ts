@@ -15,9 +15,12 @@ import { inPlace, type Steps } from "../storage/turns.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
 import type { FrameBatch } from "./batch.ts";
 import { awaitHeader, creating, type RingOptions } from "./creation.ts";
-import { type Extension, EXTENSION_AT, EXTENSION_SIZE, parseExtension } from "./extension.ts";
 import { type Item, itemAt, wrapMarker } from "./frame.ts";
 import {
+  type Extension,
+  EXTENSION_AT,
+  EXTENSION_SIZE,
+  parseExtension,
   parseState,
   putState,
   sameState,

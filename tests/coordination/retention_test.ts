@@ -15,7 +15,7 @@ import {
   newExtension,
   parseExtension,
   printExtension,
-} from "../../lib/pool/extension.ts";
+} from "../../lib/pool/header.ts";
 import { repairRing } from "../../lib/pool/rebuild.ts";
 import { beginningAt, settingMaxAge, trimming } from "../../lib/pool/retention.ts";
 import { Ring } from "../../lib/pool/ring.ts";
