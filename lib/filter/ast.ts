@@ -1,5 +1,5 @@
 /**
- * The syntax tree of a filter. Suffix chains, formats, definitions: all of jq except modules.
+ * The syntax tree of a filter: all of jq except modules.
  *
  * @module
  */
@@ -27,7 +27,7 @@ export interface Definition {
 /** Operators on two values, evaluated right operand first as jq does. */
 export type BinaryOp = "+" | "-" | "*" | "/" | "%" | "==" | "!=" | "<" | "<=" | ">" | ">=";
 
-/** One node. `t` names the construct. */
+/** One node; `t` is the construct. */
 export type Node =
   | { readonly t: "id" }
   | { readonly t: "num"; readonly text: string }

@@ -1,5 +1,5 @@
 /**
- * A limit on the time that a stranger's filter may take.
+ * Limits the computing time of filters from remote callers.
  *
  * @module
  */
@@ -7,12 +7,12 @@
 import type { Where } from "./where.ts";
 
 /**
- * The filter, until it has computed for so long; then it throws. Time in which nothing is judged
- * does not count: a filter may wait for messages as long as it likes.
+ * Wraps a filter so that it throws once it has computed for `ms` milliseconds. Only time spent
+ * evaluating messages counts, not time spent waiting for them.
  *
  * @param where a filter that runs on the stored bytes: jq itself cannot be stopped
- * @param ms how long it may compute, in milliseconds
- * @param spent makes the error for when that is over
+ * @param ms the limit, in milliseconds
+ * @param spent creates the error thrown at the limit
  */
 export function withBudget(where: Where, ms: number, spent: () => Error): Where {
   let used = 0;

@@ -1,8 +1,8 @@
 /**
- * How compiled parts of a filter are put together: pipes, loops over both operands, logic,
- * alternatives, choices, bindings.
+ * Combines compiled parts of a filter: pipes, loops over both operands, logic, alternatives,
+ * conditionals, bindings.
  *
- * Each has a form for parts that yield at most one output, which is nearly all filters, and one for
+ * Each combinator has a form for parts that yield at most one output, as nearly all do, and one for
  * the others, whose outputs are collected in lists.
  *
  * @module
@@ -14,9 +14,9 @@ import type { Value } from "./values.ts";
 
 /** Yields at most one output. */
 export type One = (input: Value) => Outcome;
-/** Appends its outputs; false: a runtime error came after them. */
+/** Appends its outputs; false if a runtime error follows them. */
 export type Many = (input: Value, out: Value[]) => boolean;
-/** A compiled part: `one` where it is known to yield at most one output. */
+/** A compiled part; `one` is set if it is known to yield at most one output. */
 export interface Part {
   readonly one?: One;
   readonly many: Many;
@@ -28,7 +28,7 @@ function push(outcome: Outcome, out: Value[]): boolean {
   return outcome !== ERROR;
 }
 
-/** Makes parts from parts; their steps count against the budget of one context. */
+/** Builds parts from parts; their steps count against the budget of one context. */
 export class Combinators {
   readonly #context: Context;
 
@@ -42,7 +42,7 @@ export class Combinators {
     return { one, many: (v, out) => push(one(v), out) };
   }
 
-  /** A part with one output, all of whose outputs are seen by `collect`. */
+  /** A part with one output, computed by `collect` from all outputs of `part`. */
   gather(part: Part, collect: (outputs: Value[], failed: boolean) => Outcome): Part {
     return this.single((v) => {
       const outputs: Value[] = [];
@@ -208,7 +208,7 @@ export class Combinators {
     };
   }
 
-  /** `source as $x | body`; the value is in `slot` of the context's variables meanwhile. */
+  /** `source as $x | body`; the value is stored in `slot` of the context's variables. */
   bind(source: Part, slot: number, body: Part): Part {
     const { variables } = this.#context;
     const { one: bind } = source;
@@ -235,7 +235,7 @@ export class Combinators {
     };
   }
 
-  /** `any` and `all`: the first deciding output ends it, errors after that do not count. */
+  /** `any` and `all`: evaluation ends at the first deciding output; errors after it are ignored. */
   quantify(any: boolean, items: Part, test: Part): Part {
     return this.single((v) => {
       const values: Value[] = [];

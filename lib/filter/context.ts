@@ -1,6 +1,5 @@
 /**
- * What a running filter looks at: the message of the moment, its envelope as values, and the
- * budget of steps.
+ * The state of a running filter: the current message, its envelope as values, and the step budget.
  *
  * @module
  */
@@ -12,15 +11,17 @@ import type { MessageView } from "../lite3/message.ts";
 import { formatTime } from "../text/time.ts";
 import { exact, LazyObject, load, Ref, type Value } from "./values.ts";
 
-/** The filter's input, as an offset: the whole envelope is nowhere in the bytes. */
+/**
+ * The offset that represents the filter's input, because the envelope is not stored in the bytes.
+ */
 export const ROOT = -1;
 
-/** How a part of a filter ends when it does not yield a value. */
+/** The outcome of a part of a filter that does not yield a value. */
 export class Signal {
   /** For debugging. */
   readonly name: string;
 
-  /** Names a signal. */
+  /** Creates a signal. */
   constructor(name: string) {
     this.name = name;
   }
@@ -31,12 +32,12 @@ export const ERROR = new Signal("error");
 /** No output. */
 export const EMPTY = new Signal("empty");
 
-/** A value, or how it failed to be one. */
+/** A value, or the reason why there is none. */
 export type Outcome = Value | Signal;
 
 /** The state of one compiled filter; filters are synchronous and not re-entrant. */
 export class Context {
-  /** The document being looked at. */
+  /** The current document. */
   doc: Lite3Doc = new Lite3Doc();
   /** Values of the variables. */
   readonly variables: Value[] = [];
@@ -46,12 +47,12 @@ export class Context {
   #time: string | undefined;
   readonly #envelope = new Envelope(this);
 
-  /** Makes a context that allows `maxSteps` steps a message. */
+  /** Creates a context that allows `maxSteps` steps per message. */
   constructor(maxSteps: number) {
     this.#maxSteps = maxSteps;
   }
 
-  /** Looks at the next message. */
+  /** Sets the current message. */
   open(view: MessageView): void {
     this.#view = view;
     this.doc = view.doc;
@@ -74,7 +75,7 @@ export class Context {
     return this.#view?.tagsAt ?? 0;
   }
 
-  /** Spends `n` steps. */
+  /** Counts `n` steps against the budget. */
   tick(n = 1): void {
     if ((this.#steps += n) <= this.#maxSteps) return;
     throw new PlasmiteError("Usage", "filter took too many steps", {

@@ -1,6 +1,6 @@
 /**
- * What is wrong with a filter that parses and cannot be used: the function that jq does not have,
- * the dot that is missing, the part that a filter with a budget may not use. Loaded only to say so.
+ * Explains why a filter that parses cannot be used: an unknown function, a missing dot, or a part
+ * that a filter with a budget may not use. Loaded only on errors.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { Node } from "./ast.ts";
 import { literal } from "./literal.ts";
 import { parse } from "./parser.ts";
 
-/** The built-ins of jq 1.8, each with the numbers of its arguments, and those of the prelude. */
+/** The built-ins of jq 1.8, each with its numbers of arguments, and those of the prelude. */
 const BUILTINS = new Map(
   ("abs:0 acos:0 acosh:0 add:0,1 all:0,1,2 any:0,1,2 arrays:0 ascii:0 ascii_downcase:0 " +
     "ascii_upcase:0 asin:0 asinh:0 atan:0 atan2:2 atanh:0 booleans:0 bsearch:1 builtins:0 " +
@@ -38,7 +38,7 @@ const BUILTINS = new Map(
     }),
 );
 
-/** Where the members of a message are. */
+/** The paths of a message's members. */
 const MEMBERS: ReadonlyMap<string, string> = new Map([
   ["data", ".data"],
   ["meta", ".meta"],
@@ -47,7 +47,7 @@ const MEMBERS: ReadonlyMap<string, string> = new Map([
   ["time", ".time"],
 ]);
 
-/** What other languages call a function of jq. */
+/** Names in other languages for jq's functions. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["len", "length"],
   ["size", "length"],
@@ -71,7 +71,7 @@ const ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["str", "tostring"],
 ]);
 
-/** The first call of something that jq does not have, in words; undefined when all is known. */
+/** Describes the first call of an unknown function; undefined if there is none. */
 export function unknownFunction(node: Node): string | undefined {
   return firstUnknown(node, new Set());
 }
@@ -93,7 +93,7 @@ function firstUnknown(node: Node, own: ReadonlySet<string>): string | undefined 
   return undefined;
 }
 
-/** The nodes right below a node, wherever they hang. */
+/** The child nodes of a node, in any of its properties. */
 function childrenOf(value: unknown): Node[] {
   if (value === null || typeof value !== "object") return [];
   return Object.values(value).flatMap((item: unknown) => {
@@ -127,7 +127,7 @@ function problemOfCall(name: string, given: number): string | undefined {
     : `${problem}; a key of the data is .data.${name}, a text "${name}"`;
 }
 
-/** The name of a function that is meant by a wrong one, as far as that can be guessed. */
+/** The closest known function name; undefined if none is close. */
 function nearest(name: string): string | undefined {
   const lower = name.toLowerCase();
   const elsewhere = ELSEWHERE.get(lower);
@@ -144,7 +144,7 @@ function nearest(name: string): string | undefined {
   return best;
 }
 
-/** The least number of letters to change, add or drop between two words; `most` for more. */
+/** The edit distance of two words, at most `most`. */
 function edits(a: string, b: string, most: number): number {
   if (Math.abs(a.length - b.length) >= most) return most;
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
@@ -160,8 +160,8 @@ function edits(a: string, b: string, most: number): number {
 }
 
 /**
- * A key that a filter reads of the whole message although no message has it: `level` in
- * `.level == "error"`, where `.data.level` is meant.
+ * A key that a filter reads from the envelope although no message has it: `level` in `.level ==
+ * "error"`, where `.data.level` is meant.
  *
  * @param expression a filter that can be compiled
  */

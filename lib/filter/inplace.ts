@@ -1,5 +1,5 @@
 /**
- * Comparing and searching values where they are, in the bytes of a message.
+ * Compares and searches values in place, in the bytes of a message.
  *
  * @module
  */
@@ -8,9 +8,9 @@ import type { Lite3Doc } from "../lite3/doc.ts";
 import { Tag } from "../lite3/layout.ts";
 import { compareValues, load, type Value } from "./values.ts";
 
-/** Order of the value at an offset against something: -1, 0 or 1. */
+/** The order of the value at an offset relative to another: -1, 0 or 1. */
 export type Comparator = (doc: Lite3Doc, at: number) => number;
-/** Judges `length` bytes of text at the absolute index `start`. */
+/** Tests `length` bytes of text at the absolute index `start`. */
 export type ByteTest = (
   doc: { readonly dv: DataView },
   start: number,
@@ -18,7 +18,7 @@ export type ByteTest = (
   wanted: DataView,
 ) => boolean;
 
-/** Order of the value at an offset against a constant. */
+/** Returns a comparator of values with a constant. */
 export function comparator(constant: Value): Comparator {
   if (typeof constant === "string") {
     const encoded = new TextEncoder().encode(constant);
@@ -63,7 +63,7 @@ export function compareInPlace(doc: Lite3Doc, a: number, b: number): number {
   return compareValues(load(doc, a), load(doc, b));
 }
 
-/** UTF-8 bytes in order are code points in order. */
+/** The order of UTF-8 bytes is the order of code points. */
 function compareBytes(doc: Lite3Doc, at: number, wanted: DataView): number {
   const length = doc.stringLength(at);
   const start = doc.stringStart(at);
@@ -77,7 +77,7 @@ function compareBytes(doc: Lite3Doc, at: number, wanted: DataView): number {
   return length < size ? -1 : length > size ? 1 : 0;
 }
 
-/** Whether `wanted` stands at `start`. */
+/** Whether `wanted` is at `start`. */
 export function same(doc: { readonly dv: DataView }, start: number, wanted: DataView): boolean {
   const { dv } = doc;
   for (let i = 0; i < wanted.byteLength; i++) {

@@ -1,7 +1,7 @@
 /**
  * Filters that only jq itself can run: jq 1.8 compiled to WebAssembly, loaded when the first such
- * filter is compiled. A run costs about a millisecond plus ten microseconds a message, so messages
- * go in together where they can.
+ * filter is compiled. A run costs about a millisecond plus ten microseconds per message, so
+ * messages are batched where possible.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { Node } from "./ast.ts";
 import { PRELUDE, toJq } from "./jqtext.ts";
 
 /**
- * What a filter says of one message: matched or not, a runtime error, or the value that is not a
+ * The result for one message: whether it matches, a runtime error, or the value that is not a
  * boolean.
  */
 export type Verdict = boolean | "failed" | { readonly notBoolean: string };
@@ -40,7 +40,10 @@ export class JqFilter {
     this.#jq = jq;
   }
 
-  /** Loads jq if need be and lets it check the program; `fail` makes the error for a bad one. */
+  /**
+   * Loads jq if necessary and checks the program with it; `fail` creates the error for an invalid
+   * one.
+   */
   static async compile(
     expression: string,
     node: Node,
@@ -52,8 +55,8 @@ export class JqFilter {
     return filter;
   }
 
-  /** Judges messages given as JSON texts, one a line. */
-  judge(lines: string, count: number): Verdict[] {
+  /** Evaluates messages given as JSON text, one per line. */
+  evaluate(lines: string, count: number): Verdict[] {
     const { stdout, stderr } = this.#run(lines);
     const verdicts = stdout === "" ? [] : stdout.split("\n").map(readVerdict);
     if (verdicts.length === count) return verdicts;
@@ -100,7 +103,7 @@ function readVerdict(line: string): Verdict {
   return { notBoolean: Array.isArray(value) ? String(value[0]) : line };
 }
 
-/** jq's complaints without its program text, which is not what the person wrote. */
+/** jq's error messages without its program text, which is not what the user wrote. */
 function compileErrors(stderr: string): string {
   const errors = stderr.split("\n").flatMap((line) => {
     const match = /^jq: error: (.*?)(?: at <top-level>.*)?$/.exec(line);

@@ -1,25 +1,24 @@
 /**
- * A syntax tree back to jq text in which every path step is strict: a missing key, an index out of
- * range or a step into null is an error (docs/spec/command-line.md 5.3), where plain jq yields
+ * Converts a syntax tree to jq text in which every path step is strict: a missing key, an index out
+ * of range or a step into null is an error (docs/spec/command-line.md 5.3), where plain jq yields
  * null.
  *
- * Steps written in the filter are rewritten, wherever they stand: in definitions, arguments,
- * conditions, object shorthands. Left as jq has them are the steps that name a place rather than
- * read it (the left side of `=`, `|=` and the like, and the argument of `path`, `del` and `pick`),
- * destructuring patterns, and what built-ins read by themselves (`first`, `last`, `getpath`,
- * `to_entries`, `INDEX`, …).
+ * Steps are rewritten everywhere in the filter: in definitions, arguments, conditions, object
+ * shorthands. Not rewritten are steps that denote a path rather than read a value (the left side of
+ * `=`, `|=` and the like, and the argument of `path`, `del` and `pick`), destructuring patterns,
+ * and the reads of built-ins (`first`, `last`, `getpath`, `to_entries`, `INDEX`, …).
  *
  * @module
  */
 
 import type { Node, Pattern } from "./ast.ts";
 
-/** Built-ins whose argument is a place, not a value. */
+/** Built-ins whose argument is a path, not a value. */
 const PLACES = ["path", "del", "pick"];
 
 /**
- * Definitions in front of every filter: strict steps; no reading of other messages, no leaving of
- * the program, no noise; and the reference's built-ins that jq has not.
+ * Definitions before every filter: strict steps; no access to other messages, no exit, no debug
+ * output; and built-ins of the reference that jq lacks.
  */
 export const PRELUDE = `def __key($k): if type == "object" then (if has($k) then .[$k] ` +
   `else error("missing key") end) elif type == "array" and ($k | type) == "number" and ` +
@@ -35,7 +34,7 @@ def max_by_or_empty(f): if length == 0 then empty else max_by(f) end;
 
 /**
  * Renders `node` with strict steps, or as plain jq if `strict` is false. Everything is in
- * parentheses, so that context never matters.
+ * parentheses, so precedence never matters.
  */
 export function toJq(node: Node, strict = true): string {
   return render(node, strict);

@@ -1,16 +1,16 @@
 /**
- * The jq lexer: filter text in, tokens with their offsets out. Strings are read whole, with the
- * expressions inside `\(…)` kept as text ranges for the parser to come back to.
+ * The jq lexer: splits filter text into tokens with offsets. A string is one token; expressions
+ * inside `\(…)` are kept as text ranges for the parser.
  *
  * @module
  */
 
-/** What the text did wrong and where; `where.ts` turns it into a `Usage` error. */
+/** A syntax error with its position; `where.ts` converts it to a `Usage` error. */
 export class FilterSyntaxError extends Error {
   /** Offset in the filter text, in UTF-16 code units. */
   readonly offset: number;
 
-  /** Makes an error at `offset`. */
+  /** Creates an error at `offset`. */
   constructor(message: string, offset: number) {
     super(message);
     this.name = "FilterSyntaxError";
@@ -53,7 +53,7 @@ const IDENT = /(?:[a-zA-Z_][a-zA-Z_0-9]*::)*[a-zA-Z_][a-zA-Z_0-9]*/y;
 const NUMBER = /(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?/y;
 const OPERATOR =
   /\?\/\/=?|\/\/=|\|=|\+=|-=|\*=|\/=|%=|==|!=|<=|>=|\/\/|\.\.|[.[\]{}()|,:;=<>+\-*/%?$]/y;
-/** Interpolations may hold strings that hold interpolations; deeper than this is refused. */
+/** The deepest nesting of strings in interpolations. */
 const MAX_STRING_DEPTH = 32;
 
 function at(pattern: RegExp, text: string, offset: number): string | undefined {
@@ -61,7 +61,7 @@ function at(pattern: RegExp, text: string, offset: number): string | undefined {
   return pattern.exec(text)?.[0];
 }
 
-/** Whether a name is a word of the grammar, which needs quoting nowhere but as a function name. */
+/** Whether a name is a keyword; keywords are restricted only as function names. */
 function isKeyword(name: string): boolean {
   return KEYWORDS.includes(`|${name}|`);
 }
@@ -172,7 +172,7 @@ function readEscape(text: string, offset: number): [string, number] {
   throw new FilterSyntaxError(`invalid escape ${JSON.stringify("\\" + escape)} in string`, offset);
 }
 
-/** From behind `\(` to the `)` that closes it. */
+/** Skips from after `\(` to the matching `)`. */
 function skipInterpolation(text: string, start: number, end: number, depth: number): number {
   let open = 1;
   for (let offset = start; (offset = skipBlank(text, offset, end)) < end;) {

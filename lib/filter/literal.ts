@@ -1,5 +1,5 @@
 /**
- * Literals of a filter as values.
+ * Evaluates literals of a filter.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { Node } from "./ast.ts";
 import type { Value } from "./values.ts";
 
-/** The value of a literal, or undefined if `node` is none that can be taken over exactly. */
+/** The value of a literal; undefined if `node` is not a literal or has no exact value. */
 export function literal(node: Node): Value | undefined {
   switch (node.t) {
     case "num":
@@ -43,7 +43,9 @@ function numberLiteral(text: string): Value | undefined {
   return Number.isFinite(d) && digits(text) === digits(d.toExponential()) ? d : undefined;
 }
 
-/** A decimal number in one form only: digits without zeros at the ends, and the exponent. */
+/**
+ * A decimal number in canonical form: digits without leading and trailing zeros, and the exponent.
+ */
 function digits(text: string): string {
   const [mantissa = "", exponent = "0"] = text.toLowerCase().split("e");
   const [whole = "", fraction = ""] = mantissa.split(".");

@@ -1,7 +1,7 @@
 /**
  * Compiles the common part of jq to closures over values. A part that can yield at most one output
  * becomes one function from value to outcome; the others append their outputs to a list, which is
- * the same as jq's backtracking because nothing here has side effects or goes on for ever.
+ * equivalent to jq's backtracking because nothing here has side effects or runs forever.
  *
  * @module
  */
@@ -31,10 +31,10 @@ import {
 import { matchCost, translate } from "./regex.ts";
 import { isNumber, Ref, toDouble, typeName, type Value } from "./values.ts";
 
-/** Something only jq itself can run; the message names it. */
+/** A construct that only jq itself can run; the message names it. */
 class Unsupported extends Error {}
 
-/** What in a filter only jq itself can run; undefined if it can be compiled. */
+/** The construct that only jq itself can run; undefined if the filter can be compiled. */
 export function whyNotNative(node: Node): string | undefined {
   try {
     new Compiler(new Context(Infinity)).part(node, new Map());
@@ -45,7 +45,7 @@ export function whyNotNative(node: Node): string | undefined {
   }
 }
 
-/** The names of the variables in scope, each with its place in `Context.variables`. */
+/** The variables in scope, each with its index in `Context.variables`. */
 type Scope = ReadonlyMap<string, number>;
 
 /** Compiles a filter on the whole envelope, or returns undefined if it needs jq. */
@@ -134,7 +134,7 @@ class Compiler {
     });
   }
 
-  /** `"ab" * 3`; what it makes counts against the budget before it is made. */
+  /** `"ab" * 3`; the result counts against the budget before it is built. */
   #repeat(a: Value, b: Value): Outcome {
     const [text, factor] = typeof a === "string" ? [a, b] : [b, a];
     if (typeof text !== "string" || !isNumber(factor)) return ERROR;
@@ -146,7 +146,7 @@ class Compiler {
   }
 
   #try(node: Extract<Node, { t: "try" }>, scope: Scope): Part {
-    // errors carry no message here, which only a handler could see
+    // errors have no message here, and only a handler could see it
     if (node.handler !== undefined) throw new Unsupported("catch");
     return this.#parts.optional(this.part(node.body, scope));
   }
@@ -169,7 +169,7 @@ class Compiler {
     const none: Node = { t: "call", name: "null", args: [], at: 0 };
     const from = this.part(node.from ?? none, scope);
     const to = this.part(node.to ?? none, scope);
-    // one output each, or jq: the order of loops is not worth the code
+    // bounds with several outputs are left to jq: the order of loops is not worth the code
     const { one: start } = from;
     const { one: end } = to;
     if (start === undefined || end === undefined) {
@@ -210,7 +210,7 @@ class Compiler {
     );
   }
 
-  /** Objects with fixed keys and one value each; the rest is jq's. */
+  /** Objects with fixed keys and one value each; others are left to jq. */
   #object(entries: readonly { key: Node; value: Node }[], scope: Scope): Part {
     const members = entries.map(({ key, value }) => {
       const name = literal(key);
@@ -349,7 +349,7 @@ class Compiler {
     throw new Unsupported(`the function ${name}`);
   }
 
-  /** A built-in that looks at the whole of its input. */
+  /** A built-in that reads its whole input. */
   #costly(one: One): Part {
     return this.#parts.single((v) => {
       this.#context.tick(cost(v));
@@ -357,12 +357,12 @@ class Compiler {
     });
   }
 
-  /** A built-in of the input and one argument value. */
+  /** A built-in with one argument value. */
   #argument(part: Part, combine: (v: Value, x: Value) => Outcome): Part {
     return this.#parts.cross(this.#parts.single((v) => v), part, combine);
   }
 
-  /** The product of the sizes is what looking for each part in each element can cost. */
+  /** The cost is the product of the sizes: each part may be searched in each element. */
   #contains(v: Value, part: Value): Outcome {
     this.#context.tick(cost(v) * cost(part));
     return contains(v, part);
@@ -391,7 +391,7 @@ class Compiler {
   }
 }
 
-/** What to call the other parts of a filter that cannot be compiled. */
+/** Descriptions of the other constructs that cannot be compiled. */
 const PARTS: { readonly [t: string]: string } = {
   num: "a number of this size",
   str: "a string with an interpolation or a format",
@@ -404,7 +404,7 @@ const PARTS: { readonly [t: string]: string } = {
   loc: "$__loc__",
 };
 
-/** Steps that looking at the whole of a value may take. */
+/** The steps needed to read a whole value. */
 function cost(v: Value): number {
   if (typeof v === "string") return 1 + (v.length >>> 5);
   if (v instanceof Ref) return 1 + (v.doc.len >>> 4);

@@ -1,5 +1,5 @@
 /**
- * jq's operators and the built-ins that work on finished values.
+ * jq's operators and the built-ins that work on plain values.
  *
  * @module
  */
@@ -24,7 +24,7 @@ import {
 } from "./values.ts";
 import type { BinaryOp } from "./ast.ts";
 
-/** Longer strings are not made; jq would run out of memory about there. */
+/** The longest string that is built; jq would run out of memory at about this length. */
 export const MAX_TEXT: number = 1 << 28;
 
 /** Whether jq counts a value as true: all but `null` and `false`. */
@@ -107,7 +107,7 @@ function toI64(d: number): bigint {
   return d < -(2 ** 63) ? -MAX_I64 - 1n : BigInt(d);
 }
 
-/** `*` of objects: members that are objects on both sides are merged in turn. */
+/** `*` of objects: members that are objects on both sides are merged recursively. */
 function merge(a: ReadonlyMap<string, Value>, b: ReadonlyMap<string, Value>): Value {
   const merged = new Map(a);
   for (const [key, right] of b) {
@@ -127,13 +127,13 @@ function split(text: string, separator: string): Value {
   return separator === "" ? [...text] : text.split(separator);
 }
 
-/** Unary minus; numbers as written keep their digits. */
+/** Unary minus; literals keep their digits. */
 export function negate(v: Value): Outcome {
   if (typeof v === "number" || typeof v === "bigint") return -v;
   return v instanceof Calc ? new Calc(-v.d) : ERROR;
 }
 
-/** `.[key]` with the rule of docs/spec/command-line.md 5.3: what is not there is an error. */
+/** `.[key]` with the rule of docs/spec/command-line.md 5.3: a missing value is an error. */
 export function index(v: Value, key: Value): Outcome {
   if (typeof key === "string") return member(v, new Lite3Key(key));
   if (!isNumber(key) || rank(v) !== 5) return ERROR;
@@ -148,7 +148,7 @@ export function index(v: Value, key: Value): Outcome {
   return found === undefined ? ERROR : found;
 }
 
-/** `.key` on any value but the envelope. */
+/** `.key` on any value except the envelope. */
 export function member(v: Value, key: Lite3Key): Outcome {
   if (v instanceof Ref) {
     if (v.isArray) return ERROR;
@@ -169,7 +169,7 @@ export function slice(v: Value, from: Value, to: Value): Outcome {
   if (typeof v !== "string" && rank(v) !== 5) return ERROR;
   const items = typeof v === "string" ? [...v] : asArray(v);
   const n = items.length;
-  // an end that is null or NaN is not there
+  // a bound that is null or NaN is treated as missing
   const clamp = (key: Value, missing: number) => {
     const d = isNumber(key) ? toDouble(key) : NaN;
     return Number.isNaN(d) ? missing : Math.min(Math.max(d < 0 ? d + n : d, 0), n);
@@ -180,7 +180,7 @@ export function slice(v: Value, from: Value, to: Value): Outcome {
   return typeof v === "string" ? part.join("") : part;
 }
 
-/** The children of a container, or undefined if it is none. */
+/** The children of a container; undefined for other values. */
 export function children(v: Value): readonly Value[] | undefined {
   if (v instanceof Ref) return childOffsets(v).map((at) => load(v.doc, at));
   if (Array.isArray(v)) return v;
@@ -242,7 +242,9 @@ export function contains(v: Value, part: Value): Outcome {
   return compareValues(v, part) === 0;
 }
 
-/** Inside containers, values of different types are simply not contained. */
+/**
+ * `contains` for nested values, where values of different types do not match instead of failing.
+ */
 function contained(v: Value, part: Value): Outcome {
   return rank(v) === rank(part) ? contains(v, part) : false;
 }

@@ -1,6 +1,6 @@
 /**
- * A recursive descent parser for jq's grammar (the 1.8 line), modules left out. Precedence, lowest
- * first: `|`, `,`, `//`, the assignments, `or`, `and`, comparisons, `+ -`, `* / %`.
+ * A recursive descent parser for the grammar of jq 1.8, without modules. Precedence, lowest first:
+ * `|`, `,`, `//`, the assignments, `or`, `and`, comparisons, `+ -`, `* / %`.
  *
  * @module
  */
@@ -10,11 +10,11 @@ import { FilterSyntaxError, type Token, tokenize } from "./lexer.ts";
 
 export { FilterSyntaxError };
 
-/** Deeper nesting is refused, so that hostile filters cannot exhaust the stack. */
+/** The deepest nesting, so that hostile filters cannot exhaust the stack. */
 const MAX_DEPTH = 250;
-/** Longer chains of one operator are refused for the same reason. */
+/** The longest chain of one operator, for the same reason. */
 const MAX_CHAIN = 1000;
-/** Longer expressions are refused: no honest filter is a hundredth of this. */
+/** The longest expression in characters; real filters are a hundred times shorter. */
 const MAX_LENGTH = 64 * 1024;
 
 const ID: Node = { t: "id" };
@@ -97,7 +97,7 @@ class Parser {
     return result;
   }
 
-  /** Everything, pipes and definitions included; without commas inside object values. */
+  /** A whole expression with pipes and definitions; without commas inside object values. */
   #query(commas = true): Node {
     return this.#nested(() => {
       const l = commas ? this.#comma() : this.#alternative();
@@ -113,7 +113,9 @@ class Parser {
     return l;
   }
 
-  /** One side of a comma. A definition, label or binding takes all that follows as its scope. */
+  /**
+   * One side of a comma. The scope of a definition, label or binding is everything that follows.
+   */
   #element(): Node {
     if (this.#is("def")) {
       const def = this.#definition();
@@ -131,7 +133,7 @@ class Parser {
     return { t: "as", source: l, patterns, body: this.#query() };
   }
 
-  /** Link number `n` of a chain of operators, which becomes a tree of that depth. */
+  /** Checks the length `n` of a chain of operators, which becomes a tree of that depth. */
   #link(n: number, node: Node): Node {
     if (n > MAX_CHAIN) throw new FilterSyntaxError("expression too long", this.#peek().start);
     return node;
@@ -420,7 +422,7 @@ class Parser {
     return { t: "loc", line: this.#text.slice(0, token.start).split("\n").length };
   }
 
-  /** A string, maybe with a format in front (`@base64 "…"`), or a bare format. */
+  /** A string, optionally after a format (`@base64 "…"`), or a format alone. */
   #string(): Node {
     const token = this.#take();
     if (token.kind === "fmt" && this.#peek().kind !== "str") {

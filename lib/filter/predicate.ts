@@ -1,6 +1,6 @@
 /**
- * The fast form of a filter: a predicate on the bytes of a message. Paths are keys with their
- * hashes, comparisons happen in place, nothing is decoded and nothing is allocated.
+ * The fast form of a filter: a predicate on the bytes of a message. Paths are keys with precomputed
+ * hashes, comparisons happen in place, and nothing is decoded or allocated.
  *
  * It covers paths and literals, comparisons between them, `and`, `or`, `not`, `if`, `select`,
  * `has`, the string tests, and `any`/`all` over an array. The rest is `native.ts`.
@@ -17,7 +17,7 @@ import { literal } from "./literal.ts";
 import { matchCost, translate } from "./regex.ts";
 import { load, type Value } from "./values.ts";
 
-/** What a predicate found: a boolean, no match by error, no output, or a value of another type. */
+/** The result of a predicate: `false`. */
 export const FALSE = 0;
 /** `true`. */
 export const TRUE = 1;
@@ -25,12 +25,12 @@ export const TRUE = 1;
 export const FAILED = 2;
 /** No output. */
 export const NOTHING = 3;
-/** A value that is not a boolean and counts as true. */
+/** A truthy value that is not a boolean. */
 export const TRUTHY = 4;
 /** `null`. */
 export const NULL = 5;
 
-/** Judges the value at an offset of the context's document, or the envelope (`ROOT`). */
+/** Evaluates the value at an offset of the context's document, or the envelope (`ROOT`). */
 export type Predicate = (at: number) => number;
 /** Finds a value: its offset, or one of the two constants below. */
 type Locator = (at: number) => number;
@@ -47,7 +47,7 @@ function code(value: boolean): number {
   return value ? TRUE : FALSE;
 }
 
-/** What a locator's failure means as an outcome. */
+/** Converts a locator's failure to an outcome. */
 function absent(at: number): number {
   return at === SKIPPED ? NOTHING : FAILED;
 }
@@ -97,7 +97,7 @@ class Compiler {
     return undefined;
   }
 
-  /** A path as an outcome: its value may be anything. */
+  /** A path used as a condition: its value may be anything. */
   #truth(node: Node, root: boolean): Predicate | undefined {
     const locate = this.#locator(node, root);
     if (locate === undefined) return undefined;
@@ -164,7 +164,7 @@ class Compiler {
     };
   }
 
-  /** Paths of fixed keys and indexes that begin at the input and lead into the document. */
+  /** Paths of fixed keys and indexes from the input into the document. */
   #locator(node: Node, root: boolean): Locator | undefined {
     const context = this.#context;
     if (node.t === "id") return root ? undefined : (at) => at;
@@ -222,7 +222,7 @@ class Compiler {
     };
   }
 
-  /** A value in the document against a constant. */
+  /** Compares a value in the document with a constant. */
   #against(locate: Locator, constant: Value, accept: number): Predicate {
     const context = this.#context;
     const compare = comparator(constant);
@@ -350,7 +350,7 @@ function isMeta(node: Node): boolean {
   return node.t === "index" && node.term.t === "id" && literal(node.key) === "meta";
 }
 
-/** Which orders satisfy an operator: bit 0 less, bit 1 equal, bit 2 greater. */
+/** The orders that satisfy an operator: bit 0 less, bit 1 equal, bit 2 greater. */
 const ACCEPT: Readonly<Partial<Record<BinaryOp, number>>> = {
   "<": 1,
   "==": 2,

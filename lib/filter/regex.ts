@@ -1,13 +1,13 @@
 /**
- * jq's regular expressions (Oniguruma, Perl syntax) as JavaScript's, where both mean the same.
- * Anything doubtful is left to jq itself.
+ * Translates jq's regular expressions (Oniguruma, Perl syntax) to JavaScript where both mean the
+ * same. Anything else is left to jq.
  *
  * @module
  */
 
 /**
- * What backtracking can cost: each unlimited repeat may try every length of the text, each choice
- * multiplies the ways.
+ * The cost of backtracking: each unlimited repeat may try every length of the text, and each choice
+ * multiplies the possibilities.
  */
 export interface Effort {
   /** Unlimited repeats; many more if one is inside another. */
@@ -16,32 +16,34 @@ export interface Effort {
   readonly choices: number;
 }
 
-/** A pattern that JavaScript can run in jq's stead. */
+/** A pattern that JavaScript can run instead of jq. */
 export interface Pattern {
-  /** Set when the pattern is plain text to look for. */
+  /** Set if the pattern is plain text. */
   readonly literal?: string;
   /** The translated expression. */
   readonly regexp: RegExp;
-  /** How hard it can be at worst. */
+  /** The cost in the worst case. */
   readonly effort: Effort;
 }
 
-/** Letters that Oniguruma also finds inside ß, ﬀ, ﬁ, ﬂ, ﬅ and the like when case is ignored. */
+/** Letter pairs that Oniguruma also matches with ß, ﬀ, ﬁ, ﬂ, ﬅ and similar when ignoring case. */
 const LIGATURES = /ss|ff|fi|fl|st/i;
 const WORD = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
-/** Outside brackets Oniguruma takes these six for word characters, too (checked one by one). */
+/** Outside brackets, Oniguruma treats these six as word characters too (tested one by one). */
 const BARE_WORD = `${WORD}²³¹¼½¾`;
 const CLASSES: Readonly<Record<string, string>> = {
   d: "\\p{Nd}",
   w: WORD,
   s: "\\p{White_Space}",
 };
-/** Escapes that are one character in both; in jq `\h` is a hex digit and `\e` ESC, so not those. */
+/**
+ * Escapes for a single character in both; not `\h` and `\e`, which in jq mean a hex digit and ESC.
+ */
 const CONTROLS = "ntrfv";
 
 /**
  * Translates `pattern` under jq's `flags`, of which only `g` (no effect on a test) and `i` are
- * taken on. Undefined: leave it to jq, invalid patterns included.
+ * supported. Undefined if it must be left to jq, as for invalid patterns.
  */
 export function translate(pattern: string, flags: string): Pattern | undefined {
   if (!/^[gi]*$/.test(flags)) return undefined;
@@ -61,7 +63,10 @@ export function translate(pattern: string, flags: string): Pattern | undefined {
   }
 }
 
-/** Steps that matching a text of `length` may take at worst; one is a few hundred characters. */
+/**
+ * The steps for matching a text of `length` in the worst case; one step is a few hundred
+ * characters.
+ */
 export function matchCost(length: number, { repeats, choices }: Effort): number {
   return Math.ceil(choices * (length + 1) ** (1 + repeats) / 256);
 }
@@ -70,7 +75,7 @@ class Reader {
   readonly #pattern: string;
   readonly #ignoreCase: boolean;
   #at = 0;
-  /** Whether nothing but plain characters was met; they are in `text`. */
+  /** Whether there were only plain characters so far; they are in `text`. */
   plain = true;
   text = "";
   repeats = 0;
@@ -212,7 +217,7 @@ class Reader {
     return `[${negated ? "^" : ""}${out}]`;
   }
 
-  /** Reads `*`, `+`, `?`, `{n}`, `{n,}`, `{n,m}`, each maybe lazy. */
+  /** Reads `*`, `+`, `?`, `{n}`, `{n,}`, `{n,m}`, each optionally lazy. */
   #quantifier(atom: string, repeats: number, choices: number): string | undefined {
     const quantifier = /[*+?]\??|\{\d{1,3}(?:,\d{0,3})?\}\??/y;
     quantifier.lastIndex = this.#at;
@@ -230,7 +235,7 @@ class Reader {
     return atom + text;
   }
 
-  /** Adds the effort of a quantifier on a part that itself has some repeats and choices. */
+  /** Adds the cost of a quantifier on a part with the given repeats and choices. */
   #weigh(quantifier: string, repeats: number, choices: number): void {
     if (/^[*+]|,\}/.test(quantifier)) {
       // repeated repeats and choices take exponential time
@@ -251,7 +256,7 @@ function classItems(body: string): string | undefined {
   let out = "";
   for (const [index, [, escaped, plain]] of items.entries()) {
     if (plain === "-") {
-      // only where both engines see the same: first, last, or a range between plain characters
+      // only where both engines agree: first, last, or a range between plain characters
       const inside = index > 0 && index < items.length - 1;
       if (inside && (items[index - 2]?.[2] === "-" && index > 2)) return undefined;
       out += inside ? "-" : "\\-";

@@ -1,9 +1,9 @@
 /**
- * The values a compiled filter works on, and jq's order and equality over them.
+ * The values of a compiled filter, and jq's order and equality for them.
  *
- * Containers stay in the message's bytes until something needs to look inside. Numbers follow jq
- * 1.8: a number that was written down (in the message or the filter) compares by its exact decimal
- * value, one that was computed compares as a double.
+ * Containers stay in the message's bytes until their content is needed. Numbers follow jq 1.8: a
+ * literal (in the message or the filter) compares by its exact decimal value, a computed number as
+ * a double.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export class Ref {
   /** Offset of its node. */
   readonly at: number;
 
-  /** Points at the container at `at`. */
+  /** Refers to the container at `at`. */
   constructor(doc: Lite3Doc, at: number) {
     this.doc = doc;
     this.at = at;
@@ -41,7 +41,7 @@ export class Calc {
   }
 }
 
-/** An object that is only put together when something needs the whole of it: the envelope. */
+/** An object that is built only if the whole is needed: the envelope. */
 export abstract class LazyObject {
   /** One member, or undefined. */
   abstract member(name: string): Value | undefined;
@@ -51,7 +51,7 @@ export abstract class LazyObject {
 
 /**
  * A value. `number`: a double as written, or computed and below 2^53. `bigint`: an integer as
- * written beyond ±2^53. Objects that are not in the message are maps in insertion order.
+ * written beyond ±2^53. Other objects are maps in insertion order.
  */
 export type Value =
   | null
@@ -134,7 +134,9 @@ export function compareText(a: string, b: string): number {
   return Math.sign(a.length - b.length);
 }
 
-/** Place of a value's type in jq's order: null, false, true, numbers, strings, arrays, objects. */
+/**
+ * The rank of a value's type in jq's order: null, false, true, numbers, strings, arrays, objects.
+ */
 export function rank(v: Value): number {
   if (v === null) return 0;
   switch (typeof v) {
@@ -188,19 +190,19 @@ function compareObjects(a: ReadonlyMap<string, Value>, b: ReadonlyMap<string, Va
   return 0;
 }
 
-/** The elements of an array value; everything below is taken out of the message. */
+/** The elements of an array value, unpacked from the message. */
 export function asArray(v: Value): readonly Value[] {
   const own = v instanceof Ref ? unpack(v) : v;
   return Array.isArray(own) ? own : [];
 }
 
-/** The members of an object value; everything below is taken out of the message. */
+/** The members of an object value, unpacked from the message. */
 export function asMap(v: Value): ReadonlyMap<string, Value> {
   const own = v instanceof Ref ? unpack(v) : v instanceof LazyObject ? v.members() : v;
   return own instanceof Map ? own : new Map();
 }
 
-/** The value at `at`: scalars as they are, containers as references. */
+/** The value at `at`: scalars by value, containers as references. */
 export function load(doc: Lite3Doc, at: number): Value {
   switch (doc.tag(at)) {
     case Tag.Null:
@@ -228,7 +230,7 @@ function loadInteger(doc: Lite3Doc, at: number): number | bigint {
   return exact(doc.i64(at));
 }
 
-/** An integer as written: a number where that is exact. */
+/** A literal integer: as a number if that is exact. */
 export function exact(n: bigint): number | bigint {
   return n >= -9007199254740992n && n <= 9007199254740992n ? Number(n) : n;
 }
@@ -240,7 +242,7 @@ export function childOffsets(ref: Ref): number[] {
   return ref.isArray ? entries : entries.map((kv) => doc.readKey(kv));
 }
 
-/** A whole container as arrays and maps; hostile bytes are caught by the walk's accounting. */
+/** Unpacks a container to arrays and maps; the walk's accounting detects hostile bytes. */
 function unpack(ref: Ref): Value {
   ref.doc.startWalk();
   return unpackAt(ref.doc, ref.at, 1);
@@ -265,7 +267,7 @@ function unpackAt(doc: Lite3Doc, at: number, level: number): Value {
   return tag === Tag.Array ? array : map;
 }
 
-/** A value as JSON text for a message to a person; long ones are cut. */
+/** A value as JSON text for error messages; long ones are truncated. */
 export function describe(v: Value): string {
   const text = toJson(v);
   return text.length > 200 ? `${text.slice(0, 200).toWellFormed()}…` : text;

@@ -1,13 +1,12 @@
 /**
  * `--where`: a jq expression on the whole envelope, `{data, meta: {tags}, seq, time}`, compiled
- * once and asked of every message.
+ * once and evaluated for every message.
  *
- * A message matches when at least one output is `true`. The first output that is no boolean is an
- * error of the person who wrote the filter; a runtime error just means that the message does not
- * match. Unlike plain jq, a missing key, an index out of range or a step into null *is* a runtime
- * error, and `?` turns it into no output (docs/spec/command-line.md 5.3): pools mix messages of
- * many shapes, and `.data.t < 5` must not match all those without `t`. Where that rule ends:
- * `jqtext.ts`.
+ * A message matches when at least one output is `true`. An output that is not a boolean is a Usage
+ * error; a runtime error only means that the message does not match. Unlike plain jq, a missing
+ * key, an index out of range or a step into null *is* a runtime error, and `?` turns it into no
+ * output (docs/spec/command-line.md 5.3): pools mix messages of many shapes, and `.data.t < 5` must
+ * not match all those without `t`. `jqtext.ts` lists the exceptions.
  *
  * The common expressions run on the bytes of the message (`predicate.ts`, `native.ts`); all others
  * run in jq itself (`jq.ts`), with the same rules.
@@ -28,17 +27,17 @@ import { FilterSyntaxError, parse } from "./parser.ts";
 import { compilePredicate, FAILED, FALSE, type Predicate, TRUE, TRUTHY } from "./predicate.ts";
 import { describe, type Value } from "./values.ts";
 
-/** Messages put together to be judged in one go; see {@linkcode Where.batch}. */
+/** Messages that are evaluated together; see {@linkcode Where.batch}. */
 export interface WhereBatch {
-  /** How many messages wait. */
+  /** The number of messages in the batch. */
   readonly size: number;
-  /** About how many bytes wait. */
+  /** The approximate number of bytes in the batch. */
   readonly bytes: number;
-  /** Adds a message; nothing of the view is kept. */
+  /** Adds a message; the view is not kept. */
   add(message: MessageView): void;
   /**
-   * The answers in order, an error in the place of the message that caused it (throw it when the
-   * messages before have been dealt with); the batch is empty afterwards.
+   * Evaluates and empties the batch. Returns the results in order, with an error at the position of
+   * the message that caused it; throw it after handling the messages before.
    */
   run(): readonly (boolean | PlasmiteError)[];
 }
@@ -48,26 +47,26 @@ export interface Where {
   /** The expression as given. */
   readonly expression: string;
   /**
-   * On how many messages it failed so far: a key it reads was missing, or a value was of the wrong
-   * kind. They did not match.
+   * The number of messages so far that did not match because of a runtime error: a missing key or a
+   * value of the wrong type.
    */
   readonly failed: number;
-  /** Whether it runs on the bytes; if not, judging many messages in a batch is much faster. */
+  /** Whether it runs on the bytes; if not, evaluating messages in batches is much faster. */
   readonly isNative: boolean;
   /**
    * Whether the message matches.
    *
-   * @throws {PlasmiteError} Usage, if an output is no boolean or the budget is spent; Corrupt, if
-   * the message cannot be read
+   * @throws {PlasmiteError} Usage, if an output is not a boolean or the budget is used up; Corrupt,
+   *   if the message cannot be read
    */
   matches(message: MessageView): boolean;
   /** Starts a batch. */
   batch(): WhereBatch;
 }
 
-/** Limits for filters written by strangers. */
+/** Limits for filters from remote callers. */
 export interface WhereOptions {
-  /** Steps allowed for one message; without it there is no limit. */
+  /** The steps allowed per message; default no limit. */
   maxSteps?: number;
 }
 
@@ -98,7 +97,9 @@ export async function compileWhere(expression: string, options: WhereOptions = {
   return new JqWhere(expression, jq);
 }
 
-/** Why a filter that only jq could run is refused; jq itself cannot be stopped. */
+/**
+ * The error for a filter that needs jq although there is a budget; jq itself cannot be interrupted.
+ */
 async function overBudget(expression: string, node: Node): Promise<PlasmiteError> {
   const { unknownFunction } = await import("./diagnose.ts");
   const unknown = unknownFunction(node);
@@ -127,13 +128,13 @@ export function compileWhereSync(
   }
   const context = new Context(options.maxSteps ?? Infinity);
   const predicate = compilePredicate(node, context);
-  // whatever has a fast form has the other one, too; most filters never need it
+  // every filter with a fast form also has a general one, compiled only when needed
   const part = predicate === undefined ? compileNative(node, context) : undefined;
   if (predicate === undefined && part === undefined) return undefined;
   return new NativeWhere(expression, node, context, predicate, part);
 }
 
-/** What jq writes in place of the operators and quotes of other languages. */
+/** Advice for syntax of other languages. */
 const SYNTAX: readonly (readonly [RegExp, string])[] = [
   [/'/, "strings take double quotes"],
   [/&&/, "write `and`"],
@@ -193,7 +194,7 @@ class NativeWhere implements Where {
       const outcome = this.#predicate(ROOT);
       if (outcome === TRUE) return true;
       if (outcome === FAILED) this.failed++;
-      // FAILED and NOTHING do not match either; what is left is a value to complain about
+      // FAILED and NOTHING do not match either; anything else is a value that is not a boolean
       if (outcome < TRUTHY || outcome === FALSE) return false;
     }
     return this.#slow();
@@ -241,7 +242,7 @@ class NativeWhere implements Where {
   }
 }
 
-/** An error of ours as a value. */
+/** Returns a PlasmiteError as a value. */
 function attempt<T>(action: () => T): T | PlasmiteError {
   try {
     return action();
@@ -304,7 +305,7 @@ class JqWhere implements Where {
   }
 
   #judge(out: Buf, count: number): Verdict[] {
-    return this.#jq.judge(new TextDecoder().decode(out.bytes()), count);
+    return this.#jq.evaluate(new TextDecoder().decode(out.bytes()), count);
   }
 
   #answer(verdict: Verdict): boolean {

@@ -1,11 +1,11 @@
 /**
- * The rare way for JSON text with duplicate keys: the same text with each key once, the last value
- * in the place of the first (docs/spec/format.md 7.5: resolve duplicates before encoding).
+ * Removes duplicate keys from JSON text: each key is kept once, with its last value in the position
+ * of the first (docs/spec/format.md 7.5: resolve duplicates before encoding).
  *
  * @module
  */
 
-/** A value as the span of its text, or its parts. */
+/** A value as a span of the text, or as its parts. */
 type Part =
   | { readonly start: number; readonly end: number }
   | { readonly members: Map<string, { key: string; value: Part }> }
@@ -17,7 +17,7 @@ export function withoutDuplicateKeys(
   start: number,
   end: number,
 ): Uint8Array<ArrayBuffer> {
-  // As UTF-16 the text is easy to cut up; it was validated before, so nothing is replaced.
+  // The text was validated before, so decoding it to UTF-16 replaces nothing.
   const source = new TextDecoder("utf-8", { ignoreBOM: true }).decode(text.subarray(start, end));
   let pos = 0;
 

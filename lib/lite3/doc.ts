@@ -1,6 +1,6 @@
 /**
- * Reading a Lite3 document in place. Every offset that comes from the document is checked before
- * it is used, so that hostile bytes give an error and nothing else (docs/spec/format.md 7.8).
+ * Reads a Lite3 document in place. Every offset in the document is checked before it is used, so
+ * hostile bytes only cause an error (docs/spec/format.md 7.8).
  *
  * @module
  */
@@ -24,10 +24,10 @@ export { Lite3Key } from "./key.ts";
 const NO_BYTES = new Uint8Array(0);
 const NO_VIEW = new DataView(NO_BYTES.buffer);
 const HIGH_BITS = 0x80808080 | 0;
-/** Keys up to this length are remembered as strings, this many of them. */
+/** Keys up to this length, in bytes, are cached as strings; and how many of them. */
 const CACHED_LENGTH = 32;
 const CACHE_SIZE = 256;
-/** Up to this many entries are sorted by insertion. */
+/** Up to this many entries, insertion sort is used. */
 const FEW = 24;
 
 /** The payload cannot be read as a Lite3 document. */
@@ -38,15 +38,15 @@ export function corrupt(message = "failed to decode lite3"): PlasmiteError {
 }
 
 /**
- * A view on a document somewhere in a buffer. All offsets are relative to the document; a "value"
- * is the offset of its tag byte, a "node" the same for containers.
+ * A view of a document in a buffer. All offsets are relative to the document; a "value" is the
+ * offset of its tag byte, a "node" the same for containers.
  *
- * All methods throw Corrupt when the bytes are no valid document.
+ * All methods throw Corrupt if the bytes are not a valid document.
  */
 export class Lite3Doc {
   /** The buffer that holds the document. */
   u8: Uint8Array = NO_BYTES;
-  /** A view on the same bytes. */
+  /** A view of the same bytes. */
   dv: DataView = NO_VIEW;
   /** Index of the document's first byte in `u8`. */
   base = 0;
@@ -55,19 +55,19 @@ export class Lite3Doc {
 
   /** Absolute index of the key that {@linkcode Lite3Doc.readKey} found. */
   keyStart = 0;
-  /** Absolute index behind that key. */
+  /** Absolute index of that key's end. */
   keyEnd = 0;
 
-  /** Entries collected and not yet dropped, of all containers being walked. */
+  /** Entries that are collected but not yet dropped, of all containers being walked. */
   #stack = new Int32Array(64);
   #top = 0;
   /**
    * Bytes of the document not yet accounted for. Nothing is stored twice, so a walk that has read
-   * more than the document's length goes in circles (docs/spec/format.md 7.8).
+   * more than the document's length is in a cycle (docs/spec/format.md 7.8).
    */
   #budget = 0;
 
-  /** Looks at the document of `len` bytes at `base`. */
+  /** Sets the document to the `len` bytes at `base`. */
   reset(u8: Uint8Array, dv: DataView, base: number, len: number): this {
     this.u8 = u8;
     this.dv = dv;
@@ -186,7 +186,7 @@ export class Lite3Doc {
     return tag;
   }
 
-  /** How many members or elements the container at `node` says it has. */
+  /** The number of members or elements according to the container at `node`. */
   count(node: number): number {
     if (node + NODE_SIZE > this.len) throw corrupt();
     const count = this.dv.getUint32(this.base + node + NODE_COUNT, true) >>> 6;
@@ -256,7 +256,7 @@ export class Lite3Doc {
   text(start: number, length: number): string {
     const { dv } = this;
     const end = start + length;
-    // A call of TextDecoder costs as much as 64 characters this way.
+    // A call of TextDecoder takes as long as decoding 64 characters this way.
     if (length <= 64) {
       let s = "";
       let i = start;
@@ -311,7 +311,7 @@ export class Lite3Doc {
     return this.keyText();
   }
 
-  /** The key that was read last as text, from a cache of recent ones if possible. */
+  /** The last key read, as text, from a cache if possible. */
   keyText(): string {
     const { dv, keyStart, keyEnd } = this;
     const length = keyEnd - keyStart;
@@ -346,18 +346,20 @@ export class Lite3Doc {
 
   // ---- walking everything: print, toValue, validate -----------------------------------------
 
-  /** Begins a walk over (part of) the document. */
+  /** Starts a walk over (part of) the document. */
   startWalk(): void {
     this.#top = 0;
     this.#budget = this.len;
   }
 
-  /** Accounts for `bytes` of the document, which a walk meets only once. */
+  /** Accounts for `bytes` of the document, which a walk visits only once. */
   spend(bytes: number): void {
     if ((this.#budget -= bytes) < 0) throw corrupt();
   }
 
-  /** Puts the entries of the container at `node` on the stack, in order; returns how many. */
+  /**
+   * Pushes the entries of the container at `node` onto the stack, in order; returns their number.
+   */
   pushEntries(node: number): number {
     const { dv, base } = this;
     if (node + NODE_SIZE > this.len) throw corrupt();

@@ -1,6 +1,6 @@
 /**
- * JSON text to Lite3 in one pass: bytes are read once, checked, and written straight to their
- * place in the document; no tree and no strings in between.
+ * Encodes JSON text as Lite3 in one pass: bytes are read once, checked, and written directly to
+ * their place in the document, without an intermediate tree or strings.
  *
  * @module
  */
@@ -15,21 +15,19 @@ import { encodeFailed } from "./writer.ts";
 
 export { JsonSyntaxError } from "./json_tokens.ts";
 
-/**
- * Levels of nesting beyond which a text is not accepted as JSON (docs/spec/command-line.md 1.5).
- */
+/** The deepest nesting accepted as JSON (docs/spec/command-line.md 1.5). */
 const MAX_TEXT_LEVELS = 127;
-/** How many envelopes are remembered, one for each list of tags. */
+/** How many envelopes are cached, one for each list of tags. */
 const MAX_ENVELOPES = 64;
 
 /**
- * Appends Lite3 documents to a buffer, exactly behind `out.len`. When a call throws, `out.len` is
- * what it was.
+ * Appends Lite3 documents to a buffer, starting at `out.len`. If a call throws, `out.len` is
+ * unchanged.
  */
 export class Lite3Encoder extends JsonTokens {
   /**
-   * Index behind the value that the last call read, also when it was refused as unusable (a
-   * PlasmiteError); -1 if the end was not reached.
+   * Index of the end of the value that the last call read, even if it was refused with a
+   * PlasmiteError; -1 if the end was not reached.
    */
   valueEnd: number = -1;
 
@@ -43,14 +41,15 @@ export class Lite3Encoder extends JsonTokens {
   #envelope: Uint8Array | undefined;
   #envelopes: Map<string, Uint8Array> | undefined;
 
-  /** Makes an encoder that appends to `out`. */
+  /** Creates an encoder that appends to `out`. */
   constructor(out: Buf) {
     super(out);
   }
 
   /**
    * Encodes the JSON object or array at `start`, keys in text order, duplicates exactly as the
-   * reference's encoder overwrites them (docs/spec/format.md 7.5), and returns the index behind it.
+   * reference's encoder overwrites them (docs/spec/format.md 7.5), and returns the index of its
+   * end.
    *
    * @throws {JsonSyntaxError} if the text is not JSON
    * @throws {PlasmiteError} Usage, if it cannot be represented
@@ -76,11 +75,11 @@ export class Lite3Encoder extends JsonTokens {
   }
 
   /**
-   * Encodes a message whose data is the JSON object at `start` and returns the index behind it.
-   * Of duplicate keys the last value wins, in the place of the first.
+   * Encodes a message whose data is the JSON object at `start` and returns the index of its end.
+   * For duplicate keys the last value is used, in the position of the first.
    *
    * @throws {JsonSyntaxError} if the text is not JSON
-   * @throws {PlasmiteError} Usage, if it is no object or cannot be represented
+   * @throws {PlasmiteError} Usage, if it is not an object or cannot be represented
    */
   messageFromJson(
     text: Uint8Array,
@@ -118,7 +117,7 @@ export class Lite3Encoder extends JsonTokens {
    * Encodes a message from a JavaScript value: numbers that are safe integers and bigints become
    * 64-bit integers, other numbers doubles; `toJSON` is honoured, undefined members are left out.
    *
-   * @throws {PlasmiteError} Usage, if it is no object or cannot be represented
+   * @throws {PlasmiteError} Usage, if it is not an object or cannot be represented
    */
   messageFromValue(data: unknown, tags: readonly string[]): void {
     this.begin();
@@ -136,7 +135,7 @@ export class Lite3Encoder extends JsonTokens {
     this.valueEnd = -1;
   }
 
-  /** A place for an entry's offset that nobody reads. */
+  /** A place for an entry's offset that is never read. */
   #dummySlot(): number {
     this.at += 4;
     return this.at - 4;
@@ -144,7 +143,10 @@ export class Lite3Encoder extends JsonTokens {
 
   // ---- the envelope ---------------------------------------------------------------------------
 
-  /** Writes everything of a message but its data; returns the address of data's empty node. */
+  /**
+   * Writes everything of a message except its data; returns the address of the empty node for the
+   * data.
+   */
   #beginMessage(tags: readonly string[]): number {
     const envelope = this.#envelopeOf(tags);
     this.room(envelope.length);
@@ -193,7 +195,7 @@ export class Lite3Encoder extends JsonTokens {
     }
   }
 
-  /** Reads the members of an object behind its `{`. */
+  /** Reads the members of an object after its `{`. */
   #object(pos: number, node: number, depth: number): number {
     this.#enter(pos, depth);
     const text = this.text;
@@ -234,7 +236,7 @@ export class Lite3Encoder extends JsonTokens {
         c = text.getUint8(pos);
       }
 
-      // Room for the tree nodes, the entry, and whatever string the rest of the text holds.
+      // Space for the tree nodes, the entry, and any string in the rest of the text.
       this.room(end - keyStart + length);
       const slot = this.place(node, hash, key, keyAt, length);
       if (slot < 0) pos = this.#again(pos, c, key, keyAt, length, depth);
@@ -262,7 +264,7 @@ export class Lite3Encoder extends JsonTokens {
     }
   }
 
-  /** Reads the elements of an array behind its `[`. */
+  /** Reads the elements of an array after its `[`. */
   #array(pos: number, node: number, depth: number): number {
     this.#enter(pos, depth);
     const text = this.text;
@@ -353,7 +355,7 @@ export class Lite3Encoder extends JsonTokens {
     dv.setInt32(slot, kv + pad - this.base, true);
   }
 
-  /** Reads the value of a key that the object has already (docs/spec/format.md 7.5, "match"). */
+  /** Reads the value of a duplicate key (docs/spec/format.md 7.5, "match"). */
   #again(
     pos: number,
     c: number,
@@ -402,7 +404,7 @@ export class Lite3Encoder extends JsonTokens {
     return pos;
   }
 
-  /** Decodes a key that is not plain ASCII to `keyScratch`; its length is left in `stringEnd`. */
+  /** Decodes a key that is not plain ASCII to `keyScratch` and stores its length in `stringEnd`. */
   #longKey(pos: number): number {
     const scratch = this.#keyScratch ??= new Buf(256);
     scratch.reserve(this.end - pos + 8);

@@ -1,5 +1,5 @@
 /**
- * A JavaScript value to Lite3, member by member, without JSON text in between.
+ * Encodes a JavaScript value as Lite3, member by member, without going through JSON text.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { encodeFailed, type Lite3Writer } from "./writer.ts";
 
 const I64_MIN = -(2n ** 63n);
 const I64_MAX = 2n ** 63n - 1n;
-/** Keys remembered with their hashes; a program uses few different ones. */
+/** How many keys are cached with their hashes; a program uses few different ones. */
 const MAX_KEYS = 1024;
 const NO_KEY = new DataView(new ArrayBuffer(0));
 
@@ -30,12 +30,15 @@ export function writeValue(writer: Lite3Writer, data: unknown, node: number): vo
   writeObject(writer, value, node, 2);
 }
 
-/** What `JSON.stringify` would look at: the result of `toJSON`, or what a wrapper object holds. */
+/**
+ * The value that `JSON.stringify` would use: the result of `toJSON`, or the value of a wrapper
+ * object.
+ */
 function plain(value: unknown, key: string): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (value instanceof Date && Number.isNaN(value.getTime())) {
     throw new PlasmiteError("Usage", "cannot store an invalid Date", {
-      hint: "Store null, or a time that there is.",
+      hint: "Store null, or a valid date.",
     });
   }
   const { toJSON } = value as { toJSON?: unknown };
@@ -47,7 +50,7 @@ function plain(value: unknown, key: string): unknown {
   return isRaw(given) ? fromRaw(given.rawJSON) : given;
 }
 
-/** What `JSON.rawJSON` makes: a message in its JSON form has its numbers so. */
+/** Whether a value is a result of `JSON.rawJSON`, which `Message.toJSON` uses for numbers. */
 function isRaw(value: unknown): value is { readonly rawJSON: string } {
   if (typeof value !== "object" || value === null) return false;
   if ((value as { rawJSON?: unknown }).rawJSON === undefined) return false;
@@ -59,8 +62,8 @@ function fromRaw(text: string): unknown {
 }
 
 /**
- * Refuses what keeps its content where members do not show it: a Map would become {}. An instance of
- * a program's own class is its members, as in JSON, unless there are none.
+ * Refuses objects whose content is not in their members: a Map would become {}. An instance of a
+ * user-defined class is stored as its members, as in JSON, unless it has none.
  */
 function checkReadable(value: object): void {
   const prototype: unknown = Object.getPrototypeOf(value);
@@ -69,7 +72,7 @@ function checkReadable(value: object): void {
   if (kind === "Object" && Object.keys(value).length > 0) return;
   const name = kind === "Object" ? value.constructor.name : kind;
   throw new PlasmiteError("Usage", `cannot store a value of class ${name}`, {
-    hint: HINTS[kind] ?? "Store a plain object with what matters of it.",
+    hint: HINTS[kind] ?? "Store a plain object with its relevant members.",
   });
 }
 
@@ -77,7 +80,7 @@ const HINTS: Readonly<Record<string, string>> = {
   Map: "Store Object.fromEntries(map), or an array of its entries.",
   Set: "Store an array: [...set].",
   Uint8Array: "Store text or an array of numbers, for example bytes.toBase64().",
-  Error: "Store what matters of it, for example { message: error.message }.",
+  Error: "Store its relevant members, for example { message: error.message }.",
   Promise: "Await it first.",
 };
 
@@ -124,7 +127,7 @@ function checkLevel(level: number): void {
   }
 }
 
-/** Containers are aligned, and strings that have their size (docs/spec/format.md 7.5). */
+/** Containers are aligned, and so are strings of the same size (docs/spec/format.md 7.5). */
 function isAligned(value: unknown): boolean {
   if (typeof value === "string") {
     return value.length <= 90 && value.length >= 30 && utf8Length(value) === 90;
@@ -247,7 +250,7 @@ function keyOf(name: string): Lite3Key {
   return key;
 }
 
-/** A key with U+0000 cannot come back as it was (docs/spec/command-line.md 1.5). */
+/** A key with U+0000 cannot be read back unchanged (docs/spec/command-line.md 1.5). */
 export function nulInKey(): PlasmiteError {
   return new PlasmiteError("Usage", "object keys must not contain U+0000", {
     hint: "Remove the NUL character from the key; strings may contain it.",

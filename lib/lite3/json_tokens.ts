@@ -1,6 +1,6 @@
 /**
- * The words of JSON: strings, numbers and literals, checked and written as Lite3 in one go. It
- * knows nothing of objects and arrays.
+ * The scalar tokens of JSON: strings, numbers and literals are checked and written as Lite3 in one
+ * step. Objects and arrays are handled elsewhere.
  *
  * @module
  */
@@ -21,12 +21,12 @@ const NO_TEXT = new DataView(new ArrayBuffer(0));
 
 /** The bytes are not a JSON value. */
 export class JsonSyntaxError extends Error {
-  /** Index of the byte that does not belong there. */
+  /** Index of the unexpected byte. */
   readonly offset: number;
-  /** Whether all is well so far but the input ends inside the value. */
+  /** Whether the text is valid so far but ends inside the value. */
   readonly incomplete: boolean;
 
-  /** Makes an error for the byte at `offset`. */
+  /** Creates an error for the byte at `offset`. */
   constructor(offset: number, incomplete: boolean, message = "invalid json") {
     super(message);
     this.name = "JsonSyntaxError";
@@ -35,19 +35,19 @@ export class JsonSyntaxError extends Error {
   }
 }
 
-/** Reads the words of a text and appends them as values. */
+/** Reads the scalar tokens of a text and appends them as values. */
 export class JsonTokens extends Lite3Writer {
   /** The text. */
   text: DataView = NO_TEXT;
-  /** Index behind its last byte. */
+  /** Index of its end. */
   end = 0;
   #bytes: Uint8Array | undefined;
-  /** Index behind the last string decoded. */
+  /** Index of the end of the last decoded string. */
   stringEnd = 0;
   /** Whether `-0` is a double, so that its sign is kept, and not the integer 0. */
   minusZero = false;
 
-  /** Makes the bytes of `text` up to `end` the text that is read. */
+  /** Sets the text to read to the bytes of `text` up to `end`. */
   read(text: Uint8Array, end: number): void {
     if (text !== this.#bytes) {
       this.#bytes = text;
@@ -61,7 +61,7 @@ export class JsonTokens extends Lite3Writer {
     throw new JsonSyntaxError(Math.min(pos, this.end), pos >= this.end);
   }
 
-  /** The index of the next byte that is no white space; there must be one. */
+  /** The index of the next byte that is not white space; there must be one. */
   space(pos: number): number {
     const text = this.text;
     const end = this.end;
@@ -72,7 +72,7 @@ export class JsonTokens extends Lite3Writer {
     return this.fail(end);
   }
 
-  /** Checks that the word at `pos`, whose first letter was seen, is `word`. */
+  /** Checks that the literal at `pos`, whose first letter was checked, is `word`. */
   literal(pos: number, word: string): void {
     const { text, end } = this;
     for (let i = 1; i < word.length; i++) {
@@ -81,9 +81,9 @@ export class JsonTokens extends Lite3Writer {
   }
 
   /**
-   * Decodes the string behind its opening quote to `o` in `dv`, four bytes at a time while they
-   * are plain; returns the index behind the closing quote, with `stringEnd` behind the last byte.
-   * Up to three bytes beyond that are overwritten.
+   * Decodes the string after its opening quote to `o` in `dv`, four bytes at a time while they are
+   * plain; returns the index after the closing quote, with `stringEnd` after the last byte. Up to
+   * three further bytes are overwritten.
    */
   string(pos: number, dv: DataView, o: number): number {
     const text = this.text;
@@ -169,7 +169,7 @@ export class JsonTokens extends Lite3Writer {
     return n;
   }
 
-  /** Decodes the escape behind its backslash to `o` in `dv`. */
+  /** Decodes the escape after its backslash to `o` in `dv`. */
   #escape(pos: number, dv: DataView, o: number): number {
     const { text, end } = this;
     if (pos >= end) this.fail(pos);
@@ -399,7 +399,7 @@ function ascii(dv: DataView, start: number, end: number): string {
   return s;
 }
 
-/** Writes a code point as UTF-8 and returns the index behind it. */
+/** Writes a code point as UTF-8 and returns the index after it. */
 function putUtf8(dv: DataView, o: number, code: number): number {
   if (code < 0x80) {
     dv.setUint8(o, code);

@@ -1,5 +1,5 @@
 /**
- * An object key prepared for looking it up or storing it often.
+ * An object key prepared for repeated look-ups and stores.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The numbers of a Lite3 document: value tags, the places of a node's fields, and the key hash.
+ * The constants of a Lite3 document: value tags, the offsets of a node's fields, and the key hash.
  *
  * @module
  */
@@ -37,16 +37,16 @@ export const NODE_CHILD = 64;
 /** Entries a node can hold. */
 export const NODE_ENTRIES = 7;
 
-/** How many places `hash + a²` are tried for a key (docs/spec/format.md 7.5). */
+/** How many probes `hash + a²` are tried for a key (docs/spec/format.md 7.5). */
 export const MAX_PROBES = 128;
-/** Steps down a tree before the reference gives up. */
+/** The largest tree depth that the reference supports. */
 export const MAX_STEPS = 9;
 /** Container levels in a document. */
 export const MAX_LEVELS = 32;
 /** The largest document, in bytes. */
 export const MAX_DOCUMENT = 268_435_456;
 
-/** The hash of an empty key, where every key's hash begins. */
+/** The initial value of every key's hash. */
 export const HASH_START = 5381;
 
 /**

@@ -1,5 +1,5 @@
 /**
- * The message inside a document: where its tags and its data are (docs/spec/format.md 9).
+ * The message in a document: the positions of its tags and data (docs/spec/format.md 9).
  *
  * @module
  */
@@ -25,7 +25,7 @@ export class Lite3Tag {
   readonly name: string;
   /** The tag in UTF-8. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** A view on `bytes`. */
+  /** A view of `bytes`. */
   readonly dv: DataView<ArrayBuffer>;
 
   /** Prepares the tag `name`. */
@@ -36,7 +36,7 @@ export class Lite3Tag {
   }
 }
 
-/** One message in place; the frame's numbers are set by whoever read the frame. */
+/** One message in place; the reader of the frame sets the sequence number and the time. */
 export class MessageView {
   /** The payload. */
   readonly doc: Lite3Doc = new Lite3Doc();
@@ -56,10 +56,10 @@ export class MessageView {
   timeHi = 0;
 
   /**
-   * Looks at the payload of `len` bytes at `base`, by the rules for reading: data may be an array,
-   * extra members and bytes behind the document are ignored.
+   * Opens the payload of `len` bytes at `base`, by the rules for reading: data may be an array, and
+   * extra members and bytes after the document are ignored.
    *
-   * @throws {PlasmiteError} Corrupt, if it is no message
+   * @throws {PlasmiteError} Corrupt, if it is not a message
    */
   open(u8: Uint8Array, dv: DataView, base: number, len: number): void {
     this.openTags(u8, dv, base, len);
@@ -71,10 +71,10 @@ export class MessageView {
   }
 
   /**
-   * As {@linkcode MessageView.open}, without the data: `len` may be less than the payload's, if
-   * the tags are in it.
+   * As {@linkcode MessageView.open}, without the data: `len` may be less than the payload's, if the
+   * tags are in it.
    *
-   * @throws {PlasmiteError} Corrupt, if it is no message, or not enough of one
+   * @throws {PlasmiteError} Corrupt, if it is not a message, or not enough of one
    */
   openTags(u8: Uint8Array, dv: DataView, base: number, len: number): void {
     const { meta, tags } = envelopeKeys();
@@ -101,7 +101,7 @@ export class MessageView {
    * As {@linkcode MessageView.open}, for a frame with its numbers.
    *
    * @param dv a view on the frame's bytes, where there is one already
-   * @throws {PlasmiteError} Corrupt, if it is no message
+   * @throws {PlasmiteError} Corrupt, if it is not a message
    */
   openFrame(
     frame: FrameBytes,
@@ -118,7 +118,7 @@ export class MessageView {
   /**
    * As {@linkcode MessageView.open}, for a payload with its numbers.
    *
-   * @throws {PlasmiteError} Corrupt, if it is no message
+   * @throws {PlasmiteError} Corrupt, if it is not a message
    */
   openStored({ seq, timestampNs, payload }: StoredBytes): this {
     this.seqLo = Number(seq & 0xffff_ffffn);

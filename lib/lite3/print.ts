@@ -1,6 +1,6 @@
 /**
- * Lite3 to JSON text, from bytes to bytes: compact, members in insertion order, numbers and
- * escapes as docs/spec/command-line.md 1.6 wants them.
+ * Prints Lite3 as JSON text, from bytes to bytes: compact, members in insertion order, numbers and
+ * escapes as in docs/spec/command-line.md 1.6.
  *
  * @module
  */
@@ -10,15 +10,15 @@ import { corrupt, Lite3Doc } from "./doc.ts";
 import { MAX_LEVELS, Tag } from "./layout.ts";
 
 const HIGH_BITS = 0x80808080 | 0;
-/** Strings longer than this are printed piece by piece, so that room is asked for in pieces. */
+/** Strings longer than this are printed in pieces, so that the output grows in pieces. */
 const PIECE = 4096;
 
 let printer: Printer | undefined;
 
 /**
- * Appends the value at `value` as JSON text. When it throws, `out.len` is what it was.
+ * Appends the value at `value` as JSON text. If it throws, `out.len` is unchanged.
  *
- * @throws {PlasmiteError} Corrupt, if the bytes are no valid document
+ * @throws {PlasmiteError} Corrupt, if the bytes are not a valid document
  */
 export function printJson(doc: Lite3Doc, value: number, out: Buf): void {
   printer ??= new Printer();
@@ -121,7 +121,7 @@ class Printer {
       doc.spend(value - kv);
       const start = doc.keyStart;
       let end = doc.keyEnd;
-      // A comma, the key, and the beginning of what follows.
+      // A comma, the key, and the start of the value.
       if (this.#o + 40 > this.#room) this.#grow(40);
       if (i < n) this.#to.setUint8(this.#o++, 0x2c);
       if (!this.#shortKey(start, end)) {
@@ -196,7 +196,7 @@ class Printer {
   }
 
   /**
-   * Prints bytes up to `stop`, or to the end of the character there; returns where it stopped. The
+   * Prints bytes up to `stop`, or to the end of the character there; returns the index reached. The
    * string itself ends at `end`.
    */
   #piece(p: number, stop: number, end = stop): number {
@@ -254,7 +254,7 @@ class Printer {
     const dv = this.#dv;
     const to = this.#to;
     do {
-      // A 00 is behind the string, so its last byte has a next one.
+      // The string is followed by 00, so its last byte has a successor.
       const second = dv.getUint8(p + 1);
       if ((second & 0xc0) === 0x80 && c < 0xe0 && c > 0xc1) {
         to.setUint16(o, (second << 8) | c, true);
@@ -317,13 +317,13 @@ function printEscape(to: DataView, o: number, c: number): number {
   return o + 2;
 }
 
-/** Writes ASCII text and returns the index behind it. */
+/** Writes ASCII text and returns the index after it. */
 export function printAscii(to: DataView, o: number, text: string): number {
   for (let i = 0; i < text.length; i++) to.setUint8(o + i, text.charCodeAt(i));
   return o + text.length;
 }
 
-/** Fixed ASCII text that is written often: four bytes at a time. */
+/** Fixed ASCII text that is written often, four bytes at a time. */
 export class FixedText {
   readonly #dv: DataView;
   readonly #length: number;
@@ -334,7 +334,7 @@ export class FixedText {
     this.#length = printAscii(this.#dv, 0, text);
   }
 
-  /** Writes the text, and up to three bytes behind it; returns the index behind it. */
+  /** Writes the text and up to three further bytes; returns the index after the text. */
   print(to: DataView, o: number): number {
     const dv = this.#dv;
     for (let i = 0; i < dv.byteLength; i += 4) to.setInt32(o + i, dv.getInt32(i, true), true);
@@ -342,7 +342,7 @@ export class FixedText {
   }
 }
 
-/** Writes an unsigned integer below 2^31 and returns the index behind it. */
+/** Writes an unsigned integer below 2^31 and returns the index after it. */
 function printU31(to: DataView, o: number, n: number): number {
   if (n < 10) {
     to.setUint8(o, 0x30 + n);
@@ -363,7 +363,7 @@ export function printPadded(to: DataView, o: number, n: number, width: number): 
   }
 }
 
-/** Writes an unsigned 64-bit integer and returns the index behind it. */
+/** Writes an unsigned 64-bit integer and returns the index after it. */
 export function printU64(to: DataView, o: number, lo: number, hi: number): number {
   if (hi === 0 && lo < 0x80000000) return printU31(to, o, lo);
   if (hi < 0x200000) {
@@ -383,15 +383,15 @@ function printI64(to: DataView, o: number, lo: number, hi: number): number {
   return printU64(to, o + 1, -lo >>> 0, (lo === 0 ? -hi : ~hi) >>> 0);
 }
 
-/** Writes a double by docs/spec/command-line.md 1.6 and returns the index behind it. */
+/** Writes a double as in docs/spec/command-line.md 1.6 and returns the index after it. */
 function printF64(to: DataView, o: number, x: number): number {
   if (x < 0 || Object.is(x, -0)) {
     to.setUint8(o++, 0x2d);
     x = -x;
   }
   if (x < 1e16 && x >= 1e-5) {
-    // Most doubles in data are short decimals. If m / 10^k is this very double and m has at most
-    // 15 digits, no other decimal of so few digits is, so it is the shortest.
+    // Most doubles in data are short decimals. If m / 10^k equals this double and m has at most 15
+    // digits, no other decimal with so few digits does, so it is the shortest.
     for (let k = 0, scale = 1; k <= 4 && x * scale < 1e9; k++, scale *= 10) {
       const m = Math.round(x * scale);
       if (m / scale === x) {

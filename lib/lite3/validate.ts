@@ -1,5 +1,5 @@
 /**
- * Whether bytes that somebody else encoded may be appended as a message.
+ * Checks whether externally encoded bytes may be appended as a message.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import { envelopeKeys } from "./message.ts";
 import { printJson } from "./print.ts";
 
 /**
- * Checks a whole document by the rules for raw appends (docs/spec/format.md 9) and that all of its
- * data can be read.
+ * Checks a whole document by the rules for raw appends (docs/spec/format.md 9), and that all of its
+ * data is readable.
  *
- * @throws {PlasmiteError} Corrupt, saying what is wrong
+ * @throws {PlasmiteError} Corrupt, with the problem as its message
  */
 export function validateMessage(doc: Lite3Doc): void {
   const keys = envelopeKeys();
@@ -28,6 +28,6 @@ export function validateMessage(doc: Lite3Doc): void {
   for (const tag of doc.entries(tags)) {
     if (doc.tag(tag) !== Tag.String) throw corrupt("meta.tags must be string array");
   }
-  // Printing reads everything with every check there is; 1.x refuses what cannot be printed.
+  // Printing reads everything with all checks; 1.x refuses what cannot be printed.
   printJson(doc, 0, new Buf(Math.min(2 * doc.len, 1 << 16)));
 }

@@ -1,5 +1,5 @@
 /**
- * Lite3 to JavaScript values.
+ * Decodes Lite3 to JavaScript values.
  *
  * @module
  */
@@ -8,8 +8,8 @@ import { corrupt, type Lite3Doc } from "./doc.ts";
 import { MAX_LEVELS, Tag } from "./layout.ts";
 
 /**
- * What 64-bit integers become: `"auto"` a number where that is exact (up to 2^53 - 1 on either
- * side of 0) and else a bigint, `"number"` the nearest number, `"bigint"` always a bigint.
+ * How 64-bit integers are decoded: `"auto"` as a number if that is exact (up to ±(2^53 - 1)), else
+ * as a bigint; `"number"` as the nearest number; `"bigint"` always as a bigint.
  *
  * @example Decode large integers exactly
  * ```ts
@@ -26,9 +26,9 @@ export type IntegerPolicy = "auto" | "number" | "bigint";
 
 /**
  * The value at `value` as a JavaScript value. Members are in insertion order as far as JavaScript
- * objects keep it; bytes become base64 text, as in JSON.
+ * objects preserve it; bytes are decoded as base64 text, as in JSON.
  *
- * @throws {PlasmiteError} Corrupt, if the bytes are no valid document
+ * @throws {PlasmiteError} Corrupt, if the bytes are not a valid document
  */
 export function toValue(doc: Lite3Doc, value: number, integers: IntegerPolicy = "auto"): unknown {
   doc.startWalk();

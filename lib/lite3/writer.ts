@@ -1,6 +1,6 @@
 /**
- * Building a Lite3 document at the end of a buffer: nodes, entries and the tree insertion that
- * must match the reference byte for byte (docs/spec/format.md 7.5). It knows nothing of JSON.
+ * Builds a Lite3 document at the end of a buffer: nodes, entries and the tree insertion, which must
+ * match the reference byte for byte (docs/spec/format.md 7.5). It is independent of JSON.
  *
  * @module
  */
@@ -20,10 +20,13 @@ import {
   Tag,
 } from "./layout.ts";
 
-/** Room for all nodes one insertion can append, its padding, key tag and a scalar value. */
+/** Bytes for all nodes that one insertion can append, its padding, key tag and a scalar value. */
 const INSERT_ROOM = (MAX_STEPS + 3) * NODE_SIZE + 64;
 
-/** The document cannot be represented: too deep, or keys that cannot live in one object. */
+/**
+ * The error for a document that cannot be represented: too deep, or keys that cannot be in one
+ * object.
+ */
 export function encodeFailed(why: string): PlasmiteError {
   return new PlasmiteError("Usage", "failed to encode json as lite3", {
     hint: why,
@@ -40,25 +43,28 @@ export class Lite3Writer {
   readonly out: Buf;
   /** Index of the document's first byte. */
   base = 0;
-  /** Index behind the document's last byte so far. */
+  /** Index of the document's end so far. */
   at = 0;
-  /** Set when something cannot be represented; building goes on so that the input is read on. */
+  /**
+   * Set when something cannot be represented; building continues so that the rest of the input is
+   * read.
+   */
   unrepresentable = "";
   /** The kv slot of the entry that {@linkcode Lite3Writer.place} found under the same key. */
   matched = 0;
 
-  /** Makes a writer that appends to `out`. */
+  /** Creates a writer that appends to `out`. */
   constructor(out: Buf) {
     this.out = out;
   }
 
-  /** Begins a document at `out.len`. */
+  /** Starts a document at `out.len`. */
   begin(): void {
     this.base = this.at = this.out.len;
     this.unrepresentable = "";
   }
 
-  /** Makes room for one insertion plus `extra` bytes. */
+  /** Reserves space for one insertion plus `extra` bytes. */
   room(extra: number): void {
     const need = this.at + extra + INSERT_ROOM;
     if (need > this.out.u8.length) this.#grow(extra + INSERT_ROOM);
@@ -77,7 +83,7 @@ export class Lite3Writer {
     this.out.len = len;
   }
 
-  /** Writes an empty container's node at `node`; the room must be there. */
+  /** Writes an empty container's node at `node`; the space must be reserved. */
   emptyNode(node: number, type: number): void {
     const dv = this.out.dv;
     dv.setUint32(node, type, true);
@@ -117,9 +123,9 @@ export class Lite3Writer {
   }
 
   /**
-   * Makes a place in `container` for a key (or, with `length` -1, for the next array element) of
-   * hash `hash`: the index of the kv slot to fill, or -1 if the key is there already, whose slot
-   * is then in `matched`.
+   * Inserts an entry into `container` for a key (or, with `length` -1, for the next array element)
+   * with hash `hash`: returns the index of the kv slot to fill, or -1 if the key already exists;
+   * then its slot is in `matched`.
    */
   place(
     container: number,
@@ -142,14 +148,14 @@ export class Lite3Writer {
       for (;;) {
         let count = dv.getUint8(cur + NODE_COUNT) & 7;
         if (count === NODE_ENTRIES) {
-          // A full node is split on the way down, before the key is looked for
-          // (docs/spec/format.md 7.5).
+          // A full node is split on the way down, before the key is searched (docs/spec/format.md
+          // 7.5).
           const sibling = this.#split(container, cur, parent, i);
           if (parent < 0) {
             parent = container;
             i = 0;
             cur = base + dv.getUint32(container + NODE_CHILD, true);
-            // The tree is one level higher now; beyond ten levels nobody can read it.
+            // The tree is one level higher now; beyond ten levels no reader supports it.
             steps = 1;
           }
           const up = dv.getUint32(parent + NODE_HASH + 4 * i, true);
@@ -185,7 +191,7 @@ export class Lite3Writer {
         }
         parent = cur;
         cur = base + dv.getUint32(cur + NODE_CHILD + 4 * i, true);
-        if (++steps > MAX_STEPS) return this.#nowhere("Use an array of at most 2097160 elements.");
+        if (++steps > MAX_STEPS) return this.#giveUp("Use an array of at most 2097160 elements.");
       }
       if (length < 0) break;
       const same = this.#compareKey(found, key, keyAt, length);
@@ -194,16 +200,16 @@ export class Lite3Writer {
         return -1;
       }
       if (same < 0) {
-        return this.#nowhere(
+        return this.#giveUp(
           "Rename one of two object keys that have the same hash but not a similar length.",
         );
       }
     }
-    return this.#nowhere("Rename some of the object keys; too many have the same hash.");
+    return this.#giveUp("Rename some of the object keys; too many have the same hash.");
   }
 
-  /** Notes that the document cannot be built and gives a slot to write to all the same. */
-  #nowhere(why: string): number {
+  /** Records that the document cannot be represented and returns a slot to write to anyway. */
+  #giveUp(why: string): number {
     this.unrepresentable ||= why;
     this.at += 4;
     return this.at - 4;
@@ -282,9 +288,9 @@ export class Lite3Writer {
   }
 
   /**
-   * Makes way for an overwrite of the entry at `matched` by a value of `vlen` bytes
-   * (docs/spec/format.md 7.5): returns the value's place if it fits over the old one, or -1 if a
-   * new entry must be appended.
+   * Prepares to overwrite the entry at `matched` with a value of `vlen` bytes (docs/spec/format.md
+   * 7.5): returns the value's position if it fits over the old one, or -1 if a new entry must be
+   * appended.
    */
   overwrite(vlen: number): number {
     const { dv, u8 } = this.out;

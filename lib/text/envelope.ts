@@ -11,10 +11,10 @@ import { printTime } from "./time.ts";
 
 let fixed: { data: FixedText; meta: FixedText; seq: FixedText; time: FixedText } | undefined;
 
-/** The beginning of the last receipt. */
+/** The start of the last receipt. */
 let receipt: { readonly tags: readonly string[]; readonly text: Uint8Array } | undefined;
 
-/** The program's own text between the values, prepared on first use. */
+/** The fixed text between the values, prepared on first use. */
 function fixedTexts(): { data: FixedText; meta: FixedText; seq: FixedText; time: FixedText } {
   return fixed ??= {
     data: new FixedText('{"data":'),
@@ -25,8 +25,8 @@ function fixedTexts(): { data: FixedText; meta: FixedText; seq: FixedText; time:
 }
 
 /**
- * Appends `{"data":…,"meta":{"tags":[…]},"seq":N,"time":"…"}`. When it throws, `out.len` is what
- * it was.
+ * Appends `{"data":…,"meta":{"tags":[…]},"seq":N,"time":"…"}`. If it throws, `out.len` is
+ * unchanged.
  *
  * @throws {PlasmiteError} Corrupt, if the payload cannot be read
  */
@@ -68,7 +68,7 @@ export function printReceipt(
   timeHi: number,
   out: Buf,
 ): void {
-  // One feed gives all its messages the same tags.
+  // All messages of one feed usually have the same tags.
   let head = receipt;
   if (head === undefined || !sameTexts(head.tags, tags)) {
     const json = `{"meta":{"tags":${JSON.stringify(tags).slice(0, -1)}`;

@@ -1,5 +1,5 @@
 /**
- * The framed Lite3 stream (docs/spec/command-line.md 1.14): `PLS1` once, then each message as its
+ * The framed Lite3 stream (docs/spec/command-line.md 1.14): `PLS1` once, then for each message its
  * sequence number, its time, and its stored bytes unchanged. All integers are big-endian.
  *
  * @module
@@ -22,12 +22,12 @@ function tooLarge(): PlasmiteError {
   });
 }
 
-/** Writes a framed Lite3 stream into a buffer; without a message it writes nothing. */
+/** Writes a framed Lite3 stream to a buffer; without messages it writes nothing. */
 export class FrameStreamWriter {
   readonly #out: Buf;
   #begun = false;
 
-  /** Makes a writer that appends to `out`, which may be emptied between messages. */
+  /** Creates a writer that appends to `out`, which may be emptied between messages. */
   constructor(out: Buf) {
     this.#out = out;
   }
@@ -70,7 +70,7 @@ export class FrameStreamWriter {
   }
 }
 
-/** Hears of each message in a stream; the bytes are valid during the call only. */
+/** Called for each message in a stream; the bytes are valid only during the call. */
 export type FrameReceiver = (
   bytes: Uint8Array,
   start: number,
@@ -79,12 +79,10 @@ export type FrameReceiver = (
   timeNs: bigint,
 ) => void;
 
-/**
- * Reads a framed Lite3 stream, piece by piece. It checks the framing and not the payloads.
- */
+/** Reads a framed Lite3 stream in pieces. It checks the framing but not the payloads. */
 export class FrameStreamReader {
   readonly #receive: FrameReceiver;
-  /** Bytes of the unfinished part. */
+  /** Bytes of the incomplete part. */
   readonly #carry = new Buf(HEADER_SIZE);
   #part: "prefix" | "frame" | "payload" = "prefix";
   /** Length of the part that comes next. */
@@ -92,17 +90,17 @@ export class FrameStreamReader {
   #seq = 0n;
   #time = 0n;
 
-  /** Makes a reader that gives each message to `receive`. */
+  /** Creates a reader that passes each message to `receive`. */
   constructor(receive: FrameReceiver) {
     this.#receive = receive;
   }
 
   /**
-   * Takes bytes from `start` on.
+   * Reads bytes from `start` on.
    *
-   * @param one stop behind the first message that is complete
-   * @returns the index behind what was taken
-   * @throws {PlasmiteError} Usage when this is no such stream
+   * @param one whether to stop after the first complete message
+   * @returns the index after the bytes read
+   * @throws {PlasmiteError} Usage if this is not such a stream
    */
   push(chunk: Uint8Array, start: number, one = false): number {
     const carry = this.#carry;
@@ -128,7 +126,7 @@ export class FrameStreamReader {
   }
 
   /**
-   * The stream is over.
+   * Marks the end of the stream.
    *
    * @throws {PlasmiteError} Usage when it ended inside a message
    */

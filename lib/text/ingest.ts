@@ -1,10 +1,9 @@
 /**
- * Raw input to records: bytes are pushed in as they come, and each record goes to the sink as soon
- * as it is complete.
+ * Splits raw input into records: bytes are pushed in as they arrive, and each record goes to the
+ * sink as soon as it is complete.
  *
- * Here the format is chosen, on the first bytes that are not blank (docs/spec/command-line.md 2.4).
- * JSON by lines is read at once; the readers of all other formats are loaded when their format
- * turns up.
+ * The format is detected here, from the first bytes that are not blank (docs/spec/command-line.md
+ * 2.4). JSON lines are read directly; the readers of all other formats are loaded when needed.
  *
  * @module
  */
@@ -31,8 +30,8 @@ export {
 export type { RecordParser } from "./ingest_lines.ts";
 
 /**
- * How to read the input: `auto` to find out; `jsonl`, `json` (one value), `seq` and `jq` as 0.8's
- * `--in`; `objects` is 1.x's `--input-format json` (objects, each delivered at its brace).
+ * How to read the input: `auto` detects the format; `jsonl`, `json` (one value), `seq` and `jq` as
+ * 0.8's `--in`; `objects` is 1.x's `--input-format json` (objects, each delivered at its brace).
  */
 export type IngestMode =
   | "auto"
@@ -49,7 +48,7 @@ export type IngestMode =
 export interface IngestOptions {
   /** The input's format. Default: `auto`. */
   readonly mode?: IngestMode;
-  /** What a bad record does: end the run, or be left out with a notice. Default: `stop`. */
+  /** What to do with a bad record: end the run, or skip it with a notice. Default: `stop`. */
   readonly errors?: "stop" | "skip";
   /**
    * The largest record in bytes of text that could still fit the pool. It counts only if it is
@@ -74,7 +73,7 @@ const LABELS: Record<Format, ModeLabel> = {
   "lite3-raw": "lite3",
 };
 
-/** First words that tell more than their first byte; `retry:` is ours. */
+/** First words that identify a format; `retry:` is an addition of this implementation. */
 const WORDS: readonly (readonly [string, Format])[] = [
   ["PLS1", "lite3"],
   ["---", "yaml"],
@@ -84,7 +83,10 @@ const WORDS: readonly (readonly [string, Format])[] = [
   ["retry:", "event"],
 ];
 
-/** Bytes and lines in which a record separator still tells that the input is RFC 7464. */
+/**
+ * The bytes and lines at the start in which a record separator still identifies the input as RFC
+ * 7464.
+ */
 const WINDOW_BYTES = 8192;
 const WINDOW_LINES = 8;
 
@@ -109,13 +111,13 @@ export class Ingest {
   #load: (() => Promise<void>) | undefined;
   /** Bytes read before the format was known. */
   readonly #head = new Buf(8);
-  /** How much of a byte order mark was seen: 3 when that question is settled. */
+  /** How many bytes of a byte order mark were seen; 3 once that is decided. */
   #bom = 0;
   #windowBytes = WINDOW_BYTES;
   #windowLines = WINDOW_LINES;
 
   /**
-   * Prepares to read.
+   * Creates a reader.
    *
    * @throws {PlasmiteError} Usage for a format that cannot skip records
    */
@@ -131,39 +133,39 @@ export class Ingest {
     });
     this.#auto = mode === "auto";
     if (mode === "lite3" || mode === "lite3-raw") this.#bom = 3;
-    // Under skip there is no telling where a broken object ends but by its line.
+    // With `skip`, only the end of the line shows where a broken object ends.
     if (mode !== "auto") this.#choose(mode === "objects" && skip ? "lines" : mode);
   }
 
-  /** Records begun so far, blank ones not counted. */
+  /** Records started so far, not counting blank ones. */
   get records(): number {
     return this.#gate.index;
   }
 
-  /** Whether there was neither a record nor a mark that says that there is none. */
+  /** Whether there was neither a record nor an explicit end marker. */
   get empty(): boolean {
     return this.#gate.index === 0 && !this.#gate.ended;
   }
 
-  /** Messages given to the sink so far. */
+  /** Messages passed to the sink so far. */
   get stored(): number {
     return this.#gate.stored;
   }
 
-  /** Records left out so far. */
+  /** Records skipped so far. */
   get failed(): number {
     return this.#gate.failed;
   }
 
-  /** Loads the reader that the input turned out to need; undefined when there is nothing to do. */
+  /** Loads the reader that the input needs; undefined if there is nothing to load. */
   get load(): (() => Promise<void>) | undefined {
     return this.#load;
   }
 
   /**
-   * Takes a whole chunk: loads what is needed, and empties the sink whenever it is full. What is in
-   * the sink afterwards is for the caller to drain, before it waits for more input. When this
-   * throws, the records before the bad one are in the sink.
+   * Reads a whole chunk: loads what is needed, and drains the sink whenever it is full. The caller
+   * must drain what is left in the sink before it waits for more input. If this throws, the records
+   * before the bad one are in the sink.
    *
    * @param drain empties the sink
    * @throws {PlasmiteError} Usage for a bad record, Io for input that is not UTF-8
@@ -179,10 +181,10 @@ export class Ingest {
   }
 
   /**
-   * Takes bytes from `start` on, without waiting for anything.
+   * Reads bytes from `start` on, synchronously.
    *
-   * @returns how far it came: less than the chunk's length when the sink is full, or when
-   * {@linkcode Ingest.load} must be awaited first
+   * @returns the index reached: less than the chunk's length if the sink is full, or if {@linkcode
+   *   Ingest.load} must be awaited first
    */
   push(chunk: Uint8Array, start = 0): number {
     if (this.#load !== undefined) return start;
@@ -196,9 +198,9 @@ export class Ingest {
   }
 
   /**
-   * The input is over. What {@linkcode Ingest.load} asked for must have been awaited.
+   * Marks the end of the input. {@linkcode Ingest.load} must have been awaited.
    *
-   * @throws {PlasmiteError} Usage for a bad or unfinished record
+   * @throws {PlasmiteError} Usage for a bad or incomplete record
    */
   end(): void {
     if (this.#load !== undefined && this.#head.len > 0) {
@@ -224,7 +226,7 @@ export class Ingest {
     for (let at = 0; at < head.length;) at = parser.push(head, at);
   }
 
-  /** Takes bytes until the format is known; returns the index of the first byte not taken. */
+  /** Reads bytes until the format is known; returns the index of the first unread byte. */
   #start(chunk: Uint8Array, start: number): number {
     const head = this.#head;
     let at = start;
@@ -238,7 +240,7 @@ export class Ingest {
         }
         this.#bom = 3;
         if (head.len > 0 && this.#auto) {
-          // It was no byte order mark, and nothing else begins like that.
+          // It was not a byte order mark, and no other format starts like that.
           this.#choose("lines");
         }
       }
@@ -264,7 +266,7 @@ export class Ingest {
     return at;
   }
 
-  /** The format that the head tells, or undefined if more bytes are needed. */
+  /** The format indicated by the head, or undefined if more bytes are needed. */
   #formatOfHead(): Format | undefined {
     const head = String.fromCharCode(...this.#head.bytes());
     for (const [word, format] of WORDS) {
@@ -319,8 +321,8 @@ export class Ingest {
   }
 
   /**
-   * 0.8 took input with a record separator in its first bytes for RFC 7464, whatever came before
-   * (docs/spec/command-line.md 2.4). Returns where the line begins (in this chunk) that has one, or
+   * 0.8 treated input with a record separator in its first bytes as RFC 7464, whatever came before
+   * (docs/spec/command-line.md 2.4). Returns the start (in this chunk) of the line that has one, or
    * -1.
    */
   #separatorLine(chunk: Uint8Array, start: number): number {
@@ -341,7 +343,7 @@ export class Ingest {
     return -1;
   }
 
-  /** What is not finished yet is read again, as RFC 7464 like the rest. */
+  /** Rereads the incomplete record as RFC 7464, like the rest. */
   #becomeSeq(): void {
     const rest = this.#lines?.release() ?? new Uint8Array(0);
     this.#head.reserve(rest.length);

@@ -13,10 +13,10 @@ import { JsonScanner } from "./json_scanner.ts";
 export class ConcatenatedJson implements RecordParser {
   readonly #gate: RecordGate;
   readonly #scanner = new JsonScanner();
-  /** The unfinished value. */
+  /** The incomplete value. */
   readonly #carry = new Buf(4096);
 
-  /** Makes a reader. */
+  /** Creates a reader. */
   constructor(gate: RecordGate) {
     this.#gate = gate;
     gate.unbounded = true;
@@ -31,7 +31,7 @@ export class ConcatenatedJson implements RecordParser {
     let at = start;
     if (carry.len > 0) {
       const stop = scanner.scan(chunk, at, end, true);
-      // The wrong byte belongs to what the sink gets to see, so that it can say what is wrong.
+      // The wrong byte is included, so that the sink can report the problem.
       append(carry, chunk, at, scanner.bad ? stop + 1 : stop);
       at = stop;
       if (!scanner.bad && !scanner.between) {

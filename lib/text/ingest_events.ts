@@ -1,5 +1,5 @@
 /**
- * Event streams (SSE): the data of each event is a record.
+ * Server-sent event streams: the data of each event is a record.
  *
  * @module
  */
@@ -10,32 +10,32 @@ import { append, type RecordParser } from "./ingest_lines.ts";
 
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
-/** What ends the streams of language models; a new stream may follow it. */
+/** The end marker of language model streams; a new stream may follow it. */
 const DONE = [0x5b, 0x44, 0x4f, 0x4e, 0x45, 0x5d]; // [DONE]
 const DATA = [0x64, 0x61, 0x74, 0x61, 0x3a]; // data:
 
 /** Reads an event stream (docs/spec/command-line.md 2.4). */
 export class EventStream implements RecordParser {
   readonly #gate: RecordGate;
-  /** The unfinished line. */
+  /** The incomplete line. */
   readonly #carry = new Buf(4096);
-  /** The unfinished event's data, unless it is still the one line in `#text`. */
+  /** The data of the incomplete event, unless it is still a single line in `#text`. */
   readonly #data = new Buf(4096);
-  /** The event's only data line so far, where it stands: most events have no other. */
+  /** The chunk with the event's only data line so far: most events have just one. */
   #text: Uint8Array | undefined;
   #from = 0;
   #to = 0;
-  /** The event has data. */
+  /** Whether the event has data. */
   #some = false;
-  /** The event is too large; it is left out when it ends. */
+  /** Whether the event is too large; it is skipped when it ends. */
   #lost = false;
-  /** The rest of the current line is dropped. */
+  /** Whether to drop the rest of the current line. */
   #drop = false;
-  /** The last chunk ended in CR: an LF at the beginning of the next belongs to it. */
+  /** Whether the last chunk ended in CR: an LF at the start of the next belongs to it. */
   #returned = false;
   #line: number;
 
-  /** Makes a reader. */
+  /** Creates a reader. */
   constructor(gate: RecordGate) {
     this.#gate = gate;
     this.#line = gate.line;
@@ -50,7 +50,8 @@ export class EventStream implements RecordParser {
       this.#returned = false;
       if (chunk[at] === NEWLINE) at++;
     }
-    // A line ends in LF, CR or both. Each is looked for once, whichever the stream does without.
+    // A line ends in LF, CR or both. Each is searched for only once, even if the stream does not
+    // use it.
     let lf = chunk.indexOf(NEWLINE, at);
     let cr = chunk.indexOf(RETURN, at);
     for (;;) {
@@ -95,7 +96,7 @@ export class EventStream implements RecordParser {
     this.#dispatch();
   }
 
-  /** Takes a line; returns whether it ended an event. */
+  /** Reads a line; returns whether it ended an event. */
   #take(text: Uint8Array, at: number, end: number): boolean {
     this.#line++;
     if (this.#drop) {
@@ -136,7 +137,7 @@ export class EventStream implements RecordParser {
     append(this.#data, text, from, end);
   }
 
-  /** Copies the only data line, because the bytes it stands in go away or are not alone. */
+  /** Copies the only data line, because its chunk is about to be reused or another line follows. */
   #keep(): void {
     if (this.#text === undefined) return;
     append(this.#data, this.#text, this.#from, this.#to);

@@ -1,6 +1,6 @@
 /**
- * What every input format shares: handing records to the sink, and deciding what a bad record
- * means: the end of the run, or a notice.
+ * What all input formats share: passing records to the sink, and handling bad records, which end
+ * the run or cause a notice.
  *
  * @module
  */
@@ -9,15 +9,21 @@ import { type ErrorContext, ErrorKind, PlasmiteError } from "../errors.ts";
 import { JsonSyntaxError } from "../lite3/encode.ts";
 import { FatalRecordError } from "./record_error.ts";
 
-/** The limit that decides what is skipped, in bytes (docs/spec/command-line.md 2.4). */
+/** The size above which records are skipped, in bytes (docs/spec/command-line.md 2.4). */
 export const RECORD_LIMIT = 1_048_576;
-/** Bytes of a snippet, and what is kept of a longer one (docs/spec/command-line.md 2.5). */
+/**
+ * The length of a snippet in bytes, and how much of a longer one is kept (docs/spec/command-line.md
+ * 2.5).
+ */
 const SNIPPET = 200;
 const SNIPPET_CUT = 197;
 
 /** Where records go. */
 export interface IngestSink {
-  /** Whether to take no more for now: parsers return early until it is false again. */
+  /**
+   * Whether the sink cannot take more records for now: parsers return early until it is false
+   * again.
+   */
   readonly full: boolean;
   /**
    * Stores the JSON values in `text[start, end)`, all or none of them.
@@ -25,45 +31,45 @@ export interface IngestSink {
    * @param many whether several values are allowed, separated by blanks or nothing
    * @returns how many were stored
    * @throws {JsonSyntaxError} when the text is not JSON, with its offset in `text`
-   * @throws {PlasmiteError} Usage when a value cannot be stored; a {@linkcode FatalRecordError}
-   * when no other record could be either
+   * @throws {PlasmiteError} Usage when a value cannot be stored; a {@linkcode FatalRecordError} if
+   *   the same would happen to every other record
    */
   json(text: Uint8Array, start: number, end: number, many: boolean): number;
-  /** Stores the one JSON value that begins at `start` and returns the index behind it. */
+  /** Stores the JSON value that starts at `start` and returns the index of its end. */
   value(text: Uint8Array, start: number, end: number): number;
-  /** Stores the complete message in Lite3 that `bytes[start, end)` is. */
+  /** Stores the Lite3 message in `bytes[start, end)`. */
   lite3(bytes: Uint8Array, start: number, end: number): void;
-  /** Is called and awaited before the first `lite3`. */
+  /** Called and awaited before the first `lite3`. */
   prepareLite3?(): Promise<void>;
-  /** Hears of a record that was left out. */
+  /** Called for a record that was skipped. */
   skipped(record: SkippedRecord): void;
 }
 
-/** The facts of a notice about a record that was left out (docs/spec/command-line.md 2.5). */
+/** The data of a notice about a skipped record (docs/spec/command-line.md 2.5). */
 export interface SkippedRecord {
-  /** For people: `"Skipped invalid JSON."` */
+  /** The message for users: `"Skipped invalid JSON."` */
   readonly message: string;
   /** Whether the record was wrong or too large. */
   readonly errorKind: "Parse" | "Oversize";
-  /** Which record it was, blank ones not counted, from 1. */
+  /** The number of the record, from 1, not counting blank ones. */
   readonly index: number;
-  /** The input line it began on (the line that ended it for events), from 1. */
+  /** The input line on which it started (for events, on which it ended), from 1. */
   readonly line: number | undefined;
   /** How the input was read. */
   readonly mode: ModeLabel;
-  /** The record's beginning, at most 200 bytes of UTF-8. */
+  /** The start of the record, at most 200 bytes of UTF-8. */
   readonly snippet: string;
 }
 
 /** How the input is read, as notices name it. */
 export type ModeLabel = "jsonl" | "json" | "seq" | "event" | "jq" | "yaml" | "lite3";
 
-/** A record ended the run. */
+/** The error for a record that ends the run. */
 export class IngestError extends PlasmiteError {
-  /** The input line the record began on, from 1, where lines are counted. */
+  /** The input line on which the record started, from 1; undefined if lines are not counted. */
   readonly line: number | undefined;
 
-  /** Makes an error for the record on `line`. */
+  /** Creates an error for the record on `line`. */
   constructor(
     kind: "Usage" | "Io",
     message: string,
@@ -77,44 +83,44 @@ export class IngestError extends PlasmiteError {
 
 /** Settings of a {@linkcode RecordGate}. */
 export interface GateOptions {
-  /** Whether bad records are left out instead of ending the run. */
+  /** Whether bad records are skipped instead of ending the run. */
   readonly skip: boolean;
   /** The largest record in bytes of text. */
   readonly limit: number;
   /**
-   * Whose error messages to use: 0.8's, 0.8's for jq mode, or those of 1.x
+   * Which error messages to use: those of 0.8, of 0.8 in jq mode, or of 1.x
    * (docs/spec/command-line.md 2.4).
    */
   readonly messages: "jsonl" | "jq" | "1x";
 }
 
-/** Counts records, passes them on and judges the failures. */
+/** Counts records, passes them on and handles failures. */
 export class RecordGate {
   /** Where records go. */
   readonly sink: IngestSink;
-  /** Whether bad records are left out. */
+  /** Whether bad records are skipped. */
   readonly skip: boolean;
   /** The largest record in bytes of text. */
   readonly limit: number;
   /** How the input is read, for notices. */
   label: ModeLabel = "jsonl";
-  /** Records begun so far. */
+  /** Records started so far. */
   index = 0;
   /** Messages stored so far. */
   stored = 0;
-  /** Records left out so far. */
+  /** Records skipped so far. */
   failed = 0;
-  /** Whether the input has said that it is at its end. */
+  /** Whether the input contained an end marker. */
   ended = false;
-  /** Lines ended before the parser began. */
+  /** Lines before the first one of the parser. */
   line = 0;
   /** Whether invalid UTF-8 is replaced rather than fatal. */
   lossy = false;
-  /** Whether records have no end of their own, so that UTF-8 is judged at the error only. */
+  /** Whether records have no explicit end, so that UTF-8 is checked only up to the error. */
   unbounded = false;
   readonly #messages: GateOptions["messages"];
 
-  /** Makes a gate in front of `sink`. */
+  /** Creates a gate for `sink`. */
   constructor(sink: IngestSink, options: GateOptions) {
     this.sink = sink;
     this.skip = options.skip;
@@ -123,11 +129,11 @@ export class RecordGate {
   }
 
   /**
-   * Hands JSON text to the sink.
+   * Passes JSON text to the sink.
    *
    * @param many whether several values are allowed
-   * @param open whether the value may go on behind `end`
-   * @returns false if `open` and it does; otherwise the text is done with, stored or not
+   * @param open whether the value may continue after `end`
+   * @returns false if `open` is set and it continues; otherwise the text is finished, stored or not
    */
   json(
     text: Uint8Array,
@@ -146,7 +152,9 @@ export class RecordGate {
     return true;
   }
 
-  /** Hands the value at `start` to the sink; returns the index behind it, or -1 if it goes on. */
+  /**
+   * Passes the value at `start` to the sink; returns the index of its end, or -1 if it continues.
+   */
   value(text: Uint8Array, start: number, end: number): number {
     try {
       const next = this.sink.value(text, start, end);
@@ -159,24 +167,24 @@ export class RecordGate {
     }
   }
 
-  /** Hands a Lite3 payload to the sink. */
+  /** Passes a Lite3 payload to the sink. */
   lite3(bytes: Uint8Array, start: number, end: number): void {
     this.index++;
     this.sink.lite3(bytes, start, end);
     this.stored++;
   }
 
-  /** Judges a record that is too long; `text[start, end)` is what was read of it. */
+  /** Handles a record that is too long; `text[start, end)` is the part that was read. */
   oversize(text: Uint8Array, start: number, end: number, line: number | undefined): void {
     if (!this.skip) {
       throw new IngestError("Usage", "record exceeds size limit", line, {
         causes: [`${where(line)}more than ${this.limit} bytes`],
       });
     }
-    this.#leaveOut("Oversize", "Skipped oversized record.", text, start, end, line);
+    this.#skipRecord("Oversize", "Skipped oversized record.", text, start, end, line);
   }
 
-  /** An error about the input as a whole. */
+  /** Throws an error about the input as a whole. */
   fail(message: string, line?: number, hint?: string, causes?: readonly string[]): never {
     throw new IngestError("Usage", message, line, { hint, causes });
   }
@@ -200,7 +208,7 @@ export class RecordGate {
         throw notUtf8(line, error);
       }
       if (!this.skip) throw this.#syntax(error, text, start, line);
-      this.#leaveOut("Parse", "Skipped invalid JSON.", text, start, end, line);
+      this.#skipRecord("Parse", "Skipped invalid JSON.", text, start, end, line);
       return;
     }
     const ours = PlasmiteError.is(error, ErrorKind.Usage) && !(error instanceof FatalRecordError);
@@ -217,9 +225,9 @@ export class RecordGate {
       });
     }
     if (/exceed|too large/.test(error.message)) {
-      this.#leaveOut("Oversize", "Skipped oversized record.", text, start, end, line);
+      this.#skipRecord("Oversize", "Skipped oversized record.", text, start, end, line);
     } else {
-      this.#leaveOut("Parse", `Skipped record: ${error.message}.`, text, start, end, line);
+      this.#skipRecord("Parse", `Skipped record: ${error.message}.`, text, start, end, line);
     }
   }
 
@@ -232,7 +240,7 @@ export class RecordGate {
     let column = error.offset - start + 1;
     let row = line;
     if (line !== undefined) {
-      // A value over several lines: count those in front of the error.
+      // The value spans several lines: count those before the error.
       for (let i = start; i < error.offset; i++) {
         if (text[i] === 0x0a) {
           row = (row ?? 0) + 1;
@@ -266,7 +274,7 @@ export class RecordGate {
     }
   }
 
-  #leaveOut(
+  #skipRecord(
     errorKind: SkippedRecord["errorKind"],
     message: string,
     text: Uint8Array,
@@ -286,7 +294,7 @@ export class RecordGate {
   }
 }
 
-/** Input that is not text (docs/spec/command-line.md 2.4). */
+/** The error for input that is not text (docs/spec/command-line.md 2.4). */
 export function notUtf8(line: number | undefined, cause: unknown): IngestError {
   return new IngestError("Io", "failed to read stdin", line, {
     hint: "The input must be UTF-8 text; convert it first, for example with iconv.",
@@ -299,7 +307,7 @@ function where(line: number | undefined): string {
   return line === undefined ? "" : `line ${line}: `;
 }
 
-/** Whether a byte is white space, as far as blank lines are concerned. */
+/** Whether a byte counts as white space in blank lines. */
 export function isBlank(byte: number | undefined): boolean {
   return byte === 0x20 || (byte !== undefined && byte >= 0x09 && byte <= 0x0d);
 }
@@ -310,7 +318,7 @@ export function skipBlanks(text: Uint8Array, start: number, end: number): number
   return start;
 }
 
-/** The index behind the last byte in `text[start, end)` that is not white space, or `start`. */
+/** The index after the last byte in `text[start, end)` that is not white space, or `start`. */
 export function trimBlanks(text: Uint8Array, start: number, end: number): number {
   while (end > start && isBlank(text[end - 1])) end--;
   return end;
@@ -326,7 +334,7 @@ export function isUtf8(text: Uint8Array, start: number, end: number): boolean {
   }
 }
 
-/** Whether the character that `at` belongs to is invalid UTF-8; one cut off by `end` is not. */
+/** Whether the character at `at` is invalid UTF-8; one cut off by `end` is not. */
 function badAt(text: Uint8Array, start: number, at: number, end: number): boolean {
   let lead = at;
   while (lead > start && at - lead < 3 && ((text[lead] ?? 0) & 0xc0) === 0x80) lead--;
@@ -347,8 +355,8 @@ function replaceInvalid(text: Uint8Array, start: number, end: number): Uint8Arra
 }
 
 /**
- * The beginning of a record: up to 200 bytes, cut on a character boundary
- * (docs/spec/command-line.md 2.5).
+ * The start of a record: up to 200 bytes, cut on a character boundary (docs/spec/command-line.md
+ * 2.5).
  */
 function snippetOf(text: Uint8Array, start: number, end: number): string {
   start = skipBlanks(text, start, end);

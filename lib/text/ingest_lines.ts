@@ -1,10 +1,10 @@
 /**
- * JSON by lines: JSONL, and values that go over several lines.
+ * Line-based JSON: JSON lines, and values that span several lines.
  *
- * A line that begins and ends with braces goes to the sink as it is, and nothing else looks at it.
- * Only a value that is still open at the end of its line is tracked (its brackets, its strings), so
- * that its end is known without parsing it again with every line, and so that no object inside of
- * it is ever taken for a record.
+ * A line that starts and ends with braces goes directly to the sink. Only a value that is still
+ * open at the end of its line is tracked (its brackets and strings), so that its end is known
+ * without parsing it again with every line, and so that no object inside it is mistaken for a
+ * record.
  *
  * @module
  */
@@ -16,12 +16,12 @@ import { JsonScanner } from "./json_scanner.ts";
 /** A reader of one input format: bytes in, records out to the gate's sink. */
 export interface RecordParser {
   /**
-   * Takes the bytes of `chunk` from `start` on; the chunk may be reused afterwards.
+   * Reads the bytes of `chunk` from `start` on; the chunk may be reused afterwards.
    *
-   * @returns how far it came: the chunk's length, or less when the sink is full
+   * @returns the index reached: the chunk's length, or less if the sink is full
    */
   push(chunk: Uint8Array, start: number): number;
-  /** The input is over. */
+  /** Marks the end of the input. */
   end(): void;
 }
 
@@ -32,36 +32,36 @@ const CLOSE = 0x7d;
 /** Reads JSON lines. */
 export class JsonLines implements RecordParser {
   readonly #gate: RecordGate;
-  /** Values may go over several lines. */
+  /** Whether values may span several lines. */
   readonly #multi: boolean;
-  /** Several values may stand on a line. */
+  /** Whether a line may contain several values. */
   readonly #many: boolean;
-  /** What earlier chunks left: the unfinished record, from its first byte. */
+  /** The incomplete record from earlier chunks, from its first byte. */
   readonly #carry = new Buf(0);
-  /** Where the last, unfinished line begins in the carry. */
+  /** Where the last, incomplete line starts in the carry. */
   #lineAt = 0;
   /** Lines ended so far. */
   #line: number;
 
-  /** A value is open at the end of its line. */
+  /** Whether a value is open at the end of its line. */
   #open = false;
-  /** The open value is left out already; it is only followed to its end. */
+  /** Whether the open value is already skipped; it is only followed to its end. */
   #lost = false;
-  /** The beginning of the current line was dropped. */
+  /** Whether the start of the current line was dropped. */
   #midLine = false;
-  /** The rest of the current line is to be dropped, and nothing else. */
+  /** Whether to drop only the rest of the current line. */
   #drop = false;
-  /** The line the open value began on, and its indentation. */
+  /** The line on which the open value started, and its indentation. */
   #firstLine = 0;
   #indent = 0;
-  /** The open value's inner lines are not indented, so indentation tells nothing. */
+  /** Whether the open value's inner lines are not indented, so indentation is no evidence. */
   #flat = false;
   readonly #scanner = new JsonScanner();
 
   /**
-   * Makes a reader.
+   * Creates a reader.
    *
-   * @param multi whether a value may go over several lines
+   * @param multi whether a value may span several lines
    */
   constructor(gate: RecordGate, multi: boolean) {
     this.#gate = gate;
@@ -106,7 +106,7 @@ export class JsonLines implements RecordParser {
     carry.clear();
   }
 
-  /** Gives back the bytes of the unfinished record, to be read by another parser. */
+  /** Returns the bytes of the incomplete record, to be read by another parser. */
   release(): Uint8Array {
     const rest = this.#carry.bytes().slice();
     this.#carry.clear();
@@ -115,7 +115,9 @@ export class JsonLines implements RecordParser {
     return rest;
   }
 
-  /** Adds bytes up to the next line's end to the carry, and takes the line if it is whole. */
+  /**
+   * Adds bytes up to the end of the line to the carry, and processes the line if it is complete.
+   */
   #extendCarry(chunk: Uint8Array, at: number): number {
     const carry = this.#carry;
     const newline = chunk.indexOf(NEWLINE, at);
@@ -135,8 +137,8 @@ export class JsonLines implements RecordParser {
   }
 
   /**
-   * Takes the line `text[at, end)`, which belongs to the record that began at `unit`; returns where
-   * the record then begins that is not finished: behind the line's newline if there is none.
+   * Processes the line `text[at, end)` of the record that started at `unit`; returns the start of
+   * the incomplete record: the index after the line's newline if there is none.
    */
   #take(text: Uint8Array, unit: number, at: number, end: number): number {
     this.#line++;
@@ -173,26 +175,26 @@ export class JsonLines implements RecordParser {
     return this.#single(text, at, first, last, end);
   }
 
-  /** A line that may be whole: it goes to the sink first. */
+  /** Processes a line that may be a complete record: tries the sink first. */
   #single(text: Uint8Array, at: number, first: number, last: number, end: number): number {
     const gate = this.#gate;
     const failed = gate.failed;
     if (!gate.json(text, first, last, this.#line, this.#many, this.#multi)) {
       return this.#begin(text, at, first, end);
     }
-    // What is wrong may still go on: the rest of a broken value belongs to it.
+    // A broken value may continue on the next lines: follow it to its end.
     if (gate.failed !== failed) this.#lose(text, at, first, end);
     return end + 1;
   }
 
-  /** Begins to track the value at `first`, which the line's end leaves open. */
+  /** Starts to track the value at `first`, which is still open at the end of the line. */
   #begin(text: Uint8Array, at: number, first: number, end: number): number {
     const scanner = this.#scanner;
     scanner.reset();
     const stopped = scanner.scan(text, first, end);
     if (!scanner.bad) scanner.newline();
     if (scanner.bad || scanner.depth === 0) {
-      // Not to be mended by more lines. Under skip this line only fails here, once.
+      // More lines cannot fix it. With `skip`, only this line fails.
       const failed = this.#gate.failed;
       this.#gate.json(text, first, end, this.#line, this.#many, false);
       if (this.#gate.failed === failed) return end + 1;
@@ -208,7 +210,7 @@ export class JsonLines implements RecordParser {
     return at;
   }
 
-  /** Follows a line that was left out to its value's end, if that is further on. */
+  /** Follows the value of a skipped line to its end, if that is on a later line. */
   #lose(text: Uint8Array, at: number, first: number, end: number): void {
     const scanner = this.#scanner;
     scanner.reset();
@@ -230,7 +232,7 @@ export class JsonLines implements RecordParser {
     this.#flat = false;
   }
 
-  /** Takes a further line of the open value. */
+  /** Processes a further line of the open value. */
   #continue(text: Uint8Array, unit: number, at: number, end: number): number {
     const gate = this.#gate;
     const scanner = this.#scanner;
@@ -238,8 +240,8 @@ export class JsonLines implements RecordParser {
     const c = text[first];
     const deeper = this.#midLine || first - at > this.#indent;
     this.#midLine = false;
-    // A line that begins a record although the open value cannot go on like this: the value broke
-    // off. A line indented deeper than the value belongs to it.
+    // If a line starts a record although the open value cannot continue like this, the value is
+    // incomplete. A line indented more than the value belongs to the value.
     const opener = gate.skip && !deeper && first < end && (c === OPEN || c === 0x5b);
     if (opener && scanner.bad && !this.#flat) return this.#restart(text, at, end);
 
@@ -255,7 +257,8 @@ export class JsonLines implements RecordParser {
     if (!bad && !deeper && first < end && c !== CLOSE && c !== 0x5d) this.#flat = true;
 
     if (scanner.bad && !this.#lost) {
-      // Reports what is wrong, and where; only a scanner stricter than the sink would get further.
+      // Reports the problem and its position; never returns unless the scanner is stricter than the
+      // sink.
       gate.json(text, unit, end, this.#firstLine, this.#many, false);
       this.#lost = true;
     }
@@ -280,14 +283,14 @@ export class JsonLines implements RecordParser {
     else gate.json(text, unit, last, this.#firstLine, this.#many, false);
   }
 
-  /** The open value ended without its end; the line begins anew. */
+  /** The open value is incomplete; the line starts a new record. */
   #restart(text: Uint8Array, at: number, end: number): number {
     this.#open = this.#lost = false;
     this.#line--;
     return this.#take(text, at, at, end);
   }
 
-  /** The carry holds more of an unfinished line than any record may have. */
+  /** Handles an incomplete line that is longer than any record may be. */
   #overflow(): void {
     const carry = this.#carry;
     const gate = this.#gate;
@@ -299,7 +302,7 @@ export class JsonLines implements RecordParser {
       this.#scanner.reset();
       this.#remember(this.#lineAt, first);
       this.#firstLine = this.#line + 1;
-      // A line that begins no object or array ends the record with it.
+      // A line that does not start an object or array ends the record.
       const opener = u8[first] === OPEN || u8[first] === 0x5b;
       this.#open = this.#lost = this.#multi && opener;
       this.#drop = !this.#open;

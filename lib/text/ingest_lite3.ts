@@ -1,5 +1,5 @@
 /**
- * Framed Lite3 as input: each payload is a complete message.
+ * Framed Lite3 input: each payload is a complete message.
  *
  * @module
  */
@@ -13,7 +13,7 @@ export class FramedLite3 implements RecordParser {
   readonly #gate: RecordGate;
   readonly #reader: FrameStreamReader;
 
-  /** Makes a reader. */
+  /** Creates a reader. */
   constructor(gate: RecordGate) {
     this.#gate = gate;
     this.#reader = new FrameStreamReader((bytes, start, end) => gate.lite3(bytes, start, end));

@@ -1,8 +1,8 @@
 /**
- * JSON text sequences (RFC 7464): records that begin with a record separator, 0x1E.
+ * JSON text sequences (RFC 7464): records that start with a record separator, 0x1E.
  *
- * A record is complete at the next separator, but nobody should wait for that: at each newline the
- * record is looked at, and goes to the sink if its value is complete. A bad record ends at the next
+ * A record is complete at the next separator, but waiting for it would delay the record: at each
+ * newline the record goes to the sink if its value is complete. A bad record ends at the next
  * separator.
  *
  * @module
@@ -21,14 +21,14 @@ export class JsonSeq implements RecordParser {
   readonly #gate: RecordGate;
   readonly #carry = new Buf(4096);
   readonly #scanner = new JsonScanner();
-  /** Where the last line begins in the carry. */
+  /** Where the last line starts in the carry. */
   #lineAt = 0;
-  /** The record goes over several lines, which the scanner follows. */
+  /** Whether the record spans several lines, which the scanner follows. */
   #open = false;
-  /** The record is left out; drop bytes until the next separator. */
+  /** Whether the record is skipped: bytes are dropped until the next separator. */
   #lost = false;
 
-  /** Makes a reader. */
+  /** Creates a reader. */
   constructor(gate: RecordGate) {
     this.#gate = gate;
     gate.lossy = true;
@@ -82,7 +82,7 @@ export class JsonSeq implements RecordParser {
     this.#carry.clear();
   }
 
-  /** A line of a record ended; returns whether `text[unit, end)` is done with. */
+  /** Handles the end of a line; returns whether the record in `text[unit, end)` is finished. */
   #line(text: Uint8Array, unit: number, at: number, end: number): boolean {
     if (this.#lost) return true;
     const gate = this.#gate;
@@ -112,7 +112,7 @@ export class JsonSeq implements RecordParser {
     return true;
   }
 
-  /** A record's end was reached, for better or worse. */
+  /** Handles the end of a record, valid or not. */
   #record(text: Uint8Array, start: number, end: number): boolean {
     const first = skipBlanks(text, start, end);
     const last = trimBlanks(text, first, end);

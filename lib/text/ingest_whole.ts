@@ -1,5 +1,5 @@
 /**
- * Input that is one record as a whole: a JSON value, or a raw Lite3 payload.
+ * Input that is a single record: a JSON value, or a raw Lite3 payload.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import { MAX_LITE3_PAYLOAD } from "./frames.ts";
 import { type RecordGate, skipBlanks, trimBlanks } from "./ingest_gate.ts";
 import { append, type RecordParser } from "./ingest_lines.ts";
 
-/** Reads one JSON value; text behind it is an error (`--in json`). */
+/** Reads one JSON value; text after it is an error (`--in json`). */
 export class WholeJson implements RecordParser {
   readonly #gate: RecordGate;
   readonly #text = new Buf(4096);
   #lost = false;
 
-  /** Makes a reader. */
+  /** Creates a reader. */
   constructor(gate: RecordGate) {
     this.#gate = gate;
   }
@@ -50,7 +50,7 @@ export class WholeLite3 implements RecordParser {
   readonly #gate: RecordGate;
   readonly #bytes = new Buf(4096);
 
-  /** Makes a reader. */
+  /** Creates a reader. */
   constructor(gate: RecordGate) {
     this.#gate = gate;
   }

@@ -1,5 +1,5 @@
 /**
- * YAML documents as input: finding their bounds. What is in them is `yaml_in.ts`'s concern.
+ * YAML input: splits it into documents, which `yaml_in.ts` converts.
  *
  * @module
  */
@@ -18,7 +18,7 @@ const BOUNDARIES = "YAML messages require explicit document boundaries";
 const HINT = "Put --- alone on the line before each document and ... alone on the line behind it.";
 
 /**
- * Loads the YAML library and makes a reader.
+ * Loads the YAML library and creates a reader.
  *
  * @param marked whether every document must have its markers
  */
@@ -32,11 +32,11 @@ class YamlDocuments implements RecordParser {
   readonly #gate: RecordGate;
   readonly #convert: YamlToJson;
   readonly #json = new Buf(4096);
-  /** The unfinished line. */
+  /** The incomplete line. */
   readonly #carry = new Buf(4096);
   /** The lines of the document so far. */
   readonly #document = new Buf(4096);
-  /** Where we are; `bare` is the one document without markers. */
+  /** The position in the stream; `bare` is inside a single document without markers. */
   #place: "start" | "between" | "inside" | "bare";
   #line: number;
   #firstLine = 0;
@@ -79,7 +79,7 @@ class YamlDocuments implements RecordParser {
     if (this.#place === "bare") this.#finish();
   }
 
-  /** Takes a line; returns whether it ended a document. */
+  /** Reads a line; returns whether it ended a document. */
   #take(text: Uint8Array, at: number, end: number): boolean {
     this.#line++;
     const first = skipBlanks(text, at, end);
@@ -150,7 +150,7 @@ class YamlDocuments implements RecordParser {
     try {
       this.#gate.stored += this.#gate.sink.json(json.u8, 0, json.len, false);
     } catch (error) {
-      // The text is ours; what JSON refuses then are lone surrogates and infinite numbers.
+      // The text was generated here; JSON only refuses lone surrogates and infinite numbers in it.
       if (!(error instanceof JsonSyntaxError)) throw error;
       this.#refuse("invalid or unsupported YAML message", error.message);
     }
@@ -166,7 +166,7 @@ class YamlDocuments implements RecordParser {
   }
 }
 
-/** `-` or `.` if the line begins with that marker, which ends there or with a blank; else 0. */
+/** `-` or `.` if the line starts with that marker, followed by a blank or nothing; else 0. */
 function markerAt(text: Uint8Array, at: number, end: number): number {
   const c = text[at];
   if (c !== DASH && c !== DOT) return 0;

@@ -1,10 +1,10 @@
 /**
- * JSON documents with their integers exact; for our own documents, not for messages.
+ * Parses JSON with exact integers; for this program's own documents, not for messages.
  *
  * @module
  */
 
-/** JSON text with integers outside the safe range as bigint. */
+/** Parses JSON text; integers outside the safe range become bigints. */
 export function parseJsonExact(text: string): unknown {
   const exact = (_key: string, value: unknown, context?: { readonly source?: string }): unknown => {
     const source = context?.source;

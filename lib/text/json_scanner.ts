@@ -1,11 +1,11 @@
 /**
- * Finding where JSON values end, without building them: nesting and strings are tracked byte by
- * byte, so a value that arrives in many pieces is looked at once.
+ * Finds the ends of JSON values without building them: nesting and strings are tracked byte by
+ * byte, so a value that arrives in many pieces is scanned only once.
  *
  * @module
  */
 
-/** What may come next, outside of a string or literal. */
+/** What may come next, outside a string or literal. */
 const State = {
   /** Between top-level values. */
   Top: 0,
@@ -27,7 +27,10 @@ type State = (typeof State)[keyof typeof State];
 const Token = { None: 0, String: 1, Literal: 2 } as const;
 type Token = (typeof Token)[keyof typeof Token];
 
-/** Deeper text is refused by every reader of ours (docs/spec/command-line.md 1.5). */
+/**
+ * The deepest nesting that is tracked; deeper text is refused by all readers
+ * (docs/spec/command-line.md 1.5).
+ */
 const MAX_DEPTH = 1024;
 
 /** Whether `byte` can be part of a number, `true`, `false` or `null`. */
@@ -39,14 +42,14 @@ function isLiteral(byte: number): boolean {
 /**
  * A resumable scanner over JSON text.
  *
- * It knows the grammar of containers, not that of numbers, escapes and literals: what it passes
- * may still be wrong, what it calls bad is. After an error it goes on counting brackets, so that
- * the end of a broken value can be found.
+ * It checks the grammar of containers, but not that of numbers, escapes and literals: accepted text
+ * may still be invalid, but `bad` text always is. After an error it continues to count brackets, so
+ * that the end of a broken value can be found.
  */
 export class JsonScanner {
   /** Open containers; may be 0 inside a top-level string or literal. */
   depth = 0;
-  /** An error was found; from there on only brackets and strings are tracked. */
+  /** Whether an error was found; from there on only brackets and strings are tracked. */
   bad = false;
   #state: State = State.Top;
   #token: Token = Token.None;
@@ -56,7 +59,7 @@ export class JsonScanner {
   #text: Uint8Array | undefined;
   #view: DataView | undefined;
 
-  /** Forgets everything: the next byte is outside of any value. */
+  /** Resets the scanner: the next byte is outside any value. */
   reset(): void {
     this.depth = 0;
     this.bad = false;
@@ -66,17 +69,17 @@ export class JsonScanner {
     this.#text = this.#view = undefined;
   }
 
-  /** Whether the scanner stands between top-level values. */
+  /** Whether the scanner is between top-level values. */
   get between(): boolean {
     return this.depth === 0 && this.#token === Token.None;
   }
 
-  /** Whether a top-level number or word is open, which the end of the input would complete. */
+  /** Whether a top-level number or literal is open, which the end of the input would complete. */
   get inLiteral(): boolean {
     return this.depth === 0 && this.#token === Token.Literal;
   }
 
-  /** Tells that a line ended: it ends literals, and a string cannot go on behind it. */
+  /** Reports the end of a line: it ends literals, and a string cannot continue after it. */
   newline(): void {
     if (this.#token === Token.None) return;
     if (this.#token === Token.String) this.bad = true;
@@ -86,11 +89,11 @@ export class JsonScanner {
   }
 
   /**
-   * Looks at `text[start, end)`.
+   * Scans `text[start, end)`.
    *
-   * @param one stop behind the first top-level value
-   * @returns `end`; or the index behind the value when `one` is set and it ended; or, when an
-   * error was found just now, the index of the byte that is wrong
+   * @param one whether to stop after the first top-level value
+   * @returns `end`; or the index after the value if `one` is set and it ended; or, if an error was
+   *   found in this call, the index of the wrong byte
    */
   scan(text: Uint8Array, start: number, end: number, one = false): number {
     if (this.bad) return this.#skim(text, start, end, one);
@@ -193,7 +196,10 @@ export class JsonScanner {
     return i;
   }
 
-  /** As `scan` behind an error: brackets of any kind, and strings that end with their line. */
+  /**
+   * Like `scan`, but after an error: tracks brackets of any kind, and strings that end with their
+   * line.
+   */
   #skim(text: Uint8Array, start: number, end: number, one: boolean): number {
     let string = this.#token === Token.String;
     let i = start;

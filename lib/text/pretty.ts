@@ -1,5 +1,5 @@
 /**
- * JSON text for people: two spaces of indentation, and colours on a terminal
+ * Formats JSON text for reading: indented by two spaces, with colours on a terminal
  * (docs/spec/command-line.md 1.6, 1.7).
  *
  * @module
@@ -14,13 +14,13 @@ const COMMA = 0x2c;
 const SPACE = 0x20;
 const NEWLINE = 0x0a;
 
-/** SGR numbers of the tokens. */
+/** SGR colour codes of the tokens. */
 const KEY = 36;
 const STRING = 32;
 const NUMBER = 33;
 const BOOLEAN = 35;
 const OTHER = 39;
-/** Bytes that colouring one token adds: `ESC[36m` and `ESC[0m`. */
+/** Bytes added by colouring one token: `ESC[36m` and `ESC[0m`. */
 const COLOUR_SIZE = 9;
 
 /**
@@ -41,7 +41,7 @@ export function printPretty(
   let depth = 0;
   let i = start;
   while (i < end) {
-    // Room for the longest token there can be, its colours, and a new line.
+    // Space for the longest possible token, its colours, and a new line.
     out.reserve(end - i + 2 * depth + 2 * COLOUR_SIZE + 8);
     const dv = out.dv;
     let o = out.len;
@@ -67,7 +67,7 @@ export function printPretty(
         break;
       case 0x7b:
       case 0x5b: {
-        // The closing bracket is two further in ASCII.
+        // The closing bracket's ASCII code is larger by two.
         const empty = i + 1 < end && text.getUint8(i + 1) === c + 2;
         if (empty) {
           if (colour) o = putColour(dv, o, OTHER);
@@ -106,7 +106,7 @@ export function printPretty(
   }
 }
 
-/** The index behind the string that begins at `at`. */
+/** The index after the string that starts at `at`. */
 function stringEnd(text: DataView, at: number): number {
   for (let i = at + 1;; i++) {
     const c = text.getUint8(i);

@@ -1,9 +1,9 @@
 /**
- * From records to frames: each record of the input is encoded straight into a batch.
+ * Encodes each record of the input directly into a batch of frames.
  *
  * There are three kinds (docs/spec/command-line.md 2.8): an ordinary object becomes a message's
- * data; an object that is a complete message is copied with its tags; a Lite3 payload is taken as
- * it is.
+ * data; an object that is a complete message is copied with its tags; a Lite3 payload is stored
+ * unchanged.
  *
  * @module
  */
@@ -21,19 +21,19 @@ import { parseRfc3339 } from "./time.ts";
 
 /** Settings of a {@linkcode RecordSink}. */
 export interface RecordSinkOptions {
-  /** Tags for the messages that do not bring their own. Default: none. */
+  /** Tags for messages that do not have their own. Default: none. */
   readonly tags?: readonly string[];
   /** Store complete messages as data instead of copying them (`--data`). Default: false. */
   readonly dataOnly?: boolean;
   /** The largest payload the pool takes, in bytes. Default: no limit. */
   readonly maxPayload?: number;
-  /** How many bytes of frames make the sink full. Default: 1 MiB. */
+  /** The number of bytes of frames at which the sink is full. Default: 1 MiB. */
   readonly batchBytes?: number;
-  /** Hears of records that were left out. */
+  /** Called for records that were skipped. */
   readonly onSkipped?: (record: SkippedRecord) => void;
   /**
-   * Hears once of a record that looks like a receipt of `feed` (`seq`, `time`, `meta`), which is
-   * stored as data: the first `feed` of a chain may want `--format json`
+   * Called once for a record that looks like a receipt of `feed` (`seq`, `time`, `meta`) and is
+   * stored as data: the first `feed` of a chain probably needs `--format json`
    * (docs/spec/command-line.md 2.8).
    */
   readonly onReceipt?: () => void;
@@ -48,15 +48,15 @@ interface MessageKeys {
   readonly tags: Lite3Key;
 }
 
-/** Encodes records into a batch; the owner empties the batch and keeps the time. */
+/** Encodes records into a batch; the owner empties the batch and sets the time. */
 export class RecordSink implements IngestSink {
-  /** Where the frames go. */
+  /** The batch of frames. */
   readonly batch: FrameBatch;
-  /** Time for the next messages, in nanoseconds since 1970: the low 32 bits. */
+  /** Time of the next messages, in nanoseconds since 1970: the low 32 bits. */
   timeLo = 0;
   /** The high 32 bits of that time. */
   timeHi = 0;
-  /** Whether a message came with tags of its own, so that receipts must look for them. */
+  /** Whether any message had its own tags, so that receipts must look them up. */
   ownTags = false;
   readonly #tags: readonly string[];
   readonly #dataOnly: boolean;
@@ -65,7 +65,7 @@ export class RecordSink implements IngestSink {
   readonly #onSkipped: ((record: SkippedRecord) => void) | undefined;
   #onReceipt: (() => void) | undefined;
   readonly #doc = new Lite3Doc();
-  /** Offset of data's node in the payload, which depends on the tags alone; 0 if not known. */
+  /** Offset of the data's node in the payload, which depends only on the tags; 0 if unknown. */
   #dataAt = 0;
   #keys: MessageKeys | undefined;
   #scratch: Buf | undefined;
@@ -73,7 +73,7 @@ export class RecordSink implements IngestSink {
   #lite3View: DataView | undefined;
   #validate: ((doc: Lite3Doc) => void) | undefined;
 
-  /** Makes a sink that fills `batch`. */
+  /** Creates a sink that fills `batch`. */
   constructor(batch: FrameBatch, options: RecordSinkOptions = {}) {
     this.batch = batch;
     this.#tags = options.tags ?? [];
@@ -150,7 +150,7 @@ export class RecordSink implements IngestSink {
     this.#validate = (await import("../lite3/validate.ts")).validateMessage;
   }
 
-  /** Encodes the value at `at` as one frame and returns the index behind it. */
+  /** Encodes the value at `at` as one frame and returns the index of its end. */
   #one(text: Uint8Array, at: number, end: number): number {
     const { batch } = this;
     batch.beginFrame();
@@ -159,7 +159,7 @@ export class RecordSink implements IngestSink {
     try {
       const next = encoder.messageFromJson(text, at, end, this.#tags);
       if (this.#dataAt === 0) this.#dataAt = this.#findData(start);
-      // A complete message has four members: look closer only then.
+      // A complete message has four members: check further only then.
       const members = out.dv.getUint32(start + this.#dataAt + NODE_COUNT, true) >>> 6;
       if (members === 4 && !this.#dataOnly) this.#copyComplete(start);
       else if (members === 3 && this.#onReceipt !== undefined) this.#noticeReceipt(start);
@@ -172,7 +172,7 @@ export class RecordSink implements IngestSink {
     }
   }
 
-  /** Text that is no JSON behind a value is worse than a value of the wrong kind, as in 0.8. */
+  /** As in 0.8, invalid JSON after a value takes precedence over a value of the wrong type. */
   #checkRest(text: Uint8Array, end: number, many: boolean): void {
     const { batch } = this;
     const { encoder } = batch;
@@ -217,8 +217,8 @@ export class RecordSink implements IngestSink {
   }
 
   /**
-   * If the data just encoded at `start` is a complete message, puts that message in its place: its
-   * data and tags, without its sequence number and time.
+   * If the data just encoded at `start` is a complete message, replaces it with that message's data
+   * and tags, without its sequence number and time.
    */
   #copyComplete(start: number): void {
     const { out, encoder } = this.batch;
@@ -246,7 +246,7 @@ export class RecordSink implements IngestSink {
       });
     }
     this.ownTags = true;
-    // By way of text: the rare case may take twice the time.
+    // Through JSON text: this rare case may take twice the time.
     const scratch = this.#scratch ??= new Buf();
     scratch.clear();
     printJson(doc, data, scratch);
@@ -285,8 +285,8 @@ export class RecordSink implements IngestSink {
 /**
  * Stores the JSON values of a command-line argument, all or none.
  *
- * @returns how many there were
- * @throws {PlasmiteError} Usage for text that is not JSON, and as the sink does
+ * @returns the number of values
+ * @throws {PlasmiteError} Usage for text that is not JSON, and the errors of the sink
  */
 export function appendInline(sink: RecordSink, data: string): number {
   const text = new TextEncoder().encode(data);
@@ -322,7 +322,7 @@ function isUnsigned(doc: Lite3Doc, value: number): boolean {
   return doc.tag(value) === Tag.F64 && doc.f64(value) >= 2 ** 63 && doc.f64(value) <= 2 ** 64;
 }
 
-/** The index of the next byte that is no JSON white space, or `end`. */
+/** The index of the next byte that is not JSON white space, or `end`. */
 function skipSpace(text: Uint8Array, at: number, end: number): number {
   for (; at < end; at++) {
     const c = text[at];

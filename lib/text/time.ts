@@ -1,5 +1,5 @@
 /**
- * Times: nanoseconds since 1970 to RFC 3339 text and back, and what `--since` accepts.
+ * Converts times between nanoseconds since 1970 and RFC 3339 text, and parses `--since` values.
  *
  * @module
  */
@@ -12,23 +12,23 @@ const U64_MAX = 2n ** 64n - 1n;
 const RFC3339 =
   /^(\d{4})-(\d\d)-(\d\d)[^](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:([Zz])|([+-])(\d\d):(\d\d))$/u;
 
-/** The date and time of one second, as the next message's is mostly the same. */
+/** The text of one second, which is usually the same for the next message. */
 let cached: DataView | undefined;
 let cachedSecond = -1;
 
-/** The time now in nanoseconds since 1970. */
+/** The current time in nanoseconds since 1970. */
 export function nowNs(): bigint {
   return Temporal.Now.instant().epochNanoseconds;
 }
 
 /**
  * Appends a time, given as the u32 halves of nanoseconds since 1970, as RFC 3339 in UTC with as
- * many fractional digits as it has (docs/spec/command-line.md 1.6): `2026-02-01T00:00:00.1234567Z`.
+ * many fractional digits as needed (docs/spec/command-line.md 1.6): `2026-02-01T00:00:00.1234567Z`.
  */
 export function printTime(lo: number, hi: number, out: Buf): void {
   out.reserve(32);
-  // The double is off by less than 2^11, so the second by at most one; the nanoseconds, taken
-  // modulo 2^32, show it.
+  // The double is off by less than 2^11, so the second by at most one; the nanoseconds modulo 2^32
+  // reveal it.
   let second = Math.floor((hi * 0x100000000 + lo) / 1e9);
   let ns = (lo - Math.imul(second % 0x100000000 | 0, 1e9)) | 0;
   if (ns < 0) {
@@ -78,9 +78,10 @@ export function formatTime(ns: bigint): string {
 }
 
 /**
- * Reads RFC 3339 text to nanoseconds since 1970, which may be negative; undefined if it is none.
- * Any single character may stand between date and time, digits behind the ninth of a fraction are
- * ignored, `:60` is a second only where a leap second can be (docs/spec/command-line.md 1.4).
+ * Parses RFC 3339 text to nanoseconds since 1970, which may be negative; undefined if it is
+ * invalid. Any single character may separate date and time, digits after the ninth of a fraction
+ * are ignored, and `:60` is accepted only where a leap second can occur (docs/spec/command-line.md
+ * 1.4).
  */
 export function parseRfc3339(text: string): bigint | undefined {
   const m = RFC3339.exec(text);
@@ -95,7 +96,7 @@ export function parseRfc3339(text: string): bigint | undefined {
   if (h > 23 || mi > 59 || s > 60 || oh > 23 || om > 59) return undefined;
   const date = new Date(0);
   date.setUTCFullYear(Number(year), mo - 1, Number(day));
-  // A day that the month does not have moves the date to another month.
+  // A day that the month does not have shifts the date to another month.
   if (date.getUTCMonth() !== mo - 1 || date.getUTCDate() !== Number(day)) return undefined;
   const offset = (sign === "-" ? -1 : 1) * (oh * 60 + om);
   const minutes = date.getTime() / 60_000 + h * 60 + mi - offset;
@@ -105,23 +106,23 @@ export function parseRfc3339(text: string): bigint | undefined {
     if (utc.getUTCHours() !== 23 || utc.getUTCMinutes() !== 59 || next.getUTCDate() !== 1) {
       return undefined;
     }
-    // As in the reference: the last nanosecond of the second before.
+    // As in the reference: the last nanosecond of the previous second.
     return BigInt(minutes * 60 + 59) * 1_000_000_000n + 999_999_999n;
   }
   const ns = Number((fraction ?? "").slice(0, 9).padEnd(9, "0"));
   return BigInt(minutes * 60 + s) * 1_000_000_000n + BigInt(ns);
 }
 
-/** A time in nanoseconds since 1970 as far as a pool can have it: 0 … 2^64 - 1. */
+/** Clamps a time in nanoseconds since 1970 to the range of a pool: 0 … 2^64 - 1. */
 export function clampTime(ns: bigint): bigint {
   return ns < 0n ? 0n : ns > U64_MAX ? U64_MAX : ns;
 }
 
 /**
- * Reads a `--since` value: an RFC 3339 time, or how long ago as digits and one of `s m h d`
+ * Parses a `--since` value: an RFC 3339 time, or an age as digits and one of `s m h d`
  * (docs/spec/command-line.md 1.4). The result is clamped to 0 … 2^64 - 1.
  *
- * @param now The time in nanoseconds that relative values count from.
+ * @param now the time in nanoseconds since 1970 that ages are relative to
  * @throws {PlasmiteError} Usage, if it is neither
  */
 export function parseSince(text: string, now: bigint = nowNs()): bigint {
@@ -132,7 +133,7 @@ export function parseSince(text: string, now: bigint = nowNs()): bigint {
   });
 }
 
-/** As {@linkcode parseSince}; undefined if it is neither. */
+/** Like {@linkcode parseSince}, but returns undefined if it is neither. */
 export function readSince(text: string, now: bigint): bigint | undefined {
   const trimmed = text.trim();
   const relative = /^(\d+)([smhd])$/i.exec(trimmed);

@@ -1,5 +1,5 @@
 /**
- * Sizes, durations and durability as people type them.
+ * Parses sizes, durations and durabilities as users type them.
  *
  * @module
  */
@@ -10,8 +10,8 @@ const U64_MAX = 0xffff_ffff_ffff_ffffn;
 const SIZE_HINT = "Use bytes or a number with K/M/G, for example 64K or 8M.";
 
 /**
- * Reads a size (docs/spec/command-line.md 1.4): decimal digits, then optionally `K`, `M` or `G` for
- * powers of 1024.
+ * Parses a size (docs/spec/command-line.md 1.4): decimal digits, then optionally `K`, `M` or `G`
+ * for powers of 1024.
  *
  * @example
  * ```ts
@@ -45,8 +45,8 @@ export function parseSize(text: string): bigint {
 }
 
 /**
- * Reads a duration (docs/spec/command-line.md 1.4): digits and directly behind them `ms`, `s`, `m`
- * or `h`.
+ * Parses a duration (docs/spec/command-line.md 1.4): digits directly followed by `ms`, `s`, `m` or
+ * `h`.
  *
  * @returns milliseconds
  * @throws {PlasmiteError} Usage
@@ -65,7 +65,7 @@ export function parseDuration(text: string): number {
 }
 
 /**
- * Reads a durability (docs/spec/command-line.md 1.4).
+ * Parses a durability (docs/spec/command-line.md 1.4).
  *
  * @throws {PlasmiteError} Usage
  */

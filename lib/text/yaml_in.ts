@@ -1,8 +1,8 @@
 /**
- * A YAML document to JSON text, for the strict subset of YAML 1.2 that messages may use
+ * Converts a YAML document to JSON text, for the strict subset of YAML 1.2 that messages may use
  * (docs/spec/command-line.md 2.9).
  *
- * The library only parses; what a plain scalar means is decided here, on its text, so that 64-bit
+ * The library only parses; the type of a plain scalar is decided here from its text, so that 64-bit
  * integers stay exact, `1.0` stays a float, and `017` or `1_000` stay strings.
  *
  * @module
@@ -15,11 +15,11 @@ import type { Buf } from "../bytes.ts";
 export interface YamlRefusal {
   /** The error message. */
   readonly message: string;
-  /** What exactly is wrong. */
+  /** The specific cause. */
   readonly cause: string;
 }
 
-/** Appends the document as compact JSON text to `out`, or says why it cannot be a message. */
+/** Appends the document as compact JSON text to `out`, or returns why it cannot be a message. */
 export type YamlToJson = (text: string, out: Buf) => YamlRefusal | undefined;
 
 class Refused extends Error {}
@@ -44,7 +44,7 @@ export async function loadYaml(): Promise<YamlToJson> {
         return { message: "YAML tags are not supported", cause: error.message };
       }
       if (error instanceof Refused) return refusal(error.message);
-      // The library's recursion has no bound of its own.
+      // The library does not limit its recursion.
       if (error instanceof RangeError) return refusal("nested too deeply");
       throw error;
     }

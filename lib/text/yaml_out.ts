@@ -1,7 +1,7 @@
 /**
- * JSON text to one YAML document (docs/spec/command-line.md 1.13), written so that parsers of YAML
- * 1.1 and 1.2 read the same values: strings are always quoted and stand on one line, keys are bare
- * only when no reader can mistake them.
+ * Converts JSON text to one YAML document (docs/spec/command-line.md 1.13), written so that parsers
+ * of YAML 1.1 and 1.2 read the same values: strings are always quoted and on one line, and keys are
+ * bare only if they are unambiguous.
  *
  * @module
  */
@@ -14,13 +14,14 @@ const APOSTROPHE = 0x27;
 
 /** A bare key, unless it is one of the words below. */
 const RESERVED = /^(?:y|n|yes|no|on|off|true|false|null)$/i;
-/** Parsers take keys in one line up to 1024 characters only. */
+/** Parsers accept single-line keys of at most 1024 characters. */
 const LONGEST_KEY = 1000;
 
 /**
- * Appends the JSON value in `json[start, end)` to `out` as a YAML document with both markers.
+ * Appends the JSON value in `json[start, end)` to `out` as a YAML document with start and end
+ * markers.
  *
- * @param json compact JSON text as our printers write it; it must be valid
+ * @param json valid, compact JSON text, as written by the printers of this program
  */
 export function printYaml(json: Uint8Array, start: number, end: number, out: Buf): void {
   const printer = new YamlPrinter(json, start, end, out);
@@ -33,7 +34,7 @@ class YamlPrinter {
   readonly #text: DataView;
   readonly #end: number;
   readonly #out: Buf;
-  /** Where the next token begins. */
+  /** Where the next token starts. */
   #at: number;
 
   constructor(json: Uint8Array, start: number, end: number, out: Buf) {
@@ -59,7 +60,7 @@ class YamlPrinter {
     }
   }
 
-  /** What block begins here; empty containers are scalars in YAML. */
+  /** The kind of value at the current position; empty containers are scalars in YAML. */
   #containerKind(): "object" | "array" | "scalar" {
     const c = this.#peek(0);
     if (c !== 0x7b && c !== 0x5b) return "scalar";
@@ -78,7 +79,7 @@ class YamlPrinter {
     for (let i = 0; i < n; i++) out.dv.setUint8(out.len++, 0x20);
   }
 
-  /** @param inline the first member stands behind a `- ` */
+  /** @param inline whether the first member follows a `- ` */
   #object(indent: number, inline: boolean): void {
     do {
       this.#at++; // { or ,
@@ -98,7 +99,10 @@ class YamlPrinter {
     this.#at++;
   }
 
-  /** The value behind a key's colon; lists are indented like their key, if that is a plain one. */
+  /**
+   * Prints the value after a key's colon; lists are indented like their key, if that is a simple
+   * key.
+   */
   #value(indent: number, long: boolean): void {
     switch (this.#containerKind()) {
       case "object":
@@ -169,7 +173,7 @@ class YamlPrinter {
     this.put(word);
   }
 
-  /** The index behind the string that begins at the current place. */
+  /** The index after the string that starts at the current position. */
   #stringEnd(): number {
     for (let i = this.#at + 1;; i++) {
       const c = this.#text.getUint8(i);
@@ -210,7 +214,7 @@ class YamlPrinter {
     out.len = o;
   }
 
-  /** A string value: in apostrophes if it can stand there as it is. */
+  /** Prints a string value: in single quotes if it needs no escapes. */
   #string(): void {
     const text = this.#text;
     const start = this.#at + 1;
@@ -230,7 +234,10 @@ class YamlPrinter {
     this.#at = at + 1;
   }
 
-  /** The string at the current place in double quotes: YAML knows all of JSON's escapes. */
+  /**
+   * Prints the string at the current position in double quotes: YAML supports nearly all JSON
+   * escapes.
+   */
   #doubleQuoted(): void {
     const text = this.#text;
     const end = this.#stringEnd();
@@ -244,7 +251,7 @@ class YamlPrinter {
         i += code < 0x80 ? 0 : code < 0x800 ? 1 : 2;
         from = i + 1;
       } else if (c === BACKSLASH) {
-        // YAML 1.1 does not know this one.
+        // YAML 1.1 does not support this one.
         if (text.getUint8(i + 1) === 0x2f) {
           this.#copy(from, i);
           from = i + 1;
@@ -257,9 +264,9 @@ class YamlPrinter {
   }
 
   /**
-   * The code of the character at `at` if YAML must not see it unescaped, else 0: C1 controls and
-   * U+0085, U+2028, U+2029 (line breaks in YAML 1.1), U+FEFF, U+FFFE and U+FFFF; or people on a
-   * terminal must not: marks of the writing direction, which have no escape in apostrophes.
+   * The code of the character at `at` if it must be escaped, else 0. These are, for YAML: C1
+   * controls and U+0085, U+2028, U+2029 (line breaks in YAML 1.1), U+FEFF, U+FFFE and U+FFFF; and
+   * for terminals: text-direction characters, which cannot be escaped in single quotes.
    */
   #special(at: number): number {
     const text = this.#text;
