@@ -19,6 +19,8 @@ const DOCUMENT = /\.md$/;
 const SOURCE = /\.(?:ts|js|mjs|css|html|sh|py|yml|service)$/;
 /** A folder's README is always named with its folder, so several may share the name. */
 const SHARED_NAME = "README.md";
+/** Files of the reader's project that harnesses for agents read. */
+const OF_THE_READER = new Set(["AGENTS.md", "CLAUDE.md", "GEMINI.md"]);
 
 function readAll(dir = ""): Map<string, string> {
   const files = new Map<string, string>();
@@ -59,6 +61,7 @@ const CITATION = new RegExp(
 /** What is wrong with the documents that one text names, and with the sections it cites. */
 function* wrongCitations(path: string, text: string, files: Files): Generator<string> {
   for (const [, name = "", numbers] of text.matchAll(CITATION)) {
+    if (OF_THE_READER.has(name)) continue;
     if (!name.includes("/") && numbers !== undefined) {
       yield `${path}: cites "${name} ${numbers}" without the folder of the document`;
       continue;
