@@ -10,14 +10,12 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Client, replay } from "../mod.ts";
 import { SeqSet } from "../lib/backend/seq_set.ts";
-import { findLast } from "../lib/client/last.ts";
+import { findLast } from "../lib/backend/last.ts";
 import { FrameQueue } from "../lib/backend/frame_queue.ts";
-import { openReader, type PoolReader } from "../lib/backend/source.ts";
-import { Walk } from "../lib/client/walk.ts";
-import { Lite3Tag } from "../lib/lite3/message.ts";
+import { LocalBackend } from "../lib/backend/local.ts";
 import { CLI } from "./support/paths.ts";
 import { withDir } from "./support/processes.ts";
-import type { FrameBytes, Gap } from "../lib/types.ts";
+import type { Gap } from "../lib/types.ts";
 
 const halves = (n: bigint): [number, number] => [Number(n & 0xffff_ffffn), Number(n >> 32n)];
 const anySeq = fc.oneof(
@@ -101,16 +99,6 @@ async function markedPool(
   await pool.appendBatch([]);
 }
 
-const TAGS = [new Lite3Tag("m")];
-const sift = (found: (frame: FrameBytes) => void) => ({
-  offer: (
-    { cursor, message }: { cursor: FrameBytes; message: { hasTags(t: typeof TAGS): boolean } },
-  ) => {
-    if (message.hasTags(TAGS)) found(cursor);
-  },
-  flush: () => {},
-});
-
 Deno.test("the last N matches are the last N, however far back they are", async () => {
   await withDir(async (dir) => {
     const client = new Client(dir);
@@ -126,17 +114,16 @@ Deno.test("the last N matches are the last N, however far back they are", async 
     for (const [name, marked] of Object.entries(patterns)) {
       await markedPool(client, name, total, marked, { indexCapacity: name === "bursts" ? 0 : 500 });
       const all = Array.from({ length: total }, (_, i) => i + 1).filter(marked);
-      const reader = openReader(`${dir}/${name}.plasmite`);
+      const pool = new LocalBackend(dir).openNow(name);
+      const piece = (from: bigint, until: bigint) => pool.select({ from, until, tags: ["m"] });
       for (const n of [1, 2, 39, 40, 41, 255, 256, 257, 1500, total, 10 * total]) {
-        const last = await findLast(reader, { oldest: 1n, newest: BigInt(total) }, n, sift);
+        const last = await findLast(1n, BigInt(total), n, piece);
         const expected = all.slice(-n);
-        assert.equal(last.count, expected.length, `${name}, ${n}`);
-        assert.equal(last.first, expected[0] === undefined ? null : BigInt(expected[0]));
-        assert.equal(last.lost, null);
+        assert.equal(last.first, BigInt(expected[0] ?? total + 1), `${name}, ${n}`);
         const from = expected[0] ?? total + 1;
         for (let i = from; i <= total; i++) assert.equal(last.matches.has(i, 0), marked(i));
       }
-      reader.close();
+      pool.close();
     }
     client.close();
   });
@@ -153,23 +140,23 @@ Deno.test("a walk that is overtaken while it is slow tells exactly what is missi
     for (const stopEvery of [1, 100, 700]) {
       const { oldestSeq: from, newestSeq: until } = pool.bounds();
       assert(from !== null && until !== null);
-      const reader = openReader(pool.path);
       const seen: bigint[] = [];
       const gaps: Gap[] = [];
-      const walk = new Walk(reader, from, until, {
-        visit: ({ cursor }) => {
-          seen.push(cursor.seq);
-          return seen.length % stopEvery === 0;
-        },
-        gap: (gap) => gaps.push(gap),
-      });
-      for (let ended = await walk.run(); ended !== "end"; ended = await walk.run()) {
+      const reading = new LocalBackend("").openNow(pool.path);
+      const walk = await reading.select({ from, until });
+      reading.close();
+      for (let pauses = 0;;) {
+        const found = walk.next();
+        const gap = walk.takeGap();
+        if (gap !== null) gaps.push(gap);
+        if (found) seen.push(walk.frame.seq);
+        else if (walk.ended) break;
+        else await walk.wait();
         // A writer goes half round the ring in each of the first pauses.
-        if (seen.length > 3 * stopEvery) continue;
+        if (!found || seen.length % stopEvery !== 0 || ++pauses > 3) continue;
         await pool.appendBatch(Array.from({ length: 700 }, (_, i) => ({ i, p: "x" })));
       }
       walk.close();
-      reader.close();
       // What was seen and what was lost are the whole stretch, each number once and in order.
       const told = [
         ...seen.map((seq) => ({ first: seq, last: seq })),
@@ -194,29 +181,22 @@ Deno.test("a search that is overtaken reports the loss, and what it found is sti
     const client = new Client(dir);
     await markedPool(client, "p", 1500, (i) => i % 100 === 0, { sizeBytes: 1 << 20 });
     using pool = client.openPool("p");
-    const inner = openReader(pool.path);
     const { oldestSeq, newestSeq } = pool.bounds();
     assert(oldestSeq !== null && newestSeq !== null);
+    const reading = new LocalBackend("").openNow(pool.path);
     let opened = 0;
-    const reader: PoolReader = {
-      path: inner.path,
-      bounds: () => inner.bounds(),
-      close: () => inner.close(),
-      open: (...args) => {
-        // Before the second look back, a writer takes most of what it would look at.
-        if (++opened === 2) {
-          for (let i = 0; i < 900; i++) pool.append({ i, p: "x".repeat(60) });
-        }
-        return inner.open(...args);
-      },
-    };
-    const last = await findLast(reader, { oldest: oldestSeq, newest: newestSeq }, 1000, sift);
-    assert.notEqual(last.lost, null);
-    assert.ok(last.count >= 2 && last.count < 15);
+    const last = await findLast(oldestSeq, newestSeq, 1000, (from, until) => {
+      // Before the second look back, a writer takes most of what it would look at.
+      if (++opened === 2) {
+        for (let i = 0; i < 900; i++) pool.append({ i, p: "x".repeat(60) });
+      }
+      return reading.select({ from, until, tags: ["m"] });
+    });
+    reading.close();
     const now = pool.bounds().oldestSeq ?? 0n;
-    assert.ok(last.lost !== null && last.lost.last < now);
-    assert.ok(last.first !== null && last.first >= now);
-    reader.close();
+    // Whoever reads from the first that was lost is told of the gap.
+    assert.ok(last.first < now, `${last.first} is before ${now}`);
+    assert.ok(last.matches.size >= 2 && last.matches.size < 15);
     client.close();
   });
 });

@@ -1,29 +1,29 @@
 /**
- * A reader stays with the pool it was opened for.
+ * An open pool stays the pool that was opened.
  *
  * @module
  */
 
 import assert from "node:assert/strict";
-import { openReader } from "../lib/backend/source.ts";
+import { LocalBackend } from "../lib/backend/local.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import { Client } from "../mod.ts";
 import { inTemp } from "./cli_util.ts";
 
-Deno.test("a reader whose pool was replaced opens no stream of the new one", () =>
+Deno.test("a pool that was replaced is not read in place of the one that was opened", () =>
   inTemp(async (dir) => {
     using client = new Client(dir);
     using old = client.createPool("p");
     using other = client.createPool("other");
     old.append({ a: 1 });
-    const reader = openReader(old.path);
-    reader.open(1n, false).close();
+    const pool = new LocalBackend("").openNow(old.path);
+    (await pool.select({ from: 1n })).close();
     await Deno.rename(other.path, old.path);
     assert.throws(
-      () => reader.open(2n, false),
+      () => pool.select({ from: 2n }),
       (error) =>
         PlasmiteError.is(error, 3) &&
         error.message === "pool path now refers to a different file",
     );
-    reader.close();
+    pool.close();
   }));

@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { LineCapture } from "../lib/cli/tap_lines.ts";
-import { openReader } from "../lib/backend/source.ts";
+import { LocalBackend } from "../lib/backend/local.ts";
 import { MessageView } from "../lib/lite3/message.ts";
 import { toValue } from "../lib/lite3/value.ts";
 import { FrameBatch } from "../lib/pool/batch.ts";
@@ -22,21 +22,18 @@ const unix = Deno.build.os !== "windows";
 async function messages(
   path: string,
 ): Promise<{ tags: string[]; data: Record<string, unknown> }[]> {
-  const reader = openReader(path);
+  const pool = new LocalBackend("").openNow(path);
   const found = [];
   try {
-    const { newest } = await reader.bounds();
-    const source = reader.open(0n, false);
-    for (let seq = 0n; seq < newest;) {
-      assert(source.next());
-      seq = source.cursor.seq;
-      const { message } = source;
+    const walk = await pool.select({});
+    while (walk.next()) {
+      const { message } = walk;
       const data = toValue(message.doc, message.dataAt, "number") as Record<string, unknown>;
       found.push({ tags: message.tags(), data });
     }
-    source.close();
+    walk.close();
   } finally {
-    reader.close();
+    pool.close();
   }
   return found;
 }

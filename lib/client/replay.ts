@@ -5,11 +5,11 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import { Lite3Tag } from "../lite3/message.ts";
 import { startTimer } from "../timers.ts";
 import type { Stored } from "../backend/local/appender.ts";
+import { LocalBackend } from "../backend/local.ts";
+import type { Selection, Walk } from "../backend/types.ts";
 import { FrameQueue } from "../backend/frame_queue.ts";
-import { findLast, type Sifter } from "./last.ts";
 import type { Message } from "./message.ts";
 import { checkOptions, REPLAY_KINDS } from "./option_kinds.ts";
 import {
@@ -20,13 +20,9 @@ import {
   checkWhere,
   type ReplayOptions,
   shown,
-  type TailOptions,
 } from "./options.ts";
 import type { Pool } from "./pool.ts";
 import { compileAll } from "./tail.ts";
-import { openReader } from "../backend/source.ts";
-import type { Lite3Frame } from "../backend/frames.ts";
-import type { FrameBytes } from "../types.ts";
 
 /** The longest delay of a timer, in milliseconds. */
 const LONGEST = 0x7fff_ffff;
@@ -61,17 +57,17 @@ function timer(ms: number, signal: AbortSignal | undefined): Promise<void> {
 const AHEAD = 16 * 1024 * 1024;
 
 /** What to replay, checked. */
-interface Selection {
+interface Plan {
   readonly speed: number;
   readonly deadline: number;
   readonly most: bigint;
-  readonly tail: TailOptions;
+  readonly selection: Selection;
 }
 
-async function selectionOf<T extends object>(
+async function planOf<T extends object>(
   pool: Pool<T>,
   options: ReplayOptions,
-): Promise<Selection | null> {
+): Promise<Plan | null> {
   const speed = options.speed ?? 1;
   if (typeof speed !== "number" || !(speed >= 0) || !Number.isFinite(speed)) {
     throw new PlasmiteError("Usage", `invalid speed: ${shown(speed)}`, {
@@ -84,91 +80,52 @@ async function selectionOf<T extends object>(
     ? -1n
     : checkSeq(options.maxMessages, "maxMessages");
   const last = options.last === undefined ? undefined : checkSeq(options.last, "last");
+  const from = options.sinceSeq === undefined ? 0n : checkSeq(options.sinceSeq, "sinceSeq");
+  const since = checkSince(options);
+  const tags = checkTags(options.tags);
+  const where = await compileAll(checkWhere(options.where));
   const { newestSeq } = pool.bounds();
   if (newestSeq === null || most === 0n || last === 0n) return null;
-  const tail: TailOptions = {
-    untilSeq: newestSeq,
-    ...(options.sinceSeq === undefined ? {} : { sinceSeq: options.sinceSeq }),
-    sinceTimeNs: checkSince(options),
-    tags: checkTags(options.tags),
-    where: checkWhere(options.where),
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  return {
+    speed,
+    deadline,
+    most,
+    selection: {
+      from: from === 0n ? "oldest" : from,
+      until: newestSeq,
+      last: last === undefined ? undefined : Number(last),
+      tags,
+      since,
+      where,
+      yielding: true,
+    },
   };
-  if (last === undefined) return { speed, deadline, most, tail };
-  const sinceSeq = await firstOfLast(pool, tail, newestSeq, Number(last));
-  return sinceSeq === null ? null : { speed, deadline, most, tail: { ...tail, sinceSeq } };
-}
-
-/**
- * The sequence number of the first of the last `count` messages of a selection; null if it is
- * empty.
- */
-async function firstOfLast<T extends object>(
-  pool: Pool<T>,
-  { sinceSeq, sinceTimeNs = 0n, tags, where, signal }: TailOptions,
-  newest: bigint,
-  count: number,
-): Promise<bigint | null> {
-  const wanted = checkTags(tags).map((tag) => new Lite3Tag(tag));
-  const wheres = await compileAll(checkWhere(where));
-  const reader = openReader(pool.path);
-  try {
-    const { oldestSeq } = pool.bounds();
-    const since = sinceSeq === undefined ? 0n : checkSeq(sinceSeq, "sinceSeq");
-    const oldest = oldestSeq !== null && oldestSeq > since ? oldestSeq : since;
-    const sift = (found: (frame: FrameBytes) => void): Sifter => ({
-      offer: ({ cursor, message }) => {
-        signal?.throwIfAborted();
-        if (cursor.timestampNs < sinceTimeNs || !message.hasTags(wanted)) return;
-        if (wheres.every((one) => one.matches(message))) found(cursor);
-      },
-      flush: () => {},
-    });
-    return (await findLast(reader, { oldest, newest }, count, sift, { signal })).first;
-  } finally {
-    reader.close();
-  }
 }
 
 /** Reads a selection ahead of the replay. */
 class Ahead {
-  readonly #source: AsyncGenerator<Lite3Frame, void, unknown>;
+  readonly #walk: Walk;
+  readonly #signal: AbortSignal | undefined;
   readonly #held = new FrameQueue();
-  #ended = false;
 
-  constructor(source: AsyncGenerator<Lite3Frame, void, unknown>) {
-    this.#source = source;
+  constructor(walk: Walk, signal: AbortSignal | undefined) {
+    this.#walk = walk;
+    this.#signal = signal;
   }
 
   /** The next frame, with a copy of its payload; null at the end. */
   async next(): Promise<Stored | null> {
     const held = this.#held;
-    while (!this.#ended && held.bytes < AHEAD) {
-      const { done, value } = await this.#source.next();
-      if (done === true) this.#ended = true;
-      else held.push(asBytes(value));
+    while (held.bytes < AHEAD) {
+      if (this.#walk.next()) held.push(this.#walk.frame);
+      else if (this.#walk.ended) break;
+      else await this.#walk.wait(undefined, this.#signal);
     }
     const frame = held.shift();
     if (frame === null || "first" in frame) return null;
     const { seq, timestampNs, u8, payloadAt, payloadLength } = frame;
     return { seq, timestampNs, payload: u8.slice(payloadAt, payloadAt + payloadLength) };
   }
-}
-
-function asBytes({ seq, timestampNs, payload }: Lite3Frame): FrameBytes {
-  const lo = (value: bigint): number => Number(value & 0xffff_ffffn);
-  const hi = (value: bigint): number => Number(value >> 32n);
-  return {
-    u8: payload,
-    payloadAt: 0,
-    payloadLength: payload.length,
-    seqLo: lo(seq),
-    seqHi: hi(seq),
-    timeLo: lo(timestampNs),
-    timeHi: hi(timestampNs),
-    seq,
-    timestampNs,
-  };
 }
 
 /**
@@ -180,12 +137,15 @@ export async function* replayStored<T extends object>(
   pool: Pool<T>,
   options: ReplayOptions,
 ): AsyncGenerator<Stored, void, unknown> {
-  const selection = await selectionOf(pool, checkOptions(options, "replay", REPLAY_KINDS));
-  if (selection === null) return;
-  const { speed, deadline, most, tail } = selection;
+  const plan = await planOf(pool, checkOptions(options, "replay", REPLAY_KINDS));
+  if (plan === null) return;
+  const { speed, deadline, most, selection } = plan;
   const { signal } = options;
-  const source = pool.tailLite3(tail);
-  const ahead = new Ahead(source);
+  signal?.throwIfAborted();
+  const opened = new LocalBackend("").openNow(pool.path);
+  const walk = await opened.select(selection);
+  opened.close();
+  const ahead = new Ahead(walk, signal);
   let before: bigint | null = null;
   let given = 0n;
   let owed = 0;
@@ -212,7 +172,7 @@ export async function* replayStored<T extends object>(
       if (++given === most) return;
     }
   } finally {
-    await source.return();
+    walk.close();
   }
 }
 
