@@ -295,7 +295,7 @@ Deno.test("processes: every conditional message follows what its writer had seen
   await withDir(async (dir) => {
     const path = `${dir}/p.plasmite`;
     const backend = new LocalBackend(dir, { coordination });
-    backend.create("p", { sizeBytes: 1 << 24 });
+    await backend.create("p", { sizeBytes: 1 << 24 });
     const pool = backend.open("p", { write: true }) as LocalPool;
     const count = String(60 * SCALE);
     const helpers = [1, 2, 3].map((n) => start("conditional.ts", path, `w${n}`, "newest", count));
@@ -333,7 +333,7 @@ Deno.test("processes: killed at random and repeated, each id is stored once", as
   await withDir(async (dir) => {
     const path = `${dir}/p.plasmite`;
     const backend = new LocalBackend(dir, { coordination });
-    backend.create("p", { sizeBytes: 1 << 24 });
+    await backend.create("p", { sizeBytes: 1 << 24 });
     const total = 300 * SCALE;
     let next = 1;
     for (let kills = 0; next <= total; kills++) {

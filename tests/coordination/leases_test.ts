@@ -37,7 +37,7 @@ async function withPool(
 ): Promise<void> {
   await withDir(async (dir) => {
     const backend = new LocalBackend(dir, { coordination });
-    backend.create("p", { sizeBytes });
+    await backend.create("p", { sizeBytes });
     const pools: LocalPool[] = [];
     const open = (): LocalPool => {
       const pool = backend.open("p", { write: true }) as LocalPool;
