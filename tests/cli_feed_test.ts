@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import { ErrorKind } from "../lib/errors.ts";
 import { retriesTold } from "../lib/cli/retry.ts";
 import { errorOf, exists, hasScript, inTemp, onTerminal, shell as sh } from "./cli_util.ts";
 
@@ -60,7 +61,7 @@ const rows: readonly Row[] = [
   {
     says: "bad inline JSON creates nothing",
     line: `P feed new --create 'bad'; c=$?; ls; exit $c`,
-    code: 2,
+    code: ErrorKind.Usage,
     stdout: "",
     kind: "Usage",
     message: "invalid json",
@@ -69,13 +70,13 @@ const rows: readonly Row[] = [
   {
     says: "an array is not a message",
     line: "P pool create p >/dev/null; P feed p '[1]'",
-    code: 2,
+    code: ErrorKind.Usage,
     message: "data must be object",
   },
   {
     says: "a missing pool names the exact command that works",
     line: `P feed nope --tag 'a b' '{"x":1}'`,
-    code: 3,
+    code: ErrorKind.NotFound,
     kind: "NotFound",
     message: "not found",
     hint: ["exact command", "feed nope --create", `--tag "a b"`],
@@ -90,7 +91,7 @@ const rows: readonly Row[] = [
   {
     says: "a bad --create-size creates nothing",
     line: `P feed p --create-size 64Q '{"x":1}'; c=$?; ls; exit $c`,
-    code: 2,
+    code: ErrorKind.Usage,
     stdout: "",
     message: "invalid size suffix",
     hint: ["K/M/G"],
@@ -99,7 +100,7 @@ const rows: readonly Row[] = [
     says: "a message larger than the ring is refused with nothing written",
     line:
       `P pool create p --size 8192 >/dev/null; P feed p "{\\"x\\":\\"$(head -c 9000 /dev/zero | tr '\\0' a)\\"}"`,
-    code: 2,
+    code: ErrorKind.Usage,
     message: "payload exceeds ring capacity",
   },
   {
@@ -131,7 +132,7 @@ const rows: readonly Row[] = [
   {
     says: "the first bad record ends the run; what came before stays",
     line: `printf '{"a":1}\\nnope\\n{"b":2}\\n' | P feed p --create; c=$?; ${ALL}; exit $c`,
-    code: 2,
+    code: ErrorKind.Usage,
     stdout: receipt(1) + '{"a":1}\n',
     kind: "Usage",
     message: "invalid json input",
@@ -147,7 +148,7 @@ const rows: readonly Row[] = [
   {
     says: "no record at all is missing input",
     line: "printf '\\n \\n' | P feed p --create",
-    code: 2,
+    code: ErrorKind.Usage,
     message: "missing data input",
     hint: ["--file", "pipe JSON"],
   },
@@ -182,33 +183,33 @@ const rows: readonly Row[] = [
   {
     says: "an unreadable file is an i/o error with its path",
     line: "P feed p --create --file missing.json",
-    code: 8,
+    code: ErrorKind.Io,
     kind: "Io",
     message: "failed to read data file",
   },
   {
     says: "DATA and --file exclude one another",
     line: `P feed p '{"x":1}' --file f`,
-    code: 2,
+    code: ErrorKind.Usage,
     hint: ["--help"],
   },
   {
     says: "--retry-delay needs --retry",
     line: `P feed p --create --retry-delay 1s '{"x":1}'`,
-    code: 2,
+    code: ErrorKind.Usage,
     message: "--retry-delay requires --retry",
     hint: ["Add --retry"],
   },
   {
     says: "token flags need a remote pool",
     line: `P feed p --create --token x '{"x":1}'`,
-    code: 2,
+    code: ErrorKind.Usage,
     message: "feed remote auth/TLS flags require a remote http(s) pool ref",
   },
   {
     says: "a bad durability is named",
     line: `P feed p --create --durability slow '{"x":1}'`,
-    code: 2,
+    code: ErrorKind.Usage,
     message: "invalid durability",
     hint: ["fast", "flush"],
   },
@@ -227,7 +228,7 @@ const rows: readonly Row[] = [
   {
     says: "a full stdout is an i/o error, and the append stays",
     line: `P pool create p >/dev/null; P feed p '{"x":1}' > /dev/full; c=$?; ${ALL}; exit $c`,
-    code: 8,
+    code: ErrorKind.Io,
     stdout: '{"x":1}\n',
     kind: "Io",
     message: "failed to write stdout",
@@ -236,7 +237,7 @@ const rows: readonly Row[] = [
   {
     says: "a message that is not retained",
     line: `P feed p --create '{"x":1}' >/dev/null; P fetch p 7`,
-    code: 3,
+    code: ErrorKind.NotFound,
     kind: "NotFound",
     message: "message not found",
     hint: ["plasmite pool info p", "plasmite follow p --tail 10"],
@@ -244,14 +245,14 @@ const rows: readonly Row[] = [
   {
     says: "fetch says how to make a missing pool",
     line: "P fetch nope 1",
-    code: 3,
+    code: ErrorKind.NotFound,
     message: "not found",
     hint: ["pool create nope", "--dir"],
   },
   {
     says: "fetch refuses what is no number",
     line: "P fetch p abc",
-    code: 2,
+    code: ErrorKind.Usage,
     message: "invalid value 'abc' for '<SEQ>': invalid digit found in string",
   },
 ];

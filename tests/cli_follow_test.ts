@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import { ErrorKind } from "../lib/errors.ts";
 import { CLI, command, errorOf, exists, inTemp, shell as sh } from "./cli_util.ts";
 
 /** Ten messages: n from 1 to 10, odd ones tagged so, every third with a level. */
@@ -122,14 +123,14 @@ const rows: readonly Row[] = [
   {
     says: "a bad filter wins over a missing pool",
     line: "P follow nope --where '.data.'",
-    code: 2,
+    code: ErrorKind.Usage,
     message: "invalid filter expression",
     hint: [".data."],
   },
   {
     says: "a filter that is no boolean is fatal when the first message is met",
     line: `${TEN}P follow p --no-follow --where '.data.n'`,
-    code: 2,
+    code: ErrorKind.Usage,
     message: "filter expression must yield booleans",
     hint: [".data.n", "1"],
   },
@@ -143,54 +144,54 @@ const rows: readonly Row[] = [
   {
     says: "--replay needs a selection",
     line: "P follow p --replay 1",
-    code: 2,
+    code: ErrorKind.Usage,
     message: "--replay requires --tail or --since",
   },
   {
     says: "--replay refuses negative and infinite speeds",
     line: "P follow p --tail 1 --replay=-1 2>/dev/null; echo $?; P follow p --tail 1 --replay inf",
-    code: 2,
+    code: ErrorKind.Usage,
     stdout: "2\n",
     message: "--replay speed must be a finite number",
   },
   {
     says: "--since and --tail exclude one another",
     line: "P follow p --since 5m --tail 3",
-    code: 2,
+    code: ErrorKind.Usage,
     message: "the argument '--since <SINCE>' cannot be used with '--tail <TAIL>'",
   },
   {
     says: "--jsonl and --format exclude one another",
     line: "P follow p --jsonl --format pretty",
-    code: 2,
+    code: ErrorKind.Usage,
     message: "conflicting output options",
     hint: ["--format jsonl", "--jsonl"],
   },
   {
     says: "a bad --since is explained",
     line: "P follow p --since 5",
-    code: 2,
+    code: ErrorKind.Usage,
     message: "invalid --since value",
     hint: ["RFC 3339", "5m"],
   },
   {
     says: "a bad --timeout is explained",
     line: "P follow p --timeout 5",
-    code: 2,
+    code: ErrorKind.Usage,
     message: "invalid duration",
     hint: ["ms|s|m|h"],
   },
   {
     says: "a missing pool names the exact command",
     line: "P follow nope --tag x --where '.a == 1' --one",
-    code: 3,
+    code: ErrorKind.NotFound,
     message: "not found",
     hint: ["exact command", `follow nope --create --one --where ".a == 1" --tag x`],
   },
   {
     says: "options without a pool say what is missing",
     line: "P follow --tail 1",
-    code: 2,
+    code: ErrorKind.Usage,
     hint: ["pool ref", "plasmite follow chat -n 1"],
   },
   {
@@ -274,7 +275,7 @@ Deno.test("follow: a deleted pool ends the follower with NotFound", () =>
     await reader.read(); // It is following now.
     await sh(dir, "P pool delete gone > /dev/null");
     const { code } = await child.status;
-    assert.equal(code, 3);
+    assert.equal(code, ErrorKind.NotFound);
     let text = "";
     for await (const chunk of child.stderr.pipeThrough(new TextDecoderStream())) text += chunk;
     assert.equal(JSON.parse(text).error.kind, "NotFound");
@@ -289,7 +290,7 @@ Deno.test("follow: a replaced pool ends the follower with an explanation", () =>
     await reader.read();
     await Deno.rename(`${dir}/two.plasmite`, `${dir}/one.plasmite`);
     const { code } = await child.status;
-    assert.equal(code, 3);
+    assert.equal(code, ErrorKind.NotFound);
     let text = "";
     for await (const chunk of child.stderr.pipeThrough(new TextDecoderStream())) text += chunk;
     assert.equal(JSON.parse(text).error.message, "pool path now refers to a different file");

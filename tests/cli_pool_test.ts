@@ -5,6 +5,7 @@
  */
 
 import assert from "node:assert/strict";
+import { ErrorKind } from "../lib/errors.ts";
 import { Client } from "../lib/client/client.ts";
 import { cli, command, errorOf, hasScript, inTemp, onTerminal, quote } from "./cli_util.ts";
 
@@ -150,7 +151,7 @@ Newest: - (-)
 pools("info: missing, damaged and foreign pools", async (dir, run) => {
   await run("pool", "create", "demo");
   const named = await run("pool", "info", "nope");
-  assert.equal(named.code, 3);
+  assert.equal(named.code, ErrorKind.NotFound);
   const error = errorOf(named);
   assert.deepEqual(Object.keys(error), ["hint", "kind", "message"], "no path, no causes");
   assert.equal(error["message"], "not found");
@@ -159,7 +160,7 @@ pools("info: missing, damaged and foreign pools", async (dir, run) => {
   const path = errorOf(await run("pool", "info", "./nope"));
   assert.match(String(path["hint"]), /Pool path not found.*--dir/);
   Deno.writeFileSync(`${dir}/p/bad.plasmite`, new Uint8Array(9000));
-  assert.equal((await run("pool", "info", "bad")).code, 7);
+  assert.equal((await run("pool", "info", "bad")).code, ErrorKind.Corrupt);
   const flags = await run("pool", "info", "demo", "--token", "t");
   assert.equal(
     errorOf(flags)["message"],
@@ -204,7 +205,7 @@ Deno.test("list: only the origin of a server is accepted", async () => {
     [path.code, errorOf(path)["message"]],
     [2, "remote base url must not include a path"],
   );
-  assert.equal((await cli(["pool", "list", "demo"])).code, 2);
+  assert.equal((await cli(["pool", "list", "demo"])).code, ErrorKind.Usage);
 });
 
 pools(
@@ -294,7 +295,7 @@ Deno.test({
       assert.match(list[0] ?? "", /^NAME +SIZE +MSGS +MODIFIED +PATH +FILL +RATE +$/);
       assert.match(list[2] ?? "", /^x +1M +3 +\d+s ago +x\.plasmite +\[.{10}\] +1\.0\/s *$/);
       const missing = await at("pool", "info", "nope");
-      assert.equal(missing.code, 3);
+      assert.equal(missing.code, ErrorKind.NotFound);
       assert(missing.screen.startsWith("\x1b[31merror:\x1b[0m not found\n\x1b[33mhint:\x1b[0m "));
       const gone = await at("pool", "delete", "nope");
       assert(gone.screen.startsWith('Pool "nope" not found. Nothing to delete.\n\n  Reason:'));

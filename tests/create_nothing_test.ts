@@ -7,6 +7,7 @@
 
 import "./support/environment.ts";
 import assert from "node:assert/strict";
+import { ErrorKind } from "../lib/errors.ts";
 import { runTool } from "../mcp/run.ts";
 import { poolsOf } from "./mcp_tools_util.ts";
 import { cli, errorOf, hasScript, inTemp, onTerminal, quote, shell } from "./cli_util.ts";
@@ -104,7 +105,7 @@ Deno.test(
       const { code, screen } = await onTerminal(
         `$P --dir ${quote(dir)} feed p --create < /dev/tty`,
       );
-      assert.equal(code, 2, screen);
+      assert.equal(code, ErrorKind.Usage, screen);
       assert.match(screen, /missing data input/);
       assert.deepEqual(names(dir), []);
     }),

@@ -75,7 +75,7 @@ Deno.test("without hard links every command that makes pools makes them", async 
         assert.equal(Deno.statSync(`${dir}/a.plasmite`).size, 65536);
         assert.deepEqual(await stored(dir, "b"), [{ x: 1 }]);
         const again = await run("pool", "create", "a");
-        assert.equal(again.code, 4, again.stderr);
+        assert.equal(again.code, ErrorKind.AlreadyExists, again.stderr);
         assert.equal(Deno.statSync(`${dir}/a.plasmite`).size, 65536);
       }));
   }
@@ -86,7 +86,7 @@ Deno.test("a link that fails for another reason is an error, and nothing is left
     const { code, stderr } = await withoutLinks(["--dir", dir, "pool", "create", "a"], {
       refusal: "EIO",
     });
-    assert.equal(code, 8, stderr);
+    assert.equal(code, ErrorKind.Io, stderr);
     assert.deepEqual(names(dir), []);
   }));
 
@@ -96,7 +96,7 @@ Deno.test("a full disk or a full quota is named, and nothing is left", () =>
       for (const write of ["ENOSPC", "EDQUOT"]) {
         const args = ["--dir", dir, "feed", "a", "--create", "{}"];
         const run = await withoutLinks(args, { refusal, write });
-        assert.equal(run.code, 8, run.stderr);
+        assert.equal(run.code, ErrorKind.Io, run.stderr);
         assert.equal(errorOf(run)["path"], `${dir}/a.plasmite`);
         assert.match(String(errorOf(run)["causes"]), /No space left|quota exceeded/);
         assert.deepEqual(names(dir), [], `${refusal} ${write}`);
@@ -158,7 +158,7 @@ Deno.test("what a killed creator left is told apart from a pool, and taken over"
         return true;
       });
       const read = await cli(["--dir", dir, "follow", `z${size}`, "--no-follow"]);
-      assert.equal(read.code, 7, read.stderr);
+      assert.equal(read.code, ErrorKind.Corrupt, read.stderr);
       const made = await cli(["--dir", dir, "pool", "create", `z${size}`, "--size", "300K"]);
       assert.equal(made.code, 0, made.stderr);
       assert.equal(Deno.statSync(path).size, 300 * 1024);
@@ -190,15 +190,15 @@ Deno.test("a file with one byte that is not zero is never taken over", () =>
       const path = `${dir}/d${at}.plasmite`;
       Deno.writeFileSync(path, bytes);
       const made = await cli(["--dir", dir, "pool", "create", `d${at}`]);
-      assert.equal(made.code, 4, made.stderr);
+      assert.equal(made.code, ErrorKind.AlreadyExists, made.stderr);
       const fed = await cli(["--dir", dir, "feed", `d${at}`, "--create", "{}"]);
-      assert.equal(fed.code, 7, fed.stderr);
+      assert.equal(fed.code, ErrorKind.Corrupt, fed.stderr);
       assert.deepEqual(Deno.readFileSync(path), bytes);
     }
     // Somebody else's zeros: an image for a virtual machine, say.
     Deno.writeFileSync(`${dir}/disk.img`, new Uint8Array(5_000_000));
     const made = await cli(["pool", "create", `${dir}/disk.img`]);
-    assert.equal(made.code, 4, made.stderr);
+    assert.equal(made.code, ErrorKind.AlreadyExists, made.stderr);
     assert.equal(Deno.statSync(`${dir}/disk.img`).size, 5_000_000);
   }));
 
@@ -225,11 +225,11 @@ Deno.test("a link to nowhere, a directory and a device have the name already", (
     Deno.mkdirSync(`${dir}/dir.plasmite`);
     for (const pool of ["link", "dir"]) {
       const { code, stderr } = await withoutLinks(["--dir", dir, "pool", "create", pool]);
-      assert.equal(code, 4, stderr);
+      assert.equal(code, ErrorKind.AlreadyExists, stderr);
     }
     if (Deno.build.os === "linux") {
       const { code, stderr } = await withoutLinks(["pool", "create", "/dev/zero"]);
-      assert.equal(code, 4, stderr);
+      assert.equal(code, ErrorKind.AlreadyExists, stderr);
     }
   }));
 
@@ -432,7 +432,7 @@ Deno.test("a pool may have any name that the file system allows", () =>
     const run = await cli(["--dir", dir, "feed", accents, "--create", "{}"]);
     assert.equal(run.code, 0, run.stderr);
     const long = await cli(["--dir", dir, "feed", "n".repeat(247), "--create", "{}"]);
-    assert.equal(long.code, 8, long.stderr);
+    assert.equal(long.code, ErrorKind.Io, long.stderr);
     assert.match(JSON.stringify(errorOf(long)["causes"]), /name too long/i);
     assert.deepEqual(names(dir).filter((name) => !name.endsWith(".plasmite")), []);
   }));

@@ -75,7 +75,7 @@ for (const length of LENGTHS) {
     `follow: cut to ${length} bytes, the pool is Corrupt`,
     withPool(async (pool, dir) => {
       const { code, lines, error } = await followed(pool, ["--dir", dir, "follow", "p"], length);
-      assert.equal(code, 7, JSON.stringify(error));
+      assert.equal(code, ErrorKind.Corrupt, JSON.stringify(error));
       assert.equal(error["kind"], "Corrupt");
       assert.doesNotMatch(String(error["message"]), /different file/);
       assert.equal(lines.length, 4);
@@ -94,7 +94,7 @@ Deno.test(
     try {
       const url = `http://127.0.0.1:${server.addr.port}/p`;
       const { code, error } = await followed(pool, ["follow", url], 5000);
-      assert.equal(code, 7, JSON.stringify(error));
+      assert.equal(code, ErrorKind.Corrupt, JSON.stringify(error));
       assert.equal(error["kind"], "Corrupt");
     } finally {
       await app.shutdown();
@@ -119,7 +119,7 @@ Deno.test(
     assert.throws(() => stream.nextJson(), isDamage);
     assert.throws(() => new Client(dir).openPool("p"), isDamage);
     const fetched = await cli(["--dir", dir, "fetch", "p", "1"]);
-    assert.equal(fetched.code, 7, fetched.stderr);
+    assert.equal(fetched.code, ErrorKind.Corrupt, fetched.stderr);
   }),
 );
 
@@ -131,7 +131,7 @@ Deno.test(
       assert.throws(() => pool.append({ n: 4 }), isDamage);
       await assert.rejects(pool.appendAsync({ n: 4 }), isDamage);
       const fed = await cli(["--dir", dir, "feed", "p", "{}"]);
-      assert.equal(fed.code, 7, fed.stderr);
+      assert.equal(fed.code, ErrorKind.Corrupt, fed.stderr);
       assert.equal(errorOf(fed)["message"], "invalid file size");
       assert.equal(Deno.statSync(pool.path).size, length);
     }

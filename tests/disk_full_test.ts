@@ -9,6 +9,7 @@
  */
 
 import assert from "node:assert/strict";
+import { ErrorKind } from "../lib/errors.ts";
 import { Client } from "../mod.ts";
 import { osError } from "../lib/storage/os_error.ts";
 import { CLI, ROOT } from "./support/paths.ts";
@@ -62,7 +63,7 @@ Deno.test("disk full: the command line says Io, which pool, and what to do; noth
       for (const args of cases) {
         const { code, stderr } = await limited([...RUN, CLI, "--dir", dir, ...args], trap);
         const what = `${args.slice(0, 3).join(" ").slice(0, 40)} (${trap}): ${stderr.slice(-500)}`;
-        assert.equal(code, 8, what);
+        assert.equal(code, ErrorKind.Io, what);
         const { error } = JSON.parse(stderr.trim().split("\n").at(-1) ?? "");
         assert.equal(error.kind, "Io", what);
         assert.match(error.path, /\/[pqr]\.plasmite$/, what);

@@ -469,7 +469,7 @@ command("doctor: healthy, empty and missing pools", async (dir, run) => {
   const empty = JSON.parse((await run("doctor", "empty", "--json")).stdout);
   assert.equal(empty.reports[0].last_good_seq, null);
   const missing = await run("doctor", "nowhere");
-  assert.equal(missing.code, 3);
+  assert.equal(missing.code, ErrorKind.NotFound);
   const error = errorOf(missing);
   assert.equal(error["message"], "not found");
   assert.match(String(error["hint"]), /plasmite .*pool list`/);
@@ -484,7 +484,7 @@ command(
     spoil(`${dir}/demo.plasmite`);
     const before = Deno.readFileSync(`${dir}/demo.plasmite`);
     const text = await run("doctor", "demo");
-    assert.equal(text.code, 7);
+    assert.equal(text.code, ErrorKind.Corrupt);
     const [first, ...rest] = text.stdout.split("\n");
     assert.equal(first, "CORRUPT: demo last_good_seq=4 issue=payload checksum mismatch");
     assert(
@@ -492,7 +492,7 @@ command(
     );
     assert(rest.some((line) => line.includes("plasmite doctor demo --repair")));
     const json = await run("doctor", "demo", "--json");
-    assert.equal(json.code, 7);
+    assert.equal(json.code, ErrorKind.Corrupt);
     const [report] = JSON.parse(json.stdout).reports;
     assert.equal(report.issue_count, 3);
     assert.deepEqual(
@@ -588,7 +588,7 @@ command("doctor --all: sorted, unreadable pools are rows", async (dir, run) => {
   spoil(`${dir}/b.plasmite`);
   Deno.symlinkSync("d.plasmite", `${dir}/d.plasmite`); // a loop: Io whoever asks
   const { code, stdout } = await run("doctor", "--all", "--json");
-  assert.equal(code, 7);
+  assert.equal(code, ErrorKind.Corrupt);
   const { reports } = JSON.parse(stdout);
   assert.deepEqual(
     reports.map((one: { pool_ref: string; status: string }) => [one.pool_ref, one.status]),
@@ -601,7 +601,7 @@ command("doctor --all: sorted, unreadable pools are rows", async (dir, run) => {
   );
   assert.equal(reports[3].error.kind, "Io");
   const repaired = await run("doctor", "--all", "--repair", "--json");
-  assert.equal(repaired.code, 8, "the loop is still there");
+  assert.equal(repaired.code, ErrorKind.Io, "the loop is still there");
   const text = await run("doctor", "--all");
   assert.match(text.stdout, /^OK: .*a\.plasmite\nOK: .*b\.plasmite\nOK: .*c\.plasmite\nERROR: /);
 });
@@ -628,14 +628,14 @@ command("doctor: misuse is explained", async (dir, run) => {
   const none = await cli(["doctor"]);
   assert.deepEqual([none.code, none.stdout], [2, ""]);
   const missing = await cli(["--dir", `${dir}/none`, "doctor", "--all"]);
-  assert.equal(missing.code, 3);
+  assert.equal(missing.code, ErrorKind.NotFound);
   assert.equal(errorOf(missing)["message"], "failed to read pool directory");
   assert.equal(errorOf(missing)["path"], `${dir}/none`);
   const format = pool(`${dir}/v4.plasmite`, 1);
   view(format).setUint32(4, 4, true);
   Deno.writeFileSync(`${dir}/v4.plasmite`, format);
   const other = await run("doctor", "v4", "--json");
-  assert.equal(other.code, 7);
+  assert.equal(other.code, ErrorKind.Corrupt);
   const [report] = JSON.parse(other.stdout).reports;
   assert.equal(report.issues[0].code, "format");
   assert.equal(report.issues[0].message, "unsupported pool format version 4 (supported: 3)");
@@ -660,7 +660,7 @@ Deno.test({
       );
       spoil(`${dir}/demo.plasmite`);
       const { screen, code } = await onTerminal(`$P --dir ${at} doctor demo`, { env });
-      assert.equal(code, 7);
+      assert.equal(code, ErrorKind.Corrupt);
       assert.match(screen, /^demo: corrupt\n {2}messages: {2}20 \(seq 1\.\.20\)\n/);
       assert.match(screen, /ring — 3 issues\n {2}detail: {4}payload checksum mismatch/);
       assert.equal(

@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { ErrorKind } from "../lib/errors.ts";
 import { LineEditor } from "../lib/cli/duplex_editor.ts";
 import { Client } from "../lib/client/client.ts";
 import { CLI, cli, errorOf, inTemp, type Outcome } from "./cli_util.ts";
@@ -146,7 +147,7 @@ Deno.test("formats of follow", async () => {
     assert((await run("--format", "lite3")).stdout.startsWith("PLS1"));
     assert.match((await run("--format", "line")).stdout, /^\d\d:\d\d:\d\d\.\d{3} 5 \{"x":1\}\n$/);
     const raw = await run("--format", "lite3-raw");
-    assert.equal(raw.code, 2);
+    assert.equal(raw.code, ErrorKind.Usage);
     assert(raw.stderr.includes("duplex does not support --format lite3-raw"));
   });
 });
@@ -156,23 +157,26 @@ Deno.test("how it ends", async () => {
     const duplex = (args: string[], stdin?: string): Promise<Outcome> =>
       cli(["--dir", dir, "duplex", ...args], stdin === undefined ? {} : { stdin });
     const missing = await duplex(["p", "--me", "a b"]);
-    assert.equal(missing.code, 3);
+    assert.equal(missing.code, ErrorKind.NotFound);
     assert(String(errorOf(missing)["hint"]).includes('duplex p --create --me "a b"'));
 
-    assert.equal((await duplex(["p", "--create"], "")).code, 2);
+    assert.equal((await duplex(["p", "--create"], "")).code, ErrorKind.Usage);
     const empty = await duplex(["p"]);
     assert.equal(errorOf(empty)["message"], "missing data input");
 
     const bad = await duplex(["p", "--jsonl"], '{"n":1}\nnonsense\n{"n":2}\n');
-    assert.equal(bad.code, 2);
+    assert.equal(bad.code, ErrorKind.Usage);
     assert.deepEqual(lines(bad), [{ n: 1 }], "what came before it was sent, and shown");
     assert.equal(errorOf(bad)["message"], "invalid json input");
 
     // The future: at once, without reading stdin.
     const future = await duplex(["p", "--since", "2199-01-01T00:00:00Z"], '{"n":3}\n');
     assert.deepEqual([future.code, future.stdout], [0, ""]);
-    assert.equal((await duplex(["q", "--since", "2199-01-01T00:00:00Z"], "{}")).code, 3);
-    assert.equal((await duplex(["p", "--since", "1h", "--tail", "1"], "{}")).code, 2);
+    assert.equal(
+      (await duplex(["q", "--since", "2199-01-01T00:00:00Z"], "{}")).code,
+      ErrorKind.NotFound,
+    );
+    assert.equal((await duplex(["p", "--since", "1h", "--tail", "1"], "{}")).code, ErrorKind.Usage);
 
     const remote = await duplex(["http://127.0.0.1:9/p", "--create"], "{}");
     assert.equal(errorOf(remote)["message"], "remote duplex does not support --create");
@@ -343,7 +347,7 @@ Deno.test(
 Deno.test("a terminal needs a name; a narrow one scrolls", { ignore: !hasTerminals }, async () => {
   await inTemp(async (dir) => {
     const nameless = await terminal(["--dir", dir, "duplex", "chat", "--create"], []);
-    assert.equal(nameless.code, 2);
+    assert.equal(nameless.code, ErrorKind.Usage);
     assert(nameless.output.includes("TTY input requires --me for duplex"));
     assert.throws(() => Deno.statSync(`${dir}/chat.plasmite`), "checked before the pool is made");
 

@@ -5,6 +5,7 @@
  */
 
 import assert from "node:assert/strict";
+import { ErrorKind } from "../lib/errors.ts";
 import { nodes, spellings } from "../lib/cli/completion.ts";
 import { helpText } from "../lib/cli/help.ts";
 import { parse } from "../lib/cli/args.ts";
@@ -83,7 +84,7 @@ Deno.test("root help has its sections in order and one command per line", async 
 Deno.test("without arguments help goes to stderr with exit 2", async () => {
   for (const words of [[], ["pool"], ["pool", "create"], ["follow"], ["doctor"]]) {
     const { code, stdout, stderr } = await cli(words);
-    assert.equal(code, 2);
+    assert.equal(code, ErrorKind.Usage);
     assert.equal(stdout, "");
     assert(stderr.includes(["Usage: plasmite", ...words].join(" ")), stderr);
   }

@@ -9,6 +9,7 @@
 
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
+import { ErrorKind } from "../lib/errors.ts";
 import { readPackage } from "../.ci/package/bundle.ts";
 import { makePortable, programEntries } from "../.ci/package/portable.ts";
 import { exists, inTemp } from "./cli_util.ts";
@@ -45,8 +46,11 @@ async function works(dir: string, plasmite: string, pls: string): Promise<void> 
   assert.equal(JSON.parse(fed.out).seq, 1, fed.err);
   const got = await run(plasmite, "--dir", `${dir}/pools`, "fetch", "p", "1");
   assert.deepEqual(JSON.parse(got.out).data, { x: "a  b" });
-  assert.equal((await run(plasmite, "--dir", `${dir}/pools`, "fetch", "p", "9")).code, 3);
-  assert.equal((await run(plasmite)).code, 2, "without a command");
+  assert.equal(
+    (await run(plasmite, "--dir", `${dir}/pools`, "fetch", "p", "9")).code,
+    ErrorKind.NotFound,
+  );
+  assert.equal((await run(plasmite)).code, ErrorKind.Usage, "without a command");
   const bare = await run(pls);
   assert.deepEqual([bare.code, bare.err], [0, ""], "pls by itself prints its help");
   await Deno.remove(`${dir}/pools`, { recursive: true });
@@ -269,7 +273,7 @@ Deno.test({
         ] as const
       ) {
         const { code, err } = await raw(line);
-        assert.equal(code, 2, err);
+        assert.equal(code, ErrorKind.Usage, err);
         assert.match(err, message);
       }
       assert.equal([...Deno.readDirSync(dir)].length, before, "nothing was made");

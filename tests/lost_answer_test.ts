@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import { ErrorKind } from "../lib/errors.ts";
 import { RemoteError } from "../lib/backend/http/error.ts";
 import { RemoteClient, type RemoteClientOptions } from "../lib/remote/client.ts";
 import { makeCertificate } from "../server/certificate.ts";
@@ -193,7 +194,7 @@ Deno.test("feed and duplex: sent once, exit 8, and the error says that it may ha
               ? { words: ["--tls-ca", ca] }
               : { words: [], env: { DENO_CERT: ca } };
             const run = await cli([...words, ...trust.words], { ...options, ...trust });
-            assert.equal(run.code, 8, run.stderr);
+            assert.equal(run.code, ErrorKind.Io, run.stderr);
             const error = errorOf({
               ...run,
               stderr: run.stderr.trim().split("\n").at(-1) ?? "",

@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import { ErrorKind } from "../lib/errors.ts";
 import { type Any, Place, until } from "./mcp_util.ts";
 import { CLI } from "./cli_util.ts";
 
@@ -121,7 +122,7 @@ Deno.test("mcp remote: flags that do not fit are refused before anything is serv
     ]
   ) {
     const { code, stderr } = await converse(words, []);
-    assert.equal(code, 2, words.join(" "));
+    assert.equal(code, ErrorKind.Usage, words.join(" "));
     assert.match(stderr, /"kind":"Usage"/);
   }
 });

@@ -402,7 +402,7 @@ Deno.test({
     await inTemp(async (dir) => {
       sparsePool(`${dir}/huge.plasmite`, { state: PROMISING });
       const outcome = await cli(["--dir", dir, "feed", "huge", '{"a":1}']);
-      assert.equal(outcome.code, 7);
+      assert.equal(outcome.code, ErrorKind.Corrupt);
       const error = errorOf(outcome);
       assert.equal(error["kind"], "Corrupt");
       assert.match(String(error["hint"]), /doctor --repair/);
@@ -468,14 +468,14 @@ Deno.test({
           sparsePool(`${dir}/${name}.plasmite`, options);
           const before = Deno.statSync(`${dir}/${name}.plasmite`);
           const { code, reports: [report] } = await doctor(dir, name);
-          assert.equal(code, 7);
+          assert.equal(code, ErrorKind.Corrupt);
           assert(report !== undefined);
           assert.equal(report.status, "corrupt");
           assert(report.unchecked_from !== undefined && report.unchecked_from < HUGE / 100);
           assert(report.remediation_hints.length > 0);
           // A repair finds nothing to build on, says so, and leaves the file and the disk alone.
           const repair = await cli(["--dir", dir, "doctor", name, "--repair"]);
-          assert.equal(repair.code, 7);
+          assert.equal(repair.code, ErrorKind.Corrupt);
           assert.match(String(errorOf(repair)["hint"]), /mostly holes.*create the pool anew/);
           const after = Deno.statSync(`${dir}/${name}.plasmite`);
           assert.deepEqual([after.size, after.blocks], [before.size, before.blocks]);
@@ -483,7 +483,7 @@ Deno.test({
       }
       await t.step("all of them", async () => {
         const { code, reports } = await doctor(dir, "--all");
-        assert.equal(code, 7);
+        assert.equal(code, ErrorKind.Corrupt);
         assert.equal(reports.length, Object.keys(made).length);
       });
     });
@@ -510,7 +510,7 @@ Deno.test({
       ring.close();
       file.close();
       const { code, reports: [damaged] } = await doctor(dir, "fresh");
-      assert.equal(code, 7);
+      assert.equal(code, ErrorKind.Corrupt);
       assert(damaged !== undefined && damaged.issues[0]?.code === "corrupt");
     });
   },

@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import { ErrorKind } from "../lib/errors.ts";
 import { bundle, DENO, readPackage } from "../.ci/package/bundle.ts";
 import { compile, TARGETS } from "../.ci/package/compile.ts";
 import { makeNpmPackage } from "../.ci/package/npm.ts";
@@ -59,7 +60,7 @@ Deno.test({
         ...["--where", '(.data | tojson) == "{\\"x\\":1}"'],
       );
       assert.deepEqual(JSON.parse(followed.out).meta.tags, ["t"], followed.err);
-      assert.equal((await run(dir, "npx", "plasmite", "fetch", "p", "9")).code, 3);
+      assert.equal((await run(dir, "npx", "plasmite", "fetch", "p", "9")).code, ErrorKind.NotFound);
       const init = await run(dir, "npx", "plasmite", "serve", "init", "--output-dir", "s");
       assert.equal(init.code, 0, init.err);
 

@@ -7,6 +7,7 @@
 
 import assert from "node:assert/strict";
 import { pathToFileURL } from "node:url";
+import { ErrorKind } from "../lib/errors.ts";
 import { Client } from "../mod.ts";
 import { inTemp } from "./cli_util.ts";
 import { ROOT } from "./support/paths.ts";
@@ -139,7 +140,7 @@ Deno.test("permissions: with fewer, the error is Permission and names the flag",
       await t.step(`${args.slice(0, 2).join(" ")} without ${flag}`, async () => {
         const run = [...permissions, `${ROOT}cli.ts`, ...args];
         const { code, out, err } = await deno(run, { HOME: home });
-        assert.equal(code, 6, `${out}${err}`);
+        assert.equal(code, ErrorKind.Permission, `${out}${err}`);
         assert.match(out + err, new RegExp(flag));
         assert.doesNotMatch(out + err, /Internal|report/);
       });

@@ -7,6 +7,7 @@
  */
 
 import assert from "node:assert/strict";
+import { ErrorKind } from "../lib/errors.ts";
 import { CLI, cli, errorOf, inTemp, type Outcome } from "./cli_util.ts";
 import { ROOT } from "./support/paths.ts";
 
@@ -59,7 +60,7 @@ Deno.test({
       await t.step(words.join(" "), () =>
         inTemp(async (dir) => {
           const outcome = await raw(dir, words);
-          assert.equal(outcome.code, 2, outcome.stderr);
+          assert.equal(outcome.code, ErrorKind.Usage, outcome.stderr);
           assert.equal(errorOf(outcome)["kind"], "Usage");
           assert.match(String(errorOf(outcome)["message"]), /UTF-8|may not be what was typed/);
           assert.deepEqual(listing(dir), []);
@@ -101,7 +102,7 @@ Deno.test("without the permission to see the bytes U+FFFD is refused, and nobody
       ],
       stdin: "null",
     }).output();
-    assert.equal(code, 2);
+    assert.equal(code, ErrorKind.Usage);
     const { error } = JSON.parse(new TextDecoder().decode(stderr));
     assert.match(error.message, /may not be what was typed/);
     assert.match(error.hint, /-A/);
@@ -116,7 +117,7 @@ Deno.test({
       const refused = await raw(dir, ["feed", "p", "--create", '{"a":1}'], {
         HOME: `${dir}/\\351`,
       });
-      assert.equal(refused.code, 2, refused.stderr);
+      assert.equal(refused.code, ErrorKind.Usage, refused.stderr);
       assert.match(String(errorOf(refused)["message"]), /HOME/);
       assert.deepEqual(listing(dir), []);
       const words = ["feed", "p", "--create", "--dir", ".", '{"a":1}'];
@@ -125,7 +126,7 @@ Deno.test({
       assert.equal(fine.code, 0, fine.stderr);
       const ready = { PLASMITE_SERVE_READY_FILE: "\\351" };
       const serve = await raw(dir, ["serve", "--bind", "127.0.0.1:0"], ready);
-      assert.equal(serve.code, 2, serve.stderr);
+      assert.equal(serve.code, ErrorKind.Usage, serve.stderr);
       assert.match(String(errorOf(serve)["message"]), /PLASMITE_SERVE_READY_FILE/);
     }),
 });
@@ -181,6 +182,6 @@ Deno.test({
       ]);
       const all = await cli(["doctor", "--all", "--dir", dir]);
       assert.match(all.stdout, /ERROR: .*b\ufffd\.plasmite file name is not UTF-8/);
-      assert.equal(all.code, 8);
+      assert.equal(all.code, ErrorKind.Io);
     }),
 });

@@ -5,6 +5,7 @@
  */
 
 import assert from "node:assert/strict";
+import { ErrorKind } from "../lib/errors.ts";
 import { makeCertificate } from "../server/certificate.ts";
 import { CLI, cli, errorOf, inTemp, type Outcome } from "./cli_util.ts";
 import { serve } from "./remote_util.ts";
@@ -75,7 +76,7 @@ Deno.test("feed, follow, fetch, pool info and pool list on a server", () =>
     const fetched = await cli(["fetch", url, "2"]);
     assert.match(fetched.stdout, /"n":12345678901234567[,}]/);
     const none = await cli(["fetch", url, "99"]);
-    assert.equal(none.code, 3);
+    assert.equal(none.code, ErrorKind.NotFound);
     const missing = errorOf(none);
     assert.deepEqual([missing["message"], missing["seq"], missing["path"]], [
       "message not found",
@@ -131,11 +132,11 @@ Deno.test("follow on a server: every way to choose", () =>
     }
     for (const option of ["--create", "--no-notify"]) {
       const refused = await follow(option);
-      assert.equal(refused.code, 2);
+      assert.equal(refused.code, ErrorKind.Usage);
       assert.equal(errorOf(refused)["message"], `remote follow does not support ${option}`);
     }
     const gone = await cli(["follow", `${server.url}/none`]);
-    assert.equal(gone.code, 3);
+    assert.equal(gone.code, ErrorKind.NotFound);
     assert.equal(errorOf(gone)["path"], "none");
   }));
 
@@ -234,7 +235,7 @@ Deno.test("TLS: the named certificate only, or none at all with a warning; token
       assert.match(String(errorOf(outcome)["message"]), message);
     }
     const clear = await cli(["feed", "http://server.invalid:9700/p", "{}", ...auth]);
-    assert.equal(clear.code, 2);
+    assert.equal(clear.code, ErrorKind.Usage);
     assert.match(String(errorOf(clear)["message"]), /bearer token requires https/);
   }));
 
@@ -260,7 +261,7 @@ Deno.test("feed repeats only what cannot have been stored", () =>
     const feed = (...args: string[]): Promise<Outcome> => cli(["feed", url, '{"a":1}', ...args]);
     script = [busy];
     const at_once = await feed();
-    assert.equal(at_once.code, 5);
+    assert.equal(at_once.code, ErrorKind.Busy);
     assert.doesNotMatch(at_once.stderr, /Retry attempts/);
     const full = (): Response =>
       Response.json({ error: { kind: "Busy", message: "no memory left" } }, { status: 503 });
@@ -270,7 +271,7 @@ Deno.test("feed repeats only what cannot have been stored", () =>
     assert.equal(local.bounds().newestSeq, 1n);
     script = [busy, busy, busy];
     const tired = await feed("--retry", "1", "--retry-delay", "1ms");
-    assert.equal(tired.code, 5);
+    assert.equal(tired.code, ErrorKind.Busy);
     assert.match(String(errorOf(tired)["hint"]), /Retry attempts: 2 \(waited 1ms\)\./);
     // A server that waits for the pool's lock before it says so has been waited for.
     const slowly = async (): Promise<Response> => {
@@ -283,7 +284,7 @@ Deno.test("feed repeats only what cannot have been stored", () =>
     script = [];
     broken = 1;
     const unknown = await feed("--retry", "5", "--retry-delay", "1ms");
-    assert.equal(unknown.code, 8);
+    assert.equal(unknown.code, ErrorKind.Io);
     assert.equal(local.bounds().newestSeq, 2n, "stored once, not again");
     const { port } = server;
     await server.stop();
@@ -362,10 +363,10 @@ Deno.test("feed reaches servers that let nobody read, of ours and of 0.8", () =>
       assert.equal(fed.code, 0, fed.stderr);
       assert.equal(documents(fed.stdout).length, 2);
       const read = await cli(["follow", `${server.url}/p`]);
-      assert.equal(read.code, 6);
+      assert.equal(read.code, ErrorKind.Permission);
     }
     await using server = serve({ dir, access: "read-only" });
-    assert.equal((await cli(["feed", `${server.url}/p`, "{}"])).code, 6);
+    assert.equal((await cli(["feed", `${server.url}/p`, "{}"])).code, ErrorKind.Permission);
     const create = await cli(["feed", `${server.url}/p`, "--create", "{}"]);
     assert.equal(errorOf(create)["message"], "remote feed does not support --create");
     assert.match(String(errorOf(create)["hint"]), /server-side/);

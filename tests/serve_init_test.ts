@@ -164,14 +164,14 @@ Deno.test("serve init does not touch what is no file, nor what another process m
     assert.equal((await cli(["serve", "init", "--output-dir", dir])).code, 0);
     const old = contents(dir);
     const again = await cli(["serve", "init", "--output-dir", dir]);
-    assert.equal(again.code, 4);
+    assert.equal(again.code, ErrorKind.AlreadyExists);
     assert.match(String(errorOf(again)["hint"]), /--force/);
     for (const name of NAMES) {
       const path = `${dir}/${name}`;
       Deno.removeSync(path);
       Deno.mkdirSync(path);
       const run = await cli(["serve", "init", "--output-dir", dir, "--force"]);
-      assert.equal(run.code, 8, run.stderr);
+      assert.equal(run.code, ErrorKind.Io, run.stderr);
       assert.equal(errorOf(run)["path"], path);
       assert.ok(Deno.statSync(path).isDirectory);
       Deno.removeSync(path);
@@ -180,7 +180,7 @@ Deno.test("serve init does not touch what is no file, nor what another process m
     }
     for (const place of [`${dir}/${NAMES[0]}`, `${dir}/${NAMES[0]}/below`]) {
       const run = await cli(["serve", "init", "--output-dir", place]);
-      assert.equal(run.code, 8, run.stderr);
+      assert.equal(run.code, ErrorKind.Io, run.stderr);
       assert.equal(errorOf(run)["message"], "failed to write serve init artifact");
     }
     assert.deepEqual(contents(dir), old);

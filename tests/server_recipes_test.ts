@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import { ErrorKind } from "../lib/errors.ts";
 import { lines } from "./server_util.ts";
 import { ROOT } from "./support/paths.ts";
 
@@ -95,9 +96,9 @@ Deno.test("recipe: serve init, serve, feed and follow from elsewhere, with token
   assert.deepEqual(lines(shortcut.out).map(({ seq }) => seq), [3]);
   assert.match(shortcut.err, /tls-skip-verify/);
   const stranger = await plasmite(cwd, ["feed", url, "--tls-ca", `${files}-tls-cert.pem`, "{}"]);
-  assert.equal(stranger.code, 6);
+  assert.equal(stranger.code, ErrorKind.Permission);
   const unverified = await plasmite(cwd, ["feed", url, ...trust.slice(0, 2), "{}"]);
-  assert.equal(unverified.code, 8);
+  assert.equal(unverified.code, ErrorKind.Io);
   assert.equal(await server.stop(), 0);
   await Deno.remove(cwd, { recursive: true });
 });

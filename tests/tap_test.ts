@@ -7,6 +7,7 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { ErrorKind } from "../lib/errors.ts";
 import { LineCapture } from "../lib/cli/tap_lines.ts";
 import { LocalBackend } from "../lib/backend/local.ts";
 import { MessageView } from "../lib/lite3/message.ts";
@@ -247,7 +248,7 @@ Deno.test("tap says what is wrong with its command line", { ignore: !unix }, asy
       "touch",
       `${dir}/ran`,
     ]);
-    assert.equal(small.code, 2);
+    assert.equal(small.code, ErrorKind.Usage);
     assert(String(errorOf(small)["hint"]).includes("--create-size"));
     // Whatever was wrong, neither the command ran nor was a pool made for it.
     assert.deepEqual([...Deno.readDirSync(dir)], []);
@@ -348,7 +349,7 @@ Deno.test("tap that fails takes its child with it", { ignore: !unix }, async () 
     Deno.removeSync(`${dir}/t.plasmite`);
     const { code } = await child.status;
     const [stderr] = await Promise.all([new Response(child.stderr).text(), rest]);
-    assert.equal(code, 3, stderr);
+    assert.equal(code, ErrorKind.NotFound, stderr);
     assert(!alive(pid));
   });
 });

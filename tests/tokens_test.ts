@@ -35,7 +35,7 @@ Deno.test("serve refuses a token that no client can send", () =>
       for (const args of [["--token", token], ["--token-file", file]]) {
         for (const rest of [["check"], []]) {
           const run = await cli(["--dir", dir, "serve", "--bind", "127.0.0.1:0", ...args, ...rest]);
-          assert.equal(run.code, 2, `${JSON.stringify(token)}: ${run.stdout}`);
+          assert.equal(run.code, ErrorKind.Usage, `${JSON.stringify(token)}: ${run.stdout}`);
           const error = errorOf(run);
           assert.equal(error["message"], "invalid bearer token");
           assert.match(String(error["hint"]), /printable ASCII.*serve init/);
@@ -47,7 +47,7 @@ Deno.test("serve refuses a token that no client can send", () =>
     // Not UTF-8 at all, and nothing.
     Deno.writeFileSync(file, new Uint8Array([0x74, 0xff, 0xfe]));
     for (const args of [["--token-file", file], ["--token", ""], ["--token-file", "/dev/null"]]) {
-      assert.equal((await cli(["serve", ...args, "check"])).code, 2, args.join(" "));
+      assert.equal((await cli(["serve", ...args, "check"])).code, ErrorKind.Usage, args.join(" "));
     }
     // Blanks around a token in a file are nobody's: editors leave them.
     for (
@@ -88,7 +88,7 @@ Deno.test("feed, follow, fetch and mcp refuse such a token and send nothing", ()
           ];
           for (const line of token === BAD[0] ? lines : lines.slice(0, 1)) {
             const run = await cli(line, { stdin: "" });
-            assert.equal(run.code, 2, `${line.join(" ")}: ${run.stderr}`);
+            assert.equal(run.code, ErrorKind.Usage, `${line.join(" ")}: ${run.stderr}`);
             assert.match(
               String(errorOf(run)["message"]),
               /^(?:invalid bearer token|token file is empty)$/,

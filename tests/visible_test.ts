@@ -157,7 +157,7 @@ Deno.test("such names are refused wherever a pool can be created, and nothing is
           ].slice(0, char === "\u202e" ? 9 : 1)
         ) {
           const outcome = await cli(["--dir", pools, ...words]);
-          assert.equal(outcome.code, 2, outcome.stderr);
+          assert.equal(outcome.code, ErrorKind.Usage, outcome.stderr);
           assert.match(String(errorOf(outcome)["hint"]), /U\+[0-9A-F]{4}/);
         }
       }
