@@ -99,7 +99,7 @@ export class LocalBackend implements Backend {
   }
 
   features(): ReadonlySet<string> {
-    return new Set(["select", "batch", "expect", "key", "id", "latest", "claim"]);
+    return new Set(["select", "batch", "expect", "key", "id", "latest", "claim", "cursor"]);
   }
 
   /** The file of a pool. */

@@ -28,6 +28,7 @@ import type {
   Walk,
 } from "../types.ts";
 import { appendingWhen } from "./conditions.ts";
+import { type CursorRequest, PoolCursor, settingCursor } from "./cursors.ts";
 import { KnownTags } from "./known_tags.ts";
 import { Leases } from "./leases.ts";
 import { takeFrame } from "../frames.ts";
@@ -114,6 +115,19 @@ export class Coordinator {
     }
     const seqs = new Set(messages.map(({ seq }) => seq));
     return { messages, latest: groups.of(seqs), forgotten: groups.forgotten };
+  }
+
+  /**
+   * Takes a cursor for this process; see {@linkcode PoolCursor.opening}. Reading begins behind its
+   * `seq`; whoever reads tells it what is delivered, acknowledged and passed over.
+   */
+  cursor(name: string, request: CursorRequest = {}): Awaitable<PoolCursor> {
+    return this.#ground.run(PoolCursor.opening(this.#ground.ring, name, request));
+  }
+
+  /** Sets, makes or repairs a cursor; returns its position. */
+  setCursor(name: string, to: "oldest" | "end" | bigint, dir?: string): Awaitable<bigint> {
+    return this.#ground.run(settingCursor(this.#ground.ring, name, to, dir));
   }
 
   /** Claims keys, waiting for them if wanted; or renews a lease. */

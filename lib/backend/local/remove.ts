@@ -4,9 +4,11 @@
  * @module
  */
 
+import { cursorDir } from "../../coordination/cursor_file.ts";
 import { disk } from "../../storage/file.ts";
 import { untilUnlocked } from "../../storage/lock_wait.ts";
 import type { Storage } from "../../storage/storage.ts";
+import { removeRecords } from "../../storage/record_file.ts";
 import type { Steps } from "../../storage/turns.ts";
 
 /**
@@ -22,6 +24,8 @@ export function* removing(path: string, storage: Storage = disk): Steps<void> {
     // (docs/spec/format.md 14.3).
     if (file.pathState() === "missing") storage.open(path, { write: false }).close();
     storage.remove(path);
+    // After the pool: killed in between, the cursors are left, and tell that their pool is gone.
+    if (storage === disk) removeRecords(cursorDir(path));
   } finally {
     file.close();
   }
