@@ -1,7 +1,7 @@
 // deno-lint-ignore-file no-console
 /**
- * The yardstick for waking: a bare `Deno.watchFs` loop that reads the newest frame's time and checks
- * nothing. Prints the delay of each message in microseconds.
+ * The yardstick for wake-ups: a bare `Deno.watchFs` loop that reads the newest frame's time without
+ * any checks. Prints the delay of each message in microseconds.
  *
  * @module
  */

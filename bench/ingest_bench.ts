@@ -1,6 +1,6 @@
 /**
- * Reading text input: lines a second of splitting alone, with encoding, and for values over several
- * lines. Minimum of several rounds; run with `deno run -A bench/ingest_bench.ts`.
+ * Reading text input: lines per second for splitting alone, with encoding, and for values that span
+ * several lines. Best of several rounds; run with `deno run -A bench/ingest_bench.ts`.
  *
  * @module
  */
@@ -92,7 +92,7 @@ for (const [name, count, input, options] of inputs) {
   show(`encode ${name}`, count, input.length, encode);
 }
 
-// One value over many lines: time must grow with its length and not faster.
+// One value that spans many lines: the time must grow linearly with its length.
 for (const n of [1, 4]) {
   const value = { list: Array.from({ length: n * 20_000 }, (_, i) => JSON.parse(record(i, 200))) };
   const input = encoder.encode(JSON.stringify(value, null, 2));

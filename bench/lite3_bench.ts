@@ -1,6 +1,6 @@
 /**
- * Nanoseconds a message for each step of a message's way through Lite3. Run with
- * `deno run bench/lite3_bench.ts`; each number is the best of several rounds.
+ * Nanoseconds per message for each step of Lite3 processing. Run with `deno run
+ * bench/lite3_bench.ts`; each number is the best of several rounds.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * What MCP costs: from starting `plasmite mcp` to its first answer, and each tool call over the
- * library call that it stands for.
+ * The overhead of MCP: the time from starting `plasmite mcp` to its first response, and each tool
+ * call compared with the corresponding library call.
  *
  * `deno run -A bench/mcp_bench.ts [program words…]`; without words the command is run from source.
  *
@@ -32,7 +32,7 @@ function request(id: number, method: string, params: unknown = {}): string {
   return JSON.stringify({ jsonrpc: "2.0", id, method, params });
 }
 
-/** The command as a child, asked line by line. */
+/** The command as a child process, driven line by line. */
 class Child {
   readonly #child: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
@@ -72,7 +72,7 @@ class Child {
   }
 }
 
-/** Milliseconds of one call: the best round, as the machine may be busy with other things. */
+/** Milliseconds per call in the best round, because the machine may be busy. */
 async function time(work: (n: number) => unknown): Promise<number> {
   const rounds: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {

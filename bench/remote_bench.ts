@@ -1,8 +1,8 @@
 /**
- * What an append to a server costs by the way it is sent: `deno run -A bench/remote_bench.ts`.
+ * The time of an append to a server, by HTTP client: `deno run -A bench/remote_bench.ts`.
  *
- * Deno's `fetch` sends a POST again by itself when a connection that it had kept dies before the
- * answer. The other ways do not; they are compared with it in turn, plain and over TLS.
+ * Deno's `fetch` automatically resends a POST if a kept-alive connection fails before the response.
+ * The alternatives do not; they are compared with it, over http and https.
  *
  * @module
  */
@@ -22,7 +22,7 @@ const body = new TextEncoder().encode(
 const target = "/v0/pools/p/append";
 const type = "application/json";
 
-/** Starts the program as a server of its own. */
+/** Starts the program as a server process. */
 async function start(dir: string, more: readonly string[]): Promise<[URL, Deno.ChildProcess]> {
   const ready = `${dir}/ready`;
   await Deno.remove(ready).catch(() => {});
@@ -73,7 +73,7 @@ function fetching(base: URL, client: Deno.HttpClient): () => Promise<void> {
   };
 }
 
-/** The median of the milliseconds of one append, in turns; microseconds. */
+/** Prints the median time of one append in microseconds; the candidates take turns. */
 async function compare(ways: Record<string, () => Promise<void>>): Promise<void> {
   const times: Record<string, number[]> = {};
   for (let round = 0; round < ROUNDS; round++) {

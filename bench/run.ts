@@ -1,9 +1,9 @@
 // deno-lint-ignore-file no-console
 /**
- * The bench: everything as ratios against yardsticks of the same run. `deno task bench`.
+ * The benchmark: all results as ratios to yardsticks of the same run. `deno task bench`.
  *
  * Each number is the best of several rounds; rounds of different candidates are interleaved, so
- * that a noisy minute hits all of them. Options: `--rounds N` (default 5), `--only NAME`.
+ * that a busy machine affects all of them. Options: `--rounds N` (default 5), `--only NAME`.
  *
  * @module
  */
@@ -42,7 +42,7 @@ function report(what: string, measured: string, goal: string, met: boolean | nul
   console.log(`${mark} ${what}: ${measured}  (goal: ${goal})`);
 }
 
-/** Lines of exactly `size` bytes with the newline, as a service would log them. */
+/** Writes log-like lines of exactly `size` bytes including the newline. */
 function makeLines(path: string, count: number, size: number): void {
   let state = 1;
   const random = (n: number): number => {
@@ -70,7 +70,7 @@ function makeLines(path: string, count: number, size: number): void {
   Deno.writeTextFileSync(path, parts.join(""));
 }
 
-/** Wall seconds of a program, its output thrown away. */
+/** The wall time of a program in seconds; its output is discarded. */
 async function seconds(program: string, args: readonly string[]): Promise<number> {
   const start = performance.now();
   const { code, stderr } = await new Deno.Command(program, {
@@ -170,7 +170,7 @@ async function streams(): Promise<void> {
   );
 }
 
-/** Delays in microseconds from append to being read, for `n` followers at once. */
+/** Delays in microseconds from append to read, for `n` followers at once. */
 async function delays(script: string, n: number, count: number): Promise<number[][]> {
   using client = new Client(dir);
   using pool = client.createPool(`wake${n}`);

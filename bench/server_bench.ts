@@ -1,8 +1,9 @@
 /**
- * The HTTP server against a bare `Deno.serve` of the same run (issue 5): ratios, not absolutes.
+ * The HTTP server compared with a bare `Deno.serve` in the same run, as ratios.
  *
- * `deno run -A bench/server_bench.ts [seconds per round]`. The load comes from a process of its own
- * (this file with `client` as first argument), over raw TCP, one request at a time a connection.
+ * `deno run -A bench/server_bench.ts [seconds per round]`. The load comes from another process
+ * (this file with `client` as its first argument), over raw TCP, with one request at a time per
+ * connection.
  *
  * @module
  */
@@ -13,7 +14,9 @@ import { DEFAULT_FLAGS, resolveServe } from "../server/config.ts";
 
 const encoder = new TextEncoder();
 
-/** Sends the same request on `connections` kept-alive connections; prints the answers a second. */
+/**
+ * Sends the same request on `connections` kept-alive connections; prints the responses per second.
+ */
 async function load(port: number, connections: number, seconds: number, request: Uint8Array) {
   const until = performance.now() + seconds * 1000;
   let answers = 0;
@@ -52,7 +55,7 @@ function post(port: number, path: string, type: string, body: string): Uint8Arra
   );
 }
 
-/** Runs the load in its own process. */
+/** Runs the load in another process. */
 async function measure(
   port: number,
   connections: number,
@@ -81,7 +84,7 @@ if (Deno.args[0] === "client") {
   Deno.exit(0);
 }
 
-/** Ticks of CPU this process has used; 100 a second. */
+/** CPU time used by this process, in ticks of 10 ms. */
 function cpuTicks(): number {
   const fields = Deno.readTextFileSync("/proc/self/stat").split(") ")[1]?.split(" ") ?? [];
   return Number(fields[11]) + Number(fields[12]);

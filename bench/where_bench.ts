@@ -1,5 +1,5 @@
 /**
- * What a filter costs a message: nanoseconds for messages of about 200 bytes, least of several
+ * The time of a filter per message, in nanoseconds for messages of about 200 bytes; best of several
  * rounds. Run it with `deno run -A bench/where_bench.ts [EXPRESSION…]`.
  *
  * @module

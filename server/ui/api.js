@@ -1,15 +1,15 @@
 /**
- * Talking to the server: the token in memory, errors in words, streams line by line.
+ * Requests to the server: the token, errors, and event streams.
  *
  * @module
  */
 
 import { parseAnswer } from "./json.js";
 
-/** What the server said no with, or that it said nothing. */
+/** An error response of the server, or no response at all. */
 export class ApiError extends Error {
   /**
-   * @param {number} status 0 when no answer came
+   * @param {number} status the HTTP status; 0 without a response
    * @param {{kind?: string, message?: string, hint?: string, seq?: number | bigint}} [error]
    */
   constructor(status, error = {}) {
@@ -23,17 +23,17 @@ export class ApiError extends Error {
   }
 }
 
-// The token lives in this variable and, when asked, in the tab's own storage; never in an address.
+// The token is kept in this variable and, if requested, in the tab's session storage; never in a URL.
 const STORE = "plasmite-token";
 let token = "";
 try {
   token = sessionStorage.getItem(STORE) ?? "";
 } catch { /* storage is switched off */ }
 
-/** What the server allows this page to do; write is unknown until the server said so. */
+/** What the server allows this page to do. `write` is assumed until the server refuses it. */
 export const rights = { read: true, write: true, token: token !== "" };
 
-/** @param {string} value @param {boolean} keep over a reload of this tab */
+/** @param {string} value @param {boolean} keep whether to keep it when this tab is reloaded */
 export function signIn(value, keep) {
   token = value;
   rights.token = value !== "";
@@ -46,13 +46,13 @@ export function signIn(value, keep) {
 /** @type {() => void} */
 let unauthorized = () => {};
 
-/** @param {() => void} listener called when a token is missing or wrong */
+/** @param {() => void} listener called when the token is missing or wrong */
 export function onUnauthorized(listener) {
   unauthorized = listener;
 }
 
 /**
- * One request; throws ApiError for every answer but 2xx.
+ * Sends one request; throws ApiError for any response other than 2xx.
  * @param {string} path
  * @param {{method?: string, body?: string, signal?: AbortSignal, quiet?: boolean}} [options]
  * @returns {Promise<Response>}
@@ -83,7 +83,7 @@ export async function request(path, options = {}) {
   let error = {};
   try {
     error = parseAnswer(await response.text()).error ?? {};
-  } catch { /* not an envelope: the status has to do */ }
+  } catch { /* not a JSON error: only the status is known */ }
   if (response.status === 401 && !quiet) unauthorized();
   const failure = new ApiError(response.status, error);
   if (response.status === 403 && /write operations/.test(failure.message)) rights.write = false;
@@ -125,7 +125,10 @@ export async function poolInfo(name, signal) {
   return answer.pool;
 }
 
-/** The time and tags of one message, or null when it is gone. @param {string} name @param {bigint} seq @param {AbortSignal} [signal] */
+/**
+ * The time and tags of one message; null if it is no longer retained. @param {string} name @param
+ * {bigint} seq @param {AbortSignal} [signal]
+ */
 export async function messageAt(name, seq, signal) {
   try {
     const { message } = await json(`${poolPath(name)}/messages/${seq}`, signal ? { signal } : {});
@@ -136,7 +139,7 @@ export async function messageAt(name, seq, signal) {
   }
 }
 
-/** No line, not even a heartbeat, for this long: the connection is dead. */
+/** Without any line, even a heartbeat, for this long the connection counts as dead. */
 const SILENCE_MS = 45_000;
 
 /**
@@ -145,7 +148,8 @@ const SILENCE_MS = 45_000;
  * @param {string} name
  * @param {URLSearchParams} query
  * @param {AbortSignal} signal
- * @param {{open: () => void, batch: (lines: string[]) => void, next?: (seq: bigint) => void}} to `batch` gets what came in one piece, `next` how far a quiet stream has looked
+ * @param {{open: () => void, batch: (lines: string[]) => void, next?: (seq: bigint) => void}} to
+ *   `batch` gets the messages of one chunk, `next` the position of a stream without matches
  */
 export async function events(name, query, signal, to) {
   const stop = new AbortController();

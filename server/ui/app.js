@@ -1,5 +1,5 @@
 /**
- * The frame of the page: which view an address means, keys, sign-in.
+ * The frame of the page: routing, keyboard shortcuts, sign-in.
  *
  * @module
  */
@@ -20,7 +20,7 @@ const leave = button("Sign out", () => {
   open();
 }, { icon: "out", hidden: true });
 
-/** The mark: a ring with a head. */
+/** The logo: a ring with a head. */
 function logo() {
   const mark = svg("svg", { viewBox: "0 0 24 24", class: "logo", "aria-hidden": "true" });
   mark.append(
@@ -55,7 +55,7 @@ const shell = {
   },
 };
 
-/** The pool that the address names. */
+/** The pool named in the URL. */
 function poolName() {
   const match = /^\/ui\/pools\/([^/]+)$/.exec(location.pathname);
   try {
@@ -65,7 +65,7 @@ function poolName() {
   }
 }
 
-/** Shows what the address says. */
+/** Shows the view of the current URL. */
 function open() {
   view?.dispose();
   document.querySelectorAll("dialog").forEach((box) => box.remove());
@@ -89,7 +89,7 @@ function open() {
   );
 }
 
-/** Asks for the token; it goes into memory and from there only into the Authorization header. */
+/** Asks for the token, which is sent only in the Authorization header. */
 function askToken() {
   if (document.querySelector("dialog.sign-in")) return;
   const had = rights.token;
@@ -152,7 +152,7 @@ function askToken() {
   token.focus();
 }
 
-/** The keys. */
+/** Shows the keyboard shortcuts. */
 function help() {
   if (document.querySelector("dialog[open]")) return;
   const inPool = view instanceof PoolView;

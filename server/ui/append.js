@@ -1,5 +1,5 @@
 /**
- * The box to append a message with tags.
+ * The form for appending a message with tags.
  *
  * @module
  */
@@ -93,7 +93,7 @@ export class AppendBox {
     const tags = this.tags.value.split(",").map((t) => t.trim()).filter(Boolean);
     this.send.disabled = true;
     try {
-      // Put together as text: numbers arrive with all their digits.
+      // Built as text, so that numbers keep all their digits.
       const body = `{"data":${this.data.value.trim()},"tags":${JSON.stringify(tags)}}`;
       const { message } = await json(`${poolPath(this.pool)}/append`, { method: "POST", body });
       this.#say("");

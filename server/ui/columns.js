@@ -1,5 +1,5 @@
 /**
- * Which fields have a column of their own; remembered for each pool.
+ * The fields shown as columns, stored per pool.
  *
  * @module
  */
@@ -41,7 +41,7 @@ export function togglePin(pool, pins, path) {
 }
 
 /**
- * Lets people choose among the fields of the newest messages.
+ * Shows a dialog for choosing columns among the fields of the newest messages.
  * @param {import("./list.js").Row[]} rows
  * @param {Path[]} pins
  * @param {(path: Path) => void} toggle

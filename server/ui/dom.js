@@ -1,6 +1,6 @@
 /**
- * Small helpers: elements, icons, wording of numbers and times. Everything a message brings goes
- * through text nodes; there is no way from here to markup.
+ * Small helpers: elements, icons, formatting of numbers and times. Message content is only ever
+ * inserted as text nodes, never as markup.
  *
  * @module
  */
@@ -8,7 +8,8 @@
 /** @typedef {Node | string | number | null | undefined | false} Child */
 
 /**
- * An element. Attributes starting with `on` are listeners, `class` and other strings attributes.
+ * Creates an element. Attributes starting with `on` are listeners; `class` and other strings are
+ * attributes.
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} tag
  * @param {Record<string, any> | null} [attributes]
@@ -36,7 +37,10 @@ function add(parent, children) {
   }
 }
 
-/** Replaces what an element holds. @param {Element} element @param {...(Child | Child[])} children */
+/**
+ * Replaces the children of an element. @param {Element} element @param {...(Child | Child[])}
+ * children
+ */
 export function fill(element, ...children) {
   element.replaceChildren();
   add(element, children);
@@ -81,10 +85,11 @@ export function icon(name) {
 }
 
 /**
- * A button with an icon, words, or both; `label` is read aloud and shown as a tooltip.
+ * A button with an icon, text, or both; `label` is its accessible name and tooltip.
  * @param {string} label
  * @param {(event: Event) => void} onclick
- * @param {{icon?: string, text?: string, class?: string, key?: string, [attribute: string]: any}} [options]
+ * @param {{icon?: string, text?: string, class?: string, key?: string, [attribute: string]: any}}
+ *   [options]
  */
 export function button(label, onclick, options = {}) {
   const { icon: name, text, class: kind, key, ...rest } = options;
@@ -157,7 +162,9 @@ export function clock(t, ms = true) {
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/** Local date and time; without the date when that is clear, without the year when it is this one. @param {number} t */
+/**
+ * Local date and time; the date is left out for today, the year for this year. @param {number} t
+ */
 export function moment(t) {
   const d = new Date(t), now = new Date();
   if (Math.abs(now.getTime() - t) < 20 * 3600_000) return clock(t, false);
@@ -165,7 +172,9 @@ export function moment(t) {
   return `${d.getDate()} ${MONTHS[d.getMonth()]}${year} ${clock(t, false)}`;
 }
 
-/** Puts text on the clipboard, also where the page is not on a secure origin. @param {string} text */
+/**
+ * Copies text to the clipboard, even if the page is not on a secure origin. @param {string} text
+ */
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -182,7 +191,10 @@ export async function copy(text) {
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let toastTimer;
 
-/** A line at the lower edge, also read aloud. @param {string} text @param {boolean} [bad] */
+/**
+ * Shows a notification at the lower edge, which is also announced to screen readers. @param
+ * {string} text @param {boolean} [bad]
+ */
 export function toast(text, bad = false) {
   const box = /** @type {HTMLElement} */ (document.getElementById("toast"));
   box.className = bad ? "show bad" : "show";
@@ -192,7 +204,8 @@ export function toast(text, bad = false) {
 }
 
 /**
- * Colour class 0…9 of a tag: words for trouble and success have their own, others one by name.
+ * The colour class 0…9 of a tag: words for errors and success have fixed ones, others get one by
+ * name.
  * @param {string | undefined} tag
  */
 export function hue(tag) {
@@ -213,7 +226,7 @@ function hueByName(tag) {
   if (/error|fail|panic|fatal|crit/i.test(tag)) return 1;
   if (/warn|retry|reconnect|cancel|slow/i.test(tag)) return 2;
   if (/\b(done|ok|success|result|pass(ed)?|green)\b/i.test(tag)) return 3;
-  // By name where that colour is free, else the one that fewest tags have.
+  // The colour is chosen by name if that one is free, else the one with the fewest tags.
   let hash = 7;
   for (let i = 0; i < tag.length; i++) hash = (hash * 31 + tag.charCodeAt(i)) >>> 0;
   let best = hash % used.length;
@@ -225,10 +238,13 @@ function hueByName(tag) {
   return 4 + best;
 }
 
-/** How many tags have each of the free colours. */
+/** The number of tags per assignable colour. */
 const used = [0, 0, 0, 0, 0, 0];
 
-/** The colour of a message: trouble wins over what comes first. @param {readonly string[]} tags */
+/**
+ * The colour of a message: that of an error tag, else that of its first tag. @param {readonly
+ * string[]} tags
+ */
 export function hueOf(tags) {
   if (tags.length < 2) return hue(tags[0]);
   let best = hue(tags[0]);
@@ -242,7 +258,10 @@ export function hueOf(tags) {
 /** @param {string} tag */
 export const pill = (tag) => h("span", { class: `tag h${hue(tag)}` }, tag);
 
-/** A modal dialog; `close` is called with it. @param {string} title @param {(close: () => void) => Child[]} build */
+/**
+ * Shows a modal dialog; `build` gets a function that closes it. @param {string} title @param
+ * {(close: () => void) => Child[]} build
+ */
 export function dialog(title, build) {
   const box = h("dialog", { "aria-label": title });
   const close = () => box.close();

@@ -1,5 +1,5 @@
 /**
- * What is said about one pool: the line of numbers, and words where no message is.
+ * The line of numbers about a pool, and the text shown without messages.
  *
  * @module
  */
@@ -18,7 +18,9 @@ export function meter(percent) {
 /** @param {string} name @param {...(import("./dom.js").Child)} value */
 const fact = (name, ...value) => h("div", null, h("dt", null, name), h("dd", null, value));
 
-/** The line of numbers. @param {Element} element @param {import("./api.js").Pool | null} info */
+/**
+ * Draws the line of numbers. @param {Element} element @param {import("./api.js").Pool | null} info
+ */
 export function drawFacts(element, info) {
   const metrics = info?.metrics;
   if (!info || !metrics) return fill(element);
@@ -43,9 +45,10 @@ export function drawFacts(element, info) {
 }
 
 /**
- * Words where no message is.
+ * Draws the text shown without messages.
  * @param {Element} element
- * @param {{name: string, past: boolean, reading: boolean, filtered: boolean, state: string | undefined}} view
+ * @param {{name: string, past: boolean, reading: boolean, filtered: boolean, state: string |
+ *   undefined}} view
  */
 export function drawEmpty(element, { name, past, reading, filtered, state }) {
   const { title, words, code } = emptyWords(name, past, reading, filtered, state);

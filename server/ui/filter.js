@@ -1,5 +1,5 @@
 /**
- * What is asked for: tags as chips and a jq expression, checked by the server while it is typed.
+ * The filter: tags as chips, and a jq expression that the server checks while it is typed.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { button, count, fill, h, hue, icon, short } from "./dom.js";
 /** @typedef {{tags: string[], where: string}} Filter */
 /** @typedef {import("./api.js").ApiError} ApiError */
 
-/** Chips drawn at most. */
+/** The largest number of chips. */
 const CHIPS = 24;
 
 export class FilterBox {
@@ -64,7 +64,7 @@ export class FilterBox {
     this.#checking.abort();
   }
 
-  /** Whether anything is asked for. */
+  /** Whether there is a filter. */
   get active() {
     return this.value.where !== "" || this.value.tags.length > 0;
   }
@@ -75,7 +75,7 @@ export class FilterBox {
     this.on.change();
   }
 
-  /** Asks for something else without telling. @param {Filter} [value] */
+  /** Changes the filter without calling `on.change`. @param {Filter} [value] */
   reset(value = { tags: [], where: "" }) {
     this.value = value;
     this.dispose();
@@ -94,7 +94,7 @@ export class FilterBox {
     this.clear.hidden = !this.active;
   }
 
-  /** Asks the server what it makes of the expression. */
+  /** Asks the server to check the expression. */
   #check() {
     this.dispose();
     const { signal } = this.#checking = new AbortController();
@@ -117,14 +117,17 @@ export class FilterBox {
     this.where.setAttribute("aria-invalid", String(error !== null));
     this.note.classList.toggle("problem", error !== null);
     if (!error) return void fill(this.note, hint || null);
-    // The hint repeats the expression, which stands right above.
+    // The hint repeats the expression, which is shown right above.
     const where = this.where.value.trim();
     const at = error.hint.startsWith("Check the jq expression") ? error.hint.indexOf(where) : -1;
     const why = at < 0 ? error.hint : error.hint.slice(at + where.length).replace(/^"?:\s*/, "");
     fill(this.note, why || error.message);
   }
 
-  /** Draws a chip for every tag of these rows, the frequent ones first. @param {import("./list.js").Row[]} rows */
+  /**
+   * Draws a chip for every tag of these rows, the most frequent first. @param
+   * {import("./list.js").Row[]} rows
+   */
   draw(rows) {
     /** @type {Map<readonly string[], number>} */
     const lists = new Map();
@@ -139,7 +142,7 @@ export class FilterBox {
       .sort((a, b) => Number(on.has(b[0])) - Number(on.has(a[0])) || b[1] - a[1])
       .slice(0, CHIPS);
     const key = JSON.stringify([top, this.value.tags]);
-    // A chip that has the focus stays where it is.
+    // A chip that has the focus keeps its position.
     if (key === this.#drawn || this.chips.contains(document.activeElement)) return;
     this.#drawn = key;
     fill(

@@ -1,5 +1,5 @@
 /**
- * One message in full: as a tree that grows as it is opened, or as indented text.
+ * The view of one message: as a tree built on demand, or as indented text.
  *
  * @module
  */
@@ -11,18 +11,18 @@ import { Num, parse, pretty, visible } from "./json.js";
 /** @typedef {import("./json.js").Message} Message */
 /** @typedef {import("./json.js").Json} Json */
 
-/** Members drawn at once; more on demand. */
+/** The number of members drawn at first; more on demand. */
 const PIECE = 200;
-/** Characters of a long string drawn at once. */
+/** The number of characters of a long string drawn at first. */
 const LONG = 2000;
 /** Characters of a block of text. */
 const PIECE_CHARS = 8000;
 const RAW = 200_000;
 
-/** A word for a POSIX shell. @param {string} text */
+/** Quotes a word for a POSIX shell. @param {string} text */
 const quoted = (text) => /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 
-/** A path as jq writes it. @param {Array<string | number>} path */
+/** A path in jq syntax. @param {Array<string | number>} path */
 function jqPath(path) {
   return ".data" +
     path.map((p) =>
@@ -35,7 +35,7 @@ function jqPath(path) {
 }
 
 /**
- * A long text in blocks, of which the browser lays out only those on screen.
+ * Splits a long text into blocks, of which the browser lays out only those on screen.
  * @param {string} text
  */
 function pieces(text) {
@@ -45,7 +45,7 @@ function pieces(text) {
     if (end < text.length) {
       const line = text.lastIndexOf("\n", end);
       if (line > i) end = line + 1;
-      else if (text.charCodeAt(end - 1) >> 10 === 0x36) end--; // Surrogates stay together.
+      else if (text.charCodeAt(end - 1) >> 10 === 0x36) end--; // Do not split surrogate pairs.
     }
     out.push(h("div", { class: "piece" }, visible(text.slice(i, end).replace(/\n$/, ""), true)));
     i = end;
@@ -206,7 +206,7 @@ export class Inspector {
     return more;
   }
 
-  /** The members of a container. @param {Json} value @param {Array<string | number>} path */
+  /** Draws the members of a container. @param {Json} value @param {Array<string | number>} path */
   #branch(value, path) {
     /** @type {Array<[string | number, any]>} */
     const entries = value instanceof Map

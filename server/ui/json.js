@@ -1,6 +1,6 @@
 /**
- * JSON read as text: numbers keep their digits, so 64-bit integers are shown exactly, and a row can
- * be drawn without parsing the whole message.
+ * JSON handled as text: numbers keep their digits, so 64-bit integers are shown exactly, and a row
+ * can be drawn without parsing the whole message.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export class Num {
 
 /** @typedef {Map<string, any> | any[] | string | Num | boolean | null} Json */
 
-/** A syntax error with the place it stands at. */
+/** A syntax error with its position. */
 export class JsonError extends SyntaxError {
   /**
    * @param {string} what
@@ -35,7 +35,7 @@ const WORD = /true|false|null/y;
 const SPACE = /[ \t\n\r]*/y;
 const MAX_DEPTH = 400;
 
-/** The index behind the string that opens at `i`, or -1. @param {string} s @param {number} i */
+/** The index after the string that starts at `i`, or -1. @param {string} s @param {number} i */
 export function stringEnd(s, i) {
   for (let from = i + 1;;) {
     const quote = s.indexOf('"', from);
@@ -124,7 +124,7 @@ export function parse(text) {
   return result;
 }
 
-/** The index behind the value that starts at `i`. @param {string} s @param {number} i */
+/** The index after the value that starts at `i`. @param {string} s @param {number} i */
 export function skip(s, i) {
   for (let depth = 0;;) {
     const c = s.charCodeAt(i);
@@ -142,10 +142,11 @@ export function skip(s, i) {
 }
 
 /**
- * Walks the members of the object that opens at `i`; a true answer stops.
+ * Visits the members of the object that starts at `i`; stops if `visit` returns true.
  * @param {string} s
  * @param {number} i
- * @param {(key: string, start: number, end: number) => boolean | void} visit `key` as in the source, unescaped
+ * @param {(key: string, start: number, end: number) => boolean | void} visit `key` as in the
+ *   source, unescaped
  */
 export function members(s, i, visit) {
   const space = () => {
@@ -188,7 +189,10 @@ export function pick(s, start, end, path) {
 /** @type {Map<string, readonly string[]>} */
 const tagLists = new Map();
 
-/** Equal tag lists are one array: 100,000 rows hold few. @param {string} text @returns {readonly string[]} */
+/**
+ * Equal tag lists share one array: 100,000 rows have only a few. @param {string} text @returns
+ * {readonly string[]}
+ */
 function tagsOf(text) {
   let tags = tagLists.get(text);
   if (!tags) {
@@ -246,7 +250,7 @@ export function readMessage(text) {
   return message;
 }
 
-// Control, invisible and direction-changing characters are written out, so nothing can hide.
+// Control, invisible and text-direction characters are shown as escapes, so that nothing is hidden.
 const HIDDEN =
   // deno-lint-ignore no-control-regex
   /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
@@ -265,9 +269,10 @@ export function visible(text, lines) {
 const TOKEN = /"((?:[^"\\]|\\.)*)"?(\s*:)?|([-\d][\d.eE+-]*)|(true|false|null)|([{}[\],])/g;
 
 /**
- * Cuts a JSON text, which may end anywhere, into drawable pieces.
+ * Splits JSON text, which may be truncated, into tokens for drawing.
  * @param {string} text
- * @returns {Array<[style: "k" | "s" | "n" | "b" | "p", text: string]>} key, string, number, word, punctuation
+ * @returns {Array<[style: "k" | "s" | "n" | "b" | "p", text: string]>} key, string, number, word,
+ *   punctuation
  */
 export function tokens(text) {
   /** @type {Array<["k" | "s" | "n" | "b" | "p", string]>} */
@@ -302,7 +307,10 @@ export function pretty(value, indent = "") {
   return JSON.stringify(value);
 }
 
-/** JSON.parse for server answers: integers beyond 2^53 become bigints. @param {string} text @returns {any} */
+/**
+ * JSON.parse for responses of the server: integers beyond 2^53 become bigints. @param {string} text
+ * @returns {any}
+ */
 export function parseAnswer(text) {
   /** @type {(v: any) => any} */
   const plain = (v) => {

@@ -1,6 +1,6 @@
 /**
- * A list of up to 100,000 rows of which only the visible ones exist as elements. Elements are
- * reused: a row at index i lives in slot i modulo the number of slots.
+ * A list of up to 100,000 rows, of which only the visible ones exist as elements. Elements are
+ * reused: the row at index i uses slot i modulo the number of slots.
  *
  * @module
  */
@@ -10,15 +10,18 @@ import { pick, tokens } from "./json.js";
 
 /** @typedef {import("./json.js").Message} Message */
 /** @typedef {{kind: "gap", from: bigint, to: bigint, t: number}} Gap messages from … to - 1 were overwritten unread */
-/** @typedef {{kind: "note", text: string, t: number, bad?: boolean}} Note a disconnect and the like */
+/**
+ * @typedef {{kind: "note", text: string, t: number, bad?: boolean}} Note a disconnection and
+ *   similar events
+ */
 /** @typedef {Message | Gap | Note} Row */
 
-/** How much of a message's data a row looks at. */
+/** How many characters of a message's data a row uses. */
 const PREVIEW = 600;
-/** While rows rush by, draw this seldom: nobody reads 5,000 lines a second. */
+/** The interval between draws while many rows arrive, in milliseconds. */
 const RUSH_MS = 64;
 
-/** Words of a gap. @param {Gap} gap */
+/** The text for a gap. @param {Gap} gap */
 export function gapText({ from, to }) {
   const n = to - from;
   return n === 1n
@@ -76,7 +79,10 @@ export class MessageList {
     return Math.max(1, Math.floor(this.element.clientHeight / this.#height) - 1);
   }
 
-  /** The index of the first and behind the last row on screen. @returns {[number, number]} */
+  /**
+   * The indexes of the first row on screen and of the row after the last. @returns {[number,
+   * number]}
+   */
   get window() {
     const first = Math.floor(this.element.scrollTop / this.#height);
     return [
@@ -90,7 +96,7 @@ export class MessageList {
     if (!this.#frame) this.#frame = requestAnimationFrame((now) => this.#render(now));
   }
 
-  /** Draws everything anew, after columns or the width changed. */
+  /** Redraws everything after the columns or the width changed. */
   refresh() {
     this.#version++;
     this.#drawnAt = 0;
@@ -98,7 +104,7 @@ export class MessageList {
     this.draw();
   }
 
-  /** Removes rows at the front, where the eye is not. @param {number} n */
+  /** Removes rows at the front without moving the visible ones. @param {number} n */
   trim(n) {
     this.rows.splice(0, n);
     this.length = Math.max(0, this.length - n);
@@ -107,7 +113,7 @@ export class MessageList {
     this.draw();
   }
 
-  /** Puts older rows before the others. @param {Row[]} older */
+  /** Inserts older rows before the others. @param {Row[]} older */
   prepend(older) {
     this.rows.unshift(...older);
     this.length += older.length;
@@ -137,7 +143,7 @@ export class MessageList {
 
   toEnd() {
     this.follow = true;
-    // Now, not at the next frame: a scroll event on its way must find the end.
+    // Immediately, not at the next frame: a pending scroll event must see the new height.
     this.spacer.style.height = `${this.length * this.#height}px`;
     this.element.scrollTop = this.length * this.#height;
     this.#drawnAt = 0;
@@ -251,8 +257,8 @@ export class MessageList {
 }
 
 /**
- * The pieces of a row's data as elements: keys dim, values plain.
- * @param {string} text JSON that may be cut off
+ * The tokens of a row's data as elements: keys dim, values plain.
+ * @param {string} text JSON text that may be truncated
  * @param {ReadonlySet<string>} [without] members that have a column of their own
  */
 function preview(text, without) {

@@ -1,5 +1,5 @@
 /**
- * The page: plain files that the server hands out as they are, embedded as text.
+ * The web page: static files, embedded as text.
  *
  * @module
  */
@@ -35,9 +35,9 @@ export interface UiAsset {
 }
 
 /**
- * The files by path; the page itself is the same bytes at `/ui` and at `/ui/pools/NAME`. It lives
- * with a policy (docs/spec/http-api.md 7) that allows its own files and its own server and nothing
- * else: no inline script or style, no eval, no frames.
+ * The files by path; the page is the same at `/ui` and at `/ui/pools/NAME`. Its content security
+ * policy (docs/spec/http-api.md 7) allows only its own files and server: no inline scripts or
+ * styles, no eval, no frames.
  */
 export function uiAssets(): Promise<Map<string, UiAsset>> {
   const scripts = {

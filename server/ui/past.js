@@ -1,5 +1,6 @@
 /**
- * The strip that shows while the page looks back: which range, the replay, the way to live.
+ * The bar shown while the page displays past messages: the range, the replay, and the way back to
+ * live.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * One pool: its stream as it comes, its past as far as it reaches, one message in full.
+ * The view of one pool: its live stream, its retained messages, and one message in full.
  *
  * @module
  */
@@ -22,10 +22,10 @@ import { addKnot, knotOf, KNOTS, sampleKnots, Timeline } from "./timeline.js";
 /** @typedef {import("./list.js").Row} Row */
 /** @typedef {import("./json.js").Message} Message */
 
-/** Bytes of backlog read at the start, and the bounds of that in messages. */
+/** How much backlog is read at the start, in bytes, and its limits in messages. */
 const BACKLOG_BYTES = 4e6;
 const BACKLOG = [200, 20_000];
-/** Older messages loaded at once. */
+/** How many older messages are loaded at once. */
 const OLDER = 1000;
 
 export class PoolView {
@@ -345,7 +345,7 @@ export class PoolView {
     if (!this.blank.hidden) this.#controls();
   }
 
-  /** What was loaded goes on as knots of the timeline. @param {readonly Row[]} rows */
+  /** Keeps removed rows as samples of the timeline. @param {readonly Row[]} rows */
   #keepKnots(rows) {
     const step = Math.max(1, Math.floor(rows.length / 100));
     for (let i = 0; i < rows.length; i += step) {
@@ -381,7 +381,9 @@ export class PoolView {
     this.#controls();
   }
 
-  /** Looks up messages all over the retained window, coarse first, to estimate what is not loaded. */
+  /**
+   * Samples messages across the retained range, coarsely at first, to estimate what is not loaded.
+   */
   async #sample() {
     const { oldest, newest } = this.#bounds();
     if (oldest === null || newest === null) return;
@@ -478,7 +480,7 @@ export class PoolView {
     );
   }
 
-  /** A message by its number, with its neighbours. @param {bigint} seq */
+  /** Opens a message by its sequence number, with its neighbours. @param {bigint} seq */
   async openSeq(seq) {
     const { oldest, newest } = this.#bounds();
     const start = this.#backlogStart();
@@ -518,7 +520,7 @@ export class PoolView {
     this.list.show(index, "center");
   }
 
-  // ---- What people do -----------------------------------------------------------------------
+  // ---- Actions -------------------------------------------------------------------------------
 
   togglePause() {
     if (this.mode === "past") return this.replay.toggle();
@@ -565,7 +567,7 @@ export class PoolView {
     this.list.refresh();
   }
 
-  /** The address says what is looked at, so that it can be passed on. @param {bigint} [seq] */
+  /** Updates the URL to the current view, so that it can be shared. @param {bigint} [seq] */
   #address(seq) {
     const query = new URLSearchParams();
     const n = this.query.get("n");
@@ -593,7 +595,7 @@ export class PoolView {
     chooseColumns(this.list.rows, this.list.pins, (path) => this.pin(path));
   }
 
-  /** What is listed, as JSON lines. */
+  /** Exports the listed messages as JSON lines. */
   exportRows() {
     const messages = this.list.rows.slice(0, this.list.length).filter((row) =>
       row.kind === "message"

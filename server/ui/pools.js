@@ -1,5 +1,5 @@
 /**
- * All pools at a glance: what flows, how full, how far back.
+ * The overview of all pools: rate, use and age.
  *
  * @module
  */
@@ -375,7 +375,7 @@ export class PoolsView {
     name.focus();
   }
 
-  /** Asks twice. @param {Pool} pool */
+  /** Deletes a pool after two confirmations. @param {Pool} pool */
   #delete(pool) {
     const problem = h("p", { class: "problem", role: "alert" });
     dialog(`Delete ${pool.name}?`, (close) => {

@@ -1,6 +1,6 @@
 /**
- * How fast messages come: newest numbers over the last minute, also for the minute before the page
- * was opened.
+ * The rate of messages, from newest sequence numbers over the last minute, including the minute
+ * before the page was opened.
  *
  * @module
  */
@@ -13,13 +13,13 @@ import { messageAt } from "./api.js";
 const MINUTE = 60_000;
 export const BARS = 30;
 
-/** Newest numbers over the last minute by pool name; kept while the page lives. @type {Map<string, Point[]>} */
+/** Newest sequence numbers over the last minute by pool name. @type {Map<string, Point[]>} */
 const history = new Map();
 
 /** @param {Pool} pool */
 const newest = (pool) => Number(pool.bounds?.newest ?? 0);
 
-/** Adds what a pool says now. @param {Pool} pool @param {number} now */
+/** Records the current state of a pool. @param {Pool} pool @param {number} now */
 export function remember(pool, now) {
   let points = history.get(pool.name);
   if (!points || (points.at(-1)?.seq ?? 0) > newest(pool)) history.set(pool.name, points = []);
@@ -28,7 +28,10 @@ export function remember(pool, now) {
   return points;
 }
 
-/** The number at a time, between points by rule of three. @param {Point[]} points @param {number} t */
+/**
+ * The sequence number at a time, interpolated between points. @param {Point[]} points @param
+ * {number} t
+ */
 function seqAt(points, t) {
   let a = points[0];
   if (!a || t <= a.t) return a?.seq ?? 0;
@@ -59,7 +62,7 @@ export function rateOf(name) {
 }
 
 /**
- * The minute before the page was opened, from a few messages ever further back.
+ * Estimates the minute before the page was opened from a few older messages at growing distances.
  * @param {Pool} pool
  */
 export async function recall(pool) {

@@ -1,5 +1,5 @@
 /**
- * Plays a range of messages as they came, faster or slower.
+ * Replays a range of messages at their original pace, faster or slower.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The rows a page holds: bounded in number and size, with a second heap for what comes in during a
+ * The rows of a page: limited in number and size, with a second list for rows that arrive during a
  * pause.
  *
  * @module
@@ -10,11 +10,11 @@ import { count, hue } from "./dom.js";
 /** @typedef {import("./list.js").Row} Row */
 /** @typedef {import("./json.js").Message} Message */
 
-/** Rows held. */
+/** The largest number of rows. */
 export const MAX_ROWS = 100_000;
-/** Rows above that before some are removed: a few thousand at a time cost less than one by one. */
+/** Rows beyond that before some are removed: removing a few thousand at once is cheaper. */
 const SLACK = 2000;
-/** Characters of messages held. */
+/** The largest total number of characters of messages. */
 const MAX_CHARS = 150e6;
 
 /** @param {Row} row */
@@ -32,13 +32,16 @@ export class Rows {
   #chars = 0;
   #lost = 0;
 
-  /** @param {import("./list.js").MessageList} list @param {(rows: readonly Row[]) => void} gone called with rows that are held no longer */
+  /**
+   * @param {import("./list.js").MessageList} list @param {(rows: readonly Row[]) => void} gone
+   *   called with removed rows
+   */
   constructor(list, gone) {
     this.list = list;
     this.gone = gone;
   }
 
-  /** How many came during the pause. */
+  /** The number of rows that arrived during the pause. */
   get waiting() {
     return this.#waiting.length + this.#lost;
   }
@@ -47,7 +50,7 @@ export class Rows {
     return this.list.rows.length >= MAX_ROWS || this.#chars >= MAX_CHARS;
   }
 
-  /** The first message held. @returns {Message | null} */
+  /** The first message. @returns {Message | null} */
   get first() {
     return messageOf(this.list.rows.find((row) => row.kind === "message"));
   }
@@ -64,7 +67,9 @@ export class Rows {
     this.#waitingChars = this.#chars = this.#lost = 0;
   }
 
-  /** Takes rows of a live stream; the oldest make room. @param {Row[]} rows */
+  /**
+   * Adds rows of a live stream and removes the oldest if there are too many. @param {Row[]} rows
+   */
   take(rows) {
     if (this.paused) return this.#wait(rows);
     this.add(rows);
@@ -94,11 +99,11 @@ export class Rows {
     this.#lost += lost.length;
   }
 
-  /** Puts rows at the end and shows them. @param {Row[]} rows */
+  /** Appends rows and shows them. @param {Row[]} rows */
   add(rows) {
     const { list } = this;
     if (!list.rows.length) {
-      // Colours are given in this order, so that the same tags get the same ones next time.
+      // Colours are assigned in this order, so that the same tags get the same ones next time.
       const lists = new Set(rows.map((row) => messageOf(row)?.tags ?? []));
       [...new Set([...lists].flat())].sort().forEach(hue);
     }
@@ -115,7 +120,7 @@ export class Rows {
     this.list.prepend(rows);
   }
 
-  /** Shows what came during the pause. */
+  /** Shows the rows that arrived during the pause. */
   resume() {
     this.paused = false;
     const rows = this.#waiting;

@@ -1,6 +1,6 @@
 /**
- * A live stream that heals itself: it comes back from the last sequence number, and everything that
- * went missing on the way becomes a row of its own.
+ * A live stream that reconnects: it resumes after the last sequence number, and lost messages are
+ * shown as a row.
  *
  * @module
  */
@@ -60,9 +60,9 @@ export class Live {
   }
 
   /**
-   * What the pool says about itself: a newest number below what was read means that it was made anew.
+   * Checks the pool's newest number: one below what was read means that the pool was recreated.
    * @param {bigint | null} newest null for an empty pool
-   * @param {bigint | null} readBefore `next` when the question was asked
+   * @param {bigint | null} readBefore `next` when the request was sent
    */
   check(newest, readBefore) {
     if (readBefore === null || this.state !== "live" || (newest ?? 0n) + 1n >= readBefore) return;
@@ -70,7 +70,7 @@ export class Live {
     this.#restart();
   }
 
-  /** The pool is gone: its stream would idle on the removed file. */
+  /** Ends the stream of a deleted pool, which would otherwise wait on the removed file. */
   gone() {
     if (this.state === "live") this.#connection.abort("gone");
   }
@@ -97,12 +97,12 @@ export class Live {
           },
           batch: (lines) => this.#take(lines),
           next: (seq) => {
-            // Filtered messages count as seen: they need not be filtered again.
+            // Messages that did not match count as read: they need not be filtered again.
             if (this.next === null || seq > this.next) this.next = seq;
             this.#fromOldest = false;
           },
         });
-        // A server ends every stream after a while; one that does so at once is not hammered.
+        // A server ends every stream after a while; pause if it does so at once.
         if (Date.now() - begun < 500) await sleep(700, stopped);
       } catch (error) {
         if (stopped.aborted) return;
@@ -134,7 +134,7 @@ export class Live {
     const { tags, where } = this.filter;
     if (this.next !== null && !this.#fromOldest) {
       query.set("since_seq", String(this.next));
-      // Without a filter a gap shows in the numbers; with one only the server can tell.
+      // Without a filter the sequence numbers show gaps; with one only the server can report them.
       if (this.filtered) query.set("gap_policy", "error");
     }
     for (const tag of tags) query.append("tag", tag);
@@ -192,7 +192,7 @@ export class Live {
       try {
         await poolInfo(this.name, stopped);
         break;
-      } catch { /* not yet, or no server: ask again */ }
+      } catch { /* not yet, or no server: retry */ }
     }
     if (why && !stopped.aborted) this.#note("A pool of this name was made anew");
     this.next = null;
@@ -201,12 +201,12 @@ export class Live {
 }
 
 /**
- * Reads what is retained and ends: a range of time or of sequence numbers.
+ * Reads a range of retained messages, by time or sequence number, and ends.
  * @param {string} name
  * @param {Record<string, string>} range query parameters saying where to start
  * @param {{tags: string[], where: string}} filter
  * @param {AbortSignal} signal
- * @param {(message: import("./json.js").Message) => boolean} take false stops
+ * @param {(message: import("./json.js").Message) => boolean} take returns false to stop
  */
 export async function readPast(name, range, filter, signal, take) {
   const query = new URLSearchParams({ no_follow: "1", ...range });

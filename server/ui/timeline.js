@@ -1,6 +1,6 @@
 /**
- * The histogram over the retained window. What is loaded is counted exactly; what is not is
- * estimated from knots: a few messages whose number and time are known.
+ * The histogram of the retained range. Loaded messages are counted exactly; others are estimated
+ * from knots, which are samples with known number and time.
  *
  * @module
  */
@@ -29,11 +29,12 @@ export const knotOf = (message) => ({
   hue: hueOf(message.tags),
 });
 
-/** Messages looked up to estimate what is not loaded. */
+/** How many messages are sampled to estimate what is not loaded. */
 export const KNOTS = 48;
 
 /**
- * Looks up messages all over a range of numbers, in scattered order: the picture gets finer.
+ * Samples messages across a range of numbers in scattered order, so that the estimate improves
+ * gradually.
  * @param {string} pool
  * @param {bigint} from
  * @param {bigint} to
@@ -64,13 +65,16 @@ export class Timeline {
   rows = [];
   from = 0;
   to = 1;
-  /** The range looked at, or null. @type {[number, number] | null} */
+  /** The selected range, or null. @type {[number, number] | null} */
   range = null;
   /** Times of the rows on screen. @type {[number, number] | null} */
   view = null;
-  /** Where a replay stands. @type {number | null} */
+  /** The position of a replay. @type {number | null} */
   cursor = null;
-  /** Loaded rows are only some of the messages: estimate all, draw the loaded ones over them. */
+  /**
+   * Whether only some messages are loaded: then all are estimated, and the loaded ones drawn on
+   * top.
+   */
   partial = false;
 
   #counts = new Float64Array(0);
@@ -121,7 +125,7 @@ export class Timeline {
     this.scheme.removeEventListener("change", this.recolor);
   }
 
-  /** Counts anew and draws. */
+  /** Recounts and redraws. */
   update() {
     const width = this.plot.clientWidth;
     if (!width) return;
@@ -294,7 +298,7 @@ export class Timeline {
     this.select(this.#time(a), this.#time(b + 1));
   }
 
-  /** Says what lies under the marked bars. */
+  /** Describes the messages in the marked bars. */
   #hint() {
     if (!this.#drag) return;
     const a = Math.min(...this.#drag), b = Math.max(...this.#drag);
