@@ -106,7 +106,7 @@ function askToken() {
   const problem = h(
     "p",
     { class: "problem", role: "alert" },
-    had && "That token was not accepted.",
+    had && "The token was not accepted.",
   );
   const box = dialog("Sign in", (close) => [
     h(
@@ -122,7 +122,7 @@ function askToken() {
             const { status, message } = /** @type {import("./api.js").ApiError} */ (error);
             if (status === 401 || status === 0) {
               if (status === 401) signIn("", false);
-              fill(problem, status ? "That token was not accepted." : message);
+              fill(problem, status ? "The token was not accepted." : message);
               token.select();
               return;
             }
@@ -134,7 +134,7 @@ function askToken() {
       h(
         "p",
         null,
-        "This server asks for a token. It was given with ",
+        "This server requires a token. It was set with ",
         h("code", null, "--token-file"),
         " or ",
         h("code", null, "--token"),
@@ -165,7 +165,7 @@ function help() {
   if (inPool) {
     keys.push(
       ["space", "Pause, resume; in the past: replay"],
-      ["Enter", "Look at a message"],
+      ["Enter", "Open a message"],
       ["Esc", "Close; back to live"],
       ["t", "Timeline: arrows, Shift, Enter"],
       ["c", "Columns"],
@@ -189,7 +189,7 @@ function help() {
       ),
     ),
     inPool &&
-    h("p", null, "Drag over the timeline to look into the past. Click a tag to filter by it."),
+    h("p", null, "Drag over the timeline to see past messages. Click a tag to filter by it."),
   ]);
 }
 

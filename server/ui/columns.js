@@ -68,8 +68,8 @@ export function chooseColumns(rows, pins, toggle) {
       h("code", null, label),
     );
   const words = found.size
-    ? "Fields of recent messages. What is ticked has a column of its own."
-    : "Fields show up here when messages have come.";
+    ? "Fields of recent messages. Selected fields are shown as columns."
+    : "Fields appear here once there are messages.";
   dialog("Columns", () => [
     h("p", null, words),
     h("div", { class: "checks" }, [...found].map(([label, path]) => box(label, path))),

@@ -66,7 +66,7 @@ export function drawEmpty(element, { name, past, reading, filtered, state }) {
 function emptyWords(name, past, reading, filtered, state) {
   if (!rights.read) {
     return {
-      title: "This server shows no messages",
+      title: "This server does not allow reading",
       words: "It runs with --access write-only.",
     };
   }
@@ -80,25 +80,25 @@ function emptyWords(name, past, reading, filtered, state) {
   if (state === "missing") {
     return {
       title: `There is no pool called ${name}`,
-      words: "This page starts by itself when someone makes it.",
+      words: "It is shown here as soon as someone creates it.",
       code: `plasmite pool create ${name}`,
     };
   }
   if (state === "reconnecting") {
     return {
       title: "The server does not answer",
-      words: "This page goes on by itself when it is back.",
+      words: "This page reconnects automatically.",
     };
   }
   if (filtered) {
     return {
       title: "No message matches",
-      words: "What matches later shows up here. Clear the filter to see everything.",
+      words: "New matches appear here. Clear the filter to see everything.",
     };
   }
   return {
     title: "No messages yet",
-    words: "What is appended shows up here at once. Try it:",
+    words: "New messages appear here immediately. Try it:",
     code: `plasmite feed ${name} '{"hello":"world"}'`,
   };
 }

@@ -72,7 +72,7 @@ export function parse(text) {
       at = end;
       return value;
     } catch {
-      return fail("A character that has to be escaped in the string");
+      return fail("Unescaped control character in a string");
     }
   };
   /** @type {(depth: number) => any} */

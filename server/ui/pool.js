@@ -488,7 +488,7 @@ export class PoolView {
     if (oldest === null || newest === null || seq < oldest || seq > newest) {
       toast(
         oldest === null || newest === null
-          ? `Message ${seq} is not there: the pool is empty`
+          ? `Message ${seq} does not exist: the pool is empty`
           : `Message ${seq} is not retained: the pool holds ${oldest} to ${newest}`,
         true,
       );

@@ -162,7 +162,7 @@ export class PoolsView {
     );
     if (!rights.read) {
       return this.#empty(
-        "This server takes messages and shows none",
+        "This server does not allow reading",
         "It runs with --access write-only. Append with plasmite feed, or start it with read access to see pools here.",
       );
     }
@@ -185,7 +185,7 @@ export class PoolsView {
     if (!shown.length) {
       return this.#empty(
         `No pool is called “${this.#search}”`,
-        `${count(this.pools.length)} others are there. Clear the search to see them.`,
+        `${count(this.pools.length)} other pools exist. Clear the search to see them.`,
       );
     }
     const focus = document.activeElement?.closest("[data-pool]")?.getAttribute("data-pool");
@@ -241,7 +241,7 @@ export class PoolsView {
         h(
           "span",
           { class: "problem" },
-          pool.error ? `${pool.error.kind}: ${pool.error.message}` : "Its numbers are not shown",
+          pool.error ? `${pool.error.kind}: ${pool.error.message}` : "Its details are not available",
         ),
         trash,
       );
@@ -360,7 +360,7 @@ export class PoolsView {
           h(
             "small",
             null,
-            "The oldest messages make room when it is full. The size cannot change later.",
+            "When it is full, the oldest messages are overwritten. The size cannot be changed later.",
           ),
         ),
         problem,
@@ -405,7 +405,7 @@ export class PoolsView {
           "p",
           null,
           messages
-            ? `Its ${count(messages)} retained messages are lost. There is no way back.`
+            ? `Its ${count(messages)} retained messages are lost. This cannot be undone.`
             : "It holds no messages.",
         ),
         problem,

@@ -79,7 +79,7 @@ export class Replay {
   }
 
   #draw() {
-    const name = this.playing ? "Pause" : this.#active ? "Go on" : "Replay";
+    const name = this.playing ? "Pause" : this.#active ? "Continue" : "Replay";
     if (this.play.getAttribute("data-name") !== name) {
       this.play.setAttribute("data-name", name);
       this.play.title = `${name} (space)`;

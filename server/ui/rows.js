@@ -125,7 +125,7 @@ export class Rows {
     this.paused = false;
     const rows = this.#waiting;
     if (this.#lost) {
-      const text = `${count(this.#lost)} messages that came during the pause were not kept here`;
+      const text = `${count(this.#lost)} messages that arrived during the pause were not kept`;
       rows.unshift({ kind: "note", bad: true, t: Date.now(), text });
     }
     this.#waiting = [];

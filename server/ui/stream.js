@@ -66,7 +66,7 @@ export class Live {
    */
   check(newest, readBefore) {
     if (readBefore === null || this.state !== "live" || (newest ?? 0n) + 1n >= readBefore) return;
-    this.#note("The pool was made anew; numbers start again", true);
+    this.#note("The pool was recreated; numbers start again", true);
     this.#restart();
   }
 
@@ -145,7 +145,7 @@ export class Live {
   #opened() {
     if (this.#downAt !== null) {
       this.#note(
-        `Disconnected for ${span(Date.now() - this.#downAt)}, going on after the last message`,
+        `Disconnected for ${span(Date.now() - this.#downAt)}, resuming after the last message`,
         true,
       );
       this.#downAt = null;
@@ -194,7 +194,7 @@ export class Live {
         break;
       } catch { /* not yet, or no server: retry */ }
     }
-    if (why && !stopped.aborted) this.#note("A pool of this name was made anew");
+    if (why && !stopped.aborted) this.#note("A pool with this name was created again");
     this.next = null;
     this.#fromOldest = true;
   }

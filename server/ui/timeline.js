@@ -98,7 +98,7 @@ export class Timeline {
         class: "plot",
         role: "slider",
         tabindex: 0,
-        "aria-label": "Timeline: arrow keys move, Shift extends the range, Enter looks at it",
+        "aria-label": "Timeline: arrow keys move, Shift extends the range, Enter opens it",
         "aria-valuemin": 0,
         "aria-valuemax": 0,
         "aria-valuenow": 0,
