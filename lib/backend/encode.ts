@@ -1,5 +1,5 @@
 /**
- * What an append is given, as a message's bytes: the same for pools in files and on servers.
+ * Encodes the data of an append as a message, for local and remote pools alike.
  *
  * @module
  */
@@ -9,9 +9,9 @@ import { JsonSyntaxError, type Lite3Encoder } from "../lite3/encode.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 
 /**
- * Encodes a message of `data`, which is a value, or JSON text as bytes.
+ * Encodes a message with the given data: a value, or JSON text as bytes.
  *
- * @throws {PlasmiteError} Usage when it is not one JSON object that a pool can keep
+ * @throws {PlasmiteError} Usage when it is not a single JSON object that can be stored
  */
 export function encodeMessage(
   encoder: Lite3Encoder,
@@ -52,7 +52,7 @@ function encodeText(encoder: Lite3Encoder, text: Uint8Array, tags: readonly stri
   }
 }
 
-/** As {@linkcode encodeMessage}, as a frame of a batch that has this time. */
+/** Like {@linkcode encodeMessage}, but appends a frame with the given time to a batch. */
 export function encodeValue(
   data: unknown,
   tags: readonly string[],

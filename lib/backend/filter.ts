@@ -1,6 +1,7 @@
 /**
- * What a message must have: tags, then conditions in order. Conditions that only jq can judge are
- * judged in groups, as one call of jq costs far more than one message.
+ * The filter of a selection: tags, then conditions in order. Conditions that only jq can evaluate
+ * are evaluated for groups of messages, because a call of jq is far more expensive than one
+ * message.
  *
  * @module
  */
@@ -22,8 +23,8 @@ export class Filter {
   readonly #where: readonly Where[];
 
   /**
-   * @param tags all of them are needed
-   * @param where every one must hold
+   * @param tags the tags that a message must all have
+   * @param where the conditions that must all hold
    */
   constructor(tags: readonly string[] = [], where: readonly Where[] = []) {
     this.#tags = tags.map((tag) => new Lite3Tag(tag));
@@ -33,7 +34,9 @@ export class Filter {
     this.passesAll = tags.length === 0 && where.length === 0;
   }
 
-  /** Whether the current message of a source has all tags; without tags it is not even opened. */
+  /**
+   * Whether the current message of a source has all tags; without tags the message is not opened.
+   */
   passesTags(source: { readonly message: MessageView }): boolean {
     return this.#tags.length === 0 || source.message.hasTags(this.#tags);
   }
@@ -44,7 +47,10 @@ export class Filter {
     return true;
   }
 
-  /** Which of these frames meet all conditions; an error stands where its message was. */
+  /**
+   * Returns the frames that meet all conditions, with errors at the positions of the messages that
+   * caused them.
+   */
   judge(frames: readonly FrameBytes[]): (FrameBytes | PlasmiteError)[] {
     let left: (FrameBytes | PlasmiteError)[] = [...frames];
     const view = new MessageView();
@@ -65,7 +71,7 @@ export class Filter {
   }
 }
 
-/** Copies a frame, so that its source may go on. */
+/** Copies a frame, so that its source can move on. */
 export function keepFrame(frame: FrameBytes): FrameBytes {
   const { u8, payloadAt, payloadLength } = frame;
   const { seqLo, seqHi, timeLo, timeHi, seq, timestampNs } = frame;

@@ -1,15 +1,15 @@
 /**
- * Messages that wait to be given out, packed into blocks: so many small objects would cost several
- * times their bytes.
+ * A queue of messages, packed into blocks, because many small objects would take several times the
+ * memory.
  *
  * @module
  */
 
 import type { FrameBytes, Gap } from "../types.ts";
 
-/** Bytes of a block; a message that is larger has one of its own. */
+/** Bytes of a block; a larger message has its own block. */
 const BLOCK = 1 << 20;
-/** Bytes in front of a payload: number, time, length, kind. */
+/** Bytes before a payload: sequence number, time, length, kind. */
 const HEADER = 24;
 const GAP = 1;
 
@@ -25,13 +25,13 @@ class Block {
   }
 }
 
-/** First in, first out. */
+/** A first-in, first-out queue of frames and gaps. */
 export class FrameQueue {
   readonly #blocks: Block[] = [];
   #spare: Block | null = null;
   #bytes = 0;
 
-  /** Bytes that are held. */
+  /** Bytes in the queue. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -52,7 +52,7 @@ export class FrameQueue {
     block.u8.set(u8.subarray(payloadAt, payloadAt + payloadLength), block.to - payloadLength);
   }
 
-  /** Adds a loss in front of the next frame. */
+  /** Adds a gap before the next frame. */
   lost({ first, last }: Gap): void {
     const [firstLo, firstHi] = halves(first);
     const [lastLo, lastHi] = halves(last);
@@ -67,7 +67,10 @@ export class FrameQueue {
     return block;
   }
 
-  /** Takes the first frame, valid until the next call of `push`, or a loss; null when empty. */
+  /**
+   * Removes and returns the first frame (valid until the next call of `push`) or gap; null if
+   * empty.
+   */
   shift(): FrameBytes | Gap | null {
     let [block] = this.#blocks;
     if (block !== undefined && block.from === block.to) {

@@ -31,7 +31,7 @@ import type {
 import type { SeqSet } from "./seq_set.ts";
 import { SelectedWalk } from "./walk.ts";
 
-/** How long what opening told counts as what is there now, in milliseconds. */
+/** How long the bounds from opening a pool count as current, in milliseconds. */
 const FRESH = 1_000;
 const LITE3 = "application/x-plasmite-lite3";
 const CREATION: Effect = {
@@ -52,7 +52,7 @@ export class HttpBackend implements Backend {
   #closed = false;
 
   /**
-   * Sends nothing.
+   * Creates a backend without sending anything.
    *
    * @param address `http(s)://host[:port]`
    * @throws {PlasmiteError} Usage for a bad address, token or certificate file
@@ -93,7 +93,7 @@ export class HttpBackend implements Backend {
     try {
       await this.create(pool, create);
     } catch (error) {
-      // Somebody else made it at the same moment: then it is there to open.
+      // Another client created it at the same time: open that one.
       if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
     }
     return await this.#open(pool, options.write === true);
@@ -104,13 +104,13 @@ export class HttpBackend implements Backend {
     return this.#transport.base;
   }
 
-  /** A pool that is not looked for first. */
+  /** A pool, without checking that it exists. */
   pool(name: string): HttpPool {
     return new HttpPool(this.#transport, this.#name(name), null);
   }
 
   /**
-   * What opening tells; on a write-only server without bounds and metrics.
+   * The information from opening a pool; on a write-only server it has no bounds or metrics.
    *
    * @throws {RemoteError} NotFound, Permission
    */
@@ -124,7 +124,7 @@ export class HttpBackend implements Backend {
     try {
       return new HttpPool(this.#transport, pool, await this.opened(pool));
     } catch (error) {
-      // A server of 0.8 that is write-only lets nobody open, and takes appends all the same.
+      // A write-only server of 0.8 refuses opening, but accepts appends.
       if (!(error instanceof RemoteError) || error.status !== 403) throw error;
       return new HttpPool(this.#transport, pool, null);
     }
@@ -179,7 +179,7 @@ export class HttpPool implements PoolHandle {
   readonly limits: Limits;
   readonly #transport: Transport;
   readonly #appender: RemoteAppender;
-  /** What opening told of the bounds: spares the request of a walk that begins at once. */
+  /** The bounds from opening, which save a request if a walk starts immediately. */
   #known: Bounds | null;
   readonly #openedAt = performance.now();
   #closed = false;
@@ -203,7 +203,7 @@ export class HttpPool implements PoolHandle {
     return `${this.#transport.base.origin}/${encodeURIComponent(this.name)}`;
   }
 
-  /** The same pool once more, to be closed by itself. */
+  /** A second handle of the same pool, closed independently. */
   again(): HttpPool {
     return new HttpPool(this.#transport, this.name, null);
   }
@@ -227,7 +227,7 @@ export class HttpPool implements PoolHandle {
   }
 
   /**
-   * As {@linkcode HttpPool.get}, with the server's own words when it is not retained.
+   * Like {@linkcode HttpPool.get}, but throws the server's error if it is not retained.
    *
    * @throws {RemoteError} NotFound with the number of a message that is not retained
    */
@@ -254,7 +254,7 @@ export class HttpPool implements PoolHandle {
       });
     } catch (error) {
       if (!PlasmiteError.is(error) || error.seq !== undefined) throw error;
-      // Of the two that may be missing here, only the message is told with its number.
+      // The pool or the message may be missing; only for the message the number is added.
       throw error.message === "message not found" ? error.with({ seq }) : error;
     }
   }
@@ -268,7 +268,7 @@ export class HttpPool implements PoolHandle {
       payloads,
       flush,
       (at, run) => {
-        // The server's clock counts, and receipts are printed from the batch.
+        // The server's clock is used, and receipts are printed from the batch.
         run.forEach(({ timestampNs }, i) => batch.setTime(at + i, timestampNs));
         const [first] = run;
         if (first !== undefined) stored(at, run.length, first.seq);
@@ -288,12 +288,15 @@ export class HttpPool implements PoolHandle {
     return new LaterWalk(bounds, (search) => this.#lastWalk(selection, bounds, search));
   }
 
-  /** Whether the server chooses messages, and tells of losses between them. */
+  /** Whether the server can select messages and report gaps between them. */
   get #chooses(): boolean {
     return this.#transport.features?.has("select") === true;
   }
 
-  /** What of a selection the server is to do: it trims tags, and runs what runs on the bytes. */
+  /**
+   * The part of a selection that the server evaluates: it trims tags, and runs filters that run on
+   * the bytes.
+   */
   #pushdown(selection: Selection): Pushdown | undefined {
     const { tags = [], where = [], last, since = 0n, countFailures = false } = selection;
     if (!this.#chooses || !(tags.length > 0 || where.length > 0 || last !== undefined)) {
@@ -301,7 +304,7 @@ export class HttpPool implements PoolHandle {
     }
     const plain = tags.filter((tag) => tag !== "" && tag === tag.trim());
     const native = countFailures ? undefined : where.find((one) => one.isNative);
-    // What the server chooses the last N of must be all there is to choose by.
+    // The server can choose the last N only if it evaluates the whole filter.
     const whole = plain.length === tags.length && where.length === (native === undefined ? 0 : 1);
     return {
       tags: plain,
@@ -311,7 +314,7 @@ export class HttpPool implements PoolHandle {
     };
   }
 
-  /** Whether the beginning has to be searched for, here. */
+  /** Whether this process has to search for the start. */
   #looksBack({ last, tags = [], where = [], since = 0n }: Selection): boolean {
     return last !== undefined && (tags.length > 0 || where.length > 0 || since > 0n);
   }
@@ -327,7 +330,7 @@ export class HttpPool implements PoolHandle {
     const end = until !== undefined ? until : selection.until ?? (follow ? null : newest);
     const select = this.#pushdown(selection);
     let start: bigint | "oldest" = from === "end" ? newest + 1n : from === 0n ? "oldest" : from;
-    if (start === "oldest" && oldest !== 0n) start = oldest; // What is lost from now on is a gap.
+    if (start === "oldest" && oldest !== 0n) start = oldest; // Messages lost from now on are a gap.
     if (last !== undefined && !this.#looksBack(selection)) {
       const high = end !== null && end < newest ? end : newest;
       const low = start === "oldest" || start < oldest ? oldest : start;
@@ -378,7 +381,7 @@ function boundsOf({ bounds }: PoolInfo): Bounds {
   return { oldest: bounds.oldestSeq ?? 0n, newest: bounds.newestSeq ?? 0n };
 }
 
-/** The error for what a server would silently ignore. */
+/** The error for a feature that a server would silently ignore. */
 function cannot(feature: string): PlasmiteError {
   return new PlasmiteError("Usage", `this server cannot ${feature}: it would ignore it`, {
     hint: "Use a newer server, or append without the condition.",

@@ -1,7 +1,6 @@
 /**
- * Where the last N matching messages begin, and which they are. Only the latter is remembered, as
- * one bit a message, so memory does not grow with N; the messages are read once more when they are
- * wanted.
+ * Finds the last N matching messages. Matches are stored as one bit per message and the messages
+ * are read again when needed, so memory use stays small for any N.
  *
  * @module
  */
@@ -10,32 +9,32 @@ import type { Awaitable } from "../types.ts";
 import { SeqSet } from "./seq_set.ts";
 import type { Walk } from "./types.ts";
 
-/** How many messages the first look back takes, and how many times as many each further one. */
+/** The size of the first window, in messages, and the growth factor of the following ones. */
 const FIRST_PIECE = 256n;
 const GROWTH = 4n;
 
-/** How a search goes. */
+/** Options of a search. */
 export interface Search {
-  /** Calls it off. */
+  /** Aborts the search. */
   readonly signal?: AbortSignal;
-  /** Told that it goes on. */
+  /** Called when the search makes progress. */
   readonly looked?: () => void;
 }
 
 /** The last matches. */
 export interface LastMatches {
-  /** The number of the first of them; behind the newest when nothing matches. */
+  /** The sequence number of the first one; newest + 1 if nothing matches. */
   readonly first: bigint;
-  /** The matches, and perhaps earlier ones. */
+  /** The matches, and possibly earlier ones. */
   readonly matches: SeqSet;
 }
 
 /**
- * Finds the last `count` matches in `oldest` to `newest`. Looks backwards in growing pieces, and
- * judges no more messages than it needs.
+ * Finds the last `count` matches in `oldest` to `newest`. Searches backwards in growing windows,
+ * and evaluates no more messages than necessary.
  *
- * @param open gives a walk over the matches of a piece, bounds inclusive
- * @throws {PlasmiteError} what reading or judging throws; the signal's reason
+ * @param open returns a walk over the matches of a window, bounds inclusive
+ * @throws {PlasmiteError} errors of reading and filtering; the signal's reason
  */
 export async function findLast(
   oldest: bigint,
@@ -53,14 +52,14 @@ export async function findLast(
     until = from - 1n;
     size *= GROWTH;
   }
-  // What was lost on the way might have counted: whoever reads from there is told of the gap.
+  // Messages lost during the search might have matched: start there, so that the gap is reported.
   if (lost !== null && matches.size < count) return { first: lost, matches };
   const found = Math.min(count, matches.size);
   const first = found === 0 ? null : matches.nth(matches.size - found);
   return { first: first ?? newest + 1n, matches };
 }
 
-/** Puts the matches of a walk into the set; returns the first number that was lost, or null. */
+/** Adds the matches of a walk to the set; returns the first lost sequence number, or null. */
 async function collect(
   walk: Walk,
   matches: SeqSet,

@@ -1,5 +1,5 @@
 /**
- * A walk whose beginning has to be looked for first: nothing is there until it is found.
+ * A walk whose start must be searched for first; it has no messages until then.
  *
  * @module
  */
@@ -22,7 +22,7 @@ const NO_FRAME: FrameBytes = {
   timestampNs: 0n,
 };
 
-/** Becomes the walk that `begin` finds; a wait is what looks for it. */
+/** Becomes the walk that `begin` finds; waiting performs the search. */
 export class LaterWalk implements Walk {
   readonly start: Bounds;
   readonly #begin: (search: Search) => Promise<Walk>;
@@ -34,9 +34,9 @@ export class LaterWalk implements Walk {
   #failure: { readonly error: unknown } | null = null;
 
   /**
-   * @param start what is retained now
-   * @param begin finds the beginning; called off when the walk is closed
-   * @param release called once, when what `begin` needs is needed no more
+   * @param start what is currently retained
+   * @param begin finds the start; aborted when the walk is closed
+   * @param release called once, when the resources of `begin` are no longer needed
    */
   constructor(
     start: Bounds,

@@ -1,8 +1,8 @@
 /**
  * Pools in the files of a directory.
  *
- * Appending is all that is loaded with this module; what else a pool can do is loaded by the call
- * that needs it, so that a command line that appends one message starts quickly.
+ * Only the code for appending is loaded with this module; other code is loaded on demand, so that a
+ * command that appends one message starts quickly.
  *
  * @module
  */
@@ -34,19 +34,19 @@ import type {
   Walk,
 } from "./types.ts";
 
-/** How a directory is used. */
+/** Options of a local backend. */
 export interface LocalOptions {
   /**
-   * For a process that serves others or does several things at once: long work then gives everyone
-   * turns, and nothing waits in place. Its followers share these change notices; true for notices
-   * of their own. Without it calls are as fast as can be and answer at once.
+   * For a process that serves others or does several things at once: long work then yields to other
+   * tasks, and nothing blocks. The hubs are the change notifications that followers share; `true`
+   * creates new ones. Without it, calls are as fast as possible and return synchronously.
    */
   readonly serving?: Hubs | true | undefined;
-  /** What holds the bytes; default the disk. */
+  /** The storage of the pool files; default the disk. */
   readonly storage?: Storage;
   /**
-   * The code for working together, where it is loaded already: then a conditional append answers at
-   * once as well. Otherwise it is loaded when it is first needed.
+   * The coordination module, if it is loaded already, so that conditional appends are synchronous
+   * too. Otherwise it is loaded on demand.
    */
   readonly coordination?: Coordination | undefined;
 }
@@ -54,7 +54,7 @@ export interface LocalOptions {
 /** The module `local/coordinator.ts`. */
 export type Coordination = typeof import("./local/coordinator.ts");
 
-/** How one directory runs its work. */
+/** How the work of one directory runs. */
 export interface Runner {
   readonly storage: Storage;
   readonly serving: boolean;
@@ -70,7 +70,7 @@ function runner({ serving, storage = disk, coordination }: LocalOptions): Runner
   return Object.assign(run, { storage, serving: serving !== undefined, hubs, coordination });
 }
 
-/** Calls a module that is loaded by its first use; later ones find it at hand. */
+/** Loads a module on first use; later uses are synchronous. */
 function lazily<M>(load: () => Promise<M>): <T>(use: (module: M) => Awaitable<T>) => Awaitable<T> {
   let loaded: M | null = null;
   return (use) => loaded !== null ? use(loaded) : load().then((module) => use(loaded = module));
@@ -89,7 +89,7 @@ export class LocalBackend implements Backend {
   protected readonly run: Runner;
 
   /**
-   * Touches nothing on disk.
+   * Creates a backend without accessing the disk.
    *
    * @param dir the directory that bare names resolve into
    */
@@ -111,7 +111,7 @@ export class LocalBackend implements Backend {
     return this.run(this.#opening(name, options));
   }
 
-  /** Opens a pool for reading at once, waiting in place; for the synchronous library. */
+  /** Opens a pool for reading, synchronously; for the synchronous library. */
   openNow(name: string): LocalPool {
     return inPlace(this.#opening(name, {}));
   }
@@ -130,7 +130,7 @@ export class LocalBackend implements Backend {
     return new LocalPool(this.run, ring, name);
   }
 
-  /** Makes a pool, or finds that somebody else made it at the same moment. */
+  /** Creates a pool, unless another process created it at the same time. */
   *#making(path: string, options: NewPool): Steps<void> {
     try {
       yield* creating(this.run.storage, path, ringOptions(options));
@@ -167,7 +167,7 @@ export class LocalBackend implements Backend {
     );
   }
 
-  /** Does something with the paths of all pools, sorted by name. */
+  /** Calls a function with the paths of all pools, sorted by name. */
   #withFiles<T>(use: (paths: readonly string[], listing: Listing) => Awaitable<T>): Awaitable<T> {
     const { serving, storage } = this.run;
     return withListing((listing) => {
@@ -214,12 +214,12 @@ export class LocalPool implements PoolHandle {
   protected readonly run: Runner;
   /** The open file. */
   protected readonly ring: Ring;
-  /** Who needs the ring: the handle, and searches that are under way. */
+  /** The number of users of the ring: the handle, and searches in progress. */
   #users = 1;
   #closed = false;
   #coordinator: Coordinator | null = null;
 
-  /** Use {@linkcode LocalBackend.open}. */
+  /** For internal use: call {@linkcode LocalBackend.open}. */
   constructor(run: Runner, ring: Ring, name: string) {
     this.name = name;
     this.path = ring.path;
@@ -232,7 +232,7 @@ export class LocalPool implements PoolHandle {
     return this.ring.tryState() ?? this.run(this.ring.stating());
   }
 
-  /** As {@linkcode LocalPool.bounds}, waiting in place. */
+  /** Like {@linkcode LocalPool.bounds}, but synchronous. */
   boundsNow(): Bounds {
     return this.ring.state();
   }
@@ -272,7 +272,7 @@ export class LocalPool implements PoolHandle {
     }
   }
 
-  /** What people need to work together in this pool: a promise where that must be loaded first. */
+  /** The coordinator of this pool; a promise if its module must be loaded first. */
   coordinate(): Awaitable<Coordinator> {
     if (this.#coordinator !== null) return this.#coordinator;
     const { coordination } = this.run;

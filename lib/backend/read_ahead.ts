@@ -1,5 +1,5 @@
 /**
- * Playing stored messages at their own pace: what is to be played is read a bounded part ahead.
+ * Replays stored messages at their original pace, reading a bounded amount ahead.
  *
  * @module
  */
@@ -9,14 +9,14 @@ import { FrameQueue } from "./frame_queue.ts";
 import type { Walk } from "./types.ts";
 
 /**
- * So many bytes of messages are held, so that a slow replay loses nothing to the ring going round.
- * A selection that is larger is read as it is played.
+ * How many bytes of messages are read ahead, so that a slow replay loses nothing when the ring
+ * wraps.
  */
 const AHEAD = 16 * 1024 * 1024;
-/** The queue is filled again when so many bytes of it were played. */
+/** The queue is refilled after this many bytes. */
 const STEP = 1024 * 1024;
 
-/** The messages of a walk, held in advance. */
+/** The messages of a walk, read ahead. */
 export class ReadAhead {
   readonly #walk: Walk;
   readonly #signal: AbortSignal | undefined;
@@ -25,7 +25,7 @@ export class ReadAhead {
   #failure: { readonly error: unknown } | null = null;
 
   /**
-   * @param walk over messages that are there; it is the reader's own now
+   * @param walk a walk over stored messages, owned by this object from now on
    * @param signal ends waits
    */
   constructor(walk: Walk, signal?: AbortSignal) {
@@ -34,9 +34,9 @@ export class ReadAhead {
   }
 
   /**
-   * The next message, valid until the next call, or a loss in front of it; null at the end.
+   * The next message, valid until the next call, or a gap before it; null at the end.
    *
-   * @throws {PlasmiteError} what reading throws, once everything before it was given out
+   * @throws {PlasmiteError} errors of reading, after everything before them was returned
    */
   async next(): Promise<FrameBytes | Gap | null> {
     if (!this.#ended && this.#held.bytes < AHEAD - STEP) await this.#fill();
@@ -65,7 +65,7 @@ export class ReadAhead {
     }
   }
 
-  /** Releases what is open. */
+  /** Closes the walk. */
   close(): void {
     this.#walk.close();
   }
@@ -82,12 +82,12 @@ export class Pace {
     this.#speed = speed;
   }
 
-  /** Milliseconds that were not waited yet. */
+  /** Accumulated milliseconds that were not waited yet. */
   get owed(): number {
     return this.#owed;
   }
 
-  /** How many milliseconds a message comes behind the one before it; 0 for the first. */
+  /** The milliseconds between a message and the one before it; 0 for the first. */
   step(timestampNs: bigint): number {
     const before = this.#before;
     this.#before = timestampNs;
@@ -96,8 +96,8 @@ export class Pace {
   }
 
   /**
-   * How long to wait now, after so many milliseconds more. A timer takes a millisecond at least:
-   * shorter pauses are added up.
+   * How long to wait now, after `ms` more milliseconds. A timer takes at least a millisecond:
+   * shorter pauses are accumulated.
    */
   due(ms: number): number {
     this.#owed += ms;

@@ -1,5 +1,5 @@
 /**
- * From what a program or person calls a pool to the path of its file.
+ * Resolves pool references to file paths.
  *
  * @module
  */
@@ -35,7 +35,7 @@ export function isPathRef(ref: string): boolean {
   return ref.includes("/") || (Deno.build.os === "windows" && ref.includes("\\"));
 }
 
-/** Whether a name has what no file name has: controls, and halves of a surrogate pair. */
+/** Whether a name contains control characters or lone surrogates. */
 function isNoName(text: string): boolean {
   // deno-lint-ignore no-control-regex
   return /[\x00-\x1f\x7f]/.test(text) || !text.isWellFormed();
@@ -47,8 +47,8 @@ export function isUrl(ref: string): boolean {
 }
 
 /**
- * The file of a local pool (docs/spec/command-line.md 1.3): a path is taken as it is, a name lives
- * in `dir`.
+ * The file of a local pool (docs/spec/command-line.md 1.3): a path is used unchanged, a name refers
+ * to a file in `dir`.
  *
  * @throws {PlasmiteError} Usage for an empty name, control characters and anything with `://`
  */
@@ -81,12 +81,12 @@ export function poolName(path: string): string {
 }
 
 /**
- * What a file of {@linkcode poolFiles} that is not found means: undefined when it was deleted in
- * the meantime and is simply not there any more.
+ * The error for a file of {@linkcode poolFiles} that cannot be found; undefined if it was deleted
+ * in the meantime.
  */
 export function listedButMissing(path: string): PlasmiteError | undefined {
   if (!path.includes("\ufffd")) return undefined;
-  // Where a name is not UTF-8, Deno lists it changed and cannot open it.
+  // If a name is not UTF-8, Deno lists a converted name that it cannot open.
   return new PlasmiteError("Io", "file name is not UTF-8", {
     path,
     hint: "Rename the file, for example with `mv`.",
@@ -97,14 +97,14 @@ function isPoolFile({ name, isDirectory }: Deno.DirEntry): boolean {
   return name.endsWith(SUFFIX) && name !== SUFFIX && !isDirectory;
 }
 
-/** By UTF-16 code unit, as every other sorted thing the program prints. */
+/** Sorted by UTF-16 code unit, like all sorted output of the program. */
 function sortedPaths(names: ReadonlySet<string>, dir: string): string[] {
   return [...names].sort().map((name) => `${dir}/${name}`);
 }
 
-/** Paths of all pool files in a directory, sorted by name; a missing directory has none. */
+/** Paths of all pool files in a directory, sorted by name; empty for a missing directory. */
 export function poolFiles(dir: string): string[] {
-  // A name that is not UTF-8 is listed like another one that holds U+FFFD: once is enough.
+  // A name that is not UTF-8 can be listed identically to one with U+FFFD: keep only one.
   const names = new Set<string>();
   try {
     for (const entry of Deno.readDirSync(dir)) if (isPoolFile(entry)) names.add(entry.name);
@@ -114,7 +114,7 @@ export function poolFiles(dir: string): string[] {
   return sortedPaths(names, dir);
 }
 
-/** As {@linkcode poolFiles}, for a process that serves others: the directory may be large. */
+/** Like {@linkcode poolFiles}, but asynchronous, for processes that serve others. */
 export async function poolFilesAsync(dir: string): Promise<string[]> {
   const names = new Set<string>();
   try {

@@ -1,6 +1,6 @@
 /**
- * What a reference names: a pool, and the backend that keeps it. Only that of this machine is loaded
- * with this module; work on local pools loads nothing of what speaks to servers.
+ * Resolves a reference to a pool and its backend. Only the local backend is loaded with this
+ * module; the HTTP backend is loaded on demand.
  *
  * @module
  */
@@ -13,19 +13,19 @@ import { LocalBackend } from "./local.ts";
 import { isPathRef, isUrl, poolPath } from "./refs.ts";
 import type { Backend } from "./types.ts";
 
-/** How to reach what keeps a pool. */
+/** How to connect to the backend of a pool. */
 export interface ConnectOptions {
   /** For a process that serves others or does several things at once; see `LocalOptions`. */
   readonly serving?: Hubs | true;
-  /** How to reach a server; asked only when there is one. */
+  /** Returns the options for a server; called only for remote pools. */
   readonly server?: () => Awaitable<TransportOptions>;
 }
 
-/** A place that keeps pools, not connected to yet. */
+/** A directory or server, not connected yet. */
 export interface PlaceRef {
-  /** As it was given. */
+  /** The reference as given. */
   readonly ref: string;
-  /** Whether it is a server, and not a directory of this machine. */
+  /** Whether it is a server rather than a local directory. */
   readonly isRemote: boolean;
   /** Loads the backend; sends nothing. */
   connect(options?: ConnectOptions): Awaitable<Backend>;
@@ -33,27 +33,27 @@ export interface PlaceRef {
 
 /** A pool, not opened yet. */
 export interface PoolRef extends PlaceRef {
-  /** What its backend calls it. */
+  /** Its name in the backend. */
   readonly name: string;
-  /** What notices and errors call it: the path of its file, or `origin/pool`. */
+  /** Its name in notices and errors: the path of its file, or `origin/pool`. */
   readonly path: string;
 }
 
-/** Where bare names live; finding the default directory may need a permission. */
+/** The directory of bare names; finding the default directory may need a permission. */
 export interface NamePlace {
   /** The directory of pools. */
   readonly dir: string;
 }
 
-/** A kind of place that URLs name; its module says what they mean, and loads what speaks to it. */
+/** A URL scheme; its module parses the URLs and loads the backend. */
 interface Scheme {
-  /** A pool. Throws Usage. */
+  /** Parses the URL of a pool. Throws Usage. */
   poolRef(ref: string): PoolRef;
-  /** A server. Throws Usage. */
+  /** Parses the URL of a server. Throws Usage. */
   placeRef(ref: string): PlaceRef;
 }
 
-/** Every kind of place beyond directories, by the scheme of its URLs. */
+/** The modules of all remote backends, by URL scheme. */
 const SCHEMES: Readonly<Record<string, () => Promise<Scheme>>> = {
   http: () => import("./http/ref.ts"),
   https: () => import("./http/ref.ts"),
@@ -65,10 +65,10 @@ async function schemeOf(ref: string): Promise<Scheme | undefined> {
 }
 
 /**
- * What a name, a path or a URL names (docs/spec/command-line.md 1.3).
+ * Resolves a name, a path or a URL (docs/spec/command-line.md 1.3).
  *
- * @param place where bare names live
- * @throws {PlasmiteError} Usage when it names no pool
+ * @param place the directory of bare names
+ * @throws {PlasmiteError} Usage when it is not a valid reference
  */
 export async function resolvePool(ref: string, place: NamePlace): Promise<PoolRef> {
   if (!isUrl(ref)) return localPool(ref, place);
@@ -98,7 +98,7 @@ export function localPool(ref: string, place: NamePlace): PoolRef {
 }
 
 /**
- * What keeps pools, for a server's URL.
+ * Resolves a server's URL.
  *
  * @throws {PlasmiteError} Usage for anything else
  */
@@ -110,7 +110,7 @@ export async function resolveServer(server: string): Promise<PlaceRef> {
   });
 }
 
-/** A directory as a place of pools. */
+/** A local directory of pools. */
 export function localPlace(dir: string): PlaceRef {
   return { ref: dir, isRemote: false, connect: (options) => localBackend(dir, options) };
 }

@@ -7,14 +7,14 @@
 /** Sequence numbers that share one piece of a set: their upper 48 bits are the same. */
 const PIECE = 1 << 16;
 
-/** A set of sequence numbers, dense or sparse: one bit each, in pieces that exist when needed. */
+/** A set of sequence numbers, dense or sparse: one bit each, in pieces allocated on demand. */
 export class SeqSet {
   readonly #pieces = new Map<number, Uint32Array>();
   #key = -1;
   #piece: Uint32Array | undefined;
   #size = 0;
 
-  /** How many are in it. */
+  /** The number of elements. */
   get size(): number {
     return this.#size;
   }
@@ -28,7 +28,7 @@ export class SeqSet {
     return this.#piece;
   }
 
-  /** Puts a number in, given as its low and high 32 bits. */
+  /** Adds a number, given as its low and high 32 bits. */
   add(lo: number, hi: number): void {
     let piece = this.#find(lo, hi);
     if (piece === undefined) {
@@ -41,13 +41,13 @@ export class SeqSet {
     this.#size++;
   }
 
-  /** Whether a number is in it. */
+  /** Whether the set contains a number. */
   has(lo: number, hi: number): boolean {
     const piece = this.#find(lo, hi);
     return piece !== undefined && ((piece[(lo & 0xffff) >>> 5] ?? 0) >>> (lo & 31) & 1) === 1;
   }
 
-  /** The number that has `before` smaller ones in the set; null when there are not so many. */
+  /** The element with `before` smaller ones in the set; null if there are not that many. */
   nth(before: number): bigint | null {
     let left = before;
     for (const key of [...this.#pieces.keys()].sort((a, b) => a - b)) {

@@ -1,7 +1,7 @@
 /**
- * Pools of a directory in a process that serves many callers: one file a pool stays open for
- * appends, appends that arrive together share one lock and one write, and whoever waits for the lock
- * of one pool keeps nobody from the others.
+ * Pools of a directory in a process that serves many callers: one file per pool stays open for
+ * appends, appends that arrive together share one lock and one write, and waiting for the lock of
+ * one pool does not delay the others.
  *
  * @module
  */
@@ -18,18 +18,18 @@ import type { PoolInfo } from "./local/info.ts";
 import { PoolSlots } from "./local/slots.ts";
 import type { AppendRequest, NewPool, OpenOptions, StoredFrame } from "./types.ts";
 
-/** Open pools kept for appending. */
+/** The largest number of pools kept open for appending. */
 const KEEP = 128;
-/** While no two appends arrive together, one in so many waits to see whether others come. */
+/** While appends arrive one at a time, one in this many waits to see whether others arrive. */
 const PROBE = 32;
 /** How long a call waits for a slot of its pool before it is refused, in milliseconds. */
 const SLOT_WAIT = 1_000;
 /** How often idle pools are closed, so that deleted ones free their disk space, in milliseconds. */
 const SWEEP = 5_000;
 
-/** How a directory is served. */
+/** Options of a serving backend. */
 export interface ServingOptions {
-  /** Change notices that all followers share; default new ones. */
+  /** Change notifications shared by all followers; default new ones. */
   readonly hubs?: Hubs;
   /** How many calls may wait for one pool at once; default 64. */
   readonly limit?: number;
@@ -41,27 +41,27 @@ function saturated(): PlasmiteError {
   });
 }
 
-/** Whether a failed append says that the open file is no longer the pool, or is damaged. */
+/** Whether a failed append means that the open file is no longer the pool, or is damaged. */
 function isOutdated(error: unknown): boolean {
   return PlasmiteError.is(error, ErrorKind.NotFound) || PlasmiteError.is(error, ErrorKind.Corrupt);
 }
 
-/** Finds out which appends arrive together. */
+/** Detects whether appends arrive together. */
 class Gathering {
   #turn: Promise<void> | null = null;
   #gathered = 0;
   #crowded = false;
   #alone = 0;
 
-  /** Whether an append need not wait for others: none are expected. */
+  /** Whether an append need not wait because no others are expected. */
   get alone(): boolean {
     return !this.#crowded && this.#turn === null && ++this.#alone % PROBE !== 0;
   }
 
   /**
-   * The end of this turn of the event loop. Each request comes in a task of its own, so without it
-   * every append would take the lock by itself. One that comes alone would only lose time by it: as
-   * long as that is so, only one in a few waits here.
+   * Waits for the end of this turn of the event loop. Each request arrives in its own task, so
+   * without waiting every append would take the lock separately. For single appends waiting is a
+   * waste: while they are the rule, only one in `PROBE` waits.
    */
   wait(): Promise<void> {
     this.#gathered++;
@@ -76,16 +76,16 @@ class Gathering {
   }
 }
 
-/** What the open pools of one backend share. */
+/** State shared by the open pools of one backend. */
 interface Shared {
   readonly gathering: Gathering;
   readonly hubs: Hubs;
   readonly writes: PoolSlots;
-  /** Has the next caller open the pool anew. */
+  /** Makes the next caller reopen the pool. */
   forget(pool: ServedPool): void;
 }
 
-/** A pool that is open for appending; its callers share it. */
+/** A pool that is open for appending, shared by its callers. */
 export class ServedPool extends LocalPool {
   /** Whether it was used since the last sweep. */
   used = true;
@@ -95,7 +95,7 @@ export class ServedPool extends LocalPool {
   readonly #group: GroupCommit;
   #forgotten = false;
 
-  /** Use {@linkcode ServingBackend.open}. */
+  /** For internal use: call {@linkcode ServingBackend.open}. */
   constructor(run: Runner, ring: Ring, name: string, shared: Shared) {
     super(run, ring, name);
     this.#shared = shared;
@@ -105,7 +105,7 @@ export class ServedPool extends LocalPool {
   override append(batch: FrameBatch, request: AppendRequest): Awaitable<void> {
     const { from = 0, signal } = request;
     signal?.throwIfAborted();
-    // What has conditions is judged by itself.
+    // Conditional appends are not grouped with others.
     if (request.when !== undefined) return this.#conditional(batch, request);
     if (from >= batch.count) return;
     if (!this.#shared.gathering.alone || this.#group.busy) return this.#grouped(batch, request);
@@ -149,20 +149,20 @@ export class ServedPool extends LocalPool {
     return error;
   }
 
-  /** Another caller opens it. */
+  /** Registers another caller. */
   share(): this {
     this.users++;
     this.used = true;
     return this;
   }
 
-  /** Closes the file once nobody has it open. */
+  /** Closes the file once no caller has it open. */
   forget(): void {
     this.#forgotten = true;
     if (this.users === 0) super.close();
   }
 
-  /** Gives it back; one call for each time it was opened. */
+  /** Unregisters a caller; call it once per opening. */
   override close(): void {
     this.users--;
     if (this.#forgotten && this.users === 0) super.close();
@@ -183,7 +183,7 @@ class ReadPool extends LocalPool {
   }
 }
 
-/** A directory of pools that is served. */
+/** A directory of pools in a process that serves many callers. */
 export class ServingBackend extends LocalBackend {
   readonly #hubs: Hubs;
   readonly #reads: PoolSlots;
@@ -194,7 +194,7 @@ export class ServingBackend extends LocalBackend {
   #sweeper: ReturnType<typeof setInterval> | null = null;
 
   /**
-   * Touches nothing on disk.
+   * Creates a backend without accessing the disk.
    *
    * @param dir the directory that bare names resolve into
    */
@@ -213,12 +213,12 @@ export class ServingBackend extends LocalBackend {
     };
   }
 
-  /** Calls under way that may have to wait for a pool. */
+  /** The number of calls in progress that may have to wait for a pool. */
   get calls(): number {
     return this.#reads.used + this.#writes.used;
   }
 
-  /** How many walks of this process follow a pool. */
+  /** The number of walks in this process that follow a pool. */
   followers(name: string): number {
     return this.#hubs.followers(this.path(name));
   }
@@ -247,17 +247,17 @@ export class ServingBackend extends LocalBackend {
     return pool.share();
   }
 
-  /** The pool if it is open for appending. */
+  /** The pool, if it is open for appending. */
   #known(name: string): ServedPool | undefined {
     const pool = this.#pools.get(name);
     if (pool !== undefined && this.#pools.size > KEEP / 2) {
-      this.#pools.delete(name); // Last used goes last.
+      this.#pools.delete(name); // The most recently used pool is last.
       this.#pools.set(name, pool);
     }
     return pool;
   }
 
-  /** Opens a pool for appending; those who ask at the same time share one opening. */
+  /** Opens a pool for appending; concurrent callers share one opening. */
   #openOnce(name: string): Promise<void> {
     let opening = this.#opening.get(name);
     if (opening === undefined) {
@@ -302,12 +302,12 @@ export class ServingBackend extends LocalBackend {
     pool?.forget();
   }
 
-  /** Runs a look at a pool in a slot of its own, so that waiting writers keep no reader out. */
+  /** Runs a read of a pool in a separate slot, so that waiting writers do not block readers. */
   #reading<T>(name: string, work: () => Awaitable<T>): Promise<T> {
     return this.#reads.run(this.path(name), SLOT_WAIT, work, saturated);
   }
 
-  /** Runs what may wait for a pool's lock in a slot of that pool. */
+  /** Runs a call that may wait for a pool's lock in a slot of that pool. */
   #writing<T>(name: string, work: () => Awaitable<T>): Promise<T> {
     return this.#writes.run(this.path(name), SLOT_WAIT, work, saturated);
   }

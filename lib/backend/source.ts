@@ -1,5 +1,5 @@
 /**
- * Where messages come from, local or remote: what `follow`, `duplex` and the bridges read.
+ * The source of the frames of a walk, local or remote.
  *
  * @module
  */
@@ -8,22 +8,22 @@ import type { MessageView } from "../lite3/message.ts";
 import type { FrameBytes, Gap } from "../types.ts";
 import type { Slice } from "../storage/turns.ts";
 
-/** A stream of frames that can be asked without waiting, and waited for. */
+/** A stream of frames that can be polled and waited for. */
 export interface FrameSource {
   /** The current frame. */
   readonly cursor: FrameBytes;
   /** The current message, its envelope checked. */
   readonly message: MessageView;
-  /** Goes to the next message that is there now; false when there is none. */
+  /** Moves to the next available message; false if there is none. */
   next(): boolean;
-  /** The messages lost before the current one, once. */
+  /** Returns the gap before the current message, once. */
   takeGap(): Gap | null;
-  /** Waits until there may be more; false when `ms` milliseconds are over. */
+  /** Waits until there may be more; false after `ms` milliseconds. */
   wait(ms?: number, signal?: AbortSignal): Promise<boolean>;
-  /** Every message before this number was looked at, where a filter runs at the source. */
+  /** If a filter runs at the source: every message before this number was examined. */
   readonly position?: bigint;
-  /** Its share of the time of a process that serves others; null or absent in one that does not. */
+  /** Its time slice in a process that serves others; null or absent otherwise. */
   readonly slice?: Slice | null;
-  /** Releases everything; ends a wait. */
+  /** Releases all resources; ends a wait. */
   close(): void;
 }

@@ -1,9 +1,9 @@
 /**
- * Where pools are: the one interface between everything that uses pools (command line, library,
- * server, agents) and everything that keeps them (a directory, a server).
+ * The interface between the users of pools (command line, library, server, agents) and their
+ * backends (a directory, a server).
  *
- * Frames and payload bytes go through unchanged. A backend that can search at the source is given
- * the whole {@linkcode Selection} and decides what to push down; whatever it decides, a filter never
+ * Frames and payload bytes are passed through unchanged. A backend that can search at the source
+ * gets the whole {@linkcode Selection} and decides what to push down; in any case, a filter never
  * hides a gap.
  *
  * @module
@@ -16,38 +16,38 @@ import type { FrameBatch } from "../pool/batch.ts";
 import type { Limits } from "../pool/layout.ts";
 import type { Awaitable, Bounds, FrameBytes, Gap, StoredBytes } from "../types.ts";
 
-/** What a place can do beyond storing and following; a server tells it in `plasmite-features`. */
+/** An optional ability of a backend; a server reports them in `plasmite-features`. */
 export type Feature = "select" | "batch";
 
-/** How to make a pool. */
+/** Options of a new pool. */
 export interface NewPool {
   /** Size of the file in bytes; default 1 MiB. */
   readonly sizeBytes?: number;
-  /** Number of index slots of 16 bytes; default automatic, 0 for none. Local pools only. */
+  /** Number of index slots of 16 bytes; default automatic, 0 for none. Only for local pools. */
   readonly indexCapacity?: number;
 }
 
 /** How to open a pool. */
 export interface OpenOptions {
-  /** Whether it will be appended to; default false. */
+  /** Whether the pool will be appended to; default false. */
   readonly write?: boolean;
-  /** How to make it first if it is missing; by default that is an error. */
+  /** Options for creating the pool if it does not exist; by default a missing pool is an error. */
   readonly create?: NewPool;
   /**
-   * Whether to do without looking for the pool first, where that takes a request; then a call on it
-   * rejects with NotFound, and its limits are not known. Default false.
+   * Whether to skip checking that the pool exists if that takes a request; calls can then reject
+   * with NotFound, and the limits are not known. Default false.
    */
   readonly unchecked?: boolean;
 }
 
-/** Says which of all pools are wanted, by their sorted names. */
+/** Selects pools from the sorted names of all. */
 export type Choose = (names: readonly string[]) => readonly string[];
 
-/** A place that keeps pools. Failures are `PlasmiteError`. */
+/** A place that stores pools. Failures are `PlasmiteError`. */
 export interface Backend {
-  /** What messages call it: a directory, or `http://host:port`. */
+  /** Its name in messages: a directory, or `http://host:port`. */
   readonly place: string;
-  /** What it can do. */
+  /** Returns the optional abilities of the backend. */
   features(): Awaitable<ReadonlySet<string>>;
   /**
    * Opens a pool.
@@ -57,113 +57,124 @@ export interface Backend {
    */
   open(name: string, options?: OpenOptions): Awaitable<PoolHandle>;
   /**
-   * Makes a pool.
+   * Creates a pool.
    *
-   * @throws {PlasmiteError} AlreadyExists, Usage for a size that cannot be, Permission, Io
+   * @throws {PlasmiteError} AlreadyExists, Usage for an invalid size, Permission, Io
    */
   create(name: string, options?: NewPool): Awaitable<PoolInfo>;
   /**
-   * Describes pools, sorted by name; one that cannot be opened carries `error`.
+   * Describes pools, sorted by name. Entries for pools that cannot be opened have `error` set.
    *
-   * @param choose which ones, so that the others are not looked into; default all
+   * @param choose selects the pools, so that the others are not opened; default all
    */
   list(choose?: Choose): Awaitable<readonly PoolInfo[]>;
   /** The names of all pools, sorted. */
   names(): Awaitable<readonly string[]>;
   /** Describes a pool. */
   info(name: string): Awaitable<PoolInfo>;
-  /** Deletes a pool, whole or damaged, after appends that are under way. */
+  /** Deletes a pool, intact or damaged, after appends in progress. */
   remove(name: string): Promise<void>;
-  /** Releases what is shared; pools and walks that are open go on. */
+  /** Releases shared resources; open pools and walks are not affected. */
   close(): Awaitable<void>;
 }
 
 /**
- * What must hold for an append to take place; judged under the pool's lock, and all of the batch
- * goes in, or nothing. The tags `key:K` and `id:X` are in the frames already
- * (docs/spec/coordination.md 3 and 4).
+ * The conditions of an append, checked under the pool's lock; the batch is stored completely or not
+ * at all. The tags `key:K` and `id:X` are in the frames already (docs/spec/coordination.md 3 and
+ * 4).
  */
 export interface Conditions {
-  /** The number that the newest message must have, or the newest with `key`; 0 for none. */
+  /**
+   * The required sequence number of the newest message, or of the newest with `key`; 0 for none.
+   */
   readonly expect?: bigint;
-  /** The key that `expect` is about. */
+  /** The key that `expect` refers to. */
   readonly key?: string;
-  /** The id of each frame from the first on that is to be stored; null for one that has none. */
+  /** The id of each frame to be stored, starting with the first; null for a frame without one. */
   readonly ids?: readonly (string | null)[];
-  /** How many messages back an id is looked for; default 4096. */
+  /** How many messages back to search for an id; default 4096. */
   readonly idWindow?: number;
 }
 
-/** How to append a batch. */
+/** Options of an append of a batch. */
 export interface AppendRequest {
-  /** Whether to wait until it is on stable storage. */
+  /** Whether to wait until the messages are on stable storage. */
   readonly flush: boolean;
-  /** How long at most to wait for another process's lock, in milliseconds; default 10,000. */
+  /** The longest wait for another process's lock, in milliseconds; default 10,000. */
   readonly lockMs?: number;
-  /** The first frame to store; default 0. A caller that tries again goes on where it stopped. */
+  /**
+   * The index of the first frame to store; default 0. A caller that retries continues where it
+   * stopped.
+   */
   readonly from?: number;
-  /** Calls off what has not been stored yet; rejects with its reason. */
+  /** Aborts what has not been stored yet; rejects with its reason. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Told of each contiguous run as soon as it is stored, so that after a failure it is known what
-   * was: `count` frames of the batch from frame `from` on got the numbers from `first` on. The
-   * batch's times are those stored.
+   * Called for each contiguous run as soon as it is stored, so that after a failure it is known
+   * what was stored: `count` frames of the batch, starting at frame `from`, got the sequence
+   * numbers from `first` on. The times in the batch are then the stored ones.
    */
   readonly stored: (from: number, count: number, first: bigint) => void;
-  /** What must hold; by default nothing. */
+  /** The conditions; default none. */
   readonly when?: Conditions | undefined;
   /**
-   * Told of a frame whose id is known: message `seq` was stored for it earlier, and its time is now
-   * the batch's.
+   * Called for a frame whose id is known: message `seq` was stored for it earlier, and the batch
+   * now has that message's time.
    */
   readonly duplicate?: ((frame: number, seq: bigint) => void) | undefined;
 }
 
-/** What to claim, or to renew. */
+/** A claim of keys, or the renewal of a lease. */
 export interface ClaimRequest {
-  /** All of them, or none. */
+  /** The keys, claimed all together or not at all. */
   readonly keys: readonly string[];
-  /** Who claims. */
+  /** The name of the claimant. */
   readonly holder: string;
-  /** For how long, in milliseconds: a second to a day; default a minute, or as before. */
+  /**
+   * The duration in milliseconds, from a second to a day; default a minute, for a renewal the
+   * previous one.
+   */
   readonly ttlMs?: number | undefined;
-  /** The lease to renew; without it a new one, or the same again if it is the holder's. */
+  /**
+   * The token of the lease to renew; without it, a new lease, or the existing one of the same
+   * holder.
+   */
   readonly token?: bigint | undefined;
-  /** How long to wait until they are free, in milliseconds; default not at all. */
+  /** How long to wait for the keys to become free, in milliseconds; default 0. */
   readonly waitMs?: number | undefined;
-  /** Calls off a wait; rejects with its reason. */
+  /** Aborts a wait; rejects with its reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What to release. */
+/** A release of keys. */
 export interface ReleaseRequest {
-  /** All of them. */
+  /** The keys of the lease. */
   readonly keys: readonly string[];
-  /** Who releases. */
+  /** The name of the holder. */
   readonly holder: string;
-  /** The lease; needed unless forced. */
+  /** The token of the lease; required unless `force` is set. */
   readonly token?: bigint | undefined;
-  /** Whether to end whatever leases there are, for anybody. */
+  /** Whether to end all leases of the keys, whoever holds them. */
   readonly force?: boolean | undefined;
 }
 
-/** A lease that is held. */
+/** A current lease. */
 export interface LeaseState {
-  /** Whose it is. */
+  /** The name of the holder. */
   readonly holder: string;
-  /** What it is about. */
+  /** The keys of the lease. */
   readonly keys: readonly string[];
-  /** The number of the message that says so. */
+  /** The sequence number of the message that records it. */
   readonly seq: bigint;
   /** The fencing token: later leases of the same key have higher ones. */
   readonly token: bigint;
-  /** Until when, in nanoseconds since 1970. */
+  /** The expiry time in nanoseconds since 1970. */
   readonly untilNs: bigint;
-  /** Whether the pool forgets so fast that the claim may be overwritten before it ends. */
+  /** Whether the claim may be overwritten before it expires, because the pool is too small. */
   readonly shortRetention: boolean;
 }
 
-/** Which messages to group. */
+/** Options of a grouping. */
 export interface LatestRequest {
   /** Only messages that carry all of these tags. */
   readonly tags?: readonly string[];
@@ -171,27 +182,27 @@ export interface LatestRequest {
   readonly where?: readonly Where[];
   /** Only messages at or after this time in nanoseconds since 1970. */
   readonly sinceNs?: bigint;
-  /** Judges the newest message of each group: those that do not match are left out. */
+  /** Filters the newest message of each group: groups that do not match are left out. */
   readonly having?: readonly Where[];
-  /** How many groups at most, the newest ones. */
+  /** The largest number of groups; the newest ones are kept. */
   readonly most?: number;
-  /** Calls it off. */
+  /** Aborts the search. */
   readonly signal?: AbortSignal;
 }
 
 /** The newest message of each group. */
 export interface Latest {
-  /** Ordered by number. */
+  /** The messages, in order of sequence number. */
   readonly messages: readonly StoredFrame[];
-  /** Which groups each of them is the newest of. */
+  /** The newest message of each group. */
   readonly latest: readonly { readonly key: string; readonly seq: bigint }[];
-  /** Whether there were more groups than are remembered. */
+  /** Whether there were more groups than the limit. */
   readonly forgotten: boolean;
 }
 
-/** A message by its number. */
+/** A stored message. */
 export interface StoredFrame extends StoredBytes {
-  /** Flags of the frame; 0 where they are not told. */
+  /** Flags of the frame; 0 if the backend does not report them. */
   readonly flags: number;
 }
 
@@ -199,18 +210,18 @@ export interface StoredFrame extends StoredBytes {
 export interface PoolHandle {
   /** The name or reference it was opened by. */
   readonly name: string;
-  /** What notices and errors call it: the path of its file, or `origin/pool`. */
+  /** Its name in notices and errors: the path of its file, or `origin/pool`. */
   readonly path: string;
-  /** How much it takes. */
+  /** The limits of the pool. */
   readonly limits: Limits;
-  /** What is retained now. */
+  /** Returns the bounds of what is currently retained. */
   bounds(): Awaitable<Bounds>;
   /** Sizes, bounds and metrics. */
   info(): Awaitable<PoolInfo>;
   /**
    * Reads one message.
    *
-   * @param exact whether the stored bytes are needed and not just a document that says the same
+   * @param exact whether the stored bytes are needed rather than an equivalent document
    * @returns null when it is not retained
    */
   get(seq: bigint, exact?: boolean): Awaitable<StoredFrame | null>;
@@ -218,51 +229,58 @@ export interface PoolHandle {
    * Stores the frames of a batch in order.
    *
    * @throws {PlasmiteError} Usage for what cannot be stored, NotFound when the pool was deleted or
-   *   replaced, Busy when its lock stays taken, Corrupt, Permission, Io
+   *   replaced, Busy when its lock stays held, Corrupt, Permission, Io
    */
   append(batch: FrameBatch, request: AppendRequest): Awaitable<void>;
-  /** Begins to read. Nothing that is appended once the walk is there is missed. */
+  /** Starts to read. Nothing that is appended after this returns is missed. */
   select(selection: Selection): Awaitable<Walk>;
-  /** Releases it; walks that are open go on. */
+  /** Releases the handle; open walks are not affected. */
   close(): Awaitable<void>;
 }
 
-/** Which messages are wanted. */
+/** A selection of messages. */
 export interface Selection {
   /**
-   * Where to begin: a number (inclusive; what is missing from there on is a gap), the oldest
-   * retained now (default), or behind the newest.
+   * Where to start: at a sequence number (inclusive; missing messages from there on are a gap), at
+   * the oldest currently retained message (default), or after the newest.
    */
   readonly from?: bigint | "oldest" | "end";
-  /** Whether to go on behind what is there at the start; default false. */
+  /** Whether to continue with messages appended after the start; default false. */
   readonly follow?: boolean;
-  /** The last number wanted; default the newest at the start, or none with `follow`. */
+  /**
+   * The last sequence number wanted; default the newest at the start, or no limit with `follow`.
+   */
   readonly until?: bigint;
-  /** Only the last so many of those that match and are there at the start. */
+  /** Only the last this many of the matching messages stored at the start. */
   readonly last?: number | undefined;
   /** Only messages that carry all of these tags. */
   readonly tags?: readonly string[];
-  /** Only messages at or after this time in nanoseconds since 1970; live ones always pass. */
+  /**
+   * Only messages at or after this time in nanoseconds since 1970; messages appended after the
+   * start always pass.
+   */
   readonly since?: bigint;
   /** Only messages that match every one of these. */
   readonly where?: readonly Where[];
   /**
-   * Whether {@linkcode Where.failed} is needed: then the conditions are judged in this process, also
-   * where the place could. Default false.
+   * Whether {@linkcode Where.failed} is needed: then the conditions are evaluated in this process
+   * even if the backend could do it. Default false.
    */
   readonly countFailures?: boolean;
-  /** False to look in growing pauses instead of waiting for change notices; default true. */
+  /**
+   * Whether to wait for change notifications; if false, polls with growing pauses. Default true.
+   */
   readonly notify?: boolean;
-  /** Whether looking for the next message gives others turns every few milliseconds. */
+  /** Whether searching for the next message yields to other tasks every few milliseconds. */
   readonly yielding?: boolean;
-  /** Whether to go on after failures of a connection; default true. */
+  /** Whether to reconnect after connection failures; default true. */
   readonly reconnect?: boolean;
-  /** Told, once an outage, that the connection does not come back at once. */
+  /** Called once per outage if the connection does not come back immediately. */
   readonly onTrouble?: (error: Error) => void;
 }
 
 /**
- * Goes through the selected messages in order.
+ * Iterates over the selected messages in order.
  *
  * @example
  * ```ts ignore
@@ -277,39 +295,39 @@ export interface Selection {
  * ```
  */
 export interface Walk {
-  /** What was retained when it began: what comes behind `newest` is live. */
+  /** What was retained at the start: messages after `newest` are live. */
   readonly start: Bounds;
   /** The bytes of the current message; valid until the next call of `next`. */
   readonly frame: FrameBytes;
-  /** The current message, its envelope checked. Corrupt when it is none. */
+  /** The current message, with its envelope checked. Throws Corrupt if it is not a message. */
   readonly message: MessageView;
-  /** Whether no more will come: everything that was wanted was looked at. */
+  /** Whether the walk is complete: everything selected was examined. */
   readonly ended: boolean;
-  /** Every message before this number was looked at or is lost; 0 before that is known. */
+  /** Every message before this number was examined or is lost; 0 if not known yet. */
   readonly position: bigint;
   /**
-   * Grows as long as messages are looked at, also in search of the beginning: what stands still has
-   * nothing to look at.
+   * Increases while messages are examined, even while searching for the start; if it stands still,
+   * there is nothing to examine.
    */
   readonly looked: number;
   /**
-   * Goes to the next selected message that is here now, or gives up after some milliseconds of
-   * looking in vain.
+   * Moves to the next available selected message, or returns after some milliseconds without a
+   * match.
    *
    * @returns false when there is none; then {@linkcode Walk.ended}, or {@linkcode Walk.wait}
    * @throws {PlasmiteError} Corrupt for damage in the retained range, Usage for a filter that fails
    */
   next(): boolean;
-  /** Messages lost since the last call, before the current one. */
+  /** Returns the gap since the last call, before the current message. */
   takeGap(): Gap | null;
   /**
    * Waits until there may be more.
    *
-   * @param ms how long at most, in milliseconds; undefined for as long as it takes
-   * @returns false when the time is over
+   * @param ms the time limit in milliseconds; undefined for none
+   * @returns false on time-out
    * @throws {PlasmiteError} NotFound when the pool was deleted or replaced; the signal's reason
    */
   wait(ms?: number, signal?: AbortSignal): Promise<boolean>;
-  /** Releases everything; ends a wait. */
+  /** Releases all resources; ends a wait. */
   close(): void;
 }

@@ -1,6 +1,6 @@
 /**
- * A selection over a stream of frames: the loop "next, gap, filter, wait, emptied, done" that every
- * reader of every backend shares.
+ * Applies a selection to a stream of frames: the loop "next, gap, filter, wait, emptied, done"
+ * shared by all readers of all backends.
  *
  * @module
  */
@@ -14,43 +14,43 @@ import type { SeqSet } from "./seq_set.ts";
 import type { FrameSource } from "./source.ts";
 import type { Walk } from "./types.ts";
 
-/** How long one `next` looks at messages that do not match, in milliseconds. */
+/** How long one `next` examines messages without a match, in milliseconds. */
 const SLICE = 50;
-/** So many frames are looked at between two looks at the clock, */
+/** The clock is read after this many frames, */
 const CLOCK_EVERY = 64;
-/** or so many where each is judged by a condition, which may take a while. */
+/** or this many if conditions are evaluated, which may take a while. */
 const CLOCK_EVERY_JUDGED = 8;
-/** Messages that jq itself judges go through it in groups of so many, */
+/** Messages are evaluated by jq in groups of this many, */
 const GROUP = 512;
-/** or of so many bytes. */
+/** or of this many bytes. */
 const GROUP_BYTES = 1 << 20;
 /** How long to wait for messages that should be there before asking for bounds, in milliseconds. */
 const LOOK_EVERY = 100;
-/** After so many waits without a message the bounds are asked for as well. */
+/** The bounds are also requested after this many waits without a message. */
 const LOOKS = 32;
 
-/** What a walk needs to know besides its source. */
+/** The parameters of a walk. */
 export interface WalkPlan {
   /** The first number wanted; 0 for the oldest. */
   readonly from: bigint;
-  /** The last number wanted, or null to go on for ever. */
+  /** The last number wanted; null for no limit. */
   readonly until: bigint | null;
   /** Tags and conditions. */
   readonly filter: Filter;
-  /** What is retained when it begins; what comes behind is live. */
+  /** What is retained at the start; messages after it are live. */
   readonly start: Bounds;
-  /** Only messages at or after this time; live ones always pass. */
+  /** Only messages at or after this time; live messages always pass. */
   readonly since: bigint;
-  /** The messages that were chosen of those that are not live; they are not judged again. */
+  /** The selected ones of the messages that are not live; they are not evaluated again. */
   readonly chosen?: SeqSet | undefined;
-  /** What is retained now. */
+  /** Returns what is currently retained. */
   bounds(): Awaitable<Bounds>;
 }
 
-/** A frame or an error that waits to be given out. */
+/** A frame or an error that waits to be delivered. */
 type Ready = FrameBytes | PlasmiteError;
 
-/** A number of 64 bits as two halves: comparing them costs no bigint for each message. */
+/** A 64-bit number as two halves, to avoid a bigint per message in comparisons. */
 interface Halves {
   readonly lo: number;
   readonly hi: number;
@@ -72,26 +72,26 @@ export class SelectedWalk implements Walk {
   readonly #clockEvery: number;
   readonly #view = new MessageView();
   #frame: FrameBytes;
-  /** The copied frame that is current; null when the source's own is. */
+  /** The current frame if it is a copy; null if it is the source's. */
   #kept: FrameBytes | null = null;
   #viewed = false;
   #ended = false;
   #closed = false;
-  /** The last number that was looked at, and where a loss or the end moved the position. */
+  /** The last examined number, and the position after a gap or at the end. */
   #seenLo = -1;
   #seenHi = 0;
   #moved: bigint;
   #gap: Gap | null = null;
   #paused = false;
   #quiet = 0;
-  /** Frames that wait for jq, and those it let through. */
+  /** Frames that wait for jq, and those that passed. */
   #group: FrameBytes[] = [];
   #groupBytes = 0;
   #ready: Ready[] = [];
-  /** A loss behind the group: told when the group has been given out. */
+  /** A gap after the group, reported when the group has been delivered. */
   #gapBehind: Gap | null = null;
 
-  /** Reads `source`, which is at the start of what `plan` wants; both are the walk's own now. */
+  /** Reads `source`, which is at the start of the plan's range; the walk owns both from now on. */
   constructor(source: FrameSource, plan: WalkPlan) {
     this.#source = source;
     this.#plan = plan;
@@ -120,7 +120,7 @@ export class SelectedWalk implements Walk {
   }
 
   get position(): bigint {
-    // What a group let through but was not given out yet is still to come.
+    // Frames of a group that passed but were not delivered yet are still to come.
     const waiting = this.#ready.find((one) => !PlasmiteError.is(one)) ?? this.#group[0];
     if (waiting !== undefined && !PlasmiteError.is(waiting)) return waiting.seq;
     const here = this.#seenLo < 0
@@ -160,7 +160,7 @@ export class SelectedWalk implements Walk {
     }
   }
 
-  /** Nothing more is here: a source that filters says how far it looked, and what was lost. */
+  /** Handles an empty source: a filtering source reports its position and gaps. */
   #arrive(): void {
     const gap = this.#source.takeGap();
     if (gap !== null) this.#noteGap(gap);
@@ -174,7 +174,7 @@ export class SelectedWalk implements Walk {
     this.#ended = true;
   }
 
-  /** Looks at the source's current frame; true when it is the next one to be given out. */
+  /** Examines the source's current frame; true if it is the next one to be delivered. */
   #offer(): boolean {
     const { chosen, filter, since } = this.#plan;
     const { cursor } = this.#source;
@@ -187,7 +187,7 @@ export class SelectedWalk implements Walk {
     if (until !== null && (seqHi > until.hi || (seqHi === until.hi && seqLo >= until.lo))) {
       this.#ended = true;
       if (seqHi !== until.hi || seqLo !== until.lo) {
-        // Behind the last one that was wanted.
+        // Beyond the last wanted frame.
         this.#seenLo = until.lo;
         this.#seenHi = until.hi;
         this.#judge();
@@ -225,14 +225,14 @@ export class SelectedWalk implements Walk {
     this.#viewed = false;
   }
 
-  /** Gives out the next message that a group let through. */
+  /** Delivers the next message of a group that passed. */
   #give(): void {
     const ready = this.#ready.shift();
     if (PlasmiteError.is(ready)) throw ready;
     if (ready !== undefined) this.#current(ready, ready);
   }
 
-  /** Judges the group; false when there was none. */
+  /** Evaluates the group; false if it is empty. */
   #judge(): boolean {
     const group = this.#group;
     if (group.length === 0) return false;
@@ -242,7 +242,7 @@ export class SelectedWalk implements Walk {
     return true;
   }
 
-  /** A loss in front of the source's current frame; behind a group it has to wait for its turn. */
+  /** Records a gap before the source's current frame; after a group it is reported later. */
   #noteGap({ first, last }: Gap): void {
     const { until } = this.#plan;
     if (until !== null && first > until) return;
@@ -284,13 +284,13 @@ export class SelectedWalk implements Walk {
   /** Whether everything up to `expected` is gone: the ring was emptied under the reader. */
   async #checkEmptied(expected: bigint): Promise<void> {
     const { oldest, newest } = await this.#plan.bounds();
-    // A server tells no newest number of an empty pool.
+    // A server reports no newest number for an empty pool.
     if (oldest !== 0n || (newest < expected && newest !== 0n)) return;
     if (this.#plan.until !== null) {
       this.#lose({ first: this.position, last: expected });
       this.#ended = true;
     }
-    // A walk that goes on tells the gap in front of the next message.
+    // A walk that continues reports the gap before the next message.
     this.#moved = expected + 1n;
   }
 

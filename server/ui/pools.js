@@ -162,7 +162,7 @@ export class PoolsView {
     );
     if (!rights.read) {
       return this.#empty(
-        "This server does not allow reading",
+        "This server accepts messages but shows none",
         "It runs with --access write-only. Append with plasmite feed, or start it with read access to see pools here.",
       );
     }
@@ -241,7 +241,9 @@ export class PoolsView {
         h(
           "span",
           { class: "problem" },
-          pool.error ? `${pool.error.kind}: ${pool.error.message}` : "Its details are not available",
+          pool.error
+            ? `${pool.error.kind}: ${pool.error.message}`
+            : "Its details are not available",
         ),
         trash,
       );
