@@ -99,7 +99,17 @@ export class LocalBackend implements Backend {
   }
 
   features(): ReadonlySet<string> {
-    return new Set(["select", "batch", "expect", "key", "id", "latest", "claim", "cursor"]);
+    return new Set([
+      "select",
+      "batch",
+      "expect",
+      "key",
+      "id",
+      "latest",
+      "claim",
+      "cursor",
+      "group",
+    ]);
   }
 
   /** The file of a pool. */

@@ -15,7 +15,7 @@ import {
 import { type CursorRecord, parseCursor, printCursor, versionOf } from "./cursor_record.ts";
 import { checkCursorName } from "./names.ts";
 import { type Current, readCurrent, writeCurrent } from "./record_store.ts";
-import { CURSOR_SLOT, decodeSlot } from "./slots.ts";
+import { CURSOR_SLOT, decodeSlot, GROUP_SLOT } from "./slots.ts";
 
 const SUFFIX = ".plasmite";
 /** How often a file that was replaced while it was locked is opened again. */
@@ -60,21 +60,21 @@ function wrongKind(name: string, path: string, wanted: "cursor" | "group"): Plas
   });
 }
 
-/** Refuses a file that holds a record of the other kind. Throws Usage. */
-export function checkKind(
-  file: RecordFile,
-  name: string,
-  wanted: "cursor" | "group",
-  size: number,
-): void {
-  const bytes = file.read(size);
-  // A group's slot is larger than a cursor's whole file; either kind is told by its first line.
-  const end = bytes.indexOf(0x0a);
-  const line = end < 0 ? bytes : bytes.subarray(0, end + 1);
-  const json = decodeSlot(line);
-  const version = json === null ? null : versionOf(json);
-  if (version !== null && version !== (wanted === "cursor" ? 1 : 2)) {
-    throw wrongKind(name, file.path, wanted);
+/**
+ * Refuses a file that holds a record of the other kind, in either slot: whoever took it for a damaged
+ * one would destroy it.
+ *
+ * @throws {PlasmiteError} Usage
+ */
+export function checkKind(file: RecordFile, name: string, wanted: "cursor" | "group"): void {
+  const size = wanted === "cursor" ? GROUP_SLOT : CURSOR_SLOT;
+  const bytes = file.read(2 * size);
+  for (const slot of [0, 1]) {
+    const piece = bytes.subarray(slot * size, (slot + 1) * size);
+    const json = piece.length === size ? decodeSlot(piece) : null;
+    if (json !== null && versionOf(json) === (wanted === "cursor" ? 2 : 1)) {
+      throw wrongKind(name, file.path, wanted);
+    }
   }
 }
 
@@ -88,7 +88,6 @@ export class CursorFile {
   private constructor(name: string, file: RecordFile) {
     this.name = name;
     this.#file = file;
-    checkKind(file, name, "cursor", CURSOR_SLOT);
     this.#current = readCurrent(file, CURSOR_SLOT, parseCursor);
   }
 
@@ -113,6 +112,7 @@ export class CursorFile {
       try {
         if (!file.tryLock()) throw inUse(name, file);
         if (file.isCurrent()) {
+          checkKind(file, name, "cursor");
           if (options.repair === true) repair(file);
           return new CursorFile(name, file);
         }

@@ -53,7 +53,7 @@ export function withGroup<T>(
 }
 
 function lockedGroup(file: RecordFile, name: string): LockedGroup {
-  checkKind(file, name, "group", GROUP_SLOT);
+  checkKind(file, name, "group");
   let current: Current<GroupRecord> = readCurrent(file, GROUP_SLOT, parseGroup);
   return {
     get record() {

@@ -29,6 +29,7 @@ import type {
 } from "../types.ts";
 import { appendingWhen } from "./conditions.ts";
 import { type CursorRequest, PoolCursor, settingCursor } from "./cursors.ts";
+import { type GroupRequest, PoolGroup } from "./groups.ts";
 import { KnownTags } from "./known_tags.ts";
 import { Leases } from "./leases.ts";
 import { takeFrame } from "../frames.ts";
@@ -128,6 +129,11 @@ export class Coordinator {
   /** Sets, makes or repairs a cursor; returns its position. */
   setCursor(name: string, to: "oldest" | "end" | bigint, dir?: string): Awaitable<bigint> {
     return this.#ground.run(settingCursor(this.#ground.ring, name, to, dir));
+  }
+
+  /** A way into a work group for one worker; touches nothing on disk yet. */
+  group(name: string, request: GroupRequest = {}): PoolGroup {
+    return new PoolGroup(this.#ground, name, request);
   }
 
   /** Claims keys, waiting for them if wanted; or renews a lease. */

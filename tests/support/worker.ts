@@ -1,0 +1,32 @@
+/**
+ * A worker of a group: `worker.ts PATH GROUP HOLDER LOG ACK_WAIT_MS`. For each task it appends
+ * "HOLDER SEQ TOKEN TRIES" to a log, acknowledges, and prints a line, until everything is done.
+ *
+ * @module
+ */
+
+import * as coordination from "../../lib/backend/local/coordinator.ts";
+import { LocalBackend, type LocalPool } from "../../lib/backend/local.ts";
+import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { say } from "./coordinated.ts";
+
+const [path = "", name = "", holder = "", log = "", ackWait = "500"] = Deno.args;
+using done = Deno.openSync(log, { append: true, create: true });
+const pool = new LocalBackend(".", { coordination }).open(path) as LocalPool;
+const group = (await pool.coordinate()).group(name, { holder, maxTries: 1000 });
+for (;;) {
+  const { tasks, idle } = await group.take(2, Number(ackWait));
+  for (const { message: { seq }, token, tries } of tasks) {
+    done.writeSync(new TextEncoder().encode(`${holder} ${seq} ${token} ${tries}\n`));
+    try {
+      await group.ack(seq, token);
+    } catch (error) {
+      if (!PlasmiteError.is(error, ErrorKind.Conflict)) throw error;
+    }
+    say(`did ${seq}`);
+  }
+  if (idle) break;
+  if (tasks.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+group.close();
+pool.close();
