@@ -15,7 +15,7 @@ import type { Conditions } from "../../lib/backend/types.ts";
 import { ErrorKind, type ErrorKindName, PlasmiteError } from "../../lib/errors.ts";
 import { creating } from "../../lib/pool/creation.ts";
 import { Ring } from "../../lib/pool/ring.ts";
-import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { Killed, MemoryStorage } from "../../lib/storage/memory.ts";
 import { inPlace } from "../../lib/storage/turns.ts";
 import { frames, storeAll, storeWhen } from "../support/coordinated.ts";
 import { start, withDir } from "../support/processes.ts";
@@ -357,4 +357,38 @@ Deno.test("processes: killed at random and repeated, each id is stored once", as
     const wanted = Array.from({ length: total }, (_, i) => `id:${i + 1}`);
     assert.deepEqual(seen, wanted);
   });
+});
+
+Deno.test("killed at every write of a conditional append: whole or absent, and repeating settles it", async () => {
+  const when: Conditions = { expect: 3n, key: "a", ids: ["x", "y"] };
+  const batch = () => frames([{ n: 1 }, ["key:a", "id:x"]], [{ n: 2 }, ["key:a", "id:y"]]);
+  const make = async (): Promise<{ storage: MemoryStorage; pool: LocalPool }> => {
+    const storage = new MemoryStorage();
+    inPlace(creating(storage, PATH, { size: 4096 + 16 * 8 + 2600, indexCapacity: 8 }));
+    const pool = open(storage);
+    for (let i = 0; i < 3; i++) await storeWhen(pool, { text: "x".repeat(300) }, ["key:a"]);
+    return { storage, pool };
+  };
+  const open = (storage: MemoryStorage): LocalPool =>
+    new LocalBackend("/", { storage, coordination }).open(PATH, { write: true }) as LocalPool;
+  const rehearsal = await make();
+  rehearsal.storage.plan({});
+  await storeAll(rehearsal.pool, batch(), when);
+  const { calls } = rehearsal.storage;
+  assert(calls >= 3);
+  let absent = 0;
+  for (let killAfter = 0; killAfter < calls; killAfter++) {
+    const { storage, pool } = await make();
+    storage.plan({ killAfter });
+    await assert.rejects(async () => await storeAll(pool, batch(), when), Killed);
+    const later = open(storage.afterKill());
+    const { newest } = later.boundsNow();
+    assert(newest === 3n || newest === 5n, `whole or absent, not up to ${newest}`);
+    if (newest === 3n) absent++;
+    assert.deepEqual(await storeAll(later, batch(), when), [
+      { seq: 4n, duplicate: newest === 5n },
+      { seq: 5n, duplicate: newest === 5n },
+    ]);
+  }
+  assert(absent > 0);
 });
