@@ -389,7 +389,7 @@ export class PoolsView {
         onclick: async () => {
           if (!asked) {
             asked = true;
-            go.textContent = `Yes, delete ${pool.name} for ever`;
+            go.textContent = `Yes, delete ${pool.name} permanently`;
             return;
           }
           try {

@@ -1,6 +1,6 @@
 /**
- * The connections to one server. A request goes out once. Only one that changes nothing is sent
- * again, and only when a connection that had been kept turns out to be dead.
+ * The connections to one server. A request is sent once; only a request that changes nothing is
+ * sent again, and only if a kept-alive connection turns out to be dead.
  *
  * @module
  */
@@ -12,33 +12,33 @@ import type { Dial } from "./socket.ts";
 /** How long an idle connection is kept, in milliseconds. */
 const KEEP_MS = 15_000;
 /**
- * How long it is good for a request that must not be sent twice, in milliseconds. A server that
- * closes it at that very moment leaves in doubt what happened to the request; servers keep idle
- * connections for longer than this.
+ * How long an idle connection may be used for a request that must not be sent twice, in
+ * milliseconds. If the server closed it at that moment, the outcome of the request would be
+ * unknown; servers keep idle connections for longer than this.
  */
 const FRESH_MS = 1_000;
-/** The most idle connections that are kept. */
+/** The largest number of idle connections. */
 const MOST_IDLE = 32;
 
 /** How a request is sent. */
 export interface SendOptions {
-  /** Ends the request, and its answer while that is being read. */
+  /** Aborts the request and the reading of its response. */
   readonly signal: AbortSignal;
-  /** Whether it may be sent again when it is not known what became of it. */
+  /** Whether it may be sent again if its outcome is unknown. */
   readonly repeatable: boolean;
-  /** Called when a connection is there, before anything is sent. */
+  /** Called when there is a connection, before anything is sent. */
   readonly onSend: () => void;
 }
 
-/** Connections that are kept and used again. */
+/** A pool of kept-alive connections. */
 export class Connections {
   readonly #dial: Dial;
-  /** The one used last is last. */
+  /** The most recently used one is last. */
   #idle: Connection[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
-  /** @param dial makes a connection */
+  /** @param dial opens a connection */
   constructor(dial: Dial) {
     this.#dial = dial;
   }
@@ -76,7 +76,7 @@ export class Connections {
     Deno.unrefTimer(this.#timer);
   }
 
-  /** Closes what has been idle for too long. */
+  /** Closes connections that have been idle for too long. */
   #sweep(): void {
     this.#timer = undefined;
     const now = performance.now();
@@ -89,7 +89,7 @@ export class Connections {
     Deno.unrefTimer(this.#timer);
   }
 
-  /** Closes the idle ones now, and the others when they have done their work. */
+  /** Closes idle connections now, and the others after their current request. */
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);

@@ -1,5 +1,5 @@
 /**
- * What a server or the way to it reports, in the library's own error kinds
+ * Converts errors of the server and the connection to the library's error kinds
  * (docs/spec/command-line.md 9, docs/spec/http-api.md 10).
  *
  * @module
@@ -15,17 +15,17 @@ import {
 } from "../../errors.ts";
 import { ConnectFailure, WrongScheme } from "./socket.ts";
 
-/** What a request changes at the server, in the words of an error that leaves it in doubt. */
+/** What a request changes on the server, worded for errors with an unknown outcome. */
 export interface Effect {
   /** `append` */
   readonly name: string;
   /** `it may have been stored` */
   readonly doubt: string;
-  /** What to do before it is sent again, as one sentence. */
+  /** What to do before sending it again, as one sentence. */
   readonly hint: string;
 }
 
-/** More of what an error says. */
+/** The additional context of a remote error. */
 interface RemoteErrorContext extends ErrorContext {
   /** See {@linkcode RemoteError.unsent}. */
   readonly unsent?: boolean;
@@ -74,7 +74,7 @@ export class RemoteError extends PlasmiteError {
     this.outcomeUnknown = context.outcomeUnknown ?? false;
   }
 
-  /** The same error with more context; what it already says is kept. */
+  /** The same error with more context; existing context is kept. */
   override with(context: ErrorContext): RemoteError {
     return new RemoteError(this.status, this.kindName, this.message, {
       hint: this.hint ?? context.hint,
@@ -94,17 +94,17 @@ export class RemoteError extends PlasmiteError {
     return rewritten(this, { hint });
   }
 
-  /** Whether the same call can be made again: the server did nothing, and may do it later. */
+  /** Whether the same call can be retried: the server did nothing, and may do it later. */
   override get isRepeatable(): boolean {
     if (this.outcomeUnknown || this.kind === ErrorKind.Permission) return false;
     return REPEATABLE.includes(this.status);
   }
 }
 
-/** No connection, a lock or limit that is taken, and gateways whose server was not reached. */
+/** No connection, a held lock or reached limit, and gateways that could not reach the server. */
 const REPEATABLE: readonly number[] = [0, 423, 502, 503, 504];
 
-/** The same error in other words. */
+/** The same error with another message. */
 export function rewritten(
   error: RemoteError,
   words: {
@@ -121,7 +121,7 @@ export function rewritten(
   return new RemoteError(status, kind, message, context);
 }
 
-/** The error of a request that may have had its effect: what went wrong, and that. */
+/** The error of a request that may have taken effect. */
 export function unanswered(error: RemoteError, { name, doubt, hint }: Effect): RemoteError {
   const what = error.status === 0 ? `No answer to the ${name}` : error.message;
   return rewritten(error, {
@@ -132,7 +132,7 @@ export function unanswered(error: RemoteError, { name, doubt, hint }: Effect): R
   });
 }
 
-/** Whether the same request may succeed later: no connection, too much at once, a server in trouble. */
+/** Whether the same request may succeed later: no connection, overload, a failing server. */
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof RemoteError)) return false;
   if (error.status === 0 && error.kind === ErrorKind.Permission) return false; // Deno's refusal.
@@ -141,7 +141,7 @@ export function isTransient(error: unknown): boolean {
   return status >= 500 && error.kind !== ErrorKind.Corrupt;
 }
 
-/** The kind that a bare status stands for. */
+/** The error kind of a status without an error document. */
 function kindOf(status: number): ErrorKindName {
   switch (status) {
     case 400:
@@ -159,7 +159,7 @@ function kindOf(status: number): ErrorKindName {
     case 423:
       return "Busy";
     default:
-      // From 502 on it is a gateway in front of the server that speaks.
+      // A status from 502 on comes from a gateway in front of the server.
       return status === 500 || status === 501 ? "Internal" : "Io";
   }
 }
@@ -173,10 +173,10 @@ function integer(value: unknown): bigint | undefined {
   return typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : undefined;
 }
 
-/** What an envelope says besides its facts. */
+/** The standard fields of an error document. */
 const FIELDS = new Set(["kind", "message", "hint", "path", "seq", "offset", "line"]);
 
-/** The facts of an envelope: what stands in it beside its fields. */
+/** The facts of an error document: its other members. */
 function detailsOf(envelope: { readonly [key: string]: unknown }): ErrorDetails {
   const details: Record<string, string | bigint | null> = {};
   for (const [name, value] of Object.entries(envelope)) {
@@ -188,9 +188,9 @@ function detailsOf(envelope: { readonly [key: string]: unknown }): ErrorDetails 
 }
 
 /**
- * The error in an envelope that was parsed, or null when it is none.
+ * The error in a parsed document; null if it is not an error document.
  *
- * @param path what the error is about: the pool's name; paths of the server mean nothing here
+ * @param path the name of the pool concerned; the server's paths are meaningless here
  */
 export function envelopeError(
   status: number,
@@ -219,11 +219,11 @@ export function envelopeError(
   );
 }
 
-/** What a web server says on its TLS port to somebody who speaks plain HTTP. */
+/** The response of web servers to plain HTTP on a TLS port. */
 const WANTS_TLS = /\bhttps?\b[^<]*\b(?:https|ssl|tls)\b/i;
 
 /**
- * The error of an answer without an envelope.
+ * The error of a response without an error document.
  *
  * @param text its body
  */
@@ -243,7 +243,7 @@ function statusHint(status: number, text: string): string | undefined {
     : "A gateway answered in place of the server. Check that the server behind it is running.";
 }
 
-/** What an exception and its causes say, outermost first. */
+/** The messages of an exception and its causes, outermost first. */
 export function messages(error: unknown): string[] {
   const found: string[] = [];
   for (let at = error; at instanceof Error && found.length < 4; at = at.cause) {
@@ -252,7 +252,7 @@ export function messages(error: unknown): string[] {
   return found.length > 0 ? found : [String(error)];
 }
 
-/** What is said of certificates that are not trusted, by Deno and by Node. */
+/** The messages of Deno and Node about untrusted certificates. */
 const CERTIFICATE = /certificate|\bCERT|UnknownIssuer/;
 
 /**
@@ -301,7 +301,7 @@ export function transportError(
   });
 }
 
-/** An answer that makes no sense. */
+/** The error for an invalid response. */
 export function unreadable(pool: string | undefined): RemoteError {
   return new RemoteError(200, "Internal", "unexpected answer of the server", {
     path: pool,

@@ -1,6 +1,6 @@
 /**
- * One HTTP/1.1 connection as a client: a request goes out, its answer is read piece by piece. What
- * is sent is sent once; whether to send it again is for others to decide.
+ * An HTTP/1.1 client connection: sends a request and reads its response in pieces. Requests are
+ * sent once; retrying is up to the caller.
  *
  * @module
  */
@@ -11,24 +11,24 @@ import { type Socket, WrongScheme } from "./socket.ts";
 const LONGEST_LINE = 16 * 1024;
 /** The most lines of a head. */
 const MOST_LINES = 200;
-/** Bodies up to this size go out together with the head, in bytes. */
+/** Bodies up to this size are sent together with the head, in bytes. */
 const SMALL = 64 * 1024;
 
 const latin1 = new TextDecoder("latin1");
 
-/** What is sent. */
+/** A request. */
 export interface Request {
   /** `POST` */
   readonly method: string;
   /** Path and query. */
   readonly target: string;
-  /** All but the length. */
+  /** All headers except the length. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** The body; undefined for none. */
   readonly body?: Uint8Array<ArrayBuffer> | undefined;
 }
 
-/** What comes back; the body is read by whoever wants it. */
+/** A response; the caller reads the body. */
 export interface Answer {
   /** `200` */
   readonly status: number;
@@ -36,33 +36,33 @@ export interface Answer {
   header(name: string): string | null;
   /** The next piece of the body, null at its end; valid until the next call. */
   read(): Promise<Uint8Array<ArrayBuffer> | null>;
-  /** Gives up what was not read. */
+  /** Discards the rest of the body. */
   cancel(): void;
 }
 
-/** How the end of a body is told. */
+/** How the end of a body is determined. */
 type Framing = "length" | "chunked" | "close";
 
 const NOTHING = new Uint8Array();
 
-/** A connection that carries one request after the other. */
+/** A connection for one request at a time. */
 export class Connection {
-  /** Whether anything of the answer to the current request has arrived. */
+  /** Whether any of the response to the current request has arrived. */
   answered = false;
-  /** When the last answer was read to its end, in milliseconds of `performance.now()`. */
+  /** When the last response was read to its end, in `performance.now()` time. */
   idleSince = 0;
   readonly #socket: Socket;
   readonly #onIdle: (connection: Connection) => void;
   /** Bytes that arrived, not read from `#at` on. */
   #piece: Uint8Array<ArrayBuffer> = NOTHING;
   #at = 0;
-  /** A read that was begun while nothing was expected, to notice the end of an idle connection. */
+  /** A read started while nothing is expected, to detect the end of an idle connection. */
   #watching: Promise<Uint8Array<ArrayBuffer> | null> | null = null;
   #idle = false;
   #written = false;
   #closed = false;
 
-  /** @param onIdle told that the answer was read to its end and the next request may be sent */
+  /** @param onIdle called when the response was read to its end and the next request may be sent */
   constructor(socket: Socket, onIdle: (connection: Connection) => void) {
     this.#socket = socket;
     this.#onIdle = onIdle;
@@ -86,14 +86,17 @@ export class Connection {
     this.idleSince = performance.now();
     const watching = this.#watching = this.#socket.read();
     this.#socket.keepAlive(false);
-    // The end, or bytes that nobody asked for: either way it is of no more use.
+    // The end, or unexpected bytes: either way the connection cannot be used any more.
     const over = (): void => {
       if (this.#idle) this.close();
     };
     watching.then(over, over);
   }
 
-  /** Sends a request and reads the head of its answer. The signal ends both and the body. */
+  /**
+   * Sends a request and reads the head of its response. The signal aborts both and the reading of
+   * the body.
+   */
   async send(request: Request, signal: AbortSignal): Promise<Answer> {
     if (this.#idle) this.#socket.keepAlive(true);
     this.#idle = this.#written = this.answered = false;
@@ -102,8 +105,8 @@ export class Connection {
     const settled = (): void => signal.removeEventListener("abort", aborted);
     if (signal.aborted) this.close();
     try {
-      // Read while writing: a server may refuse a large body before it has all of it. A failure to
-      // write shows as one to read.
+      // Read while writing: a server may refuse a large body before it has all of it. A write
+      // failure also makes the read fail.
       this.#write(request).then(() => this.#written = true, () => {});
       return await this.#answer(request, signal, settled);
     } catch (error) {
@@ -209,14 +212,14 @@ export class Connection {
     }
   }
 
-  /** Takes up to `most` bytes of what is here. */
+  /** Returns up to `most` of the available bytes. */
   take(most: number): Uint8Array<ArrayBuffer> {
     const piece = this.#piece.subarray(this.#at, this.#at + most);
     this.#at += piece.length;
     return piece;
   }
 
-  /** Whether bytes are here. */
+  /** Whether bytes are available. */
   get available(): boolean {
     return this.#at < this.#piece.length;
   }
@@ -270,7 +273,7 @@ class Body {
     return piece;
   }
 
-  /** Reads the size of the next chunk; false behind the last one and what follows it. */
+  /** Reads the size of the next chunk; false after the last one and its trailers. */
   async #nextChunk(): Promise<boolean> {
     const from = this.#from;
     if (this.#chunks++ > 0 && await from.line() !== "") throw new Error("malformed chunk");

@@ -1,5 +1,5 @@
 /**
- * TLS connections with a trust store of their own, or with none. Deno's own can only *add*
+ * TLS connections with their own trust store, or without verification. Deno's own can only *add*
  * certificates to the built-in ones, and cannot leave verification out for one connection, so these
  * go through `node:tls`. Loaded only when such options are given.
  *
@@ -9,7 +9,7 @@
 import { connect, type TLSSocket } from "node:tls";
 import { connectFailure, type Dial, type Socket } from "./socket.ts";
 
-/** Whom to trust. */
+/** Which certificates to trust. */
 export interface Trust {
   /** The only certificates to trust, as PEM; undefined for the built-in ones. */
   readonly ca: readonly string[] | undefined;
@@ -17,7 +17,7 @@ export interface Trust {
   readonly skipVerify: boolean;
 }
 
-/** A socket of Node's, read no faster than it is asked for. */
+/** A Node socket that is read only on demand. */
 class NodeSocket implements Socket {
   readonly #socket: TLSSocket;
   #ended = false;

@@ -1,5 +1,5 @@
 /**
- * Requests through a `fetch` that the caller brought. Loaded only when one is given.
+ * Requests through a `fetch` given by the caller. Loaded only if there is one.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { messages } from "./error.ts";
 import type { Answer, Request as Sent } from "./http1.ts";
 import { ConnectFailure } from "./socket.ts";
 
-/** Failures before a byte of the request went out, by the names that Deno and Node give them. */
+/** Names in Deno and Node of failures before any byte of the request was sent. */
 const NEVER_SENT =
   /client error \(Connect\)|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|CERT|certificate/;
 
@@ -24,7 +24,7 @@ export async function sendThrough(
   const init: RequestInit & { duplex: "half" } = {
     method,
     headers: new Headers(headers.map(([name, value]): [string, string] => [name, value])),
-    // A stream can be read only once: `fetch` of Deno sends other bodies again by itself.
+    // A stream can be read only once: Deno's `fetch` resends other bodies automatically.
     body: body === undefined || repeatable ? body ?? null : new Blob([body]).stream(),
     duplex: "half",
     redirect: "manual",
@@ -46,6 +46,6 @@ export async function sendThrough(
       const piece = await reader?.read();
       return piece === undefined || piece.done ? null : piece.value;
     },
-    cancel: () => void reader?.cancel().catch(() => {}), // It is given up either way.
+    cancel: () => void reader?.cancel().catch(() => {}), // It is discarded either way.
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Connections to a server, plain and TLS. They are made directly: Deno's `fetch` takes the proxies
- * of the environment, and no option turns that off; a bearer token would go to them.
+ * Connections to a server, plain and TLS. They are made directly: Deno's `fetch` uses the proxies
+ * of the environment, which cannot be turned off, and a bearer token would be sent to them.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import { messageOf, PlasmiteError } from "../../errors.ts";
 import { startTimer } from "../../timers.ts";
 
-/** Bytes that are asked for in one read. */
+/** Bytes per read. */
 const READ_SIZE = 64 * 1024;
 
 /** A stream of bytes in both directions. */
@@ -17,18 +17,18 @@ export interface Socket {
   read(): Promise<Uint8Array<ArrayBuffer> | null>;
   /** Writes all bytes. */
   write(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
-  /** Lets go of it; a read or write that is under way rejects. */
+  /** Closes it; a read or write in progress rejects. */
   close(): void;
-  /** Whether a read that is under way keeps the process alive. */
+  /** Sets whether a read in progress keeps the process alive. */
   keepAlive(on: boolean): void;
 }
 
-/** Makes a connection; rejects with {@linkcode ConnectFailure}. */
+/** Opens a connection; rejects with {@linkcode ConnectFailure}. */
 export type Dial = (signal: AbortSignal) => Promise<Socket>;
 
 /** No connection was made, so that nothing was sent. */
 export class ConnectFailure extends Error {
-  /** @param cause what the system or the TLS library says */
+  /** @param cause the error of the system or the TLS library */
   constructor(cause: unknown) {
     super(messageOf(cause), { cause });
     this.name = "ConnectFailure";
@@ -44,11 +44,11 @@ export class WrongScheme extends Error {
   }
 }
 
-/** What TLS libraries say of a peer that does not speak TLS. */
+/** The messages of TLS libraries about a peer that does not speak TLS. */
 const NOT_TLS = /InvalidContentType|wrong version number|packet length too long/i;
 
 /**
- * Why no connection was made, as what it is.
+ * The error for a connection that could not be opened.
  *
  * @param base the server
  */
@@ -70,8 +70,8 @@ export function connectFailure(error: unknown, base: URL): Error {
 const PROBE_MS = 2_000;
 
 /**
- * Whether TLS is spoken where `base` says `http`. Some servers close the connection without a word
- * when they get plain HTTP.
+ * Whether the server speaks TLS although `base` says `http`. Some servers close the connection
+ * silently when they get plain HTTP.
  */
 export async function speaksTls(base: URL): Promise<boolean> {
   const abort = new AbortController();
@@ -86,14 +86,14 @@ export async function speaksTls(base: URL): Promise<boolean> {
     (await secure(conn, hostname, abort.signal)).close();
     return true;
   } catch (error) {
-    // A certificate that is not trusted is a certificate.
+    // An untrusted certificate also proves TLS.
     return error instanceof Deno.errors.InvalidData && !NOT_TLS.test(error.message);
   } finally {
     clearTimeout(timer);
   }
 }
 
-/** A socket of Deno's. */
+/** A Deno socket. */
 class DenoSocket implements Socket {
   readonly #conn: Deno.Conn;
   readonly #buffer = new Uint8Array(READ_SIZE);
@@ -126,7 +126,7 @@ class DenoSocket implements Socket {
   }
 }
 
-/** Connects as `base` says; over TLS, whoever Deno trusts is trusted. */
+/** Connects to `base`; over TLS, with the certificates that Deno trusts. */
 export function dialer(base: URL): Dial {
   const hostname = base.hostname.replace(/^\[|\]$/g, "");
   const tls = base.protocol === "https:";

@@ -1,10 +1,10 @@
 /**
- * A remote pool as a stream of frames: a chain of Lite3 tail requests, each going on behind the last
- * frame that arrived, so that nothing is lost and nothing comes twice, whatever happens to the
- * connection in between (docs/spec/http-api.md 3, 10).
+ * A remote pool as a stream of frames: a series of Lite3 tail requests, each continuing after the
+ * last frame that arrived, so that nothing is lost or repeated, whatever happens to the connection
+ * (docs/spec/http-api.md 3, 10).
  *
- * Nothing runs unless somebody waits: a wait does the next step (connect, read a piece, pause
- * after a failure), so a reader that is slow slows the server down and not this process.
+ * Nothing runs in the background: a wait does the next step (connect, read, pause after a failure),
+ * so a slow reader slows down the server, and nothing accumulates in this process.
  *
  * @module
  */
@@ -25,18 +25,18 @@ import { parseJsonExact } from "../../text/json_exact.ts";
 const HEADER = 20;
 /** The largest payload in bytes. */
 const LARGEST = 256 * 1024 * 1024;
-/** How long one request lasts at most, in milliseconds; less when the server says so. */
+/** The longest duration of one request, in milliseconds; less if the server requires it. */
 const REQUEST_MS = 30_000;
 /** How much longer a request may live before its connection counts as dead, in milliseconds. */
 const GRACE_MS = 10_000;
-/** Pauses between tries, in milliseconds. */
+/** Pauses between attempts, in milliseconds. */
 const FIRST_PAUSE = 50;
 const LAST_PAUSE = 2_000;
 
-/** Where a source begins. */
+/** Where a source starts. */
 export type SourceStart = bigint | "oldest" | "end";
 
-/** What a server chooses instead of this process (docs/spec/http-api.md 12). */
+/** The part of a selection that the server evaluates (docs/spec/http-api.md 12). */
 export interface Pushdown {
   /** Only messages with all of these tags. */
   readonly tags: readonly string[];

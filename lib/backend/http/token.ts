@@ -1,5 +1,5 @@
 /**
- * What a bearer token may be, for those who send one and for those who ask for one.
+ * Validates bearer tokens, for clients and servers.
  *
  * @module
  */
@@ -9,8 +9,8 @@ import { PlasmiteError } from "../../errors.ts";
 /**
  * Refuses a token that no `Authorization` header can carry; it is not repeated in the error.
  *
- * @param path the file it comes from
- * @param advice how to get a better one
+ * @param path the file that contains it
+ * @param advice how to get a valid token
  * @throws {PlasmiteError} Usage
  */
 export function checkToken(token: string, path?: string, advice = ""): void {

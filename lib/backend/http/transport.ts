@@ -1,6 +1,6 @@
 /**
- * Requests to one server: where they go, who asks, how long an answer may take, and what a bad one
- * means. Everything else in this room is built on it.
+ * Requests to one server: address, credentials, time limits and errors. All other modules of this
+ * directory build on it.
  *
  * @module
  */
@@ -25,56 +25,58 @@ import type { Answer, Request } from "./http1.ts";
 import { ConnectFailure, dialer, speaksTls, WrongScheme } from "./socket.ts";
 import { certificatesOf, readCertificates } from "./trust.ts";
 
-/** How long a request may take from its start to the end of its answer, in milliseconds. */
+/** The time limit from the start of a request to the end of its response, in milliseconds. */
 const DEADLINE = 30_000;
-/** The largest answer in bytes: a message of 256 MiB and what is around it. */
+/** The largest response in bytes: a message of 256 MiB and its envelope. */
 const LARGEST = 257 * 1024 * 1024;
 /** The largest body of an error in bytes. */
 const LARGEST_ERROR = 1024 * 1024;
 
-/** How to reach a server and what to say there. */
+/** Options of a connection to a server. */
 export interface TransportOptions {
   /** The bearer token. */
   readonly token?: string | undefined;
-  /** Most milliseconds for one request, its answer included; streams have none. Default 30000. */
+  /**
+   * Timeout of a request including its response, in milliseconds; default 30000. Streams have none.
+   */
   readonly timeoutMs?: number | undefined;
   /** A `fetch` to use instead of the built-in one. */
   readonly fetch?: typeof fetch | undefined;
-  /** Whom to trust over https; by default the authorities that Deno knows. */
+  /** Which certificates to trust over https; default Deno's certificate authorities. */
   readonly tls?: {
-    /** The only certificates to trust, as PEM text. */
+    /** The only trusted certificates, as PEM text. */
     readonly caCerts?: readonly string[] | undefined;
-    /** A PEM file with the only certificates to trust. */
+    /** The path of a PEM file with the only trusted certificates. */
     readonly caFile?: string | undefined;
-    /** Accept any certificate of any host; wins over the other two. For experiments only. */
+    /** Accept any certificate for any host; overrides the other two. For experiments only. */
     readonly skipVerify?: boolean | undefined;
   } | undefined;
 }
 
 /** One request. */
 export interface Call {
-  /** Default GET. */
+  /** The method; default GET. */
   readonly method?: string;
-  /** What is sent. */
+  /** The body. */
   readonly body?: Uint8Array<ArrayBuffer> | string;
-  /** The type of what is sent. */
+  /** The content type of the body. */
   readonly type?: string;
-  /** The type that is wanted; default JSON. */
+  /** The accepted content type; default JSON. */
   readonly accept?: string;
-  /** The pool that errors are about. */
+  /** The pool named in errors. */
   readonly pool?: string;
-  /** What it changes; such a request is never sent twice. */
+  /** What the request changes; such a request is never sent twice. */
   readonly effect?: Effect;
-  /** The largest answer that is taken, in bytes. */
+  /** The largest accepted response, in bytes. */
   readonly limit?: number;
-  /** Calls it off; rejects with the signal's reason. */
+  /** Aborts the request; rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Sends a request and reads the head of its answer. */
+/** Sends a request and reads the head of its response. */
 type Send = (request: Request, options: SendOptions) => Promise<Answer>;
 
-/** A stream that was begun. */
+/** An open stream. */
 export interface OpenStream {
   /** The next piece, null at the end; valid until the next call. */
   read(): Promise<Uint8Array<ArrayBuffer> | null>;
@@ -92,7 +94,10 @@ export interface JsonFields {
 export class Transport {
   /** The server. */
   readonly base: URL;
-  /** What the server has beyond v0; null until it answered, empty for servers that are not ours. */
+  /**
+   * The server's features beyond v0; null before its first response, empty for other
+   * implementations.
+   */
   features: ReadonlySet<string> | null = null;
   readonly #options: TransportOptions;
   readonly #timeoutMs: number;
@@ -102,7 +107,7 @@ export class Transport {
   #users = 1;
 
   /**
-   * Prepares requests to a server; nothing is sent.
+   * Creates a transport; sends nothing.
    *
    * @throws {PlasmiteError} Usage for a bad address, token or certificate file
    */
@@ -120,7 +125,7 @@ export class Transport {
       });
     }
     this.#options = options;
-    // Read even where http or skipVerify makes them unused: a bad file is a mistake either way.
+    // Read even if http or skipVerify makes them unused: an invalid file is a mistake either way.
     const certificates = [
       ...(tls?.caFile === undefined ? [] : readCertificates(tls.caFile)),
       ...(tls?.caCerts ?? []).flatMap((pem) => certificatesOf(pem)),
@@ -133,13 +138,13 @@ export class Transport {
     return new Transport(this.base, { ...this.#options, token });
   }
 
-  /** One more user of the connections. */
+  /** Adds a user of the connections. */
   retain(): this {
     this.#users++;
     return this;
   }
 
-  /** One user less; the last one closes the connections. */
+  /** Removes a user; the last one closes the connections. */
   release(): void {
     if (--this.#users === 0) this.#release();
   }
@@ -182,9 +187,7 @@ export class Transport {
     };
   }
 
-  /**
-   * Sends a request and hands its answer to `use`, within the time limit.
-   */
+  /** Sends a request and passes its response to `use`, within the time limit. */
   async #within<T>(
     path: string,
     call: Call,
@@ -226,7 +229,7 @@ export class Transport {
     }
   }
 
-  /** What a failure of the connection means. */
+  /** Finds the error for a connection failure. */
   async #explain(
     error: unknown,
     late: Error | undefined,
@@ -236,7 +239,7 @@ export class Transport {
     if (error instanceof ConnectFailure || error instanceof WrongScheme) {
       return transportError(error, pool, { base });
     }
-    // A server that never answered may be one that speaks TLS.
+    // A server that never responded may speak TLS.
     const doubt = this.features === null && base.protocol === "http:" && late === undefined &&
       this.#options.fetch === undefined;
     const cause = doubt && await speaksTls(base) ? new WrongScheme("https") : late ?? error;
@@ -251,16 +254,16 @@ export class Transport {
       const error = envelopeError(status, parseJsonExact(text), pool);
       if (error !== null) return error;
     } catch {
-      // Half of an answer, or no JSON: its status says what there is to say.
+      // An incomplete response, or not JSON: report its status.
     }
     const failure = statusError(status, pool, text);
-    // The server itself gives reasons; a gateway need not know what became of the request.
+    // The server itself reports reasons; a gateway may not know the outcome of the request.
     const refused = status >= 300 && status < 500;
     return effect === undefined || refused ? failure : unanswered(failure, effect);
   }
 
   /**
-   * Reads an answer to its end and makes something of it.
+   * Reads a whole response and parses it.
    *
    * @param parse throws {@linkcode unreadable} when it cannot
    * @throws {RemoteError} what the server reports; Io when it cannot be reached
@@ -286,7 +289,7 @@ export class Transport {
   }
 
   /**
-   * Begins to read a stream: the time limit holds until its headers are there.
+   * Opens a stream; the time limit applies until its headers have arrived.
    *
    * @throws {RemoteError} what the server reports; Io when it cannot be reached
    */
@@ -298,21 +301,21 @@ export class Transport {
 /**
  * The JSON document of an answer.
  *
- * @throws {RemoteError} Internal when it is none
+ * @throws {RemoteError} Internal if it is invalid
  */
 export function jsonFields(bytes: Uint8Array, pool: string | undefined): JsonFields {
   try {
     const value = parseJsonExact(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
     if (value !== null && typeof value === "object") return value as JsonFields;
   } catch {
-    // Told below, together with JSON of the wrong shape.
+    // Reported below, together with JSON of the wrong shape.
   }
   throw unreadable(pool);
 }
 
 /** Reads a body to its end, `limit` bytes at most. */
 async function readAll(answer: Answer, limit: number): Promise<Uint8Array<ArrayBuffer>> {
-  // Room for what was announced, but not on its word alone.
+  // Allocate the announced length, up to a limit.
   const announced = Number(answer.header("content-length") ?? 0);
   const out = new Buf(announced > 0 && announced <= 1024 * 1024 ? announced : 1024);
   for (let piece = await answer.read(); piece !== null; piece = await answer.read()) {

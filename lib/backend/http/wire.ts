@@ -1,6 +1,5 @@
 /**
- * The documents of HTTP v0: what a server says of a pool and of a message
- * (docs/spec/http-api.md 2).
+ * The documents of HTTP v0 for pools and messages (docs/spec/http-api.md 2).
  *
  * @module
  */
@@ -60,8 +59,8 @@ function metricsOf(value: unknown): PoolMetrics | undefined {
 /**
  * A pool's object; a write-only server leaves out bounds and metrics.
  *
- * @param name the name it was asked for by, where the answer has none
- * @throws {RemoteError} Internal when it is none
+ * @param name the requested name, if the response has none
+ * @throws {RemoteError} Internal if it is invalid
  */
 export function poolInfo(value: unknown, name?: string): PoolInfo {
   const fields = fieldsOf(value);
@@ -110,7 +109,7 @@ function startsWith(bytes: Uint8Array, text: string): boolean {
  * The message of an answer `{"message":{…}}`. The text goes through the Lite3 encoder and not
  * through `JSON.parse`, so that every number and key is exact.
  *
- * @throws {RemoteError} Internal when it is none
+ * @throws {RemoteError} Internal if it is invalid
  */
 export function wireMessage(answer: Uint8Array, pool: string): WireMessage {
   try {

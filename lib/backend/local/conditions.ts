@@ -1,6 +1,6 @@
 /**
- * Conditional and idempotent appends to a pool file: conditions become a guard that judges under the
- * lock (docs/spec/coordination.md 3 and 4).
+ * Conditional and idempotent appends to a pool file: conditions become a guard that is evaluated
+ * under the lock (docs/spec/coordination.md 3 and 4).
  *
  * @module
  */
@@ -18,28 +18,31 @@ import type { Steps } from "../../storage/turns.ts";
 import type { AppendRequest, Conditions } from "../types.ts";
 import { type KnownTags, OutOfDate, type Wanted } from "./known_tags.ts";
 
-/** How many messages back an id is looked for, unless the caller says. */
+/** The default number of messages back to search for an id. */
 const ID_WINDOW = 4096;
 /** The widest window for ids. */
 const WIDEST_WINDOW = 1_000_000;
-/** How often a look-up is repeated because too much was added before the lock was got. */
+/**
+ * How often a look-up is repeated because too many messages were added before the lock was
+ * acquired.
+ */
 const LOOKS = 10;
 
-/** What a guard is made for. */
+/** A guard and its look-ups. */
 export interface Guarded {
-  /** What it wants to know of the pool. */
+  /** The look-ups that it needs. */
   readonly wanted: readonly Wanted[];
-  /** Judges; everything that is wanted can be found. */
+  /** The guard; the results of all look-ups are available to it. */
   readonly guard: Guard;
 }
 
 /**
- * Appends under a guard: looks up outside the lock, then judges under it, with what was added in
- * between.
+ * Appends under a guard: searches without the lock, then evaluates the guard under it, including
+ * what was added in between.
  *
- * @returns what was appended
- * @throws {PlasmiteError} what the guard throws; Busy when others append too fast, or the lock stays
- *   taken
+ * @returns the result of the append
+ * @throws {PlasmiteError} errors of the guard; Busy when others append too fast or the lock stays
+ *   held
  */
 export function* appendingGuarded(
   ring: Ring,
@@ -60,7 +63,7 @@ export function* appendingGuarded(
       throw error;
     }
   };
-  // A process that lives knows the pool, most of the time: then it need not look first.
+  // A long-running process usually knows the pool, so try without a search first.
   for (let looks = 0; looks <= LOOKS; looks++) {
     const done = yield* untilUnlocked(ring.path, attempt);
     if (done !== "look") return done;
@@ -78,7 +81,7 @@ interface Verdict {
   known: { frame: number; seq: bigint; timeNs: bigint; twin: number }[];
 }
 
-/** Refuses windows that cannot be. Throws Usage. */
+/** Checks the id window. Throws Usage. */
 function windowOf({ idWindow = ID_WINDOW }: Conditions): bigint {
   if (Number.isInteger(idWindow) && idWindow >= 1 && idWindow <= WIDEST_WINDOW) {
     return BigInt(idWindow);
@@ -108,7 +111,7 @@ function unexpected(actual: bigint, when: Conditions, path: string): PlasmiteErr
 
 const expected = (seq: bigint): string => seq === 0n ? "none" : String(seq);
 
-/** Judges one conditional append. */
+/** Evaluates one conditional append. */
 class Judge {
   readonly #known: KnownTags;
   readonly #path: string;
@@ -147,7 +150,7 @@ class Judge {
     return wanted;
   }
 
-  /** Ids first: repeating an append whose outcome is unknown must not fail by its own success. */
+  /** Ids first: a retry of an append with an unknown outcome must not fail because it succeeded. */
   judge(state: State): FrameBatch | null {
     const batch = this.#batch;
     const { ids, expect } = this.#when;
@@ -165,7 +168,7 @@ class Judge {
     return rest;
   }
 
-  /** Tells frames to store from those that are stored already. */
+  /** Separates frames to store from those already stored. */
   #sort(state: State, ids: readonly (string | null)[]): void {
     const { fresh, known } = this.verdict;
     const twins = new Map<string, number>();
@@ -187,7 +190,7 @@ class Judge {
     }
   }
 
-  /** Makes sure that message `seq` has the data of the frame; returns its time. */
+  /** Checks that message `seq` has the data of the frame; returns its time. */
   #compare(state: State, frame: number, id: string, seq: bigint): bigint {
     const mine = this.#own(frame, this.#view);
     const timeNs = this.#known.read(
@@ -215,7 +218,7 @@ class Judge {
   }
 }
 
-/** Appends a batch under its conditions, in one piece. */
+/** Appends a batch under its conditions, as a whole. */
 export function* appendingWhen(
   ring: Ring,
   known: KnownTags,

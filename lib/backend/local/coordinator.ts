@@ -1,6 +1,6 @@
 /**
- * What people need to work together through one open pool file: conditional appends, the newest by
- * key, leases, cursors and work groups. Loaded when it is first needed.
+ * Coordination through one open pool file: conditional appends, the newest message by key, leases,
+ * cursors and work groups. Loaded on demand.
  *
  * @module
  */
@@ -35,16 +35,16 @@ import { Leases } from "./leases.ts";
 import { takeFrame } from "../frames.ts";
 import { findFrame } from "./lookup.ts";
 
-/** At most so many milliseconds more than needed pass until a claim is tried again. */
+/** The largest random delay before a claim is retried, in milliseconds. */
 const JITTER = 50;
 
-/** How the pool that is coordinated runs its work, and how it is read. */
+/** How to run work on the pool and how to read it. */
 export interface Ground {
-  /** The open file; stays the pool's. */
+  /** The open file, owned by the pool. */
   readonly ring: Ring;
   /** Runs work in place or in turns. */
   run<T>(steps: Steps<T>, signal?: AbortSignal): Awaitable<T>;
-  /** Begins to read. */
+  /** Starts to read. */
   select(selection: Selection): Awaitable<Walk>;
 }
 
@@ -136,7 +136,7 @@ export class Coordinator {
     return new PoolGroup(this.#ground, name, request);
   }
 
-  /** Claims keys, waiting for them if wanted; or renews a lease. */
+  /** Claims keys, waiting for them if requested, or renews a lease. */
   async claim(request: ClaimRequest): Promise<LeaseState> {
     const { waitMs = 0, signal } = request;
     const { run } = this.#ground;
@@ -151,7 +151,7 @@ export class Coordinator {
           const left = end - performance.now();
           const until = heldUntil(error);
           if (until === null || left <= 0) throw error;
-          // Whatever was claimed before this try is known to it; what comes later ends the wait.
+          // Claims made before this attempt are known to it; later ones end the wait.
           while (walk.next());
           const pause = Math.max(1, until - Date.now()) + Math.random() * JITTER;
           await walk.wait(Math.min(pause, left), signal);
@@ -192,7 +192,7 @@ function kept(walk: Walk): StoredFrame {
   return { seq, timestampNs, flags: 0, payload: u8.slice(payloadAt, payloadAt + payloadLength) };
 }
 
-/** Until when another holds a key, in milliseconds since 1970; null for any other error. */
+/** When another holder's lease expires, in milliseconds since 1970; null for any other error. */
 function heldUntil(error: unknown): number | null {
   if (!PlasmiteError.is(error, ErrorKind.Busy)) return null;
   const { until } = error.details;

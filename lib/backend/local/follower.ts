@@ -1,5 +1,5 @@
 /**
- * A cursor that can wait: what `tail`, `follow`, the server's streams and the agents' wait share.
+ * A cursor that can wait, shared by `tail`, `follow`, the server's streams and the agents' wait.
  *
  * @module
  */
@@ -13,10 +13,10 @@ import { Slice, type Steps } from "../../storage/turns.ts";
 import { pollPool, type PoolWatch, watchPool } from "../../storage/watch.ts";
 import type { Gap } from "../../types.ts";
 
-/** How often an idle follower makes sure that its pool was not deleted, in milliseconds. */
+/** How often an idle follower checks that its pool was not deleted, in milliseconds. */
 const IDENTITY_EVERY = 1000;
 
-/** Where a follower begins. */
+/** Where a follower starts. */
 export type Start = bigint | "oldest" | "end";
 
 /** Follows one pool through a file handle of its own. */
@@ -25,7 +25,7 @@ export class Follower {
   readonly ring: Ring;
   /** The current frame and its bytes; valid until the next call of {@linkcode Follower.next}. */
   readonly cursor: Cursor;
-  /** Its share of the time of a process that serves others; null in one that does not. */
+  /** Its time slice in a process that serves others; null otherwise. */
   readonly slice: Slice | null;
   readonly #view = new MessageView();
   readonly #watch: PoolWatch;
@@ -39,12 +39,12 @@ export class Follower {
   /**
    * Opens the pool at `path`.
    *
-   * @param start a sequence number (inclusive), the oldest retained message, or behind the newest
-   * @param notify false to look in growing pauses instead of waiting for change notices
-   * @param inTurns true in a process that serves others: a long way to the first message is then
-   *   gone in slices, with {@linkcode Follower.unfinished} in between
-   * @param ring the pool if it is open already; it is closed with the follower
-   * @param watch where change notices come from, instead of the above; closed with the follower
+   * @param start a sequence number (inclusive), the oldest retained message, or after the newest
+   * @param notify whether to wait for change notifications; if false, polls with growing pauses
+   * @param inTurns whether the process serves others: a long walk to the first message is then done
+   *   in slices, with {@linkcode Follower.unfinished} in between
+   * @param ring the pool, if it is already open; it is closed with the follower
+   * @param watch the source of change notifications, instead of `notify`; closed with the follower
    * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage or Io
    */
   constructor(
@@ -63,7 +63,7 @@ export class Follower {
   }
 
   /**
-   * As the constructor, for a process that serves others: nothing waits in place.
+   * Like the constructor, but never blocks, for a process that serves others.
    *
    * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage, Busy or Io
    */
@@ -84,9 +84,9 @@ export class Follower {
   }
 
   /**
-   * Goes to the next message that is there now.
+   * Moves to the next available message.
    *
-   * @returns false when there is none, or none yet; then {@linkcode Follower.wait}
+   * @returns false if there is none yet; then call {@linkcode Follower.wait}
    * @throws {PlasmiteError} Corrupt for damage in the retained range
    */
   next(): boolean {
@@ -105,14 +105,14 @@ export class Follower {
   }
 
   /**
-   * Whether the last `next` stopped on its way to a message, to let others have a turn; then
-   * {@linkcode Follower.wait} takes as long as their turns do.
+   * Whether the last `next` stopped early to yield to other tasks; {@linkcode Follower.wait} then
+   * returns when it is this task's turn again.
    */
   get unfinished(): boolean {
     return this.#unfinished;
   }
 
-  /** The messages lost before the current one, once. */
+  /** Returns the gap before the current message, once. */
   takeGap(): Gap | null {
     const { gap } = this.cursor;
     this.cursor.gap = null;
@@ -120,7 +120,7 @@ export class Follower {
   }
 
   /**
-   * The current message, its envelope checked.
+   * The current message, with its envelope checked.
    *
    * @throws {PlasmiteError} Corrupt when the payload is not a message
    */
@@ -135,8 +135,8 @@ export class Follower {
   /**
    * Waits until there may be something new.
    *
-   * @param ms how long at most, in milliseconds; undefined for as long as it takes
-   * @returns false when the time is over
+   * @param ms the time limit in milliseconds; undefined for none
+   * @returns false on time-out
    * @throws {PlasmiteError} as {@linkcode Follower.checkIdentity}; the signal's reason when it is
    *   aborted
    */
@@ -163,9 +163,9 @@ export class Follower {
   }
 
   /**
-   * Makes sure, once a second at most, that the path still names the file that is followed.
+   * Checks, at most once per second, that the path still refers to the followed file.
    *
-   * @throws {PlasmiteError} NotFound when it was deleted or replaced, Corrupt when it was cut short
+   * @throws {PlasmiteError} NotFound when it was deleted or replaced, Corrupt when it was truncated
    */
   checkIdentity(): void {
     const now = performance.now();
@@ -179,7 +179,7 @@ export class Follower {
     return this.#closed;
   }
 
-  /** Ends a wait that is under way and closes the file. */
+  /** Ends a wait in progress and closes the file. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -10,7 +10,7 @@ import { LOCK_LIMIT, lockTimeout, untilUnlocked } from "../../storage/lock_wait.
 import { inTurns } from "../../storage/turns.ts";
 import type { AppendRequest } from "../types.ts";
 
-/** So many bytes of frames go into one write, unless one caller brings more. */
+/** The most bytes of frames per write, unless a single caller has more. */
 const GROUP_BYTES = 512 * 1024;
 
 /** One caller's append. */
@@ -19,13 +19,13 @@ interface Job {
   readonly request: AppendRequest;
   /** The first frame that is not stored yet. */
   next: number;
-  /** When it gives up waiting for the lock, as `performance.now()` tells time. */
+  /** When it stops waiting for the lock, in `performance.now()` time. */
   readonly until: number;
   /** Ends it; with an error when it failed. */
   readonly settle: (error?: unknown) => void;
 }
 
-/** The queue in front of one pool's lock. */
+/** The queue for one pool's lock. */
 export class GroupCommit {
   readonly #ring: Ring;
   /** The frames of several jobs; a single job is written from its own batch. */
@@ -33,21 +33,21 @@ export class GroupCommit {
   #jobs: Job[] = [];
   #draining = false;
 
-  /** Appends go to `ring`, which stays the caller's to close. */
+  /** Appends to `ring`, which the caller owns. */
   constructor(ring: Ring) {
     this.#ring = ring;
   }
 
-  /** Whether somebody waits. */
+  /** Whether any job is waiting. */
   get busy(): boolean {
     return this.#jobs.length > 0;
   }
 
   /**
-   * Appends together with everything else that waits. A frame that can never fit is refused before it
-   * gets in the way of others.
+   * Appends together with all waiting jobs. A frame that can never fit is refused first, so that it
+   * does not affect others.
    *
-   * @param batch not to be changed until this is over
+   * @param batch must not be changed until this settles
    */
   append(batch: FrameBatch, request: AppendRequest): Promise<void> {
     const { from = 0, lockMs = LOCK_LIMIT, signal } = request;
@@ -67,7 +67,7 @@ export class GroupCommit {
         },
       };
       const aborted = (): void => {
-        // What is stored in part is stored as a whole.
+        // A partly stored batch is completed.
         if (job.next !== from) return;
         this.#jobs = this.#jobs.filter((other) => other !== job);
         job.settle(signal?.reason);
@@ -82,7 +82,7 @@ export class GroupCommit {
 
   async #drain(): Promise<void> {
     try {
-      // Each has a limit of its own.
+      // Each job has its own time limit.
       const done = (): true | null => this.#commit() || this.#expire() || null;
       await inTurns(untilUnlocked(this.#ring.path, done, Infinity));
     } catch (error) {
@@ -94,7 +94,7 @@ export class GroupCommit {
     }
   }
 
-  /** Ends those who have waited long enough; true when nobody is left. */
+  /** Fails jobs that have reached their time limit; true if none is left. */
   #expire(): boolean {
     const now = performance.now();
     const late = this.#jobs.filter(({ until }) => now >= until);
@@ -103,7 +103,7 @@ export class GroupCommit {
     return this.#jobs.length === 0;
   }
 
-  /** Writes all that waits; false when the lock is taken. */
+  /** Writes all waiting jobs; false if the lock is held. */
   #commit(): boolean {
     for (;;) {
       const [first] = this.#jobs;
@@ -125,9 +125,10 @@ export class GroupCommit {
   }
 
   /**
-   * Puts the frames of the first jobs together. It is done again at each try, so it has to be little.
+   * Combines the frames of the first jobs. This is repeated for each attempt, so the amount is
+   * limited.
    *
-   * @returns of how many jobs; of one alone nothing is copied
+   * @returns the number of jobs; the frames of a single job are not copied
    */
   #merge(): number {
     let count = 0;
@@ -145,7 +146,9 @@ export class GroupCommit {
     return Math.max(1, count);
   }
 
-  /** Tells the jobs that their next `count` frames have got the numbers from `first` on. */
+  /**
+   * Reports to the jobs that their next `count` frames got the sequence numbers from `first` on.
+   */
   #stored(count: number, first: bigint): void {
     let seq = first;
     for (let left = count; left > 0;) {

@@ -1,6 +1,6 @@
 /**
- * One look at a pool for all of its followers in this process: two hundred idle ones cost what one
- * does. It also makes sure, for all of them, that the path still names the pool.
+ * Checks a pool once for all of its followers in this process, so that two hundred idle ones cost
+ * as much as one. It also checks for all of them that the path still refers to the pool.
  *
  * @module
  */
@@ -11,16 +11,16 @@ import { disk } from "../../storage/file.ts";
 import { inTurns, type Steps } from "../../storage/turns.ts";
 import { type PoolWatch, waitFor, watchPool } from "../../storage/watch.ts";
 
-/** How often to make sure that the pool was not deleted, in milliseconds. */
+/** How often to check that the pool was not deleted, in milliseconds. */
 const IDENTITY_EVERY = 1000;
 
-/** Tells the followers of one pool that something new is there. */
+/** Notifies the followers of one pool of changes. */
 class Hub {
-  /** Grows with every change; read it before looking at the pool. */
+  /** Increases with every change; read it before checking the pool. */
   version = 0;
-  /** Why it stopped looking: the pool was deleted, replaced or cannot be read any more. */
+  /** Why it stopped: the pool was deleted, replaced or cannot be read any more. */
   failure: PlasmiteError | null = null;
-  /** How many followers it has. */
+  /** The number of followers. */
   users = 0;
   #newest: bigint;
   readonly #ring: Ring;
@@ -45,7 +45,7 @@ class Hub {
     }
   }
 
-  /** Looks now. */
+  /** Checks the pool now. */
   look(): void {
     if (this.#ring.closed || this.failure !== null) return;
     try {
@@ -69,7 +69,7 @@ class Hub {
     for (const wake of wakers) wake();
   }
 
-  /** Has `wake` called once, at the next change. */
+  /** Calls `wake` once, at the next change. */
   sleep(wake: () => void): void {
     this.#wakers.add(wake);
   }
@@ -78,7 +78,7 @@ class Hub {
     this.#wakers.delete(wake);
   }
 
-  /** One follower less; the last one closes the files. */
+  /** Removes a follower; the last one closes the files. */
   leave(): void {
     if (--this.users > 0) return;
     this.#release();
@@ -92,7 +92,7 @@ class HubWatch implements PoolWatch {
   readonly checksIdentity = true;
   #hub: Hub;
   readonly #join: () => Steps<Hub>;
-  /** Versions of hubs that failed, so that numbers only grow. */
+  /** Versions of failed hubs, so that the number only increases. */
   #former = 0;
   #open = true;
   #wake: (() => void) | null = null;
@@ -110,7 +110,7 @@ class HubWatch implements PoolWatch {
     return this.#hub.failure !== null;
   }
 
-  /** Another file of this name went away: from now on the one that is there is looked at. */
+  /** Another file with this name was deleted: watch the current one from now on. */
   async renew(): Promise<void> {
     const hub = await inTurns(this.#join());
     if (!this.#open) return hub.leave();
@@ -145,7 +145,7 @@ export class Hubs {
   readonly #hubs = new Map<string, Hub>();
 
   /**
-   * Watches a pool together with everyone else here; close it when done.
+   * Watches a pool, sharing one hub; close the result when done.
    *
    * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage, Busy or Io
    */
@@ -158,7 +158,7 @@ export class Hubs {
     if (hub === undefined) {
       const ring = yield* Ring.opening(disk, path, { write: false });
       hub = this.#hubs.get(path);
-      if (hub !== undefined) ring.close(); // Somebody came at the same time and was quicker.
+      if (hub !== undefined) ring.close(); // Another caller created it in the meantime.
       else this.#hubs.set(path, hub = this.#make(ring));
     }
     hub.users++;
@@ -173,12 +173,15 @@ export class Hubs {
     return hub;
   }
 
-  /** How many follow a pool here. */
+  /** The number of followers of a pool. */
   followers(path: string): number {
     return this.#hubs.get(path)?.users ?? 0;
   }
 
-  /** Says that this process has changed a pool: its followers look without waiting for a notice. */
+  /**
+   * Reports that this process has changed a pool: its followers check it without waiting for a
+   * notification.
+   */
   changed(path: string): void {
     this.#hubs.get(path)?.look();
   }

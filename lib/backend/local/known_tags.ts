@@ -1,7 +1,6 @@
 /**
- * Which message is the newest with a tag: looked up once without a lock, and kept up to date by
- * what is added, so that under the lock only a few messages have to be looked at
- * (docs/spec/coordination.md 3).
+ * Finds the newest message with a tag: searched once without a lock and then kept up to date, so
+ * that only a few messages must be read under the lock (docs/spec/coordination.md 3).
  *
  * @module
  */
@@ -16,16 +15,19 @@ import type { Ring } from "../../pool/ring.ts";
 import { TagWalk } from "../../pool/tag_walk.ts";
 import type { Steps } from "../../storage/turns.ts";
 
-/** How many messages may have been added since a look-up, so that they are judged under the lock. */
+/** The largest number of messages added since a look-up that are read under the lock. */
 const MOST_DELTA = 256n;
-/** How many messages the first look back takes; twice as many each further one. */
+/**
+ * The size of the first window of a search backwards, in messages; each further one is twice as
+ * large.
+ */
 const FIRST_PIECE = 256n;
-/** How many tags are remembered. */
+/** How many tags are cached. */
 const MOST_TAGS = 1 << 17;
-/** How many tags are remembered to be nowhere. */
+/** How many absent tags are cached. */
 const MOST_ABSENT = 4096;
 
-/** Too much was added since the look-up: unlock, and look again. */
+/** Too many messages were added since the look-up: unlock and search again. */
 export class OutOfDate extends Error {
   /** Makes the signal. */
   constructor() {
@@ -34,13 +36,13 @@ export class OutOfDate extends Error {
   }
 }
 
-/** What is looked for: the newest message with a tag. */
+/** A search for the newest message with a tag. */
 export interface Wanted {
   /** The tag. */
   readonly tag: string;
   /** Whether the message must be a claim as well. */
   readonly claim?: boolean;
-  /** Only the last so many messages count; without it all that are retained. */
+  /** Only the last this many messages count; default all that are retained. */
   readonly window?: bigint;
 }
 
@@ -61,7 +63,7 @@ interface Test {
   readonly tags: readonly Lite3Tag[];
 }
 
-/** What one open pool file is known to hold. */
+/** The known tags of one open pool file. */
 export class KnownTags {
   readonly #ring: Ring;
   readonly #walk: TagWalk;
@@ -81,13 +83,13 @@ export class KnownTags {
     this.#walk = new TagWalk(ring);
   }
 
-  /** How many tags are remembered: for tests. */
+  /** The number of cached tags, for tests. */
   get size(): number {
     return this.#newest.size + this.#absent.size;
   }
 
   /**
-   * Looks for tags without a lock.
+   * Searches for tags without a lock.
    *
    * @throws {PlasmiteError} Corrupt, Busy
    */
@@ -107,7 +109,7 @@ export class KnownTags {
     if (missing.length > 0) yield* this.#lookBack(missing, state);
   }
 
-  /** Nothing is known yet, or the pool is not the one it was. */
+  /** Resets if nothing is known yet or the pool was changed by something else. */
   #startAt({ newest }: State): void {
     if (this.#high >= 0n && newest >= this.#high) return;
     this.#newest.clear();
@@ -119,7 +121,7 @@ export class KnownTags {
 
   /** Looks at messages below `#low`, backwards in growing pieces, until all is found. */
   *#lookBack(wanted: readonly Wanted[], state: State): Steps<void> {
-    // Who asks for one key once wants an answer soon; who asks again wants to remember.
+    // A single look-up should be fast; repeated ones should fill the cache.
     const isId = wanted.some(({ tag }) => tag.startsWith(ID_TAG));
     const remember = isId || this.#searches++ > 0;
     const missing = new Map(wanted.map((one) => [nameOf(one), one]));
@@ -131,7 +133,7 @@ export class KnownTags {
     let size = FIRST_PIECE;
     for (let until = this.#low - 1n; until >= floor && missing.size > 0; size *= 2n) {
       let from = until - size + 1n;
-      // What the index does not know is reached by walking from the oldest message only.
+      // Messages missing from the index can only be reached from the oldest message.
       if (from < floor || this.#ring.indexOffset(from) < 0) from = floor;
       const collect = remember && this.#newest.size < MOST_TAGS / 2;
       const found = collect
@@ -171,7 +173,7 @@ export class KnownTags {
     return found;
   }
 
-  /** Remembers the keys and ids of one message. */
+  /** Caches the keys and ids of one message. */
   #learn(into: Map<string, bigint>, view: MessageView, seq: bigint): void {
     if (view.tagCount === 0) return;
     const { doc } = view;
