@@ -154,8 +154,8 @@ export class PlasmiteError extends Error {
   }
 
   /**
-   * Whether the same call can be made again as it was: it stored and changed nothing, and what was in
-   * its way may pass.
+   * Whether the same call can be retried unchanged: it changed nothing, and the obstacle may be
+   * temporary.
    */
   get isRepeatable(): boolean {
     return this.kind === ErrorKind.Busy;

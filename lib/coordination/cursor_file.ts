@@ -18,13 +18,13 @@ import { type Current, readCurrent, writeCurrent } from "./record_store.ts";
 import { CURSOR_SLOT, decodeSlot, GROUP_SLOT } from "./slots.ts";
 
 const SUFFIX = ".plasmite";
-/** How often a file that was replaced while it was locked is opened again. */
+/** How often to reopen a file that was replaced while it was being locked. */
 const REOPENS = 16;
 
 /**
  * The directory of a pool's cursors: the pool's name with `.cursors` for `.plasmite`.
  *
- * @param dir another directory for readers who may not write beside the pool
+ * @param dir another directory, for readers that may not write next to the pool
  */
 export function cursorDir(poolPath: string, dir?: string): string {
   const base = poolPath.endsWith(SUFFIX) ? poolPath.slice(0, -SUFFIX.length) : poolPath;
@@ -34,20 +34,20 @@ export function cursorDir(poolPath: string, dir?: string): string {
 
 /** Identity and position of a record in its pool. */
 export interface Position {
-  /** Everything up to this number is done. */
+  /** Everything up to this sequence number is done. */
   readonly seq: bigint;
-  /** Time of that message in nanoseconds since 1970; 0 where it is not known. */
+  /** Time of that message in nanoseconds since 1970; 0 if unknown. */
   readonly ns: bigint;
-  /** Identity of the pool as 32 hex digits; empty where it has none. */
+  /** Identity of the pool as 32 hex digits; empty if it has none. */
   readonly pool: string;
 }
 
-/** The name of this machine; empty where it may not be asked. */
+/** The name of this machine; empty without permission to read it. */
 export function hostname(): string {
   try {
     return Deno.hostname();
   } catch {
-    return ""; // Without --allow-sys the record just does not tell.
+    return ""; // Without --allow-sys the record does not contain it.
   }
 }
 
@@ -78,7 +78,7 @@ export function checkKind(file: RecordFile, name: string, wanted: "cursor" | "gr
   }
 }
 
-/** A cursor that this process holds. */
+/** A cursor held by this process. */
 export class CursorFile {
   /** Its name. */
   readonly name: string;
@@ -92,7 +92,7 @@ export class CursorFile {
   }
 
   /**
-   * Takes the cursor for this process.
+   * Acquires the cursor for this process.
    *
    * @param poolPath the pool's file
    * @param options `dir`: where cursors are kept instead of beside the pool; `create`: whether a
@@ -116,7 +116,7 @@ export class CursorFile {
           if (options.repair === true) repair(file);
           return new CursorFile(name, file);
         }
-        // Deleted between open and lock: what the path names now counts.
+        // Deleted between open and lock: use the file that the path refers to now.
         if (opened >= REOPENS) throw inUse(name, file);
       } catch (error) {
         file.close();
@@ -126,7 +126,7 @@ export class CursorFile {
     }
   }
 
-  /** What it says; null when it is new. */
+  /** The record; null if the cursor is new. */
   get record(): CursorRecord | null {
     return this.#current.record;
   }
@@ -137,7 +137,7 @@ export class CursorFile {
   }
 
   /**
-   * Writes a position down.
+   * Saves a position.
    *
    * @param flush whether it must be on stable storage before this returns
    * @throws {PlasmiteError} Io
@@ -146,7 +146,9 @@ export class CursorFile {
     this.#write(position, new Date().toISOString(), flush);
   }
 
-  /** Says that this process holds it now; the position stays. Does nothing on a new one. */
+  /**
+   * Records this process as the holder; the position is unchanged. Does nothing for a new cursor.
+   */
   sign(): void {
     const { record } = this.#current;
     if (record !== null) this.#write(record, record.acked, false);
@@ -168,19 +170,19 @@ export class CursorFile {
     this.#current = writeCurrent(this.#file, CURSOR_SLOT, this.#current, record, json, flush);
   }
 
-  /** Deletes it; it must not be used afterwards. */
+  /** Deletes the cursor; it must not be used afterwards. */
   remove(): void {
     removeRecordFile(this.#file.path);
     this.close();
   }
 
-  /** Lets go of it. */
+  /** Releases the cursor. */
   close(): void {
     this.#file.close();
   }
 }
 
-/** Makes a damaged file blank, so that it counts as new. */
+/** Clears a damaged file, so that it counts as new. */
 function repair(file: RecordFile): void {
   try {
     readCurrent(file, CURSOR_SLOT, parseCursor);
@@ -216,7 +218,7 @@ export function cursorNames(poolPath: string, dir?: string): string[] {
     try {
       return checkCursorName(name) === name;
     } catch {
-      return false; // Whatever else lies there is none of ours.
+      return false; // Other files in the directory are ignored.
     }
   });
 }

@@ -1,6 +1,5 @@
 /**
- * What the file of a cursor says: how far its reader has come, in which pool
- * (docs/spec/coordination.md 2).
+ * The record of a cursor: the position of its reader and the pool (docs/spec/coordination.md 2).
  *
  * @module
  */
@@ -11,21 +10,21 @@ export interface CursorRecord {
   readonly gen: number;
   /** Identity of the pool as 32 hex digits; empty where the pool has none. */
   readonly pool: string;
-  /** Everything up to this number is done. */
+  /** Everything up to this sequence number is done. */
   readonly seq: bigint;
   /** Time of message `seq` in nanoseconds since 1970; 0 where it is not known. */
   readonly ns: bigint;
-  /** The number that the cursor began behind. */
+  /** The sequence number after which the cursor started. */
   readonly first: bigint;
   /** When it was written, RFC 3339. */
   readonly acked: string;
   /** The process that wrote it. */
   readonly pid: number;
-  /** The machine that it ran on; empty where that may not be asked. */
+  /** The machine on which it ran; empty without permission to read it. */
   readonly host: string;
 }
 
-/** The longest name of a machine that is kept, in UTF-16 units: a slot has 512 bytes. */
+/** The longest machine name stored, in UTF-16 units: a slot has 512 bytes. */
 const LONGEST_HOST = 64;
 
 /** The record as JSON text. */
@@ -43,13 +42,13 @@ export function printCursor(record: CursorRecord): Uint8Array<ArrayBuffer> {
   }));
 }
 
-/** Which kind of file a record belongs to; null when it is neither. */
+/** The kind of file that a record belongs to; null if it is neither. */
 export function versionOf(json: string): 1 | 2 | null {
   const value = parseObject(json);
   return value?.["v"] === 1 ? 1 : value?.["v"] === 2 ? 2 : null;
 }
 
-/** Reads a record; null when it is none of version 1. */
+/** Parses a record; null if it is not one of version 1. */
 export function parseCursor(json: string): CursorRecord | null {
   const value = parseObject(json);
   if (value?.["v"] !== 1) return null;

@@ -1,5 +1,5 @@
 /**
- * The file of a work group: locked for one operation only, never while somebody works
+ * The file of a work group: locked for single operations only, never while a task is processed
  * (docs/spec/coordination.md 8).
  *
  * @module
@@ -18,12 +18,12 @@ const LARGEST_FILTER = 8 * 1024;
 
 /** A group's file under its lock, for one operation. */
 export interface LockedGroup {
-  /** What it says; null when it is new. */
+  /** The record; null if the group is new. */
   readonly record: GroupRecord | null;
   /**
-   * Writes a record down.
+   * Saves a record.
    *
-   * @returns false, and nothing written, when it would not fit
+   * @returns false, without writing anything, if it does not fit
    */
   save(record: GroupRecord): boolean;
 }
@@ -32,7 +32,7 @@ export interface LockedGroup {
  * Runs one operation under a group's lock.
  *
  * @param options `create`: whether a missing file is made
- * @returns null when another process has the lock: try again in a moment
+ * @returns null if another process has the lock: try again shortly
  * @throws {PlasmiteError} Usage for a bad name or a cursor, NotFound, Corrupt, Permission, Io
  */
 export function withGroup<T>(
@@ -69,7 +69,7 @@ function lockedGroup(file: RecordFile, name: string): LockedGroup {
 }
 
 /**
- * Refuses a filter that is too large to be kept.
+ * Refuses a filter that is too large to be stored.
  *
  * @throws {PlasmiteError} Usage
  */

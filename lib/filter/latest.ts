@@ -1,6 +1,6 @@
 /**
- * `latest_by`: what makes messages belong together, so that only the newest of each group is read.
- * The claims pattern needs it: the newest claim of every agent is the state of the world.
+ * `latest_by`: groups messages, so that only the newest of each group is read. It is used for
+ * claims: the newest claim of every agent is the current state.
  *
  * @module
  */
@@ -14,14 +14,14 @@ import type { MessageView } from "../lite3/message.ts";
 import { printJson } from "../lite3/print.ts";
 import { parsePath } from "./path.ts";
 
-/** Sorts messages into groups. */
+/** Assigns messages to groups. */
 export interface Grouping {
-  /** The groups a message belongs to; none if it has nothing to be grouped by. */
+  /** The groups of a message; none if it lacks the tag or value. */
   keysOf(view: MessageView): string[];
 }
 
 /**
- * Reads a `latest_by`: the beginning of a tag (`agent:`; empty for every tag), or a path into the
+ * Parses a `latest_by`: the prefix of a tag (`agent:`; empty for every tag), or a path into the
  * data (`.data.agent`, `.data.files[0]`).
  *
  * @throws {PlasmiteError} Usage
@@ -55,12 +55,12 @@ export function grouping(by: string): Grouping {
   };
 }
 
-/** Offset of a member, negative where there is none. */
+/** Offset of a member; negative if there is none. */
 function member(doc: Lite3Doc, at: number, key: Lite3Key): number {
   return doc.tag(at) === Tag.Object ? doc.lookup(at, key) : -1;
 }
 
-/** Offset of an element, negative where there is none. */
+/** Offset of an element; negative if there is none. */
 function element(doc: Lite3Doc, at: number, index: number): number {
   if (doc.tag(at) !== Tag.Array) return -1;
   const place = index < 0 ? index + doc.count(at) : index;
@@ -73,21 +73,21 @@ const MOST_CHARACTERS = 4_000_000;
 const LEAST_GROUPS = 200;
 
 /**
- * The newest message of each group, while messages come in order. Of very many groups the oldest are
- * forgotten: only the newest are ever shown.
+ * Keeps the newest message of each group while messages arrive in order. With very many groups the
+ * oldest are dropped, because only the newest are ever shown.
  */
 export class Groups {
   readonly #groups = new Map<string, bigint>();
-  /** For each message that is the newest of a group: of how many. */
+  /** For each message that is the newest of a group, the number of such groups. */
   readonly #kept = new Map<bigint, number>();
   #characters = 0;
   #forgotten = false;
 
-  /** Takes the next message and the keys of its groups. */
+  /** Adds the next message and the keys of its groups. */
   add(seq: bigint, keys: readonly string[]): void {
     for (const key of keys) {
       this.#leave(key);
-      // Put at the end, so that the groups are in the order of their newest messages.
+      // Moved to the end, so that the groups are in the order of their newest messages.
       this.#groups.set(key, seq);
       this.#characters += key.length;
     }
@@ -99,7 +99,7 @@ export class Groups {
     }
   }
 
-  /** Forgets the oldest groups; many at once, because each walk from the front costs. */
+  /** Drops the oldest groups; many at once, because each iteration from the front is expensive. */
   #forget(count: number): void {
     let left = count;
     for (const key of this.#groups.keys()) {
@@ -119,17 +119,17 @@ export class Groups {
     else this.#kept.delete(seq);
   }
 
-  /** How many messages are the newest of a group, as far as is remembered. */
+  /** The number of messages that are the newest of a remembered group. */
   get size(): number {
     return this.#kept.size;
   }
 
-  /** Whether there were more. */
+  /** Whether groups were dropped. */
   get forgotten(): boolean {
     return this.#forgotten;
   }
 
-  /** The numbers of the last `count` of them, in order. */
+  /** The sequence numbers of the last `count` of these messages, in order. */
   last(count: number): bigint[] {
     return [...this.#kept.keys()].slice(-count);
   }

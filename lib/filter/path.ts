@@ -1,19 +1,19 @@
 /**
- * A path into the data of a message, such as `.data.a[0]`, and how it is written.
+ * Parses a path into the data of a message, such as `.data.a[0]`.
  *
  * @module
  */
 
 import { PlasmiteError } from "../errors.ts";
 
-/** The steps behind `.data`: keys and indexes; a negative index counts from the end. */
+/** The steps after `.data`: keys and indexes; a negative index counts from the end. */
 export type Path = readonly (string | number)[];
 
 const STEP =
   /\.([A-Za-z_][A-Za-z0-9_]*)|\.?\[\s*(-?\d{1,9})\s*\]|\.?\[\s*("(?:[^"\\]|\\.)*")\s*\]|\.("(?:[^"\\]|\\.)*")/y;
 
 /**
- * Reads a path.
+ * Parses a path.
  *
  * @throws {PlasmiteError} Usage
  */
@@ -37,7 +37,7 @@ export function parsePath(text: string): Path {
   });
 }
 
-/** A string literal's text; what is none stays as it is and leads nowhere. */
+/** The text of a string literal; anything else is returned unchanged and matches nothing. */
 function unquoted(literal: string): string {
   try {
     return JSON.parse(literal) as string;

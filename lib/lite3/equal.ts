@@ -1,6 +1,5 @@
 /**
- * Whether two documents say the same as JSON: integers and doubles differ, the order of members
- * does not count.
+ * Compares documents as JSON: integers and doubles are different, the order of members is ignored.
  *
  * @module
  */

@@ -71,8 +71,8 @@ export class MessageView {
   }
 
   /**
-   * As {@linkcode MessageView.open}, without the data: `len` may be less than the payload's, if the
-   * tags are in it.
+   * Like {@linkcode MessageView.open}, but without the data: `len` may be less than the payload's,
+   * if it covers the tags.
    *
    * @throws {PlasmiteError} Corrupt, if it is not a message, or not enough of one
    */
@@ -98,9 +98,9 @@ export class MessageView {
   }
 
   /**
-   * As {@linkcode MessageView.open}, for a frame with its numbers.
+   * Like {@linkcode MessageView.open}, for a frame with its sequence number and time.
    *
-   * @param dv a view on the frame's bytes, where there is one already
+   * @param dv an existing view of the frame's bytes, if there is one
    * @throws {PlasmiteError} Corrupt, if it is not a message
    */
   openFrame(
@@ -116,7 +116,7 @@ export class MessageView {
   }
 
   /**
-   * As {@linkcode MessageView.open}, for a payload with its numbers.
+   * Like {@linkcode MessageView.open}, for a payload with its sequence number and time.
    *
    * @throws {PlasmiteError} Corrupt, if it is not a message
    */

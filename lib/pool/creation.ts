@@ -32,7 +32,7 @@ export interface RingOptions {
   readonly size?: number;
   /** Number of index slots; default automatic, 0 for none. */
   readonly indexCapacity?: number;
-  /** How old messages may become, in nanoseconds; default and 0: no limit. */
+  /** The maximum age of messages, in nanoseconds; default (and 0) no limit. */
   readonly maxAgeNs?: bigint;
 }
 

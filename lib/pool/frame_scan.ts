@@ -59,7 +59,10 @@ export class Stretch {
     return 0;
   }
 
-  /** The next place from `at` on, in steps of 8, where a frame may begin; `until` when none does. */
+  /**
+   * The next offset from `at` on, in steps of 8, at which a frame may start; `until` if there is
+   * none.
+   */
   nextMagic(at: number, until: number): number {
     let place = at;
     while (place < until) {

@@ -165,17 +165,17 @@ const EXTENSION_VERSION = 1;
 const EXTENSION_FIELD = { version: 4, id: 8, created: 24, maxAge: 32, crc: 60 } as const;
 const ID_SIZE = 16;
 
-/** What the extension block says: identity and age limit of a pool (docs/spec/format.md 15). */
+/** The extension block: identity and age limit of a pool (docs/spec/format.md 15). */
 export interface Extension {
   /** The identity of the pool: 32 hex digits. */
   readonly id: string;
-  /** When the pool was made, in nanoseconds since 1970. */
+  /** When the pool was created, in nanoseconds since 1970. */
   readonly createdNs: bigint;
-  /** How old messages may become, in nanoseconds; 0 for no limit. */
+  /** The maximum age of messages, in nanoseconds; 0 for no limit. */
   readonly maxAgeNs: bigint;
 }
 
-/** A block for a new pool. */
+/** Creates the block of a new pool. */
 export function newExtension(maxAgeNs = 0n): Extension {
   const id = crypto.getRandomValues(new Uint8Array(ID_SIZE)).toHex();
   return { id, createdNs: Temporal.Now.instant().epochNanoseconds, maxAgeNs };
@@ -194,7 +194,10 @@ export function printExtension({ id, createdNs, maxAgeNs }: Extension): Uint8Arr
   return bytes;
 }
 
-/** Reads a block; null when there is none, or its checksum is wrong: no identity, no limit. */
+/**
+ * Reads a block; null if there is none or its checksum is wrong: then the pool has no identity and
+ * no limit.
+ */
 export function parseExtension(bytes: Uint8Array<ArrayBuffer>): Extension | null {
   if (bytes.length < EXTENSION_SIZE) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, EXTENSION_SIZE);

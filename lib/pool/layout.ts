@@ -31,7 +31,7 @@ export const COMMITTED = 2;
 export const WRAP = 3;
 /** The largest payload in bytes in any ring. */
 export const MAX_PAYLOAD = 256 * 1024 * 1024;
-/** Bytes of frames that are collected for one append: the lock is held for one write. */
+/** The most bytes of frames collected for one append, because the lock is held for one write. */
 const BATCH_BYTES = 512 * 1024;
 /**
  * The default size of a pool file in bytes: 1 MiB.
@@ -106,19 +106,21 @@ export function maxPayload(ringSize: number): number {
   return Math.min(Math.max(0, ringSize - FRAME_HEADER - MARKER_SIZE), MAX_PAYLOAD);
 }
 
-/** How much a pool takes. */
+/** The limits of a pool. */
 export interface Limits {
-  /** The size of its ring in bytes; 0 where that is not known. */
+  /** The size of its ring in bytes; 0 if unknown. */
   readonly ringSize: number;
-  /** The largest payload in bytes, or the largest there can be where it is not known. */
+  /** The largest payload in bytes; the largest possible one if unknown. */
   readonly maxPayload: number;
   /** The largest text of a record in bytes that could still fit. */
   readonly maxRecord: number;
-  /** Bytes of frames to collect for one append: enough to be fast, few enough for followers. */
+  /**
+   * Bytes of frames to collect for one append: enough for speed, but not too many for followers.
+   */
   readonly batchBytes: number;
 }
 
-/** What a ring of this size takes; 0 for a ring of unknown size. */
+/** The limits of a ring of the given size; 0 for an unknown size. */
 export function limitsOf(ringSize: number): Limits {
   if (ringSize === 0) {
     return {

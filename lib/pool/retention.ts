@@ -1,6 +1,6 @@
 /**
- * What changes a pool besides appends: dropping its oldest messages, its age limit, and the number
- * that an unused pool begins with. Each under the exclusive lock, published in one write
+ * Changes to a pool other than appends: dropping its oldest messages, its age limit, and the first
+ * number of an unused pool. Each is done under the exclusive lock and published in one write
  * (docs/spec/coordination.md 8).
  *
  * @module
@@ -15,16 +15,18 @@ import { EXTENSION_AT, newExtension, printExtension, putState, type State } from
 import { FRAME_HEADER, type Layout, STATE_AT, STATE_SIZE } from "./layout.ts";
 import type { Ring } from "./ring.ts";
 
-/** How many messages are dropped under one lock: others append in between. */
+/** How many messages are dropped per lock, so that others can append in between. */
 const MOST_AT_ONCE = 1000;
 
-/** Which of the oldest messages to drop: looked at in order, up to the first that stays. */
+/**
+ * Decides which of the oldest messages to drop; called in order, up to the first one that stays.
+ */
 export type Expired = (seq: bigint, timestampNs: bigint) => boolean;
 
 /**
  * Drops the oldest messages.
  *
- * @param isExpired judges one message; the first that is not expired ends it
+ * @param isExpired tests one message; dropping ends at the first that is not expired
  * @returns how many were dropped
  * @throws {PlasmiteError} Busy, NotFound (deleted or replaced), Corrupt, Io
  */
@@ -35,7 +37,7 @@ export function* trimming(ring: Ring, isExpired: Expired): Steps<bigint> {
     const count = yield* untilUnlocked(ring.path, () =>
       ring.tryExclusive((file, state) => {
         const left = dropSome(file, ring.layout, state, (seq, time) =>
-          // What came after the start stays: otherwise this might never end.
+          // Messages appended after the start stay: otherwise this might never end.
           seq <= last && isExpired(seq, time));
         if (left === state) return 0n;
         publish(file, left);
@@ -48,7 +50,7 @@ export function* trimming(ring: Ring, isExpired: Expired): Steps<bigint> {
   }
 }
 
-/** The state without the first expired messages; the same state when none is. */
+/** The state without the first expired messages; the same state if there are none. */
 function dropSome(file: StorageFile, layout: Layout, state: State, isExpired: Expired): State {
   if (state.oldest === 0n) return state;
   const { ringSize, ringOffset } = layout;
@@ -75,7 +77,7 @@ function dropSome(file: StorageFile, layout: Layout, state: State, isExpired: Ex
     }
     const next = item.end === ringSize ? 0 : item.end;
     if (count >= MOST_AT_ONCE || !isExpired(oldest, view.getBigUint64(FIELD.time, true))) {
-      // Exact: with 0 the checkers of 1.x and ours would complain.
+      // Exact, because the checkers of 1.x and ours would report 0 as an error.
       return count === 0 ? state : { head, tail, tailNext: next, oldest, newest };
     }
     tail = next;
@@ -84,8 +86,8 @@ function dropSome(file: StorageFile, layout: Layout, state: State, isExpired: Ex
 }
 
 /**
- * One write of 40 bytes inside one sector, as that of an append: killed before it, nothing has
- * happened; after it, the messages have expired.
+ * One write of 40 bytes inside one sector, like that of an append: if killed before it, nothing has
+ * changed; after it, the messages have expired.
  */
 function publish(file: StorageFile, state: State): void {
   const block = new Uint8Array(STATE_SIZE);
@@ -96,7 +98,7 @@ function publish(file: StorageFile, state: State): void {
 /**
  * Sets or removes the age limit; a pool without an identity gets one.
  *
- * @param maxAgeNs in nanoseconds; 0 for none
+ * @param maxAgeNs the limit in nanoseconds; 0 for none
  * @throws {PlasmiteError} Busy, NotFound, Corrupt, Io
  */
 export function* settingMaxAge(ring: Ring, maxAgeNs: bigint): Steps<void> {
@@ -110,9 +112,9 @@ export function* settingMaxAge(ring: Ring, maxAgeNs: bigint): Steps<void> {
 }
 
 /**
- * Makes the next message of a pool that was never written get the number `first`.
+ * Sets the first sequence number of a pool that was never written.
  *
- * @throws {PlasmiteError} Usage when it was written; Busy, NotFound, Corrupt, Io
+ * @throws {PlasmiteError} Usage when the pool was already written to; Busy, NotFound, Corrupt, Io
  */
 export function* beginningAt(ring: Ring, first: bigint): Steps<void> {
   yield* untilUnlocked(ring.path, () =>

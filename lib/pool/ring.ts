@@ -57,14 +57,14 @@ export interface Appended {
 }
 
 /**
- * Judges an append under the exclusive lock, before anything is written: by the state, and by what
- * a {@linkcode TagWalk} reads. By throwing it refuses the append, and the file stays as it is. It
- * may run more than once for one append, because a broken chain may have to be mended first.
+ * Decides about an append under the exclusive lock, before anything is written, from the state and
+ * what a {@linkcode TagWalk} reads. If it throws, the append is refused and the file is unchanged.
+ * It may run more than once per append, because a broken chain may have to be repaired first.
  *
  * It must not read through a {@linkcode Cursor}, which may take the shared lock: on the same
  * descriptor that would turn the exclusive lock into a shared one.
  *
- * @returns what to append instead, perhaps nothing; null for the batch as it is
+ * @returns what to append instead, possibly nothing; null for the unchanged batch
  */
 export type Guard = (state: State) => FrameBatch | null;
 
@@ -271,11 +271,12 @@ export class Ring {
   }
 
   /**
-   * Runs `work` under the exclusive lock, with the state as it is then. Every change it makes must be
-   * one that a kill may interrupt.
+   * Runs `work` under the exclusive lock, with the current state. Every change that it makes must
+   * be safe to interrupt by a kill.
    *
    * @returns null when another process holds the lock
-   * @throws {PlasmiteError} NotFound (pool deleted or replaced), Corrupt or Io; whatever `work` throws
+   * @throws {PlasmiteError} NotFound (pool deleted or replaced), Corrupt or Io; whatever `work`
+   *   throws
    */
   tryExclusive<T>(work: (file: StorageFile, state: State) => T): T | null {
     this.#checkOpen();
@@ -288,7 +289,7 @@ export class Ring {
     }
   }
 
-  /** What the header's extension block says; null when there is none. */
+  /** The header's extension block; null if there is none. */
   extension(): Extension | null {
     this.#checkOpen();
     const bytes = new Uint8Array(EXTENSION_SIZE);
@@ -346,7 +347,8 @@ export class Ring {
    * one another; call again for the rest.
    *
    * @param flush whether they must be on stable storage before this returns
-   * @param guard judges the append under the lock; all of the batch then goes in, or nothing
+   * @param guard decides about the append under the lock; the batch is then appended as a whole or
+   *   not at all
    * @returns null if it must be retried shortly: another process holds the lock, or the search for
    *   the remains of a broken chain is in progress (docs/spec/format.md 5.4)
    * @throws {PlasmiteError} Usage, NotFound (pool deleted or replaced), Corrupt or Io; whatever the
@@ -438,7 +440,7 @@ export class Ring {
     }
   }
 
-  /** Appends what a guard lets through, in one piece. */
+  /** Appends what a guard accepts, as a whole. */
   #appendGuarded(given: FrameBatch, at: number, flush: boolean, guard: Guard): Appended {
     const instead = this.#judge(guard);
     const batch = instead ?? given;
@@ -450,7 +452,7 @@ export class Ring {
     return this.#appendLocked(batch, from, flush, true);
   }
 
-  /** What a guard says, after the repair of a chain that it finds broken. */
+  /** Runs a guard, after repairing a broken chain if it finds one. */
   #judge(guard: Guard): FrameBatch | null {
     let state = this.#lockedState();
     for (;;) {

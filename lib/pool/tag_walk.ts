@@ -1,11 +1,11 @@
 /**
- * Goes through the tags of messages: reads frame headers and the beginnings of payloads, checks no
- * sums and decodes nothing else.
+ * Visits the tags of messages: reads frame headers and the start of payloads, without checksums and
+ * without decoding anything else.
  *
  * It never takes a lock, unlike a {@linkcode Cursor}: so a guard may use it under the exclusive
- * lock, where everything is whole ({@linkcode TagWalk.visit}). Elsewhere
- * ({@linkcode TagWalk.visiting}) a look at the state after each copy tells which of the copied
- * frames had not been given up.
+ * lock, where all frames are whole ({@linkcode TagWalk.visit}). Without the lock ({@linkcode
+ * TagWalk.visiting}), the state is read again after each copy to find out which of the copied
+ * frames were still live.
  *
  * @module
  */
@@ -19,38 +19,43 @@ import { COMMITTED, FRAME_HEADER, frameLength, WRAP } from "./layout.ts";
 import { BrokenChain } from "./plan.ts";
 import type { Ring } from "./ring.ts";
 
-/** One message is often enough; grows fourfold as long as all of a piece is of use. */
+/**
+ * The first chunk in bytes: often one message suffices; grows fourfold while whole chunks are used.
+ */
 const FIRST_CHUNK = 4 * 1024;
 const LARGEST_CHUNK = 256 * 1024;
-/** How often a frame is looked for that is not where it should be, with pauses. */
+/** How often to retry when a frame is not where it should be, with pauses. */
 const LOOKS = 100;
 
-/** Called for each message; what it needs of it is in the walk. */
+/** Called for each message, which is then the current one of the walk. */
 export type Visit = () => void;
 
-/** What is wanted: messages by number, and how much of each. */
+/** The range of messages to visit, and how much of each to read. */
 export interface Stretch {
-  /** The first number; messages that are no longer retained are passed over. */
+  /** The first sequence number; messages that are no longer retained are skipped. */
   readonly from: bigint;
-  /** The last number. */
+  /** The last sequence number. */
   readonly until: bigint;
-  /** Whether the whole payload is needed, and not only the tags. */
+  /** Whether to read the whole payload rather than only the tags. */
   readonly whole?: boolean;
 }
 
-/** What came of reading one piece of the ring. */
+/** The result of reading one chunk of the ring. */
 type Outcome = "on" | "lost";
 
 /** A walk through the tags of a pool's messages. */
 export class TagWalk {
-  /** The current message; only its tags, unless all of it was asked for. No tags when it is none. */
+  /**
+   * The current message; only its tags, unless the whole payload was requested. It has no tags if
+   * it is not a message.
+   */
   readonly view: MessageView = new MessageView();
   readonly #ring: Ring;
   #u8 = new Uint8Array(0);
   #dv = new DataView(this.#u8.buffer);
   #chunk = FIRST_CHUNK;
   #got = 0;
-  /** Number and place of the next frame, and the first number to be visited. */
+  /** Sequence number and ring offset of the next frame, and the first number to visit. */
   #seq = 0n;
   #place = 0;
   #from = 0n;
@@ -59,7 +64,7 @@ export class TagWalk {
   #index = 0;
   #at = 0;
 
-  /** @param ring the pool; stays the caller's to close */
+  /** @param ring the pool, which the caller owns */
   constructor(ring: Ring) {
     this.#ring = ring;
   }
@@ -92,7 +97,7 @@ export class TagWalk {
   }
 
   /**
-   * Visits messages in order, without a lock: those that were overwritten meanwhile are passed over.
+   * Visits messages in order, without a lock; those overwritten in the meantime are skipped.
    *
    * @throws {PlasmiteError} Corrupt for damage in the retained range, Busy
    */
@@ -110,7 +115,8 @@ export class TagWalk {
         yield "more";
         continue;
       }
-      // Overtaken, a hint of the index that is outdated, a writer of the reference at work, damage.
+      // The walk was overtaken, the index was outdated, a writer of the reference is active, or
+      // there is damage.
       if (++lost > LOOKS) throw this.#damaged();
       if (lost > 2) yield "busy";
       if (this.#from < state.oldest) this.#from = state.oldest;
@@ -140,7 +146,7 @@ export class TagWalk {
     this.#place = state.tail;
   }
 
-  /** Goes to the next frame wanted, by the index if it knows it; tells whether it did. */
+  /** Moves to the next wanted frame using the index; returns whether the index has it. */
   #locate(state: State): boolean {
     const { ringSize } = this.#ring.layout;
     const place = this.#from === state.oldest ? -1 : this.#ring.indexOffset(this.#from);
@@ -158,7 +164,7 @@ export class TagWalk {
     return false;
   }
 
-  /** Copies the next piece: never behind head, where frames are dead or being written. */
+  /** Copies the next chunk: never beyond head, where frames are dead or being written. */
   #copy(state: State): void {
     const { ringSize } = this.#ring.layout;
     if (ringSize - this.#place < FRAME_HEADER) this.#place = 0;
@@ -171,7 +177,7 @@ export class TagWalk {
     this.#got = this.#ring.readRing(this.#u8.subarray(0, want), this.#place);
   }
 
-  /** Visits the frames of a piece, from `oldest` on, and moves behind them. */
+  /** Visits the frames of a chunk, from `oldest` on, and moves past them. */
   #parse(state: State, until: bigint, oldest: bigint, whole: boolean, each: Visit): Outcome {
     const { ringSize } = this.#ring.layout;
     const dv = this.#dv;
@@ -209,7 +215,7 @@ export class TagWalk {
       if (count >= skip) {
         const here = Math.min(payload, got - at - FRAME_HEADER);
         if ((whole && here < payload) || !this.#open(at + FRAME_HEADER, here, here < payload)) {
-          // What is wanted lies behind the piece. The next one begins with this frame.
+          // The wanted part lies beyond the chunk. The next one starts with this frame.
           if (count > 0) return this.#moveTo(start + at, count, got, at);
           if (this.#chunk >= end) return "lost"; // It was copied whole, and was cut short.
           this.#chunk = end;

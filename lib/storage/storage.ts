@@ -66,6 +66,6 @@ export interface Storage {
   create(path: string, size: number, head: Uint8Array, takeOver?: boolean): boolean;
   /** Removes the name; open handles keep the file. */
   remove(path: string): void;
-  /** Paths of the files in `dir`; absent where the directories of the disk are meant. */
+  /** Paths of the files in `dir`; absent if the disk's directories are used. */
   files?(dir: string): readonly string[];
 }

@@ -43,7 +43,7 @@ export interface PoolWatch {
   wait(seen: number, ms?: number, signal?: AbortSignal): Promise<boolean>;
   /** Reports that something new was found: polling becomes fast again. */
   found(): void;
-  /** Starts watching; true when it was not yet watching, and the pool has to be checked again. */
+  /** Starts watching; true if it was not watching before, so the pool must be checked again. */
   begin?(): boolean;
   /** Whether it also checks that the path still refers to the pool; `failed` has the result. */
   readonly checksIdentity?: boolean;
@@ -242,8 +242,8 @@ const BEFORE = -1;
 
 /**
  * Watches the pool at `path`, with one watcher shared by all users in this process. Watching starts
- * with `begin` or with the first wait, which returns at once so that its caller checks the pool
- * again. A reader that finds what it wants without waiting starts no watcher.
+ * with `begin` or with the first wait, which returns immediately so that its caller checks the pool
+ * again. A reader that never has to wait starts no watcher.
  */
 export function watchPool(path: string): PoolWatch {
   let hub: Hub | null = null;
