@@ -48,22 +48,22 @@ export interface Pushdown {
   readonly where?: string | undefined;
 }
 
-/** The length of a mark: the server says how far it looked, and what was lost before. */
+/** The length value of a mark, which has the server's position and what was lost before it. */
 const MARK = 0xffff_ffff;
 
 /** How to read. */
 export interface SourceOptions {
-  /** The first sequence number wanted, the oldest retained without a gap, or behind the newest. */
+  /** The first sequence number wanted, the oldest retained without a gap, or after the newest. */
   readonly start: SourceStart;
-  /** The last sequence number wanted: no more is asked for. */
+  /** The last sequence number wanted; nothing after it is requested. */
   readonly until?: bigint | undefined;
-  /** The highest number that the pool is known to have given out: one with less is another pool. */
+  /** The highest number known to be assigned in the pool: a pool with less is a different one. */
   readonly seen?: bigint | undefined;
-  /** What the server is to choose, where it has the feature `select`: then it tells of losses. */
+  /** The selection for a server with the feature `select`, which also reports gaps. */
   readonly select?: Pushdown | undefined;
-  /** Go on after failures of the connection and while the server is busy. */
+  /** Whether to reconnect after connection failures and while the server is busy. */
   readonly reconnect: boolean;
-  /** Told when a failure turns out to last: the second try failed too. Once per outage. */
+  /** Called once per outage, when the second attempt has failed too. */
   readonly onTrouble?: ((error: PlasmiteError) => void) | undefined;
 }
 
@@ -103,9 +103,9 @@ export class RemoteSource implements FrameSource {
   /** A piece that arrived while the current frame may still be in use. */
   #arrived: Uint8Array | null = null;
 
-  /** Whether the server takes the filter. */
+  /** Whether the server accepts the filter. */
   #filters = true;
-  /** Whether the current request brought a frame or a mark of a server that chooses. */
+  /** Whether the current request returned a frame or a mark of a selecting server. */
   #begun = false;
 
   /** The next sequence number; null before the first frame of a start at the oldest. */
@@ -124,11 +124,11 @@ export class RemoteSource implements FrameSource {
   #connectedAt = 0;
   /** Frames of the current request. */
   #frames = 0;
-  /** Requests in a row that broke off without a frame. */
+  /** Consecutive requests that ended without a frame. */
   #emptyRequests = 0;
   #failures = 0;
   #pauseMs = 0;
-  /** Whether the pool may be gone or another one. */
+  /** Whether the pool may have been deleted or replaced. */
   #mustProbe = false;
   /** Messages that an old server left out although it has them. */
   #leftOut: { at: bigint; readonly before: bigint } | null = null;
@@ -146,12 +146,12 @@ export class RemoteSource implements FrameSource {
     this.#seen = options.seen ?? 0n;
   }
 
-  /** Where to go on: the sequence number behind the last frame given out; null before it is known. */
+  /** Where to resume: the sequence number after the last delivered frame; null if not known yet. */
   get nextSeq(): bigint | null {
     return this.#expected;
   }
 
-  /** Every message before this number was looked at, here or by the server. */
+  /** Every message before this number was examined, here or by the server. */
   get position(): bigint {
     return this.#expected ?? 0n;
   }
@@ -162,7 +162,7 @@ export class RemoteSource implements FrameSource {
   }
 
   /**
-   * Goes to the next frame that is here.
+   * Moves to the next frame that has arrived.
    *
    * @returns false when there is none; then {@linkcode RemoteSource.wait}
    * @throws {RemoteError} what ended the stream for good
@@ -175,7 +175,7 @@ export class RemoteSource implements FrameSource {
     while (this.#leftOut === null && this.#parse()) {
       const { seq } = this.cursor;
       const expected = this.#expected;
-      if (expected !== null && seq < expected) continue; // It came already.
+      if (expected !== null && seq < expected) continue; // It was already delivered.
       if (expected !== null && seq > expected && !chosen) {
         if (this.#isSuspicious(seq)) {
           this.#leftOut = { at: expected, before: seq };
@@ -208,7 +208,7 @@ export class RemoteSource implements FrameSource {
     input.len += piece.length;
   }
 
-  /** Reads one frame of what is here. */
+  /** Reads one of the frames that have arrived. */
   #parse(): boolean {
     const { u8, dv, len } = this.#in;
     const at = this.#at;
@@ -237,14 +237,17 @@ export class RemoteSource implements FrameSource {
     return true;
   }
 
-  /** Something came: the connection and the server are well. */
+  /** Resets the failure state when data arrives. */
   #heard(): void {
     this.#frames++;
     this.#begun = true;
     this.#emptyRequests = this.#failures = this.#pauseMs = 0;
   }
 
-  /** The server looked at everything before `next`; from `firstLost` on it was lost, if not 0. */
+  /**
+   * Handles a mark: the server examined everything before `next`; messages from `firstLost` on were
+   * lost, unless it is 0.
+   */
   #mark(next: bigint, firstLost: bigint): void {
     this.#heard();
     const expected = this.#expected;
@@ -266,7 +269,7 @@ export class RemoteSource implements FrameSource {
     return this.#frames === 1 || seq === this.#holeBefore;
   }
 
-  /** The messages lost before the current one, once. */
+  /** Returns the gap before the current message, once. */
   takeGap(): Gap | null {
     const gap = this.#gap;
     this.#gap = null;
@@ -287,10 +290,10 @@ export class RemoteSource implements FrameSource {
   }
 
   /**
-   * Does what has to be done next and waits until it is done.
+   * Does the next step and waits until it is done.
    *
-   * @param ms how long at most, in milliseconds; undefined for as long as it takes
-   * @returns false when the time is over
+   * @param ms the time limit in milliseconds; undefined for none
+   * @returns false on time-out
    * @throws the signal's reason when it is aborted
    */
   wait(ms?: number, signal?: AbortSignal): Promise<boolean> {
@@ -323,7 +326,7 @@ export class RemoteSource implements FrameSource {
     this.#drop();
   }
 
-  /** Gives the connection up, and what was read only in part: it will be asked for again. */
+  /** Drops the connection and any partly read frame, which will be requested again. */
   #drop(): void {
     this.#stream?.cancel();
     this.#stream = null;
@@ -359,7 +362,7 @@ export class RemoteSource implements FrameSource {
     });
   }
 
-  /** Tries again after a failure that may pass, with growing pauses; other failures end the stream. */
+  /** Retries after a temporary failure, with growing pauses; other failures end the stream. */
   #trouble(error: unknown): void {
     this.#drop();
     if (this.#closed) return;
@@ -396,7 +399,7 @@ export class RemoteSource implements FrameSource {
       const usage = PlasmiteError.is(error, ErrorKind.Usage);
       const long = usage && error.message === "tail timeout exceeds server limit";
       if (usage && !long && query.has("where")) {
-        this.#filters = false; // It is judged here then.
+        this.#filters = false; // It is evaluated here instead.
         return;
       }
       if (!long || this.#requestMs <= 1) throw error;
@@ -410,7 +413,7 @@ export class RemoteSource implements FrameSource {
     this.#at = this.#frames = 0;
     this.#connectedAt = performance.now();
     if (this.#expected === null && this.#transport.features?.size === 0) {
-      this.#expected = (await this.#bounds()).oldestSeq; // To notice what it leaves out.
+      this.#expected = (await this.#bounds()).oldestSeq; // To notice messages that it leaves out.
     }
   }
 
@@ -473,10 +476,12 @@ export class RemoteSource implements FrameSource {
     return performance.now() - this.#connectedAt;
   }
 
-  /** The stream broke off; a server can say only this way that it cannot go on. */
+  /**
+   * Handles a broken stream, which is the only way for a server to report that it cannot continue.
+   */
   async #broken(cause: unknown): Promise<void> {
     this.#drop();
-    // Its time was over anyway: a reader that was too slow, or a machine that slept.
+    // Its time was over anyway: the reader was too slow, or the machine was suspended.
     if (this.#age >= this.#requestMs) return;
     if (this.#frames === 0 && this.#options.select?.where !== undefined && this.#filters) {
       this.#filters = false; // It may have been the filter: it is judged here then.
@@ -486,7 +491,10 @@ export class RemoteSource implements FrameSource {
     this.#trouble(this.#failed(cause, "failed to read tail stream"));
   }
 
-  /** Asks for the same place as JSON lines, which have room for an error. Throws it if it lasts. */
+  /**
+   * Requests the same position as JSON lines, which can contain an error, and throws that error if
+   * it persists.
+   */
   async #diagnose(): Promise<void> {
     const query = new URLSearchParams({ max: "1", timeout_ms: "250" });
     if (this.#expected !== null) query.set("since_seq", String(this.#expected));
@@ -498,7 +506,7 @@ export class RemoteSource implements FrameSource {
     if (error !== null && !["Busy", "Io", "Internal"].includes(error.kindName)) throw error;
   }
 
-  /** After a failure or a long silence: the pool may be gone, or a new one of the same name. */
+  /** After a failure or a long silence, checks whether the pool was deleted or replaced. */
   async #probe(): Promise<void> {
     const { newestSeq } = await this.#bounds();
     this.#mustProbe = false;
@@ -509,7 +517,7 @@ export class RemoteSource implements FrameSource {
     });
   }
 
-  /** One message that the tail left out, in front of the frame that waits. */
+  /** Fetches one message that the tail left out before the waiting frame. */
   async #fetchLeftOut(): Promise<void> {
     const hole = this.#leftOut;
     if (hole === null) return;
@@ -533,11 +541,11 @@ export class RemoteSource implements FrameSource {
       this.#leftOut = null;
     } catch (error) {
       if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
-      hole.at = seq + 1n; // Overwritten at this moment.
+      hole.at = seq + 1n; // Overwritten in the meantime.
     }
   }
 
-  /** Puts a frame in front of those that wait. */
+  /** Inserts a frame before the waiting ones. */
   #insert(head: Uint8Array, payload: Uint8Array): void {
     const rest = this.#in.bytes().slice(this.#at);
     this.#in.clear();

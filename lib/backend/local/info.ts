@@ -94,7 +94,7 @@ function ageMs(now: bigint, then: bigint | null): number | null {
   return then === null ? null : Math.max(0, Number((now - then) / 1_000_000n));
 }
 
-/** What a list says of a pool that could not be read. */
+/** The list entry of a pool that could not be read. */
 export function unreadablePool(name: string, path: string, error: PlasmiteError): PoolInfo {
   return {
     name,
@@ -110,14 +110,14 @@ export function unreadablePool(name: string, path: string, error: PlasmiteError)
   };
 }
 
-/** Describes an open pool; one snapshot of its state. */
+/** Describes an open pool from one snapshot of its state. */
 export function describePool(ring: Ring, name: string): PoolInfo {
   return inPlace(describing(ring, name));
 }
 
 /**
- * As {@linkcode describePool}, in steps for `inTurns`: without an index, the newest message is found
- * by a walk through the pool.
+ * Like {@linkcode describePool}, in steps for `inTurns`: without an index, finding the newest
+ * message takes a walk through the pool.
  */
 export function* describing(ring: Ring, name: string): Steps<PoolInfo> {
   const { layout } = ring;

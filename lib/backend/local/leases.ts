@@ -30,13 +30,13 @@ import type { ClaimRequest, LeaseState, ReleaseRequest } from "../types.ts";
 import { appendingGuarded } from "./conditions.ts";
 import type { KnownTags } from "./known_tags.ts";
 
-/** The longest name of a holder, in bytes: the tag `agent:` is in front of it. */
+/** The longest name of a holder, in bytes, so that it fits in a tag after `agent:`. */
 const LONGEST_HOLDER = 250;
 
-/** What a guard decides to append, and what that comes to. */
+/** The decision of a guard: what to append, and the resulting lease. */
 interface Decision {
   readonly appends: readonly ClaimAppend[];
-  /** The lease's token; 0 when it is the number that the append gets. */
+  /** The lease's token; 0 if it is the sequence number of the append. */
   readonly token: bigint;
   readonly ttlMs: number;
 }
@@ -47,7 +47,7 @@ export class Leases {
   readonly #known: KnownTags;
   readonly #sights = new FirstSights();
 
-  /** @param known what is known of the pool's tags; shared with its conditional appends */
+  /** @param known the known tags of the pool, shared with its conditional appends */
   constructor(ring: Ring, known: KnownTags) {
     this.#ring = ring;
     this.#known = known;
@@ -56,7 +56,8 @@ export class Leases {
   /**
    * Claims all keys or none, or renews with `token`.
    *
-   * @param patient whether a claim from the future counts from when this process first saw it
+   * @param patient whether a claim with a time in the future counts from when this process first
+   *   saw it
    * @throws {PlasmiteError} Busy when another holds one of the keys, Conflict when a lease to renew
    *   was lost, Usage
    */
@@ -85,7 +86,7 @@ export class Leases {
   /**
    * Releases keys.
    *
-   * @returns the number of the release; 0 when nothing had to be appended
+   * @returns the sequence number of the release; 0 if nothing had to be appended
    * @throws {PlasmiteError} Conflict when another has one of them, Usage
    */
   *releasing(request: ReleaseRequest): Steps<bigint> {
@@ -107,14 +108,14 @@ export class Leases {
     return seq;
   }
 
-  /** Decides under the lock, where the time is taken as well, and appends what was decided. */
+  /** Decides under the lock, with the time read there as well, and appends the result. */
   *#appending(
     keys: readonly string[],
     decide: (newest: Newest, nowNs: bigint) => Decision,
   ): Steps<{ seq: bigint; nowNs: bigint; decision: Decision; short: boolean }> {
     let decided: { decision: Decision; nowNs: bigint; short: boolean } | null = null;
     const batch = new FrameBatch(1024);
-    // The guard replaces it; without a frame nothing would be appended at all.
+    // The guard replaces it; without a frame there would be no append at all.
     const placeholder = new FrameBatch(256);
     encode(placeholder, {
       data: { claim: [], by: "", state: "held", ttl_ms: 0, token: 0n },
@@ -155,7 +156,9 @@ export class Leases {
     return newest;
   }
 
-  /** Whether messages younger than a lease are overwritten already, so that it could be forgotten. */
+  /**
+   * Whether messages younger than a lease are already overwritten, so that the lease could be lost.
+   */
   #isShort(state: State, ttlMs: number, nowNs: bigint): boolean {
     if (state.oldest <= 1n || ttlMs === 0) return false;
     const time = this.#known.timeOf(state, state.oldest);

@@ -1,6 +1,6 @@
 /**
- * What pools say of themselves: one by its path ({@linkcode readingInfo}), or all of a directory
- * ({@linkcode listing}). Steps for `inPlace`, or for `inTurns` in a process that serves others.
+ * Describes one pool by its path ({@linkcode readingInfo}), or all pools of a directory ({@linkcode
+ * listing}). Steps for `inPlace`, or for `inTurns` in a process that serves others.
  *
  * @module
  */
@@ -39,7 +39,7 @@ function unreadableDir(error: unknown, dir: string): Error {
 }
 
 /**
- * All pools of `dir`, sorted by name; one that cannot be opened carries `error`.
+ * All pools of `dir`, sorted by name. Entries for pools that cannot be opened have `error` set.
  *
  * @throws {PlasmiteError} NotFound, Permission or Io when the directory cannot be read
  */
@@ -47,7 +47,7 @@ export function* listing(dir: string): Steps<PoolInfo[]> {
   return yield* describingFiles(filesIn(dir));
 }
 
-/** What the pools in these files say of themselves; those that are gone meanwhile are left out. */
+/** Describes the pools in these files; those deleted in the meantime are left out. */
 export function* describingFiles(
   files: readonly string[],
   storage: Storage = disk,
@@ -61,7 +61,7 @@ export function* describingFiles(
   return pools;
 }
 
-/** Those files whose pools are wanted. */
+/** The files of the selected pools. */
 export function chosen(files: readonly string[], choose: Choose | undefined): readonly string[] {
   if (choose === undefined) return files;
   const names = new Set(choose(files.map(poolName)));
@@ -82,7 +82,7 @@ export function filesIn(dir: string): string[] {
 }
 
 /**
- * As {@linkcode filesIn}, for a process that serves others.
+ * Like {@linkcode filesIn}, but asynchronous, for a process that serves others.
  *
  * @throws {PlasmiteError} Permission or Io when the directory cannot be read
  */
@@ -94,7 +94,7 @@ export async function filesOf(dir: string): Promise<string[]> {
   }
 }
 
-/** What a list says of one pool; null when it was deleted between listing and opening. */
+/** Describes one pool of a list; null if it was deleted between listing and opening. */
 export function* listed(path: string, storage: Storage = disk): Steps<PoolInfo | null> {
   const name = poolName(path);
   try {
