@@ -665,3 +665,12 @@ Deno.test(
     }
   }),
 );
+
+Deno.test("a tail of an empty pool ends when its time is over", () =>
+  withDir(async (dir) => {
+    using client = new Client(dir);
+    using pool = client.createPool("p");
+    for (const options of [{ timeoutMs: 0 }, { idleTimeoutMs: 0 }, { timeoutMs: 20 }]) {
+      assert.deepEqual(await Array.fromAsync(pool.tail(options)), []);
+    }
+  }));

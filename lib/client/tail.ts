@@ -226,7 +226,8 @@ export class TailIterator<M> implements AsyncIterableIterator<M, void, undefined
       const found = walk.next();
       this.#tellGap(walk);
       if (found) return last === null || walk.frame.seq <= last ? this.#taken(walk) : null;
-      if (walk.ended || (last !== null && (last === ARRIVED || walk.position > last))) return null;
+      const over = last === 0n || last === ARRIVED || (last !== null && walk.position > last);
+      if (over || walk.ended) return null;
       const ms = last === null ? Math.min(idle, this.#deadline) - performance.now() : LAST_LOOK;
       await walk.wait(Number.isFinite(ms) ? Math.max(0, ms) : undefined, signal);
     }
