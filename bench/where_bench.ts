@@ -7,7 +7,7 @@
 
 import { compileWhere } from "../lib/filter/where.ts";
 import type { MessageView } from "../lib/lite3/message.ts";
-import { message } from "../tests/message_fixture.ts";
+import { message } from "../tests/text/message_fixture.ts";
 
 const MESSAGES = 256;
 const ROUNDS = 30;

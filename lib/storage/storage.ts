@@ -2,7 +2,7 @@
  * The interface between the ring and the file that holds its bytes.
  *
  * There are two implementations: `file.ts`, which uses `Deno.FsFile` and flock, and `memory.ts` for
- * crash tests. The same behaviour suite (`tests/storage_test.ts`) runs on both.
+ * crash tests. The same behaviour suite (`tests/pool/storage_test.ts`) runs on both.
  *
  * @module
  */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Hubs } from "../../lib/backend/local/hub.ts";
 import { LocalBackend } from "../../lib/backend/local.ts";
 import { ServingBackend } from "../../lib/backend/serving.ts";
-import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { MemoryStorage } from "../support/memory.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
 import { parseState, putState } from "../../lib/pool/header.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";

@@ -15,7 +15,7 @@ import type { Conditions } from "../../lib/backend/types.ts";
 import { ErrorKind, type ErrorKindName, PlasmiteError } from "../../lib/errors.ts";
 import { creating } from "../../lib/pool/creation.ts";
 import { Ring } from "../../lib/pool/ring.ts";
-import { Killed, MemoryStorage } from "../../lib/storage/memory.ts";
+import { Killed, MemoryStorage } from "../support/memory.ts";
 import { inPlace } from "../../lib/storage/turns.ts";
 import { frames, storeAll, storeWhen } from "../support/coordinated.ts";
 import { start, withDir } from "../support/processes.ts";

@@ -8,7 +8,7 @@ import { Buf } from "../../lib/bytes.ts";
 import { Lite3Encoder } from "../../lib/lite3/encode.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
 import { Ring } from "../../lib/pool/ring.ts";
-import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { MemoryStorage } from "./memory.ts";
 import { mapped, payload as noise, POOL } from "./rings.ts";
 import { refAppendAll } from "./ref_writer.ts";
 import { specCheck } from "./spec_checker.ts";

@@ -3,7 +3,7 @@
  * puts zsh into vi mode; a locale that is not installed makes bash complain; a home can be missing,
  * read-only or full of settings. Only what finds programs, packages and certificates is kept.
  *
- * Whatever starts a process imports this first (`tests/imports_test.ts` checks), so that the process
+ * Whatever starts a process imports this first (`tests/package/imports_test.ts` checks), so that the process
  * inherits what is left here.
  *
  * @module

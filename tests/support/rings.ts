@@ -10,7 +10,7 @@ import { checkRing } from "../../lib/pool/check.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
 import { BUSY, Cursor } from "../../lib/pool/cursor.ts";
 import { Ring } from "../../lib/pool/ring.ts";
-import { MemoryStorage } from "../../lib/storage/memory.ts";
+import { MemoryStorage } from "./memory.ts";
 import type { Storage, StorageFile } from "../../lib/storage/storage.ts";
 import type { Mapping } from "./ref_writer.ts";
 import { specCheck } from "./spec_checker.ts";

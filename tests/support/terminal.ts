@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { CLI, exists } from "../cli_util.ts";
+import { CLI, exists } from "../cli/cli_util.ts";
 import { inCheckout } from "./paths.ts";
 
 const DRIVER = inCheckout("tests/support/terminal.py");

@@ -1,0 +1,201 @@
+/**
+ * `--format line`: what a line shows, how it is coloured and cut, and that nothing in a message can
+ * drive the terminal.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { stderrForm } from "../../lib/cli/context.ts";
+import { DropNotices } from "../../lib/cli/drops.ts";
+import { visible } from "../../lib/visible.ts";
+import { charWidth, fit, textWidth } from "../../lib/cli/line_width.ts";
+import { Client } from "../../lib/client/client.ts";
+import { FrameBatch } from "../../lib/pool/batch.ts";
+import { Ring } from "../../lib/pool/ring.ts";
+import { disk } from "../../lib/storage/file.ts";
+import { cli, inTemp } from "./cli_util.ts";
+import { hasTerminals, screen, terminal } from "../support/terminal.ts";
+
+// deno-lint-ignore no-control-regex
+const CONTROLS = /[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
+
+Deno.test("widths as terminals count them", () => {
+  for (
+    const [text, width] of [
+      ["abc", 3],
+      ["é", 1],
+      ["e\u0301", 1],
+      ["日本", 4],
+      ["한", 2],
+      ["Ａ", 2],
+      ["ｱ", 1],
+      ["👍", 2],
+      ["…", 1],
+      ["–", 1],
+      ["\u200b", 0],
+      ["א", 1],
+    ] as const
+  ) assert.equal(textWidth(text), width, text);
+});
+
+Deno.test("a cut line never takes more columns than there are, and loses nothing it has room for", () => {
+  const text = fc.string({ unit: "grapheme", maxLength: 40 }).map(visible);
+  fc.assert(
+    fc.property(
+      fc.array(text, { maxLength: 8 }),
+      fc.integer({ min: 1, max: 60 }),
+      (texts, columns) => {
+        const pieces = texts.map((text) => ({ text, style: 0 }));
+        const shown = fit(pieces, columns).map(({ text }) => text).join("");
+        const all = texts.join("");
+        const width = textWidth(all);
+        assert(textWidth(shown) <= columns);
+        if (width < columns) assert.equal(shown, all);
+        else if (shown !== all) {
+          assert(shown.endsWith("…"));
+          const kept = shown.slice(0, -1);
+          assert(all.startsWith(kept));
+          const [next = ""] = all.slice(kept.length);
+          assert(textWidth(kept) + Math.max(1, charWidth(next)) >= columns - 1);
+        }
+      },
+    ),
+  );
+});
+
+Deno.test("a line has local time, sequence number, tags and data", async () => {
+  await inTemp(async (dir) => {
+    using client = new Client(dir);
+    using pool = client.createPool("p");
+    const data = {
+      text: "a\u0085b\u202ec",
+      n: 1.5,
+      list: [true, null, { k: "ü" }],
+      "\u001b[2J": 0,
+    };
+    const stored = pool.append(data, ["a b", "\u001b[31mred"]);
+    const { stdout } = await cli(
+      ["--dir", dir, "follow", "p", "--no-follow", "--format", "line"],
+      { env: { TZ: "Asia/Kolkata" } },
+    );
+    const minutes = Number(stored.timestampNs / 60_000_000_000n) + 330;
+    const clock = new Date(minutes * 60_000).toISOString().slice(11, 16);
+    const line = /^(?:\d{4}-\d\d-\d\d )?(\d\d:\d\d):\d\d\.\d{3} 1 (.*)\n$/.exec(stdout);
+    assert(line !== null, stdout);
+    assert.equal(line[1], clock);
+    assert.equal(
+      line[2],
+      '#a b #\\u001b[31mred {"text":"a\\u0085b\\u202ec","n":1.5,"list":[true,null,{"k":"ü"}],"\\u001b[2J":0}',
+    );
+    assert(!CONTROLS.test(stdout.trimEnd()));
+    const alone = await cli([
+      "--dir",
+      dir,
+      "follow",
+      "p",
+      "--no-follow",
+      "--format",
+      "line",
+      "--data-only",
+    ]);
+    assert(alone.stdout.startsWith('{"text":'));
+
+    const coloured = await cli(
+      ["--dir", dir, "--color", "always", "follow", "p", "--no-follow", "--format", "line"],
+      { env: { NO_COLOR: "1" } },
+    );
+    for (
+      const part of [
+        "\x1b[33m1\x1b[0m",
+        "\x1b[35m#a b\x1b[0m",
+        '\x1b[36m"n"\x1b[0m:',
+        "\x1b[33m1.5\x1b[0m",
+        "\x1b[35mtrue\x1b[0m",
+        '\x1b[32m"ü"\x1b[0m',
+      ]
+    ) {
+      assert(coloured.stdout.includes(part), part);
+    }
+    // deno-lint-ignore no-control-regex
+    assert.equal(coloured.stdout.replace(/\x1b\[\d+m/g, "").slice(-60), stdout.slice(-60));
+  });
+});
+
+Deno.test("a message of another day shows its date", async () => {
+  await inTemp(async (dir) => {
+    const path = `${dir}/p.plasmite`;
+    Ring.create(disk, path, { size: 65536 });
+    const ring = Ring.open(disk, path, { write: true });
+    const batch = new FrameBatch();
+    batch.beginFrame();
+    batch.encoder.messageFromValue({ old: true }, []);
+    batch.endFrame(1_500_000_000, 0);
+    ring.tryAppend(batch);
+    ring.close();
+    const { stdout } = await cli(["--dir", dir, "follow", "p", "--no-follow", "--format", "line"], {
+      env: { TZ: "UTC" },
+    });
+    assert.equal(stdout, '1970-01-01 00:00:01.500 1 {"old":true}\n');
+  });
+});
+
+Deno.test("on a terminal each message takes one row, whatever its width", {
+  ignore: !hasTerminals,
+}, async () => {
+  await inTemp(async (dir) => {
+    using client = new Client(dir);
+    using pool = client.createPool("p");
+    pool.append({ short: 1 });
+    pool.append({ wide: "日本語".repeat(50) });
+    pool.append({ long: "x".repeat(100_000) });
+    pool.append({ marks: "e\u0301".repeat(60), emoji: "👨‍👩‍👧".repeat(20) }, ["t"]);
+    for (const cols of [40, 41, 100]) {
+      const session = await terminal(
+        ["--dir", dir, "follow", "p", "--no-follow", "--format", "line"],
+        [],
+        { cols },
+      );
+      assert.equal(session.code, 0);
+      const rows = session.output.split("\r\n");
+      assert.equal(rows.length, 5);
+      assert(rows[0]?.endsWith('1 {"short":1}'));
+      for (const row of rows.slice(1, 4)) {
+        assert(row.endsWith("…"));
+        assert(textWidth(row) <= cols && textWidth(row) >= cols - 2, `${textWidth(row)}: ${row}`);
+      }
+      assert.equal(screen(session.output, cols).length, 5);
+    }
+    const coloured = await terminal(
+      ["--dir", dir, "follow", "p", "--no-follow", "--format", "line"],
+      [],
+      { env: { NO_COLOR: "" } },
+    );
+    assert(coloured.output.includes("\x1b[36m"));
+  });
+});
+
+Deno.test("lost messages are told in plain words", () => {
+  const told: string[] = [];
+  const context = {
+    format: "line",
+    args: { required: () => "p" },
+    notice: (notice: { message: string }) => told.push(notice.message),
+  };
+  const drops = new DropNotices(context as never, "p", false);
+  drops.lost({ first: 2n, last: 13n });
+  drops.flush();
+  assert.deepEqual(told, ["12 messages were overwritten before they could be shown"]);
+  assert.equal(
+    stderrForm({
+      dir: undefined,
+      dirConflict: false,
+      color: "auto",
+      format: "line",
+      json: false,
+      yaml: false,
+    }, undefined),
+    "text",
+  );
+});

@@ -1,0 +1,223 @@
+/**
+ * Who may import whom, and what each command loads (docs/architecture.md). Start-up is paid by
+ * every `feed` in somebody's loop.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { inTemp } from "../cli/cli_util.ts";
+import { ROOT } from "../support/paths.ts";
+
+/** The layers, lowest first. Entry points may import all; the three in front not one another. */
+const LAYERS = [
+  "lib",
+  "storage",
+  "lite3",
+  "pool",
+  "text",
+  "filter",
+  "coordination",
+  "backend",
+  "client",
+  "remote",
+  "front",
+];
+
+interface Import {
+  readonly target: string;
+  readonly typeOnly: boolean;
+  readonly dynamic: boolean;
+}
+
+/** The import statements of a module, comments left out. */
+function importsOf(file: string): Import[] {
+  const text = Deno.readTextFileSync(ROOT + file)
+    .replaceAll(/^\s*(\/\*\*|\*|\/\/).*$/gm, "");
+  const found: Import[] = [];
+  const pattern =
+    /^(?:import|export)(\s+type)?\b[^;"']*?\sfrom\s+"([^"]+)"|\bimport\(\s*"([^"]+)"|^import\s+"([^"]+)"/gm;
+  for (const [, type, named, dynamic, bare] of text.matchAll(pattern)) {
+    const target = named ?? dynamic ?? bare ?? "";
+    found.push({ target, typeOnly: type !== undefined, dynamic: dynamic !== undefined });
+  }
+  return found;
+}
+
+/** A relative import as a path from the root. */
+function resolve(file: string, target: string): string {
+  return join(dirname(file), target);
+}
+
+function modules(dir: string): string[] {
+  return [...Deno.readDirSync(ROOT + dir)].flatMap(({ name, isDirectory }) =>
+    isDirectory ? modules(`${dir}/${name}`) : name.endsWith(".ts") ? [`${dir}/${name}`] : []
+  );
+}
+
+function layerOf(file: string): { layer: string; rank: number } {
+  const parts = file.split("/");
+  if (parts.length === 1) return { layer: file, rank: LAYERS.length };
+  const layer = parts[0] === "lib" ? (parts.length === 2 ? "lib" : parts[1] ?? "") : parts[0] ?? "";
+  const rank = LAYERS.indexOf(["cli", "server", "mcp"].includes(layer) ? "front" : layer);
+  assert.ok(rank >= 0, `${file} is in no layer of docs/architecture.md`);
+  return { layer, rank };
+}
+
+const ALL = ["cli.ts", "mod.ts", ...modules("lib"), ...modules("server"), ...modules("mcp")];
+
+Deno.test("layers: imports go down, never up or sideways", () => {
+  let seen = 0;
+  const wrong: string[] = [];
+  for (const file of ALL) {
+    const from = layerOf(file);
+    for (const { target } of importsOf(file)) {
+      if (!target.startsWith(".") || target.endsWith("deno.json")) continue;
+      seen++;
+      const path = resolve(file, target);
+      if (!path.endsWith(".ts")) continue;
+      const to = layerOf(path);
+      if (to.layer !== from.layer && to.rank >= from.rank) wrong.push(`${file} -> ${path}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+  assert.ok(seen > 300, `only ${seen} imports found`);
+});
+
+Deno.test("layers: lib loads no package and no node: module at module load", () => {
+  const wrong: string[] = [];
+  let elsewhere = 0;
+  for (const file of ALL) {
+    for (const { target, typeOnly, dynamic } of importsOf(file)) {
+      if (target.startsWith(".") || typeOnly || dynamic) continue;
+      if (file.startsWith("server/") || file.startsWith("mcp/")) elsewhere++;
+      // Reached only with --tls-ca or --tls-skip-verify, by a dynamic import.
+      else if (file !== "lib/backend/http/node_tls.ts") wrong.push(`${file} -> ${target}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+  assert.ok(elsewhere >= 4, "the walk sees packages where they are");
+});
+
+Deno.test("layers: every import is written out, so that bundles and executables are whole", () => {
+  for (const file of ALL) {
+    const text = Deno.readTextFileSync(ROOT + file).replaceAll(/^\s*(\/\*\*|\*|\/\/).*$/gm, "");
+    assert.ok(!/\bimport\(\s*[^"\s]/.test(text), `${file} has a computed import`);
+  }
+});
+
+/** Runs a command and returns which of our modules it loaded after start-up. */
+async function loadedBy(dir: string, args: string[]): Promise<Set<string>> {
+  const audit = `${dir}/audit.jsonl`;
+  await Deno.writeTextFile(audit, "");
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    // Without npm: a package that is asked for is an error.
+    args: ["run", "-A", "--quiet", "--no-npm", `${ROOT}cli.ts`, "--dir", dir, ...args],
+    env: { DENO_AUDIT_PERMISSIONS: audit },
+    stdin: "null",
+  }).output();
+  assert.equal(code, 0, `${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
+  const loaded = new Set<string>();
+  for (const line of (await Deno.readTextFile(audit)).trim().split("\n")) {
+    const value = String(JSON.parse(line).value).replaceAll('"', "");
+    const path = value.startsWith("file:") ? fileURLToPath(value) : "";
+    if (path.startsWith(ROOT)) loaded.add(path.slice(ROOT.length));
+  }
+  return loaded;
+}
+
+Deno.test("start-up: what each command loads", async (t) => {
+  await inTemp(async (dir) => {
+    const cases: [string[], number][] = [
+      [["feed", "p", "--create", '{"a":1}'], 40],
+      [["fetch", "p", "1"], 32],
+      [["follow", "p", "--tail", "1", "--one"], 42],
+      [["follow", "p", "--no-follow", "--tag", "x", "--where", ".data.a == 1"], 55],
+      [["tap", "p", "--", "true"], 40],
+      [["doctor", "p"], 40],
+      [["pool", "list"], 34],
+      [["pool", "create", "q"], 36],
+      [["version"], 4],
+      [["completion", "bash"], 4],
+    ];
+    for (const [args, most] of cases) {
+      await t.step(args.slice(0, 2).join(" "), async () => {
+        const loaded = await loadedBy(dir, args);
+        const [first = ""] = args;
+        assert.ok([...loaded].some((file) => file.startsWith(`lib/cli/${first}`)), "audited");
+        const foreign = [...loaded].filter((file) => /^(server|mcp)\/|^lib\/remote\//.test(file));
+        assert.deepEqual(foreign, [], "layers that this command does not need");
+        assert.ok(loaded.size <= most, `${loaded.size} modules, at most ${most}`);
+        for (const file of loaded) {
+          if (!file.endsWith(".ts")) continue;
+          for (const { target, typeOnly, dynamic } of importsOf(file)) {
+            assert.ok(target.startsWith(".") || typeOnly || dynamic, `${file} loads ${target}`);
+          }
+        }
+      });
+    }
+  });
+});
+
+Deno.test("start-up: the entry point itself loads little", () => {
+  const loaded = new Set<string>();
+  const visit = (file: string): void => {
+    if (loaded.has(file)) return;
+    loaded.add(file);
+    for (const { target, typeOnly, dynamic } of importsOf(file)) {
+      if (!typeOnly && !dynamic && target.startsWith(".")) visit(resolve(file, target));
+    }
+  };
+  visit("cli.ts");
+  assert.ok(loaded.has("lib/cli/args.ts"));
+  assert.ok(loaded.size <= 12, [...loaded].join(" "));
+});
+
+function testFiles(dir = "tests"): string[] {
+  return [...Deno.readDirSync(ROOT + dir)].flatMap(({ name, isDirectory }) =>
+    isDirectory ? testFiles(`${dir}/${name}`) : name.endsWith("_test.ts") ? [`${dir}/${name}`] : []
+  );
+}
+
+/** The modules below tests/ that one of them loads, itself included. */
+function reached(file: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  for (const { target, typeOnly, dynamic } of importsOf(file)) {
+    const path = resolve(file, target);
+    if (target.startsWith(".") && path.startsWith("tests/") && !typeOnly && !dynamic) {
+      reached(path, seen);
+    }
+  }
+  return seen;
+}
+
+Deno.test("environment: every test file brings its own", () => {
+  const files = testFiles();
+  assert.ok(files.length > 50);
+  for (const file of files) {
+    assert.ok(
+      reached(file).has("tests/support/environment.ts"),
+      `${file} does not import tests/support/environment.ts, nor a helper that does`,
+    );
+  }
+});
+
+Deno.test("checkout: no path is taken from the text of a URL", () => {
+  let read = 0;
+  const walk = (dir: string): void => {
+    for (const { name, isDirectory } of Deno.readDirSync(ROOT + dir)) {
+      if (/^(\.git|node_modules|dist|tmp|assets|data)$/.test(name)) continue;
+      if (isDirectory) walk(`${dir}${name}/`);
+      else if (/\.(ts|mjs|js)$/.test(name)) {
+        read++;
+        const source = Deno.readTextFileSync(`${ROOT}${dir}${name}`);
+        assert.doesNotMatch(source, /import\.meta\.url\)\s*\.pathname/, dir + name);
+      }
+    }
+  };
+  walk("");
+  assert.ok(read > 200, `${read} files`);
+});

@@ -1,0 +1,105 @@
+/**
+ * Filters that strangers write: what they compute is bounded, everyone else has turns meanwhile, and
+ * time in which they only wait does not count.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { withBudget } from "../../lib/filter/budget.ts";
+import type { Where } from "../../lib/filter/where.ts";
+import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { budgeted } from "../../mcp/selection.ts";
+import { message } from "../text/message_fixture.ts";
+import { bench, lines } from "./server_util.ts";
+
+/** A clock that stands still unless it is moved. */
+function withClock(body: (move: (ms: number) => void) => void): void {
+  const real = performance.now;
+  let now = real.call(performance);
+  performance.now = () => now;
+  try {
+    body((ms) => now += ms);
+  } finally {
+    performance.now = real;
+  }
+}
+
+/** A filter that takes a while to say no. */
+function slow(ms: number, move: (ms: number) => void): Where {
+  return {
+    expression: "slow",
+    failed: 0,
+    isNative: true,
+    matches: () => {
+      move(ms);
+      return false;
+    },
+    batch: () => assert.fail("it is judged one by one"),
+  };
+}
+
+// Lost: the first message after a quiet while ended the wait of whoever had asked for it.
+Deno.test("a budget is what a filter computes, not how long it waits", () =>
+  withClock((move) => {
+    const where = withBudget(slow(10, move), 100, () => new Error("spent"));
+    for (let i = 0; i < 10; i++) {
+      move(60_000);
+      assert.equal(where.matches(message("{}")), false);
+    }
+    assert.throws(() => where.matches(message("{}")), /spent/);
+  }));
+
+// Lost: an agent that waited for six seconds with a filter was told that its filter took too long.
+Deno.test("agents: a filter may wait as long as it likes, and compute for five seconds", () =>
+  withClock((move) => {
+    const filter = budgeted(slow(500, move));
+    for (let i = 0; i < 10; i++) {
+      move(60_000);
+      assert.equal(filter.matches(message("{}")), false);
+    }
+    assert.throws(
+      () => filter.matches(message("{}")),
+      (error) => PlasmiteError.is(error, ErrorKind.Usage) && /took too long/.test(error.message),
+    );
+  }));
+
+// Lost: one request with a filter that multiplies lists kept the server's only thread for minutes.
+Deno.test("server tail: a costly filter is ended, and others are answered while it computes", async () => {
+  const { app, client, get, end } = await bench();
+  using pool = client.createPool("p", 1 << 25);
+  const list = Array.from({ length: 60 }, (_, i) => i);
+  for (let n = 0; n < 10; n++) {
+    await pool.appendBatch(Array.from({ length: 3000 }, () => ({ list })));
+  }
+  const where = encodeURIComponent("[.data.list[] + .data.list[]] | length > 100000");
+  const stream = await app.request(`/v0/pools/p/tail?no_follow=1&where=${where}`);
+  let ended = false;
+  const text = stream.text().finally(() => ended = true);
+  let answered = 0;
+  while (!ended) {
+    const health = await get("/healthz");
+    assert.equal(health.status, 200);
+    if (!ended) answered++;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  const [last] = lines(await text).slice(-1);
+  assert.equal(last?.error.kind, "Usage", "it went through all of the pool");
+  assert.match(last?.error.message, /time budget/);
+  // Two seconds of computing, a few milliseconds at a time.
+  assert.ok(answered >= 40, `${answered} others were answered`);
+  await end();
+});
+
+// Lost: with one expression, one message was enough.
+Deno.test("server tail: one message cannot be too much for a filter either", async () => {
+  const { client, get, end } = await bench();
+  using pool = client.createPool("p");
+  pool.append({ list: Array.from({ length: 1000 }, (_, i) => i) });
+  const where = encodeURIComponent("[.data.list[] + .data.list[]] | length > 5");
+  const { status, text } = await get(`/v0/pools/p/tail?no_follow=1&where=${where}`);
+  assert.equal(status, 200);
+  assert.equal(lines(text).at(-1)?.error.kind, "Usage");
+  assert.equal((await get(`/v0/pools/p/tail?max=1&where=${".data.list[0]==0"}`)).status, 200);
+  await end();
+});

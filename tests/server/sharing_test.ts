@@ -1,0 +1,85 @@
+/**
+ * What the followers of one pool in one process share: a system has 128 watchers for all of a user's
+ * programs, and looking is paid once.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { Hubs } from "../../lib/backend/local/hub.ts";
+import { inPlace } from "../../lib/storage/turns.ts";
+import { Client } from "../../mod.ts";
+import { inTemp } from "../cli/cli_util.ts";
+
+interface Counts {
+  opened: number;
+  watched: number;
+  /** Watchers that were not closed again. */
+  left: number;
+}
+
+/** Runs `body` and returns how often it had files opened and watched. */
+async function counted(body: () => Promise<void>): Promise<Counts> {
+  const { openSync, watchFs } = Deno;
+  const counts = { opened: 0, watched: 0, left: 0 };
+  Deno.openSync = (...args) => {
+    counts.opened++;
+    return openSync(...args);
+  };
+  Deno.watchFs = (...args) => {
+    counts.watched++;
+    counts.left++;
+    const watcher = watchFs(...args);
+    const close = watcher.close.bind(watcher);
+    watcher.close = () => {
+      counts.left--;
+      close();
+    };
+    return watcher;
+  };
+  try {
+    await body();
+  } finally {
+    Deno.openSync = openSync;
+    Deno.watchFs = watchFs;
+  }
+  return counts;
+}
+
+// Lost: a program that followed one pool in fifty places used up half of all watchers.
+Deno.test("library: many tails of one pool share one watcher; the last one closes it", () =>
+  inTemp(async (dir) => {
+    using client = new Client(dir);
+    using pool = client.pool("p");
+    const round = async (): Promise<void> => {
+      const tails = Array.from({ length: 50 }, () => pool.tail({ from: "end" }));
+      const firsts = tails.map((tail) => tail.next());
+      pool.append({ n: 1 });
+      for (const first of firsts) assert.deepEqual((await first).value?.data, { n: 1 });
+      tails.forEach((tail) => tail.close());
+    };
+    for (let i = 0; i < 2; i++) {
+      const { watched, left } = await counted(round);
+      assert.deepEqual({ watched, left }, { watched: 1, left: 0 });
+    }
+  }));
+
+// Lost: each append was looked at two hundred times, by two hundred handles.
+Deno.test("server: the followers of one pool look through one handle; the last one closes it", () =>
+  inTemp(async (dir) => {
+    using client = new Client(dir);
+    using pool = client.pool("p");
+    const hubs = new Hubs();
+    const counts = await counted(async () => {
+      const watches = Array.from({ length: 20 }, () => inPlace(hubs.watching(pool.path)));
+      assert.equal(hubs.followers(pool.path), 20);
+      const seen = watches.map(({ version }) => version);
+      const woken = watches.map((watch, i) => watch.wait(seen[i] ?? 0));
+      pool.append({ n: 1 });
+      hubs.changed(pool.path);
+      for (const one of woken) assert.equal(await one, true);
+      for (const watch of watches) watch.close();
+      assert.equal(hubs.followers(pool.path), 0);
+    });
+    assert.deepEqual(counts, { opened: 1, watched: 1, left: 0 });
+  }));

@@ -1,0 +1,132 @@
+/**
+ * Times: printed exactly, read exactly, and `--since` as docs/spec/command-line.md 1.4 describes
+ * it.
+ *
+ * @module
+ */
+
+import "../support/environment.ts";
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { Buf } from "../../lib/bytes.ts";
+import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { formatTime, nowNs, parseRfc3339, parseSince, printTime } from "../../lib/text/time.ts";
+
+const U64_MAX = 2n ** 64n - 1n;
+
+function model(ns: bigint): string {
+  const seconds = new Date(Number(ns / 1_000_000_000n) * 1000).toISOString().slice(0, 19);
+  const fraction = String(ns % 1_000_000_000n).padStart(9, "0").replace(/0+$/, "");
+  return `${seconds}${fraction === "" ? "" : `.${fraction}`}Z`;
+}
+
+const anyTime = fc.oneof(
+  fc.bigInt({ min: 0n, max: U64_MAX }),
+  fc.bigInt({ min: 1_700_000_000_000_000_000n, max: 1_900_000_000_000_000_000n }),
+  // Around whole seconds, where a rounded division goes wrong.
+  fc.tuple(fc.bigInt({ min: 1n, max: 18_446_744_073n }), fc.bigInt({ min: -3n, max: 3n }))
+    .map(([s, d]) => s * 1_000_000_000n + d),
+);
+
+Deno.test("a time is printed to the nanosecond and read back", () => {
+  fc.assert(
+    fc.property(fc.array(anyTime, { maxLength: 3 }), (times) => {
+      const out = new Buf(1);
+      for (const ns of times) printTime(Number(ns & 0xffffffffn), Number(ns >> 32n), out);
+      assert.equal(new TextDecoder().decode(out.bytes()), times.map(model).join(""));
+      for (const ns of times) {
+        assert.equal(formatTime(ns), model(ns));
+        assert.equal(parseRfc3339(model(ns)), ns);
+      }
+    }),
+    {
+      numRuns: 3000,
+      examples: [[[0n]], [[U64_MAX]], [[1_769_904_000_123_456_700n]], [[999_999_999n, 1n]]],
+    },
+  );
+});
+
+Deno.test("examples of the specification", () => {
+  assert.equal(formatTime(1_769_904_000_123_456_700n), "2026-02-01T00:00:00.1234567Z");
+  assert.equal(formatTime(1_700_000_000_000_000_000n), "2023-11-14T22:13:20Z");
+});
+
+Deno.test("now is now", () => {
+  const before = BigInt(Date.now() - 1) * 1_000_000n;
+  const now = nowNs();
+  assert(now >= before);
+  assert(now <= BigInt(Date.now() + 1) * 1_000_000n);
+});
+
+const at = (text: string): bigint => BigInt(Date.parse(text)) * 1_000_000n;
+
+Deno.test("RFC 3339 times are accepted in all their forms", () => {
+  const base = at("2026-02-02T23:45:00Z");
+  const accepted: [string, bigint][] = [
+    ["2026-02-02T23:45:00Z", base],
+    ["2026-02-02t23:45:00z", base],
+    ["2026-02-02 23:45:00Z", base],
+    ["2026-02-02_23:45:00Z", base],
+    ["2026-02-02😀23:45:00Z", base],
+    ["2026-02-02 23:45:00.5+01:00", base - 3_600_000_000_000n + 500_000_000n],
+    ["2026-02-02T23:45:00-00:30", base + 1_800_000_000_000n],
+    ["2026-02-02T23:45:00.1234567891234Z", base + 123_456_789n],
+    ["2024-02-29T00:00:00Z", at("2024-02-29T00:00:00Z")],
+    ["2016-12-31T23:59:60Z", at("2017-01-01T00:00:00Z") - 1n],
+    ["2017-01-01T00:59:60+01:00", at("2017-01-01T00:00:00Z") - 1n],
+    ["1969-12-31T23:59:59Z", -1_000_000_000n],
+    ["0000-01-01T00:00:00Z", -62_167_219_200_000_000_000n],
+  ];
+  for (const [text, ns] of accepted) assert.equal(parseRfc3339(text), ns, text);
+  const refused = [
+    "",
+    "2026-02-02",
+    "2026-02-02T23:45:00",
+    "2026-02-02T23:45Z",
+    "20260202T234500Z",
+    "2026-02-02T23:45:00.Z",
+    "2026-02-02T23:45:00,5Z",
+    "2026-02-02T23:45:00+0100",
+    "2026-02-02T23:45:00+24:00",
+    "2026-02-30T00:00:00Z",
+    "2025-02-29T00:00:00Z",
+    "2026-13-01T00:00:00Z",
+    "2026-00-01T00:00:00Z",
+    "2026-02-00T00:00:00Z",
+    "2026-02-02T24:00:00Z",
+    "2026-02-02T23:60:00Z",
+    "2026-02-02T23:45:61Z",
+    "2026-02-02T23:59:60Z",
+    "2016-12-31T22:59:60Z",
+    "2026-02-02  23:45:00Z",
+    "+2026-02-02T23:45:00Z",
+    "２026-02-02T23:45:00Z",
+  ];
+  for (const text of refused) assert.equal(parseRfc3339(text), undefined, text);
+});
+
+Deno.test("--since takes a time or how long ago, and never leaves the range of a timestamp", () => {
+  const now = 1_770_000_000_123_456_789n;
+  const accepted: [string, bigint][] = [
+    ["5m", now - 300_000_000_000n],
+    ["12H", now - 43_200_000_000_000n],
+    ["7d", now - 604_800_000_000_000n],
+    ["0s", now],
+    [" 1S ", now - 1_000_000_000n],
+    ["99999999999999999999d", 0n],
+    ["2026-02-02T23:45:00Z", at("2026-02-02T23:45:00Z")],
+    ["1969-12-31T23:59:59Z", 0n],
+    ["9999-12-31T23:59:59Z", U64_MAX],
+  ];
+  for (const [text, ns] of accepted) assert.equal(parseSince(text, now), ns, text);
+  for (
+    const text of ["", "500ms", "1w", "5 m", "-5m", "m", "5", "5mé", "5é", "1.5h", "2026-02-02"]
+  ) {
+    assert.throws(() => parseSince(text, now), (error) => {
+      assert(PlasmiteError.is(error, ErrorKind.Usage));
+      assert.equal(error.message, "invalid --since value");
+      assert.match(error.hint ?? "", /RFC 3339.*5m/);
+      return true;
+    });
+  }
+});

@@ -1,0 +1,153 @@
+/**
+ * The page's files without a browser: the JSON reader, the type annotations, the size.
+ *
+ * @module
+ */
+
+import "../support/environment.ts";
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import fc from "fast-check";
+import {
+  JsonError,
+  Num,
+  parse,
+  parseAnswer,
+  pick,
+  pretty,
+  readMessage,
+  skip,
+  tokens,
+  visible,
+} from "../../server/ui/json.js";
+import { uiAssets } from "../../server/ui/mod.ts";
+
+const UI = new URL("../../server/ui/", import.meta.url);
+
+/** The tree as plain values, numbers by JSON.parse. */
+function plain(value: unknown): unknown {
+  if (value instanceof Num) return JSON.parse(value.text);
+  if (Array.isArray(value)) return value.map(plain);
+  if (value instanceof Map) {
+    return Object.fromEntries([...value].map(([key, v]) => [key, plain(v)]));
+  }
+  return value;
+}
+
+Deno.test("the page's JSON reader agrees with JSON.parse", () => {
+  fc.assert(fc.property(fc.jsonValue({ maxDepth: 6 }), fc.boolean(), (value, spaced) => {
+    const text = JSON.stringify(value, null, spaced ? 2 : 0);
+    assert.deepEqual(plain(parse(text)), JSON.parse(text));
+    assert.equal(skip(text, 0), text.length);
+    assert.deepEqual(plain(parse(pretty(parse(text)))), JSON.parse(text));
+  }));
+});
+
+Deno.test("the page's JSON reader refuses what JSON.parse refuses, saying where", () => {
+  const seeds = ['{"a":[1,2.5e3,"x\\n"],"b":{"c":null}}', '[true,{"k":"v"},-0.5]'];
+  fc.assert(fc.property(
+    fc.constantFrom(...seeds),
+    fc.nat(40),
+    fc.constantFrom("", '"', "{", "}", ",", "]", "0", "\\", "\n", "e"),
+    (seed, at, put) => {
+      const text = seed.slice(0, at) + put + seed.slice(at + 1);
+      let good = true;
+      try {
+        JSON.parse(text);
+      } catch {
+        good = false;
+      }
+      if (good) return void parse(text);
+      assert.throws(() => parse(text), (error) => error instanceof JsonError && error.at >= 0);
+    },
+  ));
+  assert.throws(
+    () => parse('{"a": 1,\n "b" 2}'),
+    /Expected `:` behind the key at line 2, column 6/,
+  );
+  assert.throws(() => parse("[".repeat(5000)), JsonError);
+});
+
+Deno.test("numbers keep their digits", () => {
+  const text = '{"a":18446744073709551615,"b":1.50,"c":-0,"d":1e400}';
+  assert.equal(pretty(parse(text)).replace(/\s/g, ""), text);
+  assert.deepEqual({ ...parseAnswer('{"seq":9007199254740993,"n":3}') }, {
+    seq: 9007199254740993n,
+    n: 3,
+  });
+});
+
+Deno.test("an envelope is read without its data, in any order of members", () => {
+  const tags = ['"},"seq":7', "]", "ü"];
+  const data = '{"text":"\\"},\\"meta\\":{\\"tags\\":[","n":[1,{"x":"]}"}]}';
+  const usual = `{"data":${data},"meta":{"tags":${
+    JSON.stringify(tags)
+  }},"seq":18446744073709551615,"time":"2026-02-01T10:00:00.123456789Z"}`;
+  const other =
+    `{"time":"2026-02-01T10:00:00.123456789Z","seq":18446744073709551615,"meta":{"x":1,` +
+    `"tags":${JSON.stringify(tags)}}, "data": ${data}}`;
+  for (const text of [usual, other]) {
+    const message = readMessage(text);
+    assert.equal(message.seq, 18446744073709551615n);
+    assert.equal(message.t, Date.UTC(2026, 1, 1, 10, 0, 0, 123));
+    assert.deepEqual(message.tags, tags);
+    assert.equal(text.slice(message.from, message.to), data);
+    assert.equal(pick(text, message.from, message.to, ["n"]), '[1,{"x":"]}"}]');
+    assert.equal(pick(text, message.from, message.to, ["n", "x"]), undefined);
+  }
+});
+
+Deno.test("a text cut anywhere can be drawn, and nothing invisible stays so", () => {
+  const text = '{"k\\"ey":"v\\\\","n":-1.5e9,"o":{"a":[true,null]}}';
+  for (let end = 0; end <= text.length; end++) tokens(text.slice(0, end));
+  assert.deepEqual(tokens('"k":"v",1,null').map(([style]) => style).join(""), "kspnpb");
+  assert.equal(visible("a\u202eb\u200b\u0007\nc"), "a\\u202eb\\u200b\\u0007\\u000ac");
+  assert.equal(visible("a\n\tb", true), "a\n\tb");
+  assert.equal(visible("👩‍👩‍👧 é"), "👩‍👩‍👧 é");
+});
+
+Deno.test("the page is at most 60 kB over the wire", async () => {
+  let total = 0;
+  for (const { body } of (await uiAssets()).values()) {
+    const packed = new Blob([body]).stream().pipeThrough(new CompressionStream("gzip"));
+    total += (await new Response(packed).arrayBuffer()).byteLength;
+  }
+  assert.ok(total <= 60_000, `${total} bytes`);
+});
+
+Deno.test("the page's modules are all handed out, and ask for nothing else", async () => {
+  const assets = await uiAssets();
+  for (const entry of Deno.readDirSync(UI)) {
+    if (entry.name.endsWith(".ts") || entry.name === "index.html") continue;
+    assert.ok(assets.has(`/ui/assets/${entry.name}`), entry.name);
+    assert.ok(assets.get("/ui")?.body.includes(`"/ui/assets/${entry.name}"`), entry.name);
+  }
+  for (const [path, { body }] of assets) {
+    for (const [, module = ""] of body.matchAll(/from "([^"]+)"/g)) {
+      assert.ok(assets.has(`/ui/assets/${module.slice(2)}`), `${path} imports ${module}`);
+    }
+    assert.doesNotMatch(body, /innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(/, path);
+    assert.doesNotMatch(body.replaceAll("http://www.w3.org/2000/svg", ""), /https?:\/\//, path);
+    assert.doesNotMatch(body, /<script>|<style>| style=| on\w+="/, path);
+  }
+});
+
+Deno.test("the page's modules pass the type checker", async () => {
+  const config = await Deno.makeTempFile({ suffix: ".json" });
+  const compilerOptions = {
+    strict: true,
+    checkJs: true,
+    noUncheckedIndexedAccess: true,
+    exactOptionalPropertyTypes: true,
+    noImplicitReturns: true,
+    noUnusedLocals: true,
+    lib: ["dom", "dom.iterable", "dom.asynciterable", "esnext"],
+  };
+  await Deno.writeTextFile(config, JSON.stringify({ compilerOptions }));
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["check", "--no-lock", "--config", config, fileURLToPath(new URL("app.js", UI))],
+    env: { NO_COLOR: "1" },
+  }).output();
+  await Deno.remove(config);
+  assert.ok(success, new TextDecoder().decode(stderr));
+});
