@@ -95,7 +95,8 @@ function hintOf(error: PlasmiteError): string | undefined {
   if (!isForCommandLine(hint) && !hint.includes("/")) return hint;
   switch (kindName) {
     case "Corrupt":
-      return "Whoever runs the server can check the pool with `plasmite doctor`.";
+      return "Whoever runs the server can check the pool with `plasmite doctor`, and mend it with " +
+        "`plasmite doctor --repair`.";
     case "Permission":
       return "Whoever runs the server has to allow it access to its files.";
     default:
