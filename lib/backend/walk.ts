@@ -18,7 +18,7 @@ import type { Walk } from "./types.ts";
 const SLICE = 50;
 /** The clock is read after this many frames, */
 const CLOCK_EVERY = 64;
-/** or this many if conditions are evaluated, which may take a while. */
+/** or this many if a process that serves others evaluates conditions. */
 const CLOCK_EVERY_JUDGED = 8;
 /** Messages are evaluated by jq in groups of this many, */
 const GROUP = 512;
@@ -98,7 +98,8 @@ export class SelectedWalk implements Walk {
     this.#until = plan.until === null ? null : halves(plan.until);
     this.start = plan.start;
     this.#newest = halves(plan.start.newest);
-    this.#clockEvery = plan.filter.hasConditions ? CLOCK_EVERY_JUDGED : CLOCK_EVERY;
+    const strict = plan.filter.hasConditions && (source.slice ?? null) !== null;
+    this.#clockEvery = strict ? CLOCK_EVERY_JUDGED : CLOCK_EVERY;
     this.#frame = source.cursor;
     this.#moved = plan.from;
     if (plan.until !== null && plan.from > plan.until) this.#ended = true;
