@@ -67,12 +67,20 @@ export interface ErrorContext {
   cause?: unknown;
   /** Facts for programs: names, numbers and times that the message mentions. */
   details?: ErrorDetails | undefined;
+  /** What the advice is about; see {@linkcode PlasmiteError.topic}. */
+  topic?: string | undefined;
 }
 
 /**
  * Facts about an error, for programs. A value of null means that there is none, such as no cursor.
  */
 export type ErrorDetails = Readonly<Record<string, string | bigint | null>>;
+
+/** What errors of a damaged pool file have in common. */
+export const DAMAGE = {
+  hint: "The pool is damaged: check it, then repair it or recreate it.",
+  topic: "damage",
+} as const;
 
 /** The message of any exception. */
 export function messageOf(error: unknown): string {
@@ -114,6 +122,11 @@ export class PlasmiteError extends Error {
   /** Facts for programs; empty where there are none. */
   readonly details: ErrorDetails;
   /**
+   * What the advice is about, for front ends that have words of their own for it: `damage` of a pool
+   * file, a `certificate`, …
+   */
+  readonly topic?: string;
+  /**
    * Whether what failed may have been done all the same: an answer was lost. Doing it again may do it
    * twice.
    */
@@ -129,6 +142,7 @@ export class PlasmiteError extends Error {
     if (context.seq !== undefined) this.seq = context.seq;
     if (context.offset !== undefined) this.offset = context.offset;
     if (context.causes !== undefined && context.causes.length > 0) this.causes = context.causes;
+    if (context.topic !== undefined) this.topic = context.topic;
     this.details = context.details ?? {};
   }
 
@@ -168,16 +182,9 @@ export class PlasmiteError extends Error {
 
   /** The same error with another hint. */
   withHint(hint: string | undefined): PlasmiteError {
-    const { kindName, message, path, seq, offset, causes, cause, details } = this;
-    return new PlasmiteError(kindName, message, {
-      hint,
-      path,
-      seq,
-      offset,
-      causes,
-      cause,
-      details,
-    });
+    const { kindName, message, path, seq, offset, causes, cause, details, topic } = this;
+    const context = { hint, path, seq, offset, causes, cause, details, topic };
+    return new PlasmiteError(kindName, message, context);
   }
 
   /** The same error with more context; existing context is kept. */
@@ -190,6 +197,7 @@ export class PlasmiteError extends Error {
       causes: this.causes ?? context.causes,
       cause: this.cause ?? context.cause,
       details: { ...context.details, ...this.details },
+      topic: this.topic ?? context.topic,
     });
   }
 }

@@ -5,8 +5,7 @@
  * @module
  */
 
-import { PlasmiteError } from "../lib/errors.ts";
-import { parseSince } from "../lib/text/time.ts";
+import { readSince } from "../lib/text/time.ts";
 import { insideString, jsonText, wrapped } from "./json.ts";
 
 /** A bad argument. */
@@ -126,11 +125,8 @@ export class Arguments {
     const text = this.optionalText(name);
     if (text === undefined) return undefined;
     const digits = /^\s*(\d+)[smhd]\s*$/i.exec(text)?.[1];
-    try {
-      if (digits === undefined || BigInt(digits) <= U64_MAX) return parseSince(text);
-    } catch (error) {
-      if (!(error instanceof PlasmiteError)) throw error;
-    }
+    const since = digits === undefined || BigInt(digits) <= U64_MAX ? readSince(text) : undefined;
+    if (since !== undefined) return since;
     throw new BadArgument(
       name,
       "expected how long ago with a unit s, m, h or d, such as 10m, or a time such as " +

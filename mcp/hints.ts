@@ -15,6 +15,10 @@ export function isForCommandLine(text: string): boolean {
   return COMMAND_LINE.test(text);
 }
 
+const DAMAGED =
+  "The pool is damaged: use another one, and tell the person you work for that this one needs a " +
+  "repair.";
+
 /**
  * What to do about an error.
  *
@@ -33,18 +37,19 @@ export function hintFor(error: PlasmiteError, pool: string, missing: string): st
 }
 
 /** The hint of an error as agents can follow it. */
-export function agentHint({ kind, message, hint, details }: PlasmiteError): string | undefined {
+export function agentHint(error: PlasmiteError): string | undefined {
+  const { kind, message, hint, details, topic } = error;
   const { needed, capacity } = details;
   if (typeof needed === "bigint" && typeof capacity === "bigint") {
     return `This message takes ${needed} bytes and the pool holds ${capacity} at most. Split the ` +
       "message, or make a larger pool with plasmite_pool_create and size.";
   }
+  if (topic === "damage" || topic === "repair") return DAMAGED;
   if (hint === undefined || !isForCommandLine(hint)) return hint;
   if (message.includes("too large")) return "Split the message into smaller ones.";
   switch (kind) {
     case ErrorKind.Corrupt:
-      return "The pool is damaged: use another one, and tell the person you work for that this one " +
-        "needs a repair.";
+      return DAMAGED;
     case ErrorKind.Permission:
       return "Tell the person you work for: the rights are theirs to give.";
     default:

@@ -83,20 +83,24 @@ function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
+const DAMAGED =
+  "Whoever runs the server can check the pool with `plasmite doctor`, and mend it with " +
+  "`plasmite doctor --repair`.";
+
 /** What to do, in words for somebody who calls over HTTP. */
 function hintOf(error: PlasmiteError): string | undefined {
-  const { hint, kindName, details: { needed, capacity } } = error;
+  const { hint, kindName, topic, details: { needed, capacity } } = error;
   if (typeof needed === "bigint" && typeof capacity === "bigint") {
     return `This message takes ${needed} bytes and the pool holds ${capacity} at most. ` +
       "Split the message, or make a larger pool (size_bytes).";
   }
+  if (topic === "damage" || topic === "repair") return DAMAGED;
   if (error instanceof HttpError || hint === undefined) return hint;
   // No client can follow what is about flags, commands and files of the server.
   if (!isForCommandLine(hint) && !hint.includes("/")) return hint;
   switch (kindName) {
     case "Corrupt":
-      return "Whoever runs the server can check the pool with `plasmite doctor`, and mend it with " +
-        "`plasmite doctor --repair`.";
+      return DAMAGED;
     case "Permission":
       return "Whoever runs the server has to allow it access to its files.";
     default:

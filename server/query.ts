@@ -7,7 +7,7 @@
 import { U64_MAX } from "../lib/client/options.ts";
 import type { Where } from "../lib/filter/where.ts";
 import { PlasmiteError } from "../lib/errors.ts";
-import { parseSince } from "../lib/text/time.ts";
+import { readSince } from "../lib/text/time.ts";
 import { z } from "zod";
 import { bad } from "./errors.ts";
 import type { Limits, Parameter } from "./routes/route.ts";
@@ -134,12 +134,9 @@ async function filter(text: string | null): Promise<Where | null> {
 
 function sinceTime(text: string | null): bigint {
   if (text === null) return 0n;
-  try {
-    return parseSince(text);
-  } catch (error) {
-    if (!PlasmiteError.is(error)) throw error;
-    throw bad("invalid since", "Use an RFC 3339 time or a relative one such as 10m.");
-  }
+  const since = readSince(text);
+  if (since !== undefined) return since;
+  throw bad("invalid since", "Use an RFC 3339 time or a relative one such as 10m.");
 }
 
 /** Sequence numbers begin at 1: since 0 asks for everything and must report no gap for 0. */

@@ -1,20 +1,118 @@
 /**
  * What to do about an error, in the words of the command line. Errors come from layers that do not
- * know what a flag is; they carry facts.
+ * know what an option is: they say what they are about, and carry facts. Loaded only when there is an
+ * error.
  *
  * @module
  */
 
-import type { PlasmiteError } from "../errors.ts";
-import type { Parsed } from "./args.ts";
-import { token } from "./words.ts";
+import { isUrl } from "../backend/refs.ts";
+import type { ErrorKindName, PlasmiteError } from "../errors.ts";
+import { related, type TypedLine } from "./command_line.ts";
 
-/** The error with the advice for this command line. */
-export function advised(error: PlasmiteError, parsed: Parsed | undefined): PlasmiteError {
-  const pool = parsed?.args.text("POOL");
-  if (error.outcomeUnknown && pool !== undefined) {
-    const command = `plasmite follow ${token(pool)} --tail 5 --no-follow`;
-    return error.withHint(`Look before you send it again: ${command}`);
+/** Words for what {@linkcode PlasmiteError.topic} names, besides what depends on the command. */
+const TOPICS: Readonly<Record<string, string>> = {
+  certificate: "Check the certificate of the server, or name the one to trust (--tls-ca).",
+  directory: "There is a file where the directory should be; use another directory (--dir).",
+  values: "If every value is on its own line, use --in jsonl, which can also skip bad ones.",
+  record: "Fix the input, or leave out bad records with -e skip.",
+  "skip values": "Use --in jsonl or --in auto, where the end of a bad record can be found.",
+  skip: "Leave out -e skip, or give the messages as JSON lines.",
+  "lite3 tags": "Leave out --tag and --data: the messages bring their own tags.",
+  tags: "Leave out --tag, or store such messages as data with --data.",
+  "message time": "A complete message has an RFC 3339 time; use --data to store it as data.",
+  message: "seq must be an unsigned integer, time RFC 3339 text and meta.tags a list of strings; " +
+    "use --data to store the object as data.",
+};
+
+/** Commands that read messages of their pool. */
+const READING: ReadonlySet<string> = new Set(["fetch", "follow", "duplex"]);
+
+/**
+ * The error with the advice for a command line.
+ *
+ * @param line what was typed, as far as it could be understood
+ */
+export function advised(error: PlasmiteError, line: TypedLine | undefined): PlasmiteError {
+  const hint = adviceFor(error, line);
+  return hint === error.hint ? error : error.withHint(hint);
+}
+
+function adviceFor(error: PlasmiteError, line: TypedLine | undefined): string | undefined {
+  const { details: { needed, capacity }, hint, topic } = error;
+  if (typeof needed === "bigint" && typeof capacity === "bigint") {
+    return `This message takes ${needed} bytes and the pool holds ${capacity} at most. ` +
+      "Split the message, or create a larger pool with `pool create --size`.";
   }
-  return error;
+  if (line !== undefined) {
+    const words = adviceForCommand(error, line);
+    if (words !== undefined) return words;
+  }
+  if (topic !== undefined && Object.hasOwn(TOPICS, topic)) return TOPICS[topic];
+  // What a server says about that is for somebody who writes headers.
+  const isAnonymous = "status" in error && error.status === 401;
+  return isAnonymous ? byKind(error) : hint ?? byKind(error);
+}
+
+/** Advice with a command in it. */
+function adviceForCommand(error: PlasmiteError, line: TypedLine): string | undefined {
+  const pool = line.args.text("POOL") ?? line.args.text("NAME");
+  if (error.topic === "input") return inputAdvice(line, pool ?? "");
+  if (error.outcomeUnknown && line.args.has("POOL") && pool !== undefined) {
+    const newest = related(line, "follow", pool, ["--tail", "5", "--no-follow"]);
+    return `Look before you send it again: ${newest}`;
+  }
+  return isDamage(error, line) ? damageAdvice(error, line, pool) : undefined;
+}
+
+/** Whether a pool of this machine is damaged. */
+function isDamage(error: PlasmiteError, line: TypedLine): boolean {
+  if ("status" in error) return false;
+  if (error.topic === "damage" || error.topic === "repair") return true;
+  return error.kindName === "Corrupt" && READING.has(line.at.at(-1)?.name ?? "");
+}
+
+function damageAdvice(
+  error: PlasmiteError,
+  line: TypedLine,
+  pool: string | undefined,
+): string | undefined {
+  const named = line.args.texts("NAME").length > 1 || pool === undefined || isUrl(pool)
+    ? error.path
+    : pool;
+  if (error.topic === "repair") {
+    const command = related(line, "doctor", named, ["--repair"]);
+    return `The pool has more damage than an append can repair. Run \`${command}\`.`;
+  }
+  return `Run \`${related(line, "doctor", named)}\` to inspect the pool, or recreate it.`;
+}
+
+function inputAdvice(line: TypedLine, pool: string): string {
+  if (line.at.at(-1)?.name === "duplex") {
+    return `Pipe JSON objects to stdin, as in \`echo '{"x":1}' | ${
+      related(line, "duplex", pool)
+    }\`, or type on a terminal with --me NAME.`;
+  }
+  return `Give a JSON object as an argument, as in \`${
+    related(line, "feed", pool, [`'{"x": 1}'`])
+  }\`, use --file PATH, or pipe JSON to stdin.`;
+}
+
+/** What helps with most errors of a kind. */
+function byKind(error: PlasmiteError): string | undefined {
+  const remote = "status" in error;
+  const hints: Partial<Record<ErrorKindName, string>> = {
+    Internal: "This was not expected. Try again; if it stays, report the command and this message.",
+    Busy: remote
+      ? "The server is at a limit. Try again in a moment."
+      : "Another writer holds the lock. Try again in a moment, or use --retry with feed.",
+    Permission: remote
+      ? "Check --token-file, and what the server allows with --access."
+      : "Check the permissions of the file and its directory, or use --dir for another one.",
+    Corrupt: "Check the pool with `plasmite doctor`. Recreate it if it cannot be repaired.",
+    Io: remote
+      ? "Check the address and that the server is running."
+      : "Check the path, the file system and the free space.",
+  };
+  return hints[error.kindName];
 }

@@ -146,6 +146,8 @@ export interface Parsed {
   readonly args: Args;
   /** The global options. */
   readonly globals: Globals;
+  /** Those of them that were typed, by name, with the value that counts. */
+  readonly globalsTyped: ReadonlyMap<string, string>;
 }
 
 /** How a flag is shown in messages: `--tail <TAIL>`. */
@@ -174,6 +176,7 @@ class Parser {
   #rest: string[] | undefined;
   #seenHere = new Set<string>();
   #dirs: string[] = [];
+  readonly #globalsTyped = new Map<string, string>();
   readonly #globals: Globals = {
     dir: undefined,
     dirConflict: false,
@@ -227,6 +230,7 @@ class Parser {
       name: names.join(" "),
       args: this.#args,
       globals: this.#globals,
+      globalsTyped: this.#globalsTyped,
     };
   }
 
@@ -364,6 +368,7 @@ class Parser {
 
   #store(flag: FlagSpec, value: string): void {
     const globals = this.#globals;
+    if (globalFlags.includes(flag)) this.#globalsTyped.set(flag.name, value);
     switch (flag.name) {
       case "dir":
         this.#dirs.push(value);

@@ -66,8 +66,8 @@ export class CommandContext {
   readonly args: Args;
   /** `--dir` as typed, or undefined. */
   readonly dirGiven: string | undefined;
-  /** `--format` as typed, or undefined. */
-  readonly formatGiven: string | undefined;
+  /** The global options that were typed, by name. */
+  readonly globalsTyped: ReadonlyMap<string, string>;
   /** `--color`. */
   readonly color: Globals["color"];
   /** The output format, or undefined when none was asked for. */
@@ -89,7 +89,7 @@ export class CommandContext {
     this.at = parsed.at;
     this.args = parsed.args;
     this.dirGiven = parsed.globals.dir;
-    this.formatGiven = parsed.globals.format;
+    this.globalsTyped = parsed.globalsTyped;
     this.color = parsed.globals.color;
     this.stderrForm = stderrForm(parsed.globals, spec);
     if (parsed.globals.dirConflict) {

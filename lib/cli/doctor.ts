@@ -8,13 +8,15 @@
 import { isPathRef, listedButMissing, poolFiles, poolName, poolPath } from "../backend/refs.ts";
 import { outliveFileSizeLimit } from "../environment.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
-import type { CheckReport } from "../pool/check.ts";
+import { type CheckReport, REPAIR } from "../pool/check.ts";
 import { diagnoseRing, type Prognosis, type RepairReport, repairRing } from "../pool/rebuild.ts";
 import type { Salvage, SeqRange } from "../pool/salvage.ts";
 import { backUp } from "../storage/backup.ts";
 import { disk } from "../storage/file.ts";
 import { Semaphore } from "../storage/semaphore.ts";
 import { osError } from "../storage/os_error.ts";
+import { advised } from "./advice.ts";
+import { related, type TypedLine } from "./command_line.ts";
 import type { CommandContext } from "./context.ts";
 import { countOf, meaningOf, rangeText } from "./doctor_words.ts";
 import { escapeControls } from "../visible.ts";
@@ -22,7 +24,7 @@ import { humanBytes, width } from "./human.ts";
 import type { Json } from "./output.ts";
 import { missingHint } from "./missing.ts";
 import { refuseUrl } from "./refuse_url.ts";
-import { errorJson, hintOf } from "./report.ts";
+import { errorJson } from "./report.ts";
 
 /** One pool's outcome. */
 interface Patient {
@@ -36,6 +38,8 @@ interface Patient {
   readonly prognosis: Prognosis | null;
   /** What `--repair` did. */
   readonly repair: RepairReport | null;
+  /** What to do, and warnings. */
+  readonly hints: readonly string[];
   /** Why it could not be read or repaired. */
   readonly error: PlasmiteError | null;
 }
@@ -44,6 +48,8 @@ interface Patient {
 type Told = (done: number, total: number) => void;
 /** How pools are examined. */
 interface Manner {
+  /** What was typed. */
+  readonly line: TypedLine;
   /** Whether damaged ones are repaired. */
   readonly mend: boolean;
   /** Makes what is told of the progress with one pool. */
@@ -64,14 +70,16 @@ export async function run(context: CommandContext): Promise<number> {
   }
   if (ref === undefined && !all) {
     throw new PlasmiteError("Usage", "doctor requires a pool name or --all", {
-      hint: "Name a pool, or check every pool with `plasmite doctor --all`.",
+      hint: `Name a pool, or check every pool with \`${
+        related(context, "doctor", undefined, ["--all"])
+      }\`.`,
     });
   }
   const { progress, end } = await progressOf(context);
-  const manner = { mend, progress };
+  const manner = { line: context, mend, progress };
   let patients: Patient[];
   try {
-    patients = ref === undefined ? everyPool(context.dir, manner) : [onePool(context, ref, manner)];
+    patients = ref === undefined ? everyPool(context, manner) : [onePool(context, ref, manner)];
   } finally {
     end();
   }
@@ -120,14 +128,15 @@ function onePool(context: CommandContext, ref: string, manner: Manner): Patient 
   }
 }
 
-function everyPool(dir: string, manner: Manner): Patient[] {
+function everyPool(context: CommandContext, manner: Manner): Patient[] {
+  const { dir } = context;
   let files: string[];
   try {
     Deno.statSync(dir);
     files = poolFiles(dir);
   } catch (error) {
-    const hint =
-      "Make a first pool with `plasmite pool create chat`, or name the directory with --dir.";
+    const create = related(context, "pool create", "chat");
+    const hint = `Make a first pool with \`${create}\`, or name the directory with --dir.`;
     throw osError(error, { path: dir, hint }, "failed to read pool directory");
   }
   return files.flatMap((path) => {
@@ -138,7 +147,9 @@ function everyPool(dir: string, manner: Manner): Patient[] {
       let error: PlasmiteError | undefined = osError(cause, { path });
       if (error.kind === ErrorKind.NotFound) error = listedButMissing(path);
       if (error === undefined) return [];
-      return [{ ref: path, path, name, report: null, prognosis: null, repair: null, error }];
+      const advice = advised(error, context).hint;
+      const hints = advice === undefined ? [] : [advice];
+      return [{ ref: path, path, name, report: null, prognosis: null, repair: null, hints, error }];
     }
   });
 }
@@ -147,7 +158,8 @@ function examine(path: string, ref: string, name: string, manner: Manner): Patie
   const progress = manner.progress(name);
   if (!manner.mend) {
     const { report, prognosis } = diagnoseRing(disk, path, ref, progress);
-    return { ref, path, name, report, prognosis, repair: null, error: null };
+    const hints = hintsOf(report, prognosis, manner.line);
+    return { ref, path, name, report, prognosis, repair: null, hints, error: null };
   }
   const repair = repairRing(disk, path, ref, {
     messages: true,
@@ -159,7 +171,26 @@ function examine(path: string, ref: string, name: string, manner: Manner): Patie
     semaphore.post(); // followers of the reference look again
     semaphore.close();
   }
-  return { ref, path, name, report: repair.after, prognosis: null, repair, error: null };
+  const report = repair.after;
+  const hints = hintsOf(report, null, manner.line);
+  return { ref, path, name, report, prognosis: null, repair, hints, error: null };
+}
+
+/** What to do about a pool, and warnings, in the words of the command line. */
+function hintsOf(
+  report: CheckReport,
+  prognosis: Prognosis | null,
+  line: TypedLine,
+): readonly string[] {
+  const { poolRef, remediationHints } = report;
+  const repair = related(line, "doctor", poolRef, ["--repair"], "end");
+  const hints = remediationHints.map((hint) =>
+    hint === REPAIR
+      ? `Run \`${repair}\` to back the pool up and repair it in place.`
+      : hint.replace("A repair rebuilds", `\`${repair}\` rebuilds`)
+  );
+  if (prognosis === null || prognosis.salvage !== null) return hints;
+  return [prognosis.refusal, ...hints.filter((hint) => hint.startsWith("warning"))];
 }
 
 function patientJson(patient: Patient, mend: boolean): Json {
@@ -178,7 +209,7 @@ function patientJson(patient: Patient, mend: boolean): Json {
       last_good_seq: null,
       path,
       pool_ref: ref,
-      remediation_hints: error === null ? [] : [hintOf(error) ?? ""].filter((hint) => hint !== ""),
+      remediation_hints: patient.hints,
       snapshot_path: null,
       status: "error",
       error: error === null ? null : errorJson(error),
@@ -190,7 +221,7 @@ function patientJson(patient: Patient, mend: boolean): Json {
     last_good_seq: report.lastGoodSeq,
     path: report.path,
     pool_ref: report.poolRef,
-    remediation_hints: hints(report, prognosis),
+    remediation_hints: patient.hints,
     snapshot_path: report.snapshotPath,
     status: report.status,
     unchecked_from: uncheckedFrom(patient) ?? undefined,
@@ -218,11 +249,6 @@ function issuesJson(report: CheckReport): Json {
     lost: issue.lost === null ? null : rangeJson(issue.lost),
     meaning: meaningOf(issue),
   }));
-}
-
-function hints(report: CheckReport, prognosis: Prognosis | null): string[] {
-  if (prognosis === null || prognosis.salvage !== null) return [...report.remediationHints];
-  return [prognosis.refusal, ...report.remediationHints.filter((one) => one.startsWith("warning"))];
 }
 
 function rangeJson({ first, last }: SeqRange): Json {
@@ -299,7 +325,7 @@ function forPeople(patient: Patient): string {
 }
 
 /** Every issue with its meaning, what a repair did or would do, and what to do. */
-function details({ report, prognosis, repair }: Patient): [string, string][] {
+function details({ report, prognosis, repair, hints }: Patient): [string, string][] {
   const lines: [string, string][] = [];
   if (report === null) return lines;
   const done = repair?.salvage ?? null;
@@ -317,7 +343,7 @@ function details({ report, prognosis, repair }: Patient): [string, string][] {
   } else if (prognosis !== null && prognosis.salvage !== null) {
     lines.push(...salvageLines(prognosis.salvage, false));
   }
-  for (const hint of hints(report, prognosis)) {
+  for (const hint of hints) {
     if (hint.startsWith("warning: ")) lines.push(["warning", hint.slice("warning: ".length)]);
     else lines.push(["do", hint]);
   }

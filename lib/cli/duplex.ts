@@ -8,14 +8,14 @@
 import type { PoolHandle, Walk } from "../backend/types.ts";
 import { PlasmiteError } from "../errors.ts";
 import { standardInput } from "../stdio.ts";
-import { nowNs, parseSince } from "../text/time.ts";
-import { parseDuration } from "../text/units.ts";
+import { nowNs } from "../text/time.ts";
 import type { CommandContext } from "./context.ts";
 import { DropNotices } from "./drops.ts";
-import { missingData, type Sender, sendPipe } from "./duplex_send.ts";
+import { type Sender, sendPipe } from "./duplex_send.ts";
 import { MessageWriter } from "./message_writer.ts";
 import { findPool, openPool } from "./open.ts";
 import { ReaderWatch } from "./reader_watch.ts";
+import { sinceOf, timeoutOf } from "./time_options.ts";
 
 /** Exit code when `--timeout` runs out. */
 const TIMED_OUT = 124;
@@ -38,15 +38,14 @@ export async function run(context: CommandContext): Promise<number> {
   const me = args.text("me");
   const chatting = standardInput.isTerminal;
   if (chatting && me === undefined) {
+    const { again } = await import("./command_line.ts");
     throw new PlasmiteError("Usage", "TTY input requires --me for duplex", {
-      hint: `Add your name: plasmite duplex ${args.required("POOL")} --me NAME`,
+      hint: `Add your name: ${again(context, { add: ["--me", "NAME"] })}`,
     });
   }
   const now = nowNs();
-  const sinceText = args.text("since");
-  const since = sinceText === undefined ? undefined : parseSince(sinceText, now);
-  const timeout = args.text("timeout");
-  const timeoutMs = timeout === undefined ? undefined : parseDuration(timeout);
+  const since = sinceOf(context, now);
+  const timeoutMs = await timeoutOf(context);
   const ref = await findPool(context);
   const writer = await MessageWriter.open(context, { dataOnly: false, plain: "pretty" });
   // Both directions at once: a lock that is waited for must not hold up the other one.
@@ -54,8 +53,8 @@ export async function run(context: CommandContext): Promise<number> {
     write: true,
     serving: true,
     validate: async () => {
-      const { hasNoInput } = await import("./feed_input.ts");
-      if (hasNoInput()) throw missingData(ref.ref);
+      const { hasNoInput, missingInput } = await import("./feed_input.ts");
+      if (hasNoInput()) throw missingInput();
     },
   });
   const drops = new DropNotices(context, pool.path, false);
@@ -69,7 +68,7 @@ export async function run(context: CommandContext): Promise<number> {
     const receiver = new Receiver(walk, writer, drops, timeoutMs, watch.signal);
     if (tail > 0) await receiver.history();
     if (!chatting || me === undefined) {
-      return await both(receiver, sendPipe(pool, args.required("POOL")));
+      return await both(receiver, sendPipe(pool));
     }
     const { Chat } = await import("./duplex_chat.ts");
     const chat = new Chat(context, pool, me);

@@ -9,6 +9,7 @@ import { messageOf, PlasmiteError } from "../errors.ts";
 import { FrameBatch } from "../pool/batch.ts";
 import { standardInput } from "../stdio.ts";
 import { nowNs } from "../text/time.ts";
+import { missingInput } from "./feed_input.ts";
 
 const READ_SIZE = 64 * 1024;
 
@@ -34,17 +35,8 @@ export async function storeAll(pool: PoolHandle, batch: FrameBatch): Promise<big
   return last;
 }
 
-/** The error for an input without a message. */
-export function missingData(pool: string): PlasmiteError {
-  return new PlasmiteError("Usage", "missing data input", {
-    hint:
-      `Pipe JSON objects to stdin, as in \`echo '{"x":1}' | plasmite duplex ${pool}\`, or type ` +
-      "on a terminal with --me NAME.",
-  });
-}
-
 /** Sends stdin, read as `feed` reads it. */
-export function sendPipe(pool: PoolHandle, ref: string): Sender {
+export function sendPipe(pool: PoolHandle): Sender {
   let last = 0n;
   const send = async (): Promise<void> => {
     const { Ingest } = await import("../text/ingest.ts");
@@ -69,7 +61,7 @@ export function sendPipe(pool: PoolHandle, ref: string): Sender {
     } finally {
       await drain(); // What came before a bad record stays sent.
     }
-    if (ingest.empty) throw missingData(ref);
+    if (ingest.empty) throw missingInput();
   };
   return { ended: send(), last: () => last };
 }

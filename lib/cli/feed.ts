@@ -108,7 +108,7 @@ async function inlineData(
     ingest.end();
   } else if (appendInline(sink, data) === 0) {
     const { missingInput } = await import("./feed_input.ts");
-    throw missingInput(context);
+    throw missingInput();
   }
   return sink;
 }

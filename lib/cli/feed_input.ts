@@ -14,13 +14,9 @@ import type { CommandContext } from "./context.ts";
 /** Bytes that are looked at in advance. */
 const LOOK_AHEAD = 64 * 1024;
 
-/** The error for a command without data. */
-export function missingInput(context: CommandContext): PlasmiteError {
-  return new PlasmiteError("Usage", "missing data input", {
-    hint: `Give a JSON object as an argument, as in \`plasmite feed ${
-      context.args.required("POOL")
-    } '{"x": 1}'\`, use --file PATH, or pipe JSON to stdin.`,
-  });
+/** The error for a command without data; what to do depends on the command. */
+export function missingInput(): PlasmiteError {
+  return new PlasmiteError("Usage", "missing data input", { topic: "input" });
 }
 
 /** Chooses between file and stdin. Throws Io for a file that cannot be read. */
@@ -74,12 +70,12 @@ export class FeedInput {
   /** Refuses a terminal where nobody asked for one. Throws Usage. */
   refuseTerminal(): void {
     const asked = this.#context.args.has("file");
-    if (!asked && standardInput.isTerminal) throw missingInput(this.#context);
+    if (!asked && standardInput.isTerminal) throw missingInput();
   }
 
   /** Refuses an input without a record, unless that was asked for. Throws Usage. */
   refuseEmpty(): void {
-    if (!this.#context.args.has("input-format")) throw missingInput(this.#context);
+    if (!this.#context.args.has("input-format")) throw missingInput();
   }
 
   /**

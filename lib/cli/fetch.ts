@@ -18,8 +18,12 @@ export async function run(context: CommandContext): Promise<number> {
   const seq = context.args.integer("SEQ") ?? 0n;
   const writer = await MessageWriter.open(context, { dataOnly: false, plain: "document" });
   const frame = await read(context, ref, seq);
-  if (frame === null) throw missing(ref, seq);
-  writer.write(new MessageView().openStored(frame));
+  if (frame === null) throw await missing(context, ref, seq);
+  try {
+    writer.write(new MessageView().openStored(frame));
+  } catch (error) {
+    throw PlasmiteError.is(error) ? error.with({ path: ref.path, seq }) : error;
+  }
   writer.flush();
   return 0;
 }
@@ -42,11 +46,17 @@ async function read(
   }
 }
 
-function missing(ref: PoolRef, seq: bigint): PlasmiteError {
+async function missing(
+  context: CommandContext,
+  ref: PoolRef,
+  seq: bigint,
+): Promise<PlasmiteError> {
+  const { related } = await import("./command_line.ts");
+  const info = related(context, "pool info", ref.ref, [], "end");
+  const newest = related(context, "follow", ref.ref, ["--tail", "10"], "end");
   return new PlasmiteError("NotFound", "message not found", {
     seq,
     ...(ref.isRemote ? { path: ref.name } : {}),
-    hint: `See what is retained with \`plasmite pool info ${ref.ref}\`, or the newest messages ` +
-      `with \`plasmite follow ${ref.ref} --tail 10\`.`,
+    hint: `See what is retained with \`${info}\`, or the newest messages with \`${newest}\`.`,
   });
 }

@@ -7,12 +7,13 @@
 import type { PoolHandle, Selection, Walk } from "../backend/types.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { Where } from "../filter/where.ts";
-import { nowNs, parseSince } from "../text/time.ts";
+import { nowNs } from "../text/time.ts";
 import type { CommandContext } from "./context.ts";
 import { DropNotices } from "./drops.ts";
 import { MessageWriter } from "./message_writer.ts";
 import { findPool, openPool } from "./open.ts";
 import { ReaderWatch } from "./reader_watch.ts";
+import { sinceOf, timeoutOf } from "./time_options.ts";
 
 /** Exit code when `--timeout` runs out. */
 export const TIMED_OUT = 124;
@@ -39,8 +40,7 @@ interface Plan {
 export async function run(context: CommandContext): Promise<number> {
   const { args } = context;
   const now = nowNs();
-  const sinceText = args.text("since");
-  const since = sinceText === undefined ? undefined : parseSince(sinceText, now);
+  const since = sinceOf(context, now);
   const timeoutMs = await timeoutOf(context);
   const where = await conditions(context);
   const ref = await findPool(context);
@@ -75,13 +75,6 @@ export async function run(context: CommandContext): Promise<number> {
       await pool.close();
     }
   }
-}
-
-async function timeoutOf(context: CommandContext): Promise<number | undefined> {
-  const text = context.args.text("timeout");
-  if (text === undefined) return undefined;
-  const { parseDuration } = await import("../text/units.ts");
-  return parseDuration(text);
 }
 
 /** Every `--where` in order, compiled before the pool is looked for. */

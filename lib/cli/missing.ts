@@ -10,6 +10,7 @@ import { isPathRef, poolFiles, poolName } from "../backend/refs.ts";
 import { PlasmiteError } from "../errors.ts";
 import { standardInput } from "../stdio.ts";
 import { unsafeIn } from "../visible.ts";
+import { again, related } from "./command_line.ts";
 import type { CommandContext } from "./context.ts";
 import { changesPool, closestName, token } from "./words.ts";
 
@@ -60,7 +61,7 @@ function tip(context: CommandContext, ref: MissingPool): string {
   if (meant === undefined) return "";
   const question = `Did you mean '${meant}'? `;
   if (changesPool(context.name) || context.args.has("repair")) return question;
-  return `${question}Run \`${line(context, [context.name, token(meant), ...typed(context)])}\`. `;
+  return `${question}Run \`${again(context, { pool: meant })}\`. `;
 }
 
 /** What to do where the name was no slip: make the pool, or look elsewhere. */
@@ -69,10 +70,10 @@ function otherwise(context: CommandContext, ref: MissingPool): string {
   // A name that would be refused at creation is not advised to be created.
   if (command === "doctor" || command === "pool delete" || unsafeIn(ref.ref) !== undefined) {
     return `List the pools with \`${
-      line(context, ["pool", "list"])
+      related(context, "pool list")
     }\`, or look elsewhere with --dir.`;
   }
-  const create = line(context, ["pool", "create", token(ref.ref)]);
+  const create = related(context, "pool create", ref.ref);
   if (command === "fetch" || command === "pool info") {
     return `Create it with \`${create}\`, or look elsewhere with --dir.`;
   }
@@ -80,7 +81,7 @@ function otherwise(context: CommandContext, ref: MissingPool): string {
     (command === "feed" && !context.args.has("DATA") && !context.args.has("file") &&
       !standardInput.isTerminal);
   if (piped) return `Add --create to create it, or run \`${create}\` first.`;
-  const exact = line(context, [command, token(ref.ref), "--create", ...typed(context)]);
+  const exact = again(context, { add: ["--create"] });
   return `To create it, the exact command is: ${exact} (or first: ${create})`;
 }
 
@@ -91,67 +92,4 @@ function nearestPool(name: string, dir: string): string | undefined {
   } catch {
     return undefined; // an unreadable directory has no advice to give
   }
-}
-
-/** `plasmite`, `--dir` when it was given, and the words. */
-function line(context: CommandContext, words: readonly string[]): string {
-  const dir = context.dirGiven === undefined ? [] : ["--dir", token(context.dirGiven)];
-  return ["plasmite", ...dir, ...words].join(" ");
-}
-
-/** In the order of docs/spec/command-line.md 1.8; upper case is a positional. */
-const REPEATED: Readonly<Record<string, readonly string[]>> = {
-  feed: [
-    "tag",
-    "DATA",
-    "file",
-    "durability",
-    "retry",
-    "retry-delay",
-    "in",
-    "input-format",
-    "errors",
-  ],
-  follow: [
-    "tail",
-    "one",
-    "no-follow",
-    "jsonl",
-    "timeout",
-    "data-only",
-    "format",
-    "since",
-    "where",
-    "tag",
-    "quiet-drops",
-    "no-notify",
-    "replay",
-  ],
-  fetch: ["SEQ", "format"],
-  doctor: ["repair"],
-  tap: ["tag", "quiet", "durability", "COMMAND"],
-  duplex: ["me", "tail", "since", "timeout", "jsonl", "format", "echo-self"],
-};
-
-/** The options of this command line that the printed command repeats. */
-function typed(context: CommandContext): string[] {
-  const words: string[] = [];
-  const flags = context.at.at(-1)?.flags ?? [];
-  for (const name of REPEATED[context.name] ?? []) {
-    if (name === "format") {
-      if (context.formatGiven !== undefined) words.push("--format", context.formatGiven);
-    } else if (name === name.toUpperCase()) {
-      const values = context.args.texts(name);
-      if (name === "COMMAND") words.push("--");
-      words.push(...values.map(token));
-    } else if (flags.find((flag) => flag.name === name)?.value === undefined) {
-      if (context.args.has(name)) words.push(`--${name}`);
-    } else {
-      for (const value of context.args.texts(name)) {
-        if (value.startsWith("-")) words.push(`--${name}=${token(value)}`);
-        else words.push(`--${name}`, token(value));
-      }
-    }
-  }
-  return words;
 }

@@ -12,12 +12,12 @@ import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { isMissing } from "../pool/creation.ts";
 import { DEFAULT_POOL_SIZE, planLayout } from "../pool/layout.ts";
 import { parseSize } from "../text/units.ts";
+import { related } from "./command_line.ts";
 import type { CommandContext } from "./context.ts";
 import { escapeControls } from "../visible.ts";
 import { humanBytes, shortPath, table } from "./human.ts";
 import { infoJson } from "./pool_report.ts";
 import { refuseUrl } from "./refuse_url.ts";
-import { token } from "./words.ts";
 
 /** Runs `pool create`. */
 export async function run(context: CommandContext): Promise<number> {
@@ -31,8 +31,8 @@ export async function run(context: CommandContext): Promise<number> {
   const sizeBytes = sizeText === undefined ? DEFAULT_POOL_SIZE : Number(parseSize(sizeText));
   const indexCapacity = args.count("index-capacity");
   checkSizes(sizeBytes, indexCapacity);
-  await refuseExisting(refs);
-  const infos = await createAll(refs, {
+  await refuseExisting(context, refs);
+  const infos = await createAll(context, refs, {
     sizeBytes,
     ...(indexCapacity !== undefined && { indexCapacity }),
   });
@@ -53,17 +53,17 @@ function checkSizes(sizeBytes: number, indexCapacity: number | undefined): void 
   planLayout(sizeBytes, indexCapacity);
 }
 
-function alreadyExists(ref: string, path: string): PlasmiteError {
+function alreadyExists(context: CommandContext, { ref, path }: PoolRef): PlasmiteError {
   return new PlasmiteError("AlreadyExists", "pool already exists", {
-    hint: `Choose a different name, or remove it first with \`plasmite pool delete ${
-      token(ref)
+    hint: `Choose a different name, or remove it first with \`${
+      related(context, "pool delete", ref)
     }\`.`,
     path,
   });
 }
 
 /** Nothing is made when one of the names cannot be. */
-async function refuseExisting(refs: readonly PoolRef[]): Promise<void> {
+async function refuseExisting(context: CommandContext, refs: readonly PoolRef[]): Promise<void> {
   const seen = new Set<string>();
   for (const pool of refs) {
     const { path, ref } = pool;
@@ -74,7 +74,7 @@ async function refuseExisting(refs: readonly PoolRef[]): Promise<void> {
       });
     }
     seen.add(path);
-    if (await exists(pool)) throw alreadyExists(ref, path);
+    if (await exists(pool)) throw alreadyExists(context, pool);
   }
 }
 
@@ -96,7 +96,11 @@ async function exists({ name, path, connect }: PoolRef): Promise<boolean> {
 }
 
 /** A failure half-way (no space, say) takes back what this run has made. */
-async function createAll(refs: readonly PoolRef[], options: NewPool): Promise<PoolInfo[]> {
+async function createAll(
+  context: CommandContext,
+  refs: readonly PoolRef[],
+  options: NewPool,
+): Promise<PoolInfo[]> {
   const made: PoolRef[] = [];
   const infos: PoolInfo[] = [];
   try {
@@ -109,7 +113,7 @@ async function createAll(refs: readonly PoolRef[], options: NewPool): Promise<Po
     for (const ref of made) await (await ref.connect()).remove(ref.name);
     const lost = PlasmiteError.is(error, ErrorKind.AlreadyExists);
     const next = refs[made.length];
-    throw lost && next !== undefined ? alreadyExists(next.ref, next.path) : error;
+    throw lost && next !== undefined ? alreadyExists(context, next) : error;
   }
 }
 

@@ -48,7 +48,8 @@ async function remove(name: string, context: CommandContext): Promise<Outcome> {
   } catch (error) {
     const failure = asPlasmiteError(error);
     const explained = missingFlag(error) === undefined ? explain(failure, ref, context) : failure;
-    return { name, path: ref?.path, error: explained };
+    const { advised } = await import("./advice.ts");
+    return { name, path: ref?.path, error: advised(explained, context) };
   }
 }
 

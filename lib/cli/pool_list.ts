@@ -20,9 +20,12 @@ import { asPlasmiteError, errorJson } from "./report.ts";
 export async function run(context: CommandContext): Promise<number> {
   const server = context.args.text("SERVER");
   const dir = server === undefined ? context.dir : "";
-  const pools = server === undefined
+  const found = server === undefined
     ? await localPools(context)
     : await serverPools(context, server);
+  const pools = found.some((info) => info.error !== undefined)
+    ? await withAdvice(context, found)
+    : found;
   context.report(
     () => ({ pools: pools.map(rowJson) }),
     () => {
@@ -51,6 +54,16 @@ async function localPools(context: CommandContext): Promise<readonly PoolInfo[]>
     });
     return [unreadablePool("pools", context.dir, failure)];
   }
+}
+
+async function withAdvice(
+  context: CommandContext,
+  pools: readonly PoolInfo[],
+): Promise<readonly PoolInfo[]> {
+  const { advised } = await import("./advice.ts");
+  return pools.map((info) =>
+    info.error === undefined ? info : { ...info, error: advised(info.error, context) }
+  );
 }
 
 async function serverPools(context: CommandContext, server: string): Promise<readonly PoolInfo[]> {

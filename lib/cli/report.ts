@@ -7,7 +7,7 @@
 
 import { Buf } from "../bytes.ts";
 import { refusedByDeno, workingDirectory } from "../environment.ts";
-import { type ErrorKindName, messageOf, PlasmiteError } from "../errors.ts";
+import { messageOf, PlasmiteError } from "../errors.ts";
 import type { Globals } from "./args.ts";
 import type { JsonPrinter, Notice } from "./context.ts";
 import { escapeControls } from "../visible.ts";
@@ -56,7 +56,7 @@ export function errorJson(error: PlasmiteError): { [key: string]: Json | undefin
   return {
     kind: error.kindName,
     message: error.message,
-    hint: hintOf(error),
+    hint: error.hint,
     path: error.path,
     seq: error.seq,
     offset: error.offset,
@@ -69,7 +69,7 @@ function errorText(error: PlasmiteError, color: boolean): string {
   const add = (name: string, value: string | bigint | undefined): void => {
     if (value !== undefined) lines.push([label(name, 33, color), String(value)]);
   };
-  add("hint:", hintOf(error));
+  add("hint:", error.hint);
   add("path:", error.path === undefined ? undefined : fromHere(error.path));
   add("seq:", error.seq);
   add("offset:", error.offset);
@@ -85,33 +85,6 @@ function label(text: string, code: number, color: boolean): string {
 function fromHere(path: string): string {
   const here = workingDirectory();
   return here !== undefined && path.startsWith(`${here}/`) ? `.${path.slice(here.length)}` : path;
-}
-
-/** The error's own hint, or what helps with most errors of its kind. */
-export function hintOf(error: PlasmiteError): string | undefined {
-  const remote = "status" in error;
-  // The server's own hint is about headers.
-  const anonymous = remote && error.status === 401;
-  const { needed, capacity } = error.details;
-  if (typeof needed === "bigint" && typeof capacity === "bigint") {
-    return `This message takes ${needed} bytes and the pool holds ${capacity} at most. ` +
-      "Split the message, or create a larger pool with `pool create --size`.";
-  }
-  if (error.hint !== undefined && !anonymous) return error.hint;
-  const hints: Partial<Record<ErrorKindName, string>> = {
-    Internal: "This was not expected. Try again; if it stays, report the command and this message.",
-    Busy: remote
-      ? "The server is at a limit. Try again in a moment."
-      : "Another writer holds the lock. Try again in a moment, or use --retry with feed.",
-    Permission: remote
-      ? "Check --token-file, and what the server allows with --access."
-      : "Check the permissions of the file and its directory, or use --dir for another one.",
-    Corrupt: "Check the pool with `plasmite doctor`. Recreate it if it cannot be repaired.",
-    Io: remote
-      ? "Check the address and that the server is running."
-      : "Check the path, the file system and the free space.",
-  };
-  return hints[error.kindName];
 }
 
 /** Any exception as an error of ours; what the system refused keeps its kind. */

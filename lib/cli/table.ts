@@ -40,6 +40,10 @@ export interface FlagSpec {
   readonly complete?: Completion;
   /** Parsed, but in no help and no completion. */
   readonly hidden?: true;
+  /** Shapes what is printed; in advice the global options that do so stand behind it. */
+  readonly output?: true;
+  /** Never repeated in advice. */
+  readonly secret?: true;
 }
 
 /** One positional argument. */
@@ -60,6 +64,8 @@ export interface PositionalSpec {
   readonly values?: readonly string[];
   /** What a shell offers. */
   readonly complete?: Completion;
+  /** The option behind which it stands in advice; by default positionals come first. */
+  readonly after?: string;
 }
 
 /** One command. */
@@ -70,7 +76,7 @@ export interface CommandSpec {
   readonly about: string;
   /** Positional arguments in order. */
   readonly args?: readonly PositionalSpec[];
-  /** Options besides {@linkcode globalFlags}. */
+  /** Options besides {@linkcode globalFlags}, in the order in which advice repeats them. */
   readonly flags?: readonly FlagSpec[];
   /** Commands below it. */
   readonly commands?: Readonly<Record<string, () => CommandSpec>>;
@@ -172,7 +178,7 @@ const TIMEOUT: FlagSpec = {
   value: "TIMEOUT",
   help: "Exit 124 after this long without output (500ms, 5s, 1m, 2h)",
 };
-const JSONL: FlagSpec = { name: "jsonl", help: "One JSON line per message" };
+const JSONL: FlagSpec = { name: "jsonl", output: true, help: "One JSON line per message" };
 
 /** The group of the options that say how to reach a server. */
 export const SERVER_ACCESS = "Remote auth/TLS";
@@ -180,7 +186,7 @@ export const SERVER_ACCESS = "Remote auth/TLS";
 function remoteFlags(): FlagSpec[] {
   const group = SERVER_ACCESS;
   return [
-    { name: "token", value: "TOKEN", group, help: "Bearer token for a remote pool" },
+    { name: "token", value: "TOKEN", group, secret: true, help: "Bearer token for a remote pool" },
     {
       name: "token-file",
       value: "TOKEN_FILE",
@@ -282,7 +288,11 @@ function feed(): CommandSpec {
   return {
     name: "feed",
     about: "Append messages from an argument, a file or stdin",
-    args: [POOL, { name: "DATA", help: "One JSON object (or several); else --file or stdin" }],
+    args: [POOL, {
+      name: "DATA",
+      after: "tag",
+      help: "One JSON object (or several); else --file or stdin",
+    }],
     flags: [
       TAG,
       {
@@ -361,12 +371,12 @@ function follow(): CommandSpec {
     flags: [
       CREATE,
       TAIL,
-      SINCE,
       { name: "one", help: "Exit after one matching message" },
       { name: "no-follow", help: "Print what is there now, then exit" },
-      TIMEOUT,
       JSONL,
-      { name: "data-only", help: "Print only the data of each message" },
+      TIMEOUT,
+      { name: "data-only", output: true, help: "Print only the data of each message" },
+      SINCE,
       {
         name: "where",
         value: "WHERE",
@@ -376,14 +386,14 @@ function follow(): CommandSpec {
           "For example '.data.level == \"error\"'. A missing key is an error and does not match.",
       },
       { ...TAG, help: "Only messages with this tag; all must be present" },
+      { name: "quiet-drops", help: "Do not report messages lost to overwriting" },
+      { name: "no-notify", help: "Poll only; do not wait for change notices" },
       {
         name: "replay",
         value: "REPLAY",
         type: "float",
         help: "Print the selection at its own pace times REPLAY (0: at once), then exit",
       },
-      { name: "quiet-drops", help: "Do not report messages lost to overwriting" },
-      { name: "no-notify", help: "Poll only; do not wait for change notices" },
       ...remoteFlags(),
     ],
     helpOnEmpty: true,
@@ -485,7 +495,13 @@ function serveFlags(): FlagSpec[] {
       group: "Connection",
       help: "Further Host name to answer to; may be repeated",
     },
-    { name: "token", value: "TOKEN", group: "Authentication", help: "Bearer token clients need" },
+    {
+      name: "token",
+      value: "TOKEN",
+      group: "Authentication",
+      secret: true,
+      help: "Bearer token clients need",
+    },
     {
       name: "token-file",
       value: "TOKEN_FILE",

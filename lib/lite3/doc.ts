@@ -33,7 +33,7 @@ const FEW = 24;
 /** The payload cannot be read as a Lite3 document. */
 export function corrupt(message = "failed to decode lite3"): PlasmiteError {
   return new PlasmiteError("Corrupt", message, {
-    hint: "Run `plasmite doctor` to inspect the pool.",
+    hint: "The bytes are not a Lite3 document, or they are damaged.",
   });
 }
 

@@ -367,11 +367,14 @@ class Check {
     if (this.indexWrong > 0) {
       this.warnings.push(
         `warning: ${this.indexWrong} of ${capacity} index slots are wrong; reading by number falls ` +
-          "back to searching. `plasmite doctor --repair` rebuilds the index",
+          "back to searching. A repair rebuilds the index",
       );
     }
   }
 }
+
+/** The hint for a damaged pool. */
+export const REPAIR = "Back the pool up and repair it in place.";
 
 function report(
   ref: string,
@@ -381,13 +384,12 @@ function report(
 ): CheckReport {
   const state = check?.state ?? null;
   const empty = state === null || state.oldest === 0n || state.oldest > state.newest;
-  const word = /^[A-Za-z0-9\-_./:=]+$/.test(ref) ? ref : JSON.stringify(ref);
   const cut = check?.reach.cutAt ?? null;
   const hints = issues.every(({ code }) => code === "unchecked")
     ? issues.map(() =>
       "If you did not create the pool with this size, delete the file and create the pool anew."
     )
-    : [`Run \`plasmite doctor ${word} --repair\` to back the pool up and repair it in place.`];
+    : [REPAIR];
   return {
     poolRef: ref,
     path,

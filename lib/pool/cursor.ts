@@ -14,7 +14,7 @@
  * @module
  */
 
-import { PlasmiteError } from "../errors.ts";
+import { DAMAGE, PlasmiteError } from "../errors.ts";
 import { LOCK_LIMIT, lockTimeout } from "../storage/lock_wait.ts";
 import type { Steps } from "../storage/turns.ts";
 import { crc32c } from "./crc32c.ts";
@@ -227,7 +227,7 @@ export class Cursor {
       path: this.#ring.path,
       seq: this.#expected,
       offset: BigInt(this.#place),
-      hint: "Run `plasmite doctor` to inspect the pool.",
+      ...DAMAGE,
     });
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { PlasmiteError } from "../errors.ts";
+import { DAMAGE, PlasmiteError } from "../errors.ts";
 import { crc32c } from "./crc32c.ts";
 import { HEADER_SIZE, HEADER_USED, type Layout, SLOT_SIZE, VERSION } from "./layout.ts";
 
@@ -104,7 +104,7 @@ export function verifyLayout(header: UnverifiedHeader, fileSize: number, path: s
   const corrupt = (message: string, causes?: string[]): never => {
     throw new PlasmiteError("Corrupt", message, {
       path,
-      hint: "Recreate the pool, or look at it with `plasmite doctor`.",
+      ...DAMAGE,
       ...(causes === undefined ? {} : { causes }),
     });
   };

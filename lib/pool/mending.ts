@@ -136,8 +136,8 @@ export class Mender {
     return new PlasmiteError("Corrupt", problem, {
       path: this.#file.path,
       offset: BigInt(offset),
-      hint: "The pool has more damage than an append can repair. " +
-        "Run `plasmite doctor --repair` on it.",
+      hint: "The pool has more damage than an append can repair: repair it.",
+      topic: "repair",
     });
   }
 

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { PlasmiteError } from "../errors.ts";
+import { DAMAGE, PlasmiteError } from "../errors.ts";
 import { Semaphore } from "../storage/semaphore.ts";
 import { lockTimeout } from "../storage/lock_wait.ts";
 import { inPlace, type Steps } from "../storage/turns.ts";
@@ -218,7 +218,7 @@ export class Ring {
   #corrupt(message: string, offset?: number): PlasmiteError {
     return new PlasmiteError("Corrupt", message, {
       path: this.path,
-      hint: "Run `plasmite doctor` to inspect the pool, or recreate it.",
+      ...DAMAGE,
       ...(offset === undefined ? {} : { offset: BigInt(offset) }),
     });
   }

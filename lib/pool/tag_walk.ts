@@ -10,7 +10,7 @@
  * @module
  */
 
-import { ErrorKind, PlasmiteError } from "../errors.ts";
+import { DAMAGE, ErrorKind, PlasmiteError } from "../errors.ts";
 import { MessageView } from "../lite3/message.ts";
 import type { Steps } from "../storage/turns.ts";
 import { FIELD, frameProblem, frameState, itemAt, payloadLength } from "./frame.ts";
@@ -130,7 +130,7 @@ export class TagWalk {
       path: this.#ring.path,
       seq: this.#seq,
       offset: BigInt(this.#place),
-      hint: "Run `plasmite doctor` to inspect the pool.",
+      ...DAMAGE,
     });
   }
 

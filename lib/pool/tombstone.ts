@@ -29,7 +29,7 @@ let payloads: readonly Uint8Array[] | undefined;
  */
 function variants(): readonly Uint8Array[] {
   return payloads ??= [
-    encoded({ lost: true, reason: "damaged on disk, replaced by plasmite doctor --repair" }, [
+    encoded({ lost: true, reason: "damaged on disk, replaced by a repair" }, [
       LOST_TAG,
     ]),
     encoded({ lost: true }, [LOST_TAG]),

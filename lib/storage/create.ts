@@ -54,7 +54,7 @@ function makeDirectory(dir: string): void {
     // For a directory, AlreadyExists would not be an error.
     throw new PlasmiteError("Io", failure.message, {
       path: dir,
-      hint: NOT_A_DIRECTORY,
+      ...NOT_A_DIRECTORY,
       causes: failure.causes,
       cause: error,
     });

@@ -7,9 +7,11 @@
 import { refusedByDeno } from "../environment.ts";
 import { type ErrorContext, type ErrorKindName, messageOf, PlasmiteError } from "../errors.ts";
 
-/** The hint for a file where a directory is expected. */
-export const NOT_A_DIRECTORY =
-  "There is a file where the directory should be; use another directory (--dir).";
+/** What to do about a file where a directory is expected. */
+export const NOT_A_DIRECTORY = {
+  hint: "There is a file where the directory should be; use another directory.",
+  topic: "directory",
+} as const;
 
 /** "No such file or directory (os error 2): open '/x'" -> without the call at the end. */
 function plainCause(error: unknown): string {
@@ -44,6 +46,13 @@ function diskHint(error: unknown): string | undefined {
   return undefined;
 }
 
+/** What to do about an error of the system; nothing where its message says it. */
+function adviceFor(error: unknown): ErrorContext {
+  if (error instanceof Deno.errors.NotADirectory) return NOT_A_DIRECTORY;
+  const hint = diskHint(error);
+  return hint === undefined ? {} : { hint };
+}
+
 const MESSAGES: Partial<Record<ErrorKindName, string>> = {
   NotFound: "not found",
   AlreadyExists: "already exists",
@@ -59,8 +68,7 @@ export function osError(error: unknown, context: ErrorContext, message?: string)
   const kind = kindOf(error);
   return new PlasmiteError(kind, message ?? MESSAGES[kind] ?? "i/o error", {
     ...context,
-    hint: context.hint ?? diskHint(error) ??
-      (error instanceof Deno.errors.NotADirectory ? NOT_A_DIRECTORY : undefined),
+    ...(context.hint === undefined ? adviceFor(error) : {}),
     causes: [plainCause(error)],
     cause: error,
   });

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { NOT_A_DIRECTORY, osError } from "./os_error.ts";
+import { osError } from "./os_error.ts";
 
 /** An open record file. Nothing may be awaited while its lock is held for one operation only. */
 export interface RecordFile {
@@ -117,8 +117,7 @@ export function openRecordFile(
     }
     return new DiskRecordFile(path, Deno.openSync(path, { read: true, write }));
   } catch (error) {
-    const hint = error instanceof Deno.errors.NotADirectory ? NOT_A_DIRECTORY : undefined;
-    throw osError(error, { path, hint });
+    throw osError(error, { path });
   }
 }
 

@@ -370,12 +370,14 @@ function isMarker(head: Uint8Array): boolean {
 export function refuseSkip(mode: IngestMode): void {
   if (mode === "jq") {
     throw new PlasmiteError("Usage", "skip is not supported for jq-style streams", {
-      hint: "Use --in jsonl or --in auto, where the end of a bad record can be found.",
+      hint: "Read JSON lines, where the end of a bad record can be found.",
+      topic: "skip values",
     });
   }
   if (mode === "yaml" || mode === "lite3" || mode === "lite3-raw") {
     throw new PlasmiteError("Usage", "skip is not supported for this input", {
-      hint: "Leave out -e skip, or give the messages as JSON lines.",
+      hint: "Stop at bad records, or give the messages as JSON lines.",
+      topic: "skip",
     });
   }
 }

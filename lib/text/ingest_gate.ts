@@ -264,12 +264,14 @@ export class RecordGate {
       case "jq":
         return new IngestError("Usage", "invalid json input", line, {
           ...context,
-          hint: "If every value is on its own line, use --in jsonl, which can also skip bad ones.",
+          hint: "If every value is on its own line, read JSON lines: bad ones can be left out.",
+          topic: "values",
         });
       default:
         return new IngestError("Usage", "invalid json input", line, {
           ...context,
-          hint: "Fix the input, or leave out bad records with -e skip.",
+          hint: "Fix the input, or leave out bad records.",
+          topic: "record",
         });
     }
   }

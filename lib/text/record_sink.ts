@@ -123,7 +123,9 @@ export class RecordSink implements IngestSink {
   lite3(bytes: Uint8Array, start: number, end: number): void {
     if (this.#tags.length > 0 || this.#dataOnly) {
       throw new FatalRecordError("Lite3 already contains a complete message", {
-        hint: "Leave out --tag and --data: the messages bring their own tags.",
+        hint:
+          "The messages bring their own tags: give none, and store no complete messages as data.",
+        topic: "lite3 tags",
       });
     }
     this.#checkSize(end - start);
@@ -236,7 +238,8 @@ export class RecordSink implements IngestSink {
 
     if (this.#tags.length > 0) {
       throw new FatalRecordError("complete messages supply their own tags", {
-        hint: "Leave out --tag, or store such messages as data with --data.",
+        hint: "Give no tags, or store such messages as data.",
+        topic: "tags",
       });
     }
     const tags = this.#readTags(doc, seq, time, list);
@@ -275,7 +278,8 @@ export class RecordSink implements IngestSink {
     if (doc.tag(time) !== Tag.String) throw invalidComplete("time is not a string");
     if (parseRfc3339(doc.string(time)) === undefined) {
       throw new PlasmiteError("Usage", "invalid source message time", {
-        hint: "A complete message has an RFC 3339 time; use --data to store it as data.",
+        hint: "A complete message has an RFC 3339 time; anything else can be stored as data.",
+        topic: "message time",
       });
     }
     return tags;
@@ -310,8 +314,9 @@ function trailing(at: number): JsonSyntaxError {
 function invalidComplete(cause: string): PlasmiteError {
   return new PlasmiteError("Usage", "invalid complete message", {
     hint:
-      "seq must be an unsigned integer, time RFC 3339 text and meta.tags a list of strings; use " +
-      "--data to store the object as data.",
+      "seq must be an unsigned integer, time RFC 3339 text and meta.tags a list of strings; anything " +
+      "else can be stored as data.",
+    topic: "message",
     causes: [cause],
   });
 }

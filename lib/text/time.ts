@@ -5,7 +5,6 @@
  */
 
 import { Buf } from "../bytes.ts";
-import { PlasmiteError } from "../errors.ts";
 import { printPadded } from "../lite3/print.ts";
 
 const U64_MAX = 2n ** 64n - 1n;
@@ -119,22 +118,13 @@ export function clampTime(ns: bigint): bigint {
 }
 
 /**
- * Parses a `--since` value: an RFC 3339 time, or an age as digits and one of `s m h d`
- * (docs/spec/command-line.md 1.4). The result is clamped to 0 … 2^64 - 1.
+ * Parses a start time: an RFC 3339 time, or an age as digits and one of `s m h d`
+ * (docs/spec/command-line.md 1.4). The result is clamped to 0 … 2^64 - 1; undefined if it is
+ * neither.
  *
  * @param now the time in nanoseconds since 1970 that ages are relative to
- * @throws {PlasmiteError} Usage, if it is neither
  */
-export function parseSince(text: string, now: bigint = nowNs()): bigint {
-  const ns = readSince(text, now);
-  if (ns !== undefined) return ns;
-  throw new PlasmiteError("Usage", "invalid --since value", {
-    hint: "Use an RFC 3339 time such as 2026-02-02T23:45:00Z, or a relative one such as 5m.",
-  });
-}
-
-/** Like {@linkcode parseSince}, but returns undefined if it is neither. */
-export function readSince(text: string, now: bigint): bigint | undefined {
+export function readSince(text: string, now: bigint = nowNs()): bigint | undefined {
   const trimmed = text.trim();
   const relative = /^(\d+)([smhd])$/i.exec(trimmed);
   let ns: bigint | undefined;

@@ -6,7 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { bytesOf, ingest, type Outcome, type Settings, summary } from "./ingest_util.ts";
+import { advice, bytesOf, ingest, type Outcome, type Settings, summary } from "./ingest_util.ts";
 
 const SKIP: Settings = { errors: "skip" };
 const RS = "\x1e";
@@ -650,12 +650,12 @@ Deno.test("ingest: a full sink pauses every reader, and nothing is lost", async 
 
 Deno.test("ingest: errors say where, and what to do", async () => {
   const lines = await ingest('{"a":1}\n\n{"b": nope}\n');
-  assert.match(lines.thrown?.hint ?? "", /-e skip/);
+  assert.match(advice(lines.thrown), /-e skip/);
   assert.match(lines.thrown?.causes?.[0] ?? "", /line 3 column 8$/);
   const pretty = await ingest('{"a":1}\n{\n  "b": 1,\n  "c" 2\n}\n');
   assert.match(pretty.thrown?.causes?.[0] ?? "", /line 4 column 7$/);
   const jq = await ingest('{"a":1} nope', { mode: "jq" });
-  assert.match(jq.thrown?.hint ?? "", /--in jsonl/);
+  assert.match(advice(jq.thrown), /--in jsonl/);
   const skip = await ingest("", { mode: "jq", ...SKIP });
-  assert.match(skip.thrown?.hint ?? "", /--in jsonl.*--in auto/);
+  assert.match(advice(skip.thrown), /--in jsonl.*--in auto/);
 });

@@ -6,6 +6,7 @@
 
 import "../support/environment.ts";
 import { Buf } from "../../lib/bytes.ts";
+import { advised } from "../../lib/cli/advice.ts";
 import { PlasmiteError } from "../../lib/errors.ts";
 import { MessageView } from "../../lib/lite3/message.ts";
 import { printJson } from "../../lib/lite3/print.ts";
@@ -99,4 +100,9 @@ export function summary(outcome: Outcome): unknown {
     error: outcome.error,
     records: outcome.error === undefined ? outcome.records : undefined,
   };
+}
+
+/** What the command line says to do about an error. */
+export function advice(error: PlasmiteError | undefined): string {
+  return error === undefined ? "" : advised(error, undefined).hint ?? "";
 }

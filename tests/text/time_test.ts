@@ -9,8 +9,11 @@ import "../support/environment.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Buf } from "../../lib/bytes.ts";
+import { parse } from "../../lib/cli/args.ts";
+import { CommandContext } from "../../lib/cli/context.ts";
+import { sinceOf } from "../../lib/cli/time_options.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
-import { formatTime, nowNs, parseRfc3339, parseSince, printTime } from "../../lib/text/time.ts";
+import { formatTime, nowNs, parseRfc3339, printTime } from "../../lib/text/time.ts";
 
 const U64_MAX = 2n ** 64n - 1n;
 
@@ -104,6 +107,11 @@ Deno.test("RFC 3339 times are accepted in all their forms", () => {
   ];
   for (const text of refused) assert.equal(parseRfc3339(text), undefined, text);
 });
+
+/** What `follow --since TEXT` begins with. */
+function parseSince(text: string, now: bigint): bigint | undefined {
+  return sinceOf(new CommandContext(parse(["follow", "p", `--since=${text}`])), now);
+}
 
 Deno.test("--since takes a time or how long ago, and never leaves the range of a timestamp", () => {
   const now = 1_770_000_000_123_456_789n;

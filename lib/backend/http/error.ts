@@ -84,6 +84,7 @@ export class RemoteError extends PlasmiteError {
       causes: this.causes ?? context.causes,
       cause: this.cause ?? context.cause,
       details: { ...context.details, ...this.details },
+      topic: this.topic ?? context.topic,
       unsent: this.unsent,
       outcomeUnknown: this.outcomeUnknown,
     });
@@ -114,10 +115,21 @@ export function rewritten(
     readonly outcomeUnknown?: boolean;
   },
 ): RemoteError {
-  const { status, path, seq, offset, causes, cause, details, unsent } = error;
+  const { status, path, seq, offset, causes, cause, details, topic, unsent } = error;
   const { kind = error.kindName, message = error.message, hint = error.hint } = words;
   const outcomeUnknown = words.outcomeUnknown ?? error.outcomeUnknown;
-  const context = { hint, path, seq, offset, causes, cause, details, unsent, outcomeUnknown };
+  const context = {
+    hint,
+    path,
+    seq,
+    offset,
+    causes,
+    cause,
+    details,
+    topic,
+    unsent,
+    outcomeUnknown,
+  };
   return new RemoteError(status, kind, message, context);
 }
 
@@ -252,6 +264,12 @@ export function messages(error: unknown): string[] {
   return found.length > 0 ? found : [String(error)];
 }
 
+/** What to do about an untrusted certificate. */
+const UNTRUSTED = {
+  hint: "Check the certificate of the server, or name the one to trust (tls.caFile).",
+  topic: "certificate",
+};
+
 /** The messages of Deno and Node about untrusted certificates. */
 const CERTIFICATE = /certificate|\bCERT|UnknownIssuer/;
 
@@ -292,9 +310,9 @@ export function transportError(
   }
   return new RemoteError(0, "Io", message, {
     path,
-    hint: CERTIFICATE.test(causes.join(" "))
-      ? "Check the certificate of the server, or name the one to trust (--tls-ca, tls.caFile)."
-      : "Check the address and that the server is running.",
+    ...(CERTIFICATE.test(causes.join(" ")) ? UNTRUSTED : {
+      hint: "Check the address and that the server is running.",
+    }),
     causes,
     cause: inner,
     unsent: cause instanceof ConnectFailure,

@@ -513,7 +513,7 @@ export class RemoteSource implements FrameSource {
     if ((newestSeq ?? 0n) >= this.#seen) return;
     throw new RemoteError(404, "NotFound", "pool path now refers to a different file", {
       path: this.#pool,
-      hint: "The pool was deleted and made anew. Run the command again to follow the new one.",
+      hint: "The pool was deleted and made anew. Follow it again to read the new one.",
     });
   }
 

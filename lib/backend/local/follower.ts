@@ -4,6 +4,7 @@
  * @module
  */
 
+import { DAMAGE, ErrorKind, PlasmiteError } from "../../errors.ts";
 import { MessageView } from "../../lite3/message.ts";
 import { BUSY, Cursor, MORE } from "../../pool/cursor.ts";
 import { Ring } from "../../pool/ring.ts";
@@ -127,9 +128,21 @@ export class Follower {
   get message(): MessageView {
     const view = this.#view;
     if (this.#viewed) return view;
-    view.openFrame(this.cursor, this.cursor.dv);
+    try {
+      view.openFrame(this.cursor, this.cursor.dv);
+    } catch (error) {
+      throw this.#damaged(error);
+    }
     this.#viewed = true;
     return view;
+  }
+
+  /** A message that cannot be read, with where it is. */
+  #damaged(error: unknown): unknown {
+    if (!PlasmiteError.is(error, ErrorKind.Corrupt)) return error;
+    const { message, causes } = error;
+    const place = { path: this.ring.path, seq: this.cursor.seq };
+    return new PlasmiteError("Corrupt", message, { ...DAMAGE, ...place, causes, cause: error });
   }
 
   /**

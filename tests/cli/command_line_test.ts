@@ -1,0 +1,234 @@
+/**
+ * Advice is made from what was typed: an exact command that drops an option prints something else, or
+ * waits where the other one would have ended.
+ *
+ * @module
+ */
+
+import "../support/environment.ts";
+import assert from "node:assert/strict";
+import { type Args, parse, type Parsed } from "../../lib/cli/args.ts";
+import { again, related } from "../../lib/cli/command_line.ts";
+import {
+  type CommandSpec,
+  type FlagSpec,
+  globalFlags,
+  type PositionalSpec,
+  root,
+} from "../../lib/cli/table.ts";
+import { cli, errorOf, inTemp, shell } from "./cli_util.ts";
+import { ROOT } from "../support/paths.ts";
+
+/** Texts that a shell, the parser or the printed line could take for something else. */
+const AWKWARD = ["-x", "--", "-5", "a b", "$x `y`", "it's", 'say "x"', "", "line\nbreak", "größe"];
+
+interface Level {
+  readonly words: readonly string[];
+  readonly specs: readonly CommandSpec[];
+}
+
+/** Every command that runs, with the words that select it. */
+function commands(): Level[] {
+  const found: Level[] = [];
+  const visit = (level: Level): void => {
+    const spec = level.specs.at(-1);
+    if (spec === undefined) return;
+    if ((spec.commands === undefined || spec.runs) && spec.name !== "help") found.push(level);
+    for (const [name, make] of Object.entries(spec.commands ?? {})) {
+      visit({ words: [...level.words, name], specs: [...level.specs, make()] });
+    }
+  };
+  visit({ words: [], specs: [root()] });
+  return found;
+}
+
+function sample({ type, values }: FlagSpec | PositionalSpec): string {
+  return values?.[0] ?? (type === undefined || type === "text" ? "v" : "7");
+}
+
+/** The words of a command with everything it needs, some of them behind `--`. */
+function line({ words, specs }: Level, flags: readonly string[], pool?: string): string[] {
+  const args = specs.at(-1)?.args ?? [];
+  const regular = args.filter((arg) => !arg.trailing);
+  const trailing = args.some((arg) => arg.trailing) ? ["--", "prog", "--flag", "-x", "a b"] : [];
+  const given = regular.map((arg, i) => i === 0 && pool !== undefined ? pool : sample(arg));
+  const behind = given.some((word) => word.startsWith("-")) ? ["--"] : [];
+  return [...words, ...flags, ...behind, ...given, ...trailing];
+}
+
+/** Everything that was typed on one level, by name. */
+function values(args: Args): [string, readonly string[]][] {
+  return args.names().sort().map((name) => [name, args.texts(name)]);
+}
+
+function levels(parsed: Parsed): [string, readonly string[]][][] {
+  const found = [];
+  for (let args: Args | undefined = parsed.args; args !== undefined; args = args.parent) {
+    found.push(values(args));
+  }
+  return found;
+}
+
+/** What a line means, secrets aside: the command, its values and the global ones. */
+function meaning(parsed: Parsed): unknown {
+  const secret = new Set(
+    parsed.at.flatMap(({ flags = [] }) => flags.filter((f) => f.secret).map(({ name }) => name)),
+  );
+  return [
+    parsed.name,
+    levels(parsed).map((level) => level.filter(([name]) => !secret.has(name))),
+    [...parsed.globalsTyped].sort(),
+  ];
+}
+
+/** Splits many lines as a shell does, in one run of it. */
+async function split(lines: readonly string[]): Promise<string[][]> {
+  const script = lines.map((text) =>
+    `set -- ${text.replace(/^plasmite ?/, "")}; printf '%s\\0' "$#" "$@"`
+  ).join("\n");
+  const { stdout } = await new Deno.Command("bash", { args: ["-c", script] }).output();
+  const words = new TextDecoder().decode(stdout).split("\0");
+  const found: string[][] = [];
+  for (let at = 0; at < words.length - 1;) {
+    const count = Number(words[at]);
+    found.push(words.slice(at + 1, at + 1 + count));
+    at += 1 + count;
+  }
+  return found;
+}
+
+Deno.test("a command line in advice means what was typed: every option of every command", async () => {
+  const typed: string[][] = [];
+  for (const level of commands()) {
+    typed.push(line(level, []));
+    for (const pool of AWKWARD.filter((word) => word !== "--")) typed.push(line(level, [], pool));
+    level.specs.slice(1).forEach((spec, depth) => {
+      const own = depth === level.specs.length - 2;
+      const flags = [
+        ...(spec.flags ?? []),
+        ...globalFlags.filter(({ name }) => !["help", "version"].includes(name)),
+      ];
+      for (const flag of flags) {
+        const uses = flag.value === undefined
+          ? [[`--${flag.name}`]]
+          : (flag.values ?? (flag.type === undefined ? AWKWARD : ["7"])).map((value) => [
+            `--${flag.name}=${value}`,
+          ]);
+        if (flag.repeat) uses.push([`--${flag.name}`, "one", `--${flag.name}=-two`]);
+        if (flag.short !== undefined) {
+          const value = flag.value === undefined ? "" : sample(flag);
+          uses.push([`-${flag.short}${value}`]);
+        }
+        for (const use of uses) {
+          const global = globalFlags.includes(flag);
+          if (own || global) typed.push(line(level, use));
+          else {
+            const words = [...level.words];
+            words.splice(depth + 1, 0, ...use);
+            typed.push(line({ ...level, words }, []));
+          }
+        }
+      }
+    });
+  }
+  const lines = typed.filter((words) => {
+    try {
+      return parse(words).action === "run";
+    } catch {
+      return false; // A value that the command does not take.
+    }
+  });
+  assert.ok(lines.length > 700 && lines.length > typed.length * 0.8, `${lines.length} lines`);
+  const printed = lines.map((words) => again(parse(words)));
+  const read = await split(printed);
+  assert.equal(read.length, lines.length);
+  for (const [i, words] of lines.entries()) {
+    assert.ok(!printed[i]?.includes("\n"), `on one line: ${printed[i]}`);
+    assert.deepEqual(
+      meaning(parse(read[i] ?? [])),
+      meaning(parse(words)),
+      `${JSON.stringify(words)}: ${printed[i]}`,
+    );
+  }
+});
+
+Deno.test("a command line in advice repeats no secret", () => {
+  const typed = parse(["follow", "p", "--token", "s3cret", "--tail", "2"]);
+  assert.equal(again(typed), "plasmite follow p --tail 2");
+  assert.equal(
+    related(
+      parse(["--dir", "a b", "fetch", "http://h/p", "1", "--token=s3cret", "--tls-ca", "c.pem"]),
+      "pool info",
+      "http://h/p",
+    ),
+    'plasmite --dir "a b" pool info http://h/p --tls-ca c.pem',
+  );
+});
+
+Deno.test("a missing pool: every option that was typed is in the exact command, and it works", () =>
+  inTemp(async (dir) => {
+    const lines: [typed: string, printed: string][] = [
+      ["follow P --yaml --no-follow", "follow P --create --no-follow --yaml"],
+      ["follow P -n5 --json --no-follow", "follow P --create --tail 5 --no-follow --json"],
+      [
+        "follow P --no-follow --color always --tag=-x --tag y",
+        "follow P --create --no-follow --color always --tag=-x --tag y",
+      ],
+      ["feed P --format yaml -- '{}'", 'feed P --create "{}" --format yaml'],
+      [
+        "feed P -e skip -i jsonl --data -f f.json",
+        "feed P --create --file f.json --in jsonl --errors skip --data",
+      ],
+      ["feed --tag=--create P '{}'", 'feed P --create --tag=--create "{}"'],
+      ["duplex P --me -- --echo-self", ""],
+      ["duplex P --me=-b --jsonl --timeout 0s", "duplex P --create --me=-b --timeout 0s --jsonl"],
+    ];
+    Deno.writeTextFileSync(`${dir}/f.json`, "{}\n");
+    for (const [i, [typed, printed]] of lines.entries()) {
+      if (printed === "") continue;
+      const [before, after] = [typed, printed].map((text) => text.replace("P", `p${i}`));
+      const run = await shell(dir, `P ${before}`);
+      const hint = run.stderr.startsWith("{")
+        ? String(errorOf(run)["hint"])
+        : run.stderr.replaceAll('\\"', '"'); // YAML.
+      const exact = /exact command is: plasmite (.*) \(or first: /.exec(hint)?.[1];
+      assert.equal(exact, `--dir ${dir} ${after}`, typed);
+      const input = typed.startsWith("duplex") ? "echo '{}' | " : "";
+      const again = await shell(dir, `${input}P ${after}`);
+      assert.ok([0, 124].includes(again.code), `${after}: ${again.stderr}`);
+    }
+    const named = await cli(["--dir", dir, "follow", "--no-follow", "--", "-p"]);
+    assert.match(String(errorOf(named)["hint"]), /follow --create --no-follow -- -p \(or first: /);
+  }));
+
+/** The string literals of a source text, comments left out. */
+function literals(source: string): string[] {
+  const text = source.replaceAll(/^\s*(\/\*\*|\*|\/\/).*$/gm, "").replaceAll(/\s\/\/ .*$/gm, "");
+  return text.match(/"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g) ?? [];
+}
+
+// The library told programs to use `--size`, and agents to run `plasmite doctor`.
+Deno.test("below the command line no text speaks of its options and commands", () => {
+  const wrong: string[] = [];
+  let seen = 0;
+  const walk = (dir: string): void => {
+    for (const { name, isDirectory } of Deno.readDirSync(ROOT + dir)) {
+      const path = `${dir}/${name}`;
+      if (path === "lib/cli") continue;
+      if (isDirectory) walk(path);
+      else {
+        for (const text of literals(Deno.readTextFileSync(ROOT + path))) {
+          seen++;
+          // Deno's own permissions are options of whoever starts the program.
+          const other = text.replaceAll(/--allow-[a-z]+/g, "");
+          if (/(?<![\w-])--[a-z]|\bplasmite [a-z]|\b(?:pls|pool create|pool delete) /.test(other)) {
+            wrong.push(`${path}: ${text}`);
+          }
+        }
+      }
+    }
+  };
+  walk("lib");
+  assert.deepEqual(wrong, []);
+  assert.ok(seen > 1000, `${seen} texts`);
+});
