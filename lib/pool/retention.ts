@@ -6,7 +6,7 @@
  * @module
  */
 
-import { PlasmiteError } from "../errors.ts";
+import { DAMAGE, PlasmiteError } from "../errors.ts";
 import { untilUnlocked } from "../storage/lock_wait.ts";
 import type { StorageFile } from "../storage/storage.ts";
 import type { Steps } from "../storage/turns.ts";
@@ -72,7 +72,7 @@ function dropSome(file: StorageFile, layout: Layout, state: State, isExpired: Ex
         path: file.path,
         seq: oldest,
         offset: BigInt(tail),
-        hint: "Run `plasmite doctor` to inspect the pool.",
+        ...DAMAGE,
       });
     }
     const next = item.end === ringSize ? 0 : item.end;

@@ -17,7 +17,6 @@ import {
   root,
 } from "../../lib/cli/table.ts";
 import { cli, errorOf, inTemp, shell } from "./cli_util.ts";
-import { ROOT } from "../support/paths.ts";
 
 /** Texts that a shell, the parser or the printed line could take for something else. */
 const AWKWARD = ["-x", "--", "-5", "a b", "$x `y`", "it's", 'say "x"', "", "line\nbreak", "größe"];
@@ -200,35 +199,3 @@ Deno.test("a missing pool: every option that was typed is in the exact command, 
     const named = await cli(["--dir", dir, "follow", "--no-follow", "--", "-p"]);
     assert.match(String(errorOf(named)["hint"]), /follow --create --no-follow -- -p \(or first: /);
   }));
-
-/** The string literals of a source text, comments left out. */
-function literals(source: string): string[] {
-  const text = source.replaceAll(/^\s*(\/\*\*|\*|\/\/).*$/gm, "").replaceAll(/\s\/\/ .*$/gm, "");
-  return text.match(/"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g) ?? [];
-}
-
-// The library told programs to use `--size`, and agents to run `plasmite doctor`.
-Deno.test("below the command line no text speaks of its options and commands", () => {
-  const wrong: string[] = [];
-  let seen = 0;
-  const walk = (dir: string): void => {
-    for (const { name, isDirectory } of Deno.readDirSync(ROOT + dir)) {
-      const path = `${dir}/${name}`;
-      if (path === "lib/cli") continue;
-      if (isDirectory) walk(path);
-      else {
-        for (const text of literals(Deno.readTextFileSync(ROOT + path))) {
-          seen++;
-          // Deno's own permissions are options of whoever starts the program.
-          const other = text.replaceAll(/--allow-[a-z]+/g, "");
-          if (/(?<![\w-])--[a-z]|\bplasmite [a-z]|\b(?:pls|pool create|pool delete) /.test(other)) {
-            wrong.push(`${path}: ${text}`);
-          }
-        }
-      }
-    }
-  };
-  walk("lib");
-  assert.deepEqual(wrong, []);
-  assert.ok(seen > 1000, `${seen} texts`);
-});

@@ -221,3 +221,35 @@ Deno.test("checkout: no path is taken from the text of a URL", () => {
   walk("");
   assert.ok(read > 200, `${read} files`);
 });
+
+/** The string literals of a source text, comments left out. */
+function literals(source: string): string[] {
+  const text = source.replaceAll(/^\s*(\/\*\*|\*|\/\/).*$/gm, "").replaceAll(/\s\/\/ .*$/gm, "");
+  return text.match(/"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g) ?? [];
+}
+
+// The library told programs to use `--size`, and agents to run `plasmite doctor`.
+Deno.test("below the command line no text speaks of its options and commands", () => {
+  const wrong: string[] = [];
+  let seen = 0;
+  const walk = (dir: string): void => {
+    for (const { name, isDirectory } of Deno.readDirSync(ROOT + dir)) {
+      const path = `${dir}/${name}`;
+      if (path === "lib/cli") continue;
+      if (isDirectory) walk(path);
+      else {
+        for (const text of literals(Deno.readTextFileSync(ROOT + path))) {
+          seen++;
+          // Deno's own permissions are options of whoever starts the program.
+          const other = text.replaceAll(/--allow-[a-z]+/g, "");
+          if (/(?<![\w-])--[a-z]|\bplasmite [a-z]|\b(?:pls|pool create|pool delete) /.test(other)) {
+            wrong.push(`${path}: ${text}`);
+          }
+        }
+      }
+    }
+  };
+  walk("lib");
+  assert.deepEqual(wrong, []);
+  assert.ok(seen > 1000, `${seen} texts`);
+});
