@@ -77,7 +77,7 @@ export class Pace {
   #before: bigint | null = null;
   #owed = 0;
 
-  /** @param speed above 0; 1 is the original pace */
+  /** @param speed 1 is the original pace, 0 without pauses */
   constructor(speed: number) {
     this.#speed = speed;
   }
@@ -91,7 +91,7 @@ export class Pace {
   step(timestampNs: bigint): number {
     const before = this.#before;
     this.#before = timestampNs;
-    if (before === null || timestampNs <= before) return 0;
+    if (before === null || timestampNs <= before || this.#speed === 0) return 0;
     return Number(timestampNs - before) / 1e6 / this.#speed;
   }
 

@@ -5,11 +5,12 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import { startTimer } from "../timers.ts";
+import { pause } from "../timers.ts";
 import type { Stored } from "../backend/local/appender.ts";
 import { LocalBackend } from "../backend/local.ts";
-import type { Selection, Walk } from "../backend/types.ts";
-import { FrameQueue } from "../backend/frame_queue.ts";
+import { payloadOf } from "../backend/frames.ts";
+import { Pace, ReadAhead } from "../backend/read_ahead.ts";
+import type { Selection } from "../backend/types.ts";
 import type { Message } from "./message.ts";
 import { checkOptions, REPLAY_KINDS } from "./option_kinds.ts";
 import {
@@ -23,38 +24,6 @@ import {
 } from "./options.ts";
 import type { Pool } from "./pool.ts";
 import { compileAll } from "./tail.ts";
-
-/** The longest delay of a timer, in milliseconds. */
-const LONGEST = 0x7fff_ffff;
-
-/** Waits; rejects with the signal's reason. */
-async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  let left = ms;
-  for (; left > LONGEST; left -= LONGEST) await timer(LONGEST, signal);
-  await timer(Math.max(0, left), signal);
-}
-
-function timer(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
-    const done = (): void => {
-      signal?.removeEventListener("abort", aborted);
-      resolve();
-    };
-    const aborted = (): void => {
-      clearTimeout(running);
-      reject(signal?.reason);
-    };
-    const running = startTimer(done, ms);
-    signal?.addEventListener("abort", aborted, { once: true });
-  });
-}
-
-/**
- * How many bytes of messages are read ahead, so that a slow replay loses nothing when the ring
- * wraps.
- */
-const AHEAD = 16 * 1024 * 1024;
 
 /** What to replay, checked. */
 interface Plan {
@@ -102,32 +71,6 @@ async function planOf<T extends object>(
   };
 }
 
-/** Reads a selection ahead of the replay. */
-class Ahead {
-  readonly #walk: Walk;
-  readonly #signal: AbortSignal | undefined;
-  readonly #held = new FrameQueue();
-
-  constructor(walk: Walk, signal: AbortSignal | undefined) {
-    this.#walk = walk;
-    this.#signal = signal;
-  }
-
-  /** The next frame, with a copy of its payload; null at the end. */
-  async next(): Promise<Stored | null> {
-    const held = this.#held;
-    while (held.bytes < AHEAD) {
-      if (this.#walk.next()) held.push(this.#walk.frame);
-      else if (this.#walk.ended) break;
-      else await this.#walk.wait(undefined, this.#signal);
-    }
-    const frame = held.shift();
-    if (frame === null || "first" in frame) return null;
-    const { seq, timestampNs, u8, payloadAt, payloadLength } = frame;
-    return { seq, timestampNs, payload: u8.slice(payloadAt, payloadAt + payloadLength) };
-  }
-}
-
 /**
  * The stored messages of a pool, selected and paced as {@linkcode Pool.replay} describes.
  *
@@ -145,34 +88,28 @@ export async function* replayStored<T extends object>(
   const opened = new LocalBackend("").openNow(pool.path);
   const walk = await opened.select(selection);
   opened.close();
-  const ahead = new Ahead(walk, signal);
-  let before: bigint | null = null;
+  const ahead = new ReadAhead(walk, signal);
+  const pace = new Pace(speed);
   let given = 0n;
-  let owed = 0;
   try {
     for (let one = await ahead.next(); one !== null; one = await ahead.next()) {
-      if (before !== null && speed > 0) {
-        const ms = Number(one.timestampNs - before) / 1e6 / speed;
-        const left = deadline - performance.now();
-        if (owed + ms >= left) { // Timers can fire slightly early: this message is never due.
-          await pause(left, signal);
-          return;
-        }
-        // A timer takes at least a millisecond: shorter pauses are accumulated.
-        owed += Math.max(0, ms);
-        if (owed >= 1) {
-          await pause(owed, signal);
-          owed = 0;
-        }
+      if ("first" in one) continue; // A loss.
+      const ms = pace.step(one.timestampNs);
+      const left = deadline - performance.now();
+      if (pace.owed + ms >= left) { // Timers can fire slightly early: this message is never due.
+        await pause(Math.max(0, left), signal);
+        return;
       }
+      const due = pace.due(ms);
+      if (due > 0) await pause(due, signal);
       if (performance.now() >= deadline) return;
       signal?.throwIfAborted();
-      before = one.timestampNs;
-      yield one;
+      const { seq, timestampNs } = one;
+      yield { seq, timestampNs, payload: payloadOf(one) };
       if (++given === most) return;
     }
   } finally {
-    walk.close();
+    ahead.close();
   }
 }
 
