@@ -95,9 +95,9 @@ export async function main(
     }
     const context = new CommandContext(parsed);
     const load = commands[parsed.name];
-    const [[command, ...rooms]] = await Promise.all([load?.() ?? [], context.prepare()]);
+    const [[command, ...modules]] = await Promise.all([load?.() ?? [], context.prepare()]);
     if (!isCommand(command)) throw new Error(`no command module for ${parsed.name}`);
-    return await command.run(context, ...rooms);
+    return await command.run(context, ...modules);
   } catch (error) {
     if (error instanceof StdoutClosed) return 0;
     return await fail(error, argv, parsed);

@@ -19,8 +19,8 @@ import type { CommandSpec } from "./table.ts";
 
 /** A command: does the work, returns the exit code, throws `PlasmiteError`. */
 export interface CommandModule {
-  /** Runs the command; `rooms` are the further modules that `cli.ts` lists for it. */
-  run(context: CommandContext, ...rooms: readonly unknown[]): number | Promise<number>;
+  /** Runs the command; `modules` are the further modules that `cli.ts` lists for it. */
+  run(context: CommandContext, ...modules: readonly unknown[]): number | Promise<number>;
 }
 
 /**

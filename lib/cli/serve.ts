@@ -13,7 +13,7 @@ import { type ServeFlags, serveFlags } from "./serve_flags.ts";
 import { VERSION } from "./version.ts";
 
 /** What this command needs of `server/commands.ts`, which `lib/cli` may not import. */
-interface Room {
+interface ServerModule {
   start(client: Client, flags: ServeFlags, hooks: Hooks): Promise<{
     readonly url: string;
     readonly banner: string;
@@ -41,7 +41,7 @@ interface McpLimits {
 }
 
 /** What it needs of `mcp/http.ts`. */
-interface McpRoom {
+interface McpModule {
   createMcpFetch(
     client: Client,
     options: McpLimits & { readonly version: string },
@@ -69,7 +69,11 @@ function checkReadable(dir: string): void {
 }
 
 /** Runs `serve`. */
-export async function run(context: CommandContext, room: Room, mcp: McpRoom): Promise<number> {
+export async function run(
+  context: CommandContext,
+  commands: ServerModule,
+  mcp: McpModule,
+): Promise<number> {
   outliveFileSizeLimit();
   const stopped = stopSignal();
   const flags = serveFlags(context.args);
@@ -82,7 +86,7 @@ export async function run(context: CommandContext, room: Room, mcp: McpRoom): Pr
       pool: "",
       details: { cause: messageOf(error) },
     });
-  const server = await room.start(client, flags, {
+  const server = await commands.start(client, flags, {
     readyFile: environmentVariable("PLASMITE_SERVE_READY_FILE"),
     onTrouble: notice("listen_again", "the server stopped accepting and listens again"),
     onFault: notice("internal_error", "a request failed unexpectedly"),

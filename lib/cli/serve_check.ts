@@ -10,13 +10,13 @@ import type { Json } from "./output.ts";
 import { type ServeFlags, serveFlags } from "./serve_flags.ts";
 
 /** What this command needs of `server/commands.ts`, which `lib/cli` may not import. */
-interface Room {
+interface ServerModule {
   check(flags: ServeFlags): Promise<{ readonly json: Json; readonly text: string }>;
 }
 
 /** Runs `serve check`; the options of `serve` stand before the word. */
-export async function run(context: CommandContext, room: Room): Promise<number> {
-  const { json, text } = await room.check(serveFlags(context.args.parent ?? context.args));
+export async function run(context: CommandContext, server: ServerModule): Promise<number> {
+  const { json, text } = await server.check(serveFlags(context.args.parent ?? context.args));
   context.report(() => json, () => text);
   return 0;
 }

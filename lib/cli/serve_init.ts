@@ -11,7 +11,7 @@ import type { Json } from "./output.ts";
 import { SERVE_DEFAULTS } from "./serve_flags.ts";
 
 /** What this command needs of `server/commands.ts`, which `lib/cli` may not import. */
-interface Room {
+interface ServerModule {
   init(options: Options): Promise<{ readonly json: Json; readonly text: string }>;
 }
 
@@ -37,10 +37,10 @@ function refuseParentOptions(context: CommandContext): void {
 }
 
 /** Runs `serve init`. */
-export async function run(context: CommandContext, room: Room): Promise<number> {
+export async function run(context: CommandContext, server: ServerModule): Promise<number> {
   refuseParentOptions(context);
   const { args } = context;
-  const { json, text } = await room.init({
+  const { json, text } = await server.init({
     bind: args.text("bind") ?? "0.0.0.0:9700",
     outputDir: args.text("output-dir") ?? ".",
     tokenFile: args.text("token-file") ?? "plasmite-auth-token.txt",

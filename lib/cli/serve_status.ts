@@ -8,7 +8,7 @@ import type { CommandContext } from "./context.ts";
 import { table } from "./human.ts";
 
 /** What this command needs of `server/registry.ts`, which `lib/cli` may not import. */
-interface Room {
+interface ServerModule {
   runningServers(): Promise<readonly Server[]>;
 }
 
@@ -20,8 +20,8 @@ interface Server {
 }
 
 /** Runs `serve status`. */
-export async function run(context: CommandContext, room: Room): Promise<number> {
-  const servers = await room.runningServers();
+export async function run(context: CommandContext, server: ServerModule): Promise<number> {
+  const servers = await server.runningServers();
   const forPeople = context.format === "pretty" ||
     (context.format === undefined && context.stdout.isTerminal);
   if (!forPeople) {
