@@ -135,6 +135,30 @@ const rows: readonly Row[] = [
     hint: [".data.n", "1"],
   },
   {
+    says: "what matched before a filter failed is printed: a finite read",
+    line:
+      `P feed p --create '{"v":true} {"v":true} {"v":1}' > /dev/null; P follow p --no-follow --where .data.v ${SHORT}`,
+    code: 2,
+    stdout: '{"v":true}\n{"v":true}\n',
+    message: "filter expression must yield booleans",
+  },
+  {
+    says: "what matched before a filter failed is printed: history",
+    line:
+      `P feed p --create '{"v":true} {"v":true} {"v":1}' > /dev/null; P follow p --since 1h --where .data.v ${SHORT}`,
+    code: 2,
+    stdout: '{"v":true}\n{"v":true}\n',
+    message: "filter expression must yield booleans",
+  },
+  {
+    says: "what matched before a filter failed is printed: a replay",
+    line:
+      `P feed p --create '{"v":true} {"v":true} {"v":1}' > /dev/null; P follow p --since 1h --replay 1000 --where .data.v ${SHORT}`,
+    code: 2,
+    stdout: '{"v":true}\n{"v":true}\n',
+    message: "filter expression must yield booleans",
+  },
+  {
     says: "--replay prints the selection and ends; --one the oldest of it",
     line:
       `${TEN}P follow p --tail 3 --replay 0 ${SHORT}; P follow p --since 1h --replay 0 --tag even --one ${SHORT}`,
