@@ -257,6 +257,30 @@ Deno.test("mcp stdio: a wait is answered in time, and prompts leave time for it"
   }
 });
 
+// Lost: a client that shows the pools showed those of its start for ever.
+Deno.test("mcp stdio: a client of the older era is told when pools come and go", async () => {
+  using place = new Place();
+  const peer = new Connection(place);
+  const params = {
+    protocolVersion: "2025-06-18",
+    capabilities: {},
+    clientInfo: { name: "c", version: "1" },
+  };
+  peer.send({ jsonrpc: "2.0", id: 1, method: "initialize", params });
+  const { capabilities } = (await peer.answer(1))["result"] as { capabilities: Any };
+  assert.equal((capabilities["resources"] as Any)["listChanged"], true);
+  peer.send({ jsonrpc: "2.0", method: "notifications/initialized" });
+  const told = (): number =>
+    peer.lines.filter(({ method }) => method === "notifications/resources/list_changed").length;
+  // The first look, which says what there was before, may come late.
+  for (let n = 0; told() === 0; n++) {
+    assert.ok(n < 100, "nothing was told within thirty seconds");
+    place.client.createPool(`p${n}`).close();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+  await peer.end();
+});
+
 Deno.test("mcp stdio: a peer that stops reading ends the connection quietly", async () => {
   using place = new Place();
   place.client.createPool("p").close();

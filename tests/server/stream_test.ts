@@ -92,6 +92,10 @@ Deno.test("server tail: wrong parameters are refused before anything else", asyn
     "tail timeout exceeds server limit",
   );
   assert.equal((await get("/v0/pools/p/tail_lite3?gap_policy=error")).status, 400);
+  for (const route of ["pools/p/tail", "ui/pools/p/events"]) {
+    const { status, json } = await get(`/v0/${route}?marks=1&no_follow=1`);
+    assert.deepEqual([status, json.error.kind], [400, "Usage"], `${route} has no marks`);
+  }
   assert.equal((await get("/v0/pools/nope/tail")).status, 404);
   assert.equal((await get("/v0/pools/nope/tail_lite3?since_seq=1")).status, 404);
   await end();
