@@ -137,7 +137,7 @@ Deno.test({
     await page.locator('[aria-label="Delete made here"]').click();
     await page.locator("dialog .danger").click();
     assert.equal(client.poolInfo("made here").fileSize, 1 << 18);
-    await page.locator("dialog .danger", { hasText: "for ever" }).click();
+    await page.locator("dialog .danger", { hasText: "permanently" }).click();
     await page.locator('[data-pool="made here"]').waitFor({ state: "detached" });
     assert.throws(() => client.poolInfo("made here"), /not found/);
   });
