@@ -67,6 +67,7 @@ test("read and its cursor on an empty and a small pool", async (kind) => {
     const outcome = await run(place, "plasmite_read", { pool: "p", ...args });
     assert.deepEqual(seqs(outcome), messages, outcome.json);
     assert.deepEqual(cursor(outcome), fields, outcome.json);
+    assert.equal(outcome.result["cursor_ahead"], undefined, "not even right at the end");
   }
   const exact = await run(place, "plasmite_read", { pool: "p", after_seq: 2n ** 64n - 1n });
   assert.match(exact.json, /"next_after_seq":18446744073709551615,/);

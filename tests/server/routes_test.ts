@@ -429,6 +429,13 @@ Deno.test("server: metrics, access check, status", async () => {
   await post("/v0/pools/p/append", { data: {} });
   const metrics = await get("/metrics");
   assert.match(metrics.text, /^plasmite_messages_appended_total 1$/m);
+  assert.match(metrics.text, /^plasmite_http_requests_total\{method="POST",code="200"\} 1$/m);
+  for (let i = 0; i < 3; i++) await get("/v0/pools/none/info");
+  await get("/v0/pools/p/info", { method: "BREW" });
+  const later = (await get("/metrics")).text;
+  assert.match(later, /^plasmite_http_requests_total\{method="GET",code="404"\} 3$/m);
+  assert.match(later, /^plasmite_http_requests_total\{method="other",code="\d+"\} 1$/m);
+  assert.doesNotMatch(later, /BREW/);
   assert.match(metrics.text, /^plasmite_pool_newest_seq\{pool="p"\} 1$/m);
   assert.ok(metrics.text.endsWith("# EOF\n"));
   assert.equal((await get("/v0/access/check")).text, '{"accepted":true}');
