@@ -6,9 +6,9 @@
  */
 
 import assert from "node:assert/strict";
-import { Client } from "../../lib/client/client.ts";
-import { nodes } from "../../lib/cli/completion.ts";
-import { cli, command, exists, hasScript, inTemp, quote } from "./cli_util.ts";
+import { Client } from "../lib/client/client.ts";
+import { nodes } from "../lib/cli/completion.ts";
+import { cli, command, exists, hasScript, inTemp, quote } from "./cli/cli_util.ts";
 
 /** A directory with `plasmite` and `pls` in `bin`, the scripts, and pools in the home of its own. */
 async function inHome(

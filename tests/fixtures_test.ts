@@ -7,11 +7,11 @@
  */
 
 import assert from "node:assert/strict";
-import { Client } from "../../mod.ts";
-import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
-import { inTemp } from "../cli/cli_util.ts";
-import { specCheck } from "../support/spec_checker.ts";
-import { inCheckout } from "../support/paths.ts";
+import { Client } from "../mod.ts";
+import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
+import { inTemp } from "./cli/cli_util.ts";
+import { specCheck } from "./support/spec_checker.ts";
+import { inCheckout } from "./support/paths.ts";
 
 interface Line {
   readonly seq: number;
