@@ -7,6 +7,8 @@
 
 import "../support/environment.ts";
 import assert from "node:assert/strict";
+import { LocalBackend } from "../../lib/backend/local.ts";
+import type { AppendRequest, PoolHandle } from "../../lib/backend/types.ts";
 import { type Args, parse, type Parsed } from "../../lib/cli/args.ts";
 import { again, related } from "../../lib/cli/command_line.ts";
 import {
@@ -16,6 +18,11 @@ import {
   type PositionalSpec,
   root,
 } from "../../lib/cli/table.ts";
+import { Retries } from "../../lib/cli/retry.ts";
+import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { FrameBatch } from "../../lib/pool/batch.ts";
+import { Client } from "../../mod.ts";
+import { createApp } from "../../server/app.ts";
 import { cli, errorOf, inTemp, shell } from "./cli_util.ts";
 
 /** Texts that a shell, the parser or the printed line could take for something else. */
@@ -198,4 +205,94 @@ Deno.test("a missing pool: every option that was typed is in the exact command, 
     }
     const named = await cli(["--dir", dir, "follow", "--no-follow", "--", "-p"]);
     assert.match(String(errorOf(named)["hint"]), /follow --create --no-follow -- -p \(or first: /);
+  }));
+
+// Whoever asks is told in words that help there: programs have no `plasmite doctor`, callers no disk.
+Deno.test("damage: each front end has its own advice for the same error", () =>
+  inTemp(async (dir) => {
+    Deno.writeTextFileSync(`${dir}/bad.plasmite`, "no pool any more");
+    const client = new Client(dir);
+    assert.throws(() => client.openPool("bad"), (error) => {
+      assert.ok(PlasmiteError.is(error, ErrorKind.Corrupt));
+      assert.equal(error.topic, "damage");
+      assert.equal(error.hint, "The pool is damaged: check it, then repair it or recreate it.");
+      return true;
+    });
+    const app = createApp(client);
+    const answer = await app.fetch(new Request("http://127.0.0.1/v0/pools/bad/info"));
+    assert.match((await answer.json()).error.hint, /^Whoever runs the server can check the pool/);
+    await app.shutdown();
+    const command = `Run \`plasmite --dir ${dir} doctor bad\` to inspect the pool, or recreate it.`;
+    for (const args of ["fetch bad 1", "follow bad --no-follow", "pool info bad", "feed bad {}"]) {
+      const run = await cli(["--dir", dir, ...args.split(" ")]);
+      assert.deepEqual([run.code, errorOf(run)["hint"]], [7, command], args);
+    }
+    const list = JSON.parse((await cli(["--dir", dir, "pool", "list", "--json"])).stdout);
+    assert.match(list.pools[0].error.error.hint, /^Run `plasmite .*doctor .*bad\.plasmite`/);
+  }));
+
+Deno.test("damage: a message that is none is named by pool and number", () =>
+  inTemp(async (dir) => {
+    const pool = await new LocalBackend(dir).open("p", { write: true, create: {} });
+    const batch = new FrameBatch();
+    batch.beginFrame();
+    batch.encoder.messageFromValue({ n: 1 }, []);
+    batch.endFrame(0, 1);
+    const text = new TextEncoder().encode('{"a":1}');
+    batch.beginFrame();
+    batch.encoder.documentFromJson(text, 0, text.length);
+    batch.endFrame(0, 1);
+    await pool.append(batch, { flush: false, stored: () => {} });
+    pool.close();
+    for (const args of [["fetch", "p", "2"], ["follow", "p", "--no-follow"]]) {
+      const run = await cli(["--dir", dir, ...args]);
+      const error = errorOf(run);
+      assert.deepEqual([run.code, error["message"], error["seq"]], [7, "missing meta", 2]);
+      assert.equal(error["path"], `${dir}/p.plasmite`);
+      assert.match(String(error["hint"]), /^Run `plasmite --dir .* doctor p` to inspect/);
+      assert.equal(run.stdout.includes('"n":'), args[0] === "follow", "what came before it");
+    }
+  }));
+
+// `--retry` in somebody's loop: it may not store twice, nor give up while another one is writing.
+Deno.test("retries: what is stored stays, the rest is tried again until the lock is free", () =>
+  inTemp(async (dir) => {
+    const pool = await new LocalBackend(dir, { serving: true }).open("p", {
+      write: true,
+      create: {},
+    });
+    const holder = await Deno.open(pool.path, { read: true, write: true });
+    await holder.lock(true);
+    const batch = new FrameBatch();
+    for (const n of [1, 2]) {
+      batch.beginFrame();
+      batch.encoder.messageFromValue({ n }, []);
+      batch.endFrame(0, 1);
+    }
+    const runs: [number, number, bigint][] = [];
+    const request: AppendRequest = {
+      flush: false,
+      lockMs: 1,
+      stored: (...run) => runs.push(run),
+    };
+    await assert.rejects(new Retries(2, 1).append(pool, batch, request), (error) => {
+      assert.ok(PlasmiteError.is(error, ErrorKind.Busy));
+      assert.match(error.hint ?? "", / Retry attempts: 3 \(waited 2ms\)\.$/);
+      return true;
+    });
+    assert.deepEqual(runs, []);
+    let tries = 0;
+    const counted: PoolHandle = {
+      ...pool,
+      path: pool.path,
+      append: (...args: Parameters<PoolHandle["append"]>) => {
+        if (++tries === 3) void holder.unlock();
+        return pool.append(...args);
+      },
+    } as PoolHandle;
+    await new Retries(1000, 1).append(counted, batch, request);
+    assert.ok(tries >= 3);
+    assert.deepEqual(runs, [[0, 2, 1n]]);
+    holder.close();
+    pool.close();
   }));
