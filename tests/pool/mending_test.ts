@@ -345,7 +345,7 @@ Deno.test({
       const refused = (): void =>
         assert.throws(() => goOn(ring, payload(1, 100)), (error) => {
           assert(PlasmiteError.is(error, ErrorKind.Corrupt));
-          assert.match(error.hint ?? "", /doctor --repair/);
+          assert.match(error.hint ?? "", /repair it/);
           assert.equal(error.path, path);
           const other = disk.open(path, { write: true });
           assert(other.tryLock(true), "no lock is left behind");
@@ -405,7 +405,7 @@ Deno.test({
       assert.equal(outcome.code, ErrorKind.Corrupt);
       const error = errorOf(outcome);
       assert.equal(error["kind"], "Corrupt");
-      assert.match(String(error["hint"]), /doctor --repair/);
+      assert.match(String(error["hint"]), /doctor huge --repair/);
     });
   },
 });

@@ -67,9 +67,9 @@ Deno.test("agents: a filter may wait as long as it likes, and compute for five s
 // Lost: one request with a filter that multiplies lists kept the server's only thread for minutes.
 Deno.test("server tail: a costly filter is ended, and others are answered while it computes", async () => {
   const { app, client, get, end } = await bench();
-  using pool = client.createPool("p", 1 << 25);
+  using pool = client.createPool("p", 1 << 27);
   const list = Array.from({ length: 60 }, (_, i) => i);
-  for (let n = 0; n < 10; n++) {
+  for (let n = 0; n < 35; n++) {
     await pool.appendBatch(Array.from({ length: 3000 }, () => ({ list })));
   }
   const where = encodeURIComponent("[.data.list[] + .data.list[]] | length > 100000");
