@@ -5,7 +5,7 @@
  */
 
 import { MessageView } from "../lite3/message.ts";
-import { startTimer } from "../timers.ts";
+import { waitFor } from "../storage/watch.ts";
 import type { Bounds, FrameBytes, Gap } from "../types.ts";
 import type { Search } from "./last.ts";
 import type { Walk } from "./types.ts";
@@ -82,20 +82,7 @@ export class LaterWalk implements Walk {
     if (this.#walk !== null) return await this.#walk.wait(ms, signal);
     if (this.ended || this.#failure !== null) return true;
     const beginning = this.#beginning ??= this.#find();
-    return await new Promise((resolve, reject) => {
-      const finish = (done: boolean): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", aborted);
-        resolve(done);
-      };
-      const aborted = (): void => {
-        clearTimeout(timer);
-        reject(signal?.reason);
-      };
-      const timer = ms === undefined ? undefined : startTimer(() => finish(false), ms);
-      signal?.addEventListener("abort", aborted, { once: true });
-      beginning.then(() => finish(true));
-    });
+    return await waitFor((wake) => void beginning.then(wake), () => {}, ms, signal);
   }
 
   async #find(): Promise<void> {

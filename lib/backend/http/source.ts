@@ -14,6 +14,7 @@ import type { FrameSource } from "../source.ts";
 import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import { MessageView } from "../../lite3/message.ts";
 import { formatTime } from "../../text/time.ts";
+import { waitFor } from "../../storage/watch.ts";
 import { startTimer } from "../../timers.ts";
 import { envelopeError, isTransient, RemoteError, transportError } from "./error.ts";
 import type { OpenStream, Transport } from "./transport.ts";
@@ -304,20 +305,7 @@ export class RemoteSource implements FrameSource {
     const step = this.#stepping ??= this.#step().catch((error) => this.#fail(error)).finally(() => {
       this.#stepping = null;
     });
-    return new Promise((resolve, reject) => {
-      const finish = (done: boolean): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", aborted);
-        resolve(done);
-      };
-      const aborted = (): void => {
-        clearTimeout(timer);
-        reject(signal?.reason);
-      };
-      const timer = ms === undefined ? undefined : startTimer(() => finish(false), ms);
-      signal?.addEventListener("abort", aborted, { once: true });
-      step.then(() => finish(true));
-    });
+    return waitFor((wake) => void step.then(wake), () => {}, ms, signal);
   }
 
   #fail(error: unknown): void {
