@@ -27,6 +27,7 @@
 
 import type { Client } from "../lib/client/client.ts";
 import { checkOptions, type OptionKinds } from "../lib/client/option_kinds.ts";
+import { PlasmiteError } from "../lib/errors.ts";
 import type { Access, Grant } from "../lib/types.ts";
 
 export type { Access, Grant };
@@ -86,14 +87,15 @@ const KINDS: OptionKinds<McpOptions> = {
   onerror: "function",
 };
 
-/** Handles requests to `/mcp`. */
+/** Handles requests to `/mcp`; can be passed to `Deno.serve` as it is. */
 export interface McpFetch {
   /**
    * Handles one request.
    *
-   * @param grant what the caller may do; default `access`
+   * @param grant what the caller may do; default `access`, also for what `Deno.serve` passes
+   * @throws {PlasmiteError} Usage for a grant that is none
    */
-  (request: Request, grant?: Grant): Promise<Response>;
+  (request: Request, grant?: Grant | Deno.ServeHandlerInfo): Promise<Response>;
   /** Ends waits and streams; later requests are refused. */
   close(): Promise<void>;
 }
@@ -130,7 +132,17 @@ export async function createMcpFetch(client: Client, options?: McpOptions): Prom
   const { HttpHandler } = await import("./handler.ts");
   const handler = new HttpHandler(client, checked);
   return Object.assign(
-    (request: Request, grant?: Grant) => handler.fetch(request, grant),
+    async (request: Request, given?: Grant | Deno.ServeHandlerInfo) =>
+      await handler.fetch(request, grantOf(given)),
     { close: () => handler.close() },
   );
+}
+
+/** The grant among what a caller passes; a broken one must not become the default rights. */
+function grantOf(given: Grant | Deno.ServeHandlerInfo | undefined): Grant | undefined {
+  if (given === undefined || "remoteAddr" in given) return undefined;
+  if (typeof given.can === "function") return given;
+  throw new PlasmiteError("Usage", "Invalid grant", {
+    hint: "A grant has a subject and a function `can`.",
+  });
 }

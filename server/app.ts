@@ -141,7 +141,7 @@ const KINDS: OptionKinds<AppOptions> = {
 };
 
 /**
- * A server without a socket.
+ * A server without a socket. Its functions need no `this`: they can be passed on as they are.
  *
  * @example Test a server in process
  * ```ts
@@ -280,7 +280,7 @@ class Server implements App {
     return this.#open.size;
   }
 
-  async fetch(request: Request): Promise<Response> {
+  readonly fetch = async (request: Request): Promise<Response> => {
     let response: Response;
     try {
       response = await this.#answer(request);
@@ -291,7 +291,7 @@ class Server implements App {
     if (this.#cors) corsHeaders(response, request.headers.get("origin"), this.#guard);
     this.#host.metrics.request(isHead(request) ? "HEAD" : request.method, response.status);
     return response;
-  }
+  };
 
   #answer(request: Request): Response | Promise<Response> {
     const { url, method } = request;
@@ -320,18 +320,17 @@ class Server implements App {
     return this.#router.fetch(request);
   }
 
-  request(path: string, init?: RequestInit): Promise<Response> {
-    return this.fetch(new Request(new URL(path, "http://localhost"), init));
-  }
+  readonly request = (path: string, init?: RequestInit): Promise<Response> =>
+    this.fetch(new Request(new URL(path, "http://localhost"), init));
 
-  async shutdown(): Promise<void> {
+  readonly shutdown = async (): Promise<void> => {
     this.#stopping = true;
     for (const tail of [...this.#open]) tail.end();
     this.#host.bodies.close();
     if (this.#mcp !== null) await (await this.#mcp).close?.();
     await this.#host.appends.settled();
     this.#backend.close();
-  }
+  };
 }
 
 /** The authenticator of the options, limited to `access`. */

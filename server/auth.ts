@@ -33,7 +33,7 @@ export type Verdict = Grant | "missing" | "invalid";
  *   },
  * };
  * const app = createApp(new Client(Deno.makeTempDirSync()), { authenticator });
- * const response = await app.request("/v0/pools/ops", { headers: { "x-api-key": "key-of-ci" } });
+ * const response = await app.request("/v0/pools/ops/info", { headers: { "x-api-key": "key-of-ci" } });
  * console.assert(response.status === 403);
  * await app.shutdown();
  * ```

@@ -7,7 +7,8 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { createMcpFetch, type McpFetch, type McpOptions } from "../../mcp/http.ts";
+import { createMcpFetch, type Grant, type McpFetch, type McpOptions } from "../../mcp/http.ts";
+import { Client } from "../../mod.ts";
 import { LONGEST_WAIT } from "../../mcp/tools/wait.ts";
 import { createApp } from "../../server/app.ts";
 import { type Any, Place, serveMcp } from "./mcp_util.ts";
@@ -68,6 +69,22 @@ async function withMcp(
     await mcp.close();
   }
 }
+
+// Without it a handler passed to Deno.serve took the address of the caller for their rights.
+Deno.test("mcp http: Deno.serve takes the handler as it is; a broken grant gives no rights", async () => {
+  const client = new Client(await Deno.makeTempDir());
+  const mcp = await createMcpFetch(client);
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, mcp);
+  const { port } = server.addr;
+  const answer = await fetch(`http://127.0.0.1:${port}/mcp`, post(rpc("tools/list")));
+  assert.equal(answer.status, 200);
+  assert.ok((await answer.json()).result.tools.length > 0);
+  const broken = { subject: "nobody" } as unknown as Grant;
+  await assert.rejects(mcp(post(rpc("tools/list")), broken), /Invalid grant/);
+  await mcp.close();
+  await server.shutdown();
+  client.close();
+});
 
 Deno.test("mcp http: plain JSON in, plain JSON out, whatever Accept says", () =>
   withMcp({ version: "9.9.9" }, async (mcp) => {

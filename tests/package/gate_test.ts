@@ -170,6 +170,25 @@ Deno.test("gate: runs the README's test command, word for word, and believes its
   }
 });
 
+// `console.assert` only prints: an example of ours claimed for weeks what was not so.
+Deno.test("gate: a documentation example whose claim is wrong fails", async () => {
+  const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
+  const [, flags = ""] = /^deno (test -A --doc .*?)mod\.ts /.exec(tasks.test.command) ?? [];
+  await inTemp(async (dir) => {
+    const example = (claim: string): string =>
+      `/**\n * Adds.\n *\n * \`\`\`ts\n * console.assert(${claim});\n * \`\`\`\n */\nexport const one = 1;\n`;
+    await put(dir, { "right.ts": example("1 + 1 === 2"), "wrong.ts": example("1 + 1 === 3") });
+    const test = (file: string): Promise<Ran> =>
+      run(Deno.execPath(), [...flags.trim().split(" "), "--no-check", `${dir}/${file}`], {
+        cwd: ROOT,
+      });
+    assert.equal((await test("right.ts")).code, 0);
+    const { code, out } = await test("wrong.ts");
+    assert.notEqual(code, 0);
+    assert.match(out, /Assertion failed/);
+  });
+});
+
 Deno.test("gate: workflows are checked, and where that is impossible it says so, or fails in CI", {
   ignore: !HAS_BASH,
 }, async () => {

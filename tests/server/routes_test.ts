@@ -368,6 +368,20 @@ Deno.test("server: the list names what is damaged and leaves the rest usable", a
   await end();
 });
 
+// `Deno.serve(app.fetch)`, as our own example has it, answered every request with status 500.
+Deno.test("server: the functions of an app work without it", async () => {
+  const { createApp } = await import("../../server/app.ts");
+  const dir = await Deno.makeTempDir();
+  const { fetch: answer, request, shutdown } = createApp(new Client(dir));
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, answer);
+  const response = await fetch(`http://127.0.0.1:${server.addr.port}/v0/pools`);
+  assert.deepEqual([response.status, await response.json()], [200, { pools: [] }]);
+  assert.equal((await request("/v0/pools/none/info")).status, 404);
+  await shutdown();
+  await server.shutdown();
+  await Deno.remove(dir, { recursive: true });
+});
+
 Deno.test("server: access modes", async () => {
   const dir = await Deno.makeTempDir();
   const client = new Client(dir);
