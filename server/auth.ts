@@ -5,6 +5,7 @@
  * @module
  */
 
+import { equalSecrets } from "../lib/access/key.ts";
 import { checkToken } from "../lib/backend/http/token.ts";
 import { poolName } from "../lib/backend/refs.ts";
 import { accessGrant, cappedGrant } from "../lib/grant.ts";
@@ -41,15 +42,6 @@ export type Verdict = Grant | "missing" | "invalid";
 export interface Authenticator {
   /** Checks the credentials of one request; called for every request. */
   authenticate(request: Request): Verdict | Promise<Verdict>;
-}
-
-/** Compares without ending early; only the length of `given` shows in the time it takes. */
-export function equalSecrets(given: string, secret: string): boolean {
-  let difference = given.length ^ secret.length;
-  for (let i = 0; i < given.length; i++) {
-    difference |= given.charCodeAt(i) ^ secret.charCodeAt(i % Math.max(1, secret.length));
-  }
-  return difference === 0;
 }
 
 /** Lets everybody do what `access` says. */

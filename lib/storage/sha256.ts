@@ -1,5 +1,5 @@
 /**
- * SHA-256, for one purpose: the name of a pool's semaphore file.
+ * SHA-256 of short texts: the name of a pool's semaphore file, access keys, certificates.
  *
  * Written here because `crypto.subtle` is asynchronous (a synchronous append needs the name) and
  * `node:crypto` costs 19 ms of start-up. Source: FIPS 180-4, section 6.2.

@@ -15,6 +15,7 @@ import { ROOT } from "../support/paths.ts";
 const LAYERS = [
   "lib",
   "storage",
+  "access",
   "lite3",
   "pool",
   "text",

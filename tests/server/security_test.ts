@@ -7,7 +7,7 @@
 
 import assert from "node:assert/strict";
 import { Client } from "../../mod.ts";
-import { equalSecrets } from "../../server/auth.ts";
+import { equalSecrets } from "../../lib/access/key.ts";
 import { normalizeOrigin } from "../../server/guard.ts";
 import { bench, listening, raw } from "./server_util.ts";
 
