@@ -171,6 +171,16 @@ Deno.test("gate: runs the README's test command, word for word, and believes its
 });
 
 // `console.assert` only prints: an example of ours claimed for weeks what was not so.
+Deno.test("gate: what failed, and why, is told again at the end", {
+  ignore: !HAS_BASH,
+}, async () => {
+  // A log that is cut in the middle otherwise says that one of 1,700 tests failed, not which.
+  const body = 'Deno.test("broken thing", () => { throw new Error("why it broke"); });';
+  const { out, last } = await summary({ "tests/a_test.ts": FINE, "tests/b_test.ts": body });
+  assert.match(out, /broken thing => \.\/tests\/b_test\.ts[^]*why it broke/);
+  assert.equal(last, "2 passed, 1 failed");
+});
+
 Deno.test("gate: a documentation example whose claim is wrong fails", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
   const [, flags = ""] = /^deno (test -A --doc .*?)mod\.ts /.exec(tasks.test.command) ?? [];
