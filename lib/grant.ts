@@ -18,8 +18,10 @@ export function accessGrant(subject: string, access: Access): Grant {
 /** A grant of the rights that both `grant` and `access` allow. */
 export function cappedGrant(grant: Grant, access: Access): Grant {
   if (access === "read-write") return grant;
+  const { subject, ended } = grant;
   return {
-    subject: grant.subject,
+    subject,
+    ended,
     can: (need, pool) => allows(access, need) && grant.can(need, pool),
   };
 }

@@ -72,6 +72,11 @@ export interface Grant {
    *   pool
    */
   can(need: Need, pool?: string): boolean;
+  /**
+   * Aborted when the caller's rights end, such as when its key is revoked or expires: open streams
+   * and waits then end. Without it they last as long as they would.
+   */
+  readonly ended?: AbortSignal | undefined;
 }
 
 /** Rights on all pools, as `--access` names them. */

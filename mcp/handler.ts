@@ -197,7 +197,8 @@ export class HttpHandler {
       place();
     });
     try {
-      return await exact(await this.#modern.fetch(request, { parsedBody: call }), release);
+      const answer = await this.#modern.fetch(request, { parsedBody: call });
+      return await exact(answer, release, grant.ended);
     } catch (error) {
       release();
       throw error;
@@ -268,8 +269,15 @@ function withoutProgress({ params }: Call): void {
   delete (meta as { progressToken?: unknown }).progressToken;
 }
 
-/** The response with the text of wrappers put back; `ended` is called when its body is over. */
-async function exact(response: Response, ended?: () => void): Promise<Response> {
+/**
+ * The response with the text of wrappers put back; `ended` is called when its body is over, and
+ * `stop` ends a stream.
+ */
+async function exact(
+  response: Response,
+  ended?: () => void,
+  stop?: AbortSignal,
+): Promise<Response> {
   const { body, status, headers } = response;
   const type = headers.get("content-type") ?? "";
   if (body === null || !type.startsWith("text/event-stream")) {
@@ -282,21 +290,29 @@ async function exact(response: Response, ended?: () => void): Promise<Response> 
   const reader = body.getReader();
   const decoder = new TextDecoder();
   const encoder = new TextEncoder();
+  // A read that waits then comes to its end.
+  const cancel = (): void => void reader.cancel().catch(() => {});
+  if (stop?.aborted === true) cancel();
+  stop?.addEventListener("abort", cancel, { once: true });
+  const over = (): void => {
+    stop?.removeEventListener("abort", cancel);
+    ended?.();
+  };
   // The SDK writes each event as one chunk.
   const stream = new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
         const { done, value } = await reader.read();
         if (!done) return controller.enqueue(encoder.encode(unwrap(decoder.decode(value))));
-        ended?.();
+        over();
         controller.close();
       } catch (error) {
-        ended?.();
+        over();
         throw error;
       }
     },
     async cancel(reason) {
-      ended?.();
+      over();
       await reader.cancel(reason);
     },
   });

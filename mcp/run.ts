@@ -61,6 +61,8 @@ export async function runTool(
   const tool = TOOLS.find((one) => one.name === name);
   if (tool === undefined) return undefined;
   const { grant } = context.pools;
+  const { ended } = grant;
+  if (ended?.aborted === true) return revoked(tool);
   if (!grant.can(tool.needs)) return notPermitted(tool, context);
   const place = tool.waits ? context.takePlace?.() : undefined;
   if (place === null) {
@@ -70,14 +72,27 @@ export async function runTool(
       hint: "Try again in a moment, or use plasmite_read with after_seq, which needs no place.",
     });
   }
+  // What reads ends with its caller's rights; a change that was allowed to begin is finished.
+  const ending = tool.needs === "read" ? ended : undefined;
+  const signal = ending === undefined ? context.signal : AbortSignal.any([context.signal, ending]);
   try {
-    return answer(await inTurn(tool, given, context));
+    const result = answer(await inTurn(tool, given, { ...context, signal }));
+    return ending?.aborted === true ? revoked(tool) : result;
   } catch (error) {
     if (context.signal.aborted) throw error;
+    if (ending?.aborted === true) return revoked(tool);
     return explain(tool, given, error, context);
   } finally {
     place?.();
   }
+}
+
+function revoked({ name }: Tool): ToolResult {
+  return failure("These credentials are not valid any more.", {
+    tool: name,
+    error_kind: "Permission",
+    hint: "The key was revoked, or its time is over. Ask for a new one.",
+  });
 }
 
 function notPermitted({ name, needs }: Tool, { pools }: ToolContext): ToolResult {

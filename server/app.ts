@@ -30,11 +30,12 @@ import {
   type Authenticator,
   bearerToken,
   capped,
+  type Denial,
   type Grant,
   type Need,
   type Verdict,
 } from "./auth.ts";
-import { BodyReader } from "./body.ts";
+import { BodyReader, drain } from "./body.ts";
 import { HttpError } from "./errors.ts";
 import { corsHeaders, Guard, normalizeOrigin, preflight } from "./guard.ts";
 import { isHead, routedAsGet, withoutBody } from "./head.ts";
@@ -44,7 +45,7 @@ import { Router } from "./router.ts";
 import type { McpFetch, McpLimits, RouteHost } from "./routes/route.ts";
 import type { TailStream } from "./tail.ts";
 
-export type { Access, Asset, Authenticator, Grant, McpFetch, McpLimits, Need, Verdict };
+export type { Access, Asset, Authenticator, Denial, Grant, McpFetch, McpLimits, Need, Verdict };
 
 /**
  * Options of a server; every default is safe.
@@ -238,7 +239,7 @@ class Server implements App {
       followers: (pool) => backend.followers(pool),
       calls: () => directory.used + backend.calls,
       fault: options.onFault ?? (() => {}),
-      begun: (tail) => this.#begun(tail),
+      begun: (tail, grant) => this.#begun(tail, grant),
       ended: (tail) => {
         this.#open.delete(tail);
         metrics.open--;
@@ -264,10 +265,11 @@ class Server implements App {
     return this.#document ??= JSON.stringify(openApi(this.#host));
   }
 
-  #begun(tail: TailStream): void {
+  #begun(tail: TailStream, { ended }: Grant): void {
     this.#open.add(tail);
     this.#host.metrics.open++;
     this.#host.metrics.streams++;
+    if (ended !== undefined) tail.endOn(ended);
     if (!this.#stopping) return;
     tail.close();
     throw new HttpError(503, "Busy", "server is stopping", {
@@ -286,6 +288,8 @@ class Server implements App {
       response = await this.#answer(request);
     } catch (error) {
       response = this.#router.refuse(error);
+      // Without that a client that is still sending may lose the answer to a reset.
+      if (response.status === 401 || response.status === 403) await drain(request);
     }
     if (isHead(request)) response = await withoutBody(response);
     if (this.#cors) corsHeaders(response, request.headers.get("origin"), this.#guard);

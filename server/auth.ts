@@ -42,6 +42,18 @@ export type Verdict = Grant | "missing" | "invalid";
 export interface Authenticator {
   /** Checks the credentials of one request; called for every request. */
   authenticate(request: Request): Verdict | Promise<Verdict>;
+  /** What a refused caller is told; default the words about bearer tokens. */
+  readonly denial?: ((verdict: "missing" | "invalid", request: Request) => Denial) | undefined;
+}
+
+/** What a caller without valid credentials is told, with status 401. */
+export interface Denial {
+  /** What is wrong. */
+  readonly message: string;
+  /** What to do about it. */
+  readonly hint: string;
+  /** The `WWW-Authenticate` header; default none. */
+  readonly challenge?: string;
 }
 
 /** Lets everybody do what `access` says. */
@@ -79,6 +91,15 @@ export function capped(authenticator: Authenticator, access: Access): Authentica
       const verdict = authenticator.authenticate(request);
       return verdict instanceof Promise ? verdict.then(cap) : cap(verdict);
     },
+    denial: authenticator.denial?.bind(authenticator),
+  };
+}
+
+function tokenDenial(verdict: "missing" | "invalid"): Denial {
+  return {
+    message: verdict === "missing" ? "missing bearer token" : "invalid bearer token",
+    hint: "Send the header `Authorization: Bearer <token>`.",
+    challenge: "Bearer",
   };
 }
 
@@ -87,17 +108,13 @@ export function capped(authenticator: Authenticator, access: Access): Authentica
  *
  * @throws {HttpError} 401 for credentials that are missing or wrong
  */
-export function granted(verdict: Verdict): Grant {
+export function granted(verdict: Verdict, request: Request, auth: Authenticator): Grant {
   if (typeof verdict !== "string") return verdict;
-  throw new HttpError(
-    401,
-    "Permission",
-    verdict === "missing" ? "missing bearer token" : "invalid bearer token",
-    {
-      hint: "Send the header `Authorization: Bearer <token>`.",
-      headers: [["www-authenticate", "Bearer"]],
-    },
-  );
+  const { message, hint, challenge } = auth.denial?.(verdict, request) ?? tokenDenial(verdict);
+  throw new HttpError(401, "Permission", message, {
+    hint,
+    headers: challenge === undefined ? [] : [["www-authenticate", challenge]],
+  });
 }
 
 /**

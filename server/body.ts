@@ -6,6 +6,7 @@
  */
 
 import { joinBytes } from "../lib/bytes.ts";
+import { startTimer } from "../lib/timers.ts";
 import { bad, HttpError } from "./errors.ts";
 
 /** How long a body may stand still, in milliseconds. */
@@ -14,6 +15,10 @@ const IDLE = 30_000;
 const TOTAL = 60_000;
 /** … and one more millisecond for each so many bytes that came: 8 KiB a second are fair. */
 const FAIR = 8192 / 1000;
+/** How much of the body of a refused request is read, in bytes, … */
+const DRAINED = 64 * 1024;
+/** … and for how long, in milliseconds. */
+const DRAIN_TIME = 1_000;
 /** What bodies may take together, in bytes. */
 const TOGETHER = 64 << 20;
 /** Bodies up to this many bytes are read whole, which is twice as fast, within one idle time. */
@@ -320,5 +325,24 @@ export class BodyReader {
   /** Gives up what is still being read. */
   close(): void {
     this.#deadlines.close();
+  }
+}
+
+/** Reads the body of a request that is refused, up to a size and for a moment, and drops it. */
+export async function drain(request: Request): Promise<void> {
+  if (request.body === null || request.bodyUsed) return;
+  const reader = request.body.getReader();
+  const late = startTimer(() => void reader.cancel().catch(() => {}), DRAIN_TIME);
+  try {
+    for (let left = DRAINED; left > 0;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      left -= value.length;
+    }
+  } catch {
+    // It broke off: nobody waits for the answer.
+  } finally {
+    clearTimeout(late);
+    reader.cancel().catch(() => {}); // What is left is not read.
   }
 }

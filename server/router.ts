@@ -20,13 +20,6 @@ const NAMES_KEPT = 1000;
 
 const NOBODY: Grant = { subject: "nobody", can: () => false };
 
-/** The grant of a verdict, if it allows what is needed on some pool at least. */
-function admitted(verdict: Verdict, need: Need | null): Grant {
-  const grant = granted(verdict);
-  if (need !== null) requireRight(grant, need);
-  return grant;
-}
-
 /** The right that a route needs; null when credentials are enough. */
 function needOf({ access }: Route): Need | null {
   return access === "any" || access === "open" ? null : access;
@@ -118,9 +111,14 @@ export class Router {
    * @throws {HttpError} 401, 403
    */
   #admit(request: Request, need: Need | null): Grant | Promise<Grant> {
-    const verdict = this.#host.auth.authenticate(request);
-    if (verdict instanceof Promise) return verdict.then((late) => admitted(late, need));
-    return admitted(verdict, need);
+    const { auth } = this.#host;
+    const admitted = (verdict: Verdict): Grant => {
+      const grant = granted(verdict, request, auth);
+      if (need !== null) requireRight(grant, need);
+      return grant;
+    };
+    const verdict = auth.authenticate(request);
+    return verdict instanceof Promise ? verdict.then(admitted) : admitted(verdict);
   }
 
   /**

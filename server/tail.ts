@@ -54,6 +54,7 @@ export class TailStream {
   #ahead: Collected | null = null;
   #overdue: ReturnType<typeof setTimeout> | undefined;
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
+  #forget = (): void => {};
 
   private constructor(host: TailHost, query: TailQuery, encoding: Encoding, walk: Walk) {
     this.#host = host;
@@ -276,7 +277,7 @@ export class TailStream {
     this.close();
   }
 
-  /** Lets the stream end normally now: the server stops. */
+  /** Lets the stream end normally now. */
   end(): void {
     this.#ending = true;
     // When the reader is slow no pull is waiting; closing behind the queued chunk is enough.
@@ -291,6 +292,14 @@ export class TailStream {
     });
   }
 
+  /** Lets the stream end normally when the rights of its caller end. */
+  endOn(signal: AbortSignal): void {
+    if (signal.aborted) return this.end();
+    const end = (): void => this.end();
+    signal.addEventListener("abort", end, { once: true });
+    this.#forget = () => signal.removeEventListener("abort", end);
+  }
+
   /** Breaks the stream off. */
   abort(): void {
     if (this.#over) return;
@@ -303,6 +312,7 @@ export class TailStream {
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#overdue);
+    this.#forget();
     this.#walk.close();
     this.#host.ended(this);
   }

@@ -67,8 +67,8 @@ export interface RouteHost extends TailHost {
   calls(): number;
   /** Told of bugs and of nothing else. */
   fault(error: unknown): void;
-  /** Takes a stream into account, or refuses it because the server stops. */
-  begun(tail: TailStream): void;
+  /** Takes a stream of a caller into account, or refuses it because the server stops. */
+  begun(tail: TailStream, grant: Grant): void;
 }
 
 /** One request on its way to a handler. */

@@ -13,7 +13,7 @@ import { TailStream } from "../tail.ts";
 import type { Call, Parameter, Route, RouteHost } from "./route.ts";
 
 async function tail(
-  { request, search, pool }: Call,
+  { request, search, pool, grant }: Call,
   host: RouteHost,
   encoding: Encoding,
 ): Promise<Response> {
@@ -45,7 +45,7 @@ async function tail(
     host.tails.release();
     throw error;
   }
-  host.begun(stream);
+  host.begun(stream, grant);
   return new Response(stream.body(), { headers: encoding.headers });
 }
 

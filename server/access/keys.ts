@@ -1,0 +1,343 @@
+/**
+ * The access keys of a pool directory: full ones in `keys.json` as 1.x has it, those with limits in
+ * a file of our own, so that a program that does not know of limits never accepts them
+ * (docs/spec/sharing.md 1.4, 1.8).
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { isHex64, keyIdOf } from "../../lib/access/key.ts";
+import { PlasmiteError } from "../../lib/errors.ts";
+import { startTimer } from "../../lib/timers.ts";
+import type { Grant, Need } from "../../lib/types.ts";
+import { damaged, readJson, type StateFolder } from "./folder.ts";
+import { isRights, patternProblem, Patterns, type Restriction, RIGHTS } from "./rights.ts";
+
+/** Full keys, as 1.x writes them. */
+const FULL_FILE = "keys.json";
+/** Keys with limits; a file of ours. */
+const RESTRICTED_FILE = "restricted-keys.json";
+const RESTRICTED_VERSION = 1;
+
+/** Words of 32 bits in a verifier. */
+const WORDS = 8;
+/** The longest name in bytes. */
+const LONGEST_NAME = 128;
+
+/** A key as `access keys` lists it. A full one has none of the last three. */
+export interface ListedKey {
+  readonly id: string;
+  readonly name: string;
+  readonly revoked: boolean;
+  /** Seconds since 1970. */
+  readonly created_at: number | null;
+  /** Seconds since 1970; only of uses since the server started. */
+  readonly last_used_at: number | null;
+  readonly pools?: readonly string[];
+  readonly rights?: string;
+  readonly expires_at?: number | null;
+}
+
+/** A key that is made. */
+export interface NewKey {
+  readonly name: string;
+  readonly verifier: string;
+  /** Null for a full one. */
+  readonly restriction: Restriction | null;
+}
+
+/** Seconds since 1970. */
+export function nowSeconds(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+/**
+ * The name of a key as it is kept.
+ *
+ * @throws {PlasmiteError} Usage
+ */
+export function checkedName(given: string): string {
+  const name = given.trim();
+  const length = new TextEncoder().encode(name).length;
+  if (length >= 1 && length <= LONGEST_NAME && !/\p{Cc}/u.test(name)) return name;
+  throw new PlasmiteError("Usage", "access key name must contain 1 to 128 characters", {
+    hint: "Name the person or the device, without control characters.",
+  });
+}
+
+/** One key. It is a grant as well: what its holder may do at this moment. */
+class Key implements Grant {
+  readonly id: string;
+  readonly words: Uint32Array;
+  readonly restriction: Restriction | null;
+  readonly #ending = new AbortController();
+  readonly #patterns: Patterns | null;
+  lastUsedAt: number | null = null;
+
+  constructor(
+    readonly subject: string,
+    readonly verifier: string,
+    readonly createdAt: number | null,
+    restriction: Restriction | null,
+    public revoked: boolean,
+  ) {
+    this.id = keyIdOf(verifier);
+    this.words = new Uint32Array(Uint8Array.fromHex(verifier).buffer);
+    this.restriction = restriction;
+    const all = restriction === null || restriction.pools.includes("*");
+    this.#patterns = all ? null : new Patterns(restriction.pools);
+    if (revoked) this.#ending.abort();
+  }
+
+  get ended(): AbortSignal {
+    return this.#ending.signal;
+  }
+
+  get expiresAt(): number | null {
+    return this.restriction?.expiresAt ?? null;
+  }
+
+  /** Whether it opens anything; one whose time is over never does again. */
+  get isLive(): boolean {
+    const { expiresAt } = this;
+    if (expiresAt !== null && Date.now() >= expiresAt * 1000) this.end();
+    return !this.#ending.signal.aborted;
+  }
+
+  can(need: Need, pool?: string): boolean {
+    if (!this.isLive) return false;
+    if (this.restriction === null) return true;
+    const needs: readonly Need[] = RIGHTS[this.restriction.rights];
+    if (!needs.includes(need)) return false;
+    return pool === undefined || this.#patterns === null || this.#patterns.match(pool);
+  }
+
+  /** Ends its streams and waits. */
+  end(): void {
+    this.#ending.abort();
+  }
+
+  listed(): ListedKey {
+    const { id, subject, revoked, createdAt, lastUsedAt, restriction } = this;
+    return {
+      id,
+      name: subject,
+      revoked,
+      created_at: createdAt,
+      last_used_at: lastUsedAt,
+      ...restriction === null ? {} : {
+        pools: restriction.pools,
+        rights: restriction.rights,
+        expires_at: restriction.expiresAt,
+      },
+    };
+  }
+}
+
+/** The bytes of a bearer value that could be a secret, or null. */
+function secretBytes(text: string): Uint8Array | null {
+  return /^[0-9a-f]{64}$/i.test(text) ? Uint8Array.fromHex(text) : null;
+}
+
+/** The keys of one pool directory. */
+export class KeyStore {
+  readonly #folder: StateFolder;
+  readonly #keys: Key[];
+  /** What stands in the entries of keys.json besides what we know. */
+  readonly #foreign: Map<string, object>;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  private constructor(folder: StateFolder, keys: Key[], foreign: Map<string, object>) {
+    this.#folder = folder;
+    this.#keys = keys;
+    this.#foreign = foreign;
+  }
+
+  /**
+   * Reads the keys.
+   *
+   * A file that is missing holds no keys. One that is damaged is an error: to go on without it would
+   * mean to forget which keys are limited or revoked.
+   *
+   * @throws {PlasmiteError} Corrupt, Permission, Io
+   */
+  static load(folder: StateFolder): KeyStore {
+    const foreign = new Map<string, object>();
+    const restricted = restrictedKeys(folder);
+    const full = fullKeys(folder, foreign);
+    const keys: Key[] = [];
+    for (const key of full) {
+      const limited = restricted.find(({ verifier }) => verifier === key.verifier);
+      if (limited === undefined) keys.push(key);
+      else if (key.revoked) limited.revoked = true; // Of two entries the stricter one counts.
+    }
+    for (const key of restricted) if (key.revoked) key.end();
+    const store = new KeyStore(folder, [...keys, ...restricted], foreign);
+    return store;
+  }
+
+  /**
+   * The key that a bearer value opens, as a grant; null for none. All keys are compared, in full,
+   * whichever it is.
+   */
+  find(secret: string): Grant | null {
+    const bytes = secretBytes(secret);
+    if (bytes === null) return null;
+    const digest = createHash("sha256").update(bytes).digest();
+    const given = new Uint32Array(new Uint8Array(digest).buffer);
+    let found: Key | null = null;
+    for (const key of this.#keys) {
+      let difference = 0;
+      for (let i = 0; i < WORDS; i++) difference |= (given[i] ?? 0) ^ (key.words[i] ?? 0);
+      if (difference === 0) found = key;
+    }
+    if (found === null || !found.isLive) return null;
+    found.lastUsedAt = nowSeconds();
+    return found;
+  }
+
+  /** Whether the key with this id opens anything now. */
+  isLive(id: string): boolean {
+    return this.#keys.some((key) => key.id === id && key.isLive);
+  }
+
+  /** All keys, the oldest first. */
+  list(): ListedKey[] {
+    const listed = this.#keys.map((key) => key.listed());
+    return listed.sort((a, b) => (a.created_at ?? 0) - (b.created_at ?? 0));
+  }
+
+  /**
+   * Adds a key: written first, then valid.
+   *
+   * @throws {PlasmiteError} Io
+   */
+  add({ name, verifier, restriction }: NewKey): ListedKey {
+    const key = new Key(name, verifier, nowSeconds(), restriction, false);
+    this.#write([...this.#keys, key], restriction !== null);
+    this.#keys.push(key);
+    if (this.#timer !== undefined) this.watchExpiry();
+    return key.listed();
+  }
+
+  /**
+   * Revokes a key: written first, then its streams end. Once more changes nothing.
+   *
+   * @throws {PlasmiteError} NotFound, Io
+   */
+  revoke(id: string): void {
+    const keys = this.#keys.filter((key) => key.id === id);
+    if (keys.length === 0) {
+      throw new PlasmiteError("NotFound", "access key not found", {
+        hint: "The list of keys has the ids.",
+      });
+    }
+    for (const key of keys) {
+      if (key.revoked) continue;
+      key.revoked = true;
+      try {
+        this.#write(this.#keys, key.restriction !== null);
+      } catch (error) {
+        key.revoked = false;
+        throw error;
+      }
+      key.end();
+    }
+  }
+
+  /** From now on keys end, with their streams, when their time is over. */
+  watchExpiry(): void {
+    this.close();
+    const ends = this.#keys.filter((key) => key.isLive)
+      .flatMap(({ expiresAt }) => expiresAt === null ? [] : [expiresAt * 1000]);
+    // Without any, a distant look keeps a key that is added later from being forgotten.
+    const next = Math.min(...ends, Date.now() + 86_400_000);
+    this.#timer = startTimer(() => this.watchExpiry(), next - Date.now());
+    Deno.unrefTimer(this.#timer);
+  }
+
+  /** Ends what {@linkcode KeyStore.watchExpiry} began. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #write(keys: readonly Key[], restricted: boolean): void {
+    const entries = keys.filter(({ restriction }) => (restriction !== null) === restricted)
+      .map((key) => ({
+        ...this.#foreign.get(key.verifier),
+        name: key.subject,
+        verifier: key.verifier,
+        revoked: key.revoked,
+        created_at: key.createdAt,
+        ...key.restriction === null ? {} : {
+          pools: key.restriction.pools,
+          rights: key.restriction.rights,
+          expires_at: key.restriction.expiresAt,
+        },
+      }));
+    const name = restricted ? RESTRICTED_FILE : FULL_FILE;
+    const value = restricted ? { version: RESTRICTED_VERSION, keys: entries } : entries;
+    this.#folder.write(name, JSON.stringify(value));
+  }
+}
+
+type Entry = Readonly<Record<string, unknown>>;
+
+function isEntry(value: unknown): value is Entry {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isSeconds(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value);
+}
+
+/** The part of an entry that both files have. */
+function parseCommon(entry: unknown, path: string) {
+  if (!isEntry(entry)) throw damaged(path, "an entry is no object");
+  const { name, verifier, revoked, created_at: createdAt = null } = entry;
+  if (typeof name !== "string") throw damaged(path, "an entry has no name");
+  if (typeof verifier !== "string" || !isHex64(verifier)) {
+    throw damaged(path, "an entry has no verifier");
+  }
+  if (typeof revoked !== "boolean") throw damaged(path, "an entry does not say if it is revoked");
+  if (createdAt !== null && !isSeconds(createdAt)) throw damaged(path, "an entry has a wrong date");
+  return { entry, name, verifier, revoked, createdAt };
+}
+
+function fullKeys(folder: StateFolder, foreign: Map<string, object>): Key[] {
+  const path = `${folder.path}/${FULL_FILE}`;
+  const value = readJson(folder, FULL_FILE) ?? [];
+  if (!Array.isArray(value)) throw damaged(path, "it is no list");
+  return value.map((one) => {
+    const { entry, name, verifier, revoked, createdAt } = parseCommon(one, path);
+    foreign.set(verifier, entry);
+    return new Key(name, verifier, createdAt, null, revoked);
+  });
+}
+
+function restrictedKeys(folder: StateFolder): Key[] {
+  const path = `${folder.path}/${RESTRICTED_FILE}`;
+  const value = readJson(folder, RESTRICTED_FILE);
+  if (value === null) return [];
+  if (!isEntry(value) || value["version"] !== RESTRICTED_VERSION) {
+    throw damaged(path, "it has an unknown form");
+  }
+  const { keys } = value;
+  if (!Array.isArray(keys)) throw damaged(path, "it has no list of keys");
+  return keys.map((one) => {
+    const { entry, name, verifier, revoked, createdAt } = parseCommon(one, path);
+    return new Key(name, verifier, createdAt, parseRestriction(entry, path), revoked);
+  });
+}
+
+function parseRestriction(entry: Entry, path: string): Restriction {
+  const { pools, rights, expires_at: expiresAt } = entry;
+  const good = (pattern: unknown): pattern is string =>
+    typeof pattern === "string" && patternProblem(pattern) === null;
+  if (!Array.isArray(pools) || !pools.every(good)) throw damaged(path, "an entry has wrong pools");
+  if (!isRights(rights)) throw damaged(path, "an entry has unknown rights");
+  if (expiresAt !== null && !isSeconds(expiresAt)) throw damaged(path, "an entry has a wrong end");
+  return { pools, rights, expiresAt };
+}
