@@ -62,6 +62,54 @@ Deno.test("definitions: the OpenAPI document has every route that is served, and
   await end();
 });
 
+/** Every `$ref` in a document. */
+function refs(value: Json): string[] {
+  if (value === null || typeof value !== "object") return [];
+  const own = typeof value.$ref === "string" ? [value.$ref] : [];
+  return [...own, ...Object.values(value).flatMap(refs)];
+}
+
+// A generator of clients stops at the first reference that leads nowhere.
+Deno.test("definitions: every reference in the OpenAPI document resolves, every schema is used", async () => {
+  const { openapi, get, end } = await complete();
+  const bare = await bench();
+  for (const document of [openapi, (await bare.get("/v0/openapi.json")).json]) {
+    const found = new Set(refs(document));
+    assert.ok(found.size > 5);
+    for (const ref of found) {
+      assert.match(ref, /^#\//);
+      const target = ref.slice(2).split("/").reduce((at: Json, key) => at?.[key], document);
+      assert.equal(typeof target, "object", ref);
+    }
+  }
+  const used = new Set(refs(openapi).map((ref) => ref.split("/").at(-1)));
+  assert.deepEqual(Object.keys(openapi.components.schemas).filter((name) => !used.has(name)), []);
+  assert.doesNotMatch((await get("/v0/openapi.json")).text, /\$defs/);
+  await bare.end();
+  await end();
+});
+
+Deno.test("definitions: each method of each path is documented and served, or neither", async () => {
+  const { openapi, app, end } = await complete();
+  const paths = Object.keys(openapi.paths);
+  assert.ok(paths.includes("/mcp"));
+  const matches = (template: string, path: string): boolean =>
+    new RegExp(`^${template.replaceAll(/\{\w+\}/g, "[^/]+")}$`).test(path);
+  for (const template of paths) {
+    // No such pool: nothing is created, deleted or followed.
+    const path = template.replaceAll(/\{(\w+)\}/g, (_, name) => name === "seq" ? "1" : "nosuch");
+    const documented = paths.filter((one) => matches(one, path))
+      .flatMap((one) => Object.keys(openapi.paths[one]));
+    for (const method of ["get", "post", "put", "patch", "delete", "options"]) {
+      const answer = await app.request(path, { method: method.toUpperCase() });
+      await answer.body?.cancel();
+      const served = answer.status !== 405;
+      assert.equal(served, documented.includes(method), `${method} ${path}: ${answer.status}`);
+    }
+  }
+  await end();
+});
+
 Deno.test("definitions: what a server does not have is not in its document", async () => {
   const { get, end } = await bench();
   const { paths } = (await get("/v0/openapi.json")).json;
