@@ -17,8 +17,8 @@ import {
   SUPPORTED_PROTOCOL_VERSIONS,
 } from "@modelcontextprotocol/server";
 import type { Client } from "../lib/client/client.ts";
-import { LocalBackend } from "../lib/backend/local.ts";
-import { Hubs } from "../lib/backend/local/hub.ts";
+import { ServingBackend } from "../lib/backend/serving.ts";
+import type { Backend } from "../lib/backend/types.ts";
 import { accessGrant, accessOf } from "../lib/grant.ts";
 import type { Grant } from "../lib/types.ts";
 import { PlasmiteError } from "../lib/errors.ts";
@@ -68,7 +68,9 @@ async function readBody(request: Request, most: number): Promise<Uint8Array | nu
 
 /** Answers requests to `/mcp`. */
 export class HttpHandler {
-  readonly #backend: LocalBackend;
+  readonly #backend: Backend;
+  /** The backend to close at the end; null when it is the server's. */
+  readonly #own: ServingBackend | null = null;
   readonly #options: McpOptions;
   readonly #modern: McpHttpHandler;
   readonly #watcher: Watcher;
@@ -80,7 +82,9 @@ export class HttpHandler {
 
   /** Serves the pools of `client`. */
   constructor(client: Client, options: McpOptions) {
-    this.#backend = new LocalBackend(client.poolDir, { serving: new Hubs() });
+    const { backend } = options;
+    if (backend?.place === client.poolDir) this.#backend = backend;
+    else this.#backend = this.#own = new ServingBackend(client.poolDir);
     this.#options = options;
     this.#modern = createMcpHandler((context) => this.#build(context), {
       legacy: "reject",
@@ -125,6 +129,7 @@ export class HttpHandler {
     const answered = Promise.allSettled(this.#running).then(() => stop.abort());
     await Promise.race([answered, pause(LAST_ANSWERS, stop.signal)]);
     await this.#modern.close();
+    this.#own?.close();
   }
 
   /** Answers one request of somebody who may do what `grant` says. */

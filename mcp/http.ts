@@ -25,6 +25,7 @@
  * @module
  */
 
+import type { Backend } from "../lib/backend/types.ts";
 import type { Client } from "../lib/client/client.ts";
 import { checkOptions, type OptionKinds } from "../lib/client/option_kinds.ts";
 import { PlasmiteError } from "../lib/errors.ts";
@@ -74,6 +75,13 @@ export interface McpOptions {
   readonly progressMs?: number;
   /** Called for refused requests and internal failures; never receives message contents. */
   readonly onerror?: (error: Error) => void;
+  /**
+   * The pools of the server that calls the handler, if they are those of the client; default the
+   * handler's own.
+   *
+   * @internal
+   */
+  readonly backend?: Backend;
 }
 
 const KINDS: OptionKinds<McpOptions> = {
@@ -85,6 +93,7 @@ const KINDS: OptionKinds<McpOptions> = {
   maxWaitMs: "number",
   progressMs: "number",
   onerror: "function",
+  backend: "instance",
 };
 
 /** Handles requests to `/mcp`; can be passed to `Deno.serve` as it is. */

@@ -253,8 +253,9 @@ class Server implements App {
   }
 
   #loadMcp(load: NonNullable<AppOptions["mcp"]>): Promise<McpFetch> {
-    const { maxBodyBytes, tails } = this.#host;
+    const { backend, maxBodyBytes, tails } = this.#host;
     return this.#mcp ??= load({
+      backend,
       maxBodyBytes,
       takePlace: () => tails.take() ? () => tails.release() : null,
     });

@@ -11,7 +11,7 @@
 import { Buf } from "../lib/bytes.ts";
 import type { Backend, StoredFrame } from "../lib/backend/types.ts";
 import { stamp } from "../lib/client/options.ts";
-import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
+import { PlasmiteError } from "../lib/errors.ts";
 import { Lite3Doc } from "../lib/lite3/doc.ts";
 import { JsonSyntaxError } from "../lib/lite3/encode.ts";
 import { MessageView } from "../lib/lite3/message.ts";
@@ -35,19 +35,15 @@ const TAGS_KEPT = 256;
 const BATCHES_KEPT = 16;
 /** and the largest of them, in bytes. */
 const BATCH_KEPT = 256 * 1024;
-/** How often a pool that is replaced again and again is opened for one append. */
-const REOPEN = 8;
-
-/**
- * Encodes frames, all or none. `most` is the largest payload that the pool takes, in bytes; it may be
- * called again, for the pool that has taken the place of the first.
- */
-type Encode = (batch: FrameBatch, most: number) => void;
+/** Encodes frames, all or none. */
+type Encode = (batch: FrameBatch) => void;
 
 /** What a request wants to be stored. */
 interface Prepared {
   readonly encode: Encode;
   readonly flush: boolean;
+  /** Whether the body has a message on each line. */
+  readonly lines?: true;
 }
 
 /** Prints what was stored: the frames of a batch and their first and last numbers. */
@@ -206,8 +202,7 @@ export class Appends {
     const flush = queryFlush(search);
     return this.#store(request, pool, (bytes) => {
       const time = stamp();
-      const encode: Encode = (batch, most) => this.#encodeLines(batch, bytes, time, most);
-      return { flush, encode };
+      return { flush, encode: (batch) => this.#encodeLines(batch, bytes, time), lines: true };
     }, (batch, first, last) => {
       const { count } = batch;
       if (count === 0) return json('{"count":0,"first_seq":null,"last_seq":null,"time":null}');
@@ -236,28 +231,13 @@ export class Appends {
     batch: FrameBatch,
     bytes: Uint8Array,
     time: { readonly lo: number; readonly hi: number },
-    most: number,
   ): void {
-    let line = 0;
-    for (let start = 0; start < bytes.length;) {
-      let end = bytes.indexOf(0x0a, start);
-      if (end < 0) end = bytes.length;
-      line++;
+    for (const [line, span] of linesOf(bytes)) {
       try {
-        const before = batch.count;
-        this.#encodeLine(batch, bytes, { start, end }, time);
-        // Asked here too, because the pool does not know lines.
-        if (batch.count > before && batch.payloadOf(before) > most) {
-          throw new PlasmiteError("Usage", "payload exceeds ring capacity", {
-            details: { needed: BigInt(batch.payloadOf(before)), capacity: BigInt(most) },
-          });
-        }
+        this.#encodeLine(batch, bytes, span, time);
       } catch (error) {
-        if (!PlasmiteError.is(error)) throw error;
-        const { hint, details } = error;
-        throw new HttpError(400, "Usage", error.message, { hint, details, line });
+        throw atLine(error, line);
       }
-      start = end + 1;
     }
   }
 
@@ -267,7 +247,6 @@ export class Appends {
     span: Span,
     time: { readonly lo: number; readonly hi: number },
   ): void {
-    if (isBlank(bytes, span)) return;
     const found = this.#walker.walk(bytes, FIELDS, span);
     const data = found.get("data");
     if (data === undefined) throw bad("missing field `data`", 'A line is {"data": {…}}.');
@@ -284,30 +263,27 @@ export class Appends {
     const bytes = await this.#bodies.read(request);
     this.#running++;
     try {
-      const { encode, flush } = prepare(bytes);
-      for (let tries = 1;; tries++) {
-        const opening = this.#backend.open(name, WRITE);
-        const pool = opening instanceof Promise ? await opening : opening;
-        const batch = this.#batches.pop() ?? new FrameBatch();
-        let first = 0n;
-        let last = 0n;
-        const stored = (from: number, count: number, seq: bigint): void => {
-          if (from === 0) first = seq;
-          last = count === 1 ? seq : seq + BigInt(count - 1);
-        };
-        try {
-          encode(batch, pool.limits.maxPayload);
-          const done = pool.append(batch, { flush, stored });
-          if (done instanceof Promise) await done;
-          this.#metrics.appended += batch.count;
-          return answer(batch, first, last);
-        } catch (error) {
-          // Deleted or replaced since it was opened: opening it again tells which.
-          if (!PlasmiteError.is(error, ErrorKind.NotFound) || tries === REOPEN) throw error;
-        } finally {
-          void pool.close();
-          this.#giveBack(batch);
-        }
+      const { encode, flush, lines } = prepare(bytes);
+      const opening = this.#backend.open(name, WRITE);
+      const pool = opening instanceof Promise ? await opening : opening;
+      const batch = this.#batches.pop() ?? new FrameBatch();
+      let first = 0n;
+      let last = 0n;
+      const stored = (from: number, count: number, seq: bigint): void => {
+        if (from === 0) first = seq;
+        last = count === 1 ? seq : seq + BigInt(count - 1);
+      };
+      try {
+        encode(batch);
+        const done = pool.append(batch, { flush, stored });
+        if (done instanceof Promise) await done;
+        this.#metrics.appended += batch.count;
+        return answer(batch, first, last);
+      } catch (error) {
+        throw lines === true ? tooLargeLine(error, batch, bytes) : error;
+      } finally {
+        void pool.close();
+        this.#giveBack(batch);
       }
     } finally {
       this.#bodies.done(bytes);
@@ -338,6 +314,37 @@ function sameBytes(bytes: Uint8Array, { start, end }: Span, text: Uint8Array): b
     if (bytes[start + i] !== text[i]) return false;
   }
   return true;
+}
+
+/** The lines that are not blank, each with its number from 1. */
+function* linesOf(bytes: Uint8Array): Generator<[line: number, span: Span]> {
+  let line = 0;
+  for (let start = 0; start < bytes.length;) {
+    let end = bytes.indexOf(0x0a, start);
+    if (end < 0) end = bytes.length;
+    line++;
+    if (!isBlank(bytes, { start, end })) yield [line, { start, end }];
+    start = end + 1;
+  }
+}
+
+/** The refusal of a line. */
+function atLine(error: unknown, line: number): unknown {
+  if (!PlasmiteError.is(error)) return error;
+  const { hint, details } = error;
+  return new HttpError(400, "Usage", error.message, { hint, details, line });
+}
+
+/** Adds the line to the pool's refusal of a message that is too large: the pool knows no lines. */
+function tooLargeLine(error: unknown, batch: FrameBatch, bytes: Uint8Array): unknown {
+  if (!PlasmiteError.is(error)) return error;
+  const { needed, capacity } = error.details;
+  if (needed === undefined || capacity === undefined) return error;
+  let frame = 0;
+  for (const [line] of linesOf(bytes)) {
+    if (BigInt(batch.payloadOf(frame++)) === needed) return atLine(error, line);
+  }
+  return error;
 }
 
 function isBlank(bytes: Uint8Array, { start, end }: Span): boolean {

@@ -74,7 +74,9 @@ export const PoolInfoShape = z.object({
       newest_age_ms: COUNT.nullable(),
     }),
   }).optional(),
-  followers: COUNT.optional().meta({ description: "Streams of this server that follow it" }),
+  followers: COUNT.optional().meta({
+    description: "Readers that follow it through this server",
+  }),
   error: ErrorFields.optional().meta({ description: "In lists: why it cannot be opened" }),
 }).meta({ id: "PoolInfo" });
 

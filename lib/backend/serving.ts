@@ -41,11 +41,6 @@ function saturated(): PlasmiteError {
   });
 }
 
-/** Whether a failed append means that the open file is no longer the pool, or is damaged. */
-function isOutdated(error: unknown): boolean {
-  return PlasmiteError.is(error, ErrorKind.NotFound) || PlasmiteError.is(error, ErrorKind.Corrupt);
-}
-
 /** Detects whether appends arrive together. */
 class Gathering {
   #turn: Promise<void> | null = null;
@@ -83,6 +78,8 @@ interface Shared {
   readonly writes: PoolSlots;
   /** Makes the next caller reopen the pool. */
   forget(pool: ServedPool): void;
+  /** Opens the pool that a name refers to now. */
+  reopen(name: string): Promise<ServedPool>;
 }
 
 /** A pool that is open for appending, shared by its callers. */
@@ -109,44 +106,85 @@ export class ServedPool extends LocalPool {
     if (request.when !== undefined) return this.#conditional(batch, request);
     if (from >= batch.count) return;
     if (!this.#shared.gathering.alone || this.#group.busy) return this.#grouped(batch, request);
+    let next = from;
     try {
       const done = this.ring.tryAppend(batch, from, request.flush);
       if (done === null) return this.#grouped(batch, request);
+      next += done.count;
       request.stored(from, done.count, done.first);
       this.#shared.hubs.changed(this.path);
-      const next = from + done.count;
       if (next < batch.count) return this.#grouped(batch, { ...request, from: next });
     } catch (error) {
-      throw this.#failed(error);
+      return this.#failed(error, batch, request, next > from);
     }
   }
 
   async #conditional(batch: FrameBatch, request: AppendRequest): Promise<void> {
-    const { hubs, writes } = this.#shared;
-    try {
-      await writes.run(this.path, SLOT_WAIT, () => super.append(batch, request), saturated);
-      hubs.changed(this.path);
-    } catch (error) {
-      throw this.#failed(error);
-    }
+    await this.#waiting(batch, request, (tracked) => super.append(batch, tracked));
   }
 
   async #grouped(batch: FrameBatch, request: AppendRequest): Promise<void> {
-    const { gathering, hubs, writes } = this.#shared;
+    await this.#waiting(batch, request, async (tracked) => {
+      await this.#shared.gathering.wait();
+      await this.#group.append(batch, tracked);
+    });
+  }
+
+  /** Appends in a slot of this pool. */
+  async #waiting(
+    batch: FrameBatch,
+    request: AppendRequest,
+    append: (tracked: AppendRequest) => Awaitable<void>,
+  ): Promise<void> {
+    let begun = false;
+    const stored: AppendRequest["stored"] = (from, count, first) => {
+      begun = true;
+      request.stored(from, count, first);
+    };
+    const { hubs, writes } = this.#shared;
     try {
-      await writes.run(this.path, SLOT_WAIT, async () => {
-        await gathering.wait();
-        await this.#group.append(batch, request);
-      }, saturated);
+      await writes.run(
+        this.path,
+        SLOT_WAIT,
+        () => append({ ...request, stored }),
+        saturated,
+      );
       hubs.changed(this.path);
     } catch (error) {
-      throw this.#failed(error);
+      await this.#failed(error, batch, request, begun);
     }
   }
 
-  #failed(error: unknown): unknown {
-    if (isOutdated(error)) this.#shared.forget(this);
-    return error;
+  /**
+   * After a failure: if the file at the path is another one by now, the append is repeated there.
+   * What this file is (its limits, whether it is damaged) says nothing about that one.
+   *
+   * @param begun whether a part is stored already
+   */
+  async #failed(
+    error: unknown,
+    batch: FrameBatch,
+    request: AppendRequest,
+    begun: boolean,
+  ): Promise<void> {
+    const replaced = this.#isReplaced();
+    if (replaced || PlasmiteError.is(error, ErrorKind.Corrupt)) this.#shared.forget(this);
+    if (!replaced || begun) throw error;
+    const pool = await this.#shared.reopen(this.name);
+    try {
+      await pool.append(batch, request);
+    } finally {
+      pool.close();
+    }
+  }
+
+  #isReplaced(): boolean {
+    try {
+      this.ring.checkIdentity();
+      return false;
+    } catch (error) {
+      return PlasmiteError.is(error, ErrorKind.NotFound);
+    }
   }
 
   /** Registers another caller. */
@@ -210,6 +248,7 @@ export class ServingBackend extends LocalBackend {
       forget: (pool) => {
         if (this.#pools.get(pool.name) === pool) this.#forget(pool.name);
       },
+      reopen: (name) => this.#sharing(name),
     };
   }
 

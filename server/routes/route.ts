@@ -29,6 +29,12 @@ export interface McpLimits {
   readonly maxBodyBytes: number;
   /** Takes a place among the streams, or null when all are taken; the result gives it back. */
   readonly takePlace: () => (() => void) | null;
+  /**
+   * The pools of the server, so that both share open files, grouped appends and change notices.
+   *
+   * @internal
+   */
+  readonly backend: Backend;
 }
 
 /** What the routes of one server share. */

@@ -6,7 +6,9 @@
 
 import { collect, put } from "./suite.ts";
 import assert from "node:assert/strict";
+import { LocalBackend } from "../../lib/backend/local.ts";
 import { ServingBackend } from "../../lib/backend/serving.ts";
+import type { Conditions } from "../../lib/backend/types.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
 
@@ -185,6 +187,42 @@ Deno.test("serving: callers share one file, and a pool that is gone is let go", 
     assert.notEqual(again, two);
     assert.deepEqual(await put(again, [{ n: 1 }]), [1n]);
     again.close();
+  }));
+
+// What is open belongs to the file of yesterday: its size must not refuse a message of today.
+Deno.test("serving: an append goes to the pool that has taken the place of the open one", () =>
+  withBackend(async (backend, dir) => {
+    const other = new LocalBackend(dir);
+    const large = [{ text: "x".repeat(100_000) }];
+    const append = async (data: readonly object[], when?: Conditions) => {
+      const pool = await backend.open("p", { write: true });
+      try {
+        const numbers: bigint[] = [];
+        await pool.append(batchOf(data), {
+          flush: false,
+          when,
+          stored: (_from, _count, first) => numbers.push(first),
+        });
+        return numbers;
+      } finally {
+        pool.close();
+      }
+    };
+    await other.create("p", { sizeBytes: 65_536 });
+    assert.deepEqual(await append([{ n: 1 }]), [1n]);
+    await assert.rejects(() => append(large), (error) => PlasmiteError.is(error, ErrorKind.Usage));
+    for (const when of [undefined, { expect: 0n }]) {
+      await other.remove("p");
+      await other.create("p", { sizeBytes: 1 << 20 });
+      assert.deepEqual(await append(large, when), [1n]);
+      await other.remove("p");
+      await assert.rejects(
+        () => append([{ n: 2 }], when),
+        (error) => PlasmiteError.is(error, ErrorKind.NotFound),
+      );
+      await other.create("p", { sizeBytes: 65_536 });
+      assert.deepEqual(await append([{ n: 3 }], when), [1n]);
+    }
   }));
 
 Deno.test("serving: more pools than are kept open", () =>

@@ -88,6 +88,21 @@ Deno.test("server: a pool that is deleted and made again gets the appends", asyn
   client.deletePool("p");
   client.createPool("p").close();
   assert.equal((await post("/v0/pools/p/append", { data: { a: 2 } })).json.message.seq, 1);
+  // Another size: what the former pool holds refuses nothing, what this one holds does, by its line.
+  client.deletePool("p");
+  client.createPool("p", { sizeBytes: 65_536 }).close();
+  const lines = [100, 60_000].map((n) => JSON.stringify({ data: { text: "x".repeat(n) } }));
+  const jsonl = { headers: { "content-type": "application/jsonl" } };
+  const send = (body: string) => post("/v0/pools/p/append_batch", body, jsonl);
+  const refused = await send(`\n${lines.join("\n\n")}`);
+  assert.equal(refused.status, 400);
+  assert.deepEqual(
+    [refused.json.error.line, refused.json.error.message],
+    [4, "payload exceeds ring capacity"],
+  );
+  client.deletePool("p");
+  client.createPool("p").close();
+  assert.equal((await send(lines.join("\n"))).json.last_seq, 2);
   await end();
 });
 

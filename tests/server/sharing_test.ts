@@ -8,6 +8,8 @@
 import assert from "node:assert/strict";
 import { Hubs } from "../../lib/backend/local/hub.ts";
 import { inPlace } from "../../lib/storage/turns.ts";
+import { createMcpFetch } from "../../mcp/http.ts";
+import { createApp } from "../../server/app.ts";
 import { Client } from "../../mod.ts";
 import { inTemp } from "../cli/cli_util.ts";
 
@@ -84,4 +86,51 @@ Deno.test("server: the followers of one pool look through one handle; the last o
       assert.equal(hubs.followers(pool.path), 0);
     });
     assert.deepEqual(counts, { opened: 1, watched: 1, left: 0 });
+  }));
+
+// Lost: what came in at one side of a server took the other side a lock, a file and a look of its own.
+Deno.test("server: agents at /mcp and HTTP clients share what is open for a pool", () =>
+  inTemp(async (dir) => {
+    using client = new Client(dir);
+    client.createPool("p").close();
+    const app = createApp(client, { mcp: (limits) => createMcpFetch(client, limits) });
+    const call = (name: string, args: unknown): Promise<Response> =>
+      app.request("/mcp", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({
+          jsonrpc: "2.0",
+          id: 1,
+          method: "tools/call",
+          params: { name, arguments: args },
+        }),
+      });
+    const post = (): Promise<Response> =>
+      app.request("/v0/pools/p/append", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: '{"data":{"by":"http"}}',
+      });
+    const followers = async (): Promise<number> =>
+      (await (await app.request("/v0/pools/p/info")).json()).pool.followers;
+    const counts = await counted(async () => {
+      await (await post()).json();
+      await (await call("plasmite_feed", { pool: "p", data: { by: "agent" } })).json();
+    });
+    assert.equal(counts.opened, 1, "one open file for the appends of both");
+    const stream = await app.request("/v0/pools/p/tail?since_seq=3");
+    const wait = call("plasmite_wait", { pool: "p", after_seq: 2, timeout_ms: 30_000 });
+    while (await followers() < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    await (await post()).json();
+    const { structuredContent } = (await (await wait).json()).result;
+    assert.deepEqual(structuredContent.messages.map(({ data }: { data: unknown }) => data), [
+      { by: "http" },
+    ]);
+    await stream.body?.cancel();
+    // Nor does what is open keep an agent from a pool that somebody else has made anew.
+    client.deletePool("p");
+    client.createPool("p").close();
+    const fed = await call("plasmite_feed", { pool: "p", data: { by: "agent" } });
+    assert.equal((await fed.json()).result.structuredContent?.message.seq, 1);
+    await app.shutdown();
   }));
