@@ -9,6 +9,7 @@
 import { isUrl } from "../backend/refs.ts";
 import type { ErrorKindName, PlasmiteError } from "../errors.ts";
 import { related, type TypedLine } from "./command_line.ts";
+import { token } from "./words.ts";
 
 /** Words for what {@linkcode PlasmiteError.topic} names, besides what depends on the command. */
 const TOPICS: Readonly<Record<string, string>> = {
@@ -62,7 +63,33 @@ function adviceForCommand(error: PlasmiteError, line: TypedLine): string | undef
     const newest = related(line, "follow", pool, ["--tail", "5", "--no-follow"]);
     return `Look before you send it again: ${newest}`;
   }
+  if (error.kindName === "Conflict" && line.at.at(-1)?.name === "feed" && pool !== undefined) {
+    const words = conflictAdvice(error, line, pool);
+    if (words !== undefined) return words;
+  }
   return isDamage(error, line) ? damageAdvice(error, line, pool) : undefined;
+}
+
+/** What to do when `feed` found something else than it expected. */
+function conflictAdvice(
+  { actual, details: { id, key, seq } }: PlasmiteError,
+  line: TypedLine,
+  pool: string,
+): string | undefined {
+  if (typeof id === "string") {
+    return typeof seq === "bigint" && seq > 0n
+      ? `An id names one message. See it with \`${
+        related(line, "fetch", pool, [String(seq)])
+      }\`, ` +
+        "or use another id."
+      : "Two records of this input have the same id and different data.";
+  }
+  if (actual === null) return undefined;
+  if (actual === 0n) return "There is none. Decide again, and use --expect none.";
+  const look = typeof key === "string"
+    ? related(line, "latest", pool, ["--key", token(key)])
+    : related(line, "fetch", pool, [String(actual)]);
+  return `Read what is new, as with \`${look}\`, decide again, and use --expect ${actual}.`;
 }
 
 /** Whether a pool of this machine is damaged. */

@@ -13,14 +13,17 @@ import type { CommandContext } from "./context.ts";
 /** How many of the newest messages are looked at for tags. */
 const RECENT = 2000;
 
-/** Runs `__complete pool` or `__complete tag POOL`. */
+/** Runs `__complete pool`, or `__complete KIND POOL` for what a pool has. */
 export async function run(context: CommandContext): Promise<number> {
-  const { args } = context;
+  const kind = context.args.required("KIND");
   let names: string[] = [];
   try {
-    names = args.required("KIND") === "pool"
-      ? poolFiles(context.dir).map(poolName)
-      : await recentTags(context);
+    if (kind === "pool") names = poolFiles(context.dir).map(poolName);
+    else if (kind === "tag") names = await recentTags(context);
+    else if (kind === "key") {
+      const tags = await recentTags(context);
+      names = tags.filter((tag) => tag.startsWith("key:")).map((tag) => tag.slice("key:".length));
+    }
   } catch {
     // No directory, no such pool, damage: then there is nothing to offer.
   }

@@ -88,7 +88,9 @@ _plasmite_from() {
       _plasmite_offer < <("$program" \${dir:+--dir "$dir"} __complete pool 2>/dev/null)
       if [[ $cur == */* ]]; then _plasmite_offer_files -f; fi
       ;;
-    tag) _plasmite_offer < <("$program" \${dir:+--dir "$dir"} __complete tag "$pool" 2>/dev/null) ;;
+    tag|key|cursor|group)
+      _plasmite_offer < <("$program" \${dir:+--dir "$dir"} __complete "$kind" "$pool" 2>/dev/null)
+      ;;
     file) _plasmite_offer_files -f ;;
     dir) _plasmite_offer_files -d ;;
     command) _plasmite_offer < <(compgen -c -- "$cur") ;;
@@ -111,7 +113,7 @@ _plasmite() {
       continue
     fi
     if [[ $w == "--" ]]; then
-      if [[ $path == tap ]]; then
+      if [[ $path == tap || $path == claim || $path == work ]]; then
         if declare -F _command_offset >/dev/null; then _command_offset $((i + 1))
         elif ((i + 1 == COMP_CWORD)); then _plasmite_from command
         else _plasmite_from file; fi

@@ -18,7 +18,10 @@ function candidates(spec: FlagSpec | PositionalSpec): string {
     case "pool":
       return `-f -a '(__plasmite_ask pool)'`;
     case "tag":
-      return `-f -a '(__plasmite_ask tag (__plasmite_words)[-1])'`;
+    case "key":
+    case "cursor":
+    case "group":
+      return `-f -a '(__plasmite_ask ${spec.complete} (__plasmite_pool))'`;
     case "file":
       return "-F";
     case "dir":
@@ -99,6 +102,13 @@ function __plasmite_place
     end
     echo $path
     echo $rest
+end
+
+# The first positional behind the command.
+function __plasmite_pool
+    set -l words (__plasmite_words)
+    set -l place (__plasmite_place)
+    echo $words[(math (count $words) - $place[2] + 1)]
 end
 
 # Whether the cursor is in that command, and at that positional if one is given.

@@ -19,7 +19,10 @@ function action(spec: FlagSpec | PositionalSpec): string {
     case "pool":
       return "_plasmite_pools";
     case "tag":
-      return "_plasmite_tags";
+    case "key":
+    case "cursor":
+    case "group":
+      return `_plasmite_${spec.complete}s`;
     case "file":
       return "_files";
     case "dir":
@@ -58,7 +61,11 @@ function body({ path, flags, args, commands }: Node): string {
     ...flags.flatMap(flagWords),
     ...(commands.length > 0
       ? ["'1: :->command'", "'*:: :->rest'"]
-      : args.map((arg, i) => positionalWord(arg, i + 1))),
+      // Only one entry may stand for the rest of a line; keys look whether a command follows.
+      : args.filter((arg) =>
+        !arg.trailing || !args.some(({ repeat, trailing }) => repeat && !trailing)
+      )
+        .map((arg, i) => positionalWord(arg, i + 1))),
   ];
   const call = `_arguments -s -S : \\\n    ${words.join(" \\\n    ")}`;
   const keep = path === ""
@@ -111,9 +118,16 @@ _plasmite_pools() {
   [[ $PREFIX == */* ]] && _files -g '*.plasmite'
 }
 
-_plasmite_tags() {
-  local -a found=("\${(@f)$(_plasmite_ask tag "\${(Q)line[1]:-\${(Q)words[2]}}")}")
-  _wanted tags expl tag compadd -a found
+# What the pool of the line has of one kind.
+_plasmite_of() {
+  local -a found=("\${(@f)$(_plasmite_ask $1 "\${(Q)line[1]:-\${(Q)words[2]}}")}")
+  _wanted $1s expl $1 compadd -a found
+}
+_plasmite_tags() { _plasmite_of tag }
+_plasmite_cursors() { _plasmite_of cursor }
+_plasmite_groups() { _plasmite_of group }
+_plasmite_keys() {
+  if ((words[(I)--])); then _command_names -e || _files; else _plasmite_of key; fi
 }
 
 _plasmite_topics() {

@@ -13,6 +13,7 @@ import type { SkippedRecord } from "../text/ingest_gate.ts";
 import { appendInline, RecordSink } from "../text/record_sink.ts";
 import { nowNs } from "../text/time.ts";
 import type { CommandContext } from "./context.ts";
+import type { FeedConditions } from "./feed_conditions.ts";
 import type { FeedInput } from "./feed_input.ts";
 import { findPool, openPool } from "./open.ts";
 import { type PrintStored, receiptPrinter } from "./receipts.ts";
@@ -24,9 +25,14 @@ const READ_SIZE = 256 * 1024;
 /** Where messages go, and how. */
 interface Target {
   readonly pool: PoolHandle;
+  readonly isRemote: boolean;
   readonly flush: boolean;
   readonly retries: Retries | undefined;
+  readonly conditions: FeedConditions | undefined;
 }
+
+/** The options that make an append conditional; what they need is loaded only with one of them. */
+const CONDITIONS = ["expect", "key", "id", "id-from", "id-window", "atomic"];
 
 /** Runs `feed`. */
 export async function run(context: CommandContext): Promise<number> {
@@ -44,13 +50,17 @@ export async function run(context: CommandContext): Promise<number> {
     });
   }
   const { flush, delayMs } = await settings(context);
-  const print = await receiptPrinter(context, args.texts("tag"));
   // What makes the command impossible is found before a pool is made for it.
   const batch = new FrameBatch();
-  const inline = await inlineData(context, batch);
+  const conditions = CONDITIONS.some((name) => args.has(name))
+    ? await (await import("./feed_conditions.ts")).conditionsOf(context, batch)
+    : undefined;
+  const print = await receiptPrinter(context, conditions?.tags ?? args.texts("tag"));
+  const inline = await inlineData(context, batch, conditions);
   const input = inline === undefined ? await streamInput(context) : undefined;
   const validate = ({ ringSize }: Limits): void => {
     for (let i = 0; i < batch.count; i++) refuseOversize(batch.payloadOf(i), ringSize, ref.path);
+    conditions?.check(ringSize);
     input?.refuseNothing();
   };
   const open = (): Promise<PoolHandle> => openPool(context, ref, { write: true, validate });
@@ -59,7 +69,7 @@ export async function run(context: CommandContext): Promise<number> {
       ? undefined
       : new (await import("./retry.ts")).Retries(attempts, delayMs);
     const pool = retries === undefined ? await open() : await retries.run(open);
-    const target: Target = { pool, flush, retries };
+    const target: Target = { pool, isRemote: ref.isRemote, flush, retries, conditions };
     try {
       if (input !== undefined) return await feedStream(context, target, batch, print, input);
       if (inline !== undefined) await commit(target, batch, inline, print);
@@ -86,6 +96,7 @@ async function settings(context: CommandContext): Promise<{ flush: boolean; dela
 async function inlineData(
   context: CommandContext,
   batch: FrameBatch,
+  conditions: FeedConditions | undefined,
 ): Promise<RecordSink | undefined> {
   const { args } = context;
   const data = args.text("DATA");
@@ -98,7 +109,11 @@ async function inlineData(
       { hint: "Use --file PATH, or pipe the messages to stdin." },
     );
   }
-  const sink = new RecordSink(batch, { tags: args.texts("tag"), dataOnly: args.has("data") });
+  const sink = new RecordSink(batch, {
+    tags: args.texts("tag"),
+    dataOnly: args.has("data"),
+    ...conditions?.sink,
+  });
   sink.stamp(nowNs());
   if (format === "yaml") {
     const { Ingest } = await import("../text/ingest.ts");
@@ -110,6 +125,7 @@ async function inlineData(
     const { missingInput } = await import("./feed_input.ts");
     throw missingInput();
   }
+  conditions?.check(Infinity);
   return sink;
 }
 
@@ -127,13 +143,15 @@ function skips(context: CommandContext): boolean {
 
 /** Stores what the sink has collected and prints receipts. */
 async function commit(
-  { pool, flush, retries }: Target,
+  target: Target,
   batch: FrameBatch,
   sink: RecordSink,
   print: PrintStored,
 ): Promise<void> {
   if (batch.count === 0) return;
   const { ownTags } = sink;
+  const { pool, flush, retries, conditions } = target;
+  if (conditions?.isEmpty === false) return await conditions.commit(target, ownTags, print);
   const request: AppendRequest = {
     flush,
     stored: (from, count, first) => print({ batch, from, count, first, ownTags }),
@@ -150,7 +168,7 @@ async function commit(
 
 function streamSink(
   context: CommandContext,
-  pool: PoolHandle,
+  { pool, conditions }: Target,
   batch: FrameBatch,
   onSkipped: (record: SkippedRecord) => void,
 ): RecordSink {
@@ -159,8 +177,9 @@ function streamSink(
     tags: args.texts("tag"),
     dataOnly: args.has("data"),
     maxPayload: pool.limits.maxPayload,
-    batchBytes: pool.limits.batchBytes,
+    batchBytes: conditions?.isWhole === true ? Infinity : pool.limits.batchBytes,
     onSkipped,
+    ...conditions?.sink,
     ...(context.stderr.isTerminal ? { onReceipt: () => noticeReceipt(context, pool) } : {}),
   });
 }
@@ -180,10 +199,10 @@ async function feedStream(
   print: PrintStored,
   input: FeedInput,
 ): Promise<number> {
-  const { pool } = target;
+  const { pool, conditions } = target;
   input.refuseTerminal();
   const { Ingest } = await import("../text/ingest.ts");
-  const sink = streamSink(context, pool, batch, (record) => noticeSkipped(context, pool, record));
+  const sink = streamSink(context, target, batch, (record) => noticeSkipped(context, pool, record));
   const ingest = new Ingest(sink, {
     mode: inputMode(context),
     errors: skips(context) ? "skip" : "stop",
@@ -191,14 +210,20 @@ async function feedStream(
   });
   const progress = input.size >= 0 ? await progressFor(context, input.size) : undefined;
   const drain = (): Promise<void> => commit(target, batch, sink, print);
+  // What is to be stored as a whole is read to its end first.
+  const isWhole = conditions?.isWhole === true;
+  const between = isWhole ? () => conditions.check(pool.limits.ringSize) : drain;
+  if (conditions !== undefined) {
+    conditions.position = () => ({ index: ingest.records, ...ingest.current });
+  }
   const buffer = new Uint8Array(READ_SIZE);
   let bytes = 0;
   try {
     for (let n = input.read(buffer); n !== null; n = input.read(buffer)) {
       bytes += n;
       sink.stamp(nowNs());
-      await ingest.take(buffer.subarray(0, n), drain);
-      await drain();
+      await ingest.take(buffer.subarray(0, n), between);
+      await between();
       progress?.update(ingest.stored, bytes);
     }
     sink.stamp(nowNs());
@@ -206,13 +231,14 @@ async function feedStream(
     ingest.end();
     await drain();
   } catch (error) {
-    await drain(); // What came before the bad record stays appended and receipted.
+    if (!isWhole) await drain(); // What came before the bad record stays appended and receipted.
     throw error;
   } finally {
     progress?.end();
   }
-  if (ingest.failed > 0) {
-    noticeSummary(context, pool, ingest.stored, ingest.failed);
+  const conflicts = conditions?.skipped ?? 0;
+  if (ingest.failed + conflicts > 0) {
+    noticeSummary(context, pool, ingest.stored - conflicts, ingest.failed + conflicts);
     return 1;
   }
   if (ingest.empty) input.refuseEmpty();

@@ -19,7 +19,7 @@ OUTPUT
   Text for people on a terminal, stable text and JSON in a pipe. --format json or yaml asks for
   one form everywhere. Errors and notices go to stderr: one JSON line when it is not a terminal.
   Exit codes: 0 fine, 2 usage, 3 not found, 4 exists, 5 busy, 6 permission, 7 corrupt, 8 i/o,
-  124 timeout.
+  9 messages lost, 10 conflict, 124 timeout.
 
 OPTIONS AND HELP
   Options may stand before or after the command's words; -- ends them.
@@ -53,6 +53,15 @@ NOTES
   --format json prints the stored message instead. With -e skip bad records are reported on stderr
   and the exit code is 1.
   Records that are complete messages (seq, time, meta, data) are copied; --data stores them as data.
+
+  plasmite feed jobs --expect 41 '{"take":7}'              only if 41 is still the newest (else 10)
+  plasmite feed ci --key unit --expect none '{"ok":true}'  only if there is no message key:unit
+  plasmite feed orders --id o-1001 '{"n":1}'               once, however often this is repeated
+  plasmite feed orders --id-from .data.order -f orders.jsonl
+  plasmite feed ledger --atomic -f entries.jsonl           all of them or none
+
+  With an id, --retry also repeats an append whose outcome is unknown. An id is looked for in the
+  last --id-window messages; one that is older, or was overwritten, is stored again.
 `;
     case "fetch":
       return `EXAMPLES

@@ -14,6 +14,7 @@ import { printReceipt } from "../text/envelope.ts";
 import { formatTime, printTime } from "../text/time.ts";
 import { escapeControls } from "../visible.ts";
 import type { CommandContext } from "./context.ts";
+import { toJson } from "./output.ts";
 
 /** Which messages were stored, and as what. */
 export interface StoredRun {
@@ -26,6 +27,8 @@ export interface StoredRun {
   readonly first: bigint;
   /** Whether messages may have tags of their own. */
   readonly ownTags: boolean;
+  /** Whether they were stored earlier, under the same ids. */
+  readonly isDuplicate?: boolean;
 }
 
 /** Prints for stored messages; nothing may be kept back when it returns. */
@@ -73,7 +76,8 @@ function terminalReceipts(context: CommandContext): PrintStored {
     for (const view of views(run)) {
       const tags = view.tags();
       const second = view.timestampNs - view.timestampNs % 1_000_000_000n;
-      text += `fed seq=${view.seq} at ${formatTime(second)}`;
+      const what = run.isDuplicate === true ? "already stored" : "fed";
+      text += `${what} seq=${view.seq} at ${formatTime(second)}`;
       text += tags.length > 0 ? `  tags: ${escapeControls(tags.join(","))}\n` : "\n";
     }
     context.stdout.text(text);
@@ -84,6 +88,7 @@ function documents(context: CommandContext, tags: readonly string[]): PrintStore
   return (run) => {
     for (const view of views(run)) {
       context.document({
+        ...(run.isDuplicate === true ? { duplicate: true } : {}),
         meta: { tags: run.ownTags ? view.tags() : tags },
         seq: view.seq,
         time: formatTime(view.timestampNs),
@@ -99,6 +104,15 @@ function compactReceipts(context: CommandContext, tags: readonly string[]): Prin
   return (run) => {
     out.clear();
     const { batch } = run;
+    if (run.isDuplicate === true) {
+      for (const view of views(run)) {
+        const { seq, timestampNs } = view;
+        const meta = { tags: view.tags() };
+        const receipt = { duplicate: true, meta, seq, time: formatTime(timestampNs) };
+        context.stdout.text(`${toJson(receipt)}\n`);
+      }
+      return;
+    }
     if (run.ownTags) {
       for (const v of views(run)) {
         printReceipt(v.tags(), v.seqLo, v.seqHi, v.timeLo, v.timeHi, out);

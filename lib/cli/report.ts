@@ -51,14 +51,31 @@ function reprint(json: string, printer: JsonPrinter): string {
   return new TextDecoder().decode(out.bytes());
 }
 
+/** Facts that an error document tells (docs/spec/coordination.md 13.1). */
+const FACTS = [
+  "actual",
+  "cursor",
+  "expected",
+  "holder",
+  "host",
+  "id",
+  "key",
+  "pid",
+  "seq",
+  "token",
+  "until",
+];
+
 /** The members of an error document; also used inside reports of several pools. */
 export function errorJson(error: PlasmiteError): { [key: string]: Json | undefined } {
+  const facts = FACTS.filter((name) => Object.hasOwn(error.details, name));
   return {
+    ...Object.fromEntries(facts.map((name) => [name, error.details[name]])),
     kind: error.kindName,
     message: error.message,
     hint: error.hint,
     path: error.path,
-    seq: error.seq,
+    ...(error.seq === undefined ? {} : { seq: error.seq }),
     offset: error.offset,
     causes: error.causes,
   };

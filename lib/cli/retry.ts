@@ -41,15 +41,18 @@ export class Retries {
   /**
    * Does `work`, again when it failed without an effect; the error of the last attempt says how
    * many there were.
+   *
+   * @param isIdempotent whether it may be repeated too if it is unknown whether it had an effect
    */
-  async run<T>(work: () => Awaitable<T>): Promise<T> {
+  async run<T>(work: () => Awaitable<T>, isIdempotent = false): Promise<T> {
     let waited = 0;
     for (let tried = 1;; tried++) {
       const began = performance.now();
       try {
         return await work();
       } catch (error) {
-        if (!PlasmiteError.is(error) || !error.isRepeatable) throw error;
+        if (!PlasmiteError.is(error)) throw error;
+        if (!error.isRepeatable && !(isIdempotent && error.outcomeUnknown)) throw error;
         // What says at once that it is busy has not been waited for.
         const took = performance.now() - began;
         if (took >= PATIENCE) waited += took;

@@ -10,7 +10,16 @@
 export type ValueType = "text" | "u64" | "u32" | "float";
 
 /** What a shell may offer for a value. */
-export type Completion = "pool" | "tag" | "file" | "dir" | "command" | "topic";
+export type Completion =
+  | "pool"
+  | "tag"
+  | "key"
+  | "cursor"
+  | "group"
+  | "file"
+  | "dir"
+  | "command"
+  | "topic";
 
 /** One option, as typed on the command line. */
 export interface FlagSpec {
@@ -284,6 +293,57 @@ function pool(): CommandSpec {
   };
 }
 
+/** The options of a conditional or repeatable append (docs/spec/coordination.md 3 and 4). */
+function conditionFlags(): FlagSpec[] {
+  const group = "Conditions";
+  return [
+    {
+      name: "expect",
+      value: "SEQ",
+      group,
+      help: "Append only if the newest message is SEQ; `none` or 0 if there must be none",
+      more: "With --key, the newest message with that key. Otherwise exit 10, and nothing is " +
+        "stored. Takes one message, or with --atomic one batch.",
+    },
+    {
+      name: "key",
+      value: "KEY",
+      group,
+      complete: "key",
+      help: "Tag the message key:KEY, for latest and --expect",
+    },
+    {
+      name: "id",
+      value: "ID",
+      group,
+      conflicts: ["id-from"],
+      help: "Store the message once, however often this is repeated; `auto` for a hash",
+      more: "Tags it id:ID. If one of the newest messages has that id and the same data, nothing " +
+        'is stored and the receipt says "duplicate":true; with other data exit 10. `auto` makes ' +
+        "the id from data and tags, so equal records are stored once.",
+    },
+    {
+      name: "id-from",
+      value: "EXPR",
+      group,
+      help: "Take the id of each record from a jq expression, such as .data.event_id",
+    },
+    {
+      name: "id-window",
+      value: "COUNT",
+      type: "u32",
+      default: "4096",
+      group,
+      help: "How many of the newest messages are searched for an id",
+    },
+    {
+      name: "atomic",
+      group,
+      help: "Store all of the input at once or nothing; at most half the pool",
+    },
+  ];
+}
+
 function feed(): CommandSpec {
   return {
     name: "feed",
@@ -345,6 +405,7 @@ function feed(): CommandSpec {
         help: "Stop at the first bad record, or skip bad ones and exit 1",
       },
       { name: "data", help: "Store complete messages as data instead of copying them" },
+      ...conditionFlags(),
       ...remoteFlags(),
     ],
     helpOnEmpty: true,
@@ -681,14 +742,19 @@ function help(): CommandSpec {
   };
 }
 
-/** What completion scripts call: prints pool names or tags, one a line. */
+/** What completion scripts call: prints names of pools, or what a pool has, one a line. */
 function complete(): CommandSpec {
   return {
     name: "__complete",
     about: "Print candidates for a shell",
     args: [
-      { name: "KIND", required: true, values: ["pool", "tag"], help: "What is completed" },
-      { name: "POOL", help: "Pool whose tags are wanted" },
+      {
+        name: "KIND",
+        required: true,
+        values: ["pool", "tag", "key", "cursor", "group"],
+        help: "What is completed",
+      },
+      { name: "POOL", help: "Pool that has them" },
     ],
     hidden: true,
   };

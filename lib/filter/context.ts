@@ -47,6 +47,9 @@ export class Context {
   #time: string | undefined;
   readonly #envelope = new Envelope(this);
 
+  /** Whether the message is not stored yet: then it has no sequence number and no time. */
+  isUnstored = false;
+
   /** Creates a context that allows `maxSteps` steps per message. */
   constructor(maxSteps: number) {
     this.#maxSteps = maxSteps;
@@ -96,8 +99,10 @@ export class Context {
       case "meta":
         return new Map([["tags", this.#tags()]]);
       case "seq":
+        if (this.isUnstored) return undefined;
         return exact(this.#view?.seq ?? 0n);
       case "time":
+        if (this.isUnstored) return undefined;
         return this.#time ??= formatTime(this.#view?.timestampNs ?? 0n);
     }
     return undefined;
@@ -122,6 +127,7 @@ class Envelope extends LazyObject {
   }
 
   override members(): ReadonlyMap<string, Value> {
-    return new Map(["data", "meta", "seq", "time"].map((n) => [n, this.member(n) ?? null]));
+    const names = ["data", "meta", ...(this.#context.isUnstored ? [] : ["seq", "time"])];
+    return new Map(names.map((n) => [n, this.member(n) ?? null]));
   }
 }

@@ -28,16 +28,73 @@ try (reduce (try __where catch error("e")) as $__x (false;
 catch (if type == "array" then . else null end)`;
 }
 
-/** A filter that runs in jq, synchronously once it is compiled. */
-export class JqFilter {
+/** A program that runs in jq. */
+class Program {
   readonly #expression: string;
   readonly #program: string;
   readonly #jq: Jq;
 
-  private constructor(expression: string, program: string, jq: Jq) {
+  constructor(expression: string, program: string, jq: Jq) {
     this.#expression = expression;
     this.#program = program;
     this.#jq = jq;
+  }
+
+  /** Runs it on lines of JSON. */
+  run(input: string) {
+    try {
+      return this.#jq.raw(input, this.#program, ["-c"]);
+    } catch (error) {
+      // out of memory or stack: this instance is of no use any more
+      shared = undefined;
+      throw this.broken(messageOf(error));
+    }
+  }
+
+  broken(detail: string): PlasmiteError {
+    return new PlasmiteError("Usage", "filter expression failed in jq", {
+      hint: `Simplify ${this.#expression}: it ran out of memory or ended jq.`,
+      causes: detail === "" ? [] : [detail],
+    });
+  }
+}
+
+/** The program for one text: one line, `{"text":…}` or `{"problem":…}`. */
+export function jqTextProgram(node: Node): string {
+  return `${PRELUDE}def __text: ${toJq(node)};
+try ([__text] | if length != 1 then {problem: (if length == 0 then "no value" else "\\(length) values" end)}
+  else .[0] | if type == "string" then {text: .} elif type == "number" then {text: tojson}
+  else {problem: (tojson | .[0:200])} end end)
+catch {problem: "an error, such as a missing key"}`;
+}
+
+/** An expression for a text that runs in jq, synchronously once it is compiled. */
+export class JqText {
+  readonly #program: Program;
+
+  private constructor(program: Program) {
+    this.#program = program;
+  }
+
+  /** Loads jq if necessary; the expression is known to be valid. */
+  static async compile(expression: string, node: Node): Promise<JqText> {
+    return new JqText(new Program(expression, jqTextProgram(node), await loadShared()));
+  }
+
+  /** Evaluates it on one message, given as JSON text. */
+  evaluate(json: string): { readonly text: string } | { readonly problem: string } {
+    const { stdout, stderr } = this.#program.run(json);
+    if (stdout === "") throw this.#program.broken(stderr.split("\n")[0] ?? "");
+    return JSON.parse(stdout);
+  }
+}
+
+/** A filter that runs in jq, synchronously once it is compiled. */
+export class JqFilter {
+  readonly #program: Program;
+
+  private constructor(program: Program) {
+    this.#program = program;
   }
 
   /**
@@ -49,35 +106,18 @@ export class JqFilter {
     node: Node,
     fail: (detail: string) => PlasmiteError,
   ): Promise<JqFilter> {
-    const filter = new JqFilter(expression, jqProgram(node), await loadShared());
-    const { exitCode, stderr } = filter.#run("");
+    const program = new Program(expression, jqProgram(node), await loadShared());
+    const { exitCode, stderr } = program.run("");
     if (exitCode !== 0) throw fail(compileErrors(stderr));
-    return filter;
+    return new JqFilter(program);
   }
 
   /** Evaluates messages given as JSON text, one per line. */
   evaluate(lines: string, count: number): Verdict[] {
-    const { stdout, stderr } = this.#run(lines);
+    const { stdout, stderr } = this.#program.run(lines);
     const verdicts = stdout === "" ? [] : stdout.split("\n").map(readVerdict);
     if (verdicts.length === count) return verdicts;
-    throw this.#broken(stderr.split("\n")[0] ?? "");
-  }
-
-  #run(input: string) {
-    try {
-      return this.#jq.raw(input, this.#program, ["-c"]);
-    } catch (error) {
-      // out of memory or stack: this instance is of no use any more
-      shared = undefined;
-      throw this.#broken(messageOf(error));
-    }
-  }
-
-  #broken(detail: string): PlasmiteError {
-    return new PlasmiteError("Usage", "filter expression failed in jq", {
-      hint: `Simplify ${this.#expression}: it ran out of memory or ended jq.`,
-      causes: detail === "" ? [] : [detail],
-    });
+    throw this.#program.broken(stderr.split("\n")[0] ?? "");
   }
 }
 

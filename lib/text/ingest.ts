@@ -147,6 +147,11 @@ export class Ingest {
     return this.#gate.index === 0 && !this.#gate.ended;
   }
 
+  /** How the input is read, and the line on which the current record starts. */
+  get current(): { readonly mode: ModeLabel; readonly line: number | undefined } {
+    return { mode: this.#gate.label, line: this.#gate.at };
+  }
+
   /** Messages passed to the sink so far. */
   get stored(): number {
     return this.#gate.stored;

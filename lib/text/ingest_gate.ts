@@ -106,6 +106,8 @@ export class RecordGate {
   label: ModeLabel = "jsonl";
   /** Records started so far. */
   index = 0;
+  /** The input line on which the current record starts, from 1; undefined if lines are not counted. */
+  at: number | undefined;
   /** Messages stored so far. */
   stored = 0;
   /** Records skipped so far. */
@@ -143,6 +145,7 @@ export class RecordGate {
     many: boolean,
     open: boolean,
   ): boolean {
+    this.at = line;
     try {
       this.stored += this.sink.json(text, start, end, many);
     } catch (error) {
@@ -214,13 +217,14 @@ export class RecordGate {
     const ours = PlasmiteError.is(error, ErrorKind.Usage) && !(error instanceof FatalRecordError);
     if (!ours) throw error;
     if (!this.skip) {
-      const { message, hint, path, seq, offset, causes } = error;
+      const { message, hint, path, seq, offset, causes, topic } = error;
+      const isOfId = topic === "id" && causes === undefined && line !== undefined;
       throw new IngestError("Usage", message, line, {
         hint,
         path,
         seq,
         offset,
-        causes,
+        causes: isOfId ? [`in the record on line ${line}`] : causes,
         cause: error,
       });
     }
@@ -360,7 +364,7 @@ function replaceInvalid(text: Uint8Array, start: number, end: number): Uint8Arra
  * The start of a record: up to 200 bytes, cut on a character boundary (docs/spec/command-line.md
  * 2.5).
  */
-function snippetOf(text: Uint8Array, start: number, end: number): string {
+export function snippetOf(text: Uint8Array, start: number, end: number): string {
   start = skipBlanks(text, start, end);
   end = trimBlanks(text, start, end);
   const cut = end - start > SNIPPET;

@@ -13,6 +13,7 @@ import { PlasmiteError } from "../errors.ts";
 import { Lite3Doc, Lite3Key } from "../lite3/doc.ts";
 import { JsonSyntaxError } from "../lite3/encode.ts";
 import { NODE_COUNT, Tag } from "../lite3/layout.ts";
+import { MessageView } from "../lite3/message.ts";
 import { printJson } from "../lite3/print.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 import type { IngestSink, SkippedRecord } from "./ingest_gate.ts";
@@ -23,6 +24,15 @@ import { parseRfc3339 } from "./time.ts";
 export interface RecordSinkOptions {
   /** Tags for messages that do not have their own. Default: none. */
   readonly tags?: readonly string[];
+  /** Tags added after those of every message, copied ones included. Default: none. */
+  readonly added?: readonly string[];
+  /**
+   * Returns one more tag for a message, to be added at the end.
+   *
+   * @param isCopy whether it is a copied message, so that it has a sequence number and a time
+   * @throws {PlasmiteError} Usage if there is none for it; then the record is a bad one
+   */
+  readonly tagFor?: (message: MessageView, isCopy: boolean) => string;
   /** Store complete messages as data instead of copying them (`--data`). Default: false. */
   readonly dataOnly?: boolean;
   /** The largest payload the pool takes, in bytes. Default: no limit. */
@@ -48,6 +58,19 @@ interface MessageKeys {
   readonly tags: Lite3Key;
 }
 
+/** Where a copied message comes from. */
+interface Source {
+  readonly seq: bigint;
+  readonly timeNs: bigint;
+}
+
+const NOWHERE: Source = { seq: 0n, timeNs: 0n };
+
+/** Tags with others after them; none of those twice. */
+function withTags(tags: readonly string[], added: readonly string[]): readonly string[] {
+  return added.length === 0 ? tags : [...tags, ...added.filter((tag) => !tags.includes(tag))];
+}
+
 /** Encodes records into a batch; the owner empties the batch and sets the time. */
 export class RecordSink implements IngestSink {
   /** The batch of frames. */
@@ -59,6 +82,10 @@ export class RecordSink implements IngestSink {
   /** Whether any message had its own tags, so that receipts must look them up. */
   ownTags = false;
   readonly #tags: readonly string[];
+  readonly #added: readonly string[];
+  /** Tags of ordinary messages. */
+  readonly #allTags: readonly string[];
+  readonly #tagFor: RecordSinkOptions["tagFor"];
   readonly #dataOnly: boolean;
   readonly #maxPayload: number;
   readonly #batchBytes: number;
@@ -69,6 +96,7 @@ export class RecordSink implements IngestSink {
   #dataAt = 0;
   #keys: MessageKeys | undefined;
   #scratch: Buf | undefined;
+  #view: MessageView | undefined;
   #lite3Bytes: Uint8Array | undefined;
   #lite3View: DataView | undefined;
   #validate: ((doc: Lite3Doc) => void) | undefined;
@@ -77,6 +105,10 @@ export class RecordSink implements IngestSink {
   constructor(batch: FrameBatch, options: RecordSinkOptions = {}) {
     this.batch = batch;
     this.#tags = options.tags ?? [];
+    this.#added = options.added ?? [];
+    this.#allTags = withTags(this.#tags, this.#added);
+    this.#tagFor = options.tagFor;
+    this.ownTags = this.#tagFor !== undefined;
     this.#dataOnly = options.dataOnly ?? false;
     this.#maxPayload = options.maxPayload ?? Infinity;
     this.#batchBytes = options.batchBytes ?? 1 << 20;
@@ -121,7 +153,7 @@ export class RecordSink implements IngestSink {
 
   /** @inheritdoc */
   lite3(bytes: Uint8Array, start: number, end: number): void {
-    if (this.#tags.length > 0 || this.#dataOnly) {
+    if (this.#allTags.length > 0 || this.#tagFor !== undefined || this.#dataOnly) {
       throw new FatalRecordError("Lite3 already contains a complete message", {
         hint:
           "The messages bring their own tags: give none, and store no complete messages as data.",
@@ -159,12 +191,13 @@ export class RecordSink implements IngestSink {
     const { out, encoder } = batch;
     const start = out.len;
     try {
-      const next = encoder.messageFromJson(text, at, end, this.#tags);
+      const next = encoder.messageFromJson(text, at, end, this.#allTags);
       if (this.#dataAt === 0) this.#dataAt = this.#findData(start);
       // A complete message has four members: check further only then.
       const members = out.dv.getUint32(start + this.#dataAt + NODE_COUNT, true) >>> 6;
-      if (members === 4 && !this.#dataOnly) this.#copyComplete(start);
-      else if (members === 3 && this.#onReceipt !== undefined) this.#noticeReceipt(start);
+      const source = members === 4 && !this.#dataOnly ? this.#copyComplete(start) : null;
+      if (members === 3 && this.#onReceipt !== undefined) this.#noticeReceipt(start);
+      if (this.#tagFor !== undefined) this.#addTag(this.#tagFor, start, source);
       this.#checkSize(out.len - start);
       batch.endFrame(this.timeLo, this.timeHi);
       return next;
@@ -183,7 +216,7 @@ export class RecordSink implements IngestSink {
       if (!many) throw trailing(at);
       batch.beginFrame();
       try {
-        encoder.messageFromJson(text, at, end, this.#tags);
+        encoder.messageFromJson(text, at, end, this.#allTags);
       } catch (error) {
         if (!(error instanceof PlasmiteError)) throw error;
       } finally {
@@ -220,10 +253,10 @@ export class RecordSink implements IngestSink {
 
   /**
    * If the data just encoded at `start` is a complete message, replaces it with that message's data
-   * and tags, without its sequence number and time.
+   * and tags, without its sequence number and time; returns those.
    */
-  #copyComplete(start: number): void {
-    const { out, encoder } = this.batch;
+  #copyComplete(start: number): Source | null {
+    const { out } = this.batch;
     const keys = this.#names();
     const doc = this.#doc.reset(out.u8, out.dv, start, out.len - start);
     const root = this.#dataAt;
@@ -231,10 +264,10 @@ export class RecordSink implements IngestSink {
     const time = doc.lookup(root, keys.time);
     const meta = doc.lookup(root, keys.meta);
     const data = doc.lookup(root, keys.data);
-    if (seq < 0 || time < 0 || meta < 0 || data < 0) return;
-    if (doc.tag(meta) !== Tag.Object || doc.count(meta) !== 1) return;
+    if (seq < 0 || time < 0 || meta < 0 || data < 0) return null;
+    if (doc.tag(meta) !== Tag.Object || doc.count(meta) !== 1) return null;
     const list = doc.lookup(meta, keys.tags);
-    if (list < 0) return;
+    if (list < 0) return null;
 
     if (this.#tags.length > 0) {
       throw new FatalRecordError("complete messages supply their own tags", {
@@ -243,12 +276,42 @@ export class RecordSink implements IngestSink {
       });
     }
     const tags = this.#readTags(doc, seq, time, list);
+    const source = {
+      seq: doc.tag(seq) === Tag.I64 ? doc.i64(seq) : BigInt(doc.f64(seq)),
+      timeNs: parseRfc3339(doc.string(time)) ?? 0n,
+    };
     if (doc.tag(data) !== Tag.Object) {
       throw new PlasmiteError("Usage", "data must be object", {
         hint: 'Put it into an object, for example {"value": 42}.',
       });
     }
     this.ownTags = true;
+    this.#encodeAgain(doc, data, start, withTags(tags, this.#added));
+    return source;
+  }
+
+  /** Adds the tag that depends on the message just encoded at `start`. */
+  #addTag(
+    tagFor: (message: MessageView, isCopy: boolean) => string,
+    start: number,
+    source: Source | null,
+  ): void {
+    const { out } = this.batch;
+    const view = this.#view ??= new MessageView();
+    view.open(out.u8, out.dv, start, out.len - start);
+    const { seq, timeNs } = source ?? NOWHERE;
+    view.seqLo = Number(seq & 0xffff_ffffn);
+    view.seqHi = Number(seq >> 32n & 0xffff_ffffn);
+    view.timeLo = Number(timeNs & 0xffff_ffffn);
+    view.timeHi = Number(timeNs >> 32n);
+    const tag = tagFor(view, source !== null);
+    const tags = view.tags();
+    if (!tags.includes(tag)) this.#encodeAgain(view.doc, view.dataAt, start, [...tags, tag]);
+  }
+
+  /** Replaces what is encoded at `start` by a message of part of it. */
+  #encodeAgain(doc: Lite3Doc, data: number, start: number, tags: readonly string[]): void {
+    const { out, encoder } = this.batch;
     // Through JSON text: this rare case may take twice the time.
     const scratch = this.#scratch ??= new Buf();
     scratch.clear();
