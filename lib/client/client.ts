@@ -10,7 +10,7 @@ import { isMissing } from "../pool/creation.ts";
 import { DEFAULT_POOL_SIZE } from "../pool/layout.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
-import { inPlace } from "../storage/turns.ts";
+import { inPlace } from "../storage/steps.ts";
 import type { PoolInfo } from "../backend/local/info.ts";
 import { listing, readingInfo } from "../backend/local/listing.ts";
 import type { IntegerPolicy } from "./message.ts";

@@ -7,7 +7,7 @@
  */
 
 import type { StorageFile } from "../storage/storage.ts";
-import type { Steps } from "../storage/turns.ts";
+import type { Steps } from "../storage/steps.ts";
 import { hasMarker, itemAt, payloadLength } from "./frame.ts";
 import { type State, usedBytes } from "./header.ts";
 import { FRAME_HEADER, type Layout, MARKER_SIZE } from "./layout.ts";

@@ -6,8 +6,8 @@
 
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { lockTimeout } from "../storage/lock_wait.ts";
+import type { Steps } from "../storage/steps.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
-import type { Steps } from "../storage/turns.ts";
 import { unsafeIn } from "../visible.ts";
 import {
   EXTENSION_AT,

@@ -16,7 +16,7 @@
 
 import { DAMAGE, PlasmiteError } from "../errors.ts";
 import { LOCK_LIMIT, lockTimeout } from "../storage/lock_wait.ts";
-import type { Steps } from "../storage/turns.ts";
+import type { Steps } from "../storage/steps.ts";
 import { crc32c } from "./crc32c.ts";
 import { FIELD, frameProblem, frameState, hasMarker, itemAt, payloadLength } from "./frame.ts";
 import { sameState, type State } from "./header.ts";

@@ -13,7 +13,7 @@
 
 import { PlasmiteError } from "../errors.ts";
 import type { StorageFile } from "../storage/storage.ts";
-import type { Steps } from "../storage/turns.ts";
+import type { Steps } from "../storage/steps.ts";
 import { type Chain, findChain, type FoundFrame, OutOfReach, RingWindow } from "./chain.ts";
 import { putState, sameState, type State } from "./header.ts";
 import { type Layout, STATE_AT, STATE_SIZE } from "./layout.ts";

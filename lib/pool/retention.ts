@@ -8,8 +8,8 @@
 
 import { DAMAGE, PlasmiteError } from "../errors.ts";
 import { untilUnlocked } from "../storage/lock_wait.ts";
+import type { Steps } from "../storage/steps.ts";
 import type { StorageFile } from "../storage/storage.ts";
-import type { Steps } from "../storage/turns.ts";
 import { FIELD, itemAt } from "./frame.ts";
 import { EXTENSION_AT, newExtension, printExtension, putState, type State } from "./header.ts";
 import { FRAME_HEADER, type Layout, STATE_AT, STATE_SIZE } from "./layout.ts";

@@ -11,7 +11,7 @@
 import { DAMAGE, PlasmiteError } from "../errors.ts";
 import { Semaphore } from "../storage/semaphore.ts";
 import { lockTimeout } from "../storage/lock_wait.ts";
-import { inPlace, type Steps } from "../storage/turns.ts";
+import { inPlace, type Steps } from "../storage/steps.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
 import type { FrameBatch } from "./batch.ts";
 import { awaitHeader, creating, type RingOptions } from "./creation.ts";

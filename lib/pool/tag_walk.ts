@@ -12,7 +12,7 @@
 
 import { DAMAGE, ErrorKind, PlasmiteError } from "../errors.ts";
 import { MessageView } from "../lite3/message.ts";
-import type { Steps } from "../storage/turns.ts";
+import type { Steps } from "../storage/steps.ts";
 import { FIELD, frameProblem, frameState, itemAt, payloadLength } from "./frame.ts";
 import type { State } from "./header.ts";
 import { COMMITTED, FRAME_HEADER, frameLength, WRAP } from "./layout.ts";

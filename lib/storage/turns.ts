@@ -1,34 +1,39 @@
 /**
- * Cooperative scheduling of long work. It is written once and run in two ways: {@linkcode inPlace}
- * for the command line and the synchronous library, {@linkcode inTurns} for a process that serves
- * others (server, MCP), which runs it a few milliseconds at a time. {@linkcode Slice} does the same
- * for a loop that is not a generator.
+ * Cooperative scheduling of long work in a process that serves others (server, MCP):
+ * {@linkcode inTurns} runs steps a few milliseconds at a time. {@linkcode Slice} does the same for a
+ * loop that is not a generator.
  *
  * @module
  */
 
 import { startTimer } from "../timers.ts";
-import { beforeNextTry, sleepSync } from "./lock_wait.ts";
+import type { Steps } from "./steps.ts";
 
 /** How long work may block the event loop, in milliseconds. */
 const SLICE = 4;
 
-/** Why work pauses: it can continue at once, or it waits for a lock held by another process. */
-export type Step = "more" | "busy";
+/** How many waiters retry in the same millisecond. */
+const RETRIES_PER_ROUND = 64;
+
+const asking: (() => void)[] = [];
+let round: ReturnType<typeof startTimer> | null = null;
+
+function nextRound(): void {
+  round = null;
+  for (const wake of asking.splice(0, RETRIES_PER_ROUND)) wake();
+  if (asking.length > 0) round = startTimer(nextRound, 1);
+}
 
 /**
- * Work in steps: a generator that yields every millisecond or so of computing, and never while it
- * holds a lock. Ending it early runs its `finally` blocks.
+ * Sleeps for a millisecond before the next attempt to get a lock. The system does not notify when a
+ * flock is released, so every waiter polls. The total rate is limited, so that a process that waits
+ * for the locks of a thousand pools has time for everything else.
  */
-export type Steps<T> = Generator<Step, T, void>;
-
-/** Runs work to its end without a pause; blocks while it waits for a lock. */
-export function inPlace<T>(steps: Steps<T>): T {
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-    if (step.value === "busy") sleepSync(1);
-  }
+export function beforeNextTry(): Promise<void> {
+  return new Promise((resolve) => {
+    asking.push(resolve);
+    round ??= startTimer(nextRound, 1);
+  });
 }
 
 /**

@@ -16,7 +16,7 @@ import { ErrorKind, type ErrorKindName, PlasmiteError } from "../../lib/errors.t
 import { creating } from "../../lib/pool/creation.ts";
 import { Ring } from "../../lib/pool/ring.ts";
 import { Killed, MemoryStorage } from "../support/memory.ts";
-import { inPlace } from "../../lib/storage/turns.ts";
+import { inPlace } from "../../lib/storage/steps.ts";
 import { frames, storeAll, storeWhen } from "../support/coordinated.ts";
 import { start, withDir } from "../support/processes.ts";
 import { batchOf, hooked, payload, SCALE } from "../support/rings.ts";

@@ -12,7 +12,7 @@ import { LocalBackend, type LocalPool } from "../../lib/backend/local.ts";
 import type { Coordinator } from "../../lib/backend/local/coordinator.ts";
 import { cursorDir } from "../../lib/coordination/cursor_file.ts";
 import { ErrorKind, type ErrorKindName, PlasmiteError } from "../../lib/errors.ts";
-import { inPlace } from "../../lib/storage/turns.ts";
+import { inPlace } from "../../lib/storage/steps.ts";
 import { frames, storeAll } from "../support/coordinated.ts";
 import { start, withDir } from "../support/processes.ts";
 import { SCALE } from "../support/rings.ts";

@@ -17,7 +17,7 @@ import { type Guard, Ring } from "../../lib/pool/ring.ts";
 import { TagWalk } from "../../lib/pool/tag_walk.ts";
 import { disk } from "../../lib/storage/file.ts";
 import { Killed, MemoryStorage } from "../support/memory.ts";
-import { inPlace } from "../../lib/storage/turns.ts";
+import { inPlace } from "../../lib/storage/steps.ts";
 import { inCheckout } from "../support/paths.ts";
 import { withDir } from "../support/processes.ts";
 import {

@@ -20,7 +20,7 @@ import { repairRing } from "../../lib/pool/rebuild.ts";
 import { beginningAt, settingMaxAge, trimming } from "../../lib/pool/retention.ts";
 import { Ring } from "../../lib/pool/ring.ts";
 import { Killed, MemoryStorage } from "../support/memory.ts";
-import { inPlace } from "../../lib/storage/turns.ts";
+import { inPlace } from "../../lib/storage/steps.ts";
 import {
   append,
   assertHealthy,

@@ -18,7 +18,7 @@ import { Ring } from "../../lib/pool/ring.ts";
 import { createInPlace } from "../../lib/storage/create.ts";
 import { disk } from "../../lib/storage/file.ts";
 import type { StorageFile } from "../../lib/storage/storage.ts";
-import { inPlace } from "../../lib/storage/turns.ts";
+import { inPlace } from "../../lib/storage/steps.ts";
 import { Killed, MemoryStorage } from "../support/memory.ts";
 import { CLI, cli, errorOf, inTemp, type Outcome } from "../cli/cli_util.ts";
 import { inCheckout } from "../support/paths.ts";

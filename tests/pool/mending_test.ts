@@ -19,7 +19,7 @@ import { Ring } from "../../lib/pool/ring.ts";
 import { backUp } from "../../lib/storage/backup.ts";
 import { disk } from "../../lib/storage/file.ts";
 import { Killed, MemoryStorage } from "../support/memory.ts";
-import { inPlace } from "../../lib/storage/turns.ts";
+import { inPlace } from "../../lib/storage/steps.ts";
 import { CLI, cli, errorOf, inTemp } from "../cli/cli_util.ts";
 import { serve } from "../client/remote_util.ts";
 import { type Damage, damage } from "../support/damage.ts";

@@ -7,7 +7,7 @@
 
 import assert from "node:assert/strict";
 import { Hubs } from "../../lib/backend/local/hub.ts";
-import { inPlace } from "../../lib/storage/turns.ts";
+import { inPlace } from "../../lib/storage/steps.ts";
 import { createMcpFetch } from "../../mcp/http.ts";
 import { createApp } from "../../server/app.ts";
 import { Client } from "../../mod.ts";

@@ -10,7 +10,8 @@
 import { PlasmiteError } from "../../errors.ts";
 import { FrameBatch } from "../../pool/batch.ts";
 import type { Ring } from "../../pool/ring.ts";
-import { beforeNextTry, LOCK_LIMIT, lockTimeout, sleepSync } from "../../storage/lock_wait.ts";
+import { LOCK_LIMIT, lockTimeout, sleepSync } from "../../storage/lock_wait.ts";
+import { beforeNextTry } from "../../storage/turns.ts";
 
 /** Pause between two tries for the lock in place, in milliseconds. */
 const LOCK_PAUSE = 1;

@@ -12,9 +12,8 @@ import { MessageView } from "../../lite3/message.ts";
 import { FrameBatch } from "../../pool/batch.ts";
 import type { State } from "../../pool/header.ts";
 import type { Appended, Guard, Ring } from "../../pool/ring.ts";
-import { untilUnlocked } from "../../storage/lock_wait.ts";
-import { lockTimeout } from "../../storage/lock_wait.ts";
-import type { Steps } from "../../storage/turns.ts";
+import { lockTimeout, untilUnlocked } from "../../storage/lock_wait.ts";
+import type { Steps } from "../../storage/steps.ts";
 import type { AppendRequest, Conditions } from "../types.ts";
 import { type KnownTags, OutOfDate, type Wanted } from "./known_tags.ts";
 

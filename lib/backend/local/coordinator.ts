@@ -13,7 +13,7 @@ import { Groups } from "../../filter/latest.ts";
 import type { FrameBatch } from "../../pool/batch.ts";
 import { beginningAt, type Expired, settingMaxAge, trimming } from "../../pool/retention.ts";
 import type { Ring } from "../../pool/ring.ts";
-import type { Steps } from "../../storage/turns.ts";
+import type { Steps } from "../../storage/steps.ts";
 import type { Awaitable } from "../../types.ts";
 import type {
   AppendRequest,

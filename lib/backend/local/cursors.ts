@@ -9,7 +9,7 @@ import { CursorFile, type Position } from "../../coordination/cursor_file.ts";
 import { PlasmiteError } from "../../errors.ts";
 import type { Ring } from "../../pool/ring.ts";
 import { TagWalk } from "../../pool/tag_walk.ts";
-import type { Steps } from "../../storage/turns.ts";
+import type { Steps } from "../../storage/steps.ts";
 
 /** How a cursor is opened. */
 export interface CursorRequest {

@@ -9,8 +9,8 @@ import { MessageView } from "../../lite3/message.ts";
 import { BUSY, Cursor, MORE } from "../../pool/cursor.ts";
 import { Ring } from "../../pool/ring.ts";
 import { disk } from "../../storage/file.ts";
-import { beforeNextTry } from "../../storage/lock_wait.ts";
-import { Slice, type Steps } from "../../storage/turns.ts";
+import type { Steps } from "../../storage/steps.ts";
+import { beforeNextTry, Slice } from "../../storage/turns.ts";
 import { pollPool, type PoolWatch, watchPool } from "../../storage/watch.ts";
 import type { Gap } from "../../types.ts";
 

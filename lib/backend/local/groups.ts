@@ -30,7 +30,7 @@ import { MessageView } from "../../lite3/message.ts";
 import { printJson } from "../../lite3/print.ts";
 import { FrameBatch } from "../../pool/batch.ts";
 import { untilUnlocked } from "../../storage/lock_wait.ts";
-import type { Steps } from "../../storage/turns.ts";
+import type { Steps } from "../../storage/steps.ts";
 import type { Awaitable } from "../../types.ts";
 import type { PoolHandle, StoredFrame, Walk } from "../types.ts";
 import type { Ground } from "./coordinator.ts";

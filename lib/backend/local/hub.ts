@@ -8,7 +8,8 @@
 import { messageOf, PlasmiteError } from "../../errors.ts";
 import { Ring } from "../../pool/ring.ts";
 import { disk } from "../../storage/file.ts";
-import { inTurns, type Steps } from "../../storage/turns.ts";
+import type { Steps } from "../../storage/steps.ts";
+import { inTurns } from "../../storage/turns.ts";
 import { type PoolWatch, waitFor, watchPool } from "../../storage/watch.ts";
 
 /** How often to check that the pool was not deleted, in milliseconds. */

@@ -9,7 +9,7 @@ import { Cursor, MORE } from "../../pool/cursor.ts";
 import { usedBytes } from "../../pool/header.ts";
 import { HEADER_SIZE, SLOT_SIZE } from "../../pool/layout.ts";
 import type { Ring } from "../../pool/ring.ts";
-import { inPlace, type Steps } from "../../storage/turns.ts";
+import { inPlace, type Steps } from "../../storage/steps.ts";
 
 /** The first and last retained sequence number; null when the pool is empty. */
 export interface PoolBounds {

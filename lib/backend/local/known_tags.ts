@@ -13,7 +13,7 @@ import type { FrameBatch } from "../../pool/batch.ts";
 import type { State } from "../../pool/header.ts";
 import type { Ring } from "../../pool/ring.ts";
 import { TagWalk } from "../../pool/tag_walk.ts";
-import type { Steps } from "../../storage/turns.ts";
+import type { Steps } from "../../storage/steps.ts";
 
 /** The largest number of messages added since a look-up that are read under the lock. */
 const MOST_DELTA = 256n;

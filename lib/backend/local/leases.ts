@@ -25,7 +25,7 @@ import { toValue } from "../../lite3/value.ts";
 import { FrameBatch } from "../../pool/batch.ts";
 import type { State } from "../../pool/header.ts";
 import type { Ring } from "../../pool/ring.ts";
-import type { Steps } from "../../storage/turns.ts";
+import type { Steps } from "../../storage/steps.ts";
 import type { ClaimRequest, LeaseState, ReleaseRequest } from "../types.ts";
 import { appendingGuarded } from "./conditions.ts";
 import type { KnownTags } from "./known_tags.ts";

@@ -10,7 +10,7 @@ import { Ring } from "../../pool/ring.ts";
 import { disk } from "../../storage/file.ts";
 import { osError } from "../../storage/os_error.ts";
 import type { Storage } from "../../storage/storage.ts";
-import type { Steps } from "../../storage/turns.ts";
+import type { Steps } from "../../storage/steps.ts";
 import { describing, type PoolInfo, unreadablePool } from "./info.ts";
 import type { Choose } from "../types.ts";
 import { listedButMissing, poolFiles, poolFilesAsync, poolName } from "../refs.ts";

@@ -7,7 +7,7 @@
 
 import { Cursor } from "../../pool/cursor.ts";
 import type { Ring } from "../../pool/ring.ts";
-import type { Steps } from "../../storage/turns.ts";
+import type { Steps } from "../../storage/steps.ts";
 import type { FramePosition } from "../frames.ts";
 
 /**

@@ -7,9 +7,9 @@
 import { cursorDir } from "../../coordination/cursor_file.ts";
 import { disk } from "../../storage/file.ts";
 import { untilUnlocked } from "../../storage/lock_wait.ts";
+import type { Steps } from "../../storage/steps.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { removeRecords } from "../../storage/record_file.ts";
-import type { Steps } from "../../storage/turns.ts";
 
 /**
  * Deletes the pool at `path`; steps for `inPlace`, or for `inTurns` in a process that serves others.

@@ -6,7 +6,7 @@
 
 import { Ring } from "../../pool/ring.ts";
 import type { Storage } from "../../storage/storage.ts";
-import type { Steps } from "../../storage/turns.ts";
+import type { Steps } from "../../storage/steps.ts";
 import type { Awaitable, Bounds } from "../../types.ts";
 import { Filter } from "../filter.ts";
 import { LaterWalk } from "../later.ts";
