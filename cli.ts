@@ -37,7 +37,7 @@ const commands: Readonly<Record<string, Loader>> = {
   "pool info": () => Promise.all([import("./lib/cli/pool_info.ts")]),
   "pool list": () => Promise.all([import("./lib/cli/pool_list.ts")]),
   "pool delete": () => Promise.all([import("./lib/cli/pool_delete.ts")]),
-  "feed": () => Promise.all([import("./lib/cli/feed.ts")]),
+  "feed": () => Promise.all([import("./lib/cli/feed.ts"), import("./lib/pool/writable_ring.ts")]),
   "fetch": () =>
     Promise.all([import("./lib/cli/fetch.ts"), import("./lib/backend/local/lookup.ts")]),
   "follow": () =>

@@ -10,8 +10,8 @@
 
 import { fileURLToPath } from "node:url";
 import { Client } from "../mod.ts";
+import { openToAppend } from "../lib/pool/mending.ts";
 import { FrameBatch } from "../lib/pool/batch.ts";
-import { Ring } from "../lib/pool/ring.ts";
 import { disk } from "../lib/storage/file.ts";
 
 const CLI = fileURLToPath(new URL("../cli.ts", import.meta.url));
@@ -289,7 +289,7 @@ async function oneShot(): Promise<void> {
 function library(): void {
   using client = new Client(dir);
   using pool = client.createPool("lib", 64 << 20);
-  const ring = Ring.open(disk, pool.path, { write: true });
+  const ring = openToAppend(disk, pool.path);
   const data = { level: "info", value: 5, msg: "a message of moderate length", host: "web-1" };
   const one = new FrameBatch();
   one.beginFrame();

@@ -9,7 +9,7 @@ import type { PoolHandle } from "../lib/backend/types.ts";
 import { stamp } from "../lib/client/options.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { FrameBatch } from "../lib/pool/batch.ts";
-import { isMissing } from "../lib/pool/creation.ts";
+import { isMissing } from "../lib/pool/unfinished.ts";
 import { DEFAULT_POOL_SIZE, maxPayload, planLayout } from "../lib/pool/layout.ts";
 import { envelopeOf } from "./envelope.ts";
 import type { GrantedPools } from "./pools.ts";

@@ -7,7 +7,7 @@
 
 import type { PoolHandle } from "../lib/backend/types.ts";
 import { PlasmiteError } from "../lib/errors.ts";
-import { isMissing } from "../lib/pool/creation.ts";
+import { isMissing } from "../lib/pool/unfinished.ts";
 import type { Bounds } from "../lib/types.ts";
 import { ahead, type Batch, Collector, finish, type Found, ofBounds } from "./answer.ts";
 import { pause, restAfter } from "./pause.ts";

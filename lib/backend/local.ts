@@ -1,21 +1,21 @@
 /**
  * Pools in the files of a directory.
  *
- * Only the code for appending is loaded with this module; other code is loaded on demand, so that a
- * command that appends one message starts quickly.
+ * Only what every call needs is loaded with this module; other code is loaded on demand, so that a
+ * command for one message starts quickly.
  *
  * @module
  */
 
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import type { FrameBatch } from "../pool/batch.ts";
-import { creating, isMissing } from "../pool/creation.ts";
 import { DEFAULT_POOL_SIZE, type Limits, limitsOf } from "../pool/layout.ts";
 import { Ring } from "../pool/ring.ts";
+import { isMissing } from "../pool/unfinished.ts";
+import type { WritableRing } from "../pool/writable_ring.ts";
 import { disk } from "../storage/file.ts";
 import { LOCK_LIMIT, untilUnlocked } from "../storage/lock_wait.ts";
 import { inPlace, type Steps } from "../storage/steps.ts";
-import { inTurns } from "../storage/turns.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Awaitable, Bounds } from "../types.ts";
 import type { FramePosition } from "./frames.ts";
@@ -46,11 +46,14 @@ export interface LocalOptions {
   /** The storage of the pool files; default the disk. */
   readonly storage?: Storage;
   /**
-   * The coordination module, if it is loaded already, so that conditional appends are synchronous
-   * too. Otherwise it is loaded on demand.
+   * The coordination module, if it is loaded already, so that opening for appends and conditional
+   * appends are synchronous too. Otherwise what they need is loaded on demand.
    */
   readonly coordination?: Coordination | undefined;
 }
+
+/** What opening for appends needs of `lib/pool/writable_ring.ts`. */
+type Writing = Pick<typeof import("../pool/writable_ring.ts"), "WritableRing">;
 
 /** The module `local/coordinator.ts`. */
 export type Coordination = typeof import("./local/coordinator.ts");
@@ -66,7 +69,7 @@ export interface Runner {
 
 function runner({ serving, storage = disk, coordination }: LocalOptions): Runner {
   const run = <T>(steps: Steps<T>, signal?: AbortSignal): Awaitable<T> =>
-    serving === undefined ? inPlace(steps) : inTurns(steps, signal);
+    serving === undefined ? inPlace(steps) : withTurns(({ inTurns }) => inTurns(steps, signal));
   const hubs = serving === true ? undefined : serving;
   return Object.assign(run, { storage, serving: serving !== undefined, hubs, coordination });
 }
@@ -77,6 +80,10 @@ function lazily<M>(load: () => Promise<M>): <T>(use: (module: M) => Awaitable<T>
   return (use) => loaded !== null ? use(loaded) : load().then((module) => use(loaded = module));
 }
 
+const withTurns = lazily(() => import("../storage/turns.ts"));
+const withWriting = lazily(() => import("../pool/writable_ring.ts"));
+const withCreation = lazily(() => import("../pool/creation.ts"));
+const withMending = lazily(() => import("../pool/mending.ts"));
 const withLookup = lazily(() => import("./local/lookup.ts"));
 const withSelect = lazily(() => import("./local/select.ts"));
 const withInfo = lazily(() => import("./local/info.ts"));
@@ -118,48 +125,57 @@ export class LocalBackend implements Backend {
     return poolPath(name, this.place);
   }
 
-  open(name: string, options: OpenOptions = {}): Awaitable<LocalPool> {
-    return this.run(this.#opening(name, options));
+  open(name: string, { write = false, create }: OpenOptions = {}): Awaitable<LocalPool> {
+    return create === undefined ? this.#open(name, write) : this.#openOrCreate(name, write, create);
   }
 
   /** Opens a pool for reading, synchronously; for the synchronous library. */
   openNow(name: string): LocalPool {
-    return inPlace(this.#opening(name, {}));
+    return inPlace(this.#opening(name, Ring.opening(this.run.storage, this.path(name))));
   }
 
-  *#opening(name: string, { write = false, create }: OpenOptions): Steps<LocalPool> {
-    const { storage } = this.run;
+  #open(name: string, write: boolean): Awaitable<LocalPool> {
+    const { coordination, storage } = this.run;
     const path = this.path(name);
-    let ring: Ring;
-    try {
-      ring = yield* Ring.opening(storage, path, { write });
-    } catch (error) {
-      if (create === undefined || !isMissing(error)) throw error;
-      yield* this.#making(path, create);
-      ring = yield* Ring.opening(storage, path, { write });
-    }
-    return new LocalPool(this.run, ring, name);
+    if (!write) return this.run(this.#opening(name, Ring.opening(storage, path)));
+    const open = ({ WritableRing }: Writing): Awaitable<LocalPool> =>
+      this.run(this.#opening(name, WritableRing.opening(storage, path)));
+    return coordination === undefined ? withWriting(open) : open(coordination);
   }
 
-  /** Creates a pool, unless another process created it at the same time. */
-  *#making(path: string, options: NewPool): Steps<void> {
+  *#opening(name: string, ring: Steps<Ring>): Steps<LocalPool> {
+    return new LocalPool(this.run, yield* ring, name);
+  }
+
+  /** Opens a pool, which is created if it is missing, perhaps by another process at the same time. */
+  async #openOrCreate(name: string, write: boolean, create: NewPool): Promise<LocalPool> {
     try {
-      yield* creating(this.run.storage, path, ringOptions(options));
+      return await this.#open(name, write);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+    try {
+      await withCreation(({ creating }) =>
+        this.run(creating(this.run.storage, this.path(name), ringOptions(create)))
+      );
     } catch (error) {
       if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
     }
+    return await this.#open(name, write);
   }
 
   create(name: string, options: NewPool = {}): Awaitable<PoolInfo> {
     const path = this.path(name);
     const { storage } = this.run;
-    return withListing(({ readingInfo }) => {
-      const steps = function* (): Steps<PoolInfo> {
-        yield* creating(storage, path, ringOptions(options));
-        return yield* readingInfo(path, name, storage);
-      };
-      return this.run(steps());
-    });
+    return withCreation(({ creating }) =>
+      withListing(({ readingInfo }) => {
+        const steps = function* (): Steps<PoolInfo> {
+          yield* creating(storage, path, ringOptions(options));
+          return yield* readingInfo(path, name, storage);
+        };
+        return this.run(steps());
+      })
+    );
   }
 
   info(name: string): Awaitable<PoolInfo> {
@@ -264,19 +280,29 @@ export class LocalPool implements PoolHandle {
         ? coordinator.then((ready) => ready.append(batch, request, when))
         : coordinator.append(batch, request, when);
     }
+    const ring = this.ring.asWritable();
     for (let from = request.from ?? 0; from < batch.count;) {
       signal?.throwIfAborted();
-      const done = this.ring.tryAppend(batch, from, flush);
-      if (done === null) return this.run(this.#appending(batch, { ...request, from }), signal);
+      const done = ring.tryAppend(batch, from, flush);
+      if (done === null) return this.#appendLater(ring, batch, { ...request, from });
       stored(from, done.count, done.first);
       from += done.count;
     }
   }
 
-  *#appending(batch: FrameBatch, request: AppendRequest): Steps<void> {
+  /** Appends once the lock is free, to a pool that may have to be repaired first. */
+  #appendLater(ring: WritableRing, batch: FrameBatch, request: AppendRequest): Awaitable<void> {
+    if (ring.mends) return this.run(this.#appending(ring, batch, request), request.signal);
+    return withMending(({ Mender }) => {
+      ring.mendWith(Mender);
+      return this.#appendLater(ring, batch, request);
+    });
+  }
+
+  *#appending(ring: WritableRing, batch: FrameBatch, request: AppendRequest): Steps<void> {
     const { from = 0, flush, lockMs = LOCK_LIMIT, stored } = request;
     for (let next = from; next < batch.count;) {
-      const attempt = () => this.ring.tryAppend(batch, next, flush);
+      const attempt = () => ring.tryAppend(batch, next, flush);
       const done = yield* untilUnlocked(this.path, attempt, lockMs);
       stored(next, done.count, done.first);
       next += done.count;

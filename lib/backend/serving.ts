@@ -8,7 +8,9 @@
 
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import type { FrameBatch } from "../pool/batch.ts";
+import { Mender } from "../pool/mending.ts";
 import { Ring } from "../pool/ring.ts";
+import { WritableRing } from "../pool/writable_ring.ts";
 import { inTurns } from "../storage/turns.ts";
 import type { Awaitable } from "../types.ts";
 import { LocalBackend, LocalPool, type Runner } from "./local.ts";
@@ -88,13 +90,15 @@ export class ServedPool extends LocalPool {
   used = true;
   /** How many callers have it open. */
   users = 0;
+  readonly #ring: WritableRing;
   readonly #shared: Shared;
   readonly #group: GroupCommit;
   #forgotten = false;
 
   /** For internal use: call {@linkcode ServingBackend.open}. */
-  constructor(run: Runner, ring: Ring, name: string, shared: Shared) {
+  constructor(run: Runner, ring: WritableRing, name: string, shared: Shared) {
     super(run, ring, name);
+    this.#ring = ring;
     this.#shared = shared;
     this.#group = new GroupCommit(ring);
   }
@@ -108,7 +112,7 @@ export class ServedPool extends LocalPool {
     if (!this.#shared.gathering.alone || this.#group.busy) return this.#grouped(batch, request);
     let next = from;
     try {
-      const done = this.ring.tryAppend(batch, from, request.flush);
+      const done = this.#ring.tryAppend(batch, from, request.flush);
       if (done === null) return this.#grouped(batch, request);
       next += done.count;
       request.stored(from, done.count, done.first);
@@ -276,7 +280,7 @@ export class ServingBackend extends LocalBackend {
 
   async #openToRead(name: string): Promise<LocalPool> {
     const { storage } = this.run;
-    const ring = await inTurns(Ring.opening(storage, this.path(name), { write: false }));
+    const ring = await inTurns(Ring.opening(storage, this.path(name)));
     return new ReadPool(this.run, ring, name, this.#reads);
   }
 
@@ -308,7 +312,7 @@ export class ServingBackend extends LocalBackend {
 
   async #openServed(name: string): Promise<void> {
     const { storage } = this.run;
-    const ring = await inTurns(Ring.opening(storage, this.path(name), { write: true }));
+    const ring = await inTurns(WritableRing.opening(storage, this.path(name), Mender));
     this.#pools.set(name, new ServedPool(this.run, ring, name, this.#shared));
     if (this.#sweeper === null) {
       this.#sweeper = setInterval(() => this.#sweep(), SWEEP);

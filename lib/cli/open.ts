@@ -10,7 +10,7 @@ import { type PlaceRef, type PoolRef, resolvePool } from "../backend/resolve.ts"
 import type { Backend, PoolHandle } from "../backend/types.ts";
 import { outliveFileSizeLimit } from "../environment.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
-import { isMissing } from "../pool/creation.ts";
+import { isMissing } from "../pool/unfinished.ts";
 import { DEFAULT_POOL_SIZE, type Limits, limitsOf, planLayout } from "../pool/layout.ts";
 import type { Awaitable } from "../types.ts";
 import type { CommandContext } from "./context.ts";

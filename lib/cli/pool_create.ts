@@ -9,7 +9,7 @@ import { localPool, type PoolRef } from "../backend/resolve.ts";
 import type { NewPool } from "../backend/types.ts";
 import { outliveFileSizeLimit } from "../environment.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
-import { isMissing } from "../pool/creation.ts";
+import { isMissing } from "../pool/unfinished.ts";
 import { DEFAULT_POOL_SIZE, planLayout } from "../pool/layout.ts";
 import { parseSize } from "../text/units.ts";
 import { related } from "./command_line.ts";

@@ -6,9 +6,9 @@
 
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { type CheckReport, checkRing } from "../pool/check.ts";
-import { isMissing } from "../pool/creation.ts";
+import { createRing } from "../pool/creation.ts";
+import { isMissing } from "../pool/unfinished.ts";
 import { DEFAULT_POOL_SIZE } from "../pool/layout.ts";
-import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
 import { inPlace } from "../storage/steps.ts";
 import type { PoolInfo } from "../backend/local/info.ts";
@@ -137,7 +137,7 @@ export class Client implements Disposable, AsyncDisposable {
   createPool<T extends object = JsonObject>(ref: string, size?: Seq | CreateOptions): Pool<T> {
     const path = this.#path(ref);
     const { size: bytes, slots } = createOptions(size);
-    Ring.create(disk, path, {
+    createRing(disk, path, {
       size: bytes,
       ...(slots === undefined ? {} : { indexCapacity: slots }),
     });

@@ -8,6 +8,7 @@ import { isGranted } from "../environment.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { Lite3Doc } from "../lite3/doc.ts";
 import { validateMessage } from "../lite3/validate.ts";
+import { openToAppend } from "../pool/mending.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
@@ -97,12 +98,12 @@ function isWriteRefused(error: unknown): boolean {
  * permission, it is not requested before something is appended.
  */
 function openAsAllowed(path: string): Ring {
-  if (!isGranted({ name: "write", path })) return Ring.open(disk, path, { write: false });
+  if (!isGranted({ name: "write", path })) return Ring.open(disk, path);
   try {
-    return Ring.open(disk, path, { write: true });
+    return openToAppend(disk, path);
   } catch (error) {
     if (!isWriteRefused(error)) throw error;
-    return Ring.open(disk, path, { write: false });
+    return Ring.open(disk, path);
   }
 }
 
@@ -132,7 +133,7 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
     this.name = name;
     this.#integers = integers;
     this.#ring = openAsAllowed(path);
-    this.#appender = this.#ring.writable ? new Appender(this.#ring) : null;
+    this.#appender = this.#ring.writable ? new Appender(this.#ring.asWritable()) : null;
   }
 
   /** The appender; opens the file for writing on first use if it was opened for reading only. */
@@ -140,7 +141,7 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
     if (this.#appender !== null) return this.#appender;
     const reading = this.#ring;
     reading.state(); // A closed pool stays closed.
-    const ring = Ring.open(disk, reading.path, { write: true });
+    const ring = openToAppend(disk, reading.path);
     try {
       reading.checkIdentity();
     } catch (error) {

@@ -12,12 +12,13 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import type { StorageFile } from "../storage/storage.ts";
-import type { Steps } from "../storage/steps.ts";
+import { inPlace, type Steps } from "../storage/steps.ts";
+import type { Storage, StorageFile } from "../storage/storage.ts";
 import { type Chain, findChain, type FoundFrame, OutOfReach, RingWindow } from "./chain.ts";
 import { putState, sameState, type State } from "./header.ts";
 import { type Layout, STATE_AT, STATE_SIZE } from "./layout.ts";
 import type { BrokenChain } from "./plan.ts";
+import { WritableRing } from "./writable_ring.ts";
 
 /** How many bytes an automatic repair may read, and how many milliseconds it may run. */
 const MOST_BYTES = 1 << 30;
@@ -168,4 +169,13 @@ export class Mender {
     this.#mending = null;
     this.#searches = 0;
   }
+}
+
+/**
+ * Opens a pool file for appends that repair a broken chain.
+ *
+ * @throws {PlasmiteError} as opening it
+ */
+export function openToAppend(storage: Storage, path: string): WritableRing {
+  return inPlace(WritableRing.opening(storage, path, Mender));
 }

@@ -8,6 +8,7 @@
 
 import { PlasmiteError } from "../errors.ts";
 import { unsafeIn } from "../visible.ts";
+import { disk, DiskFile } from "./file.ts";
 import { isOsError, NOT_A_DIRECTORY, osError } from "./os_error.ts";
 import type { StorageFile } from "./storage.ts";
 import { linksUnsupported, parentOf, probe, removeQuietly, temporaryName } from "./temporary.ts";
@@ -32,8 +33,14 @@ export interface NewFile {
   readonly takeOver: boolean;
 }
 
-/** Implements `Storage.create` on disk. */
-export function createFile(places: CreationPlaces, path: string, wanted: NewFile): boolean {
+/** `Storage.create` for the disk; a module of its own, because few processes create a pool. */
+export function createOnDisk(
+  path: string,
+  size: number,
+  head: Uint8Array,
+  takeOver = true,
+): boolean {
+  const wanted: NewFile = { size, head, takeOver };
   const dir = parentOf(path);
   makeDirectory(dir);
   try {
@@ -194,5 +201,36 @@ function fill(places: CreationPlaces, file: StorageFile, { size, head }: NewFile
       // It stays as a leftover, which the next creator completes.
     }
     throw error;
+  }
+}
+
+/** How {@linkcode createInPlace} reaches the disk. */
+const places: CreationPlaces = {
+  createEmpty(path) {
+    try {
+      const file = Deno.openSync(path, { read: true, write: true, createNew: true });
+      return new DiskFile(path, true, file);
+    } catch (error) {
+      if (error instanceof Deno.errors.AlreadyExists) return null;
+      throw error;
+    }
+  },
+  open(path) {
+    try {
+      return disk.open(path, { write: true });
+    } catch (error) {
+      if (isFree(path)) return null;
+      throw error;
+    }
+  },
+  remove: (path) => Deno.removeSync(path),
+};
+
+function isFree(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
   }
 }

@@ -8,7 +8,6 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import { createFile, type CreationPlaces } from "./create.ts";
 import { osError } from "./os_error.ts";
 import type { PathState, Storage, StorageFile } from "./storage.ts";
 
@@ -21,11 +20,13 @@ function notRegular(path: string): PlasmiteError {
   });
 }
 
-class DiskFile implements StorageFile {
+/** A pool file on disk. */
+export class DiskFile implements StorageFile {
   readonly #file: Deno.FsFile;
   readonly #dev: number;
   readonly #ino: number | null;
 
+  /** Takes over an open file, which is closed with this. Throws Io for anything but a file. */
   constructor(readonly path: string, readonly writable: boolean, file: Deno.FsFile) {
     this.#file = file;
     const info = file.statSync();
@@ -149,8 +150,6 @@ export const disk: Storage = {
     }
   },
 
-  create: (path, size, head, takeOver = true) => createFile(places, path, { size, head, takeOver }),
-
   remove(path) {
     try {
       Deno.removeSync(path);
@@ -159,34 +158,3 @@ export const disk: Storage = {
     }
   },
 };
-
-/** How {@linkcode createFile} reaches the disk. */
-const places: CreationPlaces = {
-  createEmpty(path) {
-    try {
-      const file = Deno.openSync(path, { read: true, write: true, createNew: true });
-      return new DiskFile(path, true, file);
-    } catch (error) {
-      if (error instanceof Deno.errors.AlreadyExists) return null;
-      throw error;
-    }
-  },
-  open(path) {
-    try {
-      return disk.open(path, { write: true });
-    } catch (error) {
-      if (isFree(path)) return null;
-      throw error;
-    }
-  },
-  remove: (path) => Deno.removeSync(path),
-};
-
-function isFree(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return false;
-  } catch (error) {
-    return error instanceof Deno.errors.NotFound;
-  }
-}

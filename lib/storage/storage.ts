@@ -55,7 +55,8 @@ export interface Storage {
    */
   open(path: string, options: { readonly write: boolean }): StorageFile;
   /**
-   * Creates a file of `size` bytes that starts with `head` and is zero otherwise. Makes one attempt
+   * Creates a file of `size` bytes that starts with `head` and is zero otherwise; absent for the
+   * disk, where `createOnDisk` does it (`create.ts`, loaded when a pool is created). Makes one attempt
    * and never waits. The file is created atomically where possible; elsewhere `head` is written
    * last, under the lock, so a file of zeros is the leftover of a creator that was killed.
    *
@@ -63,7 +64,7 @@ export interface Storage {
    * @returns false while another process is creating the file: try again shortly
    * @throws {PlasmiteError} AlreadyExists, NotFound, Permission or Io, always with `path`
    */
-  create(path: string, size: number, head: Uint8Array, takeOver?: boolean): boolean;
+  create?(path: string, size: number, head: Uint8Array, takeOver?: boolean): boolean;
   /** Removes the name; open handles keep the file. */
   remove(path: string): void;
   /** Paths of the files in `dir`; absent if the disk's directories are used. */

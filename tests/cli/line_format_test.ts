@@ -12,8 +12,9 @@ import { DropNotices } from "../../lib/cli/drops.ts";
 import { visible } from "../../lib/visible.ts";
 import { charWidth, fit, textWidth } from "../../lib/cli/line_width.ts";
 import { Client } from "../../lib/client/client.ts";
+import { createRing } from "../../lib/pool/creation.ts";
+import { openToAppend } from "../../lib/pool/mending.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
-import { Ring } from "../../lib/pool/ring.ts";
 import { disk } from "../../lib/storage/file.ts";
 import { cli, inTemp } from "./cli_util.ts";
 import { hasTerminals, screen, terminal } from "../support/terminal.ts";
@@ -126,8 +127,8 @@ Deno.test("a line has local time, sequence number, tags and data", async () => {
 Deno.test("a message of another day shows its date", async () => {
   await inTemp(async (dir) => {
     const path = `${dir}/p.plasmite`;
-    Ring.create(disk, path, { size: 65536 });
-    const ring = Ring.open(disk, path, { write: true });
+    createRing(disk, path, { size: 65536 });
+    const ring = openToAppend(disk, path);
     const batch = new FrameBatch();
     batch.beginFrame();
     batch.encoder.messageFromValue({ old: true }, []);

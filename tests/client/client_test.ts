@@ -22,7 +22,8 @@ import {
   type Seq,
 } from "../../mod.ts";
 import { Appender } from "../../lib/backend/local/appender.ts";
-import { Ring } from "../../lib/pool/ring.ts";
+import { createRing } from "../../lib/pool/creation.ts";
+import { openToAppend } from "../../lib/pool/mending.ts";
 import { MemoryStorage } from "../support/memory.ts";
 import { withDir } from "../support/processes.ts";
 import { get as ringGet, newRing, POOL } from "../support/rings.ts";
@@ -736,8 +737,8 @@ Deno.test("errors are one class with kinds, context and the old alias", () => {
 
 Deno.test("a ring on any storage serves the appender", () => {
   const storage = new MemoryStorage();
-  Ring.create(storage, POOL, { size: 8192 });
-  const ring = Ring.open(storage, POOL, { write: true });
+  createRing(storage, POOL, { size: 8192 });
+  const ring = openToAppend(storage, POOL);
   const appender = new Appender(ring);
   const stored = appender.appendSync((batch) => batch.addPayload(new Uint8Array(5), 3, 0), true);
   assert.deepEqual(stored.map(({ seq, timestampNs }) => [seq, timestampNs]), [[1n, 3n]]);

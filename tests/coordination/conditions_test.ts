@@ -13,8 +13,9 @@ import { Hubs } from "../../lib/backend/local/hub.ts";
 import { LocalBackend, type LocalPool } from "../../lib/backend/local.ts";
 import type { Conditions } from "../../lib/backend/types.ts";
 import { ErrorKind, type ErrorKindName, PlasmiteError } from "../../lib/errors.ts";
+import { openToAppend } from "../../lib/pool/mending.ts";
 import { creating } from "../../lib/pool/creation.ts";
-import { Ring } from "../../lib/pool/ring.ts";
+import type { WritableRing } from "../../lib/pool/writable_ring.ts";
 import { Killed, MemoryStorage } from "../support/memory.ts";
 import { inPlace } from "../../lib/storage/steps.ts";
 import { frames, storeAll, storeWhen } from "../support/coordinated.ts";
@@ -106,7 +107,7 @@ Deno.test("a guard sees what was added between look-up and lock: 0, 1, 256, 257 
           }
         },
       });
-      const other = Ring.open(made.inner, PATH, { write: true });
+      const other = openToAppend(made.inner, PATH);
       storeNow(other, ["key:a"]);
       const { pool } = made;
       const coordinator = await pool.coordinate();
@@ -121,7 +122,7 @@ Deno.test("a guard sees what was added between look-up and lock: 0, 1, 256, 257 
   }
 });
 
-function storeNow(ring: Ring, tags: string[]): void {
+function storeNow(ring: WritableRing, tags: string[]): void {
   assert.notEqual(ring.tryAppend(frames([{ n: 1 }, tags])), null);
 }
 
@@ -132,7 +133,7 @@ Deno.test("others that always append faster than can be looked up: Busy, never a
       other.tryAppend(batch);
     },
   });
-  const other = Ring.open(made.inner, PATH, { write: true });
+  const other = openToAppend(made.inner, PATH);
   await fails("Busy", () => storeWhen(made.pool, {}, ["key:a"], { expect: 0n, key: "a" }));
 });
 

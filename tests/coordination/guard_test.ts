@@ -9,11 +9,14 @@ import "../support/environment.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { createRing } from "../../lib/pool/creation.ts";
+import { openToAppend } from "../../lib/pool/mending.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
 import { Cursor } from "../../lib/pool/cursor.ts";
 import type { State } from "../../lib/pool/header.ts";
 import { BrokenChain } from "../../lib/pool/plan.ts";
-import { type Guard, Ring } from "../../lib/pool/ring.ts";
+import { Ring } from "../../lib/pool/ring.ts";
+import type { Guard, WritableRing } from "../../lib/pool/writable_ring.ts";
 import { TagWalk } from "../../lib/pool/tag_walk.ts";
 import { disk } from "../../lib/storage/file.ts";
 import { Killed, MemoryStorage } from "../support/memory.ts";
@@ -44,7 +47,7 @@ function tagged(...messages: readonly (readonly [tags: string[], size?: number])
   return batch;
 }
 
-function store(ring: Ring, batch: FrameBatch, guard?: Guard): bigint {
+function store(ring: WritableRing, batch: FrameBatch, guard?: Guard): bigint {
   for (let tries = 0; tries < 1000; tries++) {
     const done = ring.tryAppend(batch, 0, false, guard);
     if (done !== null) return done.first;
@@ -152,7 +155,7 @@ Deno.test("guard: killed at every write, the batch is whole or absent", () => {
         }), Killed);
       const disk = storage.afterKill();
       assertHealthy(disk);
-      const found = readAll(Ring.open(disk, POOL, { write: true }));
+      const found = readAll(openToAppend(disk, POOL));
       if ((found.at(-1)?.seq ?? 0n) > 2n) assertMessages(found, after);
       else assertMessages(found, before.slice(before.length - found.length));
     }
@@ -178,7 +181,7 @@ Deno.test("guard: a broken chain is mended first, and the guard judges what is l
   // Found by the plan and not by the guard: the guard is asked again.
   judged.length = 0;
   file.writeAt(new Uint8Array(64), 4096 + ring.state().tail);
-  const other = Ring.open(storage, POOL, { write: true }); // One that has not seen the tail yet.
+  const other = openToAppend(storage, POOL); // One that has not seen the tail yet.
   store(other, batchOf(payload(6, 2000)), (state) => {
     judged.push(state.oldest);
     return null;
@@ -189,8 +192,8 @@ Deno.test("guard: a broken chain is mended first, and the guard judges what is l
 Deno.test("guard: another process finds the lock taken all the time", async () => {
   await withDir((dir) => {
     const path = `${dir}/p.plasmite`;
-    Ring.create(disk, path, { size: 65536 });
-    const ring = Ring.open(disk, path, { write: true });
+    createRing(disk, path, { size: 65536 });
+    const ring = openToAppend(disk, path);
     for (let i = 0; i < 300; i++) store(ring, tagged([["key:a"], 300]));
     const other = (mode: string): string => {
       const { stdout } = new Deno.Command(Deno.execPath(), {
@@ -259,8 +262,8 @@ Deno.test("tag walk: sees the tags of all that is retained, whatever the ring lo
 
 Deno.test("tag walk: overtaken while it reads, it never takes one message for another", () => {
   const inner = new MemoryStorage();
-  Ring.create(inner, POOL, { size: 4096 + 16 * 8 + 20_000, indexCapacity: 8 });
-  const writer = Ring.open(inner, POOL, { write: true });
+  createRing(inner, POOL, { size: 4096 + 16 * 8 + 20_000, indexCapacity: 8 });
+  const writer = openToAppend(inner, POOL);
   let n = 0;
   const write = (): void => {
     n++;
@@ -276,7 +279,7 @@ Deno.test("tag walk: overtaken while it reads, it never takes one message for an
       for (let i = (random >>> 16) % 40; i > 37 && n < 4000; i--) write();
     },
   });
-  const reader = Ring.open(storage, POOL, { write: false });
+  const reader = Ring.open(storage, POOL);
   const walk = new TagWalk(reader);
   let seen = 0;
   for (let round = 0; round < 60 * SCALE; round++) {

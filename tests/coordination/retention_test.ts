@@ -9,6 +9,7 @@ import "../support/environment.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { openToAppend } from "../../lib/pool/mending.ts";
 import {
   EXTENSION_AT,
   EXTENSION_SIZE,
@@ -18,7 +19,6 @@ import {
 } from "../../lib/pool/header.ts";
 import { repairRing } from "../../lib/pool/rebuild.ts";
 import { beginningAt, settingMaxAge, trimming } from "../../lib/pool/retention.ts";
-import { Ring } from "../../lib/pool/ring.ts";
 import { Killed, MemoryStorage } from "../support/memory.ts";
 import { inPlace } from "../../lib/storage/steps.ts";
 import {
@@ -65,7 +65,7 @@ Deno.test("extension: every new pool has an identity of its own, which appends a
   storage.open(POOL, { write: true }).writeAt(new Uint8Array(60), 0);
   const report = repairRing(storage, POOL, "pool", { backup: () => null });
   assert.equal(report.layout.header, true);
-  const repaired = Ring.open(storage, POOL, { write: true });
+  const repaired = openToAppend(storage, POOL);
   assert.deepEqual(repaired.extension(), { ...stamped, maxAgeNs: 7_000_000_000n });
   assertHealthy(storage);
 });
@@ -77,7 +77,7 @@ Deno.test("extension: a pool without one stays without, until it is given a limi
   const plain = new MemoryStorage();
   plain.put(POOL, bytes);
   ring.close();
-  const unstamped = Ring.open(plain, POOL, { write: true });
+  const unstamped = openToAppend(plain, POOL);
   append(unstamped, payload(1, 500));
   assert.equal(unstamped.extension(), null);
   assertHealthy(plain);
@@ -153,7 +153,7 @@ Deno.test("trim: killed at any write the pool is as before or as after", () => {
     }
     const left = storage.afterKill();
     assertHealthy(left);
-    const seqs = readAll(Ring.open(left, POOL, { write: true })).map(({ seq }) => seq);
+    const seqs = readAll(openToAppend(left, POOL)).map(({ seq }) => seq);
     assert.deepEqual(seqs, killAfter === 0 ? [1n, 2n, 3n] : [3n]);
   }
 });

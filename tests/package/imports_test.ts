@@ -132,9 +132,9 @@ async function loadedBy(dir: string, args: string[]): Promise<Set<string>> {
 Deno.test("start-up: what each command loads", async (t) => {
   await inTemp(async (dir) => {
     const cases: [string[], number][] = [
-      [["feed", "p", "--create", '{"a":1}'], 40],
-      [["fetch", "p", "1"], 32],
-      [["follow", "p", "--tail", "1", "--one"], 42],
+      [["feed", "p", "--create", '{"a":1}'], 41],
+      [["fetch", "p", "1"], 24],
+      [["follow", "p", "--tail", "1", "--one"], 38],
       [["follow", "p", "--no-follow", "--tag", "x", "--where", ".data.a == 1"], 55],
       [["tap", "p", "--", "true"], 40],
       [["doctor", "p"], 40],

@@ -8,8 +8,11 @@
 
 import assert from "node:assert/strict";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { createRing } from "../../lib/pool/creation.ts";
+import { openToAppend } from "../../lib/pool/mending.ts";
 import { STATE_AT, STATE_SIZE } from "../../lib/pool/layout.ts";
 import { Ring } from "../../lib/pool/ring.ts";
+import type { WritableRing } from "../../lib/pool/writable_ring.ts";
 import { Killed, MemoryStorage } from "../support/memory.ts";
 import {
   append,
@@ -64,7 +67,7 @@ const SCENARIOS: readonly Scenario[] = [
 
 interface Prepared {
   readonly storage: MemoryStorage;
-  readonly ring: Ring;
+  readonly ring: WritableRing;
   readonly before: readonly Read[];
   readonly batch: readonly Uint8Array[];
 }
@@ -122,7 +125,7 @@ function assertBeforeOrAfter(
 
 /** The pool goes on: opens, appends twice round the ring, both checkers agree. */
 function assertGoesOn(storage: MemoryStorage, newest: bigint, where: string): void {
-  const ring = Ring.open(storage, POOL, { write: true });
+  const ring = openToAppend(storage, POOL);
   for (let i = 0; i < 5; i++) {
     const bytes = payload(900 + i, 150);
     const seq = append(ring, bytes);
@@ -160,7 +163,7 @@ for (const scenario of SCENARIOS) {
         storage.plan({ killAfter: i, torn });
         assert.throws(() => ring.tryAppend(batchOf(...batch)), Killed);
         const left = storage.afterKill();
-        const reader = Ring.open(left, POOL, { write: false });
+        const reader = Ring.open(left, POOL);
         const found = readAll(reader);
         assert.equal(assertBeforeOrAfter(found, before, dropped, after, where), "before");
         for (const { seq, payload } of found) {
@@ -199,7 +202,7 @@ Deno.test("a torn state block is reported or harmless, never wrong data", () => 
         const left = storage.afterKill();
         const known = new Map([...before, ...after].map((m) => [m.seq, m.payload]));
         try {
-          const reader = Ring.open(left, POOL, { write: true });
+          const reader = openToAppend(left, POOL);
           for (const { seq, payload } of readAll(reader)) {
             const expected = known.get(seq);
             assert(expected !== undefined && same(expected, payload), where);
@@ -254,11 +257,11 @@ for (const scenario of SCENARIOS) {
 Deno.test("creating a pool fails whole", () => {
   const storage = new MemoryStorage();
   storage.plan({ failAfter: 0 });
-  assert.throws(() => Ring.create(storage, POOL, { size: 8192 }), (error) => {
+  assert.throws(() => createRing(storage, POOL, { size: 8192 }), (error) => {
     return PlasmiteError.is(error, ErrorKind.Io);
   });
   storage.plan({});
-  assert.throws(() => Ring.open(storage, POOL, { write: true }), (error) => {
+  assert.throws(() => openToAppend(storage, POOL), (error) => {
     return PlasmiteError.is(error, ErrorKind.NotFound);
   });
 });
@@ -274,7 +277,7 @@ Deno.test("flush: an acknowledged message survives a power loss, whatever reache
       const flushed = new MemoryStorage();
       flushed.put(POOL, storage.bytes(POOL));
       ring.close();
-      const writer = Ring.open(flushed, POOL, { write: true });
+      const writer = openToAppend(flushed, POOL);
       flushed.plan({ killAfter: dies });
       let acknowledged = false;
       try {
@@ -290,7 +293,7 @@ Deno.test("flush: an acknowledged message survives a power loss, whatever reache
       for (let subset = 0; subset < 1 << unsynced; subset++) {
         const where = `${scenario.name}, call ${dies}, subset ${subset.toString(2)}`;
         const left = flushed.afterPowerLoss((i) => (subset >> i & 1) === 1);
-        const reader = Ring.open(left, POOL, { write: false });
+        const reader = Ring.open(left, POOL);
         const outcome = assertBeforeOrAfter(readAll(reader), before, dropped, after, where);
         reader.close();
         if (acknowledged) assert.equal(outcome, "after", where);
@@ -314,7 +317,7 @@ Deno.test("flush: a long history of power losses loses nothing that was acknowle
     const acknowledged = new Map<bigint, Uint8Array>();
     let made = round * 1000;
     for (let life = 0; life < 12; life++) {
-      const ring = Ring.open(storage, POOL, { write: true });
+      const ring = openToAppend(storage, POOL);
       storage.plan({ killAfter: random(30) });
       try {
         for (let i = 0; i < 10; i++) {
@@ -332,7 +335,7 @@ Deno.test("flush: a long history of power losses loses nothing that was acknowle
         assert(error instanceof Killed);
       }
       storage = storage.afterPowerLoss(() => random(2) === 1);
-      const after = Ring.open(storage, POOL, { write: false });
+      const after = Ring.open(storage, POOL);
       const { oldest, newest } = after.state();
       const last = [...acknowledged.keys()].at(-1) ?? 0n;
       assert(newest >= last, "no acknowledged number is given out again");
@@ -356,7 +359,7 @@ Deno.test("a first append that dies twice leaves a pool that the checker calls e
   storage.plan({ killAfter: 1 });
   assert.throws(() => ring.tryAppend(batchOf(payload(1, 2490), payload(2, 0))), Killed);
   const once = storage.afterKill();
-  const again = Ring.open(once, POOL, { write: true });
+  const again = openToAppend(once, POOL);
   once.plan({ killAfter: 0, torn: 41 });
   assert.throws(() => again.tryAppend(batchOf(payload(3, 2490))), Killed);
   const left = once.afterKill();

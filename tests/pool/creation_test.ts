@@ -13,7 +13,9 @@ import { Hubs } from "../../lib/backend/local/hub.ts";
 import { LocalBackend } from "../../lib/backend/local.ts";
 import { Client } from "../../lib/client/client.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
-import { awaitHeader, UnfinishedPool } from "../../lib/pool/creation.ts";
+import { openToAppend } from "../../lib/pool/mending.ts";
+import { createRing } from "../../lib/pool/creation.ts";
+import { awaitHeader, UnfinishedPool } from "../../lib/pool/unfinished.ts";
 import { Ring } from "../../lib/pool/ring.ts";
 import { createInPlace } from "../../lib/storage/create.ts";
 import { disk } from "../../lib/storage/file.ts";
@@ -241,14 +243,14 @@ Deno.test("whoever opens a pool while it is made waits for its header", () =>
     await using holder = start("hold_lock.ts", path, "exclusive", "20000");
     assert.equal(await holder.line(), "locked");
     assert.throws(
-      () => Ring.open(disk, path, { write: false }),
+      () => Ring.open(disk, path),
       (error) => error instanceof UnfinishedPool && error.kind === ErrorKind.Busy,
     );
     const waiting = cli(["--dir", dir, "follow", "a", "--tail", "1", "--one", "--data-only"]);
     const making = cli(["--dir", dir, "feed", "a", "--create", '{"made":true}']);
     // Both have begun when both have the file open; then its creator finishes by hand.
     const other = new MemoryStorage();
-    Ring.create(other, "/m", { size: 65536 });
+    createRing(other, "/m", { size: 65536 });
     await new Promise((resolve) => setTimeout(resolve, 300));
     Deno.writeFileSync(path, other.bytes("/m"));
     await holder.release();
@@ -283,7 +285,7 @@ Deno.test("a process that serves others waits for a pool in the making without s
     await holder.release();
     await Promise.all(waits);
     assert.equal(done[0], "others");
-    Ring.open(disk, path, { write: true }).close();
+    openToAppend(disk, path).close();
     await app.shutdown();
   }));
 
@@ -304,7 +306,7 @@ Deno.test("an agent that waits for a pool waits also for one that is not finishe
   }));
 
 Deno.test("memory: killed at any change, the pool can be made; failing at any, nothing is left", () => {
-  const make = (storage: MemoryStorage): void => Ring.create(storage, "/m/a", { size: 8192 });
+  const make = (storage: MemoryStorage): void => createRing(storage, "/m/a", { size: 8192 });
   const counting = new MemoryStorage({ links: false });
   make(counting);
   const changes = counting.calls;
@@ -315,7 +317,7 @@ Deno.test("memory: killed at any change, the pool can be made; failing at any, n
     assert.throws(() => make(storage), Killed);
     const after = storage.afterKill();
     make(after);
-    Ring.open(after, "/m/a", { write: true }).close();
+    openToAppend(after, "/m/a").close();
     assert.throws(() => make(after), (error) => PlasmiteError.is(error, ErrorKind.AlreadyExists));
   }
   for (let n = 0; n < changes; n++) {
@@ -409,7 +411,7 @@ Deno.test("awaitHeader: the header may come while one waits", () => {
   const storage = new MemoryStorage();
   const made = new MemoryStorage();
   made.create("/m/a", 8192, new Uint8Array(0));
-  Ring.create(storage, "/m/b", { size: 8192 });
+  createRing(storage, "/m/b", { size: 8192 });
   const file = made.open("/m/a", { write: true });
   const bytes = new Uint8Array(104);
   assert.throws(() => inPlace(awaitHeader(file, bytes)), UnfinishedPool);

@@ -8,9 +8,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { openToAppend } from "../../lib/pool/mending.ts";
 import { checkRing } from "../../lib/pool/check.ts";
 import { Cursor } from "../../lib/pool/cursor.ts";
-import { Ring } from "../../lib/pool/ring.ts";
 import type { MemoryStorage } from "../support/memory.ts";
 import {
   append,
@@ -138,7 +138,7 @@ Deno.test("D1, D2: a message behind padding is read, and the tail leaves the pad
     view.setBigUint64(88, 3n, true);
   }
   storage.put(POOL, file);
-  const reopened = Ring.open(storage, POOL, { write: true });
+  const reopened = openToAppend(storage, POOL);
   const rest = [{ seq: 3n, payload: c }, { seq: 4n, payload: d }];
   assertMessages(readAll(reopened), rest);
   assert.deepEqual(get(reopened, 4n), d);
@@ -171,7 +171,7 @@ Deno.test("tail_next 0 is looked up, not believed", () => {
     const file = storage.bytes(POOL);
     new DataView(file.buffer).setBigUint64(80, 0n, true);
     storage.put(POOL, file);
-    const reopened = Ring.open(storage, POOL, { write: true });
+    const reopened = openToAppend(storage, POOL);
     append(reopened, payload(4, size));
     assertHealthy(storage);
   }
@@ -202,7 +202,7 @@ Deno.test("D5: our append mends what a killed writer of the reference left", () 
         const broken = after.problems.length > 0;
         shapes[broken ? "overwritten" : "harmless"]++;
         const left = storage.afterKill();
-        const mended = Ring.open(left, POOL, { write: true });
+        const mended = openToAppend(left, POOL);
         // Before anyone repairs: whatever is read is right, damage is reported, nothing hangs.
         try {
           for (const m of readAll(mended)) {
@@ -251,7 +251,7 @@ Deno.test("D5: several dropped frames overwritten; the repair keeps what is whol
       file.fill(0, 4096 + 800 + 64 + 128, 4096 + 800 + 64 + 136);
       left.put(POOL, file);
     }
-    const mended = Ring.open(left, POOL, { write: true });
+    const mended = openToAppend(left, POOL);
     assert.throws(() => readAll(mended), (error) => PlasmiteError.is(error, ErrorKind.Corrupt));
     for (const seq of [5n, 6n, 7n]) {
       if (slots > 0) assert.deepEqual(get(mended, seq), payload(Number(seq), 128));
@@ -291,7 +291,7 @@ Deno.test("a writer of the reference that died inside its publication: right mes
         }
         const left = storage.afterKill();
         try {
-          const reader = Ring.open(left, POOL, { write: true });
+          const reader = openToAppend(left, POOL);
           for (const m of readAll(reader)) {
             assert(same(m.payload, known.get(m.seq) ?? new Uint8Array(0)));
           }

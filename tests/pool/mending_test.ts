@@ -11,11 +11,14 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Client } from "../../mod.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { createRing } from "../../lib/pool/creation.ts";
+import { openToAppend } from "../../lib/pool/mending.ts";
 import { type Chain, findChain, type FoundFrame } from "../../lib/pool/chain.ts";
 import { parseState, type State } from "../../lib/pool/header.ts";
 import { type Layout, STATE_AT } from "../../lib/pool/layout.ts";
 import { diagnoseRing, repairRing } from "../../lib/pool/rebuild.ts";
 import { Ring } from "../../lib/pool/ring.ts";
+import type { WritableRing } from "../../lib/pool/writable_ring.ts";
 import { backUp } from "../../lib/storage/backup.ts";
 import { disk } from "../../lib/storage/file.ts";
 import { Killed, MemoryStorage } from "../support/memory.ts";
@@ -187,8 +190,8 @@ function wounded(
   lost = 60,
 ): { path: string; newest: bigint; whole: bigint; at: number } {
   const path = `${dir}/p.plasmite`;
-  Ring.create(disk, path, { size: 100 << 20, indexCapacity: 64 });
-  const ring = Ring.open(disk, path, { write: true });
+  createRing(disk, path, { size: 100 << 20, indexCapacity: 64 });
+  const ring = openToAppend(disk, path);
   const bytes = payload(1, 1 << 20);
   for (let i = 0; i < 150; i++) append(ring, bytes);
   const { tail, newest } = ring.state();
@@ -209,7 +212,7 @@ function wounded(
 }
 
 /** Tries until the search has begun and its first slice is over. */
-function beginSearch(ring: Ring): void {
+function beginSearch(ring: WritableRing): void {
   assert.equal(
     ring.tryAppend(batchOf(payload(2, 1 << 20))),
     null,
@@ -217,7 +220,7 @@ function beginSearch(ring: Ring): void {
   );
 }
 
-function goOn(ring: Ring, bytes: Uint8Array): { seq: bigint; slices: number } {
+function goOn(ring: WritableRing, bytes: Uint8Array): { seq: bigint; slices: number } {
   for (let slices = 1; slices < 10_000; slices++) {
     const done = ring.tryAppend(batchOf(bytes));
     if (done !== null) return { seq: done.first, slices };
@@ -228,7 +231,7 @@ function goOn(ring: Ring, bytes: Uint8Array): { seq: bigint; slices: number } {
 Deno.test("while a repair searches, the lock is free and everything else goes on", async () => {
   await inTemp((dir) => {
     const { path, newest, whole } = wounded(dir);
-    const ring = Ring.open(disk, path, { write: true });
+    const ring = openToAppend(disk, path);
     beginSearch(ring);
     const other = disk.open(path, { write: true });
     assert(other.tryLock(true), "others may lock");
@@ -244,7 +247,7 @@ Deno.test("while a repair searches, the lock is free and everything else goes on
 });
 
 /** Goes on until only the lock is missing: it must not be needed before. */
-function goOnUntilLock(ring: Ring): unknown {
+function goOnUntilLock(ring: WritableRing): unknown {
   let last: unknown = null;
   for (let i = 0; i < 200; i++) last = ring.tryAppend(batchOf(payload(2, 1 << 20)));
   return last;
@@ -253,7 +256,7 @@ function goOnUntilLock(ring: Ring): unknown {
 Deno.test("two who repair at once: one does it, and no number is given out twice", async () => {
   await inTemp((dir) => {
     const { path, newest, whole } = wounded(dir);
-    const rings = [0, 1, 2].map(() => Ring.open(disk, path, { write: true }));
+    const rings = [0, 1, 2].map(() => openToAppend(disk, path));
     for (const ring of rings) beginSearch(ring);
     const seqs = rings.map((ring, i) => goOn(ring, payload(10 + i, (1 << 20) + i)).seq);
     assert.deepEqual(seqs, [1n, 2n, 3n].map((i) => newest + i));
@@ -284,7 +287,7 @@ Deno.test("what was found is looked at again: a writer that died meanwhile has o
           file.close();
         },
       });
-      const ring = Ring.open(storage, path, { write: true });
+      const ring = openToAppend(storage, path);
       const { seq } = goOn(ring, payload(2, 1 << 20));
       assert.equal(seq, newest + 1n);
       assert.equal(locks, 3, "it was found out, and searched once more");
@@ -306,7 +309,7 @@ Deno.test("killed at any write of a repair: the pool is as before, or mended", (
   for (let killAfter = 0;; killAfter++) {
     const broken = new MemoryStorage();
     broken.put(POOL, bytes);
-    const writer = Ring.open(broken, POOL, { write: true });
+    const writer = openToAppend(broken, POOL);
     broken.plan({ killAfter });
     try {
       append(writer, payload(77, 300));
@@ -316,7 +319,7 @@ Deno.test("killed at any write of a repair: the pool is as before, or mended", (
       kills++;
     }
     const left = broken.afterKill();
-    const again = Ring.open(left, POOL, { write: true });
+    const again = openToAppend(left, POOL);
     assert.equal(append(again, payload(78, 300)), newest + 1n);
     const found = readAll(again);
     assert.equal(found.at(-1)?.seq, newest + 1n);
@@ -341,7 +344,7 @@ Deno.test({
       const path = `${dir}/huge.plasmite`;
       sparsePool(path, { state: PROMISING });
       let reads = 0;
-      const ring = Ring.open(hooked(disk, { onRead: () => reads++ }), path, { write: true });
+      const ring = openToAppend(hooked(disk, { onRead: () => reads++ }), path);
       const refused = (): void =>
         assert.throws(() => goOn(ring, payload(1, 100)), (error) => {
           assert(PlasmiteError.is(error, ErrorKind.Corrupt));
@@ -505,7 +508,7 @@ Deno.test({
       assert.deepEqual([report?.status, report?.unchecked_from], ["ok", undefined]);
       // One frame's header is gone: what is whole is found behind it, and kept.
       const file = disk.open(fresh.path, { write: true });
-      const ring = Ring.open(disk, fresh.path, { write: false });
+      const ring = Ring.open(disk, fresh.path);
       file.writeAt(new Uint8Array(64), ring.layout.ringOffset + ring.indexOffset(100n));
       ring.close();
       file.close();

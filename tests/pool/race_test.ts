@@ -75,7 +75,7 @@ Deno.test("a cursor that copies while the reference stores gives whole messages 
             if (reading) { for (let i = next(pace); i > 0; i--) advance(); }
           },
         });
-        const ring = Ring.open(storageSeen, POOL, { write: false });
+        const ring = Ring.open(storageSeen, POOL);
         const cursor = new Cursor(ring, 1n);
         let wanted = 1n;
         reading = true;
@@ -149,7 +149,6 @@ for (let stores = 1; stores <= 4; stores++) {
         },
       }),
       POOL,
-      { write: false },
     );
     const cursor = new Cursor(ring, 2n);
     const ready = cursor.fill();
@@ -191,7 +190,6 @@ Deno.test("no torn copy when the reference writes behind a wrap, far from the ta
       },
     }),
     POOL,
-    { write: false },
   );
   const cursor = new Cursor(ring, 4n);
   assert.equal(cursor.fill(), BUSY, "only the lock can tell");
@@ -207,7 +205,7 @@ Deno.test("a half-stored state block: Busy while its writer holds the lock, dama
   const { storage, ring } = newRing(2000, 4);
   append(ring, payload(1, 50), payload(2, 50));
   const good = storage.bytes(POOL).slice(64, 104);
-  const reader = Ring.open(storage, POOL, { write: false });
+  const reader = Ring.open(storage, POOL);
   const cursor = new Cursor(reader, 1n);
   const map = mapped(storage);
   assert(map.file.tryLock(true));

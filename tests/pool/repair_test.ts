@@ -8,8 +8,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { PlasmiteError } from "../../lib/errors.ts";
+import { openToAppend } from "../../lib/pool/mending.ts";
 import { type RepairReport, repairRing } from "../../lib/pool/rebuild.ts";
-import { Ring } from "../../lib/pool/ring.ts";
 import { Killed, MemoryStorage } from "../support/memory.ts";
 import {
   type Damage,
@@ -48,7 +48,7 @@ function verdict(bytes: Uint8Array): Verdict {
 /** Healthy by both checkers, everything readable, and it goes on from where it was. */
 function assertUsable(storage: MemoryStorage, where: string): void {
   assert.deepEqual(verdict(storage.bytes(POOL)).problems, [], where);
-  const ring = Ring.open(storage, POOL, { write: true });
+  const ring = openToAppend(storage, POOL);
   const before = ring.state();
   for (const m of readAll(ring)) assert(m.payload.length > 0);
   for (let i = 0; i < 12; i++) {
@@ -227,7 +227,7 @@ Deno.test("payloads that are no messages: any bytes are kept as they are", () =>
           const now = found.get(seq);
           assert(now !== undefined && same(now, payload), `message ${seq}`);
         }
-        append(Ring.open(left, POOL, { write: true }), payload(99, 100));
+        append(openToAppend(left, POOL), payload(99, 100));
         assert.deepEqual(verdict(left.bytes(POOL)).problems, []);
       },
     ),

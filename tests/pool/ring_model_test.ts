@@ -10,9 +10,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { createRing } from "../../lib/pool/creation.ts";
+import { openToAppend } from "../../lib/pool/mending.ts";
 import { Cursor } from "../../lib/pool/cursor.ts";
 import { automaticCapacity } from "../../lib/pool/layout.ts";
-import { Ring } from "../../lib/pool/ring.ts";
+import type { WritableRing } from "../../lib/pool/writable_ring.ts";
 import { Killed, MemoryStorage } from "../support/memory.ts";
 import { specCheck } from "../support/spec_checker.ts";
 import {
@@ -181,7 +183,7 @@ interface Following {
 class Run {
   readonly model: Model;
   storage = new MemoryStorage();
-  ring: Ring;
+  ring: WritableRing;
   cursors: Following[] = [];
   #made = 0;
 
@@ -190,11 +192,11 @@ class Run {
     const used = slots === "auto" ? automaticCapacity(file) : slots;
     const total = slots === "auto" ? file : file + 16 * slots;
     this.model = new Model(total - 4096 - 16 * used);
-    Ring.create(this.storage, POOL, {
+    createRing(this.storage, POOL, {
       size: total,
       ...(slots === "auto" ? {} : { indexCapacity: slots }),
     });
-    this.ring = Ring.open(this.storage, POOL, { write: true });
+    this.ring = openToAppend(this.storage, POOL);
     assert.equal(this.ring.layout.ringSize, this.model.C);
   }
 
@@ -206,7 +208,7 @@ class Run {
   #reopen(storage: MemoryStorage): void {
     this.ring.close();
     this.storage = storage;
-    this.ring = Ring.open(storage, POOL, { write: true });
+    this.ring = openToAppend(storage, POOL);
     // A process that comes back goes on at its checkpoint.
     this.cursors = this.cursors.map(({ cursor, wanted }) => ({
       cursor: new Cursor(this.ring, cursor.expected),
@@ -241,7 +243,7 @@ class Run {
         // (docs/spec/format.md 5.2).
         const dry = new MemoryStorage();
         dry.put(POOL, this.storage.bytes(POOL));
-        const trial = Ring.open(dry, POOL, { write: true });
+        const trial = openToAppend(dry, POOL);
         const batch = batchOf(...payloads);
         const placed = trial.tryAppend(batch)?.count ?? 0;
         trial.close();

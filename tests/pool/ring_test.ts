@@ -8,9 +8,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { createRing } from "../../lib/pool/creation.ts";
+import { openToAppend } from "../../lib/pool/mending.ts";
 import { checkRing } from "../../lib/pool/check.ts";
 import { Cursor } from "../../lib/pool/cursor.ts";
 import { Ring } from "../../lib/pool/ring.ts";
+import type { WritableRing } from "../../lib/pool/writable_ring.ts";
 import { MemoryStorage } from "../support/memory.ts";
 import {
   append,
@@ -112,7 +115,7 @@ for (const [message, at, bytes, kind] of BAD_HEADERS) {
       assert(error.hint !== undefined);
       return true;
     };
-    assert.throws(() => Ring.open(storage, POOL, { write: false }), check);
+    assert.throws(() => Ring.open(storage, POOL), check);
     const report = checkRing(storage, POOL, "pool");
     assert.equal(report.status, "corrupt");
     assert.equal(report.issues[0]?.message, message);
@@ -125,7 +128,7 @@ Deno.test("files that are no pools are refused, whatever their size", () => {
   for (const size of [0, 1, 63, 64, 103, 104, 4095, 4096, 5000]) {
     storage.put(POOL, new Uint8Array(size));
     assert.throws(
-      () => Ring.open(storage, POOL, { write: false }),
+      () => Ring.open(storage, POOL),
       (error) => PlasmiteError.is(error, ErrorKind.Corrupt),
     );
   }
@@ -142,7 +145,7 @@ Deno.test("every damaged byte of the header gives an error or leaves the message
       const damaged = new MemoryStorage();
       damaged.put(POOL, file);
       try {
-        const reader = Ring.open(damaged, POOL, { write: false });
+        const reader = Ring.open(damaged, POOL);
         for (const { seq, payload: found } of readAll(reader)) {
           assert(same(found, payload(Number(seq), 20)));
         }
@@ -181,7 +184,6 @@ Deno.test("a file cut short under an open pool is an error, not an endless read"
         remove: () => {},
       },
       POOL,
-      { write: false },
     );
     const cursor = new Cursor(reader, 0n);
     cut = true;
@@ -207,7 +209,7 @@ Deno.test("a damaged frame is Corrupt with its place; the messages around it are
     const file = good.slice();
     file[at + offset] = (file[at + offset] ?? 0) ^ 0x11;
     storage.put(POOL, file);
-    const reader = Ring.open(storage, POOL, { write: true });
+    const reader = openToAppend(storage, POOL);
     for (const seq of [1n, 3n, 4n]) {
       const found = get(reader, seq);
       assert(found !== null && same(found, payload(Number(seq), sizes[Number(seq) - 1] ?? 0)));
@@ -250,7 +252,7 @@ Deno.test("the last sequence number is given out, and none after it", () => {
   view.setBigUint64(4096 + 64 + 16, last - 2n, true);
   file.fill(0, 4096, 4160);
   storage.put(POOL, file);
-  const end = Ring.open(storage, POOL, { write: true });
+  const end = openToAppend(storage, POOL);
   const batch = batchOf(payload(2, 20), payload(3, 20), payload(4, 20));
   assert.deepEqual(end.tryAppend(batch), { count: 2, first: last - 1n });
   assertHealthy(storage);
@@ -319,8 +321,8 @@ function stamped(...messages: readonly (readonly [Uint8Array, bigint])[]): Frame
 
 Deno.test("the worked example of section 12, byte for byte", async () => {
   const storage = new MemoryStorage();
-  Ring.create(storage, POOL, { size: 5248, indexCapacity: 4 });
-  const ring = Ring.open(storage, POOL, { write: true });
+  createRing(storage, POOL, { size: 5248, indexCapacity: 4 });
+  const ring = openToAppend(storage, POOL);
   assert.equal(ring.layout.ringOffset, 0x1040);
   const simple = vector("message-simple");
   const minimal = vector("message-minimal");
@@ -338,7 +340,7 @@ Deno.test("the worked example of section 12, byte for byte", async () => {
   assert.equal(await sha256(file), EXAMPLE);
   // And our reference writer is right about it, too.
   const empty = new MemoryStorage();
-  Ring.create(empty, POOL, { size: 5248, indexCapacity: 4 });
+  createRing(empty, POOL, { size: 5248, indexCapacity: 4 });
   const map = mapped(empty);
   refAppendAll(map, simple, FIRST_NS);
   refAppendAll(map, minimal, SECOND_NS);
@@ -349,8 +351,8 @@ Deno.test("the worked example of section 12, byte for byte", async () => {
 
 Deno.test("the third message of section 12: the reference fills the ring, we empty it first", () => {
   const storage = new MemoryStorage();
-  Ring.create(storage, POOL, { size: 5248, indexCapacity: 4 });
-  const ring = Ring.open(storage, POOL, { write: true });
+  createRing(storage, POOL, { size: 5248, indexCapacity: 4 });
+  const ring = openToAppend(storage, POOL);
   const simple = vector("message-simple");
   ring.tryAppend(stamped([simple, FIRST_NS]));
   ring.tryAppend(stamped([vector("message-minimal"), SECOND_NS]));
@@ -377,7 +379,7 @@ Deno.test("the third message of section 12: the reference fills the ring, we emp
     oldest: 0n,
     newest: 2n,
   });
-  const again = Ring.open(advanced, POOL, { write: true });
+  const again = openToAppend(advanced, POOL);
   assert.equal(again.tryAppend(stamped([simple, SECOND_NS]))?.first, 3n);
   assert.deepEqual(specCheck(advanced.bytes(POOL)).state, {
     head: 504,
@@ -418,9 +420,9 @@ Deno.test("hostile bytes anywhere: errors or right messages, never a hang or a c
         );
         damaged = true;
       };
-      let open: Ring;
+      let open: WritableRing;
       try {
-        open = Ring.open(left, POOL, { write: true });
+        open = openToAppend(left, POOL);
       } catch (error) {
         expectError(error);
         assert.equal(report.status, "corrupt", "the checker sees what open sees");

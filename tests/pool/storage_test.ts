@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { createOnDisk } from "../../lib/storage/create.ts";
 import { disk } from "../../lib/storage/file.ts";
 import { Killed, MemoryStorage } from "../support/memory.ts";
 import { Semaphore, semaphorePath } from "../../lib/storage/semaphore.ts";
@@ -15,7 +16,7 @@ import { watchPool } from "../../lib/storage/watch.ts";
 import { start, withDir } from "../support/processes.ts";
 
 interface Place {
-  readonly storage: Storage;
+  readonly storage: Storage & Required<Pick<Storage, "create">>;
   /** A directory that exists. */
   readonly dir: string;
   /** Puts another file at a path, as `rename` over it would. */
@@ -26,7 +27,7 @@ function behaviour(name: string, work: (place: Place) => void | Promise<void>): 
   Deno.test(`disk: ${name}`, () =>
     withDir((dir) =>
       work({
-        storage: disk,
+        storage: { ...disk, create: createOnDisk },
         dir,
         replace: (path, bytes) => {
           Deno.writeFileSync(`${path}.new`, bytes);
@@ -172,9 +173,9 @@ behaviour("what the path names now: the same file, nothing, another", (place) =>
 Deno.test("disk: parents are made, and nothing but the file is left", () =>
   withDir((dir) => {
     const path = `${dir}/x/y/a`;
-    disk.create(path, 5000, bytes(1));
+    createOnDisk(path, 5000, bytes(1));
     assert.deepEqual([...Deno.readDirSync(`${dir}/x/y`)].map((entry) => entry.name), ["a"]);
-    fails("AlreadyExists", path, () => disk.create(path, 5000, bytes(1)));
+    fails("AlreadyExists", path, () => createOnDisk(path, 5000, bytes(1)));
     assert.deepEqual([...Deno.readDirSync(`${dir}/x/y`)].map((entry) => entry.name), ["a"]);
   }));
 
@@ -185,7 +186,7 @@ Deno.test("disk: a directory, a dangling link and a file in the way are errors w
     Deno.symlinkSync(`${dir}/nowhere`, `${dir}/link`);
     fails("NotFound", `${dir}/link`, () => disk.open(`${dir}/link`, { write: true }));
     Deno.writeTextFileSync(`${dir}/file`, "");
-    assert.throws(() => disk.create(`${dir}/file/a`, 10, bytes()), (error) => {
+    assert.throws(() => createOnDisk(`${dir}/file/a`, 10, bytes()), (error) => {
       assert(PlasmiteError.is(error));
       assert(error.path !== undefined && error.path.startsWith(`${dir}/file`));
       return true;
@@ -206,7 +207,7 @@ Deno.test({
 
 Deno.test("disk: a symbolic link is the file it points to", () =>
   withDir((dir) => {
-    disk.create(`${dir}/a`, 4, bytes());
+    createOnDisk(`${dir}/a`, 4, bytes());
     Deno.symlinkSync(`${dir}/a`, `${dir}/link`);
     const file = disk.open(`${dir}/link`, { write: true });
     assert.equal(file.pathState(), "same");
@@ -219,7 +220,7 @@ Deno.test("disk: a symbolic link is the file it points to", () =>
 
 Deno.test("disk: a file that was cut is the same file, of another size", () =>
   withDir((dir) => {
-    disk.create(`${dir}/a`, 100, bytes());
+    createOnDisk(`${dir}/a`, 100, bytes());
     const file = disk.open(`${dir}/a`, { write: true });
     assert.equal(file.pathState(100), "same");
     Deno.truncateSync(`${dir}/a`, 50);
@@ -235,7 +236,7 @@ Deno.test({
   ignore: Deno.uid() === 0,
   fn: () =>
     withDir((dir) => {
-      disk.create(`${dir}/a`, 4, bytes());
+      createOnDisk(`${dir}/a`, 4, bytes());
       Deno.chmodSync(`${dir}/a`, 0o400);
       fails("Permission", `${dir}/a`, () => disk.open(`${dir}/a`, { write: true }));
       disk.open(`${dir}/a`, { write: false }).close();
@@ -258,7 +259,7 @@ for (const mode of ["exclusive", "shared"] as const) {
   Deno.test(`disk: a ${mode} lock of another process counts`, () =>
     withDir(async (dir) => {
       const path = `${dir}/a`;
-      disk.create(path, 4, bytes());
+      createOnDisk(path, 4, bytes());
       const file = disk.open(path, { write: true });
       await using holder = start("hold_lock.ts", path, mode, "20000");
       assert.equal(await holder.line(), "locked");
@@ -276,7 +277,7 @@ for (const mode of ["exclusive", "shared"] as const) {
 Deno.test("disk: a killed process leaves no lock", () =>
   withDir(async (dir) => {
     const path = `${dir}/a`;
-    disk.create(path, 4, bytes());
+    createOnDisk(path, 4, bytes());
     const file = disk.open(path, { write: true });
     await using holder = start("hold_lock.ts", path, "exclusive", "20000");
     assert.equal(await holder.line(), "locked");
@@ -370,14 +371,14 @@ Deno.test({
   ignore: !shm,
   fn: () =>
     withDir(async (dir) => {
-      disk.create(`${dir}/none`, 8192, bytes());
+      createOnDisk(`${dir}/none`, 8192, bytes());
       const silent = new Semaphore(`${dir}/none`);
       silent.post();
       silent.close();
       assert.throws(() => Deno.statSync(semaphorePath(`${dir}/none`) ?? ""));
 
       const path = `${dir}/pool.plasmite`;
-      disk.create(path, 8192, bytes());
+      createOnDisk(path, 8192, bytes());
       Deno.symlinkSync(path, `${dir}/link`);
       const name = semaphorePath(path) ?? "";
       assert.equal(semaphorePath(`${dir}/link`), name, "links are resolved");

@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import type { Client } from "../../mod.ts";
-import { Ring } from "../../lib/pool/ring.ts";
+import { openToAppend } from "../../lib/pool/mending.ts";
 import { disk } from "../../lib/storage/file.ts";
 import type { App } from "../../server/app.ts";
 import { Follower } from "../../lib/backend/local/follower.ts";
@@ -302,7 +302,7 @@ Deno.test("server tail: a pool whose first message cannot be read is told by the
   const broken: Record<string, Uint8Array> = { outside: payload(1, 300), within: deep };
   const store = (name: string, ...payloads: Uint8Array[]): void => {
     client.createPool(name, 1 << 20).close();
-    const ring = Ring.open(disk, `${client.poolDir}/${name}.plasmite`, { write: true });
+    const ring = openToAppend(disk, `${client.poolDir}/${name}.plasmite`);
     append(ring, ...payloads);
     ring.close();
   };

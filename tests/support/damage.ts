@@ -6,8 +6,9 @@
 
 import { Buf } from "../../lib/bytes.ts";
 import { Lite3Encoder } from "../../lib/lite3/encode.ts";
+import { createRing } from "../../lib/pool/creation.ts";
+import { openToAppend } from "../../lib/pool/mending.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
-import { Ring } from "../../lib/pool/ring.ts";
 import { MemoryStorage } from "./memory.ts";
 import { mapped, payload as noise, POOL } from "./rings.ts";
 import { refAppendAll } from "./ref_writer.ts";
@@ -37,9 +38,9 @@ export function messagePool(
   turns: readonly Turn[],
 ): { bytes: Uint8Array<ArrayBuffer>; known: ReadonlyMap<bigint, Uint8Array> } {
   const storage = new MemoryStorage();
-  Ring.create(storage, POOL, { size: 4096 + 16 * slots + ringSize, indexCapacity: slots });
+  createRing(storage, POOL, { size: 4096 + 16 * slots + ringSize, indexCapacity: slots });
   const known = new Map<bigint, Uint8Array>();
-  const ring = Ring.open(storage, POOL, { write: true });
+  const ring = openToAppend(storage, POOL);
   for (const [i, { ours, size }] of turns.entries()) {
     const bytes = message(i + 1, size);
     const time = 1_700_000_000_000_000_000n + STEP * BigInt(i);

@@ -20,7 +20,7 @@ const seen = hooked(storage, {
     if (!exclusive) sharedLocks++;
   },
 });
-const ring = Ring.open(seen, POOL, { write: false });
+const ring = Ring.open(seen, POOL);
 const seqs = readAll(ring).map((message) => Number(message.seq));
 const locks = sharedLocks;
 map.file.tryLock(true);

@@ -6,10 +6,14 @@
 
 import "./environment.ts";
 import assert from "node:assert/strict";
+import { createRing } from "../../lib/pool/creation.ts";
+import { openToAppend } from "../../lib/pool/mending.ts";
 import { checkRing } from "../../lib/pool/check.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
 import { BUSY, Cursor } from "../../lib/pool/cursor.ts";
-import { Ring } from "../../lib/pool/ring.ts";
+import type { Ring } from "../../lib/pool/ring.ts";
+import type { WritableRing } from "../../lib/pool/writable_ring.ts";
+import { createOnDisk } from "../../lib/storage/create.ts";
 import { MemoryStorage } from "./memory.ts";
 import type { Storage, StorageFile } from "../../lib/storage/storage.ts";
 import type { Mapping } from "./ref_writer.ts";
@@ -41,7 +45,7 @@ export function batchOf(...payloads: readonly Uint8Array[]): FrameBatch {
 }
 
 /** Appends all payloads, in as many groups as it takes; returns the first sequence number. */
-export function append(ring: Ring, ...payloads: readonly Uint8Array[]): bigint {
+export function append(ring: WritableRing, ...payloads: readonly Uint8Array[]): bigint {
   const batch = batchOf(...payloads);
   let first: bigint | null = null;
   for (let done = 0; done < batch.count;) {
@@ -137,12 +141,12 @@ export function newRing(
   ringSize: number,
   capacity = 0,
   storage: MemoryStorage = new MemoryStorage(),
-): { storage: MemoryStorage; ring: Ring } {
-  Ring.create(storage, POOL, {
+): { storage: MemoryStorage; ring: WritableRing } {
+  createRing(storage, POOL, {
     size: 4096 + 16 * capacity + ringSize,
     indexCapacity: capacity,
   });
-  return { storage, ring: Ring.open(storage, POOL, { write: true }) };
+  return { storage, ring: openToAppend(storage, POOL) };
 }
 
 /** The pool in `storage` as the reference maps it: its stores take no part in accidents. */
@@ -201,7 +205,8 @@ export function hooked(
         close: () => file.close(),
       };
     },
-    create: (path, size, head, takeOver) => inner.create(path, size, head, takeOver),
+    create: (path, size, head, takeOver) =>
+      inner.create?.(path, size, head, takeOver) ?? createOnDisk(path, size, head, takeOver),
     remove: (path) => inner.remove(path),
   };
 }

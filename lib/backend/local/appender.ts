@@ -9,7 +9,7 @@
 
 import { PlasmiteError } from "../../errors.ts";
 import { FrameBatch } from "../../pool/batch.ts";
-import type { Ring } from "../../pool/ring.ts";
+import type { WritableRing } from "../../pool/writable_ring.ts";
 import { LOCK_LIMIT, lockTimeout, sleepSync } from "../../storage/lock_wait.ts";
 import { beforeNextTry } from "../../storage/turns.ts";
 
@@ -41,7 +41,7 @@ interface Job {
 
 /** The queue in front of one pool's lock. */
 export class Appender {
-  readonly #ring: Ring;
+  readonly #ring: WritableRing;
   readonly #batch = new FrameBatch();
   #jobs: Job[] = [];
   #done: Stored[] = [];
@@ -49,7 +49,7 @@ export class Appender {
   #encoding = false;
 
   /** Appends go to this ring, which stays the caller's to close. */
-  constructor(ring: Ring) {
+  constructor(ring: WritableRing) {
     this.#ring = ring;
   }
 

@@ -11,7 +11,9 @@ import { sameData } from "../../lite3/equal.ts";
 import { MessageView } from "../../lite3/message.ts";
 import { FrameBatch } from "../../pool/batch.ts";
 import type { State } from "../../pool/header.ts";
-import type { Appended, Guard, Ring } from "../../pool/ring.ts";
+import { Mender } from "../../pool/mending.ts";
+import type { Ring } from "../../pool/ring.ts";
+import type { Appended, Guard } from "../../pool/writable_ring.ts";
 import { lockTimeout, untilUnlocked } from "../../storage/lock_wait.ts";
 import type { Steps } from "../../storage/steps.ts";
 import type { AppendRequest, Conditions } from "../types.ts";
@@ -54,9 +56,11 @@ export function* appendingGuarded(
     known.catchUp(state);
     return guard(state);
   };
+  const writable = ring.asWritable();
+  writable.mendWith(Mender);
   const attempt = (): Appended | "look" | null => {
     try {
-      return ring.tryAppend(batch, from, flush, judge);
+      return writable.tryAppend(batch, from, flush, judge);
     } catch (error) {
       if (error instanceof OutOfDate) return "look";
       throw error;

@@ -35,6 +35,8 @@ import { Leases } from "./leases.ts";
 import { takeFrame } from "../frames.ts";
 import { findFrame } from "./lookup.ts";
 
+export { WritableRing } from "../../pool/writable_ring.ts";
+
 /** The largest random delay before a claim is retried, in milliseconds. */
 const JITTER = 50;
 

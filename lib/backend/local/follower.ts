@@ -53,7 +53,7 @@ export class Follower {
     start: Start,
     notify = true,
     inTurns = false,
-    ring: Ring = Ring.open(disk, path, { write: false }),
+    ring: Ring = Ring.open(disk, path),
     watch?: PoolWatch,
   ) {
     this.ring = ring;
@@ -74,7 +74,7 @@ export class Follower {
     notify = true,
     watch?: PoolWatch,
   ): Steps<Follower> {
-    const ring = yield* Ring.opening(disk, path, { write: false });
+    const ring = yield* Ring.opening(disk, path);
     let follower: Follower | null = null;
     try {
       const seq = start === "end" ? (yield* ring.stating()).newest + 1n : start;

@@ -5,7 +5,7 @@
  */
 
 import { FrameBatch } from "../../pool/batch.ts";
-import type { Ring } from "../../pool/ring.ts";
+import type { WritableRing } from "../../pool/writable_ring.ts";
 import { LOCK_LIMIT, lockTimeout, untilUnlocked } from "../../storage/lock_wait.ts";
 import { inTurns } from "../../storage/turns.ts";
 import type { AppendRequest } from "../types.ts";
@@ -27,14 +27,14 @@ interface Job {
 
 /** The queue for one pool's lock. */
 export class GroupCommit {
-  readonly #ring: Ring;
+  readonly #ring: WritableRing;
   /** The frames of several jobs; a single job is written from its own batch. */
   readonly #merged = new FrameBatch();
   #jobs: Job[] = [];
   #draining = false;
 
   /** Appends to `ring`, which the caller owns. */
-  constructor(ring: Ring) {
+  constructor(ring: WritableRing) {
     this.#ring = ring;
   }
 

@@ -157,7 +157,7 @@ export class Hubs {
   *#joining(path: string): Steps<Hub> {
     let hub = this.#hubs.get(path);
     if (hub === undefined) {
-      const ring = yield* Ring.opening(disk, path, { write: false });
+      const ring = yield* Ring.opening(disk, path);
       hub = this.#hubs.get(path);
       if (hub !== undefined) ring.close(); // Another caller created it in the meantime.
       else this.#hubs.set(path, hub = this.#make(ring));

@@ -25,7 +25,7 @@ export function* readingInfo(
   name: string,
   storage: Storage = disk,
 ): Steps<PoolInfo> {
-  const ring = yield* Ring.opening(storage, path, { write: false });
+  const ring = yield* Ring.opening(storage, path);
   try {
     return yield* describing(ring, name);
   } finally {

@@ -98,7 +98,7 @@ function* following(
   { notify, yielding }: How,
 ): Steps<Follower> {
   if (!serving) {
-    const ring = yield* Ring.opening(storage, path, { write: false });
+    const ring = yield* Ring.opening(storage, path);
     return new Follower(path, from, notify, yielding, ring);
   }
   if (!notify || hubs === undefined) return yield* Follower.opening(path, from, notify);
