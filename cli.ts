@@ -57,6 +57,11 @@ const commands: Readonly<Record<string, Loader>> = {
     Promise.all([import("./lib/cli/serve_check.ts"), import("./server/commands.ts")]),
   "serve status": () =>
     Promise.all([import("./lib/cli/serve_status.ts"), import("./server/registry.ts")]),
+  "access connect": () => Promise.all([import("./lib/cli/access_connect.ts")]),
+  "access status": () => Promise.all([import("./lib/cli/access_status.ts")]),
+  "access list": () => Promise.all([import("./lib/cli/access_list.ts")]),
+  "access disconnect": () => Promise.all([import("./lib/cli/access_disconnect.ts")]),
+  "access untrust": () => Promise.all([import("./lib/cli/access_untrust.ts")]),
   "mcp": () => Promise.all([import("./lib/cli/mcp.ts"), import("./mcp/stdio.ts")]),
   "version": () => Promise.all([import("./lib/cli/version.ts")]),
   "completion": () => Promise.all([import("./lib/cli/completion.ts")]),

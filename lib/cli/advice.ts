@@ -55,8 +55,30 @@ function adviceFor(error: PlasmiteError, line: TypedLine | undefined): string | 
   return isAnonymous ? byKind(error) : hint ?? byKind(error);
 }
 
+/** The server that a command line names; undefined without one. */
+function serverOf({ args, at }: TypedLine): string | undefined {
+  const flags = at.at(-1)?.flags ?? [];
+  const words = [...at.at(-1)?.args ?? [], ...flags].flatMap(({ name }) => args.text(name) ?? []);
+  const origin = words.filter(isUrl).map((word) => URL.parse(word)?.origin)[0];
+  return origin === undefined ? undefined : token(origin);
+}
+
+/** Advice about the access key of the server that is named. */
+function accessAdvice(topic: string, line: TypedLine): string | undefined {
+  const server = serverOf(line);
+  if (server === undefined) return undefined;
+  if (topic === "access key") {
+    return `The access key was revoked or has expired. Ask for a new one, then run \`plasmite access connect ${server}\`.`;
+  }
+  return topic === "access"
+    ? `Run \`plasmite access connect ${server}\` with an access key, or give --token-file and --tls-ca.`
+    : undefined;
+}
+
 /** Advice with a command in it. */
 function adviceForCommand(error: PlasmiteError, line: TypedLine): string | undefined {
+  const access = error.topic === undefined ? undefined : accessAdvice(error.topic, line);
+  if (access !== undefined) return access;
   const pool = line.args.text("POOL") ?? line.args.text("NAME");
   if (error.topic === "input") return inputAdvice(line, pool ?? "");
   if (error.outcomeUnknown && line.args.has("POOL") && pool !== undefined) {

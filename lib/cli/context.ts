@@ -127,6 +127,15 @@ export class CommandContext {
     return color === "always" || this.stdout.isTerminal;
   }
 
+  /**
+   * Whether a report that is JSON in a pipe is text now: on a terminal, or asked for
+   * (docs/spec/command-line.md 1.12).
+   */
+  get isForPeople(): boolean {
+    const { format, stdout } = this;
+    return format === "pretty" || (format === undefined && stdout.isTerminal);
+  }
+
   /** Loads what {@linkcode printJson} will need, so that printing is synchronous. */
   async prepare(): Promise<this> {
     if (this.format === "yaml" || this.stderrForm === "yaml") {

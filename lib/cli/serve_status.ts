@@ -22,9 +22,7 @@ interface Server {
 /** Runs `serve status`. */
 export async function run(context: CommandContext, server: ServerModule): Promise<number> {
   const servers = await server.runningServers();
-  const forPeople = context.format === "pretty" ||
-    (context.format === undefined && context.stdout.isTerminal);
-  if (!forPeople) {
+  if (!context.isForPeople) {
     context.document(
       servers.map(({ local_url, pid, pool_dir, remote_url }) => {
         return { local_url, pid, pool_dir, remote_url };

@@ -699,6 +699,69 @@ function serve(): CommandSpec {
   };
 }
 
+const SERVER: PositionalSpec = {
+  name: "SERVER",
+  required: true,
+  help: "Address of the server: https://host:port",
+};
+
+function accessConnect(): CommandSpec {
+  return {
+    name: "connect",
+    about: "Save an access key for a server, read from a hidden prompt or stdin",
+    args: [SERVER],
+    helpOnEmpty: true,
+  };
+}
+
+function accessStatus(): CommandSpec {
+  return {
+    name: "status",
+    about: "Check that a server takes the saved key; exit 1 when it does not",
+    args: [SERVER],
+    helpOnEmpty: true,
+  };
+}
+
+function accessList(): CommandSpec {
+  return { name: "list", about: "List the servers that a key is saved for" };
+}
+
+function accessDisconnect(): CommandSpec {
+  return {
+    name: "disconnect",
+    about: "Forget the saved key of a server",
+    args: [SERVER],
+    helpOnEmpty: true,
+  };
+}
+
+/** 1.x has it on systems whose trust store it edits; this program never does. */
+function accessUntrust(): CommandSpec {
+  return {
+    name: "untrust",
+    about: "Not offered: remove a certificate with the system's own tools",
+    args: [{ name: "SHA256", required: true, help: "Fingerprint of the certificate" }],
+    helpOnEmpty: true,
+    hidden: true,
+  };
+}
+
+function access(): CommandSpec {
+  return {
+    name: "access",
+    about: "Use servers with access keys instead of tokens and certificates",
+    commands: {
+      connect: accessConnect,
+      status: accessStatus,
+      list: accessList,
+      disconnect: accessDisconnect,
+      untrust: accessUntrust,
+    },
+    helpOnEmpty: true,
+  };
+}
+
 function mcp(): CommandSpec {
   return {
     name: "mcp",
@@ -769,6 +832,7 @@ export function root(): CommandSpec {
       pool,
       feed,
       serve,
+      access,
       mcp,
       fetch,
       follow,

@@ -13,7 +13,7 @@ import {
   type ErrorKindName,
   PlasmiteError,
 } from "../../errors.ts";
-import { ConnectFailure, WrongScheme } from "./socket.ts";
+import { ConnectFailure, WrongCertificate, WrongScheme } from "./socket.ts";
 
 /** What a request changes on the server, worded for errors with an unknown outcome. */
 export interface Effect {
@@ -113,9 +113,11 @@ export function rewritten(
     readonly message?: string;
     readonly hint?: string | undefined;
     readonly outcomeUnknown?: boolean;
+    readonly topic?: string;
   },
 ): RemoteError {
-  const { status, path, seq, offset, causes, cause, details, topic, unsent } = error;
+  const { status, path, seq, offset, causes, cause, details, unsent } = error;
+  const topic = words.topic ?? error.topic;
   const { kind = error.kindName, message = error.message, hint = error.hint } = words;
   const outcomeUnknown = words.outcomeUnknown ?? error.outcomeUnknown;
   const context = {
@@ -147,6 +149,7 @@ export function unanswered(error: RemoteError, { name, doubt, hint }: Effect): R
 /** Whether the same request may succeed later: no connection, overload, a failing server. */
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof RemoteError)) return false;
+  if (error.cause instanceof WrongCertificate) return false;
   if (error.status === 0 && error.kind === ErrorKind.Permission) return false; // Deno's refusal.
   const { status } = error;
   if (status === 0 || status === 408 || status === 423 || status === 429) return true;
@@ -270,6 +273,29 @@ const UNTRUSTED = {
   topic: "certificate",
 };
 
+/**
+ * The error of a request without token, certificate and access key, where that may be the reason
+ * (docs/spec/sharing.md 1.6).
+ */
+export function anonymousError(error: RemoteError, { origin }: URL): RemoteError {
+  const isUntrusted = error.topic === UNTRUSTED.topic;
+  if (!isUntrusted && error.status !== 401) return error;
+  return rewritten(error, {
+    kind: "Permission",
+    hint: `Save an access key for ${origin}, or give a token and the certificate to trust.`,
+    topic: "access",
+  });
+}
+
+/** The error of a request with an access key, if the server no longer takes it. */
+export function refusedKey(error: RemoteError, { origin }: URL): RemoteError {
+  if (error.status !== 401) return error;
+  return rewritten(error, {
+    hint: `The access key for ${origin} was revoked or has expired: save a new one.`,
+    topic: "access key",
+  });
+}
+
 /** The messages of Deno and Node about untrusted certificates. */
 const CERTIFICATE = /certificate|\bCERT|UnknownIssuer/;
 
@@ -298,6 +324,10 @@ export function transportError(
   }
   const inner = cause instanceof ConnectFailure ? cause.cause : cause;
   const causes = messages(inner);
+  if (inner instanceof WrongCertificate) {
+    const context = { path, hint: inner.hint, topic: "access certificate", causes, cause: inner };
+    return new RemoteError(0, "Io", message, { ...context, unsent: true });
+  }
   const refused = refusedByDeno(inner, message, { path, causes });
   if (refused !== undefined) {
     return new RemoteError(0, "Permission", refused.message, {

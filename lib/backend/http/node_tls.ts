@@ -15,6 +15,11 @@ export interface Trust {
   readonly ca: readonly string[] | undefined;
   /** Accept any certificate of any host. */
   readonly skipVerify: boolean;
+  /**
+   * Looks at the DER bytes of the server's certificate when the handshake has proved its key, and
+   * throws to refuse it. Nothing has been sent then.
+   */
+  readonly check?: (certificate: Uint8Array<ArrayBuffer>) => void;
 }
 
 /** A Node socket that is read only on demand. */
@@ -68,7 +73,7 @@ class NodeSocket implements Socket {
 }
 
 /** Connects to `base` over TLS, trusting as `trust` says. */
-export function trustingDialer(base: URL, { ca, skipVerify }: Trust): Dial {
+export function trustingDialer(base: URL, { ca, skipVerify, check }: Trust): Dial {
   const host = base.hostname.replace(/^\[|\]$/g, "");
   const trust = skipVerify ? { rejectUnauthorized: false } : ca === undefined ? {} : {
     ca: [...ca],
@@ -95,6 +100,12 @@ export function trustingDialer(base: URL, { ca, skipVerify }: Trust): Dial {
       socket.on("error", fail);
       socket.once("secureConnect", () => {
         signal.removeEventListener("abort", aborted);
+        try {
+          check?.(Uint8Array.from(socket.getPeerCertificate(true).raw));
+        } catch (error) {
+          socket.destroy();
+          return fail(error);
+        }
         socket.setNoDelay(true);
         resolve(new NodeSocket(socket));
       });

@@ -44,6 +44,20 @@ export class WrongScheme extends Error {
   }
 }
 
+/** The server's certificate is not the one that an access key names. Nothing was sent. */
+export class WrongCertificate extends Error {
+  /**
+   * Creates one.
+   *
+   * @param message what is wrong
+   * @param hint what to do about it
+   */
+  constructor(message: string, readonly hint: string) {
+    super(message);
+    this.name = "WrongCertificate";
+  }
+}
+
 /** The messages of TLS libraries about a peer that does not speak TLS. */
 const NOT_TLS = /InvalidContentType|wrong version number|packet length too long/i;
 

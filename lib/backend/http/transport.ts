@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { AccessKey } from "../../access/key.ts";
 import { Buf } from "../../bytes.ts";
 import { parseJsonExact } from "../../text/json_exact.ts";
 import { PlasmiteError } from "../../errors.ts";
@@ -13,8 +14,10 @@ import { checkTokenSafe, serverAddress } from "./address.ts";
 import { checkToken } from "./token.ts";
 import { Connections, type SendOptions } from "./connections.ts";
 import {
+  anonymousError,
   type Effect,
   envelopeError,
+  refusedKey,
   RemoteError,
   statusError,
   transportError,
@@ -22,7 +25,7 @@ import {
   unreadable,
 } from "./error.ts";
 import type { Answer, Request } from "./http1.ts";
-import { ConnectFailure, dialer, speaksTls, WrongScheme } from "./socket.ts";
+import { ConnectFailure, type Dial, dialer, speaksTls, WrongScheme } from "./socket.ts";
 import { certificatesOf, readCertificates } from "./trust.ts";
 
 /** The time limit from the start of a request to the end of its response, in milliseconds. */
@@ -51,6 +54,12 @@ export interface TransportOptions {
     /** Accept any certificate for any host; overrides the other two. For experiments only. */
     readonly skipVerify?: boolean | undefined;
   } | undefined;
+  /**
+   * The access key of the server, in place of `token` and `tls`. With null nothing is sent that
+   * could identify anyone, and the certificate need only be valid for the host. By default the
+   * saved key of the server, if neither `token` nor `tls` says anything.
+   */
+  readonly accessKey?: AccessKey | null | undefined;
 }
 
 /** One request. */
@@ -73,8 +82,15 @@ export interface Call {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Sends a request and reads the head of its response. */
-type Send = (request: Request, options: SendOptions) => Promise<Answer>;
+/** How requests reach the server. */
+interface Route {
+  /** The bearer value for whoever is at its end. */
+  readonly credential: string | undefined;
+  /** Whether the credential is the secret of an access key. */
+  readonly hasKey: boolean;
+  /** Sends a request and reads the head of its response. */
+  send(request: Request, options: SendOptions): Promise<Answer>;
+}
 
 /** An open stream. */
 export interface OpenStream {
@@ -102,7 +118,9 @@ export class Transport {
   readonly #options: TransportOptions;
   readonly #timeoutMs: number;
   readonly #certificates: readonly string[] | undefined;
-  #send: Promise<Send> | undefined;
+  /** Whether there may be a saved key, for there is nothing else. */
+  readonly #isAnonymous: boolean;
+  #route: Promise<Route> | undefined;
   #release: () => void = () => {};
   #users = 1;
 
@@ -131,6 +149,9 @@ export class Transport {
       ...(tls?.caCerts ?? []).flatMap((pem) => certificatesOf(pem)),
     ];
     this.#certificates = certificates.length > 0 ? certificates : undefined;
+    this.#isAnonymous = this.base.protocol === "https:" && token === undefined &&
+      options.accessKey === undefined && this.#certificates === undefined &&
+      tls?.skipVerify !== true && options.fetch === undefined;
   }
 
   /** The same server with another token. */
@@ -149,26 +170,65 @@ export class Transport {
     if (--this.#users === 0) this.#release();
   }
 
-  async #load(): Promise<Send> {
-    const { fetch: own, tls } = this.#options;
+  async #load(): Promise<Route> {
+    const { accessKey, fetch: own, token: credential } = this.#options;
     const { base } = this;
     if (own !== undefined) {
       const { sendThrough } = await import("./own_fetch.ts");
-      return (request, options) => sendThrough(own, base, request, options);
+      const send: Route["send"] = (request, options) => sendThrough(own, base, request, options);
+      return { credential, hasKey: false, send };
     }
-    const skipVerify = tls?.skipVerify === true;
-    const ca = this.#certificates;
-    const trusting = base.protocol === "https:" && (ca !== undefined || skipVerify);
-    const dial = trusting
-      ? (await import("./node_tls.ts")).trustingDialer(base, { ca, skipVerify })
-      : dialer(base);
-    const connections = new Connections(dial);
+    const key = this.#isAnonymous
+      ? await import("../../access/connections.ts").then(({ savedKey }) => savedKey(base))
+      : accessKey;
+    const connections = new Connections(
+      key || accessKey === null
+        ? (await import("./pinned.ts")).pinnedDialer(base, key?.spki ?? null)
+        : await this.#dialer(base),
+    );
     if (this.#users === 0) connections.close();
     this.#release = () => connections.close();
-    return (request, options) => connections.send(request, options);
+    return {
+      credential: key ? key.secret : credential,
+      hasKey: Boolean(key),
+      send: (request, options) => connections.send(request, options),
+    };
   }
 
-  #request(path: string, call: Call): Request {
+  async #dialer(base: URL): Promise<Dial> {
+    const skipVerify = this.#options.tls?.skipVerify === true;
+    const ca = this.#certificates;
+    if (base.protocol !== "https:" || (ca === undefined && !skipVerify)) return dialer(base);
+    return (await import("./node_tls.ts")).trustingDialer(base, { ca, skipVerify });
+  }
+
+  /** The way to the server; found again after a failure. */
+  async #found(): Promise<Route> {
+    const finding = this.#route ??= this.#load();
+    try {
+      return await finding;
+    } catch (error) {
+      if (this.#route === finding) this.#route = undefined;
+      throw error;
+    }
+  }
+
+  /** Adds what to do where no key is saved, or the saved one is refused. */
+  #advised(error: RemoteError, route: Route | undefined): RemoteError {
+    const advised = route?.hasKey
+      ? refusedKey(error, this.base)
+      : this.#isAnonymous
+      ? anonymousError(error, this.base)
+      : error;
+    // A key may be saved while a program that serves others goes on.
+    if (advised !== error && this.#isAnonymous) {
+      this.#route = undefined;
+      this.#release();
+    }
+    return advised;
+  }
+
+  #request(path: string, call: Call, credential: string | undefined): Request {
     const { pathname, search } = new URL(path, this.base);
     const headers: [string, string][] = [
       ["host", this.base.host],
@@ -176,8 +236,7 @@ export class Transport {
       ["accept", call.accept ?? "application/json"],
     ];
     if (call.type !== undefined) headers.push(["content-type", call.type]);
-    const { token } = this.#options;
-    if (token !== undefined) headers.push(["authorization", `Bearer ${token}`]);
+    if (credential !== undefined) headers.push(["authorization", `Bearer ${credential}`]);
     const { body } = call;
     return {
       method: call.method ?? "GET",
@@ -202,16 +261,17 @@ export class Transport {
     signal?.addEventListener("abort", aborted, { once: true });
     let sent = false;
     let done = false;
+    let route: Route | undefined;
     try {
-      const send = await (this.#send ??= this.#load());
-      const answer = await send(this.#request(path, call), {
+      route = await this.#found();
+      const answer = await route.send(this.#request(path, call, route.credential), {
         signal: abort.signal,
         repeatable: effect === undefined,
         onSend: () => sent = true,
       });
       const features = answer.header("plasmite-features") ?? "";
       this.features = new Set(features === "" ? [] : features.split(","));
-      if (answer.status !== 200) throw await this.#failure(answer, call);
+      if (answer.status !== 200) throw this.#advised(await this.#failure(answer, call), route);
       done = true;
       return await use(answer);
     } catch (error) {
@@ -221,7 +281,7 @@ export class Transport {
       if (PlasmiteError.is(error) && !(done && error instanceof RemoteError)) throw error;
       const failure = error instanceof RemoteError
         ? error
-        : await this.#explain(error, timedOut ? late : undefined, pool);
+        : this.#advised(await this.#explain(error, timedOut ? late : undefined, pool), route);
       throw effect === undefined || !sent || failure.unsent ? failure : unanswered(failure, effect);
     } finally {
       clearTimeout(timer);

@@ -1,0 +1,31 @@
+/**
+ * Addresses of servers that access keys are saved for (docs/spec/sharing.md 1.7).
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+
+/**
+ * The address as connections are saved under it: `https://host/` or `https://host:port/`.
+ *
+ * @param text an https address of a server; without a scheme `https://` is meant
+ * @throws {PlasmiteError} Usage for another scheme, credentials, a path, a query or a fragment
+ */
+export function destinationOf(text: string): string {
+  const url = URL.parse(text.includes("://") ? text : `https://${text}`);
+  if (url === null || url.protocol !== "https:") {
+    throw usage("access keys are for https addresses");
+  }
+  if (url.username !== "" || url.password !== "") {
+    throw usage("server address must not include credentials");
+  }
+  if (url.pathname !== "/" || /[?#]/.test(text)) {
+    throw usage("server address must not include a path, query or fragment");
+  }
+  return url.href;
+}
+
+function usage(message: string): PlasmiteError {
+  return new PlasmiteError("Usage", message, { hint: "Use https://host:port." });
+}

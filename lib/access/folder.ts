@@ -1,0 +1,109 @@
+/**
+ * The folder of saved connections: where it is, and that nobody else can read or replace what is in
+ * it (docs/spec/sharing.md 1.5).
+ *
+ * @module
+ */
+
+import { environmentVariable, isGranted } from "../environment.ts";
+import { PlasmiteError } from "../errors.ts";
+import { osError } from "../storage/os_error.ts";
+
+/** Reads an environment variable. */
+export type Variable = (name: string) => string | undefined;
+
+const OVERRIDE = "PLASMITE_ACCESS_HOME";
+/** The variables that decide where the folder is. */
+const VARIABLES = Deno.build.os === "windows"
+  ? [OVERRIDE, "APPDATA"]
+  : [OVERRIDE, "XDG_CONFIG_HOME", "HOME"];
+
+/** The folder; undefined without a home directory. Throws Usage for an empty override. */
+function folderOf(variable: Variable): string | undefined {
+  const override = variable(OVERRIDE);
+  if (override === "") {
+    throw new PlasmiteError("Usage", `${OVERRIDE} is empty`, {
+      hint: `Set ${OVERRIDE} to a folder for saved connections, or unset it.`,
+    });
+  }
+  return override ?? defaultFolder(variable);
+}
+
+function defaultFolder(variable: Variable): string | undefined {
+  const below = (home: string | undefined, path: string): string | undefined =>
+    home ? `${home}/${path}` : undefined;
+  switch (Deno.build.os) {
+    case "windows":
+      return below(variable("APPDATA"), "Plasmite");
+    case "darwin":
+      return below(variable("HOME"), "Library/Application Support/Plasmite");
+    default: {
+      const config = variable("XDG_CONFIG_HOME");
+      // A relative path is to be ignored (XDG Base Directory Specification).
+      if (config?.startsWith("/")) return `${config}/plasmite`;
+      return below(variable("HOME"), ".config/plasmite");
+    }
+  }
+}
+
+/**
+ * The folder; it may not exist.
+ *
+ * @throws {PlasmiteError} Usage for an empty override, and without a home directory
+ */
+export function accessFolder(variable: Variable = environmentVariable): string {
+  const folder = folderOf(variable);
+  if (folder !== undefined) return folder;
+  throw new PlasmiteError("Usage", "no home directory for saved connections", {
+    hint: `Set HOME, or ${OVERRIDE} to a folder.`,
+  });
+}
+
+/**
+ * The folder, if there can be one and this program may use it. Never prompts: a library must not ask
+ * for permissions that its user never thought of.
+ *
+ * @throws {PlasmiteError} Usage for an empty override
+ */
+export function usableFolder(): string | undefined {
+  if (!VARIABLES.every((variable) => isGranted({ name: "env", variable }))) return undefined;
+  const folder = folderOf(environmentVariable);
+  if (folder === undefined) return undefined;
+  const isUsable = isGranted({ name: "read", path: folder }) &&
+    isGranted({ name: "write", path: folder }) && isGranted({ name: "sys", kind: "uid" });
+  return isUsable ? folder : undefined;
+}
+
+/** Whether files have owners and modes here. */
+const HAS_MODES = Deno.build.os !== "windows";
+
+/**
+ * Makes sure that the folder or a file in it belongs to this user, is no link, and is closed to
+ * everybody else; looser modes are corrected.
+ *
+ * @returns whether it exists
+ * @throws {PlasmiteError} Permission for a link or another owner
+ */
+export function secure(path: string, kind: "folder" | "file"): boolean {
+  try {
+    const { isSymlink, isDirectory, isFile, uid, mode } = Deno.lstatSync(path);
+    if (isSymlink || !(kind === "folder" ? isDirectory : isFile)) {
+      throw refused(path, `it is not a plain ${kind}`);
+    }
+    if (!HAS_MODES) return true;
+    if (uid !== Deno.uid()) throw refused(path, "it belongs to another user");
+    const wanted = kind === "folder" ? 0o700 : 0o600;
+    if (((mode ?? 0) & 0o7777) !== wanted) Deno.chmodSync(path, wanted);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw osError(error, { path });
+  }
+}
+
+function refused(path: string, why: string): PlasmiteError {
+  return new PlasmiteError("Permission", `saved connections cannot be trusted: ${why}`, {
+    path,
+    hint: `Remove it, or set ${OVERRIDE} to a folder of your own.`,
+  });
+}

@@ -1,0 +1,104 @@
+/**
+ * Reads a secret: hidden while it is typed on a terminal, else the first line of standard input.
+ * Secrets are never options: every user of the machine can read those.
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+import { standardInput } from "../stdio.ts";
+import type { CommandContext } from "./context.ts";
+
+/** The longest line that is read, in bytes. */
+const LONGEST = 4096;
+/** Signals that end the program; the terminal must be as before when they do. */
+const DEADLY: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
+
+/**
+ * Reads a secret, without surrounding white space; empty when there is none.
+ *
+ * @param prompt what a person is asked for
+ * @throws {PlasmiteError} Usage for a line that is too long
+ */
+export async function readSecret(context: CommandContext, prompt: string): Promise<string> {
+  if (!standardInput.isTerminal) return (await readLine(() => false)).trim();
+  context.stderr.text(`${prompt} (hidden): `);
+  using _terminal = new HiddenInput();
+  const line = await readLine((byte) => byte === END_OF_INPUT);
+  context.stderr.text("\n");
+  return edited(line).trim();
+}
+
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+const END_OF_INPUT = 0x04;
+
+/** Reads up to a line end, the end of input or a byte that ends it. */
+async function readLine(ends: (byte: number) => boolean): Promise<string> {
+  const buffer = new Uint8Array(LONGEST);
+  for (let length = 0; length < LONGEST;) {
+    const got = await standardInput.read(buffer.subarray(length));
+    const end = buffer.subarray(0, length + (got ?? 0)).findIndex((byte) =>
+      byte === NEWLINE || byte === RETURN || ends(byte)
+    );
+    if (end >= 0 || got === null) {
+      return new TextDecoder().decode(buffer.subarray(0, end >= 0 ? end : length));
+    }
+    length += got;
+  }
+  throw new PlasmiteError("Usage", "the line on standard input is too long", {
+    hint: "Give the access key alone, on one line.",
+  });
+}
+
+/** What is left of typed keys after backspaces and Ctrl-U. */
+function edited(keys: string): string {
+  const typed: string[] = [];
+  for (const key of keys) {
+    if (key === "\x7f" || key === "\b") typed.pop();
+    else if (key === "\x15") typed.length = 0;
+    else if (key >= " ") typed.push(key);
+  }
+  return typed.join("");
+}
+
+/** A terminal that does not show what is typed, until it is disposed of. */
+class HiddenInput implements Disposable {
+  readonly #listeners: (readonly [Deno.Signal, () => void])[] = [];
+
+  constructor() {
+    if (Deno.build.os !== "windows") this.#listen();
+    hide(true);
+  }
+
+  #listen(): void {
+    for (const signal of DEADLY) {
+      this.#on(signal, () => {
+        this[Symbol.dispose]();
+        Deno.kill(Deno.pid, signal);
+      });
+    }
+    this.#on("SIGTSTP", () => {
+      hide(false);
+      Deno.kill(Deno.pid, "SIGSTOP");
+    });
+    this.#on("SIGCONT", () => hide(true));
+  }
+
+  #on(signal: Deno.Signal, listener: () => void): void {
+    Deno.addSignalListener(signal, listener);
+    this.#listeners.push([signal, listener]);
+  }
+
+  [Symbol.dispose](): void {
+    for (const [signal, listener] of this.#listeners) Deno.removeSignalListener(signal, listener);
+    this.#listeners.length = 0;
+    hide(false);
+  }
+}
+
+/** Ctrl-C and Ctrl-Z go on doing what they always do. */
+function hide(hidden: boolean): void {
+  if (hidden) Deno.stdin.setRaw(true, { cbreak: true });
+  else Deno.stdin.setRaw(false);
+}
