@@ -22,8 +22,9 @@ const DEADLY: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"
  */
 export async function readSecret(context: CommandContext, prompt: string): Promise<string> {
   if (!standardInput.isTerminal) return (await readLine(() => false)).trim();
-  context.stderr.text(`${prompt} (hidden): `);
+  // What is typed at once must be hidden already.
   using _terminal = new HiddenInput();
+  context.stderr.text(`${prompt} (hidden): `);
   const line = await readLine((byte) => byte === END_OF_INPUT);
   context.stderr.text("\n");
   return edited(line).trim();
