@@ -21,7 +21,12 @@
 
 export type { Lite3Frame } from "./lib/backend/frames.ts";
 export { Client, type ClientOptions, type CreateOptions } from "./lib/client/client.ts";
-export { type PoolBounds, type PoolInfo, type PoolMetrics } from "./lib/backend/local/info.ts";
+export {
+  type PoolBounds,
+  type PoolInfo,
+  type PoolMetrics,
+  type StreamPlace,
+} from "./lib/backend/local/info.ts";
 export { type IntegerPolicy, Message, parseMessage } from "./lib/client/message.ts";
 export {
   type AppendOptions,

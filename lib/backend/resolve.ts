@@ -13,12 +13,35 @@ import { LocalBackend } from "./local.ts";
 import { isPathRef, isUrl, poolPath } from "./refs.ts";
 import type { Backend } from "./types.ts";
 
+/** How to reach a server of any kind; each backend refuses what it cannot use. */
+export interface AccessOptions extends TransportOptions {
+  /** As for HTTP, and for NATS a client certificate. */
+  readonly tls?:
+    | TransportOptions["tls"] & {
+      /** The path of a PEM file with the client's certificate; NATS only. */
+      readonly certFile?: string | undefined;
+      /** The path of a PEM file with the key of that certificate; NATS only. */
+      readonly keyFile?: string | undefined;
+      /** Whether the TLS handshake comes before the server's greeting; NATS only. */
+      readonly first?: boolean | undefined;
+    }
+    | undefined;
+  /** The path of a file with credentials; NATS only. */
+  readonly credsFile?: string | undefined;
+  /** Credentials as text, instead of a file; NATS only. */
+  readonly creds?: string | undefined;
+  /** The JetStream domain; NATS only. */
+  readonly domain?: string | undefined;
+  /** The name that the server shows for the connection; NATS only. */
+  readonly clientName?: string | undefined;
+}
+
 /** How to connect to the backend of a pool. */
 export interface ConnectOptions {
   /** For a process that serves others or does several things at once; see `LocalOptions`. */
   readonly serving?: Hubs | true;
   /** Returns the options for a server; called only for remote pools. */
-  readonly server?: () => Awaitable<TransportOptions>;
+  readonly server?: () => Awaitable<AccessOptions>;
 }
 
 /** A directory or server, not connected yet. */
@@ -57,6 +80,8 @@ interface Scheme {
 const SCHEMES: Readonly<Record<string, () => Promise<Scheme>>> = {
   http: () => import("./http/ref.ts"),
   https: () => import("./http/ref.ts"),
+  nats: () => import("./nats/ref.ts"),
+  "nats+tls": () => import("./nats/ref.ts"),
 };
 
 async function schemeOf(ref: string): Promise<Scheme | undefined> {

@@ -9,6 +9,7 @@
  * @module
  */
 
+import type { PlasmiteError } from "../errors.ts";
 import type { PoolInfo } from "./local/info.ts";
 import type { Where } from "../filter/where.ts";
 import type { MessageView } from "../lite3/message.ts";
@@ -25,6 +26,12 @@ export interface NewPool {
   readonly sizeBytes?: number;
   /** Number of index slots of 16 bytes; default automatic, 0 for none. Only for local pools. */
   readonly indexCapacity?: number;
+  /** Number of replicas; only for NATS, default 1. */
+  readonly replicas?: number;
+  /** Messages older than this are removed, in milliseconds; only for NATS, default never. */
+  readonly maxAgeMs?: number;
+  /** How long ids are remembered, in milliseconds; only for NATS, default of the server. */
+  readonly dedupeMs?: number;
 }
 
 /** How to open a pool. */
@@ -277,6 +284,11 @@ export interface Selection {
   readonly reconnect?: boolean;
   /** Called once per outage if the connection does not come back immediately. */
   readonly onTrouble?: (error: Error) => void;
+  /**
+   * Called for a message that another program stored and that cannot be read; it is left out. By
+   * default it is an error.
+   */
+  readonly onUnreadable?: (error: PlasmiteError) => void;
 }
 
 /**

@@ -76,10 +76,24 @@ export interface PoolInfo {
   readonly bounds: PoolBounds;
   /** Use and age. */
   readonly metrics?: PoolMetrics;
+  /** Where a stream of NATS is. */
+  readonly stream?: StreamPlace;
   /** Last modification of the file in milliseconds since 1970; only in lists. */
   readonly mtimeMs?: number | null;
   /** Why the pool cannot be opened; only in lists. The numbers are then 0. */
   readonly error?: PlasmiteError;
+}
+
+/** Where a stream of NATS is. */
+export interface StreamPlace {
+  /** The number of replicas. */
+  readonly replicas: number;
+  /** The server that leads the stream; null on a single server. */
+  readonly leader: string | null;
+  /** The server that answered. */
+  readonly server: string;
+  /** The version of that server. */
+  readonly version: string;
 }
 
 /** The time of message `seq`; null if it was overwritten in the meantime or cannot be read now. */

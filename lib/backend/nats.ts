@@ -1,0 +1,374 @@
+/**
+ * Pools that are streams of NATS JetStream (docs/spec/jetstream.md).
+ *
+ * @module
+ */
+
+import { ErrorKind, PlasmiteError } from "../errors.ts";
+import type { FrameBatch } from "../pool/batch.ts";
+import { DEFAULT_POOL_SIZE, type Limits, limitsOf } from "../pool/layout.ts";
+import type { Bounds } from "../types.ts";
+import { Filter } from "./filter.ts";
+import { findLast, type Search } from "./last.ts";
+import { LaterWalk } from "./later.ts";
+import type { PoolInfo } from "./local/info.ts";
+import { NatsAppender } from "./nats/appender.ts";
+import { Code, hasCode } from "./nats/errors.ts";
+import { atLeast, Connector, type Link } from "./nats/link.ts";
+import { notTaking } from "./nats/publisher.ts";
+import { checkStreamName, type NatsAddress, natsAddress } from "./nats/ref.ts";
+import { NatsSource } from "./nats/source.ts";
+import {
+  boundsOf,
+  directMessage,
+  isOurs,
+  leaderMessage,
+  MARKER,
+  poolInfoOf,
+  RESERVE,
+  type StreamInfo,
+  streamInfo,
+  takesOurs,
+} from "./nats/stream.ts";
+import { type Incoming, Reader, subjectPrefix, timeOf } from "./nats/wire.ts";
+import type { AccessOptions } from "./resolve.ts";
+import type { SeqSet } from "./seq_set.ts";
+import type {
+  AppendRequest,
+  Backend,
+  Choose,
+  NewPool,
+  OpenOptions,
+  PoolHandle,
+  Selection,
+  StoredFrame,
+  Walk,
+} from "./types.ts";
+import { SelectedWalk } from "./walk.ts";
+
+/** The account of a user on NATS servers. */
+export class NatsBackend implements Backend {
+  readonly place: string;
+  readonly #connector: Connector;
+  #closed = false;
+
+  /**
+   * Prepares a backend without connecting.
+   *
+   * @param address `nats://host:port`, or parsed
+   * @throws {PlasmiteError} Usage for a bad address or options that cannot be used
+   */
+  constructor(address: NatsAddress | string, options: AccessOptions = {}) {
+    const parsed = typeof address === "string" ? natsAddress(address) : address;
+    this.#connector = new Connector(parsed, options);
+    this.place = parsed.place;
+  }
+
+  features(): ReadonlySet<string> {
+    return new Set(["batch", "expect", "key", "id"]);
+  }
+
+  #path(name: string): string {
+    return `${this.place}/${checkStreamName(name)}`;
+  }
+
+  async #stream(name: string): Promise<{ link: Link; info: StreamInfo; path: string }> {
+    const path = this.#path(name);
+    const link = await this.#connector.link();
+    return { link, path, info: await streamInfo(link, name, path) };
+  }
+
+  async open(name: string, options: OpenOptions = {}): Promise<NatsPool> {
+    const { create, write = false } = options;
+    try {
+      return await this.#open(name, write);
+    } catch (error) {
+      if (create === undefined || !hasCode(error, Code.noStream)) throw error;
+    }
+    try {
+      await this.create(name, create);
+    } catch (error) {
+      // Another client created it at the same time: open that one.
+      if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
+    }
+    return await this.#open(name, write);
+  }
+
+  async #open(name: string, write: boolean): Promise<NatsPool> {
+    const { info, link, path } = await this.#stream(name);
+    if (write && !takesOurs(info.config)) throw notTaking(name, path);
+    return new NatsPool(this.#connector, link, path, info);
+  }
+
+  async create(name: string, options: NewPool = {}): Promise<PoolInfo> {
+    const path = this.#path(name);
+    const size = checkSize(options.sizeBytes ?? DEFAULT_POOL_SIZE);
+    const link = await this.#connector.link();
+    await refuseExisting(link, name, path);
+    const config = {
+      name,
+      subjects: [`${subjectPrefix(name)}>`],
+      retention: "limits",
+      discard: "old",
+      storage: "file",
+      max_bytes: size,
+      max_msgs: -1,
+      max_consumers: -1,
+      max_age: (options.maxAgeMs ?? 0) * 1_000_000,
+      num_replicas: options.replicas ?? 1,
+      allow_direct: true,
+      ...(options.dedupeMs === undefined ? {} : {
+        duplicate_window: options.dedupeMs * 1_000_000,
+      }),
+      ...(atLeast(link.version, 2, 10) ? { metadata: { [MARKER]: "1" } } : {}),
+      ...(atLeast(link.version, 2, 12) ? { allow_atomic: true } : {}),
+    };
+    try {
+      const info = await link.api<StreamInfo>(`STREAM.CREATE.${name}`, config, path);
+      return poolInfoOf(info, path, link);
+    } catch (error) {
+      if (hasCode(error, Code.otherConfiguration)) throw alreadyExists(path);
+      if (hasCode(error, Code.subjectsOverlap)) throw await overlap(link, name, path);
+      throw error;
+    }
+  }
+
+  async list(choose?: Choose): Promise<readonly PoolInfo[]> {
+    const link = await this.#connector.link();
+    const all = await this.#infos(link, false);
+    if (choose === undefined) return all;
+    const chosen = new Set(choose(all.map(({ name }) => name)));
+    return all.filter(({ name }) => chosen.has(name));
+  }
+
+  /** Describes all streams, those of other programs too. */
+  async listAll(): Promise<readonly PoolInfo[]> {
+    return await this.#infos(await this.#connector.link(), true);
+  }
+
+  async #infos(link: Link, foreign: boolean): Promise<readonly PoolInfo[]> {
+    const infos: PoolInfo[] = [];
+    for (let offset = 0;;) {
+      const { streams, total } = await link.api<Page>("STREAM.LIST", { offset }, this.place);
+      for (const info of streams ?? []) {
+        const path = `${this.place}/${info.config.name}`;
+        if (foreign || isOurs(info.config)) infos.push(poolInfoOf(info, path, link));
+      }
+      offset += streams?.length ?? 0;
+      if (offset >= total || (streams?.length ?? 0) === 0) break;
+    }
+    return infos.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  }
+
+  async names(): Promise<readonly string[]> {
+    return (await this.list()).map(({ name }) => name);
+  }
+
+  async info(name: string): Promise<PoolInfo> {
+    const { info, link, path } = await this.#stream(name);
+    return poolInfoOf(info, path, link);
+  }
+
+  async remove(name: string): Promise<void> {
+    const path = this.#path(name);
+    const link = await this.#connector.link();
+    await link.api(`STREAM.DELETE.${name}`, null, path);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#connector.release();
+  }
+}
+
+/** A page of streams. */
+interface Page {
+  readonly total: number;
+  readonly streams?: readonly StreamInfo[] | null;
+}
+
+function checkSize(size: number): number {
+  if (Number.isSafeInteger(size) && size >= 2 * RESERVE) return size;
+  throw new PlasmiteError("Usage", "invalid pool size", {
+    hint: `Give the size in bytes as a whole number, at least ${2 * RESERVE}.`,
+  });
+}
+
+function alreadyExists(path: string): PlasmiteError {
+  return new PlasmiteError("AlreadyExists", "pool already exists", {
+    hint: "Choose a different name, or remove it first.",
+    path,
+  });
+}
+
+/** Servers accept the creation of a stream that exists with the same configuration. */
+async function refuseExisting(link: Link, name: string, path: string): Promise<void> {
+  try {
+    await streamInfo(link, name, path);
+  } catch (error) {
+    if (hasCode(error, Code.noStream)) return;
+    throw error;
+  }
+  throw alreadyExists(path);
+}
+
+/** The error for subjects that another stream has; names it if it can be found. */
+async function overlap(link: Link, name: string, path: string): Promise<PlasmiteError> {
+  const subject = `${subjectPrefix(name)}m`;
+  const { streams } = await link.api<{ streams?: readonly string[] | null }>(
+    "STREAM.NAMES",
+    { subject },
+    path,
+  );
+  const other = streams?.[0];
+  return new PlasmiteError(
+    "Usage",
+    `The subjects of this pool belong to stream ${other ?? "of another name"}`,
+    { hint: "Use another name, or change the subjects of that stream.", path },
+  );
+}
+
+/** A stream. */
+export class NatsPool implements PoolHandle {
+  readonly name: string;
+  readonly path: string;
+  readonly limits: Limits;
+  readonly #connector: Connector;
+  readonly #link: Link;
+  readonly #info: StreamInfo;
+  readonly #appender: NatsAppender;
+  #closed = false;
+
+  /** Use {@linkcode NatsBackend.open}. */
+  constructor(connector: Connector, link: Link, path: string, info: StreamInfo) {
+    this.name = info.config.name;
+    this.path = path;
+    this.limits = { ...limitsOf(Math.max(0, info.config.max_bytes)) };
+    this.#connector = connector.retain();
+    this.#link = link;
+    this.#info = info;
+    this.#appender = new NatsAppender(link, info.config, path);
+  }
+
+  async #now(): Promise<StreamInfo> {
+    return await streamInfo(this.#link, this.name, this.path);
+  }
+
+  async bounds(): Promise<Bounds> {
+    return boundsOf(await this.#now(), this.path);
+  }
+
+  async info(): Promise<PoolInfo> {
+    return poolInfoOf(await this.#now(), this.path, this.#link);
+  }
+
+  async get(seq: bigint): Promise<StoredFrame | null> {
+    const number = Number(seq);
+    if (seq < 1n || !Number.isSafeInteger(number)) return null;
+    const lookup = { seq: number };
+    const isDirect = this.#info.config.allow_direct === true;
+    const ask = isDirect ? directMessage : leaderMessage;
+    const found = await ask(this.#link, this.name, lookup, this.path) ??
+      // A replica may not have it yet.
+      (isDirect ? await leaderMessage(this.#link, this.name, lookup, this.path) : null);
+    return found === null ? null : this.#frame(found);
+  }
+
+  #frame(message: Incoming): StoredFrame {
+    const reader = new Reader(this.name, this.path);
+    reader.encode(message);
+    const payload = reader.out.bytes().slice();
+    return { seq: message.seq, timestampNs: timeOf(message), flags: 0, payload };
+  }
+
+  async append(batch: FrameBatch, request: AppendRequest): Promise<void> {
+    await this.#appender.append(batch, request);
+  }
+
+  async select(selection: Selection): Promise<Walk> {
+    const info = await this.#now();
+    const bounds = boundsOf(info, this.path);
+    const { last, tags = [], where = [], since = 0n } = selection;
+    const isFiltered = tags.length > 0 || where.length > 0 || since > 0n;
+    if (last === undefined || (!isFiltered && isDense(info))) {
+      return this.#walk(selection, info, bounds);
+    }
+    const connector = this.#connector.retain();
+    return new LaterWalk(
+      bounds,
+      (search) => this.#lastWalk(selection, info, bounds, search),
+      () => void connector.release(),
+    );
+  }
+
+  #walk(
+    selection: Selection,
+    info: StreamInfo,
+    bounds: Bounds,
+    until?: bigint | null,
+    chosen?: SeqSet,
+  ): Walk {
+    const { oldest, newest } = bounds;
+    const { follow = false, from = "oldest", last } = selection;
+    const end = until !== undefined ? until : selection.until ?? (follow ? null : newest);
+    let start = from === "end" ? newest + 1n : from === "oldest" || from === 0n ? oldest : from;
+    if (oldest === 0n && start === 0n) start = newest + 1n;
+    if (last !== undefined && chosen === undefined) {
+      const high = end !== null && end < newest ? end : newest;
+      const low = start > oldest ? start : oldest;
+      const first = high - BigInt(last) + 1n;
+      start = oldest === 0n ? newest + 1n : first < low ? low : first;
+    }
+    const source = new NatsSource(this.#connector, {
+      stream: this.name,
+      path: this.path,
+      info,
+      start,
+      target: end !== null && end < newest ? end : newest,
+      reconnect: selection.reconnect !== false,
+      onTrouble: selection.onTrouble,
+      onUnreadable: selection.onUnreadable,
+    });
+    return new SelectedWalk(source, {
+      from: start,
+      until: end,
+      filter: new Filter(selection.tags, selection.where),
+      since: selection.since ?? 0n,
+      start: bounds,
+      chosen,
+      bounds: () => this.bounds(),
+    });
+  }
+
+  async #lastWalk(
+    selection: Selection,
+    info: StreamInfo,
+    bounds: Bounds,
+    search: Search,
+  ): Promise<Walk> {
+    const { last = 0, until, ...rest } = selection;
+    const { oldest, newest } = bounds;
+    const high = until !== undefined && until < newest ? until : newest;
+    const low = typeof rest.from === "bigint" && rest.from > oldest ? rest.from : oldest;
+    const piece = (from: bigint, to: bigint): Walk =>
+      this.#walk({ ...rest, from, last: undefined }, info, bounds, to);
+    const { first, matches } = oldest === 0n
+      ? { first: newest + 1n, matches: undefined }
+      : await findLast(low, high, last, piece, search);
+    const found = { ...selection, from: first, last: undefined };
+    return this.#walk(found, info, bounds, undefined, matches);
+  }
+
+  close(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    this.#closed = true;
+    this.#appender.close();
+    return this.#connector.release();
+  }
+}
+
+/** Whether no message was removed from the middle, so that the last N have the last N numbers. */
+function isDense({ state }: StreamInfo): boolean {
+  return state.messages === 0 || state.messages === state.last_seq - state.first_seq + 1;
+}

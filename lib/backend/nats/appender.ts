@@ -1,0 +1,374 @@
+/**
+ * Appends batches of frames to a stream (docs/spec/jetstream.md 5).
+ *
+ * @module
+ */
+
+import { checkKey, ID_TAG } from "../../coordination/names.ts";
+import { PlasmiteError } from "../../errors.ts";
+import { sameData } from "../../lite3/equal.ts";
+import { MessageView } from "../../lite3/message.ts";
+import type { FrameBatch } from "../../pool/batch.ts";
+import { nowNs } from "../../text/time.ts";
+import type { AppendRequest, Conditions } from "../types.ts";
+import { Code, hasCode } from "./errors.ts";
+import { atLeast, type Link } from "./link.ts";
+import {
+  type Ack,
+  commit,
+  GROUP,
+  isWrongLast,
+  type Item,
+  Patience,
+  publish,
+  type Target,
+  Window,
+} from "./publisher.ts";
+import { idOf, leaderMessage, RESERVE, type StreamConfig, streamInfo } from "./stream.ts";
+import {
+  Header,
+  idHeader,
+  type Incoming,
+  keySubject,
+  type Outgoing,
+  Printer,
+  Reader,
+  timeOf,
+} from "./wire.ts";
+
+/** What the headers of a message may take besides its tags, in bytes. */
+const HEADER_BYTES = 256;
+
+/** Appends to one stream. */
+export class NatsAppender {
+  readonly #target: Target;
+  readonly #config: StreamConfig;
+  readonly #window: Window;
+  readonly #isAtomic: boolean;
+  /** What makes the ids of this process different from those of others. */
+  readonly #run: string;
+  #count = 0;
+  /** The number of the last message that was stored from here; 0 if none was. */
+  #last = 0;
+
+  /** Appends to the stream of `config`. */
+  constructor(link: Link, config: StreamConfig, path: string) {
+    const { name } = config;
+    this.#target = { link, path, stream: name, printer: new Printer(name) };
+    this.#config = config;
+    this.#window = new Window(this.#target);
+    this.#isAtomic = config.allow_atomic === true && atLeast(link.version, 2, 12);
+    this.#run = link.library.nuid.next();
+  }
+
+  /** Ends what waits for acknowledgements. */
+  close(): void {
+    this.#window.close();
+  }
+
+  /** The largest message in bytes, with its headers. */
+  get #largest(): number {
+    const { max_bytes: size, max_msg_size: most = -1 } = this.#config;
+    const payload = this.#target.link.nc.info?.max_payload ?? 1024 * 1024;
+    return Math.min(
+      payload,
+      size > 0 ? size - RESERVE : Infinity,
+      most > 0 ? most : Infinity,
+    );
+  }
+
+  /** Refuses a message that can never be stored. Throws Usage. */
+  #refuseOversize({ headerBytes, payload }: Outgoing): void {
+    const needed = payload.length + headerBytes + HEADER_BYTES;
+    const capacity = this.#largest;
+    if (needed <= capacity) return;
+    throw new PlasmiteError("Usage", "payload exceeds ring capacity", {
+      path: this.#target.path,
+      hint: `This message takes ${needed} bytes and the stream takes ${capacity} at most.`,
+      details: { needed: BigInt(needed), capacity: BigInt(capacity) },
+    });
+  }
+
+  /**
+   * Refuses frames that can never be stored.
+   *
+   * @throws {PlasmiteError} Usage
+   */
+  check(batch: FrameBatch, from = 0): void {
+    for (const message of this.#target.printer.print(batch, from, batch.count)) {
+      this.#refuseOversize(message);
+    }
+  }
+
+  /** Stores the frames of a batch. */
+  async append(batch: FrameBatch, request: AppendRequest): Promise<void> {
+    const { flush, from = 0, signal, when } = request;
+    if (flush) throw noFlush();
+    signal?.throwIfAborted();
+    const messages = this.#target.printer.print(batch, from, batch.count);
+    for (const message of messages) this.#refuseOversize(message);
+    const items = messages.map((message, i) => this.#item(message, when?.ids?.[i] ?? null));
+    if (when?.expect !== undefined) await this.#conditional(batch, request, items, when);
+    else await this.#plain(batch, request, items);
+  }
+
+  #item(message: Outgoing, id: string | null): Item {
+    if (id === null) return { message, id: `${this.#run}:${++this.#count}` };
+    return { message, id: idHeader(checkKey(id, "id")), isGiven: true };
+  }
+
+  async #plain(batch: FrameBatch, request: AppendRequest, items: readonly Item[]): Promise<void> {
+    const runs = new Runs(batch, request, (ack) => this.#last = Math.max(this.#last, ack.seq));
+    const patience = new Patience(request.signal);
+    const one = items[0];
+    if (items.length === 1 && one !== undefined) {
+      const ack = await publish(this.#target, one, patience);
+      runs.add(one, 0, ack, await this.#timeOf(ack));
+    } else if (this.#isAtomic && items.every(({ isGiven }) => isGiven !== true)) {
+      for (let at = 0; at < items.length;) at = await this.#group(items, at, runs, patience);
+    } else {
+      try {
+        await this.#window.publish(
+          items,
+          (i, ack) => {
+            const item = items[i];
+            if (item !== undefined) runs.add(item, i, ack, null);
+          },
+          patience,
+        );
+      } finally {
+        runs.flush();
+      }
+    }
+    runs.flush();
+  }
+
+  /** The exact time of a single message; a user who may not read gets the time of this clock. */
+  async #timeOf({ duplicate, seq }: Ack): Promise<bigint | null> {
+    if (duplicate !== null) return timeOf(duplicate);
+    const { link, path, stream } = this.#target;
+    try {
+      const stored = await leaderMessage(link, stream, { seq }, path);
+      return stored === null ? null : timeOf(stored);
+    } catch (error) {
+      // It is stored: an error here must not look as if it were not.
+      if (PlasmiteError.is(error)) return null;
+      throw error;
+    }
+  }
+
+  /** Stores the next group; returns where the one after it begins. */
+  async #group(
+    items: readonly Item[],
+    at: number,
+    runs: Runs,
+    patience: Patience,
+  ): Promise<number> {
+    const most = 4 * (this.#target.link.nc.info?.max_payload ?? 1024 * 1024);
+    let end = at;
+    for (let bytes = 0; end < items.length && end - at < GROUP; end++) {
+      bytes += items[end]?.message.payload.length ?? 0;
+      if (bytes > most && end > at) break;
+    }
+    const group = items.slice(at, end);
+    const before = this.#last;
+    for (let attempt = 0;;) {
+      try {
+        const done = await commit(this.#target, group, attempt);
+        if (done === "duplicate") {
+          const first = await this.#find(group, attempt, before);
+          if (first === null) {
+            attempt++;
+            continue;
+          }
+          this.#told(group, at, first, runs);
+        } else this.#told(group, at, done.first, runs);
+        patience.progress();
+        return end;
+      } catch (error) {
+        if (isBatchLost(error)) continue;
+        await patience.after(error);
+      }
+    }
+  }
+
+  #told(group: readonly Item[], at: number, first: number, runs: Runs): void {
+    for (const [i, item] of group.entries()) {
+      runs.add(item, at + i, { seq: first + i, duplicate: null }, null);
+    }
+    runs.flush();
+  }
+
+  /**
+   * The number of the first message of a group that was stored although its answer was lost; null
+   * if it is not there, such as after a purge.
+   */
+  async #find(group: readonly Item[], attempt: number, before: number): Promise<number | null> {
+    const { link, path, stream } = this.#target;
+    const { state } = await streamInfo(link, stream, path);
+    const [first] = group;
+    const id = attempt === 0 ? first?.id : `${first?.id}#${attempt}`;
+    const start = Math.max(before + 1, state.last_seq - 4 * GROUP, state.first_seq);
+    for (let seq = start; seq <= state.last_seq; seq++) {
+      const message = await leaderMessage(link, stream, { seq }, path);
+      if (message !== null && idOf(message) === id) return seq;
+    }
+    return null;
+  }
+
+  /** Stores frames if an expectation holds: all of them, or none. */
+  async #conditional(
+    batch: FrameBatch,
+    request: AppendRequest,
+    items: readonly Item[],
+    when: Conditions,
+  ): Promise<void> {
+    const { expect = 0n, key } = when;
+    const [first, ...more] = items;
+    if (first === undefined) return;
+    if (more.length > 0 && !this.#isAtomic) throw needsBatches();
+    const { path, stream } = this.#target;
+    const subject = key === undefined ? undefined : keySubject(stream, key);
+    if (subject !== undefined && first.message.subject !== subject) {
+      throw new PlasmiteError("Usage", "The expected key must be the message's own", {
+        hint: "A message on NATS has one key; expect the state of that one.",
+        path,
+      });
+    }
+    const name = key === undefined ? Header.expectLast : Header.expectLastOfSubject;
+    const guarded: Item = { ...first, headers: [[name, String(expect)]] };
+    const runs = new Runs(batch, request, (ack) => this.#last = Math.max(this.#last, ack.seq));
+    const patience = new Patience(request.signal);
+    let isUnknown = false;
+    try {
+      if (more.length === 0) {
+        const ack = await publish(this.#target, guarded, patience, () => isUnknown = true);
+        runs.add(first, 0, ack, await this.#timeOf(ack));
+      } else await this.#group([guarded, ...more], 0, runs, patience);
+      runs.flush();
+    } catch (error) {
+      if (!isWrongLast(error)) throw error;
+      const actual = await this.#actual(error, subject);
+      // An id that was used is known before the expectation is checked, on some versions only.
+      const own = isUnknown || first.isGiven === true ? await this.#own(first, actual) : null;
+      if (own === null) throw conflict(when, actual, path);
+      const found: Ack = { seq: Number(own.seq), duplicate: isUnknown ? null : own };
+      runs.add(first, 0, found, timeOf(own));
+      runs.flush();
+    }
+  }
+
+  /** The number of the newest message, of a key's newest one with `subject`. */
+  async #actual(error: { readonly causes?: readonly string[] }, subject?: string): Promise<bigint> {
+    const { link, path, stream } = this.#target;
+    const told = /wrong last sequence: (\d+)/.exec(error.causes?.join() ?? "")?.[1];
+    if (told !== undefined) return BigInt(told);
+    if (subject === undefined) {
+      return BigInt((await streamInfo(link, stream, path)).state.last_seq);
+    }
+    const latest = await leaderMessage(link, stream, { last_by_subj: subject }, path);
+    return latest?.seq ?? 0n;
+  }
+
+  /** The message that is in the way, if it is the one that was to be stored. */
+  async #own(item: Item, actual: bigint): Promise<Incoming | null> {
+    if (actual === 0n) return null;
+    const { link, path, stream } = this.#target;
+    const message = await leaderMessage(link, stream, { seq: Number(actual) }, path);
+    return message !== null && idOf(message) === item.id ? message : null;
+  }
+}
+
+/** Collects what was stored into contiguous runs. */
+class Runs {
+  readonly #batch: FrameBatch;
+  readonly #request: AppendRequest;
+  readonly #seen: (ack: Ack) => void;
+  readonly #view = new MessageView();
+  #from = 0;
+  #count = 0;
+  #first = 0;
+
+  constructor(batch: FrameBatch, request: AppendRequest, seen: (ack: Ack) => void) {
+    this.#batch = batch;
+    this.#request = request;
+    this.#seen = seen;
+  }
+
+  /** Adds item number `index`, stored at `timeNs`; null for about now. */
+  add(item: Item, index: number, ack: Ack, timeNs: bigint | null): void {
+    const { from = 0, duplicate } = this.#request;
+    const frame = from + index;
+    this.#seen(ack);
+    if (ack.duplicate !== null && item.isGiven === true) {
+      this.flush();
+      this.#refuseOther(item, frame, ack.duplicate);
+      this.#batch.setTime(frame, timeOf(ack.duplicate));
+      duplicate?.(frame, BigInt(ack.seq));
+      return;
+    }
+    this.#batch.setTime(frame, timeNs ?? nowNs());
+    const isNext = this.#count > 0 && frame === this.#from + this.#count &&
+      ack.seq === this.#first + this.#count;
+    if (!isNext) {
+      this.flush();
+      this.#from = frame;
+      this.#first = ack.seq;
+    }
+    this.#count++;
+  }
+
+  /** Reports the current run. */
+  flush(): void {
+    const count = this.#count;
+    this.#count = 0;
+    if (count > 0) this.#request.stored(this.#from, count, BigInt(this.#first));
+  }
+
+  /** An id names one message: other data under it is a conflict. */
+  #refuseOther(item: Item, frame: number, stored: Incoming): void {
+    const reader = new Reader(stored.subject.split(".")[1] ?? "", "");
+    reader.encode(stored);
+    const { u8, dv } = this.#batch.out;
+    const { byteOffset, length } = this.#batch.payload(frame);
+    this.#view.open(u8, dv, byteOffset - u8.byteOffset, length);
+    const other = new MessageView();
+    other.open(reader.out.u8, reader.out.dv, 0, reader.out.len);
+    if (sameData(this.#view, other)) return;
+    const tag = item.message.tags.findLast((one) => one.startsWith(ID_TAG));
+    const id = tag?.slice(ID_TAG.length) ?? item.id;
+    throw new PlasmiteError("Conflict", `id ${id} was used for other data`, {
+      hint: "An id names one message. Use another id for other data.",
+      details: { id, seq: stored.seq },
+    });
+  }
+}
+
+/** Whether a batch was given up by the server before its end arrived: nothing was stored. */
+function isBatchLost(error: unknown): boolean {
+  return hasCode(error, Code.batchIncomplete);
+}
+
+function noFlush(): PlasmiteError {
+  return new PlasmiteError("Usage", "NATS cannot promise that messages are on stable storage", {
+    hint:
+      "Servers write to the disk when they see fit; use replicas against the loss of one server.",
+    topic: "nats flush",
+  });
+}
+
+function needsBatches(): PlasmiteError {
+  return new PlasmiteError("Usage", "This stream cannot store several messages on a condition", {
+    hint: "That needs server 2.12 or newer and a stream with allow_atomic; append one message.",
+  });
+}
+
+function conflict({ expect = 0n, key }: Conditions, actual: bigint, path: string): PlasmiteError {
+  const what = key === undefined ? "pool" : `key ${key}`;
+  const wanted = expect === 0n ? "none" : String(expect);
+  return new PlasmiteError("Conflict", `${what} is at ${actual}, expected ${wanted}`, {
+    path,
+    hint: "Somebody appended in between: read what is new, decide again, and expect its number.",
+    details: { expected: expect, actual, ...(key === undefined ? {} : { key }) },
+  });
+}

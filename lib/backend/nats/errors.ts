@@ -1,0 +1,235 @@
+/**
+ * Errors of NATS servers and of the client library, as errors of this program
+ * (docs/spec/jetstream.md 7).
+ *
+ * @module
+ */
+
+import { type ErrorContext, type ErrorKindName, messageOf, PlasmiteError } from "../../errors.ts";
+
+/** Error codes of the JetStream API. */
+export const Code = {
+  storageFull: 10047,
+  noMessage: 10037,
+  notEnabledForAccount: 10039,
+  notEnabled: 10076,
+  tooLarge: 10054,
+  otherConfiguration: 10058,
+  noStream: 10059,
+  subjectsOverlap: 10065,
+  wrongLast: 10071,
+  wrongLastUnknown: 10164,
+  replicasOnSingle: 10074,
+  noConsumer: 10014,
+  badConsumer: 10012,
+  noPeers: 10005,
+  unavailable: 10008,
+  notLeader: 10009,
+  badTtl: 10165,
+  noTtl: 10166,
+  noBatches: 10174,
+  batchTooLong: 10199,
+  batchDuplicate: 10201,
+  batchIncomplete: 10176,
+} as const;
+
+/** The error of an API response or of an acknowledgement. */
+export interface WireError {
+  /** Like an HTTP status. */
+  readonly code?: number;
+  /** One of {@linkcode Code}. */
+  readonly err_code?: number;
+  /** The server's words. */
+  readonly description?: string;
+}
+
+/** An error that a server reported. */
+export class NatsError extends PlasmiteError {
+  /** The error code of the JetStream API; 0 if there is none. */
+  readonly code: number;
+
+  /** Creates an error of the named kind. */
+  constructor(code: number, kind: ErrorKindName, message: string, context: ErrorContext) {
+    super(kind, message, context);
+    this.code = code;
+  }
+}
+
+/** Whether an error is of one of these API codes. */
+export function hasCode(error: unknown, ...codes: readonly number[]): error is NatsError {
+  return error instanceof NatsError && codes.includes(error.code);
+}
+
+/** What the advice says, by code. */
+const KINDS: Readonly<Record<number, readonly [ErrorKindName, string, string]>> = {
+  [Code.storageFull]: [
+    "Usage",
+    "The NATS server has not enough storage",
+    "Use a smaller size, or give the account or server more storage.",
+  ],
+  [Code.replicasOnSingle]: [
+    "Usage",
+    "Replicas need a cluster",
+    "Use one replica, or a server that belongs to a cluster.",
+  ],
+  [Code.notEnabled]: [
+    "Usage",
+    "JetStream is off on this server",
+    "Start the server with JetStream.",
+  ],
+  [Code.notEnabledForAccount]: [
+    "Usage",
+    "JetStream is off for this account",
+    "Enable JetStream for the account, or use credentials of another one.",
+  ],
+  [Code.tooLarge]: [
+    "Usage",
+    "payload exceeds the largest message of the stream",
+    "Split the message, or raise the limit of the stream.",
+  ],
+  [Code.noStream]: ["NotFound", "pool not found", "There is no stream of that name on the server."],
+  [Code.noPeers]: [
+    "Busy",
+    "The cluster has no suitable servers at the moment",
+    "A server may be starting; try again in a few seconds.",
+  ],
+  [Code.unavailable]: [
+    "Busy",
+    "JetStream is not available at the moment",
+    "Try again in a moment.",
+  ],
+  [Code.notLeader]: ["Busy", "The stream has no leader at the moment", "Try again in a moment."],
+  [Code.badTtl]: ["Usage", "Invalid message TTL", "Message TTLs are at least one second."],
+  [Code.noTtl]: [
+    "Usage",
+    "The stream does not take messages with a TTL",
+    "That needs server 2.11 or newer and a stream with allow_msg_ttl.",
+  ],
+  [Code.noBatches]: [
+    "Usage",
+    "The stream does not take atomic batches",
+    "That needs server 2.12 or newer and a stream with allow_atomic.",
+  ],
+  [Code.batchTooLong]: [
+    "Usage",
+    "The batch has too many messages for the server",
+    "Servers from 2.12 on take up to 1000.",
+  ],
+};
+
+/** The error that an API response or an acknowledgement carries. */
+export function wireError(error: WireError, path: string): NatsError {
+  const { code = 0, err_code: errCode = 0, description = "" } = error;
+  const causes = description === "" ? [] : [`${description} (${errCode || code})`];
+  const known = KINDS[errCode];
+  if (known !== undefined) {
+    const [kind, message, hint] = known;
+    return new NatsError(errCode, kind, message, { hint, path, causes });
+  }
+  if (code === 503 || code === 408 || /no suitable peers|offline/.test(description)) {
+    const hint = "Try again in a moment.";
+    return new NatsError(errCode, "Busy", "The NATS server is busy", { hint, path, causes });
+  }
+  const hint = "The NATS server reported this; its log may say more.";
+  const message = description === "" ? "The NATS server reported an error" : description;
+  return new NatsError(errCode, "Internal", message, { hint, path, causes });
+}
+
+/** What is in the way of a connection. */
+const OBSTACLES: readonly (readonly [RegExp, ErrorKindName, string, string, string])[] = [
+  [
+    /authorization|authentication|nkeys? not supported|user nkey/i,
+    "Permission",
+    "The NATS server refused the credentials",
+    "Check the credentials or the token.",
+    "nats credentials file",
+  ],
+  [
+    /ALTNAME|altnames?|NotValidForName|does not match certificate/i,
+    "Io",
+    "The certificate of the NATS server is for another host name",
+    "Use the name that is in the certificate.",
+    "nats host name",
+  ],
+  [
+    /CERTIFICATE_REQUIRED|CertificateRequired|certificate required|bad.?certificate|unknown.?ca\b/i,
+    "Io",
+    "The NATS server wants a client certificate",
+    "Give a client certificate and its key.",
+    "nats client certificate",
+  ],
+  [
+    /UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|UnknownIssuer|CERT_|self.signed|unable to (get|verify)/i,
+    "Io",
+    "The certificate of the NATS server is not trusted",
+    "Name the certificate authority to trust.",
+    "certificate",
+  ],
+  [
+    /does not support 'tls'|not available on this server/,
+    "Io",
+    "The NATS server does not offer TLS",
+    "Use nats:// if the network is trusted, or turn on TLS in the server.",
+    "nats no tls",
+  ],
+  [
+    /timeout|timed out/i,
+    "Io",
+    "cannot reach the NATS server",
+    "It does not answer. Check the address, whether it is a NATS server, and whether it expects TLS " +
+    "first.",
+    "nats timeout",
+  ],
+];
+
+/** All texts of an error and its causes. */
+function textsOf(error: unknown): string[] {
+  const texts: string[] = [];
+  for (let at = error; at instanceof Error && texts.length < 8; at = at.cause) {
+    const code = "code" in at ? ` ${String(at.code)}` : "";
+    texts.push(`${at.name === "Error" ? "" : `${at.name}: `}${at.message}${code}`);
+  }
+  return texts.length > 0 ? texts : [messageOf(error)];
+}
+
+/** The error of an attempt to connect. */
+export function connectError(error: unknown, place: string): PlasmiteError {
+  if (PlasmiteError.is(error)) return error;
+  if (error instanceof Deno.errors.NotCapable) throw error; // The entry point explains permissions.
+  const causes = textsOf(error);
+  for (const [pattern, kind, message, hint, topic] of OBSTACLES) {
+    if (!causes.some((text) => pattern.test(text))) continue;
+    return new PlasmiteError(kind, message, { hint, topic, path: place, causes, cause: error });
+  }
+  return new PlasmiteError("Io", "cannot reach the NATS server", {
+    hint: "Check the address and that the server is running.",
+    path: place,
+    causes,
+    cause: error,
+  });
+}
+
+/** The error for something that the account may not do. */
+export function forbidden(subject: string, path: string, cause?: unknown): PlasmiteError {
+  return new PlasmiteError("Permission", `The NATS server does not allow subject ${subject}`, {
+    hint: "Give the user permission for that subject, or use other credentials.",
+    path,
+    cause,
+  });
+}
+
+/** The error for a pool that was deleted and created anew while it was open. */
+export function replaced(path: string): PlasmiteError {
+  return new PlasmiteError("NotFound", "pool path now refers to a different file", {
+    hint: "The stream was deleted and created again. Open the pool again to use the new one.",
+    path,
+  });
+}
+
+/** The error for a pool that was deleted while it was open. */
+export function deleted(path: string): PlasmiteError {
+  return new NatsError(Code.noStream, "NotFound", "pool was deleted", {
+    hint: "The stream no longer exists on the server.",
+    path,
+  });
+}

@@ -1,0 +1,240 @@
+/**
+ * One connection to NATS servers, shared by the pools and walks of a backend, and requests to the
+ * JetStream API over it.
+ *
+ * The API is JSON over requests (docs/spec/jetstream.md 1); speaking it directly keeps the server's
+ * own errors and leaves a package out of the start-up.
+ *
+ * @module
+ */
+
+import type { Msg, NatsConnection } from "@nats-io/transport-node";
+import { PlasmiteError } from "../../errors.ts";
+import type { AccessOptions } from "../resolve.ts";
+import { NatsAccess, type Transport } from "./access.ts";
+import { connectError, forbidden, NatsError, type WireError, wireError } from "./errors.ts";
+import type { NatsAddress } from "./ref.ts";
+
+/** How long to wait for an answer, in milliseconds. */
+export const REQUEST_MS = 5_000;
+
+/** A version as numbers. */
+export type Version = readonly [major: number, minor: number];
+
+/** Whether `version` is at least `major.minor`. */
+export function atLeast([major, minor]: Version, wantMajor: number, wantMinor: number): boolean {
+  return major > wantMajor || (major === wantMajor && minor >= wantMinor);
+}
+
+/** An open connection. */
+export class Link {
+  /** The connection of the client library. */
+  readonly nc: NatsConnection;
+  /** The client library. */
+  readonly library: Transport;
+  /** The name of the servers in errors. */
+  readonly place: string;
+  /** Whether the connection is currently lost. */
+  lost = false;
+  /** How often the connection was restored. */
+  reconnects = 0;
+  /** Called with each permission violation and each change of the connection. */
+  readonly listeners: Set<(event: LinkEvent) => void> = new Set();
+  readonly #prefix: string;
+
+  /** Wraps a connection. */
+  constructor(nc: NatsConnection, library: Transport, place: string, domain?: string) {
+    this.nc = nc;
+    this.library = library;
+    this.place = place;
+    this.#prefix = domain === undefined ? "$JS.API." : `$JS.${domain}.API.`;
+    void this.#listen();
+  }
+
+  async #listen(): Promise<void> {
+    for await (const status of this.nc.status()) {
+      if (status.type === "disconnect" || status.type === "reconnect") {
+        this.lost = status.type === "disconnect";
+        if (!this.lost) this.reconnects++;
+        this.#tell({ type: status.type });
+      } else if (status.type === "error") {
+        const { error } = status;
+        if (error instanceof this.library.PermissionViolationError) {
+          this.#tell({ type: "forbidden", subject: error.subject });
+        }
+      } else if (status.type === "close") this.#tell({ type: "close" });
+    }
+  }
+
+  #tell(event: LinkEvent): void {
+    for (const listener of this.listeners) listener(event);
+  }
+
+  /** The version of the server. */
+  get version(): Version {
+    const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(this.nc.info?.version ?? "") ?? [];
+    return [Number(major), Number(minor)];
+  }
+
+  /** The full subject of an API request. */
+  subject(name: string): string {
+    return this.#prefix + name;
+  }
+
+  /**
+   * Sends an API request and returns its answer as an object.
+   *
+   * @param name the subject without its prefix
+   * @param path the pool in errors
+   * @throws {PlasmiteError} as {@linkcode wireError}, and for a lost or slow server
+   */
+  async api<T>(name: string, body: object | null, path: string): Promise<T> {
+    const subject = this.subject(name);
+    const message = await this.request(subject, body === null ? "" : JSON.stringify(body), path);
+    const answer = parseAnswer(message, path);
+    if (answer.error !== undefined) throw wireError(answer.error, path);
+    return answer as T;
+  }
+
+  /** Sends a request. Throws the library's errors as errors of this program. */
+  async request(subject: string, body: Uint8Array | string, path: string): Promise<Msg> {
+    try {
+      return await this.nc.request(subject, body, { timeout: REQUEST_MS });
+    } catch (error) {
+      throw this.failure(error, subject, path);
+    }
+  }
+
+  /** What an error of the client library means. */
+  failure(error: unknown, subject: string, path: string): unknown {
+    const { library } = this;
+    const cause = error instanceof Error ? error.cause : undefined;
+    for (const one of [error, cause]) {
+      if (one instanceof library.PermissionViolationError) return forbidden(one.subject, path, one);
+    }
+    if (PlasmiteError.is(error) || !(error instanceof Error)) return error;
+    if (isNoResponders(error)) return this.#noResponders(subject, path, error);
+    const gone = error instanceof library.ClosedConnectionError ||
+      error instanceof library.DrainingConnectionError;
+    if (this.lost || gone) return connectError(error, this.place);
+    if (error instanceof library.TimeoutError || cause instanceof library.TimeoutError) {
+      return new NatsError(0, "Busy", "The NATS server does not answer", {
+        hint: "Try again in a moment; a cluster may be choosing a leader.",
+        path,
+        cause: error,
+      });
+    }
+    return connectError(error, this.place);
+  }
+
+  #noResponders(subject: string, path: string, cause: Error): PlasmiteError {
+    if (!subject.startsWith(this.#prefix)) {
+      return new NatsError(503, "Busy", "No server takes the messages at the moment", {
+        hint: "Try again in a moment; a cluster may be choosing a leader.",
+        path,
+        cause,
+      });
+    }
+    const domain = this.#prefix === "$JS.API." ? "" : ` of domain ${this.#prefix.split(".")[1]}`;
+    return new NatsError(503, "Usage", `JetStream${domain} is off, or not reachable from here`, {
+      hint: "Turn on JetStream in the server, or check the name of the domain.",
+      path,
+      cause,
+    });
+  }
+}
+
+/** What happens to a connection. */
+export type LinkEvent =
+  | { readonly type: "disconnect" | "reconnect" | "close" }
+  | { readonly type: "forbidden"; readonly subject: string };
+
+/** Whether nobody listens to the subject of a request. */
+export function isNoResponders(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error.name === "NoRespondersError") return true;
+  return error.cause instanceof Error && error.cause.name === "NoRespondersError";
+}
+
+/** The JSON object of an answer. */
+export function parseAnswer(message: Msg, path: string): { error?: WireError } {
+  let answer: unknown;
+  try {
+    answer = JSON.parse(new TextDecoder().decode(message.data));
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+  if (answer === null || typeof answer !== "object") throw unreadable(path);
+  return answer;
+}
+
+function unreadable(path: string, cause?: unknown): PlasmiteError {
+  return new PlasmiteError("Internal", "The answer of the NATS server cannot be read", {
+    hint: "Is it a NATS server with JetStream?",
+    path,
+    cause,
+  });
+}
+
+/** The connection of a backend: made when it is needed, ended when nobody uses it. */
+export class Connector {
+  readonly address: NatsAddress;
+  readonly #access: NatsAccess;
+  readonly #domain: string | undefined;
+  #users = 1;
+  #link: Promise<Link> | null = null;
+
+  /**
+   * Prepares a connection.
+   *
+   * @throws {PlasmiteError} Usage for options that cannot be used
+   */
+  constructor(address: NatsAddress, options: AccessOptions) {
+    this.address = address;
+    this.#access = new NatsAccess(address, options);
+    this.#domain = checkDomain(options.domain);
+  }
+
+  /** Adds a user. */
+  retain(): this {
+    this.#users++;
+    return this;
+  }
+
+  /** Removes a user; the last one closes the connection. */
+  async release(): Promise<void> {
+    if (--this.#users > 0) return;
+    const connecting = this.#link;
+    this.#link = null;
+    const link = await connecting?.catch(() => null); // There may have been no connection.
+    await link?.nc.close();
+  }
+
+  /** The connection. */
+  link(): Promise<Link> {
+    const link = this.#link ??= this.#connect();
+    // After a failure the next call tries again.
+    link.catch(() => {
+      if (this.#link === link) this.#link = null;
+    });
+    return link;
+  }
+
+  async #connect(): Promise<Link> {
+    const library = await import("@nats-io/transport-node");
+    const { place } = this.address;
+    try {
+      const nc = await library.connect(this.#access.options(library));
+      return new Link(nc, library, place, this.#domain);
+    } catch (error) {
+      throw connectError(error, place);
+    }
+  }
+}
+
+function checkDomain(domain: string | undefined): string | undefined {
+  if (domain === undefined || /^[^\s.*>]+$/.test(domain)) return domain;
+  throw new PlasmiteError("Usage", "Invalid JetStream domain", {
+    hint: "Use the name in the server's configuration, without blanks, '.', '*' and '>'.",
+  });
+}

@@ -1,0 +1,438 @@
+/**
+ * Publishes messages and waits until they are stored: a window of single messages, or atomic
+ * batches (docs/spec/jetstream.md 5).
+ *
+ * Every message has an id, so that what may have been stored can be sent again. An acknowledgement
+ * that says "duplicate" is no proof (after a purge, ids are still remembered): the message is looked
+ * for, and sent with another id if it is not there.
+ *
+ * @module
+ */
+
+import type { Msg, MsgHdrs } from "@nats-io/transport-node";
+import { ErrorKind, PlasmiteError } from "../../errors.ts";
+import { pause, startTimer } from "../../timers.ts";
+import { Code, forbidden, hasCode, NatsError, type WireError, wireError } from "./errors.ts";
+import { isNoResponders, type Link, type LinkEvent, parseAnswer, REQUEST_MS } from "./link.ts";
+import { idOf, leaderMessage, streamInfo, takesOurs } from "./stream.ts";
+import { Header, type Incoming, type Outgoing, type Printer } from "./wire.ts";
+
+/** Messages and bytes that may be on their way at a time. */
+const WINDOW = 512;
+const WINDOW_BYTES = 4 * 1024 * 1024;
+/** The most messages of an atomic batch. */
+export const GROUP = 500;
+/** For how long an append is repeated without progress, in milliseconds. */
+const PATIENCE_MS = 20_000;
+/** Pauses between attempts, in milliseconds. */
+const FIRST_PAUSE = 100;
+const LAST_PAUSE = 2_000;
+
+/** A stream that is published to. */
+export interface Target {
+  readonly link: Link;
+  readonly stream: string;
+  readonly path: string;
+  readonly printer: Printer;
+}
+
+/** A message with its id and headers. */
+export interface Item {
+  readonly message: Outgoing;
+  /** The id, as a header value. */
+  readonly id: string;
+  /** Whether the id came from the user: then other data under it is a conflict. */
+  readonly isGiven?: boolean;
+  /** Further headers. */
+  readonly headers?: readonly (readonly [string, string])[];
+}
+
+/** Where a message is stored. */
+export interface Ack {
+  readonly seq: number;
+  /** The message that was stored earlier under the same id. */
+  readonly duplicate: Incoming | null;
+}
+
+interface WireAck {
+  readonly seq?: number;
+  readonly duplicate?: boolean;
+  readonly error?: WireError;
+}
+
+/** Whether it is unknown what became of a request. */
+function isUnknown(error: unknown): error is PlasmiteError {
+  return PlasmiteError.is(error) && (error.kind === ErrorKind.Busy || error.kind === ErrorKind.Io);
+}
+
+/** Repeats what may pass, until it works or there was no progress for too long. */
+export class Patience {
+  readonly #signal: AbortSignal | undefined;
+  #since = performance.now();
+  #pauseMs = FIRST_PAUSE;
+
+  /** @param signal aborts a pause */
+  constructor(signal?: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  /** Something was stored. */
+  progress(): void {
+    this.#since = performance.now();
+    this.#pauseMs = FIRST_PAUSE;
+  }
+
+  /** Pauses; throws `error` if it will not pass, or too much time did. */
+  async after(error: unknown): Promise<void> {
+    if (!isUnknown(error)) throw error;
+    if (performance.now() - this.#since + this.#pauseMs > PATIENCE_MS) throw error;
+    await pause(this.#pauseMs, this.#signal);
+    this.#pauseMs = Math.min(2 * this.#pauseMs, LAST_PAUSE);
+  }
+}
+
+/** The headers of a message; `attempt` changes the id of one that was proven not to be stored. */
+function headersOf(
+  { link, printer }: Target,
+  { headers = [], id, message }: Item,
+  attempt: number,
+): MsgHdrs {
+  const all = link.library.headers();
+  if (message.tags.length > 0) all.append(Header.tags, printer.header(message.tags));
+  all.append(Header.id, attempt === 0 ? id : `${id}#${attempt}`);
+  for (const [name, value] of headers) all.append(name, value);
+  return all;
+}
+
+/** Explains why nobody takes the messages of a stream, by asking for the stream. */
+async function explain({ link, path, stream }: Target, error: PlasmiteError): Promise<unknown> {
+  try {
+    const { config } = await streamInfo(link, stream, path);
+    if (!takesOurs(config)) return notTaking(stream, path);
+    return error;
+  } catch (other) {
+    return other;
+  }
+}
+
+/** The error for a stream that does not have the subjects of its pool. */
+export function notTaking(stream: string, path: string): PlasmiteError {
+  return new PlasmiteError("Usage", `stream ${stream} does not take messages from plasmite`, {
+    hint: `Add the subject plasmite.${stream}.> to the stream, or use another one. Reading works.`,
+    path,
+  });
+}
+
+/** Publishes one message and waits for its acknowledgement. Throws what prevents it. */
+async function publishOnce(target: Target, item: Item, attempt: number): Promise<WireAck> {
+  const { link, path } = target;
+  const { payload, subject } = item.message;
+  try {
+    const answer = await link.nc.request(subject, payload, {
+      headers: headersOf(target, item, attempt),
+      timeout: REQUEST_MS,
+    });
+    return parseAnswer(answer, path) as WireAck;
+  } catch (error) {
+    const failure = link.failure(error, subject, path);
+    throw isNoResponders(error) && PlasmiteError.is(failure)
+      ? await explain(target, failure)
+      : failure;
+  }
+}
+
+/** Whether the message with the id of a duplicate acknowledgement is there. */
+async function proven(
+  target: Target,
+  item: Item,
+  attempt: number,
+  seq: number,
+): Promise<Incoming | null> {
+  const { link, path, stream } = target;
+  const found = await leaderMessage(link, stream, { seq }, path);
+  const id = attempt === 0 ? item.id : `${item.id}#${attempt}`;
+  return found !== null && idOf(found) === id ? found : null;
+}
+
+/**
+ * Stores one message.
+ *
+ * @throws {PlasmiteError} Conflict and other errors of the server; Busy or Io without progress
+ */
+export async function publish(
+  target: Target,
+  item: Item,
+  patience: Patience,
+  unknown: () => void = () => {},
+): Promise<Ack> {
+  for (let attempt = 0;;) {
+    try {
+      const { duplicate, error, seq } = await publishOnce(target, item, attempt);
+      if (error !== undefined || seq === undefined) throw wireError(error ?? {}, target.path);
+      if (duplicate !== true) return { seq, duplicate: null };
+      const stored = await proven(target, item, attempt, seq);
+      if (stored !== null) return { seq, duplicate: stored };
+      attempt++;
+    } catch (error) {
+      if (isUnknown(error)) unknown();
+      await patience.after(error);
+    }
+  }
+}
+
+/** What a window has sent. */
+interface Flight {
+  readonly acks: (WireAck | undefined)[];
+  waiting: number;
+  bytes: number;
+  failure: unknown;
+}
+
+/** A subscription that receives the acknowledgements of many messages. */
+export class Window {
+  readonly #target: Target;
+  #flight: Flight | null = null;
+  #wake: () => void = () => {};
+  #inbox = "";
+  #listener: ((event: LinkEvent) => void) | null = null;
+  #stop: () => void = () => {};
+  /** Appends of one process are stored one after the other. */
+  #turn: Promise<void> = Promise.resolve();
+
+  /** Publishes to `target`. */
+  constructor(target: Target) {
+    this.#target = target;
+  }
+
+  #open(): void {
+    if (this.#inbox !== "") return;
+    const { link } = this.#target;
+    this.#inbox = link.library.createInbox();
+    const subscription = link.nc.subscribe(`${this.#inbox}.*`, {
+      callback: (error, message) => {
+        if (error === null) this.#answered(message);
+        else this.#fail(link.failure(error, this.#inbox, this.#target.path));
+      },
+    });
+    this.#listener = (event) => this.#onLink(event);
+    link.listeners.add(this.#listener);
+    this.#stop = () => {
+      if (this.#listener !== null) link.listeners.delete(this.#listener);
+      if (!link.nc.isClosed()) subscription.unsubscribe();
+    };
+  }
+
+  #onLink(event: LinkEvent): void {
+    const { path } = this.#target;
+    if (event.type === "forbidden") {
+      if (event.subject.startsWith("plasmite.")) this.#fail(forbidden(event.subject, path));
+    } else if (event.type !== "reconnect") {
+      const hint = "It is sent again when the connection is back.";
+      this.#fail(new PlasmiteError("Io", "cannot reach the NATS server", { hint, path }));
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#flight !== null) this.#flight.failure ??= error;
+    this.#wake();
+  }
+
+  #answered(message: Msg): void {
+    const flight = this.#flight;
+    const at = Number(message.subject.slice(this.#inbox.length + 1));
+    if (flight === null || flight.acks[at] !== undefined) return;
+    const { path } = this.#target;
+    if (message.headers?.code === 503) {
+      flight.acks[at] = { error: { code: 503, description: "no responders" } };
+    } else flight.acks[at] = parseAnswer(message, path) as WireAck;
+    flight.waiting--;
+    this.#wake();
+  }
+
+  async #sleep(ms: number): Promise<boolean> {
+    return await new Promise((resolve) => {
+      const timer = startTimer(() => resolve(false), ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+    });
+  }
+
+  /**
+   * Stores messages in order.
+   *
+   * @param stored called for each message in order, as soon as it and all before it are stored
+   */
+  publish(
+    items: readonly Item[],
+    stored: (index: number, ack: Ack) => void,
+    patience: Patience,
+  ): Promise<void> {
+    const mine = this.#turn.then(() => this.#publish(items, stored, patience));
+    this.#turn = mine.catch(() => {}); // Its caller hears of it.
+    return mine;
+  }
+
+  async #publish(
+    items: readonly Item[],
+    stored: (index: number, ack: Ack) => void,
+    patience: Patience,
+  ): Promise<void> {
+    const attempts = new Map<number, number>();
+    for (let from = 0; from < items.length;) {
+      const { acks, failure } = await this.#send(items, from, attempts);
+      let next = from;
+      let problem: unknown = failure;
+      for (; next < items.length; next++) {
+        const ack = acks[next - from];
+        if (ack === undefined) break;
+        const item = items[next];
+        if (ack.error !== undefined || ack.seq === undefined || item === undefined) {
+          problem = wireError(ack.error ?? {}, this.#target.path);
+          break;
+        }
+        const attempt = attempts.get(next) ?? 0;
+        const duplicate = ack.duplicate === true
+          ? await proven(this.#target, item, attempt, ack.seq)
+          : null;
+        if (ack.duplicate === true && duplicate === null) {
+          attempts.set(next, attempt + 1);
+          break;
+        }
+        stored(next, { seq: ack.seq, duplicate });
+        patience.progress();
+      }
+      from = next;
+      if (from < items.length && problem !== null && problem !== undefined) {
+        await patience.after(
+          PlasmiteError.is(problem, ErrorKind.Busy)
+            ? await explain(this.#target, problem)
+            : problem,
+        );
+      }
+    }
+  }
+
+  /** Sends messages from `from` on until one fails; waits until the rest has settled. */
+  async #send(
+    items: readonly Item[],
+    from: number,
+    attempts: ReadonlyMap<number, number>,
+  ): Promise<Flight> {
+    this.#stopInbox(); // Late answers of an earlier flight go nowhere.
+    this.#open();
+    const { link, path } = this.#target;
+    const flight: Flight = { acks: [], waiting: 0, bytes: 0, failure: null };
+    this.#flight = flight;
+    let heard = 0;
+    for (let next = from;;) {
+      while (next < items.length && this.#hasRoom(flight) && flight.failure === null) {
+        const item = items[next];
+        if (item === undefined) break;
+        const { payload, subject } = item.message;
+        link.nc.publish(subject, payload, {
+          reply: `${this.#inbox}.${next - from}`,
+          headers: headersOf(this.#target, item, attempts.get(next) ?? 0),
+        });
+        next++;
+        flight.waiting++;
+        flight.bytes += payload.length;
+      }
+      if (flight.waiting === 0 && (next === items.length || flight.failure !== null)) break;
+      const answered = await this.#sleep(REQUEST_MS);
+      if (flight.failure !== null && link.lost) break; // No answers come any more.
+      while (flight.acks[heard] !== undefined) {
+        const ack = flight.acks[heard];
+        if (ack?.error !== undefined) flight.failure ??= wireError(ack.error, path);
+        flight.bytes -= items[from + heard]?.message.payload.length ?? 0;
+        heard++;
+      }
+      if (!answered) {
+        flight.failure ??= new NatsError(0, "Busy", "The NATS server does not answer", {
+          hint: "Try again in a moment; a cluster may be choosing a leader.",
+          path,
+        });
+        break;
+      }
+    }
+    this.#flight = null;
+    return flight;
+  }
+
+  #hasRoom({ bytes, waiting }: Flight): boolean {
+    return waiting < WINDOW && bytes < WINDOW_BYTES;
+  }
+
+  #stopInbox(): void {
+    this.#stop();
+    this.#stop = () => {};
+    this.#inbox = "";
+  }
+
+  /** Ends the subscription. */
+  close(): void {
+    this.#stopInbox();
+  }
+}
+
+/** What became of an atomic batch. */
+export type Committed =
+  | { readonly first: number }
+  /** At least one message was stored earlier. */
+  | "duplicate";
+
+/**
+ * Stores a group of messages completely or not at all.
+ *
+ * @param headers further headers of the first message
+ * @throws {PlasmiteError} what prevents it; the outcome is unknown for Busy and Io
+ */
+export async function commit(
+  target: Target,
+  items: readonly Item[],
+  attempt: number,
+): Promise<Committed> {
+  const { link, path } = target;
+  const { nc } = link;
+  const batchId = link.library.nuid.next();
+  let refused: PlasmiteError | null = null;
+  const listener = (event: LinkEvent): void => {
+    if (event.type !== "forbidden" || !event.subject.startsWith("plasmite.")) return;
+    refused ??= forbidden(event.subject, path);
+  };
+  link.listeners.add(listener);
+  try {
+    for (const [i, item] of items.entries()) {
+      const headers = headersOf(target, item, attempt);
+      headers.append(Header.batchId, batchId);
+      headers.append(Header.batchSequence, String(i + 1));
+      const { payload, subject } = item.message;
+      if (i + 1 < items.length) {
+        nc.publish(subject, payload, { headers });
+        continue;
+      }
+      headers.append(Header.batchCommit, "1");
+      const answer = await nc.request(subject, payload, { headers, timeout: REQUEST_MS });
+      const { error, seq } = parseAnswer(answer, path) as WireAck;
+      if (error?.err_code === Code.batchDuplicate) return "duplicate";
+      if (error !== undefined || seq === undefined) throw refused ?? wireError(error ?? {}, path);
+      return { first: seq - items.length + 1 };
+    }
+    throw new PlasmiteError("Internal", "An empty batch cannot be committed", { path });
+  } catch (error) {
+    if (refused !== null) throw refused;
+    const last = items.at(-1)?.message.subject ?? "";
+    const failure = link.failure(error, last, path);
+    throw isNoResponders(error) && PlasmiteError.is(failure)
+      ? await explain(target, failure)
+      : failure;
+  } finally {
+    link.listeners.delete(listener);
+  }
+}
+
+/** Whether an error says that an expectation does not hold. */
+export function isWrongLast(error: unknown): error is NatsError {
+  return hasCode(error, Code.wrongLast, Code.wrongLastUnknown);
+}

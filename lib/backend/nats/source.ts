@@ -1,0 +1,464 @@
+/**
+ * A stream as a series of frames: a pull consumer of our own, made anew after the last message that
+ * arrived whenever it may have missed something (docs/spec/jetstream.md 6).
+ *
+ * Messages arrive in the background, at most so many as were asked for. Everything else (creating
+ * the consumer, asking what a hole is, looking whether the stream is still the same) is done by
+ * waiting.
+ *
+ * @module
+ */
+
+import type { Msg, Subscription } from "@nats-io/transport-node";
+import { ErrorKind, PlasmiteError } from "../../errors.ts";
+import { MessageView } from "../../lite3/message.ts";
+import { waitFor } from "../../storage/watch.ts";
+import { startTimer } from "../../timers.ts";
+import type { FrameBytes, Gap } from "../../types.ts";
+import type { FrameSource } from "../source.ts";
+import { Code, deleted, forbidden, hasCode, replaced } from "./errors.ts";
+import type { Connector, Link, LinkEvent } from "./link.ts";
+import { leaderMessage, type StreamInfo, streamInfo } from "./stream.ts";
+import { type Incoming, Reader, timeOf } from "./wire.ts";
+
+/** Messages that are asked for at a time, at most, */
+const MOST_MESSAGES = 1000;
+/** and about so many bytes. */
+const PULL_BYTES = 8 * 1024 * 1024;
+/** How long a request for messages is valid, in milliseconds. */
+const PULL_MS = 30_000;
+/** How often the server says that it is alive, in milliseconds. */
+const HEARTBEAT_MS = 5_000;
+/** After how long without a sign of life the consumer counts as lost, in milliseconds. */
+const SILENCE_MS = 12_000;
+/** How long the server keeps a consumer that nobody uses, in milliseconds. */
+const CONSUMER_MS = 30_000;
+/** How often an idle reader looks whether the stream is still the same, in milliseconds. */
+const IDLE_MS = 5_000;
+/** How long to wait for messages that should be there before asking, in milliseconds. */
+const LATE_MS = 100;
+/** How long a missing stream may take to come back, in milliseconds. */
+const GRACE_MS = 1_000;
+/** Pauses between attempts, in milliseconds. */
+const FIRST_PAUSE = 50;
+const LAST_PAUSE = 2_000;
+
+/** How to read. */
+export interface NatsSourceOptions {
+  /** The name of the stream. */
+  readonly stream: string;
+  /** Its name in errors. */
+  readonly path: string;
+  /** The stream as it was when reading began. */
+  readonly info: StreamInfo;
+  /** The first sequence number wanted. */
+  readonly start: bigint;
+  /** Up to this number, messages that do not arrive are asked for. */
+  readonly target: bigint;
+  /** Whether to go on after failures of the connection. */
+  readonly reconnect: boolean;
+  /** Called once per outage, when the second attempt has failed too. */
+  readonly onTrouble?: ((error: PlasmiteError) => void) | undefined;
+  /** Called for a message that cannot be read and is left out. */
+  readonly onUnreadable?: ((error: PlasmiteError) => void) | undefined;
+}
+
+/** The current frame. */
+class Frame implements FrameBytes {
+  u8: Uint8Array<ArrayBuffer> = new Uint8Array();
+  readonly payloadAt = 0;
+  payloadLength = 0;
+  seqLo = 0;
+  seqHi = 0;
+  timeLo = 0;
+  timeHi = 0;
+
+  get seq(): bigint {
+    return (BigInt(this.seqHi) << 32n) | BigInt(this.seqLo);
+  }
+
+  get timestampNs(): bigint {
+    return (BigInt(this.timeHi) << 32n) | BigInt(this.timeLo);
+  }
+}
+
+/** The numbers in the reply subject of a delivered message. */
+interface Delivery {
+  /** The number of the message in the stream. */
+  readonly seq: number;
+  /** How many messages the consumer has delivered, with this one. */
+  readonly count: number;
+  /** When the server stored it, in nanoseconds since 1970. */
+  readonly time: string;
+}
+
+/** `$JS.ACK.[domain.account.]stream.consumer.tries.seq.count.time.pending[.token]` */
+function deliveryOf(reply: string): Delivery {
+  const tokens = reply.split(".");
+  const at = tokens.length >= 11 ? 7 : 5;
+  return { seq: Number(tokens[at]), count: Number(tokens[at + 1]), time: tokens[at + 2] ?? "0" };
+}
+
+/** A consumer on the server and the subscription to what it delivers. */
+interface Consumer {
+  readonly link: Link;
+  readonly name: string;
+  readonly inbox: string;
+  readonly subscription: Subscription;
+  readonly listener: (event: LinkEvent) => void;
+}
+
+/** Follows one stream. */
+export class NatsSource implements FrameSource {
+  readonly cursor: FrameBytes;
+  readonly #frame = new Frame();
+  readonly #options: NatsSourceOptions;
+  readonly #connector: Connector;
+  readonly #reader: Reader;
+  readonly #view = new MessageView();
+  #viewed = false;
+
+  #consumer: Consumer | null = null;
+  /** Messages that arrived and were not read, from `#head` on. */
+  #queue: Msg[] = [];
+  #head = 0;
+  /** Messages that were asked for and have not arrived. */
+  #asked = 0;
+  /** How many messages of the current consumer were read. */
+  #delivered = 0;
+  #averageBytes: number;
+  #heardAt = 0;
+
+  /** The next sequence number. */
+  #expected: number;
+  #gap: Gap | null = null;
+  /** Messages from `#expected` to here may be lost; null if nothing is in doubt. */
+  #holeBefore: number | null = null;
+  /** What was retained when the hole was asked for. */
+  #firstKept = 0;
+  /** The message in front of which the hole is explained. */
+  #explained = 0;
+
+  #step: Promise<void> | null = null;
+  #wake: () => void = () => {};
+  #failure: { readonly error: unknown } | null = null;
+  #closed = false;
+  #failures = 0;
+  #pauseMs = 0;
+  #lateMs = LATE_MS;
+  #missingSince = 0;
+  /** Whether the stream may have been replaced. */
+  #doubtful = false;
+
+  /** Reads the stream; nothing is sent before the first wait. */
+  constructor(connector: Connector, options: NatsSourceOptions) {
+    this.cursor = this.#frame;
+    this.#connector = connector.retain();
+    this.#options = options;
+    this.#reader = new Reader(options.stream, options.path);
+    this.#expected = Math.max(1, Number(options.start));
+    const { bytes, messages } = options.info.state;
+    this.#averageBytes = messages === 0 ? 256 : bytes / messages;
+  }
+
+  /** Every message before this number was delivered or no longer exists. */
+  get position(): bigint {
+    return BigInt(this.#expected);
+  }
+
+  takeGap(): Gap | null {
+    const gap = this.#gap;
+    this.#gap = null;
+    return gap;
+  }
+
+  get message(): MessageView {
+    if (!this.#viewed) this.#view.openFrame(this.#frame, this.#reader.out.dv);
+    this.#viewed = true;
+    return this.#view;
+  }
+
+  next(): boolean {
+    this.#viewed = false;
+    if (this.#closed) return false;
+    while (this.#holeBefore === null && this.#head < this.#queue.length) {
+      if (this.#take()) return true;
+    }
+    if (this.#failure !== null) throw this.#failure.error;
+    return false;
+  }
+
+  /** Reads the first message of the queue; false if it is not to be delivered, or not yet. */
+  #take(): boolean {
+    const message = this.#queue[this.#head];
+    if (message === undefined) return false;
+    const { seq, count, time } = deliveryOf(message.reply ?? "");
+    if (count !== this.#delivered + 1) {
+      this.#drop(); // One was lost on its way.
+      return false;
+    }
+    const expected = this.#expected;
+    if (seq > expected && this.#explained !== seq) {
+      this.#holeBefore = seq;
+      return false;
+    }
+    this.#shift();
+    this.#delivered = count;
+    // 2.9 begins with the next message when the start is beyond the end.
+    if (seq < expected) return false;
+    if (seq > expected) this.#lose(expected, Math.min(seq, this.#firstKept) - 1);
+    this.#expected = seq + 1;
+    this.#lateMs = LATE_MS;
+    return this.#decode(message, seq, BigInt(time));
+  }
+
+  #shift(): void {
+    this.#head++;
+    if (this.#head === this.#queue.length) {
+      this.#queue = [];
+      this.#head = 0;
+    }
+    this.#pull();
+  }
+
+  #lose(first: number, last: number): void {
+    if (last < first) return;
+    this.#gap = { first: this.#gap?.first ?? BigInt(first), last: BigInt(last) };
+  }
+
+  #decode(message: Msg, seq: number, timestampNs: bigint): boolean {
+    const { subject, data, headers } = message;
+    const incoming: Incoming = { subject, data, headers, seq: BigInt(seq), timestampNs };
+    try {
+      this.#reader.encode(incoming);
+    } catch (error) {
+      const { onUnreadable } = this.#options;
+      if (!PlasmiteError.is(error, ErrorKind.Corrupt) || onUnreadable === undefined) throw error;
+      onUnreadable(error);
+      return false;
+    }
+    const { out } = this.#reader;
+    const time = timeOf(incoming);
+    const frame = this.#frame;
+    frame.u8 = out.u8;
+    frame.payloadLength = out.len;
+    frame.seqLo = seq >>> 0;
+    frame.seqHi = Math.floor(seq / 0x1_0000_0000);
+    frame.timeLo = Number(time & 0xffff_ffffn);
+    frame.timeHi = Number(BigInt.asUintN(64, time) >> 32n);
+    return true;
+  }
+
+  wait(ms?: number, signal?: AbortSignal): Promise<boolean> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const isReady = this.#holeBefore === null && this.#head < this.#queue.length;
+    if (this.#closed || this.#failure !== null || isReady) return Promise.resolve(true);
+    const step = this.#step ??= this.#advance().finally(() => {
+      this.#step = null;
+    });
+    return waitFor((wake) => void step.then(wake), () => {}, ms, signal);
+  }
+
+  /** Does the next thing that has to be done, or waits for messages. */
+  async #advance(): Promise<void> {
+    try {
+      if (this.#pauseMs > 0) await this.#sleep(this.#takePause());
+      else if (this.#holeBefore !== null) await this.#explain(this.#holeBefore);
+      else if (this.#consumer === null) await this.#connect();
+      else await this.#idle();
+    } catch (error) {
+      this.#trouble(error);
+    }
+  }
+
+  #takePause(): number {
+    const ms = this.#pauseMs;
+    this.#pauseMs = 0;
+    return ms;
+  }
+
+  /** Sleeps until something arrives; false when nothing did. */
+  async #sleep(ms: number): Promise<boolean> {
+    return await new Promise((resolve) => {
+      const timer = startTimer(() => resolve(false), ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+    });
+  }
+
+  /** Goes on after what may pass, with growing pauses; anything else ends reading. */
+  #trouble(error: unknown): void {
+    if (this.#closed) return;
+    this.#drop();
+    const isMissing = hasCode(error, Code.noStream);
+    const isTransient = PlasmiteError.is(error) &&
+      (error.kind === ErrorKind.Busy || (error.kind === ErrorKind.Io && this.#options.reconnect));
+    if (isMissing) {
+      const now = performance.now();
+      this.#missingSince ||= now;
+      if (now - this.#missingSince < GRACE_MS) this.#pauseMs = GRACE_MS;
+      else this.#failure ??= { error: deleted(this.#options.path) };
+    } else if (isTransient) {
+      const pause = Math.min(FIRST_PAUSE * 2 ** this.#failures, LAST_PAUSE);
+      this.#pauseMs = pause * (0.5 + Math.random() / 2);
+      if (++this.#failures === 2) this.#options.onTrouble?.(error);
+    } else this.#failure ??= { error };
+  }
+
+  /** Describes the stream. Throws NotFound when it is another one. */
+  async #look(): Promise<StreamInfo> {
+    const { info, path, stream } = this.#options;
+    const now = await streamInfo(await this.#connector.link(), stream, path);
+    if (now.created !== info.created) throw replaced(path);
+    this.#missingSince = 0;
+    this.#doubtful = false;
+    return now;
+  }
+
+  /** Finds out what is missing in front of message `seq`: only what retention removed was lost. */
+  async #explain(seq: number): Promise<void> {
+    const { state } = await this.#look();
+    this.#firstKept = state.first_seq;
+    this.#explained = seq;
+    this.#holeBefore = null;
+  }
+
+  async #connect(): Promise<void> {
+    const { path, stream } = this.#options;
+    const link = await this.#connector.link();
+    if (this.#doubtful) await this.#look();
+    const name = `plasmite-${link.library.nuid.next()}`;
+    const inbox = link.library.createInbox();
+    const config = {
+      name,
+      ack_policy: "none",
+      deliver_policy: "by_start_sequence",
+      opt_start_seq: this.#expected,
+      replay_policy: "instant",
+      mem_storage: true,
+      num_replicas: 1,
+      inactive_threshold: CONSUMER_MS * 1_000_000,
+    };
+    await link.api(`CONSUMER.CREATE.${stream}.${name}`, { stream_name: stream, config }, path);
+    if (this.#closed) return;
+    const listener = (event: LinkEvent): void => this.#onLink(event);
+    link.listeners.add(listener);
+    const subscription = link.nc.subscribe(`${inbox}.*`, {
+      callback: (error, message) => {
+        if (this.#consumer?.inbox !== inbox) return;
+        if (error !== null) this.#trouble(link.failure(error, inbox, path));
+        else this.#arrived(message);
+        this.#wake();
+      },
+    });
+    this.#queue = [];
+    this.#head = this.#asked = this.#delivered = 0;
+    this.#consumer = { link, name, inbox, subscription, listener };
+    this.#heardAt = performance.now();
+    this.#pull();
+  }
+
+  #onLink(event: LinkEvent): void {
+    if (event.type === "forbidden") {
+      const consumer = this.#consumer;
+      if (
+        consumer === null || !event.subject.includes(`.${this.#options.stream}.${consumer.name}`)
+      ) {
+        return;
+      }
+      this.#trouble(forbidden(event.subject, this.#options.path));
+    } else this.#drop();
+    this.#wake();
+  }
+
+  #arrived(message: Msg): void {
+    this.#heardAt = performance.now();
+    this.#failures = 0;
+    const code = message.headers?.code ?? 0;
+    // Statuses come on the subject that was asked from; messages have the subject of the stream.
+    if (code === 0 || !message.subject.startsWith(this.#consumer?.inbox ?? " ")) {
+      this.#asked--;
+      this.#averageBytes += (message.data.length + 64 - this.#averageBytes) / 64;
+      this.#queue.push(message);
+    } else if (code === 408 || code === 404) {
+      this.#asked -= Number(message.headers?.get("Nats-Pending-Messages") || this.#asked);
+      this.#pull();
+    } else if (code !== 100) this.#drop();
+  }
+
+  /** Asks for more messages when half of what may be here was read. */
+  #pull(): void {
+    const consumer = this.#consumer;
+    if (consumer === null) return;
+    const most = Math.max(1, Math.min(MOST_MESSAGES, Math.floor(PULL_BYTES / this.#averageBytes)));
+    const here = this.#queue.length - this.#head + this.#asked;
+    if (here > most / 2) return;
+    const batch = most - here;
+    const { inbox, link, name } = consumer;
+    const expires = PULL_MS * 1_000_000;
+    const request = { batch, expires, idle_heartbeat: HEARTBEAT_MS * 1_000_000 };
+    this.#asked += batch;
+    const subject = link.subject(`CONSUMER.MSG.NEXT.${this.#options.stream}.${name}`);
+    link.nc.publish(subject, JSON.stringify(request), { reply: `${inbox}.p` });
+  }
+
+  /** Gives up the consumer; the next step makes a new one. What arrived is delivered again. */
+  #drop(): void {
+    const consumer = this.#consumer;
+    this.#consumer = null;
+    this.#doubtful = true;
+    this.#queue = [];
+    this.#head = this.#asked = this.#delivered = 0;
+    this.#holeBefore = null;
+    this.#explained = 0;
+    if (consumer === null) return;
+    const { link, listener, name, subscription } = consumer;
+    link.listeners.delete(listener);
+    if (link.nc.isClosed()) return;
+    subscription.unsubscribe();
+    if (!link.lost) {
+      link.nc.publish(link.subject(`CONSUMER.DELETE.${this.#options.stream}.${name}`));
+    }
+  }
+
+  /** Waits for messages; looks whether all is well when none come. */
+  async #idle(): Promise<void> {
+    const isLate = BigInt(this.#expected) <= this.#options.target;
+    const news = await this.#sleep(isLate ? this.#lateMs : IDLE_MS);
+    if (news || this.#closed || this.#consumer === null) return;
+    if (performance.now() - this.#heardAt > SILENCE_MS) return this.#drop();
+    if (isLate) await this.#overdue();
+    else if ((await this.#look()).state.last_seq >= this.#expected) this.#drop();
+  }
+
+  /** Looks where messages are that should have come. */
+  async #overdue(): Promise<void> {
+    const { path, stream, target } = this.#options;
+    const { link } = this.#consumer ?? {};
+    if (link === undefined) return;
+    const expected = this.#expected;
+    this.#lateMs = Math.min(2 * this.#lateMs, IDLE_MS);
+    const lookup = { seq: expected, next_by_subj: ">" };
+    const next = await leaderMessage(link, stream, lookup, path);
+    if (this.#closed || this.#expected !== expected || this.#head < this.#queue.length) return;
+    if (next !== null && next.seq <= target) return; // It is on its way.
+    const { state } = await this.#look();
+    if (this.#expected !== expected || this.#head < this.#queue.length) return;
+    const end = Number(target) + 1;
+    this.#lose(expected, Math.min(end, state.first_seq) - 1);
+    this.#expected = end;
+    if (state.last_seq < Number(target)) {
+      this.#failure ??= { error: replaced(path) }; // It has lost what it had stored.
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#drop();
+    this.#wake();
+    void this.#connector.release();
+  }
+}

@@ -1,0 +1,222 @@
+/**
+ * Streams as the JetStream API describes them, and the requests about one stream
+ * (docs/spec/jetstream.md 3).
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../../errors.ts";
+import { parseRfc3339 } from "../../text/time.ts";
+import type { Bounds } from "../../types.ts";
+import type { PoolInfo } from "../local/info.ts";
+import { Code, hasCode, type WireError, wireError } from "./errors.ts";
+import { type Link, parseAnswer } from "./link.ts";
+import { Header, type Incoming, subjectPrefix } from "./wire.ts";
+
+/** What we read of a stream's configuration. */
+export interface StreamConfig {
+  readonly name: string;
+  readonly subjects?: readonly string[];
+  readonly max_bytes: number;
+  readonly max_msg_size?: number;
+  readonly num_replicas?: number;
+  readonly allow_direct?: boolean;
+  readonly allow_atomic?: boolean;
+  readonly duplicate_window?: number;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** What we read of a stream's description. */
+export interface StreamInfo {
+  readonly config: StreamConfig;
+  /** The time of creation: with the name, the identity of the pool. */
+  readonly created: string;
+  readonly state: {
+    readonly messages: number;
+    readonly bytes: number;
+    readonly first_seq: number;
+    readonly first_ts: string;
+    readonly last_seq: number;
+    readonly last_ts: string;
+  };
+  readonly cluster?: { readonly leader?: string; readonly name?: string };
+}
+
+/** What marks the streams that this program created. */
+export const MARKER = "plasmite";
+
+/** Bytes that are kept free in a stream: a message that fills it would evict itself. */
+export const RESERVE = 512;
+
+/** Refuses numbers that were rounded. */
+function exact(value: number, path: string): bigint {
+  if (Number.isSafeInteger(value)) return BigInt(value);
+  throw new PlasmiteError("Internal", "The sequence numbers of the stream are too large", {
+    hint: "Numbers above 2^53 cannot be read.",
+    path,
+  });
+}
+
+/** What is currently retained. */
+export function boundsOf({ state }: StreamInfo, path: string): Bounds {
+  const newest = exact(state.last_seq, path);
+  return { oldest: state.messages === 0 ? 0n : exact(state.first_seq, path), newest };
+}
+
+function ageMs(now: bigint, then: bigint | null): number | null {
+  return then === null ? null : Math.max(0, Number((now - then) / 1_000_000n));
+}
+
+/** Describes a stream as a pool. */
+export function poolInfoOf(info: StreamInfo, path: string, link: Link): PoolInfo {
+  const { config, state } = info;
+  const { oldest, newest } = boundsOf(info, path);
+  const size = Math.max(0, config.max_bytes);
+  const isEmpty = oldest === 0n;
+  const oldestTimeNs = isEmpty ? null : parseRfc3339(state.first_ts) ?? null;
+  const newestTimeNs = isEmpty ? null : parseRfc3339(state.last_ts) ?? null;
+  const now = Temporal.Now.instant().epochNanoseconds;
+  return {
+    name: config.name,
+    path,
+    fileSize: size,
+    indexOffset: 0,
+    indexCapacity: 0,
+    indexSizeBytes: 0,
+    ringOffset: 0,
+    ringSize: size,
+    bounds: { oldestSeq: isEmpty ? null : oldest, newestSeq: isEmpty ? null : newest },
+    metrics: {
+      messageCount: BigInt(state.messages),
+      seqSpan: isEmpty ? 0n : newest - oldest + 1n,
+      utilization: {
+        usedBytes: state.bytes,
+        freeBytes: Math.max(0, size - state.bytes),
+        usedPercent: size === 0 ? 0 : Math.floor(state.bytes * 10000 / size) / 100,
+      },
+      age: {
+        oldestTimeNs,
+        newestTimeNs,
+        oldestAgeMs: ageMs(now, oldestTimeNs),
+        newestAgeMs: ageMs(now, newestTimeNs),
+      },
+    },
+    stream: {
+      replicas: config.num_replicas ?? 1,
+      leader: info.cluster?.leader || null,
+      server: link.nc.info?.server_name ?? "",
+      version: link.nc.info?.version ?? "",
+    },
+  };
+}
+
+/** Whether a stream is a pool of this program. */
+export function isOurs({ name, metadata, subjects = [] }: StreamConfig): boolean {
+  return metadata?.[MARKER] !== undefined ||
+    subjects.some((subject) => subject.startsWith(subjectPrefix(name)));
+}
+
+/** Whether a pattern with the wildcards `*` and `>` covers a subject. */
+function covers(pattern: string, subject: string): boolean {
+  const wanted = pattern.split(".");
+  const tokens = subject.split(".");
+  for (const [i, token] of wanted.entries()) {
+    if (token === ">") return tokens.length > i;
+    if (i >= tokens.length || (token !== "*" && token !== tokens[i])) return false;
+  }
+  return wanted.length === tokens.length;
+}
+
+/** Whether the stream stores what is published to the subjects of its pool. */
+export function takesOurs({ name, subjects = [] }: StreamConfig): boolean {
+  return subjects.some((pattern) => covers(pattern, `${subjectPrefix(name)}m`));
+}
+
+/** The description of a stream. Throws NotFound and the errors of {@linkcode Link.api}. */
+export async function streamInfo(link: Link, name: string, path: string): Promise<StreamInfo> {
+  return await link.api<StreamInfo>(`STREAM.INFO.${name}`, null, path);
+}
+
+/** A stored message in an API response. */
+interface StoredMessage {
+  readonly subject: string;
+  readonly seq: number;
+  readonly time: string;
+  readonly hdrs?: string;
+  readonly data?: string;
+}
+
+/** What to look for. */
+export type Lookup =
+  | { readonly seq: number }
+  | { readonly last_by_subj: string }
+  | { readonly seq: number; readonly next_by_subj: string };
+
+/** Asks the leader for a message; null if there is none. A replica may not have it yet. */
+export async function leaderMessage(
+  link: Link,
+  name: string,
+  lookup: Lookup,
+  path: string,
+): Promise<Incoming | null> {
+  try {
+    const subject = `STREAM.MSG.GET.${name}`;
+    const { message } = await link.api<{ message: StoredMessage }>(subject, lookup, path);
+    const decode = (text: string): Uint8Array => Uint8Array.fromBase64(text);
+    return {
+      subject: message.subject,
+      data: decode(message.data ?? ""),
+      headers: message.hdrs === undefined ? undefined : parseHeaders(link, decode(message.hdrs)),
+      seq: exact(message.seq, path),
+      timestampNs: parseRfc3339(message.time) ?? 0n,
+    };
+  } catch (error) {
+    if (hasCode(error, Code.noMessage)) return null;
+    throw error;
+  }
+}
+
+/** Headers from their bytes. */
+function parseHeaders(link: Link, bytes: Uint8Array): Incoming["headers"] {
+  const headers = link.library.headers();
+  for (const line of new TextDecoder().decode(bytes).split("\r\n").slice(1)) {
+    const colon = line.indexOf(":");
+    if (colon > 0) headers.append(line.slice(0, colon), line.slice(colon + 1));
+  }
+  return headers;
+}
+
+/** Asks any replica for a message; null if there is none. Half the work of asking the leader. */
+export async function directMessage(
+  link: Link,
+  name: string,
+  lookup: Lookup,
+  path: string,
+): Promise<Incoming | null> {
+  const answer = await link.request(
+    link.subject(`DIRECT.GET.${name}`),
+    JSON.stringify(lookup),
+    path,
+  );
+  const { headers } = answer;
+  if (headers === undefined) {
+    const { error }: { error?: WireError } = parseAnswer(answer, path);
+    throw wireError(error ?? {}, path);
+  }
+  if (headers.code === 404) return null;
+  if (headers.code >= 300) {
+    throw wireError({ code: headers.code, description: headers.description }, path);
+  }
+  return {
+    subject: headers.get("Nats-Subject"),
+    data: answer.data,
+    headers,
+    seq: BigInt(headers.get("Nats-Sequence")),
+    timestampNs: parseRfc3339(headers.get("Nats-Time-Stamp")) ?? 0n,
+  };
+}
+
+/** The id that a message was stored with; empty for none. */
+export function idOf({ headers }: Incoming): string {
+  return headers?.get(Header.id) ?? "";
+}

@@ -1,0 +1,249 @@
+/**
+ * Messages of a pool as messages of a stream, and back (docs/spec/jetstream.md 3).
+ *
+ * Other programs read plain JSON: the payload is the text of `data`, and the tags are one header,
+ * because repeated headers lose leading blanks and refuse line ends.
+ *
+ * @module
+ */
+
+import type { MsgHdrs } from "@nats-io/transport-node";
+import { Buf } from "../../bytes.ts";
+import { KEY_TAG } from "../../coordination/names.ts";
+import { PlasmiteError } from "../../errors.ts";
+import { JsonSyntaxError, Lite3Encoder } from "../../lite3/encode.ts";
+import { MessageView } from "../../lite3/message.ts";
+import { printJson } from "../../lite3/print.ts";
+import type { FrameBatch } from "../../pool/batch.ts";
+import { parseRfc3339 } from "../../text/time.ts";
+
+/** The headers of messages. */
+export const Header = {
+  tags: "Plasmite-Tags",
+  time: "Plasmite-Time",
+  seq: "Plasmite-Seq",
+  pool: "Plasmite-Pool",
+  id: "Nats-Msg-Id",
+  expectLast: "Nats-Expected-Last-Sequence",
+  expectLastOfSubject: "Nats-Expected-Last-Subject-Sequence",
+  batchId: "Nats-Batch-Id",
+  batchSequence: "Nats-Batch-Sequence",
+  batchCommit: "Nats-Batch-Commit",
+} as const;
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** What begins all subjects of a pool. */
+export function subjectPrefix(stream: string): string {
+  return `plasmite.${stream}.`;
+}
+
+function base64url(text: string): string {
+  return new TextEncoder().encode(text).toBase64({ alphabet: "base64url", omitPadding: true });
+}
+
+/** The subject of messages with a key. */
+export function keySubject(stream: string, key: string): string {
+  return `${subjectPrefix(stream)}k.${base64url(key)}`;
+}
+
+/** The subject of messages that were copied from a source. */
+export function sourceSubject(stream: string, source: string): string {
+  return `${subjectPrefix(stream)}s.${base64url(source)}`;
+}
+
+/** An id as a header value, which has to be printable ASCII without blanks. */
+export function idHeader(id: string): string {
+  return /^[\x21-\x7e]+$/.test(id) && !id.startsWith("b64:") ? id : `b64:${base64url(id)}`;
+}
+
+/** Tags as ASCII JSON. */
+export function tagsHeader(tags: readonly string[]): string {
+  return JSON.stringify(tags).replace(
+    /[^\x20-\x7e]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** The tags of a header value; none for what is not a list of strings. */
+function parseTags(value: string): readonly string[] {
+  if (value === "") return [];
+  try {
+    const tags: unknown = JSON.parse(value);
+    const isList = Array.isArray(tags) && tags.every((tag) => typeof tag === "string");
+    return isList ? tags : [];
+  } catch {
+    return [];
+  }
+}
+
+/** A message to be published; the payload stays valid. */
+export interface Outgoing {
+  readonly subject: string;
+  readonly payload: Uint8Array<ArrayBuffer>;
+  readonly tags: readonly string[];
+  /** What the tags take as a header, in bytes. */
+  readonly headerBytes: number;
+}
+
+/** Prints the messages of batches. */
+export class Printer {
+  readonly #stream: string;
+  readonly #plain: string;
+  readonly #view = new MessageView();
+  #lastTags = "";
+  #lastHeader = "";
+
+  /** Prints messages for one stream. */
+  constructor(stream: string) {
+    this.#stream = stream;
+    this.#plain = `${subjectPrefix(stream)}m`;
+  }
+
+  /** Prints frames `from` to `to` (exclusive) of a batch into memory of their own. */
+  print(batch: FrameBatch, from: number, to: number): Outgoing[] {
+    const out = new Buf(batch.startOf(to) - batch.startOf(from) + 1024);
+    const ends: number[] = [];
+    const tags: (readonly string[])[] = [];
+    const view = this.#view;
+    const { u8, dv } = batch.out;
+    for (let i = from; i < to; i++) {
+      const { byteOffset, length } = batch.payload(i);
+      view.open(u8, dv, byteOffset - u8.byteOffset, length);
+      printJson(view.doc, view.dataAt, out);
+      ends.push(out.len);
+      tags.push(view.tags());
+    }
+    let at = 0;
+    return ends.map((end, i) => {
+      const payload = out.u8.subarray(at, end);
+      at = end;
+      return this.#outgoing(payload, tags[i] ?? []);
+    });
+  }
+
+  #outgoing(payload: Uint8Array<ArrayBuffer>, tags: readonly string[]): Outgoing {
+    const keyTag = tags.find((tag) => tag.startsWith(KEY_TAG) && tag.length > KEY_TAG.length);
+    const subject = keyTag === undefined
+      ? this.#plain
+      : keySubject(this.#stream, keyTag.slice(KEY_TAG.length));
+    const headerBytes = tags.length === 0 ? 0 : this.header(tags).length + Header.tags.length + 4;
+    return { subject, payload, tags, headerBytes };
+  }
+
+  /** The header of tags; the last one is remembered, because most messages of a batch have it. */
+  header(tags: readonly string[]): string {
+    const text = tags.join("\0");
+    if (text !== this.#lastTags || this.#lastHeader === "") {
+      this.#lastTags = text;
+      this.#lastHeader = tagsHeader(tags);
+    }
+    return this.#lastHeader;
+  }
+}
+
+/** A message of a stream as it arrived. */
+export interface Incoming {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly headers: MsgHdrs | undefined;
+  readonly seq: bigint;
+  /** The time at which the server stored it. */
+  readonly timestampNs: bigint;
+}
+
+/** The time of a message: where it comes from, or when the server stored it. */
+export function timeOf({ headers, timestampNs }: Incoming): bigint {
+  const text = headers?.get(Header.time) ?? "";
+  return text === "" ? timestampNs : parseRfc3339(text) ?? timestampNs;
+}
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
+}
+
+/** Encodes messages of a stream as Lite3 documents. */
+export class Reader {
+  /** The document of the last message; overwritten by the next one. */
+  readonly out: Buf = new Buf(4096);
+  readonly #encoder = new Lite3Encoder(this.out);
+  readonly #own: string;
+  readonly #path: string;
+  #lastHeader = "";
+  #lastTags: readonly string[] = [];
+
+  /** Reads messages of one stream. */
+  constructor(stream: string, path: string) {
+    this.#own = subjectPrefix(stream);
+    this.#path = path;
+  }
+
+  #tags(value: string): readonly string[] {
+    if (value !== this.#lastHeader) {
+      this.#lastTags = parseTags(value);
+      this.#lastHeader = value;
+    }
+    return this.#lastTags;
+  }
+
+  /**
+   * Encodes a message into {@linkcode Reader.out}.
+   *
+   * @throws {PlasmiteError} Corrupt for a message of ours that is not JSON
+   */
+  encode(message: Incoming): void {
+    const { data, headers, subject } = message;
+    const tags = this.#tags(headers?.get(Header.tags) ?? "");
+    if (!subject.startsWith(this.#own)) {
+      this.#foreign(data, [...tags, `subject:${subject}`]);
+      return;
+    }
+    if (this.#object(data, tags) || this.#value(data, tags)) return;
+    throw new PlasmiteError("Corrupt", "message is not JSON", {
+      path: this.#path,
+      seq: message.seq,
+      hint: "Another program published it on a subject of this pool.",
+    });
+  }
+
+  /** What is not an object is put into one; what is not JSON is text or bytes. */
+  #foreign(data: Uint8Array, tags: readonly string[]): void {
+    if (this.#object(data, tags) || this.#value(data, tags)) return;
+    let json: string;
+    try {
+      json = `{"text":${JSON.stringify(utf8.decode(data))}}`;
+    } catch {
+      json = `{"base64":"${data.toBase64()}"}`;
+    }
+    this.#text(new TextEncoder().encode(json), tags);
+  }
+
+  #object(data: Uint8Array, tags: readonly string[]): boolean {
+    let at = 0;
+    while (isBlank(data[at])) at++;
+    return data[at] === 0x7b && this.#text(data, tags);
+  }
+
+  #value(data: Uint8Array, tags: readonly string[]): boolean {
+    const before = new TextEncoder().encode('{"value":');
+    const text = new Uint8Array(before.length + data.length + 1);
+    text.set(before);
+    text.set(data, before.length);
+    text[text.length - 1] = 0x7d;
+    return this.#text(text, tags);
+  }
+
+  /** Encodes one JSON object; false, and nothing, for anything else. */
+  #text(text: Uint8Array, tags: readonly string[]): boolean {
+    const { out } = this;
+    out.clear();
+    try {
+      let at = this.#encoder.messageFromJson(text, 0, text.length, tags);
+      while (isBlank(text[at])) at++;
+      return at === text.length;
+    } catch (error) {
+      if (error instanceof JsonSyntaxError || PlasmiteError.is(error)) return false;
+      throw error;
+    }
+  }
+}
