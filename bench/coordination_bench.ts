@@ -116,7 +116,7 @@ async function work(name: string): Promise<void> {
   const target = new LocalBackend(".", { coordination }).open(name) as LocalPool;
   const group = (await target.coordinate()).group("g");
   for (;;) {
-    const { tasks, idle } = await group.take(16);
+    const { tasks, idle } = await group.take({ count: 16 });
     for (const { message, token } of tasks) await group.ack(message.seq, token);
     if (idle) break;
     if (tasks.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));

@@ -102,6 +102,14 @@ export interface Cursor {
    */
   ack(seq: bigint): Awaitable<boolean>;
   /**
+   * Moves a delivered message that was tried too often to a dead pool, and acknowledges it. If it is
+   * repeated after a failure, the dead pool gets one copy all the same.
+   *
+   * @param dead the dead pool; default `<pool>.dead`, created when needed with the size of the pool
+   * @throws {PlasmiteError} as opening, creating and appending to the dead pool, and as `ack`
+   */
+  bury(message: StoredFrame, dead?: string): Promise<void>;
+  /**
    * Records that every message before `before` was examined and does not match, or is lost. The
    * position moves there, but never past a message that is not acknowledged.
    */
@@ -130,6 +138,11 @@ export interface GroupRequest {
   readonly holder?: string | undefined;
   /** The pool for tasks that were tried too often; default `<pool>.dead`, created when needed. */
   readonly dead?: string | undefined;
+  /**
+   * Whether a missing dead pool is created; default true. Without one, the tasks for it wait and the
+   * others go on.
+   */
+  readonly createDead?: boolean | undefined;
   /** Whether no two messages with the same `key:` tag are handed out at once; default false. */
   readonly orderedByKey?: boolean | undefined;
   /** The directory of the group files; default next to the pool. Only for local pools. */
@@ -162,7 +175,7 @@ export interface HandedTask {
 /** The result of taking. */
 export interface TakenTasks {
   readonly tasks: readonly HandedTask[];
-  /** The number of messages overwritten before they were done; each is counted once. */
+  /** The number of messages overwritten before they were done; each is reported once. */
   readonly lost: bigint;
   /** Whether everything is done: nothing pending, nothing left to hand out. */
   readonly idle: boolean;
@@ -173,7 +186,7 @@ export interface Group {
   readonly name: string;
   /**
    * Takes tasks: first those whose time has run out, then new ones. Tasks that were tried too often
-   * are moved to the dead pool and not returned.
+   * are moved to the dead pool and not returned. A call waits for earlier ones of the same object.
    *
    * @throws {PlasmiteError} NotFound if the pool was replaced, Usage for another filter, Busy, Io
    */

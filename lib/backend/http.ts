@@ -15,6 +15,7 @@ import { type Pushdown, RemoteSource } from "./http/source.ts";
 import { jsonFields, Transport, type TransportOptions } from "./http/transport.ts";
 import { poolInfo, wireMessage } from "./http/wire.ts";
 import type { Bounds } from "../types.ts";
+import type { Coordination } from "./coordination.ts";
 import { Filter } from "./filter.ts";
 import { findLast, type Search } from "./last.ts";
 import { LaterWalk } from "./later.ts";
@@ -369,6 +370,10 @@ export class HttpPool implements PoolHandle {
       this.#walk({ ...rest, from, last: undefined }, bounds, to);
     const { first, matches } = await findLast(low, high, last, piece, search);
     return this.#walk({ ...selection, from: first, last: undefined }, bounds, undefined, matches);
+  }
+
+  coordinate(): Coordination {
+    throw cannot("claim");
   }
 
   close(): void {

@@ -49,21 +49,21 @@ export interface LocalOptions {
    * The coordination module, if it is loaded already, so that opening for appends and conditional
    * appends are synchronous too. Otherwise what they need is loaded on demand.
    */
-  readonly coordination?: Coordination | undefined;
+  readonly coordination?: CoordinatorModule | undefined;
 }
 
 /** What opening for appends needs of `lib/pool/writable_ring.ts`. */
 type Writing = Pick<typeof import("../pool/writable_ring.ts"), "WritableRing">;
 
 /** The module `local/coordinator.ts`. */
-export type Coordination = typeof import("./local/coordinator.ts");
+export type CoordinatorModule = typeof import("./local/coordinator.ts");
 
 /** How the work of one directory runs. */
 export interface Runner {
   readonly storage: Storage;
   readonly serving: boolean;
   readonly hubs: Hubs | undefined;
-  readonly coordination: Coordination | undefined;
+  readonly coordination: CoordinatorModule | undefined;
   <T>(steps: Steps<T>, signal?: AbortSignal): Awaitable<T>;
 }
 
@@ -95,6 +95,8 @@ export class LocalBackend implements Backend {
   readonly place: string;
   /** Runs the steps of a call. */
   protected readonly run: Runner;
+  /** Opens a pool, for another pool of this backend. */
+  protected readonly opener: OpenPool = (name, options) => this.open(name, options);
 
   /**
    * Creates a backend without accessing the disk.
@@ -107,17 +109,9 @@ export class LocalBackend implements Backend {
   }
 
   features(): ReadonlySet<string> {
-    return new Set([
-      "select",
-      "batch",
-      "expect",
-      "key",
-      "id",
-      "latest",
-      "claim",
-      "cursor",
-      "group",
-    ]);
+    const all = ["select", "batch", "expect", "key", "id", "latest", "claim"];
+    // Cursors and groups are files next to the pool.
+    return new Set(this.run.storage === disk ? [...all, "cursor", "group"] : all);
   }
 
   /** The file of a pool. */
@@ -144,7 +138,7 @@ export class LocalBackend implements Backend {
   }
 
   *#opening(name: string, ring: Steps<Ring>): Steps<LocalPool> {
-    return new LocalPool(this.run, yield* ring, name);
+    return new LocalPool(this.run, yield* ring, name, this.opener);
   }
 
   /** Opens a pool, which is created if it is missing, perhaps by another process at the same time. */
@@ -232,6 +226,9 @@ function takeStored({ cursor }: FramePosition): StoredFrame {
   return { seq, timestampNs, flags, payload: u8.slice(payloadAt, payloadAt + payloadLength) };
 }
 
+/** Opens a pool of a backend. */
+export type OpenPool = (name: string, options: OpenOptions) => Awaitable<PoolHandle>;
+
 /** An open pool file. */
 export class LocalPool implements PoolHandle {
   readonly name: string;
@@ -245,10 +242,13 @@ export class LocalPool implements PoolHandle {
   #users = 1;
   #closed = false;
   #coordinator: Coordinator | null = null;
+  /** Opens another pool of the same backend. */
+  readonly #open: OpenPool;
 
   /** For internal use: call {@linkcode LocalBackend.open}. */
-  constructor(run: Runner, ring: Ring, name: string) {
+  constructor(run: Runner, ring: Ring, name: string, open: OpenPool) {
     this.name = name;
+    this.#open = open;
     this.path = ring.path;
     this.run = run;
     this.ring = ring;
@@ -309,15 +309,25 @@ export class LocalPool implements PoolHandle {
     }
   }
 
+  /** Runs one step of coordination. */
+  protected coordinated<T>(steps: Steps<T>, signal?: AbortSignal): Awaitable<T> {
+    return this.run(steps, signal);
+  }
+
   /** The coordinator of this pool; a promise if its module must be loaded first. */
   coordinate(): Awaitable<Coordinator> {
     if (this.#coordinator !== null) return this.#coordinator;
     const { coordination } = this.run;
-    const begin = ({ Coordinator }: Coordination): Coordinator =>
+    const begin = ({ Coordinator }: CoordinatorModule): Coordinator =>
       this.#coordinator ??= new Coordinator({
+        name: this.name,
         ring: this.ring,
-        run: this.run,
+        sizeBytes: this.ring.layout.fileSize,
+        onDisk: this.run.storage === disk,
+        run: (steps, signal) => this.coordinated(steps, signal),
+        runAppend: this.run,
         select: (selection) => this.select(selection),
+        open: this.#open,
       });
     return coordination === undefined
       ? import("./local/coordinator.ts").then(begin)

@@ -5,6 +5,7 @@
  */
 
 import { ErrorKind, PlasmiteError } from "../errors.ts";
+import type { Coordination } from "./coordination.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 import { DEFAULT_POOL_SIZE, type Limits, limitsOf } from "../pool/layout.ts";
 import type { Bounds } from "../types.ts";
@@ -358,6 +359,13 @@ export class NatsPool implements PoolHandle {
       : await findLast(low, high, last, piece, search);
     const found = { ...selection, from: first, last: undefined };
     return this.#walk(found, info, bounds, undefined, matches);
+  }
+
+  coordinate(): Coordination {
+    throw new PlasmiteError("Usage", "Pools on NATS cannot keep leases and cursors yet", {
+      hint: "Use a pool in a directory or of a server.",
+      path: this.path,
+    });
   }
 
   close(): Promise<void> {

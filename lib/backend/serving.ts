@@ -11,9 +11,10 @@ import type { FrameBatch } from "../pool/batch.ts";
 import { Mender } from "../pool/mending.ts";
 import { Ring } from "../pool/ring.ts";
 import { WritableRing } from "../pool/writable_ring.ts";
+import type { Steps } from "../storage/steps.ts";
 import { inTurns } from "../storage/turns.ts";
 import type { Awaitable } from "../types.ts";
-import { LocalBackend, LocalPool, type Runner } from "./local.ts";
+import { LocalBackend, LocalPool, type OpenPool, type Runner } from "./local.ts";
 import { GroupCommit } from "./local/group_commit.ts";
 import { Hubs } from "./local/hub.ts";
 import type { PoolInfo } from "./local/info.ts";
@@ -96,8 +97,8 @@ export class ServedPool extends LocalPool {
   #forgotten = false;
 
   /** For internal use: call {@linkcode ServingBackend.open}. */
-  constructor(run: Runner, ring: WritableRing, name: string, shared: Shared) {
-    super(run, ring, name);
+  constructor(run: Runner, ring: WritableRing, name: string, open: OpenPool, shared: Shared) {
+    super(run, ring, name, open);
     this.#ring = ring;
     this.#shared = shared;
     this.#group = new GroupCommit(ring);
@@ -125,6 +126,22 @@ export class ServedPool extends LocalPool {
 
   async #conditional(batch: FrameBatch, request: AppendRequest): Promise<void> {
     await this.#waiting(batch, request, (tracked) => super.append(batch, tracked));
+  }
+
+  protected override async coordinated<T>(steps: Steps<T>, signal?: AbortSignal): Promise<T> {
+    const { hubs, writes } = this.#shared;
+    const before = this.ring.tryState()?.newest;
+    try {
+      return await writes.run(this.path, SLOT_WAIT, () => this.run(steps, signal), saturated);
+    } catch (error) {
+      // The next caller opens the file that is there now.
+      if (this.#isReplaced() || PlasmiteError.is(error, ErrorKind.Corrupt)) {
+        this.#shared.forget(this);
+      }
+      throw error;
+    } finally {
+      if (this.ring.tryState()?.newest !== before) hubs.changed(this.path);
+    }
   }
 
   async #grouped(batch: FrameBatch, request: AppendRequest): Promise<void> {
@@ -215,9 +232,13 @@ export class ServedPool extends LocalPool {
 class ReadPool extends LocalPool {
   readonly #reads: PoolSlots;
 
-  constructor(run: Runner, ring: Ring, name: string, reads: PoolSlots) {
-    super(run, ring, name);
+  constructor(run: Runner, ring: Ring, name: string, open: OpenPool, reads: PoolSlots) {
+    super(run, ring, name, open);
     this.#reads = reads;
+  }
+
+  protected override coordinated<T>(steps: Steps<T>, signal?: AbortSignal): Promise<T> {
+    return this.#reads.run(this.path, SLOT_WAIT, () => this.run(steps, signal), saturated);
   }
 
   override get(seq: bigint): Promise<StoredFrame | null> {
@@ -281,7 +302,7 @@ export class ServingBackend extends LocalBackend {
   async #openToRead(name: string): Promise<LocalPool> {
     const { storage } = this.run;
     const ring = await inTurns(Ring.opening(storage, this.path(name)));
-    return new ReadPool(this.run, ring, name, this.#reads);
+    return new ReadPool(this.run, ring, name, this.opener, this.#reads);
   }
 
   async #sharing(name: string): Promise<ServedPool> {
@@ -313,7 +334,7 @@ export class ServingBackend extends LocalBackend {
   async #openServed(name: string): Promise<void> {
     const { storage } = this.run;
     const ring = await inTurns(WritableRing.opening(storage, this.path(name), Mender));
-    this.#pools.set(name, new ServedPool(this.run, ring, name, this.#shared));
+    this.#pools.set(name, new ServedPool(this.run, ring, name, this.opener, this.#shared));
     if (this.#sweeper === null) {
       this.#sweeper = setInterval(() => this.#sweep(), SWEEP);
       Deno.unrefTimer(this.#sweeper);

@@ -9,6 +9,7 @@
  * @module
  */
 
+import type { Coordination } from "./coordination.ts";
 import type { PlasmiteError } from "../errors.ts";
 import type { PoolInfo } from "./local/info.ts";
 import type { Where } from "../filter/where.ts";
@@ -18,7 +19,16 @@ import type { Limits } from "../pool/layout.ts";
 import type { Awaitable, Bounds, FrameBytes, Gap, StoredBytes } from "../types.ts";
 
 /** An optional ability of a backend; a server reports them in `plasmite-features`. */
-export type Feature = "select" | "batch";
+export type Feature =
+  | "select"
+  | "batch"
+  | "expect"
+  | "key"
+  | "id"
+  | "latest"
+  | "claim"
+  | "cursor"
+  | "group";
 
 /** Options of a new pool. */
 export interface NewPool {
@@ -241,6 +251,8 @@ export interface PoolHandle {
   append(batch: FrameBatch, request: AppendRequest): Awaitable<void>;
   /** Starts to read. Nothing that is appended after this returns is missed. */
   select(selection: Selection): Awaitable<Walk>;
+  /** Returns the coordination of this pool; it is usable until the pool is closed. */
+  coordinate(): Awaitable<Coordination>;
   /** Releases the handle; open walks are not affected. */
   close(): Awaitable<void>;
 }

@@ -6,12 +6,7 @@
  */
 
 import { ErrorKind, PlasmiteError } from "../errors.ts";
-import {
-  openRecordFile,
-  type RecordFile,
-  recordNames,
-  removeRecordFile,
-} from "../storage/record_file.ts";
+import { openRecordFile, type RecordFile, recordNames } from "../storage/record_file.ts";
 import { type CursorRecord, parseCursor, printCursor, versionOf } from "./cursor_record.ts";
 import { checkCursorName } from "./names.ts";
 import { type Current, readCurrent, writeCurrent } from "./record_store.ts";
@@ -42,13 +37,48 @@ export interface Position {
   readonly pool: string;
 }
 
+let host: string | null = null;
+
 /** The name of this machine; empty without permission to read it. */
 export function hostname(): string {
+  if (host !== null) return host;
   try {
-    return Deno.hostname();
+    return host = Deno.hostname();
   } catch {
-    return ""; // Without --allow-sys the record does not contain it.
+    return host = ""; // Without --allow-sys the record does not contain it.
   }
+}
+
+/** The error for a cursor or group that does not exist. */
+export function missing(name: string, path: string): PlasmiteError {
+  return new PlasmiteError("NotFound", `There is no cursor or group ${name}`, {
+    path,
+    hint: "List the cursors of the pool to see their names.",
+    details: { cursor: name },
+  });
+}
+
+/**
+ * Opens the file of an existing cursor or group.
+ *
+ * @throws {PlasmiteError} Usage for a bad name, NotFound, Permission, Io
+ */
+export function openExisting(
+  poolPath: string,
+  name: string,
+  { dir, write = true }: { readonly dir?: string | undefined; readonly write?: boolean } = {},
+): RecordFile {
+  const path = recordPath(poolPath, name, dir);
+  try {
+    return openRecordFile(path, { write });
+  } catch (error) {
+    throw PlasmiteError.is(error, ErrorKind.NotFound) ? missing(name, path) : error;
+  }
+}
+
+/** The file of a cursor or group. Throws Usage for a bad name. */
+export function recordPath(poolPath: string, name: string, dir?: string): string {
+  return `${cursorDir(poolPath, dir)}/${checkCursorName(name)}`;
 }
 
 /** The error for a file of the other kind. */
@@ -105,10 +135,11 @@ export class CursorFile {
     name: string,
     options: { readonly dir?: string | undefined; readonly create: boolean; repair?: boolean },
   ): CursorFile {
-    const path = `${cursorDir(poolPath, options.dir)}/${checkCursorName(name)}`;
-    const like = options.create ? poolPath : undefined;
+    const { dir, create } = options;
     for (let opened = 0;; opened++) {
-      const file = openRecordFile(path, { like });
+      const file = create
+        ? openRecordFile(recordPath(poolPath, name, dir), { like: poolPath })
+        : openExisting(poolPath, name, { dir });
       try {
         if (!file.tryLock()) throw inUse(name, file);
         if (file.isCurrent()) {
@@ -170,12 +201,6 @@ export class CursorFile {
     this.#current = writeCurrent(this.#file, CURSOR_SLOT, this.#current, record, json, flush);
   }
 
-  /** Deletes the cursor; it must not be used afterwards. */
-  remove(): void {
-    removeRecordFile(this.#file.path);
-    this.close();
-  }
-
   /** Releases the cursor. */
   close(): void {
     this.#file.close();
@@ -192,7 +217,8 @@ function repair(file: RecordFile): void {
   }
 }
 
-function inUse(name: string, file: RecordFile): PlasmiteError {
+/** The error for a cursor that another process holds. */
+export function inUse(name: string, file: RecordFile): PlasmiteError {
   let record: CursorRecord | null = null;
   try {
     record = readCurrent(file, CURSOR_SLOT, parseCursor).record;

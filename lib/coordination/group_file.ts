@@ -5,11 +5,10 @@
  * @module
  */
 
-import { PlasmiteError } from "../errors.ts";
+import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { openRecordFile, type RecordFile } from "../storage/record_file.ts";
-import { checkKind, cursorDir } from "./cursor_file.ts";
+import { checkKind, openExisting, recordPath } from "./cursor_file.ts";
 import { type GroupRecord, parseGroup, printGroup } from "./group_record.ts";
-import { checkCursorName } from "./names.ts";
 import { type Current, readCurrent, writeCurrent } from "./record_store.ts";
 import { fitsSlot, GROUP_SLOT } from "./slots.ts";
 
@@ -41,8 +40,10 @@ export function withGroup<T>(
   options: { readonly dir?: string | undefined; readonly create: boolean },
   work: (group: LockedGroup) => T,
 ): { readonly value: T } | null {
-  const path = `${cursorDir(poolPath, options.dir)}/${checkCursorName(name)}`;
-  const file = openRecordFile(path, { like: options.create ? poolPath : undefined });
+  const { dir, create } = options;
+  const file = create
+    ? openRecordFile(recordPath(poolPath, name, dir), { like: poolPath })
+    : openExisting(poolPath, name, { dir });
   try {
     if (!file.tryLock()) return null;
     if (!file.isCurrent()) return null; // Deleted between open and lock.
@@ -66,6 +67,28 @@ function lockedGroup(file: RecordFile, name: string): LockedGroup {
       return true;
     },
   };
+}
+
+/** As many bytes of a slot as contain the number of the write. */
+const MARK = 48;
+
+/**
+ * Something that differs after each write of a group's file, read without its lock and cheaply; empty
+ * for a group that does not exist.
+ */
+export function groupMark(poolPath: string, name: string, dir?: string): string {
+  try {
+    const file = openExisting(poolPath, name, { dir, write: false });
+    try {
+      const decoder = new TextDecoder();
+      return [0, GROUP_SLOT].map((at) => decoder.decode(file.read(MARK, at))).join("|");
+    } finally {
+      file.close();
+    }
+  } catch (error) {
+    if (PlasmiteError.is(error, ErrorKind.NotFound)) return "";
+    throw error;
+  }
 }
 
 /**

@@ -162,11 +162,11 @@ export function due(record: GroupRecord, nowMs: number): readonly Pending[] {
   return record.pending.filter(({ untilMs }) => untilMs <= nowMs);
 }
 
-/** When the next task that is pending may be handed out again; null when none is pending. */
-export function nextDueMs(record: GroupRecord): number | null {
+/** When the first of the tasks that are not due yet is due; null if there is none. */
+export function nextDueMs(record: GroupRecord, nowMs: number): number | null {
   let first: number | null = null;
   for (const { untilMs } of record.pending) {
-    if (first === null || untilMs < first) first = untilMs;
+    if (untilMs > nowMs && (first === null || untilMs < first)) first = untilMs;
   }
   return first;
 }
@@ -182,6 +182,8 @@ export interface Take {
   readonly again: readonly bigint[];
   /** Numbers of new tasks, rising, all above `next`. */
   readonly fresh: readonly bigint[];
+  /** Numbers of new tasks that have to wait for another one, rising; default none. */
+  readonly blocked?: readonly bigint[];
   /** Everything up to here was looked at. */
   readonly next: bigint;
   /** Who takes them. */
@@ -206,6 +208,9 @@ export function take(record: GroupRecord, wanted: Take): GroupRecord | null {
     again.has(one.seq) ? { ...one, untilMs, tries: one.tries + 1, token, holder } : one
   );
   for (const seq of wanted.fresh) pending.push({ seq, untilMs, tries: 1, token, holder });
+  const { blocked = [] } = wanted;
+  for (const seq of blocked) pending.push({ seq, untilMs: 0, tries: 0, token, holder: NOBODY });
+  if (blocked.length > 0) pending.sort((a, b) => a.seq < b.seq ? -1 : 1);
   const taken = withPending({ ...record, holders }, pending, wanted.next);
   return taken.holders.length > MOST_HOLDERS ? null : taken;
 }

@@ -11,12 +11,18 @@ import { osError } from "./os_error.ts";
 export interface RecordFile {
   /** The path it was opened by. */
   readonly path: string;
-  /** Takes the exclusive lock if it is free; never waits. */
-  tryLock(): boolean;
+  /**
+   * Takes the lock if it is free; never waits.
+   *
+   * @param shared whether others may share it; default false
+   */
+  tryLock(shared?: boolean): boolean;
   /** Releases the lock. */
   unlock(): void;
-  /** The file's bytes, at most `most`. */
-  read(most: number): Uint8Array<ArrayBuffer>;
+  /** Size of the file in bytes. */
+  size(): number;
+  /** The file's bytes, at most `most`, from byte `at` on; default from its start. */
+  read(most: number, at?: number): Uint8Array<ArrayBuffer>;
   /** Writes all of `bytes` at byte `at`. */
   write(bytes: Uint8Array, at: number): void;
   /** Makes all writes durable before it returns (fdatasync). */
@@ -45,18 +51,23 @@ class DiskRecordFile implements RecordFile {
     }
   }
 
-  tryLock(): boolean {
-    return this.#run(() => this.#file.tryLockSync(true), "Failed to lock the cursor file");
+  tryLock(shared = false): boolean {
+    return this.#run(() => this.#file.tryLockSync(!shared), "Failed to lock the cursor file");
   }
 
   unlock(): void {
     this.#run(() => this.#file.unlockSync());
   }
 
-  read(most: number): Uint8Array<ArrayBuffer> {
+  size(): number {
+    return this.#run(() => this.#file.statSync().size);
+  }
+
+  read(most: number, at = 0): Uint8Array<ArrayBuffer> {
     return this.#run(() => {
-      const bytes = new Uint8Array(Math.min(most, this.#file.statSync().size));
-      this.#file.seekSync(0, Deno.SeekMode.Start);
+      const left = Math.max(0, this.#file.statSync().size - at);
+      const bytes = new Uint8Array(Math.min(most, left));
+      this.#file.seekSync(at, Deno.SeekMode.Start);
       let got = 0;
       while (got < bytes.length) {
         const n = this.#file.readSync(bytes.subarray(got));

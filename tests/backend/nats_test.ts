@@ -13,6 +13,8 @@ for (const version of NATS_VERSIONS) {
     return {
       backend,
       neverFlushes: true,
+      idsByTime: true,
+      noBatches: version.startsWith("2.9"),
       recreate: async (name) => {
         await backend.remove(name);
         await backend.create(name);

@@ -14,6 +14,7 @@ import { printJson } from "../../lib/lite3/print.ts";
 import { Buf } from "../../lib/bytes.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
 import type { Gap } from "../../lib/types.ts";
+import { coordinationSuite } from "./coordination_suite.ts";
 
 /** A place with nothing in it. */
 export interface Place {
@@ -22,6 +23,10 @@ export interface Place {
   recreate(name: string): Promise<void>;
   /** Whether it cannot promise that messages are on stable storage. */
   readonly neverFlushes?: boolean;
+  /** Whether it remembers ids for a time instead of a number of messages, and expectations win. */
+  readonly idsByTime?: boolean;
+  /** Whether it cannot store several messages on one condition. */
+  readonly noBatches?: boolean;
   end(): Promise<void>;
 }
 
@@ -119,6 +124,8 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
     });
   const select = async (pool: PoolHandle, selection: Selection, most?: number): Promise<string[]> =>
     await collect(await pool.select(selection), most);
+
+  coordinationSuite({ withPool, fails, put });
 
   test("creates, lists, describes and removes pools", async ({ backend }) => {
     assert.deepEqual(await backend.list(), []);

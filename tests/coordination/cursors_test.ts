@@ -12,7 +12,6 @@ import { LocalBackend, type LocalPool } from "../../lib/backend/local.ts";
 import type { Coordinator } from "../../lib/backend/local/coordinator.ts";
 import { cursorDir } from "../../lib/coordination/cursor_file.ts";
 import { ErrorKind, type ErrorKindName, PlasmiteError } from "../../lib/errors.ts";
-import { inPlace } from "../../lib/storage/steps.ts";
 import { frames, storeAll } from "../support/coordinated.ts";
 import { start, withDir } from "../support/processes.ts";
 import { SCALE } from "../support/rings.ts";
@@ -73,8 +72,8 @@ Deno.test("cursor: begins where it is told, and goes on where it was", async () 
     }
     await fails("Usage", () => coordinator.cursor("far", { from: 6n }));
     await fails("Usage", () => coordinator.cursor("Bad Name"));
-    assert.equal(await coordinator.setCursor("far", 2n), 2n);
-    assert.equal(await coordinator.setCursor("far", "end"), 5n);
+    assert.equal((await coordinator.setCursor("far", { to: 2n })).seq, 2n);
+    assert.equal((await coordinator.setCursor("far", { to: "end" })).seq, 5n);
   });
 });
 
@@ -83,18 +82,18 @@ Deno.test("cursor: acknowledging moves it, never past what is not acknowledged",
     await put(9);
     const cursor = await coordinator.cursor("c");
     for (const seq of [2n, 4n, 7n]) cursor.deliver(seq, 1n);
-    inPlace(cursor.passing(9n));
+    await cursor.pass(9n);
     assert.equal(cursor.seq, 0n);
     assert.equal(cursor.ack(3n), false, "was not delivered");
     assert.equal(cursor.ack(4n), true);
     assert.deepEqual([cursor.seq, cursor.pending], [4n, 1]);
     assert.equal(cursor.ack(2n), true, "again");
-    inPlace(cursor.passing(9n));
+    await cursor.pass(9n);
     assert.equal(cursor.seq, 4n);
     cursor.ack(7n);
-    inPlace(cursor.passing(9n));
+    await cursor.pass(9n);
     assert.equal(cursor.seq, 8n);
-    inPlace(cursor.passing(4n));
+    await cursor.pass(4n);
     assert.equal(cursor.seq, 8n, "never backwards");
     cursor.close();
   });
@@ -105,7 +104,7 @@ Deno.test("cursor: one reader at a time, the refusal names it", async () => {
     const cursor = await coordinator.cursor("c");
     const error = await fails("Busy", () => coordinator.cursor("c"));
     assert.equal(error.details["pid"], BigInt(Deno.pid));
-    await fails("Busy", () => coordinator.setCursor("c", "end"));
+    await fails("Busy", () => coordinator.setCursor("c", { to: "end" }));
     cursor.close();
     (await coordinator.cursor("c")).close();
   });
@@ -136,7 +135,7 @@ Deno.test("cursor: a pool that was replaced is told, shorter or longer or with n
         const error = await fails("NotFound", () => other.cursor("c"));
         assert.equal(error.details["cursor"], "c");
         assert.equal(error.details["seq"], 4n);
-        assert.equal(await other.setCursor("c", "oldest"), 0n);
+        assert.equal((await other.setCursor("c", { to: "oldest" })).seq, 0n);
         (await other.cursor("c")).close();
         pool.close();
       });
@@ -180,8 +179,169 @@ Deno.test("cursor: each byte of the newer slot destroyed, the older counts; both
     both[(512 - newer) + 3] = 0;
     Deno.writeFileSync(file, both);
     await fails("Corrupt", () => coordinator.cursor("c"));
-    assert.equal(await coordinator.setCursor("c", 3n), 3n);
+    assert.equal((await coordinator.setCursor("c", { to: 3n })).seq, 3n);
     (await coordinator.cursor("c")).close();
+  });
+});
+
+Deno.test("cursor: reading goes on behind the position, also behind what was lost", async () => {
+  await withPool(async ({ coordinator, put }) => {
+    await put(3);
+    const cursor = await coordinator.cursor("c");
+    const read = async (): Promise<bigint[]> => {
+      const walk = await cursor.select();
+      const seqs: bigint[] = [];
+      while (walk.next()) {
+        seqs.push(walk.frame.seq);
+        cursor.deliver(walk.frame.seq, walk.frame.timestampNs);
+      }
+      const gap = walk.takeGap();
+      walk.close();
+      return gap === null ? seqs : [gap.first, gap.last, ...seqs.slice(0, 1)];
+    };
+    assert.deepEqual(await read(), [1n, 2n, 3n]);
+    cursor.ack(2n);
+    assert.deepEqual(await read(), [3n]);
+    cursor.ack(3n);
+    assert.deepEqual(await read(), []);
+    cursor.close();
+  }, 65536);
+});
+
+Deno.test("cursor: the list says who holds it, and a damaged one does not hide the others", async () => {
+  await withPool(async ({ coordinator, put, path }) => {
+    await put(5);
+    assert.deepEqual(await coordinator.cursors(), []);
+    const held = await coordinator.cursor("held", { from: 2n });
+    (await coordinator.cursor("free", { from: "end" })).close();
+    const group = coordinator.group("work");
+    await group.take({ count: 2 });
+    group.close();
+    for (const name of ["bad", "worse"]) (await coordinator.cursor(name)).close();
+    Deno.writeFileSync(`${cursorDir(path)}/bad`, new Uint8Array(1024).fill(0x41));
+    Deno.writeFileSync(`${cursorDir(path)}/worse`, new Uint8Array(131072).fill(0x41));
+    Deno.writeFileSync(`${cursorDir(path)}/born`, new Uint8Array());
+    Deno.writeTextFileSync(`${cursorDir(path)}/NOT-ONE`, "x");
+    const told = (await coordinator.cursors()).map((one) => [
+      one.name,
+      one.kind,
+      one.seq,
+      one.lag,
+      one.lost,
+      one.inUse?.pid ?? null,
+      one.error?.kindName ?? null,
+    ]);
+    assert.deepEqual(told, [
+      ["bad", "cursor", 0n, 0n, 0n, null, "Corrupt"],
+      ["free", "cursor", 5n, 0n, 0n, null, null],
+      ["held", "cursor", 2n, 3n, 0n, Deno.pid, null],
+      ["work", "group", 0n, 5n, 0n, null, null],
+      ["worse", "group", 0n, 0n, 0n, null, "Corrupt"],
+    ]);
+    const work = (await coordinator.cursors()).find(({ name }) => name === "work");
+    assert.deepEqual([work?.next, work?.pending, work?.headroom], [2n, 2, 0n]);
+    // Looking at it does not take it away from anybody.
+    held.close();
+    for (let i = 0; i < 50; i++) {
+      await coordinator.cursors();
+      (await coordinator.cursor("held")).close();
+    }
+  });
+});
+
+Deno.test("cursor: what was overwritten is counted in the list", async () => {
+  await withPool(async ({ coordinator, put, pool }) => {
+    await put(3);
+    (await coordinator.cursor("c", { from: 1n })).close();
+    const group = coordinator.group("g");
+    await group.take();
+    group.close();
+    await put(600);
+    const { oldest, newest } = pool.boundsNow();
+    const [cursor, work] = await coordinator.cursors();
+    assert.deepEqual([cursor?.lag, cursor?.lost], [newest - 1n, oldest - 2n]);
+    assert.deepEqual([work?.lost, work?.headroom], [oldest - 1n, 0n]);
+  }, 65536);
+});
+
+Deno.test("cursor: is set only where it is expected, and deleted only when nobody has it", async () => {
+  await withPool(async ({ coordinator, put, path }) => {
+    await put(5);
+    const at = { expected: 3n, actual: null };
+    const none = await fails("Conflict", () => coordinator.setCursor("c", { to: 4n, ifSeq: 3n }));
+    assert.deepEqual({ ...none.details }, at);
+    assert.deepEqual(await coordinator.cursors(), [], "nothing is left behind");
+    const made = await coordinator.setCursor("c", { to: 2n, ifSeq: null });
+    assert.deepEqual([made.seq, made.lag, made.inUse], [2n, 3n, null]);
+    const there = await fails(
+      "Conflict",
+      () => coordinator.setCursor("c", { to: 2n, ifSeq: null }),
+    );
+    assert.deepEqual({ ...there.details }, { expected: null, actual: 2n });
+    const moved = await fails("Conflict", () => coordinator.setCursor("c", { to: 5n, ifSeq: 1n }));
+    assert.deepEqual({ ...moved.details }, { expected: 1n, actual: 2n });
+    assert.equal((await coordinator.setCursor("c", { to: 5n, ifSeq: 2n })).seq, 5n);
+    const held = await coordinator.cursor("c");
+    await fails("Busy", () => coordinator.deleteCursor("c"));
+    held.close();
+    await coordinator.deleteCursor("c");
+    const error = await fails("NotFound", () => coordinator.deleteCursor("c"));
+    assert.equal(error.details["cursor"], "c");
+    const group = coordinator.group("g");
+    await group.take();
+    await coordinator.deleteCursor("g");
+    assert.equal((await group.take()).tasks[0]?.message.seq, 1n, "a worker makes it anew");
+    group.close();
+    // A damaged one must not be taken for one that is where it should be.
+    await coordinator.setCursor("c", { to: 2n });
+    Deno.writeFileSync(`${cursorDir(path)}/c`, new Uint8Array(1024).fill(0x41));
+    await fails("Corrupt", () => coordinator.setCursor("c", { to: 3n, ifSeq: 2n }));
+    await coordinator.deleteCursor("c");
+  });
+});
+
+// A client that knows the position of a pool that is gone would skip what is in the new one.
+Deno.test("cursor: is not moved on in a pool that was replaced", async () => {
+  await withPool(async ({ backend, coordinator, put, path }) => {
+    await put(5);
+    await coordinator.setCursor("c", { to: 2n });
+    const kept = Deno.readFileSync(`${cursorDir(path)}/c`);
+    await backend.remove("p");
+    await backend.create("p");
+    const pool = backend.open("p", { write: true }) as LocalPool;
+    await storeAll(pool, frames([{}, []], [{}, []], [{}, []]), undefined);
+    Deno.mkdirSync(cursorDir(path), { recursive: true });
+    Deno.writeFileSync(`${cursorDir(path)}/c`, kept);
+    const other = await pool.coordinate();
+    const update = { to: 3n, ifSeq: 2n };
+    const error = await fails("NotFound", () => other.setCursor("c", update));
+    assert.deepEqual({ ...error.details }, { cursor: "c", seq: 2n, actual: 3n });
+    await other.setCursor("c", { to: 3n });
+    pool.close();
+  });
+});
+
+Deno.test("cursor: a message that is given up goes to the dead pool, once", async () => {
+  await withPool(async ({ backend, coordinator, put, path }) => {
+    await put(2, ["t"]);
+    for (let life = 0; life < 2; life++) {
+      const cursor = await coordinator.cursor("c");
+      const kept = Deno.readFileSync(`${cursorDir(path)}/c`);
+      const walk = await cursor.select();
+      assert(walk.next());
+      const { seq, timestampNs, u8, payloadAt, payloadLength } = walk.frame;
+      const payload = u8.slice(payloadAt, payloadAt + payloadLength);
+      cursor.deliver(seq, timestampNs);
+      await cursor.bury({ seq, timestampNs, flags: 0, payload });
+      assert.deepEqual([cursor.seq, cursor.pending], [1n, 0]);
+      walk.close();
+      cursor.close();
+      // Killed between the copy and the acknowledgement.
+      Deno.writeFileSync(`${cursorDir(path)}/c`, kept);
+    }
+    const dead = await backend.open("p.dead");
+    assert.equal((await dead.info()).metrics?.messageCount, 1n);
+    dead.close();
   });
 });
 

@@ -85,7 +85,7 @@ Deno.test("group: a failed task waits, belongs to nobody, and comes again", () =
   assert.equal(standing(group, 1n, 2), "another");
   assert.deepEqual(group.holders, []);
   assert.deepEqual([due(group, 4999).length, due(group, 5000).length], [0, 1]);
-  assert.equal(nextDueMs(group), 5000);
+  assert.equal(nextDueMs(group, 0), 5000);
   assert.deepEqual([1, 2, 3, 6, 7, 40].map(retryDelayMs), [1000, 2000, 4000, 32000, 60000, 60000]);
 });
 

@@ -9,10 +9,12 @@ import "../support/environment.ts";
 import assert from "node:assert/strict";
 import * as coordination from "../../lib/backend/local/coordinator.ts";
 import type { Coordinator } from "../../lib/backend/local/coordinator.ts";
-import type { Handed, PoolGroup } from "../../lib/backend/local/groups.ts";
+import type { HandedTask } from "../../lib/backend/coordination.ts";
 import { LocalBackend, type LocalPool } from "../../lib/backend/local.ts";
+import { Buf } from "../../lib/bytes.ts";
 import { ErrorKind, type ErrorKindName, PlasmiteError } from "../../lib/errors.ts";
 import { compileWhere } from "../../lib/filter/where.ts";
+import { printJson } from "../../lib/lite3/print.ts";
 import { frames, storeAll } from "../support/coordinated.ts";
 import { start, withDir } from "../support/processes.ts";
 import { SCALE } from "../support/rings.ts";
@@ -54,24 +56,22 @@ async function withPool(work: (place: Place) => Promise<void>, sizeBytes = 1 << 
   });
 }
 
-const seqs = (tasks: readonly Handed[]): bigint[] => tasks.map(({ message }) => message.seq);
+const seqs = (tasks: readonly HandedTask[]): bigint[] => tasks.map(({ message }) => message.seq);
 
 Deno.test("group: each task to one worker; done is done", async () => {
   await withPool(async ({ coordinator, put }) => {
     const ann = coordinator.group("g", { holder: "ann" });
     const bob = coordinator.group("g", { holder: "bob" });
-    assert.deepEqual(await ann.take(5), {
+    assert.deepEqual(await ann.take({ count: 5 }), {
       tasks: [],
-      exhausted: [],
       lost: 0n,
-      nextDueMs: null,
       idle: true,
     });
     await put(5);
-    const [first, ...more] = (await ann.take(2)).tasks;
+    const [first, ...more] = (await ann.take({ count: 2 })).tasks;
     assert.deepEqual(seqs(more), [2n]);
-    assert.deepEqual(seqs((await bob.take(9)).tasks), [3n, 4n, 5n]);
-    assert.equal((await ann.take(1)).idle, false);
+    assert.deepEqual(seqs((await bob.take({ count: 9 })).tasks), [3n, 4n, 5n]);
+    assert.equal((await ann.take({ count: 1 })).idle, false);
     assert(first !== undefined);
     const { token, message: { seq } } = first;
     assert.equal(first.tries, 1);
@@ -89,52 +89,211 @@ Deno.test("group: a task whose time is over goes to another, the first cannot ac
     await put(1);
     const ann = coordinator.group("g", { holder: "ann" });
     const bob = coordinator.group("g", { holder: "bob" });
-    const [late] = (await ann.take(1, 0)).tasks;
-    const [again] = (await bob.take(1, 60_000)).tasks;
+    const [late] = (await ann.take({ count: 1, ackWaitMs: 0 })).tasks;
+    const [again] = (await bob.take({ count: 1, ackWaitMs: 60_000 })).tasks;
     assert(late !== undefined && again !== undefined);
     assert.deepEqual([again.message.seq, again.tries], [1n, 2]);
     assert.deepEqual(again.message.payload, late.message.payload);
     await fails("Conflict", () => ann.ack(1n, late.token));
     await fails("Conflict", () => ann.extend(1n, late.token));
     assert.equal(await bob.extend(1n, again.token, 60_000), true);
-    assert.deepEqual((await ann.take(1)).tasks, []);
+    assert.deepEqual((await ann.take({ count: 1 })).tasks, []);
     assert.equal(await bob.fail(1n, again.token, 0), true);
     await fails("Conflict", () => bob.ack(1n, again.token));
-    assert.equal((await ann.take(1)).tasks[0]?.tries, 3);
+    assert.equal((await ann.take({ count: 1 })).tasks[0]?.tries, 3);
     ann.close();
     bob.close();
   });
 });
 
-Deno.test("group: tried too often it is put aside, once", async () => {
-  await withPool(async ({ backend, coordinator, put }) => {
+async function readAll(pool: LocalPool): Promise<[bigint, string, string[]][]> {
+  const walk = await pool.select({});
+  const found: [bigint, string, string[]][] = [];
+  while (walk.next()) {
+    const { doc, dataAt } = walk.message;
+    const out = new Buf(256);
+    printJson(doc, dataAt, out);
+    const data = new TextDecoder().decode(out.bytes());
+    found.push([walk.frame.seq, data, walk.message.tags()]);
+  }
+  walk.close();
+  return found;
+}
+
+Deno.test("group: tried too often it goes to the dead pool, once, and the others go on", async () => {
+  await withPool(async ({ backend, coordinator, put, path }) => {
     await put(2, (n) => [`t${n}`]);
-    await backend.create("p.dead");
-    const dead = backend.open("p.dead", { write: true }) as LocalPool;
     const group = coordinator.group("g", { maxTries: 2 });
-    const failing = async (group: PoolGroup): Promise<void> => {
-      for (const { message, token } of (await group.take(1)).tasks) {
-        await group.fail(message.seq, token, 0);
-      }
-    };
-    await failing(group);
-    await failing(group);
-    const { tasks, exhausted } = await group.take(1);
-    assert.deepEqual([tasks.length, seqs(exhausted)], [0, [1n]]);
-    const [task] = exhausted;
-    assert(task !== undefined);
-    await group.bury(task, dead);
-    // Killed between the two steps, it would be done again.
-    await group.bury(task, dead);
-    const walk = await dead.select({});
-    const tags: string[][] = [];
-    while (walk.next()) tags.push(walk.message.tags());
-    walk.close();
-    const id = `id:dead:g:${task.message.timestampNs}:1`;
-    assert.deepEqual(tags, [["t1", "dead:1", id]]);
-    assert.deepEqual(seqs((await group.take(5)).tasks), [2n]);
+    for (let tries = 1; tries <= 2; tries++) {
+      const [task] = (await group.take()).tasks;
+      assert.deepEqual([task?.message.seq, task?.tries], [1n, tries]);
+      await group.fail(1n, task?.token ?? 0, 0);
+    }
+    const file = path.replace(".plasmite", ".cursors/g");
+    const before = Deno.readFileSync(file);
+    const [second] = (await group.take()).tasks;
+    assert.equal(second?.message.seq, 2n, "the next task comes at once");
+    assert.equal(await group.ack(1n, second?.token ?? 0), false, "it is done");
+    // Killed between the copy and the acknowledgement: it is moved again.
+    Deno.writeFileSync(file, before);
+    const again = coordinator.group("g", { maxTries: 2 });
+    assert.deepEqual(seqs((await again.take({ count: 9 })).tasks), [2n]);
+    const dead = await backend.open("p.dead");
+    assert.equal((await dead.info()).fileSize, 1 << 20, "as large as the pool");
+    const [message, ...more] = await readAll(dead);
+    assert.deepEqual(more, []);
+    const pool = await backend.open("p");
+    const { timestampNs } = await pool.get(1n) ?? { timestampNs: 0n };
+    pool.close();
+    const tags = ["t1", "dead:1", `id:dead:g:${timestampNs}:1`];
+    assert.deepEqual(message, [1n, '{"n":1}', tags]);
     group.close();
+    again.close();
     dead.close();
+  });
+});
+
+Deno.test("group: without a dead pool that may be created, exhausted tasks wait, others go on", async () => {
+  await withPool(async ({ backend, coordinator, put }) => {
+    await put(2);
+    const group = coordinator.group("g", { maxTries: 1, createDead: false });
+    const [task] = (await group.take()).tasks;
+    await group.fail(1n, task?.token ?? 0, 0);
+    assert.deepEqual(seqs((await group.take({ count: 9 })).tasks), [2n]);
+    assert.deepEqual(await backend.names(), ["p"]);
+    const [info] = await coordinator.cursors();
+    assert.equal(info?.pending, 2);
+    await group.close();
+    // The dead pool can have any name.
+    await backend.create("graves", { sizeBytes: 65536 });
+    const other = coordinator.group("h", { maxTries: 1, createDead: false, dead: "graves" });
+    const [first] = (await other.take()).tasks;
+    await other.fail(1n, first?.token ?? 0, 0);
+    assert.deepEqual(seqs((await other.take({ count: 9 })).tasks), [2n]);
+    const graves = await backend.open("graves");
+    assert.equal((await graves.info()).bounds.newestSeq, 1n);
+    graves.close();
+    other.close();
+  });
+});
+
+// A worker whose dead pool cannot take the task would do nothing else any more.
+Deno.test("group: a task that the dead pool refuses fails alone", async () => {
+  await withPool(async ({ backend, coordinator, put }) => {
+    await put(2);
+    await backend.create("p.dead");
+    const group = coordinator.group("g", { maxTries: 1 });
+    const [task] = (await group.take()).tasks;
+    await group.fail(1n, task?.token ?? 0, 0);
+    Deno.writeTextFileSync(backend.path("p.dead"), "no pool");
+    assert.deepEqual(seqs((await group.take({ count: 9 })).tasks), [2n]);
+    assert.deepEqual((await group.take()).tasks, [], "it is tried again later");
+    group.close();
+  });
+});
+
+Deno.test("group: waits for a message, for a failed task, and until its time is over", async () => {
+  await withPool(async ({ coordinator, put }) => {
+    const ann = coordinator.group("g", { holder: "ann" });
+    const bob = coordinator.group("g", { holder: "bob" });
+    const waiting = ann.take({ waitMs: 30_000 });
+    await put(1);
+    const [task] = (await waiting).tasks;
+    assert.equal(task?.message.seq, 1n);
+    // Another worker's failure changes the group, not the pool.
+    const second = bob.take({ waitMs: 30_000 });
+    await ann.fail(1n, task?.token ?? 0, 0);
+    assert.equal((await second).tasks[0]?.tries, 2);
+    // A hand-out that runs out does not even change the group.
+    await bob.extend(1n, (await second).tasks[0]?.token ?? 0, 300);
+    assert.equal((await ann.take({ waitMs: 30_000 })).tasks[0]?.tries, 3);
+    assert.deepEqual((await bob.take({ waitMs: 20 })).tasks, []);
+    const stop = new AbortController();
+    const reason = new Error("enough");
+    const stopped = bob.take({ waitMs: 30_000, signal: stop.signal });
+    const after = bob.take({ waitMs: 30_000 });
+    stop.abort(reason);
+    await assert.rejects(stopped, reason);
+    await put(1);
+    assert.deepEqual(seqs((await after).tasks), [2n], "calls are served in order");
+    ann.close();
+    bob.close();
+  });
+});
+
+Deno.test("group: with 512 pending it waits until one is done, without spinning", async () => {
+  await withPool(async ({ coordinator, put }) => {
+    await put(600);
+    const group = coordinator.group("g");
+    const other = coordinator.group("g");
+    const { tasks } = await group.take({ count: 600 });
+    assert.equal(tasks.length, 512);
+    const waiting = other.take({ waitMs: 30_000 });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await group.ack(5n, tasks[4]?.token ?? 0);
+    assert.deepEqual(seqs((await waiting).tasks), [513n]);
+    group.close();
+    other.close();
+  });
+});
+
+Deno.test("group: ordered by key, no two tasks of a key are out at once, and their order holds", async () => {
+  await withPool(async ({ coordinator, put }) => {
+    await put(9, (n) => n === 9 ? [] : [`key:${n % 3}`]);
+    const ann = coordinator.group("g", { holder: "ann", orderedByKey: true });
+    const { tasks } = await ann.take({ count: 9 });
+    assert.deepEqual(seqs(tasks), [1n, 2n, 3n, 9n]);
+    // A new process knows nothing of the keys yet.
+    const bob = coordinator.group("g", { holder: "bob", orderedByKey: true });
+    assert.deepEqual((await bob.take({ count: 9 })).tasks, []);
+    const token = tasks[0]?.token ?? 0;
+    await ann.ack(2n, token);
+    assert.deepEqual(seqs((await bob.take({ count: 9 })).tasks), [5n]);
+    // A task that failed comes before those behind it.
+    await ann.fail(1n, token, 60_000);
+    await put(1, () => ["key:1"]);
+    await ann.ack(3n, token);
+    assert.deepEqual(seqs((await ann.take({ count: 9 })).tasks), [6n]);
+    assert.deepEqual((await bob.take({ count: 9 })).tasks, [], "4 and 10 wait for 1");
+    ann.close();
+    bob.close();
+  });
+});
+
+Deno.test("group: a condition of jq alone does not stop the group at the last match", async () => {
+  await withPool(async ({ coordinator, put }) => {
+    await put(700);
+    const jq = [await compileWhere('.data.n | tostring | test("^[1-3]$")')];
+    assert.equal(jq[0]?.isNative, false);
+    const group = coordinator.group("g", { where: jq });
+    const { tasks } = await group.take({ count: 9 });
+    assert.deepEqual(seqs(tasks), [1n, 2n, 3n]);
+    for (const { message, token } of tasks) await group.ack(message.seq, token);
+    assert.equal((await group.take()).idle, true);
+    assert.equal((await coordinator.cursors())[0]?.lag, 0n);
+    group.close();
+  });
+});
+
+// A group that went on would have passed a task over that nobody ever saw.
+Deno.test("group: a condition that fails ends taking behind the tasks before it, every time", async () => {
+  await withPool(async ({ coordinator, put }) => {
+    await put(5);
+    for (
+      const expression of [
+        "if .data.n == 4 then 1 else true end",
+        '.data.n | tostring | test("4") | if . then 1 else true end',
+      ]
+    ) {
+      const where = [await compileWhere(expression)];
+      const group = coordinator.group(where[0]?.isNative === true ? "a" : "b", { where });
+      assert.deepEqual(seqs((await group.take({ count: 9 })).tasks), [1n, 2n, 3n]);
+      for (let i = 0; i < 2; i++) await fails("Usage", () => group.take({ count: 9 }));
+      const other = coordinator.group(group.name, { where });
+      await fails("Usage", () => other.take({ count: 9 }));
+      other.close();
+      group.close();
+    }
   });
 });
 
@@ -143,17 +302,17 @@ Deno.test("group: the filter is the group's; what does not match is passed over"
     await put(10, (n) => n % 3 === 0 ? ["task"] : []);
     const where = [await compileWhere(".data.n != 6")];
     const group = coordinator.group("g", { tags: ["task"], where });
-    const { tasks } = await group.take(9);
+    const { tasks } = await group.take({ count: 9 });
     assert.deepEqual(seqs(tasks), [3n, 9n]);
     for (const { message, token } of tasks) await group.ack(message.seq, token);
-    assert.equal((await group.take(1)).idle, true, "message 10 was passed over");
+    assert.equal((await group.take({ count: 1 })).idle, true, "message 10 was passed over");
     const other = coordinator.group("g", { tags: ["other"] });
-    await fails("Usage", () => other.take(1));
+    await fails("Usage", () => other.take({ count: 1 }));
     await fails("Usage", () => coordinator.group("big", { tags: ["x".repeat(9000)] }));
     (await coordinator.cursor("c")).close();
-    await fails("Usage", () => coordinator.group("c").take(1));
+    await fails("Usage", () => coordinator.group("c").take({ count: 1 }));
     await fails("Usage", () => coordinator.cursor("g"));
-    await fails("Usage", () => coordinator.setCursor("g", "end"));
+    await fails("Usage", () => coordinator.setCursor("g", { to: "end" }));
     group.close();
   });
 });
@@ -162,13 +321,13 @@ Deno.test("group: what is overwritten is told once, with its number", async () =
   await withPool(async ({ coordinator, put }) => {
     await put(3);
     const group = coordinator.group("g");
-    assert.equal((await group.take(2)).tasks.length, 2);
+    assert.equal((await group.take({ count: 2 })).tasks.length, 2);
     await put(500);
-    const { lost, tasks } = await group.take(1);
+    const { lost, tasks } = await group.take({ count: 1 });
     const oldest = tasks[0]?.message.seq ?? 0n;
     assert(oldest > 3n);
     assert.equal(lost, oldest - 1n);
-    assert.equal((await group.take(1)).lost, 0n);
+    assert.equal((await group.take({ count: 1 })).lost, 0n);
     group.close();
   }, 65536);
 });
@@ -177,11 +336,11 @@ Deno.test("group: with 512 pending there is no more until one is done", async ()
   await withPool(async ({ coordinator, put }) => {
     await put(600);
     const group = coordinator.group("g");
-    const { tasks } = await group.take(600);
+    const { tasks } = await group.take({ count: 600 });
     assert.equal(tasks.length, 512);
-    assert.deepEqual((await group.take(1)).tasks, []);
+    assert.deepEqual((await group.take({ count: 1 })).tasks, []);
     await group.ack(5n, tasks[4]?.token ?? 0);
-    assert.deepEqual(seqs((await group.take(9)).tasks), [513n]);
+    assert.deepEqual(seqs((await group.take({ count: 9 })).tasks), [513n]);
     group.close();
   });
 });
@@ -190,18 +349,18 @@ Deno.test("group: a pool that was made anew is NotFound", async () => {
   await withPool(async ({ backend, coordinator, put, path }) => {
     await put(3);
     const group = coordinator.group("g");
-    await group.take(1);
+    await group.take({ count: 1 });
     const file = path.replace(".plasmite", ".cursors/g");
     const kept = Deno.readFileSync(file);
     await backend.remove("p");
     await backend.create("p");
-    await fails("NotFound", () => group.take(1));
+    await fails("NotFound", () => group.take({ count: 1 }));
     group.close();
     Deno.mkdirSync(path.replace(".plasmite", ".cursors"), { recursive: true });
     Deno.writeFileSync(file, kept);
     const pool = backend.open("p") as LocalPool;
     const other = (await pool.coordinate()).group("g");
-    await fails("NotFound", () => other.take(1));
+    await fails("NotFound", () => other.take({ count: 1 }));
     other.close();
     pool.close();
   });

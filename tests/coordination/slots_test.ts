@@ -34,8 +34,11 @@ class MemoryRecord implements RecordFile {
     return true;
   }
   unlock(): void {}
-  read(most: number): Uint8Array<ArrayBuffer> {
-    return this.bytes.slice(0, most);
+  size(): number {
+    return this.bytes.length;
+  }
+  read(most: number, at = 0): Uint8Array<ArrayBuffer> {
+    return this.bytes.slice(at, at + most);
   }
   write(bytes: Uint8Array, at: number): void {
     const arrived = bytes.subarray(0, this.torn);

@@ -14,7 +14,7 @@ using done = Deno.openSync(log, { append: true, create: true });
 const pool = new LocalBackend(".", { coordination }).open(path) as LocalPool;
 const coordinator = await pool.coordinate();
 const cursor = await coordinator.cursor(name);
-const walk = await pool.select({ from: cursor.seq + 1n });
+const walk = await cursor.select();
 while (walk.next()) {
   const { seq, timestampNs } = walk.frame;
   cursor.deliver(seq, timestampNs);

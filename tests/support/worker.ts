@@ -15,7 +15,7 @@ using done = Deno.openSync(log, { append: true, create: true });
 const pool = new LocalBackend(".", { coordination }).open(path) as LocalPool;
 const group = (await pool.coordinate()).group(name, { holder, maxTries: 1000 });
 for (;;) {
-  const { tasks, idle } = await group.take(2, Number(ackWait));
+  const { tasks, idle } = await group.take({ count: 2, ackWaitMs: Number(ackWait) });
   for (const { message: { seq }, token, tries } of tasks) {
     done.writeSync(new TextEncoder().encode(`${holder} ${seq} ${token} ${tries}\n`));
     try {

@@ -8,13 +8,24 @@
 import { CLAIM_TAG } from "../../coordination/lease.ts";
 import { KEY_TAG } from "../../coordination/names.ts";
 import { ErrorKind, PlasmiteError } from "../../errors.ts";
-import type { Grouping } from "../../filter/latest.ts";
-import { Groups } from "../../filter/latest.ts";
+import { grouping, Groups } from "../../filter/latest.ts";
+import type { Where } from "../../filter/where.ts";
 import type { FrameBatch } from "../../pool/batch.ts";
 import { beginningAt, type Expired, settingMaxAge, trimming } from "../../pool/retention.ts";
 import type { Ring } from "../../pool/ring.ts";
 import type { Steps } from "../../storage/steps.ts";
-import type { Awaitable } from "../../types.ts";
+import type { Awaitable, FrameBytes } from "../../types.ts";
+import type {
+  Coordination,
+  CursorInfo,
+  CursorRequest,
+  CursorUpdate,
+  GroupRequest,
+  Released,
+} from "../coordination.ts";
+import type { Mortal } from "../dead.ts";
+import { Filter, keepFrame } from "../filter.ts";
+import { takeFrame } from "../frames.ts";
 import type {
   AppendRequest,
   ClaimRequest,
@@ -28,11 +39,10 @@ import type {
   Walk,
 } from "../types.ts";
 import { appendingWhen } from "./conditions.ts";
-import { type CursorRequest, PoolCursor, settingCursor } from "./cursors.ts";
-import { type GroupRequest, PoolGroup } from "./groups.ts";
+import { deletingCursor, listingCursors, PoolCursor, settingCursor } from "./cursors.ts";
+import { PoolGroup } from "./groups.ts";
 import { KnownTags } from "./known_tags.ts";
 import { Leases } from "./leases.ts";
-import { takeFrame } from "../frames.ts";
 import { findFrame } from "./lookup.ts";
 
 export { WritableRing } from "../../pool/writable_ring.ts";
@@ -40,18 +50,25 @@ export { WritableRing } from "../../pool/writable_ring.ts";
 /** The largest random delay before a claim is retried, in milliseconds. */
 const JITTER = 50;
 
+/** How many messages are judged at once. */
+const PIECE = 256;
+
 /** How to run work on the pool and how to read it. */
-export interface Ground {
+export interface Ground extends Mortal {
   /** The open file, owned by the pool. */
   readonly ring: Ring;
+  /** Whether there can be files next to the pool. */
+  readonly onDisk: boolean;
   /** Runs work in place or in turns. */
   run<T>(steps: Steps<T>, signal?: AbortSignal): Awaitable<T>;
+  /** Runs an append whose caller has a slot already. */
+  runAppend<T>(steps: Steps<T>, signal?: AbortSignal): Awaitable<T>;
   /** Starts to read. */
   select(selection: Selection): Awaitable<Walk>;
 }
 
 /** Coordination in one open pool file. */
-export class Coordinator {
+export class Coordinator implements Coordination {
   readonly #ground: Ground;
   readonly #known: KnownTags;
   readonly #leases: Leases;
@@ -65,13 +82,12 @@ export class Coordinator {
 
   /** Appends under conditions. */
   append(batch: FrameBatch, request: AppendRequest, when: Conditions): Awaitable<void> {
-    const { ring, run } = this.#ground;
+    const { ring, runAppend } = this.#ground;
     request.signal?.throwIfAborted();
     if ((request.from ?? 0) >= batch.count) return;
-    return run(appendingWhen(ring, this.#known, batch, request, when), request.signal);
+    return runAppend(appendingWhen(ring, this.#known, batch, request, when), request.signal);
   }
 
-  /** The newest message with a key; null when none is retained. */
   latest(key: string): Awaitable<StoredFrame | null> {
     return this.#ground.run(this.#newest(key));
   }
@@ -81,9 +97,9 @@ export class Coordinator {
     return seq === 0n ? null : yield* findFrame(this.#ground.ring, seq, takeFrame);
   }
 
-  /** The newest message of each group, in order. */
-  async latestBy(by: Grouping, request: LatestRequest = {}): Promise<Latest> {
+  async latestBy(by: string, request: LatestRequest = {}): Promise<Latest> {
     const { tags, where, sinceNs = 0n, having, most = Infinity, signal } = request;
+    const { keysOf } = grouping(by);
     const groups = new Groups();
     const walk = await this.#ground.select({
       ...(tags === undefined ? {} : { tags }),
@@ -92,53 +108,76 @@ export class Coordinator {
     });
     try {
       for (;;) {
-        if (walk.next()) groups.add(walk.frame.seq, by.keysOf(walk.message));
+        if (walk.next()) groups.add(walk.frame.seq, keysOf(walk.message));
         else if (walk.ended) break;
         else await walk.wait(undefined, signal);
       }
     } finally {
       walk.close();
     }
+    const messages = await this.#having(groups.last(most), having, signal);
+    const seqs = new Set(messages.map(({ seq }) => seq));
+    const forgotten = groups.forgotten || groups.size > most;
+    return { messages, latest: groups.of(seqs), forgotten };
+  }
+
+  /** The messages with these numbers that match every condition and are still retained. */
+  async #having(
+    seqs: readonly bigint[],
+    having: readonly Where[] = [],
+    signal: AbortSignal | undefined,
+  ): Promise<StoredFrame[]> {
+    const { run, ring } = this.#ground;
+    const filter = new Filter([], having);
     const messages: StoredFrame[] = [];
-    for (const seq of groups.last(most)) {
-      const chosen = await this.#ground.select({
-        from: seq,
-        until: seq,
-        ...(having === undefined ? {} : { where: having }),
-      });
-      try {
-        for (;;) {
-          if (chosen.next()) messages.push(kept(chosen));
-          else if (chosen.ended) break;
-          else await chosen.wait(undefined, signal);
-        }
-      } finally {
-        chosen.close();
+    for (let at = 0; at < seqs.length; at += PIECE) {
+      const frames: FrameBytes[] = [];
+      for (const seq of seqs.slice(at, at + PIECE)) {
+        const frame = await run(findFrame(ring, seq, ({ cursor }) => keepFrame(cursor)), signal);
+        if (frame !== null) frames.push(frame);
+      }
+      for (const frame of filter.passesAll ? frames : filter.judge(frames)) {
+        if (PlasmiteError.is(frame)) throw frame;
+        const { seq, timestampNs, u8: payload } = frame;
+        messages.push({ seq, timestampNs, flags: 0, payload });
       }
     }
-    const seqs = new Set(messages.map(({ seq }) => seq));
-    return { messages, latest: groups.of(seqs), forgotten: groups.forgotten };
+    return messages;
   }
 
-  /**
-   * Takes a cursor for this process; see {@linkcode PoolCursor.opening}. Reading begins behind its
-   * `seq`; whoever reads tells it what is delivered, acknowledged and passed over.
-   */
+  cursors(dir?: string): Awaitable<readonly CursorInfo[]> {
+    this.#checkFiles();
+    return this.#ground.run(listingCursors(this.#ground.ring, dir));
+  }
+
   cursor(name: string, request: CursorRequest = {}): Awaitable<PoolCursor> {
-    return this.#ground.run(PoolCursor.opening(this.#ground.ring, name, request));
+    this.#checkFiles();
+    return this.#ground.run(PoolCursor.opening(this.#ground, name, request));
   }
 
-  /** Sets, makes or repairs a cursor; returns its position. */
-  setCursor(name: string, to: "oldest" | "end" | bigint, dir?: string): Awaitable<bigint> {
-    return this.#ground.run(settingCursor(this.#ground.ring, name, to, dir));
+  setCursor(name: string, update: CursorUpdate): Awaitable<CursorInfo> {
+    this.#checkFiles();
+    return this.#ground.run(settingCursor(this.#ground.ring, name, update));
   }
 
-  /** A way into a work group for one worker; touches nothing on disk yet. */
+  deleteCursor(name: string, dir?: string): Awaitable<void> {
+    this.#checkFiles();
+    return this.#ground.run(deletingCursor(this.#ground.ring, name, dir));
+  }
+
   group(name: string, request: GroupRequest = {}): PoolGroup {
+    this.#checkFiles();
     return new PoolGroup(this.#ground, name, request);
   }
 
-  /** Claims keys, waiting for them if requested, or renews a lease. */
+  #checkFiles(): void {
+    if (this.#ground.onDisk) return;
+    throw new PlasmiteError("Usage", "This storage cannot keep cursors", {
+      path: this.#ground.ring.path,
+      hint: "Use a pool in a directory.",
+    });
+  }
+
   async claim(request: ClaimRequest): Promise<LeaseState> {
     const { waitMs = 0, signal } = request;
     const { run } = this.#ground;
@@ -183,15 +222,9 @@ export class Coordinator {
     return this.#ground.run(beginningAt(this.#ground.ring, first));
   }
 
-  /** Releases keys; see {@linkcode Leases.releasing}. */
-  release(request: ReleaseRequest): Awaitable<bigint> {
-    return this.#ground.run(this.#leases.releasing(request));
+  async release(request: ReleaseRequest): Promise<Released> {
+    return await this.#ground.run(this.#leases.releasing(request));
   }
-}
-
-function kept(walk: Walk): StoredFrame {
-  const { u8, payloadAt, payloadLength, seq, timestampNs } = walk.frame;
-  return { seq, timestampNs, flags: 0, payload: u8.slice(payloadAt, payloadAt + payloadLength) };
 }
 
 /** When another holder's lease expires, in milliseconds since 1970; null for any other error. */

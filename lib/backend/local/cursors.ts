@@ -1,27 +1,37 @@
 /**
- * Named cursors on a pool file: a position that survives its reader, held by one reader at a time
+ * Named cursors of a pool file: a position that outlives its reader, held by one reader at a time
  * (docs/spec/coordination.md 2).
  *
  * @module
  */
 
-import { CursorFile, type Position } from "../../coordination/cursor_file.ts";
-import { PlasmiteError } from "../../errors.ts";
+import { CursorFile, cursorNames, missing, type Position } from "../../coordination/cursor_file.ts";
+import { type Entry, readEntry, removeEntry } from "../../coordination/entries.ts";
+import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import type { Ring } from "../../pool/ring.ts";
 import { TagWalk } from "../../pool/tag_walk.ts";
+import { untilUnlocked } from "../../storage/lock_wait.ts";
 import type { Steps } from "../../storage/steps.ts";
+import type { Awaitable, Bounds } from "../../types.ts";
+import type {
+  Cursor,
+  CursorInfo,
+  CursorRequest,
+  CursorSelection,
+  CursorUpdate,
+  Place,
+} from "../coordination.ts";
+import { copyToDead, openDead } from "../dead.ts";
+import type { StoredFrame, Walk } from "../types.ts";
+import type { Ground } from "./coordinator.ts";
 
-/** How a cursor is opened. */
-export interface CursorRequest {
-  /** Where a new one begins: at the oldest message (default), behind the newest, behind a number. */
-  readonly from?: "oldest" | "end" | bigint;
-  /** Where cursors are kept instead of beside the pool. */
-  readonly dir?: string | undefined;
-  /** Whether each acknowledgement must be on stable storage. */
-  readonly flush?: boolean;
-}
+/**
+ * How long to wait for a cursor in milliseconds: one that is only being set or listed is free again
+ * within that time.
+ */
+const BRIEFLY = 20;
 
-/** The time of message `seq` in nanoseconds since 1970; null when it is not retained. */
+/** The time of message `seq` in nanoseconds since 1970; null if it is not retained. */
 export function* timing(ring: Ring, seq: bigint): Steps<bigint | null> {
   let time: bigint | null = null;
   const walk = new TagWalk(ring);
@@ -37,35 +47,51 @@ function replaced(name: string, path: string, seq: bigint, newest: bigint): Plas
   });
 }
 
-/**
- * Makes sure that a position belongs to this pool.
- *
- * @throws {PlasmiteError} NotFound when the pool was replaced, or ends before the position
- */
-export function* checkingPosition(ring: Ring, name: string, position: Position): Steps<void> {
-  const { seq, ns, pool } = position;
-  const { newest } = yield* ring.stating();
+/** Throws NotFound if a position is behind the end of the pool, or in a pool of another identity. */
+function checkIdentity(ring: Ring, name: string, position: Position, newest: bigint): void {
+  const { seq, pool } = position;
   const id = ring.extension()?.id ?? "";
   if (pool !== "" && id !== "" && pool !== id) throw replaced(name, ring.path, seq, newest);
-  if (seq > newest) {
-    throw new PlasmiteError("NotFound", `Cursor ${name} is at ${seq}, the pool ends at ${newest}`, {
-      path: ring.path,
-      hint: "Set the cursor anew, from the oldest message or behind the newest.",
-      details: { cursor: name, seq, actual: newest },
-    });
-  }
+  if (seq <= newest) return;
+  throw new PlasmiteError("NotFound", `Cursor ${name} is at ${seq}, the pool ends at ${newest}`, {
+    path: ring.path,
+    hint: "Set the cursor anew, from the oldest message or behind the newest.",
+    details: { cursor: name, seq, actual: newest },
+  });
+}
+
+/**
+ * Checks that a position belongs to this pool.
+ *
+ * @throws {PlasmiteError} NotFound if the pool was replaced, or ends before the position
+ */
+export function* checkingPosition(ring: Ring, name: string, position: Position): Steps<void> {
+  const { seq, ns } = position;
+  const { newest } = yield* ring.stating();
+  checkIdentity(ring, name, position, newest);
   if (ns === 0n) return;
   const time = yield* timing(ring, seq);
   if (time !== null && time !== ns) throw replaced(name, ring.path, seq, newest);
 }
 
+/** Acquires a cursor's file, waiting for those who hold it for a moment only. */
+function* acquiring(open: () => CursorFile): Steps<CursorFile> {
+  for (const since = performance.now();;) {
+    try {
+      return open();
+    } catch (error) {
+      const isBusy = PlasmiteError.is(error, ErrorKind.Busy);
+      if (!isBusy || performance.now() - since >= BRIEFLY) throw error;
+    }
+    yield "busy";
+  }
+}
+
 /** A cursor that this process holds. */
-export class PoolCursor {
-  /** Its name. */
+export class PoolCursor implements Cursor {
   readonly name: string;
-  /** Whether it was made now. */
   readonly isNew: boolean;
-  readonly #ring: Ring;
+  readonly #ground: Ground;
   readonly #file: CursorFile;
   readonly #flush: boolean;
   /** Delivered and not acknowledged, in order. */
@@ -74,7 +100,7 @@ export class PoolCursor {
   #delivered: bigint;
 
   private constructor(
-    ring: Ring,
+    ground: Ground,
     file: CursorFile,
     position: Position,
     isNew: boolean,
@@ -82,7 +108,7 @@ export class PoolCursor {
   ) {
     this.name = file.name;
     this.isNew = isNew;
-    this.#ring = ring;
+    this.#ground = ground;
     this.#file = file;
     this.#flush = flush;
     this.#position = position;
@@ -90,97 +116,106 @@ export class PoolCursor {
   }
 
   /**
-   * Takes a cursor for this process; a new one is written down before anything is delivered.
+   * Acquires a cursor; a new one is saved before anything is delivered.
    *
-   * @throws {PlasmiteError} Busy while another process has it, NotFound when the pool was replaced or
+   * @throws {PlasmiteError} Busy while another process has it, NotFound if the pool was replaced or
    *   ends before the position, Corrupt, Usage, Permission, Io
    */
-  static *opening(ring: Ring, name: string, request: CursorRequest = {}): Steps<PoolCursor> {
+  static *opening(ground: Ground, name: string, request: CursorRequest = {}): Steps<PoolCursor> {
+    const { ring } = ground;
     const { from = "oldest", dir, flush = false } = request;
     ring.checkIdentity();
-    const file = CursorFile.open(ring.path, name, { dir, create: true });
+    const file = yield* acquiring(() => CursorFile.open(ring.path, name, { dir, create: true }));
     let cursor: PoolCursor | null = null;
     try {
       const { record } = file;
       if (record !== null) {
         yield* checkingPosition(ring, name, record);
         file.sign();
-        return cursor = new PoolCursor(ring, file, record, false, flush);
+        return cursor = new PoolCursor(ground, file, record, false, flush);
       }
       const position = yield* placing(ring, from);
       file.save(position, flush);
-      return cursor = new PoolCursor(ring, file, position, true, flush);
+      return cursor = new PoolCursor(ground, file, position, true, flush);
     } finally {
       if (cursor === null) file.close();
     }
   }
 
-  /** Everything up to this number is done. */
   get seq(): bigint {
     return this.#position.seq;
   }
 
-  /** How many messages were delivered and not acknowledged. */
   get pending(): number {
     return this.#open.length;
   }
 
-  /** Notes that a message is given out; numbers rise. */
+  select(selection: CursorSelection = {}): Awaitable<Walk> {
+    return this.#ground.select({ ...selection, from: this.seq + 1n });
+  }
+
   deliver(seq: bigint, timestampNs: bigint): void {
     this.#open.push({ seq, ns: timestampNs });
     this.#delivered = seq;
   }
 
-  /**
-   * Acknowledges everything up to a message.
-   *
-   * @returns false when that message was not delivered, and nothing changed
-   * @throws {PlasmiteError} Io
-   */
   ack(seq: bigint): boolean {
     if (seq <= this.#position.seq) return true;
     const at = this.#open.findIndex((one) => one.seq === seq);
     const done = this.#open[at];
     if (done === undefined) return false;
-    this.#open.splice(0, at + 1);
     this.#move(done);
+    this.#open.splice(0, at + 1);
     return true;
   }
 
-  /**
-   * Notes that every message before `before` was looked at and does not match, or is lost: the
-   * position moves there, but never past a message that is not acknowledged.
-   */
-  *passing(before: bigint): Steps<void> {
-    const seq = before - 1n;
-    if (this.#open.length > 0 || seq <= this.#position.seq || seq < this.#delivered) return;
-    this.#move({ seq, ns: (yield* timing(this.#ring, seq)) ?? 0n });
+  async bury(message: StoredFrame, dead?: string): Promise<void> {
+    const pool = await openDead(this.#ground, dead);
+    try {
+      await copyToDead(message, this.name, pool);
+    } finally {
+      await pool.close();
+    }
+    this.ack(message.seq);
+  }
+
+  pass(before: bigint): Awaitable<void> {
+    if (this.#isBehind(before - 1n)) return this.#ground.run(this.#passing(before - 1n));
+  }
+
+  /** Whether the position may move to a number. */
+  #isBehind(seq: bigint): boolean {
+    return this.#open.length === 0 && seq > this.#position.seq && seq >= this.#delivered;
+  }
+
+  *#passing(seq: bigint): Steps<void> {
+    const ns = (yield* timing(this.#ground.ring, seq)) ?? 0n;
+    if (this.#isBehind(seq)) this.#move({ seq, ns });
   }
 
   #move({ seq, ns }: { readonly seq: bigint; readonly ns: bigint }): void {
-    const position = { seq, ns, pool: this.#ring.extension()?.id ?? "" };
+    const position = { seq, ns, pool: this.#ground.ring.extension()?.id ?? "" };
     this.#file.save(position, this.#flush);
     this.#position = position;
   }
 
-  /**
-   * Makes sure, while following, that the pool is still the same.
-   *
-   * @throws {PlasmiteError} NotFound
-   */
-  *checking(): Steps<void> {
-    this.#ring.checkIdentity();
-    yield* checkingPosition(this.#ring, this.name, this.#position);
+  check(): Awaitable<void> {
+    return this.#ground.run(this.#checking());
   }
 
-  /** Lets go of it; the position stays. */
+  *#checking(): Steps<void> {
+    const { ring } = this.#ground;
+    ring.checkIdentity();
+    yield* checkingPosition(ring, this.name, this.#position);
+  }
+
   close(): void {
     this.#file.close();
   }
 }
 
-/** Where a new cursor begins. */
-function* placing(ring: Ring, from: "oldest" | "end" | bigint): Steps<Position> {
+/** Where a new cursor starts. */
+function* placing(ring: Ring, from: Place): Steps<Position> {
   const { oldest, newest } = yield* ring.stating();
   const pool = ring.extension()?.id ?? "";
   const seq = from === "end" || (from === "oldest" && oldest === 0n)
@@ -198,22 +233,110 @@ function* placing(ring: Ring, from: "oldest" | "end" | bigint): Steps<Position> 
 }
 
 /**
- * Sets a cursor, makes it, or repairs a damaged one.
+ * Sets a cursor, creates it, or repairs a damaged one.
  *
- * @throws {PlasmiteError} Busy while somebody has it, Usage for a number that cannot be, Io
+ * @throws {PlasmiteError} Busy while somebody has it, Conflict if it is not where it should be,
+ *   NotFound if it should be in a pool that was replaced, Usage for a number that cannot be, Io
  */
 export function* settingCursor(
   ring: Ring,
   name: string,
-  to: "oldest" | "end" | bigint,
-  dir?: string,
-): Steps<bigint> {
+  { to, ifSeq, dir }: CursorUpdate,
+): Steps<CursorInfo> {
+  ring.checkIdentity();
   const position = yield* placing(ring, to);
-  const file = CursorFile.open(ring.path, name, { dir, create: true, repair: true });
+  const required = ifSeq === undefined || ifSeq === null ? null : yield* timing(ring, ifSeq);
+  const bounds = yield* ring.stating();
+  const options = { dir, create: typeof ifSeq !== "bigint", repair: ifSeq === undefined };
+  let file: CursorFile;
   try {
+    file = yield* acquiring(() => CursorFile.open(ring.path, name, options));
+  } catch (error) {
+    if (typeof ifSeq !== "bigint" || !PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
+    throw elsewhere(name, ring.path, ifSeq, null);
+  }
+  try {
+    const { record } = file;
+    if (ifSeq !== undefined) {
+      const actual = record?.seq ?? null;
+      if (actual !== ifSeq) throw elsewhere(name, ring.path, ifSeq, actual);
+      if (record !== null) {
+        checkIdentity(ring, name, record, bounds.newest);
+        if (required !== null && record.ns !== 0n && record.ns !== required) {
+          throw replaced(name, ring.path, record.seq, bounds.newest);
+        }
+      }
+    }
     file.save(position);
-    return position.seq;
+    if (file.record === null) throw missing(name, file.path);
+    return cursorInfo(name, { kind: "cursor", record: file.record, held: false }, bounds);
   } finally {
     file.close();
+  }
+}
+
+function elsewhere(
+  name: string,
+  path: string,
+  expected: bigint | null,
+  actual: bigint | null,
+): PlasmiteError {
+  const at = (seq: bigint | null): string => seq === null ? "none" : String(seq);
+  return new PlasmiteError(
+    "Conflict",
+    `Cursor ${name} is at ${at(actual)}, expected ${at(expected)}`,
+    {
+      path,
+      hint: "Somebody else moved it: read its position again.",
+      details: { expected, actual },
+    },
+  );
+}
+
+/** Describes all cursors and groups, sorted by name. */
+export function* listingCursors(ring: Ring, dir?: string): Steps<CursorInfo[]> {
+  ring.checkIdentity();
+  const bounds = yield* ring.stating();
+  const infos: CursorInfo[] = [];
+  for (const name of cursorNames(ring.path, dir)) {
+    const entry = readEntry(ring.path, name, dir);
+    if (entry !== null) infos.push(cursorInfo(name, entry, bounds));
+    yield "more";
+  }
+  return infos;
+}
+
+function cursorInfo(name: string, entry: Entry, { oldest, newest }: Bounds): CursorInfo {
+  if (entry.record === null) {
+    const { kind, error } = entry;
+    return { name, kind, seq: 0n, lag: 0n, lost: 0n, acked: "", inUse: null, error };
+  }
+  const seq = entry.kind === "cursor" ? entry.record.seq : entry.record.floor;
+  // With nothing retained, everything behind the position is lost.
+  const first = oldest === 0n ? newest + 1n : oldest;
+  const lag = newest > seq ? newest - seq : 0n;
+  const lost = first > seq + 1n ? first - seq - 1n : 0n;
+  const base = { name, seq, lag, lost, acked: entry.record.acked };
+  if (entry.kind === "cursor") {
+    const { pid, host } = entry.record;
+    return { ...base, kind: "cursor", inUse: entry.held ? { pid, host } : null };
+  }
+  const { next, pending } = entry.record;
+  const headroom = seq + 1n > first ? seq + 1n - first : 0n;
+  return { ...base, kind: "group", inUse: null, next, pending: pending.length, headroom };
+}
+
+/** Deletes a cursor or a group. */
+export function* deletingCursor(ring: Ring, name: string, dir?: string): Steps<void> {
+  ring.checkIdentity();
+  for (const since = performance.now();;) {
+    try {
+      yield* untilUnlocked(ring.path, () => removeEntry(ring.path, name, dir) ? true : null);
+      return;
+    } catch (error) {
+      const isBusy = PlasmiteError.is(error, ErrorKind.Busy);
+      if (!isBusy || performance.now() - since >= BRIEFLY) throw error;
+    }
+    yield "busy";
   }
 }

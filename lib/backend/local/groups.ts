@@ -1,13 +1,19 @@
 /**
- * Work groups on a pool file: each message to one of several workers (docs/spec/coordination.md 8).
+ * Work groups of a pool file: each message to one of several workers (docs/spec/coordination.md
+ * 8.1).
  *
- * The group's file is locked for one operation. Looking for new tasks happens under that lock too,
- * but only for a moment: a walk that stays open between two calls stands where the group stands.
+ * The group's file is locked for single operations. New tasks are searched for before it is locked:
+ * a walk that stays open between calls is where the group is.
  *
  * @module
  */
 
-import { checkFilter, type LockedGroup, withGroup } from "../../coordination/group_file.ts";
+import {
+  checkFilter,
+  groupMark,
+  type LockedGroup,
+  withGroup,
+} from "../../coordination/group_file.ts";
 import {
   ack,
   drop,
@@ -15,100 +21,90 @@ import {
   extend,
   fail,
   type GroupRecord,
+  MOST_PENDING,
   nextDueMs,
-  type Pending,
   retryDelayMs,
   room,
   standing,
   take,
 } from "../../coordination/group_record.ts";
-import { checkCursorName, checkKey, tagsOf } from "../../coordination/names.ts";
-import { Buf } from "../../bytes.ts";
-import { PlasmiteError } from "../../errors.ts";
-import type { Where } from "../../filter/where.ts";
-import { MessageView } from "../../lite3/message.ts";
-import { printJson } from "../../lite3/print.ts";
-import { FrameBatch } from "../../pool/batch.ts";
+import { checkCursorName, checkKey } from "../../coordination/names.ts";
+import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import { untilUnlocked } from "../../storage/lock_wait.ts";
 import type { Steps } from "../../storage/steps.ts";
+import { waitFor } from "../../storage/watch.ts";
+import { pause } from "../../timers.ts";
 import type { Awaitable } from "../../types.ts";
-import type { PoolHandle, StoredFrame, Walk } from "../types.ts";
+import type { Group, GroupRequest, HandedTask, TakenTasks, TakeRequest } from "../coordination.ts";
+import { copyToDead, openDead } from "../dead.ts";
+import { payloadOf, takeFrame } from "../frames.ts";
+import type { StoredFrame, Walk } from "../types.ts";
 import type { Ground } from "./coordinator.ts";
 import { checkingPosition, timing } from "./cursors.ts";
-import { takeFrame } from "../frames.ts";
 import { findFrame } from "./lookup.ts";
+import { TaskKeys } from "./task_keys.ts";
 
-/** How long a task is a worker's, unless it says, in milliseconds. */
+/** How long a task belongs to a worker by default, in milliseconds. */
 const ACK_WAIT = 60_000;
-/** How often a task is tried, unless the group says. */
+/** How many times a task is tried by default. */
 const MAX_TRIES = 5;
 /** The longest name of a worker, in bytes. */
 const LONGEST_HOLDER = 64;
+/** How many bytes of tasks are read before the group is locked. */
+const MOST_AHEAD = 4 << 20;
+/** How often to look whether other workers changed the group, in milliseconds. */
+const POLL = 100;
+/** When to try again to move a task to the dead pool, in milliseconds. */
+const BURY_AGAIN = 60_000;
 
-/** How a group is used. */
-export interface GroupRequest {
-  /** Tags of the messages that are tasks; fixed when the group is made. */
-  readonly tags?: readonly string[];
-  /** Conditions on them; fixed when the group is made. */
-  readonly where?: readonly Where[];
-  /** Where a new group begins: at the oldest message (default) or behind the newest. */
-  readonly from?: "oldest" | "end";
-  /** How often a task is tried; default 5. */
-  readonly maxTries?: number;
-  /** Who takes the tasks; default the process id. */
-  readonly holder?: string;
-  /** Where groups are kept instead of beside the pool. */
-  readonly dir?: string | undefined;
-}
+/** A task that was handed out, without its message. */
+type Handed = Omit<HandedTask, "message"> & { readonly seq: bigint };
 
-/** A task that was handed out. */
-export interface Handed {
-  /** The message. */
-  readonly message: StoredFrame;
-  /** What acknowledging it needs. */
-  readonly token: number;
-  /** How often it was handed out, this time counted. */
-  readonly tries: number;
-  /** Until when it is the worker's, in milliseconds since 1970. */
-  readonly untilMs: number;
-}
-
-/** What came of taking. */
-export interface Taken {
-  /** The tasks. */
-  readonly tasks: readonly Handed[];
-  /** Tasks that were tried too often: put them aside, then acknowledge them. */
-  readonly exhausted: readonly Handed[];
-  /** Messages that were overwritten before they were done, told once. */
-  readonly lost: bigint;
-  /** When the next pending task may be handed out again; null when none is pending. */
-  readonly nextDueMs: number | null;
-  /** Whether everything is done: nothing pending, nothing behind. */
+/** The result of one attempt to take tasks. */
+interface Round {
+  /** The tasks, with their messages if they were just read. */
+  readonly handed: readonly { readonly task: Handed; readonly message: StoredFrame | null }[];
+  /** When the next pending task may be handed out again; null if none is pending. */
+  readonly dueMs: number | null;
+  /** Whether everything is done. */
   readonly idle: boolean;
+  /** Whether no more tasks can be pending. */
+  readonly full: boolean;
 }
 
-/** One worker's way into a group. */
-export class PoolGroup {
+/** Why an attempt must be repeated. */
+type Again = "reopen" | readonly bigint[];
+
+/** A worker's access to a group. */
+export class PoolGroup implements Group {
   readonly name: string;
   readonly #ground: Ground;
   readonly #request: GroupRequest;
   readonly #holder: string;
   readonly #expressions: readonly string[];
-  readonly #isNative: boolean;
+  readonly #keys: TaskKeys | null;
   #walk: Walk | null = null;
-  /** Matches behind the group's `next` that the walk has found already. */
+  /** Tasks behind the group's `next` that were read already. */
   #ahead: StoredFrame[] = [];
-  /** Matches up to here may be gone from the walk. */
+  #aheadBytes = 0;
+  /** The error that ended the walk, after the tasks in `#ahead`. */
+  #failure: unknown = null;
+  /** Tasks up to here may be missing from the walk. */
   #passed = 0n;
+  /** Lost messages that were not reported yet. */
+  #lost = 0n;
+  #closed = false;
+  /** Resolves when the calls of `take` so far are over. */
+  #turn: Promise<void> = Promise.resolve();
 
-  /** Touches nothing on disk. */
+  /** Creates the access without touching the disk. */
   constructor(ground: Ground, name: string, request: GroupRequest = {}) {
     this.name = checkCursorName(name);
     this.#ground = ground;
     this.#request = request;
     this.#holder = checkKey(request.holder ?? `pid ${Deno.pid}`, "holder", LONGEST_HOLDER);
     this.#expressions = (request.where ?? []).map(({ expression }) => expression);
-    this.#isNative = (request.where ?? []).every((one) => one.isNative);
+    this.#keys = request.orderedByKey === true ? new TaskKeys() : null;
     checkFilter(request.tags ?? [], this.#expressions);
   }
 
@@ -123,9 +119,10 @@ export class PoolGroup {
     return value;
   }
 
-  /** The group's record; made when it is new. */
+  /** Reads the group's record; creates it if the group is new. */
   *#opening(): Steps<GroupRecord> {
     const { ring } = this.#ground;
+    ring.checkIdentity();
     const { oldest, newest } = yield* ring.stating();
     const { from = "oldest", tags = [] } = this.#request;
     const floor = from === "end" || oldest === 0n ? newest : oldest - 1n;
@@ -160,100 +157,191 @@ export class PoolGroup {
     return record;
   }
 
-  /**
-   * Takes tasks that are there now: first those whose time is over, then new ones.
-   *
-   * @throws {PlasmiteError} NotFound when the pool was replaced, Usage for another filter, Busy, Io
-   */
-  async take(count: number, ackWaitMs: number = ACK_WAIT): Promise<Taken> {
-    const { run, ring } = this.#ground;
-    ring.checkIdentity();
-    if (this.#walk === null) await this.#stand((await run(this.#opening())).next);
-    const found = await run(this.#taking(count, ackWaitMs));
-    const taken: Handed[] = [];
-    for (const { task: { seq, ...task }, message } of found.handed) {
-      const frame = message ?? await run(findFrame(ring, seq, takeFrame));
-      // Overwritten since: the next call tells that it is lost.
-      if (frame !== null) taken.push({ ...task, message: frame });
+  async take(request: TakeRequest = {}): Promise<TakenTasks> {
+    const before = this.#turn;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#turn = before.then(() => promise);
+    try {
+      // The walk has one reader at a time.
+      await waitFor((wake) => void before.then(wake), () => {}, undefined, request.signal);
+      return await this.#take(request);
+    } finally {
+      resolve();
     }
-    const { maxTries = MAX_TRIES } = this.#request;
-    return {
-      tasks: taken.filter(({ tries }) => tries <= maxTries),
-      exhausted: taken.filter(({ tries }) => tries > maxTries),
-      lost: found.lost,
-      nextDueMs: found.nextDueMs,
-      idle: found.idle,
-    };
+  }
+
+  async #take({ count = 1, ackWaitMs = ACK_WAIT, waitMs = 0, signal }: TakeRequest): Promise<
+    TakenTasks
+  > {
+    const end = performance.now() + waitMs;
+    let mark: string | null = null;
+    for (;;) {
+      signal?.throwIfAborted();
+      if (this.#closed) throw closed(this.name);
+      const { handed, ...round } = await this.#round(count, ackWaitMs, waitMs > 0, signal);
+      const tasks = await this.#deliver(handed);
+      if (tasks.length === 0) {
+        if (handed.length > 0) continue; // They were moved to the dead pool, or are lost.
+        if (this.#failure !== null) throw this.#failed();
+        if (performance.now() < end && !this.#closed) {
+          if (mark !== null) await this.#pause(round, end, mark, signal);
+          mark = this.#mark();
+          continue;
+        }
+      }
+      const lost = this.#lost;
+      this.#lost = 0n;
+      return { tasks, lost, idle: round.idle };
+    }
+  }
+
+  #failed(): unknown {
+    const failure = this.#failure;
+    this.#failure = null;
+    return failure;
+  }
+
+  #mark(): string {
+    return groupMark(this.#ground.ring.path, this.name, this.#request.dir);
+  }
+
+  /** Waits until there may be a task: for the pool, other workers, or the next due time. */
+  async #pause(
+    { dueMs, full }: Omit<Round, "handed">,
+    end: number,
+    mark: string,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    for (;;) {
+      const due = dueMs === null ? Infinity : dueMs - Date.now();
+      const ms = Math.min(end - performance.now(), due, POLL);
+      if (ms <= 0) return;
+      if (full || this.#walk === null) await pause(ms, signal);
+      else if (await this.#walk.wait(ms, signal)) return;
+      if (this.#closed || this.#mark() !== mark) return;
+    }
+  }
+
+  /** Tries to take tasks once. */
+  async #round(
+    count: number,
+    ackWaitMs: number,
+    notify: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<Round> {
+    const { run, ring } = this.#ground;
+    for (;;) {
+      ring.checkIdentity();
+      if (this.#walk === null) await this.#stand((await run(this.#opening())).next, notify);
+      await this.#lookAhead(Math.min(count, MOST_PENDING), signal);
+      const round = await run(this.#taking(count, ackWaitMs));
+      if (round === "reopen") this.#reset();
+      else if (!("handed" in round)) {
+        for (const seq of round) {
+          this.#keys?.add(seq, await run(findFrame(ring, seq, takeFrame)));
+        }
+      } else return round;
+    }
   }
 
   /** Opens the walk behind `next`. */
-  async #stand(next: bigint): Promise<void> {
+  async #stand(next: bigint, notify: boolean): Promise<void> {
     const { tags, where } = this.#request;
-    this.#walk = await this.#ground.select({
+    this.#reset();
+    const walk = await this.#ground.select({
       from: next + 1n,
       follow: true,
-      notify: false,
+      notify,
       ...(tags === undefined ? {} : { tags }),
       ...(where === undefined ? {} : { where }),
     });
+    if (this.#closed) walk.close();
+    else this.#walk = walk;
     this.#passed = next;
   }
 
-  *#taking(count: number, ackWaitMs: number): Steps<{
-    handed: { task: Omit<Handed, "message"> & { seq: bigint }; message: StoredFrame | null }[];
-    lost: bigint;
-    nextDueMs: number | null;
-    idle: boolean;
-  }> {
+  /** Reads new tasks before the group is locked, giving others turns. */
+  async #lookAhead(count: number, signal: AbortSignal | undefined): Promise<void> {
+    while (this.#ahead.length < count && this.#aheadBytes < MOST_AHEAD) {
+      const walk = this.#walk;
+      const looked = walk?.looked;
+      const one = this.#read();
+      if (one !== null) {
+        this.#ahead.push(one);
+        this.#aheadBytes += one.payload.length;
+      } else if (walk === null || this.#walk === null || walk.looked === looked) return;
+      else await walk.wait(0, signal);
+    }
+  }
+
+  /** The next message of the walk; null if there is none, or if it failed. */
+  #read(): StoredFrame | null {
+    const walk = this.#walk;
+    if (walk === null) return null;
+    try {
+      const found = walk.next();
+      walk.takeGap(); // Lost messages are counted by their numbers.
+      return found ? copied(walk) : null;
+    } catch (error) {
+      this.#failure = error;
+      walk.close();
+      this.#walk = null;
+      return null;
+    }
+  }
+
+  /** Takes tasks under the group's lock. */
+  *#taking(count: number, ackWaitMs: number): Steps<Round | Again> {
     const { oldest, newest } = yield* this.#ground.ring.stating();
-    return yield* this.#locked(true, (group) => {
+    return yield* this.#locked(true, (group): Round | Again => {
       const before = group.record;
-      if (before === null) throw new Error("the group was made before");
+      if (before === null) return "reopen"; // It was deleted.
       this.#checkPool(before, newest);
-      if (before.next < this.#passed) {
-        // A torn write has left the older record: tasks behind it have to be found again.
-        this.close();
-        return { handed: [], lost: 0n, nextDueMs: 0, idle: false };
-      }
+      // A torn write has left the older record: tasks behind it have to be found again.
+      if (before.next < this.#passed) return "reopen";
       const { record, lost } = drop(before, oldest === 0n ? newest + 1n : oldest);
+      const unknown = this.#keys?.unknown(record) ?? [];
+      if (unknown.length > 0) return unknown;
       const nowMs = Date.now();
-      const again = due(record, nowMs).slice(0, count);
-      const fresh = this.#fresh(record, Math.min(count - again.length, room(record)));
-      const nothing = again.length === 0 && fresh.messages.length === 0;
+      const { free, taken } = this.#keys?.available(record, nowMs) ??
+        { free: due(record, nowMs), taken: null };
+      const again = free.slice(0, count);
+      const fresh = this.#fresh(record, count - again.length, taken);
       const untilMs = nowMs + ackWaitMs;
       let after: GroupRecord | null = record;
-      if (!nothing || fresh.next > record.next) {
+      if (again.length > 0 || fresh.next > record.next) {
         after = take(record, {
           again: again.map(({ seq }) => seq),
           fresh: fresh.messages.map(({ seq }) => seq),
+          blocked: fresh.blocked,
           next: fresh.next,
           holder: this.#holder,
           untilMs,
         });
       }
-      const changed = after !== null && after !== before;
-      if (after === null || (changed && !group.save(stamped(after)))) {
-        // There are too many holders, or the record would not fit: whoever is done makes room.
-        this.#ahead = [...fresh.messages, ...this.#ahead];
-        return { handed: [], lost: 0n, nextDueMs: nextDueMs(before), idle: false };
+      const dueMs = nextDueMs(after ?? before, nowMs);
+      if (after === null || (after !== before && !group.save(stamped(after)))) {
+        // There are too many holders, or the record does not fit: completed tasks make room.
+        this.#ahead = [...fresh.read, ...this.#ahead];
+        return { handed: [], dueMs, idle: false, full: true };
       }
+      this.#lost += lost;
       this.#passed = after.next;
       const token = after.gen;
-      const old = (task: Pending) => ({
-        task: { seq: task.seq, token, tries: task.tries + 1, untilMs },
-        message: null,
-      });
       return {
         handed: [
-          ...again.map(old),
+          ...again.map(({ seq, tries }) => ({
+            task: { seq, token, tries: tries + 1, untilMs },
+            message: null,
+          })),
           ...fresh.messages.map((message) => ({
             task: { seq: message.seq, token, tries: 1, untilMs },
             message,
           })),
         ],
-        lost,
-        nextDueMs: nextDueMs(after),
+        dueMs,
         idle: after.pending.length === 0 && after.next >= newest,
+        full: room(after) === 0,
       };
     });
   }
@@ -269,27 +357,91 @@ export class PoolGroup {
     });
   }
 
-  /** New tasks behind the group's `next`, and how far was looked. */
-  #fresh(record: GroupRecord, count: number): { messages: StoredFrame[]; next: bigint } {
+  /**
+   * Selects new tasks behind the group's `next`.
+   *
+   * @param taken keys that no new task may have; null if keys do not matter
+   * @returns tasks to hand out and tasks that must wait, all that was read, and how far
+   */
+  #fresh(record: GroupRecord, count: number, taken: Set<string> | null): {
+    readonly messages: StoredFrame[];
+    readonly blocked: bigint[];
+    readonly read: StoredFrame[];
+    readonly next: bigint;
+  } {
     const messages: StoredFrame[] = [];
-    const walk = this.#walk;
-    if (walk === null || count <= 0) return { messages, next: record.next };
+    const blocked: bigint[] = [];
+    const read: StoredFrame[] = [];
+    const most = room(record);
     let { next } = record;
-    while (messages.length < count) {
-      const kept = this.#ahead.shift();
-      const one = kept ?? (walk.next() ? copied(walk) : null);
-      walk.takeGap(); // What is lost is counted by number.
+    while (messages.length < count && read.length < most) {
+      const one = this.#nextAhead() ?? this.#read();
       if (one === null) {
-        // Everything before the walk's position was looked at, and there is no match; where jq judges
-        // in groups that is not sure.
-        if (this.#isNative && walk.position - 1n > next) next = walk.position - 1n;
+        // Everything before the walk's position was examined and does not match.
+        const examined = (this.#walk?.position ?? 0n) - 1n;
+        if (examined > next) next = examined;
         break;
       }
-      if (one.seq <= record.next) continue; // Another worker took it meanwhile.
-      messages.push(one);
+      if (one.seq <= record.next) continue; // Another worker took it in the meantime.
+      read.push(one);
+      if (taken !== null && this.#keys?.reserve(one, taken) === false) blocked.push(one.seq);
+      else messages.push(one);
       next = one.seq;
     }
-    return { messages, next };
+    return { messages, blocked, read, next };
+  }
+
+  #nextAhead(): StoredFrame | undefined {
+    const one = this.#ahead.shift();
+    this.#aheadBytes = this.#ahead.length === 0 ? 0 : this.#aheadBytes - (one?.payload.length ?? 0);
+    return one;
+  }
+
+  /** Reads the messages of tasks, and moves those to the dead pool that were tried too often. */
+  async #deliver(handed: Round["handed"]): Promise<HandedTask[]> {
+    const { run, ring } = this.#ground;
+    const { maxTries = MAX_TRIES } = this.#request;
+    const tasks: HandedTask[] = [];
+    let failure: unknown = null;
+    for (const { task: { seq, ...task }, message } of handed) {
+      try {
+        const frame = message ?? await run(findFrame(ring, seq, takeFrame));
+        if (frame === null) continue; // Overwritten since: the next attempt counts it as lost.
+        if (task.tries > maxTries) await this.#bury(frame, task.token);
+        else tasks.push({ ...task, message: frame });
+      } catch (error) {
+        failure ??= error; // The other tasks are handed out already: they must be returned.
+      }
+    }
+    if (tasks.length === 0 && failure !== null) throw failure;
+    return tasks;
+  }
+
+  /**
+   * Moves a task to the dead pool. If the process is killed in between, it is repeated, and the id
+   * of the copy makes that a duplicate.
+   */
+  async #bury(message: StoredFrame, token: number): Promise<void> {
+    const { run } = this.#ground;
+    const { dead, createDead = true } = this.#request;
+    try {
+      const pool = await openDead(this.#ground, dead, createDead);
+      try {
+        await copyToDead(message, this.name, pool);
+      } finally {
+        await pool.close();
+      }
+    } catch (error) {
+      await run(this.#failing(message.seq, token, BURY_AGAIN));
+      if (!createDead && PlasmiteError.is(error, ErrorKind.NotFound)) return;
+      throw error;
+    }
+    try {
+      await run(this.#acking(message.seq, token));
+    } catch (error) {
+      // It was handed to another worker, which moves it too.
+      if (!PlasmiteError.is(error, ErrorKind.Conflict)) throw error;
+    }
   }
 
   *#acking(seq: bigint, token: number): Steps<boolean> {
@@ -307,59 +459,14 @@ export class PoolGroup {
     return yield* this.#change(seq, token, (record) => extend(record, seq, Date.now() + ackWaitMs));
   }
 
-  /**
-   * Puts a task aside that was tried too often: into the pool `dead`, once, and then it is done.
-   * Killed in between, it is put aside again, which its id makes a duplicate.
-   *
-   * @throws {PlasmiteError} what appending and acknowledging throw
-   */
-  async bury(task: Handed, dead: PoolHandle): Promise<void> {
-    const { payload, seq, timestampNs } = task.message;
-    const view = new MessageView();
-    view.open(payload, new DataView(payload.buffer, payload.byteOffset), 0, payload.length);
-    const id = `dead:${this.name}:${timestampNs}:${seq}`;
-    const text = new Buf(2 * payload.length);
-    printJson(view.doc, view.dataAt, text);
-    const json = text.bytes();
-    const batch = new FrameBatch(2 * payload.length);
-    batch.beginFrame();
-    batch.encoder.messageFromJson(
-      json,
-      0,
-      json.length,
-      tagsOf([...view.tags(), `dead:${seq}`], { id }),
-    );
-    const now = Temporal.Now.instant().epochNanoseconds;
-    batch.endFrame(Number(now & 0xffff_ffffn), Number(now >> 32n));
-    await dead.append(batch, { flush: false, when: { ids: [id] }, stored: () => {} });
-    await this.#ground.run(this.#acking(seq, task.token));
-  }
-
-  /**
-   * The task is done.
-   *
-   * @returns false when it was done, or lost, already
-   * @throws {PlasmiteError} Conflict when it was handed to another
-   */
   ack(seq: bigint, token: number): Awaitable<boolean> {
     return this.#ground.run(this.#acking(seq, token));
   }
 
-  /**
-   * The task failed and is to be tried again.
-   *
-   * @param delayMs when; default longer with each try
-   * @throws {PlasmiteError} Conflict when it was handed to another
-   */
   fail(seq: bigint, token: number, delayMs?: number): Awaitable<boolean> {
     return this.#ground.run(this.#failing(seq, token, delayMs));
   }
 
-  /**
-   * The worker needs more time.
-   *
-   * @throws {PlasmiteError} Conflict when it was handed to another
-   */
   extend(seq: bigint, token: number, ackWaitMs: number = ACK_WAIT): Awaitable<boolean> {
     return this.#ground.run(this.#extending(seq, token, ackWaitMs));
   }
@@ -381,12 +488,24 @@ export class PoolGroup {
     });
   }
 
-  /** Releases what taking needs; tasks that were handed out stay handed out. */
   close(): void {
+    this.#closed = true;
+    this.#reset();
+  }
+
+  #reset(): void {
     this.#walk?.close();
     this.#walk = null;
     this.#ahead = [];
+    this.#aheadBytes = 0;
+    this.#failure = null;
   }
+}
+
+function closed(name: string): PlasmiteError {
+  return new PlasmiteError("Usage", `Group ${name} is closed`, {
+    hint: "Open the group again.",
+  });
 }
 
 function stamped(record: GroupRecord): GroupRecord {
@@ -394,8 +513,9 @@ function stamped(record: GroupRecord): GroupRecord {
 }
 
 function copied(walk: Walk): StoredFrame {
-  const { u8, payloadAt, payloadLength, seq, timestampNs } = walk.frame;
-  return { seq, timestampNs, flags: 0, payload: u8.slice(payloadAt, payloadAt + payloadLength) };
+  const { frame } = walk;
+  const { seq, timestampNs } = frame;
+  return { seq, timestampNs, flags: 0, payload: payloadOf(frame) };
 }
 
 function equal(a: readonly string[], b: readonly string[]): boolean {

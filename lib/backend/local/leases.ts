@@ -26,6 +26,7 @@ import { FrameBatch } from "../../pool/batch.ts";
 import type { State } from "../../pool/header.ts";
 import type { Ring } from "../../pool/ring.ts";
 import type { Steps } from "../../storage/steps.ts";
+import type { Released } from "../coordination.ts";
 import type { ClaimRequest, LeaseState, ReleaseRequest } from "../types.ts";
 import { appendingGuarded } from "./conditions.ts";
 import type { KnownTags } from "./known_tags.ts";
@@ -86,10 +87,9 @@ export class Leases {
   /**
    * Releases keys.
    *
-   * @returns the sequence number of the release; 0 if nothing had to be appended
    * @throws {PlasmiteError} Conflict when another has one of them, Usage
    */
-  *releasing(request: ReleaseRequest): Steps<bigint> {
+  *releasing(request: ReleaseRequest): Steps<Released> {
     const keys = checkKeys(request.keys);
     const holder = checkKey(request.holder, "holder", LONGEST_HOLDER);
     const { token, force = false } = request;
@@ -98,14 +98,13 @@ export class Leases {
         hint: "Give the token that the claim returned, or force the release.",
       });
     }
-    const { seq } = yield* this.#appending(keys, (newest, now) => ({
-      appends: force
+    const { seq, decision } = yield* this.#appending(keys, (newest, now) => {
+      const appends = force
         ? forceRelease(keys, holder, newest)
-        : release(keys, holder, token ?? 0n, newest, now),
-      token: 0n,
-      ttlMs: 0,
-    }));
-    return seq;
+        : release(keys, holder, token ?? 0n, newest, now);
+      return { appends, token: token ?? appends[0]?.data.token ?? 0n, ttlMs: 0 };
+    });
+    return { keys, seq, token: decision.token };
   }
 
   /** Decides under the lock, with the time read there as well, and appends the result. */

@@ -1,0 +1,89 @@
+/**
+ * Cursors and work groups alike: what their files say, whether one is held, and deleting one
+ * (docs/spec/coordination.md 2 and 8.1).
+ *
+ * @module
+ */
+
+import { ErrorKind, PlasmiteError } from "../errors.ts";
+import { type RecordFile, removeRecordFile } from "../storage/record_file.ts";
+import { inUse, openExisting } from "./cursor_file.ts";
+import { type CursorRecord, parseCursor } from "./cursor_record.ts";
+import { type GroupRecord, parseGroup } from "./group_record.ts";
+import { readCurrent } from "./record_store.ts";
+import { CURSOR_SLOT, GROUP_SLOT } from "./slots.ts";
+
+/** How often a file is read again that seems damaged: it may be in the middle of a write. */
+const READS = 3;
+
+/** The content of a file. */
+export type Entry =
+  | { readonly kind: "cursor"; readonly record: CursorRecord; readonly held: boolean }
+  | { readonly kind: "group"; readonly record: GroupRecord }
+  | { readonly kind: "cursor" | "group"; readonly record: null; readonly error: PlasmiteError };
+
+function kindOf(file: RecordFile): "cursor" | "group" {
+  return file.size() > 2 * CURSOR_SLOT ? "group" : "cursor";
+}
+
+/**
+ * Reads a cursor or group without disturbing its user.
+ *
+ * @returns null if it does not exist, or was created and never written
+ * @throws {PlasmiteError} Permission, Io
+ */
+export function readEntry(poolPath: string, name: string, dir?: string): Entry | null {
+  let file: RecordFile;
+  try {
+    file = openExisting(poolPath, name, { dir, write: false });
+  } catch (error) {
+    if (PlasmiteError.is(error, ErrorKind.NotFound)) return null;
+    throw error;
+  }
+  try {
+    for (let read = 1;; read++) {
+      try {
+        return parsed(file);
+      } catch (error) {
+        if (!PlasmiteError.is(error, ErrorKind.Corrupt)) throw error;
+        if (read === READS) return { kind: kindOf(file), record: null, error };
+      }
+    }
+  } finally {
+    file.close();
+  }
+}
+
+function parsed(file: RecordFile): Entry | null {
+  if (kindOf(file) === "group") {
+    const { record } = readCurrent(file, GROUP_SLOT, parseGroup);
+    return record === null ? null : { kind: "group", record };
+  }
+  const { record } = readCurrent(file, CURSOR_SLOT, parseCursor);
+  if (record === null) return null;
+  // Shared, so that two who look do not see each other.
+  const held = !file.tryLock(true);
+  if (!held) file.unlock();
+  return { kind: "cursor", record, held };
+}
+
+/**
+ * Deletes a cursor or a group.
+ *
+ * @returns false if a group is in use for the moment: try again shortly
+ * @throws {PlasmiteError} NotFound; Busy while somebody has the cursor; Permission, Io
+ */
+export function removeEntry(poolPath: string, name: string, dir?: string): boolean {
+  const file = openExisting(poolPath, name, { dir });
+  try {
+    if (!file.tryLock()) {
+      if (kindOf(file) === "group") return false;
+      throw inUse(name, file);
+    }
+    if (!file.isCurrent()) return false;
+    removeRecordFile(file.path);
+    return true;
+  } finally {
+    file.close();
+  }
+}
