@@ -7,7 +7,7 @@
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import type { Coordination } from "./coordination.ts";
 import type { FrameBatch } from "../pool/batch.ts";
-import { DEFAULT_POOL_SIZE, type Limits, limitsOf } from "../pool/layout.ts";
+import { DEFAULT_POOL_SIZE, type Limits } from "../pool/layout.ts";
 import type { Bounds } from "../types.ts";
 import { Filter } from "./filter.ts";
 import { findLast, type Search } from "./last.ts";
@@ -134,17 +134,12 @@ export class NatsBackend implements Backend {
     }
   }
 
-  async list(choose?: Choose): Promise<readonly PoolInfo[]> {
+  async list(choose?: Choose, foreign = false): Promise<readonly PoolInfo[]> {
     const link = await this.#connector.link();
-    const all = await this.#infos(link, false);
+    const all = await this.#infos(link, foreign);
     if (choose === undefined) return all;
     const chosen = new Set(choose(all.map(({ name }) => name)));
     return all.filter(({ name }) => chosen.has(name));
-  }
-
-  /** Describes all streams, those of other programs too. */
-  async listAll(): Promise<readonly PoolInfo[]> {
-    return await this.#infos(await this.#connector.link(), true);
   }
 
   async #infos(link: Link, foreign: boolean): Promise<readonly PoolInfo[]> {
@@ -245,11 +240,11 @@ export class NatsPool implements PoolHandle {
   constructor(connector: Connector, link: Link, path: string, info: StreamInfo) {
     this.name = info.config.name;
     this.path = path;
-    this.limits = { ...limitsOf(Math.max(0, info.config.max_bytes)) };
     this.#connector = connector.retain();
     this.#link = link;
     this.#info = info;
     this.#appender = new NatsAppender(link, info.config, path);
+    this.limits = this.#appender.limits();
   }
 
   async #now(): Promise<StreamInfo> {

@@ -50,6 +50,13 @@ export interface PlaceRef {
   readonly ref: string;
   /** Whether it is a server rather than a local directory. */
   readonly isRemote: boolean;
+  /**
+   * Whether the commands that create and delete pools work there: with a size for each new pool
+   * (`sized`), with a default one (`any`), or not at all (`no`).
+   */
+  readonly creation: "any" | "sized" | "no";
+  /** Whether nobody there can promise that messages are on stable storage. */
+  readonly neverFlushes?: boolean;
   /** Loads the backend; sends nothing. */
   connect(options?: ConnectOptions): Awaitable<Backend>;
 }
@@ -101,7 +108,7 @@ export async function resolvePool(ref: string, place: NamePlace): Promise<PoolRe
   if (scheme !== undefined) return scheme.poolRef(ref);
   const udp = ref.startsWith("udp://") ? "UDP is not offered. " : "";
   throw new PlasmiteError("Usage", "remote pool ref must use http or https scheme", {
-    hint: `${udp}Use http(s)://host:port/<pool>.`,
+    hint: `${udp}Use http(s)://host:port/<pool>, or nats://host:port/<stream>.`,
   });
 }
 
@@ -116,6 +123,7 @@ export function localPool(ref: string, place: NamePlace): PoolRef {
   return {
     ref,
     isRemote: false,
+    creation: "any",
     name: ref,
     path: poolPath(ref, dir),
     connect: (options) => localBackend(dir, options),
@@ -131,13 +139,18 @@ export async function resolveServer(server: string): Promise<PlaceRef> {
   const scheme = await schemeOf(server);
   if (scheme !== undefined) return scheme.placeRef(server);
   throw new PlasmiteError("Usage", "remote base url must use http or https scheme", {
-    hint: "Use http(s)://host:port.",
+    hint: "Use http(s)://host:port, or nats://host:port.",
   });
 }
 
 /** A local directory of pools. */
 export function localPlace(dir: string): PlaceRef {
-  return { ref: dir, isRemote: false, connect: (options) => localBackend(dir, options) };
+  return {
+    ref: dir,
+    isRemote: false,
+    creation: "any",
+    connect: (options) => localBackend(dir, options),
+  };
 }
 
 function localBackend(dir: string, { serving }: ConnectOptions = {}): Backend {

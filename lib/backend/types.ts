@@ -83,8 +83,9 @@ export interface Backend {
    * Describes pools, sorted by name. Entries for pools that cannot be opened have `error` set.
    *
    * @param choose selects the pools, so that the others are not opened; default all
+   * @param foreign whether to include what other programs store there; only for NATS
    */
-  list(choose?: Choose): Awaitable<readonly PoolInfo[]>;
+  list(choose?: Choose, foreign?: boolean): Awaitable<readonly PoolInfo[]>;
   /** The names of all pools, sorted. */
   names(): Awaitable<readonly string[]>;
   /** Describes a pool. */

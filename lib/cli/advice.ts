@@ -14,6 +14,18 @@ import { token } from "./words.ts";
 /** Words for what {@linkcode PlasmiteError.topic} names, besides what depends on the command. */
 const TOPICS: Readonly<Record<string, string>> = {
   certificate: "Check the certificate of the server, or name the one to trust (--tls-ca).",
+  "nats certificate": "Name the certificate authority of the NATS server with --tls-ca.",
+  "nats host name": "Use the host name that is in the certificate, or name the certificate " +
+    "authority with --tls-ca.",
+  "nats client certificate":
+    "Give a client certificate with --tls-cert and its key with --tls-key.",
+  "nats timeout": "Check the address, and that it is a NATS server. If it expects TLS before its " +
+    "greeting, add --tls-first.",
+  "nats no tls": "Use nats:// if the network is trusted, or turn on TLS in the server.",
+  "nats credentials file": "Check the file of --creds, or of --token-file.",
+  "nats credentials":
+    "Other users can see it in the list of processes. Put `user:password` into a " +
+    "file that only you can read, and use --creds FILE.",
   directory: "There is a file where the directory should be; use another directory (--dir).",
   values: "If every value is on its own line, use --in jsonl, which can also skip bad ones.",
   record: "Fix the input, or leave out bad records with -e skip.",
@@ -116,7 +128,8 @@ function conflictAdvice(
 
 /** Whether a pool of this machine is damaged. */
 function isDamage(error: PlasmiteError, line: TypedLine): boolean {
-  if ("status" in error) return false;
+  const pool = line.args.text("POOL");
+  if ("status" in error || (pool !== undefined && isUrl(pool))) return false;
   if (error.topic === "damage" || error.topic === "repair") return true;
   return error.kindName === "Corrupt" && READING.has(line.at.at(-1)?.name ?? "");
 }

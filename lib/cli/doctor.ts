@@ -120,7 +120,7 @@ function onePool(context: CommandContext, ref: string, manner: Manner): Patient 
   } catch (error) {
     if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
     throw new PlasmiteError("NotFound", "not found", {
-      hint: missingHint(context, { ref, name: ref, isRemote: false }),
+      hint: missingHint(context, { ref, name: ref, isRemote: false, creation: "any" }),
       path,
       causes: error.causes,
       cause: error,

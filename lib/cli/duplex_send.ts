@@ -42,8 +42,8 @@ export function sendPipe(pool: PoolHandle): Sender {
     const { Ingest } = await import("../text/ingest.ts");
     const { RecordSink } = await import("../text/record_sink.ts");
     const batch = new FrameBatch();
-    const { maxPayload, maxRecord, batchBytes } = pool.limits;
-    const sink = new RecordSink(batch, { maxPayload, batchBytes });
+    const { maxPayload, maxRecord, batchBytes, check } = pool.limits;
+    const sink = new RecordSink(batch, { maxPayload, batchBytes, check });
     const ingest = new Ingest(sink, { maxRecord });
     const drain = async (): Promise<void> => {
       if (batch.count > 0) last = await storeAll(pool, batch) || last;

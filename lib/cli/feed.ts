@@ -177,6 +177,7 @@ function streamSink(
     tags: args.texts("tag"),
     dataOnly: args.has("data"),
     maxPayload: pool.limits.maxPayload,
+    check: pool.limits.check,
     batchBytes: conditions?.isWhole === true ? Infinity : pool.limits.batchBytes,
     onSkipped,
     ...conditions?.sink,

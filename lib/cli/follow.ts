@@ -100,6 +100,16 @@ function replaySpeed(context: CommandContext): number | undefined {
   return speed;
 }
 
+/** Tells of a message that another program stored and that is left out. */
+function noticeUnreadable(context: CommandContext, pool: PoolHandle, error: PlasmiteError): void {
+  context.notice({
+    kind: "corrupt",
+    message: `Left out message ${error.seq}: ${error.message}.`,
+    pool: context.args.required("POOL"),
+    details: { pool_path: pool.path, seq: error.seq },
+  });
+}
+
 /** One run of `follow` on an open pool. */
 class Follow {
   constructor(
@@ -129,6 +139,7 @@ class Follow {
           pool: context.args.required("POOL"),
           details: { error: error.message, pool_path: pool.path },
         }),
+      onUnreadable: (error) => noticeUnreadable(context, pool, error),
       ...more,
     });
   }

@@ -15,7 +15,7 @@ import type { CommandContext } from "./context.ts";
 import { changesPool, closestName, token } from "./words.ts";
 
 /** A pool that was not found. */
-export type MissingPool = Pick<PoolRef, "ref" | "name" | "isRemote">;
+export type MissingPool = Pick<PoolRef, "ref" | "name" | "isRemote" | "creation">;
 
 /**
  * Adds the hint for a missing pool to a NotFound error of opening `ref`; other errors come back
@@ -40,6 +40,10 @@ export function explainMissing(error: unknown, context: CommandContext, ref: Mis
 /** The hint alone; undefined where none helps. */
 export function missingHint(context: CommandContext, ref: MissingPool): string | undefined {
   const command = context.name;
+  if (ref.creation === "sized") {
+    const create = related(context, "pool create", ref.ref, ["--size", "64M"], "end");
+    return `Stream not found on the server. Create it with \`${create}\`.`;
+  }
   if (ref.isRemote) {
     return `Pool path not found on the server. Create it there: plasmite pool create ` +
       `${token(ref.name)} (with the server's --dir).`;

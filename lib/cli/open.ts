@@ -54,6 +54,7 @@ export async function connectTo(
   serving?: Hubs | true,
 ): Promise<Backend> {
   if (!place.isRemote) refuseServerAccess(context);
+  else if (place.creation === "no") refuseNatsAccess(context);
   const server = async () => (await import("./server_options.ts")).serverOptions(context);
   return await place.connect({ ...(serving && { serving }), server });
 }
@@ -66,11 +67,48 @@ function refuseServerAccess(context: CommandContext): void {
   throw new PlasmiteError(
     "Usage",
     `${context.name} remote auth/TLS flags require a remote http(s) pool ref`,
-    { hint: "Use http(s)://host:port/<pool>, or leave the flags out for a local pool." },
+    {
+      hint: "Use http(s)://host:port/<pool> or nats://host:port/<stream>, or leave the flags out " +
+        "for a local pool.",
+    },
   );
 }
 
+/** Options that only NATS servers understand. */
+const NATS_ONLY = ["creds", "tls-cert", "tls-key", "tls-first", "domain"];
+
+function refuseNatsAccess(context: CommandContext): void {
+  const given = NATS_ONLY.find((name) => context.args.has(name));
+  if (given === undefined) return;
+  throw new PlasmiteError("Usage", `--${given} requires a nats:// reference`, {
+    hint: `Leave out --${given}, or use nats://host:port/STREAM.`,
+  });
+}
+
+/** Refuses what makes no sense for a stream. Throws Usage. */
+function refuseForStreams({ args }: CommandContext, { neverFlushes }: PoolRef): void {
+  const usage = (message: string, hint: string): PlasmiteError =>
+    new PlasmiteError("Usage", message, { hint });
+  if (args.has("no-notify")) {
+    throw usage("--no-notify is only for local pools", "The server tells of new messages.");
+  }
+  if (args.has("create") && !args.has("create-size")) {
+    throw usage(
+      "--create requires --create-size for a stream",
+      "Add --create-size, such as --create-size 64M: a stream without a limit is no pool.",
+    );
+  }
+  if (neverFlushes === true && args.text("durability")?.trim() === "flush") {
+    throw usage(
+      "--durability flush is not possible on NATS",
+      "Its servers write to the disk when they see fit. Leave it out; replicas help against the " +
+        "loss of one server.",
+    );
+  }
+}
+
 async function refuseLocalOnly(context: CommandContext, ref: PoolRef): Promise<void> {
+  if (ref.creation === "sized") return refuseForStreams(context, ref);
   for (const [option, hint] of LOCAL_ONLY) {
     if (!context.args.has(option)) continue;
     const { token } = await import("./words.ts");
@@ -104,7 +142,8 @@ export async function openPool(
     );
     if (pool !== null) return pool;
     const sizeBytes = await sizeOfNew(context);
-    const waiting = validate?.(limitsOf(planLayout(sizeBytes).ringSize));
+    const isFile = ref.creation === "any";
+    const waiting = validate?.(limitsOf(isFile ? planLayout(sizeBytes).ringSize : sizeBytes));
     if (waiting !== undefined) await waiting;
     return await backend.open(ref.name, { write, create: { sizeBytes } });
   } finally {

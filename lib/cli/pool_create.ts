@@ -5,42 +5,92 @@
  */
 
 import type { PoolInfo } from "../backend/local/info.ts";
-import { localPool, type PoolRef } from "../backend/resolve.ts";
-import type { NewPool } from "../backend/types.ts";
+import { isUrl } from "../backend/refs.ts";
+import { localPool, type PoolRef, resolvePool } from "../backend/resolve.ts";
+import type { Backend, NewPool } from "../backend/types.ts";
 import { outliveFileSizeLimit } from "../environment.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { isMissing } from "../pool/unfinished.ts";
 import { DEFAULT_POOL_SIZE, planLayout } from "../pool/layout.ts";
-import { parseSize } from "../text/units.ts";
+import { parseAge, parseSize } from "../text/units.ts";
+import type { Awaitable } from "../types.ts";
 import { related } from "./command_line.ts";
 import type { CommandContext } from "./context.ts";
 import { escapeControls } from "../visible.ts";
 import { humanBytes, shortPath, table } from "./human.ts";
+import { connectTo } from "./open.ts";
 import { infoJson } from "./pool_report.ts";
 import { refuseUrl } from "./refuse_url.ts";
+
+/** The options of streams; local pools have none of them. */
+const STREAM_OPTIONS = ["replicas", "max-age", "dedupe"];
 
 /** Runs `pool create`. */
 export async function run(context: CommandContext): Promise<number> {
   outliveFileSizeLimit();
   const { args, dir } = context;
-  const refs = args.texts("NAME").map((name) => {
-    refuseUrl(context, name);
-    return localPool(name, context);
-  });
-  const sizeText = args.text("size");
-  const sizeBytes = sizeText === undefined ? DEFAULT_POOL_SIZE : Number(parseSize(sizeText));
-  const indexCapacity = args.count("index-capacity");
-  checkSizes(sizeBytes, indexCapacity);
+  const refs: PoolRef[] = [];
+  for (const name of args.texts("NAME")) refs.push(await findNew(context, name));
+  const options = newPool(context, refs);
   await refuseExisting(context, refs);
-  const infos = await createAll(context, refs, {
-    sizeBytes,
-    ...(indexCapacity !== undefined && { indexCapacity }),
-  });
+  const infos = await createAll(context, refs, options);
   context.report(
     () => ({ created: infos.map((info, i) => infoJson(info, refs[i]?.ref ?? info.name)) }),
     () => context.stdout.isTerminal ? forPeople(infos, refs, dir) : forPipes(infos, refs, dir),
   );
   return 0;
+}
+
+async function findNew(context: CommandContext, name: string): Promise<PoolRef> {
+  if (!isUrl(name)) return localPool(name, context);
+  if (!/^nats(\+tls)?:/.test(name)) refuseUrl(context, name);
+  return await resolvePool(name, context);
+}
+
+/** What the options say. Throws Usage for what cannot be, before anything is made. */
+function newPool(context: CommandContext, refs: readonly PoolRef[]): NewPool {
+  const { args } = context;
+  const sizeText = args.text("size");
+  const sizeBytes = sizeText === undefined ? DEFAULT_POOL_SIZE : Number(parseSize(sizeText));
+  const indexCapacity = args.count("index-capacity");
+  const usage = (message: string, hint: string): PlasmiteError =>
+    new PlasmiteError("Usage", message, { hint });
+  const streams = refs.filter(({ creation }) => creation === "sized").length;
+  if (streams === 0) {
+    const given = STREAM_OPTIONS.find((name) => args.has(name));
+    if (given !== undefined) {
+      throw usage(`--${given} requires a nats:// reference`, "Leave it out for a local pool.");
+    }
+    checkSizes(sizeBytes, indexCapacity);
+    return { sizeBytes, ...(indexCapacity !== undefined && { indexCapacity }) };
+  }
+  if (streams < refs.length) {
+    throw usage("local pools and streams are created separately", "Use two commands.");
+  }
+  if (sizeText === undefined) {
+    const hint = "Add --size, such as --size 64M: a stream without a limit is no pool.";
+    throw usage("a stream requires --size", hint);
+  }
+  if (indexCapacity !== undefined) {
+    throw usage("--index-capacity is only for local pools", "Leave it out.");
+  }
+  return { sizeBytes, ...streamOptions(context) };
+}
+
+function streamOptions({ args }: CommandContext): NewPool {
+  const replicas = args.count("replicas");
+  const maxAge = args.text("max-age");
+  const dedupe = args.text("dedupe");
+  if (replicas !== undefined && ![1, 3, 5].includes(replicas)) {
+    throw new PlasmiteError("Usage", `invalid value '${replicas}' for '--replicas <N>'`, {
+      hint: "Use 1, 3 or 5.",
+    });
+  }
+  return {
+    ...(replicas !== undefined && { replicas }),
+    ...(maxAge !== undefined && { maxAgeMs: parseAge(maxAge) }),
+    ...(dedupe !== undefined && { dedupeMs: parseAge(dedupe) }),
+  };
 }
 
 /** A size that cannot be is refused before anything is made (docs/spec/format.md 1.5). */
@@ -74,24 +124,37 @@ async function refuseExisting(context: CommandContext, refs: readonly PoolRef[])
       });
     }
     seen.add(path);
-    if (await exists(pool)) throw alreadyExists(context, pool);
+    if (await exists(context, pool)) throw alreadyExists(context, pool);
   }
 }
 
 /** Whether something has the name already; what a creator that was killed has left does not count. */
-async function exists({ name, path, connect }: PoolRef): Promise<boolean> {
+async function exists(context: CommandContext, ref: PoolRef): Promise<boolean> {
+  const { isRemote, name, path } = ref;
+  if (!isRemote && !isThere(path)) return false;
+  const backend = await connectTo(context, ref);
   try {
-    Deno.lstatSync(path);
-  } catch {
-    return false;
-  }
-  try {
-    const pool = await (await connect()).open(name);
+    const pool = await backend.open(name);
     await pool.close();
     return true;
   } catch (error) {
+    if (isRemote) {
+      if (PlasmiteError.is(error, ErrorKind.NotFound)) return false;
+      throw error;
+    }
     // A link to nowhere has the name, too.
     return !isMissing(error) || PlasmiteError.is(error, ErrorKind.NotFound);
+  } finally {
+    await backend.close();
+  }
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -105,15 +168,29 @@ async function createAll(
   const infos: PoolInfo[] = [];
   try {
     for (const ref of refs) {
-      infos.push(await (await ref.connect()).create(ref.name, options));
+      infos.push(await using(context, ref, (backend) => backend.create(ref.name, options)));
       made.push(ref);
     }
     return infos;
   } catch (error) {
-    for (const ref of made) await (await ref.connect()).remove(ref.name);
+    for (const ref of made) await using(context, ref, (backend) => backend.remove(ref.name));
     const lost = PlasmiteError.is(error, ErrorKind.AlreadyExists);
     const next = refs[made.length];
     throw lost && next !== undefined ? alreadyExists(context, next) : error;
+  }
+}
+
+/** Does something with the backend of a reference. */
+async function using<T>(
+  context: CommandContext,
+  ref: PoolRef,
+  work: (backend: Backend) => Awaitable<T>,
+): Promise<T> {
+  const backend = await connectTo(context, ref);
+  try {
+    return await work(backend);
+  } finally {
+    await backend.close();
   }
 }
 
@@ -123,10 +200,9 @@ function forPeople(infos: readonly PoolInfo[], refs: readonly PoolRef[], dir: st
   const size = humanBytes(info.fileSize);
   const name = (i: number): string => escapeControls(refs[i]?.ref ?? "");
   const path = (one: PoolInfo): string => escapeControls(shortPath(one.path, dir));
+  const index = info.stream === undefined ? `, ${info.indexCapacity} index slots` : "";
   if (infos.length === 1) {
-    return `Created ${name(0)} (${size}, ${info.indexCapacity} index slots)\n  path: ${
-      path(info)
-    }\n`;
+    return `Created ${name(0)} (${size}${index})\n  path: ${path(info)}\n`;
   }
   const rows = infos.map((one, i) => `  - ${name(i)} (${path(one)})\n`);
   return `Created ${infos.length} pools (${size} each)\n${rows.join("")}`;

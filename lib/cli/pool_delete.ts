@@ -5,13 +5,15 @@
  * @module
  */
 
-import { localPool, type PoolRef } from "../backend/resolve.ts";
+import { isUrl } from "../backend/refs.ts";
+import { localPool, type PoolRef, resolvePool } from "../backend/resolve.ts";
 import { missingFlag } from "../environment.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
 import { escapeControls } from "../visible.ts";
 import { displayDir, shortPath, table } from "./human.ts";
 import { missingHint } from "./missing.ts";
+import { connectTo } from "./open.ts";
 import { refuseUrl } from "./refuse_url.ts";
 import { asPlasmiteError, errorJson } from "./report.ts";
 
@@ -38,12 +40,22 @@ export async function run(context: CommandContext): Promise<number> {
   return outcomes.find((one) => one.error !== undefined)?.error?.kind ?? 0;
 }
 
+async function findOld(context: CommandContext, name: string): Promise<PoolRef> {
+  if (!isUrl(name)) return localPool(name, context);
+  if (!/^nats(\+tls)?:/.test(name)) refuseUrl(context, name);
+  return await resolvePool(name, context);
+}
+
 async function remove(name: string, context: CommandContext): Promise<Outcome> {
   let ref: PoolRef | undefined;
   try {
-    refuseUrl(context, name);
-    ref = localPool(name, context);
-    await (await ref.connect()).remove(ref.name);
+    ref = await findOld(context, name);
+    const backend = await connectTo(context, ref);
+    try {
+      await backend.remove(ref.name);
+    } finally {
+      await backend.close();
+    }
     return { name, path: ref.path, error: undefined };
   } catch (error) {
     const failure = asPlasmiteError(error);
@@ -68,6 +80,7 @@ function explain(
       });
     case "Permission":
     case "Io":
+      if (ref?.isRemote === true) return error;
       return new PlasmiteError("Io", "failed to delete pool", {
         hint: error.hint ?? "Check the permissions of the directory.",
         path,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { PoolInfo } from "../backend/local/info.ts";
+import type { PoolInfo, StreamPlace } from "../backend/local/info.ts";
 import type { PoolRef } from "../backend/resolve.ts";
 import { PlasmiteError } from "../errors.ts";
 import { formatTime } from "../text/time.ts";
@@ -49,10 +49,15 @@ function forPipes(info: PoolInfo, ref: PoolRef): string {
     typeof ns === "bigint" ? `${formatTime(ns)} (${humanAge(age ?? 0)})` : "- (-)";
   const index = `index: offset=${info.indexOffset} slots=${info.indexCapacity} ` +
     `bytes=${info.indexSizeBytes}`;
+  const { stream } = info;
+  const size = stream === undefined
+    ? `Size: ${info.fileSize} bytes (${index}, ring: offset=${info.ringOffset} size=${info.ringSize})`
+    : `Size: ${info.fileSize} bytes\nStream: replicas=${stream.replicas} ` +
+      `leader=${stream.leader ?? "-"} server=${stream.server} version=${stream.version}`;
   return [
     `Pool: ${escapeControls(ref.ref)}`,
     `Path: ${escapeControls(info.path)}`,
-    `Size: ${info.fileSize} bytes (${index}, ring: offset=${info.ringOffset} size=${info.ringSize})`,
+    size,
     `Bounds: oldest=${bounds.oldestSeq ?? "-"} newest=${bounds.newestSeq ?? "-"} ` +
     `count=${metrics?.messageCount ?? "-"}`,
     use === undefined
@@ -83,14 +88,28 @@ function forPeople(info: PoolInfo, ref: PoolRef, dir: string): string {
     ],
     ["oldest", when(metrics?.age.oldestTimeNs, metrics?.age.oldestAgeMs)],
     ["newest", when(metrics?.age.newestTimeNs, metrics?.age.newestAgeMs)],
-    ["index", `${info.indexCapacity} slots (${humanBytes(info.indexSizeBytes)})`],
-    ["ring", humanBytes(info.ringSize)],
+    ...(info.stream === undefined ? fileLines(info) : streamLines(info.stream)),
   ];
   if (use !== undefined) lines.push(["fill", bar(use.usedBytes / info.ringSize, 24)]);
   const rate = messageRate(info);
   if (rate !== undefined) lines.push(["rate", `${humanRate(rate)} over the retained messages`]);
   const text = lines.map(([name, value]) => `  ${`${name}:`.padEnd(11)}${value}\n`);
   return `${escapeControls(ref.ref)}\n${text.join("")}`;
+}
+
+function fileLines(info: PoolInfo): [string, string][] {
+  return [
+    ["index", `${info.indexCapacity} slots (${humanBytes(info.indexSizeBytes)})`],
+    ["ring", humanBytes(info.ringSize)],
+  ];
+}
+
+function streamLines({ leader, replicas, server, version }: StreamPlace): [string, string][] {
+  return [
+    ["replicas", String(replicas)],
+    ["leader", escapeControls(leader ?? "—")],
+    ["server", escapeControls(`${server} (${version})`)],
+  ];
 }
 
 const SECOND = 1_000_000_000n;

@@ -19,6 +19,11 @@ import { asPlasmiteError, errorJson } from "./report.ts";
 /** Runs `pool list`. Damaged pools are rows, not failures. */
 export async function run(context: CommandContext): Promise<number> {
   const server = context.args.text("SERVER");
+  if (context.args.has("all") && !/^nats(\+tls)?:/.test(server ?? "")) {
+    throw new PlasmiteError("Usage", "--all requires a NATS server", {
+      hint: "Use nats://host:port, or leave out --all: every pool is listed.",
+    });
+  }
   const dir = server === undefined ? context.dir : "";
   const found = server === undefined
     ? await localPools(context)
@@ -69,7 +74,7 @@ async function withAdvice(
 async function serverPools(context: CommandContext, server: string): Promise<readonly PoolInfo[]> {
   const backend = await connectTo(context, await findServer(server));
   try {
-    return await backend.list();
+    return await backend.list(undefined, context.args.has("all"));
   } finally {
     await backend.close();
   }
@@ -80,7 +85,7 @@ async function findServer(server: string): Promise<PlaceRef> {
   try {
     return await resolveServer(server);
   } catch (error) {
-    if (!PlasmiteError.is(error) || /^https?:\/\//.test(server)) throw error;
+    if (!PlasmiteError.is(error) || /^(https?|nats(\+tls)?):\/\//.test(server)) throw error;
     throw new PlasmiteError("Usage", error.message, {
       hint: `${error.hint} For a local directory use --dir.`,
     });

@@ -11,16 +11,19 @@ import { Float, type Json } from "./output.ts";
 
 /** The document of one pool; bounds are absent and ages null when it is empty. */
 export function infoJson(info: PoolInfo, name: string): { [key: string]: Json | undefined } {
-  const { metrics } = info;
-  return {
-    name,
-    path: info.path,
-    file_size: info.fileSize,
+  const { metrics, stream } = info;
+  const file = {
     index_offset: info.indexOffset,
     index_capacity: info.indexCapacity,
     index_size_bytes: info.indexSizeBytes,
     ring_offset: info.ringOffset,
     ring_size: info.ringSize,
+  };
+  return {
+    name,
+    path: info.path,
+    file_size: info.fileSize,
+    ...(stream === undefined ? file : { ...stream }),
     bounds: boundsJson(info),
     metrics: metrics && {
       message_count: metrics.messageCount,

@@ -13,6 +13,11 @@ import { token } from "./words.ts";
 export function refuseUrl(context: CommandContext, ref: string): void {
   if (!isUrl(ref)) return;
   const { name: command } = context;
+  if (command === "doctor" && /^nats(\+tls)?:/.test(ref)) {
+    throw new PlasmiteError("Usage", "doctor checks local pool files", {
+      hint: "The servers keep the messages of a stream; `plasmite pool info` tells its state.",
+    });
+  }
   const name = ref.slice(ref.lastIndexOf("/") + 1);
   // A pool of that name on this machine is another one: no command that deletes it.
   const line = command === "pool delete" || name === ""

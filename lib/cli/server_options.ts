@@ -1,20 +1,14 @@
 /**
  * How to reach a server: `--token`, `--token-file`, `--tls-ca`, `--tls-skip-verify`
- * (docs/spec/command-line.md 9). Loaded only when a command names a server.
+ * (docs/spec/command-line.md 9), and for NATS `--creds`, `--tls-cert`, `--tls-key`, `--tls-first` and
+ * `--domain` (docs/spec/jetstream.md 2). Loaded only when a command names a server.
  *
  * @module
  */
 
 import { messageOf, PlasmiteError } from "../errors.ts";
+import type { AccessOptions } from "../backend/resolve.ts";
 import type { CommandContext } from "./context.ts";
-
-/** What the four options say. */
-export interface ServerOptions {
-  /** The bearer token. */
-  readonly token?: string;
-  /** Whom to trust. */
-  readonly tls: { readonly caFile?: string; readonly skipVerify: boolean };
-}
 
 /** The token of `--token` or `--token-file`, or undefined. Throws Usage. */
 async function readToken(context: CommandContext): Promise<string | undefined> {
@@ -49,7 +43,7 @@ async function readToken(context: CommandContext): Promise<string | undefined> {
 }
 
 /** The options of this command line; warns where certificates are not checked. */
-export async function serverOptions(context: CommandContext): Promise<ServerOptions> {
+export async function serverOptions(context: CommandContext): Promise<AccessOptions> {
   const { args } = context;
   const token = await readToken(context);
   const caFile = args.text("tls-ca");
@@ -61,6 +55,15 @@ export async function serverOptions(context: CommandContext): Promise<ServerOpti
   }
   return {
     ...(token !== undefined && { token }),
-    tls: { ...(caFile !== undefined && { caFile }), skipVerify },
+    clientName: `plasmite ${context.name}`,
+    credsFile: args.text("creds"),
+    domain: args.text("domain"),
+    tls: {
+      ...(caFile !== undefined && { caFile }),
+      skipVerify,
+      certFile: args.text("tls-cert"),
+      keyFile: args.text("tls-key"),
+      first: args.has("tls-first"),
+    },
   };
 }

@@ -215,6 +215,29 @@ function remoteFlags(): FlagSpec[] {
       group,
       help: "Do not check the server's certificate (unsafe)",
     },
+    {
+      name: "creds",
+      value: "FILE",
+      group,
+      complete: "file",
+      help: "NATS credentials: a creds file, a seed, or a line user:password",
+    },
+    {
+      name: "tls-cert",
+      value: "FILE",
+      group,
+      complete: "file",
+      help: "Client certificate for NATS (PEM); needs --tls-key",
+    },
+    {
+      name: "tls-key",
+      value: "FILE",
+      group,
+      complete: "file",
+      help: "Key of the client certificate for NATS (PEM)",
+    },
+    { name: "tls-first", group, help: "TLS handshake before the NATS server's greeting" },
+    { name: "domain", value: "NAME", group, help: "JetStream domain, such as that of a leaf node" },
   ];
 }
 
@@ -241,6 +264,23 @@ function poolCreate(): CommandSpec {
         type: "u32",
         help: "Index slots of 16 bytes; 0 means no index, default is by size",
       },
+      {
+        name: "replicas",
+        value: "N",
+        type: "u32",
+        help: "Servers that keep the stream: 1, 3 or 5 (NATS only)",
+      },
+      {
+        name: "max-age",
+        value: "DURATION",
+        help: "Remove messages older than this, such as 7d (NATS only)",
+      },
+      {
+        name: "dedupe",
+        value: "DURATION",
+        help: "How long ids are remembered, such as 1h (NATS only)",
+      },
+      ...remoteFlags(),
     ],
     helpOnEmpty: true,
     report: true,
@@ -269,6 +309,7 @@ function poolDelete(): CommandSpec {
       complete: "pool",
       help: "Names or paths of the pools to delete",
     }],
+    flags: remoteFlags(),
     helpOnEmpty: true,
     report: true,
   };
@@ -278,8 +319,14 @@ function poolList(): CommandSpec {
   return {
     name: "list",
     about: "List the pools of a directory or of a server",
-    args: [{ name: "SERVER", help: "Server to ask instead: http(s)://host:port" }],
-    flags: remoteFlags(),
+    args: [{
+      name: "SERVER",
+      help: "Server to ask instead: http(s)://host:port or nats://host:port",
+    }],
+    flags: [
+      { name: "all", help: "Also streams of other programs (NATS only)" },
+      ...remoteFlags(),
+    ],
     report: true,
   };
 }

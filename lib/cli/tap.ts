@@ -4,8 +4,7 @@
  * @module
  */
 
-import { isUrl } from "../backend/refs.ts";
-import { localPool } from "../backend/resolve.ts";
+import { resolvePool } from "../backend/resolve.ts";
 import type { PoolHandle } from "../backend/types.ts";
 import { PlasmiteError } from "../errors.ts";
 import { FrameBatch } from "../pool/batch.ts";
@@ -25,7 +24,8 @@ const LIFECYCLE: readonly string[] = ["lifecycle"];
 export async function run(context: CommandContext): Promise<number> {
   const { args } = context;
   const name = args.required("POOL");
-  if (isUrl(name)) {
+  const ref = await resolvePool(name, context);
+  if (ref.creation === "no") {
     throw new PlasmiteError("Usage", "tap accepts local pool refs only", {
       hint: "Use a local pool name/path, and run it where the pool is: " +
         "plasmite tap <pool> -- <command...>",
@@ -38,7 +38,6 @@ export async function run(context: CommandContext): Promise<number> {
     });
   }
   const flush = parseDurability(args.text("durability") ?? "fast") === "flush";
-  const ref = localPool(name, context);
   const tags = args.texts("tag");
   // The child's output and signals pass on while a lock is waited for.
   const pool = await openPool(context, ref, {
@@ -75,12 +74,13 @@ class Tap {
   ) {
     this.#name = context.args.required("POOL");
     this.#recorder = new Recorder(pool, flush);
-    const { batchBytes, maxPayload, ringSize } = pool.limits;
+    const { batchBytes, maxPayload, maxText = Infinity, ringSize } = pool.limits;
     // Frames begin at multiples of 8, so a ring of odd size holds a little less.
     const tags = context.args.texts("tag");
     const options = {
       tags,
-      maxPayload: maxPayload - ringSize % 8,
+      // A character of a line can take six in JSON text.
+      maxPayload: Math.min(maxPayload - ringSize % 8, Math.floor(maxText / 6)),
       cutPayload: cutPayload(ringSize, tags),
       batchBytes,
     };

@@ -118,6 +118,13 @@ export interface Limits {
    * Bytes of frames to collect for one append: enough for speed, but not too many for followers.
    */
   readonly batchBytes: number;
+  /** The largest JSON text of a message in bytes, if that is limited. */
+  readonly maxText?: number;
+  /**
+   * Refuses a message that cannot be stored for another reason than its payload's length, such as
+   * the length of its JSON text. Throws Usage.
+   */
+  readonly check?: (u8: Uint8Array, dv: DataView, at: number, length: number) => void;
 }
 
 /** The limits of a ring of the given size; 0 for an unknown size. */

@@ -37,6 +37,10 @@ export interface RecordSinkOptions {
   readonly dataOnly?: boolean;
   /** The largest payload the pool takes, in bytes. Default: no limit. */
   readonly maxPayload?: number;
+  /** Refuses a payload for another reason. Throws Usage. */
+  readonly check?:
+    | ((u8: Uint8Array, dv: DataView, at: number, length: number) => void)
+    | undefined;
   /** The number of bytes of frames at which the sink is full. Default: 1 MiB. */
   readonly batchBytes?: number;
   /** Called for records that were skipped. */
@@ -88,6 +92,7 @@ export class RecordSink implements IngestSink {
   readonly #tagFor: RecordSinkOptions["tagFor"];
   readonly #dataOnly: boolean;
   readonly #maxPayload: number;
+  readonly #check: RecordSinkOptions["check"];
   readonly #batchBytes: number;
   readonly #onSkipped: ((record: SkippedRecord) => void) | undefined;
   #onReceipt: (() => void) | undefined;
@@ -111,6 +116,7 @@ export class RecordSink implements IngestSink {
     this.ownTags = this.#tagFor !== undefined;
     this.#dataOnly = options.dataOnly ?? false;
     this.#maxPayload = options.maxPayload ?? Infinity;
+    this.#check = options.check;
     this.#batchBytes = options.batchBytes ?? 1 << 20;
     this.#onSkipped = options.onSkipped;
     this.#onReceipt = options.onReceipt;
@@ -171,6 +177,7 @@ export class RecordSink implements IngestSink {
     }
     this.ownTags = true;
     validate(this.#doc.reset(bytes, this.#lite3View, start, end - start));
+    this.#check?.(bytes, this.#lite3View, start, end - start);
     this.batch.addPayload(bytes.subarray(start, end), this.timeLo, this.timeHi);
   }
 
@@ -199,6 +206,7 @@ export class RecordSink implements IngestSink {
       if (members === 3 && this.#onReceipt !== undefined) this.#noticeReceipt(start);
       if (this.#tagFor !== undefined) this.#addTag(this.#tagFor, start, source);
       this.#checkSize(out.len - start);
+      this.#check?.(out.u8, out.dv, start, out.len - start);
       batch.endFrame(this.timeLo, this.timeHi);
       return next;
     } catch (error) {

@@ -65,6 +65,17 @@ export function parseDuration(text: string): number {
 }
 
 /**
+ * Parses an age: a duration as {@linkcode parseDuration} takes it, or days as `d`.
+ *
+ * @returns milliseconds
+ * @throws {PlasmiteError} Usage
+ */
+export function parseAge(text: string): number {
+  const days = /^([0-9]{1,6})d$/.exec(text.trim())?.[1];
+  return days === undefined ? parseDuration(text) : Number(days) * 86_400_000;
+}
+
+/**
  * Parses a durability (docs/spec/command-line.md 1.4).
  *
  * @throws {PlasmiteError} Usage

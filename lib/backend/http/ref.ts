@@ -87,6 +87,7 @@ function server(ref: string, address: string): PlaceRef {
   return {
     ref,
     isRemote: true,
+    creation: "no",
     connect: async (options) => {
       const { HttpBackend } = await import("../http.ts");
       return new HttpBackend(address, await options?.server?.() ?? {});

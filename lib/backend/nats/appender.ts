@@ -9,6 +9,7 @@ import { PlasmiteError } from "../../errors.ts";
 import { sameData } from "../../lite3/equal.ts";
 import { MessageView } from "../../lite3/message.ts";
 import type { FrameBatch } from "../../pool/batch.ts";
+import { type Limits, limitsOf, MAX_PAYLOAD } from "../../pool/layout.ts";
 import { nowNs } from "../../text/time.ts";
 import type { AppendRequest, Conditions } from "../types.ts";
 import { Code, hasCode } from "./errors.ts";
@@ -89,21 +90,27 @@ export class NatsAppender {
     });
   }
 
-  /**
-   * Refuses frames that can never be stored.
-   *
-   * @throws {PlasmiteError} Usage
-   */
-  check(batch: FrameBatch, from = 0): void {
-    for (const message of this.#target.printer.print(batch, from, batch.count)) {
-      this.#refuseOversize(message);
-    }
+  /** The limits of the stream. */
+  limits(): Limits {
+    const maxText = Math.max(0, this.#largest - HEADER_BYTES);
+    const ring = limitsOf(Math.max(0, this.#config.max_bytes));
+    return {
+      ...ring,
+      maxPayload: MAX_PAYLOAD,
+      maxText,
+      check: (u8, dv, at, length) => {
+        // Six is the most that a byte can take as JSON text.
+        if (6 * length <= maxText) return;
+        this.#refuseOversize(this.#target.printer.printOne(u8, dv, at, length));
+      },
+    };
   }
 
   /** Stores the frames of a batch. */
   async append(batch: FrameBatch, request: AppendRequest): Promise<void> {
     const { flush, from = 0, signal, when } = request;
     if (flush) throw noFlush();
+    if (when?.idWindow !== undefined) throw noWindow();
     signal?.throwIfAborted();
     const messages = this.#target.printer.print(batch, from, batch.count);
     for (const message of messages) this.#refuseOversize(message);
@@ -354,6 +361,12 @@ function noFlush(): PlasmiteError {
     hint:
       "Servers write to the disk when they see fit; use replicas against the loss of one server.",
     topic: "nats flush",
+  });
+}
+
+function noWindow(): PlasmiteError {
+  return new PlasmiteError("Usage", "A stream has one time for which it remembers ids", {
+    hint: "Set it when the stream is created; there is no window for one append.",
   });
 }
 

@@ -163,7 +163,7 @@ const OBSTACLES: readonly (readonly [RegExp, ErrorKindName, string, string, stri
     "Io",
     "The certificate of the NATS server is not trusted",
     "Name the certificate authority to trust.",
-    "certificate",
+    "nats certificate",
   ],
   [
     /does not support 'tls'|not available on this server/,

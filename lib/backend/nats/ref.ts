@@ -84,6 +84,8 @@ function placeOf(ref: string, address: NatsAddress): PlaceRef {
   return {
     ref,
     isRemote: true,
+    creation: "sized",
+    neverFlushes: true,
     connect: async (options) => {
       const { NatsBackend } = await import("../nats.ts");
       return new NatsBackend(address, await options?.server?.() ?? {});

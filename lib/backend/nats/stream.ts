@@ -103,7 +103,8 @@ export function poolInfoOf(info: StreamInfo, path: string, link: Link): PoolInfo
     },
     stream: {
       replicas: config.num_replicas ?? 1,
-      leader: info.cluster?.leader || null,
+      // A single server may call itself the leader.
+      leader: info.cluster?.name === undefined ? null : info.cluster.leader || null,
       server: link.nc.info?.server_name ?? "",
       version: link.nc.info?.version ?? "",
     },

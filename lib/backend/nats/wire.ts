@@ -122,6 +122,15 @@ export class Printer {
     });
   }
 
+  /** Prints the payload of `length` bytes at `at`. */
+  printOne(u8: Uint8Array, dv: DataView, at: number, length: number): Outgoing {
+    const out = new Buf(length);
+    const view = this.#view;
+    view.open(u8, dv, at, length);
+    printJson(view.doc, view.dataAt, out);
+    return this.#outgoing(out.bytes(), view.tags());
+  }
+
   #outgoing(payload: Uint8Array<ArrayBuffer>, tags: readonly string[]): Outgoing {
     const keyTag = tags.find((tag) => tag.startsWith(KEY_TAG) && tag.length > KEY_TAG.length);
     const subject = keyTag === undefined
