@@ -84,7 +84,7 @@ const offers: [line: string, words: string[]][] = [
   ["plasmite feed b", ["beta"]],
   ["pls fetch ", ["alpha", "beta", "with space"]],
   ["plasmite --dir /nonexistent fetch ", []],
-  ["plasmite --color always feed alpha --cr", ["--create", "--create-size"]],
+  ["plasmite --color always feed alpha --cr", ["--create", "--create-size", "--creds"]],
   ["plasmite follow alpha --tag de", ["debug", "deploy"]],
   ["plasmite feed alpha -e ", ["skip", "stop"]],
   ["pls serve --access read-", ["read-only", "read-write"]],
