@@ -130,6 +130,55 @@ export function machineNames(): { readonly names: string[]; readonly addresses: 
   }
 }
 
+const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+
+/** What a self-signed certificate says. */
+interface Content {
+  /** Its key; the certificate is signed by it. */
+  readonly keys: CryptoKeyPair;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  readonly names: Iterable<string>;
+  readonly addresses: Iterable<string>;
+}
+
+/** A self-signed certificate of a server, not a CA, in PEM. */
+async function selfSigned(content: Content): Promise<string> {
+  // deno-lint-ignore no-import-prefix -- needed by the next import, used nowhere else
+  await import("reflect-metadata");
+  const x509 = await import("@peculiar/x509");
+  const { keys, notBefore, notAfter, names, addresses } = content;
+  const serial = crypto.getRandomValues(new Uint8Array(16));
+  serial[0] = (serial[0] ?? 0) & 0x7f | 0x40;
+  const made = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: serial.toHex(),
+    name: "CN=plasmite",
+    notBefore,
+    notAfter,
+    signingAlgorithm: ALGORITHM,
+    keys,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+      new x509.SubjectAlternativeNameExtension([
+        ...[...names].map((value) => ({ type: "dns" as const, value })),
+        ...[...addresses].map((value) => ({ type: "ip" as const, value })),
+      ]),
+    ],
+  });
+  return `${made.toString("pem").trim()}\n`;
+}
+
+async function newKeys(): Promise<CryptoKeyPair> {
+  return await crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]) as CryptoKeyPair;
+}
+
+async function privatePem({ privateKey }: CryptoKeyPair): Promise<string> {
+  const pkcs8 = await crypto.subtle.exportKey("pkcs8", privateKey);
+  return pem("PRIVATE KEY", new Uint8Array(pkcs8));
+}
+
 /**
  * Makes a self-signed certificate for a server: ECDSA P-256, not a CA, valid for this machine's
  * names and addresses (docs/spec/http-api.md 8).
@@ -137,39 +186,78 @@ export function machineNames(): { readonly names: string[]; readonly addresses: 
  * @param bindIp the address the server listens on; unspecified ones are left out
  */
 export async function makeCertificate(bindIp: string): Promise<Certificate> {
-  // deno-lint-ignore no-import-prefix -- needed by the next import, used nowhere else
-  await import("reflect-metadata");
-  const x509 = await import("@peculiar/x509");
-  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-  const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  const keys = await newKeys();
   const machine = machineNames();
   const addresses = new Set(["127.0.0.1", "::1", ...machine.addresses]);
   if (bindIp !== "0.0.0.0" && bindIp !== "::") addresses.add(bindIp);
-  const serial = crypto.getRandomValues(new Uint8Array(16));
-  serial[0] = (serial[0] ?? 0) & 0x7f | 0x40;
   const now = Date.now();
-  const made = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: serial.toHex(),
-    name: "CN=plasmite",
+  const cert = await selfSigned({
+    keys,
     notBefore: new Date(now - DAY),
     notAfter: new Date(now + VALID_DAYS * DAY),
-    signingAlgorithm: algorithm,
-    keys: keys as CryptoKeyPair,
-    extensions: [
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-      new x509.SubjectAlternativeNameExtension([
-        ...["localhost", ...machine.names].map((value) => ({ type: "dns" as const, value })),
-        ...[...addresses].map((value) => ({ type: "ip" as const, value })),
-      ]),
-    ],
+    names: new Set(["localhost", ...machine.names]),
+    addresses,
   });
-  const pkcs8 = new Uint8Array(
-    await crypto.subtle.exportKey("pkcs8", (keys as CryptoKeyPair).privateKey),
-  );
-  const cert = `${made.toString("pem").trim()}\n`;
-  return { cert, key: pem("PRIVATE KEY", pkcs8), fingerprint: await fingerprintOf(cert, "") };
+  return { cert, key: await privatePem(keys), fingerprint: await fingerprintOf(cert, "") };
+}
+
+/** As long as the key lasts, which clients pin: a date would only make them stop one day. */
+const FIRST_DAY = new Date("1975-01-01T00:00:00Z");
+const LAST_DAY = new Date("4096-01-01T00:00:00Z");
+
+/**
+ * Makes the certificate of a server that clients know by its key (docs/spec/sharing.md 2.2).
+ *
+ * @param host a name or an address by which clients will call, besides those of this machine
+ * @param keyPem the key, when there is one already
+ * @param path of that key, for the error
+ * @throws {PlasmiteError} Usage when the key cannot be used
+ */
+export async function makeLastingCertificate(
+  host: string | null,
+  keyPem: string | null,
+  path = "",
+): Promise<{ readonly cert: string; readonly key: string }> {
+  const keys = keyPem === null ? await newKeys() : await importKeys(keyPem, path);
+  const machine = machineNames();
+  const names = new Set(["localhost"]);
+  const addresses = new Set(["127.0.0.1", "::1"]);
+  if (host !== null) {
+    const bare = host.replace(/^\[(.*)\]$/, "$1");
+    if (bare !== host || /^[0-9.]+$/.test(host)) addresses.add(bare);
+    else names.add(host);
+  }
+  for (const name of machine.names) names.add(name);
+  for (const address of machine.addresses) addresses.add(address);
+  const cert = await selfSigned({
+    keys,
+    notBefore: FIRST_DAY,
+    notAfter: LAST_DAY,
+    names,
+    addresses,
+  });
+  return { cert, key: keyPem ?? await privatePem(keys) };
+}
+
+async function importKeys(keyPem: string, path: string): Promise<CryptoKeyPair> {
+  const { createPrivateKey, createPublicKey } = await import("node:crypto");
+  try {
+    const key = createPrivateKey(keyPem);
+    const pkcs8 = Uint8Array.from(key.export({ type: "pkcs8", format: "der" }));
+    const spki = Uint8Array.from(createPublicKey(keyPem).export({ type: "spki", format: "der" }));
+    const { subtle } = crypto;
+    return {
+      privateKey: await subtle.importKey("pkcs8", pkcs8, ALGORITHM, true, ["sign"]),
+      publicKey: await subtle.importKey("spki", spki, ALGORITHM, true, ["verify"]),
+    };
+  } catch (cause) {
+    throw new PlasmiteError("Usage", "invalid TLS certificate or key", {
+      path,
+      hint: "A new certificate can be made only for an ECDSA key on the curve P-256.",
+      causes: [messageOf(cause)],
+      cause,
+    });
+  }
 }
 
 function pem(label: string, bytes: Uint8Array): string {

@@ -12,7 +12,7 @@ import { fingerprintOf, hasPrivateKey, inspectPair } from "./certificate.ts";
 import { normalizeOrigin } from "./guard.ts";
 
 /** The options as they were given. */
-export interface ServeFlags {
+export interface ServeFlags extends SharingFlags {
   /** `IP:PORT`. */
   readonly bind: string;
   /** What callers may do. */
@@ -45,34 +45,22 @@ export interface ServeFlags {
   readonly maxTailConcurrency: number;
 }
 
-/** Where a server gets its certificate. */
-export type TlsConfig =
-  | { readonly kind: "self-signed" }
-  | {
-    readonly kind: "files";
-    readonly certPath: string;
-    readonly keyPath: string;
-    readonly cert: string;
-    readonly fingerprint: string;
-  };
+/** The options that ask for two listeners, and what else decides that. */
+export interface SharingFlags {
+  /** The origin by which clients know the server, `https://HOST[:PORT]`. */
+  readonly server?: string | undefined;
+  /** The same without its effect on the port. */
+  readonly sharedAddress?: string | undefined;
+  /** Where the listener for others is bound, `IP:PORT`. */
+  readonly remoteBind?: string | undefined;
+  /** The certificate of a TLS proxy in front. */
+  readonly frontCert?: string | undefined;
+  /** The names of all options that were typed. */
+  readonly given?: readonly string[];
+}
 
-/** A configuration without contradictions. */
-export interface ServeConfig {
-  /** The address to listen on. */
-  readonly hostname: string;
-  /** The port; 0 for any. */
-  readonly port: number;
-  /** Whether only this machine can reach it. */
-  readonly loopback: boolean;
-  /** The token and where it came from; null for none. */
-  readonly token: {
-    readonly value: string;
-    readonly from: "--token" | "--token-file";
-    /** The file; null when it was given itself. */
-    readonly path: string | null;
-  } | null;
-  /** The certificate; null without TLS. */
-  readonly tls: TlsConfig | null;
+/** What callers may take, and who may call besides what an address says. */
+export interface Limits {
   /** What callers may do. */
   readonly access: Access;
   /** Normalised origins. */
@@ -87,6 +75,41 @@ export interface ServeConfig {
   readonly maxTailTimeoutMs: number;
   /** Streams at once. */
   readonly maxTailConcurrency: number;
+}
+
+/** Where a server gets its certificate. */
+export type TlsConfig =
+  | { readonly kind: "self-signed" }
+  | {
+    readonly kind: "files";
+    readonly certPath: string;
+    readonly keyPath: string;
+    readonly cert: string;
+    readonly fingerprint: string;
+  };
+
+/** A token and where it came from. */
+export interface Token {
+  /** The token. */
+  readonly value: string;
+  /** The option. */
+  readonly from: "--token" | "--token-file";
+  /** The file; null when it was given itself. */
+  readonly path: string | null;
+}
+
+/** A configuration of one listener without contradictions. */
+export interface ServeConfig extends Limits {
+  /** The address to listen on. */
+  readonly hostname: string;
+  /** The port; 0 for any. */
+  readonly port: number;
+  /** Whether only this machine can reach it. */
+  readonly loopback: boolean;
+  /** The token; null for none. */
+  readonly token: Token | null;
+  /** The certificate; null without TLS. */
+  readonly tls: TlsConfig | null;
 }
 
 const INIT = "Run `plasmite serve init` for a token, a key and a certificate.";
@@ -143,11 +166,13 @@ export function shownHost(hostname: string): string {
   return plain === "[::]" ? "[::1]" : plain;
 }
 
-function usage(message: string, hint: string): PlasmiteError {
+/** An error about the options. */
+export function usage(message: string, hint: string): PlasmiteError {
   return new PlasmiteError("Usage", message, { hint });
 }
 
-function readText(path: string, kind: "Usage" | "Io", message: string): string {
+/** The text of a file that an option names. */
+export function readText(path: string, kind: "Usage" | "Io", message: string): string {
   try {
     return Deno.readTextFileSync(path);
   } catch (cause) {
@@ -160,7 +185,12 @@ function readText(path: string, kind: "Usage" | "Io", message: string): string {
   }
 }
 
-function readTokenOf(flags: ServeFlags): ServeConfig["token"] {
+/**
+ * The token of `--token` or `--token-file`; null without both.
+ *
+ * @throws {PlasmiteError} Usage
+ */
+export function readTokenOf(flags: ServeFlags): Token | null {
   const { token, tokenFile } = flags;
   if (token !== undefined && tokenFile !== undefined) {
     throw usage("--token cannot be combined with --token-file", `Use --token-file alone. ${INIT}`);
@@ -210,6 +240,30 @@ export async function resolveServe(flags: ServeFlags): Promise<ServeConfig> {
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     throw usage("TLS requires both --tls-cert and --tls-key", INIT);
   }
+  const limits = limitsOf(flags, corsOrigins);
+  const tls: TlsConfig | null = tlsSelfSigned
+    ? { kind: "self-signed" }
+    : cert === null || tlsCert === undefined || tlsKey === undefined
+    ? null
+    : { kind: "files", certPath: tlsCert, keyPath: tlsKey, cert, fingerprint };
+  if (!loopback && access !== "read-only") {
+    if (token?.from !== "--token-file") {
+      throw usage("non-loopback write requires --token-file", INIT);
+    }
+    if (tls === null && flags.insecureNoTls !== true) {
+      throw usage("non-loopback write requires TLS", INIT);
+    }
+  }
+  return { ...limits, hostname, port, loopback, token, tls };
+}
+
+/**
+ * The limits of the options.
+ *
+ * @param corsOrigins normalised
+ * @throws {PlasmiteError} Usage
+ */
+export function limitsOf(flags: ServeFlags, corsOrigins: readonly string[]): Limits {
   const limits: [string, number][] = [
     ["--max-body-bytes", flags.maxBodyBytes],
     ["--max-bodies-bytes", flags.maxBodiesBytes ?? 1],
@@ -228,26 +282,8 @@ export async function resolveServe(flags: ServeFlags): Promise<ServeConfig> {
       "The memory for all request bodies must hold one of the largest.",
     );
   }
-  const tls: TlsConfig | null = tlsSelfSigned
-    ? { kind: "self-signed" }
-    : cert === null || tlsCert === undefined || tlsKey === undefined
-    ? null
-    : { kind: "files", certPath: tlsCert, keyPath: tlsKey, cert, fingerprint };
-  if (!loopback && access !== "read-only") {
-    if (token?.from !== "--token-file") {
-      throw usage("non-loopback write requires --token-file", INIT);
-    }
-    if (tls === null && flags.insecureNoTls !== true) {
-      throw usage("non-loopback write requires TLS", INIT);
-    }
-  }
   return {
-    hostname,
-    port,
-    loopback,
-    token,
-    tls,
-    access,
+    access: flags.access,
     corsOrigins,
     allowHosts: flags.allowHosts,
     maxBodyBytes: flags.maxBodyBytes,

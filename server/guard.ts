@@ -37,6 +37,26 @@ function isLoopbackHost(host: string): boolean {
     LOOPBACK_IPV6.test(host);
 }
 
+/** Headers by which proxies tell for whom they call. */
+const FORWARDED = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
+
+/**
+ * Why a request does not come from this machine by a name of its own, or null. For what must stay on
+ * this machine whatever names and origins a server answers to (docs/spec/sharing.md 1.3).
+ */
+export function localRefusal({ headers }: Request): HttpError | null {
+  const host = headers.get("host");
+  const name = host === null ? null : hostOf(host);
+  const origin = headers.get("origin");
+  const isLocal = name !== null && isLoopbackHost(name) &&
+    (origin === null || origin === `http://${host}`) &&
+    !FORWARDED.some((header) => headers.has(header));
+  if (isLocal) return null;
+  return new HttpError(403, "Permission", "untrusted local request origin", {
+    hint: "Access keys are administered on the machine of the server itself.",
+  });
+}
+
 /** What the guard lets in. */
 export interface GuardOptions {
   /** Only loopback names and `allowHosts`; for servers that listen on a loopback address. */

@@ -20,6 +20,12 @@ const NAMES_KEPT = 1000;
 
 const NOBODY: Grant = { subject: "nobody", can: () => false };
 
+function localOnly(): HttpError {
+  return new HttpError(401, "Permission", "access administration is local only", {
+    hint: "Use `plasmite access` on the machine of the server.",
+  });
+}
+
 /** The right that a route needs; null when credentials are enough. */
 function needOf({ access }: Route): Need | null {
   return access === "any" || access === "open" ? null : access;
@@ -49,6 +55,7 @@ export class Router {
       )
     );
     const allowed = new Map<string, string[]>();
+    const open = new Set<string>();
     for (const route of ROUTES) {
       if (route.served?.(host) === false) continue;
       for (const template of route.paths) {
@@ -56,11 +63,16 @@ export class Router {
         hono.on(route.method, path, (c) => this.#answer(route, c));
         const methods = allowed.get(path) ?? [];
         allowed.set(path, methods);
+        if (route.access === "open") open.add(path);
         methods.push(...(route.method === "GET" ? ["GET", "HEAD"] : [route.method]));
       }
     }
     for (const [path, methods] of allowed) {
-      hono.all(path, () => {
+      hono.all(path, async ({ req }) => {
+        // Strangers are not even told what there is.
+        if (host.administration === "elsewhere" && !open.has(path)) {
+          await this.#admit(req.raw, null);
+        }
         throw new HttpError(405, "Usage", "method not allowed", {
           hint: "See /v0/openapi.json.",
           headers: [["allow", methods.join(",")]],
@@ -94,6 +106,7 @@ export class Router {
 
   async #answer(route: Route, context: Context): Promise<Response> {
     const request = context.req.raw;
+    if (route.local === true && this.#host.administration === "elsewhere") throw localOnly();
     const need = needOf(route);
     const grant = route.access === "open" ? NOBODY : await this.#admit(request, need);
     const pool = context.req.param("pool") === undefined

@@ -116,3 +116,61 @@ export const StatusAnswer = z.object({
   remote_url: z.string().nullable(),
   alive_by: z.enum(["lock", "answer"]).meta({ description: "How others see that it runs" }),
 }).meta({ id: "StatusAnswer" });
+
+const Hex64 = z.string().meta({ pattern: "^[0-9a-f]{64}$" });
+const Fingerprint = z.string().meta({ description: "SHA-256 of the server's public key, hex" });
+const SECONDS = COUNT.nullable().meta({ description: "Seconds since 1970" });
+const LIMITS = {
+  pools: z.array(z.string()).optional().meta({ description: "Patterns; absent on a full key" }),
+  rights: z.string().optional(),
+  expires_at: SECONDS.optional(),
+};
+
+/** `POST /v0/access/invite`. */
+export const InviteBody = z.object({
+  name: z.string().meta({ description: "1 to 128 bytes" }),
+  server_fingerprint: Fingerprint,
+  pools: z.array(z.string()).nullish().meta({ description: "Patterns of names; default all" }),
+  rights: z.string().nullish().meta({ description: "read, append, read-append or admin" }),
+  expires: z.string().nullish().meta({ description: "Such as 30d; default never" }),
+}).meta({ id: "InviteBody" });
+/** A new key. */
+export const InviteAnswer = z.object({
+  access_key: z.string(),
+  id: Hex64,
+  name: z.string(),
+  ...LIMITS,
+}).meta({ id: "InviteAnswer" });
+/** `POST /v0/access/revoke`. */
+export const RevokeBody = z.object({ id: Hex64, server_fingerprint: Fingerprint }).meta({
+  id: "RevokeBody",
+});
+/** A key that opens nothing any more. */
+export const RevokeAnswer = z.object({ id: Hex64, revoked: z.literal(true) }).meta({
+  id: "RevokeAnswer",
+});
+/** All keys. */
+export const KeysAnswer = z.object({
+  keys: z.array(z.object({
+    id: Hex64,
+    name: z.string(),
+    revoked: z.boolean(),
+    created_at: SECONDS,
+    last_used_at: SECONDS,
+    ...LIMITS,
+  })),
+}).meta({ id: "KeysAnswer" });
+/** Whether and as what pools are shared. */
+export const AccessStatusAnswer = z.object({
+  addresses: z.array(z.object({
+    host: z.string(),
+    interface: z.string().optional(),
+    kind: z.enum(["local", "vm", "vpn", "public", "name"]),
+  })),
+  next_action: z.string().nullable(),
+  pool_dir: z.string(),
+  pool_dir_identity: z.array(COUNT).meta({ description: "Bytes of the canonical path" }),
+  ready: z.boolean(),
+  server_fingerprint: Fingerprint.optional(),
+  shared_address: z.string().nullable().optional(),
+}).meta({ id: "AccessStatusAnswer" });

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { ACCESS_ROUTES } from "./access.ts";
 import { MESSAGE_ROUTES } from "./messages.ts";
 import { POOL_ROUTES } from "./pools.ts";
 import type { Route } from "./route.ts";
@@ -13,6 +14,7 @@ import { STREAM_ROUTES } from "./streams.ts";
 /** The routes, in the order in which they are matched. */
 export const ROUTES: readonly Route[] = [
   ...SERVICE_ROUTES,
+  ...ACCESS_ROUTES,
   ...POOL_ROUTES,
   ...MESSAGE_ROUTES,
   ...STREAM_ROUTES,

@@ -9,6 +9,7 @@ import type { Slots } from "../../lib/backend/local/slots.ts";
 import type { Backend, PoolHandle } from "../../lib/backend/types.ts";
 import type { Grant, Need } from "../../lib/types.ts";
 import type { Appends, MessagePrinter } from "../append.ts";
+import type { Administration } from "../access/administration.ts";
 import type { Authenticator } from "../auth.ts";
 import type { BodyReader } from "../body.ts";
 import type { Metrics } from "../metrics.ts";
@@ -61,6 +62,8 @@ export interface RouteHost extends TailHost {
   readonly maxBodyBytes: number;
   /** What the registry shows; null where it may not be asked. */
   readonly status: (() => unknown) | null;
+  /** Administers access keys; `elsewhere` on a listener for others, null where it is not offered. */
+  readonly administration: Administration | "elsewhere" | null;
   /** Loads the page. */
   readonly ui: () => Promise<ReadonlyMap<string, Asset>>;
   /** The handler of the Model Context Protocol, loaded when it is first asked for; null without one. */
@@ -123,6 +126,8 @@ export interface Route {
    * any other part in braces one segment.
    */
   readonly paths: readonly [string, ...string[]];
+  /** Whether only this machine may use it; on a listener for others it is refused to everybody. */
+  readonly local?: true;
   /** What it does, in a line. */
   readonly summary: string;
   /** The right that a caller needs; `any` for whoever has credentials, `open` for everybody. */

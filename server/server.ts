@@ -1,0 +1,219 @@
+/**
+ * The one implementation of {@linkcode App}: what the routes of a server share, and the way of a
+ * request through guard and router.
+ *
+ * @module
+ */
+
+import { ServingBackend } from "../lib/backend/serving.ts";
+import { Slots } from "../lib/backend/local/slots.ts";
+import type { Client } from "../lib/client/client.ts";
+import type { Administration } from "./access/administration.ts";
+import type { App, AppOptions } from "./app.ts";
+import { Appends, MessagePrinter } from "./append.ts";
+import { anyone, type Authenticator, bearerToken, capped, type Grant } from "./auth.ts";
+import { BodyReader, drain } from "./body.ts";
+import { HttpError } from "./errors.ts";
+import { corsHeaders, Guard, normalizeOrigin, preflight } from "./guard.ts";
+import { isHead, routedAsGet, withoutBody } from "./head.ts";
+import { Metrics } from "./metrics.ts";
+import type { Asset } from "./page.ts";
+import { Router } from "./router.ts";
+import type { McpFetch, RouteHost } from "./routes/route.ts";
+import type { TailStream } from "./tail.ts";
+
+/** The host and port in a request's URL. */
+function authorityOf(url: string): string {
+  const start = url.indexOf("//") + 2;
+  let end = start;
+  for (; end < url.length; end++) {
+    const c = url.charCodeAt(end);
+    if (c === 0x2f || c === 0x3f || c === 0x23) break;
+  }
+  return url.slice(start, end);
+}
+
+const POOLS = "/v0/pools/";
+const APPEND = "/append";
+
+/** What the listeners of the program have besides. */
+export interface ServerOptions extends AppOptions {
+  /**
+   * Administers access keys on a listener that only this machine reaches; `elsewhere` for one of
+   * others, which refuses to. Default: the routes do not exist.
+   */
+  readonly administration?: Administration | "elsewhere" | undefined;
+}
+
+/** A server without a socket. */
+export class Server implements App {
+  readonly #guard: Guard;
+  readonly #cors: boolean;
+  readonly #router: Router;
+  readonly #host: RouteHost;
+  readonly #backend: ServingBackend;
+  #mcp: Promise<McpFetch> | null = null;
+  readonly #open = new Set<TailStream>();
+  #document: string | null = null;
+  #stopping = false;
+  /**
+   * The URL of the last append and its parts, for the common case of one client that repeats it.
+   */
+  #appendUrl = "";
+  #appendAuthority = "";
+  #appendSegment = "";
+
+  constructor(client: Client, options: ServerOptions) {
+    const limit = options.maxTailConcurrency ?? 64;
+    const maxBodyBytes = options.maxBodyBytes ?? 1 << 20;
+    const corsOrigins = [...new Set((options.corsOrigins ?? []).map(normalizeOrigin))];
+    this.#cors = corsOrigins.length > 0;
+    this.#guard = new Guard({
+      loopbackOnly: options.loopbackOnly ?? true,
+      allowHosts: options.allowHosts ?? [],
+      corsOrigins,
+      inventedHost: options.inventedHost,
+    });
+    const backend = this.#backend = new ServingBackend(client.poolDir, { limit });
+    const metrics = new Metrics();
+    const tails = new Slots(limit);
+    const directory = new Slots(limit);
+    const printer = new MessagePrinter();
+    const bodies = new BodyReader(maxBodyBytes, {
+      idleMs: options.bodyIdleMs,
+      totalMs: options.bodyTotalMs,
+      together: options.maxBodiesBytes,
+    });
+    const { mcp } = options;
+    this.#host = {
+      backend,
+      appends: new Appends(backend, bodies, printer, metrics),
+      printer,
+      metrics,
+      tails,
+      directory,
+      bodies,
+      maxBodyBytes,
+      auth: authenticatorOf(options),
+      maxTailTimeoutMs: options.maxTailTimeoutMs ?? 30_000,
+      heartbeatMs: options.heartbeatMs ?? 10_000,
+      readerGraceMs: options.readerGraceMs ?? 5_000,
+      status: options.status ?? null,
+      administration: options.administration ?? null,
+      ui: options.ui ?? loadPage,
+      mcp: mcp === undefined ? null : () => this.#loadMcp(mcp),
+      openApi: () => this.#openApi(),
+      followers: (pool) => backend.followers(pool),
+      calls: () => directory.used + backend.calls,
+      fault: options.onFault ?? (() => {}),
+      begun: (tail, grant) => this.#begun(tail, grant),
+      ended: (tail) => {
+        this.#open.delete(tail);
+        metrics.open--;
+        tails.release();
+      },
+      delivered: (count) => {
+        metrics.delivered += count;
+      },
+    };
+    this.#router = new Router(this.#host);
+  }
+
+  #loadMcp(load: NonNullable<AppOptions["mcp"]>): Promise<McpFetch> {
+    const { backend, maxBodyBytes, tails } = this.#host;
+    return this.#mcp ??= load({
+      backend,
+      maxBodyBytes,
+      takePlace: () => tails.take() ? () => tails.release() : null,
+    });
+  }
+
+  async #openApi(): Promise<string> {
+    const { openApi } = await import("./openapi.ts");
+    return this.#document ??= JSON.stringify(openApi(this.#host));
+  }
+
+  #begun(tail: TailStream, { ended }: Grant): void {
+    this.#open.add(tail);
+    this.#host.metrics.open++;
+    this.#host.metrics.streams++;
+    if (ended !== undefined) tail.endOn(ended);
+    if (!this.#stopping) return;
+    tail.close();
+    throw new HttpError(503, "Busy", "server is stopping", {
+      hint: "Try again in a moment.",
+      headers: [["retry-after", "1"], ["connection", "close"]],
+    });
+  }
+
+  get streams(): number {
+    return this.#open.size;
+  }
+
+  readonly fetch = async (request: Request): Promise<Response> => {
+    let response: Response;
+    try {
+      response = await this.#answer(request);
+    } catch (error) {
+      response = this.#router.refuse(error);
+      // Without that a client that is still sending may lose the answer to a reset.
+      if (response.status === 401 || response.status === 403) await drain(request);
+    }
+    if (isHead(request)) response = await withoutBody(response);
+    if (this.#cors) corsHeaders(response, request.headers.get("origin"), this.#guard);
+    this.#host.metrics.request(isHead(request) ? "HEAD" : request.method, response.status);
+    return response;
+  };
+
+  #answer(request: Request): Response | Promise<Response> {
+    const { url, method } = request;
+    if (method === "HEAD") routedAsGet(request);
+    if (url === this.#appendUrl && method === "POST") {
+      const refused = this.#guard.check(request, this.#appendAuthority);
+      if (refused !== null) throw refused;
+      return this.#router.append(request, this.#appendSegment);
+    }
+    const authority = authorityOf(url);
+    const refused = this.#guard.check(request, authority);
+    if (refused !== null) throw refused;
+    if (method === "POST" && url.endsWith(APPEND)) {
+      const start = url.indexOf("//") + 2 + authority.length;
+      if (url.startsWith(POOLS, start)) {
+        const segment = url.slice(start + POOLS.length, url.length - APPEND.length);
+        if (!/[/?#]/.test(segment) && segment !== "") {
+          this.#appendUrl = url;
+          this.#appendAuthority = authority;
+          this.#appendSegment = segment;
+          return this.#router.append(request, segment);
+        }
+      }
+    }
+    if (this.#cors && method === "OPTIONS") return preflight();
+    return this.#router.fetch(request);
+  }
+
+  readonly request = (path: string, init?: RequestInit): Promise<Response> =>
+    this.fetch(new Request(new URL(path, "http://localhost"), init));
+
+  readonly shutdown = async (): Promise<void> => {
+    this.#stopping = true;
+    for (const tail of [...this.#open]) tail.end();
+    this.#host.bodies.close();
+    if (this.#mcp !== null) await (await this.#mcp).close?.();
+    await this.#host.appends.settled();
+    this.#backend.close();
+  };
+}
+
+/** The authenticator of the options, limited to `access`. */
+function authenticatorOf(
+  { access = "read-write", authenticator, token }: AppOptions,
+): Authenticator {
+  if (authenticator !== undefined) return capped(authenticator, access);
+  return token === undefined ? anyone(access) : bearerToken(token, access);
+}
+
+async function loadPage(): Promise<ReadonlyMap<string, Asset>> {
+  const { uiAssets } = await import("./ui/mod.ts");
+  return await uiAssets();
+}
