@@ -125,6 +125,16 @@ export interface CheckJson {
   readonly web_ui: string;
   /** The page of one pool. */
   readonly web_ui_pool: string;
+  /** One listener or two. */
+  readonly mode: "one-listener" | "two-listeners";
+  /** The listener for this machine; null without one. */
+  readonly local: string | null;
+  /** The listener for others; null without one. */
+  readonly remote: string | null;
+  /** The origin that clients use, if it was given or is remembered. */
+  readonly shared_address: string | null;
+  /** SHA-256 of the public key, in two-listener mode once it exists. */
+  readonly fingerprint: string | null;
 }
 
 /** The check as one JSON document. */
@@ -152,6 +162,11 @@ export function checkJson(
       warnings: warnings.length === 0 ? undefined : warnings,
       web_ui: `${base}/ui`,
       web_ui_pool: `${base}/ui/pools/demo`,
+      mode: "one-listener",
+      local: config.loopback ? `${host}:${config.port}` : null,
+      remote: config.loopback ? null : `${host}:${config.port}`,
+      shared_address: null,
+      fingerprint: null,
     },
   };
 }

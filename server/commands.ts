@@ -1,6 +1,6 @@
 /**
  * What the `serve` commands do, from options to documents and texts; `cli.ts` hands this module to
- * the command line, which may not import it (the house: no sideways imports).
+ * the command line, which may not import it.
  *
  * @module
  */
@@ -14,6 +14,9 @@ import { resolveServe, type ServeFlags } from "./config.ts";
 import { type InitOptions, serveInit } from "./init.ts";
 import { initJson, initText } from "./init_report.ts";
 import { startServer } from "./serve.ts";
+import { resolveShared, type SharedConfig } from "./shared_config.ts";
+import { checkShared, readyLines, sharedWarnings } from "./shared_report.ts";
+import { startSharing } from "./sharing.ts";
 
 export { runningServers } from "./registry.ts";
 
@@ -35,6 +38,8 @@ export interface Started {
   readonly url: string;
   /** What a terminal shows. */
   readonly banner: string;
+  /** What is shown whether or not there is a terminal; null for the address alone. */
+  readonly ready: string | null;
   /** What others could do that the operator may not expect. */
   readonly warnings: readonly string[];
   /** Resolves when it has stopped. */
@@ -49,6 +54,37 @@ export interface Started {
  * @throws {PlasmiteError} Usage, Io
  */
 export async function start(
+  client: Client,
+  flags: ServeFlags,
+  hooks: StartHooks,
+): Promise<Started> {
+  const shared = await resolveShared(flags, client.poolDir);
+  return shared === null
+    ? await startOne(client, flags, hooks)
+    : await startTwo(client, shared, hooks);
+}
+
+async function startTwo(
+  client: Client,
+  config: SharedConfig,
+  { mcp, ...hooks }: StartHooks,
+): Promise<Started> {
+  const running = await startSharing(client, config, {
+    ...hooks,
+    ...(mcp === undefined ? {} : { mcp }),
+  });
+  const ready = readyLines(client.poolDir, running);
+  return {
+    url: `http://${running.local}`,
+    banner: ready,
+    ready,
+    warnings: sharedWarnings(running),
+    finished: running.finished,
+    shutdown: () => running.shutdown(),
+  };
+}
+
+async function startOne(
   client: Client,
   flags: ServeFlags,
   { mcp, ...hooks }: StartHooks,
@@ -70,6 +106,7 @@ export async function start(
       isDefault: dir === defaultPoolDir(),
       warnings,
     }),
+    ready: null,
     warnings,
     finished: running.finished,
     shutdown: () => running.shutdown(),
@@ -89,7 +126,12 @@ export interface Report<T> {
  *
  * @throws {PlasmiteError} Usage, Io
  */
-export async function check(flags: ServeFlags): Promise<Report<ReturnType<typeof checkJson>>> {
+export async function check(
+  flags: ServeFlags,
+  poolDir: string,
+): Promise<Report<ReturnType<typeof checkJson>>> {
+  const shared = await resolveShared(flags, poolDir);
+  if (shared !== null) return await checkShared(shared, poolDir);
   const found = await checkServe(await resolveServe(flags));
   return { json: checkJson(found), text: checkText(found) };
 }

@@ -38,6 +38,7 @@ export class Listener {
   readonly #app: App;
   #server: Deno.HttpServer<Deno.NetAddr>;
   #stopping = false;
+  #stopped: Promise<void> | null = null;
 
   /**
    * Listens.
@@ -129,7 +130,11 @@ export class Listener {
   }
 
   /** Ends streams, finishes appends, stops: half a second at most. */
-  async shutdown(): Promise<void> {
+  shutdown(): Promise<void> {
+    return this.#stopped ??= this.#stop();
+  }
+
+  async #stop(): Promise<void> {
     this.#stopping = true;
     const ended = Promise.all([this.#app.shutdown(), this.#server.shutdown()]);
     let timer: ReturnType<typeof setTimeout> | undefined;

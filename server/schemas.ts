@@ -137,8 +137,6 @@ export const InviteBody = z.object({
 /** A new key. */
 export const InviteAnswer = z.object({
   access_key: z.string(),
-  id: Hex64,
-  name: z.string(),
   ...LIMITS,
 }).meta({ id: "InviteAnswer" });
 /** `POST /v0/access/revoke`. */

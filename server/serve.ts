@@ -7,11 +7,13 @@
 import type { Client } from "../lib/client/client.ts";
 import { messageOf, PlasmiteError } from "../lib/errors.ts";
 import { removeQuietly } from "../lib/storage/temporary.ts";
-import { type AppOptions, createApp } from "./app.ts";
+import { Administration, filedState } from "./access/administration.ts";
+import type { AppOptions } from "./app.ts";
 import { makeCertificate } from "./certificate.ts";
 import { baseUrl, type Limits, readKey, scopeOf, type ServeConfig } from "./config.ts";
 import { Listener } from "./listener.ts";
 import { makeRecord, register } from "./registry.ts";
+import { Server } from "./server.ts";
 
 /** A server that listens. */
 export interface Running {
@@ -115,12 +117,15 @@ export async function startServer(
   const listener = new Listener(
     { hostname, port: config.port, tls: pair, onTrouble },
     (more) =>
-      createApp(client, {
+      new Server(client, {
         ...limitsOption(config),
         token: config.token?.value,
         access: config.access,
         loopbackOnly: config.loopback,
         ...plain ? { status: () => status } : {},
+        ...plain && config.token === null
+          ? { administration: new Administration(client.poolDir, filedState(client.poolDir)) }
+          : {},
         ...options,
         ...more,
       }),

@@ -210,6 +210,11 @@ class Parser {
         if (action !== undefined) return this.#result(action);
       } else if (this.#spec.commands !== undefined) {
         if (word === "help") return this.#help();
+        if (this.#isPositional(word)) {
+          this.#positionals.push(word);
+          this.#checkPositional(this.#positionals.length - 1, word);
+          continue;
+        }
         this.#enter(word);
         if (this.#next === argv.length && this.#spec.helpOnEmpty) return this.#result("empty");
       } else {
@@ -257,7 +262,16 @@ class Parser {
     this.#spec = make();
     this.#at.push(this.#spec);
     this.#args = new Args(this.#args);
+    this.#positionals = [];
     this.#seenHere = new Set();
+  }
+
+  /**
+   * Whether a word at a level with commands is its positional: `serve https://pi.local`. Words that
+   * look like no address are commands, if only misspelt ones.
+   */
+  #isPositional(word: string): boolean {
+    return this.#spec.args !== undefined && /[.:/]/.test(word);
   }
 
   /** `help [COMMAND]...` at a level with commands; options on the line are ignored. */

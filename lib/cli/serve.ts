@@ -17,6 +17,7 @@ interface ServerModule {
   start(client: Client, flags: ServeFlags, hooks: Hooks): Promise<{
     readonly url: string;
     readonly banner: string;
+    readonly ready: string | null;
     readonly warnings: readonly string[];
     readonly finished: Promise<void>;
     shutdown(): Promise<void>;
@@ -94,7 +95,8 @@ export async function run(
   });
   // From here on others are served, and nobody who reads our log slowly may stop that.
   context.stderr.stream.writeInBackground();
-  if (context.stderr.isTerminal) context.stderr.text(server.banner);
+  if (server.ready !== null) context.stderr.text(server.ready);
+  else if (context.stderr.isTerminal) context.stderr.text(server.banner);
   else {
     const warnings = server.warnings.map((text) => `Warning: ${text}\n`);
     context.stderr.text(`Serving pools on ${server.url}\n${warnings.join("")}`);

@@ -5,18 +5,23 @@
  * @module
  */
 
+import { Client } from "../client/client.ts";
 import type { CommandContext } from "./context.ts";
 import type { Json } from "./output.ts";
 import { type ServeFlags, serveFlags } from "./serve_flags.ts";
 
 /** What this command needs of `server/commands.ts`, which `lib/cli` may not import. */
 interface ServerModule {
-  check(flags: ServeFlags): Promise<{ readonly json: Json; readonly text: string }>;
+  check(
+    flags: ServeFlags,
+    poolDir: string,
+  ): Promise<{ readonly json: Json; readonly text: string }>;
 }
 
 /** Runs `serve check`; the options of `serve` stand before the word. */
 export async function run(context: CommandContext, server: ServerModule): Promise<number> {
-  const { json, text } = await server.check(serveFlags(context.args.parent ?? context.args));
+  const flags = serveFlags(context.args.parent ?? context.args);
+  const { json, text } = await server.check(flags, new Client(context.dir).poolDir);
   context.report(() => json, () => text);
   return 0;
 }

@@ -39,6 +39,16 @@ export interface ServeFlags {
   readonly maxTailTimeoutMs: number;
   /** Streams at once. */
   readonly maxTailConcurrency: number;
+  /** `SERVER`: the origin by which clients know the server. */
+  readonly server: string | undefined;
+  /** `--shared-address`. */
+  readonly sharedAddress: string | undefined;
+  /** `--remote-bind`. */
+  readonly remoteBind: string | undefined;
+  /** `--front-cert`. */
+  readonly frontCert: string | undefined;
+  /** The names of all options that were typed. */
+  readonly given: readonly string[];
 }
 
 /** The defaults of the options that have one, by option name. */
@@ -71,5 +81,10 @@ export function serveFlags(args: Args): ServeFlags {
     maxBodiesBytes: args.count("max-bodies-bytes"),
     maxTailTimeoutMs: number("max-tail-timeout-ms"),
     maxTailConcurrency: number("max-tail-concurrency"),
+    server: args.text("SERVER"),
+    sharedAddress: args.text("shared-address"),
+    remoteBind: args.text("remote-bind"),
+    frontCert: args.text("front-cert"),
+    given: args.names(),
   };
 }

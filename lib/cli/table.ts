@@ -582,6 +582,25 @@ function serveFlags(): FlagSpec[] {
   return [
     BIND,
     {
+      name: "remote-bind",
+      value: "REMOTE_BIND",
+      group: "Sharing",
+      help: "Address and port of the listener for other machines (TLS, access keys)",
+    },
+    {
+      name: "shared-address",
+      value: "SHARED_ADDRESS",
+      group: "Sharing",
+      help: "As SERVER, without its effect on the port",
+    },
+    {
+      name: "front-cert",
+      value: "FRONT_CERT",
+      group: "Sharing",
+      complete: "file",
+      help: "Certificate (PEM) of a TLS proxy in front, for the keys",
+    },
+    {
       name: "access",
       value: "ACCESS",
       values: ["read-only", "write-only", "read-write"],
@@ -740,6 +759,10 @@ function serve(): CommandSpec {
   return {
     name: "serve",
     about: "Share pools over HTTP, with a web page and MCP",
+    args: [{
+      name: "SERVER",
+      help: "Share with other machines too, as https://HOST[:PORT]; they need access keys",
+    }],
     flags: serveFlags(),
     commands: { init: serveInit, check: serveCheck, status: serveStatus },
     runs: true,

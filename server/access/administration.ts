@@ -26,12 +26,12 @@ export interface Invitation {
   readonly expires?: string | undefined;
 }
 
-/** A key that was made: the only time that it is told. */
+/**
+ * A key that was made: the only time that it is told. The limits are absent for a full key, and from
+ * a server that does not know of limits.
+ */
 export interface Invited {
   readonly access_key: string;
-  readonly id: string;
-  readonly name: string;
-  /** The limits; absent for a full key. */
   readonly pools?: readonly string[];
   readonly rights?: string;
   readonly expires_at?: number | null;
@@ -100,8 +100,8 @@ export function filedState(poolDir: string): StateSource {
 
 const START = "plasmite serve https://HOST:9743";
 
-function notShared(): PlasmiteError {
-  return new PlasmiteError("Usage", "this pool directory is not shared yet", {
+function notShared(): HttpError {
+  return new HttpError(400, "Usage", "this pool directory is not shared yet", {
     hint: `Start sharing first: \`${START}\`, with the name by which others reach this machine.`,
   });
 }
@@ -160,22 +160,15 @@ export class Administration {
    * @throws {PlasmiteError} Usage, Permission for another server, Busy, Corrupt, Io
    */
   async invite(invitation: Invitation, fingerprint?: string | null): Promise<Invited> {
-    return await this.#change(fingerprint, ({ identity, keys }) => {
+    return await this.#change<Invited>(fingerprint, ({ identity, keys }) => {
       const name = checkedName(invitation.name);
       const restriction = restrictionOf(invitation);
       const secret = newSecret();
-      const { id, pools, rights, expires_at } = keys.add({
-        name,
-        verifier: verifierOf(secret),
-        restriction,
-      });
+      keys.add({ name, verifier: verifierOf(secret), restriction });
       const access_key = formatAccessKey({ spki: identity.fingerprint, secret });
-      return {
-        access_key,
-        id,
-        name,
-        ...restriction === null ? {} : { pools, rights, expires_at },
-      } as Invited;
+      if (restriction === null) return { access_key };
+      const { pools, rights, expiresAt } = restriction;
+      return { access_key, pools, rights, expires_at: expiresAt };
     });
   }
 
@@ -199,10 +192,13 @@ export class Administration {
     id: string,
     fingerprint?: string | null,
   ): Promise<{ readonly id: string; readonly revoked: true }> {
-    return await this.#change(fingerprint, ({ keys }) => {
-      keys.revoke(id);
-      return { id, revoked: true };
-    });
+    return await this.#change<{ readonly id: string; readonly revoked: true }>(
+      fingerprint,
+      ({ keys }) => {
+        keys.revoke(id);
+        return { id, revoked: true };
+      },
+    );
   }
 
   async #change<T extends object>(

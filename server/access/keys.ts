@@ -213,12 +213,11 @@ export class KeyStore {
    *
    * @throws {PlasmiteError} Io
    */
-  add({ name, verifier, restriction }: NewKey): ListedKey {
+  add({ name, verifier, restriction }: NewKey): void {
     const key = new Key(name, verifier, nowSeconds(), restriction, false);
     this.#write([...this.#keys, key], restriction !== null);
     this.#keys.push(key);
     if (this.#timer !== undefined) this.watchExpiry();
-    return key.listed();
   }
 
   /**

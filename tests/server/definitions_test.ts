@@ -36,6 +36,7 @@ async function complete(): Promise<Awaited<ReturnType<typeof bench>> & { openapi
     status: () => makeRecord("/pools", null, null),
     mcp: () => createMcpFetch(place.client),
     maxTailTimeoutMs: 12_345,
+    administered: true,
   });
   using pool = place.client.createPool("p");
   pool.append({ a: 1 }, { tags: ["t"] });
@@ -192,6 +193,8 @@ Deno.test("definitions: answers and errors have the documented shape, with nothi
     "/v0/pools/{pool}/append": ['{"data":{}}', "application/json"],
     "/v0/pools/{pool}/messages": ['{"data":{}}', "application/json"],
     "/v0/pools/{pool}/append_batch": ['{"data":{}}\n', "application/jsonl"],
+    "/v0/access/invite": ['{"name":"a","server_fingerprint":""}', "application/json"],
+    "/v0/access/revoke": ['{"id":"a","server_fingerprint":""}', "application/json"],
     "/mcp": ['{"jsonrpc":"2.0","id":1,"method":"ping"}', "application/json"],
   };
   let seen = 0;
@@ -201,7 +204,7 @@ Deno.test("definitions: answers and errors have the documented shape, with nothi
     const [body, type] = method === "get" ? [] : bodies[path] ?? [];
     const answer = await app.request(concrete + (path.includes("tail") ? "?max=0" : ""), {
       method: method.toUpperCase(),
-      headers: type === undefined ? {} : { "content-type": type },
+      headers: { host: "localhost", ...type === undefined ? {} : { "content-type": type } },
       ...(body === undefined ? {} : { body }),
     });
     const { status } = answer;

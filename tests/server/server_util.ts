@@ -6,9 +6,11 @@
 
 import "../support/environment.ts";
 import { Client } from "../../mod.ts";
+import { administration } from "../../server/access/administration.ts";
 import { type App, type AppOptions, createApp } from "../../server/app.ts";
 import { DEFAULT_FLAGS, resolveServe, type ServeFlags } from "../../server/config.ts";
 import { serveInit } from "../../server/init.ts";
+import { Server } from "../../server/server.ts";
 import { type Running, type ServeHooks, startServer } from "../../server/serve.ts";
 
 /** An app over an empty directory, and what ends both. */
@@ -47,10 +49,14 @@ export async function read(response: Response | Promise<Response>): Promise<Answ
 }
 
 /** Makes a bench. */
-export async function bench(options: AppOptions = {}): Promise<Bench> {
+export async function bench(
+  { administered = false, ...options }: AppOptions & { readonly administered?: boolean } = {},
+): Promise<Bench> {
   const dir = await Deno.makeTempDir();
   const client = new Client(dir);
-  const app = createApp(client, options);
+  const app = administered
+    ? new Server(client, { ...options, administration: administration(dir) })
+    : createApp(client, options);
   return {
     app,
     client,
