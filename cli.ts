@@ -42,6 +42,10 @@ const commands: Readonly<Record<string, Loader>> = {
     Promise.all([import("./lib/cli/fetch.ts"), import("./lib/backend/local/lookup.ts")]),
   "follow": () =>
     Promise.all([import("./lib/cli/follow.ts"), import("./lib/backend/local/select.ts")]),
+  "latest": () => Promise.all([import("./lib/cli/latest.ts")]),
+  "claim": () => Promise.all([import("./lib/cli/claim.ts")]),
+  "renew": () => Promise.all([import("./lib/cli/renew.ts")]),
+  "release": () => Promise.all([import("./lib/cli/release.ts")]),
   "tap": () => Promise.all([import("./lib/cli/tap.ts")]),
   "duplex": () => Promise.all([import("./lib/cli/duplex.ts")]),
   "doctor": () => Promise.all([import("./lib/cli/doctor.ts")]),

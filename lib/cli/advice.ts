@@ -97,9 +97,13 @@ function adviceForCommand(error: PlasmiteError, line: TypedLine): string | undef
     const newest = related(line, "follow", pool, ["--tail", "5", "--no-follow"]);
     return `Look before you send it again: ${newest}`;
   }
-  if (error.kindName === "Conflict" && line.at.at(-1)?.name === "feed" && pool !== undefined) {
+  const command = line.at.at(-1)?.name;
+  if (error.kindName === "Conflict" && command === "feed" && pool !== undefined) {
     const words = conflictAdvice(error, line, pool);
     if (words !== undefined) return words;
+  }
+  if (error.details["until"] !== undefined && error.kindName === "Busy" && command === "claim") {
+    return "Wait for it with --wait 10m, or claim something else.";
   }
   return isDamage(error, line) ? damageAdvice(error, line, pool) : undefined;
 }

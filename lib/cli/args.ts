@@ -458,9 +458,13 @@ class Parser {
       this.#fail(`'${path}' requires a subcommand but one was not provided`, { kind: "missing" });
     }
     this.#checkConflicts();
-    const missing = (spec.args ?? []).filter((arg) => arg.required && !this.#args.has(arg.name));
-    if (missing.length > 0) {
-      const names = missing.map(positionalLabel).join(" ");
+    const args = this.#args;
+    const missing = (spec.args ?? []).filter(({ name, required, unless }) =>
+      required && !args.has(name) && !(unless !== undefined && args.has(unless))
+    );
+    const flags = (spec.flags ?? []).filter(({ name, required }) => required && !args.has(name));
+    if (missing.length + flags.length > 0) {
+      const names = [...missing.map(positionalLabel), ...flags.map(flagLabel)].join(" ");
       this.#fail(`the following required arguments were not provided: ${names}`, {
         kind: "missing",
         missing,

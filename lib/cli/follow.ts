@@ -8,6 +8,7 @@ import type { PoolHandle, Selection, Walk } from "../backend/types.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { Where } from "../filter/where.ts";
 import { nowNs } from "../text/time.ts";
+import { conditions } from "./conditions.ts";
 import type { CommandContext } from "./context.ts";
 import { DropNotices } from "./drops.ts";
 import { MessageWriter } from "./message_writer.ts";
@@ -75,15 +76,6 @@ export async function run(context: CommandContext): Promise<number> {
       await pool.close();
     }
   }
-}
-
-/** Every `--where` in order, compiled before the pool is looked for. */
-async function conditions(context: CommandContext): Promise<Where[]> {
-  if (!context.args.has("where")) return [];
-  const { compileWhere } = await import("../filter/where.ts");
-  const where: Where[] = [];
-  for (const expression of context.args.texts("where")) where.push(await compileWhere(expression));
-  return where;
 }
 
 function replaySpeed(context: CommandContext): number | undefined {

@@ -28,6 +28,8 @@ OPTIONS AND HELP
 GUIDES
   plasmite help feed       what goes in: JSON, JSONL, json-seq, event streams, YAML, Lite3
   plasmite help follow     what comes out: history, filters, replay
+  plasmite help latest     the newest message of a key, or of each group
+  plasmite help claim      locks with an expiry, between any processes
   plasmite help tap        keep the output of any command
   plasmite help serve      share pools over HTTP; every command takes http(s)://host:port/<pool>
   plasmite help doctor     when a pool is damaged
@@ -87,6 +89,58 @@ NOTES
   Messages that were overwritten before they could be read are reported on stderr.
   In a pipe it ends when its reader has gone; while nothing arrives it notices that only where Deno
   may use ffi (-A, or --allow-ffi), and otherwise with the next message.
+`;
+    case "latest":
+      return `EXAMPLES
+  plasmite latest ci --key unit                            the newest message with the tag key:unit
+  plasmite latest agents --by agent:                       the newest of each agent
+  plasmite latest hosts --by .data.host --max-age 5m       of each host that spoke lately
+  plasmite latest ci --by key: --having '.data.status != "ok"'
+
+NOTES
+  One line a message in a pipe, ordered by number. With --by nothing found is no error; otherwise the
+  exit code is 3.
+`;
+    case "claim":
+      return `EXAMPLES
+  plasmite claim locks deploy --as alice --create
+  plasmite claim locks deploy --as alice --wait 10m -- ./deploy.sh
+  plasmite claim locks a.ts b.ts --as agent-7 --ttl 15m
+
+NOTES
+  Prints {"holder":…,"keys":[…],"seq":N,"token":N,"until":"…"}. Exit 5: another holds one of the keys,
+  and nothing was claimed. To repeat a claim of the same keys renews it.
+  With a command, the lease is renewed while it runs and released at its end; the exit code is the
+  command's, and signals are passed on to it. It finds PLASMITE_TOKEN, PLASMITE_KEYS (a JSON array)
+  and PLASMITE_POOL (as typed here) in its environment. If the lease is lost, the command gets SIGTERM
+  and after 10 s SIGKILL, and the exit code is 10.
+
+WHAT IT CANNOT DO
+  1. A holder that sleeps past its ttl may still act. Pass the token to whatever it changes, and
+     refuse smaller ones there: a later lease of a key has a higher token.
+  2. The pool forgets: a claim that was overwritten by other messages is free. Keep claims in a pool
+     of their own (1 MiB holds about 2,000); claim warns when messages younger than the lease are
+     already overwritten.
+  3. Times are of one machine's clock. A claim that seems to come from the future counts as held, for
+     those who wait at most its ttl from first sight; release --force ends any.
+  4. It binds only those who ask. Whoever does not claim is not stopped.
+`;
+    case "renew":
+      return `EXAMPLES
+  plasmite renew locks deploy --as alice --token 41
+  plasmite renew locks deploy --as alice --token 41 --ttl 5m
+
+NOTES
+  Renew after a third of the ttl. Exit 10: the lease was lost, released, or is no longer retained.
+  A lease that expired and that nobody took can be renewed.
+`;
+    case "release":
+      return `EXAMPLES
+  plasmite release locks deploy --as alice --token 41
+  plasmite release locks deploy --as admin --force
+
+NOTES
+  Exit 10: the lease is another's, or has another token. To release it again is no error.
 `;
     case "tap":
       return `EXAMPLES

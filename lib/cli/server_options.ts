@@ -9,20 +9,24 @@
 import { messageOf, PlasmiteError } from "../errors.ts";
 import type { AccessOptions } from "../backend/resolve.ts";
 import type { CommandContext } from "./context.ts";
+import { SERVER_ACCESS } from "./table.ts";
 
 /** The token of `--token` or `--token-file`, or undefined. Throws Usage. */
 async function readToken(context: CommandContext): Promise<string | undefined> {
   const { args } = context;
   const path = args.text("token-file");
-  if (path === undefined) return args.text("token");
-  if (args.has("token")) {
+  // For some commands --token is the token of a lease, which is not for the server.
+  const flag = context.at.at(-1)?.flags?.find(({ name }) => name === "token");
+  const token = flag?.group === SERVER_ACCESS ? args.text("token") : undefined;
+  if (path === undefined) return token;
+  if (token !== undefined) {
     throw new PlasmiteError("Usage", "--token cannot be combined with --token-file", {
       hint: "Use --token-file alone.",
     });
   }
-  let token: string;
+  let text: string;
   try {
-    token = Deno.readTextFileSync(path).trim();
+    text = Deno.readTextFileSync(path).trim();
   } catch (error) {
     throw new PlasmiteError("Usage", "failed to read token file", {
       hint: "Check the path of --token-file and its permissions.",
@@ -31,10 +35,10 @@ async function readToken(context: CommandContext): Promise<string | undefined> {
       cause: error,
     });
   }
-  if (token !== "") {
+  if (text !== "") {
     const { checkToken } = await import("../backend/http/token.ts");
-    checkToken(token, path);
-    return token;
+    checkToken(text, path);
+    return text;
   }
   throw new PlasmiteError("Usage", "token file is empty", {
     hint: "Put the token into the file, or make one with `plasmite serve init`.",

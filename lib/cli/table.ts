@@ -35,6 +35,8 @@ export interface FlagSpec {
   readonly values?: readonly string[];
   /** May be given more than once, one value each. */
   readonly repeat?: true;
+  /** Must be given. */
+  readonly required?: true;
   /** Shown in help; {@linkcode Args} does not apply it. */
   readonly default?: string;
   /** Names of options and positionals it cannot be combined with. */
@@ -63,6 +65,8 @@ export interface PositionalSpec {
   readonly help: string;
   /** Must be given. */
   readonly required?: true;
+  /** An option with which it may be left out although it is required. */
+  readonly unless?: string;
   /** Takes all remaining words. */
   readonly repeat?: true;
   /** Takes only the words behind `--`. */
@@ -185,7 +189,14 @@ const SINCE: FlagSpec = {
 const TIMEOUT: FlagSpec = {
   name: "timeout",
   value: "TIMEOUT",
-  help: "Exit 124 after this long without output (500ms, 5s, 1m, 2h)",
+  help: "Exit 124 after this long without output (500ms, 5s, 1m, 2h, 1d)",
+};
+const WHERE: FlagSpec = {
+  name: "where",
+  value: "WHERE",
+  repeat: true,
+  help: "jq condition on the whole message; all must hold",
+  more: "For example '.data.level == \"error\"'. A missing key is an error and does not match.",
 };
 const JSONL: FlagSpec = { name: "jsonl", output: true, help: "One JSON line per message" };
 
@@ -485,14 +496,7 @@ function follow(): CommandSpec {
       TIMEOUT,
       { name: "data-only", output: true, help: "Print only the data of each message" },
       SINCE,
-      {
-        name: "where",
-        value: "WHERE",
-        repeat: true,
-        help: "jq condition on the whole message; all must hold",
-        more:
-          "For example '.data.level == \"error\"'. A missing key is an error and does not match.",
-      },
+      WHERE,
       { ...TAG, help: "Only messages with this tag; all must be present" },
       { name: "quiet-drops", help: "Do not report messages lost to overwriting" },
       { name: "no-notify", help: "Poll only; do not wait for change notices" },
@@ -506,6 +510,144 @@ function follow(): CommandSpec {
     ],
     helpOnEmpty: true,
     messages: true,
+  };
+}
+
+function latest(): CommandSpec {
+  return {
+    name: "latest",
+    about: "Print the newest message, of a key or of each group",
+    args: [POOL],
+    flags: [
+      {
+        name: "key",
+        value: "KEY",
+        complete: "key",
+        conflicts: ["by"],
+        help: "The newest message with the tag key:KEY",
+      },
+      {
+        name: "by",
+        value: "BY",
+        help: "The newest of each group: the beginning of a tag (agent:) or a path (.data.host)",
+      },
+      { ...TAG, help: "Only messages with this tag; all must be present" },
+      WHERE,
+      {
+        name: "having",
+        value: "HAVING",
+        repeat: true,
+        help: "jq condition on the newest of each group; groups that fail are left out",
+        more: "--tag, --where and --max-age choose before grouping, --having afterwards: with " +
+          "'.meta.tags | index(\"gone\") | not' what was marked as gone stays away.",
+      },
+      {
+        name: "max-age",
+        value: "AGE",
+        help: "Only messages that are no older (500ms, 5s, 1m, 2h, 1d)",
+      },
+      ...remoteFlags(),
+    ],
+    helpOnEmpty: true,
+    messages: true,
+  };
+}
+
+const KEYS: PositionalSpec = {
+  name: "KEY",
+  required: true,
+  repeat: true,
+  complete: "key",
+  help: "What is claimed; all keys together or none",
+};
+const HOLDER: FlagSpec = {
+  name: "as",
+  value: "HOLDER",
+  required: true,
+  help: "Your name; whoever has the same name shares your leases",
+};
+const TTL: FlagSpec = {
+  name: "ttl",
+  value: "TTL",
+  default: "60s",
+  help: "How long the lease lasts unless it is renewed (1s to 24h)",
+};
+const LEASE_TOKEN: FlagSpec = {
+  name: "token",
+  value: "TOKEN",
+  type: "u64",
+  help: "Token of the lease, as claim printed it",
+};
+
+/** Access to a server where `--token` is a lease's: the bearer token comes from a file. */
+function remoteFileFlags(): FlagSpec[] {
+  return remoteFlags().filter(({ name }) => name !== "token");
+}
+
+function claim(): CommandSpec {
+  return {
+    name: "claim",
+    about: "Claim keys for a while, or run a command while they are claimed",
+    usage: "[OPTIONS] --as <HOLDER> <POOL> <KEY>... [-- <COMMAND>...]",
+    args: [POOL, KEYS, {
+      name: "COMMAND",
+      repeat: true,
+      trailing: true,
+      complete: "command",
+      help: "Run this while the keys are claimed, then release them",
+    }],
+    flags: [
+      HOLDER,
+      TTL,
+      {
+        name: "wait",
+        value: "WAIT",
+        help: "Wait this long for keys that another holds (5s, 10m); then exit 5",
+      },
+      CREATE,
+      CREATE_SIZE,
+      ...remoteFlags(),
+    ],
+    helpOnEmpty: true,
+    report: true,
+  };
+}
+
+function renew(): CommandSpec {
+  return {
+    name: "renew",
+    about: "Renew a lease before it expires",
+    usage: "[OPTIONS] --as <HOLDER> --token <TOKEN> <POOL> <KEY>...",
+    args: [POOL, { ...KEYS, help: "Keys of the lease" }],
+    flags: [
+      HOLDER,
+      { ...LEASE_TOKEN, required: true },
+      {
+        name: "ttl",
+        value: "TTL",
+        help: "How long it lasts from now on; by default as long as before",
+      },
+      ...remoteFileFlags(),
+    ],
+    helpOnEmpty: true,
+    report: true,
+  };
+}
+
+function release(): CommandSpec {
+  return {
+    name: "release",
+    about: "Release claimed keys",
+    usage: "[OPTIONS] --as <HOLDER> <--token <TOKEN>|--force> <POOL> <KEY>...",
+    args: [POOL, { ...KEYS, help: "Keys to release" }],
+    flags: [
+      HOLDER,
+      { ...LEASE_TOKEN, conflicts: ["force"] },
+      { name: "force", help: "End the leases of these keys, whoever holds them" },
+      ...remoteFileFlags(),
+    ],
+    helpOnEmpty: true,
+    report: true,
   };
 }
 
@@ -906,6 +1048,10 @@ export function root(): CommandSpec {
       mcp,
       fetch,
       follow,
+      latest,
+      claim,
+      renew,
+      release,
       tap,
       duplex,
       doctor,

@@ -31,6 +31,14 @@ const NAMED: Readonly<Record<number, string>> = {
   15: "SIGTERM",
 };
 
+/** How a command is started. */
+export interface ChildOptions {
+  /** Whether its output goes to ours directly rather than through pipes; default false. */
+  readonly inherit?: boolean;
+  /** Variables added to its environment. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** A running command. */
 export class TapChild {
   readonly #child: Deno.ChildProcess;
@@ -47,11 +55,11 @@ export class TapChild {
   }
 
   /**
-   * Starts `words` with our stdin and two pipes.
+   * Starts `words` with our stdin; its output comes through pipes unless it is inherited.
    *
    * @throws {PlasmiteError} Usage when there is no such program, Io when it cannot be started
    */
-  static start(words: readonly string[]): TapChild {
+  static start(words: readonly string[], options: ChildOptions = {}): TapChild {
     const [name = "", ...args] = words;
     const program = findProgram(name);
     let child: Deno.ChildProcess | undefined;
@@ -77,8 +85,9 @@ export class TapChild {
       child = new Deno.Command(program, {
         args,
         stdin: "inherit",
-        stdout: "piped",
-        stderr: "piped",
+        stdout: options.inherit === true ? "inherit" : "piped",
+        stderr: options.inherit === true ? "inherit" : "piped",
+        ...(options.env === undefined ? {} : { env: options.env }),
       }).spawn();
     } catch (error) {
       unlisten();
@@ -95,6 +104,16 @@ export class TapChild {
   /** Its standard error. */
   get stderr(): ReadableStream<Uint8Array> {
     return this.#child.stderr;
+  }
+
+  /** Sends it a signal, unless it has ended. */
+  kill(signal: Deno.Signal): void {
+    if (this.#ended) return;
+    try {
+      this.#child.kill(signal);
+    } catch {
+      // It has ended in the meantime.
+    }
   }
 
   /** Makes sure that it is gone and that signals are ours again. */

@@ -6,7 +6,7 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import type { ParseProblem } from "./args.ts";
+import type { ParseProblem, ProblemDetail } from "./args.ts";
 import { type CommandSpec, type FlagSpec, globalFlags } from "./table.ts";
 import { changesPool, closest, token } from "./words.ts";
 
@@ -162,7 +162,7 @@ function advice({ at, detail }: ParseProblem): string[] {
       return [...tip, `Possible values: ${detail.values.join(", ")}.`];
     }
     case "missing":
-      return missingAdvice(spec, at.map(({ name }) => name).join(" "));
+      return missingAdvice(spec, detail, at.map(({ name }) => name).join(" "));
     case "word":
       return wordAdvice(spec, word);
   }
@@ -183,8 +183,8 @@ function flagNames(spec: CommandSpec): string[] {
 }
 
 function wordAdvice(spec: CommandSpec, word: string): string[] {
-  if (spec.name === "tap") {
-    return ["Put the command behind `--`: plasmite tap <POOL> -- <COMMAND>..."];
+  if (spec.name === "tap" || spec.name === "work") {
+    return [`Put the command behind \`--\`: plasmite ${spec.name} <POOL> -- <COMMAND>...`];
   }
   if (spec.name === "feed") return ["Quote JSON with spaces, or use --file or a pipe."];
   return spec.args?.length === 1 && spec.args[0]?.name === "POOL"
@@ -192,8 +192,9 @@ function wordAdvice(spec: CommandSpec, word: string): string[] {
     : [];
 }
 
-function missingAdvice(spec: CommandSpec, path: string): string[] {
+function missingAdvice(spec: CommandSpec, { missing = [] }: ProblemDetail, path: string): string[] {
   if (spec.name === "follow") return ["A pool ref is needed, e.g. plasmite follow chat -n 1."];
+  if (!missing.some(({ name }) => name === "POOL") && spec.args !== undefined) return [];
   if (changesPool(path.replace("plasmite ", ""))) return [`Name the pool: ${path} <POOL>.`];
   const names = commandNames(spec);
   return names.length === 0 ? [] : [`Commands: ${names.join(", ")}.`];

@@ -73,7 +73,18 @@ export function closestName(name: string, candidates: readonly string[]): string
 }
 
 /** Commands that write into a pool or remove it; never to be suggested for another pool. */
-const WRITING: ReadonlySet<string> = new Set(["feed", "tap", "duplex", "pool delete"]);
+const WRITING: ReadonlySet<string> = new Set([
+  "feed",
+  "tap",
+  "duplex",
+  "pool delete",
+  "claim",
+  "renew",
+  "release",
+  "work",
+  "cursor set",
+  "cursor delete",
+]);
 
 /** Whether a command, by its full name, changes the pool that it names. */
 export function changesPool(command: string): boolean {

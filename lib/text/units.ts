@@ -6,6 +6,14 @@
 
 import { PlasmiteError } from "../errors.ts";
 
+/** Milliseconds of each unit of a duration. */
+const UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
 const U64_MAX = 0xffff_ffff_ffff_ffffn;
 const SIZE_HINT = "Use bytes or a number with K/M/G, for example 64K or 8M.";
 
@@ -45,20 +53,18 @@ export function parseSize(text: string): bigint {
 }
 
 /**
- * Parses a duration (docs/spec/command-line.md 1.4): digits directly followed by `ms`, `s`, `m` or
- * `h`.
+ * Parses a duration (docs/spec/command-line.md 1.4): digits directly followed by `ms`, `s`, `m`,
+ * `h` or `d`.
  *
  * @returns milliseconds
  * @throws {PlasmiteError} Usage
  */
 export function parseDuration(text: string): number {
-  const match = /^([0-9]+)(ms|s|m|h)$/.exec(text.trim());
-  const unit = match?.[2];
-  const scale = unit === "ms" ? 1 : unit === "s" ? 1000 : unit === "m" ? 60_000 : 3_600_000;
-  const duration = Number(match?.[1] ?? NaN) * scale;
+  const match = /^([0-9]+)(ms|s|m|h|d)$/.exec(text.trim());
+  const duration = Number(match?.[1] ?? NaN) * (UNITS[match?.[2] ?? ""] ?? NaN);
   if (!Number.isSafeInteger(duration)) {
     throw new PlasmiteError("Usage", "invalid duration", {
-      hint: "Use a whole number with a unit ms|s|m|h, for example 500ms or 5s.",
+      hint: "Use a whole number with a unit ms|s|m|h|d, for example 500ms or 5s.",
     });
   }
   return duration;

@@ -51,11 +51,12 @@ Deno.test("units: durations", () => {
     ["5s", 5000],
     ["1m", 60_000],
     ["2h", 7_200_000],
+    ["1d", 86_400_000],
     ["0s", 0],
     [" 7ms ", 7],
   ];
   for (const [text, ms] of durations) assert.equal(parseDuration(text), ms, text);
-  for (const text of ["5", "1.5s", "5 s", "5S", "1d", "-1s", "", "s", "99999999999999999h"]) {
+  for (const text of ["5", "1.5s", "5 s", "5S", "1w", "1D", "-1s", "", "s", "99999999999999999h"]) {
     fails(() => parseDuration(text), "invalid duration", "ms|s|m|h");
   }
 });
