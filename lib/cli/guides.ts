@@ -108,12 +108,12 @@ NOTES
   plasmite claim locks a.ts b.ts --as agent-7 --ttl 15m
 
 NOTES
-  Prints {"holder":…,"keys":[…],"seq":N,"token":N,"until":"…"}. Exit 5: another holds one of the keys,
-  and nothing was claimed. To repeat a claim of the same keys renews it.
+  Prints {"holder":…,"keys":[…],"seq":N,"token":N,"until":"…"}. Exit 5: another holds one of the
+  keys, and nothing was claimed. To repeat a claim of the same keys renews it.
   With a command, the lease is renewed while it runs and released at its end; the exit code is the
   command's, and signals are passed on to it. It finds PLASMITE_TOKEN, PLASMITE_KEYS (a JSON array)
-  and PLASMITE_POOL (as typed here) in its environment. If the lease is lost, the command gets SIGTERM
-  and after 10 s SIGKILL, and the exit code is 10.
+  and PLASMITE_POOL (as typed here) in its environment. If the lease is lost, the command gets
+  SIGTERM and after 10 s SIGKILL, and the exit code is 10.
 
 WHAT IT CANNOT DO
   1. A holder that sleeps past its ttl may still act. Pass the token to whatever it changes, and
