@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import { firstCertificate } from "../../lib/access/certificate.ts";
 import { Connections } from "../../lib/access/connections.ts";
 import { newSecret } from "../../lib/access/key.ts";
 import { RemoteError } from "../../lib/backend/http/error.ts";
@@ -15,6 +16,7 @@ import { RemoteClient } from "../../lib/remote/mod.ts";
 import { cli, inTemp } from "../cli/cli_util.ts";
 import { serve } from "../client/remote_util.ts";
 import { makePair, type Pair, standIn } from "../support/access_server.ts";
+import { impostor } from "../support/impostor.ts";
 import { ROOT } from "../support/paths.ts";
 
 const SECRET = newSecret();
@@ -233,3 +235,28 @@ Deno.test("mcp --remote: uses the saved key", () =>
     assert.equal(server.requests.at(-1), `GET /v0/pools Bearer ${SECRET}`, stdout + stderr);
     assert.ok(!(stdout + stderr).includes(SECRET));
   }));
+
+function privateKeyOf({ key }: Pair): Promise<CryptoKey> {
+  const body = key.replaceAll(/-----[A-Z ]+-----|\s/g, "");
+  const algorithm = { name: "ECDSA", namedCurve: "P-256" };
+  return crypto.subtle.importKey("pkcs8", Uint8Array.fromBase64(body), algorithm, false, ["sign"]);
+}
+
+// A certificate is public: whoever shows it without its key would have got the secret.
+Deno.test("pinning: a certificate without its private key is worth nothing", async () => {
+  const pair = await makePair();
+  const other = await makePair();
+  const der = firstCertificate(pair.cert);
+  assert.ok(der !== undefined);
+  for (const [signer, word] of [[pair, "finished"], [other, "alert"]] as const) {
+    await using server = impostor(der, await privateKeyOf(signer));
+    const url = `https://localhost:${server.port}`;
+    await assert.rejects(ask(url, pair.spki), (error) => {
+      assert.ok(error instanceof RemoteError);
+      // The one who has the key does not speak HTTP, but the handshake is complete.
+      assert.equal(error.unsent, word === "alert", error.message);
+      return true;
+    });
+    assert.equal(await server.outcome, word);
+  }
+});
