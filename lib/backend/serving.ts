@@ -147,7 +147,7 @@ export class ServedPool extends LocalPool {
   async #grouped(batch: FrameBatch, request: AppendRequest): Promise<void> {
     await this.#waiting(batch, request, async (tracked) => {
       await this.#shared.gathering.wait();
-      await this.#group.append(batch, tracked);
+      await this.#group.append(batch, tracked, undefined);
     });
   }
 

@@ -87,16 +87,6 @@ export class FrameBatch {
     this.count = count;
   }
 
-  /** Removes frames `from` to `to` (exclusive), for an append that was aborted. */
-  remove(from: number, to: number): void {
-    const gap = this.startOf(to) - this.startOf(from);
-    this.out.u8.copyWithin(this.startOf(from), this.startOf(to), this.out.len);
-    this.out.len -= gap;
-    const moved = this.#starts.splice(from).slice(to - from);
-    for (const start of moved) this.#starts.push(start - gap);
-    this.count -= to - from;
-  }
-
   /** Appends an encoded payload as a frame. */
   addPayload(payload: Uint8Array, timeLo: number, timeHi: number): void {
     this.beginFrame();

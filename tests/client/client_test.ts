@@ -25,7 +25,7 @@ import { Appender } from "../../lib/backend/local/appender.ts";
 import { createRing } from "../../lib/pool/creation.ts";
 import { openToAppend } from "../../lib/pool/mending.ts";
 import { MemoryStorage } from "../support/memory.ts";
-import { withDir } from "../support/processes.ts";
+import { start, withDir } from "../support/processes.ts";
 import { get as ringGet, newRing, POOL } from "../support/rings.ts";
 import { specCheck } from "../support/spec_checker.ts";
 
@@ -379,6 +379,43 @@ Deno.test(
       [502n, 501, "both"],
       [503n, 502, "both"],
     ]);
+  }),
+);
+
+// While another process holds the lock: a message that was called off must not be stored, and must not
+// take one that was not along.
+Deno.test(
+  "appends that wait for a lock: what is called off is left out, the rest keeps its order",
+  withClient(async (client) => {
+    using pool = client.createPool<{ n: unknown }>("p", 65_536);
+    await using holder = start("hold_lock.ts", pool.path, "exclusive", "20000");
+    await holder.line();
+    const abort = new AbortController();
+    const { signal } = abort;
+    const kept = [pool.appendAsync({ n: 1 }), pool.appendBatch([{ n: 2 }, { n: 3 }])];
+    const off = [
+      pool.appendAsync({ n: -1 }, { signal }),
+      pool.appendBatch([{ n: -2 }], { signal }),
+    ];
+    const large = pool.appendAsync({ n: "x".repeat(65_536) });
+    kept.push(pool.appendAsync({ n: 4 }));
+    off.push(pool.appendAsync({ n: -3 }, { signal }));
+    await assert.rejects(large, (error) => PlasmiteError.is(error, ErrorKind.Usage));
+    abort.abort(new Error("called off"));
+    for (const one of off) await assert.rejects(one, /called off/);
+    kept.push(pool.appendAsync({ n: 5 }));
+    await assert.rejects(pool.appendAsync({ n: -4 }, { signal }), /called off/);
+    const late = new AbortController();
+    const last = pool.appendAsync({ n: -5 }, { signal: late.signal });
+    late.abort(new Error("called off"));
+    await assert.rejects(last, /called off/);
+    holder.kill(); // The next one waits in place until the lock is free.
+    kept.push(Promise.resolve(pool.append({ n: 6 })));
+    const stored = (await Promise.all(kept)).flat();
+    assert.deepEqual(stored.map(({ data }) => data.n), [1, 2, 3, 4, 5, 6]);
+    assert.deepEqual(stored.map(({ seq }) => Number(seq)), [1, 2, 3, 4, 5, 6]);
+    for (const { seq, data } of stored) assert.deepEqual(pool.get(seq).data, data);
+    assert.equal(pool.bounds().newestSeq, 6n);
   }),
 );
 

@@ -7,6 +7,7 @@
 import { FrameBatch } from "../../pool/batch.ts";
 import type { WritableRing } from "../../pool/writable_ring.ts";
 import { LOCK_LIMIT, lockTimeout, untilUnlocked } from "../../storage/lock_wait.ts";
+import { inPlace, type Steps } from "../../storage/steps.ts";
 import { inTurns } from "../../storage/turns.ts";
 import type { AppendRequest } from "../types.ts";
 
@@ -17,10 +18,14 @@ const GROUP_BYTES = 512 * 1024;
 interface Job {
   readonly batch: FrameBatch;
   readonly request: AppendRequest;
-  /** The first frame that is not stored yet. */
+  /** The first of its frames that is not stored yet. */
   next: number;
-  /** When it stops waiting for the lock, in `performance.now()` time. */
-  readonly until: number;
+  /** The end of its frames in the batch, exclusive. */
+  readonly to: number;
+  /**
+   * When it stops waiting for the lock, in `performance.now()` time; set when it begins to wait.
+   */
+  until: number | undefined;
   /** Ends it; with an error when it failed. */
   readonly settle: (error?: unknown) => void;
 }
@@ -28,10 +33,11 @@ interface Job {
 /** The queue for one pool's lock. */
 export class GroupCommit {
   readonly #ring: WritableRing;
-  /** The frames of several jobs; a single job is written from its own batch. */
+  /** Copies of the frames of several jobs that are not neighbours in one batch. */
   readonly #merged = new FrameBatch();
   #jobs: Job[] = [];
-  #draining = false;
+  /** Whether the waiting jobs are about to be written. */
+  #scheduled = false;
 
   /** Appends to `ring`, which the caller owns. */
   constructor(ring: WritableRing) {
@@ -47,103 +53,148 @@ export class GroupCommit {
    * Appends together with all waiting jobs. A frame that can never fit is refused first, so that it
    * does not affect others.
    *
-   * @param batch must not be changed until this settles
+   * @param batch its frames must not be changed until this settles; more may be added, for other
+   *   appends
+   * @param result what the promise resolves to
    */
-  append(batch: FrameBatch, request: AppendRequest): Promise<void> {
-    const { from = 0, lockMs = LOCK_LIMIT, signal } = request;
+  append<T>(batch: FrameBatch, request: AppendRequest, result: T): Promise<T> {
+    const { signal } = request;
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
-      for (let i = from; i < batch.count; i++) this.#ring.checkFits(batch.payloadOf(i));
-      if (from >= batch.count) return resolve();
-      const job: Job = {
-        batch,
-        request,
-        next: from,
-        until: performance.now() + lockMs,
-        settle: (error) => {
-          signal?.removeEventListener("abort", aborted);
-          if (error === undefined) resolve();
-          else reject(error);
-        },
-      };
-      const aborted = (): void => {
-        // A partly stored batch is completed.
-        if (job.next !== from) return;
-        this.#jobs = this.#jobs.filter((other) => other !== job);
-        job.settle(signal?.reason);
-      };
-      signal?.addEventListener("abort", aborted, { once: true });
-      this.#jobs.push(job);
-      if (this.#draining) return;
-      this.#draining = true;
+      let unlisten: (() => void) | undefined;
+      const job = this.#add(batch, request, (error) => {
+        unlisten?.();
+        if (error === undefined) resolve(result);
+        else reject(error);
+      });
+      if (job === null) return resolve(result);
+      if (signal !== undefined) unlisten = this.#abortWith(signal, job);
+      if (this.#scheduled) return;
+      this.#scheduled = true;
       queueMicrotask(() => void this.#drain());
     });
   }
 
+  /**
+   * Ends a job when the signal is aborted, unless a part is stored: then it is completed.
+   *
+   * @returns how to stop listening
+   */
+  #abortWith(signal: AbortSignal, job: Job): () => void {
+    const { next } = job;
+    const aborted = (): void => {
+      if (job.next !== next) return;
+      this.#jobs = this.#jobs.filter((other) => other !== job);
+      job.settle(signal.reason);
+    };
+    signal.addEventListener("abort", aborted, { once: true });
+    return () => signal.removeEventListener("abort", aborted);
+  }
+
+  /**
+   * Like {@linkcode GroupCommit.append}, but waits in place for the lock. Jobs that are waiting
+   * already go first.
+   */
+  appendInPlace(batch: FrameBatch, request: AppendRequest): void {
+    let ended = false;
+    let failure: unknown;
+    const job = this.#add(batch, request, (error) => {
+      ended = true;
+      failure = error;
+    });
+    if (job === null) return;
+    if (!this.#attempt()) inPlace(this.#draining(() => ended));
+    if (failure !== undefined) throw failure;
+  }
+
+  /** Adds a job; null if there is nothing to store. */
+  #add(batch: FrameBatch, request: AppendRequest, settle: Job["settle"]): Job | null {
+    const { from = 0 } = request;
+    for (let i = from; i < batch.count; i++) this.#ring.checkFits(batch.payloadOf(i));
+    if (from >= batch.count) return null;
+    const job: Job = { batch, request, next: from, to: batch.count, until: undefined, settle };
+    this.#jobs.push(job);
+    return job;
+  }
+
   async #drain(): Promise<void> {
     try {
-      // Each job has its own time limit.
-      const done = (): true | null => this.#commit() || this.#expire() || null;
-      await inTurns(untilUnlocked(this.#ring.path, done, Infinity));
+      await inTurns(this.#draining());
+    } finally {
+      this.#scheduled = false;
+    }
+  }
+
+  /** Ends all jobs, or those until `enough`; each has its own time limit. */
+  #draining(enough = () => false): Steps<true> {
+    return untilUnlocked(this.#ring.path, () => this.#attempt() || enough() || null, Infinity);
+  }
+
+  /** Writes all waiting jobs or fails them; false if any is left to wait for the lock. */
+  #attempt(): boolean {
+    try {
+      return this.#commit() || this.#expire();
     } catch (error) {
       const jobs = this.#jobs;
       this.#jobs = [];
       for (const { settle } of jobs) settle(error);
-    } finally {
-      this.#draining = false;
+      return true;
     }
   }
 
   /** Fails jobs that have reached their time limit; true if none is left. */
   #expire(): boolean {
     const now = performance.now();
-    const late = this.#jobs.filter(({ until }) => now >= until);
-    if (late.length > 0) this.#jobs = this.#jobs.filter(({ until }) => now < until);
+    const isLate = (job: Job): boolean => {
+      const { lockMs = LOCK_LIMIT } = job.request;
+      job.until ??= now + lockMs;
+      return now >= job.until;
+    };
+    const late = this.#jobs.filter(isLate);
+    if (late.length > 0) this.#jobs = this.#jobs.filter((job) => !isLate(job));
     for (const { settle } of late) settle(lockTimeout(this.#ring.path));
     return this.#jobs.length === 0;
   }
 
   /** Writes all waiting jobs; false if the lock is held. */
   #commit(): boolean {
-    for (;;) {
-      const [first] = this.#jobs;
-      if (first === undefined) return true;
-      const together = this.#merge();
-      const batch = together > 1 ? this.#merged : first.batch;
+    while (this.#jobs.length > 0) {
+      const { batch, from, flush } = this.#together();
       try {
-        const flush = this.#jobs.slice(0, together).some(({ request }) => request.flush);
-        for (let from = together > 1 ? 0 : first.next; from < batch.count;) {
-          const done = this.#ring.tryAppend(batch, from, flush);
+        for (let next = from; next < batch.count;) {
+          const done = this.#ring.tryAppend(batch, next, flush);
           if (done === null) return false;
           this.#stored(done.count, done.first);
-          from += done.count;
+          next += done.count;
         }
       } finally {
         this.#merged.clear();
       }
     }
+    return true;
   }
 
   /**
-   * Combines the frames of the first jobs. This is repeated for each attempt, so the amount is
+   * The frames of the first jobs, to be written at once. They are copied only if they are not
+   * neighbours in one batch. This is repeated for each attempt, so the amount that is copied is
    * limited.
-   *
-   * @returns the number of jobs; the frames of a single job are not copied
    */
-  #merge(): number {
-    let count = 0;
+  #together(): { batch: FrameBatch; from: number; flush: boolean } {
+    const jobs = this.#jobs;
+    const first = jobs[0];
+    if (first !== undefined && areNeighbours(jobs, first)) {
+      const flush = jobs.some(({ request }) => request.flush);
+      return { batch: first.batch, from: first.next, flush };
+    }
+    let flush = false;
     let bytes = 0;
-    for (const { batch, next } of this.#jobs) {
-      bytes += batch.startOf(batch.count) - batch.startOf(next);
-      if (count > 0 && bytes > GROUP_BYTES) break;
-      count++;
+    for (const job of jobs) {
+      bytes += job.batch.startOf(job.to) - job.batch.startOf(job.next);
+      if (job !== first && bytes > GROUP_BYTES) break;
+      this.#merged.addFrames(job.batch, job.next, job.to);
+      flush ||= job.request.flush;
     }
-    if (count > 1) {
-      for (const { batch, next } of this.#jobs.slice(0, count)) {
-        this.#merged.addFrames(batch, next, batch.count);
-      }
-    }
-    return Math.max(1, count);
+    return { batch: this.#merged, from: 0, flush };
   }
 
   /**
@@ -151,18 +202,31 @@ export class GroupCommit {
    */
   #stored(count: number, first: bigint): void {
     let seq = first;
-    for (let left = count; left > 0;) {
-      const [job] = this.#jobs;
-      if (job === undefined) return;
-      const { batch, next, request } = job;
-      const own = Math.min(left, batch.count - next);
+    let left = count;
+    let ended = 0;
+    for (const job of this.#jobs) {
+      const { next, request } = job;
+      const own = Math.min(left, job.to - next);
       job.next += own;
       request.stored(next, own, seq);
       seq += BigInt(own);
       left -= own;
-      if (job.next < batch.count) continue;
-      this.#jobs.shift();
+      if (job.next < job.to) break;
       job.settle();
+      ended++;
+      if (left === 0) break;
     }
+    if (ended === this.#jobs.length) this.#jobs = [];
+    else this.#jobs.splice(0, ended);
   }
+}
+
+/** Whether the frames of all jobs follow one another, up to the end of a batch. */
+function areNeighbours(jobs: readonly Job[], { batch, next }: Job): boolean {
+  let end = next;
+  for (const job of jobs) {
+    if (job.batch !== batch || job.next !== end) return false;
+    end = job.to;
+  }
+  return end === batch.count;
 }
