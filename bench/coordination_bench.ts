@@ -7,6 +7,7 @@
  */
 
 import * as coordination from "../lib/backend/local/coordinator.ts";
+import { messageFromValue } from "../lib/lite3/from_value.ts";
 import { LocalBackend, type LocalPool } from "../lib/backend/local.ts";
 import { FrameBatch } from "../lib/pool/batch.ts";
 
@@ -21,7 +22,7 @@ async function pool(name: string, sizeBytes = 1 << 26): Promise<LocalPool> {
 function one(tags: string[]): FrameBatch {
   const batch = new FrameBatch();
   batch.beginFrame();
-  batch.encoder.messageFromValue({ level: "info", text: "x".repeat(80), n: 1 }, tags);
+  messageFromValue(batch.encoder, { level: "info", text: "x".repeat(80), n: 1 }, tags);
   batch.endFrame(1, 1);
   return batch;
 }
@@ -35,7 +36,7 @@ async function misses(): Promise<void> {
     const batch = new FrameBatch();
     for (let i = 0; i < 1000; i++) {
       batch.beginFrame();
-      batch.encoder.messageFromValue({ level: "info", text: "x".repeat(80), n: i }, tags);
+      messageFromValue(batch.encoder, { level: "info", text: "x".repeat(80), n: i }, tags);
       batch.endFrame(1, 1);
     }
     for (let i = 0; i < 100; i++) await big.append(batch, { flush: false, stored });

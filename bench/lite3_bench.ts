@@ -9,6 +9,7 @@ import { Buf } from "../lib/bytes.ts";
 import { Lite3Encoder } from "../lib/lite3/encode.ts";
 import { MessageView } from "../lib/lite3/message.ts";
 import { toValue } from "../lib/lite3/value.ts";
+import { messageFromValue } from "../lib/lite3/from_value.ts";
 import { crc32c } from "../lib/pool/crc32c.ts";
 import { printEnvelope } from "../lib/text/envelope.ts";
 
@@ -134,7 +135,7 @@ for (
     `${name}: encode from value`,
     best(() => {
       out.clear();
-      for (const value of values) encoder.messageFromValue(value, tags);
+      for (const value of values) messageFromValue(encoder, value, tags);
     }),
     lineBytes,
   );

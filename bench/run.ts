@@ -9,6 +9,7 @@
  */
 
 import { fileURLToPath } from "node:url";
+import { messageFromValue } from "../lib/lite3/from_value.ts";
 import { Client } from "../mod.ts";
 import { openToAppend } from "../lib/pool/mending.ts";
 import { FrameBatch } from "../lib/pool/batch.ts";
@@ -293,7 +294,7 @@ function library(): void {
   const data = { level: "info", value: 5, msg: "a message of moderate length", host: "web-1" };
   const one = new FrameBatch();
   one.beginFrame();
-  one.encoder.messageFromValue(data, []);
+  messageFromValue(one.encoder, data, []);
   one.endFrame(1, 2);
   const frame = one.slice(0, 1).slice();
   const state = new Uint8Array(40);

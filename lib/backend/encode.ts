@@ -6,6 +6,7 @@
 
 import { messageOf, PlasmiteError } from "../errors.ts";
 import { JsonSyntaxError, type Lite3Encoder } from "../lite3/encode.ts";
+import { messageFromValue } from "../lite3/from_value.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 
 /**
@@ -20,7 +21,7 @@ export function encodeMessage(
 ): void {
   try {
     if (data instanceof Uint8Array) encodeText(encoder, data, tags);
-    else encoder.messageFromValue(data, tags);
+    else messageFromValue(encoder, data, tags);
   } catch (error) {
     if (PlasmiteError.is(error)) throw error;
     // Thrown by a getter, a toJSON or a proxy in the data.

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { messageFromValue } from "../lite3/from_value.ts";
 import type { PoolHandle } from "../backend/types.ts";
 import { FrameBatch } from "../pool/batch.ts";
 import { nowNs } from "../text/time.ts";
@@ -136,7 +137,7 @@ export class Chat implements Screen {
     batch.clear();
     batch.beginFrame();
     try {
-      batch.encoder.messageFromValue({ from: this.#me, msg }, []);
+      messageFromValue(batch.encoder, { from: this.#me, msg }, []);
     } catch (error) {
       batch.abortFrame();
       throw error;

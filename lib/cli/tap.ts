@@ -7,6 +7,7 @@
 import { resolvePool } from "../backend/resolve.ts";
 import type { PoolHandle } from "../backend/types.ts";
 import { PlasmiteError } from "../errors.ts";
+import { messageFromValue } from "../lite3/from_value.ts";
 import { FrameBatch } from "../pool/batch.ts";
 import { refuseOversize } from "../pool/layout.ts";
 import { nowNs } from "../text/time.ts";
@@ -143,7 +144,7 @@ class Tap {
 
 function encodeLifecycle(batch: FrameBatch, data: { readonly [key: string]: unknown }): void {
   batch.beginFrame();
-  batch.encoder.messageFromValue(data, LIFECYCLE);
+  messageFromValue(batch.encoder, data, LIFECYCLE);
   const now = nowNs();
   batch.endFrame(Number(now & 0xffff_ffffn), Number(now >> 32n));
 }

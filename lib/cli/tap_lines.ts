@@ -7,6 +7,7 @@
  * @module
  */
 
+import { messageFromValue } from "../lite3/from_value.ts";
 import { Buf } from "../bytes.ts";
 import { FrameBatch } from "../pool/batch.ts";
 import { frameLength } from "../pool/layout.ts";
@@ -237,6 +238,6 @@ interface Line {
 
 function encode(data: { readonly [key: string]: unknown }, tags: readonly string[]): Uint8Array {
   const scratch = new FrameBatch(1024);
-  scratch.encoder.messageFromValue(data, tags);
+  messageFromValue(scratch.encoder, data, tags);
   return scratch.out.bytes().slice();
 }

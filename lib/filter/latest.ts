@@ -8,8 +8,7 @@
 import { Buf } from "../bytes.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { Lite3Doc } from "../lite3/doc.ts";
-import { Lite3Key } from "../lite3/key.ts";
-import { Tag } from "../lite3/layout.ts";
+import { Lite3Key, Tag } from "../lite3/layout.ts";
 import type { MessageView } from "../lite3/message.ts";
 import { printJson } from "../lite3/print.ts";
 import { parsePath } from "./path.ts";

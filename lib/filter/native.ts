@@ -6,7 +6,7 @@
  * @module
  */
 
-import { Lite3Key } from "../lite3/key.ts";
+import { Lite3Key } from "../lite3/layout.ts";
 import type { BinaryOp, Node } from "./ast.ts";
 import { Combinators, type One, type Part } from "./combinators.ts";
 import { Context, EMPTY, ERROR, type Outcome, Signal } from "./context.ts";

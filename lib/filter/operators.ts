@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Lite3Key } from "../lite3/key.ts";
+import { Lite3Key } from "../lite3/layout.ts";
 import { EMPTY, ERROR, type Outcome } from "./context.ts";
 import {
   asArray,

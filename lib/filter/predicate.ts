@@ -8,8 +8,7 @@
  * @module
  */
 
-import { Lite3Key } from "../lite3/key.ts";
-import { Tag } from "../lite3/layout.ts";
+import { Lite3Key, Tag } from "../lite3/layout.ts";
 import type { BinaryOp, Node } from "./ast.ts";
 import type { Context } from "./context.ts";
 import { type ByteTest, comparator, compareInPlace, find, same } from "./inplace.ts";

@@ -6,9 +6,9 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import { Lite3Key } from "./key.ts";
 import {
   HASH_START,
+  Lite3Key,
   MAX_PROBES,
   MAX_STEPS,
   NODE_CHILD,
@@ -19,7 +19,7 @@ import {
   Tag,
 } from "./layout.ts";
 
-export { Lite3Key } from "./key.ts";
+export { Lite3Key } from "./layout.ts";
 
 const NO_BYTES = new Uint8Array(0);
 const NO_VIEW = new DataView(NO_BYTES.buffer);

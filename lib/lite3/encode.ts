@@ -8,10 +8,9 @@
 import { Buf } from "../bytes.ts";
 import { PlasmiteError } from "../errors.ts";
 import { withoutDuplicateKeys } from "./dedupe.ts";
-import { nulInKey, writeValue } from "./from_value.ts";
 import { HASH_START, MAX_LEVELS, NODE_SIZE, Tag } from "./layout.ts";
 import { JsonSyntaxError, JsonTokens } from "./json_tokens.ts";
-import { encodeFailed } from "./writer.ts";
+import { encodeFailed, type Lite3Writer, nulInKey } from "./writer.ts";
 
 export { JsonSyntaxError } from "./json_tokens.ts";
 
@@ -114,15 +113,14 @@ export class Lite3Encoder extends JsonTokens {
   }
 
   /**
-   * Encodes a message from a JavaScript value: numbers that are safe integers and bigints become
-   * 64-bit integers, other numbers doubles; `toJSON` is honoured, undefined members are left out.
+   * Encodes a message whose data `write` appends, as members of the empty object node at `node`,
+   * which is at level 2.
    *
-   * @throws {PlasmiteError} Usage, if it is not an object or cannot be represented
+   * @throws {PlasmiteError} Usage, if it cannot be represented
    */
-  messageFromValue(data: unknown, tags: readonly string[]): void {
+  messageWith(tags: readonly string[], write: (writer: Lite3Writer, node: number) => void): void {
     this.begin();
-    const node = this.#beginMessage(tags);
-    writeValue(this, data, node);
+    write(this, this.#beginMessage(tags));
     if (this.unrepresentable !== "") throw encodeFailed(this.unrepresentable);
     this.out.len = this.at;
   }

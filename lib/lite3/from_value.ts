@@ -5,9 +5,9 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import { Lite3Key } from "./key.ts";
-import { MAX_LEVELS, NODE_SIZE, Tag } from "./layout.ts";
-import { encodeFailed, type Lite3Writer } from "./writer.ts";
+import type { Lite3Encoder } from "./encode.ts";
+import { Lite3Key, MAX_LEVELS, NODE_SIZE, Tag } from "./layout.ts";
+import { encodeFailed, type Lite3Writer, nulInKey } from "./writer.ts";
 
 const I64_MIN = -(2n ** 63n);
 const I64_MAX = 2n ** 63n - 1n;
@@ -18,8 +18,22 @@ const NO_KEY = new DataView(new ArrayBuffer(0));
 let keys: Map<string, Lite3Key> | undefined;
 let utf8: TextEncoder | undefined;
 
+/**
+ * Encodes a message from a JavaScript value: numbers that are safe integers and bigints become
+ * 64-bit integers, other numbers doubles; `toJSON` is honoured, undefined members are left out.
+ *
+ * @throws {PlasmiteError} Usage, if it is not an object or cannot be represented
+ */
+export function messageFromValue(
+  encoder: Lite3Encoder,
+  data: unknown,
+  tags: readonly string[],
+): void {
+  encoder.messageWith(tags, (writer, node) => writeValue(writer, data, node));
+}
+
 /** Writes the members of `data` into the empty object node at `node`, which is at level 2. */
-export function writeValue(writer: Lite3Writer, data: unknown, node: number): void {
+function writeValue(writer: Lite3Writer, data: unknown, node: number): void {
   const value = plain(data, "");
   if (typeof value === "object" && value !== null) checkReadable(value);
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -248,13 +262,6 @@ function keyOf(name: string): Lite3Key {
     keys.set(name, key);
   }
   return key;
-}
-
-/** A key with U+0000 cannot be read back unchanged (docs/spec/command-line.md 1.5). */
-export function nulInKey(): PlasmiteError {
-  return new PlasmiteError("Usage", "object keys must not contain U+0000", {
-    hint: "Remove the NUL character from the key; strings may contain it.",
-  });
 }
 
 function loneSurrogate(): PlasmiteError {

@@ -332,3 +332,10 @@ function valueLength(dv: DataView, value: number): number {
       return NODE_SIZE - 1;
   }
 }
+
+/** A key with U+0000 cannot be read back unchanged (docs/spec/command-line.md 1.5). */
+export function nulInKey(): PlasmiteError {
+  return new PlasmiteError("Usage", "object keys must not contain U+0000", {
+    hint: "Remove the NUL character from the key; strings may contain it.",
+  });
+}

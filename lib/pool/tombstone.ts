@@ -9,6 +9,7 @@
 
 import { Buf } from "../bytes.ts";
 import { Lite3Encoder } from "../lite3/encode.ts";
+import { messageFromValue } from "../lite3/from_value.ts";
 import { crc32c } from "./crc32c.ts";
 import { FIELD, putFrameHeader, putMarker } from "./frame.ts";
 import { FRAME_HEADER, frameLength, MARKER_SIZE } from "./layout.ts";
@@ -41,7 +42,7 @@ function variants(): readonly Uint8Array[] {
 
 function encoded(data: unknown, tags: readonly string[]): Uint8Array {
   const out = new Buf();
-  new Lite3Encoder(out).messageFromValue(data, tags);
+  messageFromValue(new Lite3Encoder(out), data, tags);
   return out.bytes().slice();
 }
 

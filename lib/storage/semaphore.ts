@@ -10,7 +10,6 @@
  */
 
 import { hasEveryPermission } from "../environment.ts";
-import { startTimer } from "../timers.ts";
 import { sha256Hex } from "./sha256.ts";
 
 /** Posts accumulate while no one waits; beyond this value no more are added. */
@@ -84,7 +83,7 @@ export class Semaphore {
       this.#postedAt = now;
       this.#postNow(now);
     } else if (this.#timer === null && this.#file !== null) {
-      this.#timer = startTimer(() => this.flush(), 1);
+      this.#timer = setTimeout(() => this.flush(), 1);
       Deno.unrefTimer(this.#timer);
     }
   }

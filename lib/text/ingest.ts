@@ -19,7 +19,7 @@ import {
 } from "./ingest_gate.ts";
 import { JsonLines, type RecordParser } from "./ingest_lines.ts";
 
-export { FatalRecordError } from "./record_error.ts";
+export { FatalRecordError } from "./record_sink.ts";
 export {
   IngestError,
   type IngestSink,

@@ -7,7 +7,7 @@
 
 import { type ErrorContext, ErrorKind, PlasmiteError } from "../errors.ts";
 import { JsonSyntaxError } from "../lite3/encode.ts";
-import { FatalRecordError } from "./record_error.ts";
+import { FatalRecordError } from "./record_sink.ts";
 
 /** The size above which records are skipped, in bytes (docs/spec/command-line.md 2.4). */
 export const RECORD_LIMIT = 1_048_576;

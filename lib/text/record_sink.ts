@@ -9,7 +9,7 @@
  */
 
 import { Buf } from "../bytes.ts";
-import { PlasmiteError } from "../errors.ts";
+import { type ErrorContext, PlasmiteError } from "../errors.ts";
 import { Lite3Doc, Lite3Key } from "../lite3/doc.ts";
 import { JsonSyntaxError } from "../lite3/encode.ts";
 import { NODE_COUNT, Tag } from "../lite3/layout.ts";
@@ -17,7 +17,6 @@ import { MessageView } from "../lite3/message.ts";
 import { printJson } from "../lite3/print.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 import type { IngestSink, SkippedRecord } from "./ingest_gate.ts";
-import { FatalRecordError } from "./record_error.ts";
 import { parseRfc3339 } from "./time.ts";
 
 /** Settings of a {@linkcode RecordSink}. */
@@ -73,6 +72,14 @@ const NOWHERE: Source = { seq: 0n, timeNs: 0n };
 /** Tags with others after them; none of those twice. */
 function withTags(tags: readonly string[], added: readonly string[]): readonly string[] {
   return added.length === 0 ? tags : [...tags, ...added.filter((tag) => !tags.includes(tag))];
+}
+
+/** A Usage error that skipping the record would not solve. */
+export class FatalRecordError extends PlasmiteError {
+  /** Creates a Usage error. */
+  constructor(message: string, context: ErrorContext = {}) {
+    super("Usage", message, context);
+  }
 }
 
 /** Encodes records into a batch; the owner empties the batch and sets the time. */

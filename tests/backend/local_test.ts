@@ -4,6 +4,7 @@ import { LocalBackend } from "../../lib/backend/local.ts";
 import { ServingBackend } from "../../lib/backend/serving.ts";
 import { MemoryStorage } from "../support/memory.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { messageFromValue } from "../../lib/lite3/from_value.ts";
 import { parseState, putState } from "../../lib/pool/header.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
 import { backendSuite, put } from "./suite.ts";
@@ -57,7 +58,7 @@ Deno.test("local backend: an append waits for a lock as long as it is told to", 
     await holder.lock(true);
     const batch = new FrameBatch();
     batch.beginFrame();
-    batch.encoder.messageFromValue({ n: 1 }, []);
+    messageFromValue(batch.encoder, { n: 1 }, []);
     batch.endFrame(0, 1);
     const first: bigint[] = [];
     const request = {

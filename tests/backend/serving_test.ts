@@ -10,6 +10,7 @@ import { LocalBackend } from "../../lib/backend/local.ts";
 import { ServingBackend } from "../../lib/backend/serving.ts";
 import type { Conditions } from "../../lib/backend/types.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { messageFromValue } from "../../lib/lite3/from_value.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
 
 async function withBackend(run: (backend: ServingBackend, dir: string) => Promise<void>) {
@@ -27,7 +28,7 @@ function batchOf(data: readonly object[]): FrameBatch {
   const batch = new FrameBatch();
   for (const one of data) {
     batch.beginFrame();
-    batch.encoder.messageFromValue(one, []);
+    messageFromValue(batch.encoder, one, []);
     batch.endFrame(0, 1);
   }
   return batch;

@@ -11,6 +11,7 @@ import { ErrorKind, type ErrorKindName, PlasmiteError } from "../../lib/errors.t
 import { compileWhere, type Where } from "../../lib/filter/where.ts";
 import { MessageView } from "../../lib/lite3/message.ts";
 import { printJson } from "../../lib/lite3/print.ts";
+import { messageFromValue } from "../../lib/lite3/from_value.ts";
 import { Buf } from "../../lib/bytes.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
 import type { Gap } from "../../lib/types.ts";
@@ -43,7 +44,7 @@ export async function put(
   const now = Temporal.Now.instant().epochNanoseconds;
   data.forEach((one, i) => {
     batch.beginFrame();
-    batch.encoder.messageFromValue(one, tags(i));
+    messageFromValue(batch.encoder, one, tags(i));
     batch.endFrame(Number(now & 0xffff_ffffn), Number(now >> 32n));
   });
   const numbers: bigint[] = [];
@@ -202,7 +203,7 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
     const batch = new FrameBatch();
     for (const n of [1, 2, 3]) {
       batch.beginFrame();
-      batch.encoder.messageFromValue({ n }, []);
+      messageFromValue(batch.encoder, { n }, []);
       batch.endFrame(0, 1);
     }
     const runs: [number, number, bigint][] = [];

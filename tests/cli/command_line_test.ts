@@ -20,6 +20,7 @@ import {
 } from "../../lib/cli/table.ts";
 import { Retries } from "../../lib/cli/retry.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { messageFromValue } from "../../lib/lite3/from_value.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
 import { Client } from "../../mod.ts";
 import { createApp } from "../../server/app.ts";
@@ -236,7 +237,7 @@ Deno.test("damage: a message that is none is named by pool and number", () =>
     const pool = await new LocalBackend(dir).open("p", { write: true, create: {} });
     const batch = new FrameBatch();
     batch.beginFrame();
-    batch.encoder.messageFromValue({ n: 1 }, []);
+    messageFromValue(batch.encoder, { n: 1 }, []);
     batch.endFrame(0, 1);
     const text = new TextEncoder().encode('{"a":1}');
     batch.beginFrame();
@@ -266,7 +267,7 @@ Deno.test("retries: what is stored stays, the rest is tried again until the lock
     const batch = new FrameBatch();
     for (const n of [1, 2]) {
       batch.beginFrame();
-      batch.encoder.messageFromValue({ n }, []);
+      messageFromValue(batch.encoder, { n }, []);
       batch.endFrame(0, 1);
     }
     const runs: [number, number, bigint][] = [];

@@ -7,6 +7,7 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { messageFromValue } from "../../lib/lite3/from_value.ts";
 import { stderrForm } from "../../lib/cli/context.ts";
 import { DropNotices } from "../../lib/cli/drops.ts";
 import { visible } from "../../lib/visible.ts";
@@ -131,7 +132,7 @@ Deno.test("a message of another day shows its date", async () => {
     const ring = openToAppend(disk, path);
     const batch = new FrameBatch();
     batch.beginFrame();
-    batch.encoder.messageFromValue({ old: true }, []);
+    messageFromValue(batch.encoder, { old: true }, []);
     batch.endFrame(1_500_000_000, 0);
     ring.tryAppend(batch);
     ring.close();

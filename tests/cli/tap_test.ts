@@ -12,6 +12,7 @@ import { LineCapture } from "../../lib/cli/tap_lines.ts";
 import { LocalBackend } from "../../lib/backend/local.ts";
 import { MessageView } from "../../lib/lite3/message.ts";
 import { toValue } from "../../lib/lite3/value.ts";
+import { messageFromValue } from "../../lib/lite3/from_value.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
 import { CLI, cli, command, errorOf, exists, inTemp } from "./cli_util.ts";
 import { start } from "../support/processes.ts";
@@ -77,7 +78,7 @@ function capture(
 
 function encode(data: Record<string, unknown>): Uint8Array {
   const batch = new FrameBatch();
-  batch.encoder.messageFromValue(data, ["a", "b"]);
+  messageFromValue(batch.encoder, data, ["a", "b"]);
   return batch.out.bytes().slice();
 }
 

@@ -9,6 +9,7 @@ import "../support/environment.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { messageFromValue } from "../../lib/lite3/from_value.ts";
 import { createRing } from "../../lib/pool/creation.ts";
 import { openToAppend } from "../../lib/pool/mending.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
@@ -41,7 +42,7 @@ function tagged(...messages: readonly (readonly [tags: string[], size?: number])
   const batch = new FrameBatch();
   messages.forEach(([tags, size = 10], i) => {
     batch.beginFrame();
-    batch.encoder.messageFromValue({ text: "x".repeat(size), i }, tags);
+    messageFromValue(batch.encoder, { text: "x".repeat(size), i }, tags);
     batch.endFrame(i + 1, 0);
   });
   return batch;

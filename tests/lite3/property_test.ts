@@ -15,6 +15,7 @@ import { Lite3Tag, MessageView } from "../../lib/lite3/message.ts";
 import { printJson } from "../../lib/lite3/print.ts";
 import { validateMessage } from "../../lib/lite3/validate.ts";
 import { type IntegerPolicy, toValue } from "../../lib/lite3/value.ts";
+import { messageFromValue } from "../../lib/lite3/from_value.ts";
 import { printEnvelope, printReceipt } from "../../lib/text/envelope.ts";
 
 const SCALE = Number(Deno.env.get("PLASMITE_TEST_SCALE") ?? "1");
@@ -215,7 +216,7 @@ Deno.test("a JavaScript value is stored as its JSON text would be", () => {
       const out = new Buf(16);
       out.u8.fill(0xaa);
       const value = plain(m, "auto");
-      new Lite3Encoder(out).messageFromValue(value, ["t"]);
+      messageFromValue(new Lite3Encoder(out), value, ["t"]);
       const view = open(out.bytes().slice());
       // A float that is an integer cannot be told from one; the sign of zero is kept.
       assert.deepEqual(toValue(view.doc, view.dataAt), value);
@@ -608,7 +609,7 @@ Deno.test("JavaScript values that JSON has no word for are refused", () => {
   for (const value of cases) {
     const out = new Buf(16);
     assert.throws(
-      () => new Lite3Encoder(out).messageFromValue(value, []),
+      () => messageFromValue(new Lite3Encoder(out), value, []),
       (error) => PlasmiteError.is(error, ErrorKind.Usage) && error.hint !== undefined,
       Deno.inspect(value),
     );
@@ -633,7 +634,7 @@ Deno.test("JavaScript values are taken as JSON.stringify takes them", () => {
     },
   };
   const out = new Buf(16);
-  new Lite3Encoder(out).messageFromValue(value, []);
+  messageFromValue(new Lite3Encoder(out), value, []);
   assert.equal(
     printData(open(out.bytes().slice())),
     '{"date":"1970-01-01T00:00:00.000Z","list":[null,null,1],"wrapped":"text",' +

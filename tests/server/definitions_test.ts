@@ -5,6 +5,7 @@
  * @module
  */
 
+import { messageFromValue } from "../../lib/lite3/from_value.ts";
 import { bench } from "./server_util.ts";
 import assert from "node:assert/strict";
 import { HttpBackend } from "../../lib/backend/http.ts";
@@ -252,7 +253,7 @@ Deno.test("definitions: our client calls the routes that name its methods", asyn
       const batch = new FrameBatch();
       for (let i = 0; i < 2; i++) {
         batch.beginFrame();
-        batch.encoder.messageFromValue({ i }, []);
+        messageFromValue(batch.encoder, { i }, []);
         batch.endFrame(0, 1);
       }
       await pool.append(batch, { flush: false, stored: () => {} });
@@ -260,7 +261,7 @@ Deno.test("definitions: our client calls the routes that name its methods", asyn
       // Too large for a request as bytes, small enough as text.
       batch.clear();
       batch.beginFrame();
-      batch.encoder.messageFromValue({ zeros: Array.from({ length: 250_000 }, () => 0) }, []);
+      messageFromValue(batch.encoder, { zeros: Array.from({ length: 250_000 }, () => 0) }, []);
       batch.endFrame(0, 1);
       await pool.append(batch, { flush: false, stored: () => {} }).catch(() => {});
       pool.close();

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { messageFromValue } from "../../lib/lite3/from_value.ts";
 import type { AppendRequest, Conditions, PoolHandle } from "../../lib/backend/types.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
 
@@ -13,7 +14,7 @@ export function frames(...messages: readonly (readonly [object, readonly string[
   for (const [data, tags] of messages) {
     const now = Temporal.Now.instant().epochNanoseconds;
     batch.beginFrame();
-    batch.encoder.messageFromValue(data, tags);
+    messageFromValue(batch.encoder, data, tags);
     batch.endFrame(Number(now & 0xffff_ffffn), Number(now >> 32n));
   }
   return batch;

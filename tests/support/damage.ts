@@ -6,6 +6,7 @@
 
 import { Buf } from "../../lib/bytes.ts";
 import { Lite3Encoder } from "../../lib/lite3/encode.ts";
+import { messageFromValue } from "../../lib/lite3/from_value.ts";
 import { createRing } from "../../lib/pool/creation.ts";
 import { openToAppend } from "../../lib/pool/mending.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
@@ -18,7 +19,7 @@ import { specCheck } from "./spec_checker.ts";
 export function message(n: number, size: number): Uint8Array<ArrayBuffer> {
   const out = new Buf();
   const text = Array.from(noise(n, size), (byte) => String.fromCharCode(97 + byte % 26)).join("");
-  new Lite3Encoder(out).messageFromValue({ n, text }, ["t"]);
+  messageFromValue(new Lite3Encoder(out), { n, text }, ["t"]);
   return out.bytes().slice();
 }
 

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { messageFromValue } from "../../lib/lite3/from_value.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
 import { refAppendAll } from "./ref_writer.ts";
 
@@ -30,7 +31,7 @@ const map = {
 for (let i = 0; i < Number(count); i++) {
   const batch = new FrameBatch(256);
   batch.beginFrame();
-  batch.encoder.messageFromValue({ foreign: i }, tags);
+  messageFromValue(batch.encoder, { foreign: i }, tags);
   batch.endFrame(0, 0);
   file.lockSync(true);
   const seq = refAppendAll(map, batch.payload(0), Temporal.Now.instant().epochNanoseconds);

@@ -22,6 +22,7 @@ import { checkKey, KEY_TAG } from "../../coordination/names.ts";
 import { PlasmiteError } from "../../errors.ts";
 import type { MessageView } from "../../lite3/message.ts";
 import { toValue } from "../../lite3/value.ts";
+import { messageFromValue } from "../../lite3/from_value.ts";
 import { FrameBatch } from "../../pool/batch.ts";
 import type { State } from "../../pool/header.ts";
 import type { Ring } from "../../pool/ring.ts";
@@ -167,7 +168,7 @@ export class Leases {
 
 function encode(batch: FrameBatch, { data, tags }: ClaimAppend, timeNs: bigint): void {
   batch.beginFrame();
-  batch.encoder.messageFromValue(data, tags);
+  messageFromValue(batch.encoder, data, tags);
   batch.endFrame(Number(timeNs & 0xffff_ffffn), Number(timeNs >> 32n));
 }
 
