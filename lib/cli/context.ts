@@ -14,7 +14,6 @@ import { PlasmiteError } from "../errors.ts";
 import { StandardStream } from "../stdio.ts";
 import type { Args, Globals, Parsed } from "./args.ts";
 import { type Json, Output, toJson } from "./output.ts";
-import { renderNotice } from "./report.ts";
 import type { CommandSpec } from "./table.ts";
 
 /** A command: does the work, returns the exit code, throws `PlasmiteError`. */
@@ -32,20 +31,6 @@ export type Format = "pretty" | "json" | "document" | "yaml" | "line" | "lite3" 
 
 /** The form of errors and notices on stderr; undefined means by whether stderr is a terminal. */
 export type StderrForm = "text" | "json" | "yaml" | undefined;
-
-/** A non-fatal event, printed on stderr (docs/spec/command-line.md 1.11). */
-export interface Notice {
-  /** `ingest_skip`, `ingest_summary`, `drop`, … */
-  readonly kind: string;
-  /** The text for people. */
-  readonly message: string;
-  /** The pool reference as typed. */
-  readonly pool: string;
-  /** Facts for programs. */
-  readonly details: { readonly [key: string]: Json | undefined };
-  /** `feed`, `follow`, …; the running command when absent. */
-  readonly cmd?: string;
-}
 
 /** Appends the JSON value in `json[start, end)` in another form; of `lib/text`. */
 export type JsonPrinter = (
@@ -164,6 +149,11 @@ export class CommandContext {
     out.u8[out.len++] = 0x0a;
   }
 
+  /** The printer of YAML, where something is printed as YAML. */
+  get yaml(): JsonPrinter | undefined {
+    return this.#yaml;
+  }
+
   /** Prints one of the program's own documents. */
   document(value: Json): void {
     const json = new TextEncoder().encode(toJson(value));
@@ -178,15 +168,6 @@ export class CommandContext {
   report(value: () => Json, text: () => string): void {
     if (this.format === undefined || this.format === "pretty") this.stdout.text(text());
     else this.document(value());
-  }
-
-  /** Tells about a non-fatal event on stderr. */
-  notice(notice: Notice): void {
-    const form = this.stderrForm ?? (this.stderr.isTerminal ? "text" : "json");
-    const full = { cmd: this.name, ...notice };
-    this.stderr.text(
-      renderNotice(full, form, colors(this.stderr, this.color), this.#yaml),
-    );
   }
 }
 

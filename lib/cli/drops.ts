@@ -8,6 +8,7 @@
  */
 
 import type { CommandContext } from "./context.ts";
+import { printNotice } from "./notices.ts";
 import type { Gap } from "../types.ts";
 
 /** Least time between two notices, in milliseconds. */
@@ -60,7 +61,7 @@ export class DropNotices {
     this.#count = 0n;
     if (count === 0n || this.#quiet) return;
     this.#toldAt = performance.now();
-    this.#context.notice({
+    printNotice(this.#context, {
       kind: "drop",
       cmd: "follow",
       message: this.#context.format === "line"

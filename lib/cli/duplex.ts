@@ -13,6 +13,7 @@ import type { CommandContext } from "./context.ts";
 import { DropNotices } from "./drops.ts";
 import { type Sender, sendPipe } from "./duplex_send.ts";
 import { MessageWriter } from "./message_writer.ts";
+import { printNotice } from "./notices.ts";
 import { findPool, openPool } from "./open.ts";
 import { ReaderWatch } from "./reader_watch.ts";
 import { sinceOf, timeoutOf } from "./time_options.ts";
@@ -101,7 +102,7 @@ async function select(
     follow: true,
     ...(since !== undefined ? { since } : tail > 0 ? { last: tail } : { from: "end" }),
     onTrouble: (error) =>
-      context.notice({
+      printNotice(context, {
         kind: "reconnect",
         message: "The server does not answer; trying again until it does.",
         pool: args.required("POOL"),

@@ -15,6 +15,7 @@ import { FrameBatch } from "../pool/batch.ts";
 import { type ModeLabel, snippetOf } from "../text/ingest_gate.ts";
 import type { RecordSinkOptions } from "../text/record_sink.ts";
 import type { CommandContext } from "./context.ts";
+import { printNotice } from "./notices.ts";
 import type { PrintStored } from "./receipts.ts";
 import type { Retries } from "./retry.ts";
 
@@ -244,7 +245,7 @@ export class FeedConditions {
     const json = new Buf(256);
     printJson(view.doc, view.dataAt, json);
     this.skipped++;
-    this.#context.notice({
+    printNotice(this.#context, {
       kind: "ingest_skip",
       message: `Skipped record: ${error.message}.`,
       pool: this.#context.args.required("POOL"),

@@ -12,6 +12,7 @@ import { conditions } from "./conditions.ts";
 import type { CommandContext } from "./context.ts";
 import { DropNotices } from "./drops.ts";
 import { MessageWriter } from "./message_writer.ts";
+import { printNotice } from "./notices.ts";
 import { findPool, openPool } from "./open.ts";
 import { ReaderWatch } from "./reader_watch.ts";
 import { sinceOf, timeoutOf } from "./time_options.ts";
@@ -125,7 +126,7 @@ class Follow {
       ...(since === undefined ? {} : { since }),
       ...(tail === 0 ? {} : { last: tail }),
       onTrouble: (error) =>
-        context.notice({
+        printNotice(context, {
           kind: "reconnect",
           message: "The server does not answer; trying again until it does.",
           pool: context.args.required("POOL"),

@@ -9,6 +9,7 @@ import { messageOf } from "../errors.ts";
 import { Client } from "../client/client.ts";
 import type { Grant } from "../types.ts";
 import type { CommandContext } from "./context.ts";
+import { printNotice } from "./notices.ts";
 import { type ServeFlags, serveFlags } from "./serve_flags.ts";
 import { VERSION } from "./version.ts";
 
@@ -81,7 +82,7 @@ export async function run(
   const client = new Client(context.dir);
   checkReadable(client.poolDir);
   const notice = (kind: string, message: string) => (error: unknown): void =>
-    context.notice({
+    printNotice(context, {
       kind,
       message,
       pool: "",
