@@ -16,6 +16,8 @@
 import { parse, type Parsed, ParseProblem } from "./lib/cli/args.ts";
 import { colors, CommandContext, type CommandModule, stderrForm } from "./lib/cli/context.ts";
 import { Output, StdoutClosed } from "./lib/cli/output.ts";
+// Not loaded on demand: the permission to read it may be what is missing.
+import { asPlasmiteError, guessGlobals, renderError } from "./lib/cli/report.ts";
 import { StandardStream } from "./lib/stdio.ts";
 
 /** How long a slow reader of the output may delay the exit of a server process, in milliseconds. */
@@ -123,7 +125,6 @@ async function fail(
   argv: readonly string[],
   parsed: Parsed | undefined,
 ): Promise<number> {
-  const { asPlasmiteError, guessGlobals, renderError } = await import("./lib/cli/report.ts");
   // Reading the explanation of an error may itself need a missing permission.
   const failure = error instanceof ParseProblem
     ? await import("./lib/cli/usage.ts").then(

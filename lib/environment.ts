@@ -36,6 +36,15 @@ export function hasEveryPermission(): boolean {
   return EVERYTHING.every(isGranted);
 }
 
+/**
+ * Whether files in `/proc` and `/dev` may be tried: with every permission, or where Deno cannot
+ * prompt, because it is not on a terminal, and refuses at once. The queries cost a good part of a
+ * millisecond in a process that has just started.
+ */
+export function mayTrySystemFiles(): boolean {
+  return !Deno.stdin.isTerminal() || !Deno.stderr.isTerminal() || hasEveryPermission();
+}
+
 /** How far the causes of an exception are followed. */
 const DEPTH = 5;
 
@@ -112,14 +121,17 @@ export function workingDirectory(): string | undefined {
   }
 }
 
+/** The line of `/proc/self/limits` for a soft limit that is none; its columns have fixed widths. */
+const UNLIMITED = `\n${"Max file size".padEnd(25)} unlimited `;
+
 /** Whether file size is unlimited, as far as can be determined without a prompt. */
 function filesMayGrow(): boolean {
   if (Deno.build.os === "windows") return true;
-  if (Deno.build.os !== "linux" || !hasEveryPermission()) return false;
+  if (Deno.build.os !== "linux" || !mayTrySystemFiles()) return false;
   try {
-    return /^Max file size +unlimited /m.test(Deno.readTextFileSync("/proc/self/limits"));
+    return Deno.readTextFileSync("/proc/self/limits").includes(UNLIMITED);
   } catch {
-    return false; // There is no /proc.
+    return false; // There is no /proc, or it may not be read.
   }
 }
 

@@ -18,7 +18,7 @@
  * @module
  */
 
-import { hasEveryPermission } from "./environment.ts";
+import { mayTrySystemFiles } from "./environment.ts";
 
 /** The capacity of the line buffer in Deno's stdout. */
 const LINE_BUFFER = 1024;
@@ -229,14 +229,14 @@ function isMomentary(error: unknown): boolean {
 
 /** How many bytes a stdout that is not a terminal writes atomically. */
 function atomicSize(): number {
-  if (Deno.build.os !== "linux" || !hasEveryPermission()) return PIPE_PIECE;
+  if (Deno.build.os !== "linux" || !mayTrySystemFiles()) return PIPE_PIECE;
   try {
     const info = Deno.statSync("/proc/self/fd/1");
     if (info.isFile) return Infinity; // O_NONBLOCK has no effect on files.
     if (!info.isSocket) return PIPE_PIECE;
     return isUnixSocket(info.ino) ? SOCKET_PIECE : 1;
   } catch {
-    return PIPE_PIECE; // There is no /proc.
+    return PIPE_PIECE; // There is no /proc, or it may not be read.
   }
 }
 
