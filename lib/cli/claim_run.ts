@@ -10,6 +10,7 @@ import type { LeaseState, PoolHandle } from "../backend/types.ts";
 import { ErrorKind, messageOf, PlasmiteError } from "../errors.ts";
 import { pause } from "../timers.ts";
 import type { CommandContext } from "./context.ts";
+import { printNotice } from "./notices.ts";
 import { TapChild } from "./tap_child.ts";
 
 /** How long a command that lost its lease may take to end, in milliseconds. */
@@ -125,7 +126,7 @@ async function release(
     await coordination.release({ keys, holder, token });
   } catch (error) {
     if (PlasmiteError.is(error, ErrorKind.Conflict)) throw error;
-    context.notice({
+    printNotice(context, {
       kind: "release_failed",
       message: "The lease could not be released; it ends by itself.",
       pool: context.args.required("POOL"),

@@ -95,7 +95,7 @@ function replaySpeed(context: CommandContext): number | undefined {
 
 /** Tells of a message that another program stored and that is left out. */
 function noticeUnreadable(context: CommandContext, pool: PoolHandle, error: PlasmiteError): void {
-  context.notice({
+  printNotice(context, {
     kind: "corrupt",
     message: `Left out message ${error.seq}: ${error.message}.`,
     pool: context.args.required("POOL"),

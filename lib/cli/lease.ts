@@ -12,6 +12,7 @@ import { formatTime } from "../text/time.ts";
 import { parseDuration } from "../text/units.ts";
 import { escapeControls } from "../visible.ts";
 import type { CommandContext } from "./context.ts";
+import { printNotice } from "./notices.ts";
 import type { Json } from "./output.ts";
 
 /** Keys and holder of the command line. Throws Usage. */
@@ -51,7 +52,7 @@ export function tellLease(context: CommandContext, verb: string, lease: LeaseSta
 /** Warns where the pool may forget the claim before it ends. */
 export function warnShort(context: CommandContext, pool: PoolHandle, lease: LeaseState): void {
   if (!lease.shortRetention) return;
-  context.notice({
+  printNotice(context, {
     kind: "claim_retention",
     message:
       "The pool already overwrites messages that are younger than this lease, so the claim " +
