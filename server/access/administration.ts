@@ -11,7 +11,7 @@ import { HttpError } from "../errors.ts";
 import { type MachineAddress, machineAddresses } from "./addresses.ts";
 import { StateFolder } from "./folder.ts";
 import { type Identity, readIdentity, readLocalAddress } from "./identity.ts";
-import { checkedName, KeyStore, type ListedKey, nowSeconds } from "./keys.ts";
+import { checkedName, KeyStore, type ListedKey } from "./keys.ts";
 import { checkedPatterns, expiryOf, isFull, isRights, type Restriction, RIGHTS } from "./rights.ts";
 
 /** A key that is asked for. */
@@ -120,7 +120,7 @@ function restrictionOf({ pools, rights = "admin", expires }: Invitation): Restri
   const restriction: Restriction = {
     pools: pools === undefined ? ["*"] : checkedPatterns(pools),
     rights,
-    expiresAt: expires === undefined ? null : expiryOf(expires, nowSeconds()),
+    expiresAt: expires === undefined ? null : expiryOf(expires, Math.ceil(Date.now() / 1000)),
   };
   return isFull(restriction) ? null : restriction;
 }
