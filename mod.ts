@@ -25,6 +25,7 @@ export {
   type PoolBounds,
   type PoolInfo,
   type PoolMetrics,
+  type PoolRetention,
   type StreamPlace,
 } from "./lib/backend/local/info.ts";
 export { type IntegerPolicy, Message, parseMessage } from "./lib/client/message.ts";
@@ -49,7 +50,11 @@ export {
   PlasmiteError,
   PlasmiteError as PlasmiteNativeError,
 } from "./lib/errors.ts";
-export { RemoteClient, type RemoteClientOptions } from "./lib/remote/client.ts";
+export {
+  RemoteClient,
+  type RemoteClientOptions,
+  type RemoteCreateOptions,
+} from "./lib/remote/client.ts";
 export { connect, type Connected } from "./lib/remote/connect.ts";
 export { RemoteError } from "./lib/backend/http/error.ts";
 export { RemotePool } from "./lib/remote/pool.ts";

@@ -111,6 +111,18 @@ export function size(most: bigint): Argument<number | undefined> {
   });
 }
 
+/** The maximum age of messages in milliseconds. */
+export function maxAge(): Argument<number | undefined> {
+  const schema = { type: "integer", minimum: 1000, maximum: Number.MAX_SAFE_INTEGER };
+  const description = "Messages older than this many milliseconds expire, at least 1000; by " +
+    "default there is no limit.";
+  return optional(schema, description, (given, name) => {
+    const ms = given.optionalWhole(name);
+    if (ms === undefined) return undefined;
+    return given.between(name, 1000, Number.MAX_SAFE_INTEGER, 0);
+  });
+}
+
 /** The text of a JSON object. */
 export function object(description: string): Argument<string> {
   return required({ type: "object" }, description, (given, name) => given.json(name));

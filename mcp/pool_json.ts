@@ -20,7 +20,7 @@ function time(ns: bigint | null): string | null {
  * @param name as the caller called it
  */
 export function described(info: PoolInfo, name: string, pools: GrantedPools): Json {
-  const { metrics, bounds, error } = info;
+  const { metrics, bounds, retention, error } = info;
   return new Json(jsonText({
     name,
     path: pools.shown(info.path),
@@ -45,6 +45,11 @@ export function described(info: PoolInfo, name: string, pools: GrantedPools): Js
         oldest_age_ms: metrics.age.oldestAgeMs,
         newest_age_ms: metrics.age.newestAgeMs,
       },
+    },
+    retention: retention && {
+      max_age_ms: retention.maxAgeMs,
+      oldest_live: retention.oldestLiveSeq,
+      expired: retention.expired,
     },
     error: error && { kind: error.kindName, message: error.message },
   }));

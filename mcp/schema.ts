@@ -79,6 +79,11 @@ export const POOL: Schema = {
       additionalProperties: false,
     },
     metrics: { type: "object" },
+    retention: {
+      type: "object",
+      properties: { max_age_ms: WHOLE_OR_NULL, oldest_live: WHOLE_OR_NULL, expired: WHOLE },
+      additionalProperties: false,
+    },
     error: closed({ kind: field(TEXT), message: field(TEXT) }),
   },
   required: ["name", "path", "file_size", "bounds"],

@@ -28,7 +28,8 @@ function sizes(info: PoolInfo, name: string): string {
 
 /**
  * A pool's object with its name as asked. `brief` leaves out what tells of its content; `followers`
- * (streams of this server) is ours beyond v0, for the page.
+ * (streams of this server) is ours beyond v0, for the page, and so are `retention` and
+ * `last_seq` with it; elsewhere `retention` is there if there is a limit.
  */
 export function infoJson(
   info: PoolInfo,
@@ -37,7 +38,7 @@ export function infoJson(
   followers?: number,
 ): string {
   if (brief) return `{${sizes(info, name)}}`;
-  const { bounds, metrics, error } = info;
+  const { bounds, metrics, retention, error } = info;
   const parts = [sizes(info, name)];
   parts.push(
     bounds.oldestSeq === null
@@ -55,7 +56,16 @@ export function infoJson(
         `"oldest_age_ms":${age.oldestAgeMs},"newest_age_ms":${age.newestAgeMs}}}`,
     );
   }
-  if (followers !== undefined) parts.push(`"followers":${followers}`);
+  if (retention !== undefined && (retention.maxAgeMs !== null || followers !== undefined)) {
+    parts.push(
+      `"retention":{"max_age_ms":${retention.maxAgeMs},` +
+        `"oldest_live":${retention.oldestLiveSeq},"expired":${retention.expired}}`,
+    );
+  }
+  if (followers !== undefined) {
+    const last = info.lastSeq === undefined ? "" : `"last_seq":${info.lastSeq},`;
+    parts.push(`${last}"followers":${followers}`);
+  }
   if (error !== undefined) parts.push(errorJson(error).slice(1, -1));
   return `{${parts.join(",")}}`;
 }

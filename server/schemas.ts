@@ -17,12 +17,18 @@ const COUNT = z.number().int().nonnegative();
 export const POOL_NAME = "^[A-Za-z0-9_-][A-Za-z0-9._ -]{0,59}$";
 const Name = z.string().meta({ description: "Name of the pool", pattern: POOL_NAME });
 
+/** The longest age limit. */
+const MOST_AGE_MS = 18_446_744_073_709;
+
 /** `POST /v0/pools`. */
 export const CreateBody = z.object({
   pool: Name,
   // The bounds are checked by hand, where the message can say more.
   size_bytes: z.number().int().nonnegative().meta({ minimum: 4097, maximum: 2 ** 40 }).nullish()
     .meta({ description: "Size of the whole file; default 1 MiB" }),
+  // Likewise.
+  max_age_ms: z.number().int().meta({ minimum: 1000, maximum: MOST_AGE_MS }).nullish()
+    .meta({ description: "Maximum age of messages; default no limit" }),
 }).meta({ id: "CreateBody" });
 
 /** `POST /v0/pools/open`. */
@@ -74,6 +80,12 @@ export const PoolInfoShape = z.object({
       newest_age_ms: COUNT.nullable(),
     }),
   }).optional(),
+  retention: z.object({
+    max_age_ms: COUNT.nullable(),
+    oldest_live: U64.nullable().meta({ description: "The oldest message that has not expired" }),
+    expired: U64.meta({ description: "Expired messages that are still in the file" }),
+  }).optional(),
+  last_seq: U64.optional().meta({ description: "The last number assigned, 0 for none" }),
   followers: COUNT.optional().meta({
     description: "Readers that follow it through this server",
   }),

@@ -7,13 +7,14 @@
 import type { PoolInfo } from "./local/info.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import type { FrameBatch } from "../pool/batch.ts";
+import { maxAgeNs } from "../pool/header.ts";
 import { DEFAULT_POOL_SIZE, type Limits, limitsOf } from "../pool/layout.ts";
 import { remotePoolName } from "./http/address.ts";
 import { RemoteAppender } from "./http/appender.ts";
 import { type Effect, RemoteError, unreadable } from "./http/error.ts";
 import { type Pushdown, RemoteSource } from "./http/source.ts";
 import { jsonFields, Transport, type TransportOptions } from "./http/transport.ts";
-import { poolInfo, wireMessage } from "./http/wire.ts";
+import { lastSeqOf, poolInfo, readableBounds, wireMessage } from "./http/wire.ts";
 import type { Bounds } from "../types.ts";
 import type { Coordination } from "./coordination.ts";
 import { Filter } from "./filter.ts";
@@ -23,6 +24,7 @@ import type {
   AppendRequest,
   Backend,
   Choose,
+  NewPool,
   OpenOptions,
   PoolHandle,
   Selection,
@@ -32,6 +34,8 @@ import type {
 import type { SeqSet } from "./seq_set.ts";
 import { SelectedWalk } from "./walk.ts";
 
+/** Nanoseconds in a millisecond. */
+const MS = 1_000_000n;
 /** How long the bounds from opening a pool count as current, in milliseconds. */
 const FRESH = 1_000;
 const LITE3 = "application/x-plasmite-lite3";
@@ -133,10 +137,13 @@ export class HttpBackend implements Backend {
 
   async create(
     name: string,
-    { sizeBytes = DEFAULT_POOL_SIZE }: { readonly sizeBytes?: number | bigint } = {},
+    options: Omit<NewPool, "sizeBytes"> & { readonly sizeBytes?: number | bigint } = {},
   ): Promise<PoolInfo> {
+    const { sizeBytes = DEFAULT_POOL_SIZE, maxAgeMs } = options;
     const pool = this.#name(name);
-    const body = `{"pool":${JSON.stringify(pool)},"size_bytes":${sizeBytes}}`;
+    const age = maxAgeMs === undefined ? "" : `,"max_age_ms":${Number(maxAgeNs(maxAgeMs) / MS)}`;
+    if (age !== "" && !(await this.features()).has("retention")) throw cannot("retention");
+    const body = `{"pool":${JSON.stringify(pool)},"size_bytes":${sizeBytes}${age}}`;
     return await this.#post("/v0/pools", pool, body, CREATION);
   }
 
@@ -382,8 +389,8 @@ export class HttpPool implements PoolHandle {
   }
 }
 
-function boundsOf({ bounds }: PoolInfo): Bounds {
-  return { oldest: bounds.oldestSeq ?? 0n, newest: bounds.newestSeq ?? 0n };
+function boundsOf(info: PoolInfo): Bounds {
+  return { oldest: readableBounds(info).oldestSeq ?? 0n, newest: lastSeqOf(info) };
 }
 
 /** The error for a feature that a server would silently ignore. */

@@ -9,6 +9,7 @@
 
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import type { FrameBatch } from "../pool/batch.ts";
+import { maxAgeNs } from "../pool/header.ts";
 import { DEFAULT_POOL_SIZE, type Limits, limitsOf } from "../pool/layout.ts";
 import { Ring } from "../pool/ring.ts";
 import { isMissing } from "../pool/unfinished.ts";
@@ -214,10 +215,11 @@ export class LocalBackend implements Backend {
 /** The module `local/listing.ts`. */
 type Listing = typeof import("./local/listing.ts");
 
-function ringOptions({ sizeBytes, indexCapacity }: NewPool) {
+function ringOptions({ sizeBytes, indexCapacity, maxAgeMs }: NewPool) {
   return {
     size: sizeBytes ?? DEFAULT_POOL_SIZE,
     ...(indexCapacity === undefined ? {} : { indexCapacity }),
+    ...(maxAgeMs === undefined ? {} : { maxAgeNs: maxAgeNs(maxAgeMs) }),
   };
 }
 
@@ -256,12 +258,12 @@ export class LocalPool implements PoolHandle {
   }
 
   bounds(): Awaitable<Bounds> {
-    return this.ring.tryState() ?? this.run(this.ring.stating());
+    return this.ring.tryLive(this.ring.tryState()) ?? this.run(this.ring.living());
   }
 
   /** Like {@linkcode LocalPool.bounds}, but synchronous. */
   boundsNow(): Bounds {
-    return this.ring.state();
+    return inPlace(this.ring.living());
   }
 
   info(): Awaitable<PoolInfo> {

@@ -38,8 +38,8 @@ export interface NewPool {
   readonly indexCapacity?: number;
   /** Number of replicas; only for NATS, default 1. */
   readonly replicas?: number;
-  /** Messages older than this are removed, in milliseconds; only for NATS, default never. */
-  readonly maxAgeMs?: number;
+  /** The maximum age of messages in milliseconds, at least 1000; default no limit. */
+  readonly maxAgeMs?: number | undefined;
   /** How long ids are remembered, in milliseconds; only for NATS, default of the server. */
   readonly dedupeMs?: number;
 }

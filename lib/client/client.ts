@@ -6,7 +6,8 @@
 
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { type CheckReport, checkRing } from "../pool/check.ts";
-import { createRing } from "../pool/creation.ts";
+import { createRing, type RingOptions } from "../pool/creation.ts";
+import { maxAgeNs } from "../pool/header.ts";
 import { isMissing } from "../pool/unfinished.ts";
 import { DEFAULT_POOL_SIZE } from "../pool/layout.ts";
 import { disk } from "../storage/file.ts";
@@ -60,19 +61,33 @@ export interface CreateOptions {
   readonly sizeBytes?: Seq;
   /** Number of index slots (16 bytes each), 0 for no index; by default it depends on the size. */
   readonly indexCapacity?: number;
+  /**
+   * Messages older than this many milliseconds expire, at least 1000: readers do not get them any
+   * more, and appends drop them. By default there is no limit.
+   */
+  readonly maxAgeMs?: number;
 }
 
-const CREATE_KINDS: OptionKinds<CreateOptions> = { sizeBytes: "checked", indexCapacity: "checked" };
+const CREATE_KINDS: OptionKinds<CreateOptions> = {
+  sizeBytes: "checked",
+  indexCapacity: "checked",
+  maxAgeMs: "number",
+};
 
-function createOptions(size: Seq | CreateOptions | undefined): { size: number; slots?: number } {
+function createOptions(size: Seq | CreateOptions | undefined): RingOptions {
   const options = typeof size === "object" ? size : { sizeBytes: size ?? 0 };
-  const { sizeBytes, indexCapacity } = checkOptions<CreateOptions>(options, "pool", CREATE_KINDS);
+  const { sizeBytes, indexCapacity, maxAgeMs } = checkOptions<CreateOptions>(
+    options,
+    "pool",
+    CREATE_KINDS,
+  );
   const bytes = checkSeq(sizeBytes ?? 0, "pool size");
   return {
     size: bytes === 0n ? DEFAULT_POOL_SIZE : Number(bytes),
     ...(indexCapacity === undefined
       ? {}
-      : { slots: Number(checkSeq(indexCapacity, "indexCapacity")) }),
+      : { indexCapacity: Number(checkSeq(indexCapacity, "indexCapacity")) }),
+    ...(maxAgeMs === undefined ? {} : { maxAgeNs: maxAgeNs(maxAgeMs) }),
   };
 }
 
@@ -136,11 +151,7 @@ export class Client implements Disposable, AsyncDisposable {
    */
   createPool<T extends object = JsonObject>(ref: string, size?: Seq | CreateOptions): Pool<T> {
     const path = this.#path(ref);
-    const { size: bytes, slots } = createOptions(size);
-    createRing(disk, path, {
-      size: bytes,
-      ...(slots === undefined ? {} : { indexCapacity: slots }),
-    });
+    createRing(disk, path, createOptions(size));
     return new Pool<T>(path, ref, this.#integers);
   }
 

@@ -336,7 +336,7 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
 
   /** Returns the first and last retained sequence number. */
   bounds(): PoolBounds {
-    const { oldest, newest } = this.#ring.state();
+    const { oldest, newest } = inPlace(this.#ring.living());
     return oldest === 0n
       ? { oldestSeq: null, newestSeq: null }
       : { oldestSeq: oldest, newestSeq: newest };
@@ -376,8 +376,8 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
     const start = this.#ring.state().newest + 1n;
     const pool = new LocalBackend("").openNow(this.path);
     const newest = (): bigint => {
-      const state = pool.boundsNow();
-      return state.oldest === 0n ? 0n : state.newest;
+      const { oldest, newest } = pool.boundsNow();
+      return oldest === 0n ? 0n : newest;
     };
     const end = checked.from === "end" && checked.sinceSeq === undefined;
     try {

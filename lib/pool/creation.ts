@@ -10,7 +10,14 @@ import { lockTimeout } from "../storage/lock_wait.ts";
 import { inPlace, type Steps } from "../storage/steps.ts";
 import type { Storage } from "../storage/storage.ts";
 import { unsafeIn } from "../visible.ts";
-import { EXTENSION_AT, EXTENSION_SIZE, newExtension, newHeader, printExtension } from "./header.ts";
+import {
+  checkMaxAge,
+  EXTENSION_AT,
+  EXTENSION_SIZE,
+  newExtension,
+  newHeader,
+  printExtension,
+} from "./header.ts";
 import { DEFAULT_POOL_SIZE, type Layout, planLayout } from "./layout.ts";
 
 /** After how many tries a file without a header, and without a creator, is taken over. */
@@ -66,7 +73,7 @@ export function* creating(
 ): Steps<void> {
   checkNewPath(path);
   const layout = planLayout(options.size ?? DEFAULT_POOL_SIZE, options.indexCapacity);
-  const header = stampedHeader(layout, options.maxAgeNs);
+  const header = stampedHeader(layout, checkMaxAge(options.maxAgeNs ?? 0n));
   const create = storage.create?.bind(storage) ?? createOnDisk;
   for (let waited = 0;; waited++) {
     if (create(path, layout.fileSize, header, waited >= CREATION_TRIES)) return;

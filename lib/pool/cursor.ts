@@ -75,6 +75,7 @@ export class Cursor {
   gap: Gap | null = null;
 
   readonly #ring: Ring;
+  readonly #all: boolean;
   #expected: bigint;
   #place = -1;
   #misses = 0;
@@ -92,10 +93,12 @@ export class Cursor {
   /**
    * @param ring the pool; the cursor reads through it and never closes it
    * @param seq the first sequence number wanted; 0 for the oldest retained, without a gap
+   * @param all whether expired messages are read too, as long as they are in the file
    */
-  constructor(ring: Ring, seq: bigint) {
+  constructor(ring: Ring, seq: bigint, all = false) {
     this.#ring = ring;
     this.#expected = seq;
+    this.#all = all;
     this.u8 = new Uint8Array(0);
     this.dv = new DataView(this.u8.buffer);
   }
@@ -149,9 +152,12 @@ export class Cursor {
     this.#stepwise = stepwise;
     for (let again = false;; again = true) {
       if (again && stepwise) return MORE;
-      const state = this.#ring.tryState();
-      if (state === null) return BUSY;
-      if (state.oldest === 0n || state.newest < this.#expected) return 0;
+      const stored = this.#ring.tryState();
+      if (stored === null) return BUSY;
+      if (stored.oldest === 0n || stored.newest < this.#expected) return 0;
+      const state = this.#all ? stored : this.#ring.tryLive(stored);
+      if (state === null) continue;
+      if (state.oldest === 0n) return 0;
       this.#locate(state);
       const outcome = this.#load(state, false);
       if (outcome === "again") continue;

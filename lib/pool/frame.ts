@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { State } from "./header.ts";
 import { COMMITTED, FRAME_HEADER, frameLength, MARKER_SIZE, maxPayload, WRAP } from "./layout.ts";
 
 const MAGIC = 0x314d_5246; // "FRM1", little-endian
@@ -102,22 +103,89 @@ export interface Item {
   readonly kind: "frame" | "wrap" | "bad";
   /** Sequence number of a frame. */
   readonly seq: bigint;
+  /** Time of a frame, in nanoseconds since 1970. */
+  readonly time: bigint;
   /** Ring offset of a frame's end; the ring's size is not converted to 0. */
   readonly end: number;
   /** The problem of a bad item. */
   readonly problem: string;
 }
 
+/**
+ * The offset of the frame at or after `offset`: skips dead bytes and wrap markers, which the
+ * reference may leave at the tail (docs/spec/format.md 5.1 D2).
+ */
+export function frameOffset(
+  look: (offset: number) => Item,
+  offset: number,
+  ringSize: number,
+): number {
+  if (offset === ringSize || ringSize - offset < FRAME_HEADER) return 0;
+  return look(offset).kind === "wrap" ? 0 : offset;
+}
+
+/** The state after all messages were dropped: all offsets equal (docs/spec/format.md 1.6). */
+export function emptied({ head, newest }: State): State {
+  return { head, tail: head, tailNext: head, oldest: 0n, newest };
+}
+
+/** Which of the oldest messages to drop. */
+export interface Dropping {
+  /** Tests a message; called in order, up to the first that stays. */
+  isExpired(seq: bigint, timeNs: bigint): boolean;
+  /** The largest number of messages to drop. */
+  readonly most: number;
+  /** Called with the ring offset if something else than the next frame is there. */
+  broken?(offset: number): void;
+}
+
+/**
+ * The state without the first messages, up to the first that is not expired or is not where it
+ * should be; the same state if nothing is dropped.
+ *
+ * @param look classifies the item at a ring offset
+ */
+export function withoutExpired(
+  state: State,
+  ringSize: number,
+  look: (offset: number) => Item,
+  dropping: Dropping,
+): State {
+  if (state.oldest === 0n) return state;
+  const { head, newest } = state;
+  let { oldest, tail } = state;
+  for (let count = 0;; count++) {
+    if (oldest > newest) return emptied(state);
+    tail = frameOffset(look, tail, ringSize);
+    const item = look(tail);
+    const isFrame = item.kind === "frame" && item.seq === oldest;
+    if (!isFrame) dropping.broken?.(tail);
+    if (isFrame && count < dropping.most && dropping.isExpired(oldest, item.time)) {
+      tail = item.end % ringSize;
+      oldest++;
+      continue;
+    }
+    // The end must be exact: the checkers of 1.x and ours would report 0 as an error.
+    const tailNext = isFrame ? item.end % ringSize : 0;
+    return count === 0 ? state : { head, tail, tailNext, oldest, newest };
+  }
+}
+
+/** An item that is not a frame. */
+export function noFrame(kind: "wrap" | "bad", problem: string): Item {
+  return { kind, seq: 0n, time: 0n, end: 0, problem };
+}
+
 /** Classifies the frame header at `at` of `view`, which is at ring offset `offset`. */
 export function itemAt(view: DataView, at: number, offset: number, ringSize: number): Item {
   const problem = frameProblem(view, at, ringSize);
-  if (problem !== null) return { kind: "bad", seq: 0n, end: 0, problem };
+  if (problem !== null) return noFrame("bad", problem);
   const state = frameState(view, at);
-  if (state === WRAP) return { kind: "wrap", seq: 0n, end: 0, problem: "" };
-  if (state !== COMMITTED) {
-    return { kind: "bad", seq: 0n, end: 0, problem: "unexpected frame state" };
-  }
+  if (state === WRAP) return noFrame("wrap", "");
+  if (state !== COMMITTED) return noFrame("bad", "unexpected frame state");
   const end = offset + frameLength(payloadLength(view, at));
-  if (end > ringSize) return { kind: "bad", seq: 0n, end: 0, problem: "frame exceeds ring" };
-  return { kind: "frame", seq: view.getBigUint64(at + FIELD.seq, true), end, problem: "" };
+  if (end > ringSize) return noFrame("bad", "frame exceeds ring");
+  const seq = view.getBigUint64(at + FIELD.seq, true);
+  const time = view.getBigUint64(at + FIELD.time, true);
+  return { kind: "frame", seq, time, end, problem: "" };
 }

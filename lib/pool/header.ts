@@ -175,6 +175,60 @@ export interface Extension {
   readonly maxAgeNs: bigint;
 }
 
+/** The shortest age limit, in nanoseconds. */
+const SHORTEST_AGE = 1_000_000_000n;
+/** The longest age limit, in nanoseconds: some 584 years. */
+const LONGEST_AGE = 0xffff_ffff_ffff_ffffn;
+
+/**
+ * Checks an age limit in nanoseconds; 0 is none.
+ *
+ * @throws {PlasmiteError} Usage
+ */
+export function checkMaxAge(ns: bigint): bigint {
+  if (ns === 0n || (ns >= SHORTEST_AGE && ns <= LONGEST_AGE)) return ns;
+  throw invalidMaxAge();
+}
+
+/**
+ * An age limit in milliseconds as nanoseconds.
+ *
+ * @throws {PlasmiteError} Usage
+ */
+export function maxAgeNs(ms: number): bigint {
+  if (!Number.isSafeInteger(ms) || ms <= 0) throw invalidMaxAge();
+  return checkMaxAge(BigInt(ms) * 1_000_000n);
+}
+
+function invalidMaxAge(): PlasmiteError {
+  return new PlasmiteError("Usage", "Invalid maximum age", {
+    hint: "Messages may be kept for one second to 500 years, or without a limit.",
+  });
+}
+
+/** The age limit of a pool as of the last time its header was read. */
+export class AgeLimit {
+  /** The maximum age of messages, in nanoseconds; 0 for no limit. */
+  ns = 0n;
+  #lo = 0;
+  #hi = 0;
+  #crc = 0;
+
+  /** Takes the limit from the extension block at `at`; does nothing if it is the known one. */
+  note(bytes: Uint8Array<ArrayBuffer>, view: DataView, at: number): void {
+    const lo = view.getUint32(at + EXTENSION_FIELD.maxAge, true);
+    const hi = view.getUint32(at + EXTENSION_FIELD.maxAge + 4, true);
+    const crc = view.getUint32(at + EXTENSION_FIELD.crc, true);
+    if (lo === this.#lo && hi === this.#hi && crc === this.#crc) return;
+    this.#lo = lo;
+    this.#hi = hi;
+    this.#crc = crc;
+    this.ns = (lo | hi) === 0
+      ? 0n
+      : parseExtension(bytes.subarray(at, at + EXTENSION_SIZE))?.maxAgeNs ?? 0n;
+  }
+}
+
 /** Creates the block of a new pool. */
 export function newExtension(maxAgeNs = 0n): Extension {
   const id = crypto.getRandomValues(new Uint8Array(ID_SIZE)).toHex();

@@ -11,7 +11,7 @@
  * @module
  */
 
-import type { Item } from "./frame.ts";
+import { frameOffset, type Item } from "./frame.ts";
 import type { State } from "./header.ts";
 import { FRAME_HEADER } from "./layout.ts";
 
@@ -72,12 +72,7 @@ export function planBatch(
   lengthOf: (i: number) => number,
   look: (offset: number) => Item,
 ): Plan {
-  // Skips dead bytes and wrap markers, which the reference may leave at the tail
-  // (docs/spec/format.md 5.1 D2).
-  const normalise = (offset: number): number => {
-    if (offset === ringSize || ringSize - offset < FRAME_HEADER) return 0;
-    return look(offset).kind === "wrap" ? 0 : offset;
-  };
+  const normalise = (offset: number): number => frameOffset(look, offset, ringSize);
   const nextOf = (item: Item): number => item.end === ringSize ? 0 : item.end;
 
   let live = state.oldest === 0n ? 0 : Number(state.newest - state.oldest) + 1;

@@ -10,9 +10,16 @@ import { DAMAGE, PlasmiteError } from "../errors.ts";
 import { untilUnlocked } from "../storage/lock_wait.ts";
 import type { Steps } from "../storage/steps.ts";
 import type { StorageFile } from "../storage/storage.ts";
-import { FIELD, itemAt } from "./frame.ts";
-import { EXTENSION_AT, newExtension, printExtension, putState, type State } from "./header.ts";
-import { FRAME_HEADER, type Layout, STATE_AT, STATE_SIZE } from "./layout.ts";
+import { type Item, itemAt, noFrame, withoutExpired } from "./frame.ts";
+import {
+  checkMaxAge,
+  EXTENSION_AT,
+  newExtension,
+  printExtension,
+  putState,
+  type State,
+} from "./header.ts";
+import { FRAME_HEADER, STATE_AT, STATE_SIZE } from "./layout.ts";
 import type { Ring } from "./ring.ts";
 
 /** How many messages are dropped per lock, so that others can append in between. */
@@ -36,9 +43,8 @@ export function* trimming(ring: Ring, isExpired: Expired): Steps<bigint> {
   for (;;) {
     const count = yield* untilUnlocked(ring.path, () =>
       ring.tryExclusive((file, state) => {
-        const left = dropSome(file, ring.layout, state, (seq, time) =>
-          // Messages appended after the start stay: otherwise this might never end.
-          seq <= last && isExpired(seq, time));
+        // Messages appended after the start stay: otherwise this might never end.
+        const left = dropSome(ring, state, (seq, time) => seq <= last && isExpired(seq, time));
         if (left === state) return 0n;
         publish(file, left);
         const oldest = left.oldest === 0n ? state.newest + 1n : left.oldest;
@@ -51,38 +57,23 @@ export function* trimming(ring: Ring, isExpired: Expired): Steps<bigint> {
 }
 
 /** The state without the first expired messages; the same state if there are none. */
-function dropSome(file: StorageFile, layout: Layout, state: State, isExpired: Expired): State {
-  if (state.oldest === 0n) return state;
-  const { ringSize, ringOffset } = layout;
+function dropSome(ring: Ring, state: State, isExpired: Expired): State {
+  const { ringSize } = ring.layout;
   const view = new DataView(new ArrayBuffer(FRAME_HEADER));
-  const { head, newest } = state;
-  let { tail, oldest } = state;
-  for (let count = 0;; count++) {
-    if (oldest > newest) return { head, tail: head, tailNext: head, oldest: 0n, newest };
-    if (ringSize - tail < FRAME_HEADER) tail = 0;
-    file.readAt(new Uint8Array(view.buffer), ringOffset + tail);
-    let item = itemAt(view, 0, tail, ringSize);
-    if (item.kind === "wrap" && tail !== 0) {
-      tail = 0;
-      file.readAt(new Uint8Array(view.buffer), ringOffset);
-      item = itemAt(view, 0, 0, ringSize);
-    }
-    if (item.kind !== "frame" || item.seq !== oldest) {
-      throw new PlasmiteError("Corrupt", "malformed frame in the retained ring", {
-        path: file.path,
-        seq: oldest,
-        offset: BigInt(tail),
-        ...DAMAGE,
-      });
-    }
-    const next = item.end === ringSize ? 0 : item.end;
-    if (count >= MOST_AT_ONCE || !isExpired(oldest, view.getBigUint64(FIELD.time, true))) {
-      // Exact, because the checkers of 1.x and ours would report 0 as an error.
-      return count === 0 ? state : { head, tail, tailNext: next, oldest, newest };
-    }
-    tail = next;
-    oldest++;
-  }
+  const look = (offset: number): Item => {
+    const got = ring.readRing(new Uint8Array(view.buffer), offset);
+    return got === FRAME_HEADER
+      ? itemAt(view, 0, offset, ringSize)
+      : noFrame("bad", "frame header too small");
+  };
+  const broken = (offset: number): never => {
+    throw new PlasmiteError("Corrupt", "malformed frame in the retained ring", {
+      path: ring.path,
+      offset: BigInt(offset),
+      ...DAMAGE,
+    });
+  };
+  return withoutExpired(state, ringSize, look, { isExpired, most: MOST_AT_ONCE, broken });
 }
 
 /**
@@ -99,9 +90,10 @@ function publish(file: StorageFile, state: State): void {
  * Sets or removes the age limit; a pool without an identity gets one.
  *
  * @param maxAgeNs the limit in nanoseconds; 0 for none
- * @throws {PlasmiteError} Busy, NotFound, Corrupt, Io
+ * @throws {PlasmiteError} Usage for a limit below one second; Busy, NotFound, Corrupt, Io
  */
 export function* settingMaxAge(ring: Ring, maxAgeNs: bigint): Steps<void> {
+  checkMaxAge(maxAgeNs);
   yield* untilUnlocked(ring.path, () =>
     ring.tryExclusive((file) => {
       const now = ring.extension();

@@ -9,7 +9,9 @@ import { DAMAGE, PlasmiteError } from "../errors.ts";
 import { lockTimeout } from "../storage/lock_wait.ts";
 import { inPlace, type Steps } from "../storage/steps.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
+import { emptied, type Item, itemAt, noFrame, withoutExpired } from "./frame.ts";
 import {
+  AgeLimit,
   type Extension,
   EXTENSION_AT,
   EXTENSION_SIZE,
@@ -21,16 +23,26 @@ import {
   verifyLayout,
 } from "./header.ts";
 import {
+  FRAME_HEADER,
   HEADER_SIZE,
   HEADER_USED,
   type Layout,
   maxPayload,
   SLOT_SIZE,
   STATE_AT,
-  STATE_SIZE,
 } from "./layout.ts";
 import { awaitHeader } from "./unfinished.ts";
 import type { WritableRing } from "./writable_ring.ts";
+
+/** How much of the header is read: up to the end of the extension block. */
+const HEADER_READ = EXTENSION_AT + EXTENSION_SIZE;
+
+/** How many bytes are read at once where expired messages are expected, */
+export const EXPIRED_WINDOW = 4096;
+/** and where there may be many of them. */
+const SEARCH_WINDOW = 1 << 16;
+/** After how many expired messages a reader lets others have a turn. */
+const SEARCH_STEP = 1024;
 
 /** How long to wait for an incomplete publication, in milliseconds. */
 const PUBLICATION_TIMEOUT = 100;
@@ -45,6 +57,17 @@ export interface VerifiedFile {
   readonly fixed: Uint8Array<ArrayBuffer>;
 }
 
+/** The first message that had not expired. */
+interface LiveStart {
+  /** The limit at that time. */
+  readonly maxAgeNs: bigint;
+  readonly seq: bigint;
+  /** The ring offset of its frame. */
+  readonly place: number;
+  /** Whether the search goes on from there. */
+  readonly far: boolean;
+}
+
 /** An open pool file. */
 export class Ring {
   /** The sizes fixed at creation. */
@@ -52,10 +75,16 @@ export class Ring {
   /** The open file. */
   protected readonly file: StorageFile;
   readonly #fixed: DataView<ArrayBuffer>;
-  readonly #header = new Uint8Array(HEADER_USED);
+  readonly #header = new Uint8Array(HEADER_READ);
   readonly #headerView = new DataView(this.#header.buffer);
-  readonly #block = new Uint8Array(STATE_SIZE);
+  /** What {@linkcode Ring.tryState} reads: the state block and the extension block. */
+  readonly #block = new Uint8Array(HEADER_READ - STATE_AT);
   readonly #blockView = new DataView(this.#block.buffer);
+  #window = new Uint8Array(FRAME_HEADER);
+  #windowView = new DataView(this.#window.buffer);
+  readonly #limit = new AgeLimit();
+  /** The first message that had not expired, with the ring offset of its frame. */
+  #live: LiveStart | null = null;
   #closed = false;
 
   /** For internal use: call {@linkcode Ring.open}. */
@@ -133,10 +162,91 @@ export class Ring {
 
   #readBlock(): State {
     this.checkOpen();
-    if (this.file.readAt(this.#block, STATE_AT) !== STATE_SIZE) {
+    if (this.file.readAt(this.#block, STATE_AT) !== this.#block.length) {
       throw this.corrupt("file is truncated");
     }
+    this.#limit.note(this.#block, this.#blockView, EXTENSION_AT - STATE_AT);
     return parseState(this.#blockView, 0);
+  }
+
+  /**
+   * The maximum age of messages in nanoseconds, as of the last reading of the state; 0 for no limit.
+   */
+  get maxAgeNs(): bigint {
+    return this.#limit.ns;
+  }
+
+  /**
+   * A state as readers see it: without the messages that are older than the limit, up to the first
+   * younger one (docs/spec/format.md 15.2).
+   *
+   * @returns null if it must be called again with a newer state: the search goes on, or a writer
+   *   overtook it
+   */
+  tryLive(state: State | null): State | null {
+    const maxAgeNs = this.#limit.ns;
+    if (state === null || maxAgeNs === 0n || state.oldest === 0n) return state;
+    const known = this.#knownLive(state);
+    if (known !== null && known.seq > state.newest) return emptied(state);
+    const from = known === null
+      ? state
+      : { ...state, oldest: known.seq, tail: known.place, tailNext: 0 };
+    const look = this.itemReader(known?.far === false ? EXPIRED_WINDOW : SEARCH_WINDOW);
+    // Damage is reported by whoever reads there.
+    const live = this.expireOld(from, look, SEARCH_STEP);
+    const now = this.tryState();
+    if (now === null || (live.oldest !== 0n && now.oldest > live.oldest)) return null;
+    const seq = live.oldest === 0n ? state.newest + 1n : live.oldest;
+    const far = live.oldest !== 0n && seq - from.oldest >= BigInt(SEARCH_STEP);
+    this.#live = { maxAgeNs, seq, place: live.tail, far };
+    return far ? null : live;
+  }
+
+  /** Where the last search got to, if that is still in the pool. */
+  #knownLive({ oldest, newest }: State): LiveStart | null {
+    const last = this.#live;
+    if (last === null || last.maxAgeNs !== this.#limit.ns) return null;
+    return last.seq > oldest && last.seq <= newest + 1n ? last : null;
+  }
+
+  /** The current state as readers see it, in steps: never blocks. */
+  *living(): Steps<State> {
+    for (;;) {
+      const live = this.tryLive(yield* this.stating());
+      if (live !== null) return live;
+      yield "more";
+    }
+  }
+
+  /** The state without the first messages that are older than the limit, `most` at most. */
+  protected expireOld(state: State, look: (offset: number) => Item, most: number): State {
+    const cutoff = Temporal.Now.instant().epochNanoseconds - this.#limit.ns;
+    const isExpired = (_: bigint, timeNs: bigint): boolean => timeNs < cutoff;
+    return withoutExpired(state, this.layout.ringSize, look, { isExpired, most });
+  }
+
+  /**
+   * A function that classifies the item at a ring offset, reading ahead `window` bytes at a time.
+   */
+  protected itemReader(window: number): (offset: number) => Item {
+    const { ringSize } = this.layout;
+    if (this.#window.length < window) {
+      this.#window = new Uint8Array(window);
+      this.#windowView = new DataView(this.#window.buffer);
+    }
+    const view = this.#windowView;
+    let from = 0;
+    let to = 0;
+    return (offset) => {
+      if (offset < from || offset + FRAME_HEADER > to) {
+        const length = Math.min(window, ringSize - offset);
+        const got = this.readRing(this.#window.subarray(0, length), offset);
+        from = offset;
+        to = offset + got;
+      }
+      if (offset + FRAME_HEADER > to) return noFrame("bad", "frame header too small");
+      return itemAt(view, offset - from, offset, ringSize);
+    };
   }
 
   /** Reads the highest sequence number without verification, for idle followers. */
@@ -278,6 +388,7 @@ export class Ring {
     const state = parseState(this.#headerView, STATE_AT);
     const problem = stateProblem(state, this.layout.ringSize);
     if (problem !== null) throw this.corrupt(problem);
+    this.#limit.note(this.#header, this.#headerView, EXTENSION_AT);
     return state;
   }
 

@@ -13,7 +13,7 @@ import { Semaphore } from "../storage/semaphore.ts";
 import type { Steps } from "../storage/steps.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { FrameBatch } from "./batch.ts";
-import { type Item, itemAt, wrapMarker } from "./frame.ts";
+import { type Item, wrapMarker } from "./frame.ts";
 import { putState, type State } from "./header.ts";
 import {
   FRAME_HEADER,
@@ -25,7 +25,10 @@ import {
 } from "./layout.ts";
 import type { Mender } from "./mending.ts";
 import { BrokenChain, type Plan, planBatch } from "./plan.ts";
-import { Ring } from "./ring.ts";
+import { EXPIRED_WINDOW, Ring } from "./ring.ts";
+
+/** How many expired messages an append drops, so that its time under the lock is limited. */
+const MOST_EXPIRED = 64;
 
 /** The highest possible sequence number. */
 const LAST_SEQUENCE = 0xffff_ffff_ffff_ffffn;
@@ -56,8 +59,6 @@ export class WritableRing extends Ring {
   readonly #blockView = new DataView(this.#block.buffer);
   #slots = new Uint8Array(SLOT_SIZE);
   #slotsView = new DataView(this.#slots.buffer);
-  #window = new Uint8Array(FRAME_HEADER);
-  #windowView = new DataView(this.#window.buffer);
   #tail: { offset: number; item: Item } | null = null;
   #mender: Mender | null = null;
   #semaphore: Semaphore | null = null;
@@ -108,32 +109,6 @@ export class WritableRing extends Ring {
   override tryShared<T>(work: () => T): T | null {
     if (this.#judging) throw new Error("a guard must not give up the exclusive lock");
     return super.tryShared(work);
-  }
-
-  /**
-   * A function that classifies the item at a ring offset, reading ahead `window` bytes at a time.
-   */
-  #itemReader(window: number): (offset: number) => Item {
-    const { ringSize } = this.layout;
-    if (this.#window.length < window) {
-      this.#window = new Uint8Array(window);
-      this.#windowView = new DataView(this.#window.buffer);
-    }
-    const view = this.#windowView;
-    let from = 0;
-    let to = 0;
-    return (offset) => {
-      if (offset < from || offset + FRAME_HEADER > to) {
-        const length = Math.min(window, ringSize - offset);
-        const got = this.readRing(this.#window.subarray(0, length), offset);
-        from = offset;
-        to = offset + got;
-      }
-      if (offset + FRAME_HEADER > to) {
-        return { kind: "bad", seq: 0n, end: 0, problem: "frame header too small" };
-      }
-      return itemAt(view, offset - from, offset, ringSize);
-    };
   }
 
   /** Refuses a payload that can never fit, before taking the lock. */
@@ -204,8 +179,10 @@ export class WritableRing extends Ring {
     const bytes = batch.startOf(batch.count) - batch.startOf(from);
     // For one message, read only the tail header; for many, read as much at once as must be
     // dropped.
-    const read = this.#itemReader(count === 1 ? FRAME_HEADER : Math.min(bytes, ringSize, 1 << 18));
     let state = this.lockedState();
+    const expiring = this.maxAgeNs !== 0n;
+    const one = expiring ? EXPIRED_WINDOW : FRAME_HEADER;
+    const read = this.itemReader(count === 1 ? one : Math.min(bytes, ringSize, 1 << 18));
     let known = this.#knownTail(state);
     let seen = known;
     const look = (offset: number): Item => {
@@ -226,10 +203,12 @@ export class WritableRing extends Ring {
     this.#tail = null;
     for (;;) {
       try {
-        const plan = planBatch(state, ringSize, wanted, lengthOf, look);
+        const live = expiring ? this.expireOld(state, look, MOST_EXPIRED) : state;
+        const plan = planBatch(live, ringSize, wanted, lengthOf, look);
         this.#tail = seen;
         this.#mender?.settled();
-        return { plan, state };
+        if (live === state || plan.advanced !== null) return { plan, state };
+        return { plan: { ...plan, advanced: live }, state };
       } catch (error) {
         if (!(error instanceof BrokenChain)) throw error;
         // Under the lock this cannot be a writer in progress; a killed writer of the reference left

@@ -5,6 +5,7 @@
  */
 
 import type { PoolInfo } from "../backend/local/info.ts";
+import type { CreateOptions } from "../client/client.ts";
 import type { IntegerPolicy } from "../client/message.ts";
 import { checkOptions, INTEGERS, type OptionKinds } from "../client/option_kinds.ts";
 import { checkSeq, type JsonObject, type Seq } from "../client/options.ts";
@@ -64,6 +65,27 @@ const TLS_KINDS: OptionKinds<NonNullable<RemoteClientOptions["tls"]>> = {
   caCerts: "texts",
   caFile: "string",
   skipVerify: "boolean",
+};
+
+/**
+ * Options of a new pool on a server.
+ *
+ * @example Create a pool whose messages expire after a day
+ * ```ts
+ * import { RemoteClient, type RemoteCreateOptions } from "@plasmite/core/remote";
+ *
+ * async function create(client: RemoteClient): Promise<void> {
+ *   const options: RemoteCreateOptions = { sizeBytes: 1 << 23, maxAgeMs: 24 * 3_600_000 };
+ *   await client.createPool("daily", options);
+ * }
+ * console.assert(create.length === 1);
+ * ```
+ */
+export type RemoteCreateOptions = Pick<CreateOptions, "sizeBytes" | "maxAgeMs">;
+
+const CREATE_KINDS: OptionKinds<RemoteCreateOptions> = {
+  sizeBytes: "checked",
+  maxAgeMs: "number",
 };
 
 /**
@@ -131,13 +153,21 @@ export class RemoteClient implements AsyncDisposable {
    * Creates a pool on the server.
    *
    * @param name the pool's name
-   * @param sizeBytes the size of the file in bytes (default, and for 0: 1 MiB)
+   * @param size the size of the file in bytes (default, and for 0: 1 MiB), or all options
    * @throws {RemoteError} AlreadyExists, Usage for a size too small, Permission
    */
-  async createPool(name: string, sizeBytes?: Seq): Promise<PoolInfo> {
+  async createPool(name: string, size?: Seq | RemoteCreateOptions): Promise<PoolInfo> {
     const pool = this.#name(name);
-    const size = checkSeq(sizeBytes ?? 0, "pool size");
-    return await this.#backend.create(pool, size === 0n ? {} : { sizeBytes: size });
+    const { sizeBytes, maxAgeMs } = checkOptions<RemoteCreateOptions>(
+      typeof size === "object" ? size : { sizeBytes: size ?? 0 },
+      "pool",
+      CREATE_KINDS,
+    );
+    const bytes = checkSeq(sizeBytes ?? 0, "pool size");
+    return await this.#backend.create(pool, {
+      ...(bytes === 0n ? {} : { sizeBytes: bytes }),
+      ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
+    });
   }
 
   /**
@@ -162,15 +192,15 @@ export class RemoteClient implements AsyncDisposable {
   }
 
   /**
-   * Opens a pool, creating it if it does not exist; `sizeBytes` is used only then.
+   * Opens a pool, creating it if it does not exist; `size` is used only then.
    *
    * @param name the pool's name, or its URL on this server
-   * @param sizeBytes the size of a new file in bytes (default, and for 0: 1 MiB)
+   * @param size the size of a new file in bytes (default, and for 0: 1 MiB), or all options
    * @throws {RemoteError} Permission, Usage; Io when the server cannot be reached
    */
   async pool<T extends object = JsonObject>(
     name: string,
-    sizeBytes?: Seq,
+    size?: Seq | RemoteCreateOptions,
   ): Promise<RemotePool<T>> {
     try {
       return await this.openPool<T>(name);
@@ -178,7 +208,7 @@ export class RemoteClient implements AsyncDisposable {
       if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
     }
     try {
-      await this.createPool(name, sizeBytes);
+      await this.createPool(name, size);
     } catch (error) {
       // Another client created it at the same time: open that one.
       if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;

@@ -20,7 +20,7 @@
  * @module
  */
 
-export { RemoteClient, type RemoteClientOptions } from "./client.ts";
+export { RemoteClient, type RemoteClientOptions, type RemoteCreateOptions } from "./client.ts";
 export { connect, type Connected } from "./connect.ts";
 export { RemoteError } from "../backend/http/error.ts";
 export { RemotePool } from "./pool.ts";

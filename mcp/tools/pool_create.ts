@@ -5,7 +5,7 @@
  */
 
 import { LARGEST_POOL } from "../../lib/client/names.ts";
-import { size, text } from "../input.ts";
+import { maxAge, size, text } from "../input.ts";
 import { described } from "../pool_json.ts";
 import { field, POOL } from "../schema.ts";
 import { tool } from "../tool.ts";
@@ -22,12 +22,16 @@ export const poolCreate = tool({
   input: {
     name: text("Name of the new pool, without slashes."),
     size: size(LARGEST_POOL),
+    max_age_ms: maxAge(),
   },
   pool: "name",
   missing: "call plasmite_pool_list to see what exists.",
   output: { pool: field(POOL) },
-  run: async ({ name, size }, { pools }) => {
-    const info = await pools.create(name, size === undefined ? {} : { sizeBytes: size });
+  run: async ({ name, size, max_age_ms: maxAgeMs }, { pools }) => {
+    const info = await pools.create(name, {
+      ...(size === undefined ? {} : { sizeBytes: size }),
+      ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
+    });
     return {
       summary: `Created pool ${name}.`,
       result: { pool: described(info, name, pools) },

@@ -30,20 +30,20 @@ async function list({ request, grant }: Call, host: RouteHost): Promise<Response
 }
 
 async function create({ request, grant }: Call, { backend, bodies }: RouteHost): Promise<Response> {
-  const fields = await readFields(request, bodies, ["pool", "size_bytes"]);
+  const fields = await readFields(request, bodies, ["pool", "size_bytes", "max_age_ms"]);
   const size = fields["size_bytes"];
   if (typeof size === "bigint") fields["size_bytes"] = Number(size);
-  const { pool, size_bytes } = checked(CreateBody, fields);
+  const { pool, size_bytes, max_age_ms } = checked(CreateBody, fields);
   checkPoolName(pool);
   requireRight(grant, "admin", pool);
   if (typeof size === "bigint" && size > LARGEST_POOL) {
     throw bad("pool size is too large", `Use at most ${LARGEST_POOL} bytes.`);
   }
   if (size_bytes === 0) throw bad("file_size must exceed header and index size", "Use 65536.");
-  const info = await backend.create(
-    pool,
-    typeof size_bytes === "number" ? { sizeBytes: size_bytes } : {},
-  );
+  const info = await backend.create(pool, {
+    ...(typeof size_bytes === "number" ? { sizeBytes: size_bytes } : {}),
+    ...(typeof max_age_ms === "number" ? { maxAgeMs: max_age_ms } : {}),
+  });
   return json(`{"pool":${infoJson(info, pool)}}`);
 }
 

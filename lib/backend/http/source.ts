@@ -13,12 +13,13 @@ import { Buf } from "../../bytes.ts";
 import type { FrameSource } from "../source.ts";
 import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import { MessageView } from "../../lite3/message.ts";
+import type { PoolInfo } from "../local/info.ts";
 import { formatTime } from "../../text/time.ts";
 import { waitFor } from "../../storage/watch.ts";
 import { startTimer } from "../../timers.ts";
 import { envelopeError, isTransient, RemoteError, transportError } from "./error.ts";
 import type { OpenStream, Transport } from "./transport.ts";
-import { poolInfo, wireMessage } from "./wire.ts";
+import { lastSeqOf, poolInfo, readableBounds, wireMessage } from "./wire.ts";
 import type { FrameBytes, Gap } from "../../types.ts";
 import { parseJsonExact } from "../../text/json_exact.ts";
 
@@ -418,8 +419,12 @@ export class RemoteSource implements FrameSource {
   }
 
   async #bounds(): Promise<{ oldestSeq: bigint | null; newestSeq: bigint | null }> {
+    return readableBounds(await this.#info());
+  }
+
+  async #info(): Promise<PoolInfo> {
     const answer = await this.#transport.json(this.#path("info"), { pool: this.#pool });
-    return poolInfo(answer["pool"], this.#pool).bounds;
+    return poolInfo(answer["pool"], this.#pool);
   }
 
   async #read(stream: OpenStream): Promise<void> {
@@ -496,9 +501,9 @@ export class RemoteSource implements FrameSource {
 
   /** After a failure or a long silence, checks whether the pool was deleted or replaced. */
   async #probe(): Promise<void> {
-    const { newestSeq } = await this.#bounds();
+    const last = lastSeqOf(await this.#info());
     this.#mustProbe = false;
-    if ((newestSeq ?? 0n) >= this.#seen) return;
+    if (last >= this.#seen) return;
     throw new RemoteError(404, "NotFound", "pool path now refers to a different file", {
       path: this.#pool,
       hint: "The pool was deleted and made anew. Follow it again to read the new one.",

@@ -5,7 +5,7 @@
  */
 
 import { Buf } from "../../bytes.ts";
-import type { PoolInfo, PoolMetrics } from "../local/info.ts";
+import type { PoolBounds, PoolInfo, PoolMetrics, PoolRetention } from "../local/info.ts";
 import { PlasmiteError } from "../../errors.ts";
 import { Lite3Key } from "../../lite3/doc.ts";
 import { JsonSyntaxError, Lite3Encoder } from "../../lite3/encode.ts";
@@ -56,6 +56,16 @@ function metricsOf(value: unknown): PoolMetrics | undefined {
   };
 }
 
+function retentionOf(value: unknown): PoolRetention | undefined {
+  const fields = fieldsOf(value);
+  if (fields === undefined) return undefined;
+  return {
+    maxAgeMs: age(fields["max_age_ms"]),
+    oldestLiveSeq: int(fields["oldest_live"]),
+    expired: int(fields["expired"]) ?? 0n,
+  };
+}
+
 /**
  * A pool's object; a write-only server leaves out bounds and metrics.
  *
@@ -72,6 +82,8 @@ export function poolInfo(value: unknown, name?: string): PoolInfo {
   const size = (key: string): number => Number(fields[key] ?? 0);
   const bounds = fieldsOf(fields["bounds"]);
   const metrics = metricsOf(fields["metrics"]);
+  const retention = retentionOf(fields["retention"]);
+  const lastSeq = int(fields["last_seq"]);
   const error = envelopeError(200, fields, known);
   return {
     name: known,
@@ -84,8 +96,22 @@ export function poolInfo(value: unknown, name?: string): PoolInfo {
     ringSize: size("ring_size"),
     bounds: { oldestSeq: int(bounds?.["oldest"]), newestSeq: int(bounds?.["newest"]) },
     ...(metrics === undefined ? {} : { metrics }),
+    ...(retention === undefined ? {} : { retention }),
+    ...(lastSeq === null ? {} : { lastSeq }),
     ...(error === null ? {} : { error }),
   };
+}
+
+/** The last sequence number that was assigned, as far as the description tells; 0 for none. */
+export function lastSeqOf({ bounds, lastSeq }: PoolInfo): bigint {
+  return lastSeq ?? bounds.newestSeq ?? 0n;
+}
+
+/** First and last number that a reader finds, as far as the description tells. */
+export function readableBounds({ bounds, retention }: PoolInfo): PoolBounds {
+  if (retention === undefined || retention.maxAgeMs === null) return bounds;
+  const { oldestLiveSeq } = retention;
+  return { oldestSeq: oldestLiveSeq, newestSeq: oldestLiveSeq === null ? null : bounds.newestSeq };
 }
 
 /** A message as an answer told it: its envelope as a Lite3 document, with `seq` and `time` in it. */

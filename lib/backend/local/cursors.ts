@@ -216,7 +216,7 @@ export class PoolCursor implements Cursor {
 
 /** Where a new cursor starts. */
 function* placing(ring: Ring, from: Place): Steps<Position> {
-  const { oldest, newest } = yield* ring.stating();
+  const { oldest, newest } = yield* ring.living();
   const pool = ring.extension()?.id ?? "";
   const seq = from === "end" || (from === "oldest" && oldest === 0n)
     ? newest
@@ -246,7 +246,7 @@ export function* settingCursor(
   ring.checkIdentity();
   const position = yield* placing(ring, to);
   const required = ifSeq === undefined || ifSeq === null ? null : yield* timing(ring, ifSeq);
-  const bounds = yield* ring.stating();
+  const bounds = yield* ring.living();
   const options = { dir, create: typeof ifSeq !== "bigint", repair: ifSeq === undefined };
   let file: CursorFile;
   try {
@@ -296,7 +296,7 @@ function elsewhere(
 /** Describes all cursors and groups, sorted by name. */
 export function* listingCursors(ring: Ring, dir?: string): Steps<CursorInfo[]> {
   ring.checkIdentity();
-  const bounds = yield* ring.stating();
+  const bounds = yield* ring.living();
   const infos: CursorInfo[] = [];
   for (const name of cursorNames(ring.path, dir)) {
     const entry = readEntry(ring.path, name, dir);

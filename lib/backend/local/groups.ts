@@ -123,7 +123,7 @@ export class PoolGroup implements Group {
   *#opening(): Steps<GroupRecord> {
     const { ring } = this.#ground;
     ring.checkIdentity();
-    const { oldest, newest } = yield* ring.stating();
+    const { oldest, newest } = yield* ring.living();
     const { from = "oldest", tags = [] } = this.#request;
     const floor = from === "end" || oldest === 0n ? newest : oldest - 1n;
     const ns = (yield* timing(ring, floor)) ?? 0n;
@@ -292,7 +292,7 @@ export class PoolGroup implements Group {
 
   /** Takes tasks under the group's lock. */
   *#taking(count: number, ackWaitMs: number): Steps<Round | Again> {
-    const { oldest, newest } = yield* this.#ground.ring.stating();
+    const { oldest, newest } = yield* this.#ground.ring.living();
     return yield* this.#locked(true, (group): Round | Again => {
       const before = group.record;
       if (before === null) return "reopen"; // It was deleted.

@@ -6,7 +6,7 @@
 
 import type { PlasmiteError } from "../../errors.ts";
 import { Cursor, MORE } from "../../pool/cursor.ts";
-import { usedBytes } from "../../pool/header.ts";
+import { type State, usedBytes } from "../../pool/header.ts";
 import { HEADER_SIZE, SLOT_SIZE } from "../../pool/layout.ts";
 import type { Ring } from "../../pool/ring.ts";
 import { inPlace, type Steps } from "../../storage/steps.ts";
@@ -38,6 +38,16 @@ export interface PoolMetrics {
     readonly oldestAgeMs: number | null;
     readonly newestAgeMs: number | null;
   };
+}
+
+/** The age limit of a pool, and what has expired. */
+export interface PoolRetention {
+  /** The maximum age of messages in milliseconds; null for no limit. */
+  readonly maxAgeMs: number | null;
+  /** The oldest message that has not expired, where readers start; null if there is none. */
+  readonly oldestLiveSeq: bigint | null;
+  /** How many messages have expired but are still in the file. */
+  readonly expired: bigint;
 }
 
 /**
@@ -72,10 +82,17 @@ export interface PoolInfo {
   readonly ringOffset: number;
   /** Size of the ring in bytes. */
   readonly ringSize: number;
-  /** First and last retained sequence number. */
+  /** First and last sequence number in the file, whether expired or not. */
   readonly bounds: PoolBounds;
   /** Use and age. */
   readonly metrics?: PoolMetrics;
+  /** The age limit; absent in the answers of older servers. */
+  readonly retention?: PoolRetention;
+  /**
+   * The last sequence number that was assigned, even if no message is left; absent in the answers of
+   * older servers.
+   */
+  readonly lastSeq?: bigint;
   /** Where a stream of NATS is. */
   readonly stream?: StreamPlace;
   /** Last modification of the file in milliseconds since 1970; only in lists. */
@@ -98,10 +115,21 @@ export interface StreamPlace {
 
 /** The time of message `seq`; null if it was overwritten in the meantime or cannot be read now. */
 function* timeOf(ring: Ring, seq: bigint): Steps<bigint | null> {
-  const cursor = new Cursor(ring, seq);
+  const cursor = new Cursor(ring, seq, true);
   let ready = cursor.fill(true);
   for (; ready === MORE; ready = cursor.fill(true)) yield "more";
   return ready > 0 && cursor.next() && cursor.seq === seq ? cursor.timestampNs : null;
+}
+
+function* retentionOf(ring: Ring, { oldest, newest }: State): Steps<PoolRetention> {
+  const live = yield* ring.living();
+  const end = newest + 1n;
+  const first = live.oldest === 0n || live.oldest > end ? end : live.oldest;
+  return {
+    maxAgeMs: ring.maxAgeNs === 0n ? null : Number(ring.maxAgeNs / 1_000_000n),
+    oldestLiveSeq: live.oldest === 0n ? null : live.oldest,
+    expired: oldest === 0n || first < oldest ? 0n : first - oldest,
+  };
 }
 
 function ageMs(now: bigint, then: bigint | null): number | null {
@@ -142,6 +170,7 @@ export function* describing(ring: Ring, name: string): Steps<PoolInfo> {
   const now = Temporal.Now.instant().epochNanoseconds;
   const oldestTimeNs = empty ? null : yield* timeOf(ring, state.oldest);
   const newestTimeNs = empty ? null : yield* timeOf(ring, state.newest);
+  const retention = yield* retentionOf(ring, state);
   return {
     name,
     path: ring.path,
@@ -170,5 +199,7 @@ export function* describing(ring: Ring, name: string): Steps<PoolInfo> {
         newestAgeMs: ageMs(now, newestTimeNs),
       },
     },
+    retention,
+    lastSeq: state.newest,
   };
 }

@@ -94,7 +94,7 @@ export class KnownTags {
    * @throws {PlasmiteError} Corrupt, Busy
    */
   *looking(wanted: readonly Wanted[]): Steps<void> {
-    const state = yield* this.#ring.stating();
+    const state = yield* this.#ring.living();
     this.#startAt(state);
     if (this.#absent.size > MOST_ABSENT) this.#absent.clear();
     if (state.newest > this.#high) {
@@ -236,7 +236,8 @@ export class KnownTags {
    * @throws {OutOfDate} when it was not looked for
    */
   find(wanted: Wanted, state: State): bigint {
-    const seq = this.#find(wanted, state);
+    const live = this.#ring.tryLive(state);
+    const seq = live === null ? null : this.#find(wanted, live);
     if (seq === null) throw new OutOfDate();
     return seq;
   }
@@ -244,7 +245,7 @@ export class KnownTags {
   /** The number of the newest message that is wanted, without a lock; 0 for none. */
   *newestOf(wanted: Wanted): Steps<bigint> {
     yield* this.looking([wanted]);
-    return this.#find(wanted, yield* this.#ring.stating()) ?? 0n;
+    return this.#find(wanted, yield* this.#ring.living()) ?? 0n;
   }
 
   /** The time of a message in nanoseconds since 1970, under the exclusive lock; null without one. */

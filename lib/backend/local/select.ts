@@ -37,7 +37,7 @@ export interface ReadablePool {
  * @throws {PlasmiteError} NotFound when the pool was deleted or replaced; as opening it
  */
 export function* selecting(pool: ReadablePool, selection: Selection): Steps<Walk> {
-  const { oldest, newest } = yield* pool.ring.stating();
+  const { oldest, newest } = yield* pool.ring.living();
   const bounds: Bounds = { oldest, newest };
   const { follow = false, last, since = 0n, tags, where } = selection;
   const until = selection.until ?? (follow ? null : newest);
@@ -88,7 +88,7 @@ function* walking(
   return new SelectedWalk(follower, {
     ...plan,
     from: from === "oldest" ? 0n : from,
-    bounds: () => ring.tryState() ?? pool.run(ring.stating()),
+    bounds: () => pool.run(ring.living()),
   });
 }
 
