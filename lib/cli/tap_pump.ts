@@ -7,13 +7,12 @@
 import type { PoolHandle } from "../backend/types.ts";
 import { ErrorKind, messageOf, PlasmiteError } from "../errors.ts";
 import type { FrameBatch } from "../pool/batch.ts";
+import { LOCK_LIMIT } from "../storage/lock_wait.ts";
 import type { StandardStream } from "../stdio.ts";
 import { nowNs } from "../text/time.ts";
 import { startTimer } from "../timers.ts";
 import type { LineCapture } from "./tap_lines.ts";
 
-/** How long the last messages wait for another process's lock once the child is gone, in ms. */
-const LAST_LOCK_TIMEOUT = 10_000;
 /** After so long the wait for a lock is looked at again: the child may have ended. */
 const LOOK_EVERY = 250;
 
@@ -45,7 +44,7 @@ export class Recorder {
         if (waiting !== undefined) await waiting;
       } catch (error) {
         if (!PlasmiteError.is(error, ErrorKind.Busy)) throw error;
-        if (performance.now() - Math.max(since, this.endedAt) > LAST_LOCK_TIMEOUT) throw error;
+        if (performance.now() - Math.max(since, this.endedAt) > LOCK_LIMIT) throw error;
       }
     }
     batch.clear();

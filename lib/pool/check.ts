@@ -6,7 +6,8 @@
  */
 
 import { ErrorKind, PlasmiteError } from "../errors.ts";
-import { sleepSync } from "../storage/lock_wait.ts";
+import { untilUnlocked } from "../storage/lock_wait.ts";
+import { inPlace } from "../storage/steps.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
 import { FIELD, frameProblem, frameState, hasMarker, itemAt, payloadLength } from "./frame.ts";
 import { parseState, type State, stateProblem, usedBytes, verifyLayout } from "./header.ts";
@@ -24,9 +25,6 @@ import {
 import { forgotten, Judge, Stretch, wholeFrames } from "./frame_scan.ts";
 import { type FoundFrame, RingWindow, scanFrames } from "./chain.ts";
 import { Reach } from "./reach.ts";
-
-/** How long to wait for a writer's lock, in milliseconds. */
-const LOCK_TIMEOUT = 10_000;
 
 /** One problem found by a check. */
 export interface CheckIssue {
@@ -409,17 +407,13 @@ function report(
   };
 }
 
-/** Takes the lock of `file`, waiting for a limited time. */
+/**
+ * Takes the lock of `file`; blocks while another process holds it.
+ *
+ * @throws {PlasmiteError} Busy when it stays held
+ */
 export function lockPool(file: StorageFile, exclusive: boolean): void {
-  for (let waited = 0; !file.tryLock(exclusive); waited++) {
-    if (waited >= LOCK_TIMEOUT) {
-      throw new PlasmiteError("Busy", "resource is busy", {
-        path: file.path,
-        hint: "Another process holds the pool's lock. Retry with a pause.",
-      });
-    }
-    sleepSync(1);
-  }
+  inPlace(untilUnlocked(file.path, () => file.tryLock(exclusive) || null));
 }
 
 /** Checks an open file whose lock the caller holds. */

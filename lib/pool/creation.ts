@@ -6,7 +6,7 @@
 
 import { PlasmiteError } from "../errors.ts";
 import { createOnDisk } from "../storage/create.ts";
-import { lockTimeout } from "../storage/lock_wait.ts";
+import { untilUnlocked } from "../storage/lock_wait.ts";
 import { inPlace, type Steps } from "../storage/steps.ts";
 import type { Storage } from "../storage/storage.ts";
 import { unsafeIn } from "../visible.ts";
@@ -22,8 +22,6 @@ import { DEFAULT_POOL_SIZE, type Layout, planLayout } from "./layout.ts";
 
 /** After how many tries a file without a header, and without a creator, is taken over. */
 const CREATION_TRIES = 100;
-/** How long a creator waits for other creators, in milliseconds. */
-const LOCK_TIMEOUT = 10_000;
 
 /** Options of a new pool. */
 export interface RingOptions {
@@ -75,11 +73,11 @@ export function* creating(
   const layout = planLayout(options.size ?? DEFAULT_POOL_SIZE, options.indexCapacity);
   const header = stampedHeader(layout, checkMaxAge(options.maxAgeNs ?? 0n));
   const create = storage.create?.bind(storage) ?? createOnDisk;
-  for (let waited = 0;; waited++) {
-    if (create(path, layout.fileSize, header, waited >= CREATION_TRIES)) return;
-    if (waited >= LOCK_TIMEOUT) throw lockTimeout(path);
-    yield "busy";
-  }
+  let tries = 0;
+  yield* untilUnlocked(
+    path,
+    () => create(path, layout.fileSize, header, tries++ >= CREATION_TRIES) || null,
+  );
 }
 
 /**

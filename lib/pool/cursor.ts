@@ -15,7 +15,7 @@
  */
 
 import { DAMAGE, PlasmiteError } from "../errors.ts";
-import { LOCK_LIMIT, lockTimeout } from "../storage/lock_wait.ts";
+import { untilUnlocked } from "../storage/lock_wait.ts";
 import type { Steps } from "../storage/steps.ts";
 import { crc32c } from "./crc32c.ts";
 import { FIELD, frameProblem, frameState, hasMarker, itemAt, payloadLength } from "./frame.ts";
@@ -176,16 +176,13 @@ export class Cursor {
    * @throws {PlasmiteError} Corrupt, or Busy for a lock that stays held
    */
   *filling(): Steps<number> {
-    let since = 0;
     for (;;) {
-      const ready = this.fill(true);
+      const ready = yield* untilUnlocked(this.#ring.path, () => {
+        const filled = this.fill(true);
+        return filled === BUSY ? null : filled;
+      });
       if (ready >= 0) return ready;
-      if (ready === BUSY) {
-        const now = performance.now();
-        if (since === 0) since = now;
-        else if (now - since >= LOCK_LIMIT) throw lockTimeout(this.#ring.path);
-      }
-      yield ready === BUSY ? "busy" : "more";
+      yield "more";
     }
   }
 

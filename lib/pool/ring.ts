@@ -6,7 +6,7 @@
  */
 
 import { DAMAGE, PlasmiteError } from "../errors.ts";
-import { lockTimeout } from "../storage/lock_wait.ts";
+import { untilUnlocked } from "../storage/lock_wait.ts";
 import { inPlace, type Steps } from "../storage/steps.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
 import { emptied, type Item, itemAt, noFrame, withoutExpired } from "./frame.ts";
@@ -291,14 +291,7 @@ export class Ring {
 
   /** Like {@linkcode Ring.state}, in steps: never blocks. */
   *stating(): Steps<State> {
-    const first = this.tryState();
-    if (first !== null) return first;
-    for (const since = performance.now(); performance.now() - since < PUBLICATION_TIMEOUT;) {
-      yield "busy";
-      const state = this.tryState();
-      if (state !== null) return state;
-    }
-    throw lockTimeout(this.path);
+    return yield* untilUnlocked(this.path, () => this.tryState(), PUBLICATION_TIMEOUT);
   }
 
   /** The error for damage. */

@@ -5,7 +5,7 @@
  */
 
 import { ErrorKind, PlasmiteError } from "../errors.ts";
-import { lockTimeout } from "../storage/lock_wait.ts";
+import { lockTimeout, untilUnlocked } from "../storage/lock_wait.ts";
 import type { Steps } from "../storage/steps.ts";
 import type { StorageFile } from "../storage/storage.ts";
 import { verifyLayout } from "./header.ts";
@@ -36,19 +36,18 @@ export function* awaitHeader(
   file: StorageFile,
   bytes: Uint8Array<ArrayBuffer>,
 ): Steps<number> {
-  for (let tries = 0;; tries++) {
+  let tries = 0;
+  return yield* untilUnlocked(file.path, () => {
     const free = file.tryLock(false);
     const length = file.readAt(bytes, 0);
     if (free) file.unlock();
     if (bytes.subarray(0, length).some((byte) => byte !== 0)) return length;
-    const late = tries >= HEADER_TRIES;
+    const late = tries++ >= HEADER_TRIES;
     if (free && (late || file.quietMs() > SETTLED)) throw leftover(file, bytes, length);
-    if (late) {
-      const { message, hint } = lockTimeout(file.path);
-      throw new UnfinishedPool("Busy", message, { path: file.path, hint });
-    }
-    yield "busy";
-  }
+    if (!late) return null;
+    const { message, hint } = lockTimeout(file.path);
+    throw new UnfinishedPool("Busy", message, { path: file.path, hint });
+  });
 }
 
 /** The error for an abandoned file without a header, worded like that for any other bad header. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { PlasmiteError } from "../errors.ts";
+import { ErrorKind, PlasmiteError } from "../errors.ts";
 import type { Steps } from "./steps.ts";
 
 /** How long to wait for another process's lock before failing with Busy, in milliseconds. */
@@ -28,6 +28,24 @@ export function* untilUnlocked<T>(
     const result = attempt();
     if (result !== null) return result;
     if (performance.now() - since >= limitMs) throw lockTimeout(path);
+    yield "busy";
+  }
+}
+
+/**
+ * Repeats an attempt that fails with Busy, for what others hold for a moment only.
+ *
+ * @param limitMs the time limit, in milliseconds
+ * @throws {PlasmiteError} the last Busy at the time limit; whatever else the attempt throws
+ */
+export function* whileBusy<T>(limitMs: number, attempt: () => Steps<T>): Steps<T> {
+  for (const since = performance.now();;) {
+    try {
+      return yield* attempt();
+    } catch (error) {
+      const isBusy = PlasmiteError.is(error, ErrorKind.Busy);
+      if (!isBusy || performance.now() - since >= limitMs) throw error;
+    }
     yield "busy";
   }
 }

@@ -10,7 +10,7 @@ import { type Entry, readEntry, removeEntry } from "../../coordination/entries.t
 import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import type { Ring } from "../../pool/ring.ts";
 import { TagWalk } from "../../pool/tag_walk.ts";
-import { untilUnlocked } from "../../storage/lock_wait.ts";
+import { untilUnlocked, whileBusy } from "../../storage/lock_wait.ts";
 import type { Steps } from "../../storage/steps.ts";
 import type { Awaitable, Bounds } from "../../types.ts";
 import type {
@@ -75,16 +75,8 @@ export function* checkingPosition(ring: Ring, name: string, position: Position):
 }
 
 /** Acquires a cursor's file, waiting for those who hold it for a moment only. */
-function* acquiring(open: () => CursorFile): Steps<CursorFile> {
-  for (const since = performance.now();;) {
-    try {
-      return open();
-    } catch (error) {
-      const isBusy = PlasmiteError.is(error, ErrorKind.Busy);
-      if (!isBusy || performance.now() - since >= BRIEFLY) throw error;
-    }
-    yield "busy";
-  }
+function acquiring(ring: Ring, open: () => CursorFile): Steps<CursorFile> {
+  return whileBusy(BRIEFLY, () => untilUnlocked(ring.path, open));
 }
 
 /** A cursor that this process holds. */
@@ -125,7 +117,10 @@ export class PoolCursor implements Cursor {
     const { ring } = ground;
     const { from = "oldest", dir, flush = false } = request;
     ring.checkIdentity();
-    const file = yield* acquiring(() => CursorFile.open(ring.path, name, { dir, create: true }));
+    const file = yield* acquiring(
+      ring,
+      () => CursorFile.open(ring.path, name, { dir, create: true }),
+    );
     let cursor: PoolCursor | null = null;
     try {
       const { record } = file;
@@ -250,7 +245,7 @@ export function* settingCursor(
   const options = { dir, create: typeof ifSeq !== "bigint", repair: ifSeq === undefined };
   let file: CursorFile;
   try {
-    file = yield* acquiring(() => CursorFile.open(ring.path, name, options));
+    file = yield* acquiring(ring, () => CursorFile.open(ring.path, name, options));
   } catch (error) {
     if (typeof ifSeq !== "bigint" || !PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
     throw elsewhere(name, ring.path, ifSeq, null);
@@ -329,14 +324,6 @@ function cursorInfo(name: string, entry: Entry, { oldest, newest }: Bounds): Cur
 /** Deletes a cursor or a group. */
 export function* deletingCursor(ring: Ring, name: string, dir?: string): Steps<void> {
   ring.checkIdentity();
-  for (const since = performance.now();;) {
-    try {
-      yield* untilUnlocked(ring.path, () => removeEntry(ring.path, name, dir) ? true : null);
-      return;
-    } catch (error) {
-      const isBusy = PlasmiteError.is(error, ErrorKind.Busy);
-      if (!isBusy || performance.now() - since >= BRIEFLY) throw error;
-    }
-    yield "busy";
-  }
+  const attempt = (): true | null => removeEntry(ring.path, name, dir) || null;
+  yield* whileBusy(BRIEFLY, () => untilUnlocked(ring.path, attempt));
 }
