@@ -1,5 +1,5 @@
 /**
- * Timers for delays of any length. The platform stores the delay in 32 bits: a delay over 24.8 days
+ * Timers for delays of any length, and the one way to wait for something, a time or a signal. The platform stores the delay in 32 bits: a delay over 24.8 days
  * fires at once.
  *
  * @module
@@ -40,5 +40,42 @@ function pauseOnce(ms: number, signal: AbortSignal | undefined): Promise<void> {
       resolve();
     }, ms);
     signal?.addEventListener("abort", aborted, { once: true });
+  });
+}
+
+/**
+ * Resolves to true when `start` calls its argument, to false after `ms`; rejects with the signal's
+ * reason.
+ */
+export function waitFor(
+  start: (wake: () => void) => void,
+  stop: (wake: () => void) => void,
+  ms: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const finish = (): void => {
+      if (timer !== undefined) clearTimeout(timer);
+      signal?.removeEventListener("abort", aborted);
+      stop(wake);
+    };
+    const wake = (): void => {
+      finish();
+      resolve(true);
+    };
+    const aborted = (): void => {
+      finish();
+      reject(signal?.reason);
+    };
+    if (signal?.aborted) return reject(signal.reason);
+    signal?.addEventListener("abort", aborted, { once: true });
+    if (ms !== undefined) {
+      timer = startTimer(() => {
+        finish();
+        resolve(false);
+      }, ms);
+    }
+    start(wake);
   });
 }

@@ -8,7 +8,8 @@
 
 import { fileURLToPath } from "node:url";
 
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+/** The repository. */
+export const ROOT: string = fileURLToPath(new URL("../../", import.meta.url));
 
 /** The version of Deno that is shipped, tested and named everywhere: that of `.dvmrc`. */
 export const DENO: string = Deno.readTextFileSync(`${ROOT}.dvmrc`).trim();

@@ -6,10 +6,8 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
-import { bundle, DENO, readPackage, run } from "./bundle.ts";
-
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+import { bundle, DENO, readPackage, ROOT, run } from "./bundle.ts";
+import { bundleForBrowsers, bundleForNode, DENO_ONLY, NODE_ENTRIES, OLDEST_NODE } from "./node.ts";
 
 /** Removes what the bundle replaces: everything but declarations. */
 async function keepDeclarations(dir: string): Promise<void> {
@@ -36,6 +34,26 @@ function repository(): { repository?: { type: string; url: string } } {
   return { repository: { type: "git", url: `git+${server}/${name}.git` } };
 }
 
+/** The package that gives Node file locks. */
+const KOFFI = "3.3.4";
+
+/** How an entry is loaded: by Deno, as an ES module by Node and Bun, by `require`. */
+function entry(path: string): Record<string, unknown> {
+  const file = NODE_ENTRIES.includes(`${path}.ts`) ? path : DENO_ONLY;
+  const build = (kind: string): Record<string, string> => ({
+    types: `./node/${kind}/${file}.d.ts`,
+    default: `./node/${kind}/${file}.js`,
+  });
+  return {
+    deno: { types: `./${path}.d.ts`, default: `./${path}.js` },
+    ...(path === "lib/remote/mod"
+      ? { browser: { types: build("esm")["types"], default: "./browser/mod.js" } }
+      : {}),
+    import: build("esm"),
+    require: build("cjs"),
+  };
+}
+
 /** Makes the package and returns its path. */
 export async function makeNpmPackage(outdir = `${ROOT}dist`): Promise<string> {
   const { name, version, exports } = readPackage();
@@ -47,19 +65,30 @@ export async function makeNpmPackage(outdir = `${ROOT}dist`): Promise<string> {
     await run("tar", ["xzf", `${work}/types.tgz`], work);
     await keepDeclarations(dir);
     await bundle(Object.values(exports), `${work}/js`);
+    await bundleForNode(`${work}/node`, dir);
     await copyTree(`${work}/js`, dir);
+    await bundleForBrowsers(`${dir}/browser`);
+    await copyTree(`${work}/node`, `${dir}/node`);
     await Deno.mkdir(`${dir}/bin`);
     await Deno.copyFile(`${ROOT}.ci/package/launcher.sh`, `${dir}/bin/plasmite`);
     await Deno.chmod(`${dir}/bin/plasmite`, 0o755);
+    const packed = JSON.parse(await Deno.readTextFile(`${dir}/package.json`));
     const manifest = {
-      ...JSON.parse(await Deno.readTextFile(`${dir}/package.json`)),
+      ...packed,
+      main: "./node/cjs/mod.js",
+      types: "./node/cjs/mod.d.ts",
+      exports: Object.fromEntries(
+        Object.entries(exports).map(([as, file]) => [as, entry(file.replace(/^\.\/|\.ts$/g, ""))]),
+      ),
       description: "Interprocess communication through JSON message pools that live in a file",
       keywords: ["ipc", "queue", "ring-buffer", "pubsub", "json", "mcp", "deno"],
       // A POSIX script: the commands do not run in the shells of Windows, where npm makes a wrapper
       // that asks for /bin/sh. Two names for one file, so that `npx @plasmite/core` knows which to run.
       bin: { plasmite: "bin/plasmite", pls: "bin/plasmite" },
       dependencies: { deno: DENO },
-      engines: { node: ">=18" },
+      // Local pools need flock, which Node does not have; without it, remote pools work.
+      optionalDependencies: { koffi: KOFFI },
+      engines: { node: `>=${OLDEST_NODE}` },
       ...repository(),
     };
     await Deno.writeTextFile(`${dir}/package.json`, JSON.stringify(manifest, null, 2) + "\n");

@@ -5,7 +5,7 @@
  */
 
 import { MessageView } from "../lite3/message.ts";
-import { waitFor } from "../storage/watch.ts";
+import { waitFor } from "../timers.ts";
 import type { Bounds, FrameBytes, Gap } from "../types.ts";
 import type { Search } from "./last.ts";
 import type { Walk } from "./types.ts";

@@ -8,7 +8,8 @@ import { Client, CLIENT_KINDS, type ClientOptions } from "../client/client.ts";
 import { checkOptions, type OptionKinds } from "../client/option_kinds.ts";
 import { shown } from "../client/options.ts";
 import { PlasmiteError } from "../errors.ts";
-import { REMOTE_KINDS, RemoteClient, type RemoteClientOptions } from "./client.ts";
+import { REMOTE_KINDS, type RemoteClient, type RemoteClientOptions } from "./client.ts";
+import { connect as remote } from "./connect_url.ts";
 import type { RemotePool } from "./pool.ts";
 
 /** The options of both kinds of clients; each uses its own. */
@@ -101,16 +102,4 @@ function pathOf(text: string): string {
 
 function local(poolDir: string | undefined, common: Pick<ClientOptions, "integers">): Client {
   return new Client({ ...common, ...(poolDir === undefined ? {} : { poolDir }) });
-}
-
-/** A server, or one pool of it. */
-function remote(text: string, options: RemoteClientOptions): RemoteClient | RemotePool {
-  const url = URL.parse(text);
-  if (url === null || url.pathname === "/") return new RemoteClient(text, options);
-  const base = new URL(url);
-  base.pathname = "/"; // Other invalid parts of the address are kept, so that they are refused.
-  const client = new RemoteClient(base, options);
-  const pool = client.uncheckedPool(url.href);
-  void client.close(); // The pool keeps the connections while it needs them.
-  return pool;
 }

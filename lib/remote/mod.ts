@@ -21,7 +21,7 @@
  */
 
 export { RemoteClient, type RemoteClientOptions, type RemoteCreateOptions } from "./client.ts";
-export { connect, type Connected } from "./connect.ts";
+export { connect, type ConnectedUrl } from "./connect_url.ts";
 export { RemoteError } from "../backend/http/error.ts";
 export { RemotePool } from "./pool.ts";
 export { type RemoteTailOptions } from "./tail.ts";

@@ -10,7 +10,7 @@
  */
 
 import { isGranted } from "../environment.ts";
-import { startTimer } from "../timers.ts";
+import { startTimer, waitFor } from "../timers.ts";
 import { semaphoreExists, semaphorePath } from "./semaphore.ts";
 
 /**
@@ -199,43 +199,6 @@ class Hub {
 }
 
 const hubs = new Map<string, Hub>();
-
-/**
- * Resolves to true when `start` calls its argument, to false after `ms`; rejects with the signal's
- * reason.
- */
-export function waitFor(
-  start: (wake: () => void) => void,
-  stop: (wake: () => void) => void,
-  ms: number | undefined,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const finish = (): void => {
-      if (timer !== undefined) clearTimeout(timer);
-      signal?.removeEventListener("abort", aborted);
-      stop(wake);
-    };
-    const wake = (): void => {
-      finish();
-      resolve(true);
-    };
-    const aborted = (): void => {
-      finish();
-      reject(signal?.reason);
-    };
-    if (signal?.aborted) return reject(signal.reason);
-    signal?.addEventListener("abort", aborted, { once: true });
-    if (ms !== undefined) {
-      timer = startTimer(() => {
-        finish();
-        resolve(false);
-      }, ms);
-    }
-    start(wake);
-  });
-}
 
 /** The version before anything is watched. */
 const BEFORE = -1;

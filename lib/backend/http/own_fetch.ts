@@ -13,6 +13,12 @@ import { ConnectFailure } from "./socket.ts";
 const NEVER_SENT =
   /client error \(Connect\)|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|CERT|certificate/;
 
+/** Headers that a browser sets itself; setting them makes it ask the server for permission. */
+const SET_BY_BROWSER = ["host", "user-agent"];
+
+/** Whether this is a browser, which cannot send a stream over HTTP/1.1. */
+const IN_BROWSER = typeof Deno === "undefined";
+
 /** Sends a request through `own` to the server `base`. */
 export async function sendThrough(
   own: typeof fetch,
@@ -23,9 +29,12 @@ export async function sendThrough(
   onSend();
   const init: RequestInit & { duplex: "half" } = {
     method,
-    headers: new Headers(headers.map(([name, value]): [string, string] => [name, value])),
+    headers: new Headers(
+      headers.filter(([name]) => !IN_BROWSER || !SET_BY_BROWSER.includes(name))
+        .map(([name, value]): [string, string] => [name, value]),
+    ),
     // A stream can be read only once: Deno's `fetch` resends other bodies automatically.
-    body: body === undefined || repeatable ? body ?? null : new Blob([body]).stream(),
+    body: body === undefined || repeatable || IN_BROWSER ? body ?? null : new Blob([body]).stream(),
     duplex: "half",
     redirect: "manual",
     signal,

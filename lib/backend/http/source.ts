@@ -15,8 +15,8 @@ import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import { MessageView } from "../../lite3/message.ts";
 import type { PoolInfo } from "../local/info.ts";
 import { formatTime } from "../../text/time.ts";
-import { waitFor } from "../../storage/watch.ts";
-import { startTimer } from "../../timers.ts";
+import { startTimer, waitFor } from "../../timers.ts";
+
 import { envelopeError, isTransient, RemoteError, transportError } from "./error.ts";
 import type { OpenStream, Transport } from "./transport.ts";
 import { lastSeqOf, poolInfo, readableBounds, wireMessage } from "./wire.ts";

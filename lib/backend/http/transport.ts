@@ -62,6 +62,9 @@ export interface TransportOptions {
   readonly accessKey?: AccessKey | null | undefined;
 }
 
+/** The only way to a server where there are no sockets: in a browser. */
+const FETCH_ALONE = typeof Deno === "undefined" ? globalThis.fetch : undefined;
+
 /** One request. */
 export interface Call {
   /** The method; default GET. */
@@ -151,7 +154,7 @@ export class Transport {
     this.#certificates = certificates.length > 0 ? certificates : undefined;
     this.#isAnonymous = this.base.protocol === "https:" && token === undefined &&
       options.accessKey === undefined && this.#certificates === undefined &&
-      tls?.skipVerify !== true && options.fetch === undefined;
+      tls?.skipVerify !== true && options.fetch === undefined && FETCH_ALONE === undefined;
   }
 
   /** The same server with another token. */
@@ -171,7 +174,7 @@ export class Transport {
   }
 
   async #load(): Promise<Route> {
-    const { accessKey, fetch: own, token: credential } = this.#options;
+    const { accessKey, fetch: own = FETCH_ALONE, token: credential } = this.#options;
     const { base } = this;
     if (own !== undefined) {
       const { sendThrough } = await import("./own_fetch.ts");
@@ -301,7 +304,7 @@ export class Transport {
     }
     // A server that never responded may speak TLS.
     const doubt = this.features === null && base.protocol === "http:" && late === undefined &&
-      this.#options.fetch === undefined;
+      this.#options.fetch === undefined && FETCH_ALONE === undefined;
     const cause = doubt && await speaksTls(base) ? new WrongScheme("https") : late ?? error;
     return transportError(cause, pool, { base });
   }

@@ -32,8 +32,8 @@ import { checkCursorName, checkKey } from "../../coordination/names.ts";
 import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import { untilUnlocked } from "../../storage/lock_wait.ts";
 import type { Steps } from "../../storage/steps.ts";
-import { waitFor } from "../../storage/watch.ts";
-import { pause } from "../../timers.ts";
+import { pause, waitFor } from "../../timers.ts";
+
 import type { Awaitable } from "../../types.ts";
 import type { Group, GroupRequest, HandedTask, TakenTasks, TakeRequest } from "../coordination.ts";
 import { copyToDead, openDead } from "../dead.ts";

@@ -10,7 +10,8 @@ import { Ring } from "../../pool/ring.ts";
 import { disk } from "../../storage/file.ts";
 import type { Steps } from "../../storage/steps.ts";
 import { inTurns } from "../../storage/turns.ts";
-import { type PoolWatch, waitFor, watchPool } from "../../storage/watch.ts";
+import { type PoolWatch, watchPool } from "../../storage/watch.ts";
+import { waitFor } from "../../timers.ts";
 
 /** How often to check that the pool was not deleted, in milliseconds. */
 const IDENTITY_EVERY = 1000;

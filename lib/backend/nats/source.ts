@@ -12,8 +12,8 @@
 import type { Msg, Subscription } from "@nats-io/transport-node";
 import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import { MessageView } from "../../lite3/message.ts";
-import { waitFor } from "../../storage/watch.ts";
-import { startTimer } from "../../timers.ts";
+import { startTimer, waitFor } from "../../timers.ts";
+
 import type { FrameBytes, Gap } from "../../types.ts";
 import type { FrameSource } from "../source.ts";
 import { Code, deleted, forbidden, hasCode, replaced } from "./errors.ts";
