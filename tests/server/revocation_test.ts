@@ -6,27 +6,12 @@
  */
 
 import assert from "node:assert/strict";
-import { pause } from "../../lib/timers.ts";
 import { bench } from "./server_util.ts";
 import { createMcpFetch } from "../../mcp/http.ts";
 import type { Grant } from "../../server/app.ts";
-import { type Shared, sharing } from "./shared_util.ts";
+import { type Shared, sharing, soon } from "./shared_util.ts";
 
 const json = { "content-type": "application/json" };
-
-/** What must come long before a stream's own time is over; without that the test would hang. */
-async function soon<T>(promise: Promise<T>): Promise<T> {
-  const stop = new AbortController();
-  const late = pause(30_000, stop.signal).then(() => {
-    throw new Error("it did not end");
-  });
-  late.catch(() => {});
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    stop.abort();
-  }
-}
 
 /** One call of a tool by a client of 2025. */
 function toolCall(

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { pause } from "../../lib/timers.ts";
 import { Client } from "../../mod.ts";
 import { createMcpFetch } from "../../mcp/http.ts";
 import { DEFAULT_FLAGS, type ServeFlags } from "../../server/config.ts";
@@ -99,4 +100,18 @@ export async function sharing(
     },
   };
   return shared;
+}
+
+/** What must come long before a stream's own time is over; without that the test would hang. */
+export async function soon<T>(promise: Promise<T>): Promise<T> {
+  const stop = new AbortController();
+  const late = pause(30_000, stop.signal).then(() => {
+    throw new Error("it did not end");
+  });
+  late.catch(() => {});
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    stop.abort();
+  }
 }
