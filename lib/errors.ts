@@ -180,16 +180,33 @@ export class PlasmiteError extends Error {
     return error instanceof PlasmiteError && (kind === undefined || error.kind === kind);
   }
 
+  /**
+   * What is known about the failure.
+   *
+   * @internal
+   */
+  protected get context(): ErrorContext {
+    const { hint, path, seq, offset, causes, cause, details, topic } = this;
+    return { hint, path, seq, offset, causes, cause, details, topic };
+  }
+
+  /**
+   * A copy with another context; a subclass adds what it has of its own.
+   *
+   * @internal
+   */
+  protected copy(context: ErrorContext): PlasmiteError {
+    return new PlasmiteError(this.kindName, this.message, context);
+  }
+
   /** The same error with another hint. */
   withHint(hint: string | undefined): PlasmiteError {
-    const { kindName, message, path, seq, offset, causes, cause, details, topic } = this;
-    const context = { hint, path, seq, offset, causes, cause, details, topic };
-    return new PlasmiteError(kindName, message, context);
+    return this.copy({ ...this.context, hint });
   }
 
   /** The same error with more context; existing context is kept. */
   with(context: ErrorContext): PlasmiteError {
-    return new PlasmiteError(this.kindName, this.message, {
+    return this.copy({
       hint: this.hint ?? context.hint,
       path: this.path ?? context.path,
       seq: this.seq ?? context.seq,

@@ -345,4 +345,19 @@ Deno.test("RemoteError belongs to the family", () => {
   const more = error.with({ hint: "wait", path: "other" });
   assert.ok(more instanceof RemoteError);
   assert.deepEqual([more.status, more.hint, more.path], [423, "wait", "p"]);
+  // Whoever adds advice must not make an append look safe to repeat.
+  const doubtful = new RemoteError(0, "Io", "lost", { outcomeUnknown: true, details: { a: 1n } });
+  const copies = [
+    doubtful.with({ seq: 1n }),
+    doubtful.withHint("look"),
+    doubtful.withHint(undefined),
+  ];
+  for (const copy of [...copies, doubtful.reworded({ message: "gone", topic: "t" })]) {
+    assert.ok(copy instanceof RemoteError);
+    assert.deepEqual(
+      [copy.status, copy.outcomeUnknown, copy.isRepeatable, copy.details],
+      [0, true, false, { a: 1n }],
+    );
+  }
+  assert.equal(more.withHint(undefined).hint, undefined);
 });

@@ -8,7 +8,6 @@
 import { bench } from "./server_util.ts";
 import assert from "node:assert/strict";
 import { HttpBackend } from "../../lib/backend/http.ts";
-import { rewritten } from "../../lib/backend/http/error.ts";
 import { RemoteError } from "../../lib/backend/http/error.ts";
 import { type ErrorContext, PlasmiteError } from "../../lib/errors.ts";
 import { createApp } from "../../server/app.ts";
@@ -61,7 +60,7 @@ Deno.test("errors over HTTP: facts arrive as they were: 64-bit numbers, texts, n
     ...details,
     more: 1n,
   });
-  assert.deepEqual(rewritten(error, { message: "other words" }).details, details);
+  assert.deepEqual(error.reworded({ message: "other words" }).details, details);
 });
 
 Deno.test("errors over HTTP: facts never take the place of the error's own members", async () => {

@@ -33,6 +33,15 @@ interface RemoteErrorContext extends ErrorContext {
   readonly outcomeUnknown?: boolean;
 }
 
+/** Other words for an error. */
+interface Words {
+  readonly kind?: ErrorKindName;
+  readonly message?: string;
+  readonly hint?: string;
+  readonly outcomeUnknown?: boolean;
+  readonly topic?: string;
+}
+
 /**
  * An error of a remote pool.
  *
@@ -74,25 +83,27 @@ export class RemoteError extends PlasmiteError {
     this.outcomeUnknown = context.outcomeUnknown ?? false;
   }
 
-  /** The same error with more context; existing context is kept. */
-  override with(context: ErrorContext): RemoteError {
-    return new RemoteError(this.status, this.kindName, this.message, {
-      hint: this.hint ?? context.hint,
-      path: this.path ?? context.path,
-      seq: this.seq ?? context.seq,
-      offset: this.offset ?? context.offset,
-      causes: this.causes ?? context.causes,
-      cause: this.cause ?? context.cause,
-      details: { ...context.details, ...this.details },
-      topic: this.topic ?? context.topic,
-      unsent: this.unsent,
-      outcomeUnknown: this.outcomeUnknown,
-    });
+  /**
+   * A copy with another context, kind or message.
+   *
+   * @internal
+   */
+  protected override copy(
+    context: RemoteErrorContext,
+    kind: ErrorKindName = this.kindName,
+    message: string = this.message,
+  ): RemoteError {
+    const { status, unsent, outcomeUnknown } = this;
+    return new RemoteError(status, kind, message, { unsent, outcomeUnknown, ...context });
   }
 
-  /** The same error with another hint. */
-  override withHint(hint: string | undefined): RemoteError {
-    return rewritten(this, { hint });
+  /**
+   * The same error in other words.
+   *
+   * @internal
+   */
+  reworded({ kind, message, ...context }: Words): RemoteError {
+    return this.copy({ ...this.context, ...context }, kind, message);
   }
 
   /** Whether the same call can be retried: the server did nothing, and may do it later. */
@@ -105,40 +116,10 @@ export class RemoteError extends PlasmiteError {
 /** No connection, a held lock or reached limit, and gateways that could not reach the server. */
 const REPEATABLE: readonly number[] = [0, 423, 502, 503, 504];
 
-/** The same error with another message. */
-export function rewritten(
-  error: RemoteError,
-  words: {
-    readonly kind?: ErrorKindName;
-    readonly message?: string;
-    readonly hint?: string | undefined;
-    readonly outcomeUnknown?: boolean;
-    readonly topic?: string;
-  },
-): RemoteError {
-  const { status, path, seq, offset, causes, cause, details, unsent } = error;
-  const topic = words.topic ?? error.topic;
-  const { kind = error.kindName, message = error.message, hint = error.hint } = words;
-  const outcomeUnknown = words.outcomeUnknown ?? error.outcomeUnknown;
-  const context = {
-    hint,
-    path,
-    seq,
-    offset,
-    causes,
-    cause,
-    details,
-    topic,
-    unsent,
-    outcomeUnknown,
-  };
-  return new RemoteError(status, kind, message, context);
-}
-
 /** The error of a request that may have taken effect. */
 export function unanswered(error: RemoteError, { name, doubt, hint }: Effect): RemoteError {
   const what = error.status === 0 ? `No answer to the ${name}` : error.message;
-  return rewritten(error, {
+  return error.reworded({
     kind: "Io",
     message: `${what}; ${doubt}`,
     hint,
@@ -280,7 +261,7 @@ const UNTRUSTED = {
 export function anonymousError(error: RemoteError, { origin }: URL): RemoteError {
   const isUntrusted = error.topic === UNTRUSTED.topic;
   if (!isUntrusted && error.status !== 401) return error;
-  return rewritten(error, {
+  return error.reworded({
     kind: "Permission",
     hint: `Save an access key for ${origin}, or give a token and the certificate to trust.`,
     topic: "access",
@@ -290,7 +271,7 @@ export function anonymousError(error: RemoteError, { origin }: URL): RemoteError
 /** The error of a request with an access key, if the server no longer takes it. */
 export function refusedKey(error: RemoteError, { origin }: URL): RemoteError {
   if (error.status !== 401) return error;
-  return rewritten(error, {
+  return error.reworded({
     hint: `The access key for ${origin} was revoked or has expired: save a new one.`,
     topic: "access key",
   });
