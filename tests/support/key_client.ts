@@ -26,7 +26,7 @@ export interface KeyAnswer {
 export interface KeyRequest {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Uint8Array;
 }
 
 /** Calls one server with one key. */
