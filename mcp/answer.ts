@@ -9,7 +9,7 @@ import { Buf } from "../lib/bytes.ts";
 import type { MessageView } from "../lib/lite3/message.ts";
 import { printJson } from "../lib/lite3/print.ts";
 import { printEnvelope } from "../lib/text/envelope.ts";
-import { Json } from "./json.ts";
+import { Json } from "../lib/text/json_exact.ts";
 import type { Bounds } from "../lib/types.ts";
 
 /** How much of a message that is too large for an answer is shown, in bytes of JSON. */

@@ -6,7 +6,8 @@
  */
 
 import { readSince } from "../lib/text/time.ts";
-import { insideString, jsonText, wrapped } from "./json.ts";
+import { jsonText } from "../lib/text/json_exact.ts";
+import { insideString, wrapped } from "./json.ts";
 
 /** A bad argument. */
 export class BadArgument extends Error {

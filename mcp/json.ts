@@ -58,30 +58,6 @@ export function unwrap(json: string): string {
   return out + json.slice(from);
 }
 
-/** A value as JSON text: bigint as integer, undefined members dropped, wrappers as their text. */
-export function jsonText(value: unknown): string {
-  if (typeof value === "bigint") return value.toString();
-  if (value === null || typeof value !== "object") return JSON.stringify(value ?? null);
-  if (value instanceof Json) return value.text;
-  if (Array.isArray(value)) return `[${value.map(jsonText).join(",")}]`;
-  const members: string[] = [];
-  for (const [name, item] of Object.entries(value)) {
-    if (item !== undefined) members.push(`${JSON.stringify(name)}:${jsonText(item)}`);
-  }
-  return `{${members.join(",")}}`;
-}
-
-/** Finished JSON text inside a value for {@linkcode jsonText}. */
-export class Json {
-  /** The text. */
-  readonly text: string;
-
-  /** Takes the text as it is. */
-  constructor(text: string) {
-    this.text = text;
-  }
-}
-
 /** Index behind the string that begins at `at`; the text is valid JSON. */
 function skipString(text: string, at: number): number {
   let end = at;

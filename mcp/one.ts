@@ -4,7 +4,8 @@
  * @module
  */
 
-import { Json, members } from "./json.ts";
+import { Json } from "../lib/text/json_exact.ts";
+import { members } from "./json.ts";
 import { follow, type Path } from "./path.ts";
 
 /** What of a message is wanted. */

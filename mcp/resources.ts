@@ -10,7 +10,7 @@ import { formatTime } from "../lib/text/time.ts";
 import { readBatch } from "./batch.ts";
 import { agentHint } from "./hints.ts";
 import { BYTES } from "./input.ts";
-import { jsonText } from "./json.ts";
+import { jsonText } from "../lib/text/json_exact.ts";
 import type { GrantedPools } from "./pools.ts";
 
 /** A failure of a resource method, for the JSON-RPC layer. */

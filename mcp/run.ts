@@ -11,7 +11,8 @@ import { accessOf } from "../lib/grant.ts";
 import { lockTimeout } from "../lib/storage/lock_wait.ts";
 import { BadArgument } from "./args.ts";
 import { hintFor } from "./hints.ts";
-import { jsonText, wrap } from "./json.ts";
+import { jsonText } from "../lib/text/json_exact.ts";
+import { wrap } from "./json.ts";
 import type { Success, Tool, ToolContext } from "./tool.ts";
 import { TOOLS } from "./tools.ts";
 

@@ -52,7 +52,7 @@ export async function poolsJson(
   for (const [i, info] of infos.entries()) {
     if (slice.over) await slice.next();
     if (i > 0) texts.put(",");
-    texts.put(infoJson(info, info.name, false, followers(info.name)));
+    texts.put(infoJson(info, info.name, followers(info.name)));
   }
   texts.put("]}");
   return texts.bytes();

@@ -13,7 +13,8 @@ import type { CommandContext } from "./context.ts";
 import { bar, displayDir, humanAge, humanBytes, shortPath, table } from "./human.ts";
 import { connectTo } from "./open.ts";
 import type { Json } from "./output.ts";
-import { boundsJson, humanRate, messageRate } from "./pool_report.ts";
+import { boundsDocument } from "../backend/pool_document.ts";
+import { humanRate, messageRate } from "./pool_report.ts";
 import { asPlasmiteError, errorJson } from "./report.ts";
 
 /** Runs `pool list`. Damaged pools are rows, not failures. */
@@ -99,7 +100,7 @@ function rowJson(info: PoolInfo): Json {
     name,
     path,
     file_size: info.fileSize,
-    bounds: boundsJson(info),
+    bounds: boundsDocument(info),
     mtime: mtime(info) ?? null,
   };
 }

@@ -6,51 +6,20 @@
  */
 
 import type { PoolInfo } from "../backend/local/info.ts";
-import { formatTime } from "../text/time.ts";
+import { boundsDocument, metricsDocument, sizesDocument } from "../backend/pool_document.ts";
 import { Float, type Json } from "./output.ts";
 
-/** The document of one pool; bounds are absent and ages null when it is empty. */
+/** The document of one pool. */
 export function infoJson(info: PoolInfo, name: string): { [key: string]: Json | undefined } {
-  const { metrics, stream } = info;
-  const file = {
-    index_offset: info.indexOffset,
-    index_capacity: info.indexCapacity,
-    index_size_bytes: info.indexSizeBytes,
-    ring_offset: info.ringOffset,
-    ring_size: info.ringSize,
-  };
+  const { stream } = info;
+  const sizes = sizesDocument(info);
   return {
     name,
     path: info.path,
-    file_size: info.fileSize,
-    ...(stream === undefined ? file : { ...stream }),
-    bounds: boundsJson(info),
-    metrics: metrics && {
-      message_count: metrics.messageCount,
-      seq_span: metrics.seqSpan,
-      utilization: {
-        used_bytes: metrics.utilization.usedBytes,
-        free_bytes: metrics.utilization.freeBytes,
-        used_percent: new Float(metrics.utilization.usedPercent),
-      },
-      age: {
-        oldest_time: timeOrNull(metrics.age.oldestTimeNs),
-        newest_time: timeOrNull(metrics.age.newestTimeNs),
-        oldest_age_ms: metrics.age.oldestAgeMs,
-        newest_age_ms: metrics.age.newestAgeMs,
-      },
-    },
+    ...(stream === undefined ? sizes : { file_size: info.fileSize, ...stream }),
+    bounds: boundsDocument(info),
+    metrics: metricsDocument(info, (value) => new Float(value)),
   };
-}
-
-/** `{"newest":N,"oldest":N}`, or `{}` for an empty pool. */
-export function boundsJson(info: PoolInfo): { [key: string]: Json | undefined } {
-  const { oldestSeq, newestSeq } = info.bounds;
-  return { oldest: oldestSeq ?? undefined, newest: newestSeq ?? undefined };
-}
-
-function timeOrNull(ns: bigint | null): string | null {
-  return ns === null ? null : formatTime(ns);
 }
 
 /** Messages a second over the retained span, or undefined when it cannot be told. */

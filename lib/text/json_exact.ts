@@ -1,5 +1,5 @@
 /**
- * Parses JSON with exact integers; for this program's own documents, not for messages.
+ * Parses and prints JSON with exact integers; for this program's own documents, not for messages.
  *
  * @module
  */
@@ -14,4 +14,33 @@ export function parseJsonExact(text: string): unknown {
     return /^-?\d+$/.test(source) ? BigInt(source) : value;
   };
   return JSON.parse(text, exact as (key: string, value: unknown) => unknown);
+}
+
+/** A value as JSON text: bigint as integer, undefined members dropped, {@linkcode Json} as its text. */
+export function jsonText(value: unknown): string {
+  if (typeof value === "bigint") return value.toString();
+  if (value === null || typeof value !== "object") return JSON.stringify(value ?? null);
+  if (value instanceof Json) return value.text;
+  if (Array.isArray(value)) return `[${value.map(jsonText).join(",")}]`;
+  const members: string[] = [];
+  for (const [name, item] of Object.entries(value)) {
+    if (item !== undefined) members.push(`${JSON.stringify(name)}:${jsonText(item)}`);
+  }
+  return `{${members.join(",")}}`;
+}
+
+/** Finished JSON text inside a value for {@linkcode jsonText}. */
+export class Json {
+  /** The text. */
+  readonly text: string;
+
+  /** Takes the text as it is. */
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+/** A number that is printed with a fraction even when it is whole: `0.0`. */
+export function float(value: number): Json {
+  return new Json(Number.isInteger(value) ? value.toFixed(1) : String(value));
 }

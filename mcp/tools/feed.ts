@@ -7,7 +7,8 @@
 import { messageOf, PlasmiteError } from "../../lib/errors.ts";
 import { append, requirePool } from "../append.ts";
 import { flag, object, pool, tags } from "../input.ts";
-import { insideString, Json, strictProblem } from "../json.ts";
+import { Json } from "../../lib/text/json_exact.ts";
+import { insideString, strictProblem } from "../json.ts";
 import { receipt } from "../one.ts";
 import { field, MESSAGE } from "../schema.ts";
 import { tool } from "../tool.ts";

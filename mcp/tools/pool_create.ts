@@ -6,7 +6,7 @@
 
 import { LARGEST_POOL } from "../../lib/client/names.ts";
 import { maxAge, size, text } from "../input.ts";
-import { described } from "../pool_json.ts";
+import { poolJson } from "../pool_json.ts";
 import { field, POOL } from "../schema.ts";
 import { tool } from "../tool.ts";
 
@@ -34,7 +34,7 @@ export const poolCreate = tool({
     });
     return {
       summary: `Created pool ${name}.`,
-      result: { pool: described(info, name, pools) },
+      result: { pool: poolJson(info, name, pools) },
     };
   },
 });

@@ -5,7 +5,7 @@
  */
 
 import { pool } from "../input.ts";
-import { described } from "../pool_json.ts";
+import { poolJson } from "../pool_json.ts";
 import { field, POOL } from "../schema.ts";
 import { tool } from "../tool.ts";
 
@@ -24,6 +24,6 @@ export const poolInfo = tool({
   output: { pool: field(POOL) },
   run: async ({ pool: name }, { pools }) => {
     const info = await pools.info(name);
-    return { summary: `Pool ${name}.`, result: { pool: described(info, name, pools) } };
+    return { summary: `Pool ${name}.`, result: { pool: poolJson(info, name, pools) } };
   },
 });

@@ -6,7 +6,7 @@
 
 import type { PoolInfo } from "../../lib/backend/local/info.ts";
 import { between, optionalText } from "../input.ts";
-import { described } from "../pool_json.ts";
+import { poolJson } from "../pool_json.ts";
 import { field, maybe, POOL, TEXT, WHOLE } from "../schema.ts";
 import { tool } from "../tool.ts";
 import { counted } from "../words.ts";
@@ -54,7 +54,7 @@ export const poolList = tool({
     return {
       summary: listed(found, total, next),
       result: {
-        pools: found.map((info) => described(info, info.name, pools)),
+        pools: found.map((info) => poolJson(info, info.name, pools)),
         total,
         next_cursor: next,
       },

@@ -12,7 +12,7 @@ import { requireRight } from "../auth.ts";
 import { bad, saturated, SLOT_WAIT } from "../errors.ts";
 import { checked, readFields } from "../fields.ts";
 import { json } from "../headers.ts";
-import { infoJson } from "../infos.ts";
+import { briefJson, infoJson } from "../infos.ts";
 import { poolsJson } from "../lists.ts";
 import { checkPoolName } from "../names.ts";
 import { squeeze } from "../page.ts";
@@ -54,12 +54,13 @@ async function open({ request, grant }: Call, { backend, bodies }: RouteHost): P
   if (access === null) requireRight(grant, "read", pool);
   const info = await backend.info(pool);
   // Whoever may only write must still be able to open, but learns nothing of the content.
-  return json(`{"pool":${infoJson(info, pool, access === "write-only")}}`);
+  const text = access === "write-only" ? briefJson(info, pool) : infoJson(info, pool);
+  return json(`{"pool":${text}}`);
 }
 
 async function info({ grant, pool }: Call, host: RouteHost): Promise<Response> {
   const found = await host.backend.info(pool);
-  const answer = json(`{"pool":${infoJson(found, pool, false, host.followers(pool))}}`);
+  const answer = json(`{"pool":${infoJson(found, pool, host.followers(pool))}}`);
   answer.headers.set("plasmite-access", modeOf(grant, pool));
   return answer;
 }

@@ -9,7 +9,8 @@ import "../support/environment.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { frame } from "../../mcp/frame.ts";
-import { Json, jsonText, members, unwrap, wrap, wrapped } from "../../mcp/json.ts";
+import { Json, jsonText } from "../../lib/text/json_exact.ts";
+import { members, unwrap, wrap, wrapped } from "../../mcp/json.ts";
 import { LineSplitter } from "../../mcp/lines.ts";
 import { poolOfUri, poolUri } from "../../mcp/resources.ts";
 
