@@ -50,6 +50,7 @@ const commands: Readonly<Record<string, Loader>> = {
   "release": () => Promise.all([import("./lib/cli/release.ts")]),
   "tap": () => Promise.all([import("./lib/cli/tap.ts")]),
   "duplex": () => Promise.all([import("./lib/cli/duplex.ts")]),
+  "top": () => Promise.all([import("./lib/cli/top.ts")]),
   "doctor": () => Promise.all([import("./lib/cli/doctor.ts")]),
   "serve": () =>
     Promise.all([

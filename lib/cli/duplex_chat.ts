@@ -16,10 +16,9 @@ import { LineEditor } from "./duplex_editor.ts";
 import { readStdin, type Sender, storeAll } from "./duplex_send.ts";
 import { consoleColumns } from "./line_format.ts";
 import { charWidth, textWidth } from "./line_width.ts";
+import { Terminal } from "./terminal.ts";
 
 const CLEAR = "\r\x1b[K";
-/** They would end us with the terminal still raw. */
-const DEADLY: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
 
 /** One chat session. */
 export class Chat implements Screen {
@@ -30,8 +29,7 @@ export class Chat implements Screen {
   readonly #batch = new FrameBatch(1024);
   /** Without a terminal on both sides the kernel's own line editing is used. */
   readonly #editing: boolean;
-  readonly #listening: [Deno.Signal, () => void][] = [];
-  #raw = false;
+  #terminal: Terminal | null = null;
   #shown = false;
   #typing = false;
   #last = 0n;
@@ -53,10 +51,8 @@ export class Chat implements Screen {
   close(): void {
     this.hide();
     this.#typing = false;
-    this.#restore();
-    for (const [signal, listener] of this.#listening.splice(0)) {
-      Deno.removeSignalListener(signal, listener);
-    }
+    this.#terminal?.close();
+    this.#terminal = null;
   }
 
   /** @inheritdoc */
@@ -89,8 +85,13 @@ export class Chat implements Screen {
 
   /** Keys one by one. */
   async #edit(): Promise<void> {
-    this.#listen();
-    this.#grab();
+    this.#terminal = new Terminal({
+      leave: () => this.hide(),
+      enter: () => this.show(),
+      resized: () => {
+        if (this.#shown) this.show();
+      },
+    });
     this.#typing = true;
     this.show();
     const decoder = new TextDecoder();
@@ -145,51 +146,6 @@ export class Chat implements Screen {
     const now = nowNs();
     batch.endFrame(Number(now & 0xffff_ffffn), Number(now >> 32n));
     this.#last = await storeAll(this.#pool, batch) || this.#last;
-  }
-
-  #grab(): void {
-    // With signals left on, Ctrl-C and Ctrl-Z do what they always do.
-    Deno.stdin.setRaw(true, { cbreak: true });
-    this.#raw = true;
-  }
-
-  #restore(): void {
-    if (!this.#raw) return;
-    this.#raw = false;
-    try {
-      Deno.stdin.setRaw(false);
-    } catch {
-      // The terminal is gone.
-    }
-  }
-
-  #listen(): void {
-    const on = (signal: Deno.Signal, listener: () => void): void => {
-      Deno.addSignalListener(signal, listener);
-      this.#listening.push([signal, listener]);
-    };
-    if (Deno.build.os === "windows") return;
-    for (const signal of DEADLY) {
-      on(signal, () => {
-        try {
-          this.close();
-        } finally {
-          Deno.kill(Deno.pid, signal);
-        }
-      });
-    }
-    on("SIGWINCH", () => {
-      if (this.#shown) this.show();
-    });
-    on("SIGTSTP", () => {
-      this.hide();
-      this.#restore();
-      Deno.kill(Deno.pid, "SIGSTOP");
-    });
-    on("SIGCONT", () => {
-      this.#grab();
-      this.show();
-    });
   }
 }
 

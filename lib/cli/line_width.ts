@@ -132,3 +132,25 @@ export function fit(pieces: readonly Piece[], columns: number): Piece[] {
   }
   return fitting;
 }
+
+/** A text that fits into `columns`; where it does not, `…` takes the place of its middle. */
+export function fitMiddle(text: string, columns: number): string {
+  if (textWidth(text) <= columns) return text;
+  if (columns <= 1) return columns === 1 ? "…" : "";
+  const chars = [...text];
+  const half = Math.floor((columns - 1) / 2);
+  let tail = "";
+  for (let width = 0; chars.length > 0;) {
+    width += charWidth(chars.at(-1) ?? "");
+    if (width > half) break;
+    tail = chars.pop() + tail;
+  }
+  const left = columns - 1 - textWidth(tail);
+  let head = "";
+  for (let i = 0, width = 0; i < chars.length; i++) {
+    width += charWidth(chars[i] ?? "");
+    if (width > left) break;
+    head += chars[i];
+  }
+  return `${head}…${tail}`;
+}

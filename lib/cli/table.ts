@@ -694,6 +694,22 @@ function duplex(): CommandSpec {
   };
 }
 
+function top(): CommandSpec {
+  return {
+    name: "top",
+    about: "Watch the pools: rate, fill, followers, cursors, claims",
+    args: [{
+      name: "PLACE",
+      complete: "dir",
+      help: "A directory, http(s)://host:port or nats://host:port; default --dir",
+    }],
+    flags: [
+      { name: "once", help: "Print one JSON line a pool, then exit; in a pipe, every second" },
+      ...remoteFlags(),
+    ],
+  };
+}
+
 function doctor(): CommandSpec {
   return {
     name: "doctor",
@@ -1054,6 +1070,7 @@ export function root(): CommandSpec {
       release,
       tap,
       duplex,
+      top,
       doctor,
       version,
       completion,

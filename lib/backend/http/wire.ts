@@ -98,6 +98,7 @@ export function poolInfo(value: unknown, name?: string): PoolInfo {
     ...(metrics === undefined ? {} : { metrics }),
     ...(retention === undefined ? {} : { retention }),
     ...(lastSeq === null ? {} : { lastSeq }),
+    ...(typeof fields["followers"] === "number" ? { followers: fields["followers"] } : {}),
     ...(error === null ? {} : { error }),
   };
 }

@@ -93,6 +93,8 @@ export interface PoolInfo {
    * older servers.
    */
   readonly lastSeq?: bigint;
+  /** How many streams and waits of the server follow it; only from servers, in lists. */
+  readonly followers?: number;
   /** Where a stream of NATS is. */
   readonly stream?: StreamPlace;
   /** Last modification of the file in milliseconds since 1970; only in lists. */

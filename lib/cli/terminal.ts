@@ -1,0 +1,95 @@
+/**
+ * The terminal while a command reads single keys from it: it is given back as it was, however the
+ * command ends, and taken again after Ctrl-Z.
+ *
+ * @module
+ */
+
+/** Signals whose default would end the process while the terminal is still raw. */
+const DEADLY: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
+
+/** What the command does at these moments. */
+export interface TerminalEvents {
+  /** Before the terminal is given back: remove what is shown. */
+  readonly leave: () => void;
+  /** After the terminal was taken again: show it. */
+  readonly enter: () => void;
+  /** When its size has changed. */
+  readonly resized: () => void;
+}
+
+/** The size of a terminal in characters; 80 × 24 where it does not tell. */
+export function consoleSize(): { readonly columns: number; readonly rows: number } {
+  try {
+    const { columns, rows } = Deno.consoleSize();
+    return { columns: columns || 80, rows: rows || 24 };
+  } catch {
+    return { columns: 80, rows: 24 };
+  }
+}
+
+/** Takes the terminal and listens to signals until it is closed. */
+export class Terminal {
+  readonly #events: TerminalEvents;
+  readonly #listening: [Deno.Signal, () => void][] = [];
+  #raw = false;
+
+  /** @param events what the command does when the terminal is given back, taken or resized */
+  constructor(events: TerminalEvents) {
+    this.#events = events;
+    this.#listen();
+    this.#grab();
+  }
+
+  /** Gives the terminal back; what is shown is not touched. */
+  close(): void {
+    this.#restore();
+    for (const [signal, listener] of this.#listening.splice(0)) {
+      Deno.removeSignalListener(signal, listener);
+    }
+  }
+
+  #grab(): void {
+    // With signals left on, Ctrl-C and Ctrl-Z do what they always do.
+    Deno.stdin.setRaw(true, { cbreak: true });
+    this.#raw = true;
+  }
+
+  #restore(): void {
+    if (!this.#raw) return;
+    this.#raw = false;
+    try {
+      Deno.stdin.setRaw(false);
+    } catch {
+      // The terminal is gone.
+    }
+  }
+
+  #listen(): void {
+    if (Deno.build.os === "windows") return;
+    const on = (signal: Deno.Signal, listener: () => void): void => {
+      Deno.addSignalListener(signal, listener);
+      this.#listening.push([signal, listener]);
+    };
+    for (const signal of DEADLY) {
+      on(signal, () => {
+        try {
+          this.#events.leave();
+        } finally {
+          this.close();
+          Deno.kill(Deno.pid, signal);
+        }
+      });
+    }
+    on("SIGWINCH", () => this.#events.resized());
+    on("SIGTSTP", () => {
+      this.#events.leave();
+      this.#restore();
+      Deno.kill(Deno.pid, "SIGSTOP");
+    });
+    on("SIGCONT", () => {
+      this.#grab();
+      this.#events.enter();
+    });
+  }
+}
