@@ -64,6 +64,21 @@ const commands: Readonly<Record<string, Loader>> = {
     Promise.all([import("./lib/cli/serve_check.ts"), import("./server/commands.ts")]),
   "serve status": () =>
     Promise.all([import("./lib/cli/serve_status.ts"), import("./server/registry.ts")]),
+  "access invite": () =>
+    Promise.all([
+      import("./lib/cli/access_invite.ts"),
+      import("./server/access/administration.ts"),
+    ]),
+  "access keys": () =>
+    Promise.all([
+      import("./lib/cli/access_keys.ts"),
+      import("./server/access/administration.ts"),
+    ]),
+  "access revoke": () =>
+    Promise.all([
+      import("./lib/cli/access_revoke.ts"),
+      import("./server/access/administration.ts"),
+    ]),
   "access connect": () => Promise.all([import("./lib/cli/access_connect.ts")]),
   "access status": () => Promise.all([import("./lib/cli/access_status.ts")]),
   "access list": () => Promise.all([import("./lib/cli/access_list.ts")]),

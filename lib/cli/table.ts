@@ -964,6 +964,45 @@ function accessDisconnect(): CommandSpec {
   };
 }
 
+function accessInvite(): CommandSpec {
+  return {
+    name: "invite",
+    about: "Make an access key for a person or a device; it is shown once",
+    args: [{ name: "NAME", help: "Whose key it is; shown by `access keys`" }],
+    flags: [
+      { name: "name", value: "NAME", conflicts: ["NAME"], help: "The same as NAME" },
+      {
+        name: "pools",
+        value: "POOLS",
+        help: "Only these pools: names or patterns such as ci,logs-*",
+      },
+      {
+        name: "rights",
+        value: "RIGHTS",
+        values: ["read", "append", "read-append", "admin"],
+        default: "admin",
+        help: "What the key allows",
+        more: "`append` cannot read. `admin` also creates and deletes pools.",
+      },
+      { name: "expires", value: "EXPIRES", help: "Valid for this long: 30m, 12h, 30d" },
+    ],
+    helpOnEmpty: true,
+  };
+}
+
+function accessKeys(): CommandSpec {
+  return { name: "keys", about: "List the access keys of a pool directory" };
+}
+
+function accessRevoke(): CommandSpec {
+  return {
+    name: "revoke",
+    about: "Revoke an access key; what it has open ends at once",
+    args: [{ name: "ID", required: true, help: "Id of the key, as `access keys` shows it" }],
+    helpOnEmpty: true,
+  };
+}
+
 /** 1.x has it on systems whose trust store it edits; this program never does. */
 function accessUntrust(): CommandSpec {
   return {
@@ -978,8 +1017,11 @@ function accessUntrust(): CommandSpec {
 function access(): CommandSpec {
   return {
     name: "access",
-    about: "Use servers with access keys instead of tokens and certificates",
+    about: "Share pools, and use shared ones, with access keys",
     commands: {
+      invite: accessInvite,
+      keys: accessKeys,
+      revoke: accessRevoke,
       connect: accessConnect,
       status: accessStatus,
       list: accessList,

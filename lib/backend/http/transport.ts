@@ -75,6 +75,8 @@ export interface Call {
   readonly type?: string;
   /** The accepted content type; default JSON. */
   readonly accept?: string;
+  /** Further headers, in lower case. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** The pool named in errors. */
   readonly pool?: string;
   /** What the request changes; such a request is never sent twice. */
@@ -239,6 +241,7 @@ export class Transport {
       ["accept", call.accept ?? "application/json"],
     ];
     if (call.type !== undefined) headers.push(["content-type", call.type]);
+    headers.push(...Object.entries(call.headers ?? {}));
     if (credential !== undefined) headers.push(["authorization", `Bearer ${credential}`]);
     const { body } = call;
     return {
