@@ -132,9 +132,9 @@ export function machineNames(): { readonly names: string[]; readonly addresses: 
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
-/** What a self-signed certificate says. */
+/** What a certificate of a server says. */
 interface Content {
-  /** Its key; the certificate is signed by it. */
+  /** Its key. */
   readonly keys: CryptoKeyPair;
   readonly notBefore: Date;
   readonly notAfter: Date;
@@ -142,29 +142,85 @@ interface Content {
   readonly addresses: Iterable<string>;
 }
 
-/** A self-signed certificate of a server, not a CA, in PEM. */
-async function selfSigned(content: Content): Promise<string> {
+async function x509() {
   // deno-lint-ignore no-import-prefix -- needed by the next import, used nowhere else
   await import("reflect-metadata");
-  const x509 = await import("@peculiar/x509");
-  const { keys, notBefore, notAfter, names, addresses } = content;
+  return await import("@peculiar/x509");
+}
+
+function newSerial(): string {
   const serial = crypto.getRandomValues(new Uint8Array(16));
   serial[0] = (serial[0] ?? 0) & 0x7f | 0x40;
-  const made = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: serial.toHex(),
-    name: "CN=plasmite",
+  return serial.toHex();
+}
+
+/** The name of the subject, and of the issuer of a certificate that signs itself. */
+const SUBJECT = "CN=plasmite";
+
+/**
+ * A certificate of a server, not a CA, in PEM; it signs itself unless there is an issuer.
+ *
+ * @param issuer the name and the key of who signs it
+ */
+async function leaf(
+  content: Content,
+  issuer?: { readonly name: string; readonly key: CryptoKey },
+): Promise<string> {
+  const {
+    BasicConstraintsExtension,
+    ExtendedKeyUsage,
+    ExtendedKeyUsageExtension,
+    KeyUsageFlags,
+    KeyUsagesExtension,
+    SubjectAlternativeNameExtension,
+    X509CertificateGenerator,
+  } = await x509();
+  const { keys, notBefore, notAfter, names, addresses } = content;
+  const made = await X509CertificateGenerator.create({
+    serialNumber: newSerial(),
+    subject: SUBJECT,
+    issuer: issuer?.name ?? SUBJECT,
+    notBefore,
+    notAfter,
+    signingAlgorithm: ALGORITHM,
+    publicKey: keys.publicKey,
+    signingKey: issuer?.key ?? keys.privateKey,
+    extensions: [
+      new BasicConstraintsExtension(false, undefined, true),
+      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
+      new SubjectAlternativeNameExtension([
+        ...[...names].map((value) => ({ type: "dns" as const, value })),
+        ...[...addresses].map((value) => ({ type: "ip" as const, value })),
+      ]),
+    ],
+  });
+  return `${made.toString("pem").trim()}\n`;
+}
+
+/** A certificate of an authority that may sign certificates of servers only, in PEM. */
+async function authority(
+  name: string,
+  { keys, notBefore, notAfter }: Pick<Content, "keys" | "notBefore" | "notAfter">,
+): Promise<string> {
+  const {
+    BasicConstraintsExtension,
+    KeyUsageFlags,
+    KeyUsagesExtension,
+    SubjectKeyIdentifierExtension,
+    X509CertificateGenerator,
+  } = await x509();
+  const made = await X509CertificateGenerator.createSelfSigned({
+    serialNumber: newSerial(),
+    name,
     notBefore,
     notAfter,
     signingAlgorithm: ALGORITHM,
     keys,
     extensions: [
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-      new x509.SubjectAlternativeNameExtension([
-        ...[...names].map((value) => ({ type: "dns" as const, value })),
-        ...[...addresses].map((value) => ({ type: "ip" as const, value })),
-      ]),
+      new BasicConstraintsExtension(true, 0, true),
+      new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true),
+      await SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
   return `${made.toString("pem").trim()}\n`;
@@ -179,6 +235,21 @@ async function privatePem({ privateKey }: CryptoKeyPair): Promise<string> {
   return pem("PRIVATE KEY", new Uint8Array(pkcs8));
 }
 
+/** What certificates say that are made for a while: this machine, from yesterday on. */
+function forThisMachine(keys: CryptoKeyPair, bindIp: string): Content {
+  const machine = machineNames();
+  const addresses = new Set(["127.0.0.1", "::1", ...machine.addresses]);
+  if (bindIp !== "0.0.0.0" && bindIp !== "::") addresses.add(bindIp);
+  const now = Date.now();
+  return {
+    keys,
+    notBefore: new Date(now - DAY),
+    notAfter: new Date(now + VALID_DAYS * DAY),
+    names: new Set(["localhost", ...machine.names]),
+    addresses,
+  };
+}
+
 /**
  * Makes a self-signed certificate for a server: ECDSA P-256, not a CA, valid for this machine's
  * names and addresses (docs/spec/http-api.md 8).
@@ -187,18 +258,26 @@ async function privatePem({ privateKey }: CryptoKeyPair): Promise<string> {
  */
 export async function makeCertificate(bindIp: string): Promise<Certificate> {
   const keys = await newKeys();
-  const machine = machineNames();
-  const addresses = new Set(["127.0.0.1", "::1", ...machine.addresses]);
-  if (bindIp !== "0.0.0.0" && bindIp !== "::") addresses.add(bindIp);
-  const now = Date.now();
-  const cert = await selfSigned({
-    keys,
-    notBefore: new Date(now - DAY),
-    notAfter: new Date(now + VALID_DAYS * DAY),
-    names: new Set(["localhost", ...machine.names]),
-    addresses,
-  });
+  const cert = await leaf(forThisMachine(keys, bindIp));
   return { cert, key: await privatePem(keys), fingerprint: await fingerprintOf(cert, "") };
+}
+
+/**
+ * The same with an authority of its own: first the certificate of the server, then that of the
+ * authority which signed it. Some clients believe only what an authority has signed. Its key is
+ * forgotten at once, so that it never signs anything else (docs/spec/command-line.md 8.3).
+ */
+export async function makeIssuedCertificate(bindIp: string): Promise<Certificate> {
+  const content = forThisMachine(await newKeys(), bindIp);
+  const issuer = await newKeys();
+  const name = `CN=plasmite authority ${newSerial().slice(0, 8)}`;
+  const above = await authority(name, { ...content, keys: issuer });
+  const cert = await leaf(content, { name, key: issuer.privateKey });
+  return {
+    cert: cert + above,
+    key: await privatePem(content.keys),
+    fingerprint: await fingerprintOf(cert, ""),
+  };
 }
 
 /** As long as the key lasts, which clients pin: a date would only make them stop one day. */
@@ -229,7 +308,7 @@ export async function makeLastingCertificate(
   }
   for (const name of machine.names) names.add(name);
   for (const address of machine.addresses) addresses.add(address);
-  const cert = await selfSigned({
+  const cert = await leaf({
     keys,
     notBefore: FIRST_DAY,
     notAfter: LAST_DAY,

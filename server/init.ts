@@ -6,7 +6,7 @@
 
 import { workingDirectory } from "../lib/environment.ts";
 import { PlasmiteError } from "../lib/errors.ts";
-import { inspectPair, makeCertificate } from "./certificate.ts";
+import { inspectPair, makeIssuedCertificate } from "./certificate.ts";
 import { parseBind } from "./config.ts";
 import { alreadyThere, cannotWrite, writeSet } from "./write_set.ts";
 
@@ -104,7 +104,7 @@ export async function serveInit(options: InitOptions): Promise<InitResult> {
   const there = all.find(exists);
   if (there !== undefined && !options.force) throw alreadyThere(there);
   const token = crypto.getRandomValues(new Uint8Array(32)).toHex();
-  const { cert, key, fingerprint } = await makeCertificate(hostname);
+  const { cert, key, fingerprint } = await makeIssuedCertificate(hostname);
   const { spki } = await inspectPair(cert, key, paths.tls_cert);
   writeSet([
     { path: paths.token_file, text: `${token}\n`, mode: 0o600 },

@@ -6,9 +6,11 @@
 
 import "../support/environment.ts";
 import assert from "node:assert/strict";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { makeIssuedCertificate } from "../../server/certificate.ts";
 import { writeSet } from "../../server/write_set.ts";
-import { cli, errorOf, inTemp } from "../cli/cli_util.ts";
+import { cli, errorOf, exists, inTemp } from "../cli/cli_util.ts";
 import { inCheckout } from "../support/paths.ts";
 import { withBreakage } from "../support/failing_calls.ts";
 
@@ -206,4 +208,68 @@ Deno.test("serve init takes file names of any legal length", () =>
       assert.equal(run.code, 0, run.stderr);
     }
     assert.match(Deno.readTextFileSync(`${dir}/${token}`), /^[0-9a-f]{64}\n$/);
+  }));
+
+/** The certificates of a PEM file, in order. */
+function certificatesOf(pem: string): X509Certificate[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  return blocks.map((block) => new X509Certificate(block));
+}
+
+// Lost: programs that believe only authorities, such as Claude Code, could not reach the server.
+Deno.test("serve init: an authority that can sign nothing else stands behind the certificate", () =>
+  inTemp(async (dir) => {
+    const { cert: pem, key } = await makeIssuedCertificate("127.0.0.1");
+    const [leaf, authority, ...more] = certificatesOf(pem);
+    assert.ok(leaf !== undefined && authority !== undefined);
+    assert.deepEqual(more, []);
+    assert.equal(leaf.ca, false);
+    assert.equal(authority.ca, true);
+    assert.ok(leaf.checkIssued(authority) && leaf.verify(authority.publicKey));
+    assert.ok(authority.verify(authority.publicKey));
+    assert.ok(leaf.checkPrivateKey(createPrivateKey(key)));
+    // The key of the authority is nowhere.
+    assert.equal(key.match(/PRIVATE KEY-----/g)?.length, 2);
+    assert.ok(!authority.checkPrivateKey(createPrivateKey(key)));
+    assert.equal(authority.subjectAltName, undefined);
+    const server = Deno.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      cert: pem,
+      key,
+      onListen: () => {},
+    }, () => new Response("hello"));
+    await Deno.writeTextFile(`${dir}/cert.pem`, pem);
+    // The whole file is what clients are given, whatever they are written in.
+    const trusting = Deno.createHttpClient({ caCerts: [pem] });
+    const url = `https://127.0.0.1:${server.addr.port}/`;
+    assert.equal(await (await fetch(url, { client: trusting })).text(), "hello");
+    trusting.close();
+    for (
+      const [program, ...args] of [
+        ["curl", "-sS", "--cacert", `${dir}/cert.pem`, url],
+        [
+          "node",
+          "-e",
+          `fetch("${url}").then((r) => r.text()).then((t) => process.stdout.write(t))`,
+        ],
+        [
+          "python3",
+          "-c",
+          "import ssl, sys, urllib.request as u; " +
+          "print(u.urlopen(sys.argv[1], context=ssl.create_default_context(cafile=sys.argv[2])).read().decode(), end='')",
+          url,
+          `${dir}/cert.pem`,
+        ],
+      ]
+    ) {
+      if (program === undefined || !await exists(program)) continue;
+      const { stdout, stderr } = await new Deno.Command(program, {
+        args,
+        env: { NODE_EXTRA_CA_CERTS: `${dir}/cert.pem` },
+      }).output();
+      const decoder = new TextDecoder();
+      assert.equal(decoder.decode(stdout), "hello", `${program}: ${decoder.decode(stderr)}`);
+    }
+    await server.shutdown();
   }));
