@@ -7,10 +7,13 @@
 
 import { StandardStream } from "../stdio.ts";
 import { type Parsed, positionalLabel } from "./args.ts";
+import { colors } from "./context.ts";
 import { Output } from "./output.ts";
 import { type CommandSpec, type FlagSpec, globalFlags } from "./table.ts";
 
 const WIDTH = 100;
+/** The short help of the program fits the smallest usual terminal. */
+const NARROW = 80;
 
 /** Answers `-h`, `--help`, `help CMD`, `-V` and a command that needs arguments but got none. */
 export async function answer(parsed: Parsed): Promise<number> {
@@ -26,10 +29,13 @@ export async function answer(parsed: Parsed): Promise<number> {
   }
   const root = parsed.at.length === 1;
   const asked = parsed.action !== "empty" || (root && await calledAsPls());
-  const text = await helpText(parsed.at, parsed.action === "help" ? "long" : "short");
+  const isLong = parsed.action === "help" || (root && parsed.action === "empty");
+  const plain = await helpText(parsed.at, isLong ? "long" : "short");
+  const stream = new Output(asked ? StandardStream.stdout : StandardStream.stderr);
+  const text = colors(stream, parsed.globals.color) ? withBoldHeadings(plain) : plain;
   // The last lines are what a person sees first after a bare `plasmite`.
   const tail = root && !asked ? "\nUsage: plasmite [OPTIONS] <COMMAND>\n" : "";
-  new Output(asked ? StandardStream.stdout : StandardStream.stderr).text(text + tail);
+  stream.text(text + tail);
   return asked ? 0 : 2;
 }
 
@@ -51,7 +57,9 @@ export async function helpText(
   const { guide, rootGuide } = await import("./guides.ts");
   const spec = at.at(-1);
   if (spec === undefined) return "";
-  if (at.length === 1) return rootHelp(spec, rootGuide());
+  if (at.length === 1) {
+    return length === "long" ? rootHelp(spec, rootGuide()) : shortRootHelp(spec);
+  }
   const name = at.slice(1).map((one) => one.name).join(" ");
   const parts = [`${spec.about}.\n`, `Usage: plasmite ${name} ${usage(spec)}`.trimEnd() + "\n"];
   const commands = visibleCommands(spec);
@@ -120,10 +128,10 @@ function values(list: readonly string[] | undefined): string {
 }
 
 /** Two columns; long texts are wrapped under their own column. */
-function columns(rows: readonly Row[]): string {
+function columns(rows: readonly Row[], width = WIDTH): string {
   const left = Math.max(...rows.map(([name]) => name.length)) + 4;
   return rows.map(([name, text]) => {
-    const lines = wrap(text, WIDTH - left);
+    const lines = wrap(text, width - left);
     const [first = "", ...rest] = lines;
     const head = `  ${name}`.padEnd(left) + first;
     return [head.trimEnd(), ...rest.map((line) => " ".repeat(left) + line)].join("\n") + "\n";
@@ -140,6 +148,31 @@ function wrap(text: string, width: number): string[] {
     } else line = line === "" ? word : `${line} ${word}`;
   }
   return [...lines, line];
+}
+
+/** Headings: words in capitals, or a title with a colon, alone on their line. */
+const HEADING = /^(?:[A-Z][A-Z ]+|[A-Z][A-Za-z/ ]+:)$/gm;
+
+function withBoldHeadings(text: string): string {
+  return text.replaceAll(HEADING, "\x1b[1m$&\x1b[0m");
+}
+
+/** One screen: what there is, and where more is said. */
+function shortRootHelp(spec: CommandSpec): string {
+  const commands = visibleCommands(spec).map(({ name, about }): Row => [name, about]);
+  const options = globalFlags.map(({ name, short, value }) => {
+    const long = `--${name}${value === undefined ? "" : ` <${value}>`}`;
+    // A no-break space, so that a line is not wrapped inside an option.
+    return (short === undefined ? long : `-${short},\u00a0${long}`).replaceAll(" ", "\u00a0");
+  });
+  const lines = wrap(options.join(" "), NARROW - 2).map((line) =>
+    `  ${line.replaceAll("\u00a0", " ")}\n`
+  );
+  return `${spec.about}.\n\n` +
+    `USAGE\n  plasmite [OPTIONS] <COMMAND>\n\n` +
+    `COMMANDS\n${columns(commands, NARROW)}\n` +
+    `OPTIONS\n${lines.join("")}\n` +
+    "More and examples: plasmite --help, plasmite <COMMAND> --help\n";
 }
 
 function rootHelp(spec: CommandSpec, guide: { intro: string; outro: string }): string {

@@ -77,9 +77,25 @@ Deno.test("root help has its sections in order and one command per line", async 
   const commands = block.split("\n").map((line) => line.trim().split(" ")[0]);
   assert.deepEqual(
     commands.join(" "),
-    "pool feed serve access mcp fetch follow latest claim renew release tap duplex doctor " +
+    "pool feed serve access mcp fetch follow latest claim renew release tap duplex top doctor " +
       "version completion help",
   );
+});
+
+Deno.test("the first screen of help fits a terminal of 80 by 40", async () => {
+  const { stdout, code } = await cli(["-h"]);
+  assert.equal(code, 0);
+  const lines = stdout.trimEnd().split("\n");
+  assert.ok(lines.length <= 40, `${lines.length} lines`);
+  assert.deepEqual(lines.filter((line) => line.length > 80), []);
+  const names = (text: string): string[] =>
+    [...(text.split("COMMANDS\n")[1] ?? "").split("\n\n")[0]?.matchAll(/^ {2}(\S+)/gm) ?? []]
+      .map(([, name = ""]) => name);
+  assert.deepEqual(names(stdout), names((await cli(["--help"])).stdout));
+  const bold = (await cli(["--color", "always", "-h"])).stdout;
+  assert.ok(bold.includes("\x1b[1mCOMMANDS\x1b[0m\n"));
+  // deno-lint-ignore no-control-regex
+  assert.equal(bold.replaceAll(/\x1b\[\d+m/g, ""), stdout);
 });
 
 Deno.test("without arguments help goes to stderr with exit 2", async () => {
