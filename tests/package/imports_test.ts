@@ -161,7 +161,9 @@ Deno.test("start-up: what each command loads", async (t) => {
         const loaded = await loadedBy(dir, args);
         const [first = ""] = args;
         assert.ok([...loaded].some((file) => file.startsWith(`lib/cli/${first}`)), "audited");
-        const foreign = [...loaded].filter((file) => /^(server|mcp)\/|^lib\/remote\//.test(file));
+        const foreign = [...loaded].filter((file) =>
+          /^(server|mcp)\/|^lib\/remote\/|^lib\/backend\/nats/.test(file)
+        );
         assert.deepEqual(foreign, [], "layers that this command does not need");
         assert.ok(loaded.size <= most, `${loaded.size} modules, at most ${most}`);
         for (const file of loaded) {

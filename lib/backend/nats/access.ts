@@ -147,6 +147,11 @@ export class NatsAccess {
     );
   }
 
+  /** Whether there is a client certificate. */
+  get hasCertificate(): boolean {
+    return this.#tls?.cert !== undefined;
+  }
+
   /** The options for the client library. */
   options(library: Transport): ConnectionOptions {
     const { servers } = this.#address;

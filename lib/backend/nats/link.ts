@@ -113,7 +113,7 @@ export class Link {
       if (one instanceof library.PermissionViolationError) return forbidden(one.subject, path, one);
     }
     if (PlasmiteError.is(error) || !(error instanceof Error)) return error;
-    if (isNoResponders(error)) return this.#noResponders(subject, path, error);
+    if (isNoResponders(error, library)) return this.#noResponders(subject, path, error);
     const gone = error instanceof library.ClosedConnectionError ||
       error instanceof library.DrainingConnectionError;
     if (this.lost || gone) return connectError(error, this.place);
@@ -150,10 +150,9 @@ export type LinkEvent =
   | { readonly type: "forbidden"; readonly subject: string };
 
 /** Whether nobody listens to the subject of a request. */
-export function isNoResponders(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  if (error.name === "NoRespondersError") return true;
-  return error.cause instanceof Error && error.cause.name === "NoRespondersError";
+export function isNoResponders(error: unknown, library: Transport): boolean {
+  if (error instanceof library.NoRespondersError) return true;
+  return error instanceof library.RequestError && error.isNoResponders();
 }
 
 /** The JSON object of an answer. */
@@ -174,6 +173,32 @@ function unreadable(path: string, cause?: unknown): PlasmiteError {
     path,
     cause,
   });
+}
+
+/**
+ * TLS errors that arrive while the client library has no listener on its socket, as when a server
+ * refuses a client certificate after the handshake: nobody could catch them, and they would end the
+ * process.
+ */
+class Alerts {
+  /** The last one. */
+  last: Error | undefined;
+
+  constructor() {
+    globalThis.addEventListener("error", this.#hear);
+  }
+
+  readonly #hear = (event: ErrorEvent): void => {
+    const { error } = event;
+    if (!(error instanceof Error) || !/fatal alert|peer certificate/i.test(error.message)) return;
+    event.preventDefault();
+    this.last = error;
+  };
+
+  /** Ends listening. */
+  ignore(): void {
+    globalThis.removeEventListener("error", this.#hear);
+  }
 }
 
 /** The connection of a backend: made when it is needed, ended when nobody uses it. */
@@ -223,12 +248,29 @@ export class Connector {
   async #connect(): Promise<Link> {
     const library = await import("@nats-io/transport-node");
     const { place } = this.address;
+    const alerts = new Alerts();
     try {
       const nc = await library.connect(this.#access.options(library));
+      void nc.closed().then(() => alerts.ignore());
       return new Link(nc, library, place, this.#domain);
     } catch (error) {
-      throw connectError(error, place);
+      alerts.ignore();
+      throw await this.#explain(alerts.last ?? error);
     }
+  }
+
+  /** The error of an attempt to connect; asks the server if the library does not tell. */
+  async #explain(error: unknown): Promise<PlasmiteError> {
+    const { place, servers: [server] } = this.address;
+    const told = connectError(error, place);
+    const isSilent = told.topic === "nats timeout" || /undefined error/.test(String(error));
+    if (!isSilent || server === undefined) return told;
+    const { greetingOf } = await import("./diagnose.ts");
+    const greeting = await greetingOf(server);
+    if (greeting?.tls_verify === true && !this.#access.hasCertificate) {
+      return connectError(new Error("certificate required", { cause: error }), place);
+    }
+    return greeting === null ? connectError(new Error("timeout", { cause: error }), place) : told;
   }
 }
 

@@ -135,7 +135,7 @@ async function publishOnce(target: Target, item: Item, attempt: number): Promise
     return parseAnswer(answer, path) as WireAck;
   } catch (error) {
     const failure = link.failure(error, subject, path);
-    throw isNoResponders(error) && PlasmiteError.is(failure)
+    throw isNoResponders(error, link.library) && PlasmiteError.is(failure)
       ? await explain(target, failure)
       : failure;
   }
@@ -424,7 +424,7 @@ export async function commit(
     if (refused !== null) throw refused;
     const last = items.at(-1)?.message.subject ?? "";
     const failure = link.failure(error, last, path);
-    throw isNoResponders(error) && PlasmiteError.is(failure)
+    throw isNoResponders(error, link.library) && PlasmiteError.is(failure)
       ? await explain(target, failure)
       : failure;
   } finally {
