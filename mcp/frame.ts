@@ -45,7 +45,7 @@ export type Framed =
   | { readonly kind: "refused"; readonly refusal: Refusal };
 
 /** The methods that exist; the parameters of others are not looked at. */
-const METHODS = new Set([
+export const METHODS: ReadonlySet<string> = new Set([
   "initialize",
   "ping",
   "tools/list",

@@ -55,3 +55,31 @@ export function takeFrame({ cursor }: FramePosition): Lite3Frame {
 export function payloadOf({ u8, payloadAt, payloadLength }: FrameBytes): Uint8Array<ArrayBuffer> {
   return u8.slice(payloadAt, payloadAt + payloadLength);
 }
+
+/** A frame that a remote source fills in for each message. */
+export class MutableFrame implements FrameBytes {
+  /** The bytes that hold it. */
+  u8: Uint8Array<ArrayBuffer> = new Uint8Array();
+  /** Offset of the payload, in bytes. */
+  payloadAt = 0;
+  /** Length of the payload in bytes. */
+  payloadLength = 0;
+  /** Sequence number, low 32 bits. */
+  seqLo = 0;
+  /** Sequence number, high 32 bits. */
+  seqHi = 0;
+  /** Nanoseconds since 1970, low 32 bits. */
+  timeLo = 0;
+  /** Nanoseconds since 1970, high 32 bits. */
+  timeHi = 0;
+
+  /** Sequence number. */
+  get seq(): bigint {
+    return (BigInt(this.seqHi) << 32n) | BigInt(this.seqLo);
+  }
+
+  /** Nanoseconds since 1970. */
+  get timestampNs(): bigint {
+    return (BigInt(this.timeHi) << 32n) | BigInt(this.timeLo);
+  }
+}

@@ -6,9 +6,9 @@
  */
 
 import assert from "node:assert/strict";
+import { fails } from "../support/fails.ts";
 import type { Coordination, Cursor } from "../../lib/backend/coordination.ts";
 import type { Feature, PoolHandle, StoredFrame } from "../../lib/backend/types.ts";
-import type { ErrorKindName, PlasmiteError } from "../../lib/errors.ts";
 import { compileWhere } from "../../lib/filter/where.ts";
 import { MessageView } from "../../lib/lite3/message.ts";
 import { frames, storeAll, storeWhen } from "../support/coordinated.ts";
@@ -22,8 +22,6 @@ export interface Tools {
     run: (pool: PoolHandle, place: Place) => Promise<void>,
     sizeBytes?: number,
   ): void;
-  /** Expects a failure. */
-  fails(kind: ErrorKindName, work: () => unknown): Promise<PlasmiteError>;
   /** Appends one message a datum. */
   put(
     pool: PoolHandle,
@@ -60,7 +58,7 @@ async function next(cursor: Cursor): Promise<bigint | null> {
 }
 
 /** Registers the tests. */
-export function coordinationSuite({ withPool, fails, put }: Tools): void {
+export function coordinationSuite({ withPool, put }: Tools): void {
   const withAppend = (
     feature: Feature,
     title: string,

@@ -7,7 +7,7 @@
 import "../support/environment.ts";
 import assert from "node:assert/strict";
 import type { Backend, PoolHandle, Selection, Walk } from "../../lib/backend/types.ts";
-import { ErrorKind, type ErrorKindName, PlasmiteError } from "../../lib/errors.ts";
+import { fails } from "../support/fails.ts";
 import { compileWhere, type Where } from "../../lib/filter/where.ts";
 import { MessageView } from "../../lib/lite3/message.ts";
 import { printJson } from "../../lib/lite3/print.ts";
@@ -85,16 +85,6 @@ export async function collect(walk: Walk, most = Infinity): Promise<string[]> {
   return told;
 }
 
-async function fails(kind: ErrorKindName, work: () => unknown): Promise<PlasmiteError> {
-  try {
-    await work();
-  } catch (error) {
-    assert(PlasmiteError.is(error, ErrorKind[kind]), `${kind} expected, got ${error}`);
-    return error;
-  }
-  throw new assert.AssertionError({ message: `${kind} expected, nothing failed` });
-}
-
 const numbered = (count: number): object[] =>
   Array.from({ length: count }, (_, i) => ({ n: i + 1 }));
 
@@ -126,7 +116,7 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
   const select = async (pool: PoolHandle, selection: Selection, most?: number): Promise<string[]> =>
     await collect(await pool.select(selection), most);
 
-  coordinationSuite({ withPool, fails, put });
+  coordinationSuite({ withPool, put });
 
   test("creates, lists, describes and removes pools", async ({ backend }) => {
     assert.deepEqual(await backend.list(), []);

@@ -12,32 +12,18 @@ import * as coordination from "../../lib/backend/local/coordinator.ts";
 import { Hubs } from "../../lib/backend/local/hub.ts";
 import { LocalBackend, type LocalPool } from "../../lib/backend/local.ts";
 import type { Conditions } from "../../lib/backend/types.ts";
-import { ErrorKind, type ErrorKindName, PlasmiteError } from "../../lib/errors.ts";
+import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
 import { openToAppend } from "../../lib/pool/mending.ts";
 import { creating } from "../../lib/pool/creation.ts";
 import type { WritableRing } from "../../lib/pool/writable_ring.ts";
 import { Killed, MemoryStorage } from "../support/memory.ts";
 import { inPlace } from "../../lib/storage/steps.ts";
 import { frames, storeAll, storeWhen } from "../support/coordinated.ts";
+import { fails } from "../support/fails.ts";
 import { start, withDir } from "../support/processes.ts";
 import { batchOf, hooked, payload, SCALE } from "../support/rings.ts";
 
 const PATH = "/memory/p.plasmite";
-
-async function fails(
-  kind: ErrorKindName,
-  work: () => unknown,
-  details: Record<string, unknown> = {},
-): Promise<PlasmiteError> {
-  try {
-    await work();
-  } catch (error) {
-    assert(PlasmiteError.is(error, ErrorKind[kind]), `${kind} expected, got ${error}`);
-    for (const [name, value] of Object.entries(details)) assert.equal(error.details[name], value);
-    return error;
-  }
-  throw new assert.AssertionError({ message: `${kind} expected, nothing failed` });
-}
 
 /** A pool in memory, and a storage that calls `onLock` before each lock. */
 function memory(options: { sizeBytes?: number; slots?: number; onLock?: () => void } = {}) {

@@ -7,50 +7,13 @@
 
 import "../support/environment.ts";
 import assert from "node:assert/strict";
-import * as coordination from "../../lib/backend/local/coordinator.ts";
-import { LocalBackend, type LocalPool } from "../../lib/backend/local.ts";
-import type { Coordinator } from "../../lib/backend/local/coordinator.ts";
+import { withPool } from "./pool_util.ts";
+import type { LocalPool } from "../../lib/backend/local.ts";
 import { cursorDir } from "../../lib/coordination/cursor_file.ts";
-import { ErrorKind, type ErrorKindName, PlasmiteError } from "../../lib/errors.ts";
 import { frames, storeAll } from "../support/coordinated.ts";
-import { start, withDir } from "../support/processes.ts";
+import { fails } from "../support/fails.ts";
+import { start } from "../support/processes.ts";
 import { SCALE } from "../support/rings.ts";
-
-async function fails(kind: ErrorKindName, work: () => unknown): Promise<PlasmiteError> {
-  try {
-    await work();
-  } catch (error) {
-    assert(PlasmiteError.is(error, ErrorKind[kind]), `${kind} expected, got ${error}`);
-    return error;
-  }
-  throw new assert.AssertionError({ message: `${kind} expected, nothing failed` });
-}
-
-interface Place {
-  readonly backend: LocalBackend;
-  readonly path: string;
-  readonly pool: LocalPool;
-  readonly coordinator: Coordinator;
-  put(count: number, tags?: string[]): Promise<void>;
-}
-
-async function withPool(work: (place: Place) => Promise<void>, sizeBytes = 1 << 20): Promise<void> {
-  await withDir(async (dir) => {
-    const backend = new LocalBackend(dir, { coordination });
-    await backend.create("p", { sizeBytes });
-    const pool = backend.open("p", { write: true }) as LocalPool;
-    const put = async (count: number, tags: string[] = []): Promise<void> => {
-      const batch = frames(...Array.from({ length: count }, (_, n) => [{ n }, tags] as const));
-      await storeAll(pool, batch, undefined);
-    };
-    try {
-      const coordinator = await pool.coordinate();
-      await work({ backend, path: `${dir}/p.plasmite`, pool, coordinator, put });
-    } finally {
-      pool.close();
-    }
-  });
-}
 
 Deno.test("cursor: begins where it is told, and goes on where it was", async () => {
   await withPool(async ({ coordinator, put }) => {
@@ -323,7 +286,7 @@ Deno.test("cursor: is not moved on in a pool that was replaced", async () => {
 
 Deno.test("cursor: a message that is given up goes to the dead pool, once", async () => {
   await withPool(async ({ backend, coordinator, put, path }) => {
-    await put(2, ["t"]);
+    await put(2, () => ["t"]);
     for (let life = 0; life < 2; life++) {
       const cursor = await coordinator.cursor("c");
       const kept = Deno.readFileSync(`${cursorDir(path)}/c`);

@@ -7,54 +7,15 @@
 
 import "../support/environment.ts";
 import assert from "node:assert/strict";
-import * as coordination from "../../lib/backend/local/coordinator.ts";
-import type { Coordinator } from "../../lib/backend/local/coordinator.ts";
+import { withPool } from "./pool_util.ts";
 import type { HandedTask } from "../../lib/backend/coordination.ts";
-import { LocalBackend, type LocalPool } from "../../lib/backend/local.ts";
+import type { LocalPool } from "../../lib/backend/local.ts";
 import { Buf } from "../../lib/bytes.ts";
-import { ErrorKind, type ErrorKindName, PlasmiteError } from "../../lib/errors.ts";
 import { compileWhere } from "../../lib/filter/where.ts";
 import { printJson } from "../../lib/lite3/print.ts";
-import { frames, storeAll } from "../support/coordinated.ts";
-import { start, withDir } from "../support/processes.ts";
+import { fails } from "../support/fails.ts";
+import { start } from "../support/processes.ts";
 import { SCALE } from "../support/rings.ts";
-
-async function fails(kind: ErrorKindName, work: () => unknown): Promise<PlasmiteError> {
-  try {
-    await work();
-  } catch (error) {
-    assert(PlasmiteError.is(error, ErrorKind[kind]), `${kind} expected, got ${error}`);
-    return error;
-  }
-  throw new assert.AssertionError({ message: `${kind} expected, nothing failed` });
-}
-
-interface Place {
-  readonly backend: LocalBackend;
-  readonly path: string;
-  readonly coordinator: Coordinator;
-  put(count: number, tags?: (n: number) => string[]): Promise<void>;
-}
-
-async function withPool(work: (place: Place) => Promise<void>, sizeBytes = 1 << 20): Promise<void> {
-  await withDir(async (dir) => {
-    const backend = new LocalBackend(dir, { coordination });
-    await backend.create("p", { sizeBytes });
-    const pool = backend.open("p", { write: true }) as LocalPool;
-    let total = 0;
-    const put = async (count: number, tags: (n: number) => string[] = () => []): Promise<void> => {
-      const batch = frames(
-        ...Array.from({ length: count }, () => [{ n: ++total }, tags(total)] as const),
-      );
-      await storeAll(pool, batch, undefined);
-    };
-    try {
-      await work({ backend, path: `${dir}/p.plasmite`, coordinator: await pool.coordinate(), put });
-    } finally {
-      pool.close();
-    }
-  });
-}
 
 const seqs = (tasks: readonly HandedTask[]): bigint[] => tasks.map(({ message }) => message.seq);
 

@@ -18,7 +18,7 @@ import {
   release,
   renew,
 } from "../../lib/coordination/lease.ts";
-import { ErrorKind, type ErrorKindName, PlasmiteError } from "../../lib/errors.ts";
+import { failsNow } from "../support/fails.ts";
 
 const S = 1_000_000_000n;
 
@@ -59,42 +59,27 @@ class Claims {
   }
 }
 
-function fails(
-  kind: ErrorKindName,
-  work: () => unknown,
-  details: Record<string, string | bigint> = {},
-): PlasmiteError {
-  try {
-    work();
-  } catch (error) {
-    assert(PlasmiteError.is(error, ErrorKind[kind]), `${kind} expected, got ${error}`);
-    for (const [name, value] of Object.entries(details)) assert.equal(error.details[name], value);
-    return error;
-  }
-  throw new assert.AssertionError({ message: `${kind} expected` });
-}
-
 Deno.test("lease: one holder at a time, the refusal names it", () => {
   const pool = new Claims();
   assert.equal(pool.claim(["deploy"], "ann"), 1n);
-  fails("Busy", () => pool.claim(["deploy"], "bob"), {
+  failsNow("Busy", () => pool.claim(["deploy"], "bob"), {
     key: "deploy",
     holder: "ann",
     token: 1n,
     until: "1970-01-01T00:17:40.000Z",
   });
   pool.now += 59n * S;
-  fails("Busy", () => pool.claim(["deploy"], "bob"));
+  failsNow("Busy", () => pool.claim(["deploy"], "bob"));
   pool.now += 1n * S;
   assert.equal(pool.claim(["deploy"], "bob"), 2n);
-  fails("Conflict", () => pool.renew(["deploy"], "ann", 1n), { key: "deploy", holder: "bob" });
-  fails("Conflict", () => pool.release(["deploy"], "ann", 1n), { holder: "bob" });
+  failsNow("Conflict", () => pool.renew(["deploy"], "ann", 1n), { key: "deploy", holder: "bob" });
+  failsNow("Conflict", () => pool.release(["deploy"], "ann", 1n), { holder: "bob" });
 });
 
 Deno.test("lease: all keys or none", () => {
   const pool = new Claims();
   pool.claim(["b"], "bob");
-  fails("Busy", () => pool.claim(["a", "b"], "ann"), { key: "b" });
+  failsNow("Busy", () => pool.claim(["a", "b"], "ann"), { key: "b" });
   assert.equal(pool.claim(["a"], "cid"), 2n, "a was not taken by the failed claim");
 });
 
@@ -104,7 +89,7 @@ Deno.test("lease: repeating a claim renews it under the same token", () => {
   pool.now += 50n * S;
   assert.equal(pool.claim(["b", "a"], "ann"), token);
   pool.now += 50n * S;
-  fails("Busy", () => pool.claim(["a"], "bob"));
+  failsNow("Busy", () => pool.claim(["a"], "bob"));
   assert.equal(pool.renew(["a", "b"], "ann", token).token, token);
 });
 
@@ -113,7 +98,7 @@ Deno.test("lease: another set of keys is a new lease for them, the rest keeps it
   const both = pool.claim(["a", "b"], "ann");
   const one = pool.claim(["a"], "ann");
   assert.notEqual(one, both);
-  fails("Conflict", () => pool.renew(["a"], "ann", both));
+  failsNow("Conflict", () => pool.renew(["a"], "ann", both));
   assert.equal(pool.renew(["b"], "ann", both).token, both);
   assert.equal(pool.renew(["a"], "ann", one).token, one);
 });
@@ -129,7 +114,7 @@ Deno.test("lease: expired and not taken it can be renewed, released it cannot", 
   const other = new Claims();
   const mine = other.claim(["a"], "ann");
   other.release(["a"], "ann", mine);
-  assert.match(fails("Conflict", () => other.renew(["a"], "ann", mine)).message, /released/);
+  assert.match(failsNow("Conflict", () => other.renew(["a"], "ann", mine)).message, /released/);
 });
 
 Deno.test("lease: releasing twice, or what is not retained, is success and appends nothing", () => {
@@ -138,7 +123,7 @@ Deno.test("lease: releasing twice, or what is not retained, is success and appen
   assert.equal(pool.release(["a"], "ann", token), 1);
   assert.equal(pool.release(["a"], "ann", token), 0);
   assert.equal(pool.release(["never"], "ann", 9n), 0);
-  fails("Conflict", () => new Claims().renew(["a"], "ann", 1n));
+  failsNow("Conflict", () => new Claims().renew(["a"], "ann", 1n));
 });
 
 Deno.test("lease: force ends anybody's, one release for each token", () => {

@@ -7,52 +7,15 @@
 
 import "../support/environment.ts";
 import assert from "node:assert/strict";
-import * as coordination from "../../lib/backend/local/coordinator.ts";
-import { LocalBackend, type LocalPool } from "../../lib/backend/local.ts";
-import { ErrorKind, type ErrorKindName, PlasmiteError } from "../../lib/errors.ts";
+import { withPool } from "./pool_util.ts";
 import { compileWhere } from "../../lib/filter/where.ts";
 import { frames, storeAll, storeWhen } from "../support/coordinated.ts";
-import { start, withDir } from "../support/processes.ts";
+import { fails } from "../support/fails.ts";
+import { start } from "../support/processes.ts";
 import { SCALE } from "../support/rings.ts";
 
-async function fails(
-  kind: ErrorKindName,
-  work: () => unknown,
-  details: Record<string, unknown> = {},
-): Promise<PlasmiteError> {
-  try {
-    await work();
-  } catch (error) {
-    assert(PlasmiteError.is(error, ErrorKind[kind]), `${kind} expected, got ${error}`);
-    for (const [name, value] of Object.entries(details)) assert.equal(error.details[name], value);
-    return error;
-  }
-  throw new assert.AssertionError({ message: `${kind} expected, nothing failed` });
-}
-
-async function withPool(
-  work: (pool: LocalPool, open: () => LocalPool, path: string) => Promise<void>,
-  sizeBytes = 1 << 20,
-): Promise<void> {
-  await withDir(async (dir) => {
-    const backend = new LocalBackend(dir, { coordination });
-    await backend.create("p", { sizeBytes });
-    const pools: LocalPool[] = [];
-    const open = (): LocalPool => {
-      const pool = backend.open("p", { write: true }) as LocalPool;
-      pools.push(pool);
-      return pool;
-    };
-    try {
-      await work(open(), open, `${dir}/p.plasmite`);
-    } finally {
-      for (const pool of pools) pool.close();
-    }
-  });
-}
-
 Deno.test("lease: claim, refusal, renewal, release in a pool", async () => {
-  await withPool(async (pool, open) => {
+  await withPool(async ({ pool, open }) => {
     const ann = await pool.coordinate();
     const bob = await open().coordinate();
     const mine = await ann.claim({ keys: ["a", "b"], holder: "ann" });
@@ -86,7 +49,7 @@ Deno.test("lease: claim, refusal, renewal, release in a pool", async () => {
 });
 
 Deno.test("lease: what carries the key but is no claim does not free it", async () => {
-  await withPool(async (pool, open) => {
+  await withPool(async ({ pool, open }) => {
     const ann = await pool.coordinate();
     await ann.claim({ keys: ["a"], holder: "ann" });
     await storeWhen(pool, { note: 1 }, ["key:a"]);
@@ -99,7 +62,7 @@ Deno.test("lease: what carries the key but is no claim does not free it", async 
 });
 
 Deno.test("lease: who waits gets it at the release, and gives up in time", async () => {
-  await withPool(async (pool, open) => {
+  await withPool(async ({ pool, open }) => {
     const ann = await pool.coordinate();
     const bob = await open().coordinate();
     const { token } = await ann.claim({ keys: ["a"], holder: "ann" });
@@ -117,7 +80,7 @@ Deno.test("lease: who waits gets it at the release, and gives up in time", async
 });
 
 Deno.test("lease: an expired one is taken by who waits", async () => {
-  await withPool(async (pool, open) => {
+  await withPool(async ({ pool, open }) => {
     const ann = await pool.coordinate();
     const bob = await open().coordinate();
     const { token } = await ann.claim({ keys: ["a"], holder: "ann", ttlMs: 1000 });
@@ -130,7 +93,7 @@ Deno.test("lease: an expired one is taken by who waits", async () => {
 });
 
 Deno.test("lease: warned where the pool forgets too fast", async () => {
-  await withPool(async (pool) => {
+  await withPool(async ({ pool }) => {
     const ann = await pool.coordinate();
     assert.equal((await ann.claim({ keys: ["a"], holder: "ann" })).shortRetention, false);
     for (let i = 0; i < 200; i++) await storeWhen(pool, { text: "x".repeat(300) }, []);
@@ -142,7 +105,7 @@ Deno.test("lease: warned where the pool forgets too fast", async () => {
 });
 
 Deno.test("processes: a witness sees no two holders, tokens only grow, killed ones free it", async () => {
-  await withPool(async (_pool, _open, path) => {
+  await withPool(async ({ path }) => {
     const witness = `${path}.witness`;
     const rounds = String(12 * SCALE);
     const workers = [1, 2, 3].map((n) =>
@@ -181,7 +144,7 @@ Deno.test("processes: a witness sees no two holders, tokens only grow, killed on
 });
 
 Deno.test("latest by: the newest of each group, tombstones hidden", async () => {
-  await withPool(async (pool) => {
+  await withPool(async ({ pool }) => {
     const put = (data: object, ...tags: string[]) =>
       storeAll(pool, frames([data, tags]), undefined);
     await put({ s: "a", n: 1 }, "key:a");

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { MutableFrame } from "../frames.ts";
 import { Buf } from "../../bytes.ts";
 import type { FrameSource } from "../source.ts";
 import { ErrorKind, PlasmiteError } from "../../errors.ts";
@@ -69,30 +70,11 @@ export interface SourceOptions {
   readonly onTrouble?: ((error: PlasmiteError) => void) | undefined;
 }
 
-/** The current frame. */
-class Frame implements FrameBytes {
-  u8: Uint8Array<ArrayBuffer> = new Uint8Array();
-  payloadAt = 0;
-  payloadLength = 0;
-  seqLo = 0;
-  seqHi = 0;
-  timeLo = 0;
-  timeHi = 0;
-
-  get seq(): bigint {
-    return (BigInt(this.seqHi) << 32n) | BigInt(this.seqLo);
-  }
-
-  get timestampNs(): bigint {
-    return (BigInt(this.timeHi) << 32n) | BigInt(this.timeLo);
-  }
-}
-
 /** Follows one pool of a server. */
 export class RemoteSource implements FrameSource {
   /** The current frame; its bytes are valid until the next call of `next`. */
   readonly cursor: FrameBytes;
-  readonly #frame = new Frame();
+  readonly #frame = new MutableFrame();
   readonly #transport: Transport;
   readonly #pool: string;
   readonly #options: SourceOptions;

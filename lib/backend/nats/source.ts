@@ -9,6 +9,7 @@
  * @module
  */
 
+import { MutableFrame } from "../frames.ts";
 import type { Msg, Subscription } from "@nats-io/transport-node";
 import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import { MessageView } from "../../lite3/message.ts";
@@ -63,25 +64,6 @@ export interface NatsSourceOptions {
   readonly onUnreadable?: ((error: PlasmiteError) => void) | undefined;
 }
 
-/** The current frame. */
-class Frame implements FrameBytes {
-  u8: Uint8Array<ArrayBuffer> = new Uint8Array();
-  readonly payloadAt = 0;
-  payloadLength = 0;
-  seqLo = 0;
-  seqHi = 0;
-  timeLo = 0;
-  timeHi = 0;
-
-  get seq(): bigint {
-    return (BigInt(this.seqHi) << 32n) | BigInt(this.seqLo);
-  }
-
-  get timestampNs(): bigint {
-    return (BigInt(this.timeHi) << 32n) | BigInt(this.timeLo);
-  }
-}
-
 /** The numbers in the reply subject of a delivered message. */
 interface Delivery {
   /** The number of the message in the stream. */
@@ -111,7 +93,7 @@ interface Consumer {
 /** Follows one stream. */
 export class NatsSource implements FrameSource {
   readonly cursor: FrameBytes;
-  readonly #frame = new Frame();
+  readonly #frame = new MutableFrame();
   readonly #options: NatsSourceOptions;
   readonly #connector: Connector;
   readonly #reader: Reader;
