@@ -5,7 +5,7 @@
  * @module
  */
 
-import { PlasmiteError } from "../errors.ts";
+import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { untilUnlocked } from "../storage/lock_wait.ts";
 import { osError } from "../storage/os_error.ts";
 import { removeQuietly, temporaryName } from "../storage/temporary.ts";
@@ -52,11 +52,13 @@ const NOTHING: Entries = new Map();
 export class Connections {
   readonly #folder: string;
   readonly #path: string;
+  readonly #lockPath: string;
 
   /** @param folder see `accessFolder`; it is made when something is saved */
   constructor(folder: string) {
     this.#folder = folder;
     this.#path = `${folder}/connections.json`;
+    this.#lockPath = `${folder}/connections.lock`;
   }
 
   /**
@@ -98,12 +100,27 @@ export class Connections {
 
   async #entries(): Promise<Entries> {
     if (!secure(this.#folder, "folder") || !secure(this.#path, "file")) return NOTHING;
-    using _lock = await this.#lock(false);
+    using _lock = await this.#sharedLock();
     return this.#read();
+  }
+
+  /**
+   * The lock, where there can be one: a file system may be read-only, or know no locks. The file is
+   * replaced as a whole, so that without a lock too one sees the old or the new one.
+   */
+  async #sharedLock(): Promise<Disposable | null> {
+    secure(this.#lockPath, "file");
+    try {
+      return await this.#lock(false);
+    } catch (error) {
+      if (PlasmiteError.is(error, ErrorKind.Busy)) throw error;
+      return null;
+    }
   }
 
   async #change(change: (entries: Map<string, string>) => void): Promise<void> {
     secure(this.#folder, "folder");
+    secure(this.#lockPath, "file");
     using _lock = await this.#lock(true);
     const entries = new Map(secure(this.#path, "file") ? this.#read() : NOTHING);
     change(entries);
@@ -111,8 +128,7 @@ export class Connections {
   }
 
   async #lock(exclusive: boolean): Promise<Deno.FsFile> {
-    const path = `${this.#folder}/connections.lock`;
-    secure(path, "file");
+    const path = this.#lockPath;
     let file: Deno.FsFile;
     try {
       file = Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 });

@@ -126,6 +126,7 @@ export const Deno = {
     standalone: false,
   },
   pid: process.pid,
+  uid: (): number | null => process.getuid?.() ?? null,
   env: { get: (name: string): string | undefined => process.env[name] },
   cwd: (): string => process.cwd(),
   hostname: (): string => hostname(),

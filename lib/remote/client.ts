@@ -4,6 +4,7 @@
  * @module
  */
 
+import { parseAccessKey } from "../access/key.ts";
 import type { PoolInfo } from "../backend/local/info.ts";
 import type { CreateOptions } from "../client/client.ts";
 import type { IntegerPolicy } from "../client/message.ts";
@@ -12,6 +13,7 @@ import { checkSeq, type JsonObject, type Seq } from "../client/options.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { HttpBackend } from "../backend/http.ts";
 import { remotePoolName } from "../backend/http/address.ts";
+import type { TransportOptions } from "../backend/http/transport.ts";
 import { RemotePool } from "./pool.ts";
 
 /**
@@ -42,6 +44,12 @@ export interface RemoteClientOptions {
    * stream as their body.
    */
   readonly fetch?: typeof fetch;
+  /**
+   * The access key of the server (`pk1.…`): it says which certificate to trust and what to send, so
+   * it takes the place of `token` and `tls`. Without any of the three, a key that was saved for the
+   * server is used.
+   */
+  readonly accessKey?: string;
   /** Which certificates to trust over https; default Deno's certificate authorities. */
   readonly tls?: {
     /** The only trusted certificates, as PEM text: authorities, or the server's own certificate. */
@@ -59,6 +67,7 @@ export const REMOTE_KINDS: OptionKinds<RemoteClientOptions> = {
   timeoutMs: "number",
   integers: INTEGERS,
   fetch: "function",
+  accessKey: "string",
   tls: "object",
 };
 const TLS_KINDS: OptionKinds<NonNullable<RemoteClientOptions["tls"]>> = {
@@ -87,6 +96,18 @@ const CREATE_KINDS: OptionKinds<RemoteCreateOptions> = {
   sizeBytes: "checked",
   maxAgeMs: "number",
 };
+
+/** The options as connections need them. Throws Usage for an access key that cannot be used. */
+function transportOptions({ accessKey, ...options }: RemoteClientOptions): TransportOptions {
+  if (accessKey === undefined) return options;
+  const { token, tls, fetch } = options;
+  if (token !== undefined || tls !== undefined || fetch !== undefined) {
+    throw new PlasmiteError("Usage", "accessKey cannot be combined with token, tls or fetch", {
+      hint: "The key says which certificate to trust and what to send; leave the others out.",
+    });
+  }
+  return { ...options, accessKey: parseAccessKey(accessKey) };
+}
 
 /**
  * The pools of one server. Creating a client sends nothing.
@@ -129,7 +150,7 @@ export class RemoteClient implements AsyncDisposable {
     this.#options = checkOptions(options, "RemoteClient", REMOTE_KINDS);
     checkOptions(this.#options.tls, "tls", TLS_KINDS);
     this.#integers = this.#options.integers ?? "auto";
-    this.#backend = new HttpBackend(baseUrl, this.#options);
+    this.#backend = new HttpBackend(baseUrl, transportOptions(this.#options));
   }
 
   /** The server's address. */
@@ -139,7 +160,8 @@ export class RemoteClient implements AsyncDisposable {
 
   /** A client for the same server with another token. */
   withToken(token: string): RemoteClient {
-    return new RemoteClient(this.baseUrl, { ...this.#options, token });
+    const { accessKey: _, ...options } = this.#options;
+    return new RemoteClient(this.baseUrl, { ...options, token });
   }
 
   #name(ref: string): string {

@@ -102,6 +102,10 @@ class NodeFile {
     locked(unlockNow(this.#fd));
   }
 
+  syncSync(): void {
+    call(() => fs.fsyncSync(this.#fd));
+  }
+
   syncDataSync(): void {
     call(() => fs.fdatasyncSync(this.#fd));
   }

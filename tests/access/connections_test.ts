@@ -195,6 +195,24 @@ Deno.test("connections: a lock of another program is waited for, shared by reade
     assert.equal((await connections.destinations()).length, 2);
   }));
 
+// A container with the keys mounted read-only: every command failed.
+Deno.test("connections: without a way to lock, the file can still be read", () =>
+  inTemp(async (dir) => {
+    const connections = new Connections(dir);
+    await connections.save(PI, KEY);
+    const { openSync } = Deno;
+    Deno.openSync = (path, options) => {
+      if (options?.create) throw new Deno.errors.PermissionDenied("read-only (os error 30)");
+      return openSync(path, options);
+    };
+    try {
+      assert.deepEqual(await connections.find(PI), KEY);
+      await fails(ErrorKind.Permission, () => connections.save(PI, KEY));
+    } finally {
+      Deno.openSync = openSync;
+    }
+  }));
+
 Deno.test("folder: where 1.x has it", () => {
   const of = (variables: Record<string, string>): string => accessFolder((name) => variables[name]);
   const config = { linux: ".config/plasmite", darwin: "Library/Application Support/Plasmite" };

@@ -8,11 +8,11 @@
 import assert from "node:assert/strict";
 import { firstCertificate } from "../../lib/access/certificate.ts";
 import { Connections } from "../../lib/access/connections.ts";
-import { newSecret } from "../../lib/access/key.ts";
+import { formatAccessKey, newSecret } from "../../lib/access/key.ts";
 import { RemoteError } from "../../lib/backend/http/error.ts";
 import { Transport } from "../../lib/backend/http/transport.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
-import { RemoteClient } from "../../lib/remote/mod.ts";
+import { RemoteClient, type RemoteClientOptions } from "../../lib/remote/mod.ts";
 import { cli, inTemp } from "../cli/cli_util.ts";
 import { serve } from "../client/remote_util.ts";
 import { makePair, type Pair, standIn } from "../support/access_server.ts";
@@ -144,6 +144,33 @@ Deno.test("library: a saved key is used for its own address and for no other", (
     );
     assert.deepEqual(server.requests.slice(count), ["GET /v0/pools null"]);
   }));
+
+Deno.test("library: an access key as an option is all that a program needs", async () => {
+  const pair = await makePair();
+  await using server = standIn(pair, [SECRET]);
+  const url = `https://localhost:${server.port}`;
+  const accessKey = formatAccessKey({ spki: pair.spki, secret: SECRET });
+  await using client = new RemoteClient(url, { accessKey });
+  assert.deepEqual(await client.listPools(), []);
+  await using other = client.withToken("x");
+  await assert.rejects(other.listPools(), (error) => PlasmiteError.is(error, ErrorKind.Io));
+  const wrong: [string, RemoteClientOptions][] = [
+    [url, { accessKey: SECRET }],
+    [url, { accessKey: "" }],
+    [url, { accessKey, token: "x" }],
+    [url, { accessKey, tls: {} }],
+    [url, { accessKey, fetch }],
+    [`http://localhost:${server.port}`, { accessKey }],
+  ];
+  for (const [address, options] of wrong) {
+    assert.throws(() => new RemoteClient(address, options), (error) => {
+      assert.ok(PlasmiteError.is(error, ErrorKind.Usage));
+      assert.ok(!`${error.message} ${error.hint}`.includes(SECRET));
+      return true;
+    });
+  }
+  assert.deepEqual(server.requests, [`GET /v0/pools Bearer ${SECRET}`]);
+});
 
 // Lost: an agent's session, which went on failing after the person had saved a key.
 Deno.test("library: a key that is saved or replaced later is found by the next call", () =>

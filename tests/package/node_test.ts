@@ -11,6 +11,9 @@ import { createApp } from "../../server/app.ts";
 import { Client } from "../../lib/client/client.ts";
 import { DENO_ONLY, OLDEST_NODE } from "../../.ci/package/node.ts";
 import { makeNpmPackage } from "../../.ci/package/npm.ts";
+import { Connections } from "../../lib/access/connections.ts";
+import { formatAccessKey, newSecret } from "../../lib/access/key.ts";
+import { makePair, standIn } from "../support/access_server.ts";
 import { cli, exists, inTemp } from "../cli/cli_util.ts";
 import { hasBrowser, launch } from "../support/browser.ts";
 
@@ -146,6 +149,15 @@ const PROGRAMS: Readonly<Record<string, string>> = {
       await pool.close();
       console.log(Object.keys(require.cache).some((file) => /koffi/.test(file)), typeof RemoteError);
     })();`,
+  "saved.mjs": `
+    import { connect } from "@plasmite/core/remote";
+    const list = async (...args) => {
+      try { return (await connect(...args).listPools()).length; }
+      catch (error) { return error.kindName + " " + error.causes; }
+    };
+    const [, , url, accessKey] = process.argv;
+    console.log(await list(url), await list(url, { accessKey }), await list(url, { token: "x" }));
+    process.exit();`,
   "server.cjs": `require("@plasmite/core/server");`,
 };
 
@@ -281,6 +293,30 @@ Deno.test({
           await server.shutdown();
         }
       });
+
+      await t.step(
+        "access keys: the saved one, one as an option, and none of another server",
+        async () => {
+          const pair = await makePair();
+          const secret = newSecret();
+          const key = { spki: pair.spki, secret };
+          await using server = standIn(pair, [secret]);
+          const url = `https://localhost:${server.port}`;
+          await new Connections(`${project.dir}/.config/plasmite`).save(`${url}/`, key);
+          const bun = `${project.dir}/node_modules/.bin/bun`;
+          for (const program of await exists(bun) ? ["node", bun] : ["node"]) {
+            server.requests.length = 0;
+            const given = formatAccessKey(key);
+            const ran = await project.run(program, "saved.mjs", url, given);
+            assert.match(ran.out, /^0 0 Io [^]*certificate/i, program);
+            assert.equal(server.requests.length, 2);
+            const other = formatAccessKey({ spki: newSecret(), secret });
+            const refused = await project.run(program, "saved.mjs", url, other);
+            assert.match(refused.out, /^0 Io the key of the server is not the one/, program);
+            assert.equal(server.requests.length, 3);
+          }
+        },
+      );
 
       await t.step("what runs in Deno only says so", async () => {
         const { code, out } = await project.run("node", "server.cjs");

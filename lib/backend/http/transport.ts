@@ -141,6 +141,7 @@ export class Transport {
       checkToken(token);
       checkTokenSafe(this.base);
     }
+    if (options.accessKey !== undefined) this.#checkPinnable();
     this.#timeoutMs = options.timeoutMs ?? DEADLINE;
     if (!(this.#timeoutMs > 0)) {
       throw new PlasmiteError("Usage", `invalid timeoutMs: ${this.#timeoutMs}`, {
@@ -157,6 +158,14 @@ export class Transport {
     this.#isAnonymous = this.base.protocol === "https:" && token === undefined &&
       options.accessKey === undefined && this.#certificates === undefined &&
       tls?.skipVerify !== true && options.fetch === undefined && FETCH_ALONE === undefined;
+  }
+
+  /** Refuses an access key where its certificate cannot be checked. Throws Usage. */
+  #checkPinnable(): void {
+    if (this.base.protocol === "https:" && FETCH_ALONE === undefined) return;
+    throw new PlasmiteError("Usage", "access keys are for https addresses, outside of browsers", {
+      hint: "Use https://host:port; in a browser, give the token.",
+    });
   }
 
   /** The same server with another token. */
