@@ -9,13 +9,18 @@ import { localPlace, type PlaceRef, resolveServer } from "../backend/resolve.ts"
 import { missingFlag } from "../environment.ts";
 import { PlasmiteError } from "../errors.ts";
 import { formatTime } from "../text/time.ts";
-import type { CommandContext } from "./context.ts";
-import { bar, displayDir, humanAge, humanBytes, shortPath, table } from "./human.ts";
+import { pause } from "../timers.ts";
+import { colors, type CommandContext } from "./context.ts";
+import { displayDir, shortPath, table } from "./human.ts";
 import { connectTo } from "./open.ts";
 import type { Json } from "./output.ts";
 import { boundsDocument } from "../backend/pool_document.ts";
-import { humanRate, messageRate } from "./pool_report.ts";
+import { poolTable } from "./pool_table.ts";
 import { asPlasmiteError, errorJson } from "./report.ts";
+import { consoleSize } from "./terminal.ts";
+
+/** How often `--watch` lists, in milliseconds. */
+const WATCH_EVERY = 1000;
 
 /** Runs `pool list`. Damaged pools are rows, not failures. */
 export async function run(context: CommandContext): Promise<number> {
@@ -25,6 +30,15 @@ export async function run(context: CommandContext): Promise<number> {
       hint: "Use nats://host:port, or leave out --all: every pool is listed.",
     });
   }
+  if (!context.args.has("watch")) return await listOnce(context, server);
+  for (;;) {
+    if (context.stdout.isTerminal) context.stdout.text("\x1b[H\x1b[2J");
+    await listOnce(context, server);
+    await pause(WATCH_EVERY);
+  }
+}
+
+async function listOnce(context: CommandContext, server: string | undefined): Promise<number> {
   const dir = server === undefined ? context.dir : "";
   const found = server === undefined
     ? await localPools(context)
@@ -35,10 +49,13 @@ export async function run(context: CommandContext): Promise<number> {
   context.report(
     () => ({ pools: pools.map(rowJson) }),
     () => {
-      if (!context.stdout.isTerminal) return wideTable(pools, dir, false);
+      if (!context.stdout.isTerminal) return wideTable(pools, dir);
       if (pools.length === 0) return nothing(server, dir);
-      const damaged = pools.some((info) => info.error !== undefined);
-      return damaged ? wideTable(pools, dir, true) : shortTable(pools, dir);
+      return poolTable(pools, {
+        dir,
+        columns: consoleSize().columns,
+        colored: colors(context.stdout, context.color),
+      });
     },
   );
   return 0;
@@ -111,44 +128,22 @@ function mtime({ mtimeMs }: PoolInfo): string | undefined {
     : undefined;
 }
 
-function modified({ mtimeMs }: PoolInfo): string {
-  return typeof mtimeMs === "number" ? humanAge(Date.now() - mtimeMs) : "-";
-}
-
-/** Every column; numbers raw in a pipe, readable on a terminal. */
-function wideTable(pools: readonly PoolInfo[], dir: string, readable: boolean): string {
+/** Every column, as 0.8 prints it in a pipe. */
+function wideTable(pools: readonly PoolInfo[], dir: string): string {
   const rows = pools.map((info) => {
     const failed = info.error !== undefined;
-    const size = readable ? humanBytes(info.fileSize) : String(info.fileSize);
     return [
       info.name,
       failed ? "ERR" : "OK",
-      failed ? "-" : size,
+      failed ? "-" : String(info.fileSize),
       String(info.bounds.oldestSeq ?? "-"),
       String(info.bounds.newestSeq ?? "-"),
-      (readable ? modified(info) : mtime(info)) ?? "-",
+      mtime(info) ?? "-",
       shortPath(info.path, dir),
       info.error?.message ?? "-",
     ];
   });
   return table(["NAME", "STATUS", "SIZE", "OLDEST", "NEWEST", "MTIME", "PATH", "DETAIL"], rows);
-}
-
-function shortTable(pools: readonly PoolInfo[], dir: string): string {
-  const rows = pools.map((info) => {
-    const { metrics } = info;
-    const used = metrics?.utilization.usedBytes ?? 0;
-    return [
-      info.name,
-      humanBytes(info.fileSize),
-      String(metrics?.messageCount ?? "-"),
-      modified(info),
-      shortPath(info.path, dir),
-      metrics === undefined ? "-" : bar(used / info.ringSize, 10),
-      humanRate(messageRate(info)),
-    ];
-  });
-  return table(["NAME", "SIZE", "MSGS", "MODIFIED", "PATH", "FILL", "RATE"], rows);
 }
 
 function nothing(server: string | undefined, dir: string): string {

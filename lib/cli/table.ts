@@ -335,6 +335,7 @@ function poolList(): CommandSpec {
       help: "Server to ask instead: http(s)://host:port or nats://host:port",
     }],
     flags: [
+      { name: "watch", help: "List again every second, until Ctrl-C" },
       { name: "all", help: "Also streams of other programs (NATS only)" },
       ...remoteFlags(),
     ],

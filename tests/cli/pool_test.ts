@@ -5,7 +5,9 @@
  */
 
 import assert from "node:assert/strict";
-import { ErrorKind } from "../../lib/errors.ts";
+import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { textWidth } from "../../lib/cli/line_width.ts";
+import { poolTable } from "../../lib/cli/pool_table.ts";
 import { Client } from "../../lib/client/client.ts";
 import { cli, command, errorOf, hasScript, inTemp, onTerminal, quote } from "./cli_util.ts";
 
@@ -260,6 +262,47 @@ Deno.test("a reader that goes away is no error, a full device is", async () => {
   assert.match(error.hint, /completed appends remain stored/);
 });
 
+Deno.test("list on a terminal: a pool is one line, whatever its name is", () => {
+  const info = {
+    path: "",
+    fileSize: 1 << 20,
+    indexOffset: 4096,
+    indexCapacity: 0,
+    indexSizeBytes: 0,
+    ringOffset: 4096,
+    ringSize: 1 << 20,
+    bounds: { oldestSeq: 1n, newestSeq: 9n },
+    mtimeMs: Date.now() - 3 * 86400_000,
+  };
+  const names = ["a".repeat(60), `${"b".repeat(30)}${"c".repeat(30)}`, "short", "日本".repeat(15)];
+  const pools = names.map((name) => ({ ...info, name, path: `/pools/${name}.plasmite` }));
+  const error = new PlasmiteError("Corrupt", "invalid file size\nexpected 4096 or more bytes");
+  for (const columns of [40, 80, 160]) {
+    const text = poolTable([...pools, {
+      ...info,
+      name: "damaged",
+      path: "/pools/damaged.plasmite",
+      error,
+    }], {
+      dir: "/pools",
+      columns,
+      colored: false,
+    });
+    const lines = text.trimEnd().split("\n");
+    assert.equal(lines.length, 6);
+    for (const line of lines) assert.ok(textWidth(line) <= columns || columns < 60, line);
+    assert.ok(!text.includes("PATH"), "the path says no more than the name");
+  }
+  const elsewhere = poolTable([{ ...info, name: "p", path: "/other/dir/q.plasmite", error }], {
+    dir: "/pools",
+    columns: 80,
+    colored: true,
+  });
+  const [heading = "", row = ""] = elsewhere.split("\n");
+  assert.match(heading, /^NAME .*PATH$/);
+  assert.ok(row.startsWith("\x1b[31mp  ERR  invalid file size\\u000aexpected"), row);
+});
+
 Deno.test({
   name: "on a terminal: sizes, ages, fill and rate; errors as text with labels",
   ignore: !hasScript,
@@ -292,8 +335,8 @@ Deno.test({
       assert.match(full, /messages: {2}3 \(seq 1\.\.3\)\n {2}oldest: {4}\d+s ago \([\dT:-]+Z\)\n/);
       assert.match(full, /\n {2}fill: {6}\[.{24}\]\n {2}rate: {6}1\.0\/s over/);
       const list = (await at("pool", "list")).screen.split("\n");
-      assert.match(list[0] ?? "", /^NAME +SIZE +MSGS +MODIFIED +PATH +FILL +RATE +$/);
-      assert.match(list[2] ?? "", /^x +1M +3 +\d+s ago +x\.plasmite +\[.{10}\] +1\.0\/s *$/);
+      assert.match(list[0] ?? "", /^NAME +SIZE +MSGS +MODIFIED +FILL +RATE$/);
+      assert.match(list[2] ?? "", /^x +1M +3 +\d+s ago +\[.{10}\] +1\.0\/s$/);
       const missing = await at("pool", "info", "nope");
       assert.equal(missing.code, ErrorKind.NotFound);
       assert(missing.screen.startsWith("\x1b[31merror:\x1b[0m not found\n\x1b[33mhint:\x1b[0m "));

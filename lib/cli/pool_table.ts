@@ -1,0 +1,69 @@
+/**
+ * The table of pools on a terminal: a line a pool, however long the names.
+ *
+ * @module
+ */
+
+import type { PoolInfo } from "../backend/local/info.ts";
+import { visible } from "../visible.ts";
+import { bar, humanAge, humanBytes, shortPath } from "./human.ts";
+import { fit, fitMiddle, textWidth } from "./line_width.ts";
+import { humanRate, messageRate } from "./pool_report.ts";
+
+/** The narrowest column of names, so that a narrow terminal still tells pools apart. */
+const NARROWEST = 12;
+
+/** How the table is shown. */
+export interface TableView {
+  /** The directory that paths are shown relative to. */
+  readonly dir: string;
+  /** The width of the terminal. */
+  readonly columns: number;
+  /** Whether damaged pools are red. */
+  readonly colored: boolean;
+}
+
+/** The table, with a heading; paths only if one of them says more than its pool's name. */
+export function poolTable(
+  pools: readonly PoolInfo[],
+  { dir, columns, colored }: TableView,
+): string {
+  const withPath = pools.some(({ name, path }) => shortPath(path, dir) !== `${name}.plasmite`);
+  const header = ["SIZE", "MSGS", "MODIFIED", "FILL", "RATE", ...(withPath ? ["PATH"] : [])];
+  const rows = pools.map((info) => {
+    const cells = info.error === undefined ? cellsOf(info) : [];
+    return withPath ? [...cells, visible(shortPath(info.path, dir))] : cells;
+  });
+  const widths = header.map((heading, i) =>
+    Math.max(heading.length, ...rows.map((row) => textWidth(row[i] ?? "")))
+  );
+  const rest = columns - widths.reduce((sum, width) => sum + width + 2, 0);
+  const longest = Math.max(4, ...pools.map(({ name }) => textWidth(visible(name))));
+  const nameWidth = Math.min(longest, Math.max(NARROWEST, rest));
+  const line = (name: string, cells: readonly string[]): string =>
+    [fitMiddle(visible(name), nameWidth), ...cells].map((text, i) => {
+      const width = i === 0 ? nameWidth : widths[i - 1] ?? 0;
+      return text + " ".repeat(Math.max(0, width - textWidth(text)));
+    }).join("  ").trimEnd();
+  const lines = [line("NAME", header)];
+  for (const [i, { name, error }] of pools.entries()) {
+    const text = error === undefined
+      ? line(name, rows[i] ?? [])
+      : `${line(name, [])}  ERR  ${visible(error.message)}`;
+    const cut = fit([{ text, style: 0 }], columns).map((piece) => piece.text).join("");
+    lines.push(error !== undefined && colored ? `\x1b[31m${cut}\x1b[0m` : cut);
+  }
+  return lines.map((text) => `${text}\n`).join("");
+}
+
+function cellsOf(info: PoolInfo): string[] {
+  const { metrics, fileSize, mtimeMs } = info;
+  const used = metrics?.utilization.usedBytes ?? 0;
+  return [
+    humanBytes(fileSize),
+    String(metrics?.messageCount ?? "-"),
+    typeof mtimeMs === "number" ? humanAge(Date.now() - mtimeMs) : "-",
+    metrics === undefined ? "-" : bar(used / info.ringSize, 10),
+    humanRate(messageRate(info)),
+  ];
+}
