@@ -9,7 +9,14 @@
  */
 
 import { Buf } from "../lib/bytes.ts";
-import type { Backend, StoredFrame } from "../lib/backend/types.ts";
+import { addRetagged } from "../lib/backend/retag.ts";
+import type {
+  AppendRequest,
+  Backend,
+  Conditions,
+  PoolHandle,
+  StoredFrame,
+} from "../lib/backend/types.ts";
 import { stamp } from "../lib/client/options.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import { Lite3Doc } from "../lib/lite3/doc.ts";
@@ -20,14 +27,25 @@ import { validateMessage } from "../lib/lite3/validate.ts";
 import { FrameBatch } from "../lib/pool/batch.ts";
 import { printEnvelope } from "../lib/text/envelope.ts";
 import { formatTime } from "../lib/text/time.ts";
+import type { Grant } from "../lib/types.ts";
 import { type BodyReader, requireJson, requireLines } from "./body.ts";
+import {
+  CONDITION_FIELDS,
+  conditionedTags,
+  conditionsIn,
+  conditionsOf,
+  type MessageConditions,
+  UNCONDITIONAL,
+  whenOf,
+} from "./conditions.ts";
 import { bad, HttpError } from "./errors.ts";
 import { json, LEAN_HEADERS } from "./headers.ts";
+import { hidden, mayRead } from "./hidden.ts";
 import { isAbsent, MemberWalker, type Span, valueOf } from "./members.ts";
 import type { Metrics } from "./metrics.ts";
 
 const LITE3 = "application/x-plasmite-lite3";
-const FIELDS = ["data", "tags", "durability"] as const;
+const FIELDS = ["data", "tags", "durability", ...CONDITION_FIELDS] as const;
 
 /** The longest text of tags that is remembered, in bytes. */
 const TAGS_KEPT = 256;
@@ -44,10 +62,24 @@ interface Prepared {
   readonly flush: boolean;
   /** Whether the body has a message on each line. */
   readonly lines?: true;
+  /** The conditions; read after the frames are encoded. */
+  readonly when?: () => Conditions | undefined;
 }
 
-/** Prints what was stored: the frames of a batch and their first and last numbers. */
-type Answer = (batch: FrameBatch, first: bigint, last: bigint) => Response;
+/** What was stored: the frames of a batch, and the first and the last new number. */
+interface Outcome {
+  readonly batch: FrameBatch;
+  readonly first: bigint;
+  readonly last: bigint;
+  /** The number of each frame, if ids were given; negative for a duplicate. */
+  readonly seqs: readonly bigint[] | null;
+  /** The caller, and the pool while it is open. */
+  readonly grant: Grant;
+  readonly pool: PoolHandle;
+}
+
+/** Prints what was stored. */
+type Answer = (outcome: Outcome) => Response | Promise<Response>;
 
 const decoder = new TextDecoder();
 
@@ -70,16 +102,33 @@ export class MessagePrinter {
   }
 
   /**
+   * The message as JSON text.
+   *
+   * @throws {PlasmiteError} Corrupt when it cannot be read
+   */
+  text(message: StoredMessage): string {
+    const out = this.#out;
+    out.clear();
+    printEnvelope(this.#open(message), out);
+    return decoder.decode(out.bytes());
+  }
+
+  /**
    * The answer `{"message":…}`.
    *
    * @throws {PlasmiteError} Corrupt when it cannot be read
    */
-  answer(message: StoredMessage, headers: HeadersInit = LEAN_HEADERS): Response {
+  answer(
+    message: StoredMessage,
+    headers: HeadersInit = LEAN_HEADERS,
+    duplicate = false,
+  ): Response {
     const out = this.#out;
     out.clear();
     out.len = printAscii(out.dv, 0, '{"message":');
     printEnvelope(this.#open(message), out);
-    out.reserve(1);
+    out.reserve(20);
+    if (duplicate) out.len = printAscii(out.dv, out.len, ',"duplicate":true');
     out.dv.setUint8(out.len++, 0x7d);
     // Text is handed to the runtime faster than bytes are.
     return new Response(decoder.decode(out.bytes()), { headers });
@@ -143,8 +192,6 @@ export class Appends {
   readonly #batches: FrameBatch[] = [];
   #tagsText: Uint8Array = new Uint8Array();
   #tagsSeen: readonly string[] = [];
-  #running = 0;
-  #idle: (() => void)[] = [];
 
   /** Stores into the pools of `backend`. */
   constructor(backend: Backend, bodies: BodyReader, printer: MessagePrinter, metrics: Metrics) {
@@ -154,35 +201,34 @@ export class Appends {
     this.#metrics = metrics;
   }
 
-  /** Resolves when no append is under way. */
-  settled(): Promise<void> {
-    if (this.#running === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
-  }
-
   /** `POST …/append`. */
-  json(request: Request, pool: string): Promise<Response> {
+  json(request: Request, pool: string, grant: Grant): Promise<Response> {
     requireJson(request);
-    return this.#store(request, pool, (bytes) => {
+    return this.#store(request, pool, grant, (bytes) => {
       const found = this.#walker.walk(bytes, FIELDS);
       const data = found.get("data");
       if (data === undefined) throw bad("missing field `data`", 'Send {"data": {…}}.');
-      const tags = this.#tags(bytes, found.get("tags"));
+      const conditions = conditionsIn(bytes, found);
+      const tags = conditionedTags(this.#tags(bytes, found.get("tags")), conditions);
       const durability = found.get("durability");
       const flush = durability !== undefined && isFlush(valueOf(bytes, durability));
       const time = stamp();
-      return { flush, encode: (batch) => encodeData(batch, bytes, data, tags, time) };
+      const encode: Encode = (batch) => encodeData(batch, bytes, data, tags, time);
+      if (conditions === UNCONDITIONAL) return { flush, encode };
+      return { flush, encode, when: () => whenOf(conditions, [conditions.id ?? null]) };
     });
   }
 
   /** `POST …/append_lite3`. */
-  lite3(request: Request, pool: string, search: string): Promise<Response> {
+  lite3(request: Request, pool: string, search: string, grant: Grant): Promise<Response> {
     const type = request.headers.get("content-type");
     if (type !== null && !type.startsWith(LITE3)) {
       throw bad("invalid content-type for lite3 append", `Send \`Content-Type: ${LITE3}\`.`);
     }
     const flush = queryFlush(search);
-    return this.#store(request, pool, (bytes) => {
+    const conditions = conditionsOf(search);
+    const when = (): Conditions | undefined => whenOf(conditions, [conditions.id ?? null]);
+    return this.#store(request, pool, grant, (bytes) => {
       if (bytes.length === 0) {
         throw bad("lite3 payload is required", "Send one Lite3 document as the body.");
       }
@@ -190,25 +236,28 @@ export class Appends {
       const encode: Encode = (batch) => {
         const dv = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
         validateMessage(new Lite3Doc().reset(bytes, dv, 0, bytes.length));
-        batch.addPayload(bytes, time.lo, time.hi);
+        addRetagged(batch, bytes, (tags) => conditionedTags(tags, conditions), time);
       };
-      return { flush, encode };
+      return { flush, when, encode };
     });
   }
 
   /** `POST …/append_batch`. */
-  batch(request: Request, pool: string, search: string): Promise<Response> {
+  batch(request: Request, pool: string, search: string, grant: Grant): Promise<Response> {
     requireLines(request);
     const flush = queryFlush(search);
-    return this.#store(request, pool, (bytes) => {
+    const whole = conditionsOf(search);
+    if (whole.id !== undefined) throw bad("id is for one message", "Give each line its own id.");
+    return this.#store(request, pool, grant, (bytes) => {
       const time = stamp();
-      return { flush, encode: (batch) => this.#encodeLines(batch, bytes, time), lines: true };
-    }, (batch, first, last) => {
-      const { count } = batch;
-      if (count === 0) return json('{"count":0,"first_seq":null,"last_seq":null,"time":null}');
-      const time = formatTime(batch.timeOf(0));
-      return json(`{"count":${count},"first_seq":${first},"last_seq":${last},"time":"${time}"}`);
-    });
+      const ids: (string | null)[] = [];
+      return {
+        flush,
+        lines: true,
+        encode: (batch) => this.#encodeLines(batch, bytes, time, whole, ids),
+        when: () => whenOf(whole, ids),
+      };
+    }, batchAnswer);
   }
 
   /** The tags of a body; most clients send the same again and again. */
@@ -224,17 +273,33 @@ export class Appends {
   }
 
   /** The answer about one message. */
-  readonly #one: Answer = (batch, seq) =>
-    this.#printer.answer({ seq, timestampNs: batch.timeOf(0), payload: batch.payload(0) });
+  readonly #one: Answer = (outcome) => {
+    const { batch, first, seqs } = outcome;
+    if (seqs !== null && (seqs[0] ?? 0n) < 0n) return this.#known(outcome, -(seqs[0] ?? 0n));
+    return this.#printer.answer({
+      seq: first,
+      timestampNs: batch.timeOf(0),
+      payload: batch.payload(0),
+    });
+  };
+
+  /** The answer about a message that is stored already, with its own tags if they may be read. */
+  async #known({ batch, grant, pool }: Outcome, seq: bigint): Promise<Response> {
+    const own = { seq, timestampNs: batch.timeOf(0), payload: batch.payload(0) };
+    const stored = mayRead(grant, pool.name) ? await pool.get(seq) : null;
+    return this.#printer.answer(stored ?? own, LEAN_HEADERS, true);
+  }
 
   #encodeLines(
     batch: FrameBatch,
     bytes: Uint8Array,
     time: { readonly lo: number; readonly hi: number },
+    whole: MessageConditions,
+    ids: (string | null)[],
   ): void {
     for (const [line, span] of linesOf(bytes)) {
       try {
-        this.#encodeLine(batch, bytes, span, time);
+        ids.push(this.#encodeLine(batch, bytes, span, time, whole));
       } catch (error) {
         throw atLine(error, line);
       }
@@ -246,48 +311,73 @@ export class Appends {
     bytes: Uint8Array,
     span: Span,
     time: { readonly lo: number; readonly hi: number },
-  ): void {
+    whole: MessageConditions,
+  ): string | null {
     const found = this.#walker.walk(bytes, FIELDS, span);
     const data = found.get("data");
     if (data === undefined) throw bad("missing field `data`", 'A line is {"data": {…}}.');
-    encodeData(batch, bytes, data, this.#tags(bytes, found.get("tags")), time);
+    const conditions = conditionsIn(bytes, found);
+    if (conditions.expect !== undefined) {
+      throw bad("expect is for a whole batch", "Give it as a parameter: ?expect=N.");
+    }
+    const { key = whole.key } = conditions;
+    const tags = this.#tags(bytes, found.get("tags"));
+    const { id } = conditions;
+    const all = key === undefined && id === undefined ? tags : conditionedTags(tags, { key, id });
+    encodeData(batch, bytes, data, all, time);
+    return id ?? null;
   }
 
   /** Reads, stores, answers. Nothing is awaited that is there at once: this is the hot path. */
   async #store(
     request: Request,
     name: string,
+    grant: Grant,
     prepare: (bytes: Uint8Array<ArrayBuffer>) => Prepared,
     answer: Answer = this.#one,
   ): Promise<Response> {
     const bytes = await this.#bodies.read(request);
-    this.#running++;
     try {
-      const { encode, flush, lines } = prepare(bytes);
+      const { encode, flush, lines, when } = prepare(bytes);
       const opening = this.#backend.open(name, WRITE);
       const pool = opening instanceof Promise ? await opening : opening;
       const batch = this.#batches.pop() ?? new FrameBatch();
       let first = 0n;
       let last = 0n;
       const stored = (from: number, count: number, seq: bigint): void => {
-        if (from === 0) first = seq;
+        if (first === 0n) first = seq;
         last = count === 1 ? seq : seq + BigInt(count - 1);
+        if (seqs !== null) { for (let i = 0; i < count; i++) seqs[from + i] = seq + BigInt(i); }
       };
+      let seqs: bigint[] | null = null;
       try {
         encode(batch);
-        const done = pool.append(batch, { flush, stored });
+        const conditions = when?.();
+        let known = 0;
+        let append: AppendRequest = { flush, stored };
+        if (conditions !== undefined) {
+          const numbers: bigint[] = [];
+          if (conditions.ids !== undefined) seqs = numbers;
+          const duplicate = (frame: number, seq: bigint): void => {
+            numbers[frame] = -seq;
+            known++;
+          };
+          append = { ...append, when: conditions, duplicate };
+        }
+        const done = pool.append(batch, append);
         if (done instanceof Promise) await done;
-        this.#metrics.appended += batch.count;
-        return answer(batch, first, last);
+        this.#metrics.appended += batch.count - known;
+        const told = answer({ batch, first, last, seqs, grant, pool });
+        return told instanceof Promise ? await told : told;
       } catch (error) {
-        throw lines === true ? tooLargeLine(error, batch, bytes) : error;
+        const told = hidden(error, grant, name);
+        throw lines === true ? tooLargeLine(told, batch, bytes) : told;
       } finally {
         void pool.close();
         this.#giveBack(batch);
       }
     } finally {
       this.#bodies.done(bytes);
-      this.#ended();
     }
   }
 
@@ -297,16 +387,28 @@ export class Appends {
       this.#batches.push(batch);
     }
   }
-
-  #ended(): void {
-    if (--this.#running > 0 || this.#idle.length === 0) return;
-    const idle = this.#idle;
-    this.#idle = [];
-    for (const resolve of idle) resolve();
-  }
 }
 
 const WRITE = { write: true };
+
+/** The answer about a batch. */
+function batchAnswer({ batch, first, last, seqs }: Outcome): Response {
+  const { count } = batch;
+  const parts = [`"count":${count}`];
+  const range = (seq: bigint): string => first === 0n ? "null" : `${seq}`;
+  parts.push(`"first_seq":${range(first)}`, `"last_seq":${range(last)}`);
+  parts.push(`"time":${count === 0 ? "null" : `"${formatTime(batch.timeOf(0))}"`}`);
+  if (seqs !== null) {
+    const duplicates = seqs.filter((seq) => seq < 0n).length;
+    const numbers = seqs.map((seq) => seq < 0n ? -seq : seq);
+    parts.push(`"duplicates":${duplicates}`, `"seqs":[${numbers.join(",")}]`);
+    if (duplicates > 0) {
+      const times = seqs.map((_, i) => `"${formatTime(batch.timeOf(i))}"`);
+      parts.push(`"times":[${times.join(",")}]`);
+    }
+  }
+  return json(`{${parts.join(",")}}`);
+}
 
 function sameBytes(bytes: Uint8Array, { start, end }: Span, text: Uint8Array): boolean {
   if (end - start !== text.length || end === start) return false;

@@ -56,6 +56,17 @@ export function bad(message: string, hint: string): HttpError {
   return new HttpError(400, "Usage", message, { hint });
 }
 
+/**
+ * The refusal of a time above the limit of the server. Clients of 1.x look for exactly this text
+ * (docs/spec/http-api.md 14).
+ */
+export function tooLong(limit: number): HttpError {
+  return bad(
+    "tail timeout exceeds server limit",
+    `Use at most ${limit}. Whoever runs the server can raise --max-tail-timeout-ms.`,
+  );
+}
+
 /** How long a call on the directory waits for its turn, in milliseconds. */
 export const SLOT_WAIT = 1_000;
 
@@ -63,6 +74,14 @@ export const SLOT_WAIT = 1_000;
 export function busy(message: string): HttpError {
   return new HttpError(423, "Busy", message, {
     hint: "Try again in a second. Whoever runs the server can raise --max-tail-concurrency.",
+  });
+}
+
+/** The server stops: 503. */
+export function stopping(): HttpError {
+  return new HttpError(503, "Busy", "server is stopping", {
+    hint: "Try again in a moment.",
+    headers: [["retry-after", "1"], ["connection", "close"]],
   });
 }
 
@@ -128,7 +147,7 @@ export function errorJson(thrown: unknown): string {
   put("message", error.message);
   put("hint", hintOf(error));
   put("path", path === undefined ? path : baseName(path));
-  put("seq", seq);
+  put("seq", seq ?? error.details["seq"]);
   put("offset", offset);
   put("line", error instanceof HttpError ? error.line : undefined);
   for (const [name, value] of Object.entries(error.details)) {

@@ -9,7 +9,7 @@ import { bad } from "./errors.ts";
 import { isAbsent, MemberWalker, type Span, valueOf } from "./members.ts";
 
 /** A value in which whole numbers are bigints: `65536.0` and `1e5` are no sizes. */
-function exactValue(bytes: Uint8Array, span: Span): unknown {
+export function exactValue(bytes: Uint8Array, span: Span): unknown {
   const value = valueOf(bytes, span);
   if (typeof value !== "number") return value;
   const text = new TextDecoder().decode(bytes.subarray(span.start, span.end));
@@ -36,11 +36,34 @@ export function checked<T>(schema: Schema<T>, value: unknown): T {
   throw bad(`invalid field ${issue?.path.map(String).join(".") ?? ""}`, `${issue?.message}.`);
 }
 
-/** A small JSON body's known fields; fields given as null are left out. */
+/** A body with numbers in place of bigints, for a schema; exact values stay in the fields. */
+export function plain(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map((
+      [name, value],
+    ) => [name, typeof value === "bigint" ? Number(value) : value]),
+  );
+}
+
+/** A whole number of a body that its schema accepts; undefined if it is not there. */
+export function wholeOf(
+  fields: Readonly<Record<string, unknown>>,
+  name: string,
+): bigint | undefined {
+  const value = fields[name];
+  return typeof value === "bigint" ? value : undefined;
+}
+
+/**
+ * A small JSON body's known fields; whole numbers are bigints.
+ *
+ * @param nullable fields whose null means something; all others given as null are left out
+ */
 export async function readFields(
   request: Request,
   bodies: BodyReader,
   names: readonly string[],
+  nullable: readonly string[] = [],
 ): Promise<Record<string, unknown>> {
   requireJson(request);
   const bytes = await bodies.read(request);
@@ -48,6 +71,7 @@ export async function readFields(
     const fields: Record<string, unknown> = {};
     for (const [key, span] of new MemberWalker().walk(bytes, names)) {
       if (!isAbsent(bytes, span)) fields[key] = exactValue(bytes, span);
+      else if (nullable.includes(key)) fields[key] = null;
     }
     return fields;
   } finally {

@@ -231,7 +231,7 @@ export function preflight(): Response {
   return new Response(null, {
     headers: [
       ["plasmite-version", "0"],
-      ["access-control-allow-methods", "GET,POST,DELETE,OPTIONS"],
+      ["access-control-allow-methods", "GET,POST,PUT,DELETE,OPTIONS"],
       [
         "access-control-allow-headers",
         "authorization,content-type,last-event-id,mcp-protocol-version,mcp-session-id," +

@@ -8,7 +8,8 @@
 export type HeaderPairs = [string, string][];
 
 /** What this server has beyond v0, for clients of ours (docs/spec/http-api.md 12). */
-const FEATURES = "batch,since,where,no-follow,heartbeat,select,retention";
+const FEATURES = "batch,since,where,no-follow,heartbeat,select,retention," +
+  "expect,key,id,latest,claim,cursor,group";
 
 /** On all answers: the protocol, what we have beyond it, and that nothing is to be cached. */
 export const BASE_HEADERS: HeaderPairs = [

@@ -17,7 +17,7 @@ const REASONS: Readonly<Record<number, string>> = {
   403: "Forbidden by rights, access mode, host or origin",
   404: "No such pool, message or page",
   408: "The body did not arrive in time",
-  409: "The pool exists",
+  409: "The pool exists, or a condition does not hold",
   413: "The body is too large",
   415: "The content type is wrong",
   423: "Too much at once; try again",
@@ -29,6 +29,7 @@ const REASONS: Readonly<Record<number, string>> = {
 const PARTS: Readonly<Record<string, z.ZodType>> = {
   pool: z.string().meta({ pattern: POOL_NAME }),
   seq: U64,
+  name: z.string().meta({ pattern: "^[a-z0-9][a-z0-9._-]{0,63}$" }),
 };
 
 /** The statuses of failures that a route has. */

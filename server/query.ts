@@ -9,7 +9,7 @@ import type { Where } from "../lib/filter/where.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import { readSince } from "../lib/text/time.ts";
 import { z } from "zod";
-import { bad } from "./errors.ts";
+import { bad, tooLong } from "./errors.ts";
 import type { Limits, Parameter } from "./routes/route.ts";
 import { U64 } from "./schemas.ts";
 
@@ -118,7 +118,12 @@ function flag(params: URLSearchParams, name: Name): boolean {
   throw bad(`invalid ${name}`, "Use 1 or 0.");
 }
 
-async function filter(text: string | null): Promise<Where | null> {
+/**
+ * Compiles the filter of a caller; null for none.
+ *
+ * @throws {HttpError} 400
+ */
+export async function filter(text: string | null): Promise<Where | null> {
   if (text === null) return null;
   if (text.length > FILTER_LENGTH) {
     throw bad("filter expression is too long", `Use at most ${FILTER_LENGTH} characters.`);
@@ -132,7 +137,12 @@ async function filter(text: string | null): Promise<Where | null> {
   }
 }
 
-function sinceTime(text: string | null): bigint {
+/**
+ * Nanoseconds since 1970 for a time or an age; 0 for none.
+ *
+ * @throws {HttpError} 400
+ */
+export function sinceTime(text: string | null): bigint {
   if (text === null) return 0n;
   const since = readSince(text);
   if (since !== undefined) return since;
@@ -168,13 +178,7 @@ export async function parseTail(
   if (gapPolicy !== null && gapPolicy !== "continue" && gapPolicy !== "error") {
     throw bad("invalid tail gap policy", "Use continue or error.");
   }
-  if (timeout !== null && timeout > BigInt(limit)) {
-    // Clients of 1.x look for exactly this text (docs/spec/http-api.md 14).
-    throw bad(
-      "tail timeout exceeds server limit",
-      `Use at most ${limit}. Whoever runs the server can raise --max-tail-timeout-ms.`,
-    );
-  }
+  if (timeout !== null && timeout > BigInt(limit)) throw tooLong(limit);
   if (lastEventId !== null && lastEventId !== "") {
     const last = parseU64(lastEventId, "last-event-id");
     sinceSeq = last === U64_MAX ? last : last + 1n;

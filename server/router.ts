@@ -18,6 +18,7 @@ import { pathOf, searchOf } from "./url.ts";
 /** Checked names that are remembered. */
 const NAMES_KEPT = 1000;
 
+const APPEND: readonly Need[] = ["append"];
 const NOBODY: Grant = { subject: "nobody", can: () => false };
 
 function localOnly(): HttpError {
@@ -26,9 +27,11 @@ function localOnly(): HttpError {
   });
 }
 
-/** The right that a route needs; null when credentials are enough. */
-function needOf({ access }: Route): Need | null {
-  return access === "any" || access === "open" ? null : access;
+const WORK: readonly Need[] = ["read", "append"];
+
+/** The rights that a route needs; none if credentials are enough. */
+function needsOf({ access }: Route): readonly Need[] {
+  return access === "work" ? WORK : access === "any" || access === "open" ? [] : [access];
 }
 
 /** A name as it was given, and as rights know it. */
@@ -71,7 +74,7 @@ export class Router {
       hono.all(path, async ({ req }) => {
         // Strangers are not even told what there is.
         if (host.administration === "elsewhere" && !open.has(path)) {
-          await this.#admit(req.raw, null);
+          await this.#admit(req.raw, []);
         }
         throw new HttpError(405, "Usage", "method not allowed", {
           hint: "See /v0/openapi.json.",
@@ -92,9 +95,9 @@ export class Router {
    */
   append(request: Request, segment: string): Promise<Response> {
     const { appends } = this.#host;
-    const grant = this.#admit(request, "append");
+    const grant = this.#admit(request, APPEND);
     const append = (late: Grant): Promise<Response> =>
-      appends.json(request, this.#pool(segment, late, "append"));
+      appends.json(request, this.#pool(segment, late, APPEND), late);
     return grant instanceof Promise ? grant.then(append) : append(grant);
   }
 
@@ -107,11 +110,11 @@ export class Router {
   async #answer(route: Route, context: Context): Promise<Response> {
     const request = context.req.raw;
     if (route.local === true && this.#host.administration === "elsewhere") throw localOnly();
-    const need = needOf(route);
-    const grant = route.access === "open" ? NOBODY : await this.#admit(request, need);
+    const needs = needsOf(route);
+    const grant = route.access === "open" ? NOBODY : await this.#admit(request, needs);
     const pool = context.req.param("pool") === undefined
       ? ""
-      : this.#pool(segmentOf(request), grant, need);
+      : this.#pool(segmentOf(request), grant, needs);
     const part = (name: string): string => context.req.param(name) ?? "";
     const call = { request, grant, search: searchOf(request.url), pool, part };
     return await route.handler(call, this.#host);
@@ -120,14 +123,14 @@ export class Router {
   /**
    * Credentials, then rights. No promise when that is settled at once.
    *
-   * @param need what the caller must be allowed on some pool at least; null for nothing in particular
+   * @param needs what the caller must be allowed on some pool at least
    * @throws {HttpError} 401, 403
    */
-  #admit(request: Request, need: Need | null): Grant | Promise<Grant> {
+  #admit(request: Request, needs: readonly Need[]): Grant | Promise<Grant> {
     const { auth } = this.#host;
     const admitted = (verdict: Verdict): Grant => {
       const grant = granted(verdict, request, auth);
-      if (need !== null) requireRight(grant, need);
+      for (const need of needs) requireRight(grant, need);
       return grant;
     };
     const verdict = auth.authenticate(request);
@@ -140,7 +143,7 @@ export class Router {
    *
    * @throws {HttpError} 400, 403
    */
-  #pool(segment: string, grant: Grant, need: Need | null): string {
+  #pool(segment: string, grant: Grant, needs: readonly Need[]): string {
     let name = this.#names.get(segment);
     if (name === undefined) {
       const given = checkPoolName(decodeSegment(segment));
@@ -148,7 +151,9 @@ export class Router {
       if (this.#names.size >= NAMES_KEPT) this.#names.clear();
       this.#names.set(segment, name);
     }
-    if (need !== null && !grant.can(need, name.bare)) requireRight(grant, need, name.given);
+    for (const need of needs) {
+      if (!grant.can(need, name.bare)) requireRight(grant, need, name.given);
+    }
     return name.given;
   }
 }

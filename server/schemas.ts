@@ -13,6 +13,9 @@ export const U64 = z.number().int().nonnegative().meta({ format: "uint64", maxim
 export const DURABILITY = z.enum(["fast", "flush"]);
 const COUNT = z.number().int().nonnegative();
 
+/** A key, an id, a name of a holder: 1 to 256 bytes without control characters. */
+export const KEY = z.string().min(1).max(256);
+
 /** Names that every file system and shell takes; the server accepts most others too. */
 export const POOL_NAME = "^[A-Za-z0-9_-][A-Za-z0-9._ -]{0,59}$";
 const Name = z.string().meta({ description: "Name of the pool", pattern: POOL_NAME });
@@ -39,6 +42,14 @@ export const AppendBody = z.object({
   data: z.record(z.string(), z.unknown()).meta({ description: "The message, a JSON object" }),
   tags: z.array(z.string().regex(/\S/)).nullish(),
   durability: DURABILITY.nullish(),
+  expect: U64.nullish().meta({
+    description: "The required newest message, of the pool or with the key; 0 for none",
+  }),
+  key: KEY.nullish().meta({ description: "Adds the tag key:K" }),
+  id: KEY.nullish().meta({ description: "Stored once; adds the tag id:X" }),
+  id_window: z.number().int().min(1).max(1_000_000).nullish().meta({
+    description: "How many messages back to search for the id; default 4096",
+  }),
 }).meta({ id: "AppendBody" });
 
 /** What a failure says. Facts such as `expected`, `actual` and `holder` stand beside its fields. */
@@ -106,12 +117,20 @@ export const PoolAnswer = z.object({ pool: PoolInfoShape }).meta({ id: "PoolAnsw
 export const PoolsAnswer = z.object({ pools: z.array(PoolInfoShape) }).meta({ id: "PoolsAnswer" });
 /** One message. */
 export const MessageAnswer = z.object({ message: MessageShape }).meta({ id: "MessageAnswer" });
+/** One message that was stored, now or earlier. */
+export const AppendAnswer = z.object({
+  message: MessageShape,
+  duplicate: z.literal(true).optional().meta({ description: "It was stored earlier" }),
+}).meta({ id: "AppendAnswer" });
 /** What a batch stored. */
 export const BatchAnswer = z.object({
   count: COUNT,
   first_seq: U64.nullable(),
   last_seq: U64.nullable(),
   time: z.string().nullable(),
+  duplicates: COUNT.optional().meta({ description: "With ids: messages stored earlier" }),
+  seqs: z.array(U64).optional().meta({ description: "With ids: the number of each message" }),
+  times: z.array(z.string()).optional().meta({ description: "If there are duplicates: all times" }),
 }).meta({ id: "BatchAnswer" });
 /** Done. */
 export const OkAnswer = z.object({ ok: z.literal(true) }).meta({ id: "OkAnswer" });
@@ -184,3 +203,114 @@ export const AccessStatusAnswer = z.object({
   server_fingerprint: Fingerprint.optional(),
   shared_address: z.string().nullable().optional(),
 }).meta({ id: "AccessStatusAnswer" });
+const MS = z.number().int().nonnegative();
+
+/** `POST /v0/pools/{pool}/claims`. */
+export const ClaimBody = z.object({
+  action: z.enum(["claim", "renew", "release"]),
+  keys: z.array(KEY).min(1),
+  holder: KEY,
+  ttl_ms: MS.optional().meta({ description: "How long it lasts; default 60000" }),
+  token: U64.optional().meta({ description: "To renew and to release" }),
+  force: z.boolean().optional().meta({ description: "Release, whoever holds the keys" }),
+  timeout_ms: MS.optional().meta({ description: "How long to wait for the keys; default 0" }),
+}).meta({ id: "ClaimBody" });
+
+const Lease = z.object({
+  holder: z.string(),
+  keys: z.array(z.string()),
+  seq: U64,
+  token: U64.meta({ description: "Later leases of the same key have higher ones" }),
+  until: z.string().meta({ format: "date-time" }),
+  short_retention: z.literal(true).optional().meta({
+    description: "The claim may be overwritten before it expires",
+  }),
+}).meta({ id: "Lease" });
+const Release = z.object({
+  keys: z.array(z.string()),
+  released: z.boolean(),
+  seq: U64,
+  token: U64,
+}).meta({ id: "Release" });
+/** A lease, or its release. */
+export const ClaimAnswer = z.object({ claim: z.union([Lease, Release]) }).meta({
+  id: "ClaimAnswer",
+});
+
+/** One message, or the newest of each group. */
+export const LatestAnswer = z.union([
+  MessageAnswer,
+  z.object({
+    messages: z.array(MessageShape),
+    latest: z.array(z.object({ key: z.string(), seq: U64 })),
+    forgotten: z.literal(true).optional().meta({ description: "There were more groups" }),
+  }).meta({ id: "LatestBy" }),
+]).meta({ id: "LatestAnswer" });
+
+/** `PUT /v0/pools/{pool}/cursors/{name}`. */
+export const CursorBody = z.object({
+  seq: U64.meta({ description: "Everything up to here is done" }),
+  if_seq: U64.nullable().optional().meta({
+    description: "The required position; null if there must be no such cursor; default any",
+  }),
+  durability: DURABILITY.optional(),
+}).meta({ id: "CursorBody" });
+
+const CursorShape = z.object({
+  name: z.string(),
+  kind: z.enum(["cursor", "group"]),
+  seq: U64.meta({ description: "Everything up to here is done" }),
+  lag: U64.meta({ description: "Messages behind it" }),
+  lost: U64.meta({ description: "Messages behind it that are no longer retained" }),
+  acked: z.string(),
+  in_use: z.object({ pid: COUNT, host: z.string() }).nullable(),
+  next: U64.optional().meta({ description: "Of a group: the highest number handed out" }),
+  pending: COUNT.optional().meta({ description: "Of a group: tasks not done" }),
+  headroom: U64.optional().meta({ description: "Of a group: messages before a task is lost" }),
+  error: ErrorFields.optional().meta({ description: "Why it cannot be read" }),
+}).meta({ id: "Cursor" });
+/** One cursor or group. */
+export const CursorAnswer = z.object({ cursor: CursorShape }).meta({ id: "CursorAnswer" });
+/** All cursors and groups. */
+export const CursorsAnswer = z.object({ cursors: z.array(CursorShape) }).meta({
+  id: "CursorsAnswer",
+});
+
+/** `POST /v0/pools/{pool}/groups/{name}`. */
+export const GroupBody = z.object({
+  action: z.enum(["take", "ack", "fail", "extend"]),
+  count: z.number().int().positive().optional().meta({ description: "Of take; default 1" }),
+  timeout_ms: MS.optional().meta({ description: "Of take: how long to wait; default 0" }),
+  ack_wait_ms: MS.optional().meta({ description: "How long a task is the worker's; 60000" }),
+  tags: z.array(z.string()).optional().meta({ description: "Fixed when the group is made" }),
+  where: z.union([z.string(), z.array(z.string())]).optional().meta({
+    description: "jq expressions; fixed when the group is made",
+  }),
+  from: z.enum(["oldest", "end"]).optional().meta({ description: "Where a new group starts" }),
+  max_tries: z.number().int().positive().optional().meta({ description: "Default 5" }),
+  holder: z.string().optional().meta({ description: "The name of the worker" }),
+  dead: z.string().optional().meta({ description: "The dead pool; default {pool}.dead" }),
+  ordered_by_key: z.boolean().optional().meta({ description: "One task of a key at a time" }),
+  seq: U64.optional().meta({ description: "Of ack, fail and extend: the task" }),
+  token: COUNT.optional().meta({ description: "Of ack, fail and extend: as take returned it" }),
+  delay_ms: MS.optional().meta({ description: "Of fail: when it is tried again" }),
+}).meta({ id: "GroupBody" });
+
+const Task = z.object({
+  message: MessageShape,
+  token: COUNT,
+  tries: COUNT.meta({ description: "How many times it was handed out, this time included" }),
+  until: z.string().meta({ format: "date-time" }),
+}).meta({ id: "Task" });
+/** The tasks of a take, or that an action was done. */
+export const GroupAnswer = z.union([
+  z.object({
+    tasks: z.array(Task),
+    lost: U64.meta({ description: "Messages overwritten before they were done, told once" }),
+    idle: z.boolean().meta({ description: "Whether everything is done" }),
+  }).meta({ id: "Tasks" }),
+  z.object({
+    ok: z.literal(true),
+    already: z.literal(true).optional().meta({ description: "It was done already" }),
+  }).meta({ id: "TaskDone" }),
+]).meta({ id: "GroupAnswer" });

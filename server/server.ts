@@ -13,7 +13,7 @@ import type { App, AppOptions } from "./app.ts";
 import { Appends, MessagePrinter } from "./append.ts";
 import { anyone, type Authenticator, bearerToken, capped, type Grant } from "./auth.ts";
 import { BodyReader, drain } from "./body.ts";
-import { HttpError } from "./errors.ts";
+import { stopping } from "./errors.ts";
 import { corsHeaders, Guard, normalizeOrigin, preflight } from "./guard.ts";
 import { isHead, routedAsGet, withoutBody } from "./head.ts";
 import { Metrics } from "./metrics.ts";
@@ -55,7 +55,10 @@ export class Server implements App {
   #mcp: Promise<McpFetch> | null = null;
   readonly #open = new Set<TailStream>();
   #document: string | null = null;
-  #stopping = false;
+  readonly #stopping = new AbortController();
+  /** Requests that are not answered yet. */
+  #running = 0;
+  readonly #settled: (() => void)[] = [];
   /**
    * The URL of the last append and its parts, for the common case of one client that repeats it.
    */
@@ -105,6 +108,7 @@ export class Server implements App {
       openApi: () => this.#openApi(),
       followers: (pool) => backend.followers(pool),
       calls: () => directory.used + backend.calls,
+      stopping: this.#stopping.signal,
       fault: options.onFault ?? (() => {}),
       begun: (tail, grant) => this.#begun(tail, grant),
       ended: (tail) => {
@@ -138,12 +142,9 @@ export class Server implements App {
     this.#host.metrics.open++;
     this.#host.metrics.streams++;
     if (ended !== undefined) tail.endOn(ended);
-    if (!this.#stopping) return;
+    if (!this.#stopping.signal.aborted) return;
     tail.close();
-    throw new HttpError(503, "Busy", "server is stopping", {
-      hint: "Try again in a moment.",
-      headers: [["retry-after", "1"], ["connection", "close"]],
-    });
+    throw stopping();
   }
 
   get streams(): number {
@@ -151,6 +152,15 @@ export class Server implements App {
   }
 
   readonly fetch = async (request: Request): Promise<Response> => {
+    this.#running++;
+    try {
+      return await this.#fetch(request);
+    } finally {
+      if (--this.#running === 0) { for (const settle of this.#settled.splice(0)) settle(); }
+    }
+  };
+
+  async #fetch(request: Request): Promise<Response> {
     let response: Response;
     try {
       response = await this.#answer(request);
@@ -163,7 +173,7 @@ export class Server implements App {
     if (this.#cors) corsHeaders(response, request.headers.get("origin"), this.#guard);
     this.#host.metrics.request(isHead(request) ? "HEAD" : request.method, response.status);
     return response;
-  };
+  }
 
   #answer(request: Request): Response | Promise<Response> {
     const { url, method } = request;
@@ -196,11 +206,11 @@ export class Server implements App {
     this.fetch(new Request(new URL(path, "http://localhost"), init));
 
   readonly shutdown = async (): Promise<void> => {
-    this.#stopping = true;
+    this.#stopping.abort(stopping());
     for (const tail of [...this.#open]) tail.end();
     this.#host.bodies.close();
     if (this.#mcp !== null) await (await this.#mcp).close?.();
-    await this.#host.appends.settled();
+    if (this.#running > 0) await new Promise<void>((resolve) => this.#settled.push(resolve));
     this.#backend.close();
   };
 }

@@ -47,7 +47,8 @@ export async function compile(
   const program = `${dir}/plasmite${suffix}`;
   await Deno.mkdir(dir, { recursive: true });
   await run(Deno.execPath(), [
-    ...["compile", "--quiet", "--no-config", "--no-lock", "--target", target],
+    ...["compile", "--quiet", "--no-config", "--no-lock", "--unstable-no-legacy-abort"],
+    ...["--target", target],
     ...(windows ? ["--icon", `${ROOT}.ci/package/plasmite.ico`] : []),
     ...(narrow ? NARROW : ["--allow-all"]),
     ...["--output", program, `${bundled}/cli.js`],

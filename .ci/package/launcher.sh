@@ -80,4 +80,5 @@ fi
 # What the program does when it sees that it was called `pls` (the name ends here).
 case $#:${0##*/} in 0:pls) set -- --help ;; esac
 export DENO_NO_UPDATE_CHECK=1 # Pools on this machine are no reason to ask a server of Deno's.
-exec "$deno" run -A --quiet --no-config --no-lock --unstable-lazy-dynamic-imports "$program" "$@"
+exec "$deno" run -A --quiet --no-config --no-lock --unstable-lazy-dynamic-imports \
+  --unstable-no-legacy-abort "$program" "$@"

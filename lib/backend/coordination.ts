@@ -52,6 +52,8 @@ export interface CursorUpdate {
   readonly ifSeq?: bigint | null | undefined;
   /** The directory of the cursor files; default next to the pool. Only for local pools. */
   readonly dir?: string | undefined;
+  /** Whether it must reach stable storage; default false. */
+  readonly flush?: boolean | undefined;
 }
 
 /** A cursor or a work group in a listing. */

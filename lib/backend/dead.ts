@@ -4,12 +4,10 @@
  * @module
  */
 
-import { Buf } from "../bytes.ts";
 import { tagsOf } from "../coordination/names.ts";
-import { MessageView } from "../lite3/message.ts";
-import { printJson } from "../lite3/print.ts";
 import { FrameBatch } from "../pool/batch.ts";
 import type { Awaitable } from "../types.ts";
+import { addRetagged } from "./retag.ts";
 import type { OpenOptions, PoolHandle, StoredFrame } from "./types.ts";
 
 const SUFFIX = ".plasmite";
@@ -24,7 +22,7 @@ export interface Mortal {
   /** The name that the pool was opened by. */
   readonly name: string;
   /** Size of its file in bytes. */
-  readonly sizeBytes: number;
+  sizeBytes(): Awaitable<number>;
   /** Opens another pool of the same backend. */
   open(name: string, options: OpenOptions): Awaitable<PoolHandle>;
 }
@@ -35,13 +33,14 @@ export interface Mortal {
  * @param dead its name; default {@linkcode deadName}
  * @param create whether to create a missing one, of the same size as the pool
  */
-export function openDead(
+export async function openDead(
   pool: Mortal,
   dead: string = deadName(pool.name),
   create = true,
-): Awaitable<PoolHandle> {
-  const { sizeBytes } = pool;
-  return pool.open(dead, { write: true, ...(create ? { create: { sizeBytes } } : {}) });
+): Promise<PoolHandle> {
+  if (!create) return await pool.open(dead, { write: true });
+  const sizeBytes = await pool.sizeBytes();
+  return await pool.open(dead, { write: true, create: { sizeBytes } });
 }
 
 /**
@@ -56,18 +55,13 @@ export async function copyToDead(
   dead: PoolHandle,
 ): Promise<void> {
   const { payload, seq, timestampNs } = message;
-  const view = new MessageView();
-  view.open(payload, new DataView(payload.buffer, payload.byteOffset), 0, payload.length);
   // The time keeps a second pool of the same name from colliding with the first.
   const id = `dead:${reader}:${timestampNs}:${seq}`;
-  const text = new Buf(2 * payload.length);
-  printJson(view.doc, view.dataAt, text);
-  const json = text.bytes();
   const batch = new FrameBatch(2 * payload.length);
-  batch.beginFrame();
-  const tags = tagsOf([...view.tags(), `dead:${seq}`], { id });
-  batch.encoder.messageFromJson(json, 0, json.length, tags);
   const now = Temporal.Now.instant().epochNanoseconds;
-  batch.endFrame(Number(now & 0xffff_ffffn), Number(now >> 32n));
+  addRetagged(batch, payload, (tags) => tagsOf([...tags, `dead:${seq}`], { id }), {
+    lo: Number(now & 0xffff_ffffn),
+    hi: Number(now >> 32n),
+  });
   await dead.append(batch, { flush: false, when: { ids: [id] }, stored: () => {} });
 }

@@ -15,7 +15,7 @@ import { type Effect, RemoteError, unreadable } from "./http/error.ts";
 import { type Pushdown, RemoteSource } from "./http/source.ts";
 import { jsonFields, Transport, type TransportOptions } from "./http/transport.ts";
 import { lastSeqOf, poolInfo, readableBounds, wireMessage } from "./http/wire.ts";
-import type { Bounds } from "../types.ts";
+import type { Awaitable, Bounds } from "../types.ts";
 import type { Coordination } from "./coordination.ts";
 import { Filter } from "./filter.ts";
 import { findLast, type Search } from "./last.ts";
@@ -24,6 +24,7 @@ import type {
   AppendRequest,
   Backend,
   Choose,
+  Conditions,
   NewPool,
   OpenOptions,
   PoolHandle,
@@ -54,6 +55,8 @@ const DELETION: Effect = {
 export class HttpBackend implements Backend {
   readonly place: string;
   readonly #transport: Transport;
+  /** Opens a pool, for another one of this server. */
+  readonly #opener: OpenPool = (name, options) => this.open(name, options);
   #closed = false;
 
   /**
@@ -111,7 +114,7 @@ export class HttpBackend implements Backend {
 
   /** A pool, without checking that it exists. */
   pool(name: string): HttpPool {
-    return new HttpPool(this.#transport, this.#name(name), null);
+    return new HttpPool(this.#transport, this.#name(name), null, this.#opener);
   }
 
   /**
@@ -125,13 +128,13 @@ export class HttpBackend implements Backend {
   }
 
   async #open(pool: string, write: boolean): Promise<HttpPool> {
-    if (!write) return new HttpPool(this.#transport, pool, await this.info(pool));
+    if (!write) return new HttpPool(this.#transport, pool, await this.info(pool), this.#opener);
     try {
-      return new HttpPool(this.#transport, pool, await this.opened(pool));
+      return new HttpPool(this.#transport, pool, await this.opened(pool), this.#opener);
     } catch (error) {
       // A write-only server of 0.8 refuses opening, but accepts appends.
       if (!(error instanceof RemoteError) || error.status !== 403) throw error;
-      return new HttpPool(this.#transport, pool, null);
+      return new HttpPool(this.#transport, pool, null, this.#opener);
     }
   }
 
@@ -142,7 +145,10 @@ export class HttpBackend implements Backend {
     const { sizeBytes = DEFAULT_POOL_SIZE, maxAgeMs } = options;
     const pool = this.#name(name);
     const age = maxAgeMs === undefined ? "" : `,"max_age_ms":${Number(maxAgeNs(maxAgeMs) / MS)}`;
-    if (age !== "" && !(await this.features()).has("retention")) throw cannot("retention");
+    if (age !== "") {
+      const { checkFeature } = await import("./http/features.ts");
+      await checkFeature(this.#transport, "retention");
+    }
     const body = `{"pool":${JSON.stringify(pool)},"size_bytes":${sizeBytes}${age}}`;
     return await this.#post("/v0/pools", pool, body, CREATION);
   }
@@ -180,6 +186,9 @@ export class HttpBackend implements Backend {
   }
 }
 
+/** Opens a pool of a server. */
+type OpenPool = (name: string, options: OpenOptions) => Promise<PoolHandle>;
+
 /** A pool of a server. */
 export class HttpPool implements PoolHandle {
   readonly name: string;
@@ -190,10 +199,16 @@ export class HttpPool implements PoolHandle {
   /** The bounds from opening, which save a request if a walk starts immediately. */
   #known: Bounds | null;
   readonly #openedAt = performance.now();
+  /** Size of the file, if it was told when the pool was opened. */
+  readonly #sizeBytes: number | undefined;
+  readonly #open: OpenPool;
+  #coordination: Coordination | null = null;
   #closed = false;
 
   /** Use {@linkcode HttpBackend.open}. */
-  constructor(transport: Transport, name: string, info: PoolInfo | null) {
+  constructor(transport: Transport, name: string, info: PoolInfo | null, open: OpenPool) {
+    this.#sizeBytes = info?.fileSize;
+    this.#open = open;
     this.name = name;
     this.path = `${transport.base.origin}/${name}`;
     this.limits = limitsOf(info?.ringSize ?? 0);
@@ -213,7 +228,7 @@ export class HttpPool implements PoolHandle {
 
   /** A second handle of the same pool, closed independently. */
   again(): HttpPool {
-    return new HttpPool(this.#transport, this.name, null);
+    return new HttpPool(this.#transport, this.name, null, this.#open);
   }
 
   async bounds(): Promise<Bounds> {
@@ -269,8 +284,8 @@ export class HttpPool implements PoolHandle {
 
   async append(batch: FrameBatch, request: AppendRequest): Promise<void> {
     const { flush, from = 0, signal, stored, when } = request;
-    if (when !== undefined) throw cannot("expect");
     this.#known = null;
+    if (when !== undefined) return await this.#appendWhen(batch, request, when);
     const payloads = Array.from({ length: batch.count }, (_, i) => batch.payload(i));
     await this.#appender.all(
       payloads,
@@ -284,6 +299,11 @@ export class HttpPool implements PoolHandle {
       signal,
       from,
     );
+  }
+
+  async #appendWhen(batch: FrameBatch, request: AppendRequest, when: Conditions): Promise<void> {
+    const { appendWhen } = await import("./http/conditions.ts");
+    await appendWhen(this.#transport, this.#appender, batch, request, when);
   }
 
   async select(selection: Selection): Promise<Walk> {
@@ -379,8 +399,20 @@ export class HttpPool implements PoolHandle {
     return this.#walk({ ...selection, from: first, last: undefined }, bounds, undefined, matches);
   }
 
-  coordinate(): Coordination {
-    throw cannot("claim");
+  coordinate(): Awaitable<Coordination> {
+    return this.#coordination ??
+      import("./http/coordination.ts").then(({ HttpCoordination }) =>
+        this.#coordination ??= new HttpCoordination({
+          name: this.name,
+          transport: this.#transport,
+          sizeBytes: async () => this.#sizeBytes ?? (await this.info()).fileSize,
+          route: (rest) => this.#path(rest),
+          open: this.#open,
+          select: (selection) => this.select(selection),
+          get: (seq, exact) => this.get(seq, exact),
+          bounds: () => this.bounds(),
+        })
+      );
   }
 
   close(): void {
@@ -391,11 +423,4 @@ export class HttpPool implements PoolHandle {
 
 function boundsOf(info: PoolInfo): Bounds {
   return { oldest: readableBounds(info).oldestSeq ?? 0n, newest: lastSeqOf(info) };
-}
-
-/** The error for a feature that a server would silently ignore. */
-function cannot(feature: string): PlasmiteError {
-  return new PlasmiteError("Usage", `this server cannot ${feature}: it would ignore it`, {
-    hint: "Use a newer server, or append without the condition.",
-  });
 }

@@ -324,7 +324,7 @@ export class LocalPool implements PoolHandle {
       this.#coordinator ??= new Coordinator({
         name: this.name,
         ring: this.ring,
-        sizeBytes: this.ring.layout.fileSize,
+        sizeBytes: () => this.ring.layout.fileSize,
         onDisk: this.run.storage === disk,
         run: (steps, signal) => this.coordinated(steps, signal),
         runAppend: this.run,

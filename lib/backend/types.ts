@@ -28,7 +28,8 @@ export type Feature =
   | "latest"
   | "claim"
   | "cursor"
-  | "group";
+  | "group"
+  | "retention";
 
 /** Options of a new pool. */
 export interface NewPool {
@@ -195,17 +196,19 @@ export interface LeaseState {
 /** Options of a grouping. */
 export interface LatestRequest {
   /** Only messages that carry all of these tags. */
-  readonly tags?: readonly string[];
+  readonly tags?: readonly string[] | undefined;
   /** Only messages that match every one of these. */
-  readonly where?: readonly Where[];
+  readonly where?: readonly Where[] | undefined;
   /** Only messages at or after this time in nanoseconds since 1970. */
-  readonly sinceNs?: bigint;
+  readonly sinceNs?: bigint | undefined;
   /** Filters the newest message of each group: groups that do not match are left out. */
-  readonly having?: readonly Where[];
+  readonly having?: readonly Where[] | undefined;
   /** The largest number of groups; the newest ones are kept. */
-  readonly most?: number;
+  readonly most?: number | undefined;
+  /** The most bytes of messages; the newest ones are kept. Default no limit. */
+  readonly mostBytes?: number;
   /** Aborts the search. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The newest message of each group. */
@@ -274,14 +277,14 @@ export interface Selection {
   /** Only the last this many of the matching messages stored at the start. */
   readonly last?: number | undefined;
   /** Only messages that carry all of these tags. */
-  readonly tags?: readonly string[];
+  readonly tags?: readonly string[] | undefined;
   /**
    * Only messages at or after this time in nanoseconds since 1970; messages appended after the
    * start always pass.
    */
   readonly since?: bigint;
   /** Only messages that match every one of these. */
-  readonly where?: readonly Where[];
+  readonly where?: readonly Where[] | undefined;
   /**
    * Whether {@linkcode Where.failed} is needed: then the conditions are evaluated in this process
    * even if the backend could do it. Default false.

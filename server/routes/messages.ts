@@ -4,17 +4,40 @@
  * @module
  */
 
+import { z } from "zod";
 import { PlasmiteError } from "../../lib/errors.ts";
 import type { StoredFrame } from "../../lib/backend/types.ts";
 import { BASE_HEADERS, JSON_HEADERS } from "../headers.ts";
 import { parseU64 } from "../query.ts";
-import { AppendBody, BatchAnswer, DURABILITY, MessageAnswer } from "../schemas.ts";
+import {
+  AppendAnswer,
+  AppendBody,
+  BatchAnswer,
+  DURABILITY,
+  MessageAnswer,
+  U64,
+} from "../schemas.ts";
 import { type Call, jsonContent, type Parameter, type Route, type RouteHost } from "./route.ts";
 
 const LITE3 = "application/x-plasmite-lite3";
 
 const QUERY: readonly Parameter[] = [
   { name: "durability", schema: DURABILITY, description: "flush: on disk before the answer" },
+];
+
+const CONDITIONS: readonly Parameter[] = [
+  {
+    name: "expect",
+    schema: U64,
+    description: "The required newest message, of the pool or with the key; 0 for none",
+  },
+  { name: "key", schema: z.string(), description: "The key: adds the tag key:K" },
+  { name: "id", schema: z.string(), description: "The id: stored once; adds the tag id:X" },
+  {
+    name: "id_window",
+    schema: z.number().int().min(1).max(1_000_000),
+    description: "How many messages back to search for ids; default 4096",
+  },
 ];
 
 /** The frame that the path names. */
@@ -53,31 +76,36 @@ export const MESSAGE_ROUTES: readonly Route[] = [
     summary: "Append one message",
     access: "append",
     body: jsonContent(AppendBody),
-    answer: jsonContent(MessageAnswer),
+    answer: jsonContent(AppendAnswer),
+    errors: [409],
     remote: "append",
-    handler: ({ request, pool }, { appends }) => appends.json(request, pool),
+    handler: ({ request, pool, grant }, { appends }) => appends.json(request, pool, grant),
   },
   {
     method: "POST",
     paths: ["/v0/pools/{pool}/append_lite3"],
     summary: "Append one encoded message",
     access: "append",
-    query: QUERY,
+    query: [...QUERY, ...CONDITIONS],
     body: { type: LITE3, schema: null },
-    answer: jsonContent(MessageAnswer),
+    answer: jsonContent(AppendAnswer),
+    errors: [409],
     remote: "append",
-    handler: ({ request, pool, search }, { appends }) => appends.lite3(request, pool, search),
+    handler: ({ request, pool, search, grant }, { appends }) =>
+      appends.lite3(request, pool, search, grant),
   },
   {
     method: "POST",
     paths: ["/v0/pools/{pool}/append_batch"],
     summary: "Append many messages under one lock; a line is an append body",
     access: "append",
-    query: QUERY,
+    query: [...QUERY, ...CONDITIONS.filter(({ name }) => name !== "id")],
     body: { type: "application/jsonl", schema: null },
     answer: jsonContent(BatchAnswer),
+    errors: [409],
     remote: "append",
-    handler: ({ request, pool, search }, { appends }) => appends.batch(request, pool, search),
+    handler: ({ request, pool, search, grant }, { appends }) =>
+      appends.batch(request, pool, search, grant),
   },
   {
     method: "GET",

@@ -5,6 +5,10 @@
  */
 
 import { ACCESS_ROUTES } from "./access.ts";
+import { CLAIM_ROUTES } from "./claims.ts";
+import { CURSOR_ROUTES } from "./cursors.ts";
+import { GROUP_ROUTES } from "./groups.ts";
+import { LATEST_ROUTES } from "./latest.ts";
 import { MESSAGE_ROUTES } from "./messages.ts";
 import { POOL_ROUTES } from "./pools.ts";
 import type { Route } from "./route.ts";
@@ -18,4 +22,8 @@ export const ROUTES: readonly Route[] = [
   ...POOL_ROUTES,
   ...MESSAGE_ROUTES,
   ...STREAM_ROUTES,
+  ...LATEST_ROUTES,
+  ...CLAIM_ROUTES,
+  ...CURSOR_ROUTES,
+  ...GROUP_ROUTES,
 ];

@@ -6,6 +6,7 @@
 
 import type { z } from "zod";
 import type { Slots } from "../../lib/backend/local/slots.ts";
+import type { Coordination } from "../../lib/backend/coordination.ts";
 import type { Backend, PoolHandle } from "../../lib/backend/types.ts";
 import type { Grant, Need } from "../../lib/types.ts";
 import type { Appends, MessagePrinter } from "../append.ts";
@@ -72,6 +73,8 @@ export interface RouteHost extends TailHost {
   readonly openApi: () => Promise<string>;
   /** How many streams follow a pool. */
   followers(pool: string): number;
+  /** Aborted when the server stops. */
+  readonly stopping: AbortSignal;
   /** Calls on pools that are under way. */
   calls(): number;
   /** Told of bugs and of nothing else. */
@@ -120,7 +123,7 @@ export interface Content {
 /** One route. */
 export interface Route {
   /** The method; GET answers HEAD too. */
-  readonly method: "GET" | "POST" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /**
    * Its paths, the best first; the others are older or other names of it. `{pool}` is a pool's name,
    * any other part in braces one segment.
@@ -130,8 +133,11 @@ export interface Route {
   readonly local?: true;
   /** What it does, in a line. */
   readonly summary: string;
-  /** The right that a caller needs; `any` for whoever has credentials, `open` for everybody. */
-  readonly access: Need | "any" | "open";
+  /**
+   * The right that a caller needs; `work` is to read and to append, `any` is for whoever has
+   * credentials, `open` for everybody.
+   */
+  readonly access: Need | "work" | "any" | "open";
   /** Parameters of the query. */
   readonly query?: readonly Parameter[];
   /** What the request brings. */
@@ -141,7 +147,7 @@ export interface Route {
   /** Statuses of failures, besides those that access, path and body bring with them. */
   readonly errors?: readonly number[];
   /** The method of our client that calls it. */
-  readonly remote?: keyof Backend | keyof PoolHandle;
+  readonly remote?: keyof Backend | keyof PoolHandle | keyof Coordination;
   /** Whether this server has it; default yes. */
   readonly served?: (host: RouteHost) => boolean;
   /** Answers a request. */

@@ -8,6 +8,7 @@
 import { messageFromValue } from "../../lib/lite3/from_value.ts";
 import { bench } from "./server_util.ts";
 import assert from "node:assert/strict";
+import type { Coordination } from "../../lib/backend/coordination.ts";
 import { HttpBackend } from "../../lib/backend/http.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
 import { createApp } from "../../server/app.ts";
@@ -123,8 +124,16 @@ Deno.test("definitions: what a server does not have is not in its document", asy
 });
 
 Deno.test("definitions: docs/spec/http-api.md has the same routes with the same rights", () => {
-  const rights = { R: ["read"], W: ["append", "admin"], any: ["any"], open: ["open"] };
-  const rows = [...section(2).matchAll(/^\| (GET|POST|DELETE)\s*\| `([^`]+)`\s*\| (\w+)\s*\|/gm)];
+  const rights = {
+    R: ["read"],
+    W: ["append", "admin"],
+    RW: ["work"],
+    any: ["any"],
+    open: ["open"],
+  };
+  const rows = [
+    ...section(2).matchAll(/^\| (GET|POST|PUT|DELETE)\s*\| `([^`]+)`\s*\| (\w+)\s*\|/gm),
+  ];
   assert.deepEqual(rows.map(([, method, path]) => `${method} ${path}`).sort(), DEFINED);
   for (const [, method, path = "", access] of rows) {
     const route = ROUTES.find((one) => one.method === method && one.paths.includes(path));
@@ -196,14 +205,23 @@ Deno.test("definitions: answers and errors have the documented shape, with nothi
     "/v0/pools/{pool}/append_batch": ['{"data":{}}\n', "application/jsonl"],
     "/v0/access/invite": ['{"name":"a","server_fingerprint":""}', "application/json"],
     "/v0/access/revoke": ['{"id":"a","server_fingerprint":""}', "application/json"],
+    "/v0/pools/{pool}/claims": [
+      '{"action":"claim","keys":["a"],"holder":"ann"}',
+      "application/json",
+    ],
+    "/v0/pools/{pool}/cursors/{name}": ['{"seq":0}', "application/json"],
+    "/v0/pools/{pool}/groups/{name}": ['{"action":"take"}', "application/json"],
     "/mcp": ['{"jsonrpc":"2.0","id":1,"method":"ping"}', "application/json"],
   };
   let seen = 0;
   const check = async (path: string, method: string, pool: string): Promise<void> => {
     const operation = openapi.paths[path][method];
-    const concrete = path.replaceAll(/\{(\w+)\}/g, (_, name) => name === "seq" ? "1" : pool);
+    const concrete = path.replaceAll(/\{(\w+)\}/g, (_, name) => {
+      return name === "seq" ? "1" : name === "name" ? path.includes("groups") ? "g" : "c" : pool;
+    });
     const [body, type] = method === "get" ? [] : bodies[path] ?? [];
-    const answer = await app.request(concrete + (path.includes("tail") ? "?max=0" : ""), {
+    const query = path.includes("tail") ? "?max=0" : path.endsWith("latest") ? "?by=" : "";
+    const answer = await app.request(concrete + query, {
       method: method.toUpperCase(),
       headers: { host: "localhost", ...type === undefined ? {} : { "content-type": type } },
       ...(body === undefined ? {} : { body }),
@@ -278,6 +296,21 @@ Deno.test("definitions: our client calls the routes that name its methods", asyn
       walk.close();
       pool.close();
     },
+    ...Object.fromEntries(
+      Object.entries<(it: Coordination) => unknown>({
+        latest: (it) => it.latest("k"),
+        claim: (it) => it.claim({ keys: ["a"], holder: "ann" }),
+        cursors: (it) => it.cursors(),
+        cursor: async (it) => await (await it.cursor("c")).close(),
+        setCursor: (it) => it.setCursor("c", { to: "end" }),
+        group: (it) => it.group("c2").take(),
+        deleteCursor: (it) => it.deleteCursor("c"),
+      }).map(([name, use]) => [name, async () => {
+        const pool = await backend.open("p");
+        await use(await pool.coordinate());
+        pool.close();
+      }]),
+    ),
     remove: () => backend.remove("p"),
   };
   try {
@@ -286,7 +319,8 @@ Deno.test("definitions: our client calls the routes that name its methods", asyn
       await call();
       for (const { remote, method, paths } of ROUTES) {
         if (remote !== name) continue;
-        const concrete = paths[0].replace("{pool}", "p").replace("{seq}", "1");
+        const concrete = paths[0].replace("{pool}", "p").replace("{seq}", "1")
+          .replace("{name}", name === "group" ? "c2" : "c");
         assert.ok(called.has(`${method} ${concrete}`), `${name}: ${concrete} of ${[...called]}`);
       }
     }

@@ -11,7 +11,7 @@ import { MessageView } from "../../lite3/message.ts";
 import { PlasmiteError } from "../../errors.ts";
 import { nowNs, parseRfc3339 } from "../../text/time.ts";
 import { type Effect, RemoteError, unreadable } from "./error.ts";
-import { type Call, jsonFields, type Transport } from "./transport.ts";
+import { type Call, type JsonFields, jsonFields, type Transport } from "./transport.ts";
 import { printBody, wireMessage } from "./wire.ts";
 
 /** Text of one batch in bytes: with the largest message that fits, below the usual limit of 1 MiB. */
@@ -34,8 +34,18 @@ export interface Stored {
   readonly timestampNs: bigint;
 }
 
+/** Conditions of the append of one message, as the server takes them. */
+export interface MessageConditions {
+  readonly expect?: bigint | undefined;
+  readonly key?: string | undefined;
+  readonly id?: string | undefined;
+  readonly id_window?: number | undefined;
+}
+
 /** What was stored, with its bytes. */
 export interface StoredPayload extends Stored {
+  /** Whether it was stored earlier. */
+  readonly duplicate: boolean;
   /** The message's Lite3 document. */
   readonly payload: Uint8Array<ArrayBuffer>;
 }
@@ -59,9 +69,13 @@ export class RemoteAppender {
     this.#pool = pool;
   }
 
-  #path(route: string, flush: boolean): string {
-    const query = flush ? "?durability=flush" : "";
-    return `/v0/pools/${encodeURIComponent(this.#pool)}/${route}${query}`;
+  #path(route: string, flush: boolean, conditions: MessageConditions = {}): string {
+    const query = new URLSearchParams(flush ? { durability: "flush" } : {});
+    for (const [name, value] of Object.entries(conditions)) {
+      if (value !== undefined) query.set(name, String(value));
+    }
+    const text = query.size === 0 ? "" : `?${query}`;
+    return `/v0/pools/${encodeURIComponent(this.#pool)}/${route}${text}`;
   }
 
   /** Appends bytes as they are. */
@@ -69,26 +83,34 @@ export class RemoteAppender {
     payload: Uint8Array<ArrayBuffer>,
     flush: boolean,
     signal?: AbortSignal,
+    conditions: MessageConditions = {},
   ): Promise<StoredPayload> {
     const type = "application/x-plasmite-lite3";
     return await this.#one(
-      this.#path("append_lite3", flush),
-      { body: payload, type, signal },
+      this.#path("append_lite3", flush, conditions),
+      { body: payload, type, signal, ...effectOf(1, conditions.id !== undefined) },
       payload,
     );
   }
 
   async #one(
     path: string,
-    call: { readonly body: Uint8Array<ArrayBuffer>; readonly type: string } & Pick<Call, "signal">,
+    call:
+      & { readonly body: Uint8Array<ArrayBuffer>; readonly type: string }
+      & Pick<
+        Call,
+        "signal" | "effect"
+      >,
     payload: Uint8Array<ArrayBuffer>,
   ): Promise<StoredPayload> {
-    const { seq, timestampNs } = await this.#transport.read(
+    return await this.#transport.read(
       path,
-      { method: "POST", ...call, pool: this.#pool, effect: appending(1) },
-      (answer) => wireMessage(answer, this.#pool),
+      { method: "POST", ...call, pool: this.#pool },
+      (answer) => {
+        const { seq, timestampNs } = wireMessage(answer, this.#pool);
+        return { seq, timestampNs, payload, duplicate: isDuplicate(answer) };
+      },
     );
-    return { seq, timestampNs, payload };
   }
 
   /** Appends one message: as bytes, or as text when only that fits into a request. */
@@ -96,9 +118,10 @@ export class RemoteAppender {
     payload: Uint8Array<ArrayBuffer>,
     flush: boolean,
     signal?: AbortSignal,
+    conditions: MessageConditions = {},
   ): Promise<StoredPayload> {
     try {
-      return await this.raw(payload, flush, signal);
+      return await this.raw(payload, flush, signal, conditions);
     } catch (error) {
       // Nothing was stored; small values take less room as text.
       if (!(error instanceof RemoteError) || error.status !== 413) throw error;
@@ -106,14 +129,61 @@ export class RemoteAppender {
       if (!this.#print(payload) || this.#text.len >= payload.length) throw error;
       const text = this.#text;
       text.len--;
-      const durability = new TextEncoder().encode(`,"durability":"${flush ? "flush" : "fast"}"}`);
-      text.reserve(durability.length);
-      text.u8.set(durability, text.len);
-      text.len += durability.length;
+      addMembers(text, { ...conditions, durability: flush ? "flush" : "fast" });
       const body = text.bytes().slice();
       const type = "application/json";
-      return await this.#one(this.#path("append", false), { body, type, signal }, payload);
+      const call = { body, type, signal, ...effectOf(1, conditions.id !== undefined) };
+      return await this.#one(this.#path("append", false), call, payload);
     }
+  }
+
+  /**
+   * Appends several messages as one piece.
+   *
+   * @param when the conditions of the whole
+   * @param ids the id of each message, or null
+   * @returns what became of each; null if one of them cannot be sent as text
+   */
+  async together(
+    payloads: readonly Uint8Array<ArrayBuffer>[],
+    flush: boolean,
+    when: MessageConditions,
+    ids: readonly (string | null)[],
+    signal?: AbortSignal,
+  ): Promise<(Stored & { readonly duplicate: boolean })[] | null> {
+    const text = this.#text;
+    text.clear();
+    for (const [i, payload] of payloads.entries()) {
+      if (!this.#print(payload)) return null;
+      text.len--;
+      addMembers(text, { id: ids[i] ?? undefined });
+      addText(text, "\n");
+    }
+    const call: Call = {
+      method: "POST",
+      body: text.bytes().slice(),
+      type: "application/jsonl",
+      pool: this.#pool,
+      signal,
+      ...effectOf(payloads.length, ids.every((id) => id !== null)),
+    };
+    const path = this.#path("append_batch", flush, when);
+    return await this.#transport.read(
+      path,
+      call,
+      (answer) => batchOf(jsonFields(answer, this.#pool), payloads.length, this.#pool),
+    );
+  }
+
+  /** How many of these messages one request may have, by the size of their text. */
+  fitting(payloads: readonly Uint8Array<ArrayBuffer>[], from: number): number {
+    let bytes = 0;
+    let count = 0;
+    while (from + count < payloads.length && (count === 0 || bytes < this.#batchText)) {
+      bytes += payloads[from + count]?.length ?? 0;
+      count++;
+    }
+    return count;
   }
 
   /**
@@ -229,6 +299,67 @@ export class RemoteAppender {
       throw error;
     }
   }
+}
+
+/** Text that ends behind a member; adds more members and the end of the object. */
+function addMembers(out: Buf, members: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(members)) {
+    if (value === undefined) continue;
+    addText(out, `,"${name}":${typeof value === "bigint" ? value : JSON.stringify(value)}`);
+  }
+  addText(out, "}");
+}
+
+function addText(out: Buf, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  out.reserve(bytes.length);
+  out.u8.set(bytes, out.len);
+  out.len += bytes.length;
+}
+
+/** What a lost answer leaves in doubt: nothing if all messages have ids, as they are stored once. */
+function effectOf(count: number, hasIds: boolean): { readonly effect?: Effect } {
+  return hasIds ? {} : { effect: appending(count) };
+}
+
+/** Whether the answer about one message says that it was stored earlier. */
+function isDuplicate(answer: Uint8Array): boolean {
+  const end = new TextDecoder().decode(answer.subarray(-DUPLICATE.length));
+  return end === DUPLICATE;
+}
+
+const DUPLICATE = '"duplicate":true}';
+
+/** What became of each message of a batch. */
+function batchOf(
+  { count, first_seq: first, seqs, time, times }: JsonFields,
+  wanted: number,
+  pool: string,
+): (Stored & { readonly duplicate: boolean })[] {
+  if (Number(count) !== wanted) throw unreadable(pool);
+  const timeOf = (value: unknown): bigint =>
+    (typeof value === "string" ? parseRfc3339(value) : undefined) ?? nowNs();
+  const start = isInteger(first) ? BigInt(first) : null;
+  if (!Array.isArray(seqs)) {
+    if (start === null) throw unreadable(pool);
+    const timestampNs = timeOf(time);
+    return Array.from({ length: wanted }, (_, i) => ({
+      seq: start + BigInt(i),
+      timestampNs,
+      duplicate: false,
+    }));
+  }
+  // New messages have consecutive numbers, in order; any other number was given out earlier.
+  let next = start;
+  return Array.from({ length: wanted }, (_, i) => {
+    const number: unknown = seqs[i];
+    if (!isInteger(number)) throw unreadable(pool);
+    const seq = BigInt(number);
+    const duplicate = seq !== next;
+    if (!duplicate) next = seq + 1n;
+    const timestampNs = timeOf(Array.isArray(times) ? times[i] : time);
+    return { seq, timestampNs, duplicate };
+  });
 }
 
 function isInteger(value: unknown): value is number | bigint {

@@ -180,6 +180,11 @@ function detailsOf(envelope: { readonly [key: string]: unknown }): ErrorDetails 
     const fact = value === null ? null : text(value) ?? integer(value);
     if (fact !== undefined) details[name] = fact;
   }
+  // Of a refusal the number is a fact like the others: the stored message, the task, the position.
+  const seq = integer(envelope["seq"]);
+  if (seq !== undefined && (envelope["kind"] === "Conflict" || "cursor" in details)) {
+    details["seq"] = seq;
+  }
   return details;
 }
 

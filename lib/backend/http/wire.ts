@@ -5,7 +5,9 @@
  */
 
 import { Buf } from "../../bytes.ts";
+import type { CursorInfo, Released } from "../coordination.ts";
 import type { PoolBounds, PoolInfo, PoolMetrics, PoolRetention } from "../local/info.ts";
+import type { LeaseState } from "../types.ts";
 import { PlasmiteError } from "../../errors.ts";
 import { Lite3Key } from "../../lite3/doc.ts";
 import { JsonSyntaxError, Lite3Encoder } from "../../lite3/encode.ts";
@@ -14,6 +16,7 @@ import { MessageView } from "../../lite3/message.ts";
 import { printAscii, printJson } from "../../lite3/print.ts";
 import { parseRfc3339 } from "../../text/time.ts";
 import { envelopeError, unreadable } from "./error.ts";
+import { elementsOf, membersOf, NoJson } from "./json_parts.ts";
 
 type Fields = { readonly [key: string]: unknown };
 
@@ -133,16 +136,17 @@ function startsWith(bytes: Uint8Array, text: string): boolean {
 }
 
 /**
- * The message of an answer `{"message":{…}}`. The text goes through the Lite3 encoder and not
+ * The message of an answer `{"message":{…}}`, or with `bare` the message alone. The text goes through the Lite3 encoder and not
  * through `JSON.parse`, so that every number and key is exact.
  *
  * @throws {RemoteError} Internal if it is invalid
  */
-export function wireMessage(answer: Uint8Array, pool: string): WireMessage {
+export function wireMessage(answer: Uint8Array, pool: string, bare = false): WireMessage {
   try {
     const out = new Buf(answer.length + 1024);
     const encoder = new Lite3Encoder(out);
-    if (startsWith(answer, WRAPPER)) {
+    if (bare) encoder.documentFromJson(answer, 0, answer.length);
+    else if (startsWith(answer, WRAPPER)) {
       encoder.documentFromJson(answer, WRAPPER.length, answer.length);
     } else {
       encoder.documentFromJson(answer, 0, answer.length);
@@ -169,6 +173,110 @@ export function wireMessage(answer: Uint8Array, pool: string): WireMessage {
     if (error instanceof JsonSyntaxError || PlasmiteError.is(error)) throw unreadable(pool);
     throw error;
   }
+}
+
+/** A message in a list, with the other members of its element. */
+export interface ListedMessage {
+  /** The message. */
+  readonly message: WireMessage;
+  /** The other members of the element; empty if the message is the element. */
+  readonly fields: Fields;
+}
+
+/**
+ * The messages of a list in an answer, with every number and key exact.
+ *
+ * @param list the member with the list
+ * @param member the member of each element with the message; without it the element itself
+ * @throws {RemoteError} Internal if it is invalid
+ */
+export function messagesOf(
+  answer: Uint8Array,
+  list: string,
+  pool: string,
+  member?: string,
+): ListedMessage[] {
+  try {
+    const elements = elementsOf(membersOf(answer).get(list) ?? new Uint8Array());
+    return elements.map((element) => {
+      if (member === undefined) return { message: wireMessage(element, pool, true), fields: {} };
+      const members = membersOf(element);
+      const message = wireMessage(members.get(member) ?? new Uint8Array(), pool, true);
+      members.delete(member);
+      const fields: Record<string, unknown> = {};
+      for (const [name, text] of members) {
+        fields[name] = JSON.parse(new TextDecoder().decode(text));
+      }
+      return { message, fields };
+    });
+  } catch (error) {
+    if (error instanceof NoJson || error instanceof SyntaxError) throw unreadable(pool);
+    throw error;
+  }
+}
+
+/**
+ * A lease.
+ *
+ * @throws {RemoteError} Internal if it is invalid
+ */
+export function leaseOf(value: unknown, pool: string): LeaseState {
+  const fields = fieldsOf(value);
+  const [seq, token, untilNs] = [
+    int(fields?.["seq"]),
+    int(fields?.["token"]),
+    time(fields?.["until"]),
+  ];
+  const { holder, keys, short_retention: short } = fields ?? {};
+  if (seq === null || token === null || untilNs === null || typeof holder !== "string") {
+    throw unreadable(pool);
+  }
+  return { holder, keys: texts(keys), seq, token, untilNs, shortRetention: short === true };
+}
+
+/**
+ * A release.
+ *
+ * @throws {RemoteError} Internal if it is invalid
+ */
+export function releasedOf(value: unknown, pool: string): Released {
+  const fields = fieldsOf(value);
+  const [seq, token] = [int(fields?.["seq"]), int(fields?.["token"])];
+  if (seq === null || token === null) throw unreadable(pool);
+  return { keys: texts(fields?.["keys"]), seq, token };
+}
+
+function texts(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((one) => typeof one === "string") : [];
+}
+
+/**
+ * A cursor or a group.
+ *
+ * @throws {RemoteError} Internal if it is invalid
+ */
+export function cursorOf(value: unknown, pool: string): CursorInfo {
+  const fields = fieldsOf(value);
+  const { name, kind, acked } = fields ?? {};
+  const number = (key: string): bigint => int(fields?.[key]) ?? 0n;
+  if (fields === undefined || typeof name !== "string") throw unreadable(pool);
+  const holder = fieldsOf(fields["in_use"]);
+  const error = envelopeError(200, fields, pool);
+  const info = {
+    name,
+    kind: kind === "group" ? "group" as const : "cursor" as const,
+    seq: number("seq"),
+    lag: number("lag"),
+    lost: number("lost"),
+    acked: typeof acked === "string" ? acked : "",
+    inUse: holder === undefined
+      ? null
+      : { pid: Number(holder["pid"]), host: String(holder["host"] ?? "") },
+    ...(error === null ? {} : { error }),
+  };
+  if (info.kind === "cursor" || error !== null) return info;
+  const pending = Number(number("pending"));
+  return { ...info, next: number("next"), pending, headroom: number("headroom") };
 }
 
 /**

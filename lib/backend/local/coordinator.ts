@@ -8,13 +8,11 @@
 import { CLAIM_TAG } from "../../coordination/lease.ts";
 import { KEY_TAG } from "../../coordination/names.ts";
 import { ErrorKind, PlasmiteError } from "../../errors.ts";
-import { grouping, Groups } from "../../filter/latest.ts";
-import type { Where } from "../../filter/where.ts";
 import type { FrameBatch } from "../../pool/batch.ts";
 import { beginningAt, type Expired, settingMaxAge, trimming } from "../../pool/retention.ts";
 import type { Ring } from "../../pool/ring.ts";
 import type { Steps } from "../../storage/steps.ts";
-import type { Awaitable, FrameBytes } from "../../types.ts";
+import type { Awaitable } from "../../types.ts";
 import type {
   Coordination,
   CursorInfo,
@@ -24,8 +22,9 @@ import type {
   Released,
 } from "../coordination.ts";
 import type { Mortal } from "../dead.ts";
-import { Filter, keepFrame } from "../filter.ts";
+import { keepFrame } from "../filter.ts";
 import { takeFrame } from "../frames.ts";
+import { latestBy } from "../latest.ts";
 import type {
   AppendRequest,
   ClaimRequest,
@@ -49,9 +48,6 @@ export { WritableRing } from "../../pool/writable_ring.ts";
 
 /** The largest random delay before a claim is retried, in milliseconds. */
 const JITTER = 50;
-
-/** How many messages are judged at once. */
-const PIECE = 256;
 
 /** How to run work on the pool and how to read it. */
 export interface Ground extends Mortal {
@@ -97,52 +93,11 @@ export class Coordinator implements Coordination {
     return seq === 0n ? null : yield* findFrame(this.#ground.ring, seq, takeFrame);
   }
 
-  async latestBy(by: string, request: LatestRequest = {}): Promise<Latest> {
-    const { tags, where, sinceNs = 0n, having, most = Infinity, signal } = request;
-    const { keysOf } = grouping(by);
-    const groups = new Groups();
-    const walk = await this.#ground.select({
-      ...(tags === undefined ? {} : { tags }),
-      ...(where === undefined ? {} : { where }),
-      since: sinceNs,
-    });
-    try {
-      for (;;) {
-        if (walk.next()) groups.add(walk.frame.seq, keysOf(walk.message));
-        else if (walk.ended) break;
-        else await walk.wait(undefined, signal);
-      }
-    } finally {
-      walk.close();
-    }
-    const messages = await this.#having(groups.last(most), having, signal);
-    const seqs = new Set(messages.map(({ seq }) => seq));
-    const forgotten = groups.forgotten || groups.size > most;
-    return { messages, latest: groups.of(seqs), forgotten };
-  }
-
-  /** The messages with these numbers that match every condition and are still retained. */
-  async #having(
-    seqs: readonly bigint[],
-    having: readonly Where[] = [],
-    signal: AbortSignal | undefined,
-  ): Promise<StoredFrame[]> {
-    const { run, ring } = this.#ground;
-    const filter = new Filter([], having);
-    const messages: StoredFrame[] = [];
-    for (let at = 0; at < seqs.length; at += PIECE) {
-      const frames: FrameBytes[] = [];
-      for (const seq of seqs.slice(at, at + PIECE)) {
-        const frame = await run(findFrame(ring, seq, ({ cursor }) => keepFrame(cursor)), signal);
-        if (frame !== null) frames.push(frame);
-      }
-      for (const frame of filter.passesAll ? frames : filter.judge(frames)) {
-        if (PlasmiteError.is(frame)) throw frame;
-        const { seq, timestampNs, u8: payload } = frame;
-        messages.push({ seq, timestampNs, flags: 0, payload });
-      }
-    }
-    return messages;
+  latestBy(by: string, request: LatestRequest = {}): Promise<Latest> {
+    const { run, ring, select } = this.#ground;
+    const frame = (seq: bigint) =>
+      run(findFrame(ring, seq, ({ cursor }) => keepFrame(cursor)), request.signal);
+    return latestBy({ select, frame }, by, request);
   }
 
   cursors(dir?: string): Awaitable<readonly CursorInfo[]> {

@@ -236,9 +236,15 @@ function* placing(ring: Ring, from: Place): Steps<Position> {
 export function* settingCursor(
   ring: Ring,
   name: string,
-  { to, ifSeq, dir }: CursorUpdate,
+  { to, ifSeq, dir, flush = false }: CursorUpdate,
 ): Steps<CursorInfo> {
   ring.checkIdentity();
+  if (typeof ifSeq === "bigint") {
+    const entry = readEntry(ring.path, name, dir);
+    if (entry?.kind === "cursor" && entry.record?.seq === ifSeq) {
+      yield* checkingPosition(ring, name, entry.record);
+    }
+  }
   const position = yield* placing(ring, to);
   const required = ifSeq === undefined || ifSeq === null ? null : yield* timing(ring, ifSeq);
   const bounds = yield* ring.living();
@@ -262,7 +268,7 @@ export function* settingCursor(
         }
       }
     }
-    file.save(position);
+    file.save(position, flush);
     if (file.record === null) throw missing(name, file.path);
     return cursorInfo(name, { kind: "cursor", record: file.record, held: false }, bounds);
   } finally {

@@ -54,6 +54,8 @@ const LONGEST_HOLDER = 64;
 const MOST_AHEAD = 4 << 20;
 /** How often to look whether other workers changed the group, in milliseconds. */
 const POLL = 100;
+/** How many bytes of new tasks are handed out at once, or one task. */
+const MOST_BYTES = 16 << 20;
 /** When to try again to move a task to the dead pool, in milliseconds. */
 const BURY_AGAIN = 60_000;
 
@@ -82,6 +84,7 @@ export class PoolGroup implements Group {
   readonly #request: GroupRequest;
   readonly #holder: string;
   readonly #expressions: readonly string[];
+  readonly #isNative: boolean;
   readonly #keys: TaskKeys | null;
   #walk: Walk | null = null;
   /** Tasks behind the group's `next` that were read already. */
@@ -91,6 +94,8 @@ export class PoolGroup implements Group {
   #failure: unknown = null;
   /** Tasks up to here may be missing from the walk. */
   #passed = 0n;
+  /** Everything up to here was examined when the walk failed. */
+  #examined = 0n;
   /** Lost messages that were not reported yet. */
   #lost = 0n;
   #closed = false;
@@ -104,6 +109,7 @@ export class PoolGroup implements Group {
     this.#request = request;
     this.#holder = checkKey(request.holder ?? `pid ${Deno.pid}`, "holder", LONGEST_HOLDER);
     this.#expressions = (request.where ?? []).map(({ expression }) => expression);
+    this.#isNative = (request.where ?? []).every((one) => one.isNative);
     this.#keys = request.orderedByKey === true ? new TaskKeys() : null;
     checkFilter(request.tags ?? [], this.#expressions);
   }
@@ -284,6 +290,8 @@ export class PoolGroup implements Group {
       return found ? copied(walk) : null;
     } catch (error) {
       this.#failure = error;
+      // The message that failed was not judged; jq judges many at once.
+      if (this.#isNative) this.#examined = walk.position - 2n;
       walk.close();
       this.#walk = null;
       return null;
@@ -374,16 +382,18 @@ export class PoolGroup implements Group {
     const read: StoredFrame[] = [];
     const most = room(record);
     let { next } = record;
-    while (messages.length < count && read.length < most) {
+    let bytes = 0;
+    while (messages.length < count && read.length < most && bytes < MOST_BYTES) {
       const one = this.#nextAhead() ?? this.#read();
       if (one === null) {
         // Everything before the walk's position was examined and does not match.
-        const examined = (this.#walk?.position ?? 0n) - 1n;
+        const examined = this.#walk === null ? this.#examined : this.#walk.position - 1n;
         if (examined > next) next = examined;
         break;
       }
       if (one.seq <= record.next) continue; // Another worker took it in the meantime.
       read.push(one);
+      bytes += one.payload.length;
       if (taken !== null && this.#keys?.reserve(one, taken) === false) blocked.push(one.seq);
       else messages.push(one);
       next = one.seq;
@@ -499,6 +509,7 @@ export class PoolGroup implements Group {
     this.#ahead = [];
     this.#aheadBytes = 0;
     this.#failure = null;
+    this.#examined = 0n;
   }
 }
 

@@ -1,0 +1,303 @@
+/**
+ * Coordination in a pool of a server (docs/spec/http-api.md 12.1 to 12.5). What the server does not
+ * know is refused here: it would ignore it.
+ *
+ * @module
+ */
+
+import { checkCursorName } from "../../coordination/names.ts";
+import { ErrorKind, PlasmiteError } from "../../errors.ts";
+import type { Where } from "../../filter/where.ts";
+import { formatTime } from "../../text/time.ts";
+import type { Bounds } from "../../types.ts";
+import type {
+  Coordination,
+  Cursor,
+  CursorInfo,
+  CursorRequest,
+  CursorUpdate,
+  Group,
+  GroupRequest,
+  Place,
+  Released,
+} from "../coordination.ts";
+import type { Mortal } from "../dead.ts";
+import { keepFrame } from "../filter.ts";
+import { latestBy } from "../latest.ts";
+import type {
+  ClaimRequest,
+  Feature,
+  Latest,
+  LatestRequest,
+  LeaseState,
+  PoolHandle,
+  ReleaseRequest,
+  StoredFrame,
+} from "../types.ts";
+import { HttpCursor } from "./cursor.ts";
+import { checkFeature } from "./features.ts";
+import { HttpGroup } from "./group.ts";
+import { jsonFields, type Transport } from "./transport.ts";
+import { Waits } from "./waits.ts";
+import { cursorOf, leaseOf, messagesOf, releasedOf, wireMessage } from "./wire.ts";
+
+/** A pool of a server, as its coordination uses it. */
+export interface HttpGround extends Mortal, Pick<PoolHandle, "select" | "get" | "bounds"> {
+  /** The connection. */
+  readonly transport: Transport;
+  /** The path of a route of the pool. */
+  route(rest: string): string;
+}
+
+/** Coordination in one pool of a server. */
+export class HttpCoordination implements Coordination {
+  readonly #pool: HttpGround;
+  readonly #waits: Waits;
+
+  /** @param pool the pool */
+  constructor(pool: HttpGround) {
+    this.#pool = pool;
+    this.#waits = new Waits();
+  }
+
+  async #need(feature: Feature): Promise<void> {
+    await checkFeature(this.#pool.transport, feature);
+  }
+
+  async latest(key: string): Promise<StoredFrame | null> {
+    await this.#need("latest");
+    const { name, transport, route } = this.#pool;
+    const path = route(`latest?${new URLSearchParams({ key })}`);
+    try {
+      return frameOf(
+        await transport.read(path, { pool: name }, (bytes) => wireMessage(bytes, name)),
+      );
+    } catch (error) {
+      if (!PlasmiteError.is(error, ErrorKind.NotFound) || error.details["key"] === undefined) {
+        throw error;
+      }
+      return null;
+    }
+  }
+
+  async latestBy(by: string, request: LatestRequest = {}): Promise<Latest> {
+    await this.#need("latest");
+    const query = latestQuery(by, request);
+    if (query === null) return await this.#latestHere(by, request);
+    const { name, transport, route } = this.#pool;
+    const call = { pool: name, signal: request.signal };
+    return await transport.read(route(`latest?${query}`), call, (bytes) => {
+      const messages = messagesOf(bytes, "messages", name).map(({ message }) => frameOf(message));
+      const { latest, forgotten } = jsonFields(bytes, name);
+      const groups = Array.isArray(latest)
+        ? latest.map(({ key, seq }) => ({ key: String(key), seq: BigInt(seq) }))
+        : [];
+      return { messages, latest: groups, forgotten: forgotten === true };
+    });
+  }
+
+  /** For conditions that only jq can evaluate. */
+  #latestHere(by: string, request: LatestRequest): Promise<Latest> {
+    const { select, get } = this.#pool;
+    const frame = async (seq: bigint) => {
+      const found = await get(seq);
+      if (found === null) return null;
+      const { payload: u8, timestampNs } = found;
+      return keepFrame({
+        u8,
+        payloadAt: 0,
+        payloadLength: u8.length,
+        seqLo: Number(seq & 0xffff_ffffn),
+        seqHi: Number(seq >> 32n),
+        timeLo: Number(timestampNs & 0xffff_ffffn),
+        timeHi: Number(timestampNs >> 32n),
+        seq,
+        timestampNs,
+      });
+    };
+    return latestBy({ select, frame }, by, request);
+  }
+
+  async claim(request: ClaimRequest): Promise<LeaseState> {
+    await this.#need("claim");
+    const { keys, holder, ttlMs, token, waitMs = 0, signal } = request;
+    const { name } = this.#pool;
+    const body = {
+      action: token === undefined ? "claim" : "renew",
+      keys,
+      holder,
+      ttl_ms: ttlMs,
+      token,
+    };
+    const end = performance.now() + waitMs;
+    return await this.#waits.until(end, signal, async (timeout) => {
+      const fields = { ...body, timeout_ms: timeout };
+      return { done: await this.#claims(fields, (value) => leaseOf(value, name), signal) };
+    }, isHeld);
+  }
+
+  async release(request: ReleaseRequest): Promise<Released> {
+    await this.#need("claim");
+    const { keys, holder, token, force } = request;
+    if (force !== true && token === undefined) {
+      throw new PlasmiteError("Usage", "A release needs the token of the lease", {
+        hint: "Give the token that the claim returned, or force the release.",
+      });
+    }
+    const { name } = this.#pool;
+    const fields = { action: "release", keys, holder, token, force };
+    return await this.#claims(fields, (value) => releasedOf(value, name));
+  }
+
+  /** Repeating a claim, a renewal or a release does no harm, so nothing is left in doubt. */
+  async #claims<T>(
+    fields: Readonly<Record<string, unknown>>,
+    parse: (value: unknown) => T,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const { name, transport, route } = this.#pool;
+    const call = {
+      method: "POST",
+      body: bodyOf(fields),
+      type: "application/json",
+      pool: name,
+      signal,
+    };
+    return await transport.read(
+      route("claims"),
+      call,
+      (bytes) => parse(jsonFields(bytes, name)["claim"]),
+    );
+  }
+
+  async cursors(dir?: string): Promise<readonly CursorInfo[]> {
+    checkDir(dir);
+    await this.#need("cursor");
+    const { name, transport, route } = this.#pool;
+    const { cursors } = await transport.json(route("cursors"), { pool: name });
+    return (Array.isArray(cursors) ? cursors : []).map((row) => cursorOf(row, name));
+  }
+
+  async cursor(name: string, request: CursorRequest = {}): Promise<Cursor> {
+    const { from = "oldest", dir, flush } = request;
+    checkDir(dir);
+    checkCursorName(name);
+    await this.#need("cursor");
+    for (;;) {
+      const found = await this.#find(name);
+      try {
+        // Setting it where it is checks that the pool is the same and that nobody holds it.
+        const to = found?.seq ?? from;
+        const info = await this.#put(name, { to, ifSeq: found?.seq ?? null, flush });
+        return new HttpCursor(this.#pool, this, info, found === null, flush);
+      } catch (error) {
+        if (!PlasmiteError.is(error, ErrorKind.Conflict)) throw error;
+        // Another client created, moved or deleted it at the same time.
+      }
+    }
+  }
+
+  async #find(name: string): Promise<CursorInfo | null> {
+    const { name: pool, transport, route } = this.#pool;
+    try {
+      const path = route(`cursors/${encodeURIComponent(name)}`);
+      const { cursor } = await transport.json(path, { pool });
+      const info = cursorOf(cursor, pool);
+      if (info.error !== undefined) throw info.error;
+      if (info.kind === "cursor") return info;
+    } catch (error) {
+      if (!isMissingCursor(error)) throw error;
+      return null;
+    }
+    throw new PlasmiteError("Usage", `${name} is a group, not a cursor`, {
+      hint: "Use another name for the cursor.",
+    });
+  }
+
+  async setCursor(name: string, update: CursorUpdate): Promise<CursorInfo> {
+    checkDir(update.dir);
+    checkCursorName(name);
+    await this.#need("cursor");
+    return await this.#put(name, update);
+  }
+
+  async #put(name: string, { to, ifSeq, flush }: CursorUpdate): Promise<CursorInfo> {
+    const { name: pool, transport, route } = this.#pool;
+    const seq = typeof to === "bigint" ? to : placed(to, await this.#pool.bounds());
+    const body = bodyOf({
+      seq,
+      if_seq: ifSeq,
+      durability: flush === true ? "flush" : undefined,
+    });
+    const call = { method: "PUT", body, type: "application/json", pool };
+    const path = route(`cursors/${encodeURIComponent(name)}`);
+    const { cursor } = await transport.json(path, call);
+    return cursorOf(cursor, pool);
+  }
+
+  async deleteCursor(name: string, dir?: string): Promise<void> {
+    checkDir(dir);
+    checkCursorName(name);
+    await this.#need("cursor");
+    const { name: pool, transport, route } = this.#pool;
+    const path = route(`cursors/${encodeURIComponent(name)}`);
+    await transport.bytes(path, { method: "DELETE", pool });
+  }
+
+  group(name: string, request: GroupRequest = {}): Group {
+    checkDir(request.dir);
+    return new HttpGroup(this.#pool, this.#waits, checkCursorName(name), request);
+  }
+}
+
+/** The number of a place. */
+function placed(to: "oldest" | "end", { oldest, newest }: Bounds): bigint {
+  return to === "end" || oldest === 0n ? newest : oldest - 1n;
+}
+
+/** Fields as JSON text; bigints as numbers, undefined ones left out. */
+export function bodyOf(fields: Readonly<Record<string, unknown>>): string {
+  const parts = Object.entries(fields).flatMap(([name, value]) =>
+    value === undefined
+      ? []
+      : [`"${name}":${typeof value === "bigint" ? `${value}` : JSON.stringify(value)}`]
+  );
+  return `{${parts.join(",")}}`;
+}
+
+function frameOf({ seq, timestampNs, payload }: Omit<StoredFrame, "flags">): StoredFrame {
+  return { seq, timestampNs, flags: 0, payload };
+}
+
+/** The query that has the server choose; null if it cannot. */
+function latestQuery(by: string, request: LatestRequest): URLSearchParams | null {
+  const { tags = [], where = [], having = [], sinceNs = 0n, most } = request;
+  const isForServer = (conditions: readonly Where[]): boolean =>
+    conditions.length <= 1 && conditions.every((one) => one.isNative);
+  // The server trims tags.
+  const isPlain = tags.every((tag) => tag !== "" && tag === tag.trim());
+  if (!isPlain || !isForServer(where) || !isForServer(having)) return null;
+  const query = new URLSearchParams({ by });
+  for (const tag of tags) query.append("tag", tag);
+  for (const { expression } of where) query.set("where", expression);
+  for (const { expression } of having) query.set("having", expression);
+  if (sinceNs > 0n) query.set("since", formatTime(sinceNs));
+  if (most !== undefined && Number.isFinite(most)) query.set("last", String(most));
+  return query;
+}
+
+function checkDir(dir: string | undefined): void {
+  if (dir === undefined) return;
+  throw new PlasmiteError("Usage", "A server keeps the cursors of its pools itself", {
+    hint: "Leave the directory out.",
+  });
+}
+
+/** Whether a refused claim may succeed later. */
+function isHeld(error: unknown): boolean {
+  return PlasmiteError.is(error, ErrorKind.Busy) && error.details["until"] !== undefined;
+}
+
+function isMissingCursor(error: unknown): boolean {
+  return PlasmiteError.is(error, ErrorKind.NotFound) && error.details["cursor"] !== undefined;
+}

@@ -1,0 +1,134 @@
+/**
+ * A cursor that a server keeps: moved by comparing and setting, so that two readers of one name
+ * notice each other (docs/spec/http-api.md 12.4).
+ *
+ * @module
+ */
+
+import { ErrorKind, PlasmiteError } from "../../errors.ts";
+import type { Awaitable } from "../../types.ts";
+import type { Cursor, CursorInfo, CursorSelection, CursorUpdate } from "../coordination.ts";
+import { copyToDead, openDead } from "../dead.ts";
+import type { StoredFrame, Walk } from "../types.ts";
+import type { HttpGround } from "./coordination.ts";
+
+/** How often a position is sent that moved over messages that do not match, in milliseconds. */
+const PASS_EVERY = 1_000;
+
+/** Sets cursors. */
+interface Setter {
+  setCursor(name: string, update: CursorUpdate): Promise<CursorInfo>;
+}
+
+/** A cursor of a pool of a server. */
+export class HttpCursor implements Cursor {
+  readonly name: string;
+  readonly isNew: boolean;
+  readonly #pool: HttpGround;
+  readonly #setter: Setter;
+  readonly #flush: boolean | undefined;
+  /** Delivered and not acknowledged, in order. */
+  #open: bigint[] = [];
+  #seq: bigint;
+  /** The position that the server knows. */
+  #saved: bigint;
+  #savedAt = performance.now();
+  #delivered: bigint;
+  /** The last request to move it; they are sent one after the other. */
+  #saving: Promise<void> = Promise.resolve();
+
+  /** For internal use: call `Coordination.cursor`. */
+  constructor(
+    pool: HttpGround,
+    setter: Setter,
+    { name, seq }: CursorInfo,
+    isNew: boolean,
+    flush: boolean | undefined,
+  ) {
+    this.name = name;
+    this.isNew = isNew;
+    this.#pool = pool;
+    this.#setter = setter;
+    this.#flush = flush;
+    this.#seq = this.#saved = this.#delivered = seq;
+  }
+
+  get seq(): bigint {
+    return this.#seq;
+  }
+
+  get pending(): number {
+    return this.#open.length;
+  }
+
+  select(selection: CursorSelection = {}): Awaitable<Walk> {
+    return this.#pool.select({ ...selection, from: this.#seq + 1n });
+  }
+
+  deliver(seq: bigint): void {
+    this.#open.push(seq);
+    this.#delivered = seq;
+  }
+
+  async ack(seq: bigint): Promise<boolean> {
+    if (seq <= this.#seq) return true;
+    const at = this.#open.indexOf(seq);
+    if (at < 0) return false;
+    await this.#save(seq);
+    this.#open = this.#open.filter((one) => one > seq);
+    return true;
+  }
+
+  async bury(message: StoredFrame, dead?: string): Promise<void> {
+    const pool = await openDead(this.#pool, dead);
+    try {
+      await copyToDead(message, this.name, pool);
+    } finally {
+      await pool.close();
+    }
+    await this.ack(message.seq);
+  }
+
+  pass(before: bigint): Awaitable<void> {
+    const seq = before - 1n;
+    if (this.#open.length > 0 || seq <= this.#seq || seq < this.#delivered) return;
+    this.#seq = seq;
+    if (performance.now() - this.#savedAt >= PASS_EVERY) return this.#save(seq);
+  }
+
+  #save(seq: bigint): Promise<void> {
+    return this.#saving = this.#saving.catch(() => {}).then(() => this.#send(seq));
+  }
+
+  async #send(seq: bigint): Promise<void> {
+    if (seq <= this.#saved) return;
+    try {
+      const update = { to: seq, ifSeq: this.#saved, flush: this.#flush };
+      await this.#setter.setCursor(this.name, update);
+    } catch (error) {
+      // The request may be the repetition of one whose answer was lost.
+      if (!PlasmiteError.is(error, ErrorKind.Conflict) || error.actual !== seq) throw error;
+    }
+    this.#saved = seq;
+    this.#savedAt = performance.now();
+    if (seq > this.#seq) this.#seq = seq;
+  }
+
+  async check(): Promise<void> {
+    const { newest } = await this.#pool.bounds();
+    if (newest >= this.#seq) return;
+    throw new PlasmiteError(
+      "NotFound",
+      `Cursor ${this.name} is at ${this.#seq}, the pool ends at ${newest}`,
+      {
+        path: this.#pool.name,
+        hint: "Set the cursor anew, from the oldest message or behind the newest.",
+        details: { cursor: this.name, seq: this.#seq, actual: newest },
+      },
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.#save(this.#seq);
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * The newest message of each group, for backends that read them all
+ * (docs/spec/coordination.md 5).
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../errors.ts";
+import { grouping, Groups } from "../filter/latest.ts";
+import type { Where } from "../filter/where.ts";
+import type { Awaitable, FrameBytes } from "../types.ts";
+import { Filter } from "./filter.ts";
+import type { Latest, LatestRequest, Selection, StoredFrame, Walk } from "./types.ts";
+
+/** How many messages are judged at once. */
+const PIECE = 256;
+
+/** What is needed of a pool. */
+export interface Readable {
+  /** Starts to read. */
+  select(selection: Selection): Awaitable<Walk>;
+  /** A copy of one message; null if it is not retained. */
+  frame(seq: bigint): Awaitable<FrameBytes | null>;
+}
+
+/**
+ * Reads all messages once, in order, and then the newest of each group.
+ *
+ * @throws {PlasmiteError} Usage for a bad path or a filter that fails; errors of reading
+ */
+export async function latestBy(
+  pool: Readable,
+  by: string,
+  request: LatestRequest = {},
+): Promise<Latest> {
+  const { tags, where, sinceNs = 0n, most = Infinity, signal } = request;
+  const { keysOf } = grouping(by);
+  const groups = new Groups();
+  const walk = await pool.select({ tags, where, since: sinceNs });
+  try {
+    for (;;) {
+      if (walk.next()) groups.add(walk.frame.seq, keysOf(walk.message));
+      else if (walk.ended) break;
+      else await walk.wait(undefined, signal);
+    }
+  } finally {
+    walk.close();
+  }
+  const { messages, complete } = await newest(pool, groups.last(most), request);
+  const seqs = new Set(messages.map(({ seq }) => seq));
+  const forgotten = groups.forgotten || groups.size > most || !complete;
+  return { messages, latest: groups.of(seqs), forgotten };
+}
+
+/** The messages with these numbers that match `having`; the newest ones if all take too much. */
+async function newest(
+  pool: Readable,
+  seqs: readonly bigint[],
+  { having = [], mostBytes = Infinity, signal }: LatestRequest,
+): Promise<{ readonly messages: StoredFrame[]; readonly complete: boolean }> {
+  const messages: StoredFrame[] = [];
+  let bytes = 0;
+  for (let end = seqs.length; end > 0; end -= PIECE) {
+    const frames: FrameBytes[] = [];
+    for (const seq of seqs.slice(Math.max(0, end - PIECE), end)) {
+      signal?.throwIfAborted();
+      const frame = await pool.frame(seq);
+      if (frame !== null) frames.push(frame);
+    }
+    for (const frame of judged(frames, having).reverse()) {
+      const { seq, timestampNs, u8: payload } = frame;
+      bytes += payload.length;
+      if (bytes > mostBytes && messages.length > 0) {
+        return { messages: messages.reverse(), complete: false };
+      }
+      messages.push({ seq, timestampNs, flags: 0, payload });
+    }
+  }
+  return { messages: messages.reverse(), complete: true };
+}
+
+function judged(frames: readonly FrameBytes[], having: readonly Where[]): FrameBytes[] {
+  const filter = new Filter([], having);
+  if (filter.passesAll) return [...frames];
+  return filter.judge(frames).map((frame) => {
+    if (PlasmiteError.is(frame)) throw frame;
+    return frame;
+  });
+}

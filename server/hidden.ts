@@ -1,0 +1,39 @@
+/**
+ * What callers who may not read are told of a refusal: nothing that others wrote
+ * (docs/spec/coordination.md 13.1).
+ *
+ * @module
+ */
+
+import { poolName } from "../lib/backend/refs.ts";
+import { type ErrorDetails, ErrorKind, PlasmiteError } from "../lib/errors.ts";
+import type { Grant } from "../lib/types.ts";
+import { HttpError } from "./errors.ts";
+
+/** The facts that everybody may know. */
+const KNOWN = ["expected", "actual", "seq", "key", "until"] as const;
+
+/** Whether a caller may read a pool. */
+export function mayRead(grant: Grant, pool: string): boolean {
+  return grant.can("read", poolName(pool));
+}
+
+/** The refusal for a caller; the error itself if it is none, or if the caller may read the pool. */
+export function hidden(error: unknown, grant: Grant, pool: string): unknown {
+  const isConflict = PlasmiteError.is(error, ErrorKind.Conflict);
+  if (!isConflict && !PlasmiteError.is(error, ErrorKind.Busy)) return error;
+  const { details: { key, until, expected }, kindName, hint, path, seq } = error;
+  if ((!isConflict && until === undefined) || mayRead(grant, pool)) return error;
+  const message = !isConflict
+    ? `${key} is held until ${until}`
+    : key !== undefined && expected === undefined
+    ? "Lease lost"
+    : error.message;
+  const details: Record<string, ErrorDetails[string]> = {};
+  for (const name of KNOWN) {
+    const fact = error.details[name];
+    if (fact !== undefined) details[name] = fact;
+  }
+  const status = isConflict ? 409 : 423;
+  return new HttpError(status, kindName, message, { hint, path, seq, details });
+}

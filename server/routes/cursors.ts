@@ -1,0 +1,129 @@
+/**
+ * Cursors: list, read, set and delete (docs/spec/http-api.md 12.4).
+ *
+ * @module
+ */
+
+import type { Coordination, CursorInfo } from "../../lib/backend/coordination.ts";
+import { missing } from "../../lib/coordination/cursor_file.ts";
+import { errorJson } from "../errors.ts";
+import { checked, plain, readFields, wholeOf } from "../fields.ts";
+import { json } from "../headers.ts";
+import { CursorAnswer, CursorBody, CursorsAnswer, OkAnswer } from "../schemas.ts";
+import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
+
+const PATH = "/v0/pools/{pool}/cursors/{name}";
+
+/** A cursor or group as JSON text. */
+function cursorJson(info: CursorInfo): string {
+  const { name, kind, seq, lag, lost, acked, inUse, next, pending, headroom, error } = info;
+  const parts = [
+    `"name":${JSON.stringify(name)}`,
+    `"kind":"${kind}"`,
+    `"seq":${seq}`,
+    `"lag":${lag}`,
+    `"lost":${lost}`,
+    `"acked":${JSON.stringify(acked)}`,
+    `"in_use":${JSON.stringify(inUse)}`,
+  ];
+  if (next !== undefined) parts.push(`"next":${next}`);
+  if (pending !== undefined) parts.push(`"pending":${pending}`);
+  if (headroom !== undefined) parts.push(`"headroom":${headroom}`);
+  if (error !== undefined) parts.push(errorJson(error).slice(1, -1));
+  return `{${parts.join(",")}}`;
+}
+
+/** Uses the coordination of the pool of a call. */
+async function withCursors<T>(
+  { pool }: Call,
+  { backend }: RouteHost,
+  use: (coordination: Coordination) => Promise<T>,
+): Promise<T> {
+  const handle = await backend.open(pool);
+  try {
+    return await use(await handle.coordinate());
+  } finally {
+    void handle.close();
+  }
+}
+
+async function list(call: Call, host: RouteHost): Promise<Response> {
+  const infos = await withCursors(call, host, async (coordination) => await coordination.cursors());
+  return json(`{"cursors":[${infos.map(cursorJson).join(",")}]}`);
+}
+
+async function get(call: Call, host: RouteHost): Promise<Response> {
+  const name = call.part("name");
+  const infos = await withCursors(call, host, async (coordination) => await coordination.cursors());
+  const info = infos.find((one) => one.name === name);
+  if (info === undefined) throw missing(name, call.pool);
+  return json(`{"cursor":${cursorJson(info)}}`);
+}
+
+async function put(call: Call, host: RouteHost): Promise<Response> {
+  const names = Object.keys(CursorBody.shape);
+  const fields = await readFields(call.request, host.bodies, names, ["if_seq"]);
+  const { durability } = checked(CursorBody, plain(fields));
+  const info = await withCursors(
+    call,
+    host,
+    async (coordination) =>
+      await coordination.setCursor(call.part("name"), {
+        to: wholeOf(fields, "seq") ?? 0n,
+        ifSeq: fields["if_seq"] === null ? null : wholeOf(fields, "if_seq"),
+        flush: durability === "flush",
+      }),
+  );
+  return json(`{"cursor":${cursorJson(info)}}`);
+}
+
+async function remove(call: Call, host: RouteHost): Promise<Response> {
+  await withCursors(
+    call,
+    host,
+    async (coordination) => await coordination.deleteCursor(call.part("name")),
+  );
+  return json('{"ok":true}');
+}
+
+/** The routes. */
+export const CURSOR_ROUTES: readonly Route[] = [
+  {
+    method: "GET",
+    paths: ["/v0/pools/{pool}/cursors"],
+    summary: "All cursors and work groups of a pool",
+    access: "read",
+    answer: jsonContent(CursorsAnswer),
+    remote: "cursors",
+    handler: list,
+  },
+  {
+    method: "GET",
+    paths: [PATH],
+    summary: "One cursor or work group",
+    access: "read",
+    answer: jsonContent(CursorAnswer),
+    remote: "cursor",
+    handler: get,
+  },
+  {
+    method: "PUT",
+    paths: [PATH],
+    summary: "Set a cursor, if it is where it should be",
+    access: "work",
+    body: jsonContent(CursorBody),
+    answer: jsonContent(CursorAnswer),
+    errors: [409],
+    remote: "setCursor",
+    handler: put,
+  },
+  {
+    method: "DELETE",
+    paths: [PATH],
+    summary: "Delete a cursor or a work group",
+    access: "work",
+    answer: jsonContent(OkAnswer),
+    remote: "deleteCursor",
+    handler: remove,
+  },
+];

@@ -1,0 +1,113 @@
+/**
+ * The newest message of a key, or of each group (docs/spec/http-api.md 12.3).
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { Where } from "../../lib/filter/where.ts";
+import { KEY_TAG } from "../../lib/coordination/names.ts";
+import { bad, HttpError } from "../errors.ts";
+import { limited } from "../filter_budget.ts";
+import { json } from "../headers.ts";
+import { filter, parseU64, sinceTime } from "../query.ts";
+import { LatestAnswer, U64 } from "../schemas.ts";
+import { waiting } from "../waiting.ts";
+import { type Call, jsonContent, type Parameter, type Route, type RouteHost } from "./route.ts";
+
+/** The most bytes of messages in an answer. */
+const MOST_BYTES = 16 << 20;
+
+const PARAMETERS: readonly Parameter[] = [
+  { name: "key", schema: z.string(), description: "The newest message with the tag key:K" },
+  {
+    name: "by",
+    schema: z.string(),
+    description: "The newest of each group: the beginning of a tag, or a path such as .data.agent",
+  },
+  {
+    name: "tag",
+    schema: z.array(z.string()),
+    description: "With by: only messages with all of these tags; may be given again",
+  },
+  { name: "where", schema: z.string(), description: "With by: jq expression on each message" },
+  {
+    name: "having",
+    schema: z.string(),
+    description: "With by: jq expression on the newest message of each group",
+  },
+  { name: "max_age", schema: z.string(), description: "With by: a duration such as 10m" },
+  { name: "since", schema: z.string(), description: "With by: RFC 3339 time, or such as 10m" },
+  { name: "last", schema: U64, description: "With by: only the newest so many messages" },
+];
+
+function single(params: URLSearchParams, name: string): string | null {
+  const values = params.getAll(name);
+  if (values.length > 1) throw bad(`duplicate parameter ${name}`, "Give it once.");
+  return values[0] ?? null;
+}
+
+async function conditions(params: URLSearchParams, name: string): Promise<readonly Where[]> {
+  const where = await filter(single(params, name));
+  return where === null ? [] : [limited(where)];
+}
+
+async function ofKey(key: string, { pool }: Call, host: RouteHost): Promise<Response> {
+  const handle = await host.backend.open(pool);
+  try {
+    const message = await (await handle.coordinate()).latest(key);
+    if (message !== null) return host.printer.answer(message);
+  } finally {
+    void handle.close();
+  }
+  throw new HttpError(404, "NotFound", `no message with the tag ${KEY_TAG}${key}`, {
+    details: { key },
+    hint: "It was overwritten or never written.",
+  });
+}
+
+async function latest(call: Call, host: RouteHost): Promise<Response> {
+  const params = new URLSearchParams(call.search);
+  const [key, by] = [single(params, "key"), single(params, "by")];
+  if ((key === null) === (by === null)) throw bad("give key or by", "Give one of the two.");
+  if (key !== null) return await ofKey(key, call, host);
+  const last = single(params, "last");
+  const request = {
+    tags: params.getAll("tag").map((tag) => tag.trim()).filter((tag) => tag !== ""),
+    where: await conditions(params, "where"),
+    having: await conditions(params, "having"),
+    sinceNs: sinceTime(single(params, "since") ?? single(params, "max_age")),
+    most: last === null ? undefined : Number(parseU64(last, "last")),
+    mostBytes: MOST_BYTES,
+  };
+  const handle = await host.backend.open(call.pool);
+  try {
+    const coordination = await handle.coordinate();
+    const { messages, latest, forgotten } = await waiting(
+      call,
+      host,
+      (signal) => coordination.latestBy(by ?? "", { ...request, signal }),
+    );
+    const texts = messages.map((message) => host.printer.text(message));
+    const groups = latest.map(({ key, seq }) => `{"key":${JSON.stringify(key)},"seq":${seq}}`);
+    const more = forgotten ? ',"forgotten":true' : "";
+    return json(`{"messages":[${texts.join(",")}],"latest":[${groups.join(",")}]${more}}`);
+  } finally {
+    void handle.close();
+  }
+}
+
+/** The routes. */
+export const LATEST_ROUTES: readonly Route[] = [
+  {
+    method: "GET",
+    paths: ["/v0/pools/{pool}/latest"],
+    summary: "The newest message of a key, or of each group",
+    access: "read",
+    query: PARAMETERS,
+    answer: jsonContent(LatestAnswer),
+    errors: [503],
+    remote: "latest",
+    handler: latest,
+  },
+];
