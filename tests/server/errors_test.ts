@@ -72,6 +72,7 @@ Deno.test("errors over HTTP: facts never take the place of the error's own membe
   assert.equal(error.kindName, "Conflict");
   assert.equal(error.message, "moved on");
   assert.equal(error.seq, undefined);
+  assert.deepEqual(error.details, { seq: 7n });
 });
 
 // A hint that names a flag of another program, or a file of another machine, sends people astray.

@@ -157,7 +157,10 @@ Deno.test("server guard: CORS for exact origins only", async () => {
     headers: { origin: "http://a.example:8080" },
   });
   assert.equal(preflight.status, 200);
-  assert.equal(preflight.headers.get("access-control-allow-methods"), "GET,POST,DELETE,OPTIONS");
+  assert.equal(
+    preflight.headers.get("access-control-allow-methods"),
+    "GET,POST,PUT,DELETE,OPTIONS",
+  );
   assert.equal(preflight.headers.get("access-control-allow-origin"), "http://a.example:8080");
   const foreign = await ask("https://evil.example", "OPTIONS");
   assert.equal(foreign.status, 200);

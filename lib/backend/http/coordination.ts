@@ -18,7 +18,6 @@ import type {
   CursorUpdate,
   Group,
   GroupRequest,
-  Place,
   Released,
 } from "../coordination.ts";
 import type { Mortal } from "../dead.ts";

@@ -180,12 +180,14 @@ function detailsOf(envelope: { readonly [key: string]: unknown }): ErrorDetails 
     const fact = value === null ? null : text(value) ?? integer(value);
     if (fact !== undefined) details[name] = fact;
   }
-  // Of a refusal the number is a fact like the others: the stored message, the task, the position.
   const seq = integer(envelope["seq"]);
-  if (seq !== undefined && (envelope["kind"] === "Conflict" || "cursor" in details)) {
-    details["seq"] = seq;
-  }
+  if (seq !== undefined && isFact(envelope)) details["seq"] = seq;
   return details;
+}
+
+/** Whether the number of an error is a fact: the stored message, the task, the cursor's position. */
+function isFact(envelope: { readonly [key: string]: unknown }): boolean {
+  return envelope["kind"] === "Conflict" || envelope["cursor"] !== undefined;
 }
 
 /**
@@ -212,7 +214,7 @@ export function envelopeError(
     {
       hint: text(fields["hint"]),
       path: path ?? text(fields["path"]),
-      seq: integer(fields["seq"]),
+      seq: isFact(fields) ? undefined : integer(fields["seq"]),
       offset: integer(fields["offset"]),
       causes: line === undefined ? [] : [`line ${line}`],
       details: detailsOf(fields),
