@@ -13,6 +13,13 @@ import { PlasmiteError } from "../errors.ts";
  * @throws {PlasmiteError} Usage for another scheme, credentials, a path, a query or a fragment
  */
 export function destinationOf(text: string): string {
+  if (/^(?:https:\/\/)?pk1\.[0-9a-f]{8}/i.test(text)) {
+    throw new PlasmiteError("Usage", "an access key stands in the place of an address", {
+      hint:
+        "Give the address, as https://host:port. The key is asked for, or read from stdin: an " +
+        "argument can be seen by every user of this machine.",
+    });
+  }
   const url = URL.parse(text.includes("://") ? text : `https://${text}`);
   if (url === null || url.protocol !== "https:") {
     throw usage("access keys are for https addresses");

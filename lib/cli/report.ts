@@ -33,12 +33,29 @@ export function renderNotice(
   return form === "yaml" && yaml !== undefined ? reprint(json, yaml) : `${json}\n`;
 }
 
-/** One error, ready to print. */
+/**
+ * A text without the secrets of access keys: somebody may paste a key where an address or a name
+ * belongs, and what is on stderr ends up in logs.
+ */
+function withoutKeys(text: string): string {
+  return text.replaceAll(/(\bpk1\.[0-9a-f]{1,8})[0-9a-f]*\.[0-9a-f]{8,}/gi, "$1…");
+}
+
+/** One error, ready to print; access keys in it are cut short. */
 export function renderError(
   error: PlasmiteError,
   form: Form,
   color: boolean,
   yaml?: JsonPrinter,
+): string {
+  return withoutKeys(errorForm(error, form, color, yaml));
+}
+
+function errorForm(
+  error: PlasmiteError,
+  form: Form,
+  color: boolean,
+  yaml: JsonPrinter | undefined,
 ): string {
   if (form === "text") return errorText(error, color);
   const json = toJson({ error: errorJson(error) });
