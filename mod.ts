@@ -56,6 +56,13 @@ export {
   type RemoteCreateOptions,
 } from "./lib/remote/client.ts";
 export { connect, type Connected } from "./lib/remote/connect.ts";
+export {
+  NatsClient,
+  type NatsClientOptions,
+  type NatsCreateOptions,
+} from "./lib/remote/nats_client.ts";
+export { NatsPool } from "./lib/remote/nats_pool.ts";
+export type { ConnectedNats } from "./lib/remote/nats.ts";
 export { RemoteError } from "./lib/backend/http/error.ts";
 export { RemotePool } from "./lib/remote/pool.ts";
 export { type RemoteTailOptions } from "./lib/remote/tail.ts";

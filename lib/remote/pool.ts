@@ -13,20 +13,20 @@ import {
   checkDurability,
   checkItems,
   checkSeq,
-  checkTags,
   type Durability,
   type JsonObject,
   type Seq,
   stamp,
 } from "../client/options.ts";
-import { appendOptions, checkAppend, checkOptions } from "../client/option_kinds.ts";
+import { appendOptions, checkOptions } from "../client/option_kinds.ts";
 import type { AsyncPool } from "../client/pool.ts";
 import { type Tail, TailIterator, type Take, takeMessage } from "../client/tail.ts";
 import { PlasmiteError } from "../errors.ts";
+import { appendEncoded, type AppendSettings, appendSettings } from "./appending.ts";
 import { REMOTE_TAIL_KINDS, type RemoteTailOptions } from "./tail.ts";
 import type { HttpPool } from "../backend/http.ts";
 import type { StoredFrame } from "../backend/types.ts";
-import { FrameBatch } from "../pool/batch.ts";
+import type { FrameBatch } from "../pool/batch.ts";
 import { type Lite3Frame, takeFrame } from "../backend/frames.ts";
 
 /**
@@ -134,27 +134,12 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
     );
   }
 
-  async #append(
+  #append(
     encode: (batch: FrameBatch) => void,
     flush: boolean,
     signal?: AbortSignal,
   ): Promise<Message<T>[]> {
-    const batch = new FrameBatch();
-    encode(batch);
-    const messages: Message<T>[] = [];
-    const stored = (from: number, count: number, first: bigint): void => {
-      for (let i = 0; i < count; i++) {
-        const at = from + i;
-        messages.push(this.#message({
-          seq: first + BigInt(i),
-          timestampNs: batch.timeOf(at),
-          flags: 0,
-          payload: batch.payload(at).slice(),
-        }));
-      }
-    };
-    await this.#pool.append(batch, { flush, signal, stored });
-    return messages;
+    return appendEncoded<T>(this.#pool, encode, { flush, signal }, this.#integers);
   }
 
   async #one(
@@ -167,20 +152,9 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
     throw new PlasmiteError("Internal", "append stored nothing", { path: this.name });
   }
 
-  #settings(options: AppendOptions | undefined): {
-    readonly tags: readonly string[];
-    readonly flush: boolean;
-    readonly signal: AbortSignal | undefined;
-  } {
+  #settings(options: AppendOptions | undefined): AppendSettings {
     this.#check();
-    const { tags, durability, timestampNs, signal } = checkAppend(options);
-    if (timestampNs !== undefined) {
-      stamp(timestampNs);
-      throw new PlasmiteError("Usage", "remote append does not support timestampNs", {
-        hint: "The server's clock is used; put your own time into the data.",
-      });
-    }
-    return { tags: checkTags(tags), flush: checkDurability(durability), signal };
+    return appendSettings(options);
   }
 
   /**

@@ -15,6 +15,8 @@ import {
   connect,
   ErrorKind,
   type Message,
+  type NatsClient,
+  type NatsPool,
   parseMessage,
   PlasmiteError,
   RemoteClient,
@@ -22,11 +24,15 @@ import {
   replay,
   type TailOptions,
 } from "../../mod.ts";
+
 import { createMcpFetch } from "../../mcp/http.ts";
 import { createApp } from "../../server/app.ts";
 import { inTemp } from "../cli/cli_util.ts";
 import { serve } from "./remote_util.ts";
 import { ROOT } from "../support/paths.ts";
+
+/** What `connect` may return. */
+type Anything = Client | RemoteClient | RemotePool | NatsClient | NatsPool;
 
 interface Reading {
   n: number;
@@ -122,11 +128,11 @@ Deno.test("types: connect() is a client of a directory, of a server, or a pool, 
   assert.equal(pool.poolRef(), "http://127.0.0.1:9700/ci");
   // What is not known when it is compiled can be any of them.
   const unknown: string = "./pools";
-  const some: Client | RemoteClient | RemotePool = connect(unknown);
+  const some: Anything = connect(unknown);
   // @ts-expect-error it could be a server
   some satisfies Client;
   assert.ok(some instanceof Client);
-  const url: Client | RemoteClient | RemotePool = connect(new URL("http://h:1/a%20b"));
+  const url: Anything = connect(new URL("http://h:1/a%20b"));
   assert.ok(url instanceof RemotePool && url.name === "a b");
 });
 
