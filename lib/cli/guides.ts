@@ -32,6 +32,7 @@ GUIDES
   plasmite help claim      locks with an expiry, between any processes
   plasmite help tap        keep the output of any command
   plasmite help serve      share pools over HTTP; every command takes http(s)://host:port/<pool>
+  plasmite help access     share pools with other machines, each with a key of its own
   plasmite help doctor     when a pool is damaged
 `,
   };
@@ -205,9 +206,45 @@ NOTES
   plasmite pool delete demo
   plasmite pool delete old-1 old-2 --json
 `;
+    case "access":
+      return `EXAMPLES
+  On the machine with the pools:
+    plasmite serve https://pi.local:9743       serve other machines too, with TLS
+    plasmite access invite laptop              make a key; it is printed once
+  On the other machine:
+    plasmite access connect https://pi.local:9743    paste the key
+    plasmite follow https://pi.local:9743/build      from now on without options
+
+NOTES
+  A key says whom to trust and what to send, so no certificate has to be copied. It is typed at a
+  prompt or piped in, never given as an argument.
+  connect, status, list and disconnect are about keys that are saved here; invite, keys and revoke
+  about the keys of a pool directory (--dir), with or without a running server.
+`;
+    case "access connect":
+      return `EXAMPLES
+  plasmite access connect https://pi.local:9743      asks for the key
+  plasmite access connect pi.local:9743 < key.txt    takes the first line
+
+NOTES
+  The key is saved when the server has taken it, for exactly this address. Every command, the
+  library and \`plasmite mcp --remote\` use it. --token, --tls-ca and their like turn that off.
+  Exit codes: 2 malformed key, 6 not taken, 8 not reached or not the server of the key.
+`;
+    case "access invite":
+      return `EXAMPLES
+  plasmite access invite laptop                                        everything, for ever
+  plasmite access invite guest --rights read --expires 12h
+  plasmite access invite ci --pools 'ci,logs-*' --rights append
+
+NOTES
+  The key is printed on stdout, now and never again: only a digest of it is kept.
+  --pools takes names and patterns: * is any text, ? one character.
+`;
     case "serve":
       return `EXAMPLES
   plasmite serve
+  plasmite serve https://pi.local:9743            other machines too, with access keys
   plasmite serve init --output-dir ./secure
   plasmite serve --bind 0.0.0.0:9700 --allow-non-loopback --token-file t --tls-cert c --tls-key k
   plasmite serve --access read-only check
@@ -224,8 +261,8 @@ FILES
   plasmite-auth-token.txt   the token: for --token-file, on the server and on clients
   plasmite-tls-cert.pem     the certificate: for --tls-cert, and --tls-ca on clients
   plasmite-tls-key.pem      its private key: for --tls-key; it stays on the server
-  plasmite-access-key.txt   the access key: token and certificate in one line, for clients of
-                            Plasmite 1.x, which take it instead of both files
+  plasmite-access-key.txt   the access key: one line instead of token and certificate, for
+                            \`plasmite access connect\` on clients
 
   Token, private key and access key are secrets: whoever has the token or the access key may do
   what --access allows.
@@ -233,6 +270,7 @@ FILES
     case "mcp":
       return `EXAMPLES
   {"command": "plasmite", "args": ["mcp", "--dir", "/path/to/pools"]}
+  plasmite mcp --remote https://pi.local:9743     with the saved access key
   plasmite mcp --remote https://pi.local:9700 --token-file token.txt --tls-ca cert.pem
 `;
     case "completion":
