@@ -55,6 +55,25 @@ export interface PoolWatch {
   close(): void;
 }
 
+let links: string | undefined;
+
+/**
+ * The path of the link through which a file is watched, always the same for the same file.
+ *
+ * The system has one watch per file and process, however many links lead to it, but Deno counts its
+ * users by path: under two names, the first that is closed would end the watch of the other, and
+ * closing takes a moment. The time of birth is part of the name because the number of a deleted file
+ * is given to a new one.
+ */
+function linkFor(file: string): string {
+  if (links === undefined) {
+    links = Deno.makeTempFileSync({ prefix: "plasmite-watch-" });
+    Deno.removeSync(links);
+  }
+  const { dev, ino, birthtime } = Deno.statSync(file);
+  return `${links}-${dev}-${ino ?? crypto.randomUUID()}-${birthtime?.getTime() ?? 0}`;
+}
+
 /**
  * Watches files through symbolic links that are removed before the first event arrives.
  *
@@ -64,32 +83,27 @@ export interface PoolWatch {
  * itself stays with the file. Without permission to create links, the file is watched directly.
  */
 function watchQuietly(paths: readonly string[]): { watcher: Deno.FsWatcher; names: string[] } {
-  const links: string[] = [];
+  const made: string[] = [];
   try {
     // Without these permissions Deno would prompt on a terminal.
     if (!isGranted({ name: "read" }) || !isGranted({ name: "write" })) throw new Error("no links");
     for (const path of paths) {
-      const link = Deno.makeTempFileSync({ prefix: "plasmite-watch-" });
-      links.push(link);
-      Deno.removeSync(link);
+      const link = linkFor(path);
       Deno.symlinkSync(Deno.realPathSync(path), link);
+      made.push(link);
     }
-    return { watcher: Deno.watchFs(links, { recursive: false }), names: links };
+    return { watcher: Deno.watchFs(made, { recursive: false }), names: made };
   } catch {
     return { watcher: Deno.watchFs([...paths], { recursive: false }), names: [...paths] };
   } finally {
-    for (const link of links) {
+    for (const link of made) {
       try {
         Deno.removeSync(link);
       } catch {
-        // It was not created.
+        // Removed by somebody who tidies up.
       }
     }
   }
-}
-
-function parentOf(path: string): string {
-  return path.slice(0, path.lastIndexOf("/"));
 }
 
 class Hub {
@@ -115,10 +129,7 @@ class Hub {
   #start(): void {
     const paths = [this.#path];
     this.#semaphoreSeen = this.#semaphore !== null && semaphoreExists(this.#semaphore);
-    if (this.#semaphore !== null) {
-      // A semaphore that does not exist yet appears with the reference's first append.
-      paths.push(this.#semaphoreSeen ? this.#semaphore : parentOf(this.#semaphore));
-    }
+    if (this.#semaphore !== null && this.#semaphoreSeen) paths.push(this.#semaphore);
     try {
       const { watcher, names } = watchQuietly(paths);
       this.#watcher = watcher;
@@ -130,23 +141,9 @@ class Hub {
 
   async #listen(watcher: Deno.FsWatcher, pool: string): Promise<void> {
     for await (const { paths } of watcher) {
-      if (paths[0] !== pool) {
-        if (!this.#semaphoreSeen && !this.#appeared(paths)) continue;
-        this.#unanswered = true;
-      }
+      if (paths[0] !== pool) this.#unanswered = true;
       this.notify();
     }
-  }
-
-  /**
-   * Whether an event in the semaphore directory is about ours; if so, watches the semaphore from
-   * now on.
-   */
-  #appeared(paths: readonly string[]): boolean {
-    const name = this.#semaphore?.slice(this.#semaphore.lastIndexOf("/")) ?? "/";
-    if (!paths.some((path) => path.endsWith(name))) return false;
-    queueMicrotask(() => this.#slow());
-    return true;
   }
 
   /** A follower found the change behind the last notification: no second check is needed. */
@@ -167,6 +164,8 @@ class Hub {
   }
 
   #slow(): void {
+    // It appears with the reference's first append. Watching its directory would not tell: through a
+    // link that was removed, Deno reports nothing of a directory's files.
     if (!this.#semaphoreSeen && this.#semaphore !== null && semaphoreExists(this.#semaphore)) {
       this.#watcher?.close();
       this.#start();

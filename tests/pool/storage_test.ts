@@ -12,7 +12,7 @@ import { Killed, MemoryStorage } from "../support/memory.ts";
 import { Semaphore, semaphorePath } from "../../lib/storage/semaphore.ts";
 import { sha256Hex } from "../../lib/storage/sha256.ts";
 import type { Storage } from "../../lib/storage/storage.ts";
-import { watchPool } from "../../lib/storage/watch.ts";
+import { type PoolWatch, watchPool } from "../../lib/storage/watch.ts";
 import { start, withDir } from "../support/processes.ts";
 
 interface Place {
@@ -407,6 +407,94 @@ Deno.test({
         Deno.removeSync(name);
       }
     }),
+});
+
+/**
+ * Runs `work` with timers that repeat at rest: what is noticed then, a notice has told. `tick` has
+ * them run once.
+ */
+async function withoutTicks(work: (tick: () => void) => Promise<void>): Promise<void> {
+  const { setInterval } = globalThis;
+  const ticks: (() => void)[] = [];
+  const stopped = (tick: () => void): number => ticks.push(tick);
+  globalThis.setInterval = stopped as unknown as typeof setInterval;
+  try {
+    await work(() => ticks.forEach((tick) => tick()));
+  } finally {
+    globalThis.setInterval = setInterval;
+  }
+}
+
+/** Whether a watch notices that the file changes. */
+async function notices(watch: PoolWatch, path: string): Promise<boolean> {
+  await new Promise((resolve) => setTimeout(resolve, 20)); // What came before is over.
+  const seen = watch.version;
+  Deno.writeFileSync(path, Uint8Array.of(1), { append: true });
+  return await watch.wait(seen, 10_000);
+}
+
+// Lost: the second follower of a file heard nothing any more, and looked once a second.
+Deno.test({
+  name: "a watch is not ended by the end of another one of the same file",
+  ignore: Deno.build.os !== "linux",
+  fn: () =>
+    withoutTicks(() =>
+      withDir(async (dir) => {
+        const path = `${dir}/p`;
+        Deno.writeFileSync(path, bytes());
+        Deno.symlinkSync(dir, `${dir}/other`);
+        const watch = (at: string): PoolWatch => {
+          const one = watchPool(at);
+          one.begin?.();
+          return one;
+        };
+        // One after another, in the same turn.
+        let last = watch(path);
+        for (let i = 0; i < 5; i++) {
+          last.close();
+          last = watch(path);
+          assert(await notices(last, path), `opened again, ${i}`);
+        }
+        // Two spellings of the path.
+        const elsewhere = watch(`${dir}/other/p`);
+        last.close();
+        assert(await notices(elsewhere, path), "the other spelling is closed");
+        // A new file of that name, perhaps with the number of the old one.
+        for (let i = 0; i < 3; i++) {
+          Deno.removeSync(path);
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          Deno.writeFileSync(path, bytes());
+          const anew = watch(path);
+          assert(await notices(anew, path), `made anew, ${i}`);
+          anew.close();
+        }
+        elsewhere.close();
+      })
+    ),
+});
+
+Deno.test({
+  name: "a semaphore that appears is watched, and its pool still is",
+  ignore: !shm,
+  fn: () =>
+    withoutTicks((tick) =>
+      withDir(async (dir) => {
+        const path = `${dir}/p`;
+        Deno.writeFileSync(path, bytes());
+        const watch = watchPool(path);
+        watch.begin?.();
+        const name = semaphorePath(path) ?? "";
+        try {
+          Deno.writeFileSync(name, new Uint8Array(32));
+          tick();
+          for (let i = 0; i < 3; i++) assert(await notices(watch, path), "the pool");
+          assert(await notices(watch, name), "the semaphore");
+        } finally {
+          watch.close();
+          Deno.removeSync(name);
+        }
+      })
+    ),
 });
 
 Deno.test({
