@@ -10,6 +10,7 @@
 
 import { PlasmiteError } from "../lib/errors.ts";
 import { HttpError } from "./errors.ts";
+import { authorityOf } from "./url.ts";
 
 /** A host name or address and a port, nothing else: no user, no path. */
 const AUTHORITY = /^(\[[0-9a-f:.]{2,45}\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)(?::([0-9]{1,5}))?$/;
@@ -54,6 +55,23 @@ export function localRefusal({ headers }: Request): HttpError | null {
   if (isLocal) return null;
   return new HttpError(403, "Permission", "untrusted local request origin", {
     hint: "Access keys are administered on the machine of the server itself.",
+  });
+}
+
+/**
+ * Requests of browsers with a cookie, and those that make or end one, come from a page of this
+ * server: its name and port, over https. Reading needs no `Origin`, since browsers send none then;
+ * one of another origin is refused all the same (docs/spec/sharing.md 4).
+ *
+ * @throws {HttpError} 403
+ */
+export function requireOwnOrigin({ headers, method, url }: Request): void {
+  const origin = headers.get("origin");
+  if (origin === null && (method === "GET" || method === "HEAD")) return;
+  const host = headers.get("host") ?? authorityOf(url);
+  if (origin !== null && origin === `https://${host.toLowerCase().replace(/:443$/, "")}`) return;
+  throw new HttpError(403, "Permission", "untrusted browser request origin", {
+    hint: "Use the page of this server, by the address that is shown for it.",
   });
 }
 

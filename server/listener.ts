@@ -10,6 +10,7 @@ import type { App } from "./app.ts";
 import { isLoopback } from "./config.ts";
 import { errorResponse } from "./errors.ts";
 import { headOnWire } from "./head.ts";
+import { notePeer } from "./peer.ts";
 
 /** How long to wait for readers that take nothing, in milliseconds. */
 const LAST_CALL = 500;
@@ -24,6 +25,8 @@ export interface ListenerOptions {
   readonly port: number;
   /** Certificate and key in PEM; null without TLS. */
   readonly tls: { readonly cert: string; readonly key: string } | null;
+  /** Whether to note which address requests come from. */
+  readonly peers?: boolean;
   /** Told when it had to listen again. */
   readonly onTrouble?: ((error: unknown) => void) | undefined;
 }
@@ -66,7 +69,7 @@ export class Listener {
   }
 
   #listen(port: number): Deno.HttpServer<Deno.NetAddr> {
-    const { hostname, tls } = this.#options;
+    const { hostname, tls, peers = false } = this.#options;
     return Deno.serve({
       hostname,
       port,
@@ -74,7 +77,8 @@ export class Listener {
       onListen: () => {},
       // Only streams that are broken off on purpose end here; the app answers everything itself.
       onError: (error) => errorResponse(error),
-    }, (request) => {
+    }, (request, { remoteAddr }) => {
+      if (peers) notePeer(request, remoteAddr);
       const head = request.method === "HEAD";
       const answer = this.#app.fetch(request);
       return head ? headOnWire(answer) : answer;

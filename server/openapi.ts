@@ -21,6 +21,7 @@ const REASONS: Readonly<Record<number, string>> = {
   413: "The body is too large",
   415: "The content type is wrong",
   423: "Too much at once; try again",
+  429: "Too many wrong keys; wait",
   500: "Damage or failure",
   503: "No memory for the body, or the server stops; try again",
 };

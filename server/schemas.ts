@@ -189,6 +189,13 @@ export const KeysAnswer = z.object({
     ...LIMITS,
   })),
 }).meta({ id: "KeysAnswer" });
+/** `POST /v0/browser/session`. */
+export const SessionBody = z.object({ access_key: z.string() }).meta({ id: "SessionBody" });
+/** Whether a browser is signed in. */
+export const SessionAnswer = z.object({
+  authenticated: z.boolean(),
+  local: z.boolean().optional().meta({ description: "Whether this needs no sign-in" }),
+}).meta({ id: "SessionAnswer" });
 /** Whether and as what pools are shared. */
 export const AccessStatusAnswer = z.object({
   addresses: z.array(z.object({

@@ -124,7 +124,10 @@ export async function startServer(
         loopbackOnly: config.loopback,
         ...plain ? { status: () => status } : {},
         ...plain && config.token === null
-          ? { administration: new Administration(client.poolDir, filedState(client.poolDir)) }
+          ? {
+            administration: new Administration(client.poolDir, filedState(client.poolDir)),
+            browser: "local" as const,
+          }
           : {},
         ...options,
         ...more,

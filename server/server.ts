@@ -19,19 +19,9 @@ import { isHead, routedAsGet, withoutBody } from "./head.ts";
 import { Metrics } from "./metrics.ts";
 import type { Asset } from "./page.ts";
 import { Router } from "./router.ts";
-import type { McpFetch, RouteHost } from "./routes/route.ts";
+import type { Browser, McpFetch, RouteHost } from "./routes/route.ts";
 import type { TailStream } from "./tail.ts";
-
-/** The host and port in a request's URL. */
-function authorityOf(url: string): string {
-  const start = url.indexOf("//") + 2;
-  let end = start;
-  for (; end < url.length; end++) {
-    const c = url.charCodeAt(end);
-    if (c === 0x2f || c === 0x3f || c === 0x23) break;
-  }
-  return url.slice(start, end);
-}
+import { authorityOf } from "./url.ts";
 
 const POOLS = "/v0/pools/";
 const APPEND = "/append";
@@ -43,6 +33,11 @@ export interface ServerOptions extends AppOptions {
    * others, which refuses to. Default: the routes do not exist.
    */
   readonly administration?: Administration | "elsewhere" | undefined;
+  /**
+   * Browsers that sign in; `local` on a listener where they need not. Default: the routes do not
+   * exist.
+   */
+  readonly browser?: Browser | "local" | undefined;
 }
 
 /** A server without a socket. */
@@ -103,6 +98,7 @@ export class Server implements App {
       readerGraceMs: options.readerGraceMs ?? 5_000,
       status: options.status ?? null,
       administration: options.administration ?? null,
+      browser: options.browser ?? null,
       ui: options.ui ?? loadPage,
       mcp: mcp === undefined ? null : () => this.#loadMcp(mcp),
       openApi: () => this.#openApi(),

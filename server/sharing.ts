@@ -16,6 +16,8 @@ import {
   writeRemoteBind,
 } from "./access/identity.ts";
 import { KeyStore } from "./access/keys.ts";
+import { AttemptLimit } from "./access/limit.ts";
+import { BrowserSessions } from "./access/sessions.ts";
 import { capped } from "./auth.ts";
 import { Listener } from "./listener.ts";
 import { makeRecord, register } from "./registry.ts";
@@ -84,6 +86,7 @@ function open(
   { folder, keys, prepared, closers }: Parts,
 ): RunningShared {
   const { identity } = prepared;
+  const sessions = BrowserSessions.load(folder, keys, identity.fingerprint);
   const { readyFile, registry, onTrouble, ...options } = hooks;
   let status: unknown = null;
   const listen = (
@@ -92,7 +95,7 @@ function open(
     more: ServerOptions,
   ): Listener => {
     const listener = new Listener(
-      { ...where, tls, onTrouble },
+      { ...where, tls, onTrouble, peers: tls !== null },
       (invented) =>
         new Server(client, { ...limitsOption(config), ...options, ...more, ...invented }),
     );
@@ -102,10 +105,15 @@ function open(
   const local = listen(config.local, null, {
     loopbackOnly: true,
     administration: new Administration(client.poolDir, heldState({ identity, keys })),
+    browser: "local",
     status: () => status,
   });
   const remote = listen(config.remote, identity, {
-    authenticator: capped(keyAuthenticator(keys, config.token?.value ?? null), config.access),
+    authenticator: capped(
+      keyAuthenticator(keys, config.token?.value ?? null, sessions),
+      config.access,
+    ),
+    browser: { sessions, limit: new AttemptLimit() },
     administration: "elsewhere",
     loopbackOnly: false,
     // Once names are given only these are answered: the one that clients use is among them.

@@ -19,3 +19,14 @@ export function pathOf(url: string): string {
   const end = url.slice(start).search(/[?#]/);
   return end < 0 ? url.slice(start) : url.slice(start, start + end);
 }
+
+/** The host and port in a request's URL. */
+export function authorityOf(url: string): string {
+  const start = url.indexOf("//") + 2;
+  let end = start;
+  for (; end < url.length; end++) {
+    const c = url.charCodeAt(end);
+    if (c === 0x2f || c === 0x3f || c === 0x23) break;
+  }
+  return url.slice(start, end);
+}

@@ -8,10 +8,13 @@
 import { accessGrant } from "../../lib/grant.ts";
 import { equalSecrets } from "../../lib/access/key.ts";
 import type { Authenticator, Denial, Verdict } from "../auth.ts";
+import { requireOwnOrigin } from "../guard.ts";
+import { pathOf } from "../url.ts";
 import type { KeyStore } from "./keys.ts";
+import { type BrowserSessions, sessionToken } from "./sessions.ts";
 
 /** Texts that clients of 1.x know. */
-const DENIALS: { readonly [verdict in "missing" | "invalid"]: Denial } = {
+const DENIALS: { readonly [verdict in "missing" | "invalid" | "ended"]: Denial } = {
   missing: {
     message: "missing access key",
     hint: "Save the key for this address once: plasmite access connect URL.",
@@ -20,24 +23,49 @@ const DENIALS: { readonly [verdict in "missing" | "invalid"]: Denial } = {
     message: "invalid access key",
     hint: "It is mistyped, revoked or expired, or for another server. Ask for a new one.",
   },
+  ended: {
+    message: "browser session ended",
+    hint: "Sign in again with an access key.",
+  },
 };
 
+/** What a cookie opens: pools, and whether it is good. */
+const FOR_BROWSERS = /^\/v0\/(?:ui\/)?pools(?:\/|$)|^\/v0\/browser\/session$/;
+
+/** The token of a browser's cookie where it counts: with no other credentials, for pools. */
+function cookieOf(request: Request): string | null {
+  if (request.headers.has("authorization") || !FOR_BROWSERS.test(pathOf(request.url))) return null;
+  return sessionToken(request);
+}
+
 /**
- * Accepts `Authorization: Bearer` with the secret of a key, or with the token.
+ * Accepts `Authorization: Bearer` with the secret of a key, or with the token, and the cookie of a
+ * browser.
  *
  * @param token a further bearer value; null for none
+ * @param sessions browsers that have signed in; null where they cannot
  */
-export function keyAuthenticator(keys: KeyStore, token: string | null): Authenticator {
+export function keyAuthenticator(
+  keys: KeyStore,
+  token: string | null,
+  sessions: BrowserSessions | null,
+): Authenticator {
   const tokenGrant = accessGrant("token", "read-write");
   return {
-    authenticate({ headers }): Verdict {
-      const authorization = headers.get("authorization");
-      if (authorization === null) return "missing";
+    authenticate(request): Verdict {
+      const authorization = request.headers.get("authorization");
+      if (authorization === null) {
+        const cookie = sessions === null ? null : cookieOf(request);
+        if (cookie === null) return "missing";
+        requireOwnOrigin(request);
+        return sessions?.find(cookie) ?? "missing";
+      }
       if (authorization.slice(0, 7).toLowerCase() !== "bearer ") return "invalid";
       const given = authorization.slice(7);
       if (token !== null && equalSecrets(given, token)) return tokenGrant;
       return keys.find(given) ?? "invalid";
     },
-    denial: (verdict) => DENIALS[verdict],
+    denial: (verdict, request) =>
+      DENIALS[verdict === "missing" && cookieOf(request) !== null ? "ended" : verdict],
   };
 }

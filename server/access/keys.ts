@@ -66,8 +66,20 @@ export function checkedName(given: string): string {
   });
 }
 
-/** One key. It is a grant as well: what its holder may do at this moment. */
-class Key implements Grant {
+/** What the holder of a key may do at this moment. */
+export interface KeyGrant extends Grant {
+  /** The key's id. */
+  readonly id: string;
+  /** Aborted when the key is revoked or its time is over. */
+  readonly ended: AbortSignal;
+  /** Whether it opens anything. */
+  readonly isLive: boolean;
+  /** Notes that it was used. */
+  use(): void;
+}
+
+/** One key. */
+class Key implements KeyGrant {
   readonly id: string;
   readonly words: Uint32Array;
   readonly restriction: Restriction | null;
@@ -111,6 +123,10 @@ class Key implements Grant {
     const needs: readonly Need[] = RIGHTS[this.restriction.rights];
     if (!needs.includes(need)) return false;
     return pool === undefined || this.#patterns === null || this.#patterns.match(pool);
+  }
+
+  use(): void {
+    this.lastUsedAt = nowSeconds();
   }
 
   /** Ends its streams and waits. */
@@ -181,7 +197,7 @@ export class KeyStore {
    * The key that a bearer value opens, as a grant; null for none. All keys are compared, in full,
    * whichever it is.
    */
-  find(secret: string): Grant | null {
+  find(secret: string): KeyGrant | null {
     const bytes = secretBytes(secret);
     if (bytes === null) return null;
     const digest = createHash("sha256").update(bytes).digest();
@@ -193,13 +209,13 @@ export class KeyStore {
       if (difference === 0) found = key;
     }
     if (found === null || !found.isLive) return null;
-    found.lastUsedAt = nowSeconds();
+    found.use();
     return found;
   }
 
-  /** Whether the key with this id opens anything now. */
-  isLive(id: string): boolean {
-    return this.#keys.some((key) => key.id === id && key.isLive);
+  /** The key with this id, if it opens anything. */
+  byId(id: string): KeyGrant | null {
+    return this.#keys.find((key) => key.id === id && key.isLive) ?? null;
   }
 
   /** All keys, the oldest first. */

@@ -9,6 +9,7 @@ import { CLAIM_ROUTES } from "./claims.ts";
 import { CURSOR_ROUTES } from "./cursors.ts";
 import { GROUP_ROUTES } from "./groups.ts";
 import { LATEST_ROUTES } from "./latest.ts";
+import { BROWSER_ROUTES } from "./browser.ts";
 import { MESSAGE_ROUTES } from "./messages.ts";
 import { POOL_ROUTES } from "./pools.ts";
 import type { Route } from "./route.ts";
@@ -19,6 +20,7 @@ import { STREAM_ROUTES } from "./streams.ts";
 export const ROUTES: readonly Route[] = [
   ...SERVICE_ROUTES,
   ...ACCESS_ROUTES,
+  ...BROWSER_ROUTES,
   ...POOL_ROUTES,
   ...MESSAGE_ROUTES,
   ...STREAM_ROUTES,

@@ -10,6 +10,8 @@ import type { Coordination } from "../../lib/backend/coordination.ts";
 import type { Backend, PoolHandle } from "../../lib/backend/types.ts";
 import type { Grant, Need } from "../../lib/types.ts";
 import type { Appends, MessagePrinter } from "../append.ts";
+import type { AttemptLimit } from "../access/limit.ts";
+import type { BrowserSessions } from "../access/sessions.ts";
 import type { Administration } from "../access/administration.ts";
 import type { Authenticator } from "../auth.ts";
 import type { BodyReader } from "../body.ts";
@@ -39,6 +41,14 @@ export interface McpLimits {
   readonly backend: Backend;
 }
 
+/** Signing in with a browser. */
+export interface Browser {
+  /** Who has signed in. */
+  readonly sessions: BrowserSessions;
+  /** Slows down those who try keys. */
+  readonly limit: AttemptLimit;
+}
+
 /** What the routes of one server share. */
 export interface RouteHost extends TailHost {
   /** Where the pools are. */
@@ -65,6 +75,8 @@ export interface RouteHost extends TailHost {
   readonly status: (() => unknown) | null;
   /** Administers access keys; `elsewhere` on a listener for others, null where it is not offered. */
   readonly administration: Administration | "elsewhere" | null;
+  /** Signing in; `local` where nobody needs to, null where it is not offered. */
+  readonly browser: Browser | "local" | null;
   /** Loads the page. */
   readonly ui: () => Promise<ReadonlyMap<string, Asset>>;
   /** The handler of the Model Context Protocol, loaded when it is first asked for; null without one. */

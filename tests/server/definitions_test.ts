@@ -211,6 +211,7 @@ Deno.test("definitions: answers and errors have the documented shape, with nothi
     ],
     "/v0/pools/{pool}/cursors/{name}": ['{"seq":0}', "application/json"],
     "/v0/pools/{pool}/groups/{name}": ['{"action":"take"}', "application/json"],
+    "/v0/browser/session": ['{"access_key":""}', "application/json"],
     "/mcp": ['{"jsonrpc":"2.0","id":1,"method":"ping"}', "application/json"],
   };
   let seen = 0;

@@ -55,7 +55,7 @@ export async function bench(
   const dir = await Deno.makeTempDir();
   const client = new Client(dir);
   const app = administered
-    ? new Server(client, { ...options, administration: administration(dir) })
+    ? new Server(client, { ...options, administration: administration(dir), browser: "local" })
     : createApp(client, options);
   return {
     app,

@@ -1,0 +1,74 @@
+/**
+ * Slows down those who try keys: wrong ones are counted by address (docs/spec/sharing.md 4).
+ *
+ * @module
+ */
+
+import { HttpError } from "../errors.ts";
+
+/** Wrong keys that are let through, */
+const MOST = 10;
+/** in so many milliseconds. */
+const WINDOW = 60_000;
+/** Addresses that are remembered at most; beyond that the oldest is forgotten. */
+const ADDRESSES = 10_000;
+
+/** Failures of one address. */
+interface Count {
+  readonly since: number;
+  failures: number;
+}
+
+/** An IPv6 network belongs to one household: its addresses count as one. */
+function networkOf(address: string): string {
+  if (!address.includes(":") || address.startsWith("::ffff:")) return address;
+  const [head = "", tail] = address.split("::");
+  const groups = head === "" ? [] : head.split(":");
+  // What the two colons leave out may reach into the first half.
+  const rest = tail === undefined || tail === "" ? [] : tail.split(":");
+  const all = tail === undefined ? groups : [
+    ...groups,
+    ...Array<string>(Math.max(0, 8 - groups.length - rest.length)).fill("0"),
+    ...rest,
+  ];
+  return all.slice(0, 4).join(":");
+}
+
+/** Counts failed attempts to sign in. */
+export class AttemptLimit {
+  readonly #counts = new Map<string, Count>();
+
+  /**
+   * Called before an attempt is looked at.
+   *
+   * @throws {HttpError} 429 after too many wrong ones
+   */
+  check(address: string): void {
+    const count = this.#current(networkOf(address));
+    if (count === undefined || count.failures < MOST) return;
+    const wait = Math.ceil((count.since + WINDOW - performance.now()) / 1000);
+    throw new HttpError(429, "Busy", "too many failed attempts to sign in", {
+      hint: "Wait a minute, then try again.",
+      headers: [["retry-after", String(Math.max(1, wait))]],
+    });
+  }
+
+  /** Notes a wrong key. */
+  failed(address: string): void {
+    const network = networkOf(address);
+    const count = this.#current(network) ?? { since: performance.now(), failures: 0 };
+    count.failures++;
+    this.#counts.delete(network);
+    this.#counts.set(network, count);
+    if (this.#counts.size <= ADDRESSES) return;
+    const [oldest] = this.#counts.keys();
+    if (oldest !== undefined) this.#counts.delete(oldest);
+  }
+
+  #current(network: string): Count | undefined {
+    const count = this.#counts.get(network);
+    if (count === undefined || performance.now() - count.since < WINDOW) return count;
+    this.#counts.delete(network);
+    return undefined;
+  }
+}
