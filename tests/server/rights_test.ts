@@ -12,7 +12,9 @@ import { type Shared, sharing } from "./shared_util.ts";
 type Right = "read" | "append" | "admin";
 
 /** What a route needs, in words of the document and not of the code. */
-const NEEDS: Readonly<Record<string, Right | "any" | "open" | "local" | "named" | "session">> = {
+const NEEDS: Readonly<
+  Record<string, Right | "any" | "work" | "open" | "local" | "named" | "session">
+> = {
   "GET /healthz": "open",
   "GET /v0/openapi.json": "open",
   "GET /v0/serve/status": "open",
@@ -45,6 +47,13 @@ const NEEDS: Readonly<Record<string, Right | "any" | "open" | "local" | "named" 
   "GET /v0/pools/{pool}/tail": "read",
   "GET /v0/pools/{pool}/tail_lite3": "read",
   "GET /v0/ui/pools/{pool}/events": "read",
+  "GET /v0/pools/{pool}/latest": "read",
+  "POST /v0/pools/{pool}/claims": "append",
+  "GET /v0/pools/{pool}/cursors": "read",
+  "GET /v0/pools/{pool}/cursors/{name}": "read",
+  "PUT /v0/pools/{pool}/cursors/{name}": "work",
+  "DELETE /v0/pools/{pool}/cursors/{name}": "work",
+  "POST /v0/pools/{pool}/groups/{name}": "work",
 };
 
 const RIGHTS: Readonly<Record<string, readonly Right[]>> = {
@@ -108,6 +117,15 @@ function bodyFor(route: string, pool: string): RequestInit {
       return { body: '{"data":{}}\n', headers: type("application/jsonl") };
     case "POST /v0/pools/{pool}/append_lite3":
       return { body: "x", headers: type("application/x-plasmite-lite3") };
+    case "POST /v0/pools/{pool}/claims":
+      return {
+        body: '{"action":"claim","keys":["k"],"holder":"me"}',
+        headers: type("application/json"),
+      };
+    case "PUT /v0/pools/{pool}/cursors/{name}":
+      return { body: '{"seq":0}', headers: type("application/json") };
+    case "POST /v0/pools/{pool}/groups/{name}":
+      return { body: '{"action":"take"}', headers: type("application/json") };
     case "POST /mcp":
       return {
         body: '{"jsonrpc":"2.0","id":1,"method":"ping"}',
@@ -145,7 +163,8 @@ function expected(
   const mine = caller === "full" || inside(asPool === undefined ? pool : "open");
   if (need === "any" || need === "session") return null;
   if (need === "named") return mine ? null : 403;
-  if (!rights.includes(asPool ?? need ?? "admin")) return 403;
+  const needs: Right[] = need === "work" ? ["read", "append"] : [asPool ?? need ?? "admin"];
+  if (!needs.every((one) => rights.includes(one))) return 403;
   const concerns = path.includes("{pool}") || path === "/v0/pools" && routed === "POST" ||
     asPool !== undefined;
   return concerns && !mine ? 403 : null;
@@ -176,14 +195,14 @@ Deno.test("rights: every right, every route, every method, on both listeners", a
       for (const method of METHODS) {
         const route = `${method} ${path}`;
         // What the requests before have deleted or filled.
-        if (method === "GET" || method === "POST" || method === "DELETE") prepare(server);
+        prepare(server);
         const routed = method === "HEAD" || `${route}` in NEEDS;
         const named = routed && (path.includes("{pool}") || route === "POST /v0/pools" ||
           route === "POST /v0/pools/open");
         for (const pool of named ? POOLS : ["in-a", "out"]) {
           const concrete = path.replace("{pool}", pool).replace("{seq}", "1")
             .replace("{name}", "in-a").replace("{file}", "app.js") +
-            (/tail|events/.test(path) ? "?timeout_ms=0" : "");
+            (/tail|events/.test(path) ? "?timeout_ms=0" : /latest/.test(path) ? "?by=a" : "");
           const reading = method === "GET" || method === "HEAD";
           const init = reading ? { headers: { [FINGERPRINT]: fingerprint } } : bodyFor(route, pool);
           const { status, text } = await ask(method, concrete, init);
