@@ -7,6 +7,7 @@
 
 import { Buf } from "../lib/bytes.ts";
 import { FrameBatch } from "../lib/pool/batch.ts";
+import { CompleteMessages } from "../lib/text/complete_messages.ts";
 import { Ingest, type IngestOptions, type IngestSink } from "../lib/text/ingest.ts";
 import { printPretty } from "../lib/text/pretty.ts";
 import { RecordSink } from "../lib/text/record_sink.ts";
@@ -87,7 +88,13 @@ for (const [name, count, input, options] of inputs) {
   if (!name.startsWith("jq")) show(`split ${name}`, count, input.length, split);
   const batch = new FrameBatch(4 << 20);
   const encode = await best(() =>
-    read(input, 1 << 18, new RecordSink(batch), options, () => batch.clear())
+    read(
+      input,
+      1 << 18,
+      new RecordSink(batch, { complete: CompleteMessages }),
+      options,
+      () => batch.clear(),
+    )
   );
   show(`encode ${name}`, count, input.length, encode);
 }

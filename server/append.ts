@@ -8,7 +8,7 @@
  * @module
  */
 
-import { Buf } from "../lib/bytes.ts";
+import { Buf, printAscii } from "../lib/bytes.ts";
 import { addRetagged } from "../lib/backend/retag.ts";
 import type {
   AppendRequest,
@@ -22,7 +22,6 @@ import { PlasmiteError } from "../lib/errors.ts";
 import { Lite3Doc } from "../lib/lite3/doc.ts";
 import { JsonSyntaxError } from "../lib/lite3/encode.ts";
 import { MessageView } from "../lib/lite3/message.ts";
-import { printAscii } from "../lib/lite3/print.ts";
 import { validateMessage } from "../lib/lite3/validate.ts";
 import { FrameBatch } from "../lib/pool/batch.ts";
 import { printEnvelope } from "../lib/text/envelope.ts";

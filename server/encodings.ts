@@ -4,10 +4,9 @@
  * @module
  */
 
-import type { Buf } from "../lib/bytes.ts";
+import { type Buf, printAscii, printU64 } from "../lib/bytes.ts";
 import type { MessageView } from "../lib/lite3/message.ts";
 import type { FrameBytes } from "../lib/types.ts";
-import { printAscii, printU64 } from "../lib/lite3/print.ts";
 import { printEnvelope } from "../lib/text/envelope.ts";
 import { errorJson } from "./errors.ts";
 import { BASE_HEADERS, type HeaderPairs } from "./headers.ts";

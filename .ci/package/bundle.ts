@@ -1,12 +1,13 @@
 /**
  * Bundles the program and the library's entries into plain JavaScript with nothing left to fetch:
- * the base of the executables and of the npm package. One chunk a command, so that start-up still
- * loads only what a command uses.
+ * the base of the executables and of the npm package. Each command has a file of its own, so that
+ * start-up still loads only what a command uses; what the commonest ones load is one file.
  *
  * @module
  */
 
 import { fileURLToPath } from "node:url";
+import { copyJoined } from "./common.ts";
 
 /** The repository. */
 export const ROOT: string = fileURLToPath(new URL("../../", import.meta.url));
@@ -45,8 +46,14 @@ export function readPackage(): Package {
 /** Bundles entry files into `outdir`, which is emptied first; names stay, with `.js` at the end. */
 export async function bundle(entries: readonly string[], outdir: string): Promise<void> {
   await Deno.remove(outdir, { recursive: true }).catch(() => {});
-  await run(Deno.execPath(), [
-    ...["bundle", "--quiet", "--platform", "deno", "--code-splitting", "--minify", "--keep-names"],
-    ...["--outdir", outdir, ...entries],
-  ]);
+  const work = await Deno.makeTempDir({ prefix: "plasmite-sources-" });
+  try {
+    copyJoined(ROOT, work);
+    await run(Deno.execPath(), [
+      ...["bundle", "--quiet", "--platform", "deno", "--code-splitting", "--minify"],
+      ...["--keep-names", "--outdir", outdir, ...entries],
+    ], work);
+  } finally {
+    await Deno.remove(work, { recursive: true });
+  }
 }

@@ -480,10 +480,14 @@ class Parser {
       const arg = this.#spec.args?.find((a) => a.name === name);
       return flag !== undefined ? flagLabel(flag) : arg !== undefined ? positionalLabel(arg) : name;
     };
+    const exclude = (this.#spec.flags ?? []).filter(({ name, conflicts }) =>
+      conflicts !== undefined && given.includes(name)
+    );
+    if (exclude.length === 0) return;
     for (const [i, first] of given.entries()) {
       for (const second of given.slice(i + 1)) {
         const clash = (a: string, b: string): boolean =>
-          this.#spec.flags?.some((f) => f.name === a && f.conflicts?.includes(b)) ?? false;
+          exclude.some((f) => f.name === a && f.conflicts?.includes(b) === true);
         if (clash(first, second) || clash(second, first)) {
           const message = `the argument '${label(first)}' cannot be used with '${label(second)}'`;
           const flag = this.#spec.flags?.find((f) => f.name === second);

@@ -40,10 +40,16 @@ export function sendPipe(pool: PoolHandle): Sender {
   let last = 0n;
   const send = async (): Promise<void> => {
     const { Ingest } = await import("../text/ingest.ts");
+    const { CompleteMessages } = await import("../text/complete_messages.ts");
     const { RecordSink } = await import("../text/record_sink.ts");
     const batch = new FrameBatch();
     const { maxPayload, maxRecord, batchBytes, check } = pool.limits;
-    const sink = new RecordSink(batch, { maxPayload, batchBytes, check });
+    const sink = new RecordSink(batch, {
+      complete: CompleteMessages,
+      maxPayload,
+      batchBytes,
+      check,
+    });
     const ingest = new Ingest(sink, { maxRecord });
     const drain = async (): Promise<void> => {
       if (batch.count > 0) last = await storeAll(pool, batch) || last;

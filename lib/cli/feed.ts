@@ -114,9 +114,11 @@ async function inlineData(
       { hint: "Use --file PATH, or pipe the messages to stdin." },
     );
   }
+  const isPlain = conditions === undefined && format === undefined && !mayBeMessage(data);
   const sink = new RecordSink(batch, {
     tags: args.texts("tag"),
     dataOnly: args.has("data"),
+    complete: isPlain ? undefined : (await import("../text/complete_messages.ts")).CompleteMessages,
     ...conditions?.sink,
   });
   sink.stamp(nowNs());
@@ -132,6 +134,11 @@ async function inlineData(
   }
   conditions?.check(Infinity);
   return sink;
+}
+
+/** Whether the text may have a member `meta`, perhaps spelt with an escape. */
+function mayBeMessage(json: string): boolean {
+  return json.includes('"meta"') || json.includes("\\");
 }
 
 /** Stores what the sink has collected and prints receipts. */

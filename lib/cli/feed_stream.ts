@@ -6,6 +6,7 @@
 
 import type { PoolHandle } from "../backend/types.ts";
 import type { FrameBatch } from "../pool/batch.ts";
+import { CompleteMessages } from "../text/complete_messages.ts";
 import { Ingest, type IngestMode, refuseSkip } from "../text/ingest.ts";
 import type { SkippedRecord } from "../text/ingest_gate.ts";
 import { RecordSink } from "../text/record_sink.ts";
@@ -38,6 +39,7 @@ function streamSink(
   return new RecordSink(batch, {
     tags: args.texts("tag"),
     dataOnly: args.has("data"),
+    complete: CompleteMessages,
     maxPayload: pool.limits.maxPayload,
     check: pool.limits.check,
     batchBytes: conditions?.isWhole === true ? Infinity : pool.limits.batchBytes,

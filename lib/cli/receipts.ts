@@ -5,8 +5,7 @@
  * @module
  */
 
-import { Buf } from "../bytes.ts";
-import { printAscii, printU64 } from "../lite3/print.ts";
+import { Buf, printAscii, printU64 } from "../bytes.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 import { printTime } from "../text/time.ts";
 import type { CommandContext } from "./context.ts";

@@ -29,6 +29,8 @@ export class Lite3Encoder extends JsonTokens {
    * PlasmiteError; -1 if the end was not reached.
    */
   valueEnd: number = -1;
+  /** Offset of the data's node in the last message. */
+  dataAt = 0;
 
   #levels = 0;
   #duplicate = false;
@@ -150,8 +152,9 @@ export class Lite3Encoder extends JsonTokens {
     this.room(envelope.length);
     this.out.u8.set(envelope, this.base);
     // `data` is set last, so its node ends the envelope.
+    this.dataAt = envelope.length - NODE_SIZE;
     this.at = this.base + envelope.length;
-    return this.at - NODE_SIZE;
+    return this.base + this.dataAt;
   }
 
   #envelopeOf(tags: readonly string[]): Uint8Array {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Buf } from "../bytes.ts";
+import { type Buf, printAscii, printPadded, printU31, printU64 } from "../bytes.ts";
 import { corrupt, Lite3Doc } from "./doc.ts";
 import { MAX_LEVELS, Tag } from "./layout.ts";
 
@@ -315,66 +315,6 @@ function printEscape(to: DataView, o: number, c: number): number {
   }
   to.setUint8(o + 1, short);
   return o + 2;
-}
-
-/** Writes ASCII text and returns the index after it. */
-export function printAscii(to: DataView, o: number, text: string): number {
-  for (let i = 0; i < text.length; i++) to.setUint8(o + i, text.charCodeAt(i));
-  return o + text.length;
-}
-
-/** Fixed ASCII text that is written often, four bytes at a time. */
-export class FixedText {
-  readonly #dv: DataView;
-  readonly #length: number;
-
-  /** Prepares ASCII text. */
-  constructor(text: string) {
-    this.#dv = new DataView(new ArrayBuffer((text.length + 3) & ~3));
-    this.#length = printAscii(this.#dv, 0, text);
-  }
-
-  /** Writes the text and up to three further bytes; returns the index after the text. */
-  print(to: DataView, o: number): number {
-    const dv = this.#dv;
-    for (let i = 0; i < dv.byteLength; i += 4) to.setInt32(o + i, dv.getInt32(i, true), true);
-    return o + this.#length;
-  }
-}
-
-/** Writes an unsigned integer below 2^31 and returns the index after it. */
-function printU31(to: DataView, o: number, n: number): number {
-  if (n < 10) {
-    to.setUint8(o, 0x30 + n);
-    return o + 1;
-  }
-  let width = n < 100 ? 2 : n < 1000 ? 3 : n < 10000 ? 4 : n < 100000 ? 5 : 6;
-  if (n >= 1000000) width = n < 10000000 ? 7 : n < 100000000 ? 8 : n < 1000000000 ? 9 : 10;
-  printPadded(to, o, n, width);
-  return o + width;
-}
-
-/** Writes the last `width` decimal digits of an integer below 2^31, with leading zeros. */
-export function printPadded(to: DataView, o: number, n: number, width: number): void {
-  for (let i = o + width - 1; i >= o; i--) {
-    const q = (n / 10) | 0;
-    to.setUint8(i, 0x30 + n - q * 10);
-    n = q;
-  }
-}
-
-/** Writes an unsigned 64-bit integer and returns the index after it. */
-export function printU64(to: DataView, o: number, lo: number, hi: number): number {
-  if (hi === 0 && lo < 0x80000000) return printU31(to, o, lo);
-  if (hi < 0x200000) {
-    const n = hi * 0x100000000 + lo;
-    const high = Math.floor(n / 1e9);
-    if (high === 0) return printAscii(to, o, String(n));
-    o = printU31(to, o, high);
-    printPadded(to, o, n - high * 1e9, 9);
-    return o + 9;
-  }
-  return printAscii(to, o, String((BigInt(hi) << 32n) | BigInt(lo)));
 }
 
 function printI64(to: DataView, o: number, lo: number, hi: number): number {

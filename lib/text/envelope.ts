@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Buf } from "../bytes.ts";
+import { type Buf, FixedText, printU64 } from "../bytes.ts";
 import type { MessageView } from "../lite3/message.ts";
-import { FixedText, printJson, printU64 } from "../lite3/print.ts";
+import { printJson } from "../lite3/print.ts";
 import { printTime } from "./time.ts";
 
 let fixed: { data: FixedText; meta: FixedText; seq: FixedText; time: FixedText } | undefined;

@@ -8,16 +8,13 @@
  * @module
  */
 
-import { Buf } from "../bytes.ts";
 import { type ErrorContext, PlasmiteError } from "../errors.ts";
-import { Lite3Doc, Lite3Key } from "../lite3/doc.ts";
 import { JsonSyntaxError } from "../lite3/encode.ts";
-import { NODE_COUNT, Tag } from "../lite3/layout.ts";
-import { MessageView } from "../lite3/message.ts";
-import { printJson } from "../lite3/print.ts";
+import { NODE_COUNT } from "../lite3/layout.ts";
+import type { MessageView } from "../lite3/message.ts";
 import type { FrameBatch } from "../pool/batch.ts";
+import type { CompleteMessages } from "./complete_messages.ts";
 import type { IngestSink, SkippedRecord } from "./ingest_gate.ts";
-import { parseRfc3339 } from "./time.ts";
 
 /** Settings of a {@linkcode RecordSink}. */
 export interface RecordSinkOptions {
@@ -36,6 +33,11 @@ export interface RecordSinkOptions {
   readonly dataOnly?: boolean;
   /** The largest payload the pool takes, in bytes. Default: no limit. */
   readonly maxPayload?: number;
+  /**
+   * The class that copies complete messages and chooses tags (`complete_messages.ts`). Only where
+   * neither can occur may it be left out, so that it need not be loaded.
+   */
+  readonly complete?: typeof CompleteMessages | undefined;
   /** Refuses a payload for another reason. Throws Usage. */
   readonly check?:
     | ((u8: Uint8Array, dv: DataView, at: number, length: number) => void)
@@ -52,25 +54,8 @@ export interface RecordSinkOptions {
   readonly onReceipt?: () => void;
 }
 
-/** The keys of a complete message. */
-interface MessageKeys {
-  readonly seq: Lite3Key;
-  readonly time: Lite3Key;
-  readonly meta: Lite3Key;
-  readonly data: Lite3Key;
-  readonly tags: Lite3Key;
-}
-
-/** Where a copied message comes from. */
-interface Source {
-  readonly seq: bigint;
-  readonly timeNs: bigint;
-}
-
-const NOWHERE: Source = { seq: 0n, timeNs: 0n };
-
 /** Tags with others after them; none of those twice. */
-function withTags(tags: readonly string[], added: readonly string[]): readonly string[] {
+export function withTags(tags: readonly string[], added: readonly string[]): readonly string[] {
   return added.length === 0 ? tags : [...tags, ...added.filter((tag) => !tags.includes(tag))];
 }
 
@@ -92,41 +77,33 @@ export class RecordSink implements IngestSink {
   timeHi = 0;
   /** Whether any message had its own tags, so that receipts must look them up. */
   ownTags = false;
-  readonly #tags: readonly string[];
-  readonly #added: readonly string[];
   /** Tags of ordinary messages. */
   readonly #allTags: readonly string[];
-  readonly #tagFor: RecordSinkOptions["tagFor"];
+  readonly #complete: CompleteMessages | undefined;
+  readonly #looksAlways: boolean;
+  readonly #seesReceipts: boolean;
   readonly #dataOnly: boolean;
   readonly #maxPayload: number;
   readonly #check: RecordSinkOptions["check"];
   readonly #batchBytes: number;
   readonly #onSkipped: ((record: SkippedRecord) => void) | undefined;
-  #onReceipt: (() => void) | undefined;
-  readonly #doc = new Lite3Doc();
-  /** Offset of the data's node in the payload, which depends only on the tags; 0 if unknown. */
-  #dataAt = 0;
-  #keys: MessageKeys | undefined;
-  #scratch: Buf | undefined;
-  #view: MessageView | undefined;
   #lite3Bytes: Uint8Array | undefined;
   #lite3View: DataView | undefined;
-  #validate: ((doc: Lite3Doc) => void) | undefined;
+  #validate: ((bytes: Uint8Array, view: DataView, at: number, length: number) => void) | undefined;
 
   /** Creates a sink that fills `batch`. */
   constructor(batch: FrameBatch, options: RecordSinkOptions = {}) {
     this.batch = batch;
-    this.#tags = options.tags ?? [];
-    this.#added = options.added ?? [];
-    this.#allTags = withTags(this.#tags, this.#added);
-    this.#tagFor = options.tagFor;
-    this.ownTags = this.#tagFor !== undefined;
+    const { added = [], complete, tagFor, tags = [] } = options;
+    this.#allTags = withTags(tags, added);
+    this.#complete = complete === undefined ? undefined : new complete(batch, options);
+    this.#seesReceipts = options.onReceipt !== undefined;
+    this.#looksAlways = this.ownTags = tagFor !== undefined;
     this.#dataOnly = options.dataOnly ?? false;
     this.#maxPayload = options.maxPayload ?? Infinity;
     this.#check = options.check;
     this.#batchBytes = options.batchBytes ?? 1 << 20;
     this.#onSkipped = options.onSkipped;
-    this.#onReceipt = options.onReceipt;
   }
 
   /** Whether the batch should be written before more records come. */
@@ -166,7 +143,7 @@ export class RecordSink implements IngestSink {
 
   /** @inheritdoc */
   lite3(bytes: Uint8Array, start: number, end: number): void {
-    if (this.#allTags.length > 0 || this.#tagFor !== undefined || this.#dataOnly) {
+    if (this.#allTags.length > 0 || this.#looksAlways || this.#dataOnly) {
       throw new FatalRecordError("Lite3 already contains a complete message", {
         hint:
           "The messages bring their own tags: give none, and store no complete messages as data.",
@@ -183,7 +160,7 @@ export class RecordSink implements IngestSink {
       this.#lite3View = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     }
     this.ownTags = true;
-    validate(this.#doc.reset(bytes, this.#lite3View, start, end - start));
+    validate(bytes, this.#lite3View, start, end - start);
     this.#check?.(bytes, this.#lite3View, start, end - start);
     this.batch.addPayload(bytes.subarray(start, end), this.timeLo, this.timeHi);
   }
@@ -195,7 +172,14 @@ export class RecordSink implements IngestSink {
 
   /** Loads the check that Lite3 payloads must pass. */
   async prepareLite3(): Promise<void> {
-    this.#validate = (await import("../lite3/validate.ts")).validateMessage;
+    const [{ Lite3Doc }, { validateMessage }] = await Promise.all([
+      import("../lite3/doc.ts"),
+      import("../lite3/validate.ts"),
+    ]);
+    const doc = new Lite3Doc();
+    this.#validate = (bytes, view, at, length) => {
+      validateMessage(doc.reset(bytes, view, at, length));
+    };
   }
 
   /** Encodes the value at `at` as one frame and returns the index of its end. */
@@ -206,12 +190,11 @@ export class RecordSink implements IngestSink {
     const start = out.len;
     try {
       const next = encoder.messageFromJson(text, at, end, this.#allTags);
-      if (this.#dataAt === 0) this.#dataAt = this.#findData(start);
-      // A complete message has four members: check further only then.
-      const members = out.dv.getUint32(start + this.#dataAt + NODE_COUNT, true) >>> 6;
-      const source = members === 4 && !this.#dataOnly ? this.#copyComplete(start) : null;
-      if (members === 3 && this.#onReceipt !== undefined) this.#noticeReceipt(start);
-      if (this.#tagFor !== undefined) this.#addTag(this.#tagFor, start, source);
+      // A complete message has four members, a receipt three.
+      const members = out.dv.getUint32(start + encoder.dataAt + NODE_COUNT, true) >>> 6;
+      if (members === 4 || (members === 3 && this.#seesReceipts) || this.#looksAlways) {
+        this.#look(start, members);
+      }
       this.#checkSize(out.len - start);
       this.#check?.(out.u8, out.dv, start, out.len - start);
       batch.endFrame(this.timeLo, this.timeHi);
@@ -219,6 +202,15 @@ export class RecordSink implements IngestSink {
     } catch (error) {
       batch.abortFrame();
       throw error;
+    }
+  }
+
+  /** Looks into the record just encoded at `start`, which may be more than ordinary data. */
+  #look(start: number, members: number): void {
+    if (this.#complete !== undefined) {
+      if (this.#complete.look(start, members)) this.ownTags = true;
+    } else if (this.#looksAlways || (members === 4 && !this.#dataOnly)) {
+      throw new PlasmiteError("Internal", "what copies complete messages was not loaded");
     }
   }
 
@@ -250,118 +242,6 @@ export class RecordSink implements IngestSink {
       });
     }
   }
-
-  #findData(start: number): number {
-    const { out } = this.batch;
-    return this.#doc.reset(out.u8, out.dv, start, out.len - start).lookup(0, this.#names().data);
-  }
-
-  #names(): MessageKeys {
-    return this.#keys ??= {
-      seq: new Lite3Key("seq"),
-      time: new Lite3Key("time"),
-      meta: new Lite3Key("meta"),
-      data: new Lite3Key("data"),
-      tags: new Lite3Key("tags"),
-    };
-  }
-
-  /**
-   * If the data just encoded at `start` is a complete message, replaces it with that message's data
-   * and tags, without its sequence number and time; returns those.
-   */
-  #copyComplete(start: number): Source | null {
-    const { out } = this.batch;
-    const keys = this.#names();
-    const doc = this.#doc.reset(out.u8, out.dv, start, out.len - start);
-    const root = this.#dataAt;
-    const seq = doc.lookup(root, keys.seq);
-    const time = doc.lookup(root, keys.time);
-    const meta = doc.lookup(root, keys.meta);
-    const data = doc.lookup(root, keys.data);
-    if (seq < 0 || time < 0 || meta < 0 || data < 0) return null;
-    if (doc.tag(meta) !== Tag.Object || doc.count(meta) !== 1) return null;
-    const list = doc.lookup(meta, keys.tags);
-    if (list < 0) return null;
-
-    if (this.#tags.length > 0) {
-      throw new FatalRecordError("complete messages supply their own tags", {
-        hint: "Give no tags, or store such messages as data.",
-        topic: "tags",
-      });
-    }
-    const tags = this.#readTags(doc, seq, time, list);
-    const source = {
-      seq: doc.tag(seq) === Tag.I64 ? doc.i64(seq) : BigInt(doc.f64(seq)),
-      timeNs: parseRfc3339(doc.string(time)) ?? 0n,
-    };
-    if (doc.tag(data) !== Tag.Object) {
-      throw new PlasmiteError("Usage", "data must be object", {
-        hint: 'Put it into an object, for example {"value": 42}.',
-      });
-    }
-    this.ownTags = true;
-    this.#encodeAgain(doc, data, start, withTags(tags, this.#added));
-    return source;
-  }
-
-  /** Adds the tag that depends on the message just encoded at `start`. */
-  #addTag(
-    tagFor: (message: MessageView, isCopy: boolean) => string,
-    start: number,
-    source: Source | null,
-  ): void {
-    const { out } = this.batch;
-    const view = this.#view ??= new MessageView();
-    view.open(out.u8, out.dv, start, out.len - start);
-    const { seq, timeNs } = source ?? NOWHERE;
-    view.seqLo = Number(seq & 0xffff_ffffn);
-    view.seqHi = Number(seq >> 32n & 0xffff_ffffn);
-    view.timeLo = Number(timeNs & 0xffff_ffffn);
-    view.timeHi = Number(timeNs >> 32n);
-    const tag = tagFor(view, source !== null);
-    const tags = view.tags();
-    if (!tags.includes(tag)) this.#encodeAgain(view.doc, view.dataAt, start, [...tags, tag]);
-  }
-
-  /** Replaces what is encoded at `start` by a message of part of it. */
-  #encodeAgain(doc: Lite3Doc, data: number, start: number, tags: readonly string[]): void {
-    const { out, encoder } = this.batch;
-    // Through JSON text: this rare case may take twice the time.
-    const scratch = this.#scratch ??= new Buf();
-    scratch.clear();
-    printJson(doc, data, scratch);
-    out.len = start;
-    encoder.messageFromJson(scratch.u8, 0, scratch.len, tags);
-  }
-
-  #noticeReceipt(start: number): void {
-    const { out } = this.batch;
-    const keys = this.#names();
-    const doc = this.#doc.reset(out.u8, out.dv, start, out.len - start);
-    for (const key of [keys.seq, keys.time, keys.meta]) {
-      if (doc.lookup(this.#dataAt, key) < 0) return;
-    }
-    this.#onReceipt?.();
-    this.#onReceipt = undefined;
-  }
-
-  #readTags(doc: Lite3Doc, seq: number, time: number, list: number): string[] {
-    if (!isUnsigned(doc, seq)) throw invalidComplete("seq is not an unsigned integer");
-    if (doc.tag(list) !== Tag.Array) throw invalidComplete("meta.tags is not a list");
-    const tags = doc.entries(list).map((tag) => {
-      if (doc.tag(tag) !== Tag.String) throw invalidComplete("meta.tags holds no strings");
-      return doc.string(tag);
-    });
-    if (doc.tag(time) !== Tag.String) throw invalidComplete("time is not a string");
-    if (parseRfc3339(doc.string(time)) === undefined) {
-      throw new PlasmiteError("Usage", "invalid source message time", {
-        hint: "A complete message has an RFC 3339 time; anything else can be stored as data.",
-        topic: "message time",
-      });
-    }
-    return tags;
-  }
 }
 
 /**
@@ -387,22 +267,6 @@ export function appendInline(sink: RecordSink, data: string): number {
 
 function trailing(at: number): JsonSyntaxError {
   return new JsonSyntaxError(at, false, "trailing characters");
-}
-
-function invalidComplete(cause: string): PlasmiteError {
-  return new PlasmiteError("Usage", "invalid complete message", {
-    hint:
-      "seq must be an unsigned integer, time RFC 3339 text and meta.tags a list of strings; anything " +
-      "else can be stored as data.",
-    topic: "message",
-    causes: [cause],
-  });
-}
-
-/** Whether the value is an integer from 0 to 2^64 - 1; above 2^63 those are stored as doubles. */
-function isUnsigned(doc: Lite3Doc, value: number): boolean {
-  if (doc.tag(value) === Tag.I64) return doc.i64Hi(value) >= 0;
-  return doc.tag(value) === Tag.F64 && doc.f64(value) >= 2 ** 63 && doc.f64(value) <= 2 ** 64;
 }
 
 /** The index of the next byte that is not JSON white space, or `end`. */

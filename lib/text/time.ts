@@ -4,8 +4,7 @@
  * @module
  */
 
-import { Buf } from "../bytes.ts";
-import { printPadded } from "../lite3/print.ts";
+import { Buf, printPadded } from "../bytes.ts";
 
 const U64_MAX = 2n ** 64n - 1n;
 const RFC3339 =

@@ -181,14 +181,19 @@ Deno.test("on a terminal each message takes one row, whatever its width", {
 Deno.test("lost messages are told in plain words", () => {
   const told: string[] = [];
   const context = {
+    name: "follow",
     format: "line",
+    color: "never",
+    stderrForm: "text",
     args: { required: () => "p" },
-    notice: (notice: { message: string }) => told.push(notice.message),
+    stderr: { text: (text: string) => told.push(text) },
   };
   const drops = new DropNotices(context as never, "p", false);
   drops.lost({ first: 2n, last: 13n });
   drops.flush();
-  assert.deepEqual(told, ["12 messages were overwritten before they could be shown"]);
+  assert.deepEqual(told, [
+    "notice: 12 messages were overwritten before they could be shown (pool: p)\n",
+  ]);
   assert.equal(
     stderrForm({
       dir: undefined,

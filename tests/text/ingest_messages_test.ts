@@ -10,6 +10,7 @@ import { Buf } from "../../lib/bytes.ts";
 import { PlasmiteError } from "../../lib/errors.ts";
 import { Lite3Encoder } from "../../lib/lite3/encode.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
+import { CompleteMessages } from "../../lib/text/complete_messages.ts";
 import { FrameStreamWriter } from "../../lib/text/frames.ts";
 import { appendInline, RecordSink } from "../../lib/text/record_sink.ts";
 import { advice, bytesOf, ingest, messagesOf, type Settings } from "./ingest_util.ts";
@@ -170,7 +171,7 @@ Deno.test("Lite3: payloads are taken byte for byte, also one that is not ours", 
   // Bytes behind the document, as nobody of us would write them.
   const odd = new Uint8Array([...A, 1, 2, 3]);
   const batch = new FrameBatch();
-  const sink = new RecordSink(batch);
+  const sink = new RecordSink(batch, { complete: CompleteMessages });
   await sink.prepareLite3();
   sink.lite3(new Uint8Array([9, ...odd]), 1, odd.length + 1);
   const at = batch.startOf(0) + 64;
@@ -224,7 +225,7 @@ Deno.test("Lite3: what is refused", async () => {
 
 Deno.test("inline data: one value or several, all or none", () => {
   const batch = new FrameBatch();
-  const sink = new RecordSink(batch, { tags: ["t"], maxPayload: 700 });
+  const sink = new RecordSink(batch, { complete: CompleteMessages, tags: ["t"], maxPayload: 700 });
   assert.equal(appendInline(sink, ' {"a":1}\n'), 1);
   assert.equal(appendInline(sink, '{"a":1} {"b":2}{"c":3}'), 3);
   const stored = ['{"a":1} [t]', '{"a":1} [t]', '{"b":2} [t]', '{"c":3} [t]'];
@@ -253,7 +254,7 @@ Deno.test("inline data: one value or several, all or none", () => {
 
 Deno.test("record sink: the time goes into the frames", () => {
   const batch = new FrameBatch();
-  const sink = new RecordSink(batch);
+  const sink = new RecordSink(batch, { complete: CompleteMessages });
   sink.stamp(0x0123_4567_89ab_cdefn);
   appendInline(sink, "{}");
   assert.equal(batch.out.dv.getBigUint64(batch.startOf(0) + 24, true), 0x0123_4567_89ab_cdefn);
@@ -262,7 +263,7 @@ Deno.test("record sink: the time goes into the frames", () => {
 Deno.test("record sink: a receipt is data, and is pointed out once", () => {
   const batch = new FrameBatch();
   let seen = 0;
-  const sink = new RecordSink(batch, { onReceipt: () => seen++ });
+  const sink = new RecordSink(batch, { complete: CompleteMessages, onReceipt: () => seen++ });
   appendInline(sink, '{"a":1,"b":2,"c":3} {"seq":1}');
   assert.equal(seen, 0);
   const receipt = `{"meta":{"tags":[]},"seq":1,"time":${TIME}}`;

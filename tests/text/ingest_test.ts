@@ -615,12 +615,13 @@ Deno.test("ingest: records are delivered as soon as they are complete", async ()
     [{}, "---\na: 1\n...\n", ['{"a":1}']],
   ];
   const { Ingest } = await import("../../lib/text/ingest.ts");
+  const { CompleteMessages } = await import("../../lib/text/complete_messages.ts");
   const { RecordSink } = await import("../../lib/text/record_sink.ts");
   const { FrameBatch } = await import("../../lib/pool/batch.ts");
   const { messagesOf } = await import("./ingest_util.ts");
   for (const [settings, text, stored] of cases) {
     const batch = new FrameBatch();
-    const reader = new Ingest(new RecordSink(batch), settings);
+    const reader = new Ingest(new RecordSink(batch, { complete: CompleteMessages }), settings);
     await reader.take(bytesOf(text), () => {});
     assert.deepEqual(messagesOf(batch), stored, text);
   }

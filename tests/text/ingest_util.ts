@@ -11,6 +11,7 @@ import { PlasmiteError } from "../../lib/errors.ts";
 import { MessageView } from "../../lib/lite3/message.ts";
 import { printJson } from "../../lib/lite3/print.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
+import { CompleteMessages } from "../../lib/text/complete_messages.ts";
 import { Ingest, type IngestOptions, type SkippedRecord } from "../../lib/text/ingest.ts";
 import { RecordSink, type RecordSinkOptions } from "../../lib/text/record_sink.ts";
 
@@ -67,6 +68,7 @@ export async function ingest(
     batch.clear();
   };
   const sink = new RecordSink(batch, {
+    complete: CompleteMessages,
     ...settings,
     onSkipped: (record) => outcome.skipped.push(record),
   });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Buf } from "../../bytes.ts";
+import { Buf, printAscii } from "../../bytes.ts";
 import type { CursorInfo, Released } from "../coordination.ts";
 import type { PoolBounds, PoolInfo, PoolMetrics, PoolRetention } from "../local/info.ts";
 import type { LeaseState } from "../types.ts";
@@ -13,7 +13,7 @@ import { Lite3Key } from "../../lite3/doc.ts";
 import { JsonSyntaxError, Lite3Encoder } from "../../lite3/encode.ts";
 import { Tag } from "../../lite3/layout.ts";
 import { MessageView } from "../../lite3/message.ts";
-import { printAscii, printJson } from "../../lite3/print.ts";
+import { printJson } from "../../lite3/print.ts";
 import { parseRfc3339 } from "../../text/time.ts";
 import { envelopeError, unreadable } from "./error.ts";
 import { elementsOf, membersOf, NoJson } from "./json_parts.ts";
