@@ -77,6 +77,11 @@ class PendingWrite {
     this.#atomic = atomic;
   }
 
+  /** How many bytes the system has certainly accepted. */
+  get accepted(): number {
+    return this.#inLineBuffer ? Math.max(0, this.#at - LINE_BUFFER) : this.#at;
+  }
+
   get done(): boolean {
     return this.#at >= this.#bytes.length && !this.#inLineBuffer;
   }
@@ -113,13 +118,23 @@ class PendingWrite {
   }
 }
 
+/** How a write is watched and ended. */
+export interface WriteOptions {
+  /** Called whenever the system has accepted some of the bytes, with their number so far. */
+  readonly accepted?: (count: number) => void;
+  /** Once it is aborted, no further piece is written, and the write rejects with its reason. */
+  readonly signal?: AbortSignal;
+}
+
+const PLAIN: WriteOptions = {};
+
 /** Standard output or standard error. */
 export class StandardStream {
   readonly #stream: typeof Deno.stdout | typeof Deno.stderr;
   #terminal: boolean | undefined;
   #atomic: number | undefined;
   #background = false;
-  #queued: Uint8Array[] = [];
+  #queued: { readonly bytes: Uint8Array; readonly options: WriteOptions }[] = [];
   #size = 0;
   #writing: Promise<void> | undefined;
 
@@ -169,8 +184,8 @@ export class StandardStream {
    *
    * @returns the number of bytes
    */
-  async write(bytes: Uint8Array): Promise<number> {
-    this.#queued.push(bytes);
+  async write(bytes: Uint8Array, options: WriteOptions = PLAIN): Promise<number> {
+    this.#queued.push({ bytes, options });
     this.#size += bytes.length;
     await (this.#writing ??= this.#drain());
     return bytes.length;
@@ -201,8 +216,8 @@ export class StandardStream {
   async #drain(): Promise<void> {
     try {
       for (let next = this.#queued.shift(); next !== undefined; next = this.#queued.shift()) {
-        await this.#writeOne(next);
-        this.#size -= next.length;
+        await this.#writeOne(next.bytes, next.options);
+        this.#size -= next.bytes.length;
       }
     } finally {
       this.#queued = [];
@@ -211,13 +226,15 @@ export class StandardStream {
     }
   }
 
-  async #writeOne(bytes: Uint8Array): Promise<void> {
+  async #writeOne(bytes: Uint8Array, { accepted, signal }: WriteOptions): Promise<void> {
     for (const passage = new PendingWrite(bytes, this.#piece); !passage.done;) {
+      signal?.throwIfAborted();
       try {
         passage.took(await this.#stream.write(passage.next()));
       } catch (error) {
         await sleep(passage.refused(error));
       }
+      accepted?.(passage.accepted);
     }
   }
 }

@@ -25,7 +25,11 @@ async function inHome(
     for (const name of ["alpha", "beta", "with space"]) client.createPool(name, 65536).close();
     using pool = client.openPool("alpha");
     pool.append({ n: 1 }, ["deploy", "prod"]);
-    pool.append({ n: 2 }, ["debug"]);
+    pool.append({ n: 2 }, ["debug", "key:unit", "key:lint"]);
+    for (const name of ["mail", "backup"]) {
+      const dir = `${home}/.plasmite/pools`;
+      assert.equal((await cli(["--dir", dir, "cursor", "set", "alpha", name, "0"])).code, 0);
+    }
     const { stdout } = await cli(["completion", shell]);
     Deno.writeTextFileSync(`${home}/_plasmite`, stdout);
     const env = {
@@ -54,7 +58,10 @@ Deno.test("candidates: pools of the directory, tags of the newest messages, sile
     const ask = (...args: string[]) => cli(["__complete", ...args], { env });
     assert.equal((await ask("pool")).stdout, "alpha\nbeta\nwith space\n");
     assert.equal((await ask("pool", "--dir", `${home}/bin`)).stdout, "");
-    assert.equal((await ask("tag", "alpha")).stdout, "debug\ndeploy\nprod\n");
+    assert.equal((await ask("tag", "alpha")).stdout, "debug\ndeploy\nkey:lint\nkey:unit\nprod\n");
+    assert.equal((await ask("key", "alpha")).stdout, "lint\nunit\n");
+    assert.equal((await ask("cursor", "alpha")).stdout, "backup\nmail\n");
+    assert.equal((await ask("group", "alpha")).stdout, "");
     for (const pool of ["beta", "nope", "http://h/x", ""]) {
       assert.deepEqual(await ask("tag", pool), { code: 0, stdout: "", stderr: "" }, pool);
     }
@@ -87,6 +94,11 @@ const offers: [line: string, words: string[]][] = [
   ["plasmite --color always feed alpha --cr", ["--create", "--create-size", "--creds"]],
   ["plasmite follow alpha --tag de", ["debug", "deploy"]],
   ["plasmite feed alpha -e ", ["skip", "stop"]],
+  ["plasmite feed alpha --key l", ["lint"]],
+  ["plasmite claim alpha ", ["lint", "unit"]],
+  ["plasmite claim alpha lint --as me u", ["unit"]],
+  ["plasmite follow alpha --cursor ", ["backup", "mail"]],
+  ["plasmite cursor set alpha m", ["mail"]],
   ["pls serve --access read-", ["read-only", "read-write"]],
   ["plasmite help pool c", ["create"]],
   ["plasmite completion z", ["zsh"]],

@@ -105,7 +105,34 @@ function adviceForCommand(error: PlasmiteError, line: TypedLine): string | undef
   if (error.details["until"] !== undefined && error.kindName === "Busy" && command === "claim") {
     return "Wait for it with --wait 10m, or claim something else.";
   }
+  const words = cursorAdvice(error, line, pool);
+  if (words !== undefined) return words;
   return isDamage(error, line) ? damageAdvice(error, line, pool) : undefined;
+}
+
+/** What to do about a cursor or group that cannot be used as it is. */
+function cursorAdvice(
+  error: PlasmiteError,
+  line: TypedLine,
+  pool: string | undefined,
+): string | undefined {
+  const { details, topic, kindName } = error;
+  const name = line.args.text("cursor") ?? line.args.text("group");
+  if (name === undefined || pool === undefined) return undefined;
+  const isReplaced = kindName === "NotFound" && details["cursor"] === name &&
+    details["actual"] !== undefined;
+  const isGap = kindName === "RetentionGap" && details["cursor"] === name;
+  if (!isReplaced && !isGap && topic !== "cursor file") return undefined;
+  const dir = line.args.text("cursor-dir");
+  const place = dir === undefined ? [] : ["--cursor-dir", token(dir)];
+  if (line.args.has("group")) {
+    const remove = related(line, "cursor delete", pool, [token(name), ...place]);
+    return `To start anew, delete the group: ${remove}`;
+  }
+  const set = related(line, "cursor set", pool, [token(name), "--from", "oldest", ...place]);
+  return isGap
+    ? `To go on with what is left, leave out --error-on-gap, or run \`${set}\`.`
+    : `To start anew, run \`${set}\` (or --from end for new messages only).`;
 }
 
 /** What to do when `feed` found something else than it expected. */
@@ -134,6 +161,7 @@ function conflictAdvice(
 function isDamage(error: PlasmiteError, line: TypedLine): boolean {
   const pool = line.args.text("POOL");
   if ("status" in error || (pool !== undefined && isUrl(pool))) return false;
+  if (error.topic === "cursor file") return false;
   if (error.topic === "damage" || error.topic === "repair") return true;
   return error.kindName === "Corrupt" && READING.has(line.at.at(-1)?.name ?? "");
 }

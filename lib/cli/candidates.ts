@@ -1,12 +1,13 @@
 /**
- * `plasmite __complete`: what completion scripts ask for while someone types, names of pools and
- * tags in use, one a line. It never fails loudly: a shell prompt is no place for errors.
+ * `plasmite __complete`: what completion scripts ask for while someone types, names of pools, and
+ * tags, keys, cursors and groups of a pool, one a line. It never fails loudly: a shell prompt is no place for errors.
  *
  * @module
  */
 
 import { poolFiles, poolName } from "../backend/refs.ts";
 import { localPool } from "../backend/resolve.ts";
+import type { PoolHandle } from "../backend/types.ts";
 import { unsafeIn } from "../visible.ts";
 import type { CommandContext } from "./context.ts";
 
@@ -23,7 +24,7 @@ export async function run(context: CommandContext): Promise<number> {
     else if (kind === "key") {
       const tags = await recentTags(context);
       names = tags.filter((tag) => tag.startsWith("key:")).map((tag) => tag.slice("key:".length));
-    }
+    } else names = await cursors(context, kind);
   } catch {
     // No directory, no such pool, damage: then there is nothing to offer.
   }
@@ -32,10 +33,25 @@ export async function run(context: CommandContext): Promise<number> {
   return 0;
 }
 
+async function openLocal(context: CommandContext): Promise<PoolHandle> {
+  const ref = localPool(context.args.text("POOL") ?? "", context);
+  return await (await ref.connect()).open(ref.name);
+}
+
+/** The names of cursors; of groups only for `group`. */
+async function cursors(context: CommandContext, kind: string): Promise<string[]> {
+  const pool = await openLocal(context);
+  try {
+    const all = await (await pool.coordinate()).cursors();
+    return all.filter((one) => kind === "cursor" || one.kind === "group").map(({ name }) => name);
+  } finally {
+    await pool.close();
+  }
+}
+
 /** The tags of the newest messages, sorted. */
 async function recentTags(context: CommandContext): Promise<string[]> {
-  const ref = localPool(context.args.text("POOL") ?? "", context);
-  const pool = await (await ref.connect()).open(ref.name);
+  const pool = await openLocal(context);
   const walk = await pool.select({ last: RECENT });
   const tags = new Set<string>();
   try {

@@ -10,10 +10,25 @@ import { PlasmiteError } from "../errors.ts";
 import { MessageView } from "../lite3/message.ts";
 import type { CommandContext } from "./context.ts";
 import { MessageWriter } from "./message_writer.ts";
-import { findPool, openPool } from "./open.ts";
+import { findPool, openPool, refuseWithout } from "./open.ts";
+
+/** Options that say how to read with a cursor. */
+const CURSOR_OPTIONS = [
+  "count",
+  "tag",
+  "where",
+  "from",
+  "error-on-gap",
+  "cursor-dir",
+  "durability",
+];
 
 /** Runs `fetch`. */
 export async function run(context: CommandContext): Promise<number> {
+  if (context.args.has("cursor")) {
+    return await (await import("./cursor_read.ts")).fetchCursor(context);
+  }
+  refuseWithout(context, "cursor", CURSOR_OPTIONS);
   const ref = await findPool(context);
   const seq = context.args.integer("SEQ") ?? 0n;
   const writer = await MessageWriter.open(context, { dataOnly: false, plain: "document" });

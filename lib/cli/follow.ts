@@ -13,9 +13,22 @@ import type { CommandContext } from "./context.ts";
 import { DropNotices } from "./drops.ts";
 import { MessageWriter } from "./message_writer.ts";
 import { printNotice } from "./notices.ts";
-import { findPool, openPool } from "./open.ts";
+import { findPool, openPool, refuseWithout } from "./open.ts";
 import { ReaderWatch } from "./reader_watch.ts";
 import { sinceOf, timeoutOf } from "./time_options.ts";
+
+/** Options that say how to read with a cursor. */
+const CURSOR_OPTIONS = [
+  "from",
+  "error-on-gap",
+  "cursor-dir",
+  "durability",
+  "ack",
+  "window",
+  "exec",
+  "max-tries",
+  "dead",
+];
 
 /** Exit code when `--timeout` runs out. */
 export const TIMED_OUT = 124;
@@ -41,6 +54,8 @@ interface Plan {
 /** Runs `follow`. */
 export async function run(context: CommandContext): Promise<number> {
   const { args } = context;
+  if (args.has("cursor")) return await (await import("./cursor_read.ts")).followCursor(context);
+  refuseWithout(context, "cursor", CURSOR_OPTIONS);
   const now = nowNs();
   const since = sinceOf(context, now);
   const timeoutMs = await timeoutOf(context);

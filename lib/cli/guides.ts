@@ -29,6 +29,7 @@ GUIDES
   plasmite help feed       what goes in: JSON, JSONL, json-seq, event streams, YAML, Lite3
   plasmite help follow     what comes out: history, filters, replay
   plasmite help latest     the newest message of a key, or of each group
+  plasmite help cursor     positions of readers that survive restarts
   plasmite help claim      locks with an expiry, between any processes
   plasmite help tap        keep the output of any command
   plasmite help serve      share pools over HTTP; every command takes http(s)://host:port/<pool>
@@ -71,6 +72,11 @@ NOTES
   plasmite fetch demo 42
   plasmite fetch demo 42 --format yaml
   plasmite fetch http://pi.local:9700/demo 42
+  plasmite fetch inbox --cursor alice -n 10                the next ten for alice; exit 3: none
+
+NOTES
+  With --cursor, what was printed is done: the next run goes on after it. A new cursor starts with
+  the oldest message unless --from says otherwise.
 `;
     case "follow":
       return `EXAMPLES
@@ -82,12 +88,19 @@ NOTES
   plasmite follow demo --tag alert --where '.data.level > 3'
   plasmite follow demo --since 10m --replay 2              twice as fast as it happened
   plasmite follow demo --format line                       one short line a message
+  plasmite follow jobs --cursor mailer --exec ./mail.sh    each message once it succeeded
+  plasmite follow inbox --cursor alice --one               wait for the next one for alice
 
 NOTES
   --where is jq on the whole message: .data, .meta.tags, .seq, .time. A missing key is an error, so
   the message does not match; write (.data.x? // 0) to allow it.
   --one exits 0 after a match; --timeout exits 124 when nothing came.
   Messages that were overwritten before they could be read are reported on stderr.
+  --cursor NAME keeps the position in POOL.cursors/NAME: whoever is killed or restarted goes on
+  there, and may get the last messages again (at least once). A message is done once it was written
+  to stdout; what sits in a pipe when its reader dies is lost to that reader, and --exec or
+  --ack manual are for those who cannot have that. A new cursor starts with the oldest message;
+  --from, --tail and --since choose another place, and are ignored once it exists.
   In a pipe it ends when its reader has gone; while nothing arrives it notices that only where Deno
   may use ffi (-A, or --allow-ffi), and otherwise with the next message.
 `;
@@ -142,6 +155,21 @@ NOTES
 
 NOTES
   Exit 10: the lease is another's, or has another token. To release it again is no error.
+`;
+    case "cursor":
+    case "cursor list":
+    case "cursor set":
+    case "cursor delete":
+      return `EXAMPLES
+  plasmite cursor list inbox
+  plasmite cursor list inbox --json | jq '.cursors[] | select(.lag > 100)'
+  plasmite cursor set inbox alice 41                       everything up to 41 is done
+  plasmite cursor set inbox alice --from end               only what comes from now on
+  plasmite cursor delete inbox alice
+
+NOTES
+  SEQ: everything up to here is done. LAG: messages after it. LOST: those of them that are already
+  overwritten. A cursor that somebody uses cannot be set or deleted (exit 5).
 `;
     case "tap":
       return `EXAMPLES
@@ -280,7 +308,7 @@ FILES
   plasmite completion fish > ~/.config/fish/completions/plasmite.fish
 
 NOTES
-  The script completes commands, options, pool names and tags, for plasmite and pls.
+  The script completes commands, options, pools, tags, keys and cursors, for plasmite and pls.
 `;
     default:
       return undefined;

@@ -13,7 +13,7 @@ import { printEnvelope } from "../text/envelope.ts";
 import type { CommandContext } from "./context.ts";
 
 /** So many bytes are collected before they are written without being asked to. */
-const WRITE_AT = 128 * 1024;
+export const WRITE_AT = 128 * 1024;
 const NEWLINE = 0x0a;
 
 type Print = (view: MessageView, out: Buf) => void;
@@ -78,6 +78,23 @@ export class MessageWriter {
       });
     };
     return new MessageWriter(context, await print());
+  }
+
+  /** Prints one message and holds it back. */
+  add(view: MessageView): void {
+    this.#print(view, this.#out);
+  }
+
+  /** The number of bytes that are held back. */
+  get size(): number {
+    return this.#out.len;
+  }
+
+  /** Takes what is held back; the bytes are valid until the next message is printed. */
+  take(): Uint8Array {
+    const bytes = this.#out.bytes();
+    this.#out.clear();
+    return bytes;
   }
 
   /** Prints one message; it may be held back until {@linkcode MessageWriter.flush}. */

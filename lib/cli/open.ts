@@ -31,6 +31,23 @@ export function findPool(context: CommandContext, argument = "POOL"): Promise<Po
   return resolvePool(context.args.required(argument), context);
 }
 
+/**
+ * Refuses options that mean nothing without another one.
+ *
+ * @throws {PlasmiteError} Usage
+ */
+export function refuseWithout(
+  context: CommandContext,
+  needed: string,
+  options: readonly string[],
+): void {
+  const stray = options.find((name) => context.args.has(name));
+  if (stray === undefined || context.args.has(needed)) return;
+  throw new PlasmiteError("Usage", `--${stray} requires --${needed}`, {
+    hint: `Add --${needed}, or leave out --${stray}.`,
+  });
+}
+
 /** How to use a pool. */
 export interface OpenPoolOptions {
   /** Whether it will be appended to. */

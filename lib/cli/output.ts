@@ -7,7 +7,7 @@
  */
 
 import { messageOf, PlasmiteError } from "../errors.ts";
-import { StandardStream } from "../stdio.ts";
+import { StandardStream, type WriteOptions } from "../stdio.ts";
 import { forTerminal } from "../visible.ts";
 
 /** The reader of stdout has gone away: stop quietly, exit 0. */
@@ -71,6 +71,26 @@ export class Output {
       this.stream.writeSync(bytes);
     } catch (error) {
       if (this.stream === StandardStream.stderr) return;
+      if (error instanceof Deno.errors.BrokenPipe) throw new StdoutClosed();
+      throw stdoutFailure(error);
+    }
+  }
+
+  /**
+   * Writes bytes without blocking the event loop, so that signals are noticed while nobody reads.
+   *
+   * @throws as {@linkcode Output.write}; the reason of the signal
+   */
+  async writeWatched(bytes: Uint8Array, options: WriteOptions): Promise<void> {
+    if (this.isTerminal) {
+      this.write(bytes);
+      options.accepted?.(bytes.length);
+      return;
+    }
+    try {
+      await this.stream.write(bytes, options);
+    } catch (error) {
+      if (options.signal?.aborted === true && error === options.signal.reason) throw error;
       if (error instanceof Deno.errors.BrokenPipe) throw new StdoutClosed();
       throw stdoutFailure(error);
     }

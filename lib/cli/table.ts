@@ -472,12 +472,190 @@ function feed(): CommandSpec {
   };
 }
 
+const CURSOR: FlagSpec = {
+  name: "cursor",
+  value: "NAME",
+  group: "Cursor",
+  complete: "cursor",
+  help: "Read on from this named position, and move it",
+};
+
+const CURSOR_DIR: FlagSpec = {
+  name: "cursor-dir",
+  value: "DIR",
+  group: "Cursor",
+  complete: "dir",
+  help: "Keep cursors in DIR instead of next to the pool",
+};
+
+/** Options of whatever reads with a cursor. */
+function cursorFlags(): FlagSpec[] {
+  const group = "Cursor";
+  return [
+    {
+      name: "from",
+      value: "FROM",
+      group,
+      help: "Where a new cursor starts: oldest (default), end, or message FROM",
+    },
+    {
+      name: "error-on-gap",
+      group,
+      help: "Exit 9 if messages were overwritten before they were read; the cursor stays",
+    },
+    CURSOR_DIR,
+    { ...DURABILITY, group, help: "`fast`, or `flush` to sync each acknowledgement to disk" },
+  ];
+}
+
+/** Options of `follow` with a cursor. */
+function followCursorFlags(): FlagSpec[] {
+  const group = "Cursor";
+  return [
+    { ...CURSOR, conflicts: ["replay"] },
+    ...cursorFlags().map((flag) =>
+      flag.name === "from" ? { ...flag, conflicts: ["tail", "since"] } : flag
+    ),
+    {
+      name: "ack",
+      value: "ACK",
+      values: ["auto", "manual"],
+      default: "auto",
+      group,
+      help: "What acknowledges a message: being written, or a line `SEQ` on stdin",
+      more:
+        "A manual acknowledgement covers everything up to SEQ; the end of stdin ends the command.",
+    },
+    {
+      name: "window",
+      value: "WINDOW",
+      type: "u32",
+      default: "256",
+      group,
+      help: "With --ack manual: this many messages may be unacknowledged",
+    },
+    {
+      name: "exec",
+      value: "COMMAND",
+      group,
+      complete: "command",
+      help: "Run COMMAND (sh -c) for each message, on its stdin; exit 0 acknowledges",
+      more:
+        "Otherwise it is run again after 1 s, 2 s … 60 s. It has PLASMITE_SEQ and PLASMITE_TAGS " +
+        "(a JSON array) in its environment.",
+    },
+    ...DEAD_LETTERS.map((flag): FlagSpec => ({ ...flag, group })),
+  ];
+}
+
+/** Options for messages that fail again and again. */
+const DEAD_LETTERS: readonly FlagSpec[] = [
+  {
+    name: "max-tries",
+    value: "MAX_TRIES",
+    type: "u32",
+    default: "5",
+    help: "After this many failures a message goes to the dead pool",
+  },
+  {
+    name: "dead",
+    value: "DEAD",
+    complete: "pool",
+    help: "The dead pool; by default POOL.dead, created when needed",
+  },
+];
+
+function cursorList(): CommandSpec {
+  return {
+    name: "list",
+    about: "List cursors and work groups with their positions",
+    args: [POOL],
+    flags: [CURSOR_DIR, ...remoteFlags()],
+    helpOnEmpty: true,
+    report: true,
+  };
+}
+
+const CURSOR_NAME: PositionalSpec = {
+  name: "NAME",
+  required: true,
+  complete: "cursor",
+  help: "Name of the cursor",
+};
+
+function cursorSet(): CommandSpec {
+  return {
+    name: "set",
+    about: "Set, create or repair a cursor",
+    usage: "[OPTIONS] <POOL> <NAME> <SEQ|--from <FROM>>",
+    args: [POOL, CURSOR_NAME, {
+      name: "SEQ",
+      type: "u64",
+      help: "Everything up to SEQ counts as done; 0 for nothing",
+    }],
+    flags: [
+      {
+        name: "from",
+        value: "FROM",
+        values: ["oldest", "end"],
+        conflicts: ["SEQ"],
+        help: "Start with the oldest message, or with the next one",
+      },
+      CURSOR_DIR,
+      ...remoteFlags(),
+    ],
+    helpOnEmpty: true,
+    report: true,
+  };
+}
+
+function cursorDelete(): CommandSpec {
+  return {
+    name: "delete",
+    about: "Delete a cursor or a work group",
+    args: [POOL, { ...CURSOR_NAME, help: "Name of the cursor or group" }],
+    flags: [CURSOR_DIR, ...remoteFlags()],
+    helpOnEmpty: true,
+    report: true,
+  };
+}
+
+function cursor(): CommandSpec {
+  return {
+    name: "cursor",
+    about: "List, set and delete named positions of readers",
+    commands: { list: cursorList, set: cursorSet, delete: cursorDelete },
+    helpOnEmpty: true,
+  };
+}
+
 function fetch(): CommandSpec {
   return {
     name: "fetch",
-    about: "Print one message by its sequence number",
-    args: [POOL, { name: "SEQ", required: true, type: "u64", help: "Sequence number" }],
-    flags: remoteFlags(),
+    about: "Print one message by its sequence number, or the next ones of a cursor",
+    args: [POOL, {
+      name: "SEQ",
+      required: true,
+      unless: "cursor",
+      type: "u64",
+      help: "Sequence number",
+    }],
+    flags: [
+      { ...CURSOR, conflicts: ["SEQ"], help: "Print the next messages of this cursor instead" },
+      {
+        name: "count",
+        short: "n",
+        value: "COUNT",
+        type: "u64",
+        default: "1",
+        group: "Cursor",
+        help: "How many messages at most",
+      },
+      { ...TAG, group: "Cursor", help: "Only messages with this tag; all must be present" },
+      { ...WHERE, group: "Cursor" },
+      ...cursorFlags(),
+      ...remoteFlags(),
+    ],
     helpOnEmpty: true,
     messages: true,
   };
@@ -507,6 +685,7 @@ function follow(): CommandSpec {
         type: "float",
         help: "Print the selection at its own pace times REPLAY (0: at once), then exit",
       },
+      ...followCursorFlags(),
       ...remoteFlags(),
     ],
     helpOnEmpty: true,
@@ -1111,6 +1290,7 @@ export function root(): CommandSpec {
       claim,
       renew,
       release,
+      cursor,
       tap,
       duplex,
       top,

@@ -131,7 +131,7 @@ export class TapChild {
 }
 
 /** The set of ignored signals, bit 0 for signal 1; none where the system does not tell. */
-function ignoredSignals(): bigint {
+export function ignoredSignals(): bigint {
   if (Deno.build.os !== "linux" || !hasEveryPermission()) return 0n;
   try {
     const mask = /^SigIgn:\s*([0-9a-f]+)/m.exec(Deno.readTextFileSync("/proc/self/status"))?.[1];
@@ -141,7 +141,8 @@ function ignoredSignals(): bigint {
   }
 }
 
-async function ending(child: Deno.ChildProcess): Promise<Ending> {
+/** Resolves when a process has ended. */
+export async function ending(child: Deno.ChildProcess): Promise<Ending> {
   try {
     const { code, signal } = await child.status;
     return signal === null ? { code } : ended(code - 128);

@@ -77,7 +77,7 @@ Deno.test("root help has its sections in order and one command per line", async 
   const commands = block.split("\n").map((line) => line.trim().split(" ")[0]);
   assert.deepEqual(
     commands.join(" "),
-    "pool feed serve access mcp fetch follow latest claim renew release tap duplex top doctor " +
+    "pool feed serve access mcp fetch follow latest claim renew release cursor tap duplex top doctor " +
       "version completion help",
   );
 });

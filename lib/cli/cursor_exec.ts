@@ -1,0 +1,96 @@
+/**
+ * `--exec`: runs a command for each message until it succeeds; what fails too often goes to the dead
+ * pool (docs/spec/coordination.md 2 and 13.6).
+ *
+ * @module
+ */
+
+import type { Cursor } from "../backend/coordination.ts";
+import type { StoredFrame, Walk } from "../backend/types.ts";
+import { retryDelayMs } from "../coordination/group_record.ts";
+import { pause } from "../timers.ts";
+import type { CommandContext } from "./context.ts";
+import type { Delivery } from "./cursor_delivery.ts";
+import type { Signals } from "./signals.ts";
+import { endingText, isDone, startTask } from "./task_process.ts";
+
+/** How to run the command. */
+export interface ExecOptions {
+  /** The command, for a shell. */
+  readonly command: string;
+  /** After so many failures a message is given up. */
+  readonly maxTries: number;
+  /** The dead pool; by default the pool's own. */
+  readonly dead: string | undefined;
+  /** What notices call the pool. */
+  readonly path: string;
+}
+
+/** Delivers each message to a command. */
+export class ExecDelivery implements Delivery {
+  readonly isFull = false;
+  readonly #context: CommandContext;
+  readonly #cursor: Cursor;
+  readonly #options: ExecOptions;
+  readonly #signals: Signals;
+
+  /** Prepares to run the command of `options`. */
+  constructor(context: CommandContext, cursor: Cursor, options: ExecOptions, signals: Signals) {
+    this.#context = context;
+    this.#cursor = cursor;
+    this.#options = options;
+    this.#signals = signals;
+  }
+
+  async take(walk: Walk): Promise<void> {
+    const { u8, payloadAt, payloadLength, seq, timestampNs } = walk.frame;
+    const payload = u8.slice(payloadAt, payloadAt + payloadLength);
+    const message: StoredFrame = { seq, timestampNs, flags: 0, payload };
+    for (let tries = 1;; tries++) {
+      if (await this.#run(message, tries)) {
+        await this.#cursor.ack(seq);
+        return;
+      }
+      this.#signals.signal.throwIfAborted();
+      if (tries >= this.#options.maxTries) return await this.#bury(message, tries);
+      await pause(retryDelayMs(tries), this.#signals.signal);
+    }
+  }
+
+  flush(): void {}
+
+  async acknowledged(): Promise<void> {}
+
+  /** Runs the command once; whether it succeeded. */
+  async #run(message: StoredFrame, tries: number): Promise<boolean> {
+    const task = startTask(["/bin/sh", "-c", this.#options.command], message);
+    // As with a command that is wrapped, a signal is the command's business first.
+    this.#signals.onSignal = (signal) => task.kill(signal);
+    const ended = await task.ending;
+    this.#signals.onSignal = undefined;
+    if (isDone(ended)) return true;
+    this.#notice(
+      "task_failed",
+      `Message ${message.seq} failed: ${endingText(ended)}.`,
+      message,
+      tries,
+    );
+    return false;
+  }
+
+  async #bury(message: StoredFrame, tries: number): Promise<void> {
+    const { dead } = this.#options;
+    await this.#cursor.bury(message, dead);
+    const text = `Message ${message.seq} failed ${tries} times and was moved to the dead pool.`;
+    this.#notice("dead_letter", text, message, tries);
+  }
+
+  #notice(kind: string, message: string, { seq }: StoredFrame, tries: number): void {
+    this.#context.notice({
+      kind,
+      message,
+      pool: this.#context.args.required("POOL"),
+      details: { cursor: this.#cursor.name, pool_path: this.#options.path, seq, tries },
+    });
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * Reading with a named cursor: what the command line says, and where a new cursor starts
+ * (docs/spec/coordination.md 2 and 13.6).
+ *
+ * @module
+ */
+
+import type { Cursor, Place } from "../backend/coordination.ts";
+import type { PoolHandle } from "../backend/types.ts";
+import { checkCursorName } from "../coordination/names.ts";
+import { PlasmiteError } from "../errors.ts";
+import type { Where } from "../filter/where.ts";
+import { nowNs } from "../text/time.ts";
+import { parseDurability } from "../text/units.ts";
+import { conditions } from "./conditions.ts";
+import type { CommandContext } from "./context.ts";
+import { sinceOf } from "./time_options.ts";
+
+const U64_MAX = 0xffff_ffff_ffff_ffffn;
+
+/** What the command line says about a cursor. */
+export interface CursorPlan {
+  readonly name: string;
+  readonly from: Place | undefined;
+  readonly tail: number | undefined;
+  readonly since: bigint | undefined;
+  readonly dir: string | undefined;
+  readonly flush: boolean;
+  readonly errorOnGap: boolean;
+  readonly tags: readonly string[];
+  readonly where: readonly Where[];
+}
+
+/** Reads the options. Throws Usage. */
+export async function cursorPlan(context: CommandContext): Promise<CursorPlan> {
+  const { args } = context;
+  return {
+    name: checkCursorName(args.text("cursor") ?? ""),
+    from: fromOf(args.text("from")),
+    tail: args.count("tail"),
+    since: sinceOf(context, nowNs()),
+    dir: args.text("cursor-dir"),
+    flush: parseDurability(args.text("durability") ?? "fast") === "flush",
+    errorOnGap: args.has("error-on-gap"),
+    tags: args.texts("tag"),
+    where: await conditions(context),
+  };
+}
+
+/** `--from`: a number is the first message to read. */
+function fromOf(text: string | undefined): Place | undefined {
+  if (text === undefined || text === "oldest" || text === "end") return text;
+  const seq = /^\d+$/.test(text) ? BigInt(text) : -1n;
+  if (seq >= 0n && seq <= U64_MAX) return seq === 0n ? 0n : seq - 1n;
+  throw new PlasmiteError("Usage", `invalid value '${text}' for '--from <FROM>'`, {
+    hint: "Use oldest, end, or the sequence number of the first message.",
+  });
+}
+
+/**
+ * Acquires the cursor; a new one is saved where the options say. For an existing one these are
+ * ignored, with a notice.
+ *
+ * @throws {PlasmiteError} as acquiring a cursor
+ */
+export async function openCursor(
+  context: CommandContext,
+  pool: PoolHandle,
+  plan: CursorPlan,
+): Promise<Cursor> {
+  const { name, from, tail, since, dir, flush } = plan;
+  const coordination = await pool.coordinate();
+  const isPlaced = from !== undefined || tail !== undefined || since !== undefined;
+  // To find the place may take a while, and an existing cursor needs none.
+  const exists = isPlaced && (await coordination.cursors(dir)).some((one) => one.name === name);
+  const place = exists ? undefined : from ?? await placeOf(pool, plan);
+  const cursor = await coordination.cursor(name, { from: place, dir, flush });
+  if (!cursor.isNew && isPlaced) {
+    context.notice({
+      kind: "cursor_exists",
+      message: `Cursor ${name} exists, so it continues after ${cursor.seq}.`,
+      pool: context.args.required("POOL"),
+      details: { cursor: name, pool_path: pool.path, seq: cursor.seq },
+    });
+  }
+  return cursor;
+}
+
+/** Where `--tail` or `--since` start: before their first message, or after what was searched. */
+async function placeOf(
+  pool: PoolHandle,
+  { tail, since, tags, where }: CursorPlan,
+): Promise<Place | undefined> {
+  if (tail === undefined && since === undefined) return undefined;
+  if (tail === 0) return "end";
+  const walk = await pool.select({
+    tags,
+    where,
+    ...(tail === undefined ? {} : { last: tail }),
+    ...(since === undefined ? {} : { since }),
+  });
+  try {
+    for (;;) {
+      if (walk.next()) return walk.frame.seq - 1n;
+      if (walk.ended) return walk.start.newest;
+      await walk.wait();
+    }
+  } finally {
+    walk.close();
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * One run of a reader with a cursor: reads on, delivers, moves the cursor, until something ends it
+ * (docs/spec/coordination.md 2 and 13.6).
+ *
+ * @module
+ */
+
+import type { Cursor } from "../backend/coordination.ts";
+import type { Walk } from "../backend/types.ts";
+import { PlasmiteError } from "../errors.ts";
+import type { Gap } from "../types.ts";
+import type { Delivery } from "./cursor_delivery.ts";
+import type { CursorPlan } from "./cursor_open.ts";
+import type { DropNotices } from "./drops.ts";
+
+/** Least time between two moves of the cursor over messages that do not match, in milliseconds. */
+const PASS_EVERY = 100;
+/** How often the pool is compared with the cursor, in milliseconds. */
+const CHECK_EVERY = 1000;
+/** Least patience with history that is on its way from a server, in milliseconds. */
+const HISTORY_PATIENCE = 5_000;
+
+/** What a run is about. */
+export interface SessionOptions {
+  readonly plan: CursorPlan;
+  /** Whether to wait for new messages. */
+  readonly follow: boolean;
+  /** How many messages to deliver at most. */
+  readonly limit: number;
+  /** How long to wait for a message, in milliseconds. */
+  readonly timeoutMs: number;
+  readonly notify: boolean;
+  /** Called once per outage. */
+  readonly onTrouble: (error: Error) => void;
+  /** Aborted when the run is to end at once. */
+  readonly halt: AbortSignal;
+}
+
+/** How a run ended by itself. */
+export type SessionEnd = "complete" | "timeout";
+
+/** One run. */
+export class CursorSession {
+  /** The number of messages delivered. */
+  count = 0;
+  readonly #cursor: Cursor;
+  readonly #delivery: Delivery;
+  readonly #drops: DropNotices;
+  readonly #options: SessionOptions;
+  #passedAt = -Infinity;
+  #checkedAt = performance.now();
+  /** When a message was delivered last. */
+  #last = performance.now();
+
+  /** Prepares a run; the cursor and the notices are the caller's. */
+  constructor(cursor: Cursor, delivery: Delivery, drops: DropNotices, options: SessionOptions) {
+    this.#cursor = cursor;
+    this.#delivery = delivery;
+    this.#drops = drops;
+    this.#options = options;
+  }
+
+  /** Reads until something ends it; rejects with the reason of a halt. */
+  async run(): Promise<SessionEnd> {
+    const { follow, halt, limit, notify, onTrouble, plan: { tags, where } } = this.#options;
+    if (limit === 0) return "complete";
+    const walk = await this.#cursor.select({ follow, tags, where, notify, onTrouble });
+    try {
+      const end = await this.#read(walk);
+      await this.#cursor.pass(walk.position);
+      return end;
+    } catch (error) {
+      if (!halt.aborted) await this.#delivery.flush(); // What came before an error is delivered.
+      else if (error === halt.reason) await this.#cursor.pass(walk.position);
+      throw error;
+    } finally {
+      walk.close();
+    }
+  }
+
+  async #read(walk: Walk): Promise<SessionEnd> {
+    const { halt, limit, timeoutMs } = this.#options;
+    const delivery = this.#delivery;
+    const { newest, oldest } = walk.start;
+    // What is there already may still be on its way; the clock of a time-out starts after it.
+    let arriving = oldest !== 0n && this.#cursor.seq < newest;
+    let looked = walk.looked;
+    const patience = timeoutMs === Infinity ? Infinity : Math.max(timeoutMs, HISTORY_PATIENCE);
+    const left = (): number => this.#last + (arriving ? patience : timeoutMs) - performance.now();
+    for (;;) {
+      halt.throwIfAborted();
+      if (delivery.isFull) {
+        await delivery.flush();
+        if (left() <= 0) return "timeout";
+        await delivery.acknowledged(left());
+        continue;
+      }
+      if (await this.#next(walk)) {
+        if (this.count === limit) break;
+        continue;
+      }
+      await delivery.flush();
+      if (walk.ended) break;
+      if (arriving) {
+        if (walk.looked !== looked) this.#last = performance.now();
+        looked = walk.looked;
+        arriving = walk.position <= newest;
+      }
+      await this.#idle(walk);
+      const ms = left();
+      if (ms <= 0) return "timeout";
+      await walk.wait(Math.min(ms, CHECK_EVERY), halt);
+    }
+    await delivery.flush();
+    // Whoever acknowledges by hand may do so until then.
+    while (this.#cursor.pending > 0) {
+      halt.throwIfAborted();
+      if (left() <= 0) return "timeout";
+      await delivery.acknowledged(left());
+    }
+    return "complete";
+  }
+
+  /** Delivers the next messages that are there; false if there are none. */
+  async #next(walk: Walk): Promise<boolean> {
+    const { limit } = this.#options;
+    const before = this.count;
+    // Not every message is worth a turn of the event loop.
+    while (this.count < limit && !this.#delivery.isFull) {
+      const found = walk.next();
+      const gap = walk.takeGap();
+      if (found) this.#cursor.deliver(walk.frame.seq, walk.frame.timestampNs);
+      if (gap !== null) await this.#lost(gap);
+      if (!found) break;
+      const waiting = this.#delivery.take(walk);
+      this.count++;
+      if (waiting !== undefined) {
+        await waiting;
+        break;
+      }
+    }
+    if (this.count > before) this.#last = performance.now();
+    return this.count > before;
+  }
+
+  async #lost(gap: Gap): Promise<void> {
+    if (!this.#options.plan.errorOnGap) return this.#drops.lost(gap);
+    await this.#delivery.flush();
+    const count = gap.last - gap.first + 1n;
+    throw new PlasmiteError(
+      "RetentionGap",
+      `${count} message${count === 1n ? " was" : "s were"} overwritten before they were read`,
+      {
+        seq: gap.first,
+        hint: "The cursor stays where it is. Set it to go on, or leave out --error-on-gap.",
+        details: { cursor: this.#cursor.name },
+      },
+    );
+  }
+
+  /** Moves the cursor over what does not match, and compares it with the pool, from time to time. */
+  async #idle(walk: Walk): Promise<void> {
+    this.#drops.due();
+    const now = performance.now();
+    if (now - this.#passedAt >= PASS_EVERY) {
+      this.#passedAt = now;
+      await this.#cursor.pass(walk.position);
+    }
+    if (now - this.#checkedAt >= CHECK_EVERY) {
+      this.#checkedAt = now;
+      await this.#cursor.check();
+    }
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Signals that would end a command, for one that has something to finish first.
+ *
+ * @module
+ */
+
+import { pause } from "../timers.ts";
+import { ignoredSignals } from "./tap_child.ts";
+
+const ENDING: readonly (readonly [Deno.Signal, number])[] = [
+  ["SIGHUP", 1],
+  ["SIGINT", 2],
+  ["SIGTERM", 15],
+];
+/** How long the system may take to deliver our own signal, in milliseconds. */
+const DELIVERY = 1000;
+
+/** A signal that ends the command. */
+export class Stopped extends Error {
+  /** The signal. */
+  readonly signal: Deno.Signal;
+  /** Its number. */
+  readonly number: number;
+
+  /** Creates a reason to stop. */
+  constructor(signal: Deno.Signal, number: number) {
+    super(`stopped by ${signal}`);
+    this.signal = signal;
+    this.number = number;
+  }
+}
+
+/** Listens for signals; those that are ignored stay ignored. */
+export class Signals implements Disposable {
+  readonly #stop = new AbortController();
+  readonly #listening: (readonly [Deno.Signal, () => void])[] = [];
+  /** Called for each signal that comes. */
+  onSignal: ((signal: Deno.Signal) => void) | undefined;
+
+  /** Starts to listen. */
+  constructor() {
+    const ignored = ignoredSignals();
+    for (const [signal, number] of ENDING) {
+      if (((ignored >> BigInt(number - 1)) & 1n) === 1n) continue;
+      const listener = (): void => {
+        this.#stop.abort(new Stopped(signal, number));
+        this.onSignal?.(signal);
+      };
+      Deno.addSignalListener(signal, listener);
+      this.#listening.push([signal, listener]);
+    }
+  }
+
+  /** Aborted with {@linkcode Stopped} at the first signal. */
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** Stops listening. */
+  [Symbol.dispose](): void {
+    for (const [signal, listener] of this.#listening) Deno.removeSignalListener(signal, listener);
+    this.#listening.length = 0;
+  }
+
+  /** Ends the process by the signal, as if nobody had listened; returns an exit code otherwise. */
+  async end({ signal, number }: Stopped): Promise<number> {
+    this[Symbol.dispose]();
+    Deno.kill(Deno.pid, signal);
+    await pause(DELIVERY);
+    return 128 + number;
+  }
+}
