@@ -8,6 +8,7 @@ import type { Cursor } from "../backend/coordination.ts";
 import { standardInput } from "../stdio.ts";
 import { startTimer } from "../timers.ts";
 import type { CommandContext } from "./context.ts";
+import { printNotice } from "./notices.ts";
 
 const ACK = /^(?:ack\s+)?(\d+)$/;
 /** The longest line that is looked at; more is no number. */
@@ -81,7 +82,7 @@ export class Acks {
     if (seq !== undefined && await this.#cursor.ack(seq)) return;
     const what = seq === undefined ? "is no sequence number" : "was not delivered";
     const shown = line.length > 40 ? `${line.slice(0, 40)}…` : line;
-    this.#context.notice({
+    printNotice(this.#context, {
       kind: "ack_ignored",
       message: `Ignored an acknowledgement: ${seq ?? JSON.stringify(shown)} ${what}.`,
       pool: this.#context.args.required("POOL"),

@@ -10,6 +10,7 @@ import type { StoredFrame, Walk } from "../backend/types.ts";
 import { retryDelayMs } from "../coordination/group_record.ts";
 import { pause } from "../timers.ts";
 import type { CommandContext } from "./context.ts";
+import { printNotice } from "./notices.ts";
 import type { Delivery } from "./cursor_delivery.ts";
 import type { Signals } from "./signals.ts";
 import { endingText, isDone, startTask } from "./task_process.ts";
@@ -86,7 +87,7 @@ export class ExecDelivery implements Delivery {
   }
 
   #notice(kind: string, message: string, { seq }: StoredFrame, tries: number): void {
-    this.#context.notice({
+    printNotice(this.#context, {
       kind,
       message,
       pool: this.#context.args.required("POOL"),

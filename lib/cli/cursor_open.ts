@@ -14,6 +14,7 @@ import { nowNs } from "../text/time.ts";
 import { parseDurability } from "../text/units.ts";
 import { conditions } from "./conditions.ts";
 import type { CommandContext } from "./context.ts";
+import { printNotice } from "./notices.ts";
 import { sinceOf } from "./time_options.ts";
 
 const U64_MAX = 0xffff_ffff_ffff_ffffn;
@@ -76,7 +77,7 @@ export async function openCursor(
   const place = exists ? undefined : from ?? await placeOf(pool, plan);
   const cursor = await coordination.cursor(name, { from: place, dir, flush });
   if (!cursor.isNew && isPlaced) {
-    context.notice({
+    printNotice(context, {
       kind: "cursor_exists",
       message: `Cursor ${name} exists, so it continues after ${cursor.seq}.`,
       pool: context.args.required("POOL"),

@@ -8,6 +8,7 @@
 import type { Cursor } from "../backend/coordination.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
+import { printNotice } from "./notices.ts";
 import type { Delivery } from "./cursor_delivery.ts";
 import { type CursorPlan, cursorPlan, openCursor } from "./cursor_open.ts";
 import { CursorSession, type SessionEnd } from "./cursor_session.ts";
@@ -196,7 +197,7 @@ async function deliveryOf(
 }
 
 function reportTrouble(context: CommandContext, path: string, error: Error): void {
-  context.notice({
+  printNotice(context, {
     kind: "reconnect",
     message: "The server does not answer; trying again until it does.",
     pool: context.args.required("POOL"),
