@@ -13,6 +13,7 @@ import { checkJson, checkServe, checkText, exposure, validity } from "./check.ts
 import { resolveServe, type ServeFlags } from "./config.ts";
 import { type InitOptions, serveInit } from "./init.ts";
 import { initJson, initText } from "./init_report.ts";
+import { type Mounts, mountsOf } from "./mounts.ts";
 import { startServer } from "./serve.ts";
 import { resolveShared, type SharedConfig } from "./shared_config.ts";
 import { checkShared, readyLines, sharedWarnings } from "./shared_report.ts";
@@ -28,6 +29,8 @@ export interface StartHooks {
   readonly onTrouble: (error: unknown) => void;
   /** Told of failures that are bugs. */
   readonly onFault: (error: unknown) => void;
+  /** Streams to serve besides. */
+  readonly mounts?: Mounts;
   /** Loads the Model Context Protocol at the first request. */
   readonly mcp?: ((limits: McpLimits) => Promise<McpFetch>) | undefined;
 }
@@ -59,9 +62,14 @@ export async function start(
   hooks: StartHooks,
 ): Promise<Started> {
   const shared = await resolveShared(flags, client.poolDir);
-  return shared === null
-    ? await startOne(client, flags, hooks)
-    : await startTwo(client, shared, hooks);
+  const mounts = await mountsOf(flags, client.poolDir);
+  const started = shared === null
+    ? await startOne(client, flags, { ...hooks, mounts })
+    : await startTwo(client, shared, { ...hooks, mounts });
+  void started.finished.then(async () => {
+    for (const mount of mounts.values()) await mount.close();
+  });
+  return started;
 }
 
 async function startTwo(
@@ -131,6 +139,7 @@ export async function check(
   poolDir: string,
 ): Promise<Report<ReturnType<typeof checkJson>>> {
   const shared = await resolveShared(flags, poolDir);
+  await mountsOf(flags, poolDir);
   if (shared !== null) return await checkShared(shared, poolDir);
   const found = await checkServe(await resolveServe(flags));
   return { json: checkJson(found), text: checkText(found) };

@@ -10,9 +10,10 @@ import { checkToken } from "../lib/backend/http/token.ts";
 import type { Access } from "./auth.ts";
 import { fingerprintOf, hasPrivateKey, inspectPair } from "./certificate.ts";
 import { normalizeOrigin } from "./guard.ts";
+import type { MountFlags } from "./mounts.ts";
 
 /** The options as they were given. */
-export interface ServeFlags extends SharingFlags {
+export interface ServeFlags extends SharingFlags, MountFlags {
   /** `IP:PORT`. */
   readonly bind: string;
   /** What callers may do. */

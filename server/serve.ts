@@ -14,6 +14,7 @@ import { baseUrl, type Limits, readKey, scopeOf, type ServeConfig } from "./conf
 import { Listener } from "./listener.ts";
 import { makeRecord, register } from "./registry.ts";
 import { Server } from "./server.ts";
+import type { Mounts } from "./mounts.ts";
 
 /** A server that listens. */
 export interface Running {
@@ -46,6 +47,8 @@ export interface ServeHooks extends
     | "maxBodiesBytes"
     | "readerGraceMs"
   > {
+  /** Streams to serve besides the pools of the directory. */
+  readonly mounts?: Mounts;
   /** Told when it had to listen again. */
   readonly onTrouble?: (error: unknown) => void;
   /** Whether to enter the server into the registry; default true. */

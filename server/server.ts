@@ -7,6 +7,7 @@
 
 import { ServingBackend } from "../lib/backend/serving.ts";
 import { Slots } from "../lib/backend/local/slots.ts";
+import type { Backend } from "../lib/backend/types.ts";
 import type { Client } from "../lib/client/client.ts";
 import type { Administration } from "./access/administration.ts";
 import type { App, AppOptions } from "./app.ts";
@@ -16,6 +17,7 @@ import { BodyReader, drain } from "./body.ts";
 import { stopping } from "./errors.ts";
 import { corsHeaders, Guard, normalizeOrigin, preflight } from "./guard.ts";
 import { isHead, routedAsGet, withoutBody } from "./head.ts";
+import { MountedBackend, type Mounts } from "./mounts.ts";
 import { Metrics } from "./metrics.ts";
 import type { Asset } from "./page.ts";
 import { Router } from "./router.ts";
@@ -38,6 +40,8 @@ export interface ServerOptions extends AppOptions {
    * exist.
    */
   readonly browser?: Browser | "local" | undefined;
+  /** Streams to serve besides the pools of the directory. */
+  readonly mounts?: Mounts | undefined;
 }
 
 /** A server without a socket. */
@@ -72,7 +76,12 @@ export class Server implements App {
       corsOrigins,
       inventedHost: options.inventedHost,
     });
-    const backend = this.#backend = new ServingBackend(client.poolDir, { limit });
+    const serving = this.#backend = new ServingBackend(client.poolDir, { limit });
+    const { mounts } = options;
+    // Without mounts the fast path of local pools is as short as it can be.
+    const backend: Backend = mounts === undefined || mounts.size === 0
+      ? serving
+      : new MountedBackend(serving, mounts);
     const metrics = new Metrics();
     const tails = new Slots(limit);
     const directory = new Slots(limit);
@@ -102,8 +111,8 @@ export class Server implements App {
       ui: options.ui ?? loadPage,
       mcp: mcp === undefined ? null : () => this.#loadMcp(mcp),
       openApi: () => this.#openApi(),
-      followers: (pool) => backend.followers(pool),
-      calls: () => directory.used + backend.calls,
+      followers: (pool) => serving.followers(pool),
+      calls: () => directory.used + serving.calls,
       stopping: this.#stopping.signal,
       fault: options.onFault ?? (() => {}),
       begun: (tail, grant) => this.#begun(tail, grant),

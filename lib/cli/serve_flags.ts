@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { AccessOptions } from "../backend/resolve.ts";
+import { messageOf, PlasmiteError } from "../errors.ts";
 import type { Args } from "./args.ts";
 
 /** The options as they were given, with defaults for the rest. */
@@ -47,6 +49,10 @@ export interface ServeFlags {
   readonly remoteBind: string | undefined;
   /** `--front-cert`. */
   readonly frontCert: string | undefined;
+  /** `--mount`, in order. */
+  readonly mounts: readonly string[];
+  /** What the options that begin with `--mount-` say. */
+  readonly mountAccess: AccessOptions;
   /** The names of all options that were typed. */
   readonly given: readonly string[];
 }
@@ -85,6 +91,38 @@ export function serveFlags(args: Args): ServeFlags {
     sharedAddress: args.text("shared-address"),
     remoteBind: args.text("remote-bind"),
     frontCert: args.text("front-cert"),
+    mounts: args.texts("mount"),
+    mountAccess: mountAccess(args),
     given: args.names(),
   };
+}
+
+/** How to reach mounted streams. Throws Usage. */
+function mountAccess(args: Args): AccessOptions {
+  const tokenFile = args.text("mount-token-file");
+  return {
+    token: tokenFile === undefined ? undefined : readSecret(tokenFile),
+    credsFile: args.text("mount-creds"),
+    tls: {
+      caFile: args.text("mount-tls-ca"),
+      certFile: args.text("mount-tls-cert"),
+      keyFile: args.text("mount-tls-key"),
+    },
+  };
+}
+
+function readSecret(path: string): string {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(path).trim();
+  } catch (error) {
+    throw new PlasmiteError("Usage", "failed to read token file", {
+      hint: "Check the path of --mount-token-file and its permissions.",
+      path,
+      causes: [messageOf(error)],
+      cause: error,
+    });
+  }
+  if (text !== "") return text;
+  throw new PlasmiteError("Usage", "token file is empty", { path, hint: "Put the token into it." });
 }

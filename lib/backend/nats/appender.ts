@@ -112,6 +112,8 @@ export class NatsAppender {
     if (flush) throw noFlush();
     if (when?.idWindow !== undefined) throw noWindow();
     signal?.throwIfAborted();
+    const { link, path } = this.#target;
+    if (request.lockMs === 0 && link.lost) throw link.unreachable(path);
     const messages = this.#target.printer.print(batch, from, batch.count);
     for (const message of messages) this.#refuseOversize(message);
     const items = messages.map((message, i) => this.#item(message, when?.ids?.[i] ?? null));

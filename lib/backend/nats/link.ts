@@ -98,11 +98,20 @@ export class Link {
 
   /** Sends a request. Throws the library's errors as errors of this program. */
   async request(subject: string, body: Uint8Array | string, path: string): Promise<Msg> {
+    if (this.lost) throw this.unreachable(path);
     try {
       return await this.nc.request(subject, body, { timeout: REQUEST_MS });
     } catch (error) {
       throw this.failure(error, subject, path);
     }
+  }
+
+  /** The error for a connection that is lost at the moment. */
+  unreachable(path: string): PlasmiteError {
+    return new PlasmiteError("Io", "cannot reach the NATS server", {
+      hint: "The connection was lost, and is being restored. Try again in a moment.",
+      path,
+    });
   }
 
   /** What an error of the client library means. */

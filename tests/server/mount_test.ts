@@ -1,0 +1,173 @@
+import "../support/environment.ts";
+import assert from "node:assert/strict";
+import { cli, errorOf, inTemp } from "../cli/cli_util.ts";
+import { CLI } from "../support/paths.ts";
+import { ANY_NATS, NatsServer } from "../support/nats.ts";
+
+/** A `serve` process on a directory. */
+class Serving {
+  readonly url: string;
+  readonly #child: Deno.ChildProcess;
+
+  private constructor(url: string, child: Deno.ChildProcess) {
+    this.url = url;
+    this.#child = child;
+  }
+
+  static async start(dir: string, ...args: string[]): Promise<Serving> {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--quiet", CLI, "--dir", dir, "serve", "--bind", "127.0.0.1:0", ...args],
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    let text = "";
+    const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+    while (!/http:\/\/[\d.:]+/.test(text)) {
+      const { done, value } = await reader.read();
+      if (done) throw new Error(`serve ended: ${text}`);
+      text += value;
+    }
+    reader.releaseLock();
+    return new Serving(/http:\/\/[\d.:]+/.exec(text)?.[0] ?? "", child);
+  }
+
+  async get(path: string, init?: RequestInit): Promise<{ status: number; body: string }> {
+    const answer = await fetch(this.url + path, init);
+    return { status: answer.status, body: await answer.text() };
+  }
+
+  async end(): Promise<void> {
+    this.#child.kill("SIGTERM");
+    await this.#child.status;
+    await this.#child.stderr.cancel();
+  }
+}
+
+async function ok(...args: string[]): Promise<string> {
+  const { code, stderr, stdout } = await cli(args);
+  assert.equal(code, 0, `${args.join(" ")}: ${stderr}`);
+  return stdout;
+}
+
+const json = (body: unknown): RequestInit => ({
+  method: "POST",
+  headers: { "content-type": "application/json" },
+  body: JSON.stringify(body),
+});
+
+Deno.test({
+  name: "nats mount: a stream is served like a pool of the directory",
+  ignore: ANY_NATS === undefined,
+  fn: () =>
+    inTemp(async (dir) => {
+      const nats = await NatsServer.start(ANY_NATS ?? "2.15");
+      await ok("pool", "create", `${nats.url}/ORDERS`, "--size", "1M");
+      await ok("--dir", dir, "pool", "create", "local");
+      const serving = await Serving.start(dir, "--mount", `orders=${nats.url}/ORDERS`);
+      try {
+        const appended = await serving.get(
+          "/v0/pools/orders/append",
+          json({ data: { n: 1 }, tags: ["t"] }),
+        );
+        assert.equal(appended.status, 200, appended.body);
+        assert.equal(JSON.parse(appended.body).message.seq, 1);
+        const { pools } = JSON.parse((await serving.get("/v0/pools")).body);
+        assert.deepEqual(pools.map(({ name }: { name: string }) => name), ["local", "orders"]);
+        const message = await serving.get("/v0/pools/orders/messages/1");
+        assert.deepEqual(JSON.parse(message.body).message.meta.tags, ["t"]);
+        const tail = await serving.get("/v0/pools/orders/tail?max=1");
+        assert.match(tail.body, /"n":1/);
+        const info = JSON.parse((await serving.get("/v0/pools/orders/info")).body);
+        assert.equal(info.pool.bounds.newest, 1);
+        assert.equal((await serving.get("/v0/pools/orders/messages/9")).status, 404);
+        assert.equal((await serving.get("/v0/pools/orders", { method: "DELETE" })).status, 403);
+        const create = await serving.get("/v0/pools", json({ pool: "orders" }));
+        assert.equal(create.status, 409);
+        assert.equal((await serving.get("/ui/pools/orders")).status, 200);
+        // The whole command line works through it, and so do agents.
+        await ok("feed", `${serving.url}/orders`, '{"n":2}');
+        const told = await ok("follow", `${serving.url}/orders`, "--tail", "9", "--no-follow");
+        assert.match(told, /"n": 2/);
+        const call = {
+          jsonrpc: "2.0",
+          id: 1,
+          method: "tools/call",
+          params: { name: "plasmite_read", arguments: { pool: "orders" } },
+        };
+        const request = json(call);
+        const headers = { ...request.headers, accept: "application/json, text/event-stream" };
+        const agent = await serving.get("/mcp", { ...request, headers });
+        assert.match(agent.body, /\\"n\\":2|"n":2/);
+      } finally {
+        await serving.end();
+        await nats.end();
+      }
+    }),
+});
+
+// A server whose start depends on another one does not come back after a power cut.
+Deno.test({
+  name: "nats mount: while NATS is away only its pools are, and they come back",
+  ignore: ANY_NATS === undefined,
+  fn: () =>
+    inTemp(async (dir) => {
+      const nats = await NatsServer.start(ANY_NATS ?? "2.15");
+      await ok("pool", "create", `${nats.url}/ORDERS`, "--size", "1M");
+      await ok("--dir", dir, "pool", "create", "local");
+      await nats.kill();
+      const serving = await Serving.start(dir, "--mount", `orders=${nats.url}/ORDERS`);
+      try {
+        const append = (pool: string): Promise<{ status: number; body: string }> =>
+          serving.get(`/v0/pools/${pool}/append`, json({ data: { n: 1 } }));
+        const back = async (): Promise<void> => {
+          for (const until = performance.now() + 20_000;;) {
+            const { status, body } = await append("orders");
+            if (status === 200) return;
+            assert(performance.now() < until, body);
+            await new Promise((resolve) => setTimeout(resolve, 200));
+          }
+        };
+        for (let round = 0; round < 2; round++) {
+          const away = await append("orders");
+          assert.equal(away.status, 503, away.body);
+          assert.equal(JSON.parse(away.body).error.kind, "Busy");
+          assert.equal((await append("local")).status, 200);
+          const { pools } = JSON.parse((await serving.get("/v0/pools")).body);
+          assert.deepEqual(pools.map(({ name }: { name: string }) => name), ["local", "orders"]);
+          await nats.restart();
+          await back();
+          if (round === 0) {
+            await nats.kill();
+            // The connection's end is noticed.
+            await new Promise((resolve) => setTimeout(resolve, 300));
+          }
+        }
+      } finally {
+        await serving.end();
+        await nats.end();
+      }
+    }),
+});
+
+Deno.test("nats mount: what cannot be is refused at the start", () =>
+  inTemp(async (dir) => {
+    await ok("--dir", dir, "pool", "create", "local");
+    const ref = "nats://127.0.0.1:1/S";
+    for (
+      const args of [
+        ["--mount", ref],
+        ["--mount", "a=http://h/p"],
+        ["--mount", `=${ref}`],
+        ["--mount", `local=${ref}`],
+        ["--mount", `a=${ref}`, "--mount", `a=${ref}`],
+        ["--mount", "a=nats://u:s3cret@h/S"],
+        ["--mount", `a=${ref}`, "--mount-creds", `${dir}/none`],
+      ]
+    ) {
+      const outcome = await cli(["--dir", dir, "serve", "--bind", "127.0.0.1:0", ...args]);
+      assert.equal(outcome.code, 2, `${args}: ${outcome.stderr}`);
+      assert.equal(errorOf(outcome)["kind"], "Usage");
+      assert.doesNotMatch(outcome.stderr, /s3cret/);
+    }
+  }));
