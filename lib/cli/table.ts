@@ -848,6 +848,13 @@ function tap(): CommandSpec {
       CREATE_SIZE,
       { ...TAG, help: "Tag of every captured line; may be repeated" },
       { name: "quiet", short: "q", help: "Do not pass the output through" },
+      {
+        name: "cr",
+        value: "CR",
+        values: ["keep", "last"],
+        default: "keep",
+        help: "Of a line with carriage returns keep all, or what a terminal shows last",
+      },
       DURABILITY,
     ],
     helpOnEmpty: true,

@@ -84,6 +84,7 @@ class Tap {
       maxPayload: Math.min(maxPayload - ringSize % 8, Math.floor(maxText / 6)),
       cutPayload: cutPayload(ringSize, tags),
       batchBytes,
+      lastPiece: context.args.text("cr") === "last",
     };
     this.#stdout = new LineCapture({ ...options, stream: "stdout" });
     this.#stderr = new LineCapture({ ...options, stream: "stderr" });

@@ -32,6 +32,11 @@ export interface LineCaptureOptions {
   readonly cutPayload?: number;
   /** How many bytes of frames make the batch full. */
   readonly batchBytes: number;
+  /**
+   * Whether only the last non-empty piece between carriage returns is kept, which is what a terminal
+   * shows of a progress bar; default false.
+   */
+  readonly lastPiece?: boolean;
 }
 
 /** Splits one stream into lines and encodes each into a batch. */
@@ -43,11 +48,14 @@ export class LineCapture {
   readonly #whole: Template;
   readonly #cut: Template;
   readonly #batchBytes: number;
+  readonly #lastPiece: boolean;
   /** The begun line, as much of it as can be stored. */
   readonly #rest = new Buf(4096);
   /** Whether bytes of the begun line were dropped. */
   #dropped = false;
   #begun = false;
+  /** Whether the begun line ends with a carriage return so far. */
+  #returned = false;
   #timeLo = 0;
   #timeHi = 0;
 
@@ -58,6 +66,7 @@ export class LineCapture {
     const cutPayload = Math.min(maxPayload, options.cutPayload ?? maxPayload);
     this.#cut = new Template(cutLine(stream), tags, cutPayload);
     this.#batchBytes = options.batchBytes;
+    this.#lastPiece = options.lastPiece === true;
   }
 
   /** Sets the time of the next lines, in nanoseconds since 1970. */
@@ -95,9 +104,20 @@ export class LineCapture {
   }
 
   /** Keeps a piece of a line, up to what a message can hold and a trailing CR. */
-  #keep(chunk: Uint8Array, from: number, to: number): void {
+  #keep(chunk: Uint8Array, begin: number, to: number): void {
     this.#begun = true;
     const rest = this.#rest;
+    let from = begin;
+    if (this.#lastPiece && to > begin) {
+      const piece = lastPiece(chunk, begin, to);
+      const follows = chunk[piece] !== RETURN;
+      if (follows && (piece > begin || this.#returned)) {
+        rest.clear();
+        this.#dropped = false;
+        from = piece;
+      }
+      this.#returned = chunk[to - 1] === RETURN;
+    }
     const room = Math.max(0, this.#whole.room + 1 - rest.len);
     const end = Math.min(to, from + room);
     rest.reserve(end - from);
@@ -114,11 +134,13 @@ export class LineCapture {
     this.#rest.clear();
     this.#begun = false;
     this.#dropped = false;
+    this.#returned = false;
   }
 
-  #line(text: Uint8Array, view: DataView, from: number, to: number, dropped: boolean): void {
+  #line(text: Uint8Array, view: DataView, begin: number, to: number, dropped: boolean): void {
     let end = to;
-    if (!dropped) { while (end > from && view.getUint8(end - 1) === RETURN) end--; }
+    if (!dropped) { while (end > begin && view.getUint8(end - 1) === RETURN) end--; }
+    const from = this.#lastPiece ? lastPiece(text, begin, end) : begin;
     this.lines++;
     const length = end - from;
     const cut = dropped || length > this.#whole.room;
@@ -176,6 +198,14 @@ export class LineCapture {
     batch.out.dv.setUint8(at + length, 0);
     batch.endFrame(this.#timeLo, this.#timeHi);
   }
+}
+
+/** Where the last non-empty piece between carriage returns begins; `from` where there is none. */
+function lastPiece(bytes: Uint8Array, from: number, to: number): number {
+  let end = to;
+  while (end > from && bytes[end - 1] === RETURN) end--;
+  for (let at = end; at > from; at--) if (bytes[at - 1] === RETURN) return at;
+  return from;
 }
 
 function cutLine(stream: Line["stream"]): Line {

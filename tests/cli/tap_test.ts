@@ -55,9 +55,10 @@ function capture(
   chunks: readonly Uint8Array[],
   maxPayload: number,
   batchBytes = 2000,
+  lastPiece = false,
 ): Uint8Array[] {
   const tags = ["a", "b"];
-  const capture = new LineCapture({ stream: "stderr", tags, maxPayload, batchBytes });
+  const capture = new LineCapture({ stream: "stderr", tags, maxPayload, batchBytes, lastPiece });
   const { batch } = capture;
   const payloads: Uint8Array[] = [];
   const drain = (): void => {
@@ -100,7 +101,8 @@ Deno.test("captured lines are the messages that an encoder makes, however the ou
   fc.assert(fc.property(
     fc.array(binary, { maxLength: 40 }),
     fc.array(fc.nat(200), { maxLength: 20 }),
-    (parts, cuts) => {
+    fc.boolean(),
+    (parts, cuts, lastPiece) => {
       const all = new Uint8Array(parts.flatMap((part) => [...part]));
       const chunks: Uint8Array[] = [];
       let from = 0;
@@ -118,13 +120,34 @@ Deno.test("captured lines are the messages that an encoder makes, however the ou
         let end = newline < 0 ? all.length : newline;
         const next = newline < 0 ? all.length : newline + 1;
         while (end > begin && all[end - 1] === 13) end--;
+        if (lastPiece) begin = Math.max(begin, all.subarray(0, end).lastIndexOf(13) + 1);
         const line = decoder.decode(all.subarray(begin, end));
         expected.push(encode({ kind: "line", stream: "stderr", line }));
         begin = next;
       }
-      assert.deepEqual(capture(chunks, 1 << 20), expected);
+      assert.deepEqual(capture(chunks, 1 << 20, 2000, lastPiece), expected);
     },
   ));
+});
+
+Deno.test("tap --cr last: of a progress bar what was shown last is kept, whole", async () => {
+  const bar = Array.from({ length: 5000 }, (_, i) => `${i} of 5000`).join("\r");
+  const [line = new Uint8Array()] = capture([bytes(`${bar}\r\n`)], 1000, 2000, true);
+  assert.deepEqual(textOf(line), { line: "4999 of 5000", truncated: false });
+  await inTemp(async (dir) => {
+    const script = `printf '10%%\\r50%%\\rdone\\r\\nnext\\rlast'`;
+    for (
+      const [cr, expected] of [["last", ["done", "last"]], ["keep", [
+        "10%\r50%\rdone",
+        "next\rlast",
+      ]]]
+    ) {
+      const pool = `${dir}/${cr}.plasmite`;
+      const args = ["tap", pool, "--create", "-q", ...(cr === "keep" ? [] : ["--cr", String(cr)])];
+      assert.equal((await cli([...args, "--", "sh", "-c", script])).code, 0);
+      assert.deepEqual(await lines(pool), expected);
+    }
+  });
 });
 
 Deno.test("a line that does not fit is cut between two characters and marked", () => {
