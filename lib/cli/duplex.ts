@@ -48,7 +48,9 @@ export async function run(context: CommandContext): Promise<number> {
   const since = sinceOf(context, now);
   const timeoutMs = await timeoutOf(context);
   const ref = await findPool(context);
-  const writer = await MessageWriter.open(context, { dataOnly: false, plain: "pretty" });
+  const isChat = me !== undefined && context.format === undefined && context.stdout.isTerminal;
+  const plain = isChat ? "chat" : "pretty";
+  const writer = await MessageWriter.open(context, { dataOnly: false, plain });
   // Both directions at once: a lock that is waited for must not hold up the other one.
   const pool = await openPool(context, ref, {
     write: true,

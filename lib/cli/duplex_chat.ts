@@ -14,9 +14,8 @@ import type { CommandContext } from "./context.ts";
 import type { Screen } from "./duplex.ts";
 import { LineEditor } from "./duplex_editor.ts";
 import { readStdin, type Sender, storeAll } from "./duplex_send.ts";
-import { consoleColumns } from "./line_format.ts";
 import { charWidth, textWidth } from "./line_width.ts";
-import { Terminal } from "./terminal.ts";
+import { consoleSize, Terminal } from "./terminal.ts";
 
 const CLEAR = "\r\x1b[K";
 
@@ -66,7 +65,7 @@ export class Chat implements Screen {
   show(): void {
     if (!this.#typing) return;
     this.#shown = true;
-    const columns = consoleColumns();
+    const columns = consoleSize().columns;
     const prompt = this.#prompt(columns);
     const { text, cursor } = this.#editor;
     const before = fitEnd(shown(text.slice(0, cursor)), columns - textWidth(prompt) - 2);
@@ -106,7 +105,7 @@ export class Chat implements Screen {
           // The line stays on the screen, all of it.
           this.hide();
           this.#context.stdout.text(
-            `${this.#prompt(consoleColumns())}${shown(outcome.text)}\n`,
+            `${this.#prompt(consoleSize().columns)}${shown(outcome.text)}\n`,
           );
           await this.#send(outcome.text);
         }

@@ -1,6 +1,6 @@
 /**
- * `--format line`: one message a line, for people: local time, sequence number, tags and data, cut
- * to the terminal's width. Ours; not for programs.
+ * `--format line`: one message a line, for people: local time, sequence number, tags, the message
+ * text, then `key value`, cut to the terminal's width. Ours; not for programs.
  *
  * @module
  */
@@ -10,51 +10,63 @@ import type { MessageView } from "../lite3/message.ts";
 import { printJson } from "../lite3/print.ts";
 import { visible } from "../visible.ts";
 import { colors, type CommandContext } from "./context.ts";
+import { type Field, fieldsOf } from "./line_fields.ts";
 import { fit, type Piece } from "./line_width.ts";
+import { consoleSize } from "./terminal.ts";
 
-/** SGR numbers; those of JSON as in docs/spec/command-line.md 1.7. */
+/** SGR numbers. */
 const DIM = 2;
 const SEQ = 33;
-const TAG = 35;
 const KEY = 36;
-const STRING = 32;
-const NUMBER = 33;
-const BOOLEAN = 35;
+const RED = 31;
+const YELLOW = 33;
 const PLAIN = 0;
+/** Colours of tags: neither red nor yellow, which tell of trouble. */
+const TAGS = [35, 34, 36, 32, 95, 94, 96, 92];
 /** How often the terminal is asked for its width, in milliseconds. */
 const ASK_EVERY = 250;
 /** No terminal shows more of a message than this; longer data is not even looked at. */
 const MAX_TEXT = 64 * 1024;
-const TOKENS = /"(?:[^"\\]|\\.)*"?|[-0-9][-+.0-9eE]*|true|false|null|[{}[\],:]/g;
 
-/**
- * Makes the printer of `--format line` (docs/spec/command-line.md 1.12).
- *
- * @param dataOnly print the data alone
- */
+/** What is printed besides the data. */
+export interface LineOptions {
+  /** Print the data alone. */
+  readonly dataOnly?: boolean;
+  /** Print as a chat: `09:09 bob  hi alice`. */
+  readonly chat?: boolean;
+}
+
+/** Makes the printer of `--format line` (docs/spec/command-line.md 1.12). */
 export function linePrinter(
   context: CommandContext,
-  dataOnly: boolean,
+  { dataOnly = false, chat = false }: LineOptions = {},
 ): (view: MessageView, out: Buf) => void {
   const colored = colors(context.stdout, context.color);
   const json = new Buf();
   const utf8 = new TextEncoder();
   const decoder = new TextDecoder();
-  const clock = new Clock();
+  const clock = new Clock(chat ? 5 : 12);
   const columns = terminalColumns(context);
   return (view, out) => {
-    const pieces: Piece[] = [];
-    if (!dataOnly) {
-      pieces.push({ text: clock.text(view.timestampNs), style: DIM }, SPACE);
-      pieces.push({ text: String(view.seq), style: SEQ }, SPACE);
-      for (const tag of view.tags()) pieces.push({ text: `#${visible(tag)}`, style: TAG }, SPACE);
-    }
     json.clear();
     printJson(view.doc, view.dataAt, json);
     const width = columns();
     // One byte shows one column at most, so what is far behind the edge need not be decoded.
     const enough = width === Infinity ? json.len : Math.min(json.len, 4 * width + 16, MAX_TEXT);
-    pushJson(decoder.decode(json.u8.subarray(0, enough)), pieces);
+    const fields = fieldsOf(decoder.decode(json.u8.subarray(0, enough)));
+    const pieces: Piece[] = [];
+    const said = chat ? chatOf(fields) : null;
+    if (!dataOnly) {
+      pieces.push({ text: clock.text(view.timestampNs), style: DIM }, SPACE);
+      if (said === null) {
+        pieces.push({ text: String(view.seq), style: SEQ }, SPACE);
+        for (const tag of view.tags()) {
+          pieces.push({ text: `#${visible(tag)}`, style: hued(tag) }, SPACE);
+        }
+      }
+    }
+    if (said !== null) pieces.push(...said);
+    else pushFields(fields, view.tags(), pieces);
     const text = utf8.encode(paint(fit(pieces, width), colored) + "\n");
     out.reserve(text.length);
     out.u8.set(text, out.len);
@@ -63,6 +75,72 @@ export function linePrinter(
 }
 
 const SPACE: Piece = { text: " ", style: PLAIN };
+const GAP: Piece = { text: "  ", style: PLAIN };
+
+/** The colour of a name: the same every time. */
+function hued(name: string): number {
+  let hash = 0;
+  for (let i = 0; i < name.length; i++) hash = (Math.imul(hash, 31) + name.charCodeAt(i)) >>> 0;
+  return TAGS[hash % TAGS.length] ?? PLAIN;
+}
+
+/** Names of the member that holds the message, in order of preference. */
+const MESSAGES = ["message", "msg", "text", "line", "event", "error"];
+/** Names of the member that holds the severity. */
+const LEVELS = ["level", "severity", "lvl"];
+const FATAL = /^(?:err(?:or)?|fatal|crit(?:ical)?|panic|alert|emerg(?:ency)?)$/i;
+const DOUBTFUL = /^warn(?:ing)?$/i;
+
+/** The colour of a message's text: red for errors, yellow for warnings. */
+function trouble(fields: readonly Field[], tags: readonly string[]): number {
+  const level = fields.find(({ key }) => LEVELS.includes(key))?.text ?? "";
+  const words = [level, ...tags];
+  if (words.some((word) => FATAL.test(word))) return RED;
+  return words.some((word) => DOUBTFUL.test(word)) ? YELLOW : PLAIN;
+}
+
+/** The message's text first, then `key value` for the other members. */
+function pushFields(fields: readonly Field[], tags: readonly string[], pieces: Piece[]): void {
+  const style = trouble(fields, tags);
+  const main = MESSAGES.map((name) => fields.find(({ key, isText }) => key === name && isText))
+    .find((field) => field !== undefined && field.text !== "");
+  let isFirst = true;
+  const begin = (): void => {
+    if (!isFirst) pieces.push(GAP);
+    isFirst = false;
+  };
+  if (main !== undefined) {
+    begin();
+    pieces.push({ text: visible(lastShown(main.text)), style });
+  }
+  for (const field of fields) {
+    if (field === main) continue;
+    begin();
+    if (field.key !== "") pieces.push({ text: visible(field.key), style: KEY }, SPACE);
+    const isLevel = LEVELS.includes(field.key);
+    const text = field.isText && isBare(field.text) ? lastShown(field.text) : field.json;
+    pieces.push({ text: visible(text), style: isLevel ? style : PLAIN });
+  }
+}
+
+/** Whether a text needs no quotes to be seen for what it is. */
+function isBare(text: string): boolean {
+  return text !== "" && text === text.trim() && !/^(?:-?\d|true$|false$|null$|["[{])/.test(text);
+}
+
+/** What a terminal shows last of a text with carriage returns. */
+function lastShown(text: string): string {
+  if (!text.includes("\r")) return text;
+  return text.split("\r").findLast((piece) => piece !== "") ?? "";
+}
+
+/** The pieces of a chat message, `{"from":…,"msg":…}`; null for anything else. */
+function chatOf(fields: readonly Field[]): Piece[] | null {
+  const of = (name: string) => fields.find(({ key, isText }) => key === name && isText)?.text;
+  const [from, said] = [of("from"), of("msg") ?? of("message") ?? of("text")];
+  if (from === undefined || said === undefined) return null;
+  return [{ text: visible(from), style: hued(from) }, GAP, { text: visible(said), style: PLAIN }];
+}
 
 /** Asks a terminal for its width now and then; anything else has no end. */
 function terminalColumns(context: CommandContext): () => number {
@@ -73,38 +151,31 @@ function terminalColumns(context: CommandContext): () => number {
     const now = performance.now();
     if (now >= askAt) {
       askAt = now + ASK_EVERY;
-      columns = consoleColumns();
+      columns = consoleSize().columns;
     }
     return columns;
   };
 }
 
-/** The terminal's width in columns; 80 where it does not tell. */
-export function consoleColumns(): number {
-  try {
-    return Deno.consoleSize().columns || 80;
-  } catch {
-    return 80;
-  }
-}
-
-/** Local time of a message; the date as well unless it is today's. */
+/** Local time of messages; the date as well where the day changes, counted from today. */
 class Clock {
-  #day = "";
-  #dayAt = -Infinity;
+  /** `09:12` has 5 characters, `09:12:01.123` has 12. */
+  readonly #length: number;
+  #day = date(new Date());
+
+  constructor(length: number) {
+    this.#length = length;
+  }
 
   text(ns: bigint): string {
-    const ms = Number(ns / 1_000_000n);
-    const time = new Date(ms);
+    const time = new Date(Number(ns / 1_000_000n));
     const clock = `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}` +
       `.${String(time.getMilliseconds()).padStart(3, "0")}`;
-    const now = performance.now();
-    if (now - this.#dayAt > 1000) {
-      this.#dayAt = now;
-      this.#day = date(new Date());
-    }
     const day = date(time);
-    return day === this.#day ? clock : `${day} ${clock}`;
+    const shown = clock.slice(0, this.#length);
+    if (day === this.#day) return shown;
+    this.#day = day;
+    return `${day} ${shown}`;
   }
 }
 
@@ -114,21 +185,6 @@ function date(time: Date): string {
 
 function two(value: number): string {
   return String(value).padStart(2, "0");
-}
-
-/** Splits compact JSON into coloured pieces; a text that was cut somewhere is fine. */
-function pushJson(json: string, pieces: Piece[]): void {
-  TOKENS.lastIndex = 0;
-  for (let match = TOKENS.exec(json); match !== null; match = TOKENS.exec(json)) {
-    const [token] = match;
-    const text = visible(token);
-    const first = token.charCodeAt(0);
-    let style = PLAIN;
-    if (first === 0x22) style = json.charAt(TOKENS.lastIndex) === ":" ? KEY : STRING;
-    else if (first === 0x74 || first === 0x66) style = BOOLEAN;
-    else if (first === 0x2d || (first >= 0x30 && first <= 0x39)) style = NUMBER;
-    pieces.push({ text, style });
-  }
 }
 
 function paint(pieces: readonly Piece[], colored: boolean): string {

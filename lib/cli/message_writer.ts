@@ -32,13 +32,13 @@ export class MessageWriter {
   /**
    * Loads what the format needs.
    *
-   * @param plain what to do without `--format`: `pretty` documents, or one compact line each unless
-   *   stdout is a terminal
+   * @param plain what to do without `--format`: `pretty` documents, one compact line each unless
+   *   stdout is a terminal, or the lines of a chat
    * @throws {PlasmiteError} Usage for `--data-only` with a binary format
    */
   static async open(
     context: CommandContext,
-    options: { readonly dataOnly: boolean; readonly plain: "pretty" | "document" },
+    options: { readonly dataOnly: boolean; readonly plain: "pretty" | "document" | "chat" },
   ): Promise<MessageWriter> {
     const { format } = context;
     const { dataOnly } = options;
@@ -63,8 +63,12 @@ export class MessageWriter {
         }
         case "line": {
           const { linePrinter } = await import("./line_format.ts");
-          return linePrinter(context, dataOnly);
+          return linePrinter(context, { dataOnly });
         }
+      }
+      if (options.plain === "chat") {
+        const { linePrinter } = await import("./line_format.ts");
+        return linePrinter(context, { chat: true });
       }
       const indent = format === "pretty" || (format === undefined && options.plain === "pretty") ||
         context.indented;

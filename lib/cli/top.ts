@@ -223,7 +223,7 @@ class Top {
     const ended = this.#following = new AbortController();
     const { stdout } = this.#context;
     stdout.text(`\x1b[2J\x1b[H\x1b[2m${name}: q or Esc goes back\x1b[0m\r\n`);
-    const print = linePrinter(this.#context, false);
+    const print = linePrinter(this.#context);
     const out = new Buf(4096);
     try {
       const pool = await this.#backend.open(name);

@@ -11,6 +11,7 @@ import { messageFromValue } from "../../lib/lite3/from_value.ts";
 import { stderrForm } from "../../lib/cli/context.ts";
 import { DropNotices } from "../../lib/cli/drops.ts";
 import { visible } from "../../lib/visible.ts";
+import { fieldsOf } from "../../lib/cli/line_fields.ts";
 import { charWidth, fit, textWidth } from "../../lib/cli/line_width.ts";
 import { Client } from "../../lib/client/client.ts";
 import { createRing } from "../../lib/pool/creation.ts";
@@ -89,7 +90,7 @@ Deno.test("a line has local time, sequence number, tags and data", async () => {
     assert.equal(line[1], clock);
     assert.equal(
       line[2],
-      '#a b #\\u001b[31mred {"text":"a\\u0085b\\u202ec","n":1.5,"list":[true,null,{"k":"ü"}],"\\u001b[2J":0}',
+      '#a b #\\u001b[31mred a\\u0085b\\u202ec  n 1.5  list [true,null,{"k":"ü"}]  \\u001b[2J 0',
     );
     assert(!CONTROLS.test(stdout.trimEnd()));
     const alone = await cli([
@@ -102,7 +103,7 @@ Deno.test("a line has local time, sequence number, tags and data", async () => {
       "line",
       "--data-only",
     ]);
-    assert(alone.stdout.startsWith('{"text":'));
+    assert.equal(alone.stdout, stdout.slice(stdout.indexOf("a\\u0085b")));
 
     const coloured = await cli(
       ["--dir", dir, "--color", "always", "follow", "p", "--no-follow", "--format", "line"],
@@ -111,17 +112,61 @@ Deno.test("a line has local time, sequence number, tags and data", async () => {
     for (
       const part of [
         "\x1b[33m1\x1b[0m",
-        "\x1b[35m#a b\x1b[0m",
-        '\x1b[36m"n"\x1b[0m:',
-        "\x1b[33m1.5\x1b[0m",
-        "\x1b[35mtrue\x1b[0m",
-        '\x1b[32m"ü"\x1b[0m',
+        "#a b\x1b[0m",
+        "\x1b[36mn\x1b[0m 1.5",
       ]
     ) {
       assert(coloured.stdout.includes(part), part);
     }
     // deno-lint-ignore no-control-regex
     assert.equal(coloured.stdout.replace(/\x1b\[\d+m/g, "").slice(-60), stdout.slice(-60));
+  });
+});
+
+Deno.test("members of JSON that is cut anywhere are told apart", () => {
+  const json = '{"msg":"a \\"b\\" \\u00fc","n":{"x":[1,{"y":"}"}]},"":"","k\\n":"v","last":true}';
+  const whole = fieldsOf(json);
+  assert.deepEqual(whole.map(({ key, text }) => [key, text]), [
+    ["msg", 'a "b" ü'],
+    ["n", '{"x":[1,{"y":"}"}]}'],
+    ["", ""],
+    ["k\n", "v"],
+    ["last", "true"],
+  ]);
+  for (let end = 1; end < json.length; end++) {
+    const cut = fieldsOf(json.slice(0, end));
+    assert(cut.length <= whole.length);
+    for (const [i, { key }] of cut.entries()) {
+      if (i < cut.length - 1) assert.equal(key, whole[i]?.key);
+    }
+  }
+  fc.assert(fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (value) => {
+    const names = fieldsOf(JSON.stringify(value)).map(({ key }) => key);
+    assert.deepEqual(names, Object.keys(value));
+  }));
+});
+
+Deno.test("the message comes first, and colour is for trouble", async () => {
+  await inTemp(async (dir) => {
+    using client = new Client(dir);
+    using pool = client.createPool("p");
+    pool.append({ level: "error", msg: "disk full", disk: "sda", code: "007", note: " x " });
+    pool.append({ msg: "slow", ms: 900 }, ["warn"]);
+    pool.append({ kind: "line", line: "10%\r50%\rdone\r" });
+    pool.append({ n: 1 }, ["error-free"]);
+    const line = ["--dir", dir, "follow", "p", "--no-follow", "--format", "line", "--data-only"];
+    const { stdout } = await cli(line);
+    assert.deepEqual(stdout.trimEnd().split("\n"), [
+      'disk full  level error  disk sda  code "007"  note " x "',
+      "slow  ms 900",
+      "done  kind line",
+      "n 1",
+    ]);
+    const { stdout: colored } = await cli(["--color", "always", ...line]);
+    const [error = "", warning = "", plain = "", fine = ""] = colored.split("\n");
+    assert(error.startsWith("\x1b[31mdisk full\x1b[0m"), error);
+    assert(warning.startsWith("\x1b[33mslow\x1b[0m"), warning);
+    assert(plain.startsWith("done") && !fine.includes("\x1b[31m"));
   });
 });
 
@@ -139,7 +184,7 @@ Deno.test("a message of another day shows its date", async () => {
     const { stdout } = await cli(["--dir", dir, "follow", "p", "--no-follow", "--format", "line"], {
       env: { TZ: "UTC" },
     });
-    assert.equal(stdout, '1970-01-01 00:00:01.500 1 {"old":true}\n');
+    assert.equal(stdout, "1970-01-01 00:00:01.500 1 old true\n");
   });
 });
 
@@ -162,7 +207,7 @@ Deno.test("on a terminal each message takes one row, whatever its width", {
       assert.equal(session.code, 0);
       const rows = session.output.split("\r\n");
       assert.equal(rows.length, 5);
-      assert(rows[0]?.endsWith('1 {"short":1}'));
+      assert(rows[0]?.endsWith("1 short 1"));
       for (const row of rows.slice(1, 4)) {
         assert(row.endsWith("…"));
         assert(textWidth(row) <= cols && textWidth(row) >= cols - 2, `${textWidth(row)}: ${row}`);
