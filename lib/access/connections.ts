@@ -10,7 +10,7 @@ import { untilUnlocked } from "../storage/lock_wait.ts";
 import { osError } from "../storage/os_error.ts";
 import { removeQuietly, temporaryName } from "../storage/temporary.ts";
 import { inTurns } from "../storage/turns.ts";
-import { secure, usableFolder } from "./folder.ts";
+import { exists, secure, usableFolder } from "./folder.ts";
 import type { AccessKey } from "./key.ts";
 
 const VERSION = 1;
@@ -94,12 +94,17 @@ export class Connections {
 
   /** Removes what is saved for a server; nothing may be. */
   async remove(destination: string): Promise<void> {
-    if (!secure(this.#folder, "folder") || !secure(this.#path, "file")) return;
+    if (!this.#isThere()) return;
     await this.#change((entries) => entries.delete(destination));
   }
 
+  /** Whether anything is saved; a folder without the file is nobody's business. */
+  #isThere(): boolean {
+    return exists(this.#path) && secure(this.#folder, "folder") && secure(this.#path, "file");
+  }
+
   async #entries(): Promise<Entries> {
-    if (!secure(this.#folder, "folder") || !secure(this.#path, "file")) return NOTHING;
+    if (!this.#isThere()) return NOTHING;
     using _lock = await this.#sharedLock();
     return this.#read();
   }

@@ -74,6 +74,20 @@ export function usableFolder(): string | undefined {
   return isUsable ? folder : undefined;
 }
 
+/** The mode bit of folders in which everybody may make files. */
+const STICKY = 0o1000;
+
+/** Whether something has the name, a link counts. */
+export function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw osError(error, { path });
+  }
+}
+
 /** Whether files have owners and modes here. */
 const HAS_MODES = Deno.build.os !== "windows";
 
@@ -91,6 +105,8 @@ export function secure(path: string, kind: "folder" | "file"): boolean {
       throw refused(path, `it is not a plain ${kind}`);
     }
     if (!HAS_MODES) return true;
+    // As /tmp is: to close it would be worse than to refuse it.
+    if (((mode ?? 0) & STICKY) !== 0) throw refused(path, "it is shared by everybody");
     if (uid !== Deno.uid()) throw refused(path, "it belongs to another user");
     const wanted = kind === "folder" ? 0o700 : 0o600;
     if (((mode ?? 0) & 0o7777) !== wanted) Deno.chmodSync(path, wanted);

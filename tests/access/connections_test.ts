@@ -132,6 +132,23 @@ Deno.test({
     }),
 });
 
+// Lost: /tmp, closed to everybody else by a command that only looked.
+Deno.test({
+  name: "connections: a folder that is not for keys stays as it is",
+  ignore: !isPosix,
+  fn: () =>
+    inTemp(async (dir) => {
+      Deno.chmodSync(dir, 0o755);
+      const connections = new Connections(dir);
+      assert.equal(await connections.find(PI), null);
+      await connections.remove(PI);
+      assert.equal(mode(dir), 0o755, "nothing is saved there");
+      Deno.chmodSync(dir, 0o1777);
+      await fails(ErrorKind.Permission, () => connections.save(PI, KEY));
+      assert.deepEqual([mode(dir), [...Deno.readDirSync(dir)]], [0o777, []]);
+    }),
+});
+
 // Whoever can plant a link or a folder of their own decides which server gets the messages.
 Deno.test({
   name: "connections: links and other people's files are refused, and nothing behind them changes",

@@ -154,6 +154,7 @@ Deno.test("start-up: what each command loads", async (t) => {
       [["doctor", "p"], 40],
       [["pool", "list"], 26],
       [["pool", "create", "q"], 32],
+      [["access", "list"], 24],
       [["version"], 2],
       [["completion", "bash"], 2],
     ];
