@@ -218,7 +218,7 @@ Deno.test("access: a server that is not there yet is Busy", () =>
 async function inPlaceOfServer(
   dir: string,
   answer: (request: Request, path: string) => Response | Promise<Response>,
-): Promise<AsyncDisposable & { readonly requests: string[] }> {
+): Promise<AsyncDisposable & { readonly requests: string[]; readonly port: number }> {
   await sharedOnce(dir);
   const requests: string[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
@@ -230,12 +230,14 @@ async function inPlaceOfServer(
     `${dir}/${STATE}/local.json`,
     JSON.stringify(`127.0.0.1:${server.addr.port}`),
   );
-  return { requests, [Symbol.asyncDispose]: () => server.shutdown() };
+  return { requests, port: server.addr.port, [Symbol.asyncDispose]: () => server.shutdown() };
 }
 
 Deno.test("access: a stranger at the address learns nothing, and the files are used", () =>
   inTemp(async (dir) => {
+    const pool_dir_identity = [...new TextEncoder().encode(Deno.realPathSync(dir))];
     const answers: (() => Response)[] = [
+      () => Response.json({ ready: true, pool_dir_identity, server_fingerprint: "00" }),
       () => new Response("<html>"),
       () => new Response("", { status: 404 }),
       () => Response.json({ ready: true, pool_dir_identity: [1], server_fingerprint: "00" }),
@@ -247,11 +249,14 @@ Deno.test("access: a stranger at the address learns nothing, and the files are u
     for (answer of answers) await document(dir, ["access", "invite", "x"]);
     assert.deepEqual(new Set(stranger.requests), new Set(["GET /v0/access/status"]));
     assert.equal((await document(dir, ["access", "keys"])).keys.length, answers.length);
-    // An address of another machine is not even asked.
-    for (const local of ["192.0.2.1:9700", "localhost.example:80", "127.0.0.1.example:80"]) {
-      Deno.writeTextFileSync(`${dir}/${STATE}/local.json`, JSON.stringify(local));
+    // What is no loopback address in digits is not even asked.
+    const asked = stranger.requests.length;
+    for (const host of ["192.0.2.1", "localhost", "127.0.0.1.example", "x@127.0.0.1"]) {
+      const local = JSON.stringify(`${host}:${stranger.port}`);
+      Deno.writeTextFileSync(`${dir}/${STATE}/local.json`, local);
       await document(dir, ["access", "keys"]);
     }
+    assert.equal(stranger.requests.length, asked);
   }));
 
 // Lost: everything, to a guest who was to read one pool until tomorrow.

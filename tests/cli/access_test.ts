@@ -7,6 +7,7 @@
 
 import assert from "node:assert/strict";
 import { newSecret } from "../../lib/access/key.ts";
+import { serve } from "../client/remote_util.ts";
 import { makePair, type Pair, type StandIn, standIn } from "../support/access_server.ts";
 import { hasTerminals, terminal } from "../support/terminal.ts";
 import { cli, errorOf, inTemp, type Outcome } from "./cli_util.ts";
@@ -137,6 +138,30 @@ Deno.test("access connect: whatever fails saves nothing and keeps an older key",
       assert.notEqual(errorOf(outcome)["hint"], undefined, name);
       assert.equal(saved(dir), before, name);
     }
+  }));
+
+Deno.test("access: the key that serve init writes opens a server with one listener", () =>
+  inTemp(async (dir) => {
+    const init = ["serve", "init", "--bind", "127.0.0.1:9700", "--output-dir", `${dir}/secure`];
+    const made = await run(dir, [...init, "--json"]);
+    assert.equal(made.code, 0, made.stderr);
+    const { token_file, tls_cert, tls_key, access_key } =
+      JSON.parse(made.stdout).init.artifact_paths;
+    const read = (path: string): string => Deno.readTextFileSync(path);
+    await using server = serve({
+      dir: `${dir}/pools`,
+      token: read(token_file).trim(),
+      cert: read(tls_cert),
+      key: read(tls_key),
+    });
+    using pool = server.local.createPool("p");
+    const connected = await run(dir, ["access", "connect", server.url], read(access_key));
+    assert.equal(connected.code, 0, connected.stderr);
+    const fed = await run(dir, ["feed", `${server.url}/p`, '{"n":1}']);
+    assert.equal(fed.code, 0, fed.stderr);
+    assert.deepEqual(pool.get(1n).data, { n: 1 });
+    const followed = await run(dir, ["follow", `${server.url}/p`, "--tail", "1", "--one"]);
+    assert.match(followed.stdout, /"n": ?1/);
   }));
 
 Deno.test("access status: says what is wrong and exits 1", () =>
