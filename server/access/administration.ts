@@ -27,8 +27,8 @@ export interface Invitation {
 }
 
 /**
- * A key that was made: the only time that it is told. The limits are absent for a full key, and from
- * a server that does not know of limits.
+ * A key that was made: the only time that it is told. The limits are absent when none were asked for,
+ * and from a server that does not know of limits.
  */
 export interface Invited {
   readonly access_key: string;
@@ -107,22 +107,24 @@ function notShared(): HttpError {
 }
 
 /**
- * The limits of an invitation; null for a full key.
+ * The limits of an invitation; null when none are asked for.
  *
  * @throws {PlasmiteError} Usage
  */
-function restrictionOf({ pools, rights = "admin", expires }: Invitation): Restriction | null {
+function limitsOf(invitation: Invitation): Restriction | null {
+  const { pools, rights = "admin", expires } = invitation;
+  const asked = [pools, invitation.rights, expires];
+  if (asked.every((one) => one === undefined)) return null;
   if (!isRights(rights)) {
     throw new PlasmiteError("Usage", `invalid rights ${JSON.stringify(rights)}`, {
       hint: `Use one of ${Object.keys(RIGHTS).join(", ")}.`,
     });
   }
-  const restriction: Restriction = {
+  return {
     pools: pools === undefined ? ["*"] : checkedPatterns(pools),
     rights,
     expiresAt: expires === undefined ? null : expiryOf(expires, Math.ceil(Date.now() / 1000)),
   };
-  return isFull(restriction) ? null : restriction;
 }
 
 /** Administers the access keys of one pool directory. */
@@ -162,12 +164,14 @@ export class Administration {
   async invite(invitation: Invitation, fingerprint?: string | null): Promise<Invited> {
     return await this.#change<Invited>(fingerprint, ({ identity, keys }) => {
       const name = checkedName(invitation.name);
-      const restriction = restrictionOf(invitation);
+      const limits = limitsOf(invitation);
+      // What limits nothing is a full key, which 1.x may know.
+      const restriction = limits === null || isFull(limits) ? null : limits;
       const secret = newSecret();
       keys.add({ name, verifier: verifierOf(secret), restriction });
       const access_key = formatAccessKey({ spki: identity.fingerprint, secret });
-      if (restriction === null) return { access_key };
-      const { pools, rights, expiresAt } = restriction;
+      if (limits === null) return { access_key };
+      const { pools, rights, expiresAt } = limits;
       return { access_key, pools, rights, expires_at: expiresAt };
     });
   }

@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import { pause } from "../../lib/timers.ts";
 import { bench } from "./server_util.ts";
 import { createMcpFetch } from "../../mcp/http.ts";
 import type { Grant } from "../../server/app.ts";
@@ -171,4 +172,45 @@ Deno.test("revocation: rights that end while a request is on its way end its str
   const called = await app.request("/mcp", toolCall("plasmite_wait", { pool: "p" }));
   assert.equal(resultOf(await called.text()).isError, true);
   await end();
+});
+
+// Lost: a lease or a task, by a worker whose key had been taken away while it waited.
+Deno.test("revocation: waits for leases and tasks end, and take nothing afterwards", async () => {
+  await using server = await sharing({ maxTailTimeoutMs: 600_000 });
+  server.client.createPool("p").close();
+  const owner = await server.invite("owner");
+  const worker = await server.invite("worker", { pools: ["p"], rights: "read-append" });
+  const post = (key: string, path: string, body: object) =>
+    server.remote(key).send(`/v0/pools/p/${path}`, {
+      method: "POST",
+      headers: json,
+      body: JSON.stringify(body),
+    });
+  const claim = { action: "claim", keys: ["k"], ttl_ms: 600_000 };
+  const held = await post(owner, "claims", { ...claim, holder: "owner" });
+  assert.equal(held.status, 200, await held.text());
+  const { claim: { token } } = JSON.parse(await held.text());
+  const waits = [
+    post(worker, "claims", { ...claim, holder: "worker", timeout_ms: 500_000 }),
+    post(worker, "groups/g", { action: "take", tags: ["task"], timeout_ms: 500_000 }),
+  ];
+  // Long enough to be waiting; one that comes later is refused at once, which is right as well.
+  await pause(300);
+  await server.revoke("worker");
+  for (const wait of waits) {
+    const answer = await soon(wait);
+    assert.ok(answer.status >= 400, `${answer.status} ${await answer.text()}`);
+  }
+  const released = await post(owner, "claims", {
+    action: "release",
+    keys: ["k"],
+    holder: "owner",
+    token,
+  });
+  assert.equal(released.status, 200, await released.text());
+  const again = await post(owner, "claims", { ...claim, holder: "owner" });
+  assert.equal(again.status, 200, await again.text());
+  await post(owner, "append", { data: { task: 1 }, tags: ["task"] });
+  const taken = await post(owner, "groups/g", { action: "take", tags: ["task"] });
+  assert.match(await taken.text(), /"task":1/);
 });
