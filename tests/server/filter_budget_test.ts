@@ -50,6 +50,48 @@ Deno.test("a budget is what a filter computes, not how long it waits", () =>
     assert.throws(() => where.matches(message("{}")), /spent/);
   }));
 
+// Lost: a fifth of the speed of every search, to the clock.
+Deno.test("a budget does not ask the clock about every quick evaluation", () => {
+  const real = performance.now;
+  let asked = 0;
+  performance.now = () => (asked++, 0);
+  try {
+    const where = withBudget(slow(0, () => {}), 100, () => new Error("spent"));
+    for (let i = 0; i < 8_000; i++) where.matches(message("{}"));
+  } finally {
+    performance.now = real;
+  }
+  assert.ok(asked > 0 && asked < 4_000, `${asked} times`);
+});
+
+// Lost: the server's time, to a filter that is costly on each ninth message only.
+Deno.test("a budget ends a filter that is seldom costly, whatever the rhythm", () =>
+  withClock((move) => {
+    for (let rhythm = 2; rhythm <= 20; rhythm++) {
+      let costly = 0;
+      let count = 0;
+      const where = withBudget(
+        {
+          ...slow(0, move),
+          matches: () => {
+            if (++count % rhythm === 0) {
+              costly++;
+              move(10);
+            }
+            return false;
+          },
+        },
+        100,
+        () => new Error("spent"),
+      );
+      assert.throws(() => {
+        for (let i = 0; i < 100_000; i++) where.matches(message("{}"));
+      }, /spent/);
+      // Ten of them are the limit; far more would be needed if they could hide.
+      assert.ok(costly < 1_000, `${costly} costly messages, every ${rhythm}th`);
+    }
+  }));
+
 // Lost: an agent that waited for six seconds with a filter was told that its filter took too long.
 Deno.test("agents: a filter may wait as long as it likes, and compute for five seconds", () =>
   withClock((move) => {
