@@ -39,6 +39,10 @@ const commands: Readonly<Record<string, Loader>> = {
   "pool info": () => Promise.all([import("./lib/cli/pool_info.ts")]),
   "pool list": () => Promise.all([import("./lib/cli/pool_list.ts")]),
   "pool delete": () => Promise.all([import("./lib/cli/pool_delete.ts")]),
+  "pool trim": () => Promise.all([import("./lib/cli/pool_trim.ts")]),
+  "pool set": () => Promise.all([import("./lib/cli/pool_set.ts")]),
+  "export": () => Promise.all([import("./lib/cli/export.ts")]),
+  "import": () => Promise.all([import("./lib/cli/import.ts")]),
   "feed": () => Promise.all([import("./lib/cli/feed.ts"), import("./lib/pool/writable_ring.ts")]),
   "fetch": () =>
     Promise.all([import("./lib/cli/fetch.ts"), import("./lib/backend/local/lookup.ts")]),

@@ -86,7 +86,7 @@ Deno.test("every script covers all commands and options and registers both names
 const offers: [line: string, words: string[]][] = [
   ["plasmite po", ["pool"]],
   ["plasmite f", ["feed", "fetch", "follow"]],
-  ["plasmite pool ", ["create", "delete", "info", "list"]],
+  ["plasmite pool ", ["create", "delete", "info", "list", "set", "trim"]],
   ["plasmite pool info a", ["alpha"]],
   ["plasmite feed b", ["beta"]],
   ["pls fetch ", ["alpha", "beta", "with space"]],

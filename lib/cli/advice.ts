@@ -92,12 +92,16 @@ function adviceForCommand(error: PlasmiteError, line: TypedLine): string | undef
   const access = error.topic === undefined ? undefined : accessAdvice(error.topic, line);
   if (access !== undefined) return access;
   const pool = line.args.text("POOL") ?? line.args.text("NAME");
+  const command = line.at.at(-1)?.name;
+  if (command === "import") {
+    const words = importAdvice(error);
+    if (words !== undefined) return words;
+  }
   if (error.topic === "input") return inputAdvice(line, pool ?? "");
   if (error.outcomeUnknown && line.args.has("POOL") && pool !== undefined) {
     const newest = related(line, "follow", pool, ["--tail", "5", "--no-follow"]);
     return `Look before you send it again: ${newest}`;
   }
-  const command = line.at.at(-1)?.name;
   if (error.kindName === "Conflict" && command === "feed" && pool !== undefined) {
     const words = conflictAdvice(error, line, pool);
     if (words !== undefined) return words;
@@ -133,6 +137,21 @@ function cursorAdvice(
   return isGap
     ? `To go on with what is left, leave out --error-on-gap, or run \`${set}\`.`
     : `To start anew, run \`${set}\` (or --from end for new messages only).`;
+}
+
+/** What is wrong with the records of an import. */
+const IMPORT_TOPICS: ReadonlySet<string> = new Set(["record", "values", "message", "message time"]);
+
+/** What to do when `import` cannot go on. */
+function importAdvice({ actual, details, kindName, topic }: PlasmiteError): string | undefined {
+  if (topic === "input") return "Name a file that export has written, or pipe one to stdin.";
+  if (topic !== undefined && IMPORT_TOPICS.has(topic)) {
+    return "An import takes JSON lines as export writes them. What came before this record is stored.";
+  }
+  const isOvertaken = kindName === "Conflict" && details["expected"] !== undefined;
+  return isOvertaken && actual !== null
+    ? "Somebody else appended in between. Import into a new pool, or without --keep-seq."
+    : undefined;
 }
 
 /** What to do when `feed` found something else than it expected. */

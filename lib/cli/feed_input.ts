@@ -19,11 +19,17 @@ export function missingInput(): PlasmiteError {
   return new PlasmiteError("Usage", "missing data input", { topic: "input" });
 }
 
-/** Chooses between file and stdin. Throws Io for a file that cannot be read. */
-export function openInput(context: CommandContext): FeedInput {
-  const path = context.args.text("file");
+/**
+ * Chooses between file and stdin. Throws Io for a file that cannot be read.
+ *
+ * @param path the file as typed; `-` or undefined for stdin
+ */
+export function openInput(
+  context: CommandContext,
+  path: string | undefined = context.args.text("file"),
+): FeedInput {
   if (path === undefined || path === "-") return new FeedInput(context, null, undefined);
-  const file = reading(path, () => Deno.openSync(path));
+  const file = reading(path, () => Deno.openSync(path), context.args.text("FILE") === path);
   try {
     const input = new FeedInput(context, file, path);
     if (file.statSync().isDirectory) input.refuseNothing(); // To read it tells what is wrong.
@@ -69,7 +75,8 @@ export class FeedInput {
 
   /** Refuses a terminal where nobody asked for one. Throws Usage. */
   refuseTerminal(): void {
-    const asked = this.#context.args.has("file");
+    const { args } = this.#context;
+    const asked = args.has("file") || args.text("FILE") === "-";
     if (!asked && standardInput.isTerminal) throw missingInput();
   }
 
@@ -114,7 +121,8 @@ export function hasNoInput(): boolean {
   return standardFile() === "nothing";
 }
 
-function reading<T>(path: string | undefined, read: () => T): T {
+/** @param isArgument whether the path was typed by itself, and not behind `--file` */
+function reading<T>(path: string | undefined, read: () => T, isArgument = false): T {
   for (;;) {
     try {
       return read();
@@ -127,7 +135,9 @@ function reading<T>(path: string | undefined, read: () => T): T {
       const message = path === undefined ? "failed to read stdin" : "failed to read data file";
       throw new PlasmiteError("Io", message, {
         path,
-        hint: path === undefined ? "Check what is piped in." : "Check the path of --file.",
+        hint: path === undefined
+          ? "Check what is piped in."
+          : `Check the path of ${isArgument ? "the file" : "--file"}.`,
         causes: [error instanceof Error ? error.message.replace(/: \w+ '.*$/s, "") : String(error)],
         cause: error,
       });

@@ -223,6 +223,42 @@ NOTES
   plasmite pool info demo --json | jq .metrics
   plasmite pool info http://pi.local:9700/demo
 `;
+    case "pool trim":
+      return `EXAMPLES
+  plasmite pool trim events --older-than 7d
+  plasmite pool trim events --keep 1000
+  plasmite pool trim events --before 41250 --json
+
+NOTES
+  Readers that have not read the dropped messages are told of a gap. Sequence numbers go on.
+  By age it stops at the first message that is young enough, because times need not increase.
+`;
+    case "pool set":
+      return `EXAMPLES
+  plasmite pool set events --max-age 7d
+  plasmite pool set events --max-age none
+`;
+    case "export":
+      return `EXAMPLES
+  plasmite export events -o events.jsonl
+  plasmite export events --cursor backup -o /backup/events.jsonl
+  plasmite export http://pi.local:9700/events | gzip > events.jsonl.gz
+
+NOTES
+  Each line is a complete message, with all digits of its time; feed takes it as well.
+  Exit 1: messages were overwritten before they could be exported; a notice says which.
+`;
+    case "import":
+      return `EXAMPLES
+  plasmite import copy events.jsonl --create-size 64M --keep-seq
+  plasmite import events old.jsonl --id-from '"\\(.seq)@\\(.time)"'
+  gunzip -c events.jsonl.gz | plasmite import events
+
+NOTES
+  Prints what was stored. If a line is no complete message the exit code is 2, and what came before
+  it is stored. With --id-from the same file can be imported again: nothing is stored twice, as
+  long as it is among the last million messages of the pool.
+`;
     case "pool list":
       return `EXAMPLES
   plasmite pool list

@@ -31,6 +31,16 @@ export function humanAge(milliseconds: number): string {
   return `${seconds}s ago`;
 }
 
+/** A duration as it is typed, in the largest unit that is exact: `7d`, `90m`, `1500ms`. */
+export function humanDuration(milliseconds: number): string {
+  const units: [number, string][] = [[86_400_000, "d"], [3_600_000, "h"], [60_000, "m"], [
+    1000,
+    "s",
+  ]];
+  const [length, unit] = units.find(([length]) => milliseconds % length === 0) ?? [1, "ms"];
+  return `${milliseconds / length}${unit}`;
+}
+
 /**
  * Rows under a header, left-aligned, two spaces apart, every column padded
  * (docs/spec/command-line.md 4.1).

@@ -68,20 +68,23 @@ function tip(context: CommandContext, ref: MissingPool): string {
   return `${question}Run \`${again(context, { pool: meant })}\`. `;
 }
 
+/** Commands that make sense only for a pool that exists. */
+const EXISTING: ReadonlySet<string> = new Set(["doctor", "pool delete", "pool trim", "pool set"]);
+
 /** What to do where the name was no slip: make the pool, or look elsewhere. */
 function otherwise(context: CommandContext, ref: MissingPool): string {
   const command = context.name;
   // A name that would be refused at creation is not advised to be created.
-  if (command === "doctor" || command === "pool delete" || unsafeIn(ref.ref) !== undefined) {
+  if (EXISTING.has(command) || unsafeIn(ref.ref) !== undefined) {
     return `List the pools with \`${
       related(context, "pool list")
     }\`, or look elsewhere with --dir.`;
   }
   const create = related(context, "pool create", ref.ref);
-  if (command === "fetch" || command === "pool info") {
+  if (command === "fetch" || command === "pool info" || command === "export") {
     return `Create it with \`${create}\`, or look elsewhere with --dir.`;
   }
-  const piped = command === "tap" ||
+  const piped = command === "tap" || command === "import" ||
     (command === "feed" && !context.args.has("DATA") && !context.args.has("file") &&
       !standardInput.isTerminal);
   if (piped) return `Add --create to create it, or run \`${create}\` first.`;

@@ -11,6 +11,7 @@ import type { Backend, NewPool } from "../backend/types.ts";
 import { outliveFileSizeLimit } from "../environment.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { isMissing } from "../pool/unfinished.ts";
+import { maxAgeNs } from "../pool/header.ts";
 import { DEFAULT_POOL_SIZE, planLayout } from "../pool/layout.ts";
 import { parseAge, parseSize } from "../text/units.ts";
 import type { Awaitable } from "../types.ts";
@@ -23,7 +24,7 @@ import { infoJson } from "./pool_report.ts";
 import { refuseUrl } from "./refuse_url.ts";
 
 /** The options of streams; local pools have none of them. */
-const STREAM_OPTIONS = ["replicas", "max-age", "dedupe"];
+const STREAM_OPTIONS = ["replicas", "dedupe"];
 
 /** Runs `pool create`. */
 export async function run(context: CommandContext): Promise<number> {
@@ -35,7 +36,7 @@ export async function run(context: CommandContext): Promise<number> {
   await refuseExisting(context, refs);
   const infos = await createAll(context, refs, options);
   context.report(
-    () => ({ created: infos.map((info, i) => infoJson(info, refs[i]?.ref ?? info.name)) }),
+    () => ({ created: infos.map((info, i) => infoJson(info, refs[i]?.ref ?? info.name, false)) }),
     () => context.stdout.isTerminal ? forPeople(infos, refs, dir) : forPipes(infos, refs, dir),
   );
   return 0;
@@ -62,7 +63,10 @@ function newPool(context: CommandContext, refs: readonly PoolRef[]): NewPool {
       throw usage(`--${given} requires a nats:// reference`, "Leave it out for a local pool.");
     }
     checkSizes(sizeBytes, indexCapacity);
-    return { sizeBytes, ...(indexCapacity !== undefined && { indexCapacity }) };
+    const maxAge = args.text("max-age");
+    const maxAgeMs = maxAge === undefined ? undefined : parseAge(maxAge);
+    if (maxAgeMs !== undefined) maxAgeNs(maxAgeMs);
+    return { sizeBytes, ...(indexCapacity !== undefined && { indexCapacity }), maxAgeMs };
   }
   if (streams < refs.length) {
     throw usage("local pools and streams are created separately", "Use two commands.");

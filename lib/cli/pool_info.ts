@@ -4,14 +4,14 @@
  * @module
  */
 
-import type { PoolInfo, StreamPlace } from "../backend/local/info.ts";
+import type { PoolInfo, PoolRetention, StreamPlace } from "../backend/local/info.ts";
 import type { PoolRef } from "../backend/resolve.ts";
 import { PlasmiteError } from "../errors.ts";
 import { formatTime } from "../text/time.ts";
 import type { CommandContext } from "./context.ts";
 import { escapeControls } from "../visible.ts";
 import { connectTo, findPool } from "./open.ts";
-import { bar, humanAge, humanBytes, shortPath } from "./human.ts";
+import { bar, humanAge, humanBytes, humanDuration, shortPath } from "./human.ts";
 import { humanRate, infoJson, messageRate } from "./pool_report.ts";
 
 /** Runs `pool info`. */
@@ -19,7 +19,7 @@ export async function run(context: CommandContext): Promise<number> {
   const ref = await findPool(context, "NAME");
   const info = await inform(context, ref);
   context.report(
-    () => infoJson(info, ref.ref),
+    () => infoJson(info, ref.ref, true),
     () => context.stdout.isTerminal ? forPeople(info, ref, context.dir) : forPipes(info, ref),
   );
   return 0;
@@ -65,7 +65,18 @@ function forPipes(info: PoolInfo, ref: PoolRef): string {
       : `Utilization: used=${use.usedBytes}B free=${use.freeBytes}B (${percent(use.usedPercent)})`,
     `Oldest: ${at(metrics?.age.oldestTimeNs, metrics?.age.oldestAgeMs)}`,
     `Newest: ${at(metrics?.age.newestTimeNs, metrics?.age.newestAgeMs)}`,
+    ...limitLine(info.retention),
   ].map((line) => `${line}\n`).join("");
+}
+
+/** One line about the age limit, if there is one. */
+function limitLine(retention: PoolRetention | undefined): string[] {
+  if (retention === undefined || retention.maxAgeMs === null) return [];
+  const { expired, maxAgeMs, oldestLiveSeq } = retention;
+  return [
+    `Retention: max_age=${humanDuration(maxAgeMs)} oldest_live=${oldestLiveSeq ?? "-"} ` +
+    `expired=${expired}`,
+  ];
 }
 
 function forPeople(info: PoolInfo, ref: PoolRef, dir: string): string {
@@ -90,6 +101,10 @@ function forPeople(info: PoolInfo, ref: PoolRef, dir: string): string {
     ["newest", when(metrics?.age.newestTimeNs, metrics?.age.newestAgeMs)],
     ...(info.stream === undefined ? fileLines(info) : streamLines(info.stream)),
   ];
+  const { expired, maxAgeMs = null } = info.retention ?? {};
+  if (maxAgeMs !== null) {
+    lines.push(["max age", `${humanDuration(maxAgeMs)} (${expired} expired, still in the file)`]);
+  }
   if (use !== undefined) lines.push(["fill", bar(use.usedBytes / info.ringSize, 24)]);
   const rate = messageRate(info);
   if (rate !== undefined) lines.push(["rate", `${humanRate(rate)} over the retained messages`]);

@@ -6,12 +6,26 @@
  */
 
 import type { PoolInfo } from "../backend/local/info.ts";
-import { boundsDocument, metricsDocument, sizesDocument } from "../backend/pool_document.ts";
+import {
+  boundsDocument,
+  metricsDocument,
+  retentionDocument,
+  sizesDocument,
+} from "../backend/pool_document.ts";
 import { Float, type Json } from "./output.ts";
 
-/** The document of one pool. */
-export function infoJson(info: PoolInfo, name: string): { [key: string]: Json | undefined } {
-  const { stream } = info;
+/**
+ * The document of one pool.
+ *
+ * @param whole whether it tells of the age limit even if there is none
+ */
+export function infoJson(
+  info: PoolInfo,
+  name: string,
+  whole: boolean,
+): { [key: string]: Json | undefined } {
+  const { retention, stream } = info;
+  const isLimited = (retention?.maxAgeMs ?? null) !== null;
   const sizes = sizesDocument(info);
   return {
     name,
@@ -19,6 +33,7 @@ export function infoJson(info: PoolInfo, name: string): { [key: string]: Json | 
     ...(stream === undefined ? sizes : { file_size: info.fileSize, ...stream }),
     bounds: boundsDocument(info),
     metrics: metricsDocument(info, (value) => new Float(value)),
+    retention: whole || isLimited ? retentionDocument(info) : undefined,
   };
 }
 

@@ -284,7 +284,7 @@ function poolCreate(): CommandSpec {
       {
         name: "max-age",
         value: "DURATION",
-        help: "Remove messages older than this, such as 7d (NATS only)",
+        help: "Messages older than this expire, such as 7d or 12h; default no limit",
       },
       {
         name: "dedupe",
@@ -304,6 +304,55 @@ function poolInfo(): CommandSpec {
     about: "Show size, bounds and use of a pool",
     args: [{ ...POOL, name: "NAME" }],
     flags: remoteFlags(),
+    helpOnEmpty: true,
+    report: true,
+  };
+}
+
+function poolTrim(): CommandSpec {
+  return {
+    name: "trim",
+    about: "Drop the oldest messages of a pool",
+    args: [LOCAL_POOL],
+    flags: [
+      {
+        name: "before",
+        value: "SEQ",
+        type: "u64",
+        conflicts: ["keep", "older-than"],
+        help: "Drop the messages before this one",
+      },
+      {
+        name: "keep",
+        value: "COUNT",
+        type: "u64",
+        conflicts: ["older-than"],
+        help: "Drop all but the last COUNT messages; 0 empties the pool",
+      },
+      {
+        name: "older-than",
+        value: "DURATION",
+        help: "Drop older messages, up to the first younger one (30m, 12h, 7d)",
+      },
+    ],
+    helpOnEmpty: true,
+    report: true,
+  };
+}
+
+function poolSet(): CommandSpec {
+  return {
+    name: "set",
+    about: "Change the age limit of a pool",
+    args: [LOCAL_POOL],
+    flags: [{
+      name: "max-age",
+      value: "DURATION",
+      help: "Messages older than this expire (30m, 12h, 7d); `none` removes the limit",
+      more: "Readers do not get expired messages any more, and appends drop them. The bytes stay " +
+        "in the file until then: `pool trim` drops them at once. Programs other than ours ignore " +
+        "the limit.",
+    }],
     helpOnEmpty: true,
     report: true,
   };
@@ -346,8 +395,15 @@ function poolList(): CommandSpec {
 function pool(): CommandSpec {
   return {
     name: "pool",
-    about: "Create, inspect, list and delete pools",
-    commands: { create: poolCreate, info: poolInfo, delete: poolDelete, list: poolList },
+    about: "Create, inspect, list, trim and delete pools",
+    commands: {
+      create: poolCreate,
+      info: poolInfo,
+      delete: poolDelete,
+      list: poolList,
+      trim: poolTrim,
+      set: poolSet,
+    },
     helpOnEmpty: true,
   };
 }
@@ -825,6 +881,63 @@ function release(): CommandSpec {
       { ...LEASE_TOKEN, conflicts: ["force"] },
       { name: "force", help: "End the leases of these keys, whoever holds them" },
       ...remoteFileFlags(),
+    ],
+    helpOnEmpty: true,
+    report: true,
+  };
+}
+
+function exportSpec(): CommandSpec {
+  return {
+    name: "export",
+    about: "Write the messages of a pool as JSON lines, for import",
+    args: [POOL],
+    flags: [
+      {
+        name: "output",
+        short: "o",
+        value: "FILE",
+        complete: "file",
+        help: "Write to a file instead of stdout; it begins anew, except with --cursor",
+      },
+      {
+        name: "cursor",
+        value: "NAME",
+        help: "Only what is new to this cursor; FILE is appended to",
+        more:
+          "The position moves once the messages are on disk. If an export is stopped, the next " +
+          "one repeats what was not acknowledged.",
+      },
+      ...remoteFlags(),
+    ],
+    helpOnEmpty: true,
+  };
+}
+
+function importSpec(): CommandSpec {
+  return {
+    name: "import",
+    about: "Store exported messages again, with their times and tags",
+    args: [LOCAL_POOL, {
+      name: "FILE",
+      complete: "file",
+      help: "What export has written; `-` or nothing is stdin",
+    }],
+    flags: [
+      CREATE,
+      CREATE_SIZE,
+      {
+        name: "keep-seq",
+        help: "Keep the sequence numbers, in a pool that was never written",
+        more: "The numbers of the input must be consecutive.",
+      },
+      {
+        name: "id-from",
+        value: "EXPR",
+        help: "Id of each message, as jq; what is stored already is not stored again",
+        more:
+          "For example '\"\\(.seq)@\\(.time)\"', to import the same file twice. The id becomes a tag.",
+      },
     ],
     helpOnEmpty: true,
     report: true,
@@ -1340,6 +1453,8 @@ export function root(): CommandSpec {
       renew,
       release,
       cursor,
+      export: exportSpec,
+      import: importSpec,
       tap,
       duplex,
       top,

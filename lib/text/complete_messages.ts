@@ -13,7 +13,7 @@ import { MessageView } from "../lite3/message.ts";
 import { printJson } from "../lite3/print.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 import { FatalRecordError, type RecordSinkOptions, withTags } from "./record_sink.ts";
-import { parseRfc3339 } from "./time.ts";
+import { clampTime, parseRfc3339 } from "./time.ts";
 
 /** The keys of a complete message. */
 interface MessageKeys {
@@ -25,8 +25,10 @@ interface MessageKeys {
 }
 
 /** Where a copied message comes from. */
-interface Source {
+export interface Source {
+  /** Its sequence number. */
   readonly seq: bigint;
+  /** Its time in nanoseconds since 1970. */
   readonly timeNs: bigint;
 }
 
@@ -39,6 +41,7 @@ export class CompleteMessages {
   readonly #added: readonly string[];
   readonly #tagFor: RecordSinkOptions["tagFor"];
   readonly #dataOnly: boolean;
+  readonly #imported: RecordSinkOptions["imported"];
   #onReceipt: (() => void) | undefined;
   readonly #doc = new Lite3Doc();
   #keys: MessageKeys | undefined;
@@ -52,20 +55,22 @@ export class CompleteMessages {
     this.#added = options.added ?? [];
     this.#tagFor = options.tagFor;
     this.#dataOnly = options.dataOnly ?? false;
+    this.#imported = options.imported;
     this.#onReceipt = options.onReceipt;
   }
 
   /**
    * Looks into the record at `start`, the last in the batch, whose data has so many members.
    *
-   * @returns whether it was a complete message, and is now a copy of that
+   * @returns where it comes from if it was a complete message, and is now a copy of that
    * @throws {PlasmiteError} Usage for one that cannot be copied
    */
-  look(start: number, members: number): boolean {
+  look(start: number, members: number): Source | null {
     const source = members === 4 && !this.#dataOnly ? this.#copyComplete(start) : null;
+    if (this.#imported !== undefined) this.#imported(importable(source).seq);
     if (members === 3 && this.#onReceipt !== undefined) this.#noticeReceipt(start);
     if (this.#tagFor !== undefined) this.#addTag(this.#tagFor, start, source);
-    return source !== null;
+    return source;
   }
 
   #names(): MessageKeys {
@@ -173,6 +178,19 @@ export class CompleteMessages {
     }
     return tags;
   }
+}
+
+/** Refuses what an import cannot keep as it is. Throws Usage. */
+function importable(source: Source | null): Source {
+  if (source === null) {
+    throw new PlasmiteError("Usage", "not a complete message", {
+      hint: "An import takes messages as an export writes them: seq, time, meta.tags and data.",
+    });
+  }
+  if (source.timeNs === clampTime(source.timeNs)) return source;
+  throw new PlasmiteError("Usage", "invalid source message time", {
+    hint: "A pool keeps times from 1970 to 2554.",
+  });
 }
 
 function invalidComplete(cause: string): PlasmiteError {

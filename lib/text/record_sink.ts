@@ -42,6 +42,13 @@ export interface RecordSinkOptions {
   readonly check?:
     | ((u8: Uint8Array, dv: DataView, at: number, length: number) => void)
     | undefined;
+  /**
+   * Called with the sequence number of each complete message, which then keeps its time; anything
+   * else is refused. Default: all JSON objects are stored, with the current time.
+   *
+   * @throws {PlasmiteError} if it does not want the message
+   */
+  readonly imported?: ((seq: bigint) => void) | undefined;
   /** The number of bytes of frames at which the sink is full. Default: 1 MiB. */
   readonly batchBytes?: number;
   /** Called for records that were skipped. */
@@ -81,6 +88,9 @@ export class RecordSink implements IngestSink {
   readonly #allTags: readonly string[];
   readonly #complete: CompleteMessages | undefined;
   readonly #looksAlways: boolean;
+  readonly #keepsTimes: boolean;
+  /** Where the current value ends in the text; -1 if it could not be encoded. */
+  #next = -1;
   readonly #seesReceipts: boolean;
   readonly #dataOnly: boolean;
   readonly #maxPayload: number;
@@ -98,7 +108,9 @@ export class RecordSink implements IngestSink {
     this.#allTags = withTags(tags, added);
     this.#complete = complete === undefined ? undefined : new complete(batch, options);
     this.#seesReceipts = options.onReceipt !== undefined;
-    this.#looksAlways = this.ownTags = tagFor !== undefined;
+    this.ownTags = tagFor !== undefined;
+    this.#keepsTimes = options.imported !== undefined;
+    this.#looksAlways = this.ownTags || this.#keepsTimes;
     this.#dataOnly = options.dataOnly ?? false;
     this.#maxPayload = options.maxPayload ?? Infinity;
     this.#check = options.check;
@@ -189,7 +201,8 @@ export class RecordSink implements IngestSink {
     const { out, encoder } = batch;
     const start = out.len;
     try {
-      const next = encoder.messageFromJson(text, at, end, this.#allTags);
+      this.#next = -1;
+      const next = this.#next = encoder.messageFromJson(text, at, end, this.#allTags);
       // A complete message has four members, a receipt three.
       const members = out.dv.getUint32(start + encoder.dataAt + NODE_COUNT, true) >>> 6;
       if (members === 4 || (members === 3 && this.#seesReceipts) || this.#looksAlways) {
@@ -208,7 +221,10 @@ export class RecordSink implements IngestSink {
   /** Looks into the record just encoded at `start`, which may be more than ordinary data. */
   #look(start: number, members: number): void {
     if (this.#complete !== undefined) {
-      if (this.#complete.look(start, members)) this.ownTags = true;
+      const source = this.#complete.look(start, members);
+      if (source === null) return;
+      this.ownTags = true;
+      if (this.#keepsTimes) this.stamp(source.timeNs);
     } else if (this.#looksAlways || (members === 4 && !this.#dataOnly)) {
       throw new PlasmiteError("Internal", "what copies complete messages was not loaded");
     }
@@ -218,7 +234,7 @@ export class RecordSink implements IngestSink {
   #checkRest(text: Uint8Array, end: number, many: boolean): void {
     const { batch } = this;
     const { encoder } = batch;
-    let at = encoder.valueEnd;
+    let at = this.#next < 0 ? encoder.valueEnd : this.#next;
     while (at >= 0 && (at = skipSpace(text, at, end)) < end) {
       if (!many) throw trailing(at);
       batch.beginFrame();

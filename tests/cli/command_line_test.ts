@@ -93,7 +93,11 @@ async function split(lines: readonly string[]): Promise<string[][]> {
   const script = lines.map((text) =>
     `set -- ${text.replace(/^plasmite ?/, "")}; printf '%s\\0' "$#" "$@"`
   ).join("\n");
-  const { stdout } = await new Deno.Command("bash", { args: ["-c", script] }).output();
+  // As a file: one argument may not have more than 128 KiB.
+  const file = await Deno.makeTempFile();
+  await Deno.writeTextFile(file, script);
+  const { stdout } = await new Deno.Command("bash", { args: [file] }).output();
+  await Deno.remove(file);
   const words = new TextDecoder().decode(stdout).split("\0");
   const found: string[][] = [];
   for (let at = 0; at < words.length - 1;) {
