@@ -5,6 +5,7 @@
  * @module
  */
 
+import { LONGEST_AGE_MS } from "../lib/client/names.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { DEFAULT_POOL_SIZE } from "../lib/pool/layout.ts";
 import { type Arguments, BadArgument } from "./args.ts";
@@ -113,13 +114,13 @@ export function size(most: bigint): Argument<number | undefined> {
 
 /** The maximum age of messages in milliseconds. */
 export function maxAge(): Argument<number | undefined> {
-  const schema = { type: "integer", minimum: 1000, maximum: Number.MAX_SAFE_INTEGER };
+  const schema = { type: "integer", minimum: 1000, maximum: LONGEST_AGE_MS };
   const description = "Messages older than this many milliseconds expire, at least 1000; by " +
     "default there is no limit.";
   return optional(schema, description, (given, name) => {
     const ms = given.optionalWhole(name);
     if (ms === undefined) return undefined;
-    return given.between(name, 1000, Number.MAX_SAFE_INTEGER, 0);
+    return given.between(name, 1000, LONGEST_AGE_MS, 0);
   });
 }
 

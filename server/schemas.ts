@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { LONGEST_AGE_MS } from "../lib/client/names.ts";
 import { ErrorKind } from "../lib/errors.ts";
 
 /** A sequence number. */
@@ -20,9 +21,6 @@ export const KEY = z.string().min(1).max(256);
 export const POOL_NAME = "^[A-Za-z0-9_-][A-Za-z0-9._ -]{0,59}$";
 const Name = z.string().meta({ description: "Name of the pool", pattern: POOL_NAME });
 
-/** The longest age limit. */
-const MOST_AGE_MS = 18_446_744_073_709;
-
 /** `POST /v0/pools`. */
 export const CreateBody = z.object({
   pool: Name,
@@ -30,7 +28,7 @@ export const CreateBody = z.object({
   size_bytes: z.number().int().nonnegative().meta({ minimum: 4097, maximum: 2 ** 40 }).nullish()
     .meta({ description: "Size of the whole file; default 1 MiB" }),
   // Likewise.
-  max_age_ms: z.number().int().meta({ minimum: 1000, maximum: MOST_AGE_MS }).nullish()
+  max_age_ms: z.number().int().meta({ minimum: 1000, maximum: LONGEST_AGE_MS }).nullish()
     .meta({ description: "Maximum age of messages; default no limit" }),
 }).meta({ id: "CreateBody" });
 

@@ -14,6 +14,8 @@ const LONGEST = 255;
  * free, whatever its size.
  */
 export const LARGEST_POOL = 2n ** 40n;
+/** The longest age limit of a pool, in milliseconds. */
+export const LONGEST_AGE_MS = 18_446_744_073_709;
 
 /** The problem with a name, and how to fix it. */
 export interface NameProblem {
