@@ -7,6 +7,7 @@
 import { type Encoding, EVENTS, FRAMES, LINES } from "../encodings.ts";
 import { bad, busy } from "../errors.ts";
 import { isHead, streamHead } from "../head.ts";
+import { poolsStream } from "../pools_stream.ts";
 import { MARKS, parseTail, TAIL_PARAMETERS } from "../query.ts";
 import { U64 } from "../schemas.ts";
 import { TailStream } from "../tail.ts";
@@ -95,4 +96,13 @@ export const STREAM_ROUTES: readonly Route[] = [
     EVENTS,
     [LAST_EVENT_ID],
   ),
+  {
+    method: "GET",
+    paths: ["/v0/ui/pools/stream"],
+    summary: "The list of pools as events, whenever it changes",
+    access: "read",
+    answer: { type: "text/event-stream", schema: null },
+    errors: [423, 500],
+    handler: poolsStream,
+  },
 ];

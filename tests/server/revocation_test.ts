@@ -56,6 +56,7 @@ Deno.test("revocation: two hundred open streams of a key end cleanly, those of o
     "/v0/pools/p/tail?since_seq=2",
     "/v0/ui/pools/p/events",
     "/v0/pools/p/tail_lite3?marks=1",
+    "/v0/ui/pools/stream",
   ];
   const streams = await Promise.all(
     Array.from({ length: 200 }, (_, i) => server.remote(gone).send(paths[i % paths.length] ?? "")),

@@ -1,0 +1,133 @@
+/**
+ * The list of pools as a stream of events: at the start, and again whenever it has changed
+ * (docs/spec/http-api.md 3).
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../lib/errors.ts";
+import { pause } from "../lib/timers.ts";
+import { EVENTS } from "./encodings.ts";
+import { busy, saturated, SLOT_WAIT } from "./errors.ts";
+import { isHead, streamHead } from "./head.ts";
+import { poolsJson } from "./lists.ts";
+import type { Call, RouteHost } from "./routes/route.ts";
+
+/** Least time between two looks, in milliseconds; more where a look takes long. */
+const LOOK_EVERY = 200;
+/** How much longer than a look the pause behind it is. */
+const REST = 20;
+/** How often a quiet stream says that it lives, in milliseconds. */
+const BEAT = 15_000;
+
+const encoder = new TextEncoder();
+
+/** What of a list matters: messages grow older all the time. */
+function withoutAges(list: string): string {
+  return list.replaceAll(/"(?:oldest|newest)_age_ms":(?:\d+|null)/g, "");
+}
+
+/** A stream of the pools that one caller may read. */
+class PoolsStream {
+  readonly #call: Call;
+  readonly #host: RouteHost;
+  readonly #over = new AbortController();
+  readonly #signal: AbortSignal;
+  #seen = "";
+  #first: string | null;
+  #beatAt = performance.now() + BEAT;
+  #rest = LOOK_EVERY;
+
+  constructor(call: Call, host: RouteHost, first: string) {
+    this.#call = call;
+    this.#host = host;
+    this.#first = first;
+    const { ended } = call.grant;
+    const signals = [this.#over.signal, host.stopping];
+    if (ended !== undefined) signals.push(ended);
+    this.#signal = AbortSignal.any(signals);
+  }
+
+  body(): ReadableStream<Uint8Array> {
+    return new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        this.#host.metrics.open++;
+        this.#host.metrics.streams++;
+        const end = (): void => {
+          this.#host.metrics.open--;
+          this.#host.tails.release();
+          // Without a reader that waits nothing else would close it.
+          if (!this.#over.signal.aborted) controller.close();
+        };
+        if (this.#signal.aborted) end();
+        else this.#signal.addEventListener("abort", end, { once: true });
+      },
+      pull: async (controller) => {
+        try {
+          const text = await this.#next();
+          if (!this.#signal.aborted) controller.enqueue(encoder.encode(text));
+        } catch (error) {
+          if (this.#signal.aborted) return;
+          controller.enqueue(encoder.encode(EVENTS.failure(error) ?? ""));
+          controller.close();
+          this.#over.abort();
+        }
+      },
+      cancel: () => this.#over.abort(),
+    }, { highWaterMark: 0 });
+  }
+
+  /** The next event, or a sign of life. */
+  async #next(): Promise<string> {
+    for (;;) {
+      const list = this.#first ?? await this.#look();
+      this.#first = null;
+      const facts = withoutAges(list ?? "");
+      if (list !== null && facts !== this.#seen) {
+        this.#seen = facts;
+        this.#beatAt = performance.now() + BEAT;
+        return `event: pools\ndata: ${list}\n\n`;
+      }
+      if (performance.now() < this.#beatAt) continue;
+      this.#beatAt = performance.now() + BEAT;
+      return ": keep-alive\n\n";
+    }
+  }
+
+  /** The list after a pause; null when too many others look now. */
+  async #look(): Promise<string | null> {
+    await pause(this.#rest, this.#signal);
+    const began = performance.now();
+    try {
+      return await listOf(this.#call, this.#host);
+    } catch (error) {
+      if (PlasmiteError.is(error) && error.isRepeatable) return null;
+      throw error;
+    } finally {
+      this.#rest = Math.max(LOOK_EVERY, REST * (performance.now() - began));
+    }
+  }
+}
+
+async function listOf({ grant }: Call, host: RouteHost): Promise<string> {
+  const bytes = await host.directory.run(SLOT_WAIT, () => poolsJson(host, grant), saturated);
+  return new TextDecoder().decode(bytes);
+}
+
+/**
+ * Answers with the stream.
+ *
+ * @throws {HttpError} 423 when there are too many streams
+ */
+export async function poolsStream(call: Call, host: RouteHost): Promise<Response> {
+  const { headers } = EVENTS;
+  if (isHead(call.request)) return streamHead(200, headers);
+  if (!host.tails.take()) throw busy("too many concurrent tail requests");
+  try {
+    const stream = new PoolsStream(call, host, await listOf(call, host));
+    return new Response(stream.body(), { headers });
+  } catch (error) {
+    host.tails.release();
+    throw error;
+  }
+}
