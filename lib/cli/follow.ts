@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { PoolRef } from "../backend/resolve.ts";
 import type { PoolHandle, Selection, Walk } from "../backend/types.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { Where } from "../filter/where.ts";
@@ -72,6 +73,7 @@ export async function run(context: CommandContext): Promise<number> {
     tags: args.texts("tag"),
     where,
   };
+  if (args.has("plot")) return await plotted(context, ref, plan);
   const writer = await MessageWriter.open(context, {
     dataOnly: args.has("data-only"),
     plain: "pretty",
@@ -91,6 +93,24 @@ export async function run(context: CommandContext): Promise<number> {
       drops.flush();
       await pool.close();
     }
+  }
+}
+
+/** `--plot`: a chart in place of messages. */
+async function plotted(context: CommandContext, ref: PoolRef, plan: Plan): Promise<number> {
+  const { plot } = await import("./plot.ts");
+  const pool = await openPool(context, ref, { write: false });
+  try {
+    const { tags, where, notify, since, tail } = plan;
+    return await plot(context, pool, {
+      tags,
+      where,
+      notify,
+      ...(since === undefined ? {} : { since }),
+      ...(tail === 0 ? {} : { last: tail }),
+    });
+  } finally {
+    await pool.close();
   }
 }
 

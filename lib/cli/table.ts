@@ -733,6 +733,12 @@ function follow(): CommandSpec {
       SINCE,
       WHERE,
       { ...TAG, help: "Only messages with this tag; all must be present" },
+      {
+        name: "plot",
+        value: "PATH",
+        conflicts: ["replay", "one", "jsonl"],
+        help: "Draw a chart of a number, such as .data.celsius; a line a tag",
+      },
       { name: "quiet-drops", help: "Do not report messages lost to overwriting" },
       { name: "no-notify", help: "Poll only; do not wait for change notices" },
       {

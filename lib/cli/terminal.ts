@@ -16,6 +16,8 @@ export interface TerminalEvents {
   readonly enter: () => void;
   /** When its size has changed. */
   readonly resized: () => void;
+  /** On Ctrl-C, which otherwise ends the process. */
+  readonly interrupted?: () => void;
 }
 
 /** The size of a terminal in characters; 80 × 24 where it does not tell. */
@@ -71,8 +73,10 @@ export class Terminal {
       Deno.addSignalListener(signal, listener);
       this.#listening.push([signal, listener]);
     };
+    const { interrupted } = this.#events;
     for (const signal of DEADLY) {
       on(signal, () => {
+        if (signal === "SIGINT" && interrupted !== undefined) return interrupted();
         try {
           this.#events.leave();
         } finally {

@@ -7,11 +7,11 @@
 
 import { Buf } from "../bytes.ts";
 import { PlasmiteError } from "../errors.ts";
-import type { Lite3Doc } from "../lite3/doc.ts";
-import { Lite3Key, Tag } from "../lite3/layout.ts";
+import { Tag } from "../lite3/layout.ts";
 import type { MessageView } from "../lite3/message.ts";
 import { printJson } from "../lite3/print.ts";
 import { parsePath } from "./path.ts";
+import { pathLookup } from "./path_lookup.ts";
 
 /** Assigns messages to groups. */
 export interface Grouping {
@@ -35,15 +35,13 @@ export function grouping(by: string): Grouping {
       hint: "Use the beginning of a tag, such as agent:, or a path such as .data.agent.",
     });
   }
-  const steps = path.map((step) => typeof step === "string" ? new Lite3Key(step) : step);
+  const find = pathLookup(path);
   const out = new Buf(256);
   return {
-    keysOf: ({ doc, dataAt }) => {
-      let at = dataAt;
-      for (const step of steps) {
-        at = typeof step === "number" ? element(doc, at, step) : member(doc, at, step);
-        if (at < 0) return [];
-      }
+    keysOf: (view) => {
+      const at = find(view);
+      if (at < 0) return [];
+      const { doc } = view;
       const kind = doc.tag(at);
       if (kind === Tag.Null) return [];
       if (kind === Tag.String) return [doc.string(at)];
@@ -52,18 +50,6 @@ export function grouping(by: string): Grouping {
       return [new TextDecoder().decode(out.bytes())];
     },
   };
-}
-
-/** Offset of a member; negative if there is none. */
-function member(doc: Lite3Doc, at: number, key: Lite3Key): number {
-  return doc.tag(at) === Tag.Object ? doc.lookup(at, key) : -1;
-}
-
-/** Offset of an element; negative if there is none. */
-function element(doc: Lite3Doc, at: number, index: number): number {
-  if (doc.tag(at) !== Tag.Array) return -1;
-  const place = index < 0 ? index + doc.count(at) : index;
-  return place < 0 ? -1 : doc.element(at, place);
 }
 
 /** Of more groups than twice these, or longer keys, the older are forgotten; never of fewer. */
