@@ -55,6 +55,7 @@ const commands: Readonly<Record<string, Loader>> = {
   "cursor list": () => Promise.all([import("./lib/cli/cursor_list.ts")]),
   "cursor set": () => Promise.all([import("./lib/cli/cursor_set.ts")]),
   "cursor delete": () => Promise.all([import("./lib/cli/cursor_delete.ts")]),
+  "work": () => Promise.all([import("./lib/cli/work.ts")]),
   "tap": () => Promise.all([import("./lib/cli/tap.ts")]),
   "duplex": () => Promise.all([import("./lib/cli/duplex.ts")]),
   "top": () => Promise.all([import("./lib/cli/top.ts")]),

@@ -31,6 +31,7 @@ GUIDES
   plasmite help latest     the newest message of a key, or of each group
   plasmite help cursor     positions of readers that survive restarts
   plasmite help claim      locks with an expiry, between any processes
+  plasmite help work       a queue for several workers
   plasmite help tap        keep the output of any command
   plasmite help serve      share pools over HTTP; every command takes http(s)://host:port/<pool>
   plasmite help access     share pools with other machines, each with a key of its own
@@ -170,6 +171,22 @@ NOTES
 NOTES
   SEQ: everything up to here is done. LAG: messages after it. LOST: those of them that are already
   overwritten. A cursor that somebody uses cannot be set or deleted (exit 5).
+`;
+    case "work":
+      return `EXAMPLES
+  plasmite work jobs --group render -- ./render.sh         one of any number of workers
+  plasmite work jobs --group render --jobs 4 --drain -- ./render.sh
+  plasmite work mail --group send --tag urgent --max-tries 10 -- ./send.py
+
+NOTES
+  Each message goes to one worker of the group, on the stdin of the command. It has PLASMITE_SEQ,
+  PLASMITE_TRIES (from 1), PLASMITE_TOKEN and PLASMITE_TAGS (a JSON array) in its environment.
+  Exit 0 means done. Otherwise, and when a worker dies, the message is handed out again; after
+  --max-tries it goes to the dead pool (POOL.dead). So each is done at least once, and may be done
+  twice after a crash: the token of a later try is higher.
+  SIGTERM and SIGINT: no more messages are taken, running commands end, exit 0. A second signal is
+  passed on to them.
+  Order holds only for one worker with one job, or for each key with --ordered-by-key.
 `;
     case "tap":
       return `EXAMPLES

@@ -950,6 +950,69 @@ function importSpec(): CommandSpec {
   };
 }
 
+function work(): CommandSpec {
+  return {
+    name: "work",
+    about: "Take messages as one worker of a group, and run a command for each",
+    usage: "[OPTIONS] --group <NAME> <POOL> -- <COMMAND>...",
+    args: [POOL, {
+      name: "COMMAND",
+      required: true,
+      repeat: true,
+      trailing: true,
+      complete: "command",
+      help: "The command and its arguments, behind --; exit 0 means done",
+    }],
+    flags: [
+      {
+        name: "group",
+        value: "NAME",
+        required: true,
+        complete: "group",
+        help: "The group: each message goes to one of its workers",
+      },
+      { ...TAG, help: "Only messages with this tag; fixed when the group is created" },
+      { ...WHERE, help: "Only messages that match; fixed when the group is created" },
+      {
+        name: "jobs",
+        short: "j",
+        value: "JOBS",
+        type: "u32",
+        default: "1",
+        help: "How many commands run at once",
+      },
+      {
+        name: "ack-wait",
+        value: "ACK_WAIT",
+        default: "60s",
+        help: "After this long without a sign of life a message goes to another worker",
+      },
+      ...DEAD_LETTERS,
+      {
+        name: "from",
+        value: "FROM",
+        values: ["oldest", "end"],
+        default: "oldest",
+        help: "Where a new group starts",
+      },
+      { name: "drain", help: "Exit 0 when everything is done, by this worker or by others" },
+      { ...TIMEOUT, help: "Exit 124 after this long without a message (500ms, 5s, 1m, 2h, 1d)" },
+      {
+        name: "ordered-by-key",
+        help: "Never two messages with the same key: tag at once",
+      },
+      {
+        name: "cursor-dir",
+        value: "DIR",
+        complete: "dir",
+        help: "Keep the group's file in DIR instead of next to the pool",
+      },
+      ...remoteFlags(),
+    ],
+    helpOnEmpty: true,
+  };
+}
+
 function tap(): CommandSpec {
   return {
     name: "tap",
@@ -1459,6 +1522,7 @@ export function root(): CommandSpec {
       renew,
       release,
       cursor,
+      work,
       export: exportSpec,
       import: importSpec,
       tap,

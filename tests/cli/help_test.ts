@@ -77,8 +77,8 @@ Deno.test("root help has its sections in order and one command per line", async 
   const commands = block.split("\n").map((line) => line.trim().split(" ")[0]);
   assert.deepEqual(
     commands.join(" "),
-    "pool feed serve access mcp fetch follow latest claim renew release cursor export import tap " +
-      "duplex top doctor version completion help",
+    "pool feed serve access mcp fetch follow latest claim renew release cursor work export import " +
+      "tap duplex top doctor version completion help",
   );
 });
 

@@ -1,0 +1,219 @@
+/**
+ * The jobs of one worker of a group: each takes a message, runs the command, and says how it ended
+ * (docs/spec/coordination.md 8.1).
+ *
+ * @module
+ */
+
+import type { Group, HandedTask, TakenTasks } from "../backend/coordination.ts";
+import { ErrorKind, messageOf, PlasmiteError } from "../errors.ts";
+import { pause } from "../timers.ts";
+import type { CommandContext } from "./context.ts";
+import { printNotice } from "./notices.ts";
+import type { Signals } from "./signals.ts";
+import { endingText, isDone, startTask, type TaskProcess } from "./task_process.ts";
+
+/** How long one call waits for a message, in milliseconds. */
+const WAIT = 1000;
+/** How often to ask whether the others are done, in milliseconds. */
+const ASK_EVERY = 100;
+/** How long a command that lost its message may take to end, in milliseconds. */
+const LAST_WORDS = 10_000;
+
+/** How to work. */
+export interface WorkOptions {
+  readonly words: readonly [string, ...string[]];
+  readonly jobs: number;
+  readonly ackWaitMs: number;
+  /** How long to wait for a message, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Whether to end when everything is done. */
+  readonly drain: boolean;
+  /** What notices call the pool. */
+  readonly path: string;
+}
+
+/** All jobs of one worker. */
+export class Workers {
+  readonly #context: CommandContext;
+  readonly #group: Group;
+  readonly #options: WorkOptions;
+  readonly #signals: Signals;
+  /** Aborted when no more messages are to be taken. */
+  readonly #done = new AbortController();
+  readonly #running = new Set<TaskProcess>();
+  #timedOut = false;
+  /** When a message was taken, or the last command ended. */
+  #last = performance.now();
+
+  /** Prepares to work in `group`. */
+  constructor(context: CommandContext, group: Group, options: WorkOptions, signals: Signals) {
+    this.#context = context;
+    this.#group = group;
+    this.#options = options;
+    this.#signals = signals;
+  }
+
+  /** Works until a signal comes, everything is done, or nothing comes any more. */
+  async run(): Promise<"done" | "timeout"> {
+    let stopped = false;
+    this.#signals.onSignal = (signal) => {
+      // The first signal lets running commands end; another one is passed on to them.
+      if (stopped) { for (const task of this.#running) task.kill(signal); }
+      stopped = true;
+      this.#done.abort();
+    };
+    if (this.#signals.signal.aborted) this.#done.abort();
+    const jobs = Array.from({ length: this.#options.jobs }, () => this.#job());
+    const results = await Promise.allSettled(jobs);
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+    return this.#timedOut ? "timeout" : "done";
+  }
+
+  /** Takes one message after the other. */
+  async #job(): Promise<void> {
+    try {
+      while (!this.#done.signal.aborted) {
+        const taken = await this.#take();
+        if (taken === null) return;
+        for (const task of taken.tasks) await this.#work(task);
+        if (taken.tasks.length === 0) await this.#rest(taken);
+      }
+    } catch (error) {
+      this.#done.abort(); // The other jobs finish what they have.
+      throw error;
+    }
+  }
+
+  /** Takes a message; null if nothing is to be taken any more. */
+  async #take(): Promise<TakenTasks | null> {
+    const { ackWaitMs, drain, timeoutMs } = this.#options;
+    // While a command runs, time does not run out.
+    const left = this.#running.size > 0
+      ? WAIT
+      : Math.max(0, this.#last + timeoutMs - performance.now());
+    try {
+      const taken = await this.#group.take({
+        count: 1,
+        ackWaitMs,
+        waitMs: drain ? 0 : Math.min(WAIT, left),
+        signal: this.#done.signal,
+      });
+      if (taken.tasks.length > 0) this.#last = performance.now();
+      if (taken.lost > 0n) this.#lost(taken.lost);
+      return taken;
+    } catch (error) {
+      if (this.#done.signal.aborted && error === this.#done.signal.reason) return null;
+      throw error;
+    }
+  }
+
+  /** There was no message: ends if that is the end, or waits. */
+  async #rest({ idle }: TakenTasks): Promise<void> {
+    const { drain, timeoutMs } = this.#options;
+    if (drain && idle) return this.#done.abort();
+    if (this.#running.size === 0 && performance.now() - this.#last >= timeoutMs) {
+      this.#timedOut = true;
+      return this.#done.abort();
+    }
+    if (drain) await pause(ASK_EVERY, this.#done.signal).catch(() => {});
+  }
+
+  /** Runs the command for a message. */
+  async #work(task: HandedTask): Promise<void> {
+    const { message, token, tries } = task;
+    const process = startTask(this.#options.words, message, {
+      PLASMITE_TOKEN: String(token),
+      PLASMITE_TRIES: String(tries),
+    });
+    this.#running.add(process);
+    const ended = new AbortController();
+    const extending = this.#extend(task, process, ended.signal);
+    try {
+      const ending = await process.ending;
+      ended.abort();
+      if (await extending) return; // Another worker has it now.
+      const done = isDone(ending);
+      if (!done) {
+        this.#tell("task_failed", `Message ${message.seq} failed: ${endingText(ending)}.`, task);
+      }
+      await this.#settle(task, done);
+    } finally {
+      ended.abort();
+      this.#running.delete(process);
+      this.#last = performance.now();
+    }
+  }
+
+  async #settle(task: HandedTask, done: boolean): Promise<void> {
+    const { message: { seq }, token } = task;
+    try {
+      if (done) await this.#group.ack(seq, token);
+      else await this.#group.fail(seq, token);
+    } catch (error) {
+      if (!PlasmiteError.is(error, ErrorKind.Conflict)) throw error;
+      this.#tellLost(task);
+    }
+  }
+
+  /**
+   * Extends a task while its command runs.
+   *
+   * @returns whether the task was lost to another worker; then the command is ended
+   */
+  async #extend(task: HandedTask, process: TaskProcess, ended: AbortSignal): Promise<boolean> {
+    const { ackWaitMs } = this.#options;
+    for (;;) {
+      try {
+        await pause(ackWaitMs / 3, ended);
+      } catch {
+        return false;
+      }
+      if (await this.#isKept(task)) continue;
+      this.#tellLost(task);
+      process.kill("SIGTERM");
+      await pause(LAST_WORDS, ended).then(() => process.kill("SIGKILL"), () => {});
+      return true;
+    }
+  }
+
+  /** Extends a task once; false if another worker has it, or has done it. */
+  async #isKept(task: HandedTask): Promise<boolean> {
+    const { message: { seq }, token } = task;
+    try {
+      return await this.#group.extend(seq, token, this.#options.ackWaitMs);
+    } catch (error) {
+      if (PlasmiteError.is(error, ErrorKind.Conflict)) return false;
+      this.#tell("extend_failed", `Message ${seq}: ${messageOf(error)}.`, task);
+      return true; // It may pass; if not, another worker gets the message.
+    }
+  }
+
+  #tellLost(task: HandedTask): void {
+    const { seq } = task.message;
+    const text = `Message ${seq} took too long and was handed to another worker.`;
+    this.#tell("task_lost", text, task);
+  }
+
+  #tell(kind: string, message: string, { message: { seq }, tries }: HandedTask): void {
+    printNotice(this.#context, {
+      kind,
+      message,
+      pool: this.#context.args.required("POOL"),
+      details: { group: this.#group.name, pool_path: this.#options.path, seq, tries },
+    });
+  }
+
+  #lost(count: bigint): void {
+    printNotice(this.#context, {
+      kind: "drop",
+      message: `dropped ${count} message${count === 1n ? "" : "s"}`,
+      pool: this.#context.args.required("POOL"),
+      details: {
+        dropped_count: count,
+        group: this.#group.name,
+        pool_path: this.#options.path,
+      },
+    });
+  }
+}
