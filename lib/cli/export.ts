@@ -35,7 +35,10 @@ export async function run(context: CommandContext): Promise<number> {
   const pool = await openPool(context, ref, { write: false });
   try {
     const name = context.args.text("cursor");
-    const cursor = name === undefined ? null : await (await pool.coordinate()).cursor(name);
+    const dir = context.args.text("cursor-dir");
+    const cursor = name === undefined
+      ? null
+      : await (await pool.coordinate()).cursor(name, { dir });
     try {
       // Only now: a pool that is missing or a cursor in use must not cost the file.
       const target = openTarget(context, ref, cursor !== null);

@@ -907,13 +907,13 @@ function exportSpec(): CommandSpec {
         help: "Write to a file instead of stdout; it begins anew, except with --cursor",
       },
       {
-        name: "cursor",
-        value: "NAME",
+        ...CURSOR,
         help: "Only what is new to this cursor; FILE is appended to",
         more:
           "The position moves once the messages are on disk. If an export is stopped, the next " +
           "one repeats what was not acknowledged.",
       },
+      CURSOR_DIR,
       ...remoteFlags(),
     ],
     helpOnEmpty: true,

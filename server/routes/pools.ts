@@ -33,6 +33,8 @@ async function create({ request, grant }: Call, { backend, bodies }: RouteHost):
   const fields = await readFields(request, bodies, ["pool", "size_bytes", "max_age_ms"]);
   const size = fields["size_bytes"];
   if (typeof size === "bigint") fields["size_bytes"] = Number(size);
+  const age = fields["max_age_ms"];
+  if (typeof age === "bigint") fields["max_age_ms"] = Number(age);
   const { pool, size_bytes, max_age_ms } = checked(CreateBody, fields);
   checkPoolName(pool);
   requireRight(grant, "admin", pool);
