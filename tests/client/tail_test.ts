@@ -588,6 +588,25 @@ Deno.test(
   }),
 );
 
+// It blocks the whole program: without this it would do so for as long as its time-out, or for good.
+Deno.test("blocking streams notice that their pool was deleted or replaced", () =>
+  withDir((dir) => {
+    using client = new Client(dir);
+    for (const replaced of [false, true]) {
+      using pool = client.createPool("p");
+      pool.append({ n: 1 });
+      using json = pool.openStream(1, 5, 30_000);
+      using lite3 = pool.openLite3Stream(1, 5, 30_000);
+      assert(json.nextJson() !== null && lite3.next() !== null);
+      client.deletePool("p");
+      if (replaced) client.createPool("p").close();
+      for (const next of [() => json.nextJson(), () => lite3.next()]) {
+        assert.throws(next, (error) => PlasmiteError.is(error, ErrorKind.NotFound));
+      }
+      if (replaced) client.deletePool("p");
+    }
+  }));
+
 Deno.test(
   "blocking streams, as in the Node binding",
   withPool(async (pool) => {

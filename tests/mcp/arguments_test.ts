@@ -7,7 +7,12 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { accessGrant } from "../../lib/grant.ts";
 import { follow, parsePath } from "../../mcp/path.ts";
+import { GrantedPools } from "../../mcp/pools.ts";
+import { listResources, type ResourcePage } from "../../mcp/resources.ts";
+import { compileCondition } from "../../mcp/selection.ts";
+import { message } from "../text/message_fixture.ts";
 import { type Outcome, run, StorePlace, test } from "./mcp_tools_util.ts";
 import type { Any, Place } from "./mcp_util.ts";
 
@@ -165,6 +170,44 @@ Deno.test("mcp path: whatever the data is, every value is found by its path", ()
     }),
     { numRuns: 100 * Number(Deno.env.get("PLASMITE_TEST_SCALE") ?? 1) },
   );
+});
+
+// A page that promises another one has a client ask for ever, or miss the last pools.
+test("pages of resources: each pool once, and the last page says so", async (kind) => {
+  await using place = new StorePlace(kind);
+  const names = ["a", "b b", "c", "d%", "é", "f"];
+  for (const name of names) place.client.createPool(name, 16_384).close();
+  const grant = accessGrant("test", "read-only");
+  const pools = new GrantedPools(place.backend, { grant });
+  for (let count = 1; count <= 7; count++) {
+    const pages: string[][] = [];
+    for (let from: number | undefined = 0; from !== undefined;) {
+      const page: ResourcePage = await listResources(pools, from, count);
+      pages.push(page.resources.map(({ name }) => name));
+      from = page.next;
+    }
+    assert.deepEqual(pages.flat().sort(), names.toSorted());
+    assert.equal(pages.length, Math.ceil(names.length / count), `pages of ${count}`);
+    assert.ok(pages.slice(0, -1).every((page) => page.length === count));
+  }
+  assert.deepEqual(await listResources(pools, 6, 2), { resources: [] });
+  assert.deepEqual(await listResources(pools, 9, 2), { resources: [] });
+});
+
+// A condition that one message makes endless would stop the server for everybody.
+Deno.test("where: a condition is given up after a million steps on one message, not before", async () => {
+  const pairs = "[.data.list[] as $x | .data.list[] as $y | $x == $y] | length == 0";
+  const { where } = await compileCondition(pairs);
+  const list = (length: number) =>
+    message(JSON.stringify({ list: Array.from({ length }, (_, i) => i) }));
+  // Four steps a pair.
+  for (const length of [10, 400, 490]) assert.equal(where.matches(list(length)), false);
+  for (const length of [510, 600, 5_000]) {
+    assert.throws(() => where.matches(list(length)), /filter took too many steps/);
+  }
+  assert.equal(where.matches(list(400)), false, "the next message has its own");
+  const text = await compileCondition('.data.text | test("a.*b")');
+  assert.ok(text.where.matches(message(JSON.stringify({ text: `${"a".repeat(1_000)}b` }))));
 });
 
 // A list of 20,000 pools filled the context of an agent that wanted to know whether one is there.

@@ -8,7 +8,8 @@ import "../support/environment.ts";
 import assert from "node:assert/strict";
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
-import { makeIssuedCertificate } from "../../server/certificate.ts";
+import { machineNames, makeIssuedCertificate } from "../../server/certificate.ts";
+import { initCommands, initText } from "../../server/init_report.ts";
 import { writeSet } from "../../server/write_set.ts";
 import { cli, errorOf, exists, inTemp } from "../cli/cli_util.ts";
 import { inCheckout } from "../support/paths.ts";
@@ -273,3 +274,33 @@ Deno.test("serve init: an authority that can sign nothing else stands behind the
     }
     await server.shutdown();
   }));
+
+// The commands are copied to another machine: the name of this machine for itself helps nobody there.
+Deno.test("serve init: the commands name a host that the other side can reach", () => {
+  const report = (bind: string): { people: string; programs: string } => {
+    const paths = { token_file: "/t", tls_cert: "/c", tls_key: "/k", access_key: "/a" };
+    const result = { paths, fingerprint: "SHA256:x", bind, port: 9700, replaced: false };
+    const { client, curl } = initCommands(result);
+    return { people: initText(result), programs: [...client, ...curl].join("\n") };
+  };
+  const hosts = (text: string): string[] => [
+    ...new Set([...text.matchAll(/https:\/\/(.+?):9700/g)].map(([, host = ""]) => host)),
+  ];
+  const own = machineNames().addresses.find((one) => !one.includes(":")) ?? "YOUR-HOST";
+  const cases: [bind: string, people: string, programs: string][] = [
+    ["192.0.2.7", "192.0.2.7", "192.0.2.7"],
+    ["[2001:DB8::1]", "[2001:db8::1]", "[2001:db8::1]"],
+    ["0.0.0.0", own, "127.0.0.1"],
+    ["[::]", own, "[::1]"],
+    ["127.0.0.1", own, "127.0.0.1"],
+    ["127.5.5.5", own, "127.5.5.5"],
+    ["localhost", own, "127.0.0.1"],
+    ["[::1]", own, "[::1]"],
+    ["[0:0:0:0:0:0:0:1]", own, "[::1]"],
+  ];
+  for (const [bind, people, programs] of cases) {
+    const told = report(`${bind}:9700`);
+    assert.deepEqual([hosts(told.people), hosts(told.programs)], [[people], [programs]], bind);
+    assert.ok(told.people.includes(`--bind ${bind}:9700`), bind);
+  }
+});
