@@ -5,6 +5,7 @@
  * @module
  */
 
+import "../support/environment.ts";
 import assert from "node:assert/strict";
 import { certificatesOf, readCertificates } from "../../lib/backend/http/trust.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";

@@ -5,6 +5,7 @@
  * @module
  */
 
+import "../support/environment.ts";
 import assert from "node:assert/strict";
 import { nameProblem } from "../../lib/client/names.ts";
 import { checkCursorName, checkKey } from "../../lib/coordination/names.ts";
