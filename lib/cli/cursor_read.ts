@@ -118,7 +118,7 @@ async function read(
   try {
     using watch = new ReaderWatch(context);
     const ended = new AbortController();
-    const halt = AbortSignal.any([signals.signal, watch.signal, ended.signal]);
+    const halt = AbortSignal.any([signals.signal, watch.begin(), ended.signal]);
     const cursor = await openCursor(context, pool, plan);
     try {
       const delivery = await deliveryOf(context, plan, {

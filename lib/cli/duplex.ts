@@ -68,7 +68,7 @@ export async function run(context: CommandContext): Promise<number> {
     const tail = args.count("tail") ?? 0;
     // Begins before anything is sent, so that nothing is missed.
     const walk = await select(context, pool, tail, since);
-    const receiver = new Receiver(walk, writer, drops, timeoutMs, watch.signal);
+    const receiver = new Receiver(walk, writer, drops, timeoutMs, watch.begin());
     if (tail > 0) await receiver.history();
     if (!chatting || me === undefined) {
       return await both(receiver, sendPipe(pool));

@@ -83,7 +83,7 @@ export async function run(context: CommandContext): Promise<number> {
   using watch = new ReaderWatch(context);
   try {
     if (since !== undefined && since > now && !plan.finite) return 0;
-    const follow = new Follow(context, plan, pool, writer, drops, watch.signal);
+    const follow = new Follow(context, plan, pool, writer, drops, watch);
     if (plan.replay !== undefined) return await follow.replay(plan.replay);
     return plan.finite ? await follow.finite() : await follow.live();
   } finally {
@@ -146,8 +146,8 @@ class Follow {
     readonly pool: PoolHandle,
     readonly writer: MessageWriter,
     readonly drops: DropNotices,
-    /** Aborted when nobody reads any more. */
-    readonly gone: AbortSignal,
+    /** Ends waits when nobody reads any more. */
+    readonly reader: ReaderWatch,
   ) {}
 
   /** Begins to read what the command line selects; `more` says where and how long. */
@@ -182,7 +182,7 @@ class Follow {
 
   /** Prints the selection to its end; true when time ran out before. */
   async #export(walk: Walk, deadline = Infinity): Promise<boolean> {
-    const { gone, plan, writer } = this;
+    const { plan, reader, writer } = this;
     const progress = await this.#progress(walk);
     try {
       for (let count = 0;;) {
@@ -194,7 +194,8 @@ class Follow {
         } else if (walk.ended) return false;
         else {
           writer.flush();
-          await walk.wait(deadline < Infinity ? deadline - performance.now() : undefined, gone);
+          const ms = deadline < Infinity ? deadline - performance.now() : undefined;
+          await walk.wait(ms, reader.begin());
         }
       }
     } finally {
@@ -246,7 +247,7 @@ class Follow {
 
   /** `--replay`: the selection up to now, at its own pace, then exit. */
   async replay(speed: number): Promise<number> {
-    const { drops, gone, plan, writer } = this;
+    const { drops, plan, reader, writer } = this;
     const limit = plan.finite ? plan.timeoutMs : undefined;
     if (limit === 0) return this.#timedOut();
     const walk = await this.#select();
@@ -255,6 +256,7 @@ class Follow {
       return this.#exported();
     }
     const { play } = await import("./replay.ts");
+    const gone = reader.begin();
     const lost = drops.lost.bind(drops);
     const inTime = await play(walk, { speed, limit, one: plan.one, writer, lost, gone });
     const code = this.#exported();
@@ -263,7 +265,7 @@ class Follow {
 
   /** History as asked for, then live messages until something ends it: one stream, in order. */
   async live(): Promise<number> {
-    const { drops, gone, plan, writer } = this;
+    const { drops, plan, reader, writer } = this;
     const { one, since, tail, timeoutMs: idle } = plan;
     const history = tail > 0 || since !== undefined;
     const walk = await this.#select({ follow: true, ...(history ? {} : { from: "end" }) });
@@ -298,6 +300,7 @@ class Follow {
         drops.due();
         const ms = left();
         if (ms <= 0) return this.#timedOut();
+        const gone = reader.begin();
         gone.throwIfAborted();
         await walk.wait(ms < Infinity ? ms : undefined, gone);
       }

@@ -3,7 +3,8 @@
  * ends when `head` has what it wants, and not with the next message.
  *
  * Deno cannot ask that. Where `--allow-ffi` is granted already, the system's own `poll` is asked
- * once a second; nobody is asked for the permission.
+ * once a second; nobody is asked for the permission. It begins with the first wait, because the
+ * first timer of a process costs five milliseconds (Deno loads a part of Node for it).
  *
  * @module
  */
@@ -19,14 +20,23 @@ export class ReaderWatch implements Disposable {
   readonly #gone = new AbortController();
   #timer: ReturnType<typeof setInterval> | undefined;
   #look: (() => boolean) | null | undefined;
+  readonly #context: CommandContext;
 
-  /** Begins to look, unless stdout is a terminal: that one sends SIGHUP. */
+  /** Does not look yet. */
   constructor(context: CommandContext) {
-    if (!context.stdout.isTerminal) this.#timer = setInterval(() => void this.#tick(), EVERY);
+    this.#context = context;
   }
 
-  /** Aborted with {@linkcode StdoutClosed} once the reader has gone: for everything that waits. */
-  get signal(): AbortSignal {
+  /**
+   * Begins to look, unless stdout is a terminal: that one sends SIGHUP.
+   *
+   * @returns a signal for everything that waits, aborted with {@linkcode StdoutClosed} once the
+   *   reader has gone
+   */
+  begin(): AbortSignal {
+    if (this.#timer === undefined && !this.#context.stdout.isTerminal) {
+      this.#timer = setInterval(() => void this.#tick(), EVERY);
+    }
     return this.#gone.signal;
   }
 
