@@ -9,7 +9,6 @@ import type { PoolHandle, Selection, Walk } from "../backend/types.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { Where } from "../filter/where.ts";
 import { nowNs } from "../text/time.ts";
-import { conditions } from "./conditions.ts";
 import type { CommandContext } from "./context.ts";
 import { DropNotices } from "./drops.ts";
 import { MessageWriter } from "./message_writer.ts";
@@ -60,7 +59,9 @@ export async function run(context: CommandContext): Promise<number> {
   const now = nowNs();
   const since = sinceOf(context, now);
   const timeoutMs = await timeoutOf(context);
-  const where = await conditions(context);
+  const where = args.has("where")
+    ? await (await import("./conditions.ts")).conditions(context)
+    : [];
   const ref = await findPool(context);
   const plan: Plan = {
     tail: args.count("tail") ?? 0,
@@ -206,6 +207,7 @@ class Follow {
 
   /** What shows progress, told how many messages were printed, and nothing at the end. */
   async #progress(walk: Walk): Promise<((count?: number) => void) | undefined> {
+    if (!this.context.stderr.isTerminal) return undefined;
     const { Progress } = await import("./progress.ts");
     if (!Progress.visible(this.context)) return undefined;
     const { oldest, newest } = walk.start;

@@ -51,6 +51,6 @@ export class ReaderWatch implements Disposable {
 
   /** Looks no more. */
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
+    if (this.#timer !== undefined) clearInterval(this.#timer);
   }
 }

@@ -179,6 +179,37 @@ Deno.test("start-up: what each command loads", async (t) => {
   });
 });
 
+/** Tells of every use of a timer; the first one loads a part of Node, which takes 5 ms. */
+const TIMERS = `
+for (const name of ["setTimeout", "setInterval", "setImmediate", "clearTimeout", "clearInterval"]) {
+  Object.defineProperty(globalThis, name, {
+    get: () => { throw new Error("the timer " + name); },
+  });
+}`;
+
+Deno.test("start-up: what ends at once uses no timer", async (t) => {
+  await inTemp(async (dir) => {
+    const preload = `${dir}/timers.js`;
+    await Deno.writeTextFile(preload, TIMERS);
+    const lines = [
+      ["feed", "p", "--create", '{"a":1}'],
+      ["fetch", "p", "1"],
+      ["follow", "p", "--tail", "1", "--one"],
+      ["follow", "p", "--no-follow"],
+      ["pool", "list"],
+    ];
+    for (const args of lines) {
+      await t.step(args.join(" "), async () => {
+        const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+          args: ["run", "-A", "-q", "--preload", preload, `${ROOT}cli.ts`, "--dir", dir, ...args],
+          stdin: "null",
+        }).output();
+        assert.equal(code, 0, new TextDecoder().decode(stderr));
+      });
+    }
+  });
+});
+
 Deno.test("start-up: the entry point itself loads little", () => {
   const loaded = new Set<string>();
   const visit = (file: string): void => {
