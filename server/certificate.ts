@@ -5,8 +5,8 @@
  * @module
  */
 
-import { isGranted } from "../lib/environment.ts";
 import { messageOf, PlasmiteError } from "../lib/errors.ts";
+import { machineHost, machineInterfaces } from "./machine.ts";
 
 /** A certificate with its key. */
 export interface Certificate {
@@ -115,19 +115,14 @@ export async function inspectPair(
 
 /** Names and addresses under which this machine may be reached; empty where that is not allowed. */
 export function machineNames(): { readonly names: string[]; readonly addresses: string[] } {
-  if (!isGranted({ name: "sys" })) return { names: [], addresses: [] };
-  try {
-    const host = Deno.hostname().toLowerCase();
-    const names = /^[a-z0-9][a-z0-9.-]*$/.test(host)
-      ? host.includes(".") ? [host] : [host, `${host}.local`]
-      : [];
-    const addresses = Deno.networkInterfaces()
-      .map(({ address }) => address)
-      .filter((address) => !/^(?:127\.|169\.254\.|::1$|fe80:)/i.test(address));
-    return { names, addresses: [...new Set(addresses)] };
-  } catch {
-    return { names: [], addresses: [] };
-  }
+  const host = (machineHost() ?? "").toLowerCase();
+  const names = /^[a-z0-9][a-z0-9.-]*$/.test(host)
+    ? host.includes(".") ? [host] : [host, `${host}.local`]
+    : [];
+  const addresses = machineInterfaces()
+    .map(({ address }) => address)
+    .filter((address) => !/^(?:127\.|169\.254\.|::1$|fe80:)/i.test(address));
+  return { names, addresses: [...new Set(addresses)] };
 }
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { isGranted } from "../../lib/environment.ts";
+import { machineHost, machineInterfaces } from "../machine.ts";
 
 /** An address or name of this machine. */
 export interface MachineAddress {
@@ -33,14 +33,13 @@ function kindOf(name: string, address: string): AddressKind {
 
 /** The addresses, the most likely ones first; empty where that may not be asked. */
 export function machineAddresses(): readonly MachineAddress[] {
-  if (!isGranted({ name: "sys" })) return [];
   const found: (MachineAddress & { readonly kind: AddressKind })[] = [];
-  for (const { family, address, name } of Deno.networkInterfaces()) {
+  for (const { family, address, name } of machineInterfaces()) {
     if (family !== "IPv4" || /^(?:127\.|169\.254\.|0\.)/.test(address)) continue;
     if (found.some(({ host }) => host === address)) continue;
     found.push({ host: address, interface: name, kind: kindOf(name, address) });
   }
   found.sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));
-  const host = Deno.hostname();
+  const host = machineHost() ?? "";
   return host === "" ? found : [...found, { host, kind: "name" }];
 }

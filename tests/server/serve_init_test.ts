@@ -304,3 +304,19 @@ Deno.test("serve init: the commands name a host that the other side can reach", 
     assert.ok(told.people.includes(`--bind ${bind}:9700`), bind);
   }
 });
+
+// Lost: other machines refused the certificate of a server that ran with the permissions of
+// deno.json, which name what it may ask.
+Deno.test("serve init: the names of this machine are found with just the permissions for that", () =>
+  inTemp(async (dir) => {
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--no-prompt", "--allow-read", "--allow-write", "--allow-env"]
+        .concat("--allow-sys=hostname,networkInterfaces", inCheckout("cli.ts"))
+        .concat("serve", "init", "--output-dir", dir),
+    }).output();
+    assert.equal(code, 0, new TextDecoder().decode(stderr));
+    const [leaf] = certificatesOf(Deno.readTextFileSync(`${dir}/plasmite-tls-cert.pem`));
+    const { names, addresses } = machineNames();
+    for (const name of names) assert.ok(leaf?.checkHost(name), name);
+    for (const address of addresses) assert.ok(leaf?.checkIP(address), address);
+  }));
