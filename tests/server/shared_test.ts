@@ -10,7 +10,7 @@ import { createHash, X509Certificate } from "node:crypto";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
 import { Client } from "../../mod.ts";
 import { administration, localServer } from "../../server/access/administration.ts";
-import { makeCertificate } from "../../server/certificate.ts";
+import { machineNames, makeCertificate } from "../../server/certificate.ts";
 import { DEFAULT_FLAGS, type ServeFlags } from "../../server/config.ts";
 import { startServer } from "../../server/serve.ts";
 import { resolveServe } from "../../server/config.ts";
@@ -502,4 +502,30 @@ Deno.test("shared: a token file opens the remote side too; --access caps it, not
       body: '{"data":{}}',
     });
     assert.equal(stored.status, 200);
+  }));
+
+// Lost: a phone or another machine that uses the address instead of the name, and is refused.
+Deno.test("shared: other machines reach it by every name and address of this one, and only there", () =>
+  inTemp(async (dir) => {
+    const { names, addresses } = machineNames();
+    const [address] = addresses.filter((one) => !one.includes(":"));
+    const bind = address ?? "127.0.0.1";
+    await using server = await sharing({ remoteBind: `${bind}:0` }, dir);
+    const { cert } = server.running.identity;
+    const [leaf] = [new X509Certificate(cert)];
+    for (const name of names) assert.ok(leaf?.checkHost(name), name);
+    for (const one of addresses) assert.ok(leaf?.checkIP(one), one);
+    const secret = (await server.invite("phone")).split(".")[2] ?? "";
+    const client = Deno.createHttpClient({ caCerts: [cert] });
+    const answer = await fetch(`https://${bind}:${server.port}/v0/access/check`, {
+      client,
+      headers: { authorization: `Bearer ${secret}` },
+    });
+    assert.equal(await answer.text(), '{"accepted":true}');
+    client.close();
+    if (address === undefined) return;
+    // What was bound to one address is not on the others, nor is the side without credentials.
+    const port = Number(server.running.local.split(":")[1]);
+    await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port: server.port }));
+    await assert.rejects(Deno.connect({ hostname: address, port }));
   }));
