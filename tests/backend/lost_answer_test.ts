@@ -89,22 +89,25 @@ Deno.test("library: what was never sent is not said to be stored", () =>
     closed.close();
     const own = (input: string | URL | Request, init?: RequestInit): Promise<Response> =>
       fetch(input, init);
-    const cases: [string, RemoteClientOptions][] = [
+    const cases: [string, RemoteClientOptions, string?][] = [
       [`http://127.0.0.1:${port}`, {}],
       [`http://127.0.0.1:${port}`, { fetch: own }],
       [`https://127.0.0.1:${port}`, { tls: { skipVerify: true } }],
+      [`https://127.0.0.1:${port}`, {}],
       ["http://name.invalid", {}],
-      [server.url, {}],
+      // Nobody has said whom to trust, and no access key is saved.
+      [server.url, {}, "Permission"],
+      [server.url, { token: "x" }],
       [server.url, { tls: { caCerts: [other.cert] } }],
       [server.url.replace("https", "http"), {}],
     ];
-    for (const [url, options] of cases) {
+    for (const [url, options, kind = "Io"] of cases) {
       await using client = new RemoteClient(url, options);
       const error = await client.uncheckedPool("p").append({ a: 1 }).catch((error) => error);
       assert.ok(error instanceof RemoteError, String(error));
       assert.deepEqual(
         [error.kindName, error.message, error.unsent, error.outcomeUnknown],
-        ["Io", "request failed", true, false],
+        [kind, "request failed", true, false],
         `${url}: ${error.causes}`,
       );
     }
