@@ -106,11 +106,14 @@ export function* settingMaxAge(ring: Ring, maxAgeNs: bigint): Steps<void> {
 /**
  * Sets the first sequence number of a pool that was never written.
  *
- * @throws {PlasmiteError} Usage when the pool was already written to; Busy, NotFound, Corrupt, Io
+ * @throws {PlasmiteError} Usage when the pool was already written to, unless it is empty and goes on
+ *   with that number; Busy, NotFound, Corrupt, Io
  */
 export function* beginningAt(ring: Ring, first: bigint): Steps<void> {
   yield* untilUnlocked(ring.path, () =>
     ring.tryExclusive((file, state) => {
+      // An import that was stopped right here, or continues where the last message was dropped.
+      if (state.oldest === 0n && state.newest === first - 1n) return true;
       if (state.newest !== 0n || first < 1n) {
         throw new PlasmiteError(
           "Usage",

@@ -9,6 +9,8 @@ import "../support/environment.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { Ring } from "../../lib/pool/ring.ts";
+import { checkRing } from "../../lib/pool/check.ts";
 import { openToAppend } from "../../lib/pool/mending.ts";
 import {
   EXTENSION_AT,
@@ -155,6 +157,50 @@ Deno.test("trim: killed at any write the pool is as before or as after", () => {
     assertHealthy(left);
     const seqs = readAll(openToAppend(left, POOL)).map(({ seq }) => seq);
     assert.deepEqual(seqs, killAfter === 0 ? [1n, 2n, 3n] : [3n]);
+  }
+});
+
+Deno.test("extension: killed inside its write the limit is the old one, the new one or none; no message is lost", () => {
+  const HOUR = 3_600_000_000_000n;
+  for (let torn = 0; torn <= EXTENSION_SIZE; torn++) {
+    const { storage, ring } = newRing(3000, 4);
+    append(ring, payload(1, 500), payload(2, 500));
+    inPlace(settingMaxAge(ring, 500n * HOUR));
+    const before = ring.extension();
+    storage.plan({ killAfter: 0, torn });
+    assert.throws(() => inPlace(settingMaxAge(ring, 70_000n * HOUR)), Killed);
+    const left = storage.afterKill();
+    assert.equal(checkRing(left, POOL, "pool").status, "ok");
+    const after = Ring.open(left, POOL).extension();
+    const limits = [500n * HOUR, 70_000n * HOUR, undefined];
+    assert.ok(limits.includes(after?.maxAgeNs), `torn at ${torn}: ${after?.maxAgeNs}`);
+    if (after !== null) assert.equal(after.id, before?.id);
+    assert.equal(Ring.open(left, POOL).state().newest, 2n);
+  }
+});
+
+Deno.test("numbers, killed at any write: the import can be begun again", () => {
+  for (const killAfter of [0, 1]) {
+    const { storage, ring } = newRing(3000, 4);
+    storage.plan({ killAfter });
+    try {
+      inPlace(beginningAt(ring, 42n));
+    } catch (error) {
+      assert(error instanceof Killed);
+    }
+    const left = storage.afterKill();
+    assertHealthy(left);
+    const again = openToAppend(left, POOL);
+    inPlace(beginningAt(again, 42n));
+    inPlace(beginningAt(again, 42n));
+    assert.equal(append(again, payload(1, 100)), 42n);
+    for (const first of [42n, 44n, 1n, 0n]) {
+      assert.throws(
+        () => inPlace(beginningAt(again, first)),
+        (error) => PlasmiteError.is(error, ErrorKind.Usage),
+      );
+    }
+    assertHealthy(left);
   }
 });
 
