@@ -58,6 +58,7 @@ const commands: Readonly<Record<string, Loader>> = {
   "work": () => Promise.all([import("./lib/cli/work.ts")]),
   "tap": () => Promise.all([import("./lib/cli/tap.ts")]),
   "duplex": () => Promise.all([import("./lib/cli/duplex.ts")]),
+  "copy": () => Promise.all([import("./lib/cli/copy.ts")]),
   "top": () => Promise.all([import("./lib/cli/top.ts")]),
   "doctor": () => Promise.all([import("./lib/cli/doctor.ts")]),
   "serve": () =>

@@ -45,6 +45,7 @@ import type {
   StoredFrame,
   Walk,
 } from "./types.ts";
+import type { Shipment } from "./shipment.ts";
 import { SelectedWalk } from "./walk.ts";
 
 /** The account of a user on NATS servers. */
@@ -282,6 +283,10 @@ export class NatsPool implements PoolHandle {
     await this.#appender.append(batch, request);
   }
 
+  ship(source: string): Shipment {
+    return this.#appender.ship(source);
+  }
+
   async select(selection: Selection): Promise<Walk> {
     const info = await this.#now();
     const bounds = boundsOf(info, this.path);
@@ -325,6 +330,7 @@ export class NatsPool implements PoolHandle {
       reconnect: selection.reconnect !== false,
       onTrouble: selection.onTrouble,
       onUnreadable: selection.onUnreadable,
+      excluded: selection.excluded,
     });
     return new SelectedWalk(source, {
       from: start,

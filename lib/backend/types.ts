@@ -11,6 +11,7 @@
 
 import type { Coordination } from "./coordination.ts";
 import type { PlasmiteError } from "../errors.ts";
+import type { Excluded, Shipment } from "./shipment.ts";
 import type { PoolInfo } from "./local/info.ts";
 import type { Where } from "../filter/where.ts";
 import type { MessageView } from "../lite3/message.ts";
@@ -253,6 +254,11 @@ export interface PoolHandle {
    *   replaced, Busy when its lock stays held, Corrupt, Permission, Io
    */
   append(batch: FrameBatch, request: AppendRequest): Awaitable<void>;
+  /**
+   * Starts to store messages of another pool, each exactly once; only where the backend can remember
+   * how far it has come.
+   */
+  ship?(source: string): Shipment;
   /** Starts to read. Nothing that is appended after this returns is missed. */
   select(selection: Selection): Awaitable<Walk>;
   /** Returns the coordination of this pool; it is usable until the pool is closed. */
@@ -305,6 +311,8 @@ export interface Selection {
    * default it is an error.
    */
   readonly onUnreadable?: (error: PlasmiteError) => void;
+  /** Leaves out messages that were copied from there; only for NATS. */
+  readonly excluded?: Excluded | undefined;
 }
 
 /**

@@ -69,7 +69,7 @@ export class DropNotices {
           count === 1n ? " was" : "s were"
         } overwritten before they could be shown`
         : `dropped ${count} message${count === 1n ? "" : "s"}`,
-      pool: this.#context.args.required("POOL"),
+      pool: this.#context.args.text("POOL") ?? this.#context.args.required("FROM"),
       details: {
         dropped_count: count,
         last_seen_seq: this.#lastSeen,

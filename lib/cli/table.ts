@@ -1105,6 +1105,39 @@ const BIND: FlagSpec = {
   group: "Connection",
 };
 
+function copy(): CommandSpec {
+  return {
+    name: "copy",
+    about: "Copy the messages of one pool into another, to and from NATS too",
+    args: [
+      { name: "FROM", required: true, complete: "pool", help: "Pool to read: name, path or URL" },
+      {
+        name: "TO",
+        required: true,
+        complete: "pool",
+        help: "Pool to append to: name, path or URL",
+      },
+    ],
+    flags: [
+      { name: "follow", help: "Go on with new messages until stopped" },
+      {
+        name: "source",
+        value: "NAME",
+        help: "Name of the source in a stream; default HOST.POOL. One process copies a source",
+      },
+      {
+        name: "cursor",
+        value: "NAME",
+        help: "Name of the cursor that remembers the position; default by the source",
+      },
+      CREATE,
+      CREATE_SIZE,
+      ...remoteFlags(),
+    ],
+    helpOnEmpty: true,
+  };
+}
+
 function serveFlags(): FlagSpec[] {
   return [
     BIND,
@@ -1527,6 +1560,7 @@ export function root(): CommandSpec {
       import: importSpec,
       tap,
       duplex,
+      copy,
       top,
       doctor,
       version,

@@ -78,7 +78,7 @@ Deno.test("root help has its sections in order and one command per line", async 
   assert.deepEqual(
     commands.join(" "),
     "pool feed serve access mcp fetch follow latest claim renew release cursor work export import " +
-      "tap duplex top doctor version completion help",
+      "tap duplex copy top doctor version completion help",
   );
 });
 

@@ -95,6 +95,8 @@ export interface PoolInfo {
   readonly lastSeq?: bigint;
   /** How many streams and waits of the server follow it; only from servers, in lists. */
   readonly followers?: number;
+  /** The identity of the pool, 32 hex digits, if it has one: a new one of that name has another. */
+  readonly identity?: string;
   /** Where a stream of NATS is. */
   readonly stream?: StreamPlace;
   /** Last modification of the file in milliseconds since 1970; only in lists. */
@@ -173,6 +175,7 @@ export function* describing(ring: Ring, name: string): Steps<PoolInfo> {
   const oldestTimeNs = empty ? null : yield* timeOf(ring, state.oldest);
   const newestTimeNs = empty ? null : yield* timeOf(ring, state.newest);
   const retention = yield* retentionOf(ring, state);
+  const identity = ring.extension()?.id;
   return {
     name,
     path: ring.path,
@@ -203,5 +206,6 @@ export function* describing(ring: Ring, name: string): Steps<PoolInfo> {
     },
     retention,
     lastSeq: state.newest,
+    ...(identity === undefined ? {} : { identity }),
   };
 }

@@ -25,6 +25,7 @@ import {
   type Target,
   Window,
 } from "./publisher.ts";
+import { NatsShipment } from "./shipment.ts";
 import { idOf, leaderMessage, RESERVE, type StreamConfig, streamInfo } from "./stream.ts";
 import {
   Header,
@@ -88,6 +89,11 @@ export class NatsAppender {
       hint: `This message takes ${needed} bytes and the stream takes ${capacity} at most.`,
       details: { needed: BigInt(needed), capacity: BigInt(capacity) },
     });
+  }
+
+  /** Starts to ship the messages of a source. */
+  ship(source: string): NatsShipment {
+    return new NatsShipment(this.#target, this.#config, source);
   }
 
   /** The limits of the stream. */

@@ -16,11 +16,13 @@ import { MessageView } from "../../lite3/message.ts";
 import { startTimer, waitFor } from "../../timers.ts";
 
 import type { FrameBytes, Gap } from "../../types.ts";
+import type { Excluded } from "../shipment.ts";
 import type { FrameSource } from "../source.ts";
 import { Code, deleted, forbidden, hasCode, replaced } from "./errors.ts";
 import type { Connector, Link, LinkEvent } from "./link.ts";
 import { leaderMessage, type StreamInfo, streamInfo } from "./stream.ts";
-import { type Incoming, Reader, timeOf } from "./wire.ts";
+import { originOf } from "./shipment.ts";
+import { type Incoming, Reader, sourceSubject, timeOf } from "./wire.ts";
 
 /** Messages that are asked for at a time, at most, */
 const MOST_MESSAGES = 1000;
@@ -62,6 +64,8 @@ export interface NatsSourceOptions {
   readonly onTrouble?: ((error: PlasmiteError) => void) | undefined;
   /** Called for a message that cannot be read and is left out. */
   readonly onUnreadable?: ((error: PlasmiteError) => void) | undefined;
+  /** Leaves out messages that came from there. */
+  readonly excluded?: Excluded | undefined;
 }
 
 /** The numbers in the reply subject of a delivered message. */
@@ -211,6 +215,7 @@ export class NatsSource implements FrameSource {
   #decode(message: Msg, seq: number, timestampNs: bigint): boolean {
     const { subject, data, headers } = message;
     const incoming: Incoming = { subject, data, headers, seq: BigInt(seq), timestampNs };
+    if (this.#isExcluded(incoming)) return false;
     try {
       this.#reader.encode(incoming);
     } catch (error) {
@@ -229,6 +234,13 @@ export class NatsSource implements FrameSource {
     frame.timeLo = Number(time & 0xffff_ffffn);
     frame.timeHi = Number(BigInt.asUintN(64, time) >> 32n);
     return true;
+  }
+
+  #isExcluded(message: Incoming): boolean {
+    const { excluded, stream } = this.#options;
+    if (excluded === undefined) return false;
+    return message.subject === sourceSubject(stream, excluded.source) ||
+      originOf(message)?.pool === excluded.pool;
   }
 
   wait(ms?: number, signal?: AbortSignal): Promise<boolean> {

@@ -6,6 +6,7 @@
  */
 
 import { PlasmiteError } from "../../errors.ts";
+import { sha256Hex } from "../../storage/sha256.ts";
 import { parseRfc3339 } from "../../text/time.ts";
 import type { Bounds } from "../../types.ts";
 import type { PoolInfo } from "../local/info.ts";
@@ -101,6 +102,7 @@ export function poolInfoOf(info: StreamInfo, path: string, link: Link): PoolInfo
         newestAgeMs: ageMs(now, newestTimeNs),
       },
     },
+    identity: sha256Hex(new TextEncoder().encode(`${info.created} ${config.name}`)).slice(0, 32),
     stream: {
       replicas: config.num_replicas ?? 1,
       // A single server may call itself the leader.

@@ -1,0 +1,165 @@
+/**
+ * Ships the messages of one source into a stream, each exactly once, whatever is killed in between.
+ *
+ * The last message of the source's subject says where to go on; it is asked for from the leader after
+ * every failure. Each group expects that message to be the last one still, so that of two processes
+ * that copy the same source one is refused (docs/spec/jetstream.md 8).
+ *
+ * @module
+ */
+
+import { PlasmiteError } from "../../errors.ts";
+import type { FrameBatch } from "../../pool/batch.ts";
+import { formatTime } from "../../text/time.ts";
+import type { Origin, Shipment } from "../shipment.ts";
+import { atLeast } from "./link.ts";
+import {
+  commit,
+  GROUP,
+  isWrongLast,
+  type Item,
+  Patience,
+  publish,
+  type Target,
+  Window,
+} from "./publisher.ts";
+import { leaderMessage, type StreamConfig } from "./stream.ts";
+import { Header, type Incoming, sourceSubject } from "./wire.ts";
+
+/** Where a message of the stream comes from; null if it was not copied. */
+export function originOf({ headers }: Incoming): Origin | null {
+  const seq = headers?.get(Header.seq) ?? "";
+  const pool = headers?.get(Header.pool) ?? "";
+  return /^\d{1,19}$/.test(seq) && pool !== "" ? { pool, seq: BigInt(seq) } : null;
+}
+
+/** Ships one source into one stream. */
+export class NatsShipment implements Shipment {
+  readonly #target: Target;
+  readonly #source: string;
+  readonly #subject: string;
+  readonly #isAtomic: boolean;
+  readonly #window: Window;
+  /** The number in the stream of the source's last message; 0 for none. */
+  #at = 0n;
+  /** Whether the current group may have been stored although its answer was lost. */
+  #isUnknown = false;
+
+  /**
+   * @param target the stream
+   * @param config its configuration
+   * @param source the name of the source
+   */
+  constructor(target: Target, config: StreamConfig, source: string) {
+    this.#target = target;
+    this.#source = source;
+    this.#subject = sourceSubject(target.stream, source);
+    this.#isAtomic = config.allow_atomic === true && atLeast(target.link.version, 2, 12);
+    this.#window = new Window(target);
+  }
+
+  async last(): Promise<Origin | null> {
+    const { link, path, stream } = this.#target;
+    const found = await leaderMessage(link, stream, { last_by_subj: this.#subject }, path);
+    this.#at = found?.seq ?? 0n;
+    return found === null ? null : originOf(found);
+  }
+
+  async store(batch: FrameBatch, pool: string, seqs: readonly bigint[]): Promise<void> {
+    const messages = this.#target.printer.print(batch, 0, batch.count);
+    const items = messages.map((message, i): Item => ({
+      message: { ...message, subject: this.#subject },
+      id: `${pool}:${seqs[i]}`,
+      headers: [
+        [Header.time, formatTime(batch.timeOf(i))],
+        [Header.seq, String(seqs[i])],
+        [Header.pool, pool],
+      ],
+    }));
+    const patience = new Patience();
+    for (let at = 0; at < items.length;) {
+      const end = Math.min(items.length, at + GROUP);
+      await this.#group(items.slice(at, end), { pool, seqs: seqs.slice(at, end) }, patience);
+      patience.progress();
+      at = end;
+    }
+  }
+
+  /** Stores a group; goes on where the destination says after a failure. */
+  async #group(
+    items: readonly Item[],
+    { pool, seqs }: { readonly pool: string; readonly seqs: readonly bigint[] },
+    patience: Patience,
+  ): Promise<void> {
+    this.#isUnknown = false;
+    for (let next = 0, attempt = 0; next < items.length;) {
+      try {
+        const done = await this.#send(items.slice(next), attempt);
+        if (done) return;
+        attempt++; // The ids are remembered, but the messages are not there.
+      } catch (error) {
+        if (PlasmiteError.is(error) && error.topic === "copy source") throw error;
+        const before = this.#at;
+        const last = await this.#lastPatiently(patience);
+        const stored = last?.pool === pool ? last.seq : -1n;
+        const found = seqs.findIndex((seq) => seq > stored);
+        const reached = stored < (seqs[0] ?? 0n) ? next : found < 0 ? items.length : found;
+        if (!isWrongLast(error)) {
+          await patience.after(error);
+          this.#isUnknown = true;
+        } else if (this.#at === before) await patience.after(this.#taken());
+        // A late answer of ours, or nothing of ours is left; otherwise somebody else did it.
+        else if (!this.#isUnknown && this.#at !== 0n) throw this.#taken();
+        if (reached > next) patience.progress();
+        next = reached;
+      }
+    }
+  }
+
+  async #lastPatiently(patience: Patience): Promise<Origin | null> {
+    for (;;) {
+      try {
+        return await this.last();
+      } catch (error) {
+        await patience.after(error);
+      }
+    }
+  }
+
+  /** Sends a group; false if the server takes it for an old one that is not there any more. */
+  async #send(items: readonly Item[], attempt: number): Promise<boolean> {
+    const [first, ...more] = items;
+    if (first === undefined) return true;
+    const expected: readonly [string, string] = [Header.expectLastOfSubject, String(this.#at)];
+    const guarded: Item = { ...first, headers: [...first.headers ?? [], expected] };
+    if (this.#isAtomic && more.length > 0) {
+      const done = await commit(this.#target, [guarded, ...more], attempt);
+      if (done === "duplicate") return await this.#isThere(items);
+      this.#at = BigInt(done.first + items.length - 1);
+      return true;
+    }
+    const patience = new Patience();
+    const doubt = (): void => void (this.#isUnknown = true);
+    const ack = await publish(this.#target, guarded, patience, doubt);
+    if (ack.duplicate !== null && !this.#isUnknown) throw this.#taken();
+    this.#at = BigInt(ack.seq);
+    await this.#window.publish(more, (_, { seq }) => this.#at = BigInt(seq), patience);
+    return true;
+  }
+
+  /** Whether the last of these messages is the last one of the source. */
+  async #isThere(items: readonly Item[]): Promise<boolean> {
+    const last = await this.last();
+    const isThere = last !== null && items.at(-1)?.id === `${last.pool}:${last.seq}`;
+    if (isThere && !this.#isUnknown) throw this.#taken(); // It was not this process.
+    return isThere;
+  }
+
+  #taken(): PlasmiteError {
+    return new PlasmiteError("Busy", `Another process copies as source ${this.#source}`, {
+      path: this.#target.path,
+      hint: "Stop the other one, or use another name for this source.",
+      topic: "copy source",
+    });
+  }
+}

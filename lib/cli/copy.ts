@@ -1,0 +1,327 @@
+/**
+ * `plasmite copy`: the messages of one pool into another, wherever they are
+ * (docs/spec/jetstream.md 8).
+ *
+ * @module
+ */
+
+import { poolName } from "../backend/refs.ts";
+import { type PoolRef, resolvePool } from "../backend/resolve.ts";
+import type { Origin } from "../backend/shipment.ts";
+import type { Backend, PoolHandle, Walk } from "../backend/types.ts";
+import { hostname } from "../coordination/cursor_file.ts";
+import { checkCursorName, checkKey } from "../coordination/names.ts";
+import { ErrorKind, PlasmiteError } from "../errors.ts";
+import { FrameBatch } from "../pool/batch.ts";
+import { DEFAULT_POOL_SIZE } from "../pool/layout.ts";
+import { sha256Hex } from "../storage/sha256.ts";
+import { parseSize } from "../text/units.ts";
+import { pause } from "../timers.ts";
+import type { CommandContext } from "./context.ts";
+import { AppendingTarget, type CopyTarget, openCursor, ShippingTarget } from "./copy_target.ts";
+import { DropNotices } from "./drops.ts";
+import { printNotice } from "./notices.ts";
+import { connectTo } from "./open.ts";
+
+/** Messages and bytes of frames that are stored at once. */
+const BATCH = 500;
+const BATCH_BYTES = 512 * 1024;
+/** Pauses between attempts of `--follow`, in milliseconds. */
+const FIRST_PAUSE = 250;
+const LAST_PAUSE = 5_000;
+
+/** One end of the copy. */
+interface End {
+  readonly ref: PoolRef;
+  readonly pool: PoolHandle;
+  /** The identity of the pool: 32 hex digits. */
+  readonly identity: string;
+  /** Its name as a source: `host.pool`. */
+  readonly source: string;
+}
+
+/** Runs `copy`. */
+export async function run(context: CommandContext): Promise<number> {
+  const { args } = context;
+  const from = await resolvePool(args.required("FROM"), context);
+  const to = await resolvePool(args.required("TO"), context);
+  if (from.path === to.path) {
+    throw new PlasmiteError("Usage", "FROM and TO are the same pool", {
+      hint: "Name another one.",
+    });
+  }
+  const stop = new AbortController();
+  const stopped = (): void => stop.abort();
+  const signals: readonly Deno.Signal[] = ["SIGINT", "SIGTERM"];
+  if (args.has("follow")) { for (const one of signals) Deno.addSignalListener(one, stopped); }
+  const opened: PoolHandle[] = [];
+  try {
+    const isLocal = !from.isRemote && !to.isRemote;
+    const source = await openEnd(context, from, { write: false, isLocal });
+    opened.push(source.pool);
+    const target = await openEnd(context, to, { write: true, isLocal });
+    opened.push(target.pool);
+    return await copy(context, source, target, stop.signal);
+  } finally {
+    for (const pool of opened) await pool.close();
+    if (args.has("follow")) { for (const one of signals) Deno.removeSignalListener(one, stopped); }
+  }
+}
+
+/** How to open an end; `isLocal`: whether both are local, so that there is nobody to sign in to. */
+interface EndOptions {
+  readonly write: boolean;
+  readonly isLocal: boolean;
+}
+
+async function openEnd(
+  context: CommandContext,
+  ref: PoolRef,
+  { isLocal, write }: EndOptions,
+): Promise<End> {
+  // The options that say how to sign in are for the other end.
+  const isOther = !ref.isRemote && !isLocal;
+  const backend = isOther
+    ? await ref.connect({ serving: true })
+    : await connectTo(context, ref, true);
+  try {
+    const pool = await openPool(context, ref, backend, write);
+    const info = await pool.info();
+    return {
+      ref,
+      pool,
+      identity: info.identity ?? identityOf(ref),
+      source: sourceOf(ref),
+    };
+  } finally {
+    await backend.close();
+  }
+}
+
+async function openPool(
+  context: CommandContext,
+  ref: PoolRef,
+  backend: Backend,
+  write: boolean,
+): Promise<PoolHandle> {
+  const { args } = context;
+  const isCreated = write && (args.has("create") || args.has("create-size"));
+  const size = args.text("create-size");
+  if (isCreated && ref.creation === "no") {
+    throw new PlasmiteError("Usage", "--create does not work on a server", {
+      hint: "Create the pool where the server is.",
+    });
+  }
+  if (isCreated && ref.creation === "sized" && size === undefined) {
+    throw new PlasmiteError("Usage", "--create requires --create-size for a stream", {
+      hint: "Add --create-size, such as --create-size 64M: a stream without a limit is no pool.",
+    });
+  }
+  const sizeBytes = size === undefined ? DEFAULT_POOL_SIZE : Number(parseSize(size));
+  try {
+    return await backend.open(ref.name, { write, ...(isCreated && { create: { sizeBytes } }) });
+  } catch (error) {
+    const { explainMissing } = await import("./missing.ts");
+    throw explainMissing(error, context, ref);
+  }
+}
+
+/** The identity of a pool without one: what a new pool of that name would not have. */
+function identityOf({ isRemote, path }: PoolRef): string {
+  let text = path;
+  if (!isRemote) {
+    const { birthtime, dev, ino } = Deno.statSync(path);
+    text = `${dev} ${ino} ${birthtime?.getTime()}`;
+  }
+  return sha256Hex(new TextEncoder().encode(text)).slice(0, 32);
+}
+
+/** `host.pool`; the host is empty where it may not be read. */
+function sourceOf({ isRemote, name, path }: PoolRef): string {
+  if (!isRemote) return `${hostname()}.${poolName(path)}`;
+  const host = /^[^:]+:\/\/(\[[^\]]+\]|[^:/,]+)/.exec(path)?.[1] ?? "";
+  return `${host}.${name}`;
+}
+
+/** The name of the source as a name of a cursor. */
+function cursorName(source: string): string {
+  const plain = source.toLowerCase().replace(/[^a-z0-9._-]/g, "_");
+  const hash = sha256Hex(new TextEncoder().encode(source)).slice(0, 8);
+  return plain === source
+    ? `copy-${plain}`.slice(0, 64)
+    : `copy-${plain}`.slice(0, 55) + `-${hash}`;
+}
+
+/** The destination with its cursor, which is beside the pool that is a file. */
+function targetOf(context: CommandContext, from: End, to: End): CopyTarget {
+  const { args, dir } = context;
+  const source = checkKey(args.text("source") ?? from.source, "source", 200);
+  if (source.startsWith(".")) {
+    throw new PlasmiteError("Usage", "The name of this machine cannot be read", {
+      hint: "Name the source with --source, or allow --allow-sys=hostname.",
+    });
+  }
+  const given = args.text("cursor");
+  const name = given === undefined ? cursorName(source) : checkCursorName(given);
+  // Positions in other pools are kept apart from the cursors of the pool itself.
+  const apart = (path: string): string => `${path.slice(0, path.lastIndexOf("/") + 1)}.copies`;
+  const place = !from.ref.isRemote
+    ? { path: from.ref.path }
+    : !to.ref.isRemote
+    ? { path: to.ref.path, dir: apart(to.ref.path) }
+    : { path: dir, dir: `${dir}/.copies` };
+  if (to.pool.ship === undefined) {
+    return new AppendingTarget(to.pool, openCursor({ ...place, name, source }));
+  }
+  const shipment = to.pool.ship(source);
+  if (from.ref.isRemote && given === undefined) return new ShippingTarget(shipment, null);
+  try {
+    return new ShippingTarget(shipment, openCursor({ ...place, name, source }));
+  } catch (error) {
+    // The destination knows better anyway; a directory may be read-only.
+    const isHint = PlasmiteError.is(error) && error.topic !== "copy source" && given === undefined;
+    if (!isHint) throw error;
+    return new ShippingTarget(shipment, null);
+  }
+}
+
+async function copy(
+  context: CommandContext,
+  from: End,
+  to: End,
+  signal: AbortSignal,
+): Promise<number> {
+  const follow = context.args.has("follow");
+  const target = targetOf(context, from, to);
+  const drops = new DropNotices(context, from.pool.path, false);
+  try {
+    const until = follow ? undefined : (await from.pool.bounds()).newest;
+    for (let pauseMs = FIRST_PAUSE;;) {
+      try {
+        await new Copier(context, from, to, target, drops).run(until, signal, () => {
+          pauseMs = FIRST_PAUSE;
+        });
+        return 0;
+      } catch (error) {
+        if (signal.aborted) return 0;
+        if (!follow || !isPassing(error)) throw error;
+        if (pauseMs === FIRST_PAUSE) noticeTrouble(context, to, error);
+        await pause(pauseMs, signal).catch(() => {}); // Then it ends above.
+        if (signal.aborted) return 0;
+        pauseMs = Math.min(2 * pauseMs, LAST_PAUSE);
+      }
+    }
+  } finally {
+    drops.flush();
+    target.close();
+  }
+}
+
+/** Whether the same may work in a while. */
+function isPassing(error: unknown): error is PlasmiteError {
+  if (!PlasmiteError.is(error) || error.topic === "copy source") return false;
+  return error.kind === ErrorKind.Io || error.kind === ErrorKind.Busy;
+}
+
+function noticeTrouble(context: CommandContext, to: End, error: PlasmiteError): void {
+  printNotice(context, {
+    kind: "reconnect",
+    message: "The copy is interrupted; trying again until it works.",
+    pool: context.args.required("TO"),
+    details: { error: error.message, pool_path: to.pool.path },
+  });
+}
+
+/** One pass over the source. */
+class Copier {
+  readonly #batch = new FrameBatch();
+  #seqs: bigint[] = [];
+
+  constructor(
+    readonly context: CommandContext,
+    readonly from: End,
+    readonly to: End,
+    readonly target: CopyTarget,
+    readonly drops: DropNotices,
+  ) {}
+
+  /** Copies up to `until`, or without end. */
+  async run(until: bigint | undefined, signal: AbortSignal, progress: () => void): Promise<void> {
+    const { from, target } = this;
+    const start = await this.#start(await target.last());
+    if (until !== undefined && (until === 0n || (start !== "oldest" && start > until))) return;
+    const walk = await from.pool.select({
+      from: start,
+      follow: until === undefined,
+      ...(until === undefined ? {} : { until }),
+      excluded: { source: this.to.source, pool: this.to.identity },
+      onUnreadable: (error) => this.#noticeUnreadable(error),
+      onTrouble: (error) => this.#noticeReading(error),
+    });
+    try {
+      await this.#walk(walk, signal, progress);
+    } finally {
+      walk.close();
+    }
+  }
+
+  /** Behind the last copied message; at the oldest if that was one of another pool. */
+  async #start(last: Origin | null): Promise<bigint | "oldest"> {
+    const { identity, pool } = this.from;
+    if (last === null || last.pool !== identity) return "oldest";
+    const { newest, oldest } = await pool.bounds();
+    // Some servers do not tell the newest number of an empty pool.
+    return oldest !== 0n && last.seq > newest ? "oldest" : last.seq + 1n;
+  }
+
+  async #walk(walk: Walk, signal: AbortSignal, progress: () => void): Promise<void> {
+    for (;;) {
+      const found = walk.next();
+      const gap = walk.takeGap();
+      if (gap !== null) this.drops.lost(gap);
+      if (found) this.#add(walk);
+      const isFull = this.#seqs.length >= BATCH || this.#batch.bytes >= BATCH_BYTES;
+      if (this.#seqs.length > 0 && (isFull || !found)) {
+        await this.#store();
+        progress();
+      }
+      if (found) continue;
+      if (walk.ended) return;
+      await walk.wait(undefined, signal);
+    }
+  }
+
+  #add({ frame }: Walk): void {
+    const { payloadAt, payloadLength, seq, timeHi, timeLo, u8 } = frame;
+    this.#batch.addPayload(u8.subarray(payloadAt, payloadAt + payloadLength), timeLo, timeHi);
+    this.#seqs.push(seq);
+  }
+
+  async #store(): Promise<void> {
+    const seqs = this.#seqs;
+    this.#seqs = [];
+    try {
+      await this.target.store(this.#batch, this.from.identity, seqs);
+    } finally {
+      this.#batch.clear();
+    }
+  }
+
+  #noticeUnreadable(error: PlasmiteError): void {
+    printNotice(this.context, {
+      kind: "corrupt",
+      message: `Left out message ${error.seq}: ${error.message}.`,
+      pool: this.context.args.required("FROM"),
+      details: { pool_path: this.from.pool.path, seq: error.seq },
+    });
+  }
+
+  #noticeReading(error: Error): void {
+    printNotice(this.context, {
+      kind: "reconnect",
+      message: "The server does not answer; trying again until it does.",
+      pool: this.context.args.required("FROM"),
+      details: { error: error.message, pool_path: this.from.pool.path },
+    });
+  }
+}

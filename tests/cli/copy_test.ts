@@ -1,0 +1,228 @@
+import assert from "node:assert/strict";
+import { connect } from "@nats-io/transport-node";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { cli, errorOf, inTemp } from "./cli_util.ts";
+import { CLI } from "../support/paths.ts";
+import { NATS_VERSIONS, NatsServer, natsServer } from "../support/nats.ts";
+
+interface Setting {
+  readonly url: string;
+  readonly server: NatsServer;
+  readonly dir: string;
+  /** Runs a command on the pools of the directory. */
+  run(...args: string[]): Promise<string>;
+}
+
+function test(title: string, work: (setting: Setting) => Promise<void>): void {
+  for (const version of NATS_VERSIONS) {
+    Deno.test({
+      name: `nats ${version} copy: ${title}`,
+      ignore: natsServer(version) === undefined,
+      fn: () =>
+        inTemp(async (dir) => {
+          const server = await NatsServer.start(version);
+          const run = async (...args: string[]): Promise<string> => {
+            const { code, stderr, stdout } = await cli(["--dir", dir, ...args]);
+            assert.equal(code, 0, `${args.join(" ")}: ${stderr}`);
+            return stdout;
+          };
+          try {
+            await work({ url: server.url, server, dir, run });
+          } finally {
+            await server.end();
+          }
+        }),
+    });
+  }
+}
+
+const lines = (text: string): string[] => text.split("\n").filter((line) => line !== "");
+
+/** Feeds numbered messages into a local pool. */
+async function feed({ dir, run }: Setting, pool: string, from: number, to: number): Promise<void> {
+  const text = Array.from({ length: to - from + 1 }, (_, i) => `{"n":${from + i}}\n`).join("");
+  await Deno.writeTextFile(`${dir}/in`, text);
+  await run("feed", pool, "--file", `${dir}/in`, "--create-size", "4M", "--tag", "t");
+}
+
+/** The data of all messages of a pool, in order. */
+async function numbers({ run }: Setting, ref: string): Promise<number[]> {
+  const text = await run("follow", ref, "--tail", "100000", "--no-follow", "--jsonl");
+  return lines(text).map((line) => JSON.parse(line).data.n);
+}
+
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
+
+function start(dir: string, ...args: string[]): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", CLI, "--dir", dir, ...args],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+}
+
+const soon = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function eventually(check: () => Promise<boolean>): Promise<void> {
+  for (const until = performance.now() + 60_000; !await check();) {
+    assert(performance.now() < until, "it did not happen in time");
+    await soon(100);
+  }
+}
+
+async function manager(
+  url: string,
+  work: (jsm: Awaited<ReturnType<typeof jetstreamManager>>) => Promise<void>,
+): Promise<void> {
+  const nc = await connect({ servers: url.slice("nats://".length) });
+  await work(await jetstreamManager(nc));
+  await nc.close();
+}
+
+test("there and back, with times and tags, and nothing twice", async (setting) => {
+  const { run, url } = setting;
+  const ref = `${url}/C`;
+  await feed(setting, "ring", 1, 1200);
+  const missing = await cli(["--dir", setting.dir, "copy", "ring", ref]);
+  assert.equal(missing.code, 3);
+  await run("copy", "ring", ref, "--create-size", "8M");
+  await run("copy", "ring", ref);
+  await feed(setting, "ring", 1201, 1210);
+  // The position is in the stream: what is beside the pool may be lost.
+  await Deno.remove(`${setting.dir}/ring.cursors`, { recursive: true });
+  await run("copy", "ring", ref);
+  assert.deepEqual(await numbers(setting, ref), upTo(1210));
+  await run("copy", ref, "back", "--create-size", "4M");
+  await run("copy", ref, "back");
+  const read = ["--tail", "2000", "--no-follow", "--jsonl"];
+  assert.equal(await run("follow", "back", ...read), await run("follow", "ring", ...read));
+  // What came from the ring is not copied back into it.
+  await run("feed", ref, '{"n":1211}');
+  await run("copy", ref, "ring");
+  assert.deepEqual(await numbers(setting, "ring"), [...upTo(1210), 1211]);
+  // And between streams.
+  await run("copy", ref, `${url}/D`, "--create-size", "8M");
+  await run("copy", ref, `${url}/D`);
+  assert.deepEqual(await numbers(setting, `${url}/D`), upTo(1211));
+});
+
+// A Raspberry Pi loses power at any moment.
+test("killed again and again, the copy is whole and in order", async (setting) => {
+  const { dir, run, server, url } = setting;
+  const ref = `${url}/C`;
+  await run("pool", "create", ref, "--size", "64M");
+  await feed(setting, "ring", 1, 3000);
+  for (let round = 0; round < 6; round++) {
+    const child = start(dir, "copy", "ring", ref, "--follow");
+    await soon(180 + 70 * round);
+    if (round === 2) {
+      await server.kill();
+      await server.restart();
+    }
+    await feed(setting, "ring", 3001 + 100 * round, 3100 + 100 * round);
+    child.kill("SIGKILL");
+    await child.status;
+  }
+  await run("copy", "ring", ref);
+  assert.deepEqual(await numbers(setting, ref), upTo(3600));
+});
+
+test("follows over a restart of the server, and ends well on SIGTERM", async (setting) => {
+  const { dir, run, server, url } = setting;
+  const ref = `${url}/C`;
+  await run("pool", "create", ref, "--size", "64M");
+  await feed(setting, "ring", 1, 100);
+  const child = start(dir, "copy", "ring", ref, "--follow");
+  const count = async (): Promise<number> =>
+    JSON.parse(await run("pool", "info", ref, "--json")).metrics.message_count;
+  await eventually(async () => await count() === 100);
+  await server.kill();
+  await feed(setting, "ring", 101, 200);
+  await server.restart();
+  await feed(setting, "ring", 201, 300);
+  await eventually(async () => await count() === 300);
+  child.kill("SIGTERM");
+  assert.equal((await child.status).code, 0);
+  assert.deepEqual(await numbers(setting, ref), upTo(300));
+});
+
+test("after a purge the copy goes on, or begins again without a cursor", async (setting) => {
+  const { dir, run, url } = setting;
+  const ref = `${url}/C`;
+  await feed(setting, "ring", 1, 50);
+  await run("copy", "ring", ref, "--create-size", "8M");
+  await manager(url, async (jsm) => void await jsm.streams.purge("C"));
+  await feed(setting, "ring", 51, 60);
+  await run("copy", "ring", ref);
+  assert.deepEqual(await numbers(setting, ref), upTo(60).slice(50));
+  await manager(url, async (jsm) => void await jsm.streams.purge("C"));
+  await Deno.remove(`${dir}/ring.cursors`, { recursive: true });
+  // The server still remembers the ids of all of them.
+  await run("copy", "ring", ref);
+  assert.deepEqual(await numbers(setting, ref), upTo(60));
+});
+
+test("what the ring lost while offline is told exactly, and a new ring begins anew", async (setting) => {
+  const { dir, run, url } = setting;
+  const ref = `${url}/C`;
+  await run("pool", "create", "small", "--size", "64K");
+  await run("feed", "small", '{"n":1}');
+  await run("copy", "small", ref, "--create-size", "8M");
+  await feed(setting, "small", 2, 2000);
+  const { code, stderr } = await cli(["--dir", dir, "copy", "small", ref]);
+  assert.equal(code, 0, stderr);
+  const got = await numbers(setting, ref);
+  const told = lines(stderr).map((line) => JSON.parse(line).notice)
+    .reduce((sum, { details }) => sum + details.dropped_count, 0);
+  assert.equal(told, 2000 - got.length);
+  await run("pool", "delete", "small");
+  await run("pool", "create", "small", "--size", "64K");
+  await run("feed", "small", '{"n":-1}');
+  await run("copy", "small", ref);
+  assert.equal((await numbers(setting, ref)).at(-1), -1);
+});
+
+test("of two that copy one source, one is refused", async (setting) => {
+  const { dir, run, url } = setting;
+  const ref = `${url}/C`;
+  await run("pool", "create", ref, "--size", "64M");
+  await feed(setting, "ring", 1, 2000);
+  // The cursor is not shared: only the stream can tell.
+  const child = start(dir, "copy", "ring", ref, "--follow", "--cursor", "a");
+  const info = async (): Promise<number> =>
+    JSON.parse(await run("pool", "info", ref, "--json")).metrics.message_count;
+  await eventually(async () => await info() === 2000);
+  const other = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", CLI, "--dir", dir, "copy", "ring", ref, "--follow"].concat(
+      ["--cursor", "b"],
+    ),
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  await soon(1_000);
+  const running = [child.status, other.status];
+  let first: number | null = null;
+  for (const one of running) void one.then(({ code }) => first ??= code);
+  for (let round = 0; round < 30 && first === null; round++) {
+    await feed(setting, "ring", 2001 + 10 * round, 2010 + 10 * round);
+  }
+  await eventually(() => Promise.resolve(first !== null));
+  assert.equal(first, 5);
+  for (const one of [child, other]) {
+    try {
+      one.kill("SIGTERM");
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // The refused one has ended.
+    }
+  }
+  await Promise.all(running);
+  await other.stderr.cancel();
+  await run("copy", "ring", ref);
+  const all = await numbers(setting, ref);
+  assert.deepEqual(all, upTo(all.length));
+  const same = await cli(["--dir", dir, "copy", "ring", "ring"]);
+  assert.equal(same.code, 2);
+  assert.equal(errorOf(same)["kind"], "Usage");
+});
