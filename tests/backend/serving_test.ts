@@ -34,6 +34,29 @@ function batchOf(data: readonly object[]): FrameBatch {
   return batch;
 }
 
+// Each conditional append took two places of its pool: with many at once all waited for the second.
+Deno.test("serving: a conditional append, a claim and a task take one place each", async () => {
+  const dir = await Deno.makeTempDir();
+  const backend = new ServingBackend(dir, { limit: 1 });
+  try {
+    await backend.create("p");
+    const pool = await backend.open("p", { write: true });
+    const request = { flush: false, stored: () => {} };
+    await pool.append(batchOf([{ n: 1 }]), { ...request, when: { expect: 0n } });
+    const it = await pool.coordinate();
+    await it.claim({ keys: ["a"], holder: "ann" });
+    const group = it.group("g", { maxTries: 1 });
+    const { tasks } = await group.take();
+    await group.fail(1n, tasks[0]?.token ?? 0, 0);
+    assert.equal((await group.take()).tasks[0]?.message.seq, 2n);
+    group.close();
+    pool.close();
+  } finally {
+    backend.close();
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
 // While another process holds the lock, one caller's bad or abandoned message must not become, or
 // keep away, the messages of the others.
 Deno.test("serving: of appends that wait for a lock, bad and abandoned ones leave alone", () =>

@@ -8,7 +8,7 @@
 import "../support/environment.ts";
 import assert from "node:assert/strict";
 import { withPool } from "./pool_util.ts";
-import type { LocalPool } from "../../lib/backend/local.ts";
+import { LocalBackend, type LocalPool } from "../../lib/backend/local.ts";
 import { cursorDir } from "../../lib/coordination/cursor_file.ts";
 import { frames, storeAll } from "../support/coordinated.ts";
 import { fails } from "../support/fails.ts";
@@ -209,6 +209,33 @@ Deno.test("cursor: the list says who holds it, and a damaged one does not hide t
       await coordinator.cursors();
       (await coordinator.cursor("held")).close();
     }
+  });
+});
+
+// Somebody who only looked was told of as a reader, and a reader was turned away by who looked.
+Deno.test("cursor: who lists cursors is no reader of them", async () => {
+  await withPool(async ({ coordinator, backend, path }) => {
+    (await coordinator.cursor("c")).close();
+    const looking = Deno.openSync(`${cursorDir(path)}/c`, { read: true });
+    assert.equal(looking.tryLockSync(false), true);
+    assert.equal((await coordinator.cursors())[0]?.inUse, null);
+    const other = new LocalBackend(backend.place, { serving: true });
+    const pool = await other.open("p");
+    const serving = await pool.coordinate();
+    for (
+      const use of [
+        async () => (await serving.cursor("c")).close(),
+        async () => await serving.setCursor("c", { to: "end" }),
+        async () => await serving.deleteCursor("c"),
+      ]
+    ) {
+      looking.tryLockSync(false);
+      const using = use();
+      looking.unlockSync();
+      await using;
+    }
+    looking.close();
+    pool.close();
   });
 });
 

@@ -376,7 +376,7 @@ Deno.test("rights: only who may create pools causes a dead pool", async () => {
 });
 
 Deno.test("waits: bounded like streams, and ended by the server's stop", async () => {
-  await withPool(async ({ post, client, get }) => {
+  await withPool(async ({ post, client }) => {
     const long = await post(`${POOL}/groups/g`, { action: "take", timeout_ms: 501 });
     assert.equal(long.json.error.message, "tail timeout exceeds server limit");
     const claim = { action: "claim", keys: ["a"], holder: "ann" };
@@ -396,12 +396,13 @@ Deno.test("waits: bounded like streams, and ended by the server's stop", async (
     assert.deepEqual(now.json, { tasks: [], lost: 0, idle: true });
     assert.equal((await first).status, 200);
     const app = createApp(client, { maxTailTimeoutMs: 60_000 });
-    const waiting = read(app.request(`${POOL}/claims`, {
+    const waiting = read(app.request(`${POOL}/groups/begun`, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ ...claim, holder: "bob", timeout_ms: 60_000 }),
+      body: JSON.stringify({ action: "take", from: "end", timeout_ms: 60_000 }),
     }));
-    await get("/healthz");
+    // The group exists as soon as the wait has begun.
+    while (!(await read(app.request(`${POOL}/cursors`))).text.includes('"begun"'));
     await app.shutdown();
     assert.equal((await waiting).status, 503);
   }, { maxTailTimeoutMs: 500, maxTailConcurrency: 1 });
