@@ -122,6 +122,11 @@ class PendingWrite {
 export interface WriteOptions {
   /** Called whenever the system has accepted some of the bytes, with their number so far. */
   readonly accepted?: (count: number) => void;
+  /**
+   * Tells whether a piece that is written atomically would not wait: then it is written at once,
+   * which is faster.
+   */
+  readonly hasRoom?: (() => boolean) | undefined;
   /** Once it is aborted, no further piece is written, and the write rejects with its reason. */
   readonly signal?: AbortSignal;
 }
@@ -226,11 +231,17 @@ export class StandardStream {
     }
   }
 
-  async #writeOne(bytes: Uint8Array, { accepted, signal }: WriteOptions): Promise<void> {
+  async #writeOne(bytes: Uint8Array, options: WriteOptions): Promise<void> {
+    const { accepted, hasRoom, signal } = options;
+    const stream = this.#stream;
     for (const passage = new PendingWrite(bytes, this.#piece); !passage.done;) {
       signal?.throwIfAborted();
       try {
-        passage.took(await this.#stream.write(passage.next()));
+        const next = passage.next();
+        const isShort = next.length <= this.#piece;
+        passage.took(
+          isShort && hasRoom?.() === true ? stream.writeSync(next) : await stream.write(next),
+        );
       } catch (error) {
         await sleep(passage.refused(error));
       }

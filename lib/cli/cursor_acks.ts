@@ -37,11 +37,6 @@ export class Acks {
     this.#path = path;
   }
 
-  /** The number of messages that are not acknowledged. */
-  get pending(): number {
-    return this.#cursor.pending;
-  }
-
   /** Waits for the next acknowledgement, at most `ms` milliseconds. */
   async changed(ms: number): Promise<void> {
     if (!(ms > 0)) return;

@@ -7,12 +7,17 @@
 
 import type { Cursor } from "../backend/coordination.ts";
 import type { Walk } from "../backend/types.ts";
-import type { Awaitable } from "../types.ts";
+import type { Awaitable, FrameBytes } from "../types.ts";
 import type { CommandContext } from "./context.ts";
 import { type MessageWriter, WRITE_AT } from "./message_writer.ts";
 
-/** Delivers messages that the cursor was told of already. */
+/** So many bytes in one write are worth asking the system whether it would wait. */
+const MANY = 32 * 1024;
+
+/** Delivers messages, and tells the cursor of them. */
 export interface Delivery {
+  /** Whether it has messages that the cursor was not told of; it must not move past them. */
+  readonly isHolding: boolean;
   /** Whether no more can be delivered until some are acknowledged. */
   readonly isFull: boolean;
   /** Delivers the current message of the walk; it may be held back. */
@@ -28,8 +33,12 @@ abstract class Written implements Delivery {
   readonly #context: CommandContext;
   readonly #writer: MessageWriter;
   readonly #halt: AbortSignal;
-  /** The messages that are held back, and where each ends. */
-  #held: { readonly seq: bigint; readonly end: number }[] = [];
+  /** Tells whether a short write would not wait; null if that cannot be told. */
+  #hasRoom: (() => boolean) | null | undefined;
+  /** The messages that are held back. */
+  #held = new Held();
+  /** Whether some were given up because the write failed. */
+  #hasFailed = false;
 
   /** @param halt aborted when the command is to end, even if nobody reads what it writes */
   constructor(context: CommandContext, writer: MessageWriter, halt: AbortSignal) {
@@ -41,32 +50,76 @@ abstract class Written implements Delivery {
   abstract readonly isFull: boolean;
   abstract acknowledged(ms: number): Promise<void>;
   /** Called when a message, and all before it, were written. */
-  protected abstract written(seq: bigint): Awaitable<void>;
+  protected abstract written(seq: bigint, timestampNs: bigint): Awaitable<void>;
+
+  get isHolding(): boolean {
+    return this.#hasFailed || this.#held.count > 0;
+  }
 
   take(walk: Walk): Awaitable<void> {
     this.#writer.add(walk.message);
-    this.#held.push({ seq: walk.frame.seq, end: this.#writer.size });
+    this.#held.add(walk.frame, this.#writer.size);
     if (this.#writer.size >= WRITE_AT) return this.flush();
   }
 
   flush(): Awaitable<void> {
-    if (this.#held.length > 0) return this.#flush();
+    if (this.#held.count > 0) return this.#flush();
   }
 
   async #flush(): Promise<void> {
     const held = this.#held;
-    this.#held = [];
+    this.#held = new Held();
+    this.#hasFailed = true;
     let accepted = 0;
+    if (this.#hasRoom === undefined && this.#writer.size >= MANY) {
+      this.#hasRoom = null;
+      this.#hasRoom = (await import("./poll.ts")).stdoutRoom();
+    }
     try {
       const writing = this.#context.stdout.writeWatched(this.#writer.take(), {
         accepted: (count) => accepted = count,
+        hasRoom: this.#hasRoom ?? undefined,
         signal: this.#halt,
       });
       await orAborted(writing, this.#halt);
     } finally {
-      const whole = held.findLast(({ end }) => end <= accepted);
-      if (whole !== undefined) await this.written(whole.seq);
+      const whole = held.wholeIn(accepted);
+      if (whole > 0) await this.written(held.seqOf(whole - 1), held.timeOf(whole - 1));
+      this.#hasFailed = whole < held.count;
     }
+  }
+}
+
+/** Messages that are held back: plain numbers, because there may be very many. */
+class Held {
+  count = 0;
+  readonly #ends: number[] = [];
+  readonly #words: number[] = [];
+
+  /** Adds a message that ends at byte `end` of what is to be written. */
+  add({ seqLo, seqHi, timeLo, timeHi }: FrameBytes, end: number): void {
+    this.#ends.push(end);
+    this.#words.push(seqLo, seqHi, timeLo, timeHi);
+    this.count++;
+  }
+
+  /** How many of them are whole in the first `bytes`. */
+  wholeIn(bytes: number): number {
+    let count = this.count;
+    while (count > 0 && (this.#ends[count - 1] ?? 0) > bytes) count--;
+    return count;
+  }
+
+  seqOf(i: number): bigint {
+    return this.#pair(4 * i);
+  }
+
+  timeOf(i: number): bigint {
+    return this.#pair(4 * i + 2);
+  }
+
+  #pair(at: number): bigint {
+    return (BigInt(this.#words[at + 1] ?? 0) << 32n) | BigInt(this.#words[at] ?? 0);
   }
 }
 
@@ -102,31 +155,40 @@ export class AutoDelivery extends Written {
 
   async acknowledged(): Promise<void> {}
 
-  protected async written(seq: bigint): Promise<void> {
+  protected async written(seq: bigint, timestampNs: bigint): Promise<void> {
+    this.#cursor.deliver(seq, timestampNs);
     await this.#cursor.ack(seq);
   }
 }
 
 /** `--ack manual`: a line on stdin acknowledges. */
 export class ManualDelivery extends Written {
-  readonly #acks: { readonly pending: number; changed(ms: number): Promise<void> };
+  readonly #cursor: Cursor;
+  readonly #acks: { changed(ms: number): Promise<void> };
   readonly #window: number;
 
   /** @param halt see `Written` */
   constructor(
     context: CommandContext,
-    acks: { readonly pending: number; changed(ms: number): Promise<void> },
+    cursor: Cursor,
+    acks: { changed(ms: number): Promise<void> },
     window: number,
     writer: MessageWriter,
     halt: AbortSignal,
   ) {
     super(context, writer, halt);
+    this.#cursor = cursor;
     this.#acks = acks;
     this.#window = window;
   }
 
   get isFull(): boolean {
-    return this.#acks.pending >= this.#window;
+    return this.#cursor.pending >= this.#window;
+  }
+
+  override take(walk: Walk): Awaitable<void> {
+    this.#cursor.deliver(walk.frame.seq, walk.frame.timestampNs);
+    return super.take(walk);
   }
 
   acknowledged(ms: number): Promise<void> {

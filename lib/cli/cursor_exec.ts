@@ -30,6 +30,7 @@ export interface ExecOptions {
 /** Delivers each message to a command. */
 export class ExecDelivery implements Delivery {
   readonly isFull = false;
+  readonly isHolding = false;
   readonly #context: CommandContext;
   readonly #cursor: Cursor;
   readonly #options: ExecOptions;
@@ -46,6 +47,7 @@ export class ExecDelivery implements Delivery {
   async take(walk: Walk): Promise<void> {
     const { u8, payloadAt, payloadLength, seq, timestampNs } = walk.frame;
     const payload = u8.slice(payloadAt, payloadAt + payloadLength);
+    this.#cursor.deliver(seq, timestampNs);
     const message: StoredFrame = { seq, timestampNs, flags: 0, payload };
     for (let tries = 1;; tries++) {
       if (await this.#run(message, tries)) {

@@ -193,7 +193,7 @@ async function deliveryOf(
   const acks = new Acks(context, cursor, path);
   halt.addEventListener("abort", () => acks.wake());
   acks.read().then(() => ended.abort(new InputEnded()), (error) => ended.abort(error));
-  return new ManualDelivery(context, acks, window, writer, halt);
+  return new ManualDelivery(context, cursor, acks, window, writer, halt);
 }
 
 function reportTrouble(context: CommandContext, path: string, error: Error): void {

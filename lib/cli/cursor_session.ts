@@ -47,6 +47,8 @@ export class CursorSession {
   readonly #delivery: Delivery;
   readonly #drops: DropNotices;
   readonly #options: SessionOptions;
+  /** Whether a message was found that is not delivered yet. */
+  #hasFound = false;
   #passedAt = -Infinity;
   #checkedAt = performance.now();
   /** When a message was delivered last. */
@@ -67,11 +69,11 @@ export class CursorSession {
     const walk = await this.#cursor.select({ follow, tags, where, notify, onTrouble });
     try {
       const end = await this.#read(walk);
-      await this.#cursor.pass(walk.position);
+      await this.#pass(walk);
       return end;
     } catch (error) {
       if (!halt.aborted) await this.#delivery.flush(); // What came before an error is delivered.
-      else if (error === halt.reason) await this.#cursor.pass(walk.position);
+      else if (error === halt.reason) await this.#pass(walk);
       throw error;
     } finally {
       walk.close();
@@ -129,10 +131,11 @@ export class CursorSession {
     while (this.count < limit && !this.#delivery.isFull) {
       const found = walk.next();
       const gap = walk.takeGap();
-      if (found) this.#cursor.deliver(walk.frame.seq, walk.frame.timestampNs);
+      this.#hasFound = found;
       if (gap !== null) await this.#lost(gap);
       if (!found) break;
       const waiting = this.#delivery.take(walk);
+      this.#hasFound = false;
       this.count++;
       if (waiting !== undefined) {
         await waiting;
@@ -158,13 +161,18 @@ export class CursorSession {
     );
   }
 
+  /** Moves the cursor over what does not match. */
+  async #pass(walk: Walk): Promise<void> {
+    if (!this.#hasFound && !this.#delivery.isHolding) await this.#cursor.pass(walk.position);
+  }
+
   /** Moves the cursor over what does not match, and compares it with the pool, from time to time. */
   async #idle(walk: Walk): Promise<void> {
     this.#drops.due();
     const now = performance.now();
     if (now - this.#passedAt >= PASS_EVERY) {
       this.#passedAt = now;
-      await this.#cursor.pass(walk.position);
+      await this.#pass(walk);
     }
     if (now - this.#checkedAt >= CHECK_EVERY) {
       this.#checkedAt = now;
