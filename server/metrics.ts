@@ -28,14 +28,16 @@ export class Metrics {
   streams = 0;
   /** Streams open now. */
   open = 0;
+  /** Calls that wait now, for a task or a lease. */
+  waits = 0;
   readonly #requests = new Map<string, Map<number, number>>();
   readonly #since = Date.now() / 1000;
 
   /** Notes one answered request. */
   request(method: string, status: number): void {
     // Methods are the client's choice of words: only known ones become labels.
-    const known = method === "GET" || method === "POST" || method === "DELETE" ||
-      method === "HEAD" || method === "OPTIONS";
+    const known = method === "GET" || method === "POST" || method === "PUT" ||
+      method === "DELETE" || method === "HEAD" || method === "OPTIONS";
     const key = known ? method : "other";
     let counts = this.#requests.get(key);
     if (counts === undefined) this.#requests.set(key, counts = new Map());
@@ -69,6 +71,8 @@ export class Metrics {
     lines.push(`plasmite_streams_opened_total ${this.streams}`);
     family("plasmite_streams", "gauge", "Streams open now.");
     lines.push(`plasmite_streams ${this.open}`);
+    family("plasmite_waits", "gauge", "Calls that wait for a task or a lease.");
+    lines.push(`plasmite_waits ${this.waits}`);
     family("plasmite_storage_calls", "gauge", "Storage calls under way.");
     lines.push(`plasmite_storage_calls ${server.calls()}`);
     family("plasmite_request_body_bytes", "gauge", "Memory that request bodies take.", "bytes");

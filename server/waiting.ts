@@ -34,6 +34,7 @@ export async function waiting<T>(
 ): Promise<T> {
   host.stopping.throwIfAborted();
   if (slot && !host.tails.take()) throw busy("too many concurrent tail requests");
+  if (slot) host.metrics.waits++;
   const over = new AbortController();
   const limit = setTimeout(() => over.abort(late()), host.maxTailTimeoutMs + GRACE);
   // Without `no-legacy-abort` in deno.json, Deno warns once about this signal.
@@ -48,7 +49,10 @@ export async function waiting<T>(
     throw error === signal.reason ? gone() : error;
   } finally {
     clearTimeout(limit);
-    if (slot) host.tails.release();
+    if (slot) {
+      host.tails.release();
+      host.metrics.waits--;
+    }
   }
 }
 
