@@ -7,6 +7,7 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { connect, type IncomingHttpHeaders } from "node:http2";
 import { AttemptLimit } from "../../server/access/limit.ts";
 import { inTemp } from "../cli/cli_util.ts";
 import type { KeyAnswer } from "../support/key_client.ts";
@@ -325,4 +326,57 @@ Deno.test("browser: attempts count by address, a network of IPv6 as one", () => 
   // Somebody with many addresses cannot fill the memory.
   for (let i = 0; i < 20_000; i++) limit.failed(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`);
   assert.equal(stopped("192.0.2.1"), false);
+});
+
+/** One request over HTTP/2, which has no `Host`. */
+async function overHttp2(
+  server: Shared,
+  path: string,
+  method: string,
+  headers: Record<string, string>,
+  body = "",
+): Promise<{ status: number; cookie: string }> {
+  const session = connect(originOf(server), { ca: server.running.identity.cert });
+  try {
+    const stream = session.request({ ":method": method, ":path": path, ...headers });
+    if (body !== "") stream.end(body);
+    const answer = await new Promise<IncomingHttpHeaders & { ":status"?: number }>(
+      (resolve, reject) => {
+        stream.on("response", resolve);
+        stream.on("error", reject);
+        session.on("error", reject);
+      },
+    );
+    stream.resume();
+    const [cookie = ""] = answer["set-cookie"] ?? [];
+    return { status: Number(answer[":status"]), cookie: cookie.split(";")[0] ?? "" };
+  } finally {
+    session.close();
+  }
+}
+
+// Lost: browsers speak HTTP/2, whose requests name the server in another place.
+Deno.test("browser: over HTTP/2 the same pages may write, and no others", async () => {
+  await using server = await sharing();
+  server.client.createPool("p").close();
+  const body = JSON.stringify({ access_key: await server.invite("phone") });
+  const own = originOf(server);
+  const post = (origin: string) =>
+    overHttp2(server, SESSION, "POST", { ...JSON_TYPE, origin }, body);
+  for (const origin of ["https://evil.example", "https://localhost", `${own}0`, "null"]) {
+    assert.equal((await post(origin)).status, 403, origin);
+  }
+  const { status, cookie } = await post(own);
+  assert.equal(status, 200);
+  const append = (origin: string) =>
+    overHttp2(
+      server,
+      "/v0/pools/p/append",
+      "POST",
+      { ...JSON_TYPE, cookie, origin },
+      '{"data":{}}',
+    );
+  assert.equal((await append("https://evil.example")).status, 403);
+  assert.equal((await append(own)).status, 200);
+  assert.equal((await overHttp2(server, "/v0/pools", "GET", { cookie })).status, 200);
 });

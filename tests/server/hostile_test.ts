@@ -243,6 +243,19 @@ Deno.test("hostile: a real server tells its secrets to nobody, and stops with st
     if (Deno.build.os === "linux") {
       texts.push(await Deno.readTextFile(`/proc/${child.pid}/cmdline`));
     }
+    const [record = ""] = [...await everything(`${home}/.plasmite/servers`)].map(([, text]) =>
+      text
+    );
+    const { local_url, remote_url, pool_dir } = JSON.parse(record);
+    assert.deepEqual(
+      { local_url, remote_url, pool_dir },
+      {
+        local_url: url,
+        remote_url: "https://localhost:9743",
+        pool_dir: await Deno.realPath(pools),
+      },
+    );
+    texts.push(record);
     // Streams that would last ten minutes do not keep it.
     const streams = await Promise.all(
       [full, guest].map((key) => new KeyClient(port, key).send("/v0/pools/p/tail")),
