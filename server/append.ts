@@ -2,8 +2,8 @@
  * Requests that store messages: one as JSON, one as Lite3, many as JSON lines
  * (docs/spec/http-api.md 2, 12).
  *
- * The body's bytes go straight into the encoder of the pool; nothing is parsed twice and no number
- * passes through a double.
+ * The bytes of the body go directly into the encoder: nothing is parsed twice, and no number passes
+ * through a double.
  *
  * @module
  */
@@ -46,16 +46,16 @@ import type { Metrics } from "./metrics.ts";
 const LITE3 = "application/x-plasmite-lite3";
 const FIELDS = ["data", "tags", "durability", ...CONDITION_FIELDS] as const;
 
-/** The longest text of tags that is remembered, in bytes. */
+/** The longest JSON text of tags that is cached, in bytes. */
 const TAGS_KEPT = 256;
-/** Buffers that are kept for the next appends, */
+/** The number of buffers that are kept for later appends. */
 const BATCHES_KEPT = 16;
-/** and the largest of them, in bytes. */
+/** The largest buffer that is kept, in bytes. */
 const BATCH_KEPT = 256 * 1024;
 /** Encodes frames, all or none. */
 type Encode = (batch: FrameBatch) => void;
 
-/** What a request wants to be stored. */
+/** The messages of a request and how to store them. */
 interface Prepared {
   readonly encode: Encode;
   readonly flush: boolean;
@@ -82,10 +82,10 @@ type Answer = (outcome: Outcome) => Response | Promise<Response>;
 
 const decoder = new TextDecoder();
 
-/** A message's payload and numbers, wherever they come from. */
+/** The payload, sequence number and time of a message. */
 export type StoredMessage = Pick<StoredFrame, "seq" | "timestampNs" | "payload">;
 
-/** Prints messages; one for each server, as it keeps its buffers. */
+/** Prints messages. It reuses its buffers, so each server has one. */
 export class MessagePrinter {
   readonly #out = new Buf(4096);
   readonly #view = new MessageView();
@@ -129,12 +129,12 @@ export class MessagePrinter {
     out.reserve(20);
     if (duplicate) out.len = printAscii(out.dv, out.len, ',"duplicate":true');
     out.dv.setUint8(out.len++, 0x7d);
-    // Text is handed to the runtime faster than bytes are.
+    // The runtime takes text faster than bytes.
     return new Response(decoder.decode(out.bytes()), { headers });
   }
 }
 
-/** The tags of a body, trimmed as the tail's filter trims its own. */
+/** The tags of a body, trimmed like those in the filter of a tail. */
 function tagsOf(bytes: Uint8Array, span: Span | undefined): readonly string[] {
   if (span === undefined || isAbsent(bytes, span)) return [];
   const tags = valueOf(bytes, span);
@@ -181,7 +181,7 @@ function encodeData(
   batch.endFrame(time.lo, time.hi);
 }
 
-/** Stores what requests bring. */
+/** Stores the messages in requests. */
 export class Appends {
   readonly #backend: Backend;
   readonly #bodies: BodyReader;
@@ -192,7 +192,7 @@ export class Appends {
   #tagsText: Uint8Array = new Uint8Array();
   #tagsSeen: readonly string[] = [];
 
-  /** Stores into the pools of `backend`. */
+  /** Appends to the pools of `backend`. */
   constructor(backend: Backend, bodies: BodyReader, printer: MessagePrinter, metrics: Metrics) {
     this.#backend = backend;
     this.#bodies = bodies;
@@ -259,7 +259,7 @@ export class Appends {
     }, batchAnswer);
   }
 
-  /** The tags of a body; most clients send the same again and again. */
+  /** The tags of a body; most clients repeat the same ones. */
   #tags(bytes: Uint8Array, span: Span | undefined): readonly string[] {
     if (span === undefined) return [];
     if (sameBytes(bytes, span, this.#tagsText)) return this.#tagsSeen;
@@ -327,7 +327,7 @@ export class Appends {
     return id ?? null;
   }
 
-  /** Reads, stores, answers. Nothing is awaited that is there at once: this is the hot path. */
+  /** Reads, stores, answers. This is the hot path: it awaits nothing that is ready already. */
   async #store(
     request: Request,
     name: string,
@@ -429,14 +429,14 @@ function* linesOf(bytes: Uint8Array): Generator<[line: number, span: Span]> {
   }
 }
 
-/** The refusal of a line. */
+/** The error for a line. */
 function atLine(error: unknown, line: number): unknown {
   if (!PlasmiteError.is(error)) return error;
   const { hint, details } = error;
   return new HttpError(400, "Usage", error.message, { hint, details, line });
 }
 
-/** Adds the line to the pool's refusal of a message that is too large: the pool knows no lines. */
+/** Adds the line number to the pool's error for a message that is too large. */
 function tooLargeLine(error: unknown, batch: FrameBatch, bytes: Uint8Array): unknown {
   if (!PlasmiteError.is(error)) return error;
   const { needed, capacity } = error.details;

@@ -1,6 +1,6 @@
 /**
- * Who calls and what they may do: one small interface, with the bearer token as its first
- * implementation. The answer is a grant that goes along with the request.
+ * Authentication: one small interface, implemented here for bearer tokens. The result is a grant
+ * that accompanies the request.
  *
  * @module
  */
@@ -42,21 +42,21 @@ export type Verdict = Grant | "missing" | "invalid";
 export interface Authenticator {
   /** Checks the credentials of one request; called for every request. */
   authenticate(request: Request): Verdict | Promise<Verdict>;
-  /** What a refused caller is told; default the words about bearer tokens. */
+  /** The error for a refused caller; default one about bearer tokens. */
   readonly denial?: ((verdict: "missing" | "invalid", request: Request) => Denial) | undefined;
 }
 
-/** What a caller without valid credentials is told, with status 401. */
+/** The error for a caller without valid credentials, with status 401. */
 export interface Denial {
-  /** What is wrong. */
+  /** The message. */
   readonly message: string;
-  /** What to do about it. */
+  /** The advice. */
   readonly hint: string;
   /** The `WWW-Authenticate` header; default none. */
   readonly challenge?: string;
 }
 
-/** Lets everybody do what `access` says. */
+/** Grants `access` to everyone. */
 export function anyone(access: Access): Authenticator {
   const grant = accessGrant("anyone", access);
   return { authenticate: () => grant };
@@ -66,7 +66,7 @@ export function anyone(access: Access): Authenticator {
  * Accepts `Authorization: Bearer <token>`, the scheme in any letter case (docs/spec/http-api.md 5).
  *
  * @param access what the token allows
- * @throws {PlasmiteError} Usage for a token that nobody could send
+ * @throws {PlasmiteError} Usage for a token that cannot be sent in a header
  */
 export function bearerToken(token: string, access: Access = "read-write"): Authenticator {
   checkToken(token);
@@ -81,7 +81,7 @@ export function bearerToken(token: string, access: Access = "read-write"): Authe
   };
 }
 
-/** The same grants, but nothing that `access` does not allow. */
+/** Restricts all grants of an authenticator to `access`. */
 export function capped(authenticator: Authenticator, access: Access): Authenticator {
   if (access === "read-write") return authenticator;
   const cap = (verdict: Verdict): Verdict =>
@@ -118,15 +118,15 @@ export function granted(verdict: Verdict, request: Request, auth: Authenticator)
 }
 
 /**
- * Refuses what a grant does not allow.
+ * Checks that a grant includes a right.
  *
- * @param pool the pool concerned; without it any pool will do
+ * @param pool the pool; without it the right on any pool is enough
  * @throws {HttpError} 403
  */
 export function requireRight(grant: Grant, need: Need, pool?: string): void {
-  // `jobs.plasmite` is the pool `jobs`: rights know pools by one name only.
+  // `jobs.plasmite` is the pool `jobs`; grants use only the short name.
   if (grant.can(need, pool === undefined ? pool : poolName(pool))) return;
-  // Clients know this text (docs/spec/http-api.md 5).
+  // Clients compare this text (docs/spec/http-api.md 5).
   const group = need === "read" ? "read" : "write";
   throw new HttpError(403, "Permission", `forbidden: access mode disallows ${group} operations`, {
     hint: "Whoever runs the server decides with --access and with the rights of keys.",

@@ -1,6 +1,6 @@
 /**
- * What a terminal shows after the start: where the server is, and commands that work as they stand, in
- * the order in which they stand (docs/spec/command-line.md 8.1).
+ * What a terminal shows after the start: the address of the server, and commands that can be copied
+ * and run in this order (docs/spec/command-line.md 8.1).
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { scopeOf, type ServeConfig } from "./config.ts";
 import { summary } from "./check.ts";
 import { quote } from "./init_report.ts";
 
-/** What the commands depend on besides the configuration. */
+/** What the commands depend on, in addition to the configuration. */
 export interface Place {
   /** The server's address. */
   readonly url: string;
@@ -19,13 +19,13 @@ export interface Place {
   readonly fingerprint: string | null;
   /** The pool directory. */
   readonly dir: string;
-  /** Whether it is where commands look by themselves. */
+  /** Whether it is the default directory. */
   readonly isDefault: boolean;
-  /** What the operator may not expect. */
+  /** Warnings for the operator. */
   readonly warnings: readonly string[];
 }
 
-/** The pool of the commands. */
+/** The pool in the commands. */
 const DEMO = "demo";
 const DATA = `'{"hello":"world"}'`;
 
@@ -34,17 +34,17 @@ function exists(path: string): boolean {
     Deno.lstatSync(path);
     return true;
   } catch {
-    return false; // Then the command that makes it says why not.
+    return false; // The command that creates the pool will report the problem.
   }
 }
 
-/** A path that is right from any directory. */
+/** A path that is valid in any directory. */
 function absolute(path: string): string {
   const here = workingDirectory();
   return path.startsWith("/") || here === undefined ? path : `${here}/${path}`;
 }
 
-/** The options by which `pls` reaches the server. */
+/** The options with which `pls` reaches the server. */
 function clientFlags({ token, tls }: ServeConfig): string {
   const secret = token === null
     ? ""
@@ -70,7 +70,7 @@ function curlFlags({ token, tls }: ServeConfig): string {
     : `${trust} -H "Authorization: Bearer $(cat ${quote(absolute(token.path))})"`;
 }
 
-/** Commands that work one after the other on the machine of the server. */
+/** Commands that work, in this order, on the server's machine. */
 export function samples(config: ServeConfig, { url, dir, isDefault }: Place): string[] {
   const { access, token, tls } = config;
   const pool = quote(`${url}/${DEMO}`);
@@ -79,7 +79,7 @@ export function samples(config: ServeConfig, { url, dir, isDefault }: Place): st
   const here = isDefault ? "" : ` --dir ${quote(absolute(dir))}`;
   const path = `${url}/v0/pools/${DEMO}`;
   const tail = `${curl} -N ${quote(`${path}/tail?timeout_ms=1000`)}`;
-  // Our client does not let a token cross a network in the clear; curl does as it is told.
+  // Our client refuses to send a token unencrypted over a network; curl does not.
   const clear = token !== null && tls === null && scopeOf(config) === "network reachable";
   const lines: string[] = [];
   if (access === "read-only") lines.push(`pls feed ${DEMO} --create${here} ${DATA}`);

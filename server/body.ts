@@ -1,6 +1,6 @@
 /**
- * Reading request bodies: by type, up to a size, within a time, and within the memory that all of
- * them together may take.
+ * Reads request bodies: checks their type, and limits their size, their time, and the memory that
+ * all of them use together.
  *
  * @module
  */
@@ -9,30 +9,30 @@ import { joinBytes } from "../lib/bytes.ts";
 import { startTimer } from "../lib/timers.ts";
 import { bad, HttpError } from "./errors.ts";
 
-/** How long a body may stand still, in milliseconds. */
-const IDLE = 30_000;
-/** How long a body may take, in milliseconds, … */
-const TOTAL = 60_000;
-/** … and one more millisecond for each so many bytes that came: 8 KiB a second are fair. */
-const FAIR = 8192 / 1000;
-/** How much of the body of a refused request is read, in bytes, … */
-const DRAINED = 64 * 1024;
-/** … and for how long, in milliseconds. */
-const DRAIN_TIME = 1_000;
-/** What bodies may take together, in bytes. */
-const TOGETHER = 64 << 20;
-/** Bodies up to this many bytes are read whole, which is twice as fast, within one idle time. */
-const AT_ONCE = 64 * 1024;
-/** Bodies up to this many bytes may use the memory that is kept for small ones. */
-const SMALL = 16 * 1024;
-/** Memory that a large body takes before anything of it is read, and for its small pieces. */
+/** How long a body may stall, in milliseconds. */
+const IDLE_MS = 30_000;
+/** How long a body may take, in milliseconds, */
+const TOTAL_MS = 60_000;
+/** plus one millisecond per this many bytes received, which is 8 KiB per second. */
+const BYTES_PER_MS = 8192 / 1000;
+/** How much of the body of a refused request is read, in bytes, */
+const DRAIN_BYTES = 64 * 1024;
+/** and for how long, in milliseconds. */
+const DRAIN_MS = 1_000;
+/** The memory for all bodies together, in bytes. */
+const ALL_BODIES = 64 << 20;
+/** Bodies up to this size in bytes are read at once, which is twice as fast. */
+const READ_AT_ONCE = 64 * 1024;
+/** Bodies up to this size in bytes may use the memory reserved for small ones. */
+const SMALL_BODY = 16 * 1024;
+/** The memory that a large body reserves before reading, and for small pieces, in bytes. */
 const STEP = 16 * 1024;
-/** Pieces from this many bytes on are kept as they come. */
-const WHOLE = 2 * 1024;
-/** How often overdue reads are looked for, in milliseconds. */
-const SWEEP = 250;
+/** Pieces of at least this many bytes are kept as they are. */
+const KEPT_PIECE = 2 * 1024;
+/** How often to look for overdue reads, in milliseconds. */
+const SWEEP_MS = 250;
 
-/** `application/json` or `application/*+json`, any letter case, parameters allowed. */
+/** `application/json` or `application/*+json`, in any letter case, with or without parameters. */
 const JSON_TYPE = /^application\/(?:json|[a-z0-9!#$&^_.-]+\+json)[ \t]*(?:;.*)?$/i;
 /** JSON lines. */
 const LINES_TYPE = /^application\/(?:jsonl|x-ndjson|ndjson)[ \t]*(?:;.*)?$/i;
@@ -84,8 +84,8 @@ class Budget {
   #taken = 0;
 
   /**
-   * @param most bytes in all
-   * @param largest the largest body; the last part of the memory is for small ones alone
+   * @param most the memory for all bodies, in bytes
+   * @param largest the largest body; as much memory is reserved for small ones
    */
   constructor(most: number, largest: number) {
     this.#most = Math.max(most, largest);
@@ -107,8 +107,8 @@ class Budget {
 }
 
 /**
- * What has come of a large body. Small pieces are put together, so that a body that comes a byte at a
- * time takes no more memory than one that comes at once.
+ * The received part of a large body. Small pieces are combined, so that a body that arrives byte by
+ * byte takes no more memory than one that arrives at once.
  */
 class Gathered {
   total = 0;
@@ -117,7 +117,7 @@ class Gathered {
   #pieces: Uint8Array[] = [];
   #room = new Uint8Array();
 
-  /** Memory for what is read next is taken before it is read. */
+  /** Reserves memory before the first read. */
   constructor(budget: Budget) {
     this.#budget = budget;
     this.#take(STEP);
@@ -130,10 +130,10 @@ class Gathered {
 
   add(piece: Uint8Array): void {
     this.total += piece.length;
-    if (piece.length >= WHOLE) {
+    if (piece.length >= KEPT_PIECE) {
       this.#take(piece.length);
       this.#pieces.push(piece);
-      this.#room = new Uint8Array(); // What comes later stands behind it.
+      this.#room = new Uint8Array(); // Later pieces come after it.
       return;
     }
     if (piece.length > this.#room.length) {
@@ -149,14 +149,14 @@ class Gathered {
     this.#pieces[last] = new Uint8Array(buffer, byteOffset, before.length + piece.length);
   }
 
-  /** All of it; of its memory only so much stays taken. */
+  /** The whole body; releases the memory beyond its length. */
   whole(): Uint8Array<ArrayBuffer> {
     const bytes = joinBytes(this.#pieces);
     this.#budget.give(this.#taken - this.total);
     return bytes;
   }
 
-  /** Gives everything back. */
+  /** Releases all of its memory. */
   drop(): void {
     this.#budget.give(this.#taken);
   }
@@ -166,15 +166,15 @@ function brokenOff(): HttpError {
   return bad("request body broke off", "Send the whole body.");
 }
 
-/** One read that is under way. */
+/** A read in progress. */
 interface Reading {
   readonly reject: (error: HttpError) => void;
   readonly due: number;
 }
 
 /**
- * Reads that are under way, watched by one timer for all of them. Time is counted in sweeps: looking
- * at the clock for every request would cost more than it is worth.
+ * The reads in progress, all watched by one timer. Time is counted in sweeps, because reading the
+ * clock for every request would be too expensive.
  */
 class Deadlines {
   readonly #open = new Set<Reading>();
@@ -182,9 +182,9 @@ class Deadlines {
   #sweeps = 0;
 
   add(reject: (error: HttpError) => void, ms: number): Reading {
-    const reading = { reject, due: this.#sweeps + 1 + Math.ceil(ms / SWEEP) };
+    const reading = { reject, due: this.#sweeps + 1 + Math.ceil(ms / SWEEP_MS) };
     this.#open.add(reading);
-    this.#timer ??= setInterval(() => this.#sweep(), SWEEP);
+    this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS);
     return reading;
   }
 
@@ -211,17 +211,17 @@ class Deadlines {
   }
 }
 
-/** How bodies are read; everything has a default. */
+/** Limits for bodies; each has a default. */
 export interface BodyLimits {
-  /** How long a body may stand still, in milliseconds. */
+  /** How long a body may stall, in milliseconds. */
   readonly idleMs?: number | undefined;
-  /** How long a body that does not flow at a fair rate may take, in milliseconds. */
+  /** How long a slow body may take, in milliseconds. */
   readonly totalMs?: number | undefined;
-  /** What all bodies may take together, in bytes. */
+  /** The memory for all bodies together, in bytes. */
   readonly together?: number | undefined;
 }
 
-/** Reads bodies for one server. */
+/** Reads the bodies of one server. */
 export class BodyReader {
   readonly #limit: number;
   readonly #idle: number;
@@ -230,34 +230,33 @@ export class BodyReader {
   readonly #deadlines = new Deadlines();
 
   /** @param limit the largest body in bytes */
-  constructor(limit: number, { idleMs = IDLE, totalMs = TOTAL, together }: BodyLimits = {}) {
+  constructor(limit: number, { idleMs = IDLE_MS, totalMs = TOTAL_MS, together }: BodyLimits = {}) {
     this.#limit = limit;
     this.#idle = idleMs;
     this.#total = totalMs;
-    this.#budget = new Budget(together ?? TOGETHER, limit);
+    this.#budget = new Budget(together ?? ALL_BODIES, limit);
   }
 
-  /** Bytes of all bodies that are being read or worked with. */
+  /** Memory of all bodies that are being read or used, in bytes. */
   get taken(): number {
     return this.#budget.taken;
   }
 
   /**
-   * The whole body. Its memory counts until {@linkcode BodyReader.done} is told that it is not
-   * needed any more.
+   * Reads the whole body. Its memory counts as used until {@linkcode BodyReader.done}.
    *
-   * @throws {HttpError} 413 over the limit, 408 when it stops arriving, 400 when it breaks off, 503
-   *   when other bodies take all memory
+   * @throws {HttpError} 413 over the limit, 408 when it stalls, 400 when it is cut short, 503 when
+   *   other bodies use all memory
    */
   read(request: Request): Promise<Uint8Array<ArrayBuffer>> {
     const declared = request.headers.get("content-length");
     const length = declared === null ? -1 : Number(declared);
     if (length > this.#limit) return Promise.reject(tooLarge(this.#limit));
-    if (length >= 0 && length <= AT_ONCE) return this.#whole(request, length);
+    if (length >= 0 && length <= READ_AT_ONCE) return this.#whole(request, length);
     return this.#pieces(request);
   }
 
-  /** Gives back what a body took. */
+  /** Releases the memory of a body. */
   done(bytes: Uint8Array): void {
     this.#budget.give(bytes.length);
   }
@@ -265,7 +264,7 @@ export class BodyReader {
   #whole(request: Request, length: number): Promise<Uint8Array<ArrayBuffer>> {
     const budget = this.#budget;
     return new Promise((resolve, reject) => {
-      budget.take(length, length > SMALL);
+      budget.take(length, length > SMALL_BODY);
       let late = false;
       const reading = this.#deadlines.add((error) => {
         late = true;
@@ -275,7 +274,7 @@ export class BodyReader {
       request.bytes().then((bytes) => {
         if (late) return;
         this.#deadlines.delete(reading);
-        // A request that was never on a wire may declare what it likes.
+        // In a request made in process, the declared length can be wrong.
         budget.give(length - bytes.length);
         if (bytes.length <= this.#limit) return resolve(bytes);
         budget.give(bytes.length);
@@ -289,7 +288,7 @@ export class BodyReader {
     });
   }
 
-  /** Large bodies, or of unknown size. */
+  /** Reads a large body, or one of unknown size. */
   async #pieces(request: Request): Promise<Uint8Array<ArrayBuffer>> {
     if (request.body === null) return new Uint8Array();
     const reader = request.body.getReader();
@@ -298,7 +297,7 @@ export class BodyReader {
     try {
       for (;;) {
         const { total } = gathered;
-        const left = this.#total + total / FAIR - (performance.now() - began);
+        const left = this.#total + total / BYTES_PER_MS - (performance.now() - began);
         if (left <= 0) throw tooSlow();
         const { value, done } = await this.#next(reader, Math.min(this.#idle, left));
         if (done) return gathered.whole();
@@ -307,7 +306,7 @@ export class BodyReader {
       }
     } catch (error) {
       gathered.drop();
-      reader.cancel().catch(() => {}); // The connection is given up anyway.
+      reader.cancel().catch(() => {}); // The connection will be closed anyway.
       throw error instanceof HttpError ? error : brokenOff();
     }
   }
@@ -322,27 +321,27 @@ export class BodyReader {
     });
   }
 
-  /** Gives up what is still being read. */
+  /** Ends all reads in progress. */
   close(): void {
     this.#deadlines.close();
   }
 }
 
-/** Reads the body of a request that is refused, up to a size and for a moment, and drops it. */
+/** Reads and discards the body of a refused request, within limits of size and time. */
 export async function drain(request: Request): Promise<void> {
   if (request.body === null || request.bodyUsed) return;
   const reader = request.body.getReader();
-  const late = startTimer(() => void reader.cancel().catch(() => {}), DRAIN_TIME);
+  const late = startTimer(() => void reader.cancel().catch(() => {}), DRAIN_MS);
   try {
-    for (let left = DRAINED; left > 0;) {
+    for (let left = DRAIN_BYTES; left > 0;) {
       const { value, done } = await reader.read();
       if (done) return;
       left -= value.length;
     }
   } catch {
-    // It broke off: nobody waits for the answer.
+    // It was cut short: no one waits for the answer.
   } finally {
     clearTimeout(late);
-    reader.cancel().catch(() => {}); // What is left is not read.
+    reader.cancel().catch(() => {}); // The rest is not read.
   }
 }

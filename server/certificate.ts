@@ -1,6 +1,5 @@
 /**
- * Certificates: making a self-signed one, and reading what is in a PEM file. The library that signs
- * is loaded only when one is made.
+ * Makes certificates and reads PEM files. The library that signs is loaded only to make one.
  *
  * @module
  */
@@ -18,7 +17,7 @@ export interface Certificate {
   readonly fingerprint: string;
 }
 
-/** How long a certificate of ours is valid, in days: the most that Apple's clients take. */
+/** How long our certificates are valid, in days: the longest time that Apple's clients accept. */
 const VALID_DAYS = 825;
 const DAY = 86_400_000;
 
@@ -70,18 +69,18 @@ export function hasPrivateKey(pem: string): boolean {
   return /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/.test(pem);
 }
 
-/** What a certificate says about itself. */
+/** Facts about a certificate. */
 export interface CertificateFacts {
-  /** When it ends. */
+  /** The end of its validity. */
   readonly notAfter: Date;
-  /** When it begins. */
+  /** The start of its validity. */
   readonly notBefore: Date;
   /** SHA-256 of the public key's SubjectPublicKeyInfo, lower-case hex: part of access keys. */
   readonly spki: string;
 }
 
 /**
- * Loads certificate and key and makes sure that they belong together.
+ * Loads a certificate and a key and checks that they belong together.
  *
  * @throws {PlasmiteError} Usage `invalid TLS certificate or key`
  */
@@ -113,7 +112,7 @@ export async function inspectPair(
   }
 }
 
-/** Names and addresses under which this machine may be reached; empty where that is not allowed. */
+/** Names and addresses of this machine; empty without permission to read them. */
 export function machineNames(): { readonly names: string[]; readonly addresses: string[] } {
   const host = (machineHost() ?? "").toLowerCase();
   const names = /^[a-z0-9][a-z0-9.-]*$/.test(host)
@@ -127,9 +126,9 @@ export function machineNames(): { readonly names: string[]; readonly addresses: 
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
-/** What a certificate of a server says. */
+/** The content of a server certificate. */
 interface Content {
-  /** Its key. */
+  /** The key pair. */
   readonly keys: CryptoKeyPair;
   readonly notBefore: Date;
   readonly notAfter: Date;
@@ -149,13 +148,13 @@ function newSerial(): string {
   return serial.toHex();
 }
 
-/** The name of the subject, and of the issuer of a certificate that signs itself. */
+/** The subject, and the issuer of a self-signed certificate. */
 const SUBJECT = "CN=plasmite";
 
 /**
- * A certificate of a server, not a CA, in PEM; it signs itself unless there is an issuer.
+ * A server certificate (not a CA) in PEM; self-signed unless there is an issuer.
  *
- * @param issuer the name and the key of who signs it
+ * @param issuer the name and the key of the issuer
  */
 async function leaf(
   content: Content,
@@ -193,7 +192,7 @@ async function leaf(
   return `${made.toString("pem").trim()}\n`;
 }
 
-/** A certificate of an authority that may sign certificates of servers only, in PEM. */
+/** The certificate of an authority that may sign only server certificates, in PEM. */
 async function authority(
   name: string,
   { keys, notBefore, notAfter }: Pick<Content, "keys" | "notBefore" | "notAfter">,
@@ -230,7 +229,7 @@ async function privatePem({ privateKey }: CryptoKeyPair): Promise<string> {
   return pem("PRIVATE KEY", new Uint8Array(pkcs8));
 }
 
-/** What certificates say that are made for a while: this machine, from yesterday on. */
+/** The content of a certificate with an end: names of this machine, valid from yesterday on. */
 function forThisMachine(keys: CryptoKeyPair, bindIp: string): Content {
   const machine = machineNames();
   const addresses = new Set(["127.0.0.1", "::1", ...machine.addresses]);
@@ -249,7 +248,7 @@ function forThisMachine(keys: CryptoKeyPair, bindIp: string): Content {
  * Makes a self-signed certificate for a server: ECDSA P-256, not a CA, valid for this machine's
  * names and addresses (docs/spec/http-api.md 8).
  *
- * @param bindIp the address the server listens on; unspecified ones are left out
+ * @param bindIp the address that the server listens on; wildcards are left out
  */
 export async function makeCertificate(bindIp: string): Promise<Certificate> {
   const keys = await newKeys();
@@ -258,9 +257,9 @@ export async function makeCertificate(bindIp: string): Promise<Certificate> {
 }
 
 /**
- * The same with an authority of its own: first the certificate of the server, then that of the
- * authority which signed it. Some clients believe only what an authority has signed. Its key is
- * forgotten at once, so that it never signs anything else (docs/spec/command-line.md 8.3).
+ * Makes a server certificate and the certificate of the authority that signed it, in this order.
+ * Some clients accept only certificates signed by an authority. Its key is not kept, so that it
+ * cannot sign anything else (docs/spec/command-line.md 8.3).
  */
 export async function makeIssuedCertificate(bindIp: string): Promise<Certificate> {
   const content = forThisMachine(await newKeys(), bindIp);
@@ -275,16 +274,16 @@ export async function makeIssuedCertificate(bindIp: string): Promise<Certificate
   };
 }
 
-/** As long as the key lasts, which clients pin: a date would only make them stop one day. */
+/** Valid as long as possible: clients pin the key, and an end date would only cut them off. */
 const FIRST_DAY = new Date("1975-01-01T00:00:00Z");
 const LAST_DAY = new Date("4096-01-01T00:00:00Z");
 
 /**
  * Makes the certificate of a server that clients know by its key (docs/spec/sharing.md 2.2).
  *
- * @param host a name or an address by which clients will call, besides those of this machine
- * @param keyPem the key, when there is one already
- * @param path of that key, for the error
+ * @param host a further name or address that clients use, in addition to those of this machine
+ * @param keyPem the existing key, if there is one
+ * @param path the path of that key, for errors
  * @throws {PlasmiteError} Usage when the key cannot be used
  */
 export async function makeLastingCertificate(

@@ -1,5 +1,5 @@
 /**
- * `serve check`: what a configuration means, in words and as JSON, and what to warn of.
+ * `serve check`: describes a configuration, as text and as JSON, with warnings.
  *
  * @module
  */
@@ -8,21 +8,21 @@ import { makeCertificate } from "./certificate.ts";
 import { baseUrl, readKey, scopeOf, type ServeConfig } from "./config.ts";
 import { quote } from "./init_report.ts";
 
-/** A certificate that ends sooner than this is worth a warning, in milliseconds. */
+/** Warn if a certificate expires within this time, in milliseconds. */
 const SOON = 30 * 86_400_000;
 
-/** What a look at a configuration found. */
+/** The result of checking a configuration. */
 export interface Check {
   /** The configuration. */
   readonly config: ServeConfig;
   /** The certificate's fingerprint; null without TLS. */
   readonly fingerprint: string | null;
-  /** What is not wrong but worth knowing. */
+  /** Warnings; none of them makes the configuration invalid. */
   readonly warnings: readonly string[];
 }
 
 /**
- * Looks at a configuration without listening: certificate and key are loaded and compared.
+ * Checks a configuration without listening; loads and compares certificate and key.
  *
  * @throws {PlasmiteError} Io, Usage
  */
@@ -43,7 +43,7 @@ export async function checkServe(config: ServeConfig, now: Date = new Date()): P
   return { config, fingerprint, warnings };
 }
 
-/** What is to be said of the time in which a certificate is valid. */
+/** Warnings about the validity period of a certificate. */
 export function validity(
   { notAfter, notBefore }: { readonly notAfter: Date; readonly notBefore: Date },
   now: Date = new Date(),
@@ -59,16 +59,16 @@ export function validity(
   return soon ? [`The certificate expires on ${day(notAfter)}.`] : [];
 }
 
-/** Whether every user of this machine may read a file. */
+/** Whether all users of this machine can read a file. */
 function isOpenToAll(path: string): boolean {
   try {
     return Deno.build.os !== "windows" && ((Deno.statSync(path).mode ?? 0) & 0o004) !== 0;
   } catch {
-    return false; // It was read a moment ago; whatever is wrong now is not this.
+    return false; // It could be read a moment ago, so this is not the problem.
   }
 }
 
-/** What others could do that the operator may not expect. */
+/** Warnings about what others could do. */
 export function exposure(config: ServeConfig): string[] {
   const { token, tls, loopback } = config;
   const warnings: string[] = [];
@@ -93,9 +93,9 @@ export function exposure(config: ServeConfig): string[] {
 
 const TLS_WORDS = { files: "enabled", "self-signed": "self-signed" } as const;
 
-/** The check for programs. */
+/** The result for programs. */
 export interface CheckJson {
-  /** Always `valid`: what is not ends in an error. */
+  /** Always `valid`; an invalid configuration is an error. */
   readonly status: "valid";
   /** What callers may do. */
   readonly access: string;
@@ -119,7 +119,7 @@ export interface CheckJson {
   readonly tls: string;
   /** Of the certificate. */
   readonly tls_fingerprint: string | null;
-  /** Absent when there are none. */
+  /** Absent if there are none. */
   readonly warnings: readonly string[] | undefined;
   /** The page. */
   readonly web_ui: string;
@@ -137,7 +137,7 @@ export interface CheckJson {
   readonly fingerprint: string | null;
 }
 
-/** The check as one JSON document. */
+/** The result as a JSON document. */
 export function checkJson(
   { config, fingerprint, warnings }: Check,
 ): { readonly check: { readonly [K in keyof CheckJson]: CheckJson[K] } } {
@@ -184,7 +184,7 @@ export function summary(config: ServeConfig, auth: string): string {
   return `Auth: ${auth}    TLS: ${tls}    Access: ${config.access}    CORS: ${cors}`;
 }
 
-/** The check for people. */
+/** The result for people. */
 export function checkText({ config, fingerprint, warnings }: Check): string {
   const base = baseUrl(config);
   const host = config.hostname.includes(":") ? `[${config.hostname}]` : config.hostname;

@@ -1,6 +1,6 @@
 /**
- * What the `serve` commands do, from options to documents and texts; `cli.ts` hands this module to
- * the command line, which may not import it.
+ * The `serve` commands, from options to documents and texts. `cli.ts` passes this module to the
+ * command line, which may not import it.
  *
  * @module
  */
@@ -21,29 +21,29 @@ import { startSharing } from "./sharing.ts";
 
 export { runningServers } from "./registry.ts";
 
-/** What a server is given besides its options. */
+/** What a server needs in addition to its options. */
 export interface StartHooks {
   /** Where to write the bound address. */
   readonly readyFile?: string | undefined;
-  /** Told when the server had to listen again. */
+  /** Called when the server had to listen again. */
   readonly onTrouble: (error: unknown) => void;
-  /** Told of failures that are bugs. */
+  /** Called for failures that are bugs. */
   readonly onFault: (error: unknown) => void;
-  /** Streams to serve besides. */
+  /** Further streams to serve. */
   readonly mounts?: Mounts;
   /** Loads the Model Context Protocol at the first request. */
   readonly mcp?: ((limits: McpLimits) => Promise<McpFetch>) | undefined;
 }
 
-/** A server that runs. */
+/** A running server. */
 export interface Started {
   /** Its address. */
   readonly url: string;
   /** What a terminal shows. */
   readonly banner: string;
-  /** What is shown whether or not there is a terminal; null for the address alone. */
+  /** What is shown with and without a terminal; null for just the address. */
   readonly ready: string | null;
-  /** What others could do that the operator may not expect. */
+  /** Warnings about what others could do. */
   readonly warnings: readonly string[];
   /** Resolves when it has stopped. */
   readonly finished: Promise<void>;

@@ -1,6 +1,6 @@
 /**
- * From the options of `serve` to a configuration that is safe to run: every rule about addresses,
- * tokens and certificates, in the order of docs/spec/command-line.md 8.1.
+ * Turns the options of `serve` into a safe configuration: all rules about addresses, tokens and
+ * certificates, in the order of docs/spec/command-line.md 8.1.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export interface ServeFlags extends SharingFlags, MountFlags {
   readonly bind: string;
   /** What callers may do. */
   readonly access: Access;
-  /** Origins whose pages may call. */
+  /** Origins whose pages may send requests. */
   readonly corsOrigins: readonly string[];
   /** Further host names. */
   readonly allowHosts: readonly string[];
@@ -46,13 +46,13 @@ export interface ServeFlags extends SharingFlags, MountFlags {
   readonly maxTailConcurrency: number;
 }
 
-/** The options that ask for two listeners, and what else decides that. */
+/** The options that decide whether there are two listeners. */
 export interface SharingFlags {
   /** The origin by which clients know the server, `https://HOST[:PORT]`. */
   readonly server?: string | undefined;
-  /** The same without its effect on the port. */
+  /** The same, without its effect on the port. */
   readonly sharedAddress?: string | undefined;
-  /** Where the listener for others is bound, `IP:PORT`. */
+  /** The address of the listener for other machines, `IP:PORT`. */
   readonly remoteBind?: string | undefined;
   /** The certificate of a TLS proxy in front. */
   readonly frontCert?: string | undefined;
@@ -60,7 +60,7 @@ export interface SharingFlags {
   readonly given?: readonly string[];
 }
 
-/** What callers may take, and who may call besides what an address says. */
+/** Limits for callers, and further hosts and origins. */
 export interface Limits {
   /** What callers may do. */
   readonly access: Access;
@@ -78,7 +78,7 @@ export interface Limits {
   readonly maxTailConcurrency: number;
 }
 
-/** Where a server gets its certificate. */
+/** The source of the certificate. */
 export type TlsConfig =
   | { readonly kind: "self-signed" }
   | {
@@ -89,17 +89,17 @@ export type TlsConfig =
     readonly fingerprint: string;
   };
 
-/** A token and where it came from. */
+/** A token and its source. */
 export interface Token {
   /** The token. */
   readonly value: string;
   /** The option. */
   readonly from: "--token" | "--token-file";
-  /** The file; null when it was given itself. */
+  /** The file; null for `--token`. */
   readonly path: string | null;
 }
 
-/** A configuration of one listener without contradictions. */
+/** A valid configuration of one listener. */
 export interface ServeConfig extends Limits {
   /** The address to listen on. */
   readonly hostname: string;
@@ -115,7 +115,7 @@ export interface ServeConfig extends Limits {
 
 const INIT = "Run `plasmite serve init` for a token, a key and a certificate.";
 
-/** What request bodies may take together by default, in bytes. */
+/** The default memory for all request bodies together, in bytes. */
 const BODIES = 64 << 20;
 
 /** The defaults of the options. */
@@ -159,7 +159,7 @@ export function isLoopback(hostname: string): boolean {
     new URL(`http://[${hostname}]/`).hostname === "[::1]");
 }
 
-/** An address as it stands in a URL, wildcards as loopback. */
+/** An address as in a URL, with loopback in place of wildcards. */
 export function shownHost(hostname: string): string {
   if (hostname === "0.0.0.0") return "127.0.0.1";
   if (!hostname.includes(":")) return hostname;
@@ -222,7 +222,7 @@ export async function resolveServe(flags: ServeFlags): Promise<ServeConfig> {
   const { hostname, port } = parseBind(flags.bind);
   const token = readTokenOf(flags);
   const { tlsCert, tlsKey, tlsSelfSigned = false, access } = flags;
-  // What contradicts itself is wrong whatever the files hold.
+  // A contradiction is an error, whatever is in the files.
   if (tlsSelfSigned && (tlsCert !== undefined || tlsKey !== undefined)) {
     throw usage("--tls-self-signed cannot be combined with --tls-cert/--tls-key", INIT);
   }
@@ -295,9 +295,9 @@ export function limitsOf(flags: ServeFlags, corsOrigins: readonly string[]): Lim
 }
 
 /**
- * Reads the key and makes sure that it belongs to the certificate.
+ * Reads the key and checks that it belongs to the certificate.
  *
- * @returns the key in PEM and when the certificate ends
+ * @returns the key in PEM and the end of the validity of the certificate
  * @throws {PlasmiteError} Io, Usage
  */
 export async function readKey(

@@ -11,33 +11,33 @@ import { printEnvelope } from "../lib/text/envelope.ts";
 import { errorJson } from "./errors.ts";
 import { BASE_HEADERS, type HeaderPairs } from "./headers.ts";
 
-/** How messages become bytes. */
+/** A format of a stream. */
 export interface Encoding {
   /** Headers of the answer. */
   readonly headers: HeaderPairs;
-  /** What a stream begins with. */
+  /** The start of every stream. */
   readonly preamble: string;
-  /** What a quiet stream sends now and then; empty where there is no room for it. */
+  /** What an idle stream sends regularly; empty if the format has no such thing. */
   readonly heartbeat: string;
-  /** A heartbeat that says how far was looked, where there is room for that. */
+  /** A heartbeat with the position reached, if the format has one. */
   readonly beat?: (next: bigint) => string;
-  /** Appends a message. Throws Corrupt when it cannot be read. */
+  /** Appends a message; throws Corrupt if it cannot be read. */
   put(message: MessageView, frame: FrameBytes, out: Buf): void;
-  /** Appends how far was looked, and what was lost in front of it, where there is room for that. */
+  /** Appends the position reached and what was lost before it, if the format has marks. */
   mark?(mark: Mark, out: Buf): void;
-  /** The text that ends a stream in failure; null when only breaking it off can tell. */
+  /** The text that ends a failed stream; null if it can only be cut off. */
   failure(error: unknown): string | null;
 }
 
-/** How far a stream has looked. */
+/** The position that a stream has reached. */
 export interface Mark {
-  /** Every message before this number was looked at or is lost. */
+  /** All messages before this number were examined or are lost. */
   readonly next: bigint;
-  /** The first of the messages that were lost directly before `next`; null when none was. */
+  /** The first of the messages lost directly before `next`; null if none was lost. */
   readonly firstLost: bigint | null;
 }
 
-/** The length that tells a mark from a message: no payload is so long. */
+/** The length that distinguishes a mark from a message; no payload is that long. */
 export const MARK_LENGTH = 0xffff_ffff;
 
 function ascii(text: string, out: Buf): void {
@@ -45,7 +45,7 @@ function ascii(text: string, out: Buf): void {
   out.len = printAscii(out.dv, out.len, text);
 }
 
-/** One envelope a line. */
+/** One envelope per line. */
 export const LINES: Encoding = {
   headers: [["content-type", "application/jsonl"], ...BASE_HEADERS],
   preamble: "",
@@ -57,7 +57,7 @@ export const LINES: Encoding = {
   failure: (error) => `${errorJson(error)}\n`,
 };
 
-/** Server-sent events, with the sequence number as id so that browsers resume by themselves. */
+/** Server-sent events, with the sequence number as id, so that browsers resume on their own. */
 export const EVENTS: Encoding = {
   headers: [
     ["content-type", "text/event-stream"],
@@ -66,7 +66,7 @@ export const EVENTS: Encoding = {
   ],
   preamble: "retry: 1000\n\n",
   heartbeat: ":\n\n",
-  // The page resumes a filtered stream there instead of having everything filtered again.
+  // The page resumes a filtered stream at this position, so that nothing is filtered twice.
   beat: (next) => `: next ${next}\n\n`,
   put(message, _frame, out) {
     const start = out.len;

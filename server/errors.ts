@@ -1,6 +1,5 @@
 /**
- * What a failure looks like on the wire: a status, an envelope, and nothing about local paths
- * (docs/spec/http-api.md 1).
+ * Errors as responses: a status and an envelope, without local paths (docs/spec/http-api.md 1).
  *
  * @module
  */
@@ -10,7 +9,7 @@ import { type ErrorContext, ErrorKind, type ErrorKindName, PlasmiteError } from 
 import { isForCommandLine } from "../lib/hints.ts";
 import { type HeaderPairs, JSON_HEADERS } from "./headers.ts";
 
-/** The status of each kind; what an operating system refuses is 403, never 401. */
+/** The status of each kind; a refusal by the operating system is 403, never 401. */
 const STATUS: Readonly<Record<ErrorKindName, number>> = {
   Internal: 500,
   Usage: 400,
@@ -24,7 +23,7 @@ const STATUS: Readonly<Record<ErrorKindName, number>> = {
   Conflict: 409,
 };
 
-/** An error that has a status or headers of its own. */
+/** An error with its own status or headers. */
 export class HttpError extends PlasmiteError {
   /** The status to answer with. */
   readonly status: number;
@@ -51,13 +50,13 @@ export class HttpError extends PlasmiteError {
   }
 }
 
-/** A request that is wrong: 400 `Usage`. */
+/** An invalid request: 400 `Usage`. */
 export function bad(message: string, hint: string): HttpError {
   return new HttpError(400, "Usage", message, { hint });
 }
 
 /**
- * The refusal of a time above the limit of the server. Clients of 1.x look for exactly this text
+ * The error for a time above the limit of the server. Clients of 1.x compare this text
  * (docs/spec/http-api.md 14).
  */
 export function tooLong(limit: number): HttpError {
@@ -67,17 +66,17 @@ export function tooLong(limit: number): HttpError {
   );
 }
 
-/** How long a call on the directory waits for its turn, in milliseconds. */
+/** How long a call on the directory waits for a slot, in milliseconds. */
 export const SLOT_WAIT = 1_000;
 
-/** Too much at once: 423. */
+/** Too many requests at once: 423. */
 export function busy(message: string): HttpError {
   return new HttpError(423, "Busy", message, {
     hint: "Try again in a second. Whoever runs the server can raise --max-tail-concurrency.",
   });
 }
 
-/** The server stops: 503. */
+/** The server is stopping: 503. */
 export function stopping(): HttpError {
   return new HttpError(503, "Busy", "server is stopping", {
     hint: "Try again in a moment.",
@@ -85,7 +84,7 @@ export function stopping(): HttpError {
   });
 }
 
-/** No call on the directory came to its end in time. */
+/** No slot for the directory became free in time. */
 export function saturated(): HttpError {
   return busy("server storage executor is saturated");
 }
@@ -97,7 +96,7 @@ function statusOf(error: unknown): number {
   return missingFlag(error) === undefined ? 500 : STATUS.Permission;
 }
 
-/** The last component: all that a client may know of a path. */
+/** The last component of a path; clients may not see the rest. */
 function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
@@ -106,7 +105,7 @@ const DAMAGED =
   "Whoever runs the server can check the pool with `plasmite doctor`, and mend it with " +
   "`plasmite doctor --repair`.";
 
-/** What to do, in words for somebody who calls over HTTP. */
+/** The advice, worded for HTTP clients. */
 function hintOf(error: PlasmiteError): string | undefined {
   const { hint, kindName, topic, details: { needed, capacity } } = error;
   if (typeof needed === "bigint" && typeof capacity === "bigint") {
@@ -115,7 +114,7 @@ function hintOf(error: PlasmiteError): string | undefined {
   }
   if (topic === "damage" || topic === "repair") return DAMAGED;
   if (error instanceof HttpError || hint === undefined) return hint;
-  // No client can follow what is about flags, commands and files of the server.
+  // Advice about flags, commands and files of the server does not help a client.
   if (!isForCommandLine(hint) && !hint.includes("/")) return hint;
   switch (kindName) {
     case "Corrupt":
@@ -127,10 +126,10 @@ function hintOf(error: PlasmiteError): string | undefined {
   }
 }
 
-/** Members of an envelope that are not facts. */
+/** Members of an envelope that details must not replace. */
 const FIELDS: readonly string[] = ["kind", "message", "hint", "path", "seq", "offset", "line"];
 
-/** The envelope as JSON text. Of exceptions that are not ours nothing is told. */
+/** The envelope as JSON text; it reveals nothing about unexpected exceptions. */
 export function errorJson(thrown: unknown): string {
   const error = PlasmiteError.is(thrown) ? thrown : refusedByDeno(thrown);
   if (!PlasmiteError.is(error)) {
@@ -156,7 +155,7 @@ export function errorJson(thrown: unknown): string {
   return `{"error":{${parts.join(",")}}}`;
 }
 
-/** The answer for any exception. */
+/** The response for any exception. */
 export function errorResponse(error: unknown): Response {
   const status = statusOf(error);
   const headers = [...JSON_HEADERS, ...(error instanceof HttpError ? error.headers : [])];
@@ -164,7 +163,7 @@ export function errorResponse(error: unknown): Response {
   return new Response(errorJson(error), { status, headers });
 }
 
-/** Whether it is a bug of ours: all else is what a client did wrong or what a pool's state is. */
+/** Whether an error is a bug, rather than caused by the client or the state of a pool. */
 export function isServerFault(error: unknown): boolean {
   return PlasmiteError.is(error)
     ? error.kind === ErrorKind.Internal

@@ -8,7 +8,7 @@ import { type BodyReader, requireJson } from "./body.ts";
 import { bad } from "./errors.ts";
 import { isAbsent, MemberWalker, type Span, valueOf } from "./members.ts";
 
-/** A value in which whole numbers are bigints: `65536.0` and `1e5` are no sizes. */
+/** A value in which integers are bigints, so that `65536.0` and `1e5` are not accepted as sizes. */
 export function exactValue(bytes: Uint8Array, span: Span): unknown {
   const value = valueOf(bytes, span);
   if (typeof value !== "number") return value;
@@ -25,7 +25,7 @@ export interface Schema<T> {
 }
 
 /**
- * A body of the right shape.
+ * Checks a body against its schema.
  *
  * @throws {HttpError} 400
  */
@@ -36,7 +36,7 @@ export function checked<T>(schema: Schema<T>, value: unknown): T {
   throw bad(`invalid field ${issue?.path.map(String).join(".") ?? ""}`, `${issue?.message}.`);
 }
 
-/** A body with numbers in place of bigints, for a schema; exact values stay in the fields. */
+/** A body with numbers instead of bigints, for a schema; the fields keep the exact values. */
 export function plain(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).map((
@@ -45,7 +45,7 @@ export function plain(fields: Readonly<Record<string, unknown>>): Record<string,
   );
 }
 
-/** A whole number of a body that its schema accepts; undefined if it is not there. */
+/** An integer of a body that its schema has accepted; undefined if it is absent. */
 export function wholeOf(
   fields: Readonly<Record<string, unknown>>,
   name: string,
@@ -55,9 +55,9 @@ export function wholeOf(
 }
 
 /**
- * A small JSON body's known fields; whole numbers are bigints.
+ * Reads the known fields of a small JSON body; integers are bigints.
  *
- * @param nullable fields whose null means something; all others given as null are left out
+ * @param nullable fields in which null has a meaning; in others it counts as absent
  */
 export async function readFields(
   request: Request,

@@ -1,5 +1,5 @@
 /**
- * How long a caller's filter may take.
+ * The time limit of filters.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { HttpError } from "./errors.ts";
 /** How long a filter may compute in one stream, in milliseconds. */
 const FILTER_TIME = 2_000;
 
-/** A filter has used up its time. */
+/** The error for a filter that has used up its time. */
 export class FilterTimeout extends HttpError {
   constructor() {
     super(400, "Usage", "filter exceeds its time budget", {
@@ -20,7 +20,7 @@ export class FilterTimeout extends HttpError {
   }
 }
 
-/** A filter that may compute for a bounded time; then it throws {@linkcode FilterTimeout}. */
+/** A filter with a time limit, at which it throws {@linkcode FilterTimeout}. */
 export function limited(where: Where): Where {
   return withBudget(where, FILTER_TIME, () => new FilterTimeout());
 }

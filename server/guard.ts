@@ -1,9 +1,9 @@
 /**
- * Keeps web pages out that are not ours: Host and Origin checks on every route
+ * Refuses requests of foreign web pages: Host and Origin checks on every route
  * (docs/spec/http-api.md 7).
  *
- * A page elsewhere can reach a server on this machine by DNS rebinding, by forms, images and
- * `no-cors` requests. The first shows in the Host, the others in Origin or Sec-Fetch-Site.
+ * A foreign page can reach a server on this machine by DNS rebinding, forms, images and `no-cors`
+ * requests. DNS rebinding shows in the Host header, the others in Origin or Sec-Fetch-Site.
  *
  * @module
  */
@@ -12,16 +12,16 @@ import { PlasmiteError } from "../lib/errors.ts";
 import { HttpError } from "./errors.ts";
 import { authorityOf } from "./url.ts";
 
-/** A host name or address and a port, nothing else: no user, no path. */
+/** A host name or address, and optionally a port; no user and no path. */
 const AUTHORITY = /^(\[[0-9a-f:.]{2,45}\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)(?::([0-9]{1,5}))?$/;
 const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
-/** What browsers take for an IPv4 address, or for a failed one: its last part is a number. */
+/** What browsers parse as an IPv4 address, valid or not: the last part is a number. */
 const NUMBER_LAST = /(?:^|\.)(?:\d+|0x[0-9a-f]*)\.?$/;
-/** ::1, and 127.0.0.0/8 as IPv6 has it, in the form of URLs. */
+/** ::1 and IPv4-mapped 127.0.0.0/8, as in URLs. */
 const LOOPBACK_IPV6 = /^\[(?:::1|::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4})\]$/;
 
 /**
- * The host of an authority in one form (lower case, IPv6 as URLs have it), or null when it is none.
+ * The host of an authority, normalised (lower case, IPv6 as in URLs); null if it is invalid.
  */
 function hostOf(authority: string): string | null {
   const [match, host = "", port = "0"] = AUTHORITY.exec(authority.toLowerCase()) ?? [];
@@ -32,18 +32,19 @@ function hostOf(authority: string): string | null {
   return NUMBER_LAST.test(host) && !IPV4.test(host) ? null : host;
 }
 
-/** Whether a host is this machine, whoever asks. */
+/** Whether a host name always means the local machine. */
 function isLoopbackHost(host: string): boolean {
   return host === "localhost" || (host.startsWith("127.") && IPV4.test(host)) ||
     LOOPBACK_IPV6.test(host);
 }
 
-/** Headers by which proxies tell for whom they call. */
+/** Headers in which proxies name the original client. */
 const FORWARDED = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
 
 /**
- * Why a request does not come from this machine by a name of its own, or null. For what must stay on
- * this machine whatever names and origins a server answers to (docs/spec/sharing.md 1.3).
+ * The error for a request that does not come from this machine under a loopback name; null if it
+ * does. For routes that are always local, whatever hosts and origins are allowed
+ * (docs/spec/sharing.md 1.3).
  */
 export function localRefusal({ headers }: Request): HttpError | null {
   const host = headers.get("host");
@@ -59,9 +60,9 @@ export function localRefusal({ headers }: Request): HttpError | null {
 }
 
 /**
- * Requests of browsers with a cookie, and those that make or end one, come from a page of this
- * server: its name and port, over https. Reading needs no `Origin`, since browsers send none then;
- * one of another origin is refused all the same (docs/spec/sharing.md 4).
+ * Checks that a browser request with a cookie, or one that creates or ends a session, comes from a
+ * page of this server: same name and port, over https. Reading needs no `Origin`, since browsers send
+ * none, but a foreign one is refused (docs/spec/sharing.md 4).
  *
  * @throws {HttpError} 403
  */
@@ -75,19 +76,19 @@ export function requireOwnOrigin({ headers, method, url }: Request): void {
   });
 }
 
-/** What the guard lets in. */
+/** Which requests are accepted. */
 export interface GuardOptions {
-  /** Only loopback names and `allowHosts`; for servers that listen on a loopback address. */
+  /** Accept only loopback names and `allowHosts`; for servers on a loopback address. */
   readonly loopbackOnly: boolean;
   /** Further host names, without port. */
   readonly allowHosts: readonly string[];
-  /** Origins whose pages may call, normalised by {@linkcode normalizeOrigin}. */
+  /** Origins whose pages may send requests, as {@linkcode normalizeOrigin} returns them. */
   readonly corsOrigins: readonly string[];
-  /** What the runtime makes up for requests without a `Host`; null where that is not known. */
+  /** The host that the runtime invents for requests without a `Host` header; null if unknown. */
   readonly inventedHost?: (() => string | null) | undefined;
 }
 
-/** Answers for one server whether a request may come in. */
+/** Checks the requests of one server. */
 export class Guard {
   readonly #hosts: ReadonlySet<string>;
   readonly #origins: ReadonlySet<string>;
@@ -104,21 +105,21 @@ export class Guard {
     this.#origins = new Set(options.corsOrigins);
   }
 
-  /** Whether pages of this origin may call. */
+  /** Whether pages of this origin may send requests. */
   allows(origin: string): boolean {
     return this.#origins.has(origin);
   }
 
   /**
-   * Whether the request must be refused, and how. `request.url` names a host of its own: it is
-   * made up without a Host header, and taken from an absolute request line
-   * (docs/spec/http-api.md 13).
+   * The error for a request that must be refused, or null. The host in `request.url` is a second
+   * one: it is invented if there is no Host header, and comes from the request line if that has an
+   * absolute URL (docs/spec/http-api.md 13).
    */
   check(request: Request, authority: string): HttpError | null {
     const { headers } = request;
     const host = headers.get("host");
     if (host === null && this.#isHostless(request, authority)) return invalidHost();
-    // The common case is one client that repeats itself.
+    // Usually one client sends many requests.
     if (authority !== this.#goodAuthority || host !== this.#goodHost || authority === "") {
       const refused = this.#checkHosts(host, authority);
       if (refused !== null) return refused;
@@ -129,7 +130,7 @@ export class Guard {
     if (origin !== null) return this.#checkOrigin(origin, host ?? authority, request.method);
     const site = headers.get("sec-fetch-site");
     if (site === null || site === "same-origin" || site === "none") return null;
-    // Whoever follows a link to us comes; what a page puts into a frame of its own does not.
+    // Following a link is allowed; loading us into a frame is not.
     const visit = headers.get("sec-fetch-mode") === "navigate" &&
       headers.get("sec-fetch-dest") === "document";
     if (visit && request.method === "GET") return null;
@@ -139,9 +140,8 @@ export class Guard {
   }
 
   /**
-   * Whether HTTP/1.1 came without the `Host` that it must have. HTTP/2 never has one: it names the
-   * authority elsewhere, and has no `Connection`. Over TLS, HTTP/1.1 with neither cannot be told from
-   * HTTP/2 to the name that is made up.
+   * Whether an HTTP/1.1 request lacks its `Host` header. HTTP/2 has none, and no `Connection`
+   * header either. Over TLS, an HTTP/1.1 request without both cannot be told from HTTP/2.
    */
   #isHostless({ headers, url }: Request, authority: string): boolean {
     const invented = this.#inventedHost();
@@ -165,7 +165,7 @@ export class Guard {
 
   #checkOrigin(origin: string, host: string, method: string): HttpError | null {
     if (this.#origins.has(origin) || sameHost(origin, host.toLowerCase())) return null;
-    // A preflight is answered without the header that would allow the request
+    // A preflight gets an answer without the header that would allow the request
     // (docs/spec/http-api.md 7).
     if (method === "OPTIONS" && this.#origins.size > 0) return null;
     return new HttpError(403, "Permission", "origin is not allowed", {
@@ -180,7 +180,7 @@ function invalidHost(): HttpError {
   });
 }
 
-/** Whether an origin's host and port are those the request was sent to. */
+/** Whether an origin has the host and port to which the request was sent. */
 function sameHost(origin: string, host: string): boolean {
   const match = /^(https?):\/\/([^/?#@]+)$/.exec(origin.toLowerCase());
   if (match === null) return false;
@@ -198,7 +198,7 @@ function originError(message: string, given: string): PlasmiteError {
 }
 
 /**
- * An origin as browsers send it (docs/spec/command-line.md 8.1, error 5).
+ * Normalises an origin to the form that browsers send (docs/spec/command-line.md 8.1, error 5).
  *
  * @throws {PlasmiteError} Usage
  */
@@ -232,7 +232,7 @@ export function normalizeOrigin(given: string): string {
   return url.origin;
 }
 
-/** CORS headers for an answer; `vary` on all of them. */
+/** Adds the CORS headers to a response; every response gets `vary`. */
 export function corsHeaders(response: Response, origin: string | null, guard: Guard): void {
   const { headers } = response;
   headers.append("vary", "origin, access-control-request-method, access-control-request-headers");
@@ -244,7 +244,7 @@ export function corsHeaders(response: Response, origin: string | null, guard: Gu
   );
 }
 
-/** The answer to every OPTIONS request when CORS is on. */
+/** The response to every OPTIONS request if CORS is enabled. */
 export function preflight(): Response {
   return new Response(null, {
     headers: [

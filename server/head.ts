@@ -1,34 +1,34 @@
 /**
- * HEAD: what GET would answer, without the body and with the same length.
+ * HEAD requests: the response of GET without its body, but with its length.
  *
  * @module
  */
 
-/** Requests that came as HEAD and are routed as GET. */
+/** HEAD requests, which are routed as GET. */
 const heads = new WeakSet<Request>();
 
-/** The request as the router sees it: the path must stay as it was sent, so it is no copy. */
+/** Marks a request; it is not copied, because its path must stay as it was sent. */
 export function routedAsGet(request: Request): Request {
   heads.add(request);
   return Object.defineProperty(request, "method", { value: "GET" });
 }
 
-/** Whether a request came as HEAD. */
+/** Whether a request is a HEAD request. */
 export function isHead(request: Request): boolean {
   return heads.has(request);
 }
 
-/** Answers to HEAD for what GET answers with a stream. */
+/** Responses to HEAD where GET would return a stream. */
 const streams = new WeakSet<Response>();
 
-/** The answer to HEAD for a stream: without a length, as the stream itself has none. */
+/** The response to HEAD for a stream, which has no length. */
 export function streamHead(status: number, headers: HeadersInit): Response {
   const answer = new Response(null, { status, headers });
   streams.add(answer);
   return answer;
 }
 
-/** The answer to HEAD, from the one to GET. */
+/** Turns the response to GET into the one to HEAD. */
 export async function withoutBody(answer: Response): Promise<Response> {
   const { body, status, headers } = answer;
   if (body === null) return answer;
@@ -41,7 +41,7 @@ export async function withoutBody(answer: Response): Promise<Response> {
   return new Response(null, { status, headers: same });
 }
 
-/** For `Deno.serve`, which says that an answer without a body has the length 0. */
+/** For `Deno.serve`, which would report a length of 0 for a response without a body. */
 export async function headOnWire(answer: Promise<Response>): Promise<Response> {
   const head = await answer;
   if (!streams.has(head)) return head;

@@ -1,5 +1,5 @@
 /**
- * The headers that every answer carries.
+ * The headers of every response.
  *
  * @module
  */
@@ -7,11 +7,11 @@
 /** Header names and values, as the `Response` constructor takes them. */
 export type HeaderPairs = [string, string][];
 
-/** What this server has beyond v0, for clients of ours (docs/spec/http-api.md 12). */
+/** The features of this server beyond v0, for our clients (docs/spec/http-api.md 12). */
 const FEATURES = "batch,since,where,no-follow,heartbeat,select,retention," +
   "expect,key,id,latest,claim,cursor,group";
 
-/** On all answers: the protocol, what we have beyond it, and that nothing is to be cached. */
+/** For all responses: protocol, features, no caching. */
 export const BASE_HEADERS: HeaderPairs = [
   ["plasmite-version", "0"],
   ["plasmite-features", FEATURES],
@@ -19,12 +19,12 @@ export const BASE_HEADERS: HeaderPairs = [
   ["x-content-type-options", "nosniff"],
 ];
 
-/** On JSON answers. */
+/** For JSON responses. */
 export const JSON_HEADERS: HeaderPairs = [["content-type", "application/json"], ...BASE_HEADERS];
 
 /**
- * On answers to POST that come thousands of times a second: nobody caches those anyway, every
- * header costs, and an object is cheaper than pairs.
+ * For responses to POST that are sent thousands of times per second: these are never cached, each
+ * header costs time, and an object is faster than pairs.
  */
 export const LEAN_HEADERS: { readonly [name: string]: string } = {
   "content-type": "application/json",
@@ -32,7 +32,7 @@ export const LEAN_HEADERS: { readonly [name: string]: string } = {
   "plasmite-features": FEATURES,
 };
 
-/** A JSON answer. */
+/** A JSON response. */
 export function json(text: string | Uint8Array<ArrayBuffer>): Response {
   return new Response(text, { headers: JSON_HEADERS });
 }

@@ -1,5 +1,5 @@
 /**
- * What callers who may not read are told of a refusal: nothing that others wrote
+ * Removes what others wrote from errors for callers who may not read
  * (docs/spec/coordination.md 13.1).
  *
  * @module
@@ -10,7 +10,7 @@ import { type ErrorDetails, ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import type { Grant } from "../lib/types.ts";
 import { HttpError } from "./errors.ts";
 
-/** The facts that everybody may know. */
+/** The details that every caller may see. */
 const KNOWN = ["expected", "actual", "seq", "key", "until"] as const;
 
 /** Whether a caller may read a pool. */
@@ -18,7 +18,7 @@ export function mayRead(grant: Grant, pool: string): boolean {
   return grant.can("read", poolName(pool));
 }
 
-/** The refusal for a caller; the error itself if it is none, or if the caller may read the pool. */
+/** The error as a caller may see it: unchanged if the caller may read the pool. */
 export function hidden(error: unknown, grant: Grant, pool: string): unknown {
   const isConflict = PlasmiteError.is(error, ErrorKind.Conflict);
   if (!isConflict && !PlasmiteError.is(error, ErrorKind.Busy)) return error;

@@ -1,5 +1,5 @@
 /**
- * What a pool says about itself, as JSON text (docs/spec/http-api.md 2, PoolInfo).
+ * Information about a pool as JSON text (docs/spec/http-api.md 2, PoolInfo).
  *
  * @module
  */
@@ -14,7 +14,7 @@ import {
 import { float, Json, jsonText } from "../lib/text/json_exact.ts";
 import { errorJson } from "./errors.ts";
 
-/** The members of {@linkcode infoJson} for a caller who may not read the pool. */
+/** Like {@linkcode infoJson}, for a caller who may not read the pool. */
 export function briefJson(info: PoolInfo, name: string): string {
   return jsonText(brief(info, name));
 }
@@ -26,12 +26,12 @@ function brief(info: PoolInfo, name: string): { readonly [name: string]: string 
 }
 
 /**
- * The object of a pool.
+ * Information about a pool.
  *
  * @param name the name in the request
  * @param followers the number of readers that follow the pool through this server; with it come
- *   `retention` and `last_seq`, which are not in v0, for the page. Elsewhere `retention` is there if
- *   there is a limit
+ *   `retention` and `last_seq`, which are not in v0, for the page. Without it, `retention` is
+ *   included only if there is a limit
  */
 export function infoJson(info: PoolInfo, name: string, followers?: number): string {
   const { error, lastSeq, retention } = info;

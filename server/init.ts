@@ -1,5 +1,5 @@
 /**
- * `serve init`: a token, an access key and a certificate, and the commands for both sides.
+ * `serve init`: creates a token, an access key and a certificate.
  *
  * @module
  */
@@ -10,11 +10,11 @@ import { inspectPair, makeIssuedCertificate } from "./certificate.ts";
 import { parseBind } from "./config.ts";
 import { alreadyThere, cannotWrite, writeSet } from "./write_set.ts";
 
-/** Where the files go and for which address. */
+/** The files to create and the address they are for. */
 export interface InitOptions {
   /** Address the server will use. */
   readonly bind: string;
-  /** Directory of relative files. */
+  /** Directory for relative paths. */
   readonly outputDir: string;
   /** Token file. */
   readonly tokenFile: string;
@@ -26,7 +26,7 @@ export interface InitOptions {
   readonly force: boolean;
 }
 
-/** What was made. */
+/** The result of `serve init`. */
 export interface InitResult {
   /** Absolute paths. */
   readonly paths: {
@@ -35,9 +35,9 @@ export interface InitResult {
     readonly tls_key: string;
     readonly access_key: string;
   };
-  /** Of the certificate that was written. */
+  /** Fingerprint of the new certificate. */
   readonly fingerprint: string;
-  /** The address as asked. */
+  /** The address as given. */
   readonly bind: string;
   /** The port. */
   readonly port: number;
@@ -81,7 +81,7 @@ function exists(path: string): boolean {
 }
 
 /**
- * Makes the files.
+ * Creates the files.
  *
  * @throws {PlasmiteError} Usage for a bad address or equal paths, AlreadyExists, Io
  */
@@ -110,7 +110,7 @@ export async function serveInit(options: InitOptions): Promise<InitResult> {
     { path: paths.token_file, text: `${token}\n`, mode: 0o600 },
     { path: paths.tls_cert, text: cert, mode: 0o644 },
     { path: paths.tls_key, text: key, mode: 0o600 },
-    // The same token as a key of 1.x: its clients check the certificate by the middle part.
+    // The token again, as an access key for 1.x clients, which check the certificate by its hash.
     { path: paths.access_key, text: `pk1.${spki}.${token}\n`, mode: 0o600 },
   ], options.force);
   return { paths, fingerprint, bind: options.bind, port, replaced: there !== undefined };

@@ -1,5 +1,5 @@
 /**
- * What `serve init` tells: the commands for both sides, as a document and as text
+ * The output of `serve init`: the commands for both sides, as a document and as text
  * (docs/spec/command-line.md 8.3).
  *
  * @module
@@ -10,7 +10,7 @@ import { machineNames } from "./certificate.ts";
 import { parseBind, shownHost } from "./config.ts";
 import type { InitResult } from "./init.ts";
 
-/** An argument for a POSIX shell. */
+/** Quotes an argument for a POSIX shell. */
 export function quote(text: string): string {
   return /^[\w@%+=:,./~-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

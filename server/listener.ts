@@ -1,5 +1,5 @@
 /**
- * One listening socket with an app behind it: opening, listening again after trouble, stopping.
+ * A listening socket for an app: opens it, listens again after failures, stops it.
  *
  * @module
  */
@@ -12,9 +12,9 @@ import { errorResponse } from "./errors.ts";
 import { headOnWire } from "./head.ts";
 import { notePeer } from "./peer.ts";
 
-/** How long to wait for readers that take nothing, in milliseconds. */
+/** How long to wait for readers that do not read, in milliseconds. */
 const LAST_CALL = 500;
-/** How long to wait before listening again after the accept loop died, in milliseconds. */
+/** The pause before listening again after the accept loop has failed, in milliseconds. */
 const RELISTEN = 100;
 
 /** Where and how to listen. */
@@ -25,15 +25,15 @@ export interface ListenerOptions {
   readonly port: number;
   /** Certificate and key in PEM; null without TLS. */
   readonly tls: { readonly cert: string; readonly key: string } | null;
-  /** Whether to note which address requests come from. */
+  /** Whether to record the address of each client. */
   readonly peers?: boolean;
-  /** Told when it had to listen again. */
+  /** Called when it had to listen again. */
   readonly onTrouble?: ((error: unknown) => void) | undefined;
 }
 
 /** A listening socket. */
 export class Listener {
-  /** The port, also when any was asked for. */
+  /** The actual port. */
   readonly port: number;
   /** Resolves when it has stopped. */
   readonly finished: Promise<void>;
@@ -46,7 +46,7 @@ export class Listener {
   /**
    * Listens.
    *
-   * @param makeApp makes the app; it is told how to find out which host the runtime invents
+   * @param makeApp creates the app; its argument returns the host that the runtime invents
    * @throws {PlasmiteError} Io when the address is taken, Usage for a bad certificate or key
    */
   constructor(
@@ -62,7 +62,7 @@ export class Listener {
     this.finished = this.#keepListening();
   }
 
-  /** `IP:PORT` as it is bound, IPv6 in brackets. */
+  /** The bound address, `IP:PORT`, IPv6 in brackets. */
   get address(): string {
     const { hostname } = this.#server.addr;
     return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${this.port}`;
@@ -75,7 +75,7 @@ export class Listener {
       port,
       ...(tls === null ? {} : { cert: tls.cert, key: tls.key }),
       onListen: () => {},
-      // Only streams that are broken off on purpose end here; the app answers everything itself.
+      // Only streams that are cut off on purpose fail here; the app handles all other errors.
       onError: (error) => errorResponse(error),
     }, (request, { remoteAddr }) => {
       if (peers) notePeer(request, remoteAddr);
@@ -85,7 +85,7 @@ export class Listener {
     });
   }
 
-  /** Opens the listener, or says why not. */
+  /** Opens the listener. */
   #open(): Deno.HttpServer<Deno.NetAddr> {
     const { port, tls } = this.#options;
     try {
@@ -108,7 +108,7 @@ export class Listener {
   }
 
   /**
-   * The accept loop dies when descriptors run out; open connections live on
+   * The accept loop fails when file descriptors run out; open connections continue
    * (docs/spec/http-api.md 13).
    */
   async #keepListening(): Promise<void> {
@@ -126,14 +126,14 @@ export class Listener {
           this.#server = this.#listen(this.port);
           break;
         } catch {
-          continue; // Still no descriptor to listen with.
+          continue; // Still no free file descriptor.
         }
       }
       if (this.#stopping) return;
     }
   }
 
-  /** Ends streams, finishes appends, stops: half a second at most. */
+  /** Ends streams, finishes appends and stops, within half a second. */
   shutdown(): Promise<void> {
     return this.#stopped ??= this.#stop();
   }
@@ -150,7 +150,7 @@ export class Listener {
   }
 }
 
-/** What the runtime takes for the host of a request that names none (Deno 2.9). */
+/** The host that the runtime (Deno 2.9) assumes for a request without a `Host` header. */
 function inventedHost({ hostname, port }: Deno.NetAddr, tls: boolean): string {
   const local = isLoopback(hostname) || hostname === "0.0.0.0" || hostname === "::";
   const host = local ? "localhost" : hostname.includes(":") ? `[${hostname}]` : hostname;

@@ -1,5 +1,5 @@
 /**
- * Texts about all pools, made in turns: there may be tens of thousands.
+ * Texts about all pools, built in time slices: there may be tens of thousands of pools.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { Slice } from "../lib/storage/turns.ts";
 import type { Grant } from "../lib/types.ts";
 import { infoJson } from "./infos.ts";
 
-/** Texts put one behind the other as UTF-8, so that no text of their whole length is ever made. */
+/** Concatenates texts as UTF-8, without ever building one long string. */
 class Texts {
   readonly #out = new Buf(4096);
   readonly #encoder = new TextEncoder();
@@ -28,11 +28,11 @@ class Texts {
   }
 }
 
-/** What texts about all pools are made from. */
+/** Where information about pools comes from. */
 export interface Directory {
   /** Where the pools are. */
   readonly backend: Backend;
-  /** How many streams follow a pool. */
+  /** The number of readers that follow a pool. */
   followers(pool: string): number;
 }
 
@@ -81,7 +81,7 @@ export async function newestOf(backend: Backend, grant: Grant): Promise<[string,
         void pool.close();
       }
     } catch (error) {
-      // A damaged pool has no number; `GET /v0/pools` says what is wrong with it.
+      // A damaged pool is left out; `GET /v0/pools` reports the problem.
       if (!PlasmiteError.is(error)) throw error;
     }
   }

@@ -1,5 +1,5 @@
 /**
- * The members of a JSON object as stretches of its text, so that `data` can be encoded straight
+ * Finds the members of a JSON object as spans of its text, so that `data` can be encoded directly
  * from the bytes and no number passes through a double (docs/spec/http-api.md 1, 13).
  *
  * @module
@@ -8,11 +8,11 @@
 import { JsonScanner } from "../lib/text/json_scanner.ts";
 import { bad } from "./errors.ts";
 
-/** Where a value stands in a text. */
+/** The position of a value in a text. */
 export interface Span {
   /** Index of its first byte. */
   readonly start: number;
-  /** Index behind its last byte. */
+  /** Index after its last byte. */
   readonly end: number;
 }
 
@@ -23,9 +23,9 @@ function notJson(detail: string): Error {
 }
 
 /**
- * The text of a stretch.
+ * The text of a span.
  *
- * @throws {HttpError} 400 when it is not UTF-8
+ * @throws {HttpError} 400 if it is not UTF-8
  */
 function textOf(bytes: Uint8Array, { start, end }: Span): string {
   try {
@@ -36,9 +36,9 @@ function textOf(bytes: Uint8Array, { start, end }: Span): string {
 }
 
 /**
- * A small value.
+ * Parses a small value.
  *
- * @throws {HttpError} 400 when it is not JSON
+ * @throws {HttpError} 400 if it is not JSON
  */
 export function valueOf(bytes: Uint8Array, span: Span): unknown {
   try {
@@ -48,7 +48,7 @@ export function valueOf(bytes: Uint8Array, span: Span): unknown {
   }
 }
 
-/** Finds members; one walker can be used again and again. */
+/** Finds members; can be reused. */
 export class MemberWalker {
   readonly #scanner = new JsonScanner();
   #bytes: Uint8Array = new Uint8Array();
@@ -56,10 +56,10 @@ export class MemberWalker {
   #end = 0;
 
   /**
-   * The members called one of `names`. Others must be JSON too and are ignored. The grammar inside
-   * the objects and arrays found is left to whoever reads them.
+   * Finds the members with one of these names. Other members must be JSON too, and are ignored. The
+   * grammar inside the objects and arrays found is not checked.
    *
-   * @throws {HttpError} 400 for anything but one JSON object with each name once
+   * @throws {HttpError} 400 unless the text is one JSON object with each of the names at most once
    */
   walk(bytes: Uint8Array, names: readonly string[], span?: Span): Map<string, Span> {
     if (bytes !== this.#bytes) {
@@ -112,7 +112,7 @@ export class MemberWalker {
   }
 
   #key(start: number, end: number): string {
-    // Plain ASCII keys are nearly all there are.
+    // Nearly all keys are plain ASCII.
     let key = "";
     for (let i = start + 1; i < end - 1; i++) {
       const c = this.#dv.getUint8(i);
@@ -122,7 +122,7 @@ export class MemberWalker {
     return key;
   }
 
-  /** The index behind the value at `start`. */
+  /** The index after the value at `start`. */
   #value(start: number): number {
     const c = this.#at(start);
     if (c === 0x7b || c === 0x5b || c === 0x22) {
@@ -144,7 +144,7 @@ export class MemberWalker {
 }
 
 /**
- * Whether an optional field was left out; `null` is as good as absence (docs/spec/http-api.md 1).
+ * Whether an optional field is absent; `null` counts as absent (docs/spec/http-api.md 1).
  */
 export function isAbsent(bytes: Uint8Array, span: Span | undefined): boolean {
   return span === undefined ||

@@ -1,5 +1,5 @@
 /**
- * What the server has done, in OpenMetrics text.
+ * The counters of a server, as OpenMetrics text.
  *
  * @module
  */
@@ -7,14 +7,14 @@
 import type { Grant } from "../lib/types.ts";
 import { type Directory, newestOf } from "./lists.ts";
 
-/** What is read when counters are asked for. */
+/** Values that are read when the counters are requested. */
 export interface Measured extends Directory {
   /** Request bodies. */
   readonly bodies: {
-    /** Bytes that are held now. */
+    /** The memory in use, in bytes. */
     readonly taken: number;
   };
-  /** Calls on pools that are under way. */
+  /** The number of calls on pools in progress. */
   calls(): number;
 }
 
@@ -33,9 +33,9 @@ export class Metrics {
   readonly #requests = new Map<string, Map<number, number>>();
   readonly #since = Date.now() / 1000;
 
-  /** Notes one answered request. */
+  /** Counts one request. */
   request(method: string, status: number): void {
-    // Methods are the client's choice of words: only known ones become labels.
+    // The method is chosen by the client: only known ones become labels.
     const known = method === "GET" || method === "POST" || method === "PUT" ||
       method === "DELETE" || method === "HEAD" || method === "OPTIONS";
     const key = known ? method : "other";
@@ -45,9 +45,9 @@ export class Metrics {
   }
 
   /**
-   * The exposition.
+   * Prints the counters.
    *
-   * @param grant what the caller may do: pools that it may not read are left out
+   * @param grant the rights of the caller; pools that it may not read are left out
    */
   async text(server: Measured, grant: Grant): Promise<string> {
     const newest = await newestOf(server.backend, grant);

@@ -1,5 +1,5 @@
 /**
- * Which pool names a server accepts: names only, never paths (docs/spec/http-api.md 1).
+ * Checks pool names of requests: names only, never paths (docs/spec/http-api.md 1).
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { nameProblem } from "../lib/client/names.ts";
 import { bad } from "./errors.ts";
 
 /**
- * The name, checked.
+ * Checks a name and returns it.
  *
  * @throws {HttpError} 400 for what {@linkcode nameProblem} finds
  */
@@ -19,9 +19,9 @@ export function checkPoolName(name: string): string {
 }
 
 /**
- * One path segment, decoded as UTF-8.
+ * Decodes a path segment as UTF-8.
  *
- * @throws {HttpError} 400 when it is not valid percent-encoding of UTF-8
+ * @throws {HttpError} 400 if it is not valid percent-encoded UTF-8
  */
 export function decodeSegment(segment: string): string {
   if (!segment.includes("%")) return segment;

@@ -26,18 +26,18 @@ const REASONS: Readonly<Record<number, string>> = {
   503: "No memory for the body, or the server stops; try again",
 };
 
-/** The parts of paths. */
+/** The parameters of paths. */
 const PARTS: Readonly<Record<string, z.ZodType>> = {
   pool: z.string().meta({ pattern: POOL_NAME }),
   seq: U64,
   name: z.string().meta({ pattern: "^[a-z0-9][a-z0-9._-]{0,63}$" }),
 };
 
-/** The statuses of failures that a route has. */
+/** The error statuses of a route. */
 function errorsOf({ access, paths, query, body, errors = [] }: Route): number[] {
   const ofPool = paths[0].includes("{pool}");
   const found = [
-    403, // From another host or origin.
+    403, // For a foreign host or origin.
     ...access === "open" ? [] : [401],
     ...ofPool ? [400, 404, 423, 500] : [],
     ...query === undefined ? [] : [400],
@@ -47,7 +47,7 @@ function errorsOf({ access, paths, query, body, errors = [] }: Route): number[] 
   return [...new Set(found)].sort((a, b) => a - b);
 }
 
-/** Turns schemas into JSON Schema and collects those that have a name. */
+/** Converts schemas to JSON Schema and collects those with a name. */
 class Schemas {
   readonly named: Json = {};
 
@@ -68,7 +68,7 @@ class Schemas {
   }
 }
 
-/** Makes the document of one server. */
+/** The document of one server. */
 export function openApi(host: RouteHost): Json {
   const schemas = new Schemas();
   const paths: { [path: string]: Json } = {};

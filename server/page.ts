@@ -1,5 +1,5 @@
 /**
- * Finished texts: the page with its policy, and compression where it helps.
+ * The web page with its security policy, and compression.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { HttpError } from "./errors.ts";
 import { BASE_HEADERS, type HeaderPairs } from "./headers.ts";
 
-/** Bodies from this size on are compressed for clients that want it, in bytes. */
+/** Bodies of at least this size are compressed for clients that accept it, in bytes. */
 const COMPRESS_FROM = 1400;
 
 /** A page or script of the web page. */
@@ -18,12 +18,12 @@ export interface Asset {
   readonly body: string;
 }
 
-/** The policy of the page: its own scripts, styles and calls, and nothing else. */
+/** The security policy of the page: its own scripts, styles and requests, and nothing else. */
 const PAGE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
   "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/** Compresses a finished body when that helps (docs/spec/http-api.md 10: never a stream). */
+/** Compresses a complete body if it is large (docs/spec/http-api.md 10: never a stream). */
 export function squeeze(
   request: Request,
   text: string | Uint8Array<ArrayBuffer>,
@@ -41,7 +41,7 @@ export function squeeze(
 }
 
 /**
- * An asset of the page; every pool's page is the same shell.
+ * Serves a file of the page; all pools share one page.
  *
  * @throws {HttpError} 404
  */

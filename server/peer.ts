@@ -1,17 +1,17 @@
 /**
- * Which address a request came from, where its listener tells.
+ * The client address of a request, if its listener records it.
  *
  * @module
  */
 
 const peers = new WeakMap<Request, string>();
 
-/** Notes the address of whoever sent a request. */
+/** Records the client address of a request. */
 export function notePeer(request: Request, { hostname }: Deno.NetAddr): void {
   peers.set(request, hostname);
 }
 
-/** The address that a request came from; empty where that is not known. */
+/** The client address of a request; empty if unknown. */
 export function peerOf(request: Request): string {
   return peers.get(request) ?? "";
 }

@@ -1,5 +1,5 @@
 /**
- * The list of pools as a stream of events: at the start, and again whenever it has changed
+ * The list of pools as an event stream: at the start, and again after every change
  * (docs/spec/http-api.md 3).
  *
  * @module
@@ -13,16 +13,16 @@ import { isHead, streamHead } from "./head.ts";
 import { poolsJson } from "./lists.ts";
 import type { Call, RouteHost } from "./routes/route.ts";
 
-/** Least time between two looks, in milliseconds; more where a look takes long. */
+/** The shortest time between two checks, in milliseconds; longer if a check takes long. */
 const LOOK_EVERY = 200;
-/** How much longer than a look the pause behind it is. */
+/** The pause after a check, as a multiple of its duration. */
 const REST = 20;
-/** How often a quiet stream says that it lives, in milliseconds. */
+/** How often an idle stream sends a heartbeat, in milliseconds. */
 const BEAT = 15_000;
 
 const encoder = new TextEncoder();
 
-/** What of a list matters: messages grow older all the time. */
+/** The part of a list that is compared; ages change all the time. */
 function withoutAges(list: string): string {
   return list.replaceAll(/"(?:oldest|newest)_age_ms":(?:\d+|null)/g, "");
 }
@@ -56,7 +56,7 @@ class PoolsStream {
         const end = (): void => {
           this.#host.metrics.open--;
           this.#host.tails.release();
-          // Without a reader that waits nothing else would close it.
+          // Without a waiting reader nothing else would close it.
           if (!this.#over.signal.aborted) controller.close();
         };
         if (this.#signal.aborted) end();
@@ -77,7 +77,7 @@ class PoolsStream {
     }, { highWaterMark: 0 });
   }
 
-  /** The next event, or a sign of life. */
+  /** The next event, or a heartbeat. */
   async #next(): Promise<string> {
     for (;;) {
       const list = this.#first ?? await this.#look();
@@ -94,7 +94,7 @@ class PoolsStream {
     }
   }
 
-  /** The list after a pause; null when too many others look now. */
+  /** The list after a pause; null if too many other calls are in progress. */
   async #look(): Promise<string | null> {
     await pause(this.#rest, this.#signal);
     const began = performance.now();
@@ -115,9 +115,9 @@ async function listOf({ grant }: Call, host: RouteHost): Promise<string> {
 }
 
 /**
- * Answers with the stream.
+ * The response with the stream.
  *
- * @throws {HttpError} 423 when there are too many streams
+ * @throws {HttpError} 423 if there are too many streams
  */
 export async function poolsStream(call: Call, host: RouteHost): Promise<Response> {
   const { headers } = EVENTS;

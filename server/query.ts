@@ -13,34 +13,34 @@ import { bad, tooLong } from "./errors.ts";
 import type { Limits, Parameter } from "./routes/route.ts";
 import { U64 } from "./schemas.ts";
 
-/** Steps that a filter of a client may take for one message. */
+/** How many steps a client's filter may take per message. */
 const FILTER_STEPS = 20_000;
 /** The longest filter, in characters. */
 const FILTER_LENGTH = 4096;
 
-/** What a client wants of a pool. */
+/** The parameters of a stream. */
 export interface TailQuery {
   /** First sequence number; null for the oldest retained. */
   readonly sinceSeq: bigint | null;
-  /** End after so many messages; -1 without a limit. */
+  /** The largest number of messages; -1 for no limit. */
   readonly max: bigint;
   /** Total time in milliseconds. */
   readonly timeoutMs: number;
-  /** End with an error when messages were lost. */
+  /** Whether to end with an error when messages were lost. */
   readonly errorOnGap: boolean;
-  /** All of these must be there. */
+  /** The tags that a message must all have. */
   readonly tags: readonly string[];
-  /** Stored messages from this time on, in nanoseconds since 1970; 0 for all. */
+  /** The earliest time of a message, in nanoseconds since 1970; 0 for all. */
   readonly sinceTimeNs: bigint;
-  /** A filter on the envelope. */
+  /** The filter on the envelope. */
   readonly where: Where | null;
-  /** End at the newest message as of the start. */
+  /** Whether to end at the message that is the newest at the start. */
   readonly noFollow: boolean;
-  /** End behind this number; null for none. */
+  /** The last sequence number; null for no limit. */
   readonly until: bigint | null;
-  /** Only the last so many matches of what is there at the start; null for all. */
+  /** The number of existing matches to start with, counted from the end; null for all. */
   readonly last: number | null;
-  /** Tell how far was looked, and what was lost, between the messages. */
+  /** Whether to report the position reached and losses between messages. */
   readonly marks: boolean;
 }
 
@@ -77,7 +77,7 @@ export const TAIL_PARAMETERS = [
   },
 ] as const satisfies readonly Parameter[];
 
-/** A parameter of streams that have room for marks. */
+/** The parameter of streams that have marks. */
 export const MARKS = {
   name: "marks",
   schema: FLAG,
@@ -86,7 +86,7 @@ export const MARKS = {
 
 type Name = (typeof TAIL_PARAMETERS | readonly [typeof MARKS])[number]["name"];
 
-/** A parameter that may be given once. */
+/** A parameter that may be given only once. */
 function single(params: URLSearchParams, name: Name): string | null {
   const values = params.getAll(name);
   if (values.length > 1) throw bad(`duplicate parameter ${name}`, "Give it once.");
@@ -94,7 +94,7 @@ function single(params: URLSearchParams, name: Name): string | null {
 }
 
 /**
- * An unsigned 64-bit integer; leading zeros pass.
+ * Parses an unsigned 64-bit integer; leading zeros are accepted.
  *
  * @throws {HttpError} 400
  */
@@ -119,7 +119,7 @@ function flag(params: URLSearchParams, name: Name): boolean {
 }
 
 /**
- * Compiles the filter of a caller; null for none.
+ * Compiles the filter of a request; null if there is none.
  *
  * @throws {HttpError} 400
  */
@@ -138,7 +138,7 @@ export async function filter(text: string | null): Promise<Where | null> {
 }
 
 /**
- * Nanoseconds since 1970 for a time or an age; 0 for none.
+ * Converts a time or an age to nanoseconds since 1970; 0 if there is none.
  *
  * @throws {HttpError} 400
  */
@@ -149,16 +149,16 @@ export function sinceTime(text: string | null): bigint {
   throw bad("invalid since", "Use an RFC 3339 time or a relative one such as 10m.");
 }
 
-/** Sequence numbers begin at 1: since 0 asks for everything and must report no gap for 0. */
+/** Sequence numbers start at 1: 0 requests everything and must not be reported as a gap. */
 function startOf(seq: bigint | null): bigint | null {
   return seq === 0n ? 1n : seq;
 }
 
 /**
- * Reads and checks the parameters.
+ * Parses the parameters.
  *
- * @param limit the server's longest tail in milliseconds
- * @param lastEventId the `Last-Event-ID` of a browser that reconnects; it wins over `since_seq`
+ * @param limit the longest tail that the server allows, in milliseconds
+ * @param lastEventId the `Last-Event-ID` of a browser that reconnects; it overrides `since_seq`
  * @throws {HttpError} 400
  */
 export async function parseTail(

@@ -1,9 +1,10 @@
 /**
- * Which servers run on this machine: one small file each, believed only as long as its server lives
+ * The registry of running servers: a small file for each, valid only while its server runs
  * (docs/spec/command-line.md 8.4).
  *
- * A server of ours holds the lock of its file, which ends with the process however that ends. One on
- * a plain loopback address is asked as well: that is all that records of other programs go by.
+ * Our servers hold a lock on their file, which the system releases however the process ends. A
+ * server on a plain loopback address is asked in addition; for records of other programs this is
+ * the only evidence.
  *
  * @module
  */
@@ -18,30 +19,30 @@ import {
 } from "../lib/environment.ts";
 import { removeQuietly } from "../lib/storage/temporary.ts";
 
-/** What a server says of itself, in its file and at `/v0/serve/status`. */
+/** What a server reports about itself, in its file and at `/v0/serve/status`. */
 export interface ServerRecord {
   /** 32 hex digits, random. */
   readonly instance: string;
-  /** Its process. */
+  /** Its process ID. */
   readonly pid: number;
-  /** The directory it serves, canonical. */
+  /** The canonical path of the directory that it serves. */
   readonly pool_dir: string;
-  /** Where this machine reaches it at a loopback address; null when it does not. */
+  /** Its loopback URL; null if it has none. */
   readonly local_url: string | null;
-  /** Where others reach it; null when that is not known. */
+  /** Its URL for other machines; null if unknown. */
   readonly remote_url: string | null;
-  /** What shows that it lives: the lock of its file, or its answer besides; records of ours only. */
+  /** What shows that it runs: the lock of its file, or also its response. Only in our records. */
   readonly alive_by?: "lock" | "answer";
 }
 
-/** How long a server may take to answer, in milliseconds. */
+/** How long to wait for a response, in milliseconds. */
 const PATIENCE = 300;
-/** The largest record or answer that is read, in bytes. */
+/** The largest record or response that is read, in bytes. */
 const LARGEST = 16 * 1024;
-/** Servers asked at once. */
+/** How many servers are asked at once. */
 const AT_ONCE = 16;
 
-/** The directory of the records, or null without a home. */
+/** The directory of the records; null without a home directory. */
 function registryDir(variable: (name: string) => string | undefined): string | null {
   const home = variable("HOME") ?? variable("USERPROFILE") ?? "";
   return home === "" ? null : `${home}/.plasmite/servers`;
@@ -58,7 +59,7 @@ export function makeRecord(
   try {
     dir = Deno.realPathSync(poolDir);
   } catch {
-    // A pool directory is made only with the first pool.
+    // The pool directory is created with the first pool.
     if (!dir.startsWith("/")) dir = `${workingDirectory() ?? ""}/${dir}`;
   }
   return {
@@ -71,17 +72,17 @@ export function makeRecord(
   };
 }
 
-/** Takes the lock of an open file if it is free and the file system has locks. */
+/** Takes the lock of an open file, if it is free and the file system supports locks. */
 function tryLock(file: Deno.FsFile, exclusive: boolean): boolean {
   try {
-    // On Windows nobody could read what is locked.
+    // On Windows a locked file cannot be read.
     return Deno.build.os !== "windows" && file.tryLockSync(exclusive);
   } catch {
     return false;
   }
 }
 
-/** Writes a record whose lock is held before anyone can see it; null where there are no locks. */
+/** Writes a record that is locked before it becomes visible; null without support for locks. */
 function writeLocked(path: string, record: ServerRecord): Deno.FsFile | null {
   const file = Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
   try {
@@ -101,7 +102,7 @@ function writeLocked(path: string, record: ServerRecord): Deno.FsFile | null {
 }
 
 /**
- * Writes a record; returns what removes it again. A record that cannot be written never stops a
+ * Writes a record; returns a function that removes it. Failures are ignored: they must not stop a
  * server (docs/spec/http-api.md 12).
  */
 export function register(
@@ -126,14 +127,14 @@ export function register(
     try {
       Deno.removeSync(path);
     } catch {
-      // Removed by somebody else, or the directory became read-only: nobody believes it any more.
+      // It was removed already, or the directory became read-only. Without a lock it is not valid.
     }
     file?.close();
     file = null;
   };
 }
 
-/** A record from text, or null for anything else. */
+/** Parses a record; null if it is not one. */
 function parseRecord(text: string): ServerRecord | null {
   let value: unknown;
   try {
@@ -155,7 +156,7 @@ function parseRecord(text: string): ServerRecord | null {
   return { instance, pid, pool_dir, local_url, remote_url, ...locked };
 }
 
-/** What the server at `url` says of itself. */
+/** What the server at `url` reports about itself. */
 async function status(url: string): Promise<Uint8Array> {
   const { Transport } = await import("../lib/backend/http/transport.ts");
   const server = new Transport(url, { timeoutMs: PATIENCE });
@@ -166,15 +167,15 @@ async function status(url: string): Promise<Uint8Array> {
   }
 }
 
-/** What a server and its record must agree on. */
+/** The facts in which a server and its record must agree. */
 function identity({ instance, pid, pool_dir, local_url, remote_url }: ServerRecord): string {
   return JSON.stringify([instance, pid, pool_dir, local_url, remote_url]);
 }
 
-/** Whether the server behind a record says the same of itself. */
+/** Whether the server of a record reports the same. */
 async function confirmed(record: ServerRecord): Promise<boolean> {
   const url = record.local_url;
-  // Only numeric loopback addresses: a record must not make anyone call somewhere else.
+  // Only numeric loopback addresses: a record must not cause requests to other machines.
   if (url === null || !/^http:\/\/(?:127\.\d+\.\d+\.\d+|\[::1\]):\d{1,5}$/.test(url)) return false;
   try {
     const text = new TextDecoder().decode(await status(url));
@@ -182,15 +183,15 @@ async function confirmed(record: ServerRecord): Promise<boolean> {
     return said !== null && identity(said) === identity(record);
   } catch (error) {
     if (missingFlag(error) !== undefined) throw error;
-    return false; // Gone, or too slow.
+    return false; // It has stopped, or is too slow.
   }
 }
 
-/** A record and the file it was read from. */
+/** A record and its file. */
 interface Filed {
   readonly record: ServerRecord;
   readonly path: string;
-  /** Whether nobody holds the lock of the file. */
+  /** Whether the lock of the file is free. */
   readonly free: boolean;
 }
 
@@ -223,7 +224,7 @@ function readRecords(dir: string): Filed[] {
   return records;
 }
 
-/** Whether the process of a record is gone, as far as can be told without a prompt. */
+/** Whether the process of a record has ended, as far as can be checked without a prompt. */
 function isGone(pid: number): boolean {
   if (Deno.build.os !== "linux" || !hasEveryPermission()) return false;
   try {
@@ -234,12 +235,12 @@ function isGone(pid: number): boolean {
   }
 }
 
-/** Whether a record is what a server has left that was killed. */
+/** Whether the server of a record was killed. */
 function isDead({ record, free }: Filed): boolean {
   return free && (record.alive_by !== undefined || isGone(record.pid));
 }
 
-/** Whether the server of a record runs; the file of a dead one is removed. */
+/** Whether the server of a record runs; removes the file if it was killed. */
 async function isRunning(filed: Filed): Promise<boolean> {
   if (isDead(filed)) {
     removeQuietly(filed.path);
@@ -248,7 +249,7 @@ async function isRunning(filed: Filed): Promise<boolean> {
   return filed.record.alive_by === "lock" || await confirmed(filed.record);
 }
 
-/** The servers that run now, sorted by directory and address. */
+/** The running servers, sorted by directory and address. */
 export async function runningServers(
   dir: string | null = registryDir(environmentVariable),
 ): Promise<ServerRecord[]> {

@@ -1,5 +1,5 @@
 /**
- * From a request to the handler of its route: credentials, then rights, then the pool's name
+ * Routes requests to their handlers; checks credentials, then rights, then the name of the pool
  * (docs/spec/http-api.md 3, 5).
  *
  * @module
@@ -15,7 +15,7 @@ import { ROUTES } from "./routes/mod.ts";
 import type { Route, RouteHost } from "./routes/route.ts";
 import { pathOf, searchOf } from "./url.ts";
 
-/** Checked names that are remembered. */
+/** How many checked names are cached. */
 const NAMES_KEPT = 1000;
 
 const APPEND: readonly Need[] = ["append"];
@@ -29,12 +29,12 @@ function localOnly(): HttpError {
 
 const WORK: readonly Need[] = ["read", "append"];
 
-/** The rights that a route needs; none if credentials are enough. */
+/** The rights that a route requires; none if valid credentials are enough. */
 function needsOf({ access }: Route): readonly Need[] {
   return access === "work" ? WORK : access === "any" || access === "open" ? [] : [access];
 }
 
-/** A name as it was given, and as rights know it. */
+/** The name of a pool as given, and the short form for grants. */
 interface PoolName {
   readonly given: string;
   readonly bare: string;
@@ -49,7 +49,7 @@ export class Router {
   /** Registers every route that the server has. */
   constructor(host: RouteHost) {
     this.#host = host;
-    // The path is matched as it was sent: a route's words are written out, a name is decoded once.
+    // The path is matched as it was sent, and the name of a pool is decoded only once.
     const hono = this.#hono = new Hono({ getPath: (request) => pathOf(request.url) });
     hono.onError((error) => this.refuse(error));
     hono.notFound(() =>
@@ -72,7 +72,7 @@ export class Router {
     }
     for (const [path, methods] of allowed) {
       hono.all(path, async ({ req }) => {
-        // Strangers are not even told what there is.
+        // Without credentials, not even the allowed methods are revealed.
         if (host.administration === "elsewhere" && !open.has(path)) {
           await this.#admit(req.raw, []);
         }
@@ -84,14 +84,14 @@ export class Router {
     }
   }
 
-  /** Answers a request; errors of handlers are answers too. */
+  /** Handles a request; errors of handlers become responses. */
   fetch(request: Request): Response | Promise<Response> {
     return this.#hono.fetch(request);
   }
 
   /**
-   * `POST …/append` without the router: the one route that is called tens of thousands of times a
-   * second. What it throws is for {@linkcode Router.refuse}.
+   * Handles `POST …/append` without the router, because it can be called tens of thousands of times
+   * per second. Pass errors to {@linkcode Router.refuse}.
    */
   append(request: Request, segment: string): Promise<Response> {
     const { appends } = this.#host;
@@ -101,7 +101,7 @@ export class Router {
     return grant instanceof Promise ? grant.then(append) : append(grant);
   }
 
-  /** The answer for any exception; bugs are told to the operator. */
+  /** The response for any exception; reports bugs to the operator. */
   refuse(error: unknown): Response {
     if (isServerFault(error)) this.#host.fault(error);
     return errorResponse(error);
@@ -121,9 +121,9 @@ export class Router {
   }
 
   /**
-   * Credentials, then rights. No promise when that is settled at once.
+   * Checks credentials, then rights. Returns a promise only if the authenticator does.
    *
-   * @param needs what the caller must be allowed on some pool at least
+   * @param needs the rights that the caller must have on at least one pool
    * @throws {HttpError} 401, 403
    */
   #admit(request: Request, needs: readonly Need[]): Grant | Promise<Grant> {
@@ -138,8 +138,7 @@ export class Router {
   }
 
   /**
-   * The pool that a segment of the path names, if the caller may do this with it. Names repeat: a
-   * segment that was good once is good.
+   * The pool that a path segment names, if the caller has the rights. Valid segments are cached.
    *
    * @throws {HttpError} 400, 403
    */
@@ -159,8 +158,8 @@ export class Router {
 }
 
 /**
- * The pool's name as it was sent: what stands behind the first `pools` of the path, as all routes have
- * it. Hono leaves invalid UTF-8 as it is and decodes the rest; the raw segment tells them apart.
+ * The name of the pool as it was sent: the segment after the first `pools` in the path. Hono
+ * decodes segments but leaves invalid UTF-8 as it is; only the raw segment shows the difference.
  */
 function segmentOf(request: Request): string {
   const segments = pathOf(request.url).split("/");

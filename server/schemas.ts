@@ -1,5 +1,5 @@
 /**
- * The shapes of requests and answers; the OpenAPI document is made from them.
+ * The schemas of requests and responses, from which the OpenAPI document is made.
  *
  * @module
  */
@@ -10,21 +10,21 @@ import { ErrorKind } from "../lib/errors.ts";
 
 /** A sequence number. */
 export const U64 = z.number().int().nonnegative().meta({ format: "uint64", maximum: 2 ** 64 });
-/** Whether an answer waits for the disk. */
+/** Whether to wait for the disk. */
 export const DURABILITY = z.enum(["fast", "flush"]);
 const COUNT = z.number().int().nonnegative();
 
 /** A key, an id, a name of a holder: 1 to 256 bytes without control characters. */
 export const KEY = z.string().min(1).max(256);
 
-/** Names that every file system and shell takes; the server accepts most others too. */
+/** Names that work in every file system and shell; the server accepts most others too. */
 export const POOL_NAME = "^[A-Za-z0-9_-][A-Za-z0-9._ -]{0,59}$";
 const Name = z.string().meta({ description: "Name of the pool", pattern: POOL_NAME });
 
 /** `POST /v0/pools`. */
 export const CreateBody = z.object({
   pool: Name,
-  // The bounds are checked by hand, where the message can say more.
+  // The limits are checked by the handler, which has better messages.
   size_bytes: z.number().int().nonnegative().meta({ minimum: 4097, maximum: 2 ** 40 }).nullish()
     .meta({ description: "Size of the whole file; default 1 MiB" }),
   // Likewise.
@@ -50,7 +50,7 @@ export const AppendBody = z.object({
   }),
 }).meta({ id: "AppendBody" });
 
-/** What a failure says. Facts such as `expected`, `actual` and `holder` stand beside its fields. */
+/** An error. Details such as `expected`, `actual` and `holder` are further members. */
 export const ErrorFields = z.looseObject({
   kind: z.enum(Object.keys(ErrorKind)),
   message: z.string(),
@@ -61,13 +61,13 @@ export const ErrorFields = z.looseObject({
   line: U64.optional().meta({ description: "Line of a batch that is wrong, from 1" }),
 });
 
-/** Every refusal. */
+/** The response to every failed request. */
 export const ErrorShape = z.object({ error: ErrorFields }).meta({ id: "Error" });
 
 /** A message of JSON-RPC 2.0. */
 export const RpcMessage = z.looseObject({ jsonrpc: z.literal("2.0") }).meta({ id: "RpcMessage" });
 
-/** What a pool says about itself. */
+/** Information about a pool. */
 export const PoolInfoShape = z.object({
   name: z.string(),
   path: z.string().meta({ description: "Name of the pool file" }),
@@ -115,12 +115,12 @@ export const PoolAnswer = z.object({ pool: PoolInfoShape }).meta({ id: "PoolAnsw
 export const PoolsAnswer = z.object({ pools: z.array(PoolInfoShape) }).meta({ id: "PoolsAnswer" });
 /** One message. */
 export const MessageAnswer = z.object({ message: MessageShape }).meta({ id: "MessageAnswer" });
-/** One message that was stored, now or earlier. */
+/** A message that was stored, by this request or an earlier one. */
 export const AppendAnswer = z.object({
   message: MessageShape,
   duplicate: z.literal(true).optional().meta({ description: "It was stored earlier" }),
 }).meta({ id: "AppendAnswer" });
-/** What a batch stored. */
+/** The result of a batch. */
 export const BatchAnswer = z.object({
   count: COUNT,
   first_seq: U64.nullable(),
@@ -130,13 +130,13 @@ export const BatchAnswer = z.object({
   seqs: z.array(U64).optional().meta({ description: "With ids: the number of each message" }),
   times: z.array(z.string()).optional().meta({ description: "If there are duplicates: all times" }),
 }).meta({ id: "BatchAnswer" });
-/** Done. */
+/** Success. */
 export const OkAnswer = z.object({ ok: z.literal(true) }).meta({ id: "OkAnswer" });
-/** The credentials are good. */
+/** The credentials are valid. */
 export const AcceptedAnswer = z.object({ accepted: z.literal(true) }).meta({
   id: "AcceptedAnswer",
 });
-/** What a registered server says of itself. */
+/** What a registered server reports about itself. */
 export const StatusAnswer = z.object({
   instance: z.string(),
   pid: COUNT,
@@ -172,7 +172,7 @@ export const InviteAnswer = z.object({
 export const RevokeBody = z.object({ id: Hex64, server_fingerprint: Fingerprint }).meta({
   id: "RevokeBody",
 });
-/** A key that opens nothing any more. */
+/** A revoked key. */
 export const RevokeAnswer = z.object({ id: Hex64, revoked: z.literal(true) }).meta({
   id: "RevokeAnswer",
 });

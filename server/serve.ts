@@ -1,5 +1,5 @@
 /**
- * The server on a socket: listening, listening again, and stopping in well under a second.
+ * Starts a server on one listener.
  *
  * @module
  */
@@ -16,25 +16,25 @@ import { makeRecord, register } from "./registry.ts";
 import { Server } from "./server.ts";
 import type { Mounts } from "./mounts.ts";
 
-/** A server that listens. */
+/** A listening server. */
 export interface Running {
   /** The address it listens on. */
   readonly hostname: string;
-  /** The port, also when any was asked for. */
+  /** The actual port. */
   readonly port: number;
   /** `http://127.0.0.1:9700`. */
   readonly url: string;
   /** The certificate's fingerprint; null without TLS. */
   readonly fingerprint: string | null;
-  /** When a certificate from a file is valid; null without one. */
+  /** The validity period of a certificate from a file; null without one. */
   readonly certificate: { readonly notBefore: Date; readonly notAfter: Date } | null;
   /** Resolves when it has stopped. */
   readonly finished: Promise<void>;
-  /** Ends streams, finishes appends, stops: half a second at most. */
+  /** Ends streams, finishes appends and stops, within half a second. */
   shutdown(): Promise<void>;
 }
 
-/** Extras that do not come from the command line. */
+/** Options that do not come from the command line. */
 export interface ServeHooks extends
   Pick<
     AppOptions,
@@ -47,13 +47,13 @@ export interface ServeHooks extends
     | "maxBodiesBytes"
     | "readerGraceMs"
   > {
-  /** Streams to serve besides the pools of the directory. */
+  /** Streams to serve in addition to the pools of the directory. */
   readonly mounts?: Mounts;
-  /** Told when it had to listen again. */
+  /** Called when it had to listen again. */
   readonly onTrouble?: (error: unknown) => void;
   /** Whether to enter the server into the registry; default true. */
   readonly registry?: boolean;
-  /** Where to write the bound address once it is known. */
+  /** The file to write the bound address to. */
   readonly readyFile?: string | undefined;
 }
 
@@ -73,8 +73,7 @@ async function certificateFor(config: ServeConfig): Promise<Pair | null> {
 }
 
 /**
- * Writes `ip:port` so that whoever waits for the file never sees half of it
- * (docs/spec/http-api.md 8).
+ * Writes `ip:port` atomically, for programs that wait for the file (docs/spec/http-api.md 8).
  */
 export function publishAddress(path: string, address: string): void {
   try {
@@ -146,7 +145,7 @@ export async function startServer(
   }
   if (registry !== false) {
     const url = baseUrl(config, port);
-    // A wildcard is reached at a loopback address as well; one address of many only at that.
+    // A server on a wildcard address is also reachable at a loopback address.
     const here = scopeOf(config) !== "network reachable";
     const record = makeRecord(
       client.poolDir,
@@ -171,7 +170,7 @@ export async function startServer(
   };
 }
 
-/** The part of an app's options that limits requests. */
+/** The options of an app that limit requests. */
 export function limitsOption(
   {
     allowHosts,

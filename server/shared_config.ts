@@ -1,6 +1,6 @@
 /**
- * From the options of `serve` to one listener or two, and for two to a configuration without
- * contradictions (docs/spec/sharing.md 2.1).
+ * Decides from the options of `serve` whether there are one or two listeners, and makes the
+ * configuration of two (docs/spec/sharing.md 2.1).
  *
  * @module
  */
@@ -20,7 +20,7 @@ import {
 } from "./config.ts";
 import { normalizeOrigin } from "./guard.ts";
 
-/** An address to listen on. */
+/** An address for listening. */
 export interface Address {
   readonly hostname: string;
   /** 0 for any. */
@@ -29,28 +29,28 @@ export interface Address {
 
 /** A configuration of two listeners. */
 export interface SharedConfig extends Limits {
-  /** The listener for this machine, without credentials. */
+  /** The local listener, without credentials. */
   readonly local: Address;
-  /** The listener for others, with TLS and credentials. */
+  /** The remote listener, with TLS and credentials. */
   readonly remote: Address;
-  /** The origin that clients use; undefined to go on with the one that is remembered. */
+  /** The origin that clients use; undefined for the saved one. */
   readonly sharedAddress: string | undefined;
   /** What bare starts did before, and do again. */
   readonly remembered: string | null;
   /** A further bearer value of the remote listener; null for none. */
   readonly token: Token | null;
-  /** A certificate of somebody else and its key. */
+  /** A certificate from elsewhere and its key. */
   readonly pair: { readonly cert: string; readonly key: string } | undefined;
   /** The certificate of a TLS proxy in front. */
   readonly frontCert: string | undefined;
 }
 
-/** The port of the remote listener without another one. */
+/** The default port of the remote listener. */
 const REMOTE_PORT = 9743;
-/** The port of an origin that names none. */
+/** The port of an origin without a port. */
 const HTTPS_PORT = 443;
 
-/** Options that only one listener knows, so that whoever types one means that. */
+/** Options that exist only with one listener; using one asks for that. */
 const ONE_LISTENER = [
   "allow-non-loopback",
   "token",
@@ -63,15 +63,15 @@ const ONE_LISTENER = [
   "tls-key",
 ];
 
-/** `IP:PORT`, IPv6 in brackets. */
+/** An address as `IP:PORT`, IPv6 in brackets. */
 export function addressText({ hostname, port }: Address): string {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
 
 /**
- * The configuration of two listeners, or null when the options ask for one.
+ * The configuration of two listeners; null if the options ask for one.
  *
- * @param poolDir where the address of an earlier start is remembered
+ * @param poolDir the directory in which the address of an earlier start is saved
  * @throws {PlasmiteError} Usage, Io, and Corrupt or Permission for the state of earlier starts
  */
 export async function resolveShared(
@@ -131,7 +131,7 @@ export async function resolveShared(
 }
 
 /**
- * An https origin, as it is shown and kept.
+ * Normalises an https origin.
  *
  * @throws {PlasmiteError} Usage
  */
@@ -157,7 +157,7 @@ export function parseOrigin(given: string): string {
   return url.origin;
 }
 
-/** The port on which the server of an origin listens. */
+/** The port of an origin. */
 function portOf(origin: string | undefined): number {
   if (origin === undefined) return REMOTE_PORT;
   const { port } = new URL(origin);

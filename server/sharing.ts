@@ -1,5 +1,5 @@
 /**
- * Two listeners in one process: HTTP for this machine, TLS with access keys for everybody else
+ * Two listeners in one process: HTTP for this machine, TLS with access keys for other machines
  * (docs/spec/sharing.md 2.1).
  *
  * @module
@@ -25,23 +25,23 @@ import { limitsOption, publishAddress, type ServeHooks } from "./serve.ts";
 import { Server, type ServerOptions } from "./server.ts";
 import { addressText, type SharedConfig } from "./shared_config.ts";
 
-/** Two listeners that run. */
+/** Two running listeners. */
 export interface RunningShared {
-  /** `IP:PORT` of the listener for this machine. */
+  /** `IP:PORT` of the local listener. */
   readonly local: string;
-  /** `IP:PORT` of the listener for others. */
+  /** `IP:PORT` of the remote listener. */
   readonly remote: string;
   /** Whom others reach, and how they know it. */
   readonly identity: Identity;
-  /** How others reach it; null when that is not known. */
+  /** The URL for other machines; null if unknown. */
   readonly remoteUrl: string | null;
   /** Resolves when one of the two has stopped. */
   readonly finished: Promise<void>;
-  /** Ends streams, finishes appends, stops. */
+  /** Ends streams, finishes appends and stops. */
   shutdown(): Promise<void>;
 }
 
-/** What is open so far, to be closed in the reverse order. */
+/** What has been opened so far, to be closed in reverse order. */
 type Closers = (() => void | Promise<void>)[];
 
 async function closeAll(closers: Closers): Promise<void> {
@@ -51,7 +51,7 @@ async function closeAll(closers: Closers): Promise<void> {
 /**
  * Starts both listeners. Nothing is written before both are bound.
  *
- * @throws {PlasmiteError} Busy when another server owns the directory; Permission, Corrupt, Usage, Io
+ * @throws {PlasmiteError} Busy if another server owns the directory; Permission, Corrupt, Usage, Io
  */
 export async function startSharing(
   client: Client,

@@ -1,6 +1,6 @@
 /**
- * A stream of a pool's messages as the body of an answer: many messages a chunk, nothing read
- * ahead of the reader, one end for every way it can end (docs/spec/http-api.md 3).
+ * A stream of messages as the body of a response: many messages per chunk, nothing is read ahead of
+ * the client, and every way to end runs the same clean-up (docs/spec/http-api.md 3).
  *
  * @module
  */
@@ -14,24 +14,24 @@ import type { Encoding } from "./encodings.ts";
 import { FilterTimeout, limited } from "./filter_budget.ts";
 import type { TailQuery } from "./query.ts";
 
-/** A chunk is sent when it has so many bytes. */
+/** The size at which a chunk is sent, in bytes. */
 const CHUNK = 64 * 1024;
-/** How many messages are looked at between two looks at the clock. */
+/** How many messages to examine before reading the clock again. */
 const CLOCK_EVERY = 64;
 
 /** What a stream needs of its server. */
 export interface TailHost {
-  /** How often a quiet stream says that it lives, in milliseconds. */
+  /** How often an idle stream sends a heartbeat, in milliseconds. */
   readonly heartbeatMs: number;
-  /** How long the last chunk may stay unread after a stream's time is over, in milliseconds. */
+  /** How long the last chunk may stay unread after the end of the stream, in milliseconds. */
   readonly readerGraceMs: number;
-  /** Called once when it is over. */
+  /** Called once at the end of a stream. */
   ended(tail: TailStream): void;
-  /** Messages delivered. */
+  /** Called with the number of delivered messages. */
   delivered(count: number): void;
 }
 
-/** How looking for messages ended. */
+/** Why collecting messages stopped. */
 type Collected = "idle" | "chunk" | "turn" | "end";
 
 /** One open stream. */
@@ -44,7 +44,7 @@ export class TailStream {
   readonly #slice = new Slice();
   readonly #deadline: number;
   readonly #from: bigint;
-  /** Whether a mark has told that what was there at the start was looked at. */
+  /** Whether a mark has reported that all messages from before the start were examined. */
   #toldStart = false;
   #left: bigint;
   #beatAt = 0;
@@ -67,7 +67,7 @@ export class TailStream {
   }
 
   /**
-   * Begins to read the pool and looks at what is there, so that damage can still be answered with a
+   * Starts reading and collects the first messages, so that damage can still be reported with a
    * status.
    *
    * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage, Busy or Io
@@ -100,9 +100,9 @@ export class TailStream {
   }
 
   /**
-   * Gathers a first chunk.
+   * Collects the first chunk.
    *
-   * @throws {PlasmiteError} Corrupt when the first message cannot be read
+   * @throws {PlasmiteError} Corrupt if the first message cannot be read
    */
   #peek(): void {
     const state = this.#collect();
@@ -110,12 +110,11 @@ export class TailStream {
     else if (PlasmiteError.is(this.#failure, ErrorKind.Corrupt)) throw this.#failure;
   }
 
-  /** The body. */
+  /** The body of the response. */
   body(): ReadableStream<Uint8Array> {
     const { preamble } = this.#encoding;
     this.#beatAt = performance.now() + this.#host.heartbeatMs;
-    // A reader that takes nothing is not waited for longer than this (docs/spec/http-api.md 3,
-    // disconnect).
+    // A client that does not read is disconnected after this time (docs/spec/http-api.md 3).
     this.#overdue = startTimer(
       () => this.abort(),
       this.#query.timeoutMs + this.#host.readerGraceMs,
@@ -143,7 +142,7 @@ export class TailStream {
           return;
         }
         if (state === "end") return this.#finish(controller);
-        if (state === "chunk") continue; // Nothing gathered before a failure.
+        if (state === "chunk") continue; // A failure before the first message.
         if (state === "turn") await this.#slice.next();
         else if (await this.#quiet(controller)) return;
         else this.#slice.restart();
@@ -161,7 +160,7 @@ export class TailStream {
     this.#beatAt = performance.now() + this.#host.heartbeatMs;
   }
 
-  /** Waits for more; true when something was sent in the meantime. */
+  /** Waits for more; true if something was sent in the meantime. */
   async #quiet(controller: ReadableStreamDefaultController<Uint8Array>): Promise<boolean> {
     const now = performance.now();
     const quiet = this.#encoding.heartbeat === "" && !this.#query.marks;
@@ -176,7 +175,7 @@ export class TailStream {
     return false;
   }
 
-  /** Says that the stream lives, and where there is room for it, how far it has looked. */
+  /** Sends a heartbeat, with the position reached if the format allows it. */
   #beat(controller: ReadableStreamDefaultController<Uint8Array>): void {
     const { heartbeat, beat } = this.#encoding;
     const next = this.#walk.position;
@@ -190,7 +189,7 @@ export class TailStream {
     controller.enqueue(new TextEncoder().encode(text));
   }
 
-  /** Gathers what is there now, a chunk's worth at most. */
+  /** Collects the available messages, at most one chunk. */
   #collect(): Collected {
     const { max, timeoutMs } = this.#query;
     if (max === 0n || timeoutMs === 0) return "end";
@@ -220,7 +219,7 @@ export class TailStream {
       }
     } catch (error) {
       if (error instanceof FilterTimeout && this.#query.marks && walk.position > this.#from) {
-        // The client goes on from here with another request, and with a budget of its own.
+        // The client can continue with another request, which has its own time limit.
         this.#mark(null);
         return "end";
       }
@@ -231,7 +230,7 @@ export class TailStream {
     }
   }
 
-  /** Says once, with marks, that everything that was there at the start was looked at. */
+  /** Reports once, with marks, that all messages from before the start were examined. */
   #caughtUp(): void {
     const { position, start } = this.#walk;
     if (!this.#query.marks || this.#toldStart || position <= start.newest) return;
@@ -256,7 +255,7 @@ export class TailStream {
     );
   }
 
-  /** Remembers a failure; what was gathered before it goes out first. */
+  /** Records a failure; what was collected before it is sent first. */
   #fail(error: unknown): void {
     this.#failure = error ?? new Error("unknown failure");
   }
@@ -277,22 +276,22 @@ export class TailStream {
     this.close();
   }
 
-  /** Lets the stream end normally now. */
+  /** Ends the stream normally. */
   end(): void {
     this.#ending = true;
-    // When the reader is slow no pull is waiting; closing behind the queued chunk is enough.
+    // With a slow client no pull is waiting; closing after the queued chunk is enough.
     queueMicrotask(() => {
       if (this.#over || this.#controller === null) return;
       try {
         this.#controller.close();
         this.close();
       } catch {
-        this.close(); // Closed at the same moment by the pull that was waiting.
+        this.close(); // A waiting pull has closed it at the same moment.
       }
     });
   }
 
-  /** Lets the stream end normally when the rights of its caller end. */
+  /** Ends the stream normally when the rights of its caller end. */
   endOn(signal: AbortSignal): void {
     if (signal.aborted) return this.end();
     const end = (): void => this.end();
@@ -300,14 +299,14 @@ export class TailStream {
     this.#forget = () => signal.removeEventListener("abort", end);
   }
 
-  /** Breaks the stream off. */
+  /** Cuts the stream off. */
   abort(): void {
     if (this.#over) return;
     this.#controller?.error(new PlasmiteError("Io", "reader is too slow"));
     this.close();
   }
 
-  /** Releases everything; called however the stream ends. */
+  /** Releases everything, however the stream ends. */
   close(): void {
     if (this.#over) return;
     this.#over = true;

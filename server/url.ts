@@ -1,10 +1,10 @@
 /**
- * Path and query of a request as they were sent: nothing is normalised before it is checked.
+ * Path and query of a request as they were sent, not normalised.
  *
  * @module
  */
 
-/** The query with its question mark, or nothing. */
+/** The query with its question mark; empty if there is none. */
 export function searchOf(url: string): string {
   const at = url.indexOf("?");
   if (at < 0) return "";

@@ -1,5 +1,5 @@
 /**
- * Calls that wait: for a lease, for a task, for the end of a search. They are bounded like streams
+ * Calls that wait: for a lease, a task, the end of a search. They are limited like streams
  * (docs/spec/http-api.md 6).
  *
  * @module
@@ -21,10 +21,11 @@ export function timeoutOf(timeout: bigint | undefined, host: RouteHost): number 
 }
 
 /**
- * Runs a call that may take long, in one of the places for streams unless `slot` is false. It ends when the caller goes
- * away or loses the right to call, when the server stops, and after the longest time of a stream.
+ * Runs a call that may take long, in one of the slots for streams unless `slot` is false. It ends
+ * when the caller disconnects or loses the right to call, when the server stops, and after the
+ * longest time of a stream.
  *
- * @throws {HttpError} 423 if all places are taken, 503 if the server stops
+ * @throws {HttpError} 423 if all slots are taken, 503 if the server stops
  */
 export async function waiting<T>(
   { request, grant }: Call,
@@ -44,7 +45,7 @@ export async function waiting<T>(
   try {
     return await work(signal);
   } catch (error) {
-    // What a signal was aborted with may be any exception; nobody waits for the answer.
+    // The signal's reason may be any exception; no one waits for the response.
     if (!signal.aborted || error instanceof HttpError) throw error;
     throw error === signal.reason ? gone() : error;
   } finally {
@@ -56,7 +57,7 @@ export async function waiting<T>(
   }
 }
 
-/** How much longer than a stream a call may take, in milliseconds. */
+/** How much longer a call may take than a stream, in milliseconds. */
 const GRACE = 2_000;
 
 function late(): HttpError {

@@ -1,5 +1,5 @@
 /**
- * Writes several files that belong together: all of them are new afterwards, or all are as they were.
+ * Writes several files that belong together: afterwards all of them are new, or all are unchanged.
  *
  * @module
  */
@@ -15,33 +15,33 @@ import {
 
 /** One file of a set. */
 export interface NewFile {
-  /** Where it goes; an absolute path. */
+  /** Its absolute path. */
   readonly path: string;
-  /** What it contains. */
+  /** Its content. */
   readonly text: string;
-  /** Its mode, whatever the umask. */
+  /** Its mode, independent of the umask. */
   readonly mode: number;
 }
 
-/** How far one file has come. */
+/** The progress of one file. */
 interface Stage {
   readonly file: NewFile;
-  /** The new file beside its place. */
+  /** The temporary path of the new file. */
   readonly fresh: string;
-  /** Whether something has the name already. */
+  /** Whether the path exists already. */
   readonly taken: boolean;
-  /** Where the old file is kept while others may still fail. */
+  /** The path of the old file until all files are written. */
   kept: string | null;
-  /** Whether the new file has its place. */
+  /** Whether the new file has its final name. */
   placed: boolean;
 }
 
 /**
  * Writes the files.
  *
- * @param overwrite whether there may be old ones of the same names
- * @throws {PlasmiteError} Io with the path of the file that failed, or AlreadyExists; then the old files
- *   are there as before
+ * @param overwrite whether existing files may be replaced
+ * @throws {PlasmiteError} Io with the path of the file that failed, or AlreadyExists; the old files
+ *   are then unchanged
  */
 export function writeSet(files: readonly NewFile[], overwrite: boolean): void {
   const stages: Stage[] = [];
@@ -65,7 +65,7 @@ export function writeSet(files: readonly NewFile[], overwrite: boolean): void {
     }
   } catch (cause) {
     const lost = stages.toReversed().flatMap(takeBack);
-    for (const dir of made.reverse()) removeQuietly(dir); // One that somebody uses by now stays.
+    for (const dir of made.reverse()) removeQuietly(dir); // Fails if it is in use by now.
     throw failure(at, cause, lost);
   } finally {
     lock?.close();
@@ -73,7 +73,7 @@ export function writeSet(files: readonly NewFile[], overwrite: boolean): void {
   for (const { kept } of stages) if (kept !== null) removeQuietly(kept);
 }
 
-/** Makes a directory and those above it; returns the new ones. */
+/** Creates a directory and its parents; returns the new ones. */
 function makeDirectories(dir: string): string[] {
   const missing: string[] = [];
   for (let at = dir; kindOf(at) === "nothing"; at = parentOf(at)) missing.unshift(at);
@@ -81,14 +81,14 @@ function makeDirectories(dir: string): string[] {
   return missing;
 }
 
-/** Two that write the same set at once do it one after the other. */
+/** Locks a directory, so that two processes do not write the same set at once. */
 function lockDirectory(dir: string): Deno.FsFile | null {
   if (Deno.build.os === "windows") return null; // A directory cannot be opened there.
   const file = Deno.openSync(dir);
   try {
     file.lockSync(true);
   } catch {
-    // A file system without locks: then nothing keeps others out.
+    // The file system has no locks.
   }
   return file;
 }
@@ -102,7 +102,7 @@ function kindOf(path: string): "nothing" | "directory" | "other" {
   }
 }
 
-/** Writes the new file beside its place, so that a full disk is found before anything is touched. */
+/** Writes the new file under a temporary name: a full disk is noticed before anything changes. */
 function begin(file: NewFile, overwrite: boolean): Stage {
   const { path, text, mode } = file;
   const kind = kindOf(path);
@@ -116,7 +116,7 @@ function begin(file: NewFile, overwrite: boolean): Stage {
   try {
     for (let sent = 0; sent < bytes.length;) sent += out.writeSync(bytes.subarray(sent));
     out.syncSync();
-    // The mode above is narrowed by the umask; secrets get exactly theirs.
+    // The umask applies to the mode above; set the exact one.
     if (Deno.build.os !== "windows") Deno.chmodSync(fresh, mode);
   } catch (error) {
     removeQuietly(fresh);
@@ -127,7 +127,7 @@ function begin(file: NewFile, overwrite: boolean): Stage {
   return { file, fresh, taken: kind !== "nothing", kept: null, placed: false };
 }
 
-/** Gives the old file a second name, or, without hard links, another one. */
+/** Gives the old file a second name, or another name if hard links are not supported. */
 function keep(stage: Stage): void {
   const { path } = stage.file;
   const kept = temporaryName(parentOf(path));
@@ -140,7 +140,7 @@ function keep(stage: Stage): void {
   stage.kept = kept;
 }
 
-/** Puts the new file in its place; where there was none, only if there still is none. */
+/** Gives the new file its final name; a new path must still be free. */
 function place(stage: Stage): void {
   const { file: { path }, fresh, taken } = stage;
   if (taken) Deno.renameSync(fresh, path);
@@ -156,7 +156,7 @@ function place(stage: Stage): void {
   removeQuietly(fresh);
 }
 
-/** Makes one file as it was; returns what could not be undone, in words. */
+/** Restores one file; returns a description of what could not be undone. */
 function takeBack({ file: { path }, fresh, kept, placed }: Stage): string[] {
   removeQuietly(fresh);
   try {
@@ -166,7 +166,7 @@ function takeBack({ file: { path }, fresh, kept, placed }: Stage): string[] {
     const where = kept === null ? `${path} is a new file` : `the old ${path} is kept as ${kept}`;
     return [`${where}: ${messageOf(error)}`];
   }
-  // Two names of one file: renaming one to the other has left both.
+  // If both are names of one file, renaming one to the other leaves both.
   if (kept !== null) removeQuietly(kept);
   return [];
 }
@@ -192,7 +192,7 @@ export function cannotWrite(
   });
 }
 
-/** The error for a file that is not to be overwritten. */
+/** The error for a file that must not be overwritten. */
 export function alreadyThere(path: string, cause?: unknown): PlasmiteError {
   return new PlasmiteError("AlreadyExists", "serve init artifact already exists", {
     path,

@@ -12,7 +12,7 @@ import { localRefusal } from "../guard.ts";
 import type { Administration } from "../access/administration.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
 
-/** The administration, if the request comes from this machine by a local name. */
+/** The administration, if the request comes from this machine under a local name. */
 function administrationOf({ request }: Call, { administration }: RouteHost): Administration {
   const refused = localRefusal(request);
   if (refused !== null) throw refused;

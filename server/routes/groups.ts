@@ -43,7 +43,7 @@ async function conditions(where: Body["where"]): Promise<readonly Where[]> {
   return found;
 }
 
-/** The task that an action is about. Throws 400. */
+/** The task of an action. Throws 400. */
 function taskOf(body: Body, fields: Record<string, unknown>): [seq: bigint, token: number] {
   const seq = wholeOf(fields, "seq");
   const { token } = body;
@@ -95,7 +95,7 @@ async function work(call: Call, host: RouteHost): Promise<Response> {
     holder,
     maxTries: body.max_tries,
     dead,
-    // Whoever may not create pools does not create this one either.
+    // Creating the pool requires the right to create pools.
     createDead: grant.can("admin", poolName(dead ?? deadName(pool))),
     orderedByKey: body.ordered_by_key === true,
   });

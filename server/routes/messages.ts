@@ -1,5 +1,5 @@
 /**
- * Routes about single messages and batches: append, read one.
+ * Routes for messages: append one or many, read one.
  *
  * @module
  */
@@ -40,7 +40,7 @@ const CONDITIONS: readonly Parameter[] = [
   },
 ];
 
-/** The frame that the path names. */
+/** The message that the path names. */
 async function frameOf(call: Call, { backend }: RouteHost): Promise<StoredFrame> {
   const seq = parseU64(call.part("seq").replace(/^\+/, ""), "seq");
   const pool = await backend.open(call.pool);

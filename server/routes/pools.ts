@@ -1,5 +1,5 @@
 /**
- * Routes about pools as a whole: list, make, open, describe, delete.
+ * Routes for pools: list, create, open, describe, delete.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import { squeeze } from "../page.ts";
 import { CreateBody, OkAnswer, OpenBody, PoolAnswer, PoolsAnswer } from "../schemas.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
 
-/** What a caller may do, in the words of `--access`. */
+/** The rights of a caller, as a value of `--access`. */
 function modeOf(grant: Grant, pool?: string): string {
   return accessOf(grant, pool === undefined ? pool : poolName(pool)) ?? "none";
 }
@@ -55,7 +55,7 @@ async function open({ request, grant }: Call, { backend, bodies }: RouteHost): P
   const access = accessOf(grant, poolName(pool));
   if (access === null) requireRight(grant, "read", pool);
   const info = await backend.info(pool);
-  // Whoever may only write must still be able to open, but learns nothing of the content.
+  // Callers who may only write can open a pool too, but learn nothing about its content.
   const text = access === "write-only" ? briefJson(info, pool) : infoJson(info, pool);
   return json(`{"pool":${text}}`);
 }

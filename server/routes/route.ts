@@ -1,5 +1,5 @@
 /**
- * What a route is: one object from which the router, the OpenAPI document and the tests are made.
+ * The definition of a route, from which the router, the OpenAPI document and tests are made.
  *
  * @module
  */
@@ -21,17 +21,17 @@ import type { TailHost, TailStream } from "../tail.ts";
 
 /** Handles requests of the Model Context Protocol. */
 export interface McpFetch {
-  /** Answers one request of a caller who may do what `grant` says. */
+  /** Handles one request of a caller with these rights. */
   (request: Request, grant: Grant): Promise<Response>;
   /** Ends waits and streams. */
   close?(): Promise<void>;
 }
 
-/** What the handler of the Model Context Protocol must keep to. */
+/** What a server shares with the handler of the Model Context Protocol. */
 export interface McpLimits {
   /** The largest request body in bytes. */
   readonly maxBodyBytes: number;
-  /** Takes a place among the streams, or null when all are taken; the result gives it back. */
+  /** Takes a slot for a stream and returns a function that releases it; null if none is free. */
   readonly takePlace: () => (() => void) | null;
   /**
    * The pools of the server, so that both share open files, grouped appends and change notices.
@@ -45,7 +45,7 @@ export interface McpLimits {
 export interface Browser {
   /** Who has signed in. */
   readonly sessions: BrowserSessions;
-  /** Slows down those who try keys. */
+  /** Slows down guessing of keys. */
   readonly limit: AttemptLimit;
 }
 
@@ -53,7 +53,7 @@ export interface Browser {
 export interface RouteHost extends TailHost {
   /** Where the pools are. */
   readonly backend: Backend;
-  /** Stores what requests bring. */
+  /** Stores the messages in requests. */
   readonly appends: Appends;
   /** Prints messages. */
   readonly printer: MessagePrinter;
@@ -65,108 +65,108 @@ export interface RouteHost extends TailHost {
   readonly tails: Slots;
   /** Counters. */
   readonly metrics: Metrics;
-  /** Who calls and what they may do. */
+  /** Checks credentials. */
   readonly auth: Authenticator;
   /** The longest tail in milliseconds. */
   readonly maxTailTimeoutMs: number;
   /** The largest request body in bytes. */
   readonly maxBodyBytes: number;
-  /** What the registry shows; null where it may not be asked. */
+  /** What the server reports about itself; null if the route does not exist. */
   readonly status: (() => unknown) | null;
-  /** Administers access keys; `elsewhere` on a listener for others, null where it is not offered. */
+  /** Administers access keys; `elsewhere` on a remote listener, null if it is not offered. */
   readonly administration: Administration | "elsewhere" | null;
-  /** Signing in; `local` where nobody needs to, null where it is not offered. */
+  /** Signing in; `local` where it is not needed, null if it is not offered. */
   readonly browser: Browser | "local" | null;
   /** Loads the page. */
   readonly ui: () => Promise<ReadonlyMap<string, Asset>>;
-  /** The handler of the Model Context Protocol, loaded when it is first asked for; null without one. */
+  /** The handler of the Model Context Protocol, loaded on first use; null without one. */
   readonly mcp: (() => Promise<McpFetch>) | null;
   /** The OpenAPI document of this server as JSON text. */
   readonly openApi: () => Promise<string>;
-  /** How many streams follow a pool. */
+  /** The number of readers that follow a pool. */
   followers(pool: string): number;
   /** Aborted when the server stops. */
   readonly stopping: AbortSignal;
-  /** Calls on pools that are under way. */
+  /** The number of calls on pools in progress. */
   calls(): number;
-  /** Told of bugs and of nothing else. */
+  /** Called for bugs, and only for those. */
   fault(error: unknown): void;
-  /** Takes a stream of a caller into account, or refuses it because the server stops. */
+  /** Registers a stream of a caller; refuses it if the server is stopping. */
   begun(tail: TailStream, grant: Grant): void;
 }
 
-/** One request on its way to a handler. */
+/** A request for a handler. */
 export interface Call {
   /** The request. */
   readonly request: Request;
-  /** What its caller may do; nothing on an open route. */
+  /** The rights of its caller; none on an open route. */
   readonly grant: Grant;
-  /** The query with its question mark, or nothing. */
+  /** The query with its question mark; empty if there is none. */
   readonly search: string;
-  /** The pool of the path: its name is checked, and the caller has the right that the route needs. */
+  /** The pool in the path; its name is valid, and the caller has the rights of the route. */
   readonly pool: string;
-  /** A part of the path by its name, decoded. */
+  /** A parameter of the path, decoded. */
   part(name: string): string;
 }
 
-/** A parameter of the query, or a header that is as good as one. */
+/** A parameter of the query, or a header that can replace one. */
 export interface Parameter {
   /** Its name. */
   readonly name: string;
-  /** Its shape; a function where it depends on the server. */
+  /** Its schema; a function if it depends on the server. */
   readonly schema: z.ZodType | ((limits: Limits) => z.ZodType);
-  /** What it says. */
+  /** Its description. */
   readonly description: string;
   /** Whether it is a header; default a parameter of the query. */
   readonly header?: true;
 }
 
-/** Limits of a server that its documentation tells. */
+/** Limits of a server that are documented. */
 export type Limits = Pick<RouteHost, "maxTailTimeoutMs" | "maxBodyBytes">;
 
-/** A type of content and its shape, where it is JSON. */
+/** A type of content, and its schema for JSON. */
 export interface Content {
   /** The media type. */
   readonly type: string;
-  /** The shape; null for what JSON Schema cannot describe. */
+  /** The schema; null if JSON Schema cannot describe it. */
   readonly schema: z.ZodType | null;
 }
 
 /** One route. */
 export interface Route {
-  /** The method; GET answers HEAD too. */
+  /** The method; GET handles HEAD too. */
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /**
-   * Its paths, the best first; the others are older or other names of it. `{pool}` is a pool's name,
-   * any other part in braces one segment.
+   * Its paths, the preferred one first. `{pool}` is the name of a pool; other parameters in braces
+   * are one segment each.
    */
   readonly paths: readonly [string, ...string[]];
-  /** Whether only this machine may use it; on a listener for others it is refused to everybody. */
+  /** Whether it is local: on a listener for other machines it is refused. */
   readonly local?: true;
-  /** What it does, in a line. */
+  /** A summary in one line. */
   readonly summary: string;
   /**
-   * The right that a caller needs; `work` is to read and to append, `any` is for whoever has
-   * credentials, `open` for everybody.
+   * The right that a caller needs; `work` means to read and to append, `any` any valid credentials,
+   * `open` no credentials.
    */
   readonly access: Need | "work" | "any" | "open";
   /** Parameters of the query. */
   readonly query?: readonly Parameter[];
-  /** What the request brings. */
+  /** The body of the request. */
   readonly body?: Content;
-  /** What it answers when all is well. */
+  /** The response on success. */
   readonly answer: Content;
-  /** Statuses of failures, besides those that access, path and body bring with them. */
+  /** Error statuses, in addition to those that follow from access, path and body. */
   readonly errors?: readonly number[];
-  /** The method of our client that calls it. */
+  /** The method of our client that uses it. */
   readonly remote?: keyof Backend | keyof PoolHandle | keyof Coordination;
-  /** Whether this server has it; default yes. */
+  /** Whether a server has it; default yes. */
   readonly served?: (host: RouteHost) => boolean;
-  /** Answers a request. */
+  /** Handles a request. */
   readonly handler: (call: Call, host: RouteHost) => Response | Promise<Response>;
 }
 
-/** Content in JSON. */
+/** JSON content. */
 export function jsonContent(schema: z.ZodType): Content {
   return { type: "application/json", schema };
 }

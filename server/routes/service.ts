@@ -1,5 +1,5 @@
 /**
- * Routes about the server itself: health, documentation, credentials, counters, page, agents.
+ * Routes for the server itself: health, documentation, credentials, counters, page, agents.
  *
  * @module
  */
