@@ -79,30 +79,35 @@ async function programs(dir: string): Promise<string> {
   return `${dir}/bin:`;
 }
 
-Deno.test("cookbook: every shell block runs and prints what the page says", async (t) => {
-  const hasBash = await exists("bash");
-  const blocks = blocksOf("docs/cookbook.md");
-  for (const [index, block] of blocks.entries()) {
-    if (block.language !== "sh") continue;
-    const next = blocks[index + 1];
-    const expected = next?.language === "text" && next.heading === block.heading ? next.text : "";
-    // Blocks under one heading share a home, as they do for the reader.
-    const before = blocks.slice(0, index)
-      .filter(({ language, heading }) => language === "sh" && heading === block.heading);
-    await t.step({
-      name: `${block.heading}, line ${block.line}`,
-      ignore: !hasBash,
-      fn: () =>
-        inTemp(async (dir) => {
-          const path = await programs(dir);
-          for (const { text } of before) await run("bash", ["-ec", text], dir, path);
-          const { code, out, err } = await run("bash", ["-ec", block.text], dir, path);
-          assert.equal(code, 0, `${out}\n${err}`);
-          assert.ok(fits(out, expected), `printed:\n${out}\nexpected:\n${expected}\n${err}`);
-        }),
-    });
-  }
-});
+/** Pages of recipes: every shell block runs, and prints what the `text` block below it says. */
+const RECIPES = ["docs/cookbook.md", "docs/working-together.md"];
+
+for (const page of RECIPES) {
+  Deno.test(`${page}: every shell block runs and prints what the page says`, async (t) => {
+    const hasBash = await exists("bash");
+    const blocks = blocksOf(page);
+    for (const [index, block] of blocks.entries()) {
+      if (block.language !== "sh") continue;
+      const next = blocks[index + 1];
+      const expected = next?.language === "text" && next.heading === block.heading ? next.text : "";
+      // Blocks under one heading share a home, as they do for the reader.
+      const before = blocks.slice(0, index)
+        .filter(({ language, heading }) => language === "sh" && heading === block.heading);
+      await t.step({
+        name: `${block.heading}, line ${block.line}`,
+        ignore: !hasBash,
+        fn: () =>
+          inTemp(async (dir) => {
+            const path = await programs(dir);
+            for (const { text } of before) await run("bash", ["-ec", text], dir, path);
+            const { code, out, err } = await run("bash", ["-ec", block.text], dir, path);
+            assert.equal(code, 0, `${out}\n${err}`);
+            assert.ok(fits(out, expected), `printed:\n${out}\nexpected:\n${expected}\n${err}`);
+          }),
+      });
+    }
+  });
+}
 
 /** The words of the `pls` and `plasmite` commands in a shell block, as a shell would split them. */
 function commandsOf(block: string): string[][] {
