@@ -36,13 +36,18 @@ export function checked<T>(schema: Schema<T>, value: unknown): T {
   throw bad(`invalid field ${issue?.path.map(String).join(".") ?? ""}`, `${issue?.message}.`);
 }
 
-/** A body with numbers instead of bigints, for a schema; the fields keep the exact values. */
+/**
+ * A body with numbers instead of bigints, for a schema; numbers beyond 2^53 become 2^53 - 1. The
+ * fields keep the exact values.
+ */
 export function plain(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(fields).map((
-      [name, value],
-    ) => [name, typeof value === "bigint" ? Number(value) : value]),
-  );
+  const numbers: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    numbers[name] = typeof value === "bigint"
+      ? Math.min(Number(value), Number.MAX_SAFE_INTEGER)
+      : value;
+  }
+  return numbers;
 }
 
 /** An integer of a body that its schema has accepted; undefined if it is absent. */

@@ -8,6 +8,7 @@
 import { type Answer, bench, read } from "./server_util.ts";
 import assert from "node:assert/strict";
 import { HttpBackend } from "../../lib/backend/http.ts";
+import { LocalBackend } from "../../lib/backend/local.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
 import { createApp } from "../../server/app.ts";
 import { Client } from "../../mod.ts";
@@ -576,6 +577,46 @@ Deno.test("latest: says what it needs, and what is not there", async () => {
     });
   });
 });
+
+// A pool can go on with the numbers of another one, however high they are.
+Deno.test("numbers beyond 2^53 go through cursors, groups and conditions unrounded", () =>
+  inTemp(async (dir) => {
+    await using server = serve({ dir });
+    server.local.createPool("p").close();
+    const first = 2n ** 60n + 1n;
+    const local = new LocalBackend(dir);
+    const file = await local.open("p", { write: true });
+    await (await file.coordinate()).beginAt(first);
+    file.close();
+    const backend = new HttpBackend(server.url);
+    const pool = await backend.open("p", { write: true });
+    const it = await pool.coordinate();
+    const message = await storeWhen(pool, { n: 1 }, ["key:k"], { expect: first - 1n });
+    assert.equal(message.seq, first);
+    const when = { expect: first, key: "k", ids: ["x"] };
+    const tags = ["key:k", "id:x"];
+    assert.deepEqual(await storeWhen(pool, { n: 2 }, tags, when), {
+      seq: first + 1n,
+      duplicate: false,
+    });
+    const cursor = await it.cursor("c");
+    assert.equal(cursor.seq, first - 1n);
+    cursor.deliver(first, 1n);
+    await cursor.ack(first);
+    await cursor.close();
+    assert.equal((await it.setCursor("c", { to: first + 1n, ifSeq: first })).seq, first + 1n);
+    const group = it.group("g");
+    const [task] = (await group.take()).tasks;
+    assert.equal(task?.message.seq, first);
+    assert.equal(await group.ack(first, task?.token ?? 0), true);
+    const lease = await it.claim({ keys: ["a"], holder: "ann" });
+    assert.equal(lease.token, first + 2n);
+    const released = await it.release({ keys: ["a"], holder: "ann", token: lease.token });
+    assert.deepEqual([released.token, released.seq], [first + 2n, first + 3n]);
+    assert.deepEqual((await it.latestBy("id:")).latest, [{ key: "id:x", seq: first + 1n }]);
+    await pool.close();
+    backend.close();
+  }));
 
 Deno.test("browsers: a page of a listed origin may put", async () => {
   const place = await bench({ corsOrigins: ["https://page.test"] });
