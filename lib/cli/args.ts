@@ -457,7 +457,7 @@ class Parser {
       const path = this.#at.map((s) => s.name).join(" ");
       this.#fail(`'${path}' requires a subcommand but one was not provided`, { kind: "missing" });
     }
-    this.#checkConflicts();
+    if (this.#seenHere.size > 0) this.#checkConflicts(); // Options say what excludes what.
     const args = this.#args;
     const missing = (spec.args ?? []).filter(({ name, required, unless }) =>
       required && !args.has(name) && !(unless !== undefined && args.has(unless))
