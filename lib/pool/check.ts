@@ -15,15 +15,14 @@ import {
   COMMITTED,
   FRAME_HEADER,
   frameLength,
-  HEADER_SIZE,
   HEADER_USED,
   type Layout,
   MARKER_SIZE,
-  SLOT_SIZE,
   STATE_AT,
 } from "./layout.ts";
 import { forgotten, Judge, Stretch, wholeFrames } from "./frame_scan.ts";
 import { type FoundFrame, RingWindow, scanFrames } from "./chain.ts";
+import { IndexCheck, Places } from "./index_check.ts";
 import { Reach } from "./reach.ts";
 
 /** One problem found by a check. */
@@ -99,34 +98,6 @@ export interface CheckOptions {
   readonly progress?: (done: number, total: number) => void;
 }
 
-/**
- * Ring offsets by sequence number: one list for each run of consecutive numbers, in ascending
- * order.
- */
-class Places {
-  readonly #runs: { readonly first: bigint; readonly at: number[] }[] = [];
-
-  /** Records the ring offset of `seq`; numbers must be added in ascending order. */
-  set(seq: bigint, at: number): void {
-    const run = this.#runs.at(-1);
-    if (run !== undefined && seq === run.first + BigInt(run.at.length)) run.at.push(at);
-    else this.#runs.push({ first: seq, at: [at] });
-  }
-
-  /** The ring offset of a message; -1 if unknown. */
-  get(seq: bigint): number {
-    let lo = 0;
-    for (let hi = this.#runs.length; lo < hi;) {
-      const mid = (lo + hi) >> 1;
-      if ((this.#runs[mid]?.first ?? 0n) <= seq) lo = mid + 1;
-      else hi = mid;
-    }
-    const run = this.#runs[lo - 1];
-    if (run === undefined || seq - run.first >= BigInt(run.at.length)) return -1;
-    return run.at[Number(seq - run.first)] ?? -1;
-  }
-}
-
 class Check {
   readonly issues: CheckIssue[] = [];
   readonly warnings: string[] = [];
@@ -180,8 +151,9 @@ class Check {
       return;
     }
     const places = this.#walk(state);
-    this.#sampleIndex(state);
-    this.#checkIndex(state, places);
+    const index = new IndexCheck(file, layout, state, this.warnings);
+    index.sample();
+    this.indexWrong = index.check(places, this.reach.bytes, this.#progress);
   }
 
   /** Reports a state block that says "empty" although the ring is not. */
@@ -307,67 +279,6 @@ class Check {
     const wrong = this.#judge.problem(frame, frameView, FRAME_HEADER, payload, crc);
     if (wrong !== null) return { problem: wrong, end: item.end, fatal: false };
     return { problem: null, end: item.end, fatal: false };
-  }
-
-  /** Samples three slots and reports them as warnings: the index is only a hint. */
-  #sampleIndex(state: State): void {
-    const { indexCapacity: capacity, ringOffset, ringSize } = this.layout;
-    if (capacity === 0) return;
-    const slot = new Uint8Array(SLOT_SIZE);
-    const view = new DataView(slot.buffer);
-    const header = new Uint8Array(FRAME_HEADER);
-    const headerView = new DataView(header.buffer);
-    for (const i of new Set([0, Math.floor(capacity / 2), capacity - 1])) {
-      this.file.readAt(slot, HEADER_SIZE + i * SLOT_SIZE);
-      const seq = view.getBigUint64(0, true);
-      const offset = view.getBigUint64(8, true);
-      if (seq === 0n || seq < state.oldest) continue; // unused, or of a message that expired
-      if (offset >= BigInt(ringSize)) {
-        this.warnings.push(
-          `warning: index slot ${i} seq ${seq} points outside ring at offset ${offset}`,
-        );
-        continue;
-      }
-      const got = this.file.readAt(header, ringOffset + Number(offset));
-      const item = got < FRAME_HEADER ? null : itemAt(headerView, 0, Number(offset), ringSize);
-      if (item === null || item.kind !== "frame" || item.seq !== seq) {
-        this.warnings.push(`warning: index slot ${i} seq ${seq} is stale or invalid`);
-      }
-    }
-  }
-
-  /**
-   * Checks every slot: one with the number of a live message must have its offset and be in the
-   * right position.
-   */
-  #checkIndex(state: State, places: Places): void {
-    const { indexCapacity: capacity } = this.layout;
-    const most = Math.min(capacity, Math.floor(this.reach.bytes / SLOT_SIZE));
-    const total = most * SLOT_SIZE;
-    const slots = new Stretch(
-      this.file,
-      HEADER_SIZE,
-      capacity * SLOT_SIZE,
-      (at) => this.#progress(at, total),
-    );
-    for (let i = 0; i < most; i++) {
-      const at = slots.load(i * SLOT_SIZE, SLOT_SIZE);
-      const seq = slots.view.getBigUint64(at, true);
-      if (seq === 0n) continue;
-      const offset = slots.view.getBigUint64(at + 8, true);
-      const place = places.get(seq);
-      const wrong = place < 0 ? seq > state.newest + BigInt(1 << 24) : offset !== BigInt(place);
-      if (wrong || seq % BigInt(capacity) !== BigInt(i)) this.indexWrong++;
-    }
-    if (most < capacity) {
-      this.warnings.push(`warning: of ${capacity} index slots only the first ${most} were checked`);
-    }
-    if (this.indexWrong > 0) {
-      this.warnings.push(
-        `warning: ${this.indexWrong} of ${capacity} index slots are wrong; reading by number falls ` +
-          "back to searching. A repair rebuilds the index",
-      );
-    }
   }
 }
 
