@@ -18,16 +18,15 @@ import type {
   StoredFrame,
 } from "../lib/backend/types.ts";
 import { stamp } from "../lib/client/options.ts";
-import { PlasmiteError } from "../lib/errors.ts";
 import { Lite3Doc } from "../lib/lite3/doc.ts";
 import { JsonSyntaxError } from "../lib/lite3/encode.ts";
 import { MessageView } from "../lib/lite3/message.ts";
 import { validateMessage } from "../lib/lite3/validate.ts";
 import { FrameBatch } from "../lib/pool/batch.ts";
 import { printEnvelope } from "../lib/text/envelope.ts";
-import { formatTime } from "../lib/text/time.ts";
 import type { Grant } from "../lib/types.ts";
 import { type BodyReader, requireJson, requireLines } from "./body.ts";
+import { atLine, batchAnswer, linesOf, type StoredBatch, tooLargeLine } from "./append_lines.ts";
 import {
   CONDITION_FIELDS,
   conditionedTags,
@@ -37,8 +36,8 @@ import {
   UNCONDITIONAL,
   whenOf,
 } from "./conditions.ts";
-import { bad, HttpError } from "./errors.ts";
-import { json, LEAN_HEADERS } from "./headers.ts";
+import { bad } from "./errors.ts";
+import { LEAN_HEADERS } from "./headers.ts";
 import { hidden, mayRead } from "./hidden.ts";
 import { isAbsent, MemberWalker, type Span, valueOf } from "./members.ts";
 import type { Metrics } from "./metrics.ts";
@@ -65,13 +64,8 @@ interface Prepared {
   readonly when?: () => Conditions | undefined;
 }
 
-/** What was stored: the frames of a batch, and the first and the last new number. */
-interface Outcome {
-  readonly batch: FrameBatch;
-  readonly first: bigint;
-  readonly last: bigint;
-  /** The number of each frame, if ids were given; negative for a duplicate. */
-  readonly seqs: readonly bigint[] | null;
+/** What was stored, for whom. */
+interface Outcome extends StoredBatch {
   /** The caller, and the pool while it is open. */
   readonly grant: Grant;
   readonly pool: PoolHandle;
@@ -390,68 +384,10 @@ export class Appends {
 
 const WRITE = { write: true };
 
-/** The answer about a batch. */
-function batchAnswer({ batch, first, last, seqs }: Outcome): Response {
-  const { count } = batch;
-  const parts = [`"count":${count}`];
-  const range = (seq: bigint): string => first === 0n ? "null" : `${seq}`;
-  parts.push(`"first_seq":${range(first)}`, `"last_seq":${range(last)}`);
-  parts.push(`"time":${count === 0 ? "null" : `"${formatTime(batch.timeOf(0))}"`}`);
-  if (seqs !== null) {
-    const duplicates = seqs.filter((seq) => seq < 0n).length;
-    const numbers = seqs.map((seq) => seq < 0n ? -seq : seq);
-    parts.push(`"duplicates":${duplicates}`, `"seqs":[${numbers.join(",")}]`);
-    if (duplicates > 0) {
-      const times = seqs.map((_, i) => `"${formatTime(batch.timeOf(i))}"`);
-      parts.push(`"times":[${times.join(",")}]`);
-    }
-  }
-  return json(`{${parts.join(",")}}`);
-}
-
 function sameBytes(bytes: Uint8Array, { start, end }: Span, text: Uint8Array): boolean {
   if (end - start !== text.length || end === start) return false;
   for (let i = 0; i < text.length; i++) {
     if (bytes[start + i] !== text[i]) return false;
-  }
-  return true;
-}
-
-/** The lines that are not blank, each with its number from 1. */
-function* linesOf(bytes: Uint8Array): Generator<[line: number, span: Span]> {
-  let line = 0;
-  for (let start = 0; start < bytes.length;) {
-    let end = bytes.indexOf(0x0a, start);
-    if (end < 0) end = bytes.length;
-    line++;
-    if (!isBlank(bytes, { start, end })) yield [line, { start, end }];
-    start = end + 1;
-  }
-}
-
-/** The error for a line. */
-function atLine(error: unknown, line: number): unknown {
-  if (!PlasmiteError.is(error)) return error;
-  const { hint, details } = error;
-  return new HttpError(400, "Usage", error.message, { hint, details, line });
-}
-
-/** Adds the line number to the pool's error for a message that is too large. */
-function tooLargeLine(error: unknown, batch: FrameBatch, bytes: Uint8Array): unknown {
-  if (!PlasmiteError.is(error)) return error;
-  const { needed, capacity } = error.details;
-  if (needed === undefined || capacity === undefined) return error;
-  let frame = 0;
-  for (const [line] of linesOf(bytes)) {
-    if (BigInt(batch.payloadOf(frame++)) === needed) return atLine(error, line);
-  }
-  return error;
-}
-
-function isBlank(bytes: Uint8Array, { start, end }: Span): boolean {
-  for (let i = start; i < end; i++) {
-    const c = bytes[i];
-    if (c !== 0x20 && c !== 0x09 && c !== 0x0d) return false;
   }
   return true;
 }

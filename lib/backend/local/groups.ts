@@ -37,12 +37,13 @@ import { pause, waitFor } from "../../timers.ts";
 import type { Awaitable } from "../../types.ts";
 import type { Group, GroupRequest, HandedTask, TakenTasks, TakeRequest } from "../coordination.ts";
 import { copyToDead, openDead } from "../dead.ts";
-import { payloadOf, takeFrame } from "../frames.ts";
-import type { StoredFrame, Walk } from "../types.ts";
+import { takeFrame } from "../frames.ts";
+import type { StoredFrame } from "../types.ts";
 import type { Ground } from "./coordinator.ts";
 import { checkingPosition, timing } from "./cursors.ts";
 import { findFrame } from "./lookup.ts";
 import { TaskKeys } from "./task_keys.ts";
+import { TaskSource } from "./task_source.ts";
 
 /** How long a task belongs to a worker by default, in milliseconds. */
 const ACK_WAIT = 60_000;
@@ -50,8 +51,6 @@ const ACK_WAIT = 60_000;
 const MAX_TRIES = 5;
 /** The longest name of a worker, in bytes. */
 const LONGEST_HOLDER = 64;
-/** How many bytes of tasks are read before the group is locked. */
-const MOST_AHEAD = 4 << 20;
 /** How often to look whether other workers changed the group, in milliseconds. */
 const POLL = 100;
 /** How many bytes of new tasks are handed out at once, or one task. */
@@ -84,18 +83,10 @@ export class PoolGroup implements Group {
   readonly #request: GroupRequest;
   readonly #holder: string;
   readonly #expressions: readonly string[];
-  readonly #isNative: boolean;
   readonly #keys: TaskKeys | null;
-  #walk: Walk | null = null;
-  /** Tasks behind the group's `next` that were read already. */
-  #ahead: StoredFrame[] = [];
-  #aheadBytes = 0;
-  /** The error that ended the walk, after the tasks in `#ahead`. */
-  #failure: unknown = null;
+  readonly #source: TaskSource;
   /** Tasks up to here may be missing from the walk. */
   #passed = 0n;
-  /** Everything up to here was examined when the walk failed. */
-  #examined = 0n;
   /** Lost messages that were not reported yet. */
   #lost = 0n;
   #closed = false;
@@ -109,7 +100,7 @@ export class PoolGroup implements Group {
     this.#request = request;
     this.#holder = checkKey(request.holder ?? `pid ${Deno.pid}`, "holder", LONGEST_HOLDER);
     this.#expressions = (request.where ?? []).map(({ expression }) => expression);
-    this.#isNative = (request.where ?? []).every((one) => one.isNative);
+    this.#source = new TaskSource((selection) => ground.select(selection), request);
     this.#keys = request.orderedByKey === true ? new TaskKeys() : null;
     checkFilter(request.tags ?? [], this.#expressions);
   }
@@ -188,7 +179,7 @@ export class PoolGroup implements Group {
       const tasks = await this.#deliver(handed);
       if (tasks.length === 0) {
         if (handed.length > 0) continue; // They were moved to the dead pool, or are lost.
-        if (this.#failure !== null) throw this.#failed();
+        this.#source.throwFailure();
         if (performance.now() < end && !this.#closed) {
           if (mark !== null) await this.#pause(round, end, mark, signal);
           mark = this.#mark();
@@ -199,12 +190,6 @@ export class PoolGroup implements Group {
       this.#lost = 0n;
       return { tasks, lost, idle: round.idle };
     }
-  }
-
-  #failed(): unknown {
-    const failure = this.#failure;
-    this.#failure = null;
-    return failure;
   }
 
   #mark(): string {
@@ -222,8 +207,8 @@ export class PoolGroup implements Group {
       const due = dueMs === null ? Infinity : dueMs - Date.now();
       const ms = Math.min(end - performance.now(), due, POLL);
       if (ms <= 0) return;
-      if (full || this.#walk === null) await pause(ms, signal);
-      else if (await this.#walk.wait(ms, signal)) return;
+      if (full) await pause(ms, signal);
+      else if (await this.#source.wait(ms, signal)) return;
       if (this.#closed || this.#mark() !== mark) return;
     }
   }
@@ -238,63 +223,19 @@ export class PoolGroup implements Group {
     const { run, ring } = this.#ground;
     for (;;) {
       ring.checkIdentity();
-      if (this.#walk === null) await this.#stand((await run(this.#opening())).next, notify);
-      await this.#lookAhead(Math.min(count, MOST_PENDING), signal);
+      if (!this.#source.isOpen) {
+        const { next } = await run(this.#opening());
+        await this.#source.open(next + 1n, notify);
+        this.#passed = next;
+      }
+      await this.#source.lookAhead(Math.min(count, MOST_PENDING), signal);
       const round = await run(this.#taking(count, ackWaitMs));
-      if (round === "reopen") this.#reset();
+      if (round === "reopen") this.#source.reset();
       else if (!("handed" in round)) {
         for (const seq of round) {
           this.#keys?.add(seq, await run(findFrame(ring, seq, takeFrame)));
         }
       } else return round;
-    }
-  }
-
-  /** Opens the walk behind `next`. */
-  async #stand(next: bigint, notify: boolean): Promise<void> {
-    const { tags, where } = this.#request;
-    this.#reset();
-    const walk = await this.#ground.select({
-      from: next + 1n,
-      follow: true,
-      notify,
-      ...(tags === undefined ? {} : { tags }),
-      ...(where === undefined ? {} : { where }),
-    });
-    if (this.#closed) walk.close();
-    else this.#walk = walk;
-    this.#passed = next;
-  }
-
-  /** Reads new tasks before the group is locked, giving others turns. */
-  async #lookAhead(count: number, signal: AbortSignal | undefined): Promise<void> {
-    while (this.#ahead.length < count && this.#aheadBytes < MOST_AHEAD) {
-      const walk = this.#walk;
-      const looked = walk?.looked;
-      const one = this.#read();
-      if (one !== null) {
-        this.#ahead.push(one);
-        this.#aheadBytes += one.payload.length;
-      } else if (walk === null || this.#walk === null || walk.looked === looked) return;
-      else await walk.wait(0, signal);
-    }
-  }
-
-  /** The next message of the walk; null if there is none, or if it failed. */
-  #read(): StoredFrame | null {
-    const walk = this.#walk;
-    if (walk === null) return null;
-    try {
-      const found = walk.next();
-      walk.takeGap(); // Lost messages are counted by their numbers.
-      return found ? copied(walk) : null;
-    } catch (error) {
-      this.#failure = error;
-      // The message that failed was not judged; jq judges many at once.
-      if (this.#isNative) this.#examined = walk.position - 2n;
-      walk.close();
-      this.#walk = null;
-      return null;
     }
   }
 
@@ -330,7 +271,7 @@ export class PoolGroup implements Group {
       const dueMs = nextDueMs(after ?? before, nowMs);
       if (after === null || (after !== before && !group.save(stamped(after)))) {
         // There are too many holders, or the record does not fit: completed tasks make room.
-        this.#ahead = [...fresh.read, ...this.#ahead];
+        this.#source.putBack(fresh.read);
         return { handed: [], dueMs, idle: false, full: true };
       }
       this.#lost += lost;
@@ -384,10 +325,9 @@ export class PoolGroup implements Group {
     let { next } = record;
     let bytes = 0;
     while (messages.length < count && read.length < most && bytes < MOST_BYTES) {
-      const one = this.#nextAhead() ?? this.#read();
+      const one = this.#source.next();
       if (one === null) {
-        // Everything before the walk's position was examined and does not match.
-        const examined = this.#walk === null ? this.#examined : this.#walk.position - 1n;
+        const { examined } = this.#source;
         if (examined > next) next = examined;
         break;
       }
@@ -399,12 +339,6 @@ export class PoolGroup implements Group {
       next = one.seq;
     }
     return { messages, blocked, read, next };
-  }
-
-  #nextAhead(): StoredFrame | undefined {
-    const one = this.#ahead.shift();
-    this.#aheadBytes = this.#ahead.length === 0 ? 0 : this.#aheadBytes - (one?.payload.length ?? 0);
-    return one;
   }
 
   /** Reads the messages of tasks, and moves those to the dead pool that were tried too often. */
@@ -500,16 +434,7 @@ export class PoolGroup implements Group {
 
   close(): void {
     this.#closed = true;
-    this.#reset();
-  }
-
-  #reset(): void {
-    this.#walk?.close();
-    this.#walk = null;
-    this.#ahead = [];
-    this.#aheadBytes = 0;
-    this.#failure = null;
-    this.#examined = 0n;
+    this.#source.close();
   }
 }
 
@@ -521,12 +446,6 @@ function closed(name: string): PlasmiteError {
 
 function stamped(record: GroupRecord): GroupRecord {
   return { ...record, acked: new Date().toISOString() };
-}
-
-function copied(walk: Walk): StoredFrame {
-  const { frame } = walk;
-  const { seq, timestampNs } = frame;
-  return { seq, timestampNs, flags: 0, payload: payloadOf(frame) };
 }
 
 function equal(a: readonly string[], b: readonly string[]): boolean {
