@@ -114,6 +114,11 @@ export interface Conditions {
   readonly ids?: readonly (string | null)[];
   /** How many messages back to search for an id; default 4096. */
   readonly idWindow?: number;
+  /**
+   * Whether a server must store the batch as one piece even without `expect`; pools in files always
+   * do. Default false.
+   */
+  readonly atomic?: boolean;
 }
 
 /** Options of an append of a batch. */

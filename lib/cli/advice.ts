@@ -31,7 +31,7 @@ const TOPICS: Readonly<Record<string, string>> = {
   record: "Fix the input, or leave out bad records with -e skip.",
   "skip values": "Use --in jsonl or --in auto, where the end of a bad record can be found.",
   skip: "Leave out -e skip, or give the messages as JSON lines.",
-  "lite3 tags": "Leave out --tag and --data: the messages bring their own tags.",
+  "lite3 tags": "Leave out --tag, --key, --id and --data: the messages bring their own tags.",
   tags: "Leave out --tag, or store such messages as data with --data.",
   "message time": "A complete message has an RFC 3339 time; use --data to store it as data.",
   message: "seq must be an unsigned integer, time RFC 3339 text and meta.tags a list of strings; " +

@@ -104,6 +104,7 @@ export async function conditionsOf(
     ...(expect === undefined ? {} : { expect: expectOf(expect) }),
     ...(expect === undefined || key === undefined ? {} : { key }),
     ...(window === undefined ? {} : { idWindow: window }),
+    ...(args.has("atomic") ? { atomic: true } : {}),
   };
   return new FeedConditions(context, batch, conditions, await idOf(context));
 }

@@ -4,13 +4,16 @@
  * @module
  */
 
-import { PlasmiteError } from "../../errors.ts";
+import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import type { FrameBatch } from "../../pool/batch.ts";
 import type { AppendRequest, Conditions } from "../types.ts";
 import type { MessageConditions, RemoteAppender, Stored } from "./appender.ts";
 import { RemoteError } from "./error.ts";
 import { checkFeature } from "./features.ts";
 import type { Transport } from "./transport.ts";
+
+/** How often a whole batch is tried while others append. */
+const MOST_TRIES = 100;
 
 /**
  * Appends a batch under conditions. With an expectation all of it goes into one request; messages
@@ -26,7 +29,10 @@ export async function appendWhen(
   request: AppendRequest,
   when: Conditions,
 ): Promise<void> {
-  const { expect, key, ids = [], idWindow } = when;
+  const { expect, key, ids = [], idWindow, atomic = false } = when;
+  if (atomic && expect === undefined && batch.count - (request.from ?? 0) > 1) {
+    return await appendWhole(transport, appender, batch, request, when);
+  }
   if (expect !== undefined) await checkFeature(transport, "expect");
   if (key !== undefined) await checkFeature(transport, "key");
   if (ids.some((id) => id !== null)) await checkFeature(transport, "id");
@@ -48,6 +54,32 @@ export async function appendWhen(
     }
     at += count;
   }
+}
+
+/**
+ * Appends a batch as one piece, which a server promises for an expectation: that of whatever is the
+ * newest message. A refusal tells its number.
+ */
+async function appendWhole(
+  transport: Transport,
+  appender: RemoteAppender,
+  batch: FrameBatch,
+  request: AppendRequest,
+  when: Conditions,
+): Promise<void> {
+  let expect = 0n;
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    try {
+      return await appendWhen(transport, appender, batch, request, { ...when, expect });
+    } catch (error) {
+      const isLate = PlasmiteError.is(error, ErrorKind.Conflict) && error.actual !== null;
+      if (!isLate) throw error;
+      expect = error.actual;
+    }
+  }
+  throw new PlasmiteError("Busy", "Others append too fast to store the batch as one piece", {
+    hint: "Try again in a moment.",
+  });
 }
 
 type Result = Stored & { readonly duplicate: boolean };
