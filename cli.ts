@@ -13,7 +13,8 @@
  * @module
  */
 
-import { parse, type Parsed, ParseProblem } from "./lib/cli/args.ts";
+import { parse, ParseProblem } from "./lib/cli/args.ts";
+import type { Parsed } from "./lib/cli/parsed.ts";
 import { colors, CommandContext, type CommandModule, stderrForm } from "./lib/cli/context.ts";
 import { Output, StdoutClosed } from "./lib/cli/output.ts";
 // Not loaded on demand: the permission to read it may be what is missing.

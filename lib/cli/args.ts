@@ -6,6 +6,7 @@
  */
 
 import { workingDirectory } from "../environment.ts";
+import type { Globals, Parsed, ProblemDetail } from "./parsed.ts";
 import {
   type CommandSpec,
   type FlagSpec,
@@ -14,6 +15,7 @@ import {
   root,
   type ValueType,
 } from "./table.ts";
+import { Args, numberProblem } from "./values.ts";
 
 /** What is wrong with a command line; `usage.ts` turns it into an error with advice. */
 export class ParseProblem extends Error {
@@ -36,118 +38,6 @@ export class ParseProblem extends Error {
     this.index = index;
     this.detail = detail;
   }
-}
-
-/** Facts for the hint of a {@linkcode ParseProblem}. */
-export interface ProblemDetail {
-  /** What sort of mistake it is. */
-  readonly kind: "flag" | "word" | "command" | "value" | "none" | "missing";
-  /** The word that was typed. */
-  readonly word?: string;
-  /** Values that would have been accepted. */
-  readonly values?: readonly string[];
-  /** The option that was waiting for a value. */
-  readonly flag?: FlagSpec;
-  /** What was given too much, an option or a word: the line is fine without it. */
-  readonly surplus?: FlagSpec | string;
-  /** The positionals that were left out. */
-  readonly missing?: readonly PositionalSpec[];
-}
-
-/** The values of one command level. Names are those of the table; asking for others is a bug. */
-export class Args {
-  readonly #values = new Map<string, string[]>();
-  /** The values of the command above, e.g. `serve` for `serve check`. */
-  readonly parent: Args | undefined;
-
-  /** Makes an empty set of values below `parent`. */
-  constructor(parent?: Args) {
-    this.parent = parent;
-  }
-
-  /** Stores one value; for the parser. */
-  add(name: string, value: string): void {
-    const list = this.#values.get(name);
-    if (list === undefined) this.#values.set(name, [value]);
-    else list.push(value);
-  }
-
-  /** Whether the option or positional was given. */
-  has(name: string): boolean {
-    return this.#values.has(name);
-  }
-
-  /** Its value as typed, or undefined. */
-  text(name: string): string | undefined {
-    return this.#values.get(name)?.[0];
-  }
-
-  /** All its values, in order. */
-  texts(name: string): readonly string[] {
-    return this.#values.get(name) ?? [];
-  }
-
-  /** The value of a required positional. */
-  required(name: string): string {
-    const value = this.text(name);
-    if (value === undefined) throw new Error(`argument ${name} is not required by the table`);
-    return value;
-  }
-
-  /** An unsigned integer; beyond 2^53 - 1 it is 2^53 - 1. For counts. */
-  count(name: string): number | undefined {
-    const value = this.text(name);
-    return value === undefined ? undefined : Math.min(Number(value), Number.MAX_SAFE_INTEGER);
-  }
-
-  /** An unsigned 64-bit integer, exactly. For sequence numbers. */
-  integer(name: string): bigint | undefined {
-    const value = this.text(name);
-    return value === undefined ? undefined : BigInt(value.replace("+", ""));
-  }
-
-  /** A floating-point number, possibly infinite or NaN. */
-  float(name: string): number | undefined {
-    const value = this.text(name);
-    return value === undefined ? undefined : parseFloatText(value);
-  }
-
-  /** Names given, in command-line order. */
-  names(): string[] {
-    return [...this.#values.keys()];
-  }
-}
-
-/** The global options as they were typed. */
-export interface Globals {
-  /** `--dir`, or undefined. */
-  dir: string | undefined;
-  /** Two different `--dir` values were given outside `mcp`. */
-  dirConflict: boolean;
-  /** `--color`. */
-  color: "auto" | "always" | "never";
-  /** `--format` as typed. */
-  format: string | undefined;
-  /** `--json`. */
-  json: boolean;
-  /** `--yaml`. */
-  yaml: boolean;
-}
-
-/** A parsed command line. */
-export interface Parsed {
-  /** What to do: run it, or print something instead. */
-  readonly action: "run" | "help" | "short-help" | "empty" | "version" | "manual";
-  /** The commands from the root to the one selected. */
-  readonly at: readonly CommandSpec[];
-  /** Words of the command without `plasmite`: `pool create`. */
-  readonly name: string;
-  /** Its own values. */
-  readonly args: Args;
-  /** The global options. */
-  readonly globals: Globals;
-  /** Those of them that were typed, by name, with the value that counts. */
-  readonly globalsTyped: ReadonlyMap<string, string>;
 }
 
 /** How a flag is shown in messages: `--tail <TAIL>`. */
@@ -496,30 +386,6 @@ class Parser {
       }
     }
   }
-}
-
-/**
- * Why the text is not a number of that type, in the words of docs/spec/command-line.md 1.4;
- * undefined when it is.
- */
-function numberProblem(text: string, type: Exclude<ValueType, "text">): string | undefined {
-  if (type === "float") {
-    if (text === "") return "cannot parse float from empty string";
-    return parseFloatText(text) === undefined ? "invalid float literal" : undefined;
-  }
-  if (text === "") return "cannot parse integer from empty string";
-  if (!/^\+?[0-9]+$/.test(text)) return "invalid digit found in string";
-  const value = BigInt(text.replace("+", ""));
-  if (type === "u32" && value > 0xffff_ffffn) return `${value} is not in 0..=4294967295`;
-  return value > 0xffff_ffff_ffff_ffffn ? "number too large to fit in target type" : undefined;
-}
-
-function parseFloatText(text: string): number | undefined {
-  if (/^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?$/i.test(text)) return Number(text);
-  const sign = text.startsWith("-") ? -1 : 1;
-  const word = text.replace(/^[+-]/, "").toLowerCase();
-  if (word === "inf" || word === "infinity") return sign * Infinity;
-  return word === "nan" ? NaN : undefined;
 }
 
 function absoluteDir(dir: string): string {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Args } from "./args.ts";
+import type { Args } from "./values.ts";
 import type { CommandContext } from "./context.ts";
 import {
   type CommandSpec,

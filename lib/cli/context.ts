@@ -12,7 +12,8 @@ import { defaultPoolDir } from "../backend/refs.ts";
 import { optionalVariable } from "../environment.ts";
 import { PlasmiteError } from "../errors.ts";
 import { StandardStream } from "../stdio.ts";
-import type { Args, Globals, Parsed } from "./args.ts";
+import type { Globals, Parsed } from "./parsed.ts";
+import type { Args } from "./values.ts";
 import { type Json, Output, toJson } from "./output.ts";
 import type { CommandSpec } from "./table.ts";
 

@@ -6,7 +6,8 @@
  */
 
 import { StandardStream } from "../stdio.ts";
-import { type Parsed, positionalLabel } from "./args.ts";
+import { positionalLabel } from "./args.ts";
+import type { Parsed } from "./parsed.ts";
 import { colors } from "./context.ts";
 import { Output } from "./output.ts";
 import { type CommandSpec, type FlagSpec, globalFlags } from "./table.ts";

@@ -8,7 +8,7 @@
 import { Buf } from "../bytes.ts";
 import { refusedByDeno, workingDirectory } from "../environment.ts";
 import { messageOf, PlasmiteError } from "../errors.ts";
-import type { Globals } from "./args.ts";
+import type { Globals } from "./parsed.ts";
 import type { JsonPrinter } from "./context.ts";
 import type { Notice } from "./notices.ts";
 import { escapeControls } from "../visible.ts";

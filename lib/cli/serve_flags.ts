@@ -7,7 +7,7 @@
 
 import type { AccessOptions } from "../backend/resolve.ts";
 import { messageOf, PlasmiteError } from "../errors.ts";
-import type { Args } from "./args.ts";
+import type { Args } from "./values.ts";
 
 /** The options as they were given, with defaults for the rest. */
 export interface ServeFlags {

@@ -6,7 +6,8 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import type { ParseProblem, ProblemDetail } from "./args.ts";
+import type { ParseProblem } from "./args.ts";
+import type { ProblemDetail } from "./parsed.ts";
 import { type CommandSpec, type FlagSpec, globalFlags } from "./table.ts";
 import { changesPool, closest, token } from "./words.ts";
 

@@ -9,7 +9,9 @@ import "../support/environment.ts";
 import assert from "node:assert/strict";
 import { LocalBackend } from "../../lib/backend/local.ts";
 import type { AppendRequest, PoolHandle } from "../../lib/backend/types.ts";
-import { type Args, parse, type Parsed } from "../../lib/cli/args.ts";
+import { parse } from "../../lib/cli/args.ts";
+import type { Parsed } from "../../lib/cli/parsed.ts";
+import type { Args } from "../../lib/cli/values.ts";
 import { again, related } from "../../lib/cli/command_line.ts";
 import {
   type CommandSpec,
