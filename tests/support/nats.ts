@@ -166,3 +166,44 @@ export async function answers(port: number): Promise<void> {
     }
   }
 }
+
+/** Three servers that know one another. */
+export class NatsCluster {
+  readonly servers: readonly NatsServer[];
+
+  private constructor(servers: readonly NatsServer[]) {
+    this.servers = servers;
+  }
+
+  /** Starts the servers; they may need some seconds to choose a leader. */
+  static async start(version: NatsVersion): Promise<NatsCluster> {
+    const ports = [freePort(), freePort(), freePort()];
+    const routes = ports.map((port) => `nats-route://127.0.0.1:${port}`).join(", ");
+    const servers = await Promise.all(ports.map((port, i) =>
+      NatsServer.start(
+        version,
+        `server_name: n${i}\n` +
+          `cluster { name: c, listen: "127.0.0.1:${port}", routes: [${routes}] }`,
+      )
+    ));
+    return new NatsCluster(servers);
+  }
+
+  /** A reference to all of them, `first` in front. */
+  url(first = 0): string {
+    const order = [first, ...[0, 1, 2].filter((i) => i !== first)];
+    return `nats://${order.map((i) => `127.0.0.1:${this.servers[i]?.port}`).join(",")}`;
+  }
+
+  /** A server by its name, `n0` to `n2`. */
+  named(name: string): NatsServer {
+    const server = this.servers[Number(name.slice(1))];
+    if (server === undefined) throw new Error(`no server ${name}`);
+    return server;
+  }
+
+  /** Ends all of them. */
+  async end(): Promise<void> {
+    for (const server of this.servers) await server.end();
+  }
+}
