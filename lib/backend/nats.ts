@@ -67,7 +67,7 @@ export class NatsBackend implements Backend {
   }
 
   features(): ReadonlySet<string> {
-    return new Set(["batch", "expect", "key", "id"]);
+    return new Set(["batch", "expect", "key", "id", "latest", "claim"]);
   }
 
   #path(name: string): string {
@@ -362,11 +362,9 @@ export class NatsPool implements PoolHandle {
     return this.#walk(found, info, bounds, undefined, matches);
   }
 
-  coordinate(): Coordination {
-    throw new PlasmiteError("Usage", "Pools on NATS cannot keep leases and cursors yet", {
-      hint: "Use a pool in a directory or of a server.",
-      path: this.path,
-    });
+  async coordinate(): Promise<Coordination> {
+    const { NatsCoordination } = await import("./nats/coordination.ts");
+    return new NatsCoordination(this, this.#appender.target, (message) => this.#frame(message));
   }
 
   close(): Promise<void> {

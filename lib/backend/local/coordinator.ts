@@ -5,9 +5,8 @@
  * @module
  */
 
-import { CLAIM_TAG } from "../../coordination/lease.ts";
 import { KEY_TAG } from "../../coordination/names.ts";
-import { ErrorKind, PlasmiteError } from "../../errors.ts";
+import { PlasmiteError } from "../../errors.ts";
 import type { FrameBatch } from "../../pool/batch.ts";
 import { beginningAt, type Expired, settingMaxAge, trimming } from "../../pool/retention.ts";
 import type { Ring } from "../../pool/ring.ts";
@@ -21,6 +20,7 @@ import type {
   GroupRequest,
   Released,
 } from "../coordination.ts";
+import { claimPatiently } from "../claim_wait.ts";
 import type { Mortal } from "../dead.ts";
 import { keepFrame } from "../filter.ts";
 import { takeFrame } from "../frames.ts";
@@ -45,9 +45,6 @@ import { Leases } from "./leases.ts";
 import { findFrame } from "./lookup.ts";
 
 export { WritableRing } from "../../pool/writable_ring.ts";
-
-/** The largest random delay before a claim is retried, in milliseconds. */
-const JITTER = 50;
 
 /** How to run work on the pool and how to read it. */
 export interface Ground extends Mortal {
@@ -133,29 +130,13 @@ export class Coordinator implements Coordination {
     });
   }
 
-  async claim(request: ClaimRequest): Promise<LeaseState> {
-    const { waitMs = 0, signal } = request;
-    const { run } = this.#ground;
-    if (waitMs <= 0) return await run(this.#leases.claiming(request, false), signal);
-    const end = performance.now() + waitMs;
-    const walk = await this.#ground.select({ from: "end", follow: true, tags: [CLAIM_TAG] });
-    try {
-      for (;;) {
-        try {
-          return await run(this.#leases.claiming(request, true), signal);
-        } catch (error) {
-          const left = end - performance.now();
-          const until = heldUntil(error);
-          if (until === null || left <= 0) throw error;
-          // Claims made before this attempt are known to it; later ones end the wait.
-          while (walk.next());
-          const pause = Math.max(1, until - Date.now()) + Math.random() * JITTER;
-          await walk.wait(Math.min(pause, left), signal);
-        }
-      }
-    } finally {
-      walk.close();
-    }
+  claim(request: ClaimRequest): Promise<LeaseState> {
+    const { run, select } = this.#ground;
+    return claimPatiently(
+      select,
+      (patient) => run(this.#leases.claiming(request, patient), request.signal),
+      request,
+    );
   }
 
   /**
@@ -180,11 +161,4 @@ export class Coordinator implements Coordination {
   async release(request: ReleaseRequest): Promise<Released> {
     return await this.#ground.run(this.#leases.releasing(request));
   }
-}
-
-/** When another holder's lease expires, in milliseconds since 1970; null for any other error. */
-function heldUntil(error: unknown): number | null {
-  if (!PlasmiteError.is(error, ErrorKind.Busy)) return null;
-  const { until } = error.details;
-  return typeof until === "string" ? Date.parse(until) : null;
 }

@@ -43,7 +43,8 @@ const HEADER_BYTES = 256;
 
 /** Appends to one stream. */
 export class NatsAppender {
-  readonly #target: Target;
+  /** The stream. */
+  readonly target: Target;
   readonly #config: StreamConfig;
   readonly #window: Window;
   readonly #isAtomic: boolean;
@@ -56,9 +57,9 @@ export class NatsAppender {
   /** Appends to the stream of `config`. */
   constructor(link: Link, config: StreamConfig, path: string) {
     const { name } = config;
-    this.#target = { link, path, stream: name, printer: new Printer(name) };
+    this.target = { link, path, stream: name, printer: new Printer(name) };
     this.#config = config;
-    this.#window = new Window(this.#target);
+    this.#window = new Window(this.target);
     this.#isAtomic = config.allow_atomic === true && atLeast(link.version, 2, 12);
     this.#run = link.library.nuid.next();
   }
@@ -71,7 +72,7 @@ export class NatsAppender {
   /** The largest message in bytes, with its headers. */
   get #largest(): number {
     const { max_bytes: size, max_msg_size: most = -1 } = this.#config;
-    const payload = this.#target.link.nc.info?.max_payload ?? 1024 * 1024;
+    const payload = this.target.link.nc.info?.max_payload ?? 1024 * 1024;
     return Math.min(
       payload,
       size > 0 ? size - RESERVE : Infinity,
@@ -85,7 +86,7 @@ export class NatsAppender {
     const capacity = this.#largest;
     if (needed <= capacity) return;
     throw new PlasmiteError("Usage", "payload exceeds ring capacity", {
-      path: this.#target.path,
+      path: this.target.path,
       hint: `This message takes ${needed} bytes and the stream takes ${capacity} at most.`,
       details: { needed: BigInt(needed), capacity: BigInt(capacity) },
     });
@@ -93,7 +94,7 @@ export class NatsAppender {
 
   /** Starts to ship the messages of a source. */
   ship(source: string): NatsShipment {
-    return new NatsShipment(this.#target, this.#config, source);
+    return new NatsShipment(this.target, this.#config, source);
   }
 
   /** The limits of the stream. */
@@ -107,7 +108,7 @@ export class NatsAppender {
       check: (u8, dv, at, length) => {
         // Six is the most that a byte can take as JSON text.
         if (6 * length <= maxText) return;
-        this.#refuseOversize(this.#target.printer.printOne(u8, dv, at, length));
+        this.#refuseOversize(this.target.printer.printOne(u8, dv, at, length));
       },
     };
   }
@@ -118,9 +119,9 @@ export class NatsAppender {
     if (flush) throw noFlush();
     if (when?.idWindow !== undefined) throw noWindow();
     signal?.throwIfAborted();
-    const { link, path } = this.#target;
+    const { link, path } = this.target;
     if (request.lockMs === 0 && link.lost) throw link.unreachable(path);
-    const messages = this.#target.printer.print(batch, from, batch.count);
+    const messages = this.target.printer.print(batch, from, batch.count);
     for (const message of messages) this.#refuseOversize(message);
     const items = messages.map((message, i) => this.#item(message, when?.ids?.[i] ?? null));
     if (when?.expect !== undefined) await this.#conditional(batch, request, items, when);
@@ -137,7 +138,7 @@ export class NatsAppender {
     const patience = new Patience(request.signal);
     const one = items[0];
     if (items.length === 1 && one !== undefined) {
-      const ack = await publish(this.#target, one, patience);
+      const ack = await publish(this.target, one, patience);
       runs.add(one, 0, ack, await this.#timeOf(ack));
     } else if (this.#isAtomic && items.every(({ isGiven }) => isGiven !== true)) {
       for (let at = 0; at < items.length;) at = await this.#group(items, at, runs, patience);
@@ -161,7 +162,7 @@ export class NatsAppender {
   /** The exact time of a single message; a user who may not read gets the time of this clock. */
   async #timeOf({ duplicate, seq }: Ack): Promise<bigint | null> {
     if (duplicate !== null) return timeOf(duplicate);
-    const { link, path, stream } = this.#target;
+    const { link, path, stream } = this.target;
     try {
       const stored = await leaderMessage(link, stream, { seq }, path);
       return stored === null ? null : timeOf(stored);
@@ -179,7 +180,7 @@ export class NatsAppender {
     runs: Runs,
     patience: Patience,
   ): Promise<number> {
-    const most = 4 * (this.#target.link.nc.info?.max_payload ?? 1024 * 1024);
+    const most = 4 * (this.target.link.nc.info?.max_payload ?? 1024 * 1024);
     let end = at;
     for (let bytes = 0; end < items.length && end - at < GROUP; end++) {
       bytes += items[end]?.message.payload.length ?? 0;
@@ -189,7 +190,7 @@ export class NatsAppender {
     const before = this.#last;
     for (let attempt = 0;;) {
       try {
-        const done = await commit(this.#target, group, attempt);
+        const done = await commit(this.target, group, attempt);
         if (done === "duplicate") {
           const first = await this.#find(group, attempt, before);
           if (first === null) {
@@ -219,7 +220,7 @@ export class NatsAppender {
    * if it is not there, such as after a purge.
    */
   async #find(group: readonly Item[], attempt: number, before: number): Promise<number | null> {
-    const { link, path, stream } = this.#target;
+    const { link, path, stream } = this.target;
     const { state } = await streamInfo(link, stream, path);
     const [first] = group;
     const id = attempt === 0 ? first?.id : `${first?.id}#${attempt}`;
@@ -242,7 +243,7 @@ export class NatsAppender {
     const [first, ...more] = items;
     if (first === undefined) return;
     if (more.length > 0 && !this.#isAtomic) throw needsBatches();
-    const { path, stream } = this.#target;
+    const { path, stream } = this.target;
     const subject = key === undefined ? undefined : keySubject(stream, key);
     if (subject !== undefined && first.message.subject !== subject) {
       throw new PlasmiteError("Usage", "The expected key must be the message's own", {
@@ -257,7 +258,7 @@ export class NatsAppender {
     let isUnknown = false;
     try {
       if (more.length === 0) {
-        const ack = await publish(this.#target, guarded, patience, () => isUnknown = true);
+        const ack = await publish(this.target, guarded, patience, () => isUnknown = true);
         runs.add(first, 0, ack, await this.#timeOf(ack));
       } else await this.#group([guarded, ...more], 0, runs, patience);
       runs.flush();
@@ -275,7 +276,7 @@ export class NatsAppender {
 
   /** The number of the newest message, of a key's newest one with `subject`. */
   async #actual(error: { readonly causes?: readonly string[] }, subject?: string): Promise<bigint> {
-    const { link, path, stream } = this.#target;
+    const { link, path, stream } = this.target;
     const told = /wrong last sequence: (\d+)/.exec(error.causes?.join() ?? "")?.[1];
     if (told !== undefined) return BigInt(told);
     if (subject === undefined) {
@@ -288,7 +289,7 @@ export class NatsAppender {
   /** The message that is in the way, if it is the one that was to be stored. */
   async #own(item: Item, actual: bigint): Promise<Incoming | null> {
     if (actual === 0n) return null;
-    const { link, path, stream } = this.#target;
+    const { link, path, stream } = this.target;
     const message = await leaderMessage(link, stream, { seq: Number(actual) }, path);
     return message !== null && idOf(message) === item.id ? message : null;
   }

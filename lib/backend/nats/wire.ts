@@ -47,6 +47,11 @@ export function keySubject(stream: string, key: string): string {
   return `${subjectPrefix(stream)}k.${base64url(key)}`;
 }
 
+/** The subject of the claims of a key; ordinary messages with that key are none. */
+export function claimSubject(stream: string, key: string): string {
+  return `${subjectPrefix(stream)}c.${base64url(key)}`;
+}
+
 /** The subject of messages that were copied from a source. */
 export function sourceSubject(stream: string, source: string): string {
   return `${subjectPrefix(stream)}s.${base64url(source)}`;

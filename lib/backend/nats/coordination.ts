@@ -1,0 +1,124 @@
+/**
+ * Coordination through a stream: the newest message by key, and leases.
+ *
+ * @module
+ */
+
+import { checkKey } from "../../coordination/names.ts";
+import { PlasmiteError } from "../../errors.ts";
+import { claimPatiently } from "../claim_wait.ts";
+import type {
+  Coordination,
+  Cursor,
+  CursorInfo,
+  CursorRequest,
+  CursorUpdate,
+  Group,
+  GroupRequest,
+  Released,
+} from "../coordination.ts";
+import { latestBy } from "../latest.ts";
+import type {
+  ClaimRequest,
+  Latest,
+  LatestRequest,
+  LeaseState,
+  PoolHandle,
+  ReleaseRequest,
+  StoredFrame,
+} from "../types.ts";
+import type { FrameBytes } from "../../types.ts";
+import { NatsLeases } from "./leases.ts";
+import type { Target } from "./publisher.ts";
+import { leaderMessage } from "./stream.ts";
+import { type Incoming, keySubject } from "./wire.ts";
+
+/** Coordination in one stream. */
+export class NatsCoordination implements Coordination {
+  readonly #pool: PoolHandle;
+  readonly #target: Target;
+  readonly #leases: NatsLeases;
+  readonly #frame: (message: Incoming) => StoredFrame;
+
+  /**
+   * @param pool the pool, for reading
+   * @param target its stream
+   * @param frame encodes a message
+   */
+  constructor(pool: PoolHandle, target: Target, frame: (message: Incoming) => StoredFrame) {
+    this.#pool = pool;
+    this.#target = target;
+    this.#leases = new NatsLeases(target);
+    this.#frame = frame;
+  }
+
+  async latest(key: string): Promise<StoredFrame | null> {
+    const { link, path, stream } = this.#target;
+    const lookup = { last_by_subj: keySubject(stream, checkKey(key, "key")) };
+    const found = await leaderMessage(link, stream, lookup, path);
+    return found === null ? null : this.#frame(found);
+  }
+
+  latestBy(by: string, request: LatestRequest = {}): Promise<Latest> {
+    const select: PoolHandle["select"] = (selection) => this.#pool.select(selection);
+    const frame = async (seq: bigint) => {
+      const found = await this.#pool.get(seq);
+      return found === null ? null : frameBytes(found);
+    };
+    return latestBy({ select, frame }, by, request);
+  }
+
+  claim(request: ClaimRequest): Promise<LeaseState> {
+    return claimPatiently(
+      (selection) => this.#pool.select(selection),
+      (patient) => this.#leases.claim(request, patient),
+      request,
+    );
+  }
+
+  release(request: ReleaseRequest): Promise<Released> {
+    return this.#leases.release(request);
+  }
+
+  cursors(): Promise<readonly CursorInfo[]> {
+    throw this.#none();
+  }
+
+  cursor(_name: string, _request?: CursorRequest): Promise<Cursor> {
+    throw this.#none();
+  }
+
+  setCursor(_name: string, _update: CursorUpdate): Promise<CursorInfo> {
+    throw this.#none();
+  }
+
+  deleteCursor(_name: string, _dir?: string): Promise<void> {
+    throw this.#none();
+  }
+
+  group(_name: string, _request?: GroupRequest): Group {
+    throw this.#none();
+  }
+
+  #none(): PlasmiteError {
+    return new PlasmiteError("Usage", "Pools on NATS cannot keep cursors and work groups yet", {
+      hint: "Copy the stream into a local pool, and keep them there.",
+      path: this.#target.path,
+    });
+  }
+}
+
+/** A stored message as the bytes of a frame. */
+function frameBytes({ payload, seq, timestampNs }: StoredFrame): FrameBytes {
+  return {
+    u8: payload,
+    payloadAt: 0,
+    payloadLength: payload.length,
+    seqLo: Number(seq & 0xffff_ffffn),
+    seqHi: Number(seq >> 32n),
+    timeLo: Number(timestampNs & 0xffff_ffffn),
+    timeHi: Number(timestampNs >> 32n),
+    seq,
+    timestampNs,
+  };
+}
