@@ -13,6 +13,7 @@ for (const version of NATS_VERSIONS) {
     return {
       backend,
       neverFlushes: true,
+      claimsOneKey: true,
       idsByTime: true,
       noBatches: version.startsWith("2.9"),
       recreate: async (name) => {

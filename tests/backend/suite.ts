@@ -24,6 +24,8 @@ export interface Place {
   recreate(name: string): Promise<void>;
   /** Whether it cannot promise that messages are on stable storage. */
   readonly neverFlushes?: boolean;
+  /** Whether a claim has one key only. */
+  readonly claimsOneKey?: boolean;
   /** Whether it remembers ids for a time instead of a number of messages, and expectations win. */
   readonly idsByTime?: boolean;
   /** Whether it cannot store several messages on one condition. */

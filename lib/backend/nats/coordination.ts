@@ -101,10 +101,14 @@ export class NatsCoordination implements Coordination {
   }
 
   #none(): PlasmiteError {
-    return new PlasmiteError("Usage", "Pools on NATS cannot keep cursors and work groups yet", {
-      hint: "Copy the stream into a local pool, and keep them there.",
-      path: this.#target.path,
-    });
+    return new PlasmiteError(
+      "Usage",
+      "This pool cannot keep cursors and work groups: it is on NATS",
+      {
+        hint: "Copy the stream into a local pool, and keep them there.",
+        path: this.#target.path,
+      },
+    );
   }
 }
 

@@ -125,7 +125,8 @@ export class NatsLeases {
       const decision = decide(new Map([[key, message]]), nowNs);
       if (decision.append === undefined) return { decision, nowNs, seq: 0n };
       try {
-        return { decision, nowNs, seq: await this.#append(key, decision.append, seq) };
+        const stored = await this.#append(key, decision.append, seq);
+        return { decision, seq: stored, nowNs: await this.#timeOf(stored) ?? nowNs };
       } catch (error) {
         if (!isWrongLast(error) || attempt >= ATTEMPTS) throw error;
       }
@@ -169,6 +170,13 @@ export class NatsLeases {
       if (found !== null && idOf(found) === id) return found.seq;
       throw error;
     }
+  }
+
+  /** The time by the server's clock, which everybody else goes by. */
+  async #timeOf(seq: bigint): Promise<bigint | null> {
+    const { link, path, stream } = this.#target;
+    const stored = await leaderMessage(link, stream, { seq: Number(seq) }, path);
+    return stored === null ? null : timeOf(stored);
   }
 
   /** Whether messages younger than a lease are already removed, so that the lease could be lost. */
