@@ -102,6 +102,14 @@ Deno.test("lease: warned where the pool forgets too fast", async () => {
     await fails("Conflict", () => ann.claim({ keys: ["a"], holder: "ann", token: 1n }));
     assert.equal(await (await ann.claim({ keys: ["a"], holder: "bob" })).holder, "bob");
   }, 32768);
+  await withPool(async ({ pool }) => {
+    const ann = await pool.coordinate();
+    await ann.setMaxAge(30_000_000_000n);
+    const short = async (ttlMs: number): Promise<boolean> =>
+      (await ann.claim({ keys: ["a"], holder: "ann", ttlMs })).shortRetention;
+    assert.equal(await short(60_000), true, "it expires as a message before it does as a lease");
+    assert.equal(await short(10_000), false);
+  });
 });
 
 Deno.test("processes: a witness sees no two holders, tokens only grow, killed ones free it", async () => {

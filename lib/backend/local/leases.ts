@@ -157,12 +157,16 @@ export class Leases {
   }
 
   /**
-   * Whether messages younger than a lease are already overwritten, so that the lease could be lost.
+   * Whether messages younger than a lease are already overwritten, or expire, so that the lease could
+   * be lost.
    */
   #isShort(state: State, ttlMs: number, nowNs: bigint): boolean {
+    const ttlNs = BigInt(Math.round(ttlMs)) * 1_000_000n;
+    const { maxAgeNs } = this.#ring;
+    if (maxAgeNs !== 0n && maxAgeNs < ttlNs) return true;
     if (state.oldest <= 1n || ttlMs === 0) return false;
     const time = this.#known.timeOf(state, state.oldest);
-    return time !== null && nowNs - time < BigInt(Math.round(ttlMs)) * 1_000_000n;
+    return time !== null && nowNs - time < ttlNs;
   }
 }
 
