@@ -10,6 +10,9 @@ import type { Awaitable } from "../types.ts";
 import { addRetagged } from "./retag.ts";
 import type { OpenOptions, PoolHandle, StoredFrame } from "./types.ts";
 
+/** How many times a task or a message is tried by default. */
+export const MAX_TRIES = 5;
+
 const SUFFIX = ".plasmite";
 
 /** The name of a pool's dead pool. */

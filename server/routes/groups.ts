@@ -93,7 +93,8 @@ async function work(call: Call, host: RouteHost): Promise<Response> {
     where,
     from,
     holder,
-    maxTries: body.max_tries,
+    // A caller that does not say whether a failure was the last one gets the delay.
+    maxTries: body.max_tries ?? (body.action === "take" ? undefined : Infinity),
     dead,
     // Creating the pool requires the right to create pools.
     createDead: grant.can("admin", poolName(dead ?? deadName(pool))),

@@ -14,6 +14,7 @@ import { Buf } from "../../lib/bytes.ts";
 import { PlasmiteError } from "../../lib/errors.ts";
 import { compileWhere, type Where } from "../../lib/filter/where.ts";
 import { printJson } from "../../lib/lite3/print.ts";
+import { serve, type TestServer } from "../client/remote_util.ts";
 import { fails } from "../support/fails.ts";
 import { start } from "../support/processes.ts";
 import { SCALE } from "../support/rings.ts";
@@ -89,7 +90,8 @@ Deno.test("group: tried too often it goes to the dead pool, once, and the others
     for (let tries = 1; tries <= 2; tries++) {
       const [task] = (await group.take()).tasks;
       assert.deepEqual([task?.message.seq, task?.tries], [1n, tries]);
-      await group.fail(1n, task?.token ?? 0, 0);
+      // There is nothing to wait for after the last try.
+      await group.fail(1n, task?.token ?? 0, tries < 2 ? 0 : undefined);
     }
     const file = path.replace(".plasmite", ".cursors/g");
     const before = Deno.readFileSync(file);
@@ -368,8 +370,12 @@ Deno.test("group: a pool that was made anew is NotFound", async () => {
   });
 });
 
-Deno.test("processes: workers killed at random, every task is done, twice only for a reason", async () => {
+/** Workers are killed at random; `addresses` names the pool for each of them in turn. */
+async function killWorkers(
+  addresses: (path: string) => readonly string[],
+): Promise<void> {
   await withPool(async ({ put, path }) => {
+    const ways = addresses(path);
     const total = 400 * SCALE;
     await put(total);
     const log = `${path}.log`;
@@ -378,7 +384,8 @@ Deno.test("processes: workers killed at random, every task is done, twice only f
     const work = async (kills: number): Promise<void> => {
       for (let life = 0; life <= kills; life++) {
         const holder = `w${next++}`;
-        const worker = start("worker.ts", path, "g", holder, log, "400");
+        const way = ways[next % ways.length] ?? path;
+        const worker = start("worker.ts", way, "g", holder, log, "400");
         const most = life < kills ? 5 + (next * 13) % 40 : Infinity;
         let lines = 0;
         while (lines < most && await worker.line() !== null) lines++;
@@ -407,4 +414,21 @@ Deno.test("processes: workers killed at random, every task is done, twice only f
       }
     }
   }, 1 << 22);
+}
+
+Deno.test("processes: workers killed at random, every task is done, twice only for a reason", async () => {
+  await killWorkers((path) => [path]);
+});
+
+Deno.test("processes: workers of a server and of its files share the tasks, whoever is killed", async () => {
+  const servers: TestServer[] = [];
+  try {
+    await killWorkers((path) => {
+      const server = serve({ dir: path.slice(0, path.lastIndexOf("/")) });
+      servers.push(server);
+      return [`${server.url}/p`, `${server.url}/p`, path];
+    });
+  } finally {
+    for (const server of servers) await server.stop();
+  }
 });

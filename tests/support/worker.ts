@@ -1,18 +1,23 @@
 /**
- * A worker of a group: `worker.ts PATH GROUP HOLDER LOG ACK_WAIT_MS`. For each task it appends
+ * A worker of a group: `worker.ts PATH|URL GROUP HOLDER LOG ACK_WAIT_MS`. For each task it appends
  * "HOLDER SEQ TOKEN TRIES" to a log, acknowledges, and prints a line, until everything is done.
  *
  * @module
  */
 
 import * as coordination from "../../lib/backend/local/coordinator.ts";
-import { LocalBackend, type LocalPool } from "../../lib/backend/local.ts";
+import { HttpBackend } from "../../lib/backend/http.ts";
+import { LocalBackend } from "../../lib/backend/local.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
 import { say } from "./coordinated.ts";
 
 const [path = "", name = "", holder = "", log = "", ackWait = "500"] = Deno.args;
 using done = Deno.openSync(log, { append: true, create: true });
-const pool = new LocalBackend(".", { coordination }).open(path) as LocalPool;
+const { origin, pathname } = path.includes("://")
+  ? new URL(path)
+  : { origin: null, pathname: path };
+const backend = origin === null ? new LocalBackend(".", { coordination }) : new HttpBackend(origin);
+const pool = await backend.open(origin === null ? path : pathname.slice(1));
 const group = (await pool.coordinate()).group(name, { holder, maxTries: 1000 });
 for (;;) {
   const { tasks, idle } = await group.take({ count: 2, ackWaitMs: Number(ackWait) });
@@ -29,4 +34,5 @@ for (;;) {
   if (tasks.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 group.close();
-pool.close();
+await pool.close();
+await backend.close();

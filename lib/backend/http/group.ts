@@ -5,6 +5,7 @@
  */
 
 import type { Group, GroupRequest, HandedTask, TakenTasks, TakeRequest } from "../coordination.ts";
+import { MAX_TRIES } from "../dead.ts";
 import { bodyOf, type HttpGround } from "./coordination.ts";
 import type { Effect } from "./error.ts";
 import { unreadable } from "./error.ts";
@@ -86,7 +87,8 @@ export class HttpGroup implements Group {
   }
 
   async fail(seq: bigint, token: number, delayMs?: number): Promise<boolean> {
-    return await this.#act({ action: "fail", seq, token, delay_ms: delayMs });
+    const { maxTries = MAX_TRIES } = this.#request;
+    return await this.#act({ action: "fail", seq, token, delay_ms: delayMs, max_tries: maxTries });
   }
 
   async extend(seq: bigint, token: number, ackWaitMs?: number): Promise<boolean> {

@@ -36,7 +36,7 @@ import { pause, waitFor } from "../../timers.ts";
 
 import type { Awaitable } from "../../types.ts";
 import type { Group, GroupRequest, HandedTask, TakenTasks, TakeRequest } from "../coordination.ts";
-import { copyToDead, openDead } from "../dead.ts";
+import { copyToDead, MAX_TRIES, openDead } from "../dead.ts";
 import { takeFrame } from "../frames.ts";
 import type { StoredFrame } from "../types.ts";
 import type { Ground } from "./coordinator.ts";
@@ -47,8 +47,6 @@ import { TaskSource } from "./task_source.ts";
 
 /** How long a task belongs to a worker by default, in milliseconds. */
 const ACK_WAIT = 60_000;
-/** How many times a task is tried by default. */
-const MAX_TRIES = 5;
 /** The longest name of a worker, in bytes. */
 const LONGEST_HOLDER = 64;
 /** How often to look whether other workers changed the group, in milliseconds. */
@@ -376,7 +374,7 @@ export class PoolGroup implements Group {
         await pool.close();
       }
     } catch (error) {
-      await run(this.#failing(message.seq, token, BURY_AGAIN));
+      await run(this.#postponing(message.seq, token, BURY_AGAIN));
       if (!createDead && PlasmiteError.is(error, ErrorKind.NotFound)) return;
       throw error;
     }
@@ -395,8 +393,15 @@ export class PoolGroup implements Group {
   *#failing(seq: bigint, token: number, delayMs?: number): Steps<boolean> {
     return yield* this.#change(seq, token, (record) => {
       const tries = record.pending.find((one) => one.seq === seq)?.tries ?? 1;
-      return fail(record, seq, Date.now() + (delayMs ?? retryDelayMs(tries)));
+      const { maxTries = MAX_TRIES } = this.#request;
+      // After the last try it is for the dead pool, which need not wait.
+      const delay = tries >= maxTries ? 0 : delayMs ?? retryDelayMs(tries);
+      return fail(record, seq, Date.now() + delay);
     });
+  }
+
+  *#postponing(seq: bigint, token: number, delayMs: number): Steps<boolean> {
+    return yield* this.#change(seq, token, (record) => fail(record, seq, Date.now() + delayMs));
   }
 
   *#extending(seq: bigint, token: number, ackWaitMs: number): Steps<boolean> {
