@@ -1,6 +1,7 @@
 /**
- * What goes into an answer. It is bounded by bytes as well as by count, because it ends in somebody's
- * context window: what does not fit is left out, or cut if it could never fit, and the answer says so.
+ * Collects the messages of an answer. An answer is limited in bytes as well as in number, because
+ * it goes into a context window: messages that do not fit are left out, or cut if they could never
+ * fit, and the answer says so.
  *
  * @module
  */
@@ -12,18 +13,18 @@ import { printEnvelope } from "../lib/text/envelope.ts";
 import { Json } from "../lib/text/json_exact.ts";
 import type { Bounds } from "../lib/types.ts";
 
-/** How much of a message that is too large for an answer is shown, in bytes of JSON. */
+/** How much is shown of a message that is too large, in bytes of JSON. */
 const PREVIEW = 1024;
 
-/** How large an answer may be. */
+/** The limits of an answer. */
 export interface Limits {
-  /** Most messages. */
+  /** The largest number of messages. */
   readonly count: number;
-  /** Most bytes of JSON. */
+  /** The largest size, in bytes of JSON. */
   readonly maxBytes: number;
 }
 
-/** A message that was left out of an answer or cut in it. */
+/** A message that was left out or cut. */
 export interface Cut {
   /** Its sequence number. */
   readonly seq: bigint;
@@ -33,7 +34,7 @@ export interface Cut {
 
 /** One message of an answer. */
 export interface Found extends Cut {
-  /** The envelope; empty if it is known to be too much. */
+  /** The envelope; empty if it will not be needed. */
   json: string;
   /** Bytes of `json`. */
   readonly size: number;
@@ -43,7 +44,7 @@ export interface Found extends Cut {
 
 /** The members of an answer, in the order they are printed. */
 export interface Batch {
-  /** Pass it back as `after_seq`. */
+  /** The position for the next call, as `after_seq`. */
   next_after_seq: bigint | null;
   /** Sequence number of the last message in the answer. */
   last_returned_seq: bigint | null;
@@ -51,25 +52,25 @@ export interface Batch {
   oldest_available_seq: bigint | null;
   /** Last one. */
   newest_available_seq: bigint | null;
-  /** Whether messages behind the cursor are gone. */
+  /** Whether messages after the cursor were overwritten. */
   fell_behind: boolean;
   /** Whether a wait ended without a message. */
   timed_out?: boolean;
-  /** Whether more is there behind `next_after_seq`. */
+  /** Whether there are more matches after `next_after_seq`. */
   has_more?: boolean;
-  /** The given cursor lies beyond the newest message: the pool was probably made anew. */
+  /** Whether the cursor is after the newest message: the pool was probably recreated. */
   cursor_ahead?: boolean;
-  /** The time window or `latest_by` reaches behind what is retained. */
+  /** Whether the time window or `latest_by` covers messages that are no longer retained. */
   window_incomplete?: boolean;
-  /** On how many of the messages that were looked at `where` failed. */
+  /** The number of examined messages on which `where` failed. */
   where_failed?: number;
   /** Messages whose data was cut. */
   cut?: Cut[];
-  /** How many matching older messages were left out for their size. */
+  /** The number of older matches that were left out because of their size. */
   omitted?: number;
   /** The newest message of each group. */
   latest?: { key: string; seq: bigint }[];
-  /** What to do about what was cut or left out. */
+  /** Advice about what was cut or left out. */
   note?: string;
   /** The messages. */
   messages: Json[];
@@ -78,7 +79,7 @@ export interface Batch {
 const buffer = new Buf(16 * 1024);
 const decoder = new TextDecoder();
 
-/** The envelope of a message, its data cut if it alone is larger than the answer may be. */
+/** The envelope of a message; its data is cut if it alone exceeds the limit. */
 export function take(view: MessageView, maxBytes: number): Found {
   buffer.clear();
   printEnvelope(view, buffer);
@@ -91,7 +92,7 @@ export function take(view: MessageView, maxBytes: number): Found {
   buffer.clear();
   printJson(view.doc, view.dataAt, buffer);
   const length = buffer.len;
-  // A character may have been cut in two; what is left of it is no text.
+  // Remove a character that was cut in half.
   const start = decoder.decode(buffer.u8.subarray(0, Math.min(length, PREVIEW, maxBytes >> 2)))
     .replace(/\ufffd+$/, "");
   const data = JSON.stringify({ plasmite_cut: true, bytes: length, starts_with: start });
@@ -100,7 +101,7 @@ export function take(view: MessageView, maxBytes: number): Found {
   return { seq, bytes, size: new TextEncoder().encode(json).length, cut: true, json };
 }
 
-/** What is retained, as the answer has it. */
+/** The retained range, as members of the answer. */
 export function ofBounds({ oldest, newest }: Bounds): Pick<
   Batch,
   "oldest_available_seq" | "newest_available_seq"
@@ -112,26 +113,26 @@ export function ofBounds({ oldest, newest }: Bounds): Pick<
   };
 }
 
-/** Collects messages in order until count or bytes are used up. */
+/** Collects messages in order up to the limits. */
 export class Collector {
   /** The messages. */
   readonly found: Found[] = [];
-  /** The number in front of the message that did not fit; null if none was refused. */
+  /** The number before the first message that did not fit; null if all did. */
   refused: bigint | null = null;
   #bytes = 0;
   readonly #limits: Limits;
 
-  /** Collects nothing yet. */
+  /** Creates an empty collector. */
   constructor(limits: Limits) {
     this.#limits = limits;
   }
 
-  /** Whether there are as many as wanted. */
+  /** Whether the number of messages is reached. */
   get full(): boolean {
     return this.found.length >= this.#limits.count;
   }
 
-  /** Takes the next message if it fits; false when no more is wanted. */
+  /** Adds the next message if it fits; false if no more are needed. */
   take(view: MessageView): boolean {
     const found = take(view, this.#limits.maxBytes);
     if (this.#bytes + found.size > this.#limits.maxBytes && this.found.length > 0) {
@@ -144,7 +145,7 @@ export class Collector {
   }
 }
 
-/** Puts an answer together. */
+/** Completes an answer. */
 export function finish(
   batch: Omit<Batch, "messages" | "last_returned_seq"> & { strangeKey?: string | undefined },
   found: Found[],
@@ -186,7 +187,7 @@ export function finish(
   };
 }
 
-/** What it means that a condition failed on some messages. */
+/** Explains that a condition failed on some messages. */
 function failure(failed: number, strangeKey: string | undefined): string {
   const what = `where failed on ${failed} message${
     failed === 1 ? "" : "s"
@@ -198,12 +199,12 @@ function failure(failed: number, strangeKey: string | undefined): string {
       `did you mean .data.${strangeKey}?`;
 }
 
-/** Says so when a cursor lies beyond the newest message. */
+/** The member that reports a cursor after the newest message. */
 export function ahead(bounds: Bounds, after: bigint): { cursor_ahead?: boolean } {
   return after > bounds.newest ? { cursor_ahead: true } : {};
 }
 
-/** Leaves out the oldest matches until the rest fits; removes them from the list. */
+/** Removes the oldest matches from the list until the rest fits. */
 export function fit(matches: Found[], wanted: Limits): { omitted?: number; note?: string } {
   let bytes = 0;
   let keep = matches.length;
@@ -224,7 +225,7 @@ export function fit(matches: Found[], wanted: Limits): { omitted?: number; note?
   };
 }
 
-/** Keeps the last messages of a search, and the text only of those that can be in the answer. */
+/** Keeps the last matches of a search, with text only for those that can fit. */
 export class Window {
   /** The messages, oldest first. */
   found: Found[] = [];
@@ -233,7 +234,7 @@ export class Window {
   /** The first message whose text is kept. */
   #first = 0;
 
-  /** Keeps nothing yet. */
+  /** Creates an empty collector. */
   constructor(limits: Limits) {
     this.#limits = limits;
     this.#free = limits.maxBytes;
@@ -250,7 +251,7 @@ export class Window {
       this.#free += old.size;
       old.json = "";
     }
-    // Cut back only now and then: twice as many as wanted are kept at most.
+    // Trimmed only occasionally: at most twice as many as needed are kept.
     const { count } = this.#limits;
     if (this.found.length < 2 * count) return;
     this.found = this.found.slice(-count);
@@ -258,7 +259,7 @@ export class Window {
   }
 }
 
-/** What a reader of the summary line should know about the cursor and about what is missing. */
+/** The part of the summary about the cursor and about missing messages. */
 export function moreOf(batch: Batch): string[] {
   const { has_more, fell_behind, next_after_seq, cursor_ahead, newest_available_seq, note } = batch;
   const parts: string[] = [];

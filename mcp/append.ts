@@ -1,5 +1,5 @@
 /**
- * Appending what a caller gave as JSON text.
+ * Appends data that is given as JSON text.
  *
  * @module
  */
@@ -14,27 +14,27 @@ import { DEFAULT_POOL_SIZE, maxPayload, planLayout } from "../lib/pool/layout.ts
 import { envelopeOf } from "./envelope.ts";
 import type { GrantedPools } from "./pools.ts";
 
-/** What is to be appended, and where. */
+/** A message to append. */
 export interface Append {
   /** The pool. */
   readonly pool: string;
   /** The data as JSON text. */
   readonly data: string;
   readonly tags: readonly string[];
-  /** Whether to make a missing pool, once the data is known to be storable. */
+  /** Whether to create a missing pool, if the data can be stored. */
   readonly create: boolean;
 }
 
 /**
- * Appends a message and returns its envelope as JSON text. Of two mistakes a missing pool is told
- * first.
+ * Appends a message and returns its envelope as JSON text. A missing pool is reported before any
+ * other mistake.
  */
 export async function append(pools: GrantedPools, wanted: Append): Promise<string> {
   const { pool, data, tags, create } = wanted;
   pools.check("append", pool);
   const batch = new FrameBatch();
   try {
-    // Bytes are taken as JSON text, which keeps key order and 64-bit integers.
+    // JSON text keeps the order of keys and 64-bit integers.
     encodeValue(new TextEncoder().encode(data), tags, stamp())(batch);
   } catch (error) {
     if (!create) await requirePool(pools, pool);
@@ -43,23 +43,23 @@ export async function append(pools: GrantedPools, wanted: Append): Promise<strin
   try {
     return await store(pools, pool, batch);
   } catch (error) {
-    // A missing pool is the one failure after which nothing can have been stored.
+    // Only after this failure it is certain that nothing was stored.
     if (!create || !isMissing(error)) throw error;
   }
   checkFits(batch);
   try {
     await pools.create(pool);
   } catch (error) {
-    // Somebody else made it at the same moment: then it is there to open.
+    // Another process created it at the same time: use that one.
     if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
   }
   return await store(pools, pool, batch);
 }
 
 /**
- * Makes sure that a pool is there to be appended to.
+ * Checks that a pool exists.
  *
- * @throws {PlasmiteError} NotFound and what else opening throws
+ * @throws {PlasmiteError} NotFound, and other errors of opening it
  */
 export async function requirePool(pools: GrantedPools, name: string): Promise<void> {
   await (await pools.open(name, { write: true })).close();
@@ -81,7 +81,7 @@ async function appendOne(pool: PoolHandle, batch: FrameBatch): Promise<string> {
   return envelopeOf({ seq, timestampNs: batch.timeOf(0), payload: batch.payload(0) });
 }
 
-/** Refuses data that no new pool could take, so that none is left behind for nothing. */
+/** Refuses data that does not fit into a new pool, so that none is created in vain. */
 function checkFits(batch: FrameBatch): void {
   if (batch.payloadOf(0) <= maxPayload(planLayout(DEFAULT_POOL_SIZE).ringSize)) return;
   throw new PlasmiteError("Usage", "payload exceeds ring capacity", {

@@ -1,6 +1,6 @@
 /**
- * The arguments of a tool call: checked in a fixed order, refused with words that name the argument
- * and say what would be right (docs/spec/agents.md 5, argument rules).
+ * The arguments of a tool call. They are checked in a fixed order, and errors name the argument and
+ * what it should be (docs/spec/agents.md 5, argument rules).
  *
  * @module
  */
@@ -9,14 +9,14 @@ import { readSince } from "../lib/text/time.ts";
 import { jsonText } from "../lib/text/json_exact.ts";
 import { insideString, wrapped } from "./json.ts";
 
-/** A bad argument. */
+/** An invalid argument. */
 export class BadArgument extends Error {
   /** Its name. */
   readonly field: string;
-  /** What is wrong and what would be right. */
+  /** The problem, and what the argument should be. */
   readonly detail: string;
 
-  /** Says what is wrong with `field`. */
+  /** Creates an error about `field`. */
   constructor(field: string, detail: string) {
     super(`${field}: ${detail}`);
     this.name = "BadArgument";
@@ -32,9 +32,9 @@ export class Arguments {
   readonly #given: { readonly [name: string]: unknown };
 
   /**
-   * Refuses names that the tool does not have, the first one by the alphabet.
+   * Refuses unknown names, the first one in alphabetical order.
    *
-   * @param known the names it has
+   * @param known the names of the tool
    */
   constructor(given: { readonly [name: string]: unknown }, known: readonly string[]) {
     this.#given = given;
@@ -57,24 +57,24 @@ export class Arguments {
     throw new BadArgument(name, `expected ${expected}, got ${shown}`);
   }
 
-  /** A text that must be there. */
+  /** A required text. */
   text(name: string): string {
     const value = this.#value(name);
     return typeof value === "string" ? value : this.#fail(name, "a string");
   }
 
-  /** A text that may be there. */
+  /** An optional text. */
   optionalText(name: string): string | undefined {
     return this.#value(name) === undefined ? undefined : this.text(name);
   }
 
-  /** Yes or no; no when absent. */
+  /** A boolean; false if absent. */
   flag(name: string): boolean {
     const value = this.#value(name) ?? false;
     return typeof value === "boolean" ? value : this.#fail(name, "true or false");
   }
 
-  /** A whole number from 0 to 2^64 - 1 that must be there. */
+  /** A required integer from 0 to 2^64 - 1. */
   whole(name: string): bigint {
     const value = this.#value(name);
     if (typeof value === "bigint" && value >= 0n && value <= U64_MAX) return value;
@@ -84,12 +84,12 @@ export class Arguments {
     return this.#fail(name, "a whole number, 0 or greater");
   }
 
-  /** A whole number that may be there. */
+  /** An optional integer. */
   optionalWhole(name: string): bigint | undefined {
     return this.#value(name) === undefined ? undefined : this.whole(name);
   }
 
-  /** A whole number between two bounds, `other` when absent. */
+  /** An integer within limits; `other` if absent. */
   between(name: string, least: number, most: number, other: number): number {
     const value = this.#value(name);
     if (value === undefined) return other;
@@ -98,12 +98,12 @@ export class Arguments {
     return ok ? value : this.#fail(name, `a whole number from ${least} to ${most}`);
   }
 
-  /** A whole number between two bounds that may be there. */
+  /** An optional integer within limits. */
   optionalBetween(name: string, least: number, most: number): number | undefined {
     return this.#value(name) === undefined ? undefined : this.between(name, least, most, least);
   }
 
-  /** Tags without white space around them; none when absent. An array inside a string is one. */
+  /** Tags, trimmed; none if absent. A string that contains an array is accepted. */
   tags(name: string): string[] {
     const given = this.#value(name);
     if (given === undefined) return [];
@@ -136,8 +136,8 @@ export class Arguments {
   }
 
   /**
-   * The text of a JSON value that must be there; null is a value. Of a string that holds an object
-   * it is the object.
+   * The text of a required JSON value, which may be null. If it is a string that contains an
+   * object, the text of the object.
    */
   json(name: string): string {
     const value = Object.hasOwn(this.#given, name) ? this.#given[name] : undefined;

@@ -1,5 +1,5 @@
 /**
- * Reading: which messages go into an answer, and where to go on (docs/spec/agents.md 6).
+ * Reads the messages of an answer, and the position for the next call (docs/spec/agents.md 6).
  *
  * @module
  */
@@ -20,7 +20,9 @@ import { type Grouping, Groups } from "../lib/filter/latest.ts";
 import { retained, Scan } from "./scan.ts";
 import { behind, failuresOf, filtersOf, type Wanted } from "./selection.ts";
 
-/** Reads what is there: the first matches behind the cursor, or without one the last. */
+/**
+ * Reads existing messages: the first matches after the cursor, or the last ones without a cursor.
+ */
 export async function readBatch(
   pool: PoolHandle,
   wanted: Wanted,
@@ -33,7 +35,7 @@ export async function readBatch(
     : await readFrom(pool, wanted, after, signal);
 }
 
-/** Begins to look through a pool and ends it whatever happens. */
+/** Scans a pool, and ends the scan whatever happens. */
 async function scanning<T>(
   pool: PoolHandle,
   selection: Selection,
@@ -48,8 +50,8 @@ async function scanning<T>(
 }
 
 /**
- * Says so when messages that may belong to a time window, or be the newest of their group, are gone:
- * then what is not in the answer may still have been there.
+ * The member that reports that messages of a time window, or the newest ones of their group, may
+ * have been overwritten, so that the answer may be incomplete.
  */
 async function retention(
   pool: PoolHandle,
@@ -59,7 +61,7 @@ async function retention(
   if (since === undefined && latest === undefined) return {};
   if (bounds.oldest <= 1n || (after !== undefined && after + 1n >= bounds.oldest)) return {};
   if (since === undefined) return { window_incomplete: true };
-  // The oldest message may be overwritten before it is looked at; the next one tells as much.
+  // The oldest message may be overwritten before it is read; then the next one will do.
   for (let { oldest } = bounds, tries = 0; tries < 3 && oldest > 0n; tries++) {
     const frame = await pool.get(oldest);
     if (frame !== null) return frame.timestampNs >= since ? { window_incomplete: true } : {};
@@ -126,7 +128,7 @@ async function readLast(
   });
 }
 
-/** Reads the messages of these sequence numbers; those that are gone meanwhile are left out. */
+/** Reads messages by their sequence numbers; leaves out those overwritten in the meantime. */
 async function readChosen(
   pool: PoolHandle,
   seqs: readonly bigint[],
@@ -161,7 +163,7 @@ async function readLatest(
     const { start } = scan;
     const empty = start.oldest === 0n;
     const given = wanted.after !== undefined;
-    const told = {
+    const members = {
       ...ofBounds(start),
       ...(given ? ahead(start, after) : {}),
       ...await retention(pool, start, wanted),
@@ -174,7 +176,7 @@ async function readLatest(
       }, signal);
     }
     return {
-      ...told,
+      ...members,
       ...failuresOf(wanted),
       fell_behind: (given && after + 1n < start.oldest) || scan.lost,
     };

@@ -1,7 +1,7 @@
 /**
- * One request of a client of 2025 over HTTP: a transport for the SDK that carries a single message
- * there and its answer back. The SDK's own offers only an event stream from the first byte or JSON
- * without progress; which of the two an answer becomes is decided later ({@linkcode LateReply}).
+ * A request of a client of 2025 over HTTP: a transport for the SDK that carries one message and its
+ * answer. The transport of the SDK has to choose at the start between an event stream and JSON
+ * without progress; here {@linkcode LateReply} decides later.
  *
  * @module
  */
@@ -23,17 +23,17 @@ export class Exchange implements Transport {
   readonly #notify: (text: string) => void;
   #closed = false;
 
-  /** @param notify takes the text of each notification that precedes the answer */
+  /** @param notify called with the text of each notification before the answer */
   constructor(notify: (text: string) => void) {
     this.#notify = notify;
   }
 
-  /** Nothing to start; called by the SDK. */
+  /** Does nothing; called by the SDK. */
   start(): Promise<void> {
     return Promise.resolve();
   }
 
-  /** Takes the answer or a notification; called by the SDK. */
+  /** Receives the answer or a notification; called by the SDK. */
   send(message: JSONRPCMessage): Promise<void> {
     if (this.#closed) return Promise.resolve();
     const text = unwrap(JSON.stringify(message));
@@ -46,7 +46,7 @@ export class Exchange implements Transport {
     return Promise.resolve();
   }
 
-  /** Ends the exchange: a call that still runs is aborted. */
+  /** Ends the exchange and aborts a running call. */
   close(): Promise<void> {
     if (this.#closed) return Promise.resolve();
     this.#closed = true;
@@ -55,7 +55,7 @@ export class Exchange implements Transport {
     return Promise.resolve();
   }
 
-  /** Hands the call to the connected server and waits for the answer. */
+  /** Passes the call to the connected server and waits for the answer. */
   async run(call: Call): Promise<Response> {
     try {
       this.onmessage?.(call as JSONRPCMessage);

@@ -1,9 +1,8 @@
 /**
- * One JSON-RPC message in: from text to what the SDK may see, or to the error that answers it.
+ * Parses a JSON-RPC message for the SDK, or returns the error response for it.
  *
- * The SDK drops or misreads some of what real peers send (batches, `arguments: null`, `initialize`
- * without parameters), so the message is judged and straightened here first (docs/spec/agents.md 1,
- * 8).
+ * The SDK drops or misreads some messages of real clients (batches, `arguments: null`, `initialize`
+ * without parameters), so they are checked and corrected here first (docs/spec/agents.md 1, 8).
  *
  * @module
  */
@@ -19,32 +18,32 @@ export type Id = string | number;
 export interface Call {
   /** Always 2.0. */
   readonly jsonrpc: "2.0";
-  /** Absent in a notification. */
+  /** The request identifier; absent in a notification. */
   readonly id?: Id;
-  /** What to do. */
+  /** The method. */
   readonly method: string;
   /** The parameters. */
   params?: { [key: string]: unknown };
 }
 
-/** The answer to a message that cannot be handed on. */
+/** The error response to a message. */
 export interface Refusal {
   /** Always 2.0. */
   readonly jsonrpc: "2.0";
-  /** The request's id as far as it could be told; JSON that prints exactly. */
+  /** The id of the request, if it could be read; printed exactly. */
   readonly id: unknown;
-  /** What is wrong. */
+  /** The error. */
   readonly error: { readonly code: number; readonly message: string };
 }
 
-/** What became of a text. */
+/** The result of parsing a text. */
 export type Framed =
   | { readonly kind: "call"; readonly call: Call }
-  /** An answer to a request of ours; we send none. */
+  /** A response; ignored, because we send no requests. */
   | { readonly kind: "answer" }
   | { readonly kind: "refused"; readonly refusal: Refusal };
 
-/** The methods that exist; the parameters of others are not looked at. */
+/** The supported methods; the parameters of others are not checked. */
 export const METHODS: ReadonlySet<string> = new Set([
   "initialize",
   "ping",
@@ -62,7 +61,7 @@ export const METHODS: ReadonlySet<string> = new Set([
   "subscriptions/listen",
 ]);
 
-/** A refusal with one of the codes of JSON-RPC. */
+/** An error response with a code of JSON-RPC. */
 export function refuse(code: number, message: string, id: unknown = null): Framed {
   return { kind: "refused", refusal: { jsonrpc: "2.0", id, error: { code, message } } };
 }
@@ -71,7 +70,7 @@ function isObject(value: unknown): value is { [key: string]: unknown } {
   return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 
-/** Judges and straightens one message. */
+/** Parses, checks and corrects one message. */
 export function frame(text: string): Framed {
   let value: unknown;
   try {
@@ -82,7 +81,7 @@ export function frame(text: string): Framed {
   }
   const problem = strictProblem(text);
   if (problem !== undefined) {
-    // A peer that gets its id back knows which of its calls it was.
+    // The id tells the client which of its calls failed.
     return refuse(
       -32700,
       `Parse error: ${problem}`,
@@ -120,7 +119,7 @@ export function frame(text: string): Framed {
       return refuse(-32602, `Invalid params: ${method} needs params`, id ?? null);
     }
   }
-  // Unusable metadata is no reason to refuse a request that makes sense without it.
+  // A request with invalid metadata is handled without it.
   if (call.params !== undefined && !isObject(call.params["_meta"])) delete call.params["_meta"];
   const at = spans.get("params")?.start ?? 0;
   if (method === "initialize") call.params = handshake(call.params);
@@ -134,7 +133,7 @@ export function frame(text: string): Framed {
   return { kind: "call", call };
 }
 
-/** The id, undefined for a notification, null if it cannot be used. */
+/** The id; undefined for a notification, null if it is invalid. */
 function idOf(
   id: unknown,
   span: { readonly start: number; readonly end: number } | undefined,
@@ -147,8 +146,8 @@ function idOf(
 }
 
 /**
- * The id of a message that is refused, exactly as it was written; null if it is neither a string nor
- * a whole number.
+ * The id of a refused message, exactly as it was written; null if it is neither a string nor an
+ * integer.
  */
 function readableId(value: { readonly [key: string]: unknown }, text: string): unknown {
   const { id } = value;
@@ -160,7 +159,7 @@ function readableId(value: { readonly [key: string]: unknown }, text: string): u
   return rawJSON(source);
 }
 
-/** `initialize` works with what is there (docs/spec/agents.md 1). */
+/** Fills in missing parameters of `initialize` (docs/spec/agents.md 1). */
 function handshake(params: Call["params"]): { [key: string]: unknown } {
   const given = params ?? {};
   const info = isObject(given["clientInfo"]) ? given["clientInfo"] : {};
@@ -177,7 +176,7 @@ function handshake(params: Call["params"]): { [key: string]: unknown } {
   };
 }
 
-/** Straightens the parameters of a tool call; returns what is wrong with them. */
+/** Corrects the parameters of a tool call; returns the problem if that is not possible. */
 function toolCall(
   params: { [key: string]: unknown },
   text: string,
@@ -198,7 +197,7 @@ function toolCall(
     const place = spans.get(name);
     if (place === undefined) continue;
     const source = text.slice(place.start, place.end);
-    // The data of a message stays text; other numbers beyond 2^53 become bigint.
+    // The data of a message stays text; other integers beyond 2^53 become bigints.
     if (name === "data") args[name] = wrap(source);
     else if (typeof value === "number") args[name] = parseJsonExact(source);
     else args[name] = value;

@@ -1,7 +1,7 @@
 /**
- * Streamable HTTP without sessions: one exchange a request for the clients of 2025, the SDK's own
- * handler for the revision of 2026-07-28. A call that takes a moment is answered as an event stream
- * where the client accepts one (docs/spec/agents.md 3, 8).
+ * Streamable HTTP without sessions: one exchange per request for clients of 2025, and the handler
+ * of the SDK for the revision of 2026-07-28. A long call is answered with an event stream if the
+ * client accepts one (docs/spec/agents.md 3, 8).
  *
  * @module
  */
@@ -36,9 +36,9 @@ import { wantedBy } from "./wanted.ts";
 
 const JSON_TYPE = /^application\/(?:json|[a-z0-9!#$&^_.-]+\+json)[ \t]*(?:;.*)?$/i;
 
-/** How long a server that stops waits for the answers of running calls, in milliseconds. */
+/** How long a stopping server waits for running calls, in milliseconds. */
 const LAST_ANSWERS = 2_000;
-/** The methods that look into pools, which may take a while. */
+/** The methods that read pools, which may take long. */
 const LONG = new Set(["tools/call", "resources/list", "resources/read", "completion/complete"]);
 
 function rpcError(
@@ -51,7 +51,7 @@ function rpcError(
   return Response.json(error, { status });
 }
 
-/** The bytes of a body, or null when there are more than `most`. */
+/** The bytes of a body; null if there are more than `most`. */
 async function readBody(request: Request, most: number): Promise<Uint8Array | null> {
   if (Number(request.headers.get("content-length") ?? 0) > most) return null;
   if (request.body === null) return new Uint8Array(0);
@@ -66,17 +66,17 @@ async function readBody(request: Request, most: number): Promise<Uint8Array | nu
   return pieces.length === 1 && only !== undefined ? only : joinBytes(pieces);
 }
 
-/** Answers requests to `/mcp`. */
+/** Handles requests to `/mcp`. */
 export class HttpHandler {
   readonly #backend: Backend;
-  /** The backend to close at the end; null when it is the server's. */
+  /** The backend to close at the end; null if it belongs to the server. */
   readonly #own: ServingBackend | null = null;
   readonly #options: McpOptions;
   readonly #modern: McpHttpHandler;
   readonly #watcher: Watcher;
   readonly #ending = new AbortController();
   readonly #running = new Set<Promise<Response>>();
-  /** What the callers of requests that are being answered may do. */
+  /** The rights of the callers of requests in progress. */
   readonly #grants = new WeakMap<Request, Grant>();
   #waits = 0;
 
@@ -90,7 +90,7 @@ export class HttpHandler {
       legacy: "reject",
       ...(options.onerror === undefined ? {} : { onerror: options.onerror }),
     });
-    // One for all callers: what each of them may hear of is seen to when they subscribe.
+    // One for all callers; their rights are checked when they subscribe.
     const pools = new GrantedPools(this.#backend, { grant: accessGrant("watcher", "read-only") });
     this.#watcher = new Watcher(pools, {
       updated: (uri) => this.#modern.notify.resourceUpdated(uri),
@@ -105,7 +105,7 @@ export class HttpHandler {
     return buildServer({
       pools: new GrantedPools(this.#backend, { grant, hidePaths: true }),
       version,
-      // Without sessions a client of 2025 cannot be told anything later.
+      // Without sessions, a client of 2025 cannot receive notifications.
       subscriptions: era === "modern" && grant.can("read"),
       ending: this.#ending.signal,
       progressMs,
@@ -121,7 +121,7 @@ export class HttpHandler {
     return () => this.#waits--;
   }
 
-  /** Ends waits with an answer, then streams. */
+  /** Ends waits, with an answer, and then streams. */
   async close(): Promise<void> {
     this.#ending.abort();
     this.#watcher.close();
@@ -132,7 +132,7 @@ export class HttpHandler {
     this.#own?.close();
   }
 
-  /** Answers one request of somebody who may do what `grant` says. */
+  /** Handles one request of a caller with these rights. */
   async fetch(request: Request, given?: Grant): Promise<Response> {
     const grant = given ?? accessGrant("anyone", this.#options.access ?? "read-write");
     if (accessOf(grant) === null) {
@@ -159,7 +159,7 @@ export class HttpHandler {
     if (framed.kind === "answer") return new Response(null, { status: 202 });
     if (framed.kind === "refused") {
       const { refusal } = framed;
-      // A status that says no ends the session of some clients; with an id it is one call's answer.
+      // An error status ends the session of some clients; with an id only one call has failed.
       const nobody = refusal.error.code === -32700 && refusal.id === null;
       return Response.json(refusal, { status: nobody ? 400 : 200 });
     }
@@ -169,8 +169,8 @@ export class HttpHandler {
     headers.set("accept", "application/json, text/event-stream");
     headers.set("content-type", "application/json");
     headers.delete("content-length");
-    // The request's own signal is left alone: asking for it makes Deno.serve print a warning, and it
-    // fires after success too. A caller that goes away is noticed by its answer's body.
+    // The signal of the request is not used: reading it makes Deno.serve print a warning, and it
+    // also fires after success. The body of the response tells when the client disconnects.
     const gone = new AbortController();
     const bare = new Request(request.url, { method: "POST", headers, signal: gone.signal });
     this.#grants.set(bare, grant);
@@ -210,7 +210,7 @@ export class HttpHandler {
     }
   }
 
-  /** A client of 2025: no sessions, so each request has a server of its own. */
+  /** Handles a request of a client of 2025: without sessions, each request has its own server. */
   async #legacy(request: Request, call: Call, reply: LateReply): Promise<Response> {
     const version = request.headers.get("mcp-protocol-version");
     if (
@@ -222,7 +222,7 @@ export class HttpHandler {
         `(supported versions: ${known})`;
       return rpcError(400, -32000, message, call.id);
     }
-    // The SDK drops what it cannot read, and the caller would wait for ever.
+    // The SDK drops what it cannot read, and the client would wait forever.
     if (call.id !== undefined && !isJSONRPCRequest(call)) {
       return rpcError(200, -32602, "Invalid params: _meta is not as the protocol has it", call.id);
     }
@@ -234,7 +234,7 @@ export class HttpHandler {
   }
 }
 
-/** Runs `work` at the first call only. */
+/** Runs `work` only on the first call. */
 function once(work: () => void): () => void {
   let done = false;
   return () => {
@@ -245,8 +245,7 @@ function once(work: () => void): () => void {
 }
 
 /**
- * Takes the resources out of a subscription that its caller may not read: not even that they change
- * is theirs to know.
+ * Removes resources that the caller may not read from a subscription.
  */
 function restrict({ params }: Call, check: (uri: string) => void): void {
   const filter = params?.["notifications"];
@@ -259,7 +258,7 @@ function restrict({ params }: Call, check: (uri: string) => void): void {
       if (typeof uri === "string") check(uri);
       return true;
     } catch (error) {
-      // One that is none of ours is left: nothing will ever be said about it.
+      // A foreign URI is left in: there will be no notifications about it.
       if (error instanceof ResourceProblem) return true;
       if (!PlasmiteError.is(error)) throw error;
       return false;
@@ -267,7 +266,7 @@ function restrict({ params }: Call, check: (uri: string) => void): void {
   });
 }
 
-/** For a caller who takes JSON only, which has no place for notes of progress. */
+/** Removes the request for progress, which a JSON response cannot report. */
 function withoutProgress({ params }: Call): void {
   const meta = params?.["_meta"];
   if (meta === null || typeof meta !== "object") return;
@@ -275,7 +274,7 @@ function withoutProgress({ params }: Call): void {
 }
 
 /**
- * The response with the text of wrappers put back; `ended` is called when its body is over, and
+ * The response with the text of wrappers restored; `ended` is called at the end of its body, and
  * `stop` ends a stream.
  */
 async function exact(
@@ -295,7 +294,7 @@ async function exact(
   const reader = body.getReader();
   const decoder = new TextDecoder();
   const encoder = new TextEncoder();
-  // A read that waits then comes to its end.
+  // This ends a pending read.
   const cancel = (): void => void reader.cancel().catch(() => {});
   if (stop?.aborted === true) cancel();
   stop?.addEventListener("abort", cancel, { once: true });
@@ -303,7 +302,7 @@ async function exact(
     stop?.removeEventListener("abort", cancel);
     ended?.();
   };
-  // The SDK writes each event as one chunk.
+  // The SDK writes each event in one chunk.
   const stream = new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {

@@ -1,29 +1,22 @@
 /**
- * What to do next after an error, in the words of the tools. Errors come from everywhere below and
- * from servers, whose hints may be for people at a command line; agents have none.
+ * Advice about errors, in terms of the tools. Errors come from all layers and from servers, and
+ * some of their hints are about the command line, which agents do not have.
  *
  * @module
  */
 
 import { ErrorKind, type PlasmiteError } from "../lib/errors.ts";
-
-/** Option names, and commands of the program. */
-const COMMAND_LINE = /(?:^|[^\w-])--[a-z]|\bplasmite(?:\.exe)? [a-z]|\b[Rr]un the command\b/;
-
-/** Whether a text is for people at a command line. */
-export function isForCommandLine(text: string): boolean {
-  return COMMAND_LINE.test(text);
-}
+import { isForCommandLine } from "../lib/hints.ts";
 
 const DAMAGED =
   "The pool is damaged: use another one, and tell the person you work for that this one needs a " +
   "repair.";
 
 /**
- * What to do about an error.
+ * The advice for an error.
  *
- * @param pool the pool concerned, empty if there is none
- * @param missing what to do when it is missing
+ * @param pool the pool; empty if there is none
+ * @param missing the advice for a missing pool
  */
 export function hintFor(error: PlasmiteError, pool: string, missing: string): string | undefined {
   const { kind, message, seq } = error;
@@ -36,7 +29,7 @@ export function hintFor(error: PlasmiteError, pool: string, missing: string): st
   return agentHint(error);
 }
 
-/** The hint of an error as agents can follow it. */
+/** The advice for an error, as far as agents can follow it. */
 export function agentHint(error: PlasmiteError): string | undefined {
   const { kind, message, hint, details, topic } = error;
   const { needed, capacity } = details;

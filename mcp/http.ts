@@ -60,8 +60,8 @@ export interface McpOptions {
    */
   readonly maxWaits?: number;
   /**
-   * Reserves a place for a wait or subscription and returns a function that releases it, or null if
-   * there is none; for a server that counts them together with its own streams.
+   * Takes a slot for a wait or subscription and returns a function that releases it, or null if
+   * none is free; for a server that counts them together with its own streams.
    */
   readonly takePlace?: () => (() => void) | null;
   /**
@@ -101,8 +101,9 @@ export interface McpFetch {
   /**
    * Handles one request.
    *
-   * @param grant what the caller may do; default `access`, also for what `Deno.serve` passes
-   * @throws {PlasmiteError} Usage for a grant that is none
+   * @param grant the rights of the caller; default `access`, also with the second argument that
+   *   `Deno.serve` passes
+   * @throws {PlasmiteError} Usage for an invalid grant
    */
   (request: Request, grant?: Grant | Deno.ServeHandlerInfo): Promise<Response>;
   /** Ends waits and streams; later requests are refused. */
@@ -147,7 +148,7 @@ export async function createMcpFetch(client: Client, options?: McpOptions): Prom
   );
 }
 
-/** The grant among what a caller passes; a broken one must not become the default rights. */
+/** The grant that a caller passed, if any; an invalid one must not become the default rights. */
 function grantOf(given: Grant | Deno.ServeHandlerInfo | undefined): Grant | undefined {
   if (given === undefined || "remoteAddr" in given) return undefined;
   if (typeof given.can === "function") return given;

@@ -1,6 +1,6 @@
 /**
- * The kinds of arguments that tools take: what hosts are told of each, and how it is read. Limits and
- * defaults are named once, for both.
+ * The kinds of arguments of tools: the schema of each, and how it is read. Limits and defaults are
+ * defined once for both.
  *
  * @module
  */
@@ -16,18 +16,18 @@ import { compileCondition, type Condition } from "./selection.ts";
 
 /** One argument. */
 export interface Argument<T> {
-  /** What hosts are told, its description included. */
+  /** Its schema, with the description. */
   readonly schema: Schema & { readonly description: string };
-  /** Whether a call must have it. */
+  /** Whether it is required. */
   readonly required: boolean;
-  /** Reads it; throws {@linkcode BadArgument}. */
+  /** Reads it, or throws {@linkcode BadArgument}. */
   read(given: Arguments, name: string): T;
 }
 
 /** The arguments of a tool by name, in the order they are checked. */
 export type Input = { readonly [name: string]: Argument<unknown> };
 
-/** What reading an {@linkcode Input} gives. */
+/** The value that reading an {@linkcode Input} returns. */
 export type Values<I extends Input> = {
   readonly [N in keyof I]: I[N] extends Argument<infer T> ? T : never;
 };
@@ -48,17 +48,17 @@ const TEXT = { type: "string" };
 const WHOLE = { type: "integer", minimum: 0 };
 const TAGS = { type: "array", items: TEXT };
 
-/** A text that must be there. */
+/** A required text. */
 export function text(description: string): Argument<string> {
   return required(TEXT, description, (given, name) => given.text(name));
 }
 
-/** A text that may be there. */
+/** An optional text. */
 export function optionalText(description: string): Argument<string | undefined> {
   return optional(TEXT, description, (given, name) => given.optionalText(name));
 }
 
-/** Yes or no. */
+/** A boolean. */
 export function flag(description: string): Argument<boolean> {
   return optional(
     { type: "boolean", default: false },
@@ -67,24 +67,24 @@ export function flag(description: string): Argument<boolean> {
   );
 }
 
-/** A sequence number that must be there. */
+/** A required sequence number. */
 export function sequence(description: string): Argument<bigint> {
   return required(WHOLE, description, (given, name) => given.whole(name));
 }
 
-/** A sequence number that may be there. */
+/** An optional sequence number. */
 export function optionalSequence(description: string): Argument<bigint | undefined> {
   return optional(WHOLE, description, (given, name) => given.optionalWhole(name));
 }
 
-/** A whole number between two bounds. */
+/** An integer within limits. */
 export interface Range {
   readonly least: number;
   readonly most: number;
   readonly standard: number;
 }
 
-/** A whole number between two bounds; they become part of its description. */
+/** An integer within limits, which become part of its description. */
 export function between(
   { least, most, standard }: Range,
   what: string,
@@ -129,19 +129,19 @@ export function object(description: string): Argument<string> {
   return required({ type: "object" }, description, (given, name) => given.json(name));
 }
 
-/** Tags; none by default. */
+/** Tags; default none. */
 export function tags(description: string): Argument<readonly string[]> {
   return optional(TAGS, description, (given, name) => given.tags(name));
 }
 
-/** A pool that must be there. */
+/** A required name of a pool. */
 export function pool(
   description = "Name of the pool; plasmite_pool_list shows what exists.",
 ): Argument<string> {
   return text(description);
 }
 
-/** How many messages an answer has at most. */
+/** The largest number of messages in an answer. */
 export function count(more = ""): Argument<number> {
   return between({ least: 1, most: 200, standard: 20 }, "Most messages in the answer", more);
 }
@@ -153,7 +153,7 @@ export function tagFilter(): Argument<readonly string[]> {
   );
 }
 
-/** A time that messages are not older than. */
+/** The earliest time of messages. */
 export function since(): Argument<bigint | undefined> {
   return optional(
     TEXT,
@@ -162,7 +162,7 @@ export function since(): Argument<bigint | undefined> {
   );
 }
 
-/** A condition; what is read compiles it when it is called. */
+/** A condition; reading returns a function that compiles it. */
 export function where(): Argument<() => Promise<Condition | undefined>> {
   return optional(
     TEXT,
@@ -174,7 +174,7 @@ export function where(): Argument<() => Promise<Condition | undefined>> {
   );
 }
 
-/** What makes messages belong together. */
+/** What groups messages. */
 export function latestBy(): Argument<Grouping | undefined> {
   return optional(
     TEXT,
@@ -186,7 +186,7 @@ export function latestBy(): Argument<Grouping | undefined> {
   );
 }
 
-/** A path as it was given, and its steps. */
+/** A path as given, and its steps. */
 export interface GivenPath {
   readonly given: string;
   readonly steps: Path;
@@ -201,10 +201,10 @@ export function path(description: string): Argument<GivenPath | undefined> {
   });
 }
 
-/** Bytes of JSON in one answer. */
+/** Limits for the size of an answer, in bytes of JSON. */
 export const BYTES: Range = { least: 1024, most: 16_777_216, standard: 65_536 };
 
-/** How many bytes an answer has at most. */
+/** The largest size of an answer. */
 export function maxBytes(): Argument<number> {
   return optional(
     { type: "integer", minimum: BYTES.least, maximum: BYTES.most, default: BYTES.standard },
@@ -213,7 +213,7 @@ export function maxBytes(): Argument<number> {
   );
 }
 
-/** As {@linkcode maxBytes}, without a limit by default. */
+/** Like {@linkcode maxBytes}, but without a default limit. */
 export function optionalMaxBytes(): Argument<number | undefined> {
   return optional(
     { type: "integer", minimum: BYTES.least, maximum: BYTES.most },
@@ -222,7 +222,7 @@ export function optionalMaxBytes(): Argument<number | undefined> {
   );
 }
 
-/** Runs some work whose mistakes are those of one argument. */
+/** Runs work whose usage errors are about one argument. */
 export function ofArgument<T>(name: string, work: () => T): T {
   try {
     return work();

@@ -1,10 +1,10 @@
 /**
- * What a client is told about the whole server.
+ * The instructions for the whole server.
  *
  * @module
  */
 
-/** For a model that has never seen a pool. */
+/** Written for a model that has never seen a pool. */
 export const INSTRUCTIONS: string = [
   "Plasmite pools are named, persistent, append-only message logs of a fixed size: when a pool is",
   "full, its oldest messages are overwritten. Other programs and agents write to the same pools.",

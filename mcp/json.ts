@@ -1,22 +1,22 @@
 /**
- * JSON at the edge of the protocol, exact where `JSON.parse` and `JSON.stringify` are not: 64-bit
- * integers and the order of keys such as `"10"` survive in both directions.
+ * Exact JSON in both directions of the protocol: 64-bit integers and the order of keys such as
+ * `"10"` are preserved, unlike with `JSON.parse` and `JSON.stringify`.
  *
- * The SDK in the middle parses, copies and prints plain values. What must stay text travels through
- * it as one string inside an object with a secret key ({@linkcode wrap}) and is put back as text
- * when the answer is printed ({@linkcode unwrap}).
+ * The SDK parses, copies and prints plain values. JSON that must stay text passes through it as a
+ * string in an object with a secret key ({@linkcode wrap}), and is restored when the answer is
+ * printed ({@linkcode unwrap}).
  *
  * @module
  */
 
-/** Deeper text is refused, as everywhere in Plasmite (docs/spec/command-line.md 1.5). */
+/** The deepest nesting, as everywhere in Plasmite (docs/spec/command-line.md 1.5). */
 const MAX_LEVELS = 127;
 
-/** Where a value stands in a text. */
+/** The position of a value in a text. */
 export interface Span {
   /** Index of its first character. */
   readonly start: number;
-  /** Index behind its last one. */
+  /** Index after its last character. */
   readonly end: number;
 }
 
@@ -27,20 +27,20 @@ function key(): string {
   return secret ??= `plasmite:${crypto.randomUUID()}`;
 }
 
-/** JSON text as a plain object that the SDK hands through. */
+/** Wraps JSON text in an object for the SDK. */
 export function wrap(json: string): { [key: string]: unknown } {
-  // A line break can only be white space between values, and would end a line of the protocol.
+  // A line break can only be white space between values; it would end the line of the protocol.
   return { [key()]: /[\r\n]/.test(json) ? json.replace(/[\r\n]+/g, " ") : json };
 }
 
-/** The text inside a wrapper, or undefined if it is none. */
+/** The text in a wrapper; undefined if the value is not a wrapper. */
 export function wrapped(value: unknown): string | undefined {
   if (value === null || typeof value !== "object" || secret === undefined) return undefined;
   const text = (value as { [key: string]: unknown })[secret];
   return typeof text === "string" ? text : undefined;
 }
 
-/** Puts the text of every wrapper in printed JSON back in its place. */
+/** Replaces all wrappers in printed JSON with their text. */
 export function unwrap(json: string): string {
   if (secret === undefined) return json;
   const mark = `{"${secret}":`;
@@ -58,7 +58,7 @@ export function unwrap(json: string): string {
   return out + json.slice(from);
 }
 
-/** Index behind the string that begins at `at`; the text is valid JSON. */
+/** The index after the string that starts at `at` in valid JSON. */
 function skipString(text: string, at: number): number {
   let end = at;
   for (;;) {
@@ -78,7 +78,7 @@ function skipSpace(text: string, at: number): number {
   }
 }
 
-/** Index behind the value that begins at `at`, and how deep it is nested. */
+/** The index after the value that starts at `at`, and its depth. */
 function skipValue(text: string, at: number): { end: number; levels: number } {
   let depth = 0;
   let levels = 0;
@@ -98,7 +98,7 @@ function skipValue(text: string, at: number): { end: number; levels: number } {
   return { end: i, levels };
 }
 
-/** The members of the object at `at` in valid JSON text; of a repeated key the last one counts. */
+/** The members of the object at `at` in valid JSON; of repeated keys the last one. */
 export function members(text: string, at: number): Map<string, Span> {
   const found = new Map<string, Span>();
   let i = skipSpace(text, skipSpace(text, at) + 1);
@@ -115,7 +115,7 @@ export function members(text: string, at: number): Map<string, Span> {
   return found;
 }
 
-/** The elements of the array at `at` in valid JSON text. */
+/** The elements of the array at `at` in valid JSON. */
 export function elements(text: string, at: number): Span[] {
   const found: Span[] = [];
   let i = skipSpace(text, skipSpace(text, at) + 1);
@@ -130,8 +130,8 @@ export function elements(text: string, at: number): Span[] {
 }
 
 /**
- * What the strict rules of docs/spec/agents.md 1 have against valid JSON text: half surrogate pairs,
- * more than 127 levels. `JSON.parse` takes both.
+ * The first violation of the strict rules of docs/spec/agents.md 1 in valid JSON: lone surrogates,
+ * more than 127 levels. `JSON.parse` accepts both.
  */
 export function strictProblem(text: string): string | undefined {
   if (skipValue(text, skipSpace(text, 0)).levels > MAX_LEVELS) {
@@ -146,7 +146,7 @@ export function strictProblem(text: string): string | undefined {
 }
 
 /**
- * The JSON text inside a string that holds a value of this kind: what some models send for it.
+ * The JSON text in a string that contains a value of a kind, which some models send instead of it.
  *
  * @param opening the first character of that kind, `{` or `[`
  */

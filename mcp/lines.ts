@@ -1,10 +1,10 @@
 /**
- * Bytes in, lines out: what a line-based peer may send wrong is found here.
+ * Splits bytes into lines and reports invalid ones.
  *
  * @module
  */
 
-/** A line, or why it is none. */
+/** A line, or the problem with it. */
 export type Line =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "invalid" }
@@ -23,7 +23,7 @@ export class LineSplitter {
     this.#most = most;
   }
 
-  /** The lines that end in this chunk. The chunk may be reused afterwards. */
+  /** Returns the lines that end in this chunk. The chunk may be reused afterwards. */
   push(chunk: Uint8Array): Line[] {
     const lines: Line[] = [];
     let from = 0;
@@ -38,7 +38,7 @@ export class LineSplitter {
     return lines;
   }
 
-  /** The last line, if it did not end. */
+  /** The last line, if it has no end. */
   end(): Line[] {
     const lines: Line[] = [];
     this.#finish(lines);

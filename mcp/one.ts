@@ -1,5 +1,5 @@
 /**
- * One message by its number: whole, a part of its data, or no more of it than the caller wants.
+ * One message by its sequence number: all of it, a part of its data, or its beginning.
  *
  * @module
  */
@@ -8,30 +8,30 @@ import { Json } from "../lib/text/json_exact.ts";
 import { members } from "./json.ts";
 import { follow, type Path } from "./path.ts";
 
-/** What of a message is wanted. */
+/** The requested part of a message. */
 export interface Part {
-  /** The path into the data as it was given, and its steps. */
+  /** The path into the data as given, and its steps. */
   readonly path?: { readonly given: string; readonly steps: Path } | undefined;
-  /** Most bytes of JSON. */
+  /** The largest size, in bytes of JSON. */
   readonly maxBytes?: number | undefined;
 }
 
 /** The result of a fetch. */
 export interface One {
-  /** The message; its data may be a part of what is stored. */
+  /** The message, possibly with only a part of its data. */
   readonly message: Json;
-  /** The path that leads to that part. */
+  /** The path to that part. */
   readonly path?: string;
-  /** Set when the data was cut to its beginning. */
+  /** Set if the data was cut. */
   readonly cut?: readonly { readonly seq: Json; readonly bytes: number }[];
-  /** What to do about what was cut. */
+  /** Advice about what was cut. */
   readonly note?: string;
 }
 
-/** Bytes of an envelope around its data and of what stands for cut data, at most. */
+/** The largest size of an envelope without its data and of a marker for cut data, in bytes. */
 const AROUND = 120;
 
-/** The members of an envelope that we printed, as JSON text. */
+/** The members of an envelope printed by us, as JSON text. */
 function envelope(json: string): Map<string, string> {
   return new Map(
     [...members(json, 0)].map(([key, { start, end }]) => [key, json.slice(start, end)]),
@@ -42,17 +42,17 @@ function size(text: string): number {
   return new TextEncoder().encode(text).length;
 }
 
-/** The envelope without its data: what the writer of a message does not know yet. */
+/** The envelope without its data, which the writer knows already. */
 export function receipt(json: string): Json {
   const { data: _data, ...rest } = Object.fromEntries(envelope(json));
   return new Json(`{${Object.entries(rest).map(([key, text]) => `"${key}":${text}`).join(",")}}`);
 }
 
 /**
- * What is wanted of a message.
+ * Returns the requested part of a message.
  *
  * @param json its envelope
- * @throws {PlasmiteError} Usage when the path leads nowhere
+ * @throws {PlasmiteError} Usage if the path does not exist
  */
 export function part(json: string, { path, maxBytes }: Part): One {
   if (path === undefined && (maxBytes === undefined || size(json) <= maxBytes)) {
@@ -85,7 +85,7 @@ export function part(json: string, { path, maxBytes }: Part): One {
   };
 }
 
-/** The first bytes of a text, without half a character at their end. */
+/** The first bytes of a text, without an incomplete character at the end. */
 function beginning(text: string, bytes: number): string {
   const buffer = new Uint8Array(bytes);
   const { read } = new TextEncoder().encodeInto(text, buffer);

@@ -1,5 +1,5 @@
 /**
- * What a path into the data of a message leads to in JSON text.
+ * Follows a path in JSON text.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import { elements, members, type Span } from "./json.ts";
 
 export { parsePath, type Path } from "../lib/filter/path.ts";
 
-/** How many keys an error names. */
+/** The number of keys in an error message. */
 const KEYS_SHOWN = 10;
 
 /**
- * Where a path leads in the JSON text of a message's data.
+ * Follows a path in the JSON text of a message's data.
  *
- * @throws {PlasmiteError} Usage when it leads nowhere; it says how far it leads
+ * @throws {PlasmiteError} Usage if it does not exist, with the part that exists
  */
 export function follow(json: string, path: Path): string {
   let text = json;
@@ -47,7 +47,7 @@ function leadsNowhere(shown: string, step: string | number, text: string): Plasm
   return new PlasmiteError("Usage", `${shown} has no ${what}; it is ${described(text)}`);
 }
 
-/** What a value is, as far as somebody needs it who took it for another. */
+/** The type of a value, for an error message. */
 function described(text: string): string {
   if (text.startsWith("{")) {
     const keys = [...members(text, 0).keys()];

@@ -1,12 +1,12 @@
 /**
- * Pauses.
+ * Pauses between polls.
  *
  * @module
  */
 
 import { startTimer } from "../lib/timers.ts";
 
-/** Sleeps for `ms` milliseconds, but not beyond the signal. */
+/** Sleeps for `ms` milliseconds, or until the signal is aborted. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   await new Promise<void>((resolve) => {
@@ -20,7 +20,7 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** How long to rest between two looks, in milliseconds, so that they take about 2 % of the time. */
+/** The pause between two polls, in milliseconds, so that polling takes about 2 % of the time. */
 export function restAfter(
   lookMs: number,
   { least, most }: { readonly least: number; readonly most: number },

@@ -1,5 +1,5 @@
 /**
- * What the tools say about a pool (docs/spec/http-api.md 2, PoolInfo).
+ * Information about a pool in answers (docs/spec/http-api.md 2, PoolInfo).
  *
  * @module
  */
@@ -17,7 +17,7 @@ import type { GrantedPools } from "./pools.ts";
 /**
  * The document of one pool.
  *
- * @param name as the caller called it
+ * @param name the name as given by the caller
  */
 export function poolJson(info: PoolInfo, name: string, pools: GrantedPools): Json {
   const { error } = info;

@@ -1,6 +1,6 @@
 /**
- * The pools of a backend as one caller may use them: by plain names, never by paths, and only what
- * the caller's grant allows. Tools and resources reach pools by this alone.
+ * The pools of a backend for one caller: by names, never by paths, and only as the grant of the
+ * caller allows. Tools and resources access pools only through this class.
  *
  * @module
  */
@@ -18,15 +18,15 @@ const DOING: Readonly<Record<Need, string>> = {
   admin: "create or delete",
 };
 
-/** Whose pools, and what of them is told. */
+/** Options of {@linkcode GrantedPools}. */
 export interface PoolsOptions {
   /** What the caller may do. */
   readonly grant: Grant;
-  /** Tell file names only, for peers on other machines, who have no use for the paths of this one. */
+  /** Whether to show only file names, for clients on other machines. */
   readonly hidePaths?: boolean;
 }
 
-/** The pools that one caller may use. */
+/** The pools of a backend for one caller. */
 export class GrantedPools implements Backend {
   readonly place: string;
   /** What the caller may do. */
@@ -34,7 +34,7 @@ export class GrantedPools implements Backend {
   readonly #backend: Backend;
   readonly #hidePaths: boolean;
 
-  /** The backend stays the caller's to close. */
+  /** Does not close the backend. */
   constructor(backend: Backend, { grant, hidePaths = false }: PoolsOptions) {
     this.place = backend.place;
     this.grant = grant;
@@ -42,18 +42,18 @@ export class GrantedPools implements Backend {
     this.#hidePaths = hidePaths;
   }
 
-  /** What of a file's path the caller may see. */
+  /** The part of a path that the caller may see. */
   shown(path: string): string {
     return this.#hidePaths ? path.slice(path.lastIndexOf("/") + 1) : path;
   }
 
-  /** Whether the caller may do that with a pool. */
+  /** Whether the caller has a right on a pool. */
   can(need: Need, name: string): boolean {
     return this.grant.can(need, poolName(name));
   }
 
   /**
-   * Refuses bad names and what the grant does not allow, before any pool is looked at.
+   * Checks a name and a right, before any pool is accessed.
    *
    * @throws {PlasmiteError} Usage, Permission
    */

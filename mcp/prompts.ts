@@ -1,6 +1,6 @@
 /**
- * Prompts that teach what pools are used for: claims among agents, CI status, catching up, watching
- * (the cookbook's MCP part).
+ * Prompts that show how to use pools: claims among agents, CI status, catching up, watching (see
+ * the MCP part of the cookbook).
  *
  * @module
  */
@@ -19,16 +19,16 @@ interface Prompt {
   readonly description: string;
   readonly arguments: readonly PromptArgument[];
   readonly text: (value: Value) => string;
-  /** What is wrong with the arguments. */
+  /** The problem with the arguments. */
   readonly problem?: (value: Value) => string | undefined;
 }
 
-/** The value of an argument, or another one where it is not given. */
+/** The value of an argument, or a default. */
 type Value = (name: string, other: string) => string;
 
 const LEASE = "lease must be a whole number with a unit s, m, h or d, such as 10m";
 
-/** A time that is twice as long, or nothing for what is no time. */
+/** Twice a duration; undefined if it is not one. */
 function twice(time: string): string {
   const [, digits, unit] = /^\s*(\d{1,9})([smhd])\s*$/i.exec(time) ?? [];
   return digits === undefined || Number(digits) === 0 ? "" : `${2 * Number(digits)}${unit}`;
@@ -156,7 +156,7 @@ export function listPrompts(): {
   }));
 }
 
-/** A prompt's text, or what is wrong with the request. */
+/** The text of a prompt, or the problem with the request. */
 export function promptText(
   name: string,
   given: { readonly [name: string]: string },

@@ -1,19 +1,19 @@
 /**
- * An HTTP answer that may take long: begun before it is known, so that proxies see that it goes on
- * and a caller who leaves is noticed.
+ * The HTTP response to a call that may take long. It starts before the answer is known, so that
+ * proxies keep the connection open and a client that disconnects is noticed.
  *
- * It is an event stream where the caller accepts one. A client that gives up one call then only
- * ends that stream; some clients take a JSON answer that breaks off for the end of the session. For
- * the others it is JSON with white space in front, which means nothing.
+ * It is an event stream if the client accepts one: a client that cancels a call then only ends this
+ * stream, whereas some clients end their session when a JSON response is cut off. Otherwise it is
+ * JSON after white space, which has no meaning.
  *
  * @module
  */
 
 import { startTimer } from "../lib/timers.ts";
 
-/** How long an answer may take before it is begun, in milliseconds. */
+/** How long to wait for the answer before starting a response, in milliseconds. */
 const SOON = 50;
-/** How often a begun answer shows that it goes on, in milliseconds. */
+/** How often a started response sends something, in milliseconds. */
 const BEAT = 5_000;
 
 const EVENTS = {
@@ -22,7 +22,7 @@ const EVENTS = {
   "x-accel-buffering": "no",
 };
 
-/** Whether an `Accept` header names event streams; `*` is not enough, people use curl. */
+/** Whether an `Accept` header names event streams; `*` is not enough, because of curl. */
 export function acceptsEvents(accept: string | null): boolean {
   return (accept ?? "").split(",").some((range) => {
     const [type = "", ...parameters] = range.split(";").map((part) => part.trim().toLowerCase());
@@ -31,7 +31,7 @@ export function acceptsEvents(accept: string | null): boolean {
   });
 }
 
-/** The answer to one call. */
+/** The response to one call. */
 export class LateReply {
   readonly #events: boolean;
   readonly #leave: () => void;
@@ -43,14 +43,14 @@ export class LateReply {
 
   /**
    * @param events whether the caller accepts an event stream
-   * @param leave called when the caller has gone
+   * @param leave called when the client has disconnected
    */
   constructor(events: boolean, leave: () => void) {
     this.#events = events;
     this.#leave = leave;
   }
 
-  /** Sends a notification ahead of the answer; JSON has no place for it. */
+  /** Sends a notification before the answer; not possible in JSON. */
   notify(text: string): void {
     if (!this.#events) return;
     this.#first.resolve(undefined);
@@ -58,7 +58,7 @@ export class LateReply {
     else this.#write(event(text));
   }
 
-  /** The response: the answer itself if it comes soon, else a body that waits for it. */
+  /** The response: the answer itself if it is ready soon, otherwise a body that waits for it. */
   async respond(answer: Promise<Response>): Promise<Response> {
     const timer = startTimer(() => this.#first.resolve(undefined), SOON);
     const soon = await Promise.race([answer, this.#first.promise]);
@@ -78,7 +78,7 @@ export class LateReply {
         clearInterval(beat);
         this.#controller = undefined;
         this.#leave();
-        void this.#source?.cancel().catch(() => {}); // Nobody is there to be told.
+        void this.#source?.cancel().catch(() => {}); // The client has disconnected.
       },
     });
     const headers = this.#events ? EVENTS : { "content-type": "application/json" };

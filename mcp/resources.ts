@@ -1,6 +1,6 @@
 /**
- * Pools as resources: `plasmite:///pools/{name}`, whose text is what `plasmite_read` gives without
- * arguments (docs/spec/agents.md 7).
+ * Pools as resources: `plasmite:///pools/{name}`, with the text that `plasmite_read` returns
+ * without arguments (docs/spec/agents.md 7).
  *
  * @module
  */
@@ -17,10 +17,10 @@ import type { GrantedPools } from "./pools.ts";
 export class ResourceProblem extends Error {
   /** The JSON-RPC code. */
   readonly code: number;
-  /** What programs may look at. */
+  /** Details for programs. */
   readonly data: { readonly [key: string]: unknown };
 
-  /** Says what is wrong. */
+  /** Creates an error. */
   constructor(code: number, message: string, data: { readonly [key: string]: unknown } = {}) {
     super(message);
     this.name = "ResourceProblem";
@@ -29,7 +29,7 @@ export class ResourceProblem extends Error {
   }
 }
 
-/** The form of every pool's URI. */
+/** The URI template of pools. */
 export const TEMPLATE = "plasmite:///pools/{name}";
 
 /** The URI of a pool. */
@@ -38,9 +38,9 @@ export function poolUri(name: string): string {
 }
 
 /**
- * The pool's name in a URI.
+ * The name of the pool in a URI.
  *
- * @throws {ResourceProblem} -32602 with words that name the right form
+ * @throws {ResourceProblem} -32602 with the right form
  */
 export function poolOfUri(uri: string): string {
   const wrong = (what: string): never => {
@@ -65,7 +65,7 @@ export function poolOfUri(uri: string): string {
   try {
     return decodeURIComponent(name);
   } catch {
-    return name; // A lone percent sign stands for itself.
+    return name; // An invalid escape is part of the name.
   }
 }
 
@@ -77,7 +77,7 @@ function requireReading({ grant }: GrantedPools): void {
   });
 }
 
-/** Runs the work of a resource method and gives its failures the form of docs/spec/agents.md 7. */
+/** Runs a resource method and converts its errors (docs/spec/agents.md 7). */
 async function explained<T>(
   pools: GrantedPools,
   uri: string | undefined,
@@ -89,7 +89,7 @@ async function explained<T>(
     if (!(error instanceof PlasmiteError)) throw error;
     const missing = error.kind === ErrorKind.NotFound && uri !== undefined;
     const { seq, offset } = error;
-    // The SDK turns -32002 into what each era wants.
+    // The SDK converts -32002 for each revision of the protocol.
     throw new ResourceProblem(missing ? -32002 : -32000, error.message, {
       ...(uri === undefined ? {} : { uri }),
       error_kind: error.kindName,
@@ -120,11 +120,11 @@ export interface ResourceEntry {
 export interface ResourcePage {
   /** The entries, sorted by URI. */
   readonly resources: ResourceEntry[];
-  /** Where the next page begins, if there is one. */
+  /** The start of the next page, if there is one. */
   readonly next?: number;
 }
 
-/** The pools `from` on, at most `count`, sorted by URI; only these are looked into. */
+/** One page of pools, sorted by URI; only the pools of the page are opened. */
 export async function listResources(
   pools: GrantedPools,
   from: number,

@@ -1,5 +1,5 @@
 /**
- * Runs the tools: arguments in, result or error with a way out of it.
+ * Runs tools: arguments in, result or error with advice out.
  *
  * @module
  */
@@ -16,14 +16,14 @@ import { wrap } from "./json.ts";
 import type { Success, Tool, ToolContext } from "./tool.ts";
 import { TOOLS } from "./tools.ts";
 
-/** How many calls of this process may change one pool at once: each may wait for its lock. */
+/** How many calls may change one pool at once; each may wait for its lock. */
 const WRITERS = 64;
-/** How long further ones wait for their turn, in milliseconds. */
+/** How long further calls wait for a slot, in milliseconds. */
 const SLOT_WAIT = 1_000;
 
 const writers = new PoolSlots(WRITERS);
 
-/** The result of a tool call as the protocol has it. */
+/** The result of a tool call in the protocol. */
 export interface ToolResult {
   content: { type: "text"; text: string }[];
   structuredContent: { [key: string]: unknown };
@@ -36,7 +36,7 @@ type Given = { readonly [name: string]: unknown };
 function answer({ summary, result, shown }: Success): ToolResult {
   const json = jsonText(result);
   return {
-    // Older hosts show the content only, so the result is there too (docs/spec/agents.md 5).
+    // Older hosts show only the content, so it includes the result (docs/spec/agents.md 5).
     content: [
       { type: "text", text: summary },
       { type: "text", text: shown === undefined ? json : jsonText(shown) },
@@ -53,7 +53,7 @@ function failure(text: string, facts: { readonly [key: string]: unknown }): Tool
   };
 }
 
-/** Runs a tool, or returns undefined when there is none of that name. */
+/** Runs a tool; undefined if there is none of that name. */
 export async function runTool(
   name: string,
   given: Given,
@@ -73,7 +73,7 @@ export async function runTool(
       hint: "Try again in a moment, or use plasmite_read with after_seq, which needs no place.",
     });
   }
-  // What reads ends with its caller's rights; a change that was allowed to begin is finished.
+  // A read ends when its caller loses the right; a change that was allowed is completed.
   const ending = tool.needs === "read" ? ended : undefined;
   const signal = ending === undefined ? context.signal : AbortSignal.any([context.signal, ending]);
   try {
@@ -107,13 +107,13 @@ function notPermitted({ name, needs }: Tool, { pools }: ToolContext): ToolResult
   });
 }
 
-/** The name of the pool concerned, as far as it was given. */
+/** The name of the pool, if it was given. */
 function poolOf({ pool }: Tool, given: Given): string {
   const name = pool === null || !Object.hasOwn(given, pool) ? undefined : given[pool];
   return typeof name === "string" ? name : "";
 }
 
-/** Carries a tool out; what changes a pool may have to wait until fewer others do. */
+/** Runs a tool; a change of a pool may have to wait for a slot. */
 async function inTurn(tool: Tool, given: Given, context: ToolContext): Promise<Success> {
   if (tool.needs === "read") return await tool.call(given, context);
   const path = `${context.pools.place}/${poolOf(tool, given)}`;
@@ -125,7 +125,7 @@ async function inTurn(tool: Tool, given: Given, context: ToolContext): Promise<S
   );
 }
 
-/** An exception as an error result. */
+/** The error result for an exception. */
 function explain(
   tool: Tool,
   given: Given,

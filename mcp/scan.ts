@@ -1,6 +1,6 @@
 /**
- * Looking through the messages of a walk for a caller who waits for an answer: everybody else gets
- * turns meanwhile, and what is there is waited for, but not for ever.
+ * Scans the messages of a walk for a caller who waits for an answer. Other tasks get time slices in
+ * between, and the wait for existing messages is limited.
  *
  * @module
  */
@@ -11,18 +11,18 @@ import type { MessageView } from "../lib/lite3/message.ts";
 import { Slice } from "../lib/storage/turns.ts";
 import type { Bounds } from "../lib/types.ts";
 
-/** How long what is there may take to arrive, in milliseconds. */
+/** How long to wait for existing messages to arrive, in milliseconds. */
 const PATIENCE = 30_000;
-/** How long one wait for it lasts, in milliseconds. */
+/** The length of one such wait, in milliseconds. */
 const STEP = 1_000;
-/** So many messages are looked at between two looks at the clock. */
+/** How many messages to examine before reading the clock again. */
 const CLOCK_EVERY = 8;
 
-/** A walk that is looked through. */
+/** A scan of a walk. */
 export class Scan {
-  /** Where the messages come from. */
+  /** The walk. */
   readonly walk: Walk;
-  /** Whether messages were gone before they were reached. */
+  /** Whether messages were overwritten before they were read. */
   lost = false;
   readonly #path: string;
   readonly #slice = new Slice();
@@ -34,7 +34,7 @@ export class Scan {
     this.#trouble = trouble;
   }
 
-  /** Begins a walk; close it when done. */
+  /** Starts a scan; close it when done. */
   static async begin(pool: PoolHandle, selection: Selection): Promise<Scan> {
     const trouble: Error[] = [];
     const onTrouble = (error: Error): void => void trouble.push(error);
@@ -42,16 +42,16 @@ export class Scan {
     return new Scan(pool.path, walk, trouble);
   }
 
-  /** What was retained when it began. */
+  /** The retained range at the start. */
   get start(): Bounds {
     return retained(this.walk.start);
   }
 
   /**
-   * Looks at every message that is there, until `visit` returns false.
+   * Calls `visit` for all existing messages, until it returns false.
    *
-   * @returns false when `visit` ended it
-   * @throws {PlasmiteError} what reading throws; Io when what is there does not arrive
+   * @returns false if `visit` ended the scan
+   * @throws {PlasmiteError} errors of reading; Io if existing messages do not arrive
    */
   async each(visit: (message: MessageView) => boolean, signal?: AbortSignal): Promise<boolean> {
     const { walk } = this;
@@ -69,13 +69,13 @@ export class Scan {
         continue;
       }
       const at = walk.position;
-      // Behind what was there at the start there is nothing to wait for.
+      // Only messages from before the start are waited for.
       if (walk.ended || at > this.start.newest) return true;
       for (const error of this.#trouble) throw error;
       await walk.wait(STEP, signal);
       this.#slice.restart();
       const now = performance.now();
-      // A walk without a position yet is being searched for, which takes as long as it takes.
+      // A walk without a position is still searching, which has no time limit.
       if (silent === null || silent.at !== at || at === 0n) silent = { at, since: now };
       else if (now - silent.since > PATIENCE) throw this.#silence();
     }
@@ -88,13 +88,13 @@ export class Scan {
     });
   }
 
-  /** Ends the walk. */
+  /** Ends the scan. */
   close(): void {
     this.walk.close();
   }
 }
 
-/** First and last retained sequence number; both 0 when the pool is empty. */
+/** The first and last retained sequence number; both 0 if the pool is empty. */
 export function retained({ oldest, newest }: Bounds): Bounds {
   return oldest === 0n ? { oldest: 0n, newest: 0n } : { oldest, newest };
 }

@@ -1,17 +1,17 @@
 /**
- * JSON Schema of what tools return.
+ * The JSON Schema of results.
  *
  * @module
  */
 
 import { ErrorKind } from "../lib/errors.ts";
 
-/** A piece of JSON Schema. */
+/** A JSON Schema. */
 export type Schema = { readonly [key: string]: unknown };
 
 /** A member of a result. */
 export interface Field<Optional extends boolean = boolean> {
-  /** What hosts are told. */
+  /** Its schema. */
   readonly schema: Schema;
   /** Whether it may be absent. */
   readonly optional: Optional;
@@ -20,22 +20,22 @@ export interface Field<Optional extends boolean = boolean> {
 /** The members of a result by name. */
 export type Output = { readonly [name: string]: Field };
 
-/** A result that has the members of an {@linkcode Output}. */
+/** A result with the members of an {@linkcode Output}. */
 export type Result<O extends Output> =
   & { readonly [N in keyof O as O[N] extends Field<false> ? N : never]: unknown }
   & { readonly [N in keyof O as O[N] extends Field<false> ? never : N]?: unknown };
 
-/** A member that is always there. */
+/** A member that is always present. */
 export function field(schema: Schema): Field<false> {
   return { schema, optional: false };
 }
 
-/** A member that may be absent. */
+/** An optional member. */
 export function maybe(schema: Schema): Field<true> {
   return { schema, optional: true };
 }
 
-/** An object with these members and no others. */
+/** An object with exactly these members. */
 export function closed(fields: Output): Schema {
   const all = Object.entries(fields);
   return {
@@ -48,20 +48,20 @@ export function closed(fields: Output): Schema {
 
 /** A text. */
 export const TEXT: Schema = { type: "string" };
-/** Yes or no. */
+/** A boolean. */
 export const FLAG: Schema = { type: "boolean" };
-/** A whole number. */
+/** An integer. */
 export const WHOLE: Schema = { type: "integer", minimum: 0 };
 const WHOLE_OR_NULL: Schema = { type: ["integer", "null"], minimum: 0 };
 
-/** A call that failed. */
+/** A failed call. */
 export const FAILURE: Schema = {
   type: "object",
   properties: { tool: TEXT, error_kind: { type: "string", enum: Object.keys(ErrorKind) } },
   required: ["tool", "error_kind"],
 };
 
-/** What a pool says of itself. */
+/** Information about a pool. */
 export const POOL: Schema = {
   type: "object",
   properties: {
@@ -104,7 +104,7 @@ export const CUT: Schema = {
   items: closed({ seq: field(WHOLE), bytes: field(WHOLE) }),
 };
 
-/** Messages and where to go on. */
+/** Messages and the position for the next call. */
 export const BATCH = {
   messages: field({ type: "array", items: MESSAGE }),
   next_after_seq: field(WHOLE_OR_NULL),

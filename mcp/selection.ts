@@ -1,5 +1,5 @@
 /**
- * Which messages a call wants.
+ * The selection of messages of a call.
  *
  * @module
  */
@@ -13,8 +13,8 @@ import { BadArgument } from "./args.ts";
 import type { Grouping } from "../lib/filter/latest.ts";
 
 /**
- * Steps one condition may take on one message: enough for `test("a.*b")` on a thousand characters, at
- * worst some tens of milliseconds.
+ * How many steps a condition may take on one message: enough for `test("a.*b")` on ten thousand
+ * characters; at worst some tens of milliseconds.
  */
 const STEPS = 1_000_000;
 /** How long one condition may compute in one call, in milliseconds. */
@@ -22,30 +22,30 @@ const TIME = 5_000;
 
 /** A compiled `where`. */
 export interface Condition {
-  /** The condition; it throws when its time is used up. */
+  /** The condition; it throws when it has used up its time. */
   readonly where: Where;
-  /** A key that it reads of the whole message although no message has it. */
+  /** A key that it reads from the envelope although no envelope has it. */
   readonly strangeKey: string | undefined;
 }
 
-/** Which messages are wanted. */
+/** The selection of messages. */
 export interface Wanted extends Limits {
-  /** Only messages behind this one. */
+  /** Only messages after this one. */
   readonly after?: bigint | undefined;
   /** Only messages at or after this time, in nanoseconds since 1970. */
   readonly since?: bigint | undefined;
   /** Only messages with all of these tags. */
   readonly tags: readonly string[];
-  /** Only messages that match. */
+  /** Only messages that meet the condition. */
   readonly condition?: Condition | undefined;
-  /** Only the newest of each group. */
+  /** Only the newest message of each group. */
   readonly latest?: Grouping | undefined;
 }
 
 /**
  * Compiles the argument `where`.
  *
- * @throws {BadArgument} with what is wrong with it
+ * @throws {BadArgument} with the problem
  */
 export async function compileCondition(expression: string): Promise<Condition> {
   const { compileWhere } = await import("../lib/filter/where.ts");
@@ -59,7 +59,7 @@ export async function compileCondition(expression: string): Promise<Condition> {
   }
 }
 
-/** A condition that may compute for five seconds; waiting does not count. */
+/** Limits a condition to five seconds of computing; waiting does not count. */
 export function budgeted(where: Where): Where {
   return withBudget(where, TIME, () =>
     new PlasmiteError("Usage", "filter took too long", {
@@ -67,7 +67,7 @@ export function budgeted(where: Where): Where {
     }));
 }
 
-/** The filters of a call as a backend takes them. */
+/** The filters of a call as a selection. */
 export function filtersOf({ since, tags, condition }: Wanted): Selection {
   return {
     tags,
@@ -76,7 +76,7 @@ export function filtersOf({ since, tags, condition }: Wanted): Selection {
   };
 }
 
-/** What the answer says of messages on which the condition failed. */
+/** The members of the answer about messages on which the condition failed. */
 export function failuresOf(
   { condition }: Wanted,
 ): { readonly where_failed?: number; readonly strangeKey?: string | undefined } {
@@ -84,7 +84,7 @@ export function failuresOf(
   return { where_failed: condition.where.failed, strangeKey: condition.strangeKey };
 }
 
-/** The first sequence number behind `after`; the highest one has none. */
+/** The sequence number after `after`; the highest one has no successor. */
 export function behind(after: bigint): bigint {
   return after === 2n ** 64n - 1n ? after : after + 1n;
 }

@@ -1,6 +1,6 @@
 /**
- * The protocol's methods over the tools, resources and prompts; one SDK server a connection (stdio)
- * or a request (HTTP), for both eras of the protocol (docs/spec/agents.md 8).
+ * The methods of the protocol for tools, resources and prompts. There is one SDK server per
+ * connection (stdio) or request (HTTP), for both revisions of the protocol (docs/spec/agents.md 8).
  *
  * @module
  */
@@ -17,36 +17,36 @@ import { runTool } from "./run.ts";
 import { offered, TOOLS } from "./tools.ts";
 import type { Watcher } from "./watch.ts";
 
-/** How often a call reports that it is still there, in milliseconds. */
+/** How often a call reports progress, in milliseconds. */
 const PROGRESS_EVERY = 5_000;
-/** Entries of one page of a list. */
+/** The number of entries on a page of a list. */
 const PAGE = 500;
-/** Most values of a completion (a rule of the protocol). */
+/** The largest number of values of a completion, as the protocol demands. */
 const COMPLETIONS = 100;
 
-/** What one server serves. */
+/** Options of a server. */
 export interface Serving {
-  /** The pools that the peer may use. */
+  /** The pools for the client. */
   readonly pools: GrantedPools;
-  /** The program's version. */
+  /** The version of the program. */
   readonly version: string;
-  /** Whether changes of resources can be told to the peer. */
+  /** Whether the client can be notified of changed resources. */
   readonly subscriptions: boolean;
-  /** Carries out `resources/subscribe`, where the connection lasts. */
+  /** Handles `resources/subscribe`, if the connection lasts. */
   readonly watcher?: Watcher;
   /** Ends waits early, with an answer. */
   readonly ending?: AbortSignal;
-  /** The longest wait, whatever is asked for, in milliseconds; default 50000. */
+  /** The longest wait, in milliseconds; default 50000. */
   readonly maxWaitMs?: number | undefined;
-  /** When a request arrived, as `performance.now()` tells time; default when its tool is run. */
+  /** The arrival of a request in `performance.now()` time; default the start of the tool. */
   readonly arrivedAt?: (id: string | number) => number | undefined;
-  /** How often a call reports that it is still there, in milliseconds; default 5000. */
+  /** How often a call reports progress, in milliseconds; default 5000. */
   readonly progressMs?: number | undefined;
-  /** Takes one of a limited number of places for waits; null when there is none. */
+  /** Takes a slot for a wait; null if none is free. */
   readonly takePlace?: () => (() => void) | null;
 }
 
-/** Runs the work of a method; its failures become JSON-RPC errors. */
+/** Runs a method and converts its errors to JSON-RPC. */
 async function answered<T>(work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
@@ -191,7 +191,7 @@ export function buildServer(serving: Serving): Server {
   return server;
 }
 
-/** Tells a peer that asked for it, every few seconds, that a call goes on. */
+/** Reports progress of a call every few seconds, if the client requested it. */
 function reportProgress(
   token: string | number | undefined,
   context: ServerContext,
@@ -205,7 +205,7 @@ function reportProgress(
     context.mcpReq.notify({
       method: "notifications/progress",
       params: { progressToken: token, progress, message },
-    }).catch(() => {}); // The peer is gone; the call ends by its own signal.
+    }).catch(() => {}); // The client has disconnected; its signal ends the call.
   }, every);
   return () => clearInterval(timer);
 }

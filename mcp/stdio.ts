@@ -1,5 +1,5 @@
 /**
- * `plasmite mcp`: the tools over standard input and output, for the program that started us.
+ * `plasmite mcp`: the tools over standard input and output.
  *
  * @module
  */
@@ -15,35 +15,35 @@ import { type Input, LineTransport, type Output } from "./transport.ts";
 import { wantedBy } from "./wanted.ts";
 import { Watcher } from "./watch.ts";
 
-/** How to serve a connection. */
+/** Options of a connection. */
 export interface StdioOptions {
-  /** The program's version. */
+  /** The version of the program. */
   readonly version: string;
-  /** Default standard input. */
+  /** The input; default standard input. */
   readonly input?: Input;
-  /** Default standard output. */
+  /** The output; default standard output. */
   readonly output?: Output;
-  /** The longest line taken, in bytes. */
+  /** The longest input line, in bytes. */
   readonly longestLine?: number;
-  /** The longest wait, whatever is asked for, in ms; default 50000. */
+  /** The longest wait, in milliseconds; default 50000. */
   readonly maxWaitMs?: number;
-  /** How often a call reports its progress to a peer who asked for it, in ms; default 5000. */
+  /** How often a call reports progress, in milliseconds; default 5000. */
   readonly progressMs?: number;
-  /** Told of what goes wrong beside the protocol. */
+  /** Called for problems outside the protocol. */
   readonly onerror?: (error: Error) => void;
 }
 
 /**
- * Serves one connection until its input ends and everything is answered.
+ * Serves one connection until its input ends and all requests are answered.
  *
  * @param backend the pools
  */
 export async function serveConnection(backend: Backend, options: StdioOptions): Promise<void> {
-  // Whoever started us could do all of it themselves.
+  // The program that started us could use the pools directly.
   const pools = new GrantedPools(backend, { grant: accessGrant("stdio", "read-write") });
   const { input = standardInput, output = StandardStream.stdout, version } = options;
   const transport = new LineTransport(input, output, options.longestLine);
-  // The SDK has a new server for each try at an era; notices go to the last one.
+  // The SDK creates a new server for each revision that is tried; notifications go to the last one.
   let notices: ReturnType<typeof buildServer> | undefined;
   const watcher = new Watcher(pools, {
     updated: (uri) => void notices?.sendResourceUpdated({ uri }).catch(() => {}),
@@ -76,7 +76,7 @@ export async function serveConnection(backend: Backend, options: StdioOptions): 
   await transport.close();
 }
 
-/** In the new era the SDK answers `subscriptions/listen`; what to watch is read off it here. */
+/** The SDK answers `subscriptions/listen` itself; this reads from it what to watch. */
 function watchFor(
   { method, id, params }: Call,
   watcher: Watcher,

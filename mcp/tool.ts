@@ -1,6 +1,6 @@
 /**
- * What a tool is: everything that hosts, callers, rights and tests need to know of it, as one value.
- * A tool without one of its parts does not compile.
+ * The definition of a tool: everything that hosts, callers, rights and tests need, in one value. A
+ * tool without one of its parts does not compile.
  *
  * @module
  */
@@ -11,67 +11,67 @@ import type { Input, Values } from "./input.ts";
 import type { GrantedPools } from "./pools.ts";
 import { closed, FAILURE, type Output, type Result, type Schema } from "./schema.ts";
 
-/** What a tool call runs in. */
+/** The context of a tool call. */
 export interface ToolContext {
-  /** The pools that the caller may use. */
+  /** The pools for the caller. */
   readonly pools: GrantedPools;
-  /** Aborted when nobody waits for the answer any more. */
+  /** Aborted when the answer is no longer needed. */
   readonly signal: AbortSignal;
   /** Ends waits early, with an answer. */
   readonly ending?: AbortSignal | undefined;
-  /** The longest wait, whatever is asked for, in milliseconds; default 50000. */
+  /** The longest wait, in milliseconds; default 50000. */
   readonly maxWaitMs?: number | undefined;
-  /** When the call arrived, as `performance.now()` tells time; default now. */
+  /** The arrival of the call in `performance.now()` time; default now. */
   readonly arrivedAt?: number | undefined;
-  /** Takes one of a limited number of places for waits; null when there is none. */
+  /** Takes a slot for a wait; null if none is free. */
   readonly takePlace?: (() => (() => void) | null) | undefined;
 }
 
-/** What a tool says when it worked: a line for people, and its result. */
+/** The result of a successful call, with a line for people. */
 export interface Success<R = { readonly [key: string]: unknown }> {
   readonly summary: string;
   readonly result: R;
-  /** What the content has instead of the result, where that would only repeat what was given. */
+  /** Shown in the content instead of the result, where that would repeat the input. */
   readonly shown?: { readonly [key: string]: unknown };
 }
 
-/** What hosts are told of the consequences of a call. */
+/** Hints for hosts about the effects of a call. */
 export interface Hints {
   /** Whether it changes nothing. */
   readonly readOnly: boolean;
   /** Whether it can destroy something. */
   readonly destructive: boolean;
-  /** Whether the same call again changes nothing more. */
+  /** Whether repeating the call changes nothing more. */
   readonly idempotent: boolean;
 }
 
 /** A tool. */
 export interface ToolDefinition<I extends Input, O extends Output> {
-  /** What it is called by. */
+  /** Its name. */
   readonly name: string;
-  /** What people see. */
+  /** Its title for people. */
   readonly title: string;
-  /** For a model that has never seen a pool. */
+  /** Its description, for a model that has never seen a pool. */
   readonly description: string;
-  /** What a caller must be allowed to do, on the pool concerned or on any. */
+  /** The right that a caller needs, on the pool or on any pool. */
   readonly needs: Need;
-  /** Whether it takes one of the places for waits. */
+  /** Whether it takes a slot for waits. */
   readonly waits: boolean;
-  /** What hosts are told of the consequences. */
+  /** Hints about its effects. */
   readonly hints: Hints;
-  /** What it takes. */
+  /** Its arguments. */
   readonly input: I;
-  /** The argument that names the pool concerned. */
+  /** The argument that names the pool. */
   readonly pool: (keyof I & string) | null;
-  /** What to do when that pool is missing, behind "No pool NAME". */
+  /** The advice for a missing pool, after "No pool NAME; ". */
   readonly missing: string;
-  /** What it returns when it worked. */
+  /** Its result. */
   readonly output: O;
-  /** Carries it out. */
+  /** Runs it. */
   run(values: Values<I>, context: ToolContext): Promise<Success<Result<O>>>;
 }
 
-/** A tool as `tools/list` shows it. */
+/** A tool in `tools/list`. */
 export interface ToolEntry {
   readonly name: string;
   readonly title: string;
@@ -86,19 +86,19 @@ export interface ToolEntry {
   };
 }
 
-/** A tool of any arguments and results. */
+/** A tool with any arguments and result. */
 export interface Tool extends Omit<ToolDefinition<Input, Output>, "run"> {
-  /** What hosts are told. */
+  /** Its entry in `tools/list`. */
   readonly entry: ToolEntry;
   /**
-   * Checks the arguments and carries it out.
+   * Checks the arguments and runs it.
    *
    * @throws {BadArgument}
    */
   call(given: { readonly [name: string]: unknown }, context: ToolContext): Promise<Success>;
 }
 
-/** Makes a tool of its definition. */
+/** Makes a tool from its definition. */
 export function tool<const I extends Input, const O extends Output>(
   definition: ToolDefinition<I, O>,
 ): Tool {
@@ -110,7 +110,7 @@ export function tool<const I extends Input, const O extends Output>(
       title,
       description,
       inputSchema: inputSchema(input),
-      // An answer is one of the two; hosts check it.
+      // A result is either of the two; hosts validate it.
       outputSchema: { type: "object", oneOf: [closed(output), FAILURE] },
       annotations: {
         readOnlyHint: hints.readOnly,

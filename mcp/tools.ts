@@ -15,7 +15,7 @@ import { poolList } from "./tools/pool_list.ts";
 import { read } from "./tools/read.ts";
 import { wait } from "./tools/wait.ts";
 
-/** The tools in the order hosts show them. */
+/** The tools, in the order in which hosts show them. */
 export const TOOLS: readonly Tool[] = [
   poolList,
   poolCreate,
@@ -27,7 +27,7 @@ export const TOOLS: readonly Tool[] = [
   wait,
 ];
 
-/** The tools that a caller may use on some pool. */
+/** The tools that a caller may use on at least one pool. */
 export function offered(grant: Grant): readonly Tool[] {
   return TOOLS.filter(({ needs }) => grant.can(needs));
 }

@@ -1,9 +1,9 @@
 /**
- * Our own stdio transport under the SDK: answers what the SDK would drop, keeps the order of calls
- * that came one behind the other, and at the end of input answers everything before it stops.
+ * A stdio transport for the SDK. It answers requests that the SDK would drop, keeps the order of
+ * calls, and answers all requests before it stops at the end of input.
  *
- * Calls run one at a time, so that a script may pipe create, feed and read in; waits run beside
- * everything else, and `ping` and cancellations never queue (docs/spec/agents.md 2).
+ * Calls run one at a time, so that a script can send create, feed and read without waiting; waits
+ * run concurrently, and `ping` and cancellations are never queued (docs/spec/agents.md 2).
  *
  * @module
  */
@@ -19,35 +19,37 @@ import { type Call, frame, type Id, type Refusal } from "./frame.ts";
 import { unwrap } from "./json.ts";
 import { type Line, LineSplitter } from "./lines.ts";
 
-/** The longest line taken, in bytes: the largest message there can be, escaped, fits in most cases. */
+/**
+ * The longest input line, in bytes: nearly always enough for the largest message, escaped.
+ */
 const LONGEST_LINE = 512 * 1024 * 1024;
-/** Unread output beyond which no more input is read, in bytes. */
+/** The amount of unread output at which reading input pauses, in bytes. */
 const BACKLOG = 4 * 1024 * 1024;
 /** How long the last answers may take after the end of input, in milliseconds. */
 const LAST_ANSWERS = 30_000;
 
-/** How long calls wait for one that gives no answer, in milliseconds. */
+/** How long calls wait for one that does not answer, in milliseconds. */
 const STALLED = 60_000;
 
-/** Where lines come from. */
+/** The source of lines. */
 export interface Input {
   /** Reads some bytes; null at the end. */
   read(into: Uint8Array): Promise<number | null>;
 }
 
-/** Where lines go. */
+/** The destination of lines. */
 export interface Output {
   /** Writes some of the bytes and returns how many. */
   write(bytes: Uint8Array): Promise<number>;
 }
 
-/** Whether a request may run beside others. */
+/** Whether a request may run concurrently with others. */
 function runsBeside({ method, params }: Call): boolean {
   return method === "ping" || method === "subscriptions/listen" ||
     (method === "tools/call" && params?.["name"] === "plasmite_wait");
 }
 
-/** Lines of JSON-RPC over a pair of streams. */
+/** JSON-RPC in lines over a pair of streams. */
 export class LineTransport implements Transport {
   /** Set by the SDK. */
   onmessage?: NonNullable<Transport["onmessage"]>;
@@ -57,14 +59,14 @@ export class LineTransport implements Transport {
   onerror?: (error: Error) => void;
   /** Aborted at the end of input. */
   readonly ending: AbortController = new AbortController();
-  /** Told of every request before the SDK is. */
+  /** Called with every request, before the SDK. */
   oncall?: (call: Call) => void;
 
   readonly #input: Input;
   readonly #output: Output;
   readonly #longest: number;
   readonly #done = Promise.withResolvers<void>();
-  /** When each request that is not answered yet was read. */
+  /** The arrival of each unanswered request. */
   readonly #pending = new Map<Id, number>();
   #queue: Call[] = [];
   #running: Id | undefined;
@@ -76,19 +78,19 @@ export class LineTransport implements Transport {
   #broken = false;
   #idle: (() => void) | undefined;
 
-  /** @param longest the longest line taken, in bytes */
+  /** @param longest the longest input line, in bytes */
   constructor(input: Input, output: Output, longest = LONGEST_LINE) {
     this.#input = input;
     this.#output = output;
     this.#longest = longest;
   }
 
-  /** Resolves when the input has ended and everything is answered, or nobody reads any more. */
+  /** Resolves when the input has ended and all is answered, or when the output is closed. */
   get done(): Promise<void> {
     return this.#done.promise;
   }
 
-  /** When a request that is not answered yet was read, as `performance.now()` tells time. */
+  /** The arrival of an unanswered request, in `performance.now()` time. */
   arrivedAt(id: Id): number | undefined {
     return this.#pending.get(id);
   }
@@ -106,7 +108,7 @@ export class LineTransport implements Transport {
     return Promise.resolve();
   }
 
-  /** Ends the connection once what was sent is written. */
+  /** Ends the connection after everything is written. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -157,7 +159,7 @@ export class LineTransport implements Transport {
     if (framed.kind === "answer") return;
     if (framed.kind === "refused") return this.#print(JSON.stringify(framed.refusal));
     const { call } = framed;
-    // The SDK drops what it cannot read, and whoever asked would wait for ever.
+    // The SDK drops what it cannot read, and the client would wait forever.
     if (call.id === undefined) {
       if (isJSONRPCNotification(call)) this.#notified(call);
       return;
@@ -186,7 +188,7 @@ export class LineTransport implements Transport {
     const queued = this.#queue.findIndex((one) => one.id === id);
     if (queued >= 0) this.#queue.splice(queued, 1);
     else this.#deliver(call);
-    // A cancelled request gets no answer.
+    // A cancelled request gets no response.
     this.#settle(id);
   }
 
@@ -237,7 +239,7 @@ export class LineTransport implements Transport {
       }
       this.#writing = undefined;
     } catch {
-      // Nobody reads any more: the same as the end of input, with nothing left to answer.
+      // The output is closed: like the end of input, but without anything left to answer.
       this.#broken = true;
       this.#outgoing = [];
       this.#pending.clear();

@@ -1,6 +1,6 @@
 /**
- * Waiting: for a pool that does not exist yet, for the first messages behind a position, and never
- * longer than the caller has time (docs/spec/agents.md 6).
+ * Waits for a pool that does not exist yet, and for the first messages after a position, within the
+ * time of the caller (docs/spec/agents.md 6).
  *
  * @module
  */
@@ -15,36 +15,36 @@ import type { GrantedPools } from "./pools.ts";
 import { retained, Scan } from "./scan.ts";
 import { behind, failuresOf, filtersOf, type Wanted } from "./selection.ts";
 
-/** How long a wait asks for what is retained at its end, in milliseconds. */
+/** How long to wait for the retained range at the end of a wait, in milliseconds. */
 const LAST_LOOK = 5_000;
-/** Least and most time between two looks for a pool that does not exist yet, in milliseconds. */
+/** The pause between two checks for a missing pool, in milliseconds. */
 const APPEAR = { least: 100, most: 1_000 };
 
-/** Asked anew after a pause. */
+/** Reads the flag again, which the compiler takes for constant. */
 function aborted(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true;
 }
 
-/** What ends a wait before a message comes. */
+/** What ends a wait without a message. */
 export interface Until {
-  /** When the time is over, as `performance.now()` tells time. */
+  /** The end of the time, in `performance.now()` time. */
   readonly deadline: number;
-  /** Aborted when nobody waits for the answer any more. */
+  /** Aborted when the answer is no longer needed. */
   readonly signal: AbortSignal;
-  /** Ends the wait early, with whatever there is. */
+  /** Ends the wait early, with an answer. */
   readonly ending?: AbortSignal | undefined;
 }
 
-/** A pool that is waited on, and the number behind which its messages count. */
+/** A pool to wait for, and the position after which messages count. */
 export interface Awaited {
-  /** No pool when the time was over before it came. */
+  /** The pool; absent if it did not appear in time. */
   readonly pool?: PoolHandle;
   readonly after: bigint;
 }
 
 /**
- * Opens a pool to wait for messages behind `after`, or behind its newest one. One that does not exist
- * yet is waited for, and then all of its messages count.
+ * Opens a pool to wait for messages after `after`, or after its newest one. Waits for a pool that
+ * does not exist yet; then all of its messages count.
  */
 export async function awaitPool(
   pools: GrantedPools,
@@ -80,7 +80,7 @@ async function newest(pool: PoolHandle): Promise<bigint> {
   }
 }
 
-/** The answer of a wait for a pool that did not come. */
+/** The answer if the pool did not appear in time. */
 export function missing(name: string, after: bigint): Batch {
   return finish({
     next_after_seq: after,
@@ -93,7 +93,7 @@ export function missing(name: string, after: bigint): Batch {
   }, []);
 }
 
-/** Waits for the first matches behind `wanted.after`; an empty answer when the time is over. */
+/** Waits for the first matches after `wanted.after`; the answer is empty if there are none. */
 export async function waitBatch(
   pool: PoolHandle,
   wanted: Wanted & { readonly after: bigint },
@@ -136,7 +136,7 @@ async function waiting(
   return finish({
     ...ofBounds(bounds),
     ...failuresOf(wanted),
-    // Also when new messages have passed the position meanwhile: those before them were not seen.
+    // Even if newer messages have passed the position since: those before were not seen.
     ...ahead(after > start.newest ? start : bounds, after),
     next_after_seq: examined,
     fell_behind: after + 1n < start.oldest || scan.lost,
@@ -145,7 +145,7 @@ async function waiting(
   }, collector.found);
 }
 
-/** What is known to be retained by whoever found messages; nothing when none was found. */
+/** The retained range as far as found messages show it; undefined if there are none. */
 function known(start: Bounds, [first]: readonly Found[], examined: bigint): Bounds | undefined {
   if (first === undefined) return undefined;
   return {
@@ -155,8 +155,8 @@ function known(start: Bounds, [first]: readonly Found[], examined: bigint): Boun
 }
 
 /**
- * What is retained at the end of a wait. A server that has become silent must not keep an answer
- * back, least of all one that has messages: those would be lost.
+ * The retained range at the end of a wait. A server that does not respond must not delay the
+ * answer: messages in it would be lost.
  */
 async function lastBounds(
   pool: PoolHandle,

@@ -1,19 +1,19 @@
 /**
- * What a `subscriptions/listen` request of the revision of 2026-07-28 asks for. The SDK answers and
- * filters it, but what is to be watched for it is our business.
+ * The parameters of a `subscriptions/listen` request (revision of 2026-07-28). The SDK answers and
+ * filters it, but we have to watch the resources.
  *
  * @module
  */
 
-/** The resources to watch, and whether the list of them counts. */
+/** The resources to watch. */
 export interface Listening {
   /** Exact URIs. */
   readonly uris: readonly string[];
-  /** Whether pools that come and go count. */
+  /** Whether to watch the list of pools. */
   readonly list: boolean;
 }
 
-/** What a listen request asks for. */
+/** Reads the parameters of a listen request. */
 export function wantedBy(params: { readonly [key: string]: unknown } | undefined): Listening {
   const filter = params?.["notifications"];
   if (filter === null || typeof filter !== "object") return { uris: [], list: false };

@@ -1,5 +1,5 @@
 /**
- * Tells a client that pools have changed: those it subscribed to, and which pools there are.
+ * Notifies a client of changes: of the pools that it subscribed to, and of the list of pools.
  *
  * @module
  */
@@ -11,32 +11,32 @@ import type { GrantedPools } from "./pools.ts";
 import { poolOfUri } from "./resources.ts";
 import type { Listening } from "./wanted.ts";
 
-/** Least time between two notices about one pool, in milliseconds. */
+/** The shortest time between two notifications about one pool, in milliseconds. */
 const QUIET = 1000;
-/** How long one look at an idle pool lasts, in milliseconds. */
+/** The length of one wait for changes, in milliseconds. */
 const LOOK = 60_000;
-/** Least and most time between two looks at which pools there are, in milliseconds. */
+/** The pause between two checks of the list of pools, in milliseconds. */
 const LIST = { least: 1_000, most: 10_000 };
 
-/** Most pools that one subscription watches. */
+/** The largest number of pools per subscription. */
 const MOST = 256;
 
-/** What a watcher tells. */
+/** Receives the notifications of a watcher. */
 export interface Listener {
   /** A pool has new messages, was deleted, or came back. */
   updated(uri: string): void;
-  /** Pools came or went. */
+  /** Pools were created or deleted. */
   listChanged(): void;
 }
 
-/** The pools one client watches. */
+/** The pools that one client watches. */
 export class Watcher {
   readonly #pools: GrantedPools;
   readonly #listener: Listener;
   readonly #watched = new Map<string, { readonly stop: AbortController; users: number }>();
   #list: { readonly stop: AbortController; users: number } | undefined;
 
-  /** Watches nothing yet. */
+  /** Creates a watcher that watches nothing. */
   constructor(pools: GrantedPools, listener: Listener) {
     this.#pools = pools;
     this.#listener = listener;
@@ -45,7 +45,7 @@ export class Watcher {
   /**
    * Watches a pool, which need not exist yet.
    *
-   * @throws {ResourceProblem} for a URI that is none of ours
+   * @throws {ResourceProblem} for a URI that is not that of a pool
    */
   add(uri: string): void {
     const name = poolOfUri(uri);
@@ -67,7 +67,7 @@ export class Watcher {
     known.stop.abort();
   }
 
-  /** Watches which pools there are. */
+  /** Watches the list of pools. */
   addList(): void {
     if (this.#list !== undefined) {
       this.#list.users++;
@@ -84,7 +84,7 @@ export class Watcher {
     this.#list = undefined;
   }
 
-  /** Watches what a listen request asks for; returns how to stop. */
+  /** Watches what a listen request names; returns a function that stops it. */
   listen({ uris, list }: Listening): () => void {
     const watched: string[] = [];
     for (const uri of uris.slice(0, MOST)) {
@@ -92,7 +92,7 @@ export class Watcher {
         this.add(uri);
         watched.push(uri);
       } catch {
-        // Not one of ours: nothing will ever be said about it.
+        // Not the URI of a pool: there will be no notifications about it.
       }
     }
     if (list) this.addList();
@@ -111,7 +111,7 @@ export class Watcher {
   }
 
   async #watchPool(uri: string, name: string, signal: AbortSignal): Promise<void> {
-    /** Unknown at first: a pool that was missing all the time has not changed. */
+    /** Undefined at first: a pool that has been missing all the time has not changed. */
     let there: boolean | undefined;
     while (!signal.aborted) {
       try {
@@ -129,7 +129,7 @@ export class Watcher {
           walk.close();
         }
       } catch {
-        // Deleted, replaced or damaged: said once, then looked for again.
+        // Deleted, replaced or damaged: notify once, then check again.
         if (signal.aborted) return;
         if (there === true) this.#listener.updated(uri);
         there = false;
@@ -163,7 +163,7 @@ export class Watcher {
   }
 }
 
-/** Passes over all that is there; whether there was something. */
+/** Skips all new messages; returns whether there were any. */
 async function hasNews(walk: Walk, signal: AbortSignal): Promise<boolean> {
   const slice = new Slice();
   let news = false;

@@ -1,5 +1,5 @@
 /**
- * Small pieces of the sentences that tools say.
+ * Words for the summaries of tools.
  *
  * @module
  */

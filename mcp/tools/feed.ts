@@ -13,12 +13,12 @@ import { receipt } from "../one.ts";
 import { field, MESSAGE } from "../schema.ts";
 import { tool } from "../tool.ts";
 
-/** The sequence number of an envelope that we printed: near its end, behind the data. */
+/** The sequence number in an envelope printed by us, where it comes after the data. */
 function seqOf(envelope: string): string {
   return /"seq":(\d+),"time":"[^"]*"\}$/.exec(envelope)?.[1] ?? "";
 }
 
-/** Why data is no object, and how it becomes one. */
+/** The error for data that is not an object, with advice. */
 function notObject(text: string): PlasmiteError {
   const string = text.startsWith('"') ? JSON.parse(text) as string : undefined;
   const inner = string?.trim() ?? "";
@@ -31,7 +31,7 @@ function notObject(text: string): PlasmiteError {
   return refused(value.length > 60 ? "" : ` Wrap it, as in {"value": ${value}}.`);
 }
 
-/** Why a string that begins like an object holds none. */
+/** The problem with a string that starts like an object. */
 function problemOf(text: string): string {
   let problem = strictProblem(text);
   try {
@@ -62,7 +62,7 @@ export const feed = tool({
   output: { message: field(MESSAGE) },
   run: async ({ pool, data, tags, create }, { pools }) => {
     if (!data.trimStart().startsWith("{")) {
-      // Of two mistakes the missing pool is told first (docs/spec/agents.md 5).
+      // A missing pool is reported before any other mistake (docs/spec/agents.md 5).
       if (!create) await requirePool(pools, pool);
       throw notObject(data.trim());
     }

@@ -22,7 +22,7 @@ async function notRetained(pool: PoolHandle, seq: bigint): Promise<PlasmiteError
   });
 }
 
-/** Gets one message, or a part of it. */
+/** Reads one message, or a part of it. */
 export const fetch = tool({
   name: "plasmite_fetch",
   title: "Get one message",

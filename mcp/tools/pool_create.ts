@@ -10,7 +10,7 @@ import { poolJson } from "../pool_json.ts";
 import { field, POOL } from "../schema.ts";
 import { tool } from "../tool.ts";
 
-/** Makes a pool. */
+/** Creates a pool. */
 export const poolCreate = tool({
   name: "plasmite_pool_create",
   title: "Create a pool",

@@ -11,7 +11,7 @@ import { field, maybe, POOL, TEXT, WHOLE } from "../schema.ts";
 import { tool } from "../tool.ts";
 import { counted } from "../words.ts";
 
-/** Some of the pools in a line. */
+/** Names some of the pools in one line. */
 function listed(pools: readonly PoolInfo[], total: number, next: string | undefined): string {
   if (total === 0) {
     return "There are no pools yet; plasmite_pool_create or plasmite_feed with create: true makes one.";
@@ -22,7 +22,7 @@ function listed(pools: readonly PoolInfo[], total: number, next: string | undefi
   return `${pools.length} of ${counted(total, "pool")}: ${names}.${rest}`;
 }
 
-/** Lists pools, a page at a time. */
+/** Lists pools, one page at a time. */
 export const poolList = tool({
   name: "plasmite_pool_list",
   title: "List pools",

@@ -20,7 +20,7 @@ import { BATCH, closed, field, maybe, TEXT, WHOLE } from "../schema.ts";
 import { tool } from "../tool.ts";
 import { counted } from "../words.ts";
 
-/** Reads messages that are there. */
+/** Reads existing messages. */
 export const read = tool({
   name: "plasmite_read",
   title: "Read messages",
@@ -55,8 +55,8 @@ export const read = tool({
     try {
       const wanted = { count, maxBytes, after, since, tags, latest, condition };
       const batch = await readBatch(pool, wanted, signal);
-      const told = `${counted(batch.messages.length, "message")} from ${name}.`;
-      return { summary: [told, ...moreOf(batch)].join(" "), result: { ...batch } };
+      const start = `${counted(batch.messages.length, "message")} from ${name}.`;
+      return { summary: [start, ...moreOf(batch)].join(" "), result: { ...batch } };
     } finally {
       await pool.close();
     }

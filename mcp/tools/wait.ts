@@ -13,12 +13,12 @@ import { type Awaited, awaitPool, missing, type Until, waitBatch } from "../wait
 import { counted } from "../words.ts";
 
 /**
- * The longest wait in milliseconds: clients give a request up after a minute, and what they would
- * have been told is lost to them then.
+ * The longest wait, in milliseconds: clients abandon a request after a minute, and then the answer
+ * is lost.
  */
 export const LONGEST_WAIT = 50_000;
 
-/** When a wait that begins now is over, as `performance.now()` tells time. */
+/** The end of a wait that begins now, in `performance.now()` time. */
 function waitUntil(
   timeoutMs: number,
   { arrivedAt, maxWaitMs = LONGEST_WAIT }: ToolContext,
@@ -28,8 +28,8 @@ function waitUntil(
 }
 
 /**
- * Compiles the condition while the pool is opened, so that a wait for future messages begins as early
- * as it can. A bad condition is told at once, also while the pool is waited for.
+ * Compiles the condition while the pool is being opened, so that a wait for future messages starts
+ * as early as possible. An invalid condition is reported at once, even while waiting for the pool.
  */
 async function together(
   compile: () => Promise<Condition | undefined>,
