@@ -8,7 +8,8 @@
 
 import assert from "node:assert/strict";
 import { ErrorKind, type ErrorKindName, PlasmiteError } from "../../lib/errors.ts";
-import { hintFor, isForCommandLine } from "../../mcp/hints.ts";
+import { isForCommandLine } from "../../lib/hints.ts";
+import { hintFor } from "../../mcp/hints.ts";
 import { INSTRUCTIONS } from "../../mcp/instructions.ts";
 import { listPrompts, promptText } from "../../mcp/prompts.ts";
 import { TOOLS } from "../../mcp/tools.ts";
