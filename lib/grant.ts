@@ -26,10 +26,27 @@ export function cappedGrant(grant: Grant, access: Access): Grant {
   };
 }
 
+const DEAD = ".dead";
+
+/**
+ * Whether a grant allows something with a pool. The dead pool of a pool, `P.dead`, goes with the pool:
+ * it has messages of it only (docs/spec/coordination.md 13.8).
+ *
+ * @param pool the name without suffix
+ */
+export function mayUse(grant: Grant, need: Need, pool: string): boolean {
+  for (let name = pool;; name = name.slice(0, -DEAD.length)) {
+    if (grant.can(need, name)) return true;
+    if (!name.endsWith(DEAD) || name.length === DEAD.length) return false;
+  }
+}
+
 /** The access that a grant gives to one pool, or to at least one; null for none. */
 export function accessOf(grant: Grant, pool?: string): Access | null {
-  const reads = grant.can("read", pool);
-  const writes = grant.can("append", pool) || grant.can("admin", pool);
+  const can = (need: Need): boolean =>
+    pool === undefined ? grant.can(need) : mayUse(grant, need, pool);
+  const reads = can("read");
+  const writes = can("append") || can("admin");
   if (reads) return writes ? "read-write" : "read-only";
   return writes ? "write-only" : null;
 }

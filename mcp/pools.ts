@@ -5,6 +5,7 @@
  * @module
  */
 
+import { mayUse } from "../lib/grant.ts";
 import type { PoolInfo } from "../lib/backend/local/info.ts";
 import { poolName } from "../lib/backend/refs.ts";
 import type { Backend, Choose, NewPool, OpenOptions, PoolHandle } from "../lib/backend/types.ts";
@@ -49,7 +50,7 @@ export class GrantedPools implements Backend {
 
   /** Whether the caller has a right on a pool. */
   can(need: Need, name: string): boolean {
-    return this.grant.can(need, poolName(name));
+    return mayUse(this.grant, need, poolName(name));
   }
 
   /**

@@ -8,7 +8,7 @@
 import { equalSecrets } from "../lib/access/key.ts";
 import { checkToken } from "../lib/backend/http/token.ts";
 import { poolName } from "../lib/backend/refs.ts";
-import { accessGrant, cappedGrant } from "../lib/grant.ts";
+import { accessGrant, cappedGrant, mayUse } from "../lib/grant.ts";
 import type { Access, Grant, Need } from "../lib/types.ts";
 import { HttpError } from "./errors.ts";
 
@@ -125,7 +125,7 @@ export function granted(verdict: Verdict, request: Request, auth: Authenticator)
  */
 export function requireRight(grant: Grant, need: Need, pool?: string): void {
   // `jobs.plasmite` is the pool `jobs`; grants use only the short name.
-  if (grant.can(need, pool === undefined ? pool : poolName(pool))) return;
+  if (pool === undefined ? grant.can(need) : mayUse(grant, need, poolName(pool))) return;
   // Clients compare this text (docs/spec/http-api.md 5).
   const group = need === "read" ? "read" : "write";
   throw new HttpError(403, "Permission", `forbidden: access mode disallows ${group} operations`, {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { mayUse } from "../lib/grant.ts";
 import { poolName } from "../lib/backend/refs.ts";
 import { type ErrorDetails, ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import type { Grant } from "../lib/types.ts";
@@ -15,7 +16,7 @@ const KNOWN = ["expected", "actual", "seq", "key", "until"] as const;
 
 /** Whether a caller may read a pool. */
 export function mayRead(grant: Grant, pool: string): boolean {
-  return grant.can("read", poolName(pool));
+  return mayUse(grant, "read", poolName(pool));
 }
 
 /** The error as a caller may see it: unchanged if the caller may read the pool. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { mayUse } from "../lib/grant.ts";
 import { Buf } from "../lib/bytes.ts";
 import type { PoolInfo } from "../lib/backend/local/info.ts";
 import type { Backend } from "../lib/backend/types.ts";
@@ -59,7 +60,7 @@ export async function poolsJson(
 }
 
 function readable(names: readonly string[], grant: Grant): readonly string[] {
-  return names.filter((name) => grant.can("read", name));
+  return names.filter((name) => mayUse(grant, "read", name));
 }
 
 /**

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { mayUse } from "../../lib/grant.ts";
 import type { z } from "zod";
 import type { Group, TakenTasks } from "../../lib/backend/coordination.ts";
 import { deadName } from "../../lib/backend/dead.ts";
@@ -97,7 +98,7 @@ async function work(call: Call, host: RouteHost): Promise<Response> {
     maxTries: body.max_tries ?? (body.action === "take" ? undefined : Infinity),
     dead,
     // Creating the pool requires the right to create pools.
-    createDead: grant.can("admin", poolName(dead ?? deadName(pool))),
+    createDead: mayUse(grant, "admin", poolName(dead ?? deadName(pool))),
     orderedByKey: body.ordered_by_key === true,
   });
   try {

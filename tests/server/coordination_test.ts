@@ -376,6 +376,44 @@ Deno.test("rights: only who may create pools causes a dead pool", async () => {
   });
 });
 
+// A reader of one pool could not give a message up, and nobody but an administrator saw what was.
+Deno.test("rights: the dead pool of a pool goes with the pool", async () => {
+  await withPool(async ({ client, post }) => {
+    for (const name of ["p.dead", "p.dead.dead", "q.dead", ".dead", "pq"]) {
+      client.createPool(name).close();
+    }
+    await post("/v0/pools/p.dead/append", { data: { n: 1 } });
+    const rights = (...needs: string[]) =>
+      createApp(client, {
+        authenticator: {
+          authenticate: () => ({
+            subject: "x",
+            can: (need: string, pool?: string) => needs.includes(need) && (pool ?? "p") === "p",
+          }),
+        },
+      });
+    const status = async (app: typeof reader, path: string, init?: RequestInit): Promise<number> =>
+      (await read(app.request(`/v0/pools${path}`, init))).status;
+    const reader = rights("read");
+    for (const name of ["p", "p.dead", "p.dead.dead", "p.dead.plasmite"]) {
+      assert.equal(await status(reader, `/${name}/info`), 200, name);
+    }
+    for (const name of ["q.dead", ".dead", "pq"]) {
+      assert.equal(await status(reader, `/${name}/info`), 403, name);
+    }
+    const { pools } = (await read(reader.request("/v0/pools"))).json;
+    const names = pools.map(({ name }: { name: string }) => name);
+    assert.deepEqual(names.sort(), ["p", "p.dead", "p.dead.dead"]);
+    const send = { method: "POST", headers: { "content-type": "application/json" } };
+    const body = JSON.stringify({ data: {} });
+    assert.equal(await status(reader, "/p.dead/append", { ...send, body }), 403);
+    const writer = rights("append");
+    assert.equal(await status(writer, "/p.dead/append", { ...send, body }), 200);
+    assert.equal(await status(writer, "/p.dead/info"), 403);
+    for (const app of [reader, writer]) await app.shutdown();
+  });
+});
+
 Deno.test("waits: bounded like streams, and ended by the server's stop", async () => {
   await withPool(async ({ post, client, get }) => {
     const long = await post(`${POOL}/groups/g`, { action: "take", timeout_ms: 30_001 });
