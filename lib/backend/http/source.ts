@@ -10,24 +10,19 @@
  */
 
 import { MutableFrame } from "../frames.ts";
-import { Buf } from "../../bytes.ts";
 import type { FrameSource } from "../source.ts";
 import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import { MessageView } from "../../lite3/message.ts";
-import type { PoolInfo } from "../local/info.ts";
 import { formatTime } from "../../text/time.ts";
 import { startTimer, waitFor } from "../../timers.ts";
-
-import { envelopeError, isTransient, RemoteError, transportError } from "./error.ts";
+import { isTransient, RemoteError } from "./error.ts";
+import { FrameInput } from "./frame_input.ts";
 import type { OpenStream, Transport } from "./transport.ts";
-import { lastSeqOf, poolInfo, readableBounds, wireMessage } from "./wire.ts";
+import { PoolCalls } from "./pool_calls.ts";
+import type { Pushdown, SourceOptions } from "./source_options.ts";
+import { lastSeqOf } from "./wire.ts";
 import type { FrameBytes, Gap } from "../../types.ts";
-import { parseJsonExact } from "../../text/json_exact.ts";
 
-/** Sequence u64, time u64, length u32, big-endian. */
-const HEADER = 20;
-/** The largest payload in bytes. */
-const LARGEST = 256 * 1024 * 1024;
 /** The longest duration of one request, in milliseconds; less if the server requires it. */
 const REQUEST_MS = 30_000;
 /** How much longer a request may live before its connection counts as dead, in milliseconds. */
@@ -36,40 +31,6 @@ const GRACE_MS = 10_000;
 const FIRST_PAUSE = 50;
 const LAST_PAUSE = 2_000;
 
-/** Where a source starts. */
-export type SourceStart = bigint | "oldest" | "end";
-
-/** The part of a selection that the server evaluates (docs/spec/http-api.md 12). */
-export interface Pushdown {
-  /** Only messages with all of these tags. */
-  readonly tags: readonly string[];
-  /** Only the last so many of those that are there at the start. */
-  readonly last?: number | undefined;
-  /** Of those that are there at the start, only those from this time on, in ns since 1970. */
-  readonly since: bigint;
-  /** Only messages that match; left out when the server does not take it. */
-  readonly where?: string | undefined;
-}
-
-/** The length value of a mark, which has the server's position and what was lost before it. */
-const MARK = 0xffff_ffff;
-
-/** How to read. */
-export interface SourceOptions {
-  /** The first sequence number wanted, the oldest retained without a gap, or after the newest. */
-  readonly start: SourceStart;
-  /** The last sequence number wanted; nothing after it is requested. */
-  readonly until?: bigint | undefined;
-  /** The highest number known to be assigned in the pool: a pool with less is a different one. */
-  readonly seen?: bigint | undefined;
-  /** The selection for a server with the feature `select`, which also reports gaps. */
-  readonly select?: Pushdown | undefined;
-  /** Whether to reconnect after connection failures and while the server is busy. */
-  readonly reconnect: boolean;
-  /** Called once per outage, when the second attempt has failed too. */
-  readonly onTrouble?: ((error: PlasmiteError) => void) | undefined;
-}
-
 /** Follows one pool of a server. */
 export class RemoteSource implements FrameSource {
   /** The current frame; its bytes are valid until the next call of `next`. */
@@ -77,13 +38,12 @@ export class RemoteSource implements FrameSource {
   readonly #frame = new MutableFrame();
   readonly #transport: Transport;
   readonly #pool: string;
+  readonly #calls: PoolCalls;
   readonly #options: SourceOptions;
   readonly #view = new MessageView();
   #viewed = false;
 
-  /** Bytes that arrived and were not read, from `#at` on. */
-  readonly #in = new Buf(64 * 1024);
-  #at = 0;
+  readonly #in = new FrameInput();
   /** A piece that arrived while the current frame may still be in use. */
   #arrived: Uint8Array | null = null;
 
@@ -125,6 +85,7 @@ export class RemoteSource implements FrameSource {
     this.cursor = this.#frame;
     this.#transport = transport.retain();
     this.#pool = pool;
+    this.#calls = new PoolCalls(this.#transport, pool);
     this.#options = options;
     this.#expected = typeof options.start === "bigint" ? options.start : null;
     this.#seen = options.seen ?? 0n;
@@ -163,7 +124,7 @@ export class RemoteSource implements FrameSource {
       if (expected !== null && seq > expected && !chosen) {
         if (this.#isSuspicious(seq)) {
           this.#leftOut = { at: expected, before: seq };
-          this.#at -= HEADER + this.cursor.payloadLength;
+          this.#in.putBack(this.#frame);
           this.#frames--;
           break;
         }
@@ -181,44 +142,29 @@ export class RemoteSource implements FrameSource {
     const piece = this.#arrived;
     if (piece === null) return;
     this.#arrived = null;
-    const input = this.#in;
-    if (this.#at > 0) {
-      input.u8.copyWithin(0, this.#at, input.len);
-      input.len -= this.#at;
-      this.#at = 0;
-    }
-    input.reserve(piece.length);
-    input.u8.set(piece, input.len);
-    input.len += piece.length;
+    this.#in.add(piece);
   }
 
   /** Reads one of the frames that have arrived. */
   #parse(): boolean {
-    const { u8, dv, len } = this.#in;
-    const at = this.#at;
-    if (len - at < HEADER) return false;
-    const length = dv.getUint32(at + 16);
-    if (length === MARK && this.#options.select !== undefined) {
-      this.#mark(dv.getBigUint64(at), dv.getBigUint64(at + 8));
-      this.#at = at + HEADER;
-      return this.#parse();
+    const input = this.#in;
+    for (;;) {
+      switch (input.next(this.#frame, this.#options.select !== undefined)) {
+        case "frame":
+          this.#heard();
+          return true;
+        case "mark":
+          this.#mark(input.markNext, input.markLost);
+          continue;
+        case "oversize":
+          this.#fail(
+            new RemoteError(200, "Io", "Lite3 frame exceeds 256 MiB", { path: this.#pool }),
+          );
+          return false;
+        case "none":
+          return false;
+      }
     }
-    if (length > LARGEST) {
-      this.#fail(new RemoteError(200, "Io", "Lite3 frame exceeds 256 MiB", { path: this.#pool }));
-      return false;
-    }
-    if (len - at < HEADER + length) return false;
-    const frame = this.#frame;
-    frame.u8 = u8;
-    frame.seqHi = dv.getUint32(at);
-    frame.seqLo = dv.getUint32(at + 4);
-    frame.timeHi = dv.getUint32(at + 8);
-    frame.timeLo = dv.getUint32(at + 12);
-    frame.payloadAt = at + HEADER;
-    frame.payloadLength = length;
-    this.#at = at + HEADER + length;
-    this.#heard();
-    return true;
   }
 
   /** Resets the failure state when data arrives. */
@@ -344,14 +290,10 @@ export class RemoteSource implements FrameSource {
     if (++this.#failures === 2) this.#options.onTrouble?.(error as RemoteError);
   }
 
-  #path(rest: string): string {
-    return `/v0/pools/${encodeURIComponent(this.#pool)}/${rest}`;
-  }
-
   async #connect(): Promise<void> {
     const { select, start, until } = this.#options;
     if (this.#expected === null && start === "end") {
-      this.#expected = ((await this.#bounds()).newestSeq ?? 0n) + 1n;
+      this.#expected = ((await this.#calls.bounds()).newestSeq ?? 0n) + 1n;
     }
     const query = new URLSearchParams();
     if (this.#expected !== null) query.set("since_seq", String(this.#expected));
@@ -362,7 +304,7 @@ export class RemoteSource implements FrameSource {
     query.set("timeout_ms", String(this.#requestMs));
     let stream: OpenStream;
     try {
-      stream = await this.#transport.stream(this.#path(`tail_lite3?${query}`), {
+      stream = await this.#transport.stream(this.#calls.path(`tail_lite3?${query}`), {
         accept: "application/x-plasmite-lite3-stream",
         pool: this.#pool,
       });
@@ -381,10 +323,10 @@ export class RemoteSource implements FrameSource {
     if (this.#closed) return stream.cancel();
     this.#stream = stream;
     this.#in.clear();
-    this.#at = this.#frames = 0;
+    this.#frames = 0;
     this.#connectedAt = performance.now();
     if (this.#expected === null && this.#transport.features?.size === 0) {
-      this.#expected = (await this.#bounds()).oldestSeq; // To notice messages that it leaves out.
+      this.#expected = (await this.#calls.bounds()).oldestSeq; // To notice messages that it leaves out.
     }
   }
 
@@ -398,15 +340,6 @@ export class RemoteSource implements FrameSource {
     if (this.#begun) return;
     if (last !== undefined) query.set("last", String(last));
     if (since > 0n) query.set("since", formatTime(since));
-  }
-
-  async #bounds(): Promise<{ oldestSeq: bigint | null; newestSeq: bigint | null }> {
-    return readableBounds(await this.#info());
-  }
-
-  async #info(): Promise<PoolInfo> {
-    const answer = await this.#transport.json(this.#path("info"), { pool: this.#pool });
-    return poolInfo(answer["pool"], this.#pool);
   }
 
   async #read(stream: OpenStream): Promise<void> {
@@ -429,21 +362,13 @@ export class RemoteSource implements FrameSource {
       this.#arrived = piece;
       return;
     }
-    if (this.#at < this.#in.len) return await this.#broken(new Error("it ended inside a frame"));
+    if (!this.#in.isEmpty) return await this.#broken(new Error("it ended inside a frame"));
     this.#stream = null;
     if (this.#frames > 0) return;
     // A server that ends streams early would otherwise be asked again without a pause.
     this.#mustProbe = true;
     const early = this.#age < this.#requestMs * 0.9;
-    if (early) this.#trouble(this.#failed(new Error("the server ended the stream")));
-  }
-
-  #failed(cause: unknown, message?: string): RemoteError {
-    const { base } = this.#transport;
-    return transportError(cause, this.#pool, {
-      base,
-      ...(message === undefined ? {} : { message }),
-    });
+    if (early) this.#trouble(this.#calls.failed(new Error("the server ended the stream")));
   }
 
   /** Milliseconds since the current request was answered. */
@@ -462,28 +387,15 @@ export class RemoteSource implements FrameSource {
       this.#filters = false; // It may have been the filter: it is judged here then.
       return;
     }
-    if (this.#frames === 0 && ++this.#emptyRequests >= 2) await this.#diagnose();
-    this.#trouble(this.#failed(cause, "failed to read tail stream"));
-  }
-
-  /**
-   * Requests the same position as JSON lines, which can contain an error, and throws that error if
-   * it persists.
-   */
-  async #diagnose(): Promise<void> {
-    const query = new URLSearchParams({ max: "1", timeout_ms: "250" });
-    if (this.#expected !== null) query.set("since_seq", String(this.#expected));
-    const call = { pool: this.#pool };
-    const bytes = await this.#transport.bytes(this.#path(`tail?${query}`), call);
-    const line = new TextDecoder().decode(bytes).trim().split("\n").at(-1) ?? "";
-    if (!line.startsWith('{"error"')) return;
-    const error = envelopeError(200, parseJsonExact(line), this.#pool);
-    if (error !== null && !["Busy", "Io", "Internal"].includes(error.kindName)) throw error;
+    if (this.#frames === 0 && ++this.#emptyRequests >= 2) {
+      await this.#calls.diagnose(this.#expected);
+    }
+    this.#trouble(this.#calls.failed(cause, "failed to read tail stream"));
   }
 
   /** After a failure or a long silence, checks whether the pool was deleted or replaced. */
   async #probe(): Promise<void> {
-    const last = lastSeqOf(await this.#info());
+    const last = lastSeqOf(await this.#calls.info());
     this.#mustProbe = false;
     if (last >= this.#seen) return;
     throw new RemoteError(404, "NotFound", "pool path now refers to a different file", {
@@ -496,39 +408,21 @@ export class RemoteSource implements FrameSource {
   async #fetchLeftOut(): Promise<void> {
     const hole = this.#leftOut;
     if (hole === null) return;
-    const { oldestSeq } = await this.#bounds();
+    const { oldestSeq } = await this.#calls.bounds();
     const seq = oldestSeq !== null && oldestSeq > hole.at ? oldestSeq : hole.at;
     if (seq >= hole.before || oldestSeq === null) {
       this.#checked = hole.before;
       this.#leftOut = null;
       return;
     }
-    const call = { pool: this.#pool };
     try {
-      const answer = await this.#transport.bytes(this.#path(`messages/${seq}`), call);
-      const { timestampNs, payload } = wireMessage(answer, this.#pool);
-      const head = new DataView(new ArrayBuffer(HEADER));
-      head.setBigUint64(0, seq);
-      head.setBigUint64(8, timestampNs);
-      head.setUint32(16, payload.length);
-      this.#insert(new Uint8Array(head.buffer), payload);
+      const { timestampNs, payload } = await this.#calls.message(seq);
+      this.#in.insert(seq, timestampNs, payload);
       this.#holeBefore = hole.before;
       this.#leftOut = null;
     } catch (error) {
       if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
       hole.at = seq + 1n; // Overwritten in the meantime.
-    }
-  }
-
-  /** Inserts a frame before the waiting ones. */
-  #insert(head: Uint8Array, payload: Uint8Array): void {
-    const rest = this.#in.bytes().slice(this.#at);
-    this.#in.clear();
-    this.#at = 0;
-    for (const piece of [head, payload, rest]) {
-      this.#in.reserve(piece.length);
-      this.#in.u8.set(piece, this.#in.len);
-      this.#in.len += piece.length;
     }
   }
 

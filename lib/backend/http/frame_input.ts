@@ -1,0 +1,103 @@
+/**
+ * The frames of a Lite3 tail (docs/spec/http-api.md 3) as their bytes arrive, in pieces of any
+ * size.
+ *
+ * @module
+ */
+
+import { Buf } from "../../bytes.ts";
+import type { MutableFrame } from "../frames.ts";
+
+/** Sequence u64, time u64, length u32, big-endian. */
+const HEADER = 20;
+/** The largest payload in bytes. */
+const LARGEST = 256 * 1024 * 1024;
+/** The length value of a mark, which has the server's position and what was lost before it. */
+const MARK = 0xffff_ffff;
+
+/** What comes next: a frame, a mark, nothing whole, or a frame that is too large to be one. */
+export type Arrival = "frame" | "mark" | "none" | "oversize";
+
+/** Bytes that arrived and were not read. */
+export class FrameInput {
+  /** Of the last mark: everything before this number was examined. */
+  markNext = 0n;
+  /** Of the last mark: messages from this number on were lost; 0 for none. */
+  markLost = 0n;
+  readonly #bytes = new Buf(64 * 1024);
+  #at = 0;
+
+  /** A view of the bytes that hold the current frame. */
+  get dv(): DataView<ArrayBuffer> {
+    return this.#bytes.dv;
+  }
+
+  /** Whether everything that arrived was read. */
+  get isEmpty(): boolean {
+    return this.#at >= this.#bytes.len;
+  }
+
+  /** Adds a piece; the bytes of the current frame are moved. */
+  add(piece: Uint8Array): void {
+    const input = this.#bytes;
+    if (this.#at > 0) {
+      input.u8.copyWithin(0, this.#at, input.len);
+      input.len -= this.#at;
+      this.#at = 0;
+    }
+    input.reserve(piece.length);
+    input.u8.set(piece, input.len);
+    input.len += piece.length;
+  }
+
+  /**
+   * Reads what comes next, a frame into `frame`.
+   *
+   * @param marks whether the server sends marks
+   */
+  next(frame: MutableFrame, marks: boolean): Arrival {
+    const { u8, dv, len } = this.#bytes;
+    const at = this.#at;
+    if (len - at < HEADER) return "none";
+    const length = dv.getUint32(at + 16);
+    if (length === MARK && marks) {
+      this.markNext = dv.getBigUint64(at);
+      this.markLost = dv.getBigUint64(at + 8);
+      this.#at = at + HEADER;
+      return "mark";
+    }
+    if (length > LARGEST) return "oversize";
+    if (len - at < HEADER + length) return "none";
+    frame.u8 = u8;
+    frame.seqHi = dv.getUint32(at);
+    frame.seqLo = dv.getUint32(at + 4);
+    frame.timeHi = dv.getUint32(at + 8);
+    frame.timeLo = dv.getUint32(at + 12);
+    frame.payloadAt = at + HEADER;
+    frame.payloadLength = length;
+    this.#at = at + HEADER + length;
+    return "frame";
+  }
+
+  /** Goes back to the start of the frame just read. */
+  putBack({ payloadLength }: MutableFrame): void {
+    this.#at -= HEADER + payloadLength;
+  }
+
+  /** Inserts a frame before everything that was not read. */
+  insert(seq: bigint, timestampNs: bigint, payload: Uint8Array): void {
+    const head = new DataView(new ArrayBuffer(HEADER));
+    head.setBigUint64(0, seq);
+    head.setBigUint64(8, timestampNs);
+    head.setUint32(16, payload.length);
+    const rest = this.#bytes.bytes().slice(this.#at);
+    this.clear();
+    for (const piece of [new Uint8Array(head.buffer), payload, rest]) this.add(piece);
+  }
+
+  /** Drops everything. */
+  clear(): void {
+    this.#bytes.clear();
+    this.#at = 0;
+  }
+}
