@@ -1,7 +1,6 @@
 /**
- * What to do about an error, in the words of the command line. Errors come from layers that do not
- * know what an option is: they say what they are about, and carry facts. Loaded only when there is an
- * error.
+ * Advice about errors, in terms of the command line. The lower layers do not know about options:
+ * their errors name a topic and carry facts. Loaded only if there is an error.
  *
  * @module
  */
@@ -11,7 +10,7 @@ import type { ErrorKindName, PlasmiteError } from "../errors.ts";
 import { related, type TypedLine } from "./command_line.ts";
 import { token } from "./words.ts";
 
-/** Words for what {@linkcode PlasmiteError.topic} names, besides what depends on the command. */
+/** Advice by {@linkcode PlasmiteError.topic}, unless it depends on the command. */
 const TOPICS: Readonly<Record<string, string>> = {
   certificate: "Check the certificate of the server, or name the one to trust (--tls-ca).",
   "nats certificate": "Name the certificate authority of the NATS server with --tls-ca.",
@@ -38,13 +37,13 @@ const TOPICS: Readonly<Record<string, string>> = {
     "use --data to store the object as data.",
 };
 
-/** Commands that read messages of their pool. */
+/** The commands that read messages. */
 const READING: ReadonlySet<string> = new Set(["fetch", "follow", "duplex"]);
 
 /**
- * The error with the advice for a command line.
+ * Adds advice for the command line to an error.
  *
- * @param line what was typed, as far as it could be understood
+ * @param line the command line, as far as it could be parsed
  */
 export function advised(error: PlasmiteError, line: TypedLine | undefined): PlasmiteError {
   const hint = adviceFor(error, line);
@@ -62,12 +61,12 @@ function adviceFor(error: PlasmiteError, line: TypedLine | undefined): string | 
     if (words !== undefined) return words;
   }
   if (topic !== undefined && Object.hasOwn(TOPICS, topic)) return TOPICS[topic];
-  // What a server says about that is for somebody who writes headers.
+  // The hint of the server is about headers.
   const isAnonymous = "status" in error && error.status === 401;
   return isAnonymous ? byKind(error) : hint ?? byKind(error);
 }
 
-/** The server that a command line names; undefined without one. */
+/** The server in a command line; undefined without one. */
 function serverOf({ args, at }: TypedLine): string | undefined {
   const flags = at.at(-1)?.flags ?? [];
   const words = [...at.at(-1)?.args ?? [], ...flags].flatMap(({ name }) => args.text(name) ?? []);
@@ -75,7 +74,7 @@ function serverOf({ args, at }: TypedLine): string | undefined {
   return origin === undefined ? undefined : token(origin);
 }
 
-/** Advice about the access key of the server that is named. */
+/** Advice about the access key of a server. */
 function accessAdvice(topic: string, line: TypedLine): string | undefined {
   const server = serverOf(line);
   if (server === undefined) return undefined;
@@ -87,7 +86,7 @@ function accessAdvice(topic: string, line: TypedLine): string | undefined {
     : undefined;
 }
 
-/** Advice with a command in it. */
+/** Advice that contains a command. */
 function adviceForCommand(error: PlasmiteError, line: TypedLine): string | undefined {
   const access = error.topic === undefined ? undefined : accessAdvice(error.topic, line);
   if (access !== undefined) return access;
@@ -114,7 +113,7 @@ function adviceForCommand(error: PlasmiteError, line: TypedLine): string | undef
   return isDamage(error, line) ? damageAdvice(error, line, pool) : undefined;
 }
 
-/** What to do about a cursor or group that cannot be used as it is. */
+/** Advice about a cursor or group that cannot be used. */
 function cursorAdvice(
   error: PlasmiteError,
   line: TypedLine,
@@ -139,10 +138,10 @@ function cursorAdvice(
     : `To start anew, run \`${set}\` (or --from end for new messages only).`;
 }
 
-/** What is wrong with the records of an import. */
+/** The problems with records of an import. */
 const IMPORT_TOPICS: ReadonlySet<string> = new Set(["record", "values", "message", "message time"]);
 
-/** What to do when `import` cannot go on. */
+/** Advice if `import` cannot continue. */
 function importAdvice({ actual, details, kindName, topic }: PlasmiteError): string | undefined {
   if (topic === "input") return "Name a file that export has written, or pipe one to stdin.";
   if (topic !== undefined && IMPORT_TOPICS.has(topic)) {
@@ -154,7 +153,7 @@ function importAdvice({ actual, details, kindName, topic }: PlasmiteError): stri
     : undefined;
 }
 
-/** What to do when `feed` found something else than it expected. */
+/** Advice if the condition of `feed` was not met. */
 function conflictAdvice(
   { actual, details: { id, key, seq } }: PlasmiteError,
   line: TypedLine,
@@ -176,7 +175,7 @@ function conflictAdvice(
   return `Read what is new, as with \`${look}\`, decide again, and use --expect ${actual}.`;
 }
 
-/** Whether a pool of this machine is damaged. */
+/** Whether the error is about a damaged local pool. */
 function isDamage(error: PlasmiteError, line: TypedLine): boolean {
   const pool = line.args.text("POOL");
   if ("status" in error || (pool !== undefined && isUrl(pool))) return false;
@@ -211,7 +210,7 @@ function inputAdvice(line: TypedLine, pool: string): string {
   }\`, use --file PATH, or pipe JSON to stdin.`;
 }
 
-/** What helps with most errors of a kind. */
+/** General advice by kind of error. */
 function byKind(error: PlasmiteError): string | undefined {
   const remote = "status" in error;
   const hints: Partial<Record<ErrorKindName, string>> = {

@@ -1,6 +1,6 @@
 /**
- * The parser: argument words and the command table in, a command with its values out, by the
- * grammar of docs/spec/command-line.md 1.1.
+ * The parser of the command line, with the grammar of docs/spec/command-line.md 1.1 and the
+ * commands of the table.
  *
  * @module
  */
@@ -17,16 +17,16 @@ import {
 } from "./table.ts";
 import { Args, numberProblem } from "./values.ts";
 
-/** What is wrong with a command line; `usage.ts` turns it into an error with advice. */
+/** A problem with a command line; `usage.ts` turns it into an error with advice. */
 export class ParseProblem extends Error {
   /** The commands entered so far, outermost first. */
   readonly at: readonly CommandSpec[];
-  /** Where in `argv` the last word read stands. */
+  /** The index in `argv` of the last word that was read. */
   readonly index: number;
-  /** The offending word and what could have been meant. */
+  /** The wrong word, and suggestions. */
   readonly detail: ProblemDetail;
 
-  /** Makes a problem with its final message. */
+  /** Creates a problem with its final message. */
   constructor(
     message: string,
     at: readonly CommandSpec[],
@@ -40,12 +40,12 @@ export class ParseProblem extends Error {
   }
 }
 
-/** How a flag is shown in messages: `--tail <TAIL>`. */
+/** A flag in messages: `--tail <TAIL>`. */
 function flagLabel(flag: FlagSpec): string {
   return flag.value === undefined ? `--${flag.name}` : `--${flag.name} <${flag.value}>`;
 }
 
-/** How a positional is shown in messages: `<POOL>`, `[DATA]`, `<NAME>...`. */
+/** A positional in messages: `<POOL>`, `[DATA]`, `<NAME>...`. */
 export function positionalLabel(arg: PositionalSpec): string {
   const name = arg.required ? `<${arg.name}>` : `[${arg.name}]`;
   return arg.repeat ? `${name}...` : name;
@@ -129,7 +129,7 @@ class Parser {
     };
   }
 
-  /** `--dir` may be repeated with the same meaning; only `mcp` lets the inner one win. */
+  /** `--dir` may be repeated with the same value; only with `mcp` the inner one wins. */
   #resolveDir(): void {
     const last = this.#dirs.at(-1);
     if (last === undefined) return;
@@ -158,13 +158,13 @@ class Parser {
 
   /**
    * Whether a word at a level with commands is its positional: `serve https://pi.local`. Words that
-   * look like no address are commands, if only misspelt ones.
+   * do not look like an address are commands, possibly misspelt.
    */
   #isPositional(word: string): boolean {
     return this.#spec.args !== undefined && /[.:/]/.test(word);
   }
 
-  /** `help [COMMAND]...` at a level with commands; options on the line are ignored. */
+  /** Handles `help [COMMAND]...` at a level with commands; other options are ignored. */
   #help(): Parsed {
     while (this.#next < this.#argv.length) {
       const word = this.#argv[this.#next++] ?? "";
@@ -185,7 +185,7 @@ class Parser {
     return this.#take(flag, equals < 0 ? undefined : word.slice(equals + 1), name === "help");
   }
 
-  /** `-n5`, `-n=5`, `-n 5`, and switches in a row: `-qn5`. */
+  /** Parses `-n5`, `-n=5`, `-n 5` and combined switches: `-qn5`. */
   #short(word: string): Parsed["action"] | undefined {
     for (let i = 1; i < word.length; i++) {
       const letter = String.fromCodePoint(word.codePointAt(i) ?? 0);
@@ -256,7 +256,7 @@ class Parser {
   }
 
   /**
-   * Repetition is judged per level: `--format a follow --format b` takes b
+   * Options may be repeated on another level: `--format a follow --format b` takes b
    * (docs/spec/command-line.md 1.1).
    */
   #once(flag: FlagSpec): void {
@@ -347,7 +347,7 @@ class Parser {
       const path = this.#at.map((s) => s.name).join(" ");
       this.#fail(`'${path}' requires a subcommand but one was not provided`, { kind: "missing" });
     }
-    if (this.#seenHere.size > 0) this.#checkConflicts(); // Options say what excludes what.
+    if (this.#seenHere.size > 0) this.#checkConflicts(); // Only options can conflict.
     const args = this.#args;
     const missing = (spec.args ?? []).filter(({ name, required, unless }) =>
       required && !args.has(name) && !(unless !== undefined && args.has(unless))
@@ -362,7 +362,7 @@ class Parser {
     }
   }
 
-  /** Reported in command-line order. */
+  /** Checks conflicts in the order of the command line. */
   #checkConflicts(): void {
     const given = this.#args.names();
     const label = (name: string): string => {

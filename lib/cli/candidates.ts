@@ -1,6 +1,7 @@
 /**
- * `plasmite __complete`: what completion scripts ask for while someone types, names of pools, and
- * tags, keys, cursors and groups of a pool, one a line. It never fails loudly: a shell prompt is no place for errors.
+ * `plasmite __complete`: values for completion scripts, one per line: names of pools, and tags,
+ * keys, cursors and groups of a pool. It prints no errors, because they would appear in the shell
+ * prompt.
  *
  * @module
  */
@@ -11,10 +12,10 @@ import type { PoolHandle } from "../backend/types.ts";
 import { unsafeIn } from "../visible.ts";
 import type { CommandContext } from "./context.ts";
 
-/** How many of the newest messages are looked at for tags. */
+/** How many of the newest messages are searched for tags. */
 const RECENT = 2000;
 
-/** Runs `__complete pool`, or `__complete KIND POOL` for what a pool has. */
+/** Runs `__complete pool` or `__complete KIND POOL`. */
 export async function run(context: CommandContext): Promise<number> {
   const kind = context.args.required("KIND");
   let names: string[] = [];
@@ -26,7 +27,7 @@ export async function run(context: CommandContext): Promise<number> {
       names = tags.filter((tag) => tag.startsWith("key:")).map((tag) => tag.slice("key:".length));
     } else names = await cursors(context, kind);
   } catch {
-    // No directory, no such pool, damage: then there is nothing to offer.
+    // No directory, no such pool, damage: there is nothing to suggest.
   }
   const plain = names.filter((name) => name !== "" && unsafeIn(name) === undefined);
   context.stdout.text(plain.map((name) => `${name}\n`).join(""));
@@ -38,7 +39,7 @@ async function openLocal(context: CommandContext): Promise<PoolHandle> {
   return await (await ref.connect()).open(ref.name);
 }
 
-/** The names of cursors; of groups only for `group`. */
+/** The names of cursors, or of groups for `group`. */
 async function cursors(context: CommandContext, kind: string): Promise<string[]> {
   const pool = await openLocal(context);
   try {

@@ -1,6 +1,6 @@
 /**
- * Command lines in advice: the one that was typed, made again from its values and the command table,
- * and others about the same pool. Loaded only when there is advice to give.
+ * Command lines in advice: the current one, reconstructed from its values and the command table,
+ * and others about the same pool. Loaded only for advice.
  *
  * @module
  */
@@ -16,18 +16,18 @@ import {
 } from "./table.ts";
 import { token } from "./words.ts";
 
-/** A command line that was typed: a context has it, and what the parser makes. */
+/** A parsed command line. */
 export type TypedLine = Pick<CommandContext, "at" | "args" | "globalsTyped">;
 
-/** What differs from the command line that was typed. */
+/** Changes to a command line. */
 export interface Changes {
   /** Another pool instead of the first positional. */
   readonly pool?: string;
-  /** Words behind the pool, as they are to be printed. */
+  /** Words after the pool, as they are printed. */
   readonly add?: readonly string[];
 }
 
-/** Whether a word would be taken for an option. */
+/** Whether a word would be parsed as an option. */
 function looksLikeOption(word: string): boolean {
   return word.length > 1 && word.startsWith("-");
 }
@@ -39,13 +39,13 @@ function option({ name, value: takesValue }: FlagSpec, value: string): string[] 
   return [`--${name}`, token(value)];
 }
 
-/** An option as it was typed, each time it was; nothing where it was not, or must not be repeated. */
+/** All occurrences of an option; empty if it was not given, or must not be repeated. */
 function typed(flag: FlagSpec, args: Args): string[] {
   if (flag.secret === true) return [];
   return args.texts(flag.name).flatMap((value) => option(flag, value));
 }
 
-/** The global options, but those that stand in front of the command. */
+/** The global options that follow the command. */
 function globals(line: TypedLine): string[] {
   return globalFlags.filter(({ name }) => name !== "dir").flatMap((flag) => {
     const value = line.globalsTyped.get(flag.name);
@@ -53,14 +53,14 @@ function globals(line: TypedLine): string[] {
   });
 }
 
-/** `--dir` where it was given. */
+/** `--dir`, if it was given. */
 function directory(line: TypedLine): string[] {
   const dir = line.globalsTyped.get("dir");
   const flag = globalFlags.find(({ name }) => name === "dir");
   return dir === undefined || flag === undefined ? [] : option(flag, dir);
 }
 
-/** The words of the last command: its pool, what is added, and everything that was typed. */
+/** The words of the last command: its pool, additions, and all other words. */
 function wordsOf(line: TypedLine, spec: CommandSpec, changes: Changes): string[] {
   const { args } = line;
   const values = new Map<PositionalSpec, readonly string[]>();
@@ -71,7 +71,7 @@ function wordsOf(line: TypedLine, spec: CommandSpec, changes: Changes): string[]
   }
   const trailing = [...values].filter(([arg]) => arg.trailing).flatMap(([, words]) => words);
   const regular = [...values].filter(([arg]) => !arg.trailing);
-  // One that looks like an option stands behind `--`, and then all of them do.
+  // If one looks like an option, all of them come after `--`.
   const isBehind = regular.some(([, words]) => words.some(looksLikeOption));
   const inFront = isBehind ? [] : regular;
   const words = [
@@ -93,7 +93,7 @@ function wordsOf(line: TypedLine, spec: CommandSpec, changes: Changes): string[]
   return rest.length === 0 ? words : [...words, "--", ...rest.map(token)];
 }
 
-/** The command line that was typed, with changes. */
+/** The current command line, with changes. */
 export function again(line: TypedLine, changes: Changes = {}): string {
   const { at } = line;
   const words = ["plasmite", ...directory(line)];
@@ -114,12 +114,12 @@ export function again(line: TypedLine, changes: Changes = {}): string {
 }
 
 /**
- * Another command about a pool, in the same directory and with the same way to the server.
+ * Another command about a pool, in the same directory or on the same server.
  *
  * @param command its words, such as `pool create`
  * @param pool the pool's name; without one the command is about all pools
- * @param more words behind the pool, as they are to be printed
- * @param dir where `--dir` stands: in front of the command, or at the end
+ * @param more words after the pool, as they are printed
+ * @param dir the place of `--dir`: before the command, or at the end
  */
 export function related(
   line: TypedLine,

@@ -1,6 +1,6 @@
 /**
- * `plasmite completion SHELL`: a script made from the command table that completes commands,
- * options and their values, and asks the program itself for pool names and tags
+ * `plasmite completion SHELL`: prints a script, made from the command table, that completes
+ * commands, options and their values, and asks the program for names of pools and tags
  * (docs/spec/command-line.md 12).
  *
  * @module
@@ -15,13 +15,13 @@ import {
   root,
 } from "./table.ts";
 
-/** One command as the script writers see it. */
+/** A command for the generators of scripts. */
 export interface Node {
   /** Its words: `pool create`; empty for the program. */
   readonly path: string;
   /** Its table entry. */
   readonly spec: CommandSpec;
-  /** All its visible options, the global ones too. */
+  /** Its visible options, including global ones. */
   readonly flags: readonly FlagSpec[];
   /** Its positionals. */
   readonly args: readonly PositionalSpec[];
@@ -29,7 +29,7 @@ export interface Node {
   readonly commands: readonly CommandSpec[];
 }
 
-/** All visible commands, each before those below it. */
+/** All visible commands, each before its subcommands. */
 export function nodes(): Node[] {
   const result: Node[] = [];
   const visit = (spec: CommandSpec, path: string): void => {
@@ -43,12 +43,12 @@ export function nodes(): Node[] {
   return result;
 }
 
-/** How an option may be typed: `-n` and `--tail`. */
+/** The spellings of an option: `-n` and `--tail`. */
 export function spellings(flag: FlagSpec): string[] {
   return flag.short === undefined ? [`--${flag.name}`] : [`-${flag.short}`, `--${flag.name}`];
 }
 
-/** Every spelling of an option that takes a value; a name means the same in all commands. */
+/** All spellings of options with a value; a name has the same meaning in all commands. */
 export function valued(all: readonly Node[]): string[] {
   const flags = all.flatMap((node) => node.flags).filter((flag) => flag.value !== undefined);
   return [...new Set(flags.flatMap(spellings))];

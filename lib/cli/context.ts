@@ -1,8 +1,8 @@
 /**
- * What every command module receives: its values, where pools live, how to print, how to tell.
+ * The context of a command: its values, the directory of pools, output and notices.
  *
  * A command module exports `run(context): number | Promise<number>` (the exit code) and is listed
- * in `cli.ts`; its words and options are in `table.ts`.
+ * in `cli.ts`; its name and options are in `table.ts`.
  *
  * @module
  */
@@ -17,23 +17,25 @@ import type { Args } from "./values.ts";
 import { type Json, Output, toJson } from "./output.ts";
 import type { CommandSpec } from "./table.ts";
 
-/** A command: does the work, returns the exit code, throws `PlasmiteError`. */
+/** A command: returns the exit code or throws `PlasmiteError`. */
 export interface CommandModule {
-  /** Runs the command; `modules` are the further modules that `cli.ts` lists for it. */
+  /** Runs the command; `modules` are the additional modules that `cli.ts` loads for it. */
   run(context: CommandContext, ...modules: readonly unknown[]): number | Promise<number>;
 }
 
 /**
- * The output format asked for (docs/spec/command-line.md 1.12). `json` is `--format json|jsonl`,
+ * The requested output format (docs/spec/command-line.md 1.12). `json` is `--format json|jsonl`,
  * `--jsonl` and, where 0.8 had no `--json`, that too. `document` is `--json` where 0.8 had it, and
  * on `feed` (receipts): compact in a pipe, indented on a terminal or with `--color always`.
  */
 export type Format = "pretty" | "json" | "document" | "yaml" | "line" | "lite3" | "lite3-raw";
 
-/** The form of errors and notices on stderr; undefined means by whether stderr is a terminal. */
+/**
+ * The format of errors and notices on stderr; by default it depends on whether it is a terminal.
+ */
 export type StderrForm = "text" | "json" | "yaml" | undefined;
 
-/** Appends the JSON value in `json[start, end)` in another form; of `lib/text`. */
+/** Appends the JSON value in `json[start, end)` in another format. */
 export type JsonPrinter = (
   json: Uint8Array,
   start: number,
@@ -42,7 +44,7 @@ export type JsonPrinter = (
   color?: boolean,
 ) => void;
 
-/** Everything a command needs from the command line. */
+/** The context of a command. */
 export class CommandContext {
   /** The command's words: `pool create`. */
   readonly name: string;
@@ -56,9 +58,9 @@ export class CommandContext {
   readonly globalsTyped: ReadonlyMap<string, string>;
   /** `--color`. */
   readonly color: Globals["color"];
-  /** The output format, or undefined when none was asked for. */
+  /** The requested output format, if any. */
   readonly format: Format | undefined;
-  /** What errors and notices look like. */
+  /** The format of errors and notices. */
   readonly stderrForm: StderrForm;
   /** Standard output. */
   readonly stdout: Output = new Output(StandardStream.stdout);
@@ -67,7 +69,7 @@ export class CommandContext {
   #yaml: JsonPrinter | undefined;
   #indent: JsonPrinter | undefined;
 
-  /** Checks the options that every command shares. Throws Usage. */
+  /** Checks the options that all commands share. Throws Usage. */
   constructor(parsed: Parsed) {
     const spec = parsed.at.at(-1);
     if (spec === undefined) throw new Error("a command line has at least its root");
@@ -90,7 +92,7 @@ export class CommandContext {
     this.format = chooseFormat(spec, parsed);
   }
 
-  /** The directory that bare pool names live in: `--dir`, or `~/.plasmite/pools`. */
+  /** The directory of pools: `--dir`, or `~/.plasmite/pools`. */
   get dir(): string {
     return this.dirGiven === undefined ? defaultPoolDir() : this.dirGiven || ".";
   }
@@ -114,7 +116,7 @@ export class CommandContext {
   }
 
   /**
-   * Whether a report that is JSON in a pipe is text now: on a terminal, or asked for
+   * Whether a report, which is JSON in a pipe, is text: on a terminal, or on request
    * (docs/spec/command-line.md 1.12).
    */
   get isForPeople(): boolean {
@@ -122,7 +124,7 @@ export class CommandContext {
     return format === "pretty" || (format === undefined && stdout.isTerminal);
   }
 
-  /** Loads what {@linkcode printJson} will need, so that printing is synchronous. */
+  /** Loads what {@linkcode printJson} needs, so that printing is synchronous. */
   async prepare(): Promise<this> {
     if (this.format === "yaml" || this.stderrForm === "yaml") {
       this.#yaml = (await import("../text/yaml_out.ts")).printYaml;
@@ -132,8 +134,8 @@ export class CommandContext {
   }
 
   /**
-   * Appends one JSON document to `out` in the form of this command line: a compact line, indented
-   * and perhaps coloured, or a marked YAML document; each ends with a newline.
+   * Appends one JSON document to `out` in the requested format: a compact line, indented (and
+   * possibly coloured) JSON, or a YAML document; each ends with a newline.
    */
   printJson(json: Uint8Array, start: number, end: number, out: Buf): void {
     if (this.format === "yaml" && this.#yaml !== undefined) {
@@ -150,12 +152,12 @@ export class CommandContext {
     out.u8[out.len++] = 0x0a;
   }
 
-  /** The printer of YAML, where something is printed as YAML. */
+  /** The printer of YAML, if the format is YAML. */
   get yaml(): JsonPrinter | undefined {
     return this.#yaml;
   }
 
-  /** Prints one of the program's own documents. */
+  /** Prints a document of the program. */
   document(value: Json): void {
     const json = new TextEncoder().encode(toJson(value));
     const out = new Buf(2 * json.length + 1);
@@ -164,7 +166,7 @@ export class CommandContext {
   }
 
   /**
-   * Prints a report: text unless a document format was asked for (docs/spec/command-line.md 1.12).
+   * Prints a report: text unless a document format is requested (docs/spec/command-line.md 1.12).
    */
   report(value: () => Json, text: () => string): void {
     if (this.format === undefined || this.format === "pretty") this.stdout.text(text());
@@ -189,7 +191,7 @@ export function stderrForm(globals: Globals, spec: CommandSpec | undefined): Std
   return globals.format?.startsWith("lite3") || globals.format === "line" ? "text" : undefined;
 }
 
-/** Where `--json` is older than `--format`, it keeps its own meaning. */
+/** The commands where `--json` is older than `--format` and keeps its meaning. */
 function hadJson(spec: CommandSpec): boolean {
   return spec.report === true || spec.name === "feed";
 }

@@ -1,5 +1,5 @@
 /**
- * How messages read with a cursor are delivered, and when that acknowledges them
+ * Delivers messages that are read with a cursor, and acknowledges them
  * (docs/spec/coordination.md 2).
  *
  * @module
@@ -11,36 +11,36 @@ import type { Awaitable, FrameBytes } from "../types.ts";
 import type { CommandContext } from "./context.ts";
 import { type MessageWriter, WRITE_AT } from "./message_writer.ts";
 
-/** So many bytes in one write are worth asking the system whether it would wait. */
+/** From this size on, ask the system before a write whether it would block, in bytes. */
 const MANY = 32 * 1024;
 
-/** Delivers messages, and tells the cursor of them. */
+/** Delivers messages and acknowledges them. */
 export interface Delivery {
-  /** Whether it has messages that the cursor was not told of; it must not move past them. */
+  /** Whether there are unacknowledged messages; the cursor must not move past them. */
   readonly isHolding: boolean;
-  /** Whether no more can be delivered until some are acknowledged. */
+  /** Whether messages must be acknowledged before more can be delivered. */
   readonly isFull: boolean;
-  /** Delivers the current message of the walk; it may be held back. */
+  /** Delivers the current message of the walk; it may be buffered. */
   take(walk: Walk): Awaitable<void>;
-  /** Delivers what is held back. */
+  /** Delivers buffered messages. */
   flush(): Awaitable<void>;
   /** Waits for an acknowledgement, at most `ms` milliseconds. */
   acknowledged(ms: number): Promise<void>;
 }
 
-/** Writes messages to stdout; whatever the system took whole can be acknowledged. */
+/** Writes messages to stdout; a message is acknowledged when the system has taken all of it. */
 abstract class Written implements Delivery {
   readonly #context: CommandContext;
   readonly #writer: MessageWriter;
   readonly #halt: AbortSignal;
-  /** Tells whether a short write would not wait; null if that cannot be told. */
+  /** Checks whether a short write would not block; null if unknown. */
   #hasRoom: (() => boolean) | null | undefined;
-  /** The messages that are held back. */
+  /** The buffered messages. */
   #held = new Held();
-  /** Whether some were given up because the write failed. */
+  /** Whether messages were dropped because a write failed. */
   #hasFailed = false;
 
-  /** @param halt aborted when the command is to end, even if nobody reads what it writes */
+  /** @param halt aborted when the command must end, even if its output is not read */
   constructor(context: CommandContext, writer: MessageWriter, halt: AbortSignal) {
     this.#context = context;
     this.#writer = writer;
@@ -90,7 +90,7 @@ abstract class Written implements Delivery {
   }
 }
 
-/** Messages that are held back: plain numbers, because there may be very many. */
+/** The numbers of buffered messages; plain numbers, because there may be very many. */
 class Held {
   count = 0;
   readonly #ends: number[] = [];
@@ -123,7 +123,7 @@ class Held {
   }
 }
 
-/** Waits for something; rejects with the signal's reason if that is aborted before. */
+/** Waits for a promise; rejects with the signal's reason if it is aborted first. */
 async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   const { promise, reject } = Promise.withResolvers<void>();
@@ -137,7 +137,7 @@ async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void
   }
 }
 
-/** `--ack auto`: what was written is acknowledged. */
+/** `--ack auto`: written messages are acknowledged. */
 export class AutoDelivery extends Written {
   readonly #cursor: Cursor;
   readonly isFull = false;

@@ -1,5 +1,5 @@
 /**
- * `plasmite doctor`: checks pools, says what damage means, and repairs it
+ * `plasmite doctor`: checks pools, explains damage, and repairs it
  * (docs/spec/command-line.md 11).
  *
  * @module
@@ -26,37 +26,37 @@ import { missingHint } from "./missing.ts";
 import { refuseUrl } from "./refuse_url.ts";
 import { errorJson } from "./report.ts";
 
-/** One pool's outcome. */
+/** The result for one pool. */
 interface Patient {
   readonly ref: string;
   readonly path: string;
-  /** What to call it in a table. */
+  /** Its name in a table. */
   readonly name: string;
-  /** How it is now; null when it could not even be read. */
+  /** Its state now; null if it could not be read. */
   readonly report: CheckReport | null;
-  /** What a repair would do to a damaged pool. */
+  /** What a repair would do, if it is damaged. */
   readonly prognosis: Prognosis | null;
   /** What `--repair` did. */
   readonly repair: RepairReport | null;
-  /** What to do, and warnings. */
+  /** Advice and warnings. */
   readonly hints: readonly string[];
-  /** Why it could not be read or repaired. */
+  /** The error, if it could not be read or repaired. */
   readonly error: PlasmiteError | null;
 }
 
-/** What a check tells of its progress: bytes looked at, of how many. */
+/** Receives the progress of a check: bytes checked, and bytes in total. */
 type Told = (done: number, total: number) => void;
-/** How pools are examined. */
+/** How to examine pools. */
 interface Manner {
-  /** What was typed. */
+  /** The context of the command. */
   readonly line: TypedLine;
-  /** Whether damaged ones are repaired. */
+  /** Whether to repair damaged pools. */
   readonly mend: boolean;
-  /** Makes what is told of the progress with one pool. */
+  /** Creates the receiver of progress for a pool. */
   readonly progress: (name: string) => Told;
 }
 
-/** Runs `doctor`: 7 if a pool is damaged, else the code of the first that could not be read. */
+/** Runs `doctor`; returns 7 if a pool is damaged, else the code of the first unreadable one. */
 export async function run(context: CommandContext): Promise<number> {
   outliveFileSizeLimit();
   const { args } = context;
@@ -95,7 +95,7 @@ export async function run(context: CommandContext): Promise<number> {
   return patients.find((one) => one.error !== null)?.error?.kind ?? 0;
 }
 
-/** A line on the terminal while a large pool is checked; nobody is told anywhere else. */
+/** Shows progress while a large pool is checked, on a terminal only. */
 async function progressOf(
   context: CommandContext,
 ): Promise<{ progress: (name: string) => Told; end: () => void }> {
@@ -168,7 +168,7 @@ function examine(path: string, ref: string, name: string, manner: Manner): Patie
   });
   if (repair.salvage !== null) {
     const semaphore = new Semaphore(path);
-    semaphore.post(); // followers of the reference look again
+    semaphore.post(); // Wakes followers of the reference.
     semaphore.close();
   }
   const report = repair.after;
@@ -176,7 +176,7 @@ function examine(path: string, ref: string, name: string, manner: Manner): Patie
   return { ref, path, name, report, prognosis: null, repair, hints, error: null };
 }
 
-/** What to do about a pool, and warnings, in the words of the command line. */
+/** Advice about a pool, and warnings, in terms of the command line. */
 function hintsOf(
   report: CheckReport,
   prognosis: Prognosis | null,
@@ -235,7 +235,7 @@ function patientJson(patient: Patient, mend: boolean): Json {
   };
 }
 
-/** The ring offset from which on nothing was searched, or null. */
+/** The ring offset after which nothing was searched; null if all was. */
 function uncheckedFrom({ report, prognosis }: Patient): number | null {
   return report?.uncheckedFrom ?? prognosis?.uncheckedFrom ?? null;
 }
@@ -255,7 +255,7 @@ function rangeJson({ first, last }: SeqRange): Json {
   return { first, last };
 }
 
-/** Everything that cannot be read any more. */
+/** The messages that cannot be read any more. */
 function lostRanges({ dropped, replaced }: Salvage): SeqRange[] {
   return [...(dropped === null ? [] : [dropped]), ...replaced];
 }
@@ -286,7 +286,7 @@ function repairJson(repair: RepairReport | null, mend: boolean): Json | undefine
   };
 }
 
-/** One line a pool for scripts, followed by what a person wants to know about a damaged one. */
+/** One line per pool for scripts, with details for people if it is damaged. */
 function forPipes(patient: Patient): string {
   const { report, repair, error } = patient;
   const ref = escapeControls(patient.ref);
@@ -324,7 +324,7 @@ function forPeople(patient: Patient): string {
   return `${escapeControls(patient.ref)}: ${state}\n${text.join("")}`;
 }
 
-/** Every issue with its meaning, what a repair did or would do, and what to do. */
+/** All issues with their meaning, what a repair did or would do, and advice. */
 function details({ report, prognosis, repair, hints }: Patient): [string, string][] {
   const lines: [string, string][] = [];
   if (report === null) return lines;
@@ -350,7 +350,7 @@ function details({ report, prognosis, repair, hints }: Patient): [string, string
   return lines;
 }
 
-/** What was saved and what was not, in the past or as a promise. */
+/** What was saved and what was not, or would be. */
 function salvageLines(salvage: Salvage, done: boolean): [string, string][] {
   const { kept, mended, replaced, dropped, reissued } = salvage;
   const lines: [string, string][] = [];

@@ -1,5 +1,5 @@
 /**
- * What damage means for the person whose pool it is, in plain words.
+ * Explains damage to people.
  *
  * @module
  */
@@ -41,7 +41,7 @@ const MEANINGS: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** What an issue means, as one sentence; with the messages it costs. */
+/** The meaning of an issue in one sentence, with the messages that are lost. */
 export function meaningOf({ message, lost }: CheckIssue): string {
   const meaning = MEANINGS.find(([pattern]) => pattern.test(message))?.[1] ??
     "The pool is not what the format says.";
@@ -56,7 +56,7 @@ export function rangeText(ranges: readonly SeqRange[]): string {
   return (countOf(ranges) === 1n ? "message " : "messages ") + parts.join(", ");
 }
 
-/** How many numbers are in the ranges. */
+/** The number of messages in ranges. */
 export function countOf(ranges: readonly SeqRange[]): bigint {
   return ranges.reduce((sum, { first, last }) => sum + last - first + 1n, 0n);
 }

@@ -1,8 +1,8 @@
 /**
- * Tells about messages that were overwritten before they were read (docs/spec/command-line.md 5.6).
+ * Reports messages that were overwritten before they were read (docs/spec/command-line.md 5.6).
  *
- * At most one notice a second: later losses are merged into the pending one, only real losses are
- * counted, and what is pending is told at the end.
+ * There is at most one notice per second: later losses are merged into the pending one, which is
+ * printed at the end at the latest.
  *
  * @module
  */
@@ -11,12 +11,12 @@ import type { CommandContext } from "./context.ts";
 import { printNotice } from "./notices.ts";
 import type { Gap } from "../types.ts";
 
-/** Least time between two notices, in milliseconds. */
+/** The shortest time between two notices, in milliseconds. */
 const EVERY = 1000;
 
 /** Collects losses of one run. */
 export class DropNotices {
-  /** Whether anything was lost so far, told or not. */
+  /** Whether anything was lost so far, reported or not. */
   any = false;
   readonly #context: CommandContext;
   readonly #path: string;
@@ -27,8 +27,8 @@ export class DropNotices {
   #toldAt = -Infinity;
 
   /**
-   * @param path what the notice calls the pool
-   * @param quiet count, but do not tell
+   * @param path the name of the pool in notices
+   * @param quiet count only, without notices
    */
   constructor(context: CommandContext, path: string, quiet: boolean) {
     this.#context = context;
@@ -36,12 +36,12 @@ export class DropNotices {
     this.#quiet = quiet;
   }
 
-  /** Whether a notice is due or will be. */
+  /** Whether a notice is pending. */
   get pending(): boolean {
     return this.#count > 0n;
   }
 
-  /** Notes a loss and tells about it if it is time. */
+  /** Counts a loss, and prints a notice if the last one is long enough ago. */
   lost(gap: Gap): void {
     this.any = true;
     if (this.#count === 0n) this.#lastSeen = gap.first - 1n;
@@ -50,12 +50,12 @@ export class DropNotices {
     this.due();
   }
 
-  /** Tells about what is pending if the last notice is long enough ago. */
+  /** Prints the pending notice if the last one is long enough ago. */
   due(): void {
     if (this.#count > 0n && performance.now() - this.#toldAt >= EVERY) this.flush();
   }
 
-  /** Tells about what is pending. */
+  /** Prints the pending notice. */
   flush(): void {
     const count = this.#count;
     this.#count = 0n;

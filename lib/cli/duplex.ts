@@ -20,10 +20,10 @@ import { sinceOf, timeoutOf } from "./time_options.ts";
 
 /** Exit code when `--timeout` runs out. */
 const TIMED_OUT = 124;
-/** How long the receiving side looks for one's own last message after the end of input, in ms. */
+/** How long to wait for our own last message after the end of input, in milliseconds. */
 const LAST_LOOK = 5000;
 
-/** What shares the terminal with the messages: the line that is being typed. */
+/** The line being typed, which shares the terminal with the messages. */
 export interface Screen {
   /** Makes room for output. */
   hide(): void;
@@ -51,7 +51,7 @@ export async function run(context: CommandContext): Promise<number> {
   const isChat = me !== undefined && context.format === undefined && context.stdout.isTerminal;
   const plain = isChat ? "chat" : "pretty";
   const writer = await MessageWriter.open(context, { dataOnly: false, plain });
-  // Both directions at once: a lock that is waited for must not hold up the other one.
+  // Both directions run concurrently: waiting for a lock must not block the other one.
   const pool = await openPool(context, ref, {
     write: true,
     serving: true,
@@ -66,7 +66,7 @@ export async function run(context: CommandContext): Promise<number> {
   try {
     if (since !== undefined && since > now) return 0;
     const tail = args.count("tail") ?? 0;
-    // Begins before anything is sent, so that nothing is missed.
+    // Starts before anything is sent, so that nothing is missed.
     const walk = await select(context, pool, tail, since);
     const receiver = new Receiver(walk, writer, drops, timeoutMs, watch.begin());
     if (tail > 0) await receiver.history();
@@ -85,7 +85,7 @@ export async function run(context: CommandContext): Promise<number> {
   }
 }
 
-/** The messages of others: those without `data.from`, or with another one than `--me`. */
+/** Selects the messages of others: without `data.from`, or with a value other than `--me`. */
 async function select(
   context: CommandContext,
   pool: PoolHandle,
@@ -113,7 +113,7 @@ async function select(
   });
 }
 
-/** The side that finishes first decides; at the end of input what one sent is awaited. */
+/** The side that ends first decides; at the end of input our own messages are awaited. */
 async function both(receiver: Receiver, sender: Sender): Promise<number> {
   const receiving = receiver.run();
   receiving.catch(() => {});
@@ -134,9 +134,9 @@ async function both(receiver: Receiver, sender: Sender): Promise<number> {
 
 /** The receiving side. */
 class Receiver {
-  /** Where somebody may be typing. */
+  /** The line being typed. */
   screen: Screen = NO_SCREEN;
-  /** Where to stop: behind one's own last message. */
+  /** The number of our own last message, after which to stop. */
   #until: bigint | undefined;
   readonly #finished = new AbortController();
 
@@ -145,11 +145,11 @@ class Receiver {
     readonly writer: MessageWriter,
     readonly drops: DropNotices,
     readonly timeoutMs: number | undefined,
-    /** Aborted when nobody reads any more. */
+    /** Aborted when the output is closed. */
     readonly gone: AbortSignal,
   ) {}
 
-  /** Prints what was there at the start. */
+  /** Prints the messages from before the start. */
   async history(): Promise<void> {
     const { gone, walk } = this;
     const { oldest, newest } = walk.start;
@@ -161,7 +161,7 @@ class Receiver {
     }
   }
 
-  /** The end of input: go on until the message `last` has been passed. */
+  /** Continues after the end of input until message `last` has been passed. */
   finish(last: bigint): void {
     this.#until = last;
     this.#finished.abort();
@@ -202,7 +202,7 @@ class Receiver {
     }
   }
 
-  /** Prints what is there; returns whether anything was printed. */
+  /** Prints available messages; returns whether anything was printed. */
   #printReady(): boolean {
     const { drops, screen, walk, writer } = this;
     let printed = false;

@@ -1,6 +1,6 @@
 /**
- * A chat on a terminal: what is typed stays whole while messages come in, and the terminal is given
- * back as it was however this ends (docs/spec/command-line.md 1.9, 6).
+ * A chat on a terminal: messages do not break up the line being typed, and the state of the
+ * terminal is restored however the chat ends (docs/spec/command-line.md 1.9, 6).
  *
  * @module
  */
@@ -26,14 +26,14 @@ export class Chat implements Screen {
   readonly #me: string;
   readonly #editor = new LineEditor();
   readonly #batch = new FrameBatch(1024);
-  /** Without a terminal on both sides the kernel's own line editing is used. */
+  /** Whether to edit lines; without two terminals the kernel does it. */
   readonly #editing: boolean;
   #terminal: Terminal | null = null;
   #shown = false;
   #typing = false;
   #last = 0n;
 
-  /** Prepares a session of `me`. */
+  /** Creates a session of `me`. */
   constructor(context: CommandContext, pool: PoolHandle, me: string) {
     this.#context = context;
     this.#pool = pool;
@@ -41,12 +41,12 @@ export class Chat implements Screen {
     this.#editing = context.stdout.isTerminal;
   }
 
-  /** Begins to read lines. */
+  /** Starts reading lines. */
   run(): Sender {
     return { ended: this.#editing ? this.#edit() : this.#plain(), last: () => this.#last };
   }
 
-  /** Gives the terminal back. */
+  /** Restores the terminal. */
   close(): void {
     this.hide();
     this.#typing = false;
@@ -82,7 +82,7 @@ export class Chat implements Screen {
     return textWidth(prompt) * 2 > columns ? "> " : prompt;
   }
 
-  /** Keys one by one. */
+  /** Reads keys. */
   async #edit(): Promise<void> {
     this.#terminal = new Terminal({
       leave: () => this.hide(),
@@ -97,12 +97,12 @@ export class Chat implements Screen {
     const buffer = new Uint8Array(4096);
     try {
       for (;;) {
-        const n = await readStdin(buffer).catch(() => null); // A terminal that hangs up.
+        const n = await readStdin(buffer).catch(() => null); // The terminal was closed.
         if (n === null || n === 0) return;
         const typed = decoder.decode(buffer.subarray(0, n), { stream: true });
         for (const outcome of this.#editor.type(typed)) {
           if (outcome.kind === "end") return;
-          // The line stays on the screen, all of it.
+          // The whole line stays on the screen.
           this.hide();
           this.#context.stdout.text(
             `${this.#prompt(consoleSize().columns)}${shown(outcome.text)}\n`,
@@ -117,7 +117,7 @@ export class Chat implements Screen {
     }
   }
 
-  /** Whole lines, as the kernel hands them over. */
+  /** Reads lines edited by the kernel. */
   async #plain(): Promise<void> {
     const decoder = new TextDecoder();
     const buffer = new Uint8Array(4096);
@@ -148,12 +148,12 @@ export class Chat implements Screen {
   }
 }
 
-/** Typed text as it is shown: tabs as spaces, controls as escapes. */
+/** Typed text for display: tabs as spaces, control characters escaped. */
 function shown(text: string): string {
   return visible(text.replaceAll("\t", " "));
 }
 
-/** The end of a text, as much as fits. */
+/** The longest end of a text that fits. */
 function fitEnd(text: string, columns: number): string {
   if (textWidth(text) <= columns) return text;
   const chars = [...text];
@@ -168,7 +168,7 @@ function fitEnd(text: string, columns: number): string {
   return `…${chars.slice(from).join("")}`;
 }
 
-/** The beginning of a text, as much as fits. */
+/** The longest beginning of a text that fits. */
 function fitStart(text: string, columns: number): string {
   let width = 0;
   let fitting = "";

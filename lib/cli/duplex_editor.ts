@@ -1,32 +1,32 @@
 /**
- * A line being typed: keys in, text and cursor out. It knows nothing of the terminal.
+ * A line editor: keys in, text and cursor out. It is independent of the terminal.
  *
  * @module
  */
 
-/** What a key did beyond changing the line. */
+/** The effect of a key, other than changing the line. */
 export type Outcome =
   | { readonly kind: "line"; readonly text: string }
   | { readonly kind: "end" };
 
-/** Lines that can be called back with the arrow keys. */
+/** The number of lines in the history. */
 const HISTORY = 200;
 
-/** Edits one line after the other. */
+/** Edits lines. */
 export class LineEditor {
-  /** The line so far. */
+  /** The text of the line. */
   text = "";
-  /** Where the next character goes, an index into `text`. */
+  /** The position of the cursor, an index into `text`. */
   cursor = 0;
   readonly #history: string[] = [];
   #recalled = 0;
   #draft = "";
-  /** An escape sequence that has begun. */
+  /** The beginning of an escape sequence. */
   #escape = "";
   #afterReturn = false;
   readonly #segmenter = new Intl.Segmenter();
 
-  /** Takes what was typed and yields finished lines and the end of input. */
+  /** Processes input and yields finished lines and the end of input. */
   *type(input: string): Generator<Outcome> {
     for (const char of input) {
       if (this.#escape !== "") {
@@ -181,7 +181,7 @@ export class LineEditor {
     this.#remove(this.cursor, this.#after());
   }
 
-  /** Where the character before the cursor begins, as a person counts characters. */
+  /** The start of the grapheme before the cursor. */
   #before(): number {
     let last = 0;
     for (const { index } of this.#segmenter.segment(this.text.slice(0, this.cursor))) last = index;

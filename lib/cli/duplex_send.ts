@@ -13,11 +13,11 @@ import { missingInput } from "./feed_input.ts";
 
 const READ_SIZE = 64 * 1024;
 
-/** A sending side under way. */
+/** A running sending side. */
 export interface Sender {
-  /** Resolves at the end of input, rejects with what ended it before. */
+  /** Resolves at the end of input; rejects with the error that ended it earlier. */
   readonly ended: Promise<void>;
-  /** Sequence number of one's own last message; 0 for none. */
+  /** The sequence number of our own last message; 0 for none. */
   last(): bigint;
 }
 
@@ -35,7 +35,7 @@ export async function storeAll(pool: PoolHandle, batch: FrameBatch): Promise<big
   return last;
 }
 
-/** Sends stdin, read as `feed` reads it. */
+/** Sends stdin, which is read as in `feed`. */
 export function sendPipe(pool: PoolHandle): Sender {
   let last = 0n;
   const send = async (): Promise<void> => {
@@ -65,7 +65,7 @@ export function sendPipe(pool: PoolHandle): Sender {
       await ingest.load?.();
       ingest.end();
     } finally {
-      await drain(); // What came before a bad record stays sent.
+      await drain(); // Send what came before an invalid record.
     }
     if (ingest.empty) throw missingInput();
   };

@@ -16,21 +16,21 @@ import { findPool, openPool } from "./open.ts";
 import { type PrintStored, receiptPrinter } from "./receipts.ts";
 import type { Retries } from "./retry.ts";
 
-/** Where messages go, and how. */
+/** Where and how to append. */
 export interface Target {
   /** The pool. */
   readonly pool: PoolHandle;
-  /** Whether it is on a server. */
+  /** Whether the pool is on a server. */
   readonly isRemote: boolean;
   /** Whether to wait until messages are on stable storage. */
   readonly flush: boolean;
-  /** How failures are retried, if they are. */
+  /** How to retry failures, if at all. */
   readonly retries: Retries | undefined;
   /** The conditions of the append, if there are any. */
   readonly conditions: FeedConditions | undefined;
 }
 
-/** The options that make an append conditional; what they need is loaded only with one of them. */
+/** The options for conditional appends; their code is loaded only with one of them. */
 const CONDITIONS = ["expect", "key", "id", "id-from", "id-window", "atomic"];
 
 /** Runs `feed`. */
@@ -49,7 +49,7 @@ export async function run(context: CommandContext): Promise<number> {
     });
   }
   const { flush, delayMs } = await settings(context);
-  // What makes the command impossible is found before a pool is made for it.
+  // Errors are found before a pool is created.
   const batch = new FrameBatch();
   const conditions = CONDITIONS.some((name) => args.has(name))
     ? await (await import("./feed_conditions.ts")).conditionsOf(context, batch)
@@ -87,7 +87,7 @@ export async function run(context: CommandContext): Promise<number> {
   }
 }
 
-/** `--durability` and `--retry-delay`; their syntax is loaded only where they are given. */
+/** Parses `--durability` and `--retry-delay`; their code is loaded only if they are given. */
 async function settings(context: CommandContext): Promise<{ flush: boolean; delayMs: number }> {
   const durability = context.args.text("durability");
   const delay = context.args.text("retry-delay");
@@ -97,7 +97,7 @@ async function settings(context: CommandContext): Promise<{ flush: boolean; dela
   return { flush, delayMs: delay === undefined ? 50 : parseDuration(delay) };
 }
 
-/** Encodes `DATA` before anything is opened or created; undefined when there is none. */
+/** Encodes `DATA`, before anything is opened or created; undefined if there is none. */
 async function inlineData(
   context: CommandContext,
   batch: FrameBatch,
@@ -136,12 +136,12 @@ async function inlineData(
   return sink;
 }
 
-/** Whether the text may have a member `meta`, perhaps spelt with an escape. */
+/** Whether the text may have a member `meta`, possibly with escapes. */
 function mayBeMessage(json: string): boolean {
   return json.includes('"meta"') || json.includes("\\");
 }
 
-/** Stores what the sink has collected and prints receipts. */
+/** Stores the collected messages and prints receipts. */
 async function commit(
   target: Target,
   batch: FrameBatch,

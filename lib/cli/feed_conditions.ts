@@ -1,6 +1,6 @@
 /**
  * Conditional and repeatable appends of `feed` (docs/spec/coordination.md 3 and 4): `--expect`,
- * `--key`, `--id`, `--id-from`, `--atomic`. Loaded only where one of them was given.
+ * `--key`, `--id`, `--id-from`, `--atomic`. Loaded only if one of them was given.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import type { Retries } from "./retry.ts";
 const U64_MAX = 0xffff_ffff_ffff_ffffn;
 const WIDEST_WINDOW = 1_000_000;
 
-/** Where messages go, and how. */
+/** Where and how to append. */
 export interface ConditionalTarget {
   readonly pool: PoolHandle;
   readonly isRemote: boolean;
@@ -49,7 +49,7 @@ function expectOf(text: string): bigint {
   });
 }
 
-/** How the id of a message is found; null if there are no ids. */
+/** How to get the id of a message; null without ids. */
 type IdOf = ((message: MessageView, isCopy: boolean) => string) | null;
 
 async function idOf(context: CommandContext): Promise<IdOf> {
@@ -109,19 +109,19 @@ export async function conditionsOf(
   return new FeedConditions(context, batch, conditions, await idOf(context));
 }
 
-/** The conditions of one run of `feed`, and the ids of the messages that are waiting. */
+/** The conditions of one run of `feed`, and the ids of waiting messages. */
 export class FeedConditions {
   /** The tags of an ordinary message, without its id. */
   readonly tags: readonly string[];
-  /** What the sink needs to know. */
+  /** Options for the sink. */
   readonly sink: Pick<RecordSinkOptions, "added" | "tagFor">;
-  /** Whether all of the input is stored at once or not at all. */
+  /** Whether all of the input is stored at once, or nothing. */
   readonly isWhole: boolean;
   /** Whether an append can be repeated without storing anything twice. */
   readonly isIdempotent: boolean;
   /** The number of records that were skipped because their ids had been used for other data. */
   skipped = 0;
-  /** Where the current record is; for notices. */
+  /** The position of the current record, for notices. */
   position: () => RecordPosition = () => ({ index: 1, line: undefined, mode: "json" });
   readonly #context: CommandContext;
   readonly #batch: FrameBatch;
@@ -131,7 +131,7 @@ export class FeedConditions {
   #ids: string[] = [];
   #positions: RecordPosition[] = [];
 
-  /** Use {@linkcode conditionsOf}. */
+  /** For internal use: call {@linkcode conditionsOf}. */
   constructor(
     context: CommandContext,
     batch: FrameBatch,
@@ -168,7 +168,7 @@ export class FeedConditions {
   }
 
   /**
-   * Refuses what cannot be stored as a whole, as soon as that is known.
+   * Refuses input that cannot be stored as a whole, as soon as possible.
    *
    * @throws {PlasmiteError} Usage
    */
@@ -193,9 +193,9 @@ export class FeedConditions {
   }
 
   /**
-   * Stores what is waiting and prints receipts in order.
+   * Stores the waiting messages and prints receipts in order.
    *
-   * @throws {PlasmiteError} Conflict; then what came before the record is stored, unless all of it
+   * @throws {PlasmiteError} Conflict; the messages before the record are then stored, unless all
    *   had to be stored at once
    */
   async commit(target: ConditionalTarget, ownTags: boolean, print: PrintStored): Promise<void> {
@@ -216,7 +216,7 @@ export class FeedConditions {
     }
   }
 
-  /** Stores some frames at once; false if they must be tried one by one. */
+  /** Stores frames at once; false if they must be tried one by one. */
   async #storePiece(store: ConditionalStore, from: number, to: number): Promise<boolean> {
     let piece = this.#batch;
     if (from > 0 || to < piece.count) {
@@ -285,7 +285,7 @@ class ConditionalStore {
     return this.#target.pool.path;
   }
 
-  /** Stores a batch at once or not at all. */
+  /** Stores a whole batch at once, or nothing. */
   async append(batch: FrameBatch, ids: readonly string[] | undefined): Promise<void> {
     const { pool, flush, retries } = this.#target;
     const numbers: bigint[] = [];
@@ -321,7 +321,7 @@ class ConditionalStore {
 
   /** Prints the receipt of a message that was stored earlier, with its own tags. */
   async #printDuplicate(batch: FrameBatch, frame: number, seq: bigint): Promise<void> {
-    // A server may not let us read; there the tags are those of this attempt.
+    // Without the right to read, the tags are those of this attempt.
     const stored = this.#target.isRemote ? null : await this.#target.pool.get(seq);
     const told = { ownTags: true, isDuplicate: true, count: 1, first: seq };
     if (stored === null) return this.#print({ ...told, batch, from: frame });

@@ -1,5 +1,5 @@
 /**
- * What `feed` reads when no data stands on the command line: a file, or stdin
+ * The input of `feed` without data on the command line: a file, or stdin
  * (docs/spec/command-line.md 2.2).
  *
  * @module
@@ -11,16 +11,16 @@ import { standardInput } from "../stdio.ts";
 import { sleepSync } from "../storage/lock_wait.ts";
 import type { CommandContext } from "./context.ts";
 
-/** Bytes that are looked at in advance. */
+/** How many bytes are read in advance. */
 const LOOK_AHEAD = 64 * 1024;
 
-/** The error for a command without data; what to do depends on the command. */
+/** The error for a command without data; the advice depends on the command. */
 export function missingInput(): PlasmiteError {
   return new PlasmiteError("Usage", "missing data input", { topic: "input" });
 }
 
 /**
- * Chooses between file and stdin. Throws Io for a file that cannot be read.
+ * Opens a file or stdin. Throws Io for a file that cannot be read.
  *
  * @param path the file as typed; `-` or undefined for stdin
  */
@@ -32,7 +32,7 @@ export function openInput(
   const file = reading(path, () => Deno.openSync(path), context.args.text("FILE") === path);
   try {
     const input = new FeedInput(context, file, path);
-    if (file.statSync().isDirectory) input.refuseNothing(); // To read it tells what is wrong.
+    if (file.statSync().isDirectory) input.refuseNothing(); // Reading it reports the problem.
     return input;
   } catch (error) {
     file.close();
@@ -40,9 +40,9 @@ export function openInput(
   }
 }
 
-/** An input that is open. */
+/** An open input. */
 export class FeedInput {
-  /** Size of a file in bytes; -1 for anything that flows. */
+  /** The size of a file in bytes; -1 for a stream. */
   readonly size: number;
   readonly #context: CommandContext;
   readonly #file: Deno.FsFile | null;
@@ -50,7 +50,7 @@ export class FeedInput {
   /** What was read in advance. */
   #ahead: Uint8Array = new Uint8Array(0);
 
-  /** Use {@linkcode openInput}. */
+  /** For internal use: call {@linkcode openInput}. */
   constructor(context: CommandContext, file: Deno.FsFile | null, path: string | undefined) {
     this.#context = context;
     this.#file = file;
@@ -59,7 +59,7 @@ export class FeedInput {
     this.size = info?.isFile === true ? info.size : -1;
   }
 
-  /** Fills `into`; null at the end. */
+  /** Reads into a buffer; null at the end. */
   read(into: Uint8Array): number | null {
     if (this.#ahead.length === 0) return this.#read(into);
     const part = this.#ahead.subarray(0, into.length);
@@ -73,21 +73,21 @@ export class FeedInput {
     return reading(this.#path, () => source.readSync(into));
   }
 
-  /** Refuses a terminal where nobody asked for one. Throws Usage. */
+  /** Refuses a terminal unless it was requested. Throws Usage. */
   refuseTerminal(): void {
     const { args } = this.#context;
     const asked = args.has("file") || args.text("FILE") === "-";
     if (!asked && standardInput.isTerminal) throw missingInput();
   }
 
-  /** Refuses an input without a record, unless that was asked for. Throws Usage. */
+  /** Refuses an input without records, unless it was requested. Throws Usage. */
   refuseEmpty(): void {
     if (!this.#context.args.has("input-format")) throw missingInput();
   }
 
   /**
-   * Refuses an input with nothing in it, as far as that can be told without waiting for somebody who
-   * writes. Throws Usage, or Io when it cannot be read.
+   * Refuses an empty input, as far as that is known without waiting for data. Throws Usage, or Io
+   * if it cannot be read.
    */
   refuseNothing(): void {
     this.refuseTerminal();
@@ -104,7 +104,7 @@ export class FeedInput {
   }
 }
 
-/** What stdin is, where its end is there from the beginning: a file, or nothing. */
+/** The kind of stdin, if its end is known from the start: a file, or nothing. */
 function standardFile(): "file" | "nothing" | null {
   if (!hasEveryPermission()) return null;
   try {
@@ -112,23 +112,23 @@ function standardFile(): "file" | "nothing" | null {
     if (isFile) return size === 0 ? "nothing" : "file";
     return isCharDevice === true && rdev === Deno.statSync("/dev/null").rdev ? "nothing" : null;
   } catch {
-    return null; // Closed, or a system without such names: then it counts as a pipe.
+    return null; // Closed, or a system without such paths: treated as a pipe.
   }
 }
 
-/** Whether stdin is an empty file or /dev/null, as far as that can be told without reading it. */
+/** Whether stdin is an empty file or /dev/null, as far as that is known without reading it. */
 export function hasNoInput(): boolean {
   return standardFile() === "nothing";
 }
 
-/** @param isArgument whether the path was typed by itself, and not behind `--file` */
+/** @param isArgument whether the path is an argument, not the value of `--file` */
 function reading<T>(path: string | undefined, read: () => T, isArgument = false): T {
   for (;;) {
     try {
       return read();
     } catch (error) {
       if (error instanceof Deno.errors.WouldBlock) {
-        sleepSync(1); // A pipe or a device that somebody else left non-blocking.
+        sleepSync(1); // A pipe or device that another process has made non-blocking.
         continue;
       }
       if (error instanceof Deno.errors.Interrupted) continue;

@@ -16,10 +16,10 @@ import type { Target } from "./feed.ts";
 import { type FeedInput, openInput } from "./feed_input.ts";
 import { printNotice } from "./notices.ts";
 
-/** Bytes that are asked for in one read. */
+/** The size of one read, in bytes. */
 const READ_SIZE = 256 * 1024;
 
-/** What is to be read, after a look at the options that say how. */
+/** Checks the options for reading and opens the input. */
 export function streamInput(context: CommandContext): FeedInput {
   if (skips(context)) refuseSkip(inputMode(context));
   return openInput(context);
@@ -56,7 +56,7 @@ function inputMode(context: CommandContext): IngestMode {
   return (context.args.text("in") ?? "auto") as IngestMode;
 }
 
-/** The frames of the records read so far, and what stores them and empties the batch. */
+/** The frames that were read, and the function that stores and removes them. */
 export interface Store {
   /** The frames. */
   readonly batch: FrameBatch;
@@ -81,7 +81,7 @@ export async function feedStream(
   });
   const progress = input.size >= 0 ? await progressFor(context, input.size) : undefined;
   const drain = (): Promise<void> => store(sink);
-  // What is to be stored as a whole is read to its end first.
+  // Input that is stored as a whole is first read to its end.
   const isWhole = conditions?.isWhole === true;
   const between = isWhole ? () => conditions.check(pool.limits.ringSize) : drain;
   if (conditions !== undefined) {
@@ -102,7 +102,7 @@ export async function feedStream(
     ingest.end();
     await drain();
   } catch (error) {
-    if (!isWhole) await drain(); // What came before the bad record stays appended and receipted.
+    if (!isWhole) await drain(); // Store what came before the invalid record.
     throw error;
   } finally {
     progress?.end();
@@ -140,7 +140,7 @@ function noticeSkipped(context: CommandContext, pool: PoolHandle, record: Skippe
   });
 }
 
-/** `feed a | feed b` stores receipts, in both generations; a person may have meant the messages. */
+/** Warns about `feed a | feed b`, which stores receipts and not the messages. */
 function noticeReceipt(context: CommandContext, pool: PoolHandle): void {
   printNotice(context, {
     kind: "receipt_input",

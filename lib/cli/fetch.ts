@@ -12,7 +12,7 @@ import type { CommandContext } from "./context.ts";
 import { MessageWriter } from "./message_writer.ts";
 import { findPool, openPool, refuseWithout } from "./open.ts";
 
-/** Options that say how to read with a cursor. */
+/** Options for reading with a cursor. */
 const CURSOR_OPTIONS = [
   "count",
   "tag",
@@ -49,7 +49,7 @@ async function read(
   seq: bigint,
 ): Promise<StoredFrame | null> {
   const pool = await openPool(context, ref, { write: false, unchecked: true });
-  // The stored bytes matter only where they are what is printed; they may cost a second request.
+  // The stored bytes are needed only for binary output, and may cost a second request.
   const exact = context.format === "lite3" || context.format === "lite3-raw";
   try {
     return await pool.get(seq, exact);

@@ -17,7 +17,7 @@ import { findPool, openPool, refuseWithout } from "./open.ts";
 import { ReaderWatch } from "./reader_watch.ts";
 import { sinceOf, timeoutOf } from "./time_options.ts";
 
-/** Options that say how to read with a cursor. */
+/** Options for reading with a cursor. */
 const CURSOR_OPTIONS = [
   "from",
   "error-on-gap",
@@ -35,10 +35,10 @@ export const TIMED_OUT = 124;
 /** Exit code of a finite read that lost messages. */
 const LOST = 1;
 
-/** Least patience with history that is on its way from a server, in milliseconds. */
+/** The shortest time to wait for history from a server, in milliseconds. */
 const HISTORY_PATIENCE = 5_000;
 
-/** What to read, as the command line says. */
+/** What to read, according to the command line. */
 interface Plan {
   readonly tail: number;
   readonly since: bigint | undefined;
@@ -89,7 +89,7 @@ export async function run(context: CommandContext): Promise<number> {
     return plan.finite ? await follow.finite() : await follow.live();
   } finally {
     try {
-      writer.flush(); // What came before an error was found in time.
+      writer.flush(); // Print what came before an error.
     } finally {
       drops.flush();
       await pool.close();
@@ -97,7 +97,7 @@ export async function run(context: CommandContext): Promise<number> {
   }
 }
 
-/** `--plot`: a chart in place of messages. */
+/** `--plot`: a chart instead of messages. */
 async function plotted(context: CommandContext, ref: PoolRef, plan: Plan): Promise<number> {
   const { plot } = await import("./plot.ts");
   const pool = await openPool(context, ref, { write: false });
@@ -129,7 +129,7 @@ function replaySpeed(context: CommandContext): number | undefined {
   return speed;
 }
 
-/** Tells of a message that another program stored and that is left out. */
+/** Reports a message of another program that is left out. */
 function noticeUnreadable(context: CommandContext, pool: PoolHandle, error: PlasmiteError): void {
   printNotice(context, {
     kind: "corrupt",
@@ -147,11 +147,11 @@ class Follow {
     readonly pool: PoolHandle,
     readonly writer: MessageWriter,
     readonly drops: DropNotices,
-    /** Ends waits when nobody reads any more. */
+    /** Ends waits when the output is closed. */
     readonly reader: ReaderWatch,
   ) {}
 
-  /** Begins to read what the command line selects; `more` says where and how long. */
+  /** Starts reading the selection of the command line, with additions. */
   async #select(more: Pick<Selection, "from" | "follow"> = {}): Promise<Walk> {
     const { context, pool } = this;
     const { notify, since, tags, tail, where } = this.plan;
@@ -173,7 +173,7 @@ class Follow {
     });
   }
 
-  /** Goes to the next message that is here; tells what was lost in front of it. */
+  /** Moves to the next available message; reports losses before it. */
   #next(walk: Walk): boolean {
     const found = walk.next();
     const gap = walk.takeGap();
@@ -181,7 +181,7 @@ class Follow {
     return found;
   }
 
-  /** Prints the selection to its end; true when time ran out before. */
+  /** Prints the selection to its end; true if the time ran out before. */
   async #export(walk: Walk, deadline = Infinity): Promise<boolean> {
     const { plan, reader, writer } = this;
     const progress = await this.#progress(walk);
@@ -205,7 +205,9 @@ class Follow {
     }
   }
 
-  /** What shows progress, told how many messages were printed, and nothing at the end. */
+  /**
+   * Returns a function that shows the number of printed messages; call it without one at the end.
+   */
   async #progress(walk: Walk): Promise<((count?: number) => void) | undefined> {
     if (!this.context.stderr.isTerminal) return undefined;
     const { Progress } = await import("./progress.ts");
@@ -223,7 +225,7 @@ class Follow {
     };
   }
 
-  /** `--no-follow`: what is there now, then exit. */
+  /** `--no-follow`: the existing messages, then exit. */
   async finite(): Promise<number> {
     const { plan: { timeoutMs }, writer } = this;
     if (timeoutMs === 0) return this.#timedOut();
@@ -233,7 +235,7 @@ class Follow {
     return late || performance.now() >= deadline ? this.#timedOut() : this.#exported();
   }
 
-  /** The exit code of a finite read that came to its end. */
+  /** The exit code of a complete finite read. */
   #exported(): number {
     this.writer.flush();
     return this.drops.any ? LOST : 0;
@@ -247,7 +249,7 @@ class Follow {
     return TIMED_OUT;
   }
 
-  /** `--replay`: the selection up to now, at its own pace, then exit. */
+  /** `--replay`: the existing messages of the selection at their original pace, then exit. */
   async replay(speed: number): Promise<number> {
     const { drops, plan, reader, writer } = this;
     const limit = plan.finite ? plan.timeoutMs : undefined;
@@ -265,7 +267,7 @@ class Follow {
     return inTime ? code : this.#timedOut();
   }
 
-  /** History as asked for, then live messages until something ends it: one stream, in order. */
+  /** The requested history, then live messages until something ends it. */
   async live(): Promise<number> {
     const { drops, plan, reader, writer } = this;
     const { one, since, tail, timeoutMs: idle } = plan;
@@ -274,13 +276,13 @@ class Follow {
     const { oldest, newest } = walk.start;
     // `--tail N --one` waits for N matches and prints the newest (docs/spec/command-line.md 5.4).
     let missing = one ? Math.max(1, tail) : 1;
-    // What is there already may still be on its way; the clock of `--timeout` starts behind it.
+    // Existing messages may still be arriving; `--timeout` starts after them.
     let arriving = history && oldest !== 0n;
-    /** A server that goes silent in the middle of history is not waited for without end. */
+    /** The time limit for a server that stops in the middle of history. */
     const patience = idle === undefined ? Infinity : Math.max(idle, HISTORY_PATIENCE);
     let looked = walk.looked;
     let last = performance.now();
-    /** Milliseconds that are left until it is too late. */
+    /** The remaining time in milliseconds. */
     const left = (): number => last + (arriving ? patience : idle ?? Infinity) - performance.now();
     try {
       for (;;) {
