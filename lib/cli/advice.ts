@@ -122,6 +122,9 @@ function cursorAdvice(
   const { details, topic, kindName } = error;
   const name = line.args.text("cursor") ?? line.args.text("group");
   if (name === undefined || pool === undefined) return undefined;
+  if (kindName === "Permission" && /\.cursors(\/|$)/.test(error.path ?? "")) {
+    return "Whoever may not write next to the pool keeps cursors elsewhere: --cursor-dir DIR.";
+  }
   const isReplaced = kindName === "NotFound" && details["cursor"] === name &&
     details["actual"] !== undefined;
   const isGap = kindName === "RetentionGap" && details["cursor"] === name;

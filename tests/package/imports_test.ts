@@ -167,6 +167,12 @@ Deno.test("start-up: what each command loads", async (t) => {
           /^(server|mcp)\/|^lib\/remote\/|^lib\/backend\/nats/.test(file)
         );
         assert.deepEqual(foreign, [], "layers that this command does not need");
+        if (["feed", "fetch", "follow", "tap"].includes(first)) {
+          const more = [...loaded].filter((file) =>
+            /coordination|coordinator|\/cursor_|feed_conditions|signals/.test(file)
+          );
+          assert.deepEqual(more, [], "nobody asked for coordination");
+        }
         assert.ok(loaded.size <= most, `${loaded.size} modules, at most ${most}`);
         for (const file of loaded) {
           if (!file.endsWith(".ts")) continue;
