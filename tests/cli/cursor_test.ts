@@ -25,9 +25,12 @@ const next = (dir: string, cursor: string, ...more: string[]): Promise<Outcome> 
 
 /** Appends messages `{"n":1}` … to pool p. */
 async function fill(dir: string, count: number, size = "4M", tag?: string): Promise<void> {
-  const stdin = Array.from({ length: count }, (_, i) => `{"n":${i + 1}}\n`).join("");
+  const lines = Array.from({ length: count }, (_, i) => `{"n":${i + 1}}\n`);
+  const file = await Deno.makeTempFile();
+  await Deno.writeTextFile(file, lines.join(""));
   const tags = tag === undefined ? [] : ["--tag", tag];
-  await cli(["--dir", dir, "feed", "p", "--create-size", size, ...tags], { stdin });
+  await run(dir, "feed", "p", "--create-size", size, "--file", file, ...tags);
+  await Deno.remove(file);
 }
 
 interface Row {
