@@ -10,6 +10,7 @@ import fc from "fast-check";
 import { Client } from "../../lib/client/client.ts";
 import { ErrorKind } from "../../lib/errors.ts";
 import { CLI, cli, errorOf, inTemp, shell } from "./cli_util.ts";
+import { serve } from "../client/remote_util.ts";
 import { SCALE } from "../support/rings.ts";
 
 /** JSON text that a naive copy would change: order of members, kinds and widths of numbers. */
@@ -311,6 +312,32 @@ Deno.test("export --cursor: each run appends what is new; a torn line is written
     assert.equal((await ok(dir, ["export", "p", "--cursor", "other"])).split("\n").length, 6);
     const bad = await cli(["--dir", dir, "export", "p", "--cursor", "No/Name"]);
     assert.equal(bad.code, ErrorKind.Usage);
+  }));
+
+Deno.test("export of a server's pool: the same lines, with a cursor that the server keeps", () =>
+  inTemp(async (dir) => {
+    await ok(dir, [
+      "feed",
+      "p",
+      "--create",
+      "--tag",
+      "t",
+      '{"n":1,"a":-0.0} {"n":9007199254740993}',
+    ]);
+    await using server = serve({ dir });
+    const url = `${server.url}/p`;
+    const whole = await messagesOf(dir, "p");
+    assert.equal(await ok(dir, ["export", url]), whole);
+    const file = `${dir}/out`;
+    const more = ["-o", file, "--cursor", "c"];
+    await ok(dir, ["export", url, ...more]);
+    await ok(dir, ["export", url, ...more]);
+    assert.equal(Deno.readTextFileSync(file), whole);
+    await ok(dir, ["feed", "p", '{"n":3}']);
+    await ok(dir, ["export", url, ...more]);
+    assert.equal(Deno.readTextFileSync(file), await messagesOf(dir, "p"));
+    assert.equal(await ok(dir, ["export", "p", "--cursor", "c"]), "", "it is the same cursor");
+    assert.equal((await cli(["export", `${server.url}/none`])).code, ErrorKind.NotFound);
   }));
 
 Deno.test("export --cursor: what could not be written is not acknowledged", () =>
