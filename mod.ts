@@ -28,9 +28,25 @@ export {
   type PoolRetention,
   type StreamPlace,
 } from "./lib/backend/local/info.ts";
+export { CoordinatedPool } from "./lib/client/coordinated.ts";
+export type {
+  ClaimOptions,
+  Cursor,
+  CursorInfo,
+  CursorOptions,
+  CursorTailOptions,
+  Group,
+  GroupOptions,
+  LatestOptions,
+  Lease,
+  SetCursorOptions,
+  TakeOptions,
+  Task,
+} from "./lib/client/coordination.ts";
 export { type IntegerPolicy, Message, parseMessage } from "./lib/client/message.ts";
 export {
   type AppendOptions,
+  type BatchOptions,
   Durability,
   type JsonObject,
   type ReplayOptions,

@@ -58,7 +58,9 @@ export interface CursorUpdate {
 
 /** A cursor or a work group in a listing. */
 export interface CursorInfo {
+  /** Its name. */
   readonly name: string;
+  /** Which of the two it is. */
   readonly kind: "cursor" | "group";
   /** Everything up to this number is done. */
   readonly seq: bigint;

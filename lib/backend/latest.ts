@@ -23,6 +23,14 @@ export interface Readable {
   frame(seq: bigint): Awaitable<FrameBytes | null>;
 }
 
+/** Work that yields what it has to wait for. */
+type Waiting<T> = Generator<Promise<unknown>, T, unknown>;
+
+/** Waits for a value, if it is a promise. */
+function* settled<T>(value: Awaitable<T>): Waiting<T> {
+  return value instanceof Promise ? (yield value) as T : value;
+}
+
 /**
  * Reads all messages once, in order, and then the newest of each group.
  *
@@ -33,38 +41,60 @@ export async function latestBy(
   by: string,
   request: LatestRequest = {},
 ): Promise<Latest> {
+  const work = searching(pool, by, request);
+  for (let step = work.next();;) {
+    if (step.done === true) return step.value;
+    let value: unknown;
+    try {
+      value = await step.value;
+    } catch (error) {
+      step = work.throw(error);
+      continue;
+    }
+    step = work.next(value);
+  }
+}
+
+/** Like {@linkcode latestBy}, for a pool that never has to be waited for. */
+export function latestByNow(pool: Readable, by: string, request: LatestRequest = {}): Latest {
+  const step = searching(pool, by, request).next();
+  if (step.done === true) return step.value;
+  throw new PlasmiteError("Internal", "the pool cannot be read synchronously");
+}
+
+function* searching(pool: Readable, by: string, request: LatestRequest): Waiting<Latest> {
   const { tags, where, sinceNs = 0n, most = Infinity, signal } = request;
   const { keysOf } = grouping(by);
   const groups = new Groups();
-  const walk = await pool.select({ tags, where, since: sinceNs });
+  const walk = yield* settled(pool.select({ tags, where, since: sinceNs }));
   try {
     for (;;) {
       if (walk.next()) groups.add(walk.frame.seq, keysOf(walk.message));
       else if (walk.ended) break;
-      else await walk.wait(undefined, signal);
+      else yield walk.wait(undefined, signal);
     }
   } finally {
     walk.close();
   }
-  const { messages, complete } = await newest(pool, groups.last(most), request);
+  const { messages, complete } = yield* newest(pool, groups.last(most), request);
   const seqs = new Set(messages.map(({ seq }) => seq));
   const forgotten = groups.forgotten || groups.size > most || !complete;
   return { messages, latest: groups.of(seqs), forgotten };
 }
 
 /** The messages with these numbers that match `having`; the newest ones if all take too much. */
-async function newest(
+function* newest(
   pool: Readable,
   seqs: readonly bigint[],
   { having = [], mostBytes = Infinity, signal }: LatestRequest,
-): Promise<{ readonly messages: StoredFrame[]; readonly complete: boolean }> {
+): Waiting<{ readonly messages: StoredFrame[]; readonly complete: boolean }> {
   const messages: StoredFrame[] = [];
   let bytes = 0;
   for (let end = seqs.length; end > 0; end -= PIECE) {
     const frames: FrameBytes[] = [];
     for (const seq of seqs.slice(Math.max(0, end - PIECE), end)) {
       signal?.throwIfAborted();
-      const frame = await pool.frame(seq);
+      const frame = yield* settled(pool.frame(seq));
       if (frame !== null) frames.push(frame);
     }
     for (const frame of judged(frames, having).reverse()) {

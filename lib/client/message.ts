@@ -16,7 +16,11 @@ export type { IntegerPolicy };
 
 /** The source of a message's content: its stored bytes, or parsed values. */
 type Content =
-  | { readonly payload: Uint8Array<ArrayBuffer>; readonly integers: IntegerPolicy }
+  | {
+    readonly payload: Uint8Array<ArrayBuffer>;
+    readonly integers: IntegerPolicy;
+    readonly duplicate?: boolean;
+  }
   | { readonly data: unknown; readonly tags: readonly string[]; readonly raw?: Uint8Array };
 
 /** Converts bigints to JSON numbers at any depth. */
@@ -113,6 +117,15 @@ export class Message<T = unknown> {
       this.#list = Object.freeze(tags);
     }
     return this.#list;
+  }
+
+  /**
+   * Whether an append with an id stored nothing, because this message has that id already; false
+   * for all other messages.
+   */
+  get duplicate(): boolean {
+    const content = this.#content;
+    return "payload" in content && content.duplicate === true;
   }
 
   /** The `meta` member of the envelope, with the tags. */

@@ -9,6 +9,7 @@ import { PlasmiteError } from "../errors.ts";
 import type { IntegerPolicy } from "../lite3/value.ts";
 import {
   type AppendOptions,
+  type BatchOptions,
   checkTags,
   type Durability,
   invalidTags,
@@ -121,7 +122,15 @@ export const APPEND_KINDS: OptionKinds<AppendOptions> = {
   durability: "checked",
   timestampNs: "checked",
   signal: "signal",
+  expect: "checked",
+  key: "string",
+  id: "string",
+  idWindow: "number",
 };
+
+const { id: _, ...SHARED_KINDS } = APPEND_KINDS;
+/** The kinds of the options of an append of several messages. */
+export const BATCH_KINDS: OptionKinds<BatchOptions> = { ...SHARED_KINDS, ids: "texts" };
 
 /** The kinds of the options of a tail. */
 export const TAIL_KINDS: OptionKinds<TailOptions> = {
@@ -185,6 +194,17 @@ export function appendOptions(
  */
 export function checkAppend(options: AppendOptions | undefined): AppendOptions {
   const checked = checkOptions(options, "append", APPEND_KINDS);
+  if (checked.tags !== undefined && !Array.isArray(checked.tags)) throw invalidTags();
+  return checked;
+}
+
+/**
+ * Returns the options of an append of several messages after checking them.
+ *
+ * @throws {PlasmiteError} Usage
+ */
+export function checkBatch(options: BatchOptions | undefined): BatchOptions {
+  const checked = checkOptions(options, "appendBatch", BATCH_KINDS);
   if (checked.tags !== undefined && !Array.isArray(checked.tags)) throw invalidTags();
   return checked;
 }

@@ -71,6 +71,41 @@ export interface AppendOptions {
   readonly timestampNs?: bigint;
   /** Aborts an asynchronous append that is still waiting for the lock. */
   readonly signal?: AbortSignal;
+  /**
+   * The required sequence number of the newest message of the pool or, with `key`, of the newest
+   * with that key; `"none"` or 0 if there must be none. Otherwise nothing is stored, and the error
+   * is a Conflict with `expected` and `actual`.
+   */
+  readonly expect?: Seq | "none";
+  /** A key for `expect`, `latest` and compacted views: stored as the tag `key:K`, behind `tags`. */
+  readonly key?: string;
+  /**
+   * Names this message: if one of the last `idWindow` messages has the same id and the same data,
+   * nothing is stored, and that message is returned with `duplicate` set. With other data it is a
+   * Conflict. So an append whose outcome is unknown can be repeated.
+   */
+  readonly id?: string;
+  /** How many messages back an id is searched for, 1 to 1,000,000; default 4096. */
+  readonly idWindow?: number;
+}
+
+/**
+ * Options of an append of several messages.
+ *
+ * @example Import records that may have been imported before
+ * ```ts
+ * import { Client } from "@plasmite/core";
+ *
+ * using client = new Client(Deno.makeTempDirSync());
+ * using pool = client.pool("orders");
+ * await pool.appendBatch([{ order: 7 }], { ids: ["order-7"] });
+ * const again = await pool.appendBatch([{ order: 7 }, { order: 8 }], { ids: ["order-7", "order-8"] });
+ * console.assert(again[0]?.duplicate === true && again[1]?.duplicate === false);
+ * ```
+ */
+export interface BatchOptions extends Omit<AppendOptions, "id"> {
+  /** The id of each message, in the order of the messages; see {@linkcode AppendOptions.id}. */
+  readonly ids?: readonly string[];
 }
 
 /**

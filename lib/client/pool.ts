@@ -5,30 +5,40 @@
  */
 
 import { isGranted } from "../environment.ts";
+import { checkKey } from "../coordination/names.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
+import { compileWhereSync, type Where } from "../filter/where.ts";
 import { Lite3Doc } from "../lite3/doc.ts";
 import { validateMessage } from "../lite3/validate.ts";
 import { openToAppend } from "../pool/mending.ts";
-import type { FrameBatch } from "../pool/batch.ts";
+import { FrameBatch } from "../pool/batch.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
 import { isOsError } from "../storage/os_error.ts";
 import { inPlace } from "../storage/steps.ts";
 import { inTurns } from "../storage/turns.ts";
 import { Appender, type Stored } from "../backend/local/appender.ts";
-import { encodeValue } from "../backend/encode.ts";
 import { LocalBackend } from "../backend/local.ts";
 import { describePool, describing, type PoolBounds, type PoolInfo } from "../backend/local/info.ts";
 import { findFrame } from "../backend/local/lookup.ts";
+import {
+  type Appended,
+  type Appending,
+  appendingAll,
+  appendingOne,
+  collecting,
+} from "./conditional.ts";
+import { checkLatest, CoordinatedPool } from "./coordinated.ts";
+import type { LatestOptions } from "./coordination.ts";
+import { LocalAccess } from "./local_access.ts";
 import { type IntegerPolicy, Message } from "./message.ts";
 import {
   type AppendOptions,
+  type BatchOptions,
   checkBytes,
   checkDurability,
-  checkItems,
   checkMs,
   checkSeq,
-  checkTags,
   type Durability,
   type JsonObject,
   type ReplayOptions,
@@ -37,7 +47,13 @@ import {
   stamp,
   type TailOptions,
 } from "./options.ts";
-import { appendOptions, checkAppend, checkOptions, TAIL_KINDS } from "./option_kinds.ts";
+import {
+  appendOptions,
+  checkAppend,
+  checkBatch,
+  checkOptions,
+  TAIL_KINDS,
+} from "./option_kinds.ts";
 import { Lite3Stream, Stream } from "./stream.ts";
 import { type Tail, TailIterator, type Take, takeMessage } from "./tail.ts";
 import { type Lite3Frame, takeFrame } from "../backend/frames.ts";
@@ -59,13 +75,14 @@ import { type Lite3Frame, takeFrame } from "../backend/frames.ts";
  * console.assert(await count(pool) === 1n);
  * ```
  */
-export interface AsyncPool<T extends object = JsonObject> extends AsyncDisposable {
+export interface AsyncPool<T extends object = JsonObject>
+  extends AsyncDisposable, Pick<CoordinatedPool<T>, keyof CoordinatedPool<T>> {
   /** The pool's name. */
   readonly name: string;
   /** Appends one message; appends made at the same time are combined. */
   appendAsync(data: T | Uint8Array, options?: AppendOptions): Promise<Message<T>>;
   /** Appends several messages in order. */
-  appendBatch(items: readonly (T | Uint8Array)[], options?: AppendOptions): Promise<Message<T>[]>;
+  appendBatch(items: readonly (T | Uint8Array)[], options?: BatchOptions): Promise<Message<T>[]>;
   /** Reads one message by its sequence number; rejects with NotFound if it is not retained. */
   getAsync(seq: Seq): Promise<Message<T>>;
   /** Returns sizes, bounds and metrics. */
@@ -84,6 +101,15 @@ function checkFlag(errorOnGap: boolean): boolean {
   if (typeof errorOnGap === "boolean") return errorOnGap;
   throw new PlasmiteError("Usage", `invalid errorOnGap: ${shown(errorOnGap)}`, {
     hint: "Pass true or false.",
+  });
+}
+
+/** Compiles an expression that is evaluated on the bytes. Throws Usage. */
+function compileNow(expression: string): Where {
+  const where = compileWhereSync(expression);
+  if (where !== undefined) return where;
+  throw new PlasmiteError("Usage", `the expression needs jq: ${expression}`, {
+    hint: "jq is loaded asynchronously: call latestByAsync.",
   });
 }
 
@@ -121,15 +147,19 @@ function openAsAllowed(path: string): Ring {
  * console.assert(pool.get(1).data.status === "green");
  * ```
  */
-export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Disposable {
+export class Pool<T extends object = JsonObject> extends CoordinatedPool<T>
+  implements AsyncPool<T>, Disposable {
   /** The name or reference it was opened by. */
   readonly name: string;
   readonly #integers: IntegerPolicy;
   #ring: Ring;
   #appender: Appender | null;
+  /** Coordination has a file of its own, as leases and cursors outlive the pool. */
+  #access: LocalAccess | null = null;
 
   /** For internal use: call {@linkcode Client.openPool}. */
   constructor(path: string, name: string, integers: IntegerPolicy) {
+    super((write) => this.#reach(write), integers);
     this.name = name;
     this.#integers = integers;
     this.#ring = openAsAllowed(path);
@@ -162,12 +192,57 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
     return new Message<T>(seq, timestampNs, { payload, integers: this.#integers });
   }
 
-  #store(data: unknown, options: AppendOptions): Stored {
-    const encode = encodeValue(data, checkTags(options.tags), stamp(options.timestampNs));
-    return this.#only(this.#writer().appendSync(encode, checkDurability(options.durability)));
+  /** The open file for coordination, for writing if that is needed or allowed. */
+  #reach(write: boolean): LocalAccess {
+    this.#ring.state(); // A closed pool stays closed.
+    if (this.#access !== null && (this.#access.writable || !write)) return this.#access;
+    const ring = write ? openToAppend(disk, this.path) : openAsAllowed(this.path);
+    try {
+      this.#ring.checkIdentity();
+    } catch (error) {
+      ring.close();
+      throw error;
+    }
+    this.#access?.close();
+    return this.#access = new LocalAccess(ring);
   }
 
-  #only(stored: readonly Stored[]): Stored {
+  #store(data: unknown, options: AppendOptions): Message<T> {
+    const { encode, flush, when } = appendingOne(data, options);
+    if (when === undefined) {
+      return this.#message(this.#only(this.#writer().appendSync(encode, flush)));
+    }
+    const batch = new FrameBatch();
+    encode(batch);
+    const { appended, ...report } = collecting(batch);
+    const done = this.#reach(true).now.append(batch, { flush, when, ...report }, when);
+    if (!(done instanceof Promise)) return this.#only(appended.map((one) => this.#appended(one)));
+    throw new PlasmiteError("Internal", "a conditional append waits", { path: this.path });
+  }
+
+  /** Appends without blocking. */
+  async #storeLater({ encode, flush, signal, when }: Appending): Promise<Message<T>[]> {
+    if (when === undefined) {
+      const stored = await this.#writer().append(encode, flush, signal);
+      return stored.map((one) => this.#message(one));
+    }
+    const batch = new FrameBatch();
+    encode(batch);
+    const { appended, ...report } = collecting(batch);
+    const { coordination } = this.#reach(true);
+    await coordination.append(batch, { flush, signal, when, ...report }, when);
+    return appended.map((one) => this.#appended(one));
+  }
+
+  /** A message that was appended; one that was there already is returned as it is stored. */
+  #appended(given: Appended): Message<T> {
+    const { duplicate } = given;
+    const found = duplicate ? inPlace(findFrame(this.#ring, given.seq, takeFrame)) : null;
+    const { seq, timestampNs, payload } = found ?? given;
+    return new Message<T>(seq, timestampNs, { payload, integers: this.#integers, duplicate });
+  }
+
+  #only<M>(stored: readonly M[]): M {
     const [one] = stored;
     if (one !== undefined) return one;
     throw new PlasmiteError("Internal", "append stored nothing", { path: this.path });
@@ -182,9 +257,9 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
    * @param data a JSON object, or its text as bytes; bigint is written as an integer, `undefined`
    *   members are dropped
    * @param tags the tags, or all options
-   * @throws {PlasmiteError} Usage for data that cannot be stored (nothing is written), Permission
-   *   when the pool is read-only for this process, NotFound when it was deleted or replaced, Busy,
-   *   Corrupt, Io
+   * @throws {PlasmiteError} Usage for data that cannot be stored (nothing is written), Conflict when
+   *   `expect` does not hold or an id was used for other data, Permission when the pool is read-only
+   *   for this process, NotFound when it was deleted or replaced, Busy, Corrupt, Io
    */
   append(data: T | Uint8Array, tags?: readonly string[], durability?: Durability): Message<T>;
   /** Appends one message with all options by name. */
@@ -194,7 +269,7 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
     tags?: readonly string[] | AppendOptions,
     durability?: Durability,
   ): Message<T> {
-    return this.#message(this.#store(data, appendOptions(tags, durability)));
+    return this.#store(data, appendOptions(tags, durability));
   }
 
   /**
@@ -208,7 +283,7 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
     tags?: readonly string[],
     durability?: Durability,
   ): Uint8Array {
-    return this.#message(this.#store(payload, appendOptions(tags, durability))).raw;
+    return this.#store(payload, appendOptions(tags, durability)).raw;
   }
 
   /**
@@ -240,37 +315,55 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
    * @throws {PlasmiteError} as {@linkcode Pool.append}; the signal's reason when it is aborted
    */
   async appendAsync(data: T | Uint8Array, options?: AppendOptions): Promise<Message<T>> {
-    const { tags, durability, timestampNs, signal } = checkAppend(options);
-    const encode = encodeValue(data, checkTags(tags), stamp(timestampNs));
-    const flush = checkDurability(durability);
-    return this.#message(this.#only(await this.#writer().append(encode, flush, signal)));
+    return this.#only(await this.#storeLater(appendingOne(data, checkAppend(options))));
   }
 
   /**
    * Appends several messages in order, under one lock.
    *
    * They are consecutive as long as they take no more than about half of the ring. A larger batch
-   * is split into groups, between which other processes can append.
+   * is split into groups, between which other processes can append. With `expect` or `ids` they are
+   * one piece, and a larger batch is refused.
    *
    * @param items JSON objects, or their UTF-8 texts
    * @param options options for all of them
    * @returns the messages as stored, in the same order
-   * @throws {PlasmiteError} Usage when one of them cannot be stored; then none is
+   * @throws {PlasmiteError} Usage when one of them cannot be stored, Conflict when an expectation
+   *   does not hold or an id was used for other data; then none is
    */
   async appendBatch(
     items: readonly (T | Uint8Array)[],
-    options?: AppendOptions,
+    options?: BatchOptions,
   ): Promise<Message<T>[]> {
-    checkItems(items);
-    const { tags: given, durability, timestampNs, signal } = checkAppend(options);
-    const tags = checkTags(given);
-    const time = stamp(timestampNs);
-    const encode = (batch: FrameBatch): void => {
-      for (const item of items) encodeValue(item, tags, time)(batch);
-    };
-    const flush = checkDurability(durability);
-    const stored = await this.#writer().append(encode, flush, signal);
-    return stored.map((one) => this.#message(one));
+    return await this.#storeLater(appendingAll(items, checkBatch(options)));
+  }
+
+  /**
+   * Returns the newest message with a key.
+   *
+   * @param key the key, as given to an append
+   * @returns the message, or null if none is retained
+   * @throws {PlasmiteError} Usage for an invalid key; as {@linkcode Pool.get}
+   */
+  latest(key: string): Message<T> | null {
+    const seq = this.#reach(false).now.latestNow(checkKey(key, "key"));
+    return seq === null ? null : this.#message(seq);
+  }
+
+  /**
+   * Returns the newest message of each group, ordered by sequence number.
+   *
+   * @param by the beginning of a tag, such as `agent:`, or a path, such as `.data.agent`
+   * @param options which messages and groups
+   * @returns one message a group; a message that is the newest of several groups once
+   * @throws {PlasmiteError} Usage for an invalid path or expression, or for one that only jq can
+   *   evaluate, which is for {@linkcode Pool.latestByAsync}; as {@linkcode Pool.get}
+   */
+  latestBy(by: string, options?: LatestOptions): Message<T>[] {
+    const { tags, where, having } = checkLatest(options);
+    const request = { tags, where: where.map(compileNow), having: having.map(compileNow) };
+    const { messages } = this.#reach(false).now.latestByNow(by, request);
+    return messages.map((one) => this.#message(one));
   }
 
   #found(seq: Seq, frame: Lite3Frame | null): Lite3Frame {
@@ -450,9 +543,14 @@ export class Pool<T extends object = JsonObject> implements AsyncPool<T>, Dispos
     ];
   }
 
-  /** Closes the file; a second call does nothing. Open streams are not affected. */
+  /**
+   * Closes the file; a second call does nothing. Open streams, leases, cursors and groups are not
+   * affected.
+   */
   close(): void {
     this.#ring.close();
+    this.#access?.close();
+    this.#access = null;
   }
 
   /** Closes the file. */

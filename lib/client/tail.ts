@@ -7,6 +7,7 @@
 import { type FramePosition, payloadOf } from "../backend/frames.ts";
 import type { PoolHandle, Walk } from "../backend/types.ts";
 import { PlasmiteError } from "../errors.ts";
+import type { Awaitable } from "../types.ts";
 import type { IntegerPolicy } from "../lite3/value.ts";
 import type { Where } from "../filter/where.ts";
 import { Message } from "./message.ts";
@@ -102,8 +103,11 @@ function check(options: TailOptions): Checked {
   };
 }
 
+/** What a tail reads from: a pool, or the messages after a cursor. */
+export type TailSource = Pick<PoolHandle, "path" | "select" | "close">;
+
 /** The options, checked; a pool that was opened for them is closed when they are no good. */
-function checkFor(pool: PoolHandle, options: TailOptions): Checked {
+function checkFor(pool: TailSource, options: TailOptions): Checked {
   try {
     return check(options);
   } catch (error) {
@@ -124,17 +128,23 @@ export interface TailPlace {
    * The current newest sequence number, if it is available synchronously; 0 if nothing is retained.
    */
   readonly newest?: () => bigint;
+  /** Called before each wait and at the end: every message before `position` was examined. */
+  readonly idle?: (position: bigint, isEnd: boolean) => Awaitable<void>;
+  /** How often to call `idle` while nothing arrives, in milliseconds; default never. */
+  readonly idleEvery?: number;
 }
 
 /** Follows a pool: messages or frames, by `take`. */
 export class TailIterator<M> implements AsyncIterableIterator<M, void, undefined> {
-  readonly #pool: PoolHandle;
+  readonly #pool: TailSource;
   readonly #options: TailOptions;
   readonly #take: Take<M>;
   readonly #checked: Checked;
   readonly #reconnect: boolean;
   readonly #newest: (() => bigint) | undefined;
   readonly #path: string;
+  readonly #idle: TailPlace["idle"];
+  readonly #idleEvery: number;
   #walk: Walk | null = null;
   #selecting: Promise<Walk> | null = null;
   #closed = false;
@@ -154,11 +164,12 @@ export class TailIterator<M> implements AsyncIterableIterator<M, void, undefined
    * @throws {PlasmiteError} Usage
    */
   constructor(
-    pool: PoolHandle,
+    pool: TailSource,
     options: TailOptions,
     take: Take<M>,
-    { start, reconnect = true, newest, path = pool.path }: TailPlace = {},
+    place: TailPlace = {},
   ) {
+    const { start, reconnect = true, newest, path = pool.path } = place;
     const checked = checkFor(pool, options);
     this.#pool = pool;
     this.#options = options;
@@ -168,6 +179,8 @@ export class TailIterator<M> implements AsyncIterableIterator<M, void, undefined
     this.#reconnect = reconnect;
     this.#newest = newest;
     this.#path = path;
+    this.#idle = place.idle;
+    this.#idleEvery = place.idleEvery ?? Infinity;
   }
 
   /** The checkpoint to resume from. */
@@ -226,9 +239,12 @@ export class TailIterator<M> implements AsyncIterableIterator<M, void, undefined
       const found = walk.next();
       this.#tellGap(walk);
       if (found) return last === null || walk.frame.seq <= last ? this.#taken(walk) : null;
-      const over = last === 0n || last === ARRIVED || (last !== null && walk.position > last);
-      if (over || walk.ended) return null;
-      const ms = last === null ? Math.min(idle, this.#deadline) - performance.now() : LAST_LOOK;
+      const over = last === 0n || last === ARRIVED || (last !== null && walk.position > last) ||
+        walk.ended;
+      if (this.#idle !== undefined) await this.#idle(walk.position, over);
+      if (over) return null;
+      const left = last === null ? Math.min(idle, this.#deadline) - performance.now() : LAST_LOOK;
+      const ms = Math.min(left, this.#idleEvery);
       await walk.wait(Number.isFinite(ms) ? Math.max(0, ms) : undefined, signal);
     }
     return null;

@@ -5,50 +5,55 @@
  */
 
 import type { PoolHandle } from "../backend/types.ts";
+import { type Appending, appendingAll, appendingOne, collecting } from "../client/conditional.ts";
 import { type IntegerPolicy, Message } from "../client/message.ts";
-import { type AppendOptions, checkDurability, checkTags, stamp } from "../client/options.ts";
-import { checkAppend } from "../client/option_kinds.ts";
+import { checkAppend, checkBatch } from "../client/option_kinds.ts";
+import { type AppendOptions, type BatchOptions, stamp } from "../client/options.ts";
 import { PlasmiteError } from "../errors.ts";
 import { FrameBatch } from "../pool/batch.ts";
 
-/** Checked options of an append to a server. */
-export interface AppendSettings {
-  readonly tags: readonly string[];
-  readonly flush: boolean;
-  readonly signal: AbortSignal | undefined;
+function refuseTime(timestampNs: bigint | undefined): void {
+  if (timestampNs === undefined) return;
+  stamp(timestampNs);
+  throw new PlasmiteError("Usage", "remote append does not support timestampNs", {
+    hint: "The server's clock is used; put your own time into the data.",
+  });
 }
 
-/** Checks the options of an append. Throws Usage, for an explicit time too. */
-export function appendSettings(options: AppendOptions | undefined): AppendSettings {
-  const { tags, durability, timestampNs, signal } = checkAppend(options);
-  if (timestampNs !== undefined) {
-    stamp(timestampNs);
-    throw new PlasmiteError("Usage", "remote append does not support timestampNs", {
-      hint: "The server's clock is used; put your own time into the data.",
-    });
-  }
-  return { tags: checkTags(tags), flush: checkDurability(durability), signal };
+/** An append of one message. Throws Usage, for an explicit time too. */
+export function remoteOne(data: unknown, options: AppendOptions | undefined): Appending {
+  const checked = checkAppend(options);
+  refuseTime(checked.timestampNs);
+  return appendingOne(data, checked);
 }
 
-/** Stores what `encode` adds to a batch; returns the messages as stored. */
-export async function appendEncoded<T extends object>(
+/** An append of several messages. Throws Usage, for an explicit time too. */
+export function remoteAll(
+  items: readonly unknown[],
+  options: BatchOptions | undefined,
+): Appending {
+  const checked = checkBatch(options);
+  refuseTime(checked.timestampNs);
+  return appendingAll(items, checked);
+}
+
+/** Stores messages; returns them as stored. */
+export async function appendRemote<T extends object>(
   pool: PoolHandle,
-  encode: (batch: FrameBatch) => void,
-  { flush, signal }: Omit<AppendSettings, "tags">,
+  { encode, ...rest }: Appending,
   integers: IntegerPolicy,
 ): Promise<Message<T>[]> {
   const batch = new FrameBatch();
   encode(batch);
-  const messages: Message<T>[] = [];
-  const stored = (from: number, count: number, first: bigint): void => {
-    for (let i = 0; i < count; i++) {
-      const at = from + i;
-      const payload = batch.payload(at).slice();
-      messages.push(
-        new Message<T>(first + BigInt(i), batch.timeOf(at), { payload, integers }),
-      );
-    }
-  };
-  await pool.append(batch, { flush, signal, stored });
-  return messages;
+  const { appended, ...report } = collecting(batch);
+  await pool.append(batch, { ...rest, ...report });
+  return appended.map(({ seq, timestampNs, payload, duplicate }) =>
+    new Message<T>(seq, timestampNs, { payload, integers, duplicate })
+  );
+}
+
+/** The only message of an append. */
+export function onlyOne<M>([message]: readonly M[], path: string): M {
+  if (message !== undefined) return message;
+  throw new PlasmiteError("Internal", "append stored nothing", { path });
 }

@@ -25,3 +25,17 @@ export { connect, type ConnectedUrl } from "./connect_url.ts";
 export { RemoteError } from "../backend/http/error.ts";
 export { RemotePool } from "./pool.ts";
 export { type RemoteTailOptions } from "./tail.ts";
+export type {
+  ClaimOptions,
+  Cursor,
+  CursorInfo,
+  CursorOptions,
+  CursorTailOptions,
+  Group,
+  GroupOptions,
+  LatestOptions,
+  Lease,
+  SetCursorOptions,
+  TakeOptions,
+  Task,
+} from "../client/coordination.ts";

@@ -4,23 +4,23 @@
  * @module
  */
 
-import { encodeValue } from "../backend/encode.ts";
 import type { PoolInfo } from "../backend/local/info.ts";
+import { HandleAccess } from "../client/access.ts";
+import { CoordinatedPool } from "../client/coordinated.ts";
 import { type IntegerPolicy, Message } from "../client/message.ts";
 import {
   type AppendOptions,
-  checkItems,
+  type BatchOptions,
   checkSeq,
   type Durability,
   type JsonObject,
   type Seq,
-  stamp,
 } from "../client/options.ts";
 import { appendOptions, checkOptions } from "../client/option_kinds.ts";
 import type { AsyncPool } from "../client/pool.ts";
 import { type Tail, TailIterator, takeMessage } from "../client/tail.ts";
 import { PlasmiteError } from "../errors.ts";
-import { appendEncoded, type AppendSettings, appendSettings } from "./appending.ts";
+import { appendRemote, onlyOne, remoteAll, remoteOne } from "./appending.ts";
 import type { LatePool } from "./nats_handle.ts";
 import { REMOTE_TAIL_KINDS, type RemoteTailOptions } from "./tail.ts";
 
@@ -37,15 +37,18 @@ import { REMOTE_TAIL_KINDS, type RemoteTailOptions } from "./tail.ts";
  * for await (const message of pool.tail({ timeoutMs: 30_000 })) console.log(message.data);
  * ```
  */
-export class NatsPool<T extends object = JsonObject> implements AsyncPool<T> {
+export class NatsPool<T extends object = JsonObject> extends CoordinatedPool<T>
+  implements AsyncPool<T> {
   /** The name of the pool and the stream. */
   readonly name: string;
   readonly #pool: LatePool;
   readonly #integers: IntegerPolicy;
+  #access: Promise<HandleAccess> | null = null;
   #closed = false;
 
   /** Use {@linkcode NatsClient.openPool}. */
   constructor(pool: LatePool, integers: IntegerPolicy) {
+    super(() => this.#reach(), integers);
     this.name = pool.name;
     this.#pool = pool;
     this.#integers = integers;
@@ -56,14 +59,21 @@ export class NatsPool<T extends object = JsonObject> implements AsyncPool<T> {
     return this.#pool.path;
   }
 
+  /** A handle for coordination, which leases and cursors share and may outlive. */
+  async #reach(): Promise<HandleAccess> {
+    this.#check();
+    const access = this.#access ??= HandleAccess.open(this.#pool.again());
+    try {
+      return await access;
+    } catch (error) {
+      if (this.#access === access) this.#access = null;
+      throw error;
+    }
+  }
+
   #check(): void {
     if (!this.#closed) return;
     throw new PlasmiteError("Usage", "pool is closed", { hint: "Open it again." });
-  }
-
-  #settings(options: AppendOptions | undefined): AppendSettings {
-    this.#check();
-    return appendSettings(options);
   }
 
   /**
@@ -91,11 +101,9 @@ export class NatsPool<T extends object = JsonObject> implements AsyncPool<T> {
 
   /** The same as {@linkcode NatsPool.append} with options. The server's clock is used. */
   async appendAsync(data: T | Uint8Array, options?: AppendOptions): Promise<Message<T>> {
-    const settings = this.#settings(options);
-    const encode = encodeValue(data, settings.tags, stamp());
-    const [message] = await appendEncoded<T>(this.#pool, encode, settings, this.#integers);
-    if (message !== undefined) return message;
-    throw new PlasmiteError("Internal", "append stored nothing", { path: this.name });
+    this.#check();
+    const messages = await appendRemote<T>(this.#pool, remoteOne(data, options), this.#integers);
+    return onlyOne(messages, this.name);
   }
 
   /**
@@ -108,19 +116,10 @@ export class NatsPool<T extends object = JsonObject> implements AsyncPool<T> {
    */
   async appendBatch(
     items: readonly (T | Uint8Array)[],
-    options?: AppendOptions,
+    options?: BatchOptions,
   ): Promise<Message<T>[]> {
-    checkItems(items);
-    const settings = this.#settings(options);
-    const { tags } = settings;
-    return await appendEncoded<T>(
-      this.#pool,
-      (batch) => {
-        for (const item of items) encodeValue(item, tags, stamp())(batch);
-      },
-      settings,
-      this.#integers,
-    );
+    this.#check();
+    return await appendRemote<T>(this.#pool, remoteAll(items, options), this.#integers);
   }
 
   /**
@@ -176,6 +175,7 @@ export class NatsPool<T extends object = JsonObject> implements AsyncPool<T> {
 
   /** Closes the pool; open streams are not affected. A second call does nothing. */
   async close(): Promise<void> {
+    if (!this.#closed) this.#access?.then((access) => access.close(), () => {});
     this.#closed = true;
     await this.#pool.close();
   }

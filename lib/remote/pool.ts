@@ -4,14 +4,16 @@
  * @module
  */
 
-import { encodeValue } from "../backend/encode.ts";
 import type { PoolInfo } from "../backend/local/info.ts";
+import { HandleAccess } from "../client/access.ts";
+import { CoordinatedPool } from "../client/coordinated.ts";
+import type { LatestOptions } from "../client/coordination.ts";
 import { type IntegerPolicy, Message } from "../client/message.ts";
 import {
   type AppendOptions,
+  type BatchOptions,
   checkBytes,
   checkDurability,
-  checkItems,
   checkSeq,
   type Durability,
   type JsonObject,
@@ -19,14 +21,14 @@ import {
   stamp,
 } from "../client/options.ts";
 import { appendOptions, checkOptions } from "../client/option_kinds.ts";
+import type { Appending } from "../client/conditional.ts";
 import type { AsyncPool } from "../client/pool.ts";
 import { type Tail, TailIterator, type Take, takeMessage } from "../client/tail.ts";
 import { PlasmiteError } from "../errors.ts";
-import { appendEncoded, type AppendSettings, appendSettings } from "./appending.ts";
+import { appendRemote, onlyOne, remoteAll, remoteOne } from "./appending.ts";
 import { REMOTE_TAIL_KINDS, type RemoteTailOptions } from "./tail.ts";
 import type { HttpPool } from "../backend/http.ts";
 import type { StoredFrame } from "../backend/types.ts";
-import type { FrameBatch } from "../pool/batch.ts";
 import { type Lite3Frame, takeFrame } from "../backend/frames.ts";
 
 /**
@@ -50,15 +52,18 @@ import { type Lite3Frame, takeFrame } from "../backend/frames.ts";
  * await app.shutdown();
  * ```
  */
-export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
+export class RemotePool<T extends object = JsonObject> extends CoordinatedPool<T>
+  implements AsyncPool<T> {
   /** The pool's name. */
   readonly name: string;
   readonly #pool: HttpPool;
   readonly #integers: IntegerPolicy;
+  #access: Promise<HandleAccess> | null = null;
   #closed = false;
 
   /** Use {@linkcode RemoteClient.openPool}. */
   constructor(pool: HttpPool, integers: IntegerPolicy) {
+    super(() => this.#reach(), integers);
     this.name = pool.name;
     this.#pool = pool;
     this.#integers = integers;
@@ -67,6 +72,18 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
   /** The pool's address: `http://host:port/name`. */
   poolRef(): string {
     return this.#pool.url;
+  }
+
+  /** A handle for coordination, which leases and cursors share and may outlive. */
+  async #reach(): Promise<HandleAccess> {
+    this.#check();
+    const access = this.#access ??= HandleAccess.open(this.#pool.again());
+    try {
+      return await access;
+    } catch (error) {
+      if (this.#access === access) this.#access = null;
+      throw error;
+    }
   }
 
   #check(): void {
@@ -107,8 +124,8 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
    * `timestampNs` is a Usage error.
    */
   async appendAsync(data: T | Uint8Array, options?: AppendOptions): Promise<Message<T>> {
-    const { tags, flush, signal } = this.#settings(options);
-    return await this.#one(encodeValue(data, tags, stamp()), flush, signal);
+    this.#check();
+    return this.#one(await this.#append(remoteOne(data, options)));
   }
 
   /**
@@ -121,40 +138,18 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
    */
   async appendBatch(
     items: readonly (T | Uint8Array)[],
-    options?: AppendOptions,
+    options?: BatchOptions,
   ): Promise<Message<T>[]> {
-    checkItems(items);
-    const { tags, flush, signal } = this.#settings(options);
-    return await this.#append(
-      (batch) => {
-        for (const item of items) encodeValue(item, tags, stamp())(batch);
-      },
-      flush,
-      signal,
-    );
-  }
-
-  #append(
-    encode: (batch: FrameBatch) => void,
-    flush: boolean,
-    signal?: AbortSignal,
-  ): Promise<Message<T>[]> {
-    return appendEncoded<T>(this.#pool, encode, { flush, signal }, this.#integers);
-  }
-
-  async #one(
-    encode: (batch: FrameBatch) => void,
-    flush: boolean,
-    signal?: AbortSignal,
-  ): Promise<Message<T>> {
-    const [message] = await this.#append(encode, flush, signal);
-    if (message !== undefined) return message;
-    throw new PlasmiteError("Internal", "append stored nothing", { path: this.name });
-  }
-
-  #settings(options: AppendOptions | undefined): AppendSettings {
     this.#check();
-    return appendSettings(options);
+    return await this.#append(remoteAll(items, options));
+  }
+
+  #append(appending: Appending): Promise<Message<T>[]> {
+    return appendRemote<T>(this.#pool, appending, this.#integers);
+  }
+
+  #one(messages: readonly Message<T>[]): Message<T> {
+    return onlyOne(messages, this.name);
   }
 
   /**
@@ -171,9 +166,13 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
     this.#check();
     checkBytes(payload, "payload");
     const { lo, hi } = stamp();
-    return await this.#one(
-      (batch) => batch.addPayload(payload, lo, hi),
-      checkDurability(durability),
+    return this.#one(
+      await this.#append({
+        encode: (batch) => batch.addPayload(payload, lo, hi),
+        flush: checkDurability(durability),
+        signal: undefined,
+        when: undefined,
+      }),
     );
   }
 
@@ -190,6 +189,16 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
   /** The same as {@linkcode RemotePool.get}. */
   getAsync(seq: Seq): Promise<Message<T>> {
     return this.get(seq);
+  }
+
+  /** The same as {@linkcode RemotePool.latestAsync}. */
+  latest(key: string): Promise<Message<T> | null> {
+    return this.latestAsync(key);
+  }
+
+  /** The same as {@linkcode RemotePool.latestByAsync}. */
+  latestBy(by: string, options?: LatestOptions): Promise<Message<T>[]> {
+    return this.latestByAsync(by, options);
   }
 
   /** One message's stored payload. */
@@ -239,8 +248,12 @@ export class RemotePool<T extends object = JsonObject> implements AsyncPool<T> {
     }
   }
 
-  /** Closes the pool; open streams are not affected. A second call does nothing. */
+  /**
+   * Closes the pool; open streams, leases, cursors and groups are not affected. A second call does
+   * nothing.
+   */
   close(): Promise<void> {
+    if (!this.#closed) this.#access?.then((access) => access.close(), () => {});
     this.#closed = true;
     this.#pool.close();
     return Promise.resolve();

@@ -10,7 +10,7 @@ import { PlasmiteError } from "../../errors.ts";
 import type { FrameBatch } from "../../pool/batch.ts";
 import { beginningAt, type Expired, settingMaxAge, trimming } from "../../pool/retention.ts";
 import type { Ring } from "../../pool/ring.ts";
-import type { Steps } from "../../storage/steps.ts";
+import { inPlace, type Steps } from "../../storage/steps.ts";
 import type { Awaitable } from "../../types.ts";
 import type {
   Coordination,
@@ -24,7 +24,7 @@ import { claimPatiently } from "../claim_wait.ts";
 import type { Mortal } from "../dead.ts";
 import { keepFrame } from "../filter.ts";
 import { takeFrame } from "../frames.ts";
-import { latestBy } from "../latest.ts";
+import { latestBy, latestByNow, type Readable } from "../latest.ts";
 import type {
   AppendRequest,
   ClaimRequest,
@@ -66,10 +66,13 @@ export class Coordinator implements Coordination {
   readonly #known: KnownTags;
   readonly #leases: Leases;
 
-  /** @param ground the pool */
-  constructor(ground: Ground) {
+  /**
+   * @param ground the pool
+   * @param other another coordinator of the same file, whose knowledge is shared
+   */
+  constructor(ground: Ground, other?: Coordinator) {
     this.#ground = ground;
-    this.#known = new KnownTags(ground.ring);
+    this.#known = other === undefined ? new KnownTags(ground.ring) : other.#known;
     this.#leases = new Leases(ground.ring, this.#known);
   }
 
@@ -85,16 +88,30 @@ export class Coordinator implements Coordination {
     return this.#ground.run(this.#newest(key));
   }
 
+  /** Like {@linkcode Coordinator.latest}, but done in place. */
+  latestNow(key: string): StoredFrame | null {
+    return inPlace(this.#newest(key));
+  }
+
   *#newest(key: string): Steps<StoredFrame | null> {
     const seq = yield* this.#known.newestOf({ tag: KEY_TAG + key });
     return seq === 0n ? null : yield* findFrame(this.#ground.ring, seq, takeFrame);
   }
 
   latestBy(by: string, request: LatestRequest = {}): Promise<Latest> {
+    return latestBy(this.#readable(request.signal), by, request);
+  }
+
+  /** Like {@linkcode Coordinator.latestBy}, if work on the pool is done in place. */
+  latestByNow(by: string, request: LatestRequest = {}): Latest {
+    return latestByNow(this.#readable(request.signal), by, request);
+  }
+
+  #readable(signal: AbortSignal | undefined): Readable {
     const { run, ring, select } = this.#ground;
     const frame = (seq: bigint) =>
-      run(findFrame(ring, seq, ({ cursor }) => keepFrame(cursor)), request.signal);
-    return latestBy({ select, frame }, by, request);
+      run(findFrame(ring, seq, ({ cursor }) => keepFrame(cursor)), signal);
+    return { select, frame };
   }
 
   cursors(dir?: string): Awaitable<readonly CursorInfo[]> {

@@ -150,6 +150,8 @@ export class PoolCursor implements Cursor {
   }
 
   deliver(seq: bigint, timestampNs: bigint): void {
+    // A reader that starts again gets what it did not acknowledge again.
+    if (seq <= this.#delivered) this.#open = this.#open.filter((one) => one.seq < seq);
     this.#open.push({ seq, ns: timestampNs });
     this.#delivered = seq;
   }
