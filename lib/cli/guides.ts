@@ -1,10 +1,10 @@
 /**
- * What help says beyond the table: examples and notes for each command.
+ * The text of help pages beyond the table: examples and notes for each command.
  *
  * @module
  */
 
-/** The words of the root help around its generated lists. */
+/** The text of the root help around its generated lists. */
 export function rootGuide(): { intro: string; outro: string } {
   return {
     intro: `A pool is a ring file of JSON messages: the newest stay, the oldest make room.
@@ -40,7 +40,7 @@ GUIDES
   };
 }
 
-/** Examples and notes of one command, or undefined when its options say it all. */
+/** Examples and notes of one command; undefined if its options are enough. */
 export function guide(name: string): string | undefined {
   switch (name) {
     case "feed":

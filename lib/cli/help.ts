@@ -1,6 +1,6 @@
 /**
  * Help pages, made from the command table and the guides (docs/spec/command-line.md 1.10). Loaded
- * only when asked for.
+ * only to print help.
  *
  * @module
  */
@@ -13,10 +13,10 @@ import { Output } from "./output.ts";
 import { type CommandSpec, type FlagSpec, globalFlags } from "./table.ts";
 
 const WIDTH = 100;
-/** The short help of the program fits the smallest usual terminal. */
+/** The largest number of lines of the short help, for the smallest usual terminal. */
 const NARROW = 80;
 
-/** Answers `-h`, `--help`, `help CMD`, `-V` and a command that needs arguments but got none. */
+/** Handles `-h`, `--help`, `help CMD`, `-V` and a command without its required arguments. */
 export async function answer(parsed: Parsed): Promise<number> {
   if (parsed.action === "version") {
     const { VERSION } = await import("./version.ts");
@@ -86,7 +86,7 @@ export async function helpText(
 
 type Row = readonly [left: string, right: string];
 
-/** What follows the command's name in its usage line. */
+/** The part of the usage line after the name of the command. */
 export function usage(spec: CommandSpec): string {
   if (spec.usage !== undefined) return spec.usage;
   const args = (spec.args ?? []).map(positionalLabel);
@@ -94,12 +94,12 @@ export function usage(spec: CommandSpec): string {
   return ["[OPTIONS]", ...args].join(" ");
 }
 
-/** The commands below one that help and completions show. */
+/** The visible subcommands of a command. */
 function visibleCommands(spec: CommandSpec): CommandSpec[] {
   return Object.values(spec.commands ?? {}).map((make) => make()).filter((one) => !one.hidden);
 }
 
-/** A command's options under their headings, the global ones last. */
+/** The options of a command under their headings, the global ones last. */
 export function groups(spec: CommandSpec): Map<string, FlagSpec[]> {
   const result = new Map<string, FlagSpec[]>();
   const global = globalFlags.map((flag) => ({ ...flag, group: "Global options" }));
@@ -128,7 +128,7 @@ function values(list: readonly string[] | undefined): string {
   return list === undefined ? "" : ` [possible values: ${list.join(", ")}]`;
 }
 
-/** Two columns; long texts are wrapped under their own column. */
+/** Formats two columns; long texts are wrapped within the second one. */
 function columns(rows: readonly Row[], width = WIDTH): string {
   const left = Math.max(...rows.map(([name]) => name.length)) + 4;
   return rows.map(([name, text]) => {
@@ -151,14 +151,14 @@ function wrap(text: string, width: number): string[] {
   return [...lines, line];
 }
 
-/** Headings: words in capitals, or a title with a colon, alone on their line. */
+/** Colours headings: words in capitals, or a title with a colon, alone on their line. */
 const HEADING = /^(?:[A-Z][A-Z ]+|[A-Z][A-Za-z/ ]+:)$/gm;
 
 function withBoldHeadings(text: string): string {
   return text.replaceAll(HEADING, "\x1b[1m$&\x1b[0m");
 }
 
-/** One screen: what there is, and where more is said. */
+/** The short help, which fits on one screen. */
 function shortRootHelp(spec: CommandSpec): string {
   const commands = visibleCommands(spec).map(({ name, about }): Row => [name, about]);
   const options = globalFlags.map(({ name, short, value }) => {

@@ -1,5 +1,5 @@
 /**
- * Text for people: sizes, ages, tables, paths, and nothing that could drive the terminal
+ * Text for people: sizes, ages, tables and paths, without control sequences
  * (docs/spec/command-line.md 4, 1.8).
  *
  * @module
@@ -8,7 +8,7 @@
 import { escapeControls } from "../visible.ts";
 import { optionalVariable, workingDirectory } from "../environment.ts";
 
-/** `504`, `64K`, `1.5M`: 1024 a step, one decimal unless exact. */
+/** A size: `504`, `64K`, `1.5M`. The unit grows by 1024, with one decimal unless exact. */
 export function humanBytes(bytes: number | bigint): string {
   let value = Number(bytes);
   if (value < 1024) return String(value);
@@ -21,7 +21,7 @@ export function humanBytes(bytes: number | bigint): string {
   return (Number.isInteger(value) ? String(value) : value.toFixed(1)) + unit;
 }
 
-/** `3s ago`, `2h ago`, `5w ago`; at least a second. */
+/** An age: `3s ago`, `2h ago`, `5w ago`; at least one second. */
 export function humanAge(milliseconds: number): string {
   const seconds = Math.max(1, Math.floor(milliseconds / 1000));
   const steps: [number, string][] = [[604800, "w"], [86400, "d"], [3600, "h"], [60, "m"]];
@@ -31,7 +31,7 @@ export function humanAge(milliseconds: number): string {
   return `${seconds}s ago`;
 }
 
-/** A duration as it is typed, in the largest unit that is exact: `7d`, `90m`, `1500ms`. */
+/** A duration in option syntax, in the largest exact unit: `7d`, `90m`, `1500ms`. */
 export function humanDuration(milliseconds: number): string {
   const units: [number, string][] = [[86_400_000, "d"], [3_600_000, "h"], [60_000, "m"], [
     1000,
@@ -53,7 +53,7 @@ export function table(header: readonly string[], rows: readonly (readonly string
   return cells.map((row) => line(row) + "\n").join("");
 }
 
-/** Length in characters, as the reference pads. */
+/** The length in characters, as used for padding by the reference. */
 export function width(text: string): number {
   return [...text].length;
 }

@@ -22,9 +22,9 @@ import { type FeedInput, openInput } from "./feed_input.ts";
 import { openPool } from "./open.ts";
 import { findLocal, useRing } from "./retained.ts";
 
-/** Bytes that are asked for in one read. */
+/** The size of one read, in bytes. */
 const READ_SIZE = 256 * 1024;
-/** How far back ids are looked for: an import is often repeated as a whole. */
+/** How far back to search for ids; large, because an import is often repeated as a whole. */
 const ID_WINDOW = 1_000_000;
 
 /** The id of a message. */
@@ -64,7 +64,7 @@ async function idFrom(context: CommandContext): Promise<IdOf | null> {
   };
 }
 
-/** What an import has stored. */
+/** The result of an import. */
 interface Done {
   readonly count: bigint;
   readonly duplicates: bigint;
@@ -133,7 +133,7 @@ class Import {
       ingest.end();
       await drain();
     } catch (error) {
-      await drain(); // What came before the bad record is stored.
+      await drain(); // Store what came before the invalid record.
       throw error;
     } finally {
       progress?.end();
@@ -168,7 +168,7 @@ class Import {
   async #store(): Promise<void> {
     const batch = this.#batch;
     try {
-      // Half the ring is what an append as a whole may take.
+      // An atomic append may take up to half of the ring.
       const whole = batch.count === 1 || batch.bytes <= this.#pool.limits.ringSize / 2;
       if (whole) await this.#append(batch, 0);
       else for (let i = 0; i < batch.count; i++) await this.#append(single(batch, i), i);
@@ -203,7 +203,7 @@ class Import {
   #conditions(from: number, count: number): Conditions | undefined {
     const ids = this.#idOf === null ? undefined : this.#ids.slice(from, from + count);
     if (!this.#keeps && ids === undefined) return undefined;
-    // The pool may not get messages of others in between: that would change the numbers.
+    // Messages of others in between would change the numbers.
     const behind = BigInt(this.#batch.count - from);
     return {
       ...(this.#keeps ? { expect: this.#next - behind - 1n } : {}),

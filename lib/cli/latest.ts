@@ -16,14 +16,14 @@ import type { CommandContext } from "./context.ts";
 import { MessageWriter } from "./message_writer.ts";
 import { findPool, openPool } from "./open.ts";
 
-/** What is asked for. */
+/** The request. */
 interface Question {
   readonly key: string | undefined;
   readonly by: string | undefined;
   readonly tags: readonly string[];
   readonly where: readonly Where[];
   readonly having: readonly Where[];
-  /** The least time in nanoseconds since 1970. */
+  /** The earliest time, in nanoseconds since 1970. */
   readonly sinceNs: bigint | undefined;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What `claim`, `renew` and `release` have in common (docs/spec/coordination.md 6 and 13.5).
+ * Common parts of `claim`, `renew` and `release` (docs/spec/coordination.md 6 and 13.5).
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type { CommandContext } from "./context.ts";
 import { printNotice } from "./notices.ts";
 import type { Json } from "./output.ts";
 
-/** Keys and holder of the command line. Throws Usage. */
+/** The keys and the holder in the command line. Throws Usage. */
 export function partiesOf(context: CommandContext): { keys: readonly string[]; holder: string } {
   const { args } = context;
   const keys = args.texts("KEY").map((key) => checkKey(key, "key"));
@@ -49,7 +49,7 @@ export function tellLease(context: CommandContext, verb: string, lease: LeaseSta
   tell(context, { holder, keys, seq, token, until }, text);
 }
 
-/** Warns where the pool may forget the claim before it ends. */
+/** Warns if the pool may overwrite the claim before it ends. */
 export function warnShort(context: CommandContext, pool: PoolHandle, lease: LeaseState): void {
   if (!lease.shortRetention) return;
   printNotice(context, {

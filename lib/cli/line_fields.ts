@@ -1,24 +1,24 @@
 /**
- * The members of a JSON object as texts, from its beginning: the object may be cut anywhere.
+ * Reads the members of a JSON object as texts; the object may be cut off anywhere.
  *
  * @module
  */
 
 /** One member. */
 export interface Field {
-  /** Its name; empty for the elements of an array and for a value that is no object. */
+  /** Its name; empty for elements of an array and for values other than objects. */
   readonly key: string;
-  /** Its value as JSON, perhaps cut. */
+  /** Its value as JSON, possibly cut off. */
   readonly json: string;
   /** Whether the value is a string. */
   readonly isText: boolean;
-  /** The string, without quotes and escapes; of anything else the JSON. */
+  /** The text of a string; for other values the JSON. */
   readonly text: string;
 }
 
 const TOKEN = /"(?:[^"\\]|\\.)*"?|[{}[\],:]|[^"{}[\],:]+/gs;
 
-/** The content of a string token that may lack its end. */
+/** The text of a string token, which may be cut off. */
 function unquoted(token: string): string {
   const whole = /[^\\](?:\\\\)*"$|^""$/.test(token)
     ? token

@@ -1,6 +1,6 @@
 /**
- * `--format line`: one message a line, for people: local time, sequence number, tags, the message
- * text, then `key value`, cut to the terminal's width. Ours; not for programs.
+ * `--format line`: one message per line, for people: local time, sequence number, tags, the text of
+ * the message, then `key value`, cut to the width of the terminal.
  *
  * @module
  */
@@ -21,22 +21,22 @@ const KEY = 36;
 const RED = 31;
 const YELLOW = 33;
 const PLAIN = 0;
-/** Colours of tags: neither red nor yellow, which tell of trouble. */
+/** Colours of tags; red and yellow are reserved for errors and warnings. */
 const TAGS = [35, 34, 36, 32, 95, 94, 96, 92];
-/** How often the terminal is asked for its width, in milliseconds. */
+/** How often to query the width of the terminal, in milliseconds. */
 const ASK_EVERY = 250;
-/** No terminal shows more of a message than this; longer data is not even looked at. */
+/** The part of the data that is printed at most; no terminal is wider. */
 const MAX_TEXT = 64 * 1024;
 
-/** What is printed besides the data. */
+/** Options of the format. */
 export interface LineOptions {
-  /** Print the data alone. */
+  /** Print only the data. */
   readonly dataOnly?: boolean;
   /** Print as a chat: `09:09 bob  hi alice`. */
   readonly chat?: boolean;
 }
 
-/** Makes the printer of `--format line` (docs/spec/command-line.md 1.12). */
+/** Creates the printer of `--format line` (docs/spec/command-line.md 1.12). */
 export function linePrinter(
   context: CommandContext,
   { dataOnly = false, chat = false }: LineOptions = {},
@@ -51,7 +51,7 @@ export function linePrinter(
     json.clear();
     printJson(view.doc, view.dataAt, json);
     const width = columns();
-    // One byte shows one column at most, so what is far behind the edge need not be decoded.
+    // A byte takes at most one column, so what is far beyond the edge need not be decoded.
     const enough = width === Infinity ? json.len : Math.min(json.len, 4 * width + 16, MAX_TEXT);
     const fields = fieldsOf(decoder.decode(json.u8.subarray(0, enough)));
     const pieces: Piece[] = [];
@@ -77,21 +77,21 @@ export function linePrinter(
 const SPACE: Piece = { text: " ", style: PLAIN };
 const GAP: Piece = { text: "  ", style: PLAIN };
 
-/** The colour of a name: the same every time. */
+/** The colour of a name, always the same. */
 function hued(name: string): number {
   let hash = 0;
   for (let i = 0; i < name.length; i++) hash = (Math.imul(hash, 31) + name.charCodeAt(i)) >>> 0;
   return TAGS[hash % TAGS.length] ?? PLAIN;
 }
 
-/** Names of the member that holds the message, in order of preference. */
+/** Names of the member with the text of the message, in order of preference. */
 const MESSAGES = ["message", "msg", "text", "line", "event", "error"];
-/** Names of the member that holds the severity. */
+/** Names of the member with the severity. */
 const LEVELS = ["level", "severity", "lvl"];
 const FATAL = /^(?:err(?:or)?|fatal|crit(?:ical)?|panic|alert|emerg(?:ency)?)$/i;
 const DOUBTFUL = /^warn(?:ing)?$/i;
 
-/** The colour of a message's text: red for errors, yellow for warnings. */
+/** The colour of the text: red for errors, yellow for warnings. */
 function trouble(fields: readonly Field[], tags: readonly string[]): number {
   const level = fields.find(({ key }) => LEVELS.includes(key))?.text ?? "";
   const words = [level, ...tags];
@@ -99,7 +99,7 @@ function trouble(fields: readonly Field[], tags: readonly string[]): number {
   return words.some((word) => DOUBTFUL.test(word)) ? YELLOW : PLAIN;
 }
 
-/** The message's text first, then `key value` for the other members. */
+/** The text of the message, then `key value` for the other members. */
 function pushFields(fields: readonly Field[], tags: readonly string[], pieces: Piece[]): void {
   const style = trouble(fields, tags);
   const main = MESSAGES.map((name) => fields.find(({ key, isText }) => key === name && isText))
@@ -123,18 +123,18 @@ function pushFields(fields: readonly Field[], tags: readonly string[], pieces: P
   }
 }
 
-/** Whether a text needs no quotes to be seen for what it is. */
+/** Whether a text is unambiguous without quotes. */
 function isBare(text: string): boolean {
   return text !== "" && text === text.trim() && !/^(?:-?\d|true$|false$|null$|["[{])/.test(text);
 }
 
-/** What a terminal shows last of a text with carriage returns. */
+/** The part of a text with carriage returns that a terminal shows in the end. */
 function lastShown(text: string): string {
   if (!text.includes("\r")) return text;
   return text.split("\r").findLast((piece) => piece !== "") ?? "";
 }
 
-/** The pieces of a chat message, `{"from":…,"msg":…}`; null for anything else. */
+/** The parts of a chat message, `{"from":…,"msg":…}`; null for anything else. */
 function chatOf(fields: readonly Field[]): Piece[] | null {
   const of = (name: string) => fields.find(({ key, isText }) => key === name && isText)?.text;
   const [from, said] = [of("from"), of("msg") ?? of("message") ?? of("text")];
@@ -142,7 +142,7 @@ function chatOf(fields: readonly Field[]): Piece[] | null {
   return [{ text: visible(from), style: hued(from) }, GAP, { text: visible(said), style: PLAIN }];
 }
 
-/** Asks a terminal for its width now and then; anything else has no end. */
+/** The width of a terminal, queried regularly; infinite for other outputs. */
 function terminalColumns(context: CommandContext): () => number {
   if (!context.stdout.isTerminal) return () => Infinity;
   let columns = 80;
@@ -157,7 +157,7 @@ function terminalColumns(context: CommandContext): () => number {
   };
 }
 
-/** Local time of messages; the date as well where the day changes, counted from today. */
+/** Prints the local time of messages, with the date whenever the day changes. */
 class Clock {
   /** `09:12` has 5 characters, `09:12:01.123` has 12. */
   readonly #length: number;

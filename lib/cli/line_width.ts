@@ -1,10 +1,10 @@
 /**
- * How many columns text takes on a terminal, and cutting it to fit.
+ * The width of text on a terminal, and cutting text to a width.
  *
  * @module
  */
 
-/** Text and the SGR number it is shown in; 0 for none. */
+/** Text and its SGR number; 0 for none. */
 export interface Piece {
   /** The text, without control characters. */
   readonly text: string;
@@ -12,7 +12,7 @@ export interface Piece {
   readonly style: number;
 }
 
-/** Characters of two columns: East Asian wide and fullwidth, and emoji. */
+/** Characters that take two columns: East Asian wide and fullwidth, and emoji. */
 const WIDE: readonly (readonly [number, number])[] = [
   [0x1100, 0x115f],
   [0x231a, 0x231b],
@@ -75,8 +75,8 @@ const WIDE: readonly (readonly [number, number])[] = [
 const ZERO = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
 
 /**
- * Columns of one character. Where terminals differ (joined emoji) it errs on the wide side, so that
- * a line is cut too early rather than wrapped.
+ * The width of a character. Where terminals differ (joined emoji) it returns the larger width, so
+ * that a line is cut too early rather than wrapped.
  */
 export function charWidth(char: string): number {
   const code = char.codePointAt(0) ?? 0;
@@ -99,20 +99,20 @@ export function charWidth(char: string): number {
   return 1;
 }
 
-/** Columns of a text without control characters. */
+/** The width of a text without control characters. */
 export function textWidth(text: string): number {
   let width = 0;
   for (const char of text) width += charWidth(char);
   return width;
 }
 
-/** The pieces as far as they fit into `columns`; `…` takes the place of what does not. */
+/** Cuts pieces to `columns`, with `…` in place of the rest. */
 export function fit(pieces: readonly Piece[], columns: number): Piece[] {
   if (columns === Infinity) return [...pieces];
   const fitting: Piece[] = [];
   let used = 0;
   for (const [i, piece] of pieces.entries()) {
-    // A column is kept for the mark unless this is all there is.
+    // Reserve a column for `…` unless this is the last piece.
     const limit = i === pieces.length - 1 ? columns : columns - 1;
     const width = textWidth(piece.text);
     if (used + width <= limit) {
@@ -133,7 +133,7 @@ export function fit(pieces: readonly Piece[], columns: number): Piece[] {
   return fitting;
 }
 
-/** A text that fits into `columns`; where it does not, `…` takes the place of its middle. */
+/** Cuts a text to `columns`, with `…` in place of its middle. */
 export function fitMiddle(text: string, columns: number): string {
   if (textWidth(text) <= columns) return text;
   if (columns <= 1) return columns === 1 ? "…" : "";

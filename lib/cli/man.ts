@@ -53,7 +53,7 @@ function literal(block: string): string {
   return `.PP\n.nf\n${block.trimEnd().split("\n").map(text).join("\n")}\n.fi\n`;
 }
 
-/** Escapes what roff would read: backslashes, hyphens, and controls at the start of a line. */
+/** Escapes text for roff: backslashes, hyphens, and control characters at the start of a line. */
 function text(line: string): string {
   const escaped = line.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll("…", "\\[u2026]");
   return /^[.']/.test(escaped) ? `\\&${escaped}` : escaped;

@@ -1,5 +1,5 @@
 /**
- * `plasmite mcp`: pools for agents over stdio, those of a directory or those of a server
+ * `plasmite mcp`: the pools of a directory or a server for agents, over stdio
  * (docs/spec/command-line.md 10).
  *
  * @module
@@ -14,7 +14,7 @@ import type { CommandContext } from "./context.ts";
 import { connectTo } from "./open.ts";
 import { VERSION } from "./version.ts";
 
-/** What this command needs of `mcp/stdio.ts`, which `lib/cli` may not import. */
+/** The interface of `mcp/stdio.ts`, which `lib/cli` may not import. */
 interface Mcp {
   serveConnection(backend: Backend, options: Options): Promise<void>;
 }
@@ -29,11 +29,11 @@ export async function run(context: CommandContext, mcp: Mcp): Promise<number> {
   outliveFileSizeLimit();
   const options: Options = {
     version: VERSION,
-    // Standard output carries protocol only.
+    // Standard output is only for the protocol.
     onerror: (error) => context.stderr.text(`mcp: ${escapeControls(error.message)}\n`),
   };
   const url = context.args.text("remote");
-  context.stderr.stream.writeInBackground(); // Nobody who reads it slowly may stop the answers.
+  context.stderr.stream.writeInBackground(); // A slow reader of stderr must not delay answers.
   const backend = await backendOf(context, url);
   try {
     await mcp.serveConnection(backend, options);
@@ -46,7 +46,7 @@ export async function run(context: CommandContext, mcp: Mcp): Promise<number> {
 async function backendOf(context: CommandContext, url: string | undefined): Promise<Backend> {
   const place = url === undefined
     ? localPlace(context.dir)
-    // The address of the server's own /mcp is as good: it is what people have at hand.
+    // Accept the address of /mcp too, because people have it at hand.
     : await resolveServer(url.replace(/\/(?:mcp\/?)?$/, ""));
   return await connectTo(context, place, new Hubs());
 }

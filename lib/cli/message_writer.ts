@@ -1,6 +1,5 @@
 /**
- * Prints messages in the format that was asked for (docs/spec/command-line.md 1.12), many in one
- * write.
+ * Prints messages in the requested format (docs/spec/command-line.md 1.12), many in one write.
  *
  * @module
  */
@@ -12,7 +11,7 @@ import { printJson } from "../lite3/print.ts";
 import { printEnvelope } from "../text/envelope.ts";
 import type { CommandContext } from "./context.ts";
 
-/** So many bytes are collected before they are written without being asked to. */
+/** The size at which the buffer is written, in bytes. */
 export const WRITE_AT = 128 * 1024;
 const NEWLINE = 0x0a;
 
@@ -30,10 +29,10 @@ export class MessageWriter {
   }
 
   /**
-   * Loads what the format needs.
+   * Loads the code of the format.
    *
-   * @param plain what to do without `--format`: `pretty` documents, one compact line each unless
-   *   stdout is a terminal, or the lines of a chat
+   * @param plain the default format: `pretty` documents, one compact line each unless stdout is a
+   *   terminal, or the lines of a chat
    * @throws {PlasmiteError} Usage for `--data-only` with a binary format
    */
   static async open(
@@ -84,30 +83,30 @@ export class MessageWriter {
     return new MessageWriter(context, await print());
   }
 
-  /** Prints one message and holds it back. */
+  /** Prints one message into the buffer. */
   add(view: MessageView): void {
     this.#print(view, this.#out);
   }
 
-  /** The number of bytes that are held back. */
+  /** The number of buffered bytes. */
   get size(): number {
     return this.#out.len;
   }
 
-  /** Takes what is held back; the bytes are valid until the next message is printed. */
+  /** Empties the buffer; the returned bytes are valid until the next message is printed. */
   take(): Uint8Array {
     const bytes = this.#out.bytes();
     this.#out.clear();
     return bytes;
   }
 
-  /** Prints one message; it may be held back until {@linkcode MessageWriter.flush}. */
+  /** Prints one message; it may be buffered until {@linkcode MessageWriter.flush}. */
   write(view: MessageView): void {
     this.#print(view, this.#out);
     if (this.#out.len >= WRITE_AT) this.flush();
   }
 
-  /** Writes everything that is held back. */
+  /** Writes the buffer. */
   flush(): void {
     if (this.#out.len === 0) return;
     try {
@@ -120,7 +119,7 @@ export class MessageWriter {
   }
 }
 
-/** Prints by way of compact JSON text. */
+/** Prints via compact JSON text. */
 function through(json: Print, print: (text: Buf, out: Buf) => void): Print {
   const text = new Buf();
   return (view, out) => {

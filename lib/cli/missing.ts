@@ -1,6 +1,6 @@
 /**
- * What to do about a pool that does not exist: the exact command that would work
- * (docs/spec/command-line.md 1.8). Loaded only when one is missing.
+ * Advice about a pool that does not exist: the exact command that would work
+ * (docs/spec/command-line.md 1.8). Loaded only if a pool is missing.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { changesPool, closestName, token } from "./words.ts";
 export type MissingPool = Pick<PoolRef, "ref" | "name" | "isRemote" | "creation">;
 
 /**
- * Adds the hint for a missing pool to a NotFound error of opening `ref`; other errors come back
+ * Adds the hint for a missing pool to a NotFound error of opening `ref`; other errors are returned
  * unchanged.
  *
  * @example
@@ -37,7 +37,7 @@ export function explainMissing(error: unknown, context: CommandContext, ref: Mis
   });
 }
 
-/** The hint alone; undefined where none helps. */
+/** Only the hint; undefined if there is none. */
 export function missingHint(context: CommandContext, ref: MissingPool): string | undefined {
   const command = context.name;
   if (ref.creation === "sized") {
@@ -57,8 +57,7 @@ export function missingHint(context: CommandContext, ref: MissingPool): string |
 }
 
 /**
- * The name that was meant, and the command with it; not where that would write into a pool which may
- * be somebody else's.
+ * Suggests a similar name and the command with it; not for commands that change the pool.
  */
 function tip(context: CommandContext, ref: MissingPool): string {
   const meant = nearestPool(ref.ref, context.dir);
@@ -68,13 +67,13 @@ function tip(context: CommandContext, ref: MissingPool): string {
   return `${question}Run \`${again(context, { pool: meant })}\`. `;
 }
 
-/** Commands that make sense only for a pool that exists. */
+/** Commands that make sense only for an existing pool. */
 const EXISTING: ReadonlySet<string> = new Set(["doctor", "pool delete", "pool trim", "pool set"]);
 
-/** What to do where the name was no slip: make the pool, or look elsewhere. */
+/** Advice without a similar name: create the pool, or look elsewhere. */
 function otherwise(context: CommandContext, ref: MissingPool): string {
   const command = context.name;
-  // A name that would be refused at creation is not advised to be created.
+  // Do not suggest creating a pool whose name would be refused.
   if (EXISTING.has(command) || unsafeIn(ref.ref) !== undefined) {
     return `List the pools with \`${
       related(context, "pool list")
@@ -92,11 +91,11 @@ function otherwise(context: CommandContext, ref: MissingPool): string {
   return `To create it, the exact command is: ${exact} (or first: ${create})`;
 }
 
-/** The pool of the directory that differs from `name` by a slip of the keys. */
+/** The pool of the directory whose name differs from `name` by a typing mistake. */
 function nearestPool(name: string, dir: string): string | undefined {
   try {
     return closestName(poolName(name), poolFiles(dir).map(poolName));
   } catch {
-    return undefined; // an unreadable directory has no advice to give
+    return undefined; // The directory cannot be read.
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Notices on stderr about events that are no errors (docs/spec/command-line.md 1.11). Loaded by the
- * commands that may have some.
+ * Notices on stderr about events other than errors (docs/spec/command-line.md 1.11). Loaded by the
+ * commands that may print some.
  *
  * @module
  */
@@ -23,7 +23,7 @@ export interface Notice {
   readonly cmd?: string;
 }
 
-/** Tells about a non-fatal event on stderr. */
+/** Prints a notice about a non-fatal event on stderr. */
 export function printNotice(context: CommandContext, notice: Notice): void {
   const { color, name, stderr, yaml } = context;
   const form = context.stderrForm ?? (stderr.isTerminal ? "text" : "json");

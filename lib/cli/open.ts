@@ -1,6 +1,6 @@
 /**
- * From the pool that a command line names to an open pool, made first where `--create` says so. What
- * a command does with it is the same wherever the pool is.
+ * Opens the pool that a command line names, and creates it with `--create`. Commands use the result
+ * in the same way wherever the pool is.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import type { Awaitable } from "../types.ts";
 import type { CommandContext } from "./context.ts";
 import { SERVER_ACCESS } from "./table.ts";
 
-/** How long to wait for a pool that another process is making, in milliseconds. */
+/** How long to wait for a pool that another process is creating, in milliseconds. */
 const CREATION_TIMEOUT = 10_000;
 
 /** Options that servers do not have, with the reason. */
@@ -32,7 +32,7 @@ export function findPool(context: CommandContext, argument = "POOL"): Promise<Po
 }
 
 /**
- * Refuses options that mean nothing without another one.
+ * Refuses options that require another one.
  *
  * @throws {PlasmiteError} Usage
  */
@@ -50,18 +50,18 @@ export function refuseWithout(
 
 /** How to use a pool. */
 export interface OpenPoolOptions {
-  /** Whether it will be appended to. */
+  /** Whether to append to it. */
   readonly write: boolean;
-  /** Whether the command does several things at once, and nothing may wait in place. */
+  /** Whether the command does several things at once, so that nothing may block. */
   readonly serving?: true;
-  /** Whether a missing pool may show later, in the call that needs it. */
+  /** Whether a missing pool may be reported later, by the call that needs it. */
   readonly unchecked?: boolean;
-  /** What must hold before a pool is made for this command: whatever it throws, none is made. */
+  /** Called before a pool is created; if it throws, no pool is created. */
   readonly validate?: (limits: Limits) => Awaitable<void>;
 }
 
 /**
- * Connects to what keeps the pools of `place`.
+ * Connects to the backend of a place.
  *
  * @throws {PlasmiteError} Usage for options that make no sense there
  */
@@ -76,7 +76,7 @@ export async function connectTo(
   return await place.connect({ ...(serving && { serving }), server });
 }
 
-/** Refuses the options that say how to reach a server, where there is none. Throws Usage. */
+/** Refuses options about servers for local pools. Throws Usage. */
 function refuseServerAccess(context: CommandContext): void {
   const flags = context.at.at(-1)?.flags ?? [];
   const given = flags.some(({ name, group }) => group === SERVER_ACCESS && context.args.has(name));
@@ -102,7 +102,7 @@ function refuseNatsAccess(context: CommandContext): void {
   });
 }
 
-/** Refuses what makes no sense for a stream. Throws Usage. */
+/** Refuses options that make no sense for a stream. Throws Usage. */
 function refuseForStreams({ args }: CommandContext, { neverFlushes }: PoolRef): void {
   const usage = (message: string, hint: string): PlasmiteError =>
     new PlasmiteError("Usage", message, { hint });
@@ -181,7 +181,7 @@ async function openExisting(
     } catch (error) {
       if (!isMissing(error)) throw error;
       if (args.has("create") || args.has("create-size")) return null;
-      // Another process is making it right now.
+      // Another process is creating it right now.
       const late = performance.now() - since > CREATION_TIMEOUT;
       if (PlasmiteError.is(error, ErrorKind.Busy) && !late) continue;
       const { explainMissing } = await import("./missing.ts");

@@ -1,6 +1,6 @@
 /**
- * What becomes of a failed write: a closed pipe told apart from a failing device
- * (docs/spec/command-line.md 1.9), and the JSON text of the program's own documents
+ * Standard output and error: a closed pipe is distinguished from a failing device
+ * (docs/spec/command-line.md 1.9). Also the JSON text of the program's own documents
  * (docs/spec/command-line.md 1.6).
  *
  * @module
@@ -12,7 +12,7 @@ import { forTerminal } from "../visible.ts";
 
 /** The reader of stdout has gone away: stop quietly, exit 0. */
 export class StdoutClosed extends Error {
-  /** Makes the signal; it is never shown. */
+  /** Creates the signal; it is never shown. */
   constructor() {
     super("stdout is closed");
   }
@@ -40,9 +40,9 @@ export type Json =
   | readonly Json[]
   | { readonly [key: string]: Json | undefined };
 
-/** One of the two standard streams, as the command line means it. */
+/** Standard output or standard error. */
 export class Output {
-  /** What it writes to. */
+  /** The stream. */
   readonly stream: StandardStream;
 
   /** Wraps a standard stream. */
@@ -56,16 +56,16 @@ export class Output {
   }
 
   /**
-   * Writes all of a text before it returns; what is unsafe on a terminal is escaped there.
+   * Writes a whole text before it returns; escapes unsafe characters on a terminal.
    *
    * Throws {@linkcode StdoutClosed} when the reader is gone and Io "failed to write stdout" for any
-   * other failure; failures of stderr are ignored, for there is nowhere to report them.
+   * other failure; failures of stderr are ignored, because they cannot be reported.
    */
   write(bytes: Uint8Array): void {
     this.writeBinary(this.isTerminal ? forTerminal(bytes) : bytes);
   }
 
-  /** The same for bytes that are no text. */
+  /** Writes bytes that are not text. */
   writeBinary(bytes: Uint8Array): void {
     try {
       this.stream.writeSync(bytes);
@@ -77,7 +77,7 @@ export class Output {
   }
 
   /**
-   * Writes bytes without blocking the event loop, so that signals are noticed while nobody reads.
+   * Writes bytes without blocking the event loop, so that signals are handled while no one reads.
    *
    * @throws as {@linkcode Output.write}; the reason of the signal
    */

@@ -1,5 +1,5 @@
 /**
- * What the parser makes of a command line. Only types.
+ * The result of parsing a command line. Only types.
  *
  * @module
  */
@@ -25,7 +25,7 @@ export interface Globals {
 
 /** A parsed command line. */
 export interface Parsed {
-  /** What to do: run it, or print something instead. */
+  /** Whether to run the command or to print something instead. */
   readonly action: "run" | "help" | "short-help" | "empty" | "version" | "manual";
   /** The commands from the root to the one selected. */
   readonly at: readonly CommandSpec[];
@@ -41,7 +41,7 @@ export interface Parsed {
 
 /** Facts for the hint of a `ParseProblem`. */
 export interface ProblemDetail {
-  /** What sort of mistake it is. */
+  /** The kind of mistake. */
   readonly kind: "flag" | "word" | "command" | "value" | "none" | "missing";
   /** The word that was typed. */
   readonly word?: string;
@@ -49,8 +49,8 @@ export interface ProblemDetail {
   readonly values?: readonly string[];
   /** The option that was waiting for a value. */
   readonly flag?: FlagSpec;
-  /** What was given too much, an option or a word: the line is fine without it. */
+  /** The option or word without which the line is valid. */
   readonly surplus?: FlagSpec | string;
-  /** The positionals that were left out. */
+  /** The missing positionals. */
   readonly missing?: readonly PositionalSpec[];
 }

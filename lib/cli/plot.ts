@@ -1,6 +1,6 @@
 /**
- * `follow --plot PATH`: a chart of a number in the messages, a line a tag; live on a terminal, once
- * in a pipe and with `--no-follow`.
+ * `follow --plot PATH`: a chart of a number in the messages, with one line per tag; live on a
+ * terminal, once in a pipe and with `--no-follow`.
  *
  * @module
  */
@@ -31,7 +31,7 @@ export class Plot {
   readonly series = new Map<string, Point[]>();
   /** Messages without a number at the path. */
   omitted = 0;
-  /** Messages of series beyond the most. */
+  /** Messages of further series. */
   crowded = 0;
   readonly #path: string;
   readonly #find: (view: MessageView) => number;
@@ -39,7 +39,7 @@ export class Plot {
 
   /**
    * @param path such as `.data.celsius`
-   * @param tags tags that every message has, which name no series
+   * @param tags tags that every message has, so that they do not name a series
    * @throws {PlasmiteError} Usage
    */
   constructor(path: string, tags: readonly string[]) {
@@ -88,7 +88,7 @@ function counted(count: number): string {
 }
 
 /**
- * Draws what `selection` selects: everything retained unless it says where to start.
+ * Draws the messages of a selection.
  *
  * @returns the exit code
  */
@@ -115,10 +115,10 @@ export async function plot(
   return await live(context, picture, await pool.select({ ...selection, follow: true }));
 }
 
-/** Adds the messages that are there; returns whether the walk has ended. */
+/** Adds the available messages; returns whether the walk has ended. */
 function takeReady(walk: Walk, picture: Plot): boolean {
   while (walk.next()) picture.add(walk.message);
-  walk.takeGap(); // A chart has no place for what was overwritten.
+  walk.takeGap(); // A chart does not show gaps.
   return walk.ended;
 }
 
@@ -146,7 +146,7 @@ async function live(context: CommandContext, picture: Plot, walk: Walk): Promise
   const keys = (async (): Promise<void> => {
     const buffer = new Uint8Array(64);
     for (;;) {
-      const count = await readStdin(buffer).catch(() => null); // A terminal that hangs up.
+      const count = await readStdin(buffer).catch(() => null); // The terminal was closed.
       if (count === null || count === 0 || buffer.subarray(0, count).includes(0x71)) return;
     }
   })();

@@ -1,5 +1,5 @@
 /**
- * The system's own `poll`, for what Deno does not tell about stdout.
+ * The system call `poll`, for facts about stdout that Deno does not provide.
  *
  * @module
  */
@@ -11,12 +11,12 @@ const LIBRARIES: Partial<Record<typeof Deno.build.os, string>> = {
   darwin: "libSystem.B.dylib",
 };
 const STDOUT = 1;
-/** POLLERR and POLLHUP: a pipe or a socket that nobody reads. */
+/** POLLERR and POLLHUP: a pipe or a socket whose reader is gone. */
 const GONE = 0x08 | 0x10;
-/** POLLOUT: what is written atomically fits. */
+/** POLLOUT: an atomic write would fit. */
 const ROOM = 0x04;
 
-/** Tells whether the reader of stdout has gone; null where that cannot be told without asking. */
+/** Checks whether the reader of stdout is gone; null without permission to ask. */
 export function stdoutPoll(): (() => boolean) | null {
   const poll = open(0);
   return poll && (() => (poll() & GONE) !== 0);
@@ -26,15 +26,15 @@ export function stdoutPoll(): (() => boolean) | null {
 const MOMENT = 5;
 
 /**
- * Tells whether a short write to stdout would not wait; null where that cannot be told. Waits a
- * moment for a reader that is busy with what it got.
+ * Checks whether a short write to stdout would not block; null if unknown. Waits a moment for a
+ * busy reader.
  */
 export function stdoutRoom(): (() => boolean) | null {
   const poll = open(ROOM, MOMENT);
   return poll && (() => poll() === ROOM);
 }
 
-/** Returns what `poll` says of stdout: those of `events` that hold, and what is wrong. */
+/** Polls stdout for events and errors. */
 function open(events: number, ms = 0): (() => number) | null {
   const library = LIBRARIES[Deno.build.os];
   if (library === undefined || !isGranted({ name: "ffi", path: library })) return null;
@@ -44,7 +44,7 @@ function open(events: number, ms = 0): (() => number) | null {
       poll: { parameters: ["buffer", "usize", "i32"], result: "i32" },
     }).symbols.poll;
   } catch {
-    return null; // Another libc than the usual one.
+    return null; // An unusual libc.
   }
   // struct pollfd { int fd; short events; short revents; }
   const fds = new DataView(new ArrayBuffer(8));

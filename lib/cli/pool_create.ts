@@ -1,5 +1,5 @@
 /**
- * `plasmite pool create`: all the pools named, or none (docs/spec/command-line.md 4.1).
+ * `plasmite pool create`: creates all the named pools, or none (docs/spec/command-line.md 4.1).
  *
  * @module
  */
@@ -48,7 +48,7 @@ async function findNew(context: CommandContext, name: string): Promise<PoolRef> 
   return await resolvePool(name, context);
 }
 
-/** What the options say. Throws Usage for what cannot be, before anything is made. */
+/** Parses the options. Throws Usage before anything is created. */
 function newPool(context: CommandContext, refs: readonly PoolRef[]): NewPool {
   const { args } = context;
   const sizeText = args.text("size");
@@ -97,7 +97,7 @@ function streamOptions({ args }: CommandContext): NewPool {
   };
 }
 
-/** A size that cannot be is refused before anything is made (docs/spec/format.md 1.5). */
+/** Refuses an invalid size before anything is created (docs/spec/format.md 1.5). */
 function checkSizes(sizeBytes: number, indexCapacity: number | undefined): void {
   if (indexCapacity !== undefined && 16 * indexCapacity > Math.floor(sizeBytes / 2)) {
     throw new PlasmiteError("Usage", "index capacity is too large for pool size", {
@@ -116,7 +116,7 @@ function alreadyExists(context: CommandContext, { ref, path }: PoolRef): Plasmit
   });
 }
 
-/** Nothing is made when one of the names cannot be. */
+/** Refuses invalid names before anything is created. */
 async function refuseExisting(context: CommandContext, refs: readonly PoolRef[]): Promise<void> {
   const seen = new Set<string>();
   for (const pool of refs) {
@@ -132,7 +132,7 @@ async function refuseExisting(context: CommandContext, refs: readonly PoolRef[])
   }
 }
 
-/** Whether something has the name already; what a creator that was killed has left does not count. */
+/** Whether the path exists; an unfinished file of a killed creator does not count. */
 async function exists(context: CommandContext, ref: PoolRef): Promise<boolean> {
   const { isRemote, name, path } = ref;
   if (!isRemote && !isThere(path)) return false;
@@ -146,7 +146,7 @@ async function exists(context: CommandContext, ref: PoolRef): Promise<boolean> {
       if (PlasmiteError.is(error, ErrorKind.NotFound)) return false;
       throw error;
     }
-    // A link to nowhere has the name, too.
+    // A dangling link exists too.
     return !isMissing(error) || PlasmiteError.is(error, ErrorKind.NotFound);
   } finally {
     await backend.close();
@@ -162,7 +162,7 @@ function isThere(path: string): boolean {
   }
 }
 
-/** A failure half-way (no space, say) takes back what this run has made. */
+/** Removes the pools of this run after a failure, such as a full disk. */
 async function createAll(
   context: CommandContext,
   refs: readonly PoolRef[],
@@ -184,7 +184,7 @@ async function createAll(
   }
 }
 
-/** Does something with the backend of a reference. */
+/** Calls a function with the backend of a reference. */
 async function using<T>(
   context: CommandContext,
   ref: PoolRef,

@@ -1,5 +1,5 @@
 /**
- * `plasmite pool delete`: every name is tried, failures are rows on stdout
+ * `plasmite pool delete`: tries all names; failures are rows on stdout
  * (docs/spec/command-line.md 4.4).
  *
  * @module

@@ -1,5 +1,5 @@
 /**
- * A pool's numbers as a document and as text: what `pool create`, `info` and `list` share
+ * Information about a pool as a document and as text, for `pool create`, `info` and `list`
  * (docs/spec/command-line.md 4.2).
  *
  * @module
@@ -17,7 +17,7 @@ import { Float, type Json } from "./output.ts";
 /**
  * The document of one pool.
  *
- * @param whole whether it tells of the age limit even if there is none
+ * @param whole whether to include the age limit even if there is none
  */
 export function infoJson(
   info: PoolInfo,
@@ -37,7 +37,7 @@ export function infoJson(
   };
 }
 
-/** Messages a second over the retained span, or undefined when it cannot be told. */
+/** The rate of messages per second over the retained span; undefined if unknown. */
 export function messageRate(info: PoolInfo): number | undefined {
   if (info.metrics === undefined) return undefined;
   const { messageCount, age: { oldestTimeNs, newestTimeNs } } = info.metrics;
@@ -46,7 +46,7 @@ export function messageRate(info: PoolInfo): number | undefined {
   return seconds > 0 ? Number(messageCount - 1n) / seconds : undefined;
 }
 
-/** A rate in the unit that reads best: `1.2K/s`, `3.5/s`, `12/min`, `4.0/h`, `0.5/day`. */
+/** A rate in a suitable unit: `1.2K/s`, `3.5/s`, `12/min`, `4.0/h`, `0.5/day`. */
 export function humanRate(perSecond: number | undefined): string {
   if (perSecond === undefined) return "-";
   if (perSecond >= 1e6) return `${(perSecond / 1e6).toFixed(1)}M/s`;

@@ -1,5 +1,5 @@
 /**
- * The table of pools on a terminal: a line a pool, however long the names.
+ * The table of pools on a terminal: one line per pool, however long the names are.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import { bar, humanAge, humanBytes, shortPath } from "./human.ts";
 import { fit, fitMiddle, textWidth } from "./line_width.ts";
 import { humanRate, messageRate } from "./pool_report.ts";
 
-/** The narrowest column of names, so that a narrow terminal still tells pools apart. */
+/** The smallest width of the column of names. */
 const NARROWEST = 12;
 
-/** How the table is shown. */
+/** Options of the table. */
 export interface TableView {
   /** The directory that paths are shown relative to. */
   readonly dir: string;
@@ -23,7 +23,7 @@ export interface TableView {
   readonly colored: boolean;
 }
 
-/** The table, with a heading; paths only if one of them says more than its pool's name. */
+/** The table, with a heading; with paths only if one of them is more than the name of its pool. */
 export function poolTable(
   pools: readonly PoolInfo[],
   { dir, columns, colored }: TableView,

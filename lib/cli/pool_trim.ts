@@ -33,7 +33,7 @@ export async function run(context: CommandContext): Promise<number> {
   return 0;
 }
 
-/** Which messages go, given what is there. Throws Usage unless one of the options says it. */
+/** The messages to drop. Throws Usage unless exactly one of the options is given. */
 function selection(context: CommandContext): (bounds: Bounds) => Expired {
   const { args } = context;
   if (SELECTIONS.filter((name) => args.has(name)).length !== 1) {

@@ -1,17 +1,17 @@
 /**
- * A line on a terminal that says how far long work has come; silent everywhere else.
+ * A progress line on a terminal; nothing elsewhere.
  *
  * @module
  */
 
 import type { CommandContext } from "./context.ts";
 
-/** Nothing is shown for work that is done sooner, in milliseconds. */
+/** The time before the line is shown, in milliseconds. */
 const PATIENCE = 1000;
 /** Pause between two updates, in milliseconds. */
 const EVERY = 200;
 
-/** Counts messages and, where the total is known, bytes or messages of it. */
+/** Shows the number of messages and, if the total is known, the share of it. */
 export class Progress {
   readonly #context: CommandContext;
   readonly #verb: string;
@@ -21,8 +21,8 @@ export class Progress {
   #shown = false;
 
   /**
-   * @param verb what is done: `fed`, `exported`
-   * @param total the amount that is all of it; 0 when that is not known
+   * @param verb the kind of work: `fed`, `exported`
+   * @param total the total amount; 0 if unknown
    */
   constructor(context: CommandContext, verb: string, total: number) {
     this.#context = context;
@@ -30,12 +30,12 @@ export class Progress {
     this.#total = total;
   }
 
-  /** Whether there is anyone to see it. */
+  /** Whether stderr is a terminal. */
   static visible(context: CommandContext): boolean {
     return context.stderr.isTerminal && !context.stdout.isTerminal;
   }
 
-  /** Says how many messages are done, and how much of the total. */
+  /** Updates the number of messages, and the amount of the total. */
   update(messages: number, done: number): void {
     this.say((seconds) => {
       const rate = Math.round(messages / seconds).toLocaleString("en-US");
@@ -44,7 +44,7 @@ export class Progress {
     });
   }
 
-  /** Shows a line if it is time, made from the seconds since the beginning. */
+  /** Shows a line if it is time; its argument is the number of seconds since the start. */
   say(line: (seconds: number) => string): void {
     const now = performance.now();
     if (now < this.#next) return;
@@ -53,7 +53,7 @@ export class Progress {
     this.#context.stderr.text(`\r\x1b[K${line((now - this.#since) / 1000)}`);
   }
 
-  /** Wipes the line. */
+  /** Clears the line. */
   end(): void {
     if (this.#shown) this.#context.stderr.text("\r\x1b[K");
   }

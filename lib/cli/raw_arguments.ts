@@ -9,21 +9,21 @@
 import { PlasmiteError } from "../errors.ts";
 import { hasEveryPermission } from "../environment.ts";
 
-/** How many characters of an argument are shown. */
+/** How many characters of an argument to show. */
 const SHOWN = 80;
 
 /**
- * Refuses arguments that are not what was typed.
+ * Refuses arguments that are not UTF-8.
  *
- * @throws {PlasmiteError} Usage for bytes that are not UTF-8; also for U+FFFD where the bytes cannot
- *   be read, for it may stand for any
+ * @throws {PlasmiteError} Usage for bytes that are not UTF-8; also for U+FFFD where the bytes
+ *   cannot be read, for it may stand for any
  */
 export function refuseInvalidArguments(argv: readonly string[]): void {
   const typed = lastArguments(argv.length);
   for (const [i, word] of argv.entries()) {
     if (!word.includes("\ufffd")) continue;
     const bytes = typed?.[i];
-    // Bytes that do not give this word are not its own: nothing can be said then.
+    // The bytes do not belong to this word: they cannot be checked.
     if (
       bytes === undefined || new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) !== word
     ) {
@@ -41,14 +41,14 @@ export function refuseInvalidArguments(argv: readonly string[]): void {
   }
 }
 
-/** The bytes of this process's last `count` arguments, or null where they cannot be read. */
+/** The bytes of the last `count` arguments of this process; null if they cannot be read. */
 function lastArguments(count: number): readonly Uint8Array[] | null {
   if (Deno.build.os !== "linux" || !hasEveryPermission()) return null;
   let bytes: Uint8Array;
   try {
     bytes = Deno.readFileSync("/proc/self/cmdline");
   } catch {
-    return null; // No /proc here.
+    return null; // There is no /proc.
   }
   const words: Uint8Array[] = [];
   for (let at = 0; at < bytes.length;) {
@@ -68,7 +68,7 @@ function isUtf8(bytes: Uint8Array): boolean {
   }
 }
 
-/** What is UTF-8 as it is, other bytes as `\xe9`. */
+/** Text with invalid bytes as `\xe9`. */
 function escapeBytes(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at < bytes.length;) {

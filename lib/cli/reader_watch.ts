@@ -1,10 +1,10 @@
 /**
- * Notices that nobody reads stdout any more while there is nothing to write: `follow … | head -1`
- * ends when `head` has what it wants, and not with the next message.
+ * Notices that the reader of stdout is gone while there is nothing to write: `follow … | head -1`
+ * ends with `head`, and not with the next message.
  *
- * Deno cannot ask that. Where `--allow-ffi` is granted already, the system's own `poll` is asked
- * once a second; nobody is asked for the permission. It begins with the first wait, because the
- * first timer of a process costs five milliseconds (Deno loads a part of Node for it).
+ * Deno cannot check this. If `--allow-ffi` is granted already, `poll` of the system is called once
+ * a second. It starts with the first wait, because the first timer of a process costs five
+ * milliseconds (Deno loads a part of Node for it).
  *
  * @module
  */
@@ -12,26 +12,25 @@
 import type { CommandContext } from "./context.ts";
 import { StdoutClosed } from "./output.ts";
 
-/** How often to look, in milliseconds. */
+/** How often to check, in milliseconds. */
 const EVERY = 1000;
 
-/** Looks while a command may be idle. */
+/** Checks the reader of stdout while a command is idle. */
 export class ReaderWatch implements Disposable {
   readonly #gone = new AbortController();
   #timer: ReturnType<typeof setInterval> | undefined;
   #look: (() => boolean) | null | undefined;
   readonly #context: CommandContext;
 
-  /** Does not look yet. */
+  /** Creates a watch that has not started. */
   constructor(context: CommandContext) {
     this.#context = context;
   }
 
   /**
-   * Begins to look, unless stdout is a terminal: that one sends SIGHUP.
+   * Starts checking, unless stdout is a terminal, which sends SIGHUP.
    *
-   * @returns a signal for everything that waits, aborted with {@linkcode StdoutClosed} once the
-   *   reader has gone
+   * @returns a signal that is aborted with {@linkcode StdoutClosed} when the reader is gone
    */
   begin(): AbortSignal {
     if (this.#timer === undefined && !this.#context.stdout.isTerminal) {
@@ -41,7 +40,7 @@ export class ReaderWatch implements Disposable {
   }
 
   async #tick(): Promise<void> {
-    // Loaded a second after the start: what ends sooner does not pay for it.
+    // Loaded a second after the start, so that shorter commands do not pay for it.
     if (this.#look === undefined) {
       this.#look = null;
       this.#look = (await import("./poll.ts")).stdoutPoll();
@@ -49,7 +48,7 @@ export class ReaderWatch implements Disposable {
     if (this.#look?.() === true) this.#gone.abort(new StdoutClosed());
   }
 
-  /** Looks no more. */
+  /** Stops checking. */
   [Symbol.dispose](): void {
     if (this.#timer !== undefined) clearInterval(this.#timer);
   }

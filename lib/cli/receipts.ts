@@ -1,5 +1,5 @@
 /**
- * What `feed` prints for each stored message: a receipt, or the message
+ * Prints a receipt, or the message, for each message that `feed` stores
  * (docs/spec/command-line.md 2.3).
  *
  * @module
@@ -10,29 +10,29 @@ import type { FrameBatch } from "../pool/batch.ts";
 import { printTime } from "../text/time.ts";
 import type { CommandContext } from "./context.ts";
 
-/** Which messages were stored, and as what. */
+/** Messages that were stored. */
 export interface StoredRun {
   /** The frames. */
   readonly batch: FrameBatch;
-  /** The first of them, and how many. */
+  /** The index of the first one, and their number. */
   readonly from: number;
   readonly count: number;
-  /** Sequence number of the first; the others follow. */
+  /** The sequence number of the first one. */
   readonly first: bigint;
-  /** Whether messages may have tags of their own. */
+  /** Whether messages may have their own tags. */
   readonly ownTags: boolean;
   /** Whether they were stored earlier, under the same ids. */
   readonly isDuplicate?: boolean;
 }
 
-/** Prints for stored messages; nothing may be kept back when it returns. */
+/** Prints receipts; must write everything before it returns. */
 export type PrintStored = (run: StoredRun) => void;
 
 /**
- * Chooses what to print by the command line.
+ * Chooses the printer for the command line.
  *
- * @param tags the tags of messages without tags of their own
- * @param ownTags whether messages may have tags of their own, or be known already
+ * @param tags the tags of messages without own tags
+ * @param ownTags whether messages may have own tags, or be duplicates
  */
 export async function receiptPrinter(
   context: CommandContext,
@@ -51,7 +51,7 @@ export async function receiptPrinter(
   return (run) => run.ownTags ? own(run) : short(run);
 }
 
-/** The hot path: one line for each message, the text of the tags made once. */
+/** The hot path: one line per message; the text of the tags is made once. */
 function shortReceipts(context: CommandContext, tags: readonly string[]): PrintStored {
   const out = new Buf(64 * 1024);
   const prefix = new TextEncoder().encode(`{"meta":{"tags":${JSON.stringify(tags)}},"seq":`);

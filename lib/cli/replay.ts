@@ -1,5 +1,5 @@
 /**
- * `follow --replay`: stored messages at their own pace (docs/spec/command-line.md 5.7).
+ * `follow --replay`: stored messages at their original pace (docs/spec/command-line.md 5.7).
  *
  * @module
  */
@@ -11,26 +11,26 @@ import { pause } from "../timers.ts";
 import type { Gap } from "../types.ts";
 import type { MessageWriter } from "./message_writer.ts";
 
-/** How to play. */
+/** Options of a replay. */
 export interface PlayOptions {
-  /** Above 0; 1 is the original pace. */
+  /** The speed, greater than 0; 1 is the original pace. */
   readonly speed: number;
   /** The longest pause in milliseconds. */
   readonly limit: number | undefined;
-  /** Whether the first message is all that is wanted. */
+  /** Whether to end after the first message. */
   readonly one: boolean;
-  /** Where messages go. */
+  /** Prints messages. */
   readonly writer: MessageWriter;
-  /** Ends pauses and waits. */
+  /** Aborts pauses and waits. */
   readonly gone: AbortSignal;
-  /** Told of losses when their turn comes. */
+  /** Called for losses, at their time. */
   lost(gap: Gap): void;
 }
 
 /**
- * Prints everything in its time, and closes the walk.
+ * Prints all messages at their time, and closes the walk.
  *
- * @returns false when a pause would have been longer than the limit
+ * @returns false if a pause would have exceeded the limit
  */
 export async function play(walk: Walk, options: PlayOptions): Promise<boolean> {
   const { speed, limit, one, writer, gone } = options;

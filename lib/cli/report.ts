@@ -1,5 +1,5 @@
 /**
- * What goes to stderr: errors and notices, as text for people and JSON or YAML for programs
+ * Errors and notices on stderr: text for people, JSON or YAML for programs
  * (docs/spec/command-line.md 1.8, 1.11).
  *
  * @module
@@ -14,7 +14,7 @@ import type { Notice } from "./notices.ts";
 import { escapeControls } from "../visible.ts";
 import { type Json, toJson } from "./output.ts";
 
-/** How a report is written. */
+/** The format of a report. */
 export type Form = "text" | "json" | "yaml";
 
 /** One notice, ready to print. */
@@ -34,8 +34,8 @@ export function renderNotice(
 }
 
 /**
- * A text without the secrets of access keys: somebody may paste a key where an address or a name
- * belongs, and what is on stderr ends up in logs.
+ * Removes the secrets of access keys from a text: a key may have been pasted in place of an address
+ * or a name, and stderr often goes to logs.
  */
 function withoutKeys(text: string): string {
   return text.replaceAll(/(\bpk1\.[0-9a-f]{1,8})[0-9a-f]*\.[0-9a-f]{8,}/gi, "$1…");
@@ -69,7 +69,7 @@ function reprint(json: string, printer: JsonPrinter): string {
   return new TextDecoder().decode(out.bytes());
 }
 
-/** Facts that an error document tells (docs/spec/coordination.md 13.1). */
+/** The details in an error document (docs/spec/coordination.md 13.1). */
 const FACTS = [
   "actual",
   "cursor",
@@ -122,11 +122,11 @@ function fromHere(path: string): string {
   return here !== undefined && path.startsWith(`${here}/`) ? `.${path.slice(here.length)}` : path;
 }
 
-/** Any exception as an error of ours; what the system refused keeps its kind. */
+/** Converts any exception to a PlasmiteError; keeps the kind of a refusal by the system. */
 export function asPlasmiteError(error: unknown): PlasmiteError {
   if (error instanceof PlasmiteError) {
     if (error.kindName === "Permission") return error;
-    // Whatever it was wrapped in: a flag is what is missing.
+    // Whatever wraps it, the cause is a missing permission flag.
     const { message, path, causes } = error;
     return refusedByDeno(error, message, { path, causes }) ?? error;
   }
@@ -148,8 +148,8 @@ export function asPlasmiteError(error: unknown): PlasmiteError {
 }
 
 /**
- * The options that shape an error when the line did not parse: `--format` counts wherever it stands
- * before `--` (docs/spec/command-line.md 1.8), colour is as `auto` (docs/spec/command-line.md 1.7).
+ * The output options of a line that could not be parsed: `--format` anywhere before `--`
+ * (docs/spec/command-line.md 1.8), and automatic colour (docs/spec/command-line.md 1.7).
  */
 export function guessGlobals(argv: readonly string[]): Globals {
   const end = argv.indexOf("--");

@@ -1,5 +1,5 @@
 /**
- * What `pool trim`, `pool set` and `import` do to the file of a pool itself
+ * Access to the file of a pool for `pool trim`, `pool set` and `import`
  * (docs/spec/coordination.md 8).
  *
  * @module
@@ -13,7 +13,7 @@ import type { CommandContext } from "./context.ts";
 import { openPool } from "./open.ts";
 import { refuseUrl } from "./refuse_url.ts";
 
-/** The pool that a command names, which must be in a file here. Throws Usage. */
+/** The pool that a command names, which must be local. Throws Usage. */
 export function findLocal(context: CommandContext): PoolRef {
   const name = context.args.required("POOL");
   refuseUrl(context, name);
@@ -26,7 +26,7 @@ export async function withRing<T>(
   ref: PoolRef,
   use: (ring: WritableRing) => T,
 ): Promise<T> {
-  const pool = await openPool(context, ref, { write: true }); // Explains what is wrong with it.
+  const pool = await openPool(context, ref, { write: true }); // Has better error messages.
   await pool.close();
   return useRing(ref.path, use);
 }

@@ -1,6 +1,6 @@
 /**
- * `--retry`: doing again what stored nothing and may succeed later (docs/spec/command-line.md 2.6).
- * Loaded only where it was asked for.
+ * `--retry`: repeats what stored nothing and may succeed later (docs/spec/command-line.md 2.6).
+ * Loaded only if it is used.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import type { FrameBatch } from "../pool/batch.ts";
 import { pause } from "../timers.ts";
 import type { Awaitable } from "../types.ts";
 
-/** From how many milliseconds on an answer counts as one that was waited for. */
+/** The time from which on a response counts as waiting, in milliseconds. */
 const PATIENCE = 500;
 
-/** How often something was tried, and how long all of that took. */
+/** The number of attempts, and their total time. */
 export function retriesTold(tried: number, waitedMs: number): string {
   const waited = waitedMs < 1000 ? `${Math.round(waitedMs)}ms` : `${(waitedMs / 1000).toFixed(1)}s`;
   return `Retry attempts: ${tried} (waited ${waited}).`;
@@ -24,14 +24,14 @@ function tired(error: PlasmiteError, told: string): PlasmiteError {
   return error.withHint(error.hint === undefined ? told : `${error.hint} ${told}`);
 }
 
-/** How often to try again, and how long to wait before. */
+/** How often to retry, and after which pause. */
 export class Retries {
   readonly #attempts: number;
   readonly #delayMs: number;
 
   /**
-   * @param attempts how many more there may be
-   * @param delayMs the pause in front of each, in milliseconds
+   * @param attempts the number of retries
+   * @param delayMs the pause before each, in milliseconds
    */
   constructor(attempts: number, delayMs: number) {
     this.#attempts = attempts;
@@ -39,10 +39,10 @@ export class Retries {
   }
 
   /**
-   * Does `work`, again when it failed without an effect; the error of the last attempt says how
+   * Runs `work`, and again if it failed without an effect; the error of the last attempt tells how
    * many there were.
    *
-   * @param isIdempotent whether it may be repeated too if it is unknown whether it had an effect
+   * @param isIdempotent whether to repeat it even if it may have had an effect
    */
   async run<T>(work: () => Awaitable<T>, isIdempotent = false): Promise<T> {
     let waited = 0;
@@ -53,7 +53,7 @@ export class Retries {
       } catch (error) {
         if (!PlasmiteError.is(error)) throw error;
         if (!error.isRepeatable && !(isIdempotent && error.outcomeUnknown)) throw error;
-        // What says at once that it is busy has not been waited for.
+        // An immediate "busy" was not a wait.
         const took = performance.now() - began;
         if (took >= PATIENCE) waited += took;
         if (tried > this.#attempts) {
@@ -66,8 +66,8 @@ export class Retries {
   }
 
   /**
-   * Stores all frames of a batch in order, and goes on behind what is stored when it has to try
-   * again. Attempts are counted for each message: progress begins a new count.
+   * Stores all frames of a batch in order, and continues after the stored ones when it retries.
+   * Attempts are counted per message: progress starts a new count.
    */
   async append(pool: PoolHandle, batch: FrameBatch, request: AppendRequest): Promise<void> {
     let next = 0;
@@ -84,7 +84,7 @@ export class Retries {
             },
           });
         } catch (error) {
-          // The rest begins again with a count of its own.
+          // The rest gets a new count.
           if (next > from && PlasmiteError.is(error) && error.isRepeatable) return;
           throw error;
         }

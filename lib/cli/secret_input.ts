@@ -1,6 +1,6 @@
 /**
- * Reads a secret: hidden while it is typed on a terminal, else the first line of standard input.
- * Secrets are never options: every user of the machine can read those.
+ * Reads a secret: hidden on a terminal, otherwise the first line of standard input. Secrets are
+ * never options, because all users of the machine can read those.
  *
  * @module
  */
@@ -11,18 +11,18 @@ import type { CommandContext } from "./context.ts";
 
 /** The longest line that is read, in bytes. */
 const LONGEST = 4096;
-/** Signals that end the program; the terminal must be as before when they do. */
+/** Signals that end the program, before which the terminal must be restored. */
 const DEADLY: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
 
 /**
- * Reads a secret, without surrounding white space; empty when there is none.
+ * Reads a secret, trimmed; empty if there is none.
  *
- * @param prompt what a person is asked for
+ * @param prompt the prompt on a terminal
  * @throws {PlasmiteError} Usage for a line that is too long
  */
 export async function readSecret(context: CommandContext, prompt: string): Promise<string> {
   if (!standardInput.isTerminal) return (await readLine(() => false)).trim();
-  // What is typed at once must be hidden already.
+  // Hide typing before the prompt appears.
   using _terminal = new HiddenInput();
   context.stderr.text(`${prompt} (hidden): `);
   const line = await readLine((byte) => byte === END_OF_INPUT);
@@ -52,7 +52,7 @@ async function readLine(ends: (byte: number) => boolean): Promise<string> {
   });
 }
 
-/** What is left of typed keys after backspaces and Ctrl-U. */
+/** Applies backspaces and Ctrl-U to typed keys. */
 function edited(keys: string): string {
   const typed: string[] = [];
   for (const key of keys) {
@@ -63,7 +63,7 @@ function edited(keys: string): string {
   return typed.join("");
 }
 
-/** A terminal that does not show what is typed, until it is disposed of. */
+/** A terminal without echo, until it is disposed. */
 class HiddenInput implements Disposable {
   readonly #listeners: (readonly [Deno.Signal, () => void])[] = [];
 
@@ -98,7 +98,7 @@ class HiddenInput implements Disposable {
   }
 }
 
-/** Ctrl-C and Ctrl-Z go on doing what they always do. */
+/** Ctrl-C and Ctrl-Z keep their effect. */
 function hide(hidden: boolean): void {
   if (hidden) Deno.stdin.setRaw(true, { cbreak: true });
   else Deno.stdin.setRaw(false);

@@ -13,7 +13,7 @@ import { printNotice } from "./notices.ts";
 import { type ServeFlags, serveFlags } from "./serve_flags.ts";
 import { VERSION } from "./version.ts";
 
-/** What this command needs of `server/commands.ts`, which `lib/cli` may not import. */
+/** The interface of `server/commands.ts`, which `lib/cli` may not import. */
 interface ServerModule {
   start(client: Client, flags: ServeFlags, hooks: Hooks): Promise<{
     readonly url: string;
@@ -42,7 +42,7 @@ interface McpLimits {
   readonly takePlace: () => (() => void) | null;
 }
 
-/** What it needs of `mcp/http.ts`. */
+/** The interface of `mcp/http.ts`. */
 interface McpModule {
   createMcpFetch(
     client: Client,
@@ -60,13 +60,16 @@ function stopSignal(): Promise<void> {
   });
 }
 
-/** Without the permission to read the pools every request would fail. Throws Permission. */
+/**
+ * Checks the permission to read the pools, without which all requests would fail. Throws
+ * Permission.
+ */
 function checkReadable(dir: string): void {
   try {
     Deno.statSync(dir);
   } catch (error) {
     if (missingFlag(error) !== undefined) throw error;
-    // A directory that is missing or closed may be made or opened later.
+    // A missing or unreadable directory may become available later.
   }
 }
 
@@ -94,7 +97,7 @@ export async function run(
     onFault: notice("internal_error", "a request failed unexpectedly"),
     mcp: (limits) => mcp.createMcpFetch(client, { ...limits, version: VERSION }),
   });
-  // From here on others are served, and nobody who reads our log slowly may stop that.
+  // A slow reader of stderr must not delay requests.
   context.stderr.stream.writeInBackground();
   if (server.ready !== null) context.stderr.text(server.ready);
   else if (context.stderr.isTerminal) context.stderr.text(server.banner);

@@ -10,7 +10,7 @@ import type { CommandContext } from "./context.ts";
 import type { Json } from "./output.ts";
 import { type ServeFlags, serveFlags } from "./serve_flags.ts";
 
-/** What this command needs of `server/commands.ts`, which `lib/cli` may not import. */
+/** The interface of `server/commands.ts`, which `lib/cli` may not import. */
 interface ServerModule {
   check(
     flags: ServeFlags,
@@ -18,7 +18,7 @@ interface ServerModule {
   ): Promise<{ readonly json: Json; readonly text: string }>;
 }
 
-/** Runs `serve check`; the options of `serve` stand before the word. */
+/** Runs `serve check`; the options of `serve` come before `check`. */
 export async function run(context: CommandContext, server: ServerModule): Promise<number> {
   const flags = serveFlags(context.args.parent ?? context.args);
   const { json, text } = await server.check(flags, new Client(context.dir).poolDir);

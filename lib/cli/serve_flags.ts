@@ -9,7 +9,7 @@ import type { AccessOptions } from "../backend/resolve.ts";
 import { messageOf, PlasmiteError } from "../errors.ts";
 import type { Args } from "./values.ts";
 
-/** The options as they were given, with defaults for the rest. */
+/** The options as given, with defaults. */
 export interface ServeFlags {
   /** `IP:PORT`. */
   readonly bind: string;
@@ -51,7 +51,7 @@ export interface ServeFlags {
   readonly frontCert: string | undefined;
   /** `--mount`, in order. */
   readonly mounts: readonly string[];
-  /** What the options that begin with `--mount-` say. */
+  /** The options that start with `--mount-`. */
   readonly mountAccess: AccessOptions;
   /** The names of all options that were typed. */
   readonly given: readonly string[];
@@ -67,7 +67,7 @@ export const SERVE_DEFAULTS: Readonly<Record<string, string>> = {
   "max-tail-concurrency": "64",
 };
 
-/** What the command line says. */
+/** Parses the options. */
 export function serveFlags(args: Args): ServeFlags {
   const access = args.text("access");
   const number = (name: string): number => args.count(name) ?? Number(SERVE_DEFAULTS[name]);

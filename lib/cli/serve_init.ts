@@ -1,5 +1,5 @@
 /**
- * `plasmite serve init`: makes token, key and certificate (docs/spec/command-line.md 8.3).
+ * `plasmite serve init`: creates token, keys and certificate (docs/spec/command-line.md 8.3).
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { CommandContext } from "./context.ts";
 import type { Json } from "./output.ts";
 import { SERVE_DEFAULTS } from "./serve_flags.ts";
 
-/** What this command needs of `server/commands.ts`, which `lib/cli` may not import. */
+/** The interface of `server/commands.ts`, which `lib/cli` may not import. */
 interface ServerModule {
   init(options: Options): Promise<{ readonly json: Json; readonly text: string }>;
 }
@@ -24,7 +24,7 @@ interface Options {
   readonly force: boolean;
 }
 
-/** Refuses options of `serve` that would do nothing here. Throws Usage. */
+/** Refuses options of `serve` that would have no effect. Throws Usage. */
 function refuseParentOptions(context: CommandContext): void {
   const { parent } = context.args;
   if (parent === undefined) return;

@@ -1,5 +1,5 @@
 /**
- * `plasmite serve status`: the servers that run on this machine (docs/spec/command-line.md 8.4).
+ * `plasmite serve status`: the running servers of this machine (docs/spec/command-line.md 8.4).
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { CommandContext } from "./context.ts";
 import { table } from "./human.ts";
 
-/** What this command needs of `server/registry.ts`, which `lib/cli` may not import. */
+/** The interface of `server/registry.ts`, which `lib/cli` may not import. */
 interface ServerModule {
   runningServers(): Promise<readonly Server[]>;
 }

@@ -1,5 +1,5 @@
 /**
- * Signals that would end a command, for one that has something to finish first.
+ * Signals that end a command, for commands that have to finish something first.
  *
  * @module
  */
@@ -34,10 +34,10 @@ export class Stopped extends Error {
 export class Signals implements Disposable {
   readonly #stop = new AbortController();
   readonly #listening: (readonly [Deno.Signal, () => void])[] = [];
-  /** Called for each signal that comes. */
+  /** Called for each signal. */
   onSignal: ((signal: Deno.Signal) => void) | undefined;
 
-  /** Starts to listen. */
+  /** Starts listening. */
   constructor() {
     const ignored = ignoredSignals();
     for (const [signal, number] of ENDING) {
@@ -62,7 +62,7 @@ export class Signals implements Disposable {
     this.#listening.length = 0;
   }
 
-  /** Ends the process by the signal, as if nobody had listened; returns an exit code otherwise. */
+  /** Ends the process by the signal; returns an exit code if that is not possible. */
   async end({ signal, number }: Stopped): Promise<number> {
     this[Symbol.dispose]();
     Deno.kill(Deno.pid, signal);

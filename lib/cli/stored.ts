@@ -1,6 +1,6 @@
 /**
- * What `feed` prints where it has to look into the stored messages (docs/spec/command-line.md 2.3);
- * the ordinary receipts, which need no look, are in `receipts.ts`.
+ * The output of `feed` that is made from the stored messages (docs/spec/command-line.md 2.3); plain
+ * receipts are in `receipts.ts`.
  *
  * @module
  */
@@ -69,7 +69,7 @@ export function documents(context: CommandContext, tags: readonly string[]): Pri
   };
 }
 
-/** One line for each message, with the tags that it has. */
+/** One line for each message, with its tags. */
 export function ownReceipts(context: CommandContext): PrintStored {
   const out = new Buf(64 * 1024);
   return (run) => {

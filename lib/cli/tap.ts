@@ -1,5 +1,5 @@
 /**
- * `plasmite tap`: run a command and keep its output in a pool (docs/spec/command-line.md 7).
+ * `plasmite tap`: runs a command and stores its output in a pool (docs/spec/command-line.md 7).
  *
  * @module
  */
@@ -40,7 +40,7 @@ export async function run(context: CommandContext): Promise<number> {
   }
   const flush = parseDurability(args.text("durability") ?? "fast") === "flush";
   const tags = args.texts("tag");
-  // The child's output and signals pass on while a lock is waited for.
+  // Output and signals are passed on while waiting for a lock.
   const pool = await openPool(context, ref, {
     write: true,
     serving: true,
@@ -50,7 +50,7 @@ export async function run(context: CommandContext): Promise<number> {
     },
   });
   try {
-    // A pool that cannot hold the messages is told before anything runs.
+    // A pool that is too small is reported before anything runs.
     refuseSmall(words, tags, pool.limits.ringSize, ref.path);
     return await new Tap(context, words, pool, flush).run();
   } finally {
@@ -60,7 +60,7 @@ export async function run(context: CommandContext): Promise<number> {
 
 /** One run of a wrapped command. */
 class Tap {
-  /** What the person calls the pool. */
+  /** The name of the pool as typed. */
   readonly #name: string;
   readonly #recorder: Recorder;
   readonly #stdout: LineCapture;
@@ -76,11 +76,11 @@ class Tap {
     this.#name = context.args.required("POOL");
     this.#recorder = new Recorder(pool, flush);
     const { batchBytes, maxPayload, maxText = Infinity, ringSize } = pool.limits;
-    // Frames begin at multiples of 8, so a ring of odd size holds a little less.
+    // Frames start at multiples of 8, so that a ring of another size holds slightly less.
     const tags = context.args.texts("tag");
     const options = {
       tags,
-      // A character of a line can take six in JSON text.
+      // A character can take six bytes in JSON text.
       maxPayload: Math.min(maxPayload - ringSize % 8, Math.floor(maxText / 6)),
       cutPayload: cutPayload(ringSize, tags),
       batchBytes,
@@ -111,7 +111,7 @@ class Tap {
       ];
       const finished = Promise.all(pumps.map((pump) => pump.run()));
       finished.catch(() => {});
-      // A failure of either ends the wait; a child that closed its streams may live on.
+      // A failure of either ends the wait; a child may continue after closing its streams.
       const ending = await Promise.race([child.ending, finished.then(() => child.ending)]);
       const elapsed = performance.now() - since;
       this.#recorder.endedAt = performance.now();
@@ -150,7 +150,7 @@ function encodeLifecycle(batch: FrameBatch, data: { readonly [key: string]: unkn
   batch.endFrame(Number(now & 0xffff_ffffn), Number(now >> 32n));
 }
 
-/** Refuses a ring that cannot hold the first message, or not even the beginning of a line. */
+/** Refuses a ring that cannot hold the first message or the beginning of a line. */
 function refuseSmall(
   words: readonly string[],
   tags: readonly string[],

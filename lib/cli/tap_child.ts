@@ -1,6 +1,6 @@
 /**
- * The wrapped command: started with handlers in place, sent the signals that reach us, and never
- * left behind (docs/spec/command-line.md 7).
+ * The wrapped command: it is started after signal handlers are installed, gets the signals sent to
+ * us, and never outlives us (docs/spec/command-line.md 7).
  *
  * @module
  */
@@ -14,7 +14,7 @@ export type Ending =
   | { readonly code: number }
   | { readonly signal: string; readonly code: number };
 
-/** What would end us and is the child's business. */
+/** Signals that are passed on to the child. */
 const FORWARDED: readonly (readonly [Deno.Signal, number])[] = [
   ["SIGHUP", 1],
   ["SIGINT", 2],
@@ -44,7 +44,7 @@ export class TapChild {
   readonly #child: Deno.ChildProcess;
   readonly #unlisten: () => void;
   #ended = false;
-  /** Resolves when the command itself has ended, whoever else still holds its pipes. */
+  /** Resolves when the command itself has ended, even if other processes hold its pipes. */
   readonly ending: Promise<Ending>;
 
   private constructor(child: Deno.ChildProcess, unlisten: () => void) {
@@ -69,7 +69,7 @@ export class TapChild {
     };
     const ignored = ignoredSignals();
     for (const [signal, number] of FORWARDED) {
-      // What we ignore (nohup, background jobs of scripts) the child shall ignore too.
+      // Signals that we ignore (nohup, background jobs) are also ignored by the child.
       if (((ignored >> BigInt(number - 1)) & 1n) === 1n) continue;
       const listener = (): void => {
         try {
@@ -116,7 +116,7 @@ export class TapChild {
     }
   }
 
-  /** Makes sure that it is gone and that signals are ours again. */
+  /** Kills it if it still runs, and stops passing on signals. */
   async release(): Promise<void> {
     if (!this.#ended) {
       try {
@@ -130,7 +130,7 @@ export class TapChild {
   }
 }
 
-/** The set of ignored signals, bit 0 for signal 1; none where the system does not tell. */
+/** The set of ignored signals, bit 0 for signal 1; empty if unknown. */
 export function ignoredSignals(): bigint {
   if (Deno.build.os !== "linux" || !hasEveryPermission()) return 0n;
   try {
@@ -147,7 +147,7 @@ export async function ending(child: Deno.ChildProcess): Promise<Ending> {
     const { code, signal } = await child.status;
     return signal === null ? { code } : ended(code - 128);
   } catch (error) {
-    // Death by a real-time signal: Deno has no name for those and refuses to say more.
+    // Killed by a real-time signal, for which Deno throws.
     const number = error instanceof Error && /^Invalid signal: (\d+)$/.exec(error.message)?.[1];
     if (!number) throw error;
     return ended(Number(number));

@@ -1,8 +1,8 @@
 /**
- * From chunks of a child's output to line messages, without JSON in between.
+ * Converts chunks of output to messages, without JSON in between.
  *
- * A line message is the same bytes every time but for its text, which comes last; so the rest is
- * encoded once and copied. That, and many lines for one lock, keeps up with a child that floods.
+ * All messages have the same bytes except for their text, which comes last; the rest is encoded
+ * once and copied. Together with many messages per lock this keeps up with very fast output.
  *
  * @module
  */
@@ -12,29 +12,29 @@ import { Buf } from "../bytes.ts";
 import { FrameBatch } from "../pool/batch.ts";
 import { frameLength } from "../pool/layout.ts";
 
-/** How much of a line is kept in any case where it fits, in bytes. */
+/** How much of a line is always kept if it fits, in bytes. */
 const LEAST_TEXT = 256;
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 
-/** What one stream's messages look like. */
+/** Options for the messages of one stream. */
 export interface LineCaptureOptions {
-  /** Which stream: `stdout` or `stderr`. */
+  /** `stdout` or `stderr`. */
   readonly stream: "stdout" | "stderr";
   /** Tags of every line. */
   readonly tags: readonly string[];
-  /** The largest payload the pool takes, in bytes. */
+  /** The largest payload that the pool accepts, in bytes. */
   readonly maxPayload: number;
   /**
-   * The largest payload of a line that does not fit and is cut, in bytes; default: as much as the pool
-   * takes. See {@linkcode cutPayload}.
+   * The largest payload of a line that does not fit and is cut, in bytes; default: as much as the
+   * pool takes. See {@linkcode cutPayload}.
    */
   readonly cutPayload?: number;
-  /** How many bytes of frames make the batch full. */
+  /** The size at which the batch is full, in bytes of frames. */
   readonly batchBytes: number;
   /**
-   * Whether only the last non-empty piece between carriage returns is kept, which is what a terminal
-   * shows of a progress bar; default false.
+   * Whether only the last non-empty piece between carriage returns is kept, which is what a
+   * terminal shows of a progress bar; default false.
    */
   readonly lastPiece?: boolean;
 }
@@ -49,17 +49,17 @@ export class LineCapture {
   readonly #cut: Template;
   readonly #batchBytes: number;
   readonly #lastPiece: boolean;
-  /** The begun line, as much of it as can be stored. */
+  /** The current line, as far as it can be stored. */
   readonly #rest = new Buf(4096);
-  /** Whether bytes of the begun line were dropped. */
+  /** Whether bytes of the current line were dropped. */
   #dropped = false;
   #begun = false;
-  /** Whether the begun line ends with a carriage return so far. */
+  /** Whether the current line ends with a carriage return so far. */
   #returned = false;
   #timeLo = 0;
   #timeHi = 0;
 
-  /** Encodes what all lines have in common. */
+  /** Encodes the common part of all lines. */
   constructor(options: LineCaptureOptions) {
     const { stream, tags, maxPayload } = options;
     this.#whole = new Template({ kind: "line", stream }, tags, maxPayload);
@@ -76,9 +76,9 @@ export class LineCapture {
   }
 
   /**
-   * Takes bytes from `start` on.
+   * Processes a chunk from `start` on.
    *
-   * @returns how far it came: less than the chunk's length when the batch is full
+   * @returns the end of the processed part: less than the length if the batch is full
    */
   push(chunk: Uint8Array, start: number): number {
     const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
@@ -98,12 +98,12 @@ export class LineCapture {
     return chunk.length;
   }
 
-  /** The stream is over: what is left is a line without its end. */
+  /** Ends the stream: the rest is a line without its end. */
   end(): void {
     if (this.#begun) this.#finish();
   }
 
-  /** Keeps a piece of a line, up to what a message can hold and a trailing CR. */
+  /** Adds a piece to the current line, up to the size of a message and a trailing CR. */
   #keep(chunk: Uint8Array, begin: number, to: number): void {
     this.#begun = true;
     const rest = this.#rest;
@@ -149,7 +149,7 @@ export class LineCapture {
     }
   }
 
-  /** Encodes a line of ASCII; leaves anything else alone and returns false. */
+  /** Encodes a line of ASCII; returns false for any other line. */
   #ascii(view: DataView, from: number, length: number): boolean {
     const { batch } = this;
     batch.beginFrame();
@@ -177,11 +177,11 @@ export class LineCapture {
     return true;
   }
 
-  /** Bytes that are not UTF-8 become U+FFFD; what does not fit is cut between two characters. */
+  /** Replaces invalid UTF-8 with U+FFFD; cuts what does not fit between two characters. */
   #lossy(text: Uint8Array, dropped: boolean): void {
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
     const kept = dropped ? text.subarray(0, this.#cut.room) : text;
-    // As a stream, a character that the cut divides is left out instead of replaced.
+    // In stream mode a character that was cut in half is left out, not replaced.
     const utf8 = new TextEncoder().encode(decoder.decode(kept, { stream: dropped }));
     const { batch } = this;
     batch.beginFrame();
@@ -200,7 +200,7 @@ export class LineCapture {
   }
 }
 
-/** Where the last non-empty piece between carriage returns begins; `from` where there is none. */
+/** The start of the last non-empty piece between carriage returns; `from` if there is none. */
 function lastPiece(bytes: Uint8Array, from: number, to: number): number {
   let end = to;
   while (end > from && bytes[end - 1] === RETURN) end--;
@@ -212,21 +212,21 @@ function cutLine(stream: Line["stream"]): Line {
   return { kind: "line", stream, truncated: true };
 }
 
-/** Bytes of the smallest line message that may be needed: a line of which nothing was kept. */
+/** The size of the smallest message, for a line of which nothing is kept. */
 export function leastLine(tags: readonly string[]): number {
   return encode({ ...cutLine("stdout"), line: "" }, tags).length;
 }
 
 /**
- * The largest payload of a line that is cut: a quarter of the ring, so that it leaves most of what
- * was there before, but some text also in the smallest of pools.
+ * The largest payload of a line that is cut: a quarter of the ring, so that most other messages are
+ * kept, but with some text even in the smallest pool.
  */
 export function cutPayload(ringSize: number, tags: readonly string[]): number {
   const quarter = Math.floor(ringSize / 4) - (frameLength(0) + 8);
   return Math.max(quarter, leastLine(tags) + LEAST_TEXT);
 }
 
-/** A text of so many bytes stands at a multiple of 4 (docs/spec/format.md 7.5). */
+/** Texts from this length on are aligned to 4 bytes (docs/spec/format.md 7.5). */
 const ALIGNED = 90;
 
 /** A message whose last value is a string, without that string: a u32 length, the text, 00. */
@@ -235,7 +235,7 @@ class Template {
   readonly bytes: Uint8Array;
   /** The longest text that fits the pool, in bytes. */
   readonly room: number;
-  /** What stands before the text when it is {@linkcode ALIGNED} bytes long, and a 00. */
+  /** The bytes before a text of {@linkcode ALIGNED} bytes, and a 00. */
   readonly #aligned: Uint8Array;
 
   constructor(line: Line, tags: readonly string[], max: number) {
@@ -247,7 +247,7 @@ class Template {
     this.room = room >= ALIGNED && room < ALIGNED + padding ? ALIGNED - 1 : room;
   }
 
-  /** Appends the message for a text of `length` bytes; returns where the text and its 00 go. */
+  /** Appends the message for a text of `length` bytes; returns the position of the text. */
   put(out: Buf, length: number): number {
     const bytes = length === ALIGNED ? this.#aligned : this.bytes;
     out.reserve(bytes.length + length);
@@ -259,7 +259,7 @@ class Template {
   }
 }
 
-/** What a line's data begins with. */
+/** The beginning of the data. */
 interface Line {
   readonly kind: "line";
   readonly stream: "stdout" | "stderr";

@@ -1,5 +1,5 @@
 /**
- * Where the command is that `tap` wraps: looked up as `execvp` does, before a pool is made for it.
+ * Finds the command that `tap` wraps, as `execvp` does, before a pool is created.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { PlasmiteError } from "../errors.ts";
 import { isGranted } from "../environment.ts";
 
-/** What a program of no PATH is looked for in, as the C library has it. */
+/** The default PATH of the C library. */
 const DEFAULT_PATH = "/bin:/usr/bin";
 
 /** The error for a command that does not exist. */
@@ -33,10 +33,10 @@ export function commandRefused(causes: readonly string[], cause?: unknown): Plas
 }
 
 /**
- * The path of a program; the program itself where that cannot be told, because of narrow permissions
- * or on a system without `execvp`.
+ * The path of a program; the program itself if it cannot be looked up, because of missing
+ * permissions or on a system without `execvp`.
  *
- * @throws {PlasmiteError} Usage when there is no such program, Io when it cannot be executed
+ * @throws {PlasmiteError} Usage if there is no such program, Io if it cannot be executed
  */
 export function findProgram(program: string): string {
   const known = Deno.build.os !== "windows" && isGranted({ name: "read" }) &&
@@ -61,8 +61,8 @@ function candidates(program: string): string[] | null {
 }
 
 /**
- * PATH as it was given to us: where it has no `node`, Deno puts a directory in front that has one, and
- * sets a PATH that is not set. Null when it cannot be read: it is not UTF-8.
+ * The original PATH: if it has no `node`, Deno adds a directory that has one, and it sets a missing
+ * PATH. Null if it cannot be read, because it is not UTF-8.
  */
 function searchPath(): string[] | null {
   let path: string;
@@ -83,7 +83,7 @@ function judge(path: string, program: string): "program" | "refused" | "nothing"
   try {
     info = Deno.statSync(path);
   } catch (error) {
-    // A directory on PATH that we may not look into has nothing for us; one that was named is refused.
+    // An unreadable directory on PATH is skipped; an explicit path is refused.
     const named = path === program && error instanceof Deno.errors.PermissionDenied;
     return named ? "refused" : "nothing";
   }
@@ -91,7 +91,7 @@ function judge(path: string, program: string): "program" | "refused" | "nothing"
   return hasInterpreter(path) ? "program" : "nothing";
 }
 
-/** Whether we may execute a file, as far as that can be told: not which further groups we are in. */
+/** Whether we may execute a file, as far as known: supplementary groups are ignored. */
 function isExecutable({ mode, uid, gid }: Deno.FileInfo): boolean {
   if (mode === null) return true;
   const owner = (mode & 0o100) !== 0;
@@ -103,7 +103,7 @@ function isExecutable({ mode, uid, gid }: Deno.FileInfo): boolean {
   return gid === Deno.gid() ? group : group || others;
 }
 
-/** Whether the interpreter that a script names is there. */
+/** Whether the interpreter of a script exists. */
 function hasInterpreter(path: string): boolean {
   try {
     using file = Deno.openSync(path);
@@ -112,7 +112,7 @@ function hasInterpreter(path: string): boolean {
     const interpreter = /^#![ \t]*(\S+)\s/.exec(text)?.[1];
     return interpreter === undefined || Deno.statSync(interpreter).isFile;
   } catch (error) {
-    // A program may be executable without being readable.
+    // A program can be executable but not readable.
     return !(error instanceof Deno.errors.NotFound);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * From one of the child's pipes to our own stream and into the pool, at the pace of the slower.
+ * Copies a pipe of the child to our own stream and into the pool, at the pace of the slower one.
  *
  * @module
  */
@@ -13,12 +13,12 @@ import { nowNs } from "../text/time.ts";
 import { startTimer } from "../timers.ts";
 import type { LineCapture } from "./tap_lines.ts";
 
-/** After so long the wait for a lock is looked at again: the child may have ended. */
+/** How often to check during a wait for a lock whether the child has ended, in milliseconds. */
 const LOOK_EVERY = 250;
 
-/** Appends batches; while the child runs it waits for the lock as long as it takes. */
+/** Appends batches; waits for the lock without a limit while the child runs. */
 export class Recorder {
-  /** When the child has ended, in milliseconds of `performance.now()`. */
+  /** The end of the child, in `performance.now()` time. */
   endedAt: number = Infinity;
   readonly #pool: PoolHandle;
   readonly #flush: boolean;
@@ -51,14 +51,14 @@ export class Recorder {
   }
 }
 
-/** One of our own streams; a reader that goes away only ends the passing through. */
+/** One of our own streams; copying ends when its reader is gone. */
 export class PassThrough {
   readonly #stream: StandardStream;
   readonly #name: string;
   #closed: boolean;
   #failure: PlasmiteError | undefined;
 
-  /** @param quiet pass nothing through */
+  /** @param quiet whether to copy nothing */
   constructor(stream: StandardStream, name: string, quiet: boolean) {
     this.#stream = stream;
     this.#name = name;
@@ -67,7 +67,7 @@ export class PassThrough {
 
   /**
    * Writes all bytes without blocking the event loop, so that signals reach the child while a
-   * reader takes its time. Never rejects: {@linkcode PassThrough.check} tells.
+   * reader is slow. Never rejects: {@linkcode PassThrough.check} reports failures.
    */
   async write(bytes: Uint8Array): Promise<void> {
     if (this.#closed) return;
@@ -79,7 +79,7 @@ export class PassThrough {
     }
   }
 
-  /** @throws {PlasmiteError} Io when a write failed for anything but a closed pipe */
+  /** @throws {PlasmiteError} Io if a write failed, other than for a closed pipe */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }
@@ -95,20 +95,20 @@ export class PassThrough {
 
 /** Reads one stream to its end. */
 export class Pump {
-  /** Reads that brought bytes so far. */
+  /** The number of reads that returned bytes. */
   reads = 0;
-  /** Bytes read so far. */
+  /** The number of bytes read. */
   bytes = 0;
-  /** Whether it is waiting for the child right now. */
+  /** Whether it is waiting for output. */
   waiting = false;
-  /** Whether it has come to the end. */
+  /** Whether the stream has ended. */
   done = false;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #out: PassThrough;
   readonly #lines: LineCapture;
   readonly #recorder: Recorder;
 
-  /** Connects them; {@linkcode Pump.run} does the work. */
+  /** Creates a pump; {@linkcode Pump.run} does the work. */
   constructor(
     stream: ReadableStream<Uint8Array>,
     out: PassThrough,
@@ -121,7 +121,7 @@ export class Pump {
     this.#recorder = recorder;
   }
 
-  /** @throws {PlasmiteError} when the pool or our stream fails; the child goes on */
+  /** @throws {PlasmiteError} if the pool or our stream fails; the child continues */
   async run(): Promise<void> {
     const lines = this.#lines;
     const { batch } = lines;
@@ -147,20 +147,20 @@ export class Pump {
     this.done = true;
   }
 
-  /** Ends the reading; what was read is still recorded. */
+  /** Stops reading; what was read is still recorded. */
   async stop(): Promise<void> {
     await this.#reader.cancel().catch(() => {});
   }
 }
 
-/** Background processes may keep the pipes open: so many quiet moments in a row end the reading. */
+/** How many quiet moments in a row end reading, since background processes may hold the pipes. */
 const QUIET_TICKS = 6;
 const TICK = 50;
 /** And so much output after the end, over so long, is not the child's any more. */
 const AFTER_BYTES = 4 * 1024 * 1024;
 const AFTER_MS = 2000;
 
-/** Reads what the child left in the pipes, for a bounded time. */
+/** Reads what the child left in the pipes, for a limited time. */
 export async function drain(pumps: readonly Pump[], finished: Promise<unknown>): Promise<void> {
   let over = false;
   const settled = finished.then(() => over = true, () => over = true);

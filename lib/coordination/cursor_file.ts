@@ -91,8 +91,8 @@ function wrongKind(name: string, path: string, wanted: "cursor" | "group"): Plas
 }
 
 /**
- * Refuses a file that holds a record of the other kind, in either slot: whoever took it for a damaged
- * one would destroy it.
+ * Refuses a file with a record of the other kind in either slot, which must not be treated as
+ * damaged: repairing it would destroy it.
  *
  * @throws {PlasmiteError} Usage
  */

@@ -6,13 +6,13 @@
 
 /** The position of one reader. */
 export interface CursorRecord {
-  /** Counts the writes; the higher of two good slots is the current one. */
+  /** The number of writes; of two valid slots the one with the higher number is current. */
   readonly gen: number;
-  /** Identity of the pool as 32 hex digits; empty where the pool has none. */
+  /** Identity of the pool as 32 hex digits; empty if the pool has none. */
   readonly pool: string;
   /** Everything up to this sequence number is done. */
   readonly seq: bigint;
-  /** Time of message `seq` in nanoseconds since 1970; 0 where it is not known. */
+  /** Time of message `seq` in nanoseconds since 1970; 0 if unknown. */
   readonly ns: bigint;
   /** The sequence number after which the cursor started. */
   readonly first: bigint;

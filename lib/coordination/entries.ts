@@ -1,5 +1,5 @@
 /**
- * Cursors and work groups alike: what their files say, whether one is held, and deleting one
+ * Reads and deletes cursors and work groups alike
  * (docs/spec/coordination.md 2 and 8.1).
  *
  * @module
@@ -13,7 +13,7 @@ import { type GroupRecord, parseGroup } from "./group_record.ts";
 import { readCurrent } from "./record_store.ts";
 import { CURSOR_SLOT, GROUP_SLOT } from "./slots.ts";
 
-/** How often a file is read again that seems damaged: it may be in the middle of a write. */
+/** How often to reread a file that looks damaged, because a write may be in progress. */
 const READS = 3;
 
 /** The content of a file. */
@@ -61,7 +61,7 @@ function parsed(file: RecordFile): Entry | null {
   }
   const { record } = readCurrent(file, CURSOR_SLOT, parseCursor);
   if (record === null) return null;
-  // Shared, so that two who look do not see each other.
+  // Shared, so that two readers do not take each other for a user.
   const held = !file.tryLock(true);
   if (!held) file.unlock();
   return { kind: "cursor", record, held };
@@ -71,7 +71,7 @@ function parsed(file: RecordFile): Entry | null {
  * Deletes a cursor or a group.
  *
  * @returns false if a group is in use for the moment: try again shortly
- * @throws {PlasmiteError} NotFound; Busy while somebody has the cursor; Permission, Io
+ * @throws {PlasmiteError} NotFound; Busy while a process holds the cursor; Permission, Io
  */
 export function removeEntry(poolPath: string, name: string, dir?: string): boolean {
   const file = openExisting(poolPath, name, { dir });

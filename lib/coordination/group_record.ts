@@ -1,6 +1,6 @@
 /**
- * What the file of a work group says, and what taking, acknowledging, failing and extending do to
- * it. Pure: who holds the file's lock reads a record, asks for the next one, and writes that
+ * The record of a work group, and how taking, acknowledging, failing and extending change it. The
+ * functions are pure: the holder of the lock reads a record, computes the next one, and writes it
  * (docs/spec/coordination.md 8).
  *
  * @module
@@ -8,53 +8,53 @@
 
 import { parseObject, u64 } from "./cursor_record.ts";
 
-/** Most tasks that may be pending at once. */
+/** The largest number of pending tasks. */
 export const MOST_PENDING = 512;
-/** Most workers that the table of holders names. */
+/** The largest number of workers in the table of holders. */
 export const MOST_HOLDERS = 64;
-/** A task that waits for its next try belongs to nobody. */
+/** The holder of a task that waits for its next try. */
 export const NOBODY = -1;
 
-/** Pauses before the next try after a failure: 1 s, 2 s, 4 s … 60 s. */
+/** The pauses before the next try after a failure: 1 s, 2 s, 4 s … 60 s. */
 export function retryDelayMs(tries: number): number {
   return Math.min(60_000, 1000 * 2 ** Math.min(Math.max(tries - 1, 0), 6));
 }
 
-/** A task that was handed out, or that waits to be handed out again. */
+/** A task that was delivered, or that waits for its next delivery. */
 export interface Pending {
-  /** Number of its message. */
+  /** Sequence number of its message. */
   readonly seq: bigint;
-  /** When it may be handed out again, in milliseconds since 1970. */
+  /** When it may be delivered again, in milliseconds since 1970. */
   readonly untilMs: number;
-  /** How often it was handed out. */
+  /** The number of deliveries. */
   readonly tries: number;
-  /** The token of the last hand-out. */
+  /** The token of the last delivery. */
   readonly token: number;
-  /** Its place in the table of holders, or {@linkcode NOBODY}. */
+  /** The index of its holder in the table, or {@linkcode NOBODY}. */
   readonly holder: number;
 }
 
-/** How far a group has come. */
+/** The progress of a group. */
 export interface GroupRecord {
-  /** Counts the writes; tokens are taken from it. */
+  /** The number of writes; also the source of tokens. */
   readonly gen: number;
-  /** Identity of the pool as 32 hex digits; empty where the pool has none. */
+  /** Identity of the pool as 32 hex digits; empty if the pool has none. */
   readonly pool: string;
   /** Everything up to this number is done. */
   readonly floor: bigint;
-  /** Time of message `floor` in nanoseconds since 1970; 0 where it is not known. */
+  /** Time of message `floor` in nanoseconds since 1970; 0 if unknown. */
   readonly ns: bigint;
-  /** The highest number that was handed out or passed over. */
+  /** The highest number that was delivered or skipped. */
   readonly next: bigint;
-  /** Ordered by number. */
+  /** The pending tasks, ordered by number. */
   readonly pending: readonly Pending[];
-  /** Names of those that hold tasks. */
+  /** Names of the workers that hold tasks. */
   readonly holders: readonly string[];
-  /** Tags of the messages that are tasks; fixed at birth. */
+  /** Tags of the messages that are tasks; fixed when the group is created. */
   readonly tags: readonly string[];
-  /** Conditions on them; fixed at birth. */
+  /** Conditions on them; fixed when the group is created. */
   readonly where: readonly string[];
-  /** Messages overwritten before they were done, so far. */
+  /** The number of messages that were overwritten before they were done. */
   readonly lost: bigint;
   /** When it was written, RFC 3339. */
   readonly acked: string;
@@ -98,7 +98,7 @@ function parsePending(value: unknown, holders: number): Pending | null {
   return { seq, untilMs, tries, token, holder };
 }
 
-/** Reads a record; null when it is none of version 2. */
+/** Parses a record; null if it is not one of version 2. */
 export function parseGroup(json: string): GroupRecord | null {
   const value = parseObject(json);
   if (value?.["v"] !== 2) return null;
@@ -130,13 +130,13 @@ export function parseGroup(json: string): GroupRecord | null {
   };
 }
 
-/** Everything up to here is done: one below the smallest pending number, or all handed out. */
+/** The number up to which everything is done: below the first pending one, or `next`. */
 function floorOf(pending: readonly Pending[], next: bigint): bigint {
   const [first] = pending;
   return first === undefined ? next : first.seq - 1n;
 }
 
-/** A record with other tasks; floor and holders follow from them. */
+/** A record with other tasks; derives floor and holders. */
 function withPending(
   record: GroupRecord,
   pending: readonly Pending[],
@@ -157,12 +157,12 @@ function withPending(
   };
 }
 
-/** Tasks that may be handed out again now, in order. */
+/** The tasks that may be delivered again now, in order. */
 export function due(record: GroupRecord, nowMs: number): readonly Pending[] {
   return record.pending.filter(({ untilMs }) => untilMs <= nowMs);
 }
 
-/** When the first of the tasks that are not due yet is due; null if there is none. */
+/** The time of the next task that is not due yet; null if there is none. */
 export function nextDueMs(record: GroupRecord, nowMs: number): number | null {
   let first: number | null = null;
   for (const { untilMs } of record.pending) {
@@ -176,26 +176,26 @@ export function room(record: GroupRecord): number {
   return MOST_PENDING - record.pending.length;
 }
 
-/** What taking wants. */
+/** Parameters of taking tasks. */
 export interface Take {
-  /** Numbers of pending tasks to hand out again. */
+  /** Numbers of pending tasks to deliver again. */
   readonly again: readonly bigint[];
-  /** Numbers of new tasks, rising, all above `next`. */
+  /** Numbers of new tasks, ascending, all above `next`. */
   readonly fresh: readonly bigint[];
-  /** Numbers of new tasks that have to wait for another one, rising; default none. */
+  /** Numbers of new tasks that have to wait for another one, ascending; default none. */
   readonly blocked?: readonly bigint[];
-  /** Everything up to here was looked at. */
+  /** The number up to which messages were examined. */
   readonly next: bigint;
-  /** Who takes them. */
+  /** The worker. */
   readonly holder: string;
-  /** Until when they are the holder's, in milliseconds since 1970. */
+  /** When the tasks expire, in milliseconds since 1970. */
   readonly untilMs: number;
 }
 
 /**
- * Hands out tasks; the token of all of them is the new record's `gen`.
+ * Delivers tasks; the token of all of them is `gen` of the new record.
  *
- * @returns null when the table of holders is full
+ * @returns null if the table of holders is full
  */
 export function take(record: GroupRecord, wanted: Take): GroupRecord | null {
   const holders = [...record.holders];
@@ -215,10 +215,10 @@ export function take(record: GroupRecord, wanted: Take): GroupRecord | null {
   return taken.holders.length > MOST_HOLDERS ? null : taken;
 }
 
-/** How a task stands for somebody with a token. */
+/** The state of a task for the holder of a token. */
 export type Standing = "mine" | "done" | "another" | "unknown";
 
-/** Whether the task is still that of the hand-out with this token. */
+/** Whether the last delivery of the task has this token. */
 export function standing(record: GroupRecord, seq: bigint, token: number): Standing {
   const task = record.pending.find((one) => one.seq === seq);
   if (task !== undefined) {
@@ -227,12 +227,12 @@ export function standing(record: GroupRecord, seq: bigint, token: number): Stand
   return seq <= record.next ? "done" : "unknown";
 }
 
-/** The task is done. */
+/** Marks a task as done. */
 export function ack(record: GroupRecord, seq: bigint): GroupRecord {
   return withPending(record, record.pending.filter((one) => one.seq !== seq));
 }
 
-/** The task failed and waits for its next try until `untilMs`. */
+/** Marks a task as failed; its next try is at `untilMs`. */
 export function fail(record: GroupRecord, seq: bigint, untilMs: number): GroupRecord {
   return withPending(
     record,
@@ -240,7 +240,7 @@ export function fail(record: GroupRecord, seq: bigint, untilMs: number): GroupRe
   );
 }
 
-/** The holder needs it until `untilMs`. */
+/** Extends a task until `untilMs`. */
 export function extend(record: GroupRecord, seq: bigint, untilMs: number): GroupRecord {
   return withPending(
     record,
@@ -249,9 +249,9 @@ export function extend(record: GroupRecord, seq: bigint, untilMs: number): Group
 }
 
 /**
- * Drops what was overwritten: pending tasks and tasks not yet handed out below `oldest`.
+ * Drops overwritten tasks: pending ones and undelivered ones below `oldest`.
  *
- * @returns the record and how many messages were lost; the same record when none was
+ * @returns the record and the number of lost messages; the same record if none were lost
  */
 export function drop(
   record: GroupRecord,

@@ -1,6 +1,6 @@
 /**
- * Leases: who may work on a key, until when, told by messages in the pool. Pure: what is retained
- * goes in, what is to be appended comes out; the append's guard runs it under the lock
+ * Leases: messages in the pool record who holds a key until when. The functions are pure: retained
+ * claims go in, messages to append come out; the guard of the append runs them under the lock
  * (docs/spec/coordination.md 6).
  *
  * @module
@@ -11,34 +11,34 @@ import { KEY_TAG } from "./names.ts";
 
 /** The tag of every claim, renewal and release. */
 export const CLAIM_TAG = "claim";
-/** Shortest, usual and longest lease in milliseconds. */
+/** The shortest, default and longest lease, in milliseconds. */
 export const TTL = { least: 1_000, usual: 60_000, most: 86_400_000 } as const;
-/** A claim whose time lies further ahead than this comes from a clock that jumped, in ns. */
+/** A claim that is further in the future than this comes from a clock that jumped, in ns. */
 const AHEAD = 5_000_000_000n;
 
 /** A stored claim, renewal or release. */
 export interface ClaimMessage {
-  /** Number of the message. */
+  /** Sequence number of the message. */
   readonly seq: bigint;
   /** Its time in nanoseconds since 1970. */
   readonly timeNs: bigint;
-  /** The keys it speaks of. */
+  /** Its keys. */
   readonly keys: readonly string[];
   /** Who appended it. */
   readonly by: string;
-  /** What it says. */
+  /** Its state. */
   readonly state: "held" | "released";
-  /** How long it holds, in milliseconds. */
+  /** Its duration in milliseconds. */
   readonly ttlMs: number;
   /** The number of the lease's first claim, which is its token. */
   readonly token: bigint;
 }
 
-/** The newest claim message of each key that is asked about; null where none is retained. */
+/** The newest claim of each requested key; null if none is retained. */
 export type Newest = ReadonlyMap<string, ClaimMessage | null>;
 
 /**
- * Reads a claim message; null when its data is none.
+ * Parses a claim; null if the data is not one.
  *
  * @param data the message's data; numbers may be bigints
  */
@@ -60,11 +60,11 @@ export function parseClaim(
   return { seq, timeNs, keys: claim, by, state, ttlMs, token: first === 0n ? seq : first };
 }
 
-/** A claim from the future counts from the moment it was first seen, for those who wait. */
+/** When claims from the future were first seen, which is when they start to count. */
 export class FirstSights {
   readonly #seen = new Map<bigint, bigint>();
 
-  /** When this claim began, for whoever has been looking at it for a while. */
+  /** The start of a claim. */
   begin({ seq, timeNs }: ClaimMessage, nowNs: bigint): bigint {
     if (timeNs <= nowNs + AHEAD) return timeNs;
     const seen = this.#seen.get(seq) ?? nowNs;
@@ -73,14 +73,14 @@ export class FirstSights {
   }
 }
 
-/** Until when a claim holds, in nanoseconds since 1970; 0 when it is released. */
+/** The end of a claim in nanoseconds since 1970; 0 if it was released. */
 export function holdsUntil(message: ClaimMessage, nowNs: bigint, sights?: FirstSights): bigint {
   if (message.state !== "held") return 0n;
   const begin = sights?.begin(message, nowNs) ?? message.timeNs;
   return begin + BigInt(Math.round(message.ttlMs)) * 1_000_000n;
 }
 
-/** A claim message that is to be appended. */
+/** A claim message to append. */
 export interface ClaimAppend {
   /** Its data. */
   readonly data: {
@@ -113,7 +113,7 @@ function appendOf(
   };
 }
 
-/** RFC 3339 with milliseconds. */
+/** Formats a time as RFC 3339 with milliseconds. */
 function timeText(ns: bigint): string {
   return new Date(Number(ns / 1_000_000n)).toISOString();
 }
@@ -136,17 +136,17 @@ function lost(key: string, message: string, by?: ClaimMessage, until = 0n): Plas
   });
 }
 
-/** What a claim comes to. */
+/** The result of a claim. */
 export interface ClaimOutcome {
-  /** What to append. */
+  /** The messages to append. */
   readonly append: ClaimAppend;
-  /** The token of the lease; 0 when it is the number that the append gets. */
+  /** The token of the lease; 0 if it is the sequence number of the new message. */
   readonly token: bigint;
   /** How long it holds, in milliseconds. */
   readonly ttlMs: number;
 }
 
-/** A set of keys without doubles, in the order given. */
+/** Keys without duplicates, in the given order. */
 export function keySet(keys: readonly string[]): readonly string[] {
   return [...new Set(keys)];
 }
@@ -160,7 +160,7 @@ function sameKeys(a: readonly string[], b: readonly string[]): boolean {
  * Claims all keys or none. Repeating a claim of the same keys while it is active renews it, so
  * that repeating after an unknown outcome is safe.
  *
- * @throws {PlasmiteError} Busy when another holds one of them
+ * @throws {PlasmiteError} Busy if another holds one of them
  */
 export function claim(
   keys: readonly string[],
@@ -186,7 +186,7 @@ export function claim(
   return { append: appendOf(keys, holder, "held", ttlMs, token), token, ttlMs };
 }
 
-/** The claims of these keys when all are the holder's under this token. Throws Conflict. */
+/** The claims of these keys, if the holder has all of them under this token. Throws Conflict. */
 function own(
   keys: readonly string[],
   holder: string,
@@ -205,10 +205,10 @@ function own(
 }
 
 /**
- * Renews a lease; one that expired and was not taken is renewed all the same.
+ * Renews a lease, even an expired one if no one has claimed the keys since.
  *
- * @param ttlMs how long from now; undefined for as long as before
- * @throws {PlasmiteError} Conflict when it was lost, released or is no longer retained
+ * @param ttlMs the new duration; undefined for the previous one
+ * @throws {PlasmiteError} Conflict if it was lost, released or is no longer retained
  */
 export function renew(
   keys: readonly string[],
@@ -232,8 +232,8 @@ export function renew(
 /**
  * Releases a lease.
  *
- * @returns what to append; nothing when it was released already or is no longer retained
- * @throws {PlasmiteError} Conflict when another has it, or it has another token
+ * @returns the messages to append; none if it was released already or is no longer retained
+ * @throws {PlasmiteError} Conflict if another has it, or it has another token
  */
 export function release(
   keys: readonly string[],
@@ -251,7 +251,7 @@ export function release(
   return [appendOf(held, holder, "released", 0, token)];
 }
 
-/** Ends whatever leases these keys have, for anybody: one release for each token. */
+/** Ends all leases of these keys, whoever holds them: one release for each token. */
 export function forceRelease(
   keys: readonly string[],
   holder: string,

@@ -11,13 +11,13 @@ import { PlasmiteError } from "../errors.ts";
 const LONGEST = 256;
 const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
-/** What begins the tag of a key. */
+/** The prefix of the tag of a key. */
 export const KEY_TAG = "key:";
-/** What begins the tag of an id. */
+/** The prefix of the tag of an id. */
 export const ID_TAG = "id:";
 
 /**
- * A checked name of a cursor or a group.
+ * Checks the name of a cursor or a group and returns it.
  *
  * @throws {PlasmiteError} Usage
  */
@@ -30,7 +30,7 @@ export function checkCursorName(name: string): string {
 }
 
 /**
- * A checked key or id.
+ * Checks a key or id and returns it.
  *
  * @param what `key`, `id` or `holder`, for the message
  * @throws {PlasmiteError} Usage
@@ -51,7 +51,9 @@ function hasControl(text: string): boolean {
   return false;
 }
 
-/** The tags of an append in stored order: those given, the key's, the id's; none twice. */
+/**
+ * The tags of a message in stored order: those given, of the key, of the id; without duplicates.
+ */
 export function tagsOf(
   tags: readonly string[],
   { key, id }: { readonly key?: string | undefined; readonly id?: string | undefined },

@@ -1,5 +1,5 @@
 /**
- * The current record of a cursor or group file, and how it is replaced: the other slot, one write.
+ * Reads and replaces the current record of a cursor or group file.
  *
  * @module
  */
@@ -8,20 +8,20 @@ import { PlasmiteError } from "../errors.ts";
 import type { RecordFile } from "../storage/record_file.ts";
 import { decodeSlot, encodeSlot, isBlank } from "./slots.ts";
 
-/** What a file holds. */
+/** The content of a file. */
 export interface Current<R> {
-  /** The record; null for a file that was never written. */
+  /** The record; null if the file was never written. */
   readonly record: R | null;
-  /** Which slot it is in, 0 or 1; 1 for none, so that the first write goes to slot 0. */
+  /** Its slot, 0 or 1; 1 without a record, so that the first write goes to slot 0. */
   readonly slot: number;
 }
 
 /**
  * Reads the current record.
  *
- * @param size bytes of a slot
- * @param parse reads a record, or null when it is none of this kind
- * @throws {PlasmiteError} Corrupt when the file was written and neither slot is good
+ * @param size the size of a slot in bytes
+ * @param parse parses a record; null if it is not one of this kind
+ * @throws {PlasmiteError} Corrupt if the file was written and neither slot is valid
  */
 export function readCurrent<R extends { readonly gen: number }>(
   file: RecordFile,
@@ -49,12 +49,12 @@ export function readCurrent<R extends { readonly gen: number }>(
 }
 
 /**
- * Replaces the current record; a kill at any instant leaves the former or the new one.
+ * Replaces the current record; a kill at any time leaves the old or the new one.
  *
- * The other slot is written, so the current one stays whole. The very first write covers both
- * slots, so that a file never has a hole where slot B should be.
+ * It writes the other slot, so that the current one stays intact. The first write covers both
+ * slots, so that the file never has a hole in place of slot B.
  *
- * @returns what is current now
+ * @returns the new content
  */
 export function writeCurrent<R>(
   file: RecordFile,

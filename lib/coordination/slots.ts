@@ -1,34 +1,34 @@
 /**
- * Records that are replaced in place: a file of two slots that are written in turn, so that a torn
- * write leaves the former record (docs/spec/coordination.md 2).
+ * Records that are replaced in place: a file has two slots that are written in turn, so that a torn
+ * write leaves the old record (docs/spec/coordination.md 2).
  *
- * A slot is one line: the record as JSON text, a blank, the CRC-32C of that text as eight hex
- * digits, blanks, and a line feed at its end. The newer of two good slots counts.
+ * A slot is one line: the record as JSON text, a space, the CRC-32C of that text as eight hex
+ * digits, spaces, and a line feed at its end. The newer of two valid slots counts.
  *
  * @module
  */
 
 import { crc32c } from "../pool/crc32c.ts";
 
-/** Bytes of a slot in the file of a cursor. */
+/** The size of a slot in the file of a cursor, in bytes. */
 export const CURSOR_SLOT = 512;
-/** Bytes of a slot in the file of a group. */
+/** The size of a slot in the file of a group, in bytes. */
 export const GROUP_SLOT = 64 * 1024;
 
 const BLANK = 0x20;
 const LINE_FEED = 0x0a;
-/** A blank, eight digits and the line feed. */
+/** A space, eight digits and the line feed. */
 const AROUND = 10;
 
-/** Whether a record of so many bytes of JSON fits into a slot. */
+/** Whether a record of this many bytes of JSON fits into a slot. */
 export function fitsSlot(json: Uint8Array, size: number): boolean {
   return json.length + AROUND <= size;
 }
 
 /**
- * A slot.
+ * Encodes a slot.
  *
- * @throws {RangeError} when the record does not fit; ask {@linkcode fitsSlot} first
+ * @throws {RangeError} if the record does not fit; call {@linkcode fitsSlot} first
  */
 export function encodeSlot(json: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
   if (!fitsSlot(json, size)) throw new RangeError("The record does not fit into its slot");
@@ -50,7 +50,7 @@ function sumOf(bytes: Uint8Array): number {
     0;
 }
 
-/** The JSON text of a slot, or null when the slot is blank, torn or damaged. */
+/** The JSON text of a slot; null if the slot is blank, torn or damaged. */
 export function decodeSlot(slot: Uint8Array): string | null {
   if (slot.at(-1) !== LINE_FEED) return null;
   let end = slot.length - 1;
@@ -64,11 +64,11 @@ export function decodeSlot(slot: Uint8Array): string | null {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(json);
   } catch {
-    return null; // Whoever wrote this summed bytes that are no text.
+    return null; // The checksum is right, but the bytes are not UTF-8.
   }
 }
 
-/** Whether nothing was ever written: a file that was made, or lengthened, and no more. */
+/** Whether a file was created or extended but never written. */
 export function isBlank(bytes: Uint8Array): boolean {
   return bytes.every((byte) => byte === 0 || byte === BLANK || byte === LINE_FEED);
 }
