@@ -27,6 +27,8 @@ const READ_SIZE = 256 * 1024;
 /** How far back to search for ids; large, because an import is often repeated as a whole. */
 const ID_WINDOW = 1_000_000;
 
+const I64_MAX = 0x7fff_ffff_ffff_ffffn;
+
 /** The id of a message. */
 type IdOf = (message: MessageView) => string;
 
@@ -149,6 +151,12 @@ class Import {
 
   /** Checks that the numbers are consecutive; the pool begins with the first. Throws Usage. */
   #follow(seq: bigint): void {
+    // The text of larger ones is not exact: JSON numbers are read as doubles from there on.
+    if (seq > I64_MAX) {
+      throw new PlasmiteError("Usage", `The number ${seq} is too large to be kept`, {
+        hint: "Import without --keep-seq.",
+      });
+    }
     if (this.#next === 0n) {
       useRing(this.#ref.path, (ring) => inPlace(beginningAt(ring, seq)));
     } else if (seq !== this.#next) {

@@ -180,7 +180,11 @@ Deno.test("import --keep-seq: only into a pool that was never written, only with
     await ok(dir, ["feed", "t", "{}"]);
     await ok(dir, ["pool", "trim", "t", "--keep", "0"]);
     assert.equal((await keep("t", one(5))).code, ErrorKind.Usage, "emptied is not never written");
-    // An import that was stopped behind its first step.
+    const numbered = (seq: bigint): string => one(1).replace('"seq":1', `"seq":${seq}`);
+    const last = 2n ** 63n - 1n;
+    assert.equal((await keep("v", numbered(last - 1n) + numbered(last))).code, 0);
+    assert.equal(await messagesOf(dir, "v"), numbered(last - 1n) + numbered(last));
+    assert.equal((await keep("w", numbered(last + 1n))).code, ErrorKind.Usage);
     const first = JSON.parse(await ok(dir, ["feed", "t", "{}"])).seq;
     assert.equal(first, 2);
     assert.equal((await keep("u", one(1) + one(2) + one(3))).stdout, imported(3, 1, 3));

@@ -8,13 +8,11 @@
 import assert from "node:assert/strict";
 import { Client, ErrorKind, PlasmiteError, RemoteClient } from "../../mod.ts";
 import { settingMaxAge, trimming } from "../../lib/pool/retention.ts";
-import { WritableRing } from "../../lib/pool/writable_ring.ts";
-import { disk } from "../../lib/storage/file.ts";
-import { inPlace } from "../../lib/storage/steps.ts";
 import { bench } from "../server/server_util.ts";
 import { type Outcome, run, seqs, StorePlace, test } from "../mcp/mcp_tools_util.ts";
 import { serve } from "./remote_util.ts";
 import { withDir } from "../support/processes.ts";
+import { onRing } from "../support/retained.ts";
 
 const HOUR = 3_600_000_000_000n;
 const HOUR_MS = 3_600_000;
@@ -26,18 +24,9 @@ function appendAged(client: Client, name: string, ages: readonly number[]): void
   for (const age of ages) pool.append({ age }, { timestampNs: now - BigInt(age) * HOUR });
 }
 
-function withRing(path: string, use: (ring: WritableRing) => void): void {
-  const ring = inPlace(WritableRing.opening(disk, path));
-  try {
-    use(ring);
-  } finally {
-    ring.close();
-  }
-}
-
 /** Sets the limit behind the appends, so that they have not dropped anything. */
 function limit(path: string, ns: bigint): void {
-  withRing(path, (ring) => inPlace(settingMaxAge(ring, ns)));
+  onRing(path, (ring) => settingMaxAge(ring, ns));
 }
 
 const isUsage = (error: unknown): boolean => PlasmiteError.is(error, ErrorKind.Usage);
@@ -198,7 +187,7 @@ Deno.test("remote: a pool that is emptied is the same pool, and a tail goes on",
     const tail = pool.tail({ reconnect: true });
     assert.equal((await tail.next()).value?.seq, 1n);
     assert.equal((await tail.next()).value?.seq, 2n);
-    withRing(`${dir}/p.plasmite`, (ring) => inPlace(trimming(ring, () => true)));
+    onRing(`${dir}/p.plasmite`, (ring) => trimming(ring, () => true));
     const next = tail.next();
     const asked = (): number => server.seen.filter((line) => line.endsWith("/info")).length;
     for (const before = asked(); asked() < before + 2;) {

@@ -211,7 +211,11 @@ Deno.test("age limit: a damaged block is no limit, and a limit below a second is
   }
 });
 
-function aging(): { pool: LocalPool; store: (age: number, tags: string[]) => Promise<void> } {
+function aging(): {
+  pool: LocalPool;
+  store: (age: number, tags: string[]) => Promise<void>;
+  limit: (ns: bigint) => void;
+} {
   const { storage, ring } = newRing(40_000, 16);
   inPlace(settingMaxAge(ring, HOUR));
   const pool = new LocalBackend("/", { storage, coordination }).open(POOL, {
@@ -222,7 +226,7 @@ function aging(): { pool: LocalPool; store: (age: number, tags: string[]) => Pro
     batch.setTime(0, now() - BigInt(age) * HOUR);
     await pool.append(batch, { flush: false, stored: () => {} });
   };
-  return { pool, store };
+  return { pool, store, limit: (ns) => inPlace(settingMaxAge(ring, ns)) };
 }
 
 Deno.test("age limit: keys and ids of expired messages are forgotten, in look-ups and under the lock", async () => {
@@ -246,10 +250,10 @@ Deno.test("age limit: keys and ids of expired messages are forgotten, in look-up
 });
 
 Deno.test("age limit: a walk that waits for what expires in the meantime ends, and tells the gap", async () => {
-  const { pool, store } = aging();
+  const { limit, pool, store } = aging();
   for (const age of [0, 0, 0]) await store(age, []);
   const walk = await pool.select({ from: 1n });
-  await (await pool.coordinate()).setMaxAge(1_000_000_000n);
+  limit(1_000_000_000n);
   await new Promise((resolve) => setTimeout(resolve, 1100));
   const seen: bigint[] = [];
   const gaps: unknown[] = [];

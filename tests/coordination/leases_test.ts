@@ -9,9 +9,11 @@ import "../support/environment.ts";
 import assert from "node:assert/strict";
 import { withPool } from "./pool_util.ts";
 import { compileWhere } from "../../lib/filter/where.ts";
+import { settingMaxAge } from "../../lib/pool/retention.ts";
 import { frames, storeAll, storeWhen } from "../support/coordinated.ts";
 import { fails } from "../support/fails.ts";
 import { start } from "../support/processes.ts";
+import { onRing } from "../support/retained.ts";
 import { SCALE } from "../support/rings.ts";
 
 Deno.test("lease: claim, refusal, renewal, release in a pool", async () => {
@@ -102,9 +104,9 @@ Deno.test("lease: warned where the pool forgets too fast", async () => {
     await fails("Conflict", () => ann.claim({ keys: ["a"], holder: "ann", token: 1n }));
     assert.equal(await (await ann.claim({ keys: ["a"], holder: "bob" })).holder, "bob");
   }, 32768);
-  await withPool(async ({ pool }) => {
+  await withPool(async ({ path, pool }) => {
     const ann = await pool.coordinate();
-    await ann.setMaxAge(30_000_000_000n);
+    onRing(path, (ring) => settingMaxAge(ring, 30_000_000_000n));
     const short = async (ttlMs: number): Promise<boolean> =>
       (await ann.claim({ keys: ["a"], holder: "ann", ttlMs })).shortRetention;
     assert.equal(await short(60_000), true, "it expires as a message before it does as a lease");

@@ -7,6 +7,8 @@
 
 import { type Answer, bench, read } from "./server_util.ts";
 import assert from "node:assert/strict";
+import { beginningAt } from "../../lib/pool/retention.ts";
+import { onRing } from "../support/retained.ts";
 import { HttpBackend } from "../../lib/backend/http.ts";
 import { LocalBackend } from "../../lib/backend/local.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
@@ -624,7 +626,7 @@ Deno.test("numbers beyond 2^53 go through cursors, groups and conditions unround
     const first = 2n ** 60n + 1n;
     const local = new LocalBackend(dir);
     const file = await local.open("p", { write: true });
-    await (await file.coordinate()).beginAt(first);
+    onRing(file.path, (ring) => beginningAt(ring, first));
     file.close();
     const backend = new HttpBackend(server.url);
     const pool = await backend.open("p", { write: true });

@@ -8,7 +8,6 @@
 import { KEY_TAG } from "../../coordination/names.ts";
 import { PlasmiteError } from "../../errors.ts";
 import type { FrameBatch } from "../../pool/batch.ts";
-import { beginningAt, type Expired, settingMaxAge, trimming } from "../../pool/retention.ts";
 import type { Ring } from "../../pool/ring.ts";
 import { inPlace, type Steps } from "../../storage/steps.ts";
 import type { Awaitable } from "../../types.ts";
@@ -154,25 +153,6 @@ export class Coordinator implements Coordination {
       (patient) => run(this.#leases.claiming(request, patient), request.signal),
       request,
     );
-  }
-
-  /**
-   * Drops the oldest messages, up to the first that is not expired.
-   *
-   * @returns how many were dropped
-   */
-  trim(isExpired: Expired): Awaitable<bigint> {
-    return this.#ground.run(trimming(this.#ground.ring, isExpired));
-  }
-
-  /** Sets the age limit in nanoseconds; 0 removes it. */
-  setMaxAge(maxAgeNs: bigint): Awaitable<void> {
-    return this.#ground.run(settingMaxAge(this.#ground.ring, maxAgeNs));
-  }
-
-  /** Makes the first message of a pool that was never written get this number. */
-  beginAt(first: bigint): Awaitable<void> {
-    return this.#ground.run(beginningAt(this.#ground.ring, first));
   }
 
   async release(request: ReleaseRequest): Promise<Released> {
