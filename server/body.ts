@@ -56,6 +56,15 @@ export function requireLines(request: Request): void {
   if (type === null || !LINES_TYPE.test(type)) throw wrongType("application/jsonl");
 }
 
+/** Form fields, as browsers and OAuth clients send them. */
+const FORM_TYPE = /^application\/x-www-form-urlencoded[ \t]*(?:;.*)?$/i;
+
+/** Whether the body is declared as JSON or, with `form`, as form fields. */
+export function isDeclared(request: Request, as: "json" | "form"): boolean {
+  const type = request.headers.get("content-type");
+  return type !== null && (as === "json" ? JSON_TYPE : FORM_TYPE).test(type);
+}
+
 function tooLarge(limit: number): HttpError {
   return new HttpError(413, "Usage", "request body is too large", {
     hint:

@@ -31,6 +31,8 @@ export class HttpError extends PlasmiteError {
   readonly headers: HeaderPairs;
   /** The line of the body that is wrong, from 1; batch append only. */
   readonly line: number | undefined;
+  /** The JSON to answer with, where a protocol wants another than the envelope; else null. */
+  readonly body: string | null = null;
 
   /** Makes an error for the client. */
   constructor(
@@ -160,7 +162,8 @@ export function errorResponse(error: unknown): Response {
   const status = statusOf(error);
   const headers = [...JSON_HEADERS, ...(error instanceof HttpError ? error.headers : [])];
   if (status === STATUS.Busy) headers.push(["retry-after", "1"]);
-  return new Response(errorJson(error), { status, headers });
+  const own = error instanceof HttpError ? error.body : null;
+  return new Response(own ?? errorJson(error), { status, headers });
 }
 
 /** Whether an error is a bug, rather than caused by the client or the state of a pool. */

@@ -66,7 +66,8 @@ export class Router {
         hono.on(route.method, path, (c) => this.#answer(route, c));
         const methods = allowed.get(path) ?? [];
         allowed.set(path, methods);
-        if (route.access === "open") open.add(path);
+        // Agents try methods before they have credentials (docs/spec/sharing.md 5).
+        if (route.access === "open" || path === "/mcp") open.add(path);
         methods.push(...(route.method === "GET" ? ["GET", "HEAD"] : [route.method]));
       }
     }

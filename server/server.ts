@@ -19,11 +19,12 @@ import { corsHeaders, Guard, normalizeOrigin, preflight } from "./guard.ts";
 import { isHead, routedAsGet, withoutBody } from "./head.ts";
 import { MountedBackend, type Mounts } from "./mounts.ts";
 import { Metrics } from "./metrics.ts";
+import type { OAuth } from "./oauth/oauth.ts";
 import type { Asset } from "./page.ts";
 import { Router } from "./router.ts";
 import type { Browser, McpFetch, RouteHost } from "./routes/route.ts";
 import type { TailStream } from "./tail.ts";
-import { authorityOf } from "./url.ts";
+import { authorityOf, pathOf } from "./url.ts";
 
 const POOLS = "/v0/pools/";
 const APPEND = "/append";
@@ -40,6 +41,8 @@ export interface ServerOptions extends AppOptions {
    * exist.
    */
   readonly browser?: Browser | "local" | undefined;
+  /** OAuth for agents; default none. */
+  readonly oauth?: OAuth | undefined;
   /** Streams to serve besides the pools of the directory. */
   readonly mounts?: Mounts | undefined;
 }
@@ -48,6 +51,7 @@ export interface ServerOptions extends AppOptions {
 export class Server implements App {
   readonly #guard: Guard;
   readonly #cors: boolean;
+  readonly #oauth: OAuth | null;
   readonly #router: Router;
   readonly #host: RouteHost;
   readonly #backend: ServingBackend;
@@ -70,6 +74,7 @@ export class Server implements App {
     const maxBodyBytes = options.maxBodyBytes ?? 1 << 20;
     const corsOrigins = [...new Set((options.corsOrigins ?? []).map(normalizeOrigin))];
     this.#cors = corsOrigins.length > 0;
+    this.#oauth = options.oauth ?? null;
     this.#guard = new Guard({
       loopbackOnly: options.loopbackOnly ?? true,
       allowHosts: options.allowHosts ?? [],
@@ -172,7 +177,7 @@ export class Server implements App {
     } catch (error) {
       response = this.#router.refuse(error);
       // Without that a client that is still sending may lose the answer to a reset.
-      if (response.status === 401 || response.status === 403) await drain(request);
+      if ([401, 403, 429].includes(response.status)) await drain(request);
     }
     if (isHead(request)) response = await withoutBody(response);
     if (this.#cors) corsHeaders(response, request.headers.get("origin"), this.#guard);
@@ -190,7 +195,7 @@ export class Server implements App {
     }
     const authority = authorityOf(url);
     const refused = this.#guard.check(request, authority);
-    if (refused !== null) throw refused;
+    if (refused !== null) throw this.#oauth?.foreign(pathOf(url)) ?? refused;
     if (method === "POST" && url.endsWith(APPEND)) {
       const start = url.indexOf("//") + 2 + authority.length;
       if (url.startsWith(POOLS, start)) {
@@ -204,6 +209,10 @@ export class Server implements App {
       }
     }
     if (this.#cors && method === "OPTIONS") return preflight();
+    if (this.#oauth !== null) {
+      const path = pathOf(url);
+      if (this.#oauth.handles(path)) return this.#oauth.answer(request, path, this.#host.bodies);
+    }
     return this.#router.fetch(request);
   }
 

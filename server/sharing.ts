@@ -18,6 +18,8 @@ import {
 import { KeyStore } from "./access/keys.ts";
 import { AttemptLimit } from "./access/limit.ts";
 import { BrowserSessions } from "./access/sessions.ts";
+import { OAuth } from "./oauth/oauth.ts";
+import { OAuthStore } from "./oauth/store.ts";
 import { capped } from "./auth.ts";
 import { Listener } from "./listener.ts";
 import { makeRecord, register } from "./registry.ts";
@@ -87,6 +89,14 @@ function open(
 ): RunningShared {
   const { identity } = prepared;
   const sessions = BrowserSessions.load(folder, keys, identity.fingerprint);
+  const limit = new AttemptLimit();
+  const oauth = new OAuth({
+    origin: identity.sharedAddress,
+    fingerprint: identity.fingerprint,
+    keys,
+    store: OAuthStore.load(folder, keys),
+    limit,
+  });
   const { readyFile, registry, onTrouble, ...options } = hooks;
   let status: unknown = null;
   const listen = (
@@ -110,10 +120,11 @@ function open(
   });
   const remote = listen(config.remote, identity, {
     authenticator: capped(
-      keyAuthenticator(keys, config.token?.value ?? null, sessions),
+      keyAuthenticator(keys, config.token?.value ?? null, sessions, oauth),
       config.access,
     ),
-    browser: { sessions, limit: new AttemptLimit() },
+    browser: { sessions, limit },
+    oauth,
     administration: "elsewhere",
     loopbackOnly: false,
     // Once names are given only these are answered: the one that clients use is among them.

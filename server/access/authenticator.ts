@@ -9,6 +9,7 @@ import { accessGrant } from "../../lib/grant.ts";
 import { equalSecrets } from "../../lib/access/key.ts";
 import type { Authenticator, Denial, Verdict } from "../auth.ts";
 import { requireOwnOrigin } from "../guard.ts";
+import type { OAuth } from "../oauth/oauth.ts";
 import { pathOf } from "../url.ts";
 import type { KeyStore } from "./keys.ts";
 import { type BrowserSessions, sessionToken } from "./sessions.ts";
@@ -32,6 +33,9 @@ const DENIALS: { readonly [verdict in "missing" | "invalid" | "ended"]: Denial }
 /** What a cookie opens: pools, and whether it is good. */
 const FOR_BROWSERS = /^\/v0\/(?:ui\/)?pools(?:\/|$)|^\/v0\/browser\/session$/;
 
+/** Where OAuth tokens count. */
+const AGENTS = "/mcp";
+
 /** The token of a browser's cookie where it counts: with no other credentials, for pools. */
 function cookieOf(request: Request): string | null {
   if (request.headers.has("authorization") || !FOR_BROWSERS.test(pathOf(request.url))) return null;
@@ -40,30 +44,40 @@ function cookieOf(request: Request): string | null {
 
 /**
  * Accepts `Authorization: Bearer` with the secret of a key, or with the token, and the cookie of a
- * browser.
+ * browser; on `/mcp` also the tokens of OAuth.
  *
  * @param token a further bearer value; null for none
  * @param sessions browsers that have signed in; null where they cannot
+ * @param oauth clients that were let in; null where there are none
  */
 export function keyAuthenticator(
   keys: KeyStore,
   token: string | null,
   sessions: BrowserSessions | null,
+  oauth: OAuth | null,
 ): Authenticator {
   const tokenGrant = accessGrant("token", "read-write");
+  /** Those who come to `/mcp` are told where they can get a token. */
+  const refused = (request: Request, verdict: Verdict): Verdict => {
+    if (oauth !== null && pathOf(request.url) === AGENTS) throw oauth.refusal();
+    return verdict;
+  };
   return {
     authenticate(request): Verdict {
       const authorization = request.headers.get("authorization");
       if (authorization === null) {
         const cookie = sessions === null ? null : cookieOf(request);
-        if (cookie === null) return "missing";
+        if (cookie === null) return refused(request, "missing");
         requireOwnOrigin(request);
         return sessions?.find(cookie) ?? "missing";
       }
-      if (authorization.slice(0, 7).toLowerCase() !== "bearer ") return "invalid";
+      if (authorization.slice(0, 7).toLowerCase() !== "bearer ") return refused(request, "invalid");
       const given = authorization.slice(7);
       if (token !== null && equalSecrets(given, token)) return tokenGrant;
-      return keys.find(given) ?? "invalid";
+      const key = keys.find(given);
+      if (key !== null) return key;
+      const agent = pathOf(request.url) === AGENTS ? oauth?.find(given) ?? null : null;
+      return agent ?? refused(request, "invalid");
     },
     denial: (verdict, request) =>
       DENIALS[verdict === "missing" && cookieOf(request) !== null ? "ended" : verdict],

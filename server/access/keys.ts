@@ -7,8 +7,8 @@
  */
 
 import { createHash } from "node:crypto";
-import { isHex64, keyIdOf } from "../../lib/access/key.ts";
-import { PlasmiteError } from "../../lib/errors.ts";
+import { isHex64, keyIdOf, parseAccessKey } from "../../lib/access/key.ts";
+import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
 import { startTimer } from "../../lib/timers.ts";
 import type { Grant, Need } from "../../lib/types.ts";
 import { damaged, readJson, type StateFolder } from "./folder.ts";
@@ -211,6 +211,22 @@ export class KeyStore {
     if (found === null || !found.isLive) return null;
     found.use();
     return found;
+  }
+
+  /**
+   * The key that a whole access key opens, as a person pasted it; null for one that is malformed,
+   * wrong, or of another server.
+   *
+   * @param fingerprint of this server, which is part of its keys
+   */
+  match(accessKey: string, fingerprint: string): KeyGrant | null {
+    try {
+      const { spki, secret } = parseAccessKey(accessKey);
+      return spki === fingerprint ? this.find(secret) : null;
+    } catch (error) {
+      if (PlasmiteError.is(error, ErrorKind.Usage)) return null;
+      throw error;
+    }
   }
 
   /** The key with this id, if it opens anything. */

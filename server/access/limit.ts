@@ -20,7 +20,7 @@ interface Count {
 }
 
 /** An IPv6 network belongs to one household: its addresses count as one. */
-function networkOf(address: string): string {
+export function networkOf(address: string): string {
   if (!address.includes(":") || address.startsWith("::ffff:")) return address;
   const [head = "", tail] = address.split("::");
   const groups = head === "" ? [] : head.split(":");
@@ -34,9 +34,15 @@ function networkOf(address: string): string {
   return all.slice(0, 4).join(":");
 }
 
-/** Counts failed attempts to sign in. */
+/** Counts failed attempts to sign in, or whatever is limited by address. */
 export class AttemptLimit {
   readonly #counts = new Map<string, Count>();
+  readonly #most: number;
+
+  /** @param most attempts within a minute */
+  constructor(most: number = MOST) {
+    this.#most = most;
+  }
 
   /**
    * Called before an attempt is looked at.
@@ -44,13 +50,19 @@ export class AttemptLimit {
    * @throws {HttpError} 429 after too many wrong ones
    */
   check(address: string): void {
-    const count = this.#current(networkOf(address));
-    if (count === undefined || count.failures < MOST) return;
-    const wait = Math.ceil((count.since + WINDOW - performance.now()) / 1000);
+    const wait = this.wait(address);
+    if (wait === 0) return;
     throw new HttpError(429, "Busy", "too many failed attempts to sign in", {
       hint: "Wait a minute, then try again.",
-      headers: [["retry-after", String(Math.max(1, wait))]],
+      headers: [["retry-after", String(wait)]],
     });
+  }
+
+  /** How many seconds an address has to wait; 0 for not at all. */
+  wait(address: string): number {
+    const count = this.#current(networkOf(address));
+    if (count === undefined || count.failures < this.#most) return 0;
+    return Math.max(1, Math.ceil((count.since + WINDOW - performance.now()) / 1000));
   }
 
   /** Notes a wrong key. */

@@ -5,8 +5,7 @@
  * @module
  */
 
-import { isHex64, newSecret, parseAccessKey, textHash } from "../../lib/access/key.ts";
-import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { isHex64, newSecret, textHash } from "../../lib/access/key.ts";
 import type { Grant } from "../../lib/types.ts";
 import { HttpError } from "../errors.ts";
 import { damaged, readJson, type StateFolder } from "./folder.ts";
@@ -108,7 +107,7 @@ export class BrowserSessions {
    * @throws {HttpError} 401 for a wrong key, 423 when there are too many sessions
    */
   signIn(accessKey: string): string {
-    const key = this.#keyOf(accessKey);
+    const key = this.#keys.match(accessKey, this.#fingerprint);
     if (key === null) {
       throw new HttpError(401, "Permission", "invalid access key", {
         hint: "It is mistyped, revoked or expired, or for another server. Ask for a new one.",
@@ -132,16 +131,6 @@ export class BrowserSessions {
       throw error;
     }
     return `${COOKIE}=${token}; Path=/v0; Max-Age=${LIFE}; ${ATTRIBUTES}`;
-  }
-
-  #keyOf(accessKey: string): KeyGrant | null {
-    try {
-      const { spki, secret } = parseAccessKey(accessKey);
-      return spki === this.#fingerprint ? this.#keys.find(secret) : null;
-    } catch (error) {
-      if (PlasmiteError.is(error, ErrorKind.Usage)) return null;
-      throw error;
-    }
   }
 
   /** What the browser with this token may do; null when its session is over. */

@@ -213,7 +213,9 @@ Deno.test("keys: who has no key learns nothing, whatever else is wrong with the 
   const store = KeyStore.load(StateFolder.make(dir));
   const secret = added(store, "alex", null);
   const token = "t".repeat(20);
-  const { app, client, end } = await bench({ authenticator: keyAuthenticator(store, token, null) });
+  const { app, client, end } = await bench({
+    authenticator: keyAuthenticator(store, token, null, null),
+  });
   client.createPool("p").close();
   const ask = (path: string, authorization?: string, init: RequestInit = {}) =>
     read(app.request(path, {

@@ -158,11 +158,12 @@ function expected(
   // `/v0/pools/open` and the like are also names of pools, for the methods that those have.
   const asPool = path === "/v0/pools/open" && routed === "DELETE" ? "admin" : undefined;
   if (path === "/v0/serve/status") return caller === "here" ? (need ? null : 405) : 404;
-  const open = Object.entries(NEEDS).some(([r, n]) => r.endsWith(` ${path}`) && n === "open");
+  const open = path === "/mcp" ||
+    Object.entries(NEEDS).some(([r, n]) => r.endsWith(` ${path}`) && n === "open");
   if (caller === "here") return need === undefined && asPool === undefined ? 405 : null;
   if (need === "local") return 401;
   if (need === "open") return null;
-  if (caller === "nobody") return open ? 405 : 401;
+  if (caller === "nobody") return open && need === undefined ? 405 : 401;
   if (need === undefined && asPool === undefined) return 405;
   const rights = RIGHTS[caller] ?? [];
   const mine = caller === "full" || inside(asPool === undefined ? pool : "open");
