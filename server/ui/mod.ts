@@ -8,6 +8,7 @@ import api from "./api.js" with { type: "text" };
 import app from "./app.js" with { type: "text" };
 import append from "./append.js" with { type: "text" };
 import columns from "./columns.js" with { type: "text" };
+import coordination from "./coordination.js" with { type: "text" };
 import dom from "./dom.js" with { type: "text" };
 import facts from "./facts.js" with { type: "text" };
 import filter from "./filter.js" with { type: "text" };
@@ -45,6 +46,7 @@ export function uiAssets(): Promise<Map<string, UiAsset>> {
     app,
     append,
     columns,
+    coordination,
     dom,
     facts,
     filter,

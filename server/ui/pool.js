@@ -8,6 +8,7 @@ import { poolInfo, rights } from "./api.js";
 import { AppendBox } from "./append.js";
 import { chooseColumns, samePath, storedPins, togglePin } from "./columns.js";
 import { button, count, fill, h, icon, moment, toast } from "./dom.js";
+import { Coordination } from "./coordination.js";
 import { drawEmpty, drawFacts } from "./facts.js";
 import { FilterBox } from "./filter.js";
 import { Inspector } from "./inspect.js";
@@ -112,6 +113,7 @@ export class PoolView {
     this.past = new PastBar(this.replay.element, () => this.showLive());
     this.rows = new Rows(this.list, (rows) => this.#keepKnots(rows));
     this.append = new AppendBox(name);
+    this.coordination = new Coordination(name);
     this.element = this.#build();
     this.ticker = setInterval(() => this.#tick(), 500);
     this.#start();
@@ -147,6 +149,7 @@ export class PoolView {
       { class: "one" },
       h("h1", { class: "offscreen" }, `Pool ${this.name}`),
       this.facts,
+      this.coordination.element,
       this.timeline.element,
       h(
         "div",
@@ -272,6 +275,8 @@ export class PoolView {
     }
     drawFacts(this.facts, this.info);
     this.#controls();
+    // Not awaited: what is new in the pool does not wait for who works with it.
+    if (this.info && rights.read) void this.coordination.refresh(this.#done.signal);
   }
 
   /** Empties the list. */

@@ -181,6 +181,49 @@ Deno.test({
     assert.doesNotMatch(page.url(), /seq=/);
   });
 
+  await step(
+    "coordination: cursors, work groups and claims are shown, and go away",
+    {},
+    async (s) => {
+      const { server, page } = s;
+      const cli = async (...args: string[]): Promise<void> => {
+        const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+          args: ["run", "-A", "--quiet", CLI, "--dir", server.dir, ...args],
+          stdin: "null",
+        }).output();
+        assert.equal(code, 0, new TextDecoder().decode(stderr));
+      };
+      await cli("feed", "mail", "--create", '{"n":1}');
+      await page.goto(`${server.url}/ui/pools/mail`);
+      await page.locator(".row .data").first().waitFor();
+      assert.ok(await page.locator(".coordination").isHidden(), "nobody coordinates yet");
+      await cli("fetch", "mail", "--cursor", "bob");
+      await cli("feed", "mail", '{"n":2}');
+      await cli("work", "mail", "--group", "render", "--from", "end", "--drain", "--", "true");
+      await cli("claim", "mail", "deploy<b>", "--as", "alice");
+      const words = page.locator(".coordination summary");
+      await page.getByText("1 cursor, 2 behind · 1 work group, 0 pending · 1 claimed key")
+        .waitFor();
+      await words.click();
+      await page.locator(".coordination td", { hasText: "deploy<b>" }).waitFor();
+      assert.deepEqual(await page.locator(".coordination caption").allTextContents(), [
+        "Cursors",
+        "Work groups",
+        "Claimed keys",
+      ]);
+      assert.deepEqual(
+        (await page.locator(".coordination table").first().locator("td").allTextContents()).slice(
+          0,
+          4,
+        ),
+        ["bob", "#1", "2", "0"],
+      );
+      await cli("release", "mail", "deploy<b>", "--as", "alice", "--force");
+      await cli("cursor", "delete", "mail", "bob");
+      await page.getByText("1 work group, 0 pending", { exact: true }).waitFor();
+    },
+  );
+
   await step("filters: tags, jq with errors as typed, columns, export", {
     context: { acceptDownloads: true },
   }, async ({ server, page }) => {
