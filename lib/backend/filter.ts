@@ -51,7 +51,7 @@ export class Filter {
    * Returns the frames that meet all conditions, with errors at the positions of the messages that
    * caused them.
    */
-  judge(frames: readonly FrameBytes[]): (FrameBytes | PlasmiteError)[] {
+  apply(frames: readonly FrameBytes[]): (FrameBytes | PlasmiteError)[] {
     let left: (FrameBytes | PlasmiteError)[] = [...frames];
     const view = new MessageView();
     for (const where of this.#where) {

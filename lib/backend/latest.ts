@@ -12,7 +12,7 @@ import type { Awaitable, FrameBytes } from "../types.ts";
 import { Filter } from "./filter.ts";
 import type { Latest, LatestRequest, Selection, StoredFrame, Walk } from "./types.ts";
 
-/** How many messages are judged at once. */
+/** How many messages are filtered at once. */
 const PIECE = 256;
 
 /** What is needed of a pool. */
@@ -97,7 +97,7 @@ function* newest(
       const frame = yield* settled(pool.frame(seq));
       if (frame !== null) frames.push(frame);
     }
-    for (const frame of judged(frames, having).reverse()) {
+    for (const frame of matching(frames, having).reverse()) {
       const { seq, timestampNs, u8: payload } = frame;
       bytes += payload.length;
       if (bytes > mostBytes && messages.length > 0) {
@@ -109,10 +109,10 @@ function* newest(
   return { messages: messages.reverse(), complete: true };
 }
 
-function judged(frames: readonly FrameBytes[], having: readonly Where[]): FrameBytes[] {
+function matching(frames: readonly FrameBytes[], having: readonly Where[]): FrameBytes[] {
   const filter = new Filter([], having);
   if (filter.passesAll) return [...frames];
-  return filter.judge(frames).map((frame) => {
+  return filter.apply(frames).map((frame) => {
     if (PlasmiteError.is(frame)) throw frame;
     return frame;
   });

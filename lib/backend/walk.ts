@@ -89,7 +89,7 @@ export class SelectedWalk implements Walk {
   #groupBytes = 0;
   #ready: Ready[] = [];
   /** A gap after the group, reported when the group has been delivered. */
-  #gapBehind: Gap | null = null;
+  #gapAfter: Gap | null = null;
 
   /** Reads `source`, which is at the start of the plan's range; the walk owns both from now on. */
   constructor(source: FrameSource, plan: WalkPlan) {
@@ -135,17 +135,17 @@ export class SelectedWalk implements Walk {
     let since = 0;
     for (;;) {
       if (this.#ready.length > 0) {
-        this.#give();
+        this.#deliver();
         return true;
       }
-      if (this.#gapBehind !== null) {
-        this.#lose(this.#gapBehind);
-        this.#gapBehind = null;
+      if (this.#gapAfter !== null) {
+        this.#lose(this.#gapAfter);
+        this.#gapAfter = null;
       }
       if (this.#ended) return false;
       if (!this.#source.next()) {
         this.#arrive();
-        if (!this.#judge() && !this.#ended) return false;
+        if (!this.#applyFilter() && !this.#ended) return false;
         continue;
       }
       this.#quiet = 0;
@@ -191,7 +191,7 @@ export class SelectedWalk implements Walk {
         // Beyond the last wanted frame.
         this.#seenLo = until.lo;
         this.#seenHi = until.hi;
-        this.#judge();
+        this.#applyFilter();
         return false;
       }
     }
@@ -204,7 +204,7 @@ export class SelectedWalk implements Walk {
     }
     const old = stored && since > 0n && cursor.timestampNs < since;
     if (old || !filter.passesTags(this.#source)) {
-      if (this.#ended) this.#judge();
+      if (this.#ended) this.#applyFilter();
       return false;
     }
     if (filter.isNative) {
@@ -215,7 +215,7 @@ export class SelectedWalk implements Walk {
     this.#group.push(keepFrame(cursor));
     this.#groupBytes += cursor.payloadLength;
     if (this.#ended || this.#group.length >= GROUP || this.#groupBytes >= GROUP_BYTES) {
-      this.#judge();
+      this.#applyFilter();
     }
     return false;
   }
@@ -227,19 +227,19 @@ export class SelectedWalk implements Walk {
   }
 
   /** Delivers the next message of a group that passed. */
-  #give(): void {
+  #deliver(): void {
     const ready = this.#ready.shift();
     if (PlasmiteError.is(ready)) throw ready;
     if (ready !== undefined) this.#current(ready, ready);
   }
 
   /** Evaluates the group; false if it is empty. */
-  #judge(): boolean {
+  #applyFilter(): boolean {
     const group = this.#group;
     if (group.length === 0) return false;
     this.#group = [];
     this.#groupBytes = 0;
-    this.#ready = this.#plan.filter.judge(group);
+    this.#ready = this.#plan.filter.apply(group);
     return true;
   }
 
@@ -248,7 +248,7 @@ export class SelectedWalk implements Walk {
     const { until } = this.#plan;
     if (until !== null && first > until) return;
     const gap = { first, last: until !== null && last > until ? until : last };
-    if (this.#judge() && this.#ready.length > 0) this.#gapBehind = gap;
+    if (this.#applyFilter() && this.#ready.length > 0) this.#gapAfter = gap;
     else this.#lose(gap);
   }
 

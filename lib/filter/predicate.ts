@@ -277,7 +277,7 @@ class Compiler {
     };
   }
 
-  #bytes(text: string, judge: ByteTest): Predicate {
+  #bytes(text: string, test: ByteTest): Predicate {
     const context = this.#context;
     const encoded = new TextEncoder().encode(text);
     const wanted = new DataView(encoded.buffer, encoded.byteOffset, encoded.byteLength);
@@ -288,11 +288,11 @@ class Compiler {
         if (tag !== Tag.Bytes) return FAILED;
         const shown = new TextEncoder().encode(String(load(doc, at)));
         const view = new DataView(shown.buffer, shown.byteOffset, shown.byteLength);
-        return code(judge({ dv: view }, 0, shown.length, wanted));
+        return code(test({ dv: view }, 0, shown.length, wanted));
       }
       const length = doc.stringLength(at);
       context.tick(length >>> 5);
-      return code(judge(doc, doc.stringStart(at), length, wanted));
+      return code(test(doc, doc.stringStart(at), length, wanted));
     };
   }
 

@@ -268,7 +268,7 @@ class JqWhere implements Where {
   matches(message: MessageView): boolean {
     this.#out.clear();
     printEnvelope(message, this.#out);
-    return this.#answer(this.#judge(this.#out, 1)[0] ?? false);
+    return this.#answer(this.#evaluate(this.#out, 1)[0] ?? false);
   }
 
   batch(): WhereBatch {
@@ -292,7 +292,7 @@ class JqWhere implements Where {
         const done = waiting;
         waiting = [];
         const count = done.filter((error) => error === undefined).length;
-        const verdicts = count === 0 ? [] : this.#judge(out, count);
+        const verdicts = count === 0 ? [] : this.#evaluate(out, count);
         out.clear();
         let next = 0;
         return done.map((error) => {
@@ -304,7 +304,7 @@ class JqWhere implements Where {
     };
   }
 
-  #judge(out: Buf, count: number): Verdict[] {
+  #evaluate(out: Buf, count: number): Verdict[] {
     return this.#jq.evaluate(new TextDecoder().decode(out.bytes()), count);
   }
 

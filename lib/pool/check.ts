@@ -20,7 +20,7 @@ import {
   MARKER_SIZE,
   STATE_AT,
 } from "./layout.ts";
-import { forgotten, Judge, Stretch, wholeFrames } from "./frame_scan.ts";
+import { forgotten, PayloadCheck, Stretch, wholeFrames } from "./frame_scan.ts";
 import { type FoundFrame, RingWindow, scanFrames } from "./chain.ts";
 import { IndexCheck, Places } from "./index_check.ts";
 import { Reach } from "./reach.ts";
@@ -105,7 +105,7 @@ class Check {
   state: State | null = null;
   indexWrong = 0;
   readonly reach: Reach;
-  readonly #judge: Judge;
+  readonly #payloads: PayloadCheck;
   readonly #progress: (done: number, total: number) => void;
   readonly #look: RingWindow;
   #found: readonly FoundFrame[] | null = null;
@@ -113,7 +113,7 @@ class Check {
 
   constructor(readonly file: StorageFile, readonly layout: Layout, options: CheckOptions) {
     this.reach = new Reach(file);
-    this.#judge = new Judge(options.messages ?? false);
+    this.#payloads = new PayloadCheck(options.messages ?? false);
     this.#progress = options.progress ?? (() => {});
     this.#look = new RingWindow(file, layout);
   }
@@ -167,7 +167,7 @@ class Check {
       layout.ringSize,
       (at) => this.#progress(at, until),
     );
-    const frames = wholeFrames(ring, ring.size, this.#judge, until);
+    const frames = wholeFrames(ring, ring.size, this.#payloads, until);
     if (forgotten(ring, frames, state)) this.#issue("state block is empty, the ring is not", null);
   }
 
@@ -276,7 +276,7 @@ class Check {
       return { problem: "missing frame commit marker", end: item.end, fatal: false };
     }
     const crc = view.getUint32(FIELD.crc, true);
-    const wrong = this.#judge.problem(frame, frameView, FRAME_HEADER, payload, crc);
+    const wrong = this.#payloads.problem(frame, frameView, FRAME_HEADER, payload, crc);
     if (wrong !== null) return { problem: wrong, end: item.end, fatal: false };
     return { problem: null, end: item.end, fatal: false };
   }

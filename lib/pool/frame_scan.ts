@@ -114,7 +114,7 @@ export function readable(
 }
 
 /** Checks payloads. */
-export class Judge {
+export class PayloadCheck {
   readonly #message = new MessageView();
 
   /** @param messages whether payloads must be readable messages */
@@ -144,7 +144,7 @@ function wholeFrame(
   bytes: Stretch,
   at: number,
   limit: number,
-  judge: Judge,
+  payloads: PayloadCheck,
 ): WholeFrame | null {
   if (at + FRAME_HEADER > limit) return null;
   let i = bytes.load(at, FRAME_HEADER);
@@ -160,7 +160,7 @@ function wholeFrame(
   i = bytes.load(at, FRAME_HEADER + payload + MARKER_SIZE);
   view = bytes.view;
   if (!hasMarker(view, i + FRAME_HEADER + payload)) return null;
-  if (judge.problem(bytes.u8, view, i + FRAME_HEADER, payload, crc) !== null) return null;
+  if (payloads.problem(bytes.u8, view, i + FRAME_HEADER, payload, crc) !== null) return null;
   return { at, end, seq };
 }
 
@@ -172,14 +172,14 @@ function wholeFrame(
 export function wholeFrames(
   bytes: Stretch,
   limit: number,
-  judge: Judge,
+  payloads: PayloadCheck,
   until: number = limit,
 ): WholeFrame[] {
   const found: WholeFrame[] = [];
   for (let at = 0;;) {
     at = bytes.nextMagic(at, Math.min(until, limit));
     if (at + FRAME_HEADER > limit || at >= until) return found;
-    const frame = wholeFrame(bytes, at, limit, judge);
+    const frame = wholeFrame(bytes, at, limit, payloads);
     if (frame === null) at += 8;
     else {
       found.push(frame);

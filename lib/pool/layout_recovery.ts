@@ -7,7 +7,7 @@
 
 import { PlasmiteError } from "../errors.ts";
 import type { StorageFile } from "../storage/storage.ts";
-import { type Judge, Stretch, type WholeFrame, wholeFrames } from "./frame_scan.ts";
+import { type PayloadCheck, Stretch, type WholeFrame, wholeFrames } from "./frame_scan.ts";
 import { parseState, verifyLayout } from "./header.ts";
 import type { Reach } from "./reach.ts";
 import {
@@ -39,7 +39,11 @@ export interface FoundLayout {
  * @param reach how far to search for frames
  * @throws {PlasmiteError} Usage for another format version, Corrupt when the file is not a pool
  */
-export function findLayouts(file: StorageFile, judge: Judge, reach: Reach): FoundLayout[] {
+export function findLayouts(
+  file: StorageFile,
+  payloads: PayloadCheck,
+  reach: Reach,
+): FoundLayout[] {
   const bytes = new Uint8Array(HEADER_USED);
   const length = file.readAt(bytes, 0);
   const view = new DataView(bytes.buffer);
@@ -52,7 +56,7 @@ export function findLayouts(file: StorageFile, judge: Judge, reach: Reach): Foun
     const version = view.getUint32(4, true);
     const magic = view.getUint32(0, true) === MAGIC;
     if (magic && version !== VERSION && version !== 0) throw error;
-    const layouts = vote(file, view, size, judge, magic, reach);
+    const layouts = vote(file, view, size, payloads, magic, reach);
     if (layouts.length === 0) {
       throw new PlasmiteError("Corrupt", error.message, {
         path: file.path,
@@ -87,7 +91,7 @@ function vote(
   file: StorageFile,
   view: DataView,
   real: number,
-  judge: Judge,
+  payloads: PayloadCheck,
   magic: boolean,
   reach: Reach,
 ): Layout[] {
@@ -95,7 +99,7 @@ function vote(
   const capacity = view.getUint32(32, true);
   const offset = field(view, 40);
   const ring = field(view, 48);
-  const { frames, votes } = ringOffsets(file, view, real, judge, reach);
+  const { frames, votes } = ringOffsets(file, view, real, payloads, reach);
   const capacities = new Set([capacity, (offset - HEADER_SIZE) / SLOT_SIZE]);
   for (const at of votes.keys()) capacities.add((at - HEADER_SIZE) / SLOT_SIZE);
   // Without other evidence: after a wrap, a frame is at the very start of the ring.
@@ -135,7 +139,7 @@ function ringOffsets(
   file: StorageFile,
   view: DataView,
   real: number,
-  judge: Judge,
+  payloads: PayloadCheck,
   reach: Reach,
 ): { frames: readonly WholeFrame[]; votes: ReadonlyMap<number, number> } {
   const votes = new Map<number, number>();
@@ -146,7 +150,7 @@ function ringOffsets(
   };
   if (real <= HEADER_SIZE) return { frames: [], votes };
   const all = new Stretch(file, HEADER_SIZE, real - HEADER_SIZE);
-  const frames = wholeFrames(all, all.size, judge, reach.limit(all.size))
+  const frames = wholeFrames(all, all.size, payloads, reach.limit(all.size))
     .map((frame) => ({ ...frame, at: frame.at + HEADER_SIZE, end: frame.end + HEADER_SIZE }));
   const places = new Map(frames.map((frame) => [frame.seq, frame.at]));
   const state = parseState(view, STATE_AT);

@@ -8,7 +8,7 @@
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
 import { checkFile, type CheckReport, lockPool } from "./check.ts";
-import { Judge, Stretch } from "./frame_scan.ts";
+import { PayloadCheck, Stretch } from "./frame_scan.ts";
 import { wrapMarker } from "./frame.ts";
 import { newHeader, parseState, putState } from "./header.ts";
 import { findLayouts, type FoundLayout } from "./layout_recovery.ts";
@@ -43,7 +43,7 @@ type Progress = (done: number, total: number) => void;
 
 /** Plans a repair without writing anything. The caller holds a lock. */
 function prognose(file: StorageFile, messages: boolean, progress: Progress): Prognosis {
-  const judge = new Judge(messages);
+  const payloads = new PayloadCheck(messages);
   const reach = new Reach(file);
   const none = (refusal: string): Prognosis => ({
     salvage: null,
@@ -56,7 +56,7 @@ function prognose(file: StorageFile, messages: boolean, progress: Progress): Pro
     file.readAt(bytes, 0);
     const state = parseState(new DataView(bytes.buffer), STATE_AT);
     let best: Prognosis | null = null;
-    for (const found of findLayouts(file, judge, reach)) {
+    for (const found of findLayouts(file, payloads, reach)) {
       const { layout, header, resize } = found;
       const until = reach.limit(layout.ringSize);
       const ring = new Stretch(
@@ -65,7 +65,7 @@ function prognose(file: StorageFile, messages: boolean, progress: Progress): Pro
         layout.ringSize,
         (at) => progress(Math.min(at, until), until),
       );
-      const salvage = planSalvage(ring, layout, state, judge, header || resize, until);
+      const salvage = planSalvage(ring, layout, state, payloads, header || resize, until);
       if (salvage.saved > (best?.salvage?.saved ?? -1)) best = { ...none(""), salvage, found };
     }
     if (best === null) return none("Nothing of a pool is left.");

@@ -22,7 +22,7 @@ import {
   putMarker,
 } from "./frame.ts";
 import { flippedBit } from "./bit_repair.ts";
-import { forgotten, type Judge, type Stretch, wholeFrames } from "./frame_scan.ts";
+import { forgotten, type PayloadCheck, type Stretch, wholeFrames } from "./frame_scan.ts";
 import { type State, stateProblem } from "./header.ts";
 import { COMMITTED, FRAME_HEADER, frameLength, type Layout, MARKER_SIZE, WRAP } from "./layout.ts";
 import { believe, type Chain, choose, witness } from "./live_frames.ts";
@@ -87,14 +87,14 @@ export function planSalvage(
   ring: Stretch,
   layout: Layout,
   state: State,
-  judge: Judge,
+  payloads: PayloadCheck,
   nearby: boolean,
   searched: number = layout.ringSize,
 ): Salvage {
   const { ringSize } = layout;
-  const all = wholeFrames(ring, ringSize, judge, searched);
+  const all = wholeFrames(ring, ringSize, payloads, searched);
   // Where payloads are messages, a placeholder must be one too.
-  const least = judge.messages ? READABLE : SMALLEST;
+  const least = payloads.messages ? READABLE : SMALLEST;
   // No more numbers are live together than smallest frames fit in the ring: frames further apart
   // are remains of an earlier round.
   const window = BigInt(Math.floor(ringSize / SMALLEST));
@@ -126,7 +126,7 @@ export function planSalvage(
     ? told
     : seen;
   if (chain === null) return emptied(0, state.newest < 1n << 53n ? state.newest : 0n, null);
-  const salvage = new ChainBuilder(ring, layout, judge).build(chain);
+  const salvage = new ChainBuilder(ring, layout, payloads).build(chain);
   const { oldest, newest } = salvage.state;
   const from = sane && state.oldest > 0n ? state.oldest : oldest;
   const until = oldest === 0n ? newest + 1n : oldest;
@@ -159,9 +159,9 @@ class ChainBuilder {
   readonly #size: number;
   readonly #least: number;
 
-  constructor(readonly ring: Stretch, layout: Layout, readonly judge: Judge) {
+  constructor(readonly ring: Stretch, layout: Layout, readonly payloads: PayloadCheck) {
     this.#size = layout.ringSize;
-    this.#least = judge.messages ? READABLE : SMALLEST;
+    this.#least = payloads.messages ? READABLE : SMALLEST;
   }
 
   build({ frames, head, account }: Chain): Omit<Salvage, "dropped" | "reissued"> {
@@ -341,7 +341,7 @@ class ChainBuilder {
     const certain = stored !== 0 && stored === sum;
     if (!certain) {
       // A frame of the reference has no checksum: its message must be readable.
-      if (stored === 0 && !(marked && this.judge.messages)) return null;
+      if (stored === 0 && !(marked && this.payloads.messages)) return null;
       if (stored !== 0) {
         if (!marked) return null;
         const bit = flippedBit(stored, sum, length);
@@ -353,7 +353,7 @@ class ChainBuilder {
       }
     }
     const crc = stored === 0 ? 0 : crc32c(bytes, view, FRAME_HEADER, length);
-    if (this.judge.problem(bytes, view, FRAME_HEADER, length, crc) !== null) return null;
+    if (this.payloads.problem(bytes, view, FRAME_HEADER, length, crc) !== null) return null;
     const lo = fields.getUint32(FIELD.time, true);
     const hi = fields.getUint32(FIELD.time + 4, true);
     putFrameHeader(view, 0, length, lo, hi, crc);

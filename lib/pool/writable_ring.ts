@@ -62,7 +62,7 @@ export class WritableRing extends Ring {
   #tail: { offset: number; item: Item } | null = null;
   #mender: Mender | null = null;
   #semaphore: Semaphore | null = null;
-  #judging = false;
+  #guarding = false;
 
   /**
    * Opens a pool file for appending, in steps.
@@ -107,7 +107,7 @@ export class WritableRing extends Ring {
 
   /** @inheritdoc */
   override tryShared<T>(work: () => T): T | null {
-    if (this.#judging) throw new Error("a guard must not give up the exclusive lock");
+    if (this.#guarding) throw new Error("a guard must not give up the exclusive lock");
     return super.tryShared(work);
   }
 
@@ -216,7 +216,7 @@ export class WritableRing extends Ring {
         // the search without leaving anything incomplete.
         if (this.#mender === null) throw error;
         state = this.#mender.mend(state, error);
-        if (guarded) throw error; // The guard judged a state that no longer is.
+        if (guarded) throw error; // The guard decided on a state that has changed.
         known = null;
       }
     }
@@ -224,7 +224,7 @@ export class WritableRing extends Ring {
 
   /** Appends what a guard accepts, as a whole. */
   #appendGuarded(given: FrameBatch, at: number, flush: boolean, guard: Guard): Appended {
-    const instead = this.#judge(guard);
+    const instead = this.#runGuard(guard);
     const batch = instead ?? given;
     const from = instead === null ? at : 0;
     if (from >= batch.count) return { count: 0, first: 0n };
@@ -235,10 +235,10 @@ export class WritableRing extends Ring {
   }
 
   /** Runs a guard, after repairing a broken chain if it finds one. */
-  #judge(guard: Guard): FrameBatch | null {
+  #runGuard(guard: Guard): FrameBatch | null {
     let state = this.lockedState();
     for (;;) {
-      this.#judging = true;
+      this.#guarding = true;
       try {
         return guard(state);
       } catch (error) {
@@ -246,7 +246,7 @@ export class WritableRing extends Ring {
         if (this.#mender === null) throw error;
         state = this.#mender.mend(state, error);
       } finally {
-        this.#judging = false;
+        this.#guarding = false;
       }
     }
   }

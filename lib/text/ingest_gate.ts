@@ -150,7 +150,7 @@ export class RecordGate {
       this.stored += this.sink.json(text, start, end, many);
     } catch (error) {
       if (open && error instanceof JsonSyntaxError && error.incomplete) return false;
-      this.#judge(error, text, start, end, line, many);
+      this.#handle(error, text, start, end, line, many);
     }
     return true;
   }
@@ -165,7 +165,7 @@ export class RecordGate {
       return next;
     } catch (error) {
       if (error instanceof JsonSyntaxError && error.incomplete) return -1;
-      this.#judge(error, text, start, end, undefined, false);
+      this.#handle(error, text, start, end, undefined, false);
       return end;
     }
   }
@@ -192,7 +192,7 @@ export class RecordGate {
     throw new IngestError("Usage", message, line, { hint, causes });
   }
 
-  #judge(
+  #handle(
     error: unknown,
     text: Uint8Array,
     start: number,

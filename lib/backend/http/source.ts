@@ -384,7 +384,7 @@ export class RemoteSource implements FrameSource {
     // Its time was over anyway: the reader was too slow, or the machine was suspended.
     if (this.#age >= this.#requestMs) return;
     if (this.#frames === 0 && this.#options.select?.where !== undefined && this.#filters) {
-      this.#filters = false; // It may have been the filter: it is judged here then.
+      this.#filters = false; // It may be because of the filter, which is then applied here.
       return;
     }
     if (this.#frames === 0 && ++this.#emptyRequests >= 2) {

@@ -52,7 +52,7 @@ export function* appendingGuarded(
   { from = 0, flush }: { readonly from?: number; readonly flush: boolean },
   { wanted, guard }: Guarded,
 ): Steps<Appended> {
-  const judge: Guard = (state) => {
+  const caughtUp: Guard = (state) => {
     known.catchUp(state);
     return guard(state);
   };
@@ -60,7 +60,7 @@ export function* appendingGuarded(
   writable.mendWith(Mender);
   const attempt = (): Appended | "look" | null => {
     try {
-      return writable.tryAppend(batch, from, flush, judge);
+      return writable.tryAppend(batch, from, flush, caughtUp);
     } catch (error) {
       if (error instanceof OutOfDate) return "look";
       throw error;
@@ -77,7 +77,7 @@ export function* appendingGuarded(
 }
 
 /** The ids of a batch's frames, with what is known of each after the guard has run. */
-interface Verdict {
+interface Result {
   /** Frames to store. */
   fresh: number[];
   /** Frames that are stored already, or that repeat another frame of the batch. */
@@ -115,7 +115,7 @@ function unexpected(actual: bigint, when: Conditions, path: string): PlasmiteErr
 const expected = (seq: bigint): string => seq === 0n ? "none" : String(seq);
 
 /** Evaluates one conditional append. */
-class Judge {
+class Evaluation {
   readonly #known: KnownTags;
   readonly #path: string;
   readonly #batch: FrameBatch;
@@ -124,7 +124,7 @@ class Judge {
   readonly #window: bigint;
   readonly #view = new MessageView();
   readonly #other = new MessageView();
-  verdict: Verdict = { fresh: [], known: [] };
+  result: Result = { fresh: [], known: [] };
 
   constructor(
     known: KnownTags,
@@ -154,13 +154,13 @@ class Judge {
   }
 
   /** Ids first: a retry of an append with an unknown outcome must not fail because it succeeded. */
-  judge(state: State): FrameBatch | null {
+  evaluate(state: State): FrameBatch | null {
     const batch = this.#batch;
     const { ids, expect } = this.#when;
-    this.verdict = { fresh: [], known: [] };
+    this.result = { fresh: [], known: [] };
     if (ids !== undefined) this.#sort(state, ids);
-    else for (let i = this.#from; i < batch.count; i++) this.verdict.fresh.push(i);
-    const { fresh, known } = this.verdict;
+    else for (let i = this.#from; i < batch.count; i++) this.result.fresh.push(i);
+    const { fresh, known } = this.result;
     if (expect !== undefined && fresh.length > 0) this.#checkExpectation(state, expect);
     if (known.length === 0) return null;
     const rest = new FrameBatch(batch.bytes);
@@ -173,7 +173,7 @@ class Judge {
 
   /** Separates frames to store from those already stored. */
   #sort(state: State, ids: readonly (string | null)[]): void {
-    const { fresh, known } = this.verdict;
+    const { fresh, known } = this.result;
     const twins = new Map<string, number>();
     for (let frame = this.#from; frame < this.#batch.count; frame++) {
       const id = ids[frame - this.#from] ?? null;
@@ -230,14 +230,14 @@ export function* appendingWhen(
   when: Conditions,
 ): Steps<void> {
   const { from = 0, flush, stored, duplicate } = request;
-  const judge = new Judge(known, ring.path, batch, from, when);
-  const { wanted } = judge;
-  const guard: Guard = (state) => judge.judge(state);
+  const evaluation = new Evaluation(known, ring.path, batch, from, when);
+  const { wanted } = evaluation;
+  const guard: Guard = (state) => evaluation.evaluate(state);
   const { count, first } = yield* appendingGuarded(ring, known, batch, { from, flush }, {
     wanted,
     guard,
   });
-  const { fresh, known: doubles } = judge.verdict;
+  const { fresh, known: doubles } = evaluation.result;
   if (count > 0 && doubles.length === 0) known.added(batch, from, first);
   const numbers = new Map(fresh.map((frame, i) => [frame, first + BigInt(i)]));
   for (let i = 0; i < fresh.length;) {

@@ -104,7 +104,7 @@ export class TaskSource {
       return { seq, timestampNs, flags: 0, payload: payloadOf(frame) };
     } catch (error) {
       this.#failure = error;
-      // The message that failed was not judged; jq judges many at once.
+      // The failed message was not filtered; jq filters many at once.
       if (this.#isNative) this.#examined = walk.position - 2n;
       walk.close();
       this.#walk = null;
