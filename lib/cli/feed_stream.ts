@@ -94,7 +94,9 @@ export async function feedStream(
       bytes += n;
       sink.stamp(nowNs());
       await ingest.take(buffer.subarray(0, n), between);
-      await between();
+      // The rest of a file is there: nobody waits for what is kept back.
+      const isLater = input.size >= 0 && batch.count < (pool.limits.batchMessages ?? 0);
+      if (!isLater) await between();
       progress?.update(ingest.stored, bytes);
     }
     sink.stamp(nowNs());

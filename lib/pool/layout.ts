@@ -118,6 +118,8 @@ export interface Limits {
    * Bytes of frames to collect for one append: enough for speed, but not too many for followers.
    */
   readonly batchBytes: number;
+  /** Messages to collect for one append where the input is there anyway; default no such number. */
+  readonly batchMessages?: number;
   /** The largest JSON text of a message in bytes, if that is limited. */
   readonly maxText?: number;
   /**

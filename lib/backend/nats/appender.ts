@@ -38,6 +38,9 @@ import {
   timeOf,
 } from "./wire.ts";
 
+/** Bytes of frames and messages that are appended at once if they are there anyway. */
+const BATCH_BYTES = 4 * 1024 * 1024;
+const BATCH_MESSAGES = 4 * GROUP;
 /** What the headers of a message may take besides its tags, in bytes. */
 const HEADER_BYTES = 256;
 
@@ -105,6 +108,7 @@ export class NatsAppender {
       ...ring,
       maxPayload: MAX_PAYLOAD,
       maxText,
+      ...(this.#isAtomic && { batchBytes: BATCH_BYTES, batchMessages: BATCH_MESSAGES }),
       check: (u8, dv, at, length) => {
         // Six is the most that a byte can take as JSON text.
         if (6 * length <= maxText) return;

@@ -15,6 +15,8 @@ import { NatsAccess, type Transport } from "./access.ts";
 import { connectError, forbidden, NatsError, type WireError, wireError } from "./errors.ts";
 import type { NatsAddress } from "./ref.ts";
 
+const utf8 = new TextDecoder();
+
 /** How long to wait for an answer, in milliseconds. */
 export const REQUEST_MS = 5_000;
 
@@ -168,7 +170,7 @@ export function isNoResponders(error: unknown, library: Transport): boolean {
 export function parseAnswer(message: Msg, path: string): { error?: WireError } {
   let answer: unknown;
   try {
-    answer = JSON.parse(new TextDecoder().decode(message.data));
+    answer = JSON.parse(utf8.decode(message.data));
   } catch (cause) {
     throw unreadable(path, cause);
   }

@@ -15,13 +15,13 @@ import { pause, startTimer } from "../../timers.ts";
 import { Code, forbidden, hasCode, NatsError, type WireError, wireError } from "./errors.ts";
 import { isNoResponders, type Link, type LinkEvent, parseAnswer, REQUEST_MS } from "./link.ts";
 import { idOf, leaderMessage, streamInfo, takesOurs } from "./stream.ts";
-import { Header, type Incoming, type Outgoing, type Printer } from "./wire.ts";
+import { encodedHeaders, Header, type Incoming, type Outgoing, type Printer } from "./wire.ts";
 
 /** Messages and bytes that may be on their way at a time. */
 const WINDOW = 512;
 const WINDOW_BYTES = 4 * 1024 * 1024;
-/** The most messages of an atomic batch. */
-export const GROUP = 500;
+/** The most messages of an atomic batch: the server's limit, because each costs it 20 ms. */
+export const GROUP = 1000;
 /** For how long an append is repeated without progress, in milliseconds. */
 const PATIENCE_MS = 20_000;
 /** Pauses between attempts, in milliseconds. */
@@ -93,15 +93,15 @@ export class Patience {
 
 /** The headers of a message; `attempt` changes the id of one that was proven not to be stored. */
 function headersOf(
-  { link, printer }: Target,
+  { printer }: Target,
   { headers = [], id, message }: Item,
   attempt: number,
+  more: readonly (readonly [string, string])[] = [],
 ): MsgHdrs {
-  const all = link.library.headers();
-  if (message.tags.length > 0) all.append(Header.tags, printer.header(message.tags));
-  all.append(Header.id, attempt === 0 ? id : `${id}#${attempt}`);
-  for (const [name, value] of headers) all.append(name, value);
-  return all;
+  const fields: (readonly [string, string])[] = [];
+  if (message.tags.length > 0) fields.push([Header.tags, printer.header(message.tags)]);
+  fields.push([Header.id, attempt === 0 ? id : `${id}#${attempt}`], ...headers, ...more);
+  return encodedHeaders(fields);
 }
 
 /** Explains why nobody takes the messages of a stream, by asking for the stream. */
@@ -404,15 +404,18 @@ export async function commit(
   link.listeners.add(listener);
   try {
     for (const [i, item] of items.entries()) {
-      const headers = headersOf(target, item, attempt);
-      headers.append(Header.batchId, batchId);
-      headers.append(Header.batchSequence, String(i + 1));
+      const more: [string, string][] = [
+        [Header.batchId, batchId],
+        [Header.batchSequence, String(i + 1)],
+      ];
       const { payload, subject } = item.message;
-      if (i + 1 < items.length) {
+      const isLast = i + 1 === items.length;
+      if (isLast) more.push([Header.batchCommit, "1"]);
+      const headers = headersOf(target, item, attempt, more);
+      if (!isLast) {
         nc.publish(subject, payload, { headers });
         continue;
       }
-      headers.append(Header.batchCommit, "1");
       const answer = await nc.request(subject, payload, { headers, timeout: REQUEST_MS });
       const { error, seq } = parseAnswer(answer, path) as WireAck;
       if (error?.err_code === Code.batchDuplicate) return "duplicate";

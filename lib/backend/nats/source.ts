@@ -22,12 +22,14 @@ import { Code, deleted, forbidden, hasCode, replaced } from "./errors.ts";
 import type { Connector, Link, LinkEvent } from "./link.ts";
 import { leaderMessage, type StreamInfo, streamInfo } from "./stream.ts";
 import { originOf } from "./shipment.ts";
-import { type Incoming, Reader, sourceSubject, timeOf } from "./wire.ts";
+import { headersOf, type Incoming, Reader, sourceSubject, timeOf } from "./wire.ts";
 
 /** Messages that are asked for at a time, at most, */
-const MOST_MESSAGES = 1000;
-/** and about so many bytes. */
-const PULL_BYTES = 8 * 1024 * 1024;
+const PULL_MESSAGES = 1000;
+/** and how many may be on their way or unread, */
+const MOST_MESSAGES = 4000;
+/** with about so many bytes. */
+const MOST_BYTES = 8 * 1024 * 1024;
 /** How long a request for messages is valid, in milliseconds. */
 const PULL_MS = 30_000;
 /** How often the server says that it is alive, in milliseconds. */
@@ -213,7 +215,8 @@ export class NatsSource implements FrameSource {
   }
 
   #decode(message: Msg, seq: number, timestampNs: bigint): boolean {
-    const { subject, data, headers } = message;
+    const { subject, data } = message;
+    const headers = headersOf(message);
     const incoming: Incoming = { subject, data, headers, seq: BigInt(seq), timestampNs };
     if (this.#isExcluded(incoming)) return false;
     try {
@@ -370,26 +373,29 @@ export class NatsSource implements FrameSource {
   #arrived(message: Msg): void {
     this.#heardAt = performance.now();
     this.#failures = 0;
-    const code = message.headers?.code ?? 0;
     // Statuses come on the subject that was asked from; messages have the subject of the stream.
-    if (code === 0 || !message.subject.startsWith(this.#consumer?.inbox ?? " ")) {
+    const isStatus = message.subject.startsWith(this.#consumer?.inbox ?? " ");
+    const code = isStatus ? message.headers?.code ?? 0 : 0;
+    if (code === 0) {
       this.#asked--;
       this.#averageBytes += (message.data.length + 64 - this.#averageBytes) / 64;
       this.#queue.push(message);
+      this.#pull();
     } else if (code === 408 || code === 404) {
       this.#asked -= Number(message.headers?.get("Nats-Pending-Messages") || this.#asked);
       this.#pull();
     } else if (code !== 100) this.#drop();
   }
 
-  /** Asks for more messages when half of what may be here was read. */
+  /** Asks for more messages if there is room for them. */
   #pull(): void {
     const consumer = this.#consumer;
     if (consumer === null) return;
-    const most = Math.max(1, Math.min(MOST_MESSAGES, Math.floor(PULL_BYTES / this.#averageBytes)));
-    const here = this.#queue.length - this.#head + this.#asked;
-    if (here > most / 2) return;
-    const batch = most - here;
+    const most = Math.max(2, Math.min(MOST_MESSAGES, Math.floor(MOST_BYTES / this.#averageBytes)));
+    const batch = Math.min(PULL_MESSAGES, most >> 1);
+    // The next ones are asked for while the last ones arrive, so that the server never waits.
+    if (this.#asked > batch >> 1) return;
+    if (this.#queue.length - this.#head + this.#asked + batch > most) return;
     const { inbox, link, name } = consumer;
     const expires = PULL_MS * 1_000_000;
     const request = { batch, expires, idle_heartbeat: HEARTBEAT_MS * 1_000_000 };

@@ -12,7 +12,7 @@ import type { Bounds } from "../../types.ts";
 import type { PoolInfo } from "../local/info.ts";
 import { Code, hasCode, type WireError, wireError } from "./errors.ts";
 import { type Link, parseAnswer } from "./link.ts";
-import { Header, type Incoming, subjectPrefix } from "./wire.ts";
+import { Header, headersFrom, type Incoming, subjectPrefix } from "./wire.ts";
 
 /** What we read of a stream's configuration. */
 export interface StreamConfig {
@@ -169,7 +169,7 @@ export async function leaderMessage(
     return {
       subject: message.subject,
       data: decode(message.data ?? ""),
-      headers: message.hdrs === undefined ? undefined : parseHeaders(link, decode(message.hdrs)),
+      headers: message.hdrs === undefined ? undefined : headersFrom(decode(message.hdrs)),
       seq: exact(message.seq, path),
       timestampNs: parseRfc3339(message.time) ?? 0n,
     };
@@ -177,16 +177,6 @@ export async function leaderMessage(
     if (hasCode(error, Code.noMessage)) return null;
     throw error;
   }
-}
-
-/** Headers from their bytes. */
-function parseHeaders(link: Link, bytes: Uint8Array): Incoming["headers"] {
-  const headers = link.library.headers();
-  for (const line of new TextDecoder().decode(bytes).split("\r\n").slice(1)) {
-    const colon = line.indexOf(":");
-    if (colon > 0) headers.append(line.slice(0, colon), line.slice(colon + 1));
-  }
-  return headers;
 }
 
 /** Asks any replica for a message; null if there is none. Half the work of asking the leader. */

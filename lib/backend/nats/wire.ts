@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { MsgHdrs } from "@nats-io/transport-node";
+import type { Msg, MsgHdrs } from "@nats-io/transport-node";
 import { Buf } from "../../bytes.ts";
 import { KEY_TAG } from "../../coordination/names.ts";
 import { PlasmiteError } from "../../errors.ts";
@@ -32,6 +32,9 @@ export const Header = {
 } as const;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
+const plain = new TextDecoder();
+const encoder = new TextEncoder();
+const BEFORE_VALUE = encoder.encode('{"value":');
 
 /** What begins all subjects of a pool. */
 export function subjectPrefix(stream: string): string {
@@ -156,11 +159,66 @@ export class Printer {
   }
 }
 
+/**
+ * Headers of a message to be published. The client library only encodes them, and building its own
+ * object takes as long as everything else together.
+ */
+export function encodedHeaders(fields: readonly (readonly [string, string])[]): MsgHdrs {
+  let text = "NATS/1.0\r\n";
+  for (const [name, value] of fields) text += `${name}: ${value}\r\n`;
+  const encode = (): Uint8Array => encoder.encode(`${text}\r\n`);
+  return { encode } as unknown as MsgHdrs;
+}
+
+/** Headers by name. */
+export interface Headers {
+  /** The value of a header; empty if there is none. */
+  get(name: string): string;
+}
+
+/** The fields of the client library's messages that hold the headers as they arrived. */
+interface Raw {
+  readonly _rdata?: unknown;
+  readonly _msg?: { readonly hdr?: unknown };
+}
+
+/** Headers as text, searched when one is wanted: most readers want one or two. */
+class TextHeaders implements Headers {
+  readonly #text: string;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  get(name: string): string {
+    const start = this.#text.indexOf(`\r\n${name}:`);
+    if (start < 0) return "";
+    const from = start + name.length + 3;
+    return this.#text.slice(from, this.#text.indexOf("\r\n", from)).trim();
+  }
+}
+
+/** Headers from their bytes. */
+export function headersFrom(bytes: Uint8Array): Headers {
+  return new TextHeaders(plain.decode(bytes));
+}
+
+/**
+ * The headers of a message that arrived. They are read from where the client library keeps them,
+ * because it makes lists of all of them; if they are not there, through the library.
+ */
+export function headersOf(message: Msg): Headers | undefined {
+  const { _msg, _rdata } = message as unknown as Raw;
+  const length = _msg?.hdr;
+  if (!(_rdata instanceof Uint8Array) || typeof length !== "number") return message.headers;
+  return length <= 0 ? undefined : headersFrom(_rdata.subarray(0, length));
+}
+
 /** A message of a stream as it arrived. */
 export interface Incoming {
   readonly subject: string;
   readonly data: Uint8Array;
-  readonly headers: MsgHdrs | undefined;
+  readonly headers: Headers | undefined;
   readonly seq: bigint;
   /** The time at which the server stored it. */
   readonly timestampNs: bigint;
@@ -239,10 +297,9 @@ export class Reader {
   }
 
   #value(data: Uint8Array, tags: readonly string[]): boolean {
-    const before = new TextEncoder().encode('{"value":');
-    const text = new Uint8Array(before.length + data.length + 1);
-    text.set(before);
-    text.set(data, before.length);
+    const text = new Uint8Array(BEFORE_VALUE.length + data.length + 1);
+    text.set(BEFORE_VALUE);
+    text.set(data, BEFORE_VALUE.length);
     text[text.length - 1] = 0x7d;
     return this.#text(text, tags);
   }
