@@ -117,7 +117,8 @@ async function inlineData(
   const isPlain = conditions === undefined && format === undefined && !mayBeMessage(data);
   const sink = new RecordSink(batch, {
     tags: args.texts("tag"),
-    dataOnly: args.has("data"),
+    // What has no member `meta` is no complete message, even if it has four members.
+    dataOnly: args.has("data") || isPlain,
     complete: isPlain ? undefined : (await import("../text/complete_messages.ts")).CompleteMessages,
     ...conditions?.sink,
   });

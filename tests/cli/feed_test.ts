@@ -387,3 +387,11 @@ Deno.test("a complete message as an argument is copied, however its keys are spe
     }
   });
 });
+
+// A message that happened to have as many members as a complete one was an internal error.
+Deno.test("feed takes an argument with four members", () =>
+  inTemp(async (dir) => {
+    const data = '{"a":1,"b":2,"c":3,"d":4}';
+    const { code, stderr } = await cli(["--dir", dir, "feed", "p", "--create", data]);
+    assert.equal(code, 0, stderr);
+  }));
