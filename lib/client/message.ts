@@ -38,6 +38,14 @@ function rawNumber(value: bigint): unknown {
 }
 
 /**
+ * Defines an enumerable own property with a getter. It takes a third of the time of
+ * `Object.defineProperty`, which is a fifth of the time of a batched append.
+ */
+const { __defineGetter__: defineGetter } = Object.prototype as unknown as {
+  readonly __defineGetter__: (this: object, name: string, get: () => unknown) => void;
+};
+
+/**
  * One message: its sequence number, time, tags and data. The data is decoded on first access.
  *
  * @example Read the fields of a message
@@ -56,17 +64,11 @@ function rawNumber(value: bigint): unknown {
 export class Message<T = unknown> {
   // Own properties with getters: copies made by spread or structuredClone have them too, and data
   // that is never accessed is never decoded.
-  static readonly #data: PropertyDescriptor & ThisType<Message> = {
-    enumerable: true,
-    get() {
-      return this.#decoded();
-    },
+  static readonly #getData = function (this: Message): unknown {
+    return this.#decoded();
   };
-  static readonly #tags: PropertyDescriptor & ThisType<Message> = {
-    enumerable: true,
-    get() {
-      return this.#listed();
-    },
+  static readonly #getTags = function (this: Message): unknown {
+    return this.#listed();
   };
 
   /** The sequence number: 1 for the first message of a pool, then increasing by 1. */
@@ -87,8 +89,8 @@ export class Message<T = unknown> {
     this.seq = seq;
     this.timestampNs = timestampNs;
     this.#content = content;
-    Object.defineProperty(this, "data", Message.#data);
-    Object.defineProperty(this, "tags", Message.#tags);
+    defineGetter.call(this, "data", Message.#getData);
+    defineGetter.call(this, "tags", Message.#getTags);
   }
 
   #open(payload: Uint8Array<ArrayBuffer>): MessageView {
