@@ -58,8 +58,11 @@ export class Lite3Doc {
   /** Absolute index of that key's end. */
   keyEnd = 0;
 
-  /** Entries that are collected but not yet dropped, of all containers being walked. */
-  #stack = new Int32Array(64);
+  /**
+   * Entries that are collected but not yet dropped, of all containers being walked. V8 keeps an
+   * array of up to 64 bytes in its own heap; a larger one would double the cost of a document.
+   */
+  #stack = new Int32Array(16);
   #top = 0;
   /**
    * Bytes of the document not yet accounted for. Nothing is stored twice, so a walk that has read
