@@ -10,6 +10,10 @@ import * as coordination from "../lib/backend/local/coordinator.ts";
 import { messageFromValue } from "../lib/lite3/from_value.ts";
 import { LocalBackend, type LocalPool } from "../lib/backend/local.ts";
 import { FrameBatch } from "../lib/pool/batch.ts";
+import { openToAppend } from "../lib/pool/mending.ts";
+import { settingMaxAge } from "../lib/pool/retention.ts";
+import { disk } from "../lib/storage/file.ts";
+import { inPlace } from "../lib/storage/steps.ts";
 
 const dir = Deno.makeTempDirSync({ prefix: "plasmite-bench-" });
 const backend = new LocalBackend(dir, { coordination });
@@ -98,6 +102,44 @@ async function guarded(): Promise<void> {
   target.close();
 }
 
+/** What an age limit costs, and what it costs a reader if nobody has written for long. */
+async function limited(): Promise<void> {
+  const plain = await pool("unlimited");
+  await backend.create("limited", { sizeBytes: 1 << 26, maxAgeMs: 3_600_000 });
+  const target = await backend.open("limited", { write: true });
+  const best = { plain: Infinity, limited: Infinity };
+  for (let round = 0; round < 8; round++) {
+    for (const [name, to] of [["plain", plain], ["limited", target]] as const) {
+      const batch = one([]);
+      batch.setTime(0, Temporal.Now.instant().epochNanoseconds);
+      const since = performance.now();
+      for (let i = 0; i < 5000; i++) await to.append(batch, { flush: false, stored });
+      best[name] = Math.min(best[name], (performance.now() - since) / 5);
+    }
+  }
+  const ratio = (best.limited / best.plain).toFixed(2);
+  console.log(`append with an age limit: ${best.limited.toFixed(1)} µs, ${ratio} × without`);
+  plain.close();
+  target.close();
+  await backend.create("expired", { sizeBytes: 1 << 25 });
+  const expired = await backend.open("expired", { write: true });
+  const batch = new FrameBatch();
+  const old = one([]).payload(0);
+  for (let i = 0; i < 1000; i++) batch.addPayload(old, 1, 1);
+  for (let i = 0; i < 100; i++) await expired.append(batch, { flush: false, stored });
+  inPlace(settingMaxAge(openToAppend(disk, expired.path), 3_600_000_000_000n));
+  const times: number[] = [];
+  for (let i = 0; i < 7; i++) {
+    const fresh = backend.openNow("expired");
+    const since = performance.now();
+    fresh.boundsNow();
+    times.push(performance.now() - since);
+    fresh.close();
+  }
+  console.log(`100,000 expired messages passed over: ${median(times).toFixed(1)} ms`);
+  expired.close();
+}
+
 async function claims(): Promise<void> {
   const target = await pool("claims");
   const coordinator = await target.coordinate();
@@ -146,6 +188,7 @@ if (Deno.args[0] === "work") await work(Deno.args[1] ?? "");
 else {
   await misses();
   await guarded();
+  await limited();
   await claims();
   await tasks();
 }

@@ -406,7 +406,7 @@ Deno.test("pool trim, killed: a prefix is gone, the rest is there, the pool is h
   inTemp(async (dir) => {
     const lines = Array.from({ length: 60_000 }, (_, i) => `{"i":${i}}`).join("\n");
     await feedLines(dir, "p", lines);
-    for (let ms = 40;; ms *= 1.3) {
+    for (let ms = 60;; ms *= 1.6) {
       const code = await killedAfter(dir, ms, ["pool", "trim", "p", "--keep", "5"]);
       assert.equal((await cli(["--dir", dir, "doctor", "p"])).code, 0);
       const info = JSON.parse(await ok(dir, ["pool", "info", "p", "--json"]));
