@@ -56,4 +56,21 @@ export async function bundle(entries: readonly string[], outdir: string): Promis
   } finally {
     await Deno.remove(work, { recursive: true });
   }
+  await allowRequire(outdir);
+}
+
+/**
+ * Packages in CommonJS ask for Node's modules with `require`, which ES modules do not have: where the
+ * bundler says that it is missing, there is one. As a `var` it may also stand in a CommonJS file.
+ */
+async function allowRequire(dir: string): Promise<void> {
+  const own = 'import{createRequire as ownRequire}from"node:module";' +
+    "var require=ownRequire(import.meta.url);\n";
+  for await (const { name, isFile } of Deno.readDir(dir)) {
+    if (!isFile || !name.endsWith(".js")) continue;
+    const code = await Deno.readTextFile(`${dir}/${name}`);
+    if (!code.includes("Dynamic require of")) continue;
+    const hashbang = /^#!.*\n/.exec(code)?.[0] ?? "";
+    await Deno.writeTextFile(`${dir}/${name}`, hashbang + own + code.slice(hashbang.length));
+  }
 }

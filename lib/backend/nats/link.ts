@@ -257,7 +257,7 @@ export class Connector {
   }
 
   async #connect(): Promise<Link> {
-    const library = await import("@nats-io/transport-node");
+    const library = await loadLibrary();
     const { place } = this.address;
     const alerts = new Alerts();
     try {
@@ -283,6 +283,14 @@ export class Connector {
     }
     return greeting === null ? connectError(new Error("timeout", { cause: error }), place) : told;
   }
+}
+
+/** Loads the client library; a bundler gives a CommonJS package as the default export only. */
+async function loadLibrary(): Promise<Transport> {
+  const module: Transport & { readonly default?: Transport } = await import(
+    "@nats-io/transport-node"
+  );
+  return typeof module.connect === "function" ? module : module.default ?? module;
 }
 
 function checkDomain(domain: string | undefined): string | undefined {
