@@ -314,7 +314,7 @@ NOTES
 `;
     case "access invite":
       return `EXAMPLES
-  plasmite access invite laptop                                        everything, for ever
+  plasmite access invite laptop                                        everything, forever
   plasmite access invite guest --rights read --expires 12h
   plasmite access invite ci --pools 'ci,logs-*' --rights append
 

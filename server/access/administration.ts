@@ -22,7 +22,7 @@ export interface Invitation {
   readonly pools?: readonly string[] | undefined;
   /** `read`, `append`, `read-append` or `admin`; default `admin`. */
   readonly rights?: string | undefined;
-  /** How long it is valid, such as `30d`; default for ever. */
+  /** How long it is valid, such as `30d`; default forever. */
   readonly expires?: string | undefined;
 }
 

@@ -145,7 +145,7 @@ function generation(kind: "cert" | "key" | "front"): string {
 }
 
 /**
- * The identity for a start. The key is kept for ever, so that access keys stay valid; a new address
+ * The identity for a start. The key is kept forever, so that access keys stay valid; a new address
  * gets a new certificate for the same key.
  *
  * @throws {PlasmiteError} Usage, Corrupt, Permission, Io

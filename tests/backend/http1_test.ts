@@ -163,7 +163,7 @@ Deno.test("answers: every legal shape is read to its end", async () => {
 });
 
 // Lost: the difference between an answer and half of one.
-Deno.test("answers: what is none is refused, and the connection is given up", async () => {
+Deno.test("responses: an invalid one is refused, and the connection is closed", async () => {
   const wrong: Record<string, [string[], RegExp]> = {
     "nothing": [["close"], /ended before the answer/],
     "half a line": [["HTTP/1.1 2", "close"], /ended inside the answer/],

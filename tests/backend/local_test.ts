@@ -49,7 +49,7 @@ backendSuite("in-memory", () => {
 });
 
 // `tap` waits for its pool as long as its command runs, and for a bounded time afterwards.
-Deno.test("local backend: an append waits for a lock as long as it is told to", async () => {
+Deno.test("local backend: an append waits for a lock as long as requested", async () => {
   const dir = await Deno.makeTempDir();
   try {
     const backend = new LocalBackend(dir, { serving: true });

@@ -134,7 +134,7 @@ Deno.test("library: creating and deleting a pool are not repeated either", () =>
   }));
 
 // Lost: a read that fails for nothing, because a connection had died while nobody used it.
-Deno.test("library: a read on a connection that died meanwhile is repeated", () =>
+Deno.test("library: a read on a connection that was closed in the meantime is repeated", () =>
   inTemp(async (dir) => {
     for (const tls of [undefined, certificate]) {
       await using server = serve({ dir });

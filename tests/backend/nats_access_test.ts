@@ -167,7 +167,7 @@ for (const version of NATS_VERSIONS) {
     assert.match(error.message, /cannot reach the NATS server/);
   });
 
-  // A forbidden publish is answered on another way than a request: feed would have waited for ever.
+  // A forbidden publish is answered on another way than a request: feed would have waited forever.
   test(
     "what may not be published is told with its subject, one message or many",
     `authorization { users: [

@@ -98,7 +98,7 @@ Deno.test("serving: of appends that wait for a lock, bad and abandoned ones leav
   }));
 
 // One caller's patience is not another's.
-Deno.test("serving: each append waits for a lock as long as it is told to", () =>
+Deno.test("serving: each append waits for a lock as long as requested", () =>
   withBackend(async (backend) => {
     await backend.create("p");
     const pool = await backend.open("p", { write: true });
@@ -186,7 +186,7 @@ Deno.test("serving: conditions hold among appends that arrive together", () =>
   }));
 
 // A file that is opened for every append is slow; one that stays open keeps a deleted pool's space.
-Deno.test("serving: callers share one file, and a pool that is gone is let go", () =>
+Deno.test("serving: callers share one file, and a deleted pool is closed", () =>
   withBackend(async (backend) => {
     await backend.create("p");
     const [one, two] = await Promise.all([

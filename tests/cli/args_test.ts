@@ -56,7 +56,7 @@ Deno.test("-- ends options; behind it tap's words are its own", () => {
   assert.deepEqual(tap.args.texts("COMMAND"), ["sh", "--dir", "x", "--format", "y", "---help"]);
 });
 
-Deno.test("global options stand anywhere; the later level wins, --dir must agree", () => {
+Deno.test("global options may be anywhere; the later level wins, --dir must agree", () => {
   const context = (...argv: string[]): CommandContext => new CommandContext(parse(argv));
   assert.equal(context("--dir", "x", "pool", "list").dirGiven, "x");
   assert.equal(context("pool", "--dir", "x", "list").dirGiven, "x");

@@ -238,7 +238,7 @@ Deno.test("damage: each front end has its own advice for the same error", () =>
     assert.match(list.pools[0].error.error.hint, /^Run `plasmite .*doctor .*bad\.plasmite`/);
   }));
 
-Deno.test("damage: a message that is none is named by pool and number", () =>
+Deno.test("damage: an invalid message is named by pool and number", () =>
   inTemp(async (dir) => {
     const pool = await new LocalBackend(dir).open("p", { write: true, create: {} });
     const batch = new FrameBatch();

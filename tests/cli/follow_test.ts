@@ -321,7 +321,7 @@ Deno.test("follow: a replaced pool ends the follower with an explanation", () =>
     await reader.cancel();
   }));
 
-Deno.test("follow: an overtaken reader tells how many it lost and goes on at the oldest", () =>
+Deno.test("follow: an overtaken reader reports how many it lost and continues at the oldest", () =>
   inTemp(async (dir) => {
     await sh(dir, `P feed p --create-size 12000 '{"i":0}' > /dev/null`);
     const child = follower(dir, "p", "--tail", "1", "--jsonl");

@@ -1,6 +1,6 @@
 /**
  * `claim`, `renew`, `release` in real processes: two must never hold one key, a killed holder must
- * not block it for ever, and who lost a lease must be told (docs/spec/coordination.md 6).
+ * not block it forever, and who lost a lease must be told (docs/spec/coordination.md 6).
  *
  * @module
  */

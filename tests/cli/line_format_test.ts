@@ -123,7 +123,7 @@ Deno.test("a line has local time, sequence number, tags and data", async () => {
   });
 });
 
-Deno.test("members of JSON that is cut anywhere are told apart", () => {
+Deno.test("members of JSON that is cut anywhere are separated", () => {
   const json = '{"msg":"a \\"b\\" \\u00fc","n":{"x":[1,{"y":"}"}]},"":"","k\\n":"v","last":true}';
   const whole = fieldsOf(json);
   assert.deepEqual(whole.map(({ key, text }) => [key, text]), [
@@ -223,7 +223,7 @@ Deno.test("on a terminal each message takes one row, whatever its width", {
   });
 });
 
-Deno.test("lost messages are told in plain words", () => {
+Deno.test("lost messages are reported in plain words", () => {
   const told: string[] = [];
   const context = {
     name: "follow",

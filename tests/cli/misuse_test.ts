@@ -21,7 +21,7 @@ interface Row {
   readonly message: string;
   /** What the hint says, besides. */
   readonly hint?: RegExp;
-  /** What the hint comes to, where it holds no whole command (or one that would go on for ever). */
+  /** What the hint comes to, where it holds no whole command (or one that would go on forever). */
   readonly works?: string;
 }
 

@@ -302,7 +302,7 @@ test("messages that were deleted from the middle are no loss", async (url) => {
   await fails(3, "fetch", ref, "2");
 });
 
-// The client library waits for its old number for ever.
+// The client library waits for its old number forever.
 test("a follower of a stream that was made anew ends, and prints nothing of the new", async (url) => {
   const ref = `${url}/P`;
   await ok("pool", "create", ref, "--size", "1M");

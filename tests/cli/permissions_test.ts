@@ -150,7 +150,7 @@ Deno.test("permissions: with fewer, the error is Permission and names the flag",
 });
 
 Deno.test({
-  name: "permissions: nobody at a terminal is asked for what the command can do without",
+  name: "permissions: no prompt on a terminal for what the command can do without",
   ignore: !hasTerminals,
   fn: async (t) => {
     await inTemp(async (dir) => {
@@ -186,7 +186,7 @@ Deno.test({
   },
 });
 
-Deno.test("permissions: an agent is told the flag, too", async () => {
+Deno.test("permissions: an error for agents names the flag too", async () => {
   await inTemp(async (dir) => {
     const calls = [
       {

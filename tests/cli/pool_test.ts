@@ -360,7 +360,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "each stream is judged on its own; --format json and yaml force errors too",
+  name: "each stream is treated on its own; --format json and yaml apply to errors too",
   ignore: !hasScript,
   fn: () =>
     inTemp(async (dir) => {

@@ -93,7 +93,7 @@ Deno.test({
     }),
 });
 
-Deno.test("without the permission to see the bytes U+FFFD is refused, and nobody is asked", () =>
+Deno.test("without permission to read the bytes U+FFFD is refused, without a prompt", () =>
   inTemp(async (dir) => {
     const { code, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [

@@ -1,5 +1,5 @@
 /**
- * `follow build | head -1` stayed for ever when no further message came: a script hung, and each
+ * `follow build | head -1` stayed forever when no further message came: a script hung, and each
  * run left a process behind. It ends when its reader has gone, also while nothing arrives.
  *
  * @module

@@ -140,7 +140,7 @@ Deno.test("follow on a server: every way to choose", () =>
     assert.equal(errorOf(gone)["path"], "none");
   }));
 
-Deno.test("follow begins at the live edge and tells of losses", () =>
+Deno.test("follow starts at the live edge and reports losses", () =>
   inTemp(async (dir) => {
     await using server = serve({ dir });
     using local = server.local.createPool("p", 65536);
@@ -168,7 +168,7 @@ Deno.test("follow begins at the live edge and tells of losses", () =>
     assert.equal(notice.details.pool_path, `${racing.url}/p`);
   }));
 
-Deno.test("a follower goes on when its server is killed and started again", () =>
+Deno.test("a follower continues when its server is killed and restarted", () =>
   inTemp(async (dir) => {
     let server = serve({ dir });
     const { port } = server;
@@ -345,7 +345,7 @@ Deno.test("gateways and wrong schemes: the error says what is wrong and what to 
     }
   }));
 
-Deno.test("feed reaches servers that let nobody read, of ours and of 0.8", () =>
+Deno.test("feed works with write-only servers, ours and 0.8", () =>
   inTemp(async (dir) => {
     for (const old of [false, true]) {
       await using server = serve({

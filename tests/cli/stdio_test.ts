@@ -173,7 +173,7 @@ Deno.test({
         assert.equal(new TextDecoder().decode(bytes).trimEnd().split("\n").length, 300);
         assert.equal(code, 0);
       });
-      await t.step("feed tells of each skipped record once", async () => {
+      await t.step("feed reports each skipped record once", async () => {
         const bad = `${dir}/bad.jsonl`;
         await Deno.writeTextFile(bad, "nonsense\n".repeat(1000));
         const cmd = plasmite(dir, "feed", "p", "--in", "jsonl", "-e", "skip");
@@ -219,7 +219,7 @@ Deno.test({
   },
 });
 
-Deno.test("a process that serves others goes on when nobody reads its log", () =>
+Deno.test("a serving process continues when no one reads its log", () =>
   inTemp(async (dir) => {
     const script = `${dir}/log.ts`;
     await Deno.writeTextFile(

@@ -13,7 +13,7 @@ import { serve, take } from "../client/remote_util.ts";
 /** More than a timer holds: just so, in a u32 and beyond, in a u64, and without end. */
 const LONG = [2 ** 31, 2 ** 32 + 5, Number.MAX_SAFE_INTEGER, 2 ** 64, Infinity];
 
-// Lost: everything that waits "for ever" did not wait at all.
+// Lost: everything that waits "forever" did not wait at all.
 Deno.test("a timer of any length does not fire before a short one", async () => {
   const fired: number[] = [];
   const timers = LONG.map((ms) => startTimer(() => fired.push(ms), ms));
@@ -26,7 +26,7 @@ Deno.test("a timer of any length does not fire before a short one", async () => 
 });
 
 // Lost: a server that was told to let tails live for a month broke each of them off at once.
-Deno.test("--max-tail-timeout-ms beyond 2^31: a tail goes on through silence", () =>
+Deno.test("--max-tail-timeout-ms beyond 2^31: a tail survives silence", () =>
   inTemp(async (dir) => {
     for (const maxTailTimeoutMs of LONG) {
       await using server = serve({ dir, maxTailTimeoutMs, heartbeatMs: 10 });

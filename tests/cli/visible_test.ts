@@ -46,7 +46,7 @@ Deno.test("text is shown as it is, unsafe characters as escapes", () => {
   }
 });
 
-Deno.test("JSON on a terminal stands for the same as before", () => {
+Deno.test("JSON on a terminal keeps its meaning", () => {
   const text = fc.array(fc.constantFrom(...BAD, "a", "\\", '"', "ü", "👍", "\x7f", "\x1b")).map((
     all,
   ) => all.join(""));

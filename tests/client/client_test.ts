@@ -558,7 +558,7 @@ Deno.test(
   }),
 );
 
-Deno.test("parseMessage reads envelopes and refuses what is none", () => {
+Deno.test("parseMessage reads envelopes and refuses anything else", () => {
   const time = "2026-02-01T00:00:00Z";
   for (
     const [seq, expected] of [[5, 5n], [5n, 5n], ["5", 5n], [
@@ -778,7 +778,7 @@ Deno.test("errors are one class with kinds, context and the old alias", () => {
   assert.deepEqual([more.path, more.causes, more.seq, more.offset], ["/p", ["c"], 5n, 9n]);
 });
 
-Deno.test("a ring on any storage serves the appender", () => {
+Deno.test("the appender works on any storage", () => {
   const storage = new MemoryStorage();
   createRing(storage, POOL, { size: 8192 });
   const ring = openToAppend(storage, POOL);

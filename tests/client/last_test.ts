@@ -129,7 +129,7 @@ Deno.test("the last N matches are the last N, however far back they are", async 
   });
 });
 
-Deno.test("a walk that is overtaken while it is slow tells exactly what is missing", async () => {
+Deno.test("a slow walk that is overtaken reports exactly what is missing", async () => {
   await withDir(async (dir) => {
     const client = new Client(dir);
     await markedPool(client, "p", 1500, () => true, { sizeBytes: 1 << 20 });
@@ -347,7 +347,7 @@ Deno.test({
           assert.ok(peak.mb < base + 45, `${peak.mb} MB; with --tail 10 ${base} MB`);
         });
       }
-      await t.step("the server, meanwhile", () => {
+      await t.step("the server at the same time", () => {
         const mb = peak(child.pid);
         assert.ok(mb > 0 && mb < base + 80, `${mb} MB`);
       });
@@ -357,7 +357,7 @@ Deno.test({
   },
 });
 
-Deno.test("a slow reader of the last N is told what it lost, and gets the rest in order", async () => {
+Deno.test("a slow reader of the last N gets a report of its losses, and the rest in order", async () => {
   await withDir(async (dir) => {
     using client = new Client(dir);
     await markedPool(client, "p", 6000, () => true, { sizeBytes: 3 << 20 });

@@ -100,7 +100,7 @@ Deno.test("values survive the way there and back exactly", () =>
     assert.deepEqual(text.data, { n: 100, s: "A" });
   }));
 
-Deno.test("what is wrong is told before anything is sent", () =>
+Deno.test("mistakes are reported before anything is sent", () =>
   inTemp(async (dir) => {
     await using server = serve({ dir });
     await using client = server.client();
@@ -186,7 +186,7 @@ Deno.test("Lite3 with further members is appended as it is", () =>
     assert.deepEqual(await pool.getLite3(1), payload);
   }));
 
-Deno.test("errors of servers: envelopes, bare statuses, redirects, nonsense, nobody there", () =>
+Deno.test("errors of servers: envelopes, bare statuses, redirects, nonsense, no server", () =>
   inTemp(async (dir) => {
     let answer = (): Response => new Response();
     await using server = serve({ dir, before: () => answer() });
@@ -307,7 +307,7 @@ Deno.test("requests have a deadline and can be called off", () =>
     for (const answer of held) answer();
   }));
 
-Deno.test("connect tells servers from directories", () =>
+Deno.test("connect distinguishes servers from directories", () =>
   inTemp(async (dir) => {
     assert.ok(connect("http://127.0.0.1:9700") instanceof RemoteClient);
     assert.ok(connect(new URL("https://server")) instanceof RemoteClient);

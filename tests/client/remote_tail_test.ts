@@ -127,7 +127,7 @@ Deno.test("signal, close and break end a wait at once and leave nothing open", (
     await assert.rejects(pool.tail({ signal: AbortSignal.abort(new Error("no")) }).next(), /no/);
   }));
 
-Deno.test("without reconnect a broken stream rejects and nextSeq tells where to go on", () =>
+Deno.test("without reconnect a broken stream rejects, and nextSeq is where to continue", () =>
   inTemp(async (dir) => {
     let cut = true;
     await using server = serve({
@@ -269,7 +269,7 @@ Deno.test("a pool that goes away or is replaced ends a tail, reconnect or not", 
     );
   }));
 
-Deno.test("damage that ends every stream is reported, not asked for for ever", () =>
+Deno.test("damage that ends every stream is reported, not asked for forever", () =>
   inTemp(async (dir) => {
     const error = { kind: "Corrupt", message: "bad frame", offset: 12 };
     await using server = serve({

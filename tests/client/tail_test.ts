@@ -156,7 +156,7 @@ Deno.test(
   withPool(async (pool) => {
     pool.append({ n: 1 });
     let seen = 0;
-    // Each message begets the next: without the limit this would go on for ever.
+    // Each message begets the next: without the limit this would go on forever.
     for await (const { data } of pool.tail({ timeoutMs: 30 })) {
       assert.equal(data.n, ++seen);
       pool.append({ n: data.n + 1 });

@@ -15,7 +15,7 @@ import { fails } from "../support/fails.ts";
 import { start } from "../support/processes.ts";
 import { SCALE } from "../support/rings.ts";
 
-Deno.test("cursor: begins where it is told, and goes on where it was", async () => {
+Deno.test("cursor: starts where requested, and continues where it was", async () => {
   await withPool(async ({ coordinator, put }) => {
     const empty = await coordinator.cursor("empty");
     assert.deepEqual([empty.seq, empty.isNew], [0n, true]);
@@ -73,7 +73,7 @@ Deno.test("cursor: one reader at a time, the refusal names it", async () => {
   });
 });
 
-Deno.test("cursor: a pool that was replaced is told, shorter or longer or with no identity", async () => {
+Deno.test("cursor: a replaced pool is reported, shorter or longer or without identity", async () => {
   for (const count of [2, 5, 9]) {
     for (const stamped of [true, false]) {
       await withPool(async ({ backend, coordinator, put, path }) => {
@@ -147,7 +147,7 @@ Deno.test("cursor: each byte of the newer slot destroyed, the older counts; both
   });
 });
 
-Deno.test("cursor: reading goes on behind the position, also behind what was lost", async () => {
+Deno.test("cursor: reading continues after the position, also after losses", async () => {
   await withPool(async ({ coordinator, put }) => {
     await put(3);
     const cursor = await coordinator.cursor("c");
@@ -213,7 +213,7 @@ Deno.test("cursor: the list says who holds it, and a damaged one does not hide t
 });
 
 // Somebody who only looked was told of as a reader, and a reader was turned away by who looked.
-Deno.test("cursor: who lists cursors is no reader of them", async () => {
+Deno.test("cursor: listing cursors does not hold them", async () => {
   await withPool(async ({ coordinator, backend, path }) => {
     (await coordinator.cursor("c")).close();
     const looking = Deno.openSync(`${cursorDir(path)}/c`, { read: true });
@@ -254,7 +254,7 @@ Deno.test("cursor: what was overwritten is counted in the list", async () => {
   }, 65536);
 });
 
-Deno.test("cursor: is set only where it is expected, and deleted only when nobody has it", async () => {
+Deno.test("cursor: is set only at the expected position, and deleted only when no one holds it", async () => {
   await withPool(async ({ coordinator, put, path }) => {
     await put(5);
     const at = { expected: 3n, actual: null };

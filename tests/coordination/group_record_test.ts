@@ -80,7 +80,7 @@ Deno.test("group: an expired task goes to another, whose token alone counts", ()
   assert.equal(standing(second, 9n, second.gen), "unknown");
 });
 
-Deno.test("group: a failed task waits, belongs to nobody, and comes again", () => {
+Deno.test("group: a failed task waits without a holder, and is delivered again", () => {
   const group = fail(taken(EMPTY, [1n], 1n), 1n, 5000);
   assert.equal(standing(group, 1n, 2), "another");
   assert.deepEqual(group.holders, []);
@@ -127,7 +127,7 @@ Deno.test("group: 512 tasks of 64 workers fit into the slot, a 65th worker has t
   assert.equal(take(group, also), null);
 });
 
-Deno.test("group: a record comes back exactly, a damaged one not at all", () => {
+Deno.test("group: a record is restored exactly, a damaged one not at all", () => {
   const group = {
     ...extend(taken(EMPTY, [1n, 3n], 4n, "ü"), 3n, 7000),
     tags: ["a"],

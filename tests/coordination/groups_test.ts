@@ -240,7 +240,7 @@ Deno.test("group: a condition of jq alone does not stop the group at the last ma
 });
 
 // A group that went on would have passed a task over that nobody ever saw.
-Deno.test("group: a condition that fails ends taking behind the tasks before it, every time", async () => {
+Deno.test("group: a condition that fails ends taking after the tasks before it, every time", async () => {
   await withPool(async ({ coordinator, put }) => {
     await put(5);
     for (
@@ -287,7 +287,7 @@ Deno.test("group: what was examined before a condition failed is not examined ag
 });
 
 // Power was lost inside a write: the tasks of the newer record would never be handed out again.
-Deno.test("group: after a torn write a worker that goes on finds the tasks of the older record", async () => {
+Deno.test("group: after a torn write a worker that continues finds the tasks of the older record", async () => {
   await withPool(async ({ coordinator, put, path }) => {
     await put(3);
     const group = coordinator.group("g");
@@ -321,7 +321,7 @@ Deno.test("group: the filter is the group's; what does not match is passed over"
   });
 });
 
-Deno.test("group: what is overwritten is told once, with its number", async () => {
+Deno.test("group: an overwritten message is reported once, with its number", async () => {
   await withPool(async ({ coordinator, put }) => {
     await put(3);
     const group = coordinator.group("g");
@@ -349,7 +349,7 @@ Deno.test("group: with 512 pending there is no more until one is done", async ()
   });
 });
 
-Deno.test("group: a pool that was made anew is NotFound", async () => {
+Deno.test("group: a pool that was recreated is NotFound", async () => {
   await withPool(async ({ backend, coordinator, put, path }) => {
     await put(3);
     const group = coordinator.group("g");

@@ -164,7 +164,7 @@ Deno.test("guard: killed at every write, the batch is whole or absent", () => {
   assert(judged >= calls);
 });
 
-Deno.test("guard: a broken chain is mended first, and the guard judges what is left", () => {
+Deno.test("guard: a broken chain is repaired first, and the guard sees the rest", () => {
   const { storage, ring } = newRing(3000, 0);
   append(ring, ...[1, 2, 3, 4].map((n) => payload(n, 500)));
   const file = storage.open(POOL, { write: true });
@@ -296,7 +296,7 @@ Deno.test("tag walk: overtaken while it reads, it never takes one message for an
   assert(seen > 50 && reads > 100, `${seen} messages in ${reads} reads`);
 });
 
-Deno.test("tag walk: what is no message has no tags; damage is told, not passed over", () => {
+Deno.test("tag walk: invalid messages have no tags; damage is reported, not skipped", () => {
   const { storage, ring } = newRing(4000, 8);
   append(ring, payload(1, 200));
   store(ring, tagged([["key:a"]]));

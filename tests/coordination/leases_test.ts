@@ -63,7 +63,7 @@ Deno.test("lease: what carries the key but is no claim does not free it", async 
   });
 });
 
-Deno.test("lease: who waits gets it at the release, and gives up in time", async () => {
+Deno.test("lease: a waiter gets it at the release, or gives up in time", async () => {
   await withPool(async ({ pool, open }) => {
     const ann = await pool.coordinate();
     const bob = await open().coordinate();
@@ -81,7 +81,7 @@ Deno.test("lease: who waits gets it at the release, and gives up in time", async
   });
 });
 
-Deno.test("lease: an expired one is taken by who waits", async () => {
+Deno.test("lease: an expired one goes to a waiter", async () => {
   await withPool(async ({ pool, open }) => {
     const ann = await pool.coordinate();
     const bob = await open().coordinate();
@@ -120,7 +120,7 @@ Deno.test("processes: a witness sees no two holders, tokens only grow, killed on
     const rounds = String(12 * SCALE);
     const count = SCALE > 1 ? 8 : 3;
     const workers = Array.from({ length: count }, (_, n) =>
-      // Keys in opposite order: all or none, so nobody waits for ever.
+      // Keys in opposite order: all or none, so nobody waits forever.
       start("claimer.ts", path, `w${n}`, n % 2 === 1 ? "b,a" : "a,b", rounds, witness, "60000"));
     const tokens: bigint[] = [];
     await Promise.all(workers.map(async (worker) => {

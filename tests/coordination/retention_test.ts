@@ -89,7 +89,7 @@ Deno.test("extension: a pool without one stays without, until it is given a limi
   assert.equal(unstamped.extension()?.maxAgeNs, 0n);
 });
 
-Deno.test("trim: drops a prefix and no more; appending goes on; both checkers agree", () => {
+Deno.test("trim: drops only a prefix; appending continues; both checkers agree", () => {
   const run = fc.record({
     ring: fc.integer({ min: 1000, max: 4000 }),
     slots: fc.constantFrom(0, 3, 9),

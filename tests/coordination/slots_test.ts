@@ -79,7 +79,7 @@ function written(count: number): MemoryRecord {
   return file;
 }
 
-Deno.test("slots: any text comes back, any changed byte is noticed", () => {
+Deno.test("slots: any text is restored, any changed byte is noticed", () => {
   fc.assert(fc.property(
     fc.uint8Array({ minLength: 1, maxLength: 200 }).map((bytes) =>
       new TextEncoder().encode(JSON.stringify({ v: 1, bytes: [...bytes].join() }).slice(0, 400))

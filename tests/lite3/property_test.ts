@@ -170,7 +170,7 @@ function isCorrupt(error: unknown): boolean {
 
 // ---- what goes in comes out ------------------------------------------------------------------
 
-Deno.test("JSON text comes back as it went in: values, order, every bit", () => {
+Deno.test("JSON text is restored exactly: values, order, every bit", () => {
   fc.assert(
     fc.property(root, fc.array(anyText, { maxLength: 9 }), (m, tags) => {
       const json = text(m);
@@ -457,7 +457,7 @@ Deno.test("changed bytes give Corrupt or another value, nothing else", () => {
   );
 });
 
-Deno.test("a tree that shares its children is refused, not walked for ever", () => {
+Deno.test("a tree that shares its children is refused, not walked forever", () => {
   // Ten nodes of seven entries, each pointing eight times at the next: 8^9 leaves.
   const bytes = new Uint8Array(96 * 10);
   const dv = new DataView(bytes.buffer);

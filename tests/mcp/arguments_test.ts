@@ -172,7 +172,7 @@ Deno.test("mcp path: whatever the data is, every value is found by its path", ()
   );
 });
 
-// A page that promises another one has a client ask for ever, or miss the last pools.
+// A page that promises another one has a client ask forever, or miss the last pools.
 test("pages of resources: each pool once, and the last page says so", async (kind) => {
   await using place = new StorePlace(kind);
   const names = ["a", "b b", "c", "d%", "é", "f"];

@@ -116,7 +116,7 @@ Deno.test("mcp http: plain JSON in, plain JSON out, whatever Accept says", () =>
     assert.equal((older["result"] as Any)["protocolVersion"], "2024-11-05");
   }));
 
-Deno.test("mcp http: requests that are none", () =>
+Deno.test("mcp http: invalid requests", () =>
   withMcp({ maxBodyBytes: 2000 }, async (mcp, place) => {
     const cases: [Request, number, number | undefined][] = [
       [new Request(URL_), 405, undefined],

@@ -196,7 +196,7 @@ Deno.test("mcp notices: a grant for some pools hears of no other", async () => {
 });
 
 // A name that is a path would have opened files outside of the directory.
-Deno.test("mcp notices: what is no name of a pool is not watched", async () => {
+Deno.test("mcp notices: invalid names of pools are not watched", async () => {
   using place = new Place();
   Deno.mkdirSync(`${place.dir}/pools`);
   using outside = place.client.createPool("outside");

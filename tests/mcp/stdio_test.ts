@@ -258,7 +258,7 @@ Deno.test("mcp stdio: a wait is answered in time, and prompts leave time for it"
   }
 });
 
-// Lost: a client that shows the pools showed those of its start for ever.
+// Lost: a client that shows the pools showed those of its start forever.
 Deno.test("mcp stdio: a client of the older era is told when pools come and go", async () => {
   using place = new Place();
   const peer = new Connection(place);

@@ -148,7 +148,7 @@ Deno.test("every document and section that a comment or a page cites is in the r
   assert.ok(citations > 150, `only ${citations} citations found`);
 });
 
-Deno.test("a citation that nobody can follow is noticed, whatever is wrong with it", () => {
+Deno.test("an invalid citation is noticed, whatever is wrong with it", () => {
   const page = "# Format\n\n## 1. Layout\n\n### 1.1 Header\n\nSee section 1.1.\n";
   const good: [string, string][] = [
     ["docs/spec/format.md", page],

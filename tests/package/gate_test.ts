@@ -60,7 +60,7 @@ async function summary(
 const FINE = 'Deno.test("fine", () => {}); Deno.test("fine too", () => {});';
 
 Deno.test(
-  "gate: green is what passed, and the numbers are the real ones",
+  "gate: only a passed run is green, with the real numbers",
   { ignore: !HAS_BASH },
   async () => {
     const { code, last } = await summary({ "tests/a_test.ts": FINE, "tests/b_test.ts": FINE });
@@ -85,7 +85,7 @@ Deno.test("gate: a file that does not load is a failure, beside one that fails a
 });
 
 Deno.test(
-  "gate: what breaks off before it counts is a failure",
+  "gate: a run that ends early is a failure",
   { ignore: !HAS_BASH },
   async () => {
     for (
@@ -109,7 +109,7 @@ Deno.test(
   },
 );
 
-Deno.test("gate: an ignored test is named; only with an excuse that holds here it is green", {
+Deno.test("gate: an ignored test is named, and needs a reason that applies here", {
   ignore: !HAS_BASH,
 }, async () => {
   const files = {
@@ -243,7 +243,7 @@ Deno.test("gate: workflows are checked, and where that is impossible it says so,
   }
 });
 
-Deno.test("environment: nothing of the caller's taste, home or locale reaches a test", async () => {
+Deno.test("environment: settings, home and locale of the caller do not reach tests", async () => {
   const hostile = {
     EDITOR: "vi",
     VISUAL: "emacs",

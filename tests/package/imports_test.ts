@@ -216,7 +216,7 @@ Deno.test("start-up: what ends at once uses no timer", async (t) => {
   });
 });
 
-Deno.test("start-up: the entry point itself loads little", () => {
+Deno.test("start-up: the entry point loads few modules", () => {
   const loaded = new Set<string>();
   const visit = (file: string): void => {
     if (loaded.has(file)) return;
@@ -249,7 +249,7 @@ function reached(file: string, seen = new Set<string>()): Set<string> {
   return seen;
 }
 
-Deno.test("environment: every test file brings its own", () => {
+Deno.test("environment: every test file imports it", () => {
   const files = testFiles();
   assert.ok(files.length > 50);
   for (const file of files) {

@@ -128,7 +128,7 @@ Deno.test("without hard links many make the same pool at once, and no message is
     assert.deepEqual(codes, [0, ...Array(11).fill(4)], runs.map((run) => run.stderr).join(""));
   }));
 
-// A power switch on the robot: the half-made file stood in the way of the pool for ever.
+// A power switch on the robot: the half-made file stood in the way of the pool forever.
 Deno.test("a creator that is killed at any call stands in nobody's way", () =>
   inTemp(async (dir) => {
     let killed = 0;
@@ -148,7 +148,7 @@ Deno.test("a creator that is killed at any call stands in nobody's way", () =>
     assert.ok(killed >= 6 && left >= 3, `${killed} killed, ${left} left a file`);
   }));
 
-Deno.test("what a killed creator left is told apart from a pool, and taken over", () =>
+Deno.test("the file of a killed creator is distinguished from a pool, and reused", () =>
   inTemp(async (dir) => {
     for (const size of [0, 5000, 1 << 20]) {
       const path = `${dir}/z${size}.plasmite`;
@@ -204,7 +204,7 @@ Deno.test("a file with one byte that is not zero is never taken over", () =>
     assert.equal(Deno.statSync(`${dir}/disk.img`).size, 5_000_000);
   }));
 
-Deno.test("a file of any size that is all holes is told apart without being read through", () =>
+Deno.test("a file that is all holes is recognised without reading all of it", () =>
   inTemp((dir) => {
     // Reading a terabyte of zeros takes minutes, and a server would stand still.
     for (const [name, last] of [["holes", false], ["data", true]] as const) {
@@ -236,7 +236,7 @@ Deno.test("a link to nowhere, a directory and a device have the name already", (
   }));
 
 // A reader that starts together with the creator saw a damaged pool.
-Deno.test("whoever opens a pool while it is made waits for its header", () =>
+Deno.test("opening a pool that is being created waits for its header", () =>
   inTemp(async (dir) => {
     const path = `${dir}/a.plasmite`;
     Deno.writeFileSync(path, new Uint8Array(0));
@@ -370,7 +370,7 @@ function makeBetween(
 }
 
 // The second creator wrote its header over the first one's pool, and its first messages were gone.
-Deno.test("memory: of two that make a pool in place, whatever their order, one is told that it exists", () => {
+Deno.test("memory: of two creators of a pool, in any order, one gets AlreadyExists", () => {
   const exists = (error: unknown): boolean => PlasmiteError.is(error, ErrorKind.AlreadyExists);
   const other = (storage: MemoryStorage): boolean =>
     storage.create("/m/a", 4096, Uint8Array.of(9, 9), true);
@@ -441,7 +441,7 @@ Deno.test("a pool may have any name that the file system allows", () =>
 
 // `ulimit -f` of a service manager: each try left another hidden file, until the disk was full.
 Deno.test({
-  name: "a file-size limit that ends the program leaves nothing behind",
+  name: "a file-size limit that ends the program leaves no file",
   ignore: Deno.build.os === "windows",
   fn: () =>
     inTemp(async (dir) => {

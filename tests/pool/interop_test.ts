@@ -113,7 +113,7 @@ Deno.test("our writer and the reference's take turns on one file; everything is 
   for (const [what, count] of Object.entries(met)) assert(count > 0, `the shape was met: ${what}`);
 });
 
-Deno.test("D1, D2: a message behind padding is read, and the tail leaves the padding", () => {
+Deno.test("D1, D2: a message after padding is read, and the tail leaves the padding", () => {
   // 1040 - 504 - 480 = 56 bytes of padding, which only the reference leaves.
   const { storage, ring } = newRing(1040, 0);
   const map = mapped(storage);

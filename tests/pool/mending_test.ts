@@ -1,6 +1,6 @@
 /**
  * The automatic repair in front of an append (docs/spec/format.md 5.4). Without its bounds, one
- * crafted file, or one writer that was killed, stops every append to a pool for ever, under the lock
+ * crafted file, or one writer that was killed, stops every append to a pool forever, under the lock
  * that everyone else waits for, and takes a server down with it.
  *
  * @module
@@ -228,7 +228,7 @@ function goOn(ring: WritableRing, bytes: Uint8Array): { seq: bigint; slices: num
   throw new Error("the search does not end");
 }
 
-Deno.test("while a repair searches, the lock is free and everything else goes on", async () => {
+Deno.test("while a repair searches, the lock is free and everything else continues", async () => {
   await inTemp((dir) => {
     const { path, newest, whole } = wounded(dir);
     const ring = openToAppend(disk, path);
@@ -253,7 +253,7 @@ function goOnUntilLock(ring: WritableRing): unknown {
   return last;
 }
 
-Deno.test("two who repair at once: one does it, and no number is given out twice", async () => {
+Deno.test("two concurrent repairs: one does it, and no number is assigned twice", async () => {
   await inTemp((dir) => {
     const { path, newest, whole } = wounded(dir);
     const rings = [0, 1, 2].map(() => openToAppend(disk, path));
@@ -271,7 +271,7 @@ Deno.test("two who repair at once: one does it, and no number is given out twice
   });
 });
 
-Deno.test("what was found is looked at again: a writer that died meanwhile has overwritten it", async () => {
+Deno.test("what was found is checked again: a writer that died in the meantime has overwritten it", async () => {
   for (const turned of [false, true]) {
     await inTemp((dir) => {
       const { path, newest, whole, at } = wounded(dir, turned ? 30 : 60);
@@ -519,7 +519,7 @@ Deno.test({
   },
 });
 
-Deno.test("doctor tells how far it has come, in a walk, in a search, and in a backup", async () => {
+Deno.test("doctor shows its progress in a walk, in a search, and in a backup", async () => {
   await inTemp((dir) => {
     const { path } = wounded(dir);
     const told: [number, number][] = [];

@@ -170,7 +170,7 @@ for (let stores = 1; stores <= 4; stores++) {
   });
 }
 
-Deno.test("no torn copy when the reference writes behind a wrap, far from the tail", () => {
+Deno.test("no torn copy when the reference writes after a wrap, far from the tail", () => {
   const { storage } = newRing(1200, 8);
   const map = mapped(storage);
   [400, 400, 128, 128, 128, 400].forEach((size, i) => refAppendAll(map, payload(i + 1, size), 1n));

@@ -395,7 +395,7 @@ Deno.test({
         for (let i = 0; i < 50; i++) semaphore.post();
         semaphore.close();
         assert(value() >= 2 && value() < 52);
-        // Nobody waits: posts do not pile up for ever.
+        // Nobody waits: posts do not pile up forever.
         for (let i = 0; i < 200; i++) {
           const one = new Semaphore(path);
           one.post();

@@ -69,7 +69,7 @@ Deno.test("work that is called off stops, and closes what it has open", async ()
   assert.equal(closed, 1, "one was begun, and it was closed");
 });
 
-Deno.test("many who work at the same time go on one after the other, each for its slice", async () => {
+Deno.test("concurrent tasks continue one after the other, each for its slice", async () => {
   const order: number[] = [];
   let ready = 0;
   function* work(me: number): Steps<void> {
@@ -91,7 +91,7 @@ Deno.test("many who work at the same time go on one after the other, each for it
   assert.ok(turns >= 12, `${turns} turns in 18 slices`);
 });
 
-Deno.test("a turn is a whole slice of work, also for one who asks two slices", async () => {
+Deno.test("a turn is a whole slice of work, also for a task with two slices", async () => {
   let steps = 0;
   let turns = 0;
   const work = async (): Promise<void> => {
@@ -119,7 +119,7 @@ Deno.test("a turn is a whole slice of work, also for one who asks two slices", a
   assert.ok(turns < 120, `${turns} turns for ${steps} steps of half a millisecond`);
 });
 
-Deno.test("a walk to an old message comes back after each piece, and finds the same", () => {
+Deno.test("a walk to an old message pauses after each piece, and finds the same", () => {
   const { storage, ring } = newRing(3 << 20, 0);
   for (let i = 0; i < 40; i++) {
     append(
@@ -182,7 +182,7 @@ Deno.test("a walk passes over large messages without reading them", () => {
   assert.ok(most < (6 << 20), `${most} bytes of 24 MiB`);
 });
 
-Deno.test("a walk in pieces that is overtaken reports the gap, once, and goes on behind it", () => {
+Deno.test("a walk in pieces that is overtaken reports the gap once, and continues after it", () => {
   const { ring } = newRing(1 << 20, 0);
   const fill = (): void => {
     for (let i = 0; i < 10; i++) {

@@ -1,6 +1,6 @@
 /**
  * Request bodies that never end. Without a limit on their time and on the memory of all of them, anyone
- * who may send a request could fill the server's memory, or keep everyone else from appending, for ever.
+ * who may send a request could fill the server's memory, or keep everyone else from appending, forever.
  *
  * @module
  */
@@ -46,7 +46,7 @@ const ROUTES: [string, string][] = [
   ["/mcp", "application/json"],
 ];
 
-Deno.test("unfinished bodies: their memory is limited, small appends go on, aborted ones give it back", async (t) => {
+Deno.test("unfinished bodies: their memory is limited, small appends continue, aborted ones release it", async (t) => {
   for (const [path, type] of ROUTES) {
     for (const length of [100_000, "chunked"] as const) {
       await t.step(`${path}, ${length === "chunked" ? "chunked" : "declared"}`, async () => {
@@ -101,7 +101,7 @@ Deno.test("unfinished bodies: one that only drips is ended, one that flows may t
     // A byte now and then, so that it never stands still.
     const drop = encoder.encode(length === "chunked" ? "1\r\n \r\n" : " ");
     for (let drops = 0; !over; drops++) {
-      assert.ok(drops < 1000, "it may drip for ever");
+      assert.ok(drops < 1000, "it may drip forever");
       await conn.write(drop).catch(() => 0);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -121,7 +121,7 @@ Deno.test("unfinished bodies: one that only drips is ended, one that flows may t
   await end();
 });
 
-Deno.test("unfinished bodies: they take no place of those who have sent everything", async () => {
+Deno.test("unfinished bodies: they take no slot from complete requests", async () => {
   const { server, end } = await listening({ maxTailConcurrency: 2 });
   const conns = await Promise.all(
     Array.from({ length: 10 }, () => begin(server.port, `${head("/v0/pools/p/append", 50)}{`)),

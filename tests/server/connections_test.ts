@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { CLI, inTemp } from "../cli/cli_util.ts";
 
-Deno.test("server: 1,000 silent connections keep nobody from appending", () =>
+Deno.test("server: 1,000 silent connections do not block appends", () =>
   inTemp(async (dir) => {
     const ready = `${dir}/ready`;
     const server = new Deno.Command(Deno.execPath(), {

@@ -94,7 +94,7 @@ Deno.test("errors over HTTP: hints have no commands for callers and no paths", a
   }
 });
 
-Deno.test("errors over HTTP: a message that is too large is told what fits", async () => {
+Deno.test("errors over HTTP: the error for a large message names the limit", async () => {
   const { client, post, end } = await bench();
   client.createPool("small", 65_536).close();
   const { status, json } = await post("/v0/pools/small/append", {
@@ -107,7 +107,7 @@ Deno.test("errors over HTTP: a message that is too large is told what fits", asy
   await end();
 });
 
-Deno.test("errors over HTTP: whoever finds a pool busy is told when to come back", async () => {
+Deno.test("errors over HTTP: a busy pool gives a time to retry", async () => {
   const error = new PlasmiteError("Busy", "resource is busy");
   const { get, end } = await bench({
     authenticator: {

@@ -97,7 +97,7 @@ Deno.test("grants: rights on one pool give nothing of another, on every route", 
 });
 
 // A right that was taken away is still used when the server remembers what it was.
-Deno.test("grants: every request is judged by the rights of that moment", async () => {
+Deno.test("grants: each request is checked against the current rights", async () => {
   const { rights, authenticator } = callers();
   rights.set("ann", ["read a"]);
   const { app, client, end } = await bench({

@@ -253,7 +253,7 @@ Deno.test("keys: who has no key learns nothing, whatever else is wrong with the 
 });
 
 // Lost: the answer, to a client that was still sending when the server closed the connection.
-Deno.test("keys: the body of a refused request is read, but not for ever", async () => {
+Deno.test("keys: the body of a refused request is read, but not forever", async () => {
   const { app, end } = await bench({ token: "secret" });
   const send = async (pieces: number): Promise<number> => {
     let taken = 0;

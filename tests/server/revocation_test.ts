@@ -135,7 +135,7 @@ Deno.test("revocation: a subscription of an agent ends", async () => {
   await soon(stream.text());
 });
 
-// Lost: a guest that stayed connected kept reading for ever.
+// Lost: a guest that stayed connected kept reading forever.
 Deno.test("revocation: a key whose time comes ends its streams by itself", async () => {
   await using server = await sharing({ maxTailTimeoutMs: 600_000 });
   using pool = server.client.createPool("p");

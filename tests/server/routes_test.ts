@@ -492,7 +492,7 @@ Deno.test("server: long finished answers are compressed on request, streams neve
   await end();
 });
 
-Deno.test("server: a bug is told to the operator and to nobody else", async () => {
+Deno.test("server: a bug is reported to the operator only", async () => {
   const faults: unknown[] = [];
   const { get, end } = await bench({
     ui: () => Promise.reject(new Error("secret detail")),

@@ -301,7 +301,7 @@ Deno.test("server sockets: bodies too large or never ending are refused while th
   await end();
 });
 
-Deno.test("server sockets: a reader that takes nothing loses its stream, others go on", async () => {
+Deno.test("server sockets: a client that does not read loses its stream, others continue", async () => {
   const { server, client, end } = await listening(
     { maxTailTimeoutMs: 100, maxTailConcurrency: 1 },
     {

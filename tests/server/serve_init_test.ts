@@ -218,7 +218,7 @@ function certificatesOf(pem: string): X509Certificate[] {
 }
 
 // Lost: programs that believe only authorities, such as Claude Code, could not reach the server.
-Deno.test("serve init: an authority that can sign nothing else stands behind the certificate", () =>
+Deno.test("serve init: the certificate is signed by an authority that can sign nothing else", () =>
   inTemp(async (dir) => {
     const { cert: pem, key } = await makeIssuedCertificate("127.0.0.1");
     const [leaf, authority, ...more] = certificatesOf(pem);

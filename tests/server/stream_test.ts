@@ -117,7 +117,7 @@ Deno.test("server tail: live messages, deadline, and the end at max", async () =
   await end();
 });
 
-Deno.test("server tail: a wrapped ring is told from its oldest message, gaps as asked", async () => {
+Deno.test("server tail: a wrapped ring is read from its oldest message, with gaps on request", async () => {
   const { app, client, get, end } = await bench();
   using pool = client.createPool("p", 8192);
   for (let i = 1; i <= 40; i++) pool.append({ i, pad: "x".repeat(200) });
@@ -288,7 +288,7 @@ Deno.test("server tail: a follower of the library sees what the server appends",
   await end();
 });
 
-Deno.test("server tail: a pool whose first message cannot be read is told by the status", async (t) => {
+Deno.test("server tail: a pool whose first message cannot be read gives an error status", async (t) => {
   const good = (client: Client): Uint8Array => {
     using pool = client.createPool("good");
     pool.append({ text: "x".repeat(200) });

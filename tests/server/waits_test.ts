@@ -91,7 +91,7 @@ Deno.test("agents: a deletion that waits for a lock keeps no answer back", async
   }
 });
 
-Deno.test("server: whatever waits for a held pool, other requests are answered meanwhile", async (t) => {
+Deno.test("server: while requests wait for a locked pool, others are answered", async (t) => {
   const cases: Record<string, (url: string) => Promise<Response>> = {
     "delete": (url) => fetch(url, { method: "DELETE" }),
     "append": (url) => fetch(`${url}/append`, append(1)),
@@ -177,7 +177,7 @@ Deno.test("server, agents, library: a half-stored state block is not waited for 
   });
 });
 
-Deno.test("server: held pools keep nobody from the others, however many wait for them", async () => {
+Deno.test("server: many waits for locked pools do not delay other pools", async () => {
   const { server, client, end } = await listening({ maxTailConcurrency: 8 });
   const pools = Array.from({ length: 20 }, (_, i) => `held${i}`);
   for (const name of pools) client.createPool(name, 65536).close();
@@ -204,7 +204,7 @@ Deno.test("server: held pools keep nobody from the others, however many wait for
   await end();
 });
 
-Deno.test("server: what is told of thousands of pools is told in turns", async (t) => {
+Deno.test("server: answers about thousands of pools leave time for other requests", async (t) => {
   const { app, client, dir, end } = await bench();
   client.createPool("p0", 65536).close();
   const header = Deno.readFileSync(`${dir}/p0.plasmite`).subarray(0, 4096);

@@ -156,7 +156,7 @@ function stream(...payloads: Uint8Array[]): Uint8Array {
 const A = payload('{"a":1}', ["x"]);
 const B = payload('{"b":[2,{"c":"\\u001e"}]}', []);
 
-Deno.test("Lite3: framed, byte by byte and whole, found out or told", async () => {
+Deno.test("Lite3: framed, byte by byte and whole, detected or declared", async () => {
   const bytes = stream(A, B);
   for (const mode of ["auto", "lite3"] as const) {
     for (const cuts of [[], Array.from(bytes.keys()).slice(1)]) {

@@ -114,7 +114,7 @@ const rows: Row[] = [
     error: USAGE,
   },
   { name: "not JSON", input: '{"a":1}\nnot-json\n{"b":2}\n', stored: ['{"a":1}'], error: USAGE },
-  { name: "text behind a value", input: '{"a":1} x\n', stored: [], error: USAGE },
+  { name: "text after a value", input: '{"a":1} x\n', stored: [], error: USAGE },
   { name: "broken over several lines", input: '{\n"a":1,\n}\n{"b":2}\n', stored: [], error: USAGE },
   { name: "a newline in a string", input: '{"a":"x\ny"}\n', stored: [], error: USAGE },
   { name: "an array", input: "[1,2]\n", stored: [], error: NOT_OBJECT },
@@ -234,7 +234,7 @@ const rows: Row[] = [
     ...SKIP,
   },
   {
-    name: "skip: the last line begins anew",
+    name: "skip: the last line is read from its start",
     input: '{"a":1,\n{"b":2}',
     stored: ['{"b":2}'],
     skipped: ['1 1 Parse {"a":1,'],
@@ -300,7 +300,13 @@ const rows: Row[] = [
   { name: "json", mode: "json", input: ' \n{\n"a":1}\n', stored: ['{"a":1}'] },
   { name: "json: blanks", mode: "json", input: " \n\n", stored: [] },
   { name: "json: BOM", mode: "json", input: '\ufeff{"a":1}', stored: ['{"a":1}'] },
-  { name: "json: text behind", mode: "json", input: '{"a":1}\n{"b":2}', stored: [], error: USAGE },
+  {
+    name: "json: text after it",
+    mode: "json",
+    input: '{"a":1}\n{"b":2}',
+    stored: [],
+    error: USAGE,
+  },
   { name: "json: an array", mode: "json", input: '[{"a":1}]', stored: [], error: NOT_OBJECT },
   {
     name: "json: skip",
@@ -543,7 +549,7 @@ Deno.test("ingest: in auto under stop the limit is what fits the pool", async ()
   }
 });
 
-Deno.test("ingest: skip goes on behind a record that is too large", async () => {
+Deno.test("ingest: skip continues after a record that is too large", async () => {
   const big = sized(MIB + 1);
   const pretty = `{\n  "a": [\n    "${
     "y".repeat(MIB)
