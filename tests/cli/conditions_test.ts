@@ -130,6 +130,7 @@ Deno.test("--id-from: jq itself, copied messages with their number, records with
         [".data.e[]", '{"e":[1,2]}', "2 values"],
         [".data.e[]?", '{"e":[]}', "no value"],
         [".seq", '{"e":1}', "an error"],
+        ['"\\(.data.e)-\\(.data.f)"', '{"e":1}', "an error"],
         [".data.e | @base64 | empty", '{"e":"1"}', "no value"],
       ] as const
     ) {
@@ -140,6 +141,17 @@ Deno.test("--id-from: jq itself, copied messages with their number, records with
       assert.equal(kind, "Usage");
       assert.ok(String(hint).includes(`yielded ${what}`), String(hint));
       if (before !== "") assert.deepEqual(causes, ["in the record on line 2"]);
+    }
+    for (
+      const [expression, line, id] of [
+        ['"\\(.data.a)/\\(.data.b[1])"', '{"a":"x","b":[0,1.0]}', "x/1.0"],
+        ['.data["odd name"]', '{"odd name":1.0}', "1.0"],
+        ['.data.a + "-" + .data.b', '{"a":"x","b":"y"}', "x-y"],
+        ['.data.x? // "none"', '{"q":1}', "none"],
+      ] as const
+    ) {
+      const outcome = await feed(dir, ["--id-from", expression], `${line}\n`);
+      assert.deepEqual(receipts(outcome)[0]?.meta.tags, [`id:${id}`], expression);
     }
     const skipped = await feed(dir, ["-e", "skip", "--id-from", ".data.z"], '{"f":1}\n{"z":1}\n');
     assert.equal(skipped.code, 1);
