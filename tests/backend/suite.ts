@@ -120,6 +120,26 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
 
   coordinationSuite({ withPool, put });
 
+  test("with an age limit nothing older is shown, and who wanted it is told", async ({ backend }) => {
+    const made = await backend.create("p", { sizeBytes: 1 << 20, maxAgeMs: 1000 });
+    assert.equal(made.retention?.maxAgeMs, 1000);
+    const pool = await backend.open("p", { write: true });
+    assert.deepEqual(await put(pool, numbered(2)), [1n, 2n]);
+    assert.equal((await pool.info()).retention?.oldestLiveSeq, 1n);
+    for (const end = Date.now() + PATIENCE; (await pool.bounds()).oldest !== 0n;) {
+      assert.ok(Date.now() < end, "they expire");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.equal(await pool.get(1n), null);
+    assert.deepEqual(await collect(await pool.select({})), []);
+    assert.equal((await pool.info()).retention?.oldestLiveSeq, null);
+    assert.equal((await pool.info()).lastSeq, 2n);
+    assert.deepEqual(await put(pool, [{ n: 3 }]), [3n]);
+    assert.deepEqual(await collect(await pool.select({ from: 1n })), ["1-2", '3:{"n":3}']);
+    assert.equal((await pool.bounds()).oldest, 3n);
+    await pool.close();
+  });
+
   test("creates, lists, describes and removes pools", async ({ backend }) => {
     assert.deepEqual(await backend.list(), []);
     const made = await backend.create("b", { sizeBytes: 65536 });

@@ -20,6 +20,7 @@ export interface StreamConfig {
   readonly subjects?: readonly string[];
   readonly max_bytes: number;
   readonly max_msg_size?: number;
+  readonly max_age?: number;
   readonly num_replicas?: number;
   readonly allow_direct?: boolean;
   readonly allow_atomic?: boolean;
@@ -102,6 +103,12 @@ export function poolInfoOf(info: StreamInfo, path: string, link: Link): PoolInfo
         newestAgeMs: ageMs(now, newestTimeNs),
       },
     },
+    retention: {
+      maxAgeMs: config.max_age ? config.max_age / 1_000_000 : null,
+      oldestLiveSeq: isEmpty ? null : oldest,
+      expired: 0n, // The server removes them by itself.
+    },
+    lastSeq: newest,
     identity: sha256Hex(new TextEncoder().encode(`${info.created} ${config.name}`)).slice(0, 32),
     stream: {
       replicas: config.num_replicas ?? 1,
