@@ -47,7 +47,10 @@ async function served(features?: string): Promise<Place & { sent(): number }> {
 }
 
 backendSuite("http", () => served());
-backendSuite("http (a server that does not choose)", () => served("batch,since,where,no-follow,retention"));
+backendSuite(
+  "http (a server that does not choose)",
+  () => served("batch,since,where,no-follow,retention"),
+);
 
 Deno.test("http backend: a selection that finds little moves little", async () => {
   const place = await served();
