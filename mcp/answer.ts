@@ -260,7 +260,7 @@ export class Window {
 }
 
 /** The part of the summary about the cursor and about missing messages. */
-export function moreOf(batch: Batch): string[] {
+export function moreOf(batch: Batch, position = "after_seq"): string[] {
   const { has_more, fell_behind, next_after_seq, cursor_ahead, newest_available_seq, note } = batch;
   const parts: string[] = [];
   if (cursor_ahead === true) {
@@ -271,7 +271,7 @@ export function moreOf(batch: Batch): string[] {
         "the pool was probably made anew; start over without after_seq, or with 0 for all of it.",
     );
   }
-  if (has_more === true) parts.push(`More: after_seq ${next_after_seq}.`);
+  if (has_more === true) parts.push(`More: ${position} ${next_after_seq}.`);
   if (fell_behind) parts.push("Older messages were overwritten before they were read.");
   if (note !== undefined) parts.push(note);
   return parts;

@@ -105,8 +105,17 @@ export class Arguments {
 
   /** Tags, trimmed; none if absent. A string that contains an array is accepted. */
   tags(name: string): string[] {
+    if (this.#value(name) === undefined) return [];
+    return this.texts(name).map((item, i) => {
+      const tag = item.trim();
+      if (tag === "") throw new BadArgument(name, `entry ${i + 1} is empty`);
+      return tag;
+    });
+  }
+
+  /** Required texts. A string that contains an array is accepted. */
+  texts(name: string): string[] {
     const given = this.#value(name);
-    if (given === undefined) return [];
     const inside = typeof given === "string" ? insideString(given, "[") : undefined;
     const value: unknown = inside === undefined ? given : JSON.parse(inside);
     if (!Array.isArray(value)) this.#fail(name, "an array of strings");
@@ -115,9 +124,7 @@ export class Arguments {
       if (typeof item !== "string") {
         throw new BadArgument(name, `expected strings only, entry ${i + 1} is none`);
       }
-      const tag = item.trim();
-      if (tag === "") throw new BadArgument(name, `entry ${i + 1} is empty`);
-      return tag;
+      return item;
     });
   }
 

@@ -14,9 +14,12 @@ import {
   fit,
   type Found,
   ofBounds,
+  take,
   Window,
 } from "./answer.ts";
 import { type Grouping, Groups } from "../lib/filter/latest.ts";
+import { KEY_TAG } from "../lib/coordination/names.ts";
+import { MessageView } from "../lib/lite3/message.ts";
 import { retained, Scan } from "./scan.ts";
 import { behind, failuresOf, filtersOf, type Wanted } from "./selection.ts";
 
@@ -28,7 +31,8 @@ export async function readBatch(
   wanted: Wanted,
   signal?: AbortSignal,
 ): Promise<Batch> {
-  const { latest, after } = wanted;
+  const { latest, after, key } = wanted;
+  if (key !== undefined) return await readKey(pool, wanted, key, signal);
   if (latest !== undefined) return await readLatest(pool, wanted, latest, signal);
   return after === undefined
     ? await readLast(pool, wanted, signal)
@@ -97,6 +101,25 @@ async function readFrom(
       has_more: examined < start.newest,
     }, collector.found);
   });
+}
+
+/** The newest message of a key; searched by the backend if nothing else is asked for. */
+async function readKey(
+  pool: PoolHandle,
+  wanted: Wanted,
+  key: string,
+  signal: AbortSignal | undefined,
+): Promise<Batch> {
+  const { tags, since, condition, maxBytes } = wanted;
+  const tag = KEY_TAG + key;
+  if (tags.length > 0 || since !== undefined || condition !== undefined) {
+    return await readLast(pool, { ...wanted, count: 1, tags: [...tags, tag] }, signal);
+  }
+  const bounds = retained(await pool.bounds());
+  const found = await (await pool.coordinate()).latest(key);
+  const base = { ...ofBounds(bounds), next_after_seq: bounds.oldest === 0n ? null : bounds.newest };
+  const matches = found === null ? [] : [take(new MessageView().openStored(found), maxBytes)];
+  return finish({ ...base, fell_behind: false }, matches);
 }
 
 async function readLast(

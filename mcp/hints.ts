@@ -21,6 +21,10 @@ const DAMAGED =
 export function hintFor(error: PlasmiteError, pool: string, missing: string): string | undefined {
   const { kind, message, seq } = error;
   if (kind === ErrorKind.AlreadyExists) return `The pool ${pool} is there; use it as-is.`;
+  if (kind === ErrorKind.NotFound && error.details["cursor"] !== undefined) {
+    return "The pool was made anew, or went back, since this cursor or group was used. Use another " +
+      "name for it, or tell the person you work for.";
+  }
   if (kind === ErrorKind.NotFound && seq === undefined) {
     return message.endsWith("a different file")
       ? `The pool ${pool} was deleted and made anew; start over without after_seq.`

@@ -58,6 +58,42 @@ export function optionalText(description: string): Argument<string | undefined> 
   return optional(TEXT, description, (given, name) => given.optionalText(name));
 }
 
+/** One of several words. */
+export function choice<const W extends string>(
+  words: readonly W[],
+  description: string,
+): Argument<W> {
+  return required({ type: "string", enum: words }, description, (given, name) => {
+    const word = given.text(name);
+    const found = words.find((one) => one === word);
+    if (found !== undefined) return found;
+    throw new BadArgument(name, `expected ${words.join(", ")}, got ${JSON.stringify(word)}`);
+  });
+}
+
+/** Texts, at least one. */
+export function texts(description: string): Argument<readonly string[]> {
+  const schema = { ...TAGS, minItems: 1 };
+  return required(schema, description, (given, name) => {
+    const found = given.texts(name);
+    if (found.length > 0) return found;
+    throw new BadArgument(name, "expected at least one");
+  });
+}
+
+/** An optional integer within limits. */
+export function optionalBetween(
+  least: number,
+  most: number,
+  description: string,
+): Argument<number | undefined> {
+  return optional(
+    { type: "integer", minimum: least, maximum: most },
+    description,
+    (given, name) => given.optionalBetween(name, least, most),
+  );
+}
+
 /** A boolean. */
 export function flag(description: string): Argument<boolean> {
   return optional(

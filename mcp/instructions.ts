@@ -18,6 +18,9 @@ export const INSTRUCTIONS: string = [
   "future ones count. Wait instead of reading again and again. A tag filter needs all given tags;",
   'where is a jq condition such as .data.status == "failed". For a loop pass next_after_seq back as',
   "after_seq; fell_behind means that messages in between were overwritten. Failures have isError and",
-  "a structured error_kind with a hint. plasmite_feed is not idempotent: after an unclear failure",
-  "repeat it only if the data carries its own stable id.",
+  "a structured error_kind with a hint. After an unclear failure repeat plasmite_feed only with an",
+  "id: then nothing is stored twice; expect stores only if nobody else appended since you looked.",
+  "With cursor instead of after_seq the pool remembers your position: pass next_after_seq as ack_seq",
+  "once you have dealt with the messages. plasmite_claim gives you keys that no other agent that",
+  "asks has at the same time; plasmite_take and plasmite_done share tasks among agents.",
 ].join(" ");

@@ -1,6 +1,6 @@
 /**
- * Prompts that show how to use pools: claims among agents, CI status, catching up, watching (see
- * the MCP part of the cookbook).
+ * Prompts that show how to use pools: claims among agents, CI status, catching up, mail, work queues,
+ * watching.
  *
  * @module
  */
@@ -26,12 +26,26 @@ interface Prompt {
 /** The value of an argument, or a default. */
 type Value = (name: string, other: string) => string;
 
-const LEASE = "lease must be a whole number with a unit s, m, h or d, such as 10m";
+const LEASE = "lease must be a whole number with a unit s, m, h or d, from 1s to 1d, such as 10m";
 
-/** Twice a duration; undefined if it is not one. */
-function twice(time: string): string {
-  const [, digits, unit] = /^\s*(\d{1,9})([smhd])\s*$/i.exec(time) ?? [];
-  return digits === undefined || Number(digits) === 0 ? "" : `${2 * Number(digits)}${unit}`;
+const UNITS: Readonly<Record<string, number>> = {
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** A lease in milliseconds; undefined if it is not one. */
+function leaseMs(time: string): number | undefined {
+  const [, digits, unit = ""] = /^\s*(\d{1,9})([smhd])\s*$/i.exec(time) ?? [];
+  const ms = Number(digits) * (UNITS[unit.toLowerCase()] ?? NaN);
+  return ms >= 1_000 && ms <= 86_400_000 ? ms : undefined;
+}
+
+/** The name of an agent's cursor: names of cursors are more limited than those of agents. */
+function cursorOf(agent: string): string {
+  const name = agent.toLowerCase().replace(/[^a-z0-9._-]/g, "-").replace(/^[^a-z0-9]/, "a");
+  return name.slice(0, 60).replace(/\.tmp$/, "-tmp");
 }
 
 function argument(name: string, description: string, required = false): PromptArgument {
@@ -55,26 +69,21 @@ const PROMPTS: readonly Prompt[] = [
       const pool = value("pool", "claims");
       const lease = value("lease", "10m");
       const files = value("files", "").split(",").map((file) => file.trim()).filter((file) => file);
-      const tags = JSON.stringify(["claim", `agent:${agent}`, ...files.map((f) => `file:${f}`)]);
-      const claim = JSON.stringify({ agent, files });
-      const free = JSON.stringify({ agent, files: [] });
-      const none = JSON.stringify(["claim", `agent:${agent}`]);
-      return `Coordinate file edits with other agents through the pool "${pool}". Your agent id is "${agent}"; no other agent may use it.
+      const keys = JSON.stringify(files);
+      const holder = JSON.stringify(agent);
+      const name = JSON.stringify(pool);
+      const common = `"pool":${name},"keys":${keys},"holder":${holder}`;
+      const ms = leaseMs(lease) ?? 0;
+      return `Coordinate file edits with other agents through the pool "${pool}". Your agent id is "${agent}"; no other agent may use it. A claim holds files for ${lease} unless it is renewed, and no two agents hold the same file at the same time.
 
-A claim is a message that names every file that its agent holds, in data.files and as tags. A newer claim of the same agent replaces the older one; an empty list means that it holds nothing. A claim counts for ${lease} after it was fed. Feeding it again in that time renews it: the lease on each of its files goes on unbroken, and keeps its place. The place of a lease is the seq of the first claim of the unbroken lease, however often it was renewed. Of two agents that claim the same file, the one whose lease has the lower place was first.
+1. Claim: call plasmite_claim with {${common},"action":"claim","ttl_ms":${ms},"create":true}. You get all of the files or none. Keep claim.token of the answer.
+2. The error Busy means that another agent (holder) has one of them (key) until the time it names: do not edit any of these files. Call again with "timeout_ms":45000 to wait, or work on something else.
+3. Edit. Long before ${lease} have passed, and for as long as you need the files, call plasmite_claim with {${common},"action":"renew","token":<token>}. The error Conflict means that the claim is lost: stop editing and go back to step 1.
+4. When done, call plasmite_claim with {${common},"action":"release","token":<token>}.
 
-1. Look: call plasmite_read with {"pool":"${pool}","tags":["claim"],"since":"${lease}","latest_by":"agent:","count":200}. Each message is the claim that counts of one agent; data.files is what it holds. NotFound means that nobody has claimed anything yet.
-2. If another agent holds one of your files, do not edit it. Call plasmite_wait with {"pool":"${pool}","tags":["claim"],"after_seq":<next_after_seq of step 1>,"timeout_ms":45000} and look again, also after timed_out, or work on something else.
-3. Otherwise claim: call plasmite_feed with {"pool":"${pool}","create":true,"tags":${tags},"data":${claim}}. If you already hold other files (your own claim in step 1), add all of them to files and tags: what a claim does not name, it gives up.
-4. Another agent may have claimed at the same moment, so check right after claiming: call plasmite_read with {"pool":"${pool}","tags":["claim"],"since":"${
-        twice(lease)
-      }","count":200}. For each other agent whose newest claim names a file of yours and was fed less than ${lease} before your own newest one, find the place of its lease on that file: go back from its newest claim to the one before it, and so on, while that one names the file too and was fed less than ${lease} before the next. Find your own place in the same way. If a place of theirs is lower than yours for any of your files, or if the answer has omitted or window_incomplete so that you cannot tell, they were first: give your new files up (step 6) and go back to step 2.
-5. Edit. Feed the same claim again long before ${lease} have passed, for as long as you need the files. If you were late, the lease is broken: stop editing and do step 4 again.
-6. When done, release: call plasmite_feed with {"pool":"${pool}","tags":${none},"data":${free}}. If you still hold other files, feed a claim that names those, and their tags, instead of the empty list.
-
-Never edit a file that you do not hold.`;
+For more files later, claim just those, and keep their token beside the first. Never edit a file that you do not hold.`;
     },
-    problem: (value) => twice(value("lease", "10m")) === "" ? LEASE : undefined,
+    problem: (value) => leaseMs(value("lease", "10m")) === undefined ? LEASE : undefined,
   },
   {
     name: "ci_status",
@@ -117,6 +126,50 @@ Do not feed messages to "${pool}".`;
 1. Call plasmite_read with {"pool":"${pool}","since":"${since}","count":200}.
 2. If the answer has omitted or cut, follow its note for what matters. With window_incomplete a part of the time is gone, since older messages were overwritten: say so.
 3. Summarise in a few lines: who wrote what, what changed, what is unresolved. Name sequence numbers for what you refer to.`;
+    },
+  },
+  {
+    name: "mailbox",
+    title: "Read and send mail",
+    description: "Messages between agents that are neither lost nor read twice.",
+    arguments: [
+      argument("agent", "Your own id among the agents, such as amp-1", true),
+      argument("pool", "Pool of the mail, default mail"),
+    ],
+    text: (value) => {
+      const agent = value("agent", "agent-1");
+      const pool = JSON.stringify(value("pool", "mail"));
+      const box = `"cursor":"${cursorOf(agent)}","tags":${JSON.stringify([`to:${agent}`])}`;
+      return `Exchange messages with other agents through the pool ${pool}. Your agent id is "${agent}". A message to an agent has the tag to:ID.
+
+1. Read your mail: call plasmite_wait with {"pool":${pool},${box},"timeout_ms":45000}. The pool remembers how far you are, also when you are started again.
+2. Deal with the messages in order.
+3. Only then call plasmite_wait with {"pool":${pool},${box},"ack_seq":<next_after_seq>,"timeout_ms":45000}: this acknowledges what you have dealt with, and waits for more. What is not acknowledged comes again. After timed_out do the same.
+4. To write, call plasmite_feed with {"pool":${pool},"create":true,"tags":${
+        JSON.stringify([`from:${agent}`])
+      },"id":<a name for this message>,"data":{"text":<what you want to say>}}, adding the tag to:ID of the one you write to. The id makes it safe to repeat the call. For an answer, use an id made of the number of the message that you answer, such as "${agent}-re-7".
+5. If fell_behind is true, messages were overwritten before you read them: say so.`;
+    },
+  },
+  {
+    name: "work_queue",
+    title: "Work on a queue",
+    description: "Share tasks among agents: each task is done by one of them.",
+    arguments: [
+      argument("pool", "Pool of the tasks, default tasks"),
+      argument("group", "Name of the group that shares them, default workers"),
+    ],
+    text: (value) => {
+      const pool = JSON.stringify(value("pool", "tasks"));
+      const group = JSON.stringify(value("group", "workers"));
+      return `Work on the tasks in the pool ${pool} together with the other agents of the group ${group}. Each message is a task, and one agent has it at a time.
+
+1. Take: call plasmite_take with {"pool":${pool},"group":${group},"timeout_ms":45000,"ack_wait_ms":600000}. With timed_out true there is nothing to do: take again.
+2. Do the task. Its time is over at until: if you need longer, call plasmite_done with {"pool":${pool},"group":${group},"seq":<seq of its message>,"token":<its token>,"outcome":"extend","delay_ms":600000} before. The error Conflict means that another agent has it now: drop it.
+3. When it is done, call plasmite_done with {"pool":${pool},"group":${group},"seq":<seq of its message>,"token":<its token>,"outcome":"ack"}. If you cannot do it, use "outcome":"fail": it is tried again later, and goes to the pool NAME.dead after five tries. tries says which one this is; after a crash a task may come again that was done already, so check its effect first when tries is above 1.
+4. Go back to step 1.
+
+To add a task, call plasmite_feed with {"pool":${pool},"create":true,"id":<a name for the task>,"data":{"task":<what is to be done>}}.`;
     },
   },
   {

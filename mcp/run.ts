@@ -14,7 +14,7 @@ import { hintFor } from "./hints.ts";
 import { jsonText } from "../lib/text/json_exact.ts";
 import { wrap } from "./json.ts";
 import type { Success, Tool, ToolContext } from "./tool.ts";
-import { TOOLS } from "./tools.ts";
+import { isOffered, TOOLS } from "./tools.ts";
 
 /** How many calls may change one pool at once; each may wait for its lock. */
 const WRITERS = 64;
@@ -64,8 +64,9 @@ export async function runTool(
   const { grant } = context.pools;
   const { ended } = grant;
   if (ended?.aborted === true) return revoked(tool);
-  if (!grant.can(tool.needs)) return notPermitted(tool, context);
-  const place = tool.waits ? context.takePlace?.() : undefined;
+  if (!isOffered(tool, grant)) return notPermitted(tool, context);
+  const waits = typeof tool.waits === "function" ? tool.waits(given) : tool.waits;
+  const place = waits ? context.takePlace?.() : undefined;
   if (place === null) {
     return failure("Too many waits are running on this server.", {
       tool: name,
@@ -74,10 +75,10 @@ export async function runTool(
     });
   }
   // A read ends when its caller loses the right; a change that was allowed is completed.
-  const ending = tool.needs === "read" ? ended : undefined;
+  const ending = tool.hints.readOnly ? ended : undefined;
   const signal = ending === undefined ? context.signal : AbortSignal.any([context.signal, ending]);
   try {
-    const result = answer(await inTurn(tool, given, { ...context, signal }));
+    const result = answer(await inTurn(tool, given, { ...context, signal }, waits));
     return ending?.aborted === true ? revoked(tool) : result;
   } catch (error) {
     if (context.signal.aborted) throw error;
@@ -96,13 +97,13 @@ function revoked({ name }: Tool): ToolResult {
   });
 }
 
-function notPermitted({ name, needs }: Tool, { pools }: ToolContext): ToolResult {
+function notPermitted({ name, needs, also }: Tool, { pools }: ToolContext): ToolResult {
   const access = accessOf(pools.grant) ?? "closed";
   return failure(`${name} is not permitted on this server.`, {
     tool: name,
     error_kind: "Permission",
     hint: `This server is ${access} for you; it offers no tools that ${
-      needs === "read" ? "read" : "write"
+      needs === "read" && also === undefined ? "read" : "write"
     }.`,
   });
 }
@@ -114,8 +115,13 @@ function poolOf({ pool }: Tool, given: Given): string {
 }
 
 /** Runs a tool; a change of a pool may have to wait for a slot. */
-async function inTurn(tool: Tool, given: Given, context: ToolContext): Promise<Success> {
-  if (tool.needs === "read") return await tool.call(given, context);
+async function inTurn(
+  tool: Tool,
+  given: Given,
+  context: ToolContext,
+  waits: boolean,
+): Promise<Success> {
+  if (tool.needs === "read" || waits) return await tool.call(given, context);
   const path = `${context.pools.place}/${poolOf(tool, given)}`;
   return await writers.run(
     path,
@@ -152,7 +158,8 @@ function explain(
     message,
     hint,
     path: path === undefined ? undefined : pools.shown(path),
-    seq,
     offset,
+    ...known.details,
+    seq: seq ?? known.details["seq"],
   });
 }

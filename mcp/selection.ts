@@ -38,6 +38,8 @@ export interface Wanted extends Limits {
   readonly tags: readonly string[];
   /** Only messages that meet the condition. */
   readonly condition?: Condition | undefined;
+  /** Only the newest message with this key. */
+  readonly key?: string | undefined;
   /** Only the newest message of each group. */
   readonly latest?: Grouping | undefined;
 }

@@ -55,8 +55,10 @@ export interface ToolDefinition<I extends Input, O extends Output> {
   readonly description: string;
   /** The right that a caller needs, on the pool or on any pool. */
   readonly needs: Need;
+  /** A second right that a caller needs. */
+  readonly also?: Need;
   /** Whether it takes a slot for waits. */
-  readonly waits: boolean;
+  readonly waits: boolean | ((given: { readonly [name: string]: unknown }) => boolean);
   /** Hints about its effects. */
   readonly hints: Hints;
   /** Its arguments. */

@@ -38,7 +38,7 @@ import {
 } from "./conditions.ts";
 import { bad } from "./errors.ts";
 import { LEAN_HEADERS } from "./headers.ts";
-import { hidden, mayRead } from "./hidden.ts";
+import { hidden, mayRead } from "../lib/backend/hidden.ts";
 import { isAbsent, MemberWalker, type Span, valueOf } from "./members.ts";
 import type { Metrics } from "./metrics.ts";
 

@@ -6,17 +6,13 @@
 
 import { messageOf, PlasmiteError } from "../../lib/errors.ts";
 import { append, requirePool } from "../append.ts";
-import { flag, object, pool, tags } from "../input.ts";
+import { seqOf } from "../envelope.ts";
+import { flag, object, optionalSequence, optionalText, pool, tags } from "../input.ts";
 import { Json } from "../../lib/text/json_exact.ts";
 import { insideString, strictProblem } from "../json.ts";
 import { receipt } from "../one.ts";
-import { field, MESSAGE } from "../schema.ts";
+import { field, FLAG, maybe, MESSAGE } from "../schema.ts";
 import { tool } from "../tool.ts";
-
-/** The sequence number in an envelope printed by us, where it comes after the data. */
-function seqOf(envelope: string): string {
-  return /"seq":(\d+),"time":"[^"]*"\}$/.exec(envelope)?.[1] ?? "";
-}
 
 /** The error for data that is not an object, with advice. */
 function notObject(text: string): PlasmiteError {
@@ -47,7 +43,7 @@ export const feed = tool({
   name: "plasmite_feed",
   title: "Append a message",
   description:
-    "Append one message to a pool. It never changes earlier messages, and repeating it may store the message twice. The pool must exist unless create is true.",
+    "Append one message to a pool. It never changes earlier messages, and repeating it may store the message twice, unless it has an id. expect stores only if nobody else appended in between; otherwise the error is Conflict with actual. The pool must exist unless create is true.",
   needs: "append",
   waits: false,
   hints: { readOnly: false, destructive: false, idempotent: false },
@@ -56,22 +52,34 @@ export const feed = tool({
     data: object("The message: any JSON object."),
     tags: tags("Tags for readers to filter by. Trimmed; empty ones are refused."),
     create: flag("Make the pool (1 MiB) if it is missing"),
+    expect: optionalSequence(
+      "Store only if this is the number of the pool's newest message, or with key of the newest with that key; 0 for none.",
+    ),
+    key: optionalText(
+      "What the message is about; plasmite_read with key gets the newest. Stored as the tag key:KEY.",
+    ),
+    id: optionalText(
+      "A name for this message alone: if it is stored already (among the last 4096 messages), nothing is stored and duplicate is true, so a call may be repeated. Other data under the same id is a Conflict.",
+    ),
   },
   pool: "pool",
   missing: "check the name, or pass create: true to make it.",
-  output: { message: field(MESSAGE) },
-  run: async ({ pool, data, tags, create }, { pools }) => {
+  output: { message: field(MESSAGE), duplicate: maybe(FLAG) },
+  run: async ({ pool, data, create, tags, ...conditions }, { pools }) => {
     if (!data.trimStart().startsWith("{")) {
       // A missing pool is reported before any other mistake (docs/spec/agents.md 5).
       if (!create) await requirePool(pools, pool);
       throw notObject(data.trim());
     }
-    const message = await append(pools, { pool, data, tags, create });
+    const { message, duplicate } = await append(pools, { pool, data, tags, create, ...conditions });
+    const seq = seqOf(message);
     return {
-      summary: `Stored as message ${seqOf(message)} in ${pool}.`,
-      result: { message: new Json(message) },
+      summary: duplicate
+        ? `Already stored as message ${seq} in ${pool}.`
+        : `Stored as message ${seq} in ${pool}.`,
+      result: { message: new Json(message), ...(duplicate ? { duplicate } : {}) },
       // The caller has just written the data.
-      shown: { message: receipt(message) },
+      shown: { message: receipt(message), ...(duplicate ? { duplicate } : {}) },
     };
   },
 });

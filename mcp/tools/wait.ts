@@ -5,27 +5,14 @@
  */
 
 import { type Batch, moreOf } from "../answer.ts";
-import { between, count, maxBytes, optionalSequence, pool, tagFilter, where } from "../input.ts";
+import { timeout, waitUntil } from "../deadline.ts";
+import { count, maxBytes, optionalSequence, pool, tagFilter, where } from "../input.ts";
 import { BATCH, field, FLAG } from "../schema.ts";
 import type { Condition } from "../selection.ts";
-import { tool, type ToolContext } from "../tool.ts";
+import { checkPosition, CURSOR_INPUT, withCursor } from "../place.ts";
+import { tool } from "../tool.ts";
 import { type Awaited, awaitPool, missing, type Until, waitBatch } from "../wait.ts";
 import { counted } from "../words.ts";
-
-/**
- * The longest wait, in milliseconds: clients abandon a request after a minute, and then the answer
- * is lost.
- */
-export const LONGEST_WAIT = 50_000;
-
-/** The end of a wait that begins now, in `performance.now()` time. */
-function waitUntil(
-  timeoutMs: number,
-  { arrivedAt, maxWaitMs = LONGEST_WAIT }: ToolContext,
-): number {
-  const now = performance.now();
-  return Math.min(now + timeoutMs, (arrivedAt ?? now) + maxWaitMs);
-}
 
 /**
  * Compiles the condition while the pool is being opened, so that a wait for future messages starts
@@ -49,14 +36,16 @@ async function together(
   return { ...await opening, condition };
 }
 
-function waited(name: string, batch: Batch): string {
+function waited(name: string, batch: Batch, position: string): string {
   const { messages, timed_out, cursor_ahead, next_after_seq } = batch;
   const parts: string[] = [];
   if (timed_out !== true) parts.push(`${counted(messages.length, "message")} from ${name}.`);
   else if (cursor_ahead !== true) {
-    parts.push(`Nothing arrived in ${name} in time; wait again with after_seq ${next_after_seq}.`);
+    parts.push(
+      `Nothing arrived in ${name} in time; wait again with ${position} ${next_after_seq}.`,
+    );
   }
-  return [...parts, ...moreOf(batch)].join(" ");
+  return [...parts, ...moreOf(batch, position)].join(" ");
 }
 
 /** Waits for messages. */
@@ -64,7 +53,7 @@ export const wait = tool({
   name: "plasmite_wait",
   title: "Wait for messages",
   description:
-    "Wait for messages: returns as soon as at least one matches, or with timed_out true. Omit after_seq to wait for future messages only; in a loop pass the previous next_after_seq.",
+    "Wait for messages: returns as soon as at least one matches, or with timed_out true. Omit after_seq to wait for future messages only; in a loop pass the previous next_after_seq, or use a cursor.",
   needs: "read",
   waits: true,
   hints: { readOnly: true, destructive: false, idempotent: true },
@@ -74,13 +63,10 @@ export const wait = tool({
       "Messages behind this sequence number count, those already there too.",
     ),
     count: count("; it does not wait for so many."),
-    timeout_ms: between(
-      { least: 0, most: 60_000, standard: 10_000 },
-      "How long to wait in milliseconds",
-      `. After ${LONGEST_WAIT} the answer is timed_out true in any case; wait again.`,
-    ),
+    timeout_ms: timeout(10_000, "the answer is timed_out true in any case; wait again."),
     tags: tagFilter(),
     where: where(),
+    ...CURSOR_INPUT,
     max_bytes: maxBytes(),
   },
   pool: "pool",
@@ -89,6 +75,7 @@ export const wait = tool({
   run: async (values, context) => {
     const { pool: name, after_seq, count, tags, max_bytes: maxBytes } = values;
     const { pools, signal, ending } = context;
+    checkPosition(values, { after_seq });
     const until: Until = { deadline: waitUntil(values.timeout_ms, context), signal, ending };
     const { pool, after, condition } = await together(
       values.where,
@@ -97,8 +84,13 @@ export const wait = tool({
     );
     if (pool === undefined) return answer(missing(name, after), ({ note = "" }) => note);
     try {
-      const batch = await waitBatch(pool, { count, maxBytes, after, tags, condition }, until);
-      return answer(batch, (batch) => waited(name, batch));
+      const wanted = { count, maxBytes, tags, condition };
+      const read = (after: bigint): Promise<Batch> => waitBatch(pool, { ...wanted, after }, until);
+      const batch = values.cursor === undefined
+        ? await read(after)
+        : await withCursor(pool, pools, values, read);
+      const position = values.cursor === undefined ? "after_seq" : "ack_seq";
+      return answer(batch, (batch) => waited(name, batch, position));
     } finally {
       await pool.close();
     }

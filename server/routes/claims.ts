@@ -10,7 +10,7 @@ import { formatTime } from "../../lib/text/time.ts";
 import { bad } from "../errors.ts";
 import { checked, plain, readFields, wholeOf } from "../fields.ts";
 import { json } from "../headers.ts";
-import { hidden } from "../hidden.ts";
+import { hidden } from "../../lib/backend/hidden.ts";
 import { ClaimAnswer, ClaimBody } from "../schemas.ts";
 import { timeoutOf, waiting } from "../waiting.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";

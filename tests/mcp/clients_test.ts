@@ -18,6 +18,9 @@ const TOOLS = [
   "plasmite_fetch",
   "plasmite_read",
   "plasmite_wait",
+  "plasmite_claim",
+  "plasmite_take",
+  "plasmite_done",
 ];
 
 function seqs(result: Any): unknown[] {
@@ -76,7 +79,14 @@ async function session(peer: Peer): Promise<void> {
   const text = await peer.read("plasmite:///pools/jobs");
   assert.deepEqual(seqs(JSON.parse(text) as Any), [1, 2, 3, 4, 5, 6, 7]);
   await assert.rejects(peer.read("plasmite:///pools/nothing"), /not found/);
-  assert.deepEqual(await peer.prompts(), ["claim_files", "ci_status", "catch_up", "watch_pool"]);
+  assert.deepEqual(await peer.prompts(), [
+    "claim_files",
+    "ci_status",
+    "catch_up",
+    "mailbox",
+    "work_queue",
+    "watch_pool",
+  ]);
 
   const again = await peer.call("plasmite_pool_create", { name: "jobs" });
   assert.equal(again.result["error_kind"], "AlreadyExists");

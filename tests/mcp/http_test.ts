@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { createMcpFetch, type Grant, type McpFetch, type McpOptions } from "../../mcp/http.ts";
 import { Client } from "../../mod.ts";
-import { LONGEST_WAIT } from "../../mcp/tools/wait.ts";
+import { LONGEST_WAIT } from "../../mcp/deadline.ts";
 import { createApp } from "../../server/app.ts";
 import { type Any, Place, serveMcp } from "./mcp_util.ts";
 

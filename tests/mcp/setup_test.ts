@@ -198,8 +198,7 @@ Deno.test("set-up: what each block says connects, with the token only", async (t
 });
 
 Deno.test({
-  name:
-    "stop hook: it releases the agent's claims and leaves a message with what the hook was told",
+  name: "stop hook: it leaves a message with what the hook was told",
   ignore: !(await exists("bash")),
   fn: () =>
     inTemp(async (dir) => {
@@ -227,8 +226,5 @@ Deno.test({
       assert.equal(await run(command, JSON.stringify(told)), "");
       const status = JSON.parse(await run("pls fetch status 1", ""));
       assert.deepEqual([status.data, status.meta.tags], [told, ["stopped", "agent:a1"]]);
-      const claim = JSON.parse(await run("pls fetch claims 1", ""));
-      assert.deepEqual(claim.data, { agent: "a1", files: [] });
-      assert.deepEqual(claim.meta.tags, ["claim", "agent:a1"]);
     }),
 });

@@ -326,7 +326,16 @@ test("errors say how to go on, and nothing is left behind", async (kind) => {
 test("access modes hide tools and refuse them before looking at arguments", async (kind) => {
   await using place = filled(kind, 1);
   for (const { name } of TOOLS) {
-    const write = /create|delete|feed/.test(name);
+    if (/take|done/.test(name)) {
+      for (const half of ["read-only", "write-only"] as const) {
+        const { result } = await run(place, name, { nonsense: 1 }, half);
+        assert.equal(result["error_kind"], "Permission");
+      }
+      const { result } = await run(place, name, { nonsense: 1 });
+      assert.equal(result["error_kind"], "Usage");
+      continue;
+    }
+    const write = /create|delete|feed|claim/.test(name);
     const refused = await run(place, name, { nonsense: 1 }, write ? "read-only" : "write-only");
     assert.equal(refused.result["error_kind"], "Permission");
     const admitted = await run(place, name, { nonsense: 1 }, write ? "write-only" : "read-only");

@@ -5,11 +5,10 @@
  * @module
  */
 
-import { mayUse } from "../lib/grant.ts";
-import { poolName } from "../lib/backend/refs.ts";
-import { type ErrorDetails, ErrorKind, PlasmiteError } from "../lib/errors.ts";
-import type { Grant } from "../lib/types.ts";
-import { HttpError } from "./errors.ts";
+import { type ErrorDetails, ErrorKind, PlasmiteError } from "../errors.ts";
+import { mayUse } from "../grant.ts";
+import type { Grant } from "../types.ts";
+import { poolName } from "./refs.ts";
 
 /** The details that every caller may see. */
 const KNOWN = ["expected", "actual", "seq", "key", "until"] as const;
@@ -35,6 +34,5 @@ export function hidden(error: unknown, grant: Grant, pool: string): unknown {
     const fact = error.details[name];
     if (fact !== undefined) details[name] = fact;
   }
-  const status = isConflict ? 409 : 423;
-  return new HttpError(status, kindName, message, { hint, path, seq, details });
+  return new PlasmiteError(kindName, message, { hint, path, seq, details });
 }
