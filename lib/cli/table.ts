@@ -568,7 +568,7 @@ function cursorFlags(): FlagSpec[] {
 function followCursorFlags(): FlagSpec[] {
   const group = "Cursor";
   return [
-    { ...CURSOR, conflicts: ["replay"] },
+    { ...CURSOR, conflicts: ["replay", "plot"] },
     ...cursorFlags().map((flag) =>
       flag.name === "from" ? { ...flag, conflicts: ["tail", "since"] } : flag
     ),

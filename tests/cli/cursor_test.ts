@@ -6,6 +6,8 @@
  */
 
 import assert from "node:assert/strict";
+import { nodes } from "../../lib/cli/completion.ts";
+import { SERVER_ACCESS } from "../../lib/cli/table.ts";
 import { SCALE } from "../support/rings.ts";
 import { CLI, cli, errorOf, hasScript, inTemp, onTerminal, type Outcome } from "./cli_util.ts";
 
@@ -568,6 +570,20 @@ Deno.test("what cannot be meant is told before anything is made", async () => {
       "the following required arguments were not provided: <SEQ>",
     );
   });
+});
+
+Deno.test("follow --cursor knows every option of follow, or refuses it", () => {
+  const flags = nodes().find(({ path }) => path === "follow")?.spec.flags ?? [];
+  const cursor = flags.find(({ name }) => name === "cursor");
+  const known = new Set([
+    ...["create", "tail", "one", "no-follow", "jsonl", "timeout", "data-only", "since", "where"],
+    ...["tag", "quiet-drops", "no-notify"],
+  ]);
+  const others = flags.filter(({ name, group }) =>
+    group !== "Cursor" && group !== SERVER_ACCESS && !known.has(name)
+  );
+  assert.ok(others.length > 0);
+  for (const { name } of others) assert.ok(cursor?.conflicts?.includes(name), `--${name}`);
 });
 
 Deno.test("on a terminal: a table of cursors, and words when there is nothing", {
