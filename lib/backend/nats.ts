@@ -21,7 +21,6 @@ import { checkStreamName, type NatsAddress, natsAddress } from "./nats/ref.ts";
 import { NatsSource } from "./nats/source.ts";
 import {
   boundsOf,
-  directMessage,
   isOurs,
   leaderMessage,
   MARKER,
@@ -263,12 +262,8 @@ export class NatsPool implements PoolHandle {
   async get(seq: bigint): Promise<StoredFrame | null> {
     const number = Number(seq);
     if (seq < 1n || !Number.isSafeInteger(number)) return null;
-    const lookup = { seq: number };
-    const isDirect = this.#info.config.allow_direct === true;
-    const ask = isDirect ? directMessage : leaderMessage;
-    const found = await ask(this.#link, this.name, lookup, this.path) ??
-      // A replica may not have it yet.
-      (isDirect ? await leaderMessage(this.#link, this.name, lookup, this.path) : null);
+    // From the leader: a direct get of a missing stream has no answer, and a replica may lag.
+    const found = await leaderMessage(this.#link, this.name, { seq: number }, this.path);
     return found === null ? null : this.#frame(found);
   }
 

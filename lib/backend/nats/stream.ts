@@ -10,8 +10,8 @@ import { sha256Hex } from "../../storage/sha256.ts";
 import { parseRfc3339 } from "../../text/time.ts";
 import type { Bounds } from "../../types.ts";
 import type { PoolInfo } from "../local/info.ts";
-import { Code, hasCode, type WireError, wireError } from "./errors.ts";
-import { type Link, parseAnswer } from "./link.ts";
+import { Code, hasCode } from "./errors.ts";
+import type { Link } from "./link.ts";
 import { Header, headersFrom, type Incoming, subjectPrefix } from "./wire.ts";
 
 /** What we read of a stream's configuration. */
@@ -184,36 +184,6 @@ export async function leaderMessage(
     if (hasCode(error, Code.noMessage)) return null;
     throw error;
   }
-}
-
-/** Asks any replica for a message; null if there is none. Half the work of asking the leader. */
-export async function directMessage(
-  link: Link,
-  name: string,
-  lookup: Lookup,
-  path: string,
-): Promise<Incoming | null> {
-  const answer = await link.request(
-    link.subject(`DIRECT.GET.${name}`),
-    JSON.stringify(lookup),
-    path,
-  );
-  const { headers } = answer;
-  if (headers === undefined) {
-    const { error }: { error?: WireError } = parseAnswer(answer, path);
-    throw wireError(error ?? {}, path);
-  }
-  if (headers.code === 404) return null;
-  if (headers.code >= 300) {
-    throw wireError({ code: headers.code, description: headers.description }, path);
-  }
-  return {
-    subject: headers.get("Nats-Subject"),
-    data: answer.data,
-    headers,
-    seq: BigInt(headers.get("Nats-Sequence")),
-    timestampNs: parseRfc3339(headers.get("Nats-Time-Stamp")) ?? 0n,
-  };
 }
 
 /** The id that a message was stored with; empty for none. */
