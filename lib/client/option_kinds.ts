@@ -93,18 +93,18 @@ export function checkOptions<O extends object>(
   call: string,
   kinds: OptionKinds<O>,
 ): O {
-  const names = Object.keys(kinds).join(", ");
   if (options === undefined) return {} as O;
+  const names = (): string => Object.keys(kinds).join(", ");
   if (!isPlain(options)) {
     throw new PlasmiteError("Usage", `invalid options of ${call}`, {
-      hint: `Pass an object with some of ${names}.`,
+      hint: `Pass an object with some of ${names()}.`,
     });
   }
   for (const [name, value] of Object.entries(options)) {
     const kind = Object.hasOwn(kinds, name) ? kinds[name as keyof O] : undefined;
     if (kind === undefined) {
       throw new PlasmiteError("Usage", `unknown option of ${call}: ${name}`, {
-        hint: `It takes ${names}.`,
+        hint: `It takes ${names()}.`,
       });
     }
     if (value !== undefined && !isKind(value, kind)) {

@@ -119,7 +119,8 @@ export class GroupCommit {
 
   async #drain(): Promise<void> {
     try {
-      await inTurns(this.#draining());
+      // Usually the lock is free; nothing is then set up for waiting.
+      if (!this.#attempt()) await inTurns(this.#draining());
     } finally {
       this.#scheduled = false;
     }
