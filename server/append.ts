@@ -26,7 +26,14 @@ import { FrameBatch } from "../lib/pool/batch.ts";
 import { printEnvelope } from "../lib/text/envelope.ts";
 import type { Grant } from "../lib/types.ts";
 import { type BodyReader, requireJson, requireLines } from "./body.ts";
-import { atLine, batchAnswer, linesOf, type StoredBatch, tooLargeLine } from "./append_lines.ts";
+import {
+  atLine,
+  batchAnswer,
+  BatchNumbers,
+  linesOf,
+  type StoredBatch,
+  tooLargeLine,
+} from "./append_lines.ts";
 import {
   CONDITION_FIELDS,
   conditionedTags,
@@ -51,6 +58,7 @@ const TAGS_KEPT = 256;
 const BATCHES_KEPT = 16;
 /** The largest buffer that is kept, in bytes. */
 const BATCH_KEPT = 256 * 1024;
+
 /** Encodes frames, all or none. */
 type Encode = (batch: FrameBatch) => void;
 
@@ -335,36 +343,23 @@ export class Appends {
       const opening = this.#backend.open(name, WRITE);
       const pool = opening instanceof Promise ? await opening : opening;
       const batch = this.#batches.pop() ?? new FrameBatch();
-      let first = 0n;
-      let last = 0n;
-      const stored = (from: number, count: number, seq: bigint): void => {
-        if (first === 0n) first = seq;
-        last = count === 1 ? seq : seq + BigInt(count - 1);
-        if (seqs !== null) { for (let i = 0; i < count; i++) seqs[from + i] = seq + BigInt(i); }
-      };
-      let seqs: bigint[] | null = null;
       try {
         encode(batch);
         const conditions = when?.();
-        let known = 0;
-        let append: AppendRequest = { flush, stored };
-        if (conditions !== undefined) {
-          const numbers: bigint[] = [];
-          if (conditions.ids !== undefined) seqs = numbers;
-          const duplicate = (frame: number, seq: bigint): void => {
-            numbers[frame] = -seq;
-            known++;
-          };
-          append = { ...append, when: conditions, duplicate };
-        }
+        const numbers = new BatchNumbers(conditions?.ids !== undefined);
+        const { stored, duplicate } = numbers;
+        const append: AppendRequest = conditions === undefined
+          ? { flush, stored }
+          : { flush, stored, duplicate, when: conditions };
         const done = pool.append(batch, append);
         if (done instanceof Promise) await done;
-        this.#metrics.appended += batch.count - known;
-        const told = answer({ batch, first, last, seqs, grant, pool });
-        return told instanceof Promise ? await told : told;
+        this.#metrics.appended += batch.count - numbers.duplicates;
+        const { first, last, seqs } = numbers;
+        const response = answer({ batch, first, last, seqs, grant, pool });
+        return response instanceof Promise ? await response : response;
       } catch (error) {
-        const told = hidden(error, grant, name);
-        throw lines === true ? tooLargeLine(told, batch, bytes) : told;
+        const shown = hidden(error, grant, name);
+        throw lines === true ? tooLargeLine(shown, batch, bytes) : shown;
       } finally {
         void pool.close();
         this.#giveBack(batch);

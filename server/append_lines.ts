@@ -23,6 +23,37 @@ export interface StoredBatch {
   readonly seqs: readonly bigint[] | null;
 }
 
+/** Collects the sequence numbers of a batch while it is being stored. */
+export class BatchNumbers {
+  /** The first new number; 0 if there is none. */
+  first = 0n;
+  /** The last new number. */
+  last = 0n;
+  /** How many frames were stored by an earlier append. */
+  duplicates = 0;
+  /** The number of each frame, if there are ids; negative for a duplicate. */
+  readonly seqs: bigint[] | null;
+
+  /** @param hasIds whether frames have ids */
+  constructor(hasIds: boolean) {
+    this.seqs = hasIds ? [] : null;
+  }
+
+  /** Records frames that were stored. */
+  readonly stored = (from: number, count: number, seq: bigint): void => {
+    if (this.first === 0n) this.first = seq;
+    this.last = count === 1 ? seq : seq + BigInt(count - 1);
+    if (this.seqs === null) return;
+    for (let i = 0; i < count; i++) this.seqs[from + i] = seq + BigInt(i);
+  };
+
+  /** Records a frame that was stored by an earlier append. */
+  readonly duplicate = (frame: number, seq: bigint): void => {
+    this.duplicates++;
+    if (this.seqs !== null) this.seqs[frame] = -seq;
+  };
+}
+
 /** The answer about a batch. */
 export function batchAnswer({ batch, first, last, seqs }: StoredBatch): Response {
   const { count } = batch;

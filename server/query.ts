@@ -81,7 +81,7 @@ export const TAIL_PARAMETERS = [
 export const MARKS = {
   name: "marks",
   schema: FLAG,
-  description: "Between the messages, tell how far was looked and what was lost",
+  description: "Report the position reached and losses between messages",
 } as const satisfies Parameter;
 
 type Name = (typeof TAIL_PARAMETERS | readonly [typeof MARKS])[number]["name"];

@@ -19,7 +19,7 @@ const SLICE = 50;
 /** The clock is read after this many frames, */
 const CLOCK_EVERY = 64;
 /** or this many if a process that serves others evaluates conditions. */
-const CLOCK_EVERY_JUDGED = 8;
+const CLOCK_EVERY_FILTERED = 8;
 /** Messages are evaluated by jq in groups of this many, */
 const GROUP = 512;
 /** or of this many bytes. */
@@ -73,17 +73,20 @@ export class SelectedWalk implements Walk {
   readonly #view = new MessageView();
   #frame: FrameBytes;
   /** The current frame if it is a copy; null if it is the source's. */
-  #kept: FrameBytes | null = null;
+  #copied: FrameBytes | null = null;
   #viewed = false;
   #ended = false;
   #closed = false;
-  /** The last examined number, and the position after a gap or at the end. */
+  /** The last examined number; `#seenLo` is -1 before the first. */
   #seenLo = -1;
   #seenHi = 0;
-  #moved: bigint;
+  /** A position that the walk has reached otherwise: its start, a gap, a mark, its end. */
+  #reached: bigint;
   #gap: Gap | null = null;
+  /** Whether `next` stopped because its time slice was used up. */
   #paused = false;
-  #quiet = 0;
+  /** Waits that ended without a message. */
+  #emptyWaits = 0;
   /** Frames that wait for jq, and those that passed. */
   #group: FrameBytes[] = [];
   #groupBytes = 0;
@@ -99,9 +102,9 @@ export class SelectedWalk implements Walk {
     this.start = plan.start;
     this.#newest = halves(plan.start.newest);
     const strict = plan.filter.hasConditions && (source.slice ?? null) !== null;
-    this.#clockEvery = strict ? CLOCK_EVERY_JUDGED : CLOCK_EVERY;
+    this.#clockEvery = strict ? CLOCK_EVERY_FILTERED : CLOCK_EVERY;
     this.#frame = source.cursor;
-    this.#moved = plan.from;
+    this.#reached = plan.from;
     if (plan.until !== null && plan.from > plan.until) this.#ended = true;
   }
 
@@ -110,8 +113,8 @@ export class SelectedWalk implements Walk {
   }
 
   get message(): MessageView {
-    if (this.#kept === null) return this.#source.message;
-    if (!this.#viewed) this.#view.openFrame(this.#kept);
+    if (this.#copied === null) return this.#source.message;
+    if (!this.#viewed) this.#view.openFrame(this.#copied);
     this.#viewed = true;
     return this.#view;
   }
@@ -127,7 +130,7 @@ export class SelectedWalk implements Walk {
     const here = this.#seenLo < 0
       ? 0n
       : ((BigInt(this.#seenHi) << 32n) | BigInt(this.#seenLo)) + 1n;
-    return here > this.#moved ? here : this.#moved;
+    return here > this.#reached ? here : this.#reached;
   }
 
   next(): boolean {
@@ -139,18 +142,18 @@ export class SelectedWalk implements Walk {
         return true;
       }
       if (this.#gapAfter !== null) {
-        this.#lose(this.#gapAfter);
+        this.#addGap(this.#gapAfter);
         this.#gapAfter = null;
       }
       if (this.#ended) return false;
       if (!this.#source.next()) {
-        this.#arrive();
+        this.#sourceEmpty();
         if (!this.#applyFilter() && !this.#ended) return false;
         continue;
       }
-      this.#quiet = 0;
+      this.#emptyWaits = 0;
       this.looked++;
-      if (this.#offer()) return true;
+      if (this.#examine()) return true;
       if ((this.looked - before) % this.#clockEvery !== 0) continue;
       const now = performance.now();
       if (since === 0) since = now;
@@ -162,21 +165,21 @@ export class SelectedWalk implements Walk {
   }
 
   /** Handles an empty source: a filtering source reports its position and gaps. */
-  #arrive(): void {
+  #sourceEmpty(): void {
     const gap = this.#source.takeGap();
     if (gap !== null) this.#noteGap(gap);
     const { position } = this.#source;
-    if (position === undefined || position <= this.#moved) return;
+    if (position === undefined || position <= this.#reached) return;
     this.looked++;
-    this.#moved = position;
+    this.#reached = position;
     const { until } = this.#plan;
     if (until === null || position <= until) return;
-    this.#moved = until + 1n;
+    this.#reached = until + 1n;
     this.#ended = true;
   }
 
   /** Examines the source's current frame; true if it is the next one to be delivered. */
-  #offer(): boolean {
+  #examine(): boolean {
     const { chosen, filter, since } = this.#plan;
     const { cursor } = this.#source;
     const { seqLo, seqHi } = cursor;
@@ -220,9 +223,9 @@ export class SelectedWalk implements Walk {
     return false;
   }
 
-  #current(frame: FrameBytes, kept: FrameBytes | null): void {
+  #current(frame: FrameBytes, copied: FrameBytes | null): void {
     this.#frame = frame;
-    this.#kept = kept;
+    this.#copied = copied;
     this.#viewed = false;
   }
 
@@ -249,10 +252,10 @@ export class SelectedWalk implements Walk {
     if (until !== null && first > until) return;
     const gap = { first, last: until !== null && last > until ? until : last };
     if (this.#applyFilter() && this.#ready.length > 0) this.#gapAfter = gap;
-    else this.#lose(gap);
+    else this.#addGap(gap);
   }
 
-  #lose({ first, last }: Gap): void {
+  #addGap({ first, last }: Gap): void {
     this.#gap = { first: this.#gap?.first ?? first, last };
   }
 
@@ -277,7 +280,7 @@ export class SelectedWalk implements Walk {
     if (expected === null) return await this.#source.wait(ms, signal);
     const started = performance.now();
     const news = await this.#source.wait(Math.min(ms ?? LOOK_EVERY, LOOK_EVERY), signal);
-    if (news && ++this.#quiet % LOOKS !== 0) return true;
+    if (news && ++this.#emptyWaits % LOOKS !== 0) return true;
     if (!this.#closed) await this.#checkEmptied(expected);
     return this.#ended || news || ms === undefined || performance.now() - started < ms;
   }
@@ -288,11 +291,11 @@ export class SelectedWalk implements Walk {
     // A server reports no newest number for an empty pool.
     if (oldest !== 0n || (newest < expected && newest !== 0n)) return;
     if (this.#plan.until !== null) {
-      this.#lose({ first: this.position, last: expected });
+      this.#addGap({ first: this.position, last: expected });
       this.#ended = true;
     }
     // A walk that continues reports the gap before the next message.
-    this.#moved = expected + 1n;
+    this.#reached = expected + 1n;
   }
 
   close(): void {

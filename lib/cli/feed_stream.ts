@@ -94,7 +94,7 @@ export async function feedStream(
       bytes += n;
       sink.stamp(nowNs());
       await ingest.take(buffer.subarray(0, n), between);
-      // The rest of a file is there: nobody waits for what is kept back.
+      // With a file, small batches can wait for more records.
       const isLater = input.size >= 0 && batch.count < (pool.limits.batchMessages ?? 0);
       if (!isLater) await between();
       progress?.update(ingest.stored, bytes);

@@ -106,7 +106,7 @@ function watchQuietly(paths: readonly string[]): { watcher: Deno.FsWatcher; name
   }
 }
 
-class Hub {
+class SharedWatch {
   version = 0;
   users = 0;
   #wakers = new Set<() => void>();
@@ -197,7 +197,7 @@ class Hub {
   }
 }
 
-const hubs = new Map<string, Hub>();
+const watches = new Map<string, SharedWatch>();
 
 /** The version before anything is watched. */
 const BEFORE = -1;
@@ -208,35 +208,35 @@ const BEFORE = -1;
  * again. A reader that never has to wait starts no watcher.
  */
 export function watchPool(path: string): PoolWatch {
-  let hub: Hub | null = null;
+  let shared: SharedWatch | null = null;
   let open = true;
   const begin = (): boolean => {
-    if (hub !== null || !open) return false;
-    hub = hubs.get(path) ?? new Hub(path);
-    hubs.set(path, hub);
-    hub.users++;
+    if (shared !== null || !open) return false;
+    shared = watches.get(path) ?? new SharedWatch(path);
+    watches.set(path, shared);
+    shared.users++;
     return true;
   };
   return {
     get version() {
-      return hub?.version ?? BEFORE;
+      return shared?.version ?? BEFORE;
     },
     wait: (seen, ms, signal) => {
       begin();
-      const mine = open ? hub : null;
+      const mine = open ? shared : null;
       return mine === null || mine.version !== seen
         ? Promise.resolve(true)
         : waitFor((wake) => mine.sleep(wake), (wake) => mine.forget(wake), ms, signal);
     },
-    found: () => hub?.found(),
+    found: () => shared?.found(),
     begin,
     close: () => {
       if (!open) return;
       open = false;
-      if (hub === null) return;
-      if (--hub.users > 0) return hub.notify();
-      hubs.delete(path);
-      hub.close();
+      if (shared === null) return;
+      if (--shared.users > 0) return shared.notify();
+      watches.delete(path);
+      shared.close();
     },
   };
 }

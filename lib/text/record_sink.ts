@@ -26,7 +26,7 @@ export interface RecordSinkOptions {
    * Returns one more tag for a message, to be added at the end.
    *
    * @param isCopy whether it is a copied message, so that it has a sequence number and a time
-   * @throws {PlasmiteError} Usage if there is none for it; then the record is a bad one
+   * @throws {PlasmiteError} Usage if there is none; the record is then invalid
    */
   readonly tagFor?: (message: MessageView, isCopy: boolean) => string;
   /** Store complete messages as data instead of copying them (`--data`). Default: false. */
@@ -34,8 +34,8 @@ export interface RecordSinkOptions {
   /** The largest payload the pool takes, in bytes. Default: no limit. */
   readonly maxPayload?: number;
   /**
-   * The class that copies complete messages and chooses tags (`complete_messages.ts`). Only where
-   * neither can occur may it be left out, so that it need not be loaded.
+   * The class that copies complete messages and chooses tags (`complete_messages.ts`). It may be
+   * left out only if neither can occur, so that it need not be loaded.
    */
   readonly complete?: typeof CompleteMessages | undefined;
   /** Refuses a payload for another reason. Throws Usage. */
@@ -46,7 +46,7 @@ export interface RecordSinkOptions {
    * Called with the sequence number of each complete message, which then keeps its time; anything
    * else is refused. Default: all JSON objects are stored, with the current time.
    *
-   * @throws {PlasmiteError} if it does not want the message
+   * @throws {PlasmiteError} if the message must not be imported
    */
   readonly imported?: ((seq: bigint) => void) | undefined;
   /** The number of bytes of frames at which the sink is full. Default: 1 MiB. */
@@ -61,7 +61,7 @@ export interface RecordSinkOptions {
   readonly onReceipt?: () => void;
 }
 
-/** Tags with others after them; none of those twice. */
+/** Adds tags at the end, without duplicates. */
 export function withTags(tags: readonly string[], added: readonly string[]): readonly string[] {
   return added.length === 0 ? tags : [...tags, ...added.filter((tag) => !tags.includes(tag))];
 }
@@ -87,11 +87,11 @@ export class RecordSink implements IngestSink {
   /** Tags of ordinary messages. */
   readonly #allTags: readonly string[];
   readonly #complete: CompleteMessages | undefined;
-  readonly #looksAlways: boolean;
+  readonly #inspectsAll: boolean;
   readonly #keepsTimes: boolean;
   /** Where the current value ends in the text; -1 if it could not be encoded. */
   #next = -1;
-  readonly #seesReceipts: boolean;
+  readonly #reportsReceipts: boolean;
   readonly #dataOnly: boolean;
   readonly #maxPayload: number;
   readonly #check: RecordSinkOptions["check"];
@@ -107,10 +107,10 @@ export class RecordSink implements IngestSink {
     const { added = [], complete, tagFor, tags = [] } = options;
     this.#allTags = withTags(tags, added);
     this.#complete = complete === undefined ? undefined : new complete(batch, options);
-    this.#seesReceipts = options.onReceipt !== undefined;
+    this.#reportsReceipts = options.onReceipt !== undefined;
     this.ownTags = tagFor !== undefined;
     this.#keepsTimes = options.imported !== undefined;
-    this.#looksAlways = this.ownTags || this.#keepsTimes;
+    this.#inspectsAll = this.ownTags || this.#keepsTimes;
     this.#dataOnly = options.dataOnly ?? false;
     this.#maxPayload = options.maxPayload ?? Infinity;
     this.#check = options.check;
@@ -155,7 +155,7 @@ export class RecordSink implements IngestSink {
 
   /** @inheritdoc */
   lite3(bytes: Uint8Array, start: number, end: number): void {
-    if (this.#allTags.length > 0 || this.#looksAlways || this.#dataOnly) {
+    if (this.#allTags.length > 0 || this.#inspectsAll || this.#dataOnly) {
       throw new FatalRecordError("Lite3 already contains a complete message", {
         hint:
           "The messages bring their own tags: give none, and store no complete messages as data.",
@@ -205,8 +205,8 @@ export class RecordSink implements IngestSink {
       const next = this.#next = encoder.messageFromJson(text, at, end, this.#allTags);
       // A complete message has four members, a receipt three.
       const members = out.dv.getUint32(start + encoder.dataAt + NODE_COUNT, true) >>> 6;
-      if (members === 4 || (members === 3 && this.#seesReceipts) || this.#looksAlways) {
-        this.#look(start, members);
+      if (members === 4 || (members === 3 && this.#reportsReceipts) || this.#inspectsAll) {
+        this.#inspect(start, members);
       }
       this.#checkSize(out.len - start);
       this.#check?.(out.u8, out.dv, start, out.len - start);
@@ -218,15 +218,15 @@ export class RecordSink implements IngestSink {
     }
   }
 
-  /** Looks into the record just encoded at `start`, which may be more than ordinary data. */
-  #look(start: number, members: number): void {
+  /** Checks whether the record encoded at `start` is more than ordinary data. */
+  #inspect(start: number, members: number): void {
     if (this.#complete !== undefined) {
       const source = this.#complete.look(start, members);
       if (source === null) return;
       this.ownTags = true;
       if (this.#keepsTimes) this.stamp(source.timeNs);
-    } else if (this.#looksAlways || (members === 4 && !this.#dataOnly)) {
-      throw new PlasmiteError("Internal", "what copies complete messages was not loaded");
+    } else if (this.#inspectsAll || (members === 4 && !this.#dataOnly)) {
+      throw new PlasmiteError("Internal", "the code for complete messages was not loaded");
     }
   }
 

@@ -1,34 +1,36 @@
 /**
- * A number of places, some of them waited for.
+ * Limits how many calls are in progress at once.
  *
  * @module
  */
 
 import { startTimer } from "../../timers.ts";
 
-/** How many may wait for each place there is. */
+/** How many calls may wait per slot. */
 const QUEUE = 16;
 
-/** Counts how much goes on at once and refuses more. */
+/** A limited number of slots. */
 export class Slots {
-  /** Places taken now. */
+  /** The number of taken slots. */
   used = 0;
   readonly #limit: number;
   #waiting: ((got: boolean) => void)[] = [];
 
-  /** @param limit how many places there are */
+  /** @param limit the number of slots */
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  /** Takes a place if one is free. */
+  /** Takes a slot if one is free. */
   take(): boolean {
     if (this.used >= this.#limit) return false;
     this.used++;
     return true;
   }
 
-  /** Takes a place, waiting up to `ms` milliseconds; only so many may wait. */
+  /**
+   * Takes a slot, waiting up to `ms` milliseconds; false if none becomes free, or too many wait.
+   */
   takeWithin(ms: number): Promise<boolean> {
     if (this.take()) return Promise.resolve(true);
     if (this.#waiting.length >= this.#limit * QUEUE) return Promise.resolve(false);
@@ -46,9 +48,9 @@ export class Slots {
   }
 
   /**
-   * Runs `work` in a place, waiting up to `ms` milliseconds for it.
+   * Runs `work` in a slot, waiting up to `ms` milliseconds for it.
    *
-   * @param refused makes the error for when none gets free
+   * @param refused creates the error if none becomes free
    */
   async run<T>(ms: number, work: () => T | Promise<T>, refused: () => Error): Promise<T> {
     if (!this.take() && !await this.takeWithin(ms)) throw refused();
@@ -59,7 +61,7 @@ export class Slots {
     }
   }
 
-  /** Gives a place back; the first who waits gets it. */
+  /** Releases a slot; the first waiting call gets it. */
   release(): void {
     const next = this.#waiting.shift();
     if (next === undefined) this.used--;
@@ -67,17 +69,17 @@ export class Slots {
   }
 }
 
-/** As many places for each pool: who waits for one pool takes none from another. */
+/** Slots per pool, so that calls that wait for one pool do not block others. */
 export class PoolSlots {
   readonly #limit: number;
   readonly #pools = new Map<string, Slots>();
 
-  /** @param limit how many places each pool has */
+  /** @param limit the number of slots per pool */
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  /** Places taken now, of all pools. */
+  /** The number of taken slots of all pools. */
   get used(): number {
     let used = 0;
     for (const slots of this.#pools.values()) used += slots.used;
@@ -85,9 +87,9 @@ export class PoolSlots {
   }
 
   /**
-   * Runs `work` in a place of the pool at `path`, waiting up to `ms` milliseconds for it.
+   * Runs `work` in a slot of the pool at `path`, waiting up to `ms` milliseconds for it.
    *
-   * @param refused makes the error for when none gets free
+   * @param refused creates the error if none becomes free
    */
   async run<T>(
     path: string,
