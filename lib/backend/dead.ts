@@ -21,7 +21,7 @@ export function deadName(pool: string): string {
 }
 
 /** A pool that needs a dead pool. */
-export interface Mortal {
+export interface HasDeadPool {
   /** The name that the pool was opened by. */
   readonly name: string;
   /** Size of its file in bytes. */
@@ -37,7 +37,7 @@ export interface Mortal {
  * @param create whether to create a missing one, of the same size as the pool
  */
 export async function openDead(
-  pool: Mortal,
+  pool: HasDeadPool,
   dead: string = deadName(pool.name),
   create = true,
 ): Promise<PoolHandle> {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Coordinator, type Ground } from "../backend/local/coordinator.ts";
+import { Coordinator, type PoolContext } from "../backend/local/coordinator.ts";
 import { LocalBackend } from "../backend/local.ts";
 import { selecting } from "../backend/local/select.ts";
 import type { Selection, Walk } from "../backend/types.ts";
@@ -35,13 +35,13 @@ export class LocalAccess implements Access {
     this.#ring = ring;
     this.path = ring.path;
     this.now = new Coordinator({
-      ...this.#ground,
+      ...this.#context,
       run: inPlace,
       runAppend: inPlace,
       select: (selection) => inPlace(this.#selecting(selection, false)),
     });
     this.coordination = new Coordinator({
-      ...this.#ground,
+      ...this.#context,
       run: inTurns,
       runAppend: inTurns,
       select: (selection) => inTurns(this.#selecting(selection, true)),
@@ -53,7 +53,7 @@ export class LocalAccess implements Access {
     return this.#ring.writable;
   }
 
-  get #ground(): Omit<Ground, "run" | "runAppend" | "select"> {
+  get #context(): Omit<PoolContext, "run" | "runAppend" | "select"> {
     const backend = new LocalBackend(folderOf(this.path), { serving: true });
     return {
       name: this.path,

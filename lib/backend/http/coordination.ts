@@ -20,7 +20,7 @@ import type {
   GroupRequest,
   Released,
 } from "../coordination.ts";
-import type { Mortal } from "../dead.ts";
+import type { HasDeadPool } from "../dead.ts";
 import { keepFrame } from "../filter.ts";
 import { latestBy } from "../latest.ts";
 import type {
@@ -41,7 +41,8 @@ import { Waits } from "./waits.ts";
 import { cursorOf, leaseOf, messagesOf, releasedOf, wireMessage } from "./wire.ts";
 
 /** A pool of a server, as its coordination uses it. */
-export interface HttpGround extends Mortal, Pick<PoolHandle, "select" | "get" | "bounds"> {
+export interface HttpPoolContext
+  extends HasDeadPool, Pick<PoolHandle, "select" | "get" | "bounds"> {
   /** The connection. */
   readonly transport: Transport;
   /** The path of a route of the pool. */
@@ -50,11 +51,11 @@ export interface HttpGround extends Mortal, Pick<PoolHandle, "select" | "get" | 
 
 /** Coordination in one pool of a server. */
 export class HttpCoordination implements Coordination {
-  readonly #pool: HttpGround;
+  readonly #pool: HttpPoolContext;
   readonly #waits: Waits;
 
   /** @param pool the pool */
-  constructor(pool: HttpGround) {
+  constructor(pool: HttpPoolContext) {
     this.#pool = pool;
     this.#waits = new Waits();
   }

@@ -10,7 +10,7 @@ import type { Awaitable } from "../../types.ts";
 import type { Cursor, CursorInfo, CursorSelection, CursorUpdate } from "../coordination.ts";
 import { copyToDead, openDead } from "../dead.ts";
 import type { StoredFrame, Walk } from "../types.ts";
-import type { HttpGround } from "./coordination.ts";
+import type { HttpPoolContext } from "./coordination.ts";
 
 /** How often a position is sent that moved over messages that do not match, in milliseconds. */
 const PASS_EVERY = 1_000;
@@ -24,7 +24,7 @@ interface Setter {
 export class HttpCursor implements Cursor {
   readonly name: string;
   readonly isNew: boolean;
-  readonly #pool: HttpGround;
+  readonly #pool: HttpPoolContext;
   readonly #setter: Setter;
   readonly #flush: boolean | undefined;
   /** Delivered and not acknowledged, in order. */
@@ -39,7 +39,7 @@ export class HttpCursor implements Cursor {
 
   /** For internal use: call `Coordination.cursor`. */
   constructor(
-    pool: HttpGround,
+    pool: HttpPoolContext,
     setter: Setter,
     { name, seq }: CursorInfo,
     isNew: boolean,

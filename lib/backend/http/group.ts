@@ -6,7 +6,7 @@
 
 import type { Group, GroupRequest, HandedTask, TakenTasks, TakeRequest } from "../coordination.ts";
 import { MAX_TRIES } from "../dead.ts";
-import { bodyOf, type HttpGround } from "./coordination.ts";
+import { bodyOf, type HttpPoolContext } from "./coordination.ts";
 import type { Effect } from "./error.ts";
 import { unreadable } from "./error.ts";
 import { checkFeature } from "./features.ts";
@@ -23,12 +23,12 @@ const TAKING: Effect = {
 /** A worker's access to a group of a pool of a server. */
 export class HttpGroup implements Group {
   readonly name: string;
-  readonly #pool: HttpGround;
+  readonly #pool: HttpPoolContext;
   readonly #waits: Waits;
   readonly #request: GroupRequest;
 
   /** Creates the access; sends nothing. */
-  constructor(pool: HttpGround, waits: Waits, name: string, request: GroupRequest) {
+  constructor(pool: HttpPoolContext, waits: Waits, name: string, request: GroupRequest) {
     this.name = name;
     this.#pool = pool;
     this.#waits = waits;

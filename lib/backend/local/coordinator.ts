@@ -20,7 +20,7 @@ import type {
   Released,
 } from "../coordination.ts";
 import { claimPatiently } from "../claim_wait.ts";
-import type { Mortal } from "../dead.ts";
+import type { HasDeadPool } from "../dead.ts";
 import { keepFrame } from "../filter.ts";
 import { takeFrame } from "../frames.ts";
 import { latestBy, latestByNow, type Readable } from "../latest.ts";
@@ -45,8 +45,8 @@ import { findFrame } from "./lookup.ts";
 
 export { WritableRing } from "../../pool/writable_ring.ts";
 
-/** How to run work on the pool and how to read it. */
-export interface Ground extends Mortal {
+/** What coordination needs of a pool. */
+export interface PoolContext extends HasDeadPool {
   /** The open file, owned by the pool. */
   readonly ring: Ring;
   /** Whether there can be files next to the pool. */
@@ -61,30 +61,30 @@ export interface Ground extends Mortal {
 
 /** Coordination in one open pool file. */
 export class Coordinator implements Coordination {
-  readonly #ground: Ground;
+  readonly #context: PoolContext;
   readonly #known: KnownTags;
   readonly #leases: Leases;
 
   /**
-   * @param ground the pool
+   * @param context the pool and how to use it
    * @param other another coordinator of the same file, whose knowledge is shared
    */
-  constructor(ground: Ground, other?: Coordinator) {
-    this.#ground = ground;
-    this.#known = other === undefined ? new KnownTags(ground.ring) : other.#known;
-    this.#leases = new Leases(ground.ring, this.#known);
+  constructor(context: PoolContext, other?: Coordinator) {
+    this.#context = context;
+    this.#known = other === undefined ? new KnownTags(context.ring) : other.#known;
+    this.#leases = new Leases(context.ring, this.#known);
   }
 
   /** Appends under conditions. */
   append(batch: FrameBatch, request: AppendRequest, when: Conditions): Awaitable<void> {
-    const { ring, runAppend } = this.#ground;
+    const { ring, runAppend } = this.#context;
     request.signal?.throwIfAborted();
     if ((request.from ?? 0) >= batch.count) return;
     return runAppend(appendingWhen(ring, this.#known, batch, request, when), request.signal);
   }
 
   latest(key: string): Awaitable<StoredFrame | null> {
-    return this.#ground.run(this.#newest(key));
+    return this.#context.run(this.#newest(key));
   }
 
   /** Like {@linkcode Coordinator.latest}, but done in place. */
@@ -94,7 +94,7 @@ export class Coordinator implements Coordination {
 
   *#newest(key: string): Steps<StoredFrame | null> {
     const seq = yield* this.#known.newestOf({ tag: KEY_TAG + key });
-    return seq === 0n ? null : yield* findFrame(this.#ground.ring, seq, takeFrame);
+    return seq === 0n ? null : yield* findFrame(this.#context.ring, seq, takeFrame);
   }
 
   latestBy(by: string, request: LatestRequest = {}): Promise<Latest> {
@@ -107,7 +107,7 @@ export class Coordinator implements Coordination {
   }
 
   #readable(signal: AbortSignal | undefined): Readable {
-    const { run, ring, select } = this.#ground;
+    const { run, ring, select } = this.#context;
     const frame = (seq: bigint) =>
       run(findFrame(ring, seq, ({ cursor }) => keepFrame(cursor)), signal);
     return { select, frame };
@@ -115,39 +115,39 @@ export class Coordinator implements Coordination {
 
   cursors(dir?: string): Awaitable<readonly CursorInfo[]> {
     this.#checkFiles();
-    return this.#ground.run(listingCursors(this.#ground.ring, dir));
+    return this.#context.run(listingCursors(this.#context.ring, dir));
   }
 
   cursor(name: string, request: CursorRequest = {}): Awaitable<PoolCursor> {
     this.#checkFiles();
-    return this.#ground.run(PoolCursor.opening(this.#ground, name, request));
+    return this.#context.run(PoolCursor.opening(this.#context, name, request));
   }
 
   setCursor(name: string, update: CursorUpdate): Awaitable<CursorInfo> {
     this.#checkFiles();
-    return this.#ground.run(settingCursor(this.#ground.ring, name, update));
+    return this.#context.run(settingCursor(this.#context.ring, name, update));
   }
 
   deleteCursor(name: string, dir?: string): Awaitable<void> {
     this.#checkFiles();
-    return this.#ground.run(deletingCursor(this.#ground.ring, name, dir));
+    return this.#context.run(deletingCursor(this.#context.ring, name, dir));
   }
 
   group(name: string, request: GroupRequest = {}): PoolGroup {
     this.#checkFiles();
-    return new PoolGroup(this.#ground, name, request);
+    return new PoolGroup(this.#context, name, request);
   }
 
   #checkFiles(): void {
-    if (this.#ground.onDisk) return;
+    if (this.#context.onDisk) return;
     throw new PlasmiteError("Usage", "This storage cannot keep cursors", {
-      path: this.#ground.ring.path,
+      path: this.#context.ring.path,
       hint: "Use a pool in a directory.",
     });
   }
 
   claim(request: ClaimRequest): Promise<LeaseState> {
-    const { run, select } = this.#ground;
+    const { run, select } = this.#context;
     return claimPatiently(
       select,
       (patient) => run(this.#leases.claiming(request, patient), request.signal),
@@ -156,6 +156,6 @@ export class Coordinator implements Coordination {
   }
 
   async release(request: ReleaseRequest): Promise<Released> {
-    return await this.#ground.run(this.#leases.releasing(request));
+    return await this.#context.run(this.#leases.releasing(request));
   }
 }

@@ -23,7 +23,7 @@ import type {
 } from "../coordination.ts";
 import { copyToDead, openDead } from "../dead.ts";
 import type { StoredFrame, Walk } from "../types.ts";
-import type { Ground } from "./coordinator.ts";
+import type { PoolContext } from "./coordinator.ts";
 
 /**
  * How long to wait for a cursor in milliseconds: one that is only being set or listed is free again
@@ -83,7 +83,7 @@ function acquiring(ring: Ring, open: () => CursorFile): Steps<CursorFile> {
 export class PoolCursor implements Cursor {
   readonly name: string;
   readonly isNew: boolean;
-  readonly #ground: Ground;
+  readonly #context: PoolContext;
   readonly #file: CursorFile;
   readonly #flush: boolean;
   /** Delivered and not acknowledged, in order. */
@@ -92,7 +92,7 @@ export class PoolCursor implements Cursor {
   #delivered: bigint;
 
   private constructor(
-    ground: Ground,
+    context: PoolContext,
     file: CursorFile,
     position: Position,
     isNew: boolean,
@@ -100,7 +100,7 @@ export class PoolCursor implements Cursor {
   ) {
     this.name = file.name;
     this.isNew = isNew;
-    this.#ground = ground;
+    this.#context = context;
     this.#file = file;
     this.#flush = flush;
     this.#position = position;
@@ -113,8 +113,12 @@ export class PoolCursor implements Cursor {
    * @throws {PlasmiteError} Busy while another process has it, NotFound if the pool was replaced or
    *   ends before the position, Corrupt, Usage, Permission, Io
    */
-  static *opening(ground: Ground, name: string, request: CursorRequest = {}): Steps<PoolCursor> {
-    const { ring } = ground;
+  static *opening(
+    context: PoolContext,
+    name: string,
+    request: CursorRequest = {},
+  ): Steps<PoolCursor> {
+    const { ring } = context;
     const { from = "oldest", dir, flush = false } = request;
     ring.checkIdentity();
     const file = yield* acquiring(
@@ -127,11 +131,11 @@ export class PoolCursor implements Cursor {
       if (record !== null) {
         yield* checkingPosition(ring, name, record);
         file.sign();
-        return cursor = new PoolCursor(ground, file, record, false, flush);
+        return cursor = new PoolCursor(context, file, record, false, flush);
       }
       const position = yield* placing(ring, from);
       file.save(position, flush);
-      return cursor = new PoolCursor(ground, file, position, true, flush);
+      return cursor = new PoolCursor(context, file, position, true, flush);
     } finally {
       if (cursor === null) file.close();
     }
@@ -146,7 +150,7 @@ export class PoolCursor implements Cursor {
   }
 
   select(selection: CursorSelection = {}): Awaitable<Walk> {
-    return this.#ground.select({ ...selection, from: this.seq + 1n });
+    return this.#context.select({ ...selection, from: this.seq + 1n });
   }
 
   deliver(seq: bigint, timestampNs: bigint): void {
@@ -167,7 +171,7 @@ export class PoolCursor implements Cursor {
   }
 
   async bury(message: StoredFrame, dead?: string): Promise<void> {
-    const pool = await openDead(this.#ground, dead);
+    const pool = await openDead(this.#context, dead);
     try {
       await copyToDead(message, this.name, pool);
     } finally {
@@ -177,7 +181,7 @@ export class PoolCursor implements Cursor {
   }
 
   pass(before: bigint): Awaitable<void> {
-    if (this.#isBehind(before - 1n)) return this.#ground.run(this.#passing(before - 1n));
+    if (this.#isBehind(before - 1n)) return this.#context.run(this.#passing(before - 1n));
   }
 
   /** Whether the position may move to a number. */
@@ -186,22 +190,22 @@ export class PoolCursor implements Cursor {
   }
 
   *#passing(seq: bigint): Steps<void> {
-    const ns = (yield* timing(this.#ground.ring, seq)) ?? 0n;
+    const ns = (yield* timing(this.#context.ring, seq)) ?? 0n;
     if (this.#isBehind(seq)) this.#move({ seq, ns });
   }
 
   #move({ seq, ns }: { readonly seq: bigint; readonly ns: bigint }): void {
-    const position = { seq, ns, pool: this.#ground.ring.extension()?.id ?? "" };
+    const position = { seq, ns, pool: this.#context.ring.extension()?.id ?? "" };
     this.#file.save(position, this.#flush);
     this.#position = position;
   }
 
   check(): Awaitable<void> {
-    return this.#ground.run(this.#checking());
+    return this.#context.run(this.#checking());
   }
 
   *#checking(): Steps<void> {
-    const { ring } = this.#ground;
+    const { ring } = this.#context;
     ring.checkIdentity();
     yield* checkingPosition(ring, this.name, this.#position);
   }

@@ -39,7 +39,7 @@ import type { Group, GroupRequest, HandedTask, TakenTasks, TakeRequest } from ".
 import { copyToDead, MAX_TRIES, openDead } from "../dead.ts";
 import { takeFrame } from "../frames.ts";
 import type { StoredFrame } from "../types.ts";
-import type { Ground } from "./coordinator.ts";
+import type { PoolContext } from "./coordinator.ts";
 import { checkingPosition, timing } from "./cursors.ts";
 import { findFrame } from "./lookup.ts";
 import { TaskKeys } from "./task_keys.ts";
@@ -77,7 +77,7 @@ type Again = "reopen" | readonly bigint[];
 /** A worker's access to a group. */
 export class PoolGroup implements Group {
   readonly name: string;
-  readonly #ground: Ground;
+  readonly #context: PoolContext;
   readonly #request: GroupRequest;
   readonly #holder: string;
   readonly #expressions: readonly string[];
@@ -92,20 +92,20 @@ export class PoolGroup implements Group {
   #turn: Promise<void> = Promise.resolve();
 
   /** Creates the access without touching the disk. */
-  constructor(ground: Ground, name: string, request: GroupRequest = {}) {
+  constructor(context: PoolContext, name: string, request: GroupRequest = {}) {
     this.name = checkCursorName(name);
-    this.#ground = ground;
+    this.#context = context;
     this.#request = request;
     this.#holder = checkKey(request.holder ?? `pid ${Deno.pid}`, "holder", LONGEST_HOLDER);
     this.#expressions = (request.where ?? []).map(({ expression }) => expression);
-    this.#source = new TaskSource((selection) => ground.select(selection), request);
+    this.#source = new TaskSource((selection) => context.select(selection), request);
     this.#keys = request.orderedByKey === true ? new TaskKeys() : null;
     checkFilter(request.tags ?? [], this.#expressions);
   }
 
   /** Runs one operation under the group's lock, waiting for it. */
   *#locked<T>(create: boolean, work: (group: LockedGroup) => T): Steps<T> {
-    const { ring } = this.#ground;
+    const { ring } = this.#context;
     const { dir } = this.#request;
     const { value } = yield* untilUnlocked(
       ring.path,
@@ -116,7 +116,7 @@ export class PoolGroup implements Group {
 
   /** Reads the group's record; creates it if the group is new. */
   *#opening(): Steps<GroupRecord> {
-    const { ring } = this.#ground;
+    const { ring } = this.#context;
     ring.checkIdentity();
     const { oldest, newest } = yield* ring.living();
     const { from = "oldest", tags = [] } = this.#request;
@@ -191,7 +191,7 @@ export class PoolGroup implements Group {
   }
 
   #mark(): string {
-    return groupMark(this.#ground.ring.path, this.name, this.#request.dir);
+    return groupMark(this.#context.ring.path, this.name, this.#request.dir);
   }
 
   /** Waits until there may be a task: for the pool, other workers, or the next due time. */
@@ -218,7 +218,7 @@ export class PoolGroup implements Group {
     notify: boolean,
     signal: AbortSignal | undefined,
   ): Promise<Round> {
-    const { run, ring } = this.#ground;
+    const { run, ring } = this.#context;
     for (;;) {
       ring.checkIdentity();
       if (!this.#source.isOpen) {
@@ -239,7 +239,7 @@ export class PoolGroup implements Group {
 
   /** Takes tasks under the group's lock. */
   *#taking(count: number, ackWaitMs: number): Steps<Round | Again> {
-    const { oldest, newest } = yield* this.#ground.ring.living();
+    const { oldest, newest } = yield* this.#context.ring.living();
     return yield* this.#locked(true, (group): Round | Again => {
       const before = group.record;
       if (before === null) return "reopen"; // It was deleted.
@@ -295,10 +295,10 @@ export class PoolGroup implements Group {
 
   /** Throws NotFound when the group belongs to another pool. */
   #checkPool({ pool, next }: GroupRecord, newest: bigint): void {
-    const id = this.#ground.ring.extension()?.id ?? "";
+    const id = this.#context.ring.extension()?.id ?? "";
     if ((pool === "" || id === "" || pool === id) && next <= newest) return;
     throw new PlasmiteError("NotFound", `The pool was replaced since group ${this.name} was used`, {
-      path: this.#ground.ring.path,
+      path: this.#context.ring.path,
       hint: "Delete the group, or use another name.",
       details: { cursor: this.name, seq: next, actual: newest },
     });
@@ -341,7 +341,7 @@ export class PoolGroup implements Group {
 
   /** Reads the messages of tasks, and moves those to the dead pool that were tried too often. */
   async #deliver(handed: Round["handed"]): Promise<HandedTask[]> {
-    const { run, ring } = this.#ground;
+    const { run, ring } = this.#context;
     const { maxTries = MAX_TRIES } = this.#request;
     const tasks: HandedTask[] = [];
     let failure: unknown = null;
@@ -364,10 +364,10 @@ export class PoolGroup implements Group {
    * of the copy makes that a duplicate.
    */
   async #bury(message: StoredFrame, token: number): Promise<void> {
-    const { run } = this.#ground;
+    const { run } = this.#context;
     const { dead, createDead = true } = this.#request;
     try {
-      const pool = await openDead(this.#ground, dead, createDead);
+      const pool = await openDead(this.#context, dead, createDead);
       try {
         await copyToDead(message, this.name, pool);
       } finally {
@@ -409,15 +409,15 @@ export class PoolGroup implements Group {
   }
 
   ack(seq: bigint, token: number): Awaitable<boolean> {
-    return this.#ground.run(this.#acking(seq, token));
+    return this.#context.run(this.#acking(seq, token));
   }
 
   fail(seq: bigint, token: number, delayMs?: number): Awaitable<boolean> {
-    return this.#ground.run(this.#failing(seq, token, delayMs));
+    return this.#context.run(this.#failing(seq, token, delayMs));
   }
 
   extend(seq: bigint, token: number, ackWaitMs: number = ACK_WAIT): Awaitable<boolean> {
-    return this.#ground.run(this.#extending(seq, token, ackWaitMs));
+    return this.#context.run(this.#extending(seq, token, ackWaitMs));
   }
 
   *#change(seq: bigint, token: number, next: (record: GroupRecord) => GroupRecord): Steps<boolean> {
@@ -426,7 +426,7 @@ export class PoolGroup implements Group {
       const stand = record === null ? "unknown" : standing(record, seq, token);
       if (record === null || stand === "unknown" || stand === "another") {
         throw new PlasmiteError("Conflict", `Task ${seq} was handed to another`, {
-          path: this.#ground.ring.path,
+          path: this.#context.ring.path,
           hint: "Its time was over. Drop it: whoever has it now does it.",
           details: { seq },
         });
