@@ -402,6 +402,58 @@ Deno.test("import, killed and repeated: every message is there once, and the poo
     assert.deepEqual(stored.map(({ data }) => data.i), Array.from({ length: count }, (_, i) => i));
   }));
 
+Deno.test("export --cursor, killed and repeated: every message is in the file, whole and in order", () =>
+  inTemp(async (dir) => {
+    const count = 40_000;
+    const lines = Array.from({ length: count }, (_, i) => `{"i":${i},"t":"${"x".repeat(100)}"}`);
+    await feedLines(dir, "p", lines.join("\n"));
+    const file = `${dir}/out`;
+    let kills = 0;
+    for (let ms = 60;; ms *= 1.3) {
+      const code = await killedAfter(dir, ms, ["export", "p", "-o", file, "--cursor", "c"]);
+      if (code === null) {
+        kills++;
+        continue;
+      }
+      assert.equal(code, 0);
+      break;
+    }
+    let seen = 0;
+    let twice = 0;
+    for (const line of Deno.readTextFileSync(file).trimEnd().split("\n")) {
+      const { seq, data } = JSON.parse(line);
+      assert.equal(data.i, seq - 1);
+      assert.ok(seq <= seen + 1, `${seq} after ${seen}`);
+      if (seq <= seen) twice++;
+      seen = Math.max(seen, seq);
+    }
+    assert.equal(seen, count);
+    assert.ok(twice <= kills * 40_000, `${twice} twice after ${kills} kills`);
+    assert.equal(await ok(dir, ["export", "p", "--cursor", "c"]), "");
+  }));
+
+Deno.test("import --keep-seq, killed: what is there has its own number, and the pool is healthy", () =>
+  inTemp(async (dir) => {
+    const lines = Array.from({ length: 5000 }, (_, i) => `{"i":${i}}`).join("\n");
+    await feedLines(dir, "a", lines);
+    await ok(dir, ["pool", "trim", "a", "--before", "101"]);
+    await ok(dir, ["export", "a", "-o", `${dir}/a`]);
+    for (let ms = 60, n = 0;; ms *= 1.3, n++) {
+      const pool = `b${n}`;
+      await ok(dir, ["pool", "create", pool, "--size", "8M"]);
+      const code = await killedAfter(dir, ms, ["import", pool, `${dir}/a`, "--keep-seq"]);
+      assert.equal((await cli(["--dir", dir, "doctor", pool])).code, 0);
+      const stored = (await messagesOf(dir, pool)).split("\n").slice(0, -1);
+      stored.forEach((line, i) => {
+        const { seq, data } = JSON.parse(line);
+        assert.deepEqual([seq, data.i], [101 + i, 100 + i]);
+      });
+      if (code === null) continue;
+      assert.deepEqual([code, stored.length], [0, 4900]);
+      break;
+    }
+  }));
+
 Deno.test("pool trim, killed: a prefix is gone, the rest is there, the pool is healthy", () =>
   inTemp(async (dir) => {
     const lines = Array.from({ length: 60_000 }, (_, i) => `{"i":${i}}`).join("\n");
