@@ -26,6 +26,7 @@ import {
   MARKER,
   poolInfoOf,
   RESERVE,
+  seqSince,
   type StreamInfo,
   streamInfo,
   takesOurs,
@@ -287,6 +288,9 @@ export class NatsPool implements PoolHandle {
     const bounds = boundsOf(info, this.path);
     const { last, tags = [], where = [], since = 0n } = selection;
     const isFiltered = tags.length > 0 || where.length > 0 || since > 0n;
+    if (last === undefined && since > 0n) {
+      return this.#walk(await this.#since(selection, since, bounds), info, bounds);
+    }
     if (last === undefined || (!isFiltered && isDense(info))) {
       return this.#walk(selection, info, bounds);
     }
@@ -296,6 +300,15 @@ export class NatsPool implements PoolHandle {
       (search) => this.#lastWalk(selection, info, bounds, search),
       () => void connector.release(),
     );
+  }
+
+  /** Starts where the time begins, instead of reading everything before it. */
+  async #since(selection: Selection, since: bigint, bounds: Bounds): Promise<Selection> {
+    const { from = "oldest" } = selection;
+    if ((from !== "oldest" && from !== 0n) || bounds.oldest === 0n) return selection;
+    const found = await seqSince(this.#link, this.name, since, this.path);
+    const start = found > bounds.newest ? bounds.newest + 1n : found;
+    return start > bounds.oldest ? { ...selection, from: start } : selection;
   }
 
   #walk(

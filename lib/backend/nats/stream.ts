@@ -147,6 +147,40 @@ export async function streamInfo(link: Link, name: string, path: string): Promis
   return await link.api<StreamInfo>(`STREAM.INFO.${name}`, null, path);
 }
 
+/** How far the clocks of sources may be ahead of the server's, in milliseconds. */
+const AHEAD_MS = 3_600_000;
+
+/**
+ * A number from which on all messages since a time are found, and not many before. A copied message
+ * has the time of its source, so the search begins earlier.
+ */
+export async function seqSince(
+  link: Link,
+  name: string,
+  since: bigint,
+  path: string,
+): Promise<bigint> {
+  const start = new Date(Math.max(0, Number(since / 1_000_000n) - AHEAD_MS)).toISOString();
+  const consumer = `plasmite-${link.library.nuid.next()}`;
+  const config = {
+    name: consumer,
+    ack_policy: "none",
+    deliver_policy: "by_start_time",
+    opt_start_time: start,
+    mem_storage: true,
+    num_replicas: 1,
+    inactive_threshold: 5_000_000_000,
+  };
+  const body = { stream_name: name, config };
+  const { delivered } = await link.api<{ delivered: { stream_seq: number } }>(
+    `CONSUMER.CREATE.${name}.${consumer}`,
+    body,
+    path,
+  );
+  link.nc.publish(link.subject(`CONSUMER.DELETE.${name}.${consumer}`));
+  return exact(delivered.stream_seq, path) + 1n;
+}
+
 /** A stored message in an API response. */
 interface StoredMessage {
   readonly subject: string;
