@@ -23,8 +23,8 @@ import {
   Patience,
   publish,
   type Target,
-  Window,
 } from "./publisher.ts";
+import { Window } from "./window.ts";
 import { NatsShipment } from "./shipment.ts";
 import { idOf, leaderMessage, RESERVE, type StreamConfig, streamInfo } from "./stream.ts";
 import {

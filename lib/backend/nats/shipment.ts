@@ -21,8 +21,8 @@ import {
   Patience,
   publish,
   type Target,
-  Window,
 } from "./publisher.ts";
+import { Window } from "./window.ts";
 import { leaderMessage, type StreamConfig } from "./stream.ts";
 import { Header, type Incoming, sourceSubject } from "./wire.ts";
 

@@ -16,8 +16,8 @@ import { MessageView } from "../../lite3/message.ts";
 import { startTimer, waitFor } from "../../timers.ts";
 
 import type { FrameBytes, Gap } from "../../types.ts";
-import type { Excluded } from "../shipment.ts";
 import type { FrameSource } from "../source.ts";
+import { deliveryOf, type NatsSourceOptions } from "./delivery.ts";
 import { Code, deleted, forbidden, hasCode, replaced } from "./errors.ts";
 import type { Connector, Link, LinkEvent } from "./link.ts";
 import { leaderMessage, type StreamInfo, streamInfo } from "./stream.ts";
@@ -47,45 +47,6 @@ const GRACE_MS = 1_000;
 /** Pauses between attempts, in milliseconds. */
 const FIRST_PAUSE = 50;
 const LAST_PAUSE = 2_000;
-
-/** How to read. */
-export interface NatsSourceOptions {
-  /** The name of the stream. */
-  readonly stream: string;
-  /** Its name in errors. */
-  readonly path: string;
-  /** The stream as it was when reading began. */
-  readonly info: StreamInfo;
-  /** The first sequence number wanted. */
-  readonly start: bigint;
-  /** Up to this number, messages that do not arrive are asked for. */
-  readonly target: bigint;
-  /** Whether to go on after failures of the connection. */
-  readonly reconnect: boolean;
-  /** Called once per outage, when the second attempt has failed too. */
-  readonly onTrouble?: ((error: PlasmiteError) => void) | undefined;
-  /** Called for a message that cannot be read and is left out. */
-  readonly onUnreadable?: ((error: PlasmiteError) => void) | undefined;
-  /** Leaves out messages that came from there. */
-  readonly excluded?: Excluded | undefined;
-}
-
-/** The numbers in the reply subject of a delivered message. */
-interface Delivery {
-  /** The number of the message in the stream. */
-  readonly seq: number;
-  /** How many messages the consumer has delivered, with this one. */
-  readonly count: number;
-  /** When the server stored it, in nanoseconds since 1970. */
-  readonly time: string;
-}
-
-/** `$JS.ACK.[domain.account.]stream.consumer.tries.seq.count.time.pending[.token]` */
-function deliveryOf(reply: string): Delivery {
-  const tokens = reply.split(".");
-  const at = tokens.length >= 11 ? 7 : 5;
-  return { seq: Number(tokens[at]), count: Number(tokens[at + 1]), time: tokens[at + 2] ?? "0" };
-}
 
 /** A consumer on the server and the subscription to what it delivers. */
 interface Consumer {
