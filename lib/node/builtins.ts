@@ -1,6 +1,6 @@
 /**
  * Standard methods that older versions of Node lack: hexadecimal and base64 of `Uint8Array`
- * (ECMAScript 2026; Node 25), `URL.parse` (WHATWG; Node 22). Defined like the built-in ones, and
+ * (ECMAScript 2026; Node 25), `Promise.withResolvers` (ECMAScript 2024; Node 22), `URL.parse` (WHATWG; Node 22). Defined like the built-in ones, and
  * only if they are missing.
  *
  * @module
@@ -40,6 +40,13 @@ function parse(url: string, base?: string | URL): URL | null {
   return URL.canParse(url, base) ? new URL(url, base) : null;
 }
 
+function withResolvers<T>(): PromiseWithResolvers<T> {
+  let resolve: PromiseWithResolvers<T>["resolve"] = () => {};
+  let reject: PromiseWithResolvers<T>["reject"] = () => {};
+  const promise = new Promise<T>((...both) => [resolve, reject] = both);
+  return { promise, resolve, reject };
+}
+
 /** Defines the methods that are missing. */
 export function completeBuiltins(): void {
   const define = (target: object, methods: Readonly<Record<string, unknown>>): void => {
@@ -49,6 +56,7 @@ export function completeBuiltins(): void {
     }
   };
   define(URL, { parse });
+  define(Promise, { withResolvers });
   define(Uint8Array, { fromHex, fromBase64 });
   define(Uint8Array.prototype, { toHex, toBase64 });
 }

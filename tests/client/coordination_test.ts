@@ -233,6 +233,18 @@ behaviour("cursor: moves over what does not match, but not past what is open", a
   assert.equal(cursor.seq, 3n);
 });
 
+behaviour("cursor: what was delivered twice is acknowledged once", async ({ pool }) => {
+  await pool.appendBatch([{ n: 1 }, { n: 2 }], { tags: ["yes"] });
+  await pool.appendAsync({ n: 3 }, { tags: ["no"] });
+  await using cursor = await pool.cursor("c");
+  for (let round = 0; round < 2; round++) {
+    for await (const _ of cursor.tail({ tags: "yes", maxMessages: 2 })) continue;
+  }
+  await cursor.ack(2);
+  for await (const _ of cursor.tail({ tags: "yes", untilSeq: 3 })) assert.fail("all are done");
+  assert.equal(cursor.seq, 3n);
+});
+
 behaviour("cursor: one tail at a time; they are listed, set and deleted", async ({ pool }) => {
   await pool.appendBatch([{ n: 1 }, { n: 2 }, { n: 3 }]);
   const cursor = await pool.cursor("c", { from: 1 });

@@ -279,7 +279,14 @@ Deno.test("rights: lists and metrics show what a key may read, and nothing else"
   client.close();
 });
 
-const TOOLS: Readonly<Record<string, { readonly need: Right; readonly args: object }>> = {
+interface ToolCall {
+  readonly need: Right;
+  /** A second right. */
+  readonly also?: Right;
+  readonly args: object;
+}
+
+const TOOLS: Readonly<Record<string, ToolCall>> = {
   plasmite_pool_list: { need: "read", args: {} },
   plasmite_pool_create: { need: "admin", args: {} },
   plasmite_pool_info: { need: "read", args: {} },
@@ -288,6 +295,13 @@ const TOOLS: Readonly<Record<string, { readonly need: Right; readonly args: obje
   plasmite_fetch: { need: "read", args: { seq: 1 } },
   plasmite_read: { need: "read", args: {} },
   plasmite_wait: { need: "read", args: { timeout_ms: 0, after_seq: 0 } },
+  plasmite_claim: { need: "append", args: { action: "claim", keys: ["k"], holder: "h" } },
+  plasmite_take: { need: "read", also: "append", args: { group: "g", timeout_ms: 0 } },
+  plasmite_done: {
+    need: "read",
+    also: "append",
+    args: { group: "g", seq: 1, token: 1, outcome: "fail" },
+  },
 };
 
 // Lost: by way of an agent, what every route had refused.
@@ -319,13 +333,16 @@ Deno.test("rights: every right, every tool and resource, on both listeners", asy
     prepare(server);
     const { result } = await call(ask, "tools/list", {});
     const offered = result.tools.map(({ name }: { name: string }) => name);
-    const wanted = Object.entries(TOOLS).filter(([, { need }]) => rights.includes(need));
+    const may = ({ need, also = need }: ToolCall): boolean =>
+      rights.includes(need) && rights.includes(also);
+    const wanted = Object.entries(TOOLS).filter(([, one]) => may(one));
     for (const [name] of wanted) assert.ok(offered.includes(name), `${caller} ${name}`);
     for (const name of offered) {
-      const need = TOOLS[name]?.need;
-      if (need !== undefined) assert.ok(rights.includes(need), `${caller} is offered ${name}`);
+      const one = TOOLS[name];
+      assert.ok(one !== undefined && may(one), `${caller} is offered ${name}`);
     }
-    for (const [name, { need, args }] of Object.entries(TOOLS)) {
+    for (const [name, one] of Object.entries(TOOLS)) {
+      const { args } = one;
       for (const pool of name === "plasmite_pool_list" ? [""] : POOLS) {
         prepare(server);
         const key = name === "plasmite_pool_create" ? "name" : "pool";
@@ -333,7 +350,7 @@ Deno.test("rights: every right, every tool and resource, on both listeners", asy
         const { result: done, text } = await call(ask, "tools/call", { name, arguments: given });
         const at = `${caller} ${name} ${pool}: ${text}`;
         const mine = everything || pool === "" || inside(pool);
-        const allowed = rights.includes(need) && mine;
+        const allowed = may(one) && mine;
         const kind = done.structuredContent.error_kind;
         assert.equal(kind === "Permission", !allowed, at);
         if (!everything) assert.ok(!text.includes(SECRET), at);

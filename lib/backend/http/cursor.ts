@@ -66,8 +66,6 @@ export class HttpCursor implements Cursor {
   }
 
   deliver(seq: bigint): void {
-    // A reader that starts again gets what it did not acknowledge again.
-    if (seq <= this.#delivered) this.#open = this.#open.filter((one) => one < seq);
     this.#open.push(seq);
     this.#delivered = seq;
   }
