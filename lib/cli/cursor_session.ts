@@ -8,6 +8,7 @@
 import type { Cursor } from "../backend/coordination.ts";
 import type { Walk } from "../backend/types.ts";
 import { PlasmiteError } from "../errors.ts";
+import { pause } from "../timers.ts";
 import type { Gap } from "../types.ts";
 import type { Delivery } from "./cursor_delivery.ts";
 import type { CursorPlan } from "./cursor_open.ts";
@@ -15,6 +16,8 @@ import type { DropNotices } from "./drops.ts";
 
 /** Least time between two moves of the cursor over messages that do not match, in milliseconds. */
 const PASS_EVERY = 100;
+/** How long signals may have to wait while messages are written, in milliseconds. */
+const TURN_EVERY = 50;
 /** How often the pool is compared with the cursor, in milliseconds. */
 const CHECK_EVERY = 1000;
 /** Least patience with history that is on its way from a server, in milliseconds. */
@@ -49,6 +52,7 @@ export class CursorSession {
   readonly #options: SessionOptions;
   /** Whether a message was found that is not delivered yet. */
   #hasFound = false;
+  #turnAt = performance.now();
   #passedAt = -Infinity;
   #checkedAt = performance.now();
   /** When a message was delivered last. */
@@ -93,6 +97,9 @@ export class CursorSession {
       halt.throwIfAborted();
       if (delivery.isFull) {
         await delivery.flush();
+        // The acknowledgement may have come while that was written; nobody tells of it again.
+        halt.throwIfAborted();
+        if (!delivery.isFull) continue;
         if (left() <= 0) return "timeout";
         await delivery.acknowledged(left());
         continue;
@@ -139,6 +146,7 @@ export class CursorSession {
       this.count++;
       if (waiting !== undefined) {
         await waiting;
+        await this.#turn();
         break;
       }
     }
@@ -159,6 +167,13 @@ export class CursorSession {
         details: { cursor: this.#cursor.name },
       },
     );
+  }
+
+  /** Lets signals and input through now and then, however fast the messages are taken. */
+  async #turn(): Promise<void> {
+    if (performance.now() - this.#turnAt < TURN_EVERY) return;
+    await pause(0);
+    this.#turnAt = performance.now();
   }
 
   /** Moves the cursor over what does not match. */

@@ -6,7 +6,11 @@
  */
 
 import assert from "node:assert/strict";
+import { LocalBackend } from "../../lib/backend/local.ts";
 import { nodes } from "../../lib/cli/completion.ts";
+import type { Delivery } from "../../lib/cli/cursor_delivery.ts";
+import { CursorSession } from "../../lib/cli/cursor_session.ts";
+import type { DropNotices } from "../../lib/cli/drops.ts";
 import { SERVER_ACCESS } from "../../lib/cli/table.ts";
 import { SCALE } from "../support/rings.ts";
 import { CLI, cli, errorOf, hasScript, inTemp, onTerminal, type Outcome } from "./cli_util.ts";
@@ -419,6 +423,50 @@ Deno.test("--ack manual: the window holds delivery back, lines acknowledge, the 
       ["ack_ignored", 99],
       ["ack_ignored", null],
     ]);
+  });
+});
+
+// Lost: everything after the window, when a quick reader answered before the write had returned.
+Deno.test("--ack manual: an acknowledgement that comes while the message is written is not missed", async () => {
+  await inTemp(async (dir) => {
+    await fill(dir, 3);
+    const pool = new LocalBackend(dir).openNow("p");
+    const cursor = await (await pool.coordinate()).cursor("c");
+    let isFull = false;
+    const delivery: Delivery = {
+      isHolding: false,
+      get isFull() {
+        return isFull;
+      },
+      take: ({ frame }) => {
+        cursor.deliver(frame.seq, frame.timestampNs);
+        isFull = true;
+      },
+      flush: async () => {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        await cursor.ack(3n) || await cursor.ack(cursor.seq + 1n);
+        isFull = false;
+      },
+      acknowledged: () => Promise.reject(new Error("it waits for what has come already")),
+    };
+    const plan = {
+      ...{ name: "c", from: undefined, tail: undefined, since: undefined, dir: undefined },
+      ...{ flush: false, errorOnGap: false, tags: [], where: [] },
+    };
+    const drops = { lost: () => {}, due: () => {} } as unknown as DropNotices;
+    const session = new CursorSession(cursor, delivery, drops, {
+      plan,
+      follow: false,
+      limit: Infinity,
+      timeoutMs: Infinity,
+      notify: false,
+      onTrouble: () => {},
+      halt: new AbortController().signal,
+    });
+    assert.equal(await session.run(), "complete");
+    assert.equal(session.count, 3);
+    await cursor.close();
+    pool.close();
   });
 });
 
