@@ -102,7 +102,7 @@ export function take(view: MessageView, maxBytes: number): Found {
 }
 
 /** The retained range, as members of the answer. */
-export function ofBounds({ oldest, newest }: Bounds): Pick<
+export function boundsMembers({ oldest, newest }: Bounds): Pick<
   Batch,
   "oldest_available_seq" | "newest_available_seq"
 > {
@@ -146,7 +146,7 @@ export class Collector {
 }
 
 /** Completes an answer. */
-export function finish(
+export function complete(
   batch: Omit<Batch, "messages" | "last_returned_seq"> & { strangeKey?: string | undefined },
   found: Found[],
 ): Batch {
@@ -200,12 +200,12 @@ function failure(failed: number, strangeKey: string | undefined): string {
 }
 
 /** The member that reports a cursor after the newest message. */
-export function ahead(bounds: Bounds, after: bigint): { cursor_ahead?: boolean } {
+export function cursorMembers(bounds: Bounds, after: bigint): { cursor_ahead?: boolean } {
   return after > bounds.newest ? { cursor_ahead: true } : {};
 }
 
 /** Removes the oldest matches from the list until the rest fits. */
-export function fit(matches: Found[], wanted: Limits): { omitted?: number; note?: string } {
+export function dropOldest(matches: Found[], wanted: Limits): { omitted?: number; note?: string } {
   let bytes = 0;
   let keep = matches.length;
   while (keep > 0) {

@@ -7,13 +7,13 @@
 import type { PoolHandle, Selection } from "../lib/backend/types.ts";
 import type { Bounds } from "../lib/types.ts";
 import {
-  ahead,
   type Batch,
+  boundsMembers,
   Collector,
-  finish,
-  fit,
+  complete,
+  cursorMembers,
+  dropOldest,
   type Found,
-  ofBounds,
   take,
   Window,
 } from "./answer.ts";
@@ -21,7 +21,7 @@ import { type Grouping, Groups } from "../lib/filter/latest.ts";
 import { KEY_TAG } from "../lib/coordination/names.ts";
 import { MessageView } from "../lib/lite3/message.ts";
 import { retained, Scan } from "./scan.ts";
-import { behind, failuresOf, filtersOf, type Wanted } from "./selection.ts";
+import { failuresOf, filtersOf, firstAfter, type Wanted } from "./selection.ts";
 
 /**
  * Reads existing messages: the first matches after the cursor, or the last ones without a cursor.
@@ -80,20 +80,20 @@ async function readFrom(
   after: bigint,
   signal: AbortSignal | undefined,
 ): Promise<Batch> {
-  return await scanning(pool, { ...filtersOf(wanted), from: behind(after) }, async (scan) => {
+  return await scanning(pool, { ...filtersOf(wanted), from: firstAfter(after) }, async (scan) => {
     const { start, walk } = scan;
     const base = {
-      ...ofBounds(start),
-      ...ahead(start, after),
+      ...boundsMembers(start),
+      ...cursorMembers(start, after),
       ...await retention(pool, start, wanted),
     };
     if (start.newest <= after) {
-      return finish({ ...base, next_after_seq: after, fell_behind: false }, []);
+      return complete({ ...base, next_after_seq: after, fell_behind: false }, []);
     }
     const collector = new Collector(wanted);
     const whole = await scan.each((view) => collector.take(view), signal);
     const examined = whole ? walk.position - 1n : collector.refused ?? walk.frame.seq;
-    return finish({
+    return complete({
       ...base,
       ...failuresOf(wanted),
       next_after_seq: examined,
@@ -117,9 +117,12 @@ async function readKey(
   }
   const bounds = retained(await pool.bounds());
   const found = await (await pool.coordinate()).latest(key);
-  const base = { ...ofBounds(bounds), next_after_seq: bounds.oldest === 0n ? null : bounds.newest };
+  const base = {
+    ...boundsMembers(bounds),
+    next_after_seq: bounds.oldest === 0n ? null : bounds.newest,
+  };
   const matches = found === null ? [] : [take(new MessageView().openStored(found), maxBytes)];
-  return finish({ ...base, fell_behind: false }, matches);
+  return complete({ ...base, fell_behind: false }, matches);
 }
 
 async function readLast(
@@ -131,22 +134,22 @@ async function readLast(
     const { start } = scan;
     const empty = start.oldest === 0n;
     const base = {
-      ...ofBounds(start),
+      ...boundsMembers(start),
       ...await retention(pool, start, wanted),
       next_after_seq: empty ? null : start.newest,
     };
-    if (empty) return finish({ ...base, fell_behind: false }, []);
+    if (empty) return complete({ ...base, fell_behind: false }, []);
     const window = new Window(wanted);
     await scan.each((view) => {
       window.add(view);
       return true;
     }, signal);
     const matches = window.found.slice(-wanted.count);
-    return finish({
+    return complete({
       ...base,
       ...failuresOf(wanted),
       fell_behind: scan.lost,
-      ...fit(matches, wanted),
+      ...dropOldest(matches, wanted),
     }, matches);
   });
 }
@@ -180,15 +183,15 @@ async function readLatest(
   signal: AbortSignal | undefined,
 ): Promise<Batch> {
   const after = wanted.after ?? 0n;
-  const from = wanted.after === undefined ? "oldest" : behind(after);
+  const from = wanted.after === undefined ? "oldest" : firstAfter(after);
   const groups = new Groups();
   const base = await scanning(pool, { ...filtersOf(wanted), from }, async (scan) => {
     const { start } = scan;
     const empty = start.oldest === 0n;
     const given = wanted.after !== undefined;
     const members = {
-      ...ofBounds(start),
-      ...(given ? ahead(start, after) : {}),
+      ...boundsMembers(start),
+      ...(given ? cursorMembers(start, after) : {}),
       ...await retention(pool, start, wanted),
       next_after_seq: empty ? wanted.after ?? null : after > start.newest ? after : start.newest,
     };
@@ -205,7 +208,7 @@ async function readLatest(
     };
   });
   const matches = await readChosen(pool, groups.last(wanted.count), wanted, signal);
-  fit(matches, wanted);
+  dropOldest(matches, wanted);
   const omitted = groups.size - matches.length;
   const more = groups.forgotten ? "more than " : "";
   const note = omitted === 0 ? {} : {
@@ -215,5 +218,5 @@ async function readLatest(
       "newest of its group; a larger count or max_bytes shows more, tags or since narrow the search.",
   };
   const shown = groups.of(new Set(matches.map(({ seq }) => seq)));
-  return finish({ ...base, ...note, latest: shown }, matches);
+  return complete({ ...base, ...note, latest: shown }, matches);
 }

@@ -31,7 +31,7 @@ export class LineSplitter {
       const end = chunk.indexOf(0x0a, from);
       if (end < 0) break;
       this.#keep(chunk.subarray(from, end));
-      this.#finish(lines);
+      this.#complete(lines);
       from = end + 1;
     }
     if (from < chunk.length) this.#keep(chunk.subarray(from));
@@ -41,7 +41,7 @@ export class LineSplitter {
   /** The last line, if it has no end. */
   end(): Line[] {
     const lines: Line[] = [];
-    this.#finish(lines);
+    this.#complete(lines);
     return lines;
   }
 
@@ -54,7 +54,7 @@ export class LineSplitter {
     } else this.#pieces.push(bytes.slice());
   }
 
-  #finish(lines: Line[]): void {
+  #complete(lines: Line[]): void {
     const pieces = this.#pieces;
     const size = this.#size;
     const dropped = this.#dropping;

@@ -72,7 +72,7 @@ export class LateReply {
         this.#write(sign);
         for (const text of this.#waiting.splice(0)) this.#write(event(text));
         beat = setInterval(() => this.#write(sign), BEAT);
-        this.#finish(answer).finally(() => clearInterval(beat));
+        this.#complete(answer).finally(() => clearInterval(beat));
       },
       cancel: () => {
         clearInterval(beat);
@@ -89,7 +89,7 @@ export class LateReply {
     this.#controller?.enqueue(this.#encoder.encode(text));
   }
 
-  async #finish(answer: Promise<Response>): Promise<void> {
+  async #complete(answer: Promise<Response>): Promise<void> {
     try {
       const response = await answer;
       const type = response.headers.get("content-type") ?? "";

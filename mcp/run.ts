@@ -4,24 +4,15 @@
  * @module
  */
 
-import { PoolSlots } from "../lib/backend/local/slots.ts";
 import { refusedByDeno } from "../lib/environment.ts";
 import { messageOf, PlasmiteError } from "../lib/errors.ts";
 import { accessOf } from "../lib/grant.ts";
-import { lockTimeout } from "../lib/storage/lock_wait.ts";
 import { BadArgument } from "./args.ts";
 import { hintFor } from "./hints.ts";
 import { jsonText } from "../lib/text/json_exact.ts";
 import { wrap } from "./json.ts";
 import type { Success, Tool, ToolContext } from "./tool.ts";
 import { isOffered, TOOLS } from "./tools.ts";
-
-/** How many calls may change one pool at once; each may wait for its lock. */
-const WRITERS = 64;
-/** How long further calls wait for a slot, in milliseconds. */
-const SLOT_WAIT = 1_000;
-
-const writers = new PoolSlots(WRITERS);
 
 /** The result of a tool call in the protocol. */
 export interface ToolResult {
@@ -71,14 +62,14 @@ export async function runTool(
     return failure("Too many waits are running on this server.", {
       tool: name,
       error_kind: "Busy",
-      hint: "Try again in a moment, or use plasmite_read with after_seq, which needs no place.",
+      hint: "Try again in a moment, or use plasmite_read with after_seq, which does not wait.",
     });
   }
   // A read ends when its caller loses the right; a change that was allowed is completed.
   const ending = tool.hints.readOnly ? ended : undefined;
   const signal = ending === undefined ? context.signal : AbortSignal.any([context.signal, ending]);
   try {
-    const result = answer(await inTurn(tool, given, { ...context, signal }, waits));
+    const result = answer(await tool.call(given, { ...context, signal }));
     return ending?.aborted === true ? revoked(tool) : result;
   } catch (error) {
     if (context.signal.aborted) throw error;
@@ -112,23 +103,6 @@ function notPermitted({ name, needs, also }: Tool, { pools }: ToolContext): Tool
 function poolOf({ pool }: Tool, given: Given): string {
   const name = pool === null || !Object.hasOwn(given, pool) ? undefined : given[pool];
   return typeof name === "string" ? name : "";
-}
-
-/** Runs a tool; a change of a pool may have to wait for a slot. */
-async function inTurn(
-  tool: Tool,
-  given: Given,
-  context: ToolContext,
-  waits: boolean,
-): Promise<Success> {
-  if (tool.needs === "read" || waits) return await tool.call(given, context);
-  const path = `${context.pools.place}/${poolOf(tool, given)}`;
-  return await writers.run(
-    path,
-    SLOT_WAIT,
-    () => tool.call(given, context),
-    () => lockTimeout(path),
-  );
 }
 
 /** The error result for an exception. */

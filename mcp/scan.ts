@@ -82,9 +82,9 @@ export class Scan {
   }
 
   #silence(): PlasmiteError {
-    return new PlasmiteError("Io", "messages that are there did not arrive", {
+    return new PlasmiteError("Io", "stored messages did not arrive", {
       path: this.#path,
-      hint: "Try again; if it goes on, check the network and whoever keeps the pools.",
+      hint: "Try again; if it goes on, check the network and the server.",
     });
   }
 

@@ -87,6 +87,6 @@ export function failuresOf(
 }
 
 /** The sequence number after `after`; the highest one has no successor. */
-export function behind(after: bigint): bigint {
+export function firstAfter(after: bigint): bigint {
   return after === 2n ** 64n - 1n ? after : after + 1n;
 }

@@ -9,11 +9,18 @@ import type { PoolHandle } from "../lib/backend/types.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import { isMissing } from "../lib/pool/unfinished.ts";
 import type { Bounds } from "../lib/types.ts";
-import { ahead, type Batch, Collector, finish, type Found, ofBounds } from "./answer.ts";
+import {
+  type Batch,
+  boundsMembers,
+  Collector,
+  complete,
+  cursorMembers,
+  type Found,
+} from "./answer.ts";
 import { pause, restAfter } from "./pause.ts";
 import type { GrantedPools } from "./pools.ts";
 import { retained, Scan } from "./scan.ts";
-import { behind, failuresOf, filtersOf, type Wanted } from "./selection.ts";
+import { failuresOf, filtersOf, firstAfter, type Wanted } from "./selection.ts";
 
 /** How long to wait for the retained range at the end of a wait, in milliseconds. */
 const LAST_LOOK = 5_000;
@@ -82,7 +89,7 @@ async function newest(pool: PoolHandle): Promise<bigint> {
 
 /** The answer if the pool did not appear in time. */
 export function missing(name: string, after: bigint): Batch {
-  return finish({
+  return complete({
     next_after_seq: after,
     oldest_available_seq: null,
     newest_available_seq: null,
@@ -99,7 +106,7 @@ export async function waitBatch(
   wanted: Wanted & { readonly after: bigint },
   until: Until,
 ): Promise<Batch> {
-  const from = behind(wanted.after);
+  const from = firstAfter(wanted.after);
   const scan = await Scan.begin(pool, { ...filtersOf(wanted), from, follow: true });
   try {
     return await waiting(pool, scan, wanted, until);
@@ -133,11 +140,11 @@ async function waiting(
     }
   }
   const bounds = await lastBounds(pool, known(start, collector.found, examined), signal);
-  return finish({
-    ...ofBounds(bounds),
+  return complete({
+    ...boundsMembers(bounds),
     ...failuresOf(wanted),
     // Even if newer messages have passed the position since: those before were not seen.
-    ...ahead(after > start.newest ? start : bounds, after),
+    ...cursorMembers(after > start.newest ? start : bounds, after),
     next_after_seq: examined,
     fell_behind: after + 1n < start.oldest || scan.lost,
     timed_out: collector.found.length === 0,
