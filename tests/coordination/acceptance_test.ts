@@ -21,7 +21,8 @@ import { frames, storeAll, storeWhen } from "../support/coordinated.ts";
 import { fails } from "../support/fails.ts";
 import { foreignAppendTo } from "../support/foreign.ts";
 import { MemoryStorage } from "../support/memory.ts";
-import { SCALE } from "../support/rings.ts";
+import { type Mapping, refAppendAll } from "../support/ref_writer.ts";
+import { hooked, SCALE } from "../support/rings.ts";
 import { withPool } from "./pool_util.ts";
 
 // Experiment 1.
@@ -125,6 +126,64 @@ Deno.test("programs that claim one key at once: one holder, and each release fre
     }
   }));
 
+// Experiment 5, with another program.
+Deno.test("another program's message that arrives between look-up and lock is seen by keys, ids and claims", async () => {
+  const path = "/memory/p.plasmite";
+  const inner = new MemoryStorage();
+  inPlace(creating(inner, path, { size: 1 << 20 }));
+  let arriving: [object, string[]][] = [];
+  const storage = hooked(inner, {
+    onLock: (exclusive) => {
+      const now = exclusive ? arriving : [];
+      if (exclusive) arriving = [];
+      for (const [data, tags] of now) {
+        const time = Temporal.Now.instant().epochNanoseconds;
+        refAppendAll(mapBytes(inner, path), frames([data, tags]).payload(0), time);
+      }
+    },
+  });
+  const pool = new LocalBackend("/", { storage, coordination }).open(path, {
+    write: true,
+  }) as LocalPool;
+  const it = await pool.coordinate();
+  // So that it knows the pool, and tries without a search first.
+  await storeWhen(pool, {}, ["key:k"], { key: "k", expect: 0n });
+
+  for (const count of [1, 300]) {
+    const filler = Array.from({ length: count - 1 }, (_, i): [object, string[]] => [{ i }, ["t"]]);
+    const newest = pool.boundsNow().newest;
+    arriving = [...filler, [{ theirs: count }, ["key:k", `id:x${count}`]]];
+    const conflict = await fails(
+      "Conflict",
+      () => storeWhen(pool, {}, ["key:k"], { key: "k", expect: newest }),
+    );
+    assert.equal(conflict.details["actual"], newest + BigInt(count));
+    arriving = [...filler, [{ theirs: count }, [`id:y${count}`]]];
+    const seq = pool.boundsNow().newest + BigInt(count);
+    const twin = await storeWhen(pool, { theirs: count }, [`id:y${count}`], { ids: [`y${count}`] });
+    assert.deepEqual(twin, { seq, duplicate: true });
+    const claim = (key: string, more: object): [object, string[]] => [
+      { claim: [key], by: "other", state: "held", ttl_ms: 60_000, token: 0, ...more },
+      ["claim", `key:${key}`, "agent:other"],
+    ];
+    arriving = [...filler, claim(`deploy${count}`, {})];
+    const first = pool.boundsNow().newest + BigInt(count);
+    const busy = await fails("Busy", () => it.claim({ keys: [`deploy${count}`], holder: "me" }));
+    assert.deepEqual([busy.details["holder"], busy.details["token"]], ["other", first]);
+    const { token } = await it.claim({ keys: [`mine${count}`], holder: "me" });
+    arriving = [
+      ...filler,
+      claim(`mine${count}`, { by: "me", token: Number(token), state: "released" }),
+    ];
+    const lost = await fails(
+      "Conflict",
+      () => it.claim({ keys: [`mine${count}`], holder: "me", token }),
+    );
+    assert.match(lost.message, /released/);
+  }
+  pool.close();
+});
+
 // Experiment 6.
 Deno.test("an id is known just inside the window and forgotten just outside, whoever wrote in between", () =>
   withPool(async ({ pool, path }) => {
@@ -175,6 +234,19 @@ Deno.test("a backup that is put back is told to a cursor that was further on, an
       again.close();
     }
   }));
+
+/** A file in memory as another program sees it. */
+function mapBytes(storage: MemoryStorage, path: string): Mapping {
+  const file = storage.open(path, { write: true });
+  return {
+    read: (at, length) => {
+      const bytes = new Uint8Array(length);
+      file.readAt(bytes, at);
+      return bytes;
+    },
+    write: (bytes, at) => file.writeAt(bytes, at),
+  };
+}
 
 /** A storage that adds up the bytes that are read while a handle has the exclusive lock. */
 function counting(inner: Storage): { storage: Storage; readLocked: () => number } {
