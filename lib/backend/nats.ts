@@ -9,6 +9,7 @@ import type { Coordination } from "./coordination.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 import { DEFAULT_POOL_SIZE, type Limits } from "../pool/layout.ts";
 import type { Bounds } from "../types.ts";
+import type { HasDeadPool } from "./dead.ts";
 import { Filter } from "./filter.ts";
 import { findLast, type Search } from "./last.ts";
 import { LaterWalk } from "./later.ts";
@@ -67,7 +68,7 @@ export class NatsBackend implements Backend {
   }
 
   features(): ReadonlySet<string> {
-    return new Set(["batch", "expect", "key", "id", "latest", "claim"]);
+    return new Set(["batch", "expect", "key", "id", "latest", "claim", "cursor"]);
   }
 
   #path(name: string): string {
@@ -99,7 +100,10 @@ export class NatsBackend implements Backend {
   async #open(name: string, write: boolean): Promise<NatsPool> {
     const { info, link, path } = await this.#stream(name);
     if (write && !takesOurs(info.config)) throw notTaking(name, path);
-    return new NatsPool(this.#connector, link, path, info);
+    // Names that are made of others, such as that of a dead pool, have a dot.
+    const others = (other: string, more: OpenOptions): Promise<PoolHandle> =>
+      this.open(other.replaceAll(".", "_"), more);
+    return new NatsPool(this.#connector, { link, path, info, others });
   }
 
   async create(name: string, options: NewPool = {}): Promise<PoolInfo> {
@@ -226,8 +230,17 @@ async function overlap(link: Link, name: string, path: string): Promise<Plasmite
   );
 }
 
+/** A stream that is there. */
+interface OpenStream {
+  readonly link: Link;
+  readonly path: string;
+  readonly info: StreamInfo;
+  /** Opens another pool of the backend. */
+  readonly others: (name: string, options: OpenOptions) => Promise<PoolHandle>;
+}
+
 /** A stream. */
-export class NatsPool implements PoolHandle {
+export class NatsPool implements PoolHandle, HasDeadPool {
   readonly name: string;
   readonly path: string;
   readonly limits: Limits;
@@ -235,10 +248,12 @@ export class NatsPool implements PoolHandle {
   readonly #link: Link;
   readonly #info: StreamInfo;
   readonly #appender: NatsAppender;
+  readonly #others: OpenStream["others"];
   #closed = false;
 
   /** Use {@linkcode NatsBackend.open}. */
-  constructor(connector: Connector, link: Link, path: string, info: StreamInfo) {
+  constructor(connector: Connector, { info, link, others, path }: OpenStream) {
+    this.#others = others;
     this.name = info.config.name;
     this.path = path;
     this.#connector = connector.retain();
@@ -277,6 +292,14 @@ export class NatsPool implements PoolHandle {
 
   async append(batch: FrameBatch, request: AppendRequest): Promise<void> {
     await this.#appender.append(batch, request);
+  }
+
+  sizeBytes(): number {
+    return Math.max(0, this.#info.config.max_bytes);
+  }
+
+  open(name: string, options: OpenOptions): Promise<PoolHandle> {
+    return this.#others(name, options);
   }
 
   ship(source: string): Shipment {

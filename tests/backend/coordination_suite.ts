@@ -289,7 +289,7 @@ export function coordinationSuite({ withPool, put }: Tools): void {
   // A worker that died with a message in its hands must not take it along, and one that cannot be
   // done must not stop the rest.
   withFeature("cursor", "a message that is given up goes to the dead pool", async (...args) => {
-    const [pool, it, { backend }] = args;
+    const [pool, it, { backend, deadPool = "p.dead" }] = args;
     await put(pool, numbered(2), () => ["t"]);
     const cursor = await it.cursor("c");
     const seq = await next(cursor);
@@ -298,7 +298,7 @@ export function coordinationSuite({ withPool, put }: Tools): void {
     assert.equal(cursor.seq, 1n);
     assert.equal(await next(cursor), 2n);
     await cursor.close();
-    const dead = await backend.open("p.dead");
+    const dead = await backend.open(deadPool);
     const tags = tagsOf(await dead.get(1n, true) ?? assert.fail());
     assert.deepEqual(tags, ["t", "dead:1", `id:dead:c:${message.timestampNs}:1`]);
     await dead.close();

@@ -14,6 +14,7 @@ for (const version of NATS_VERSIONS) {
       backend,
       neverFlushes: true,
       claimsOneKey: true,
+      deadPool: "p_dead",
       idsByTime: true,
       noBatches: version.startsWith("2.9"),
       recreate: async (name) => {

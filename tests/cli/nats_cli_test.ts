@@ -354,3 +354,29 @@ test("a narrow permission is enough, and the server is told who it is", async (u
   const { code, stderr } = await child.output();
   assert.equal(code, 0, new TextDecoder().decode(stderr));
 });
+
+test("a cursor has one reader at a time and keeps its place", async (url) => {
+  const ref = `${url}/P`;
+  await ok("pool", "create", ref, "--size", "1M");
+  await cli(["feed", ref], { stdin: '{"n":1}\n{"n":2}\n{"n":3}\n' });
+  const read = ["follow", ref, "--cursor", "c", "--no-follow", "--jsonl"];
+  assert.deepEqual(seqs(await ok(...read)), [1, 2, 3]);
+  await ok("feed", ref, '{"n":4}');
+  const { cursors } = JSON.parse(await ok("cursor", "list", ref, "--json"));
+  assert.deepEqual([cursors[0].name, cursors[0].seq, cursors[0].lag], ["c", 3, 1]);
+  const child = start("follow", ref, "--cursor", "c", "--jsonl");
+  const printed = new Printed(child.stdout);
+  await printed.until(1);
+  const error = await fails(5, ...read);
+  assert.match(String(error["message"]), /in use/);
+  child.kill("SIGTERM");
+  await child.status;
+  await printed.done;
+  await child.stderr.cancel();
+  assert.deepEqual(seqs(printed.text), [4]);
+  assert.equal(await ok(...read), "");
+  await ok("cursor", "set", ref, "c", "2");
+  assert.deepEqual(seqs(await ok(...read)), [3, 4]);
+  await ok("cursor", "delete", ref, "c");
+  await fails(3, "cursor", "delete", ref, "c");
+});

@@ -23,6 +23,7 @@ import type {
 import type { HasDeadPool } from "../dead.ts";
 import { keepFrame } from "../filter.ts";
 import { latestBy } from "../latest.ts";
+import { SetCursor } from "../set_cursor.ts";
 import type {
   ClaimRequest,
   Feature,
@@ -33,7 +34,6 @@ import type {
   ReleaseRequest,
   StoredFrame,
 } from "../types.ts";
-import { HttpCursor } from "./cursor.ts";
 import { checkFeature } from "./features.ts";
 import { HttpGroup } from "./group.ts";
 import { jsonFields, type Transport } from "./transport.ts";
@@ -189,7 +189,7 @@ export class HttpCoordination implements Coordination {
         // Setting it where it is checks that the pool is the same and that nobody holds it.
         const to = found?.seq ?? from;
         const info = await this.#put(name, { to, ifSeq: found?.seq ?? null, flush });
-        return new HttpCursor(this.#pool, this, info, found === null, flush);
+        return new SetCursor(this.#pool, this, info, found === null, flush);
       } catch (error) {
         if (!PlasmiteError.is(error, ErrorKind.Conflict)) throw error;
         // Another client created, moved or deleted it at the same time.

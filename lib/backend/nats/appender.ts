@@ -369,7 +369,8 @@ function isBatchLost(error: unknown): boolean {
   return hasCode(error, Code.batchIncomplete);
 }
 
-function noFlush(): PlasmiteError {
+/** The error for a promise that no server keeps. */
+export function noFlush(): PlasmiteError {
   return new PlasmiteError("Usage", "NATS cannot promise that messages are on stable storage", {
     hint:
       "Servers write to the disk when they see fit; use replicas against the loss of one server.",

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkKey } from "../../coordination/names.ts";
+import { checkCursorName, checkKey } from "../../coordination/names.ts";
 import { PlasmiteError } from "../../errors.ts";
 import { claimPatiently } from "../claim_wait.ts";
 import type {
@@ -17,6 +17,7 @@ import type {
   GroupRequest,
   Released,
 } from "../coordination.ts";
+import type { HasDeadPool } from "../dead.ts";
 import { latestBy } from "../latest.ts";
 import type {
   ClaimRequest,
@@ -28,6 +29,8 @@ import type {
   StoredFrame,
 } from "../types.ts";
 import type { FrameBytes } from "../../types.ts";
+import { noFlush } from "./appender.ts";
+import { NatsCursors } from "./cursors.ts";
 import { NatsLeases } from "./leases.ts";
 import type { Target } from "./publisher.ts";
 import { leaderMessage } from "./stream.ts";
@@ -35,9 +38,10 @@ import { type Incoming, keySubject } from "./wire.ts";
 
 /** Coordination in one stream. */
 export class NatsCoordination implements Coordination {
-  readonly #pool: PoolHandle;
+  readonly #pool: PoolHandle & HasDeadPool;
   readonly #target: Target;
   readonly #leases: NatsLeases;
+  readonly #cursors: NatsCursors;
   readonly #frame: (message: Incoming) => StoredFrame;
 
   /**
@@ -45,10 +49,15 @@ export class NatsCoordination implements Coordination {
    * @param target its stream
    * @param frame encodes a message
    */
-  constructor(pool: PoolHandle, target: Target, frame: (message: Incoming) => StoredFrame) {
+  constructor(
+    pool: PoolHandle & HasDeadPool,
+    target: Target,
+    frame: (message: Incoming) => StoredFrame,
+  ) {
     this.#pool = pool;
     this.#target = target;
     this.#leases = new NatsLeases(target);
+    this.#cursors = new NatsCursors(target, pool);
     this.#frame = frame;
   }
 
@@ -80,20 +89,25 @@ export class NatsCoordination implements Coordination {
     return this.#leases.release(request);
   }
 
-  cursors(): Promise<readonly CursorInfo[]> {
-    throw this.#none();
+  async cursors(dir?: string): Promise<readonly CursorInfo[]> {
+    checkDir(dir);
+    return await this.#cursors.list();
   }
 
-  cursor(_name: string, _request?: CursorRequest): Promise<Cursor> {
-    throw this.#none();
+  async cursor(name: string, request: CursorRequest = {}): Promise<Cursor> {
+    checkDir(request.dir);
+    if (request.flush === true) throw noFlush();
+    return await this.#cursors.open(checkCursorName(name), request);
   }
 
-  setCursor(_name: string, _update: CursorUpdate): Promise<CursorInfo> {
-    throw this.#none();
+  async setCursor(name: string, update: CursorUpdate): Promise<CursorInfo> {
+    checkDir(update.dir);
+    return await this.#cursors.setCursor(checkCursorName(name), update);
   }
 
-  deleteCursor(_name: string, _dir?: string): Promise<void> {
-    throw this.#none();
+  async deleteCursor(name: string, dir?: string): Promise<void> {
+    checkDir(dir);
+    await this.#cursors.remove(checkCursorName(name));
   }
 
   group(_name: string, _request?: GroupRequest): Group {
@@ -125,4 +139,11 @@ function frameBytes({ payload, seq, timestampNs }: StoredFrame): FrameBytes {
     seq,
     timestampNs,
   };
+}
+
+function checkDir(dir: string | undefined): void {
+  if (dir === undefined) return;
+  throw new PlasmiteError("Usage", "Cursors of a stream are in the stream", {
+    hint: "Leave out the directory: it is for local pools.",
+  });
 }

@@ -1,30 +1,32 @@
 /**
- * A cursor that a server keeps: moved by comparing and setting, so that two readers of one name
- * notice each other (docs/spec/http-api.md 12.4).
+ * A cursor that servers keep: moved by comparing and setting, so that two readers of one name notice
+ * each other (docs/spec/http-api.md 12.4).
  *
  * @module
  */
 
-import { ErrorKind, PlasmiteError } from "../../errors.ts";
-import type { Awaitable } from "../../types.ts";
-import type { Cursor, CursorInfo, CursorSelection, CursorUpdate } from "../coordination.ts";
-import { copyToDead, openDead } from "../dead.ts";
-import type { StoredFrame, Walk } from "../types.ts";
-import type { HttpPoolContext } from "./coordination.ts";
+import { ErrorKind, PlasmiteError } from "../errors.ts";
+import type { Awaitable } from "../types.ts";
+import type { Cursor, CursorInfo, CursorSelection, CursorUpdate } from "./coordination.ts";
+import { copyToDead, type HasDeadPool, openDead } from "./dead.ts";
+import type { PoolHandle, StoredFrame, Walk } from "./types.ts";
 
 /** How often a position is sent that moved over messages that do not match, in milliseconds. */
 const PASS_EVERY = 1_000;
 
+/** The pool of a cursor. */
+export type CursorPool = HasDeadPool & Pick<PoolHandle, "select" | "bounds">;
+
 /** Sets cursors. */
-interface Setter {
+export interface Setter {
   setCursor(name: string, update: CursorUpdate): Promise<CursorInfo>;
 }
 
-/** A cursor of a pool of a server. */
-export class HttpCursor implements Cursor {
+/** A cursor of a pool that is not local. */
+export class SetCursor implements Cursor {
   readonly name: string;
   readonly isNew: boolean;
-  readonly #pool: HttpPoolContext;
+  readonly #pool: CursorPool;
   readonly #setter: Setter;
   readonly #flush: boolean | undefined;
   /** Delivered and not acknowledged, in order. */
@@ -39,7 +41,7 @@ export class HttpCursor implements Cursor {
 
   /** For internal use: call `Coordination.cursor`. */
   constructor(
-    pool: HttpPoolContext,
+    pool: CursorPool,
     setter: Setter,
     { name, seq }: CursorInfo,
     isNew: boolean,

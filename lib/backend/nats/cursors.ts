@@ -1,0 +1,418 @@
+/**
+ * Cursors in a stream: durable consumers whose acknowledgement floor is the position, so that the
+ * tools of NATS show their lag (docs/spec/jetstream.md 12).
+ *
+ * Messages are read as always; to move the cursor, the consumer delivers headers only, and the last
+ * of them is acknowledged. What the consumer cannot say is in its description: a position on a number
+ * that no longer exists, and who reads.
+ *
+ * @module
+ */
+
+import { checkCursorName } from "../../coordination/names.ts";
+import { hostname, missing } from "../../coordination/cursor_file.ts";
+import { PlasmiteError } from "../../errors.ts";
+import { pause } from "../../timers.ts";
+import type { Bounds } from "../../types.ts";
+import type { Cursor, CursorInfo, CursorRequest, CursorUpdate, Place } from "../coordination.ts";
+import { type CursorPool, SetCursor } from "../set_cursor.ts";
+import { Code, hasCode } from "./errors.ts";
+import { deliveryOf } from "./delivery.ts";
+import type { Target } from "./publisher.ts";
+import { boundsOf, streamInfo } from "./stream.ts";
+
+/** What begins the name of the consumer of a cursor; no name of a cursor has a tilde. */
+const PREFIX = "cursor~";
+/** Headers that are asked for at once when a cursor moves. */
+const MOVE = 500;
+/** How long to wait for them, in milliseconds. */
+const MOVE_MS = 5_000;
+/** How long a reader holds a cursor without a sign of life, in milliseconds. */
+const HELD_MS = 30_000;
+/** How often it gives one, in milliseconds. */
+const RENEW_MS = 10_000;
+/** How long a new holder waits for a faster one, in milliseconds. */
+const SETTLE_MS = 30;
+
+/** A consumer as the API describes it. */
+interface ConsumerInfo {
+  readonly name: string;
+  readonly created: string;
+  readonly config: {
+    readonly description?: string;
+    readonly opt_start_seq?: number;
+    readonly [field: string]: unknown;
+  };
+  readonly ack_floor: { readonly stream_seq: number; readonly last_active?: string };
+}
+
+/** What the description says. */
+interface Note {
+  /** A position beyond the acknowledgement floor. */
+  readonly seq?: number;
+  /** Who reads. */
+  readonly by?: { readonly token: string; readonly pid: number; readonly host: string };
+  /** Until when, in milliseconds since 1970. */
+  readonly until?: number;
+}
+
+function noteOf({ config }: ConsumerInfo): Note {
+  try {
+    const note: unknown = JSON.parse(config.description ?? "{}");
+    return note !== null && typeof note === "object" ? note : {};
+  } catch {
+    return {}; // Somebody described it in their own words.
+  }
+}
+
+/** Everything up to this number is done. */
+function positionOf(info: ConsumerInfo): bigint {
+  const { seq = 0 } = noteOf(info);
+  const start = (info.config.opt_start_seq ?? 1) - 1;
+  return BigInt(Math.max(info.ack_floor.stream_seq, start, seq));
+}
+
+/** Who reads at the moment; null if nobody does. */
+function holderOf(info: ConsumerInfo, nowMs: number): NonNullable<Note["by"]> | null {
+  const { by, until = 0 } = noteOf(info);
+  return by !== undefined && until > nowMs ? by : null;
+}
+
+/** The cursors of one stream. */
+export class NatsCursors {
+  readonly #target: Target;
+  readonly #pool: CursorPool;
+
+  /**
+   * @param target the stream
+   * @param pool the pool, for reading
+   */
+  constructor(target: Target, pool: CursorPool) {
+    this.#target = target;
+    this.#pool = pool;
+  }
+
+  #consumer(name: string): string {
+    return PREFIX + checkCursorName(name).replaceAll(".", "~");
+  }
+
+  async #find(name: string): Promise<ConsumerInfo | null> {
+    const { link, path, stream } = this.#target;
+    try {
+      return await link.api(`CONSUMER.INFO.${stream}.${this.#consumer(name)}`, null, path);
+    } catch (error) {
+      if (hasCode(error, Code.noConsumer)) return null;
+      throw error;
+    }
+  }
+
+  async #bounds(): Promise<Bounds> {
+    const { link, path, stream } = this.#target;
+    return boundsOf(await streamInfo(link, stream, path), path);
+  }
+
+  async #create(name: string, seq: bigint, note: Note): Promise<ConsumerInfo> {
+    const { link, path, stream } = this.#target;
+    const consumer = this.#consumer(name);
+    const config = {
+      durable_name: consumer,
+      description: JSON.stringify(note),
+      ack_policy: "all",
+      deliver_policy: "by_start_sequence",
+      opt_start_seq: Number(seq) + 1,
+      headers_only: true,
+      max_ack_pending: -1,
+      ack_wait: HELD_MS * 1_000_000,
+    };
+    const body = { stream_name: stream, config };
+    return await link.api(`CONSUMER.DURABLE.CREATE.${stream}.${consumer}`, body, path);
+  }
+
+  /** Replaces the description; everything else stays. */
+  async #describe({ config, name }: ConsumerInfo, note: Note): Promise<ConsumerInfo> {
+    const { link, path, stream } = this.#target;
+    const body = { stream_name: stream, config: { ...config, description: JSON.stringify(note) } };
+    return await link.api(`CONSUMER.DURABLE.CREATE.${stream}.${name}`, body, path);
+  }
+
+  async #remove(consumer: string): Promise<void> {
+    const { link, path, stream } = this.#target;
+    await link.api(`CONSUMER.DELETE.${stream}.${consumer}`, null, path);
+  }
+
+  #infoOf(name: string, info: ConsumerInfo, { newest, oldest }: Bounds): CursorInfo {
+    const seq = positionOf(info);
+    const by = holderOf(info, Date.now());
+    const lag = newest > seq ? newest - seq : 0n;
+    const first = oldest === 0n ? newest + 1n : oldest;
+    const lost = first > seq + 1n ? first - seq - 1n : 0n;
+    return {
+      name,
+      kind: "cursor",
+      seq,
+      lag,
+      lost: lost < lag ? lost : lag,
+      acked: info.ack_floor.last_active ?? info.created,
+      inUse: by === null ? null : { pid: by.pid, host: by.host },
+    };
+  }
+
+  /** All cursors, sorted by name. */
+  async list(): Promise<readonly CursorInfo[]> {
+    const { link, path, stream } = this.#target;
+    const bounds = await this.#bounds();
+    const found: CursorInfo[] = [];
+    for (let offset = 0;;) {
+      const { consumers, total } = await link.api<
+        { total: number; consumers?: readonly ConsumerInfo[] | null }
+      >(`CONSUMER.LIST.${stream}`, { offset }, path);
+      for (const info of consumers ?? []) {
+        if (!info.name.startsWith(PREFIX)) continue;
+        const name = info.name.slice(PREFIX.length).replaceAll("~", ".");
+        found.push(this.#infoOf(name, info, bounds));
+      }
+      offset += consumers?.length ?? 0;
+      if (offset >= total || (consumers?.length ?? 0) === 0) break;
+    }
+    return found.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  }
+
+  /** The number of a place. Throws Usage for one behind the newest. */
+  #place(to: Place, { newest, oldest }: Bounds): bigint {
+    const seq = to === "end" || (to === "oldest" && oldest === 0n)
+      ? newest
+      : to === "oldest"
+      ? oldest - 1n
+      : to;
+    if (seq >= 0n && seq <= newest) return seq;
+    throw new PlasmiteError("Usage", `There is no message ${seq} to begin behind`, {
+      path: this.#target.path,
+      hint: `Use a number from 0 to ${newest}.`,
+    });
+  }
+
+  /**
+   * Acquires a cursor.
+   *
+   * @throws {PlasmiteError} Busy while another process has it, NotFound if the stream ends before it
+   */
+  async open(name: string, { from = "oldest" }: CursorRequest): Promise<Cursor> {
+    const bounds = await this.#bounds();
+    const found = await this.#find(name);
+    const info = found ?? await this.#create(name, this.#place(from, bounds), {});
+    const seq = positionOf(info);
+    if (seq > bounds.newest) throw this.#beyond(name, seq, bounds.newest);
+    const hold = await Hold.acquire(
+      { name, path: this.#target.path },
+      () => this.#require(name),
+      (current, note) => this.#describe(current, note),
+    );
+    // Whoever had it until now may have moved it.
+    const current = this.#infoOf(name, await this.#require(name), bounds);
+    return new NatsCursor(this.#pool, this, current, found === null, hold);
+  }
+
+  async #require(name: string): Promise<ConsumerInfo> {
+    const info = await this.#find(name);
+    if (info === null) throw missing(name, this.#target.path);
+    return info;
+  }
+
+  #beyond(name: string, seq: bigint, newest: bigint): PlasmiteError {
+    return new PlasmiteError(
+      "NotFound",
+      `Cursor ${name} is at ${seq}, the pool ends at ${newest}`,
+      {
+        path: this.#target.path,
+        hint: "Set the cursor anew, from the oldest message or behind the newest.",
+        details: { cursor: name, seq, actual: newest },
+      },
+    );
+  }
+
+  /**
+   * Sets a cursor, or creates it.
+   *
+   * @throws {PlasmiteError} Conflict if it is not where it should be, Usage for a bad place
+   */
+  async setCursor(name: string, { ifSeq, to }: CursorUpdate): Promise<CursorInfo> {
+    const bounds = await this.#bounds();
+    const seq = this.#place(to, bounds);
+    const found = await this.#find(name);
+    if (ifSeq !== undefined) {
+      const actual = found === null ? null : positionOf(found);
+      if (actual !== ifSeq) throw this.#elsewhere(name, ifSeq, actual);
+    }
+    let info = found;
+    if (info === null) info = await this.#create(name, seq, {});
+    else if (seq < positionOf(info)) {
+      await this.#remove(info.name);
+      info = await this.#create(name, seq, { ...noteOf(info), seq: 0 });
+    } else if (seq > positionOf(info)) info = await this.#move(name, info, seq);
+    return this.#infoOf(name, info, bounds);
+  }
+
+  #elsewhere(name: string, expected: bigint | null, actual: bigint | null): PlasmiteError {
+    const at = actual === null ? "does not exist" : `is at ${actual}`;
+    const wanted = expected === null ? "none" : String(expected);
+    return new PlasmiteError("Conflict", `Cursor ${name} ${at}, expected ${wanted}`, {
+      path: this.#target.path,
+      hint: "Somebody else moved it: look where it is.",
+      details: { expected, actual },
+    });
+  }
+
+  /** Moves a cursor forward by acknowledging the last message up to a number. */
+  async #move(name: string, info: ConsumerInfo, to: bigint): Promise<ConsumerInfo> {
+    const goal = Number(to);
+    for (let reached = info.ack_floor.stream_seq; reached < goal;) {
+      const { ack, last } = await this.#headers(info.name, goal);
+      if (ack === null) break;
+      await this.#target.link.request(ack, "+ACK", this.#target.path);
+      if (last >= goal) break;
+      reached = last;
+    }
+    const moved = await this.#require(name);
+    // The message itself may not exist any more.
+    return positionOf(moved) >= to
+      ? moved
+      : await this.#describe(moved, { ...noteOf(moved), seq: goal });
+  }
+
+  /**
+   * Lets the consumer deliver headers.
+   *
+   * @returns the subject that acknowledges all up to the last message that is not behind `goal`, null
+   *   if there is none, and the last number that was delivered
+   */
+  async #headers(
+    consumer: string,
+    goal: number,
+  ): Promise<{ readonly ack: string | null; readonly last: number }> {
+    const { link, stream } = this.#target;
+    const inbox = link.library.createInbox();
+    let ack: string | null = null;
+    let last = 0;
+    const subscription = link.nc.subscribe(inbox, { timeout: MOVE_MS });
+    const request = { batch: MOVE, no_wait: true };
+    const subject = link.subject(`CONSUMER.MSG.NEXT.${stream}.${consumer}`);
+    link.nc.publish(subject, JSON.stringify(request), { reply: inbox });
+    try {
+      let count = 0;
+      for await (const message of subscription) {
+        if (message.subject === inbox) break; // A status: there is no more.
+        const { seq } = deliveryOf(message.reply ?? "");
+        if (seq <= goal) ack = message.reply ?? null;
+        last = seq;
+        if (seq >= goal || ++count === MOVE) break;
+      }
+    } catch (error) {
+      if (!(error instanceof link.library.TimeoutError)) throw error;
+    } finally {
+      subscription.unsubscribe();
+    }
+    return { ack, last };
+  }
+
+  /** Deletes a cursor. Throws NotFound, and Busy while somebody reads with it. */
+  async remove(name: string): Promise<void> {
+    const info = await this.#require(name);
+    const by = holderOf(info, Date.now());
+    if (by !== null) throw inUse({ name, path: this.#target.path }, by);
+    await this.#remove(info.name);
+  }
+}
+
+/** The name and the place of a cursor, for errors. */
+interface Named {
+  readonly name: string;
+  readonly path: string;
+}
+
+function inUse({ name, path }: Named, { host, pid }: NonNullable<Note["by"]>): PlasmiteError {
+  const on = host === "" ? "" : ` on ${host}`;
+  return new PlasmiteError("Busy", `Cursor ${name} is in use by pid ${pid}${on}`, {
+    path,
+    hint: "A cursor has one reader at a time; use another name, or end the other reader.",
+    details: { cursor: name, pid: BigInt(pid), host },
+  });
+}
+
+/** Keeps a cursor for this process: a note in its description that is renewed. */
+class Hold {
+  readonly #by: NonNullable<Note["by"]>;
+  readonly #find: () => Promise<ConsumerInfo>;
+  readonly #describe: (info: ConsumerInfo, note: Note) => Promise<unknown>;
+  #timer: ReturnType<typeof setInterval> | null = null;
+
+  private constructor(
+    find: () => Promise<ConsumerInfo>,
+    describe: (info: ConsumerInfo, note: Note) => Promise<unknown>,
+  ) {
+    this.#by = { token: crypto.randomUUID(), pid: Deno.pid, host: hostname() };
+    this.#find = find;
+    this.#describe = describe;
+  }
+
+  static async acquire(
+    named: Named,
+    find: () => Promise<ConsumerInfo>,
+    describe: (info: ConsumerInfo, note: Note) => Promise<unknown>,
+  ): Promise<Hold> {
+    const hold = new Hold(find, describe);
+    const now = await find();
+    const by = holderOf(now, Date.now());
+    if (by !== null) throw inUse(named, by);
+    await hold.#sign(now, HELD_MS);
+    // Of two that sign at once the last one has it.
+    await pause(SETTLE_MS);
+    const winner = holderOf(await find(), Date.now());
+    if (winner !== null && winner.token !== hold.#by.token) throw inUse(named, winner);
+    hold.#timer = setInterval(() => void hold.#renew(), RENEW_MS);
+    return hold;
+  }
+
+  async #sign(info: ConsumerInfo, ms: number): Promise<void> {
+    await this.#describe(info, { ...noteOf(info), by: this.#by, until: Date.now() + ms });
+  }
+
+  async #renew(): Promise<void> {
+    try {
+      const info = await this.#find();
+      if (noteOf(info).by?.token === this.#by.token) await this.#sign(info, HELD_MS);
+    } catch (error) {
+      // The next acknowledgement tells what is wrong.
+      if (!PlasmiteError.is(error)) throw error;
+    }
+  }
+
+  async release(): Promise<void> {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    const info = await this.#find();
+    if (noteOf(info).by?.token === this.#by.token) await this.#sign(info, 0);
+  }
+}
+
+/** A cursor that this process holds. */
+class NatsCursor extends SetCursor {
+  readonly #hold: Hold;
+
+  constructor(
+    pool: CursorPool,
+    cursors: NatsCursors,
+    info: CursorInfo,
+    isNew: boolean,
+    hold: Hold,
+  ) {
+    super(pool, cursors, info, isNew, undefined);
+    this.#hold = hold;
+  }
+
+  override async close(): Promise<void> {
+    try {
+      await super.close();
+    } finally {
+      await this.#hold.release();
+    }
+  }
+}
