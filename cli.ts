@@ -74,6 +74,17 @@ const commands: Readonly<Record<string, Loader>> = {
     Promise.all([import("./lib/cli/serve_check.ts"), import("./server/commands.ts")]),
   "serve status": () =>
     Promise.all([import("./lib/cli/serve_status.ts"), import("./server/registry.ts")]),
+  "serve install": () =>
+    Promise.all([import("./lib/cli/serve_install.ts"), import("./server/commands.ts")]),
+  "serve start": () =>
+    Promise.all([import("./lib/cli/serve_service.ts"), import("./server/registry.ts")]),
+  "serve stop": () =>
+    Promise.all([import("./lib/cli/serve_service.ts"), import("./server/registry.ts")]),
+  "serve restart": () =>
+    Promise.all([import("./lib/cli/serve_service.ts"), import("./server/registry.ts")]),
+  "serve uninstall": () =>
+    Promise.all([import("./lib/cli/serve_service.ts"), import("./server/registry.ts")]),
+  "serve logs": () => Promise.all([import("./lib/cli/serve_logs.ts")]),
   "access invite": () =>
     Promise.all([
       import("./lib/cli/access_invite.ts"),

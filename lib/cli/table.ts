@@ -1353,7 +1353,62 @@ function serveStatus(): CommandSpec {
   return {
     name: "status",
     about: "Show the servers running on this machine",
-    flags: [{ name: "all", help: "Servers of every pool directory" }],
+    flags: [{ name: "all", help: "Also installed ones that are down, and how they are managed" }],
+  };
+}
+
+const SHARE_WITH: PositionalSpec = {
+  name: "SERVER",
+  help: "Share with other machines too, as https://HOST[:PORT]; they need access keys",
+};
+
+function serveInstall(): CommandSpec {
+  return {
+    name: "install",
+    about: "Install a server of this directory as a service of systemd, and start it",
+    args: [SHARE_WITH],
+    flags: [
+      {
+        name: "user",
+        conflicts: ["system"],
+        group: "Service",
+        help: "A service of this user, without root (default)",
+      },
+      {
+        name: "system",
+        conflicts: ["user"],
+        group: "Service",
+        help: "A service of the machine, sandboxed, that runs as this user; asks sudo",
+      },
+      ...serveFlags(),
+    ],
+  };
+}
+
+function serveLogs(): CommandSpec {
+  return {
+    name: "logs",
+    about: "Show what the installed server has printed",
+    flags: [
+      { name: "tail", value: "TAIL", type: "u64", default: "50", help: "Number of lines" },
+      { name: "follow", help: "Go on as lines are added" },
+    ],
+  };
+}
+
+/** The commands below `serve`. */
+function serveCommands(): Readonly<Record<string, () => CommandSpec>> {
+  const plain = (name: string, about: string) => () => ({ name, about });
+  return {
+    init: serveInit,
+    check: serveCheck,
+    status: serveStatus,
+    install: serveInstall,
+    start: plain("start", "Start the installed server"),
+    stop: plain("stop", "Stop the installed server; it starts again at the next start-up"),
+    restart: plain("restart", "Restart the installed server"),
+    logs: serveLogs,
+    uninstall: plain("uninstall", "Stop and remove the installed server; pools and keys stay"),
   };
 }
 
@@ -1361,12 +1416,9 @@ function serve(): CommandSpec {
   return {
     name: "serve",
     about: "Share pools over HTTP, with a web page and MCP",
-    args: [{
-      name: "SERVER",
-      help: "Share with other machines too, as https://HOST[:PORT]; they need access keys",
-    }],
+    args: [SHARE_WITH],
     flags: serveFlags(),
-    commands: { init: serveInit, check: serveCheck, status: serveStatus },
+    commands: serveCommands(),
     runs: true,
   };
 }
