@@ -192,12 +192,18 @@ Deno.test({
         "pls pool info w\t\x01echo three: \n",
         "plasmite follow alpha --tag deb\t\x01echo four: \n",
         "plasmite feed alpha -e sk\t\x01echo five: \n",
+        "plasmite claim alpha li\t\x01echo six: \n",
+        "plasmite follow alpha --cursor ba\t\x01echo seven: \n",
+        "plasmite cursor set alpha ma\t\x01echo eight: \n",
         "exit\n",
       ]);
       assert(/two: plasmite pool info alpha --format=yaml ?\n/.test(screen), screen);
       assert(/three: pls pool info with space ?\n/.test(screen), screen);
       assert(/four: plasmite follow alpha --tag debug ?\n/.test(screen), screen);
       assert(/five: plasmite feed alpha -e skip ?\n/.test(screen), screen);
+      assert(/six: plasmite claim alpha lint ?\n/.test(screen), screen);
+      assert(/seven: plasmite follow alpha --cursor backup ?\n/.test(screen), screen);
+      assert(/eight: plasmite cursor set alpha mail ?\n/.test(screen), screen);
     }),
 });
 

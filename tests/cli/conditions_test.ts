@@ -8,7 +8,17 @@
 import assert from "node:assert/strict";
 import { start } from "../support/processes.ts";
 import { SCALE } from "../support/rings.ts";
-import { CLI, cli, errorOf, hasScript, inTemp, onTerminal, type Outcome } from "./cli_util.ts";
+import {
+  CLI,
+  cli,
+  command,
+  errorOf,
+  hasScript,
+  inTemp,
+  onTerminal,
+  type Outcome,
+  quote,
+} from "./cli_util.ts";
 
 interface Receipt {
   readonly duplicate?: boolean;
@@ -58,6 +68,38 @@ Deno.test("--key: only messages with that key count, and the tag is there once, 
     assert.equal(errorOf(late)["actual"], 3);
     const other = await feed(dir, ["--key", "new", "--expect", "none", '{"n":5}']);
     assert.equal(other.code, 0);
+  });
+});
+
+Deno.test("messages of other programs count: their keys for --expect, their ids for --id", async () => {
+  await inTemp(async (dir) => {
+    await feed(dir, ['{"n":1}']);
+    await using foreign = start("foreign_feed.ts", `${dir}/p.plasmite`, "1", "key:k", "id:x");
+    assert.equal(await foreign.line(), "2");
+    const late = await feed(dir, ["--key", "k", "--expect", "none", '{"n":2}']);
+    assert.deepEqual([late.code, errorOf(late)["actual"]], [10, 2]);
+    const known = await feed(dir, ["--id", "x", '{"foreign":0}']);
+    assert.deepEqual(receipts(known).map(({ seq, duplicate }) => [seq, duplicate]), [[2, true]]);
+    assert.equal((await feed(dir, ["--id", "x", '{"foreign":1}'])).code, 10);
+    const { stdout } = await cli(["--dir", dir, "latest", "p", "--key", "k"]);
+    assert.equal(JSON.parse(stdout).seq, 2);
+    // A typed tag is found as well, and never checked itself.
+    assert.equal((await feed(dir, ["--tag", "id:x", '{"foreign":1}'])).code, 0);
+  });
+});
+
+Deno.test("Lite3 messages bring their own tags: key and id are refused, nothing is stored", async () => {
+  await inTemp(async (dir) => {
+    await feed(dir, ['{"n":1}']);
+    const file = `${dir}/frames`;
+    const program = command(["--dir", dir, "follow", "p", "--no-follow", "--format", "lite3"]);
+    await new Deno.Command("sh", { args: ["-c", `${program} > ${quote(file)}`] }).output();
+    for (const args of [["--key", "k"], ["--id", "auto"], ["--id-from", ".data.n"]]) {
+      const refused = await feed(dir, [...args, "--file", file]);
+      assert.equal(refused.code, 2, args.join(" "));
+      assert.match(String(errorOf(refused)["hint"]), /--key, --id/);
+    }
+    assert.equal((await stored(dir)).length, 1);
   });
 });
 
