@@ -184,8 +184,12 @@ export class Ring {
    *   overtook it
    */
   tryLive(state: State | null): State | null {
+    const hasLimit = this.#limit.ns !== 0n;
+    return hasLimit && state !== null && state.oldest !== 0n ? this.#searchLive(state) : state;
+  }
+
+  #searchLive(state: State): State | null {
     const maxAgeNs = this.#limit.ns;
-    if (state === null || maxAgeNs === 0n || state.oldest === 0n) return state;
     const known = this.#knownLive(state);
     if (known !== null && known.seq > state.newest) return emptied(state);
     const from = known === null

@@ -1,0 +1,101 @@
+/**
+ * The CPU time of whole commands, of this checkout and of another one, in turns:
+ * `deno run -A bench/compare.ts OTHER [RUNS] [THIS]`. The other checkout may be an older commit
+ * (`git worktree add OTHER COMMIT`). Both may also be the `cli.js` of a bundle. Needs bash, which
+ * measures the processes.
+ *
+ * CPU time, user and system, because wall time says little on a machine that does other work too;
+ * and the lower quartile of the runs, because other work disturbs this as well, but never speeds it
+ * up.
+ *
+ * @module
+ */
+
+import { fileURLToPath } from "node:url";
+
+const HERE = fileURLToPath(new URL("../", import.meta.url));
+const [other, runs = "40", own = HERE] = Deno.args;
+const LINES = 300_000;
+
+function print(line: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+}
+
+if (other === undefined) {
+  print("usage: deno run -A bench/compare.ts OTHER [RUNS] [THIS]");
+  Deno.exit(2);
+}
+
+const dir = await Deno.makeTempDir({ prefix: "plasmite-compare-" });
+const lines = `${dir}/lines.jsonl`;
+
+/** What is compared: a name, the arguments, and whether it takes long, so that few runs will do. */
+const COMMANDS: readonly (readonly [name: string, args: string, long: boolean])[] = [
+  ["one-shot `feed`", `feed small '{"a":1}'`, false],
+  ["one-shot `fetch`", "fetch small 1", false],
+  ["`follow --tail 1 --one`", "follow small --tail 1 --one", false],
+  ["`feed` of 300,000 lines", `feed sink --file ${lines}`, true],
+  ["export of 300,000 messages", "follow big --no-follow --jsonl", true],
+  [
+    "the same with `--where`",
+    `follow big --no-follow --jsonl --where '.data.level=="error"'`,
+    true,
+  ],
+  ["the same with `--tag`, nothing found", "follow big --no-follow --jsonl --tag none", true],
+];
+
+/** The CPU time of one run, in milliseconds. */
+async function cpu(command: string): Promise<number> {
+  const { code, stderr } = await new Deno.Command("bash", {
+    args: ["-c", `TIMEFORMAT='%U %S'; time ${command} >/dev/null`],
+    stdin: "null",
+  }).output();
+  const text = new TextDecoder().decode(stderr).trim();
+  if (code !== 0) throw new Error(text);
+  const [user = NaN, system = NaN] = (text.split("\n").at(-1) ?? "").split(" ").map(Number);
+  return (user + system) * 1000;
+}
+
+function program(path: string): string {
+  const bundled = "--no-config --no-lock --unstable-lazy-dynamic-imports"; // As its launcher does.
+  const what = path.endsWith(".js") ? `${bundled} ${path}` : `${path}/cli.ts`;
+  return `deno run -A --quiet ${what} --dir ${dir}`;
+}
+
+function lowerQuartile(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 2] ?? NaN;
+}
+
+const levels = ["info", "warn", "error", "debug"];
+await Deno.writeTextFile(
+  lines,
+  Array.from(
+    { length: LINES },
+    (_, i) =>
+      JSON.stringify({ ts: i, level: levels[i * 7 % 4], text: "x".repeat(60 + i * 31 % 60), i }),
+  )
+    .join("\n"),
+);
+for (const [pool, size] of [["small", "1M"], ["sink", "128M"], ["big", "128M"]]) {
+  await cpu(`${program(own)} pool create ${pool} --size ${size}`);
+}
+await cpu(`${program(own)} feed small '{"a":1}'`);
+await cpu(`${program(own)} feed big --file ${lines}`);
+
+print("| Command | Other | This | Ratio |\n| --- | --- | --- | --- |");
+for (const [name, args, long] of COMMANDS) {
+  const times: [number[], number[]] = [[], []];
+  const count = long ? Math.ceil(Number(runs) / 5) : Number(runs);
+  for (let i = -1; i < count; i++) {
+    const order = i % 2 === 0 ? [0, 1] as const : [1, 0] as const;
+    for (const which of order) {
+      const ms = await cpu(`${program(which === 0 ? other : own)} ${args}`);
+      if (i >= 0) times[which].push(ms); // The first run fills caches.
+    }
+  }
+  const [theirs, ours] = times.map(lowerQuartile) as [number, number];
+  print(
+    `| ${name} | ${theirs.toFixed(1)} ms | ${ours.toFixed(1)} ms | ${(ours / theirs).toFixed(2)} |`,
+  );
+}
+await Deno.remove(dir, { recursive: true });
