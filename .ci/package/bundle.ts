@@ -59,18 +59,39 @@ export async function bundle(entries: readonly string[], outdir: string): Promis
   await allowRequire(outdir);
 }
 
+/** The bundler's stand-in for `require`, and where its file exports it. */
+const STAND_IN = /([\w$]+)=\(?\(?\w+\)?=>typeof require</;
+const IMPORT = /import\{([^{}]*)\}from"\.\/([^"/]+)";/g;
+
 /**
- * Packages in CommonJS ask for Node's modules with `require`, which ES modules do not have: where the
- * bundler says that it is missing, there is one. As a `var` it may also stand in a CommonJS file.
+ * Packages in CommonJS ask for Node's modules with `require`, which ES modules do not have. So the
+ * files that do get one of their own, in place of the bundler's stand-in, which only fails. The file
+ * that holds the stand-in is loaded by every command and stays without: to load `node:module` takes
+ * longer than to run a short command.
  */
 async function allowRequire(dir: string): Promise<void> {
-  const own = 'import{createRequire as ownRequire}from"node:module";' +
-    "var require=ownRequire(import.meta.url);\n";
+  const files = new Map<string, string>();
   for await (const { name, isFile } of Deno.readDir(dir)) {
-    if (!isFile || !name.endsWith(".js")) continue;
-    const code = await Deno.readTextFile(`${dir}/${name}`);
+    if (isFile && name.endsWith(".js")) files.set(name, await Deno.readTextFile(`${dir}/${name}`));
+  }
+  for (const [holder, code] of files) {
     if (!code.includes("Dynamic require of")) continue;
-    const hashbang = /^#!.*\n/.exec(code)?.[0] ?? "";
-    await Deno.writeTextFile(`${dir}/${name}`, hashbang + own + code.slice(hashbang.length));
+    const local = STAND_IN.exec(code)?.[1] ?? "";
+    const list = /export\{([^{}]*)\}/.exec(code)?.[1]?.split(",") ?? [];
+    const exported = list.find((one) => one.startsWith(`${local} as `))?.split(" as ")[1];
+    if (exported === undefined) {
+      throw new Error(`${holder} does not export its stand-in for require`);
+    }
+    for (const [name, text] of files) {
+      const own = text.replaceAll(IMPORT, (whole, names: string, from: string) => {
+        const binding = names.split(",").find((one) => one.startsWith(`${exported} as `));
+        if (from !== holder || binding === undefined) return whole;
+        const rest = names.split(",").filter((one) => one !== binding);
+        const others = rest.length === 0 ? `import"./${from}";` : `import{${rest}}from"./${from}";`;
+        const require = `var ${binding.split(" as ")[1]}=ownRequire(import.meta.url);`;
+        return `${others}import{createRequire as ownRequire}from"node:module";${require}`;
+      });
+      if (own !== text) await Deno.writeTextFile(`${dir}/${name}`, own);
+    }
   }
 }

@@ -96,6 +96,21 @@ Deno.test({
     }),
 });
 
+/** The files that load with these, by static imports. */
+function reachable(dir: string, entries: readonly string[]): Set<string> {
+  const loaded = new Set<string>();
+  const visit = (name: string): void => {
+    if (loaded.has(name)) return;
+    loaded.add(name);
+    const code = Deno.readTextFileSync(`${dir}/${name}`);
+    for (const [, target = ""] of code.matchAll(/\bimport(?:\{[^{}]*\}from)?"\.\/([^"]+)"/g)) {
+      visit(target);
+    }
+  };
+  entries.forEach(visit);
+  return loaded;
+}
+
 Deno.test("executable: everything is embedded but the runtime, which a stand-in takes", async () => {
   assert.equal(TARGETS.length, 6);
   assert.ok(TARGETS.includes(Deno.build.target));
@@ -104,6 +119,16 @@ Deno.test("executable: everything is embedded but the runtime, which a stand-in 
     const chunks = [...Deno.readDirSync(`${dir}/js`)].map(({ name }) => name);
     for (const needed of ["feed-", "serve-", "commands-", "stdio-", "where-"]) {
       assert.ok(chunks.some((name) => name.startsWith(needed)), `no chunk ${needed}`);
+    }
+    // Lost: half of the time of a short command, to files that it need not open, or to Node's modules.
+    for (const command of ["feed", "fetch", "follow"]) {
+      const entry = chunks.find((name) => new RegExp(`^${command}-[A-Z0-9]+\\.js$`).test(name));
+      const loaded = reachable(`${dir}/js`, ["cli.js", entry ?? ""]);
+      assert.ok(loaded.size <= 6, `${command} loads ${[...loaded].join(" ")}`);
+      for (const name of loaded) {
+        const code = Deno.readTextFileSync(`${dir}/js/${name}`);
+        assert.doesNotMatch(code, /from"node:/, `${command}: ${name}`);
+      }
     }
     const size = chunks.reduce((sum, name) => sum + Deno.statSync(`${dir}/js/${name}`).size, 0);
     const before = Deno.env.get("DENORT_BIN");
