@@ -63,7 +63,8 @@ export class DropNotices {
     this.#toldAt = performance.now();
     printNotice(this.#context, {
       kind: "drop",
-      cmd: "follow",
+      // As in the reference, where duplex follows by means of follow.
+      ...(this.#context.name === "duplex" ? { cmd: "follow" } : {}),
       message: this.#context.format === "line"
         ? `${count} message${
           count === 1n ? " was" : "s were"

@@ -168,7 +168,7 @@ Deno.test("max age: all expired is an empty pool, and a cursor is told what it m
     assert.equal(third.code, 1);
     assert.equal(JSON.parse(third.stdout).seq, 8);
     const { notice } = JSON.parse(third.stderr);
-    assert.equal(notice.kind, "drop");
+    assert.deepEqual([notice.cmd, notice.kind], ["export", "drop"]);
     assert.deepEqual(notice.details.dropped_count, 1);
   }));
 
