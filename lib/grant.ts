@@ -41,6 +41,12 @@ export function mayUse(grant: Grant, need: Need, pool: string): boolean {
   }
 }
 
+/** The rights that a grant gives on one pool, or on at least one. */
+export function needsOf(grant: Grant, pool?: string): readonly Need[] {
+  const needs: readonly Need[] = ["read", "append", "admin"];
+  return needs.filter((need) => pool === undefined ? grant.can(need) : mayUse(grant, need, pool));
+}
+
 /** The access that a grant gives to one pool, or to at least one; null for none. */
 export function accessOf(grant: Grant, pool?: string): Access | null {
   const can = (need: Need): boolean =>

@@ -8,9 +8,10 @@
 import { equalSecrets } from "../lib/access/key.ts";
 import { checkToken } from "../lib/backend/http/token.ts";
 import { poolName } from "../lib/backend/refs.ts";
-import { accessGrant, cappedGrant, mayUse } from "../lib/grant.ts";
+import { accessGrant, accessOf, cappedGrant, mayUse, needsOf } from "../lib/grant.ts";
 import type { Access, Grant, Need } from "../lib/types.ts";
 import { HttpError } from "./errors.ts";
+import type { HeaderPairs } from "./headers.ts";
 
 export type { Access, Grant, Need };
 
@@ -132,4 +133,18 @@ export function requireRight(grant: Grant, need: Need, pool?: string): void {
     hint: "Whoever runs the server decides with --access and with the rights of keys.",
     ...(pool === undefined ? {} : { path: pool }),
   });
+}
+
+/**
+ * Tells a page what its caller may do, so that it offers nothing else: as a value of `--access`, and
+ * right by right (docs/spec/sharing.md 4).
+ *
+ * @param pool the pool; without it what is allowed on at least one
+ */
+export function rightsHeaders(grant: Grant, pool?: string): HeaderPairs {
+  const name = pool === undefined ? pool : poolName(pool);
+  return [
+    ["plasmite-access", accessOf(grant, name) ?? "none"],
+    ["plasmite-rights", needsOf(grant, name).join(" ")],
+  ];
 }

@@ -8,14 +8,13 @@ import { CLEARED, sessionToken } from "../access/sessions.ts";
 import { HttpError } from "../errors.ts";
 import { checked, readFields } from "../fields.ts";
 import { requireOwnOrigin } from "../guard.ts";
-import { JSON_HEADERS } from "../headers.ts";
+import { type HeaderPairs, JSON_HEADERS } from "../headers.ts";
 import { peerOf } from "../peer.ts";
 import { SessionAnswer, SessionBody } from "../schemas.ts";
-import { granted } from "../auth.ts";
+import { granted, rightsHeaders } from "../auth.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
 
-function answer(value: object, cookie?: string): Response {
-  const more: [string, string][] = cookie === undefined ? [] : [["set-cookie", cookie]];
+function answer(value: object, more: HeaderPairs = []): Response {
   return new Response(JSON.stringify(value), { headers: [...JSON_HEADERS, ...more] });
 }
 
@@ -32,7 +31,11 @@ async function signIn({ request }: Call, { browser, bodies }: RouteHost): Promis
   const address = peerOf(request);
   limit.check(address);
   try {
-    return answer({ authenticated: true }, sessions.signIn(access_key));
+    const cookie = sessions.signIn(access_key);
+    // The browser has one cookie: what it had before could be ended by nobody any more.
+    const before = sessionToken(request);
+    if (before !== null) sessions.signOut(before);
+    return answer({ authenticated: true }, [["set-cookie", cookie]]);
   } catch (error) {
     if (error instanceof HttpError && error.status === 401) limit.failed(address);
     throw error;
@@ -41,15 +44,15 @@ async function signIn({ request }: Call, { browser, bodies }: RouteHost): Promis
 
 async function look({ request }: Call, { browser, auth }: RouteHost): Promise<Response> {
   if (browser === "local") return answer({ authenticated: true, local: true });
-  granted(await auth.authenticate(request), request, auth);
-  return answer({ authenticated: true, local: false });
+  const grant = granted(await auth.authenticate(request), request, auth);
+  return answer({ authenticated: true, local: false }, rightsHeaders(grant));
 }
 
 function signOut({ request }: Call, { browser }: RouteHost): Response {
   requireOwnOrigin(request);
   const token = sessionToken(request);
   if (browser !== null && browser !== "local" && token !== null) browser.sessions.signOut(token);
-  return answer({ authenticated: false }, CLEARED);
+  return answer({ authenticated: false }, [["set-cookie", CLEARED]]);
 }
 
 const PATH = "/v0/browser/session";

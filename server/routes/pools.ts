@@ -7,8 +7,7 @@
 import { LARGEST_POOL } from "../../lib/client/names.ts";
 import { poolName } from "../../lib/backend/refs.ts";
 import { accessOf } from "../../lib/grant.ts";
-import type { Grant } from "../../lib/types.ts";
-import { requireRight } from "../auth.ts";
+import { requireRight, rightsHeaders } from "../auth.ts";
 import { bad, saturated, SLOT_WAIT } from "../errors.ts";
 import { checked, readFields } from "../fields.ts";
 import { json } from "../headers.ts";
@@ -19,14 +18,9 @@ import { squeeze } from "../page.ts";
 import { CreateBody, OkAnswer, OpenBody, PoolAnswer, PoolsAnswer } from "../schemas.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
 
-/** The rights of a caller, as a value of `--access`. */
-function modeOf(grant: Grant, pool?: string): string {
-  return accessOf(grant, pool === undefined ? pool : poolName(pool)) ?? "none";
-}
-
 async function list({ request, grant }: Call, host: RouteHost): Promise<Response> {
   const text = await host.directory.run(SLOT_WAIT, () => poolsJson(host, grant), saturated);
-  return squeeze(request, text, "application/json", [["plasmite-access", modeOf(grant)]]);
+  return squeeze(request, text, "application/json", rightsHeaders(grant));
 }
 
 async function create({ request, grant }: Call, { backend, bodies }: RouteHost): Promise<Response> {
@@ -63,7 +57,7 @@ async function open({ request, grant }: Call, { backend, bodies }: RouteHost): P
 async function info({ grant, pool }: Call, host: RouteHost): Promise<Response> {
   const found = await host.backend.info(pool);
   const answer = json(`{"pool":${infoJson(found, pool, host.followers(pool))}}`);
-  answer.headers.set("plasmite-access", modeOf(grant, pool));
+  for (const [name, value] of rightsHeaders(grant, pool)) answer.headers.set(name, value);
   return answer;
 }
 

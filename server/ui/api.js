@@ -20,6 +20,14 @@ export class ApiError extends Error {
     this.kind = error.kind ?? "Io";
     this.hint = error.hint ?? "";
     this.seq = error.seq;
+    /** After how many seconds to try again; 0 if the server does not say. */
+    this.retryAfter = 0;
+  }
+
+  /** What happened and what to do, in one or two sentences. */
+  get words() {
+    const words = `${this.message[0]?.toUpperCase()}${this.message.slice(1)}`;
+    return this.hint ? `${words}. ${this.hint}` : words;
   }
 }
 
@@ -30,8 +38,29 @@ try {
   token = sessionStorage.getItem(STORE) ?? "";
 } catch { /* storage is switched off */ }
 
-/** What the server allows this page to do. `write` is assumed until the server refuses it. */
-export const rights = { read: true, write: true, token: token !== "" };
+/**
+ * What the server allows this page to do: read, append (`write`), create and delete (`admin`); they
+ * are assumed until the server refuses them. And with what: a token, or the session of a key.
+ */
+export const rights = {
+  read: true,
+  write: true,
+  admin: true,
+  token: token !== "",
+  session: false,
+};
+
+/** @param {Headers} headers of an answer that says what its caller may do */
+function noteRights(headers) {
+  const access = headers.get("plasmite-access");
+  if (access === null) return;
+  rights.read = access.startsWith("read");
+  rights.write = access.endsWith("write") || access === "write-only";
+  // A key can allow to append only.
+  const needs = headers.get("plasmite-rights")?.split(" ");
+  rights.admin = needs ? needs.includes("admin") : rights.write;
+  if (needs) rights.write = needs.includes("append");
+}
 
 /** @param {string} value @param {boolean} keep whether to keep it when this tab is reloaded */
 export function signIn(value, keep) {
@@ -43,10 +72,10 @@ export function signIn(value, keep) {
   } catch { /* storage is switched off */ }
 }
 
-/** @type {() => void} */
+/** @type {(error: ApiError) => void} */
 let unauthorized = () => {};
 
-/** @param {() => void} listener called when the token is missing or wrong */
+/** @param {(error: ApiError) => void} listener called when credentials are missing or wrong */
 export function onUnauthorized(listener) {
   unauthorized = listener;
 }
@@ -54,17 +83,18 @@ export function onUnauthorized(listener) {
 /**
  * Sends one request; throws ApiError for any response other than 2xx.
  * @param {string} path
- * @param {{method?: string, body?: string, signal?: AbortSignal, quiet?: boolean}} [options]
+ * @param {{method?: string, body?: string, signal?: AbortSignal, quiet?: boolean, bare?: boolean,
+ *   headers?: Record<string, string>}} [options] `quiet`: a 401 is for the caller alone; `bare`:
+ *   without the token
  * @returns {Promise<Response>}
  */
 export async function request(path, options = {}) {
-  const { method, body, signal, quiet } = options;
-  /** @type {Record<string, string>} */
-  const headers = {};
-  if (token) headers["authorization"] = `Bearer ${token}`;
+  const { method, body, signal, quiet, bare } = options;
+  const headers = { ...options.headers };
+  if (token && !bare) headers["authorization"] = `Bearer ${token}`;
   if (body !== undefined) headers["content-type"] = "application/json";
   /** @type {RequestInit} */
-  const init = { headers, cache: "no-store", credentials: "omit", method: method ?? "GET" };
+  const init = { headers, cache: "no-store", credentials: "same-origin", method: method ?? "GET" };
   if (body !== undefined) init.body = body;
   if (signal) init.signal = signal;
   let response;
@@ -74,19 +104,18 @@ export async function request(path, options = {}) {
     if (signal?.aborted) throw error;
     throw new ApiError(0);
   }
-  const access = response.headers.get("plasmite-access");
-  if (access) {
-    rights.read = access !== "write-only";
-    rights.write = access !== "read-only";
-  }
+  noteRights(response.headers);
   if (response.ok) return response;
   let error = {};
   try {
     error = parseAnswer(await response.text()).error ?? {};
   } catch { /* not a JSON error: only the status is known */ }
-  if (response.status === 401 && !quiet) unauthorized();
   const failure = new ApiError(response.status, error);
-  if (response.status === 403 && /write operations/.test(failure.message)) rights.write = false;
+  failure.retryAfter = Number(response.headers.get("retry-after")) || 0;
+  if (response.status === 401 && !quiet) unauthorized(failure);
+  if (response.status === 403 && /write operations/.test(failure.message)) {
+    rights.write = rights.admin = false;
+  }
   if (response.status === 403 && /read operations/.test(failure.message)) rights.read = false;
   throw failure;
 }

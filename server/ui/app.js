@@ -4,10 +4,17 @@
  * @module
  */
 
-import { json, onUnauthorized, rights, signIn } from "./api.js";
-import { button, dialog, fill, h, svg } from "./dom.js";
+import { onUnauthorized, rights, signIn } from "./api.js";
+import { button, dialog, fill, h, svg, toast } from "./dom.js";
 import { PoolView } from "./pool.js";
 import { PoolsView } from "./pools.js";
+import { entrance, giveKey, leaveSession, refusal, takeKey } from "./session.js";
+import { askKey, askToken } from "./signin.js";
+
+/** @typedef {import("./api.js").ApiError} ApiError */
+
+// Before anything else, so that it is in the address for no longer than it has to be.
+const linked = takeKey();
 
 /** @type {PoolView | PoolsView | null} */
 let view = null;
@@ -15,10 +22,7 @@ const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 
 const crumbs = h("nav", { class: "crumbs", "aria-label": "Where you are" });
 const lamp = h("span", { class: "lamp", role: "status" });
-const leave = button("Sign out", () => {
-  signIn("", false);
-  open();
-}, { icon: "out", hidden: true });
+const leave = button("Sign out", () => signOut(), { icon: "out", hidden: true });
 
 /** The logo: a ring with a head. */
 function logo() {
@@ -51,7 +55,7 @@ const shell = {
     if (lamp.textContent === words && lamp.className === `lamp ${state}`) return;
     lamp.className = `lamp ${state}`;
     fill(lamp, h("span", null, words));
-    leave.hidden = !rights.token;
+    offer();
   },
 };
 
@@ -65,15 +69,14 @@ function poolName() {
   }
 }
 
-/** Shows the view of the current URL. */
-function open() {
-  view?.dispose();
-  document.querySelectorAll("dialog").forEach((box) => box.remove());
-  leave.hidden = !rights.token;
-  const name = poolName();
-  view = name === null
-    ? new PoolsView(shell)
-    : new PoolView(name, new URLSearchParams(location.search), shell);
+/** Shows the buttons that do something here. */
+function offer() {
+  leave.hidden = !rights.token && !rights.session;
+}
+
+/** Draws the frame around a view. @param {HTMLElement} main */
+function draw(main) {
+  offer();
   fill(
     root,
     h(
@@ -85,71 +88,102 @@ function open() {
       leave,
       button("Help", help, { icon: "help", key: "?" }),
     ),
-    view.element,
+    main,
   );
 }
 
-/** Asks for the token, which is sent only in the Authorization header. */
-function askToken() {
-  if (document.querySelector("dialog.sign-in")) return;
-  const had = rights.token;
-  signIn("", false);
-  shell.state("stopped", "Signed out");
-  const token = h("input", {
-    type: "password",
-    name: "token",
-    required: true,
-    autocomplete: "current-password",
-    spellcheck: "false",
-  });
-  const keep = h("input", { type: "checkbox" });
-  const problem = h(
-    "p",
-    { class: "problem", role: "alert" },
-    had && "The token was not accepted.",
+/** Shows the view of the current URL. */
+function open() {
+  view?.dispose();
+  document.querySelectorAll("dialog").forEach((box) => box.remove());
+  const name = poolName();
+  view = name === null
+    ? new PoolsView(shell)
+    : new PoolView(name, new URLSearchParams(location.search), shell);
+  draw(view.element);
+}
+
+/** Empties the page: what was read with credentials that are over is not left on the screen. */
+function clear() {
+  view?.dispose();
+  view = null;
+  document.querySelectorAll("dialog").forEach((box) => box.remove());
+  shell.crumbs();
+  draw(h("main", null));
+}
+
+const signingIn = () => document.querySelector("dialog.sign-in") !== null;
+let asking = false;
+
+/**
+ * Shows the form that the server needs. @param {string} [problem] why, if something went wrong
+ */
+async function askToEnter(problem = "") {
+  if (asking || signingIn()) return;
+  asking = true;
+  const again = () => askToEnter();
+  try {
+    const way = await entrance();
+    if (way === "key") {
+      clear();
+      shell.state("stopped", "Signed out");
+      askKey(problem, open, again);
+    } else if (way === "token") {
+      askToken(open, again);
+      shell.state("stopped", "Signed out");
+    } else setTimeout(open, 1000); // Another tab has signed in meanwhile.
+  } catch (error) {
+    shell.state("reconnecting", error instanceof Error ? error.message : String(error));
+    setTimeout(() => askToEnter(problem), 1000);
+  } finally {
+    asking = false;
+  }
+}
+
+/** @param {ApiError} error */
+function refused({ message }) {
+  askToEnter(
+    message === "browser session ended"
+      ? "The session is over: you signed out, or the access key was revoked or has expired."
+      : "",
   );
-  const box = dialog("Sign in", (close) => [
-    h(
-      "form",
-      {
-        method: "dialog",
-        onsubmit: async (/** @type {Event} */ event) => {
-          event.preventDefault();
-          signIn(token.value.trim(), keep.checked);
-          try {
-            await json("/v0/ui/pools", { quiet: true });
-          } catch (error) {
-            const { status, message } = /** @type {import("./api.js").ApiError} */ (error);
-            if (status === 401 || status === 0) {
-              if (status === 401) signIn("", false);
-              fill(problem, status ? "The token was not accepted." : message);
-              token.select();
-              return;
-            }
-          }
-          close();
-          open();
-        },
-      },
-      h(
-        "p",
-        null,
-        "This server requires a token. It was set with ",
-        h("code", null, "--token-file"),
-        " or ",
-        h("code", null, "--token"),
-        ".",
-      ),
-      h("label", null, "Token", token),
-      h("label", { class: "check" }, keep, "Stay signed in until this tab is closed"),
-      problem,
-      h("div", { class: "row-end" }, h("button", { class: "primary" }, "Sign in")),
-    ),
-  ]);
-  box.classList.add("sign-in");
-  box.querySelector("header button")?.remove();
-  box.addEventListener("cancel", (event) => event.preventDefault());
-  token.focus();
+}
+
+async function signOut() {
+  if (!rights.session) {
+    signIn("", false);
+    open();
+    return;
+  }
+  try {
+    await leaveSession();
+  } catch (error) {
+    toast(`Not signed out: ${refusal(error)}`, true);
+    return;
+  }
+  clear();
+  askToEnter();
+}
+
+/** Signs in with the key of a link. @param {string} key */
+async function enterBy(key) {
+  asking = true;
+  let problem = "";
+  try {
+    const way = await entrance();
+    if (way === "key" || way === "session") await giveKey(key);
+  } catch (error) {
+    problem = refusal(error);
+  } finally {
+    asking = false;
+  }
+  if (!problem || rights.session) {
+    open();
+    if (problem) toast(problem, true);
+    return;
+  }
+  clear();
+  askToEnter(problem);
 }
 
 /** Shows the keyboard shortcuts. */
@@ -173,7 +207,7 @@ function help() {
     );
     if (rights.write) keys.push(["a", "Append a message"]);
     keys.push(["u", "All pools"]);
-  } else if (rights.write) keys.push(["n", "New pool"]);
+  } else if (rights.admin) keys.push(["n", "New pool"]);
   keys.push(["?", "This help"]);
   dialog("Keys", () => [
     h(
@@ -228,5 +262,18 @@ document.addEventListener("keydown", (event) => {
 });
 
 addEventListener("popstate", open);
-onUnauthorized(askToken);
-open();
+// A link that is pasted into this tab changes the fragment only.
+addEventListener("hashchange", () => {
+  const key = takeKey();
+  if (key !== null) enterBy(key);
+});
+onUnauthorized(refused);
+if (linked === null) {
+  open();
+  // The views ask for what they need; this is for the buttons.
+  entrance().then(offer, () => {});
+} else {
+  clear();
+  shell.state("connecting", "Signing in");
+  enterBy(linked);
+}

@@ -66,8 +66,10 @@ export function drawEmpty(element, { name, past, reading, filtered, state }) {
 function emptyWords(name, past, reading, filtered, state) {
   if (!rights.read) {
     return {
-      title: "This server does not allow reading",
-      words: "It runs with --access write-only.",
+      title: rights.session ? "Messages can only be added" : "This server does not allow reading",
+      words: rights.session
+        ? "The access key allows to append only."
+        : "It runs with --access write-only.",
     };
   }
   if (reading || state === "connecting" || state === undefined) return { title: "Loading…" };

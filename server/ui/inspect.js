@@ -80,12 +80,13 @@ export class Inspector {
     const { on, pool } = this;
     const url = `${location.origin}${poolPath(pool)}/messages/${message.seq}`;
     const auth = rights.token ? ` -H "Authorization: Bearer $PLASMITE_TOKEN"` : "";
+    const remote = rights.session ? `${location.origin}/${encodeURIComponent(pool)}` : pool;
     const copies = [
       ["JSON", () => message.text, "Copy the message as JSON"],
       ["curl", () => `curl -sS ${quoted(url)}${auth}`, "Copy a curl command that gets it"],
       [
         "fetch",
-        () => `plasmite fetch ${quoted(pool)} ${message.seq}`,
+        () => `plasmite fetch ${quoted(remote)} ${message.seq}`,
         "Copy the plasmite fetch command",
       ],
       [
@@ -94,6 +95,8 @@ export class Inspector {
         "Copy a link to this message",
       ],
     ];
+    // The secret of a key and the certificate are not at hand for curl.
+    if (rights.session) copies.splice(1, 1);
     const body = h("div", { class: "body", tabindex: 0, role: "region", "aria-label": "Content" });
     const tab = (/** @type {string} */ name, /** @type {boolean} */ raw) =>
       h("button", {

@@ -23,6 +23,8 @@ import pools from "./pools.js" with { type: "text" };
 import rate from "./rate.js" with { type: "text" };
 import replay from "./replay.js" with { type: "text" };
 import rows from "./rows.js" with { type: "text" };
+import session from "./session.js" with { type: "text" };
+import signin from "./signin.js" with { type: "text" };
 import stream from "./stream.js" with { type: "text" };
 import style from "./style.css" with { type: "text" };
 import timeline from "./timeline.js" with { type: "text" };
@@ -33,6 +35,15 @@ export interface UiAsset {
   readonly type: string;
   /** Its text. */
   readonly body: string;
+}
+
+/**
+ * A script without the comments that have lines of their own, a sixth of the page. The lines stay, so
+ * that positions in errors are those of the source.
+ */
+function lean(script: string): string {
+  const comments = /^ *\/\*\*(?:(?!\*\/)[^])*\*\/$/gm;
+  return script.replaceAll(comments, (comment) => comment.replaceAll(/[^\n]+/g, ""));
 }
 
 /**
@@ -59,6 +70,8 @@ export function uiAssets(): Promise<Map<string, UiAsset>> {
     rate,
     replay,
     rows,
+    session,
+    signin,
     stream,
     timeline,
   };
@@ -68,7 +81,8 @@ export function uiAssets(): Promise<Map<string, UiAsset>> {
     ["/ui/assets/icon.svg", { type: "image/svg+xml", body: icon }],
   ]);
   for (const [name, body] of Object.entries(scripts)) {
-    assets.set(`/ui/assets/${name}.js`, { type: "text/javascript; charset=utf-8", body });
+    const type = "text/javascript; charset=utf-8";
+    assets.set(`/ui/assets/${name}.js`, { type, body: lean(body) });
   }
   return Promise.resolve(assets);
 }

@@ -108,7 +108,9 @@ export class PoolsView {
     if (document.querySelector("dialog.sign-in")) return;
     try {
       const first = !this.#loaded;
-      this.pools = await listPools();
+      const pools = await listPools();
+      if (this.#stopped) return;
+      this.pools = pools;
       const now = Date.now();
       for (const pool of this.pools) remember(pool, now);
       this.problem = "";
@@ -119,7 +121,7 @@ export class PoolsView {
         Promise.allSettled(busy.map(recall)).then(() => this.#draw());
       }
     } catch (error) {
-      if (/** @type {{status?: number}} */ (error).status === 401) return;
+      if (this.#stopped || /** @type {{status?: number}} */ (error).status === 401) return;
       this.problem = error instanceof Error ? error.message : String(error);
       this.shell.state(rights.read ? "reconnecting" : "stopped", this.problem);
     }
@@ -132,7 +134,7 @@ export class PoolsView {
   key(event) {
     const links = /** @type {NodeListOf<HTMLElement>} */ (this.table.querySelectorAll("a.pool"));
     if (event.key === "/") this.input.focus();
-    else if (event.key === "n" && rights.write) this.#create();
+    else if (event.key === "n" && rights.admin) this.#create();
     else if (event.key === "j" || event.key === "k") {
       this.#selected = Math.max(
         0,
@@ -147,7 +149,7 @@ export class PoolsView {
 
   #draw() {
     if (this.#stopped) return;
-    this.create.hidden = !rights.write || !this.#loaded;
+    this.create.hidden = !rights.admin || !this.#loaded;
     const now = Date.now();
     const shown = this.pools.filter((p) =>
       p.name.toLowerCase().includes(this.#search.toLowerCase())
@@ -161,10 +163,15 @@ export class PoolsView {
         } messages/s`,
     );
     if (!rights.read) {
-      return this.#empty(
-        "This server accepts messages but shows none",
-        "It runs with --access write-only. Append with plasmite feed, or start it with read access to see pools here.",
-      );
+      return rights.session
+        ? this.#empty(
+          "This access key appends but does not read",
+          "Send messages with plasmite feed, or on the page of a pool: its address is /ui/pools/ and the pool's name.",
+        )
+        : this.#empty(
+          "This server accepts messages but shows none",
+          "It runs with --access write-only. Append with plasmite feed, or start it with read access to see pools here.",
+        );
     }
     if (!this.#loaded) {
       return this.problem
@@ -175,7 +182,7 @@ export class PoolsView {
       const make = h("code", null, "plasmite pool create chat");
       this.#empty(
         "No pools yet",
-        rights.write
+        rights.admin
           ? "Create one here, or on the command line:"
           : "Create one on the command line:",
       );
@@ -231,7 +238,7 @@ export class PoolsView {
   #row(pool, now, columns) {
     const { metrics, bounds } = pool;
     const href = `/ui/pools/${encodeURIComponent(pool.name)}`;
-    const trash = rights.write &&
+    const trash = rights.admin &&
       button(`Delete ${pool.name}`, () => this.#delete(pool), { icon: "trash" });
     if (pool.error || !metrics) {
       return h(

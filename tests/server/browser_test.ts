@@ -380,3 +380,35 @@ Deno.test("browser: over HTTP/2 the same pages may write, and no others", async 
   assert.equal((await append(own)).status, 200);
   assert.equal((await overHttp2(server, "/v0/pools", "GET", { cookie })).status, 200);
 });
+
+// Lost: a page that offers what the server then refuses.
+Deno.test("browser: the answer tells right by right what a session may do", async () => {
+  await using server = await sharing();
+  const told: Record<string, string> = {};
+  for (const rights of ["read", "append", "read-append", "admin"]) {
+    const key = await server.invite(rights, { rights, pools: ["a*"] });
+    const cookie = cookieOf(await signIn(server, key));
+    const { headers } = await server.remote("").send(SESSION, { headers: { cookie } });
+    told[rights] = `${headers["plasmite-access"]}: ${headers["plasmite-rights"]}`;
+  }
+  assert.deepEqual(told, {
+    "read": "read-only: read",
+    "append": "write-only: append",
+    "read-append": "read-write: read append",
+    "admin": "read-write: read append admin",
+  });
+});
+
+// Lost: sessions that nobody can end, since the browser has forgotten their cookie.
+Deno.test("browser: signing in again ends the session that the browser had", async () => {
+  await using server = await sharing();
+  const status = async (cookie: string): Promise<number> =>
+    (await server.remote("").send(SESSION, { headers: { cookie } })).status;
+  const first = cookieOf(await signIn(server, await server.invite("first")));
+  const second = await server.invite("second");
+  assert.equal((await signIn(server, `${second}x`, { cookie: first })).status, 401);
+  assert.equal(await status(first), 200, "a wrong key ends nothing");
+  const cookie = cookieOf(await signIn(server, second, { cookie: first }));
+  assert.equal(await status(first), 401);
+  assert.equal(await status(cookie), 200);
+});

@@ -6,6 +6,7 @@
  */
 
 import "./environment.ts";
+import axe from "axe-core";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { Client } from "../../lib/client/client.ts";
 import type { Pool } from "../../lib/client/pool.ts";
@@ -93,7 +94,9 @@ export class TestServer implements AsyncDisposable {
 }
 
 /** What a page did that it must not: errors, console errors, policy violations, foreign requests. */
-export function watchPage(page: Page, url: string): string[] {
+export function watchPage(page: Page, own: string | RegExp): string[] {
+  const isOwn = (url: string): boolean =>
+    typeof own === "string" ? url.startsWith(own) : own.test(url);
   const bad: string[] = [];
   page.addInitScript(
     `document.addEventListener("securitypolicyviolation", (event) =>
@@ -106,11 +109,27 @@ export function watchPage(page: Page, url: string): string[] {
     if (message.type() === "error" && !text.startsWith("Failed to load resource")) bad.push(text);
   });
   page.on("request", (request) => {
-    if (!request.url().startsWith(url) && !request.url().startsWith("blob:")) {
+    if (!isOwn(request.url()) && !request.url().startsWith("blob:")) {
       bad.push(`foreign request: ${request.url()}`);
     }
   });
   return bad;
+}
+
+interface Finding {
+  readonly id: string;
+  readonly impact: string;
+  readonly nodes: readonly { readonly html: string }[];
+}
+
+/** Findings of axe-core that are serious or worse. */
+export async function serious(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate<{ violations: Finding[] }>(
+    "axe.run(document, { resultTypes: ['violations'] })",
+  );
+  return violations.filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
 }
 
 /** One message of a shop's backend at work, for pictures: deterministic in `i`. */

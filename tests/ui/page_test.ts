@@ -6,10 +6,17 @@
  */
 
 import assert from "node:assert/strict";
-import axe from "axe-core";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import type { AppOptions } from "../../server/app.ts";
-import { fillPool, hasBrowser, launch, story, TestServer, watchPage } from "../support/browser.ts";
+import {
+  fillPool,
+  hasBrowser,
+  launch,
+  serious,
+  story,
+  TestServer,
+  watchPage,
+} from "../support/browser.ts";
 import { CLI } from "../support/paths.ts";
 
 const MINUTE = 60_000;
@@ -69,22 +76,6 @@ function rows(page: Page): Promise<string[]> {
 const rowWith = (page: Page, text: string) => page.locator(".row", { hasText: text }).first();
 const lamp = (page: Page, text: string) => page.locator(".lamp", { hasText: text }).waitFor();
 const clipboard = (page: Page): Promise<string> => page.evaluate("navigator.clipboard.readText()");
-
-interface Finding {
-  readonly id: string;
-  readonly impact: string;
-  readonly nodes: readonly { readonly html: string }[];
-}
-
-/** Findings of axe-core that are serious or worse. */
-async function serious(page: Page): Promise<string[]> {
-  await page.evaluate(axe.source);
-  const { violations } = await page.evaluate<{ violations: Finding[] }>(
-    "axe.run(document, { resultTypes: ['violations'] })",
-  );
-  return violations.filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
-}
 
 Deno.test({
   name: hasBrowser()

@@ -1,0 +1,61 @@
+/**
+ * Sessions of browsers: an access key is sent once and answered with a cookie that no script sees,
+ * so there is nothing to keep here.
+ *
+ * @module
+ */
+
+import { ApiError, json, rights, signIn } from "./api.js";
+
+const SESSION = "/v0/browser/session";
+
+/**
+ * How this browser is let in, as the server says it: `local` where everyone of this machine is,
+ * `session` with a key that was given, `key` if one is to be given, `token` on servers without
+ * sessions.
+ * @returns {Promise<"local" | "session" | "key" | "token">}
+ */
+export async function entrance() {
+  rights.session = false;
+  try {
+    const { local } = await json(SESSION, { quiet: true, bare: true });
+    // A token of the server that was at this address before would hide the cookie.
+    signIn("", false);
+    rights.session = !local;
+    return local ? "local" : "session";
+  } catch (error) {
+    const status = error instanceof ApiError ? error.status : 0;
+    if (status === 0 || status >= 500) throw error;
+    if (status !== 401) return "token";
+    signIn("", false);
+    return "key";
+  }
+}
+
+/** Exchanges a key for a cookie. @param {string} key */
+export async function giveKey(key) {
+  const body = JSON.stringify({ access_key: key });
+  await json(SESSION, { method: "POST", body, quiet: true, bare: true });
+  await entrance();
+}
+
+/** Ends the session: the server forgets it, and the browser the cookie. */
+export async function leaveSession() {
+  await json(SESSION, { method: "DELETE", quiet: true, bare: true });
+  rights.session = false;
+}
+
+/** The key in the fragment of the address, which is removed from it; null for none. */
+export function takeKey() {
+  const key = /^#key=(.*)$/.exec(location.hash)?.[1];
+  if (key === undefined) return null;
+  history.replaceState(history.state, "", location.pathname + location.search);
+  return key;
+}
+
+/** What to say of a refused key. @param {unknown} error */
+export function refusal(error) {
+  if (!(error instanceof ApiError)) return String(error);
+  if (error.status !== 429) return error.words;
+  return `Too many wrong keys. Try again in ${error.retryAfter || 60} seconds.`;
+}
