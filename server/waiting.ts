@@ -5,6 +5,7 @@
  * @module
  */
 
+import { startTimer } from "../lib/timers.ts";
 import { busy, HttpError, tooLong } from "./errors.ts";
 import type { Call, RouteHost } from "./routes/route.ts";
 
@@ -37,7 +38,7 @@ export async function waiting<T>(
   if (slot && !host.tails.take()) throw busy("too many concurrent tail requests");
   if (slot) host.metrics.waits++;
   const over = new AbortController();
-  const limit = setTimeout(() => over.abort(late()), host.maxTailTimeoutMs + GRACE);
+  const limit = startTimer(() => over.abort(late()), host.maxTailTimeoutMs + GRACE);
   // Without `no-legacy-abort` in deno.json, Deno warns once about this signal.
   const signals = [host.stopping, over.signal, ...(slot ? [request.signal] : [])];
   if (grant.ended !== undefined) signals.push(grant.ended);

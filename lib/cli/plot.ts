@@ -11,6 +11,7 @@ import { pathLookup } from "../filter/path_lookup.ts";
 import { Tag } from "../lite3/layout.ts";
 import type { MessageView } from "../lite3/message.ts";
 import { toValue } from "../lite3/value.ts";
+import { pause } from "../timers.ts";
 import { visible } from "../visible.ts";
 import { colors, type CommandContext } from "./context.ts";
 import { readStdin } from "./duplex_send.ts";
@@ -129,7 +130,7 @@ async function live(context: CommandContext, picture: Plot, walk: Walk): Promise
   const draw = (): void => {
     const { columns, rows } = consoleSize();
     const lines = picture.draw(columns, rows, colored).map((line) => `${line}\x1b[K`);
-    stdout.text(`\x1b[H${lines.join("\r\n")}\x1b[J`);
+    stdout.text(`\x1b[H${lines.join("\n")}\x1b[J`);
   };
   const enter = (): void => {
     stdout.text("\x1b[?1049h\x1b[?25l");
@@ -157,7 +158,7 @@ async function live(context: CommandContext, picture: Plot, walk: Walk): Promise
       const next = performance.now() + EVERY;
       await walk.wait(undefined, ended.signal);
       const left = next - performance.now();
-      if (left > 0) await new Promise((resolve) => setTimeout(resolve, left));
+      if (left > 0) await pause(left);
     }
   })();
   enter();

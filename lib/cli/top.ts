@@ -10,6 +10,7 @@ import type { Backend } from "../backend/types.ts";
 import { Buf } from "../bytes.ts";
 import { formatTime } from "../text/time.ts";
 import { pause } from "../timers.ts";
+import { visible } from "../visible.ts";
 import { colors, type CommandContext } from "./context.ts";
 import { readStdin } from "./duplex_send.ts";
 import { linePrinter } from "./line_format.ts";
@@ -165,7 +166,7 @@ class Top {
   #draw(): void {
     if (this.#following !== null) return;
     const lines = screen(this.#view()).map((line) => `${line}\x1b[K`);
-    this.#context.stdout.text(`\x1b[H${lines.join("\r\n")}\x1b[J`);
+    this.#context.stdout.text(`\x1b[H${lines.join("\n")}\x1b[J`);
   }
 
   async #keys(): Promise<void> {
@@ -222,7 +223,7 @@ class Top {
     if (name === undefined) return;
     const ended = this.#following = new AbortController();
     const { stdout } = this.#context;
-    stdout.text(`\x1b[2J\x1b[H\x1b[2m${name}: q or Esc goes back\x1b[0m\r\n`);
+    stdout.text(`\x1b[2J\x1b[H${visible(name)}: q or Esc goes back\n`);
     const print = linePrinter(this.#context);
     const out = new Buf(4096);
     try {

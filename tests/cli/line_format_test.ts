@@ -230,7 +230,7 @@ Deno.test("lost messages are reported in plain words", () => {
     format: "line",
     color: "never",
     stderrForm: "text",
-    args: { required: () => "p" },
+    args: { text: () => "p", required: () => "p" },
     stderr: { text: (text: string) => told.push(text) },
   };
   const drops = new DropNotices(context as never, "p", false);

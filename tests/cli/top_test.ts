@@ -160,7 +160,7 @@ Deno.test(
           { expect: "by name" },
           { send: "j" },
           { send: "\r" },
-          { expect: '{"from":"two"}' },
+          { expect: "1 from two" },
           { send: "q" },
           { expect: "by name" },
           { send: "/one\r" },
