@@ -145,10 +145,10 @@ class OpenCursor<T extends object> implements Cursor<T> {
       source,
       checked,
       (position) => {
-        const { seq, timestampNs } = position.cursor;
-        this.#held.deliver(seq, timestampNs);
-        this.#saw(seq);
-        return take(position);
+        const message = take(position);
+        this.#held.deliver(message.seq, message.timestampNs);
+        this.#saw(message.seq);
+        return message;
       },
       {
         ...newest,

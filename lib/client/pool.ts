@@ -156,6 +156,8 @@ export class Pool<T extends object = JsonObject> extends CoordinatedPool<T>
   #appender: Appender | null;
   /** Coordination has a file of its own, as leases and cursors outlive the pool. */
   #access: LocalAccess | null = null;
+  /** A batch that is not in use. */
+  #spare: FrameBatch | null = null;
 
   /** For internal use: call {@linkcode Client.openPool}. */
   constructor(path: string, name: string, integers: IntegerPolicy) {
@@ -194,7 +196,7 @@ export class Pool<T extends object = JsonObject> extends CoordinatedPool<T>
 
   /** The open file for coordination, for writing if that is needed or allowed. */
   #reach(write: boolean): LocalAccess {
-    this.#ring.state(); // A closed pool stays closed.
+    this.#ring.checkOpen();
     if (this.#access !== null && (this.#access.writable || !write)) return this.#access;
     const ring = write ? openToAppend(disk, this.path) : openAsAllowed(this.path);
     try {
@@ -212,12 +214,22 @@ export class Pool<T extends object = JsonObject> extends CoordinatedPool<T>
     if (when === undefined) {
       return this.#message(this.#only(this.#writer().appendSync(encode, flush)));
     }
-    const batch = new FrameBatch();
+    const { now } = this.#reach(true);
+    const batch = this.#emptyBatch();
     encode(batch);
     const { appended, ...report } = collecting(batch);
-    const done = this.#reach(true).now.append(batch, { flush, when, ...report }, when);
+    const done = now.append(batch, { flush, when, ...report }, when);
+    this.#spare = batch;
     if (!(done instanceof Promise)) return this.#only(appended.map((one) => this.#appended(one)));
     throw new PlasmiteError("Internal", "a conditional append waits", { path: this.path });
+  }
+
+  /** A batch for one conditional append, which these cannot share. */
+  #emptyBatch(): FrameBatch {
+    const batch = this.#spare ?? new FrameBatch();
+    this.#spare = null;
+    batch.clear();
+    return batch;
   }
 
   /** Appends without blocking. */
@@ -226,11 +238,12 @@ export class Pool<T extends object = JsonObject> extends CoordinatedPool<T>
       const stored = await this.#writer().append(encode, flush, signal);
       return stored.map((one) => this.#message(one));
     }
-    const batch = new FrameBatch();
+    const { coordination } = this.#reach(true);
+    const batch = this.#emptyBatch();
     encode(batch);
     const { appended, ...report } = collecting(batch);
-    const { coordination } = this.#reach(true);
     await coordination.append(batch, { flush, signal, when, ...report }, when);
+    this.#spare = batch;
     return appended.map((one) => this.#appended(one));
   }
 

@@ -308,7 +308,7 @@ export class Ring {
   }
 
   /** Refuses to use a closed ring. */
-  protected checkOpen(): void {
+  checkOpen(): void {
     if (this.#closed) {
       throw new PlasmiteError("Usage", "pool is closed", { hint: "Open the pool again." });
     }

@@ -122,8 +122,8 @@ class Evaluation {
   readonly #from: number;
   readonly #when: Conditions;
   readonly #window: bigint;
-  readonly #view = new MessageView();
-  readonly #other = new MessageView();
+  /** Views of two frames, which only ids need. */
+  #views: readonly [MessageView, MessageView] | null = null;
   result: Result = { fresh: [], known: [] };
 
   constructor(
@@ -182,7 +182,7 @@ class Evaluation {
       if (id !== null && seq !== 0n) {
         known.push({ frame, seq, timeNs: this.#compare(state, frame, id, seq), twin: -1 });
       } else if (id !== null && twin !== undefined) {
-        if (!sameData(this.#own(frame, this.#view), this.#own(twin, this.#other))) {
+        if (!sameData(this.#own(frame, 0), this.#own(twin, 1))) {
           throw differs(id, 0n, this.#path);
         }
         known.push({ frame, seq: 0n, timeNs: 0n, twin });
@@ -195,7 +195,7 @@ class Evaluation {
 
   /** Checks that message `seq` has the data of the frame; returns its time. */
   #compare(state: State, frame: number, id: string, seq: bigint): bigint {
-    const mine = this.#own(frame, this.#view);
+    const mine = this.#own(frame, 0);
     const timeNs = this.#known.read(
       state,
       seq,
@@ -205,7 +205,8 @@ class Evaluation {
     return timeNs;
   }
 
-  #own(frame: number, view: MessageView): MessageView {
+  #own(frame: number, which: 0 | 1): MessageView {
+    const view = (this.#views ??= [new MessageView(), new MessageView()])[which];
     const { u8, dv } = this.#batch.out;
     const { byteOffset, length } = this.#batch.payload(frame);
     view.open(u8, dv, byteOffset - u8.byteOffset, length);

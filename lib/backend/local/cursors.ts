@@ -89,6 +89,8 @@ export class PoolCursor implements Cursor {
   /** Delivered and not acknowledged, in order. */
   #open: { readonly seq: bigint; readonly ns: bigint }[] = [];
   #position: Position;
+  /** Identity of the pool, once it is known. */
+  #pool = "";
   #delivered: bigint;
 
   private constructor(
@@ -195,7 +197,9 @@ export class PoolCursor implements Cursor {
   }
 
   #move({ seq, ns }: { readonly seq: bigint; readonly ns: bigint }): void {
-    const position = { seq, ns, pool: this.#context.ring.extension()?.id ?? "" };
+    // A pool may get an identity, but never another one.
+    if (this.#pool === "") this.#pool = this.#context.ring.extension()?.id ?? "";
+    const position = { seq, ns, pool: this.#pool };
     this.#file.save(position, this.#flush);
     this.#position = position;
   }
