@@ -42,6 +42,7 @@ export interface TaskProcess {
  *
  * @param words the program and its arguments
  * @param more further variables for its environment
+ * @throws {Deno.errors.NotCapable} without permission to run programs
  */
 export function startTask(
   words: readonly [string, ...string[]],
@@ -60,6 +61,8 @@ export function startTask(
       ...environmentOf(view, more),
     }).spawn();
   } catch (error) {
+    // That is no message's fault: none may be given up for it.
+    if (error instanceof Deno.errors.NotCapable) throw error;
     return { ending: Promise.resolve({ failure: messageOf(error) }), kill: () => {} };
   }
   let hasEnded = false;

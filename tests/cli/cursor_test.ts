@@ -542,6 +542,29 @@ Deno.test("--exec: a signal is the command's first; what it finished is acknowle
   });
 });
 
+// A forgotten permission declared the whole backlog dead.
+Deno.test("without permission to run commands no message is given up, neither by --exec nor by work", async () => {
+  await inTemp(async (dir) => {
+    await fill(dir, 3);
+    for (
+      const args of [
+        ["follow", "p", "--cursor", "c", "--no-follow", "--max-tries", "1", "--exec", "true"],
+        ["work", "p", "--group", "g", "--drain", "--max-tries", "1", "--", "/bin/sh", "-c", "true"],
+      ]
+    ) {
+      const permissions = ["--no-prompt", "--allow-read", "--allow-write", "--allow-env"];
+      const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "--quiet", ...permissions, CLI, "--dir", dir, ...args],
+        stdin: "null",
+      }).output();
+      assert.equal(code, 6, args.join(" "));
+      assert.match(new TextDecoder().decode(stderr), /--allow-run/);
+    }
+    assert.equal((await row(dir, "c")).seq, 0);
+    assert.throws(() => Deno.statSync(`${dir}/p.dead.plasmite`), Deno.errors.NotFound);
+  });
+});
+
 Deno.test("tags that are too long for an environment are left out, and that is told", async () => {
   await inTemp(async (dir) => {
     await run(dir, "feed", "p", "--create", '{"n":1}', "--tag", "x".repeat(70_000));
