@@ -68,7 +68,7 @@ export class NatsBackend implements Backend {
   }
 
   features(): ReadonlySet<string> {
-    return new Set(["batch", "expect", "key", "id", "latest", "claim", "cursor"]);
+    return new Set(["batch", "expect", "key", "id", "latest", "claim", "cursor", "group"]);
   }
 
   #path(name: string): string {

@@ -351,18 +351,21 @@ export function coordinationSuite({ withPool, put }: Tools): void {
       2n,
     ]);
     group.close();
-    const dead = await place.backend.open("p.dead");
+    const dead = await place.backend.open(place.deadPool ?? "p.dead");
     assert.deepEqual(tagsOf(await dead.get(1n, true) ?? assert.fail())[0], "dead:1");
     await dead.close();
   });
 
-  withFeature("group", "what was lost is reported once", async (pool, it) => {
+  withFeature("group", "what was lost is reported once", async (pool, it, place) => {
     await put(pool, numbered(3));
     const group = it.group("g");
     assert.equal((await group.take({ count: 2 })).tasks.length, 2);
-    await put(pool, numbered(600));
+    await put(pool, numbered(2000));
     const { lost, tasks } = await group.take();
-    assert.equal(lost, (tasks[0]?.message.seq ?? 0n) - 1n);
+    const before = (tasks[0]?.message.seq ?? 0n) - 1n;
+    assert(before > 2n);
+    // Servers may take what was handed out and then removed for done.
+    assert(lost === before || (place.forgetsHanded === true && lost === before - 2n), `${lost}`);
     assert.equal((await group.take()).lost, 0n);
     group.close();
   }, 65536);

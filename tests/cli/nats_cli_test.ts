@@ -380,3 +380,21 @@ test("a cursor has one reader at a time and keeps its place", async (url) => {
   await ok("cursor", "delete", ref, "c");
   await fails(3, "cursor", "delete", ref, "c");
 });
+
+test("workers share the messages of a group", async (url, server) => {
+  const ref = `${url}/P`;
+  await ok("pool", "create", ref, "--size", "1M");
+  const data = Array.from({ length: 20 }, (_, i) => `{"n":${i + 1}}\n`).join("");
+  await cli(["feed", ref], { stdin: data });
+  const script = `read -r line; echo "$line" >> ${server.dir}/done`;
+  const worker = ["work", ref, "--group", "g", "--drain", "--", "sh", "-c", script];
+  const outcomes = await Promise.all([cli(worker), cli(worker)]);
+  for (const { code, stderr } of outcomes) assert.equal(code, 0, stderr);
+  const done = lines(await Deno.readTextFile(`${server.dir}/done`));
+  const numbers = done.map((line) => JSON.parse(line).data?.n ?? JSON.parse(line).n);
+  assert.deepEqual(numbers.sort((a, b) => a - b), Array.from({ length: 20 }, (_, i) => i + 1));
+  const failing = ["--group", "h", "--max-tries", "1", "--drain", "--", "false"];
+  await cli(["work", ref, ...failing]);
+  const { metrics } = JSON.parse(await ok("pool", "info", `${url}/P_dead`, "--json"));
+  assert.equal(metrics.message_count, 20);
+});

@@ -31,6 +31,7 @@ import type {
 import type { FrameBytes } from "../../types.ts";
 import { noFlush } from "./appender.ts";
 import { NatsCursors } from "./cursors.ts";
+import { NatsGroup } from "./group.ts";
 import { NatsLeases } from "./leases.ts";
 import type { Target } from "./publisher.ts";
 import { leaderMessage } from "./stream.ts";
@@ -110,19 +111,15 @@ export class NatsCoordination implements Coordination {
     await this.#cursors.remove(checkCursorName(name));
   }
 
-  group(_name: string, _request?: GroupRequest): Group {
-    throw this.#none();
-  }
-
-  #none(): PlasmiteError {
-    return new PlasmiteError(
-      "Usage",
-      "This pool cannot keep cursors and work groups: it is on NATS",
-      {
-        hint: "Copy the stream into a local pool, and keep them there.",
-        path: this.#target.path,
-      },
-    );
+  group(name: string, request: GroupRequest = {}): Group {
+    checkDir(request.dir);
+    if (request.orderedByKey === true) {
+      throw new PlasmiteError("Usage", "A stream cannot hand out tasks ordered by key", {
+        hint: "Give each worker the keys that it is for, or work in a local pool.",
+      });
+    }
+    const checked = checkCursorName(name);
+    return new NatsGroup(checked, this.#target, this.#pool, this.#frame, request);
   }
 }
 

@@ -18,6 +18,7 @@ import type { Cursor, CursorInfo, CursorRequest, CursorUpdate, Place } from "../
 import { type CursorPool, SetCursor } from "../set_cursor.ts";
 import { Code, hasCode } from "./errors.ts";
 import { deliveryOf } from "./delivery.ts";
+import { GROUP_PREFIX } from "./group.ts";
 import type { Target } from "./publisher.ts";
 import { boundsOf, streamInfo } from "./stream.ts";
 
@@ -44,6 +45,8 @@ interface ConsumerInfo {
     readonly [field: string]: unknown;
   };
   readonly ack_floor: { readonly stream_seq: number; readonly last_active?: string };
+  readonly delivered: { readonly stream_seq: number };
+  readonly num_ack_pending: number;
 }
 
 /** What the description says. */
@@ -157,7 +160,16 @@ export class NatsCursors {
     };
   }
 
-  /** All cursors, sorted by name. */
+  /** A work group; null for another consumer. */
+  #groupOf(info: ConsumerInfo, bounds: Bounds): CursorInfo | null {
+    if (!info.name.startsWith(GROUP_PREFIX)) return null;
+    const name = info.name.slice(GROUP_PREFIX.length).replaceAll("~", ".");
+    const next = BigInt(info.delivered.stream_seq);
+    const pending = info.num_ack_pending;
+    return { ...this.#infoOf(name, info, bounds), kind: "group", next, pending };
+  }
+
+  /** All cursors and work groups, sorted by name. */
   async list(): Promise<readonly CursorInfo[]> {
     const { link, path, stream } = this.#target;
     const bounds = await this.#bounds();
@@ -167,6 +179,8 @@ export class NatsCursors {
         { total: number; consumers?: readonly ConsumerInfo[] | null }
       >(`CONSUMER.LIST.${stream}`, { offset }, path);
       for (const info of consumers ?? []) {
+        const group = this.#groupOf(info, bounds);
+        if (group !== null) found.push(group);
         if (!info.name.startsWith(PREFIX)) continue;
         const name = info.name.slice(PREFIX.length).replaceAll("~", ".");
         found.push(this.#infoOf(name, info, bounds));
@@ -314,8 +328,19 @@ export class NatsCursors {
     return { ack, last };
   }
 
-  /** Deletes a cursor. Throws NotFound, and Busy while somebody reads with it. */
+  async #removeGroup(name: string): Promise<boolean> {
+    try {
+      await this.#remove(GROUP_PREFIX + name.replaceAll(".", "~"));
+      return true;
+    } catch (error) {
+      if (hasCode(error, Code.noConsumer)) return false;
+      throw error;
+    }
+  }
+
+  /** Deletes a cursor or a group. Throws NotFound, and Busy while somebody reads with it. */
   async remove(name: string): Promise<void> {
+    if (await this.#find(name) === null && await this.#removeGroup(name)) return;
     const info = await this.#require(name);
     const by = holderOf(info, Date.now());
     if (by !== null) throw inUse({ name, path: this.#target.path }, by);

@@ -34,6 +34,8 @@ export interface NatsSourceOptions {
 export interface Delivery {
   /** The number of the message in the stream. */
   readonly seq: number;
+  /** How often it was delivered, with this time. */
+  readonly tries: number;
   /** How many messages the consumer has delivered, with this one. */
   readonly count: number;
   /** When the server stored it, in nanoseconds since 1970. */
@@ -44,5 +46,10 @@ export interface Delivery {
 export function deliveryOf(reply: string): Delivery {
   const tokens = reply.split(".");
   const at = tokens.length >= 11 ? 7 : 5;
-  return { seq: Number(tokens[at]), count: Number(tokens[at + 1]), time: tokens[at + 2] ?? "0" };
+  return {
+    seq: Number(tokens[at]),
+    tries: Number(tokens[at - 1]),
+    count: Number(tokens[at + 1]),
+    time: tokens[at + 2] ?? "0",
+  };
 }

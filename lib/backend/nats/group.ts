@@ -1,0 +1,350 @@
+/**
+ * Work groups in a stream: a durable consumer with explicit acknowledgements hands out the messages;
+ * workers judge the filter, and acknowledge what does not match (docs/spec/jetstream.md 12).
+ *
+ * @module
+ */
+
+import { ErrorKind, PlasmiteError } from "../../errors.ts";
+import { MessageView } from "../../lite3/message.ts";
+import type { Group, GroupRequest, HandedTask, TakenTasks, TakeRequest } from "../coordination.ts";
+import { copyToDead, type HasDeadPool, MAX_TRIES, openDead } from "../dead.ts";
+import { Filter } from "../filter.ts";
+import type { PoolHandle, StoredFrame } from "../types.ts";
+import { deliveryOf } from "./delivery.ts";
+import { Code, hasCode } from "./errors.ts";
+import type { Target } from "./publisher.ts";
+import { boundsOf, streamInfo } from "./stream.ts";
+import { headersOf, type Incoming } from "./wire.ts";
+import type { Msg } from "@nats-io/transport-node";
+
+/** What begins the name of the consumer of a group; no name of a group has a tilde. */
+export const GROUP_PREFIX = "group~";
+/** How long a task belongs to a worker by default, in milliseconds. */
+const ACK_WAIT = 60_000;
+/** The longest single wait for a task, in milliseconds. */
+const WAIT = 5_000;
+/** The largest number of tasks that are handed out at once. */
+const MOST = 10_000;
+/** Pauses before a failed task is tried again, in milliseconds. */
+const FIRST_DELAY = 1_000;
+const LAST_DELAY = 60_000;
+/** How many done tasks are remembered. */
+const REMEMBERED = 10_000;
+
+/** A consumer as the API describes it. */
+interface ConsumerInfo {
+  readonly name: string;
+  readonly config: {
+    readonly description?: string;
+    readonly ack_wait?: number;
+    readonly opt_start_seq?: number;
+    readonly [field: string]: unknown;
+  };
+  readonly ack_floor: { readonly stream_seq: number };
+  readonly num_pending: number;
+  readonly num_ack_pending: number;
+}
+
+/** What the description says. */
+interface Note {
+  readonly tags: readonly string[];
+  readonly where: readonly string[];
+  /** Everything up to here that was lost has been reported. */
+  readonly lost: number;
+}
+
+/** A task in the hands of this worker. */
+interface Held {
+  readonly token: number;
+  readonly reply: string;
+  readonly tries: number;
+  untilMs: number;
+}
+
+function noteOf({ config }: ConsumerInfo): Note {
+  const { tags = [], where = [], lost = 0 }: Partial<Note> = JSON.parse(config.description || "{}");
+  return { tags, where, lost };
+}
+
+function equal(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((one, i) => one === b[i]);
+}
+
+/** A worker's access to a group. */
+export class NatsGroup implements Group {
+  readonly name: string;
+  readonly #target: Target;
+  readonly #pool: PoolHandle & HasDeadPool;
+  readonly #frame: (message: Incoming) => StoredFrame;
+  readonly #request: GroupRequest;
+  readonly #filter: Filter;
+  readonly #held = new Map<bigint, Held>();
+  readonly #done = new Set<bigint>();
+  #turn: Promise<unknown> = Promise.resolve();
+  #ackWaitMs = ACK_WAIT;
+
+  /** Creates the access; sends nothing. */
+  constructor(
+    name: string,
+    target: Target,
+    pool: PoolHandle & HasDeadPool,
+    frame: (message: Incoming) => StoredFrame,
+    request: GroupRequest,
+  ) {
+    this.name = name;
+    this.#target = target;
+    this.#pool = pool;
+    this.#frame = frame;
+    this.#request = request;
+    this.#filter = new Filter(request.tags, request.where);
+  }
+
+  get #consumer(): string {
+    return GROUP_PREFIX + this.name.replaceAll(".", "~");
+  }
+
+  async #put(config: object): Promise<ConsumerInfo> {
+    const { link, path, stream } = this.#target;
+    const body = { stream_name: stream, config };
+    return await link.api(`CONSUMER.DURABLE.CREATE.${stream}.${this.#consumer}`, body, path);
+  }
+
+  async #find(): Promise<ConsumerInfo | null> {
+    const { link, path, stream } = this.#target;
+    try {
+      return await link.api(`CONSUMER.INFO.${stream}.${this.#consumer}`, null, path);
+    } catch (error) {
+      if (hasCode(error, Code.noConsumer)) return null;
+      throw error;
+    }
+  }
+
+  /** The consumer, created if it is missing. Throws Usage for another filter. */
+  async #ready(ackWaitMs: number): Promise<ConsumerInfo> {
+    const { from = "oldest", tags = [], where = [] } = this.#request;
+    const expressions = where.map(({ expression }) => expression);
+    const found = await this.#find();
+    this.#ackWaitMs = ackWaitMs;
+    if (found === null) {
+      const { newest } = await this.#bounds();
+      return await this.#put({
+        durable_name: this.#consumer,
+        description: JSON.stringify({ tags, where: expressions, lost: 0 }),
+        ack_policy: "explicit",
+        ack_wait: ackWaitMs * 1_000_000,
+        max_ack_pending: MOST,
+        ...(from === "end"
+          ? { deliver_policy: "by_start_sequence", opt_start_seq: Number(newest) + 1 }
+          : { deliver_policy: "all" }),
+      });
+    }
+    const note = noteOf(found);
+    if (!equal(note.tags, tags) || !equal(note.where, expressions)) {
+      throw new PlasmiteError("Usage", `Group ${this.name} has another filter`, {
+        path: this.#target.path,
+        hint: "All workers of a group need the same tags and conditions; use another group.",
+      });
+    }
+    return found.config.ack_wait === ackWaitMs * 1_000_000
+      ? found
+      : await this.#put({ ...found.config, ack_wait: ackWaitMs * 1_000_000 });
+  }
+
+  async #bounds(): Promise<{ readonly oldest: bigint; readonly newest: bigint }> {
+    const { link, path, stream } = this.#target;
+    return boundsOf(await streamInfo(link, stream, path), path);
+  }
+
+  take(request: TakeRequest = {}): Promise<TakenTasks> {
+    const mine = this.#turn.then(() => this.#take(request));
+    this.#turn = mine.catch(() => {}); // Its caller hears of it.
+    return mine;
+  }
+
+  async #take(request: TakeRequest): Promise<TakenTasks> {
+    const { ackWaitMs = ACK_WAIT, count = 1, signal, waitMs = 0 } = request;
+    signal?.throwIfAborted();
+    const lost = await this.#lost(await this.#ready(ackWaitMs));
+    const tasks: HandedTask[] = [];
+    const end = performance.now() + waitMs;
+    while (tasks.length < count) {
+      const left = tasks.length > 0 || lost > 0n ? 0 : end - performance.now();
+      const messages = await this.#pull(count - tasks.length, Math.min(left, WAIT), signal);
+      for (const message of messages) {
+        const task = await this.#hand(message);
+        if (task !== null) tasks.push(task);
+      }
+      if (messages.length === 0 && left <= 0) break;
+    }
+    if (tasks.length > 0) return { tasks, lost, idle: false };
+    const { num_ack_pending: handed = 0, num_pending: waiting = 0 } = await this.#find() ?? {};
+    return { tasks, lost, idle: handed === 0 && waiting === 0 };
+  }
+
+  /** How many messages were removed before they were done; each is reported once. */
+  async #lost(info: ConsumerInfo): Promise<bigint> {
+    const note = noteOf(info);
+    const { newest, oldest } = await this.#bounds();
+    const gone = oldest === 0n ? newest : oldest - 1n;
+    const start = (info.config.opt_start_seq ?? 1) - 1;
+    const known = BigInt(Math.max(info.ack_floor.stream_seq, start, note.lost));
+    if (gone <= known) return 0n;
+    await this.#put({
+      ...info.config,
+      description: JSON.stringify({ ...note, lost: Number(gone) }),
+    });
+    return gone - known;
+  }
+
+  /** Asks for messages: what is there, or the first one that comes within `ms`. */
+  async #pull(count: number, ms: number, signal: AbortSignal | undefined): Promise<Msg[]> {
+    const { link, stream } = this.#target;
+    const inbox = link.library.createInbox();
+    const isWaiting = ms > 0;
+    const batch = isWaiting ? 1 : Math.min(count, MOST);
+    const messages: Msg[] = [];
+    const subscription = link.nc.subscribe(inbox, { timeout: Math.max(0, ms) + WAIT });
+    const stop = (): void => subscription.unsubscribe();
+    signal?.addEventListener("abort", stop, { once: true });
+    const subject = link.subject(`CONSUMER.MSG.NEXT.${stream}.${this.#consumer}`);
+    const how = isWaiting ? { expires: Math.ceil(ms) * 1_000_000 } : { no_wait: true };
+    link.nc.publish(subject, JSON.stringify({ batch, ...how }), { reply: inbox });
+    try {
+      for await (const message of subscription) {
+        if (message.subject === inbox) break; // A status: there is no more.
+        if (messages.push(message) === batch) break;
+      }
+    } catch (error) {
+      if (!(error instanceof link.library.TimeoutError)) throw error;
+    } finally {
+      signal?.removeEventListener("abort", stop);
+      subscription.unsubscribe();
+    }
+    signal?.throwIfAborted();
+    return messages;
+  }
+
+  /** Makes a task of a message; null for one that is none, or that was tried too often. */
+  async #hand(message: Msg): Promise<HandedTask | null> {
+    const { data, reply = "", subject } = message;
+    const { count: token, seq, time, tries } = deliveryOf(reply);
+    const headers = headersOf(message);
+    const timestampNs = BigInt(time);
+    let frame: StoredFrame;
+    try {
+      frame = this.#frame({ subject, data, headers, seq: BigInt(seq), timestampNs });
+    } catch (error) {
+      if (!PlasmiteError.is(error, ErrorKind.Corrupt)) throw error;
+      await this.#reply(reply, "+ACK"); // Another program's mistake is no task.
+      return null;
+    }
+    if (!this.#passes(frame)) {
+      await this.#reply(reply, "+ACK");
+      return null;
+    }
+    if (tries > (this.#request.maxTries ?? MAX_TRIES)) {
+      await this.#bury(frame, reply);
+      return null;
+    }
+    const untilMs = Date.now() + this.#ackWaitMs;
+    this.#held.set(frame.seq, { token, reply, tries, untilMs });
+    this.#done.delete(frame.seq);
+    return { message: frame, token, tries, untilMs };
+  }
+
+  #passes(frame: StoredFrame): boolean {
+    const filter = this.#filter;
+    if (filter.passesAll) return true;
+    const message = new MessageView().openStored(frame);
+    if (!filter.passesTags({ message })) return false;
+    if (!filter.hasConditions) return true;
+    const { payload, seq, timestampNs } = frame;
+    const [verdict] = filter.apply([{
+      u8: payload,
+      payloadAt: 0,
+      payloadLength: payload.length,
+      seqLo: message.seqLo,
+      seqHi: message.seqHi,
+      timeLo: message.timeLo,
+      timeHi: message.timeHi,
+      seq,
+      timestampNs,
+    }]);
+    if (PlasmiteError.is(verdict)) throw verdict;
+    return verdict !== undefined;
+  }
+
+  async #bury(frame: StoredFrame, reply: string): Promise<void> {
+    const { createDead = true, dead } = this.#request;
+    let pool: PoolHandle;
+    try {
+      pool = await openDead(this.#pool, dead, createDead);
+    } catch (error) {
+      if (createDead || !PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
+      await this.#reply(reply, nak(LAST_DELAY)); // It waits for the dead pool; others go on.
+      return;
+    }
+    try {
+      await copyToDead(frame, this.name, pool);
+    } finally {
+      await pool.close();
+    }
+    await this.#reply(reply, "+ACK");
+  }
+
+  /** Answers the server about a delivery, and waits until it has taken note. */
+  async #reply(reply: string, what: string): Promise<void> {
+    await this.#target.link.request(reply, what, this.#target.path);
+  }
+
+  /** The task, if it is this worker's; null if it is done. Throws Conflict if it is another's. */
+  #mine(seq: bigint, token: number): Held | null {
+    const held = this.#held.get(seq);
+    if (held?.token === token && held.untilMs > Date.now()) return held;
+    if (held === undefined && this.#done.has(seq)) return null;
+    throw new PlasmiteError("Conflict", `Task ${seq} was handed to another worker`, {
+      path: this.#target.path,
+      seq,
+      hint: "Its time was over, or it was given back. Extend tasks that take longer.",
+    });
+  }
+
+  #finish(seq: bigint): void {
+    this.#held.delete(seq);
+    this.#done.add(seq);
+    const [oldest] = this.#done;
+    if (this.#done.size > REMEMBERED && oldest !== undefined) this.#done.delete(oldest);
+  }
+
+  async ack(seq: bigint, token: number): Promise<boolean> {
+    const held = this.#mine(seq, token);
+    if (held === null) return false;
+    await this.#reply(held.reply, "+ACK");
+    this.#finish(seq);
+    return true;
+  }
+
+  async fail(seq: bigint, token: number, delayMs?: number): Promise<boolean> {
+    const held = this.#mine(seq, token);
+    if (held === null) return false;
+    const usual = Math.min(FIRST_DELAY * 2 ** (held.tries - 1), LAST_DELAY);
+    await this.#reply(held.reply, nak(delayMs ?? usual));
+    this.#held.delete(seq);
+    return true;
+  }
+
+  async extend(seq: bigint, token: number, ackWaitMs: number = this.#ackWaitMs): Promise<boolean> {
+    const held = this.#mine(seq, token);
+    if (held === null) return false;
+    await this.#reply(held.reply, "+WPI");
+    held.untilMs = Date.now() + Math.min(ackWaitMs, this.#ackWaitMs);
+    return true;
+  }
+
+  close(): void {}
+}
+
+function nak(delayMs: number): string {
+  return delayMs > 0 ? `-NAK {"delay":${Math.round(delayMs * 1_000_000)}}` : "-NAK";
+}
