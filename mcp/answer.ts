@@ -268,7 +268,7 @@ export function moreOf(batch: Batch, position = "after_seq"): string[] {
       `after_seq is ahead of the newest message there was (${
         newest_available_seq ?? "none"
       } now): ` +
-        "the pool was probably made anew; start over without after_seq, or with 0 for all of it.",
+        "the pool was probably recreated; start over without after_seq, or with 0 for all of it.",
     );
   }
   if (has_more === true) parts.push(`More: ${position} ${next_after_seq}.`);

@@ -22,12 +22,12 @@ export function hintFor(error: PlasmiteError, pool: string, missing: string): st
   const { kind, message, seq } = error;
   if (kind === ErrorKind.AlreadyExists) return `The pool ${pool} is there; use it as-is.`;
   if (kind === ErrorKind.NotFound && error.details["cursor"] !== undefined) {
-    return "The pool was made anew, or went back, since this cursor or group was used. Use another " +
+    return "The pool was recreated, or went back, since this cursor or group was used. Use another " +
       "name for it, or tell the person you work for.";
   }
   if (kind === ErrorKind.NotFound && seq === undefined) {
     return message.endsWith("a different file")
-      ? `The pool ${pool} was deleted and made anew; start over without after_seq.`
+      ? `The pool ${pool} was deleted and recreated; start over without after_seq.`
       : `No pool ${pool}; ${missing}`;
   }
   return agentHint(error);

@@ -130,7 +130,7 @@ export function requireRight(grant: Grant, need: Need, pool?: string): void {
   // Clients compare this text (docs/spec/http-api.md 5).
   const group = need === "read" ? "read" : "write";
   throw new HttpError(403, "Permission", `forbidden: access mode disallows ${group} operations`, {
-    hint: "Whoever runs the server decides with --access and with the rights of keys.",
+    hint: "The operator of the server decides with --access and with the rights of keys.",
     ...(pool === undefined ? {} : { path: pool }),
   });
 }

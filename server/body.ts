@@ -68,7 +68,7 @@ export function isDeclared(request: Request, as: "json" | "form"): boolean {
 function tooLarge(limit: number): HttpError {
   return new HttpError(413, "Usage", "request body is too large", {
     hint:
-      `Send at most ${limit} bytes at once. Whoever runs the server can raise --max-body-bytes.`,
+      `Send at most ${limit} bytes at once. The operator of the server can raise --max-body-bytes.`,
   });
 }
 
@@ -81,7 +81,7 @@ function tooSlow(): HttpError {
 
 function noRoom(): HttpError {
   return new HttpError(503, "Busy", "too many request bodies at once", {
-    hint: "Try again in a moment. Whoever runs the server can raise --max-bodies-bytes.",
+    hint: "Try again in a moment. The operator of the server can raise --max-bodies-bytes.",
     headers: [["retry-after", "1"]],
   });
 }

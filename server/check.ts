@@ -36,7 +36,7 @@ export async function checkServe(config: ServeConfig, now: Date = new Date()): P
   } else if (tls?.kind === "self-signed") {
     ({ fingerprint } = await makeCertificate(config.hostname));
     warnings.push(
-      "A self-signed certificate is made anew at each start; this is not the next one.",
+      "A self-signed certificate is new at each start; this is not the next one.",
     );
   }
   warnings.push(...exposure(config));

@@ -64,7 +64,7 @@ export function bad(message: string, hint: string): HttpError {
 export function tooLong(limit: number): HttpError {
   return bad(
     "tail timeout exceeds server limit",
-    `Use at most ${limit}. Whoever runs the server can raise --max-tail-timeout-ms.`,
+    `Use at most ${limit}. The operator of the server can raise --max-tail-timeout-ms.`,
   );
 }
 
@@ -74,7 +74,7 @@ export const SLOT_WAIT = 1_000;
 /** Too many requests at once: 423. */
 export function busy(message: string): HttpError {
   return new HttpError(423, "Busy", message, {
-    hint: "Try again in a second. Whoever runs the server can raise --max-tail-concurrency.",
+    hint: "Try again in a second. The operator of the server can raise --max-tail-concurrency.",
   });
 }
 
@@ -104,7 +104,7 @@ function baseName(path: string): string {
 }
 
 const DAMAGED =
-  "Whoever runs the server can check the pool with `plasmite doctor`, and mend it with " +
+  "The operator of the server can check the pool with `plasmite doctor`, and mend it with " +
   "`plasmite doctor --repair`.";
 
 /** The advice, worded for HTTP clients. */
@@ -122,7 +122,7 @@ function hintOf(error: PlasmiteError): string | undefined {
     case "Corrupt":
       return DAMAGED;
     case "Permission":
-      return "Whoever runs the server has to allow it access to its files.";
+      return "The operator of the server has to allow it access to its files.";
     default:
       return undefined;
   }

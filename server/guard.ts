@@ -157,7 +157,7 @@ export class Guard {
       if (!this.#loopbackOnly && this.#hosts.size === 0) continue;
       if (isLoopbackHost(host) || this.#hosts.has(host)) continue;
       return new HttpError(403, "Permission", "host is not allowed", {
-        hint: "Whoever runs the server can have it answer to this name with --allow-host.",
+        hint: "The operator of the server can have it answer to this name with --allow-host.",
       });
     }
     return null;
@@ -169,7 +169,7 @@ export class Guard {
     // (docs/spec/http-api.md 7).
     if (method === "OPTIONS" && this.#origins.size > 0) return null;
     return new HttpError(403, "Permission", "origin is not allowed", {
-      hint: "Whoever runs the server can let pages of that origin in with --cors-origin.",
+      hint: "The operator of the server can let pages of that origin in with --cors-origin.",
     });
   }
 }

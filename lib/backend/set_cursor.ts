@@ -124,7 +124,7 @@ export class SetCursor implements Cursor {
       `Cursor ${this.name} is at ${this.#seq}, the pool ends at ${newest}`,
       {
         path: this.#pool.name,
-        hint: "Set the cursor anew, from the oldest message or behind the newest.",
+        hint: "Set the cursor again, from the oldest message or after the newest.",
         details: { cursor: this.name, seq: this.#seq, actual: newest },
       },
     );

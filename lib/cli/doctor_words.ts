@@ -37,7 +37,7 @@ const MEANINGS: readonly (readonly [RegExp, string])[] = [
   [/^missing frame commit/, "The message was not written to its end."],
   [
     /frame|seq mismatch|payload length|header length|truncated/,
-    "Something else stands where a message should be; readers stop there.",
+    "Something other than a message is at this place; readers stop there.",
   ],
 ];
 

@@ -187,7 +187,7 @@ export class FeedConditions {
     }
     if (bytes <= ringSize / 2) return;
     throw new PlasmiteError("Usage", "batch too large for a conditional append", {
-      hint: "All of it is stored at once or nothing is, and it may take half the pool: " +
+      hint: "The input is stored at once, so it may take at most half of the pool: " +
         "send less, or create a larger pool.",
     });
   }

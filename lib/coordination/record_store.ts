@@ -41,7 +41,7 @@ export function readCurrent<R extends { readonly gen: number }>(
   if (best.record === null && !isBlank(bytes)) {
     throw new PlasmiteError("Corrupt", "Neither slot of the cursor file is readable", {
       path: file.path,
-      hint: "Set the cursor anew, from the oldest message or after the newest.",
+      hint: "Set the cursor again, from the oldest message or after the newest.",
       topic: "cursor file",
     });
   }

@@ -296,7 +296,7 @@ function report(
   const cut = check?.reach.cutAt ?? null;
   const hints = issues.every(({ code }) => code === "unchecked")
     ? issues.map(() =>
-      "If you did not create the pool with this size, delete the file and create the pool anew."
+      "If you did not create the pool with this size, delete the file and create the pool again."
     )
     : [REPAIR];
   return {

@@ -61,7 +61,7 @@ export function findLayouts(
       throw new PlasmiteError("Corrupt", error.message, {
         path: file.path,
         hint: "Nothing of a pool can be recognised in this file, so there is nothing to repair. " +
-          "Check the path, or delete the file and create the pool anew.",
+          "Check the path, or delete the file and create the pool again.",
       });
     }
     return layouts.map((layout) => ({

@@ -74,7 +74,7 @@ function prognose(file: StorageFile, messages: boolean, progress: Progress): Pro
       ? none(
         `No message was found in the first ${reach.cutAt} bytes of the ring, and the file is mostly ` +
           `holes: ${reach.allocated} of ${file.size()} bytes are on the disk. ` +
-          "Delete the file and create the pool anew.",
+          "Delete the file and create the pool again.",
       )
       : best;
   } catch (error) {

@@ -101,7 +101,7 @@ export class WritableRing extends Ring {
   #tooLarge(): PlasmiteError {
     return new PlasmiteError("Usage", "batch too large for a conditional append", {
       path: this.path,
-      hint: "All of it goes in at once or nothing does: send fewer messages, half a pool at most.",
+      hint: "The batch must fit at once: send fewer messages, at most half of the pool.",
     });
   }
 

@@ -268,7 +268,8 @@ export class RecordGate {
       case "jq":
         return new IngestError("Usage", "invalid json input", line, {
           ...context,
-          hint: "If every value is on its own line, read JSON lines: bad ones can be left out.",
+          hint:
+            "If every value is on its own line, read JSON lines, where invalid ones can be skipped.",
           topic: "values",
         });
       default:

@@ -158,7 +158,7 @@ export class RecordSink implements IngestSink {
     if (this.#allTags.length > 0 || this.#inspectsAll || this.#dataOnly) {
       throw new FatalRecordError("Lite3 already contains a complete message", {
         hint:
-          "The messages bring their own tags: give none, and store no complete messages as data.",
+          "Lite3 messages have their own tags: add no tags, and store no complete messages as data.",
         topic: "lite3 tags",
       });
     }

@@ -52,7 +52,8 @@ async function frameOf(call: Call, { backend }: RouteHost): Promise<StoredFrame>
   }
   throw new PlasmiteError("NotFound", "message not found", {
     seq,
-    hint: "It was overwritten or never written; the pool's info tells what is retained.",
+    hint:
+      "It was overwritten or never written; the information about the pool shows what is retained.",
   });
 }
 

@@ -227,7 +227,10 @@ Deno.test("damage: each front end has its own advice for the same error", () =>
     });
     const app = createApp(client);
     const answer = await app.fetch(new Request("http://127.0.0.1/v0/pools/bad/info"));
-    assert.match((await answer.json()).error.hint, /^Whoever runs the server can check the pool/);
+    assert.match(
+      (await answer.json()).error.hint,
+      /^The operator of the server can check the pool/,
+    );
     await app.shutdown();
     const command = `Run \`plasmite --dir ${dir} doctor bad\` to inspect the pool, or recreate it.`;
     for (const args of ["fetch bad 1", "follow bad --no-follow", "pool info bad", "feed bad {}"]) {

@@ -303,7 +303,7 @@ test("messages that were deleted from the middle are no loss", async (url) => {
 });
 
 // The client library waits for its old number forever.
-test("a follower of a stream that was made anew ends, and prints nothing of the new", async (url) => {
+test("a follower of a stream that was recreated ends, and prints nothing of the new", async (url) => {
   const ref = `${url}/P`;
   await ok("pool", "create", ref, "--size", "1M");
   await cli(["feed", ref], { stdin: '{"n":1}\n{"n":2}\n{"n":3}\n' });

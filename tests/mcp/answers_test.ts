@@ -1,6 +1,6 @@
 /**
  * What an answer tells about itself, so that an agent does not believe what is not so: messages a
- * filter failed on, windows with a hole, positions of a pool that was made anew, pools to come.
+ * filter failed on, windows with a hole, positions of a pool that was recreated, pools to come.
  *
  * @module
  */
@@ -160,7 +160,7 @@ test("a pool that is not there yet is waited for, and none of its messages is mi
 });
 
 // An agent waited for "nothing arrived" again and again while messages came to the new pool.
-test("a position of a pool that was made anew is called ahead", async (kind) => {
+test("a position of a pool that was recreated is called ahead", async (kind) => {
   await using place = new StorePlace(kind);
   {
     using old = place.client.createPool("jobs");
@@ -171,7 +171,7 @@ test("a position of a pool that was made anew is called ahead", async (kind) => 
   }
   const idle = await run(place, "plasmite_wait", { pool: "jobs", after_seq: 5, timeout_ms: 0 });
   assert.equal(idle.result["cursor_ahead"], true);
-  assert.match(idle.text[0] ?? "", /^after_seq is ahead .*made anew; start over/);
+  assert.match(idle.text[0] ?? "", /^after_seq is ahead .*recreated; start over/);
   const read = await run(place, "plasmite_read", { pool: "jobs", after_seq: 5 });
   assert.match(read.text[0] ?? "", /after_seq is ahead/);
   // When the new pool has passed the position, those before it were never seen.
@@ -182,8 +182,8 @@ test("a position of a pool that was made anew is called ahead", async (kind) => 
   const found = await waiting;
   assert.deepEqual(seqs(found), [6]);
   assert.equal(found.result["cursor_ahead"], true);
-  assert.match(found.text[0] ?? "", /made anew/);
-  // It may be made anew during a wait, too; over a server that is seen when the wait is over.
+  assert.match(found.text[0] ?? "", /recreated/);
+  // It may be recreated during a wait, too; over a server that is seen when the wait is over.
   const timeout_ms = kind === "server" ? 1_000 : 30_000;
   const orphan = run(place, "plasmite_wait", { pool: "jobs", timeout_ms });
   await new Promise((resolve) => setTimeout(resolve, kind === "server" ? 150 : 20));
@@ -192,7 +192,7 @@ test("a position of a pool that was made anew is called ahead", async (kind) => 
   const replaced = await orphan;
   if (kind === "server") assert.equal(replaced.result["cursor_ahead"], true);
   else assert.equal(replaced.result["error_kind"], "NotFound");
-  assert.match(replaced.text[0] ?? "", /made anew; start over/);
+  assert.match(replaced.text[0] ?? "", /recreated; start over/);
 });
 
 // The messages of a wait were lost when the server fell silent right behind them.

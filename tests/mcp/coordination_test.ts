@@ -98,7 +98,7 @@ test("read and wait: what does not go with a cursor is refused", async (kind) =>
   assert.equal(reader.result["error_kind"], "Permission");
 });
 
-test("read: a cursor of a pool that was made anew is refused, with what to do", async (kind) => {
+test("read: a cursor of a pool that was recreated is refused, with what to do", async (kind) => {
   await using place = filled(kind, 3);
   await run(place, "plasmite_read", { pool: "p", cursor: "c" });
   await run(place, "plasmite_read", { pool: "p", cursor: "c", ack_seq: 3 });

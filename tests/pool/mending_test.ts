@@ -479,7 +479,7 @@ Deno.test({
           // A repair finds nothing to build on, says so, and leaves the file and the disk alone.
           const repair = await cli(["--dir", dir, "doctor", name, "--repair"]);
           assert.equal(repair.code, ErrorKind.Corrupt);
-          assert.match(String(errorOf(repair)["hint"]), /mostly holes.*create the pool anew/);
+          assert.match(String(errorOf(repair)["hint"]), /mostly holes.*create the pool again/);
           const after = Deno.statSync(`${dir}/${name}.plasmite`);
           assert.deepEqual([after.size, after.blocks], [before.size, before.blocks]);
         });

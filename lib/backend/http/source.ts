@@ -400,7 +400,7 @@ export class RemoteSource implements FrameSource {
     if (last >= this.#seen) return;
     throw new RemoteError(404, "NotFound", "pool path now refers to a different file", {
       path: this.#pool,
-      hint: "The pool was deleted and made anew. Follow it again to read the new one.",
+      hint: "The pool was deleted and recreated. Follow it again to read the new one.",
     });
   }
 

@@ -107,7 +107,8 @@ function unexpected(actual: bigint, when: Conditions, path: string): PlasmiteErr
   const what = key === undefined ? "pool" : `key ${key}`;
   return new PlasmiteError("Conflict", `${what} is at ${actual}, expected ${expected(expect)}`, {
     path,
-    hint: "Somebody appended in between: read what is new, decide again, and expect its number.",
+    hint:
+      "Another writer appended in between: read what is new, decide again, and expect its number.",
     details: { expected: expect, actual, ...(key === undefined ? {} : { key }) },
   });
 }

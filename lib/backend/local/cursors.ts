@@ -42,7 +42,7 @@ export function* timing(ring: Ring, seq: bigint): Steps<bigint | null> {
 function replaced(name: string, path: string, seq: bigint, newest: bigint): PlasmiteError {
   return new PlasmiteError("NotFound", `The pool was replaced since cursor ${name} was used`, {
     path,
-    hint: "Set the cursor anew, from the oldest message or behind the newest.",
+    hint: "Set the cursor again, from the oldest message or after the newest.",
     details: { cursor: name, seq, actual: newest },
   });
 }
@@ -55,7 +55,7 @@ function checkIdentity(ring: Ring, name: string, position: Position, newest: big
   if (seq <= newest) return;
   throw new PlasmiteError("NotFound", `Cursor ${name} is at ${seq}, the pool ends at ${newest}`, {
     path: ring.path,
-    hint: "Set the cursor anew, from the oldest message or behind the newest.",
+    hint: "Set the cursor again, from the oldest message or after the newest.",
     details: { cursor: name, seq, actual: newest },
   });
 }
@@ -298,7 +298,7 @@ function elsewhere(
     `Cursor ${name} is at ${at(actual)}, expected ${at(expected)}`,
     {
       path,
-      hint: "Somebody else moved it: read its position again.",
+      hint: "Another process moved it: read its position again.",
       details: { expected, actual },
     },
   );

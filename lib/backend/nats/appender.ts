@@ -395,7 +395,8 @@ function conflict({ expect = 0n, key }: Conditions, actual: bigint, path: string
   const wanted = expect === 0n ? "none" : String(expect);
   return new PlasmiteError("Conflict", `${what} is at ${actual}, expected ${wanted}`, {
     path,
-    hint: "Somebody appended in between: read what is new, decide again, and expect its number.",
+    hint:
+      "Another writer appended in between: read what is new, decide again, and expect its number.",
     details: { expected: expect, actual, ...(key === undefined ? {} : { key }) },
   });
 }

@@ -1,5 +1,5 @@
 /**
- * A stream as a series of frames: a pull consumer of our own, made anew after the last message that
+ * A stream as a series of frames: a pull consumer of our own, recreated after the last message that
  * arrived whenever it may have missed something (docs/spec/jetstream.md 6).
  *
  * Messages arrive in the background, at most so many as were asked for. Everything else (creating
