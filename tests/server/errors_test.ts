@@ -82,7 +82,10 @@ Deno.test("errors over HTTP: hints have no commands for callers and no paths", a
     RegExp | null,
   ][] = [
     [{ kind: "Usage", hint: "Use pool create --size." }, null],
-    [{ kind: "Corrupt", hint: "Run `plasmite doctor` to inspect the pool." }, /operator of the server/],
+    [
+      { kind: "Corrupt", hint: "Run `plasmite doctor` to inspect the pool." },
+      /operator of the server/,
+    ],
     [{ kind: "Permission", hint: "Check /srv/pools." }, /operator of the server/],
     [{ kind: "Io", hint: "See /var/log." }, null],
     [{ kind: "Usage", hint: "Send less." }, /^Send less\.$/],
