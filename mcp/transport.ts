@@ -31,6 +31,9 @@ const LAST_ANSWERS = 30_000;
 /** How long calls wait for one that does not answer, in milliseconds. */
 const STALLED = 60_000;
 
+/** How many turns of the event loop the SDK gets to refuse a subscription after the last line. */
+const REFUSAL_TURNS = 10;
+
 /** The source of lines. */
 export interface Input {
   /** Reads some bytes; null at the end. */
@@ -68,6 +71,8 @@ export class LineTransport implements Transport {
   readonly #done = Promise.withResolvers<void>();
   /** The arrival of each unanswered request. */
   readonly #pending = new Map<Id, number>();
+  /** Subscriptions that are not answered. */
+  readonly #listening = new Set<Id>();
   #queue: Call[] = [];
   #running: Id | undefined;
   #stalled: ReturnType<typeof setTimeout> | undefined;
@@ -138,8 +143,12 @@ export class LineTransport implements Transport {
     this.#done.resolve();
   }
 
-  /** Waits until every request is answered. */
+  /** Waits until every request is answered, but for subscriptions, which closing answers. */
   async #answerAll(): Promise<void> {
+    // A subscription that the SDK refuses is answered within a turn or two of the event loop.
+    for (let turn = 0; turn < REFUSAL_TURNS && this.#listening.size > 0; turn++) {
+      await new Promise<void>((resolve) => startTimer(resolve, 0));
+    }
     if (this.#pending.size === 0 || this.#closed) return;
     await new Promise<void>((resolve) => {
       const timer = startTimer(resolve, LAST_ANSWERS);
@@ -170,7 +179,8 @@ export class LineTransport implements Transport {
     if (this.#pending.has(call.id)) {
       return this.#refuse(-32600, "Invalid request: a request with this id is running", call.id);
     }
-    if (call.method !== "subscriptions/listen") this.#pending.set(call.id, performance.now());
+    if (call.method === "subscriptions/listen") this.#listening.add(call.id);
+    else this.#pending.set(call.id, performance.now());
     if (call.method === "ping") return this.#deliver(call);
     this.#queue.push(call);
     this.#pump();
@@ -211,6 +221,7 @@ export class LineTransport implements Transport {
 
   #settle(id: Id): void {
     this.#pending.delete(id);
+    this.#listening.delete(id);
     if (this.#running === id) this.#goOn();
     if (this.#pending.size === 0) this.#idle?.();
   }
