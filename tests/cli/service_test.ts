@@ -416,3 +416,78 @@ Deno.test({
       assert.throws(() => unitText({ ...FACTS, scope: "user", poolDir: "/a\nExecStart=/x" }));
     }),
 });
+
+/** Whether this is root, who may give a process a file system and a user of its own. */
+async function mayBeAnother(): Promise<boolean> {
+  if (!LINUX || Deno.uid() !== 0) return false;
+  for (const program of ["unshare", "setpriv"]) if (!await exists(program)) return false;
+  const { success } = await new Deno.Command("unshare", {
+    args: ["--mount", "mount", "-t", "tmpfs", "none", "/mnt"],
+    stderr: "null",
+  }).output();
+  return success;
+}
+
+// Lost: a server of the machine, or a program that becomes root for more than it says.
+Deno.test({
+  name: "system service: sudo is used for the unit alone, and the server runs as the user",
+  ignore: !await mayBeAnother(),
+  fn: onMachine(async (m) => {
+    const { name, systemd } = m;
+    const nobody = 65534;
+    const refused = await m.run("serve", "install", "--system");
+    assert.equal(refused.code, 2);
+    assert.match(refused.err, /not installed by root/);
+
+    // An /etc/systemd/system of its own, which the stand-in for sudo may write.
+    for (const path of [m.home, systemd.dir]) {
+      const { success } = await new Deno.Command("chown", { args: ["-R", `${nobody}`, path] })
+        .output();
+      assert.ok(success);
+    }
+    await Deno.chmod(`${m.home}/..`, 0o755);
+    const line = (words: string) => `${m.program}/plasmite --dir ${m.pools} ${words}`;
+    const script = [
+      "mount -t tmpfs -o mode=777 none /etc/systemd/system",
+      `exec setpriv --reuid ${nobody} --clear-groups sh -ec '`,
+      line(`serve install --system --bind ${m.bind}`),
+      `cp /etc/systemd/system/*.service ${systemd.dir}/unit`,
+      `echo hello >> ${m.folder}/serve.log`,
+      line("serve logs --tail 1"),
+      line("serve restart"),
+      line("serve uninstall"),
+      "ls /etc/systemd/system | wc -l'",
+    ].join("\n");
+    const { code, stdout, stderr } = await new Deno.Command("unshare", {
+      args: ["--mount", "sh", "-ec", script],
+      stdin: "null",
+      env: { HOME: m.home, ...systemd.env },
+    }).output();
+    assert.equal(code, 0, text.decode(stderr));
+    const [installed = "", log, restarted = "", gone = "", left] = text.decode(stdout).split("\n");
+    const status = JSON.parse(installed);
+    assert.deepEqual([status.state, status.startup], ["running", true]);
+    assert.equal(log, '{"message":"hello"}');
+    assert.notEqual(JSON.parse(restarted).pid, status.pid);
+    assert.equal(JSON.parse(gone).uninstalled, true);
+    assert.equal(left?.trim(), "0");
+
+    const unit = Deno.readTextFileSync(`${systemd.dir}/unit`);
+    assert.match(unit, /^User=nobody$/m);
+    assert.ok(unit.includes(`Environment="HOME=${m.home}"`));
+    const etc = `/etc/systemd/system/${name}.service`;
+    const told = systemd.calls();
+    assert.deepEqual(told.filter((call) => call.startsWith("sudo -n") && call !== "sudo -n true"), [
+      `sudo -n install -m 0644 ${m.folder}/unit.tmp ${etc}`,
+      "sudo -n systemctl daemon-reload",
+      `sudo -n systemctl enable ${name}.service`,
+      `sudo -n systemctl start ${name}.service`,
+      `sudo -n systemctl restart ${name}.service`,
+      `sudo -n systemctl stop ${name}.service`,
+      `sudo -n systemctl disable ${name}.service`,
+      `sudo -n rm -f ${etc}`,
+      "sudo -n systemctl daemon-reload",
+    ]);
+    assert.ok(!told.some((call) => call.startsWith("loginctl") || call.includes("--user")));
+  }),
+});
