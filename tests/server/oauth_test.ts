@@ -371,12 +371,12 @@ Deno.test("oauth: with the access key go its codes, grants and tokens, and what 
   await waiting.first();
   await server.revoke("laptop");
   assert.match(await soon(waiting.text()), /"error_kind":"Permission"/);
-  assert.equal((await client.mcp(pair.access)).status, 401);
-  assert.equal(refusal(await client.refresh(id, pair.refresh)), "400 invalid_grant");
-  assert.equal(refusal(await client.exchange(id, code)), "400 invalid_grant");
   const { clients, ...rest } = stateOf(server.dir);
   assert.deepEqual(rest, { codes: [], grants: [], access_tokens: [] });
   assert.equal(clients.length, 1);
+  assert.equal((await client.mcp(pair.access)).status, 401);
+  assert.equal(refusal(await client.refresh(id, pair.refresh)), "400 invalid_grant");
+  assert.equal(refusal(await client.exchange(id, code)), "400 invalid_grant");
   // The client may be let in again with another key.
   const again = await client.tokens(id, await server.invite("other"));
   assert.equal((await client.mcp(again.access)).status, 200);
@@ -481,6 +481,16 @@ Deno.test("oauth: thirty registrations and pages a minute, eight open pages of a
   assert.equal(refusal(refused), "429 temporarily_unavailable");
   assert.ok(Number(refused.headers["retry-after"]) >= 1);
   assert.equal(refusal(await client.authorize(id)), "429 temporarily_unavailable");
+  // Over HTTP/2 the answer must not be lost because the body was not read.
+  const trusting = Deno.createHttpClient({ caCerts: [server.running.identity.cert] });
+  const late = await fetch(`${client.origin}/oauth/register`, {
+    client: trusting,
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ redirect_uris: [CALLBACK], padding: "x".repeat(40_000) }),
+  });
+  assert.deepEqual([late.status, await late.text()], [429, '{"error":"temporarily_unavailable"}']);
+  trusting.close();
 });
 
 Deno.test("oauth: guessing keys on the page is slowed down, together with signing in", async () => {
