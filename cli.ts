@@ -131,7 +131,9 @@ export async function main(
   let parsed: Parsed | undefined;
   // Load the module of the likely command while the arguments are parsed.
   const likely = argv.find((word) => Object.hasOwn(commands, word));
-  if (likely !== undefined) commands[likely]?.().catch(() => {}); // Reported when it is awaited.
+  // Once only: Deno reads a graph of modules again for an import that is made meanwhile.
+  const early = likely === undefined ? undefined : commands[likely]?.();
+  early?.catch(() => {}); // Reported when it is awaited.
   try {
     if (argv.some((word) => word.includes("\ufffd"))) {
       (await import("./lib/cli/raw_arguments.ts")).refuseInvalidArguments(argv);
@@ -142,8 +144,8 @@ export async function main(
       return await answer(parsed);
     }
     const context = new CommandContext(parsed);
-    const load = commands[parsed.name];
-    const [[command, ...modules]] = await Promise.all([load?.() ?? [], context.prepare()]);
+    const loading = parsed.name === likely ? early : commands[parsed.name]?.();
+    const [[command, ...modules]] = await Promise.all([loading ?? [], context.prepare()]);
     if (!isCommand(command)) throw new Error(`no command module for ${parsed.name}`);
     return await command.run(context, ...modules);
   } catch (error) {
