@@ -226,7 +226,7 @@ function chooseFormat(spec: CommandSpec, parsed: Parsed): Format | undefined {
 }
 
 function line(spec: CommandSpec): "line" {
-  if (spec.name === "follow" || spec.name === "duplex") return "line";
+  if (["follow", "duplex", "latest"].includes(spec.name)) return "line";
   throw new PlasmiteError("Usage", "line output requires follow or duplex", {
     hint: "Use --format json or --format pretty here.",
   });

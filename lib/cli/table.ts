@@ -109,7 +109,7 @@ export interface CommandSpec {
   readonly hidden?: true;
 }
 
-/** Every `--format` value; `line` is for `follow` and `duplex` only. */
+/** Every `--format` value; `line` is for `follow`, `latest` and `duplex` only. */
 const FORMATS = ["pretty", "json", "jsonl", "yaml", "line", "lite3", "lite3-raw"] as const;
 
 /** Options accepted before and after every command (docs/spec/command-line.md 1.1). */
@@ -137,7 +137,7 @@ export const globalFlags: readonly FlagSpec[] = [
     help: "Output format",
     more:
       "Without it reports are text and messages are JSON. `json` and `yaml` also apply to errors. " +
-      "`line` is for follow and duplex, `lite3` for feed, fetch, follow and duplex, `lite3-raw` for fetch.",
+      "`line` is for follow, latest and duplex, `lite3` for feed, fetch, follow and duplex, `lite3-raw` for fetch.",
   },
   { name: "json", help: "JSON output" },
   { name: "yaml", help: "YAML output, the same as --format yaml" },

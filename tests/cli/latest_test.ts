@@ -77,6 +77,7 @@ Deno.test("latest: every format, and what it cannot mean", async () => {
       assert.equal(await one("--format", format), await fetched("--format", format), format);
     }
     assert.equal(await one(), await fetched());
+    assert.match(await one("--format", "line"), /^\S.*key:unit.*green.*\n$/);
     for (
       const args of [
         ["--key", "a", "--by", "key:"],
