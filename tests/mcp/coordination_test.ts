@@ -221,6 +221,30 @@ test("take and done: each task once, failed ones again, then dead", async (kind)
   assert.deepEqual(empty.result, { tasks: [], timed_out: true });
 });
 
+test("take: a condition chooses the tasks; without the right to create pools none is made", async (kind) => {
+  await using place = filled(kind, 3);
+  const args = { pool: "p", group: "g", where: ".data.n > 1", timeout_ms: 0 };
+  const grant = { subject: "ann", can: (need: string) => need !== "admin" };
+  const tasksOf = ({ result }: { result: Any }): Any[] => result["tasks"] as Any[];
+  const [two] = tasksOf(await run(place, "plasmite_take", args, grant));
+  assert.deepEqual((two?.["message"] as Any)["seq"], 2);
+  const [three] = tasksOf(await run(place, "plasmite_take", args, grant));
+  assert.deepEqual((three?.["message"] as Any)["seq"], 3);
+  const bad = await run(place, "plasmite_take", { ...args, where: "((" }, grant);
+  assert.deepEqual([bad.result["error_kind"], bad.result["field"]], ["Usage", "where"]);
+  const done = { pool: "p", group: "g", seq: 2, outcome: "fail", delay_ms: 0 };
+  let token = two?.["token"];
+  for (let tries = 1; tries <= 5; tries++) {
+    await run(place, "plasmite_done", { ...done, token }, grant);
+    const [again] = tasksOf(await run(place, "plasmite_take", args, grant));
+    token = again?.["token"];
+  }
+  assert.equal(token, undefined); // It waits for a dead pool that somebody else makes.
+  if (kind === "directory") {
+    assert.deepEqual(place.client.listPools().map(({ name }) => name), ["p"]);
+  }
+});
+
 test("take waits for a task, and ends when the server stops", async (kind) => {
   await using place = filled(kind, 0);
   const args = { pool: "p", group: "g", timeout_ms: 20_000 };
