@@ -39,8 +39,8 @@ import {
 } from "./wire.ts";
 
 /** Bytes of frames and messages that are appended at once if they are there anyway. */
-const BATCH_BYTES = 4 * 1024 * 1024;
-const BATCH_MESSAGES = 4 * GROUP;
+const BATCH_BYTES = 8 * 1024 * 1024;
+const BATCH_MESSAGES = 10 * GROUP;
 /** What the headers of a message may take besides its tags, in bytes. */
 const HEADER_BYTES = 256;
 
