@@ -2,11 +2,13 @@
  * Pools that are streams of NATS JetStream. Nothing of NATS is loaded before it is used.
  *
  * @example Follow a stream
- * ```ts no-run
+ * ```ts
  * import { connect } from "@plasmite/core/nats";
  *
- * await using pool = connect("nats://127.0.0.1:4222/ORDERS");
- * for await (const message of pool.tail()) console.log(message.data);
+ * export async function follow(url = "nats://127.0.0.1:4222/ORDERS"): Promise<void> {
+ *   await using pool = connect(url);
+ *   for await (const message of pool.tail()) console.log(message.data);
+ * }
  * ```
  *
  * @module

@@ -109,13 +109,15 @@ const CREATE_KINDS: OptionKinds<NatsCreateOptions> = {
  * The pools of an account on NATS servers. Creating a client sends nothing and loads nothing.
  *
  * @example Create a pool and append
- * ```ts no-run
+ * ```ts
  * import { NatsClient } from "@plasmite/core/nats";
  *
- * await using client = new NatsClient("nats://127.0.0.1:4222");
- * await client.createPool("ORDERS", { sizeBytes: 64 << 20 });
- * await using pool = await client.openPool("ORDERS");
- * console.log((await pool.append({ item: 7 })).seq);
+ * export async function order(item: number): Promise<bigint> {
+ *   await using client = new NatsClient("nats://127.0.0.1:4222");
+ *   await client.createPool("ORDERS", { sizeBytes: 64 << 20 });
+ *   await using pool = await client.openPool("ORDERS");
+ *   return (await pool.append({ item })).seq;
+ * }
  * ```
  */
 export class NatsClient implements AsyncDisposable {

@@ -29,12 +29,14 @@ import { REMOTE_TAIL_KINDS, type RemoteTailOptions } from "./tail.ts";
  * so a broken connection stores nothing twice.
  *
  * @example Append and follow
- * ```ts no-run
+ * ```ts
  * import { connect } from "@plasmite/core/nats";
  *
- * await using pool = connect("nats://127.0.0.1:4222/ORDERS");
- * await pool.append({ item: 7 }, ["new"]);
- * for await (const message of pool.tail({ timeoutMs: 30_000 })) console.log(message.data);
+ * export async function orders(url = "nats://127.0.0.1:4222/ORDERS"): Promise<void> {
+ *   await using pool = connect(url);
+ *   await pool.append({ item: 7 }, ["new"]);
+ *   for await (const message of pool.tail({ timeoutMs: 30_000 })) console.log(message.data);
+ * }
  * ```
  */
 export class NatsPool<T extends object = JsonObject> extends CoordinatedPool<T>
