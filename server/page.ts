@@ -51,7 +51,9 @@ export function page(
   path: string,
 ): Response {
   const asset = assets.get(path) ??
-    (path.startsWith("/ui/pools/") ? assets.get("/ui/pools/:name") ?? assets.get("/ui") : null);
+    (path.startsWith("/ui/pools/") || path === "/access"
+      ? assets.get("/ui/pools/:name") ?? assets.get("/ui")
+      : null);
   if (asset === undefined || asset === null) {
     throw new HttpError(404, "NotFound", "no such page", { hint: "The page is at /ui." });
   }

@@ -92,6 +92,15 @@ export const SERVICE_ROUTES: readonly Route[] = [
     handler: async ({ request }, { ui }) => page(request, await ui(), pathOf(request.url)),
   },
   {
+    method: "GET",
+    paths: ["/access"],
+    summary: "The page of access keys; on a loopback HTTP listener only",
+    access: "open",
+    answer: { type: "text/html", schema: null },
+    served: ({ administration }) => administration !== null && administration !== "elsewhere",
+    handler: async ({ request }, { ui }) => page(request, await ui(), pathOf(request.url)),
+  },
+  {
     method: "POST",
     paths: ["/mcp"],
     summary: "Model Context Protocol, streamable HTTP without sessions",

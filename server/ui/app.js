@@ -4,8 +4,9 @@
  * @module
  */
 
+import { accessStatus, AccessView } from "./access.js";
 import { onUnauthorized, rights, signIn } from "./api.js";
-import { button, dialog, fill, h, svg, toast } from "./dom.js";
+import { button, dialog, fill, h, icon, svg, toast } from "./dom.js";
 import { PoolView } from "./pool.js";
 import { PoolsView } from "./pools.js";
 import { entrance, giveKey, leaveSession, refusal, takeKey } from "./session.js";
@@ -16,12 +17,18 @@ import { askKey, askToken } from "./signin.js";
 // Before anything else, so that it is in the address for no longer than it has to be.
 const linked = takeKey();
 
-/** @type {PoolView | PoolsView | null} */
+/** @type {PoolView | PoolsView | AccessView | null} */
 let view = null;
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 
 const crumbs = h("nav", { class: "crumbs", "aria-label": "Where you are" });
 const lamp = h("span", { class: "lamp", role: "status" });
+const share = h(
+  "a",
+  { href: "/access", class: "share", title: "Access keys", hidden: true },
+  icon("key"),
+  h("span", null, "Access"),
+);
 const leave = button("Sign out", () => signOut(), { icon: "out", hidden: true });
 
 /** The logo: a ring with a head. */
@@ -85,6 +92,7 @@ function draw(main) {
       crumbs,
       lamp,
       h("span", { class: "fill" }),
+      share,
       leave,
       button("Help", help, { icon: "help", key: "?" }),
     ),
@@ -97,9 +105,9 @@ function open() {
   view?.dispose();
   document.querySelectorAll("dialog").forEach((box) => box.remove());
   const name = poolName();
-  view = name === null
-    ? new PoolsView(shell)
-    : new PoolView(name, new URLSearchParams(location.search), shell);
+  if (location.pathname === "/access") view = new AccessView(shell);
+  else if (name === null) view = new PoolsView(shell);
+  else view = new PoolView(name, new URLSearchParams(location.search), shell);
   draw(view.element);
 }
 
@@ -149,6 +157,17 @@ function refused({ message }) {
   );
 }
 
+/** Offers what this listener has besides the pools. */
+async function greet() {
+  try {
+    const way = await entrance();
+    offer();
+    if (way !== "local") return;
+    await accessStatus();
+    share.hidden = false;
+  } catch { /* without an answer nothing is offered */ }
+}
+
 async function signOut() {
   if (!rights.session) {
     signIn("", false);
@@ -179,6 +198,7 @@ async function enterBy(key) {
   }
   if (!problem || rights.session) {
     open();
+    greet();
     if (problem) toast(problem, true);
     return;
   }
@@ -207,6 +227,8 @@ function help() {
     );
     if (rights.write) keys.push(["a", "Append a message"]);
     keys.push(["u", "All pools"]);
+  } else if (view instanceof AccessView) {
+    keys.splice(0, Infinity, ["n", "New key"], ["u", "All pools"]);
   } else if (rights.admin) keys.push(["n", "New pool"]);
   keys.push(["?", "This help"]);
   dialog("Keys", () => [
@@ -238,7 +260,7 @@ document.addEventListener("click", (event) => {
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button || link.download) {
     return;
   }
-  if (link.origin !== location.origin || !link.pathname.startsWith("/ui")) return;
+  if (link.origin !== location.origin || !/^\/(?:ui|access)(?:\/|$)/.test(link.pathname)) return;
   event.preventDefault();
   go(link.pathname + link.search);
 });
@@ -256,7 +278,7 @@ document.addEventListener("keydown", (event) => {
   if (pressable && (event.key === " " || event.key === "Enter")) return;
   if (at.closest(".inspector .body") && /^(Arrow|Page|Home|End)/.test(event.key)) return;
   if (event.key === "?") help();
-  else if (event.key === "u" && view instanceof PoolView) go("/ui");
+  else if (event.key === "u" && !(view instanceof PoolsView)) go("/ui");
   else if (!view?.key(event)) return;
   event.preventDefault();
 });
@@ -271,7 +293,7 @@ onUnauthorized(refused);
 if (linked === null) {
   open();
   // The views ask for what they need; this is for the buttons.
-  entrance().then(offer, () => {});
+  greet();
 } else {
   clear();
   shell.state("connecting", "Signing in");

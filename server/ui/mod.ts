@@ -4,6 +4,7 @@
  * @module
  */
 
+import access from "./access.js" with { type: "text" };
 import api from "./api.js" with { type: "text" };
 import app from "./app.js" with { type: "text" };
 import append from "./append.js" with { type: "text" };
@@ -12,6 +13,7 @@ import coordination from "./coordination.js" with { type: "text" };
 import dom from "./dom.js" with { type: "text" };
 import facts from "./facts.js" with { type: "text" };
 import filter from "./filter.js" with { type: "text" };
+import handout from "./handout.js" with { type: "text" };
 import icon from "./icon.svg" with { type: "text" };
 import page from "./index.html" with { type: "text" };
 import inspect from "./inspect.js" with { type: "text" };
@@ -20,6 +22,7 @@ import list from "./list.js" with { type: "text" };
 import past from "./past.js" with { type: "text" };
 import pool from "./pool.js" with { type: "text" };
 import pools from "./pools.js" with { type: "text" };
+import qr from "./qr.js" with { type: "text" };
 import rate from "./rate.js" with { type: "text" };
 import replay from "./replay.js" with { type: "text" };
 import rows from "./rows.js" with { type: "text" };
@@ -53,6 +56,7 @@ function lean(script: string): string {
  */
 export function uiAssets(): Promise<Map<string, UiAsset>> {
   const scripts = {
+    access,
     api,
     app,
     append,
@@ -61,12 +65,14 @@ export function uiAssets(): Promise<Map<string, UiAsset>> {
     dom,
     facts,
     filter,
+    handout,
     inspect,
     json,
     list,
     past,
     pool,
     pools,
+    qr,
     rate,
     replay,
     rows,

@@ -27,6 +27,7 @@ const NEEDS: Readonly<
   "GET /v0/browser/session": "session",
   "DELETE /v0/browser/session": "session",
   "GET /metrics": "read",
+  "GET /access": "open",
   "GET /ui": "open",
   "GET /ui/pools/{name}": "open",
   "GET /ui/assets/{file}": "open",
@@ -157,7 +158,8 @@ function expected(
   const need = NEEDS[`${routed} ${path}`];
   // `/v0/pools/open` and the like are also names of pools, for the methods that those have.
   const asPool = path === "/v0/pools/open" && routed === "DELETE" ? "admin" : undefined;
-  if (path === "/v0/serve/status") return caller === "here" ? (need ? null : 405) : 404;
+  const here = path === "/v0/serve/status" || path === "/access";
+  if (here) return caller === "here" ? (need ? null : 405) : 404;
   const open = path === "/mcp" ||
     Object.entries(NEEDS).some(([r, n]) => r.endsWith(` ${path}`) && n === "open");
   if (caller === "here") return need === undefined && asPool === undefined ? 405 : null;

@@ -1,6 +1,6 @@
 /**
- * Access keys in Debian's Chromium: signing in on the listener for other machines, and what a key
- * may not do there. Every step also fails on script errors, on anything the content security policy
+ * Access keys in Debian's Chromium: signing in on the listener for other machines, what a key may not
+ * do there, and the page that makes and revokes them. Every step also fails on script errors, on anything the content security policy
  * refused and on requests to elsewhere.
  *
  * @module
@@ -8,8 +8,12 @@
 
 import assert from "node:assert/strict";
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
+import { Client } from "../../mod.ts";
+import { Administration, filedState } from "../../server/access/administration.ts";
+import { Server } from "../../server/server.ts";
 import { type Shared, sharing } from "../server/shared_util.ts";
 import { hasBrowser, launch, serious, watchPage } from "../support/browser.ts";
+import { readCode } from "../support/qr_reader.ts";
 
 interface Scene {
   readonly server: Shared;
@@ -17,6 +21,8 @@ interface Scene {
   readonly page: Page;
   /** The origin of the listener for other machines. */
   readonly remote: string;
+  /** The origin of the listener for this machine. */
+  readonly local: string;
   /** Every address that the page asked for. */
   readonly urls: readonly string[];
 }
@@ -41,7 +47,8 @@ async function scene(
   const urls: string[] = [];
   page.on("request", (request) => urls.push(request.url()));
   try {
-    await play({ server, context, page, remote, urls });
+    const local = `http://${server.running.local}`;
+    await play({ server, context, page, remote, local, urls });
     assert.deepEqual(bad, []);
   } finally {
     await context.close();
@@ -74,6 +81,21 @@ async function assertNoTrace(page: Page, key: string): Promise<void> {
   const secret = secretOf(key);
   assert.equal(secret.length, 64);
   assert.ok(!(await traces(page)).includes(secret), "the page keeps the key");
+}
+
+/** The text of the QR code on a page. */
+async function readPicture(page: Page): Promise<string> {
+  const [box = "", path = ""] = await page.evaluate<string[]>(`[
+    document.querySelector(".qr").getAttribute("viewBox"),
+    document.querySelector(".qr path").getAttribute("d"),
+  ]`);
+  const size = Number(box.split(" ")[2]) - 8;
+  const dark = new Uint8Array(size * size);
+  for (const [, x, y, length] of path.matchAll(/M(\d+) (\d+)h(\d+)v1h-\d+z/g)) {
+    const from = (Number(y) - 4) * size + Number(x) - 4;
+    dark.fill(1, from, from + Number(length));
+  }
+  return readCode({ size, dark }).text;
 }
 
 Deno.test({
@@ -224,8 +246,9 @@ Deno.test({
     });
     const as = async (rights: string): Promise<void> => {
       const key = await server.invite(rights, { rights, pools: ["ci", "logs-*"] });
+      const signed = page.waitForResponse((answer) => answer.request().method() === "POST");
       await page.goto(`${remote}/ui#key=${key}`);
-      await page.reload();
+      await signed;
     };
     const append = page.getByRole("button", { name: "Append" }).first();
     for (const rights of ["read", "read-append", "admin"]) {
@@ -252,6 +275,183 @@ Deno.test({
     await page.locator("#toast.show", { hasText: "Appended as #2" }).waitFor();
     assert.deepEqual(await serious(page), []);
   });
+
+  // Lost: a key that is shown again, or stands in a command that others can see.
+  await step("a key is made and shown once, with what to do with it", {
+    permissions: ["clipboard-read", "clipboard-write"],
+  }, async (s) => {
+    const { server, page, context, local, urls } = s;
+    server.client.createPool("ci", 1 << 18).append({ n: 1 });
+    await page.goto(`${local}/ui`);
+    await page.getByRole("link", { name: "Access" }).click();
+    assert.equal(page.url(), `${local}/access`);
+    await page.getByText("No key is valid").waitFor();
+    // By the keyboard alone.
+    await page.keyboard.press("n");
+    await page.keyboard.type("phone <b>");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("r"); // "read and append"
+    await page.keyboard.press("Tab");
+    await page.keyboard.type("ci, logs-*");
+    await page.keyboard.press("Tab");
+    await page.keyboard.type("soon");
+    await page.keyboard.press("Enter");
+    await page.locator(".invite .problem", { hasText: /Invalid expiry "soon"\. Use a number/ })
+      .waitFor();
+    await page.getByLabel("Valid for").fill("30d");
+    await page.keyboard.press("Enter");
+    const made = page.locator(".handout");
+    await made.getByRole("heading", { name: "Key for phone <b>" }).waitFor();
+    assert.equal(await page.evaluate("document.activeElement?.tagName"), "H2");
+    const [key = "", ...commands] = await made.locator(".line code").allTextContents();
+    assert.match(key, /^pk1\.[0-9a-f]{64}\.[0-9a-f]{64}$/);
+    assert.equal((await server.remote(key).send("/v0/access/check")).status, 200);
+    const address = "https://localhost:9743";
+    assert.deepEqual(commands, [
+      `plasmite access connect ${address}`,
+      `claude mcp add plasmite -- plasmite mcp --remote ${address}`,
+      `codex mcp add plasmite -- plasmite mcp --remote ${address}`,
+      `plasmite mcp --remote ${address}`,
+    ]);
+    await made.getByRole("button", { name: "Copy the key" }).click();
+    assert.equal(await page.evaluate("navigator.clipboard.readText()"), key);
+    await made.getByRole("button", { name: "Copy the link" }).click();
+    const link = `${address}/ui#key=${key}`;
+    assert.equal(await page.evaluate("navigator.clipboard.readText()"), link);
+    assert.equal(await readPicture(page), link);
+    assert.deepEqual(await serious(page), []);
+
+    const row = page.locator("[data-key]", { hasText: "phone <b>" });
+    await row.waitFor();
+    const text = await row.innerText();
+    for (const words of ["read and append", "ci, logs-*", "expires"]) {
+      assert.ok(text.includes(words), text);
+    }
+    assert.ok(!text.includes(secretOf(key)));
+    // The link works where it leads.
+    const phone = await context.newPage();
+    await phone.goto(link.replace(address, s.remote));
+    await phone.locator('[data-pool="ci"]').waitFor();
+    await made.getByRole("button", { name: "Done" }).click();
+    assert.equal(await made.isVisible(), false);
+    await assertNoTrace(page, key);
+    // A second key, which goes with the page.
+    await page.getByLabel("Name").fill("laptop");
+    await page.keyboard.press("Enter");
+    const second = await made.locator(".line code").first().textContent() ?? "";
+    assert.notEqual(second, key);
+    await page.goto(`${local}/ui`);
+    await page.goBack();
+    await page.locator("[data-key]", { hasText: "laptop" }).waitFor();
+    await assertNoTrace(page, second);
+    assert.deepEqual(urls.filter((url) => url.includes(secretOf(second))), []);
+  });
+
+  // Lost: access of somebody by one wrong click, or somebody who keeps it.
+  await step("keys are listed, and revoked in two steps", {}, async (s) => {
+    const { server, page, local, remote, context } = s;
+    server.client.createPool("ci", 1 << 18);
+    const key = await server.invite("tablet");
+    await server.invite("robot", { rights: "append", pools: ["logs-*"], expires: "12h" });
+    await page.goto(`${local}/access`);
+    const row = (name: string) => page.locator("[data-key]", { hasText: name });
+    await row("tablet").getByText("not since the server started").waitFor();
+    const robot = await row("robot").innerText();
+    assert.match(robot, /append[^]*logs-\*[^]*expires/);
+    assert.match(await row("tablet").innerText(), /everything[^]*all[^]*never expires/);
+    const tablet = await context.newPage();
+    await tablet.goto(`${remote}/ui#key=${key}`);
+    await tablet.locator('[data-pool="ci"]').waitFor();
+    await row("tablet").getByText("ago").waitFor();
+    const revoke = page.getByRole("button", { name: "Revoke tablet" });
+    await revoke.click();
+    await page.locator("dialog").getByRole("button", { name: "Revoke", exact: true }).click();
+    assert.equal((await server.remote(key).send("/v0/access/check")).status, 200);
+    await page.getByRole("button", { name: "Keep it" }).click();
+    assert.equal((await server.remote(key).send("/v0/access/check")).status, 200);
+    await revoke.focus();
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Yes, revoke tablet" }).waitFor();
+    await page.keyboard.press("Enter");
+    await page.locator("summary", { hasText: "1 revoked or expired" }).waitFor();
+    assert.equal((await server.remote(key).send("/v0/access/check")).status, 401);
+    await form(tablet).waitFor();
+    assert.equal(await revoke.count(), 0);
+  });
+
+  // Lost: keys in the hands of whoever has one.
+  await step("keys are administered on this machine alone", {}, async (s) => {
+    const { server, page, local, remote } = s;
+    const key = await server.invite("phone");
+    await page.goto(`${remote}/ui#key=${key}`);
+    await page.locator(".empty").waitFor();
+    assert.equal(await page.getByRole("link", { name: "Access" }).isVisible(), false);
+    assert.equal((await page.goto(`${remote}/access`))?.status(), 404);
+    // The other way round, a link with a key is nothing to a page that needs none.
+    await page.goto(`${local}/ui#key=${key}`);
+    await page.getByRole("link", { name: "Access" }).waitFor();
+    assert.equal(page.url(), `${local}/ui`);
+    assert.equal(await page.getByRole("button", { name: "Sign out" }).isVisible(), false);
+  });
+
+  await t.step("a directory that is not shared says how to start", async () => {
+    const client = new Client(await Deno.makeTempDir());
+    const app = new Server(client, {
+      administration: new Administration(client.poolDir, filedState(client.poolDir)),
+      browser: "local",
+    });
+    const listening = { port: 0, hostname: "127.0.0.1", onListen: () => {} };
+    const server = Deno.serve(listening, app.fetch);
+    const page = await browser.newPage();
+    await page.goto(`http://127.0.0.1:${server.addr.port}/access`);
+    await page.getByRole("heading", { name: "not shared yet" }).waitFor();
+    await page.locator("code", { hasText: "plasmite serve https://HOST:9743" }).waitFor();
+    assert.equal(await page.getByRole("button", { name: "Make a key" }).isVisible(), false);
+    assert.deepEqual(await serious(page), []);
+    await page.close();
+    await app.shutdown();
+    await server.shutdown();
+    await Deno.remove(client.poolDir, { recursive: true });
+  });
+
+  const LOOKS: [string, BrowserContextOptions][] = [
+    ["390 px, dark", { viewport: { width: 390, height: 844 }, colorScheme: "dark" }],
+    ["768 px", { viewport: { width: 768, height: 1024 } }],
+    ["1280 px, dark", { viewport: { width: 1280, height: 800 }, colorScheme: "dark" }],
+  ];
+  for (const [look, options] of LOOKS) {
+    // Lost: what is cut off on a telephone, or too pale to read.
+    await step(`forms and keys fit, and axe finds nothing serious: ${look}`, options, async (s) => {
+      const { server, page, local, remote } = s;
+      const width = options.viewport?.width ?? 0;
+      const fits = async (what: string): Promise<void> => {
+        const wide = await page.evaluate<number>("document.documentElement.scrollWidth");
+        const inner = await page.evaluate<number>(
+          "Math.max(...[...document.querySelectorAll('main, dialog')].map((e) => e.scrollWidth - e.clientWidth), 0)",
+        );
+        assert.ok(wide <= width && inner <= 0, `${what}: ${wide}, ${inner}`);
+        assert.deepEqual(await serious(page), [], what);
+      };
+      await server.invite("x".repeat(128), { pools: [`${"y".repeat(200)}*`], expires: "1h" });
+      await server.invite("gone");
+      await server.revoke("gone");
+      await page.goto(`${local}/access`);
+      await page.locator("[data-key]").first().waitFor();
+      await page.getByLabel("Name").fill("phone");
+      await page.keyboard.press("Enter");
+      await page.locator(".handout .qr").waitFor();
+      await page.locator("summary").click();
+      await page.waitForTimeout(300);
+      await fits("keys");
+      await page.locator("[data-key] button").first().click();
+      await fits("revoking");
+      await page.goto(`${remote}/ui`);
+      await form(page).waitFor();
+      await fits("signing in");
+    });
+  }
 
   await browser.close();
 });
