@@ -65,8 +65,8 @@ export async function runTool(
       hint: "Try again in a moment, or use plasmite_read with after_seq, which does not wait.",
     });
   }
-  // A read ends when its caller loses the right; a change that was allowed is completed.
-  const ending = tool.hints.readOnly ? ended : undefined;
+  // Reads and waits end when the caller loses the right; a change that was allowed is completed.
+  const ending = tool.hints.readOnly || waits ? ended : undefined;
   const signal = ending === undefined ? context.signal : AbortSignal.any([context.signal, ending]);
   try {
     const result = answer(await tool.call(given, { ...context, signal }));

@@ -260,6 +260,24 @@ test("take waits for a task, and ends when the server stops", async (kind) => {
   assert.deepEqual((await stopped).result, { tasks: [], timed_out: true });
 });
 
+// Lost: an agent whose key was revoked still got the next task.
+test("a wait for tasks or keys ends when the caller loses the right", async (kind) => {
+  await using place = filled(kind, 0);
+  const held = { pool: "p", action: "claim", keys: ["k"], holder: "ann" };
+  await run(place, "plasmite_claim", held);
+  const waits: [string, Any][] = [
+    ["plasmite_take", { pool: "p", group: "g", tags: ["t"], timeout_ms: 20_000 }],
+    ["plasmite_claim", { ...held, holder: "bob", timeout_ms: 20_000 }],
+  ];
+  for (const [name, args] of waits) {
+    const revoked = new AbortController();
+    const grant = { subject: "bob", can: () => true, ended: revoked.signal };
+    const waiting = run(place, name, args, grant);
+    setTimeout(() => revoked.abort(), 20);
+    assert.equal((await waiting).result["error_kind"], "Permission", name);
+  }
+});
+
 for (const { name, connect } of WAYS) {
   Deno.test({
     name: `mcp coordination: claim, cursor, tasks and ids, ${name}`,
