@@ -5,8 +5,8 @@
  * ```ts
  * import { connect } from "@plasmite/core/nats";
  *
- * export async function follow(url = "nats://127.0.0.1:4222/ORDERS"): Promise<void> {
- *   await using pool = connect(url);
+ * export async function follow(): Promise<void> {
+ *   await using pool = connect("nats://127.0.0.1:4222/ORDERS");
  *   for await (const message of pool.tail()) console.log(message.data);
  * }
  * ```

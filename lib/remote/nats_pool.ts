@@ -32,8 +32,8 @@ import { REMOTE_TAIL_KINDS, type RemoteTailOptions } from "./tail.ts";
  * ```ts
  * import { connect } from "@plasmite/core/nats";
  *
- * export async function orders(url = "nats://127.0.0.1:4222/ORDERS"): Promise<void> {
- *   await using pool = connect(url);
+ * export async function orders(): Promise<void> {
+ *   await using pool = connect("nats://127.0.0.1:4222/ORDERS");
  *   await pool.append({ item: 7 }, ["new"]);
  *   for await (const message of pool.tail({ timeoutMs: 30_000 })) console.log(message.data);
  * }
