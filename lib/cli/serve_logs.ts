@@ -7,6 +7,7 @@
 import { PlasmiteError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
 import { findService, type FoundService } from "./service/find.ts";
+import { Signals } from "./signals.ts";
 
 /** How many lines are shown. */
 const LINES = 50;
@@ -36,6 +37,9 @@ export async function run(context: CommandContext): Promise<number> {
       cause,
     });
   }
+  // What reads the log must not go on without whom it reads it for.
+  using signals = new Signals();
+  signals.onSignal = () => stop(child);
   try {
     for await (const line of linesOf(child.stdout)) {
       if (context.isForPeople) context.stdout.text(`${line}\n`);
@@ -45,7 +49,7 @@ export async function run(context: CommandContext): Promise<number> {
     stop(child);
   }
   const { code } = await child.status;
-  if (code === 0 || args.has("follow")) return 0;
+  if (code === 0 || signals.signal.aborted) return 0;
   throw new PlasmiteError("Io", "the log cannot be read", {
     path: service.place.log,
     hint: `${program} says why.`,

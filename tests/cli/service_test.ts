@@ -162,6 +162,35 @@ service("installed as a user unit it runs, is listed, stops, starts, logs and go
     `journalctl --user --unit ${name}.service --output cat --no-pager --lines 7`,
   ]);
 
+  // Followed until a signal, and then nothing is left that reads.
+  const follower = new Deno.Command(`${m.program}/plasmite`, {
+    args: ["--dir", m.pools, "serve", "logs", "--follow"],
+    stdin: "null",
+    stdout: "piped",
+    env: { HOME: m.home, ...systemd.env },
+  }).spawn();
+  const followed = follower.stdout.getReader();
+  let seen = "";
+  const read = async (line: string): Promise<void> => {
+    while (!seen.includes(line)) {
+      const { value, done } = await followed.read();
+      assert.ok(!done, seen);
+      seen += text.decode(value);
+    }
+  };
+  await read('{"message":"three"}\n');
+  Deno.writeTextFileSync(`${systemd.dir}/lines`, "four\n", { append: true });
+  await read('{"message":"four"}\n');
+  follower.kill("SIGTERM");
+  assert.equal((await follower.status).code, 0);
+  await followed.cancel();
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const line = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
+    assert.ok(!line.includes(`${systemd.dir}/lines`), line);
+  }
+  systemd.calls();
+
   const gone = await m.run("serve", "uninstall");
   assert.deepEqual(gone.json, { pool_dir: m.pools, uninstalled: true });
   assert.deepEqual(systemd.calls(), [
