@@ -134,6 +134,11 @@ Deno.test({
     const other = await context.newPage();
     await other.goto(`${remote}/ui`);
     await other.locator('[data-pool="shop"]').waitFor();
+    // A token that a server without keys has left at this address does not hide the cookie.
+    await other.evaluate('sessionStorage.setItem("plasmite-token", "of-another-server")');
+    await other.reload();
+    await other.locator('[data-pool="shop"]').waitFor();
+    assert.doesNotMatch(await traces(other), /of-another-server/);
     await page.getByRole("button", { name: "Append" }).first().click();
     await page.getByLabel("Message, a JSON object").fill('{"n":2}');
     await page.keyboard.press("Control+Enter");
