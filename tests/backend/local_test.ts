@@ -111,3 +111,35 @@ Deno.test("local backend: a walk does not wait for history that is gone", async 
     await Deno.remove(dir, { recursive: true });
   }
 });
+
+// Lost: the append, and every one after it, where the repair is loaded only when it is needed.
+for (const [kind, make] of kinds) {
+  Deno.test(`${kind} backend: an append repairs what a killed writer left`, async () => {
+    const dir = await Deno.makeTempDir();
+    const backend = make(dir);
+    try {
+      const pool = await backend.open("p", { write: true, create: { sizeBytes: 16_384 } });
+      const data = Array.from({ length: 10 }, (_, n) => ({ n, text: "x".repeat(800) }));
+      for (let i = 0; i < 4; i++) await put(pool, data);
+      const { oldest, newest } = await pool.bounds();
+      await pool.close();
+      // The header of the oldest frame is gone, which the next append must drop.
+      const file = await Deno.open(backend.path("p"), { read: true, write: true });
+      const header = new DataView(new ArrayBuffer(104));
+      await file.read(new Uint8Array(header.buffer));
+      const { tail } = parseState(header, 64);
+      await file.seek(Number(header.getBigUint64(40, true)) + tail, Deno.SeekMode.Start);
+      await file.write(new Uint8Array(64));
+      file.close();
+      const again = await backend.open("p", { write: true });
+      await put(again, data.slice(0, 3));
+      const after = await again.bounds();
+      await again.close();
+      assert.equal(after.newest, newest + 3n);
+      assert.ok(after.oldest > oldest);
+    } finally {
+      backend.close();
+      await Deno.remove(dir, { recursive: true });
+    }
+  });
+}
