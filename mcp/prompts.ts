@@ -78,10 +78,10 @@ const PROMPTS: readonly Prompt[] = [
 
 1. Claim: call plasmite_claim with {${common},"action":"claim","ttl_ms":${ms},"create":true}. You get all of the files or none. Keep claim.token of the answer.
 2. The error Busy means that another agent (holder) has one of them (key) until the time it names: do not edit any of these files. Call again with "timeout_ms":45000 to wait, or work on something else.
-3. Edit. Long before ${lease} have passed, and for as long as you need the files, call plasmite_claim with {${common},"action":"renew","token":<token>}. The error Conflict means that the claim is lost: stop editing and go back to step 1.
+3. Edit. Long before ${lease} have passed, and for as long as you need the files, call plasmite_claim with {${common},"action":"renew","token":<token>}. That keeps your place: the lease is unbroken from its first claim on. The error Conflict means that the claim is lost: stop editing and go back to step 1.
 4. When done, call plasmite_claim with {${common},"action":"release","token":<token>}.
 
-For more files later, claim just those, and keep their token beside the first. Never edit a file that you do not hold.`;
+For more files later, claim just those, and keep their token beside the first: what you still hold stays yours. Never edit a file that you do not hold.`;
     },
     problem: (value) => leaseMs(value("lease", "10m")) === undefined ? LEASE : undefined,
   },
