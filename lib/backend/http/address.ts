@@ -1,5 +1,5 @@
 /**
- * Addresses of servers and of the pools on them, and who may be given a token
+ * Parses the addresses of servers and pools, and checks where a token may be sent
  * (docs/spec/library.md 14).
  *
  * @module
@@ -37,15 +37,15 @@ export function serverAddress(address: string | URL): URL {
   return url;
 }
 
-/** Whether nobody else can listen: `localhost`, 127.0.0.0/8, `::1`. */
+/** Whether the host is a loopback address: `localhost`, 127.0.0.0/8 or `::1`. */
 function isLoopback(host: string): boolean {
   return host === "localhost" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 /**
- * Makes sure that a token does not cross a network in the clear.
+ * Checks that a token is not sent over a network in plaintext.
  *
- * @throws {PlasmiteError} Usage for http to anything but this machine
+ * @throws {PlasmiteError} Usage for http to any host other than this machine
  */
 export function checkTokenSafe(url: URL): void {
   if (url.protocol === "https:" || isLoopback(url.hostname)) return;
@@ -59,7 +59,7 @@ export function checkTokenSafe(url: URL): void {
  * The name of a pool on the server `base`: a bare name, or a URL of that server in one of the forms
  * `/v0/pools/<p>`, `/pools/<p>`, `/pool/<p>` and `/<p>`.
  *
- * @throws {PlasmiteError} Usage for an empty name, a separator, or another server
+ * @throws {PlasmiteError} Usage for an empty name, a path separator, or a different server
  */
 export function remotePoolName(ref: string, base: URL): string {
   if (typeof ref !== "string") {

@@ -1,6 +1,6 @@
 /**
- * Appends to a pool of a server: Lite3 bytes one by one, JSON lines in one request where the server
- * takes them and the text says everything that the bytes say (docs/spec/http-api.md 2, 12).
+ * Appends to a pool on a server: one Lite3 message per request, or several as JSON lines if the
+ * server supports batches and the text preserves the message exactly (docs/spec/http-api.md 2, 12).
  *
  * @module
  */
@@ -14,10 +14,10 @@ import { type Effect, RemoteError, unreadable } from "./error.ts";
 import { type Call, type JsonFields, jsonFields, type Transport } from "./transport.ts";
 import { printBody, wireMessage } from "./wire.ts";
 
-/** Text of one batch in bytes: with the largest message that fits, below the usual limit of 1 MiB. */
+/** Size of a batch's text in bytes: stays under the usual 1 MiB limit after one more message. */
 const BATCH_TEXT = 512 * 1024;
 
-/** What an append that nobody answered leaves in doubt. */
+/** Describes the possible effect of an append that got no response. */
 function appending(count: number): Effect {
   return {
     name: count === 1 ? "append" : `append of ${count} messages`,
@@ -26,7 +26,7 @@ function appending(count: number): Effect {
   };
 }
 
-/** What was stored, by the server's own numbers. */
+/** A stored message, as numbered by the server. */
 export interface Stored {
   /** Sequence number. */
   readonly seq: bigint;
@@ -34,7 +34,7 @@ export interface Stored {
   readonly timestampNs: bigint;
 }
 
-/** Conditions of the append of one message, as the server takes them. */
+/** The conditions for appending one message, as the server expects them. */
 export interface MessageConditions {
   readonly expect?: bigint | undefined;
   readonly key?: string | undefined;
@@ -42,7 +42,7 @@ export interface MessageConditions {
   readonly id_window?: number | undefined;
 }
 
-/** What was stored, with its bytes. */
+/** A stored message with its bytes. */
 export interface StoredPayload extends Stored {
   /** Whether it was stored earlier. */
   readonly duplicate: boolean;
@@ -50,7 +50,7 @@ export interface StoredPayload extends Stored {
   readonly payload: Uint8Array<ArrayBuffer>;
 }
 
-/** Told of each contiguous run that was stored. */
+/** Called for each contiguous run of stored messages. */
 export type Report = (from: number, stored: readonly Stored[]) => void;
 
 /** Appends to one pool. */
@@ -63,7 +63,7 @@ export class RemoteAppender {
   readonly #view = new MessageView();
   #batchText = BATCH_TEXT;
 
-  /** Appends to pool `pool` of the server of `transport`. */
+  /** Creates an appender for `pool` on the server of `transport`. */
   constructor(transport: Transport, pool: string) {
     this.#transport = transport;
     this.#pool = pool;
@@ -78,7 +78,7 @@ export class RemoteAppender {
     return `/v0/pools/${encodeURIComponent(this.#pool)}/${route}${text}`;
   }
 
-  /** Appends bytes as they are. */
+  /** Appends the bytes unchanged. */
   async raw(
     payload: Uint8Array<ArrayBuffer>,
     flush: boolean,
@@ -113,7 +113,7 @@ export class RemoteAppender {
     );
   }
 
-  /** Appends one message: as bytes, or as text when only that fits into a request. */
+  /** Appends one message as bytes, or as text if only the text fits in a request. */
   async one(
     payload: Uint8Array<ArrayBuffer>,
     flush: boolean,
@@ -123,7 +123,7 @@ export class RemoteAppender {
     try {
       return await this.raw(payload, flush, signal, conditions);
     } catch (error) {
-      // Nothing was stored; small values take less room as text.
+      // Nothing was stored. Small values take less space as text.
       if (!(error instanceof RemoteError) || error.status !== 413) throw error;
       this.#text.clear();
       if (!this.#print(payload) || this.#text.len >= payload.length) throw error;
@@ -138,11 +138,11 @@ export class RemoteAppender {
   }
 
   /**
-   * Appends several messages as one piece.
+   * Appends several messages atomically.
    *
-   * @param when the conditions of the whole
+   * @param when the conditions for the whole batch
    * @param ids the id of each message, or null
-   * @returns what became of each; null if one of them cannot be sent as text
+   * @returns the result for each message; null if any of them cannot be sent as text
    */
   async together(
     payloads: readonly Uint8Array<ArrayBuffer>[],
@@ -175,7 +175,7 @@ export class RemoteAppender {
     );
   }
 
-  /** How many of these messages one request may have, by the size of their text. */
+  /** How many of these messages fit in one request, estimated from their size. */
   fitting(payloads: readonly Uint8Array<ArrayBuffer>[], from: number): number {
     let bytes = 0;
     let count = 0;
@@ -187,9 +187,10 @@ export class RemoteAppender {
   }
 
   /**
-   * Appends all in order. When it throws, `report` was called for all that is known to be stored.
+   * Appends all messages in order. If it throws, `report` has been called for every message known to
+   * be stored.
    *
-   * @param from the first one to append
+   * @param from the index of the first message to append
    */
   async all(
     payloads: readonly Uint8Array<ArrayBuffer>[],
@@ -214,7 +215,7 @@ export class RemoteAppender {
           report(at, await this.#lines(end - at, flush, signal));
         } catch (error) {
           if (!(error instanceof RemoteError) || error.status !== 413) throw error;
-          // The server takes less than usual; nothing was stored.
+          // The server's limit is lower than usual; nothing was stored.
           this.#batchText = Math.floor(Math.min(text.len, this.#batchText) / 2);
           continue;
         }
@@ -248,8 +249,8 @@ export class RemoteAppender {
   }
 
   /**
-   * The time of a batch, where its answer does not tell: that of its first message, or now when that
-   * may not be read or is gone.
+   * The time of a batch whose response does not include it: the time of its first message, or the
+   * current time if that message cannot be read or no longer exists.
    */
   async #timeOf(seq: bigint): Promise<bigint> {
     const path = `/v0/pools/${encodeURIComponent(this.#pool)}/messages/${seq}`;
@@ -262,7 +263,7 @@ export class RemoteAppender {
     }
   }
 
-  /** Adds a line to the batch; false, and nothing added, for a message that needs its bytes. */
+  /** Adds a line to the batch; adds nothing and returns false if the text would not be exact. */
   #line(payload: Uint8Array<ArrayBuffer>): boolean {
     const start = this.#text.len;
     if (this.#print(payload)) {
@@ -275,8 +276,9 @@ export class RemoteAppender {
   }
 
   /**
-   * Prints the message as the body of an append and makes sure that encoding the text gives the same
-   * bytes again: byte values, further members, foreign layouts and tags that servers trim do not.
+   * Prints the message as the body of an append and checks that encoding the text yields the same
+   * bytes. It does not for byte values, extra members, other encoders' layouts, and tags that servers
+   * trim.
    */
   #print(payload: Uint8Array<ArrayBuffer>): boolean {
     const text = this.#text;
@@ -301,7 +303,7 @@ export class RemoteAppender {
   }
 }
 
-/** Text that ends behind a member; adds more members and the end of the object. */
+/** Adds members and the closing brace to text that ends after a member. */
 function addMembers(out: Buf, members: Readonly<Record<string, unknown>>): void {
   for (const [name, value] of Object.entries(members)) {
     if (value === undefined) continue;
@@ -317,12 +319,12 @@ function addText(out: Buf, text: string): void {
   out.len += bytes.length;
 }
 
-/** What a lost answer leaves in doubt: nothing if all messages have ids, as they are stored once. */
+/** The effect in doubt after a lost response: none if all messages have ids and can be resent. */
 function effectOf(count: number, hasIds: boolean): { readonly effect?: Effect } {
   return hasIds ? {} : { effect: appending(count) };
 }
 
-/** Whether the answer about one message says that it was stored earlier. */
+/** Whether the response for one message says that it had already been stored. */
 function isDuplicate(answer: Uint8Array): boolean {
   const end = new TextDecoder().decode(answer.subarray(-DUPLICATE.length));
   return end === DUPLICATE;
@@ -330,7 +332,7 @@ function isDuplicate(answer: Uint8Array): boolean {
 
 const DUPLICATE = '"duplicate":true}';
 
-/** What became of each message of a batch. */
+/** The result for each message of a batch. */
 function batchOf(
   { count, first_seq: first, seqs, time, times }: JsonFields,
   wanted: number,
@@ -349,7 +351,7 @@ function batchOf(
       duplicate: false,
     }));
   }
-  // New messages have consecutive numbers, in order; any other number was given out earlier.
+  // New messages have consecutive numbers, in order; any other number belongs to a duplicate.
   let next = start;
   return Array.from({ length: wanted }, (_, i) => {
     const number: unknown = seqs[i];

@@ -1,5 +1,5 @@
 /**
- * Conditional and idempotent appends to a pool of a server (docs/spec/http-api.md 12.1).
+ * Conditional and idempotent appends to a pool on a server (docs/spec/http-api.md 12.1).
  *
  * @module
  */
@@ -12,15 +12,15 @@ import { RemoteError } from "./error.ts";
 import { checkFeature } from "./features.ts";
 import type { Transport } from "./transport.ts";
 
-/** How often a whole batch is tried while others append. */
+/** The maximum number of attempts to append an atomic batch while other clients append. */
 const MOST_TRIES = 100;
 
 /**
- * Appends a batch under conditions. With an expectation all of it goes into one request; messages
- * that only have ids may be sent in several, as repeating them does no harm.
+ * Appends a batch under conditions. With an expectation, the whole batch goes into one request;
+ * messages that only have ids may be split over several requests, since they can safely be resent.
  *
- * @throws {PlasmiteError} Usage if the server cannot check the conditions, or for a batch that
- *   cannot be sent as one piece; Conflict; errors of the connection
+ * @throws {PlasmiteError} Usage if the server cannot check the conditions or the batch cannot be
+ *   sent in one request; Conflict; connection errors
  */
 export async function appendWhen(
   transport: Transport,
@@ -57,8 +57,8 @@ export async function appendWhen(
 }
 
 /**
- * Appends a batch as one piece, which a server promises for an expectation: that of whatever is the
- * newest message. A refusal tells its number.
+ * Appends a batch atomically. Servers guarantee that only for appends with an expectation, so this
+ * expects the current newest message, whose number is taken from the server's conflict error.
  */
 async function appendWhole(
   transport: Transport,
@@ -122,7 +122,7 @@ function notAsText(): PlasmiteError {
   });
 }
 
-/** Reports what became of frames, new ones in contiguous runs. */
+/** Reports the results for frames; new frames are reported in contiguous runs. */
 class Reporter {
   readonly #batch: FrameBatch;
   readonly #request: AppendRequest;

@@ -1,6 +1,6 @@
 /**
- * The connections to one server. A request is sent once; only a request that changes nothing is
- * sent again, and only if a kept-alive connection turns out to be dead.
+ * The connections to one server. A request is sent once. It is resent only if it changes nothing
+ * and a kept-alive connection turned out to be dead.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Coordination in a pool of a server (docs/spec/http-api.md 12.1 to 12.5). What the server does not
- * know is refused here: it would ignore it.
+ * Coordination in a pool on a server (docs/spec/http-api.md 12.1 to 12.5). Features that the server
+ * does not support are rejected here, because the server would silently ignore them.
  *
  * @module
  */
@@ -40,16 +40,16 @@ import { jsonFields, type Transport } from "./transport.ts";
 import { Waits } from "./waits.ts";
 import { cursorOf, leaseOf, messagesOf, releasedOf, wireMessage } from "./wire.ts";
 
-/** A pool of a server, as its coordination uses it. */
+/** The parts of a server's pool that coordination uses. */
 export interface HttpPoolContext
   extends HasDeadPool, Pick<PoolHandle, "select" | "get" | "bounds"> {
   /** The connection. */
   readonly transport: Transport;
-  /** The path of a route of the pool. */
+  /** The path of one of the pool's routes. */
   route(rest: string): string;
 }
 
-/** Coordination in one pool of a server. */
+/** Coordination in one pool on a server. */
 export class HttpCoordination implements Coordination {
   readonly #pool: HttpPoolContext;
   readonly #waits: Waits;
@@ -96,7 +96,7 @@ export class HttpCoordination implements Coordination {
     });
   }
 
-  /** For conditions that only jq can evaluate. */
+  /** Evaluates the request in this process, for conditions that need jq. */
   #latestHere(by: string, request: LatestRequest): Promise<Latest> {
     const { select, get } = this.#pool;
     const frame = async (seq: bigint) => {
@@ -149,7 +149,7 @@ export class HttpCoordination implements Coordination {
     return await this.#claims(fields, (value) => releasedOf(value, name));
   }
 
-  /** Repeating a claim, a renewal or a release does no harm, so nothing is left in doubt. */
+  /** Claims, renewals and releases can safely be repeated, so a lost response leaves no doubt. */
   async #claims<T>(
     fields: Readonly<Record<string, unknown>>,
     parse: (value: unknown) => T,
@@ -186,7 +186,8 @@ export class HttpCoordination implements Coordination {
     for (;;) {
       const found = await this.#find(name);
       try {
-        // Setting it where it is checks that the pool is the same and that nobody holds it.
+        // Setting the cursor to its current position checks that the pool is unchanged and that no
+        // other process holds the cursor.
         const to = found?.seq ?? from;
         const info = await this.#put(name, { to, ifSeq: found?.seq ?? null, flush });
         return new SetCursor(this.#pool, this, info, found === null, flush);
@@ -250,7 +251,7 @@ export class HttpCoordination implements Coordination {
   }
 }
 
-/** The number of a place. */
+/** The sequence number of a position. */
 function placed(to: "oldest" | "end", { oldest, newest }: Bounds): bigint {
   return to === "end" || oldest === 0n ? newest : oldest - 1n;
 }
@@ -269,7 +270,7 @@ function frameOf({ seq, timestampNs, payload }: Omit<StoredFrame, "flags">): Sto
   return { seq, timestampNs, flags: 0, payload };
 }
 
-/** The query that has the server choose; null if it cannot. */
+/** The query for selecting on the server; null if the server cannot do it. */
 function latestQuery(by: string, request: LatestRequest): URLSearchParams | null {
   const { tags = [], where = [], having = [], sinceNs = 0n, most } = request;
   const isForServer = (conditions: readonly Where[]): boolean =>
@@ -293,7 +294,7 @@ function checkDir(dir: string | undefined): void {
   });
 }
 
-/** Whether a refused claim may succeed later. */
+/** Whether a rejected claim may succeed later. */
 function isHeld(error: unknown): boolean {
   return PlasmiteError.is(error, ErrorKind.Busy) && error.details["until"] !== undefined;
 }

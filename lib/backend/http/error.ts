@@ -15,7 +15,7 @@ import {
 } from "../../errors.ts";
 import { ConnectFailure, WrongCertificate, WrongScheme } from "./socket.ts";
 
-/** What a request changes on the server, worded for errors with an unknown outcome. */
+/** What a request changes on the server, phrased for errors with an unknown outcome. */
 export interface Effect {
   /** `append` */
   readonly name: string;
@@ -33,7 +33,7 @@ interface RemoteErrorContext extends ErrorContext {
   readonly outcomeUnknown?: boolean;
 }
 
-/** Other words for an error. */
+/** Replacement wording for an error. */
 interface Words {
   readonly kind?: ErrorKindName;
   readonly message?: string;
@@ -84,7 +84,7 @@ export class RemoteError extends PlasmiteError {
   }
 
   /**
-   * A copy with another context, kind or message.
+   * A copy with a different context, kind or message.
    *
    * @internal
    */
@@ -98,7 +98,7 @@ export class RemoteError extends PlasmiteError {
   }
 
   /**
-   * The same error in other words.
+   * The same error with different wording.
    *
    * @internal
    */
@@ -113,7 +113,7 @@ export class RemoteError extends PlasmiteError {
   }
 }
 
-/** No connection, a held lock or reached limit, and gateways that could not reach the server. */
+/** Statuses for no connection, a held lock, a reached limit, or an unreachable server. */
 const REPEATABLE: readonly number[] = [0, 423, 502, 503, 504];
 
 /** The error of a request that may have taken effect. */
@@ -127,11 +127,11 @@ export function unanswered(error: RemoteError, { name, doubt, hint }: Effect): R
   });
 }
 
-/** Whether the same request may succeed later: no connection, overload, a failing server. */
+/** Whether the same request may succeed later: no connection, overload, or a server failure. */
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof RemoteError)) return false;
   if (error.cause instanceof WrongCertificate) return false;
-  if (error.status === 0 && error.kind === ErrorKind.Permission) return false; // Deno's refusal.
+  if (error.status === 0 && error.kind === ErrorKind.Permission) return false; // Denied by Deno.
   const { status } = error;
   if (status === 0 || status === 408 || status === 423 || status === 429) return true;
   return status >= 500 && error.kind !== ErrorKind.Corrupt;
@@ -155,7 +155,7 @@ function kindOf(status: number): ErrorKindName {
     case 423:
       return "Busy";
     default:
-      // A status from 502 on comes from a gateway in front of the server.
+      // A status of 502 or higher comes from a gateway in front of the server.
       return status === 500 || status === 501 ? "Internal" : "Io";
   }
 }
@@ -172,7 +172,7 @@ function integer(value: unknown): bigint | undefined {
 /** The standard fields of an error document. */
 const FIELDS = new Set(["kind", "message", "hint", "path", "seq", "offset", "line"]);
 
-/** The facts of an error document: its other members. */
+/** The details in an error document: its other members. */
 function detailsOf(envelope: { readonly [key: string]: unknown }): ErrorDetails {
   const details: Record<string, string | bigint | null> = {};
   for (const [name, value] of Object.entries(envelope)) {
@@ -185,7 +185,7 @@ function detailsOf(envelope: { readonly [key: string]: unknown }): ErrorDetails 
   return details;
 }
 
-/** Whether the number of an error is a fact: the stored message, the task, the cursor's position. */
+/** Whether the error's number is a detail: a stored message, a task, or a cursor's position. */
 function isFact(envelope: { readonly [key: string]: unknown }): boolean {
   return envelope["kind"] === "Conflict" || envelope["cursor"] !== undefined;
 }
@@ -262,7 +262,7 @@ const UNTRUSTED = {
 };
 
 /**
- * The error of a request without token, certificate and access key, where that may be the reason
+ * The error for a request without a token, certificate or access key, if that may be the cause
  * (docs/spec/sharing.md 1.6).
  */
 export function anonymousError(error: RemoteError, { origin }: URL): RemoteError {
@@ -275,7 +275,7 @@ export function anonymousError(error: RemoteError, { origin }: URL): RemoteError
   });
 }
 
-/** The error of a request with an access key, if the server no longer takes it. */
+/** The error for a request with an access key that the server no longer accepts. */
 export function refusedKey(error: RemoteError, { origin }: URL): RemoteError {
   if (error.status !== 401) return error;
   return error.reworded({

@@ -1,6 +1,6 @@
 /**
- * What a server must know before anything is sent that it would otherwise ignore
- * (docs/spec/coordination.md 13.2).
+ * Checks that a server supports a feature before sending a request in which it would otherwise
+ * ignore that feature (docs/spec/coordination.md 13.2).
  *
  * @module
  */
@@ -21,13 +21,13 @@ const WORDS: Partial<Record<Feature, string>> = {
 };
 
 /**
- * Makes sure that a server has a feature.
+ * Checks that a server has a feature.
  *
- * @throws {PlasmiteError} Usage if it has not; errors of the connection
+ * @throws {PlasmiteError} Usage if it does not; connection errors
  */
 export async function checkFeature(transport: Transport, feature: Feature): Promise<void> {
   if (transport.features?.has(feature) === true) return;
-  // Nothing was sent yet, or the last answer came from a gateway.
+  // No request was sent yet, or the last response came from a gateway.
   await transport.bytes("/healthz");
   if (transport.features?.has(feature) === true) return;
   const what = WORDS[feature] ?? feature;

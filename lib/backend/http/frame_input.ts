@@ -1,6 +1,6 @@
 /**
- * The frames of a Lite3 tail (docs/spec/http-api.md 3) as their bytes arrive, in pieces of any
- * size.
+ * Parses the frames of a Lite3 tail (docs/spec/http-api.md 3) from bytes that arrive in pieces of
+ * any size.
  *
  * @module
  */
@@ -12,17 +12,17 @@ import type { MutableFrame } from "../frames.ts";
 const HEADER = 20;
 /** The largest payload in bytes. */
 const LARGEST = 256 * 1024 * 1024;
-/** The length value of a mark, which has the server's position and what was lost before it. */
+/** The length value that identifies a mark: the server's position, and what was lost before it. */
 const MARK = 0xffff_ffff;
 
-/** What comes next: a frame, a mark, nothing whole, or a frame that is too large to be one. */
+/** What comes next: a frame, a mark, nothing complete yet, or an impossibly large frame. */
 export type Arrival = "frame" | "mark" | "none" | "oversize";
 
-/** Bytes that arrived and were not read. */
+/** Bytes that have arrived but have not been read. */
 export class FrameInput {
-  /** Of the last mark: everything before this number was examined. */
+  /** From the last mark: everything before this number was examined. */
   markNext = 0n;
-  /** Of the last mark: messages from this number on were lost; 0 for none. */
+  /** From the last mark: messages from this number on were lost; 0 if none were. */
   markLost = 0n;
   readonly #bytes = new Buf(64 * 1024);
   #at = 0;
@@ -32,12 +32,12 @@ export class FrameInput {
     return this.#bytes.dv;
   }
 
-  /** Whether everything that arrived was read. */
+  /** Whether all bytes that arrived have been read. */
   get isEmpty(): boolean {
     return this.#at >= this.#bytes.len;
   }
 
-  /** Adds a piece; the bytes of the current frame are moved. */
+  /** Adds a piece. This moves the bytes of the current frame. */
   add(piece: Uint8Array): void {
     const input = this.#bytes;
     if (this.#at > 0) {
@@ -51,7 +51,7 @@ export class FrameInput {
   }
 
   /**
-   * Reads what comes next, a frame into `frame`.
+   * Reads what comes next; a frame is read into `frame`.
    *
    * @param marks whether the server sends marks
    */
@@ -79,12 +79,12 @@ export class FrameInput {
     return "frame";
   }
 
-  /** Goes back to the start of the frame just read. */
+  /** Returns to the start of the frame just read. */
   putBack({ payloadLength }: MutableFrame): void {
     this.#at -= HEADER + payloadLength;
   }
 
-  /** Inserts a frame before everything that was not read. */
+  /** Inserts a frame before all unread bytes. */
   insert(seq: bigint, timestampNs: bigint, payload: Uint8Array): void {
     const head = new DataView(new ArrayBuffer(HEADER));
     head.setBigUint64(0, seq);
@@ -95,7 +95,7 @@ export class FrameInput {
     for (const piece of [new Uint8Array(head.buffer), payload, rest]) this.add(piece);
   }
 
-  /** Drops everything. */
+  /** Discards all bytes. */
   clear(): void {
     this.#bytes.clear();
     this.#at = 0;

@@ -1,5 +1,5 @@
 /**
- * A work group that a server keeps (docs/spec/http-api.md 12.5).
+ * A work group managed by a server (docs/spec/http-api.md 12.5).
  *
  * @module
  */
@@ -20,14 +20,14 @@ const TAKING: Effect = {
   hint: "Take again: those tasks are handed out again when their time is over.",
 };
 
-/** A worker's access to a group of a pool of a server. */
+/** A worker's access to a group in a pool on a server. */
 export class HttpGroup implements Group {
   readonly name: string;
   readonly #pool: HttpPoolContext;
   readonly #waits: Waits;
   readonly #request: GroupRequest;
 
-  /** Creates the access; sends nothing. */
+  /** Creates the object without sending anything. */
   constructor(pool: HttpPoolContext, waits: Waits, name: string, request: GroupRequest) {
     this.name = name;
     this.#pool = pool;
@@ -75,7 +75,7 @@ export class HttpGroup implements Group {
     return await transport.read(route(`groups/${encodeURIComponent(this.name)}`), call, parse);
   }
 
-  /** Repeating these does no harm, so nothing is left in doubt. */
+  /** These requests can safely be repeated, so a lost response leaves no doubt. */
   async #act(fields: Readonly<Record<string, unknown>>): Promise<boolean> {
     const { name } = this.#pool;
     const answer = await this.#send(bodyOf(fields), (bytes) => jsonFields(bytes, name));

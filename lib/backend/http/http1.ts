@@ -9,7 +9,7 @@ import { type Socket, WrongScheme } from "./socket.ts";
 
 /** The longest line of a head or of chunk sizes, in characters. */
 const LONGEST_LINE = 16 * 1024;
-/** The most lines of a head. */
+/** The maximum number of lines in a head. */
 const MOST_LINES = 200;
 /** Bodies up to this size are sent together with the head, in bytes. */
 const SMALL = 64 * 1024;
@@ -32,7 +32,7 @@ export interface Request {
 export interface Answer {
   /** `200` */
   readonly status: number;
-  /** The value of a header, null without it. */
+  /** The value of a header; null if it is missing. */
   header(name: string): string | null;
   /** The next piece of the body, null at its end; valid until the next call. */
   read(): Promise<Uint8Array<ArrayBuffer> | null>;
@@ -47,13 +47,13 @@ const NOTHING = new Uint8Array();
 
 /** A connection for one request at a time. */
 export class Connection {
-  /** Whether any of the response to the current request has arrived. */
+  /** Whether any part of the response to the current request has arrived. */
   answered = false;
   /** When the last response was read to its end, in `performance.now()` time. */
   idleSince = 0;
   readonly #socket: Socket;
   readonly #onIdle: (connection: Connection) => void;
-  /** Bytes that arrived, not read from `#at` on. */
+  /** Bytes that have arrived; those from `#at` on have not been read. */
   #piece: Uint8Array<ArrayBuffer> = NOTHING;
   #at = 0;
   /** A read started while nothing is expected, to detect the end of an idle connection. */
@@ -73,20 +73,20 @@ export class Connection {
     return this.#closed;
   }
 
-  /** Ends it. */
+  /** Closes the connection. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#socket.close();
   }
 
-  /** Watches for the end while it is idle; does not keep the process alive. */
+  /** Detects the end of the connection while it is idle; does not keep the process alive. */
   rest(): void {
     this.#idle = true;
     this.idleSince = performance.now();
     const watching = this.#watching = this.#socket.read();
     this.#socket.keepAlive(false);
-    // The end, or unexpected bytes: either way the connection cannot be used any more.
+    // End of stream or unexpected bytes: either way, the connection is no longer usable.
     const over = (): void => {
       if (this.#idle) this.close();
     };
@@ -105,8 +105,8 @@ export class Connection {
     const settled = (): void => signal.removeEventListener("abort", aborted);
     if (signal.aborted) this.close();
     try {
-      // Read while writing: a server may refuse a large body before it has all of it. A write
-      // failure also makes the read fail.
+      // Read while writing, because a server may reject a large body before receiving all of it. If
+      // the write fails, the read fails too.
       this.#write(request).then(() => this.#written = true, () => {});
       return await this.#answer(request, signal, settled);
     } catch (error) {
@@ -224,7 +224,7 @@ export class Connection {
     return this.#at < this.#piece.length;
   }
 
-  /** Waits for bytes; false at the end where that is allowed. */
+  /** Waits for bytes; returns false at the end of the stream if that is allowed here. */
   async fill(mayEnd = false): Promise<boolean> {
     const reading = this.#watching ?? this.#socket.read();
     this.#watching = null;
@@ -249,11 +249,11 @@ export class Connection {
   }
 }
 
-/** The body of one answer. */
+/** The body of one response. */
 class Body {
   readonly #from: Connection;
   readonly #framing: Framing;
-  /** Bytes left of the body or of the current chunk. */
+  /** Bytes remaining in the body or in the current chunk. */
   #left: number;
   #chunks = 0;
 
@@ -303,7 +303,7 @@ function framingOf(
   }
   const length = headers.get("content-length");
   if (length === undefined) return { framing: "close", length: Infinity };
-  // The same length twice is one length.
+  // The same length given twice counts as one.
   const [first = "", ...others] = length.split(/\s*,\s*/);
   if (!/^\d{1,15}$/.test(first) || others.some((other) => other !== first)) {
     throw new Error("malformed content-length in the answer");

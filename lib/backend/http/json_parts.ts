@@ -1,13 +1,13 @@
 /**
- * The parts of a JSON answer as text, so that the messages in it can be encoded from their own
- * bytes, however deep they are.
+ * Splits a JSON response into parts as text, so that the messages in it can be encoded from their
+ * original text at any nesting depth.
  *
  * @module
  */
 
 import { JsonScanner } from "../../text/json_scanner.ts";
 
-/** Text that is no JSON. */
+/** The text is not valid JSON. */
 export class NoJson extends Error {
   /** Creates the error. */
   constructor() {
@@ -25,7 +25,7 @@ function space(text: Uint8Array, at: number): number {
   }
 }
 
-/** The index behind the value at `at`. */
+/** The index just after the value at `at`. */
 function endOf(text: Uint8Array, at: number): number {
   const c = text[at];
   if (c === 0x7b || c === 0x5b || c === 0x22) {
@@ -51,7 +51,7 @@ function more(text: Uint8Array, at: number, close: number): boolean {
 }
 
 /**
- * The members of the object that `text` is.
+ * The members of the JSON object in `text`.
  *
  * @throws {NoJson}
  */
@@ -77,7 +77,7 @@ export function membersOf(text: Uint8Array): Map<string, Uint8Array> {
 }
 
 /**
- * The elements of the array that `text` is.
+ * The elements of the JSON array in `text`.
  *
  * @throws {NoJson}
  */

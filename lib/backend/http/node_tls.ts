@@ -1,7 +1,7 @@
 /**
- * TLS connections with their own trust store, or without verification. Deno's own can only *add*
- * certificates to the built-in ones, and cannot leave verification out for one connection, so these
- * go through `node:tls`. Loaded only when such options are given.
+ * TLS connections with their own trust store, or without verification. Deno's TLS API can only *add*
+ * certificates to the built-in ones and cannot skip verification for a single connection, so these
+ * connections use `node:tls`. Loaded only if such options are given.
  *
  * @module
  */
@@ -13,11 +13,11 @@ import { connectFailure, type Dial, type Socket } from "./socket.ts";
 export interface Trust {
   /** The only certificates to trust, as PEM; undefined for the built-in ones. */
   readonly ca: readonly string[] | undefined;
-  /** Accept any certificate of any host. */
+  /** Accept any certificate for any host. */
   readonly skipVerify: boolean;
   /**
-   * Looks at the DER bytes of the server's certificate when the handshake has proved its key, and
-   * throws to refuse it. Nothing has been sent then.
+   * Checks the server's certificate (DER bytes) once the handshake has proved possession of its key,
+   * and throws to reject it. At that point nothing has been sent.
    */
   readonly check?: (certificate: Uint8Array<ArrayBuffer>) => void;
 }
@@ -72,7 +72,7 @@ class NodeSocket implements Socket {
   }
 }
 
-/** Connects to `base` over TLS, trusting as `trust` says. */
+/** Connects to `base` over TLS, trusting the certificates given by `trust`. */
 export function trustingDialer(base: URL, { ca, skipVerify, check }: Trust): Dial {
   const host = base.hostname.replace(/^\[|\]$/g, "");
   const trust = skipVerify ? { rejectUnauthorized: false } : ca === undefined ? {} : {

@@ -1,5 +1,5 @@
 /**
- * Requests through a `fetch` given by the caller. Loaded only if there is one.
+ * Sends requests with a `fetch` supplied by the caller. Loaded only if there is one.
  *
  * @module
  */
@@ -9,17 +9,17 @@ import { messages } from "./error.ts";
 import type { Answer, Request as Sent } from "./http1.ts";
 import { ConnectFailure } from "./socket.ts";
 
-/** Names in Deno and Node of failures before any byte of the request was sent. */
+/** Names that Deno and Node give to failures before any byte of the request was sent. */
 const NEVER_SENT =
   /client error \(Connect\)|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|CERT|certificate/;
 
-/** Headers that a browser sets itself; setting them makes it ask the server for permission. */
+/** Headers that a browser sets itself; setting them explicitly would trigger a CORS preflight. */
 const SET_BY_BROWSER = ["host", "user-agent"];
 
 /** Whether this is a browser, which cannot send a stream over HTTP/1.1. */
 const IN_BROWSER = typeof Deno === "undefined";
 
-/** Sends a request through `own` to the server `base`. */
+/** Sends a request to the server `base` using `own`. */
 export async function sendThrough(
   own: typeof fetch,
   base: URL,

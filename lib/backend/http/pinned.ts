@@ -1,7 +1,7 @@
 /**
- * Connections to a server whose certificate an access key names (docs/spec/sharing.md 1.6). Who
- * issued it does not matter: the key of the certificate, its names and its dates do. Deno checks the
- * signature of the handshake in any case, so only the holder of the private key gets this far.
+ * Connections to a server whose certificate is pinned by an access key (docs/spec/sharing.md 1.6).
+ * The issuer does not matter; the certificate's public key, names and dates are checked. Deno always
+ * verifies the handshake signature, so the server is known to hold the private key.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { trustingDialer } from "./node_tls.ts";
 import { type Dial, WrongCertificate } from "./socket.ts";
 
 /**
- * Connects to `base` if its certificate is the right one.
+ * Connects to `base` if its certificate is the expected one.
  *
  * @param spki the digest of its public key, as in an access key; null to check only names and dates
  */
@@ -58,7 +58,7 @@ function checkDates({ notBefore, notAfter }: CertificateFacts): void {
   );
 }
 
-/** The names of a certificate for people; the first few. */
+/** The first few names of a certificate, for display. */
 function namesIn({ dnsNames }: CertificateFacts): string {
   const names = dnsNames.filter((name) => /^[a-z0-9.*-]+$/.test(name)).slice(0, 5);
   return names.length === 0 ? "" : `: ${names.join(", ")}`;

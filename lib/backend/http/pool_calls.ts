@@ -1,5 +1,5 @@
 /**
- * The short requests about one pool that a source makes beside its tail.
+ * The short requests about one pool that a source makes in addition to its tail.
  *
  * @module
  */
@@ -15,13 +15,13 @@ export class PoolCalls {
   readonly #transport: Transport;
   readonly #pool: string;
 
-  /** Sends nothing yet. */
+  /** Creates the object without sending anything. */
   constructor(transport: Transport, pool: string) {
     this.#transport = transport;
     this.#pool = pool;
   }
 
-  /** The path of something that belongs to the pool. */
+  /** The path of a resource within the pool. */
   path(rest: string): string {
     return `/v0/pools/${encodeURIComponent(this.#pool)}/${rest}`;
   }
@@ -44,10 +44,10 @@ export class PoolCalls {
   }
 
   /**
-   * Requests a position as JSON lines, which can contain an error, and throws that error if it
-   * persists.
+   * Requests messages from a position as JSON lines, which can contain an error, and throws that
+   * error if it persists.
    *
-   * @param since the sequence number that is wanted; null for the oldest
+   * @param since the first sequence number wanted; null for the oldest
    */
   async diagnose(since: bigint | null): Promise<void> {
     const query = new URLSearchParams({ max: "1", timeout_ms: "250" });
@@ -60,7 +60,7 @@ export class PoolCalls {
     if (error !== null && !["Busy", "Io", "Internal"].includes(error.kindName)) throw error;
   }
 
-  /** The error for a connection that failed. */
+  /** The error for a failed connection. */
   failed(cause: unknown, message?: string): RemoteError {
     const { base } = this.#transport;
     return transportError(cause, this.#pool, {

@@ -1,5 +1,5 @@
 /**
- * References to pools of servers: `http(s)://host[:port]/<pool>` (docs/spec/command-line.md 1.3).
+ * References to pools on servers: `http(s)://host[:port]/<pool>` (docs/spec/command-line.md 1.3).
  *
  * @module
  */
@@ -14,9 +14,9 @@ function usage(message: string, hint: string, causes?: readonly string[]): Plasm
 }
 
 /**
- * The pool that a URL names.
+ * The pool named by a URL.
  *
- * @throws {PlasmiteError} Usage for anything but a server and one pool
+ * @throws {PlasmiteError} Usage unless the URL consists of a server and one pool
  */
 export function poolRef(ref: string): PoolRef {
   let url: URL;
@@ -54,7 +54,7 @@ export function poolRef(ref: string): PoolRef {
   return { ...server(ref, url.origin), name, path: `${url.origin}/${name}` };
 }
 
-/** Escapes that are not UTF-8 stay as they are. */
+/** Decodes percent escapes; leaves those that are not UTF-8 unchanged. */
 function decode(segment: string): string {
   try {
     return decodeURIComponent(segment);
@@ -82,7 +82,7 @@ export function placeRef(ref: string): PlaceRef {
   return server(ref, ref);
 }
 
-/** What is at an address; the backend checks it whole. */
+/** What an address refers to; the backend validates the full address. */
 function server(ref: string, address: string): PlaceRef {
   return {
     ref,

@@ -1,6 +1,6 @@
 /**
- * Connections to a server, plain and TLS. They are made directly: Deno's `fetch` uses the proxies
- * of the environment, which cannot be turned off, and a bearer token would be sent to them.
+ * Connections to a server, plain and TLS. `fetch` is not used, because Deno's `fetch` always uses
+ * the proxies set in the environment, and the bearer token would be sent to them.
  *
  * @module
  */
@@ -17,7 +17,7 @@ export interface Socket {
   read(): Promise<Uint8Array<ArrayBuffer> | null>;
   /** Writes all bytes. */
   write(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
-  /** Closes it; a read or write in progress rejects. */
+  /** Closes the stream; a read or write in progress rejects. */
   close(): void;
   /** Sets whether a read in progress keeps the process alive. */
   keepAlive(on: boolean): void;
@@ -26,7 +26,7 @@ export interface Socket {
 /** Opens a connection; rejects with {@linkcode ConnectFailure}. */
 export type Dial = (signal: AbortSignal) => Promise<Socket>;
 
-/** No connection was made, so that nothing was sent. */
+/** No connection was made, so nothing was sent. */
 export class ConnectFailure extends Error {
   /** @param cause the error of the system or the TLS library */
   constructor(cause: unknown) {
@@ -35,7 +35,7 @@ export class ConnectFailure extends Error {
   }
 }
 
-/** The server speaks TLS where plain HTTP was sent, or the other way round. */
+/** The server speaks TLS but plain HTTP was sent, or vice versa. */
 export class WrongScheme extends Error {
   /** @param wanted the scheme that the server speaks */
   constructor(readonly wanted: "http" | "https") {
@@ -44,10 +44,10 @@ export class WrongScheme extends Error {
   }
 }
 
-/** The server's certificate is not the one that an access key names. Nothing was sent. */
+/** The server's certificate is not the one pinned by the access key. Nothing was sent. */
 export class WrongCertificate extends Error {
   /**
-   * Creates one.
+   * Creates the error.
    *
    * @param message what is wrong
    * @param hint what to do about it
@@ -85,7 +85,7 @@ const PROBE_MS = 2_000;
 
 /**
  * Whether the server speaks TLS although `base` says `http`. Some servers close the connection
- * silently when they get plain HTTP.
+ * silently when they receive plain HTTP.
  */
 export async function speaksTls(base: URL): Promise<boolean> {
   const abort = new AbortController();

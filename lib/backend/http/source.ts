@@ -1,10 +1,10 @@
 /**
  * A remote pool as a stream of frames: a series of Lite3 tail requests, each continuing after the
- * last frame that arrived, so that nothing is lost or repeated, whatever happens to the connection
+ * last frame that arrived, so that nothing is lost or repeated if a connection fails
  * (docs/spec/http-api.md 3, 10).
  *
- * Nothing runs in the background: a wait does the next step (connect, read, pause after a failure),
- * so a slow reader slows down the server, and nothing accumulates in this process.
+ * Nothing runs in the background: each wait performs the next step (connect, read, pause after a
+ * failure), so a slow reader slows the server down and no data accumulates in this process.
  *
  * @module
  */
@@ -25,13 +25,13 @@ import type { FrameBytes, Gap } from "../../types.ts";
 
 /** The longest duration of one request, in milliseconds; less if the server requires it. */
 const REQUEST_MS = 30_000;
-/** How much longer a request may live before its connection counts as dead, in milliseconds. */
+/** How far a request may exceed that before its connection counts as dead, in milliseconds. */
 const GRACE_MS = 10_000;
 /** Pauses between attempts, in milliseconds. */
 const FIRST_PAUSE = 50;
 const LAST_PAUSE = 2_000;
 
-/** Follows one pool of a server. */
+/** Follows one pool on a server. */
 export class RemoteSource implements FrameSource {
   /** The current frame; its bytes are valid until the next call of `next`. */
   readonly cursor: FrameBytes;
@@ -52,7 +52,7 @@ export class RemoteSource implements FrameSource {
   /** Whether the current request returned a frame or a mark of a selecting server. */
   #begun = false;
 
-  /** The next sequence number; null before the first frame of a start at the oldest. */
+  /** The next sequence number; null before the first frame when starting at the oldest. */
   #expected: bigint | null;
   /** The highest sequence number that arrived. */
   #seen = 0n;
@@ -74,13 +74,13 @@ export class RemoteSource implements FrameSource {
   #pauseMs = 0;
   /** Whether the pool may have been deleted or replaced. */
   #mustProbe = false;
-  /** Messages that an old server left out although it has them. */
+  /** Messages that an old server skipped although it still has them. */
   #leftOut: { at: bigint; readonly before: bigint } | null = null;
   #holeBefore = 0n;
-  /** The frame in front of which there is nothing more to fetch. */
+  /** The frame before which nothing more needs to be fetched. */
   #checked = 0n;
 
-  /** Reads pool `pool` of the server of `transport`; nothing is sent before the first wait. */
+  /** Reads `pool` on the server of `transport`; nothing is sent before the first wait. */
   constructor(transport: Transport, pool: string, options: SourceOptions) {
     this.cursor = this.#frame;
     this.#transport = transport.retain();
@@ -101,7 +101,7 @@ export class RemoteSource implements FrameSource {
     return this.#expected ?? 0n;
   }
 
-  /** Whether it was closed. */
+  /** Whether the source was closed. */
   get closed(): boolean {
     return this.#closed;
   }
@@ -109,8 +109,8 @@ export class RemoteSource implements FrameSource {
   /**
    * Moves to the next frame that has arrived.
    *
-   * @returns false when there is none; then {@linkcode RemoteSource.wait}
-   * @throws {RemoteError} what ended the stream for good
+   * @returns false if there is none; then call {@linkcode RemoteSource.wait}
+   * @throws {RemoteError} the error that permanently ended the stream
    */
   next(): boolean {
     this.#viewed = false;
@@ -120,7 +120,7 @@ export class RemoteSource implements FrameSource {
     while (this.#leftOut === null && this.#parse()) {
       const { seq } = this.cursor;
       const expected = this.#expected;
-      if (expected !== null && seq < expected) continue; // It was already delivered.
+      if (expected !== null && seq < expected) continue; // Already delivered.
       if (expected !== null && seq > expected && !chosen) {
         if (this.#isSuspicious(seq)) {
           this.#leftOut = { at: expected, before: seq };
@@ -190,9 +190,9 @@ export class RemoteSource implements FrameSource {
   }
 
   /**
-   * Servers of 0.8 begin a tail at the ring's first byte and leave out what is older but retained
-   * (docs/spec/http-api.md 3). Such a server has no features, and the hole is in front of a
-   * request's first frame.
+   * Version 0.8 servers begin a tail at the ring's first byte and skip older messages that are still
+   * retained (docs/spec/http-api.md 3). Such a server reports no features, and the hole comes before
+   * a request's first frame.
    */
   #isSuspicious(seq: bigint): boolean {
     if (this.#transport.features?.size !== 0 || seq === this.#checked) return false;
@@ -207,9 +207,9 @@ export class RemoteSource implements FrameSource {
   }
 
   /**
-   * The current message, its envelope checked.
+   * The current message, after checking its envelope.
    *
-   * @throws {PlasmiteError} Corrupt when the payload is not a message
+   * @throws {PlasmiteError} Corrupt if the payload is not a message
    */
   get message(): MessageView {
     const view = this.#view;
@@ -220,11 +220,11 @@ export class RemoteSource implements FrameSource {
   }
 
   /**
-   * Does the next step and waits until it is done.
+   * Performs the next step and waits until it is done.
    *
    * @param ms the time limit in milliseconds; undefined for none
    * @returns false on time-out
-   * @throws the signal's reason when it is aborted
+   * @throws the signal's reason if it is aborted
    */
   wait(ms?: number, signal?: AbortSignal): Promise<boolean> {
     if (signal?.aborted) return Promise.reject(signal.reason);
@@ -243,7 +243,7 @@ export class RemoteSource implements FrameSource {
     this.#drop();
   }
 
-  /** Drops the connection and any partly read frame, which will be requested again. */
+  /** Drops the connection and any partially read frame, which will be requested again. */
   #drop(): void {
     this.#stream?.cancel();
     this.#stream = null;
@@ -259,7 +259,7 @@ export class RemoteSource implements FrameSource {
         this.#pauseMs = 0;
         await this.#sleep(ms);
       } else if (until !== undefined && this.#expected !== null && this.#expected > until) {
-        await this.#sleep(LAST_PAUSE); // Nothing more is wanted.
+        await this.#sleep(LAST_PAUSE); // No more messages are wanted.
       } else if (this.#mustProbe) await this.#probe();
       else await this.#connect();
     } catch (error) {
@@ -312,7 +312,7 @@ export class RemoteSource implements FrameSource {
       const usage = PlasmiteError.is(error, ErrorKind.Usage);
       const long = usage && error.message === "tail timeout exceeds server limit";
       if (usage && !long && query.has("where")) {
-        this.#filters = false; // It is evaluated here instead.
+        this.#filters = false; // Evaluate it here instead.
         return;
       }
       if (!long || this.#requestMs <= 1) throw error;
@@ -326,11 +326,11 @@ export class RemoteSource implements FrameSource {
     this.#frames = 0;
     this.#connectedAt = performance.now();
     if (this.#expected === null && this.#transport.features?.size === 0) {
-      this.#expected = (await this.#calls.bounds()).oldestSeq; // To notice messages that it leaves out.
+      this.#expected = (await this.#calls.bounds()).oldestSeq; // To detect skipped messages.
     }
   }
 
-  /** What the server is to choose; what belongs to the start is asked for until something came. */
+  /** The server-side selection; start options are included until something has arrived. */
   #choose(query: URLSearchParams, { tags, last, since, where }: Pushdown): void {
     const { until } = this.#options;
     query.set("marks", "1");
@@ -365,13 +365,13 @@ export class RemoteSource implements FrameSource {
     if (!this.#in.isEmpty) return await this.#broken(new Error("it ended inside a frame"));
     this.#stream = null;
     if (this.#frames > 0) return;
-    // A server that ends streams early would otherwise be asked again without a pause.
+    // Without the pause, a server that ends streams early would be sent requests in a tight loop.
     this.#mustProbe = true;
     const early = this.#age < this.#requestMs * 0.9;
     if (early) this.#trouble(this.#calls.failed(new Error("the server ended the stream")));
   }
 
-  /** Milliseconds since the current request was answered. */
+  /** Milliseconds since the response to the current request began. */
   get #age(): number {
     return performance.now() - this.#connectedAt;
   }
@@ -381,10 +381,10 @@ export class RemoteSource implements FrameSource {
    */
   async #broken(cause: unknown): Promise<void> {
     this.#drop();
-    // Its time was over anyway: the reader was too slow, or the machine was suspended.
+    // The request's time was over anyway: the reader was too slow, or the machine was suspended.
     if (this.#age >= this.#requestMs) return;
     if (this.#frames === 0 && this.#options.select?.where !== undefined && this.#filters) {
-      this.#filters = false; // It may be because of the filter, which is then applied here.
+      this.#filters = false; // The filter may be the cause, so apply it here.
       return;
     }
     if (this.#frames === 0 && ++this.#emptyRequests >= 2) {
@@ -404,7 +404,7 @@ export class RemoteSource implements FrameSource {
     });
   }
 
-  /** Fetches one message that the tail left out before the waiting frame. */
+  /** Fetches one message that the tail skipped before the pending frame. */
   async #fetchLeftOut(): Promise<void> {
     const hole = this.#leftOut;
     if (hole === null) return;
@@ -426,7 +426,7 @@ export class RemoteSource implements FrameSource {
     }
   }
 
-  /** Releases the connection; ends a wait. */
+  /** Releases the connection and ends any wait. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

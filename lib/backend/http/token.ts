@@ -7,7 +7,7 @@
 import { PlasmiteError } from "../../errors.ts";
 
 /**
- * Refuses a token that no `Authorization` header can carry; it is not repeated in the error.
+ * Rejects a token that is not valid in an `Authorization` header; the error does not contain it.
  *
  * @param path the file that contains it
  * @param advice how to get a valid token

@@ -1,6 +1,6 @@
 /**
- * Requests to one server: address, credentials, time limits and errors. All other modules of this
- * directory build on it.
+ * Sends requests to one server: address, credentials, time limits and errors. The other modules in
+ * this directory build on it.
  *
  * @module
  */
@@ -32,7 +32,7 @@ import { certificatesOf, readCertificates } from "./trust.ts";
 const DEADLINE = 30_000;
 /** The largest response in bytes: a message of 256 MiB and its envelope. */
 const LARGEST = 257 * 1024 * 1024;
-/** The largest body of an error in bytes. */
+/** The largest error body in bytes. */
 const LARGEST_ERROR = 1024 * 1024;
 
 /** Options of a connection to a server. */
@@ -40,7 +40,8 @@ export interface TransportOptions {
   /** The bearer token. */
   readonly token?: string | undefined;
   /**
-   * Timeout of a request including its response, in milliseconds; default 30000. Streams have none.
+   * Timeout for a request and its response, in milliseconds; default 30000. Does not apply to
+   * streams.
    */
   readonly timeoutMs?: number | undefined;
   /** A `fetch` to use instead of the built-in one. */
@@ -55,14 +56,14 @@ export interface TransportOptions {
     readonly skipVerify?: boolean | undefined;
   } | undefined;
   /**
-   * The access key of the server, in place of `token` and `tls`. With null nothing is sent that
-   * could identify anyone, and the certificate need only be valid for the host. By default the
-   * saved key of the server, if neither `token` nor `tls` says anything.
+   * The server's access key, instead of `token` and `tls`. With null, no credentials are sent, and
+   * the certificate only has to be valid for the host. Defaults to the key saved for the server if
+   * neither `token` nor `tls` is given.
    */
   readonly accessKey?: AccessKey | null | undefined;
 }
 
-/** The only way to a server where there are no sockets: in a browser. */
+/** The only way to reach a server where there are no sockets: in a browser. */
 const FETCH_ALONE = typeof Deno === "undefined" ? globalThis.fetch : undefined;
 
 /** One request. */
@@ -83,13 +84,13 @@ export interface Call {
   readonly effect?: Effect;
   /** The largest accepted response, in bytes. */
   readonly limit?: number;
-  /** Aborts the request; rejects with the signal's reason. */
+  /** Aborts the request, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** How requests reach the server. */
 interface Route {
-  /** The bearer value for whoever is at its end. */
+  /** The bearer token to send to this server. */
   readonly credential: string | undefined;
   /** Whether the credential is the secret of an access key. */
   readonly hasKey: boolean;
@@ -101,7 +102,7 @@ interface Route {
 export interface OpenStream {
   /** The next piece, null at the end; valid until the next call. */
   read(): Promise<Uint8Array<ArrayBuffer> | null>;
-  /** Ends it. */
+  /** Ends the stream. */
   cancel(): void;
 }
 
@@ -123,14 +124,14 @@ export class Transport {
   readonly #options: TransportOptions;
   readonly #timeoutMs: number;
   readonly #certificates: readonly string[] | undefined;
-  /** Whether there may be a saved key, for there is nothing else. */
+  /** Whether a saved key may be used, because no other credentials were given. */
   readonly #isAnonymous: boolean;
   #route: Promise<Route> | undefined;
   #release: () => void = () => {};
   #users = 1;
 
   /**
-   * Creates a transport; sends nothing.
+   * Creates a transport without sending anything.
    *
    * @throws {PlasmiteError} Usage for a bad address, token or certificate file
    */
@@ -149,7 +150,7 @@ export class Transport {
       });
     }
     this.#options = options;
-    // Read even if http or skipVerify makes them unused: an invalid file is a mistake either way.
+    // Read even if http or skipVerify makes them unused; an invalid file is an error either way.
     const certificates = [
       ...(tls?.caFile === undefined ? [] : readCertificates(tls.caFile)),
       ...(tls?.caCerts ?? []).flatMap((pem) => certificatesOf(pem)),
@@ -160,7 +161,7 @@ export class Transport {
       tls?.skipVerify !== true && options.fetch === undefined && FETCH_ALONE === undefined;
   }
 
-  /** Refuses an access key where its certificate cannot be checked. Throws Usage. */
+  /** Rejects an access key if its certificate cannot be checked. Throws Usage. */
   #checkPinnable(): void {
     if (this.base.protocol === "https:" && FETCH_ALONE === undefined) return;
     throw new PlasmiteError("Usage", "access keys are for https addresses, outside of browsers", {
@@ -168,18 +169,18 @@ export class Transport {
     });
   }
 
-  /** The same server with another token. */
+  /** A transport to the same server with a different token. */
   withToken(token: string): Transport {
     return new Transport(this.base, { ...this.#options, token });
   }
 
-  /** Adds a user of the connections. */
+  /** Increments the number of users of the connections. */
   retain(): this {
     this.#users++;
     return this;
   }
 
-  /** Removes a user; the last one closes the connections. */
+  /** Decrements the number of users; closes the connections when none are left. */
   release(): void {
     if (--this.#users === 0) this.#release();
   }
@@ -216,7 +217,7 @@ export class Transport {
     return (await import("./node_tls.ts")).trustingDialer(base, { ca, skipVerify });
   }
 
-  /** The way to the server; found again after a failure. */
+  /** How to reach the server; determined again after a failure. */
   async #found(): Promise<Route> {
     const finding = this.#route ??= this.#load();
     try {
@@ -227,14 +228,14 @@ export class Transport {
     }
   }
 
-  /** Adds what to do where no key is saved, or the saved one is refused. */
+  /** Adds a hint to errors caused by a missing or rejected saved key. */
   #advised(error: RemoteError, route: Route | undefined): RemoteError {
     const advised = route?.hasKey
       ? refusedKey(error, this.base)
       : this.#isAnonymous
       ? anonymousError(error, this.base)
       : error;
-    // A key may be saved while a program that serves others goes on.
+    // A key may be saved while a long-running program is active.
     if (advised !== error && this.#isAnonymous) {
       this.#route = undefined;
       this.#release();
@@ -340,8 +341,8 @@ export class Transport {
   /**
    * Reads a whole response and parses it.
    *
-   * @param parse throws {@linkcode unreadable} when it cannot
-   * @throws {RemoteError} what the server reports; Io when it cannot be reached
+   * @param parse parses the bytes; throws {@linkcode unreadable} if they are invalid
+   * @throws {RemoteError} the error reported by the server; Io if it cannot be reached
    */
   read<T>(path: string, call: Call, parse: (bytes: Uint8Array<ArrayBuffer>) => T): Promise<T> {
     return this.#within(path, call, async (answer) => {
@@ -349,15 +350,15 @@ export class Transport {
     });
   }
 
-  /** The bytes of an answer; throws as {@linkcode Transport.read}. */
+  /** The bytes of a response. Throws the same errors as {@linkcode Transport.read}. */
   bytes(path: string, call: Call = {}): Promise<Uint8Array<ArrayBuffer>> {
     return this.read(path, call, (bytes) => bytes);
   }
 
   /**
-   * The JSON value of an answer, integers exact; for the server's own documents, not for data.
+   * The JSON value of a response, with exact integers; for the server's own documents, not for data.
    *
-   * @throws {RemoteError} as {@linkcode Transport.read}; Internal when it is not JSON
+   * @throws {RemoteError} as {@linkcode Transport.read}; Internal if it is not JSON
    */
   json(path: string, call: Call = {}): Promise<JsonFields> {
     return this.read(path, call, (bytes) => jsonFields(bytes, call.pool));
@@ -366,7 +367,7 @@ export class Transport {
   /**
    * Opens a stream; the time limit applies until its headers have arrived.
    *
-   * @throws {RemoteError} what the server reports; Io when it cannot be reached
+   * @throws {RemoteError} the error reported by the server; Io if it cannot be reached
    */
   stream(path: string, call: Call): Promise<OpenStream> {
     return this.#within(path, call, (answer) => Promise.resolve(answer));
@@ -374,7 +375,7 @@ export class Transport {
 }
 
 /**
- * The JSON document of an answer.
+ * The JSON document of a response.
  *
  * @throws {RemoteError} Internal if it is invalid
  */
@@ -383,12 +384,12 @@ export function jsonFields(bytes: Uint8Array, pool: string | undefined): JsonFie
     const value = parseJsonExact(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
     if (value !== null && typeof value === "object") return value as JsonFields;
   } catch {
-    // Reported below, together with JSON of the wrong shape.
+    // Reported below, along with JSON of the wrong shape.
   }
   throw unreadable(pool);
 }
 
-/** Reads a body to its end, `limit` bytes at most. */
+/** Reads a body to its end, up to `limit` bytes. */
 async function readAll(answer: Answer, limit: number): Promise<Uint8Array<ArrayBuffer>> {
   // Allocate the announced length, up to a limit.
   const announced = Number(answer.header("content-length") ?? 0);

@@ -17,7 +17,7 @@ function usage(message: string, path: string | undefined, cause?: unknown): Plas
   });
 }
 
-/** Whether the bytes look like one DER sequence that fills them. */
+/** Whether the bytes look like exactly one DER sequence. */
 function isDer(bytes: Uint8Array): boolean {
   const [tag, first = 0] = bytes;
   if (tag !== 0x30) return false;
@@ -31,8 +31,8 @@ function isDer(bytes: Uint8Array): boolean {
 /**
  * The certificates of a PEM text.
  *
- * @param path the file it came from, for errors
- * @throws {PlasmiteError} Usage when there is none, or none that can be parsed
+ * @param path the file that the text came from, for errors
+ * @throws {PlasmiteError} Usage if it has no certificate, or none that can be parsed
  */
 export function certificatesOf(pem: string, path?: string): string[] {
   const blocks = [...pem.matchAll(BLOCK)];

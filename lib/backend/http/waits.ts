@@ -1,5 +1,5 @@
 /**
- * Long waits on a server, in requests that are short enough for it.
+ * Long waits on a server, split into requests within its time limit.
  *
  * @module
  */
@@ -9,16 +9,16 @@ import { ErrorKind, PlasmiteError } from "../../errors.ts";
 /** How long one request waits, in milliseconds. */
 const REQUEST = 10_000;
 
-/** How long the server of a pool lets requests wait. */
+/** Tracks how long a pool's server allows a request to wait. */
 export class Waits {
   #requestMs = REQUEST;
 
   /**
-   * Sends requests until one is answered, or the time is over.
+   * Sends requests until one gets a result or the time is up.
    *
-   * @param end when the wait is over, by `performance.now()`
-   * @param send sends a request with a time-out; `again` in its result asks for the next one
-   * @param isOver whether a failure only says that the time of the request is over
+   * @param end when the wait ends, in `performance.now()` time
+   * @param send sends a request with a timeout; `again` in its result requests another attempt
+   * @param isOver whether a failure only means that the request timed out
    */
   async until<T>(
     end: number,
@@ -42,7 +42,7 @@ export class Waits {
     }
   }
 
-  /** Learns the limit of the server from a refusal. */
+  /** Takes the server's limit from the error of a rejected request. */
   #isTooLong(error: unknown): boolean {
     if (!PlasmiteError.is(error, ErrorKind.Usage)) return false;
     if (error.message !== "tail timeout exceeds server limit" || this.#requestMs <= 1) return false;

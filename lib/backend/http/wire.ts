@@ -1,5 +1,5 @@
 /**
- * The documents of HTTP v0 for pools and messages (docs/spec/http-api.md 2).
+ * The HTTP v0 documents for pools and messages (docs/spec/http-api.md 2).
  *
  * @module
  */
@@ -70,7 +70,7 @@ function retentionOf(value: unknown): PoolRetention | undefined {
 }
 
 /**
- * A pool's object; a write-only server leaves out bounds and metrics.
+ * A pool's object; a write-only server omits bounds and metrics.
  *
  * @param name the requested name, if the response has none
  * @throws {RemoteError} Internal if it is invalid
@@ -106,19 +106,19 @@ export function poolInfo(value: unknown, name?: string): PoolInfo {
   };
 }
 
-/** The last sequence number that was assigned, as far as the description tells; 0 for none. */
+/** The last assigned sequence number according to the description; 0 for none. */
 export function lastSeqOf({ bounds, lastSeq }: PoolInfo): bigint {
   return lastSeq ?? bounds.newestSeq ?? 0n;
 }
 
-/** First and last number that a reader finds, as far as the description tells. */
+/** The first and last readable sequence numbers according to the description. */
 export function readableBounds({ bounds, retention }: PoolInfo): PoolBounds {
   if (retention === undefined || retention.maxAgeMs === null) return bounds;
   const { oldestLiveSeq } = retention;
   return { oldestSeq: oldestLiveSeq, newestSeq: oldestLiveSeq === null ? null : bounds.newestSeq };
 }
 
-/** A message as an answer told it: its envelope as a Lite3 document, with `seq` and `time` in it. */
+/** A message from a response: its envelope as a Lite3 document, with its `seq` and `time`. */
 export interface WireMessage {
   /** Sequence number. */
   readonly seq: bigint;
@@ -136,8 +136,8 @@ function startsWith(bytes: Uint8Array, text: string): boolean {
 }
 
 /**
- * The message of an answer `{"message":{…}}`, or with `bare` the message alone. The text goes through the Lite3 encoder and not
- * through `JSON.parse`, so that every number and key is exact.
+ * The message of a response `{"message":{…}}`, or the message alone with `bare`. The text is parsed
+ * by the Lite3 encoder instead of `JSON.parse`, so that every number and key is exact.
  *
  * @throws {RemoteError} Internal if it is invalid
  */
@@ -184,10 +184,10 @@ export interface ListedMessage {
 }
 
 /**
- * The messages of a list in an answer, with every number and key exact.
+ * The messages of a list in a response, with every number and key exact.
  *
- * @param list the member with the list
- * @param member the member of each element with the message; without it the element itself
+ * @param list the member that contains the list
+ * @param member the member of each element that contains the message; by default the element itself
  * @throws {RemoteError} Internal if it is invalid
  */
 export function messagesOf(
@@ -282,7 +282,7 @@ export function cursorOf(value: unknown, pool: string): CursorInfo {
 /**
  * Appends `{"data":…,"tags":[…]}`: the body of an append, or a line of a batch.
  *
- * @throws {PlasmiteError} Corrupt when the payload cannot be read
+ * @throws {PlasmiteError} Corrupt if the payload cannot be read
  */
 export function printBody(view: MessageView, out: Buf): void {
   const ascii = (text: string): void => {
