@@ -37,7 +37,7 @@ export class Appender {
   }
 
   /**
-   * Appends now; blocks for up to ten seconds while another process holds the lock
+   * Appends synchronously; blocks for up to ten seconds while another process holds the lock
    * (docs/spec/library.md 12).
    */
   appendSync(encode: Encode, flush: boolean): Stored[] {

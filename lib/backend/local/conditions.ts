@@ -24,8 +24,7 @@ const ID_WINDOW = 4096;
 /** The widest window for ids. */
 const WIDEST_WINDOW = 1_000_000;
 /**
- * How often a look-up is repeated because too many messages were added before the lock was
- * acquired.
+ * How many times a look-up is retried when too many messages arrive before the lock is acquired.
  */
 const LOOKS = 10;
 
@@ -39,11 +38,11 @@ export interface Guarded {
 
 /**
  * Appends under a guard: searches without the lock, then evaluates the guard under it, including
- * what was added in between.
+ * messages added in the meantime.
  *
  * @returns the result of the append
- * @throws {PlasmiteError} errors of the guard; Busy when others append too fast or the lock stays
- *   held
+ * @throws {PlasmiteError} errors of the guard; Busy if others append too fast or the lock is not
+ *   released in time
  */
 export function* appendingGuarded(
   ring: Ring,
@@ -76,7 +75,7 @@ export function* appendingGuarded(
   throw lockTimeout(ring.path);
 }
 
-/** The ids of a batch's frames, with what is known of each after the guard has run. */
+/** The ids of a batch's frames, and the outcome for each once the guard has run. */
 interface Result {
   /** Frames to store. */
   fresh: number[];
@@ -123,7 +122,7 @@ class Evaluation {
   readonly #from: number;
   readonly #when: Conditions;
   readonly #window: bigint;
-  /** Views of two frames, which only ids need. */
+  /** Views of two frames; needed only to compare ids. */
   #views: readonly [MessageView, MessageView] | null = null;
   result: Result = { fresh: [], known: [] };
 
@@ -154,7 +153,10 @@ class Evaluation {
     return wanted;
   }
 
-  /** Ids first: a retry of an append with an unknown outcome must not fail because it succeeded. */
+  /**
+   * Check ids first: a retry of an append with an unknown outcome must not fail because it
+   * succeeded.
+   */
   evaluate(state: State): FrameBatch | null {
     const batch = this.#batch;
     const { ids, expect } = this.#when;

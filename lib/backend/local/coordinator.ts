@@ -45,21 +45,21 @@ import { findFrame } from "./lookup.ts";
 
 export { WritableRing } from "../../pool/writable_ring.ts";
 
-/** What coordination needs of a pool. */
+/** The parts of a pool that coordination uses. */
 export interface PoolContext extends HasDeadPool {
   /** The open file, owned by the pool. */
   readonly ring: Ring;
-  /** Whether there can be files next to the pool. */
+  /** Whether the pool is on disk, so that files can be stored next to it. */
   readonly onDisk: boolean;
-  /** Runs work in place or in turns. */
+  /** Runs work synchronously, or in time slices. */
   run<T>(steps: Steps<T>, signal?: AbortSignal): Awaitable<T>;
-  /** Runs an append whose caller has a slot already. */
+  /** Runs an append whose caller already holds a slot. */
   runAppend<T>(steps: Steps<T>, signal?: AbortSignal): Awaitable<T>;
   /** Starts to read. */
   select(selection: Selection): Awaitable<Walk>;
 }
 
-/** Coordination in one open pool file. */
+/** Coordination for one open pool file. */
 export class Coordinator implements Coordination {
   readonly #context: PoolContext;
   readonly #known: KnownTags;
@@ -67,7 +67,7 @@ export class Coordinator implements Coordination {
 
   /**
    * @param context the pool and how to use it
-   * @param other another coordinator of the same file, whose knowledge is shared
+   * @param other another coordinator of the same file, whose cached state is shared
    */
   constructor(context: PoolContext, other?: Coordinator) {
     this.#context = context;
@@ -87,7 +87,7 @@ export class Coordinator implements Coordination {
     return this.#context.run(this.#newest(key));
   }
 
-  /** Like {@linkcode Coordinator.latest}, but done in place. */
+  /** Like {@linkcode Coordinator.latest}, but synchronous. */
   latestNow(key: string): StoredFrame | null {
     return inPlace(this.#newest(key));
   }
@@ -101,7 +101,7 @@ export class Coordinator implements Coordination {
     return latestBy(this.#readable(request.signal), by, request);
   }
 
-  /** Like {@linkcode Coordinator.latestBy}, if work on the pool is done in place. */
+  /** Like {@linkcode Coordinator.latestBy}, if work on the pool runs synchronously. */
   latestByNow(by: string, request: LatestRequest = {}): Latest {
     return latestByNow(this.#readable(request.signal), by, request);
   }

@@ -1,5 +1,5 @@
 /**
- * Named cursors of a pool file: a position that outlives its reader, held by one reader at a time
+ * Named cursors of a pool file: a stored position, held by one reader at a time
  * (docs/spec/coordination.md 2).
  *
  * @module
@@ -26,8 +26,8 @@ import type { StoredFrame, Walk } from "../types.ts";
 import type { PoolContext } from "./coordinator.ts";
 
 /**
- * How long to wait for a cursor in milliseconds: one that is only being set or listed is free again
- * within that time.
+ * How long to wait for a cursor, in milliseconds. A cursor that is only being set or listed is
+ * released well within that time.
  */
 const BRIEFLY = 20;
 
@@ -47,7 +47,10 @@ function replaced(name: string, path: string, seq: bigint, newest: bigint): Plas
   });
 }
 
-/** Throws NotFound if a position is behind the end of the pool, or in a pool of another identity. */
+/**
+ * Throws NotFound if a position is past the end of the pool, or belongs to a pool with another
+ * identity.
+ */
 function checkIdentity(ring: Ring, name: string, position: Position, newest: bigint): void {
   const { seq, pool } = position;
   const id = ring.extension()?.id ?? "";
@@ -74,7 +77,7 @@ export function* checkingPosition(ring: Ring, name: string, position: Position):
   if (time !== null && time !== ns) throw replaced(name, ring.path, seq, newest);
 }
 
-/** Acquires a cursor's file, waiting for those who hold it for a moment only. */
+/** Acquires a cursor's file, waiting for brief holders only. */
 function acquiring(ring: Ring, open: () => CursorFile): Steps<CursorFile> {
   return whileBusy(BRIEFLY, () => untilUnlocked(ring.path, open));
 }
@@ -86,10 +89,10 @@ export class PoolCursor implements Cursor {
   readonly #context: PoolContext;
   readonly #file: CursorFile;
   readonly #flush: boolean;
-  /** Delivered and not acknowledged, in order. */
+  /** Delivered but unacknowledged messages, in order. */
   #open: { readonly seq: bigint; readonly ns: bigint }[] = [];
   #position: Position;
-  /** Identity of the pool, once it is known. */
+  /** The pool's identity, once known. */
   #pool = "";
   #delivered: bigint;
 
@@ -110,10 +113,10 @@ export class PoolCursor implements Cursor {
   }
 
   /**
-   * Acquires a cursor; a new one is saved before anything is delivered.
+   * Acquires a cursor. A new cursor is saved before anything is delivered.
    *
-   * @throws {PlasmiteError} Busy while another process has it, NotFound if the pool was replaced or
-   *   ends before the position, Corrupt, Usage, Permission, Io
+   * @throws {PlasmiteError} Busy while another process holds it, NotFound if the pool was replaced
+   *   or ends before the position, Corrupt, Usage, Permission, Io
    */
   static *opening(
     context: PoolContext,
@@ -156,7 +159,7 @@ export class PoolCursor implements Cursor {
   }
 
   deliver(seq: bigint, timestampNs: bigint): void {
-    // A reader that starts again gets what it did not acknowledge again.
+    // A restarted reader receives its unacknowledged messages again.
     if (seq <= this.#delivered) this.#open = this.#open.filter((one) => one.seq < seq);
     this.#open.push({ seq, ns: timestampNs });
     this.#delivered = seq;
@@ -186,7 +189,7 @@ export class PoolCursor implements Cursor {
     if (this.#isBehind(before - 1n)) return this.#context.run(this.#passing(before - 1n));
   }
 
-  /** Whether the position may move to a number. */
+  /** Whether the position may move to this number. */
   #isBehind(seq: bigint): boolean {
     return this.#open.length === 0 && seq > this.#position.seq && seq >= this.#delivered;
   }
@@ -197,7 +200,7 @@ export class PoolCursor implements Cursor {
   }
 
   #move({ seq, ns }: { readonly seq: bigint; readonly ns: bigint }): void {
-    // A pool may get an identity, but never another one.
+    // A pool without an identity may get one later, but an identity never changes.
     if (this.#pool === "") this.#pool = this.#context.ring.extension()?.id ?? "";
     const position = { seq, ns, pool: this.#pool };
     this.#file.save(position, this.#flush);
@@ -240,8 +243,8 @@ function* placing(ring: Ring, from: Place): Steps<Position> {
 /**
  * Sets a cursor, creates it, or repairs a damaged one.
  *
- * @throws {PlasmiteError} Busy while somebody has it, Conflict if it is not where it should be,
- *   NotFound if it should be in a pool that was replaced, Usage for a number that cannot be, Io
+ * @throws {PlasmiteError} Busy while another process holds it, Conflict if it is not at the
+ *   expected position, NotFound if its pool was replaced, Usage for an impossible number, Io
  */
 export function* settingCursor(
   ring: Ring,
@@ -323,7 +326,7 @@ function cursorInfo(name: string, entry: Entry, { oldest, newest }: Bounds): Cur
     return { name, kind, seq: 0n, lag: 0n, lost: 0n, acked: "", inUse: null, error };
   }
   const seq = entry.kind === "cursor" ? entry.record.seq : entry.record.floor;
-  // With nothing retained, everything behind the position is lost.
+  // With nothing retained, everything after the position is lost.
   const first = oldest === 0n ? newest + 1n : oldest;
   const lag = newest > seq ? newest - seq : 0n;
   const lost = first > seq + 1n ? first - seq - 1n : 0n;

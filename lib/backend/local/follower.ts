@@ -1,5 +1,6 @@
 /**
- * A cursor that can wait, shared by `tail`, `follow`, the server's streams and the agents' wait.
+ * A cursor that can wait for messages, used by `tail`, `follow`, the server's streams and the
+ * agents' wait.
  *
  * @module
  */
@@ -41,11 +42,11 @@ export class Follower {
    * Opens the pool at `path`.
    *
    * @param start a sequence number (inclusive), the oldest retained message, or after the newest
-   * @param notify whether to wait for change notifications; if false, polls with growing pauses
+   * @param notify whether to wait for change notifications; if false, polls at increasing intervals
    * @param inTurns whether the process serves others: a long walk to the first message is then done
    *   in slices, with {@linkcode Follower.unfinished} in between
-   * @param ring the pool, if it is already open; it is closed with the follower
-   * @param watch the source of change notifications, instead of `notify`; closed with the follower
+   * @param ring the pool, if already open; the follower closes it
+   * @param watch the source of change notifications, instead of `notify`; the follower closes it
    * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage or Io
    */
   constructor(
@@ -137,7 +138,7 @@ export class Follower {
     return view;
   }
 
-  /** A message that cannot be read, with where it is. */
+  /** The error for an unreadable message, with its position added. */
   #damaged(error: unknown): unknown {
     if (!PlasmiteError.is(error, ErrorKind.Corrupt)) return error;
     const { message, causes } = error;
@@ -146,7 +147,7 @@ export class Follower {
   }
 
   /**
-   * Waits until there may be something new.
+   * Waits until there may be new messages.
    *
    * @param ms the time limit in milliseconds; undefined for none
    * @returns false on time-out
@@ -187,7 +188,7 @@ export class Follower {
     this.ring.checkIdentity();
   }
 
-  /** Whether it was closed. */
+  /** Whether the follower was closed. */
   get closed(): boolean {
     return this.#closed;
   }

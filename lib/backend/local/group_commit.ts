@@ -1,5 +1,5 @@
 /**
- * Appends of many callers to one pool: those that arrive together share one lock and one write.
+ * Group commit: concurrent appends to one pool share one lock and one write.
  *
  * @module
  */
@@ -11,32 +11,30 @@ import { inPlace, type Steps } from "../../storage/steps.ts";
 import { inTurns } from "../../storage/turns.ts";
 import type { AppendRequest } from "../types.ts";
 
-/** The most bytes of frames per write, unless a single caller has more. */
+/** The maximum number of frame bytes per write, unless a single caller has more. */
 const GROUP_BYTES = 512 * 1024;
 
 /** One caller's append. */
 interface Job {
   readonly batch: FrameBatch;
   readonly request: AppendRequest;
-  /** The first of its frames that is not stored yet. */
+  /** Its first frame that is not stored yet. */
   next: number;
   /** The end of its frames in the batch, exclusive. */
   readonly to: number;
-  /**
-   * When it stops waiting for the lock, in `performance.now()` time; set when it begins to wait.
-   */
+  /** The deadline for acquiring the lock, in `performance.now()` time; set when the wait starts. */
   until: number | undefined;
-  /** Ends it; with an error when it failed. */
+  /** Completes the job, with an error if it failed. */
   readonly settle: (error?: unknown) => void;
 }
 
 /** The queue for one pool's lock. */
 export class GroupCommit {
   readonly #ring: WritableRing;
-  /** Copies of the frames of several jobs that are not neighbours in one batch. */
+  /** Copies of the frames of several jobs that are not contiguous in one batch. */
   readonly #merged = new FrameBatch();
   #jobs: Job[] = [];
-  /** Whether the waiting jobs are about to be written. */
+  /** Whether a write of the waiting jobs is scheduled. */
   #scheduled = false;
 
   /** Appends to `ring`, which the caller owns. */
@@ -50,11 +48,11 @@ export class GroupCommit {
   }
 
   /**
-   * Appends together with all waiting jobs. A frame that can never fit is refused first, so that it
-   * does not affect others.
+   * Appends together with all waiting jobs. A frame that can never fit is rejected up front, so
+   * that it does not affect other jobs.
    *
-   * @param batch its frames must not be changed until this settles; more may be added, for other
-   *   appends
+   * @param batch its frames must not be changed until this settles; frames for other appends may be
+   *   added
    * @param result what the promise resolves to
    */
   append<T>(batch: FrameBatch, request: AppendRequest, result: T): Promise<T> {
@@ -76,9 +74,9 @@ export class GroupCommit {
   }
 
   /**
-   * Ends a job when the signal is aborted, unless a part is stored: then it is completed.
+   * Ends a job when the signal is aborted, unless it is partly stored: then it is completed.
    *
-   * @returns how to stop listening
+   * @returns a function that removes the listener
    */
   #abortWith(signal: AbortSignal, job: Job): () => void {
     const { next } = job;
@@ -92,8 +90,8 @@ export class GroupCommit {
   }
 
   /**
-   * Like {@linkcode GroupCommit.append}, but waits in place for the lock. Jobs that are waiting
-   * already go first.
+   * Like {@linkcode GroupCommit.append}, but blocks while waiting for the lock. Jobs that are
+   * already waiting go first.
    */
   appendInPlace(batch: FrameBatch, request: AppendRequest): void {
     let ended = false;
@@ -119,19 +117,19 @@ export class GroupCommit {
 
   async #drain(): Promise<void> {
     try {
-      // Usually the lock is free; nothing is then set up for waiting.
+      // Usually the lock is free, and no wait is needed.
       if (!this.#attempt()) await inTurns(this.#draining());
     } finally {
       this.#scheduled = false;
     }
   }
 
-  /** Ends all jobs, or those until `enough`; each has its own time limit. */
+  /** Completes jobs until none are left or `enough` returns true; each has its own time limit. */
   #draining(enough = () => false): Steps<true> {
     return untilUnlocked(this.#ring.path, () => this.#attempt() || enough() || null, Infinity);
   }
 
-  /** Writes all waiting jobs or fails them; false if any is left to wait for the lock. */
+  /** Writes or fails all waiting jobs; false if any must still wait for the lock. */
   #attempt(): boolean {
     try {
       return this.#commit() || this.#expire();
@@ -176,9 +174,8 @@ export class GroupCommit {
   }
 
   /**
-   * The frames of the first jobs, to be written at once. They are copied only if they are not
-   * neighbours in one batch. This is repeated for each attempt, so the amount that is copied is
-   * limited.
+   * The frames of the first jobs, to be written together. They are copied only if they are not
+   * contiguous in one batch. The copy is repeated for each attempt, so its size is limited.
    */
   #together(): { batch: FrameBatch; from: number; flush: boolean } {
     const jobs = this.#jobs;
@@ -198,9 +195,7 @@ export class GroupCommit {
     return { batch: this.#merged, from: 0, flush };
   }
 
-  /**
-   * Reports to the jobs that their next `count` frames got the sequence numbers from `first` on.
-   */
+  /** Reports to the jobs that their next `count` frames were stored, numbered from `first`. */
   #stored(count: number, first: bigint): void {
     let seq = first;
     let left = count;
@@ -222,7 +217,7 @@ export class GroupCommit {
   }
 }
 
-/** Whether the frames of all jobs follow one another, up to the end of a batch. */
+/** Whether the frames of all jobs are contiguous and end at the end of a batch. */
 function areNeighbours(jobs: readonly Job[], { batch, next }: Job): boolean {
   let end = next;
   for (const job of jobs) {

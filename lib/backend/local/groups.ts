@@ -1,9 +1,9 @@
 /**
- * Work groups of a pool file: each message to one of several workers (docs/spec/coordination.md
- * 8.1).
+ * Work groups of a pool file: each message goes to one of several workers
+ * (docs/spec/coordination.md 8.1).
  *
- * The group's file is locked for single operations. New tasks are searched for before it is locked:
- * a walk that stays open between calls is where the group is.
+ * The group's file is locked only for single operations. New tasks are found before it is locked,
+ * with a walk that stays open between calls at the group's position.
  *
  * @module
  */
@@ -51,9 +51,11 @@ const ACK_WAIT = 60_000;
 const LONGEST_HOLDER = 64;
 /** How often to look whether other workers changed the group, in milliseconds. */
 const POLL = 100;
-/** How many bytes of new tasks are handed out at once, or one task. */
+/**
+ * The maximum number of bytes of new tasks handed out at once; a larger task is handed out alone.
+ */
 const MOST_BYTES = 16 << 20;
-/** When to try again to move a task to the dead pool, in milliseconds. */
+/** How long to wait before retrying a move to the dead pool, in milliseconds. */
 const BURY_AGAIN = 60_000;
 
 /** A task that was handed out, without its message. */
@@ -65,9 +67,9 @@ interface Round {
   readonly handed: readonly { readonly task: Handed; readonly message: StoredFrame | null }[];
   /** When the next pending task may be handed out again; null if none is pending. */
   readonly dueMs: number | null;
-  /** Whether everything is done. */
+  /** Whether all tasks are done. */
   readonly idle: boolean;
-  /** Whether no more tasks can be pending. */
+  /** Whether the limit of pending tasks is reached. */
   readonly full: boolean;
 }
 
@@ -83,15 +85,15 @@ export class PoolGroup implements Group {
   readonly #expressions: readonly string[];
   readonly #keys: TaskKeys | null;
   readonly #source: TaskSource;
-  /** Tasks up to here may be missing from the walk. */
+  /** The walk may no longer return tasks up to this number. */
   #passed = 0n;
-  /** Lost messages that were not reported yet. */
+  /** The number of lost messages not reported yet. */
   #lost = 0n;
   #closed = false;
-  /** Resolves when the calls of `take` so far are over. */
+  /** Resolves when all earlier calls of `take` have finished. */
   #turn: Promise<void> = Promise.resolve();
 
-  /** Creates the access without touching the disk. */
+  /** Creates the object without accessing the disk. */
   constructor(context: PoolContext, name: string, request: GroupRequest = {}) {
     this.name = checkCursorName(name);
     this.#context = context;
@@ -157,7 +159,7 @@ export class PoolGroup implements Group {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#turn = before.then(() => promise);
     try {
-      // The walk has one reader at a time.
+      // Only one call at a time may read the walk.
       await waitFor((wake) => void before.then(wake), () => {}, undefined, request.signal);
       return await this.#take(request);
     } finally {
@@ -176,7 +178,7 @@ export class PoolGroup implements Group {
       const { handed, ...round } = await this.#round(count, ackWaitMs, waitMs > 0, signal);
       const tasks = await this.#deliver(handed);
       if (tasks.length === 0) {
-        if (handed.length > 0) continue; // They were moved to the dead pool, or are lost.
+        if (handed.length > 0) continue; // All were moved to the dead pool, or lost.
         this.#source.throwFailure();
         if (performance.now() < end && !this.#closed) {
           if (mark !== null) await this.#pause(round, end, mark, signal);
@@ -194,7 +196,7 @@ export class PoolGroup implements Group {
     return groupMark(this.#context.ring.path, this.name, this.#request.dir);
   }
 
-  /** Waits until there may be a task: for the pool, other workers, or the next due time. */
+  /** Waits for a possible task: a change of the pool or the group, or the next due time. */
   async #pause(
     { dueMs, full }: Omit<Round, "handed">,
     end: number,
@@ -244,7 +246,7 @@ export class PoolGroup implements Group {
       const before = group.record;
       if (before === null) return "reopen"; // It was deleted.
       this.#checkPool(before, newest);
-      // A torn write has left the older record: tasks behind it have to be found again.
+      // A torn write left the older record: tasks after it must be found again.
       if (before.next < this.#passed) return "reopen";
       const { record, lost } = drop(before, oldest === 0n ? newest + 1n : oldest);
       const unknown = this.#keys?.unknown(record) ?? [];
@@ -268,7 +270,7 @@ export class PoolGroup implements Group {
       }
       const dueMs = nextDueMs(after ?? before, nowMs);
       if (after === null || (after !== before && !group.save(stamped(after)))) {
-        // There are too many holders, or the record does not fit: completed tasks make room.
+        // There are too many holders, or the record does not fit: wait until tasks are completed.
         this.#source.putBack(fresh.read);
         return { handed: [], dueMs, idle: false, full: true };
       }
@@ -305,10 +307,11 @@ export class PoolGroup implements Group {
   }
 
   /**
-   * Selects new tasks behind the group's `next`.
+   * Selects new tasks after the group's `next`.
    *
-   * @param taken keys that no new task may have; null if keys do not matter
-   * @returns tasks to hand out and tasks that must wait, all that was read, and how far
+   * @param taken keys that new tasks must not have; null if keys do not matter
+   * @returns tasks to hand out and tasks that must wait, all that was read, and the last number
+   *   read
    */
   #fresh(record: GroupRecord, count: number, taken: Set<string> | null): {
     readonly messages: StoredFrame[];
@@ -339,7 +342,7 @@ export class PoolGroup implements Group {
     return { messages, blocked, read, next };
   }
 
-  /** Reads the messages of tasks, and moves those to the dead pool that were tried too often. */
+  /** Reads the messages of tasks, and moves tasks that were tried too often to the dead pool. */
   async #deliver(handed: Round["handed"]): Promise<HandedTask[]> {
     const { run, ring } = this.#context;
     const { maxTries = MAX_TRIES } = this.#request;
@@ -352,7 +355,7 @@ export class PoolGroup implements Group {
         if (task.tries > maxTries) await this.#bury(frame, task.token);
         else tasks.push({ ...task, message: frame });
       } catch (error) {
-        failure ??= error; // The other tasks are handed out already: they must be returned.
+        failure ??= error; // The other tasks are already handed out and must be returned.
       }
     }
     if (tasks.length === 0 && failure !== null) throw failure;
@@ -360,8 +363,8 @@ export class PoolGroup implements Group {
   }
 
   /**
-   * Moves a task to the dead pool. If the process is killed in between, it is repeated, and the id
-   * of the copy makes that a duplicate.
+   * Moves a task to the dead pool. If the process is killed midway, the move is repeated, and the
+   * copy's id prevents a duplicate.
    */
   async #bury(message: StoredFrame, token: number): Promise<void> {
     const { run } = this.#context;
@@ -381,7 +384,7 @@ export class PoolGroup implements Group {
     try {
       await run(this.#acking(message.seq, token));
     } catch (error) {
-      // It was handed to another worker, which moves it too.
+      // It was handed to another worker, which also moves it.
       if (!PlasmiteError.is(error, ErrorKind.Conflict)) throw error;
     }
   }
@@ -394,7 +397,7 @@ export class PoolGroup implements Group {
     return yield* this.#change(seq, token, (record) => {
       const tries = record.pending.find((one) => one.seq === seq)?.tries ?? 1;
       const { maxTries = MAX_TRIES } = this.#request;
-      // After the last try it is for the dead pool, which need not wait.
+      // After the last try it goes to the dead pool without delay.
       const delay = tries >= maxTries ? 0 : delayMs ?? retryDelayMs(tries);
       return fail(record, seq, Date.now() + delay);
     });

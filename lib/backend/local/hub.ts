@@ -1,6 +1,6 @@
 /**
- * Checks a pool once for all of its followers in this process, so that two hundred idle ones cost
- * as much as one. It also checks for all of them that the path still refers to the pool.
+ * Watches a pool once for all its followers in this process, so that two hundred idle followers
+ * cost no more than one. It also checks for them that the path still refers to the pool.
  *
  * @module
  */
@@ -13,14 +13,14 @@ import { inTurns } from "../../storage/turns.ts";
 import { type PoolWatch, watchPool } from "../../storage/watch.ts";
 import { waitFor } from "../../timers.ts";
 
-/** How often to check that the pool was not deleted, in milliseconds. */
+/** How often to check whether the pool was deleted, in milliseconds. */
 const IDENTITY_EVERY = 1000;
 
 /** Notifies the followers of one pool of changes. */
 class Hub {
   /** Increases with every change; read it before checking the pool. */
   version = 0;
-  /** Why it stopped: the pool was deleted, replaced or cannot be read any more. */
+  /** Why it stopped: the pool was deleted, replaced or became unreadable. */
   failure: PlasmiteError | null = null;
   /** The number of followers. */
   users = 0;
@@ -94,7 +94,7 @@ class HubWatch implements PoolWatch {
   readonly checksIdentity = true;
   #hub: Hub;
   readonly #join: () => Steps<Hub>;
-  /** Versions of failed hubs, so that the number only increases. */
+  /** The sum of the versions of failed hubs, so that the reported version only increases. */
   #former = 0;
   #open = true;
   #wake: (() => void) | null = null;
@@ -112,7 +112,7 @@ class HubWatch implements PoolWatch {
     return this.#hub.failure !== null;
   }
 
-  /** Another file with this name was deleted: watch the current one from now on. */
+  /** An earlier file with this name was deleted: watch the current one from now on. */
   async renew(): Promise<void> {
     const hub = await inTurns(this.#join());
     if (!this.#open) return hub.leave();
@@ -180,10 +180,7 @@ export class Hubs {
     return this.#hubs.get(path)?.users ?? 0;
   }
 
-  /**
-   * Reports that this process has changed a pool: its followers check it without waiting for a
-   * notification.
-   */
+  /** Reports that this process changed a pool, so that its followers check it immediately. */
   changed(path: string): void {
     this.#hubs.get(path)?.look();
   }

@@ -23,7 +23,7 @@ export interface PoolBounds {
 export interface PoolMetrics {
   /** Number of retained messages. */
   readonly messageCount: bigint;
-  /** `newest - oldest + 1`; the same number, as retained messages have no holes. */
+  /** `newest - oldest + 1`; equals the count, because retained messages are contiguous. */
   readonly seqSpan: bigint;
   /** Use of the ring in bytes, and in percent truncated to two decimals. */
   readonly utilization: {
@@ -86,18 +86,20 @@ export interface PoolInfo {
   readonly bounds: PoolBounds;
   /** Use and age. */
   readonly metrics?: PoolMetrics;
-  /** The age limit; absent in the answers of older servers. */
+  /** The age limit; absent from older servers. */
   readonly retention?: PoolRetention;
   /**
-   * The last sequence number that was assigned, even if no message is left; absent in the answers of
-   * older servers.
+   * The last sequence number assigned, even if no message is retained; absent from older servers.
    */
   readonly lastSeq?: bigint;
-  /** How many streams and waits of the server follow it; only from servers, in lists. */
+  /** How many of the server's streams and waits follow the pool; only in lists from servers. */
   readonly followers?: number;
-  /** The identity of the pool, 32 hex digits, if it has one: a new one of that name has another. */
+  /**
+   * The identity of the pool, 32 hex digits, if it has one; a new pool of the same name gets a
+   * different one.
+   */
   readonly identity?: string;
-  /** Where a stream of NATS is. */
+  /** The location of a NATS stream. */
   readonly stream?: StreamPlace;
   /** Last modification of the file in milliseconds since 1970; only in lists. */
   readonly mtimeMs?: number | null;
@@ -105,7 +107,7 @@ export interface PoolInfo {
   readonly error?: PlasmiteError;
 }
 
-/** Where a stream of NATS is. */
+/** The location of a NATS stream. */
 export interface StreamPlace {
   /** The number of replicas. */
   readonly replicas: number;
@@ -117,7 +119,7 @@ export interface StreamPlace {
   readonly version: string;
 }
 
-/** The time of message `seq`; null if it was overwritten in the meantime or cannot be read now. */
+/** The time of message `seq`; null if it was overwritten in the meantime or cannot be read. */
 function* timeOf(ring: Ring, seq: bigint): Steps<bigint | null> {
   const cursor = new Cursor(ring, seq, true);
   let ready = cursor.fill(true);
@@ -163,7 +165,7 @@ export function describePool(ring: Ring, name: string): PoolInfo {
 
 /**
  * Like {@linkcode describePool}, in steps for `inTurns`: without an index, finding the newest
- * message takes a walk through the pool.
+ * message requires a scan of the pool.
  */
 export function* describing(ring: Ring, name: string): Steps<PoolInfo> {
   const { layout } = ring;

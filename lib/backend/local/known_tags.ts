@@ -1,6 +1,6 @@
 /**
- * Finds the newest message with a tag: searched once without a lock and then kept up to date, so
- * that only a few messages must be read under the lock (docs/spec/coordination.md 3).
+ * Finds the newest message with a tag: it is searched for once without a lock and then kept up to
+ * date, so that few messages must be read under the lock (docs/spec/coordination.md 3).
  *
  * @module
  */
@@ -18,7 +18,7 @@ import type { Steps } from "../../storage/steps.ts";
 /** The largest number of messages added since a look-up that are read under the lock. */
 const MOST_DELTA = 256n;
 /**
- * The size of the first window of a search backwards, in messages; each further one is twice as
+ * The size of the first window of a backward search, in messages; each following one is twice as
  * large.
  */
 const FIRST_PIECE = 256n;
@@ -42,16 +42,16 @@ export interface Wanted {
   readonly tag: string;
   /** Whether the message must be a claim as well. */
   readonly claim?: boolean;
-  /** Only the last this many messages count; default all that are retained. */
+  /** Only this many of the newest messages are searched; default all retained ones. */
   readonly window?: bigint;
 }
 
-/** What it is called in the map; no key has a line feed in it. */
+/** Its key in the map; no tag contains a line feed. */
 function nameOf({ tag, claim }: Wanted): string {
   return claim === true ? `${CLAIM_TAG}\n${tag}` : tag;
 }
 
-/** The lowest number that counts. */
+/** The lowest sequence number to search. */
 function floorOf({ window }: Wanted, { oldest, newest }: State): bigint {
   const low = window === undefined ? oldest : newest - window + 1n;
   return low < oldest ? oldest : low;
@@ -69,15 +69,15 @@ export class KnownTags {
   readonly #walk: TagWalk;
   readonly #view = new MessageView();
   readonly #claim = new Lite3Tag(CLAIM_TAG);
-  /** Keys, ids and claims of keys of all messages from `#low` to `#high`, and some older ones. */
+  /** The keys, ids and claims of all messages from `#low` to `#high`, and of some older ones. */
   #newest = new Map<string, bigint>();
-  /** Tags that no message below `#low` has, down to this number. */
+  /** Tags that do not occur below `#low`, down to this number. */
   #absent = new Map<string, bigint>();
   #low = 1n;
   #high = -1n;
   #searches = 0;
 
-  /** @param ring the pool; stays the caller's to close */
+  /** @param ring the pool; the caller closes it */
   constructor(ring: Ring) {
     this.#ring = ring;
     this.#walk = new TagWalk(ring);
@@ -109,7 +109,7 @@ export class KnownTags {
     if (missing.length > 0) yield* this.#lookBack(missing, state);
   }
 
-  /** Resets if nothing is known yet or the pool was changed by something else. */
+  /** Resets if nothing is known yet or something else changed the pool. */
   #startAt({ newest }: State): void {
     if (this.#high >= 0n && newest >= this.#high) return;
     this.#newest.clear();
@@ -119,7 +119,7 @@ export class KnownTags {
     this.#searches = 0;
   }
 
-  /** Looks at messages below `#low`, backwards in growing pieces, until all is found. */
+  /** Searches below `#low`, backwards in growing windows, until everything is found. */
   *#lookBack(wanted: readonly Wanted[], state: State): Steps<void> {
     // A single look-up should be fast; repeated ones should fill the cache.
     const isId = wanted.some(({ tag }) => tag.startsWith(ID_TAG));
@@ -191,7 +191,7 @@ export class KnownTags {
     }
   }
 
-  /** Forgets the older half of what is remembered; `seq` is the newest message it is about. */
+  /** Forgets the older half of the cache; `seq` is the newest message in it. */
   #forget(seq: bigint): void {
     const numbers = [...this.#newest.values()].sort((a, b) => a < b ? -1 : a > b ? 1 : 0);
     const cut = numbers[numbers.length >> 1] ?? seq;
@@ -200,7 +200,7 @@ export class KnownTags {
     if (cut >= this.#low) this.#low = cut + 1n;
   }
 
-  /** The newest such message, 0 for none, null where that is not known. */
+  /** The newest such message; 0 for none, null if unknown. */
   #find(wanted: Wanted, state: State): bigint | null {
     const floor = floorOf(wanted, state);
     const name = nameOf(wanted);
@@ -212,9 +212,9 @@ export class KnownTags {
   }
 
   /**
-   * Looks at what was added since the look-up; the caller holds the exclusive lock.
+   * Reads the messages added since the look-up; the caller holds the exclusive lock.
    *
-   * @throws {OutOfDate} when it is too much
+   * @throws {OutOfDate} if there are too many
    * @throws {BrokenChain} when the ring is damaged
    */
   catchUp(state: State): void {
@@ -230,10 +230,10 @@ export class KnownTags {
   }
 
   /**
-   * The number of the newest message that is wanted; 0 for none. Under the exclusive lock, after
+   * The number of the newest wanted message; 0 for none. Call it under the exclusive lock, after
    * {@linkcode KnownTags.catchUp}.
    *
-   * @throws {OutOfDate} when it was not looked for
+   * @throws {OutOfDate} if it was not searched for
    */
   find(wanted: Wanted, state: State): bigint {
     const live = this.#ring.tryLive(state);
@@ -242,13 +242,16 @@ export class KnownTags {
     return seq;
   }
 
-  /** The number of the newest message that is wanted, without a lock; 0 for none. */
+  /** The number of the newest wanted message, found without a lock; 0 for none. */
   *newestOf(wanted: Wanted): Steps<bigint> {
     yield* this.looking([wanted]);
     return this.#find(wanted, yield* this.#ring.living()) ?? 0n;
   }
 
-  /** The time of a message in nanoseconds since 1970, under the exclusive lock; null without one. */
+  /**
+   * The time of a message in nanoseconds since 1970, under the exclusive lock; null if it is not
+   * retained.
+   */
   timeOf(state: State, seq: bigint): bigint | null {
     let time: bigint | null = null;
     this.#walk.visit(state, { from: seq, until: seq }, () => time = this.#walk.timestampNs);
@@ -256,10 +259,10 @@ export class KnownTags {
   }
 
   /**
-   * Reads one message whole under the exclusive lock.
+   * Reads one complete message under the exclusive lock.
    *
-   * @returns what `use` makes of it; null when it is not retained
-   * @throws {PlasmiteError} Corrupt when it is no message
+   * @returns the result of `use`; null if the message is not retained
+   * @throws {PlasmiteError} Corrupt if it is not a message
    */
   read<T>(state: State, seq: bigint, use: (view: MessageView, timeNs: bigint) => T): T | null {
     let result: { readonly value: T } | null = null;
@@ -273,7 +276,9 @@ export class KnownTags {
     return (result as { readonly value: T } | null)?.value ?? null;
   }
 
-  /** Remembers what was just appended under a guard: frames `from` and after, numbered from `first`. */
+  /**
+   * Caches what was just appended under a guard: the frames from `from` on, numbered from `first`.
+   */
   added(batch: FrameBatch, from: number, first: bigint): void {
     if (first !== this.#high + 1n) return;
     const { u8, dv } = batch.out;
@@ -294,7 +299,7 @@ function beginsWith(dv: DataView, start: number, length: number, prefix: string)
   return true;
 }
 
-/** A tag as text; null when it is none. */
+/** A tag as text; null if it is not a string. */
 function textOf(view: MessageView, at: number): string | null {
   try {
     return view.doc.string(at);

@@ -56,12 +56,11 @@ export class Leases {
   }
 
   /**
-   * Claims all keys or none, or renews with `token`.
+   * Claims all keys or none, or renews the lease `token`.
    *
-   * @param patient whether a claim with a time in the future counts from when this process first
-   *   saw it
-   * @throws {PlasmiteError} Busy when another holds one of the keys, Conflict when a lease to renew
-   *   was lost, Usage
+   * @param patient whether a claim dated in the future starts when this process first saw it
+   * @throws {PlasmiteError} Busy if another holder has one of the keys, Conflict if a lease to
+   *   renew was lost, Usage
    */
   *claiming(request: ClaimRequest, patient: boolean): Steps<LeaseState> {
     const keys = checkKeys(request.keys);
@@ -88,7 +87,7 @@ export class Leases {
   /**
    * Releases keys.
    *
-   * @throws {PlasmiteError} Conflict when another has one of them, Usage
+   * @throws {PlasmiteError} Conflict if another holder has one of them, Usage
    */
   *releasing(request: ReleaseRequest): Steps<Released> {
     const keys = checkKeys(request.keys);
@@ -108,14 +107,14 @@ export class Leases {
     return { keys, seq, token: decision.token };
   }
 
-  /** Decides under the lock, with the time read there as well, and appends the result. */
+  /** Decides under the lock, with the time read under it too, and appends the result. */
   *#appending(
     keys: readonly string[],
     decide: (newest: Newest, nowNs: bigint) => Decision,
   ): Steps<{ seq: bigint; nowNs: bigint; decision: Decision; short: boolean }> {
     let decided: { decision: Decision; nowNs: bigint; short: boolean } | null = null;
     const batch = new FrameBatch(1024);
-    // The guard replaces it; without a frame there would be no append at all.
+    // The guard replaces this frame; an empty batch would not be appended at all.
     const placeholder = new FrameBatch(256);
     encode(placeholder, {
       data: { claim: [], by: "", state: "held", ttl_ms: 0, token: 0n },
@@ -157,8 +156,8 @@ export class Leases {
   }
 
   /**
-   * Whether messages younger than a lease are already overwritten, or expire, so that the lease could
-   * be lost.
+   * Whether messages are overwritten or expire sooner than a lease, so that the lease could be
+   * lost.
    */
   #isShort(state: State, ttlMs: number, nowNs: bigint): boolean {
     const ttlNs = BigInt(Math.round(ttlMs)) * 1_000_000n;
