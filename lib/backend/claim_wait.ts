@@ -1,5 +1,5 @@
 /**
- * Waits for keys that somebody else holds, until they are released or the lease expires.
+ * Waits for keys held by someone else until they are released or the lease expires.
  *
  * @module
  */
@@ -16,8 +16,8 @@ const JITTER = 50;
  * Claims keys as soon as they are free.
  *
  * @param select starts to read the pool
- * @param attempt claims the keys; `patient` if this is repeated
- * @throws {PlasmiteError} Busy when the time is over, and the other errors of `attempt`
+ * @param attempt claims the keys; `patient` on repeated attempts
+ * @throws {PlasmiteError} Busy on time-out; other errors of `attempt`
  */
 export async function claimPatiently(
   select: (selection: Selection) => Awaitable<Walk>,
@@ -35,7 +35,7 @@ export async function claimPatiently(
         const left = end - performance.now();
         const until = heldUntil(error);
         if (until === null || left <= 0) throw error;
-        // Claims made before this attempt are known to it; later ones end the wait.
+        // The attempt sees all claims made before it; later claims end the wait.
         while (walk.next());
         const pause = Math.max(1, until - Date.now()) + Math.random() * JITTER;
         await walk.wait(Math.min(pause, left), signal);

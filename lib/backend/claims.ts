@@ -1,5 +1,5 @@
 /**
- * The leases that are held in a pool now, for those who look at it: pages and tables.
+ * The leases currently held in a pool, for display in pages and tables.
  *
  * @module
  */
@@ -10,22 +10,22 @@ import { MessageView } from "../lite3/message.ts";
 import { toValue } from "../lite3/value.ts";
 import type { Coordination } from "./coordination.ts";
 
-/** A key that somebody holds. */
+/** A key that is currently held. */
 export interface LiveClaim {
   readonly key: string;
   readonly holder: string;
   readonly token: bigint;
   /** The sequence number of the message that records it. */
   readonly seq: bigint;
-  /** Until when, in nanoseconds since 1970. */
+  /** The expiry time in nanoseconds since 1970. */
   readonly untilNs: bigint;
 }
 
-/** The most keys that are told. */
+/** The maximum number of keys returned. */
 const MOST = 1000;
 
 /**
- * The keys that are held now, sorted by key.
+ * The currently held keys, sorted by key.
  *
  * @param nowNs the current time in nanoseconds since 1970
  */

@@ -19,9 +19,9 @@ import type {
   Walk,
 } from "./types.ts";
 
-/** What a release did. */
+/** The result of a release. */
 export interface Released {
-  /** The keys that were named. */
+  /** The requested keys. */
   readonly keys: readonly string[];
   /** The sequence number of the message that records it; 0 if nothing had to be appended. */
   readonly seq: bigint;
@@ -46,9 +46,7 @@ export interface CursorRequest {
 export interface CursorUpdate {
   /** Where to put it. */
   readonly to: Place;
-  /**
-   * The required current position; null if the cursor must not exist. By default it is not checked.
-   */
+  /** The required current position; null if the cursor must not exist; default not checked. */
   readonly ifSeq?: bigint | null | undefined;
   /** The directory of the cursor files; default next to the pool. Only for local pools. */
   readonly dir?: string | undefined;
@@ -60,7 +58,7 @@ export interface CursorUpdate {
 export interface CursorInfo {
   /** Its name. */
   readonly name: string;
-  /** Which of the two it is. */
+  /** Whether it is a cursor or a group. */
   readonly kind: "cursor" | "group";
   /** Everything up to this number is done. */
   readonly seq: bigint;
@@ -74,7 +72,7 @@ export interface CursorInfo {
   readonly inUse: { readonly pid: number; readonly host: string } | null;
   /** Of a group: the highest number handed out. */
   readonly next?: bigint;
-  /** Of a group: the number of tasks that are handed out or wait for another try. */
+  /** Of a group: the number of tasks that are handed out or waiting for another try. */
   readonly pending?: number;
   /** Of a group: how many messages may be dropped before a task is lost. */
   readonly headroom?: bigint;
@@ -82,7 +80,7 @@ export interface CursorInfo {
   readonly error?: PlasmiteError;
 }
 
-/** What is read with a cursor: its position decides where to start. */
+/** What to read with a cursor; the cursor's position determines the start. */
 export type CursorSelection = Omit<Selection, "from" | "last" | "since">;
 
 /** A cursor that this process holds. */
@@ -106,25 +104,26 @@ export interface Cursor {
    */
   ack(seq: bigint): Awaitable<boolean>;
   /**
-   * Moves a delivered message that was tried too often to a dead pool, and acknowledges it. If it is
-   * repeated after a failure, the dead pool gets one copy all the same.
+   * Moves a delivered message that was tried too often to a dead pool, and acknowledges it.
+   * Repeating the call after a failure does not create a second copy.
    *
    * @param dead the dead pool; default `<pool>.dead`, created when needed with the size of the pool
-   * @throws {PlasmiteError} as opening, creating and appending to the dead pool, and as `ack`
+   * @throws {PlasmiteError} the errors of opening, creating and appending to the dead pool, and of
+   *   `ack`
    */
   bury(message: StoredFrame, dead?: string): Promise<void>;
   /**
-   * Records that every message before `before` was examined and does not match, or is lost. The
-   * position moves there, but never past a message that is not acknowledged.
+   * Records that every message before `before` was examined without a match, or is lost. The
+   * position moves there, but never past an unacknowledged message.
    */
   pass(before: bigint): Awaitable<void>;
   /**
-   * Checks that the pool is still the same; call it from time to time while waiting.
+   * Checks that the pool is still the same; call it periodically while waiting.
    *
    * @throws {PlasmiteError} NotFound if it was replaced
    */
   check(): Awaitable<void>;
-  /** Releases the cursor; its position stays. */
+  /** Releases the cursor; its position is kept. */
   close(): Awaitable<void>;
 }
 
@@ -143,8 +142,8 @@ export interface GroupRequest {
   /** The pool for tasks that were tried too often; default `<pool>.dead`, created when needed. */
   readonly dead?: string | undefined;
   /**
-   * Whether a missing dead pool is created; default true. Without one, the tasks for it wait and the
-   * others go on.
+   * Whether a missing dead pool is created; default true. Without a dead pool, the tasks for it
+   * wait and the others continue.
    */
   readonly createDead?: boolean | undefined;
   /** Whether no two messages with the same `key:` tag are handed out at once; default false. */
@@ -189,23 +188,24 @@ export interface TakenTasks {
 export interface Group {
   readonly name: string;
   /**
-   * Takes tasks: first those whose time has run out, then new ones. Tasks that were tried too often
-   * are moved to the dead pool and not returned. A call waits for earlier ones of the same object.
+   * Takes tasks: first tasks whose time has expired, then new ones. Tasks that were tried too often
+   * are moved to the dead pool and not returned. Calls on the same object run one after another.
    *
-   * @throws {PlasmiteError} NotFound if the pool was replaced, Usage for another filter, Busy, Io
+   * @throws {PlasmiteError} NotFound if the pool was replaced, Usage if the filter differs, Busy,
+   *   Io
    */
   take(request?: TakeRequest): Promise<TakenTasks>;
   /**
    * Marks a task as done.
    *
-   * @returns false if it was done or lost already
+   * @returns false if it was already done or lost
    * @throws {PlasmiteError} Conflict if it was handed to another worker
    */
   ack(seq: bigint, token: number): Awaitable<boolean>;
   /**
    * Marks a task as failed, to be tried again.
    *
-   * @param delayMs when, in milliseconds; default longer with each try
+   * @param delayMs the delay in milliseconds; default increasing with each try
    * @throws {PlasmiteError} Conflict if it was handed to another worker
    */
   fail(seq: bigint, token: number, delayMs?: number): Awaitable<boolean>;
@@ -215,7 +215,7 @@ export interface Group {
    * @throws {PlasmiteError} Conflict if the task was handed to another worker
    */
   extend(seq: bigint, token: number, ackWaitMs?: number): Awaitable<boolean>;
-  /** Releases resources; tasks that were handed out stay handed out. */
+  /** Releases resources; tasks already handed out remain so. */
   close(): void;
 }
 
@@ -235,36 +235,36 @@ export interface Coordination {
   /**
    * Claims keys, waiting for them if requested, or renews a lease.
    *
-   * @throws {PlasmiteError} Busy if another holds one of the keys, Conflict if a lease to renew was
-   *   lost, Usage
+   * @throws {PlasmiteError} Busy if another holder has one of the keys, Conflict if a lease to
+   *   renew was lost, Usage
    */
   claim(request: ClaimRequest): Promise<LeaseState>;
   /**
    * Releases keys.
    *
-   * @throws {PlasmiteError} Conflict if another holds one of them, Usage
+   * @throws {PlasmiteError} Conflict if another holder has one of them, Usage
    */
   release(request: ReleaseRequest): Promise<Released>;
   /** All cursors and groups, sorted by name. */
   cursors(dir?: string): Awaitable<readonly CursorInfo[]>;
   /**
-   * Acquires a cursor; a new one is saved before anything is delivered.
+   * Acquires a cursor. A new cursor is saved before anything is delivered.
    *
-   * @throws {PlasmiteError} Busy while another process has it, NotFound if the pool was replaced or
-   *   ends before the position, Corrupt, Usage, Permission, Io
+   * @throws {PlasmiteError} Busy while another process holds it, NotFound if the pool was replaced
+   *   or ends before the position, Corrupt, Usage, Permission, Io
    */
   cursor(name: string, request?: CursorRequest): Awaitable<Cursor>;
   /**
    * Sets a cursor, creates it, or repairs a damaged one.
    *
-   * @throws {PlasmiteError} Busy while somebody has it, Conflict if `ifSeq` differs, Usage for a
-   *   number after the newest
+   * @throws {PlasmiteError} Busy while another process holds it, Conflict if `ifSeq` differs, Usage
+   *   for a number after the newest
    */
   setCursor(name: string, update: CursorUpdate): Awaitable<CursorInfo>;
   /**
    * Deletes a cursor or a group.
    *
-   * @throws {PlasmiteError} NotFound, Busy while somebody has it
+   * @throws {PlasmiteError} NotFound, Busy while another process holds it
    */
   deleteCursor(name: string, dir?: string): Awaitable<void>;
   /** Opens a work group; it is created by the first take. */

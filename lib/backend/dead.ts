@@ -1,5 +1,6 @@
 /**
- * Dead pools: where messages go that were tried too often (docs/spec/coordination.md 2 and 13.6).
+ * Dead pools: the destination of messages that were tried too often (docs/spec/coordination.md 2
+ * and 13.6).
  *
  * @module
  */
@@ -22,7 +23,7 @@ export function deadName(pool: string): string {
 
 /** A pool that needs a dead pool. */
 export interface HasDeadPool {
-  /** The name that the pool was opened by. */
+  /** The name by which the pool was opened. */
   readonly name: string;
   /** Size of its file in bytes. */
   sizeBytes(): Awaitable<number>;
@@ -47,10 +48,10 @@ export async function openDead(
 }
 
 /**
- * Copies a message into a dead pool, once however often it is called: it gets an id.
+ * Copies a message into a dead pool. The copy has an id, so repeated calls store it only once.
  *
- * @param reader the cursor or group that gives the message up
- * @throws {PlasmiteError} as an append
+ * @param reader the cursor or group that gives up on the message
+ * @throws {PlasmiteError} the errors of an append
  */
 export async function copyToDead(
   message: StoredFrame,
@@ -58,7 +59,7 @@ export async function copyToDead(
   dead: PoolHandle,
 ): Promise<void> {
   const { payload, seq, timestampNs } = message;
-  // The time keeps a second pool of the same name from colliding with the first.
+  // The time prevents collisions with an earlier pool of the same name.
   const id = `dead:${reader}:${timestampNs}:${seq}`;
   const batch = new FrameBatch(2 * payload.length);
   const now = Temporal.Now.instant().epochNanoseconds;

@@ -1,5 +1,5 @@
 /**
- * Removes what others wrote from errors for callers who may not read
+ * Removes message content written by others from errors for callers without read permission
  * (docs/spec/coordination.md 13.1).
  *
  * @module
@@ -18,7 +18,7 @@ export function mayRead(grant: Grant, pool: string): boolean {
   return mayUse(grant, "read", poolName(pool));
 }
 
-/** The error as a caller may see it: unchanged if the caller may read the pool. */
+/** The error as shown to a caller: unchanged if the caller may read the pool. */
 export function hidden(error: unknown, grant: Grant, pool: string): unknown {
   const isConflict = PlasmiteError.is(error, ErrorKind.Conflict);
   if (!isConflict && !PlasmiteError.is(error, ErrorKind.Busy)) return error;

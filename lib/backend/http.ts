@@ -52,11 +52,11 @@ const DELETION: Effect = {
   hint: "Look whether the pool is still there before deleting it again.",
 };
 
-/** A server. */
+/** A server as a backend. */
 export class HttpBackend implements Backend {
   readonly place: string;
   readonly #transport: Transport;
-  /** Opens a pool, for another one of this server. */
+  /** Opens another pool of this server. */
   readonly #opener: OpenPool = (name, options) => this.open(name, options);
   #closed = false;
 
@@ -197,10 +197,10 @@ export class HttpPool implements PoolHandle {
   readonly limits: Limits;
   readonly #transport: Transport;
   readonly #appender: RemoteAppender;
-  /** The bounds from opening, which save a request if a walk starts immediately. */
+  /** The bounds from opening; they save a request if a walk starts soon afterwards. */
   #known: Bounds | null;
   readonly #openedAt = performance.now();
-  /** Size of the file, if it was told when the pool was opened. */
+  /** Size of the file, if it was reported when the pool was opened. */
   readonly #sizeBytes: number | undefined;
   readonly #open: OpenPool;
   #coordination: Coordination | null = null;
@@ -264,7 +264,7 @@ export class HttpPool implements PoolHandle {
   /**
    * The stored payload of a message.
    *
-   * @throws {RemoteError} as {@linkcode HttpPool.read}
+   * @throws {RemoteError} the errors of {@linkcode HttpPool.read}
    */
   payload(seq: bigint): Promise<Uint8Array<ArrayBuffer>> {
     return this.#message(seq, "/lite3", LITE3);
@@ -278,7 +278,7 @@ export class HttpPool implements PoolHandle {
       });
     } catch (error) {
       if (!PlasmiteError.is(error) || error.seq !== undefined) throw error;
-      // The pool or the message may be missing; only for the message the number is added.
+      // The pool or the message may be missing; the number is added only for the message.
       throw error.message === "message not found" ? error.with({ seq }) : error;
     }
   }
@@ -323,8 +323,8 @@ export class HttpPool implements PoolHandle {
   }
 
   /**
-   * The part of a selection that the server evaluates: it trims tags, and runs filters that run on
-   * the bytes.
+   * The part of a selection that the server evaluates: it selects by tag, and evaluates conditions
+   * that work on the stored bytes.
    */
   #pushdown(selection: Selection): Pushdown | undefined {
     const { tags = [], where = [], last, since = 0n, countFailures = false } = selection;
@@ -343,7 +343,7 @@ export class HttpPool implements PoolHandle {
     };
   }
 
-  /** Whether this process has to search for the start. */
+  /** Whether this process must search for the start. */
   #looksBack({ last, tags = [], where = [], since = 0n }: Selection): boolean {
     return last !== undefined && (tags.length > 0 || where.length > 0 || since > 0n);
   }

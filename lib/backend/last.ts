@@ -31,7 +31,7 @@ export interface LastMatches {
 
 /**
  * Finds the last `count` matches in `oldest` to `newest`. Searches backwards in growing windows,
- * and evaluates no more messages than necessary.
+ * and evaluates as few messages as possible.
  *
  * @param open returns a walk over the matches of a window, bounds inclusive
  * @throws {PlasmiteError} errors of reading and filtering; the signal's reason

@@ -15,7 +15,7 @@ import type { Latest, LatestRequest, Selection, StoredFrame, Walk } from "./type
 /** How many messages are filtered at once. */
 const PIECE = 256;
 
-/** What is needed of a pool. */
+/** The required parts of a pool. */
 export interface Readable {
   /** Starts to read. */
   select(selection: Selection): Awaitable<Walk>;
@@ -23,16 +23,16 @@ export interface Readable {
   frame(seq: bigint): Awaitable<FrameBytes | null>;
 }
 
-/** Work that yields what it has to wait for. */
+/** Work that yields the promises it waits for. */
 type Waiting<T> = Generator<Promise<unknown>, T, unknown>;
 
-/** Waits for a value, if it is a promise. */
+/** Waits for a value if it is a promise. */
 function* settled<T>(value: Awaitable<T>): Waiting<T> {
   return value instanceof Promise ? (yield value) as T : value;
 }
 
 /**
- * Reads all messages once, in order, and then the newest of each group.
+ * Reads all messages once, in order, then reads the newest of each group.
  *
  * @throws {PlasmiteError} Usage for a bad path or a filter that fails; errors of reading
  */
@@ -55,7 +55,7 @@ export async function latestBy(
   }
 }
 
-/** Like {@linkcode latestBy}, for a pool that never has to be waited for. */
+/** Like {@linkcode latestBy}, for a pool whose calls are all synchronous. */
 export function latestByNow(pool: Readable, by: string, request: LatestRequest = {}): Latest {
   const step = searching(pool, by, request).next();
   if (step.done === true) return step.value;
@@ -82,7 +82,10 @@ function* searching(pool: Readable, by: string, request: LatestRequest): Waiting
   return { messages, latest: groups.of(seqs), forgotten };
 }
 
-/** The messages with these numbers that match `having`; the newest ones if all take too much. */
+/**
+ * The messages with these numbers that match `having`; only the newest ones if all of them exceed
+ * the limit.
+ */
 function* newest(
   pool: Readable,
   seqs: readonly bigint[],

@@ -47,19 +47,19 @@ export interface LocalOptions {
   /** The storage of the pool files; default the disk. */
   readonly storage?: Storage;
   /**
-   * The coordination module, if it is loaded already, so that opening for appends and conditional
-   * appends are synchronous too. Otherwise what they need is loaded on demand.
+   * The coordination module, if already loaded; opening for appends and conditional appends are
+   * then synchronous too. By default it is loaded on demand.
    */
   readonly coordination?: CoordinatorModule | undefined;
 }
 
-/** What opening for appends needs of `lib/pool/writable_ring.ts`. */
+/** The parts needed to open for appends, from `lib/pool/writable_ring.ts`. */
 type Writing = Pick<typeof import("../pool/writable_ring.ts"), "WritableRing">;
 
 /** The module `local/coordinator.ts`. */
 export type CoordinatorModule = typeof import("./local/coordinator.ts");
 
-/** How the work of one directory runs. */
+/** How work in one directory runs. */
 export interface Runner {
   readonly storage: Storage;
   readonly serving: boolean;
@@ -96,7 +96,7 @@ export class LocalBackend implements Backend {
   readonly place: string;
   /** Runs the steps of a call. */
   protected readonly run: Runner;
-  /** Opens a pool, for another pool of this backend. */
+  /** Opens another pool of this backend. */
   protected readonly opener: OpenPool = (name, options) => this.open(name, options);
 
   /**
@@ -142,7 +142,7 @@ export class LocalBackend implements Backend {
     return new LocalPool(this.run, yield* ring, name, this.opener);
   }
 
-  /** Opens a pool, which is created if it is missing, perhaps by another process at the same time. */
+  /** Opens a pool, creating it if it is missing; another process may create it at the same time. */
   async #openOrCreate(name: string, write: boolean, create: NewPool): Promise<LocalPool> {
     try {
       return await this.#open(name, write);
@@ -292,7 +292,7 @@ export class LocalPool implements PoolHandle {
     }
   }
 
-  /** Appends once the lock is free, to a pool that may have to be repaired first. */
+  /** Appends once the lock is free; the pool may have to be repaired first. */
   #appendLater(ring: WritableRing, batch: FrameBatch, request: AppendRequest): Awaitable<void> {
     if (ring.mends) return this.run(this.#appending(ring, batch, request), request.signal);
     return withMending(({ Mender }) => {

@@ -100,7 +100,7 @@ export class NatsBackend implements Backend {
   async #open(name: string, write: boolean): Promise<NatsPool> {
     const { info, link, path } = await this.#stream(name);
     if (write && !takesOurs(info.config)) throw notTaking(name, path);
-    // Names that are made of others, such as that of a dead pool, have a dot.
+    // Derived names, such as that of a dead pool, contain a dot.
     const others = (other: string, more: OpenOptions): Promise<PoolHandle> =>
       this.open(other.replaceAll(".", "_"), more);
     return new NatsPool(this.#connector, { link, path, info, others });
@@ -214,7 +214,7 @@ async function refuseExisting(link: Link, name: string, path: string): Promise<v
   throw alreadyExists(path);
 }
 
-/** The error for subjects that another stream has; names it if it can be found. */
+/** The error for subjects used by another stream; names that stream if it can be found. */
 async function overlap(link: Link, name: string, path: string): Promise<PlasmiteError> {
   const subject = `${subjectPrefix(name)}m`;
   const { streams } = await link.api<{ streams?: readonly string[] | null }>(
@@ -230,7 +230,7 @@ async function overlap(link: Link, name: string, path: string): Promise<Plasmite
   );
 }
 
-/** A stream that is there. */
+/** An existing stream. */
 interface OpenStream {
   readonly link: Link;
   readonly path: string;
@@ -239,7 +239,7 @@ interface OpenStream {
   readonly others: (name: string, options: OpenOptions) => Promise<PoolHandle>;
 }
 
-/** A stream. */
+/** A stream as a pool. */
 export class NatsPool implements PoolHandle, HasDeadPool {
   readonly name: string;
   readonly path: string;
@@ -278,7 +278,7 @@ export class NatsPool implements PoolHandle, HasDeadPool {
   async get(seq: bigint): Promise<StoredFrame | null> {
     const number = Number(seq);
     if (seq < 1n || !Number.isSafeInteger(number)) return null;
-    // From the leader: a direct get of a missing stream has no answer, and a replica may lag.
+    // Ask the leader: a direct get from a missing stream is not answered, and a replica may lag.
     const found = await leaderMessage(this.#link, this.name, { seq: number }, this.path);
     return found === null ? null : this.#frame(found);
   }
@@ -325,7 +325,7 @@ export class NatsPool implements PoolHandle, HasDeadPool {
     );
   }
 
-  /** Starts where the time begins, instead of reading everything before it. */
+  /** Starts at the given time, instead of reading everything before it. */
   async #since(selection: Selection, since: bigint, bounds: Bounds): Promise<Selection> {
     const { from = "oldest" } = selection;
     if ((from !== "oldest" && from !== 0n) || bounds.oldest === 0n) return selection;
@@ -406,7 +406,10 @@ export class NatsPool implements PoolHandle, HasDeadPool {
   }
 }
 
-/** Whether no message was removed from the middle, so that the last N have the last N numbers. */
+/**
+ * Whether no message was removed from the middle, so that the last N messages have the last N
+ * numbers.
+ */
 function isDense({ state }: StreamInfo): boolean {
   return state.messages === 0 || state.messages === state.last_seq - state.first_seq + 1;
 }

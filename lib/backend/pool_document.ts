@@ -1,5 +1,5 @@
 /**
- * The parts of the document about a pool that command line, server and agents print
+ * The parts of the document about a pool that the command line, the server and the agents print
  * (docs/spec/command-line.md 4.2, docs/spec/http-api.md 2).
  *
  * @module
@@ -38,7 +38,7 @@ export interface MetricsDocument<F> {
 /**
  * Use and age; undefined if they are unknown.
  *
- * @param float marks a number that is printed with a fraction even when it is whole
+ * @param float marks a number to be printed with a fraction even if it is an integer
  */
 export function metricsDocument<F>(
   { metrics }: PoolInfo,

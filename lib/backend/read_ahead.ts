@@ -9,7 +9,7 @@ import { FrameQueue } from "./frame_queue.ts";
 import type { Walk } from "./types.ts";
 
 /**
- * How many bytes of messages are read ahead, so that a slow replay loses nothing when the ring
+ * How many bytes of messages are read ahead, so that a slow replay loses no messages when the ring
  * wraps.
  */
 const AHEAD = 16 * 1024 * 1024;
@@ -26,7 +26,7 @@ export class ReadAhead {
 
   /**
    * @param walk a walk over stored messages, owned by this object from now on
-   * @param signal ends waits
+   * @param signal aborts waits
    */
   constructor(walk: Walk, signal?: AbortSignal) {
     this.#walk = walk;
@@ -82,7 +82,7 @@ export class Pace {
     this.#speed = speed;
   }
 
-  /** Accumulated milliseconds that were not waited yet. */
+  /** The accumulated milliseconds not waited yet. */
   get owed(): number {
     return this.#owed;
   }

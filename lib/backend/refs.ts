@@ -35,7 +35,7 @@ export function isPathRef(ref: string): boolean {
   return ref.includes("/") || (Deno.build.os === "windows" && ref.includes("\\"));
 }
 
-/** Whether a name contains control characters or lone surrogates. */
+/** Whether text cannot be a name: it contains control characters or lone surrogates. */
 function isNoName(text: string): boolean {
   // deno-lint-ignore no-control-regex
   return /[\x00-\x1f\x7f]/.test(text) || !text.isWellFormed();

@@ -13,7 +13,7 @@ import { LocalBackend } from "./local.ts";
 import { isPathRef, isUrl, poolPath } from "./refs.ts";
 import type { Backend } from "./types.ts";
 
-/** How to reach a server of any kind; each backend refuses what it cannot use. */
+/** How to reach a server of any kind; each backend rejects options it cannot use. */
 export interface AccessOptions extends TransportOptions {
   /** As for HTTP, and for NATS a client certificate. */
   readonly tls?:
@@ -51,11 +51,11 @@ export interface PlaceRef {
   /** Whether it is a server rather than a local directory. */
   readonly isRemote: boolean;
   /**
-   * Whether the commands that create and delete pools work there: with a size for each new pool
-   * (`sized`), with a default one (`any`), or not at all (`no`).
+   * Whether pools can be created and deleted by command there: with a size for each new pool
+   * (`sized`), with an optional size (`any`), or not at all (`no`).
    */
   readonly creation: "any" | "sized" | "no";
-  /** Whether nobody there can promise that messages are on stable storage. */
+  /** Whether the place can never guarantee that messages are on stable storage. */
   readonly neverFlushes?: boolean;
   /** Loads the backend; sends nothing. */
   connect(options?: ConnectOptions): Awaitable<Backend>;

@@ -13,7 +13,7 @@ import type { FrameBatch } from "../pool/batch.ts";
  * Adds a message to a batch.
  *
  * @param payload its Lite3 document; it is added unchanged if the tags stay the same
- * @param retag makes the new tags from those that it has, to which it may only add
+ * @param retag returns the new tags given the existing ones; it may only add tags
  * @param time its time in nanoseconds since 1970, in two halves
  */
 export function addRetagged(

@@ -1,7 +1,7 @@
 /**
  * Pools of a directory in a process that serves many callers: one file per pool stays open for
- * appends, appends that arrive together share one lock and one write, and waiting for the lock of
- * one pool does not delay the others.
+ * appends, concurrent appends share one lock and one write, and waiting for one pool's lock does
+ * not delay the other pools.
  *
  * @module
  */
@@ -23,9 +23,9 @@ import type { AppendRequest, NewPool, OpenOptions, StoredFrame } from "./types.t
 
 /** The largest number of pools kept open for appending. */
 const KEEP = 128;
-/** While appends arrive one at a time, one in this many waits to see whether others arrive. */
+/** While appends arrive one at a time, one in this many waits for others to arrive. */
 const PROBE = 32;
-/** How long a call waits for a slot of its pool before it is refused, in milliseconds. */
+/** How long a call waits for a slot of its pool before it is rejected, in milliseconds. */
 const SLOT_WAIT = 1_000;
 /** How often idle pools are closed, so that deleted ones free their disk space, in milliseconds. */
 const SWEEP = 5_000;
@@ -51,15 +51,15 @@ class Gathering {
   #crowded = false;
   #alone = 0;
 
-  /** Whether an append need not wait because no others are expected. */
+  /** Whether an append can skip waiting because no others are expected. */
   get alone(): boolean {
     return !this.#crowded && this.#turn === null && ++this.#alone % PROBE !== 0;
   }
 
   /**
    * Waits for the end of this turn of the event loop. Each request arrives in its own task, so
-   * without waiting every append would take the lock separately. For single appends waiting is a
-   * waste: while they are the rule, only one in `PROBE` waits.
+   * without waiting every append would take the lock separately. Waiting is useless for single
+   * appends: while appends arrive singly, only one in `PROBE` waits.
    */
   wait(): Promise<void> {
     this.#gathered++;
@@ -81,7 +81,7 @@ interface Shared {
   readonly writes: PoolSlots;
   /** Makes the next caller reopen the pool. */
   forget(pool: ServedPool): void;
-  /** Opens the pool that a name refers to now. */
+  /** Opens the pool that the name currently refers to. */
   reopen(name: string): Promise<ServedPool>;
 }
 
@@ -89,7 +89,7 @@ interface Shared {
 export class ServedPool extends LocalPool {
   /** Whether it was used since the last sweep. */
   used = true;
-  /** How many callers have it open. */
+  /** The number of callers that have it open. */
   users = 0;
   readonly #ring: WritableRing;
   readonly #shared: Shared;
@@ -134,7 +134,7 @@ export class ServedPool extends LocalPool {
     try {
       return await writes.run(this.path, SLOT_WAIT, () => this.run(steps, signal), saturated);
     } catch (error) {
-      // The next caller opens the file that is there now.
+      // The next caller opens the current file.
       if (this.#isReplaced() || PlasmiteError.is(error, ErrorKind.Corrupt)) {
         this.#shared.forget(this);
       }
@@ -177,10 +177,10 @@ export class ServedPool extends LocalPool {
   }
 
   /**
-   * After a failure: if the file at the path is another one by now, the append is repeated there.
-   * What this file is (its limits, whether it is damaged) says nothing about that one.
+   * Handles a failure: if the path now refers to another file, the append is repeated there. The
+   * state of this file (its limits, whether it is damaged) does not apply to the other one.
    *
-   * @param begun whether a part is stored already
+   * @param begun whether part of the append is already stored
    */
   async #failed(
     error: unknown,

@@ -1,6 +1,6 @@
 /**
- * A cursor that servers keep: moved by comparing and setting, so that two readers of one name notice
- * each other (docs/spec/http-api.md 12.4).
+ * A cursor kept by a server: it is moved by compare-and-set, so that two readers of the same cursor
+ * detect each other (docs/spec/http-api.md 12.4).
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { Cursor, CursorInfo, CursorSelection, CursorUpdate } from "./coordi
 import { copyToDead, type HasDeadPool, openDead } from "./dead.ts";
 import type { PoolHandle, StoredFrame, Walk } from "./types.ts";
 
-/** How often a position is sent that moved over messages that do not match, in milliseconds. */
+/** How often to send a position that only moved past non-matching messages, in milliseconds. */
 const PASS_EVERY = 1_000;
 
 /** The pool of a cursor. */
@@ -29,14 +29,14 @@ export class SetCursor implements Cursor {
   readonly #pool: CursorPool;
   readonly #setter: Setter;
   readonly #flush: boolean | undefined;
-  /** Delivered and not acknowledged, in order. */
+  /** Delivered but unacknowledged messages, in order. */
   #open: bigint[] = [];
   #seq: bigint;
-  /** The position that the server knows. */
+  /** The position stored on the server. */
   #saved: bigint;
   #savedAt = performance.now();
   #delivered: bigint;
-  /** The last request to move it; they are sent one after the other. */
+  /** The last request to move the cursor; requests are sent one at a time. */
   #saving: Promise<void> = Promise.resolve();
 
   /** For internal use: call `Coordination.cursor`. */
@@ -108,7 +108,7 @@ export class SetCursor implements Cursor {
       const update = { to: seq, ifSeq: this.#saved, flush: this.#flush };
       await this.#setter.setCursor(this.name, update);
     } catch (error) {
-      // The request may be the repetition of one whose answer was lost.
+      // This may be the retry of a request whose answer was lost.
       if (!PlasmiteError.is(error, ErrorKind.Conflict) || error.actual !== seq) throw error;
     }
     this.#saved = seq;

@@ -20,7 +20,7 @@ export interface FrameSource {
   takeGap(): Gap | null;
   /** Waits until there may be more; false after `ms` milliseconds. */
   wait(ms?: number, signal?: AbortSignal): Promise<boolean>;
-  /** If a filter runs at the source: every message before this number was examined. */
+  /** If the source filters, every message before this number was examined. */
   readonly position?: bigint;
   /** Its time slice in a process that serves others; null or absent otherwise. */
   readonly slice?: Slice | null;

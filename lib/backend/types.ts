@@ -50,11 +50,13 @@ export interface NewPool {
 export interface OpenOptions {
   /** Whether the pool will be appended to; default false. */
   readonly write?: boolean;
-  /** Options for creating the pool if it does not exist; by default a missing pool is an error. */
+  /**
+   * Options for creating the pool if it does not exist; without them a missing pool is an error.
+   */
   readonly create?: NewPool;
   /**
-   * Whether to skip checking that the pool exists if that takes a request; calls can then reject
-   * with NotFound, and the limits are not known. Default false.
+   * Whether to skip checking that the pool exists if that requires a request; later calls can then
+   * reject with NotFound, and the limits are unknown. Default false.
    */
   readonly unchecked?: boolean;
 }
@@ -100,7 +102,7 @@ export interface Backend {
 
 /**
  * The conditions of an append, checked under the pool's lock; the batch is stored completely or not
- * at all. The tags `key:K` and `id:X` are in the frames already (docs/spec/coordination.md 3 and
+ * at all. The tags `key:K` and `id:X` are already in the frames (docs/spec/coordination.md 3 and
  * 4).
  */
 export interface Conditions {
@@ -128,7 +130,7 @@ export interface AppendRequest {
   /** The longest wait for another process's lock, in milliseconds; default 10,000. */
   readonly lockMs?: number;
   /**
-   * The index of the first frame to store; default 0. A caller that retries continues where it
+   * The index of the first frame to store; default 0. A retry continues where the previous attempt
    * stopped.
    */
   readonly from?: number;
@@ -143,8 +145,8 @@ export interface AppendRequest {
   /** The conditions; default none. */
   readonly when?: Conditions | undefined;
   /**
-   * Called for a frame whose id is known: message `seq` was stored for it earlier, and the batch
-   * now has that message's time.
+   * Called for a frame whose id is already stored: message `seq` was stored for it earlier, and the
+   * batch now has that message's time.
    */
   readonly duplicate?: ((frame: number, seq: bigint) => void) | undefined;
 }
@@ -201,13 +203,13 @@ export interface LeaseState {
 
 /** Options of a grouping. */
 export interface LatestRequest {
-  /** Only messages that carry all of these tags. */
+  /** Only messages with all of these tags. */
   readonly tags?: readonly string[] | undefined;
-  /** Only messages that match every one of these. */
+  /** Only messages that match all of these conditions. */
   readonly where?: readonly Where[] | undefined;
   /** Only messages at or after this time in nanoseconds since 1970. */
   readonly sinceNs?: bigint | undefined;
-  /** Filters the newest message of each group: groups that do not match are left out. */
+  /** Filters the newest message of each group: groups that do not match are omitted. */
   readonly having?: readonly Where[] | undefined;
   /** The largest number of groups; the newest ones are kept. */
   readonly most?: number | undefined;
@@ -235,7 +237,7 @@ export interface StoredFrame extends StoredBytes {
 
 /** An open pool. */
 export interface PoolHandle {
-  /** The name or reference it was opened by. */
+  /** The name or reference by which it was opened. */
   readonly name: string;
   /** Its name in notices and errors: the path of its file, or `origin/pool`. */
   readonly path: string;
@@ -255,13 +257,13 @@ export interface PoolHandle {
   /**
    * Stores the frames of a batch in order.
    *
-   * @throws {PlasmiteError} Usage for what cannot be stored, NotFound when the pool was deleted or
-   *   replaced, Busy when its lock stays held, Corrupt, Permission, Io
+   * @throws {PlasmiteError} Usage for data that cannot be stored, NotFound if the pool was deleted
+   *   or replaced, Busy if its lock is not released in time, Corrupt, Permission, Io
    */
   append(batch: FrameBatch, request: AppendRequest): Awaitable<void>;
   /**
-   * Starts to store messages of another pool, each exactly once; only where the backend can remember
-   * how far it has come.
+   * Starts to store messages of another pool, each exactly once; only on backends that can store
+   * the position in the source.
    */
   ship?(source: string): Shipment;
   /** Starts to read. Nothing that is appended after this returns is missed. */
@@ -287,36 +289,37 @@ export interface Selection {
   readonly until?: bigint;
   /** Only the last this many of the matching messages stored at the start. */
   readonly last?: number | undefined;
-  /** Only messages that carry all of these tags. */
+  /** Only messages with all of these tags. */
   readonly tags?: readonly string[] | undefined;
   /**
    * Only messages at or after this time in nanoseconds since 1970; messages appended after the
    * start always pass.
    */
   readonly since?: bigint;
-  /** Only messages that match every one of these. */
+  /** Only messages that match all of these conditions. */
   readonly where?: readonly Where[] | undefined;
   /**
    * Whether {@linkcode Where.failed} is needed: then the conditions are evaluated in this process
-   * even if the backend could do it. Default false.
+   * even if the backend could evaluate them. Default false.
    */
   readonly countFailures?: boolean;
   /**
-   * Whether to wait for change notifications; if false, polls with growing pauses. Default true.
+   * Whether to wait for change notifications; if false, polls at increasing intervals. Default
+   * true.
    */
   readonly notify?: boolean;
   /** Whether searching for the next message yields to other tasks every few milliseconds. */
   readonly yielding?: boolean;
   /** Whether to reconnect after connection failures; default true. */
   readonly reconnect?: boolean;
-  /** Called once per outage if the connection does not come back immediately. */
+  /** Called once per outage if the connection is not restored immediately. */
   readonly onTrouble?: (error: Error) => void;
   /**
-   * Called for a message that another program stored and that cannot be read; it is left out. By
+   * Called for a message that another program stored and that cannot be read; it is skipped. By
    * default it is an error.
    */
   readonly onUnreadable?: (error: PlasmiteError) => void;
-  /** Leaves out messages that were copied from there; only for NATS. */
+  /** Omits messages copied from that source; only for NATS. */
   readonly excluded?: Excluded | undefined;
 }
 
@@ -347,8 +350,8 @@ export interface Walk {
   /** Every message before this number was examined or is lost; 0 if not known yet. */
   readonly position: bigint;
   /**
-   * Increases while messages are examined, even while searching for the start; if it stands still,
-   * there is nothing to examine.
+   * Increases while messages are examined, even while searching for the start; if it does not
+   * change, there is nothing to examine.
    */
   readonly looked: number;
   /**

@@ -1,6 +1,6 @@
 /**
  * Applies a selection to a stream of frames: the loop "next, gap, filter, wait, emptied, done"
- * shared by all readers of all backends.
+ * shared by the readers of all backends.
  *
  * @module
  */
@@ -24,7 +24,7 @@ const CLOCK_EVERY_FILTERED = 8;
 const GROUP = 512;
 /** or of this many bytes. */
 const GROUP_BYTES = 1 << 20;
-/** How long to wait for messages that should be there before asking for bounds, in milliseconds. */
+/** How long to wait for messages that should exist before requesting bounds, in milliseconds. */
 const LOOK_EVERY = 100;
 /** The bounds are also requested after this many waits without a message. */
 const LOOKS = 32;
@@ -41,13 +41,13 @@ export interface WalkPlan {
   readonly start: Bounds;
   /** Only messages at or after this time; live messages always pass. */
   readonly since: bigint;
-  /** The selected ones of the messages that are not live; they are not evaluated again. */
+  /** The non-live messages that are selected; they are not evaluated again. */
   readonly chosen?: SeqSet | undefined;
   /** Returns what is currently retained. */
   bounds(): Awaitable<Bounds>;
 }
 
-/** A frame or an error that waits to be delivered. */
+/** A frame or an error waiting to be delivered. */
 type Ready = FrameBytes | PlasmiteError;
 
 /** A 64-bit number as two halves, to avoid a bigint per message in comparisons. */
@@ -60,14 +60,14 @@ function halves(value: bigint): Halves {
   return { lo: Number(value & 0xffff_ffffn), hi: Number(value >> 32n) };
 }
 
-/** The one implementation of {@linkcode Walk} over frames. */
+/** The only implementation of {@linkcode Walk} over frames. */
 export class SelectedWalk implements Walk {
   readonly start: Bounds;
   looked = 0;
   readonly #source: FrameSource;
   readonly #plan: WalkPlan;
   readonly #until: Halves | null;
-  /** The last number that is not live. */
+  /** The last sequence number that is not live. */
   readonly #newest: Halves;
   readonly #clockEvery: number;
   readonly #view = new MessageView();
@@ -80,14 +80,17 @@ export class SelectedWalk implements Walk {
   /** The last examined number; `#seenLo` is -1 before the first. */
   #seenLo = -1;
   #seenHi = 0;
-  /** A position that the walk has reached otherwise: its start, a gap, a mark, its end. */
+  /**
+   * A position reached without a message: the start, a gap, a position reported by the source, the
+   * end.
+   */
   #reached: bigint;
   #gap: Gap | null = null;
   /** Whether `next` stopped because its time slice was used up. */
   #paused = false;
   /** Waits that ended without a message. */
   #emptyWaits = 0;
-  /** Frames that wait for jq, and those that passed. */
+  /** Frames waiting for jq, and those that passed. */
   #group: FrameBytes[] = [];
   #groupBytes = 0;
   #ready: Ready[] = [];
@@ -124,7 +127,7 @@ export class SelectedWalk implements Walk {
   }
 
   get position(): bigint {
-    // Frames of a group that passed but were not delivered yet are still to come.
+    // Frames of a group that passed are not counted until they are delivered.
     const waiting = this.#ready.find((one) => !PlasmiteError.is(one)) ?? this.#group[0];
     if (waiting !== undefined && !PlasmiteError.is(waiting)) return waiting.seq;
     const here = this.#seenLo < 0
@@ -285,7 +288,7 @@ export class SelectedWalk implements Walk {
     return this.#ended || news || ms === undefined || performance.now() - started < ms;
   }
 
-  /** Whether everything up to `expected` is gone: the ring was emptied under the reader. */
+  /** Whether everything up to `expected` is gone because the ring was emptied during the read. */
   async #checkEmptied(expected: bigint): Promise<void> {
     const { oldest, newest } = await this.#plan.bounds();
     // A server reports no newest number for an empty pool.

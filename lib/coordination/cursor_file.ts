@@ -19,7 +19,7 @@ const REOPENS = 16;
 /**
  * The directory of a pool's cursors: the pool's name with `.cursors` for `.plasmite`.
  *
- * @param dir another directory, for readers that may not write next to the pool
+ * @param dir another directory, for readers without permission to write next to the pool
  */
 export function cursorDir(poolPath: string, dir?: string): string {
   const base = poolPath.endsWith(SUFFIX) ? poolPath.slice(0, -SUFFIX.length) : poolPath;
@@ -81,7 +81,7 @@ export function recordPath(poolPath: string, name: string, dir?: string): string
   return `${cursorDir(poolPath, dir)}/${checkCursorName(name)}`;
 }
 
-/** The error for a file of the other kind. */
+/** The error for a file of the wrong kind (cursor or group). */
 function wrongKind(name: string, path: string, wanted: "cursor" | "group"): PlasmiteError {
   const other = wanted === "cursor" ? "group" : "cursor";
   return new PlasmiteError("Usage", `${name} is a ${other}, not a ${wanted}`, {
@@ -91,8 +91,8 @@ function wrongKind(name: string, path: string, wanted: "cursor" | "group"): Plas
 }
 
 /**
- * Refuses a file with a record of the other kind in either slot, which must not be treated as
- * damaged: repairing it would destroy it.
+ * Rejects a file with a record of the other kind in either slot. Such a file must not be treated as
+ * damaged, because repairing it would destroy it.
  *
  * @throws {PlasmiteError} Usage
  */
@@ -125,10 +125,10 @@ export class CursorFile {
    * Acquires the cursor for this process.
    *
    * @param poolPath the pool's file
-   * @param options `dir`: where cursors are kept instead of beside the pool; `create`: whether a
-   *   missing one is made; `repair`: whether a damaged one counts as new
+   * @param options `dir`: the directory of the cursors, instead of next to the pool; `create`:
+   *   whether to create a missing one; `repair`: whether to treat a damaged one as new
    * @throws {PlasmiteError} Usage for a bad name or a group, NotFound, Busy while another process
-   *   has it (`cursor`, `pid`, `host`), Corrupt, Permission, Io
+   *   holds it (`cursor`, `pid`, `host`), Corrupt, Permission, Io
    */
   static open(
     poolPath: string,
@@ -207,7 +207,7 @@ export class CursorFile {
   }
 }
 
-/** Clears a damaged file, so that it counts as new. */
+/** Clears a damaged file, so that it is treated as new. */
 function repair(file: RecordFile): void {
   try {
     readCurrent(file, CURSOR_SLOT, parseCursor);

@@ -29,7 +29,7 @@ function kindOf(file: RecordFile): "cursor" | "group" {
 /**
  * Reads a cursor or group without disturbing its user.
  *
- * @returns null if it does not exist, or was created and never written
+ * @returns null if it does not exist, or was created but never written
  * @throws {PlasmiteError} Permission, Io
  */
 export function readEntry(poolPath: string, name: string, dir?: string): Entry | null {
@@ -61,7 +61,7 @@ function parsed(file: RecordFile): Entry | null {
   }
   const { record } = readCurrent(file, CURSOR_SLOT, parseCursor);
   if (record === null) return null;
-  // Shared, so that two readers do not take each other for a user.
+  // A shared lock, so that two readers do not mistake each other for a user.
   const held = !file.tryLock(true);
   if (!held) file.unlock();
   return { kind: "cursor", record, held };
@@ -70,8 +70,8 @@ function parsed(file: RecordFile): Entry | null {
 /**
  * Deletes a cursor or a group.
  *
- * @returns false if a group is in use for the moment: try again shortly
- * @throws {PlasmiteError} NotFound; Busy while a process holds the cursor; Permission, Io
+ * @returns false if a group is briefly in use: try again shortly
+ * @throws {PlasmiteError} NotFound; Busy while another process holds the cursor; Permission, Io
  */
 export function removeEntry(poolPath: string, name: string, dir?: string): boolean {
   const file = openExisting(poolPath, name, { dir });

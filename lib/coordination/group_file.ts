@@ -30,8 +30,8 @@ export interface LockedGroup {
 /**
  * Runs one operation under a group's lock.
  *
- * @param options `create`: whether a missing file is made
- * @returns null if another process has the lock: try again shortly
+ * @param options `create`: whether to create a missing file
+ * @returns null if another process holds the lock: try again shortly
  * @throws {PlasmiteError} Usage for a bad name or a cursor, NotFound, Corrupt, Permission, Io
  */
 export function withGroup<T>(
@@ -69,11 +69,11 @@ function lockedGroup(file: RecordFile, name: string): LockedGroup {
   };
 }
 
-/** As many bytes of a slot as contain the number of the write. */
+/** The number of bytes at the start of a slot that include the write number. */
 const MARK = 48;
 
 /**
- * Something that differs after each write of a group's file, read without its lock and cheaply; empty
+ * A value that changes with each write of a group's file, read cheaply and without its lock; empty
  * for a group that does not exist.
  */
 export function groupMark(poolPath: string, name: string, dir?: string): string {
@@ -92,7 +92,7 @@ export function groupMark(poolPath: string, name: string, dir?: string): string 
 }
 
 /**
- * Refuses a filter that is too large to be stored.
+ * Rejects a filter that is too large to be stored.
  *
  * @throws {PlasmiteError} Usage
  */

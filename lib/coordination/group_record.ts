@@ -12,7 +12,7 @@ import { parseObject, u64 } from "./cursor_record.ts";
 export const MOST_PENDING = 512;
 /** The largest number of workers in the table of holders. */
 export const MOST_HOLDERS = 64;
-/** The holder of a task that waits for its next try. */
+/** The holder index of a task that is waiting for its next try. */
 export const NOBODY = -1;
 
 /** The pauses before the next try after a failure: 1 s, 2 s, 4 s … 60 s. */
@@ -20,7 +20,7 @@ export function retryDelayMs(tries: number): number {
   return Math.min(60_000, 1000 * 2 ** Math.min(Math.max(tries - 1, 0), 6));
 }
 
-/** A task that was delivered, or that waits for its next delivery. */
+/** A task that was delivered, or is waiting for its next delivery. */
 export interface Pending {
   /** Sequence number of its message. */
   readonly seq: bigint;
@@ -50,9 +50,9 @@ export interface GroupRecord {
   readonly pending: readonly Pending[];
   /** Names of the workers that hold tasks. */
   readonly holders: readonly string[];
-  /** Tags of the messages that are tasks; fixed when the group is created. */
+  /** The tags that a message must have to be a task; fixed when the group is created. */
   readonly tags: readonly string[];
-  /** Conditions on them; fixed when the group is created. */
+  /** The conditions that such a message must meet; fixed when the group is created. */
   readonly where: readonly string[];
   /** The number of messages that were overwritten before they were done. */
   readonly lost: bigint;
@@ -136,7 +136,7 @@ function floorOf(pending: readonly Pending[], next: bigint): bigint {
   return first === undefined ? next : first.seq - 1n;
 }
 
-/** A record with other tasks; derives floor and holders. */
+/** Returns the record with new tasks; derives `floor` and `holders`. */
 function withPending(
   record: GroupRecord,
   pending: readonly Pending[],
@@ -182,7 +182,7 @@ export interface Take {
   readonly again: readonly bigint[];
   /** Numbers of new tasks, ascending, all above `next`. */
   readonly fresh: readonly bigint[];
-  /** Numbers of new tasks that have to wait for another one, ascending; default none. */
+  /** Numbers of new tasks that must wait for another task, ascending; default none. */
   readonly blocked?: readonly bigint[];
   /** The number up to which messages were examined. */
   readonly next: bigint;
@@ -249,7 +249,7 @@ export function extend(record: GroupRecord, seq: bigint, untilMs: number): Group
 }
 
 /**
- * Drops overwritten tasks: pending ones and undelivered ones below `oldest`.
+ * Drops overwritten tasks: pending or undelivered tasks below `oldest`.
  *
  * @returns the record and the number of lost messages; the same record if none were lost
  */

@@ -1,6 +1,6 @@
 /**
- * Leases: messages in the pool record who holds a key until when. The functions are pure: retained
- * claims go in, messages to append come out; the guard of the append runs them under the lock
+ * Leases: messages in the pool record who holds a key, and until when. The functions are pure: they
+ * compute messages to append from the retained claims; the append's guard calls them under the lock
  * (docs/spec/coordination.md 6).
  *
  * @module
@@ -13,7 +13,7 @@ import { KEY_TAG } from "./names.ts";
 export const CLAIM_TAG = "claim";
 /** The shortest, default and longest lease, in milliseconds. */
 export const TTL = { least: 1_000, usual: 60_000, most: 86_400_000 } as const;
-/** A claim that is further in the future than this comes from a clock that jumped, in ns. */
+/** A claim further in the future than this, in ns, was made with a clock that jumped. */
 const AHEAD = 5_000_000_000n;
 
 /** A stored claim, renewal or release. */
@@ -24,7 +24,7 @@ export interface ClaimMessage {
   readonly timeNs: bigint;
   /** Its keys. */
   readonly keys: readonly string[];
-  /** Who appended it. */
+  /** The holder that appended it. */
   readonly by: string;
   /** Its state. */
   readonly state: "held" | "released";
@@ -60,11 +60,11 @@ export function parseClaim(
   return { seq, timeNs, keys: claim, by, state, ttlMs, token: first === 0n ? seq : first };
 }
 
-/** When claims from the future were first seen, which is when they start to count. */
+/** The times when claims dated in the future were first seen; their duration starts then. */
 export class FirstSights {
   readonly #seen = new Map<bigint, bigint>();
 
-  /** The start of a claim. */
+  /** The start time of a claim. */
   begin({ seq, timeNs }: ClaimMessage, nowNs: bigint): bigint {
     if (timeNs <= nowNs + AHEAD) return timeNs;
     const seen = this.#seen.get(seq) ?? nowNs;
@@ -142,7 +142,7 @@ export interface ClaimOutcome {
   readonly append: ClaimAppend;
   /** The token of the lease; 0 if it is the sequence number of the new message. */
   readonly token: bigint;
-  /** How long it holds, in milliseconds. */
+  /** The duration in milliseconds. */
   readonly ttlMs: number;
 }
 
@@ -157,10 +157,10 @@ function sameKeys(a: readonly string[], b: readonly string[]): boolean {
 }
 
 /**
- * Claims all keys or none. Repeating a claim of the same keys while it is active renews it, so
- * that repeating after an unknown outcome is safe.
+ * Claims all keys or none. Repeating a claim of the same keys while it is active renews it, so a
+ * retry after an unknown outcome is safe.
  *
- * @throws {PlasmiteError} Busy if another holds one of them
+ * @throws {PlasmiteError} Busy if another holder has one of them
  */
 export function claim(
   keys: readonly string[],
@@ -232,8 +232,8 @@ export function renew(
 /**
  * Releases a lease.
  *
- * @returns the messages to append; none if it was released already or is no longer retained
- * @throws {PlasmiteError} Conflict if another has it, or it has another token
+ * @returns the messages to append; none if it was already released or is no longer retained
+ * @throws {PlasmiteError} Conflict if another holder has it, or its token differs
  */
 export function release(
   keys: readonly string[],
@@ -251,7 +251,7 @@ export function release(
   return [appendOf(held, holder, "released", 0, token)];
 }
 
-/** Ends all leases of these keys, whoever holds them: one release for each token. */
+/** Ends all leases of these keys, regardless of holder, with one release per token. */
 export function forceRelease(
   keys: readonly string[],
   holder: string,

@@ -1,6 +1,6 @@
 /**
- * Names in coordination: cursors and groups, keys and ids, and the tags that carry the latter
- * (docs/spec/coordination.md).
+ * Names used in coordination: cursors and groups, keys and ids, and the tags that contain keys and
+ * ids (docs/spec/coordination.md).
  *
  * @module
  */
@@ -52,7 +52,8 @@ function hasControl(text: string): boolean {
 }
 
 /**
- * The tags of a message in stored order: those given, of the key, of the id; without duplicates.
+ * The tags of a message in stored order: the given tags, the key's tag, the id's tag; without
+ * duplicates.
  */
 export function tagsOf(
   tags: readonly string[],

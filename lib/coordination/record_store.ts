@@ -12,7 +12,7 @@ import { decodeSlot, encodeSlot, isBlank } from "./slots.ts";
 export interface Current<R> {
   /** The record; null if the file was never written. */
   readonly record: R | null;
-  /** Its slot, 0 or 1; 1 without a record, so that the first write goes to slot 0. */
+  /** Its slot, 0 or 1; 1 if there is no record, so that the first write goes to slot 0. */
   readonly slot: number;
 }
 
@@ -49,10 +49,11 @@ export function readCurrent<R extends { readonly gen: number }>(
 }
 
 /**
- * Replaces the current record; a kill at any time leaves the old or the new one.
+ * Replaces the current record; if the process is killed at any time, the old or the new record
+ * remains.
  *
  * It writes the other slot, so that the current one stays intact. The first write covers both
- * slots, so that the file never has a hole in place of slot B.
+ * slots, so that the file never has a hole where slot B belongs.
  *
  * @returns the new content
  */

@@ -1,6 +1,6 @@
 /**
- * Records that are replaced in place: a file has two slots that are written in turn, so that a torn
- * write leaves the old record (docs/spec/coordination.md 2).
+ * Records that are replaced in place: a file has two slots that are written alternately, so that a
+ * torn write leaves the old record intact (docs/spec/coordination.md 2).
  *
  * A slot is one line: the record as JSON text, a space, the CRC-32C of that text as eight hex
  * digits, spaces, and a line feed at its end. The newer of two valid slots counts.

@@ -47,7 +47,7 @@ export function* listing(dir: string): Steps<PoolInfo[]> {
   return yield* describingFiles(filesIn(dir));
 }
 
-/** Describes the pools in these files; those deleted in the meantime are left out. */
+/** Describes the pools in these files; pools deleted in the meantime are omitted. */
 export function* describingFiles(
   files: readonly string[],
   storage: Storage = disk,
@@ -94,7 +94,7 @@ export async function filesOf(dir: string): Promise<string[]> {
   }
 }
 
-/** Describes one pool of a list; null if it was deleted between listing and opening. */
+/** Describes one listed pool; null if it was deleted between listing and opening. */
 export function* listed(path: string, storage: Storage = disk): Steps<PoolInfo | null> {
   const name = poolName(path);
   try {

@@ -1,6 +1,6 @@
 /**
  * One message by its number: {@linkcode findFrame}. Run it with `inPlace`, or with `inTurns` in a
- * process that serves others: a number that the index does not know costs a walk through the pool.
+ * process that serves others: a number that is not in the index requires a scan of the pool.
  *
  * @module
  */
@@ -11,9 +11,10 @@ import type { Steps } from "../../storage/steps.ts";
 import type { FramePosition } from "../frames.ts";
 
 /**
- * What `take` makes of message `seq`; null when the pool does not hold it.
+ * Returns the result of `take` for message `seq`; null if the pool does not contain it.
  *
- * @throws {PlasmiteError} Corrupt when it is damaged, Busy when a lock that is needed stays taken
+ * @throws {PlasmiteError} Corrupt when it is damaged, Busy if a required lock is not released in
+ *   time
  */
 export function* findFrame<T>(
   ring: Ring,

@@ -1,5 +1,5 @@
 /**
- * Deleting a pool, whole or damaged, once running appends are over.
+ * Deletes a pool, intact or damaged, once running appends have finished.
  *
  * @module
  */
@@ -20,11 +20,12 @@ export function* removing(path: string, storage: Storage = disk): Steps<void> {
   const file = storage.open(path, { write: false });
   try {
     yield* untilUnlocked(path, () => file.tryLock(true) || null);
-    // A writer that gets this lock later finds the path gone and says so
+    // A writer that acquires this lock later finds that the path is gone and reports NotFound
     // (docs/spec/format.md 14.3).
     if (file.pathState() === "missing") storage.open(path, { write: false }).close();
     storage.remove(path);
-    // After the pool: killed in between, the cursors are left, and tell that their pool is gone.
+    // Delete the pool first: if the process is killed midway, the remaining cursors report the
+    // missing pool.
     if (storage === disk) removeRecords(cursorDir(path));
   } finally {
     file.close();

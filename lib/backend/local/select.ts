@@ -1,5 +1,5 @@
 /**
- * Reading a pool file: the walk over a selection.
+ * Reads a pool file with a walk over a selection.
  *
  * @module
  */
@@ -15,17 +15,17 @@ import { SelectedWalk, type WalkPlan } from "../walk.ts";
 import { Follower } from "./follower.ts";
 import type { Hubs } from "./hub.ts";
 
-/** An open pool and how work on it runs. */
+/** An open pool, and how to run work on it. */
 export interface ReadablePool {
   /** The pool file. */
   readonly ring: Ring;
-  /** What holds the bytes. */
+  /** The storage of the file. */
   readonly storage: Storage;
   /** Whether this process serves others, or does several things at once. */
   readonly serving: boolean;
-  /** The change notices that the followers of this process share, if they do. */
+  /** The change notifications shared by the followers of this process, if any. */
   readonly hubs: Hubs | undefined;
-  /** Runs steps in place or in turns. */
+  /** Runs steps synchronously or in time slices. */
   run<T>(steps: Steps<T>): Awaitable<T>;
   /** Keeps the ring open until the returned function is called. */
   retain(): () => void;
@@ -34,7 +34,7 @@ export interface ReadablePool {
 /**
  * Begins to read.
  *
- * @throws {PlasmiteError} NotFound when the pool was deleted or replaced; as opening it
+ * @throws {PlasmiteError} NotFound when the pool was deleted or replaced; the errors of opening it
  */
 export function* selecting(pool: ReadablePool, selection: Selection): Steps<Walk> {
   const { oldest, newest } = yield* pool.ring.living();
@@ -65,7 +65,7 @@ export function* selecting(pool: ReadablePool, selection: Selection): Steps<Walk
 
 type Plan = Omit<WalkPlan, "from" | "bounds">;
 
-/** How to read: with change notices, giving others turns. */
+/** How to read: with change notifications, yielding to other tasks. */
 interface How {
   readonly notify: boolean;
   readonly yielding: boolean;
@@ -79,7 +79,7 @@ function* walking(
 ): Steps<Walk> {
   const follower = yield* following(pool, from, how);
   try {
-    pool.ring.checkIdentity(); // The follower has the path's file: make sure it is still ours.
+    pool.ring.checkIdentity(); // The follower opened the path: make sure it is still our file.
   } catch (error) {
     follower.close();
     throw error;
@@ -111,7 +111,7 @@ function* following(
   }
 }
 
-/** The first number that a selection wants; behind the end of an empty pool there is none. */
+/** The first number of a selection. */
 function startOf({ from = "oldest", last, follow }: Selection, bounds: Bounds): bigint | "oldest" {
   const { oldest, newest } = bounds;
   if (from === "end") return newest + 1n;
@@ -119,5 +119,5 @@ function startOf({ from = "oldest", last, follow }: Selection, bounds: Bounds): 
     return newest + 1n;
   }
   if (from !== "oldest" && from !== 0n) return from;
-  return oldest === 0n ? "oldest" : oldest; // What is lost from now on is a gap.
+  return oldest === 0n ? "oldest" : oldest; // Messages lost from now on are a gap.
 }

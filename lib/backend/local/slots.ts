@@ -11,7 +11,7 @@ const QUEUE = 16;
 
 /** A limited number of slots. */
 export class Slots {
-  /** The number of taken slots. */
+  /** The number of slots in use. */
   used = 0;
   readonly #limit: number;
   #waiting: ((got: boolean) => void)[] = [];
@@ -29,7 +29,8 @@ export class Slots {
   }
 
   /**
-   * Takes a slot, waiting up to `ms` milliseconds; false if none becomes free, or too many wait.
+   * Takes a slot, waiting up to `ms` milliseconds; false if none becomes free, or too many calls
+   * are waiting.
    */
   takeWithin(ms: number): Promise<boolean> {
     if (this.take()) return Promise.resolve(true);
@@ -79,7 +80,7 @@ export class PoolSlots {
     this.#limit = limit;
   }
 
-  /** The number of taken slots of all pools. */
+  /** The number of slots in use, over all pools. */
   get used(): number {
     let used = 0;
     for (const slots of this.#pools.values()) used += slots.used;

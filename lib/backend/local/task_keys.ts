@@ -1,5 +1,5 @@
 /**
- * The keys of a group's tasks, so that no two tasks of one key are handed out at once
+ * The keys of a group's tasks, so that no two tasks with the same key are handed out at once
  * (docs/spec/coordination.md 8.1).
  *
  * @module
@@ -10,12 +10,12 @@ import type { GroupRecord, Pending } from "../../coordination/group_record.ts";
 import { MessageView } from "../../lite3/message.ts";
 import type { StoredFrame } from "../types.ts";
 
-/** The keys of the tasks that are pending. */
+/** The keys of the pending tasks. */
 export class TaskKeys {
   readonly #keys = new Map<bigint, readonly string[]>();
   readonly #view = new MessageView();
 
-  /** Remembers the keys of a task; null for one that is no longer retained. */
+  /** Records the keys of a task; `frame` is null if its message is no longer retained. */
   add(seq: bigint, frame: StoredFrame | null): void {
     this.#keys.set(seq, frame === null ? [] : this.#keysOf(frame));
   }
@@ -26,7 +26,7 @@ export class TaskKeys {
     return view.tags().filter((tag) => tag.startsWith(KEY_TAG));
   }
 
-  /** The pending tasks whose keys are not known. Forgets those that are not pending any more. */
+  /** The pending tasks whose keys are unknown. Forgets tasks that are no longer pending. */
   unknown({ pending }: GroupRecord): readonly bigint[] {
     const numbers = new Set(pending.map(({ seq }) => seq));
     for (const seq of this.#keys.keys()) if (!numbers.has(seq)) this.#keys.delete(seq);
@@ -36,7 +36,7 @@ export class TaskKeys {
   /**
    * Sorts the pending tasks into those that may be handed out and the rest.
    *
-   * @returns the tasks to hand out, and the keys that no other task may have
+   * @returns the tasks to hand out, and the keys that other tasks must not have
    */
   available(
     { pending }: GroupRecord,
@@ -45,7 +45,7 @@ export class TaskKeys {
     const free: Pending[] = [];
     const inWork = pending.filter(({ untilMs }) => untilMs > nowMs);
     const taken = new Set(inWork.flatMap(({ seq }) => this.#known(seq)));
-    // An earlier task of a key comes first, even while it waits for its next try.
+    // An earlier task of the same key comes first, even while it waits for its next try.
     for (const task of pending) {
       if (task.untilMs > nowMs) continue;
       const keys = this.#known(task.seq);

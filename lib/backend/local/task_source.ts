@@ -1,5 +1,5 @@
 /**
- * The new tasks of a group: a walk that stays open between calls, and what it has read ahead.
+ * The new tasks of a group: a walk that stays open between calls, and the tasks it has read ahead.
  *
  * @module
  */
@@ -18,12 +18,12 @@ export class TaskSource {
   readonly #request: Pick<GroupRequest, "tags" | "where">;
   readonly #isNative: boolean;
   #walk: Walk | null = null;
-  /** Tasks that were read and not used yet. */
+  /** Tasks that were read but not used yet. */
   #ahead: StoredFrame[] = [];
   #aheadBytes = 0;
   /** The error that ended the walk, after the tasks in `#ahead`. */
   #failure: unknown = null;
-  /** Everything up to here was examined when the walk failed. */
+  /** The last number examined when the walk failed. */
   #examined = 0n;
   #closed = false;
 
@@ -45,7 +45,7 @@ export class TaskSource {
     return this.#walk !== null;
   }
 
-  /** Everything up to here was examined; it is known only when nothing was read ahead. */
+  /** The last examined number; known only when nothing was read ahead. */
   get examined(): bigint {
     return this.#walk === null ? this.#examined : this.#walk.position - 1n;
   }
@@ -54,7 +54,7 @@ export class TaskSource {
    * Starts to read.
    *
    * @param from the first number
-   * @param notify whether there will be waits
+   * @param notify whether the caller will wait for messages
    */
   async open(from: bigint, notify: boolean): Promise<void> {
     this.reset();
@@ -64,7 +64,7 @@ export class TaskSource {
     else this.#walk = walk;
   }
 
-  /** Reads up to `count` tasks, giving others turns. */
+  /** Reads up to `count` tasks, yielding to other tasks. */
   async lookAhead(count: number, signal: AbortSignal | undefined): Promise<void> {
     while (this.#ahead.length < count && this.#aheadBytes < MOST_AHEAD) {
       const walk = this.#walk;
@@ -104,7 +104,8 @@ export class TaskSource {
       return { seq, timestampNs, flags: 0, payload: payloadOf(frame) };
     } catch (error) {
       this.#failure = error;
-      // The failed message was not filtered; jq filters many at once.
+      // The failed message was not filtered. With jq the position is unknown: it filters many at
+      // once.
       if (this.#isNative) this.#examined = walk.position - 2n;
       walk.close();
       this.#walk = null;
