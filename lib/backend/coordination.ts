@@ -257,14 +257,14 @@ export interface Coordination {
   /**
    * Sets a cursor, creates it, or repairs a damaged one.
    *
-   * @throws {PlasmiteError} Busy while another process holds it, Conflict if `ifSeq` differs, Usage
-   *   for a number after the newest
+   * @throws {PlasmiteError} Busy while it is held, Conflict if `ifSeq` differs, Usage for a number
+   *   after the newest
    */
   setCursor(name: string, update: CursorUpdate): Awaitable<CursorInfo>;
   /**
    * Deletes a cursor or a group.
    *
-   * @throws {PlasmiteError} NotFound, Busy while another process holds it
+   * @throws {PlasmiteError} NotFound, Busy while it is held
    */
   deleteCursor(name: string, dir?: string): Awaitable<void>;
   /** Opens a work group; it is created by the first take. */

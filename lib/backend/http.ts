@@ -323,8 +323,8 @@ export class HttpPool implements PoolHandle {
   }
 
   /**
-   * The part of a selection that the server evaluates: it selects by tag, and evaluates conditions
-   * that work on the stored bytes.
+   * The part of a selection that the server evaluates: tags without surrounding spaces, and the
+   * first condition that works on the stored bytes.
    */
   #pushdown(selection: Selection): Pushdown | undefined {
     const { tags = [], where = [], last, since = 0n, countFailures = false } = selection;

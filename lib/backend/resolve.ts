@@ -52,7 +52,7 @@ export interface PlaceRef {
   readonly isRemote: boolean;
   /**
    * Whether pools can be created and deleted by command there: with a size for each new pool
-   * (`sized`), with an optional size (`any`), or not at all (`no`).
+   * (`sized`), with a default size (`any`), or not at all (`no`).
    */
   readonly creation: "any" | "sized" | "no";
   /** Whether the place can never guarantee that messages are on stable storage. */

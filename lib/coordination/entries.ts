@@ -71,7 +71,7 @@ function parsed(file: RecordFile): Entry | null {
  * Deletes a cursor or a group.
  *
  * @returns false if a group is briefly in use: try again shortly
- * @throws {PlasmiteError} NotFound; Busy while another process holds the cursor; Permission, Io
+ * @throws {PlasmiteError} NotFound; Busy while a process holds the cursor; Permission, Io
  */
 export function removeEntry(poolPath: string, name: string, dir?: string): boolean {
   const file = openExisting(poolPath, name, { dir });

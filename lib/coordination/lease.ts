@@ -24,7 +24,7 @@ export interface ClaimMessage {
   readonly timeNs: bigint;
   /** Its keys. */
   readonly keys: readonly string[];
-  /** The holder that appended it. */
+  /** Who appended it. */
   readonly by: string;
   /** Its state. */
   readonly state: "held" | "released";

@@ -243,8 +243,8 @@ function* placing(ring: Ring, from: Place): Steps<Position> {
 /**
  * Sets a cursor, creates it, or repairs a damaged one.
  *
- * @throws {PlasmiteError} Busy while another process holds it, Conflict if it is not at the
- *   expected position, NotFound if its pool was replaced, Usage for an impossible number, Io
+ * @throws {PlasmiteError} Busy while it is held, Conflict if it is not at the expected position,
+ *   NotFound if its pool was replaced, Usage for an impossible number, Io
  */
 export function* settingCursor(
   ring: Ring,

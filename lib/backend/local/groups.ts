@@ -51,9 +51,7 @@ const ACK_WAIT = 60_000;
 const LONGEST_HOLDER = 64;
 /** How often to look whether other workers changed the group, in milliseconds. */
 const POLL = 100;
-/**
- * The maximum number of bytes of new tasks handed out at once; a larger task is handed out alone.
- */
+/** The selection of new tasks to hand out stops once it reaches this many bytes. */
 const MOST_BYTES = 16 << 20;
 /** How long to wait before retrying a move to the dead pool, in milliseconds. */
 const BURY_AGAIN = 60_000;

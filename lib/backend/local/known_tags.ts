@@ -46,7 +46,7 @@ export interface Wanted {
   readonly window?: bigint;
 }
 
-/** Its key in the map; no tag contains a line feed. */
+/** Its key in the map; no key contains a line feed. */
 function nameOf({ tag, claim }: Wanted): string {
   return claim === true ? `${CLAIM_TAG}\n${tag}` : tag;
 }
@@ -299,7 +299,7 @@ function beginsWith(dv: DataView, start: number, length: number, prefix: string)
   return true;
 }
 
-/** A tag as text; null if it is not a string. */
+/** A tag as text; null if it is not a valid string. */
 function textOf(view: MessageView, at: number): string | null {
   try {
     return view.doc.string(at);

@@ -24,8 +24,8 @@ export function* removing(path: string, storage: Storage = disk): Steps<void> {
     // (docs/spec/format.md 14.3).
     if (file.pathState() === "missing") storage.open(path, { write: false }).close();
     storage.remove(path);
-    // Delete the pool first: if the process is killed midway, the remaining cursors report the
-    // missing pool.
+    // The pool is deleted first: if the process is killed midway, the remaining cursors show that
+    // their pool is gone.
     if (storage === disk) removeRecords(cursorDir(path));
   } finally {
     file.close();

@@ -111,7 +111,7 @@ function* following(
   }
 }
 
-/** The first number of a selection. */
+/** The first number of a selection; past the end if an empty pool has nothing to return. */
 function startOf({ from = "oldest", last, follow }: Selection, bounds: Bounds): bigint | "oldest" {
   const { oldest, newest } = bounds;
   if (from === "end") return newest + 1n;

@@ -104,8 +104,7 @@ export class TaskSource {
       return { seq, timestampNs, flags: 0, payload: payloadOf(frame) };
     } catch (error) {
       this.#failure = error;
-      // The failed message was not filtered. With jq the position is unknown: it filters many at
-      // once.
+      // The failed message was not filtered. jq filters many at once, so the position is unknown.
       if (this.#isNative) this.#examined = walk.position - 2n;
       walk.close();
       this.#walk = null;
