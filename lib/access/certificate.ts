@@ -1,6 +1,6 @@
 /**
- * What a pinned connection needs to know of a certificate: its public key, its names, its dates
- * (docs/spec/sharing.md 1.6). Signatures and chains are not looked at: the handshake proves the key.
+ * What a pinned connection needs from a certificate: its public key, names and dates
+ * (docs/spec/sharing.md 1.6). Signatures and chains are not checked: the handshake proves the key.
  *
  * @module
  */
@@ -8,21 +8,21 @@
 import { sha256Hex } from "../storage/sha256.ts";
 import { DerError, DerReader, type Element, Tag } from "./der.ts";
 
-/** Facts of a certificate. */
+/** The contents of a certificate. */
 export interface CertificateFacts {
   /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex: the middle part of access keys. */
   readonly spki: string;
-  /** When it begins, in milliseconds since 1970. */
+  /** Start of validity, in milliseconds since 1970. */
   readonly notBefore: number;
-  /** When it ends, in milliseconds since 1970. */
+  /** End of validity, in milliseconds since 1970. */
   readonly notAfter: number;
-  /** The DNS names among its alternative names, lower-case. */
+  /** The DNS names among its subject alternative names, lower-case. */
   readonly dnsNames: readonly string[];
   /** The addresses among them: 4 or 16 bytes as lower-case hex. */
   readonly addresses: readonly string[];
 }
 
-/** Tags of the optional fields of a certificate, and of the kinds of alternative names. */
+/** Tags of a certificate's optional fields and of alternative name types. */
 const VERSION = 0xa0;
 const EXTENSIONS = 0xa3;
 const DNS_NAME = 0x82;
@@ -34,7 +34,7 @@ const SUBJECT_ALT_NAME = "551d11";
  * Reads a certificate.
  *
  * @param der its DER bytes
- * @throws {DerError} when it is none
+ * @throws {DerError} if it is not a certificate
  */
 export function readCertificate(der: Uint8Array<ArrayBuffer>): CertificateFacts {
   const fields = new DerReader(der).inside(Tag.Sequence).inside(Tag.Sequence);
@@ -55,7 +55,7 @@ export function readCertificate(der: Uint8Array<ArrayBuffer>): CertificateFacts 
   return { spki, notBefore, notAfter, ...names };
 }
 
-/** The DER bytes of the first certificate in a PEM text; undefined without one. */
+/** The DER bytes of the first certificate in a PEM text; undefined if there is none. */
 export function firstCertificate(pem: string): Uint8Array<ArrayBuffer> | undefined {
   const body = /-----BEGIN CERTIFICATE-----([\s\S]*?)-----END CERTIFICATE-----/.exec(pem)?.[1];
   if (body === undefined) return undefined;
@@ -76,7 +76,7 @@ function readExtensions(wrapper: DerReader, names: Names): void {
   while (!extensions.done) {
     const extension = extensions.inside(Tag.Sequence);
     if (extension.next(Tag.ObjectId).content.toHex() !== SUBJECT_ALT_NAME) continue;
-    // The critical flag may stand in front of the value.
+    // The critical flag may precede the value.
     if (extension.tag !== Tag.OctetString) extension.next();
     const alternatives = extension.inside(Tag.OctetString).inside(Tag.Sequence);
     while (!alternatives.done) {
@@ -110,7 +110,7 @@ function timeOf({ tag, content }: Element): number {
 /**
  * Whether the alternative names cover a host. The common name of the subject does not count.
  *
- * @param host as a URL has it: a lower-case name, an IPv4 address, an IPv6 address in brackets
+ * @param host as in a URL: a lower-case name, an IPv4 address, an IPv6 address in brackets
  */
 export function coversHost({ dnsNames, addresses }: CertificateFacts, host: string): boolean {
   const address = addressBytes(host);
@@ -119,20 +119,20 @@ export function coversHost({ dnsNames, addresses }: CertificateFacts, host: stri
   return dnsNames.some((pattern) => matches(pattern.replace(/\.$/, ""), name));
 }
 
-/** A `*` stands for the whole first label, of a name with at least three. */
+/** A `*` matches exactly the first label of a name with at least three labels. */
 function matches(pattern: string, name: string): boolean {
   if (!pattern.startsWith("*.")) return pattern === name;
   const dot = name.indexOf(".");
   return dot > 0 && pattern.slice(1) === name.slice(dot) && pattern.split(".").length > 2;
 }
 
-/** The bytes of a host that is an address, as hex; null for a name. */
+/** The bytes of an IP address host, as hex; null for a name. */
 function addressBytes(host: string): string | null {
   if (/^\d+\.\d+\.\d+\.\d+$/.test(host)) {
     return Uint8Array.from(host.split("."), Number).toHex();
   }
   if (!host.startsWith("[") || !host.endsWith("]")) return null;
-  // A URL has IPv6 addresses without an embedded IPv4 part.
+  // IPv6 addresses in a URL have no embedded IPv4 part.
   const [head = "", tail] = host.slice(1, -1).split("::");
   const groups = (text: string): string[] =>
     text === "" ? [] : text.split(":").map((group) => group.padStart(4, "0"));

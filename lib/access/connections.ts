@@ -1,6 +1,6 @@
 /**
- * Saved connections: which key belongs to which server (docs/spec/sharing.md 1.5). The layout is
- * that of 1.x, so that both programs use the same file.
+ * Saved connections: which key belongs to which server (docs/spec/sharing.md 1.5). The file
+ * format is that of 1.x, so that both versions can share the file.
  *
  * @module
  */
@@ -17,10 +17,10 @@ const VERSION = 1;
 /** The first byte of a saved connection. */
 const RECORD_VERSION = 1;
 const DIGEST_BYTES = 32;
-/** The largest file that is read, in bytes. */
+/** The maximum file size, in bytes. */
 const LARGEST = 1024 * 1024;
 
-/** The text that is saved for a key: version, address with its length, digest, secret; all in hex. */
+/** The text saved for a key: version, address with its length, digest, secret; all in hex. */
 export function encodeConnection(destination: string, { spki, secret }: AccessKey): string {
   const address = new TextEncoder().encode(destination);
   if (address.length > 0xffff) {
@@ -32,7 +32,7 @@ export function encodeConnection(destination: string, { spki, secret }: AccessKe
   return head.toHex() + address.toHex() + spki + secret;
 }
 
-/** The key in a saved text; null when it is damaged or belongs to another address. */
+/** Parses the key from a saved text; null if it is damaged or belongs to another address. */
 export function decodeConnection(destination: string, text: string): AccessKey | null {
   if (!/^(?:[0-9a-f]{2})+$/.test(text)) return null;
   const address = new TextEncoder().encode(destination);
@@ -43,7 +43,7 @@ export function decodeConnection(destination: string, text: string): AccessKey |
   return encodeConnection(destination, { spki, secret }) === text ? { spki, secret } : null;
 }
 
-/** What the file says, by address. */
+/** The entries of the file, by address. */
 type Entries = ReadonlyMap<string, string>;
 
 const NOTHING: Entries = new Map();
@@ -54,7 +54,7 @@ export class Connections {
   readonly #path: string;
   readonly #lockPath: string;
 
-  /** @param folder see `accessFolder`; it is made when something is saved */
+  /** @param folder see `accessFolder`; created when something is saved */
   constructor(folder: string) {
     this.#folder = folder;
     this.#path = `${folder}/connections.json`;
@@ -62,10 +62,10 @@ export class Connections {
   }
 
   /**
-   * The key that is saved for a server; null for none.
+   * The key saved for a server; null if there is none.
    *
-   * @param destination an address as `destinationOf` gives it
-   * @throws {PlasmiteError} Corrupt when the file or the entry is damaged, Permission when it cannot
+   * @param destination an address as returned by `destinationOf`
+   * @throws {PlasmiteError} Corrupt if the file or the entry is damaged, Permission if it cannot
    *   be trusted, Busy
    */
   async find(destination: string): Promise<AccessKey | null> {
@@ -76,12 +76,12 @@ export class Connections {
     throw this.#corrupt(`the saved connection to ${destination} is damaged`);
   }
 
-  /** The addresses of all saved connections, sorted; the entries are not looked at. */
+  /** The addresses of all saved connections, sorted; entries are not validated. */
   async destinations(): Promise<string[]> {
     return [...(await this.#entries()).keys()].sort();
   }
 
-  /** Saves a key, in place of an older one for the same server. */
+  /** Saves a key, replacing an older one for the same server. */
   async save(destination: string, key: AccessKey): Promise<void> {
     const text = encodeConnection(destination, key);
     try {
@@ -92,13 +92,13 @@ export class Connections {
     await this.#change((entries) => entries.set(destination, text));
   }
 
-  /** Removes what is saved for a server; nothing may be. */
+  /** Removes the entry for a server, if there is one. */
   async remove(destination: string): Promise<void> {
     if (!this.#isThere()) return;
     await this.#change((entries) => entries.delete(destination));
   }
 
-  /** Whether anything is saved; a folder without the file is nobody's business. */
+  /** Whether anything is saved; without the file, the folder is not checked. */
   #isThere(): boolean {
     return exists(this.#path) && secure(this.#folder, "folder") && secure(this.#path, "file");
   }
@@ -110,8 +110,8 @@ export class Connections {
   }
 
   /**
-   * The lock, where there can be one: a file system may be read-only, or know no locks. The file is
-   * replaced as a whole, so that without a lock too one sees the old or the new one.
+   * Takes the lock, if possible: a file system may be read-only or not support locks. The file is
+   * replaced atomically, so that even without a lock a reader sees either the old or the new one.
    */
   async #sharedLock(): Promise<Disposable | null> {
     secure(this.#lockPath, "file");
@@ -183,7 +183,7 @@ export class Connections {
     }
   }
 
-  /** Makes the new name durable. */
+  /** Makes the rename durable. */
   #syncFolder(): void {
     if (Deno.build.os === "windows") return;
     using folder = Deno.openSync(this.#folder);
@@ -199,7 +199,7 @@ export class Connections {
   }
 }
 
-/** The entries of a file; null when it is not one of ours. */
+/** The entries of a file; null if it is not in our format. */
 function parseFile(text: string): Entries | null {
   let value: unknown;
   try {
@@ -220,9 +220,9 @@ function parseFile(text: string): Entries | null {
 }
 
 /**
- * The key that is saved for a server; null for none, and where this program may not look for one.
+ * The key saved for a server; null if there is none or this program may not look for one.
  *
- * @throws {PlasmiteError} as {@linkcode Connections.find}
+ * @throws {PlasmiteError} the same errors as {@linkcode Connections.find}
  */
 export async function savedKey(server: URL): Promise<AccessKey | null> {
   const folder = usableFolder();

@@ -1,10 +1,11 @@
 /**
- * Reads DER, as far as certificates need it. Bytes of a peer are hostile: every length is checked.
+ * Reads the subset of DER that certificates use. Input from a peer is untrusted: every length is
+ * checked.
  *
  * @module
  */
 
-/** One element: its tag, all of its bytes, and those of its content. */
+/** One element: its tag, its bytes, and its content. */
 export interface Element {
   /** The identifier octet. */
   readonly tag: number;
@@ -14,9 +15,9 @@ export interface Element {
   readonly content: Uint8Array<ArrayBuffer>;
 }
 
-/** The bytes are not DER, or not those of the structure that was expected. */
+/** The bytes are not valid DER, or do not have the expected structure. */
 export class DerError extends Error {
-  /** Creates one. */
+  /** Creates the error. */
   constructor(message: string) {
     super(message);
     this.name = "DerError";
@@ -34,7 +35,7 @@ export const Tag = {
   Sequence: 0x30,
 } as const;
 
-/** Reads elements that stand one after the other. */
+/** Reads consecutive elements. */
 export class DerReader {
   readonly #bytes: Uint8Array<ArrayBuffer>;
   #at = 0;
@@ -44,27 +45,27 @@ export class DerReader {
     this.#bytes = bytes;
   }
 
-  /** Whether there are no more. */
+  /** Whether all elements have been read. */
   get done(): boolean {
     return this.#at === this.#bytes.length;
   }
 
-  /** The tag of the next one; undefined at the end. */
+  /** The tag of the next element; undefined at the end. */
   get tag(): number | undefined {
     return this.#bytes[this.#at];
   }
 
   /**
-   * The next element.
+   * Reads the next element.
    *
-   * @param tag the tag that it must have
-   * @throws {DerError} at the end, for another tag, and for a length that is wrong
+   * @param tag the required tag
+   * @throws {DerError} at the end, for another tag, or for an invalid length
    */
   next(tag?: number): Element {
     const [found, first] = this.#bytes.subarray(this.#at, this.#at + 2);
     if (found === undefined || first === undefined) throw new DerError("truncated");
     if (tag !== undefined && tag !== found) throw new DerError("unexpected element");
-    // Tags of more than one octet are in no certificate.
+    // Certificates do not use tags of more than one octet.
     if ((found & 0x1f) === 0x1f) throw new DerError("unknown tag");
     let start = this.#at + 2;
     let length = first;
@@ -83,7 +84,7 @@ export class DerReader {
     return { tag: found, whole, content: this.#bytes.subarray(start, end) };
   }
 
-  /** The elements inside the next one, which must have the tag. */
+  /** Reads the elements inside the next one, which must have this tag. */
   inside(tag: number): DerReader {
     return new DerReader(this.next(tag).content);
   }

@@ -7,9 +7,9 @@
 import { PlasmiteError } from "../errors.ts";
 
 /**
- * The address as connections are saved under it: `https://host/` or `https://host:port/`.
+ * The address under which a connection is saved: `https://host/` or `https://host:port/`.
  *
- * @param text an https address of a server; without a scheme `https://` is meant
+ * @param text the https address of a server; the scheme defaults to `https://`
  * @throws {PlasmiteError} Usage for another scheme, credentials, a path, a query or a fragment
  */
 export function destinationOf(text: string): string {

@@ -1,6 +1,6 @@
 /**
- * The folder of saved connections: where it is, and that nobody else can read or replace what is in
- * it (docs/spec/sharing.md 1.5).
+ * The folder of saved connections: locates it, and ensures that no other user can read or replace
+ * its contents (docs/spec/sharing.md 1.5).
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { osError } from "../storage/os_error.ts";
 export type Variable = (name: string) => string | undefined;
 
 const OVERRIDE = "PLASMITE_ACCESS_HOME";
-/** The variables that decide where the folder is. */
+/** The variables that determine the folder's location. */
 const VARIABLES = Deno.build.os === "windows"
   ? [OVERRIDE, "APPDATA"]
   : [OVERRIDE, "XDG_CONFIG_HOME", "HOME"];
@@ -39,7 +39,7 @@ function defaultFolder(variable: Variable): string | undefined {
       return below(variable("HOME"), "Library/Application Support/Plasmite");
     default: {
       const config = variable("XDG_CONFIG_HOME");
-      // A relative path is to be ignored (XDG Base Directory Specification).
+      // A relative path must be ignored (XDG Base Directory Specification).
       if (config?.startsWith("/")) return `${config}/plasmite`;
       return below(variable("HOME"), ".config/plasmite");
     }
@@ -49,7 +49,7 @@ function defaultFolder(variable: Variable): string | undefined {
 /**
  * The folder; it may not exist.
  *
- * @throws {PlasmiteError} Usage for an empty override, and without a home directory
+ * @throws {PlasmiteError} Usage for an empty override or without a home directory
  */
 export function accessFolder(variable: Variable = environmentVariable): string {
   const folder = folderOf(variable);
@@ -60,8 +60,8 @@ export function accessFolder(variable: Variable = environmentVariable): string {
 }
 
 /**
- * The folder, if there can be one and this program may use it. Never prompts: a library must not ask
- * for permissions that its user never thought of.
+ * The folder, if it can be determined and this program may use it. Never prompts: a library must
+ * not ask for permissions that its user does not expect.
  *
  * @throws {PlasmiteError} Usage for an empty override
  */
@@ -74,10 +74,10 @@ export function usableFolder(): string | undefined {
   return isUsable ? folder : undefined;
 }
 
-/** The mode bit of folders in which everybody may make files. */
+/** The mode bit of folders in which anyone may create files. */
 const STICKY = 0o1000;
 
-/** Whether something has the name, a link counts. */
+/** Whether the path exists; a link counts, even if broken. */
 export function exists(path: string): boolean {
   try {
     Deno.lstatSync(path);
@@ -88,12 +88,12 @@ export function exists(path: string): boolean {
   }
 }
 
-/** Whether files have owners and modes here. */
+/** Whether this platform has file owners and modes. */
 const HAS_MODES = Deno.build.os !== "windows";
 
 /**
- * Makes sure that the folder or a file in it belongs to this user, is no link, and is closed to
- * everybody else; looser modes are corrected.
+ * Ensures that the folder or a file in it belongs to this user, is not a link, and is inaccessible
+ * to others; looser modes are corrected.
  *
  * @returns whether it exists
  * @throws {PlasmiteError} Permission for a link or another owner
@@ -105,7 +105,7 @@ export function secure(path: string, kind: "folder" | "file"): boolean {
       throw refused(path, `it is not a plain ${kind}`);
     }
     if (!HAS_MODES) return true;
-    // As /tmp is: to close it would be worse than to refuse it.
+    // Such as /tmp: restricting it would be worse than refusing it.
     if (((mode ?? 0) & STICKY) !== 0) throw refused(path, "it is shared by everybody");
     if (uid !== Deno.uid()) throw refused(path, "it belongs to another user");
     const wanted = kind === "folder" ? 0o700 : 0o600;

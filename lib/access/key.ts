@@ -1,5 +1,5 @@
 /**
- * Access keys: `pk1.<spki>.<secret>` and what is derived from them (docs/spec/sharing.md 1.1).
+ * Access keys: `pk1.<spki>.<secret>` and values derived from them (docs/spec/sharing.md 1.1).
  *
  * @module
  */
@@ -28,16 +28,16 @@ export function newSecret(): string {
   return crypto.getRandomValues(new Uint8Array(SECRET_BYTES)).toHex();
 }
 
-/** The text of a key, for a person to copy. */
+/** Formats a key as text for a person to copy. */
 export function formatAccessKey({ spki, secret }: AccessKey): string {
   return `${PREFIX}.${spki}.${secret}`;
 }
 
 /**
- * The parts of a key. The text must be exactly a key: whoever takes it from a person trims it. The
- * error does not repeat it.
+ * Parses a key. The text must be exactly a key; callers must trim user input. The error does not
+ * include the text.
  *
- * @throws {PlasmiteError} Usage when it is malformed
+ * @throws {PlasmiteError} Usage if it is malformed
  */
 export function parseAccessKey(text: string): AccessKey {
   const [prefix, spki = "", secret = "", ...more] = text.split(".");
@@ -50,25 +50,25 @@ export function parseAccessKey(text: string): AccessKey {
 }
 
 /**
- * What a server keeps of a secret: SHA-256 of its 32 bytes.
+ * What a server stores for a secret: SHA-256 of its 32 bytes.
  *
- * @param secret 64 hex digits, of either case
+ * @param secret 64 hex digits, in either case
  */
 export function verifierOf(secret: string): string {
   return sha256Hex(Uint8Array.fromHex(secret));
 }
 
-/** The id of a key, shown and used for revoking: SHA-256 of the 64 characters of its verifier. */
+/** The id of a key, for display and revocation: SHA-256 of the 64 characters of its verifier. */
 export function keyIdOf(verifier: string): string {
   return textHash(verifier);
 }
 
-/** What a server keeps of a browser session or an OAuth token: SHA-256 of its text. */
+/** What a server stores for a browser session or an OAuth token: SHA-256 of its text. */
 export function textHash(token: string): string {
   return sha256Hex(new TextEncoder().encode(token));
 }
 
-/** Compares without ending early; only the length of `given` shows in the time it takes. */
+/** Constant-time comparison; the timing reveals only the length of `given`. */
 export function equalSecrets(given: string, secret: string): boolean {
   let difference = given.length ^ secret.length;
   for (let i = 0; i < given.length; i++) {

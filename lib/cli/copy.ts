@@ -1,5 +1,5 @@
 /**
- * `plasmite copy`: the messages of one pool into another, wherever they are
+ * `plasmite copy`: copies messages between pools, local or remote
  * (docs/spec/jetstream.md 8).
  *
  * @module
@@ -23,10 +23,10 @@ import { DropNotices } from "./drops.ts";
 import { printNotice } from "./notices.ts";
 import { connectTo } from "./open.ts";
 
-/** Messages and bytes of frames that are stored at once. */
+/** The maximum number of messages and frame bytes per batch. */
 const BATCH = 500;
 const BATCH_BYTES = 512 * 1024;
-/** Pauses between attempts of `--follow`, in milliseconds. */
+/** Delays between attempts with `--follow`, in milliseconds. */
 const FIRST_PAUSE = 250;
 const LAST_PAUSE = 5_000;
 
@@ -68,7 +68,7 @@ export async function run(context: CommandContext): Promise<number> {
   }
 }
 
-/** How to open an end; `isLocal`: whether both are local, so that there is nobody to sign in to. */
+/** How to open an end; `isLocal`: whether both ends are local, so that no sign-in is needed. */
 interface EndOptions {
   readonly write: boolean;
   readonly isLocal: boolean;
@@ -79,7 +79,7 @@ async function openEnd(
   ref: PoolRef,
   { isLocal, write }: EndOptions,
 ): Promise<End> {
-  // The options that say how to sign in are for the other end.
+  // The sign-in options apply to the other end.
   const isOther = !ref.isRemote && !isLocal;
   const backend = isOther
     ? await ref.connect({ serving: true })
@@ -126,7 +126,7 @@ async function openPool(
   }
 }
 
-/** The identity of a pool without one: what a new pool of that name would not have. */
+/** An identity for a pool without one: a property that a new pool of that name would not share. */
 function identityOf({ isRemote, path }: PoolRef): string {
   let text = path;
   if (!isRemote) {
@@ -136,14 +136,14 @@ function identityOf({ isRemote, path }: PoolRef): string {
   return sha256Hex(new TextEncoder().encode(text)).slice(0, 32);
 }
 
-/** `host.pool`; the host is empty where it may not be read. */
+/** `host.pool`; the host is empty if it may not be read. */
 function sourceOf({ isRemote, name, path }: PoolRef): string {
   if (!isRemote) return `${hostname()}.${poolName(path)}`;
   const host = /^[^:]+:\/\/(\[[^\]]+\]|[^:/,]+)/.exec(path)?.[1] ?? "";
   return `${host}.${name}`;
 }
 
-/** The name of the source as a name of a cursor. */
+/** Converts the name of the source to a cursor name. */
 function cursorName(source: string): string {
   const plain = source.toLowerCase().replace(/[^a-z0-9._-]/g, "_");
   const hash = sha256Hex(new TextEncoder().encode(source)).slice(0, 8);
@@ -152,7 +152,7 @@ function cursorName(source: string): string {
     : `copy-${plain}`.slice(0, 55) + `-${hash}`;
 }
 
-/** The destination with its cursor, which is beside the pool that is a file. */
+/** The destination and its cursor, which is stored next to the local pool. */
 function targetOf(context: CommandContext, from: End, to: End): CopyTarget {
   const { args, dir } = context;
   const source = checkKey(args.text("source") ?? from.source, "source", 200);
@@ -163,7 +163,7 @@ function targetOf(context: CommandContext, from: End, to: End): CopyTarget {
   }
   const given = args.text("cursor");
   const name = given === undefined ? cursorName(source) : checkCursorName(given);
-  // Positions in other pools are kept apart from the cursors of the pool itself.
+  // Positions in other pools are stored separately from the pool's own cursors.
   const apart = (path: string): string => `${path.slice(0, path.lastIndexOf("/") + 1)}.copies`;
   const place = !from.ref.isRemote
     ? { path: from.ref.path }
@@ -178,7 +178,7 @@ function targetOf(context: CommandContext, from: End, to: End): CopyTarget {
   try {
     return new ShippingTarget(shipment, openCursor({ ...place, name, source }));
   } catch (error) {
-    // The destination knows better anyway; a directory may be read-only.
+    // The destination tracks the position anyway, and the directory may be read-only.
     const isHint = PlasmiteError.is(error) && error.topic !== "copy source" && given === undefined;
     if (!isHint) throw error;
     return new ShippingTarget(shipment, null);
@@ -206,7 +206,7 @@ async function copy(
         if (signal.aborted) return 0;
         if (!follow || !isPassing(error)) throw error;
         if (pauseMs === FIRST_PAUSE) noticeTrouble(context, to, error);
-        await pause(pauseMs, signal).catch(() => {}); // Then it ends above.
+        await pause(pauseMs, signal).catch(() => {}); // Then the loop ends above.
         if (signal.aborted) return 0;
         pauseMs = Math.min(2 * pauseMs, LAST_PAUSE);
       }
@@ -217,7 +217,7 @@ async function copy(
   }
 }
 
-/** Whether the same may work in a while. */
+/** Whether a later retry may succeed. */
 function isPassing(error: unknown): error is PlasmiteError {
   if (!PlasmiteError.is(error) || error.topic === "copy source") return false;
   return error.kind === ErrorKind.Io || error.kind === ErrorKind.Busy;
@@ -245,7 +245,7 @@ class Copier {
     readonly drops: DropNotices,
   ) {}
 
-  /** Copies up to `until`, or without end. */
+  /** Copies up to `until`, or indefinitely. */
   async run(until: bigint | undefined, signal: AbortSignal, progress: () => void): Promise<void> {
     const { from, target } = this;
     const start = await this.#start(await target.last());
@@ -265,12 +265,12 @@ class Copier {
     }
   }
 
-  /** Behind the last copied message; at the oldest if that was one of another pool. */
+  /** After the last copied message; at the oldest one if that message came from another pool. */
   async #start(last: Origin | null): Promise<bigint | "oldest"> {
     const { identity, pool } = this.from;
     if (last === null || last.pool !== identity) return "oldest";
     const { newest, oldest } = await pool.bounds();
-    // Some servers do not tell the newest number of an empty pool.
+    // Some servers do not report the newest sequence number of an empty pool.
     return oldest !== 0n && last.seq > newest ? "oldest" : last.seq + 1n;
   }
 

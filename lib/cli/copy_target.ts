@@ -1,5 +1,5 @@
 /**
- * Where `copy` stores messages, and how it knows where to go on (docs/spec/jetstream.md 8).
+ * Where `copy` stores messages, and how it knows where to resume (docs/spec/jetstream.md 8).
  *
  * @module
  */
@@ -10,9 +10,9 @@ import { CursorFile } from "../coordination/cursor_file.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 
-/** Stores what is copied. */
+/** Stores copied messages. */
 export interface CopyTarget {
-  /** The last message that was copied; null if none is known. */
+  /** The last copied message; null if unknown. */
   last(): Promise<Origin | null>;
   /** Stores messages of a pool in order. */
   store(batch: FrameBatch, pool: string, seqs: readonly bigint[]): Promise<void>;
@@ -20,11 +20,11 @@ export interface CopyTarget {
   close(): void;
 }
 
-/** Where the file of a cursor is. */
+/** Where a cursor's file is. */
 export interface CursorPlace {
-  /** The pool file beside which it is. */
+  /** The pool file that it is stored next to. */
   readonly path: string;
-  /** The directory, if it is another one. */
+  /** The directory, if different. */
   readonly dir?: string | undefined;
   /** The name of the cursor. */
   readonly name: string;
@@ -62,7 +62,7 @@ function save(cursor: CursorFile | null, pool: string, seqs: readonly bigint[]):
   if (seq !== undefined) cursor?.save({ seq, ns: 0n, pool });
 }
 
-/** A destination that knows itself how far it has come; the cursor is a hint for when it forgot. */
+/** A destination that records its own progress; the cursor is a hint in case that is lost. */
 export class ShippingTarget implements CopyTarget {
   readonly #shipment: Shipment;
   readonly #cursor: CursorFile | null;
@@ -87,7 +87,7 @@ export class ShippingTarget implements CopyTarget {
   }
 }
 
-/** Any other destination: the cursor decides; after a crash, the last batch may come again. */
+/** Any other destination: the cursor decides; after a crash, the last batch may be repeated. */
 export class AppendingTarget implements CopyTarget {
   readonly #pool: PoolHandle;
   readonly #cursor: CursorFile;
@@ -105,7 +105,7 @@ export class AppendingTarget implements CopyTarget {
   async store(batch: FrameBatch, pool: string, seqs: readonly bigint[]): Promise<void> {
     await this.#pool.append(batch, {
       flush: false,
-      // After a failure in between, what was stored is known.
+      // If the append fails partway, what was stored is still known.
       stored: (from, count) => save(this.#cursor, pool, seqs.slice(from, from + count)),
     });
   }

@@ -11,10 +11,10 @@ import type { CommandContext } from "./context.ts";
 import { printNotice } from "./notices.ts";
 
 const ACK = /^(?:ack\s+)?(\d+)$/;
-/** The longest line that is looked at; more is no number. */
+/** The maximum line length; anything longer is not a number. */
 const LONGEST = 4096;
 
-/** The end of stdin: the command ends. */
+/** The reason to stop when stdin ends. */
 export class InputEnded extends Error {
   /** Creates a reason to stop. */
   constructor() {
@@ -30,7 +30,7 @@ export class Acks {
   readonly #path: string;
   #changed: PromiseWithResolvers<void> = Promise.withResolvers();
 
-  /** @param path what notices call the pool */
+  /** @param path the pool's name in notices */
   constructor(context: CommandContext, cursor: Cursor, path: string) {
     this.#context = context;
     this.#cursor = cursor;
@@ -46,7 +46,7 @@ export class Acks {
     clearTimeout(timer);
   }
 
-  /** Ends whoever waits for an acknowledgement. */
+  /** Cancels waits for an acknowledgement. */
   wake(): void {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();

@@ -1,5 +1,5 @@
 /**
- * Delivers messages that are read with a cursor, and acknowledges them
+ * Delivers and acknowledges messages read with a cursor
  * (docs/spec/coordination.md 2).
  *
  * @module
@@ -11,7 +11,7 @@ import type { Awaitable, FrameBytes } from "../types.ts";
 import type { CommandContext } from "./context.ts";
 import { type MessageWriter, WRITE_AT } from "./message_writer.ts";
 
-/** From this size on, ask the system before a write whether it would block, in bytes. */
+/** From this size in bytes, check before a write whether it would block. */
 const MANY = 32 * 1024;
 
 /** Delivers messages and acknowledges them. */
@@ -49,7 +49,7 @@ abstract class Written implements Delivery {
 
   abstract readonly isFull: boolean;
   abstract acknowledged(ms: number): Promise<void>;
-  /** Called when a message, and all before it, were written. */
+  /** Called when a message and all earlier ones have been written. */
   protected abstract written(seq: bigint, timestampNs: bigint): Awaitable<void>;
 
   get isHolding(): boolean {
@@ -90,20 +90,20 @@ abstract class Written implements Delivery {
   }
 }
 
-/** The numbers of buffered messages; plain numbers, because there may be very many. */
+/** Where buffered messages end, and their positions; plain numbers, as there may be very many. */
 class Held {
   count = 0;
   readonly #ends: number[] = [];
   readonly #words: number[] = [];
 
-  /** Adds a message that ends at byte `end` of what is to be written. */
+  /** Adds a message that ends at byte `end` of the output. */
   add({ seqLo, seqHi, timeLo, timeHi }: FrameBytes, end: number): void {
     this.#ends.push(end);
     this.#words.push(seqLo, seqHi, timeLo, timeHi);
     this.count++;
   }
 
-  /** How many of them are whole in the first `bytes`. */
+  /** How many messages are complete within the first `bytes`. */
   wholeIn(bytes: number): number {
     let count = this.count;
     while (count > 0 && (this.#ends[count - 1] ?? 0) > bytes) count--;
@@ -137,7 +137,7 @@ async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void
   }
 }
 
-/** `--ack auto`: written messages are acknowledged. */
+/** `--ack auto`: messages are acknowledged once written. */
 export class AutoDelivery extends Written {
   readonly #cursor: Cursor;
   readonly isFull = false;
@@ -161,7 +161,7 @@ export class AutoDelivery extends Written {
   }
 }
 
-/** `--ack manual`: a line on stdin acknowledges. */
+/** `--ack manual`: messages are acknowledged by lines on stdin. */
 export class ManualDelivery extends Written {
   readonly #cursor: Cursor;
   readonly #acks: { changed(ms: number): Promise<void> };

@@ -1,6 +1,6 @@
 /**
- * `--exec`: runs a command for each message until it succeeds; what fails too often goes to the dead
- * pool (docs/spec/coordination.md 2 and 13.6).
+ * `--exec`: runs a command for each message until it succeeds; messages that fail too often go to
+ * the dead pool (docs/spec/coordination.md 2 and 13.6).
  *
  * @module
  */
@@ -17,13 +17,13 @@ import { endingText, isDone, startTask } from "./task_process.ts";
 
 /** How to run the command. */
 export interface ExecOptions {
-  /** The command, for a shell. */
+  /** The shell command. */
   readonly command: string;
-  /** After so many failures a message is given up. */
+  /** The number of failures after which to give up on a message. */
   readonly maxTries: number;
-  /** The dead pool; by default the pool's own. */
+  /** The dead pool; defaults to the pool's own. */
   readonly dead: string | undefined;
-  /** What notices call the pool. */
+  /** The pool's name in notices. */
   readonly path: string;
 }
 
@@ -64,10 +64,10 @@ export class ExecDelivery implements Delivery {
 
   async acknowledged(): Promise<void> {}
 
-  /** Runs the command once; whether it succeeded. */
+  /** Runs the command once; returns whether it succeeded. */
   async #run(message: StoredFrame, tries: number): Promise<boolean> {
     const task = startTask(["/bin/sh", "-c", this.#options.command], message);
-    // As with a command that is wrapped, a signal is the command's business first.
+    // As with any wrapper, the command gets the first chance to handle a signal.
     this.#signals.onSignal = (signal) => task.kill(signal);
     const ended = await task.ending;
     this.#signals.onSignal = undefined;

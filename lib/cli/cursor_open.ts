@@ -1,5 +1,5 @@
 /**
- * Reading with a named cursor: what the command line says, and where a new cursor starts
+ * Reading with a named cursor: its command-line options, and where a new cursor starts
  * (docs/spec/coordination.md 2 and 13.6).
  *
  * @module
@@ -19,7 +19,7 @@ import { sinceOf } from "./time_options.ts";
 
 const U64_MAX = 0xffff_ffff_ffff_ffffn;
 
-/** What the command line says about a cursor. */
+/** The command-line options for a cursor. */
 export interface CursorPlan {
   readonly name: string;
   readonly from: Place | undefined;
@@ -59,10 +59,10 @@ function fromOf(text: string | undefined): Place | undefined {
 }
 
 /**
- * Acquires the cursor; a new one is saved where the options say. For an existing one these are
- * ignored, with a notice.
+ * Acquires the cursor. A new one is saved at the position that the options specify; for an existing
+ * one, those options are ignored with a notice.
  *
- * @throws {PlasmiteError} as acquiring a cursor
+ * @throws {PlasmiteError} the same errors as acquiring a cursor
  */
 export async function openCursor(
   context: CommandContext,
@@ -72,7 +72,7 @@ export async function openCursor(
   const { name, from, tail, since, dir, flush } = plan;
   const coordination = await pool.coordinate();
   const isPlaced = from !== undefined || tail !== undefined || since !== undefined;
-  // To find the place may take a while, and an existing cursor needs none.
+  // Finding the position may be slow, and an existing cursor does not need it.
   const exists = isPlaced && (await coordination.cursors(dir)).some((one) => one.name === name);
   const place = exists ? undefined : from ?? await placeOf(pool, plan);
   const cursor = await coordination.cursor(name, { from: place, dir, flush });
@@ -87,7 +87,7 @@ export async function openCursor(
   return cursor;
 }
 
-/** Where `--tail` or `--since` start: before their first message, or after what was searched. */
+/** Where `--tail` or `--since` start: before the first match, or after the searched range. */
 async function placeOf(
   pool: PoolHandle,
   { tail, since, tags, where }: CursorPlan,

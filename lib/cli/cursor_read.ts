@@ -1,6 +1,6 @@
 /**
- * `follow --cursor` and `fetch --cursor` (docs/spec/coordination.md 2 and 13.6). Loaded only with
- * that option.
+ * `follow --cursor` and `fetch --cursor` (docs/spec/coordination.md 2 and 13.6). Loaded only when
+ * that option is used.
  *
  * @module
  */
@@ -23,12 +23,12 @@ import { timeoutOf } from "./time_options.ts";
 const WIDEST_WINDOW = 65_536;
 const WINDOW = 256;
 const MAX_TRIES = 5;
-/** Exit codes: a time-out, a finite read that lost messages, nothing to fetch. */
+/** Exit codes: time-out, finite read with lost messages, nothing to fetch. */
 const TIMED_OUT = 124;
 const LOST = 1;
 const NOTHING = 3;
 
-/** What the command line says besides the cursor. */
+/** The command-line options other than those of the cursor. */
 interface ReadPlan extends CursorPlan {
   readonly follow: boolean;
   readonly limit: number;
@@ -97,7 +97,7 @@ async function planOf(context: CommandContext, follow: boolean, limit: number): 
   };
 }
 
-/** What a run came to; a number is the exit code of one that was stopped. */
+/** The outcome of a run; a number is the exit code of a run that was stopped. */
 interface Outcome {
   readonly end: SessionEnd | number;
   readonly count: number;
@@ -153,7 +153,7 @@ async function read(
   }
 }
 
-/** The exit code of a run that was asked to end; null if it failed. */
+/** The exit code of a run that was asked to stop; null if it failed. */
 async function stopped(
   error: unknown,
   signals: Signals,

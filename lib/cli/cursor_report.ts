@@ -1,5 +1,5 @@
 /**
- * Cursors and groups as `cursor list` and `cursor set` print them (docs/spec/coordination.md 13.6).
+ * Formats cursors and groups for `cursor list` and `cursor set` (docs/spec/coordination.md 13.6).
  *
  * @module
  */

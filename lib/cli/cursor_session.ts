@@ -1,5 +1,5 @@
 /**
- * One run of a reader with a cursor: reads on, delivers, moves the cursor, until something ends it
+ * One run of a cursor reader: reads and delivers messages and moves the cursor until stopped
  * (docs/spec/coordination.md 2 and 13.6).
  *
  * @module
@@ -14,32 +14,32 @@ import type { Delivery } from "./cursor_delivery.ts";
 import type { CursorPlan } from "./cursor_open.ts";
 import type { DropNotices } from "./drops.ts";
 
-/** Least time between two moves of the cursor over messages that do not match, in milliseconds. */
+/** Minimum interval between moving the cursor past non-matching messages, in milliseconds. */
 const PASS_EVERY = 100;
-/** How long signals may have to wait while messages are written, in milliseconds. */
+/** How long writing messages may delay signals, in milliseconds. */
 const TURN_EVERY = 50;
 /** How often the pool is compared with the cursor, in milliseconds. */
 const CHECK_EVERY = 1000;
-/** Least patience with history that is on its way from a server, in milliseconds. */
+/** Minimum time to wait for history from a server, in milliseconds. */
 const HISTORY_PATIENCE = 5_000;
 
-/** What a run is about. */
+/** The parameters of a run. */
 export interface SessionOptions {
   readonly plan: CursorPlan;
   /** Whether to wait for new messages. */
   readonly follow: boolean;
-  /** How many messages to deliver at most. */
+  /** The maximum number of messages to deliver. */
   readonly limit: number;
   /** How long to wait for a message, in milliseconds. */
   readonly timeoutMs: number;
   readonly notify: boolean;
   /** Called once per outage. */
   readonly onTrouble: (error: Error) => void;
-  /** Aborted when the run is to end at once. */
+  /** Aborted when the run must end immediately. */
   readonly halt: AbortSignal;
 }
 
-/** How a run ended by itself. */
+/** How a run ended on its own. */
 export type SessionEnd = "complete" | "timeout";
 
 /** One run. */
@@ -50,15 +50,15 @@ export class CursorSession {
   readonly #delivery: Delivery;
   readonly #drops: DropNotices;
   readonly #options: SessionOptions;
-  /** Whether a message was found that is not delivered yet. */
+  /** Whether a message has been found but not yet delivered. */
   #hasFound = false;
   #turnAt = performance.now();
   #passedAt = -Infinity;
   #checkedAt = performance.now();
-  /** When a message was delivered last. */
+  /** When the last message was delivered. */
   #last = performance.now();
 
-  /** Prepares a run; the cursor and the notices are the caller's. */
+  /** Prepares a run; the caller owns the cursor and the notices. */
   constructor(cursor: Cursor, delivery: Delivery, drops: DropNotices, options: SessionOptions) {
     this.#cursor = cursor;
     this.#delivery = delivery;
@@ -66,7 +66,7 @@ export class CursorSession {
     this.#options = options;
   }
 
-  /** Reads until something ends it; rejects with the reason of a halt. */
+  /** Reads until the run ends; rejects with the reason of a halt. */
   async run(): Promise<SessionEnd> {
     const { follow, halt, limit, notify, onTrouble, plan: { tags, where } } = this.#options;
     if (limit === 0) return "complete";
@@ -76,7 +76,7 @@ export class CursorSession {
       await this.#pass(walk);
       return end;
     } catch (error) {
-      if (!halt.aborted) await this.#delivery.flush(); // What came before an error is delivered.
+      if (!halt.aborted) await this.#delivery.flush(); // Deliver what precedes an error.
       else if (error === halt.reason) await this.#pass(walk);
       throw error;
     } finally {
@@ -88,7 +88,7 @@ export class CursorSession {
     const { halt, limit, timeoutMs } = this.#options;
     const delivery = this.#delivery;
     const { newest, oldest } = walk.start;
-    // What is there already may still be on its way; the clock of a time-out starts after it.
+    // Existing messages may still be in transit; the time-out starts after them.
     let arriving = oldest !== 0n && this.#cursor.seq < newest;
     let looked = walk.looked;
     const patience = timeoutMs === Infinity ? Infinity : Math.max(timeoutMs, HISTORY_PATIENCE);
@@ -97,7 +97,7 @@ export class CursorSession {
       halt.throwIfAborted();
       if (delivery.isFull) {
         await delivery.flush();
-        // The acknowledgement may have come while that was written; nobody tells of it again.
+        // An acknowledgement may have arrived during the write; it is not signalled again.
         halt.throwIfAborted();
         if (!delivery.isFull) continue;
         if (left() <= 0) return "timeout";
@@ -121,7 +121,7 @@ export class CursorSession {
       await walk.wait(Math.min(ms, CHECK_EVERY), halt);
     }
     await delivery.flush();
-    // Whoever acknowledges by hand may do so until then.
+    // Manual acknowledgements are accepted until then.
     while (this.#cursor.pending > 0) {
       halt.throwIfAborted();
       if (left() <= 0) return "timeout";
@@ -130,11 +130,11 @@ export class CursorSession {
     return "complete";
   }
 
-  /** Delivers the next messages that are there; false if there are none. */
+  /** Delivers the next available messages; returns false if there are none. */
   async #next(walk: Walk): Promise<boolean> {
     const { limit } = this.#options;
     const before = this.count;
-    // Not every message is worth a turn of the event loop.
+    // Yielding to the event loop for every message would be too slow.
     while (this.count < limit && !this.#delivery.isFull) {
       const found = walk.next();
       const gap = walk.takeGap();
@@ -169,19 +169,19 @@ export class CursorSession {
     );
   }
 
-  /** Lets signals and input through now and then, however fast the messages are taken. */
+  /** Yields periodically so that signals and input are handled even at full speed. */
   async #turn(): Promise<void> {
     if (performance.now() - this.#turnAt < TURN_EVERY) return;
     await pause(0);
     this.#turnAt = performance.now();
   }
 
-  /** Moves the cursor over what does not match. */
+  /** Moves the cursor past non-matching messages. */
   async #pass(walk: Walk): Promise<void> {
     if (!this.#hasFound && !this.#delivery.isHolding) await this.#cursor.pass(walk.position);
   }
 
-  /** Moves the cursor over what does not match, and compares it with the pool, from time to time. */
+  /** Periodically moves the cursor past non-matching messages and compares it with the pool. */
   async #idle(walk: Walk): Promise<void> {
     this.#drops.due();
     const now = performance.now();

@@ -18,10 +18,10 @@ import { timeoutOf } from "./time_options.ts";
 import { Workers } from "./workers.ts";
 
 const ACK_WAIT = 60_000;
-/** Shorter than this, a command could not even start before the message goes to another. */
+/** With less time, the message would be reassigned before the command could even start. */
 const LEAST_ACK_WAIT = 100;
 const MOST_JOBS = 1024;
-/** Exit code of a time-out. */
+/** Exit code for a time-out. */
 const TIMED_OUT = 124;
 
 /** Runs `work`. */
@@ -43,7 +43,7 @@ export async function run(context: CommandContext): Promise<number> {
     dir: args.text("cursor-dir"),
   };
   const ref = await findPool(context);
-  // Tasks are extended while others start and end, so nothing may block.
+  // Tasks are extended while others start and end, so nothing here may block.
   const words: [string, ...string[]] = [findProgram(program), ...rest];
   const pool = await openPool(context, ref, { write: false, serving: true });
   using signals = new Signals();
@@ -75,7 +75,7 @@ function ackWaitOf(context: CommandContext): number {
   });
 }
 
-/** A number from 1; undefined if the option was not given. Throws Usage. */
+/** A positive integer; undefined if the option was not given. Throws Usage. */
 function positive(context: CommandContext, option: string, most = Infinity): number | undefined {
   const count = context.args.count(option);
   if (count === undefined || (count >= 1 && count <= most)) return count;

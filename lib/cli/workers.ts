@@ -1,5 +1,5 @@
 /**
- * The jobs of one worker of a group: each takes a message, runs the command, and says how it ended
+ * The jobs of one worker of a group: each takes a message, runs the command and reports the result
  * (docs/spec/coordination.md 8.1).
  *
  * @module
@@ -15,21 +15,21 @@ import { endingText, isDone, startTask, type TaskProcess } from "./task_process.
 
 /** How long one call waits for a message, in milliseconds. */
 const WAIT = 1000;
-/** How often to ask whether the others are done, in milliseconds. */
+/** How often to check whether the other workers are done, in milliseconds. */
 const ASK_EVERY = 100;
-/** How long a command that lost its message may take to end, in milliseconds. */
+/** How long a command may take to exit after losing its message, in milliseconds. */
 const LAST_WORDS = 10_000;
 
-/** How to work. */
+/** Options of a worker. */
 export interface WorkOptions {
   readonly words: readonly [string, ...string[]];
   readonly jobs: number;
   readonly ackWaitMs: number;
   /** How long to wait for a message, in milliseconds. */
   readonly timeoutMs: number;
-  /** Whether to end when everything is done. */
+  /** Whether to stop when everything is done. */
   readonly drain: boolean;
-  /** What notices call the pool. */
+  /** The pool's name in notices. */
   readonly path: string;
 }
 
@@ -39,11 +39,11 @@ export class Workers {
   readonly #group: Group;
   readonly #options: WorkOptions;
   readonly #signals: Signals;
-  /** Aborted when no more messages are to be taken. */
+  /** Aborted when no more messages should be taken. */
   readonly #done = new AbortController();
   readonly #running = new Set<TaskProcess>();
   #timedOut = false;
-  /** When a message was taken, or the last command ended. */
+  /** When a message was last taken or a command last ended. */
   #last = performance.now();
 
   /** Prepares to work in `group`. */
@@ -54,11 +54,11 @@ export class Workers {
     this.#signals = signals;
   }
 
-  /** Works until a signal comes, everything is done, or nothing comes any more. */
+  /** Works until a signal arrives, everything is done, or no message arrives in time. */
   async run(): Promise<"done" | "timeout"> {
     let stopped = false;
     this.#signals.onSignal = (signal) => {
-      // The first signal lets running commands end; another one is passed on to them.
+      // The first signal lets running commands finish; the next is forwarded to them.
       if (stopped) { for (const task of this.#running) task.kill(signal); }
       stopped = true;
       this.#done.abort();
@@ -70,7 +70,7 @@ export class Workers {
     return this.#timedOut ? "timeout" : "done";
   }
 
-  /** Takes one message after the other. */
+  /** Takes messages one at a time. */
   async #job(): Promise<void> {
     try {
       while (!this.#done.signal.aborted) {
@@ -80,15 +80,15 @@ export class Workers {
         if (taken.tasks.length === 0) await this.#rest(taken);
       }
     } catch (error) {
-      this.#done.abort(); // The other jobs finish what they have.
+      this.#done.abort(); // The other jobs finish their current messages.
       throw error;
     }
   }
 
-  /** Takes a message; null if nothing is to be taken any more. */
+  /** Takes a message; null if no more should be taken. */
   async #take(): Promise<TakenTasks | null> {
     const { ackWaitMs, drain, timeoutMs } = this.#options;
-    // While a command runs, time does not run out.
+    // The time-out does not apply while a command runs.
     const left = this.#running.size > 0
       ? WAIT
       : Math.max(0, this.#last + timeoutMs - performance.now());
@@ -108,7 +108,7 @@ export class Workers {
     }
   }
 
-  /** There was no message: ends if that is the end, or waits. */
+  /** Handles the absence of a message: stops if everything is done, otherwise waits. */
   async #rest({ idle }: TakenTasks): Promise<void> {
     const { drain, timeoutMs } = this.#options;
     if (drain && idle) return this.#done.abort();
@@ -159,7 +159,7 @@ export class Workers {
   /**
    * Extends a task while its command runs.
    *
-   * @returns whether the task was lost to another worker; then the command is ended
+   * @returns whether the task was lost to another worker, in which case the command is stopped
    */
   async #extend(task: HandedTask, process: TaskProcess, ended: AbortSignal): Promise<boolean> {
     const { ackWaitMs } = this.#options;
@@ -177,7 +177,7 @@ export class Workers {
     }
   }
 
-  /** Extends a task once; false if another worker has it, or has done it. */
+  /** Extends a task once; false if another worker has taken or completed it. */
   async #isKept(task: HandedTask): Promise<boolean> {
     const { message: { seq }, token } = task;
     try {
@@ -185,7 +185,7 @@ export class Workers {
     } catch (error) {
       if (PlasmiteError.is(error, ErrorKind.Conflict)) return false;
       this.#tell("extend_failed", `Message ${seq}: ${messageOf(error)}.`, task);
-      return true; // It may pass; if not, another worker gets the message.
+      return true; // The error may be temporary; if not, another worker gets the message.
     }
   }
 

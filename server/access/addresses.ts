@@ -1,5 +1,5 @@
 /**
- * Under which addresses others may reach this machine, for whoever sets up sharing
+ * The addresses at which others may reach this machine, for setting up sharing
  * (docs/spec/sharing.md 9.3).
  *
  * @module
@@ -15,9 +15,9 @@ export interface MachineAddress {
   readonly kind: "local" | "vm" | "vpn" | "public" | "name";
 }
 
-/** Networks of virtual machines and containers, by how systems name their interfaces. */
+/** Virtual machine and container networks, by their usual interface names. */
 const VIRTUAL = /^(?:docker|br-|veth|virbr|vboxnet|vmnet|lxc|lxd|podman|cni|bridge\d)/;
-/** Networks of VPNs. */
+/** VPN networks. */
 const PRIVATE_TUNNEL = /^(?:tun|tap|wg|tailscale|utun|zt|ppp|ipsec)/;
 const ORDER = ["local", "vm", "vpn", "public"] as const;
 
@@ -31,7 +31,7 @@ function kindOf(name: string, address: string): AddressKind {
   return isLocal ? "local" : "public";
 }
 
-/** The addresses, the most likely ones first; empty where that may not be asked. */
+/** The addresses, most likely first; empty without permission to list them. */
 export function machineAddresses(): readonly MachineAddress[] {
   const found: (MachineAddress & { readonly kind: AddressKind })[] = [];
   for (const { family, address, name } of machineInterfaces()) {

@@ -1,5 +1,5 @@
 /**
- * What the owner of a pool directory does with its access keys: look, invite, list, revoke
+ * Access key administration by the owner of a pool directory: status, invite, list, revoke
  * (docs/spec/sharing.md 1.3).
  *
  * @module
@@ -14,21 +14,21 @@ import { type Identity, readIdentity, readLocalAddress } from "./identity.ts";
 import { checkedName, KeyStore, type ListedKey } from "./keys.ts";
 import { checkedPatterns, expiryOf, isFull, isRights, type Restriction, RIGHTS } from "./rights.ts";
 
-/** A key that is asked for. */
+/** A request for a key. */
 export interface Invitation {
-  /** Whose it is. */
+  /** Who it is for. */
   readonly name: string;
-  /** Patterns of pool names; default all pools. */
+  /** Pool name patterns; default all pools. */
   readonly pools?: readonly string[] | undefined;
   /** `read`, `append`, `read-append` or `admin`; default `admin`. */
   readonly rights?: string | undefined;
-  /** How long it is valid, such as `30d`; default forever. */
+  /** How long it is valid, such as `30d`; by default it never expires. */
   readonly expires?: string | undefined;
 }
 
 /**
- * A key that was made: the only time that it is told. The limits are absent when none were asked for,
- * and from a server that does not know of limits.
+ * A new key; it is never shown again. The limits are absent if none were requested, or if the
+ * server does not support limits.
  */
 export interface Invited {
   readonly access_key: string;
@@ -37,30 +37,30 @@ export interface Invited {
   readonly expires_at?: number | null;
 }
 
-/** What `GET /v0/access/status` tells. */
+/** The response of `GET /v0/access/status`. */
 export interface AccessStatus {
   readonly addresses: readonly MachineAddress[];
   readonly next_action: string | null;
   readonly pool_dir: string;
   /** The bytes of the canonical path. */
   readonly pool_dir_identity: readonly number[];
-  /** Whether there is an address to hand out. */
+  /** Whether there is an address to share. */
   readonly ready: boolean;
   readonly server_fingerprint?: string;
   readonly shared_address?: string | null;
 }
 
-/** The keys of a directory and who its server is. */
+/** The keys of a directory and the identity of its server. */
 export interface AccessState {
   readonly identity: Identity;
   readonly keys: KeyStore;
 }
 
-/** How the state is reached. */
+/** Access to the state. */
 export interface StateSource {
-  /** The state as it is now; null before the first start with two listeners. */
+  /** The current state; null before the first start with two listeners. */
   read(): Promise<AccessState | null>;
-  /** Changes it while nobody else can; the same null. */
+  /** Changes the state exclusively; null as above. */
   change<T>(work: (state: AccessState) => T): Promise<T | null>;
 }
 
@@ -77,7 +77,7 @@ async function load(folder: StateFolder): Promise<AccessState | null> {
   return identity === null ? null : { identity, keys: KeyStore.load(folder) };
 }
 
-/** The state of a directory that nobody owns: its lock is taken for the moment of a change. */
+/** The state of a directory without a server: its lock is held only during a change. */
 export function filedState(poolDir: string): StateSource {
   return {
     read: async () => {
@@ -107,7 +107,7 @@ function notShared(): HttpError {
 }
 
 /**
- * The limits of an invitation; null when none are asked for.
+ * The limits of an invitation; null if none were requested.
  *
  * @throws {PlasmiteError} Usage
  */
@@ -132,13 +132,13 @@ export class Administration {
   readonly #poolDir: string;
   readonly #source: StateSource;
 
-  /** @param poolDir the directory as it was named */
+  /** @param poolDir the directory as given by the user */
   constructor(poolDir: string, source: StateSource) {
     this.#poolDir = poolDir;
     this.#source = source;
   }
 
-  /** Whether the directory is shared, and as what. */
+  /** Whether the directory is shared, and under which address and identity. */
   async status(): Promise<AccessStatus> {
     const identity = (await this.#source.read())?.identity;
     const ready = identity !== undefined && identity.sharedAddress !== null;
@@ -156,16 +156,16 @@ export class Administration {
   }
 
   /**
-   * Makes a key.
+   * Creates a key.
    *
-   * @param fingerprint of the server that is meant; undefined for whichever it is
+   * @param fingerprint of the intended server; undefined for any
    * @throws {PlasmiteError} Usage, Permission for another server, Busy, Corrupt, Io
    */
   async invite(invitation: Invitation, fingerprint?: string | null): Promise<Invited> {
     return await this.#change<Invited>(fingerprint, ({ identity, keys }) => {
       const name = checkedName(invitation.name);
       const limits = limitsOf(invitation);
-      // What limits nothing is a full key, which 1.x may know.
+      // A key without effective limits is a full key, which 1.x can read.
       const restriction = limits === null || isFull(limits) ? null : limits;
       const secret = newSecret();
       keys.add({ name, verifier: verifierOf(secret), restriction });
@@ -176,7 +176,7 @@ export class Administration {
     });
   }
 
-  /** All keys, revoked ones too. */
+  /** All keys, including revoked ones. */
   async keys(fingerprint?: string | null): Promise<{ readonly keys: readonly ListedKey[] }> {
     const state = await this.#source.read();
     if (state === null) {
@@ -188,7 +188,7 @@ export class Administration {
   }
 
   /**
-   * Revokes a key; what it has open ends.
+   * Revokes a key and ends its open streams.
    *
    * @throws {PlasmiteError} NotFound, Usage, Permission for another server, Busy, Corrupt, Io
    */
@@ -222,7 +222,7 @@ function canonical(path: string): string {
   try {
     return Deno.realPathSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return path; // Made with the first pool.
+    if (error instanceof Deno.errors.NotFound) return path; // Created with the first pool.
     throw error;
   }
 }
@@ -240,14 +240,14 @@ function checkOwner({ identity }: AccessState, fingerprint: string | null | unde
   if (fingerprint !== undefined && fingerprint !== identity.fingerprint) throw notOwner();
 }
 
-/** Administers a directory without a server: for the command line. */
+/** Administers a directory without a server, for the command line. */
 export function administration(poolDir: string): Administration {
   return new Administration(poolDir, filedState(poolDir));
 }
 
-/** Where the server of a directory is, by its state folder. */
+/** Where the server of a directory is, according to its state folder. */
 export interface LocalServer {
-  /** `IP:PORT` of its loopback listener, as of its last start; null when that is not known. */
+  /** `IP:PORT` of its loopback listener, as of its last start; null if unknown. */
   readonly local: string | null;
   /** SHA-256 of its public key; null before the first start with two listeners. */
   readonly fingerprint: string | null;
@@ -256,7 +256,7 @@ export interface LocalServer {
 }
 
 /**
- * What the state folder of a directory says of its server.
+ * Reads where the server is from the state folder of a directory.
  *
  * @throws {PlasmiteError} Permission, Corrupt, Io
  */

@@ -1,5 +1,5 @@
 /**
- * Who calls the remote listener: the token of `--token-file`, or an access key
+ * Authenticates callers of the remote listener, by the token of `--token-file` or an access key
  * (docs/spec/sharing.md 1.2).
  *
  * @module
@@ -14,7 +14,7 @@ import { pathOf } from "../url.ts";
 import type { KeyStore } from "./keys.ts";
 import { type BrowserSessions, sessionToken } from "./sessions.ts";
 
-/** Texts that clients of 1.x know. */
+/** Messages that 1.x clients recognize. */
 const DENIALS: { readonly [verdict in "missing" | "invalid" | "ended"]: Denial } = {
   missing: {
     message: "missing access key",
@@ -30,25 +30,25 @@ const DENIALS: { readonly [verdict in "missing" | "invalid" | "ended"]: Denial }
   },
 };
 
-/** What a cookie opens: pools, and whether it is good. */
+/** The paths on which browser cookies are accepted: pools and the session check. */
 const FOR_BROWSERS = /^\/v0\/(?:ui\/)?pools(?:\/|$)|^\/v0\/browser\/session$/;
 
-/** Where OAuth tokens count. */
+/** The path on which OAuth tokens are accepted. */
 const AGENTS = "/mcp";
 
-/** The token of a browser's cookie where it counts: with no other credentials, for pools. */
+/** The token of a browser's cookie, if accepted: only for pools and without other credentials. */
 function cookieOf(request: Request): string | null {
   if (request.headers.has("authorization") || !FOR_BROWSERS.test(pathOf(request.url))) return null;
   return sessionToken(request);
 }
 
 /**
- * Accepts `Authorization: Bearer` with the secret of a key, or with the token, and the cookie of a
- * browser; on `/mcp` also the tokens of OAuth.
+ * Accepts `Authorization: Bearer` with the secret of a key or with the token, and browser cookies;
+ * on `/mcp` also OAuth tokens.
  *
- * @param token a further bearer value; null for none
- * @param sessions browsers that have signed in; null where they cannot
- * @param oauth clients that were let in; null where there are none
+ * @param token an additional bearer value; null for none
+ * @param sessions signed-in browsers; null if sign-in is not supported
+ * @param oauth approved clients; null if OAuth is not supported
  */
 export function keyAuthenticator(
   keys: KeyStore,
@@ -57,7 +57,7 @@ export function keyAuthenticator(
   oauth: OAuth | null,
 ): Authenticator {
   const tokenGrant = accessGrant("token", "read-write");
-  /** Those who come to `/mcp` are told where they can get a token. */
+  /** On `/mcp`, the error says where to get a token. */
   const refused = (request: Request, verdict: Verdict): Verdict => {
     if (oauth !== null && pathOf(request.url) === AGENTS) throw oauth.refusal();
     return verdict;

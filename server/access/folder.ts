@@ -1,5 +1,5 @@
 /**
- * The folder `.plasmite-serve` of a pool directory: private files, replaced as a whole, and one lock
+ * The folder `.plasmite-serve` of a pool directory: private files, replaced atomically, and a lock
  * (docs/spec/sharing.md 1.4).
  *
  * @module
@@ -13,18 +13,18 @@ import { pause } from "../../lib/timers.ts";
 /** The folder's name. */
 export const STATE_FOLDER = ".plasmite-serve";
 
-/** The largest file of the folder that is read, in bytes. */
+/** The maximum size of a file in the folder, in bytes. */
 const LARGEST = 16 << 20;
-/** How long to wait for a lock that somebody holds only for a change, in milliseconds. */
+/** How long to wait for a lock that is held only for a change, in milliseconds. */
 const PATIENCE = 1_000;
-/** How often the lock is tried, in milliseconds. */
+/** The interval between attempts to take the lock, in milliseconds. */
 const TRY_EVERY = 20;
-/** The permissions of everybody but the owner. */
+/** The permission bits of everyone but the owner. */
 const OTHERS = 0o077;
 
-/** A lock that is held. */
+/** A held lock. */
 export interface HeldLock {
-  /** Gives it up. */
+  /** Releases it. */
   release(): void;
 }
 
@@ -40,7 +40,7 @@ function unsafe(path: string, what: string): PlasmiteError {
   });
 }
 
-/** What is at a path, links not followed; null for nothing. */
+/** The file information of a path, without following links; null if it does not exist. */
 function look(path: string): Deno.FileInfo | null {
   try {
     return Deno.lstatSync(path);
@@ -60,9 +60,9 @@ export class StateFolder {
   }
 
   /**
-   * The folder of a pool directory, or null where there is none.
+   * The folder of a pool directory, or null if there is none.
    *
-   * @throws {PlasmiteError} Permission when others have access to it or it is a link
+   * @throws {PlasmiteError} Permission if others have access to it or it is a link
    */
   static find(poolDir: string): StateFolder | null {
     const path = `${poolDir}/${STATE_FOLDER}`;
@@ -75,7 +75,7 @@ export class StateFolder {
   }
 
   /**
-   * The folder of a pool directory; both are made where they are missing.
+   * The folder of a pool directory; both are created if missing.
    *
    * @throws {PlasmiteError} Permission, Io
    */
@@ -93,9 +93,9 @@ export class StateFolder {
   }
 
   /**
-   * The text of a file, or null where there is none.
+   * The text of a file, or null if it does not exist.
    *
-   * @throws {PlasmiteError} Permission when others have access to it or it is a link, Corrupt, Io
+   * @throws {PlasmiteError} Permission if others have access to it or it is a link, Corrupt, Io
    */
   read(name: string): string | null {
     const path = `${this.path}/${name}`;
@@ -105,7 +105,7 @@ export class StateFolder {
     try {
       using file = Deno.openSync(path);
       const info = file.statSync();
-      // It may have been replaced in between, by rename only: what was opened is what counts.
+      // It may have been replaced in between, but only by rename, so check the opened file.
       if (!info.isFile || !isPrivate(info)) throw unsafe(path, "others have access to a file");
       if (info.size > LARGEST) throw damaged(path, "it is too large");
       const bytes = new Uint8Array(info.size);
@@ -125,7 +125,7 @@ export class StateFolder {
   }
 
   /**
-   * Replaces a file as a whole; on disk before it returns.
+   * Replaces a file atomically; it is on disk before this returns.
    *
    * @throws {PlasmiteError} Io, Permission
    */
@@ -157,9 +157,9 @@ export class StateFolder {
   }
 
   /**
-   * Takes the lock. Somebody who only makes a change is waited for.
+   * Takes the lock. Waits for a holder that is only making a change.
    *
-   * @throws {PlasmiteError} Busy when a server holds it
+   * @throws {PlasmiteError} Busy if a server holds it
    */
   async lock(patienceMs: number = PATIENCE): Promise<HeldLock> {
     const path = `${this.path}/lock`;
@@ -193,7 +193,7 @@ function owned(path: string): PlasmiteError {
   });
 }
 
-/** A file of the folder that cannot be used. */
+/** The error for an unusable file in the folder. */
 export function damaged(path: string, problem: string): PlasmiteError {
   return new PlasmiteError("Corrupt", `server state is damaged: ${problem}`, {
     path,
@@ -203,7 +203,7 @@ export function damaged(path: string, problem: string): PlasmiteError {
 }
 
 /**
- * A file of the folder as JSON; null where there is none.
+ * Reads a file in the folder as JSON; null if it does not exist.
  *
  * @throws {PlasmiteError} Corrupt, Permission, Io
  */

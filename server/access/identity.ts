@@ -1,6 +1,6 @@
 /**
- * Who a server is to its clients: its key and certificate, which last, and the address by which it
- * is known (docs/spec/sharing.md 1.4, 2.2).
+ * The identity of a server: its persistent key and certificate, and the address that clients use
+ * (docs/spec/sharing.md 1.4, 2.2).
  *
  * @module
  */
@@ -11,9 +11,9 @@ import { hasPrivateKey, inspectPair, makeLastingCertificate } from "../certifica
 import { damaged, readJson, StateFolder } from "./folder.ts";
 
 const IDENTITY_FILE = "identity.json";
-/** Where the remote listener was bound; a file of ours. */
+/** The file with the address of the remote listener; an addition to 1.x. */
 const BIND_FILE = "remote-bind.json";
-/** Where the local listener is, for the command line. */
+/** The file with the address of the local listener, for the command line. */
 const LOCAL_FILE = "local.json";
 
 /** The content of `identity.json`. */
@@ -34,28 +34,28 @@ export interface Identity {
   readonly key: string;
   /** SHA-256 of the public key that clients see, 64 hex digits: the middle part of access keys. */
   readonly fingerprint: string;
-  /** The origin that clients use, without a slash at its end; null when it is not known. */
+  /** The origin that clients use, without a trailing slash; null if unknown. */
   readonly sharedAddress: string | null;
-  /** Whether we made the certificate. */
+  /** Whether we created the certificate. */
   readonly generated: boolean;
   /** Whether the certificate names the host of the shared address. */
   readonly coversAddress: boolean;
 }
 
-/** What a start asks for; what it leaves out stays as it was. */
+/** The settings requested at start; omitted ones stay unchanged. */
 export interface Wishes {
   /** The origin that clients use. */
   readonly sharedAddress?: string | undefined;
-  /** A certificate and its key of somebody else. */
+  /** An externally issued certificate and its key. */
   readonly pair?: { readonly cert: string; readonly key: string } | undefined;
   /** The certificate of a TLS proxy in front. */
   readonly frontCert?: string | undefined;
 }
 
-/** An identity that is kept once it has turned out to work. */
+/** An identity that is saved once it is known to work. */
 export interface Prepared {
   readonly identity: Identity;
-  /** Writes what is new. */
+  /** Writes the new files. */
   commit(): void;
 }
 
@@ -87,7 +87,7 @@ function readStored(folder: StateFolder): Stored | null {
   };
 }
 
-/** What files are read from: the folder, and what is not in it yet. */
+/** The source of files: the folder, and files not yet written to it. */
 type Files = Pick<StateFolder, "path" | "read">;
 
 function requiredFile(folder: Files, name: string): string {
@@ -96,7 +96,7 @@ function requiredFile(folder: Files, name: string): string {
   throw damaged(`${folder.path}/${name}`, "a file that identity.json names is missing");
 }
 
-/** The digest of a certificate's public key, and the names that it is for. */
+/** The digest of a certificate's public key, and the names that it covers. */
 async function factsOf(cert: string, path: string) {
   const { spki } = await inspectPair(cert, null, path);
   const der = firstCertificate(cert);
@@ -106,14 +106,13 @@ async function factsOf(cert: string, path: string) {
   };
 }
 
-/** The host of an origin, as URLs have it. */
+/** The host of an origin, as in a URL. */
 function hostOf(origin: string): string {
   return new URL(origin).hostname;
 }
 
 /**
- * What is kept, without checking that key and certificate belong together; null where nothing is
- * kept.
+ * The saved identity, without checking that the key matches the certificate; null if there is none.
  *
  * @throws {PlasmiteError} Corrupt, Permission, Io, Usage
  */
@@ -145,7 +144,7 @@ function generation(kind: "cert" | "key" | "front"): string {
 }
 
 /**
- * The identity for a start. The key is kept forever, so that access keys stay valid; a new address
+ * The identity for a start. The key never changes, so that access keys stay valid; a new address
  * gets a new certificate for the same key.
  *
  * @throws {PlasmiteError} Usage, Corrupt, Permission, Io
@@ -211,7 +210,7 @@ export async function prepareIdentity(folder: StateFolder, wishes: Wishes): Prom
 }
 
 /**
- * The certificate of a proxy, from its file.
+ * Reads the certificate of a proxy from its file.
  *
  * @throws {PlasmiteError} Io, Usage
  */
@@ -242,28 +241,28 @@ function readText(folder: StateFolder, name: string): string | null {
   throw damaged(`${folder.path}/${name}`, "it is no text");
 }
 
-/** Where the remote listener was bound last, as `IP:PORT`; null when that is not known. */
+/** The last address of the remote listener, as `IP:PORT`; null if unknown. */
 export function readRemoteBind(folder: StateFolder): string | null {
   return readText(folder, BIND_FILE);
 }
 
-/** Remembers where the remote listener is bound. */
+/** Saves the address of the remote listener. */
 export function writeRemoteBind(folder: StateFolder, bind: string): void {
   if (readRemoteBind(folder) !== bind) folder.write(BIND_FILE, JSON.stringify(bind));
 }
 
-/** Where the local listener is or was, as `IP:PORT`; null when that is not known. */
+/** The current or last address of the local listener, as `IP:PORT`; null if unknown. */
 export function readLocalAddress(folder: StateFolder): string | null {
   return readText(folder, LOCAL_FILE);
 }
 
-/** Tells the command line where the local listener is. */
+/** Saves the address of the local listener for the command line. */
 export function writeLocalAddress(folder: StateFolder, address: string): void {
   folder.write(LOCAL_FILE, JSON.stringify(address));
 }
 
 /**
- * The shared address that a pool directory remembers; null where there is none.
+ * The shared address saved for a pool directory; null if there is none.
  *
  * @throws {PlasmiteError} Corrupt, Permission, Io
  */

@@ -1,6 +1,6 @@
 /**
- * The access keys of a pool directory: full ones in `keys.json` as 1.x has it, those with limits in
- * a file of our own, so that a program that does not know of limits never accepts them
+ * The access keys of a pool directory: full keys are in `keys.json`, in the format of 1.x; limited
+ * keys are in a separate file, so that a program that does not support limits never accepts them
  * (docs/spec/sharing.md 1.4, 1.8).
  *
  * @module
@@ -14,36 +14,36 @@ import type { Grant, Need } from "../../lib/types.ts";
 import { damaged, readJson, type StateFolder } from "./folder.ts";
 import { isRights, patternProblem, Patterns, type Restriction, RIGHTS } from "./rights.ts";
 
-/** Full keys, as 1.x writes them. */
+/** Full keys, in the format of 1.x. */
 const FULL_FILE = "keys.json";
-/** Keys with limits; a file of ours. */
+/** Limited keys; an addition to 1.x. */
 const RESTRICTED_FILE = "restricted-keys.json";
 const RESTRICTED_VERSION = 1;
 
-/** Words of 32 bits in a verifier. */
+/** The number of 32-bit words in a verifier. */
 const WORDS = 8;
-/** The longest name in bytes. */
+/** The maximum length of a name, in bytes. */
 const LONGEST_NAME = 128;
 
-/** A key as `access keys` lists it. A full one has none of the last three. */
+/** A key as listed by `access keys`. A full key has none of the last three properties. */
 export interface ListedKey {
   readonly id: string;
   readonly name: string;
   readonly revoked: boolean;
   /** Seconds since 1970. */
   readonly created_at: number | null;
-  /** Seconds since 1970; only of uses since the server started. */
+  /** Seconds since 1970; covers only uses since the server started. */
   readonly last_used_at: number | null;
   readonly pools?: readonly string[];
   readonly rights?: string;
   readonly expires_at?: number | null;
 }
 
-/** A key that is made. */
+/** A key to create. */
 export interface NewKey {
   readonly name: string;
   readonly verifier: string;
-  /** Null for a full one. */
+  /** Null for a full key. */
   readonly restriction: Restriction | null;
 }
 
@@ -53,7 +53,7 @@ export function nowSeconds(): number {
 }
 
 /**
- * The name of a key as it is kept.
+ * Validates the name of a key and returns it as stored.
  *
  * @throws {PlasmiteError} Usage
  */
@@ -66,15 +66,15 @@ export function checkedName(given: string): string {
   });
 }
 
-/** What the holder of a key may do at this moment. */
+/** What the holder of a key may currently do. */
 export interface KeyGrant extends Grant {
   /** The key's id. */
   readonly id: string;
-  /** Aborted when the key is revoked or its time is over. */
+  /** Aborted when the key is revoked or expires. */
   readonly ended: AbortSignal;
-  /** Whether it opens anything. */
+  /** Whether it is still valid. */
   readonly isLive: boolean;
-  /** Notes that it was used. */
+  /** Records a use. */
   use(): void;
 }
 
@@ -110,7 +110,7 @@ class Key implements KeyGrant {
     return this.restriction?.expiresAt ?? null;
   }
 
-  /** Whether it opens anything; one whose time is over never does again. */
+  /** Whether it is valid; an expired key never becomes valid again. */
   get isLive(): boolean {
     const { expiresAt } = this;
     if (expiresAt !== null && Date.now() >= expiresAt * 1000) this.end();
@@ -129,7 +129,7 @@ class Key implements KeyGrant {
     this.lastUsedAt = nowSeconds();
   }
 
-  /** Ends its streams and waits. */
+  /** Ends its streams and pending waits. */
   end(): void {
     this.#ending.abort();
   }
@@ -151,7 +151,7 @@ class Key implements KeyGrant {
   }
 }
 
-/** The bytes of a bearer value that could be a secret, or null. */
+/** The bytes of a bearer value in the format of a secret, or null. */
 function secretBytes(text: string): Uint8Array | null {
   return /^[0-9a-f]{64}$/i.test(text) ? Uint8Array.fromHex(text) : null;
 }
@@ -160,7 +160,7 @@ function secretBytes(text: string): Uint8Array | null {
 export class KeyStore {
   readonly #folder: StateFolder;
   readonly #keys: Key[];
-  /** What stands in the entries of keys.json besides what we know. */
+  /** Unknown properties of the entries in keys.json. */
   readonly #foreign: Map<string, object>;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -173,8 +173,8 @@ export class KeyStore {
   /**
    * Reads the keys.
    *
-   * A file that is missing holds no keys. One that is damaged is an error: to go on without it would
-   * mean to forget which keys are limited or revoked.
+   * A missing file counts as empty. A damaged one is an error: continuing without it would lose
+   * track of which keys are limited or revoked.
    *
    * @throws {PlasmiteError} Corrupt, Permission, Io
    */
@@ -186,7 +186,7 @@ export class KeyStore {
     for (const key of full) {
       const limited = restricted.find(({ verifier }) => verifier === key.verifier);
       if (limited === undefined) keys.push(key);
-      else if (key.revoked) limited.revoked = true; // Of two entries the stricter one counts.
+      else if (key.revoked) limited.revoked = true; // The stricter of two entries applies.
     }
     for (const key of restricted) if (key.revoked) key.end();
     const store = new KeyStore(folder, [...keys, ...restricted], foreign);
@@ -194,8 +194,8 @@ export class KeyStore {
   }
 
   /**
-   * The key that a bearer value opens, as a grant; null for none. All keys are compared, in full,
-   * whichever it is.
+   * The grant of the key that matches a bearer value; null if there is none. Always compares all
+   * keys in full.
    */
   find(secret: string): KeyGrant | null {
     const bytes = secretBytes(secret);
@@ -214,8 +214,8 @@ export class KeyStore {
   }
 
   /**
-   * The key that a whole access key opens, as a person pasted it; null for one that is malformed,
-   * wrong, or of another server.
+   * The grant for a complete access key as pasted by a person; null if it is malformed, wrong, or
+   * for another server.
    *
    * @param fingerprint of this server, which is part of its keys
    */
@@ -229,19 +229,19 @@ export class KeyStore {
     }
   }
 
-  /** The key with this id, if it opens anything. */
+  /** The key with this id, if it is valid. */
   byId(id: string): KeyGrant | null {
     return this.#keys.find((key) => key.id === id && key.isLive) ?? null;
   }
 
-  /** All keys, the oldest first. */
+  /** All keys, oldest first. */
   list(): ListedKey[] {
     const listed = this.#keys.map((key) => key.listed());
     return listed.sort((a, b) => (a.created_at ?? 0) - (b.created_at ?? 0));
   }
 
   /**
-   * Adds a key: written first, then valid.
+   * Adds a key; it becomes valid once written.
    *
    * @throws {PlasmiteError} Io
    */
@@ -253,7 +253,7 @@ export class KeyStore {
   }
 
   /**
-   * Revokes a key: written first, then its streams end. Once more changes nothing.
+   * Revokes a key; its streams end once that is written. Revoking it again has no effect.
    *
    * @throws {PlasmiteError} NotFound, Io
    */
@@ -277,18 +277,18 @@ export class KeyStore {
     }
   }
 
-  /** From now on keys end, with their streams, when their time is over. */
+  /** Starts ending keys and their streams when they expire. */
   watchExpiry(): void {
     this.close();
     const ends = this.#keys.filter((key) => key.isLive)
       .flatMap(({ expiresAt }) => expiresAt === null ? [] : [expiresAt * 1000]);
-    // Without any, a distant look keeps a key that is added later from being forgotten.
+    // Check at least once a day, so that keys added later are not missed.
     const next = Math.min(...ends, Date.now() + 86_400_000);
     this.#timer = startTimer(() => this.watchExpiry(), next - Date.now());
     Deno.unrefTimer(this.#timer);
   }
 
-  /** Ends what {@linkcode KeyStore.watchExpiry} began. */
+  /** Stops what {@linkcode KeyStore.watchExpiry} started. */
   close(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -324,7 +324,7 @@ function isSeconds(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value);
 }
 
-/** The part of an entry that both files have. */
+/** The properties of an entry that are common to both files. */
 function parseCommon(entry: unknown, path: string) {
   if (!isEntry(entry)) throw damaged(path, "an entry is no object");
   const { name, verifier, revoked, created_at: createdAt = null } = entry;

@@ -1,16 +1,16 @@
 /**
- * Slows down those who try keys: wrong ones are counted by address (docs/spec/sharing.md 4).
+ * Slows down guessing of keys: failed attempts are counted by address (docs/spec/sharing.md 4).
  *
  * @module
  */
 
 import { HttpError } from "../errors.ts";
 
-/** Wrong keys that are let through, */
+/** The number of wrong keys that are allowed, */
 const MOST = 10;
-/** in so many milliseconds. */
+/** within this many milliseconds. */
 const WINDOW = 60_000;
-/** Addresses that are remembered at most; beyond that the oldest is forgotten. */
+/** The maximum number of tracked addresses; beyond it, the oldest is dropped. */
 const ADDRESSES = 10_000;
 
 /** Failures of one address. */
@@ -19,12 +19,12 @@ interface Count {
   failures: number;
 }
 
-/** An IPv6 network belongs to one household: its addresses count as one. */
+/** The addresses of an IPv6 network count as one, since they usually belong to one household. */
 export function networkOf(address: string): string {
   if (!address.includes(":") || address.startsWith("::ffff:")) return address;
   const [head = "", tail] = address.split("::");
   const groups = head === "" ? [] : head.split(":");
-  // What the two colons leave out may reach into the first half.
+  // The groups omitted by `::` may extend into the first half.
   const rest = tail === undefined || tail === "" ? [] : tail.split(":");
   const all = tail === undefined ? groups : [
     ...groups,
@@ -34,7 +34,7 @@ export function networkOf(address: string): string {
   return all.slice(0, 4).join(":");
 }
 
-/** Counts failed attempts to sign in, or whatever is limited by address. */
+/** Counts failed sign-in attempts, or other actions that are limited by address. */
 export class AttemptLimit {
   readonly #counts = new Map<string, Count>();
   readonly #most: number;
@@ -45,9 +45,9 @@ export class AttemptLimit {
   }
 
   /**
-   * Called before an attempt is looked at.
+   * Called before an attempt is processed.
    *
-   * @throws {HttpError} 429 after too many wrong ones
+   * @throws {HttpError} 429 after too many failed attempts
    */
   check(address: string): void {
     const wait = this.wait(address);
@@ -58,14 +58,14 @@ export class AttemptLimit {
     });
   }
 
-  /** How many seconds an address has to wait; 0 for not at all. */
+  /** How many seconds an address must wait; 0 if it need not. */
   wait(address: string): number {
     const count = this.#current(networkOf(address));
     if (count === undefined || count.failures < this.#most) return 0;
     return Math.max(1, Math.ceil((count.since + WINDOW - performance.now()) / 1000));
   }
 
-  /** Notes a wrong key. */
+  /** Records a wrong key. */
   failed(address: string): void {
     const network = networkOf(address);
     const count = this.#current(network) ?? { since: performance.now(), failures: 0 };

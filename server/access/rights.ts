@@ -1,5 +1,5 @@
 /**
- * What a key that is not a full one may do: on which pools, which operations, until when
+ * The limits of a key that is not a full key: its pools, operations and expiry
  * (docs/spec/sharing.md 1.8).
  *
  * @module
@@ -8,7 +8,7 @@
 import { PlasmiteError } from "../../lib/errors.ts";
 import type { Need } from "../../lib/types.ts";
 
-/** The rights by their names, and what they allow. */
+/** The names of rights, and what they allow. */
 export const RIGHTS = {
   "read": ["read"],
   "append": ["append"],
@@ -16,38 +16,38 @@ export const RIGHTS = {
   "admin": ["read", "append", "admin"],
 } as const satisfies { readonly [name: string]: readonly Need[] };
 
-/** The name of what a key may do. */
+/** The name of a key's rights. */
 export type Rights = keyof typeof RIGHTS;
 
 /** The limits of a key. */
 export interface Restriction {
-  /** Patterns of pool names. */
+  /** Pool name patterns. */
   readonly pools: readonly string[];
-  /** What it may do there. */
+  /** What it may do in those pools. */
   readonly rights: Rights;
-  /** When it ends, in seconds since 1970; null for never. */
+  /** When it expires, in seconds since 1970; null for never. */
   readonly expiresAt: number | null;
 }
 
-/** The most patterns of one key. */
+/** The maximum number of patterns of a key. */
 const MOST_PATTERNS = 64;
-/** The longest pattern, in UTF-16 units. */
+/** The maximum length of a pattern, in UTF-16 code units. */
 const LONGEST_PATTERN = 255;
 
 function usage(message: string, hint: string): PlasmiteError {
   return new PlasmiteError("Usage", message, { hint });
 }
 
-/** Whether a text is the name of rights. */
+/** Whether a text is a name of rights. */
 export function isRights(text: unknown): text is Rights {
   return typeof text === "string" && Object.hasOwn(RIGHTS, text);
 }
 
-/** What is wrong with a pattern, or null. */
+/** Describes what is wrong with a pattern, or returns null. */
 export function patternProblem(pattern: string): string | null {
   if (pattern === "") return "it is empty";
   if (pattern.length > LONGEST_PATTERN) return "it is too long";
-  // deno-lint-ignore no-control-regex -- control characters are what is looked for
+  // deno-lint-ignore no-control-regex -- matches control characters on purpose
   if (/[\x00-\x1f\x7f,/]/.test(pattern)) return "it has a comma, a slash or a control character";
   // A pool's name ends before it; dropping it here could turn one pool into all of them.
   if (pattern.endsWith(".plasmite")) return "names of pools are given without .plasmite";
@@ -55,7 +55,7 @@ export function patternProblem(pattern: string): string | null {
 }
 
 /**
- * The patterns of an invitation.
+ * Validates the patterns of an invitation.
  *
  * @throws {PlasmiteError} Usage
  */
@@ -79,11 +79,11 @@ export function checkedPatterns(given: readonly string[]): readonly string[] {
 }
 
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
-/** The furthest end of a key, in seconds since 1970: the last second that a date can have. */
+/** The latest expiry of a key, in seconds since 1970: the last second that a Date can hold. */
 const LATEST = 8_640_000_000_000;
 
 /**
- * When a key ends that is made now.
+ * When a key created now expires.
  *
  * @param text digits and one of `s`, `m`, `h`, `d`
  * @param now in seconds since 1970
@@ -99,12 +99,12 @@ export function expiryOf(text: string, now: number): number {
   );
 }
 
-/** Whether that is everything a key can do, so that it needs no restriction. */
+/** Whether the limits restrict nothing, so that the key can be a full key. */
 export function isFull({ pools, rights, expiresAt }: Restriction): boolean {
   return pools.includes("*") && rights === "admin" && expiresAt === null;
 }
 
-/** Whether a name matches a pattern: `*` is any text, `?` one character. */
+/** Whether a name matches a pattern: `*` matches any text, `?` one character. */
 export function matches(pattern: string, name: string): boolean {
   const wanted = [...pattern];
   const given = [...name];
@@ -127,17 +127,17 @@ export function matches(pattern: string, name: string): boolean {
   return p === wanted.length;
 }
 
-/** Judges names again and again; names repeat. */
+/** Matches names and caches the results, because names repeat. */
 export class Patterns {
   readonly #patterns: readonly string[];
   readonly #known = new Map<string, boolean>();
 
-  /** @param patterns of pool names */
+  /** @param patterns pool name patterns */
   constructor(patterns: readonly string[]) {
     this.#patterns = patterns;
   }
 
-  /** Whether one of them matches. */
+  /** Whether any pattern matches. */
   match(name: string): boolean {
     let known = this.#known.get(name);
     if (known === undefined) {

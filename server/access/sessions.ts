@@ -1,6 +1,6 @@
 /**
- * Browsers that have signed in with an access key: a cookie instead of the key, kept over restarts,
- * as good as the key and no longer (docs/spec/sharing.md 4).
+ * Browsers signed in with an access key: a cookie replaces the key, survives restarts, and has the
+ * same rights for at most as long as the key is valid (docs/spec/sharing.md 4).
  *
  * @module
  */
@@ -12,9 +12,9 @@ import { damaged, readJson, type StateFolder } from "./folder.ts";
 import { type KeyGrant, type KeyStore, nowSeconds } from "./keys.ts";
 
 const FILE = "browser-sessions.json";
-/** How long a session lasts, in seconds: it is not prolonged. */
+/** How long a session lasts, in seconds; it is not extended. */
 const LIFE = 30 * 86_400;
-/** Most sessions that are alive. */
+/** The maximum number of active sessions. */
 const MOST = 1024;
 const COOKIE = "plasmite_session";
 const ATTRIBUTES = "Secure; HttpOnly; SameSite=Strict";
@@ -22,7 +22,7 @@ const ATTRIBUTES = "Secure; HttpOnly; SameSite=Strict";
 /** The cookie that ends a session in the browser. */
 export const CLEARED = `${COOKIE}=; Path=/v0; Max-Age=0; ${ATTRIBUTES}`;
 
-/** One browser. */
+/** The session of one browser. */
 class Session implements Grant {
   readonly ended: AbortSignal;
   readonly #ending = new AbortController();
@@ -49,7 +49,7 @@ class Session implements Grant {
   }
 }
 
-/** The token of a request's cookie; null for none. One that is no token counts as none. */
+/** The token in a request's cookie; null if it is missing or malformed. */
 export function sessionToken({ headers }: Request): string | null {
   for (const part of (headers.get("cookie") ?? "").split(";")) {
     const [name, value = ""] = part.trim().split("=", 2);
@@ -79,7 +79,7 @@ export class BrowserSessions {
   }
 
   /**
-   * Reads the sessions; those of keys that are gone are left out.
+   * Reads the sessions, except those whose keys are no longer valid.
    *
    * @param fingerprint of the server, which is part of its keys
    * @throws {PlasmiteError} Corrupt, Permission, Io
@@ -104,7 +104,7 @@ export class BrowserSessions {
    * Signs a browser in.
    *
    * @returns the cookie
-   * @throws {HttpError} 401 for a wrong key, 423 when there are too many sessions
+   * @throws {HttpError} 401 for a wrong key, 423 if there are too many sessions
    */
   signIn(accessKey: string): string {
     const key = this.#keys.match(accessKey, this.#fingerprint);
@@ -133,7 +133,7 @@ export class BrowserSessions {
     return `${COOKIE}=${token}; Path=/v0; Max-Age=${LIFE}; ${ATTRIBUTES}`;
   }
 
-  /** What the browser with this token may do; null when its session is over. */
+  /** What the browser with this token may do; null if its session has ended. */
   find(token: string): Grant | null {
     const session = this.#sessions.get(textHash(token));
     if (session === undefined || !session.isLive) return null;
@@ -142,7 +142,7 @@ export class BrowserSessions {
   }
 
   /**
-   * Signs a browser out: its streams end.
+   * Signs a browser out and ends its streams.
    *
    * @throws {PlasmiteError} Io
    */

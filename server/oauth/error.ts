@@ -1,5 +1,5 @@
 /**
- * Errors as OAuth has them: `{"error":"code"}` instead of the envelope (docs/spec/sharing.md 5).
+ * Errors in OAuth format: `{"error":"code"}` instead of the envelope (docs/spec/sharing.md 5).
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { HttpError } from "../errors.ts";
 import type { HeaderPairs } from "../headers.ts";
 
-/** The codes that clients know. */
+/** The error codes that clients understand. */
 export type OAuthCode =
   | "access_denied"
   | "invalid_client"
@@ -19,11 +19,11 @@ export type OAuthCode =
   | "temporarily_unavailable"
   | "unsupported_grant_type";
 
-/** A request that is refused in the words of OAuth. */
+/** A request refused with an OAuth error. */
 export class OAuthError extends HttpError {
   override readonly body: string;
 
-  /** Makes an error for the client. */
+  /** Creates an error for the client. */
   constructor(status: number, readonly code: OAuthCode, headers: HeaderPairs = []) {
     super(status, status === 429 ? "Busy" : "Permission", code, { headers });
     this.body = JSON.stringify({ error: code });
@@ -35,7 +35,7 @@ export function invalidRequest(): OAuthError {
   return new OAuthError(400, "invalid_request");
 }
 
-/** Too much at once. */
+/** Too many requests. */
 export function tooMany(seconds: number): OAuthError {
   return new OAuthError(429, "temporarily_unavailable", [["retry-after", String(seconds)]]);
 }

@@ -1,8 +1,8 @@
 /**
- * OAuth for `/mcp` on the remote listener: clients register themselves, a person lets them in with
- * an access key, and they get tokens that end with that key (docs/spec/sharing.md 5).
+ * OAuth for `/mcp` on the remote listener: clients register themselves, a person approves them with
+ * an access key, and they get tokens that end when that key does (docs/spec/sharing.md 5).
  *
- * These endpoints are not routes of `server/routes`: paths, forms and errors are those of OAuth.
+ * These endpoints are not in `server/routes`: their paths, forms and errors are defined by OAuth.
  *
  * @module
  */
@@ -27,20 +27,20 @@ const APPROVE = "/oauth/approve";
 const RESOURCE_METADATA = "/.well-known/oauth-protected-resource";
 const COOKIE = "plasmite_oauth";
 const COOKIE_ATTRIBUTES = `Secure; HttpOnly; SameSite=Lax; Path=${APPROVE}`;
-/** Registrations and approval pages of one address within a minute. */
+/** The maximum number of registrations and approval pages per address and minute. */
 const MOST_A_MINUTE = 30;
-/** The longest `state`, in characters. */
+/** The maximum length of `state`, in characters. */
 const LONGEST_STATE = 1024;
 
-/** What the endpoints work with. */
+/** What the endpoints need. */
 export interface OAuthOptions {
-  /** The shared address without a slash at its end; null when it is not known. */
+  /** The shared address without a trailing slash; null if unknown. */
   readonly origin: string | null;
-  /** Of the server, which is part of its keys. */
+  /** The fingerprint of the server, which is part of its keys. */
   readonly fingerprint: string;
   readonly keys: KeyStore;
   readonly store: OAuthStore;
-  /** Slows down guessing of keys, together with signing in. */
+  /** Slows down guessing of keys; shared with browser sign-in. */
   readonly limit: AttemptLimit;
 }
 
@@ -77,18 +77,18 @@ export class OAuth {
     ]);
   }
 
-  /** Whether a path is one of OAuth. */
+  /** Whether a path belongs to OAuth. */
   handles(path: string): boolean {
     return this.#endpoints.has(path);
   }
 
-  /** The error for a request of a foreign page, in the words of the endpoint. */
+  /** The error for a cross-origin request, in the format of the endpoint. */
   foreign(path: string): OAuthError | null {
     return path === APPROVE ? new OAuthError(403, "invalid_request") : null;
   }
 
   /**
-   * Answers a request to a path of OAuth.
+   * Answers a request to an OAuth path.
    *
    * @throws {HttpError}
    */
@@ -106,12 +106,12 @@ export class OAuth {
     return await endpoint.answer(request, bodies);
   }
 
-  /** What the holder of an access token may do on `/mcp`; null for a wrong one. */
+  /** What the holder of an access token may do on `/mcp`; null if it is invalid. */
   find(token: string): Grant | null {
     return this.#options.origin === null ? null : this.#options.store.find(token, this.#resource);
   }
 
-  /** The error for a caller of `/mcp` without good credentials; it tells where to get some. */
+  /** The error for a caller of `/mcp` without valid credentials; it says where to get some. */
   refusal(): HttpError {
     const { origin } = this.#options;
     if (origin !== null) {
@@ -164,7 +164,7 @@ export class OAuth {
   }
 
   async #register(request: Request, bodies: BodyReader): Promise<Response> {
-    // The body first: over HTTP/2 the answer could be lost otherwise.
+    // Read the body first: over HTTP/2 the response could be lost otherwise.
     let read: Awaited<ReturnType<typeof readRegistration>>;
     try {
       read = await readRegistration(request, bodies);
@@ -180,7 +180,7 @@ export class OAuth {
     }, 201);
   }
 
-  /** Shows the page. No error is redirected: the callback may be a stranger's. */
+  /** Shows the page. Errors are never redirected: the callback may be an attacker's. */
   #authorize(request: Request): Response {
     this.#count(request);
     const query = new Parameters(searchOf(request.url), "resource");

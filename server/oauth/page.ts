@@ -1,5 +1,5 @@
 /**
- * The page on which a person lets a client in, with an access key (docs/spec/sharing.md 5).
+ * The page on which a person approves a client with an access key (docs/spec/sharing.md 5).
  *
  * @module
  */
@@ -12,7 +12,7 @@ const STYLE = "body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:10
   "button{font:inherit;padding:.5rem 1rem;margin:1rem .5rem 0 0}";
 
 /**
- * No `form-action`: it would stop the redirect to the callback. No `Referrer-Policy` either: with
+ * No `form-action`: it would block the redirect to the callback. No `Referrer-Policy` either: with
  * `no-referrer`, browsers send the form with `Origin: null`, which is refused.
  */
 export const APPROVAL_POLICY = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; " +
@@ -30,7 +30,7 @@ function escaped(text: string): string {
   return text.replaceAll(/[&<>"']/g, (c) => ESCAPES[c] ?? "");
 }
 
-/** What is asked for. */
+/** What the page shows. */
 export interface Approval {
   /** The pending request. */
   readonly request: string;

@@ -1,5 +1,5 @@
 /**
- * What clients of OAuth send: queries, forms and registrations (docs/spec/sharing.md 5).
+ * The input from OAuth clients: queries, forms and registrations (docs/spec/sharing.md 5).
  *
  * @module
  */
@@ -7,13 +7,13 @@
 import { type BodyReader, isDeclared } from "../body.ts";
 import { invalidRequest, type OAuthCode, OAuthError } from "./error.ts";
 
-/** The largest body of a form or registration, in bytes. */
+/** The maximum body size of a form or registration, in bytes. */
 const LARGEST = 64 * 1024;
-/** Most callbacks of a client. */
+/** The maximum number of callbacks of a client. */
 const MOST_CALLBACKS = 8;
-/** The longest callback, in characters. */
+/** The maximum length of a callback, in characters. */
 const LONGEST_CALLBACK = 2048;
-/** The longest name of a client, in bytes. */
+/** The maximum length of a client's name, in bytes. */
 const LONGEST_NAME = 128;
 const DEFAULT_NAME = "MCP client";
 
@@ -22,10 +22,10 @@ export class Parameters {
   readonly #values = new Map<string, readonly string[]>();
 
   /**
-   * Reads them.
+   * Parses the parameters.
    *
-   * @param repeatable the one parameter that may stand more than once
-   * @throws {OAuthError} when another is repeated
+   * @param repeatable the only parameter that may occur more than once
+   * @throws {OAuthError} if another one is repeated
    */
   constructor(text: string, repeatable?: string) {
     for (const [name, value] of new URLSearchParams(text)) {
@@ -46,7 +46,7 @@ export class Parameters {
   }
 
   /**
-   * A parameter that must be there.
+   * A required parameter.
    *
    * @throws {OAuthError}
    */
@@ -86,7 +86,7 @@ export async function readForm(request: Request, bodies: BodyReader): Promise<Pa
   return new Parameters(await bodyText(request, bodies, "form", "invalid_request"));
 }
 
-/** What a client says of itself. */
+/** A client's registration. */
 export interface Registration {
   readonly name: string;
   readonly redirectUris: readonly string[];
@@ -96,7 +96,7 @@ function badMetadata(): OAuthError {
   return new OAuthError(400, "invalid_client_metadata");
 }
 
-/** Whether browsers may be sent there: https, or plain HTTP on the machine of the browser. */
+/** Whether a callback is allowed: https, or plain HTTP on the browser's own machine. */
 function isCallback(uri: unknown): uri is string {
   if (typeof uri !== "string" || uri.length > LONGEST_CALLBACK) return false;
   if (!/^[\x21-\x7e]+$/.test(uri) || uri.includes("#") || !URL.canParse(uri)) return false;

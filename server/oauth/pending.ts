@@ -1,5 +1,5 @@
 /**
- * Approval pages that are open: in memory only, each good for one answer (docs/spec/sharing.md 5).
+ * Open approval pages: in memory only, each valid for one answer (docs/spec/sharing.md 5).
  *
  * @module
  */
@@ -11,14 +11,14 @@ import { tooMany } from "./error.ts";
 
 /** How long a page may stay open, in seconds. */
 export const PENDING_LIFE = 600;
-/** Most open pages of one client, */
+/** The maximum number of open pages of one client, */
 const MOST_OF_CLIENT = 8;
 /** of one source address, */
 const MOST_OF_SOURCE = 32;
-/** and of all. */
+/** and in total. */
 const MOST = 1024;
 
-/** What a client asks for. */
+/** What a client requests. */
 export interface Wanted {
   readonly clientId: string;
   readonly redirectUri: string;
@@ -29,7 +29,7 @@ export interface Wanted {
 
 /** An open page. */
 export interface Pending extends Wanted {
-  /** What the browser's cookie must be. */
+  /** The required value of the browser's cookie. */
   readonly cookie: string;
   readonly source: string;
   readonly expiresAt: number;
@@ -40,10 +40,10 @@ export class PendingApprovals {
   readonly #open = new Map<string, Pending>();
 
   /**
-   * Opens one.
+   * Opens a page.
    *
-   * @returns the name of the request, and the cookie of the browser
-   * @throws {OAuthError} 429 when too many are open
+   * @returns the request's name and the browser's cookie
+   * @throws {OAuthError} 429 if too many are open
    */
   open(wanted: Wanted, address: string): { readonly request: string; readonly cookie: string } {
     const now = nowSeconds();
@@ -66,7 +66,7 @@ export class PendingApprovals {
     return { request, cookie };
   }
 
-  /** Takes one: whatever comes of it, it cannot be used again. */
+  /** Takes a page; it cannot be used again, whatever the outcome. */
   take(request: string): Pending | null {
     const pending = this.#open.get(request);
     this.#open.delete(request);

@@ -1,5 +1,5 @@
 /**
- * The file `oauth.json`: what stands in it, and whether it is whole (docs/spec/sharing.md 5).
+ * The file `oauth.json`: its format and validation (docs/spec/sharing.md 5).
  *
  * @module
  */
@@ -14,13 +14,13 @@ export interface OAuthClient {
   readonly id: string;
   readonly name: string;
   readonly redirect_uris: readonly string[];
-  /** Seconds since 1970; null once somebody has approved it. */
+  /** Seconds since 1970; null once approved. */
   readonly expires_at: number | null;
-  /** The key of the last approval. */
+  /** The key used for the last approval. */
   readonly key_id: string | null;
 }
 
-/** A code that was not used yet. */
+/** An unused code. */
 export interface CodeEntry {
   readonly hash: string;
   readonly client_id: string;
@@ -31,7 +31,7 @@ export interface CodeEntry {
   readonly expires_at: number;
 }
 
-/** What a client was granted. */
+/** A grant to a client. */
 export interface GrantEntry {
   readonly id: string;
   readonly client_id: string;
@@ -47,7 +47,7 @@ export interface TokenEntry {
   readonly expires_at: number;
 }
 
-/** All of it. */
+/** The complete state. */
 export interface OAuthState {
   readonly clients: readonly OAuthClient[];
   readonly codes: readonly CodeEntry[];
@@ -55,17 +55,17 @@ export interface OAuthState {
   readonly access_tokens: readonly TokenEntry[];
 }
 
-/** A state without anything. */
+/** An empty state. */
 export const EMPTY: OAuthState = { clients: [], codes: [], grants: [], access_tokens: [] };
 
-/** A state as the file has it. */
+/** A state in the file's format. */
 export function fileText(state: OAuthState): string {
   return JSON.stringify(state);
 }
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Checks the entries of one list. */
+/** Validates the entries of a list. */
 class Entries {
   readonly #path: string;
   readonly #fields: Fields;
@@ -115,7 +115,7 @@ class Entries {
 }
 
 /**
- * Reads the file; nothing where there is none.
+ * Reads the file; the state is empty if it does not exist.
  *
  * @throws {PlasmiteError} Corrupt, Permission, Io
  */

@@ -1,8 +1,8 @@
 /**
- * The clients of OAuth and what they hold: `oauth.json` of the state folder, in the layout of 1.x
+ * OAuth clients with their codes and tokens: `oauth.json` in the state folder, in the format of 1.x
  * (docs/spec/sharing.md 5).
  *
- * The state is replaced as a whole: written first, then valid.
+ * The state is replaced atomically, and takes effect once written.
  *
  * @module
  */
@@ -25,18 +25,18 @@ import {
 import type { Registration } from "./parameters.ts";
 import type { Wanted } from "./pending.ts";
 
-/** How long a client may take until somebody approves it, in seconds. */
+/** How long a client may wait for approval, in seconds. */
 const UNAPPROVED_LIFE = 600;
-/** Most clients. */
+/** The maximum number of clients. */
 const MOST_CLIENTS = 1024;
-/** The largest file, in bytes: long registrations must not make it unreadable. */
+/** The maximum file size, in bytes: long registrations must not make it unreadable. */
 const LARGEST_FILE = 8 << 20;
-/** How long a code lives, in seconds. */
+/** The lifetime of a code, in seconds. */
 const CODE_LIFE = 600;
-/** How long an access token lives, in seconds. */
+/** The lifetime of an access token, in seconds. */
 export const TOKEN_LIFE = 900;
 
-/** What a client may do at this moment: what the key may, with which it was approved. */
+/** What a client may currently do: the same as the key that approved it. */
 class LiveGrant implements Grant {
   readonly ended: AbortSignal;
   readonly #ending = new AbortController();
@@ -58,7 +58,7 @@ class LiveGrant implements Grant {
   }
 }
 
-/** A pair of tokens, told once. */
+/** A pair of tokens; never shown again. */
 export interface Tokens {
   readonly access: string;
   readonly refresh: string;
@@ -68,7 +68,7 @@ function invalidGrant(): OAuthError {
   return new OAuthError(400, "invalid_grant");
 }
 
-/** The grant id in a refresh token; null if it is none. */
+/** The grant id in a refresh token; null if it is malformed. */
 function grantIdOf(refresh: string): string | null {
   return /^rt1\.([0-9a-z]{1,128})\.[0-9a-f]{64}$/.exec(refresh)?.[1] ?? null;
 }
@@ -87,7 +87,7 @@ export class OAuthStore {
   }
 
   /**
-   * Reads the clients; what belongs to keys that are gone is left out.
+   * Reads the clients, without anything that belongs to keys that are no longer valid.
    *
    * @throws {PlasmiteError} Corrupt, Permission, Io
    */
@@ -98,7 +98,7 @@ export class OAuthStore {
     return store;
   }
 
-  /** A state without what is over. */
+  /** A copy of the state without expired entries. */
   #current(state: OAuthState): OAuthState {
     const now = nowSeconds();
     const isLive = ({ key_id }: { readonly key_id: string }): boolean =>
@@ -115,7 +115,7 @@ export class OAuthStore {
     };
   }
 
-  /** Makes a state the valid one: written first. What is in it no more ends. */
+  /** Writes a state, then puts it into effect. Grants that it no longer contains end. */
   #commit(state: OAuthState): void {
     const next = this.#current(state);
     this.#folder.write(FILE, fileText(next));
@@ -123,7 +123,7 @@ export class OAuthStore {
     this.#enliven();
   }
 
-  /** Grants that are new come to life; those that are gone end. */
+  /** Activates new grants and ends removed ones. */
   #enliven(): void {
     const ids = new Set(this.#state.grants.map(({ id }) => id));
     for (const [id, live] of this.#live) {
@@ -138,7 +138,7 @@ export class OAuthStore {
     for (const { key_id } of [...this.#state.grants, ...this.#state.codes]) this.#watch(key_id);
   }
 
-  /** Forgets what belongs to a key as soon as it ends. */
+  /** Removes everything that belongs to a key when the key ends. */
   #watch(keyId: string): void {
     const key = this.#keys.byId(keyId);
     if (key === null || this.#watched.has(keyId)) return;
@@ -148,12 +148,12 @@ export class OAuthStore {
       try {
         this.#commit(this.#state);
       } catch {
-        // The disk is full, say. Each use looks at the key, and so does the next start.
+        // For example, the disk is full. Each use checks the key, and so does the next start.
       }
     }, { once: true });
   }
 
-  /** A client, if it is known and its time is not over. */
+  /** A client, if it is known and has not expired. */
   client(id: string): OAuthClient | null {
     const now = nowSeconds();
     const found = this.#state.clients.find((client) => client.id === id);
@@ -162,9 +162,9 @@ export class OAuthStore {
   }
 
   /**
-   * Adds a client that nobody has approved yet.
+   * Adds a client that is not approved yet.
    *
-   * @throws {OAuthError} 429 when there are too many
+   * @throws {OAuthError} 429 if there are too many
    */
   register({ name, redirectUris }: Registration): OAuthClient {
     const client: OAuthClient = {
@@ -182,7 +182,7 @@ export class OAuthStore {
     return client;
   }
 
-  /** The clients without the oldest one that was approved once and holds nothing any more. */
+  /** The clients without the oldest approved one that no longer has codes or tokens. */
   #withoutIdle(clients: readonly OAuthClient[]): readonly OAuthClient[] {
     const { grants, codes } = this.#state;
     const busy = new Set([...grants, ...codes].map(({ client_id }) => client_id));
@@ -190,7 +190,7 @@ export class OAuthStore {
     return clients.filter((client) => client !== idle);
   }
 
-  /** Lets a client in with a key; returns the code for its callback. */
+  /** Approves a client with a key; returns the code for its callback. */
   approve({ clientId, redirectUri, challenge, resource }: Wanted, key: KeyGrant): string {
     const code = newSecret();
     const entry: CodeEntry = {
@@ -212,7 +212,7 @@ export class OAuthStore {
     return code;
   }
 
-  /** Takes a code: whatever comes of it, it cannot be used again. */
+  /** Takes a code; it cannot be used again, whatever the outcome. */
   takeCode(code: string): CodeEntry | null {
     const hash = textHash(code);
     const entry = this.#state.codes.find((one) => one.hash === hash);
@@ -222,15 +222,15 @@ export class OAuthStore {
     return good ? entry : null;
   }
 
-  /** Grants a client what its code stands for, in place of what it had. */
+  /** Exchanges a code for a grant, which replaces the client's previous one. */
   grant({ client_id, resource, key_id }: CodeEntry): Tokens {
     return this.#issue({ id: newSecret(), client_id, resource, key_id });
   }
 
   /**
-   * New tokens for a refresh token, which is used up.
+   * Exchanges a refresh token, which becomes invalid, for new tokens.
    *
-   * @throws {OAuthError} invalid_grant; a token that was used up, or is forged, ends the grant
+   * @throws {OAuthError} invalid_grant; a used or forged token ends the grant
    */
   refresh(token: string, clientId: string, resource: string): Tokens {
     const id = grantIdOf(token);
@@ -263,7 +263,7 @@ export class OAuthStore {
     return { access, refresh };
   }
 
-  /** Ends the grant of an access or refresh token of a client; others are left alone. */
+  /** Ends the grant of a client's access or refresh token; ignores tokens of others. */
   revoke(token: string, clientId: string): void {
     const hash = textHash(token);
     const { grants, access_tokens } = this.#state;
@@ -277,9 +277,9 @@ export class OAuthStore {
   }
 
   /**
-   * What the holder of an access token may do; null for one that is wrong or over.
+   * What the holder of an access token may do; null if the token is invalid or expired.
    *
-   * @param resource what it must be for
+   * @param resource the resource that it must be for
    */
   find(token: string, resource: string): Grant | null {
     const hash = textHash(token);

@@ -1,5 +1,5 @@
 /**
- * Routes that administer access keys; on a loopback HTTP listener only (docs/spec/sharing.md 1.3).
+ * Routes that administer access keys; only on a loopback HTTP listener (docs/spec/sharing.md 1.3).
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { localRefusal } from "../guard.ts";
 import type { Administration } from "../access/administration.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
 
-/** The administration, if the request comes from this machine under a local name. */
+/** The administration, if the request is from this machine and uses a local host name. */
 function administrationOf({ request }: Call, { administration }: RouteHost): Administration {
   const refused = localRefusal(request);
   if (refused !== null) throw refused;

@@ -32,7 +32,7 @@ async function signIn({ request }: Call, { browser, bodies }: RouteHost): Promis
   limit.check(address);
   try {
     const cookie = sessions.signIn(access_key);
-    // The browser has one cookie: what it had before could be ended by nobody any more.
+    // The browser keeps one cookie, so nobody could end its previous session otherwise.
     const before = sessionToken(request);
     if (before !== null) sessions.signOut(before);
     return answer({ authenticated: true }, [["set-cookie", cookie]]);

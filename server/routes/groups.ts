@@ -23,7 +23,7 @@ import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
 
 type Body = z.infer<typeof GroupBody>;
 
-/** The most tasks that one call takes. */
+/** The maximum number of tasks per call. */
 const MOST_TASKS = 512;
 
 function tasksJson({ tasks, lost, idle }: TakenTasks, { printer }: RouteHost): string {
@@ -94,7 +94,7 @@ async function work(call: Call, host: RouteHost): Promise<Response> {
     where,
     from,
     holder,
-    // A caller that does not say whether a failure was the last one gets the delay.
+    // If the caller does not say whether a failure was final, the delay applies.
     maxTries: body.max_tries ?? (body.action === "take" ? undefined : Infinity),
     dead,
     // Creating the pool requires the right to create pools.

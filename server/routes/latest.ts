@@ -15,7 +15,7 @@ import { LatestAnswer, U64 } from "../schemas.ts";
 import { waiting } from "../waiting.ts";
 import { type Call, jsonContent, type Parameter, type Route, type RouteHost } from "./route.ts";
 
-/** The most bytes of messages in an answer. */
+/** The maximum size of the messages in a response, in bytes. */
 const MOST_BYTES = 16 << 20;
 
 const PARAMETERS: readonly Parameter[] = [

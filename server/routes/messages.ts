@@ -40,7 +40,7 @@ const CONDITIONS: readonly Parameter[] = [
   },
 ];
 
-/** The message that the path names. */
+/** The message that the path identifies. */
 async function frameOf(call: Call, { backend }: RouteHost): Promise<StoredFrame> {
   const seq = parseU64(call.part("seq").replace(/^\+/, ""), "seq");
   const pool = await backend.open(call.pool);

@@ -49,7 +49,7 @@ async function open({ request, grant }: Call, { backend, bodies }: RouteHost): P
   const access = accessOf(grant, poolName(pool));
   if (access === null) requireRight(grant, "read", pool);
   const info = await backend.info(pool);
-  // Callers who may only write can open a pool too, but learn nothing about its content.
+  // Callers with only write access can also open a pool, but learn nothing about its content.
   const text = access === "write-only" ? briefJson(info, pool) : infoJson(info, pool);
   return json(`{"pool":${text}}`);
 }

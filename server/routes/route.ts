@@ -1,5 +1,5 @@
 /**
- * The definition of a route, from which the router, the OpenAPI document and tests are made.
+ * The definition of a route, used by the router, the OpenAPI document and the tests.
  *
  * @module
  */
@@ -23,7 +23,7 @@ import type { TailHost, TailStream } from "../tail.ts";
 export interface McpFetch {
   /** Handles one request of a caller with these rights. */
   (request: Request, grant: Grant): Promise<Response>;
-  /** Ends waits and streams. */
+  /** Ends pending waits and streams. */
   close?(): Promise<void>;
 }
 
@@ -43,7 +43,7 @@ export interface McpLimits {
 
 /** Signing in with a browser. */
 export interface Browser {
-  /** Who has signed in. */
+  /** The signed-in browsers. */
   readonly sessions: BrowserSessions;
   /** Slows down guessing of keys. */
   readonly limit: AttemptLimit;
@@ -55,13 +55,13 @@ export interface RouteHost extends TailHost {
   readonly backend: Backend;
   /** Stores the messages in requests. */
   readonly appends: Appends;
-  /** Prints messages. */
+  /** Formats messages. */
   readonly printer: MessagePrinter;
   /** Request bodies. */
   readonly bodies: BodyReader;
   /** Calls on the directory as a whole (counter B of docs/spec/http-api.md 6). */
   readonly directory: Slots;
-  /** Streams at once (counter A of docs/spec/http-api.md 6). */
+  /** Concurrent streams (counter A of docs/spec/http-api.md 6). */
   readonly tails: Slots;
   /** Counters. */
   readonly metrics: Metrics;
@@ -89,7 +89,7 @@ export interface RouteHost extends TailHost {
   readonly stopping: AbortSignal;
   /** The number of calls on pools in progress. */
   calls(): number;
-  /** Called for bugs, and only for those. */
+  /** Called only for bugs. */
   fault(error: unknown): void;
   /** Registers a stream of a caller; refuses it if the server is stopping. */
   begun(tail: TailStream, grant: Grant): void;
@@ -158,9 +158,9 @@ export interface Route {
   readonly answer: Content;
   /** Error statuses, in addition to those that follow from access, path and body. */
   readonly errors?: readonly number[];
-  /** The method of our client that uses it. */
+  /** The method of our client that calls it. */
   readonly remote?: keyof Backend | keyof PoolHandle | keyof Coordination;
-  /** Whether a server has it; default yes. */
+  /** Whether a server offers it; default yes. */
   readonly served?: (host: RouteHost) => boolean;
   /** Handles a request. */
   readonly handler: (call: Call, host: RouteHost) => Response | Promise<Response>;

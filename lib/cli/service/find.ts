@@ -1,5 +1,5 @@
 /**
- * The service of the pool directory of a command line (docs/spec/sharing.md 6.2).
+ * Finds the service for the pool directory given on the command line (docs/spec/sharing.md 6.2).
  *
  * @module
  */
@@ -14,7 +14,7 @@ export interface FoundService {
   readonly setup: Setup;
 }
 
-/** The canonical path of a directory that may not be there any more. */
+/** The canonical path of a directory that may no longer exist. */
 function canonical(path: string): string {
   try {
     return Deno.realPathSync(path);
@@ -24,7 +24,7 @@ function canonical(path: string): string {
   }
 }
 
-/** Refuses systems that have no systemd. Throws Usage. */
+/** Throws Usage on systems without systemd. */
 export function requireLinux(): void {
   if (Deno.build.os === "linux") return;
   throw new PlasmiteError("Usage", "services are those of systemd, on Linux only", {

@@ -1,5 +1,5 @@
 /**
- * Installs a server as a service, or leaves everything as it was (docs/spec/sharing.md 6.2).
+ * Installs a server as a service; on failure, rolls everything back (docs/spec/sharing.md 6.2).
  *
  * @module
  */
@@ -17,14 +17,14 @@ import { readOrNull, type ServicePlace, type Setup } from "./setup.ts";
 import { Systemd, type UnitState } from "./systemd.ts";
 import { type Scope, unitText } from "./unit.ts";
 
-/** How long the server may take until it is registered, in milliseconds. */
+/** How long to wait for the server to register, in milliseconds. */
 const PATIENCE = 10_000;
-/** How often to look, in milliseconds. */
+/** The polling interval, in milliseconds. */
 const LOOK_EVERY = 100;
-/** Ports below it need the rights of root. */
+/** Ports below this one require root privileges. */
 const FIRST_FREE_PORT = 1024;
 
-/** A server as the registry has it. */
+/** A server as recorded in the registry. */
 export interface RunningServer {
   readonly pid: number;
   readonly pool_dir: string;
@@ -41,7 +41,7 @@ export interface Listen {
   readonly port: number;
 }
 
-/** What is to be installed. */
+/** What to install. */
 export interface Installation {
   readonly place: ServicePlace;
   readonly scope: Scope;
@@ -52,7 +52,7 @@ export interface Installation {
   readonly home: string;
 }
 
-/** What is there before. */
+/** The state before the installation. */
 interface Former {
   readonly setup: Setup;
   readonly setupText: string;
@@ -61,7 +61,7 @@ interface Former {
   readonly systemd: Systemd;
 }
 
-/** `IP:PORT` in parts. */
+/** Splits `IP:PORT`. */
 export function listenOf(address: string): Listen {
   const at = address.lastIndexOf(":");
   return {
@@ -85,7 +85,7 @@ async function formerOf(place: ServicePlace): Promise<Former | null> {
 }
 
 /**
- * Tries whether an address is free.
+ * Checks that an address is free.
  *
  * @throws {PlasmiteError} Io, Permission
  */
@@ -94,7 +94,7 @@ function tryListen({ hostname, port }: Listen, scope: Scope): void {
     Deno.listen({ hostname, port }).close();
   } catch (error) {
     if (error instanceof Deno.errors.PermissionDenied) {
-      if (scope === "system") return; // The unit has the right.
+      if (scope === "system") return; // The unit has that privilege.
       throw new PlasmiteError("Permission", `port ${port} needs the rights of root`, {
         hint: `Use a port above ${FIRST_FREE_PORT - 1}, or --system.`,
       });
@@ -107,7 +107,7 @@ function tryListen({ hostname, port }: Listen, scope: Scope): void {
   }
 }
 
-/** Refuses a directory that a server of somebody else serves. Throws Busy. */
+/** Throws Busy if another user's server already serves the directory. */
 async function requireUnserved(place: ServicePlace, registry: Registry): Promise<void> {
   const other = (await registry()).find(({ pool_dir }) => pool_dir === place.poolDir);
   if (other === undefined) return;
@@ -118,10 +118,10 @@ async function requireUnserved(place: ServicePlace, registry: Registry): Promise
 }
 
 /**
- * Installs and starts.
+ * Installs and starts the service.
  *
  * @returns warnings
- * @throws {PlasmiteError} Usage, Busy, Io, Permission; then everything is as before
+ * @throws {PlasmiteError} Usage, Busy, Io, Permission; everything is rolled back first
  */
 export async function install(
   wanted: Installation,
@@ -166,7 +166,7 @@ export async function install(
       scope,
     };
     place.write(`${JSON.stringify(setup)}\n`);
-    // Made by systemd, it would be one that only root can read.
+    // If systemd created the log, only root could read it.
     if (scope === "system") place.makeLog();
     undo.push(() => place.write(former?.setupText ?? null));
     const same = former !== null && former.setup.scope === scope ? former : null;
@@ -185,7 +185,7 @@ export async function install(
     : [`The server starts when you log in, not at boot: ${lingering}. Run loginctl enable-linger.`];
 }
 
-/** Undoes in reverse order; what cannot be undone is told with the error. */
+/** Undoes steps in reverse order; the error mentions those that could not be undone. */
 async function undone(
   error: unknown,
   undo: (() => Promise<void> | void)[],
@@ -225,7 +225,7 @@ async function restoreUnit(place: ServicePlace, former: Former): Promise<void> {
   await systemd.tell(state.enabled ? "enable" : "disable", `${place.name}.service`);
 }
 
-/** Waits until the server of the unit is registered. Throws Io when it is not. */
+/** Waits until the unit's server is registered. Throws Io on time-out. */
 async function untilRegistered(
   place: ServicePlace,
   systemd: Systemd,
@@ -249,7 +249,7 @@ async function untilRegistered(
 }
 
 /**
- * Stops the service and removes it; pools, keys, certificates and the log stay.
+ * Stops and removes the service; pools, keys, certificates and the log are kept.
  *
  * @throws {PlasmiteError} Io, Permission
  */

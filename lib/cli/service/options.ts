@@ -1,6 +1,6 @@
 /**
- * The options of an installed server: typed ones replace saved ones, and no secret is kept
- * (docs/spec/sharing.md 6.2).
+ * The options of an installed server: options on the command line override saved ones, and secrets
+ * are never saved (docs/spec/sharing.md 6.2).
  *
  * @module
  */
@@ -13,13 +13,13 @@ import type { Args } from "../values.ts";
 
 const SERVER = "SERVER";
 
-/** Two names of which the later one counts. */
+/** Mutually exclusive options; the later one wins. */
 const INSTEAD: Readonly<Record<string, string>> = {
   [SERVER]: "shared-address",
   "shared-address": SERVER,
 };
 
-/** Options with their values, by name. */
+/** Options and their values, by name. */
 type Options = Map<string, readonly string[]>;
 
 function optionsOf(args: Args | undefined, flags: readonly FlagSpec[]): Options {
@@ -29,7 +29,7 @@ function optionsOf(args: Args | undefined, flags: readonly FlagSpec[]): Options 
   );
 }
 
-/** A value as the service, which starts somewhere else, understands it. */
+/** Makes a value independent of the current directory, which differs for the service. */
 function lasting({ name, complete }: FlagSpec, value: string): string {
   if (name === "token") {
     throw new PlasmiteError("Usage", "a token cannot be saved in a service", {
@@ -45,7 +45,7 @@ function lasting({ name, complete }: FlagSpec, value: string): string {
   return `${workingDirectory() ?? ""}/${value}`;
 }
 
-/** The options as words. */
+/** Converts options to command-line arguments. */
 function wordsOf(options: Options, flags: readonly FlagSpec[]): string[] {
   const words: string[] = [];
   for (const flag of flags) {
@@ -59,11 +59,11 @@ function wordsOf(options: Options, flags: readonly FlagSpec[]): string[] {
 }
 
 /**
- * The words for `serve`: what is saved, with what was typed in its place.
+ * The arguments for `serve`: the saved ones, overridden by those on the command line.
  *
- * @param serve the command `serve` of the table
- * @param saved words that were saved before
- * @param typed before `install`, and behind it
+ * @param serve the `serve` entry of the command table
+ * @param saved previously saved arguments
+ * @param typed the arguments before and after `install`
  * @throws {PlasmiteError} Usage for secrets
  */
 export function mergedOptions(

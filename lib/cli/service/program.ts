@@ -1,6 +1,6 @@
 /**
- * The program of a service: a copy of what runs `serve install`, so that a newer download or a
- * deleted folder does not touch it (docs/spec/sharing.md 6.2).
+ * The program of a service: a copy of the program that runs `serve install`, so that upgrading or
+ * deleting the original does not affect it (docs/spec/sharing.md 6.2).
  *
  * @module
  */
@@ -25,7 +25,7 @@ function isFile(path: string): boolean {
 }
 
 /**
- * What this process runs from: an executable, or the folder of `deno task bundle`.
+ * What this process runs from: an executable, or the output folder of `deno task bundle`.
  *
  * @throws {PlasmiteError} Usage when it is neither
  */
@@ -44,9 +44,9 @@ export function runningProgram(): Source {
 }
 
 /**
- * Copies the program into the folder of a service, beside what is there.
+ * Copies the program into a service's folder, next to existing copies.
  *
- * @returns the name that the link `plasmite` has to have as its target
+ * @returns the target name for the `plasmite` link
  * @throws {PlasmiteError} Io
  */
 export function copyProgram({ kind, path }: Source, folder: string): string {
@@ -68,9 +68,9 @@ export function copyProgram({ kind, path }: Source, folder: string): string {
 }
 
 /**
- * Where the link `plasmite` of a folder leads; null where there is none.
+ * The target of the `plasmite` link in a folder; null if there is no link.
  *
- * @throws {PlasmiteError} Permission for the program of somebody else, Io
+ * @throws {PlasmiteError} Permission for another user's program, Io
  */
 export function programLink(folder: string): string | null {
   const path = `${folder}/plasmite`;
@@ -86,7 +86,7 @@ export function programLink(folder: string): string | null {
   });
 }
 
-/** Sets that link; null removes it. Copies that it does not lead to are removed. Throws Io. */
+/** Sets the link, or removes it if null, and deletes all other copies. Throws Io. */
 export function linkProgram(folder: string, target: string | null): void {
   const path = `${folder}/plasmite`;
   try {
@@ -102,7 +102,7 @@ export function linkProgram(folder: string, target: string | null): void {
   }
 }
 
-/** Removes the copies that the link does not lead to. Throws Io. */
+/** Deletes the copies that the link does not point to. Throws Io. */
 export function removeOtherPrograms(folder: string): void {
   const kept = programLink(folder)?.split("/")[0];
   try {

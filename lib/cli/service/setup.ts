@@ -1,5 +1,5 @@
 /**
- * What is installed for a pool directory: a folder in `~/.plasmite/services`, and `setup.json` in it
+ * What is installed for a pool directory: a folder in `~/.plasmite/services` with `setup.json`
  * (docs/spec/sharing.md 6.2).
  *
  * @module
@@ -17,13 +17,13 @@ export interface Setup {
   readonly program: string;
   readonly account: string;
   readonly home: string;
-  /** The words behind `serve`. */
+  /** The arguments after `serve`. */
   readonly run: readonly string[];
-  /** Ours; 1.x knows system units only. */
+  /** An addition; 1.x supports only system units. */
   readonly scope: Scope;
 }
 
-/** The home directory, in which everything is kept. Throws Usage without one. */
+/** The home directory, where everything is stored. Throws Usage if there is none. */
 export function homeDir(): string {
   const home = environmentVariable("HOME") ?? "";
   if (home.startsWith("/")) return home;
@@ -36,7 +36,7 @@ export function homeDir(): string {
 export class ServicePlace {
   /** The name of the unit, without `.service`. */
   readonly name: string;
-  /** The folder with set-up, program and log. */
+  /** The folder with the setup, program and log. */
   readonly folder: string;
 
   /** @param poolDir the canonical path */
@@ -57,7 +57,7 @@ export class ServicePlace {
     return `${this.folder}/serve.log`;
   }
 
-  /** Makes the log where there is none. Throws Io. */
+  /** Creates the log if it does not exist. Throws Io. */
   makeLog(): void {
     try {
       Deno.openSync(this.log, { append: true, create: true, mode: 0o600 }).close();
@@ -73,19 +73,19 @@ export class ServicePlace {
     return `${config}/systemd/user/${this.name}.service`;
   }
 
-  /** What is installed; null for nothing. Throws Corrupt, Io. */
+  /** The installed setup; null if there is none. Throws Corrupt, Io. */
   read(): Setup | null {
     const text = readOrNull(this.setupFile);
     return text === null ? null : parseSetup(text, this.setupFile);
   }
 
-  /** Replaces the set-up; null removes it. Throws Io. */
+  /** Replaces the setup; null removes it. Throws Io. */
   write(text: string | null): void {
     replaceFile(this.setupFile, text, 0o600);
   }
 }
 
-/** A file's text, or null where there is none. Throws Io. */
+/** A file's text, or null if it does not exist. Throws Io. */
 export function readOrNull(path: string): string | null {
   try {
     return Deno.readTextFileSync(path);
@@ -95,7 +95,7 @@ export function readOrNull(path: string): string | null {
   }
 }
 
-/** Replaces a file as a whole; null removes it. Throws Io. */
+/** Replaces a file atomically; null removes it. Throws Io. */
 export function replaceFile(path: string, text: string | null, mode: number): void {
   try {
     if (text === null) return removeIfThere(path);
@@ -139,7 +139,7 @@ function parseSetup(text: string, path: string): Setup {
   return { pool_dir, program, account, home, run, scope };
 }
 
-/** The installed services of this user; one that cannot be read has a problem. */
+/** This user's installed services; unreadable ones are listed with a problem. */
 export function installedServices(): readonly InstalledService[] {
   const folder = `${homeDir()}/.plasmite/services`;
   let names: string[];
@@ -152,7 +152,7 @@ export function installedServices(): readonly InstalledService[] {
   return names.flatMap((name): InstalledService[] => {
     const file = `${folder}/${name}/setup.json`;
     const text = readOrNull(file);
-    if (text === null) return []; // Uninstalled; only its log is left.
+    if (text === null) return []; // Uninstalled; only the log remains.
     try {
       return [{ name, file, setup: parseSetup(text, file), problem: null }];
     } catch (error) {
@@ -162,7 +162,7 @@ export function installedServices(): readonly InstalledService[] {
   });
 }
 
-/** One of them. */
+/** One installed service. */
 export interface InstalledService {
   readonly name: string;
   readonly file: string;

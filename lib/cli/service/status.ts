@@ -1,5 +1,5 @@
 /**
- * Servers that run, and installed ones that do not (docs/spec/sharing.md 6.1).
+ * Running servers, and installed servers that are not running (docs/spec/sharing.md 6.1).
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { RunningServer } from "./install.ts";
 import { type InstalledService, installedServices } from "./setup.ts";
 import { Systemd, type UnitState } from "./systemd.ts";
 
-/** What `serve status --all` tells of a server; the names are those of 1.x. */
+/** What `serve status --all` reports about a server; field names match 1.x. */
 export interface ServerStatus {
   readonly local_url: string | null;
   /** Whether it is installed as a service. */
@@ -18,9 +18,9 @@ export interface ServerStatus {
   readonly pool_dir: string;
   readonly problem: string | null;
   readonly remote_url: string | null;
-  /** The file of the set-up; null for one that is not managed. */
+  /** The setup file; null if the server is not managed. */
   readonly setup: string | null;
-  /** Whether it starts by itself. */
+  /** Whether it starts automatically. */
   readonly startup: boolean;
   readonly state: "running" | "starting" | "stopping" | "stopped" | "failed";
 }
@@ -33,7 +33,7 @@ const STATES: Readonly<Record<string, ServerStatus["state"]>> = {
   failed: "failed",
 };
 
-/** What is known of an installed server, and the record of its process. */
+/** The status of an installed server, and the record of its process. */
 export async function serviceStatus(
   { name, file, setup, problem }: InstalledService,
   running: readonly RunningServer[],

@@ -1,5 +1,5 @@
 /**
- * Asks and tells systemd, for a user or for the machine (docs/spec/sharing.md 6.2).
+ * Queries and controls systemd, for a user or the whole machine (docs/spec/sharing.md 6.2).
  *
  * @module
  */
@@ -9,18 +9,18 @@ import { PlasmiteError } from "../../errors.ts";
 import { replaceFile } from "./setup.ts";
 import type { Scope } from "./unit.ts";
 
-/** What a program answered. */
+/** The result of running a program. */
 interface Ran {
   readonly code: number;
   readonly out: string;
   readonly err: string;
 }
 
-/** What systemd knows of a unit. */
+/** The state of a unit according to systemd. */
 export interface UnitState {
   readonly active: string;
   readonly enabled: boolean;
-  /** Its main process; 0 for none. */
+  /** The PID of its main process; 0 if there is none. */
   readonly pid: number;
 }
 
@@ -43,7 +43,7 @@ async function run(words: readonly string[], env: Record<string, string> = {}): 
   }
 }
 
-/** One of the two managers. */
+/** The user or the system service manager. */
 export class Systemd {
   readonly scope: Scope;
   #sudo: readonly string[] | null = null;
@@ -57,7 +57,7 @@ export class Systemd {
     return this.scope === "user" ? ["systemctl", "--user"] : ["systemctl"];
   }
 
-  /** The variable by which the user's manager is found; not set in a shell of `su`, say. */
+  /** The variable that locates the user's manager; unset in a `su` shell, for example. */
   get #env(): Record<string, string> {
     const uid = Deno.uid();
     if (this.scope === "system" || uid === null) return {};
@@ -65,7 +65,7 @@ export class Systemd {
     return set === undefined || set === "" ? { XDG_RUNTIME_DIR: `/run/user/${uid}` } : {};
   }
 
-  /** What goes before a command that needs rights. Throws Permission. */
+  /** The prefix for commands that need privileges. Throws Permission. */
   async #rights(): Promise<readonly string[]> {
     if (this.scope === "user" || Deno.uid() === 0) return [];
     return this.#sudo ??= await sudo();
@@ -88,7 +88,7 @@ export class Systemd {
     await this.#privileged([...this.#systemctl, ...words]);
   }
 
-  /** What it knows of a unit. Throws Io. */
+  /** Reads the state of a unit. Throws Io. */
   async state(name: string): Promise<UnitState> {
     const names = "ActiveState,UnitFileState,MainPID";
     const words = [...this.#systemctl, "show", `--property=${names}`, `${name}.service`];
@@ -128,7 +128,7 @@ export class Systemd {
   }
 
   /**
-   * Has the user's manager run while nobody is logged in, and from boot on.
+   * Lets the user's manager run from boot and without a login session.
    *
    * @returns what went wrong, or null
    */
@@ -144,7 +144,7 @@ export class Systemd {
   }
 }
 
-/** How to become root: without a question if possible, else with one on a terminal. */
+/** How to become root: without a prompt if possible, otherwise with one on a terminal. */
 async function sudo(): Promise<readonly string[]> {
   const refused = (): PlasmiteError =>
     new PlasmiteError("Permission", "a system service needs the rights of root", {
@@ -154,7 +154,7 @@ async function sudo(): Promise<readonly string[]> {
   try {
     if ((await run(["sudo", "-n", "true"])).code === 0) return ["sudo", "-n"];
     if (!Deno.stdin.isTerminal()) throw refused();
-    // Asks for the password, and remembers the answer for what follows.
+    // Prompts for the password; sudo caches it for the following commands.
     const { code } = await new Deno.Command("sudo", { args: ["-v"] }).spawn().status;
     if (code !== 0) throw refused();
     return ["sudo", "-n"];

@@ -6,28 +6,28 @@
 
 import { PlasmiteError } from "../../errors.ts";
 
-/** Who manages a service: the manager of one user, or that of the machine. */
+/** Which manager runs a service: the user's or the system's. */
 export type Scope = "user" | "system";
 
-/** What a unit is made of. */
+/** The inputs for a unit. */
 export interface UnitFacts {
   readonly scope: Scope;
   /** The canonical path of the pool directory. */
   readonly poolDir: string;
   /** The installed program. */
   readonly program: string;
-  /** The words of `serve` and its options. */
+  /** `serve` and its options, as arguments. */
   readonly run: readonly string[];
-  /** Whom a system unit runs as. */
+  /** The user that a system unit runs as. */
   readonly account: string;
   readonly home: string;
-  /** Where a system unit writes what the server prints. */
+  /** Where a system unit writes the server's output. */
   readonly log: string;
-  /** Whether one of the ports is below 1024. */
+  /** Whether any port is below 1024. */
   readonly lowPort: boolean;
 }
 
-/** What an unprivileged manager can apply too. */
+/** Settings that an unprivileged manager can also apply. */
 const FOR_BOTH = [
   "LockPersonality=yes",
   "NoNewPrivileges=yes",
@@ -54,9 +54,9 @@ const FOR_SYSTEM = [
   "ProtectSystem=strict",
 ];
 
-/** A text in which systemd replaces nothing. */
+/** Escapes text so that systemd expands nothing in it. */
 function plain(text: string): string {
-  // deno-lint-ignore no-control-regex -- control characters are what is looked for
+  // deno-lint-ignore no-control-regex -- matches control characters on purpose
   if (/[\x00-\x1f\x7f]/.test(text)) {
     throw new PlasmiteError("Usage", "a path or option has a control character", {
       hint: "A unit file cannot have it. Rename the file or directory.",
@@ -65,20 +65,20 @@ function plain(text: string): string {
   return text.replaceAll("%", "%%");
 }
 
-/** One word of a list, quoted. */
+/** Quotes one item of a list. */
 function quoted(word: string): string {
   return `"${plain(word).replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
 }
 
-/** One word of a command line: no variables. */
+/** Quotes one argument of a command line, without variable expansion. */
 function argument(word: string): string {
   return /^[\w@=:,./+-]+$/.test(word) ? word : quoted(word.replaceAll("$", "$$$$"));
 }
 
 /**
- * The unit.
+ * Generates the unit file.
  *
- * @throws {PlasmiteError} Usage for paths that a unit cannot hold
+ * @throws {PlasmiteError} Usage for paths that a unit file cannot represent
  */
 export function unitText(facts: UnitFacts): string {
   const { scope, poolDir, program, run, account, home, log, lowPort } = facts;
@@ -89,7 +89,7 @@ export function unitText(facts: UnitFacts): string {
   }
   const system = scope === "system";
   const words = ["--dir", poolDir, "serve", ...run].map(argument);
-  // A private /tmp would hide what is there.
+  // A private /tmp would hide these files.
   const inTmp = [poolDir, home, ...run].some((word) => /(?:^|=)\/(?:var\/)?tmp\//.test(word));
   const capability = lowPort ? "CAP_NET_BIND_SERVICE" : "";
   return [
@@ -105,7 +105,7 @@ export function unitText(facts: UnitFacts): string {
     ...system ? [`StandardOutput=append:${plain(log)}`, `StandardError=append:${plain(log)}`] : [],
     "Restart=on-failure",
     "RestartSec=2",
-    // Streams end and appends finish on SIGTERM.
+    // On SIGTERM, streams end and appends finish.
     "TimeoutStopSec=15",
     "UMask=0077",
     "",
