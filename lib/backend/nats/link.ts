@@ -186,30 +186,37 @@ function unreadable(path: string, cause?: unknown): PlasmiteError {
   });
 }
 
+/** Messages of errors that a socket may raise after the client library has given it up. */
+const LATE = /fatal alert|peer certificate|ECONNRESET|EPIPE|ECONNABORTED/i;
+/** Those that say why the connection failed. */
+const TLS_ALERT = /fatal alert|peer certificate/i;
+
+/** The attempts to connect that are in progress. */
+const attempts = new Set<Attempt>();
+let heeding = false;
+
 /**
- * TLS errors that arrive while the client library has no listener on its socket, as when a server
- * refuses a client certificate after the handshake: nobody could catch them, and they would end the
- * process.
+ * Handles errors that arrive when the client library has no listener on its socket any more, as when
+ * a server refuses a client certificate after the handshake, or resets a connection after it refused
+ * the login. Nothing could catch them, and they would end the process. The handler stays, because
+ * such an error can arrive after the attempt to connect has failed.
  */
-class Alerts {
-  /** The last one. */
-  last: Error | undefined;
-
-  constructor() {
-    globalThis.addEventListener("error", this.#hear);
-  }
-
-  readonly #hear = (event: ErrorEvent): void => {
+function heedLateErrors(): void {
+  if (heeding) return;
+  heeding = true;
+  globalThis.addEventListener?.("error", (event: ErrorEvent) => {
     const { error } = event;
-    if (!(error instanceof Error) || !/fatal alert|peer certificate/i.test(error.message)) return;
+    if (!(error instanceof Error) || !LATE.test(error.message)) return;
     event.preventDefault();
-    this.last = error;
-  };
+    // A reset connection says less than what the client library reports.
+    if (TLS_ALERT.test(error.message)) { for (const attempt of attempts) attempt.late = error; }
+  });
+}
 
-  /** Ends listening. */
-  ignore(): void {
-    globalThis.removeEventListener("error", this.#hear);
-  }
+/** One attempt to connect. */
+interface Attempt {
+  /** The last error that the client library did not report. */
+  late?: Error;
 }
 
 /** The connection of a backend: made when it is needed, ended when nobody uses it. */
@@ -259,14 +266,16 @@ export class Connector {
   async #connect(): Promise<Link> {
     const library = await loadLibrary();
     const { place } = this.address;
-    const alerts = new Alerts();
+    heedLateErrors();
+    const attempt: Attempt = {};
+    attempts.add(attempt);
     try {
       const nc = await library.connect(this.#access.options(library));
-      void nc.closed().then(() => alerts.ignore());
       return new Link(nc, library, place, this.#domain);
     } catch (error) {
-      alerts.ignore();
-      throw await this.#explain(alerts.last ?? error);
+      throw await this.#explain(attempt.late ?? error);
+    } finally {
+      attempts.delete(attempt);
     }
   }
 
