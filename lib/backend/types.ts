@@ -181,7 +181,7 @@ export interface ReleaseRequest {
   readonly holder: string;
   /** The token of the lease; required unless `force` is set. */
   readonly token?: bigint | undefined;
-  /** Whether to end all leases of the keys, whoever holds them. */
+  /** Whether to end all leases of the keys, regardless of holder. */
   readonly force?: boolean | undefined;
 }
 
