@@ -187,8 +187,8 @@ export class RemoteAppender {
   }
 
   /**
-   * Appends all messages in order. If it throws, `report` has been called for every message known to
-   * be stored.
+   * Appends all messages in order. If it throws, `report` has been called for every message known
+   * to be stored.
    *
    * @param from the index of the first message to append
    */
@@ -277,8 +277,8 @@ export class RemoteAppender {
 
   /**
    * Prints the message as the body of an append and checks that encoding the text yields the same
-   * bytes. It does not for byte values, extra members, other encoders' layouts, and tags that servers
-   * trim.
+   * bytes. It does not for byte values, extra members, other encoders' layouts, and tags that
+   * servers trim.
    */
   #print(payload: Uint8Array<ArrayBuffer>): boolean {
     const text = this.#text;

@@ -1,5 +1,5 @@
 /**
- * TLS connections with their own trust store, or without verification. Deno's TLS API can only *add*
+ * TLS connections with their own trust store, or without verification. Deno's TLS can only *add*
  * certificates to the built-in ones and cannot skip verification for a single connection, so these
  * connections use `node:tls`. Loaded only if such options are given.
  *
@@ -16,8 +16,8 @@ export interface Trust {
   /** Accept any certificate for any host. */
   readonly skipVerify: boolean;
   /**
-   * Checks the server's certificate (DER bytes) once the handshake has proved possession of its key,
-   * and throws to reject it. At that point nothing has been sent.
+   * Checks the server's certificate (DER bytes) after the handshake has proved possession of its
+   * key, and throws to reject it. At that point nothing has been sent.
    */
   readonly check?: (certificate: Uint8Array<ArrayBuffer>) => void;
 }

@@ -1,7 +1,7 @@
 /**
  * Connections to a server whose certificate is pinned by an access key (docs/spec/sharing.md 1.6).
- * The issuer does not matter; the certificate's public key, names and dates are checked. Deno always
- * verifies the handshake signature, so the server is known to hold the private key.
+ * The issuer does not matter; the certificate's public key, names and dates are checked. Deno
+ * always verifies the handshake signature, so the server is known to hold the private key.
  *
  * @module
  */

@@ -190,9 +190,9 @@ export class RemoteSource implements FrameSource {
   }
 
   /**
-   * Version 0.8 servers begin a tail at the ring's first byte and skip older messages that are still
-   * retained (docs/spec/http-api.md 3). Such a server reports no features, and the hole comes before
-   * a request's first frame.
+   * Version 0.8 servers begin a tail at the ring's first byte and skip older messages that are
+   * still retained (docs/spec/http-api.md 3). Such a server reports no features, and the hole comes
+   * before a request's first frame.
    */
   #isSuspicious(seq: bigint): boolean {
     if (this.#transport.features?.size !== 0 || seq === this.#checked) return false;

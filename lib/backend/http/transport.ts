@@ -356,7 +356,7 @@ export class Transport {
   }
 
   /**
-   * The JSON value of a response, with exact integers; for the server's own documents, not for data.
+   * The JSON value of a response, with exact integers; for the server's own documents, not data.
    *
    * @throws {RemoteError} as {@linkcode Transport.read}; Internal if it is not JSON
    */

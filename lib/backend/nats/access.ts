@@ -10,7 +10,7 @@ import { certificatesOf, readCertificates } from "../http/trust.ts";
 import type { AccessOptions } from "../resolve.ts";
 import { hostPort, type NatsAddress } from "./ref.ts";
 
-/** The client library, which is loaded with the first connection. */
+/** The client library, loaded on the first connection. */
 export type Transport = typeof import("@nats-io/transport-node");
 
 /** The TLS options of one connection; `host` and `servername` change with the server dialled. */
@@ -24,12 +24,12 @@ interface Tls {
   servername?: string;
 }
 
-/** Credentials by what the file contains. */
+/** Credentials, by the contents of the file. */
 export type Credentials =
   | { readonly kind: "creds" | "seed"; readonly text: string }
   | { readonly kind: "password"; readonly user: string; readonly password: string };
 
-/** How long a connection attempt may take, in milliseconds; the library allows it per server. */
+/** Timeout for a connection attempt, in milliseconds; the library applies it to each server. */
 export const CONNECT_MS = 4_000;
 
 function usage(message: string, hint: string, path?: string, cause?: unknown): PlasmiteError {
@@ -49,16 +49,16 @@ function readText(path: string, what: string): string {
 }
 
 /**
- * The credentials in a text: a creds file, a seed, or one line `user:password`.
+ * Parses credentials: a creds file, a seed, or a single line `user:password`.
  *
- * @param path where it came from, for errors; the text is never repeated
+ * @param path the file that the text came from, for errors, which never contain the text
  * @throws {PlasmiteError} Usage
  */
 export function parseCredentials(text: string, path?: string): Credentials {
   const line = text.trim();
   if (/-----BEGIN NATS USER JWT-----/.test(text)) return { kind: "creds", text };
   if (/^SU[A-Z2-7]{56}$/.test(line)) return { kind: "seed", text: line };
-  // Only the line end is removed: a password may begin or end with a blank.
+  // Remove only the line ending: a password may begin or end with a space.
   const [first = "", ...more] = text.replace(/\r?\n$/, "").split(/\r?\n/);
   const colon = first.indexOf(":");
   if (more.length === 0 && colon > 0) {
@@ -77,7 +77,7 @@ function isLoopback(host: string): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|::1)$/i.test(host);
 }
 
-/** Whether TLS is required: by the scheme, or because an option makes sense only with it. */
+/** Whether TLS is required by the scheme, or by an option that only makes sense with TLS. */
 function needsTls({ tls }: NatsAddress, { tls: given = {} }: AccessOptions): boolean {
   return tls || given.caFile !== undefined || given.caCerts !== undefined ||
     given.skipVerify === true || given.certFile !== undefined || given.first === true;
@@ -106,7 +106,7 @@ function tlsOptions({ tls = {} }: AccessOptions): Tls {
   return options;
 }
 
-/** Prepares the options of a connection; what is wrong with them is found before anything is sent. */
+/** Prepares the options of a connection and validates them before anything is sent. */
 export class NatsAccess {
   readonly #address: NatsAddress;
   readonly #tls: Tls | undefined;
@@ -115,7 +115,7 @@ export class NatsAccess {
   readonly #name: string;
 
   /**
-   * Reads the files of the options.
+   * Reads the files named by the options.
    *
    * @throws {PlasmiteError} Usage
    */
@@ -135,7 +135,7 @@ export class NatsAccess {
     this.#refuseClearText();
   }
 
-  /** A seed and a creds file only sign a nonce; passwords and tokens would be readable. */
+  /** Seeds and creds files only sign a nonce; passwords and tokens would be sent in plaintext. */
   #refuseClearText(): void {
     const secret = this.#token !== undefined || this.#credentials?.kind === "password";
     if (!secret || this.#tls !== undefined) return;
@@ -163,15 +163,15 @@ export class NatsAccess {
       maxReconnectAttempts: -1,
       reconnectTimeWait: 250,
       reconnectDelayHandler: () => 250,
-      // Servers that others tell of may be addresses that the certificate does not have.
+      // Servers advertised by other servers may have addresses that the certificate does not list.
       ignoreClusterUpdates: tls !== undefined,
       resolve: false,
       noAsyncTraces: true,
       ...this.#authenticator(library),
       ...(tls === undefined ? {} : {
         tls,
-        // Called before each attempt. Without `host`, a server that is reached by its IP address is
-        // checked against the name "localhost".
+        // Called before each attempt. Without `host`, the certificate of a server addressed by IP
+        // would be checked against the name "localhost".
         reconnectToServer: ([next]) => {
           const host = next?.hostname ?? "";
           const isIp = /^[\d.]+$|:/.test(host);

@@ -38,10 +38,10 @@ import {
   timeOf,
 } from "./wire.ts";
 
-/** Bytes of frames and messages that are appended at once if they are there anyway. */
+/** The maximum number of bytes of frames and messages that are appended together. */
 const BATCH_BYTES = 8 * 1024 * 1024;
 const BATCH_MESSAGES = 10 * GROUP;
-/** What the headers of a message may take besides its tags, in bytes. */
+/** Space allowed for the headers of a message other than its tags, in bytes. */
 const HEADER_BYTES = 256;
 
 /** Appends to one stream. */
@@ -51,13 +51,13 @@ export class NatsAppender {
   readonly #config: StreamConfig;
   readonly #window: Window;
   readonly #isAtomic: boolean;
-  /** What makes the ids of this process different from those of others. */
+  /** Distinguishes the ids of this process from those of other processes. */
   readonly #run: string;
   #count = 0;
-  /** The number of the last message that was stored from here; 0 if none was. */
+  /** The number of the last message stored by this appender; 0 if none was. */
   #last = 0;
 
-  /** Appends to the stream of `config`. */
+  /** Creates an appender for the stream configured by `config`. */
   constructor(link: Link, config: StreamConfig, path: string) {
     const { name } = config;
     this.target = { link, path, stream: name, printer: new Printer(name) };
@@ -67,7 +67,7 @@ export class NatsAppender {
     this.#run = link.library.nuid.next();
   }
 
-  /** Ends what waits for acknowledgements. */
+  /** Stops waiting for acknowledgements. */
   close(): void {
     this.#window.close();
   }
@@ -83,7 +83,7 @@ export class NatsAppender {
     );
   }
 
-  /** Refuses a message that can never be stored. Throws Usage. */
+  /** Rejects a message that can never be stored. Throws Usage. */
   #refuseOversize({ headerBytes, payload }: Outgoing): void {
     const needed = payload.length + headerBytes + HEADER_BYTES;
     const capacity = this.#largest;
@@ -95,7 +95,7 @@ export class NatsAppender {
     });
   }
 
-  /** Starts to ship the messages of a source. */
+  /** Starts shipping the messages of a source. */
   ship(source: string): NatsShipment {
     return new NatsShipment(this.target, this.#config, source);
   }
@@ -110,7 +110,7 @@ export class NatsAppender {
       maxText,
       ...(this.#isAtomic && { batchBytes: BATCH_BYTES, batchMessages: BATCH_MESSAGES }),
       check: (u8, dv, at, length) => {
-        // Six is the most that a byte can take as JSON text.
+        // A byte takes at most six bytes as JSON text.
         if (6 * length <= maxText) return;
         this.#refuseOversize(this.target.printer.printOne(u8, dv, at, length));
       },
@@ -163,7 +163,7 @@ export class NatsAppender {
     runs.flush();
   }
 
-  /** The exact time of a single message; a user who may not read gets the time of this clock. */
+  /** The exact time of a single message; the local time if the user has no read permission. */
   async #timeOf({ duplicate, seq }: Ack): Promise<bigint | null> {
     if (duplicate !== null) return timeOf(duplicate);
     const { link, path, stream } = this.target;
@@ -171,13 +171,13 @@ export class NatsAppender {
       const stored = await leaderMessage(link, stream, { seq }, path);
       return stored === null ? null : timeOf(stored);
     } catch (error) {
-      // It is stored: an error here must not look as if it were not.
+      // The message is stored; an error here must not suggest otherwise.
       if (PlasmiteError.is(error)) return null;
       throw error;
     }
   }
 
-  /** Stores the next group; returns where the one after it begins. */
+  /** Stores the next group and returns where the following group begins. */
   async #group(
     items: readonly Item[],
     at: number,
@@ -220,8 +220,8 @@ export class NatsAppender {
   }
 
   /**
-   * The number of the first message of a group that was stored although its answer was lost; null
-   * if it is not there, such as after a purge.
+   * The number of the first message of a group that was stored although the response was lost; null
+   * if the message does not exist, for example after a purge.
    */
   async #find(group: readonly Item[], attempt: number, before: number): Promise<number | null> {
     const { link, path, stream } = this.target;
@@ -236,7 +236,7 @@ export class NatsAppender {
     return null;
   }
 
-  /** Stores frames if an expectation holds: all of them, or none. */
+  /** Stores all frames if an expectation holds; otherwise none of them. */
   async #conditional(
     batch: FrameBatch,
     request: AppendRequest,
@@ -269,7 +269,7 @@ export class NatsAppender {
     } catch (error) {
       if (!isWrongLast(error)) throw error;
       const actual = await this.#actual(error, subject);
-      // An id that was used is known before the expectation is checked, on some versions only.
+      // Only some server versions detect a used id before they check the expectation.
       const own = isUnknown || first.isGiven === true ? await this.#own(first, actual) : null;
       if (own === null) throw conflict(when, actual, path);
       const found: Ack = { seq: Number(own.seq), duplicate: isUnknown ? null : own };
@@ -278,7 +278,7 @@ export class NatsAppender {
     }
   }
 
-  /** The number of the newest message, of a key's newest one with `subject`. */
+  /** The number of the newest message, or with `subject`, of a key's newest message. */
   async #actual(error: { readonly causes?: readonly string[] }, subject?: string): Promise<bigint> {
     const { link, path, stream } = this.target;
     const told = /wrong last sequence: (\d+)/.exec(error.causes?.join() ?? "")?.[1];
@@ -290,7 +290,7 @@ export class NatsAppender {
     return latest?.seq ?? 0n;
   }
 
-  /** The message that is in the way, if it is the one that was to be stored. */
+  /** The conflicting message, if it is the same one that was being stored. */
   async #own(item: Item, actual: bigint): Promise<Incoming | null> {
     if (actual === 0n) return null;
     const { link, path, stream } = this.target;
@@ -299,7 +299,7 @@ export class NatsAppender {
   }
 }
 
-/** Collects what was stored into contiguous runs. */
+/** Collects stored messages into contiguous runs. */
 class Runs {
   readonly #batch: FrameBatch;
   readonly #request: AppendRequest;
@@ -315,7 +315,7 @@ class Runs {
     this.#seen = seen;
   }
 
-  /** Adds item number `index`, stored at `timeNs`; null for about now. */
+  /** Adds item number `index`, stored at `timeNs`; null means approximately now. */
   add(item: Item, index: number, ack: Ack, timeNs: bigint | null): void {
     const { from = 0, duplicate } = this.#request;
     const frame = from + index;
@@ -345,7 +345,7 @@ class Runs {
     if (count > 0) this.#request.stored(this.#from, count, BigInt(this.#first));
   }
 
-  /** An id names one message: other data under it is a conflict. */
+  /** An id identifies one message; different data with the same id is a conflict. */
   #refuseOther(item: Item, frame: number, stored: Incoming): void {
     const reader = new Reader(stored.subject.split(".")[1] ?? "", "");
     reader.encode(stored);
@@ -364,12 +364,12 @@ class Runs {
   }
 }
 
-/** Whether a batch was given up by the server before its end arrived: nothing was stored. */
+/** Whether the server abandoned a batch before its end arrived, so that nothing was stored. */
 function isBatchLost(error: unknown): boolean {
   return hasCode(error, Code.batchIncomplete);
 }
 
-/** The error for a promise that no server keeps. */
+/** The error for requesting a durability guarantee that NATS servers do not provide. */
 export function noFlush(): PlasmiteError {
   return new PlasmiteError("Usage", "NATS cannot promise that messages are on stable storage", {
     hint:

@@ -46,7 +46,7 @@ export class NatsCoordination implements Coordination {
   readonly #frame: (message: Incoming) => StoredFrame;
 
   /**
-   * @param pool the pool, for reading
+   * @param pool the pool, used for reading
    * @param target its stream
    * @param frame encodes a message
    */
@@ -123,7 +123,7 @@ export class NatsCoordination implements Coordination {
   }
 }
 
-/** A stored message as the bytes of a frame. */
+/** Converts a stored message to the bytes of a frame. */
 function frameBytes({ payload, seq, timestampNs }: StoredFrame): FrameBytes {
   return {
     u8: payload,

@@ -1,10 +1,10 @@
 /**
- * Cursors in a stream: durable consumers whose acknowledgement floor is the position, so that the
- * tools of NATS show their lag (docs/spec/jetstream.md 12).
+ * Cursors in a stream: durable consumers whose acknowledgement floor is the position, so that NATS
+ * tools show their lag (docs/spec/jetstream.md 12).
  *
- * Messages are read as always; to move the cursor, the consumer delivers headers only, and the last
- * of them is acknowledged. What the consumer cannot say is in its description: a position on a number
- * that no longer exists, and who reads.
+ * Messages are read as usual. To move the cursor, the consumer delivers headers only, and the last
+ * one is acknowledged. The consumer's description stores what its state cannot express: a position
+ * at a number that no longer exists, and the current reader.
  *
  * @module
  */
@@ -22,20 +22,20 @@ import { GROUP_PREFIX } from "./group.ts";
 import type { Target } from "./publisher.ts";
 import { boundsOf, streamInfo } from "./stream.ts";
 
-/** What begins the name of the consumer of a cursor; no name of a cursor has a tilde. */
+/** Prefix of the consumer names of cursors; cursor names cannot contain a tilde. */
 const PREFIX = "cursor~";
-/** Headers that are asked for at once when a cursor moves. */
+/** Number of headers requested at a time to move a cursor. */
 const MOVE = 500;
 /** How long to wait for them, in milliseconds. */
 const MOVE_MS = 5_000;
-/** How long a reader holds a cursor without a sign of life, in milliseconds. */
+/** How long a reader holds a cursor without renewing its hold, in milliseconds. */
 const HELD_MS = 30_000;
-/** How often it gives one, in milliseconds. */
+/** How often it renews its hold, in milliseconds. */
 const RENEW_MS = 10_000;
-/** How long a new holder waits for a faster one, in milliseconds. */
+/** How long a new holder waits to detect a concurrent one, in milliseconds. */
 const SETTLE_MS = 30;
 
-/** A consumer as the API describes it. */
+/** A consumer as described by the API. */
 interface ConsumerInfo {
   readonly name: string;
   readonly created: string;
@@ -49,13 +49,13 @@ interface ConsumerInfo {
   readonly num_ack_pending: number;
 }
 
-/** What the description says. */
+/** The contents of the description. */
 interface Note {
   /** A position beyond the acknowledgement floor. */
   readonly seq?: number;
-  /** Who reads. */
+  /** The current reader. */
   readonly by?: { readonly token: string; readonly pid: number; readonly host: string };
-  /** Until when, in milliseconds since 1970. */
+  /** When the hold expires, in milliseconds since 1970. */
   readonly until?: number;
 }
 
@@ -64,18 +64,18 @@ function noteOf({ config }: ConsumerInfo): Note {
     const note: unknown = JSON.parse(config.description ?? "{}");
     return note !== null && typeof note === "object" ? note : {};
   } catch {
-    return {}; // Somebody described it in their own words.
+    return {}; // The description was not written by this program.
   }
 }
 
-/** Everything up to this number is done. */
+/** The cursor's position: everything up to this number is done. */
 function positionOf(info: ConsumerInfo): bigint {
   const { seq = 0 } = noteOf(info);
   const start = (info.config.opt_start_seq ?? 1) - 1;
   return BigInt(Math.max(info.ack_floor.stream_seq, start, seq));
 }
 
-/** Who reads at the moment; null if nobody does. */
+/** The current reader; null if there is none. */
 function holderOf(info: ConsumerInfo, nowMs: number): NonNullable<Note["by"]> | null {
   const { by, until = 0 } = noteOf(info);
   return by !== undefined && until > nowMs ? by : null;
@@ -88,7 +88,7 @@ export class NatsCursors {
 
   /**
    * @param target the stream
-   * @param pool the pool, for reading
+   * @param pool the pool, used for reading
    */
   constructor(target: Target, pool: CursorPool) {
     this.#target = target;
@@ -131,7 +131,7 @@ export class NatsCursors {
     return await link.api(`CONSUMER.DURABLE.CREATE.${stream}.${consumer}`, body, path);
   }
 
-  /** Replaces the description; everything else stays. */
+  /** Replaces the description and leaves everything else unchanged. */
   async #describe({ config, name }: ConsumerInfo, note: Note): Promise<ConsumerInfo> {
     const { link, path, stream } = this.#target;
     const body = { stream_name: stream, config: { ...config, description: JSON.stringify(note) } };
@@ -160,7 +160,7 @@ export class NatsCursors {
     };
   }
 
-  /** A work group; null for another consumer. */
+  /** A work group; null if the consumer is not one. */
   #groupOf(info: ConsumerInfo, bounds: Bounds): CursorInfo | null {
     if (!info.name.startsWith(GROUP_PREFIX)) return null;
     const name = info.name.slice(GROUP_PREFIX.length).replaceAll("~", ".");
@@ -191,7 +191,7 @@ export class NatsCursors {
     return found.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
   }
 
-  /** The number of a place. Throws Usage for one behind the newest. */
+  /** The sequence number of a position. Throws Usage if it is past the newest message. */
   #place(to: Place, { newest, oldest }: Bounds): bigint {
     const seq = to === "end" || (to === "oldest" && oldest === 0n)
       ? newest
@@ -208,7 +208,8 @@ export class NatsCursors {
   /**
    * Acquires a cursor.
    *
-   * @throws {PlasmiteError} Busy while another process has it, NotFound if the stream ends before it
+   * @throws {PlasmiteError} Busy while another process holds the cursor, NotFound if the stream
+   *   ends before its position
    */
   async open(name: string, { from = "oldest" }: CursorRequest): Promise<Cursor> {
     const bounds = await this.#bounds();
@@ -221,7 +222,7 @@ export class NatsCursors {
       () => this.#require(name),
       (current, note) => this.#describe(current, note),
     );
-    // Whoever had it until now may have moved it.
+    // The previous holder may have moved it.
     const current = this.#infoOf(name, await this.#require(name), bounds);
     return new NatsCursor(this.#pool, this, current, found === null, hold);
   }
@@ -245,9 +246,10 @@ export class NatsCursors {
   }
 
   /**
-   * Sets a cursor, or creates it.
+   * Sets a cursor, creating it if necessary.
    *
-   * @throws {PlasmiteError} Conflict if it is not where it should be, Usage for a bad place
+   * @throws {PlasmiteError} Conflict if its position is not the expected one, Usage for an invalid
+   *   position
    */
   async setCursor(name: string, { ifSeq, to }: CursorUpdate): Promise<CursorInfo> {
     const bounds = await this.#bounds();
@@ -287,17 +289,17 @@ export class NatsCursors {
       reached = last;
     }
     const moved = await this.#require(name);
-    // The message itself may not exist any more.
+    // The message itself may no longer exist.
     return positionOf(moved) >= to
       ? moved
       : await this.#describe(moved, { ...noteOf(moved), seq: goal });
   }
 
   /**
-   * Lets the consumer deliver headers.
+   * Makes the consumer deliver headers.
    *
-   * @returns the subject that acknowledges all up to the last message that is not behind `goal`, null
-   *   if there is none, and the last number that was delivered
+   * @returns the subject that acknowledges everything up to the last message not past `goal` (null
+   *   if there is none), and the last number that was delivered
    */
   async #headers(
     consumer: string,
@@ -314,7 +316,7 @@ export class NatsCursors {
     try {
       let count = 0;
       for await (const message of subscription) {
-        if (message.subject === inbox) break; // A status: there is no more.
+        if (message.subject === inbox) break; // A status message: no more messages.
         const { seq } = deliveryOf(message.reply ?? "");
         if (seq <= goal) ack = message.reply ?? null;
         last = seq;
@@ -338,7 +340,7 @@ export class NatsCursors {
     }
   }
 
-  /** Deletes a cursor or a group. Throws NotFound, and Busy while somebody reads with it. */
+  /** Deletes a cursor or a group. Throws NotFound, and Busy while it has a reader. */
   async remove(name: string): Promise<void> {
     if (await this.#find(name) === null && await this.#removeGroup(name)) return;
     const info = await this.#require(name);
@@ -348,7 +350,7 @@ export class NatsCursors {
   }
 }
 
-/** The name and the place of a cursor, for errors. */
+/** The name and the location of a cursor, for errors. */
 interface Named {
   readonly name: string;
   readonly path: string;
@@ -363,7 +365,7 @@ function inUse({ name, path }: Named, { host, pid }: NonNullable<Note["by"]>): P
   });
 }
 
-/** Keeps a cursor for this process: a note in its description that is renewed. */
+/** Reserves a cursor for this process with a note in its description that is renewed regularly. */
 class Hold {
   readonly #by: NonNullable<Note["by"]>;
   readonly #find: () => Promise<ConsumerInfo>;
@@ -389,7 +391,7 @@ class Hold {
     const by = holderOf(now, Date.now());
     if (by !== null) throw inUse(named, by);
     await hold.#sign(now, HELD_MS);
-    // Of two that sign at once the last one has it.
+    // If two processes sign at the same time, the last one gets the cursor.
     await pause(SETTLE_MS);
     const winner = holderOf(await find(), Date.now());
     if (winner !== null && winner.token !== hold.#by.token) throw inUse(named, winner);
@@ -406,7 +408,7 @@ class Hold {
       const info = await this.#find();
       if (noteOf(info).by?.token === this.#by.token) await this.#sign(info, HELD_MS);
     } catch (error) {
-      // The next acknowledgement tells what is wrong.
+      // The next acknowledgement will report the problem.
       if (!PlasmiteError.is(error)) throw error;
     }
   }
@@ -418,7 +420,7 @@ class Hold {
   }
 }
 
-/** A cursor that this process holds. */
+/** A cursor held by this process. */
 class NatsCursor extends SetCursor {
   readonly #hold: Hold;
 

@@ -1,5 +1,5 @@
 /**
- * What a reader of a stream wants, and what a consumer delivers.
+ * Options for reading a stream, and the metadata of delivered messages.
  *
  * @module
  */
@@ -8,25 +8,25 @@ import type { PlasmiteError } from "../../errors.ts";
 import type { Excluded } from "../shipment.ts";
 import type { StreamInfo } from "./stream.ts";
 
-/** How to read. */
+/** Options for reading. */
 export interface NatsSourceOptions {
   /** The name of the stream. */
   readonly stream: string;
-  /** Its name in errors. */
+  /** Its name for errors. */
   readonly path: string;
   /** The stream as it was when reading began. */
   readonly info: StreamInfo;
   /** The first sequence number wanted. */
   readonly start: bigint;
-  /** Up to this number, messages that do not arrive are asked for. */
+  /** Messages up to this number are requested explicitly if they do not arrive. */
   readonly target: bigint;
-  /** Whether to go on after failures of the connection. */
+  /** Whether to continue after connection failures. */
   readonly reconnect: boolean;
-  /** Called once per outage, when the second attempt has failed too. */
+  /** Called once per outage, after the second attempt has also failed. */
   readonly onTrouble?: ((error: PlasmiteError) => void) | undefined;
-  /** Called for a message that cannot be read and is left out. */
+  /** Called for each message that cannot be read and is skipped. */
   readonly onUnreadable?: ((error: PlasmiteError) => void) | undefined;
-  /** Leaves out messages that came from there. */
+  /** Skips messages that were copied from this source. */
   readonly excluded?: Excluded | undefined;
 }
 
@@ -34,9 +34,9 @@ export interface NatsSourceOptions {
 export interface Delivery {
   /** The number of the message in the stream. */
   readonly seq: number;
-  /** How often it was delivered, with this time. */
+  /** How many times it has been delivered, including this time. */
   readonly tries: number;
-  /** How many messages the consumer has delivered, with this one. */
+  /** How many messages the consumer has delivered, including this one. */
   readonly count: number;
   /** When the server stored it, in nanoseconds since 1970. */
   readonly time: string;

@@ -1,5 +1,5 @@
 /**
- * Looks why a connection failed without an error that says it. Loaded only then.
+ * Finds out why a connection failed if the error does not say. Loaded only in that case.
  *
  * @module
  */
@@ -7,16 +7,16 @@
 import { startTimer } from "../../timers.ts";
 import type { NatsServer } from "./ref.ts";
 
-/** How long a server may take to greet, in milliseconds. */
+/** How long to wait for a server's greeting, in milliseconds. */
 const GREETING_MS = 1_000;
 
-/** What a server says when it is connected to without TLS. */
+/** The greeting that a server sends on a connection without TLS. */
 export interface Greeting {
-  /** Whether it wants a client certificate. */
+  /** Whether the server requires a client certificate. */
   readonly tls_verify?: boolean;
 }
 
-/** The greeting of a server; null when it says nothing, undefined when nobody is there. */
+/** The greeting of a server; null without a valid one, undefined if no connection could be made. */
 export async function greetingOf(server: NatsServer): Promise<Greeting | null | undefined> {
   let connection: Deno.TcpConn;
   try {
@@ -38,7 +38,7 @@ export async function greetingOf(server: NatsServer): Promise<Greeting | null | 
     const json = /^INFO (\{.*\})\s*$/m.exec(text)?.[1];
     return json === undefined ? null : JSON.parse(json) as Greeting;
   } catch {
-    return null; // It closed the connection, or it said something else.
+    return null; // The server closed the connection or sent something else.
   } finally {
     clearTimeout(timer);
     close();

@@ -1,5 +1,5 @@
 /**
- * Errors of NATS servers and of the client library, as errors of this program
+ * Converts errors from NATS servers and the client library to errors of this program
  * (docs/spec/jetstream.md 7).
  *
  * @module
@@ -33,17 +33,17 @@ export const Code = {
   batchIncomplete: 10176,
 } as const;
 
-/** The error of an API response or of an acknowledgement. */
+/** The error in an API response or acknowledgement. */
 export interface WireError {
-  /** Like an HTTP status. */
+  /** Similar to an HTTP status. */
   readonly code?: number;
   /** One of {@linkcode Code}. */
   readonly err_code?: number;
-  /** The server's words. */
+  /** The server's error message. */
   readonly description?: string;
 }
 
-/** An error that a server reported. */
+/** An error reported by a server. */
 export class NatsError extends PlasmiteError {
   /** The error code of the JetStream API; 0 if there is none. */
   readonly code: number;
@@ -55,12 +55,12 @@ export class NatsError extends PlasmiteError {
   }
 }
 
-/** Whether an error is of one of these API codes. */
+/** Whether an error has one of these API codes. */
 export function hasCode(error: unknown, ...codes: readonly number[]): error is NatsError {
   return error instanceof NatsError && codes.includes(error.code);
 }
 
-/** What the advice says, by code. */
+/** Error kinds, messages and hints, by error code. */
 const KINDS: Readonly<Record<number, readonly [ErrorKindName, string, string]>> = {
   [Code.storageFull]: [
     "Usage",
@@ -117,7 +117,7 @@ const KINDS: Readonly<Record<number, readonly [ErrorKindName, string, string]>> 
   ],
 };
 
-/** The error that an API response or an acknowledgement carries. */
+/** Converts the error in an API response or acknowledgement. */
 export function wireError(error: WireError, path: string): NatsError {
   const { code = 0, err_code: errCode = 0, description = "" } = error;
   const causes = description === "" ? [] : [`${description} (${errCode || code})`];
@@ -135,7 +135,7 @@ export function wireError(error: WireError, path: string): NatsError {
   return new NatsError(errCode, "Internal", message, { hint, path, causes });
 }
 
-/** What is in the way of a connection. */
+/** Known causes of connection failures. */
 const OBSTACLES: readonly (readonly [RegExp, ErrorKindName, string, string, string])[] = [
   [
     /authorization|authentication|nkeys? not supported|user nkey/i,
@@ -182,7 +182,7 @@ const OBSTACLES: readonly (readonly [RegExp, ErrorKindName, string, string, stri
   ],
 ];
 
-/** All texts of an error and its causes. */
+/** The messages of an error and all its causes. */
 function textsOf(error: unknown): string[] {
   const texts: string[] = [];
   for (let at = error; at instanceof Error && texts.length < 8; at = at.cause) {
@@ -192,7 +192,7 @@ function textsOf(error: unknown): string[] {
   return texts.length > 0 ? texts : [messageOf(error)];
 }
 
-/** The error of an attempt to connect. */
+/** The error for a failed attempt to connect. */
 export function connectError(error: unknown, place: string): PlasmiteError {
   if (PlasmiteError.is(error)) return error;
   if (error instanceof Deno.errors.NotCapable) throw error; // The entry point explains permissions.
@@ -209,7 +209,7 @@ export function connectError(error: unknown, place: string): PlasmiteError {
   });
 }
 
-/** The error for something that the account may not do. */
+/** The error for an operation that the account is not permitted to perform. */
 export function forbidden(subject: string, path: string, cause?: unknown): PlasmiteError {
   return new PlasmiteError("Permission", `The NATS server does not allow subject ${subject}`, {
     hint: "Give the user permission for that subject, or use other credentials.",
@@ -218,7 +218,7 @@ export function forbidden(subject: string, path: string, cause?: unknown): Plasm
   });
 }
 
-/** The error for a pool that was deleted and created anew while it was open. */
+/** The error for a pool that was deleted and recreated while it was open. */
 export function replaced(path: string): PlasmiteError {
   return new PlasmiteError("NotFound", "pool path now refers to a different file", {
     hint: "The stream was deleted and created again. Open the pool again to use the new one.",

@@ -1,6 +1,7 @@
 /**
- * Work groups in a stream: a durable consumer with explicit acknowledgements hands out the messages;
- * workers judge the filter, and acknowledge what does not match (docs/spec/jetstream.md 12).
+ * Work groups in a stream: a durable consumer with explicit acknowledgements hands out messages;
+ * workers evaluate the filter and acknowledge messages that do not match it
+ * (docs/spec/jetstream.md 12).
  *
  * @module
  */
@@ -18,21 +19,21 @@ import { boundsOf, streamInfo } from "./stream.ts";
 import { headersOf, type Incoming } from "./wire.ts";
 import type { Msg } from "@nats-io/transport-node";
 
-/** What begins the name of the consumer of a group; no name of a group has a tilde. */
+/** Prefix of the consumer names of groups; group names cannot contain a tilde. */
 export const GROUP_PREFIX = "group~";
 /** How long a task belongs to a worker by default, in milliseconds. */
 const ACK_WAIT = 60_000;
 /** The longest single wait for a task, in milliseconds. */
 const WAIT = 5_000;
-/** The largest number of tasks that are handed out at once. */
+/** The maximum number of tasks handed out at the same time. */
 const MOST = 10_000;
-/** Pauses before a failed task is tried again, in milliseconds. */
+/** Pauses before a failed task is retried, in milliseconds. */
 const FIRST_DELAY = 1_000;
 const LAST_DELAY = 60_000;
-/** How many done tasks are remembered. */
+/** How many completed tasks are remembered. */
 const REMEMBERED = 10_000;
 
-/** A consumer as the API describes it. */
+/** A consumer as described by the API. */
 interface ConsumerInfo {
   readonly name: string;
   readonly config: {
@@ -46,15 +47,15 @@ interface ConsumerInfo {
   readonly num_ack_pending: number;
 }
 
-/** What the description says. */
+/** The contents of the description. */
 interface Note {
   readonly tags: readonly string[];
   readonly where: readonly string[];
-  /** Everything up to here that was lost has been reported. */
+  /** All lost messages up to this number have been reported. */
   readonly lost: number;
 }
 
-/** A task in the hands of this worker. */
+/** A task held by this worker. */
 interface Held {
   readonly token: number;
   readonly reply: string;
@@ -84,7 +85,7 @@ export class NatsGroup implements Group {
   #turn: Promise<unknown> = Promise.resolve();
   #ackWaitMs = ACK_WAIT;
 
-  /** Creates the access; sends nothing. */
+  /** Creates the object without sending anything. */
   constructor(
     name: string,
     target: Target,
@@ -120,7 +121,7 @@ export class NatsGroup implements Group {
     }
   }
 
-  /** The consumer, created if it is missing. Throws Usage for another filter. */
+  /** The consumer, created if it is missing. Throws Usage if it has a different filter. */
   async #ready(ackWaitMs: number): Promise<ConsumerInfo> {
     const { from = "oldest", tags = [], where = [] } = this.#request;
     const expressions = where.map(({ expression }) => expression);
@@ -158,7 +159,7 @@ export class NatsGroup implements Group {
 
   take(request: TakeRequest = {}): Promise<TakenTasks> {
     const mine = this.#turn.then(() => this.#take(request));
-    this.#turn = mine.catch(() => {}); // Its caller hears of it.
+    this.#turn = mine.catch(() => {}); // The caller gets the error.
     return mine;
   }
 
@@ -182,7 +183,7 @@ export class NatsGroup implements Group {
     return { tasks, lost, idle: handed === 0 && waiting === 0 };
   }
 
-  /** How many messages were removed before they were done; each is reported once. */
+  /** The number of messages removed before they were processed; each is reported once. */
   async #lost(info: ConsumerInfo): Promise<bigint> {
     const note = noteOf(info);
     const { newest, oldest } = await this.#bounds();
@@ -197,7 +198,7 @@ export class NatsGroup implements Group {
     return gone - known;
   }
 
-  /** Asks for messages: what is there, or the first one that comes within `ms`. */
+  /** Requests messages: those available now, or else the first to arrive within `ms`. */
   async #pull(count: number, ms: number, signal: AbortSignal | undefined): Promise<Msg[]> {
     const { link, stream } = this.#target;
     const inbox = link.library.createInbox();
@@ -212,7 +213,7 @@ export class NatsGroup implements Group {
     link.nc.publish(subject, JSON.stringify({ batch, ...how }), { reply: inbox });
     try {
       for await (const message of subscription) {
-        if (message.subject === inbox) break; // A status: there is no more.
+        if (message.subject === inbox) break; // A status message: no more messages.
         if (messages.push(message) === batch) break;
       }
     } catch (error) {
@@ -225,7 +226,7 @@ export class NatsGroup implements Group {
     return messages;
   }
 
-  /** Makes a task of a message; null for one that is none, or that was tried too often. */
+  /** Makes a task from a message; null if it is not a task or was tried too many times. */
   async #hand(message: Msg): Promise<HandedTask | null> {
     const { data, reply = "", subject } = message;
     const { count: token, seq, time, tries } = deliveryOf(reply);
@@ -236,7 +237,7 @@ export class NatsGroup implements Group {
       frame = this.#frame({ subject, data, headers, seq: BigInt(seq), timestampNs });
     } catch (error) {
       if (!PlasmiteError.is(error, ErrorKind.Corrupt)) throw error;
-      await this.#reply(reply, "+ACK"); // Another program's mistake is no task.
+      await this.#reply(reply, "+ACK"); // Another program's invalid message is not a task.
       return null;
     }
     if (!this.#passes(frame)) {
@@ -282,7 +283,7 @@ export class NatsGroup implements Group {
       pool = await openDead(this.#pool, dead, createDead);
     } catch (error) {
       if (createDead || !PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
-      await this.#reply(reply, nak(LAST_DELAY)); // It waits for the dead pool; others go on.
+      await this.#reply(reply, nak(LAST_DELAY)); // Wait for the dead pool; other tasks continue.
       return;
     }
     try {
@@ -293,12 +294,12 @@ export class NatsGroup implements Group {
     await this.#reply(reply, "+ACK");
   }
 
-  /** Answers the server about a delivery, and waits until it has taken note. */
+  /** Replies to the server about a delivery and waits for its confirmation. */
   async #reply(reply: string, what: string): Promise<void> {
     await this.#target.link.request(reply, what, this.#target.path);
   }
 
-  /** The task, if it is this worker's; null if it is done. Throws Conflict if it is another's. */
+  /** This worker's task; null if it is done. Throws Conflict if another worker holds it. */
   #mine(seq: bigint, token: number): Held | null {
     const held = this.#held.get(seq);
     if (held?.token === token && held.untilMs > Date.now()) return held;

@@ -1,6 +1,6 @@
 /**
- * Leases in a stream: each claim, renewal and release is a message on the subject of its key that
- * expects the one before it to be the last (docs/spec/jetstream.md 12).
+ * Leases in a stream: each claim, renewal and release is a message on the subject of its key, with
+ * the expectation that the previous message is still the last one (docs/spec/jetstream.md 12).
  *
  * @module
  */
@@ -29,20 +29,20 @@ import { isWrongLast, Patience, publish, type Target } from "./publisher.ts";
 import { idOf, leaderMessage, streamInfo } from "./stream.ts";
 import { claimSubject, Header, Reader, timeOf } from "./wire.ts";
 
-/** The longest name of a holder, in bytes, so that it fits in a tag after `agent:`. */
+/** The maximum length of a holder's name, in bytes, so that it fits in a tag after `agent:`. */
 const LONGEST_HOLDER = 250;
-/** How often a claim is decided again because somebody else was faster. */
+/** How many times a claim is retried because another client was faster. */
 const ATTEMPTS = 50;
 
-/** What to append, and the resulting lease. */
+/** The message to append, and the resulting lease. */
 interface Decision {
   readonly append: ClaimAppend | undefined;
-  /** The token; 0 if it is the sequence number of the append. */
+  /** The token; 0 if it will be the sequence number of the append. */
   readonly token: bigint;
   readonly ttlMs: number;
 }
 
-/** The newest claim of a key, and the number that the next one has to expect. */
+/** The newest claim of a key, and the number that the next claim must expect. */
 interface Latest {
   readonly message: ClaimMessage | null;
   readonly seq: bigint;
@@ -62,8 +62,8 @@ export class NatsLeases {
    * Claims a key, or renews a lease.
    *
    * @param patient whether a claim with a time in the future counts from when it was first seen
-   * @throws {PlasmiteError} Busy while another holds the key, Conflict if a lease to renew was lost,
-   *   Usage for several keys
+   * @throws {PlasmiteError} Busy while another holder has the key, Conflict if the lease to renew
+   *   was lost, Usage for several keys
    */
   async claim(request: ClaimRequest, patient: boolean): Promise<LeaseState> {
     const key = onlyKey(request.keys);
@@ -95,7 +95,7 @@ export class NatsLeases {
   /**
    * Releases a key.
    *
-   * @throws {PlasmiteError} Conflict if another holds it, Usage
+   * @throws {PlasmiteError} Conflict if another holder has it, Usage
    */
   async release({ force = false, holder, keys, token }: ReleaseRequest): Promise<Released> {
     const key = onlyKey(keys);
@@ -114,7 +114,7 @@ export class NatsLeases {
     return { keys: [key], seq, token: decision.token };
   }
 
-  /** Decides by the newest claim and appends the result; again if another was faster. */
+  /** Decides from the newest claim and appends the result; retries if another client was faster. */
   async #decide(
     key: string,
     decide: (newest: Newest, nowNs: bigint) => Decision,
@@ -146,7 +146,7 @@ export class NatsLeases {
     return { message: parseClaim(found.seq, timeOf(found), data), seq: found.seq };
   }
 
-  /** Appends a claim behind message `after` of its key. */
+  /** Appends a claim after message `after` of its key. */
   async #append(key: string, { data, tags }: ClaimAppend, after: bigint): Promise<bigint> {
     const { link, path, printer, stream } = this.#target;
     const batch = new FrameBatch(1024);
@@ -165,21 +165,21 @@ export class NatsLeases {
       return BigInt((await publish(this.#target, item, new Patience(), doubt)).seq);
     } catch (error) {
       if (!isWrongLast(error) || !isUnknown) throw error;
-      // The answer was lost: perhaps the message in the way is this one.
+      // The response was lost, so the conflicting message may be this one.
       const found = await leaderMessage(link, stream, { last_by_subj: subject }, path);
       if (found !== null && idOf(found) === id) return found.seq;
       throw error;
     }
   }
 
-  /** The time by the server's clock, which everybody else goes by. */
+  /** The time according to the server's clock, which all clients use. */
   async #timeOf(seq: bigint): Promise<bigint | null> {
     const { link, path, stream } = this.#target;
     const stored = await leaderMessage(link, stream, { seq: Number(seq) }, path);
     return stored === null ? null : timeOf(stored);
   }
 
-  /** Whether messages younger than a lease are already removed, so that the lease could be lost. */
+  /** Whether messages younger than a lease are already being removed, so it could be lost. */
   async #isShort(ttlMs: number, nowNs: bigint): Promise<boolean> {
     const { link, path, stream } = this.#target;
     const { state } = await streamInfo(link, stream, path);

@@ -1,9 +1,9 @@
 /**
- * One connection to NATS servers, shared by the pools and walks of a backend, and requests to the
- * JetStream API over it.
+ * One connection to NATS servers, shared by a backend's pools and walks, and the JetStream API
+ * requests sent over it.
  *
- * The API is JSON over requests (docs/spec/jetstream.md 1); speaking it directly keeps the server's
- * own errors and leaves a package out of the start-up.
+ * The API consists of JSON requests (docs/spec/jetstream.md 1). Using it directly preserves the
+ * server's own errors and avoids loading another package at startup.
  *
  * @module
  */
@@ -17,10 +17,10 @@ import type { NatsAddress } from "./ref.ts";
 
 const utf8 = new TextDecoder();
 
-/** How long to wait for an answer, in milliseconds. */
+/** How long to wait for a response, in milliseconds. */
 export const REQUEST_MS = 5_000;
 
-/** A version as numbers. */
+/** A version number. */
 export type Version = readonly [major: number, minor: number];
 
 /** Whether `version` is at least `major.minor`. */
@@ -34,11 +34,11 @@ export class Link {
   readonly nc: NatsConnection;
   /** The client library. */
   readonly library: Transport;
-  /** The name of the servers in errors. */
+  /** The name of the servers, for errors. */
   readonly place: string;
   /** Whether the connection is currently lost. */
   lost = false;
-  /** How often the connection was restored. */
+  /** How many times the connection was restored. */
   reconnects = 0;
   /** Called with each permission violation and each change of the connection. */
   readonly listeners: Set<(event: LinkEvent) => void> = new Set();
@@ -84,11 +84,11 @@ export class Link {
   }
 
   /**
-   * Sends an API request and returns its answer as an object.
+   * Sends an API request and returns its response as an object.
    *
    * @param name the subject without its prefix
-   * @param path the pool in errors
-   * @throws {PlasmiteError} as {@linkcode wireError}, and for a lost or slow server
+   * @param path the pool, for errors
+   * @throws {PlasmiteError} as {@linkcode wireError}, and if the server is unreachable or too slow
    */
   async api<T>(name: string, body: object | null, path: string): Promise<T> {
     const subject = this.subject(name);
@@ -98,7 +98,7 @@ export class Link {
     return answer as T;
   }
 
-  /** Sends a request. Throws the library's errors as errors of this program. */
+  /** Sends a request. Converts errors of the client library to errors of this program. */
   async request(subject: string, body: Uint8Array | string, path: string): Promise<Msg> {
     if (this.lost) throw this.unreachable(path);
     try {
@@ -108,7 +108,7 @@ export class Link {
     }
   }
 
-  /** The error for a connection that is lost at the moment. */
+  /** The error for a connection that is currently lost. */
   unreachable(path: string): PlasmiteError {
     return new PlasmiteError("Io", "cannot reach the NATS server", {
       hint: "The connection was lost, and is being restored. Try again in a moment.",
@@ -116,7 +116,7 @@ export class Link {
     });
   }
 
-  /** What an error of the client library means. */
+  /** Converts an error of the client library. */
   failure(error: unknown, subject: string, path: string): unknown {
     const { library } = this;
     const cause = error instanceof Error ? error.cause : undefined;
@@ -155,18 +155,18 @@ export class Link {
   }
 }
 
-/** What happens to a connection. */
+/** An event on a connection. */
 export type LinkEvent =
   | { readonly type: "disconnect" | "reconnect" | "close" }
   | { readonly type: "forbidden"; readonly subject: string };
 
-/** Whether nobody listens to the subject of a request. */
+/** Whether the subject of a request has no subscribers. */
 export function isNoResponders(error: unknown, library: Transport): boolean {
   if (error instanceof library.NoRespondersError) return true;
   return error instanceof library.RequestError && error.isNoResponders();
 }
 
-/** The JSON object of an answer. */
+/** The JSON object of a response. */
 export function parseAnswer(message: Msg, path: string): { error?: WireError } {
   let answer: unknown;
   try {
@@ -219,7 +219,7 @@ interface Attempt {
   late?: Error;
 }
 
-/** The connection of a backend: made when it is needed, ended when nobody uses it. */
+/** The connection of a backend: opened when it is needed, closed when it has no users. */
 export class Connector {
   readonly address: NatsAddress;
   readonly #access: NatsAccess;
@@ -238,13 +238,13 @@ export class Connector {
     this.#domain = checkDomain(options.domain);
   }
 
-  /** Adds a user. */
+  /** Increments the number of users. */
   retain(): this {
     this.#users++;
     return this;
   }
 
-  /** Removes a user; the last one closes the connection. */
+  /** Decrements the number of users; closes the connection when none are left. */
   async release(): Promise<void> {
     if (--this.#users > 0) return;
     const connecting = this.#link;
@@ -256,7 +256,7 @@ export class Connector {
   /** The connection. */
   link(): Promise<Link> {
     const link = this.#link ??= this.#connect();
-    // After a failure the next call tries again.
+    // After a failure, the next call tries again.
     link.catch(() => {
       if (this.#link === link) this.#link = null;
     });
@@ -279,7 +279,7 @@ export class Connector {
     }
   }
 
-  /** The error of an attempt to connect; asks the server if the library does not tell. */
+  /** The error for a failed attempt to connect; asks the server if the library gives no reason. */
   async #explain(error: unknown): Promise<PlasmiteError> {
     const { place, servers: [server] } = this.address;
     const told = connectError(error, place);
@@ -294,7 +294,7 @@ export class Connector {
   }
 }
 
-/** Loads the client library; a bundler gives a CommonJS package as the default export only. */
+/** Loads the client library; bundlers expose a CommonJS package only as the default export. */
 async function loadLibrary(): Promise<Transport> {
   const module: Transport & { readonly default?: Transport } = await import(
     "@nats-io/transport-node"

@@ -2,9 +2,9 @@
  * Publishes messages and waits until they are stored: a window of single messages, or atomic
  * batches (docs/spec/jetstream.md 5).
  *
- * Every message has an id, so that what may have been stored can be sent again. An acknowledgement
- * that says "duplicate" is no proof (after a purge, ids are still remembered): the message is looked
- * for, and sent with another id if it is not there.
+ * Every message has an id, so that a message that may have been stored can be sent again. A
+ * "duplicate" acknowledgement is not proof, because ids are still remembered after a purge: the
+ * message is looked up, and sent with another id if it does not exist.
  *
  * @module
  */
@@ -17,15 +17,15 @@ import { isNoResponders, type Link, type LinkEvent, parseAnswer, REQUEST_MS } fr
 import { idOf, leaderMessage, streamInfo, takesOurs } from "./stream.ts";
 import { encodedHeaders, Header, type Incoming, type Outgoing, type Printer } from "./wire.ts";
 
-/** The most messages of an atomic batch: the server's limit, because each costs it 20 ms. */
+/** Messages per atomic batch: the server's maximum, because each batch costs it 20 ms. */
 export const GROUP = 1000;
-/** For how long an append is repeated without progress, in milliseconds. */
+/** How long an append is retried without progress, in milliseconds. */
 const PATIENCE_MS = 20_000;
 /** Pauses between attempts, in milliseconds. */
 const FIRST_PAUSE = 100;
 const LAST_PAUSE = 2_000;
 
-/** A stream that is published to. */
+/** A stream to publish to. */
 export interface Target {
   readonly link: Link;
   readonly stream: string;
@@ -38,16 +38,16 @@ export interface Item {
   readonly message: Outgoing;
   /** The id, as a header value. */
   readonly id: string;
-  /** Whether the id came from the user: then other data under it is a conflict. */
+  /** Whether the id came from the user; if so, different data with that id is a conflict. */
   readonly isGiven?: boolean;
-  /** Further headers. */
+  /** Additional headers. */
   readonly headers?: readonly (readonly [string, string])[];
 }
 
-/** Where a message is stored. */
+/** The acknowledgement of a stored message. */
 export interface Ack {
   readonly seq: number;
-  /** The message that was stored earlier under the same id. */
+  /** The message that was stored earlier with the same id. */
   readonly duplicate: Incoming | null;
 }
 
@@ -57,12 +57,12 @@ export interface WireAck {
   readonly error?: WireError;
 }
 
-/** Whether it is unknown what became of a request. */
+/** Whether the outcome of a request is unknown. */
 function isUnknown(error: unknown): error is PlasmiteError {
   return PlasmiteError.is(error) && (error.kind === ErrorKind.Busy || error.kind === ErrorKind.Io);
 }
 
-/** Repeats what may pass, until it works or there was no progress for too long. */
+/** Retries after temporary failures, until it succeeds or makes no progress for too long. */
 export class Patience {
   readonly #signal: AbortSignal | undefined;
   #since = performance.now();
@@ -73,13 +73,13 @@ export class Patience {
     this.#signal = signal;
   }
 
-  /** Something was stored. */
+  /** Records that something was stored. */
   progress(): void {
     this.#since = performance.now();
     this.#pauseMs = FIRST_PAUSE;
   }
 
-  /** Pauses; throws `error` if it will not pass, or too much time did. */
+  /** Pauses; throws `error` if it is not temporary or too much time has passed. */
   async after(error: unknown): Promise<void> {
     if (!isUnknown(error)) throw error;
     if (performance.now() - this.#since + this.#pauseMs > PATIENCE_MS) throw error;
@@ -88,7 +88,7 @@ export class Patience {
   }
 }
 
-/** The headers of a message; `attempt` changes the id of one that was proven not to be stored. */
+/** The headers of a message; `attempt` changes the id if the message is known not to be stored. */
 export function headersOf(
   { printer }: Target,
   { headers = [], id, message }: Item,
@@ -101,7 +101,7 @@ export function headersOf(
   return encodedHeaders(fields);
 }
 
-/** Explains why nobody takes the messages of a stream, by asking for the stream. */
+/** Finds out why no stream receives the messages, by requesting the stream's description. */
 export async function explain(
   { link, path, stream }: Target,
   error: PlasmiteError,
@@ -115,7 +115,7 @@ export async function explain(
   }
 }
 
-/** The error for a stream that does not have the subjects of its pool. */
+/** The error for a stream that is not configured for the subjects of its pool. */
 export function notTaking(stream: string, path: string): PlasmiteError {
   return new PlasmiteError("Usage", `stream ${stream} does not take messages from plasmite`, {
     hint: `Add the subject plasmite.${stream}.> to the stream, or use another one. Reading works.`,
@@ -123,7 +123,7 @@ export function notTaking(stream: string, path: string): PlasmiteError {
   });
 }
 
-/** Publishes one message and waits for its acknowledgement. Throws what prevents it. */
+/** Publishes one message and waits for its acknowledgement. Throws an error if it fails. */
 async function publishOnce(target: Target, item: Item, attempt: number): Promise<WireAck> {
   const { link, path } = target;
   const { payload, subject } = item.message;
@@ -141,7 +141,7 @@ async function publishOnce(target: Target, item: Item, attempt: number): Promise
   }
 }
 
-/** Whether the message with the id of a duplicate acknowledgement is there. */
+/** Whether the message named by a duplicate acknowledgement exists. */
 export async function proven(
   target: Target,
   item: Item,
@@ -180,17 +180,17 @@ export async function publish(
   }
 }
 
-/** What became of an atomic batch. */
+/** The result of an atomic batch. */
 export type Committed =
   | { readonly first: number }
-  /** At least one message was stored earlier. */
+  /** Whether at least one message was stored earlier. */
   | "duplicate";
 
 /**
- * Stores a group of messages completely or not at all.
+ * Stores a group of messages atomically.
  *
- * @param headers further headers of the first message
- * @throws {PlasmiteError} what prevents it; the outcome is unknown for Busy and Io
+ * @param headers additional headers for the first message
+ * @throws {PlasmiteError} if storing fails; the outcome is unknown for Busy and Io
  */
 export async function commit(
   target: Target,
@@ -239,7 +239,7 @@ export async function commit(
   }
 }
 
-/** Whether an error says that an expectation does not hold. */
+/** Whether an error means that an expectation did not hold. */
 export function isWrongLast(error: unknown): error is NatsError {
   return hasCode(error, Code.wrongLast, Code.wrongLastUnknown);
 }

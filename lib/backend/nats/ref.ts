@@ -24,7 +24,7 @@ export interface NatsServer {
 
 /** The servers of a reference. */
 export interface NatsAddress {
-  /** The name in messages: `nats://host:port,host:port`. */
+  /** The name used in messages: `nats://host:port,host:port`. */
   readonly place: string;
   /** The servers; the client uses any of them. */
   readonly servers: readonly NatsServer[];
@@ -42,9 +42,9 @@ export function hostPort({ host, port }: NatsServer): string {
 }
 
 /**
- * The stream that a URL names.
+ * The stream named by a URL.
  *
- * @throws {PlasmiteError} Usage for anything but servers and one stream
+ * @throws {PlasmiteError} Usage unless the URL consists of servers and one stream
  */
 export function poolRef(ref: string): PoolRef {
   const { address, path } = split(ref, FORM);
@@ -93,11 +93,11 @@ function placeOf(ref: string, address: NatsAddress): PlaceRef {
   };
 }
 
-/** `new URL` refuses lists of hosts, so the authority is parsed here; errors never repeat it. */
+/** Parses the authority, as `new URL` rejects lists of hosts; errors never contain it. */
 function split(ref: string, form: string): { address: NatsAddress; path: string } {
   const [, scheme = "", rest = ""] = /^(nats(?:\+tls)?):\/\/(.*)$/s.exec(ref) ?? [];
   if (scheme === "") throw usage("Invalid NATS reference", `Use ${form}.`);
-  // A password may contain a slash: look for the sign in front of the last part, too.
+  // A password may contain a slash, so also look for the `@` before the last part.
   if (rest.slice(0, rest.lastIndexOf("/") + 1 || undefined).includes("@")) {
     throw new PlasmiteError("Usage", "credentials do not belong into a pool reference", {
       hint: "Other users can see it in the list of processes. Put `user:password` into a file " +
@@ -139,7 +139,7 @@ function decode(segment: string): string {
 }
 
 /**
- * Checks a stream name without asking a server: some forbidden names make requests hang.
+ * Checks a stream name locally, because some invalid names make requests hang.
  *
  * @throws {PlasmiteError} Usage
  */

@@ -1,9 +1,9 @@
 /**
- * Ships the messages of one source into a stream, each exactly once, whatever is killed in between.
+ * Ships the messages of one source into a stream, each exactly once, even if a process is killed.
  *
- * The last message of the source's subject says where to go on; it is asked for from the leader after
- * every failure. Each group expects that message to be the last one still, so that of two processes
- * that copy the same source one is refused (docs/spec/jetstream.md 8).
+ * The last message on the source's subject determines where to continue; it is requested from the
+ * leader after every failure. Each group expects that message to still be the last one, so that if
+ * two processes copy the same source, one is rejected (docs/spec/jetstream.md 8).
  *
  * @module
  */
@@ -26,7 +26,7 @@ import { Window } from "./window.ts";
 import { leaderMessage, type StreamConfig } from "./stream.ts";
 import { Header, type Incoming, sourceSubject } from "./wire.ts";
 
-/** Where a message of the stream comes from; null if it was not copied. */
+/** The origin of a message in the stream; null if it was not copied. */
 export function originOf({ headers }: Incoming): Origin | null {
   const seq = headers?.get(Header.seq) ?? "";
   const pool = headers?.get(Header.pool) ?? "";
@@ -40,9 +40,9 @@ export class NatsShipment implements Shipment {
   readonly #subject: string;
   readonly #isAtomic: boolean;
   readonly #window: Window;
-  /** The number in the stream of the source's last message; 0 for none. */
+  /** The stream sequence number of the source's last message; 0 if there is none. */
   #at = 0n;
-  /** Whether the current group may have been stored although its answer was lost. */
+  /** Whether the current group may have been stored although the response was lost. */
   #isUnknown = false;
 
   /**
@@ -85,7 +85,7 @@ export class NatsShipment implements Shipment {
     }
   }
 
-  /** Stores a group; goes on where the destination says after a failure. */
+  /** Stores a group; after a failure, continues from the destination's last message. */
   async #group(
     items: readonly Item[],
     { pool, seqs }: { readonly pool: string; readonly seqs: readonly bigint[] },
@@ -96,7 +96,7 @@ export class NatsShipment implements Shipment {
       try {
         const done = await this.#send(items.slice(next), attempt);
         if (done) return;
-        attempt++; // The ids are remembered, but the messages are not there.
+        attempt++; // The ids are remembered, but the messages do not exist.
       } catch (error) {
         if (PlasmiteError.is(error) && error.topic === "copy source") throw error;
         const before = this.#at;
@@ -108,7 +108,8 @@ export class NatsShipment implements Shipment {
           await patience.after(error);
           this.#isUnknown = true;
         } else if (this.#at === before) await patience.after(this.#taken());
-        // A late answer of ours, or nothing of ours is left; otherwise somebody else did it.
+        // Our own write was acknowledged late, or none of our messages are left; otherwise, another
+        // process wrote it.
         else if (!this.#isUnknown && this.#at !== 0n) throw this.#taken();
         if (reached > next) patience.progress();
         next = reached;
@@ -126,7 +127,7 @@ export class NatsShipment implements Shipment {
     }
   }
 
-  /** Sends a group; false if the server takes it for an old one that is not there any more. */
+  /** Sends a group; false if the server reports a duplicate of messages that no longer exist. */
   async #send(items: readonly Item[], attempt: number): Promise<boolean> {
     const [first, ...more] = items;
     if (first === undefined) return true;
@@ -151,7 +152,7 @@ export class NatsShipment implements Shipment {
   async #isThere(items: readonly Item[]): Promise<boolean> {
     const last = await this.last();
     const isThere = last !== null && items.at(-1)?.id === `${last.pool}:${last.seq}`;
-    if (isThere && !this.#isUnknown) throw this.#taken(); // It was not this process.
+    if (isThere && !this.#isUnknown) throw this.#taken(); // Stored by another process.
     return isThere;
   }
 

@@ -1,10 +1,11 @@
 /**
- * A stream as a series of frames: a pull consumer of our own, recreated after the last message that
- * arrived whenever it may have missed something (docs/spec/jetstream.md 6).
+ * A stream as a series of frames, read with its own pull consumer. Whenever the consumer may have
+ * missed something, it is recreated to start after the last message received
+ * (docs/spec/jetstream.md 6).
  *
- * Messages arrive in the background, at most so many as were asked for. Everything else (creating
- * the consumer, asking what a hole is, looking whether the stream is still the same) is done by
- * waiting.
+ * Messages arrive in the background, at most as many as were requested. Everything else (creating
+ * the consumer, finding the cause of a hole, checking whether the stream is still the same) happens
+ * inside the wait calls.
  *
  * @module
  */
@@ -24,25 +25,25 @@ import { leaderMessage, type StreamInfo, streamInfo } from "./stream.ts";
 import { originOf } from "./shipment.ts";
 import { headersOf, type Incoming, Reader, sourceSubject, timeOf } from "./wire.ts";
 
-/** Messages that are asked for at a time, at most, */
+/** The maximum number of messages requested at a time. */
 const PULL_MESSAGES = 1000;
-/** and how many may be on their way or unread, */
+/** The maximum number of messages in transit or unread. */
 const MOST_MESSAGES = 4000;
-/** with about so many bytes. */
+/** The approximate maximum number of bytes in transit or unread. */
 const MOST_BYTES = 8 * 1024 * 1024;
 /** How long a request for messages is valid, in milliseconds. */
 const PULL_MS = 30_000;
-/** How often the server says that it is alive, in milliseconds. */
+/** How often the server sends a heartbeat, in milliseconds. */
 const HEARTBEAT_MS = 5_000;
-/** After how long without a sign of life the consumer counts as lost, in milliseconds. */
+/** How long without any data or heartbeat until the consumer counts as lost, in milliseconds. */
 const SILENCE_MS = 12_000;
-/** How long the server keeps a consumer that nobody uses, in milliseconds. */
+/** How long the server keeps an unused consumer, in milliseconds. */
 const CONSUMER_MS = 30_000;
-/** How often an idle reader looks whether the stream is still the same, in milliseconds. */
+/** How often an idle reader checks whether the stream is still the same, in milliseconds. */
 const IDLE_MS = 5_000;
-/** How long to wait for messages that should be there before asking, in milliseconds. */
+/** How long to wait for expected messages before requesting them explicitly, in milliseconds. */
 const LATE_MS = 100;
-/** How long a missing stream may take to come back, in milliseconds. */
+/** How long a missing stream may take to reappear, in milliseconds. */
 const GRACE_MS = 1_000;
 /** Pauses between attempts, in milliseconds. */
 const FIRST_PAUSE = 50;
@@ -68,10 +69,10 @@ export class NatsSource implements FrameSource {
   #viewed = false;
 
   #consumer: Consumer | null = null;
-  /** Messages that arrived and were not read, from `#head` on. */
+  /** Messages that have arrived; those from `#head` on have not been read. */
   #queue: Msg[] = [];
   #head = 0;
-  /** Messages that were asked for and have not arrived. */
+  /** The number of messages that were requested and have not arrived. */
   #asked = 0;
   /** How many messages of the current consumer were read. */
   #delivered = 0;
@@ -83,9 +84,9 @@ export class NatsSource implements FrameSource {
   #gap: Gap | null = null;
   /** Messages from `#expected` to here may be lost; null if nothing is in doubt. */
   #holeBefore: number | null = null;
-  /** What was retained when the hole was asked for. */
+  /** What was retained when the hole was examined. */
   #firstKept = 0;
-  /** The message in front of which the hole is explained. */
+  /** The message whose preceding hole has been explained. */
   #explained = 0;
 
   #step: Promise<void> | null = null;
@@ -99,7 +100,7 @@ export class NatsSource implements FrameSource {
   /** Whether the stream may have been replaced. */
   #doubtful = false;
 
-  /** Reads the stream; nothing is sent before the first wait. */
+  /** Creates a source for the stream; nothing is sent before the first wait. */
   constructor(connector: Connector, options: NatsSourceOptions) {
     this.cursor = this.#frame;
     this.#connector = connector.retain();
@@ -137,13 +138,13 @@ export class NatsSource implements FrameSource {
     return false;
   }
 
-  /** Reads the first message of the queue; false if it is not to be delivered, or not yet. */
+  /** Reads the first message of the queue; false if it must not be delivered, or not yet. */
   #take(): boolean {
     const message = this.#queue[this.#head];
     if (message === undefined) return false;
     const { seq, count, time } = deliveryOf(message.reply ?? "");
     if (count !== this.#delivered + 1) {
-      this.#drop(); // One was lost on its way.
+      this.#drop(); // A message was lost in transit.
       return false;
     }
     const expected = this.#expected;
@@ -153,7 +154,7 @@ export class NatsSource implements FrameSource {
     }
     this.#shift();
     this.#delivered = count;
-    // 2.9 begins with the next message when the start is beyond the end.
+    // NATS 2.9 begins with the next message if the start is beyond the end.
     if (seq < expected) return false;
     if (seq > expected) this.#lose(expected, Math.min(seq, this.#firstKept) - 1);
     this.#expected = seq + 1;
@@ -217,7 +218,7 @@ export class NatsSource implements FrameSource {
     return waitFor((wake) => void step.then(wake), () => {}, ms, signal);
   }
 
-  /** Does the next thing that has to be done, or waits for messages. */
+  /** Performs the next pending step, or waits for messages. */
   async #advance(): Promise<void> {
     try {
       if (this.#pauseMs > 0) await this.#sleep(this.#takePause());
@@ -235,7 +236,7 @@ export class NatsSource implements FrameSource {
     return ms;
   }
 
-  /** Sleeps until something arrives; false when nothing did. */
+  /** Sleeps until something arrives; false if nothing did. */
   async #sleep(ms: number): Promise<boolean> {
     return await new Promise((resolve) => {
       const timer = startTimer(() => resolve(false), ms);
@@ -246,7 +247,7 @@ export class NatsSource implements FrameSource {
     });
   }
 
-  /** Goes on after what may pass, with growing pauses; anything else ends reading. */
+  /** Retries after a temporary failure, with growing pauses; any other failure ends reading. */
   #trouble(error: unknown): void {
     if (this.#closed) return;
     this.#drop();
@@ -265,7 +266,7 @@ export class NatsSource implements FrameSource {
     } else this.#failure ??= { error };
   }
 
-  /** Describes the stream. Throws NotFound when it is another one. */
+  /** Describes the stream. Throws NotFound if it has been replaced. */
   async #look(): Promise<StreamInfo> {
     const { info, path, stream } = this.#options;
     const now = await streamInfo(await this.#connector.link(), stream, path);
@@ -275,7 +276,7 @@ export class NatsSource implements FrameSource {
     return now;
   }
 
-  /** Finds out what is missing in front of message `seq`: only what retention removed was lost. */
+  /** Finds out what is missing before `seq`; only messages removed by retention count as lost. */
   async #explain(seq: number): Promise<void> {
     const { state } = await this.#look();
     this.#firstKept = state.first_seq;
@@ -334,7 +335,7 @@ export class NatsSource implements FrameSource {
   #arrived(message: Msg): void {
     this.#heardAt = performance.now();
     this.#failures = 0;
-    // Statuses come on the subject that was asked from; messages have the subject of the stream.
+    // Statuses arrive on the reply subject; messages have a subject of the stream.
     const isStatus = message.subject.startsWith(this.#consumer?.inbox ?? " ");
     const code = isStatus ? message.headers?.code ?? 0 : 0;
     if (code === 0) {
@@ -348,13 +349,13 @@ export class NatsSource implements FrameSource {
     } else if (code !== 100) this.#drop();
   }
 
-  /** Asks for more messages if there is room for them. */
+  /** Requests more messages if there is room for them. */
   #pull(): void {
     const consumer = this.#consumer;
     if (consumer === null) return;
     const most = Math.max(2, Math.min(MOST_MESSAGES, Math.floor(MOST_BYTES / this.#averageBytes)));
     const batch = Math.min(PULL_MESSAGES, most >> 1);
-    // The next ones are asked for while the last ones arrive, so that the server never waits.
+    // Request more while the previous ones are arriving, so that the server never waits.
     if (this.#asked > batch >> 1) return;
     if (this.#queue.length - this.#head + this.#asked + batch > most) return;
     const { inbox, link, name } = consumer;
@@ -365,7 +366,7 @@ export class NatsSource implements FrameSource {
     link.nc.publish(subject, JSON.stringify(request), { reply: `${inbox}.p` });
   }
 
-  /** Gives up the consumer; the next step makes a new one. What arrived is delivered again. */
+  /** Discards the consumer; the next step creates a new one. Unread messages are redelivered. */
   #drop(): void {
     const consumer = this.#consumer;
     this.#consumer = null;
@@ -384,7 +385,7 @@ export class NatsSource implements FrameSource {
     }
   }
 
-  /** Waits for messages; looks whether all is well when none come. */
+  /** Waits for messages; checks the state of the stream if none arrive. */
   async #idle(): Promise<void> {
     const isLate = BigInt(this.#expected) <= this.#options.target;
     const news = await this.#sleep(isLate ? this.#lateMs : IDLE_MS);
@@ -394,7 +395,7 @@ export class NatsSource implements FrameSource {
     else if ((await this.#look()).state.last_seq >= this.#expected) this.#drop();
   }
 
-  /** Looks where messages are that should have come. */
+  /** Looks for messages that should have arrived. */
   async #overdue(): Promise<void> {
     const { path, stream, target } = this.#options;
     const { link } = this.#consumer ?? {};
@@ -404,14 +405,14 @@ export class NatsSource implements FrameSource {
     const lookup = { seq: expected, next_by_subj: ">" };
     const next = await leaderMessage(link, stream, lookup, path);
     if (this.#closed || this.#expected !== expected || this.#head < this.#queue.length) return;
-    if (next !== null && next.seq <= target) return; // It is on its way.
+    if (next !== null && next.seq <= target) return; // It is in transit.
     const { state } = await this.#look();
     if (this.#expected !== expected || this.#head < this.#queue.length) return;
     const end = Number(target) + 1;
     this.#lose(expected, Math.min(end, state.first_seq) - 1);
     this.#expected = end;
     if (state.last_seq < Number(target)) {
-      this.#failure ??= { error: replaced(path) }; // It has lost what it had stored.
+      this.#failure ??= { error: replaced(path) }; // The stream lost its stored messages.
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * Streams as the JetStream API describes them, and the requests about one stream
+ * Streams as described by the JetStream API, and the requests about one stream
  * (docs/spec/jetstream.md 3).
  *
  * @module
@@ -14,7 +14,7 @@ import { Code, hasCode } from "./errors.ts";
 import type { Link } from "./link.ts";
 import { Header, headersFrom, type Incoming, subjectPrefix } from "./wire.ts";
 
-/** What we read of a stream's configuration. */
+/** The parts of a stream's configuration that this program uses. */
 export interface StreamConfig {
   readonly name: string;
   readonly subjects?: readonly string[];
@@ -28,10 +28,10 @@ export interface StreamConfig {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
-/** What we read of a stream's description. */
+/** The parts of a stream's description that this program uses. */
 export interface StreamInfo {
   readonly config: StreamConfig;
-  /** The time of creation: with the name, the identity of the pool. */
+  /** The creation time; together with the name, it identifies the pool. */
   readonly created: string;
   readonly state: {
     readonly messages: number;
@@ -44,13 +44,13 @@ export interface StreamInfo {
   readonly cluster?: { readonly leader?: string; readonly name?: string };
 }
 
-/** What marks the streams that this program created. */
+/** Marks the streams created by this program. */
 export const MARKER = "plasmite";
 
-/** Bytes that are kept free in a stream: a message that fills it would evict itself. */
+/** Bytes kept free in a stream, because a message that fills the stream would evict itself. */
 export const RESERVE = 512;
 
-/** Refuses numbers that were rounded. */
+/** Rejects numbers that were rounded. */
 function exact(value: number, path: string): bigint {
   if (Number.isSafeInteger(value)) return BigInt(value);
   throw new PlasmiteError("Internal", "The sequence numbers of the stream are too large", {
@@ -59,7 +59,7 @@ function exact(value: number, path: string): bigint {
   });
 }
 
-/** What is currently retained. */
+/** The range of messages currently retained. */
 export function boundsOf({ state }: StreamInfo, path: string): Bounds {
   const newest = exact(state.last_seq, path);
   return { oldest: state.messages === 0 ? 0n : exact(state.first_seq, path), newest };
@@ -106,7 +106,7 @@ export function poolInfoOf(info: StreamInfo, path: string, link: Link): PoolInfo
     retention: {
       maxAgeMs: config.max_age ? config.max_age / 1_000_000 : null,
       oldestLiveSeq: isEmpty ? null : oldest,
-      expired: 0n, // The server removes them by itself.
+      expired: 0n, // The server removes them itself.
     },
     lastSeq: newest,
     identity: sha256Hex(new TextEncoder().encode(`${info.created} ${config.name}`)).slice(0, 32),
@@ -137,12 +137,12 @@ function covers(pattern: string, subject: string): boolean {
   return wanted.length === tokens.length;
 }
 
-/** Whether the stream stores what is published to the subjects of its pool. */
+/** Whether the stream stores messages published to the subjects of its pool. */
 export function takesOurs({ name, subjects = [] }: StreamConfig): boolean {
   return subjects.some((pattern) => covers(pattern, `${subjectPrefix(name)}m`));
 }
 
-/** The description of a stream. Throws NotFound and the errors of {@linkcode Link.api}. */
+/** Requests a stream's description. Throws NotFound and the errors of {@linkcode Link.api}. */
 export async function streamInfo(link: Link, name: string, path: string): Promise<StreamInfo> {
   return await link.api<StreamInfo>(`STREAM.INFO.${name}`, null, path);
 }
@@ -151,8 +151,8 @@ export async function streamInfo(link: Link, name: string, path: string): Promis
 const AHEAD_MS = 3_600_000;
 
 /**
- * A number from which on all messages since a time are found, and not many before. A copied message
- * has the time of its source, so the search begins earlier.
+ * A sequence number at or shortly before the first message since a given time. A copied message has
+ * the time of its source, so the search begins earlier.
  */
 export async function seqSince(
   link: Link,
@@ -190,13 +190,13 @@ interface StoredMessage {
   readonly data?: string;
 }
 
-/** What to look for. */
+/** Which message to look for. */
 export type Lookup =
   | { readonly seq: number }
   | { readonly last_by_subj: string }
   | { readonly seq: number; readonly next_by_subj: string };
 
-/** Asks the leader for a message; null if there is none. A replica may not have it yet. */
+/** Requests a message from the leader, as replicas may lag behind; null if it does not exist. */
 export async function leaderMessage(
   link: Link,
   name: string,
@@ -220,7 +220,7 @@ export async function leaderMessage(
   }
 }
 
-/** The id that a message was stored with; empty for none. */
+/** The id that a message was stored with; empty if it has none. */
 export function idOf({ headers }: Incoming): string {
   return headers?.get(Header.id) ?? "";
 }

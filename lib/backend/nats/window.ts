@@ -1,5 +1,5 @@
 /**
- * Single messages on their way together, for servers without atomic batches
+ * Publishes several single messages concurrently, for servers without atomic batches
  * (docs/spec/jetstream.md 5).
  *
  * @module
@@ -21,11 +21,11 @@ import {
   type WireAck,
 } from "./publisher.ts";
 
-/** Messages and bytes that may be on their way at a time. */
+/** The maximum number of messages and bytes in flight. */
 const WINDOW = 512;
 const WINDOW_BYTES = 4 * 1024 * 1024;
 
-/** What a window has sent. */
+/** The state of the messages sent by a window. */
 interface Flight {
   readonly acks: (WireAck | undefined)[];
   waiting: number;
@@ -41,7 +41,7 @@ export class Window {
   #inbox = "";
   #listener: ((event: LinkEvent) => void) | null = null;
   #stop: () => void = () => {};
-  /** Appends of one process are stored one after the other. */
+  /** Appends of one process are stored one after another. */
   #turn: Promise<void> = Promise.resolve();
 
   /** Publishes to `target`. */
@@ -107,7 +107,7 @@ export class Window {
   /**
    * Stores messages in order.
    *
-   * @param stored called for each message in order, as soon as it and all before it are stored
+   * @param stored called for each message in order, once it and all previous ones are stored
    */
   publish(
     items: readonly Item[],
@@ -115,7 +115,7 @@ export class Window {
     patience: Patience,
   ): Promise<void> {
     const mine = this.#turn.then(() => this.#publish(items, stored, patience));
-    this.#turn = mine.catch(() => {}); // Its caller hears of it.
+    this.#turn = mine.catch(() => {}); // The caller gets the error.
     return mine;
   }
 
@@ -159,13 +159,13 @@ export class Window {
     }
   }
 
-  /** Sends messages from `from` on until one fails; waits until the rest has settled. */
+  /** Sends messages starting at `from` until one fails, then waits for the rest to settle. */
   async #send(
     items: readonly Item[],
     from: number,
     attempts: ReadonlyMap<number, number>,
   ): Promise<Flight> {
-    this.#stopInbox(); // Late answers of an earlier flight go nowhere.
+    this.#stopInbox(); // Ignore late responses to an earlier flight.
     this.#open();
     const { link, path } = this.#target;
     const flight: Flight = { acks: [], waiting: 0, bytes: 0, failure: null };
@@ -186,7 +186,7 @@ export class Window {
       }
       if (flight.waiting === 0 && (next === items.length || flight.failure !== null)) break;
       const answered = await this.#sleep(REQUEST_MS);
-      if (flight.failure !== null && link.lost) break; // No answers come any more.
+      if (flight.failure !== null && link.lost) break; // No more responses will arrive.
       while (flight.acks[heard] !== undefined) {
         const ack = flight.acks[heard];
         if (ack?.error !== undefined) flight.failure ??= wireError(ack.error, path);

@@ -1,8 +1,8 @@
 /**
- * Messages of a pool as messages of a stream, and back (docs/spec/jetstream.md 3).
+ * Converts between messages of a pool and messages of a stream (docs/spec/jetstream.md 3).
  *
- * Other programs read plain JSON: the payload is the text of `data`, and the tags are one header,
- * because repeated headers lose leading blanks and refuse line ends.
+ * Other programs can read plain JSON: the payload is the text of `data`. The tags are in a single
+ * header, because repeated headers lose leading spaces and do not allow line breaks.
  *
  * @module
  */
@@ -36,7 +36,7 @@ const plain = new TextDecoder();
 const encoder = new TextEncoder();
 const BEFORE_VALUE = encoder.encode('{"value":');
 
-/** What begins all subjects of a pool. */
+/** The prefix of all subjects of a pool. */
 export function subjectPrefix(stream: string): string {
   return `plasmite.${stream}.`;
 }
@@ -50,17 +50,17 @@ export function keySubject(stream: string, key: string): string {
   return `${subjectPrefix(stream)}k.${base64url(key)}`;
 }
 
-/** The subject of the claims of a key; ordinary messages with that key are none. */
+/** The subject for claims of a key; ordinary messages with that key are not claims. */
 export function claimSubject(stream: string, key: string): string {
   return `${subjectPrefix(stream)}c.${base64url(key)}`;
 }
 
-/** The subject of messages that were copied from a source. */
+/** The subject of messages copied from a source. */
 export function sourceSubject(stream: string, source: string): string {
   return `${subjectPrefix(stream)}s.${base64url(source)}`;
 }
 
-/** An id as a header value, which has to be printable ASCII without blanks. */
+/** An id as a header value, which must be printable ASCII without spaces. */
 export function idHeader(id: string): string {
   return /^[\x21-\x7e]+$/.test(id) && !id.startsWith("b64:") ? id : `b64:${base64url(id)}`;
 }
@@ -73,7 +73,7 @@ export function tagsHeader(tags: readonly string[]): string {
   );
 }
 
-/** The tags of a header value; none for what is not a list of strings. */
+/** The tags in a header value; none if it is not a list of strings. */
 function parseTags(value: string): readonly string[] {
   if (value === "") return [];
   try {
@@ -85,12 +85,12 @@ function parseTags(value: string): readonly string[] {
   }
 }
 
-/** A message to be published; the payload stays valid. */
+/** A message to publish; its payload remains valid. */
 export interface Outgoing {
   readonly subject: string;
   readonly payload: Uint8Array<ArrayBuffer>;
   readonly tags: readonly string[];
-  /** What the tags take as a header, in bytes. */
+  /** The size of the tags as a header, in bytes. */
   readonly headerBytes: number;
 }
 
@@ -102,13 +102,13 @@ export class Printer {
   #lastTags = "";
   #lastHeader = "";
 
-  /** Prints messages for one stream. */
+  /** Creates a printer for the messages of one stream. */
   constructor(stream: string) {
     this.#stream = stream;
     this.#plain = `${subjectPrefix(stream)}m`;
   }
 
-  /** Prints frames `from` to `to` (exclusive) of a batch into memory of their own. */
+  /** Prints frames `from` to `to` (exclusive) of a batch into newly allocated memory. */
   print(batch: FrameBatch, from: number, to: number): Outgoing[] {
     const out = new Buf(batch.startOf(to) - batch.startOf(from) + 1024);
     const ends: number[] = [];
@@ -148,7 +148,7 @@ export class Printer {
     return { subject, payload, tags, headerBytes };
   }
 
-  /** The header of tags; the last one is remembered, because most messages of a batch have it. */
+  /** The header for tags; the last one is cached, because most messages of a batch share it. */
   header(tags: readonly string[]): string {
     const text = tags.join("\0");
     if (text !== this.#lastTags || this.#lastHeader === "") {
@@ -160,8 +160,8 @@ export class Printer {
 }
 
 /**
- * Headers of a message to be published. The client library only encodes them, and building its own
- * object takes as long as everything else together.
+ * Headers of a message to publish. The client library only encodes them, and building the library's
+ * own header object would take as long as everything else combined.
  */
 export function encodedHeaders(fields: readonly (readonly [string, string])[]): MsgHdrs {
   let text = "NATS/1.0\r\n";
@@ -172,17 +172,17 @@ export function encodedHeaders(fields: readonly (readonly [string, string])[]): 
 
 /** Headers by name. */
 export interface Headers {
-  /** The value of a header; empty if there is none. */
+  /** The value of a header; empty if it is missing. */
   get(name: string): string;
 }
 
-/** The fields of the client library's messages that hold the headers as they arrived. */
+/** The fields of the client library's messages that contain the raw headers. */
 interface Raw {
   readonly _rdata?: unknown;
   readonly _msg?: { readonly hdr?: unknown };
 }
 
-/** Headers as text, searched when one is wanted: most readers want one or two. */
+/** Headers as text, searched on demand, because most readers need only one or two. */
 class TextHeaders implements Headers {
   readonly #text: string;
 
@@ -198,14 +198,14 @@ class TextHeaders implements Headers {
   }
 }
 
-/** Headers from their bytes. */
+/** Parses headers from their bytes. */
 export function headersFrom(bytes: Uint8Array): Headers {
   return new TextHeaders(plain.decode(bytes));
 }
 
 /**
- * The headers of a message that arrived. They are read from where the client library keeps them,
- * because it makes lists of all of them; if they are not there, through the library.
+ * The headers of a received message. They are read directly from the client library's internal
+ * fields, because the library would parse all of them; if that fails, the library's API is used.
  */
 export function headersOf(message: Msg): Headers | undefined {
   const { _msg, _rdata } = message as unknown as Raw;
@@ -214,7 +214,7 @@ export function headersOf(message: Msg): Headers | undefined {
   return length <= 0 ? undefined : headersFrom(_rdata.subarray(0, length));
 }
 
-/** A message of a stream as it arrived. */
+/** A message received from a stream. */
 export interface Incoming {
   readonly subject: string;
   readonly data: Uint8Array;
@@ -224,7 +224,7 @@ export interface Incoming {
   readonly timestampNs: bigint;
 }
 
-/** The time of a message: where it comes from, or when the server stored it. */
+/** The time of a message: from its source if it was copied, else when the server stored it. */
 export function timeOf({ headers, timestampNs }: Incoming): bigint {
   const text = headers?.get(Header.time) ?? "";
   return text === "" ? timestampNs : parseRfc3339(text) ?? timestampNs;
@@ -244,7 +244,7 @@ export class Reader {
   #lastHeader = "";
   #lastTags: readonly string[] = [];
 
-  /** Reads messages of one stream. */
+  /** Creates a reader for the messages of one stream. */
   constructor(stream: string, path: string) {
     this.#own = subjectPrefix(stream);
     this.#path = path;
