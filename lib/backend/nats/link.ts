@@ -186,9 +186,9 @@ function unreadable(path: string, cause?: unknown): PlasmiteError {
   });
 }
 
-/** Messages of errors that a socket may raise after the client library has given it up. */
+/** Messages of errors that a socket may raise after the client library has abandoned it. */
 const LATE = /fatal alert|peer certificate|ECONNRESET|EPIPE|ECONNABORTED/i;
-/** Those that say why the connection failed. */
+/** The messages that give the reason why the connection failed. */
 const TLS_ALERT = /fatal alert|peer certificate/i;
 
 /** The attempts to connect that are in progress. */
@@ -196,10 +196,10 @@ const attempts = new Set<Attempt>();
 let heeding = false;
 
 /**
- * Handles errors that arrive when the client library has no listener on its socket any more, as when
- * a server refuses a client certificate after the handshake, or resets a connection after it refused
- * the login. Nothing could catch them, and they would end the process. The handler stays, because
- * such an error can arrive after the attempt to connect has failed.
+ * Handles errors that occur after the client library has removed its socket listeners, such as when
+ * a server rejects a client certificate after the handshake, or resets the connection after
+ * rejecting the login. Otherwise they would be uncaught and terminate the process. The handler
+ * stays installed, because such an error can arrive after the connection attempt has failed.
  */
 function heedLateErrors(): void {
   if (heeding) return;
@@ -208,7 +208,7 @@ function heedLateErrors(): void {
     const { error } = event;
     if (!(error instanceof Error) || !LATE.test(error.message)) return;
     event.preventDefault();
-    // A reset connection says less than what the client library reports.
+    // The client library's error is more informative than a connection reset.
     if (TLS_ALERT.test(error.message)) { for (const attempt of attempts) attempt.late = error; }
   });
 }
