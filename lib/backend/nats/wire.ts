@@ -261,7 +261,7 @@ export class Reader {
   /**
    * Encodes a message into {@linkcode Reader.out}.
    *
-   * @throws {PlasmiteError} Corrupt if a message written by this program is not JSON
+   * @throws {PlasmiteError} Corrupt if a message on a subject of this pool is not JSON
    */
   encode(message: Incoming): void {
     const { data, headers, subject } = message;
