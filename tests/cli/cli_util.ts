@@ -37,12 +37,14 @@ export async function cli(args: readonly string[], options: RunOptions = {}): Pr
     env: environment(options.env),
     ...(options.cwd !== undefined && { cwd: options.cwd }),
   }).spawn();
+  // Read while writing: otherwise both sides wait once both pipes are full.
+  const output = child.output();
   if (options.stdin !== undefined) {
     const writer = child.stdin.getWriter();
     await writer.write(new TextEncoder().encode(options.stdin)).catch(() => {});
     await writer.close().catch(() => {});
   }
-  const { code, stdout, stderr } = await child.output();
+  const { code, stdout, stderr } = await output;
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 

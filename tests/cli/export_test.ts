@@ -374,7 +374,13 @@ async function killedAfter(dir: string, ms: number, args: string[]): Promise<num
     stdout: "null",
     stderr: "inherit",
   }).spawn();
-  const timer = setTimeout(() => child.kill("SIGKILL"), ms);
+  const timer = setTimeout(() => {
+    try {
+      child.kill("SIGKILL");
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // It has ended at this moment.
+    }
+  }, ms);
   const { code, signal } = await child.status;
   clearTimeout(timer);
   return signal === null ? code : null;
