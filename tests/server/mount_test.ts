@@ -8,10 +8,13 @@ import { ANY_NATS, NatsServer } from "../support/nats.ts";
 class Serving {
   readonly url: string;
   readonly #child: Deno.ChildProcess;
+  /** Resolves at the end of its standard error. */
+  readonly #drained: Promise<void>;
 
-  private constructor(url: string, child: Deno.ChildProcess) {
+  private constructor(url: string, child: Deno.ChildProcess, drained: Promise<void>) {
     this.url = url;
     this.#child = child;
+    this.#drained = drained;
   }
 
   static async start(dir: string, ...args: string[]): Promise<Serving> {
@@ -28,8 +31,10 @@ class Serving {
       if (done) throw new Error(`serve ended: ${text}`);
       text += value;
     }
-    reader.releaseLock();
-    return new Serving(/http:\/\/[\d.:]+/.exec(text)?.[0] ?? "", child);
+    const drained = (async () => {
+      while (!(await reader.read()).done);
+    })();
+    return new Serving(/http:\/\/[\d.:]+/.exec(text)?.[0] ?? "", child, drained);
   }
 
   async get(path: string, init?: RequestInit): Promise<{ status: number; body: string }> {
@@ -40,7 +45,7 @@ class Serving {
   async end(): Promise<void> {
     this.#child.kill("SIGTERM");
     await this.#child.status;
-    await this.#child.stderr.cancel();
+    await this.#drained;
   }
 }
 
