@@ -113,12 +113,17 @@ export class Coordination {
       this.#cursors = answer?.cursors ?? [];
     }
     if (now >= this.#claimsAt) {
+      // Not again before this is answered, however long that takes.
+      this.#claimsAt = Infinity;
       const began = performance.now();
       const query = new URLSearchParams({ by: "key:", tag: "claim", max_age: LONGEST });
-      const answer = await this.#ask(`/latest?${query}`, signal);
-      const took = performance.now() - began;
-      this.#claimsAt = began + Math.max(EVERY, took / SHARE);
-      this.#claims = answer ? liveClaims(answer, Date.now()) : [];
+      try {
+        const answer = await this.#ask(`/latest?${query}`, signal);
+        this.#claims = answer ? liveClaims(answer, Date.now()) : [];
+      } finally {
+        const took = performance.now() - began;
+        this.#claimsAt = began + Math.max(EVERY, took / SHARE);
+      }
     }
     this.#draw();
   }
