@@ -49,46 +49,49 @@ function lean(script: string): string {
   return script.replaceAll(comments, (comment) => comment.replaceAll(/[^\n]+/g, ""));
 }
 
+const SCRIPTS = {
+  access,
+  api,
+  app,
+  append,
+  columns,
+  coordination,
+  dom,
+  facts,
+  filter,
+  handout,
+  inspect,
+  json,
+  list,
+  past,
+  pool,
+  pools,
+  qr,
+  rate,
+  replay,
+  rows,
+  session,
+  signin,
+  stream,
+  timeline,
+};
+
+// Made once: this module is loaded with the first request for the page, and asked with each.
+const ASSETS: ReadonlyMap<string, UiAsset> = new Map([
+  ["/ui", { type: "text/html; charset=utf-8", body: page }],
+  ["/ui/assets/style.css", { type: "text/css; charset=utf-8", body: style }],
+  ["/ui/assets/icon.svg", { type: "image/svg+xml", body: icon }],
+  ...Object.entries(SCRIPTS).map(([name, body]): [string, UiAsset] => [
+    `/ui/assets/${name}.js`,
+    { type: "text/javascript; charset=utf-8", body: lean(body) },
+  ]),
+]);
+
 /**
  * The files by path; the page is the same at `/ui` and at `/ui/pools/NAME`. Its content security
  * policy (docs/spec/http-api.md 7) allows only its own files and server: no inline scripts or
  * styles, no eval, no frames.
  */
-export function uiAssets(): Promise<Map<string, UiAsset>> {
-  const scripts = {
-    access,
-    api,
-    app,
-    append,
-    columns,
-    coordination,
-    dom,
-    facts,
-    filter,
-    handout,
-    inspect,
-    json,
-    list,
-    past,
-    pool,
-    pools,
-    qr,
-    rate,
-    replay,
-    rows,
-    session,
-    signin,
-    stream,
-    timeline,
-  };
-  const assets = new Map<string, UiAsset>([
-    ["/ui", { type: "text/html; charset=utf-8", body: page }],
-    ["/ui/assets/style.css", { type: "text/css; charset=utf-8", body: style }],
-    ["/ui/assets/icon.svg", { type: "image/svg+xml", body: icon }],
-  ]);
-  for (const [name, body] of Object.entries(scripts)) {
-    const type = "text/javascript; charset=utf-8";
-    assets.set(`/ui/assets/${name}.js`, { type, body: lean(body) });
-  }
-  return Promise.resolve(assets);
+export function uiAssets(): Promise<ReadonlyMap<string, UiAsset>> {
+  return Promise.resolve(ASSETS);
 }
