@@ -5,7 +5,7 @@
  */
 
 import { ApiError, json } from "./api.js";
-import { ago, button, count, dialog, fill, h, moment, toast } from "./dom.js";
+import { ago, askTwice, button, count, fill, h, moment, toast } from "./dom.js";
 import { handout } from "./handout.js";
 import { visible } from "./json.js";
 
@@ -327,46 +327,22 @@ export class AccessView {
   /** Revokes a key after two confirmations. @param {Key} key */
   #revoke({ id, name: given }) {
     const name = visible(given);
-    const problem = h("p", { class: "problem", role: "alert" });
-    dialog(`Revoke ${name}?`, (close) => {
-      let asked = false;
-      const go = h("button", {
-        type: "button",
-        class: "danger",
-        onclick: async () => {
-          if (!asked) {
-            asked = true;
-            go.textContent = `Yes, revoke ${name}`;
-            return;
-          }
-          try {
-            await json("/v0/access/revoke", {
-              method: "POST",
-              body: JSON.stringify({ id, server_fingerprint: this.status?.server_fingerprint }),
-              bare: true,
-            });
-            close();
-            toast(`Revoked ${name}`);
-            this.#load();
-          } catch (error) {
-            fill(problem, wordsOf(error));
-          }
-        },
-      }, "Revoke");
-      return [
-        h(
-          "p",
-          null,
-          "Whatever it has open ends at once. This cannot be undone, but you can make another key.",
-        ),
-        problem,
-        h(
-          "div",
-          { class: "row-end" },
-          button("Keep it", close, { text: "Keep it", class: "quiet", autofocus: true }),
-          go,
-        ),
-      ];
+    askTwice({
+      title: `Revoke ${name}?`,
+      warning:
+        "Whatever it has open ends at once. This cannot be undone, but you can make another key.",
+      go: "Revoke",
+      again: `Yes, revoke ${name}`,
+      act: async () => {
+        await json("/v0/access/revoke", {
+          method: "POST",
+          body: JSON.stringify({ id, server_fingerprint: this.status?.server_fingerprint }),
+          bare: true,
+        });
+        toast(`Revoked ${name}`);
+        this.#load();
+      },
+      wordsOf,
     });
   }
 }

@@ -7,6 +7,7 @@
 import { json, listPools, poolPath, rights } from "./api.js";
 import {
   ago,
+  askTwice,
   button,
   bytes,
   count,
@@ -386,45 +387,20 @@ export class PoolsView {
 
   /** Deletes a pool after two confirmations. @param {Pool} pool */
   #delete(pool) {
-    const problem = h("p", { class: "problem", role: "alert" });
-    dialog(`Delete ${pool.name}?`, (close) => {
-      const messages = pool.metrics?.message_count ?? 0;
-      let asked = false;
-      const go = h("button", {
-        type: "button",
-        class: "danger",
-        onclick: async () => {
-          if (!asked) {
-            asked = true;
-            go.textContent = `Yes, delete ${pool.name} permanently`;
-            return;
-          }
-          try {
-            await json(poolPath(pool.name), { method: "DELETE" });
-            close();
-            toast(`Deleted ${pool.name}`);
-            this.#load();
-          } catch (error) {
-            fill(problem, error instanceof Error ? error.message : String(error));
-          }
-        },
-      }, "Delete");
-      return [
-        h(
-          "p",
-          null,
-          messages
-            ? `Its ${count(messages)} retained messages are lost. This cannot be undone.`
-            : "It holds no messages.",
-        ),
-        problem,
-        h(
-          "div",
-          { class: "row-end" },
-          button("Keep it", close, { text: "Keep it", class: "quiet", autofocus: true }),
-          go,
-        ),
-      ];
+    const messages = pool.metrics?.message_count ?? 0;
+    askTwice({
+      title: `Delete ${pool.name}?`,
+      warning: messages
+        ? `Its ${count(messages)} retained messages are lost. This cannot be undone.`
+        : "It holds no messages.",
+      go: "Delete",
+      again: `Yes, delete ${pool.name} permanently`,
+      act: async () => {
+        await json(poolPath(pool.name), { method: "DELETE" });
+        toast(`Deleted ${pool.name}`);
+        this.#load();
+      },
+      wordsOf: (error) => error instanceof Error ? error.message : String(error),
     });
   }
 }
