@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ApiError, json } from "./api.js";
+import { ApiError, json, wordsOf } from "./api.js";
 import { ago, askTwice, button, count, fill, h, moment, toast } from "./dom.js";
 import { handout } from "./handout.js";
 import { visible } from "./json.js";
@@ -38,9 +38,6 @@ const RIGHTS = {
   read: "read",
   append: "append",
 };
-
-/** @param {unknown} error */
-const wordsOf = (error) => error instanceof ApiError ? error.words : String(error);
 
 /** @returns {Promise<Status>} */
 export const accessStatus = () => json("/v0/access/status", { quiet: true, bare: true });
@@ -202,9 +199,8 @@ export class AccessView {
   #draw() {
     const { status, keys } = this;
     if (!status) return;
-    // Nothing is redrawn under the hands of somebody.
-    const minute = Math.floor(Date.now() / 10_000);
-    const drawn = JSON.stringify([status, keys, minute]);
+    // Nothing is redrawn under the hands of somebody, but for "ago" every ten seconds.
+    const drawn = JSON.stringify([status, keys, Math.floor(Date.now() / 10_000)]);
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
     const shared = status.server_fingerprint !== undefined;

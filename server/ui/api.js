@@ -31,6 +31,9 @@ export class ApiError extends Error {
   }
 }
 
+/** What happened and what to do, whatever was thrown. @param {unknown} error */
+export const wordsOf = (error) => error instanceof ApiError ? error.words : String(error);
+
 // The token is kept in this variable and, if requested, in the tab's session storage; never in a URL.
 const STORE = "plasmite-token";
 let token = "";

@@ -100,10 +100,16 @@ function draw(main) {
   );
 }
 
+/** Ends the view there is, with its dialogs. */
+function end() {
+  view?.dispose();
+  view = null;
+  document.querySelectorAll("dialog").forEach((box) => box.remove());
+}
+
 /** Shows the view of the current URL. */
 function open() {
-  view?.dispose();
-  document.querySelectorAll("dialog").forEach((box) => box.remove());
+  end();
   const name = poolName();
   if (location.pathname === "/access") view = new AccessView(shell);
   else if (name === null) view = new PoolsView(shell);
@@ -113,9 +119,7 @@ function open() {
 
 /** Empties the page: what was read with credentials that are over is not left on the screen. */
 function clear() {
-  view?.dispose();
-  view = null;
-  document.querySelectorAll("dialog").forEach((box) => box.remove());
+  end();
   shell.crumbs();
   draw(h("main", null));
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ApiError, json, rights, signIn } from "./api.js";
+import { ApiError, json, rights, signIn, wordsOf } from "./api.js";
 
 const SESSION = "/v0/browser/session";
 
@@ -55,7 +55,6 @@ export function takeKey() {
 
 /** What to say of a refused key. @param {unknown} error */
 export function refusal(error) {
-  if (!(error instanceof ApiError)) return String(error);
-  if (error.status !== 429) return error.words;
+  if (!(error instanceof ApiError && error.status === 429)) return wordsOf(error);
   return `Too many wrong keys. Try again in ${error.retryAfter || 60} seconds.`;
 }
