@@ -97,6 +97,8 @@ export class AccessView {
     // A page that the browser keeps for its Back button must not keep the key.
     this.forget = () => this.#forget();
     addEventListener("pagehide", this.forget);
+    this.visible = () => document.hidden || this.#load();
+    document.addEventListener("visibilitychange", this.visible);
     this.#load();
   }
 
@@ -104,6 +106,7 @@ export class AccessView {
     this.#stopped = true;
     clearTimeout(this.#timer);
     removeEventListener("pagehide", this.forget);
+    document.removeEventListener("visibilitychange", this.visible);
     this.#forget();
   }
 
@@ -193,7 +196,7 @@ export class AccessView {
       }
       if (elsewhere) return;
     }
-    this.#timer = setTimeout(() => this.#load(), EVERY_MS);
+    if (!document.hidden) this.#timer = setTimeout(() => this.#load(), EVERY_MS);
   }
 
   #draw() {

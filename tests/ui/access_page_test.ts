@@ -75,6 +75,12 @@ function traces(page: Page): Promise<string> {
   ])`);
 }
 
+/** Waits for what the page asks for. */
+async function until(done: () => boolean): Promise<void> {
+  for (let i = 0; i < 300 && !done(); i++) await new Promise((after) => setTimeout(after, 50));
+  assert.ok(done());
+}
+
 const secretOf = (key: string) => key.split(".")[2] ?? "";
 
 async function assertNoTrace(page: Page, key: string): Promise<void> {
@@ -384,6 +390,32 @@ Deno.test({
     assert.equal((await server.remote(key).send("/v0/access/check")).status, 401);
     await form(tablet).waitFor();
     assert.equal(await revoke.count(), 0);
+  });
+
+  // Lost: the owner's machine, a little, to a tab that nobody looks at.
+  await step("keys are asked for while the page is seen", {}, async (s) => {
+    const { server, page, local, urls } = s;
+    const asked = () => urls.filter((url) => url.endsWith("/v0/access/keys")).length;
+    const show = (hidden: boolean) =>
+      page.evaluate(`Object.defineProperty(document, "hidden", {
+        value: ${hidden}, configurable: true,
+      }); document.dispatchEvent(new Event("visibilitychange"))`);
+    await page.clock.install();
+    await page.goto(`${local}/access`);
+    await page.getByText("No key is valid").waitFor();
+    const before = asked();
+    await page.clock.runFor(6000);
+    await until(() => asked() > before);
+    await show(true);
+    const hidden = asked();
+    for (let i = 0; i < 10; i++) {
+      await page.clock.runFor(6000);
+      await new Promise((after) => setTimeout(after, 100));
+    }
+    assert.ok(asked() <= hidden + 1, "not even once more than was due");
+    await server.invite("phone");
+    await show(false);
+    await page.locator("[data-key]", { hasText: "phone" }).waitFor();
   });
 
   // Lost: keys in the hands of whoever has one.
