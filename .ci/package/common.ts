@@ -22,6 +22,8 @@ const COMMON = [
   "lib/pool/writable_ring.ts",
   "lib/text/pretty.ts",
 ];
+/** The directories of sources. */
+const SOURCES = ["lib", "mcp", "server"];
 /** Where the program starts; only the main module of a bundle can be it. */
 const MAIN = "cli.ts";
 /** The name of the module that imports the common ones. */
@@ -40,13 +42,13 @@ interface Imports {
 
 /** Copies what is bundled from `root` to `work` and joins the common modules there. */
 export function copyJoined(root: string, work: string): void {
-  for (const dir of ["lib", "mcp", "server"]) copyTree(`${root}/${dir}`, `${work}/${dir}`);
+  for (const dir of SOURCES) copyTree(`${root}/${dir}`, `${work}/${dir}`);
   for (const file of ["cli.ts", "mod.ts", "deno.json", "deno.lock"]) {
     Deno.copyFileSync(`${root}/${file}`, `${work}/${file}`);
   }
   const imports = new Map(
-    ["cli.ts", "mod.ts", ...modules(work, "lib"), ...modules(work, "mcp")]
-      .concat(modules(work, "server")).map((path) => [path, importsOf(work, path)]),
+    ["cli.ts", "mod.ts", ...SOURCES.flatMap((dir) => modules(work, dir))]
+      .map((path) => [path, importsOf(work, path)]),
   );
   const common = new Set<string>();
   const visit = (path: string): void => {
@@ -79,7 +81,8 @@ function importsOf(work: string, path: string): Imports {
   return { always, onDemand };
 }
 
-function copyTree(from: string, to: string): void {
+/** Copies a directory with all that is below it. */
+export function copyTree(from: string, to: string): void {
   Deno.mkdirSync(to, { recursive: true });
   for (const { name, isDirectory } of Deno.readDirSync(from)) {
     if (isDirectory) copyTree(`${from}/${name}`, `${to}/${name}`);

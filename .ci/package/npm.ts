@@ -7,6 +7,7 @@
  */
 
 import { bundle, DENO, readPackage, ROOT, run } from "./bundle.ts";
+import { copyTree } from "./common.ts";
 import { bundleForBrowsers, bundleForNode, DENO_ONLY, NODE_ENTRIES, OLDEST_NODE } from "./node.ts";
 
 /** Removes what the bundle replaces: everything but declarations. */
@@ -15,14 +16,6 @@ async function keepDeclarations(dir: string): Promise<void> {
     const path = `${dir}/${name}`;
     if (isDirectory) await keepDeclarations(path);
     else if (!/\.d\.ts$|^package\.json$|^README\.md$|^LICENSE$/.test(name)) await Deno.remove(path);
-  }
-}
-
-async function copyTree(from: string, to: string): Promise<void> {
-  await Deno.mkdir(to, { recursive: true });
-  for await (const { name, isDirectory } of Deno.readDir(from)) {
-    if (isDirectory) await copyTree(`${from}/${name}`, `${to}/${name}`);
-    else await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
   }
 }
 
@@ -66,9 +59,9 @@ export async function makeNpmPackage(outdir = `${ROOT}dist`): Promise<string> {
     await keepDeclarations(dir);
     await bundle(Object.values(exports), `${work}/js`);
     await bundleForNode(`${work}/node`, dir);
-    await copyTree(`${work}/js`, dir);
+    copyTree(`${work}/js`, dir);
     await bundleForBrowsers(`${dir}/browser`);
-    await copyTree(`${work}/node`, `${dir}/node`);
+    copyTree(`${work}/node`, `${dir}/node`);
     await Deno.mkdir(`${dir}/bin`);
     await Deno.copyFile(`${ROOT}.ci/package/launcher.sh`, `${dir}/bin/plasmite`);
     await Deno.chmod(`${dir}/bin/plasmite`, 0o755);
