@@ -17,7 +17,7 @@ import {
   optionalVariable,
   workingDirectory,
 } from "../lib/environment.ts";
-import { removeQuietly } from "../lib/storage/temporary.ts";
+import { removeQuietly, writeAll } from "../lib/storage/temporary.ts";
 
 /** What a server reports about itself, in its file and at `/v0/serve/status`. */
 export interface ServerRecord {
@@ -89,9 +89,7 @@ function writeLocked(path: string, record: ServerRecord): Deno.FsFile | null {
     const locked = tryLock(file, true);
     const { alive_by: _, ...plain } = record;
     const text = `${JSON.stringify(locked ? record : plain)}\n`;
-    for (let bytes = new TextEncoder().encode(text); bytes.length > 0;) {
-      bytes = bytes.subarray(file.writeSync(bytes));
-    }
+    writeAll(file, new TextEncoder().encode(text));
     if (locked) return file;
   } catch (error) {
     file.close();

@@ -11,6 +11,7 @@ import {
   probe,
   removeQuietly,
   temporaryName,
+  writeAll,
 } from "../lib/storage/temporary.ts";
 
 /** One file of a set. */
@@ -114,7 +115,7 @@ function begin(file: NewFile, overwrite: boolean): Stage {
   probe(dir, bytes.length);
   const out = Deno.openSync(fresh, { write: true, createNew: true, mode });
   try {
-    for (let sent = 0; sent < bytes.length;) sent += out.writeSync(bytes.subarray(sent));
+    writeAll(out, bytes);
     out.syncSync();
     // The umask applies to the mode above; set the exact one.
     if (Deno.build.os !== "windows") Deno.chmodSync(fresh, mode);

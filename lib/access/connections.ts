@@ -8,7 +8,7 @@
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { untilUnlocked } from "../storage/lock_wait.ts";
 import { osError } from "../storage/os_error.ts";
-import { removeQuietly, temporaryName } from "../storage/temporary.ts";
+import { replaceFile } from "../storage/temporary.ts";
 import { inTurns } from "../storage/turns.ts";
 import { exists, secure, usableFolder } from "./folder.ts";
 import type { AccessKey } from "./key.ts";
@@ -166,28 +166,7 @@ export class Connections {
   #write(entries: Entries): void {
     const connections = Object.fromEntries([...entries].sort(([a], [b]) => a < b ? -1 : 1));
     const text = JSON.stringify({ version: VERSION, connections });
-    const temporary = temporaryName(this.#folder);
-    try {
-      {
-        using file = Deno.openSync(temporary, { write: true, createNew: true, mode: 0o600 });
-        for (let bytes = new TextEncoder().encode(text); bytes.length > 0;) {
-          bytes = bytes.subarray(file.writeSync(bytes));
-        }
-        file.syncSync();
-      }
-      Deno.renameSync(temporary, this.#path);
-      this.#syncFolder();
-    } catch (error) {
-      removeQuietly(temporary);
-      throw osError(error, { path: this.#path });
-    }
-  }
-
-  /** Makes the rename durable. */
-  #syncFolder(): void {
-    if (Deno.build.os === "windows") return;
-    using folder = Deno.openSync(this.#folder);
-    folder.syncSync();
+    replaceFile(this.#path, text);
   }
 
   #corrupt(message: string): PlasmiteError {

@@ -7,7 +7,7 @@
 import { PlasmiteError } from "../errors.ts";
 import { osError } from "./os_error.ts";
 import type { StorageFile } from "./storage.ts";
-import { parentOf, probe, removeQuietly } from "./temporary.ts";
+import { parentOf, probe, removeQuietly, writeAll } from "./temporary.ts";
 
 const CHUNK = 1 << 20;
 /** The longest name that common file systems take, in bytes. */
@@ -79,7 +79,7 @@ function copy(
       }
       if (!piece.some((byte) => byte !== 0)) continue;
       out.seekSync(at, Deno.SeekMode.Start);
-      for (let sent = 0; sent < piece.length;) sent += out.writeSync(piece.subarray(sent));
+      writeAll(out, piece);
     }
     out.truncateSync(size);
     out.syncSync();

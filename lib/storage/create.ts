@@ -11,7 +11,14 @@ import { unsafeIn } from "../visible.ts";
 import { disk, DiskFile } from "./file.ts";
 import { isOsError, NOT_A_DIRECTORY, osError } from "./os_error.ts";
 import type { StorageFile } from "./storage.ts";
-import { linksUnsupported, parentOf, probe, removeQuietly, temporaryName } from "./temporary.ts";
+import {
+  linksUnsupported,
+  parentOf,
+  probe,
+  removeQuietly,
+  temporaryName,
+  writeAll,
+} from "./temporary.ts";
 
 /** The storage operations needed to create a file in place. */
 export interface CreationPlaces {
@@ -99,7 +106,7 @@ function createAside(dir: string, path: string, { size, head }: NewFile): boolea
     if (!probe(dir, size)) return false;
     const file = Deno.openSync(temporary, { write: true, createNew: true });
     try {
-      for (let done = 0; done < head.length;) done += file.writeSync(head.subarray(done));
+      writeAll(file, head);
       file.truncateSync(size);
     } finally {
       file.close();

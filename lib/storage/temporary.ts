@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isOsError } from "./os_error.ts";
+import { isOsError, osError } from "./os_error.ts";
 
 /** The directory of a path. */
 export function parentOf(path: string): string {
@@ -24,6 +24,40 @@ export function removeQuietly(path: string): void {
   } catch {
     // Never created, or already removed.
   }
+}
+
+/** Writes all of `bytes` where the file is positioned: one call may take only some of them. */
+export function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
+}
+
+/**
+ * Replaces a small private file atomically; the new one is on disk before this returns.
+ *
+ * @throws {PlasmiteError} Io, Permission
+ */
+export function replaceFile(path: string, text: string): void {
+  const dir = parentOf(path);
+  const fresh = temporaryName(dir);
+  try {
+    {
+      using file = Deno.openSync(fresh, { write: true, createNew: true, mode: 0o600 });
+      writeAll(file, new TextEncoder().encode(text));
+      file.syncSync();
+    }
+    Deno.renameSync(fresh, path);
+    syncDirectory(dir);
+  } catch (error) {
+    removeQuietly(fresh);
+    throw osError(error, { path });
+  }
+}
+
+/** Makes a rename durable. */
+function syncDirectory(dir: string): void {
+  if (Deno.build.os === "windows") return; // A directory cannot be opened there.
+  using directory = Deno.openSync(dir);
+  directory.syncSync();
 }
 
 /**

@@ -7,7 +7,7 @@
 
 import { PlasmiteError } from "../../lib/errors.ts";
 import { osError } from "../../lib/storage/os_error.ts";
-import { removeQuietly } from "../../lib/storage/temporary.ts";
+import { replaceFile } from "../../lib/storage/temporary.ts";
 import { pause } from "../../lib/timers.ts";
 
 /** The folder's name. */
@@ -130,30 +130,7 @@ export class StateFolder {
    * @throws {PlasmiteError} Io, Permission
    */
   write(name: string, text: string): void {
-    const path = `${this.path}/${name}`;
-    const fresh = `${this.path}/${name}.${crypto.randomUUID().slice(0, 8)}.tmp`;
-    try {
-      const file = Deno.openSync(fresh, { write: true, createNew: true, mode: 0o600 });
-      try {
-        const bytes = new TextEncoder().encode(text);
-        for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
-        file.syncSync();
-      } finally {
-        file.close();
-      }
-      Deno.renameSync(fresh, path);
-      this.#sync();
-    } catch (error) {
-      removeQuietly(fresh);
-      throw osError(error, { path });
-    }
-  }
-
-  /** Makes a rename durable. */
-  #sync(): void {
-    if (Deno.build.os === "windows") return; // A directory cannot be opened there.
-    using folder = Deno.openSync(this.path);
-    folder.syncSync();
+    replaceFile(`${this.path}/${name}`, text);
   }
 
   /**
