@@ -48,6 +48,7 @@ import { LEAN_HEADERS } from "./headers.ts";
 import { hidden, mayRead } from "../lib/backend/hidden.ts";
 import { isAbsent, MemberWalker, type Span, valueOf } from "./members.ts";
 import type { Metrics } from "./metrics.ts";
+import { single } from "./query.ts";
 
 const LITE3 = "application/x-plasmite-lite3";
 const FIELDS = ["data", "tags", "durability", ...CONDITION_FIELDS] as const;
@@ -156,11 +157,9 @@ function isFlush(value: unknown): boolean {
 }
 
 /** The `durability` of a query. */
-export function queryFlush(search: string): boolean {
+function queryFlush(search: string): boolean {
   if (search === "") return false;
-  const values = new URLSearchParams(search).getAll("durability");
-  if (values.length > 1) throw bad("duplicate parameter durability", "Give it once.");
-  return isFlush(values[0]);
+  return isFlush(single(new URLSearchParams(search), "durability"));
 }
 
 /** Encodes the data of one body as a frame. */

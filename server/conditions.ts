@@ -5,11 +5,12 @@
  */
 
 import type { Conditions } from "../lib/backend/types.ts";
+import { U64_MAX } from "../lib/client/options.ts";
 import { checkKey, tagsOf } from "../lib/coordination/names.ts";
 import { bad } from "./errors.ts";
 import { exactValue } from "./fields.ts";
 import { isAbsent, type Span } from "./members.ts";
-import { parseU64 } from "./query.ts";
+import { parseU64, single } from "./query.ts";
 
 /** The members of a body that state conditions. */
 export const CONDITION_FIELDS = ["expect", "key", "id", "id_window"] as const;
@@ -30,7 +31,7 @@ export interface MessageConditions {
 export const UNCONDITIONAL: MessageConditions = {};
 
 function sequence(value: unknown, name: string): bigint {
-  if (typeof value === "bigint" && value <= 0xffff_ffff_ffff_ffffn) return value;
+  if (typeof value === "bigint" && value <= U64_MAX) return value;
   throw bad(`invalid ${name}`, "Use a whole number from 0 to 2^64 - 1.");
 }
 
@@ -71,12 +72,9 @@ export function conditionsIn(
 export function conditionsOf(search: string): MessageConditions {
   if (search === "") return UNCONDITIONAL;
   const params = new URLSearchParams(search);
-  const value = (name: string): string | undefined => {
-    const values = params.getAll(name);
-    if (values.length > 1) throw bad(`duplicate parameter ${name}`, "Give it once.");
-    return values[0];
-  };
-  const [expect, key, id, window] = CONDITION_FIELDS.map(value);
+  const [expect, key, id, window] = CONDITION_FIELDS.map((name) =>
+    single(params, name) ?? undefined
+  );
   return {
     expect: expect === undefined ? undefined : parseU64(expect, "expect"),
     key: key === undefined ? undefined : checkKey(key, "key"),

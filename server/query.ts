@@ -10,6 +10,7 @@ import { PlasmiteError } from "../lib/errors.ts";
 import { readSince } from "../lib/text/time.ts";
 import { z } from "zod";
 import { bad, tooLong } from "./errors.ts";
+import { limited } from "./filter_budget.ts";
 import type { Limits, Parameter } from "./routes/route.ts";
 import { U64 } from "./schemas.ts";
 
@@ -32,8 +33,8 @@ export interface TailQuery {
   readonly tags: readonly string[];
   /** The earliest time of a message, in nanoseconds since 1970; 0 for all. */
   readonly sinceTimeNs: bigint;
-  /** The filter on the envelope. */
-  readonly where: Where | null;
+  /** The filters on the envelope. */
+  readonly where: readonly Where[];
   /** Whether to end at the message that is the newest at the start. */
   readonly noFollow: boolean;
   /** The last sequence number; null for no limit. */
@@ -86,11 +87,20 @@ export const MARKS = {
 
 type Name = (typeof TAIL_PARAMETERS | readonly [typeof MARKS])[number]["name"];
 
-/** A parameter that may be given only once. */
-function single(params: URLSearchParams, name: Name): string | null {
+/**
+ * A parameter that may be given only once; null without it.
+ *
+ * @throws {HttpError} 400
+ */
+export function single<N extends string>(params: URLSearchParams, name: N): string | null {
   const values = params.getAll(name);
   if (values.length > 1) throw bad(`duplicate parameter ${name}`, "Give it once.");
   return values[0] ?? null;
+}
+
+/** The tags to select by, trimmed. */
+export function tagsOf(params: URLSearchParams): readonly string[] {
+  return params.getAll("tag").map((tag) => tag.trim()).filter((tag) => tag !== "");
 }
 
 /**
@@ -119,12 +129,17 @@ function flag(params: URLSearchParams, name: Name): boolean {
 }
 
 /**
- * Compiles the filter of a request; null if there is none.
+ * Compiles the filters of a request, and limits their time.
  *
  * @throws {HttpError} 400
  */
-export async function filter(text: string | null): Promise<Where | null> {
-  if (text === null) return null;
+export async function filters(texts: readonly string[]): Promise<readonly Where[]> {
+  const found: Where[] = [];
+  for (const text of texts) found.push(limited(await compiled(text)));
+  return found;
+}
+
+async function compiled(text: string): Promise<Where> {
   if (text.length > FILTER_LENGTH) {
     throw bad("filter expression is too long", `Use at most ${FILTER_LENGTH} characters.`);
   }
@@ -170,9 +185,9 @@ export async function parseTail(
   let sinceSeq = startOf(integer(params, "since_seq"));
   const max = integer(params, "max") ?? -1n;
   const timeout = integer(params, "timeout_ms");
-  const gapPolicy = single(params, "gap_policy");
-  const since = single(params, "since");
-  const where = single(params, "where");
+  const gapPolicy = single<Name>(params, "gap_policy");
+  const since = single<Name>(params, "since");
+  const where = single<Name>(params, "where");
   const noFollow = flag(params, "no_follow");
   const last = integer(params, "last");
   if (gapPolicy !== null && gapPolicy !== "continue" && gapPolicy !== "error") {
@@ -188,9 +203,9 @@ export async function parseTail(
     max,
     timeoutMs: timeout === null ? limit : Number(timeout),
     errorOnGap: gapPolicy === "error",
-    tags: params.getAll("tag").map((tag) => tag.trim()).filter((tag) => tag !== ""),
+    tags: tagsOf(params),
     sinceTimeNs: sinceTime(since),
-    where: await filter(where),
+    where: await filters(where === null ? [] : [where]),
     noFollow,
     until: integer(params, "until"),
     last: last === null ? null : Number(last),

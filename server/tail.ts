@@ -11,7 +11,7 @@ import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { Slice } from "../lib/storage/turns.ts";
 import { startTimer } from "../lib/timers.ts";
 import type { Encoding } from "./encodings.ts";
-import { FilterTimeout, limited } from "./filter_budget.ts";
+import { FilterTimeout } from "./filter_budget.ts";
 import type { TailQuery } from "./query.ts";
 
 /** The size at which a chunk is sent, in bytes. */
@@ -86,7 +86,7 @@ export class TailStream {
       follow: !noFollow,
       tags,
       since: sinceTimeNs,
-      where: where === null ? [] : [limited(where)],
+      where,
     });
     try {
       const tail = new TailStream(host, query, encoding, walk);

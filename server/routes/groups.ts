@@ -9,14 +9,12 @@ import type { z } from "zod";
 import type { Group, TakenTasks } from "../../lib/backend/coordination.ts";
 import { deadName } from "../../lib/backend/dead.ts";
 import { poolName } from "../../lib/backend/refs.ts";
-import type { Where } from "../../lib/filter/where.ts";
 import { requireRight } from "../auth.ts";
 import { bad } from "../errors.ts";
 import { checked, plain, readFields, wholeOf } from "../fields.ts";
-import { limited } from "../filter_budget.ts";
 import { json } from "../headers.ts";
 import { checkPoolName } from "../names.ts";
-import { filter } from "../query.ts";
+import { filters } from "../query.ts";
 import { GroupAnswer, GroupBody } from "../schemas.ts";
 import { timeoutOf, waiting } from "../waiting.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
@@ -33,15 +31,6 @@ function tasksJson({ tasks, lost, idle }: TakenTasks, { printer }: RouteHost): s
     return `{"message":${text},"token":${token},"tries":${tries},"until":"${until}"}`;
   });
   return `{"tasks":[${texts.join(",")}],"lost":${lost},"idle":${idle}}`;
-}
-
-async function conditions(where: Body["where"]): Promise<readonly Where[]> {
-  const found: Where[] = [];
-  for (const expression of where === undefined || where === null ? [] : [where].flat()) {
-    const one = await filter(expression);
-    if (one !== null) found.push(limited(one));
-  }
-  return found;
 }
 
 /** The task of an action. Throws 400. */
@@ -86,7 +75,7 @@ async function work(call: Call, host: RouteHost): Promise<Response> {
   const body = checked(GroupBody, plain(fields));
   const { tags = undefined, from = undefined, holder = undefined, dead = undefined } = body;
   if (dead !== undefined) requireRight(grant, "append", checkPoolName(dead));
-  const where = body.action === "take" ? await conditions(body.where) : [];
+  const where = body.action === "take" ? await filters([body.where ?? []].flat()) : [];
   const handle = await host.backend.open(pool);
   const coordination = await handle.coordinate();
   const group = coordination.group(call.part("name"), {

@@ -8,9 +8,8 @@ import { z } from "zod";
 import type { Where } from "../../lib/filter/where.ts";
 import { KEY_TAG } from "../../lib/coordination/names.ts";
 import { bad, HttpError } from "../errors.ts";
-import { limited } from "../filter_budget.ts";
 import { json } from "../headers.ts";
-import { filter, parseU64, sinceTime } from "../query.ts";
+import { filters, parseU64, sinceTime, single, tagsOf } from "../query.ts";
 import { LatestAnswer, U64 } from "../schemas.ts";
 import { waiting } from "../waiting.ts";
 import { type Call, jsonContent, type Parameter, type Route, type RouteHost } from "./route.ts";
@@ -41,15 +40,9 @@ const PARAMETERS: readonly Parameter[] = [
   { name: "last", schema: U64, description: "With by: only the newest so many messages" },
 ];
 
-function single(params: URLSearchParams, name: string): string | null {
-  const values = params.getAll(name);
-  if (values.length > 1) throw bad(`duplicate parameter ${name}`, "Give it once.");
-  return values[0] ?? null;
-}
-
 async function conditions(params: URLSearchParams, name: string): Promise<readonly Where[]> {
-  const where = await filter(single(params, name));
-  return where === null ? [] : [limited(where)];
+  const where = single(params, name);
+  return await filters(where === null ? [] : [where]);
 }
 
 async function ofKey(key: string, { pool }: Call, host: RouteHost): Promise<Response> {
@@ -73,7 +66,7 @@ async function latest(call: Call, host: RouteHost): Promise<Response> {
   if (key !== null) return await ofKey(key, call, host);
   const last = single(params, "last");
   const request = {
-    tags: params.getAll("tag").map((tag) => tag.trim()).filter((tag) => tag !== ""),
+    tags: tagsOf(params),
     where: await conditions(params, "where"),
     having: await conditions(params, "having"),
     sinceNs: sinceTime(single(params, "since") ?? single(params, "max_age")),
