@@ -7,6 +7,7 @@
 import type { LeaseState } from "../../lib/backend/types.ts";
 import type { Released } from "../../lib/backend/coordination.ts";
 import { formatTime } from "../../lib/text/time.ts";
+import { coordinated } from "../coordinated.ts";
 import { bad } from "../errors.ts";
 import { checked, plain, readFields, wholeOf } from "../fields.ts";
 import { json } from "../headers.ts";
@@ -45,21 +46,19 @@ async function claim(call: Call, host: RouteHost): Promise<Response> {
   if (action === "renew" && token === undefined) {
     throw bad("missing field `token`", "Send the token that the claim returned.");
   }
-  const handle = await host.backend.open(pool, { write: true });
   try {
-    const coordination = await handle.coordinate();
-    if (action === "release") {
-      const request = { keys, holder, token, force: force === true };
-      return json(releasedJson(await coordination.release(request)));
-    }
-    const own = action === "renew" ? token : undefined;
-    const claimed = (signal?: AbortSignal): Promise<LeaseState> =>
-      coordination.claim({ keys, holder, ttlMs, token: own, waitMs, signal });
-    return json(leaseJson(waitMs > 0 ? await waiting(call, host, claimed) : await claimed()));
+    return await coordinated(call, host, async (coordination) => {
+      if (action === "release") {
+        const request = { keys, holder, token, force: force === true };
+        return json(releasedJson(await coordination.release(request)));
+      }
+      const own = action === "renew" ? token : undefined;
+      const claimed = (signal?: AbortSignal): Promise<LeaseState> =>
+        coordination.claim({ keys, holder, ttlMs, token: own, waitMs, signal });
+      return json(leaseJson(waitMs > 0 ? await waiting(call, host, claimed) : await claimed()));
+    }, { write: true });
   } catch (error) {
     throw hidden(error, grant, pool);
-  } finally {
-    void handle.close();
   }
 }
 

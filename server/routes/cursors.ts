@@ -4,8 +4,9 @@
  * @module
  */
 
-import type { Coordination, CursorInfo } from "../../lib/backend/coordination.ts";
+import type { CursorInfo } from "../../lib/backend/coordination.ts";
 import { missing } from "../../lib/coordination/cursor_file.ts";
+import { coordinated } from "../coordinated.ts";
 import { errorJson } from "../errors.ts";
 import { checked, plain, readFields, wholeOf } from "../fields.ts";
 import { json } from "../headers.ts";
@@ -33,28 +34,14 @@ function cursorJson(info: CursorInfo): string {
   return `{${parts.join(",")}}`;
 }
 
-/** Uses the coordination of the pool of a call. */
-async function withCursors<T>(
-  { pool }: Call,
-  { backend }: RouteHost,
-  use: (coordination: Coordination) => Promise<T>,
-): Promise<T> {
-  const handle = await backend.open(pool);
-  try {
-    return await use(await handle.coordinate());
-  } finally {
-    void handle.close();
-  }
-}
-
 async function list(call: Call, host: RouteHost): Promise<Response> {
-  const infos = await withCursors(call, host, async (coordination) => await coordination.cursors());
+  const infos = await coordinated(call, host, (coordination) => coordination.cursors());
   return json(`{"cursors":[${infos.map(cursorJson).join(",")}]}`);
 }
 
 async function get(call: Call, host: RouteHost): Promise<Response> {
   const name = call.part("name");
-  const infos = await withCursors(call, host, async (coordination) => await coordination.cursors());
+  const infos = await coordinated(call, host, (coordination) => coordination.cursors());
   const info = infos.find((one) => one.name === name);
   if (info === undefined) throw missing(name, call.pool);
   return json(`{"cursor":${cursorJson(info)}}`);
@@ -64,11 +51,11 @@ async function put(call: Call, host: RouteHost): Promise<Response> {
   const names = Object.keys(CursorBody.shape);
   const fields = await readFields(call.request, host.bodies, names, ["if_seq"]);
   const { durability } = checked(CursorBody, plain(fields));
-  const info = await withCursors(
+  const info = await coordinated(
     call,
     host,
-    async (coordination) =>
-      await coordination.setCursor(call.part("name"), {
+    (coordination) =>
+      coordination.setCursor(call.part("name"), {
         to: wholeOf(fields, "seq") ?? 0n,
         ifSeq: fields["if_seq"] === null ? null : wholeOf(fields, "if_seq"),
         flush: durability === "flush",
@@ -78,10 +65,10 @@ async function put(call: Call, host: RouteHost): Promise<Response> {
 }
 
 async function remove(call: Call, host: RouteHost): Promise<Response> {
-  await withCursors(
+  await coordinated(
     call,
     host,
-    async (coordination) => await coordination.deleteCursor(call.part("name")),
+    (coordination) => coordination.deleteCursor(call.part("name")),
   );
   return json('{"ok":true}');
 }

@@ -10,6 +10,7 @@ import type { Group, TakenTasks } from "../../lib/backend/coordination.ts";
 import { deadName } from "../../lib/backend/dead.ts";
 import { poolName } from "../../lib/backend/refs.ts";
 import { requireRight } from "../auth.ts";
+import { coordinated } from "../coordinated.ts";
 import { bad } from "../errors.ts";
 import { checked, plain, readFields, wholeOf } from "../fields.ts";
 import { json } from "../headers.ts";
@@ -76,26 +77,25 @@ async function work(call: Call, host: RouteHost): Promise<Response> {
   const { tags = undefined, from = undefined, holder = undefined, dead = undefined } = body;
   if (dead !== undefined) requireRight(grant, "append", checkPoolName(dead));
   const where = body.action === "take" ? await filters([body.where ?? []].flat()) : [];
-  const handle = await host.backend.open(pool);
-  const coordination = await handle.coordinate();
-  const group = coordination.group(call.part("name"), {
-    tags,
-    where,
-    from,
-    holder,
-    // If the caller does not say whether a failure was final, the delay applies.
-    maxTries: body.max_tries ?? (body.action === "take" ? undefined : Infinity),
-    dead,
-    // Creating the pool requires the right to create pools.
-    createDead: mayUse(grant, "admin", poolName(dead ?? deadName(pool))),
-    orderedByKey: body.ordered_by_key === true,
+  return await coordinated(call, host, async (coordination) => {
+    const group = coordination.group(call.part("name"), {
+      tags,
+      where,
+      from,
+      holder,
+      // If the caller does not say whether a failure was final, the delay applies.
+      maxTries: body.max_tries ?? (body.action === "take" ? undefined : Infinity),
+      dead,
+      // Creating the pool requires the right to create pools.
+      createDead: mayUse(grant, "admin", poolName(dead ?? deadName(pool))),
+      orderedByKey: body.ordered_by_key === true,
+    });
+    try {
+      return json(await act(call, host, group, body, fields));
+    } finally {
+      group.close();
+    }
   });
-  try {
-    return json(await act(call, host, group, body, fields));
-  } finally {
-    group.close();
-    void handle.close();
-  }
 }
 
 /** The routes. */

@@ -7,6 +7,7 @@
 import { z } from "zod";
 import type { Where } from "../../lib/filter/where.ts";
 import { KEY_TAG } from "../../lib/coordination/names.ts";
+import { coordinated } from "../coordinated.ts";
 import { bad, HttpError } from "../errors.ts";
 import { json } from "../headers.ts";
 import { filters, parseU64, sinceTime, single, tagsOf } from "../query.ts";
@@ -45,14 +46,9 @@ async function conditions(params: URLSearchParams, name: string): Promise<readon
   return await filters(where === null ? [] : [where]);
 }
 
-async function ofKey(key: string, { pool }: Call, host: RouteHost): Promise<Response> {
-  const handle = await host.backend.open(pool);
-  try {
-    const message = await (await handle.coordinate()).latest(key);
-    if (message !== null) return host.printer.answer(message);
-  } finally {
-    void handle.close();
-  }
+async function ofKey(key: string, call: Call, host: RouteHost): Promise<Response> {
+  const message = await coordinated(call, host, (coordination) => coordination.latest(key));
+  if (message !== null) return host.printer.answer(message);
   throw new HttpError(404, "NotFound", `no message with the tag ${KEY_TAG}${key}`, {
     details: { key },
     hint: "It was overwritten or never written.",
@@ -73,9 +69,7 @@ async function latest(call: Call, host: RouteHost): Promise<Response> {
     most: last === null ? undefined : Number(parseU64(last, "last")),
     mostBytes: MOST_BYTES,
   };
-  const handle = await host.backend.open(call.pool);
-  try {
-    const coordination = await handle.coordinate();
+  return await coordinated(call, host, async (coordination) => {
     const { messages, latest, forgotten } = await waiting(
       call,
       host,
@@ -85,9 +79,7 @@ async function latest(call: Call, host: RouteHost): Promise<Response> {
     const groups = latest.map(({ key, seq }) => `{"key":${JSON.stringify(key)},"seq":${seq}}`);
     const more = forgotten ? ',"forgotten":true' : "";
     return json(`{"messages":[${texts.join(",")}],"latest":[${groups.join(",")}]${more}}`);
-  } finally {
-    void handle.close();
-  }
+  });
 }
 
 /** The routes. */

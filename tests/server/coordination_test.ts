@@ -667,3 +667,13 @@ Deno.test("browsers: a page of a listed origin may put", async () => {
   assert.match(preflight.headers.get("access-control-allow-methods") ?? "", /\bPUT\b/);
   await place.end();
 });
+
+// Every pool that somebody misnames a group of would stay open, and its disk space taken after it is
+// deleted. Files that stay open fail a test here.
+Deno.test("server groups: a call that is refused leaves no pool open", () =>
+  withPool(async ({ app, post }) => {
+    const { status, json } = await post(`${POOL}/groups/BAD%20NAME`, { action: "take" });
+    assert.deepEqual([status, json.error.kind], [400, "Usage"]);
+    const { status: deleted } = await read(app.request(POOL, { method: "DELETE" }));
+    assert.equal(deleted, 200);
+  }));
