@@ -1,5 +1,5 @@
 /**
- * The headers of every response.
+ * The headers of every response, and cookies.
  *
  * @module
  */
@@ -33,6 +33,14 @@ export const LEAN_HEADERS: { readonly [name: string]: string } = {
 };
 
 /** A JSON response. */
-export function json(text: string | Uint8Array<ArrayBuffer>): Response {
-  return new Response(text, { headers: JSON_HEADERS });
+export function json(text: string, more: HeaderPairs = [], status = 200): Response {
+  return new Response(text, { status, headers: [...JSON_HEADERS, ...more] });
+}
+
+/** The values of a request's cookies with this name. */
+export function cookiesOf({ headers }: Request, name: string): readonly string[] {
+  return (headers.get("cookie") ?? "").split(";").flatMap((part) => {
+    const [found, value = ""] = part.trim().split("=", 2);
+    return found === name ? [value] : [];
+  });
 }

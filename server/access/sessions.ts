@@ -8,6 +8,7 @@
 import { isHex64, newSecret, textHash } from "../../lib/access/key.ts";
 import type { Grant } from "../../lib/types.ts";
 import { HttpError } from "../errors.ts";
+import { cookiesOf } from "../headers.ts";
 import { damaged, readJson, type StateFolder } from "./folder.ts";
 import { type KeyGrant, type KeyStore, nowSeconds } from "./keys.ts";
 
@@ -50,12 +51,8 @@ class Session implements Grant {
 }
 
 /** The token in a request's cookie; null if it is missing or malformed. */
-export function sessionToken({ headers }: Request): string | null {
-  for (const part of (headers.get("cookie") ?? "").split(";")) {
-    const [name, value = ""] = part.trim().split("=", 2);
-    if (name === COOKIE && isHex64(value)) return value;
-  }
-  return null;
+export function sessionToken(request: Request): string | null {
+  return cookiesOf(request, COOKIE).find(isHex64) ?? null;
 }
 
 /** The sessions of one server. */

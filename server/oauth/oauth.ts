@@ -14,7 +14,7 @@ import type { KeyStore } from "../access/keys.ts";
 import { AttemptLimit } from "../access/limit.ts";
 import type { BodyReader } from "../body.ts";
 import { HttpError } from "../errors.ts";
-import { BASE_HEADERS, type HeaderPairs, JSON_HEADERS } from "../headers.ts";
+import { BASE_HEADERS, cookiesOf, type HeaderPairs, json } from "../headers.ts";
 import { peerOf } from "../peer.ts";
 import { searchOf } from "../url.ts";
 import { invalidRequest, OAuthError, tooMany } from "./error.ts";
@@ -47,10 +47,6 @@ export interface OAuthOptions {
 interface Endpoint {
   readonly method: "GET" | "POST";
   readonly answer: (request: Request, bodies: BodyReader) => Response | Promise<Response>;
-}
-
-function json(value: object, status = 200, more: HeaderPairs = []): Response {
-  return new Response(JSON.stringify(value), { status, headers: [...JSON_HEADERS, ...more] });
 }
 
 /** The OAuth endpoints of one server. */
@@ -132,16 +128,16 @@ export class OAuth {
   }
 
   #resourceMetadata(): Response {
-    return json({
+    return json(JSON.stringify({
       authorization_servers: [this.#origin],
       bearer_methods_supported: ["header"],
       resource: this.#resource,
-    });
+    }));
   }
 
   #serverMetadata(): Response {
     const origin = this.#origin;
-    return json({
+    return json(JSON.stringify({
       issuer: origin,
       authorization_endpoint: `${origin}/oauth/authorize`,
       token_endpoint: `${origin}/oauth/token`,
@@ -152,7 +148,7 @@ export class OAuth {
       code_challenge_methods_supported: ["S256"],
       token_endpoint_auth_methods_supported: ["none"],
       authorization_response_iss_parameter_supported: true,
-    });
+    }));
   }
 
   /** Counts a registration or an approval page. */
@@ -172,12 +168,13 @@ export class OAuth {
       this.#count(request);
     }
     const { id, name, redirect_uris } = this.#options.store.register(read);
-    return json({
+    const answer = {
       client_id: id,
       client_name: name,
       redirect_uris,
       token_endpoint_auth_method: "none",
-    }, 201);
+    };
+    return json(JSON.stringify(answer), [], 201);
   }
 
   /** Shows the page. Errors are never redirected: the callback may be an attacker's. */
@@ -227,7 +224,7 @@ export class OAuth {
     if (wait > 0) throw tooMany(wait);
     const pending = this.#pending.take(form.need("request"));
     if (pending === null) throw invalidRequest();
-    if (!cookiesOf(request).some((one) => equalSecrets(one, pending.cookie))) {
+    if (!cookiesOf(request, COOKIE).some((one) => equalSecrets(one, pending.cookie))) {
       throw new OAuthError(403, "invalid_request");
     }
     const { redirectUri, state } = pending;
@@ -308,21 +305,11 @@ export class OAuth {
 }
 
 function tokensAnswer({ access, refresh }: Tokens): Response {
-  return json(
-    {
-      access_token: access,
-      token_type: "Bearer",
-      expires_in: TOKEN_LIFE,
-      refresh_token: refresh,
-    },
-    200,
-    [["pragma", "no-cache"]],
-  );
-}
-
-function cookiesOf({ headers }: Request): readonly string[] {
-  return (headers.get("cookie") ?? "").split(";").flatMap((part) => {
-    const [name, value = ""] = part.trim().split("=", 2);
-    return name === COOKIE ? [value] : [];
-  });
+  const answer = {
+    access_token: access,
+    token_type: "Bearer",
+    expires_in: TOKEN_LIFE,
+    refresh_token: refresh,
+  };
+  return json(JSON.stringify(answer), [["pragma", "no-cache"]]);
 }

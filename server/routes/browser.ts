@@ -8,14 +8,14 @@ import { CLEARED, sessionToken } from "../access/sessions.ts";
 import { HttpError } from "../errors.ts";
 import { checked, readFields } from "../fields.ts";
 import { requireOwnOrigin } from "../guard.ts";
-import { type HeaderPairs, JSON_HEADERS } from "../headers.ts";
+import { type HeaderPairs, json } from "../headers.ts";
 import { peerOf } from "../peer.ts";
 import { SessionAnswer, SessionBody } from "../schemas.ts";
 import { granted, rightsHeaders } from "../auth.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
 
 function answer(value: object, more: HeaderPairs = []): Response {
-  return new Response(JSON.stringify(value), { headers: [...JSON_HEADERS, ...more] });
+  return json(JSON.stringify(value), more);
 }
 
 async function signIn({ request }: Call, { browser, bodies }: RouteHost): Promise<Response> {

@@ -56,9 +56,8 @@ async function open({ request, grant }: Call, { backend, bodies }: RouteHost): P
 
 async function info({ grant, pool }: Call, host: RouteHost): Promise<Response> {
   const found = await host.backend.info(pool);
-  const answer = json(`{"pool":${infoJson(found, pool, host.followers(pool))}}`);
-  for (const [name, value] of rightsHeaders(grant, pool)) answer.headers.set(name, value);
-  return answer;
+  const text = `{"pool":${infoJson(found, pool, host.followers(pool))}}`;
+  return json(text, rightsHeaders(grant, pool));
 }
 
 async function remove({ pool }: Call, { backend }: RouteHost): Promise<Response> {
