@@ -5,7 +5,7 @@
  */
 
 import { makeCertificate } from "./certificate.ts";
-import { baseUrl, readKey, scopeOf, type ServeConfig } from "./config.ts";
+import { addressText, baseUrl, readKey, scopeOf, type ServeConfig } from "./config.ts";
 import { quote } from "./init_report.ts";
 
 /** Warn if a certificate expires within this time, in milliseconds. */
@@ -142,7 +142,7 @@ export function checkJson(
   { config, fingerprint, warnings }: Check,
 ): { readonly check: { readonly [K in keyof CheckJson]: CheckJson[K] } } {
   const base = baseUrl(config);
-  const host = config.hostname.includes(":") ? `[${config.hostname}]` : config.hostname;
+  const listen = addressText(config);
   return {
     check: {
       access: config.access,
@@ -154,7 +154,7 @@ export function checkJson(
         max_tail_concurrency: config.maxTailConcurrency,
         max_tail_timeout_ms: config.maxTailTimeoutMs,
       },
-      listen: `${host}:${config.port}`,
+      listen,
       mcp: `${base}/mcp`,
       status: "valid",
       tls: config.tls === null ? "disabled" : TLS_WORDS[config.tls.kind],
@@ -163,8 +163,8 @@ export function checkJson(
       web_ui: `${base}/ui`,
       web_ui_pool: `${base}/ui/pools/demo`,
       mode: "one-listener",
-      local: config.loopback ? `${host}:${config.port}` : null,
-      remote: config.loopback ? null : `${host}:${config.port}`,
+      local: config.loopback ? listen : null,
+      remote: config.loopback ? null : listen,
       shared_address: null,
       fingerprint: null,
     },
@@ -187,14 +187,13 @@ export function summary(config: ServeConfig, auth: string): string {
 /** The result for people. */
 export function checkText({ config, fingerprint, warnings }: Check): string {
   const base = baseUrl(config);
-  const host = config.hostname.includes(":") ? `[${config.hostname}]` : config.hostname;
   const timeout = config.maxTailTimeoutMs % 1000 === 0
     ? `${config.maxTailTimeoutMs / 1000}s`
     : `${config.maxTailTimeoutMs}ms`;
   return [
     "Configuration valid.",
     "",
-    `  Bind:   ${host}:${config.port} (${scopeOf(config)})`,
+    `  Bind:   ${addressText(config)} (${scopeOf(config)})`,
     `  MCP:    ${base}/mcp`,
     `  ${summary(config, config.token === null ? "none" : "bearer token")}`,
     `  Limits: body ${size(config.maxBodyBytes)}, timeout ${timeout}, ` +

@@ -129,12 +129,29 @@ export const DEFAULT_FLAGS: ServeFlags = {
   maxTailConcurrency: 64,
 };
 
+/** An address for listening. */
+export interface Address {
+  readonly hostname: string;
+  /** 0 for any. */
+  readonly port: number;
+}
+
+/** An address as `IP:PORT`, IPv6 in brackets. */
+export function addressText({ hostname, port }: Address): string {
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}
+
+/** Whether an address stands for all interfaces. */
+export function isWildcard(hostname: string): boolean {
+  return hostname === "0.0.0.0" || hostname === "::";
+}
+
 /**
  * Reads `IP:PORT`, `[IPv6]:PORT` or `localhost:PORT`.
  *
  * @throws {PlasmiteError} Usage
  */
-export function parseBind(text: string): { hostname: string; port: number } {
+export function parseBind(text: string): Address {
   const match = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+)|(localhost)):([0-9]{1,5})$/i.exec(text.trim());
   const [, v6, v4, name, digits] = match ?? [];
   const port = Number(digits ?? -1);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { formatAccessKey, newSecret } from "../lib/access/key.ts";
 import { workingDirectory } from "../lib/environment.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import { inspectPair, makeIssuedCertificate } from "./certificate.ts";
@@ -103,7 +104,7 @@ export async function serveInit(options: InitOptions): Promise<InitResult> {
   }
   const there = all.find(exists);
   if (there !== undefined && !options.force) throw alreadyThere(there);
-  const token = crypto.getRandomValues(new Uint8Array(32)).toHex();
+  const token = newSecret();
   const { cert, key, fingerprint } = await makeIssuedCertificate(hostname);
   const { spki } = await inspectPair(cert, key, paths.tls_cert);
   writeSet([
@@ -111,7 +112,7 @@ export async function serveInit(options: InitOptions): Promise<InitResult> {
     { path: paths.tls_cert, text: cert, mode: 0o644 },
     { path: paths.tls_key, text: key, mode: 0o600 },
     // The token again, as an access key for 1.x clients, which check the certificate by its hash.
-    { path: paths.access_key, text: `pk1.${spki}.${token}\n`, mode: 0o600 },
+    { path: paths.access_key, text: `${formatAccessKey({ spki, secret: token })}\n`, mode: 0o600 },
   ], options.force);
   return { paths, fingerprint, bind: options.bind, port, replaced: there !== undefined };
 }

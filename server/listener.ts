@@ -7,7 +7,7 @@
 import { messageOf, PlasmiteError } from "../lib/errors.ts";
 import { pause, startTimer } from "../lib/timers.ts";
 import type { App } from "./app.ts";
-import { isLoopback } from "./config.ts";
+import { addressText, isLoopback, isWildcard } from "./config.ts";
 import { errorResponse } from "./errors.ts";
 import { headOnWire } from "./head.ts";
 import { notePeer } from "./peer.ts";
@@ -64,8 +64,7 @@ export class Listener {
 
   /** The bound address, `IP:PORT`, IPv6 in brackets. */
   get address(): string {
-    const { hostname } = this.#server.addr;
-    return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${this.port}`;
+    return addressText({ hostname: this.#server.addr.hostname, port: this.port });
   }
 
   #listen(port: number): Deno.HttpServer<Deno.NetAddr> {
@@ -152,7 +151,7 @@ export class Listener {
 
 /** The host that the runtime (Deno 2.9) assumes for a request without a `Host` header. */
 function inventedHost({ hostname, port }: Deno.NetAddr, tls: boolean): string {
-  const local = isLoopback(hostname) || hostname === "0.0.0.0" || hostname === "::";
+  const local = isLoopback(hostname) || isWildcard(hostname);
   const host = local ? "localhost" : hostname.includes(":") ? `[${hostname}]` : hostname;
   return port === (tls ? 443 : 80) ? host : `${host}:${port}`;
 }

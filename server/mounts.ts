@@ -58,9 +58,8 @@ export async function mountsOf(
 ): Promise<Mounts> {
   const found = new Map<string, Mount>();
   if (mounts.length === 0) return found;
-  const { poolRef } = await import("../lib/backend/nats/ref.ts");
+  const { natsAddress, poolRef } = await import("../lib/backend/nats/ref.ts");
   const { NatsAccess } = await import("../lib/backend/nats/access.ts");
-  const { natsAddress } = await import("../lib/backend/nats/ref.ts");
   for (const text of mounts) {
     const [, name = "", ref = ""] = /^([^=]*)=(nats(?:\+tls)?:\/\/.*)$/s.exec(text) ?? [];
     if (name === "" || ref === "") {

@@ -8,7 +8,9 @@
 import { readFrontCertificate, rememberedAddress } from "./access/identity.ts";
 import { inspectPair } from "./certificate.ts";
 import {
+  type Address,
   isLoopback,
+  isWildcard,
   type Limits,
   limitsOf,
   parseBind,
@@ -19,13 +21,6 @@ import {
   usage,
 } from "./config.ts";
 import { normalizeOrigin } from "./guard.ts";
-
-/** An address for listening. */
-export interface Address {
-  readonly hostname: string;
-  /** 0 for any. */
-  readonly port: number;
-}
 
 /** A configuration of two listeners. */
 export interface SharedConfig extends Limits {
@@ -62,11 +57,6 @@ const ONE_LISTENER = [
   "tls-cert",
   "tls-key",
 ];
-
-/** An address as `IP:PORT`, IPv6 in brackets. */
-export function addressText({ hostname, port }: Address): string {
-  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
-}
 
 /**
  * The configuration of two listeners; null if the options ask for one.
@@ -166,8 +156,7 @@ function portOf(origin: string | undefined): number {
 
 function refuseSame(local: Address, remote: Address): void {
   if (local.port !== remote.port || local.port === 0) return;
-  const wild = remote.hostname === "0.0.0.0" || remote.hostname === "::";
-  if (!wild && local.hostname !== remote.hostname) return;
+  if (!isWildcard(remote.hostname) && local.hostname !== remote.hostname) return;
   throw usage(
     "the two listeners must have different addresses",
     `Both would listen on port ${local.port}. Change --bind or --remote-bind.`,

@@ -8,8 +8,9 @@ import { StateFolder } from "./access/folder.ts";
 import { readIdentity } from "./access/identity.ts";
 import { type CheckJson, checkJson } from "./check.ts";
 import { fingerprintOf } from "./certificate.ts";
+import { addressText } from "./config.ts";
 import { quote } from "./init_report.ts";
-import { addressText, type SharedConfig } from "./shared_config.ts";
+import type { SharedConfig } from "./shared_config.ts";
 import type { RunningShared } from "./sharing.ts";
 
 function isWild(address: string): boolean {

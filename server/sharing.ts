@@ -21,11 +21,12 @@ import { BrowserSessions } from "./access/sessions.ts";
 import { OAuth } from "./oauth/oauth.ts";
 import { OAuthStore } from "./oauth/store.ts";
 import { capped } from "./auth.ts";
+import { addressText, isWildcard } from "./config.ts";
 import { Listener } from "./listener.ts";
 import { makeRecord, register } from "./registry.ts";
 import { limitsOption, publishAddress, type ServeHooks } from "./serve.ts";
 import { Server, type ServerOptions } from "./server.ts";
-import { addressText, type SharedConfig } from "./shared_config.ts";
+import type { SharedConfig } from "./shared_config.ts";
 
 /** Two running listeners. */
 export interface RunningShared {
@@ -159,5 +160,5 @@ function open(
 
 /** The address of a listener that is bound to one, for whoever knows no better. */
 function specificUrl(hostname: string, listener: Listener): string | null {
-  return hostname === "0.0.0.0" || hostname === "::" ? null : `https://${listener.address}`;
+  return isWildcard(hostname) ? null : `https://${listener.address}`;
 }
