@@ -9,7 +9,7 @@ import { hidden, mayRead } from "../lib/backend/hidden.ts";
 import type { Conditions, PoolHandle } from "../lib/backend/types.ts";
 import { checkKey, tagsOf } from "../lib/coordination/names.ts";
 import { stamp } from "../lib/client/options.ts";
-import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
+import { PlasmiteError } from "../lib/errors.ts";
 import { FrameBatch } from "../lib/pool/batch.ts";
 import { isMissing } from "../lib/pool/unfinished.ts";
 import { DEFAULT_POOL_SIZE, maxPayload, planLayout } from "../lib/pool/layout.ts";
@@ -67,12 +67,7 @@ export async function append(pools: GrantedPools, wanted: Append): Promise<Appen
     if (!create || !isMissing(error)) throw error;
   }
   checkFits(batch);
-  try {
-    await pools.create(pool);
-  } catch (error) {
-    // Another process created it at the same time: use that one.
-    if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
-  }
+  await pools.make(pool);
   return await store(pools, pool, batch, when);
 }
 

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { U64_MAX } from "../lib/client/options.ts";
 import { readSince } from "../lib/text/time.ts";
 import { jsonText } from "../lib/text/json_exact.ts";
 import { insideString, wrapped } from "./json.ts";
@@ -24,8 +25,6 @@ export class BadArgument extends Error {
     this.detail = detail;
   }
 }
-
-const U64_MAX = 2n ** 64n - 1n;
 
 /** The arguments of one call. Every reader throws {@linkcode BadArgument}. */
 export class Arguments {

@@ -10,7 +10,7 @@ import type { PoolInfo } from "../lib/backend/local/info.ts";
 import { poolName } from "../lib/backend/refs.ts";
 import type { Backend, Choose, NewPool, OpenOptions, PoolHandle } from "../lib/backend/types.ts";
 import { nameProblem } from "../lib/client/names.ts";
-import { PlasmiteError } from "../lib/errors.ts";
+import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import type { Grant, Need } from "../lib/types.ts";
 
 const DOING: Readonly<Record<Need, string>> = {
@@ -75,12 +75,22 @@ export class GrantedPools implements Backend {
 
   async open(name: string, options: OpenOptions = {}): Promise<PoolHandle> {
     this.check(options.write === true ? "append" : "read", name);
+    if (options.create !== undefined) this.check("admin", name);
     return await this.#backend.open(name, options);
   }
 
   async create(name: string, options?: NewPool): Promise<PoolInfo> {
     this.check("admin", name);
     return await this.#backend.create(name, options);
+  }
+
+  /** Creates a pool; one that another caller has created at the same time is as good. */
+  async make(name: string): Promise<void> {
+    try {
+      await this.create(name);
+    } catch (error) {
+      if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
+    }
   }
 
   async info(name: string): Promise<PoolInfo> {

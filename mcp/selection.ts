@@ -5,6 +5,7 @@
  */
 
 import type { Selection } from "../lib/backend/types.ts";
+import { U64_MAX } from "../lib/client/options.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { withBudget } from "../lib/filter/budget.ts";
 import type { Where } from "../lib/filter/where.ts";
@@ -88,5 +89,5 @@ export function failuresOf(
 
 /** The sequence number after `after`; the highest one has no successor. */
 export function firstAfter(after: bigint): bigint {
-  return after === 2n ** 64n - 1n ? after : after + 1n;
+  return after === U64_MAX ? after : after + 1n;
 }

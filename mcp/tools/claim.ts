@@ -7,7 +7,6 @@
 import type { Coordination, Released } from "../../lib/backend/coordination.ts";
 import { hidden } from "../../lib/backend/hidden.ts";
 import type { LeaseState, PoolHandle } from "../../lib/backend/types.ts";
-import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
 import { isMissing } from "../../lib/pool/unfinished.ts";
 import { formatTime } from "../../lib/text/time.ts";
 import { BadArgument } from "../args.ts";
@@ -44,11 +43,7 @@ async function opened(pools: GrantedPools, name: string, create: boolean): Promi
   } catch (error) {
     if (!create || !isMissing(error)) throw error;
   }
-  try {
-    await pools.create(name);
-  } catch (error) {
-    if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
-  }
+  await pools.make(name);
   return await pools.open(name, { write: true });
 }
 

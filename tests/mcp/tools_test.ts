@@ -7,9 +7,11 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { LocalBackend } from "../../lib/backend/local.ts";
+import { GrantedPools } from "../../mcp/pools.ts";
 import { TOOLS } from "../../mcp/tools.ts";
 import { filled, type Outcome, run, seqs, StorePlace, test } from "./mcp_tools_util.ts";
-import type { Any } from "./mcp_util.ts";
+import { type Any, Place } from "./mcp_util.ts";
 
 /** The cursor fields: next, last, oldest, newest, fell_behind. */
 function cursor({ result }: Outcome): unknown[] {
@@ -445,4 +447,14 @@ Deno.test("mcp tools: reading agrees with a model, whatever is stored and asked 
     }),
     { numRuns: 60 * Number(Deno.env.get("PLASMITE_TEST_SCALE") ?? 1) },
   );
+});
+
+// Whoever may only append would make pools of any number and size.
+Deno.test("mcp pools: opening creates a pool only for those who may create it", async () => {
+  using place = new Place();
+  const backend = new LocalBackend(place.dir);
+  const grant = { subject: "writer", can: (need: string) => need !== "admin" };
+  const pools = new GrantedPools(backend, { grant });
+  await assert.rejects(pools.open("p", { write: true, create: {} }), { kindName: "Permission" });
+  assert.deepEqual(await backend.names(), []);
 });
