@@ -394,7 +394,7 @@ Deno.test("import, killed and repeated: every message is there once, and the poo
     await ok(dir, ["export", "a", "-o", `${dir}/a`]);
     await ok(dir, ["pool", "create", "b", "--size", "16M"]);
     let kills = 0;
-    for (let ms = 60;; ms *= 1.5) {
+    for (let ms = 20;; ms *= 1.5) {
       const code = await killedAfter(dir, ms, ["import", "b", `${dir}/a`, "--id-from", ".seq"]);
       assert.equal((await cli(["--dir", dir, "doctor", "b"])).code, 0);
       if (code === null) kills++;
