@@ -10,7 +10,6 @@
 
 import { Buf } from "../bytes.ts";
 import { PlasmiteError } from "../errors.ts";
-import { type Lite3Doc, Lite3Key } from "../lite3/doc.ts";
 import { Tag } from "../lite3/layout.ts";
 import type { MessageView } from "../lite3/message.ts";
 import { printJson } from "../lite3/print.ts";
@@ -20,6 +19,7 @@ import type { Node } from "./ast.ts";
 import { Context, ROOT } from "./context.ts";
 import { compileNative } from "./native.ts";
 import { parse } from "./parser.ts";
+import { pathLookup } from "./path_lookup.ts";
 import { describe, isNumber, type Value } from "./values.ts";
 import { compileWhere } from "./where.ts";
 
@@ -91,13 +91,11 @@ function pathPart(node: Node): PartOf | undefined {
       isStored ? { text: formatTime(timestampNs), isText: true } : null;
   }
   if (root !== "data") return undefined;
-  const keys = rest.map((step) => typeof step === "string" ? new Lite3Key(step) : step);
-  return ({ doc, dataAt }) => {
-    let at = dataAt;
-    for (const key of keys) {
-      at = typeof key === "number" ? element(doc, at, key) : member(doc, at, key);
-      if (at < 0) return null;
-    }
+  const find = pathLookup(rest);
+  return (message) => {
+    const at = find(message);
+    if (at < 0) return null;
+    const { doc } = message;
     const kind = doc.tag(at);
     if (kind === Tag.String) return { text: doc.string(at), isText: true };
     const out = new Buf(64);
@@ -121,16 +119,6 @@ function constant(node: Node): string | number | undefined {
   if (node.t !== "str" || node.format !== undefined) return undefined;
   const [text = "", ...others] = node.parts;
   return others.length === 0 && typeof text === "string" ? text : undefined;
-}
-
-/** Offset of a member; negative if there is none. */
-function member(doc: Lite3Doc, at: number, key: Lite3Key): number {
-  return doc.tag(at) === Tag.Object ? doc.lookup(at, key) : -1;
-}
-
-/** Offset of an element; negative if there is none. */
-function element(doc: Lite3Doc, at: number, index: number): number {
-  return doc.tag(at) === Tag.Array ? doc.element(at, index) : -1;
 }
 
 /** What runs on the values of the message; undefined if only jq can do it. */
