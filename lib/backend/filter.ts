@@ -9,7 +9,7 @@
 import { PlasmiteError } from "../errors.ts";
 import type { Where } from "../filter/where.ts";
 import { Lite3Tag, MessageView } from "../lite3/message.ts";
-import type { FrameBytes } from "../types.ts";
+import type { FrameBytes, StoredBytes } from "../types.ts";
 
 /** Tags and conditions of one selection. */
 export class Filter {
@@ -48,22 +48,25 @@ export class Filter {
   }
 
   /**
-   * Returns the frames that meet all conditions, with errors at the positions of the messages that
+   * Returns the messages that meet all conditions, with errors at the positions of the messages that
    * caused them.
    */
-  apply(frames: readonly FrameBytes[]): (FrameBytes | PlasmiteError)[] {
-    let left: (FrameBytes | PlasmiteError)[] = [...frames];
+  apply<F extends FrameBytes | StoredBytes>(messages: readonly F[]): (F | PlasmiteError)[] {
+    let left: (F | PlasmiteError)[] = [...messages];
     const view = new MessageView();
     for (const where of this.#where) {
       const batch = where.batch();
-      for (const frame of left) if (!PlasmiteError.is(frame)) batch.add(view.openFrame(frame));
+      for (const one of left) {
+        if (PlasmiteError.is(one)) continue;
+        batch.add("payload" in one ? view.openStored(one) : view.openFrame(one));
+      }
       const verdicts = batch.run();
       let next = 0;
-      const passed: (FrameBytes | PlasmiteError)[] = [];
-      for (const frame of left) {
-        const verdict = PlasmiteError.is(frame) ? frame : verdicts[next++];
+      const passed: (F | PlasmiteError)[] = [];
+      for (const one of left) {
+        const verdict = PlasmiteError.is(one) ? one : verdicts[next++];
         if (PlasmiteError.is(verdict)) passed.push(verdict);
-        else if (verdict === true) passed.push(frame);
+        else if (verdict === true) passed.push(one);
       }
       left = passed;
     }

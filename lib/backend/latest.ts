@@ -8,7 +8,7 @@
 import { PlasmiteError } from "../errors.ts";
 import { grouping, Groups } from "../filter/latest.ts";
 import type { Where } from "../filter/where.ts";
-import type { Awaitable, FrameBytes } from "../types.ts";
+import type { Awaitable } from "../types.ts";
 import { Filter } from "./filter.ts";
 import type { Latest, LatestRequest, Selection, StoredFrame, Walk } from "./types.ts";
 
@@ -20,7 +20,7 @@ export interface Readable {
   /** Starts to read. */
   select(selection: Selection): Awaitable<Walk>;
   /** A copy of one message; null if it is not retained. */
-  frame(seq: bigint): Awaitable<FrameBytes | null>;
+  get(seq: bigint): Awaitable<StoredFrame | null>;
 }
 
 /** Work that yields the promises it waits for. */
@@ -94,25 +94,24 @@ function* newest(
   const messages: StoredFrame[] = [];
   let bytes = 0;
   for (let end = seqs.length; end > 0; end -= PIECE) {
-    const frames: FrameBytes[] = [];
+    const frames: StoredFrame[] = [];
     for (const seq of seqs.slice(Math.max(0, end - PIECE), end)) {
       signal?.throwIfAborted();
-      const frame = yield* settled(pool.frame(seq));
+      const frame = yield* settled(pool.get(seq));
       if (frame !== null) frames.push(frame);
     }
     for (const frame of matching(frames, having).reverse()) {
-      const { seq, timestampNs, u8: payload } = frame;
-      bytes += payload.length;
+      bytes += frame.payload.length;
       if (bytes > mostBytes && messages.length > 0) {
         return { messages: messages.reverse(), complete: false };
       }
-      messages.push({ seq, timestampNs, flags: 0, payload });
+      messages.push(frame);
     }
   }
   return { messages: messages.reverse(), complete: true };
 }
 
-function matching(frames: readonly FrameBytes[], having: readonly Where[]): FrameBytes[] {
+function matching(frames: readonly StoredFrame[], having: readonly Where[]): StoredFrame[] {
   const filter = new Filter([], having);
   if (filter.passesAll) return [...frames];
   return filter.apply(frames).map((frame) => {

@@ -21,7 +21,6 @@ import type {
   Released,
 } from "../coordination.ts";
 import type { HasDeadPool } from "../dead.ts";
-import { keepFrame } from "../filter.ts";
 import { latestBy } from "../latest.ts";
 import { SetCursor } from "../set_cursor.ts";
 import type {
@@ -83,7 +82,8 @@ export class HttpCoordination implements Coordination {
   async latestBy(by: string, request: LatestRequest = {}): Promise<Latest> {
     await this.#need("latest");
     const query = latestQuery(by, request);
-    if (query === null) return await this.#latestHere(by, request);
+    // Conditions that need jq are evaluated in this process.
+    if (query === null) return await latestBy(this.#pool, by, request);
     const { name, transport, route } = this.#pool;
     const call = { pool: name, signal: request.signal };
     return await transport.read(route(`latest?${query}`), call, (bytes) => {
@@ -94,28 +94,6 @@ export class HttpCoordination implements Coordination {
         : [];
       return { messages, latest: groups, forgotten: forgotten === true };
     });
-  }
-
-  /** Evaluates the request in this process, for conditions that need jq. */
-  #latestHere(by: string, request: LatestRequest): Promise<Latest> {
-    const { select, get } = this.#pool;
-    const frame = async (seq: bigint) => {
-      const found = await get(seq);
-      if (found === null) return null;
-      const { payload: u8, timestampNs } = found;
-      return keepFrame({
-        u8,
-        payloadAt: 0,
-        payloadLength: u8.length,
-        seqLo: Number(seq & 0xffff_ffffn),
-        seqHi: Number(seq >> 32n),
-        timeLo: Number(timestampNs & 0xffff_ffffn),
-        timeHi: Number(timestampNs >> 32n),
-        seq,
-        timestampNs,
-      });
-    };
-    return latestBy({ select, frame }, by, request);
   }
 
   async claim(request: ClaimRequest): Promise<LeaseState> {

@@ -21,7 +21,6 @@ import type {
 } from "../coordination.ts";
 import { claimPatiently } from "../claim_wait.ts";
 import type { HasDeadPool } from "../dead.ts";
-import { keepFrame } from "../filter.ts";
 import { takeFrame } from "../frames.ts";
 import { latestBy, latestByNow, type Readable } from "../latest.ts";
 import type {
@@ -108,9 +107,7 @@ export class Coordinator implements Coordination {
 
   #readable(signal: AbortSignal | undefined): Readable {
     const { run, ring, select } = this.#context;
-    const frame = (seq: bigint) =>
-      run(findFrame(ring, seq, ({ cursor }) => keepFrame(cursor)), signal);
-    return { select, frame };
+    return { select, get: (seq) => run(findFrame(ring, seq, takeFrame), signal) };
   }
 
   cursors(dir?: string): Awaitable<readonly CursorInfo[]> {

@@ -28,7 +28,6 @@ import type {
   ReleaseRequest,
   StoredFrame,
 } from "../types.ts";
-import type { FrameBytes } from "../../types.ts";
 import { noFlush } from "./appender.ts";
 import { NatsCursors } from "./cursors.ts";
 import { NatsGroup } from "./group.ts";
@@ -70,12 +69,7 @@ export class NatsCoordination implements Coordination {
   }
 
   latestBy(by: string, request: LatestRequest = {}): Promise<Latest> {
-    const select: PoolHandle["select"] = (selection) => this.#pool.select(selection);
-    const frame = async (seq: bigint) => {
-      const found = await this.#pool.get(seq);
-      return found === null ? null : frameBytes(found);
-    };
-    return latestBy({ select, frame }, by, request);
+    return latestBy(this.#pool, by, request);
   }
 
   claim(request: ClaimRequest): Promise<LeaseState> {
@@ -121,21 +115,6 @@ export class NatsCoordination implements Coordination {
     const checked = checkCursorName(name);
     return new NatsGroup(checked, this.#target, this.#pool, this.#frame, request);
   }
-}
-
-/** Converts a stored message to the bytes of a frame. */
-function frameBytes({ payload, seq, timestampNs }: StoredFrame): FrameBytes {
-  return {
-    u8: payload,
-    payloadAt: 0,
-    payloadLength: payload.length,
-    seqLo: Number(seq & 0xffff_ffffn),
-    seqHi: Number(seq >> 32n),
-    timeLo: Number(timestampNs & 0xffff_ffffn),
-    timeHi: Number(timestampNs >> 32n),
-    seq,
-    timestampNs,
-  };
 }
 
 function checkDir(dir: string | undefined): void {

@@ -260,18 +260,7 @@ export class NatsGroup implements Group {
     const message = new MessageView().openStored(frame);
     if (!filter.passesTags({ message })) return false;
     if (!filter.hasConditions) return true;
-    const { payload, seq, timestampNs } = frame;
-    const [verdict] = filter.apply([{
-      u8: payload,
-      payloadAt: 0,
-      payloadLength: payload.length,
-      seqLo: message.seqLo,
-      seqHi: message.seqHi,
-      timeLo: message.timeLo,
-      timeHi: message.timeHi,
-      seq,
-      timestampNs,
-    }]);
+    const [verdict] = filter.apply([frame]);
     if (PlasmiteError.is(verdict)) throw verdict;
     return verdict !== undefined;
   }
