@@ -69,3 +69,22 @@ export async function copyToDead(
   });
   await dead.append(batch, { flush: false, when: { ids: [id] }, stored: () => {} });
 }
+
+/**
+ * Opens the dead pool of a pool and copies a message into it, see {@linkcode openDead} and {@linkcode
+ * copyToDead}.
+ */
+export async function bury(
+  from: HasDeadPool,
+  message: StoredFrame,
+  reader: string,
+  dead?: string,
+  create?: boolean,
+): Promise<void> {
+  const pool = await openDead(from, dead, create);
+  try {
+    await copyToDead(message, reader, pool);
+  } finally {
+    await pool.close();
+  }
+}

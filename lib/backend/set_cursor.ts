@@ -8,7 +8,7 @@
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import type { Awaitable } from "../types.ts";
 import type { Cursor, CursorInfo, CursorSelection, CursorUpdate } from "./coordination.ts";
-import { copyToDead, type HasDeadPool, openDead } from "./dead.ts";
+import { bury, type HasDeadPool } from "./dead.ts";
 import type { PoolHandle, StoredFrame, Walk } from "./types.ts";
 
 /** How often to send a position that only moved past non-matching messages, in milliseconds. */
@@ -82,12 +82,7 @@ export class SetCursor implements Cursor {
   }
 
   async bury(message: StoredFrame, dead?: string): Promise<void> {
-    const pool = await openDead(this.#pool, dead);
-    try {
-      await copyToDead(message, this.name, pool);
-    } finally {
-      await pool.close();
-    }
+    await bury(this.#pool, message, this.name, dead);
     await this.ack(message.seq);
   }
 

@@ -21,7 +21,7 @@ import type {
   CursorUpdate,
   Place,
 } from "../coordination.ts";
-import { copyToDead, openDead } from "../dead.ts";
+import { bury } from "../dead.ts";
 import type { StoredFrame, Walk } from "../types.ts";
 import type { PoolContext } from "./coordinator.ts";
 
@@ -176,12 +176,7 @@ export class PoolCursor implements Cursor {
   }
 
   async bury(message: StoredFrame, dead?: string): Promise<void> {
-    const pool = await openDead(this.#context, dead);
-    try {
-      await copyToDead(message, this.name, pool);
-    } finally {
-      await pool.close();
-    }
+    await bury(this.#context, message, this.name, dead);
     this.ack(message.seq);
   }
 

@@ -36,7 +36,7 @@ import { pause, waitFor } from "../../timers.ts";
 
 import type { Awaitable } from "../../types.ts";
 import type { Group, GroupRequest, HandedTask, TakenTasks, TakeRequest } from "../coordination.ts";
-import { copyToDead, MAX_TRIES, openDead } from "../dead.ts";
+import { bury, MAX_TRIES } from "../dead.ts";
 import { takeFrame } from "../frames.ts";
 import type { StoredFrame } from "../types.ts";
 import type { PoolContext } from "./coordinator.ts";
@@ -368,12 +368,7 @@ export class PoolGroup implements Group {
     const { run } = this.#context;
     const { dead, createDead = true } = this.#request;
     try {
-      const pool = await openDead(this.#context, dead, createDead);
-      try {
-        await copyToDead(message, this.name, pool);
-      } finally {
-        await pool.close();
-      }
+      await bury(this.#context, message, this.name, dead, createDead);
     } catch (error) {
       await run(this.#postponing(message.seq, token, BURY_AGAIN));
       if (!createDead && PlasmiteError.is(error, ErrorKind.NotFound)) return;
