@@ -240,9 +240,9 @@ export class FeedConditions {
   #skip(error: PlasmiteError, path: string, i: number): void {
     const { index, line, mode } = this.#positions[i] ?? this.position();
     const view = new MessageView();
-    const { u8, dv } = this.#batch.out;
-    const { byteOffset, length } = this.#batch.payload(i);
-    view.open(u8, dv, byteOffset - u8.byteOffset, length);
+    const batch = this.#batch;
+    const { u8, dv } = batch.out;
+    view.open(u8, dv, batch.payloadAt(i), batch.payloadOf(i));
     const json = new Buf(256);
     printJson(view.doc, view.dataAt, json);
     this.skipped++;

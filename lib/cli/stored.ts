@@ -7,7 +7,6 @@
 
 import { Buf } from "../bytes.ts";
 import { MessageView } from "../lite3/message.ts";
-import { FRAME_HEADER } from "../pool/layout.ts";
 import { printReceipt } from "../text/envelope.ts";
 import { formatTime } from "../text/time.ts";
 import { escapeControls } from "../visible.ts";
@@ -26,7 +25,7 @@ function* views({ batch, from, count, first }: StoredRun): Generator<MessageView
     view.seqHi = Number(seq >> 32n);
     view.timeLo = batch.timeLo(i);
     view.timeHi = batch.timeHi(i);
-    view.open(u8, dv, batch.startOf(i) + FRAME_HEADER, batch.payloadOf(i));
+    view.open(u8, dv, batch.payloadAt(i), batch.payloadOf(i));
     yield view;
   }
 }

@@ -122,9 +122,14 @@ export class FrameBatch {
     return this.out.dv.getUint32(this.startOf(i) + FIELD.payloadLength, true);
   }
 
+  /** Where that payload begins in {@linkcode FrameBatch.out}. */
+  payloadAt(i: number): number {
+    return this.startOf(i) + FRAME_HEADER;
+  }
+
   /** The payload of frame `i`, without copying. */
   payload(i: number): Uint8Array<ArrayBuffer> {
-    const at = this.startOf(i) + FRAME_HEADER;
+    const at = this.payloadAt(i);
     return this.out.u8.subarray(at, at + this.payloadOf(i));
   }
 

@@ -210,9 +210,9 @@ class Evaluation {
 
   #own(frame: number, which: 0 | 1): MessageView {
     const view = (this.#views ??= [new MessageView(), new MessageView()])[which];
-    const { u8, dv } = this.#batch.out;
-    const { byteOffset, length } = this.#batch.payload(frame);
-    view.open(u8, dv, byteOffset - u8.byteOffset, length);
+    const batch = this.#batch;
+    const { u8, dv } = batch.out;
+    view.open(u8, dv, batch.payloadAt(frame), batch.payloadOf(frame));
     return view;
   }
 

@@ -283,8 +283,7 @@ export class KnownTags {
     if (first !== this.#high + 1n) return;
     const { u8, dv } = batch.out;
     for (let i = from; i < batch.count; i++) {
-      const { byteOffset, length } = batch.payload(i);
-      this.#view.openTags(u8, dv, byteOffset - u8.byteOffset, length);
+      this.#view.openTags(u8, dv, batch.payloadAt(i), batch.payloadOf(i));
       this.#learn(this.#newest, this.#view, first + BigInt(i - from));
     }
     this.#high = first + BigInt(batch.count - from) - 1n;

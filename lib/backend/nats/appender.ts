@@ -349,9 +349,9 @@ class Runs {
   #refuseOther(item: Item, frame: number, stored: Incoming): void {
     const reader = new Reader(stored.subject.split(".")[1] ?? "", "");
     reader.encode(stored);
-    const { u8, dv } = this.#batch.out;
-    const { byteOffset, length } = this.#batch.payload(frame);
-    this.#view.open(u8, dv, byteOffset - u8.byteOffset, length);
+    const batch = this.#batch;
+    const { u8, dv } = batch.out;
+    this.#view.open(u8, dv, batch.payloadAt(frame), batch.payloadOf(frame));
     const other = new MessageView();
     other.open(reader.out.u8, reader.out.dv, 0, reader.out.len);
     if (sameData(this.#view, other)) return;

@@ -116,8 +116,7 @@ export class Printer {
     const view = this.#view;
     const { u8, dv } = batch.out;
     for (let i = from; i < to; i++) {
-      const { byteOffset, length } = batch.payload(i);
-      view.open(u8, dv, byteOffset - u8.byteOffset, length);
+      view.open(u8, dv, batch.payloadAt(i), batch.payloadOf(i));
       printJson(view.doc, view.dataAt, out);
       ends.push(out.len);
       tags.push(view.tags());
