@@ -167,10 +167,7 @@ class Evaluation {
     if (expect !== undefined && fresh.length > 0) this.#checkExpectation(state, expect);
     if (known.length === 0) return null;
     const rest = new FrameBatch(batch.bytes);
-    for (const i of fresh) {
-      const time = batch.timeOf(i);
-      rest.addPayload(batch.payload(i), Number(time & 0xffff_ffffn), Number(time >> 32n));
-    }
+    for (const i of fresh) rest.addFrames(batch, i, i + 1);
     return rest;
   }
 
