@@ -89,7 +89,7 @@ export class TagWalk {
     let hinted = this.#locate(state);
     while (this.#seq <= until) {
       this.#copy(state);
-      if (this.#parse(state, until, state.oldest, whole, each) === "on") continue;
+      if (this.#parse(state, until, whole, each) === "on") continue;
       if (!hinted) throw new BrokenChain(this.#place, "frame expected");
       hinted = false;
       this.#toTail(state);
@@ -110,7 +110,7 @@ export class TagWalk {
       state = yield* this.#ring.stating();
       if (state.oldest === 0n || state.oldest > until) return;
       const before = this.#from;
-      if (this.#parse(state, until, state.oldest, whole, each) === "on") {
+      if (this.#parse(state, until, whole, each) === "on") {
         if (this.#from > before) lost = 0;
         yield "more";
         continue;
@@ -177,14 +177,14 @@ export class TagWalk {
     this.#got = this.#ring.readRing(this.#u8.subarray(0, want), this.#place);
   }
 
-  /** Visits the frames of a chunk, from `oldest` on, and moves past them. */
-  #parse(state: State, until: bigint, oldest: bigint, whole: boolean, each: Visit): Outcome {
+  /** Visits the frames of a chunk that are still live, and moves past them. */
+  #parse(state: State, until: bigint, whole: boolean, each: Visit): Outcome {
     const { ringSize } = this.#ring.layout;
     const dv = this.#dv;
     const got = this.#got;
     const start = this.#place;
     const first = this.#seq;
-    const wanted = this.#from > oldest ? this.#from : oldest;
+    const wanted = this.#from > state.oldest ? this.#from : state.oldest;
     const skip = wanted > first ? Number(wanted - first) : 0;
     const left = Number((until < state.newest ? until : state.newest) - first) + 1;
     if (left <= 0) {

@@ -20,10 +20,8 @@ export class TaskKeys {
     this.#keys.set(seq, frame === null ? [] : this.#keysOf(frame));
   }
 
-  #keysOf({ payload }: StoredFrame): readonly string[] {
-    const view = this.#view;
-    view.open(payload, new DataView(payload.buffer, payload.byteOffset), 0, payload.length);
-    return view.tags().filter((tag) => tag.startsWith(KEY_TAG));
+  #keysOf(frame: StoredFrame): readonly string[] {
+    return this.#view.openStored(frame).tags().filter((tag) => tag.startsWith(KEY_TAG));
   }
 
   /** The pending tasks whose keys are unknown. Forgets tasks that are no longer pending. */
