@@ -10,7 +10,7 @@ import { DAMAGE, PlasmiteError } from "../errors.ts";
 import { untilUnlocked } from "../storage/lock_wait.ts";
 import type { Steps } from "../storage/steps.ts";
 import type { StorageFile } from "../storage/storage.ts";
-import { type Item, itemAt, noFrame, withoutExpired } from "./frame.ts";
+import { withoutExpired } from "./frame.ts";
 import {
   checkMaxAge,
   EXTENSION_AT,
@@ -19,8 +19,8 @@ import {
   putState,
   type State,
 } from "./header.ts";
-import { FRAME_HEADER, STATE_AT, STATE_SIZE } from "./layout.ts";
-import type { Ring } from "./ring.ts";
+import { STATE_AT, STATE_SIZE } from "./layout.ts";
+import { EXPIRED_WINDOW, type Ring } from "./ring.ts";
 
 /** How many messages are dropped per lock, so that others can append in between. */
 const MOST_AT_ONCE = 1000;
@@ -59,13 +59,7 @@ export function* trimming(ring: Ring, isExpired: Expired): Steps<bigint> {
 /** The state without the first expired messages; the same state if there are none. */
 function dropSome(ring: Ring, state: State, isExpired: Expired): State {
   const { ringSize } = ring.layout;
-  const view = new DataView(new ArrayBuffer(FRAME_HEADER));
-  const look = (offset: number): Item => {
-    const got = ring.readRing(new Uint8Array(view.buffer), offset);
-    return got === FRAME_HEADER
-      ? itemAt(view, 0, offset, ringSize)
-      : noFrame("bad", "frame header too small");
-  };
+  const look = ring.itemReader(EXPIRED_WINDOW);
   const broken = (offset: number): never => {
     throw new PlasmiteError("Corrupt", "malformed frame in the retained ring", {
       path: ring.path,

@@ -230,9 +230,10 @@ export class Ring {
   }
 
   /**
-   * A function that classifies the item at a ring offset, reading ahead `window` bytes at a time.
+   * A function that classifies the item at a ring offset, reading ahead `window` bytes at a time. It
+   * may be used until the next such function is made.
    */
-  protected itemReader(window: number): (offset: number) => Item {
+  itemReader(window: number): (offset: number) => Item {
     const { ringSize } = this.layout;
     if (this.#window.length < window) {
       this.#window = new Uint8Array(window);
