@@ -5,8 +5,17 @@
  */
 
 import { DAMAGE, PlasmiteError } from "../errors.ts";
+import type { StorageFile } from "../storage/storage.ts";
 import { crc32c } from "./crc32c.ts";
-import { HEADER_SIZE, HEADER_USED, type Layout, SLOT_SIZE, VERSION } from "./layout.ts";
+import {
+  HEADER_SIZE,
+  HEADER_USED,
+  type Layout,
+  SLOT_SIZE,
+  STATE_AT,
+  STATE_SIZE,
+  VERSION,
+} from "./layout.ts";
 
 const MAGIC = 0x4d53_4c50; // "PLSM", little-endian
 
@@ -55,6 +64,16 @@ export function putState(view: DataView, at: number, state: State): void {
   putOffset(view, at + 16, state.tailNext);
   view.setBigUint64(at + 24, state.oldest, true);
   view.setBigUint64(at + 32, state.newest, true);
+}
+
+/**
+ * Publishes a state block: one write of 40 bytes inside one sector, so a process that is killed
+ * leaves the old block or the new one.
+ */
+export function publishState(file: StorageFile, state: State): void {
+  const block = new Uint8Array(STATE_SIZE);
+  putState(new DataView(block.buffer), 0, state);
+  file.writeAt(block, STATE_AT);
 }
 
 /**

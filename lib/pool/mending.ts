@@ -15,8 +15,9 @@ import { PlasmiteError } from "../errors.ts";
 import { inPlace, type Steps } from "../storage/steps.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
 import { type Chain, findChain, type FoundFrame, OutOfReach, RingWindow } from "./chain.ts";
-import { putState, sameState, type State } from "./header.ts";
-import { type Layout, STATE_AT, STATE_SIZE } from "./layout.ts";
+import { emptied } from "./frame.ts";
+import { publishState, sameState, type State } from "./header.ts";
+import type { Layout } from "./layout.ts";
 import type { BrokenChain } from "./plan.ts";
 import { WritableRing } from "./writable_ring.ts";
 
@@ -67,20 +68,17 @@ class Mending {
   publish(now: State): State | null {
     const chain = this.#found;
     if (chain === undefined || !sameState(now, this.state)) return null;
-    const { head, newest } = now;
-    let mended: State = { head, tail: head, tailNext: head, oldest: 0n, newest };
+    let mended = emptied(now);
     if (chain !== null) {
       const { first, turned } = chain;
       if (!this.#stands(first) || (turned !== null && !this.#stands(turned))) return null;
       const tailNext = first.end === this.#layout.ringSize ? 0 : first.end;
-      mended = { head, tail: first.at, tailNext, oldest: first.seq, newest };
+      mended = { ...now, tail: first.at, tailNext, oldest: first.seq };
     }
     // The only write of a repair. Killed before it: the chain is as broken as it was, and the next
     // append searches again. After it: the pool is intact, with fewer messages. A reader positioned
     // in the lost part sees `oldest` above its number and reports a gap; others are not affected.
-    const block = new Uint8Array(STATE_SIZE);
-    putState(new DataView(block.buffer), 0, mended);
-    this.#file.writeAt(block, STATE_AT);
+    publishState(this.#file, mended);
     return mended;
   }
 

@@ -11,7 +11,7 @@
  * @module
  */
 
-import { frameOffset, type Item } from "./frame.ts";
+import { emptied, frameOffset, type Item } from "./frame.ts";
 import type { State } from "./header.ts";
 import { FRAME_HEADER } from "./layout.ts";
 
@@ -143,10 +143,9 @@ export function planBatch(
     // Everything was dropped. An empty ring has one valid form, all offsets equal
     // (docs/spec/format.md 1.6), so the tail goes to the old head; `published` then moves it to the
     // first new frame.
-    const { head: was, newest: last } = state;
     return {
       count: placed,
-      advanced: moved ? { head: was, tail: was, tailNext: was, oldest: 0n, newest: last } : null,
+      advanced: moved ? emptied(state) : null,
       wrapAt,
       firstAt,
       second: second < 0 ? placed : second,

@@ -10,16 +10,9 @@ import type { Storage, StorageFile } from "../storage/storage.ts";
 import { checkFile, type CheckReport, lockPool } from "./check.ts";
 import { PayloadCheck, Stretch } from "./frame_scan.ts";
 import { wrapMarker } from "./frame.ts";
-import { newHeader, parseState, putState } from "./header.ts";
+import { newHeader, parseState, publishState } from "./header.ts";
 import { findLayouts, type FoundLayout } from "./layout_recovery.ts";
-import {
-  HEADER_SIZE,
-  HEADER_USED,
-  type Layout,
-  SLOT_SIZE,
-  STATE_AT,
-  STATE_SIZE,
-} from "./layout.ts";
+import { HEADER_SIZE, HEADER_USED, type Layout, SLOT_SIZE, STATE_AT } from "./layout.ts";
 import { Reach } from "./reach.ts";
 import { planSalvage, type Salvage } from "./salvage.ts";
 
@@ -189,9 +182,7 @@ function apply(
   writeIndex(file, layout, salvage);
   // The state block refers to the new frames, so they must be on disk first.
   file.sync();
-  const block = new Uint8Array(STATE_SIZE);
-  putState(new DataView(block.buffer), 0, salvage.state);
-  file.writeAt(block, STATE_AT);
+  publishState(file, salvage.state);
   file.sync();
 }
 

@@ -9,17 +9,15 @@
 import { DAMAGE, PlasmiteError } from "../errors.ts";
 import { untilUnlocked } from "../storage/lock_wait.ts";
 import type { Steps } from "../storage/steps.ts";
-import type { StorageFile } from "../storage/storage.ts";
 import { withoutExpired } from "./frame.ts";
 import {
   checkMaxAge,
   EXTENSION_AT,
   newExtension,
   printExtension,
-  putState,
+  publishState,
   type State,
 } from "./header.ts";
-import { STATE_AT, STATE_SIZE } from "./layout.ts";
 import { EXPIRED_WINDOW, type Ring } from "./ring.ts";
 
 /** How many messages are dropped per lock, so that others can append in between. */
@@ -46,7 +44,8 @@ export function* trimming(ring: Ring, isExpired: Expired): Steps<bigint> {
         // Messages appended after the start stay: otherwise this might never end.
         const left = dropSome(ring, state, (seq, time) => seq <= last && isExpired(seq, time));
         if (left === state) return 0n;
-        publish(file, left);
+        // Killed before this, nothing has changed; after it, the messages have expired.
+        publishState(file, left);
         const oldest = left.oldest === 0n ? state.newest + 1n : left.oldest;
         return oldest - state.oldest;
       }));
@@ -68,16 +67,6 @@ function dropSome(ring: Ring, state: State, isExpired: Expired): State {
     });
   };
   return withoutExpired(state, ringSize, look, { isExpired, most: MOST_AT_ONCE, broken });
-}
-
-/**
- * One write of 40 bytes inside one sector, like that of an append: if killed before it, nothing has
- * changed; after it, the messages have expired.
- */
-function publish(file: StorageFile, state: State): void {
-  const block = new Uint8Array(STATE_SIZE);
-  putState(new DataView(block.buffer), 0, state);
-  file.writeAt(block, STATE_AT);
 }
 
 /**
@@ -118,7 +107,7 @@ export function* beginningAt(ring: Ring, first: bigint): Steps<void> {
           },
         );
       }
-      publish(file, { ...state, newest: first - 1n });
+      publishState(file, { ...state, newest: first - 1n });
       return true;
     }));
 }
