@@ -174,11 +174,12 @@ class Evaluation {
   /** Separates frames to store from those already stored. */
   #sort(state: State, ids: readonly (string | null)[]): void {
     const { fresh, known } = this.result;
+    const live = this.#known.live(state);
     const twins = new Map<string, number>();
     for (let frame = this.#from; frame < this.#batch.count; frame++) {
       const id = ids[frame - this.#from] ?? null;
       const twin = id === null ? undefined : twins.get(id);
-      const seq = id === null ? 0n : this.#known.find(this.#id(id), state);
+      const seq = id === null ? 0n : this.#known.find(this.#id(id), live);
       if (id !== null && seq !== 0n) {
         known.push({ frame, seq, timeNs: this.#compare(state, frame, id, seq), twin: -1 });
       } else if (id !== null && twin !== undefined) {
@@ -217,7 +218,7 @@ class Evaluation {
     const { key } = this.#when;
     const actual = key === undefined
       ? state.newest
-      : this.#known.find({ tag: KEY_TAG + key }, state);
+      : this.#known.find({ tag: KEY_TAG + key }, this.#known.live(state));
     if (actual !== expect) throw unexpected(actual, this.#when, this.#path);
   }
 }

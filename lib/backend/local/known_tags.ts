@@ -230,14 +230,26 @@ export class KnownTags {
   }
 
   /**
+   * The state without expired messages, for {@linkcode KnownTags.find}. Call it under the exclusive
+   * lock.
+   *
+   * @throws {OutOfDate} if so many have expired that the first live one was not found yet
+   */
+  live(state: State): State {
+    const live = this.#ring.tryLive(state);
+    if (live === null) throw new OutOfDate();
+    return live;
+  }
+
+  /**
    * The number of the newest wanted message; 0 for none. Call it under the exclusive lock, after
    * {@linkcode KnownTags.catchUp}.
    *
+   * @param live the result of {@linkcode KnownTags.live}
    * @throws {OutOfDate} if it was not searched for
    */
-  find(wanted: Wanted, state: State): bigint {
-    const live = this.#ring.tryLive(state);
-    const seq = live === null ? null : this.#find(wanted, live);
+  find(wanted: Wanted, live: State): bigint {
+    const seq = this.#find(wanted, live);
     if (seq === null) throw new OutOfDate();
     return seq;
   }

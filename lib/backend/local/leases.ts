@@ -144,8 +144,9 @@ export class Leases {
 
   #newest(state: State, keys: readonly string[]): Map<string, ClaimMessage | null> {
     const newest = new Map<string, ClaimMessage | null>();
+    const live = this.#known.live(state);
     for (const key of keys) {
-      const seq = this.#known.find({ tag: KEY_TAG + key, claim: true }, state);
+      const seq = this.#known.find({ tag: KEY_TAG + key, claim: true }, live);
       const read = (view: MessageView, timeNs: bigint): ClaimMessage | null => {
         const data = toValue(view.doc, view.dataAt);
         return parseClaim(seq, timeNs, data as { readonly [key: string]: unknown });
