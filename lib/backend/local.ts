@@ -19,7 +19,6 @@ import { LOCK_LIMIT, untilUnlocked } from "../storage/lock_wait.ts";
 import { inPlace, type Steps } from "../storage/steps.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Awaitable, Bounds } from "../types.ts";
-import type { FramePosition } from "./frames.ts";
 import type { Coordinator } from "./local/coordinator.ts";
 import type { Hubs } from "./local/hub.ts";
 import type { PoolInfo } from "./local/info.ts";
@@ -223,11 +222,6 @@ function ringOptions({ sizeBytes, indexCapacity, maxAgeMs }: NewPool) {
   };
 }
 
-function takeStored({ cursor }: FramePosition): StoredFrame {
-  const { u8, payloadAt, payloadLength, seq, timestampNs, flags = 0 } = cursor;
-  return { seq, timestampNs, flags, payload: u8.slice(payloadAt, payloadAt + payloadLength) };
-}
-
 /** Opens a pool of a backend. */
 export type OpenPool = (name: string, options: OpenOptions) => Awaitable<PoolHandle>;
 
@@ -271,7 +265,7 @@ export class LocalPool implements PoolHandle {
   }
 
   get(seq: bigint): Awaitable<StoredFrame | null> {
-    return withLookup(({ findFrame }) => this.run(findFrame(this.ring, seq, takeStored)));
+    return withLookup(({ findStored }) => this.run(findStored(this.ring, seq)));
   }
 
   append(batch: FrameBatch, request: AppendRequest): Awaitable<void> {

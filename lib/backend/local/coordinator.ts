@@ -21,7 +21,6 @@ import type {
 } from "../coordination.ts";
 import { claimPatiently } from "../claim_wait.ts";
 import type { HasDeadPool } from "../dead.ts";
-import { takeFrame } from "../frames.ts";
 import { latestBy, latestByNow, type Readable } from "../latest.ts";
 import type {
   AppendRequest,
@@ -40,7 +39,7 @@ import { deletingCursor, listingCursors, PoolCursor, settingCursor } from "./cur
 import { PoolGroup } from "./groups.ts";
 import { KnownTags } from "./known_tags.ts";
 import { Leases } from "./leases.ts";
-import { findFrame } from "./lookup.ts";
+import { findStored } from "./lookup.ts";
 
 export { WritableRing } from "../../pool/writable_ring.ts";
 
@@ -93,7 +92,7 @@ export class Coordinator implements Coordination {
 
   *#newest(key: string): Steps<StoredFrame | null> {
     const seq = yield* this.#known.newestOf({ tag: KEY_TAG + key });
-    return seq === 0n ? null : yield* findFrame(this.#context.ring, seq, takeFrame);
+    return seq === 0n ? null : yield* findStored(this.#context.ring, seq);
   }
 
   latestBy(by: string, request: LatestRequest = {}): Promise<Latest> {
@@ -107,7 +106,7 @@ export class Coordinator implements Coordination {
 
   #readable(signal: AbortSignal | undefined): Readable {
     const { run, ring, select } = this.#context;
-    return { select, get: (seq) => run(findFrame(ring, seq, takeFrame), signal) };
+    return { select, get: (seq) => run(findStored(ring, seq), signal) };
   }
 
   cursors(dir?: string): Awaitable<readonly CursorInfo[]> {

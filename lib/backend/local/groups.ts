@@ -37,11 +37,10 @@ import { pause, waitFor } from "../../timers.ts";
 import type { Awaitable } from "../../types.ts";
 import type { Group, GroupRequest, HandedTask, TakenTasks, TakeRequest } from "../coordination.ts";
 import { bury, MAX_TRIES } from "../dead.ts";
-import { takeFrame } from "../frames.ts";
 import type { StoredFrame } from "../types.ts";
 import type { PoolContext } from "./coordinator.ts";
 import { checkingPosition, timing } from "./cursors.ts";
-import { findFrame } from "./lookup.ts";
+import { findStored } from "./lookup.ts";
 import { TaskKeys } from "./task_keys.ts";
 import { TaskSource } from "./task_source.ts";
 
@@ -231,7 +230,7 @@ export class PoolGroup implements Group {
       if (round === "reopen") this.#source.reset();
       else if (!("handed" in round)) {
         for (const seq of round) {
-          this.#keys?.add(seq, await run(findFrame(ring, seq, takeFrame)));
+          this.#keys?.add(seq, await run(findStored(ring, seq)));
         }
       } else return round;
     }
@@ -348,7 +347,7 @@ export class PoolGroup implements Group {
     let failure: unknown = null;
     for (const { task: { seq, ...task }, message } of handed) {
       try {
-        const frame = message ?? await run(findFrame(ring, seq, takeFrame));
+        const frame = message ?? await run(findStored(ring, seq));
         if (frame === null) continue; // Overwritten since: the next attempt counts it as lost.
         if (task.tries > maxTries) await this.#bury(frame, task.token);
         else tasks.push({ ...task, message: frame });
