@@ -356,6 +356,13 @@ Deno.test({
     await page.locator("[data-key]", { hasText: "laptop" }).waitFor();
     await assertNoTrace(page, second);
     assert.deepEqual(urls.filter((url) => url.includes(secretOf(second))), []);
+    // A browser that keeps the page for its Back button says so; the one of these tests keeps none.
+    await page.getByLabel("Name").fill("tablet");
+    await page.keyboard.press("Enter");
+    const third = await made.locator(".line code").first().textContent() ?? "";
+    await page.evaluate('dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true }))');
+    assert.equal(await made.isVisible(), false);
+    await assertNoTrace(page, third);
   });
 
   // Lost: access of somebody by one wrong click, or somebody who keeps it.
