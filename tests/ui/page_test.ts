@@ -215,6 +215,34 @@ Deno.test({
     },
   );
 
+  // Lost: time of the server, which looks for claims in the pool, to tabs that nobody looks at.
+  await step("a pool is asked about while its page is seen", {}, async ({ server, page }) => {
+    server.client.createPool("shop", 1 << 18).append({ n: 1 });
+    const asked = { info: 0, cursors: 0, latest: 0 };
+    page.on("request", (request) => {
+      const what = /\/(info|cursors|latest)(?:\?|$)/.exec(request.url())?.[1];
+      if (what !== undefined) asked[what as keyof typeof asked]++;
+    });
+    const pass = async (times: number): Promise<void> => {
+      for (let i = 0; i < times; i++) {
+        await page.clock.runFor(5000);
+        await new Promise((after) => setTimeout(after, 100));
+      }
+    };
+    await page.clock.install();
+    await page.goto(`${server.url}/ui/pools/shop`);
+    await page.locator(".facts dd").first().waitFor();
+    for (let i = 0; i < 100 && asked.latest < 2; i++) await pass(1);
+    assert.ok(asked.info >= 2 && asked.cursors >= 2 && asked.latest >= 2, JSON.stringify(asked));
+    await page.evaluate(`Object.defineProperty(document, "hidden", { value: true })`);
+    const before = { ...asked };
+    await pass(10);
+    for (const what of ["info", "cursors", "latest"] as const) {
+      // One may have been on its way.
+      assert.ok(asked[what] <= before[what] + 1, `${what}: ${before[what]}, ${asked[what]}`);
+    }
+  });
+
   await step("filters: tags, jq with errors as typed, columns, export", {
     context: { acceptDownloads: true },
   }, async ({ server, page }) => {
