@@ -35,10 +35,8 @@ export function ttlOf(context: CommandContext): number | undefined {
 
 /** Prints a report: text on a terminal, one document in a pipe. */
 export function tell(context: CommandContext, value: Json, text: string): void {
-  const { format, stdout } = context;
-  if (format === "pretty" || (format === undefined && stdout.isTerminal)) {
-    stdout.text(`${escapeControls(text)}\n`);
-  } else context.document(value);
+  if (context.isForPeople) context.stdout.text(`${escapeControls(text)}\n`);
+  else context.document(value);
 }
 
 /** Prints a lease. */

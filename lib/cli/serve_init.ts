@@ -48,9 +48,7 @@ export async function run(context: CommandContext, server: ServerModule): Promis
     tlsKey: args.text("tls-key") ?? "plasmite-tls-key.pem",
     force: args.has("force"),
   });
-  const forPeople = context.format === "pretty" ||
-    (context.format === undefined && context.stdout.isTerminal);
-  if (forPeople) context.stdout.text(text.split("\n").map(escapeControls).join("\n"));
+  if (context.isForPeople) context.stdout.text(text.split("\n").map(escapeControls).join("\n"));
   else context.document(json);
   return 0;
 }

@@ -12,9 +12,7 @@ export const VERSION: string = config.version;
 
 /** Runs `version`. */
 export function run(context: CommandContext): number {
-  const text = context.format === "pretty" ||
-    (context.format === undefined && context.stdout.isTerminal);
-  if (text) context.stdout.text(`plasmite ${VERSION}\n`);
+  if (context.isForPeople) context.stdout.text(`plasmite ${VERSION}\n`);
   else context.document({ name: "plasmite", version: VERSION });
   return 0;
 }
