@@ -20,7 +20,7 @@ import { pause } from "../timers.ts";
 import type { CommandContext } from "./context.ts";
 import { AppendingTarget, type CopyTarget, openCursor, ShippingTarget } from "./copy_target.ts";
 import { DropNotices } from "./drops.ts";
-import { printNotice } from "./notices.ts";
+import { noticeOutage, noticeUnreadable, printNotice } from "./notices.ts";
 import { connectTo } from "./open.ts";
 
 /** The maximum number of messages and frame bytes per batch. */
@@ -250,13 +250,14 @@ class Copier {
     const { from, target } = this;
     const start = await this.#start(await target.last());
     if (until !== undefined && (until === 0n || (start !== "oldest" && start > until))) return;
+    const source = { path: from.pool.path, argument: "FROM" };
     const walk = await from.pool.select({
       from: start,
       follow: until === undefined,
       ...(until === undefined ? {} : { until }),
       excluded: { source: this.to.source, pool: this.to.identity },
-      onUnreadable: (error) => this.#noticeUnreadable(error),
-      onTrouble: (error) => this.#noticeReading(error),
+      onUnreadable: (error) => noticeUnreadable(this.context, source, error),
+      onTrouble: (error) => noticeOutage(this.context, source, error),
     });
     try {
       await this.#walk(walk, signal, progress);
@@ -305,23 +306,5 @@ class Copier {
     } finally {
       this.#batch.clear();
     }
-  }
-
-  #noticeUnreadable(error: PlasmiteError): void {
-    printNotice(this.context, {
-      kind: "corrupt",
-      message: `Left out message ${error.seq}: ${error.message}.`,
-      pool: this.context.args.required("FROM"),
-      details: { pool_path: this.from.pool.path, seq: error.seq },
-    });
-  }
-
-  #noticeReading(error: Error): void {
-    printNotice(this.context, {
-      kind: "reconnect",
-      message: "The server does not answer; trying again until it does.",
-      pool: this.context.args.required("FROM"),
-      details: { error: error.message, pool_path: this.from.pool.path },
-    });
   }
 }

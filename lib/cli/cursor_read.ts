@@ -8,7 +8,7 @@
 import type { Cursor } from "../backend/coordination.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
-import { printNotice } from "./notices.ts";
+import { noticeOutage } from "./notices.ts";
 import type { Delivery } from "./cursor_delivery.ts";
 import { type CursorPlan, cursorPlan, openCursor } from "./cursor_open.ts";
 import { CursorSession, type SessionEnd } from "./cursor_session.ts";
@@ -135,7 +135,7 @@ async function read(
         limit: plan.limit,
         timeoutMs: plan.timeoutMs,
         notify: !args.has("no-notify"),
-        onTrouble: (error) => reportTrouble(context, pool.path, error),
+        onTrouble: (error) => noticeOutage(context, pool, error),
         halt,
       });
       return { end: await session.run(), count: session.count, drops };
@@ -194,15 +194,6 @@ async function deliveryOf(
   halt.addEventListener("abort", () => acks.wake());
   acks.read().then(() => ended.abort(new InputEnded()), (error) => ended.abort(error));
   return new ManualDelivery(context, cursor, acks, window, writer, halt);
-}
-
-function reportTrouble(context: CommandContext, path: string, error: Error): void {
-  printNotice(context, {
-    kind: "reconnect",
-    message: "The server does not answer; trying again until it does.",
-    pool: context.args.required("POOL"),
-    details: { error: error.message, pool_path: path },
-  });
 }
 
 function timedOut(context: CommandContext): number {

@@ -13,7 +13,7 @@ import type { CommandContext } from "./context.ts";
 import { DropNotices } from "./drops.ts";
 import { type Sender, sendPipe } from "./duplex_send.ts";
 import { MessageWriter } from "./message_writer.ts";
-import { printNotice } from "./notices.ts";
+import { noticeOutage } from "./notices.ts";
 import { findPool, openPool } from "./open.ts";
 import { ReaderWatch } from "./reader_watch.ts";
 import { sinceOf, timeoutOf } from "./time_options.ts";
@@ -103,13 +103,7 @@ async function select(
     where,
     follow: true,
     ...(since !== undefined ? { since } : tail > 0 ? { last: tail } : { from: "end" }),
-    onTrouble: (error) =>
-      printNotice(context, {
-        kind: "reconnect",
-        message: "The server does not answer; trying again until it does.",
-        pool: args.required("POOL"),
-        details: { error: error.message, pool_path: pool.path },
-      }),
+    onTrouble: (error) => noticeOutage(context, pool, error),
   });
 }
 

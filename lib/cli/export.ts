@@ -13,7 +13,7 @@ import { printEnvelope } from "../text/envelope.ts";
 import type { CommandContext } from "./context.ts";
 import { DropNotices } from "./drops.ts";
 import { type ExportTarget, openTarget } from "./export_target.ts";
-import { printNotice } from "./notices.ts";
+import { noticeUnreadable } from "./notices.ts";
 import { findPool, openPool } from "./open.ts";
 
 /** Exit code of an export that lost messages. */
@@ -85,7 +85,8 @@ class Export {
 
   /** Exports what is there now; returns the exit code. */
   async run(): Promise<number> {
-    const onUnreadable = (error: PlasmiteError): void => this.#noticeUnreadable(error);
+    const onUnreadable = (error: PlasmiteError): void =>
+      noticeUnreadable(this.#context, this.#pool, error);
     const walk = this.#cursor === null
       ? await this.#pool.select({ onUnreadable })
       : await this.#cursor.select({ onUnreadable });
@@ -148,14 +149,5 @@ class Export {
     this.#cursor.deliver(last.seq, last.timestampNs);
     await this.#cursor.ack(last.seq);
     this.#last = null;
-  }
-
-  #noticeUnreadable(error: PlasmiteError): void {
-    printNotice(this.#context, {
-      kind: "corrupt",
-      message: `Left out message ${error.seq}: ${error.message}.`,
-      pool: this.#context.args.required("POOL"),
-      details: { pool_path: this.#pool.path, seq: error.seq },
-    });
   }
 }

@@ -12,7 +12,7 @@ import { nowNs } from "../text/time.ts";
 import type { CommandContext } from "./context.ts";
 import { DropNotices } from "./drops.ts";
 import { MessageWriter } from "./message_writer.ts";
-import { printNotice } from "./notices.ts";
+import { noticeOutage, noticeUnreadable } from "./notices.ts";
 import { findPool, openPool, refuseWithout } from "./open.ts";
 import { ReaderWatch } from "./reader_watch.ts";
 import { sinceOf, timeoutOf } from "./time_options.ts";
@@ -129,16 +129,6 @@ function replaySpeed(context: CommandContext): number | undefined {
   return speed;
 }
 
-/** Reports a message of another program that is left out. */
-function noticeUnreadable(context: CommandContext, pool: PoolHandle, error: PlasmiteError): void {
-  printNotice(context, {
-    kind: "corrupt",
-    message: `Left out message ${error.seq}: ${error.message}.`,
-    pool: context.args.required("POOL"),
-    details: { pool_path: pool.path, seq: error.seq },
-  });
-}
-
 /** One run of `follow` on an open pool. */
 class Follow {
   constructor(
@@ -161,13 +151,7 @@ class Follow {
       notify,
       ...(since === undefined ? {} : { since }),
       ...(tail === 0 ? {} : { last: tail }),
-      onTrouble: (error) =>
-        printNotice(context, {
-          kind: "reconnect",
-          message: "The server does not answer; trying again until it does.",
-          pool: context.args.required("POOL"),
-          details: { error: error.message, pool_path: pool.path },
-        }),
+      onTrouble: (error) => noticeOutage(context, pool, error),
       onUnreadable: (error) => noticeUnreadable(context, pool, error),
       ...more,
     });
