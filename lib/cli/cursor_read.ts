@@ -14,17 +14,16 @@ import { type CursorPlan, cursorPlan, openCursor } from "./cursor_open.ts";
 import { CursorSession, type SessionEnd } from "./cursor_session.ts";
 import { DropNotices } from "./drops.ts";
 import { MessageWriter } from "./message_writer.ts";
-import { findPool, openPool } from "./open.ts";
+import { findPool, openPool, refuseWithout } from "./open.ts";
 import { StdoutClosed } from "./output.ts";
 import { ReaderWatch } from "./reader_watch.ts";
 import { Signals, Stopped } from "./signals.ts";
-import { timeoutOf } from "./time_options.ts";
+import { timedOut, timeoutOf } from "./time_options.ts";
 
 const WIDEST_WINDOW = 65_536;
 const WINDOW = 256;
 const MAX_TRIES = 5;
-/** Exit codes: time-out, finite read with lost messages, nothing to fetch. */
-const TIMED_OUT = 124;
+/** Exit codes: finite read with lost messages, nothing to fetch. */
 const LOST = 1;
 const NOTHING = 3;
 
@@ -79,11 +78,7 @@ async function planOf(context: CommandContext, follow: boolean, limit: number): 
     refuse(`invalid value '${window}' for '--window <WINDOW>'`, `Use 1 to ${WIDEST_WINDOW}.`);
   }
   if (maxTries < 1) refuse("invalid value '0' for '--max-tries <MAX_TRIES>'", "Use 1 or more.");
-  for (const option of ["max-tries", "dead"]) {
-    if (args.has(option) && exec === undefined) {
-      refuse(`--${option} requires --exec`, `Add --exec, or leave out --${option}.`);
-    }
-  }
+  refuseWithout(context, "exec", ["max-tries", "dead"]);
   return {
     ...await cursorPlan(context),
     follow,
@@ -194,12 +189,4 @@ async function deliveryOf(
   halt.addEventListener("abort", () => acks.wake());
   acks.read().then(() => ended.abort(new InputEnded()), (error) => ended.abort(error));
   return new ManualDelivery(context, cursor, acks, window, writer, halt);
-}
-
-function timedOut(context: CommandContext): number {
-  if (context.stderr.isTerminal) {
-    const raw = context.args.text("timeout") ?? "";
-    context.stderr.text(`No messages received (timed out after ${raw}).\n`);
-  }
-  return TIMED_OUT;
 }

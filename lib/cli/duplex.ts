@@ -16,10 +16,8 @@ import { MessageWriter } from "./message_writer.ts";
 import { noticeOutage } from "./notices.ts";
 import { findPool, openPool } from "./open.ts";
 import { ReaderWatch } from "./reader_watch.ts";
-import { sinceOf, timeoutOf } from "./time_options.ts";
+import { sinceOf, TIMED_OUT, timeoutOf } from "./time_options.ts";
 
-/** Exit code when `--timeout` runs out. */
-const TIMED_OUT = 124;
 /** How long to wait for our own last message after the end of input, in milliseconds. */
 const LAST_LOOK = 5000;
 

@@ -15,7 +15,7 @@ import { MessageWriter } from "./message_writer.ts";
 import { noticeOutage, noticeUnreadable } from "./notices.ts";
 import { findPool, openPool, refuseWithout } from "./open.ts";
 import { ReaderWatch } from "./reader_watch.ts";
-import { sinceOf, timeoutOf } from "./time_options.ts";
+import { sinceOf, timedOut, timeoutOf } from "./time_options.ts";
 
 /** Options for reading with a cursor. */
 const CURSOR_OPTIONS = [
@@ -30,8 +30,6 @@ const CURSOR_OPTIONS = [
   "dead",
 ];
 
-/** Exit code when `--timeout` runs out. */
-export const TIMED_OUT = 124;
 /** Exit code of a finite read that lost messages. */
 const LOST = 1;
 
@@ -212,11 +210,11 @@ class Follow {
   /** `--no-follow`: the existing messages, then exit. */
   async finite(): Promise<number> {
     const { plan: { timeoutMs }, writer } = this;
-    if (timeoutMs === 0) return this.#timedOut();
+    if (timeoutMs === 0) return timedOut(this.context);
     const deadline = timeoutMs === undefined ? Infinity : performance.now() + timeoutMs;
     const late = await this.#export(await this.#select(), deadline);
     writer.flush();
-    return late || performance.now() >= deadline ? this.#timedOut() : this.#exported();
+    return late || performance.now() >= deadline ? timedOut(this.context) : this.#exported();
   }
 
   /** The exit code of a complete finite read. */
@@ -225,19 +223,11 @@ class Follow {
     return this.drops.any ? LOST : 0;
   }
 
-  #timedOut(): number {
-    if (this.context.stderr.isTerminal) {
-      const raw = this.context.args.text("timeout") ?? "";
-      this.context.stderr.text(`No messages received (timed out after ${raw}).\n`);
-    }
-    return TIMED_OUT;
-  }
-
   /** `--replay`: the existing messages of the selection at their original pace, then exit. */
   async replay(speed: number): Promise<number> {
     const { drops, plan, reader, writer } = this;
     const limit = plan.finite ? plan.timeoutMs : undefined;
-    if (limit === 0) return this.#timedOut();
+    if (limit === 0) return timedOut(this.context);
     const walk = await this.#select();
     if (speed === 0) {
       await this.#export(walk);
@@ -248,7 +238,7 @@ class Follow {
     const lost = drops.lost.bind(drops);
     const inTime = await play(walk, { speed, limit, one: plan.one, writer, lost, gone });
     const code = this.#exported();
-    return inTime ? code : this.#timedOut();
+    return inTime ? code : timedOut(this.context);
   }
 
   /** The requested history, then live messages until something ends it. */
@@ -287,7 +277,7 @@ class Follow {
         writer.flush();
         drops.due();
         const ms = left();
-        if (ms <= 0) return this.#timedOut();
+        if (ms <= 0) return timedOut(this.context);
         const gone = reader.begin();
         gone.throwIfAborted();
         await walk.wait(ms < Infinity ? ms : undefined, gone);

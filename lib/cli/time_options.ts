@@ -8,6 +8,9 @@ import { PlasmiteError } from "../errors.ts";
 import { readSince } from "../text/time.ts";
 import type { CommandContext } from "./context.ts";
 
+/** Exit code when `--timeout` runs out. */
+export const TIMED_OUT = 124;
+
 /**
  * The time of `--since` in nanoseconds since 1970; undefined without it.
  *
@@ -34,4 +37,12 @@ export async function timeoutOf(context: CommandContext): Promise<number | undef
   if (text === undefined) return undefined;
   const { parseDuration } = await import("../text/units.ts");
   return parseDuration(text);
+}
+
+/** Says on a terminal that `--timeout` ran out; returns the exit code. */
+export function timedOut({ args, stderr }: CommandContext): number {
+  if (stderr.isTerminal) {
+    stderr.text(`No messages received (timed out after ${args.text("timeout") ?? ""}).\n`);
+  }
+  return TIMED_OUT;
 }

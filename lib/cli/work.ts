@@ -14,15 +14,13 @@ import type { CommandContext } from "./context.ts";
 import { findPool, openPool } from "./open.ts";
 import { Signals } from "./signals.ts";
 import { findProgram } from "./tap_program.ts";
-import { timeoutOf } from "./time_options.ts";
+import { TIMED_OUT, timeoutOf } from "./time_options.ts";
 import { Workers } from "./workers.ts";
 
 const ACK_WAIT = 60_000;
 /** With less time, the message would be reassigned before the command could even start. */
 const LEAST_ACK_WAIT = 100;
 const MOST_JOBS = 1024;
-/** Exit code for a time-out. */
-const TIMED_OUT = 124;
 
 /** Runs `work`. */
 export async function run(context: CommandContext): Promise<number> {
