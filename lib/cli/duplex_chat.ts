@@ -15,7 +15,7 @@ import type { Screen } from "./duplex.ts";
 import { LineEditor } from "./duplex_editor.ts";
 import { readStdin, type Sender, storeAll } from "./duplex_send.ts";
 import { charWidth, textWidth } from "./line_width.ts";
-import { consoleSize, Terminal } from "./terminal.ts";
+import { consoleSize, Terminal, typed } from "./terminal.ts";
 
 const CLEAR = "\r\x1b[K";
 
@@ -93,14 +93,9 @@ export class Chat implements Screen {
     });
     this.#typing = true;
     this.show();
-    const decoder = new TextDecoder();
-    const buffer = new Uint8Array(4096);
     try {
-      for (;;) {
-        const n = await readStdin(buffer).catch(() => null); // The terminal was closed.
-        if (n === null || n === 0) return;
-        const typed = decoder.decode(buffer.subarray(0, n), { stream: true });
-        for (const outcome of this.#editor.type(typed)) {
+      for await (const text of typed()) {
+        for (const outcome of this.#editor.type(text)) {
           if (outcome.kind === "end") return;
           // The whole line stays on the screen.
           this.hide();

@@ -14,9 +14,8 @@ import { toValue } from "../lite3/value.ts";
 import { pause } from "../timers.ts";
 import { visible } from "../visible.ts";
 import { colors, type CommandContext } from "./context.ts";
-import { readStdin } from "./duplex_send.ts";
 import { chart, type Point } from "./plot_chart.ts";
-import { consoleSize, Terminal } from "./terminal.ts";
+import { consoleSize, SCREEN_OFF, SCREEN_ON, screenOf, Terminal, typed } from "./terminal.ts";
 
 /** How many points of a series are kept; older ones are dropped. */
 const MOST_POINTS = 4096;
@@ -129,14 +128,13 @@ async function live(context: CommandContext, picture: Plot, walk: Walk): Promise
   const ended = new AbortController();
   const draw = (): void => {
     const { columns, rows } = consoleSize();
-    const lines = picture.draw(columns, rows, colored).map((line) => `${line}\x1b[K`);
-    stdout.text(`\x1b[H${lines.join("\n")}\x1b[J`);
+    stdout.text(screenOf(picture.draw(columns, rows, colored)));
   };
   const enter = (): void => {
-    stdout.text("\x1b[?1049h\x1b[?25l");
+    stdout.text(SCREEN_ON);
     draw();
   };
-  const leave = (): void => stdout.text("\x1b[?25h\x1b[?1049l");
+  const leave = (): void => stdout.text(SCREEN_OFF);
   const interrupted = Promise.withResolvers<void>();
   const terminal = new Terminal({
     enter,
@@ -145,11 +143,7 @@ async function live(context: CommandContext, picture: Plot, walk: Walk): Promise
     interrupted: interrupted.resolve,
   });
   const keys = (async (): Promise<void> => {
-    const buffer = new Uint8Array(64);
-    for (;;) {
-      const count = await readStdin(buffer).catch(() => null); // The terminal was closed.
-      if (count === null || count === 0 || buffer.subarray(0, count).includes(0x71)) return;
-    }
+    for await (const text of typed()) if (text.includes("q")) return;
   })();
   const drawing = (async (): Promise<void> => {
     while (!ended.signal.aborted) {

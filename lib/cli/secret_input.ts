@@ -8,11 +8,10 @@
 import { PlasmiteError } from "../errors.ts";
 import { standardInput } from "../stdio.ts";
 import type { CommandContext } from "./context.ts";
+import { Terminal } from "./terminal.ts";
 
 /** The longest line that is read, in bytes. */
 const LONGEST = 4096;
-/** Signals that end the program, before which the terminal must be restored. */
-const DEADLY: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
 
 /**
  * Reads a secret, trimmed; empty if there is none.
@@ -23,7 +22,7 @@ const DEADLY: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"
 export async function readSecret(context: CommandContext, prompt: string): Promise<string> {
   if (!standardInput.isTerminal) return (await readLine(() => false)).trim();
   // Hide typing before the prompt appears.
-  using _terminal = new HiddenInput();
+  using _terminal = new Terminal();
   context.stderr.text(`${prompt} (hidden): `);
   const line = await readLine((byte) => byte === END_OF_INPUT);
   context.stderr.text("\n");
@@ -61,45 +60,4 @@ function edited(keys: string): string {
     else if (key >= " ") typed.push(key);
   }
   return typed.join("");
-}
-
-/** A terminal without echo, until it is disposed. */
-class HiddenInput implements Disposable {
-  readonly #listeners: (readonly [Deno.Signal, () => void])[] = [];
-
-  constructor() {
-    if (Deno.build.os !== "windows") this.#listen();
-    hide(true);
-  }
-
-  #listen(): void {
-    for (const signal of DEADLY) {
-      this.#on(signal, () => {
-        this[Symbol.dispose]();
-        Deno.kill(Deno.pid, signal);
-      });
-    }
-    this.#on("SIGTSTP", () => {
-      hide(false);
-      Deno.kill(Deno.pid, "SIGSTOP");
-    });
-    this.#on("SIGCONT", () => hide(true));
-  }
-
-  #on(signal: Deno.Signal, listener: () => void): void {
-    Deno.addSignalListener(signal, listener);
-    this.#listeners.push([signal, listener]);
-  }
-
-  [Symbol.dispose](): void {
-    for (const [signal, listener] of this.#listeners) Deno.removeSignalListener(signal, listener);
-    this.#listeners.length = 0;
-    hide(false);
-  }
-}
-
-/** Ctrl-C and Ctrl-Z keep their effect. */
-function hide(hidden: boolean): void {
-  if (hidden) Deno.stdin.setRaw(true, { cbreak: true });
-  else Deno.stdin.setRaw(false);
 }

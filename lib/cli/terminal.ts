@@ -5,17 +5,19 @@
  * @module
  */
 
+import { standardInput } from "../stdio.ts";
+
 /** Signals whose default would end the process while the terminal is still raw. */
 const DEADLY: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
 
 /** What the command does at these moments. */
 export interface TerminalEvents {
   /** Before the terminal is given back: remove what is shown. */
-  readonly leave: () => void;
+  readonly leave?: () => void;
   /** After the terminal was taken again: show it. */
-  readonly enter: () => void;
+  readonly enter?: () => void;
   /** When its size has changed. */
-  readonly resized: () => void;
+  readonly resized?: () => void;
   /** On Ctrl-C, which otherwise ends the process. */
   readonly interrupted?: () => void;
 }
@@ -30,14 +32,35 @@ export function consoleSize(): { readonly columns: number; readonly rows: number
   }
 }
 
+/** What is typed, as it comes, until the terminal is closed. */
+export async function* typed(): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(4096);
+  for (;;) {
+    const count = await standardInput.read(buffer).catch(() => null); // The terminal was closed.
+    if (count === null || count === 0) return;
+    yield decoder.decode(buffer.subarray(0, count), { stream: true });
+  }
+}
+
+/** What shows a screen of its own, without a cursor. */
+export const SCREEN_ON = "\x1b[?1049h\x1b[?25l";
+/** What shows again what was there before it. */
+export const SCREEN_OFF = "\x1b[?25h\x1b[?1049l";
+
+/** What replaces the screen by these lines. */
+export function screenOf(lines: readonly string[]): string {
+  return `\x1b[H${lines.map((line) => `${line}\x1b[K`).join("\n")}\x1b[J`;
+}
+
 /** Takes the terminal and listens to signals until it is closed. */
-export class Terminal {
+export class Terminal implements Disposable {
   readonly #events: TerminalEvents;
   readonly #listening: [Deno.Signal, () => void][] = [];
   #raw = false;
 
   /** @param events what the command does when the terminal is given back, taken or resized */
-  constructor(events: TerminalEvents) {
+  constructor(events: TerminalEvents = {}) {
     this.#events = events;
     this.#listen();
     this.#grab();
@@ -49,6 +72,11 @@ export class Terminal {
     for (const [signal, listener] of this.#listening.splice(0)) {
       Deno.removeSignalListener(signal, listener);
     }
+  }
+
+  /** The same as {@linkcode Terminal.close}. */
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   #grab(): void {
@@ -78,22 +106,22 @@ export class Terminal {
       on(signal, () => {
         if (signal === "SIGINT" && interrupted !== undefined) return interrupted();
         try {
-          this.#events.leave();
+          this.#events.leave?.();
         } finally {
           this.close();
           Deno.kill(Deno.pid, signal);
         }
       });
     }
-    on("SIGWINCH", () => this.#events.resized());
+    on("SIGWINCH", () => this.#events.resized?.());
     on("SIGTSTP", () => {
-      this.#events.leave();
+      this.#events.leave?.();
       this.#restore();
       Deno.kill(Deno.pid, "SIGSTOP");
     });
     on("SIGCONT", () => {
       this.#grab();
-      this.#events.enter();
+      this.#events.enter?.();
     });
   }
 }

@@ -12,12 +12,11 @@ import { formatTime } from "../text/time.ts";
 import { pause } from "../timers.ts";
 import { visible } from "../visible.ts";
 import { colors, type CommandContext } from "./context.ts";
-import { readStdin } from "./duplex_send.ts";
 import { linePrinter } from "./line_format.ts";
 import { connectTo } from "./open.ts";
 import { Float, type Json, toJson } from "./output.ts";
 import { asPlasmiteError, errorJson } from "./report.ts";
-import { consoleSize, Terminal } from "./terminal.ts";
+import { consoleSize, SCREEN_OFF, SCREEN_ON, screenOf, Terminal, typed } from "./terminal.ts";
 import { Meter, type PoolRow } from "./top_rows.ts";
 import { arranged, screen, type Sort, SORTS, type View } from "./top_screen.ts";
 
@@ -123,12 +122,12 @@ class Top {
   }
 
   #enter(): void {
-    this.#context.stdout.text("\x1b[?1049h\x1b[?25l");
+    this.#context.stdout.text(SCREEN_ON);
     this.#draw();
   }
 
   #leave(): void {
-    this.#context.stdout.text("\x1b[?25h\x1b[?1049l");
+    this.#context.stdout.text(SCREEN_OFF);
   }
 
   async #measure(): Promise<void> {
@@ -165,18 +164,12 @@ class Top {
 
   #draw(): void {
     if (this.#following !== null) return;
-    const lines = screen(this.#view()).map((line) => `${line}\x1b[K`);
-    this.#context.stdout.text(`\x1b[H${lines.join("\n")}\x1b[J`);
+    this.#context.stdout.text(screenOf(screen(this.#view())));
   }
 
   async #keys(): Promise<void> {
-    const decoder = new TextDecoder();
-    const buffer = new Uint8Array(256);
-    for (;;) {
-      const count = await readStdin(buffer).catch(() => null); // A terminal that hangs up.
-      if (count === null || count === 0) return;
-      const typed = decoder.decode(buffer.subarray(0, count), { stream: true });
-      for (const key of keysOf(typed)) if (this.#press(key)) return;
+    for await (const text of typed()) {
+      for (const key of keysOf(text)) if (this.#press(key)) return;
       this.#draw();
     }
   }
@@ -255,7 +248,7 @@ class Top {
 }
 
 /** Splits what was typed into keys: an escape sequence is one. */
-function keysOf(typed: string): string[] {
+function keysOf(text: string): string[] {
   // deno-lint-ignore no-control-regex
-  return typed.match(/\x1b[[O][0-9;]*[A-Za-z~]|[^]/gu) ?? [];
+  return text.match(/\x1b[[O][0-9;]*[A-Za-z~]|[^]/gu) ?? [];
 }
