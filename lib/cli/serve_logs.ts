@@ -8,6 +8,7 @@ import { PlasmiteError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
 import { findService, type FoundService } from "./service/find.ts";
 import { Signals } from "./signals.ts";
+import { sendSignal } from "./tap_child.ts";
 
 /** How many lines are shown. */
 const LINES = 50;
@@ -39,14 +40,14 @@ export async function run(context: CommandContext): Promise<number> {
   }
   // What reads the log must not go on without whom it reads it for.
   using signals = new Signals();
-  signals.onSignal = () => stop(child);
+  signals.onSignal = () => sendSignal(child, "SIGTERM");
   try {
     for await (const line of linesOf(child.stdout)) {
       if (context.isForPeople) context.stdout.text(`${line}\n`);
       else context.document({ message: line });
     }
   } finally {
-    stop(child);
+    sendSignal(child, "SIGTERM");
   }
   const { code } = await child.status;
   if (code === 0 || signals.signal.aborted) return 0;
@@ -54,14 +55,6 @@ export async function run(context: CommandContext): Promise<number> {
     path: service.place.log,
     hint: `${program} says why.`,
   });
-}
-
-function stop(child: Deno.ChildProcess): void {
-  try {
-    child.kill("SIGTERM");
-  } catch {
-    // It has ended.
-  }
 }
 
 async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {

@@ -5,9 +5,9 @@
  */
 
 import { pause } from "../timers.ts";
-import { ignoredSignals } from "./tap_child.ts";
+import { heeded, type NumberedSignal } from "./tap_child.ts";
 
-const ENDING: readonly (readonly [Deno.Signal, number])[] = [
+const ENDING: readonly NumberedSignal[] = [
   ["SIGHUP", 1],
   ["SIGINT", 2],
   ["SIGTERM", 15],
@@ -39,9 +39,7 @@ export class Signals implements Disposable {
 
   /** Starts listening. */
   constructor() {
-    const ignored = ignoredSignals();
-    for (const [signal, number] of ENDING) {
-      if (((ignored >> BigInt(number - 1)) & 1n) === 1n) continue;
+    for (const [signal, number] of heeded(ENDING)) {
       const listener = (): void => {
         this.#stop.abort(new Stopped(signal, number));
         this.onSignal?.(signal);

@@ -15,7 +15,7 @@ export type Ending =
   | { readonly signal: string; readonly code: number };
 
 /** Signals that are passed on to the child. */
-const FORWARDED: readonly (readonly [Deno.Signal, number])[] = [
+const FORWARDED: readonly NumberedSignal[] = [
   ["SIGHUP", 1],
   ["SIGINT", 2],
   ["SIGQUIT", 3],
@@ -67,16 +67,10 @@ export class TapChild {
     const unlisten = (): void => {
       for (const [signal, listener] of listening) Deno.removeSignalListener(signal, listener);
     };
-    const ignored = ignoredSignals();
-    for (const [signal, number] of FORWARDED) {
-      // Signals that we ignore (nohup, background jobs) are also ignored by the child.
-      if (((ignored >> BigInt(number - 1)) & 1n) === 1n) continue;
+    // Signals that we ignore (nohup, background jobs) are also ignored by the child.
+    for (const [signal] of heeded(FORWARDED)) {
       const listener = (): void => {
-        try {
-          child?.kill(signal);
-        } catch {
-          // It has ended in the meantime.
-        }
+        if (child !== undefined) sendSignal(child, signal);
       };
       Deno.addSignalListener(signal, listener);
       listening.push([signal, listener]);
@@ -108,30 +102,39 @@ export class TapChild {
 
   /** Sends it a signal, unless it has ended. */
   kill(signal: Deno.Signal): void {
-    if (this.#ended) return;
-    try {
-      this.#child.kill(signal);
-    } catch {
-      // It has ended in the meantime.
-    }
+    if (!this.#ended) sendSignal(this.#child, signal);
   }
 
   /** Kills it if it still runs, and stops passing on signals. */
   async release(): Promise<void> {
     if (!this.#ended) {
-      try {
-        this.#child.kill("SIGKILL");
-      } catch {
-        // It has ended in the meantime.
-      }
+      this.kill("SIGKILL");
       await this.ending.catch(() => {});
     }
     this.#unlisten();
   }
 }
 
+/** Sends a process a signal, unless it has ended. */
+export function sendSignal(child: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    child.kill(signal);
+  } catch {
+    // It has ended in the meantime.
+  }
+}
+
+/** A signal and its number. */
+export type NumberedSignal = readonly [signal: Deno.Signal, number: number];
+
+/** The signals that this process does not ignore, as far as that is known. */
+export function heeded(signals: readonly NumberedSignal[]): readonly NumberedSignal[] {
+  const ignored = ignoredSignals();
+  return signals.filter(([, number]) => ((ignored >> BigInt(number - 1)) & 1n) === 0n);
+}
+
 /** The set of ignored signals, bit 0 for signal 1; empty if unknown. */
-export function ignoredSignals(): bigint {
+function ignoredSignals(): bigint {
   if (Deno.build.os !== "linux" || !hasEveryPermission()) return 0n;
   try {
     const mask = /^SigIgn:\s*([0-9a-f]+)/m.exec(Deno.readTextFileSync("/proc/self/status"))?.[1];

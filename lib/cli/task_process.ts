@@ -10,7 +10,7 @@ import type { StoredFrame } from "../backend/types.ts";
 import { messageOf } from "../errors.ts";
 import { MessageView } from "../lite3/message.ts";
 import { printEnvelope } from "../text/envelope.ts";
-import { type Ending, ending } from "./tap_child.ts";
+import { type Ending, ending, sendSignal } from "./tap_child.ts";
 
 /** With longer tags a command could not be started. */
 const LONGEST_TAGS = 64 * 1024;
@@ -71,12 +71,7 @@ export function startTask(
   return {
     ending: ended,
     kill: (signal) => {
-      if (hasEnded) return;
-      try {
-        child.kill(signal);
-      } catch {
-        // It has ended in the meantime.
-      }
+      if (!hasEnded) sendSignal(child, signal);
     },
   };
 }
