@@ -46,6 +46,11 @@ export function isUrl(ref: string): boolean {
   return ref.includes("://");
 }
 
+/** Whether a reference is the address of a NATS server, or of a stream there. */
+export function isNats(ref: string): boolean {
+  return /^nats(\+tls)?:/.test(ref);
+}
+
 /**
  * The file of a local pool (docs/spec/command-line.md 1.3): a path is used unchanged, a name refers
  * to a file in `dir`.

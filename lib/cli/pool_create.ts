@@ -5,8 +5,7 @@
  */
 
 import type { PoolInfo } from "../backend/local/info.ts";
-import { isUrl } from "../backend/refs.ts";
-import { localPool, type PoolRef, resolvePool } from "../backend/resolve.ts";
+import type { PoolRef } from "../backend/resolve.ts";
 import type { Backend, NewPool } from "../backend/types.ts";
 import { outliveFileSizeLimit } from "../environment.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
@@ -21,7 +20,7 @@ import { escapeControls } from "../visible.ts";
 import { humanBytes, shortPath, table } from "./human.ts";
 import { connectTo } from "./open.ts";
 import { infoJson } from "./pool_report.ts";
-import { refuseUrl } from "./refuse_url.ts";
+import { localOrStream } from "./local_or_stream.ts";
 
 /** The options of streams; local pools have none of them. */
 const STREAM_OPTIONS = ["replicas", "dedupe"];
@@ -31,7 +30,7 @@ export async function run(context: CommandContext): Promise<number> {
   outliveFileSizeLimit();
   const { args, dir } = context;
   const refs: PoolRef[] = [];
-  for (const name of args.texts("NAME")) refs.push(await findNew(context, name));
+  for (const name of args.texts("NAME")) refs.push(await localOrStream(context, name));
   const options = newPool(context, refs);
   await refuseExisting(context, refs);
   const infos = await createAll(context, refs, options);
@@ -40,12 +39,6 @@ export async function run(context: CommandContext): Promise<number> {
     () => context.stdout.isTerminal ? forPeople(infos, refs, dir) : forPipes(infos, refs, dir),
   );
   return 0;
-}
-
-async function findNew(context: CommandContext, name: string): Promise<PoolRef> {
-  if (!isUrl(name)) return localPool(name, context);
-  if (!/^nats(\+tls)?:/.test(name)) refuseUrl(context, name);
-  return await resolvePool(name, context);
 }
 
 /** Parses the options. Throws Usage before anything is created. */

@@ -5,8 +5,7 @@
  * @module
  */
 
-import { isUrl } from "../backend/refs.ts";
-import { localPool, type PoolRef, resolvePool } from "../backend/resolve.ts";
+import type { PoolRef } from "../backend/resolve.ts";
 import { missingFlag } from "../environment.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
@@ -14,7 +13,7 @@ import { escapeControls } from "../visible.ts";
 import { displayDir, shortPath, table } from "./human.ts";
 import { missingHint } from "./missing.ts";
 import { connectTo } from "./open.ts";
-import { refuseUrl } from "./refuse_url.ts";
+import { localOrStream } from "./local_or_stream.ts";
 import { asPlasmiteError, errorJson } from "./report.ts";
 
 interface Outcome {
@@ -40,16 +39,10 @@ export async function run(context: CommandContext): Promise<number> {
   return outcomes.find((one) => one.error !== undefined)?.error?.kind ?? 0;
 }
 
-async function findOld(context: CommandContext, name: string): Promise<PoolRef> {
-  if (!isUrl(name)) return localPool(name, context);
-  if (!/^nats(\+tls)?:/.test(name)) refuseUrl(context, name);
-  return await resolvePool(name, context);
-}
-
 async function remove(name: string, context: CommandContext): Promise<Outcome> {
   let ref: PoolRef | undefined;
   try {
-    ref = await findOld(context, name);
+    ref = await localOrStream(context, name);
     const backend = await connectTo(context, ref);
     try {
       await backend.remove(ref.name);

@@ -5,6 +5,7 @@
  */
 
 import { type PoolInfo, unreadablePool } from "../backend/local/info.ts";
+import { isNats } from "../backend/refs.ts";
 import { localPlace, type PlaceRef, resolveServer } from "../backend/resolve.ts";
 import { missingFlag } from "../environment.ts";
 import { PlasmiteError } from "../errors.ts";
@@ -25,7 +26,7 @@ const WATCH_EVERY = 1000;
 /** Runs `pool list`. Damaged pools are rows, not failures. */
 export async function run(context: CommandContext): Promise<number> {
   const server = context.args.text("SERVER");
-  if (context.args.has("all") && !/^nats(\+tls)?:/.test(server ?? "")) {
+  if (context.args.has("all") && !isNats(server ?? "")) {
     throw new PlasmiteError("Usage", "--all requires a NATS server", {
       hint: "Use nats://host:port, or leave out --all: every pool is listed.",
     });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isUrl } from "../backend/refs.ts";
+import { isNats, isUrl } from "../backend/refs.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
 import { token } from "./words.ts";
@@ -13,7 +13,7 @@ import { token } from "./words.ts";
 export function refuseUrl(context: CommandContext, ref: string): void {
   if (!isUrl(ref)) return;
   const { name: command } = context;
-  if (command === "doctor" && /^nats(\+tls)?:/.test(ref)) {
+  if (command === "doctor" && isNats(ref)) {
     throw new PlasmiteError("Usage", "doctor checks local pool files", {
       hint: "The servers keep the messages of a stream; `plasmite pool info` tells its state.",
     });
