@@ -5,6 +5,7 @@
  */
 
 import type { FrameBytes } from "../types.ts";
+import type { StoredFrame } from "./types.ts";
 
 /**
  * A stored frame: a message with its payload as stored in the pool.
@@ -54,6 +55,12 @@ export function takeFrame({ cursor }: FramePosition): Lite3Frame {
 /** A copy of the current payload. */
 export function payloadOf({ u8, payloadAt, payloadLength }: FrameBytes): Uint8Array<ArrayBuffer> {
   return u8.slice(payloadAt, payloadAt + payloadLength);
+}
+
+/** A copy of a message that a walk has found. */
+export function storedOf(frame: FrameBytes): StoredFrame {
+  const { seq, timestampNs } = frame;
+  return { seq, timestampNs, flags: 0, payload: payloadOf(frame) };
 }
 
 /** A frame that a remote source fills in for each message. */

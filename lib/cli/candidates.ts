@@ -6,6 +6,7 @@
  * @module
  */
 
+import { advance } from "../backend/advance.ts";
 import { poolFiles, poolName } from "../backend/refs.ts";
 import { localPool } from "../backend/resolve.ts";
 import type { PoolHandle } from "../backend/types.ts";
@@ -56,11 +57,8 @@ async function recentTags(context: CommandContext): Promise<string[]> {
   const walk = await pool.select({ last: RECENT });
   const tags = new Set<string>();
   try {
-    for (;;) {
-      while (walk.next()) for (const tag of walk.message.tags()) tags.add(tag);
-      if (walk.ended) return [...tags].sort();
-      await walk.wait();
-    }
+    while (await advance(walk)) for (const tag of walk.message.tags()) tags.add(tag);
+    return [...tags].sort();
   } finally {
     walk.close();
     await pool.close();

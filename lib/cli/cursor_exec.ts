@@ -6,6 +6,7 @@
  */
 
 import type { Cursor } from "../backend/coordination.ts";
+import { storedOf } from "../backend/frames.ts";
 import type { StoredFrame, Walk } from "../backend/types.ts";
 import { retryDelayMs } from "../coordination/group_record.ts";
 import { pause } from "../timers.ts";
@@ -45,10 +46,9 @@ export class ExecDelivery implements Delivery {
   }
 
   async take(walk: Walk): Promise<void> {
-    const { u8, payloadAt, payloadLength, seq, timestampNs } = walk.frame;
-    const payload = u8.slice(payloadAt, payloadAt + payloadLength);
+    const message = storedOf(walk.frame);
+    const { seq, timestampNs } = message;
     this.#cursor.deliver(seq, timestampNs);
-    const message: StoredFrame = { seq, timestampNs, flags: 0, payload };
     for (let tries = 1;; tries++) {
       if (await this.#run(message, tries)) {
         await this.#cursor.ack(seq);

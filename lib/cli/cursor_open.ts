@@ -5,6 +5,7 @@
  * @module
  */
 
+import { advance } from "../backend/advance.ts";
 import type { Cursor, Place } from "../backend/coordination.ts";
 import type { PoolHandle } from "../backend/types.ts";
 import { checkCursorName } from "../coordination/names.ts";
@@ -101,11 +102,7 @@ async function placeOf(
     ...(since === undefined ? {} : { since }),
   });
   try {
-    for (;;) {
-      if (walk.next()) return walk.frame.seq - 1n;
-      if (walk.ended) return walk.start.newest;
-      await walk.wait();
-    }
+    return await advance(walk) ? walk.frame.seq - 1n : walk.start.newest;
   } finally {
     walk.close();
   }

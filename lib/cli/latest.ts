@@ -4,6 +4,8 @@
  * @module
  */
 
+import { advance } from "../backend/advance.ts";
+import { storedOf } from "../backend/frames.ts";
 import type { PoolHandle, StoredFrame } from "../backend/types.ts";
 import { checkKey, KEY_TAG } from "../coordination/names.ts";
 import { PlasmiteError } from "../errors.ts";
@@ -91,15 +93,7 @@ async function newest(pool: PoolHandle, question: Question): Promise<StoredFrame
     ...(sinceNs === undefined ? {} : { since: sinceNs }),
   });
   try {
-    for (;;) {
-      if (walk.next()) {
-        const { u8, payloadAt, payloadLength, seq, timestampNs } = walk.frame;
-        const payload = u8.slice(payloadAt, payloadAt + payloadLength);
-        return { seq, timestampNs, flags: 0, payload };
-      }
-      if (walk.ended) return null;
-      await walk.wait();
-    }
+    return await advance(walk) ? storedOf(walk.frame) : null;
   } finally {
     walk.close();
   }

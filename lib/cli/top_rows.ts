@@ -4,6 +4,7 @@
  * @module
  */
 
+import { advance } from "../backend/advance.ts";
 import { type LiveClaim, liveClaims } from "../backend/claims.ts";
 import type { CursorInfo } from "../backend/coordination.ts";
 import type { PoolInfo } from "../backend/local/info.ts";
@@ -144,11 +145,7 @@ async function countSince(pool: PoolHandle, info: PoolInfo, since: bigint): Prom
   if (age === null || age > SPAN || newestSeq === null) return 0n;
   const walk = await pool.select({ since, until: newestSeq });
   try {
-    for (;;) {
-      if (walk.next()) return newestSeq - walk.frame.seq + 1n;
-      if (walk.ended) return 0n;
-      await walk.wait();
-    }
+    return await advance(walk) ? newestSeq - walk.frame.seq + 1n : 0n;
   } finally {
     walk.close();
   }

@@ -6,7 +6,7 @@
 
 import type { Awaitable } from "../../types.ts";
 import type { GroupRequest } from "../coordination.ts";
-import { payloadOf } from "../frames.ts";
+import { storedOf } from "../frames.ts";
 import type { Selection, StoredFrame, Walk } from "../types.ts";
 
 /** How many bytes of tasks are read ahead. */
@@ -99,9 +99,7 @@ export class TaskSource {
       const found = walk.next();
       walk.takeGap(); // Lost messages are counted by their numbers.
       if (!found) return null;
-      const { frame } = walk;
-      const { seq, timestampNs } = frame;
-      return { seq, timestampNs, flags: 0, payload: payloadOf(frame) };
+      return storedOf(walk.frame);
     } catch (error) {
       this.#failure = error;
       // The failed message was not filtered. jq filters many at once, so the position is unknown.
