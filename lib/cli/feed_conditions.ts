@@ -55,17 +55,7 @@ type IdOf = ((message: MessageView, isCopy: boolean) => string) | null;
 async function idOf(context: CommandContext): Promise<IdOf> {
   const id = context.args.text("id");
   const expression = context.args.text("id-from");
-  if (expression !== undefined) {
-    const { compileTextOf } = await import("../filter/text_of.ts");
-    const textOf = await compileTextOf(expression);
-    return (message, isCopy) => {
-      try {
-        return checkKey(textOf(message, isCopy), "id");
-      } catch (error) {
-        throw PlasmiteError.is(error) ? error.with({ topic: "id" }) : error;
-      }
-    };
-  }
+  if (expression !== undefined) return await (await import("./id_from.ts")).idFrom(expression);
   if (id === "auto") {
     const { createHash } = await import("node:crypto");
     return ({ doc: { u8, base, len } }) => {

@@ -7,7 +7,7 @@
 
 import type { PoolRef } from "../backend/resolve.ts";
 import type { Conditions, PoolHandle } from "../backend/types.ts";
-import { checkKey, ID_TAG } from "../coordination/names.ts";
+import { ID_TAG } from "../coordination/names.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { MessageView } from "../lite3/message.ts";
 import { FrameBatch } from "../pool/batch.ts";
@@ -55,15 +55,8 @@ export async function run(context: CommandContext): Promise<number> {
 async function idFrom(context: CommandContext): Promise<IdOf | null> {
   const expression = context.args.text("id-from");
   if (expression === undefined) return null;
-  const { compileTextOf } = await import("../filter/text_of.ts");
-  const textOf = await compileTextOf(expression);
-  return (message) => {
-    try {
-      return checkKey(textOf(message, true), "id");
-    } catch (error) {
-      throw PlasmiteError.is(error) ? error.with({ topic: "id" }) : error;
-    }
-  };
+  const idOf = await (await import("./id_from.ts")).idFrom(expression);
+  return (message) => idOf(message, true);
 }
 
 /** The result of an import. */
