@@ -11,21 +11,12 @@ import { type Limits, refuseOversize } from "../pool/layout.ts";
 import { appendInline, RecordSink } from "../text/record_sink.ts";
 import { nowNs } from "../text/time.ts";
 import type { CommandContext } from "./context.ts";
-import type { FeedConditions } from "./feed_conditions.ts";
+import type { ConditionalTarget, FeedConditions } from "./feed_conditions.ts";
 import { findPool, openPool } from "./open.ts";
 import { type PrintStored, receiptPrinter } from "./receipts.ts";
-import type { Retries } from "./retry.ts";
 
 /** Where and how to append. */
-export interface Target {
-  /** The pool. */
-  readonly pool: PoolHandle;
-  /** Whether the pool is on a server. */
-  readonly isRemote: boolean;
-  /** Whether to wait until messages are on stable storage. */
-  readonly flush: boolean;
-  /** How to retry failures, if at all. */
-  readonly retries: Retries | undefined;
+export interface Target extends ConditionalTarget {
   /** The conditions of the append, if there are any. */
   readonly conditions: FeedConditions | undefined;
 }

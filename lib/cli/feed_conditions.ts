@@ -24,9 +24,13 @@ const WIDEST_WINDOW = 1_000_000;
 
 /** Where and how to append. */
 export interface ConditionalTarget {
+  /** The pool. */
   readonly pool: PoolHandle;
+  /** Whether the pool is on a server. */
   readonly isRemote: boolean;
+  /** Whether to wait until messages are on stable storage. */
   readonly flush: boolean;
+  /** How to retry failures, if at all. */
   readonly retries: Retries | undefined;
 }
 
