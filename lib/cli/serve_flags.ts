@@ -6,7 +6,7 @@
  */
 
 import type { AccessOptions } from "../backend/resolve.ts";
-import { messageOf, PlasmiteError } from "../errors.ts";
+import { readTokenFile } from "./token_file.ts";
 import type { Args } from "./values.ts";
 
 /** The options as given, with defaults. */
@@ -101,7 +101,9 @@ export function serveFlags(args: Args): ServeFlags {
 function mountAccess(args: Args): AccessOptions {
   const tokenFile = args.text("mount-token-file");
   return {
-    token: tokenFile === undefined ? undefined : readSecret(tokenFile),
+    token: tokenFile === undefined
+      ? undefined
+      : readTokenFile(tokenFile, "mount-token-file", "Put the token into it."),
     credsFile: args.text("mount-creds"),
     tls: {
       caFile: args.text("mount-tls-ca"),
@@ -109,20 +111,4 @@ function mountAccess(args: Args): AccessOptions {
       keyFile: args.text("mount-tls-key"),
     },
   };
-}
-
-function readSecret(path: string): string {
-  let text: string;
-  try {
-    text = Deno.readTextFileSync(path).trim();
-  } catch (error) {
-    throw new PlasmiteError("Usage", "failed to read token file", {
-      hint: "Check the path of --mount-token-file and its permissions.",
-      path,
-      causes: [messageOf(error)],
-      cause: error,
-    });
-  }
-  if (text !== "") return text;
-  throw new PlasmiteError("Usage", "token file is empty", { path, hint: "Put the token into it." });
 }

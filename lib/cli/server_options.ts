@@ -6,10 +6,11 @@
  * @module
  */
 
-import { messageOf, PlasmiteError } from "../errors.ts";
+import { PlasmiteError } from "../errors.ts";
 import type { AccessOptions } from "../backend/resolve.ts";
 import type { CommandContext } from "./context.ts";
 import { SERVER_ACCESS } from "./table.ts";
+import { readTokenFile } from "./token_file.ts";
 
 /** The token of `--token` or `--token-file`, or undefined. Throws Usage. */
 async function readToken(context: CommandContext): Promise<string | undefined> {
@@ -24,26 +25,11 @@ async function readToken(context: CommandContext): Promise<string | undefined> {
       hint: "Use --token-file alone.",
     });
   }
-  let text: string;
-  try {
-    text = Deno.readTextFileSync(path).trim();
-  } catch (error) {
-    throw new PlasmiteError("Usage", "failed to read token file", {
-      hint: "Check the path of --token-file and its permissions.",
-      path,
-      causes: [messageOf(error)],
-      cause: error,
-    });
-  }
-  if (text !== "") {
-    const { checkToken } = await import("../backend/http/token.ts");
-    checkToken(text, path);
-    return text;
-  }
-  throw new PlasmiteError("Usage", "token file is empty", {
-    hint: "Put the token into the file, or make one with `plasmite serve init`.",
-    path,
-  });
+  const advice = "Put the token into the file, or make one with `plasmite serve init`.";
+  const text = readTokenFile(path, "token-file", advice);
+  const { checkToken } = await import("../backend/http/token.ts");
+  checkToken(text, path);
+  return text;
 }
 
 /** The options of this command line; warns where certificates are not checked. */
