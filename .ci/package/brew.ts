@@ -5,12 +5,10 @@
  * @module
  */
 
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import { createHash } from "node:crypto";
-import { readPackage } from "./bundle.ts";
+import { readPackage, ROOT } from "./bundle.ts";
 import { PORTABLE_TARGETS } from "./portable.ts";
-
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Homebrew's words for a target. */
 function blocks(target: string): { os: string; cpu: string } {

@@ -11,10 +11,7 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
-import { bundle, readPackage, run } from "./bundle.ts";
-
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+import { bundle, readPackage, ROOT, run } from "./bundle.ts";
 
 /** What `deno compile --target` takes. */
 export const TARGETS: readonly string[] = [
@@ -87,7 +84,7 @@ async function smoke(program: string): Promise<void> {
 
 async function sha256(path: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", await Deno.readFile(path));
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return new Uint8Array(digest).toHex();
 }
 
 /** Compiles all targets, packs each and writes SHA256SUMS. */

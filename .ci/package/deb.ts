@@ -9,15 +9,13 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
 import { createHash } from "node:crypto";
-import { readPackage } from "./bundle.ts";
+import { readPackage, ROOT } from "./bundle.ts";
 import { fetchDeno, portableEntries } from "./portable.ts";
 import { type Entry, tarGz } from "./tar.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const encoder = new TextEncoder();
 
 /** The targets there are packages for, by Debian's name. */

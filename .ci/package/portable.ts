@@ -8,11 +8,8 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
-import { bundle, DENO, readPackage, run } from "./bundle.ts";
+import { bundle, DENO, readPackage, ROOT, run } from "./bundle.ts";
 import { type Entry, tarGz } from "./tar.ts";
-
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** The npm package that has the Deno of a target. */
 const DENO_PACKAGES: Readonly<Record<string, string>> = {

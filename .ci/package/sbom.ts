@@ -5,10 +5,7 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
-import { DENO, readPackage } from "./bundle.ts";
-
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+import { DENO, readPackage, ROOT } from "./bundle.ts";
 
 interface Info {
   readonly modules: readonly { readonly kind?: string; readonly npmPackage?: string }[];

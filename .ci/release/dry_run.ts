@@ -7,13 +7,10 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 import { tarGz } from "../package/tar.ts";
 import { PORTABLE_TARGETS } from "../package/portable.ts";
-import { readPackage } from "../package/bundle.ts";
-
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+import { readPackage, ROOT } from "../package/bundle.ts";
 
 /** A step of a workflow. */
 export interface Step {
