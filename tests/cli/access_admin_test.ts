@@ -8,7 +8,7 @@
 
 import assert from "node:assert/strict";
 import { keyIdOf, newSecret, parseAccessKey, verifierOf } from "../../lib/access/key.ts";
-import { CLI, cli, errorOf, inTemp, type Outcome } from "./cli_util.ts";
+import { cli, errorOf, inTemp, type Outcome, spawnCli } from "./cli_util.ts";
 import { sharing, soon } from "../server/shared_util.ts";
 
 const STATE = ".plasmite-serve";
@@ -58,13 +58,11 @@ Deno.test("access: invite, connect, use, look, revoke; a follower ends with the 
     assert.equal(invited.name, "alex");
     await document(dir, ["access", "connect", url], invited.access_key);
     await document(dir, ["feed", `${url}/p`, '{"n":1}']);
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--quiet", CLI, "follow", `${url}/p`, "--tail", "1", "--jsonl"],
+    const child = spawnCli(["follow", `${url}/p`, "--tail", "1", "--jsonl"], {
       env: { PLASMITE_ACCESS_HOME: `${dir}/saved`, NO_COLOR: "1" },
-      stdin: "null",
       stdout: "piped",
       stderr: "piped",
-    }).spawn();
+    });
     const reader = child.stdout.getReader();
     const { value } = await soon(reader.read());
     assert.match(new TextDecoder().decode(value), /"n":1/);

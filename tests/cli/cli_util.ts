@@ -27,16 +27,29 @@ function environment(env: Record<string, string> | undefined): Record<string, st
   return { NO_COLOR: "", ...env };
 }
 
+/** Starts `plasmite ...args`; its streams are closed unless the options say otherwise. */
+export function spawnCli(
+  args: readonly string[],
+  options: Omit<Deno.CommandOptions, "args"> = {},
+): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", CLI, ...args],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+    ...options,
+  }).spawn();
+}
+
 /** Runs `plasmite ...args` with pipes for all three streams. */
 export async function cli(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", CLI, ...args],
+  const child = spawnCli(args, {
     stdin: options.stdin === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
     env: environment(options.env),
     ...(options.cwd !== undefined && { cwd: options.cwd }),
-  }).spawn();
+  });
   // Read while writing: otherwise both sides wait once both pipes are full.
   const output = child.output();
   if (options.stdin !== undefined) {

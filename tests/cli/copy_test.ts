@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { connect } from "@nats-io/transport-node";
 import { jetstreamManager } from "@nats-io/jetstream";
-import { cli, errorOf, inTemp } from "./cli_util.ts";
-import { CLI } from "../support/paths.ts";
+import { cli, errorOf, inTemp, spawnCli } from "./cli_util.ts";
 import { NATS_VERSIONS, NatsServer, natsServer } from "../support/nats.ts";
 
 interface Setting {
@@ -54,12 +53,7 @@ async function numbers({ run }: Setting, ref: string): Promise<number[]> {
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
 
 function start(dir: string, ...args: string[]): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", CLI, "--dir", dir, ...args],
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
+  return spawnCli(["--dir", dir, ...args]);
 }
 
 const soon = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -193,14 +187,9 @@ test("of two that copy one source, one is refused", async (setting) => {
   const info = async (): Promise<number> =>
     JSON.parse(await run("pool", "info", ref, "--json")).metrics.message_count;
   await eventually(async () => await info() === 2000);
-  const other = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", CLI, "--dir", dir, "copy", "ring", ref, "--follow"].concat(
-      ["--cursor", "b"],
-    ),
-    stdin: "null",
-    stdout: "null",
+  const other = spawnCli(["--dir", dir, "copy", "ring", ref, "--follow", "--cursor", "b"], {
     stderr: "piped",
-  }).spawn();
+  });
   await soon(1_000);
   const running = [child.status, other.status];
   let first: number | null = null;

@@ -13,7 +13,16 @@ import { CursorSession } from "../../lib/cli/cursor_session.ts";
 import type { DropNotices } from "../../lib/cli/drops.ts";
 import { SERVER_ACCESS } from "../../lib/cli/table.ts";
 import { SCALE } from "../support/rings.ts";
-import { CLI, cli, errorOf, hasScript, inTemp, onTerminal, type Outcome } from "./cli_util.ts";
+import {
+  CLI,
+  cli,
+  errorOf,
+  hasScript,
+  inTemp,
+  onTerminal,
+  type Outcome,
+  spawnCli,
+} from "./cli_util.ts";
 
 const run = (dir: string, ...args: string[]): Promise<Outcome> => cli(["--dir", dir, ...args]);
 
@@ -58,12 +67,10 @@ async function row(dir: string, name: string): Promise<Row> {
 
 /** Starts the program with pipes. */
 function spawn(dir: string, ...args: string[]): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", CLI, "--dir", dir, ...args],
+  return spawnCli(["--dir", dir, ...args], {
     stdin: "piped",
     stdout: "piped",
-    stderr: "null",
-  }).spawn();
+  });
 }
 
 /** Reads from a stream until `enough`, and returns the text so far. */

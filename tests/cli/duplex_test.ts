@@ -9,7 +9,7 @@ import fc from "fast-check";
 import { ErrorKind } from "../../lib/errors.ts";
 import { LineEditor } from "../../lib/cli/duplex_editor.ts";
 import { Client } from "../../lib/client/client.ts";
-import { CLI, cli, errorOf, inTemp, type Outcome } from "./cli_util.ts";
+import { cli, errorOf, inTemp, type Outcome, spawnCli } from "./cli_util.ts";
 import { hasTerminals, screen, terminal } from "../support/terminal.ts";
 
 function exists(path: string): boolean {
@@ -195,26 +195,21 @@ Deno.test("--timeout counts from the last message of others", async () => {
   await inTemp(async (dir) => {
     using client = new Client(dir);
     using pool = client.createPool("p");
-    const child = new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "-A",
-        "--quiet",
-        CLI,
-        "--dir",
-        dir,
-        "duplex",
-        "p",
-        "--jsonl",
-        "--me",
-        "a",
-        "--timeout",
-        "800ms",
-      ],
+    const child = spawnCli([
+      "--dir",
+      dir,
+      "duplex",
+      "p",
+      "--jsonl",
+      "--me",
+      "a",
+      "--timeout",
+      "800ms",
+    ], {
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
-    }).spawn();
+    });
     const writer = child.stdin.getWriter();
     await writer.write(new TextEncoder().encode('{"from":"a"}\n'));
     await until(() => pool.info().bounds.newestSeq !== null);

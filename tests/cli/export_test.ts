@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Client } from "../../lib/client/client.ts";
 import { ErrorKind } from "../../lib/errors.ts";
-import { CLI, cli, errorOf, inTemp, shell } from "./cli_util.ts";
+import { cli, errorOf, inTemp, shell, spawnCli } from "./cli_util.ts";
 import { serve } from "../client/remote_util.ts";
 import { SCALE } from "../support/rings.ts";
 
@@ -368,12 +368,9 @@ Deno.test("export | import: a pipe between two pools", () =>
 
 /** Starts the program and kills it after some milliseconds; its exit code, or null. */
 async function killedAfter(dir: string, ms: number, args: string[]): Promise<number | null> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", CLI, "--dir", dir, ...args],
-    stdin: "null",
-    stdout: "null",
+  const child = spawnCli(["--dir", dir, ...args], {
     stderr: "inherit",
-  }).spawn();
+  });
   const timer = setTimeout(() => {
     try {
       child.kill("SIGKILL");

@@ -7,7 +7,7 @@
 
 import assert from "node:assert/strict";
 import { ErrorKind } from "../../lib/errors.ts";
-import { CLI, command, errorOf, exists, inTemp, shell as sh } from "./cli_util.ts";
+import { command, errorOf, exists, inTemp, shell as sh, spawnCli } from "./cli_util.ts";
 
 /** Ten messages: n from 1 to 10, odd ones tagged so, every third with a level. */
 const TEN = `for n in 1 2 3 4 5 6 7 8 9 10; do
@@ -364,12 +364,10 @@ Deno.test("follow: an overtaken reader reports how many it lost and continues at
 Deno.test("follow: a steady stream of messages that do not match cannot put off the timeout", () =>
   inTemp(async (dir) => {
     await sh(dir, "P pool create p > /dev/null");
-    const noise = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--quiet", CLI, "--dir", dir, "feed", "p"],
+    const noise = spawnCli(["--dir", dir, "feed", "p"], {
       stdin: "piped",
-      stdout: "null",
       stderr: "inherit",
-    }).spawn();
+    });
     const writer = noise.stdin.getWriter();
     const line = new TextEncoder().encode('{"x":1}\n');
     let writing = Promise.resolve();

@@ -8,7 +8,6 @@
 import assert from "node:assert/strict";
 import { SCALE } from "../support/rings.ts";
 import {
-  CLI,
   cli,
   command,
   errorOf,
@@ -17,9 +16,14 @@ import {
   onTerminal,
   type Outcome,
   quote,
+  spawnCli,
 } from "./cli_util.ts";
 
 const run = (dir: string, ...args: string[]): Promise<Outcome> => cli(["--dir", dir, ...args]);
+
+/** `claim` with a command; its other words are those of `line`. */
+const claimed = (dir: string, line: string, ...command: string[]): Promise<Outcome> =>
+  run(dir, "claim", ...line.split(" "), "--", ...command);
 
 const json = ({ stdout, stderr }: Outcome): Record<string, unknown> => {
   assert.notEqual(stdout, "", stderr);
@@ -76,37 +80,14 @@ Deno.test("a held key is refused with its holder, token and time, and no key of 
 Deno.test("claim -- CMD: environment, exit code, and the keys are free afterwards", async () => {
   await inTemp(async (dir) => {
     const child = 'printf "%s|" "$PLASMITE_TOKEN" "$PLASMITE_KEYS" "$PLASMITE_POOL"; exit 7';
-    const done = await run(
-      dir,
-      "claim",
-      "l",
-      "a",
-      "b",
-      "--as",
-      "x",
-      "--create",
-      "--",
-      "sh",
-      "-c",
-      child,
-    );
+    const done = await claimed(dir, "l a b --as x --create", "sh", "-c", child);
     assert.equal(done.code, 7);
     assert.equal(done.stdout, '1|["a","b"]|l|');
     assert.equal((await run(dir, "claim", "l", "a", "b", "--as", "y")).code, 0);
-    const held = await run(dir, "claim", "l", "a", "--as", "x", "--", "touch", `${dir}/ran`);
+    const held = await claimed(dir, "l a --as x", "touch", `${dir}/ran`);
     assert.equal(held.code, 5);
     assert.throws(() => Deno.statSync(`${dir}/ran`), Deno.errors.NotFound);
-    const unknown = await run(
-      dir,
-      "claim",
-      "m",
-      "a",
-      "--as",
-      "x",
-      "--create",
-      "--",
-      "no-such-program",
-    );
+    const unknown = await claimed(dir, "m a --as x --create", "no-such-program");
     assert.equal(unknown.code, 2);
     assert.throws(() => Deno.statSync(`${dir}/m.plasmite`), Deno.errors.NotFound);
   });
@@ -114,20 +95,7 @@ Deno.test("claim -- CMD: environment, exit code, and the keys are free afterward
 
 Deno.test("claim -- CMD: the lease is renewed while the command runs", async () => {
   await inTemp(async (dir) => {
-    const done = await run(
-      dir,
-      "claim",
-      "l",
-      "a",
-      "--as",
-      "x",
-      "--ttl",
-      "1s",
-      "--create",
-      "--",
-      "sleep",
-      "2.2",
-    );
+    const done = await claimed(dir, "l a --as x --ttl 1s --create", "sleep", "2.2");
     assert.equal(done.code, 0);
     const { stdout } = await run(dir, "follow", "l", "--no-follow", "--jsonl", "--data-only");
     const states = stdout.trim().split("\n").map((line) => JSON.parse(line).state);
@@ -143,21 +111,7 @@ Deno.test("claim -- CMD: whoever loses the lease is ended, and the exit code is 
     const script = `trap 'touch ${
       quote(`${dir}/told`)
     }; exit 0' TERM; (${taken}) >&2; sleep 60 > /dev/null 2>&1 & wait`;
-    const lost = await run(
-      dir,
-      "claim",
-      "l",
-      "a",
-      "--as",
-      "x",
-      "--ttl",
-      "1s",
-      "--create",
-      "--",
-      "sh",
-      "-c",
-      script,
-    );
+    const lost = await claimed(dir, "l a --as x --ttl 1s --create", "sh", "-c", script);
     assert.equal(lost.code, 10);
     assert.match(lost.stderr, /Lease lost to y/);
     Deno.statSync(`${dir}/told`);
@@ -167,29 +121,12 @@ Deno.test("claim -- CMD: whoever loses the lease is ended, and the exit code is 
 Deno.test("claim -- CMD: signals are passed on, and the keys are released", async () => {
   await inTemp(async (dir) => {
     const script = `trap 'exit 9' TERM; touch ${quote(`${dir}/up`)}; sleep 60 & wait`;
-    const child = new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "-A",
-        "--quiet",
-        CLI,
-        "--dir",
-        dir,
-        "claim",
-        "l",
-        "a",
-        "--as",
-        "x",
-        "--create",
-        "--",
-        "sh",
-        "-c",
-        script,
-      ],
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
+    const child = spawnCli([
+      "--dir",
+      dir,
+      ..."claim l a --as x --create -- sh -c".split(" "),
+      script,
+    ]);
     while (!exists(`${dir}/up`)) await new Promise((resolve) => setTimeout(resolve, 10));
     child.kill("SIGTERM");
     assert.equal((await child.status).code, 9);
@@ -268,13 +205,7 @@ function holder(dir: string, name: string, keys: readonly string[]): Deno.ChildP
     echo "$PLASMITE_TOKEN" >> tokens
     rm -f witness`;
   const args = ["claim", "l", ...keys, "--as", name, "--ttl", "1s", "--wait", "2m"];
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", CLI, "--dir", dir, ...args, "--", "sh", "-c", work],
-    cwd: dir,
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
+  return spawnCli(["--dir", dir, ...args, "--", "sh", "-c", work], { cwd: dir });
 }
 
 // Two at work on one key: the deploy that runs twice at once.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { connect, headers as newHeaders } from "@nats-io/transport-node";
 import { jetstreamManager } from "@nats-io/jetstream";
-import { cli, errorOf, inTemp } from "./cli_util.ts";
+import { cli, errorOf, inTemp, spawnCli } from "./cli_util.ts";
 import { CLI } from "../support/paths.ts";
 import { NATS_VERSIONS, NatsServer, natsServer } from "../support/nats.ts";
 
@@ -248,12 +248,10 @@ class Printed {
 }
 
 function start(...args: string[]): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", CLI, ...args],
-    stdin: "null",
+  return spawnCli(args, {
     stdout: "piped",
     stderr: "piped",
-  }).spawn();
+  });
 }
 
 test("a follower that was overtaken tells exactly what it lost", async (url, server) => {

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { ErrorKind } from "../../lib/errors.ts";
 import { makeCertificate } from "../../server/certificate.ts";
-import { CLI, cli, errorOf, inTemp, type Outcome } from "./cli_util.ts";
+import { CLI, cli, errorOf, inTemp, type Outcome, spawnCli } from "./cli_util.ts";
 import { serve } from "../client/remote_util.ts";
 
 const decoder = new TextDecoder();
@@ -30,12 +30,7 @@ function spawn(args: readonly string[]): {
   until(count: number): Promise<void>;
   end(): Promise<number>;
 } {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", CLI, ...args],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+  const child = spawnCli(args, { stdout: "piped", stderr: "piped" });
   const lines: string[] = [];
   const reading = (async () => {
     let rest = "";
@@ -406,16 +401,12 @@ Deno.test("the cookbook's remote pool access: serve init, serve, feed, follow, d
     const ready = `${dir}/ready`;
     await cli(["--dir", pools, "pool", "create", "events"]);
     const start = (bind: string): Deno.ChildProcess =>
-      new Deno.Command(Deno.execPath(), {
-        // deno-fmt-ignore
-        args: ["run", "-A", "--quiet", CLI, "--dir", pools, "serve", "--bind", bind,
-          "--allow-non-loopback", "--token-file", token, "--tls-cert", cert, "--tls-key", key],
+      // deno-fmt-ignore
+      spawnCli(["--dir", pools, "serve", "--bind", bind,
+        "--allow-non-loopback", "--token-file", token, "--tls-cert", cert, "--tls-key", key], {
         // Its registry entry goes to a home of its own.
         env: { PLASMITE_SERVE_READY_FILE: ready, HOME: dir },
-        stdin: "null",
-        stdout: "null",
-        stderr: "null",
-      }).spawn();
+      });
     const address = async (): Promise<string> => {
       for (;;) {
         try {

@@ -7,7 +7,7 @@
 
 import assert from "node:assert/strict";
 import { SCALE } from "../support/rings.ts";
-import { CLI, cli, errorOf, inTemp, type Outcome } from "./cli_util.ts";
+import { cli, errorOf, inTemp, type Outcome, spawnCli } from "./cli_util.ts";
 
 const run = (dir: string, ...args: string[]): Promise<Outcome> => cli(["--dir", dir, ...args]);
 
@@ -22,12 +22,9 @@ const drain = (dir: string, script: string, ...more: string[]): Promise<Outcome>
 
 function spawn(dir: string, script: string, ...more: string[]): Deno.ChildProcess {
   const args = ["--dir", dir, "work", "p", "--group", "g", ...more, "--", "sh", "-c", script];
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", CLI, ...args],
-    stdin: "null",
-    stdout: "null",
+  return spawnCli(args, {
     stderr: "piped",
-  }).spawn();
+  });
 }
 
 const lines = (path: string): string[] => {
