@@ -7,6 +7,9 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { parse } from "../../lib/cli/args.ts";
+import { CommandContext } from "../../lib/cli/context.ts";
+import { run as runExport } from "../../lib/cli/export.ts";
 import { Client } from "../../lib/client/client.ts";
 import { ErrorKind } from "../../lib/errors.ts";
 import { cli, errorOf, inTemp, shell, spawnCli } from "./cli_util.ts";
@@ -353,6 +356,34 @@ Deno.test("export --cursor: what could not be written is not acknowledged", () =
     assert.equal(file.code, ErrorKind.Io, file.stderr);
     assert.equal(await ok(dir, ["export", "p", "--cursor", "c"]), await messagesOf(dir, "p"));
     assert.equal(await ok(dir, ["export", "p", "--cursor", "c"]), "");
+  }));
+
+// Lost: a message of which half a line is in the file, with the other half behind a second try.
+Deno.test("export --cursor: a write that failed is not tried again at the end", () =>
+  inTemp(async (dir) => {
+    await ok(dir, ["feed", "p", "--create", '{"n":1}']);
+    const words = ["--dir", dir, "export", "p", "--cursor", "c", "-o", `${dir}/out`];
+    const context = await new CommandContext(parse(words)).prepare();
+    const { writeSync } = Deno.FsFile.prototype;
+    let failures = 0;
+    Deno.FsFile.prototype.writeSync = function (bytes) {
+      const isExport = new TextDecoder().decode(bytes).startsWith('{"data":{');
+      if (!isExport || failures > 0) return writeSync.call(this, bytes);
+      failures++;
+      writeSync.call(this, bytes.subarray(0, 5));
+      throw new Error("no space left");
+    };
+    try {
+      await assert.rejects(runExport(context), {
+        kindName: "Io",
+        message: "failed to write the export",
+      });
+    } finally {
+      Deno.FsFile.prototype.writeSync = writeSync;
+    }
+    assert.equal(failures, 1);
+    assert.equal(Deno.readTextFileSync(`${dir}/out`), '{"dat');
+    assert.equal(await ok(dir, ["export", "p", "--cursor", "c"]), await messagesOf(dir, "p"));
   }));
 
 Deno.test("export | import: a pipe between two pools", () =>

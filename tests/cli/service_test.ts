@@ -446,6 +446,16 @@ Deno.test({
     }),
 });
 
+// Lost: systemd would put a variable's value there, and start another program or none.
+Deno.test("systemd units: a program with a dollar sign in its path is refused", () => {
+  for (const scope of ["user", "system"] as const) {
+    assert.throws(() => unitText({ ...FACTS, scope, program: "/home/$USER/plasmite" }), {
+      kindName: "Usage",
+      message: "the home directory has a dollar sign in its name",
+    });
+  }
+});
+
 /** Whether this is root, who may give a process a file system and a user of its own. */
 async function mayBeAnother(): Promise<boolean> {
   if (!LINUX || Deno.uid() !== 0) return false;
