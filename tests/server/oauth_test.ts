@@ -7,6 +7,9 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { StateFolder } from "../../server/access/folder.ts";
+import { KeyStore } from "../../server/access/keys.ts";
+import { OAuthStore } from "../../server/oauth/store.ts";
 import { inTemp } from "../cli/cli_util.ts";
 import { CALLBACK, challengeOf, OAuthClient, pairOf, reachable, type Read } from "./oauth_util.ts";
 import { sharing, soon } from "./shared_util.ts";
@@ -541,3 +544,21 @@ Deno.test("oauth: no secret is in answers about errors, metrics, listings or fil
   }
   assert.equal(challengeOf("x").length, 43);
 });
+
+// Whoever may register fills the file until the server can read it no more, and does not start.
+Deno.test("oauth: registrations never make the file too large to be read", () =>
+  inTemp((dir) => {
+    const folder = StateFolder.make(dir);
+    const filled = (length: number): OAuthStore => {
+      const redirect_uris = [`https://a.example/${"x".repeat(length)}`];
+      const client = { id: "a", name: "a", redirect_uris, expires_at: null, key_id: null };
+      folder.write("oauth.json", JSON.stringify({ clients: [client] }));
+      return OAuthStore.load(folder, KeyStore.load(folder));
+    };
+    const registration = { name: "b", redirectUris: [CALLBACK] };
+    const limit = 8 << 20;
+    assert.equal(filled(limit - 1024).register(registration).name, "b");
+    assert.throws(() => filled(limit).register(registration), { status: 429 });
+    assert.equal(stateOf(dir).clients.length, 1);
+    return Promise.resolve();
+  }));

@@ -281,6 +281,12 @@ Deno.test("serve: the registry believes only servers that answer", async () => {
   record = { ...mine, pid: 0 };
   assert.deepEqual(await runningServers(registry), []);
   unregister();
+  // A name can lead to another machine; only a number cannot.
+  const named = makeRecord(dir, `http://localhost:${server.addr.port}`, null);
+  record = named;
+  const forgetNamed = register(named, registry);
+  assert.deepEqual(await runningServers(registry), []);
+  forgetNamed();
   forget();
   forgetOther();
   register(mine, `${dir}/servers/broken.json/x`)();

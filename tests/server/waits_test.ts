@@ -6,8 +6,16 @@
  */
 
 import assert from "node:assert/strict";
+import type { TakeRequest } from "../../lib/backend/coordination.ts";
+import { Slots } from "../../lib/backend/local/slots.ts";
+import { accessGrant } from "../../lib/grant.ts";
 import { Client } from "../../mod.ts";
 import { createApp } from "../../server/app.ts";
+import { BodyReader } from "../../server/body.ts";
+import { Metrics } from "../../server/metrics.ts";
+import { GROUP_ROUTES } from "../../server/routes/groups.ts";
+import type { Call, RouteHost } from "../../server/routes/route.ts";
+import { waiting } from "../../server/waiting.ts";
 import { Place, serveMcp, until, WAYS } from "../mcp/mcp_util.ts";
 import { bench, listening } from "./server_util.ts";
 import { withDir } from "../support/processes.ts";
@@ -232,4 +240,66 @@ Deno.test("server: answers about thousands of pools leave time for other request
     });
   }
   await end();
+});
+
+/** What a call is given by its server. */
+function hostOf(more: Partial<RouteHost>): RouteHost {
+  const host: Partial<RouteHost> = {
+    tails: new Slots(1),
+    metrics: new Metrics(),
+    bodies: new BodyReader(1024),
+    stopping: new AbortController().signal,
+    maxTailTimeoutMs: 1_000,
+    ...more,
+  };
+  return host as RouteHost;
+}
+
+function callOf(body: object): Call {
+  const request = new Request("http://localhost/", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  const grant = accessGrant("test", "read-write");
+  return { request, grant, search: "", pool: "p", part: () => "g" };
+}
+
+// One search without an end would keep a place for streams for good.
+Deno.test("waits: a call that does not end by itself is ended, and gives its place back", async () => {
+  const host = hostOf({ maxTailTimeoutMs: -2_000 });
+  const endless = (signal: AbortSignal): Promise<never> =>
+    new Promise((_, reject) => {
+      // Without the limit the test would hang.
+      const timer = setTimeout(() => reject(new Error("it was not ended")), 30_000);
+      signal.addEventListener("abort", () => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      });
+    });
+  await assert.rejects(waiting(callOf({}), host, endless), {
+    status: 423,
+    message: "the call takes too long",
+  });
+  assert.deepEqual([host.tails.used, host.metrics.waits], [0, 0]);
+});
+
+// A mounted stream has no limit of its own: all of its messages would be in memory at once.
+Deno.test("waits: whatever count a take has, at most 512 tasks are handed out", async () => {
+  const asked: (number | undefined)[] = [];
+  const group = {
+    take: ({ count }: TakeRequest) => {
+      asked.push(count);
+      return Promise.resolve({ tasks: [], lost: 0n, idle: true });
+    },
+    close: () => {},
+  };
+  const pool = { coordinate: () => ({ group: () => group }), close: () => {} };
+  const backend = { open: () => pool } as unknown as RouteHost["backend"];
+  const [route] = GROUP_ROUTES;
+  for (const count of [511, 512, 513, 2 ** 40]) {
+    const response = await route?.handler(callOf({ action: "take", count }), hostOf({ backend }));
+    assert.equal(response?.status, 200);
+  }
+  assert.deepEqual(asked, [511, 512, 512, 512]);
 });
