@@ -8,9 +8,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { textWidth } from "../../lib/cli/line_width.ts";
+import { Plot } from "../../lib/cli/plot.ts";
 import { chart } from "../../lib/cli/plot_chart.ts";
 import { Client } from "../../lib/client/client.ts";
 import { ErrorKind } from "../../lib/errors.ts";
+import { messageFromValue } from "../../lib/lite3/from_value.ts";
+import { MessageView } from "../../lib/lite3/message.ts";
+import { FrameBatch } from "../../lib/pool/batch.ts";
 import { cli, errorOf, inTemp } from "./cli_util.ts";
 import { hasTerminals, terminal } from "../support/terminal.ts";
 
@@ -58,6 +62,25 @@ Deno.test("plot: whatever the numbers and the size, the chart fits", () => {
       for (const row of rows) assert.ok(textWidth(row) <= columns + 1, row);
     },
   ));
+});
+
+// Lost: all memory, to a chart that runs for weeks.
+Deno.test("plot: a bounded number of points and series is kept, the newest points", () => {
+  const view = (n: number, tag: string): MessageView => {
+    const batch = new FrameBatch(1024);
+    batch.beginFrame();
+    messageFromValue(batch.encoder, { n }, [tag]);
+    batch.endFrame(0, 0);
+    return new MessageView().openStored({ seq: 1n, timestampNs: 0n, payload: batch.payload(0) });
+  };
+  const plot = new Plot(".data.n", []);
+  for (let n = 0; n < 20_000; n++) plot.add(view(n, "a"));
+  for (let i = 0; i < 10; i++) plot.add(view(1, `t${i}`));
+  const points = plot.series.get("#a") ?? [];
+  assert.ok(points.length >= 4096 && points.length <= 8192, `${points.length}`);
+  assert.equal(points.at(-1)?.value, 19_999);
+  assert.deepEqual([plot.series.size, plot.crowded], [8, 3]);
+  assert.match(plot.draw(80, 10, false).at(-1) ?? "", /^3 messages of further tags$/);
 });
 
 Deno.test("plot in a pipe: drawn once, other values are counted", async () => {

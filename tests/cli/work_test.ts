@@ -170,6 +170,7 @@ Deno.test("what cannot be meant is told before anything is made", async () => {
       ["work", "p", "--group", "g"],
       ["work", "p", "--group", "G", "--", "true"],
       ["work", "p", "--group", "g", "--jobs", "0", "--", "true"],
+      ["work", "p", "--group", "g", "--jobs", "1025", "--", "true"],
       ["work", "p", "--group", "g", "--max-tries", "0", "--", "true"],
       ["work", "p", "--group", "g", "--ack-wait", "1ms", "--", "true"],
       ["work", "p", "--group", "g", "--from", "3", "--", "true"],
