@@ -210,7 +210,7 @@ export class Ring {
   #knownLive({ oldest, newest }: State): LiveStart | null {
     const last = this.#live;
     if (last === null || last.maxAgeNs !== this.#limit.ns) return null;
-    return last.seq > oldest && last.seq <= newest + 1n ? last : null;
+    return last.seq >= oldest && last.seq <= newest + 1n ? last : null;
   }
 
   /** The current state as readers see it, in steps: never blocks. */
