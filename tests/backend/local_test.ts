@@ -34,6 +34,29 @@ for (const [kind, make] of kinds) {
   });
 }
 
+// Who opened a pool would read the messages of another one as if they came next.
+for (const [kind, make] of kinds) {
+  Deno.test(`${kind}: a pool that was replaced after it was opened is not read from`, async () => {
+    const dir = await Deno.makeTempDir();
+    const backend = make(dir);
+    await backend.create("p");
+    const pool = await backend.open("p");
+    try {
+      const other = new LocalBackend(dir);
+      await other.remove("p");
+      await other.create("p");
+      await assert.rejects(
+        async () => (await pool.select({})).close(),
+        (error) => PlasmiteError.is(error, ErrorKind.NotFound),
+      );
+    } finally {
+      pool.close();
+      backend.close();
+      await Deno.remove(dir, { recursive: true });
+    }
+  });
+}
+
 backendSuite("in-memory", () => {
   const dir = "/nowhere/plasmite-memory";
   const storage = new MemoryStorage();

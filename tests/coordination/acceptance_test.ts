@@ -303,3 +303,24 @@ Deno.test("conditional appends to a large pool read next to nothing while others
   assert.equal(last, BigInt(many + 50 + 49 * 5));
   pool.close();
 });
+
+// Whoever waits for the lock would wait longer for every further id.
+Deno.test("conditional appends to a pool with an age limit look for its oldest message once", async () => {
+  const path = "/memory/p.plasmite";
+  const inner = new MemoryStorage();
+  inPlace(creating(inner, path, { size: 1 << 24, maxAgeNs: 3_600_000_000_000n }));
+  const { storage, readLocked } = counting(inner);
+  const pool = new LocalBackend("/", { storage, coordination }).open(path, {
+    write: true,
+  }) as LocalPool;
+  const store = async (prefix: string): Promise<void> => {
+    const ids = Array.from({ length: 500 }, (_, i) => `${prefix}${i}`);
+    await storeAll(pool, frames(...ids.map((id) => [{ id }, [`id:${id}`]] as const)), { ids });
+  };
+  await store("a");
+  const before = readLocked();
+  await store("b");
+  const read = readLocked() - before;
+  assert.ok(read < 1 << 19, `${read} bytes under the lock`);
+  pool.close();
+});

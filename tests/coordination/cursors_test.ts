@@ -7,9 +7,11 @@
 
 import "../support/environment.ts";
 import assert from "node:assert/strict";
-import { withPool } from "./pool_util.ts";
+import { beforeLock, withPool } from "./pool_util.ts";
 import { LocalBackend, type LocalPool } from "../../lib/backend/local.ts";
 import { cursorDir } from "../../lib/coordination/cursor_file.ts";
+import { printCursor } from "../../lib/coordination/cursor_record.ts";
+import { CURSOR_SLOT, encodeSlot } from "../../lib/coordination/slots.ts";
 import { frames, storeAll } from "../support/coordinated.ts";
 import { fails } from "../support/fails.ts";
 import { start } from "../support/processes.ts";
@@ -308,6 +310,21 @@ Deno.test("cursor: is not moved on in a pool that was replaced", async () => {
     assert.deepEqual({ ...error.details }, { cursor: "c", seq: 2n, actual: 3n });
     await other.setCursor("c", { to: 3n });
     pool.close();
+  });
+});
+
+// The cursor would skip messages of another pool, whose message of that number has another time.
+Deno.test("cursor: exchanged just before it is locked, it is not moved on", async () => {
+  await withPool(async ({ coordinator, put, path }) => {
+    await put(5);
+    await coordinator.setCursor("c", { to: 2n });
+    const record = { gen: 9, pool: "", seq: 2n, ns: 1n, first: 0n, acked: "", pid: 1, host: "" };
+    const other = encodeSlot(printCursor(record), CURSOR_SLOT);
+    await beforeLock(
+      () => Deno.writeFileSync(`${cursorDir(path)}/c`, other),
+      () => fails("NotFound", async () => await coordinator.setCursor("c", { to: 3n, ifSeq: 2n })),
+    );
+    assert.equal((await coordinator.cursors())[0]?.seq, 2n);
   });
 });
 

@@ -7,10 +7,11 @@
 
 import "../support/environment.ts";
 import assert from "node:assert/strict";
-import { withPool } from "./pool_util.ts";
+import { beforeLock, withPool } from "./pool_util.ts";
 import type { HandedTask } from "../../lib/backend/coordination.ts";
 import type { LocalPool } from "../../lib/backend/local.ts";
 import { Buf } from "../../lib/bytes.ts";
+import { withGroup } from "../../lib/coordination/group_file.ts";
 import { PlasmiteError } from "../../lib/errors.ts";
 import { compileWhere, type Where } from "../../lib/filter/where.ts";
 import { printJson } from "../../lib/lite3/print.ts";
@@ -298,6 +299,24 @@ Deno.test("group: after a torn write a worker that continues finds the tasks of 
     Deno.writeFileSync(file, older);
     assert.deepEqual(seqs((await group.take({ count: 9 })).tasks), [2n, 3n]);
     group.close();
+  });
+});
+
+// Tasks that are recorded in a file that is gone would all be handed out a second time.
+Deno.test("group: deleted just before it is locked, it is not used", async () => {
+  await withPool(async ({ coordinator, put, path }) => {
+    await put(1);
+    const group = coordinator.group("g");
+    assert.equal((await group.take()).tasks.length, 1);
+    group.close();
+    const file = path.replace(".plasmite", ".cursors/g");
+    await beforeLock(
+      () => Deno.removeSync(file),
+      () => assert.equal(withGroup(path, "g", { create: false }, () => "used"), null),
+    );
+    assert.deepEqual(withGroup(path, "g", { create: true }, ({ record }) => record), {
+      value: null,
+    });
   });
 });
 

@@ -175,6 +175,13 @@ Deno.test("latest by: the newest of each group, tombstones hidden", async () => 
     const where = [await compileWhere(".data.n < 3")];
     assert.deepEqual(await by("key:", { where }), ["key:a@1", "key:b@2"]);
     assert.deepEqual(await by("key:", { most: 1 }), ["key:c@4"]);
+    const { messages, forgotten } = await coordinator.latestBy("key:");
+    assert.equal(forgotten, false);
+    const [, second = 0, third = 0] = messages.map(({ payload }) => payload.length);
+    assert.deepEqual(await by("key:", { mostBytes: second + third }), ["key:a@3", "key:c@4"]);
+    assert.deepEqual(await by("key:", { mostBytes: second + third - 1 }), ["key:c@4"]);
+    assert.deepEqual(await by("key:", { mostBytes: 1 }), ["key:c@4"], "the newest in any case");
+    assert.equal((await coordinator.latestBy("key:", { mostBytes: 1 })).forgotten, true);
     const late = Temporal.Now.instant().epochNanoseconds + 10_000_000_000n;
     assert.deepEqual(await by("key:", { sinceNs: late }), []);
   });

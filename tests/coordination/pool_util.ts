@@ -51,3 +51,19 @@ export async function withPool(
     }
   });
 }
+
+/** Runs `work` while something happens between opening a file and the first attempt to lock it. */
+export async function beforeLock(happens: () => void, work: () => unknown): Promise<void> {
+  const { prototype } = Deno.FsFile;
+  const { tryLockSync } = prototype;
+  prototype.tryLockSync = function (exclusive?: boolean): boolean {
+    prototype.tryLockSync = tryLockSync;
+    happens();
+    return tryLockSync.call(this, exclusive);
+  };
+  try {
+    await work();
+  } finally {
+    prototype.tryLockSync = tryLockSync;
+  }
+}
