@@ -177,6 +177,23 @@ test("what the ring lost while offline is told exactly, and a new ring begins an
   assert.equal((await numbers(setting, ref)).at(-1), -1);
 });
 
+// Lost: the beginning of a pool that took the place of another and has more messages already.
+Deno.test("copy: a new pool of the same name is copied from its beginning, however long it is", () =>
+  inTemp(async (dir) => {
+    const run = async (stdin: string, ...args: string[]): Promise<string> => {
+      const { code, stderr, stdout } = await cli(["--dir", dir, ...args], { stdin });
+      assert.equal(code, 0, stderr);
+      return stdout;
+    };
+    await run('{"n":1}\n{"n":2}\n', "feed", "p", "--create");
+    await run("", "copy", "p", "q", "--create", "--source", "s");
+    await Deno.remove(`${dir}/p.plasmite`); // Its cursors stay.
+    await run('{"n":3}\n{"n":4}\n{"n":5}\n', "feed", "p", "--create");
+    await run("", "copy", "p", "q", "--source", "s");
+    const text = await run("", "follow", "q", "--no-follow", "--jsonl");
+    assert.deepEqual(lines(text).map((line) => JSON.parse(line).data.n), [1, 2, 3, 4, 5]);
+  }));
+
 test("of two that copy one source, one is refused", async (setting) => {
   const { dir, run, url } = setting;
   const ref = `${url}/C`;
