@@ -14,8 +14,7 @@ import { MutableFrame } from "../frames.ts";
 import type { Msg, Subscription } from "@nats-io/transport-node";
 import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import { MessageView } from "../../lite3/message.ts";
-import { startTimer, waitFor } from "../../timers.ts";
-
+import { waitFor } from "../../timers.ts";
 import type { FrameBytes, Gap } from "../../types.ts";
 import type { FrameSource } from "../source.ts";
 import { deliveryOf, type NatsSourceOptions } from "./delivery.ts";
@@ -238,13 +237,7 @@ export class NatsSource implements FrameSource {
 
   /** Sleeps until something arrives; false if nothing did. */
   async #sleep(ms: number): Promise<boolean> {
-    return await new Promise((resolve) => {
-      const timer = startTimer(() => resolve(false), ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve(true);
-      };
-    });
+    return await waitFor((wake) => this.#wake = wake, () => {}, ms, undefined);
   }
 
   /** Retries after a temporary failure, with growing pauses; any other failure ends reading. */

@@ -7,7 +7,7 @@
 
 import type { Msg } from "@nats-io/transport-node";
 import { ErrorKind, PlasmiteError } from "../../errors.ts";
-import { startTimer } from "../../timers.ts";
+import { waitFor } from "../../timers.ts";
 import { forbidden, NatsError, wireError } from "./errors.ts";
 import { type LinkEvent, parseAnswer, REQUEST_MS } from "./link.ts";
 import {
@@ -95,13 +95,7 @@ export class Window {
   }
 
   async #sleep(ms: number): Promise<boolean> {
-    return await new Promise((resolve) => {
-      const timer = startTimer(() => resolve(false), ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve(true);
-      };
-    });
+    return await waitFor((wake) => this.#wake = wake, () => {}, ms, undefined);
   }
 
   /**
