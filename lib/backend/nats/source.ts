@@ -64,6 +64,8 @@ export class NatsSource implements FrameSource {
   readonly #options: NatsSourceOptions;
   readonly #connector: Connector;
   readonly #reader: Reader;
+  /** The subject of the messages to skip; null if there are none. */
+  readonly #excludedSubject: string | null;
   readonly #view = new MessageView();
   #viewed = false;
 
@@ -105,6 +107,8 @@ export class NatsSource implements FrameSource {
     this.#connector = connector.retain();
     this.#options = options;
     this.#reader = new Reader(options.stream, options.path);
+    const { excluded, stream } = options;
+    this.#excludedSubject = excluded === undefined ? null : sourceSubject(stream, excluded.source);
     this.#expected = Math.max(1, Number(options.start));
     const { bytes, messages } = options.info.state;
     this.#averageBytes = messages === 0 ? 256 : bytes / messages;
@@ -201,10 +205,9 @@ export class NatsSource implements FrameSource {
   }
 
   #isExcluded(message: Incoming): boolean {
-    const { excluded, stream } = this.#options;
+    const { excluded } = this.#options;
     if (excluded === undefined) return false;
-    return message.subject === sourceSubject(stream, excluded.source) ||
-      originOf(message)?.pool === excluded.pool;
+    return message.subject === this.#excludedSubject || originOf(message)?.pool === excluded.pool;
   }
 
   wait(ms?: number, signal?: AbortSignal): Promise<boolean> {
