@@ -13,7 +13,7 @@ import { type Limits, limitsOf, MAX_PAYLOAD } from "../../pool/layout.ts";
 import { nowNs } from "../../text/time.ts";
 import type { AppendRequest, Conditions } from "../types.ts";
 import { Code, hasCode } from "./errors.ts";
-import { atLeast, type Link } from "./link.ts";
+import type { Link } from "./link.ts";
 import {
   type Ack,
   commit,
@@ -26,7 +26,14 @@ import {
 } from "./publisher.ts";
 import { Window } from "./window.ts";
 import { NatsShipment } from "./shipment.ts";
-import { idOf, leaderMessage, RESERVE, type StreamConfig, streamInfo } from "./stream.ts";
+import {
+  idOf,
+  leaderMessage,
+  RESERVE,
+  type StreamConfig,
+  streamInfo,
+  takesBatches,
+} from "./stream.ts";
 import {
   Header,
   idHeader,
@@ -63,7 +70,7 @@ export class NatsAppender {
     this.target = { link, path, stream: name, printer: new Printer(name) };
     this.#config = config;
     this.#window = new Window(this.target);
-    this.#isAtomic = config.allow_atomic === true && atLeast(link.version, 2, 12);
+    this.#isAtomic = takesBatches(link, config);
     this.#run = link.library.nuid.next();
   }
 

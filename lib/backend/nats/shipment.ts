@@ -12,7 +12,6 @@ import { PlasmiteError } from "../../errors.ts";
 import type { FrameBatch } from "../../pool/batch.ts";
 import { formatTime } from "../../text/time.ts";
 import type { Origin, Shipment } from "../shipment.ts";
-import { atLeast } from "./link.ts";
 import {
   commit,
   GROUP,
@@ -23,7 +22,7 @@ import {
   type Target,
 } from "./publisher.ts";
 import { Window } from "./window.ts";
-import { leaderMessage, type StreamConfig } from "./stream.ts";
+import { leaderMessage, type StreamConfig, takesBatches } from "./stream.ts";
 import { Header, type Incoming, sourceSubject } from "./wire.ts";
 
 /** The origin of a message in the stream; null if it was not copied. */
@@ -54,7 +53,7 @@ export class NatsShipment implements Shipment {
     this.#target = target;
     this.#source = source;
     this.#subject = sourceSubject(target.stream, source);
-    this.#isAtomic = config.allow_atomic === true && atLeast(target.link.version, 2, 12);
+    this.#isAtomic = takesBatches(target.link, config);
     this.#window = new Window(target);
   }
 

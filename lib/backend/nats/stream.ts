@@ -11,7 +11,7 @@ import { parseRfc3339 } from "../../text/time.ts";
 import type { Bounds } from "../../types.ts";
 import type { PoolInfo } from "../local/info.ts";
 import { Code, hasCode } from "./errors.ts";
-import type { Link } from "./link.ts";
+import { atLeast, type Link } from "./link.ts";
 import { Header, headersFrom, type Incoming, subjectPrefix } from "./wire.ts";
 
 /** The parts of a stream's configuration that this program uses. */
@@ -140,6 +140,11 @@ function covers(pattern: string, subject: string): boolean {
 /** Whether the stream stores messages published to the subjects of its pool. */
 export function takesOurs({ name, subjects = [] }: StreamConfig): boolean {
   return subjects.some((pattern) => covers(pattern, `${subjectPrefix(name)}m`));
+}
+
+/** Whether the server stores several messages of the stream as one piece. */
+export function takesBatches(link: Link, config: StreamConfig): boolean {
+  return config.allow_atomic === true && atLeast(link.version, 2, 12);
 }
 
 /** Requests a stream's description. Throws NotFound and the errors of {@linkcode Link.api}. */
