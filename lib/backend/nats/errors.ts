@@ -218,6 +218,15 @@ export function forbidden(subject: string, path: string, cause?: unknown): Plasm
   });
 }
 
+/** The error for a request without an answer. */
+export function silent(path: string, cause?: unknown): NatsError {
+  return new NatsError(0, "Busy", "The NATS server does not answer", {
+    hint: "Try again in a moment; a cluster may be choosing a leader.",
+    path,
+    cause,
+  });
+}
+
 /** The error for a pool that was deleted and recreated while it was open. */
 export function replaced(path: string): PlasmiteError {
   return new PlasmiteError("NotFound", "pool path now refers to a different file", {

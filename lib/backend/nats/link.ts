@@ -12,7 +12,7 @@ import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import { PlasmiteError } from "../../errors.ts";
 import type { AccessOptions } from "../resolve.ts";
 import { NatsAccess, type Transport } from "./access.ts";
-import { connectError, forbidden, NatsError, type WireError, wireError } from "./errors.ts";
+import { connectError, forbidden, NatsError, silent, type WireError, wireError } from "./errors.ts";
 import type { NatsAddress } from "./ref.ts";
 
 const utf8 = new TextDecoder();
@@ -129,11 +129,7 @@ export class Link {
       error instanceof library.DrainingConnectionError;
     if (this.lost || gone) return connectError(error, this.place);
     if (error instanceof library.TimeoutError || cause instanceof library.TimeoutError) {
-      return new NatsError(0, "Busy", "The NATS server does not answer", {
-        hint: "Try again in a moment; a cluster may be choosing a leader.",
-        path,
-        cause: error,
-      });
+      return silent(path, error);
     }
     return connectError(error, this.place);
   }

@@ -8,7 +8,7 @@
 import type { Msg } from "@nats-io/transport-node";
 import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import { waitFor } from "../../timers.ts";
-import { forbidden, NatsError, wireError } from "./errors.ts";
+import { forbidden, silent, wireError } from "./errors.ts";
 import { type LinkEvent, parseAnswer, REQUEST_MS } from "./link.ts";
 import {
   type Ack,
@@ -188,10 +188,7 @@ export class Window {
         heard++;
       }
       if (!answered) {
-        flight.failure ??= new NatsError(0, "Busy", "The NATS server does not answer", {
-          hint: "Try again in a moment; a cluster may be choosing a leader.",
-          path,
-        });
+        flight.failure ??= silent(path);
         break;
       }
     }
