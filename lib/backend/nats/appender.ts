@@ -144,8 +144,13 @@ export class NatsAppender {
     return { message, id: idHeader(checkKey(id, "id")), isGiven: true };
   }
 
+  #runs(batch: FrameBatch, request: AppendRequest): Runs {
+    const seen = (ack: Ack): number => this.#last = Math.max(this.#last, ack.seq);
+    return new Runs(this.target, batch, request, seen);
+  }
+
   async #plain(batch: FrameBatch, request: AppendRequest, items: readonly Item[]): Promise<void> {
-    const runs = new Runs(batch, request, (ack) => this.#last = Math.max(this.#last, ack.seq));
+    const runs = this.#runs(batch, request);
     const patience = new Patience(request.signal);
     const one = items[0];
     if (items.length === 1 && one !== undefined) {
@@ -264,7 +269,7 @@ export class NatsAppender {
     }
     const name = key === undefined ? Header.expectLast : Header.expectLastOfSubject;
     const guarded: Item = { ...first, headers: [[name, String(expect)]] };
-    const runs = new Runs(batch, request, (ack) => this.#last = Math.max(this.#last, ack.seq));
+    const runs = this.#runs(batch, request);
     const patience = new Patience(request.signal);
     let isUnknown = false;
     try {
@@ -308,6 +313,7 @@ export class NatsAppender {
 
 /** Collects stored messages into contiguous runs. */
 class Runs {
+  readonly #target: Target;
   readonly #batch: FrameBatch;
   readonly #request: AppendRequest;
   readonly #seen: (ack: Ack) => void;
@@ -316,7 +322,13 @@ class Runs {
   #count = 0;
   #first = 0;
 
-  constructor(batch: FrameBatch, request: AppendRequest, seen: (ack: Ack) => void) {
+  constructor(
+    target: Target,
+    batch: FrameBatch,
+    request: AppendRequest,
+    seen: (ack: Ack) => void,
+  ) {
+    this.#target = target;
     this.#batch = batch;
     this.#request = request;
     this.#seen = seen;
@@ -354,7 +366,7 @@ class Runs {
 
   /** An id identifies one message; different data with the same id is a conflict. */
   #refuseOther(item: Item, frame: number, stored: Incoming): void {
-    const reader = new Reader(stored.subject.split(".")[1] ?? "", "");
+    const reader = new Reader(this.#target.stream, this.#target.path);
     reader.encode(stored);
     const batch = this.#batch;
     const { u8, dv } = batch.out;
