@@ -21,6 +21,7 @@ import { notTaking } from "./nats/publisher.ts";
 import { checkStreamName, type NatsAddress, natsAddress } from "./nats/ref.ts";
 import { NatsSource } from "./nats/source.ts";
 import {
+  boundsNow,
   boundsOf,
   isOurs,
   leaderMessage,
@@ -148,16 +149,9 @@ export class NatsBackend implements Backend {
   }
 
   async #infos(link: Link, foreign: boolean): Promise<readonly PoolInfo[]> {
-    const infos: PoolInfo[] = [];
-    for (let offset = 0;;) {
-      const { streams, total } = await link.api<Page>("STREAM.LIST", { offset }, this.place);
-      for (const info of streams ?? []) {
-        const path = `${this.place}/${info.config.name}`;
-        if (foreign || isOurs(info.config)) infos.push(poolInfoOf(info, path, link));
-      }
-      offset += streams?.length ?? 0;
-      if (offset >= total || (streams?.length ?? 0) === 0) break;
-    }
+    const streams = await link.list<StreamInfo>("STREAM.LIST", "streams", this.place);
+    const infos = streams.filter(({ config }) => foreign || isOurs(config))
+      .map((info) => poolInfoOf(info, `${this.place}/${info.config.name}`, link));
     return infos.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
   }
 
@@ -181,12 +175,6 @@ export class NatsBackend implements Backend {
     this.#closed = true;
     await this.#connector.release();
   }
-}
-
-/** A page of streams. */
-interface Page {
-  readonly total: number;
-  readonly streams?: readonly StreamInfo[] | null;
 }
 
 function checkSize(size: number): number {
@@ -268,7 +256,7 @@ export class NatsPool implements PoolHandle, HasDeadPool {
   }
 
   async bounds(): Promise<Bounds> {
-    return boundsOf(await this.#now(), this.path);
+    return await boundsNow(this.#link, this.name, this.path);
   }
 
   async info(): Promise<PoolInfo> {

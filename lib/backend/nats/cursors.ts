@@ -16,14 +16,19 @@ import { pause } from "../../timers.ts";
 import type { Bounds } from "../../types.ts";
 import type { Cursor, CursorInfo, CursorRequest, CursorUpdate, Place } from "../coordination.ts";
 import { type CursorPool, SetCursor } from "../set_cursor.ts";
+import {
+  type ConsumerInfo,
+  consumerOf,
+  findConsumer,
+  nameOf,
+  pull,
+  putConsumer,
+} from "./consumers.ts";
 import { Code, hasCode } from "./errors.ts";
 import { deliveryOf } from "./delivery.ts";
-import { GROUP_PREFIX } from "./group.ts";
 import type { Target } from "./publisher.ts";
-import { boundsOf, streamInfo } from "./stream.ts";
+import { boundsNow } from "./stream.ts";
 
-/** Prefix of the consumer names of cursors; cursor names cannot contain a tilde. */
-const PREFIX = "cursor~";
 /** Number of headers requested at a time to move a cursor. */
 const MOVE = 500;
 /** How long to wait for them, in milliseconds. */
@@ -34,20 +39,6 @@ const HELD_MS = 30_000;
 const RENEW_MS = 10_000;
 /** How long a new holder waits to detect a concurrent one, in milliseconds. */
 const SETTLE_MS = 30;
-
-/** A consumer as described by the API. */
-interface ConsumerInfo {
-  readonly name: string;
-  readonly created: string;
-  readonly config: {
-    readonly description?: string;
-    readonly opt_start_seq?: number;
-    readonly [field: string]: unknown;
-  };
-  readonly ack_floor: { readonly stream_seq: number; readonly last_active?: string };
-  readonly delivered: { readonly stream_seq: number };
-  readonly num_ack_pending: number;
-}
 
 /** The contents of the description. */
 interface Note {
@@ -96,28 +87,21 @@ export class NatsCursors {
   }
 
   #consumer(name: string): string {
-    return PREFIX + checkCursorName(name).replaceAll(".", "~");
+    return consumerOf("cursor~", checkCursorName(name));
   }
 
   async #find(name: string): Promise<ConsumerInfo | null> {
-    const { link, path, stream } = this.#target;
-    try {
-      return await link.api(`CONSUMER.INFO.${stream}.${this.#consumer(name)}`, null, path);
-    } catch (error) {
-      if (hasCode(error, Code.noConsumer)) return null;
-      throw error;
-    }
+    return await findConsumer(this.#target, this.#consumer(name));
   }
 
   async #bounds(): Promise<Bounds> {
     const { link, path, stream } = this.#target;
-    return boundsOf(await streamInfo(link, stream, path), path);
+    return await boundsNow(link, stream, path);
   }
 
   async #create(name: string, seq: bigint, note: Note): Promise<ConsumerInfo> {
-    const { link, path, stream } = this.#target;
     const consumer = this.#consumer(name);
-    const config = {
+    return await putConsumer(this.#target, consumer, {
       durable_name: consumer,
       description: JSON.stringify(note),
       ack_policy: "all",
@@ -126,16 +110,13 @@ export class NatsCursors {
       headers_only: true,
       max_ack_pending: -1,
       ack_wait: HELD_MS * 1_000_000,
-    };
-    const body = { stream_name: stream, config };
-    return await link.api(`CONSUMER.DURABLE.CREATE.${stream}.${consumer}`, body, path);
+    });
   }
 
   /** Replaces the description and leaves everything else unchanged. */
   async #describe({ config, name }: ConsumerInfo, note: Note): Promise<ConsumerInfo> {
-    const { link, path, stream } = this.#target;
-    const body = { stream_name: stream, config: { ...config, description: JSON.stringify(note) } };
-    return await link.api(`CONSUMER.DURABLE.CREATE.${stream}.${name}`, body, path);
+    const description = JSON.stringify(note);
+    return await putConsumer(this.#target, name, { ...config, description });
   }
 
   async #remove(consumer: string): Promise<void> {
@@ -162,8 +143,8 @@ export class NatsCursors {
 
   /** A work group; null if the consumer is not one. */
   #groupOf(info: ConsumerInfo, bounds: Bounds): CursorInfo | null {
-    if (!info.name.startsWith(GROUP_PREFIX)) return null;
-    const name = info.name.slice(GROUP_PREFIX.length).replaceAll("~", ".");
+    const name = nameOf("group~", info.name);
+    if (name === null) return null;
     const next = BigInt(info.delivered.stream_seq);
     const pending = info.num_ack_pending;
     return { ...this.#infoOf(name, info, bounds), kind: "group", next, pending };
@@ -174,19 +155,13 @@ export class NatsCursors {
     const { link, path, stream } = this.#target;
     const bounds = await this.#bounds();
     const found: CursorInfo[] = [];
-    for (let offset = 0;;) {
-      const { consumers, total } = await link.api<
-        { total: number; consumers?: readonly ConsumerInfo[] | null }
-      >(`CONSUMER.LIST.${stream}`, { offset }, path);
-      for (const info of consumers ?? []) {
-        const group = this.#groupOf(info, bounds);
-        if (group !== null) found.push(group);
-        if (!info.name.startsWith(PREFIX)) continue;
-        const name = info.name.slice(PREFIX.length).replaceAll("~", ".");
-        found.push(this.#infoOf(name, info, bounds));
-      }
-      offset += consumers?.length ?? 0;
-      if (offset >= total || (consumers?.length ?? 0) === 0) break;
+    for (
+      const info of await link.list<ConsumerInfo>(`CONSUMER.LIST.${stream}`, "consumers", path)
+    ) {
+      const group = this.#groupOf(info, bounds);
+      if (group !== null) found.push(group);
+      const name = nameOf("cursor~", info.name);
+      if (name !== null) found.push(this.#infoOf(name, info, bounds));
     }
     return found.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
   }
@@ -305,34 +280,22 @@ export class NatsCursors {
     consumer: string,
     goal: number,
   ): Promise<{ readonly ack: string | null; readonly last: number }> {
-    const { link, stream } = this.#target;
-    const inbox = link.library.createInbox();
     let ack: string | null = null;
     let last = 0;
-    const subscription = link.nc.subscribe(inbox, { timeout: MOVE_MS });
+    let count = 0;
     const request = { batch: MOVE, no_wait: true };
-    const subject = link.subject(`CONSUMER.MSG.NEXT.${stream}.${consumer}`);
-    link.nc.publish(subject, JSON.stringify(request), { reply: inbox });
-    try {
-      let count = 0;
-      for await (const message of subscription) {
-        if (message.subject === inbox) break; // A status message: no more messages.
-        const { seq } = deliveryOf(message.reply ?? "");
-        if (seq <= goal) ack = message.reply ?? null;
-        last = seq;
-        if (seq >= goal || ++count === MOVE) break;
-      }
-    } catch (error) {
-      if (!(error instanceof link.library.TimeoutError)) throw error;
-    } finally {
-      subscription.unsubscribe();
+    for await (const { reply = "" } of pull(this.#target, consumer, request, MOVE_MS)) {
+      const { seq } = deliveryOf(reply);
+      if (seq <= goal) ack = reply;
+      last = seq;
+      if (seq >= goal || ++count === MOVE) break;
     }
     return { ack, last };
   }
 
   async #removeGroup(name: string): Promise<boolean> {
     try {
-      await this.#remove(GROUP_PREFIX + name.replaceAll(".", "~"));
+      await this.#remove(consumerOf("group~", name));
       return true;
     } catch (error) {
       if (hasCode(error, Code.noConsumer)) return false;

@@ -11,16 +11,15 @@ import { MessageView } from "../../lite3/message.ts";
 import type { Group, GroupRequest, HandedTask, TakenTasks, TakeRequest } from "../coordination.ts";
 import { copyToDead, type HasDeadPool, MAX_TRIES, openDead } from "../dead.ts";
 import { Filter } from "../filter.ts";
+import type { Bounds } from "../../types.ts";
 import type { PoolHandle, StoredFrame } from "../types.ts";
 import { deliveryOf } from "./delivery.ts";
-import { Code, hasCode } from "./errors.ts";
+import { type ConsumerInfo, consumerOf, findConsumer, pull, putConsumer } from "./consumers.ts";
 import type { Target } from "./publisher.ts";
-import { boundsOf, streamInfo } from "./stream.ts";
+import { boundsNow } from "./stream.ts";
 import { headersOf, type Incoming } from "./wire.ts";
 import type { Msg } from "@nats-io/transport-node";
 
-/** Prefix of the consumer names of groups; group names cannot contain a tilde. */
-export const GROUP_PREFIX = "group~";
 /** How long a task belongs to a worker by default, in milliseconds. */
 const ACK_WAIT = 60_000;
 /** The longest single wait for a task, in milliseconds. */
@@ -32,20 +31,6 @@ const FIRST_DELAY = 1_000;
 const LAST_DELAY = 60_000;
 /** How many completed tasks are remembered. */
 const REMEMBERED = 10_000;
-
-/** A consumer as described by the API. */
-interface ConsumerInfo {
-  readonly name: string;
-  readonly config: {
-    readonly description?: string;
-    readonly ack_wait?: number;
-    readonly opt_start_seq?: number;
-    readonly [field: string]: unknown;
-  };
-  readonly ack_floor: { readonly stream_seq: number };
-  readonly num_pending: number;
-  readonly num_ack_pending: number;
-}
 
 /** The contents of the description. */
 interface Note {
@@ -75,6 +60,7 @@ function equal(a: readonly string[], b: readonly string[]): boolean {
 /** A worker's access to a group. */
 export class NatsGroup implements Group {
   readonly name: string;
+  readonly #consumer: string;
   readonly #target: Target;
   readonly #pool: PoolHandle & HasDeadPool;
   readonly #frame: (message: Incoming) => StoredFrame;
@@ -94,6 +80,7 @@ export class NatsGroup implements Group {
     request: GroupRequest,
   ) {
     this.name = name;
+    this.#consumer = consumerOf("group~", name);
     this.#target = target;
     this.#pool = pool;
     this.#frame = frame;
@@ -101,24 +88,12 @@ export class NatsGroup implements Group {
     this.#filter = new Filter(request.tags, request.where);
   }
 
-  get #consumer(): string {
-    return GROUP_PREFIX + this.name.replaceAll(".", "~");
-  }
-
   async #put(config: object): Promise<ConsumerInfo> {
-    const { link, path, stream } = this.#target;
-    const body = { stream_name: stream, config };
-    return await link.api(`CONSUMER.DURABLE.CREATE.${stream}.${this.#consumer}`, body, path);
+    return await putConsumer(this.#target, this.#consumer, config);
   }
 
   async #find(): Promise<ConsumerInfo | null> {
-    const { link, path, stream } = this.#target;
-    try {
-      return await link.api(`CONSUMER.INFO.${stream}.${this.#consumer}`, null, path);
-    } catch (error) {
-      if (hasCode(error, Code.noConsumer)) return null;
-      throw error;
-    }
+    return await findConsumer(this.#target, this.#consumer);
   }
 
   /** The consumer, created if it is missing. Throws Usage if it has a different filter. */
@@ -152,9 +127,9 @@ export class NatsGroup implements Group {
       : await this.#put({ ...found.config, ack_wait: ackWaitMs * 1_000_000 });
   }
 
-  async #bounds(): Promise<{ readonly oldest: bigint; readonly newest: bigint }> {
+  async #bounds(): Promise<Bounds> {
     const { link, path, stream } = this.#target;
-    return boundsOf(await streamInfo(link, stream, path), path);
+    return await boundsNow(link, stream, path);
   }
 
   take(request: TakeRequest = {}): Promise<TakenTasks> {
@@ -200,27 +175,14 @@ export class NatsGroup implements Group {
 
   /** Requests messages: those available now, or else the first to arrive within `ms`. */
   async #pull(count: number, ms: number, signal: AbortSignal | undefined): Promise<Msg[]> {
-    const { link, stream } = this.#target;
-    const inbox = link.library.createInbox();
     const isWaiting = ms > 0;
     const batch = isWaiting ? 1 : Math.min(count, MOST);
     const messages: Msg[] = [];
-    const subscription = link.nc.subscribe(inbox, { timeout: Math.max(0, ms) + WAIT });
-    const stop = (): void => subscription.unsubscribe();
-    signal?.addEventListener("abort", stop, { once: true });
-    const subject = link.subject(`CONSUMER.MSG.NEXT.${stream}.${this.#consumer}`);
     const how = isWaiting ? { expires: Math.ceil(ms) * 1_000_000 } : { no_wait: true };
-    link.nc.publish(subject, JSON.stringify({ batch, ...how }), { reply: inbox });
-    try {
-      for await (const message of subscription) {
-        if (message.subject === inbox) break; // A status message: no more messages.
-        if (messages.push(message) === batch) break;
-      }
-    } catch (error) {
-      if (!(error instanceof link.library.TimeoutError)) throw error;
-    } finally {
-      signal?.removeEventListener("abort", stop);
-      subscription.unsubscribe();
+    const request = { batch, ...how };
+    const silenceMs = Math.max(0, ms) + WAIT;
+    for await (const message of pull(this.#target, this.#consumer, request, silenceMs, signal)) {
+      if (messages.push(message) === batch) break;
     }
     signal?.throwIfAborted();
     return messages;

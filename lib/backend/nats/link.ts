@@ -98,6 +98,16 @@ export class Link {
     return answer as T;
   }
 
+  /** All entries of a list that the API returns in pages. Throws the errors of {@linkcode Link.api}. */
+  async list<T>(name: string, member: "streams" | "consumers", path: string): Promise<T[]> {
+    const all: T[] = [];
+    for (;;) {
+      const { total, [member]: page } = await this.api<Page<T>>(name, { offset: all.length }, path);
+      all.push(...page ?? []);
+      if (all.length >= total || (page?.length ?? 0) === 0) return all;
+    }
+  }
+
   /** Sends a request. Converts errors of the client library to errors of this program. */
   async request(subject: string, body: Uint8Array | string, path: string): Promise<Msg> {
     if (this.lost) throw this.unreachable(path);
@@ -149,6 +159,13 @@ export class Link {
       cause,
     });
   }
+}
+
+/** A part of a list. */
+interface Page<T> {
+  readonly total: number;
+  readonly streams?: readonly T[] | null;
+  readonly consumers?: readonly T[] | null;
 }
 
 /** An event on a connection. */

@@ -152,6 +152,11 @@ export async function streamInfo(link: Link, name: string, path: string): Promis
   return await link.api<StreamInfo>(`STREAM.INFO.${name}`, null, path);
 }
 
+/** The range of messages that a stream retains now. */
+export async function boundsNow(link: Link, name: string, path: string): Promise<Bounds> {
+  return boundsOf(await streamInfo(link, name, path), path);
+}
+
 /** How far the clocks of sources may be ahead of the server's, in milliseconds. */
 const AHEAD_MS = 3_600_000;
 
