@@ -7,12 +7,14 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import { KEY_TAG } from "./names.ts";
+import { checkKey, KEY_TAG } from "./names.ts";
 
 /** The tag of every claim, renewal and release. */
 export const CLAIM_TAG = "claim";
 /** The shortest, default and longest lease, in milliseconds. */
 export const TTL = { least: 1_000, usual: 60_000, most: 86_400_000 } as const;
+/** The longest name of a holder, in bytes, so that it fits in a tag after `agent:`. */
+const LONGEST_HOLDER = 250;
 /** A claim further in the future than this, in ns, was made with a clock that jumped. */
 const AHEAD = 5_000_000_000n;
 
@@ -36,6 +38,46 @@ export interface ClaimMessage {
 
 /** The newest claim of each requested key; null if none is retained. */
 export type Newest = ReadonlyMap<string, ClaimMessage | null>;
+
+/**
+ * Checks the name of a holder and returns it.
+ *
+ * @throws {PlasmiteError} Usage
+ */
+export function checkHolder(holder: string): string {
+  return checkKey(holder, "holder", LONGEST_HOLDER);
+}
+
+/**
+ * Checks how long a lease is wanted for; undefined for the usual time.
+ *
+ * @throws {PlasmiteError} Usage
+ */
+export function checkTtl(ttlMs: number | undefined): void {
+  if (ttlMs === undefined || (ttlMs >= TTL.least && ttlMs <= TTL.most)) return;
+  throw new PlasmiteError("Usage", "Invalid time to live", {
+    hint: "A lease lasts 1 second to 24 hours.",
+  });
+}
+
+/** The error for a claim of nothing. */
+export function needsKey(): PlasmiteError {
+  return new PlasmiteError("Usage", "A claim needs a key", {
+    hint: "Name what is to be claimed.",
+  });
+}
+
+/**
+ * Checks that a release names its lease, unless it is forced.
+ *
+ * @throws {PlasmiteError} Usage
+ */
+export function checkRelease(force: boolean | undefined, token: bigint | undefined): void {
+  if (force === true || token !== undefined) return;
+  throw new PlasmiteError("Usage", "A release needs the token of the lease", {
+    hint: "Give the token that the claim returned, or force the release.",
+  });
+}
 
 /**
  * Parses a claim; null if the data is not one.

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { checkRelease } from "../../coordination/lease.ts";
 import { checkCursorName } from "../../coordination/names.ts";
 import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import type { Where } from "../../filter/where.ts";
@@ -117,11 +118,7 @@ export class HttpCoordination implements Coordination {
   async release(request: ReleaseRequest): Promise<Released> {
     await this.#need("claim");
     const { keys, holder, token, force } = request;
-    if (force !== true && token === undefined) {
-      throw new PlasmiteError("Usage", "A release needs the token of the lease", {
-        hint: "Give the token that the claim returned, or force the release.",
-      });
-    }
+    checkRelease(force, token);
     const { name } = this.#pool;
     const fields = { action: "release", keys, holder, token, force };
     return await this.#claims(fields, (value) => releasedOf(value, name));

@@ -6,12 +6,16 @@
  */
 
 import {
+  checkHolder,
+  checkRelease,
+  checkTtl,
   claim,
   type ClaimAppend,
   type ClaimMessage,
   FirstSights,
   forceRelease,
   keySet,
+  needsKey,
   type Newest,
   parseClaim,
   release,
@@ -19,7 +23,6 @@ import {
   TTL,
 } from "../../coordination/lease.ts";
 import { checkKey, KEY_TAG } from "../../coordination/names.ts";
-import { PlasmiteError } from "../../errors.ts";
 import type { MessageView } from "../../lite3/message.ts";
 import { toValue } from "../../lite3/value.ts";
 import { messageFromValue } from "../../lite3/from_value.ts";
@@ -31,9 +34,6 @@ import type { Released } from "../coordination.ts";
 import type { ClaimRequest, LeaseState, ReleaseRequest } from "../types.ts";
 import { appendingGuarded } from "./conditions.ts";
 import type { KnownTags } from "./known_tags.ts";
-
-/** The longest name of a holder, in bytes, so that it fits in a tag after `agent:`. */
-const LONGEST_HOLDER = 250;
 
 /** The decision of a guard: what to append, and the resulting lease. */
 interface Decision {
@@ -64,9 +64,9 @@ export class Leases {
    */
   *claiming(request: ClaimRequest, patient: boolean): Steps<LeaseState> {
     const keys = checkKeys(request.keys);
-    const holder = checkKey(request.holder, "holder", LONGEST_HOLDER);
+    const holder = checkHolder(request.holder);
     const { ttlMs, token } = request;
-    if (ttlMs !== undefined) checkTtl(ttlMs);
+    checkTtl(ttlMs);
     const sights = patient ? this.#sights : undefined;
     const { seq, nowNs, decision, short } = yield* this.#appending(keys, (newest, now) => {
       const { append, ...rest } = token === undefined
@@ -91,13 +91,9 @@ export class Leases {
    */
   *releasing(request: ReleaseRequest): Steps<Released> {
     const keys = checkKeys(request.keys);
-    const holder = checkKey(request.holder, "holder", LONGEST_HOLDER);
+    const holder = checkHolder(request.holder);
     const { token, force = false } = request;
-    if (!force && token === undefined) {
-      throw new PlasmiteError("Usage", "A release needs the token of the lease", {
-        hint: "Give the token that the claim returned, or force the release.",
-      });
-    }
+    checkRelease(force, token);
     const { seq, decision } = yield* this.#appending(keys, (newest, now) => {
       const appends = force
         ? forceRelease(keys, holder, newest)
@@ -177,17 +173,6 @@ function encode(batch: FrameBatch, { data, tags }: ClaimAppend, timeNs: bigint):
 }
 
 function checkKeys(keys: readonly string[]): readonly string[] {
-  if (keys.length === 0) {
-    throw new PlasmiteError("Usage", "A claim needs a key", {
-      hint: "Name what is to be claimed.",
-    });
-  }
+  if (keys.length === 0) throw needsKey();
   return keySet(keys.map((key) => checkKey(key, "key")));
-}
-
-function checkTtl(ttlMs: number): void {
-  if (ttlMs >= TTL.least && ttlMs <= TTL.most) return;
-  throw new PlasmiteError("Usage", "Invalid time to live", {
-    hint: "A lease lasts 1 second to 24 hours.",
-  });
 }

@@ -6,11 +6,15 @@
  */
 
 import {
+  checkHolder,
+  checkRelease,
+  checkTtl,
   claim,
   type ClaimAppend,
   type ClaimMessage,
   FirstSights,
   forceRelease,
+  needsKey,
   type Newest,
   parseClaim,
   release,
@@ -29,8 +33,6 @@ import { isWrongLast, Patience, publish, type Target } from "./publisher.ts";
 import { idOf, leaderMessage, streamInfo } from "./stream.ts";
 import { claimSubject, Header, Reader, timeOf } from "./wire.ts";
 
-/** The maximum length of a holder's name, in bytes, so that it fits in a tag after `agent:`. */
-const LONGEST_HOLDER = 250;
 /** How many times a claim is retried because another client was faster. */
 const ATTEMPTS = 50;
 
@@ -67,13 +69,9 @@ export class NatsLeases {
    */
   async claim(request: ClaimRequest, patient: boolean): Promise<LeaseState> {
     const key = onlyKey(request.keys);
-    const holder = checkKey(request.holder, "holder", LONGEST_HOLDER);
+    const holder = checkHolder(request.holder);
     const { ttlMs, token } = request;
-    if (ttlMs !== undefined && !(ttlMs >= TTL.least && ttlMs <= TTL.most)) {
-      throw new PlasmiteError("Usage", "Invalid time to live", {
-        hint: "A lease lasts 1 second to 24 hours.",
-      });
-    }
+    checkTtl(ttlMs);
     const sights = patient ? this.#sights : undefined;
     const { decision, nowNs, seq } = await this.#decide(
       key,
@@ -99,12 +97,8 @@ export class NatsLeases {
    */
   async release({ force = false, holder, keys, token }: ReleaseRequest): Promise<Released> {
     const key = onlyKey(keys);
-    const by = checkKey(holder, "holder", LONGEST_HOLDER);
-    if (!force && token === undefined) {
-      throw new PlasmiteError("Usage", "A release needs the token of the lease", {
-        hint: "Give the token that the claim returned, or force the release.",
-      });
-    }
+    const by = checkHolder(holder);
+    checkRelease(force, token);
     const { decision, seq } = await this.#decide(key, (newest, now) => {
       const [append] = force
         ? forceRelease([key], by, newest)
@@ -190,11 +184,7 @@ export class NatsLeases {
 
 function onlyKey(keys: readonly string[]): string {
   const [key, ...more] = new Set(keys);
-  if (key === undefined) {
-    throw new PlasmiteError("Usage", "A claim needs a key", {
-      hint: "Name what is to be claimed.",
-    });
-  }
+  if (key === undefined) throw needsKey();
   if (more.length > 0) {
     throw new PlasmiteError("Usage", "A claim on NATS has one key", {
       hint: "A message there has one subject. Claim the keys one after the other, always in the " +
