@@ -137,6 +137,20 @@ export function isTransient(error: unknown): boolean {
   return status >= 500 && error.kind !== ErrorKind.Corrupt;
 }
 
+/**
+ * How long the next request may wait if the server refused this one because it would wait too long:
+ * what the server says, or else half of the time.
+ *
+ * @param ms how long the refused request would have waited, in milliseconds
+ * @returns null for any other error, and if there is nothing shorter to try
+ */
+export function shorterWait(error: unknown, ms: number): number | null {
+  if (!PlasmiteError.is(error, ErrorKind.Usage) || ms <= 1) return null;
+  if (error.message !== "tail timeout exceeds server limit") return null;
+  const limit = Number(/\d+/.exec(error.hint ?? "")?.[0] ?? 0);
+  return limit > 0 && limit < ms ? limit : ms >> 1;
+}
+
 /** The error kind of a status without an error document. */
 function kindOf(status: number): ErrorKindName {
   switch (status) {

@@ -15,7 +15,7 @@ import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import { MessageView } from "../../lite3/message.ts";
 import { formatTime } from "../../text/time.ts";
 import { startTimer, waitFor } from "../../timers.ts";
-import { isTransient, RemoteError } from "./error.ts";
+import { isTransient, RemoteError, shorterWait } from "./error.ts";
 import { FrameInput } from "./frame_input.ts";
 import type { OpenStream, Transport } from "./transport.ts";
 import { PoolCalls } from "./pool_calls.ts";
@@ -309,15 +309,12 @@ export class RemoteSource implements FrameSource {
         pool: this.#pool,
       });
     } catch (error) {
-      const usage = PlasmiteError.is(error, ErrorKind.Usage);
-      const long = usage && error.message === "tail timeout exceeds server limit";
-      if (usage && !long && query.has("where")) {
-        this.#filters = false; // Evaluate it here instead.
-        return;
-      }
-      if (!long || this.#requestMs <= 1) throw error;
-      const limit = Number(/\d+/.exec(error.hint ?? "")?.[0] ?? 0);
-      this.#requestMs = limit > 0 && limit < this.#requestMs ? limit : this.#requestMs >> 1;
+      const shorter = shorterWait(error, this.#requestMs);
+      if (shorter !== null) this.#requestMs = shorter;
+      // The server may not take the condition: evaluate it here instead.
+      else if (PlasmiteError.is(error, ErrorKind.Usage) && query.has("where")) {
+        this.#filters = false;
+      } else throw error;
       return;
     }
     if (this.#closed) return stream.cancel();

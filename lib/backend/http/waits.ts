@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ErrorKind, PlasmiteError } from "../../errors.ts";
+import { shorterWait } from "./error.ts";
 
 /** How long one request waits, in milliseconds. */
 const REQUEST = 10_000;
@@ -36,18 +36,10 @@ export class Waits {
         const { done, again = false } = await send(timeout > 0 ? timeout : undefined);
         if (!again || timeout >= left) return done;
       } catch (error) {
-        if (this.#isTooLong(error)) continue;
-        if (!isOver(error) || timeout >= left) throw error;
+        const shorter = shorterWait(error, this.#requestMs);
+        if (shorter !== null) this.#requestMs = shorter;
+        else if (!isOver(error) || timeout >= left) throw error;
       }
     }
-  }
-
-  /** Takes the server's limit from the error of a rejected request. */
-  #isTooLong(error: unknown): boolean {
-    if (!PlasmiteError.is(error, ErrorKind.Usage)) return false;
-    if (error.message !== "tail timeout exceeds server limit" || this.#requestMs <= 1) return false;
-    const limit = Number(/\d+/.exec(error.hint ?? "")?.[0] ?? 0);
-    this.#requestMs = limit > 0 && limit < this.#requestMs ? limit : this.#requestMs >> 1;
-    return true;
   }
 }
