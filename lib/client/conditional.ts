@@ -103,6 +103,12 @@ function settings(
   return { flush, signal, when };
 }
 
+/** The only message of an append. */
+export function onlyOne<M>([message]: readonly M[], path: string): M {
+  if (message !== undefined) return message;
+  throw new PlasmiteError("Internal", "append stored nothing", { path });
+}
+
 /** Collects what becomes of the messages of a batch, in their order. */
 export function collecting(
   batch: FrameBatch,

@@ -27,6 +27,7 @@ import {
   appendingAll,
   appendingOne,
   collecting,
+  onlyOne,
 } from "./conditional.ts";
 import { checkLatest, CoordinatedPool } from "./coordinated.ts";
 import type { LatestOptions } from "./coordination.ts";
@@ -256,9 +257,7 @@ export class Pool<T extends object = JsonObject> extends CoordinatedPool<T>
   }
 
   #only<M>(stored: readonly M[]): M {
-    const [one] = stored;
-    if (one !== undefined) return one;
-    throw new PlasmiteError("Internal", "append stored nothing", { path: this.path });
+    return onlyOne(stored, this.path);
   }
 
   /**

@@ -51,9 +51,3 @@ export async function appendRemote<T extends object>(
     new Message<T>(seq, timestampNs, { payload, integers, duplicate })
   );
 }
-
-/** The only message of an append. */
-export function onlyOne<M>([message]: readonly M[], path: string): M {
-  if (message !== undefined) return message;
-  throw new PlasmiteError("Internal", "append stored nothing", { path });
-}

@@ -6,6 +6,7 @@
 
 import type { PoolInfo } from "../backend/local/info.ts";
 import { HandleAccess } from "../client/access.ts";
+import { onlyOne } from "../client/conditional.ts";
 import { CoordinatedPool } from "../client/coordinated.ts";
 import { type IntegerPolicy, Message } from "../client/message.ts";
 import {
@@ -20,7 +21,7 @@ import { appendOptions, checkOptions } from "../client/option_kinds.ts";
 import type { AsyncPool } from "../client/pool.ts";
 import { type Tail, TailIterator, takeMessage } from "../client/tail.ts";
 import { PlasmiteError } from "../errors.ts";
-import { appendRemote, onlyOne, remoteAll, remoteOne } from "./appending.ts";
+import { appendRemote, remoteAll, remoteOne } from "./appending.ts";
 import type { LatePool } from "./nats_handle.ts";
 import { REMOTE_TAIL_KINDS, type RemoteTailOptions } from "./tail.ts";
 

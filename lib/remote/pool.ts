@@ -21,11 +21,11 @@ import {
   stamp,
 } from "../client/options.ts";
 import { appendOptions, checkOptions } from "../client/option_kinds.ts";
-import type { Appending } from "../client/conditional.ts";
+import { type Appending, onlyOne } from "../client/conditional.ts";
 import type { AsyncPool } from "../client/pool.ts";
 import { type Tail, TailIterator, type Take, takeMessage } from "../client/tail.ts";
 import { PlasmiteError } from "../errors.ts";
-import { appendRemote, onlyOne, remoteAll, remoteOne } from "./appending.ts";
+import { appendRemote, remoteAll, remoteOne } from "./appending.ts";
 import { REMOTE_TAIL_KINDS, type RemoteTailOptions } from "./tail.ts";
 import type { HttpPool } from "../backend/http.ts";
 import type { StoredFrame } from "../backend/types.ts";
