@@ -5,7 +5,6 @@
  */
 
 import type { PoolInfo } from "../backend/local/info.ts";
-import { HandleAccess } from "../client/access.ts";
 import { onlyOne } from "../client/conditional.ts";
 import { CoordinatedPool } from "../client/coordinated.ts";
 import { type IntegerPolicy, Message } from "../client/message.ts";
@@ -23,6 +22,7 @@ import { type Tail, TailIterator, takeMessage } from "../client/tail.ts";
 import { PlasmiteError } from "../errors.ts";
 import { appendRemote, remoteAll, remoteOne } from "./appending.ts";
 import type { LatePool } from "./nats_handle.ts";
+import { SharedAccess } from "./shared_access.ts";
 import { REMOTE_TAIL_KINDS, type RemoteTailOptions } from "./tail.ts";
 
 /**
@@ -46,37 +46,20 @@ export class NatsPool<T extends object = JsonObject> extends CoordinatedPool<T>
   readonly name: string;
   readonly #pool: LatePool;
   readonly #integers: IntegerPolicy;
-  #access: Promise<HandleAccess> | null = null;
-  #closed = false;
+  readonly #access: SharedAccess;
 
   /** Use {@linkcode NatsClient.openPool}. */
   constructor(pool: LatePool, integers: IntegerPolicy) {
-    super(() => this.#reach(), integers);
+    super(() => this.#access.reach(), integers);
     this.name = pool.name;
     this.#pool = pool;
+    this.#access = new SharedAccess(() => pool.again());
     this.#integers = integers;
   }
 
   /** The pool's address: `nats://host:port/name`. */
   poolRef(): string {
     return this.#pool.path;
-  }
-
-  /** A handle for coordination, which leases and cursors share and may outlive. */
-  async #reach(): Promise<HandleAccess> {
-    this.#check();
-    const access = this.#access ??= HandleAccess.open(this.#pool.again());
-    try {
-      return await access;
-    } catch (error) {
-      if (this.#access === access) this.#access = null;
-      throw error;
-    }
-  }
-
-  #check(): void {
-    if (!this.#closed) return;
-    throw new PlasmiteError("Usage", "pool is closed", { hint: "Open it again." });
   }
 
   /**
@@ -104,7 +87,7 @@ export class NatsPool<T extends object = JsonObject> extends CoordinatedPool<T>
 
   /** The same as {@linkcode NatsPool.append} with options. The server's clock is used. */
   async appendAsync(data: T | Uint8Array, options?: AppendOptions): Promise<Message<T>> {
-    this.#check();
+    this.#access.check();
     const messages = await appendRemote<T>(this.#pool, remoteOne(data, options), this.#integers);
     return onlyOne(messages, this.name);
   }
@@ -121,7 +104,7 @@ export class NatsPool<T extends object = JsonObject> extends CoordinatedPool<T>
     items: readonly (T | Uint8Array)[],
     options?: BatchOptions,
   ): Promise<Message<T>[]> {
-    this.#check();
+    this.#access.check();
     return await appendRemote<T>(this.#pool, remoteAll(items, options), this.#integers);
   }
 
@@ -131,7 +114,7 @@ export class NatsPool<T extends object = JsonObject> extends CoordinatedPool<T>
    * @throws {PlasmiteError} NotFound when it is not retained
    */
   async get(seq: Seq): Promise<Message<T>> {
-    this.#check();
+    this.#access.check();
     const number = checkSeq(seq, "seq");
     const stored = await this.#pool.get(number);
     if (stored === null) {
@@ -152,7 +135,7 @@ export class NatsPool<T extends object = JsonObject> extends CoordinatedPool<T>
 
   /** Returns sizes, bounds and metrics, and where the stream is. */
   async infoAsync(): Promise<PoolInfo> {
-    this.#check();
+    this.#access.check();
     return await this.#pool.info();
   }
 
@@ -168,7 +151,7 @@ export class NatsPool<T extends object = JsonObject> extends CoordinatedPool<T>
    * @throws {PlasmiteError} Usage for invalid options
    */
   tail(options?: RemoteTailOptions): Tail<T> {
-    this.#check();
+    this.#access.check();
     const checked = checkOptions(options, "tail", REMOTE_TAIL_KINDS);
     return new TailIterator(this.#pool.again(), checked, takeMessage<T>(this.#integers), {
       path: this.name,
@@ -178,8 +161,7 @@ export class NatsPool<T extends object = JsonObject> extends CoordinatedPool<T>
 
   /** Closes the pool; open streams are not affected. A second call does nothing. */
   async close(): Promise<void> {
-    if (!this.#closed) this.#access?.then((access) => access.close(), () => {});
-    this.#closed = true;
+    this.#access.close();
     await this.#pool.close();
   }
 

@@ -5,7 +5,6 @@
  */
 
 import type { PoolInfo } from "../backend/local/info.ts";
-import { HandleAccess } from "../client/access.ts";
 import { CoordinatedPool } from "../client/coordinated.ts";
 import type { LatestOptions } from "../client/coordination.ts";
 import { type IntegerPolicy, Message } from "../client/message.ts";
@@ -24,8 +23,8 @@ import { appendOptions, checkOptions } from "../client/option_kinds.ts";
 import { type Appending, onlyOne } from "../client/conditional.ts";
 import type { AsyncPool } from "../client/pool.ts";
 import { type Tail, TailIterator, type Take, takeMessage } from "../client/tail.ts";
-import { PlasmiteError } from "../errors.ts";
 import { appendRemote, remoteAll, remoteOne } from "./appending.ts";
+import { SharedAccess } from "./shared_access.ts";
 import { REMOTE_TAIL_KINDS, type RemoteTailOptions } from "./tail.ts";
 import type { HttpPool } from "../backend/http.ts";
 import type { StoredFrame } from "../backend/types.ts";
@@ -58,37 +57,20 @@ export class RemotePool<T extends object = JsonObject> extends CoordinatedPool<T
   readonly name: string;
   readonly #pool: HttpPool;
   readonly #integers: IntegerPolicy;
-  #access: Promise<HandleAccess> | null = null;
-  #closed = false;
+  readonly #access: SharedAccess;
 
   /** Use {@linkcode RemoteClient.openPool}. */
   constructor(pool: HttpPool, integers: IntegerPolicy) {
-    super(() => this.#reach(), integers);
+    super(() => this.#access.reach(), integers);
     this.name = pool.name;
     this.#pool = pool;
+    this.#access = new SharedAccess(() => pool.again());
     this.#integers = integers;
   }
 
   /** The pool's address: `http://host:port/name`. */
   poolRef(): string {
     return this.#pool.url;
-  }
-
-  /** A handle for coordination, which leases and cursors share and may outlive. */
-  async #reach(): Promise<HandleAccess> {
-    this.#check();
-    const access = this.#access ??= HandleAccess.open(this.#pool.again());
-    try {
-      return await access;
-    } catch (error) {
-      if (this.#access === access) this.#access = null;
-      throw error;
-    }
-  }
-
-  #check(): void {
-    if (!this.#closed) return;
-    throw new PlasmiteError("Usage", "pool is closed", { hint: "Open it again." });
   }
 
   #message({ seq, timestampNs, payload }: StoredFrame): Message<T> {
@@ -124,7 +106,7 @@ export class RemotePool<T extends object = JsonObject> extends CoordinatedPool<T
    * `timestampNs` is a Usage error.
    */
   async appendAsync(data: T | Uint8Array, options?: AppendOptions): Promise<Message<T>> {
-    this.#check();
+    this.#access.check();
     return this.#one(await this.#append(remoteOne(data, options)));
   }
 
@@ -140,7 +122,7 @@ export class RemotePool<T extends object = JsonObject> extends CoordinatedPool<T
     items: readonly (T | Uint8Array)[],
     options?: BatchOptions,
   ): Promise<Message<T>[]> {
-    this.#check();
+    this.#access.check();
     return await this.#append(remoteAll(items, options));
   }
 
@@ -163,7 +145,7 @@ export class RemotePool<T extends object = JsonObject> extends CoordinatedPool<T
 
   /** Like {@linkcode RemotePool.appendLite3}, but returns the message as stored. */
   async appendLite3WithReceipt(payload: Uint8Array, durability?: Durability): Promise<Message<T>> {
-    this.#check();
+    this.#access.check();
     checkBytes(payload, "payload");
     const { lo, hi } = stamp();
     return this.#one(
@@ -182,7 +164,7 @@ export class RemotePool<T extends object = JsonObject> extends CoordinatedPool<T
    * @throws {RemoteError} NotFound when it is not retained
    */
   async get(seq: Seq): Promise<Message<T>> {
-    this.#check();
+    this.#access.check();
     return this.#message(await this.#pool.read(checkSeq(seq, "seq")));
   }
 
@@ -203,13 +185,13 @@ export class RemotePool<T extends object = JsonObject> extends CoordinatedPool<T
 
   /** One message's stored payload. */
   async getLite3(seq: Seq): Promise<Uint8Array> {
-    this.#check();
+    this.#access.check();
     return await this.#pool.payload(checkSeq(seq, "seq"));
   }
 
   /** Returns sizes, bounds and metrics. */
   async infoAsync(): Promise<PoolInfo> {
-    this.#check();
+    this.#access.check();
     return await this.#pool.info();
   }
 
@@ -230,7 +212,7 @@ export class RemotePool<T extends object = JsonObject> extends CoordinatedPool<T
   }
 
   #tail<M>(options: RemoteTailOptions | undefined, take: Take<M>): TailIterator<M> {
-    this.#check();
+    this.#access.check();
     const checked = checkOptions(options, "tail", REMOTE_TAIL_KINDS);
     return new TailIterator(this.#pool.again(), checked, take, {
       path: this.name,
@@ -253,8 +235,7 @@ export class RemotePool<T extends object = JsonObject> extends CoordinatedPool<T
    * nothing.
    */
   close(): Promise<void> {
-    if (!this.#closed) this.#access?.then((access) => access.close(), () => {});
-    this.#closed = true;
+    this.#access.close();
     this.#pool.close();
     return Promise.resolve();
   }
