@@ -21,6 +21,7 @@ import type { Coordination } from "./coordination.ts";
 import { Filter } from "./filter.ts";
 import { findLast, type Search } from "./last.ts";
 import { LaterWalk } from "./later.ts";
+import { openOrCreate } from "./open_or_create.ts";
 import type {
   AppendRequest,
   Backend,
@@ -94,18 +95,10 @@ export class HttpBackend implements Backend {
     const { create, unchecked } = options;
     const pool = this.#name(name);
     if (unchecked === true) return this.pool(pool);
-    try {
-      return await this.#open(pool, options.write === true);
-    } catch (error) {
-      if (create === undefined || !PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
-    }
-    try {
-      await this.create(pool, create);
-    } catch (error) {
-      // Another client created it at the same time: open that one.
-      if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
-    }
-    return await this.#open(pool, options.write === true);
+    const open = (): Promise<HttpPool> => this.#open(pool, options.write === true);
+    return await (create === undefined
+      ? open()
+      : openOrCreate(open, () => this.create(pool, create)));
   }
 
   /** The server's address. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ErrorKind, PlasmiteError } from "../errors.ts";
+import { PlasmiteError } from "../errors.ts";
 import type { Coordination } from "./coordination.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 import { DEFAULT_POOL_SIZE, type Limits } from "../pool/layout.ts";
@@ -34,6 +34,7 @@ import {
   takesOurs,
 } from "./nats/stream.ts";
 import { type Incoming, Reader, subjectPrefix, timeOf } from "./nats/wire.ts";
+import { openOrCreate } from "./open_or_create.ts";
 import type { AccessOptions } from "./resolve.ts";
 import type { SeqSet } from "./seq_set.ts";
 import type {
@@ -84,18 +85,10 @@ export class NatsBackend implements Backend {
 
   async open(name: string, options: OpenOptions = {}): Promise<NatsPool> {
     const { create, write = false } = options;
-    try {
-      return await this.#open(name, write);
-    } catch (error) {
-      if (create === undefined || !hasCode(error, Code.noStream)) throw error;
-    }
-    try {
-      await this.create(name, create);
-    } catch (error) {
-      // Another client created it at the same time: open that one.
-      if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
-    }
-    return await this.#open(name, write);
+    const open = (): Promise<NatsPool> => this.#open(name, write);
+    return await (create === undefined
+      ? open()
+      : openOrCreate(open, () => this.create(name, create)));
   }
 
   async #open(name: string, write: boolean): Promise<NatsPool> {

@@ -10,8 +10,9 @@ import type { CreateOptions } from "../client/client.ts";
 import type { IntegerPolicy } from "../client/message.ts";
 import { checkOptions, INTEGERS, type OptionKinds } from "../client/option_kinds.ts";
 import { checkSeq, type JsonObject, type Seq } from "../client/options.ts";
-import { ErrorKind, PlasmiteError } from "../errors.ts";
+import { PlasmiteError } from "../errors.ts";
 import { HttpBackend } from "../backend/http.ts";
+import { openOrCreate } from "../backend/open_or_create.ts";
 import { remotePoolName } from "../backend/http/address.ts";
 import type { TransportOptions } from "../backend/http/transport.ts";
 import { RemotePool } from "./pool.ts";
@@ -224,18 +225,7 @@ export class RemoteClient implements AsyncDisposable {
     name: string,
     size?: Seq | RemoteCreateOptions,
   ): Promise<RemotePool<T>> {
-    try {
-      return await this.openPool<T>(name);
-    } catch (error) {
-      if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
-    }
-    try {
-      await this.createPool(name, size);
-    } catch (error) {
-      // Another client created it at the same time: open that one.
-      if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
-    }
-    return await this.openPool<T>(name);
+    return await openOrCreate(() => this.openPool<T>(name), () => this.createPool(name, size));
   }
 
   /**

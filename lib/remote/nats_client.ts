@@ -7,11 +7,12 @@
 import type { PoolInfo } from "../backend/local/info.ts";
 import { NatsAccess } from "../backend/nats/access.ts";
 import { checkStreamName, type NatsAddress, natsAddress, poolRef } from "../backend/nats/ref.ts";
+import { openOrCreate } from "../backend/open_or_create.ts";
 import type { Backend, NewPool } from "../backend/types.ts";
 import type { IntegerPolicy } from "../client/message.ts";
 import { checkOptions, INTEGERS, type OptionKinds } from "../client/option_kinds.ts";
 import { checkSeq, type JsonObject, type Seq } from "../client/options.ts";
-import { ErrorKind, PlasmiteError } from "../errors.ts";
+import { PlasmiteError } from "../errors.ts";
 import { LatePool } from "./nats_handle.ts";
 import { NatsPool } from "./nats_pool.ts";
 
@@ -222,18 +223,7 @@ export class NatsClient implements AsyncDisposable {
     name: string,
     size: Seq | NatsCreateOptions,
   ): Promise<NatsPool<T>> {
-    try {
-      return await this.openPool<T>(name);
-    } catch (error) {
-      if (!PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
-    }
-    try {
-      await this.createPool(name, size);
-    } catch (error) {
-      // Another client created it at the same time: open that one.
-      if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
-    }
-    return await this.openPool<T>(name);
+    return await openOrCreate(() => this.openPool<T>(name), () => this.createPool(name, size));
   }
 
   /**
