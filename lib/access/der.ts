@@ -27,7 +27,6 @@ export class DerError extends Error {
 /** Identifier octets. */
 export const Tag = {
   Integer: 0x02,
-  BitString: 0x03,
   OctetString: 0x04,
   ObjectId: 0x06,
   UtcTime: 0x17,

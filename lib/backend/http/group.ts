@@ -7,8 +7,7 @@
 import type { Group, GroupRequest, HandedTask, TakenTasks, TakeRequest } from "../coordination.ts";
 import { MAX_TRIES } from "../dead.ts";
 import { bodyOf, type HttpPoolContext } from "./coordination.ts";
-import type { Effect } from "./error.ts";
-import { unreadable } from "./error.ts";
+import { type Effect, unreadable } from "./error.ts";
 import { checkFeature } from "./features.ts";
 import { type JsonFields, jsonFields } from "./transport.ts";
 import type { Waits } from "./waits.ts";

@@ -91,19 +91,9 @@ export class RemoteSource implements FrameSource {
     this.#seen = options.seen ?? 0n;
   }
 
-  /** Where to resume: the sequence number after the last delivered frame; null if not known yet. */
-  get nextSeq(): bigint | null {
-    return this.#expected;
-  }
-
   /** Every message before this number was examined, here or by the server. */
   get position(): bigint {
     return this.#expected ?? 0n;
-  }
-
-  /** Whether the source was closed. */
-  get closed(): boolean {
-    return this.#closed;
   }
 
   /**
@@ -291,10 +281,7 @@ export class RemoteSource implements FrameSource {
   }
 
   async #connect(): Promise<void> {
-    const { select, start, until } = this.#options;
-    if (this.#expected === null && start === "end") {
-      this.#expected = ((await this.#calls.bounds()).newestSeq ?? 0n) + 1n;
-    }
+    const { select, until } = this.#options;
     const query = new URLSearchParams();
     if (this.#expected !== null) query.set("since_seq", String(this.#expected));
     if (select !== undefined) this.#choose(query, select);

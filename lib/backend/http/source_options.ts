@@ -6,9 +6,6 @@
 
 import type { PlasmiteError } from "../../errors.ts";
 
-/** The position where a source starts. */
-export type SourceStart = bigint | "oldest" | "end";
-
 /** The part of a selection that the server evaluates (docs/spec/http-api.md 12). */
 export interface Pushdown {
   /** Only messages with all of these tags. */
@@ -23,8 +20,8 @@ export interface Pushdown {
 
 /** Options for reading. */
 export interface SourceOptions {
-  /** The first sequence number wanted, the oldest retained without a gap, or after the newest. */
-  readonly start: SourceStart;
+  /** The first sequence number wanted, or the oldest retained without a gap. */
+  readonly start: bigint | "oldest";
   /** The last sequence number wanted; nothing after it is requested. */
   readonly until?: bigint | undefined;
   /** The highest number known to be assigned; a pool with a lower one is a different pool. */

@@ -169,11 +169,6 @@ export class Transport {
     });
   }
 
-  /** A transport to the same server with a different token. */
-  withToken(token: string): Transport {
-    return new Transport(this.base, { ...this.#options, token });
-  }
-
   /** Increments the number of users of the connections. */
   retain(): this {
     this.#users++;

@@ -21,7 +21,6 @@ export const Code = {
   wrongLastUnknown: 10164,
   replicasOnSingle: 10074,
   noConsumer: 10014,
-  badConsumer: 10012,
   noPeers: 10005,
   unavailable: 10008,
   notLeader: 10009,
