@@ -256,3 +256,24 @@ Deno.test("nats access: a server without TLS gets no byte of the credentials", a
   listener.close();
   await serving;
 });
+
+// A reset behind a refused login ended the process; then every error with the word ECONNRESET
+// vanished from a program that had once used NATS.
+Deno.test("nats access: late errors of sockets are handled, those of the program are not", async () => {
+  await refused("Io", look(`nats://127.0.0.1:${freePort()}`));
+  const isHandled = (error: Error): boolean =>
+    !globalThis.dispatchEvent(new ErrorEvent("error", { error, cancelable: true }));
+  const reset = Object.assign(new Error("read ECONNRESET"), {
+    code: "ECONNRESET",
+    syscall: "read",
+  });
+  assert.equal(isHandled(reset), true);
+  assert.equal(isHandled(new Error("upstream failed: read ECONNRESET")), false);
+  const now = performance.now.bind(performance);
+  performance.now = () => now() + 60_000;
+  try {
+    assert.equal(isHandled(reset), false, "long after the last connection");
+  } finally {
+    performance.now = now;
+  }
+});

@@ -13,6 +13,7 @@ import { PlasmiteError } from "../../errors.ts";
 import type { AccessOptions } from "../resolve.ts";
 import { NatsAccess, type Transport } from "./access.ts";
 import { connectError, forbidden, NatsError, silent, type WireError, wireError } from "./errors.ts";
+import { LateErrors } from "./late_errors.ts";
 import type { NatsAddress } from "./ref.ts";
 
 const utf8 = new TextDecoder();
@@ -199,39 +200,6 @@ function unreadable(path: string, cause?: unknown): PlasmiteError {
   });
 }
 
-/** Messages of errors that a socket may raise after the client library has abandoned it. */
-const LATE = /fatal alert|peer certificate|ECONNRESET|EPIPE|ECONNABORTED/i;
-/** The messages that give the reason why the connection failed. */
-const TLS_ALERT = /fatal alert|peer certificate/i;
-
-/** The attempts to connect that are in progress. */
-const attempts = new Set<Attempt>();
-let heeding = false;
-
-/**
- * Handles errors that occur after the client library has removed its socket listeners, such as when
- * a server rejects a client certificate after the handshake, or resets the connection after
- * rejecting the login. Otherwise they would be uncaught and terminate the process. The handler
- * stays installed, because such an error can arrive after the connection attempt has failed.
- */
-function heedLateErrors(): void {
-  if (heeding) return;
-  heeding = true;
-  globalThis.addEventListener?.("error", (event: ErrorEvent) => {
-    const { error } = event;
-    if (!(error instanceof Error) || !LATE.test(error.message)) return;
-    event.preventDefault();
-    // The client library's error is more informative than a connection reset.
-    if (TLS_ALERT.test(error.message)) { for (const attempt of attempts) attempt.late = error; }
-  });
-}
-
-/** One attempt to connect. */
-interface Attempt {
-  /** The last error that the client library did not report. */
-  late?: Error;
-}
-
 /** The connection of a backend: opened when it is needed, closed when it has no users. */
 export class Connector {
   readonly address: NatsAddress;
@@ -279,16 +247,14 @@ export class Connector {
   async #connect(): Promise<Link> {
     const library = await loadLibrary();
     const { place } = this.address;
-    heedLateErrors();
-    const attempt: Attempt = {};
-    attempts.add(attempt);
+    const late = new LateErrors();
     try {
       const nc = await library.connect(this.#access.options(library));
+      void nc.closed().then(() => late.end());
       return new Link(nc, library, place, this.#domain);
     } catch (error) {
-      throw await this.#explain(attempt.late ?? error);
-    } finally {
-      attempts.delete(attempt);
+      late.end();
+      throw await this.#explain(late.alert ?? error);
     }
   }
 
