@@ -105,6 +105,7 @@ Deno.test("connections.json: damage is Corrupt where it matters, and other entri
       '{"version":1,"connections":[]}',
       '{"version":1,"connections":{"a":1}}',
       " ".repeat(2_000_000),
+      `{"version":1,"connections":{}}${" ".repeat(1024 * 1024)}`,
     ];
     for (const text of junk) {
       write(text);

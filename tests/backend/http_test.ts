@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { HttpBackend } from "../../lib/backend/http.ts";
+import { FrameInput } from "../../lib/backend/http/frame_input.ts";
+import { MutableFrame } from "../../lib/backend/frames.ts";
 import { compileWhere } from "../../lib/filter/where.ts";
 import { Client } from "../../mod.ts";
 import { createApp } from "../../server/app.ts";
@@ -81,4 +83,41 @@ Deno.test("http backend: a selection that finds little moves little", async () =
   } finally {
     await place.end();
   }
+});
+
+// A server that never ends its error would have filled the memory of its client.
+Deno.test("http: of an endless error no more than a megabyte is read", async () => {
+  let bytes = 0;
+  const answer = (): Promise<Response> =>
+    Promise.resolve(
+      new Response(
+        new ReadableStream({
+          pull(controller) {
+            if (bytes > 8 * 1024 * 1024) return controller.close();
+            bytes += 64 * 1024;
+            controller.enqueue(new Uint8Array(64 * 1024).fill(0x20));
+          },
+        }),
+        { status: 500 },
+      ),
+    );
+  const backend = new HttpBackend("http://localhost", { fetch: answer });
+  await assert.rejects(backend.list(), { status: 500 });
+  assert.ok(bytes <= 2 * 1024 * 1024, `${bytes} bytes`);
+  backend.close();
+});
+
+// The length of a frame is what the server says: memory would have been reserved for all of it.
+Deno.test("http: a frame larger than any message ends the stream", () => {
+  const head = new DataView(new ArrayBuffer(20));
+  const next = (length: number, marks: boolean): string => {
+    const input = new FrameInput();
+    head.setUint32(16, length);
+    input.add(new Uint8Array(head.buffer));
+    return input.next(new MutableFrame(), marks);
+  };
+  assert.equal(next(256 * 1024 * 1024, false), "none");
+  assert.equal(next(256 * 1024 * 1024 + 1, false), "oversize");
+  assert.equal(next(0xffff_ffff, false), "oversize");
+  assert.equal(next(0xffff_ffff, true), "mark");
 });
