@@ -8,6 +8,10 @@ import { ApiError, json, wordsOf } from "./api.js";
 import { ago, askTwice, button, count, fill, h, moment, toast } from "./dom.js";
 import { handout } from "./handout.js";
 import { visible } from "./json.js";
+import { styled } from "./later.js";
+import { accessStatus } from "./session.js";
+
+await styled("access");
 
 /**
  * @typedef {object} Key
@@ -21,14 +25,6 @@ import { visible } from "./json.js";
  * @property {number | null} [expires_at]
  */
 
-/**
- * @typedef {object} Status
- * @property {string} pool_dir
- * @property {string} [server_fingerprint]
- * @property {string | null} [shared_address]
- * @property {string | null} next_action
- */
-
 const EVERY_MS = 5000;
 
 /** @type {Record<string, string>} */
@@ -38,9 +34,6 @@ const RIGHTS = {
   read: "read",
   append: "append",
 };
-
-/** @returns {Promise<Status>} */
-export const accessStatus = () => json("/v0/access/status", { quiet: true, bare: true });
 
 /** @param {Key} key */
 const isOver = ({ revoked, expires_at }) =>
@@ -65,7 +58,8 @@ function facts(key) {
 }
 
 export class AccessView {
-  /** @type {Status | null} */
+  kind = /** @type {const} */ ("access");
+  /** @type {import("./session.js").Status | null} */
   status = null;
   /** @type {Key[]} */
   keys = [];

@@ -4,21 +4,23 @@
  * @module
  */
 
-import { accessStatus, AccessView } from "./access.js";
 import { onUnauthorized, rights, signIn } from "./api.js";
-import { button, dialog, fill, h, icon, svg, toast } from "./dom.js";
-import { PoolView } from "./pool.js";
-import { PoolsView } from "./pools.js";
-import { entrance, giveKey, leaveSession, refusal, takeKey } from "./session.js";
-import { askKey, askToken } from "./signin.js";
+import { button, fill, h, icon, svg, toast } from "./dom.js";
+import { accessStatus, entrance, giveKey, leaveSession, refusal, takeKey } from "./session.js";
 
 /** @typedef {import("./api.js").ApiError} ApiError */
+/**
+ * @typedef {import("./pool.js").PoolView | import("./pools.js").PoolsView |
+ *   import("./access.js").AccessView} View
+ */
 
 // Before anything else, so that it is in the address for no longer than it has to be.
 const linked = takeKey();
 
-/** @type {PoolView | PoolsView | AccessView | null} */
+/** @type {View | null} */
 let view = null;
+/** Counts what was opened: a view that was loaded too late is not shown. */
+let opened = 0;
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 
 const crumbs = h("nav", { class: "crumbs", "aria-label": "Where you are" });
@@ -102,18 +104,44 @@ function draw(main) {
 
 /** Ends the view there is, with its dialogs. */
 function end() {
+  opened++;
   view?.dispose();
   view = null;
   document.querySelectorAll("dialog").forEach((box) => box.remove());
 }
 
-/** Shows the view of the current URL. */
-function open() {
-  end();
+/** Loads the view of the current URL; each page preloads its own (mod.ts). @returns {Promise<() => View>} */
+async function load() {
   const name = poolName();
-  if (location.pathname === "/access") view = new AccessView(shell);
-  else if (name === null) view = new PoolsView(shell);
-  else view = new PoolView(name, new URLSearchParams(location.search), shell);
+  if (location.pathname === "/access") {
+    const { AccessView } = await import("./access.js");
+    return () => new AccessView(shell);
+  }
+  if (name === null) {
+    const { PoolsView } = await import("./pools.js");
+    return () => new PoolsView(shell);
+  }
+  const { PoolView } = await import("./pool.js");
+  return () => new PoolView(name, new URLSearchParams(location.search), shell);
+}
+
+/** Shows the view of the current URL. */
+async function open() {
+  end();
+  const mine = opened;
+  let make;
+  try {
+    make = await load();
+  } catch (error) {
+    // A TypeError says that a module was not delivered.
+    if (!(error instanceof TypeError)) throw error;
+    if (mine !== opened) return;
+    shell.state("reconnecting", "Reconnecting: the server does not answer");
+    setTimeout(() => mine === opened && open(), 1000);
+    return;
+  }
+  if (mine !== opened) return;
+  view = make();
   draw(view.element);
 }
 
@@ -136,6 +164,7 @@ async function askToEnter(problem = "") {
   const again = () => askToEnter();
   try {
     const way = await entrance();
+    const { askKey, askToken } = await import("./signin.js");
     if (way === "key") {
       clear();
       shell.state("stopped", "Signed out");
@@ -211,46 +240,10 @@ async function enterBy(key) {
 }
 
 /** Shows the keyboard shortcuts. */
-function help() {
+async function help() {
   if (document.querySelector("dialog[open]")) return;
-  const inPool = view instanceof PoolView;
-  /** @type {Array<[string, string]>} */
-  const keys = [
-    ["/", inPool ? "Write a filter" : "Search"],
-    ["j  k", "Next, previous"],
-    ["g  G", inPool ? "Oldest, newest" : "First, last"],
-  ];
-  if (inPool) {
-    keys.push(
-      ["space", "Pause, resume; in the past: replay"],
-      ["Enter", "Open a message"],
-      ["Esc", "Close; back to live"],
-      ["t", "Timeline: arrows, Shift, Enter"],
-      ["c", "Columns"],
-      ["e", "Export as JSON lines"],
-    );
-    if (rights.write) keys.push(["a", "Append a message"]);
-    keys.push(["u", "All pools"]);
-  } else if (view instanceof AccessView) {
-    keys.splice(0, Infinity, ["n", "New key"], ["u", "All pools"]);
-  } else if (rights.admin) keys.push(["n", "New pool"]);
-  keys.push(["?", "This help"]);
-  dialog("Keys", () => [
-    h(
-      "dl",
-      { class: "keys" },
-      keys.map(([key, words]) =>
-        h(
-          "div",
-          null,
-          h("dt", null, key.split("  ").map((k) => h("kbd", null, k))),
-          h("dd", null, words),
-        )
-      ),
-    ),
-    inPool &&
-    h("p", null, "Drag over the timeline to see past messages. Click a tag to filter by it."),
-  ]);
+  const { showKeys } = await import("./help.js");
+  showKeys(view?.kind);
 }
 
 /** @param {string} href */
@@ -282,7 +275,7 @@ document.addEventListener("keydown", (event) => {
   if (pressable && (event.key === " " || event.key === "Enter")) return;
   if (at.closest(".inspector .body") && /^(Arrow|Page|Home|End)/.test(event.key)) return;
   if (event.key === "?") help();
-  else if (event.key === "u" && !(view instanceof PoolsView)) go("/ui");
+  else if (event.key === "u" && view?.kind !== "pools") go("/ui");
   else if (!view?.key(event)) return;
   event.preventDefault();
 });

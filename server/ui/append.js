@@ -7,6 +7,9 @@
 import { json, poolPath } from "./api.js";
 import { button, fill, h, toast } from "./dom.js";
 import { parse } from "./json.js";
+import { styled } from "./later.js";
+
+await styled("append");
 
 export class AppendBox {
   /** @param {string} pool */

@@ -7,6 +7,9 @@
 
 import { ApiError, json, poolPath } from "./api.js";
 import { count, fill, h, moment, span } from "./dom.js";
+import { styled } from "./later.js";
+
+await styled("coordination");
 
 /** How often to ask, in milliseconds. */
 const EVERY = 4000;

@@ -7,6 +7,9 @@
 import { poolPath, rights } from "./api.js";
 import { ago, button, bytes, copy, count, fill, h, moment, pill, toast } from "./dom.js";
 import { Num, parse, pretty, visible } from "./json.js";
+import { styled } from "./later.js";
+
+await styled("inspect");
 
 /** @typedef {import("./json.js").Message} Message */
 /** @typedef {import("./json.js").Json} Json */

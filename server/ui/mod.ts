@@ -1,35 +1,50 @@
 /**
  * The web page: static files, embedded as text.
  *
+ * What a page needs for its first paint is what the static imports of its view reach: it is preloaded.
+ * The rest is loaded when it is used (server/ui/later.js).
+ *
  * @module
  */
 
+import accessCss from "./access.css" with { type: "text" };
 import access from "./access.js" with { type: "text" };
+import address from "./address.js" with { type: "text" };
 import api from "./api.js" with { type: "text" };
 import app from "./app.js" with { type: "text" };
+import appendCss from "./append.css" with { type: "text" };
 import append from "./append.js" with { type: "text" };
+import chooseColumns from "./choose_columns.js" with { type: "text" };
 import columns from "./columns.js" with { type: "text" };
+import controls from "./controls.js" with { type: "text" };
+import coordinationCss from "./coordination.css" with { type: "text" };
 import coordination from "./coordination.js" with { type: "text" };
 import dom from "./dom.js" with { type: "text" };
 import facts from "./facts.js" with { type: "text" };
 import filter from "./filter.js" with { type: "text" };
 import handout from "./handout.js" with { type: "text" };
+import help from "./help.js" with { type: "text" };
 import icon from "./icon.svg" with { type: "text" };
 import page from "./index.html" with { type: "text" };
+import inspectCss from "./inspect.css" with { type: "text" };
 import inspect from "./inspect.js" with { type: "text" };
 import json from "./json.js" with { type: "text" };
+import later from "./later.js" with { type: "text" };
 import list from "./list.js" with { type: "text" };
 import past from "./past.js" with { type: "text" };
 import pool from "./pool.js" with { type: "text" };
+import poolsCss from "./pools.css" with { type: "text" };
 import pools from "./pools.js" with { type: "text" };
 import qr from "./qr.js" with { type: "text" };
 import rate from "./rate.js" with { type: "text" };
+import reading from "./reading.js" with { type: "text" };
 import replay from "./replay.js" with { type: "text" };
 import rows from "./rows.js" with { type: "text" };
+import save from "./save.js" with { type: "text" };
 import session from "./session.js" with { type: "text" };
 import signin from "./signin.js" with { type: "text" };
 import stream from "./stream.js" with { type: "text" };
-import style from "./style.css" with { type: "text" };
+import styleCss from "./style.css" with { type: "text" };
 import timeline from "./timeline.js" with { type: "text" };
 
 /** One file of the page. */
@@ -40,6 +55,56 @@ export interface UiAsset {
   readonly body: string;
 }
 
+const SCRIPTS: Readonly<Record<string, string>> = {
+  access,
+  address,
+  api,
+  app,
+  append,
+  choose_columns: chooseColumns,
+  columns,
+  controls,
+  coordination,
+  dom,
+  facts,
+  filter,
+  handout,
+  help,
+  inspect,
+  json,
+  later,
+  list,
+  past,
+  pool,
+  pools,
+  qr,
+  rate,
+  reading,
+  replay,
+  rows,
+  save,
+  session,
+  signin,
+  stream,
+  timeline,
+};
+
+const SHEETS: Readonly<Record<string, string>> = {
+  access: accessCss,
+  append: appendCss,
+  coordination: coordinationCss,
+  inspect: inspectCss,
+  pools: poolsCss,
+  style: styleCss,
+};
+
+/** Every page with the module of its view, which `app.js` imports for that address. */
+const VIEWS: Readonly<Record<string, string>> = {
+  "/ui": "pools",
+  "/ui/pools/:name": "pool",
+  "/access": "access",
+};
+
 /**
  * A script without the comments that have lines of their own, a sixth of the page. The lines stay, so
  * that positions in errors are those of the source.
@@ -49,48 +114,50 @@ function lean(script: string): string {
   return script.replaceAll(comments, (comment) => comment.replaceAll(/[^\n]+/g, ""));
 }
 
-const SCRIPTS = {
-  access,
-  api,
-  app,
-  append,
-  columns,
-  coordination,
-  dom,
-  facts,
-  filter,
-  handout,
-  inspect,
-  json,
-  list,
-  past,
-  pool,
-  pools,
-  qr,
-  rate,
-  replay,
-  rows,
-  session,
-  signin,
-  stream,
-  timeline,
-};
+/** The modules that are loaded with these, by their static imports. */
+function reached(modules: readonly string[]): Set<string> {
+  const found = new Set(modules);
+  for (const module of found) {
+    for (const [, next = ""] of (SCRIPTS[module] ?? "").matchAll(/ from "\.\/(\w+)\.js";$/gm)) {
+      found.add(next);
+    }
+  }
+  return found;
+}
+
+/** The page that preloads what the first paint of a view needs. */
+function pageOf(view: string): UiAsset {
+  const modules = [...reached(["app", view])].sort();
+  const sheets = modules.flatMap((module) =>
+    [...(SCRIPTS[module] ?? "").matchAll(/^await styled\("(\w+)"\);$/gm)].map(([, name]) => name)
+  );
+  const links = [
+    ...sheets.map((name) => `<link rel="stylesheet" href="/ui/assets/${name}.css">`),
+    ...modules.map((name) => `<link rel="modulepreload" href="/ui/assets/${name}.js">`),
+  ];
+  const body = page.replace("<!-- preloads -->", links.join("\n    "));
+  return { type: "text/html; charset=utf-8", body };
+}
+
+function all(files: Readonly<Record<string, string>>, end: string, type: string) {
+  return Object.entries(files).map(([name, body]): [string, UiAsset] => [
+    `/ui/assets/${name}.${end}`,
+    { type: `${type}; charset=utf-8`, body: end === "js" ? lean(body) : body },
+  ]);
+}
 
 // Made once: this module is loaded with the first request for the page, and asked with each.
 const ASSETS: ReadonlyMap<string, UiAsset> = new Map([
-  ["/ui", { type: "text/html; charset=utf-8", body: page }],
-  ["/ui/assets/style.css", { type: "text/css; charset=utf-8", body: style }],
+  ...Object.entries(VIEWS).map(([path, view]): [string, UiAsset] => [path, pageOf(view)]),
   ["/ui/assets/icon.svg", { type: "image/svg+xml", body: icon }],
-  ...Object.entries(SCRIPTS).map(([name, body]): [string, UiAsset] => [
-    `/ui/assets/${name}.js`,
-    { type: "text/javascript; charset=utf-8", body: lean(body) },
-  ]),
+  ...all(SCRIPTS, "js", "text/javascript"),
+  ...all(SHEETS, "css", "text/css"),
 ]);
 
 /**
- * The files by path; the page is the same at `/ui` and at `/ui/pools/NAME`. Its content security
- * policy (docs/spec/http-api.md 7) allows only its own files and server: no inline scripts or
- * styles, no eval, no frames.
+ * The files by path; the page of every pool is at `/ui/pools/:name`. Its content security policy
+ * (docs/spec/http-api.md 7) allows only its own files and server: no inline scripts or styles, no
+ * eval, no frames.
  */
 export function uiAssets(): Promise<ReadonlyMap<string, UiAsset>> {
   return Promise.resolve(ASSETS);

@@ -10,14 +10,16 @@ import { button, count, fill, h, icon } from "./dom.js";
 export class PastBar {
   #what = h("span", { class: "what" });
 
-  /** @param {Element} replay @param {() => void} back */
-  constructor(replay, back) {
+  #replay = h("span", { class: "place" });
+
+  /** @param {() => void} back */
+  constructor(back) {
     this.element = h(
       "div",
       { class: "pastbar", hidden: true },
       icon("down"),
       this.#what,
-      replay,
+      this.#replay,
       h("span", { class: "fill" }),
       button("Back to live", back, {
         text: "Back to live",
@@ -26,6 +28,11 @@ export class PastBar {
         key: "Esc",
       }),
     );
+  }
+
+  /** Shows the controls of the replay, which is loaded with the first look back. @param {Element} element */
+  hold(element) {
+    fill(this.#replay, element);
   }
 
   /** @param {string} title @param {number} n @param {boolean} reading */

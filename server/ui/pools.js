@@ -22,7 +22,10 @@ import {
   toast,
 } from "./dom.js";
 import { meter } from "./facts.js";
+import { styled } from "./later.js";
 import { BARS, rateOf, rates, recall, remember } from "./rate.js";
+
+await styled("pools");
 
 /** @typedef {import("./api.js").Pool} Pool */
 const EVERY_MS = 2000;
@@ -45,6 +48,7 @@ function sparkline(values, top) {
 }
 
 export class PoolsView {
+  kind = /** @type {const} */ ("pools");
   /** @type {Pool[]} */
   pools = [];
   /** @type {string} */

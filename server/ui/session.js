@@ -10,6 +10,17 @@ import { ApiError, json, rights, signIn, wordsOf } from "./api.js";
 const SESSION = "/v0/browser/session";
 
 /**
+ * @typedef {object} Status
+ * @property {string} pool_dir
+ * @property {string} [server_fingerprint]
+ * @property {string | null} [shared_address]
+ * @property {string | null} next_action
+ */
+
+/** Whether this listener administers access keys, and what is to be done first. @returns {Promise<Status>} */
+export const accessStatus = () => json("/v0/access/status", { quiet: true, bare: true });
+
+/**
  * How this browser is let in, as the server says it: `local` where everyone of this machine is,
  * `session` with a key that was given, `key` if one is to be given, `token` on servers without
  * sessions.

@@ -1,0 +1,163 @@
+/**
+ * The elements around the list of a pool's page: its tools, the head of the columns, and what is said
+ * where there are no rows.
+ *
+ * @module
+ */
+
+import { rights } from "./api.js";
+import { button, count, fill, h, icon } from "./dom.js";
+import { drawEmpty } from "./facts.js";
+import { OLDER } from "./reading.js";
+import { MAX_ROWS } from "./rows.js";
+
+export class Controls {
+  facts = h("dl", { class: "facts" });
+  head = h("div", { class: "head", "aria-hidden": "true" });
+  blank = h("div", { class: "empty", role: "status" });
+  status = h("p", { class: "offscreen", role: "status" });
+  split = h("div", { class: "split" });
+
+  /** @param {import("./pool.js").PoolView} view */
+  constructor(view) {
+    this.view = view;
+    this.pause = button("Pause", () => view.togglePause(), {
+      icon: "pause",
+      text: "Pause",
+      class: "tool pause",
+      key: "space",
+    });
+    this.columns = button("Columns", () => view.chooseColumns(), {
+      icon: "columns",
+      text: "Columns",
+      class: "tool",
+      key: "c",
+    });
+    this.save = button("Export what is listed as JSON lines", () => view.exportRows(), {
+      icon: "save",
+      text: "Export",
+      class: "tool",
+      key: "e",
+    });
+    this.append = button("Append a message", () => view.toggleAppend(), {
+      icon: "send",
+      text: "Append",
+      class: "tool",
+      key: "a",
+    });
+    this.older = h("button", {
+      type: "button",
+      class: "older",
+      hidden: true,
+      onclick: () => view.reading.loadOlder(),
+    });
+    this.newest = button("Newest", () => view.list.toEnd(), {
+      icon: "down",
+      text: "Newest",
+      class: "newest",
+      key: "G",
+      hidden: true,
+    });
+  }
+
+  /** The page of the pool. */
+  build() {
+    const { view } = this;
+    this.split.append(
+      h(
+        "section",
+        { class: "stream", "aria-label": "Stream" },
+        this.head,
+        this.older,
+        h("div", { class: "hold" }, view.list.element, this.blank, this.newest),
+      ),
+    );
+    this.drawHead();
+    return h(
+      "main",
+      { class: "one" },
+      h("h1", { class: "offscreen" }, `Pool ${view.name}`),
+      this.facts,
+      view.timeline.element,
+      h(
+        "div",
+        { class: "tools" },
+        view.filter.element,
+        this.pause,
+        this.columns,
+        this.save,
+        this.append,
+      ),
+      view.filter.chips,
+      view.past.element,
+      this.split,
+      this.status,
+    );
+  }
+
+  /** Draws the names of the columns. */
+  drawHead() {
+    const { pins } = this.view.list;
+    fill(
+      this.head,
+      h("span", { class: "seq" }, "#"),
+      h("span", { class: "time" }, "Time"),
+      h("span", { class: "tags" }, "Tags"),
+      pins.map((path) => h("span", { class: "cell", title: path.join(".") }, path.join("."))),
+      h("span", { class: "data" }, "Data"),
+    );
+    const columns = pins.length ? `repeat(${pins.length}, var(--pinw))` : "";
+    this.split.style.setProperty("--pins", columns);
+  }
+
+  /** Draws what depends on the state. */
+  draw() {
+    const { view, newest } = this;
+    const { list, rows } = view;
+    this.#drawPause();
+    const below = list.length - list.window[1];
+    newest.hidden = list.follow || list.length === 0 || (rows.paused && below <= 0);
+    fill(newest, icon("down"), h("span", null, below > 0 ? `${count(below)} newer` : "Newest"));
+    this.append.hidden = !rights.write;
+    const box = view.append.now;
+    if (box && !rights.write) box.element.hidden = true;
+    this.#offerOlder();
+    this.blank.hidden = list.length > 0;
+    if (list.length > 0) return;
+    drawEmpty(this.blank, {
+      name: view.name,
+      past: view.reading.mode === "past",
+      reading: view.reading.busy,
+      filtered: view.filter.active,
+      state: view.reading.live?.state,
+    });
+  }
+
+  #drawPause() {
+    const { pause, view } = this;
+    const { paused, waiting: n } = view.rows;
+    pause.hidden = view.reading.mode === "past";
+    const words = paused ? (n ? `Resume, ${count(n)} waiting` : "Resume") : "Pause";
+    fill(
+      pause,
+      icon(paused ? "play" : "pause"),
+      h("span", { class: paused && n ? "wide" : null }, paused ? "Resume" : "Pause"),
+      paused && n > 0 && h("span", null, `${count(n)} waiting`),
+    );
+    pause.setAttribute("aria-label", words);
+    pause.title = `${words} (space)`;
+    pause.classList.toggle("on", paused);
+  }
+
+  #offerOlder() {
+    const { older, view } = this;
+    const { list, rows, reading } = view;
+    const { oldest } = view.bounds;
+    const first = rows.first;
+    const whole = reading.mode === "live" && !reading.live?.filtered;
+    const left = whole && first && oldest !== null ? first.seq - oldest : 0n;
+    older.hidden = left <= 0n || list.window[0] > 0 || list.rows.length > MAX_ROWS - OLDER;
+    const next = count(left < OLDER ? left : OLDER);
+    if (left > 0n) fill(older, `${count(left)} older messages are retained. Load ${next}`);
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * The dialog of keyboard shortcuts.
+ *
+ * @module
+ */
+
+import { rights } from "./api.js";
+import { dialog, h } from "./dom.js";
+
+/** @param {"pool" | "pools" | "access" | undefined} kind the view that is shown */
+function keysOf(kind) {
+  const inPool = kind === "pool";
+  /** @type {Array<[string, string]>} */
+  const keys = [
+    ["/", inPool ? "Write a filter" : "Search"],
+    ["j  k", "Next, previous"],
+    ["g  G", inPool ? "Oldest, newest" : "First, last"],
+  ];
+  if (inPool) {
+    keys.push(
+      ["space", "Pause, resume; in the past: replay"],
+      ["Enter", "Open a message"],
+      ["Esc", "Close; back to live"],
+      ["t", "Timeline: arrows, Shift, Enter"],
+      ["c", "Columns"],
+      ["e", "Export as JSON lines"],
+    );
+    if (rights.write) keys.push(["a", "Append a message"]);
+    keys.push(["u", "All pools"]);
+  } else if (kind === "access") {
+    keys.splice(0, Infinity, ["n", "New key"], ["u", "All pools"]);
+  } else if (rights.admin) keys.push(["n", "New pool"]);
+  keys.push(["?", "This help"]);
+  return keys;
+}
+
+/** @param {"pool" | "pools" | "access" | undefined} kind the view that is shown */
+export function showKeys(kind) {
+  dialog("Keys", () => [
+    h(
+      "dl",
+      { class: "keys" },
+      keysOf(kind).map(([key, words]) =>
+        h(
+          "div",
+          null,
+          h("dt", null, key.split("  ").map((k) => h("kbd", null, k))),
+          h("dd", null, words),
+        )
+      ),
+    ),
+    kind === "pool" &&
+    h("p", null, "Drag over the timeline to see past messages. Click a tag to filter by it."),
+  ]);
+}

@@ -1,0 +1,72 @@
+/**
+ * What the page loads, and when, in a real browser.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { fillPool, hasBrowser, launch, TestServer, watchPage } from "../support/browser.ts";
+import { uiAssets } from "../../server/ui/mod.ts";
+
+const MINUTE = 60_000;
+
+/** Notes in the page when the first row was drawn. */
+const NOTE_FIRST_ROW = `new MutationObserver((_, self) => {
+  if (!document.querySelector(".row .data, a.pool")) return;
+  globalThis.firstRow = performance.now();
+  self.disconnect();
+}).observe(document, { childList: true, subtree: true })`;
+
+/** The files of the page that were asked for before that. */
+const LOADED = `performance.getEntriesByType("resource")
+  .filter((one) => one.startTime <= firstRow && one.name.includes("/ui/assets/"))
+  .map((one) => new URL(one.name).pathname).sort()`;
+
+// Lost: the time to the first row on a slow network, to parts that nobody has opened.
+Deno.test({
+  name: hasBrowser()
+    ? "the first rows need the files that the page names, other parts come with their use"
+    : "the first rows need the files that the page names (NOT RUN: no Chromium)",
+  ignore: !hasBrowser(),
+  sanitizeOps: false,
+  sanitizeResources: false,
+}, async () => {
+  const browser = await launch();
+  await using server = new TestServer();
+  fillPool(server.client.createPool("shop", 1 << 20), 50, MINUTE);
+  const assets = await uiAssets();
+  try {
+    for (
+      const [path, key, first] of [
+        ["/ui", "/ui", "a.pool"],
+        ["/ui/pools/shop", "/ui/pools/:name", ".row .data"],
+      ] as const
+    ) {
+      const context = await browser.newContext();
+      const page = await context.newPage();
+      page.setDefaultTimeout(MINUTE);
+      const bad = watchPage(page, server.url);
+      await page.addInitScript(NOTE_FIRST_ROW);
+      await page.goto(server.url + path);
+      await page.locator(first).first().waitFor();
+      const loaded = new Set(await page.evaluate<string[]>(LOADED));
+      // Who works with a pool is asked by time, which on a slow machine can be before the first row.
+      for (const end of ["js", "css"]) loaded.delete(`/ui/assets/coordination.${end}`);
+      const body = assets.get(key)?.body ?? "";
+      const named = new Set(body.match(/\/ui\/assets\/[\w.]+/g));
+      loaded.delete("/ui/assets/icon.svg");
+      named.delete("/ui/assets/icon.svg");
+      assert.deepEqual([...loaded].sort(), [...named].sort(), path);
+      if (key !== "/ui") {
+        await page.locator(first).first().click();
+        await page.locator(".inspector h2").waitFor();
+        const sheets = `[...document.styleSheets].some((one) => one.href?.endsWith("inspect.css"))`;
+        assert.ok(await page.evaluate(sheets), "a part comes with its style sheet");
+      }
+      assert.deepEqual(bad, []);
+      await context.close();
+    }
+  } finally {
+    await browser.close();
+  }
+});
