@@ -69,6 +69,7 @@ export const TAIL_PARAMETERS = [
   },
   { name: "since", schema: z.string(), description: "RFC 3339 time, or such as 10m" },
   { name: "where", schema: z.string(), description: "jq expression on the envelope" },
+  { name: "q", schema: z.string(), description: "Words that a message must all have" },
   { name: "no_follow", schema: FLAG, description: "End at the newest message as of the start" },
   { name: "until", schema: U64, description: "End behind this sequence number" },
   {
@@ -139,10 +140,29 @@ export async function filters(texts: readonly string[]): Promise<readonly Where[
   return found;
 }
 
-async function compiled(text: string): Promise<Where> {
-  if (text.length > FILTER_LENGTH) {
-    throw bad("filter expression is too long", `Use at most ${FILTER_LENGTH} characters.`);
+/**
+ * Compiles a search for words. It needs no limit: it takes about as long as printing the message.
+ *
+ * @throws {HttpError} 400
+ */
+export async function wordsOf(text: string): Promise<Where> {
+  checkLength(text);
+  const { compileWords } = await import("../lib/filter/words.ts");
+  try {
+    return compileWords(text);
+  } catch (error) {
+    if (!PlasmiteError.is(error)) throw error;
+    throw bad(error.message, error.hint ?? "Give at least one word.");
   }
+}
+
+function checkLength(text: string): void {
+  if (text.length <= FILTER_LENGTH) return;
+  throw bad("filter expression is too long", `Use at most ${FILTER_LENGTH} characters.`);
+}
+
+async function compiled(text: string): Promise<Where> {
+  checkLength(text);
   const { compileWhere } = await import("../lib/filter/where.ts");
   try {
     return await compileWhere(text, { maxSteps: FILTER_STEPS });
@@ -188,6 +208,7 @@ export async function parseTail(
   const gapPolicy = single<Name>(params, "gap_policy");
   const since = single<Name>(params, "since");
   const where = single<Name>(params, "where");
+  const words = single<Name>(params, "q");
   const noFollow = flag(params, "no_follow");
   const last = integer(params, "last");
   if (gapPolicy !== null && gapPolicy !== "continue" && gapPolicy !== "error") {
@@ -205,7 +226,10 @@ export async function parseTail(
     errorOnGap: gapPolicy === "error",
     tags: tagsOf(params),
     sinceTimeNs: sinceTime(since),
-    where: await filters(where === null ? [] : [where]),
+    where: [
+      ...(words === null ? [] : [await wordsOf(words)]),
+      ...await filters(where === null ? [] : [where]),
+    ],
     noFollow,
     until: integer(params, "until"),
     last: last === null ? null : Number(last),

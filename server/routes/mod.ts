@@ -13,6 +13,7 @@ import { BROWSER_ROUTES } from "./browser.ts";
 import { MESSAGE_ROUTES } from "./messages.ts";
 import { POOL_ROUTES } from "./pools.ts";
 import type { Route } from "./route.ts";
+import { SEARCH_ROUTES } from "./search.ts";
 import { SERVICE_ROUTES } from "./service.ts";
 import { STREAM_ROUTES } from "./streams.ts";
 
@@ -24,6 +25,7 @@ export const ROUTES: readonly Route[] = [
   ...POOL_ROUTES,
   ...MESSAGE_ROUTES,
   ...STREAM_ROUTES,
+  ...SEARCH_ROUTES,
   ...LATEST_ROUTES,
   ...CLAIM_ROUTES,
   ...CURSOR_ROUTES,
