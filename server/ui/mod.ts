@@ -46,6 +46,7 @@ import signin from "./signin.js" with { type: "text" };
 import stream from "./stream.js" with { type: "text" };
 import styleCss from "./style.css" with { type: "text" };
 import timeline from "./timeline.js" with { type: "text" };
+import words from "./words.js" with { type: "text" };
 
 /** One file of the page. */
 export interface UiAsset {
@@ -87,6 +88,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   signin,
   stream,
   timeline,
+  words,
 };
 
 const SHEETS: Readonly<Record<string, string>> = {
