@@ -69,6 +69,16 @@ export interface ErrorContext {
   details?: ErrorDetails | undefined;
   /** What the advice is about; see {@linkcode PlasmiteError.topic}. */
   topic?: string | undefined;
+  /** What may have been meant, for a filter that cannot be used. */
+  suggestion?: Suggestion | undefined;
+}
+
+/** A filter that may be what was meant by one that cannot be used. */
+export interface Suggestion {
+  /** A filter that can be compiled. */
+  readonly expression: string;
+  /** What was wrong, as a phrase without a period. */
+  readonly why: string;
 }
 
 /**
@@ -126,6 +136,8 @@ export class PlasmiteError extends Error {
    * file, a `certificate`, …
    */
   readonly topic?: string;
+  /** What may have been meant, for a filter that cannot be used. */
+  readonly suggestion?: Suggestion;
   /**
    * Whether what failed may have been done all the same: an answer was lost. Doing it again may do it
    * twice.
@@ -143,6 +155,7 @@ export class PlasmiteError extends Error {
     if (context.offset !== undefined) this.offset = context.offset;
     if (context.causes !== undefined && context.causes.length > 0) this.causes = context.causes;
     if (context.topic !== undefined) this.topic = context.topic;
+    if (context.suggestion !== undefined) this.suggestion = context.suggestion;
     this.details = context.details ?? {};
   }
 
@@ -186,8 +199,8 @@ export class PlasmiteError extends Error {
    * @internal
    */
   protected get context(): ErrorContext {
-    const { hint, path, seq, offset, causes, cause, details, topic } = this;
-    return { hint, path, seq, offset, causes, cause, details, topic };
+    const { hint, path, seq, offset, causes, cause, details, topic, suggestion } = this;
+    return { hint, path, seq, offset, causes, cause, details, topic, suggestion };
   }
 
   /**
@@ -215,6 +228,7 @@ export class PlasmiteError extends Error {
       cause: this.cause ?? context.cause,
       details: { ...context.details, ...this.details },
       topic: this.topic ?? context.topic,
+      suggestion: this.suggestion ?? context.suggestion,
     });
   }
 }

@@ -52,10 +52,10 @@ export interface Wanted extends Limits {
  */
 export async function compileCondition(expression: string): Promise<Condition> {
   const { compileWhere } = await import("../lib/filter/where.ts");
-  const { readsNoMember } = await import("../lib/filter/diagnose.ts");
+  const { strangeKey } = await import("../lib/filter/hopeless.ts");
   try {
     const where = await compileWhere(expression, { maxSteps: STEPS });
-    return { where: budgeted(where), strangeKey: readsNoMember(expression) };
+    return { where: budgeted(where), strangeKey: strangeKey(expression) };
   } catch (error) {
     if (!PlasmiteError.is(error, ErrorKind.Usage)) throw error;
     throw new BadArgument("where", `${error.message}. ${error.hint ?? ""}`.trim());

@@ -39,7 +39,7 @@ export class HttpError extends PlasmiteError {
     status: number,
     kind: ErrorKindName,
     message: string,
-    context: Pick<ErrorContext, "hint" | "path" | "seq" | "details"> & {
+    context: Pick<ErrorContext, "hint" | "path" | "seq" | "details" | "suggestion"> & {
       readonly headers?: HeaderPairs;
       readonly line?: number;
     } = {},
@@ -129,7 +129,16 @@ function hintOf(error: PlasmiteError): string | undefined {
 }
 
 /** Members of an envelope that details must not replace. */
-const FIELDS: readonly string[] = ["kind", "message", "hint", "path", "seq", "offset", "line"];
+const FIELDS: readonly string[] = [
+  "kind",
+  "message",
+  "hint",
+  "path",
+  "seq",
+  "offset",
+  "line",
+  "suggestion",
+];
 
 /** The envelope as JSON text; it reveals nothing about unexpected exceptions. */
 export function errorJson(thrown: unknown): string {
@@ -151,6 +160,10 @@ export function errorJson(thrown: unknown): string {
   put("seq", seq ?? error.details["seq"]);
   put("offset", offset);
   put("line", error instanceof HttpError ? error.line : undefined);
+  if (error.suggestion !== undefined) {
+    const { expression, why } = error.suggestion;
+    parts.push(`"suggestion":${JSON.stringify({ expression, why })}`);
+  }
   for (const [name, value] of Object.entries(error.details)) {
     if (!FIELDS.includes(name)) put(name, value);
   }

@@ -9,7 +9,7 @@ import type { Where } from "../lib/filter/where.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import { readSince } from "../lib/text/time.ts";
 import { z } from "zod";
-import { bad, tooLong } from "./errors.ts";
+import { bad, HttpError, tooLong } from "./errors.ts";
 import { limited } from "./filter_budget.ts";
 import type { Limits, Parameter } from "./routes/route.ts";
 import { U64 } from "./schemas.ts";
@@ -168,7 +168,8 @@ async function compiled(text: string): Promise<Where> {
     return await compileWhere(text, { maxSteps: FILTER_STEPS });
   } catch (error) {
     if (!PlasmiteError.is(error)) throw error;
-    throw bad(error.message, error.hint ?? "Check the jq expression.");
+    const { message, hint = "Check the jq expression.", suggestion } = error;
+    throw new HttpError(400, "Usage", message, { hint, suggestion });
   }
 }
 

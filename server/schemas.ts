@@ -59,6 +59,9 @@ export const ErrorFields = z.looseObject({
   seq: U64.optional(),
   offset: U64.optional(),
   line: U64.optional().meta({ description: "Line of a batch that is wrong, from 1" }),
+  suggestion: z.object({ expression: z.string(), why: z.string() }).optional().meta({
+    description: "What may have been meant by a filter that cannot be used",
+  }),
 });
 
 /** The response to every failed request. */

@@ -317,7 +317,7 @@ export class HttpPool implements PoolHandle {
 
   /**
    * The part of a selection that the server evaluates: tags without surrounding spaces, and the
-   * first condition that works on the stored bytes.
+   * first condition that works on the stored bytes and may match something.
    */
   #pushdown(selection: Selection): Pushdown | undefined {
     const { tags = [], where = [], last, since = 0n, countFailures = false } = selection;
@@ -325,7 +325,7 @@ export class HttpPool implements PoolHandle {
       return undefined;
     }
     const plain = tags.filter((tag) => tag !== "" && tag === tag.trim());
-    const native = countFailures ? undefined : where.find((one) => one.isNative);
+    const native = countFailures ? undefined : where.find((one) => one.isForServers);
     // The server can choose the last N only if it evaluates the whole filter.
     const whole = plain.length === tags.length && where.length === (native === undefined ? 0 : 1);
     return {

@@ -92,11 +92,18 @@ export function errorJson(error: PlasmiteError): { [key: string]: Json | undefin
     kind: error.kindName,
     message: error.message,
     hint: error.hint,
+    suggestion: suggestionOf(error),
     path: error.path,
     ...(error.seq === undefined ? {} : { seq: error.seq }),
     offset: error.offset,
     causes: error.causes,
   };
+}
+
+function suggestionOf({ suggestion }: PlasmiteError): Json | undefined {
+  return suggestion === undefined
+    ? undefined
+    : { expression: suggestion.expression, why: suggestion.why };
 }
 
 function errorText(error: PlasmiteError, color: boolean): string {

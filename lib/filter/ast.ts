@@ -38,7 +38,14 @@ export type Node =
     readonly t: "object";
     readonly entries: readonly { readonly key: Node; readonly value: Node }[];
   }
-  | { readonly t: "index"; readonly term: Node; readonly key: Node; readonly opt: boolean }
+  | {
+    readonly t: "index";
+    readonly term: Node;
+    readonly key: Node;
+    readonly opt: boolean;
+    /** Where it starts in the text, if it starts a path: `.a`. */
+    readonly at?: number;
+  }
   | {
     readonly t: "slice";
     readonly term: Node;

@@ -39,6 +39,7 @@ export function withBudget(where: Where, ms: number, spent: () => Error): Where 
   return {
     expression: where.expression,
     isNative: where.isNative,
+    isForServers: where.isForServers === true,
     get failed() {
       return where.failed;
     },

@@ -6,8 +6,6 @@
  */
 
 import type { Node } from "./ast.ts";
-import { literal } from "./literal.ts";
-import { parse } from "./parser.ts";
 
 /** The built-ins of jq 1.8, each with its numbers of arguments, and those of the prelude. */
 const BUILTINS = new Map(
@@ -39,7 +37,7 @@ const BUILTINS = new Map(
 );
 
 /** The paths of a message's members. */
-const MEMBERS: ReadonlyMap<string, string> = new Map([
+export const MEMBERS: ReadonlyMap<string, string> = new Map([
   ["data", ".data"],
   ["meta", ".meta"],
   ["tags", ".meta.tags"],
@@ -94,7 +92,7 @@ function firstUnknown(node: Node, own: ReadonlySet<string>): string | undefined 
 }
 
 /** The child nodes of a node, in any of its properties. */
-function childrenOf(value: unknown): Node[] {
+export function childrenOf(value: unknown): Node[] {
   if (value === null || typeof value !== "object") return [];
   return Object.values(value).flatMap((item: unknown) => {
     if (Array.isArray(item)) return item.flatMap((one: unknown) => nodeOr(one));
@@ -127,11 +125,21 @@ function problemOfCall(name: string, given: number): string | undefined {
     : `${problem}; a key of the data is .data.${name}, a text "${name}"`;
 }
 
+/** Whether jq has a function with that many arguments. */
+export function isBuiltin(name: string, args: number): boolean {
+  return BUILTINS.get(name)?.includes(args) === true;
+}
+
+/** What other languages call something that jq has too. */
+export function elsewhere(name: string): string | undefined {
+  return ELSEWHERE.get(name.toLowerCase());
+}
+
 /** The closest known function name; undefined if none is close. */
-function nearest(name: string): string | undefined {
+export function nearest(name: string): string | undefined {
   const lower = name.toLowerCase();
-  const elsewhere = ELSEWHERE.get(lower);
-  if (elsewhere !== undefined) return elsewhere;
+  const foreign = elsewhere(name);
+  if (foreign !== undefined) return foreign;
   const plain = lower.replaceAll("_", "");
   let best: string | undefined;
   let least = name.length < 4 ? 1 : 2;
@@ -157,51 +165,4 @@ function edits(a: string, b: string, most: number): number {
     row = next;
   }
   return Math.min(row[b.length] ?? most, most);
-}
-
-/**
- * A key that a filter reads from the envelope although no message has it: `level` in `.level ==
- * "error"`, where `.data.level` is meant.
- *
- * @param expression a filter that can be compiled
- */
-export function readsNoMember(expression: string): string | undefined {
-  return strangeKey(parse(expression));
-}
-
-function strangeKey(node: Node): string | undefined {
-  switch (node.t) {
-    case "index": {
-      if (node.term.t !== "id") return strangeKey(node.term);
-      const key = literal(node.key);
-      const known = ["data", "meta", "seq", "time"];
-      return typeof key === "string" && !known.includes(key) ? key : undefined;
-    }
-    case "slice":
-    case "iterate":
-      return strangeKey(node.term);
-    case "pipe":
-      return strangeKey(node.l);
-    case "as":
-      return strangeKey(node.source);
-    case "try":
-    case "neg":
-      return strangeKey(node.body);
-    case "and":
-    case "or":
-    case "alt":
-    case "comma":
-    case "binary":
-      return strangeKey(node.l) ?? strangeKey(node.r);
-    case "if":
-      return strangeKey(node.cond) ?? strangeKey(node.then);
-    case "call": {
-      const [first] = node.args;
-      const whole = ["select", "any", "all", "first", "isempty"].includes(node.name);
-      return first !== undefined && whole && (node.name === "select" || node.args.length === 2)
-        ? strangeKey(first)
-        : undefined;
-    }
-  }
-  return undefined;
 }

@@ -97,19 +97,14 @@ export class JqFilter {
     this.#program = program;
   }
 
-  /**
-   * Loads jq if necessary and checks the program with it; `fail` creates the error for an invalid
-   * one.
-   */
+  /** Loads jq if necessary and checks the program with it; the problem if it is invalid. */
   static async compile(
     expression: string,
     node: Node,
-    fail: (detail: string) => PlasmiteError,
-  ): Promise<JqFilter> {
+  ): Promise<JqFilter | { readonly problem: string }> {
     const program = new Program(expression, jqProgram(node), await loadShared());
     const { exitCode, stderr } = program.run("");
-    if (exitCode !== 0) throw fail(compileErrors(stderr));
-    return new JqFilter(program);
+    return exitCode === 0 ? new JqFilter(program) : { problem: compileErrors(stderr) };
   }
 
   /** Evaluates messages given as JSON text, one per line. */

@@ -267,7 +267,7 @@ class Parser {
         return this.#string();
       case "field":
         this.#take();
-        return { t: "index", term: ID, key: stringNode(token.text), opt: this.#accept("?") };
+        return this.#firstStep(stringNode(token.text), token.start);
       case "var":
         this.#take();
         return token.text === "__loc__" ? this.#location(token) : { t: "var", name: token.text };
@@ -282,13 +282,18 @@ class Parser {
     }
   }
 
+  /** The first step of a path, such as `.a`. */
+  #firstStep(key: Node, at: number): Node {
+    return { t: "index", term: ID, key, opt: this.#accept("?"), at };
+  }
+
   #bracketed(token: Token): Node {
     this.#take();
     switch (token.text) {
       case ".": {
         const after = this.#peek();
         if (after.kind !== "str" && after.kind !== "fmt") return ID;
-        return { t: "index", term: ID, key: this.#string(), opt: this.#accept("?") };
+        return this.#firstStep(this.#string(), token.start);
       }
       case "..":
         return { t: "call", name: "recurse", args: [], at: token.start };

@@ -15,12 +15,13 @@
  */
 
 import { Buf } from "../bytes.ts";
-import { PlasmiteError } from "../errors.ts";
+import { PlasmiteError, type Suggestion } from "../errors.ts";
 import type { MessageView } from "../lite3/message.ts";
 import { printEnvelope } from "../text/envelope.ts";
 import type { Node } from "./ast.ts";
 import type { Part } from "./combinators.ts";
 import { Context, ERROR, ROOT, Signal } from "./context.ts";
+import { hopelessPart, neverBoolean } from "./hopeless.ts";
 import type { JqFilter, Verdict } from "./jq.ts";
 import { compileNative, whyNotNative } from "./native.ts";
 import { FilterSyntaxError, parse } from "./parser.ts";
@@ -53,6 +54,8 @@ export interface Where {
   readonly failed: number;
   /** Whether it runs on the bytes; if not, evaluating messages in batches is much faster. */
   readonly isNative: boolean;
+  /** Whether a server may be asked to evaluate it: on the bytes, and not in vain. */
+  readonly isForServers?: boolean;
   /**
    * Whether the message matches.
    *
@@ -83,27 +86,74 @@ export interface WhereOptions {
  * ```
  */
 export async function compileWhere(expression: string, options: WhereOptions = {}): Promise<Where> {
-  const native = compileWhereSync(expression, options);
-  if (native !== undefined) return native;
+  let problem: string;
+  try {
+    const native = compileWhereSync(expression, options);
+    if (options.maxSteps !== undefined) await refuseHopeless(expression);
+    if (native !== undefined) return native;
+    const node = parse(expression);
+    const { unknownFunction } = await import("./diagnose.ts");
+    const unknown = unknownFunction(node);
+    if (unknown === undefined && options.maxSteps !== undefined) throw overBudget(node);
+    const { JqFilter } = await import("./jq.ts");
+    const compiled = await JqFilter.compile(expression, node);
+    if (compiled instanceof JqFilter) {
+      return new JqWhere(expression, compiled, await suggestionFor(expression, node));
+    }
+    problem = unknown ?? compiled.problem;
+  } catch (error) {
+    if (!(error instanceof InvalidFilter)) throw error;
+    problem = error.problem;
+  }
+  const { suggest } = await import("./suggest.ts");
+  throw invalid(expression, problem, suggest(expression));
+}
+
+/** What may have been meant by a filter that never yields a boolean. */
+async function suggestionFor(expression: string, node: Node): Promise<Suggestion | undefined> {
+  if (neverBoolean(node) === undefined) return undefined;
+  const { suggest } = await import("./suggest.ts");
+  return suggest(expression);
+}
+
+/**
+ * Refuses what cannot match any message. Only callers that get an answer at once are told: on a
+ * command line a filter that matches nothing is none of our business.
+ */
+async function refuseHopeless(expression: string): Promise<void> {
   const node = parse(expression);
-  if (options.maxSteps !== undefined) throw await overBudget(expression, node);
-  const { unknownFunction } = await import("./diagnose.ts");
-  const { JqFilter } = await import("./jq.ts");
-  const jq = await JqFilter.compile(
-    expression,
-    node,
-    (detail) => invalid(expression, unknownFunction(node) ?? detail),
-  );
-  return new JqWhere(expression, jq);
+  const part = hopelessPart(node);
+  const yields = neverBoolean(node);
+  if (part === undefined && yields === undefined) return;
+  const { suggest } = await import("./suggest.ts");
+  const suggestion = suggest(expression);
+  if (part === undefined) throw notBoolean(expression, yields ?? "", suggestion);
+  const name = JSON.stringify(part.name).slice(1, -1);
+  const why = part.kind === "word"
+    ? `${name} is a function of jq here, not a text`
+    : `no message has .${name}; did you mean .data.${name}?`;
+  throw new PlasmiteError("Usage", "filter expression matches no message", {
+    hint: `Check the jq expression ${JSON.stringify(expression)}: ${why}${meant(suggestion)}`,
+    suggestion,
+  });
+}
+
+/** A filter that cannot be compiled. */
+class InvalidFilter extends PlasmiteError {
+  /** The reason. */
+  readonly problem: string;
+
+  constructor(expression: string, problem: string) {
+    const { message, hint } = invalid(expression, problem);
+    super("Usage", message, { hint });
+    this.problem = problem;
+  }
 }
 
 /**
  * The error for a filter that needs jq although there is a budget; jq itself cannot be interrupted.
  */
-async function overBudget(expression: string, node: Node): Promise<PlasmiteError> {
-  const { unknownFunction } = await import("./diagnose.ts");
-  const unknown = unknownFunction(node);
-  if (unknown !== undefined) return invalid(expression, unknown);
+function overBudget(node: Node): PlasmiteError {
   const part = whyNotNative(node) ?? "this expression";
   const assign = part.startsWith("the assignment") ? " To compare, write ==." : "";
   return new PlasmiteError("Usage", "filter expression needs jq", {
@@ -124,7 +174,8 @@ export function compileWhereSync(
   } catch (error) {
     if (!(error instanceof FilterSyntaxError)) throw error;
     const advice = syntaxAdvice(expression);
-    throw invalid(expression, `${error.message} at character ${error.offset + 1}${advice}`);
+    const problem = `${error.message} at character ${error.offset + 1}${advice}`;
+    throw new InvalidFilter(expression, problem);
   }
   const context = new Context(options.maxSteps ?? Infinity);
   const predicate = compilePredicate(node, context);
@@ -149,17 +200,30 @@ function syntaxAdvice(expression: string): string {
   return found === undefined ? "" : `; ${found[1]}`;
 }
 
-function invalid(expression: string, detail: string): PlasmiteError {
+function invalid(expression: string, detail: string, suggestion?: Suggestion): PlasmiteError {
+  const more = suggestion === undefined
+    ? `. One that works: '.data.level == "error"'.`
+    : meant(suggestion);
   return new PlasmiteError("Usage", "invalid filter expression", {
-    hint: `Check the jq expression ${JSON.stringify(expression)}: ${detail}. ` +
-      `One that works: '.data.level == "error"'.`,
+    hint: `Check the jq expression ${JSON.stringify(expression)}: ${detail}${more}`,
+    suggestion,
   });
 }
 
-function notBoolean(expression: string, value: string): PlasmiteError {
+/** The end of a hint that tells what may have been meant. */
+function meant(suggestion: Suggestion | undefined): string {
+  if (suggestion === undefined) return ".";
+  const { expression, why } = suggestion;
+  return `. Perhaps you meant '${expression}': ${why}.`;
+}
+
+function notBoolean(expression: string, value: string, suggestion?: Suggestion): PlasmiteError {
+  const more = suggestion === undefined
+    ? `; compare it with something, as in '.data.level == "error"'.`
+    : meant(suggestion);
   return new PlasmiteError("Usage", "filter expression must yield booleans", {
-    hint: `${JSON.stringify(expression)} yielded ${value}; compare it with something, ` +
-      `as in '.data.level == "error"'.`,
+    hint: `${JSON.stringify(expression)} yielded ${value}${more}`,
+    suggestion,
   });
 }
 
@@ -167,6 +231,7 @@ function notBoolean(expression: string, value: string): PlasmiteError {
 class NativeWhere implements Where {
   readonly expression: string;
   readonly isNative = true;
+  readonly isForServers: boolean;
   failed = 0;
   readonly #node: Node;
   readonly #context: Context;
@@ -181,6 +246,8 @@ class NativeWhere implements Where {
     part: Part | undefined,
   ) {
     this.expression = expression;
+    // servers refuse what matches nothing (docs/spec/http-api.md 12)
+    this.isForServers = hopelessPart(node) === undefined && neverBoolean(node) === undefined;
     this.#node = node;
     this.#context = context;
     this.#predicate = predicate;
@@ -258,11 +325,13 @@ class JqWhere implements Where {
   readonly isNative = false;
   failed = 0;
   readonly #jq: JqFilter;
+  readonly #suggestion: Suggestion | undefined;
   readonly #out = new Buf(4096);
 
-  constructor(expression: string, jq: JqFilter) {
+  constructor(expression: string, jq: JqFilter, suggestion: Suggestion | undefined) {
     this.expression = expression;
     this.#jq = jq;
+    this.#suggestion = suggestion;
   }
 
   matches(message: MessageView): boolean {
@@ -311,6 +380,6 @@ class JqWhere implements Where {
   #answer(verdict: Verdict): boolean {
     if (verdict === "failed") this.failed++;
     if (typeof verdict !== "object") return verdict === true;
-    throw notBoolean(this.expression, verdict.notBoolean);
+    throw notBoolean(this.expression, verdict.notBoolean, this.#suggestion);
   }
 }

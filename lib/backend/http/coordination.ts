@@ -249,7 +249,7 @@ function frameOf({ seq, timestampNs, payload }: Omit<StoredFrame, "flags">): Sto
 function latestQuery(by: string, request: LatestRequest): URLSearchParams | null {
   const { tags = [], where = [], having = [], sinceNs = 0n, most } = request;
   const isForServer = (conditions: readonly Where[]): boolean =>
-    conditions.length <= 1 && conditions.every((one) => one.isNative);
+    conditions.length <= 1 && conditions.every((one) => one.isForServers);
   // The server trims tags.
   const isPlain = tags.every((tag) => tag !== "" && tag === tag.trim());
   if (!isPlain || !isForServer(where) || !isForServer(having)) return null;

@@ -12,6 +12,7 @@ import {
   ErrorKind,
   type ErrorKindName,
   PlasmiteError,
+  type Suggestion,
 } from "../../errors.ts";
 import { ConnectFailure, WrongCertificate, WrongScheme } from "./socket.ts";
 
@@ -184,7 +185,16 @@ function integer(value: unknown): bigint | undefined {
 }
 
 /** The standard fields of an error document. */
-const FIELDS = new Set(["kind", "message", "hint", "path", "seq", "offset", "line"]);
+const FIELDS = new Set([
+  "kind",
+  "message",
+  "hint",
+  "path",
+  "seq",
+  "offset",
+  "line",
+  "suggestion",
+]);
 
 /** The details in an error document: its other members. */
 function detailsOf(envelope: { readonly [key: string]: unknown }): ErrorDetails {
@@ -197,6 +207,14 @@ function detailsOf(envelope: { readonly [key: string]: unknown }): ErrorDetails 
   const seq = integer(envelope["seq"]);
   if (seq !== undefined && isFact(envelope)) details["seq"] = seq;
   return details;
+}
+
+/** The filter that a server suggests; undefined if there is none. */
+function suggestionOf(value: unknown): Suggestion | undefined {
+  if (value === null || typeof value !== "object") return undefined;
+  const fields = value as { readonly [key: string]: unknown };
+  const [expression, why] = [text(fields["expression"]), text(fields["why"])];
+  return expression === undefined || why === undefined ? undefined : { expression, why };
 }
 
 /** Whether the error's number is a detail: a stored message, a task, or a cursor's position. */
@@ -232,6 +250,7 @@ export function envelopeError(
       offset: integer(fields["offset"]),
       causes: line === undefined ? [] : [`line ${line}`],
       details: detailsOf(fields),
+      suggestion: suggestionOf(fields["suggestion"]),
     },
   );
 }
