@@ -117,7 +117,7 @@ function bareWord(node: Node): Hopeless | undefined {
 export function neverBoolean(node: Node): string | undefined {
   switch (node.t) {
     case "assign":
-      return "the message with a change";
+      return `the whole message, changed by the assignment ${node.op}. To compare, write ==`;
     case "str":
     case "format":
       return "a text";
