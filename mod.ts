@@ -65,6 +65,7 @@ export {
   type ErrorKindName,
   PlasmiteError,
   PlasmiteError as PlasmiteNativeError,
+  type Suggestion,
 } from "./lib/errors.ts";
 export {
   RemoteClient,
