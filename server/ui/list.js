@@ -36,7 +36,6 @@ export class MessageList {
   rows = [];
   /** Rows shown from the front; less than all of them during a replay. */
   length = 0;
-  follow = true;
   selected = -1;
   /** @type {string[][]} paths of `data` shown as columns */
   pins = [];
@@ -48,6 +47,9 @@ export class MessageList {
   #version = 0;
   #shift = 0;
   #digits = 0;
+  #follow = true;
+  /** Where this class has scrolled to: a scroll event for that place is not the reader's. */
+  #placed = 0;
   /** @type {ReadonlySet<string>} members of `data` that have a column of their own */
   #pinned = new Set();
   /** @type {Array<{element: HTMLElement, row: Row | null, index: number, version: number}>} */
@@ -72,6 +74,17 @@ export class MessageList {
   dispose() {
     this.observer.disconnect();
     cancelAnimationFrame(this.#frame);
+  }
+
+  /** Whether the newest rows stay in sight. */
+  get follow() {
+    return this.#follow;
+  }
+
+  set follow(follow) {
+    this.#follow = follow;
+    // The event of an earlier scrolling may still come.
+    this.#placed = this.element.scrollTop;
   }
 
   /** Rows that fit on screen, at least one. */
@@ -128,9 +141,9 @@ export class MessageList {
     const top = index * this.#height;
     const low = element.scrollTop, high = low + element.clientHeight - this.#height;
     this.spacer.style.height = `${this.length * this.#height}px`;
-    if (where === "center") element.scrollTop = top - element.clientHeight / 2;
-    else if (top < low) element.scrollTop = top;
-    else if (top > high) element.scrollTop = top - element.clientHeight + this.#height;
+    if (where === "center") this.#scrollTo(top - element.clientHeight / 2);
+    else if (top < low) this.#scrollTo(top);
+    else if (top > high) this.#scrollTo(top - element.clientHeight + this.#height);
     this.draw();
   }
 
@@ -145,17 +158,24 @@ export class MessageList {
     this.follow = true;
     // Immediately, not at the next frame: a pending scroll event must see the new height.
     this.spacer.style.height = `${this.length * this.#height}px`;
-    this.element.scrollTop = this.length * this.#height;
+    this.#scrollTo(this.length * this.#height);
     this.#drawnAt = 0;
     this.draw();
     this.on.moved();
   }
 
+  /** @param {number} top */
+  #scrollTo(top) {
+    this.element.scrollTop = top;
+    this.#placed = this.element.scrollTop;
+  }
+
   #scrolled() {
     const { scrollTop, clientHeight, scrollHeight } = this.element;
     const end = scrollTop + clientHeight >= scrollHeight - this.#height;
-    if (end !== this.follow && this.#shift === 0) {
-      this.follow = end;
+    const moved = Math.abs(scrollTop - this.#placed) >= 1;
+    if (end !== this.#follow && this.#shift === 0 && (end || moved)) {
+      this.#follow = end;
       this.on.moved();
     }
     this.#drawnAt = 0;
@@ -194,8 +214,8 @@ export class MessageList {
 
     const total = `${this.length * height}px`;
     if (this.spacer.style.height !== total) this.spacer.style.height = total;
-    if (this.follow) element.scrollTop = this.length * height;
-    else if (this.#shift) element.scrollTop += this.#shift * height;
+    if (this.#follow) this.#scrollTo(this.length * height);
+    else if (this.#shift) this.#scrollTo(element.scrollTop + this.#shift * height);
     this.#shift = 0;
 
     const first = Math.max(0, Math.floor(element.scrollTop / height) - 2);
@@ -224,7 +244,7 @@ export class MessageList {
   /** @param {HTMLElement} element @param {Row | null} row @param {number} index */
   #drawRow(element, row, index) {
     element.hidden = row === null;
-    if (!row) return;
+    if (!row) return fill(element);
     element.setAttribute("aria-selected", String(index === this.selected));
     element.setAttribute("aria-posinset", String(index + 1));
     element.setAttribute("aria-setsize", String(this.length));
