@@ -72,7 +72,7 @@ export async function run(context: CommandContext): Promise<number> {
     tags: args.texts("tag"),
     where,
   };
-  if (args.has("plot")) return await plotted(context, ref, plan);
+  if (args.has("plot") || args.has("interactive")) return await drawn(context, ref, plan);
   const writer = await MessageWriter.open(context, {
     dataOnly: args.has("data-only"),
     plain: "pretty",
@@ -95,19 +95,24 @@ export async function run(context: CommandContext): Promise<number> {
   }
 }
 
-/** `--plot`: a chart instead of messages. */
-async function plotted(context: CommandContext, ref: PoolRef, plan: Plan): Promise<number> {
-  const { plot } = await import("./plot.ts");
+/** `--plot` and `--interactive`: a screen instead of lines. */
+async function drawn(context: CommandContext, ref: PoolRef, plan: Plan): Promise<number> {
   const pool = await openPool(context, ref, { write: false });
+  const { tags, where, notify, since, tail, finite } = plan;
+  const selection: Selection = {
+    tags,
+    where,
+    notify,
+    ...(since === undefined ? {} : { since }),
+    ...(tail === 0 ? {} : { last: tail }),
+  };
   try {
-    const { tags, where, notify, since, tail } = plan;
-    return await plot(context, pool, {
-      tags,
-      where,
-      notify,
-      ...(since === undefined ? {} : { since }),
-      ...(tail === 0 ? {} : { last: tail }),
-    });
+    if (context.args.has("plot")) {
+      const { plot } = await import("./plot.ts");
+      return await plot(context, pool, selection);
+    }
+    const { interactive } = await import("./follow_interactive.ts");
+    return await interactive(context, pool, { ...selection, follow: !finite });
   } finally {
     await pool.close();
   }

@@ -39,25 +39,51 @@ export interface LineOptions {
 /** Creates the printer of `--format line` (docs/spec/command-line.md 1.12). */
 export function linePrinter(
   context: CommandContext,
-  { dataOnly = false, chat = false }: LineOptions = {},
+  options: LineOptions = {},
 ): (view: MessageView, out: Buf) => void {
   const colored = colors(context.stdout, context.color);
-  const json = new Buf();
   const utf8 = new TextEncoder();
-  const decoder = new TextDecoder();
-  const clock = new Clock(chat ? 5 : 12);
   const columns = terminalColumns(context);
+  const line = new LineFormat(options);
   return (view, out) => {
-    json.clear();
-    printJson(view.doc, view.dataAt, json);
     const width = columns();
     // A byte takes at most one column, so what is far beyond the edge need not be decoded.
-    const enough = width === Infinity ? json.len : Math.min(json.len, 4 * width + 16, MAX_TEXT);
-    const fields = fieldsOf(decoder.decode(json.u8.subarray(0, enough)));
+    const pieces = line.pieces(view, width === Infinity ? Infinity : 4 * width + 16);
+    const text = utf8.encode(paint(fit(pieces, width), colored) + "\n");
+    out.reserve(text.length);
+    out.u8.set(text, out.len);
+    out.len += text.length;
+  };
+}
+
+/** Makes the line of each message; the date is in it whenever the day changes. */
+export class LineFormat {
+  readonly #json = new Buf();
+  readonly #decoder = new TextDecoder();
+  readonly #options: LineOptions;
+  readonly #clock: Clock;
+
+  /** @param options what the line has beside the data */
+  constructor(options: LineOptions = {}) {
+    this.#options = options;
+    this.#clock = new Clock(options.chat === true ? 5 : 12);
+  }
+
+  /**
+   * The line of a message, in pieces that are safe for a terminal.
+   *
+   * @param enough how many bytes of the data to decode at most; never more than 64 KiB on a terminal
+   */
+  pieces(view: MessageView, enough: number): Piece[] {
+    const json = this.#json;
+    json.clear();
+    printJson(view.doc, view.dataAt, json);
+    const length = enough === Infinity ? json.len : Math.min(json.len, enough, MAX_TEXT);
+    const fields = fieldsOf(this.#decoder.decode(json.u8.subarray(0, length)));
     const pieces: Piece[] = [];
-    const said = chat ? chatOf(fields) : null;
-    if (!dataOnly) {
-      pieces.push({ text: clock.text(view.timestampNs), style: DIM }, SPACE);
+    const said = this.#options.chat === true ? chatOf(fields) : null;
+    if (this.#options.dataOnly !== true) {
+      pieces.push({ text: this.#clock.text(view.timestampNs), style: DIM }, SPACE);
       if (said === null) {
         pieces.push({ text: String(view.seq), style: SEQ }, SPACE);
         for (const tag of view.tags()) {
@@ -67,13 +93,12 @@ export function linePrinter(
     }
     if (said !== null) pieces.push(...said);
     else pushFields(fields, view.tags(), pieces);
-    const text = utf8.encode(paint(fit(pieces, width), colored) + "\n");
-    out.reserve(text.length);
-    out.u8.set(text, out.len);
-    out.len += text.length;
-  };
+    return pieces;
+  }
 }
 
+/** The pieces before the tags: time, number and the spaces after them. */
+const AFTER_SEQ = 4;
 const SPACE: Piece = { text: " ", style: PLAIN };
 const GAP: Piece = { text: "  ", style: PLAIN };
 
@@ -97,6 +122,11 @@ function trouble(fields: readonly Field[], tags: readonly string[]): number {
   const words = [level, ...tags];
   if (words.some((word) => FATAL.test(word))) return RED;
   return words.some((word) => DOUBTFUL.test(word)) ? YELLOW : PLAIN;
+}
+
+/** Whether a line tells of an error or a warning. */
+export function isTrouble(line: readonly Piece[]): boolean {
+  return line.some(({ style }, i) => i >= AFTER_SEQ && (style === RED || style === YELLOW));
 }
 
 /** The text of the message, then `key value` for the other members. */
@@ -187,7 +217,8 @@ function two(value: number): string {
   return String(value).padStart(2, "0");
 }
 
-function paint(pieces: readonly Piece[], colored: boolean): string {
+/** The text of a line, with its colours or without. */
+export function paint(pieces: readonly Piece[], colored: boolean): string {
   let line = "";
   for (const { text, style } of pieces) {
     line += colored && style !== PLAIN ? `\x1b[${style}m${text}\x1b[0m` : text;

@@ -133,6 +133,25 @@ export function fit(pieces: readonly Piece[], columns: number): Piece[] {
   return fitting;
 }
 
+/** A text as lines of at most `columns`; an empty text is one line. */
+export function wrap(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  let used = 0;
+  for (const char of text) {
+    const width = charWidth(char);
+    if (used + width > columns && line !== "") {
+      lines.push(line);
+      line = "";
+      used = 0;
+    }
+    line += char;
+    used += width;
+  }
+  lines.push(line);
+  return lines;
+}
+
 /** Cuts a text to `columns`, with `…` in place of its middle. */
 export function fitMiddle(text: string, columns: number): string {
   if (textWidth(text) <= columns) return text;

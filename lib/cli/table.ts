@@ -568,7 +568,7 @@ function cursorFlags(): FlagSpec[] {
 function followCursorFlags(): FlagSpec[] {
   const group = "Cursor";
   return [
-    { ...CURSOR, conflicts: ["replay", "plot"] },
+    { ...CURSOR, conflicts: ["replay", "plot", "interactive"] },
     ...cursorFlags().map((flag) =>
       flag.name === "from" ? { ...flag, conflicts: ["tail", "since"] } : flag
     ),
@@ -738,6 +738,12 @@ function follow(): CommandSpec {
         value: "PATH",
         conflicts: ["replay", "one", "jsonl"],
         help: "Draw a chart of a number, such as .data.celsius; a line a tag",
+      },
+      {
+        name: "interactive",
+        short: "i",
+        conflicts: ["plot", "replay", "one", "jsonl", "data-only", "timeout"],
+        help: "Browse on a terminal: search, unfold, pause; ? shows the keys",
       },
       { name: "quiet-drops", help: "Do not report messages lost to overwriting" },
       { name: "no-notify", help: "Poll only; do not wait for change notices" },

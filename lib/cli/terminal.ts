@@ -43,6 +43,12 @@ export async function* typed(): AsyncGenerator<string> {
   }
 }
 
+/** Splits what was typed into keys: an escape sequence is one. */
+export function keysOf(text: string): string[] {
+  // deno-lint-ignore no-control-regex
+  return text.match(/\x1b[[O][0-9;]*[A-Za-z~]|[^]/gu) ?? [];
+}
+
 /** What shows a screen of its own, without a cursor. */
 export const SCREEN_ON = "\x1b[?1049h\x1b[?25l";
 /** What shows again what was there before it. */

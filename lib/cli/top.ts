@@ -16,7 +16,15 @@ import { linePrinter } from "./line_format.ts";
 import { connectTo } from "./open.ts";
 import { Float, type Json, toJson } from "./output.ts";
 import { asPlasmiteError, errorJson } from "./report.ts";
-import { consoleSize, SCREEN_OFF, SCREEN_ON, screenOf, Terminal, typed } from "./terminal.ts";
+import {
+  consoleSize,
+  keysOf,
+  SCREEN_OFF,
+  SCREEN_ON,
+  screenOf,
+  Terminal,
+  typed,
+} from "./terminal.ts";
 import { Meter, type PoolRow } from "./top_rows.ts";
 import { arranged, screen, type Sort, SORTS, type View } from "./top_screen.ts";
 
@@ -245,10 +253,4 @@ class Top {
       this.#draw();
     }
   }
-}
-
-/** Splits what was typed into keys: an escape sequence is one. */
-function keysOf(text: string): string[] {
-  // deno-lint-ignore no-control-regex
-  return text.match(/\x1b[[O][0-9;]*[A-Za-z~]|[^]/gu) ?? [];
 }
