@@ -15,6 +15,7 @@ import { findLast, type Search } from "./last.ts";
 import { LaterWalk } from "./later.ts";
 import type { PoolInfo } from "./local/info.ts";
 import { NatsAppender } from "./nats/appender.ts";
+import { type Choice, choiceOf } from "./nats/choice.ts";
 import { Code, hasCode } from "./nats/errors.ts";
 import { atLeast, Connector, type Link } from "./nats/link.ts";
 import { notTaking } from "./nats/publisher.ts";
@@ -211,6 +212,13 @@ async function overlap(link: Link, name: string, path: string): Promise<Plasmite
   );
 }
 
+/** What a walk begins with. */
+interface Start {
+  readonly bounds: Bounds;
+  readonly info: StreamInfo;
+  readonly choice: Choice | null;
+}
+
 /** An existing stream. */
 interface OpenStream {
   readonly link: Link;
@@ -290,18 +298,22 @@ export class NatsPool implements PoolHandle, HasDeadPool {
   async select(selection: Selection): Promise<Walk> {
     const info = await this.#now();
     const bounds = boundsOf(info, this.path);
-    const { last, tags = [], where = [], since = 0n } = selection;
+    const { follow = false, last, tags = [], where = [], since = 0n } = selection;
     const isFiltered = tags.length > 0 || where.length > 0 || since > 0n;
+    const choice = tags.length === 0
+      ? null
+      : await choiceOf(this.#link, info, { path: this.path, tags, follow });
+    const start: Start = { bounds, choice, info };
     if (last === undefined && since > 0n) {
-      return this.#walk(await this.#since(selection, since, bounds), info, bounds);
+      return this.#walk(await this.#since(selection, since, bounds), start);
     }
     if (last === undefined || (!isFiltered && isDense(info))) {
-      return this.#walk(selection, info, bounds);
+      return this.#walk(selection, start);
     }
     const connector = this.#connector.retain();
     return new LaterWalk(
       bounds,
-      (search) => this.#lastWalk(selection, info, bounds, search),
+      (search) => this.#lastWalk(selection, start, search),
       () => void connector.release(),
     );
   }
@@ -317,8 +329,7 @@ export class NatsPool implements PoolHandle, HasDeadPool {
 
   #walk(
     selection: Selection,
-    info: StreamInfo,
-    bounds: Bounds,
+    { bounds, choice, info }: Start,
     until?: bigint | null,
     chosen?: SeqSet,
   ): Walk {
@@ -338,6 +349,7 @@ export class NatsPool implements PoolHandle, HasDeadPool {
       path: this.path,
       info,
       start,
+      choice,
       target: end !== null && end < newest ? end : newest,
       reconnect: selection.reconnect !== false,
       onTrouble: selection.onTrouble,
@@ -357,21 +369,20 @@ export class NatsPool implements PoolHandle, HasDeadPool {
 
   async #lastWalk(
     selection: Selection,
-    info: StreamInfo,
-    bounds: Bounds,
+    start: Start,
     search: Search,
   ): Promise<Walk> {
     const { last = 0, until, ...rest } = selection;
-    const { oldest, newest } = bounds;
+    const { oldest, newest } = start.bounds;
     const high = until !== undefined && until < newest ? until : newest;
     const low = typeof rest.from === "bigint" && rest.from > oldest ? rest.from : oldest;
     const piece = (from: bigint, to: bigint): Walk =>
-      this.#walk({ ...rest, from, last: undefined }, info, bounds, to);
+      this.#walk({ ...rest, from, last: undefined }, start, to);
     const { first, matches } = oldest === 0n
       ? { first: newest + 1n, matches: undefined }
       : await findLast(low, high, last, piece, search);
     const found = { ...selection, from: first, last: undefined };
-    return this.#walk(found, info, bounds, undefined, matches);
+    return this.#walk(found, start, undefined, matches);
   }
 
   async coordinate(): Promise<Coordination> {

@@ -20,7 +20,7 @@ export interface ConsumerInfo {
     readonly [field: string]: unknown;
   };
   readonly ack_floor: { readonly stream_seq: number; readonly last_active?: string };
-  readonly delivered: { readonly stream_seq: number };
+  readonly delivered: { readonly consumer_seq: number; readonly stream_seq: number };
   readonly num_pending: number;
   readonly num_ack_pending: number;
 }

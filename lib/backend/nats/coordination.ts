@@ -4,8 +4,11 @@
  * @module
  */
 
-import { checkCursorName, checkKey } from "../../coordination/names.ts";
+import { CLAIM_TAG } from "../../coordination/lease.ts";
+import { checkCursorName, checkKey, KEY_TAG } from "../../coordination/names.ts";
 import { PlasmiteError } from "../../errors.ts";
+import { Lite3Tag } from "../../lite3/message.ts";
+import { advance } from "../advance.ts";
 import { claimPatiently } from "../claim_wait.ts";
 import type {
   Coordination,
@@ -18,6 +21,7 @@ import type {
   Released,
 } from "../coordination.ts";
 import type { HasDeadPool } from "../dead.ts";
+import { storedOf } from "../frames.ts";
 import { latestBy } from "../latest.ts";
 import type {
   ClaimRequest,
@@ -34,7 +38,7 @@ import { NatsGroup } from "./group.ts";
 import { NatsLeases } from "./leases.ts";
 import type { Target } from "./publisher.ts";
 import { leaderMessage } from "./stream.ts";
-import { type Incoming, keySubject } from "./wire.ts";
+import { type Incoming, keySubject, severalKeys, sourceSubjects } from "./wire.ts";
 
 /** Coordination in one stream. */
 export class NatsCoordination implements Coordination {
@@ -63,9 +67,38 @@ export class NatsCoordination implements Coordination {
 
   async latest(key: string): Promise<StoredFrame | null> {
     const { link, path, stream } = this.#target;
-    const lookup = { last_by_subj: keySubject(stream, checkKey(key, "key")) };
-    const found = await leaderMessage(link, stream, lookup, path);
-    return found === null ? null : this.#frame(found);
+    const subjects = [
+      keySubject(stream, checkKey(key, "key")),
+      severalKeys(stream),
+      sourceSubjects(stream),
+    ];
+    const [found = null, ...others] = await Promise.all(
+      subjects.map((subject) => leaderMessage(link, stream, { last_by_subj: subject }, path)),
+    );
+    const seq = found?.seq ?? 0n;
+    // Copies, and messages with several keys, have subjects that do not tell the key.
+    const isNewer = others.some((other) => other !== null && other.seq > seq);
+    const other = isNewer ? await this.#newestOf(key, seq + 1n) : null;
+    return other ?? (found === null ? null : this.#frame(found));
+  }
+
+  /** The newest message with a key from a number on, without claims; null if there is none. */
+  async #newestOf(key: string, from: bigint): Promise<StoredFrame | null> {
+    const claim = new Lite3Tag(CLAIM_TAG);
+    for (let last = 1;; last *= 4) {
+      let newest: StoredFrame | null = null;
+      let count = 0;
+      const walk = await this.#pool.select({ from, last, tags: [KEY_TAG + key] });
+      try {
+        while (await advance(walk)) {
+          count++;
+          if (!walk.message.hasTags([claim])) newest = storedOf(walk.frame);
+        }
+      } finally {
+        walk.close();
+      }
+      if (newest !== null || count < last) return newest;
+    }
   }
 
   latestBy(by: string, request: LatestRequest = {}): Promise<Latest> {

@@ -6,6 +6,7 @@
 
 import type { PlasmiteError } from "../../errors.ts";
 import type { Excluded } from "../shipment.ts";
+import type { Choice } from "./choice.ts";
 import type { StreamInfo } from "./stream.ts";
 
 /** Options for reading. */
@@ -26,6 +27,8 @@ export interface NatsSourceOptions {
   readonly onTrouble?: ((error: PlasmiteError) => void) | undefined;
   /** Called for each message that cannot be read and is skipped. */
   readonly onUnreadable?: ((error: PlasmiteError) => void) | undefined;
+  /** What the server chooses; null for everything. */
+  readonly choice?: Choice | null;
   /** Skips messages that were copied from this source. */
   readonly excluded?: Excluded | undefined;
 }
@@ -40,6 +43,8 @@ export interface Delivery {
   readonly count: number;
   /** When the server stored it, in nanoseconds since 1970. */
   readonly time: string;
+  /** How many messages the consumer will deliver after it; wrong in 2.9 after it was overtaken. */
+  readonly pending: number;
 }
 
 /** `$JS.ACK.[domain.account.]stream.consumer.tries.seq.count.time.pending[.token]` */
@@ -51,5 +56,6 @@ export function deliveryOf(reply: string): Delivery {
     tries: Number(tokens[at - 1]),
     count: Number(tokens[at + 1]),
     time: tokens[at + 2] ?? "0",
+    pending: Number(tokens[at + 3]),
   };
 }

@@ -11,51 +11,36 @@
  */
 
 import { MutableFrame } from "../frames.ts";
-import type { Msg, Subscription } from "@nats-io/transport-node";
+import type { Msg } from "@nats-io/transport-node";
 import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import { MessageView } from "../../lite3/message.ts";
 import { waitFor } from "../../timers.ts";
 import type { FrameBytes, Gap } from "../../types.ts";
 import type { FrameSource } from "../source.ts";
+import type { Choice } from "./choice.ts";
 import { deliveryOf, type NatsSourceOptions } from "./delivery.ts";
-import { Code, deleted, forbidden, hasCode, replaced } from "./errors.ts";
-import type { Connector, Link, LinkEvent } from "./link.ts";
+import { Code, deleted, hasCode, replaced } from "./errors.ts";
+import type { Connector } from "./link.ts";
+import { PullConsumer } from "./pull_consumer.ts";
 import { leaderMessage, type StreamInfo, streamInfo } from "./stream.ts";
 import { originOf } from "./shipment.ts";
 import { headersOf, type Incoming, Reader, sourceSubject, timeOf } from "./wire.ts";
 
-/** The maximum number of messages requested at a time. */
-const PULL_MESSAGES = 1000;
-/** The maximum number of messages in transit or unread. */
-const MOST_MESSAGES = 4000;
-/** The approximate maximum number of bytes in transit or unread. */
-const MOST_BYTES = 8 * 1024 * 1024;
-/** How long a request for messages is valid, in milliseconds. */
-const PULL_MS = 30_000;
-/** How often the server sends a heartbeat, in milliseconds. */
-const HEARTBEAT_MS = 5_000;
-/** How long without any data or heartbeat until the consumer counts as lost, in milliseconds. */
-const SILENCE_MS = 12_000;
-/** How long the server keeps an unused consumer, in milliseconds. */
-const CONSUMER_MS = 30_000;
 /** How often an idle reader checks whether the stream is still the same, in milliseconds. */
 const IDLE_MS = 5_000;
 /** How long to wait for expected messages before requesting them explicitly, in milliseconds. */
 const LATE_MS = 100;
+/** How long after a message to ask how far the server has searched, in milliseconds. */
+const SEARCH_MS = 1_000;
+/** The server no longer chooses if a stream could lose all its messages in this many examinations. */
+const MARGIN = 4;
+/** How many examinations may find messages that do not arrive. */
+const UNDELIVERED = 3;
 /** How long a missing stream may take to reappear, in milliseconds. */
 const GRACE_MS = 1_000;
 /** Pauses between attempts, in milliseconds. */
 const FIRST_PAUSE = 50;
 const LAST_PAUSE = 2_000;
-
-/** A consumer on the server and the subscription to what it delivers. */
-interface Consumer {
-  readonly link: Link;
-  readonly name: string;
-  readonly inbox: string;
-  readonly subscription: Subscription;
-  readonly listener: (event: LinkEvent) => void;
-}
 
 /** Follows one stream. */
 export class NatsSource implements FrameSource {
@@ -69,16 +54,10 @@ export class NatsSource implements FrameSource {
   readonly #view = new MessageView();
   #viewed = false;
 
-  #consumer: Consumer | null = null;
-  /** Messages that have arrived; those from `#head` on have not been read. */
-  #queue: Msg[] = [];
-  #head = 0;
-  /** The number of messages that were requested and have not arrived. */
-  #asked = 0;
+  #consumer: PullConsumer | null = null;
   /** How many messages of the current consumer were read. */
   #delivered = 0;
   #averageBytes: number;
-  #heardAt = 0;
 
   /** The next sequence number. */
   #expected: number;
@@ -87,8 +66,14 @@ export class NatsSource implements FrameSource {
   #holeBefore: number | null = null;
   /** What was retained when the hole was examined. */
   #firstKept = 0;
-  /** The message whose preceding hole has been explained. */
+  /** Holes before this message and all earlier ones have been explained. */
   #explained = 0;
+  /** What the server chooses, from which number on; null for everything. */
+  #choice: Choice | null;
+  /** The oldest retained message at the last examination; 0 before the first. */
+  #lastKept = 0;
+  /** How many times in a row messages of the server were found that have not arrived. */
+  #undelivered = 0;
 
   #step: Promise<void> | null = null;
   #wake: () => void = () => {};
@@ -107,7 +92,8 @@ export class NatsSource implements FrameSource {
     this.#connector = connector.retain();
     this.#options = options;
     this.#reader = new Reader(options.stream, options.path);
-    const { excluded, stream } = options;
+    const { choice = null, excluded, stream } = options;
+    this.#choice = choice;
     this.#excludedSubject = excluded === undefined ? null : sourceSubject(stream, excluded.source);
     this.#expected = Math.max(1, Number(options.start));
     const { bytes, messages } = options.info.state;
@@ -134,44 +120,52 @@ export class NatsSource implements FrameSource {
   next(): boolean {
     this.#viewed = false;
     if (this.#closed) return false;
-    while (this.#holeBefore === null && this.#head < this.#queue.length) {
-      if (this.#take()) return true;
+    while (this.#holeBefore === null && this.#consumer?.isUnread === true) {
+      if (this.#take(this.#consumer)) return true;
     }
     if (this.#failure !== null) throw this.#failure.error;
     return false;
   }
 
   /** Reads the first message of the queue; false if it must not be delivered, or not yet. */
-  #take(): boolean {
-    const message = this.#queue[this.#head];
+  #take(consumer: PullConsumer): boolean {
+    const message = consumer.peek();
     if (message === undefined) return false;
-    const { seq, count, time } = deliveryOf(message.reply ?? "");
+    const { seq, count, pending, time } = deliveryOf(message.reply ?? "");
     if (count !== this.#delivered + 1) {
       this.#drop(); // A message was lost in transit.
       return false;
     }
     const expected = this.#expected;
-    if (seq > expected && this.#explained !== seq) {
+    if (seq > expected && this.#explained < seq) {
       this.#holeBefore = seq;
       return false;
     }
-    this.#shift();
+    consumer.shift();
     this.#delivered = count;
     // NATS 2.9 begins with the next message if the start is beyond the end.
     if (seq < expected) return false;
     if (seq > expected) this.#lose(expected, Math.min(seq, this.#firstKept) - 1);
     this.#expected = seq + 1;
-    this.#lateMs = LATE_MS;
+    this.#lateMs = this.#isChosen ? this.#patience(pending) : LATE_MS;
+    if (!this.#isChosen && this.#canChoose) this.#drop();
     return this.#decode(message, seq, BigInt(time));
   }
 
-  #shift(): void {
-    this.#head++;
-    if (this.#head === this.#queue.length) {
-      this.#queue = [];
-      this.#head = 0;
-    }
-    this.#pull();
+  /** Whether the current consumer delivers what the server chooses. */
+  get #isChosen(): boolean {
+    return this.#consumer?.isChosen === true;
+  }
+
+  /** How long to wait before asking how far the server has searched. */
+  #patience(pending: number): number {
+    if (BigInt(this.#expected) > this.#options.target) return SEARCH_MS;
+    return pending === 0 ? 0 : LATE_MS;
+  }
+
+  /** Whether the server may choose from here on. */
+  get #canChoose(): boolean {
+    return this.#choice !== null && this.#expected >= this.#choice.from;
   }
 
   #lose(first: number, last: number): void {
@@ -212,7 +206,7 @@ export class NatsSource implements FrameSource {
 
   wait(ms?: number, signal?: AbortSignal): Promise<boolean> {
     if (signal?.aborted) return Promise.reject(signal.reason);
-    const isReady = this.#holeBefore === null && this.#head < this.#queue.length;
+    const isReady = this.#holeBefore === null && this.#consumer?.isUnread === true;
     if (this.#closed || this.#failure !== null || isReady) return Promise.resolve(true);
     const step = this.#step ??= this.#advance().finally(() => {
       this.#step = null;
@@ -274,9 +268,11 @@ export class NatsSource implements FrameSource {
 
   /** Finds out what is missing before `seq`; only messages removed by retention count as lost. */
   async #explain(seq: number): Promise<void> {
+    // The answer holds for everything that has arrived by now.
+    const last = this.#consumer?.newest ?? 0;
     const { state } = await this.#look();
     this.#firstKept = state.first_seq;
-    this.#explained = seq;
+    this.#explained = Math.max(seq, last);
     this.#holeBefore = null;
   }
 
@@ -284,82 +280,28 @@ export class NatsSource implements FrameSource {
     const { path, stream } = this.#options;
     const link = await this.#connector.link();
     if (this.#doubtful) await this.#look();
-    const name = `plasmite-${link.library.nuid.next()}`;
-    const inbox = link.library.createInbox();
-    const config = {
-      name,
-      ack_policy: "none",
-      deliver_policy: "by_start_sequence",
-      opt_start_seq: this.#expected,
-      replay_policy: "instant",
-      mem_storage: true,
-      num_replicas: 1,
-      inactive_threshold: CONSUMER_MS * 1_000_000,
-    };
-    await link.api(`CONSUMER.CREATE.${stream}.${name}`, { stream_name: stream, config }, path);
-    if (this.#closed) return;
-    const listener = (event: LinkEvent): void => this.#onLink(event);
-    link.listeners.add(listener);
-    const subscription = link.nc.subscribe(`${inbox}.*`, {
-      callback: (error, message) => {
-        if (this.#consumer?.inbox !== inbox) return;
-        if (error !== null) this.#trouble(link.failure(error, inbox, path));
-        else this.#arrived(message);
+    const consumer = await PullConsumer.create(link, {
+      stream,
+      path,
+      start: this.#expected,
+      subjects: this.#canChoose ? this.#choice?.subjects ?? null : null,
+      averageBytes: this.#averageBytes,
+    }, {
+      arrived: () => {
+        this.#failures = 0;
+        this.#wake();
+      },
+      failed: (error) => {
+        if (error === undefined) this.#drop();
+        else this.#trouble(error);
         this.#wake();
       },
     });
-    this.#queue = [];
-    this.#head = this.#asked = this.#delivered = 0;
-    this.#consumer = { link, name, inbox, subscription, listener };
-    this.#heardAt = performance.now();
-    this.#pull();
-  }
-
-  #onLink(event: LinkEvent): void {
-    if (event.type === "forbidden") {
-      const consumer = this.#consumer;
-      if (
-        consumer === null || !event.subject.includes(`.${this.#options.stream}.${consumer.name}`)
-      ) {
-        return;
-      }
-      this.#trouble(forbidden(event.subject, this.#options.path));
-    } else this.#drop();
-    this.#wake();
-  }
-
-  #arrived(message: Msg): void {
-    this.#heardAt = performance.now();
-    this.#failures = 0;
-    // Statuses arrive on the reply subject; messages have a subject of the stream.
-    const isStatus = message.subject.startsWith(this.#consumer?.inbox ?? " ");
-    const code = isStatus ? message.headers?.code ?? 0 : 0;
-    if (code === 0) {
-      this.#asked--;
-      this.#averageBytes += (message.data.length + 64 - this.#averageBytes) / 64;
-      this.#queue.push(message);
-      this.#pull();
-    } else if (code === 408 || code === 404) {
-      this.#asked -= Number(message.headers?.get("Nats-Pending-Messages") || this.#asked);
-      this.#pull();
-    } else if (code !== 100) this.#drop();
-  }
-
-  /** Requests more messages if there is room for them. */
-  #pull(): void {
-    const consumer = this.#consumer;
-    if (consumer === null) return;
-    const most = Math.max(2, Math.min(MOST_MESSAGES, Math.floor(MOST_BYTES / this.#averageBytes)));
-    const batch = Math.min(PULL_MESSAGES, most >> 1);
-    // Request more while the previous ones are arriving, so that the server never waits.
-    if (this.#asked > batch >> 1) return;
-    if (this.#queue.length - this.#head + this.#asked + batch > most) return;
-    const { inbox, link, name } = consumer;
-    const expires = PULL_MS * 1_000_000;
-    const request = { batch, expires, idle_heartbeat: HEARTBEAT_MS * 1_000_000 };
-    this.#asked += batch;
-    const subject = link.subject(`CONSUMER.MSG.NEXT.${this.#options.stream}.${name}`);
-    link.nc.publish(subject, JSON.stringify(request), { reply: `${inbox}.p` });
+    if (this.#closed) return consumer.close();
+    this.#delivered = 0;
+    this.#consumer = consumer;
+    this.#lateMs = consumer.isChosen ? this.#patience(consumer.pending) : LATE_MS;
+    consumer.pull();
   }
 
   /** Discards the consumer; the next step creates a new one. Unread messages are redelivered. */
@@ -367,43 +309,73 @@ export class NatsSource implements FrameSource {
     const consumer = this.#consumer;
     this.#consumer = null;
     this.#doubtful = true;
-    this.#queue = [];
-    this.#head = this.#asked = this.#delivered = 0;
+    this.#delivered = 0;
     this.#holeBefore = null;
     this.#explained = 0;
     if (consumer === null) return;
-    const { link, listener, name, subscription } = consumer;
-    link.listeners.delete(listener);
-    if (link.nc.isClosed()) return;
-    subscription.unsubscribe();
-    if (!link.lost) {
-      link.nc.publish(link.subject(`CONSUMER.DELETE.${this.#options.stream}.${name}`));
-    }
+    this.#averageBytes = consumer.averageBytes;
+    consumer.close();
   }
 
   /** Waits for messages; checks the state of the stream if none arrive. */
   async #idle(): Promise<void> {
     const isLate = BigInt(this.#expected) <= this.#options.target;
-    const news = await this.#sleep(isLate ? this.#lateMs : IDLE_MS);
+    const news = await this.#sleep(isLate || this.#isChosen ? this.#lateMs : IDLE_MS);
     if (news || this.#closed || this.#consumer === null) return;
-    if (performance.now() - this.#heardAt > SILENCE_MS) return this.#drop();
-    if (isLate) await this.#overdue();
+    if (this.#consumer.isSilent) return this.#drop();
+    if (this.#isChosen) await this.#examine();
+    else if (isLate) await this.#overdue();
     else if ((await this.#look()).state.last_seq >= this.#expected) this.#drop();
+  }
+
+  /** Finds out how far the server has searched, if it has nothing to deliver. */
+  async #examine(): Promise<void> {
+    const consumer = this.#consumer;
+    if (consumer === null) return;
+    const { path, target } = this.#options;
+    this.#lateMs = Math.min(Math.max(LATE_MS, 2 * this.#lateMs), IDLE_MS);
+    const { state } = await this.#look();
+    const { delivered, num_pending: pending } = await consumer.info();
+    if (this.#closed || this.#consumer !== consumer || consumer.isUnread) return;
+    if (pending > 0 || delivered.consumer_seq !== this.#delivered) return this.#await();
+    this.#undelivered = 0;
+    const expected = this.#expected;
+    const { first_seq: first, last_seq: last } = state;
+    if (last < Number(target)) {
+      this.#failure ??= { error: replaced(path) }; // The stream lost its stored messages.
+      return;
+    }
+    // What was removed since the last examination may have been searched before, or not.
+    this.#lose(expected, Math.min(first, last + 1) - 1);
+    this.#expected = Math.max(expected, last + 1);
+    // Where old messages are removed fast, only a complete reading shows what is lost.
+    if (this.#lastKept > 0 && (first - this.#lastKept) * MARGIN > this.#expected - first) {
+      this.#choice = null;
+      this.#drop();
+    }
+    this.#lastKept = first;
+  }
+
+  /** Messages that the server should have delivered: recreates the consumer if they do not come. */
+  #await(): void {
+    if (++this.#undelivered < UNDELIVERED) return;
+    this.#undelivered = 0;
+    this.#drop();
   }
 
   /** Looks for messages that should have arrived. */
   async #overdue(): Promise<void> {
     const { path, stream, target } = this.#options;
-    const { link } = this.#consumer ?? {};
-    if (link === undefined) return;
+    const consumer = this.#consumer;
+    if (consumer === null) return;
     const expected = this.#expected;
     this.#lateMs = Math.min(2 * this.#lateMs, IDLE_MS);
     const lookup = { seq: expected, next_by_subj: ">" };
-    const next = await leaderMessage(link, stream, lookup, path);
-    if (this.#closed || this.#expected !== expected || this.#head < this.#queue.length) return;
+    const next = await leaderMessage(consumer.link, stream, lookup, path);
+    if (this.#closed || this.#expected !== expected || consumer.isUnread) return;
     if (next !== null && next.seq <= target) return; // It is in transit.
     const { state } = await this.#look();
-    if (this.#expected !== expected || this.#head < this.#queue.length) return;
+    if (this.#expected !== expected || consumer.isUnread) return;
     const end = Number(target) + 1;
     this.#lose(expected, Math.min(end, state.first_seq) - 1);
     this.#expected = end;

@@ -25,7 +25,11 @@ export interface StreamConfig {
   readonly allow_direct?: boolean;
   readonly allow_atomic?: boolean;
   readonly duplicate_window?: number;
+  readonly max_msgs?: number;
   readonly metadata?: Readonly<Record<string, string>>;
+  readonly mirror?: object;
+  readonly sources?: readonly object[] | null;
+  readonly subject_transform?: object;
 }
 
 /** The parts of a stream's description that this program uses. */

@@ -36,6 +36,9 @@ const plain = new TextDecoder();
 const encoder = new TextEncoder();
 const BEFORE_VALUE = encoder.encode('{"value":');
 
+/** The prefix of the tag that says the subject of another program's message. */
+export const SUBJECT_TAG = "subject:";
+
 /** The prefix of all subjects of a pool. */
 export function subjectPrefix(stream: string): string {
   return `plasmite.${stream}.`;
@@ -50,6 +53,11 @@ export function keySubject(stream: string, key: string): string {
   return `${subjectPrefix(stream)}k.${base64url(key)}`;
 }
 
+/** The pattern of the subjects of messages with several keys. */
+export function severalKeys(stream: string): string {
+  return `${subjectPrefix(stream)}k.*.>`;
+}
+
 /** The subject for claims of a key; ordinary messages with that key are not claims. */
 export function claimSubject(stream: string, key: string): string {
   return `${subjectPrefix(stream)}c.${base64url(key)}`;
@@ -58,6 +66,11 @@ export function claimSubject(stream: string, key: string): string {
 /** The subject of messages copied from a source. */
 export function sourceSubject(stream: string, source: string): string {
   return `${subjectPrefix(stream)}s.${base64url(source)}`;
+}
+
+/** The pattern of the subjects of messages copied from any source. */
+export function sourceSubjects(stream: string): string {
+  return `${subjectPrefix(stream)}s.>`;
 }
 
 /** An id as a header value, which must be printable ASCII without spaces. */
@@ -83,6 +96,10 @@ function parseTags(value: string): readonly string[] {
   } catch {
     return [];
   }
+}
+
+function isKeyTag(tag: string): boolean {
+  return tag.startsWith(KEY_TAG) && tag.length > KEY_TAG.length;
 }
 
 /** A message to publish; its payload remains valid. */
@@ -139,12 +156,16 @@ export class Printer {
   }
 
   #outgoing(payload: Uint8Array<ArrayBuffer>, tags: readonly string[]): Outgoing {
-    const keyTag = tags.find((tag) => tag.startsWith(KEY_TAG) && tag.length > KEY_TAG.length);
-    const subject = keyTag === undefined
-      ? this.#plain
-      : keySubject(this.#stream, keyTag.slice(KEY_TAG.length));
+    const subject = this.#subject(tags);
     const headerBytes = tags.length === 0 ? 0 : this.header(tags).length + Header.tags.length + 4;
     return { subject, payload, tags, headerBytes };
+  }
+
+  #subject(tags: readonly string[]): string {
+    const [first, ...more] = tags.filter(isKeyTag);
+    if (first === undefined) return this.#plain;
+    const subject = keySubject(this.#stream, first.slice(KEY_TAG.length));
+    return more.every((tag) => tag === first) ? subject : `${subject}.more`;
   }
 
   /** The header for tags; the last one is cached, because most messages of a batch share it. */
@@ -266,7 +287,7 @@ export class Reader {
     const { data, headers, subject } = message;
     const tags = this.#tags(headers?.get(Header.tags) ?? "");
     if (!subject.startsWith(this.#own)) {
-      this.#foreign(data, [...tags, `subject:${subject}`]);
+      this.#foreign(data, [...tags, SUBJECT_TAG + subject]);
       return;
     }
     if (this.#object(data, tags) || this.#value(data, tags)) return;
