@@ -287,7 +287,7 @@ class Printer {
 }
 
 /** Length of the UTF-8 sequence at `p`, which must be valid and end at `end` at the latest. */
-function sequenceLength(dv: DataView, p: number, end: number): number {
+export function sequenceLength(dv: DataView, p: number, end: number): number {
   const c = dv.getUint8(p);
   const n = c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
   if (n === 0 || p + n > end) throw corrupt();

@@ -9,20 +9,12 @@ import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { untilUnlocked } from "../storage/lock_wait.ts";
 import { inPlace } from "../storage/steps.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
-import { FIELD, frameProblem, frameState, hasMarker, itemAt, payloadLength } from "./frame.ts";
+import { goodFrames, judgeFrame, placeAfter, type Run } from "./frame_run.ts";
 import { parseState, type State, stateProblem, usedBytes, verifyLayout } from "./header.ts";
-import {
-  COMMITTED,
-  FRAME_HEADER,
-  frameLength,
-  HEADER_USED,
-  type Layout,
-  MARKER_SIZE,
-  STATE_AT,
-} from "./layout.ts";
+import { FRAME_HEADER, HEADER_USED, type Layout, STATE_AT } from "./layout.ts";
 import { forgotten, PayloadCheck, Stretch, wholeFrames } from "./frame_scan.ts";
 import { type FoundFrame, RingWindow, scanFrames } from "./chain.ts";
-import { IndexCheck, Places } from "./index_check.ts";
+import { IndexCheck } from "./index_check.ts";
 import { Reach } from "./reach.ts";
 
 /** One problem found by a check. */
@@ -98,6 +90,9 @@ export interface CheckOptions {
   readonly progress?: (done: number, total: number) => void;
 }
 
+/** How many bytes are checked between two reports of progress. */
+const PROGRESS_BYTES = 1 << 24;
+
 class Check {
   readonly issues: CheckIssue[] = [];
   readonly warnings: string[] = [];
@@ -107,15 +102,14 @@ class Check {
   readonly reach: Reach;
   readonly #payloads: PayloadCheck;
   readonly #progress: (done: number, total: number) => void;
-  readonly #look: RingWindow;
+  readonly #ring: Stretch;
   #found: readonly FoundFrame[] | null = null;
-  #frameBytes: Uint8Array<ArrayBuffer> = new Uint8Array(1 << 16);
 
   constructor(readonly file: StorageFile, readonly layout: Layout, options: CheckOptions) {
     this.reach = new Reach(file);
     this.#payloads = new PayloadCheck(options.messages ?? false);
     this.#progress = options.progress ?? (() => {});
-    this.#look = new RingWindow(file, layout);
+    this.#ring = new Stretch(file, layout.ringOffset, layout.ringSize);
   }
 
   #issue(message: string, offset: number | null, lost: CheckIssue["lost"] = null): void {
@@ -150,10 +144,10 @@ class Check {
       this.#lookForForgotten(state);
       return;
     }
-    const places = this.#walk(state);
-    const index = new IndexCheck(file, layout, state, this.warnings);
+    const index = new IndexCheck(file, layout, state, this.warnings, this.reach.bytes);
+    this.#walk(state, index);
     index.sample();
-    this.indexWrong = index.check(places, this.reach.bytes, this.#progress);
+    this.indexWrong = index.finish(this.#progress);
   }
 
   /** Reports a state block that says "empty" although the ring is not. */
@@ -171,36 +165,42 @@ class Check {
     if (forgotten(ring, frames, state)) this.#issue("state block is empty, the ring is not", null);
   }
 
-  /**
-   * Follows the chain from the tail; after a break it continues at the next whole frame. Returns
-   * the ring offsets of the good frames by number.
-   */
-  #walk(state: State): Places {
+  /** Follows the chain from the tail; after a break it continues at the next whole frame. */
+  #walk(state: State, index: IndexCheck): void {
     const { ringSize } = this.layout;
-    const places = new Places();
     const total = usedBytes(state, ringSize);
     let at = state.tail;
     let seq = state.oldest;
     let jumped = true;
     let read = 0;
-    for (let count = 0; seq <= state.newest; count++) {
+    while (seq <= state.newest) {
       const first = seq === state.oldest;
-      const place = jumped ? at : this.#look.placeAfter(at);
+      const place = jumped ? at : placeAfter(this.#ring, at);
       if (read > this.reach.bytes) {
         this.reach.cut(place);
-        return places;
+        return;
       }
-      if ((count & 1023) === 0) this.#progress(Math.min(read, total), total);
+      this.#progress(Math.min(read, total), total);
       jumped = false;
+      if (!first) {
+        const run = this.#goodFrames(state, index, place, seq, this.reach.bytes - read);
+        if (run.count > 0) {
+          seq += BigInt(run.count);
+          if (this.issues.length === 0) this.lastGood = seq - 1n;
+          read += run.end - place;
+          at = run.end % ringSize;
+          continue;
+        }
+      }
       const found = first && ringSize - at < FRAME_HEADER
         ? { problem: "tail points at ring padding", end: 0, fatal: true }
-        : this.#frame(place, seq, first);
+        : judgeFrame(this.#ring, this.#payloads, place, seq, first);
       if (first && !found.fatal && found.end % ringSize !== state.tailNext) {
         this.#issue("tail_next mismatch", place);
       }
       if (found.problem === null) {
         if (this.issues.length === 0) this.lastGood = seq;
-        places.set(seq, place);
+        index.good(Number(seq & 0xffff_ffffn), Number(seq >> 32n), place);
       }
       if (!found.fatal) {
         if (found.problem !== null) this.#issue(found.problem, place, { first: seq, last: seq });
@@ -213,13 +213,29 @@ class Check {
       const last = next === null ? state.newest : next.seq - 1n;
       // A tail on a wrap marker or in padding, as 0.8 leaves it, loses nothing by itself.
       this.#issue(found.problem ?? "", place, last < seq ? null : { first: seq, last });
-      if (next === null) return places;
+      if (next === null) return;
       at = next.at;
       seq = next.seq;
       jumped = true;
     }
     if (at !== state.head) this.#issue("head offset mismatch", at);
-    return places;
+  }
+
+  /** The good frames from `place` on; those after `bytes` bytes are not checked. */
+  #goodFrames(state: State, index: IndexCheck, place: number, seq: bigint, bytes: number): Run {
+    const left = state.newest - seq + 1n;
+    const limits = {
+      count: left > 0x3fff_ffffn ? 0x3fff_ffff : Number(left),
+      bytes: Math.min(bytes, PROGRESS_BYTES),
+    };
+    return goodFrames(
+      this.#ring,
+      this.#payloads,
+      place,
+      seq,
+      limits,
+      (lo, hi, at) => index.good(lo, hi, at),
+    );
   }
 
   /** The frame with the lowest number from `seq` on that is not at `place`. */
@@ -241,44 +257,8 @@ class Check {
 
   #scan(state: State, until: number): FoundFrame[] {
     const progress = (at: number): void => this.#progress(at, until);
-    return scanFrames(this.#look, until, state.oldest, state.newest, progress);
-  }
-
-  /** Checks one whole frame; `fatal` if its length cannot be trusted. */
-  #frame(
-    at: number,
-    seq: bigint,
-    first: boolean,
-  ): { problem: string | null; end: number; fatal: boolean } {
-    const { ringOffset, ringSize } = this.layout;
-    const header = new Uint8Array(FRAME_HEADER);
-    const view = new DataView(header.buffer);
-    const fatal = (problem: string) => ({ problem, end: 0, fatal: true });
-    if (this.file.readAt(header, ringOffset + at) !== FRAME_HEADER) {
-      return fatal("frame header too small");
-    }
-    const problem = frameProblem(view, 0, ringSize);
-    if (problem !== null) return fatal(problem);
-    if (frameState(view, 0) !== COMMITTED) {
-      return fatal(first ? "tail frame is not committed" : "unexpected frame state");
-    }
-    const item = itemAt(view, 0, at, ringSize);
-    if (item.kind === "bad") return fatal(item.problem);
-    if (item.seq !== seq) return fatal(first ? "tail seq mismatch" : "seq mismatch");
-    const payload = payloadLength(view, 0);
-    const length = FRAME_HEADER + payload + MARKER_SIZE;
-    if (this.#frameBytes.length < length) this.#frameBytes = new Uint8Array(frameLength(payload));
-    const frame = this.#frameBytes;
-    const frameView = new DataView(frame.buffer);
-    const got = this.file.readAt(frame.subarray(0, length), ringOffset + at);
-    if (got < length) return fatal("file is truncated");
-    if (!hasMarker(frameView, FRAME_HEADER + payload)) {
-      return { problem: "missing frame commit marker", end: item.end, fatal: false };
-    }
-    const crc = view.getUint32(FIELD.crc, true);
-    const wrong = this.#payloads.problem(frame, frameView, FRAME_HEADER, payload, crc);
-    if (wrong !== null) return { problem: wrong, end: item.end, fatal: false };
-    return { problem: null, end: item.end, fatal: false };
+    const look = new RingWindow(this.file, this.layout);
+    return scanFrames(look, until, state.oldest, state.newest, progress);
   }
 }
 

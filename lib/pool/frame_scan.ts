@@ -4,9 +4,8 @@
  * @module
  */
 
-import { Buf } from "../bytes.ts";
 import { MessageView } from "../lite3/message.ts";
-import { printJson } from "../lite3/print.ts";
+import { checkPrintable } from "../lite3/readable.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { StorageFile } from "../storage/storage.ts";
 import type { State } from "./header.ts";
@@ -21,23 +20,30 @@ const WINDOW = 1 << 18;
 
 /** A range of a file, read through a window. */
 export class Stretch {
-  #bytes = new Uint8Array(WINDOW);
+  #bytes: Uint8Array<ArrayBuffer>;
   /** The window. */
-  view = new DataView(this.#bytes.buffer);
+  view: DataView<ArrayBuffer>;
   #from = 0;
   #to = 0;
+  /** Where the file ends before the window does. */
+  #cutAt = Infinity;
 
   /**
    * Covers `size` bytes from file offset `base`; bytes beyond the end of the file read as zero.
    *
    * @param onRead is called with the offset reached
+   * @param window how many bytes to read at once
    */
   constructor(
     readonly file: StorageFile,
     readonly base: number,
     readonly size: number,
     readonly onRead: (at: number) => void = () => {},
-  ) {}
+    window = WINDOW,
+  ) {
+    this.#bytes = new Uint8Array(window);
+    this.view = new DataView(this.#bytes.buffer);
+  }
 
   /** The bytes of {@linkcode Stretch.view}. */
   get u8(): Uint8Array<ArrayBuffer> {
@@ -54,9 +60,15 @@ export class Stretch {
     const got = this.file.readAt(this.#bytes, this.base + at);
     this.onRead(at);
     this.#bytes.fill(0, Math.max(0, Math.min(got, this.size - at)));
+    this.#cutAt = got < this.#bytes.length ? at + got : Infinity;
     this.#from = at;
     this.#to = at + this.#bytes.length;
     return 0;
+  }
+
+  /** Whether the file ends before offset `end` of the range, which was loaded. */
+  isCut(end: number): boolean {
+    return end > this.#cutAt;
   }
 
   /**
@@ -105,7 +117,7 @@ export function readable(
     message.open(u8, view, start, len);
     const { doc } = message;
     for (let i = 0; i < message.tagCount; i++) doc.string(message.tagAt(i));
-    printJson(doc, message.dataAt, new Buf(Math.min(2 * len, 1 << 16)));
+    checkPrintable(doc, message.dataAt);
     return true;
   } catch (error) {
     if (!PlasmiteError.is(error)) throw error;

@@ -10,47 +10,43 @@ import { Stretch } from "./frame_scan.ts";
 import type { State } from "./header.ts";
 import { FRAME_HEADER, HEADER_SIZE, type Layout, SLOT_SIZE } from "./layout.ts";
 
-/**
- * Ring offsets by sequence number: one list for each run of consecutive numbers, in ascending
- * order.
- */
-export class Places {
-  readonly #runs: { readonly first: bigint; readonly at: number[] }[] = [];
-
-  /** Records the ring offset of `seq`; numbers must be added in ascending order. */
-  set(seq: bigint, at: number): void {
-    const run = this.#runs.at(-1);
-    if (run !== undefined && seq === run.first + BigInt(run.at.length)) run.at.push(at);
-    else this.#runs.push({ first: seq, at: [at] });
-  }
-
-  /** The ring offset of a message; -1 if unknown. */
-  get(seq: bigint): number {
-    let lo = 0;
-    for (let hi = this.#runs.length; lo < hi;) {
-      const mid = (lo + hi) >> 1;
-      if ((this.#runs[mid]?.first ?? 0n) <= seq) lo = mid + 1;
-      else hi = mid;
-    }
-    const run = this.#runs[lo - 1];
-    if (run === undefined || seq - run.first >= BigInt(run.at.length)) return -1;
-    return run.at[Number(seq - run.first)] ?? -1;
-  }
-}
-
 /** The index of one pool. */
 export class IndexCheck {
   readonly #file: StorageFile;
   readonly #layout: Layout;
   readonly #state: State;
   readonly #warnings: string[];
+  /** How many slots are checked. */
+  readonly #most: number;
+  #slots: Stretch;
+  /** The slot of the last good frame, and its number; -1 for none. */
+  #slot = -1;
+  #lo = -1;
+  #hi = -1;
+  /** Slots of live messages with a wrong offset. */
+  #wrong = 0;
 
-  /** @param warnings takes what is to be told */
-  constructor(file: StorageFile, layout: Layout, state: State, warnings: string[]) {
+  /**
+   * @param warnings takes what is to be told
+   * @param bytes how much of the index to read at most
+   */
+  constructor(
+    file: StorageFile,
+    layout: Layout,
+    state: State,
+    warnings: string[],
+    bytes: number,
+  ) {
     this.#file = file;
     this.#layout = layout;
     this.#state = state;
     this.#warnings = warnings;
+    this.#most = Math.min(layout.indexCapacity, Math.floor(bytes / SLOT_SIZE));
+    this.#slots = this.#read(() => {});
+  }
+
+  #read(onRead: (at: number) => void): Stretch {
+    return new Stretch(this.#file, HEADER_SIZE, this.#layout.indexCapacity * SLOT_SIZE, onRead);
   }
 
   /** Samples three slots and reports them as warnings: the index is only a hint. */
@@ -81,38 +77,44 @@ export class IndexCheck {
   }
 
   /**
-   * Checks every slot: one with the number of a live message must have its offset and be in the
-   * right position.
+   * Notes a good frame: if its slot has its number, it must also have its offset. A number that is
+   * one more than the last one is found without a division.
+   */
+  good(lo: number, hi: number, place: number): void {
+    const { indexCapacity: capacity } = this.#layout;
+    if (capacity === 0) return;
+    const next = lo === this.#lo + 1 && hi === this.#hi
+      ? this.#slot + 1
+      : Number((BigInt(hi) << 32n | BigInt(lo)) % BigInt(capacity));
+    const slot = next === capacity ? 0 : next;
+    this.#lo = lo;
+    this.#hi = hi;
+    this.#slot = slot;
+    if (slot >= this.#most) return;
+    const at = this.#slots.load(slot * SLOT_SIZE, SLOT_SIZE);
+    const { view } = this.#slots;
+    if (view.getUint32(at, true) !== lo || view.getUint32(at + 4, true) !== hi) return;
+    const offset = view.getUint32(at + 12, true) * 0x1_0000_0000 + view.getUint32(at + 8, true);
+    if (offset !== place) this.#wrong++;
+  }
+
+  /**
+   * Checks the position of every slot, after all good frames were noted.
    *
-   * @param places where the live messages are
-   * @param bytes how much of the index to read at most
    * @returns the number of wrong slots
    */
-  check(
-    places: Places,
-    bytes: number,
-    progress: (done: number, total: number) => void,
-  ): number {
+  finish(progress: (done: number, total: number) => void): number {
     const { indexCapacity: capacity } = this.#layout;
-    let count = 0;
-    const most = Math.min(capacity, Math.floor(bytes / SLOT_SIZE));
+    const most = this.#most;
     const total = most * SLOT_SIZE;
-    const slots = new Stretch(
-      this.#file,
-      HEADER_SIZE,
-      capacity * SLOT_SIZE,
-      (at) => progress(at, total),
-    );
+    const slots = this.#read((at) => progress(at, total));
+    const beyond = this.#state.newest + BigInt(1 << 24);
+    let count = this.#wrong;
     for (let i = 0; i < most; i++) {
       const at = slots.load(i * SLOT_SIZE, SLOT_SIZE);
       const seq = slots.view.getBigUint64(at, true);
       if (seq === 0n) continue;
-      const offset = slots.view.getBigUint64(at + 8, true);
-      const place = places.get(seq);
-      const wrong = place < 0
-        ? seq > this.#state.newest + BigInt(1 << 24)
-        : offset !== BigInt(place);
-      if (wrong || seq % BigInt(capacity) !== BigInt(i)) count++;
+      if (seq > beyond || seq % BigInt(capacity) !== BigInt(i)) count++;
     }
     if (most < capacity) {
       this.#warnings.push(
