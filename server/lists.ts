@@ -40,13 +40,17 @@ export interface Directory {
 /**
  * The answer `{"pools":[…]}` for all pools that the caller may read.
  *
+ * @param only the names of the pools that are wanted; the others are not opened. Default all
  * @throws {PlasmiteError} Permission or Io when the directory cannot be read
  */
 export async function poolsJson(
   { backend, followers }: Directory,
   grant: Grant,
+  only?: ReadonlySet<string>,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const infos: readonly PoolInfo[] = await backend.list((names) => readable(names, grant));
+  const infos: readonly PoolInfo[] = await backend.list((names) =>
+    readable(only === undefined ? names : names.filter((name) => only.has(name)), grant)
+  );
   const texts = new Texts();
   const slice = new Slice();
   texts.put('{"pools":[');

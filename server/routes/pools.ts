@@ -4,6 +4,7 @@
  * @module
  */
 
+import { z } from "zod";
 import { LARGEST_POOL } from "../../lib/client/names.ts";
 import { poolName } from "../../lib/backend/refs.ts";
 import { accessOf } from "../../lib/grant.ts";
@@ -18,8 +19,10 @@ import { squeeze } from "../page.ts";
 import { CreateBody, OkAnswer, OpenBody, PoolAnswer, PoolsAnswer } from "../schemas.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
 
-async function list({ request, grant }: Call, host: RouteHost): Promise<Response> {
-  const text = await host.directory.run(SLOT_WAIT, () => poolsJson(host, grant), saturated);
+async function list({ request, grant, search }: Call, host: RouteHost): Promise<Response> {
+  const names = new URLSearchParams(search).getAll("name");
+  const only = names.length > 0 ? new Set(names) : undefined;
+  const text = await host.directory.run(SLOT_WAIT, () => poolsJson(host, grant, only), saturated);
   return squeeze(request, text, "application/json", rightsHeaders(grant));
 }
 
@@ -72,6 +75,11 @@ export const POOL_ROUTES: readonly Route[] = [
     paths: ["/v0/pools", "/v0/ui/pools"],
     summary: "All pools that the caller may read",
     access: "read",
+    query: [{
+      name: "name",
+      schema: z.array(z.string()),
+      description: "Only the pools of these names; may be given again",
+    }],
     answer: jsonContent(PoolsAnswer),
     errors: [423, 500],
     remote: "list",

@@ -134,7 +134,8 @@ export async function json(path, options) {
  * @property {number} file_size
  * @property {number} ring_size
  * @property {{oldest?: number | bigint, newest?: number | bigint}} [bounds]
- * @property {{message_count: number, utilization: {used_bytes: number, used_percent: number}, age: {oldest_time: string | null, newest_time: string | null}}} [metrics]
+ * @property {{message_count: number, utilization: {used_bytes: number, used_percent: number}, age: {oldest_time: string | null, newest_time: string | null, oldest_age_ms?: number | null, newest_age_ms?: number | null}}} [metrics]
+ * @property {{max_age_ms: number | null}} [retention]
  * @property {number} [followers]
  * @property {{kind: string, message: string}} [error]
  */
@@ -142,10 +143,15 @@ export async function json(path, options) {
 /** @param {string} name */
 export const poolPath = (name) => `/v0/pools/${encodeURIComponent(name)}`;
 
-/** @returns {Promise<Pool[]>} */
-export async function listPools() {
-  const answer = await json("/v0/ui/pools");
-  return answer.pools;
+/** An integer of so many digits in a JSON text may not fit into a number. */
+const LONG = /[:,[]\s*-?\d{16}/;
+
+/** @param {readonly string[]} [names] only these; default all @returns {Promise<Pool[]>} */
+export async function listPools(names) {
+  const query = names ? `?${new URLSearchParams(names.map((name) => ["name", name]))}` : "";
+  const text = await (await request(`/v0/ui/pools${query}`)).text();
+  // Tens of thousands of pools are read ten times as fast by the browser's own parser.
+  return (LONG.test(text) ? parseAnswer(text) : JSON.parse(text)).pools;
 }
 
 /** @param {string} name @param {AbortSignal} [signal] @returns {Promise<Pool>} */

@@ -35,6 +35,9 @@ import past from "./past.js" with { type: "text" };
 import pool from "./pool.js" with { type: "text" };
 import poolsCss from "./pools.css" with { type: "text" };
 import pools from "./pools.js" with { type: "text" };
+import poolsOrder from "./pools_order.js" with { type: "text" };
+import poolsTable from "./pools_table.js" with { type: "text" };
+import poolsWatch from "./pools_watch.js" with { type: "text" };
 import qr from "./qr.js" with { type: "text" };
 import rate from "./rate.js" with { type: "text" };
 import reading from "./reading.js" with { type: "text" };
@@ -78,6 +81,9 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   past,
   pool,
   pools,
+  pools_order: poolsOrder,
+  pools_table: poolsTable,
+  pools_watch: poolsWatch,
   qr,
   rate,
   reading,

@@ -1,62 +1,43 @@
 /**
- * The overview of all pools: rate, use and age.
+ * The overview of all pools: what moves, what is full, what is damaged, who is behind.
  *
  * @module
  */
 
-import { json, listPools, poolPath, rights } from "./api.js";
-import {
-  ago,
-  askTwice,
-  button,
-  bytes,
-  count,
-  dialog,
-  fill,
-  h,
-  icon,
-  moment,
-  short,
-  span,
-  svg,
-  toast,
-} from "./dom.js";
-import { meter } from "./facts.js";
+import { json, poolPath, rights } from "./api.js";
+import { askTwice, button, count, dialog, fill, h, icon, short, toast } from "./dom.js";
 import { styled } from "./later.js";
-import { BARS, rateOf, rates, recall, remember } from "./rate.js";
+import { FROM_TOP, fuzzy, linesOf, sortItems } from "./pools_order.js";
+import { COLUMNS, PoolsTable } from "./pools_table.js";
+import { PoolsWatch } from "./pools_watch.js";
+
+/** @typedef {import("./api.js").Pool} Pool */
+/** @typedef {import("./pools_order.js").Column} Column */
+/** @typedef {import("./pools_order.js").Item} Item */
 
 await styled("pools");
 
-/** @typedef {import("./api.js").Pool} Pool */
 const EVERY_MS = 2000;
-
-/** @param {number[]} values @param {number} top */
-function sparkline(values, top) {
-  const root = svg("svg", {
-    viewBox: `0 0 ${BARS * 4} 24`,
-    class: values.some((v) => v > 0) ? "spark" : "spark idle",
-    "aria-hidden": "true",
-    preserveAspectRatio: "none",
-  });
-  const y = (/** @type {number} */ v) => (23 - v / top * 21).toFixed(1);
-  const line = values.map((v, i) => `${i ? "L" : "M"}${i * 4 + 2} ${y(v)}`).join("");
-  root.append(
-    svg("path", { d: `${line}L${BARS * 4 - 2} 24L2 24Z`, class: "area" }),
-    svg("path", { d: line, class: "line" }),
-  );
-  return root;
-}
+/** Where it is kept that groups are not wanted. */
+const FLAT = "plasmite-ungrouped";
+/** As long as a list is on the screen anyway, its groups are open. */
+const SHORT = 60;
 
 export class PoolsView {
-  kind = /** @type {const} */ ("pools");
-  /** @type {Pool[]} */
-  pools = [];
   /** @type {string} */
   problem = "";
+  /** @type {Item[]} */
+  #items = [];
   #loaded = false;
   #search = "";
-  #selected = -1;
+  /** @type {Column} */
+  #column = "name";
+  #down = false;
+  #grouped = true;
+  /** Groups that were opened or closed by hand. @type {Map<string, boolean>} */
+  #folded = new Map();
   #stopped = false;
+  #whole = true;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
@@ -65,13 +46,23 @@ export class PoolsView {
     this.shell = shell;
     shell.crumbs();
     document.title = "Pools · Plasmite UI";
+    this.#readAddress();
     this.input = h("input", {
       type: "search",
       placeholder: "Search pools",
       "aria-label": "Search pools",
+      value: this.#search,
       oninput: () => {
-        this.#search = this.input.value;
+        this.#search = this.input.value.trim();
+        this.#writeAddress();
+        this.element.scrollTop = 0;
         this.#draw();
+      },
+      onkeydown: (/** @type {KeyboardEvent} */ event) => {
+        if (event.key === "ArrowDown" || event.key === "Enter") {
+          event.preventDefault();
+          this.table.focus(0);
+        }
       },
     });
     this.summary = h("p", { class: "summary", role: "status" });
@@ -82,10 +73,16 @@ export class PoolsView {
       key: "n",
       hidden: true,
     });
-    this.table = h("div", { class: "pools" });
+    this.group = button("Group", () => this.#regroup(), {
+      text: "Group",
+      title: "Group pools whose names begin alike",
+      class: "tool group",
+    });
+    this.watch = new PoolsWatch(() => this.#draw());
+    this.blank = h("div", { class: "pools-blank", hidden: true });
     this.element = h(
       "main",
-      { class: "overview" },
+      { class: "overview pools-page" },
       h(
         "div",
         { class: "bar" },
@@ -93,10 +90,17 @@ export class PoolsView {
         this.summary,
         h("span", { class: "fill" }),
         h("label", { class: "search" }, icon("search"), this.input),
+        this.group,
         this.create,
       ),
-      this.table,
     );
+    this.table = new PoolsTable(this.element, {
+      sort: (column) => this.#sort(column),
+      fold: (group) => this.#fold(group),
+      remove: (pool) => this.#delete(pool),
+      seen: () => this.#loaded && this.watch.look(this.table.names),
+    });
+    this.element.append(this.table.element, this.blank);
     this.visible = () => document.hidden || this.#load();
     document.addEventListener("visibilitychange", this.visible);
     this.#load();
@@ -105,49 +109,103 @@ export class PoolsView {
   dispose() {
     this.#stopped = true;
     clearTimeout(this.#timer);
+    this.watch.stop();
+    this.table.dispose();
     document.removeEventListener("visibilitychange", this.visible);
   }
+
+  // ---- The address --------------------------------------------------------------------------
+
+  #readAddress() {
+    const query = new URLSearchParams(location.search);
+    this.#search = query.get("search") ?? "";
+    const [, minus, name] = /^(-?)(\w+)$/.exec(query.get("sort") ?? "") ?? [];
+    const column = COLUMNS.find(({ id }) => id === name)?.id;
+    if (column) [this.#column, this.#down] = [column, minus === "-"];
+    try {
+      this.#grouped = localStorage.getItem(FLAT) === null;
+    } catch { /* storage is switched off */ }
+  }
+
+  #writeAddress() {
+    const query = new URLSearchParams();
+    if (this.#search) query.set("search", this.#search);
+    if (this.#column !== "name" || this.#down) {
+      query.set("sort", `${this.#down ? "-" : ""}${this.#column}`);
+    }
+    const text = query.toString();
+    history.replaceState(history.state, "", location.pathname + (text ? `?${text}` : ""));
+  }
+
+  // ---- Reading ------------------------------------------------------------------------------
 
   async #load() {
     clearTimeout(this.#timer);
     if (document.querySelector("dialog.sign-in")) return;
     try {
-      const first = !this.#loaded;
-      const pools = await listPools();
+      await this.watch.load(this.table.names, this.#whole);
       if (this.#stopped) return;
-      this.pools = pools;
-      const now = Date.now();
-      for (const pool of this.pools) remember(pool, now);
+      this.#whole = false;
       this.problem = "";
       this.#loaded = true;
       this.shell.state("live", "Live");
-      if (first) {
-        const busy = this.pools.filter((p) => !p.error).slice(0, 24);
-        Promise.allSettled(busy.map(recall)).then(() => this.#draw());
-      }
     } catch (error) {
       if (this.#stopped || /** @type {{status?: number}} */ (error).status === 401) return;
       this.problem = error instanceof Error ? error.message : String(error);
       this.shell.state(rights.read ? "reconnecting" : "stopped", this.problem);
     }
     if (this.#stopped) return;
+    this.element.classList.toggle("stale", this.problem !== "");
     this.#draw();
     if (!document.hidden) this.#timer = setTimeout(() => this.#load(), EVERY_MS);
   }
 
+  #reload() {
+    this.#whole = true;
+    this.#load();
+  }
+
+  // ---- What is shown ------------------------------------------------------------------------
+
+  /** @param {Column} column */
+  #sort(column) {
+    this.#down = column === this.#column ? !this.#down : FROM_TOP.has(column);
+    this.#column = column;
+    this.#writeAddress();
+    this.#draw();
+  }
+
+  #regroup() {
+    this.#grouped = !this.#grouped;
+    try {
+      if (this.#grouped) localStorage.removeItem(FLAT);
+      else localStorage.setItem(FLAT, "1");
+    } catch { /* storage is switched off */ }
+    this.#draw();
+  }
+
+  /** @param {string} group */
+  #isOpen(group) {
+    return this.#search !== "" || (this.#folded.get(group) ?? this.#items.length <= SHORT);
+  }
+
+  /** @param {string} group */
+  #fold(group) {
+    this.#folded.set(group, !this.#isOpen(group));
+    this.#draw();
+  }
+
   /** @param {KeyboardEvent} event */
   key(event) {
-    const links = /** @type {NodeListOf<HTMLElement>} */ (this.table.querySelectorAll("a.pool"));
-    if (event.key === "/") this.input.focus();
-    else if (event.key === "n" && rights.admin) this.#create();
-    else if (event.key === "j" || event.key === "k") {
-      this.#selected = Math.max(
-        0,
-        Math.min(links.length - 1, this.#selected + (event.key === "j" ? 1 : -1)),
-      );
-      links[this.#selected]?.focus();
-    } else if (event.key === "g") links[this.#selected = 0]?.focus();
-    else if (event.key === "G") links[this.#selected = links.length - 1]?.focus();
+    const { table } = this;
+    const { key } = event;
+    const at = table.focused;
+    if (key === "/") this.input.focus();
+    else if (key === "n" && rights.admin) this.#create();
+    else if (key === "j" || key === "ArrowDown") table.focus(at < 0 ? table.at + 1 : at + 1);
+    else if (key === "k" || key === "ArrowUp") table.focus(at < 0 ? Math.max(0, table.at) : at - 1);
+    else if (key === "g" || key === "Home") table.focus(0);
+    else if (key === "G" || key === "End") table.focus(Infinity);
     else return false;
     return true;
   }
@@ -155,175 +213,74 @@ export class PoolsView {
   #draw() {
     if (this.#stopped) return;
     this.create.hidden = !rights.admin || !this.#loaded;
-    const now = Date.now();
-    const shown = this.pools.filter((p) =>
-      p.name.toLowerCase().includes(this.#search.toLowerCase())
-    );
-    const total = this.pools.reduce((sum, p) => sum + (rateOf(p.name) ?? 0), 0);
+    const { pools } = this.watch;
+    this.#items = this.#loaded && rights.read ? this.watch.items() : [];
+    const shown = this.#search
+      ? this.#items.filter(({ pool }) => fuzzy(pool.name, this.#search) !== null)
+      : this.#items;
+    const blank = this.#why(shown.length);
+    this.table.element.hidden = blank !== null;
+    this.blank.hidden = blank === null;
+    if (blank) fill(this.blank, h("div", { class: "empty", role: "status" }, blank));
+    this.group.setAttribute("aria-pressed", String(this.#grouped));
+    this.group.classList.toggle("on", this.#grouped);
+    const rate = this.#items.reduce((sum, { known }) => sum + (known.rate ?? 0), 0);
+    const bad = this.#items.filter(({ pool, known }) => pool.error || known.damage).length;
+    const found = this.#search && shown.length ? `${count(shown.length)} of ` : "";
+    const words = `${found}${count(pools.size)} ${pools.size === 1 ? "pool" : "pools"}, ${
+      short(rate)
+    } messages/s`;
     fill(
       this.summary,
-      this.#loaded &&
-        `${count(this.pools.length)} ${this.pools.length === 1 ? "pool" : "pools"}, ${
-          short(total)
-        } messages/s`,
+      this.#loaded && words,
+      bad > 0 && h("strong", { class: "problem" }, `, ${count(bad)} damaged`),
     );
+    this.table.sorted(this.#column, this.#down);
+    const items = sortItems(shown, this.#column, this.#down);
+    this.table.show(linesOf(items, {
+      grouped: this.#grouped,
+      isOpen: (group) => this.#isOpen(group),
+    }));
+  }
+
+  /** What is shown instead of the table. @param {number} shown @returns {import("./dom.js").Child[] | null} */
+  #why(shown) {
+    const say = (/** @type {string} */ title, /** @type {string} */ words) => [
+      h("h2", null, title),
+      h("p", null, words),
+    ];
     if (!rights.read) {
       return rights.session
-        ? this.#empty(
+        ? say(
           "This access key appends but does not read",
           "Send messages with plasmite feed, or on the page of a pool: its address is /ui/pools/ and the pool's name.",
         )
-        : this.#empty(
+        : say(
           "This server accepts messages but shows none",
           "It runs with --access write-only. Append with plasmite feed, or start it with read access to see pools here.",
         );
     }
     if (!this.#loaded) {
       return this.problem
-        ? this.#empty("Pools cannot be listed", this.problem)
-        : fill(this.table, h("p", { class: "empty", role: "status" }, "Loading…"));
+        ? say("Pools cannot be listed", this.problem)
+        : [h("p", null, "Loading…")];
     }
-    if (!this.pools.length) {
-      const make = h("code", null, "plasmite pool create chat");
-      this.#empty(
-        "No pools yet",
-        rights.admin
-          ? "Create one here, or on the command line:"
-          : "Create one on the command line:",
-      );
-      this.table.firstElementChild?.append(make);
-      return;
-    }
-    if (!shown.length) {
-      return this.#empty(
-        `No pool is called “${this.#search}”`,
-        `${count(this.pools.length)} other pools exist. Clear the search to see them.`,
-      );
-    }
-    const focus = document.activeElement?.closest("[data-pool]")?.getAttribute("data-pool");
-    const on = document.activeElement?.tagName;
-    const head = [
-      "Pool",
-      "Last minute",
-      "Rate",
-      "Fill",
-      "Messages",
-      "Retained",
-      "Newest",
-      shown.some((p) => p.followers !== undefined) && "Followers",
-    ];
-    const list = h(
-      "div",
-      { class: "rows", role: "list", "aria-label": "Pools" },
-      shown.map((pool) => this.#row(pool, now, head.length - (head.at(-1) ? 0 : 1))),
-    );
-    fill(
-      this.table,
-      h(
-        "div",
-        { class: `head ${head.at(-1) ? "" : "few"}`, "aria-hidden": "true" },
-        head.map((x) => x && h("span", null, x)),
-      ),
-      list,
-    );
-    if (focus && on) {
-      const again = this.table.querySelector(
-        `[data-pool="${CSS.escape(focus)}"] ${on === "A" ? "a" : "button"}`,
-      );
-      if (again instanceof HTMLElement) again.focus({ preventScroll: true });
-    }
-  }
-
-  /** @param {string} title @param {string} words */
-  #empty(title, words) {
-    fill(this.table, h("div", { class: "empty" }, h("h2", null, title), h("p", null, words)));
-  }
-
-  /** @param {Pool} pool @param {number} now @param {number} columns */
-  #row(pool, now, columns) {
-    const { metrics, bounds } = pool;
-    const href = `/ui/pools/${encodeURIComponent(pool.name)}`;
-    const trash = rights.admin &&
-      button(`Delete ${pool.name}`, () => this.#delete(pool), { icon: "trash" });
-    if (pool.error || !metrics) {
-      return h(
-        "div",
-        { class: "card bad", role: "listitem", "data-pool": pool.name },
-        h("span", { class: "name" }, pool.name),
-        h(
-          "span",
-          { class: "problem" },
-          pool.error
-            ? `${pool.error.kind}: ${pool.error.message}`
-            : "Its details are not available",
+    const { size } = this.watch.pools;
+    if (!size) {
+      return [
+        ...say(
+          "No pools yet",
+          rights.admin
+            ? "Create one here, or on the command line:"
+            : "Create one on the command line:",
         ),
-        trash,
-      );
+        h("code", null, "plasmite pool create chat"),
+      ];
     }
-    const { oldest_time: a, newest_time: b } = metrics.age;
-    const [t0, t1] = [Date.parse(a ?? ""), Date.parse(b ?? "")];
-    const values = rates(pool.name, now);
-    const rate = rateOf(pool.name);
-    const used = metrics.utilization.used_percent;
-    const cell = (
-      /** @type {string} */ label,
-      /** @type {import("./dom.js").Child[]} */ ...children
-    ) =>
-      h(
-        "span",
-        { class: `cell ${label.toLowerCase()}` },
-        h("small", null, label),
-        h("span", { class: "value" }, children),
-      );
-    return h(
-      "div",
-      { class: `card ${columns === 8 ? "" : "few"}`, role: "listitem", "data-pool": pool.name },
-      h("a", { class: "pool name", href }, pool.name),
-      h("span", { class: "cell sparkcell" }, sparkline(values, Math.max(1, ...values))),
-      cell("Rate", rate === null ? "–" : `${short(rate)}/s`),
-      h(
-        "span",
-        {
-          class: "cell filled",
-          title: `${bytes(metrics.utilization.used_bytes)} of ${bytes(pool.ring_size)}`,
-        },
-        h("small", null, "Fill"),
-        h(
-          "span",
-          { class: "value" },
-          meter(used),
-          ` ${Math.round(used)}% `,
-          h("small", { class: "of" }, `of ${bytes(pool.ring_size)}`),
-        ),
-      ),
-      h(
-        "span",
-        {
-          class: "cell",
-          title: bounds?.oldest === undefined ? "empty" : `${bounds.oldest} to ${bounds.newest}`,
-        },
-        h("small", null, "Messages"),
-        h("span", { class: "value" }, count(metrics.message_count)),
-      ),
-      h(
-        "span",
-        { class: "cell" },
-        h("small", null, "Retained"),
-        h(
-          "span",
-          { class: "value" },
-          a ? span(t1 - t0) : "–",
-          a && h("small", { class: "of" }, ` since ${moment(t0)}`),
-        ),
-      ),
-      h(
-        "span",
-        { class: "cell", title: b ? moment(t1) : "" },
-        h("small", null, "Newest"),
-        h("span", { class: "value" }, b ? ago(t1, now) : "never"),
-      ),
-      columns === 8 && cell("Followers", String(pool.followers ?? "–")),
-      trash,
+    if (shown) return null;
+    return say(
+      `No pool is called “${this.#search}”`,
+      `${count(size)} other pools exist. Clear the search to see them.`,
     );
   }
 
@@ -359,7 +316,7 @@ export class PoolsView {
               });
               close();
               toast(`Created ${name.value.trim()}`);
-              this.#load();
+              this.#reload();
             } catch (error) {
               fill(problem, error instanceof Error ? error.message : String(error));
             }
@@ -402,7 +359,7 @@ export class PoolsView {
       act: async () => {
         await json(poolPath(pool.name), { method: "DELETE" });
         toast(`Deleted ${pool.name}`);
-        this.#load();
+        this.#reload();
       },
       wordsOf: (error) => error instanceof Error ? error.message : String(error),
     });

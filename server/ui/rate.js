@@ -11,6 +11,8 @@ import { messageAt } from "./api.js";
 /** @typedef {{t: number, seq: number}} Point when a sequence number was the newest */
 
 const MINUTE = 60_000;
+/** What counts as now, in milliseconds. */
+const RECENT = 5000;
 export const BARS = 30;
 
 /** Newest sequence numbers over the last minute by pool name. @type {Map<string, Point[]>} */
@@ -23,7 +25,10 @@ const newest = (pool) => Number(pool.bounds?.newest ?? 0);
 export function remember(pool, now) {
   let points = history.get(pool.name);
   if (!points || (points.at(-1)?.seq ?? 0) > newest(pool)) history.set(pool.name, points = []);
-  points.push({ t: now, seq: newest(pool) });
+  const last = points.at(-1), seq = newest(pool);
+  // In a pool where nothing happens two points say it all.
+  if (last && last.seq === seq && points.at(-2)?.seq === seq) last.t = now;
+  else points.push({ t: now, seq });
   while ((points[1]?.t ?? now) < now - MINUTE) points.shift();
   return points;
 }
@@ -52,13 +57,22 @@ export function rates(name, now) {
   });
 }
 
+/** Messages per second over the last minute, or since the pool is known. @param {string} name @param {number} now */
+export function minuteRate(name, now) {
+  const points = history.get(name) ?? [];
+  const first = points[0];
+  const from = Math.max(now - MINUTE, first?.t ?? now);
+  return now - from < 1000 ? 0 : (seqAt(points, now) - seqAt(points, from)) * 1000 / (now - from);
+}
+
 /** Messages per second over the last seconds. @param {string} name */
 export function rateOf(name) {
   const points = history.get(name) ?? [];
   const last = points.at(-1);
-  const first = points.findLast((p) => last && p.t <= last.t - 4500) ?? points[0];
-  if (!first || !last || first.t === last.t) return null;
-  return (last.seq - first.seq) * 1000 / (last.t - first.t);
+  const from = Math.max(points[0]?.t ?? 0, (last?.t ?? 0) - RECENT);
+  return !last || from === last.t
+    ? null
+    : (last.seq - seqAt(points, from)) * 1000 / (last.t - from);
 }
 
 /**
@@ -67,20 +81,23 @@ export function rateOf(name) {
  */
 export async function recall(pool) {
   const end = newest(pool), oldest = Number(pool.bounds?.oldest ?? 1);
-  const last = Date.parse(pool.metrics?.age.newest_time ?? "");
+  const { newest_time: time, newest_age_ms: age } = pool.metrics?.age ?? {};
   const now = Date.now();
+  const last = Date.parse(time ?? "");
+  // How far this clock is ahead of the server's.
+  const ahead = typeof age === "number" ? now - age - last : 0;
   const points = history.get(pool.name) ?? [];
-  if (!end || !(now - last < MINUTE)) {
+  if (!end || !(now - ahead - last < MINUTE)) {
     points.unshift({ t: now - MINUTE, seq: end });
     return;
   }
   /** @type {Point[]} */
-  const back = [{ t: last, seq: end }];
+  const back = [{ t: last + ahead, seq: end }];
   for (let d = 1; end - d >= oldest; d *= 2) {
     const point = await messageAt(pool.name, BigInt(end - d));
     if (!point) break;
-    back.unshift({ t: point.t, seq: end - d });
-    if (point.t < now - MINUTE) break;
+    back.unshift({ t: point.t + ahead, seq: end - d });
+    if (point.t + ahead < now - MINUTE) break;
   }
   const first = points[0];
   if (!first) return;
