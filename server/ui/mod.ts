@@ -35,6 +35,7 @@ import past from "./past.js" with { type: "text" };
 import pool from "./pool.js" with { type: "text" };
 import poolsCss from "./pools.css" with { type: "text" };
 import pools from "./pools.js" with { type: "text" };
+import poolsColumns from "./pools_columns.js" with { type: "text" };
 import poolsOrder from "./pools_order.js" with { type: "text" };
 import poolsTable from "./pools_table.js" with { type: "text" };
 import poolsWatch from "./pools_watch.js" with { type: "text" };
@@ -81,6 +82,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   past,
   pool,
   pools,
+  pools_columns: poolsColumns,
   pools_order: poolsOrder,
   pools_table: poolsTable,
   pools_watch: poolsWatch,

@@ -8,7 +8,8 @@ import { json, poolPath, rights } from "./api.js";
 import { askTwice, button, count, dialog, fill, h, icon, short, toast } from "./dom.js";
 import { styled } from "./later.js";
 import { FROM_TOP, fuzzy, linesOf, sortItems } from "./pools_order.js";
-import { COLUMNS, PoolsTable } from "./pools_table.js";
+import { COLUMNS } from "./pools_columns.js";
+import { PoolsTable } from "./pools_table.js";
 import { PoolsWatch } from "./pools_watch.js";
 
 /** @typedef {import("./api.js").Pool} Pool */
@@ -24,6 +25,7 @@ const FLAT = "plasmite-ungrouped";
 const SHORT = 60;
 
 export class PoolsView {
+  kind = /** @type {const} */ ("pools");
   /** @type {string} */
   problem = "";
   /** @type {Item[]} */

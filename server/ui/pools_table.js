@@ -5,165 +5,16 @@
  */
 
 import { rights } from "./api.js";
-import { ago, button, bytes, count, fill, h, icon, moment, short, span, svg } from "./dom.js";
-import { meter } from "./facts.js";
-import { fillsIn, trouble } from "./pools_order.js";
-import { BARS, rates } from "./rate.js";
+import { button, count, fill, h, icon } from "./dom.js";
+import { cellOf, COLUMNS } from "./pools_columns.js";
+import { trouble } from "./pools_order.js";
 
 /** @typedef {import("./pools_order.js").Column} Column */
-/** @typedef {import("./pools_order.js").Item} Item */
 /** @typedef {import("./pools_order.js").Line} Line */
-/** @typedef {import("./dom.js").Child} Child */
-/** @typedef {{id: Column, title: string, about?: string, cell: (item: Item, now: number) => Cell, sum?: (items: Item[]) => string}} Head */
-/** @typedef {[words: string, draw?: (() => Child[]) | null, title?: string]} Cell what it says, which decides whether it is drawn again */
+/** @typedef {import("./pools_columns.js").Cell} Cell */
 
 /** Rows beyond those on screen, so that a short scroll shows no gap. */
 const SPARE = 6;
-const DASH = "–";
-
-/** @param {number[]} values */
-function sparkline(values) {
-  const top = Math.max(1, ...values);
-  const root = svg("svg", {
-    viewBox: `0 0 ${BARS * 4} 24`,
-    class: values.some((v) => v > 0) ? "spark" : "spark idle",
-    "aria-hidden": "true",
-    preserveAspectRatio: "none",
-  });
-  const y = (/** @type {number} */ v) => (23 - v / top * 21).toFixed(1);
-  const line = values.map((v, i) => `${i ? "L" : "M"}${i * 4 + 2} ${y(v)}`).join("");
-  root.append(
-    svg("path", { d: `${line}L${BARS * 4 - 2} 24L2 24Z`, class: "area" }),
-    svg("path", { d: line, class: "line" }),
-  );
-  return root;
-}
-
-/** The largest unit of a duration: `3 h`. @param {number} ms */
-const roughly = (ms) => span(Math.max(1000, ms)).replace(/\.\d/, "").split(" ", 2).join(" ");
-
-/** @param {Item[]} items @param {(item: Item) => number} of */
-const total = (items, of) => items.reduce((sum, item) => sum + of(item), 0);
-
-/** @param {Item} item @returns {Cell} */
-function state({ pool, known }) {
-  if (pool.error) return [pool.error.kind, null, pool.error.message];
-  return known.damage ? ["damaged", null, known.damage] : ["ok"];
-}
-
-/** @param {Item} item @returns {Cell} */
-function fullness({ pool }) {
-  const use = pool.metrics?.utilization;
-  if (!use) return [DASH];
-  const words = `${Math.round(use.used_percent)}%`;
-  const size = bytes(pool.ring_size);
-  return [
-    `${words} of ${size}`,
-    () => [meter(use.used_percent), ` ${words} `, h("small", { class: "of" }, `of ${size}`)],
-    `${bytes(use.used_bytes)} of ${size}`,
-  ];
-}
-
-/** @param {Item} item @returns {Cell} */
-function full({ pool, known }) {
-  const ms = fillsIn(pool, known.minute);
-  if (!pool.metrics) return [DASH];
-  if (ms === 0) return ["full", null, "The oldest messages make room for new ones"];
-  return ms === Infinity
-    ? [DASH, null, "Nothing fills it now"]
-    : [`about ${roughly(ms)}`, null, "At the rate of the last minute"];
-}
-
-/** @param {Item} item @returns {Cell} */
-function retained({ pool }) {
-  const { oldest_time: a, newest_time: b } = pool.metrics?.age ?? {};
-  if (!a || !b) return [DASH];
-  const from = Date.parse(a);
-  const kept = span(Date.parse(b) - from).split(" ", 2).join(" ");
-  return [kept, null, `Since ${moment(from)}`];
-}
-
-/** @param {Item} item @returns {Cell} */
-function newest({ pool }, now = 0) {
-  const { newest_time: time, newest_age_ms: age } = pool.metrics?.age ?? {};
-  if (!pool.metrics) return [DASH];
-  if (!time) return ["never"];
-  return [ago(now - (age ?? now - Date.parse(time)), now), null, moment(Date.parse(time))];
-}
-
-/** @param {Item} item @returns {Cell} */
-function readers({ known: { readers: of } }) {
-  if (!of?.count) return [of ? "0" : DASH];
-  const late = [of.lag && `${short(of.lag)} behind`, of.pending && `${short(of.pending)} pending`];
-  return [[of.count, ...late.filter(Boolean)].join(", ")];
-}
-
-/** @type {readonly Head[]} */
-export const COLUMNS = [
-  { id: "name", title: "Pool", cell: ({ pool }) => [pool.name] },
-  {
-    id: "state",
-    title: "State",
-    about: "Whether it can be read",
-    cell: state,
-    sum: (items) => {
-      const bad = items.filter(({ pool, known }) => trouble(pool, known));
-      return bad.length ? `${bad.length} damaged` : "ok";
-    },
-  },
-  {
-    id: "minute",
-    title: "Last minute",
-    about: "Messages over the last minute",
-    cell: ({ pool }, now) => {
-      const values = rates(pool.name, now);
-      return [values.map((v) => v.toFixed(1)).join(), () => [sparkline(values)]];
-    },
-  },
-  {
-    id: "rate",
-    title: "Rate",
-    about: "Messages a second",
-    cell: ({ known: { rate } }) => [rate === null ? DASH : `${short(rate)}/s`],
-    sum: (items) => `${short(total(items, ({ known }) => known.rate ?? 0))}/s`,
-  },
-  { id: "fill", title: "Fill", cell: fullness },
-  { id: "full", title: "Fills in", about: "When it is about full", cell: full },
-  {
-    id: "messages",
-    title: "Messages",
-    cell: ({ pool: { metrics, bounds } }) => [
-      metrics ? count(metrics.message_count) : DASH,
-      null,
-      bounds?.oldest === undefined ? "" : `${bounds.oldest} to ${bounds.newest}`,
-    ],
-    sum: (items) => count(total(items, ({ pool }) => pool.metrics?.message_count ?? 0)),
-  },
-  { id: "retained", title: "Retained", about: "How far back it reaches", cell: retained },
-  { id: "newest", title: "Newest", cell: newest },
-  {
-    id: "followers",
-    title: "Followers",
-    about: "Streams of this server that follow it",
-    cell: ({ pool }) => [pool.followers === undefined ? DASH : count(pool.followers)],
-  },
-  {
-    id: "readers",
-    title: "Cursors",
-    about: "Cursors and work groups, and how far they are behind",
-    cell: readers,
-  },
-];
-
-/**
- * What a cell says; where a pool cannot be opened, the reason stands across the row. @param {Head} head
- * @param {Item} item @param {number} now @returns {Cell}
- */
-function cellOf({ id, cell }, item, now) {
-  const { error } = item.pool;
-  if (!error || id === "state") return cell(item, now);
-  return id === "rate" ? [error.message] : [""];
-}
 
 export class PoolsTable {
   /** @type {readonly Line[]} */
@@ -176,16 +27,8 @@ export class PoolsTable {
   #frame = 0;
   #now = 0;
   #body = h("tbody", null);
-  #above = h(
-    "tr",
-    { class: "space", "aria-hidden": "true" },
-    h("td", { colspan: COLUMNS.length + 1 }),
-  );
-  #below = h(
-    "tr",
-    { class: "space", "aria-hidden": "true" },
-    h("td", { colspan: COLUMNS.length + 1 }),
-  );
+  #above = spacer();
+  #below = spacer();
 
   /**
    * @param {HTMLElement} scroller what scrolls
@@ -208,7 +51,7 @@ export class PoolsTable {
     );
     this.element = h(
       "table",
-      { class: "pools", "aria-label": "Pools" },
+      { class: "pools", "aria-label": "Pools", onclick: clicked },
       h("thead", null, h("tr", null, this.heads, h("td", { class: "c-acts" }))),
       this.#body,
     );
@@ -344,11 +187,7 @@ export class PoolsTable {
         h("a", { class: "pool", href, title: pool.name }, pool.name),
       ),
       cells,
-      h(
-        "td",
-        { class: "c-acts" },
-        button(`Delete ${pool.name}`, () => this.on.remove(pool), { icon: "trash" }),
-      ),
+      h("td", { class: "c-acts" }),
     );
   }
 
@@ -372,14 +211,27 @@ export class PoolsTable {
     row.classList.toggle("inside", line.inside);
     row.classList.toggle("bad", trouble(pool, known) > 0);
     row.classList.toggle("unopened", pool.error !== undefined);
-    const trash = row.lastElementChild?.firstElementChild;
-    if (trash instanceof HTMLElement) trash.hidden = !rights.admin;
+    const acts = row.cells[COLUMNS.length];
+    if (acts && rights.admin !== acts.childElementCount > 0) {
+      const remove = () => this.on.remove(pool);
+      fill(acts, rights.admin && button(`Delete ${pool.name}`, remove, { icon: "trash" }));
+    }
     for (let i = 1; i < COLUMNS.length; i++) {
       const cell = row.cells[i];
       const head = COLUMNS[i];
       if (cell && head) say(cell, cellOf(head, line.item, this.#now));
     }
   }
+}
+
+/**
+ * The link of a row lies over it, except over cells with a tooltip: these pass clicks on. @param
+ * {MouseEvent} event
+ */
+function clicked(event) {
+  const at = event.target instanceof Element ? event.target : null;
+  if (!at || at.closest("a, button, thead")) return;
+  at.closest("tr")?.querySelector("a, button")?.dispatchEvent(new MouseEvent("click", event));
 }
 
 /** @param {Line | undefined} line */
@@ -400,6 +252,14 @@ function say(element, [words, draw, title = ""]) {
   said.set(element, words);
   fill(element, draw ? draw() : words);
 }
+
+/** A row in place of those that do not exist. */
+const spacer = () =>
+  h(
+    "tr",
+    { class: "space", "aria-hidden": "true" },
+    h("td", { colspan: COLUMNS.length + 1 }),
+  );
 
 /** @param {HTMLTableRowElement} row @param {number} height */
 function space(row, height) {

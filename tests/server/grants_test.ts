@@ -88,6 +88,9 @@ Deno.test("grants: rights on one pool give nothing of another, on every route", 
   for (const path of ["/v0/pools", "/v0/ui/pools"]) {
     const list = JSON.parse((await ask("GET", path)).text);
     assert.deepEqual(list.pools.map(({ name }: { name: string }) => name), ["a"], path);
+    const named = JSON.parse((await ask("GET", `${path}?name=b&name=a&name=nosuch`)).text);
+    assert.deepEqual(named.pools.map(({ name }: { name: string }) => name), ["a"], path);
+    assert.deepEqual(JSON.parse((await ask("GET", `${path}?name=b`)).text), { pools: [] }, path);
   }
   const { text } = await ask("GET", "/metrics");
   assert.match(text, /pool="a"/);

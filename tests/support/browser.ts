@@ -1,5 +1,5 @@
 /**
- * Debian's Chromium, a real server in this process and pools with something in them, for tests and
+ * Debian's Chromium and Firefox, a real server in this process and pools with something in them, for tests and
  * screenshots of the page.
  *
  * @module
@@ -7,26 +7,37 @@
 
 import "./environment.ts";
 import axe from "axe-core";
-import { type Browser, chromium, type Page } from "playwright-core";
+import {
+  type Browser,
+  type BrowserContextOptions,
+  chromium,
+  firefox,
+  type Page,
+} from "playwright-core";
 import { Client } from "../../lib/client/client.ts";
 import type { Pool } from "../../lib/client/pool.ts";
 import { type App, type AppOptions, createApp } from "../../server/app.ts";
 
-/** Where Debian puts it; another place can be named. */
+/** The browsers that the page is tested in. */
+export type BrowserName = "chromium" | "firefox";
+
+/** Where Debian puts Chromium; another place can be named. */
 export const CHROMIUM = Deno.env.get("PLASMITE_CHROMIUM") ?? "/usr/bin/chromium";
+/** Where Debian puts Firefox; another place can be named. */
+const FIREFOX = Deno.env.get("PLASMITE_FIREFOX") ?? "/usr/bin/firefox-esr";
 
 /** Whether there is a browser to test with. */
-export function hasBrowser(): boolean {
+export function hasBrowser(name: BrowserName = "chromium"): boolean {
   try {
-    return Deno.statSync(CHROMIUM).isFile;
+    return Deno.statSync(name === "chromium" ? CHROMIUM : FIREFOX).isFile;
   } catch {
     return false;
   }
 }
 
 /** Starts it; everything that would look for the network is off. */
-export function launch(): Promise<Browser> {
-  return chromium.launch({
+export function launch(name: BrowserName = "chromium"): Promise<Browser> {
+  return name === "firefox" ? launchFirefox() : chromium.launch({
     executablePath: CHROMIUM,
     args: [
       "--headless",
@@ -40,6 +51,113 @@ export function launch(): Promise<Browser> {
       "--disable-dev-shm-usage",
     ],
   });
+}
+
+/** A session of WebDriver BiDi inside of Playwright. */
+interface BidiSession {
+  send(method: string, parameters: unknown): Promise<unknown>;
+}
+
+/**
+ * Firefox as Debian builds it, through WebDriver BiDi: it has no other protocol that Playwright
+ * speaks. It knows no command to emulate media features, which Playwright sends for every context.
+ */
+async function launchFirefox(): Promise<Browser> {
+  const browser = await firefox.launch({
+    executablePath: FIREFOX,
+    channel: "moz-firefox",
+    headless: true,
+    timeout: 120_000,
+    firefoxUserPrefs: {
+      "app.normandy.enabled": false,
+      "datareporting.policy.dataSubmissionEnabled": false,
+      "network.captive-portal-service.enabled": false,
+      "network.connectivity-service.enabled": false,
+    },
+  });
+  const { _connection } = browser as unknown as {
+    _connection: { toImpl(of: unknown): { _browserSession: BidiSession } };
+  };
+  const session: BidiSession = Object.getPrototypeOf(
+    _connection.toImpl(browser)._browserSession,
+  );
+  const { send } = session;
+  session.send = function (this: BidiSession, method: string, parameters: unknown) {
+    return method === "emulation.setMediaFeaturesOverride"
+      ? Promise.resolve({})
+      : send.call(this, method, parameters);
+  };
+  return browser;
+}
+
+/**
+ * Registers a test for every browser, which starts it once; ignored, with a line in `.ci/ignored`,
+ * where the browser is missing.
+ */
+export function inBrowsers(
+  what: string,
+  play: (t: Deno.TestContext, browser: Browser, name: BrowserName) => Promise<void>,
+  names: readonly BrowserName[] = ["chromium", "firefox"],
+): void {
+  for (const name of names) {
+    Deno.test({
+      name: `${name}: ${what}`,
+      ignore: !hasBrowser(name),
+      sanitizeOps: false,
+      sanitizeResources: false,
+    }, async (t) => {
+      const browser = await launch(name);
+      try {
+        await play(t, browser, name);
+      } finally {
+        await browser.close();
+      }
+    });
+  }
+}
+
+/** A server and a page on it. */
+export interface Scene {
+  readonly server: TestServer;
+  readonly page: Page;
+}
+
+/** How a scene is set up. */
+export interface SceneOptions {
+  readonly app?: AppOptions;
+  readonly context?: BrowserContextOptions;
+}
+
+/** Plays a scene, then checks that the page behaved. */
+export async function scene(
+  browser: Browser,
+  options: SceneOptions,
+  play: (scene: Scene) => Promise<void>,
+): Promise<void> {
+  await using server = new TestServer(options.app);
+  const context = await browser.newContext({
+    viewport: { width: 1200, height: 800 },
+    timezoneId: "UTC",
+    ...options.context,
+  });
+  context.setDefaultTimeout(60_000);
+  const page = await context.newPage();
+  const bad = watchPage(page, server.url);
+  try {
+    await play({ server, page });
+    if (bad.length > 0) throw new Error(bad.join("\n"));
+  } finally {
+    await context.close();
+  }
+}
+
+/** Waits until an expression is true; the page's policy forbids Playwright's own way. */
+export async function until(page: Page, expression: string): Promise<void> {
+  for (let i = 0; i < 1200; i++) {
+    if (await page.evaluate(expression)) return;
+    await page.waitForTimeout(50);
+  }
+  throw new Error(`never true: ${expression}`);
 }
 
 /** A server on a port of its own. */
