@@ -13,7 +13,6 @@ import { MAX_ROWS } from "./rows.js";
 
 export class Controls {
   facts = h("dl", { class: "facts" });
-  head = h("div", { class: "head", "aria-hidden": "true" });
   blank = h("div", { class: "empty", role: "status" });
   status = h("p", { class: "offscreen", role: "status" });
   split = h("div", { class: "split" });
@@ -67,12 +66,12 @@ export class Controls {
       h(
         "section",
         { class: "stream", "aria-label": "Stream" },
-        this.head,
+        view.head.element,
         this.older,
         h("div", { class: "hold" }, view.list.element, this.blank, this.newest),
       ),
     );
-    this.drawHead();
+    view.head.draw();
     return h(
       "main",
       { class: "one" },
@@ -93,21 +92,6 @@ export class Controls {
       this.split,
       this.status,
     );
-  }
-
-  /** Draws the names of the columns. */
-  drawHead() {
-    const { pins } = this.view.list;
-    fill(
-      this.head,
-      h("span", { class: "seq" }, "#"),
-      h("span", { class: "time" }, "Time"),
-      h("span", { class: "tags" }, "Tags"),
-      pins.map((path) => h("span", { class: "cell", title: path.join(".") }, path.join("."))),
-      h("span", { class: "data" }, "Data"),
-    );
-    const columns = pins.length ? `repeat(${pins.length}, var(--pinw))` : "";
-    this.split.style.setProperty("--pins", columns);
   }
 
   /** Draws what depends on the state. */

@@ -5,8 +5,11 @@
  * @module
  */
 
-import { clock, count, fill, h, hueOf, pill } from "./dom.js";
-import { pick, tokens } from "./json.js";
+import { fill, h } from "./dom.js";
+import { styled } from "./later.js";
+import { drawRow } from "./row.js";
+
+await styled("rows");
 
 /** @typedef {import("./json.js").Message} Message */
 /** @typedef {{kind: "gap", from: bigint, to: bigint, t: number}} Gap messages from … to - 1 were overwritten unread */
@@ -16,20 +19,17 @@ import { pick, tokens } from "./json.js";
  */
 /** @typedef {Message | Gap | Note} Row */
 
-/** How many characters of a message's data a row uses. */
-const PREVIEW = 600;
 /** The interval between draws while many rows arrive, in milliseconds. */
 const RUSH_MS = 64;
 
-/** The text for a gap. @param {Gap} gap */
-export function gapText({ from, to }) {
-  const n = to - from;
-  return n === 1n
-    ? `Message ${from} is no longer retained: it was overwritten before it was read`
-    : `Messages ${from}–${to - 1n} are no longer retained: ${
-      count(n)
-    } were overwritten before they were read`;
-}
+/**
+ * How columns are laid out. @typedef {{tagRoom: number, columns: boolean}} Layout the width of the
+ *   tags in pixels, and whether pinned fields have columns
+ */
+/**
+ * Where a row is drawn.
+ * @typedef {{element: HTMLElement, row: Row | null, index: number, version: number}} Slot
+ */
 
 export class MessageList {
   /** @type {Row[]} */
@@ -39,23 +39,38 @@ export class MessageList {
   selected = -1;
   /** @type {string[][]} paths of `data` shown as columns */
   pins = [];
+  /** Whether rows show all of their text, on as many lines as it takes. */
+  wrap = false;
+  /** Called with each row of a message that was drawn. @type {((element: HTMLElement) => void) | null} */
+  drawn = null;
 
   #drawn = 0;
   #drawnAt = 0;
   #frame = 0;
+  /** The height of a row; with `wrap` the average. */
   #height = 24;
+  /** The height of a row of one line. */
+  #line = 24;
   #version = 0;
+  #lookVersion = -1;
   #shift = 0;
   #digits = 0;
   #follow = true;
   /** Where this class has scrolled to: a scroll event for that place is not the reader's. */
   #placed = 0;
-  /** @type {ReadonlySet<string>} members of `data` that have a column of their own */
-  #pinned = new Set();
-  /** @type {Array<{element: HTMLElement, row: Row | null, index: number, version: number}>} */
+  #calibrate = true;
+  /** @type {import("./row.js").Look} */
+  #look = { pins: [], pinned: new Set(), wrap: false, tagRoom: 0 };
+  /** @type {Slot[]} */
   #slots = [];
+  /** With `wrap`: what is on screen, and the row that stays where it is. */
+  #shown = { first: 0, end: 0, anchor: 0, top: 0, scroll: -1 };
 
-  /** @param {{select: (index: number, open: boolean) => void, tag: (tag: string) => void, moved: () => void}} on */
+  /**
+   * @param {{select: (index: number, open: boolean) => void, tag: (tag: string) => void,
+   *   moved: () => void, layout: (digits: number) => Layout}} on `layout` sets the widths of the
+   *   columns
+   */
   constructor(on) {
     this.on = on;
     this.spacer = h("div", { class: "spacer", role: "presentation" });
@@ -89,7 +104,10 @@ export class MessageList {
 
   /** Rows that fit on screen, at least one. */
   get page() {
-    return Math.max(1, Math.floor(this.element.clientHeight / this.#height) - 1);
+    const [first, end] = this.window;
+    return this.wrap
+      ? Math.max(1, end - first - 1)
+      : Math.max(1, Math.floor(this.element.clientHeight / this.#height) - 1);
   }
 
   /**
@@ -97,6 +115,9 @@ export class MessageList {
    * number]}
    */
   get window() {
+    if (this.wrap) {
+      return [Math.min(this.#shown.first, this.length), Math.min(this.#shown.end, this.length)];
+    }
     const first = Math.floor(this.element.scrollTop / this.#height);
     return [
       Math.min(first, this.length),
@@ -113,7 +134,8 @@ export class MessageList {
   refresh() {
     this.#version++;
     this.#drawnAt = 0;
-    this.#pinned = new Set(this.pins.map((path) => path.length === 1 ? path[0] ?? "" : ""));
+    this.#calibrate = true;
+    this.#shown.scroll = -1;
     this.draw();
   }
 
@@ -138,9 +160,15 @@ export class MessageList {
   /** @param {number} index @param {"center" | "near"} [where] */
   show(index, where = "near") {
     const { element } = this;
+    this.spacer.style.height = `${this.length * this.#height}px`;
+    if (this.wrap) {
+      const { first, end } = this.#shown;
+      // The first and the last one may be cut off.
+      if (index <= first || index >= end - 1 || where === "center") this.#scrollToRow(index);
+      return this.draw();
+    }
     const top = index * this.#height;
     const low = element.scrollTop, high = low + element.clientHeight - this.#height;
-    this.spacer.style.height = `${this.length * this.#height}px`;
     if (where === "center") this.#scrollTo(top - element.clientHeight / 2);
     else if (top < low) this.#scrollTo(top);
     else if (top > high) this.#scrollTo(top - element.clientHeight + this.#height);
@@ -184,10 +212,11 @@ export class MessageList {
 
   /** @param {MouseEvent} event */
   #click(event) {
-    const target = /** @type {Element} */ (event.target);
+    const target = /** @type {HTMLElement} */ (event.target);
     const slot = this.#slots.find(({ element }) => element.contains(target));
     if (!slot) return;
-    if (target.classList.contains("tag")) this.on.tag(target.textContent ?? "");
+    const { tag } = target.dataset;
+    if (tag !== undefined) this.on.tag(tag);
     else this.on.select(slot.index, true);
   }
 
@@ -197,107 +226,161 @@ export class MessageList {
     const { element } = this;
     const added = this.length - this.#drawn;
     if (this.follow && added > 20 && now - this.#drawnAt < RUSH_MS) return this.draw();
-    const height = parseFloat(getComputedStyle(element).getPropertyValue("--row")) || 24;
-    if (height !== this.#height) [this.#height, this.#version] = [height, this.#version + 1];
+    const line = parseFloat(getComputedStyle(element).getPropertyValue("--row")) || 24;
+    if (line !== this.#line) [this.#line, this.#version] = [line, this.#version + 1];
+    if (!this.wrap) this.#height = line;
     this.#drawn = this.length;
     this.#drawnAt = now;
+    this.#updateLook();
+    if (this.wrap) this.#placeWrapped();
+    else this.#placeEven();
+    this.#shift = 0;
+    const active = this.#slots.find(({ row, index }) => row && index === this.selected);
+    if (active) element.setAttribute("aria-activedescendant", active.element.id);
+    else element.removeAttribute("aria-activedescendant");
+  }
 
+  /** Lays the columns out anew if something changed. */
+  #updateLook() {
     const last = this.rows[this.length - 1];
     const digits = last?.kind === "message" ? String(last.seq).length : 0;
-    if (digits > this.#digits) {
-      this.#digits = digits;
-      element.parentElement?.parentElement?.style.setProperty(
-        "--seqw",
-        `${Math.max(7, digits + 1)}ch`,
-      );
-    }
+    const isFirst = this.#look.tagRoom === 0 && this.length > 0;
+    if (digits > this.#digits || isFirst) {
+      [this.#digits, this.#version] = [Math.max(digits, this.#digits), this.#version + 1];
+    } else if (this.#lookVersion === this.#version) return;
+    this.#lookVersion = this.#version;
+    const { tagRoom, columns } = this.on.layout(this.#digits);
+    const pins = columns ? this.pins : [];
+    const pinned = new Set(pins.map((path) => path.length === 1 ? path[0] ?? "" : ""));
+    this.#look = { pins, pinned, wrap: this.wrap, tagRoom };
+  }
 
-    const total = `${this.length * height}px`;
-    if (this.spacer.style.height !== total) this.spacer.style.height = total;
+  /** Places rows of one height. */
+  #placeEven() {
+    const { element } = this;
+    const height = this.#height;
+    this.#setTotal();
     if (this.#follow) this.#scrollTo(this.length * height);
     else if (this.#shift) this.#scrollTo(element.scrollTop + this.#shift * height);
-    this.#shift = 0;
-
     const first = Math.max(0, Math.floor(element.scrollTop / height) - 2);
-    const wanted = Math.ceil(element.clientHeight / height) + 5;
+    for (const slot of this.#drawFrom(first)) {
+      if (slot.moved) slot.element.style.transform = `translateY(${slot.index * height}px)`;
+    }
+  }
+
+  /**
+   * Places rows of different heights. Only those on screen are measured: the list scrolls as if all
+   * were of the average height, and the row at the same part of the list as of the scroll bar is at
+   * the same part of the screen. So the first one is at the very top and the last at the very end.
+   */
+  #placeWrapped() {
+    const { element } = this;
+    const screen = element.clientHeight;
+    this.#setTotal();
+    let room = Math.max(0, this.length * this.#height - screen);
+    if (this.#follow) this.#scrollTo(room);
+    else if (this.#shift) this.#scrollToRow(Math.max(0, this.#shown.anchor + this.#shift));
+    const still = !this.follow && this.#shift === 0 && element.scrollTop === this.#shown.scroll;
+    const part = room ? Math.min(1, element.scrollTop / room) : 0;
+    const place = Math.min(part * this.length, Math.max(0, this.length - 1e-6));
+    const anchor = still ? this.#shown.anchor : Math.floor(place);
+    const above = Math.ceil((still ? Math.max(0, this.#shown.top) : part * screen) / this.#line);
+    const slots = this.#drawFrom(Math.max(0, anchor - above - 1));
+    const heights = slots.map(({ row, element }) => row ? element.offsetHeight : 0);
+    const at = slots.findIndex(({ index }) => index === anchor);
+    if (at < 0) return;
+    if (this.#calibrated(heights)) {
+      this.#setTotal();
+      room = Math.max(0, this.length * this.#height - screen);
+      this.#scrollTo(part * room);
+    }
+    const tall = heights[at] ?? 0;
+    const top = still ? this.#shown.top : part * screen - (place - anchor) * tall;
+    this.#stack(slots, heights, at, top);
+  }
+
+  /**
+   * @param {readonly Slot[]} slots in order @param {readonly number[]} heights
+   * @param {number} at the slot of the row that is placed first @param {number} top where, on
+   *   screen
+   */
+  #stack(slots, heights, at, top) {
+    const { scrollTop, clientHeight } = this.element;
+    let y = top;
+    for (let i = 0; i < at; i++) y -= heights[i] ?? 0;
+    let [first, end] = [-1, 0];
+    slots.forEach(({ element, row, index }, i) => {
+      element.style.transform = `translateY(${y + scrollTop}px)`;
+      const below = y + (heights[i] ?? 0);
+      if (row && below > 0 && y < clientHeight) {
+        [first, end] = [first < 0 ? index : first, index + 1];
+      }
+      y = below;
+    });
+    const anchor = slots[at]?.index ?? 0;
+    this.#shown = { first: Math.max(0, first), end, anchor, top, scroll: scrollTop };
+  }
+
+  /** Measures the average height of rows, after a change and while they are few. @param {number[]} heights */
+  #calibrated(heights) {
+    const drawn = heights.filter((height) => height > 0);
+    if (!drawn.length || (!this.#calibrate && this.length > drawn.length)) return false;
+    this.#calibrate = false;
+    const mean = drawn.reduce((sum, height) => sum + height, 0) / drawn.length;
+    const changed = mean !== this.#height;
+    this.#height = mean;
+    return changed;
+  }
+
+  /** With `wrap`: scrolls so that a row is on screen. @param {number} index */
+  #scrollToRow(index) {
+    const room = Math.max(0, this.length * this.#height - this.element.clientHeight);
+    this.#scrollTo(room * index / Math.max(1, this.length - 1));
+    this.#shown.scroll = -1;
+  }
+
+  #setTotal() {
+    const total = `${this.length * this.#height}px`;
+    if (this.spacer.style.height !== total) this.spacer.style.height = total;
+  }
+
+  /**
+   * Draws the rows from an index on, as many as there can be on screen.
+   * @param {number} first
+   * @returns {Array<Slot & {moved: boolean}>} in order; `moved` if it has to be placed
+   */
+  #drawFrom(first) {
+    const wanted = Math.ceil(this.element.clientHeight / this.#line) + 5;
     while (this.#slots.length < wanted) {
       const row = h("div", { class: "row", role: "option", id: `row${this.#slots.length}` });
       this.#slots.push({ element: row, row: null, index: -1, version: -1 });
       this.spacer.append(row);
     }
     const slots = this.#slots.length;
-    let active = "";
+    const drawn = [];
     for (let index = first; index < first + slots; index++) {
       const slot = this.#slots[index % slots];
       if (!slot) continue;
       const row = index < this.length ? this.rows[index] ?? null : null;
-      if (slot.index !== index) slot.element.style.transform = `translateY(${index * height}px)`;
-      if (index === this.selected) active = slot.element.id;
-      if (slot.row === row && slot.index === index && slot.version === this.#version) continue;
-      Object.assign(slot, { row, index, version: this.#version });
-      this.#drawRow(slot.element, row, index);
+      const moved = slot.index !== index || slot.version !== this.#version;
+      if (moved || slot.row !== row) {
+        Object.assign(slot, { row, index, version: this.#version });
+        this.#drawRow(slot);
+      }
+      drawn.push({ ...slot, moved });
     }
-    if (active) element.setAttribute("aria-activedescendant", active);
-    else element.removeAttribute("aria-activedescendant");
+    return drawn;
   }
 
-  /** @param {HTMLElement} element @param {Row | null} row @param {number} index */
-  #drawRow(element, row, index) {
+  /** @param {Slot} slot */
+  #drawRow({ element, row, index }) {
     element.hidden = row === null;
+    // What is hidden is found by nobody, and kept by nobody.
     if (!row) return fill(element);
     element.setAttribute("aria-selected", String(index === this.selected));
     element.setAttribute("aria-posinset", String(index + 1));
     element.setAttribute("aria-setsize", String(this.length));
-    if (row.kind !== "message") {
-      element.className = `row mark ${row.kind === "gap" || row.bad ? "bad" : ""}`;
-      fill(
-        element,
-        h("span", null, `${clock(row.t, false)}  ${row.kind === "gap" ? gapText(row) : row.text}`),
-      );
-      return;
-    }
-    element.className = `row h${hueOf(row.tags)}`;
-    const text = row.text;
-    fill(
-      element,
-      h("span", { class: "seq" }, String(row.seq)),
-      h("time", { class: "time", title: row.time }, clock(row.t)),
-      h("span", { class: "tags" }, row.tags.map(pill)),
-      this.pins.map((path) => {
-        const value = pick(text, row.from, row.to, path)?.slice(0, 200);
-        return h("span", { class: "cell" }, value === undefined ? "" : preview(value));
-      }),
-      h(
-        "span",
-        { class: "data" },
-        preview(text.slice(row.from + 1, Math.min(row.to - 1, row.from + PREVIEW)), this.#pinned),
-      ),
-    );
+    drawRow(element, row, this.#look);
+    if (row.kind === "message") this.drawn?.(element);
   }
-}
-
-/**
- * The tokens of a row's data as elements: keys dim, values plain.
- * @param {string} text JSON text that may be truncated
- * @param {ReadonlySet<string>} [without] members that have a column of their own
- */
-function preview(text, without) {
-  /** @type {HTMLElement[]} */
-  const out = [];
-  let depth = 0, skipping = false;
-  for (const [style, word] of tokens(text)) {
-    if (depth === 0 && style === "k") skipping = without?.has(word) ?? false;
-    if (style === "p") {
-      if (word === "{" || word === "[") depth++;
-      else if (word === "}" || word === "]") depth--;
-      if (depth === 0 && word === ",") {
-        out.at(-1)?.classList.add("end");
-        continue;
-      }
-    }
-    if (skipping) continue;
-    const kind = { p: word === "," ? "p c" : "p", k: depth ? "k in" : "k", s: "s", n: "n", b: "b" };
-    out.push(h("i", { class: kind[style] }, word === "" ? '""' : word));
-  }
-  return out;
 }

@@ -23,6 +23,7 @@ import dom from "./dom.js" with { type: "text" };
 import facts from "./facts.js" with { type: "text" };
 import filter from "./filter.js" with { type: "text" };
 import handout from "./handout.js" with { type: "text" };
+import head from "./head.js" with { type: "text" };
 import help from "./help.js" with { type: "text" };
 import icon from "./icon.svg" with { type: "text" };
 import page from "./index.html" with { type: "text" };
@@ -30,7 +31,9 @@ import inspectCss from "./inspect.css" with { type: "text" };
 import inspect from "./inspect.js" with { type: "text" };
 import json from "./json.js" with { type: "text" };
 import later from "./later.js" with { type: "text" };
+import line from "./line.js" with { type: "text" };
 import list from "./list.js" with { type: "text" };
+import look from "./look.js" with { type: "text" };
 import past from "./past.js" with { type: "text" };
 import pool from "./pool.js" with { type: "text" };
 import poolsCss from "./pools.css" with { type: "text" };
@@ -43,12 +46,17 @@ import qr from "./qr.js" with { type: "text" };
 import rate from "./rate.js" with { type: "text" };
 import reading from "./reading.js" with { type: "text" };
 import replay from "./replay.js" with { type: "text" };
+import row from "./row.js" with { type: "text" };
+import rowsCss from "./rows.css" with { type: "text" };
 import rows from "./rows.js" with { type: "text" };
 import save from "./save.js" with { type: "text" };
+import say from "./say.js" with { type: "text" };
 import session from "./session.js" with { type: "text" };
+import shell from "./shell.js" with { type: "text" };
 import signin from "./signin.js" with { type: "text" };
 import stream from "./stream.js" with { type: "text" };
 import styleCss from "./style.css" with { type: "text" };
+import tags from "./tags.js" with { type: "text" };
 import timeline from "./timeline.js" with { type: "text" };
 import words from "./words.js" with { type: "text" };
 
@@ -74,11 +82,14 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   facts,
   filter,
   handout,
+  head,
   help,
   inspect,
   json,
   later,
+  line,
   list,
+  look,
   past,
   pool,
   pools,
@@ -90,11 +101,15 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   rate,
   reading,
   replay,
+  row,
   rows,
   save,
+  say,
   session,
+  shell,
   signin,
   stream,
+  tags,
   timeline,
   words,
 };
@@ -105,6 +120,7 @@ const SHEETS: Readonly<Record<string, string>> = {
   coordination: coordinationCss,
   inspect: inspectCss,
   pools: poolsCss,
+  rows: rowsCss,
   style: styleCss,
 };
 

@@ -11,8 +11,10 @@ import { Controls } from "./controls.js";
 import { fill } from "./dom.js";
 import { drawFacts } from "./facts.js";
 import { FilterBox } from "./filter.js";
+import { ColumnHead } from "./head.js";
 import { Later } from "./later.js";
 import { MessageList } from "./list.js";
+import { RowLook } from "./look.js";
 import { PastBar } from "./past.js";
 import { recall, remember } from "./rate.js";
 import { Reading } from "./reading.js";
@@ -67,6 +69,7 @@ export class PoolView {
       select: (index, open) => this.select(index, open),
       tag: (tag) => this.filter.toggle(tag),
       moved: () => this.controls.draw(),
+      layout: (digits) => this.head.layout(digits),
     });
     this.list.pins = storedPins(name);
     this.timeline = new Timeline((from, to) => this.reading.showPast(from, to));
@@ -74,6 +77,8 @@ export class PoolView {
     this.rows = new Rows(this.list, (rows) => this.#keepKnots(rows));
     this.reading = new Reading(this);
     this.controls = new Controls(this);
+    this.head = new ColumnHead(name, this.list, this.controls.split);
+    this.look = new RowLook(this.list, this.controls.split);
     this.element = this.controls.build();
     this.ticker = setInterval(() => this.#tick(), 500);
     this.#start();
@@ -272,13 +277,16 @@ export class PoolView {
   /** @param {string[]} path */
   pin(path) {
     this.list.pins = togglePin(this.name, this.list.pins, path);
-    this.controls.drawHead();
+    this.head.draw();
     this.list.refresh();
   }
 
   async chooseColumns() {
     const { chooseColumns } = await import("./choose_columns.js");
-    chooseColumns(this.list.rows, this.list.pins, (path) => this.pin(path));
+    chooseColumns(this.list, this.look, {
+      toggle: (path) => this.pin(path),
+      fit: () => this.head.reset(),
+    });
   }
 
   /** Exports the listed messages as JSON lines. */

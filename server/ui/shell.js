@@ -1,0 +1,79 @@
+/**
+ * Command lines to be pasted into a shell. They hold no secrets: a token is named as a variable.
+ *
+ * @module
+ */
+
+import { poolPath, rights } from "./api.js";
+
+/** @typedef {{tags: readonly string[], where: string}} Filter */
+
+/** Characters that a terminal would act on, even within quotes. */
+const ACTS =
+  // deno-lint-ignore no-control-regex
+  /[\u0000-\u001f\u007f-\u009f]/;
+
+/**
+ * A word for a POSIX shell. Characters that a terminal acts on are written as escapes: a message
+ * could otherwise type into the terminal of whoever pastes its tag.
+ * @param {string} text
+ */
+export function quoted(text) {
+  if (/^[\w./:@%+-][\w./:@%+=-]*$/.test(text)) return text;
+  if (!ACTS.test(text)) return `'${text.replaceAll("'", `'\\''`)}'`;
+  return `$'${[...text].map(escaped).join("")}'`;
+}
+
+/** A character inside `$'…'`, as bytes where a terminal would act on it. @param {string} char */
+function escaped(char) {
+  if (/[\\']/.test(char)) return `\\${char}`;
+  if (!ACTS.test(char)) return char;
+  const bytes = [...new TextEncoder().encode(char)];
+  return bytes.map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
+}
+
+/** An option with its value, which may start with a hyphen. @param {string} name @param {string} value */
+const option = (name, value) =>
+  value.startsWith("-") ? quoted(`${name}=${value}`) : `${name} ${quoted(value)}`;
+
+/** The pool as every command takes it, on any machine that reaches this server. @param {string} pool */
+const address = (pool) => quoted(`${location.origin}/${encodeURIComponent(pool)}`);
+
+const credentials = () => rights.token ? ['--token "$PLASMITE_TOKEN"'] : [];
+
+/** Shows what a filter lets through, in a terminal. @param {string} pool @param {Filter} filter */
+export function followCommand(pool, { tags, where }) {
+  return [
+    "plasmite follow",
+    address(pool),
+    ...tags.map((tag) => option("--tag", tag)),
+    ...where ? [option("--where", where)] : [],
+    "--tail 20",
+    ...credentials(),
+  ].join(" ");
+}
+
+/** Gets one message. @param {string} pool @param {bigint} seq */
+export const fetchCommand = (pool, seq) =>
+  ["plasmite fetch", address(pool), seq, ...credentials()].join(" ");
+
+/** The secret of a key and the certificate are not at hand for curl. */
+export const canCurl = () => !rights.session;
+
+/** Sends a GET request for a path of this server. @param {string} path @param {string} flags */
+function curl(path, flags) {
+  const auth = rights.token ? ` -H "Authorization: Bearer $PLASMITE_TOKEN"` : "";
+  return `curl ${flags} ${quoted(`${location.origin}${path}`)}${auth}`;
+}
+
+/** Gets one message with curl. @param {string} pool @param {bigint} seq */
+export const curlMessage = (pool, seq) => curl(`${poolPath(pool)}/messages/${seq}`, "-sS");
+
+/** Streams what a filter lets through with curl. @param {string} pool @param {Filter} filter */
+export function curlStream(pool, { tags, where }) {
+  const query = new URLSearchParams();
+  for (const tag of tags) query.append("tag", tag);
+  if (where) query.set("where", where);
+  const asked = query.size ? `?${query}` : "";
+  return curl(`${poolPath(pool)}/tail${asked}`, "-sSN");
+}
