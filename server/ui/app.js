@@ -6,6 +6,7 @@
 
 import { onUnauthorized, rights, signIn } from "./api.js";
 import { button, fill, h, icon, svg, toast } from "./dom.js";
+import { say } from "./say.js";
 import { accessStatus, entrance, giveKey, leaveSession, refusal, takeKey } from "./session.js";
 
 /** @typedef {import("./api.js").ApiError} ApiError */
@@ -24,7 +25,7 @@ let opened = 0;
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 
 const crumbs = h("nav", { class: "crumbs", "aria-label": "Where you are" });
-const lamp = h("span", { class: "lamp", role: "status" });
+const lamp = h("span", { class: "lamp" });
 const share = h(
   "a",
   { href: "/access", class: "share", title: "Access keys", hidden: true },
@@ -64,6 +65,7 @@ const shell = {
     if (lamp.textContent === words && lamp.className === `lamp ${state}`) return;
     lamp.className = `lamp ${state}`;
     fill(lamp, h("span", null, words));
+    if (state !== "connecting") say(words, "state");
     offer();
   },
 };

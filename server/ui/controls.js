@@ -13,8 +13,7 @@ import { MAX_ROWS } from "./rows.js";
 
 export class Controls {
   facts = h("dl", { class: "facts" });
-  blank = h("div", { class: "empty", role: "status" });
-  status = h("p", { class: "offscreen", role: "status" });
+  blank = h("div", { class: "empty" });
   split = h("div", { class: "split" });
 
   /** @param {import("./pool.js").PoolView} view */
@@ -90,7 +89,6 @@ export class Controls {
       view.filter.chips,
       view.past.element,
       this.split,
-      this.status,
     );
   }
 

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { say } from "./say.js";
+
 /** @typedef {Node | string | number | null | undefined | false} Child */
 
 /**
@@ -200,6 +202,7 @@ export function toast(text, bad = false) {
   const box = /** @type {HTMLElement} */ (document.getElementById("toast"));
   box.className = bad ? "show bad" : "show";
   box.textContent = text;
+  say(text);
   clearTimeout(toastTimer);
   toastTimer = setTimeout(() => box.className = bad ? "bad" : "", bad ? 8000 : 2500);
 }

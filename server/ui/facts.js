@@ -7,6 +7,9 @@
 import { rights } from "./api.js";
 import { bytes, count, fill, h, moment, short, span } from "./dom.js";
 import { rateOf } from "./rate.js";
+import { say } from "./say.js";
+
+const LOADING = "Loading…";
 
 /** @param {number} percent */
 export function meter(percent) {
@@ -52,7 +55,9 @@ export function drawFacts(element, info) {
  */
 export function drawEmpty(element, { name, past, reading, filtered, state }) {
   const { title, words, code } = emptyWords(name, past, reading, filtered, state);
+  if (element.textContent === [title, words, code].join("")) return;
   fill(element, h("h2", null, title), words && h("p", null, words), code && h("code", null, code));
+  if (title !== LOADING) say(title, "empty");
 }
 
 /**
@@ -72,7 +77,7 @@ function emptyWords(name, past, reading, filtered, state) {
         : "It runs with --access write-only.",
     };
   }
-  if (reading || state === "connecting" || state === undefined) return { title: "Loading…" };
+  if (reading || state === "connecting" || state === undefined) return { title: LOADING };
   if (past) {
     return {
       title: "Nothing in this range",

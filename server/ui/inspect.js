@@ -4,9 +4,9 @@
  * @module
  */
 
-import { poolPath, rights } from "./api.js";
 import { ago, button, bytes, copy, count, fill, h, moment, pill, toast } from "./dom.js";
 import { Num, parse, pretty, visible } from "./json.js";
+import { canCurl, curlMessage, fetchCommand, followCommand } from "./shell.js";
 import { styled } from "./later.js";
 
 await styled("inspect");
@@ -21,9 +21,6 @@ const LONG = 2000;
 /** Characters of a block of text. */
 const PIECE_CHARS = 8000;
 const RAW = 200_000;
-
-/** Quotes a word for a POSIX shell. @param {string} text */
-const quoted = (text) => /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 
 /** A path in jq syntax. @param {Array<string | number>} path */
 function jqPath(path) {
@@ -63,7 +60,7 @@ export class Inspector {
 
   /**
    * @param {string} pool
-   * @param {{close: () => void, step: (by: number) => void, pin: (path: string[]) => void, pinned: (path: string[]) => boolean, where: (expression: string) => void, tag: (tag: string) => void}} on
+   * @param {{close: () => void, step: (by: number) => void, pin: (path: string[]) => void, pinned: (path: string[]) => boolean, filter: () => import("./filter.js").Filter, where: (expression: string) => void, tag: (tag: string) => void}} on
    */
   constructor(pool, on) {
     this.pool = pool;
@@ -76,30 +73,36 @@ export class Inspector {
     this.element.hidden = true;
   }
 
+  /**
+   * What can be copied: its name, the text, and what it is. @param {Message} message
+   * @returns {Array<[string, () => string, string]>}
+   */
+  #copies({ text, seq }) {
+    const { pool, on } = this;
+    const link = `${location.origin}/ui/pools/${encodeURIComponent(pool)}?seq=${seq}`;
+    /** @type {Array<[string, () => string, string]>} */
+    const copies = [["JSON", () => text, "Copy the message as JSON"]];
+    if (canCurl()) {
+      copies.push(["curl", () => curlMessage(pool, seq), "Copy a curl command that gets it"]);
+    }
+    copies.push(
+      ["fetch", () => fetchCommand(pool, seq), "Copy the plasmite fetch command"],
+      [
+        "follow",
+        () => followCommand(pool, on.filter()),
+        "Copy the plasmite follow command of this filter",
+      ],
+      ["link", () => link, "Copy a link to this message"],
+    );
+    return copies;
+  }
+
   /** @param {Message} message */
   show(message) {
     this.message = message;
     this.element.hidden = false;
-    const { on, pool } = this;
-    const url = `${location.origin}${poolPath(pool)}/messages/${message.seq}`;
-    const auth = rights.token ? ` -H "Authorization: Bearer $PLASMITE_TOKEN"` : "";
-    const remote = rights.session ? `${location.origin}/${encodeURIComponent(pool)}` : pool;
-    const copies = [
-      ["JSON", () => message.text, "Copy the message as JSON"],
-      ["curl", () => `curl -sS ${quoted(url)}${auth}`, "Copy a curl command that gets it"],
-      [
-        "fetch",
-        () => `plasmite fetch ${quoted(remote)} ${message.seq}`,
-        "Copy the plasmite fetch command",
-      ],
-      [
-        "link",
-        () => `${location.origin}/ui/pools/${encodeURIComponent(pool)}?seq=${message.seq}`,
-        "Copy a link to this message",
-      ],
-    ];
-    // The secret of a key and the certificate are not at hand for curl.
-    if (rights.session) copies.splice(1, 1);
+    const { on } = this;
+    const copies = this.#copies(message);
     const body = h("div", { class: "body", tabindex: 0, role: "region", "aria-label": "Content" });
     const tab = (/** @type {string} */ name, /** @type {boolean} */ raw) =>
       h("button", {

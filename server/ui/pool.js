@@ -8,7 +8,6 @@ import { writeAddress } from "./address.js";
 import { poolInfo, rights } from "./api.js";
 import { samePath, storedPins, togglePin } from "./columns.js";
 import { Controls } from "./controls.js";
-import { fill } from "./dom.js";
 import { drawFacts } from "./facts.js";
 import { FilterBox } from "./filter.js";
 import { ColumnHead } from "./head.js";
@@ -19,6 +18,7 @@ import { PastBar } from "./past.js";
 import { recall, remember } from "./rate.js";
 import { Reading } from "./reading.js";
 import { messageOf, Rows } from "./rows.js";
+import { say } from "./say.js";
 import { addKnot, knotOf, Timeline } from "./timeline.js";
 
 /** @typedef {import("./list.js").Row} Row */
@@ -38,7 +38,7 @@ export class PoolView {
   append = new Later(async () => {
     const { AppendBox } = await import("./append.js");
     const box = new AppendBox(this.name);
-    this.controls.status.before(box.element);
+    this.element.append(box.element);
     return box;
   });
   replay = new Later(() => this.#makeReplay());
@@ -105,6 +105,7 @@ export class PoolView {
       step: (by) => this.step(by),
       pin: (path) => this.pin(path),
       pinned: (path) => this.list.pins.some((pin) => samePath(pin, path)),
+      filter: () => this.filter.value,
       where: (where) => this.filter.set({ tags: this.filter.value.tags, where }),
       tag: (tag) => this.filter.toggle(tag),
     });
@@ -222,7 +223,7 @@ export class PoolView {
     if (reading.mode === "past") return this.replay.use((replay) => replay.toggle());
     if (rows.paused) rows.resume();
     else rows.paused = true;
-    fill(this.controls.status, rows.paused ? "Paused" : "Resumed");
+    say(rows.paused ? "Paused" : "Resumed", "pause");
     if (reading.live?.state === "live") {
       this.shell.state(rows.paused ? "past" : "live", rows.paused ? "Paused" : "Live");
     }

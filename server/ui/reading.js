@@ -5,8 +5,9 @@
  * @module
  */
 
-import { count, fill, moment, toast } from "./dom.js";
+import { count, moment, toast } from "./dom.js";
 import { MAX_ROWS } from "./rows.js";
+import { say } from "./say.js";
 import { Live, readPast } from "./stream.js";
 import { KNOTS, sampleKnots } from "./timeline.js";
 
@@ -166,8 +167,8 @@ export class Reading {
     view.replay.use(() => {});
     list.element.scrollTop = 0;
     view.shell.state("past", "Looking back");
-    const say = () => view.past.show(title, list.rows.length, this.busy);
-    say();
+    const tell = () => view.past.show(title, list.rows.length, this.busy);
+    tell();
     view.controls.draw();
     const { signal } = this.#reading;
     this.#sample();
@@ -177,7 +178,7 @@ export class Reading {
       if (signal.aborted) return;
       rows.add(piece);
       piece = [];
-      say();
+      tell();
     };
     const timer = setInterval(flush, 100);
     try {
@@ -195,7 +196,7 @@ export class Reading {
     flush();
     view.dirty = true;
     view.controls.draw();
-    fill(view.controls.status, `${title}: ${count(list.rows.length)} messages`);
+    say(`${title}: ${count(list.rows.length)} messages`, "past");
     return true;
   }
 

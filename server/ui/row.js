@@ -1,12 +1,13 @@
 /**
- * Draws one row of the list: its cells, and its name for screen readers.
+ * Draws one row of the list. Its name for screen readers is what it shows; rows.css says the names of
+ * columns in it.
  *
  * @module
  */
 
 import { clock, count, fill, h } from "./dom.js";
-import { pick, visible } from "./json.js";
-import { fieldsOf, gap, isTelling, lineText, piecesOf, shownCell, troubleOf } from "./line.js";
+import { pick } from "./json.js";
+import { fieldsOf, gap, isTelling, piecesOf, shownCell, troubleOf } from "./line.js";
 import { tagPills } from "./tags.js";
 
 /** @typedef {import("./list.js").Row} Row */
@@ -16,9 +17,8 @@ import { tagPills } from "./tags.js";
 /** How many characters of a message's data a row reads, and shows of it: on one line, wrapped. */
 const READ = 4000;
 const SHOWN = [600, 2400];
-/** Characters of a column, and of the name of a row. */
+/** Characters of a column. */
 const CELL = 400;
-const NAME = 300;
 
 /**
  * How rows are drawn.
@@ -60,7 +60,6 @@ export function drawRow(element, row, look) {
   const pieces = piecesOf(fields, trouble, look.pinned);
   const cells = look.pins.map((path) => cellText(row, path));
   element.className = `row t${trouble}`;
-  element.setAttribute("aria-label", nameOf(row, look, cells, lineText(pieces)));
   fill(
     element,
     h("span", { class: "seq" }, String(row.seq)),
@@ -68,7 +67,8 @@ export function drawRow(element, row, look) {
     h("span", { class: "tags" }, tagPills(tags, look.tagRoom)),
     cells.map((cell, i) => {
       const style = isTelling(look.pins[i] ?? []) ? ` t${trouble}` : "";
-      return h("span", { class: `cell${style}`, title: cell }, cell);
+      const name = (look.pins[i] ?? []).join(".");
+      return h("span", { class: `cell${style}`, title: cell, "data-name": name }, cell);
     }),
     h("span", { class: "data" }, dataOf(pieces, look)),
   );
@@ -78,7 +78,6 @@ export function drawRow(element, row, look) {
 function drawMark(element, row) {
   const words = row.kind === "gap" ? gapText(row) : row.text;
   element.className = `row mark ${row.kind === "gap" || row.bad ? "bad" : ""}`;
-  element.removeAttribute("aria-label");
   fill(element, h("span", null, `${clock(row.t, false)}  ${words}`));
 }
 
@@ -98,16 +97,4 @@ function dataOf(pieces, look) {
     else out.push(words);
   }
   return out;
-}
-
-/**
- * What a screen reader says of a row: its columns with their names. @param {Message} row @param
- * {Look} look @param {readonly string[]} cells @param {string} line
- */
-function nameOf(row, look, cells, line) {
-  const parts = [`${row.seq} at ${clock(row.t, false)}`];
-  if (row.tags.length) parts.push(`tags ${row.tags.map((tag) => visible(tag)).join(", ")}`);
-  look.pins.forEach((path, i) => cells[i] && parts.push(`${path.join(".")} ${cells[i]}`));
-  parts.push(line);
-  return parts.join("; ").slice(0, NAME);
 }

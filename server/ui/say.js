@@ -5,16 +5,24 @@
  * @module
  */
 
-import { h } from "./dom.js";
-
 /** The least time between two announcements, in milliseconds. */
 const EVERY = 10_000;
 /** Announcements that wait; more of them would not be listened to. */
 const MOST = 5;
 
 // There from the beginning: what a region holds when it appears is often not read.
-const region = h("div", { class: "offscreen", role: "status", id: "said" });
-document.body.append(region);
+const region = makeRegion();
+
+function makeRegion() {
+  // Tests import what needs no page.
+  if (typeof document === "undefined") return null;
+  const made = document.createElement("div");
+  made.className = "offscreen";
+  made.setAttribute("role", "status");
+  document.body.append(made);
+  return made;
+}
+
 /** @type {string[]} */
 let waiting = [];
 let spokeAt = -Infinity;
@@ -35,6 +43,8 @@ export function say(text, about = text) {
 function speak() {
   timer = undefined;
   spokeAt = performance.now();
-  region.textContent = waiting.map((one) => one.slice(one.indexOf("\0") + 1)).join(". ");
+  if (region) {
+    region.textContent = waiting.map((one) => one.slice(one.indexOf("\0") + 1)).join(". ");
+  }
   waiting = [];
 }

@@ -91,6 +91,7 @@ export function tagPills(tags, room) {
   const shown = sorted.slice(0, whole + (cut ? 1 : 0)).map(pill);
   if (cut) shown.at(-1)?.classList.add("cut");
   if (left === 0) return shown;
-  const others = sorted.slice(-left).map((tag) => visible(tag)).join(", ");
-  return [...shown, h("span", { class: "tag others", title: others.slice(0, 1000) }, `+${left}`)];
+  const others = sorted.slice(-left, -left + 20 || undefined).map((tag) => visible(tag)).join(", ");
+  const said = h("span", { class: "offscreen" }, ` ${others.slice(0, 500)}`);
+  return [...shown, h("span", { class: "tag others", title: others }, `+${left}`, said)];
 }

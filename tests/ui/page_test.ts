@@ -163,7 +163,7 @@ Deno.test({
       `curl -sS ${server.url}/v0/pools/shop%20%26%20co/messages/301`,
     );
     await inspector.getByText("fetch", { exact: true }).click();
-    assert.equal(await clipboard(page), "plasmite fetch 'shop & co' 301");
+    assert.equal(await clipboard(page), `plasmite fetch ${server.url}/shop%20%26%20co 301`);
     await inspector.getByText("link", { exact: true }).click();
     assert.equal(await clipboard(page), `${server.url}/ui/pools/shop%20%26%20co?seq=301`);
     await page.keyboard.press("k");
