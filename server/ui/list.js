@@ -376,7 +376,7 @@ export class MessageList {
   #drawRow({ element, row, index }) {
     element.hidden = row === null;
     // What is hidden is found by nobody, and kept by nobody.
-    if (!row) return fill(element);
+    if (!row) return void fill(element);
     element.setAttribute("aria-selected", String(index === this.selected));
     element.setAttribute("aria-posinset", String(index + 1));
     element.setAttribute("aria-setsize", String(this.length));
