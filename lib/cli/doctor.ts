@@ -8,7 +8,7 @@
 import { isPathRef, listedButMissing, poolFiles, poolName, poolPath } from "../backend/refs.ts";
 import { outliveFileSizeLimit } from "../environment.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
-import { type CheckReport, REPAIR } from "../pool/check.ts";
+import { type CheckReport, checkRing, REPAIR } from "../pool/check.ts";
 import { diagnoseRing, type Prognosis, type RepairReport, repairRing } from "../pool/rebuild.ts";
 import type { Salvage, SeqRange } from "../pool/salvage.ts";
 import { backUp } from "../storage/backup.ts";
@@ -52,6 +52,8 @@ interface Manner {
   readonly line: TypedLine;
   /** Whether to repair damaged pools. */
   readonly mend: boolean;
+  /** Whether to check only a sample. */
+  readonly quick: boolean;
   /** Creates the receiver of progress for a pool. */
   readonly progress: (name: string) => Told;
 }
@@ -63,6 +65,12 @@ export async function run(context: CommandContext): Promise<number> {
   const ref = args.text("POOL");
   const all = args.has("all");
   const mend = args.has("repair");
+  const quick = args.has("quick");
+  if (quick && mend) {
+    throw new PlasmiteError("Usage", "--quick cannot be combined with --repair", {
+      hint: "A repair checks the whole pool: leave --quick out.",
+    });
+  }
   if (ref !== undefined && all) {
     throw new PlasmiteError("Usage", "--all cannot be combined with a pool name", {
       hint: "Use --all by itself, or name one pool.",
@@ -76,7 +84,7 @@ export async function run(context: CommandContext): Promise<number> {
     });
   }
   const { progress, end } = await progressOf(context);
-  const manner = { line: context, mend, progress };
+  const manner = { line: context, mend, quick, progress };
   let patients: Patient[];
   try {
     patients = ref === undefined ? everyPool(context, manner) : [onePool(context, ref, manner)];
@@ -156,6 +164,11 @@ function everyPool(context: CommandContext, manner: Manner): Patient[] {
 
 function examine(path: string, ref: string, name: string, manner: Manner): Patient {
   const progress = manner.progress(name);
+  if (manner.quick) {
+    const report = checkRing(disk, path, ref, { messages: true, quick: true });
+    const hints = hintsOf(report, null, manner.line);
+    return { ref, path, name, report, prognosis: null, repair: null, hints, error: null };
+  }
   if (!manner.mend) {
     const { report, prognosis } = diagnoseRing(disk, path, ref, progress);
     const hints = hintsOf(report, prognosis, manner.line);
@@ -225,6 +238,9 @@ function patientJson(patient: Patient, mend: boolean): Json {
     snapshot_path: report.snapshotPath,
     status: report.status,
     unchecked_from: uncheckedFrom(patient) ?? undefined,
+    quick: report.sampled === null
+      ? undefined
+      : { checked: report.sampled, of: report.messageCount },
     prognosis: prognosis === null ? undefined : {
       repairable: prognosis.salvage !== null,
       ...(prognosis.salvage === null
@@ -295,7 +311,8 @@ function forPipes(patient: Patient): string {
     "",
   );
   if (report.status === "ok") {
-    return `${repair?.salvage ? "REPAIRED" : "OK"}: ${ref}\n${repair?.salvage ? lines : ""}`;
+    const more = repair?.salvage || report.sampled !== null;
+    return `${repair?.salvage ? "REPAIRED" : "OK"}: ${ref}\n${more ? lines : ""}`;
   }
   const good = report.lastGoodSeq === null ? "" : ` last_good_seq=${report.lastGoodSeq}`;
   return `CORRUPT: ${ref}${good} issue=${report.issues[0]?.message ?? ""}\n${lines}`;
@@ -305,6 +322,22 @@ function messagesText(report: CheckReport): string {
   const { oldestSeq, newestSeq } = report.bounds;
   if (oldestSeq !== null) return `${report.messageCount} (seq ${oldestSeq}..${newestSeq})`;
   return report.status === "ok" ? "empty" : "not known";
+}
+
+function issuesText(report: CheckReport): string {
+  return countText(report.issueCount, "issue");
+}
+
+/** What a check of everything covered; a quick one tells in its details. */
+function wholeCheck(report: CheckReport): [string, string][] {
+  return report.sampled === null
+    ? [["checked", `header, index, ring — ${issuesText(report)}`]]
+    : [];
+}
+
+/** How many messages a quick check looked at. */
+function sampleText({ sampled, messageCount }: CheckReport): string {
+  return `${sampled ?? 0} of ${countText(messageCount, "message")}`;
 }
 
 function countText(count: number | bigint, what: string): string {
@@ -317,7 +350,7 @@ function forPeople(patient: Patient): string {
   const state = report.status === "corrupt" ? "corrupt" : repair?.salvage ? "repaired" : "healthy";
   const lines: [string, string][] = [
     ["messages", messagesText(report)],
-    ["checked", `header, index, ring — ${countText(report.issueCount, "issue")}`],
+    ...wholeCheck(report),
     ...details(patient),
   ];
   const text = lines.map(([name, value]) => `  ${`${name}:`.padEnd(11)}${escapeControls(value)}\n`);
@@ -328,6 +361,10 @@ function forPeople(patient: Patient): string {
 function details({ report, prognosis, repair, hints }: Patient): [string, string][] {
   const lines: [string, string][] = [];
   if (report === null) return lines;
+  if (report.sampled !== null) {
+    lines.push(["checked", `header, both ends, ${sampleText(report)} — ${issuesText(report)}`]);
+    lines.push(["skipped", "the other messages and index slots, and what is not live"]);
+  }
   const done = repair?.salvage ?? null;
   for (const issue of done === null ? report.issues : repair?.before.issues ?? []) {
     const place = issue.offset === null ? "" : ` (ring offset ${issue.offset})`;

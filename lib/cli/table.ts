@@ -1094,6 +1094,10 @@ function doctor(): CommandSpec {
     flags: [
       { name: "all", help: "Check every pool of the directory" },
       {
+        name: "quick",
+        help: "Check only the header, both ends and a sample of the messages",
+      },
+      {
         name: "repair",
         help: "Write a backup, then repair in place; intact messages stay",
       },

@@ -15,6 +15,7 @@ import { FRAME_HEADER, HEADER_USED, type Layout, STATE_AT } from "./layout.ts";
 import { forgotten, PayloadCheck, Stretch, wholeFrames } from "./frame_scan.ts";
 import { type FoundFrame, RingWindow, scanFrames } from "./chain.ts";
 import { IndexCheck } from "./index_check.ts";
+import { QuickCheck } from "./quick_check.ts";
 import { Reach } from "./reach.ts";
 
 /** One problem found by a check. */
@@ -80,6 +81,8 @@ export interface CheckReport {
    * hint.
    */
   readonly indexWrong: number;
+  /** The number of messages that a quick check looked at; null if everything was checked. */
+  readonly sampled: number | null;
 }
 
 /** Options of a check. */
@@ -88,6 +91,8 @@ export interface CheckOptions {
   readonly messages?: boolean;
   /** Called from time to time with the bytes checked so far and the total. */
   readonly progress?: (done: number, total: number) => void;
+  /** Whether to check only the header, both ends and a sample; default false. */
+  readonly quick?: boolean;
 }
 
 /** How many bytes are checked between two reports of progress. */
@@ -99,8 +104,10 @@ class Check {
   lastGood: bigint | null = null;
   state: State | null = null;
   indexWrong = 0;
+  sampled: number | null = null;
   readonly reach: Reach;
   readonly #payloads: PayloadCheck;
+  readonly #quick: boolean;
   readonly #progress: (done: number, total: number) => void;
   readonly #ring: Stretch;
   #found: readonly FoundFrame[] | null = null;
@@ -108,6 +115,7 @@ class Check {
   constructor(readonly file: StorageFile, readonly layout: Layout, options: CheckOptions) {
     this.reach = new Reach(file);
     this.#payloads = new PayloadCheck(options.messages ?? false);
+    this.#quick = options.quick ?? false;
     this.#progress = options.progress ?? (() => {});
     this.#ring = new Stretch(file, layout.ringOffset, layout.ringSize);
   }
@@ -140,6 +148,10 @@ class Check {
       this.#issue(problem, null);
       return;
     }
+    if (this.#quick) {
+      this.#lookQuickly(state);
+      return;
+    }
     if (state.oldest === 0n) {
       this.#lookForForgotten(state);
       return;
@@ -148,6 +160,16 @@ class Check {
     this.#walk(state, index);
     index.sample();
     this.indexWrong = index.finish(this.#progress);
+  }
+
+  #lookQuickly(state: State): void {
+    const check = new QuickCheck(this.file, this.layout, state, this.#payloads, (...problem) => {
+      const [message, offset, seq] = problem;
+      this.#issue(message, offset, seq === null ? null : { first: seq, last: seq });
+    });
+    check.run();
+    this.sampled = check.checked;
+    this.warnings.push(...check.warnings);
   }
 
   /** Reports a state block that says "empty" although the ring is not. */
@@ -295,6 +317,7 @@ function report(
     },
     uncheckedFrom: cut,
     indexWrong: check?.indexWrong ?? 0,
+    sampled: check?.sampled ?? null,
   };
 }
 

@@ -606,6 +606,66 @@ command("doctor --all: sorted, unreadable pools are rows", async (dir, run) => {
   assert.match(text.stdout, /^OK: .*a\.plasmite\nOK: .*b\.plasmite\nOK: .*c\.plasmite\nERROR: /);
 });
 
+// A quick check that stays silent about what it skipped would be taken for a full one.
+command(
+  "doctor --quick: the ends and a sample of a large pool, and what it skipped",
+  async (dir, run) => {
+    const path = `${dir}/p.plasmite`;
+    const count = 12_000;
+    {
+      using client = new Client();
+      using made = client.createPool(path, 24 << 20);
+      const text = "x".repeat(1000);
+      for (let n = 1; n <= count; n += 1000) {
+        await made.appendBatch(Array.from({ length: 1000 }, (_, i) => ({ n: n + i, text })));
+      }
+    }
+    const sound = Deno.readFileSync(path);
+    const frames = new Map(specCheck(sound, false).messages.map((one) => [one.seq, one]));
+    const ringStart = ringAt(sound);
+    const quick = async (): Promise<{ code: number; issues: unknown[]; checked: number }> => {
+      const { code, stdout } = await run("doctor", path, "--quick", "--json");
+      const [report] = JSON.parse(stdout).reports;
+      assert.equal(report.quick.of, count);
+      return { code, issues: report.issues, checked: report.quick.checked };
+    };
+    const whole = await quick();
+    assert.equal(whole.code, 0);
+    assert(whole.checked > 5000 && whole.checked < count, `${whole.checked} checked`);
+    const text = await run("doctor", path, "--quick");
+    assert.match(
+      text.stdout,
+      /^OK: .*\n {2}checked: header, both ends, \d+ of 12000 messages — 0 issues\n/,
+    );
+    assert.match(text.stdout, /skipped: the other messages/);
+
+    const spoil = (seq: bigint): void => {
+      const bytes = sound.slice();
+      const at = ringStart + (frames.get(seq)?.at ?? 0) + 64 + 300;
+      bytes[at] = (bytes[at] ?? 0) ^ 1;
+      Deno.writeFileSync(path, bytes);
+    };
+    for (const seq of [1n, 2000n, 5120n, 7905n, 12_000n]) {
+      spoil(seq);
+      const { code, issues } = await quick();
+      assert.equal(code, ErrorKind.Corrupt, `message ${seq}`);
+      assert.equal(issues.length, 1);
+    }
+    // Between the ends only some are looked at; the full check finds what this one cannot.
+    let missed = 0;
+    for (const seq of [5001n, 5002n]) {
+      spoil(seq);
+      if ((await quick()).code === 0) missed++;
+      assert.equal((await run("doctor", path)).code, ErrorKind.Corrupt);
+    }
+    assert(missed > 0);
+
+    const both = await run("doctor", path, "--quick", "--repair");
+    assert.equal(both.code, ErrorKind.Usage);
+    assert.match(both.stderr, /--quick cannot be combined with --repair/);
+  },
+);
+
 command("doctor: misuse is explained", async (dir, run) => {
   const refused = async (args: string[], code: number, message: string, hint: RegExp) => {
     const outcome = await run("doctor", ...args);

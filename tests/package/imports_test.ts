@@ -151,7 +151,7 @@ Deno.test("start-up: what each command loads", async (t) => {
       [["follow", "p", "--tail", "1", "--one"], 39],
       [["follow", "p", "--no-follow", "--tag", "x", "--where", ".data.a == 1"], 54],
       [["tap", "p", "--", "true"], 36],
-      [["doctor", "p"], 42],
+      [["doctor", "p"], 43],
       [["pool", "list"], 26],
       [["pool", "create", "q"], 32],
       [["access", "list"], 24],

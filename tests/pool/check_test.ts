@@ -176,3 +176,25 @@ Deno.test("check: wrong index slots are counted as by hand", () => {
   );
   assert(wrong > 50, `${wrong} slots were wrong`);
 });
+
+Deno.test("check: a quick check finds damage in a small pool, and never any that is not there", () => {
+  let found = 0;
+  fc.assert(
+    fc.property(pool, (made) => {
+      const full = checkRing(made.storage, POOL, "pool", { messages: true });
+      const quick = checkRing(made.storage, POOL, "pool", { messages: true, quick: true });
+      assert.equal(full.sampled, null);
+      const known = full.issues.map(({ message, offset }) => `${message} ${offset}`);
+      for (const { message, offset } of quick.issues) {
+        assert(known.includes(`${message} ${offset}`), `${message} ${offset}`);
+      }
+      if (full.status === "ok") assert.equal(quick.sampled, Number(full.messageCount));
+      else if (full.messageCount > 0n) {
+        found++;
+        assert.equal(quick.status, "corrupt"); // So small a pool is checked as a whole.
+      }
+    }),
+    { numRuns: Math.ceil(200 * SCALE) },
+  );
+  assert(found > 20, `${found} pools were damaged`);
+});
