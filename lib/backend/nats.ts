@@ -16,6 +16,7 @@ import { LaterWalk } from "./later.ts";
 import type { PoolInfo } from "./local/info.ts";
 import { NatsAppender } from "./nats/appender.ts";
 import { type Choice, choiceOf } from "./nats/choice.ts";
+import { DirectGets, takesDirect } from "./nats/direct.ts";
 import { Code, hasCode } from "./nats/errors.ts";
 import { atLeast, Connector, type Link } from "./nats/link.ts";
 import { notTaking } from "./nats/publisher.ts";
@@ -237,6 +238,7 @@ export class NatsPool implements PoolHandle, HasDeadPool {
   readonly #link: Link;
   readonly #info: StreamInfo;
   readonly #appender: NatsAppender;
+  readonly #gets: DirectGets;
   readonly #others: OpenStream["others"];
   #closed = false;
 
@@ -248,6 +250,7 @@ export class NatsPool implements PoolHandle, HasDeadPool {
     this.#connector = connector.retain();
     this.#link = link;
     this.#info = info;
+    this.#gets = new DirectGets(link, info.config);
     this.#appender = new NatsAppender(link, info.config, path);
     this.limits = this.#appender.limits();
   }
@@ -267,8 +270,9 @@ export class NatsPool implements PoolHandle, HasDeadPool {
   async get(seq: bigint): Promise<StoredFrame | null> {
     const number = Number(seq);
     if (seq < 1n || !Number.isSafeInteger(number)) return null;
-    // Ask the leader: a direct get from a missing stream is not answered, and a replica may lag.
-    const found = await leaderMessage(this.#link, this.name, { seq: number }, this.path);
+    // A server without the message may lag behind; only the leader knows that there is none.
+    const found = await this.#gets.get(number) ??
+      await leaderMessage(this.#link, this.name, { seq: number }, this.path);
     return found === null ? null : this.#frame(found);
   }
 
@@ -350,6 +354,7 @@ export class NatsPool implements PoolHandle, HasDeadPool {
       info,
       start,
       choice,
+      isDirect: end !== null && takesDirect(this.#link, info.config),
       target: end !== null && end < newest ? end : newest,
       reconnect: selection.reconnect !== false,
       onTrouble: selection.onTrouble,

@@ -27,6 +27,8 @@ export interface NatsSourceOptions {
   readonly onTrouble?: ((error: PlasmiteError) => void) | undefined;
   /** Called for each message that cannot be read and is skipped. */
   readonly onUnreadable?: ((error: PlasmiteError) => void) | undefined;
+  /** Whether to read up to the target, and by direct gets; default false. */
+  readonly isDirect?: boolean;
   /** What the server chooses; null for everything. */
   readonly choice?: Choice | null;
   /** Skips messages that were copied from this source. */

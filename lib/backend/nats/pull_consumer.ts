@@ -11,6 +11,8 @@ import type { ConsumerInfo } from "./consumers.ts";
 import { deliveryOf } from "./delivery.ts";
 import { forbidden } from "./errors.ts";
 import type { Link, LinkEvent } from "./link.ts";
+import { type Arrival, type Supply, type SupplyUser, Unread } from "./supply.ts";
+import { headersOf, type Incoming, statusOf } from "./wire.ts";
 
 /** The maximum number of messages requested at a time. */
 const PULL_MESSAGES = 1000;
@@ -40,18 +42,9 @@ export interface ConsumerOptions {
   readonly averageBytes: number;
 }
 
-/** Who uses a consumer. */
-export interface ConsumerUser {
-  /** Called when a message or a sign of life has arrived. */
-  arrived(): void;
-  /** Called when the consumer must be replaced; without an error, messages may have been missed. */
-  failed(error?: unknown): void;
-}
-
 /** A consumer on the server and the subscription to what it delivers. */
-export class PullConsumer {
+export class PullConsumer implements Supply {
   readonly link: Link;
-  /** The average size of a message in bytes, as measured. */
   averageBytes: number;
   /** How many messages match, when the consumer was created. */
   readonly pending: number;
@@ -59,13 +52,13 @@ export class PullConsumer {
   readonly isChosen: boolean;
   readonly #name: string;
   readonly #options: ConsumerOptions;
-  readonly #user: ConsumerUser;
+  readonly #user: SupplyUser;
   readonly #inbox: string;
   readonly #subscription: Subscription;
   readonly #listener = (event: LinkEvent): void => this.#onLink(event);
-  /** Messages that have arrived; those from `#head` on have not been read. */
-  #queue: Msg[] = [];
-  #head = 0;
+  readonly #unread = new Unread<Msg>();
+  /** How many messages were read. */
+  #delivered = 0;
   /** The number of messages that were requested and have not arrived. */
   #asked = 0;
   #heardAt = performance.now();
@@ -75,7 +68,7 @@ export class PullConsumer {
     link: Link,
     { name, num_pending: pending }: ConsumerInfo,
     options: ConsumerOptions,
-    user: ConsumerUser,
+    user: SupplyUser,
   ) {
     this.link = link;
     this.#name = name;
@@ -100,7 +93,7 @@ export class PullConsumer {
   static async create(
     link: Link,
     options: ConsumerOptions,
-    user: ConsumerUser,
+    user: SupplyUser,
   ): Promise<PullConsumer> {
     const { path, start, stream, subjects } = options;
     const name = `plasmite-${link.library.nuid.next()}`;
@@ -120,33 +113,47 @@ export class PullConsumer {
     return new PullConsumer(link, { ...info, name }, options, user);
   }
 
-  /** Whether messages have not been read yet. */
   get isUnread(): boolean {
-    return this.#head < this.#queue.length;
+    return this.#unread.length > 0;
   }
 
-  /** Whether nothing was heard for so long that the consumer no longer exists. */
   get isSilent(): boolean {
     return performance.now() - this.#heardAt > SILENCE_MS;
   }
 
-  /** The next message, which remains unread. */
-  peek(): Msg | undefined {
-    return this.#queue[this.#head];
-  }
-
-  /** The number of the newest message that has arrived. */
   get newest(): number {
-    return this.#queue.length === 0 ? 0 : deliveryOf(this.#queue.at(-1)?.reply ?? "").seq;
+    return deliveryOf(this.#unread.last?.reply ?? "").seq || 0;
   }
 
-  /** Marks the next message as read. */
-  shift(): void {
-    this.#head++;
-    if (this.#head === this.#queue.length) {
-      this.#queue = [];
-      this.#head = 0;
+  /** How many messages were read. */
+  get delivered(): number {
+    return this.#delivered;
+  }
+
+  peek(): Arrival | null {
+    const { first } = this.#unread;
+    if (first === undefined) return null;
+    const { count, pending, seq, time } = deliveryOf(first.reply ?? "");
+    if (count !== this.#delivered + 1) {
+      this.#user.failed(); // A message was lost in transit.
+      return null;
     }
+    const incoming = (): Incoming => {
+      const { data, subject } = first;
+      return {
+        subject,
+        data,
+        headers: headersOf(first),
+        seq: BigInt(seq),
+        timestampNs: BigInt(time),
+      };
+    };
+    return { seq, pending, incoming };
+  }
+
+  shift(): void {
+    this.#delivered++;
+    this.#unread.shift();
     this.pull();
   }
 
@@ -163,11 +170,11 @@ export class PullConsumer {
     this.#heardAt = performance.now();
     // Statuses arrive on the reply subject; messages have a subject of the stream.
     const isStatus = message.subject.startsWith(this.#inbox);
-    const code = isStatus ? message.headers?.code ?? 0 : 0;
+    const code = isStatus ? statusOf(message) : 0;
     if (code === 0) {
       this.#asked--;
       this.averageBytes += (message.data.length + 64 - this.averageBytes) / 64;
-      this.#queue.push(message);
+      this.#unread.push(message);
       this.pull();
     } else if (code === 408 || code === 404) {
       this.#asked -= Number(message.headers?.get("Nats-Pending-Messages") || this.#asked);
@@ -183,7 +190,7 @@ export class PullConsumer {
     const batch = Math.min(PULL_MESSAGES, most >> 1);
     // Request more while the previous ones are arriving, so that the server never waits.
     if (this.#asked > batch >> 1) return;
-    if (this.#queue.length - this.#head + this.#asked + batch > most) return;
+    if (this.#unread.length + this.#asked + batch > most) return;
     const expires = PULL_MS * 1_000_000;
     const request = { batch, expires, idle_heartbeat: HEARTBEAT_MS * 1_000_000 };
     this.#asked += batch;

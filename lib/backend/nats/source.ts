@@ -11,20 +11,21 @@
  */
 
 import { MutableFrame } from "../frames.ts";
-import type { Msg } from "@nats-io/transport-node";
 import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import { MessageView } from "../../lite3/message.ts";
 import { waitFor } from "../../timers.ts";
 import type { FrameBytes, Gap } from "../../types.ts";
 import type { FrameSource } from "../source.ts";
 import type { Choice } from "./choice.ts";
-import { deliveryOf, type NatsSourceOptions } from "./delivery.ts";
+import type { NatsSourceOptions } from "./delivery.ts";
+import { DirectBatches, isFew } from "./direct.ts";
 import { Code, deleted, hasCode, replaced } from "./errors.ts";
 import type { Connector } from "./link.ts";
 import { PullConsumer } from "./pull_consumer.ts";
+import type { Supply, SupplyUser } from "./supply.ts";
 import { leaderMessage, type StreamInfo, streamInfo } from "./stream.ts";
 import { originOf } from "./shipment.ts";
-import { headersOf, type Incoming, Reader, sourceSubject, timeOf } from "./wire.ts";
+import { type Incoming, Reader, sourceSubject, timeOf } from "./wire.ts";
 
 /** How often an idle reader checks whether the stream is still the same, in milliseconds. */
 const IDLE_MS = 5_000;
@@ -48,15 +49,18 @@ export class NatsSource implements FrameSource {
   readonly #frame = new MutableFrame();
   readonly #options: NatsSourceOptions;
   readonly #connector: Connector;
+  readonly #target: number;
   readonly #reader: Reader;
   /** The subject of the messages to skip; null if there are none. */
   readonly #excludedSubject: string | null;
   readonly #view = new MessageView();
   #viewed = false;
 
-  #consumer: PullConsumer | null = null;
-  /** How many messages of the current consumer were read. */
-  #delivered = 0;
+  #supply: Supply | null = null;
+  /** The supply, if it delivers what the server chooses. */
+  #chosen: PullConsumer | null = null;
+  /** Whether direct gets may be used. */
+  #isDirect: boolean;
   #averageBytes: number;
 
   /** The next sequence number. */
@@ -92,7 +96,9 @@ export class NatsSource implements FrameSource {
     this.#connector = connector.retain();
     this.#options = options;
     this.#reader = new Reader(options.stream, options.path);
-    const { choice = null, excluded, stream } = options;
+    const { choice = null, excluded, isDirect = false, stream } = options;
+    this.#isDirect = isDirect;
+    this.#target = Number(options.target);
     this.#choice = choice;
     this.#excludedSubject = excluded === undefined ? null : sourceSubject(stream, excluded.source);
     this.#expected = Math.max(1, Number(options.start));
@@ -120,46 +126,44 @@ export class NatsSource implements FrameSource {
   next(): boolean {
     this.#viewed = false;
     if (this.#closed) return false;
-    while (this.#holeBefore === null && this.#consumer?.isUnread === true) {
-      if (this.#take(this.#consumer)) return true;
+    while (this.#holeBefore === null && this.#supply?.isUnread === true) {
+      if (this.#take(this.#supply)) return true;
     }
     if (this.#failure !== null) throw this.#failure.error;
     return false;
   }
 
   /** Reads the first message of the queue; false if it must not be delivered, or not yet. */
-  #take(consumer: PullConsumer): boolean {
-    const message = consumer.peek();
-    if (message === undefined) return false;
-    const { seq, count, pending, time } = deliveryOf(message.reply ?? "");
-    if (count !== this.#delivered + 1) {
-      this.#drop(); // A message was lost in transit.
-      return false;
-    }
+  #take(supply: Supply): boolean {
+    const arrival = supply.peek();
+    if (arrival === null) return false;
+    const { pending, seq } = arrival;
     const expected = this.#expected;
     if (seq > expected && this.#explained < seq) {
       this.#holeBefore = seq;
       return false;
     }
-    consumer.shift();
-    this.#delivered = count;
+    const incoming = arrival.incoming();
+    supply.shift();
     // NATS 2.9 begins with the next message if the start is beyond the end.
     if (seq < expected) return false;
     if (seq > expected) this.#lose(expected, Math.min(seq, this.#firstKept) - 1);
     this.#expected = seq + 1;
-    this.#lateMs = this.#isChosen ? this.#patience(pending) : LATE_MS;
-    if (!this.#isChosen && this.#canChoose) this.#drop();
-    return this.#decode(message, seq, BigInt(time));
+    this.#lateMs = this.#chosen === null ? LATE_MS : this.#patience(pending);
+    if (this.#chosen === null && this.#canChoose) this.#drop();
+    else if (this.#isDirect && seq >= this.#target) this.#endDirect();
+    return this.#decode(incoming, seq);
   }
 
-  /** Whether the current consumer delivers what the server chooses. */
-  get #isChosen(): boolean {
-    return this.#consumer?.isChosen === true;
+  /** Goes on with a consumer. */
+  #endDirect(): void {
+    this.#isDirect = false;
+    this.#drop();
   }
 
   /** How long to wait before asking how far the server has searched. */
   #patience(pending: number): number {
-    if (BigInt(this.#expected) > this.#options.target) return SEARCH_MS;
+    if (this.#expected > this.#target) return SEARCH_MS;
     return pending === 0 ? 0 : LATE_MS;
   }
 
@@ -173,10 +177,7 @@ export class NatsSource implements FrameSource {
     this.#gap = { first: this.#gap?.first ?? BigInt(first), last: BigInt(last) };
   }
 
-  #decode(message: Msg, seq: number, timestampNs: bigint): boolean {
-    const { subject, data } = message;
-    const headers = headersOf(message);
-    const incoming: Incoming = { subject, data, headers, seq: BigInt(seq), timestampNs };
+  #decode(incoming: Incoming, seq: number): boolean {
     if (this.#isExcluded(incoming)) return false;
     try {
       this.#reader.encode(incoming);
@@ -206,7 +207,7 @@ export class NatsSource implements FrameSource {
 
   wait(ms?: number, signal?: AbortSignal): Promise<boolean> {
     if (signal?.aborted) return Promise.reject(signal.reason);
-    const isReady = this.#holeBefore === null && this.#consumer?.isUnread === true;
+    const isReady = this.#holeBefore === null && this.#supply?.isUnread === true;
     if (this.#closed || this.#failure !== null || isReady) return Promise.resolve(true);
     const step = this.#step ??= this.#advance().finally(() => {
       this.#step = null;
@@ -219,7 +220,7 @@ export class NatsSource implements FrameSource {
     try {
       if (this.#pauseMs > 0) await this.#sleep(this.#takePause());
       else if (this.#holeBefore !== null) await this.#explain(this.#holeBefore);
-      else if (this.#consumer === null) await this.#connect();
+      else if (this.#supply === null) await this.#connect();
       else await this.#idle();
     } catch (error) {
       this.#trouble(error);
@@ -269,7 +270,7 @@ export class NatsSource implements FrameSource {
   /** Finds out what is missing before `seq`; only messages removed by retention count as lost. */
   async #explain(seq: number): Promise<void> {
     // The answer holds for everything that has arrived by now.
-    const last = this.#consumer?.newest ?? 0;
+    const last = this.#supply?.newest ?? 0;
     const { state } = await this.#look();
     this.#firstKept = state.first_seq;
     this.#explained = Math.max(seq, last);
@@ -280,68 +281,82 @@ export class NatsSource implements FrameSource {
     const { path, stream } = this.#options;
     const link = await this.#connector.link();
     if (this.#doubtful) await this.#look();
+    const isFewLeft = this.#isDirect && isFew(this.#expected, this.#target);
+    if (isFewLeft && !this.#canChoose) {
+      this.#supply = new DirectBatches(link, {
+        stream,
+        start: this.#expected,
+        until: this.#target,
+        averageBytes: this.#averageBytes,
+      }, this.#user(() => this.#isDirect = false));
+      this.#lateMs = LATE_MS;
+      return;
+    }
+    this.#isDirect = false;
     const consumer = await PullConsumer.create(link, {
       stream,
       path,
       start: this.#expected,
       subjects: this.#canChoose ? this.#choice?.subjects ?? null : null,
       averageBytes: this.#averageBytes,
-    }, {
+    }, this.#user());
+    if (this.#closed) return consumer.close();
+    this.#supply = consumer;
+    this.#chosen = consumer.isChosen ? consumer : null;
+    this.#lateMs = consumer.isChosen ? this.#patience(consumer.pending) : LATE_MS;
+    consumer.pull();
+  }
+
+  #user(onFailure: () => void = () => {}): SupplyUser {
+    return {
       arrived: () => {
         this.#failures = 0;
         this.#wake();
       },
       failed: (error) => {
+        onFailure();
         if (error === undefined) this.#drop();
         else this.#trouble(error);
         this.#wake();
       },
-    });
-    if (this.#closed) return consumer.close();
-    this.#delivered = 0;
-    this.#consumer = consumer;
-    this.#lateMs = consumer.isChosen ? this.#patience(consumer.pending) : LATE_MS;
-    consumer.pull();
+    };
   }
 
-  /** Discards the consumer; the next step creates a new one. Unread messages are redelivered. */
+  /** Discards the supply; the next step creates a new one. Unread messages are redelivered. */
   #drop(): void {
-    const consumer = this.#consumer;
-    this.#consumer = null;
+    const supply = this.#supply;
+    this.#supply = this.#chosen = null;
     this.#doubtful = true;
-    this.#delivered = 0;
     this.#holeBefore = null;
     this.#explained = 0;
-    if (consumer === null) return;
-    this.#averageBytes = consumer.averageBytes;
-    consumer.close();
+    if (supply === null) return;
+    this.#averageBytes = supply.averageBytes;
+    supply.close();
   }
 
   /** Waits for messages; checks the state of the stream if none arrive. */
   async #idle(): Promise<void> {
-    const isLate = BigInt(this.#expected) <= this.#options.target;
-    const news = await this.#sleep(isLate || this.#isChosen ? this.#lateMs : IDLE_MS);
-    if (news || this.#closed || this.#consumer === null) return;
-    if (this.#consumer.isSilent) return this.#drop();
-    if (this.#isChosen) await this.#examine();
+    const isLate = this.#expected <= this.#target;
+    const news = await this.#sleep(isLate || this.#chosen !== null ? this.#lateMs : IDLE_MS);
+    if (news || this.#closed || this.#supply === null) return;
+    if (this.#supply.isSilent) return this.#drop();
+    if (this.#chosen !== null) await this.#examine(this.#chosen);
     else if (isLate) await this.#overdue();
     else if ((await this.#look()).state.last_seq >= this.#expected) this.#drop();
   }
 
   /** Finds out how far the server has searched, if it has nothing to deliver. */
-  async #examine(): Promise<void> {
-    const consumer = this.#consumer;
-    if (consumer === null) return;
-    const { path, target } = this.#options;
+  async #examine(consumer: PullConsumer): Promise<void> {
+    const { path } = this.#options;
     this.#lateMs = Math.min(Math.max(LATE_MS, 2 * this.#lateMs), IDLE_MS);
     const { state } = await this.#look();
     const { delivered, num_pending: pending } = await consumer.info();
-    if (this.#closed || this.#consumer !== consumer || consumer.isUnread) return;
-    if (pending > 0 || delivered.consumer_seq !== this.#delivered) return this.#await();
+    if (this.#closed || this.#chosen !== consumer || consumer.isUnread) return;
+    if (pending > 0 || delivered.consumer_seq !== consumer.delivered) return this.#await();
     this.#undelivered = 0;
     const expected = this.#expected;
     const { first_seq: first, last_seq: last } = state;
-    if (last < Number(target)) {
+    if (last < this.#target) {
       this.#failure ??= { error: replaced(path) }; // The stream lost its stored messages.
       return;
     }
@@ -365,21 +380,25 @@ export class NatsSource implements FrameSource {
 
   /** Looks for messages that should have arrived. */
   async #overdue(): Promise<void> {
-    const { path, stream, target } = this.#options;
-    const consumer = this.#consumer;
-    if (consumer === null) return;
+    const { path, stream } = this.#options;
+    const supply = this.#supply;
+    if (supply === null) return;
     const expected = this.#expected;
     this.#lateMs = Math.min(2 * this.#lateMs, IDLE_MS);
     const lookup = { seq: expected, next_by_subj: ">" };
-    const next = await leaderMessage(consumer.link, stream, lookup, path);
-    if (this.#closed || this.#expected !== expected || consumer.isUnread) return;
-    if (next !== null && next.seq <= target) return; // It is in transit.
+    const next = await leaderMessage(await this.#connector.link(), stream, lookup, path);
+    if (this.#closed || this.#expected !== expected || supply.isUnread) return;
+    if (next !== null && next.seq <= BigInt(this.#target)) {
+      // It is in transit; or the server that gave the others lags behind.
+      return this.#isDirect ? this.#endDirect() : undefined;
+    }
     const { state } = await this.#look();
-    if (this.#expected !== expected || consumer.isUnread) return;
-    const end = Number(target) + 1;
+    if (this.#expected !== expected || supply.isUnread) return;
+    const end = this.#target + 1;
     this.#lose(expected, Math.min(end, state.first_seq) - 1);
     this.#expected = end;
-    if (state.last_seq < Number(target)) {
+    if (this.#isDirect) this.#endDirect();
+    if (state.last_seq < this.#target) {
       this.#failure ??= { error: replaced(path) }; // The stream lost its stored messages.
     }
   }

@@ -194,6 +194,8 @@ export function encodedHeaders(fields: readonly (readonly [string, string])[]): 
 export interface Headers {
   /** The value of a header; empty if it is missing. */
   get(name: string): string;
+  /** The value of the last header of that name; empty if it is missing. */
+  last(name: string): string;
 }
 
 /** The fields of the client library's messages that contain the raw headers. */
@@ -211,7 +213,14 @@ class TextHeaders implements Headers {
   }
 
   get(name: string): string {
-    const start = this.#text.indexOf(`\r\n${name}:`);
+    return this.#valueAt(this.#text.indexOf(`\r\n${name}:`), name);
+  }
+
+  last(name: string): string {
+    return this.#valueAt(this.#text.lastIndexOf(`\r\n${name}:`), name);
+  }
+
+  #valueAt(start: number, name: string): string {
     if (start < 0) return "";
     const from = start + name.length + 3;
     return this.#text.slice(from, this.#text.indexOf("\r\n", from)).trim();
@@ -232,6 +241,16 @@ export function headersOf(message: Msg): Headers | undefined {
   const length = _msg?.hdr;
   if (!(_rdata instanceof Uint8Array) || typeof length !== "number") return message.headers;
   return length <= 0 ? undefined : headersFrom(_rdata.subarray(0, length));
+}
+
+/** The status of a message that is no message of a stream; 0 if there is none. */
+export function statusOf(message: Msg): number {
+  const { _msg, _rdata } = message as unknown as Raw;
+  const length = _msg?.hdr;
+  // The library would parse all headers: only behind a blank in the first line there is a status.
+  const isKnown = _rdata instanceof Uint8Array && typeof length === "number";
+  if (isKnown && (length <= 0 || _rdata[8] !== 0x20)) return 0;
+  return message.headers?.code ?? 0;
 }
 
 /** A message received from a stream. */
