@@ -10,7 +10,8 @@ import { parseAnswer } from "./json.js";
 export class ApiError extends Error {
   /**
    * @param {number} status the HTTP status; 0 without a response
-   * @param {{kind?: string, message?: string, hint?: string, seq?: number | bigint}} [error]
+   * @param {{kind?: string, message?: string, hint?: string, seq?: number | bigint,
+   *   suggestion?: {expression: string, why: string}}} [error]
    */
   constructor(status, error = {}) {
     super(
@@ -20,6 +21,8 @@ export class ApiError extends Error {
     this.kind = error.kind ?? "Io";
     this.hint = error.hint ?? "";
     this.seq = error.seq;
+    /** What may have been meant by a filter. */
+    this.suggestion = error.suggestion;
     /** After how many seconds to try again; 0 if the server does not say. */
     this.retryAfter = 0;
   }

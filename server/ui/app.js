@@ -4,10 +4,11 @@
  * @module
  */
 
+import { address } from "./address.js";
 import { onUnauthorized, rights, signIn } from "./api.js";
 import { button, fill, h, icon, svg, toast } from "./dom.js";
 import { say } from "./say.js";
-import { accessStatus, entrance, giveKey, leaveSession, refusal, takeKey } from "./session.js";
+import { accessStatus, entrance, giveKey, leaveSession, refusal } from "./session.js";
 
 /** @typedef {import("./api.js").ApiError} ApiError */
 /**
@@ -16,7 +17,7 @@ import { accessStatus, entrance, giveKey, leaveSession, refusal, takeKey } from 
  */
 
 // Before anything else, so that it is in the address for no longer than it has to be.
-const linked = takeKey();
+const linked = address.takeKey();
 
 /** @type {View | null} */
 let view = null;
@@ -70,16 +71,6 @@ const shell = {
   },
 };
 
-/** The pool named in the URL. */
-function poolName() {
-  const match = /^\/ui\/pools\/([^/]+)$/.exec(location.pathname);
-  try {
-    return match?.[1] ? decodeURIComponent(match[1]) : null;
-  } catch {
-    return null;
-  }
-}
-
 /** Shows the buttons that do something here. */
 function offer() {
   leave.hidden = !rights.token && !rights.session;
@@ -114,17 +105,17 @@ function end() {
 
 /** Loads the view of the current URL; each page preloads its own (mod.ts). @returns {Promise<() => View>} */
 async function load() {
-  const name = poolName();
-  if (location.pathname === "/access") {
+  const { kind, name } = address.view;
+  if (kind === "access") {
     const { AccessView } = await import("./access.js");
     return () => new AccessView(shell);
   }
-  if (name === null) {
+  if (kind === "pools") {
     const { PoolsView } = await import("./pools.js");
     return () => new PoolsView(shell);
   }
   const { PoolView } = await import("./pool.js");
-  return () => new PoolView(name, new URLSearchParams(location.search), shell);
+  return () => new PoolView(name, shell);
 }
 
 /** Shows the view of the current URL. */
@@ -250,7 +241,7 @@ async function help() {
 
 /** @param {string} href */
 function go(href) {
-  history.pushState(null, "", href);
+  address.go(href);
   open();
 }
 
@@ -259,7 +250,7 @@ document.addEventListener("click", (event) => {
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button || link.download) {
     return;
   }
-  if (link.origin !== location.origin || !/^\/(?:ui|access)(?:\/|$)/.test(link.pathname)) return;
+  if (!address.owns(link)) return;
   event.preventDefault();
   go(link.pathname + link.search);
 });
@@ -282,10 +273,14 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-addEventListener("popstate", open);
+address.subscribe(() => {
+  const { kind, name } = address.view;
+  // A view that stays shows by itself what the address says.
+  if (view?.kind !== kind || (view.kind === "pool" && view.name !== name)) open();
+});
 // A link that is pasted into this tab changes the fragment only.
 addEventListener("hashchange", () => {
-  const key = takeKey();
+  const key = address.takeKey();
   if (key !== null) enterBy(key);
 });
 onUnauthorized(refused);

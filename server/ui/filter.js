@@ -1,62 +1,73 @@
 /**
- * The filter: tags as chips, and a jq expression that the server checks while it is typed.
+ * The box: a jq expression that the server checks while it is typed, or words to search for; and the
+ * tags as chips.
  *
  * @module
  */
 
 import { poolPath, request } from "./api.js";
 import { button, count, fill, h, hue, icon, short } from "./dom.js";
+import { kindOf } from "./words.js";
 
-/** @typedef {{tags: string[], where: string}} Filter */
+/**
+ * What is asked for. @typedef {{tags: string[], where: string, q: string, hits: boolean}} Asked
+ * `hits`: only messages with the words
+ */
+/** @typedef {{tags: string[], where: string, q: string}} Filter what a stream is asked for */
 /** @typedef {import("./api.js").ApiError} ApiError */
 
 /** The largest number of chips. */
 const CHIPS = 24;
+/** Words that are no function of jq, and no path. */
+const PLAIN = /^[\w.-]+\s*=\s*[^=]/;
 
 export class FilterBox {
-  /** @type {Filter} */
-  value;
+  /** @type {Asked} */
+  value = { tags: [], where: "", q: "", hits: false };
+  /** Which of the two is in the box; the other is shown beside it. @type {"where" | "q"} */
+  #boxed = "where";
   #checking = new AbortController();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #drawn = "";
 
-  note = h("p", { class: "note", id: "where-note", "aria-live": "polite" });
+  note = h("div", { class: "note", id: "where-note", "aria-live": "polite" });
   chips = h("div", { class: "chips", role: "group", "aria-label": "Filter by tag" });
-  clear = button("Clear the filter", () => this.set({ tags: [], where: "" }), {
+  clear = button("Clear the filter", () => this.set({ tags: [], where: "", q: "" }), {
     icon: "close",
     hidden: true,
   });
+  #sign = h("span", { class: "sign" }, icon("filter"));
+  #other = h("span", { class: "kept", hidden: true });
   where = h("input", {
     type: "text",
     class: "where",
     spellcheck: "false",
     autocomplete: "off",
     autocapitalize: "off",
-    placeholder: 'jq filter, such as .data.level == "error"',
-    "aria-label": "jq filter",
+    placeholder: 'Search for words, or filter: .data.level == "error"',
+    "aria-label": "Words to search for, or a jq filter",
     "aria-describedby": "where-note",
-    oninput: () => this.#check(),
-    onkeydown: (/** @type {KeyboardEvent} */ event) => {
-      if (event.key === "Enter") {
-        this.set({ tags: this.value.tags, where: this.where.value.trim() });
-      } else if (event.key === "Escape") this.on.leave();
-      else return;
-      event.stopPropagation();
-    },
+    oninput: () => this.#typed(),
+    onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event),
   });
-  element = h("div", { class: "search" }, icon("filter"), this.where, this.clear, this.note);
+  element = h(
+    "div",
+    { class: "search" },
+    this.#sign,
+    this.where,
+    this.#other,
+    this.clear,
+    this.note,
+  );
 
   /**
    * @param {string} pool
-   * @param {Filter} value
    * @param {{change: () => void, leave: () => void}} on
    */
-  constructor(pool, value, on) {
+  constructor(pool, on) {
     this.pool = pool;
-    this.value = value;
     this.on = on;
-    this.#show();
   }
 
   dispose() {
@@ -64,20 +75,29 @@ export class FilterBox {
     this.#checking.abort();
   }
 
-  /** Whether there is a filter. */
+  /** Whether not everything is listed. */
   get active() {
-    return this.value.where !== "" || this.value.tags.length > 0;
+    const { tags, where, q } = this.filter;
+    return where !== "" || q !== "" || tags.length > 0;
   }
 
-  /** @param {Filter} value */
-  set(value) {
-    this.reset(value);
+  /** What the listed messages have to match. @returns {Filter} */
+  get filter() {
+    const { tags, where, q, hits } = this.value;
+    return { tags, where, q: hits ? q : "" };
+  }
+
+  /** @param {Partial<Asked>} change */
+  set(change) {
+    const boxed = change.q ? "q" : change.where ? "where" : undefined;
+    this.reset({ ...this.value, ...change }, boxed);
     this.on.change();
   }
 
-  /** Changes the filter without calling `on.change`. @param {Filter} [value] */
-  reset(value = { tags: [], where: "" }) {
-    this.value = value;
+  /** Shows what is asked for, without calling `on.change`. @param {Asked} value @param {"where" | "q"} [boxed] */
+  reset({ tags, where, q, hits }, boxed = q ? "q" : "where") {
+    this.value = { tags, where, q, hits: hits && q !== "" };
+    this.#boxed = this.value[boxed] ? boxed : q ? "q" : "where";
     this.dispose();
     this.problem(null);
     this.#show();
@@ -85,27 +105,99 @@ export class FilterBox {
 
   /** @param {string} tag */
   toggle(tag) {
-    const { tags, where } = this.value;
-    this.set({ where, tags: tags.includes(tag) ? tags.filter((t) => t !== tag) : [...tags, tag] });
+    const { tags } = this.value;
+    this.set({ tags: tags.includes(tag) ? tags.filter((t) => t !== tag) : [...tags, tag] });
   }
 
   #show() {
-    this.where.value = this.value.where;
-    this.clear.hidden = !this.active;
+    const { value } = this;
+    this.where.value = value[this.#boxed];
+    this.clear.hidden = !value.where && !value.q && value.tags.length === 0;
+    this.#draw();
+    const other = this.#boxed === "q" ? "where" : "q";
+    this.#other.hidden = !value[other];
+    if (!value[other]) return;
+    const what = other === "q" ? "the search" : "the filter";
+    fill(
+      this.#other,
+      button(`Edit ${what} ${value[other]}`, () => {
+        this.#boxed = other;
+        this.#show();
+        this.where.focus();
+      }, { icon: other === "q" ? "search" : "filter", text: value[other] }),
+      button(`Remove ${what}`, () => this.set({ [other]: "" }), { icon: "close" }),
+    );
   }
 
-  /** Asks the server to check the expression. */
-  #check() {
+  /** Shows what the text in the box is taken for. */
+  #draw() {
+    const words = kindOf(this.where.value) === "words";
+    fill(this.#sign, icon(words ? "search" : "filter"));
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (event.key === "Enter") this.apply(this.where.value);
+    else if (event.key === "Escape") this.on.leave();
+    else return;
+    event.stopPropagation();
+  }
+
+  /**
+   * Asks for what a text says: it takes the place of what was in the box. A filter that the server
+   * refuses changes nothing.
+   * @param {string} text
+   * @param {"" | "where" | "words"} [kind]
+   */
+  async apply(text, kind = kindOf(text)) {
+    text = text.trim();
+    const rest = this.#boxed === "q" ? { q: "" } : { where: "" };
+    if (kind === "words") return this.set({ ...rest, q: text });
+    if (kind === "where" && !await this.#accepted(text)) return;
+    this.set({ ...rest, where: text });
+  }
+
+  /** Whether the server takes the expression; else its error is shown. @param {string} where */
+  async #accepted(where) {
     this.dispose();
     const { signal } = this.#checking = new AbortController();
-    const where = this.where.value.trim();
-    if (!where) return this.problem(null, this.value.where && "Press Enter to show everything");
+    this.where.value = where;
+    try {
+      await this.#ask(where, signal);
+      return !signal.aborted;
+    } catch (error) {
+      if (signal.aborted) return false;
+      const failed = /** @type {ApiError} */ (error);
+      // Whatever else is wrong is told by the stream.
+      if (failed.status !== 400) return true;
+      this.problem(failed);
+      return false;
+    }
+  }
+
+  /** @param {string} where @param {AbortSignal} signal */
+  async #ask(where, signal) {
+    const query = new URLSearchParams({ where, max: "0" });
+    const options = { signal, quiet: true };
+    await (await request(`${poolPath(this.pool)}/tail?${query}`, options)).text();
+  }
+
+  /** Tells what Enter will do, and has the server check an expression. */
+  #typed() {
+    this.dispose();
+    this.#draw();
+    const text = this.where.value.trim();
+    const kind = kindOf(text);
+    const isSame = text === this.value[kind === "words" ? "q" : "where"];
+    if (!text) {
+      return this.problem(null, this.value[this.#boxed] && "Press Enter to show everything");
+    }
+    if (kind === "words") return this.problem(null, isSame ? "" : "Press Enter to search");
+    const { signal } = this.#checking = new AbortController();
     this.#timer = setTimeout(async () => {
       try {
-        const query = new URLSearchParams({ where, max: "0" });
-        const options = { signal, quiet: true };
-        await (await request(`${poolPath(this.pool)}/tail?${query}`, options)).text();
-        this.problem(null, where === this.value.where ? "" : "Press Enter to apply");
+        await this.#ask(text, signal);
+        this.problem(null, isSame ? "" : "Press Enter to apply");
       } catch (error) {
         if (!signal.aborted) this.problem(/** @type {ApiError} */ (error));
       }
@@ -117,11 +209,29 @@ export class FilterBox {
     this.where.setAttribute("aria-invalid", String(error !== null));
     this.note.classList.toggle("problem", error !== null);
     if (!error) return void fill(this.note, hint || null);
-    // The hint repeats the expression, which is shown right above.
-    const where = this.where.value.trim();
-    const at = error.hint.startsWith("Check the jq expression") ? error.hint.indexOf(where) : -1;
-    const why = at < 0 ? error.hint : error.hint.slice(at + where.length).replace(/^"?:\s*/, "");
-    fill(this.note, why || error.message);
+    const text = this.where.value.trim();
+    const { suggestion } = error;
+    fill(
+      this.note,
+      h("p", null, suggestion ? upper(suggestion.why) : reason(error, text)),
+      suggestion &&
+        button(`Use ${suggestion.expression}`, () => this.#use(suggestion.expression, "where"), {
+          class: "tool meant",
+          text: suggestion.expression,
+        }),
+      PLAIN.test(text) &&
+        button("Search for these words", () => this.#use(text, "words"), {
+          class: "tool",
+          text: "Search for these words",
+          icon: "search",
+        }),
+    );
+  }
+
+  /** @param {string} text @param {"where" | "words"} kind */
+  #use(text, kind) {
+    this.where.focus();
+    this.apply(text, kind);
   }
 
   /**
@@ -165,4 +275,13 @@ export class FilterBox {
       ),
     );
   }
+}
+
+/** @param {string} text */
+const upper = (text) => `${text[0]?.toUpperCase() ?? ""}${text.slice(1)}`;
+
+/** What is wrong; the hint repeats the expression, which is shown right above. @param {ApiError} error @param {string} text */
+function reason({ hint, message }, text) {
+  const at = hint.startsWith("Check the jq expression") ? hint.indexOf(text) : -1;
+  return at < 0 ? hint || message : hint.slice(at + text.length).replace(/^"?:\s*/, "") || message;
 }

@@ -12,12 +12,13 @@ function keysOf(kind) {
   const inPool = kind === "pool";
   /** @type {Array<[string, string]>} */
   const keys = [
-    ["/", inPool ? "Write a filter" : "Search"],
+    ["/", inPool ? "Search for words, or filter" : "Search"],
     ["j  k", "Next, previous"],
     ["g  G", inPool ? "Oldest, newest" : "First, last"],
   ];
   if (inPool) {
     keys.push(
+      ["n  N", "Next, previous hit of a search"],
       ["space", "Pause, resume; in the past: replay"],
       ["Enter", "Open a message"],
       ["Esc", "Close; back to live"],

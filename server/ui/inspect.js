@@ -4,6 +4,7 @@
  * @module
  */
 
+import { address } from "./address.js";
 import { ago, button, bytes, copy, count, fill, h, moment, pill, toast } from "./dom.js";
 import { Num, parse, pretty, visible } from "./json.js";
 import { canCurl, curlMessage, fetchCommand, followCommand } from "./shell.js";
@@ -79,7 +80,6 @@ export class Inspector {
    */
   #copies({ text, seq }) {
     const { pool, on } = this;
-    const link = `${location.origin}/ui/pools/${encodeURIComponent(pool)}?seq=${seq}`;
     /** @type {Array<[string, () => string, string]>} */
     const copies = [["JSON", () => text, "Copy the message as JSON"]];
     if (canCurl()) {
@@ -92,7 +92,7 @@ export class Inspector {
         () => followCommand(pool, on.filter()),
         "Copy the plasmite follow command of this filter",
       ],
-      ["link", () => link, "Copy a link to this message"],
+      ["link", () => address.link(seq), "Copy a link to this message"],
     );
     return copies;
   }

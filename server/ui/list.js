@@ -41,7 +41,10 @@ export class MessageList {
   pins = [];
   /** Whether rows show all of their text, on as many lines as it takes. */
   wrap = false;
-  /** Called with each row of a message that was drawn. @type {((element: HTMLElement) => void) | null} */
+  /**
+   * Called with each row of a message that was drawn.
+   * @type {((element: HTMLElement, message: Message) => void) | null}
+   */
   drawn = null;
 
   #drawn = 0;
@@ -215,7 +218,8 @@ export class MessageList {
     const target = /** @type {HTMLElement} */ (event.target);
     const slot = this.#slots.find(({ element }) => element.contains(target));
     if (!slot) return;
-    const { tag } = target.dataset;
+    // The words of a search are marked inside of it.
+    const { tag } = target.closest("mark")?.parentElement?.dataset ?? target.dataset;
     if (tag !== undefined) this.on.tag(tag);
     else this.on.select(slot.index, true);
   }
@@ -381,6 +385,6 @@ export class MessageList {
     element.setAttribute("aria-posinset", String(index + 1));
     element.setAttribute("aria-setsize", String(this.length));
     drawRow(element, row, this.#look);
-    if (row.kind === "message") this.drawn?.(element);
+    if (row.kind === "message") this.drawn?.(element, row);
   }
 }

@@ -22,6 +22,8 @@ import coordination from "./coordination.js" with { type: "text" };
 import dom from "./dom.js" with { type: "text" };
 import facts from "./facts.js" with { type: "text" };
 import filter from "./filter.js" with { type: "text" };
+import finderCss from "./finder.css" with { type: "text" };
+import finder from "./finder.js" with { type: "text" };
 import handout from "./handout.js" with { type: "text" };
 import head from "./head.js" with { type: "text" };
 import help from "./help.js" with { type: "text" };
@@ -81,6 +83,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   dom,
   facts,
   filter,
+  finder,
   handout,
   head,
   help,
@@ -118,6 +121,7 @@ const SHEETS: Readonly<Record<string, string>> = {
   access: accessCss,
   append: appendCss,
   coordination: coordinationCss,
+  finder: finderCss,
   inspect: inspectCss,
   pools: poolsCss,
   rows: rowsCss,

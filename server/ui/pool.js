@@ -4,7 +4,7 @@
  * @module
  */
 
-import { writeAddress } from "./address.js";
+import { address } from "./address.js";
 import { poolInfo, rights } from "./api.js";
 import { samePath, storedPins, togglePin } from "./columns.js";
 import { Controls } from "./controls.js";
@@ -33,7 +33,16 @@ export class PoolView {
   /** Whether the timeline has to be counted again. */
   dirty = true;
   #done = new AbortController();
+  #unsubscribe = () => {};
+  /** The query that is shown. */
+  #query = "";
 
+  finder = new Later(async () => {
+    const { Finder } = await import("./finder.js");
+    const finder = new Finder(this);
+    this.controls.split.before(finder.element);
+    return finder;
+  });
   inspector = new Later(() => this.#makeInspector());
   append = new Later(async () => {
     const { AppendBox } = await import("./append.js");
@@ -51,15 +60,12 @@ export class PoolView {
 
   /**
    * @param {string} name
-   * @param {URLSearchParams} query
    * @param {{crumbs: (...children: import("./dom.js").Child[]) => void, state: (state: string, words: string) => void}} shell
    */
-  constructor(name, query, shell) {
+  constructor(name, shell) {
     this.name = name;
     this.shell = shell;
-    this.query = query;
-    const asked = { tags: query.getAll("tag"), where: query.get("where") ?? "" };
-    this.filter = new FilterBox(name, asked, {
+    this.filter = new FilterBox(name, {
       change: () => this.#filtered(),
       leave: () => this.list.element.focus(),
     });
@@ -71,15 +77,16 @@ export class PoolView {
       moved: () => this.controls.draw(),
       layout: (digits) => this.head.layout(digits),
     });
-    this.list.pins = storedPins(name);
-    this.timeline = new Timeline((from, to) => this.reading.showPast(from, to));
-    this.past = new PastBar(() => this.reading.showLive());
+    this.timeline = new Timeline((from, to) => this.showPast(from, to));
+    this.past = new PastBar(() => this.showLive());
     this.rows = new Rows(this.list, (rows) => this.#keepKnots(rows));
     this.reading = new Reading(this);
     this.controls = new Controls(this);
     this.head = new ColumnHead(name, this.list, this.controls.split);
     this.look = new RowLook(this.list, this.controls.split);
     this.element = this.controls.build();
+    this.#adopt();
+    this.#unsubscribe = address.subscribe(() => this.#moved());
     this.ticker = setInterval(() => this.#tick(), 500);
     this.#start();
   }
@@ -90,6 +97,8 @@ export class PoolView {
 
   dispose() {
     this.#done.abort();
+    this.#unsubscribe();
+    this.finder.now?.stop();
     this.reading.dispose();
     clearInterval(this.ticker);
     this.filter.dispose();
@@ -106,7 +115,7 @@ export class PoolView {
       pin: (path) => this.pin(path),
       pinned: (path) => this.list.pins.some((pin) => samePath(pin, path)),
       filter: () => this.filter.value,
-      where: (where) => this.filter.set({ tags: this.filter.value.tags, where }),
+      where: (where) => this.filter.set({ where }),
       tag: (tag) => this.filter.toggle(tag),
     });
     this.controls.split.append(inspector.element);
@@ -137,16 +146,11 @@ export class PoolView {
   }
 
   async #start() {
-    const { query, reading } = this;
     await this.#poll();
     if (this.info) {
       recall(this.info).then(() => drawFacts(this.controls.facts, this.info), () => {});
     }
-    const seq = query.get("seq"), from = query.get("from"), to = query.get("to");
-    if (seq && /^\d{1,20}$/.test(seq)) await reading.openSeq(BigInt(seq));
-    else if (from && to && Date.parse(from) < Date.parse(to)) {
-      reading.showPast(Date.parse(from), Date.parse(to));
-    } else reading.showLive();
+    void this.#show();
     while (!this.disposed) {
       await new Promise((done) => setTimeout(done, EVERY_MS));
       if (document.hidden || this.disposed) continue;
@@ -156,6 +160,63 @@ export class PoolView {
         this.coordination.use((section) => void section.refresh(this.#done.signal));
       }
     }
+  }
+
+  /** Takes over what the address says of filter and columns. */
+  #adopt() {
+    const shown = address.shown;
+    this.filter.reset(shown);
+    this.list.pins = shown.columns ?? storedPins(this.name);
+    if (this.list.pins.length > 0) address.set({ columns: this.list.pins });
+    this.#query = this.#asked;
+    this.head.draw();
+    this.list.refresh();
+  }
+
+  /** What is asked for, to be compared. */
+  get #asked() {
+    const { where, tags, q, hits, from, to } = address.shown;
+    return JSON.stringify([where, tags, q, hits, from, to]);
+  }
+
+  /** Shows what the address says. */
+  async #show() {
+    this.#find();
+    await this.reading.show();
+  }
+
+  /** Searches for the words that are asked for. */
+  #find() {
+    if (this.filter.value.q || this.finder.now) this.finder.use((finder) => finder.show());
+  }
+
+  /** The reader went back or forward. */
+  #moved() {
+    const { view, shown } = address;
+    if (view.kind !== "pool" || view.name !== this.name) return;
+    const before = this.#query;
+    this.#adopt();
+    if (this.#query !== before) void this.#show();
+    else if (shown.seq === null) this.inspector.now?.hide();
+    else void this.reading.openSeq(shown.seq);
+  }
+
+  /** Shows what was appended between two times. @param {number} from @param {number} to */
+  showPast(from, to) {
+    const [start, end] = [new Date(from).toISOString(), new Date(to).toISOString()];
+    this.#ask({ from: start, to: end });
+  }
+
+  /** Goes back to the live stream. */
+  showLive() {
+    this.#ask({ from: "", to: "" });
+  }
+
+  /** Asks for something else. @param {Partial<import("./address.js").Shown>} change */
+  #ask(change) {
+    address.set({ ...change, seq: null });
+    this.#query = this.#asked;
+    void this.#show();
   }
 
   async #poll() {
@@ -179,6 +240,7 @@ export class PoolView {
   take(rows) {
     this.dirty = true;
     this.rows.take(rows);
+    this.finder.now?.take(rows);
     if (!this.controls.blank.hidden) this.controls.draw();
   }
 
@@ -231,9 +293,7 @@ export class PoolView {
   }
 
   #filtered() {
-    const { reading, timeline } = this;
-    if (reading.mode === "past" && timeline.range) reading.showPast(...timeline.range);
-    else reading.showLive();
+    this.#ask(this.filter.value);
     this.filter.draw(this.list.rows);
   }
 
@@ -244,7 +304,7 @@ export class PoolView {
     const message = messageOf(list.rows[list.selected]);
     if (list.selected >= 0 && list.selected < list.length - 1) list.follow = false;
     if (message && (open || this.inspecting)) {
-      this.address(message.seq);
+      address.set({ seq: message.seq });
       // Keys that were pressed while it was loaded have moved the selection.
       inspector.use((it) => it.show(messageOf(list.rows[list.selected]) ?? message));
     }
@@ -265,19 +325,15 @@ export class PoolView {
 
   closeInspector() {
     this.inspector.now?.hide();
-    this.address();
+    address.set({ seq: null });
     this.list.element.focus();
     this.list.refresh();
-  }
-
-  /** Updates the URL to what is shown. @param {bigint} [seq] the message that is open */
-  address(seq) {
-    writeAddress(this, seq);
   }
 
   /** @param {string[]} path */
   pin(path) {
     this.list.pins = togglePin(this.name, this.list.pins, path);
+    address.set({ columns: this.list.pins });
     this.head.draw();
     this.list.refresh();
   }
@@ -300,6 +356,11 @@ export class PoolView {
     this.append.use((box) => box.toggle());
   }
 
+  /** Goes to the next hit of the search. @param {number} by */
+  #step(by) {
+    if (this.filter.value.q) this.finder.use((finder) => finder.step(by));
+  }
+
   /** @param {KeyboardEvent} event */
   key(event) {
     const { list, reading } = this;
@@ -313,6 +374,7 @@ export class PoolView {
     else if (key === "g" || key === "Home") (list.follow = false), this.select(0);
     else if (key === "G" || key === "End") (list.selected = -1), list.toEnd();
     else if (key === "Enter") list.selected >= 0 && this.select(list.selected, true);
+    else if (key === "n" || key === "N") this.#step(key === "n" ? 1 : -1);
     else if (key === "t") this.timeline.plot.focus();
     else if (key === "c") this.chooseColumns();
     else if (key === "e") this.exportRows();
@@ -320,7 +382,8 @@ export class PoolView {
     else if (key === "Escape") {
       if (this.inspecting) this.closeInspector();
       else if (this.append.now?.element.hidden === false) this.toggleAppend();
-      else if (reading.mode === "past") reading.showLive();
+      else if (reading.mode === "past") this.showLive();
+      else if (this.filter.value.q) this.filter.set({ q: "" });
     } else return false;
     return true;
   }

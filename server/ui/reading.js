@@ -5,10 +5,11 @@
  * @module
  */
 
+import { address } from "./address.js";
 import { count, moment, toast } from "./dom.js";
 import { MAX_ROWS } from "./rows.js";
 import { say } from "./say.js";
-import { Live, readPast } from "./stream.js";
+import { Live, readOne, readPast } from "./stream.js";
 import { KNOTS, sampleKnots } from "./timeline.js";
 
 /** @typedef {import("./list.js").Row} Row */
@@ -50,6 +51,7 @@ export class Reading {
   #reset() {
     const { view } = this;
     this.live?.stop();
+    this.live = null;
     this.#reading.abort();
     this.#reading = new AbortController();
     view.replay.now?.stop();
@@ -59,8 +61,32 @@ export class Reading {
     view.inspector.now?.hide();
   }
 
+  /** The range in the address, in milliseconds; null if there is none. @returns {[number, number] | null} */
+  get range() {
+    const { from, to } = address.shown;
+    const [start, end] = [Date.parse(from), Date.parse(to)];
+    return start < end ? [start, end] : null;
+  }
+
+  /** Shows what the address says. */
+  async show() {
+    const { seq } = address.shown;
+    // What was listed before is no answer.
+    this.#reset();
+    if (seq === null || this.#missing(seq)) await this.#showQuery();
+    else await this.openSeq(seq);
+  }
+
+  /** Shows what is asked for, without regard to the message that is open. */
+  async #showQuery() {
+    const { range } = this;
+    if (range) return await this.#showRange(...range);
+    this.#showLive();
+    return true;
+  }
+
   /** Follows the pool. */
-  showLive() {
+  #showLive() {
     const { view } = this;
     this.#reset();
     this.mode = "live";
@@ -68,8 +94,7 @@ export class Reading {
     view.timeline.cursor = null;
     view.past.hide();
     view.list.follow = true;
-    view.address();
-    const live = this.live = new Live(view.name, view.filter.value, {
+    const live = this.live = new Live(view.name, view.filter.filter, {
       rows: (rows) => view.take(rows),
       state: (state, detail) => {
         if (view.rows.paused && state === "live") return;
@@ -86,12 +111,12 @@ export class Reading {
 
   /** @returns {bigint | null} */
   #backlogStart() {
-    const { bounds, info, query } = this.view;
+    const { bounds, info } = this.view;
     const { oldest, newest } = bounds;
     const metrics = info?.metrics;
     if (oldest === null || newest === null || !metrics) return null;
     const size = metrics.utilization.used_bytes / Math.max(1, metrics.message_count);
-    const asked = Number(query.get("n"));
+    const asked = Number(address.shown.n);
     const n = asked >= 1
       ? Math.min(asked, MAX_ROWS)
       : Math.min(Math.max(BACKLOG_BYTES / size, BACKLOG[0] ?? 0), BACKLOG[1] ?? 0);
@@ -122,7 +147,7 @@ export class Reading {
       await readPast(
         view.name,
         { since_seq: String(from) },
-        { tags: [], where: "" },
+        { tags: [], where: "", q: "" },
         this.#reading.signal,
         (message) => {
           if (message.seq < first.seq) rows.push(message);
@@ -153,11 +178,11 @@ export class Reading {
   }
 
   /**
-   * Reads a part of the past to its end; false if something else is shown meanwhile.
-   * @param {Record<string, string>} range @param {(message: Message) => boolean} take
+   * Reads parts of the past to their end; false if something else is shown meanwhile.
+   * @param {Record<string, string>[]} ranges @param {(message: Message) => boolean} take
    * @param {string} title
    */
-  async #readPast(range, take, title) {
+  async #readPast(ranges, take, title) {
     const { view } = this;
     const { list, rows } = view;
     this.#reset();
@@ -182,11 +207,13 @@ export class Reading {
     };
     const timer = setInterval(flush, 100);
     try {
-      await readPast(view.name, range, view.filter.value, signal, (message) => {
-        if (!take(message)) return false;
-        piece.push(message);
-        return list.rows.length + piece.length < MAX_ROWS && !rows.full;
-      });
+      for (const range of ranges) {
+        await readPast(view.name, range, view.filter.filter, signal, (message) => {
+          if (!take(message)) return false;
+          piece.push(message);
+          return list.rows.length + piece.length < MAX_ROWS && !rows.full;
+        });
+      }
     } catch (error) {
       if (!signal.aborted) toast(error instanceof Error ? error.message : String(error), true);
     }
@@ -201,54 +228,108 @@ export class Reading {
   }
 
   /** Shows what was appended between two times. @param {number} from @param {number} to */
-  async showPast(from, to) {
-    const { view } = this;
-    view.timeline.range = [from, to];
-    view.query = new URLSearchParams({
-      from: new Date(from).toISOString(),
-      to: new Date(to).toISOString(),
-    });
-    view.address();
-    await this.#readPast(
-      { since: new Date(Math.floor(from)).toISOString() },
+  async #showRange(from, to) {
+    this.view.timeline.range = [from, to];
+    return await this.#readPast(
+      [{ since: new Date(Math.floor(from)).toISOString() }],
       (message) => message.t <= to,
       `${moment(from)} – ${moment(to)}`,
     );
   }
 
-  /** Opens a message by its sequence number, with its neighbours. @param {bigint} seq */
-  async openSeq(seq) {
+  /** Says that a message is not there; then nothing is open. @param {bigint} seq */
+  #missing(seq) {
+    const { oldest, newest } = this.view.bounds;
+    if (oldest !== null && newest !== null && seq >= oldest && seq <= newest) return false;
+    toast(
+      oldest === null || newest === null
+        ? `Message ${seq} does not exist: the pool is empty`
+        : `Message ${seq} is not retained: the pool holds ${oldest} to ${newest}`,
+      true,
+    );
+    address.set({ seq: null });
+    return true;
+  }
+
+  /**
+   * Goes to a message by its sequence number: in the rows, in what is asked for, else with its
+   * neighbours.
+   * @param {bigint} seq
+   * @param {boolean} [open] whether to show it in full
+   */
+  async openSeq(seq, open = true) {
+    if (this.#select(seq, open)) return;
+    if (this.#missing(seq)) return;
     const { view } = this;
-    const { oldest, newest } = view.bounds;
+    const asked = this.#asked = {};
+    if (view.filter.active) {
+      const message = await this.#matching(seq, view.filter.filter);
+      if (this.#asked !== asked || view.disposed) return;
+      if (!message) return await this.#besides(seq);
+    }
     const start = this.#backlogStart();
-    if (oldest === null || newest === null || seq < oldest || seq > newest) {
-      toast(
-        oldest === null || newest === null
-          ? `Message ${seq} does not exist: the pool is empty`
-          : `Message ${seq} is not retained: the pool holds ${oldest} to ${newest}`,
-        true,
-      );
-      view.query.delete("seq");
-      return this.showLive();
-    }
-    if (!view.filter.active && start !== null && seq >= start) {
-      view.query.delete("seq");
-      this.showLive();
+    if (this.range) {
+      if (!await this.#showQuery() || this.#select(seq, open)) return;
+      // It lies outside of the range.
+      address.set({ from: "", to: "" });
+      view.timeline.range = null;
+    } else if (view.filter.active || (start !== null && seq >= start)) {
+      if (this.mode !== "live" || !this.live || (this.live.next ?? 0n) > seq) this.#showLive();
       view.list.follow = false;
-      while (!view.disposed && this.mode === "live" && (this.live?.next ?? 0n) <= seq) {
-        await new Promise((done) => setTimeout(done, 30));
-        if (this.live?.state === "stopped") return;
-      }
-    } else {
-      view.filter.reset();
-      const from = seq - 200n > oldest ? seq - 200n : oldest;
-      const range = { since_seq: String(from) };
-      const title = `Around message ${seq}`;
-      if (!await this.#readPast(range, (m) => m.seq <= seq + 300n, title)) return;
+      if (!await this.#reached(seq) || this.#select(seq, open)) return;
     }
+    if (await this.#showAround(seq)) this.#select(seq, open);
+  }
+  #asked = {};
+
+  /** The message if it matches; null if not. @param {bigint} seq @param {import("./filter.js").Filter} filter */
+  async #matching(seq, filter) {
+    try {
+      return await readOne(this.view.name, seq, filter, this.#reading.signal);
+    } catch {
+      return null; // The stream will say what is wrong.
+    }
+  }
+
+  /** Opens a message that is not listed, because it does not match. @param {bigint} seq */
+  async #besides(seq) {
+    const { view } = this;
+    if (!await this.#showQuery()) return;
+    const message = await this.#matching(seq, { tags: [], where: "", q: "" });
+    if (!message || view.disposed) return;
+    toast(`Message ${seq} does not match the filter`);
+    address.set({ seq });
+    view.inspector.use((it) => it.show(message));
+  }
+
+  /** Waits until the live stream has come to a message; false if something else is shown. @param {bigint} seq */
+  async #reached(seq) {
+    const { live, view } = this;
+    while (live && (live.next ?? 0n) <= seq) {
+      await new Promise((done) => setTimeout(done, 30));
+      if (view.disposed || this.live !== live || live.state === "stopped") return false;
+    }
+    return this.mode === "live";
+  }
+
+  /** @param {bigint} seq */
+  async #showAround(seq) {
+    this.view.timeline.range = null;
+    return await this.#readPast(
+      [{ until: String(seq), last: "201" }, { since_seq: String(seq + 1n), max: "300" }],
+      () => true,
+      `Around message ${seq}`,
+    );
+  }
+
+  /** Selects a message that is listed. @param {bigint} seq @param {boolean} open */
+  #select(seq, open) {
+    const { view } = this;
     const index = view.list.rows.findIndex((row) => row.kind === "message" && row.seq === seq);
-    if (index < 0) return;
-    view.select(index, true);
+    if (index < 0 || index >= view.list.length) return false;
+    view.list.follow = false;
+    view.select(index, open);
     view.list.show(index, "center");
+    return true;
   }
 }

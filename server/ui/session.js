@@ -56,14 +56,6 @@ export async function leaveSession() {
   rights.session = false;
 }
 
-/** The key in the fragment of the address, which is removed from it; null for none. */
-export function takeKey() {
-  const key = /^#key=(.*)$/.exec(location.hash)?.[1];
-  if (key === undefined) return null;
-  history.replaceState(history.state, "", location.pathname + location.search);
-  return key;
-}
-
 /** What to say of a refused key. @param {unknown} error */
 export function refusal(error) {
   if (!(error instanceof ApiError && error.status === 429)) return wordsOf(error);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { address as here } from "./address.js";
 import { poolPath, rights } from "./api.js";
 
 /** @typedef {{tags: readonly string[], where: string}} Filter */
@@ -37,7 +38,7 @@ const option = (name, value) =>
   value.startsWith("-") ? quoted(`${name}=${value}`) : `${name} ${quoted(value)}`;
 
 /** The pool as every command takes it, on any machine that reaches this server. @param {string} pool */
-const address = (pool) => quoted(`${location.origin}/${encodeURIComponent(pool)}`);
+const address = (pool) => quoted(`${here.origin}/${encodeURIComponent(pool)}`);
 
 const credentials = () => rights.token ? ['--token "$PLASMITE_TOKEN"'] : [];
 
@@ -63,7 +64,7 @@ export const canCurl = () => !rights.session;
 /** Sends a GET request for a path of this server. @param {string} path @param {string} flags */
 function curl(path, flags) {
   const auth = rights.token ? ` -H "Authorization: Bearer $PLASMITE_TOKEN"` : "";
-  return `curl ${flags} ${quoted(`${location.origin}${path}`)}${auth}`;
+  return `curl ${flags} ${quoted(`${here.origin}${path}`)}${auth}`;
 }
 
 /** Gets one message with curl. @param {string} pool @param {bigint} seq */

@@ -19,6 +19,14 @@ const sleep = (ms, signal) =>
     signal.addEventListener("abort", () => (clearTimeout(timer), done()), { once: true });
   });
 
+/** Adds a filter to a request. @param {URLSearchParams} query @param {import("./filter.js").Filter} filter */
+export function narrow(query, { tags, where, q }) {
+  for (const tag of tags) query.append("tag", tag);
+  if (where) query.set("where", where);
+  if (q) query.set("q", q);
+  return query;
+}
+
 export class Live {
   /** @type {State} */
   state = "connecting";
@@ -32,13 +40,13 @@ export class Live {
 
   /**
    * @param {string} name
-   * @param {{tags: string[], where: string}} filter
+   * @param {import("./filter.js").Filter} filter
    * @param {{rows: (rows: Row[]) => void, state: (state: State, detail?: string) => void, refused: (error: ApiError) => void}} on
    */
   constructor(name, filter, on) {
     this.name = name;
     this.filter = filter;
-    this.filtered = filter.tags.length > 0 || filter.where !== "";
+    this.filtered = filter.tags.length > 0 || filter.where !== "" || filter.q !== "";
     this.on = on;
   }
 
@@ -131,15 +139,12 @@ export class Live {
 
   #query() {
     const query = new URLSearchParams();
-    const { tags, where } = this.filter;
     if (this.next !== null && !this.#fromOldest) {
       query.set("since_seq", String(this.next));
       // Without a filter the sequence numbers show gaps; with one only the server can report them.
       if (this.filtered) query.set("gap_policy", "error");
     }
-    for (const tag of tags) query.append("tag", tag);
-    if (where) query.set("where", where);
-    return query;
+    return narrow(query, this.filter);
   }
 
   #opened() {
@@ -204,14 +209,12 @@ export class Live {
  * Reads a range of retained messages, by time or sequence number, and ends.
  * @param {string} name
  * @param {Record<string, string>} range query parameters saying where to start
- * @param {{tags: string[], where: string}} filter
+ * @param {import("./filter.js").Filter} filter
  * @param {AbortSignal} signal
  * @param {(message: import("./json.js").Message) => boolean} take returns false to stop
  */
 export async function readPast(name, range, filter, signal, take) {
-  const query = new URLSearchParams({ no_follow: "1", ...range });
-  for (const tag of filter.tags) query.append("tag", tag);
-  if (filter.where) query.set("where", filter.where);
+  const query = narrow(new URLSearchParams({ no_follow: "1", ...range }), filter);
   const enough = new AbortController();
   const abort = () => enough.abort();
   signal.addEventListener("abort", abort);
@@ -229,4 +232,22 @@ export async function readPast(name, range, filter, signal, take) {
   } finally {
     signal.removeEventListener("abort", abort);
   }
+}
+
+/**
+ * One message, if it matches; else null.
+ * @param {string} name
+ * @param {bigint} seq
+ * @param {import("./filter.js").Filter} filter
+ * @param {AbortSignal} signal
+ */
+export async function readOne(name, seq, filter, signal) {
+  /** @type {import("./json.js").Message | null} */
+  let found = null;
+  const range = { since_seq: String(seq), until: String(seq) };
+  await readPast(name, range, filter, signal, (message) => {
+    found = message;
+    return false;
+  });
+  return /** @type {import("./json.js").Message | null} */ (found);
 }
