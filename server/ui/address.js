@@ -19,6 +19,7 @@
  * @property {string[][] | null} columns paths below `data`; null for those that were chosen last
  * @property {string} n how many messages to start with
  * @property {string} search the search in the list of pools
+ * @property {string} sort a column of that list, with a hyphen for the other direction
  */
 
 /** A change of these is a query: it gets an entry of its own in the history. */
@@ -53,6 +54,7 @@ export function readQuery(query) {
     columns: columns === null ? null : pathsOf(columns),
     n: text("n"),
     search: text("search"),
+    sort: text("sort"),
   };
 }
 
@@ -71,6 +73,7 @@ export function writeQuery(shown) {
   if (shown.columns) query.set("columns", shown.columns.map(pathText).join(","));
   put("n", shown.n);
   put("search", shown.search);
+  put("sort", shown.sort);
   if (shown.seq !== null) query.set("seq", String(shown.seq));
   return query;
 }

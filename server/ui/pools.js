@@ -4,6 +4,7 @@
  * @module
  */
 
+import { address } from "./address.js";
 import { json, poolPath, rights } from "./api.js";
 import { askTwice, button, count, dialog, fill, h, icon, short, toast } from "./dom.js";
 import { styled } from "./later.js";
@@ -119,9 +120,9 @@ export class PoolsView {
   // ---- The address --------------------------------------------------------------------------
 
   #readAddress() {
-    const query = new URLSearchParams(location.search);
-    this.#search = query.get("search") ?? "";
-    const [, minus, name] = /^(-?)(\w+)$/.exec(query.get("sort") ?? "") ?? [];
+    const { search, sort } = address.shown;
+    this.#search = search;
+    const [, minus, name] = /^(-?)(\w+)$/.exec(sort) ?? [];
     const column = COLUMNS.find(({ id }) => id === name)?.id;
     if (column) [this.#column, this.#down] = [column, minus === "-"];
     try {
@@ -130,13 +131,9 @@ export class PoolsView {
   }
 
   #writeAddress() {
-    const query = new URLSearchParams();
-    if (this.#search) query.set("search", this.#search);
-    if (this.#column !== "name" || this.#down) {
-      query.set("sort", `${this.#down ? "-" : ""}${this.#column}`);
-    }
-    const text = query.toString();
-    history.replaceState(history.state, "", location.pathname + (text ? `?${text}` : ""));
+    const isUsual = this.#column === "name" && !this.#down;
+    const sort = isUsual ? "" : `${this.#down ? "-" : ""}${this.#column}`;
+    address.set({ search: this.#search, sort });
   }
 
   // ---- Reading ------------------------------------------------------------------------------

@@ -6,7 +6,8 @@
 
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { listed, rowWith, sceneTest, until } from "../support/scene.ts";
+import { inBrowsers, type Scene, scene, until } from "../support/browser.ts";
+import { ask, listed, rowWith } from "../support/scene.ts";
 
 const sum = (page: Page, text: string | RegExp) =>
   page.locator(".findbar .sum", { hasText: text }).waitFor();
@@ -17,16 +18,10 @@ const marks = (page: Page): Promise<string[]> =>
   page.evaluate(`[...document.querySelectorAll(".row:not([hidden]) mark")]
     .map((mark) => mark.textContent)`);
 
-/** Types into the box and presses Enter. */
-async function ask(page: Page, text: string): Promise<void> {
-  await page.keyboard.press("/");
-  await page.keyboard.press("Control+a");
-  await page.keyboard.type(text);
-  await page.keyboard.press("Enter");
-  await page.keyboard.press("Escape");
-}
+inBrowsers("finding words", async (t, browser) => {
+  const step = (name: string, play: (scene: Scene) => Promise<void>): Promise<boolean> =>
+    t.step(name, () => scene(browser, {}, play));
 
-sceneTest("search in the page", async (step) => {
   // Lost: the messages around a hit, and hits in keys and tags.
   await step("rows stay, hits are marked, n and N move", async ({ server, page }) => {
     const pool = server.client.createPool("shop", 1 << 20);
