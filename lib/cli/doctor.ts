@@ -18,16 +18,28 @@ import { osError } from "../storage/os_error.ts";
 import { advised } from "./advice.ts";
 import { related, type TypedLine } from "./command_line.ts";
 import type { CommandContext } from "./context.ts";
-import { countOf, meaningOf, rangeText } from "./doctor_words.ts";
+import { doctorTable } from "./doctor_table.ts";
+import {
+  byKind,
+  countOf,
+  countText,
+  kindOf,
+  meaningOf,
+  meaningOfAll,
+  rangeText,
+} from "./doctor_words.ts";
 import { escapeControls } from "../visible.ts";
-import { humanBytes, width } from "./human.ts";
+import { humanBytes } from "./human.ts";
 import type { Json } from "./output.ts";
 import { missingHint } from "./missing.ts";
 import { refuseUrl } from "./refuse_url.ts";
 import { errorJson } from "./report.ts";
 
+/** How many issues of one kind are told; the others are counted. */
+const MOST_OF_A_KIND = 3;
+
 /** The result for one pool. */
-interface Patient {
+export interface Patient {
   readonly ref: string;
   readonly path: string;
   /** Its name in a table. */
@@ -96,7 +108,7 @@ export async function run(context: CommandContext): Promise<number> {
     () => {
       if (patients.length === 0) return "No pools found.\n";
       if (!context.stdout.isTerminal) return patients.map(forPipes).join("");
-      return ref === undefined ? tableForPeople(patients) : patients.map(forPeople).join("");
+      return ref === undefined ? doctorTable(patients) : patients.map(forPeople).join("");
     },
   );
   if (patients.some((one) => one.report?.status === "corrupt")) return ErrorKind.Corrupt;
@@ -340,10 +352,6 @@ function sampleText({ sampled, messageCount }: CheckReport): string {
   return `${sampled ?? 0} of ${countText(messageCount, "message")}`;
 }
 
-function countText(count: number | bigint, what: string): string {
-  return `${count} ${what}${Number(count) === 1 ? "" : "s"}`;
-}
-
 function forPeople(patient: Patient): string {
   const { report, repair } = patient;
   if (report === null) return "";
@@ -366,10 +374,16 @@ function details({ report, prognosis, repair, hints }: Patient): [string, string
     lines.push(["skipped", "the other messages and index slots, and what is not live"]);
   }
   const done = repair?.salvage ?? null;
-  for (const issue of done === null ? report.issues : repair?.before.issues ?? []) {
-    const place = issue.offset === null ? "" : ` (ring offset ${issue.offset})`;
-    lines.push([done === null ? "detail" : "found", issue.message + place]);
-    lines.push(["means", meaningOf(issue)]);
+  const issues = done === null ? report.issues : repair?.before.issues ?? [];
+  const found = done === null ? "detail" : "found";
+  for (const [kind, group] of byKind(issues, kindOf)) {
+    for (const issue of group.slice(0, MOST_OF_A_KIND)) {
+      const place = issue.offset === null ? "" : ` (ring offset ${issue.offset})`;
+      lines.push([found, issue.message + place]);
+    }
+    const more = group.length - MOST_OF_A_KIND;
+    if (more > 0) lines.push([found, `and ${more} more of this kind; --json lists them`]);
+    lines.push(["means", meaningOfAll(kind, group)]);
   }
   if (repair !== null && done !== null) {
     const slots = repair.before.indexWrong;
@@ -410,33 +424,4 @@ function salvageLines(salvage: Salvage, done: boolean): [string, string][] {
     lines.push(["numbers", `${rangeText([reissued])} never stood there; these numbers come again`]);
   }
   return lines;
-}
-
-function tableForPeople(patients: readonly Patient[]): string {
-  const bad = (one: Patient): boolean => one.report === null || one.report.status === "corrupt";
-  const unwell = patients.filter(bad).length;
-  const head = unwell === 0
-    ? `All ${patients.length} pools healthy.\n\n`
-    : `${unwell} of ${patients.length} pools unhealthy.\n\n`;
-  const rows = patients.map((one) => ({
-    mark: unwell === 0 ? "" : bad(one) ? "✗ " : "✓ ",
-    name: escapeControls(one.name),
-    messages: one.report === null ? "-" : countText(one.report.messageCount, "message"),
-    issues: one.report === null
-      ? escapeControls(one.error?.message ?? "")
-      : countText(one.report.issueCount, "issue"),
-    note: bad(one)
-      ? `  (run \`pls doctor ${escapeControls(one.name)}\` for detail)`
-      : one.repair?.salvage
-      ? `  repaired, backup: ${escapeControls(one.repair.backupPath ?? "")}`
-      : "",
-  }));
-  const pad = (key: "name" | "messages" | "issues"): number =>
-    Math.max(...rows.map((row) => width(row[key])));
-  const [a, b, c] = [pad("name"), pad("messages"), pad("issues")];
-  const fill = (text: string, to: number): string => text + " ".repeat(to - width(text));
-  return head + rows.map((row) => {
-    const line = `  ${row.mark}${fill(row.name, a)}   ${fill(row.messages, b)}   `;
-    return `${line}${row.note === "" ? row.issues : fill(row.issues, c)}${row.note}\n`;
-  }).join("");
 }

@@ -41,11 +41,45 @@ const MEANINGS: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** The meaning of an issue in one sentence, with the messages that are lost. */
-export function meaningOf({ message, lost }: CheckIssue): string {
-  const meaning = MEANINGS.find(([pattern]) => pattern.test(message))?.[1] ??
+/** What an issue means, in one sentence: issues of one kind mean the same. */
+export function kindOf({ message }: Pick<CheckIssue, "message">): string {
+  return MEANINGS.find(([pattern]) => pattern.test(message))?.[1] ??
     "The pool is not what the format says.";
-  return lost === null ? meaning : `${meaning} Affected: ${rangeText([lost])}.`;
+}
+
+/** What an issue means, with the messages that are lost. */
+export function meaningOf(issue: CheckIssue): string {
+  return meaningOfAll(kindOf(issue), [issue]);
+}
+
+/** What issues of one kind mean, with the messages that are lost. */
+export function meaningOfAll(kind: string, issues: readonly CheckIssue[]): string {
+  const lost = issues.flatMap((issue) => issue.lost === null ? [] : [issue.lost]);
+  return lost.length === 0 ? kind : `${kind} Affected: ${rangeText(joined(lost))}.`;
+}
+
+/** Ranges in order, those that touch as one. */
+function joined(ranges: readonly SeqRange[]): SeqRange[] {
+  const sorted = [...ranges].sort((a, b) => a.first < b.first ? -1 : a.first > b.first ? 1 : 0);
+  const all: SeqRange[] = [];
+  for (const range of sorted) {
+    const former = all.at(-1);
+    if (former === undefined || range.first > former.last + 1n) all.push(range);
+    else if (range.last > former.last) all[all.length - 1] = { ...former, last: range.last };
+  }
+  return all;
+}
+
+/** Things by their kind, in the order in which the kinds come first. */
+export function byKind<T>(things: readonly T[], kind: (thing: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const thing of things) {
+    const of = kind(thing);
+    const group = groups.get(of);
+    if (group === undefined) groups.set(of, [thing]);
+    else group.push(thing);
+  }
+  return groups;
 }
 
 /** `message 7`, `messages 3..5, 9`. */
@@ -59,4 +93,9 @@ export function rangeText(ranges: readonly SeqRange[]): string {
 /** The number of messages in ranges. */
 export function countOf(ranges: readonly SeqRange[]): bigint {
   return ranges.reduce((sum, { first, last }) => sum + last - first + 1n, 0n);
+}
+
+/** `1 issue`, `3 issues`. */
+export function countText(count: number | bigint, what: string): string {
+  return `${count} ${what}${Number(count) === 1 ? "" : "s"}`;
 }

@@ -101,7 +101,12 @@ interface Column {
 }
 
 const COLUMNS: readonly Column[] = [
-  { heading: "RATE", right: true, spare: 0, text: (row) => humanRate(row.rate) },
+  {
+    heading: "RATE",
+    right: true,
+    spare: 0,
+    text: (row) => row.rate === 0 ? "-" : humanRate(row.rate),
+  },
   { heading: "RECENT", spare: 5, text: (row) => sparkline(row.rates, 12) },
   { heading: "FILL", right: true, spare: 0, text: (row) => `${Math.floor(row.fillPercent)}%` },
   { heading: "MSGS", right: true, spare: 3, text: (row) => String(row.messages) },

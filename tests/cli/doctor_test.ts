@@ -726,7 +726,9 @@ Deno.test({
       assert.equal(
         (await onTerminal(`$P --dir ${at} doctor --all`, { env })).screen,
         "1 of 2 pools unhealthy.\n\n" +
-          "  ✗ demo    20 messages   3 issues  (run `pls doctor demo` for detail)\n" +
+          "The message's content changed on disk; reading it fails or gives something else.\n" +
+          "  ✗ demo    20 messages   3 issues  (run `pls doctor demo` for detail)\n\n" +
+          "Healthy.\n" +
           "  ✓ other   20 messages   0 issues\n",
       );
       const mended = (await onTerminal(`$P --dir ${at} doctor demo --repair`, { env })).screen;
