@@ -18,7 +18,6 @@ import { osError } from "../storage/os_error.ts";
 import { advised } from "./advice.ts";
 import { related, type TypedLine } from "./command_line.ts";
 import type { CommandContext } from "./context.ts";
-import { doctorTable } from "./doctor_table.ts";
 import {
   byKind,
   countOf,
@@ -103,12 +102,15 @@ export async function run(context: CommandContext): Promise<number> {
   } finally {
     end();
   }
+  const table = ref === undefined && context.stdout.isTerminal
+    ? (await import("./doctor_table.ts")).doctorTable
+    : undefined;
   context.report(
     () => ({ reports: patients.map((one) => patientJson(one, mend)) }),
     () => {
       if (patients.length === 0) return "No pools found.\n";
       if (!context.stdout.isTerminal) return patients.map(forPipes).join("");
-      return ref === undefined ? doctorTable(patients) : patients.map(forPeople).join("");
+      return table?.(patients) ?? patients.map(forPeople).join("");
     },
   );
   if (patients.some((one) => one.report?.status === "corrupt")) return ErrorKind.Corrupt;
