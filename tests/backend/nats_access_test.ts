@@ -6,7 +6,8 @@ import { NatsBackend } from "../../lib/backend/nats.ts";
 import { type ErrorKindName, PlasmiteError } from "../../lib/errors.ts";
 import { inTemp } from "../cli/cli_util.ts";
 import { Authority, type Pair } from "../support/certificates.ts";
-import { freePort, NATS_VERSIONS, NatsServer, natsServer } from "../support/nats.ts";
+import { NATS_VERSIONS, NatsServer, natsServer } from "../support/nats.ts";
+import { freePort } from "../support/ports.ts";
 import { put } from "./suite.ts";
 
 const authority = await Authority.create();

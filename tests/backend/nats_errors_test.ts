@@ -4,7 +4,8 @@ import { connect } from "@nats-io/transport-node";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { NatsBackend } from "../../lib/backend/nats.ts";
 import { type ErrorKindName, PlasmiteError } from "../../lib/errors.ts";
-import { answers, freePort, NATS_VERSIONS, NatsServer, natsServer } from "../support/nats.ts";
+import { answers, NATS_VERSIONS, NatsServer, natsServer } from "../support/nats.ts";
+import { freePort } from "../support/ports.ts";
 import { collect, put } from "./suite.ts";
 
 async function refused(kind: ErrorKindName, work: Promise<unknown>): Promise<PlasmiteError> {

@@ -9,6 +9,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { FakeSystemd } from "../support/fake_systemd.ts";
 import { packaged } from "../support/packaged.ts";
+import { freePort } from "../support/ports.ts";
 import { unitText } from "../../lib/cli/service/unit.ts";
 import { cli, exists, inTemp } from "./cli_util.ts";
 
@@ -75,11 +76,6 @@ class Machine implements Disposable {
   [Symbol.dispose](): void {
     this.systemd[Symbol.dispose]();
   }
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 function onMachine(work: (machine: Machine) => Promise<void>): () => Promise<void> {

@@ -7,17 +7,12 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { ServeFlags } from "../../server/config.ts";
 import type { KeyAnswer } from "../support/key_client.ts";
+import { freePort } from "../support/ports.ts";
 import { type Shared, sharing } from "./shared_util.ts";
 
 /** Where browsers are sent. */
 export const CALLBACK = "http://127.0.0.1:4321/callback";
 const FORM = { "content-type": "application/x-www-form-urlencoded" };
-
-/** A port that is free at this moment. */
-export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
 
 /** Starts a server whose shared address is the one that it is reached by. */
 export function reachable(flags: Partial<ServeFlags> = {}, dir?: string): Promise<Shared> {

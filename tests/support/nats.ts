@@ -6,6 +6,9 @@
 
 import "./environment.ts";
 import { delimiter } from "node:path";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { until } from "./patience.ts";
+import { freePort } from "./ports.ts";
 
 /** A version of the server that is tested. */
 export type NatsVersion = "2.9" | "2.15";
@@ -58,21 +61,12 @@ export class NatsServer {
   readonly port: number;
   readonly dir: string;
   readonly version: NatsVersion;
-  #config: string;
-  #child: Deno.ChildProcess;
+  #child: Deno.ChildProcess | null = null;
 
-  private constructor(
-    version: NatsVersion,
-    port: number,
-    dir: string,
-    config: string,
-    child: Deno.ChildProcess,
-  ) {
+  private constructor(version: NatsVersion, port: number, dir: string) {
     this.version = version;
     this.port = port;
     this.dir = dir;
-    this.#config = config;
-    this.#child = child;
   }
 
   /** Its address. */
@@ -82,7 +76,12 @@ export class NatsServer {
 
   /** The process. */
   get pid(): number {
-    return this.#child.pid;
+    return this.#running().pid;
+  }
+
+  #running(): Deno.ChildProcess {
+    if (this.#child === null) throw new Error("the server does not run");
+    return this.#child;
   }
 
   /**
@@ -92,79 +91,89 @@ export class NatsServer {
    */
   static async start(version: NatsVersion, more = "", jetstream = true): Promise<NatsServer> {
     const dir = await Deno.makeTempDir({ prefix: "plasmite-nats-" });
-    const port = freePort();
-    const config = `${dir}/server.conf`;
+    const server = new NatsServer(version, freePort(), dir);
     const store = jetstream ? `jetstream { store_dir: "${dir}/store", max_file: 8GB }` : "";
-    await Deno.writeTextFile(config, `listen: "127.0.0.1:${port}"\n${store}\n${more}\n`);
-    const server = new NatsServer(version, port, dir, config, spawn(version, config));
-    await answers(port);
+    const config = `listen: "127.0.0.1:${server.port}"\n${store}\n${more}\n`;
+    await Deno.writeTextFile(`${dir}/server.conf`, config);
+    try {
+      await server.restart();
+    } catch (error) {
+      await server.end();
+      throw error;
+    }
     return server;
   }
 
   /** Ends the process at once, as a crash does. */
   async kill(): Promise<void> {
-    this.#child.kill("SIGKILL");
-    await this.#child.status;
+    const child = this.#running();
+    this.#child = null;
+    child.kill("SIGKILL");
+    await child.status;
+  }
+
+  /** Whether it has not been killed. */
+  get isRunning(): boolean {
+    return this.#child !== null;
   }
 
   /** Stops the process without ending it. */
   pause(): void {
-    this.#child.kill("SIGSTOP");
+    this.#running().kill("SIGSTOP");
   }
 
   /** Goes on after {@linkcode NatsServer.pause}. */
   proceed(): void {
-    this.#child.kill("SIGCONT");
+    this.#running().kill("SIGCONT");
   }
 
   /** Starts it again with the same store. */
   async restart(): Promise<void> {
-    this.#child = spawn(this.version, this.#config);
-    await answers(this.port);
+    const child = spawn(this.version, this.dir);
+    this.#child = child;
+    const ended = child.status.then(({ code }) => {
+      if (this.#child === child) throw new Error(`nats-server ended with ${code}:\n${this.log()}`);
+    });
+    await Promise.race([answers(this.port), ended]);
+    ended.catch(() => {}); // From now on the requests to it fail.
+  }
+
+  /** The end of what it has logged. */
+  log(): string {
+    return Deno.readTextFileSync(`${this.dir}/log`).split("\n").slice(-30).join("\n");
   }
 
   /** Ends it and removes its store. */
   async end(): Promise<void> {
-    try {
-      this.#child.kill("SIGKILL");
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error; // It has ended already.
+    if (this.#child !== null) {
+      try {
+        await this.kill();
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error; // It has ended already.
+      }
     }
-    await this.#child.status;
     await Deno.remove(this.dir, { recursive: true });
   }
 }
 
-function spawn(version: NatsVersion, config: string): Deno.ChildProcess {
+function spawn(version: NatsVersion, dir: string): Deno.ChildProcess {
   const path = natsServer(version);
   if (path === undefined) throw new Error(`no nats-server ${version}`);
-  const args = [
-    "-c",
-    config,
-    ...(Deno.env.get("PLASMITE_NATS_LOG") ? ["-l", `${config}.log`] : []),
-  ];
+  const args = ["-c", `${dir}/server.conf`, "-l", `${dir}/log`];
   return new Deno.Command(path, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
-}
-
-/** A port that nobody uses at the moment. */
-export function freePort(): number {
-  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
 }
 
 /** Waits until something accepts connections. */
 export async function answers(port: number): Promise<void> {
-  for (const until = performance.now() + 20_000;;) {
+  await until(async () => {
     try {
       (await Deno.connect({ port, hostname: "127.0.0.1" })).close();
-      return;
+      return true;
     } catch (error) {
-      if (performance.now() > until) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      if (error instanceof Deno.errors.ConnectionRefused) return false;
+      throw error;
     }
-  }
+  }, `nobody listens on port ${port}`);
 }
 
 /** Three servers that know one another. */
@@ -175,18 +184,31 @@ export class NatsCluster {
     this.servers = servers;
   }
 
-  /** Starts the servers; they may need some seconds to choose a leader. */
+  /**
+   * Starts the servers and waits until they have chosen a leader, which needs all three at the first
+   * start.
+   */
   static async start(version: NatsVersion): Promise<NatsCluster> {
     const ports = [freePort(), freePort(), freePort()];
     const routes = ports.map((port) => `nats-route://127.0.0.1:${port}`).join(", ");
-    const servers = await Promise.all(ports.map((port, i) =>
+    const starting = await Promise.allSettled(ports.map((port, i) =>
       NatsServer.start(
         version,
         `server_name: n${i}\n` +
           `cluster { name: c, listen: "127.0.0.1:${port}", routes: [${routes}] }`,
       )
     ));
-    return new NatsCluster(servers);
+    const cluster = new NatsCluster(
+      starting.flatMap((one) => one.status === "fulfilled" ? [one.value] : []),
+    );
+    try {
+      for (const one of starting) if (one.status === "rejected") throw one.reason;
+      await cluster.ready();
+    } catch (error) {
+      await cluster.end();
+      throw error;
+    }
+    return cluster;
   }
 
   /** A reference to all of them, `first` in front. */
@@ -202,8 +224,92 @@ export class NatsCluster {
     return server;
   }
 
+  /** Waits until JetStream answers; with a stream, until all its replicas are there and current. */
+  async ready(stream?: string): Promise<void> {
+    const nc = await this.#connect();
+    const subject = stream === undefined ? "INFO" : `STREAM.INFO.${stream}`;
+    const isReady = async (): Promise<boolean> => {
+      try {
+        // Nobody answers before there is a leader: ask again soon.
+        const answer = (await nc.request(`$JS.API.${subject}`, "", { timeout: 250 }))
+          .json<ClusterAnswer>();
+        if (answer.error !== undefined) return false;
+        if (stream === undefined) return true;
+        const { leader = "", replicas = [] } = answer.cluster ?? {};
+        return leader !== "" && replicas.length === 2 &&
+          replicas.every(({ current, offline }) => current === true && offline !== true);
+      } catch {
+        return false; // Not yet.
+      }
+    };
+    try {
+      await until(isReady, () => this.servers.map((server) => server.log()).join("\n\n"));
+    } finally {
+      await nc.close();
+    }
+  }
+
+  async #connect(): Promise<NatsConnection> {
+    const servers = this.servers.map(({ port }) => `127.0.0.1:${port}`);
+    const options = { servers, maxReconnectAttempts: -1, reconnectTimeWait: 50 };
+    return await connect({ ...options, waitOnFirstConnect: true });
+  }
+
+  /** Starts those again that were killed. */
+  async restart(): Promise<void> {
+    await Promise.all(
+      this.servers.filter(({ isRunning }) => !isRunning).map((server) => server.restart()),
+    );
+  }
+
   /** Ends all of them. */
   async end(): Promise<void> {
-    for (const server of this.servers) await server.end();
+    await Promise.all(this.servers.map((server) => server.end()));
+  }
+}
+
+/** What is read of the answers about a cluster and its streams. */
+interface ClusterAnswer {
+  readonly error?: unknown;
+  readonly cluster?: {
+    readonly leader?: string;
+    readonly replicas?: readonly { readonly current?: boolean; readonly offline?: boolean }[];
+  };
+}
+
+/**
+ * Registers a test for each version. Both run at the same time, because they mostly wait; so they
+ * must not share what they change.
+ *
+ * @param name with `%` where the version belongs
+ */
+export function testEachNats(
+  name: string,
+  run: (version: NatsVersion) => Promise<void>,
+  options: Omit<Deno.TestDefinition, "name" | "fn" | "ignore"> = {},
+): void {
+  const outcomes = new Map<NatsVersion, Promise<() => void>>();
+  const outcome = (version: NatsVersion): Promise<() => void> => {
+    const known = outcomes.get(version);
+    if (known !== undefined) return known;
+    const started = run(version).then(() => () => {}, (error) => () => {
+      throw error;
+    });
+    outcomes.set(version, started);
+    return started;
+  };
+  for (const version of NATS_VERSIONS) {
+    Deno.test({
+      name: name.replace("%", version),
+      ignore: natsServer(version) === undefined,
+      // What the other one has begun goes on.
+      sanitizeOps: false,
+      sanitizeResources: false,
+      ...options,
+      fn: async () => {
+        for (const one of NATS_VERSIONS) if (natsServer(one) !== undefined) void outcome(one);
+        (await outcome(version))();
+      },
+    });
   }
 }

@@ -8,6 +8,12 @@
 import type { Msg } from "@nats-io/transport-node";
 import { Code, hasCode } from "./errors.ts";
 import type { Target } from "./publisher.ts";
+import { pause } from "../../timers.ts";
+
+/** The status of a request that nobody takes. */
+const NO_RESPONDERS = 503;
+/** The pause before the caller asks again, in milliseconds. */
+const LEADERLESS_MS = 250;
 
 /** A consumer as described by the API. */
 export interface ConsumerInfo {
@@ -80,8 +86,13 @@ export async function* pull(
   link.nc.publish(subject, JSON.stringify(request), { reply: inbox });
   try {
     for await (const message of subscription) {
-      if (message.subject === inbox) break; // A status message: no more messages.
-      yield message;
+      if (message.subject !== inbox) {
+        yield message;
+        continue;
+      }
+      // A status: there are no more messages, or nobody leads the consumer.
+      if (message.headers?.code === NO_RESPONDERS) await pause(LEADERLESS_MS, signal);
+      break;
     }
   } catch (error) {
     if (!(error instanceof link.library.TimeoutError)) throw error;

@@ -15,13 +15,15 @@ import type { Bounds } from "../../types.ts";
 import type { PoolHandle, StoredFrame } from "../types.ts";
 import { deliveryOf } from "./delivery.ts";
 import { type ConsumerInfo, consumerOf, findConsumer, pull, putConsumer } from "./consumers.ts";
-import type { Target } from "./publisher.ts";
+import { Patience, type Target } from "./publisher.ts";
 import { boundsNow } from "./stream.ts";
 import { headersOf, type Incoming } from "./wire.ts";
 import type { Msg } from "@nats-io/transport-node";
 
 /** How long a task belongs to a worker by default, in milliseconds. */
 const ACK_WAIT = 60_000;
+/** How long a worker waits for a server without an answer, in milliseconds. */
+const PATIENCE_MS = 60_000;
 /** The longest single wait for a task, in milliseconds. */
 const WAIT = 5_000;
 /** The maximum number of tasks handed out at the same time. */
@@ -68,6 +70,9 @@ export class NatsGroup implements Group {
   readonly #filter: Filter;
   readonly #held = new Map<bigint, Held>();
   readonly #done = new Set<bigint>();
+  readonly #ending = new AbortController();
+  /** Aborts the take that is under way. */
+  #taking: AbortSignal | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #ackWaitMs = ACK_WAIT;
 
@@ -88,12 +93,27 @@ export class NatsGroup implements Group {
     this.#filter = new Filter(request.tags, request.where);
   }
 
+  /**
+   * Repeats a request while a cluster chooses a leader: a worker waits for work anyway. All requests
+   * may be repeated; servers confirm an acknowledgement that they have had already.
+   */
+  async #patiently<T>(request: () => Promise<T>, signal = this.#taking): Promise<T> {
+    const patience = new Patience(signal ?? this.#ending.signal, PATIENCE_MS);
+    for (;;) {
+      try {
+        return await request();
+      } catch (error) {
+        await patience.after(error);
+      }
+    }
+  }
+
   async #put(config: object): Promise<ConsumerInfo> {
-    return await putConsumer(this.#target, this.#consumer, config);
+    return await this.#patiently(() => putConsumer(this.#target, this.#consumer, config));
   }
 
   async #find(): Promise<ConsumerInfo | null> {
-    return await findConsumer(this.#target, this.#consumer);
+    return await this.#patiently(() => findConsumer(this.#target, this.#consumer));
   }
 
   /** The consumer, created if it is missing. Throws Usage if it has a different filter. */
@@ -129,7 +149,7 @@ export class NatsGroup implements Group {
 
   async #bounds(): Promise<Bounds> {
     const { link, path, stream } = this.#target;
-    return await boundsNow(link, stream, path);
+    return await this.#patiently(() => boundsNow(link, stream, path));
   }
 
   take(request: TakeRequest = {}): Promise<TakenTasks> {
@@ -141,6 +161,7 @@ export class NatsGroup implements Group {
   async #take(request: TakeRequest): Promise<TakenTasks> {
     const { ackWaitMs = ACK_WAIT, count = 1, signal, waitMs = 0 } = request;
     signal?.throwIfAborted();
+    this.#taking = signal;
     const lost = await this.#lost(await this.#ready(ackWaitMs));
     const tasks: HandedTask[] = [];
     const end = performance.now() + waitMs;
@@ -247,7 +268,8 @@ export class NatsGroup implements Group {
 
   /** Replies to the server about a delivery and waits for its confirmation. */
   async #reply(reply: string, what: string): Promise<void> {
-    await this.#target.link.request(reply, what, this.#target.path);
+    const { link, path } = this.#target;
+    await this.#patiently(() => link.request(reply, what, path), this.#ending.signal);
   }
 
   /** This worker's task; null if it is done. Throws Conflict if another worker holds it. */
@@ -294,7 +316,14 @@ export class NatsGroup implements Group {
     return true;
   }
 
-  close(): void {}
+  close(): void {
+    this.#ending.abort(
+      new PlasmiteError("Usage", "group is closed", {
+        hint: "Open it again.",
+        path: this.#target.path,
+      }),
+    );
+  }
 }
 
 function nak(delayMs: number): string {

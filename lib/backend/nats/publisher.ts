@@ -65,12 +65,17 @@ function isUnknown(error: unknown): error is PlasmiteError {
 /** Retries after temporary failures, until it succeeds or makes no progress for too long. */
 export class Patience {
   readonly #signal: AbortSignal | undefined;
+  readonly #most: number;
   #since = performance.now();
   #pauseMs = FIRST_PAUSE;
 
-  /** @param signal aborts a pause */
-  constructor(signal?: AbortSignal) {
+  /**
+   * @param signal aborts a pause
+   * @param mostMs how long to retry without progress, in milliseconds
+   */
+  constructor(signal?: AbortSignal, mostMs = PATIENCE_MS) {
     this.#signal = signal;
+    this.#most = mostMs;
   }
 
   /** Records that something was stored. */
@@ -82,7 +87,7 @@ export class Patience {
   /** Pauses; throws `error` if it is not temporary or too much time has passed. */
   async after(error: unknown): Promise<void> {
     if (!isUnknown(error)) throw error;
-    if (performance.now() - this.#since + this.#pauseMs > PATIENCE_MS) throw error;
+    if (performance.now() - this.#since + this.#pauseMs > this.#most) throw error;
     await pause(this.#pauseMs, this.#signal);
     this.#pauseMs = Math.min(2 * this.#pauseMs, LAST_PAUSE);
   }

@@ -1,0 +1,32 @@
+/**
+ * How long tests wait for what must happen sooner or later. A watchdog, never a measure: the machine
+ * may be slow and busy, and whoever waits in vain has failed in any case.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+
+/** The watchdog, in milliseconds. */
+export const PATIENCE_MS = 60_000;
+
+/** A signal that ends a wait in vain. */
+export function watchdog(): AbortSignal {
+  return AbortSignal.timeout(PATIENCE_MS);
+}
+
+/** Waits for some milliseconds. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Waits until a condition holds; fails with `what` if it never does. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string | (() => string) = "it did not happen",
+): Promise<void> {
+  for (const end = performance.now() + PATIENCE_MS; !await condition();) {
+    if (performance.now() > end) assert.fail(typeof what === "string" ? what : what());
+    await pause(10);
+  }
+}
