@@ -153,7 +153,7 @@ function cursorName(source: string): string {
 }
 
 /** The destination and its cursor, which is stored next to the local pool. */
-function targetOf(context: CommandContext, from: End, to: End): CopyTarget {
+async function targetOf(context: CommandContext, from: End, to: End): Promise<CopyTarget> {
   const { args, dir } = context;
   const source = checkKey(args.text("source") ?? from.source, "source", 200);
   if (source.startsWith(".")) {
@@ -171,7 +171,11 @@ function targetOf(context: CommandContext, from: End, to: End): CopyTarget {
     ? { path: to.ref.path, dir: apart(to.ref.path) }
     : { path: dir, dir: `${dir}/.copies` };
   if (to.pool.ship === undefined) {
-    return new AppendingTarget(to.pool, openCursor({ ...place, name, source }));
+    const target = new AppendingTarget(to.pool, openCursor({ ...place, name, source }));
+    if (!args.has("exact")) return target;
+    const { ExactTarget } = await import("./copy_exact.ts");
+    const exact = { pool: from.pool, identity: from.identity, name: poolName(from.ref.name) };
+    return new ExactTarget(target, to.pool, exact, !to.ref.isRemote);
   }
   const shipment = to.pool.ship(source);
   if (from.ref.isRemote && given === undefined) return new ShippingTarget(shipment, null);
@@ -192,7 +196,7 @@ async function copy(
   signal: AbortSignal,
 ): Promise<number> {
   const follow = context.args.has("follow");
-  const target = targetOf(context, from, to);
+  const target = await targetOf(context, from, to);
   const drops = new DropNotices(context, from.pool.path, false);
   try {
     const until = follow ? undefined : (await from.pool.bounds()).newest;

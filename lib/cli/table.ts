@@ -1140,6 +1140,10 @@ function copy(): CommandSpec {
         value: "NAME",
         help: "Name of the cursor that remembers the position; default by the source",
       },
+      {
+        name: "exact",
+        help: "Tag each message with its origin, so that a crash repeats none; streams need no tag",
+      },
       CREATE,
       CREATE_SIZE,
       ...remoteFlags(),

@@ -41,7 +41,8 @@ const lines = (text: string): string[] => text.split("\n").filter((line) => line
 async function feed({ dir, run }: Setting, pool: string, from: number, to: number): Promise<void> {
   const text = Array.from({ length: to - from + 1 }, (_, i) => `{"n":${from + i}}\n`).join("");
   await Deno.writeTextFile(`${dir}/in`, text);
-  await run("feed", pool, "--file", `${dir}/in`, "--create-size", "4M", "--tag", "t");
+  const size = pool.includes("://") ? [] : ["--create-size", "4M"];
+  await run("feed", pool, "--file", `${dir}/in`, ...size, "--tag", "t");
 }
 
 /** The data of all messages of a pool, in order. */
@@ -120,6 +121,91 @@ test("killed again and again, the copy is whole and in order", async (setting) =
   }
   await run("copy", "ring", ref);
   assert.deepEqual(await numbers(setting, ref), upTo(3600));
+});
+
+/** Everything of the directory's cursors of copies, to put it back later. */
+async function cursorsOf({ dir }: Setting): Promise<Map<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  const add = async (at: string): Promise<void> => {
+    for await (const { isDirectory, name } of Deno.readDir(at)) {
+      const path = `${at}/${name}`;
+      if (isDirectory) await add(path);
+      else files.set(path, await Deno.readFile(path));
+    }
+  };
+  await add(`${dir}/.copies`);
+  return files;
+}
+
+// A crash between an append and the cursor repeated the last batch, which an archive cannot bear.
+test("with --exact, a cursor that is behind or lost repeats nothing", async (setting) => {
+  const { dir, run, url } = setting;
+  const ref = `${url}/C`;
+  const exact = ["copy", ref, "archive", "--exact"];
+  await run("pool", "create", ref, "--size", "8M");
+  const feedTo = async (from: number, to: number): Promise<void> => {
+    await feed(setting, ref, from, to);
+  };
+  await feedTo(1, 700);
+  await run(...exact, "--create-size", "4M");
+  const behind = await cursorsOf(setting);
+  assert(behind.size > 0);
+  await feedTo(701, 1500);
+  await run(...exact);
+  await run("feed", "archive", '{"n":0}', "--tag", "origin:other:3");
+  for (const [path, bytes] of behind) await Deno.writeFile(path, bytes);
+  await run(...exact);
+  assert.deepEqual(await numbers(setting, "archive"), [...upTo(1500), 0]);
+  await Deno.remove(`${dir}/.copies`, { recursive: true });
+  await feedTo(1501, 1510);
+  await run(...exact);
+  assert.deepEqual(
+    (await numbers(setting, "archive")).filter((n) => n > 0),
+    upTo(1510),
+  );
+  const read = ["--tail", "1", "--no-follow", "--jsonl"];
+  const [last = ""] = lines(await run("follow", "archive", ...read));
+  assert.deepEqual(JSON.parse(last).meta.tags, ["t", "origin:C:1510"]);
+  assert.equal(
+    JSON.parse(last).time,
+    JSON.parse(lines(await run("follow", ref, ...read))[0] ?? "").time,
+  );
+  // A stream of the same name that was created anew has other messages, even if they look alike.
+  await run("pool", "delete", ref);
+  await run("pool", "create", ref, "--size", "8M");
+  await feedTo(1, 20);
+  await run(...exact);
+  await Deno.remove(`${dir}/.copies`, { recursive: true });
+  await run(...exact);
+  assert.deepEqual(
+    (await numbers(setting, "archive")).filter((n) => n > 0),
+    [...upTo(1510), ...upTo(20)],
+  );
+});
+
+test("with --exact, killed again and again, both ways are whole and in order", async (setting) => {
+  const { dir, run, server, url } = setting;
+  const ref = `${url}/C`;
+  await run("pool", "create", ref, "--size", "64M");
+  await feed(setting, "ring", 1, 3000);
+  for (let round = 0; round < 6; round++) {
+    const away = start(dir, "copy", "ring", ref, "--exact", "--follow");
+    const back = start(dir, "copy", ref, "back", "--exact", "--follow", "--create-size", "4M");
+    await soon(250 + 70 * round);
+    if (round === 2) {
+      await server.kill();
+      await server.restart();
+    }
+    await feed(setting, "ring", 3001 + 100 * round, 3100 + 100 * round);
+    for (const child of [back, away]) {
+      child.kill("SIGKILL");
+      await child.status;
+    }
+  }
+  await run("copy", "ring", ref, "--exact");
+  await run("copy", ref, "back", "--exact", "--create-size", "4M");
+  assert.deepEqual(await numbers(setting, ref), upTo(3600));
+  assert.deepEqual(await numbers(setting, "back"), upTo(3600));
 });
 
 test("follows over a restart of the server, and ends well on SIGTERM", async (setting) => {

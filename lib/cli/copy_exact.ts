@@ -1,0 +1,139 @@
+/**
+ * `copy --exact`: each copied message gets a tag that names its origin. After a crash between an
+ * append and the cursor, the tags say what was stored (docs/spec/jetstream.md 8).
+ *
+ * @module
+ */
+
+import { advance } from "../backend/advance.ts";
+import { storedOf } from "../backend/frames.ts";
+import { addRetagged } from "../backend/retag.ts";
+import type { Origin } from "../backend/shipment.ts";
+import type { PoolHandle, StoredFrame } from "../backend/types.ts";
+import { sameData } from "../lite3/equal.ts";
+import { MessageView } from "../lite3/message.ts";
+import { FrameBatch } from "../pool/batch.ts";
+import type { CopyTarget } from "./copy_target.ts";
+
+/** The prefix of the tag of an origin. */
+const ORIGIN = "origin:";
+/** The size of the first part of the destination that is searched, and the growth of the next. */
+const FIRST_PIECE = 1024n;
+const GROWTH = 4n;
+
+/** The source of an exact copy. */
+export interface ExactSource {
+  readonly pool: PoolHandle;
+  /** Its identity: 32 hex digits. */
+  readonly identity: string;
+  /** Its name in tags. */
+  readonly name: string;
+}
+
+/** A message of the destination that has the tag of an origin. */
+interface Copied {
+  readonly origin: bigint;
+  readonly frame: StoredFrame;
+}
+
+/** A destination with tags of the origin. */
+export class ExactTarget implements CopyTarget {
+  readonly #target: CopyTarget;
+  readonly #to: PoolHandle;
+  readonly #from: ExactSource;
+  /** Whether the destination keeps the times of messages. */
+  readonly #keepsTime: boolean;
+  readonly #prefix: string;
+  readonly #batch = new FrameBatch();
+  /** The destination has no copies up to this number. */
+  #searched = 0n;
+
+  /**
+   * @param target stores messages and the cursor; owned from now on
+   * @param to the destination
+   * @param from the source
+   * @param keepsTime whether the destination keeps the times of messages
+   */
+  constructor(target: CopyTarget, to: PoolHandle, from: ExactSource, keepsTime: boolean) {
+    this.#target = target;
+    this.#to = to;
+    this.#from = from;
+    this.#keepsTime = keepsTime;
+    this.#prefix = `${ORIGIN}${from.name}:`;
+  }
+
+  async last(): Promise<Origin | null> {
+    const saved = await this.#target.last();
+    const copied = await this.#newest();
+    if (copied === null) return saved;
+    const { identity } = this.#from;
+    const isKnown = saved?.pool === identity;
+    if (isKnown && copied.origin <= saved.seq) return saved;
+    // Without the cursor, the tag may be of an earlier pool of that name.
+    if (!isKnown && !await this.#isSame(copied)) return saved;
+    return { pool: identity, seq: copied.origin };
+  }
+
+  /** The newest copied message in the destination; null if there is none. */
+  async #newest(): Promise<Copied | null> {
+    const { newest, oldest } = await this.#to.bounds();
+    if (oldest === 0n) return null;
+    const low = oldest > this.#searched ? oldest : this.#searched + 1n;
+    let size = FIRST_PIECE;
+    for (let until = newest; until >= low;) {
+      const from = until - size + 1n > low ? until - size + 1n : low;
+      const found = await this.#newestIn(from, until);
+      if (found !== null) return found;
+      until = from - 1n;
+      size *= GROWTH;
+    }
+    this.#searched = newest;
+    return null;
+  }
+
+  async #newestIn(from: bigint, until: bigint): Promise<Copied | null> {
+    let found: Copied | null = null;
+    const walk = await this.#to.select({ from, until });
+    try {
+      while (await advance(walk)) {
+        // A copy of a copy has the tags of both.
+        const tag = walk.message.tags().findLast((one) => one.startsWith(ORIGIN)) ?? "";
+        const seq = tag.startsWith(this.#prefix) ? tag.slice(this.#prefix.length) : "";
+        if (/^\d{1,19}$/.test(seq)) found = { origin: BigInt(seq), frame: storedOf(walk.frame) };
+      }
+    } finally {
+      walk.close();
+    }
+    return found;
+  }
+
+  /** Whether a message is the copy of the source's message with that number. */
+  async #isSame({ frame, origin }: Copied): Promise<boolean> {
+    const original = await this.#from.pool.get(origin);
+    if (original === null) return false;
+    if (this.#keepsTime && original.timestampNs !== frame.timestampNs) return false;
+    return sameData(new MessageView().openStored(original), new MessageView().openStored(frame));
+  }
+
+  async store(batch: FrameBatch, pool: string, seqs: readonly bigint[]): Promise<void> {
+    const tagged = this.#batch;
+    tagged.clear();
+    const { u8 } = batch.out;
+    for (const [i, seq] of seqs.entries()) {
+      const tag = this.#prefix + seq;
+      const start = batch.payloadAt(i);
+      const time = batch.timeOf(i);
+      addRetagged(
+        tagged,
+        u8.subarray(start, start + batch.payloadOf(i)),
+        (tags) => [...tags, tag],
+        { lo: Number(time & 0xffff_ffffn), hi: Number(time >> 32n) },
+      );
+    }
+    await this.#target.store(tagged, pool, seqs);
+  }
+
+  close(): void {
+    this.#target.close();
+  }
+}
