@@ -6,7 +6,7 @@
 
 import { type Buf, printAscii, printU64 } from "../lib/bytes.ts";
 import type { MessageView } from "../lib/lite3/message.ts";
-import type { FrameBytes } from "../lib/types.ts";
+import type { FrameBytes, Gap } from "../lib/types.ts";
 import { printEnvelope } from "../lib/text/envelope.ts";
 import { errorJson } from "./errors.ts";
 import { BASE_HEADERS, type HeaderPairs } from "./headers.ts";
@@ -25,6 +25,8 @@ export interface Encoding {
   put(message: MessageView, frame: FrameBytes, out: Buf): void;
   /** Appends the position reached and what was lost before it, if the format has marks. */
   mark?(mark: Mark, out: Buf): void;
+  /** Appends that messages cannot be read, if the format says that and goes on. */
+  unreadable?(range: Gap, out: Buf): void;
   /** The text that ends a failed stream; null if it can only be cut off. */
   failure(error: unknown): string | null;
 }
@@ -39,6 +41,8 @@ export interface Mark {
 
 /** The length that distinguishes a mark from a message; no payload is that long. */
 export const MARK_LENGTH = 0xffff_ffff;
+/** The length that says that the messages from the one number to the other cannot be read. */
+const UNREADABLE_LENGTH = 0xffff_fffe;
 
 function ascii(text: string, out: Buf): void {
   out.reserve(text.length);
@@ -82,6 +86,10 @@ export const EVENTS: Encoding = {
       throw error;
     }
   },
+  unreadable({ first, last }, out) {
+    const data = `{"unreadable":{"from":${first},"to":${last}}}`;
+    ascii(`id: ${last}\nevent: unreadable\ndata: ${data}\n\n`, out);
+  },
   failure: (error) => `event: error\ndata: ${errorJson(error)}\n\n`,
 };
 
@@ -107,6 +115,14 @@ export const FRAMES: Encoding = {
     dv.setBigUint64(len, next);
     dv.setBigUint64(len + 8, firstLost ?? 0n);
     dv.setUint32(len + 16, MARK_LENGTH);
+    out.len = len + 20;
+  },
+  unreadable({ first, last }, out) {
+    out.reserve(20);
+    const { dv, len } = out;
+    dv.setBigUint64(len, first);
+    dv.setBigUint64(len + 8, last);
+    dv.setUint32(len + 16, UNREADABLE_LENGTH);
     out.len = len + 20;
   },
   failure: () => null,

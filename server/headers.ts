@@ -9,7 +9,7 @@ export type HeaderPairs = [string, string][];
 
 /** The features of this server beyond v0, for our clients (docs/spec/http-api.md 12). */
 const FEATURES = "batch,since,where,no-follow,heartbeat,select,retention," +
-  "expect,key,id,latest,claim,cursor,group";
+  "expect,key,id,latest,claim,cursor,group,skip-corrupt";
 
 /** For all responses: protocol, features, no caching. */
 export const BASE_HEADERS: HeaderPairs = [

@@ -43,6 +43,8 @@ export interface TailQuery {
   readonly last: number | null;
   /** Whether to report the position reached and losses between messages. */
   readonly marks: boolean;
+  /** Whether to go on behind damage, and to tell what cannot be read. */
+  readonly skipCorrupt: boolean;
 }
 
 const FLAG = z.enum(["0", "1"]);
@@ -86,7 +88,14 @@ export const MARKS = {
   description: "Report the position reached and losses between messages",
 } as const satisfies Parameter;
 
-type Name = (typeof TAIL_PARAMETERS | readonly [typeof MARKS])[number]["name"];
+/** The parameter of streams that can say what cannot be read. */
+export const SKIP_CORRUPT = {
+  name: "skip_corrupt",
+  schema: FLAG,
+  description: "Go on behind damage, and tell what cannot be read; needs marks",
+} as const satisfies Parameter;
+
+type Name = (typeof TAIL_PARAMETERS | readonly [typeof MARKS, typeof SKIP_CORRUPT])[number]["name"];
 
 /**
  * A parameter that may be given only once; null without it.
@@ -235,5 +244,6 @@ export async function parseTail(
     until: integer(params, "until"),
     last: last === null ? null : Number(last),
     marks: flag(params, "marks"),
+    skipCorrupt: flag(params, "skip_corrupt"),
   };
 }

@@ -87,6 +87,7 @@ export class TailStream {
       tags,
       since: sinceTimeNs,
       where,
+      skipCorrupt: query.skipCorrupt,
     });
     try {
       const tail = new TailStream(host, query, encoding, walk);
@@ -204,6 +205,7 @@ export class TailStream {
         if (this.#left === 0n) return "end";
         const found = walk.next();
         this.#tellGap();
+        for (const range of walk.takeUnreadable()) this.#encoding.unreadable?.(range, this.#out);
         if (!found) {
           if (!walk.ended) {
             this.#caughtUp();

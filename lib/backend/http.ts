@@ -301,6 +301,10 @@ export class HttpPool implements PoolHandle {
   }
 
   async select(selection: Selection): Promise<Walk> {
+    if (selection.skipCorrupt === true) {
+      const { checkFeature } = await import("./http/features.ts");
+      await checkFeature(this.#transport, "skip-corrupt");
+    }
     const fresh = performance.now() - this.#openedAt < FRESH;
     const bounds = (fresh ? this.#known : null) ?? await this.bounds();
     this.#known = null;
@@ -321,15 +325,16 @@ export class HttpPool implements PoolHandle {
    */
   #pushdown(selection: Selection): Pushdown | undefined {
     const { tags = [], where = [], last, since = 0n, countFailures = false } = selection;
-    if (!this.#chooses || !(tags.length > 0 || where.length > 0 || last !== undefined)) {
-      return undefined;
-    }
+    const { skipCorrupt = false } = selection;
+    const chosen = tags.length > 0 || where.length > 0 || last !== undefined || skipCorrupt;
+    if (!this.#chooses || !chosen) return undefined;
     const plain = tags.filter((tag) => tag !== "" && tag === tag.trim());
     const native = countFailures ? undefined : where.find((one) => one.isForServers);
     // The server can choose the last N only if it evaluates the whole filter.
     const whole = plain.length === tags.length && where.length === (native === undefined ? 0 : 1);
     return {
       tags: plain,
+      skipCorrupt,
       since,
       where: native?.expression,
       last: whole ? last : undefined,
@@ -376,6 +381,7 @@ export class HttpPool implements PoolHandle {
       until: end,
       filter: new Filter(selection.tags, selection.where),
       since,
+      skips: selection.skipCorrupt === true,
       start: bounds,
       chosen,
       bounds: () => this.bounds(),

@@ -77,6 +77,10 @@ export class LaterWalk implements Walk {
     return this.#walk?.takeGap() ?? null;
   }
 
+  takeUnreadable(): readonly Gap[] {
+    return this.#walk?.takeUnreadable() ?? [];
+  }
+
   async wait(ms?: number, signal?: AbortSignal): Promise<boolean> {
     signal?.throwIfAborted();
     if (this.#walk !== null) return await this.#walk.wait(ms, signal);

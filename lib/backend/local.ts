@@ -86,6 +86,7 @@ const withCreation = lazily(() => import("../pool/creation.ts"));
 const withMending = lazily(() => import("../pool/mending.ts"));
 const withLookup = lazily(() => import("./local/lookup.ts"));
 const withSelect = lazily(() => import("./local/select.ts"));
+const withResync = lazily(() => import("../pool/resync.ts"));
 const withInfo = lazily(() => import("./local/info.ts"));
 const withListing = lazily(() => import("./local/listing.ts"));
 const withRemoval = lazily(() => import("./local/remove.ts"));
@@ -109,7 +110,7 @@ export class LocalBackend implements Backend {
   }
 
   features(): ReadonlySet<string> {
-    const all = ["select", "batch", "expect", "key", "id", "latest", "claim"];
+    const all = ["select", "batch", "expect", "key", "id", "latest", "claim", "skip-corrupt"];
     // Cursors and groups are files next to the pool.
     return new Set(this.run.storage === disk ? [...all, "cursor", "group"] : all);
   }
@@ -338,7 +339,9 @@ export class LocalPool implements PoolHandle {
         return () => this.#release();
       };
       const pool = { ring: this.ring, storage, serving, hubs, run: this.run, retain };
-      return this.run(selecting(pool, selection));
+      return selection.skipCorrupt === true
+        ? withResync(({ Resync }) => this.run(selecting(pool, selection, () => new Resync())))
+        : this.run(selecting(pool, selection));
     });
   }
 

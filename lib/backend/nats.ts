@@ -359,6 +359,7 @@ export class NatsPool implements PoolHandle, HasDeadPool {
       reconnect: selection.reconnect !== false,
       onTrouble: selection.onTrouble,
       onUnreadable: selection.onUnreadable,
+      skipCorrupt: selection.skipCorrupt === true,
       excluded: selection.excluded,
     });
     return new SelectedWalk(source, {
@@ -366,6 +367,7 @@ export class NatsPool implements PoolHandle, HasDeadPool {
       until: end,
       filter: new Filter(selection.tags, selection.where),
       since: selection.since ?? 0n,
+      skips: selection.skipCorrupt === true,
       start: bounds,
       chosen,
       bounds: () => this.bounds(),

@@ -18,6 +18,17 @@ export interface FrameSource {
   next(): boolean;
   /** Returns the gap before the current message, once. */
   takeGap(): Gap | null;
+  /**
+   * Returns the messages before the current one, or at the end, that cannot be read, once; only of
+   * sources that skip damage.
+   */
+  takeUnreadable?(): readonly Gap[];
+  /**
+   * Checks that the current message can be read to its end; only of sources that skip damage.
+   *
+   * @throws {PlasmiteError} Corrupt
+   */
+  check?(): void;
   /** Waits until there may be more; false after `ms` milliseconds. */
   wait(ms?: number, signal?: AbortSignal): Promise<boolean>;
   /** If the source filters, every message before this number was examined. */

@@ -30,7 +30,8 @@ export type Feature =
   | "claim"
   | "cursor"
   | "group"
-  | "retention";
+  | "retention"
+  | "skip-corrupt";
 
 /** Options of a new pool. */
 export interface NewPool {
@@ -319,6 +320,11 @@ export interface Selection {
    * default it is an error.
    */
   readonly onUnreadable?: (error: PlasmiteError) => void;
+  /**
+   * Whether to go on behind damage: {@linkcode Walk.takeUnreadable} then says which messages cannot
+   * be read. By default damage is an error.
+   */
+  readonly skipCorrupt?: boolean;
   /** Omits messages copied from that source; only for NATS. */
   readonly excluded?: Excluded | undefined;
 }
@@ -364,6 +370,11 @@ export interface Walk {
   next(): boolean;
   /** Returns the gap since the last call, before the current message. */
   takeGap(): Gap | null;
+  /**
+   * Returns the messages since the last call, before the current one, that cannot be read, in order;
+   * only with {@linkcode Selection.skipCorrupt}. A filter hides none.
+   */
+  takeUnreadable(): readonly Gap[];
   /**
    * Waits until there may be more.
    *

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { PlasmiteError } from "../errors.ts";
+import { ErrorKind, PlasmiteError } from "../errors.ts";
 import { MessageView } from "../lite3/message.ts";
 import { Slice } from "../storage/turns.ts";
 import type { Awaitable, Bounds, FrameBytes, Gap } from "../types.ts";
@@ -20,6 +20,8 @@ const SLICE = 50;
 const CLOCK_EVERY = 64;
 /** or this many if a process that serves others evaluates conditions. */
 const CLOCK_EVERY_FILTERED = 8;
+/** How many ranges of unreadable messages are told at once. */
+const MOST_UNREADABLE = 100;
 /** Messages are evaluated by jq in groups of this many, */
 const GROUP = 512;
 /** or of this many bytes. */
@@ -43,12 +45,19 @@ export interface WalkPlan {
   readonly since: bigint;
   /** The non-live messages that are selected; they are not evaluated again. */
   readonly chosen?: SeqSet | undefined;
+  /** Whether messages that cannot be read are skipped and told. */
+  readonly skips?: boolean;
   /** Returns what is currently retained. */
   bounds(): Awaitable<Bounds>;
 }
 
+/** Messages that cannot be read, waiting to be told at their place. */
+interface Unreadable {
+  readonly unreadable: Gap;
+}
+
 /** A frame or an error waiting to be delivered. */
-type Ready = FrameBytes | PlasmiteError;
+type Ready = FrameBytes | PlasmiteError | Unreadable;
 
 /** A 64-bit number as two halves, to avoid a bigint per message in comparisons. */
 interface Halves {
@@ -86,6 +95,7 @@ export class SelectedWalk implements Walk {
    */
   #reached: bigint;
   #gap: Gap | null = null;
+  #unreadable: Gap[] = [];
   /** Whether `next` stopped because its time slice was used up. */
   #paused = false;
   /** Waits that ended without a message. */
@@ -128,8 +138,11 @@ export class SelectedWalk implements Walk {
 
   get position(): bigint {
     // Frames of a group that passed are not counted until they are delivered.
-    const waiting = this.#ready.find((one) => !PlasmiteError.is(one)) ?? this.#group[0];
-    if (waiting !== undefined && !PlasmiteError.is(waiting)) return waiting.seq;
+    for (const one of this.#ready) {
+      if (!PlasmiteError.is(one)) return "unreadable" in one ? one.unreadable.first : one.seq;
+    }
+    const waiting = this.#group[0];
+    if (waiting !== undefined) return waiting.seq;
     const here = this.#seenLo < 0
       ? 0n
       : ((BigInt(this.#seenHi) << 32n) | BigInt(this.#seenLo)) + 1n;
@@ -140,9 +153,13 @@ export class SelectedWalk implements Walk {
     const before = this.looked;
     let since = 0;
     for (;;) {
+      if (this.#unreadable.length >= MOST_UNREADABLE) {
+        this.#paused = true;
+        return false;
+      }
       if (this.#ready.length > 0) {
-        this.#deliver();
-        return true;
+        if (this.#deliver()) return true;
+        continue;
       }
       if (this.#gapAfter !== null) {
         this.#addGap(this.#gapAfter);
@@ -171,6 +188,7 @@ export class SelectedWalk implements Walk {
   #sourceEmpty(): void {
     const gap = this.#source.takeGap();
     if (gap !== null) this.#noteGap(gap);
+    this.#noteUnreadable();
     const { position } = this.#source;
     if (position === undefined || position <= this.#reached) return;
     this.looked++;
@@ -183,11 +201,24 @@ export class SelectedWalk implements Walk {
 
   /** Examines the source's current frame; true if it is the next one to be delivered. */
   #examine(): boolean {
+    if (this.#plan.skips !== true) return this.#judge();
+    const { seq } = this.#source.cursor;
+    try {
+      return this.#judge();
+    } catch (error) {
+      if (!PlasmiteError.is(error, ErrorKind.Corrupt)) throw error;
+      this.#skip({ first: seq, last: seq });
+      return false;
+    }
+  }
+
+  #judge(): boolean {
     const { chosen, filter, since } = this.#plan;
     const { cursor } = this.#source;
     const { seqLo, seqHi } = cursor;
     const gap = this.#source.takeGap();
     if (gap !== null) this.#noteGap(gap);
+    if (this.#plan.skips === true) this.#noteUnreadable();
     this.#seenLo = seqLo;
     this.#seenHi = seqHi;
     const until = this.#until;
@@ -204,7 +235,12 @@ export class SelectedWalk implements Walk {
     const { hi, lo } = this.#newest;
     const stored = seqHi < hi || (seqHi === hi && seqLo <= lo);
     if (stored && chosen !== undefined) {
-      if (!chosen.has(seqLo, seqHi)) return false;
+      if (!chosen.has(seqLo, seqHi)) {
+        // It was not chosen because it does not match, or because it cannot be read.
+        if (this.#plan.skips === true) void this.#source.message;
+        return false;
+      }
+      this.#check();
       this.#current(cursor, null);
       return true;
     }
@@ -215,9 +251,11 @@ export class SelectedWalk implements Walk {
     }
     if (filter.isNative) {
       if (!filter.passesConditions(this.#source)) return false;
+      this.#check();
       this.#current(cursor, null);
       return true;
     }
+    this.#check();
     this.#group.push(keepFrame(cursor));
     this.#groupBytes += cursor.payloadLength;
     if (this.#ended || this.#group.length >= GROUP || this.#groupBytes >= GROUP_BYTES) {
@@ -232,11 +270,22 @@ export class SelectedWalk implements Walk {
     this.#viewed = false;
   }
 
-  /** Delivers the next message of a group that passed. */
-  #deliver(): void {
+  /** A message that is delivered can be read to its end, if those that cannot be are skipped. */
+  #check(): void {
+    if (this.#plan.skips === true) this.#source.check?.();
+  }
+
+  /** Delivers the next message of a group that passed; false for messages that cannot be read. */
+  #deliver(): boolean {
     const ready = this.#ready.shift();
+    if (ready === undefined) return false;
     if (PlasmiteError.is(ready)) throw ready;
-    if (ready !== undefined) this.#current(ready, ready);
+    if ("unreadable" in ready) {
+      this.#addUnreadable(ready.unreadable);
+      return false;
+    }
+    this.#current(ready, ready);
+    return true;
   }
 
   /** Evaluates the group; false if it is empty. */
@@ -260,6 +309,37 @@ export class SelectedWalk implements Walk {
 
   #addGap({ first, last }: Gap): void {
     this.#gap = { first: this.#gap?.first ?? first, last };
+  }
+
+  /** Records what the source could not read before its current frame, or at its end. */
+  #noteUnreadable(): void {
+    for (const one of this.#source.takeUnreadable?.() ?? []) this.#skip(one);
+  }
+
+  /** Records messages that cannot be read; after a group they are told later. */
+  #skip({ first, last }: Gap): void {
+    const { until } = this.#plan;
+    const end = until !== null && last >= until ? until : last;
+    if (first > end) return;
+    if (end === until) this.#ended = true;
+    this.#applyFilter();
+    const range = { first, last: end };
+    this.looked++;
+    if (this.#ready.length > 0) this.#ready.push({ unreadable: range });
+    else this.#addUnreadable(range);
+    if (end >= this.#reached) this.#reached = end + 1n;
+  }
+
+  #addUnreadable({ first, last }: Gap): void {
+    const before = this.#unreadable.at(-1);
+    if (before?.last !== first - 1n) this.#unreadable.push({ first, last });
+    else this.#unreadable[this.#unreadable.length - 1] = { first: before.first, last };
+  }
+
+  takeUnreadable(): readonly Gap[] {
+    const taken = this.#unreadable;
+    if (taken.length > 0) this.#unreadable = [];
+    return taken;
   }
 
   takeGap(): Gap | null {

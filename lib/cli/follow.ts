@@ -16,6 +16,7 @@ import { noticeOutage, noticeUnreadable } from "./notices.ts";
 import { findPool, openPool, refuseWithout } from "./open.ts";
 import { ReaderWatch } from "./reader_watch.ts";
 import { sinceOf, timedOut, timeoutOf } from "./time_options.ts";
+import type { UnreadableNotices } from "./unreadable.ts";
 
 /** Options for reading with a cursor. */
 const CURSOR_OPTIONS = [
@@ -79,10 +80,13 @@ export async function run(context: CommandContext): Promise<number> {
   });
   const pool = await openPool(context, ref, { write: false });
   const drops = new DropNotices(context, pool.path, args.has("quiet-drops"));
+  const unreadable = args.has("skip-corrupt")
+    ? new (await import("./unreadable.ts")).UnreadableNotices(context, pool.path)
+    : null;
   using watch = new ReaderWatch(context);
   try {
     if (since !== undefined && since > now && !plan.finite) return 0;
-    const follow = new Follow(context, plan, pool, writer, drops, watch);
+    const follow = new Follow(context, plan, pool, writer, drops, watch, unreadable);
     if (plan.replay !== undefined) return await follow.replay(plan.replay);
     return plan.finite ? await follow.finite() : await follow.live();
   } finally {
@@ -90,6 +94,7 @@ export async function run(context: CommandContext): Promise<number> {
       writer.flush(); // Print what came before an error.
     } finally {
       drops.flush();
+      unreadable?.flush();
       await pool.close();
     }
   }
@@ -142,6 +147,8 @@ class Follow {
     readonly drops: DropNotices,
     /** Ends waits when the output is closed. */
     readonly reader: ReaderWatch,
+    /** Tells what cannot be read; null if that is an error. */
+    readonly unreadable: UnreadableNotices | null,
   ) {}
 
   /** Starts reading the selection of the command line, with additions. */
@@ -156,6 +163,7 @@ class Follow {
       ...(tail === 0 ? {} : { last: tail }),
       onTrouble: (error) => noticeOutage(context, pool, error),
       onUnreadable: (error) => noticeUnreadable(context, pool, error),
+      skipCorrupt: this.unreadable !== null,
       ...more,
     });
   }
@@ -165,6 +173,9 @@ class Follow {
     const found = walk.next();
     const gap = walk.takeGap();
     if (gap !== null) this.drops.lost(gap);
+    if (this.unreadable !== null) {
+      for (const range of walk.takeUnreadable()) this.unreadable.add(range);
+    }
     return found;
   }
 
@@ -225,7 +236,7 @@ class Follow {
   /** The exit code of a complete finite read. */
   #exported(): number {
     this.writer.flush();
-    return this.drops.any ? LOST : 0;
+    return this.drops.any || this.unreadable?.any === true ? LOST : 0;
   }
 
   /** `--replay`: the existing messages of the selection at their original pace, then exit. */
@@ -281,6 +292,7 @@ class Follow {
         }
         writer.flush();
         drops.due();
+        this.unreadable?.due();
         const ms = left();
         if (ms <= 0) return timedOut(this.context);
         const gone = reader.begin();

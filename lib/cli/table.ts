@@ -746,6 +746,11 @@ function follow(): CommandSpec {
         help: "Browse on a terminal: search, unfold, pause; ? shows the keys",
       },
       { name: "quiet-drops", help: "Do not report messages lost to overwriting" },
+      {
+        name: "skip-corrupt",
+        conflicts: ["cursor", "plot", "replay"],
+        help: "Go on behind damage, and report what cannot be read",
+      },
       { name: "no-notify", help: "Poll only; do not wait for change notices" },
       {
         name: "replay",

@@ -146,6 +146,8 @@ export const TAIL_KINDS: OptionKinds<TailOptions> = {
   idleTimeoutMs: "checked",
   from: ["oldest", "end"],
   onGap: "function",
+  skipCorrupt: "boolean",
+  onUnreadable: "function",
   signal: "signal",
 };
 

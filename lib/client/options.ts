@@ -161,6 +161,12 @@ export interface TailOptions {
    * available one.
    */
   readonly onGap?: (gap: { readonly firstMissing: bigint; readonly next: bigint }) => void;
+  /**
+   * Whether to go on behind damage in the file instead of rejecting with Corrupt; default false.
+   */
+  readonly skipCorrupt?: boolean;
+  /** Called with `skipCorrupt` for messages that cannot be read, both ends inclusive. */
+  readonly onUnreadable?: (range: { readonly first: bigint; readonly last: bigint }) => void;
   /** Aborts the tail; it rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }

@@ -201,6 +201,7 @@ export class TailIterator<M> implements AsyncIterableIterator<M, void, undefined
       where: await compileAll(where),
       yielding: true,
       reconnect: this.#reconnect,
+      skipCorrupt: this.#options.skipCorrupt === true,
     });
     if (this.#closed) walk.close();
     return this.#walk = walk;
@@ -238,6 +239,7 @@ export class TailIterator<M> implements AsyncIterableIterator<M, void, undefined
       const last = this.#final ?? quiet;
       const found = walk.next();
       this.#tellGap(walk);
+      for (const range of walk.takeUnreadable()) this.#options.onUnreadable?.(range);
       if (found) return last === null || walk.frame.seq <= last ? this.#taken(walk) : null;
       const over = last === 0n || last === ARRIVED || (last !== null && walk.position > last) ||
         walk.ended;

@@ -22,6 +22,7 @@ import { FIELD, frameProblem, frameState, hasMarker, itemAt, payloadLength } fro
 import { sameState, type State } from "./header.ts";
 import type { Gap } from "../types.ts";
 import { COMMITTED, FRAME_HEADER, frameLength, MARKER_SIZE, WRAP, WRITING } from "./layout.ts";
+import type { Resync } from "./resync.ts";
 import type { Ring } from "./ring.ts";
 
 /** {@linkcode Cursor.fill}: a writer holds the lock that is needed; try again shortly. */
@@ -73,9 +74,19 @@ export class Cursor {
    * Messages lost before the frames of the last `fill`; whoever handles the gap sets it to null.
    */
   gap: Gap | null = null;
+  /**
+   * Messages that cannot be read, before the frames of the last `fill`, in order; only if damage is
+   * skipped. Whoever tells of them empties it.
+   */
+  unreadable: Gap[] = [];
 
   readonly #ring: Ring;
   readonly #all: boolean;
+  readonly #resync: Resync | null;
+  /** Whether the frame behind damage is being searched. */
+  #seeking = false;
+  /** Whether the place is a guess of the index, and not the end of the frame before. */
+  #guessed = false;
   #expected: bigint;
   #place = -1;
   #misses = 0;
@@ -94,11 +105,13 @@ export class Cursor {
    * @param ring the pool; the cursor reads through it and never closes it
    * @param seq the first sequence number wanted; 0 for the oldest retained, without a gap
    * @param all whether expired messages are read too, as long as they are in the file
+   * @param resync goes on behind damage, which is an error without it
    */
-  constructor(ring: Ring, seq: bigint, all = false) {
+  constructor(ring: Ring, seq: bigint, all = false, resync: Resync | null = null) {
     this.#ring = ring;
     this.#expected = seq;
     this.#all = all;
+    this.#resync = resync;
     this.u8 = new Uint8Array(0);
     this.dv = new DataView(this.u8.buffer);
   }
@@ -159,6 +172,10 @@ export class Cursor {
       if (state === null) continue;
       if (state.oldest === 0n) return 0;
       this.#locate(state);
+      if (this.#seeking) {
+        this.#seek(state);
+        continue;
+      }
       const outcome = this.#load(state, false);
       if (outcome === "again") continue;
       if (outcome === "unsafe") {
@@ -197,6 +214,7 @@ export class Cursor {
       }
       this.#expected = state.oldest;
       this.#place = -1;
+      this.#seeking = false;
     }
     if (this.#skipUntil !== 0n && this.#skipUntil < state.oldest) {
       // The walk to the first wanted message was itself overtaken.
@@ -204,11 +222,13 @@ export class Cursor {
       this.#skipUntil = 0n;
     }
     if (this.#place >= 0) return;
+    this.#guessed = false;
     if (this.#expected === state.oldest) {
       this.#place = state.tail;
       return;
     }
     this.#place = this.#ring.indexOffset(this.#expected);
+    this.#guessed = true;
     if (this.#place < 0) this.#walkFrom(state);
   }
 
@@ -217,6 +237,26 @@ export class Cursor {
     if (this.#skipUntil === 0n) this.#skipUntil = this.#expected;
     this.#expected = state.oldest;
     this.#place = state.tail;
+    this.#guessed = false;
+  }
+
+  /** Searches one step further behind damage, and goes on at the next frame or at the head. */
+  #seek(state: State): void {
+    const found = this.#resync?.step(this.#ring, state) ?? null;
+    if (found === "more") return;
+    const next = found?.seq ?? state.newest + 1n;
+    const first = this.#skipUntil > this.#expected ? this.#skipUntil : this.#expected;
+    if (next >= this.#skipUntil) this.#skipUntil = 0n;
+    if (next > first) this.#addUnreadable({ first, last: next - 1n });
+    this.#expected = next;
+    this.#place = found?.place ?? state.head;
+    this.#seeking = this.#guessed = false;
+  }
+
+  #addUnreadable({ first, last }: Gap): void {
+    const before = this.unreadable.at(-1);
+    if (before?.last !== first - 1n) this.unreadable.push({ first, last });
+    else this.unreadable[this.unreadable.length - 1] = { first: before.first, last };
   }
 
   /** Under the shared lock nothing changes: a bad frame now is damage. */
@@ -226,6 +266,11 @@ export class Cursor {
     if (this.#expected === state.oldest) this.#place = state.tail;
     const outcome = this.#load(state, true);
     if (outcome !== "unsafe") return outcome;
+    if (this.#resync !== null) {
+      this.#resync.begin(this.#ring, state, this.#expected, this.#place);
+      this.#seeking = true;
+      return "again";
+    }
     throw new PlasmiteError("Corrupt", "malformed frame in the retained ring", {
       path: this.#ring.path,
       seq: this.#expected,
@@ -279,6 +324,8 @@ export class Cursor {
     const now = this.#ring.tryState();
     if (now === null) return "unsafe";
     if (now.oldest > this.#expected || now.oldest === 0n) return "again";
+    // Where damage is skipped there may be much of it, and walking there each time would take long.
+    if (this.#resync !== null && !this.#guessed) return "unsafe";
     this.#misses++;
     // First suspect the remembered offset, then the index, which is only a hint
     // (docs/spec/format.md 1.3).
@@ -496,6 +543,7 @@ export class Cursor {
       }
     }
     if (ready > 0) this.#misses = 0;
+    this.#guessed = false;
     this.#at = at;
     this.#count = ready;
     this.#expected += BigInt(count);

@@ -8,7 +8,7 @@ import { type Encoding, EVENTS, FRAMES, LINES } from "../encodings.ts";
 import { bad, busy } from "../errors.ts";
 import { isHead, streamHead } from "../head.ts";
 import { poolsStream } from "../pools_stream.ts";
-import { MARKS, parseTail, TAIL_PARAMETERS } from "../query.ts";
+import { MARKS, parseTail, SKIP_CORRUPT, TAIL_PARAMETERS } from "../query.ts";
 import { U64 } from "../schemas.ts";
 import { TailStream } from "../tail.ts";
 import type { Call, Parameter, Route, RouteHost } from "./route.ts";
@@ -29,6 +29,9 @@ async function tail(
   if (query.marks && encoding.mark === undefined) {
     throw bad("marks are for tail_lite3", "Leave marks out, or use tail_lite3.");
   }
+  if (query.skipCorrupt && !query.marks) {
+    throw bad("skip_corrupt needs marks", "Add marks=1, which tail_lite3 has.");
+  }
   if (isHead(request)) {
     await host.backend.info(pool);
     return streamHead(200, encoding.headers);
@@ -38,7 +41,9 @@ async function tail(
   try {
     const opened = await host.backend.open(pool);
     try {
-      stream = await TailStream.open(host, opened, query, encoding);
+      // The page shows what cannot be read as a row, and goes on.
+      const skipCorrupt = query.skipCorrupt || encoding === EVENTS;
+      stream = await TailStream.open(host, opened, { ...query, skipCorrupt }, encoding);
     } finally {
       void opened.close();
     }
@@ -85,7 +90,7 @@ export const STREAM_ROUTES: readonly Route[] = [
       "application/x-plasmite-lite3-stream",
       "Follow a pool, frames as stored",
       FRAMES,
-      [MARKS],
+      [MARKS, SKIP_CORRUPT],
     ),
     remote: "select",
   },

@@ -18,6 +18,7 @@ const WORDS: Partial<Record<Feature, string>> = {
   cursor: "keep cursors",
   group: "share work",
   retention: "limit the age of messages",
+  "skip-corrupt": "go on behind damage",
 };
 
 /**

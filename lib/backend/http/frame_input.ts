@@ -6,6 +6,7 @@
  */
 
 import { Buf } from "../../bytes.ts";
+import type { Gap } from "../../types.ts";
 import type { MutableFrame } from "../frames.ts";
 
 /** Sequence u64, time u64, length u32, big-endian. */
@@ -15,8 +16,11 @@ const LARGEST = 256 * 1024 * 1024;
 /** The length value that identifies a mark: the server's position, and what was lost before it. */
 const MARK = 0xffff_ffff;
 
-/** What comes next: a frame, a mark, nothing complete yet, or an impossibly large frame. */
-export type Arrival = "frame" | "mark" | "none" | "oversize";
+/** The length value that identifies messages that the server cannot read: the first and the last. */
+const UNREADABLE = 0xffff_fffe;
+
+/** What comes next: a frame, a mark, unreadable messages, nothing complete yet, or an impossibly large frame. */
+export type Arrival = "frame" | "mark" | "unreadable" | "none" | "oversize";
 
 /** Bytes that have arrived but have not been read. */
 export class FrameInput {
@@ -24,6 +28,8 @@ export class FrameInput {
   markNext = 0n;
   /** From the last mark: messages from this number on were lost; 0 if none were. */
   markLost = 0n;
+  /** The messages that the server could not read, as it said last. */
+  unreadable: Gap = { first: 0n, last: 0n };
   readonly #bytes = new Buf(64 * 1024);
   #at = 0;
 
@@ -65,6 +71,11 @@ export class FrameInput {
       this.markLost = dv.getBigUint64(at + 8);
       this.#at = at + HEADER;
       return "mark";
+    }
+    if (length === UNREADABLE && marks) {
+      this.unreadable = { first: dv.getBigUint64(at), last: dv.getBigUint64(at + 8) };
+      this.#at = at + HEADER;
+      return "unreadable";
     }
     if (length > LARGEST) return "oversize";
     if (len - at < HEADER + length) return "none";

@@ -57,6 +57,7 @@ export class RemoteSource implements FrameSource {
   /** The highest sequence number that arrived. */
   #seen = 0n;
   #gap: Gap | null = null;
+  #unreadable: Gap[] = [];
 
   #stream: OpenStream | null = null;
   #stepping: Promise<void> | null = null;
@@ -146,6 +147,9 @@ export class RemoteSource implements FrameSource {
         case "mark":
           this.#mark(input.markNext, input.markLost);
           continue;
+        case "unreadable":
+          this.#skip(input.unreadable);
+          continue;
         case "oversize":
           this.#fail(
             new RemoteError(200, "Io", "Lite3 frame exceeds 256 MiB", { path: this.#pool }),
@@ -177,6 +181,22 @@ export class RemoteSource implements FrameSource {
       this.#gap = { first: this.#gap?.first ?? first, last: next - 1n };
     }
     this.#expected = next;
+  }
+
+  /** Notes messages that the server cannot read. */
+  #skip({ first, last }: Gap): void {
+    this.#heard();
+    const expected = this.#expected ?? first;
+    if (last < expected) return; // Told before the connection was lost.
+    this.#unreadable.push({ first: first > expected ? first : expected, last });
+    this.#expected = last + 1n;
+  }
+
+  /** Returns the messages before the current one that the server cannot read, once. */
+  takeUnreadable(): readonly Gap[] {
+    const taken = this.#unreadable;
+    if (taken.length > 0) this.#unreadable = [];
+    return taken;
   }
 
   /**
@@ -315,9 +335,11 @@ export class RemoteSource implements FrameSource {
   }
 
   /** The server-side selection; start options are included until something has arrived. */
-  #choose(query: URLSearchParams, { tags, last, since, where }: Pushdown): void {
+  #choose(query: URLSearchParams, choice: Pushdown): void {
+    const { tags, last, since, skipCorrupt, where } = choice;
     const { until } = this.#options;
     query.set("marks", "1");
+    if (skipCorrupt) query.set("skip_corrupt", "1");
     if (until !== undefined) query.set("until", String(until));
     for (const tag of tags) query.append("tag", tag);
     if (where !== undefined && this.#filters) query.set("where", where);

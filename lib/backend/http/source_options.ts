@@ -14,6 +14,8 @@ export interface Pushdown {
   readonly last?: number | undefined;
   /** Of the messages that exist at the start, only those from this time on, in ns since 1970. */
   readonly since: bigint;
+  /** Whether the server goes on behind damage, and tells what it cannot read. */
+  readonly skipCorrupt: boolean;
   /** Only messages that match; omitted if the server does not accept it. */
   readonly where?: string | undefined;
 }

@@ -8,6 +8,7 @@
 import { DAMAGE, ErrorKind, PlasmiteError } from "../../errors.ts";
 import { MessageView } from "../../lite3/message.ts";
 import { BUSY, Cursor, MORE } from "../../pool/cursor.ts";
+import type { Resync } from "../../pool/resync.ts";
 import { Ring } from "../../pool/ring.ts";
 import { disk } from "../../storage/file.ts";
 import type { Steps } from "../../storage/steps.ts";
@@ -29,6 +30,8 @@ export class Follower {
   readonly cursor: Cursor;
   /** Its time slice in a process that serves others; null otherwise. */
   readonly slice: Slice | null;
+  /** Goes on behind damage; null if damage is an error. */
+  readonly #resync: Resync | null;
   readonly #view = new MessageView();
   readonly #watch: PoolWatch;
   #seen = 0;
@@ -47,6 +50,7 @@ export class Follower {
    *   in slices, with {@linkcode Follower.unfinished} in between
    * @param ring the pool, if already open; the follower closes it
    * @param watch the source of change notifications, instead of `notify`; the follower closes it
+   * @param resync goes on behind damage, which is an error without it
    * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage or Io
    */
   constructor(
@@ -56,10 +60,12 @@ export class Follower {
     inTurns = false,
     ring: Ring = Ring.open(disk, path),
     watch?: PoolWatch,
+    resync: Resync | null = null,
   ) {
     this.ring = ring;
     const seq = start === "oldest" ? 0n : start === "end" ? this.ring.state().newest + 1n : start;
-    this.cursor = new Cursor(this.ring, seq);
+    this.#resync = resync;
+    this.cursor = new Cursor(this.ring, seq, false, resync);
     this.slice = inTurns ? new Slice() : null;
     this.#watch = watch ?? (notify ? watchPool(path) : pollPool());
   }
@@ -74,12 +80,13 @@ export class Follower {
     start: Start,
     notify = true,
     watch?: PoolWatch,
+    resync: Resync | null = null,
   ): Steps<Follower> {
     const ring = yield* Ring.opening(disk, path);
     let follower: Follower | null = null;
     try {
       const seq = start === "end" ? (yield* ring.stating()).newest + 1n : start;
-      return follower = new Follower(path, seq, notify, true, ring, watch);
+      return follower = new Follower(path, seq, notify, true, ring, watch, resync);
     } finally {
       if (follower === null) ring.close();
     }
@@ -119,6 +126,22 @@ export class Follower {
     const { gap } = this.cursor;
     this.cursor.gap = null;
     return gap;
+  }
+
+  /** Returns the messages before the current one, or at the end, that cannot be read, once. */
+  takeUnreadable(): readonly Gap[] {
+    const { unreadable } = this.cursor;
+    if (unreadable.length > 0) this.cursor.unreadable = [];
+    return unreadable;
+  }
+
+  /**
+   * Checks that the current message can be read to its end, if damage is skipped.
+   *
+   * @throws {PlasmiteError} Corrupt
+   */
+  check(): void {
+    this.#resync?.check(this.cursor);
   }
 
   /**

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Resync } from "../../pool/resync.ts";
 import { Ring } from "../../pool/ring.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { Steps } from "../../storage/steps.ts";
@@ -34,9 +35,14 @@ export interface ReadablePool {
 /**
  * Begins to read.
  *
+ * @param resync makes what goes on behind damage, if it is to be skipped
  * @throws {PlasmiteError} NotFound when the pool was deleted or replaced; the errors of opening it
  */
-export function* selecting(pool: ReadablePool, selection: Selection): Steps<Walk> {
+export function* selecting(
+  pool: ReadablePool,
+  selection: Selection,
+  resync: (() => Resync) | null = null,
+): Steps<Walk> {
   const { oldest, newest } = yield* pool.ring.living();
   const bounds: Bounds = { oldest, newest };
   const { follow = false, last, since = 0n, tags, where } = selection;
@@ -44,7 +50,7 @@ export function* selecting(pool: ReadablePool, selection: Selection): Steps<Walk
   const filter = new Filter(tags, where);
   const plan: Plan = { until, filter, since, start: bounds };
   const yielding = selection.yielding === true;
-  const how: How = { notify: follow && selection.notify !== false, yielding };
+  const how: How = { notify: follow && selection.notify !== false, yielding, resync };
   const start = startOf(selection, bounds);
   if (last === undefined || oldest === 0n) return yield* walking(pool, start, plan, how);
   const low = start === "oldest" || start < oldest ? oldest : start;
@@ -56,19 +62,20 @@ export function* selecting(pool: ReadablePool, selection: Selection): Steps<Walk
   // Closing the pool does not end the search.
   return new LaterWalk(bounds, async (search) => {
     const piece = (from: bigint, end: bigint): Awaitable<Walk> =>
-      pool.run(walking(pool, from, { ...plan, until: end }, { notify: false, yielding }));
+      pool.run(walking(pool, from, { ...plan, until: end }, { notify: false, yielding, resync }));
     const { findLast } = await import("../last.ts");
     const { first, matches } = await findLast(low, high, last, piece, search);
     return await pool.run(walking(pool, first, { ...plan, chosen: matches }, how));
   }, pool.retain());
 }
 
-type Plan = Omit<WalkPlan, "from" | "bounds">;
+type Plan = Omit<WalkPlan, "from" | "bounds" | "skips">;
 
 /** How to read: with change notifications, yielding to other tasks. */
 interface How {
   readonly notify: boolean;
   readonly yielding: boolean;
+  readonly resync: (() => Resync) | null;
 }
 
 function* walking(
@@ -88,6 +95,7 @@ function* walking(
   return new SelectedWalk(follower, {
     ...plan,
     from: from === "oldest" ? 0n : from,
+    skips: how.resync !== null,
     bounds: () => pool.run(ring.living()),
   });
 }
@@ -95,17 +103,20 @@ function* walking(
 function* following(
   { ring: { path }, storage, serving, hubs }: ReadablePool,
   from: bigint | "oldest",
-  { notify, yielding }: How,
+  { notify, yielding, resync: makeResync }: How,
 ): Steps<Follower> {
+  const resync = makeResync?.() ?? null;
   if (!serving) {
     const ring = yield* Ring.opening(storage, path);
-    return new Follower(path, from, notify, yielding, ring);
+    return new Follower(path, from, notify, yielding, ring, undefined, resync);
   }
-  if (!notify || hubs === undefined) return yield* Follower.opening(path, from, notify);
+  if (!notify || hubs === undefined) {
+    return yield* Follower.opening(path, from, notify, undefined, resync);
+  }
   const watch = yield* hubs.watching(path);
   let follower: Follower | null = null;
   try {
-    return follower = yield* Follower.opening(path, from, true, watch);
+    return follower = yield* Follower.opening(path, from, true, watch, resync);
   } finally {
     if (follower === null) watch.close();
   }

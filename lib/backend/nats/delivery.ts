@@ -31,6 +31,8 @@ export interface NatsSourceOptions {
   readonly isDirect?: boolean;
   /** What the server chooses; null for everything. */
   readonly choice?: Choice | null;
+  /** Whether such messages are skipped and told by `takeUnreadable` instead. */
+  readonly skipCorrupt: boolean;
   /** Skips messages that were copied from this source. */
   readonly excluded?: Excluded | undefined;
 }

@@ -66,6 +66,7 @@ export class NatsSource implements FrameSource {
   /** The next sequence number. */
   #expected: number;
   #gap: Gap | null = null;
+  #unreadable: Gap[] = [];
   /** Messages from `#expected` to here may be lost; null if nothing is in doubt. */
   #holeBefore: number | null = null;
   /** What was retained when the hole was examined. */
@@ -182,9 +183,11 @@ export class NatsSource implements FrameSource {
     try {
       this.#reader.encode(incoming);
     } catch (error) {
-      const { onUnreadable } = this.#options;
-      if (!PlasmiteError.is(error, ErrorKind.Corrupt) || onUnreadable === undefined) throw error;
-      onUnreadable(error);
+      const { onUnreadable, skipCorrupt } = this.#options;
+      if (!PlasmiteError.is(error, ErrorKind.Corrupt)) throw error;
+      if (skipCorrupt) this.#unreadable.push({ first: BigInt(seq), last: BigInt(seq) });
+      else if (onUnreadable !== undefined) onUnreadable(error);
+      else throw error;
       return false;
     }
     const { out } = this.#reader;
@@ -197,6 +200,12 @@ export class NatsSource implements FrameSource {
     frame.timeLo = Number(time & 0xffff_ffffn);
     frame.timeHi = Number(BigInt.asUintN(64, time) >> 32n);
     return true;
+  }
+
+  takeUnreadable(): readonly Gap[] {
+    const taken = this.#unreadable;
+    if (taken.length > 0) this.#unreadable = [];
+    return taken;
   }
 
   #isExcluded(message: Incoming): boolean {
