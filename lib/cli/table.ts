@@ -748,7 +748,7 @@ function follow(): CommandSpec {
       { name: "quiet-drops", help: "Do not report messages lost to overwriting" },
       {
         name: "skip-corrupt",
-        conflicts: ["cursor", "plot", "replay"],
+        conflicts: ["cursor", "interactive", "plot", "replay"],
         help: "Go on behind damage, and report what cannot be read",
       },
       { name: "no-notify", help: "Poll only; do not wait for change notices" },

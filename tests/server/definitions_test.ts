@@ -151,7 +151,7 @@ Deno.test("definitions: stream parameters are documented, read, and have the ser
   for (const path of ["/v0/pools/{pool}/tail", "/v0/ui/pools/{pool}/events"]) {
     assert.deepEqual(
       queried(path),
-      rows.filter((name) => !["marks", "skip_corrupt"].includes(name)),
+      rows.filter((name) => name !== "marks" && name !== "skip_corrupt"),
       path,
     );
     const timeout = of(path).find(({ name }) => name === "timeout_ms");
