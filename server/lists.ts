@@ -63,7 +63,8 @@ export async function poolsJson(
   return texts.bytes();
 }
 
-function readable(names: readonly string[], grant: Grant): readonly string[] {
+/** The names of pools that the caller may read. */
+export function readable(names: readonly string[], grant: Grant): readonly string[] {
   return names.filter((name) => mayUse(grant, "read", name));
 }
 

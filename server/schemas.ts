@@ -116,6 +116,8 @@ export const MessageShape = z.object({
 export const PoolAnswer = z.object({ pool: PoolInfoShape }).meta({ id: "PoolAnswer" });
 /** All pools. */
 export const PoolsAnswer = z.object({ pools: z.array(PoolInfoShape) }).meta({ id: "PoolsAnswer" });
+/** The names of all pools. */
+export const NamesAnswer = z.object({ names: z.array(z.string()) }).meta({ id: "NamesAnswer" });
 /** One message. */
 export const MessageAnswer = z.object({ message: MessageShape }).meta({ id: "MessageAnswer" });
 /** A message that was stored, by this request or an earlier one. */

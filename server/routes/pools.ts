@@ -13,10 +13,17 @@ import { bad, saturated, SLOT_WAIT } from "../errors.ts";
 import { checked, readFields } from "../fields.ts";
 import { json } from "../headers.ts";
 import { briefJson, infoJson } from "../infos.ts";
-import { poolsJson } from "../lists.ts";
+import { poolsJson, readable } from "../lists.ts";
 import { checkPoolName } from "../names.ts";
 import { squeeze } from "../page.ts";
-import { CreateBody, OkAnswer, OpenBody, PoolAnswer, PoolsAnswer } from "../schemas.ts";
+import {
+  CreateBody,
+  NamesAnswer,
+  OkAnswer,
+  OpenBody,
+  PoolAnswer,
+  PoolsAnswer,
+} from "../schemas.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
 
 async function list({ request, grant, search }: Call, host: RouteHost): Promise<Response> {
@@ -24,6 +31,15 @@ async function list({ request, grant, search }: Call, host: RouteHost): Promise<
   const only = names.length > 0 ? new Set(names) : undefined;
   const text = await host.directory.run(SLOT_WAIT, () => poolsJson(host, grant, only), saturated);
   return squeeze(request, text, "application/json", rightsHeaders(grant));
+}
+
+async function names({ grant }: Call, { backend, directory }: RouteHost): Promise<Response> {
+  const all = await directory.run(
+    SLOT_WAIT,
+    async () => readable(await backend.names(), grant),
+    saturated,
+  );
+  return json(JSON.stringify({ names: all }), rightsHeaders(grant));
 }
 
 async function create({ request, grant }: Call, { backend, bodies }: RouteHost): Promise<Response> {
@@ -84,6 +100,15 @@ export const POOL_ROUTES: readonly Route[] = [
     errors: [423, 500],
     remote: "list",
     handler: list,
+  },
+  {
+    method: "GET",
+    paths: ["/v0/ui/names"],
+    summary: "The names of all pools that the caller may read",
+    access: "read",
+    answer: jsonContent(NamesAnswer),
+    errors: [423, 500],
+    handler: names,
   },
   {
     method: "POST",

@@ -9,6 +9,8 @@ import { onUnauthorized, rights, signIn } from "./api.js";
 import { button, fill, h, icon, svg, toast } from "./dom.js";
 import { say } from "./say.js";
 import { accessStatus, entrance, giveKey, leaveSession, refusal } from "./session.js";
+import { visited } from "./prefs.js";
+import { accessStatus, entrance, giveKey, leaveSession, refusal, takeKey } from "./session.js";
 
 /** @typedef {import("./api.js").ApiError} ApiError */
 /**
@@ -89,6 +91,8 @@ function draw(main) {
       h("span", { class: "fill" }),
       share,
       leave,
+      button("Go to", jump, { icon: "search", key: "Ctrl K" }),
+      button("Settings", settings, { icon: "gear" }),
       button("Help", help, { icon: "help", key: "?" }),
     ),
     main,
@@ -114,6 +118,7 @@ async function load() {
     const { PoolsView } = await import("./pools.js");
     return () => new PoolsView(shell);
   }
+  visited(name);
   const { PoolView } = await import("./pool.js");
   return () => new PoolView(name, shell);
 }
@@ -239,6 +244,23 @@ async function help() {
   showKeys(view?.kind);
 }
 
+/** Shows the box that finds pools and actions, or closes it. */
+async function jump() {
+  const box = /** @type {HTMLDialogElement | null} */ (document.querySelector("dialog.palette"));
+  if (box) return box.close();
+  if (document.querySelector("dialog[open]")) return;
+  const { openPalette } = await import("./palette.js");
+  const name = poolName();
+  openPalette({ go, help, pools: name === null ? [] : [name] });
+}
+
+/** Shows the settings. */
+async function settings() {
+  if (document.querySelector("dialog[open]")) return;
+  const { showSettings } = await import("./settings.js");
+  showSettings();
+}
+
 /** @param {string} href */
 function go(href) {
   address.go(href);
@@ -256,6 +278,12 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
+  const { ctrlKey, metaKey, altKey, shiftKey } = event;
+  if ((ctrlKey !== metaKey) && !altKey && !shiftKey && event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    jump();
+    return;
+  }
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) {
     return;
   }

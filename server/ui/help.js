@@ -31,7 +31,7 @@ function keysOf(kind) {
   } else if (kind === "access") {
     keys.splice(0, Infinity, ["n", "New key"], ["u", "All pools"]);
   } else if (rights.admin) keys.push(["n", "New pool"]);
-  keys.push(["?", "This help"]);
+  keys.push(["Ctrl K", "Go to a pool, or do something"], ["?", "This help"]);
   return keys;
 }
 

@@ -36,6 +36,8 @@ import later from "./later.js" with { type: "text" };
 import line from "./line.js" with { type: "text" };
 import list from "./list.js" with { type: "text" };
 import look from "./look.js" with { type: "text" };
+import paletteCss from "./palette.css" with { type: "text" };
+import palette from "./palette.js" with { type: "text" };
 import past from "./past.js" with { type: "text" };
 import pool from "./pool.js" with { type: "text" };
 import poolsCss from "./pools.css" with { type: "text" };
@@ -44,6 +46,7 @@ import poolsColumns from "./pools_columns.js" with { type: "text" };
 import poolsOrder from "./pools_order.js" with { type: "text" };
 import poolsTable from "./pools_table.js" with { type: "text" };
 import poolsWatch from "./pools_watch.js" with { type: "text" };
+import prefs from "./prefs.js" with { type: "text" };
 import qr from "./qr.js" with { type: "text" };
 import rate from "./rate.js" with { type: "text" };
 import reading from "./reading.js" with { type: "text" };
@@ -55,6 +58,7 @@ import save from "./save.js" with { type: "text" };
 import say from "./say.js" with { type: "text" };
 import session from "./session.js" with { type: "text" };
 import shell from "./shell.js" with { type: "text" };
+import settings from "./settings.js" with { type: "text" };
 import signin from "./signin.js" with { type: "text" };
 import stream from "./stream.js" with { type: "text" };
 import styleCss from "./style.css" with { type: "text" };
@@ -93,6 +97,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   line,
   list,
   look,
+  palette,
   past,
   pool,
   pools,
@@ -100,6 +105,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   pools_order: poolsOrder,
   pools_table: poolsTable,
   pools_watch: poolsWatch,
+  prefs,
   qr,
   rate,
   reading,
@@ -110,6 +116,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   say,
   session,
   shell,
+  settings,
   signin,
   stream,
   tags,
@@ -123,6 +130,7 @@ const SHEETS: Readonly<Record<string, string>> = {
   coordination: coordinationCss,
   finder: finderCss,
   inspect: inspectCss,
+  palette: paletteCss,
   pools: poolsCss,
   rows: rowsCss,
   style: styleCss,

@@ -7,6 +7,7 @@
 
 import { messageAt } from "./api.js";
 import { clock, count, fill, h, hueOf, moment } from "./dom.js";
+import { onPrefs } from "./prefs.js";
 
 /** @typedef {{seq: number, t: number, hue: number}} Knot */
 /** @typedef {import("./list.js").Row} Row */
@@ -118,11 +119,13 @@ export class Timeline {
     this.scheme = matchMedia("(prefers-color-scheme: dark)");
     this.recolor = () => ((this.#colors = []), this.update());
     this.scheme.addEventListener("change", this.recolor);
+    this.themed = onPrefs(this.recolor);
   }
 
   dispose() {
     this.observer.disconnect();
     this.scheme.removeEventListener("change", this.recolor);
+    this.themed();
   }
 
   /** Recounts and redraws. */

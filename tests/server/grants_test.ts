@@ -92,6 +92,7 @@ Deno.test("grants: rights on one pool give nothing of another, on every route", 
     assert.deepEqual(named.pools.map(({ name }: { name: string }) => name), ["a"], path);
     assert.deepEqual(JSON.parse((await ask("GET", `${path}?name=b`)).text), { pools: [] }, path);
   }
+  assert.deepEqual(JSON.parse((await ask("GET", "/v0/ui/names")).text), { names: ["a"] });
   const { text } = await ask("GET", "/metrics");
   assert.match(text, /pool="a"/);
   assert.doesNotMatch(text, /pool="b"/);

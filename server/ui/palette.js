@@ -1,0 +1,174 @@
+/**
+ * Ctrl-K: a box that finds any pool by a few letters, the ones opened last first, and what else can
+ * be done.
+ *
+ * @module
+ */
+
+import { json } from "./api.js";
+import { count, dialog, fill, h, icon } from "./dom.js";
+import { styled } from "./later.js";
+import { fuzzy } from "./pools_order.js";
+import { prefer, prefs, recentPools } from "./prefs.js";
+
+await styled("palette");
+
+/** @typedef {{words: string, note: string, icon: string, act: (more: boolean) => void}} Entry */
+
+/** How many entries are shown. */
+const SHOWN = 40;
+
+/** @param {{go: (href: string) => void, help: () => void, pools: string[]}} page `pools`: those that are shown */
+function actions({ go, help }) {
+  /** @param {string} words @param {() => void} act @returns {Entry} */
+  const action = (words, act) => ({ words, note: "", icon: "next", act });
+  /** @param {string} words @param {Partial<typeof prefs>} wish */
+  const choice = (words, wish) => {
+    const is = Object.entries(wish).every(([name, value]) =>
+      prefs[/** @type {keyof typeof prefs} */ (name)] === value
+    );
+    return { ...action(words, () => prefer(wish)), note: is ? "now" : "" };
+  };
+  return [
+    action("All pools", () => go("/ui")),
+    choice("Theme: dark", { theme: "dark" }),
+    choice("Theme: light", { theme: "light" }),
+    choice("Theme: as the system", { theme: "system" }),
+    choice("Times: local", { times: "local" }),
+    choice("Times: UTC", { times: "utc" }),
+    choice("Times: relative", { times: "relative" }),
+    action("Keyboard shortcuts", help),
+  ];
+}
+
+/** @param {Parameters<typeof actions>[0]} page */
+export function openPalette(page) {
+  const { go, pools } = page;
+  /** @type {string[]} */
+  let names = [...new Set([...recentPools(), ...pools])];
+  /** @type {Entry[]} */
+  let entries = [];
+  let at = 0;
+  const list = h("ul", { role: "listbox", id: "palette-list", "aria-label": "Pools and actions" });
+  const status = h("p", { class: "offscreen", role: "status" });
+  const input = h("input", {
+    type: "text",
+    role: "combobox",
+    placeholder: "Go to a pool, or do something",
+    "aria-label": "Go to a pool, or do something",
+    "aria-expanded": "true",
+    "aria-controls": "palette-list",
+    "aria-autocomplete": "list",
+    autocomplete: "off",
+    spellcheck: "false",
+    oninput: () => ((at = 0), draw()),
+    onkeydown: (/** @type {KeyboardEvent} */ event) => key(event),
+  });
+  const path = (/** @type {string[]} */ of) => `/ui/pools/${of.map(encodeURIComponent).join(",")}`;
+  /** @param {string} name @returns {Entry} */
+  const pool = (name) => ({
+    words: name,
+    note: pools.includes(name) ? "here" : "",
+    icon: "filter",
+    act: (more) => go(path(more ? [...new Set([...pools, name])] : [name])),
+  });
+
+  function find() {
+    const typed = input.value.trim();
+    if (!typed) {
+      const recent = recentPools().filter((name) => names.includes(name));
+      const rest = names.filter((name) => !recent.includes(name));
+      return [...recent.map(pool), ...actions(page), ...rest.slice(0, SHOWN).map(pool)];
+    }
+    const recent = new Set(recentPools());
+    /** @type {Array<{entry: () => Entry, score: number}>} */
+    const found = [];
+    for (const name of names) {
+      const score = fuzzy(name, typed);
+      if (score !== null) {
+        found.push({ entry: () => pool(name), score: score + (recent.has(name) ? 20 : 0) });
+      }
+    }
+    for (const action of actions(page)) {
+      const score = fuzzy(action.words, typed);
+      if (score !== null) found.push({ entry: () => action, score: score - 10 });
+    }
+    found.sort((a, b) => b.score - a.score);
+    return found.slice(0, SHOWN).map(({ entry }) => entry());
+  }
+
+  function draw() {
+    entries = find();
+    at = Math.max(0, Math.min(at, entries.length - 1));
+    fill(
+      list,
+      entries.map((entry, i) =>
+        h(
+          "li",
+          {
+            role: "option",
+            id: `palette-${i}`,
+            "aria-selected": i === at,
+            onclick: (/** @type {MouseEvent} */ event) => choose(i, event.shiftKey),
+          },
+          icon(entry.icon),
+          h("span", null, entry.words),
+          h("small", null, entry.note),
+        )
+      ),
+    );
+    fill(status, entries.length ? `${count(entries.length)} found` : "Nothing is called like this");
+    if (!entries.length) fill(list, h("li", { class: "none" }, "Nothing is called like this"));
+    mark();
+  }
+
+  function mark() {
+    for (const [i, item] of [...list.children].entries()) {
+      if (entries.length) item.setAttribute("aria-selected", String(i === at));
+      if (i === at) item.scrollIntoView({ block: "nearest" });
+    }
+    input.setAttribute("aria-activedescendant", `palette-${at}`);
+  }
+
+  /** @param {number} index @param {boolean} more whether a pool is shown besides those that are */
+  function choose(index, more) {
+    const entry = entries[index];
+    if (!entry) return;
+    box.close();
+    entry.act(more);
+  }
+
+  /** @param {KeyboardEvent} event */
+  function key(event) {
+    const moves = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 };
+    const by = moves[/** @type {keyof typeof moves} */ (event.key)];
+    if (event.key === "Enter") choose(at, event.shiftKey);
+    else if (by) {
+      at = Math.max(0, Math.min(entries.length - 1, at + by));
+      mark();
+    } else return;
+    event.preventDefault();
+  }
+
+  const box = dialog("Go to", () => [
+    h("label", { class: "search" }, icon("search"), input),
+    list,
+    h(
+      "p",
+      { class: "hint" },
+      h("kbd", null, "Enter"),
+      " opens, ",
+      h("kbd", null, "Shift Enter"),
+      " shows it besides what is open",
+    ),
+    status,
+  ]);
+  box.classList.add("palette");
+  box.addEventListener("click", (event) => event.target === box && box.close());
+  draw();
+  input.focus();
+  json("/v0/ui/names", { quiet: true }).then(({ names: all }) => {
+    names = [...new Set([...recentPools().filter((name) => all.includes(name)), ...all])];
+    if (box.open) draw();
+  }, () => {/* those that were opened before are still there */});
+}
