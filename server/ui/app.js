@@ -10,7 +10,6 @@ import { button, fill, h, icon, svg, toast } from "./dom.js";
 import { say } from "./say.js";
 import { accessStatus, entrance, giveKey, leaveSession, refusal } from "./session.js";
 import { visited } from "./prefs.js";
-import { accessStatus, entrance, giveKey, leaveSession, refusal, takeKey } from "./session.js";
 
 /** @typedef {import("./api.js").ApiError} ApiError */
 /**
@@ -250,8 +249,8 @@ async function jump() {
   if (box) return box.close();
   if (document.querySelector("dialog[open]")) return;
   const { openPalette } = await import("./palette.js");
-  const name = poolName();
-  openPalette({ go, help, pools: name === null ? [] : [name] });
+  const { kind, name } = address.view;
+  openPalette({ go, help, pools: kind === "pool" ? [name] : [] });
 }
 
 /** Shows the settings. */
