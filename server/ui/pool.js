@@ -150,6 +150,8 @@ export class PoolView {
     if (this.info) {
       recall(this.info).then(() => drawFacts(this.controls.facts, this.info), () => {});
     }
+    // Before anybody chooses a range: the timeline has to know its ends.
+    this.#tick();
     void this.#show();
     while (!this.disposed) {
       await new Promise((done) => setTimeout(done, EVERY_MS));
@@ -204,7 +206,7 @@ export class PoolView {
   /** Shows what was appended between two times. @param {number} from @param {number} to */
   showPast(from, to) {
     const [start, end] = [new Date(from).toISOString(), new Date(to).toISOString()];
-    this.#ask({ from: start, to: end });
+    if (start < end) this.#ask({ from: start, to: end });
   }
 
   /** Goes back to the live stream. */
