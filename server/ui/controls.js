@@ -31,7 +31,7 @@ export class Controls {
       class: "tool",
       key: "c",
     });
-    this.save = button("Export what is listed as JSON lines", () => view.exportRows(), {
+    this.save = button("Export what is listed", () => view.exportRows(), {
       icon: "save",
       text: "Export",
       class: "tool",

@@ -23,8 +23,9 @@ function keysOf(kind) {
       ["Enter", "Open a message"],
       ["Esc", "Close; back to live"],
       ["t", "Timeline: arrows, Shift, Enter"],
-      ["c", "Columns"],
-      ["e", "Export as JSON lines"],
+      ["o  x", "Of an open message: the 20 around it; compare it with another"],
+      ["c", "Columns, wrapping, height of rows"],
+      ["e", "Export as a file or a command"],
     );
     if (rights.write) keys.push(["a", "Append a message"]);
     keys.push(["u", "All pools"]);

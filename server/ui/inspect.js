@@ -58,10 +58,12 @@ export class Inspector {
   #raw = false;
   /** @type {Message | null} */
   message = null;
+  /** The one that others are compared with. @type {Message | null} */
+  #marked = null;
 
   /**
    * @param {string} pool
-   * @param {{close: () => void, step: (by: number) => void, pin: (path: string[]) => void, pinned: (path: string[]) => boolean, filter: () => import("./filter.js").Filter, where: (expression: string) => void, tag: (tag: string) => void}} on
+   * @param {{close: () => void, step: (by: number) => void, pin: (path: string[]) => void, pinned: (path: string[]) => boolean, filter: () => import("./filter.js").Filter, oldest: () => bigint, where: (expression: string) => void, tag: (tag: string) => void}} on
    */
   constructor(pool, on) {
     this.pool = pool;
@@ -103,17 +105,14 @@ export class Inspector {
     this.element.hidden = false;
     const { on } = this;
     const copies = this.#copies(message);
-    const body = h("div", { class: "body", tabindex: 0, role: "region", "aria-label": "Content" });
-    const tab = (/** @type {string} */ name, /** @type {boolean} */ raw) =>
-      h("button", {
-        type: "button",
-        role: "tab",
-        "aria-selected": String(this.#raw === raw),
-        onclick: () => {
-          this.#raw = raw;
-          this.show(message);
-        },
-      }, name);
+    const body = h("div", {
+      class: "body",
+      id: "content",
+      tabindex: 0,
+      role: "tabpanel",
+      "aria-label": "Content",
+    });
+    const focused = this.#focused();
     fill(
       this.element,
       h(
@@ -121,6 +120,12 @@ export class Inspector {
         null,
         h("h2", null, `#${message.seq}`),
         h("span", { class: "fill" }),
+        button("20 messages around this one", () => this.around(), {
+          text: "Around",
+          class: "small",
+          key: "o",
+        }),
+        this.#compareButton(message),
         button("Previous message", () => on.step(-1), { icon: "up", key: "k" }),
         button("Next message", () => on.step(1), { icon: "next", key: "j" }),
         button("Close", on.close, { icon: "close", key: "Esc" }),
@@ -177,12 +182,13 @@ export class Inspector {
         h(
           "div",
           { role: "tablist", "aria-label": "View", class: "tabs" },
-          tab("Tree", false),
-          tab("Raw", true),
+          this.#tab("Tree", false),
+          this.#tab("Raw", true),
         ),
       ),
       body,
     );
+    this.#focus(focused);
     try {
       const data = parse(message.text.slice(message.from, message.to));
       if (this.#raw) this.#drawRaw(body, data);
@@ -194,6 +200,82 @@ export class Inspector {
         h("pre", null, visible(message.text.slice(0, RAW), true)),
       );
     }
+  }
+
+  /** @param {string} name @param {boolean} raw */
+  #tab(name, raw) {
+    const view = (/** @type {boolean} */ now) => {
+      this.#raw = now;
+      if (this.message) this.show(this.message);
+    };
+    return h("button", {
+      type: "button",
+      role: "tab",
+      "aria-selected": String(this.#raw === raw),
+      "aria-controls": "content",
+      tabindex: this.#raw === raw ? 0 : -1,
+      onclick: () => view(raw),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => {
+        if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+        event.preventDefault();
+        view(!this.#raw);
+        const chosen = this.element.querySelector("[role=tab][aria-selected=true]");
+        if (chosen instanceof HTMLElement) chosen.focus();
+      },
+    }, name);
+  }
+
+  /** Which of the buttons has the focus, in the order of all; -1 for none. */
+  #focused() {
+    return [...this.element.querySelectorAll("header button, .copies button, .body")]
+      .findIndex((one) => one === document.activeElement);
+  }
+
+  /** The elements are new for each message, the focus stays. @param {number} index */
+  #focus(index) {
+    const all = this.element.querySelectorAll("header button, .copies button, .body");
+    const one = index < 0 ? undefined : all[index];
+    if (one instanceof HTMLElement) one.focus();
+  }
+
+  /** @param {Message} message */
+  #compareButton(message) {
+    const marked = this.#marked;
+    const other = marked !== null && marked.seq !== message.seq;
+    const label = other
+      ? `Compare with #${marked.seq}`
+      : marked
+      ? "Compare with no other message"
+      : "Compare with another message";
+    return button(label, () => this.compare(), {
+      text: other ? `Compare with #${marked.seq}` : "Compare",
+      class: "small",
+      key: "x",
+      "aria-pressed": String(marked?.seq === message.seq),
+    });
+  }
+
+  /** Marks this message, or shows what differs from the one that was marked. */
+  async compare() {
+    const { message } = this;
+    const marked = this.#marked;
+    if (!message) return;
+    this.#marked = marked ? null : message;
+    if (marked && marked.seq !== message.seq) {
+      const { showDifferences } = await import("./diff.js");
+      showDifferences(marked, message);
+    } else if (!marked) {
+      toast(`Open another message and press x to compare it with #${message.seq}`);
+    }
+    if (this.message) this.show(this.message);
+  }
+
+  /** Shows the messages before and after this one, without the filter. */
+  async around() {
+    const { message } = this;
+    if (!message) return;
+    const { showAround } = await import("./around.js");
+    showAround(this.pool, message, this.on.oldest());
   }
 
   /** @param {HTMLElement} body @param {Json} data */

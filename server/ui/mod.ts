@@ -14,11 +14,14 @@ import api from "./api.js" with { type: "text" };
 import app from "./app.js" with { type: "text" };
 import appendCss from "./append.css" with { type: "text" };
 import append from "./append.js" with { type: "text" };
+import around from "./around.js" with { type: "text" };
 import chooseColumns from "./choose_columns.js" with { type: "text" };
 import columns from "./columns.js" with { type: "text" };
 import controls from "./controls.js" with { type: "text" };
 import coordinationCss from "./coordination.css" with { type: "text" };
 import coordination from "./coordination.js" with { type: "text" };
+import csv from "./csv.js" with { type: "text" };
+import diff from "./diff.js" with { type: "text" };
 import dom from "./dom.js" with { type: "text" };
 import facts from "./facts.js" with { type: "text" };
 import filter from "./filter.js" with { type: "text" };
@@ -80,10 +83,13 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   api,
   app,
   append,
+  around,
   choose_columns: chooseColumns,
   columns,
   controls,
   coordination,
+  csv,
+  diff,
   dom,
   facts,
   filter,

@@ -115,6 +115,7 @@ export class PoolView {
       pin: (path) => this.pin(path),
       pinned: (path) => this.list.pins.some((pin) => samePath(pin, path)),
       filter: () => this.filter.value,
+      oldest: () => this.bounds.oldest ?? 0n,
       where: (where) => this.filter.set({ where }),
       tag: (tag) => this.filter.toggle(tag),
     });
@@ -348,10 +349,10 @@ export class PoolView {
     });
   }
 
-  /** Exports the listed messages as JSON lines. */
+  /** Offers what is listed as a file. */
   async exportRows() {
-    const { saveRows } = await import("./save.js");
-    saveRows(this.name, this.list.rows.slice(0, this.list.length));
+    const { offerExport } = await import("./save.js");
+    offerExport(this.name, this.list, this.filter.value);
   }
 
   toggleAppend() {
@@ -380,6 +381,8 @@ export class PoolView {
     else if (key === "t") this.timeline.plot.focus();
     else if (key === "c") this.chooseColumns();
     else if (key === "e") this.exportRows();
+    else if (key === "x" && this.inspecting) this.inspector.use((it) => void it.compare());
+    else if (key === "o" && this.inspecting) this.inspector.use((it) => void it.around());
     else if (key === "a" && rights.write) this.toggleAppend();
     else if (key === "Escape") {
       if (this.inspecting) this.closeInspector();

@@ -291,6 +291,7 @@ Deno.test({
     await rowWith(page, "level").waitFor();
     const downloading = page.waitForEvent("download");
     await page.getByRole("button", { name: "Export" }).click();
+    await page.getByRole("button", { name: "JSON lines" }).click();
     const download = await downloading;
     assert.equal(download.suggestedFilename(), "shop-1-3.jsonl");
     const lines = (await Deno.readTextFile(await download.path())).trimEnd().split("\n");
