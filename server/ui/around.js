@@ -65,7 +65,7 @@ class Around {
     fill(this.#problem);
     try {
       const range = { since_seq: String(start) };
-      const all = { tags: [], where: "" };
+      const all = { tags: [], where: "", q: "" };
       if (to >= start) {
         await readPast(this.pool, range, all, this.#stop.signal, (message) => {
           if (message.seq <= to) found.push(message);

@@ -63,7 +63,7 @@ export class Inspector {
 
   /**
    * @param {string} pool
-   * @param {{close: () => void, step: (by: number) => void, pin: (path: string[]) => void, pinned: (path: string[]) => boolean, filter: () => import("./filter.js").Filter, oldest: () => bigint, where: (expression: string) => void, tag: (tag: string) => void}} on
+   * @param {{close: () => void, step: (by: number) => void, pin: (path: string[]) => void, pinned: (path: string[]) => boolean, filter: () => import("./filter.js").Asked, oldest: () => bigint, where: (expression: string) => void, tag: (tag: string) => void}} on
    */
   constructor(pool, on) {
     this.pool = pool;

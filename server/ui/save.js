@@ -72,9 +72,9 @@ const commandLine = (name, command) =>
  * Shows the dialog for what is listed.
  * @param {string} pool
  * @param {import("./list.js").MessageList} list
- * @param {import("./shell.js").Filter} filter
+ * @param {import("./shell.js").Listed} listed
  */
-export function offerExport(pool, list, filter) {
+export function offerExport(pool, list, listed) {
   // What arrives or goes while the dialog is open changes nothing.
   const messages = list.rows.slice(0, list.length).filter((row) => row.kind === "message");
   const pins = list.pins.map((path) => [...path]);
@@ -96,8 +96,8 @@ export function offerExport(pool, list, filter) {
       h("p", null, "What is listed, oldest first. CSV has the columns of the list."),
       h("p", { class: "choices" }, choice("JSON lines", "jsonl"), choice("CSV", "csv")),
       h("p", null, "The same in a terminal, and what follows:"),
-      commandLine("plasmite", followCommand(pool, filter)),
-      canCurl() && commandLine("curl", curlStream(pool, filter)),
+      commandLine("plasmite", followCommand(pool, listed)),
+      canCurl() && commandLine("curl", curlStream(pool, listed)),
     ];
   });
 }

@@ -6,8 +6,12 @@
 
 import { address as here } from "./address.js";
 import { poolPath, rights } from "./api.js";
+import { wordsOf } from "./words.js";
 
-/** @typedef {{tags: readonly string[], where: string}} Filter */
+/**
+ * What is listed. @typedef {{tags: readonly string[], where: string, q: string, hits: boolean}}
+ * Listed words restrict it only with `hits`
+ */
 
 /** Characters that a terminal would act on, even within quotes. */
 const ACTS =
@@ -42,16 +46,26 @@ const address = (pool) => quoted(`${here.origin}/${encodeURIComponent(pool)}`);
 
 const credentials = () => rights.token ? ['--token "$PLASMITE_TOKEN"'] : [];
 
-/** Shows what a filter lets through, in a terminal. @param {string} pool @param {Filter} filter */
-export function followCommand(pool, { tags, where }) {
+/** Shows what a filter lets through, in a terminal. @param {string} pool @param {Listed} listed */
+export function followCommand(pool, { tags, where, q, hits }) {
   return [
     "plasmite follow",
     address(pool),
     ...tags.map((tag) => option("--tag", tag)),
     ...where ? [option("--where", where)] : [],
+    ...hits ? wordsOf(q).map((word) => option("--where", hasWord(word))) : [],
     "--tail 20",
     ...credentials(),
   ].join(" ");
+}
+
+/**
+ * Messages with a word, in jq: in keys, values or tags. @param {import("./words.js").Word} word
+ */
+function hasWord({ text, exact }) {
+  const pattern = JSON.stringify(text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  const all = "[(.data, .meta.tags) | .. | (objects | keys[]), (scalars | tostring)]";
+  return `${all} | any(test(${pattern}${exact ? "" : '; "i"'}))`;
 }
 
 /** Gets one message. @param {string} pool @param {bigint} seq */
@@ -70,11 +84,12 @@ function curl(path, flags) {
 /** Gets one message with curl. @param {string} pool @param {bigint} seq */
 export const curlMessage = (pool, seq) => curl(`${poolPath(pool)}/messages/${seq}`, "-sS");
 
-/** Streams what a filter lets through with curl. @param {string} pool @param {Filter} filter */
-export function curlStream(pool, { tags, where }) {
+/** Streams what a filter lets through with curl. @param {string} pool @param {Listed} listed */
+export function curlStream(pool, { tags, where, q, hits }) {
   const query = new URLSearchParams();
   for (const tag of tags) query.append("tag", tag);
   if (where) query.set("where", where);
+  if (hits && q) query.set("q", q);
   const asked = query.size ? `?${query}` : "";
   return curl(`${poolPath(pool)}/tail${asked}`, "-sSN");
 }

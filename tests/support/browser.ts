@@ -151,10 +151,17 @@ export async function scene(
   }
 }
 
-/** Waits until an expression is true; the page's policy forbids Playwright's own way. */
+/**
+ * Waits until an expression is true; the page's policy forbids Playwright's own way. What it asks
+ * about need not be there yet.
+ */
 export async function until(page: Page, expression: string): Promise<void> {
+  const guarded = `(() => { try { return ${expression.trim()} } catch (error) {
+    if (error instanceof TypeError) return false;
+    throw error;
+  } })()`;
   for (let i = 0; i < 1200; i++) {
-    if (await page.evaluate(expression)) return;
+    if (await page.evaluate(guarded)) return;
     await page.waitForTimeout(50);
   }
   throw new Error(`never true: ${expression}`);

@@ -1,5 +1,5 @@
 /**
- * Rows of the page: what they say, how wide their columns are, wrapping and density, in Chromium.
+ * Rows of the page: what they say, how wide their columns are, wrapping and density.
  *
  * @module
  */
@@ -7,7 +7,8 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import type { Pool } from "../../lib/client/pool.ts";
-import { pageTest, rowWith, until } from "./scene.ts";
+import { inBrowsers, type Scene, scene, type SceneOptions, until } from "../support/browser.ts";
+import { rowWith } from "../support/scene.ts";
 
 const LONG = "GET /api/v1/users/8841/orders?limit=20 ".repeat(6);
 const HOST = "ip-10-0-1-7.eu-central-1.compute.internal";
@@ -23,13 +24,12 @@ function fill(pool: Pool, count: number): void {
 }
 
 /** Pins fields as columns and shows the pool. */
-async function open(page: Page, url: string, pins: string[], look = {}): Promise<void> {
-  await page.addInitScript(
-    `localStorage.setItem("plasmite-pins:p", '${
-      JSON.stringify(pins.map((pin) => [pin]))
-    }'); localStorage.getItem("plasmite-rows") ??
-    localStorage.setItem("plasmite-rows", '${JSON.stringify(look)}')`,
-  );
+async function open(page: Page, url: string, pins: string[]): Promise<void> {
+  const fields = JSON.stringify(pins.map((pin) => [pin]));
+  // Before the page there is an empty one, which has no storage.
+  await page.addInitScript(`if (location.protocol === "http:") {
+    localStorage.setItem("plasmite-pins:p", '${fields}');
+  }`);
   await page.goto(`${url}/ui/pools/p`);
   await page.locator(".row:not([hidden]) .data").first().waitFor();
 }
@@ -65,7 +65,13 @@ const SQUEEZED =
 const width = (page: Page, column: string): Promise<number> =>
   page.evaluate(`document.querySelector(".cells .${column}").getBoundingClientRect().width`);
 
-pageTest("rows of the page in Chromium", async (step) => {
+inBrowsers("rows of messages", async (t, browser, browserName) => {
+  const step = (
+    name: string,
+    options: SceneOptions,
+    play: (scene: Scene) => Promise<void>,
+  ): Promise<boolean> => t.step(name, () => scene(browser, options, play));
+
   await step("the text of the message comes first, and colour is for trouble", {}, async (s) => {
     const { server, page } = s;
     const pool = server.client.createPool("p", 1 << 18);
@@ -110,6 +116,8 @@ pageTest("rows of the page in Chromium", async (step) => {
           viewport.width,
           "the page itself is not wider than the screen",
         );
+        // Only Chromium tells what screen readers are told.
+        if (browserName !== "chromium") return;
         // What the tags leave out is in the name of the row, with the names of its columns.
         const row = page.locator(".row:not([hidden]):has(.others)").first();
         const { nodes } = await (await page.context().newCDPSession(page))

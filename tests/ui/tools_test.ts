@@ -8,7 +8,8 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { CLI } from "../support/paths.ts";
-import { pageTest, rowWith, until } from "./scene.ts";
+import { inBrowsers, type Scene, scene, type SceneOptions, until } from "../support/browser.ts";
+import { ask, listed, rowWith } from "../support/scene.ts";
 
 const clipboard = (page: Page): Promise<string> => page.evaluate("navigator.clipboard.readText()");
 
@@ -22,7 +23,13 @@ async function run(command: string): Promise<string[]> {
   return text.trimEnd().split("\n");
 }
 
-pageTest("tools of the page in Chromium", async (step) => {
+inBrowsers("tools for messages", async (t, browser) => {
+  const step = (
+    name: string,
+    options: SceneOptions,
+    play: (scene: Scene) => Promise<void>,
+  ): Promise<boolean> => t.step(name, () => scene(browser, options, play));
+
   await step("twenty around one: its context, which the filter hides", {}, async (s) => {
     const { server, page } = s;
     const pool = server.client.createPool("p", 1 << 20);
@@ -122,6 +129,31 @@ pageTest("tools of the page in Chromium", async (step) => {
     assert.deepEqual(texts.map((text) => JSON.parse(text).data.n), [5, 7, 9]);
   });
 
+  await step("the follow command finds the words that the page lists", {
+    context: { permissions: ["clipboard-read", "clipboard-write"] },
+  }, async ({ server, page }) => {
+    const pool = server.client.createPool("p", 1 << 18);
+    pool.append({ text: "connection Refused (a+b)" });
+    pool.append({ text: "fine", "refused?": 1 });
+    pool.append({ text: "fine" }, ["refused"]);
+    pool.append({ text: "fine", n: [142] });
+    await page.goto(`${server.url}/ui/pools/p`);
+    await rowWith(page, "142").waitFor();
+    for (
+      const [words, found] of [["refused", [1, 2, 3]], ["Refused (a+b)", [1]], ["42", [4]]] as const
+    ) {
+      await ask(page, words);
+      await page.getByLabel(/only/i).check();
+      await listed(page, found.length);
+      await page.locator(".list").focus();
+      await page.keyboard.press("e");
+      await page.getByRole("button", { name: "Copy the plasmite command" }).click();
+      const lines = await run(await clipboard(page));
+      assert.deepEqual(lines.map((line) => JSON.parse(line).seq), found, words);
+      await page.keyboard.press("Escape");
+    }
+  });
+
   await step("with a token the copied commands name a variable, not the token", {
     app: { token: "correct-horse" },
     context: { permissions: ["clipboard-read", "clipboard-write"] },
@@ -149,7 +181,9 @@ pageTest("tools of the page in Chromium", async (step) => {
     for (let n = 1; n <= 5000; n++) {
       put(`{"id":${9007199254740993n + BigInt(n)},"msg":"=cmd ${n}","n":${n}}`, ["a", "b"]);
     }
-    await page.addInitScript(`localStorage.setItem("plasmite-pins:p", '[["msg"],["id"]]')`);
+    await page.addInitScript(`if (location.protocol === "http:") {
+      localStorage.setItem("plasmite-pins:p", '[["msg"],["id"]]');
+    }`);
     await page.goto(`${server.url}/ui/pools/p`);
     await rowWith(page, "=cmd 5000").waitFor();
     const save = async (name: string): Promise<[string, string]> => {
@@ -174,4 +208,4 @@ pageTest("tools of the page in Chromium", async (step) => {
     assert.equal(texts.length, 5000);
     assert.ok(texts[41]?.startsWith('{"data":{"id":9007199254741035,"msg":"=cmd 42","n":42}'));
   });
-});
+}, ["chromium"]);
