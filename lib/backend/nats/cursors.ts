@@ -4,18 +4,17 @@
  *
  * Messages are read as usual. To move the cursor, the consumer delivers headers only, and the last
  * one is acknowledged. The consumer's description stores what its state cannot express: a position
- * at a number that no longer exists, and the current reader.
+ * at a number that no longer exists.
  *
  * @module
  */
 
 import { checkCursorName } from "../../coordination/names.ts";
-import { hostname, missing } from "../../coordination/cursor_file.ts";
+import { missing } from "../../coordination/cursor_file.ts";
 import { PlasmiteError } from "../../errors.ts";
-import { pause } from "../../timers.ts";
 import type { Bounds } from "../../types.ts";
 import type { Cursor, CursorInfo, CursorRequest, CursorUpdate, Place } from "../coordination.ts";
-import { type CursorPool, SetCursor } from "../set_cursor.ts";
+import { type CursorPool, SetCursor, type Setter } from "../set_cursor.ts";
 import {
   type ConsumerInfo,
   consumerOf,
@@ -26,6 +25,7 @@ import {
 } from "./consumers.ts";
 import { Code, hasCode } from "./errors.ts";
 import { deliveryOf } from "./delivery.ts";
+import { type Held, Hold, type Holder, holderAmong, refuseHeld } from "./hold.ts";
 import type { Target } from "./publisher.ts";
 import { boundsNow } from "./stream.ts";
 
@@ -33,21 +33,13 @@ import { boundsNow } from "./stream.ts";
 const MOVE = 500;
 /** How long to wait for them, in milliseconds. */
 const MOVE_MS = 5_000;
-/** How long a reader holds a cursor without renewing its hold, in milliseconds. */
-const HELD_MS = 30_000;
-/** How often it renews its hold, in milliseconds. */
-const RENEW_MS = 10_000;
-/** How long a new holder waits to detect a concurrent one, in milliseconds. */
-const SETTLE_MS = 30;
+/** How long a delivered header may stay unacknowledged, in milliseconds. */
+const ACK_MS = 30_000;
 
 /** The contents of the description. */
 interface Note {
   /** A position beyond the acknowledgement floor. */
   readonly seq?: number;
-  /** The current reader. */
-  readonly by?: { readonly token: string; readonly pid: number; readonly host: string };
-  /** When the hold expires, in milliseconds since 1970. */
-  readonly until?: number;
 }
 
 function noteOf({ config }: ConsumerInfo): Note {
@@ -64,12 +56,6 @@ function positionOf(info: ConsumerInfo): bigint {
   const { seq = 0 } = noteOf(info);
   const start = (info.config.opt_start_seq ?? 1) - 1;
   return BigInt(Math.max(info.ack_floor.stream_seq, start, seq));
-}
-
-/** The current reader; null if there is none. */
-function holderOf(info: ConsumerInfo, nowMs: number): NonNullable<Note["by"]> | null {
-  const { by, until = 0 } = noteOf(info);
-  return by !== undefined && until > nowMs ? by : null;
 }
 
 /** The cursors of one stream. */
@@ -109,7 +95,7 @@ export class NatsCursors {
       opt_start_seq: Number(seq) + 1,
       headers_only: true,
       max_ack_pending: -1,
-      ack_wait: HELD_MS * 1_000_000,
+      ack_wait: ACK_MS * 1_000_000,
     });
   }
 
@@ -124,9 +110,13 @@ export class NatsCursors {
     await link.api(`CONSUMER.DELETE.${stream}.${consumer}`, null, path);
   }
 
-  #infoOf(name: string, info: ConsumerInfo, { newest, oldest }: Bounds): CursorInfo {
+  #infoOf(
+    name: string,
+    info: ConsumerInfo,
+    { newest, oldest }: Bounds,
+    inUse: Holder | null = null,
+  ): CursorInfo {
     const seq = positionOf(info);
-    const by = holderOf(info, Date.now());
     const lag = newest > seq ? newest - seq : 0n;
     const first = oldest === 0n ? newest + 1n : oldest;
     const lost = first > seq + 1n ? first - seq - 1n : 0n;
@@ -137,7 +127,7 @@ export class NatsCursors {
       lag,
       lost: lost < lag ? lost : lag,
       acked: info.ack_floor.last_active ?? info.created,
-      inUse: by === null ? null : { pid: by.pid, host: by.host },
+      inUse,
     };
   }
 
@@ -155,13 +145,12 @@ export class NatsCursors {
     const { link, path, stream } = this.#target;
     const bounds = await this.#bounds();
     const found: CursorInfo[] = [];
-    for (
-      const info of await link.list<ConsumerInfo>(`CONSUMER.LIST.${stream}`, "consumers", path)
-    ) {
+    const all = await link.list<ConsumerInfo>(`CONSUMER.LIST.${stream}`, "consumers", path);
+    for (const info of all) {
       const group = this.#groupOf(info, bounds);
       if (group !== null) found.push(group);
       const name = nameOf("cursor~", info.name);
-      if (name !== null) found.push(this.#infoOf(name, info, bounds));
+      if (name !== null) found.push(this.#infoOf(name, info, bounds, holderAmong(all, name)));
     }
     return found.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
   }
@@ -192,14 +181,25 @@ export class NatsCursors {
     const info = found ?? await this.#create(name, this.#place(from, bounds), {});
     const seq = positionOf(info);
     if (seq > bounds.newest) throw this.#beyond(name, seq, bounds.newest);
-    const hold = await Hold.acquire(
-      { name, path: this.#target.path },
-      () => this.#require(name),
-      (current, note) => this.#describe(current, note),
-    );
-    // The previous holder may have moved it.
-    const current = this.#infoOf(name, await this.#require(name), bounds);
-    return new NatsCursor(this.#pool, this, current, found === null, hold);
+    const hold = await Hold.acquire(this.#held(name));
+    try {
+      // The previous holder may have moved it.
+      const current = this.#infoOf(name, await this.#require(name), bounds);
+      const setter: Setter = {
+        setCursor: async (_, update) => {
+          await hold.check();
+          return await this.#set(name, update);
+        },
+      };
+      return new NatsCursor(this.#pool, setter, current, found === null, hold);
+    } catch (error) {
+      await hold.release();
+      throw error;
+    }
+  }
+
+  #held(name: string): Held {
+    return { name, target: this.#target };
   }
 
   async #require(name: string): Promise<ConsumerInfo> {
@@ -223,10 +223,15 @@ export class NatsCursors {
   /**
    * Sets a cursor, creating it if necessary.
    *
-   * @throws {PlasmiteError} Conflict if its position is not the expected one, Usage for an invalid
-   *   position
+   * @throws {PlasmiteError} Busy while it has a reader, Conflict if its position is not the expected
+   *   one, Usage for an invalid position
    */
-  async setCursor(name: string, { ifSeq, to }: CursorUpdate): Promise<CursorInfo> {
+  async setCursor(name: string, update: CursorUpdate): Promise<CursorInfo> {
+    await refuseHeld(this.#held(name));
+    return await this.#set(name, update);
+  }
+
+  async #set(name: string, { ifSeq, to }: CursorUpdate): Promise<CursorInfo> {
     const bounds = await this.#bounds();
     const seq = this.#place(to, bounds);
     const found = await this.#find(name);
@@ -307,79 +312,8 @@ export class NatsCursors {
   async remove(name: string): Promise<void> {
     if (await this.#find(name) === null && await this.#removeGroup(name)) return;
     const info = await this.#require(name);
-    const by = holderOf(info, Date.now());
-    if (by !== null) throw inUse({ name, path: this.#target.path }, by);
+    await refuseHeld(this.#held(name));
     await this.#remove(info.name);
-  }
-}
-
-/** The name and the location of a cursor, for errors. */
-interface Named {
-  readonly name: string;
-  readonly path: string;
-}
-
-function inUse({ name, path }: Named, { host, pid }: NonNullable<Note["by"]>): PlasmiteError {
-  const on = host === "" ? "" : ` on ${host}`;
-  return new PlasmiteError("Busy", `Cursor ${name} is in use by pid ${pid}${on}`, {
-    path,
-    hint: "A cursor has one reader at a time; use another name, or end the other reader.",
-    details: { cursor: name, pid: BigInt(pid), host },
-  });
-}
-
-/** Reserves a cursor for this process with a note in its description that is renewed regularly. */
-class Hold {
-  readonly #by: NonNullable<Note["by"]>;
-  readonly #find: () => Promise<ConsumerInfo>;
-  readonly #describe: (info: ConsumerInfo, note: Note) => Promise<unknown>;
-  #timer: ReturnType<typeof setInterval> | null = null;
-
-  private constructor(
-    find: () => Promise<ConsumerInfo>,
-    describe: (info: ConsumerInfo, note: Note) => Promise<unknown>,
-  ) {
-    this.#by = { token: crypto.randomUUID(), pid: Deno.pid, host: hostname() };
-    this.#find = find;
-    this.#describe = describe;
-  }
-
-  static async acquire(
-    named: Named,
-    find: () => Promise<ConsumerInfo>,
-    describe: (info: ConsumerInfo, note: Note) => Promise<unknown>,
-  ): Promise<Hold> {
-    const hold = new Hold(find, describe);
-    const now = await find();
-    const by = holderOf(now, Date.now());
-    if (by !== null) throw inUse(named, by);
-    await hold.#sign(now, HELD_MS);
-    // If two processes sign at the same time, the last one gets the cursor.
-    await pause(SETTLE_MS);
-    const winner = holderOf(await find(), Date.now());
-    if (winner !== null && winner.token !== hold.#by.token) throw inUse(named, winner);
-    hold.#timer = setInterval(() => void hold.#renew(), RENEW_MS);
-    return hold;
-  }
-
-  async #sign(info: ConsumerInfo, ms: number): Promise<void> {
-    await this.#describe(info, { ...noteOf(info), by: this.#by, until: Date.now() + ms });
-  }
-
-  async #renew(): Promise<void> {
-    try {
-      const info = await this.#find();
-      if (noteOf(info).by?.token === this.#by.token) await this.#sign(info, HELD_MS);
-    } catch (error) {
-      // The next acknowledgement will report the problem.
-      if (!PlasmiteError.is(error)) throw error;
-    }
-  }
-
-  async release(): Promise<void> {
-    if (this.#timer !== null) clearInterval(this.#timer);
-    const info = await this.#find();
-    if (noteOf(info).by?.token === this.#by.token) await this.#sign(info, 0);
   }
 }
 
@@ -389,12 +323,12 @@ class NatsCursor extends SetCursor {
 
   constructor(
     pool: CursorPool,
-    cursors: NatsCursors,
+    setter: Setter,
     info: CursorInfo,
     isNew: boolean,
     hold: Hold,
   ) {
-    super(pool, cursors, info, isNew, undefined);
+    super(pool, setter, info, isNew, undefined);
     this.#hold = hold;
   }
 

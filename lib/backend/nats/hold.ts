@@ -1,0 +1,218 @@
+/**
+ * The claim of a cursor's reader: a consumer whose name begins with the cursor's, and which the
+ * server deletes when its owner gives no sign of life (docs/spec/jetstream.md 12).
+ *
+ * Servers put the creation and deletion of consumers in one order. Whoever wants the cursor creates
+ * a consumer of its own, and has the cursor only if a list that contains this consumer contains no
+ * other one: of two, the later one sees the earlier. It adds no message to the stream, needs no
+ * right to publish, and no clock but the server's.
+ *
+ * @module
+ */
+
+import { hostname } from "../../coordination/cursor_file.ts";
+import { PlasmiteError } from "../../errors.ts";
+import { pause } from "../../timers.ts";
+import { type ConsumerInfo, findConsumer, putConsumer } from "./consumers.ts";
+import { Code, hasCode } from "./errors.ts";
+import type { Target } from "./publisher.ts";
+
+/** How long a reader holds a cursor without a sign of life, in milliseconds. */
+const HELD_MS = 30_000;
+/** How often it gives one, in milliseconds. */
+const RENEW_MS = 10_000;
+/** How much earlier it assumes to have lost the cursor, in milliseconds. */
+const MARGIN_MS = 5_000;
+/** Pauses between attempts while others try the same, in milliseconds. */
+const FIRST_PAUSE = 50;
+const RANDOM_PAUSE = 150;
+/** How many times to look for one's own consumer in the list. */
+const LOOKS = 100;
+const LOOK_MS = 50;
+
+/** Who reads a cursor. */
+export interface Holder {
+  readonly pid: number;
+  readonly host: string;
+}
+
+/** A cursor and where it is. */
+export interface Held {
+  readonly target: Target;
+  readonly name: string;
+}
+
+function prefixOf(name: string): string {
+  return `hold~${name.replaceAll(".", "~")}~`;
+}
+
+/** Whether a consumer is a hold of that cursor. */
+function isHold(consumer: string, prefix: string): boolean {
+  return consumer.startsWith(prefix) && !consumer.slice(prefix.length).includes("~");
+}
+
+/** Who created a hold. */
+function holderIn({ config }: ConsumerInfo): Holder {
+  try {
+    const { host = "", pid = 0 } = JSON.parse(config.description ?? "{}") as Partial<Holder>;
+    return { host: String(host), pid: Number.isSafeInteger(pid) ? pid : 0 };
+  } catch {
+    return { host: "", pid: 0 }; // The description was not written by this program.
+  }
+}
+
+/** Who holds a cursor, according to a list of all consumers; null if nobody does. */
+export function holderAmong(consumers: readonly ConsumerInfo[], name: string): Holder | null {
+  const prefix = prefixOf(name);
+  const hold = consumers.find((one) => isHold(one.name, prefix));
+  return hold === undefined ? null : holderIn(hold);
+}
+
+/** The names of the holds of a cursor. */
+async function holdsOf({ name, target }: Held): Promise<string[]> {
+  const { link, path, stream } = target;
+  const names = await link.list<string>(`CONSUMER.NAMES.${stream}`, "consumers", path);
+  const prefix = prefixOf(name);
+  return names.filter((one) => isHold(one, prefix));
+}
+
+/** Throws Busy if a cursor has a reader. */
+export async function refuseHeld(held: Held): Promise<void> {
+  const [hold] = await holdsOf(held);
+  if (hold !== undefined) throw await inUse(held, hold);
+}
+
+async function inUse({ name, target }: Held, hold: string): Promise<PlasmiteError> {
+  const found = await findConsumer(target, hold);
+  const { host, pid } = found === null ? { host: "", pid: 0 } : holderIn(found);
+  const on = host === "" ? "" : ` on ${host}`;
+  return new PlasmiteError("Busy", `Cursor ${name} is in use by pid ${pid}${on}`, {
+    path: target.path,
+    hint: "A cursor has one reader at a time; use another name, or end the other reader.",
+    details: { cursor: name, pid: BigInt(pid), host },
+  });
+}
+
+/** The right of this process to read a cursor. */
+export class Hold {
+  readonly #held: Held;
+  /** The name of the consumer. */
+  #consumer: string;
+  /** Until when nobody else can have the cursor, in milliseconds of `performance.now()`. */
+  #certainUntil: number;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #released = false;
+
+  private constructor(held: Held, { consumer, since }: Made) {
+    this.#held = held;
+    this.#consumer = consumer;
+    this.#certainUntil = since + HELD_MS - MARGIN_MS;
+    this.#timer = setInterval(() => void this.#tick(), RENEW_MS);
+  }
+
+  /** Acquires a cursor. Throws Busy while another process has it. */
+  static async acquire(held: Held): Promise<Hold> {
+    return new Hold(held, await make(held));
+  }
+
+  async #tick(): Promise<void> {
+    try {
+      await this.#renew();
+    } catch (error) {
+      // Whoever moves the cursor next learns whether it is still held.
+      if (!PlasmiteError.is(error)) throw error;
+    }
+  }
+
+  /** Gives a sign of life; false if the consumer no longer exists. */
+  async #renew(): Promise<boolean> {
+    const { link, path, stream } = this.#held.target;
+    const since = performance.now();
+    if (await findConsumer(this.#held.target, this.#consumer) === null) return false;
+    const subject = link.subject(`CONSUMER.MSG.NEXT.${stream}.${this.#consumer}`);
+    await link.request(subject, JSON.stringify({ batch: 1, no_wait: true }), path);
+    this.#certainUntil = since + HELD_MS - MARGIN_MS;
+    return true;
+  }
+
+  /** Throws Busy if the cursor was lost to another process. */
+  async check(): Promise<void> {
+    if (this.#released || performance.now() < this.#certainUntil) return;
+    if (await this.#renew()) return;
+    // This process slept, or the server lost the consumer: nobody else may have noticed.
+    const { consumer, since } = await make(this.#held);
+    this.#consumer = consumer;
+    this.#certainUntil = since + HELD_MS - MARGIN_MS;
+  }
+
+  /** Releases the cursor; without a connection it is free after some time. */
+  async release(): Promise<void> {
+    this.#released = true;
+    clearInterval(this.#timer);
+    try {
+      await remove(this.#held.target, this.#consumer);
+    } catch (error) {
+      if (!PlasmiteError.is(error)) throw error;
+    }
+  }
+}
+
+/** A consumer that holds a cursor, and when it was requested. */
+interface Made {
+  readonly consumer: string;
+  readonly since: number;
+}
+
+/** Creates the only hold of a cursor. Throws Busy if another one stays. */
+async function make(held: Held): Promise<Made> {
+  const seen = new Set<string>();
+  for (;;) {
+    const others = await holdsOf(held);
+    const made = others.length === 0 ? await contend(held, others) : null;
+    if (made !== null) return made;
+    // Others who are only trying give up their consumers, too.
+    const stays = others.find((other) => seen.has(other));
+    if (stays !== undefined) throw await inUse(held, stays);
+    for (const other of others) seen.add(other);
+    await pause(FIRST_PAUSE + Math.random() * RANDOM_PAUSE);
+  }
+}
+
+/** Creates a hold; null, and no hold, if there are others, which are added to `others`. */
+async function contend(held: Held, others: string[]): Promise<Made | null> {
+  const { target, name } = held;
+  const { link, path } = target;
+  const consumer = prefixOf(name) + link.library.nuid.next();
+  const since = performance.now();
+  await putConsumer(target, consumer, {
+    durable_name: consumer,
+    description: JSON.stringify({ pid: Deno.pid, host: hostname() }),
+    ack_policy: "none",
+    deliver_policy: "new",
+    headers_only: true,
+    inactive_threshold: HELD_MS * 1_000_000,
+  });
+  for (let look = 0; look < LOOKS; look++) {
+    const holds = await holdsOf(held);
+    if (!holds.includes(consumer)) {
+      await pause(LOOK_MS); // The list is older than the consumer.
+      continue;
+    }
+    others.push(...holds.filter((one) => one !== consumer));
+    if (others.length === 0) return { consumer, since };
+    await remove(target, consumer);
+    return null;
+  }
+  throw new PlasmiteError("Busy", `The server does not list the hold of cursor ${name}`, {
+    path,
+    hint: "Try again in a moment.",
+  });
+}
+
+async function remove({ link, path, stream }: Target, consumer: string): Promise<void> {
+  try {
+    await link.api(`CONSUMER.DELETE.${stream}.${consumer}`, null, path);
+  } catch (error) {
+    if (!hasCode(error, Code.noConsumer)) throw error;
+  }
+}
