@@ -19,6 +19,7 @@
  * @property {string[][] | null} columns paths below `data`; null for those that were chosen last
  * @property {string} n how many messages to start with
  * @property {string} search the search in the list of pools
+ * @property {string} layout of several pools: `side` by side, or empty for one list
  * @property {string} sort a column of that list, with a hyphen for the other direction
  */
 
@@ -53,6 +54,7 @@ export function readQuery(query) {
     seq: /^\d{1,20}$/.test(seq) ? BigInt(seq) : null,
     columns: columns === null ? null : pathsOf(columns),
     n: text("n"),
+    layout: text("layout"),
     search: text("search"),
     sort: text("sort"),
   };
@@ -72,6 +74,7 @@ export function writeQuery(shown) {
   put("to", shown.to);
   if (shown.columns) query.set("columns", shown.columns.map(pathText).join(","));
   put("n", shown.n);
+  put("layout", shown.layout);
   put("search", shown.search);
   put("sort", shown.sort);
   if (shown.seq !== null) query.set("seq", String(shown.seq));
@@ -90,14 +93,25 @@ class Address {
     return readQuery(new URLSearchParams(location.search));
   }
 
-  /** The view, and the pool it is about. @returns {{kind: "pools" | "pool" | "access", name: string}} */
+  /**
+   * The view, and the pool it is about, or several. @returns {{kind: "pools" | "pool" | "several" |
+   * "access", name: string, names: string[]}}
+   */
   get view() {
-    if (location.pathname === "/access") return { kind: "access", name: "" };
-    const name = /^\/ui\/pools\/([^/]+)$/.exec(location.pathname)?.[1];
+    if (location.pathname === "/access") return { kind: "access", name: "", names: [] };
+    const path = /^\/ui\/pools\/([^/]+)$/.exec(location.pathname)?.[1];
     try {
-      if (name) return { kind: "pool", name: decodeURIComponent(name) };
+      // A comma in a name is encoded.
+      const names = (path ?? "").split(",").filter(Boolean).map(decodeURIComponent);
+      const [name] = names;
+      if (name) return { kind: names.length > 1 ? "several" : "pool", name, names };
     } catch { /* not a name: as if there were none */ }
-    return { kind: "pools", name: "" };
+    return { kind: "pools", name: "", names: [] };
+  }
+
+  /** The path of a pool, or of several together. @param {readonly string[]} names */
+  pathOf(names) {
+    return `/ui/pools/${names.map(encodeURIComponent).join(",")}`;
   }
 
   /** `http://127.0.0.1:9700`, for what is copied. */

@@ -14,7 +14,7 @@ import { visited } from "./prefs.js";
 /** @typedef {import("./api.js").ApiError} ApiError */
 /**
  * @typedef {import("./pool.js").PoolView | import("./pools.js").PoolsView |
- *   import("./access.js").AccessView} View
+ *   import("./several.js").SeveralView | import("./access.js").AccessView} View
  */
 
 // Before anything else, so that it is in the address for no longer than it has to be.
@@ -108,7 +108,7 @@ function end() {
 
 /** Loads the view of the current URL; each page preloads its own (mod.ts). @returns {Promise<() => View>} */
 async function load() {
-  const { kind, name } = address.view;
+  const { kind, name, names } = address.view;
   if (kind === "access") {
     const { AccessView } = await import("./access.js");
     return () => new AccessView(shell);
@@ -116,6 +116,10 @@ async function load() {
   if (kind === "pools") {
     const { PoolsView } = await import("./pools.js");
     return () => new PoolsView(shell);
+  }
+  if (kind === "several") {
+    const { SeveralView } = await import("./several.js");
+    return () => new SeveralView(names, { ...shell, jump });
   }
   visited(name);
   const { PoolView } = await import("./pool.js");
@@ -249,8 +253,7 @@ async function jump() {
   if (box) return box.close();
   if (document.querySelector("dialog[open]")) return;
   const { openPalette } = await import("./palette.js");
-  const { kind, name } = address.view;
-  openPalette({ go, help, pools: kind === "pool" ? [name] : [] });
+  openPalette({ go, help, pools: address.view.names });
 }
 
 /** Shows the settings. */

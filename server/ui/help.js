@@ -7,7 +7,7 @@
 import { rights } from "./api.js";
 import { dialog, h } from "./dom.js";
 
-/** @param {"pool" | "pools" | "access" | undefined} kind the view that is shown */
+/** @param {"pool" | "several" | "pools" | "access" | undefined} kind the view that is shown */
 function keysOf(kind) {
   const inPool = kind === "pool";
   /** @type {Array<[string, string]>} */
@@ -29,6 +29,8 @@ function keysOf(kind) {
     );
     if (rights.write) keys.push(["a", "Append a message"]);
     keys.push(["u", "All pools"]);
+  } else if (kind === "several") {
+    keys.push(["space", "Pause, resume"], ["s", "Side by side, or one list"], ["u", "All pools"]);
   } else if (kind === "access") {
     keys.splice(0, Infinity, ["n", "New key"], ["u", "All pools"]);
   } else if (rights.admin) keys.push(["n", "New pool"]);
@@ -36,7 +38,7 @@ function keysOf(kind) {
   return keys;
 }
 
-/** @param {"pool" | "pools" | "access" | undefined} kind the view that is shown */
+/** @param {"pool" | "several" | "pools" | "access" | undefined} kind the view that is shown */
 export function showKeys(kind) {
   dialog("Keys", () => [
     h(

@@ -73,9 +73,11 @@ export class MessageList {
    * @param {{select: (index: number, open: boolean) => void, tag: (tag: string) => void,
    *   moved: () => void, layout: (digits: number) => Layout}} on `layout` sets the widths of the
    *   columns
+   * @param {string} [prefix] of the ids of rows, where a page has more than one list
    */
-  constructor(on) {
+  constructor(on, prefix = "") {
     this.on = on;
+    this.prefix = prefix;
     this.spacer = h("div", { class: "spacer", role: "presentation" });
     this.element = h("div", {
       class: "list",
@@ -356,7 +358,11 @@ export class MessageList {
   #drawFrom(first) {
     const wanted = Math.ceil(this.element.clientHeight / this.#line) + 5;
     while (this.#slots.length < wanted) {
-      const row = h("div", { class: "row", role: "option", id: `row${this.#slots.length}` });
+      const row = h("div", {
+        class: "row",
+        role: "option",
+        id: `${this.prefix}row${this.#slots.length}`,
+      });
       this.#slots.push({ element: row, row: null, index: -1, version: -1 });
       this.spacer.append(row);
     }

@@ -41,6 +41,7 @@ import list from "./list.js" with { type: "text" };
 import look from "./look.js" with { type: "text" };
 import paletteCss from "./palette.css" with { type: "text" };
 import palette from "./palette.js" with { type: "text" };
+import merge from "./merge.js" with { type: "text" };
 import past from "./past.js" with { type: "text" };
 import pool from "./pool.js" with { type: "text" };
 import poolsCss from "./pools.css" with { type: "text" };
@@ -60,6 +61,8 @@ import rows from "./rows.js" with { type: "text" };
 import save from "./save.js" with { type: "text" };
 import say from "./say.js" with { type: "text" };
 import session from "./session.js" with { type: "text" };
+import severalCss from "./several.css" with { type: "text" };
+import several from "./several.js" with { type: "text" };
 import shell from "./shell.js" with { type: "text" };
 import settings from "./settings.js" with { type: "text" };
 import signin from "./signin.js" with { type: "text" };
@@ -103,6 +106,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   line,
   list,
   look,
+  merge,
   palette,
   past,
   pool,
@@ -121,6 +125,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   save,
   say,
   session,
+  several,
   shell,
   settings,
   signin,
@@ -139,6 +144,7 @@ const SHEETS: Readonly<Record<string, string>> = {
   palette: paletteCss,
   pools: poolsCss,
   rows: rowsCss,
+  several: severalCss,
   style: styleCss,
 };
 

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { address } from "./address.js";
 import { json } from "./api.js";
 import { count, dialog, fill, h, icon } from "./dom.js";
 import { styled } from "./later.js";
@@ -64,13 +65,12 @@ export function openPalette(page) {
     oninput: () => ((at = 0), draw()),
     onkeydown: (/** @type {KeyboardEvent} */ event) => key(event),
   });
-  const path = (/** @type {string[]} */ of) => `/ui/pools/${of.map(encodeURIComponent).join(",")}`;
   /** @param {string} name @returns {Entry} */
   const pool = (name) => ({
     words: name,
     note: pools.includes(name) ? "here" : "",
     icon: "filter",
-    act: (more) => go(path(more ? [...new Set([...pools, name])] : [name])),
+    act: (more) => go(address.pathOf(more ? [...new Set([...pools, name])] : [name])),
   });
 
   function find() {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { address } from "./address.js";
 import { rights } from "./api.js";
 import { button, count, fill, h, icon } from "./dom.js";
 import { cellOf, COLUMNS } from "./pools_columns.js";
@@ -13,6 +14,8 @@ import { trouble } from "./pools_order.js";
 /** @typedef {import("./pools_order.js").Line} Line */
 /** @typedef {import("./pools_columns.js").Cell} Cell */
 
+/** How many pools are shown together at most; several.js has the same. */
+const TOGETHER = 8;
 /** Rows beyond those on screen, so that a short scroll shows no gap. */
 const SPARE = 6;
 
@@ -177,7 +180,7 @@ export class PoolsTable {
       );
     }
     const { pool } = line.item;
-    const href = `/ui/pools/${encodeURIComponent(pool.name)}`;
+    const href = address.pathOf([pool.name]);
     return h(
       "tr",
       { "data-pool": pool.name },
@@ -194,7 +197,7 @@ export class PoolsTable {
   /** @param {HTMLTableRowElement} row @param {Line} line */
   #update(row, line) {
     if ("group" in line) {
-      const { items } = line.group;
+      const { name, items } = line.group;
       row.querySelector("button")?.setAttribute("aria-expanded", String(line.open));
       const small = row.querySelector("small");
       if (small) say(small, [count(items.length)]);
@@ -205,6 +208,14 @@ export class PoolsTable {
         if (id === "state") cell.classList.toggle("bad", words !== "ok");
         say(cell, [words]);
       });
+      const acts = row.cells[COLUMNS.length];
+      const names = items.map(({ pool }) => pool.name).sort();
+      const label = `Show the pools ${name}-… together`;
+      const link = () => {
+        const attributes = { class: "together", title: label, "aria-label": label };
+        return h("a", { href: address.pathOf(names), ...attributes }, icon("columns"));
+      };
+      if (acts) say(acts, names.length > TOGETHER ? [""] : [names.join(), () => [link()]]);
       return;
     }
     const { pool, known } = line.item;
