@@ -257,6 +257,21 @@ export const LatestAnswer = z.union([
   }).meta({ id: "LatestBy" }),
 ]).meta({ id: "LatestAnswer" });
 
+const FACET = {
+  count: COUNT.meta({ description: "How often it was seen" }),
+  exact: z.boolean().meta({ description: "Whether rare values were not forgotten" }),
+  values: z.array(z.object({ value: z.unknown(), count: COUNT })),
+};
+
+/** `GET /v0/ui/pools/{pool}/facets`. */
+export const FacetsAnswer = z.object({
+  retained: U64,
+  counted: COUNT.meta({ description: "How many messages were counted" }),
+  part: z.number().meta({ description: "What part of the retained messages was looked at" }),
+  tags: z.object(FACET),
+  fields: z.array(z.object({ path: z.array(z.string()), ...FACET })),
+}).meta({ id: "FacetsAnswer" });
+
 /** `PUT /v0/pools/{pool}/cursors/{name}`. */
 export const CursorBody = z.object({
   seq: U64.meta({ description: "Everything up to here is done" }),

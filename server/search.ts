@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { PoolHandle, Selection } from "../lib/backend/types.ts";
+import type { PoolHandle, Selection, Walk } from "../lib/backend/types.ts";
 import type { Where } from "../lib/filter/where.ts";
 import { Slice } from "../lib/storage/turns.ts";
 import { readStretch } from "./stretches.ts";
@@ -43,9 +43,10 @@ export async function* searchLines(
     const from = end - length + 1n > oldest ? end - length + 1n : oldest;
     const hits: bigint[] = [];
     let searched = 0;
-    const each = (walk: Parameters<Parameters<typeof readStretch>[1]["each"]>[0]): void => {
+    const each = ({ message, frame }: Walk): boolean => {
       searched++;
-      if (words.matches(walk.message)) hits.push(walk.frame.seq);
+      if (words.matches(message)) hits.push(frame.seq);
+      return false;
     };
     const unreadable = await readStretch(pool, { from, until: end, filter, each }, slice, signal);
     if (signal.aborted) return;

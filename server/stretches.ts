@@ -6,7 +6,6 @@
  */
 
 import type { PoolHandle, Selection, Walk } from "../lib/backend/types.ts";
-import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import type { Slice } from "../lib/storage/turns.ts";
 
 /** How many messages are looked at before the clock is. */
@@ -23,56 +22,36 @@ export interface Stretch {
   /** Tags, time and conditions. */
   readonly filter: Pick<Selection, "tags" | "since" | "where">;
   /** Called with every selected message; returns true to stop. */
-  readonly each: (walk: Walk) => boolean | void;
+  readonly each: (walk: Walk) => boolean;
 }
 
 /**
- * Reads one stretch.
+ * Reads one stretch; ends early when the signal is aborted.
  *
  * @returns how many messages could not be read
  * @throws {PlasmiteError} the errors of opening and filtering
  */
 export async function readStretch(
   pool: PoolHandle,
-  stretch: Stretch,
+  { from, until, filter, each }: Stretch,
   slice: Slice,
   signal: AbortSignal,
 ): Promise<bigint> {
-  const { until } = stretch;
   let unreadable = 0n;
-  // Without an index the way to what lies behind damage leads through it; so ever larger steps.
-  let step = 0n;
-  for (let from = stretch.from; from <= until && !signal.aborted;) {
-    const walk = await pool.select({ ...stretch.filter, from, until, yielding: true });
-    try {
-      await through(walk, stretch.each, slice, signal);
-      break;
-    } catch (error) {
-      if (!PlasmiteError.is(error, ErrorKind.Corrupt)) throw error;
-      const at = walk.position > from ? walk.position : from;
-      step = walk.position > from || step === 0n ? 1n : step * 2n;
-      const next = at + step > until ? until + 1n : at + step;
-      unreadable += next - at;
-      from = next;
-    } finally {
-      walk.close();
+  const walk = await pool.select({ ...filter, from, until, yielding: true, skipCorrupt: true });
+  try {
+    for (let looked = 0; !signal.aborted;) {
+      const found = walk.next();
+      for (const { first, last } of walk.takeUnreadable()) unreadable += last - first + 1n;
+      if (found) {
+        if (each(walk)) break;
+        if (++looked % CLOCK_EVERY === 0 && slice.over) await slice.next();
+      } else if (walk.ended) break;
+      else if (slice.over) await slice.next();
+      else if (!await walk.wait(WAIT, signal)) break;
     }
+  } finally {
+    walk.close();
   }
   return unreadable;
-}
-
-async function through(
-  walk: Walk,
-  each: Stretch["each"],
-  slice: Slice,
-  signal: AbortSignal,
-): Promise<void> {
-  for (let looked = 0; !signal.aborted;) {
-    if (walk.next()) {
-      if (each(walk) === true) return;
-      if (++looked % CLOCK_EVERY === 0 && slice.over) await slice.next();
-    } else if (walk.ended) return;
-    else if (slice.over) await slice.next();
-    else if (!await walk.wait(WAIT, signal)) return;
-  }
 }

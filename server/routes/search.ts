@@ -7,9 +7,12 @@
 import { z } from "zod";
 import { linesStream } from "../lines_stream.ts";
 import { filters, parseU64, sinceTime, single, tagsOf, wordsOf } from "../query.ts";
+import { facetsJson, type FacetsQuery } from "../facets.ts";
+import { json } from "../headers.ts";
 import { searchLines } from "../search.ts";
-import { U64 } from "../schemas.ts";
-import type { Call, Parameter, Route, RouteHost } from "./route.ts";
+import { FacetsAnswer, U64 } from "../schemas.ts";
+import { waiting } from "../waiting.ts";
+import { type Call, jsonContent, type Parameter, type Route, type RouteHost } from "./route.ts";
 
 const SELECTION: readonly Parameter[] = [
   {
@@ -19,27 +22,48 @@ const SELECTION: readonly Parameter[] = [
   },
   { name: "where", schema: z.string(), description: "jq expression on each message" },
   { name: "since", schema: z.string(), description: "RFC 3339 time, or such as 10m" },
-  { name: "until", schema: U64, description: "Only up to this sequence number" },
 ];
+
+/** The parameters that all have. */
+async function selectionOf(params: URLSearchParams): Promise<FacetsQuery["filter"]> {
+  const where = single(params, "where");
+  return {
+    tags: tagsOf(params),
+    where: await filters(where === null ? [] : [where]),
+    since: sinceTime(single(params, "since")),
+  };
+}
 
 async function search(call: Call, host: RouteHost): Promise<Response> {
   const params = new URLSearchParams(call.search);
   const words = await wordsOf(single(params, "q") ?? "");
-  const where = single(params, "where");
   const until = single(params, "until");
   const query = {
     words,
     until: until === null ? null : parseU64(until, "until"),
-    filter: {
-      tags: tagsOf(params),
-      where: await filters(where === null ? [] : [where]),
-      since: sinceTime(single(params, "since")),
-    },
+    filter: await selectionOf(params),
   };
   return await linesStream(call, host, async function* (signal) {
     const pool = await host.backend.open(call.pool);
     try {
       yield* searchLines(pool, query, signal);
+    } finally {
+      void pool.close();
+    }
+  });
+}
+
+async function facets(call: Call, host: RouteHost): Promise<Response> {
+  const params = new URLSearchParams(call.search);
+  const before = single(params, "before");
+  const query = {
+    filter: await selectionOf(params),
+    before: before === null ? null : sinceTime(before),
+  };
+  return await waiting(call, host, async (signal) => {
+    const pool = await host.backend.open(call.pool);
+    try {
+      return json(await facetsJson(pool, query, signal));
     } finally {
       void pool.close();
     }
@@ -60,9 +84,23 @@ export const SEARCH_ROUTES: readonly Route[] = [
         description: 'Words that a message must all have, such as refused "no route"',
       },
       ...SELECTION,
+      { name: "until", schema: U64, description: "Only up to this sequence number" },
     ],
     answer: { type: "application/jsonl", schema: null },
     errors: [503],
     handler: search,
+  },
+  {
+    method: "GET",
+    paths: ["/v0/ui/pools/{pool}/facets"],
+    summary: "Tags, and the most frequent values of every field",
+    access: "read",
+    query: [
+      ...SELECTION,
+      { name: "before", schema: z.string(), description: "RFC 3339 time, or such as 10m" },
+    ],
+    answer: jsonContent(FacetsAnswer),
+    errors: [503],
+    handler: facets,
   },
 ];
