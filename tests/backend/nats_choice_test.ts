@@ -236,3 +236,26 @@ test("what was overwritten is told, although the server chooses", async (_, back
   }
   await pool.close();
 });
+
+// Servers of 2.9 refuse a filter for subjects that the stream does not have.
+test(
+  "a stream that has only some of a pool's subjects is read all the same",
+  async ({ url }, backend) => {
+    const nc = await connect({ servers: url.slice("nats://".length) });
+    const jsm = await jetstreamManager(nc);
+    await jsm.streams.add({ name: "P", subjects: ["plasmite.P.m", "plasmite.P.k.*"] });
+    await nc.close();
+    const pool = await backend.open("P", { write: true });
+    await put(pool, [{ n: 1 }, { n: 2 }, { n: 3 }], (i) => [`key:${"aba"[i]}`]);
+    const tags = ["key:a"];
+    assert.deepEqual(await collect(await pool.select({ tags })), ['1:{"n":1}', '3:{"n":3}']);
+    assert.deepEqual(await collect(await pool.select({ tags, last: 1 })), ['3:{"n":3}']);
+    const following = collect(await pool.select({ from: "end", follow: true, tags }), 1);
+    const group = (await pool.coordinate()).group("g", { tags });
+    assert.equal((await group.take({ count: 5 })).tasks.length, 2);
+    await put(pool, [{ n: 4 }, { n: 5 }], (i) => [`key:${"ba"[i]}`]);
+    assert.deepEqual(await following, ['5:{"n":5}']);
+    group.close();
+    await pool.close();
+  },
+);

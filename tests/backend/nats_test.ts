@@ -15,7 +15,6 @@ for (const version of NATS_VERSIONS) {
       neverFlushes: true,
       claimsOneKey: true,
       deadPool: "p_dead",
-      forgetsHanded: true,
       idsByTime: true,
       noBatches: version.startsWith("2.9"),
       recreate: async (name) => {

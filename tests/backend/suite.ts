@@ -26,8 +26,6 @@ export interface Place {
   readonly neverFlushes?: boolean;
   /** Whether a claim has one key only. */
   readonly claimsOneKey?: boolean;
-  /** Whether a task that was handed out and then removed from the pool is not lost. */
-  readonly forgetsHanded?: boolean;
   /** The name of the dead pool of `p`; default `p.dead`. */
   readonly deadPool?: string;
   /** Whether it remembers ids for a time instead of a number of messages, and expectations win. */

@@ -9,6 +9,7 @@
  */
 
 import { KEY_TAG } from "../../coordination/names.ts";
+import { Code, hasCode } from "./errors.ts";
 import { atLeast, type Link } from "./link.ts";
 import { leaderMessage, type StreamConfig, type StreamInfo } from "./stream.ts";
 import {
@@ -110,4 +111,9 @@ export async function choiceOf(
 /** The filter of a consumer. */
 export function filterOf(subjects: readonly string[]): object {
   return subjects.length === 1 ? { filter_subject: subjects[0] } : { filter_subjects: subjects };
+}
+
+/** Whether a server does not take a filter, as old ones do not for subjects outside the stream's. */
+export function refusesChoice(error: unknown): boolean {
+  return hasCode(error, Code.filterOutside, Code.filtersOverlap);
 }

@@ -6,31 +6,9 @@
  */
 
 import { type ErrorContext, type ErrorKindName, messageOf, PlasmiteError } from "../../errors.ts";
+import { Code, KINDS, refusesNew } from "./error_codes.ts";
 
-/** Error codes of the JetStream API. */
-export const Code = {
-  storageFull: 10047,
-  noMessage: 10037,
-  notEnabledForAccount: 10039,
-  notEnabled: 10076,
-  tooLarge: 10054,
-  otherConfiguration: 10058,
-  noStream: 10059,
-  subjectsOverlap: 10065,
-  wrongLast: 10071,
-  wrongLastUnknown: 10164,
-  replicasOnSingle: 10074,
-  noConsumer: 10014,
-  noPeers: 10005,
-  unavailable: 10008,
-  notLeader: 10009,
-  badTtl: 10165,
-  noTtl: 10166,
-  noBatches: 10174,
-  batchTooLong: 10199,
-  batchDuplicate: 10201,
-  batchIncomplete: 10176,
-} as const;
+export { Code } from "./error_codes.ts";
 
 /** The error in an API response or acknowledgement. */
 export interface WireError {
@@ -59,73 +37,20 @@ export function hasCode(error: unknown, ...codes: readonly number[]): error is N
   return error instanceof NatsError && codes.includes(error.code);
 }
 
-/** Error kinds, messages and hints, by error code. */
-const KINDS: Readonly<Record<number, readonly [ErrorKindName, string, string]>> = {
-  [Code.storageFull]: [
-    "Usage",
-    "The NATS server has not enough storage",
-    "Use a smaller size, or give the account or server more storage.",
-  ],
-  [Code.replicasOnSingle]: [
-    "Usage",
-    "Replicas need a cluster",
-    "Use one replica, or a server that belongs to a cluster.",
-  ],
-  [Code.notEnabled]: [
-    "Usage",
-    "JetStream is off on this server",
-    "Start the server with JetStream.",
-  ],
-  [Code.notEnabledForAccount]: [
-    "Usage",
-    "JetStream is off for this account",
-    "Enable JetStream for the account, or use credentials of another one.",
-  ],
-  [Code.tooLarge]: [
-    "Usage",
-    "payload exceeds the largest message of the stream",
-    "Split the message, or raise the limit of the stream.",
-  ],
-  [Code.noStream]: ["NotFound", "pool not found", "There is no stream of that name on the server."],
-  [Code.noPeers]: [
-    "Busy",
-    "The cluster has no suitable servers at the moment",
-    "A server may be starting; try again in a few seconds.",
-  ],
-  [Code.unavailable]: [
-    "Busy",
-    "JetStream is not available at the moment",
-    "Try again in a moment.",
-  ],
-  [Code.notLeader]: ["Busy", "The stream has no leader at the moment", "Try again in a moment."],
-  [Code.badTtl]: ["Usage", "Invalid message TTL", "Message TTLs are at least one second."],
-  [Code.noTtl]: [
-    "Usage",
-    "The stream does not take messages with a TTL",
-    "That needs server 2.11 or newer and a stream with allow_msg_ttl.",
-  ],
-  [Code.noBatches]: [
-    "Usage",
-    "The stream does not take atomic batches",
-    "That needs server 2.12 or newer and a stream with allow_atomic.",
-  ],
-  [Code.batchTooLong]: [
-    "Usage",
-    "The batch has too many messages for the server",
-    "Servers from 2.12 on take up to 1000.",
-  ],
-};
-
 /** Converts the error in an API response or acknowledgement. */
 export function wireError(error: WireError, path: string): NatsError {
   const { code = 0, err_code: errCode = 0, description = "" } = error;
   const causes = description === "" ? [] : [`${description} (${errCode || code})`];
-  const known = KINDS[errCode];
+  const isFull = errCode === Code.storeFailed && refusesNew(description);
+  const isNoRoom = errCode === Code.noPeers && /insufficient storage/.test(description);
+  const known = KINDS[isFull ? Code.full : isNoRoom ? Code.storageFull : errCode];
   if (known !== undefined) {
     const [kind, message, hint] = known;
     return new NatsError(errCode, kind, message, { hint, path, causes });
   }
-  if (code === 503 || code === 408 || /no suitable peers|offline/.test(description)) {
+  if (
+    code === 503 || code === 408 || code === 429 || /no suitable peers|offline/.test(description)
+  ) {
     const hint = "Try again in a moment.";
     return new NatsError(errCode, "Busy", "The NATS server is busy", { hint, path, causes });
   }

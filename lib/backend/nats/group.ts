@@ -13,10 +13,11 @@ import { copyToDead, type HasDeadPool, MAX_TRIES, openDead } from "../dead.ts";
 import { Filter } from "../filter.ts";
 import type { Bounds } from "../../types.ts";
 import type { PoolHandle, StoredFrame } from "../types.ts";
+import { choiceOf, filterOf, refusesChoice } from "./choice.ts";
 import { deliveryOf } from "./delivery.ts";
 import { type ConsumerInfo, consumerOf, findConsumer, pull, putConsumer } from "./consumers.ts";
 import { Patience, type Target } from "./publisher.ts";
-import { boundsNow } from "./stream.ts";
+import { boundsNow, streamInfo } from "./stream.ts";
 import { headersOf, type Incoming } from "./wire.ts";
 import type { Msg } from "@nats-io/transport-node";
 
@@ -38,7 +39,7 @@ const REMEMBERED = 10_000;
 interface Note {
   readonly tags: readonly string[];
   readonly where: readonly string[];
-  /** All lost messages up to this number have been reported. */
+  /** Up to this number, all messages were handed out, did not match, or were reported as lost. */
   readonly lost: number;
 }
 
@@ -53,6 +54,11 @@ interface Held {
 function noteOf({ config }: ConsumerInfo): Note {
   const { tags = [], where = [], lost = 0 }: Partial<Note> = JSON.parse(config.description || "{}");
   return { tags, where, lost };
+}
+
+/** Whether the server chooses what to hand out. */
+function isChosen({ config }: ConsumerInfo): boolean {
+  return config["filter_subjects"] !== undefined || Boolean(config["filter_subject"]);
 }
 
 function equal(a: readonly string[], b: readonly string[]): boolean {
@@ -123,16 +129,26 @@ export class NatsGroup implements Group {
     const found = await this.#find();
     this.#ackWaitMs = ackWaitMs;
     if (found === null) {
-      const { newest } = await this.#bounds();
-      return await this.#put({
-        durable_name: this.#consumer,
-        description: JSON.stringify({ tags, where: expressions, lost: 0 }),
-        ack_policy: "explicit",
-        ack_wait: ackWaitMs * 1_000_000,
-        max_ack_pending: MOST,
-        ...(from === "end"
-          ? { deliver_policy: "by_start_sequence", opt_start_seq: Number(newest) + 1 }
-          : { deliver_policy: "all" }),
+      const { link, path, stream } = this.#target;
+      const info = await streamInfo(link, stream, path);
+      const choice = await choiceOf(link, info, { path, tags, follow: true });
+      const newest = info.state.last_seq;
+      const make = (filter: object): Promise<ConsumerInfo> =>
+        this.#put({
+          durable_name: this.#consumer,
+          description: JSON.stringify({ tags, where: expressions, lost: 0 }),
+          ack_policy: "explicit",
+          ack_wait: ackWaitMs * 1_000_000,
+          max_ack_pending: MOST,
+          ...filter,
+          ...(from === "end"
+            ? { deliver_policy: "by_start_sequence", opt_start_seq: newest + 1 }
+            : { deliver_policy: "all" }),
+        });
+      if (choice === null) return await make({});
+      return await make(filterOf(choice.subjects)).catch((error) => {
+        if (!refusesChoice(error)) throw error;
+        return make({});
       });
     }
     const note = noteOf(found);
@@ -162,12 +178,18 @@ export class NatsGroup implements Group {
     const { ackWaitMs = ACK_WAIT, count = 1, signal, waitMs = 0 } = request;
     signal?.throwIfAborted();
     this.#taking = signal;
-    const lost = await this.#lost(await this.#ready(ackWaitMs));
+    const info = await this.#ready(ackWaitMs);
+    let lost = await this.#lostUpTo(info, await this.#gone());
+    let scanned = this.#scanned(info);
     const tasks: HandedTask[] = [];
     const end = performance.now() + waitMs;
     while (tasks.length < count) {
       const left = tasks.length > 0 || lost > 0n ? 0 : end - performance.now();
       const messages = await this.#pull(count - tasks.length, Math.min(left, WAIT), signal);
+      const seqs = messages.map(({ reply = "" }) => deliveryOf(reply));
+      const first = seqs.find(({ seq, tries }) => tries === 1 && seq > scanned)?.seq ?? scanned + 1;
+      if (first > scanned + 1) lost += await this.#lostBefore(first, messages.length, info);
+      scanned = Math.max(scanned, ...seqs.map(({ seq }) => seq));
       for (const message of messages) {
         const task = await this.#hand(message);
         if (task !== null) tasks.push(task);
@@ -175,23 +197,74 @@ export class NatsGroup implements Group {
       if (messages.length === 0 && left <= 0) break;
     }
     if (tasks.length > 0) return { tasks, lost, idle: false };
-    const { num_ack_pending: handed = 0, num_pending: waiting = 0 } = await this.#find() ?? {};
-    return { tasks, lost, idle: handed === 0 && waiting === 0 };
+    const now = await this.#find();
+    if (now === null) return { tasks, lost, idle: true };
+    const idle = now.num_ack_pending === 0 && now.num_pending === 0;
+    if (now.num_pending === 0) await this.#searched(now);
+    return { tasks, lost, idle };
   }
 
-  /** The number of messages removed before they were processed; each is reported once. */
-  async #lost(info: ConsumerInfo): Promise<bigint> {
-    const note = noteOf(info);
+  /** The number of the last message that no longer exists. */
+  async #gone(): Promise<number> {
     const { newest, oldest } = await this.#bounds();
-    const gone = oldest === 0n ? newest : oldest - 1n;
+    return Number(oldest === 0n ? newest : oldest - 1n);
+  }
+
+  /** Up to this number, every message was handed out or is accounted for. */
+  #scanned(info: ConsumerInfo): number {
     const start = (info.config.opt_start_seq ?? 1) - 1;
-    const known = BigInt(Math.max(info.ack_floor.stream_seq, start, note.lost));
-    if (gone <= known) return 0n;
-    await this.#put({
-      ...info.config,
-      description: JSON.stringify({ ...note, lost: Number(gone) }),
-    });
-    return gone - known;
+    return Math.max(info.delivered.stream_seq, start, noteOf(info).lost);
+  }
+
+  /**
+   * The number of messages up to `gone` that were removed before they were handed out, or while this
+   * worker had them; each is reported once.
+   */
+  async #lostUpTo(info: ConsumerInfo, gone: number): Promise<bigint> {
+    let lost = 0n;
+    const now = Date.now();
+    for (const [seq, { untilMs }] of this.#held) {
+      if (seq > BigInt(gone)) continue;
+      if (untilMs > now) lost++; // Otherwise somebody else may have had it.
+      this.#held.delete(seq);
+    }
+    const scanned = this.#scanned(info);
+    if (gone <= scanned) return lost;
+    await this.#account(info, gone);
+    return lost + BigInt(gone - scanned);
+  }
+
+  /** As {@linkcode NatsGroup.#lostUpTo}, for what was removed while messages were requested. */
+  async #lostBefore(first: number, count: number, before: ConsumerInfo): Promise<bigint> {
+    const gone = Math.min(await this.#gone(), first - 1);
+    const after = await this.#find();
+    // Other workers may have been given what is missing here.
+    const isAlone = after !== null &&
+      after.delivered.consumer_seq === before.delivered.consumer_seq + count;
+    if (!isAlone) return 0n;
+    const note = noteOf(after);
+    const scanned = Math.max(this.#scanned(before), note.lost);
+    return gone <= scanned ? 0n : await this.#lostUpTo({
+      ...after,
+      delivered: { ...after.delivered, stream_seq: scanned },
+    }, gone);
+  }
+
+  /** Notes that nothing up to the newest message matches, before what was searched is removed. */
+  async #searched(info: ConsumerInfo): Promise<void> {
+    if (!isChosen(info)) return;
+    const { newest, oldest } = await this.#bounds();
+    const margin = this.#scanned(info) - Number(oldest);
+    if (margin * 2 > Number(newest - oldest)) return;
+    // The consumer must have been idle after the bounds were known.
+    const now = await this.#find();
+    if (now === null || now.num_pending > 0) return;
+    await this.#account(now, Number(newest));
+  }
+
+  async #account(info: ConsumerInfo, upTo: number): Promise<void> {
+    const description = JSON.stringify({ ...noteOf(info), lost: upTo });
+    await this.#put({ ...info.config, description });
   }
 
   /** Requests messages: those available now, or else the first to arrive within `ms`. */

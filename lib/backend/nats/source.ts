@@ -16,7 +16,7 @@ import { MessageView } from "../../lite3/message.ts";
 import { waitFor } from "../../timers.ts";
 import type { FrameBytes, Gap } from "../../types.ts";
 import type { FrameSource } from "../source.ts";
-import type { Choice } from "./choice.ts";
+import { type Choice, refusesChoice } from "./choice.ts";
 import type { NatsSourceOptions } from "./delivery.ts";
 import { DirectBatches, isFew } from "./direct.ts";
 import { Code, deleted, hasCode, replaced } from "./errors.ts";
@@ -308,7 +308,12 @@ export class NatsSource implements FrameSource {
       start: this.#expected,
       subjects: this.#canChoose ? this.#choice?.subjects ?? null : null,
       averageBytes: this.#averageBytes,
-    }, this.#user());
+    }, this.#user()).catch((error) => {
+      if (this.#choice === null || !refusesChoice(error)) throw error;
+      this.#choice = null; // The next step reads everything.
+      return null;
+    });
+    if (consumer === null) return;
     if (this.#closed) return consumer.close();
     this.#supply = consumer;
     this.#chosen = consumer.isChosen ? consumer : null;

@@ -1,0 +1,107 @@
+/** Work groups on NATS: what is lost is told, and what does not match is not. */
+
+import "../support/environment.ts";
+import assert from "node:assert/strict";
+import { NatsBackend } from "../../lib/backend/nats.ts";
+import type { PoolHandle } from "../../lib/backend/types.ts";
+import { NATS_VERSIONS, NatsServer, natsServer } from "../support/nats.ts";
+import { put } from "./suite.ts";
+
+function test(
+  title: string,
+  run: (pool: PoolHandle, backend: NatsBackend, server: NatsServer) => Promise<void>,
+): void {
+  for (const version of NATS_VERSIONS) {
+    Deno.test({
+      name: `nats ${version} group: ${title}`,
+      ignore: natsServer(version) === undefined,
+      fn: async () => {
+        const server = await NatsServer.start(version);
+        const backend = new NatsBackend(server.url);
+        await backend.create("P", { sizeBytes: 1 << 20 });
+        const pool = await backend.open("P", { write: true });
+        try {
+          await run(pool, backend, server);
+        } finally {
+          await pool.close();
+          await backend.close();
+          await server.end();
+        }
+      },
+    });
+  }
+}
+
+/** Appends messages of which every tenth has key `a`; the others have key `b`. */
+async function more(pool: PoolHandle, count: number): Promise<void> {
+  const data = Array.from({ length: count }, (_, n) => ({ n, text: "x".repeat(100) }));
+  await put(pool, data, (i) => [i % 10 === 0 ? "key:a" : "key:b"]);
+}
+
+// A worker whose tasks were overwritten while it had them was told of none of them.
+test("tasks that are overwritten while a worker has them are lost, those it finished are not", async (pool) => {
+  await more(pool, 100);
+  const group = (await pool.coordinate()).group("g");
+  const { tasks } = await group.take({ count: 10 });
+  for (const { message, token } of tasks.slice(0, 4)) await group.ack(message.seq, token);
+  for (let i = 0; i < 12; i++) await more(pool, 1000);
+  const { oldest } = await pool.bounds();
+  const after = await group.take();
+  assert.equal(after.lost, oldest - 1n - 4n);
+  assert.equal(after.tasks[0]?.message.seq, oldest);
+  assert.equal((await group.take()).lost, 0n);
+  group.close();
+});
+
+// Every message is handed out, or told as lost: a worker that is too slow knows what it missed.
+test("what is handed out and what is told as lost are together everything", async (pool) => {
+  const group = (await pool.coordinate()).group("g");
+  let handed = 0n;
+  let lost = 0n;
+  const work = async (count: number): Promise<boolean> => {
+    const round = await group.take({ count });
+    handed += BigInt(round.tasks.length);
+    lost += round.lost;
+    for (const { message, token } of round.tasks) await group.ack(message.seq, token);
+    return round.idle;
+  };
+  await group.take();
+  for (let i = 0; i < 15; i++) {
+    // The writer overtakes the worker, also while it asks.
+    const writing = more(pool, 2000);
+    await work(50);
+    await work(1);
+    await writing;
+  }
+  while (!await work(500));
+  assert.equal(handed + lost, 30_000n);
+  assert(handed > 0n && lost > 0n);
+  group.close();
+});
+
+// What a group does not want had been told as lost when it was overwritten.
+test("a group of one key is told of nothing but what it could not look at", async (pool) => {
+  const group = (await pool.coordinate()).group("g", { tags: ["key:a"] });
+  await more(pool, 10);
+  const drain = async (): Promise<{ handed: number; lost: bigint }> => {
+    let handed = 0;
+    let lost = 0n;
+    for (;;) {
+      const round = await group.take({ count: 100 });
+      lost += round.lost;
+      handed += round.tasks.length;
+      for (const { message, token } of round.tasks) await group.ack(message.seq, token);
+      if (round.idle) return { handed, lost };
+    }
+  };
+  assert.deepEqual(await drain(), { handed: 1, lost: 0n });
+  // Others are overwritten many times, while the worker looks often enough.
+  for (let i = 0; i < 40; i++) {
+    await put(pool, Array.from({ length: 300 }, (_, n) => ({ n, text: "x".repeat(100) })));
+    assert.deepEqual(await drain(), { handed: 0, lost: 0n });
+  }
+  assert((await pool.bounds()).oldest > 3000n);
+  await more(pool, 20);
+  assert.deepEqual(await drain(), { handed: 2, lost: 0n });
+  group.close();
+});
