@@ -8,6 +8,7 @@ import { address } from "./address.js";
 import { poolInfo, rights } from "./api.js";
 import { samePath, storedPins, togglePin } from "./columns.js";
 import { Controls } from "./controls.js";
+import { count } from "./dom.js";
 import { drawFacts } from "./facts.js";
 import { FilterBox } from "./filter.js";
 import { ColumnHead } from "./head.js";
@@ -33,6 +34,8 @@ export class PoolView {
   /** Whether the timeline has to be counted again. */
   dirty = true;
   #done = new AbortController();
+  /** Rows that arrived since screen readers were told. */
+  #arrived = 0;
   #unsubscribe = () => {};
   /** The query that is shown. */
   #query = "";
@@ -245,6 +248,16 @@ export class PoolView {
     this.rows.take(rows);
     this.finder.now?.take(rows);
     if (!this.controls.blank.hidden) this.controls.draw();
+    this.#arrived += rows.length;
+    say(() => this.#takeArrived(), "arrived");
+  }
+
+  /** What screen readers hear of messages that arrived. */
+  #takeArrived() {
+    const n = this.#arrived;
+    this.#arrived = 0;
+    if (document.hidden || this.rows.paused || this.disposed) return "";
+    return `${count(n)} ${n === 1 ? "message" : "messages"} arrived`;
   }
 
   /** Keeps removed rows as samples of the timeline. @param {readonly Row[]} rows */
