@@ -90,6 +90,18 @@ const withResync = lazily(() => import("../pool/resync.ts"));
 const withInfo = lazily(() => import("./local/info.ts"));
 const withListing = lazily(() => import("./local/listing.ts"));
 const withRemoval = lazily(() => import("./local/remove.ts"));
+const withJump = lazily(() => import("../pool/jump.ts"));
+
+/** In a ring of fewer bytes a message is always found quickly by walking. */
+const LARGE_RING = 1 << 24;
+
+/** Makes far messages of large pools quick to find, then calls a function. */
+function withFarSearch<T>(use: () => Awaitable<T>): Awaitable<T> {
+  return withJump(({ findFar }) => {
+    Ring.findFar = findFar;
+    return use();
+  });
+}
 
 /** A directory of pools. */
 export class LocalBackend implements Backend {
@@ -266,7 +278,14 @@ export class LocalPool implements PoolHandle {
   }
 
   get(seq: bigint): Awaitable<StoredFrame | null> {
-    return withLookup(({ findStored }) => this.run(findStored(this.ring, seq)));
+    const read = () => withLookup(({ findStored }) => this.run(findStored(this.ring, seq)));
+    return this.#isFarAway(seq) ? withFarSearch(read) : read();
+  }
+
+  /** Whether a message may be far from any place that is known. */
+  #isFarAway(seq: bigint): boolean {
+    const isLarge = this.ring.layout.ringSize >= LARGE_RING;
+    return isLarge && Ring.findFar === null && this.ring.indexOffset(seq) < 0;
   }
 
   append(batch: FrameBatch, request: AppendRequest): Awaitable<void> {
@@ -332,6 +351,14 @@ export class LocalPool implements PoolHandle {
   }
 
   select(selection: Selection): Awaitable<Walk> {
+    const { from = "oldest", last } = selection;
+    const isPlaced = last === undefined && typeof from === "string";
+    const isLarge = this.ring.layout.ringSize >= LARGE_RING;
+    if (isPlaced || !isLarge || Ring.findFar !== null) return this.#select(selection);
+    return withFarSearch(() => this.#select(selection));
+  }
+
+  #select(selection: Selection): Awaitable<Walk> {
     return withSelect(({ selecting }) => {
       const { storage, serving, hubs } = this.run;
       const retain = (): () => void => {

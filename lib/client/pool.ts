@@ -12,6 +12,7 @@ import { Lite3Doc } from "../lite3/doc.ts";
 import { validateMessage } from "../lite3/validate.ts";
 import { openToAppend } from "../pool/mending.ts";
 import { FrameBatch } from "../pool/batch.ts";
+import { findFar } from "../pool/jump.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
 import { isOsError } from "../storage/os_error.ts";
@@ -58,6 +59,9 @@ import {
 import { Lite3Stream, Stream } from "./stream.ts";
 import { type Tail, TailIterator, type Take, takeMessage } from "./tail.ts";
 import { type Lite3Frame, takeFrame } from "../backend/frames.ts";
+
+// Synchronous calls cannot load a module when they need it.
+Ring.findFar = findFar;
 
 /**
  * The interface that local and remote pools share, for code that works with either.

@@ -9,7 +9,7 @@
  * Why a second look is enough: a writer that follows docs/spec/format.md 5.2 disclaims a frame
  * (raises `oldest`) before it overwrites it. If `oldest` is still at or below our number after the
  * copy, overwriting had not started when the copy was finished. Writers of the reference overwrite
- * first; `#overwriting` and `#tailFits` find them by the frame they are writing.
+ * first; {@linkcode beingWritten} and {@linkcode tailFits} find them by the frame they are writing.
  *
  * @module
  */
@@ -23,7 +23,7 @@ import { sameState, type State } from "./header.ts";
 import type { Gap } from "../types.ts";
 import { COMMITTED, FRAME_HEADER, frameLength, MARKER_SIZE, WRAP, WRITING } from "./layout.ts";
 import type { Resync } from "./resync.ts";
-import type { Ring } from "./ring.ts";
+import { type Jump, Ring } from "./ring.ts";
 
 /** {@linkcode Cursor.fill}: a writer holds the lock that is needed; try again shortly. */
 export const BUSY = -1;
@@ -91,6 +91,8 @@ export class Cursor {
   #place = -1;
   #misses = 0;
   #skipUntil = 0n;
+  /** The search for the expected frame, while it lasts. */
+  #jump: Jump | null = null;
   #chunk = FIRST_CHUNK;
   #at = 0;
   #end = 0;
@@ -172,8 +174,9 @@ export class Cursor {
       if (state === null) continue;
       if (state.oldest === 0n) return 0;
       this.#locate(state);
-      if (this.#seeking) {
-        this.#seek(state);
+      if (this.#jump !== null || this.#seeking) {
+        if (this.#jump !== null) this.#goOn(this.#jump, state);
+        else this.#seek(state);
         continue;
       }
       const outcome = this.#load(state, false);
@@ -215,13 +218,14 @@ export class Cursor {
       this.#expected = state.oldest;
       this.#place = -1;
       this.#seeking = false;
+      this.#jump = null;
     }
     if (this.#skipUntil !== 0n && this.#skipUntil < state.oldest) {
       // The walk to the first wanted message was itself overtaken.
       this.gap = { first: this.gap?.first ?? this.#skipUntil, last: state.oldest - 1n };
       this.#skipUntil = 0n;
     }
-    if (this.#place >= 0) return;
+    if (this.#place >= 0 || this.#jump !== null) return;
     this.#guessed = false;
     if (this.#expected === state.oldest) {
       this.#place = state.tail;
@@ -229,7 +233,19 @@ export class Cursor {
     }
     this.#place = this.#ring.indexOffset(this.#expected);
     this.#guessed = true;
-    if (this.#place < 0) this.#walkFrom(state);
+    if (this.#place >= 0) return;
+    // What is not where the search found it is walked to.
+    if (this.#misses === 0) this.#jump = Ring.findFar?.(this.#ring, state, this.#expected) ?? null;
+    if (this.#jump === null) this.#walkFrom(state);
+  }
+
+  /** One step of a search. */
+  #goOn(jump: Jump, state: State): void {
+    const place = jump.step();
+    if (place === null) return;
+    this.#jump = null;
+    if (place < 0) this.#walkFrom(state);
+    else this.#place = place;
   }
 
   /** Starts at the oldest frame and skips those before the expected one. */
@@ -429,7 +445,7 @@ export class Cursor {
       if (now === null) return -1;
       if (now.oldest === 0n || now.oldest > this.#expected + BigInt(this.#parsed - 1)) return 0;
       const busy = this.#overwriting(now, from);
-      if (this.#noChecksum && !this.#tailFits(now)) continue;
+      if (this.#noChecksum && !tailFits(this.#ring, now)) continue;
       // Both checks above used offsets from `now`; they are void if it was outdated.
       const again = this.#ring.tryState();
       if (again === null || !sameState(now, again)) continue;
@@ -462,31 +478,14 @@ export class Cursor {
     this.#expected = oldest;
   }
 
-  /**
-   * Check (b) of docs/spec/format.md 5.3: a writer of the reference stores its frame over dropped
-   * ones before it publishes, at head or, after a wrap, at 0, and its header first. So a header
-   * there with the next number shows which bytes may be changing, even if the writer was killed.
-   *
-   * @returns the number of parsed frames before the first one it may overwrite; -1 for none
-   */
+  /** The number of parsed frames before the first one that is being overwritten; -1 for none. */
   #overwriting(now: State, from: number): number {
-    const { ringSize } = this.#ring.layout;
-    const bytes = new Uint8Array(FRAME_HEADER);
-    const view = new DataView(bytes.buffer);
-    const next = now.newest + 1n;
     let first = -1;
-    for (const place of [now.head, 0]) {
-      if (ringSize - place < FRAME_HEADER) continue;
-      if (this.#ring.readRing(bytes, place) !== FRAME_HEADER) continue;
-      if (frameProblem(view, 0, ringSize) !== null) continue;
-      const state = frameState(view, 0);
-      if (state !== WRITING && state !== COMMITTED) continue;
-      if (view.getBigUint64(FIELD.seq, true) !== next) continue;
-      const end = place + frameLength(payloadLength(view, 0));
+    for (const stored of beingWritten(this.#ring, now)) {
       let at = 0;
       for (let i = 0; i < this.#parsed && (first < 0 || i < first); i++) {
         const length = frameLength(payloadLength(this.dv, at));
-        if (from + at < end && place < from + at + length) {
+        if (from + at < stored.to && stored.from < from + at + length) {
           first = i;
           break;
         }
@@ -494,26 +493,6 @@ export class Cursor {
       }
     }
     return first;
-  }
-
-  /**
-   * Whether tail and oldest are consistent. They do not while a writer of the reference sleeps
-   * between storing the head and the rest (docs/spec/format.md 5.1 D7): then its frame no longer
-   * begins at the head, where check (b) looks, but it lies over the old tail, or the new tail is
-   * not yet `oldest`.
-   */
-  #tailFits(now: State): boolean {
-    const { ringSize } = this.#ring.layout;
-    const view = new DataView(new ArrayBuffer(FRAME_HEADER));
-    let place = ringSize - now.tail < FRAME_HEADER ? 0 : now.tail;
-    for (;;) {
-      if (this.#ring.readRing(new Uint8Array(view.buffer), place) !== FRAME_HEADER) return false;
-      const item = itemAt(view, 0, place, ringSize);
-      if (item.kind !== "wrap" || place === 0) {
-        return item.kind === "frame" && item.seq === now.oldest;
-      }
-      place = 0;
-    }
   }
 
   /** Makes the first `count` parsed frames ready and moves the position past them. */
@@ -549,5 +528,56 @@ export class Cursor {
     this.#expected += BigInt(count);
     const place = from + end;
     this.#place = place === ringSize || (this.#stop === "wrap" && end === this.#end) ? 0 : place;
+  }
+}
+
+/** Ring bytes that are being written: from an offset to another. */
+export interface Stored {
+  /** The first. */
+  readonly from: number;
+  /** The end. */
+  readonly to: number;
+}
+
+/**
+ * Check (b) of docs/spec/format.md 5.3: a writer of the reference stores its frame over dropped
+ * ones before it publishes, at head or, after a wrap, at 0, and its header first. So a header there
+ * with the next number shows which bytes may be changing, even if the writer was killed.
+ */
+export function beingWritten(ring: Ring, now: State): Stored[] {
+  const { ringSize } = ring.layout;
+  const bytes = new Uint8Array(FRAME_HEADER);
+  const view = new DataView(bytes.buffer);
+  const next = now.newest + 1n;
+  const found: Stored[] = [];
+  for (const from of [now.head, 0]) {
+    if (ringSize - from < FRAME_HEADER) continue;
+    if (ring.readRing(bytes, from) !== FRAME_HEADER) continue;
+    if (frameProblem(view, 0, ringSize) !== null) continue;
+    const state = frameState(view, 0);
+    if (state !== WRITING && state !== COMMITTED) continue;
+    if (view.getBigUint64(FIELD.seq, true) !== next) continue;
+    found.push({ from, to: from + frameLength(payloadLength(view, 0)) });
+  }
+  return found;
+}
+
+/**
+ * Whether tail and oldest are consistent. They are not while a writer of the reference sleeps
+ * between storing the head and the rest (docs/spec/format.md 5.1 D7): then its frame no longer
+ * begins at the head, where check (b) looks, but it lies over the old tail, or the new tail is not
+ * yet `oldest`.
+ */
+export function tailFits(ring: Ring, now: State): boolean {
+  const { ringSize } = ring.layout;
+  const view = new DataView(new ArrayBuffer(FRAME_HEADER));
+  let place = ringSize - now.tail < FRAME_HEADER ? 0 : now.tail;
+  for (;;) {
+    if (ring.readRing(new Uint8Array(view.buffer), place) !== FRAME_HEADER) return false;
+    const item = itemAt(view, 0, place, ringSize);
+    if (item.kind !== "wrap" || place === 0) {
+      return item.kind === "frame" && item.seq === now.oldest;
+    }
+    place = 0;
   }
 }

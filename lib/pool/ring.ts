@@ -68,8 +68,23 @@ interface LiveStart {
   readonly far: boolean;
 }
 
+/** A search for a message far from the tail, in steps. */
+export interface Jump {
+  /** Goes on; returns the ring offset of the message, -1 if it was not found, null for more. */
+  step(): number | null;
+}
+
+/** Begins to look for message `seq`; null if a walk from the tail is as quick. */
+export type FindFar = (ring: Ring, state: State, seq: bigint) => Jump | null;
+
 /** An open pool file. */
 export class Ring {
+  /**
+   * Finds messages that the index no longer holds, once `jump.ts` is loaded; before that, and if it
+   * is null, they are walked to. Who opens large pools loads it.
+   */
+  static findFar: FindFar | null = null;
+
   /** The sizes fixed at creation. */
   readonly layout: Layout;
   /** The open file. */

@@ -1,0 +1,401 @@
+/**
+ * Finding a message far from the tail by guessing. A wrong place would hand out somebody's bytes as
+ * another message: whoever may append could forge the history. So whatever the search finds is where
+ * the walk from the tail finds it, in sound pools, in damaged ones, and in pools whose messages are
+ * full of frames.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { FIELD, putFrameHeader, putMarker } from "../../lib/pool/frame.ts";
+import { farSearch } from "../../lib/pool/jump.ts";
+import { COMMITTED, FRAME_HEADER, frameLength, MARKER_SIZE, WRAP } from "../../lib/pool/layout.ts";
+import { Ring } from "../../lib/pool/ring.ts";
+import { openToAppend } from "../../lib/pool/mending.ts";
+import { MemoryStorage } from "../support/memory.ts";
+import { type Phase, refAppend, refAppendAll } from "../support/ref_writer.ts";
+import { append, get, hooked, mapped, newRing, payload, POOL, SCALE } from "../support/rings.ts";
+import { specCheck } from "../support/spec_checker.ts";
+
+/** A frame inside a payload. Sizes are in units of 8 bytes. */
+interface Forgery {
+  /** Where it begins in the payload. */
+  readonly at: number;
+  /** How long its payload is; null: it ends where the real frame ends. */
+  readonly length: number | null;
+  /** Its number, counted from the real one. */
+  readonly seq: number;
+  readonly isWrap: boolean;
+}
+
+/** A message to append. */
+interface Turn {
+  readonly ours: boolean;
+  /** Length of its payload, in units of 8 bytes. */
+  readonly units: number;
+  readonly forged: readonly Forgery[];
+}
+
+/** The bytes of a payload of message `seq`, with its forged frames. */
+function bytesOf({ units, forged }: Turn, seq: number): Uint8Array<ArrayBuffer> {
+  const bytes = payload(seq, 8 * units);
+  const view = new DataView(bytes.buffer);
+  for (const { at, length, seq: by, isWrap } of forged) {
+    const from = 8 * at;
+    if (from + FRAME_HEADER > bytes.length) continue;
+    const size = length === null ? bytes.length - from - FRAME_HEADER : 8 * length;
+    putFrameHeader(view, from, size, 1, 0, 0);
+    view.setUint32(from + FIELD.state, isWrap ? WRAP : COMMITTED, true);
+    view.setBigUint64(from + FIELD.seq, BigInt(Math.max(1, seq + by)), true);
+    const marker = from + FRAME_HEADER + size;
+    if (marker + MARKER_SIZE <= bytes.length) putMarker(view, marker);
+  }
+  return bytes;
+}
+
+/** Consecutive frames that end with the real one, under its number: indistinguishable behind it. */
+const forgedChain = fc.record({
+  units: fc.integer({ min: 40, max: 160 }),
+  count: fc.integer({ min: 1, max: 5 }),
+})
+  .map(({ units, count }): Turn => {
+    const each = Math.floor((units - 8) / count);
+    const forged = Array.from({ length: count }, (_, i): Forgery => ({
+      at: 8 + i * each,
+      length: i === count - 1 ? null : each - 9,
+      seq: i - count + 1,
+      isWrap: false,
+    }));
+    return { ours: false, units, forged };
+  });
+
+const forgery = fc.record({
+  at: fc.nat(60),
+  length: fc.oneof(fc.constant(null), fc.nat(60)),
+  seq: fc.integer({ min: -8, max: 8 }),
+  isWrap: fc.boolean(),
+});
+const anyTurn = fc.oneof(
+  {
+    weight: 60,
+    arbitrary: fc.record({ ours: fc.boolean(), units: fc.nat(30), forged: fc.constant([]) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      ours: fc.boolean(),
+      units: fc.nat(90),
+      forged: fc.array(forgery, { maxLength: 3 }),
+    }),
+  },
+  { weight: 1, arbitrary: forgedChain },
+);
+const plainTurn = fc.record({ ours: fc.boolean(), units: fc.nat(40), forged: fc.constant([]) });
+
+/** Frames that go from the middle of each message to the middle of the next: a chain of its own. */
+const parallel = fc.record({
+  units: fc.integer({ min: 20, max: 40 }),
+  count: fc.integer({ min: 3, max: 60 }),
+})
+  .map(({ units, count }): Turn[] => {
+    const at = 9;
+    // From here over the rest, the real marker and the next header to just before the same place.
+    const length = units + 9 - 9;
+    const forged: Forgery[] = [{ at, length, seq: 0, isWrap: false }];
+    return Array.from({ length: count }, () => ({ ours: false, units, forged }));
+  });
+
+/** A message with a chain of frames under numbers that are still to come. */
+const early = fc.record({
+  before: fc.integer({ min: 1, max: 6 }),
+  count: fc.integer({ min: 1, max: 4 }),
+  ahead: fc.integer({ min: 1, max: 6 }),
+  after: fc.integer({ min: 10, max: 60 }),
+  units: fc.integer({ min: 4, max: 20 }),
+}).map(({ before, count, ahead, after, units }): Turn[] => {
+  const plain: Turn = { ours: false, units, forged: [] };
+  const forged = Array.from({ length: count }, (_, i): Forgery => ({
+    at: 8 + 25 * i,
+    length: i === count - 1 ? null : 16,
+    seq: ahead + i,
+    isWrap: false,
+  }));
+  const chain: Turn = { ours: false, units: 8 + 25 * count, forged };
+  return [...Array<Turn>(before).fill(plain), chain, ...Array<Turn>(after).fill(plain)];
+});
+
+interface Made {
+  readonly storage: MemoryStorage;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Ring offsets of the live messages. */
+  readonly places: ReadonlyMap<bigint, number>;
+  /** The longest frame ever written. */
+  readonly longest: number;
+}
+
+function make(ringSize: number, turns: readonly Turn[]): Made {
+  const { storage, ring } = newRing(ringSize);
+  let longest = 0;
+  for (const [i, turn] of turns.entries()) {
+    const bytes = bytesOf(turn, i + 1);
+    if (frameLength(bytes.length) > ringSize) continue;
+    longest = Math.max(longest, frameLength(bytes.length));
+    if (turn.ours) append(ring, bytes);
+    else refAppendAll(mapped(storage), bytes, 1n);
+  }
+  ring.close();
+  const bytes = storage.bytes(POOL);
+  const places = new Map(specCheck(bytes, false).messages.map(({ seq, at }) => [seq, at]));
+  return { storage, bytes, places, longest };
+}
+
+/** What the search finds for `seq`: a ring offset, or -1. */
+function search(ring: Ring, seq: bigint, largest: number, unit = 512): number {
+  const state = ring.state();
+  const sizes = {
+    least: -1,
+    guess: unit,
+    guessMost: 1 << 16,
+    window: unit,
+    step: 4 * unit,
+    largest: () => largest,
+  };
+  const jump = farSearch(sizes)(ring, state, seq);
+  if (jump === null) return -1; // It was overwritten before the search began.
+  for (let steps = 0;; steps++) {
+    const place = jump.step();
+    if (place !== null) return place;
+    assert(steps < 10_000, "the search ends");
+  }
+}
+
+const rings = fc.constantFrom(4096, 16384, 65536);
+
+Deno.test("far search: in a sound pool it finds every message, where the walk finds it", () => {
+  let found = 0;
+  let all = 0;
+  fc.assert(
+    fc.property(
+      rings,
+      fc.array(plainTurn, { minLength: 1, maxLength: 150 }),
+      fc.constantFrom(64, 512, 4096),
+      (ringSize, turns, unit) => {
+        const { storage, places, longest } = make(ringSize, turns);
+        const ring = Ring.open(storage, POOL);
+        for (const [seq, at] of places) {
+          const place = search(ring, seq, longest, unit);
+          if (place >= 0) assert.equal(place, at, `message ${seq}`);
+          all++;
+          if (place >= 0) found++;
+        }
+        ring.close();
+      },
+    ),
+    { numRuns: Math.ceil(100 * SCALE) },
+  );
+  // Where dead bytes or a wrap marker are near, it may leave a message to the walk.
+  assert(found > 0.8 * all, `${found} of ${all}`);
+});
+
+/** Flips bits of the ring. */
+const damage = fc.array(
+  fc.tuple(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), fc.nat(7)),
+  { maxLength: 4 },
+);
+
+Deno.test("far search: a frame inside a message is never taken for another, damage or not", () => {
+  let found = 0;
+  let refused = 0;
+  const turns = fc.oneof(
+    { weight: 5, arbitrary: fc.array(anyTurn, { minLength: 1, maxLength: 120 }) },
+    { weight: 1, arbitrary: parallel },
+    { weight: 1, arbitrary: early },
+  );
+  fc.assert(
+    fc.property(rings, turns, damage, fc.boolean(), (ringSize, turns, flips, tight) => {
+      const { storage, bytes, places, longest } = make(ringSize, turns);
+      for (const [where, bit] of flips) {
+        const at = bytes.length - ringSize + Math.floor(where * ringSize);
+        bytes[at] = (bytes[at] ?? 0) ^ (1 << bit);
+      }
+      storage.put(POOL, bytes);
+      const ring = Ring.open(storage, POOL);
+      for (const [seq, at] of places) {
+        const place = search(ring, seq, tight ? longest : ringSize);
+        if (place >= 0) assert.equal(place, at, `message ${seq}`);
+        if (place >= 0) found++;
+        else refused++;
+      }
+      ring.close();
+    }),
+    { numRuns: Math.ceil(300 * SCALE) },
+  );
+  assert(found > 150 && refused > 150, `${found} found, ${refused} refused`);
+});
+
+Deno.test("far search: a header that is damaged does not make room for the frame inside", () => {
+  const plain: Turn = { ours: true, units: 20, forged: [] };
+  const chain: Turn = {
+    ours: false,
+    units: 90,
+    forged: [
+      { at: 8, length: 20, seq: -1, isWrap: false },
+      { at: 8 + 20 + 9, length: null, seq: 0, isWrap: false },
+    ],
+  };
+  const turns = [...Array<Turn>(30).fill(plain), chain, ...Array<Turn>(10).fill(plain)];
+  const { storage, bytes, places, longest } = make(65536, turns);
+  const at = places.get(31n) ?? -1;
+  const ringAt = bytes.length - 65536;
+  for (const offset of [0, FIELD.state, FIELD.payloadLength, FIELD.payloadXor, FIELD.seq]) {
+    const spoilt = bytes.slice();
+    spoilt[ringAt + at + offset] = (spoilt[ringAt + at + offset] ?? 0) ^ 4;
+    storage.put(POOL, spoilt);
+    const ring = Ring.open(storage, POOL);
+    for (const largest of [longest, 65536]) {
+      for (const seq of [30n, 31n]) {
+        const place = search(ring, seq, largest);
+        assert(place === -1 || (seq === 30n && place === places.get(30n)), `${offset}: ${place}`);
+      }
+    }
+    ring.close();
+  }
+});
+
+/** Runs a search during whose `read`th read a writer of the reference stores a message. */
+function overtaken(
+  made: Made,
+  seq: bigint,
+  writer: { read: number; units: number; phase: Phase | null },
+  sizes: { largest: number; unit: number },
+): number {
+  made.storage.put(POOL, made.bytes.slice());
+  let reads = -1;
+  const watched = hooked(made.storage, {
+    onRead: () => {
+      if (reads < 0 || reads++ !== writer.read) return;
+      reads = -1;
+      const writing = refAppend(mapped(made.storage), payload(999, 8 * writer.units), 1n);
+      for (let step = writing.next(); !step.done; step = writing.next()) {
+        if (step.value === writer.phase) return;
+      }
+    },
+  });
+  const ring = Ring.open(watched, POOL);
+  reads = 0;
+  const place = search(ring, seq, sizes.largest, sizes.unit);
+  ring.close();
+  return place;
+}
+
+Deno.test("far search: what a writer overwrites meanwhile is not taken", () => {
+  // The header of a message goes, and the frames inside it claim numbers that are still there.
+  let found = 0;
+  for (const before of [1, 2, 3]) {
+    for (const units of [8, 14, 20]) {
+      for (const ahead of [1, 2, 3]) {
+        const plain: Turn = { ours: false, units, forged: [] };
+        const forged: Forgery[] = [
+          { at: 8, length: 8, seq: ahead - 1, isWrap: false },
+          { at: 8 + 17, length: 8, seq: ahead, isWrap: false },
+          { at: 8 + 34, length: null, seq: ahead + 1, isWrap: false },
+        ];
+        const chain: Turn = { ours: false, units: 8 + 51, forged };
+        const rest = Array<Turn>(40).fill(plain);
+        // Only so many that none has been dropped yet.
+        const room = 8192 - before * (8 * units + 72) - (8 * chain.units + 72);
+        const after = Math.floor(room / (8 * units + 72));
+        const made = make(8192, [
+          ...Array<Turn>(before).fill(plain),
+          chain,
+          ...rest.slice(0, after),
+        ]);
+        for (let read = 0; read < 10; read++) {
+          for (const phase of ["writing", "commit", null] as const) {
+            for (const unit of [128, 512]) {
+              for (const more of [0, 1, 2]) {
+                const seq = BigInt(before + 1 + ahead + more);
+                const writer = { read, units: chain.units, phase };
+                const place = overtaken(made, seq, writer, { largest: made.longest, unit });
+                if (place < 0) continue;
+                assert.equal(place, made.places.get(seq), `message ${seq}`);
+                found++;
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+  assert(found > 100, `${found} found`);
+});
+
+Deno.test("far search: a dead frame behind a wrap marker is not taken for a live one", () => {
+  // A writer that was killed left message 8 at the end of the ring; then it was stored at offset 0.
+  const { storage, ring } = newRing(4096);
+  for (let i = 1; i <= 7; i++) append(ring, payload(i, 400));
+  ring.close();
+  const turn: Turn = { ours: false, units: 40, forged: [] };
+  const map = mapped(storage);
+  const writing = refAppend(map, bytesOf(turn, 8), 1n);
+  for (let step = writing.next(); !step.done && step.value !== "commit";) step = writing.next();
+  const dead = storage.bytes(POOL).slice();
+  refAppendAll(map, payload(8, 800), 1n);
+  const bytes = storage.bytes(POOL);
+  const places = specCheck(bytes, false).messages;
+  assert.equal(places.find(({ seq }) => seq === 8n)?.at, 0, "it wrapped");
+  // What was left behind the wrap marker may be whole.
+  const head = Number(new DataView(dead.buffer).getBigUint64(64, true));
+  const view = new DataView(bytes.buffer);
+  assert.equal(view.getUint32(4096 + head + FIELD.state, true), WRAP);
+  const frame = dead.slice(4096 + head, 4096 + head + frameLength(320));
+  let tried = 0;
+  for (let at = head + FRAME_HEADER; at + frame.length <= 4096; at += 8) {
+    const next = bytes.slice();
+    next.set(frame, 4096 + at);
+    storage.put(POOL, next);
+    const reader = Ring.open(storage, POOL);
+    for (const { seq, at: place } of places) {
+      for (const largest of [frameLength(800), 4096]) {
+        const got = search(reader, seq, largest, 128);
+        tried++;
+        assert(got === -1 || got === place, `message ${seq} at ${got}`);
+      }
+    }
+    reader.close();
+  }
+  assert(tried > 100);
+});
+
+Deno.test("far search: a reader delivers the same messages with it and without it", () => {
+  const before = Ring.findFar;
+  const turns = fc.array(anyTurn, { minLength: 1, maxLength: 80 });
+  try {
+    fc.assert(
+      fc.property(rings, turns, (ringSize, turns) => {
+        const { storage, places, longest } = make(ringSize, turns);
+        const ring = openToAppend(storage, POOL);
+        for (const seq of places.keys()) {
+          Ring.findFar = null;
+          const walked = get(ring, seq);
+          Ring.findFar = farSearch({
+            least: -1,
+            guess: 512,
+            guessMost: 1 << 16,
+            window: 512,
+            step: 512,
+            largest: () => longest,
+          });
+          assert.deepEqual(get(ring, seq), walked);
+          assert(walked !== null);
+        }
+        ring.close();
+      }),
+      { numRuns: Math.ceil(60 * SCALE) },
+    );
+  } finally {
+    Ring.findFar = before;
+  }
+});
