@@ -16,6 +16,11 @@ export interface FrameSource {
   readonly message: MessageView;
   /** Moves to the next available message; false if there is none. */
   next(): boolean;
+  /**
+   * Checks the current message before it is delivered, if the source did not do so. If it returns
+   * false, the message comes again, or an error in its place.
+   */
+  isWhole?(): boolean;
   /** Returns the gap before the current message, once. */
   takeGap(): Gap | null;
   /**

@@ -76,6 +76,7 @@ export class SelectedWalk implements Walk {
   readonly #source: FrameSource;
   readonly #plan: WalkPlan;
   readonly #until: Halves | null;
+  readonly #since: Halves | null;
   /** The last sequence number that is not live. */
   readonly #newest: Halves;
   readonly #clockEvery: number;
@@ -112,6 +113,7 @@ export class SelectedWalk implements Walk {
     this.#source = source;
     this.#plan = plan;
     this.#until = plan.until === null ? null : halves(plan.until);
+    this.#since = plan.since > 0n ? halves(plan.since) : null;
     this.start = plan.start;
     this.#newest = halves(plan.start.newest);
     const strict = plan.filter.hasConditions && (source.slice ?? null) !== null;
@@ -201,19 +203,20 @@ export class SelectedWalk implements Walk {
 
   /** Examines the source's current frame; true if it is the next one to be delivered. */
   #examine(): boolean {
-    if (this.#plan.skips !== true) return this.#judge();
-    const { seq } = this.#source.cursor;
     try {
       return this.#judge();
     } catch (error) {
-      if (!PlasmiteError.is(error, ErrorKind.Corrupt)) throw error;
+      // What cannot be read may be damaged; then that is the error, when it comes again.
+      if (!this.#isWhole()) return false;
+      if (this.#plan.skips !== true || !PlasmiteError.is(error, ErrorKind.Corrupt)) throw error;
+      const { seq } = this.#source.cursor;
       this.#skip({ first: seq, last: seq });
       return false;
     }
   }
 
   #judge(): boolean {
-    const { chosen, filter, since } = this.#plan;
+    const { chosen, filter } = this.#plan;
     const { cursor } = this.#source;
     const { seqLo, seqHi } = cursor;
     const gap = this.#source.takeGap();
@@ -240,22 +243,21 @@ export class SelectedWalk implements Walk {
         if (this.#plan.skips === true) void this.#source.message;
         return false;
       }
-      this.#check();
+      if (!this.#check()) return false;
       this.#current(cursor, null);
       return true;
     }
-    const old = stored && since > 0n && cursor.timestampNs < since;
-    if (old || !filter.passesTags(this.#source)) {
+    if ((stored && this.#isOld()) || !filter.passesTags(this.#source)) {
       if (this.#ended) this.#applyFilter();
       return false;
     }
     if (filter.isNative) {
       if (!filter.passesConditions(this.#source)) return false;
-      this.#check();
+      if (!this.#check()) return false;
       this.#current(cursor, null);
       return true;
     }
-    this.#check();
+    if (!this.#check()) return false;
     this.#group.push(keepFrame(cursor));
     this.#groupBytes += cursor.payloadLength;
     if (this.#ended || this.#group.length >= GROUP || this.#groupBytes >= GROUP_BYTES) {
@@ -270,9 +272,29 @@ export class SelectedWalk implements Walk {
     this.#viewed = false;
   }
 
-  /** A message that is delivered can be read to its end, if those that cannot be are skipped. */
-  #check(): void {
+  /**
+   * Checks a message that is to be delivered; false if it comes again. If those that cannot be read
+   * are skipped, it can be read to its end.
+   */
+  #check(): boolean {
+    if (!this.#isWhole()) return false;
     if (this.#plan.skips === true) this.#source.check?.();
+    return true;
+  }
+
+  /** Whether the current frame is as it was written; if not, the source goes back to it. */
+  #isWhole(): boolean {
+    const whole = this.#source.isWhole?.() ?? true;
+    if (!whole) this.#ended = false;
+    return whole;
+  }
+
+  /** Whether the source's current frame is from before the time of the selection. */
+  #isOld(): boolean {
+    const since = this.#since;
+    if (since === null) return false;
+    const { timeHi, timeLo } = this.#source.cursor;
+    return timeHi < since.hi || (timeHi === since.hi && timeLo < since.lo);
   }
 
   /** Delivers the next message of a group that passed; false for messages that cannot be read. */

@@ -79,6 +79,12 @@ export class Cursor {
    * skipped. Whoever tells of them empties it.
    */
   unreadable: Gap[] = [];
+  /**
+   * Whether checksums are left to {@linkcode Cursor.isWhole}, so that who looks for a few messages
+   * does not pay for all. Frames are still known not to have been overwritten: that is found out as
+   * for frames that have no checksum.
+   */
+  checksLater = false;
 
   readonly #ring: Ring;
   readonly #all: boolean;
@@ -100,6 +106,10 @@ export class Cursor {
   #parsed = 0;
   #skipped = 0;
   #noChecksum = false;
+  /** The ring offset of the chunk. */
+  #from = 0;
+  /** The frame whose checksum was wrong, and which is read again with all checks; -1 for none. */
+  #doubted = -1n;
   #stepwise = false;
   #stop: Stop = "end";
 
@@ -152,6 +162,23 @@ export class Cursor {
     this.payloadAt = at + FRAME_HEADER;
     this.#at = at + frameLength(this.payloadLength);
     return true;
+  }
+
+  /**
+   * Checks what {@linkcode Cursor.checksLater} left out for the current frame. If the checksum is
+   * wrong, the cursor goes back: it reads the frame again with all checks, under the lock if need
+   * be, and reports damage as always.
+   */
+  isWhole(): boolean {
+    const { dv, u8, payloadAt, payloadLength } = this;
+    if (!this.checksLater) return true;
+    const header = payloadAt - FRAME_HEADER;
+    const crc = dv.getUint32(header + FIELD.crc, true);
+    if (crc === 0 || crc32c(u8, dv, payloadAt, payloadLength) === crc) return true;
+    this.#count = 0;
+    this.#expected = this.#doubted = this.seq;
+    this.#place = this.#from + header;
+    return false;
   }
 
   /**
@@ -365,9 +392,11 @@ export class Cursor {
     }
     const got = this.#ring.readRing(this.u8.subarray(0, want), from);
     const { dv, u8 } = this;
-    const check = this.#skipUntil === 0n;
     // Without a checksum, only the order of stores guarantees that a copied frame is whole.
     const copyable = STORES_IN_ORDER || locked;
+    const later = this.checksLater && copyable && this.#doubted !== this.#expected;
+    const check = this.#skipUntil === 0n && !later;
+    this.#from = from;
     let at = 0;
     let count = 0;
     let lo = Number(this.#expected & 0xffff_ffffn);
@@ -419,7 +448,7 @@ export class Cursor {
         stop = "bad";
         break;
       }
-      if (crc === 0) this.#noChecksum = true;
+      if (crc === 0 || later) this.#noChecksum = true;
       at += length;
       count++;
       lo = (lo + 1) >>> 0;

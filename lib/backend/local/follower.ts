@@ -121,6 +121,11 @@ export class Follower {
     return this.#unfinished;
   }
 
+  /** Checks the current message; if it is not whole, `next` goes back to it. */
+  isWhole(): boolean {
+    return this.cursor.isWhole();
+  }
+
   /** Returns the gap before the current message, once. */
   takeGap(): Gap | null {
     const { gap } = this.cursor;

@@ -92,6 +92,8 @@ function* walking(
     throw error;
   }
   const { ring } = follower;
+  // The walk checks what it delivers. Behind damage, anything may look like a frame.
+  follower.cursor.checksLater = how.resync === null;
   return new SelectedWalk(follower, {
     ...plan,
     from: from === "oldest" ? 0n : from,
