@@ -14,7 +14,7 @@ import { farSearch } from "../../lib/pool/jump.ts";
 import { COMMITTED, FRAME_HEADER, frameLength, MARKER_SIZE, WRAP } from "../../lib/pool/layout.ts";
 import { Ring } from "../../lib/pool/ring.ts";
 import { openToAppend } from "../../lib/pool/mending.ts";
-import { MemoryStorage } from "../support/memory.ts";
+import type { MemoryStorage } from "../support/memory.ts";
 import { type Phase, refAppend, refAppendAll } from "../support/ref_writer.ts";
 import { append, get, hooked, mapped, newRing, payload, POOL, SCALE } from "../support/rings.ts";
 import { specCheck } from "../support/spec_checker.ts";
