@@ -25,6 +25,12 @@ export class Controls {
       class: "tool pause",
       key: "space",
     });
+    this.facets = button("Facets: tags and values to choose from", () => view.toggleFacets(), {
+      icon: "filter",
+      text: "Facets",
+      class: "tool",
+      key: "f",
+    });
     this.columns = button("Columns", () => view.chooseColumns(), {
       icon: "columns",
       text: "Columns",
@@ -81,6 +87,7 @@ export class Controls {
         "div",
         { class: "tools" },
         view.filter.element,
+        this.facets,
         this.pause,
         this.columns,
         this.save,

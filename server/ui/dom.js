@@ -311,11 +311,7 @@ export function dialog(title, build) {
     h("header", null, h("h2", null, title), button("Close", close, { icon: "close" })),
     ...build(close),
   ]);
-  box.addEventListener("close", () => {
-    // The live region of the page may be in it (say.js).
-    document.body.append(...box.querySelectorAll(":scope > [role=status]"));
-    box.remove();
-  });
+  box.addEventListener("close", () => box.remove());
   box.addEventListener("click", (event) => event.target === box && box.className === "" && close());
   document.body.append(box);
   box.showModal();

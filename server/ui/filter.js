@@ -7,7 +7,6 @@
 
 import { poolPath, request } from "./api.js";
 import { button, count, fill, h, hue, icon, short } from "./dom.js";
-import { say } from "./say.js";
 import { kindOf } from "./words.js";
 
 /**
@@ -31,8 +30,10 @@ export class FilterBox {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #drawn = "";
+  /** How often tags were there without a filter. @type {Map<string, number>} */
+  #known = new Map();
 
-  note = h("div", { class: "note", id: "where-note" });
+  note = h("div", { class: "note", id: "where-note", "aria-live": "polite" });
   chips = h("div", { class: "chips", role: "group", "aria-label": "Filter by tag" });
   clear = button("Clear the filter", () => this.set({ tags: [], where: "", q: "" }), {
     icon: "close",
@@ -88,9 +89,8 @@ export class FilterBox {
     return { tags, where, q: hits ? q : "" };
   }
 
-  /** @param {Partial<Asked>} change */
-  set(change) {
-    const boxed = change.q ? "q" : change.where ? "where" : undefined;
+  /** @param {Partial<Asked>} change @param {"where" | "q"} [boxed] what is in the box afterwards */
+  set(change, boxed = change.q ? "q" : change.where ? "where" : undefined) {
     this.reset({ ...this.value, ...change }, boxed);
     this.on.change();
   }
@@ -209,13 +209,9 @@ export class FilterBox {
   problem(error, hint = "") {
     this.where.setAttribute("aria-invalid", String(error !== null));
     this.note.classList.toggle("problem", error !== null);
-    if (!error) {
-      if (hint) say(hint, "filter");
-      return void fill(this.note, hint || null);
-    }
+    if (!error) return void fill(this.note, hint || null);
     const text = this.where.value.trim();
     const { suggestion } = error;
-    say(suggestion ? upper(suggestion.why) : reason(error, text), "filter");
     fill(
       this.note,
       h("p", null, suggestion ? upper(suggestion.why) : reason(error, text)),
@@ -253,6 +249,9 @@ export class FilterBox {
     /** @type {Map<string, number>} */
     const tags = new Map(this.value.tags.map((tag) => [tag, 0]));
     for (const [list, n] of lists) for (const tag of list) tags.set(tag, (tags.get(tag) ?? 0) + n);
+    // Those that are not listed now can still be chosen.
+    if (this.active) { for (const [tag, n] of this.#known) tags.set(tag, n); }
+    else this.#known = tags;
     const top = [...tags]
       .sort((a, b) => Number(on.has(b[0])) - Number(on.has(a[0])) || b[1] - a[1])
       .slice(0, CHIPS);

@@ -5,6 +5,7 @@
  */
 
 import { address } from "./address.js";
+import { jqPath } from "./clauses.js";
 import { ago, button, bytes, copy, count, fill, h, moment, pill, toast } from "./dom.js";
 import { Num, parse, pretty, visible } from "./json.js";
 import { canCurl, curlMessage, fetchCommand, followCommand } from "./shell.js";
@@ -22,18 +23,6 @@ const LONG = 2000;
 /** Characters of a block of text. */
 const PIECE_CHARS = 8000;
 const RAW = 200_000;
-
-/** A path in jq syntax. @param {Array<string | number>} path */
-function jqPath(path) {
-  return ".data" +
-    path.map((p) =>
-      typeof p === "number"
-        ? `[${p}]`
-        : /^[A-Za-z_]\w*$/.test(p)
-        ? `.${p}`
-        : `[${JSON.stringify(p)}]`
-    ).join("");
-}
 
 /**
  * Splits a long text into blocks, of which the browser lays out only those on screen.

@@ -16,6 +16,7 @@ import appendCss from "./append.css" with { type: "text" };
 import append from "./append.js" with { type: "text" };
 import around from "./around.js" with { type: "text" };
 import chooseColumns from "./choose_columns.js" with { type: "text" };
+import clauses from "./clauses.js" with { type: "text" };
 import columns from "./columns.js" with { type: "text" };
 import controls from "./controls.js" with { type: "text" };
 import coordinationCss from "./coordination.css" with { type: "text" };
@@ -23,6 +24,8 @@ import coordination from "./coordination.js" with { type: "text" };
 import csv from "./csv.js" with { type: "text" };
 import diff from "./diff.js" with { type: "text" };
 import dom from "./dom.js" with { type: "text" };
+import facetsCss from "./facets.css" with { type: "text" };
+import facets from "./facets.js" with { type: "text" };
 import facts from "./facts.js" with { type: "text" };
 import filter from "./filter.js" with { type: "text" };
 import finderCss from "./finder.css" with { type: "text" };
@@ -88,12 +91,14 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   append,
   around,
   choose_columns: chooseColumns,
+  clauses,
   columns,
   controls,
   coordination,
   csv,
   diff,
   dom,
+  facets,
   facts,
   filter,
   finder,
@@ -139,6 +144,7 @@ const SHEETS: Readonly<Record<string, string>> = {
   access: accessCss,
   append: appendCss,
   coordination: coordinationCss,
+  facets: facetsCss,
   finder: finderCss,
   inspect: inspectCss,
   palette: paletteCss,

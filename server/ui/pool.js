@@ -8,7 +8,6 @@ import { address } from "./address.js";
 import { poolInfo, rights } from "./api.js";
 import { samePath, storedPins, togglePin } from "./columns.js";
 import { Controls } from "./controls.js";
-import { count } from "./dom.js";
 import { drawFacts } from "./facts.js";
 import { FilterBox } from "./filter.js";
 import { ColumnHead } from "./head.js";
@@ -27,6 +26,15 @@ import { addKnot, knotOf, Timeline } from "./timeline.js";
 /** How often the numbers of the pool are read, in milliseconds. */
 const EVERY_MS = 2000;
 
+/** Whether the facets were open the last time. */
+function showsFacets() {
+  try {
+    return localStorage.getItem("plasmite-facets") !== null;
+  } catch {
+    return false; // Storage is switched off.
+  }
+}
+
 export class PoolView {
   kind = /** @type {const} */ ("pool");
   /** @type {import("./api.js").Pool | null} */
@@ -34,8 +42,6 @@ export class PoolView {
   /** Whether the timeline has to be counted again. */
   dirty = true;
   #done = new AbortController();
-  /** Rows that arrived since screen readers were told. */
-  #arrived = 0;
   #unsubscribe = () => {};
   /** The query that is shown. */
   #query = "";
@@ -45,6 +51,12 @@ export class PoolView {
     const finder = new Finder(this);
     this.controls.split.before(finder.element);
     return finder;
+  });
+  facets = new Later(async () => {
+    const { Facets } = await import("./facets.js");
+    const facets = new Facets(this);
+    this.controls.split.prepend(facets.element);
+    return facets;
   });
   inspector = new Later(() => this.#makeInspector());
   append = new Later(async () => {
@@ -102,6 +114,7 @@ export class PoolView {
     this.#done.abort();
     this.#unsubscribe();
     this.finder.now?.stop();
+    this.facets.now?.dispose();
     this.reading.dispose();
     clearInterval(this.ticker);
     this.filter.dispose();
@@ -157,6 +170,7 @@ export class PoolView {
     // Before anybody chooses a range: the timeline has to know its ends.
     this.#tick();
     void this.#show();
+    if (showsFacets()) this.toggleFacets();
     while (!this.disposed) {
       await new Promise((done) => setTimeout(done, EVERY_MS));
       if (document.hidden || this.disposed) continue;
@@ -188,6 +202,7 @@ export class PoolView {
   /** Shows what the address says. */
   async #show() {
     this.#find();
+    this.facets.now?.show();
     await this.reading.show();
   }
 
@@ -248,16 +263,6 @@ export class PoolView {
     this.rows.take(rows);
     this.finder.now?.take(rows);
     if (!this.controls.blank.hidden) this.controls.draw();
-    this.#arrived += rows.length;
-    say(() => this.#takeArrived(), "arrived");
-  }
-
-  /** What screen readers hear of messages that arrived. */
-  #takeArrived() {
-    const n = this.#arrived;
-    this.#arrived = 0;
-    if (document.hidden || this.rows.paused || this.disposed) return "";
-    return `${count(n)} ${n === 1 ? "message" : "messages"} arrived`;
   }
 
   /** Keeps removed rows as samples of the timeline. @param {readonly Row[]} rows */
@@ -372,6 +377,11 @@ export class PoolView {
     this.append.use((box) => box.toggle());
   }
 
+  /** Shows or hides the facets. */
+  toggleFacets() {
+    this.facets.use((facets) => facets.toggle());
+  }
+
   /** Goes to the next hit of the search. @param {number} by */
   #step(by) {
     if (this.filter.value.q) this.finder.use((finder) => finder.step(by));
@@ -392,6 +402,7 @@ export class PoolView {
     else if (key === "Enter") list.selected >= 0 && this.select(list.selected, true);
     else if (key === "n" || key === "N") this.#step(key === "n" ? 1 : -1);
     else if (key === "t") this.timeline.plot.focus();
+    else if (key === "f") this.toggleFacets();
     else if (key === "c") this.chooseColumns();
     else if (key === "e") this.exportRows();
     else if (key === "x" && this.inspecting) this.inspector.use((it) => void it.compare());

@@ -7,7 +7,6 @@
 import { address } from "./address.js";
 import { json, poolPath, rights } from "./api.js";
 import { askTwice, button, count, dialog, fill, h, icon, short, toast } from "./dom.js";
-import { say } from "./say.js";
 import { styled } from "./later.js";
 import { FROM_TOP, fuzzy, linesOf, sortItems } from "./pools_order.js";
 import { COLUMNS } from "./pools_columns.js";
@@ -33,7 +32,6 @@ export class PoolsView {
   /** @type {Item[]} */
   #items = [];
   #loaded = false;
-  #said = "";
   #search = "";
   /** @type {Column} */
   #column = "name";
@@ -70,7 +68,7 @@ export class PoolsView {
         }
       },
     });
-    this.summary = h("p", { class: "summary" });
+    this.summary = h("p", { class: "summary", role: "status" });
     this.create = button("New pool", () => this.#create(), {
       icon: "plus",
       text: "New pool",
@@ -222,17 +220,18 @@ export class PoolsView {
     const blank = this.#why(shown.length);
     this.table.element.hidden = blank !== null;
     this.blank.hidden = blank === null;
-    if (blank) fill(this.blank, h("div", { class: "empty" }, blank));
+    if (blank) fill(this.blank, h("div", { class: "empty", role: "status" }, blank));
     this.group.setAttribute("aria-pressed", String(this.#grouped));
     this.group.classList.toggle("on", this.#grouped);
     const rate = this.#items.reduce((sum, { known }) => sum + (known.rate ?? 0), 0);
     const bad = this.#items.filter(({ pool, known }) => pool.error || known.damage).length;
     const found = this.#search && shown.length ? `${count(shown.length)} of ` : "";
-    const counted = `${found}${count(pools.size)} ${pools.size === 1 ? "pool" : "pools"}`;
-    this.#say(bad ? `${counted}, ${count(bad)} damaged` : counted);
+    const words = `${found}${count(pools.size)} ${pools.size === 1 ? "pool" : "pools"}, ${
+      short(rate)
+    } messages/s`;
     fill(
       this.summary,
-      this.#loaded && `${counted}, ${short(rate)} messages/s`,
+      this.#loaded && words,
       bad > 0 && h("strong", { class: "problem" }, `, ${count(bad)} damaged`),
     );
     this.table.sorted(this.#column, this.#down);
@@ -243,39 +242,32 @@ export class PoolsView {
     }));
   }
 
-  /** Tells screen readers how many there are, when that changes. @param {string} counted */
-  #say(counted) {
-    if (!this.#loaded || counted === this.#said) return;
-    this.#said = counted;
-    say(counted, "pools");
-  }
-
   /** What is shown instead of the table. @param {number} shown @returns {import("./dom.js").Child[] | null} */
   #why(shown) {
-    const what = (/** @type {string} */ title, /** @type {string} */ words) => [
+    const say = (/** @type {string} */ title, /** @type {string} */ words) => [
       h("h2", null, title),
       h("p", null, words),
     ];
     if (!rights.read) {
       return rights.session
-        ? what(
+        ? say(
           "This access key appends but does not read",
           "Send messages with plasmite feed, or on the page of a pool: its address is /ui/pools/ and the pool's name.",
         )
-        : what(
+        : say(
           "This server accepts messages but shows none",
           "It runs with --access write-only. Append with plasmite feed, or start it with read access to see pools here.",
         );
     }
     if (!this.#loaded) {
       return this.problem
-        ? what("Pools cannot be listed", this.problem)
+        ? say("Pools cannot be listed", this.problem)
         : [h("p", null, "Loading…")];
     }
     const { size } = this.watch.pools;
     if (!size) {
       return [
-        ...what(
+        ...say(
           "No pools yet",
           rights.admin
             ? "Create one here, or on the command line:"
@@ -285,7 +277,7 @@ export class PoolsView {
       ];
     }
     if (shown) return null;
-    return what(
+    return say(
       `No pool is called “${this.#search}”`,
       `${count(size)} other pools exist. Clear the search to see them.`,
     );

@@ -248,17 +248,12 @@ interface Finding {
 }
 
 /** Findings of axe-core that are serious or worse. */
-export function serious(page: Page): Promise<string[]> {
-  return violations(page, ["serious", "critical"]);
-}
-
-/** Findings of axe-core of any impact, or of some. */
-export async function violations(page: Page, impacts?: readonly string[]): Promise<string[]> {
+export async function serious(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);
-  const found = await page.evaluate<{ violations: Finding[] }>(
+  const { violations } = await page.evaluate<{ violations: Finding[] }>(
     "axe.run(document, { resultTypes: ['violations'] })",
   );
-  return found.violations.filter(({ impact }) => impacts?.includes(impact) ?? true)
+  return violations.filter(({ impact }) => impact === "serious" || impact === "critical")
     .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
 }
 
