@@ -4,7 +4,7 @@
  * @module
  */
 
-import { wordsOf } from "./api.js";
+import { poolInfo, wordsOf } from "./api.js";
 import { button, clock, dialog, fill, h } from "./dom.js";
 import { styled } from "./later.js";
 import { fieldsOf, lineText, piecesOf, troubleOf } from "./line.js";
@@ -31,11 +31,13 @@ class Around {
   #before = button("10 earlier", () => this.#more(-1), { text: "10 earlier", class: "tool" });
   #after = button("10 later", () => this.#more(1), { text: "10 later", class: "tool" });
 
-  /** @param {string} pool @param {Message} message @param {bigint} oldest */
-  constructor(pool, message, oldest) {
+  /** The number of the oldest message that is retained. */
+  #oldest = 0n;
+
+  /** @param {string} pool @param {Message} message */
+  constructor(pool, message) {
     this.pool = pool;
     this.message = message;
-    this.oldest = oldest;
     const box = dialog(`Around #${message.seq}`, () => [
       h("p", null, "All messages, whatever the filter is. Click one to see it among the others."),
       this.#problem,
@@ -59,11 +61,13 @@ class Around {
 
   /** Reads the messages from … to. @param {bigint} from @param {bigint} to */
   async #read(from, to) {
-    const start = from > this.oldest ? from : this.oldest;
     /** @type {Message[]} */
     const found = [];
     fill(this.#problem);
     try {
+      const { bounds } = await poolInfo(this.pool, this.#stop.signal);
+      this.#oldest = BigInt(bounds?.oldest ?? 0);
+      const start = from > this.#oldest ? from : this.#oldest;
       const range = { since_seq: String(start) };
       const all = { tags: [], where: "", q: "" };
       if (to >= start) {
@@ -84,7 +88,7 @@ class Around {
 
   #draw() {
     const messages = this.#messages;
-    this.#before.disabled = messages.length >= MOST || (messages[0]?.seq ?? 0n) <= this.oldest;
+    this.#before.disabled = messages.length >= MOST || (messages[0]?.seq ?? 0n) <= this.#oldest;
     this.#after.disabled = messages.length >= MOST;
     const had = this.#list.childElementCount > 0;
     fill(this.#list, messages.map((message) => this.#item(message)));
@@ -113,7 +117,7 @@ class Around {
   }
 }
 
-/** Shows the messages around one. @param {string} pool @param {Message} message @param {bigint} oldest */
-export function showAround(pool, message, oldest) {
-  new Around(pool, message, oldest);
+/** Shows the messages around one. @param {string} pool @param {Message} message */
+export function showAround(pool, message) {
+  new Around(pool, message);
 }

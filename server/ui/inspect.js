@@ -52,7 +52,7 @@ export class Inspector {
 
   /**
    * @param {string} pool
-   * @param {{close: () => void, step: (by: number) => void, pin: (path: string[]) => void, pinned: (path: string[]) => boolean, filter: () => import("./filter.js").Asked, oldest: () => bigint, where: (expression: string) => void, tag: (tag: string) => void}} on
+   * @param {{close: () => void, step: (by: number) => void, pin: (path: string[]) => void, pinned: (path: string[]) => boolean, filter: () => import("./filter.js").Asked, where: (expression: string) => void, tag: (tag: string) => void}} on
    */
   constructor(pool, on) {
     this.pool = pool;
@@ -264,7 +264,7 @@ export class Inspector {
     const { message } = this;
     if (!message) return;
     const { showAround } = await import("./around.js");
-    showAround(this.pool, message, this.on.oldest());
+    showAround(this.pool, message);
   }
 
   /** @param {HTMLElement} body @param {Json} data */

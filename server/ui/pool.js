@@ -131,7 +131,6 @@ export class PoolView {
       pin: (path) => this.pin(path),
       pinned: (path) => this.list.pins.some((pin) => samePath(pin, path)),
       filter: () => this.filter.value,
-      oldest: () => this.bounds.oldest ?? 0n,
       where: (where) => this.filter.set({ where }),
       tag: (tag) => this.filter.toggle(tag),
     });
