@@ -13,6 +13,7 @@ import { compileWhere } from "../../lib/filter/where.ts";
 import { MessageView } from "../../lib/lite3/message.ts";
 import { frames, storeAll, storeWhen } from "../support/coordinated.ts";
 import type { Place } from "./suite.ts";
+import { watchdog } from "../support/patience.ts";
 
 /** What the suite needs of the one that it belongs to. */
 export interface Tools {
@@ -50,7 +51,7 @@ async function next(cursor: Cursor): Promise<bigint | null> {
         return seq;
       }
       if (walk.ended) return null;
-      await walk.wait(undefined, AbortSignal.timeout(20_000));
+      await walk.wait(undefined, watchdog());
     }
   } finally {
     walk.close();

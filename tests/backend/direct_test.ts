@@ -9,6 +9,7 @@ import assert from "node:assert/strict";
 import { makeCertificate } from "../../server/certificate.ts";
 import { CLI, cli, inTemp, shell } from "../cli/cli_util.ts";
 import { serve } from "../client/remote_util.ts";
+import { watchdog } from "../support/patience.ts";
 
 const certificate = await makeCertificate("127.0.0.1");
 const MOD = new URL("../../mod.ts", import.meta.url).href;
@@ -160,7 +161,7 @@ Deno.test("a client that was not closed keeps no process alive", () =>
           args: ["eval", "--quiet", code],
           env: { DENO_CERT: ca },
           stderr: "inherit",
-          signal: AbortSignal.timeout(20_000),
+          signal: watchdog(),
         }).output();
         assert.equal(new TextDecoder().decode(child.stdout), "done\n");
         assert.equal(child.code, 0);

@@ -8,6 +8,7 @@ import { messageFromValue } from "../../lib/lite3/from_value.ts";
 import { parseState, putState } from "../../lib/pool/header.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
 import { backendSuite, put } from "./suite.ts";
+import { watchdog } from "../support/patience.ts";
 
 const kinds: [string, (dir: string) => LocalBackend][] = [
   ["local", (dir) => new LocalBackend(dir)],
@@ -125,7 +126,7 @@ Deno.test("local backend: a walk does not wait for history that is gone", async 
     file.close();
     while (walk.position <= walk.start.newest) {
       assert.equal(walk.next(), false);
-      await walk.wait(undefined, AbortSignal.timeout(20_000));
+      await walk.wait(undefined, watchdog());
     }
     assert.equal(walk.ended, false);
     walk.close();

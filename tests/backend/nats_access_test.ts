@@ -9,6 +9,7 @@ import { Authority, type Pair } from "../support/certificates.ts";
 import { NATS_VERSIONS, NatsServer, natsServer } from "../support/nats.ts";
 import { freePort } from "../support/ports.ts";
 import { put } from "./suite.ts";
+import { watchdog } from "../support/patience.ts";
 
 const authority = await Authority.create();
 
@@ -201,7 +202,7 @@ for (const version of NATS_VERSIONS) {
       const pool = await backend.open("p");
       const walk = await pool.select({ follow: true });
       const reading = async (): Promise<void> => {
-        while (!walk.next()) await walk.wait(undefined, AbortSignal.timeout(20_000));
+        while (!walk.next()) await walk.wait(undefined, watchdog());
       };
       const error = await refused("Permission", reading());
       assert.match(error.message, /CONSUMER/);

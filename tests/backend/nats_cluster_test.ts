@@ -142,7 +142,7 @@ test("feed and follow survive the leader and the server they are connected to", 
     }
   })();
   await until(() => told.length === 1, "the follower does not begin");
-  const feeding = spawnCli(["feed", ref(other)], piped);
+  const feeding = spawnCli(["feed", ref(other), "--retry", "9"], piped);
   const outcome = feeding.output();
   const input = feeding.stdin.getWriter();
   const write = (from: number, to: number): Promise<void> =>

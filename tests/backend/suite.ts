@@ -16,6 +16,7 @@ import { Buf } from "../../lib/bytes.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
 import type { Gap } from "../../lib/types.ts";
 import { coordinationSuite } from "./coordination_suite.ts";
+import { PATIENCE_MS } from "../support/patience.ts";
 
 /** A place with nothing in it. */
 export interface Place {
@@ -34,9 +35,6 @@ export interface Place {
   readonly noBatches?: boolean;
   end(): Promise<void>;
 }
-
-/** A watchdog for things that must happen sooner or later, in milliseconds. */
-const PATIENCE = 20_000;
 
 /** Appends one message a datum and returns the numbers they got. */
 export async function put(
@@ -71,7 +69,7 @@ function text(view: MessageView): string {
 /** Everything a walk gives: messages as `seq:data`, losses as `first-last`. */
 export async function collect(walk: Walk, most = Infinity): Promise<string[]> {
   const told: string[] = [];
-  const watchdog = AbortSignal.timeout(PATIENCE);
+  const watchdog = AbortSignal.timeout(PATIENCE_MS);
   try {
     for (let count = 0; count < most;) {
       const found = walk.next();
@@ -128,7 +126,7 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
     const pool = await backend.open("p", { write: true });
     assert.deepEqual(await put(pool, numbered(2)), [1n, 2n]);
     assert.equal((await pool.info()).retention?.oldestLiveSeq, 1n);
-    for (const end = Date.now() + PATIENCE; (await pool.bounds()).oldest !== 0n;) {
+    for (const end = Date.now() + PATIENCE_MS; (await pool.bounds()).oldest !== 0n;) {
       assert.ok(Date.now() < end, "they expire");
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -324,7 +322,7 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
           for (;;) {
             if (walk.next()) told.push(text(walk.message));
             else if (walk.ended) break;
-            else await walk.wait(undefined, AbortSignal.timeout(PATIENCE));
+            else await walk.wait(undefined, AbortSignal.timeout(PATIENCE_MS));
           }
         });
         walk.close();
@@ -375,7 +373,7 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
     const where = [await compileWhere(".data.n < 3")];
     for (const filters of [{ tags: ["t"] }, { where }, { where, countFailures: true }, {}]) {
       const walk = await pool.select({ ...filters, from: 1n, follow: true });
-      const watchdog = AbortSignal.timeout(PATIENCE);
+      const watchdog = AbortSignal.timeout(PATIENCE_MS);
       while (walk.next() || walk.position <= walk.start.newest) {
         if (walk.position <= walk.start.newest) await walk.wait(50, watchdog);
       }
@@ -406,7 +404,7 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
     for (const selection of [{ last: 1, tags: ["t"] }, { tags: ["none"] }, {}]) {
       const walk = await pool.select(selection);
       while (!walk.ended) {
-        if (!walk.next()) await walk.wait(undefined, AbortSignal.timeout(PATIENCE));
+        if (!walk.next()) await walk.wait(undefined, AbortSignal.timeout(PATIENCE_MS));
       }
       assert(walk.looked > 0);
       walk.close();
@@ -464,11 +462,11 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
     const reason = new Error("enough");
     const abort = new AbortController();
     const waiting = (async () => {
-      for (;;) await walk.wait(PATIENCE, abort.signal);
+      for (;;) await walk.wait(PATIENCE_MS, abort.signal);
     })();
     abort.abort(reason);
     await assert.rejects(waiting, reason);
-    const closing = walk.wait(PATIENCE);
+    const closing = walk.wait(PATIENCE_MS);
     walk.close();
     await closing;
     assert.equal(walk.ended, true);
@@ -492,7 +490,7 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
     const walk = await pool.select({ where: [spy] });
     let turns = 0;
     while (!walk.next() && !walk.ended) {
-      await walk.wait(undefined, AbortSignal.timeout(PATIENCE));
+      await walk.wait(undefined, AbortSignal.timeout(PATIENCE_MS));
       turns++;
     }
     walk.close();

@@ -122,7 +122,7 @@ Deno.test("disk full: the server answers 500 Io with the pool's name, and goes o
     }).spawn();
     const told = new Response(server.stderr).text();
     let address = "";
-    for (let i = 0; i < 1000 && address === ""; i++) {
+    for (let i = 0; i < 3000 && address === ""; i++) {
       await new Promise((resolve) => setTimeout(resolve, 20));
       address = await Deno.readTextFile(ready).catch(() => "");
     }

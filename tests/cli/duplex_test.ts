@@ -23,7 +23,7 @@ function exists(path: string): boolean {
 
 /** Waits until something is true, for half a minute at most. */
 async function until(done: () => boolean): Promise<void> {
-  for (let i = 0; i < 3000; i++) {
+  for (let i = 0; i < 6000; i++) {
     if (done()) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }

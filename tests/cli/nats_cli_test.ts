@@ -4,6 +4,7 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { cli, errorOf, inTemp, spawnCli } from "./cli_util.ts";
 import { CLI } from "../support/paths.ts";
 import { NATS_VERSIONS, NatsServer, natsServer } from "../support/nats.ts";
+import { until } from "../support/patience.ts";
 
 /** Runs what needs a server of each version. */
 function test(title: string, run: (url: string, server: NatsServer) => Promise<void>): void {
@@ -258,7 +259,7 @@ test("a follower that was overtaken tells exactly what it lost", async (url, ser
   const ref = `${url}/P`;
   await ok("pool", "create", ref, "--size", "64K");
   await ok("feed", ref, '{"n":0}');
-  const child = start("follow", ref, "--tail", "1", "--jsonl", "--timeout", "4s");
+  const child = start("follow", ref, "--tail", "1", "--jsonl");
   const stderr = new Response(child.stderr).text();
   const printed = new Printed(child.stdout);
   await printed.until(1);
@@ -268,6 +269,8 @@ test("a follower that was overtaken tells exactly what it lost", async (url, ser
   await Deno.writeTextFile(`${server.dir}/data`, data);
   await ok("feed", ref, "--file", `${server.dir}/data`);
   child.kill("SIGCONT");
+  await until(() => printed.text.includes('"seq":3001'), "the last message never came");
+  child.kill("SIGTERM");
   await child.status;
   await printed.done;
   const got = seqs(printed.text);
@@ -326,10 +329,19 @@ test("tap, duplex and a start in the future", async (url) => {
   const told = lines(await ok("follow", ref, "--tail", "9", "--no-follow", "--jsonl"));
   assert.deepEqual(told.map((line) => JSON.parse(line).data.kind), ["start", "line", "exit"]);
   assert.equal(await ok("follow", ref, "--since", "2999-01-01T00:00:00Z"), "");
-  const both = await cli(["duplex", ref, "--tail", "1", "--jsonl", "--timeout", "3s"], {
-    stdin: '{"d":1}\n',
+  const both = spawnCli(["duplex", ref, "--tail", "1", "--jsonl"], {
+    stdin: "piped",
+    stdout: "piped",
   });
-  assert.deepEqual(lines(both.stdout).map((line) => JSON.parse(line).seq), [3, 4]);
+  const printed = new Printed(both.stdout);
+  const writer = both.stdin.getWriter();
+  await writer.write(new TextEncoder().encode('{"d":1}\n'));
+  await printed.until(2);
+  await writer.close();
+  both.kill("SIGTERM");
+  await both.status;
+  await printed.done;
+  assert.deepEqual(seqs(printed.text), [3, 4]);
 });
 
 test("a narrow permission is enough, and the server is told who it is", async (url, { port }) => {

@@ -14,7 +14,7 @@ import { serve } from "../client/remote_util.ts";
 const ignore = !["linux", "darwin"].includes(Deno.build.os);
 
 /** What has not ended by then never will, in milliseconds. */
-const WATCHDOG = 30_000;
+const WATCHDOG = 60_000;
 
 interface Run {
   readonly args: readonly string[];

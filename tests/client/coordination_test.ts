@@ -30,7 +30,7 @@ function behaviour(name: string, run: (place: Place) => Promise<void>): void {
   behaviours.push({ name, run });
 }
 
-const WATCHDOG = 20_000;
+const WATCHDOG = 60_000;
 
 /** Resolves when a signal aborts; a lease alone keeps no process alive. */
 async function aborted(signal: AbortSignal): Promise<void> {

@@ -67,7 +67,7 @@ async function session(peer: Peer): Promise<void> {
   assert.equal(from.result["has_more"], true);
 
   const waiting = peer.call("plasmite_wait", { pool: "jobs", timeout_ms: 20_000, tags: ["go"] });
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await new Promise((resolve) => setTimeout(resolve, 300));
   await peer.call("plasmite_feed", { pool: "jobs", data: { n: 6 } });
   await peer.call("plasmite_feed", { pool: "jobs", data: { n: 7 }, tags: ["go"] });
   const woken = await waiting;
@@ -101,7 +101,7 @@ async function subscriptions(peer: Peer): Promise<void> {
   await peer.call("plasmite_pool_create", { name: "watched" });
   const told: string[] = [];
   await peer.subscribe("plasmite:///pools/watched", (uri) => told.push(uri));
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await new Promise((resolve) => setTimeout(resolve, 500));
   await peer.call("plasmite_feed", { pool: "watched", data: { n: 1 } });
   await until(() => told.length > 0);
   assert.equal(told[0], "plasmite:///pools/watched");

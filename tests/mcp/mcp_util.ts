@@ -244,10 +244,4 @@ export async function serveMcp(
   };
 }
 
-/** Resolves when `done` says so; fails after ten seconds. */
-export async function until(done: () => boolean): Promise<void> {
-  for (let tries = 0; !done(); tries++) {
-    assert.ok(tries < 1000, "it did not happen within ten seconds");
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
+export { until } from "../support/patience.ts";

@@ -27,7 +27,7 @@ Deno.test("mcp notices: a pool that changes, goes and comes back", async () => {
     watcher.add(uri);
     watcher.addList();
     // A pool that is missing at first has not changed: an agent would read it for nothing.
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await new Promise((resolve) => setTimeout(resolve, 500));
     assert.deepEqual(told, []);
     {
       using pool = place.client.createPool("p");
@@ -134,7 +134,7 @@ Deno.test("mcp notices: a subscription over HTTP hears of its pool only, and of 
   })();
   await until(() => seen.length === 1);
   assert.equal(seen[0]?.["method"], "notifications/subscriptions/acknowledged");
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await new Promise((resolve) => setTimeout(resolve, 500));
   other.append({ n: 1 });
   pool.append({ n: 1 });
   await until(() => seen.length === 2);
@@ -208,7 +208,7 @@ Deno.test("mcp notices: invalid names of pools are not watched", async () => {
   try {
     watcher.add(`plasmite:///pools/${encodeURIComponent(`${place.dir}/outside.plasmite`)}`);
     watcher.add("plasmite:///pools/p");
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, 500));
     outside.append({ n: 1 });
     using _ = new Client(`${place.dir}/pools`).createPool("p");
     await until(() => told.length > 0);

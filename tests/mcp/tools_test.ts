@@ -218,7 +218,7 @@ test("waiting", async (kind) => {
 
   const waiting = run(place, "plasmite_wait", { pool: "p", timeout_ms: 30_000, where: ".data.go" });
   // Over a server the live end is known after a request.
-  await new Promise((resolve) => setTimeout(resolve, kind === "server" ? 150 : 0));
+  await new Promise((resolve) => setTimeout(resolve, kind === "server" ? 500 : 50));
   using pool = place.client.openPool("p");
   pool.append({ go: false });
   pool.append({ go: true });
@@ -226,7 +226,7 @@ test("waiting", async (kind) => {
 
   // A pool deleted meanwhile does not leave the wait hanging.
   const orphan = run(place, "plasmite_wait", { pool: "p", timeout_ms: 30_000 });
-  await new Promise((resolve) => setTimeout(resolve, kind === "server" ? 150 : 0));
+  await new Promise((resolve) => setTimeout(resolve, kind === "server" ? 500 : 50));
   place.client.deletePool("p");
   assert.equal((await orphan).result["error_kind"], "NotFound");
 });

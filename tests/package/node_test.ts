@@ -16,6 +16,7 @@ import { formatAccessKey, newSecret } from "../../lib/access/key.ts";
 import { makePair, standIn } from "../support/access_server.ts";
 import { cli, exists, inTemp } from "../cli/cli_util.ts";
 import { hasBrowser, launch } from "../support/browser.ts";
+import { PATIENCE_MS } from "../support/patience.ts";
 
 const HAS_NPM = await exists("npm") && await exists("node") && await exists("tar");
 const BUN = "bun@1.4.5";
@@ -426,6 +427,7 @@ async function inBrowser(project: Project): Promise<void> {
   const browser = await launch();
   try {
     const tab = await browser.newPage();
+    tab.setDefaultTimeout(PATIENCE_MS);
     await tab.goto(`${origin}/`);
     const seen = await tab.evaluate(async (url: string) => {
       const module = "/mod.js";

@@ -21,6 +21,7 @@ import { withDir } from "../support/processes.ts";
 import { append, get, hooked, newRing, payload, POOL, same } from "../support/rings.ts";
 import { runTool } from "../../mcp/run.ts";
 import { poolsOf } from "../mcp/mcp_tools_util.ts";
+import { PATIENCE_MS } from "../support/patience.ts";
 
 /** Counts how often the process gets round to a timer while `work` runs. */
 async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
@@ -40,7 +41,7 @@ async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
 
 Deno.test("long work ends although it depends on a timer that needs a turn", async () => {
   let fired = false;
-  const watchdog = performance.now() + 20_000;
+  const watchdog = performance.now() + PATIENCE_MS;
   function* untilFired(): Steps<string> {
     while (!fired) {
       assert.ok(performance.now() < watchdog, "nobody else had a turn");
@@ -54,7 +55,7 @@ Deno.test("long work ends although it depends on a timer that needs a turn", asy
 
 Deno.test("work that is called off stops, and closes what it has open", async () => {
   let closed = 0;
-  const watchdog = performance.now() + 20_000;
+  const watchdog = performance.now() + PATIENCE_MS;
   function* endless(): Steps<void> {
     try {
       while (performance.now() < watchdog) yield "more";

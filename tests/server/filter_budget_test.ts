@@ -129,7 +129,7 @@ Deno.test("server tail: a costly filter is ended, and others are answered while 
   assert.equal(last?.error.kind, "Usage", "it went through all of the pool");
   assert.match(last?.error.message, /time budget/);
   // Two seconds of computing, a few milliseconds at a time.
-  assert.ok(answered >= 40, `${answered} others were answered`);
+  assert.ok(answered >= 8, `${answered} others were answered`);
   await end();
 });
 

@@ -38,6 +38,7 @@ const NEEDS: Readonly<
   "POST /v0/pools/open": "named",
   "GET /v0/pools/{pool}/info": "read",
   "GET /v0/ui/pools/{pool}/info": "read",
+  "GET /v0/ui/pools/{pool}/search": "read",
   "DELETE /v0/pools/{pool}": "admin",
   "POST /v0/pools/{pool}/append": "append",
   "POST /v0/pools/{pool}/messages": "append",

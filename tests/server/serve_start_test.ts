@@ -32,7 +32,7 @@ async function serve(
   let text = "";
   void child.stderr.pipeThrough(new TextDecoderStream())
     .pipeTo(new WritableStream({ write: (piece) => void (text += piece) }));
-  for (let i = 0; i < 2000 && !/Serving pools on .*\n/.test(text); i++) {
+  for (let i = 0; i < 6000 && !/Serving pools on .*\n/.test(text); i++) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   return { child, said: () => text };

@@ -12,6 +12,7 @@ import type { App } from "../../server/app.ts";
 import { Follower } from "../../lib/backend/local/follower.ts";
 import { bench, lines, read } from "./server_util.ts";
 import { append, payload } from "../support/rings.ts";
+import { until } from "../support/patience.ts";
 
 /** Numbers `from` to `to`. */
 function range(from: number, to: number): number[] {
@@ -221,8 +222,7 @@ Deno.test("server tail: shutdown ends idle, busy and unread streams normally and
   const idle = read(app.request("/v0/pools/p/tail?since_seq=99999"));
   const events = read(app.request("/v0/ui/pools/p/events?since_seq=99999"));
   const unread = await app.request("/v0/pools/p/tail");
-  await new Promise((resolve) => setTimeout(resolve, 20));
-  assert.equal(app.streams, 3);
+  await until(() => app.streams === 3);
   await app.shutdown();
   assert.equal((await idle).text, "");
   assert.equal((await events).text, "retry: 1000\n\n");
@@ -237,7 +237,7 @@ Deno.test("server tail: a deleted pool ends its streams with an error line, a ne
   const { app, client, end } = await bench();
   client.createPool("p").close();
   const old = read(app.request("/v0/pools/p/tail"));
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(() => app.streams === 1);
   client.deletePool("p");
   using pool = client.createPool("p");
   pool.append({ fresh: true });

@@ -21,6 +21,7 @@ import { bench, listening } from "./server_util.ts";
 import { withDir } from "../support/processes.ts";
 import { runTool } from "../../mcp/run.ts";
 import { poolsOf } from "../mcp/mcp_tools_util.ts";
+import { PATIENCE_MS } from "../support/patience.ts";
 
 /** A pool's lock, held as another process holds it. */
 class Held implements Disposable {
@@ -271,7 +272,7 @@ Deno.test("waits: a call that does not end by itself is ended, and gives its pla
   const endless = (signal: AbortSignal): Promise<never> =>
     new Promise((_, reject) => {
       // Without the limit the test would hang.
-      const timer = setTimeout(() => reject(new Error("it was not ended")), 30_000);
+      const timer = setTimeout(() => reject(new Error("it was not ended")), PATIENCE_MS);
       signal.addEventListener("abort", () => {
         clearTimeout(timer);
         reject(signal.reason);

@@ -17,6 +17,7 @@ import {
 import { Client } from "../../lib/client/client.ts";
 import type { Pool } from "../../lib/client/pool.ts";
 import { type App, type AppOptions, createApp } from "../../server/app.ts";
+import { PATIENCE_MS } from "./patience.ts";
 
 /** The browsers that the page is tested in. */
 export type BrowserName = "chromium" | "firefox";
@@ -140,7 +141,7 @@ export async function scene(
     timezoneId: "UTC",
     ...options.context,
   });
-  context.setDefaultTimeout(60_000);
+  context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   const bad = watchPage(page, server.url);
   try {

@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 
 /** The watchdog, in milliseconds. */
-export const PATIENCE_MS = 60_000;
+export const PATIENCE_MS = 120_000;
 
 /** A signal that ends a wait in vain. */
 export function watchdog(): AbortSignal {

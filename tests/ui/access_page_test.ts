@@ -14,6 +14,7 @@ import { Server } from "../../server/server.ts";
 import { type Shared, sharing } from "../server/shared_util.ts";
 import { hasBrowser, launch, serious, watchPage } from "../support/browser.ts";
 import { readCode } from "../support/qr_reader.ts";
+import { PATIENCE_MS, until } from "../support/patience.ts";
 
 interface Scene {
   readonly server: Shared;
@@ -40,7 +41,7 @@ async function scene(
     ignoreHTTPSErrors: true,
     ...options,
   });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   const remote = `https://localhost:${server.port}`;
   const bad = watchPage(page, /^(?:https:\/\/localhost|http:\/\/127\.0\.0\.1):/);
@@ -73,12 +74,6 @@ function traces(page: Page): Promise<string> {
     [...document.querySelectorAll("input, textarea")].map(({ value }) => value),
     performance.getEntriesByType("resource").map(({ name }) => name),
   ])`);
-}
-
-/** Waits for what the page asks for. */
-async function until(done: () => boolean): Promise<void> {
-  for (let i = 0; i < 300 && !done(); i++) await new Promise((after) => setTimeout(after, 50));
-  assert.ok(done());
 }
 
 const secretOf = (key: string) => key.split(".")[2] ?? "";
@@ -449,6 +444,7 @@ Deno.test({
     const listening = { port: 0, hostname: "127.0.0.1", onListen: () => {} };
     const server = Deno.serve(listening, app.fetch);
     const page = await browser.newPage();
+    page.setDefaultTimeout(PATIENCE_MS);
     await page.goto(`http://127.0.0.1:${server.addr.port}/access`);
     await page.getByRole("heading", { name: "not shared yet" }).waitFor();
     await page.locator("code", { hasText: "plasmite serve https://HOST:9743" }).waitFor();

@@ -9,6 +9,7 @@
 import assert from "node:assert/strict";
 import { hasBrowser, launch } from "../support/browser.ts";
 import { challengeOf, OAuthClient, pairOf, reachable } from "../server/oauth_util.ts";
+import { PATIENCE_MS } from "../support/patience.ts";
 
 // Lost: every agent that signs in with a browser, by a header that only browsers heed.
 Deno.test({
@@ -41,6 +42,7 @@ Deno.test({
     const browser = await launch();
     try {
       const context = await browser.newContext({ ignoreHTTPSErrors: true });
+      context.setDefaultTimeout(PATIENCE_MS);
       const page = await context.newPage();
       const complaints: string[] = [];
       page.on("console", (message) => {

@@ -18,6 +18,7 @@ import {
   watchPage,
 } from "../support/browser.ts";
 import { CLI } from "../support/paths.ts";
+import { PATIENCE_MS, until as eventually } from "../support/patience.ts";
 
 const MINUTE = 60_000;
 
@@ -43,7 +44,7 @@ async function scene(
     timezoneId: "UTC",
     ...options.context,
   });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   const bad = watchPage(page, server.url);
   try {
@@ -56,11 +57,7 @@ async function scene(
 
 /** Waits until an expression is true; the page's policy forbids Playwright's own way. */
 async function until(page: Page, expression: string): Promise<void> {
-  for (let i = 0; i < 300; i++) {
-    if (await page.evaluate(expression)) return;
-    await page.waitForTimeout(50);
-  }
-  assert.fail(`never true: ${expression}`);
+  await eventually(() => page.evaluate<boolean>(expression), `never true: ${expression}`);
 }
 
 /** How many rows the list says it has. */
@@ -233,7 +230,7 @@ Deno.test({
     await page.clock.install();
     await page.goto(`${server.url}/ui/pools/shop`);
     await page.locator(".facts dd").first().waitFor();
-    for (let i = 0; i < 100 && asked.latest < 2; i++) await pass(1);
+    for (let i = 0; i < 600 && asked.latest < 2; i++) await pass(1);
     assert.ok(asked.info >= 2 && asked.cursors >= 2 && asked.latest >= 2, JSON.stringify(asked));
     await page.evaluate(`Object.defineProperty(document, "hidden", { value: true })`);
     const before = { ...asked };
@@ -705,7 +702,7 @@ Deno.test({
       const ready = `${dir}/ready`;
       await Deno.remove(ready).catch(() => {});
       const child = run(["serve", "--bind", bind], { PLASMITE_SERVE_READY_FILE: ready });
-      for (let i = 0; i < 400; i++) {
+      for (let i = 0; i < 2400; i++) {
         const address = await Deno.readTextFile(ready).catch(() => "");
         if (address) return [child, address];
         await new Promise((done) => setTimeout(done, 25));
@@ -719,6 +716,7 @@ Deno.test({
     await feed(1);
     let [server, address] = await serve("127.0.0.1:0");
     const context = await browser.newContext();
+    context.setDefaultTimeout(PATIENCE_MS);
     const page = await context.newPage();
     const bad = watchPage(page, `http://${address}`);
     try {
@@ -747,6 +745,7 @@ Deno.test({
   await t.step("these tests would notice a violated policy", async () => {
     await using server = new TestServer();
     const page = await browser.newPage();
+    page.setDefaultTimeout(PATIENCE_MS);
     const bad = watchPage(page, server.url);
     await page.goto(`${server.url}/ui`);
     await page.evaluate(`document.body.append(Object.assign(document.createElement("script"), {
@@ -754,7 +753,7 @@ Deno.test({
     }))`);
     await page.evaluate(`document.body.setAttribute("style", "color: red")`);
     await page.evaluate(`fetch("http://127.0.0.1:1/").catch(() => {})`);
-    for (let i = 0; i < 100 && bad.length < 3; i++) await page.waitForTimeout(20);
+    await eventually(() => bad.length >= 3, () => bad.join("\n"));
     for (const what of ["script-src", "style-src", "connect-src"]) {
       assert.ok(bad.some((line) => line.includes(what)), `${what}: ${bad}`);
     }
