@@ -292,7 +292,8 @@ class Copier {
       }
       if (found) continue;
       if (walk.ended) return;
-      await walk.wait(undefined, signal);
+      this.drops.due();
+      await walk.wait(this.drops.waitMs(Infinity), signal);
     }
   }
 

@@ -55,6 +55,12 @@ export class DropNotices {
     if (this.#count > 0n && performance.now() - this.#toldAt >= EVERY) this.flush();
   }
 
+  /** How long to wait for messages, up to `ms`: a pending notice is not kept for the next of them. */
+  waitMs(ms: number): number | undefined {
+    const most = this.pending ? Math.min(ms, this.#toldAt + EVERY - performance.now()) : ms;
+    return most < Infinity ? Math.max(0, most) : undefined;
+  }
+
   /** Prints the pending notice. */
   flush(): void {
     const count = this.#count;

@@ -183,7 +183,7 @@ class Receiver {
         const left = timeoutMs === undefined ? undefined : last + timeoutMs - now;
         if (left !== undefined && left <= 0) return TIMED_OUT;
         try {
-          await walk.wait(left, either);
+          await walk.wait(drops.waitMs(left ?? Infinity), either);
         } catch (error) {
           if (!this.#finished.signal.aborted || gone.aborted) throw error;
         }

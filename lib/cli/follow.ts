@@ -297,7 +297,7 @@ class Follow {
         if (ms <= 0) return timedOut(this.context);
         const gone = reader.begin();
         gone.throwIfAborted();
-        await walk.wait(ms < Infinity ? ms : undefined, gone);
+        await walk.wait(drops.waitMs(ms), gone);
       }
     } finally {
       walk.close();
