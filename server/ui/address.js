@@ -19,6 +19,7 @@
  * @property {string[][] | null} columns paths below `data`; null for those that were chosen last
  * @property {string} n how many messages to start with
  * @property {string} search the search in the list of pools
+ * @property {string} chart the path of the field that is drawn, `1` for the first; empty for none
  * @property {string} layout of several pools: `side` by side, or empty for one list
  * @property {string} sort a column of that list, with a hyphen for the other direction
  */
@@ -54,6 +55,7 @@ export function readQuery(query) {
     seq: /^\d{1,20}$/.test(seq) ? BigInt(seq) : null,
     columns: columns === null ? null : pathsOf(columns),
     n: text("n"),
+    chart: text("chart"),
     layout: text("layout"),
     search: text("search"),
     sort: text("sort"),
@@ -74,6 +76,7 @@ export function writeQuery(shown) {
   put("to", shown.to);
   if (shown.columns) query.set("columns", shown.columns.map(pathText).join(","));
   put("n", shown.n);
+  put("chart", shown.chart);
   put("layout", shown.layout);
   put("search", shown.search);
   put("sort", shown.sort);

@@ -37,6 +37,12 @@ export class Controls {
       class: "tool",
       key: "c",
     });
+    this.chart = button("Chart", () => view.toggleChart(), {
+      icon: "chart",
+      text: "Chart",
+      title: "Draw a number (v)",
+      class: "tool",
+    });
     this.save = button("Export what is listed", () => view.exportRows(), {
       icon: "save",
       text: "Export",
@@ -90,6 +96,7 @@ export class Controls {
         this.facets,
         this.pause,
         this.columns,
+        this.chart,
         this.save,
         this.append,
       ),

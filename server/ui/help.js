@@ -24,6 +24,7 @@ function keysOf(kind) {
       ["Esc", "Close; back to live"],
       ["t", "Timeline: arrows, Shift, Enter"],
       ["o  x", "Of an open message: the 20 around it; compare it with another"],
+      ["v", "Chart of a number"],
       ["c", "Columns, wrapping, height of rows"],
       ["e", "Export as a file or a command"],
     );

@@ -15,6 +15,10 @@ import app from "./app.js" with { type: "text" };
 import appendCss from "./append.css" with { type: "text" };
 import append from "./append.js" with { type: "text" };
 import around from "./around.js" with { type: "text" };
+import chartCss from "./chart.css" with { type: "text" };
+import chart from "./chart.js" with { type: "text" };
+import chartData from "./chart_data.js" with { type: "text" };
+import chartDrawing from "./chart_drawing.js" with { type: "text" };
 import chooseColumns from "./choose_columns.js" with { type: "text" };
 import clauses from "./clauses.js" with { type: "text" };
 import columns from "./columns.js" with { type: "text" };
@@ -90,6 +94,9 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   app,
   append,
   around,
+  chart,
+  chart_data: chartData,
+  chart_drawing: chartDrawing,
   choose_columns: chooseColumns,
   clauses,
   columns,
@@ -143,6 +150,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
 const SHEETS: Readonly<Record<string, string>> = {
   access: accessCss,
   append: appendCss,
+  chart: chartCss,
   coordination: coordinationCss,
   facets: facetsCss,
   finder: finderCss,

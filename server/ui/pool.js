@@ -66,6 +66,15 @@ export class PoolView {
     return box;
   });
   replay = new Later(() => this.#makeReplay());
+  chart = new Later(async () => {
+    const { Chart } = await import("./chart.js");
+    const chart = new Chart({
+      tags: () => this.filter.value.tags,
+      close: () => this.toggleChart(),
+    });
+    this.controls.split.before(chart.element);
+    return chart;
+  });
   coordination = new Later(async () => {
     const { Coordination } = await import("./coordination.js");
     const section = new Coordination(this.name);
@@ -121,6 +130,7 @@ export class PoolView {
     this.replay.now?.stop();
     this.list.dispose();
     this.timeline.dispose();
+    this.chart.now?.dispose();
   }
 
   async #makeInspector() {
@@ -276,6 +286,7 @@ export class PoolView {
   #tick() {
     if (document.hidden) return;
     this.controls.draw();
+    this.#drawChart();
     const { timeline, list } = this;
     const past = this.reading.mode === "past";
     const rows = list.rows.slice(...list.window).filter((row) => row.kind === "message");
@@ -372,6 +383,23 @@ export class PoolView {
     offerExport(this.name, this.list, this.filter.value);
   }
 
+  /** Shows or hides the chart. */
+  toggleChart() {
+    address.set({ chart: address.shown.chart ? "" : "1" });
+    this.#drawChart();
+  }
+
+  #drawChart() {
+    const { chart } = address.shown;
+    if (!chart && !this.chart.now) return;
+    this.chart.use((it) => {
+      it.element.hidden = !address.shown.chart;
+      if (address.shown.chart) it.update(this.list.rows);
+    });
+    this.controls.chart.setAttribute("aria-pressed", String(chart !== ""));
+    this.controls.chart.classList.toggle("on", chart !== "");
+  }
+
   toggleAppend() {
     this.append.use((box) => box.toggle());
   }
@@ -403,6 +431,7 @@ export class PoolView {
     else if (key === "t") this.timeline.plot.focus();
     else if (key === "f") this.toggleFacets();
     else if (key === "c") this.chooseColumns();
+    else if (key === "v") this.toggleChart();
     else if (key === "e") this.exportRows();
     else if (key === "x" && this.inspecting) this.inspector.use((it) => void it.compare());
     else if (key === "o" && this.inspecting) this.inspector.use((it) => void it.around());

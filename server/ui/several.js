@@ -41,6 +41,7 @@ const EVERY_MS = 100;
  * @property {Rows} rows
  * @property {HTMLElement} chip
  * @property {bigint} goal the newest message at the start
+ * @property {bigint} oldest the oldest message at the start
  * @property {number} gaps
  */
 
@@ -81,7 +82,16 @@ export class SeveralView {
     this.#parts = this.names.map((name, i) => {
       const list = this.#makeList(i);
       const chip = h("span", { class: `part h${hue(`pool ${name}`)}` });
-      return { name, live: null, list, rows: new Rows(list, () => {}), chip, goal: 0n, gaps: 0 };
+      return {
+        name,
+        live: null,
+        list,
+        rows: new Rows(list, () => {}),
+        chip,
+        goal: 0n,
+        oldest: 0n,
+        gaps: 0,
+      };
     });
     this.look = new RowLook(this.list, this.#holder);
     this.pause = button("Pause", () => this.togglePause(), {
@@ -273,7 +283,7 @@ export class SeveralView {
       else {
         const [oldest, newest] = [BigInt(bounds.oldest ?? 1), BigInt(bounds.newest)];
         const n = BigInt(Math.floor(BACKLOG / this.names.length));
-        part.goal = newest;
+        [part.goal, part.oldest] = [newest, oldest];
         first = newest - n + 1n > oldest ? newest - n + 1n : oldest;
         if (first > oldest && !live.filtered) {
           this.#older = { ...this.#older, [i]: first - oldest };
@@ -440,6 +450,7 @@ export class SeveralView {
       pin: () => toast("Columns are chosen on the page of one pool"),
       pinned: () => false,
       filter: () => this.filter.value,
+      oldest: () => this.#parts[i]?.oldest ?? 0n,
       where: (where) => this.filter.set({ where }),
       tag: (tag) => this.filter.toggle(tag),
     });
