@@ -41,7 +41,6 @@ const EVERY_MS = 100;
  * @property {Rows} rows
  * @property {HTMLElement} chip
  * @property {bigint} goal the newest message at the start
- * @property {bigint} oldest the oldest message at the start
  * @property {number} gaps
  */
 
@@ -283,7 +282,7 @@ export class SeveralView {
       else {
         const [oldest, newest] = [BigInt(bounds.oldest ?? 1), BigInt(bounds.newest)];
         const n = BigInt(Math.floor(BACKLOG / this.names.length));
-        [part.goal, part.oldest] = [newest, oldest];
+        part.goal = newest;
         first = newest - n + 1n > oldest ? newest - n + 1n : oldest;
         if (first > oldest && !live.filtered) {
           this.#older = { ...this.#older, [i]: first - oldest };
@@ -450,7 +449,6 @@ export class SeveralView {
       pin: () => toast("Columns are chosen on the page of one pool"),
       pinned: () => false,
       filter: () => this.filter.value,
-      oldest: () => this.#parts[i]?.oldest ?? 0n,
       where: (where) => this.filter.set({ where }),
       tag: (tag) => this.filter.toggle(tag),
     });
