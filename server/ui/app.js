@@ -6,6 +6,7 @@
 
 import { address } from "./address.js";
 import { onUnauthorized, rights, signIn } from "./api.js";
+import { forgetAsked } from "./asked.js";
 import { button, fill, h, icon, svg, toast } from "./dom.js";
 import { say } from "./say.js";
 import { accessStatus, entrance, giveKey, leaveSession, refusal } from "./session.js";
@@ -203,6 +204,7 @@ async function greet() {
 }
 
 async function signOut() {
+  forgetAsked();
   if (!rights.session) {
     signIn("", false);
     open();

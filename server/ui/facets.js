@@ -5,59 +5,23 @@
  * @module
  */
 
-import { ApiError, request } from "./api.js";
+import { ApiError } from "./api.js";
 import { choose, chosen } from "./clauses.js";
 import { button, count, fill, h } from "./dom.js";
-import { parse, pretty, visible } from "./json.js";
+import { readFacets } from "./fields.js";
+import { visible } from "./json.js";
 import { styled } from "./later.js";
 import { say } from "./say.js";
 
 await styled("facets");
 
 /** @typedef {import("./clauses.js").Field} Field */
-/**
- * @typedef {{field: Field, name: string, count: number, exact: boolean,
- *   values: Array<{text: string, count: number}>}} Facet `text` is JSON text
- */
+/** @typedef {import("./fields.js").Facet} Facet */
 
 /** Values that are shown before "more". */
 const FEW = 6;
 /** Fields that are open at first. */
 const OPEN = 6;
-
-/** A member of an answer that was parsed with exact numbers. @param {any} map @param {string} name */
-const get = (map, name) => map.get(name);
-
-/** @param {any} map @param {Field} field @param {string} name @returns {Facet} */
-const facetOf = (map, field, name) => ({
-  field,
-  name,
-  count: Number(get(map, "count").text),
-  exact: get(map, "exact"),
-  values: get(map, "values").map((/** @type {any} */ one) => ({
-    text: pretty(get(one, "value")),
-    count: Number(get(one, "count").text),
-  })),
-});
-
-/**
- * Asks the server. @param {string} pool @param {URLSearchParams} query @param {AbortSignal} signal
- * @returns {Promise<{part: number, counted: number, tags: Facet, fields: Facet[]}>}
- */
-export async function readFacets(pool, query, signal) {
-  const path = `/v0/ui/pools/${encodeURIComponent(pool)}/facets?${query}`;
-  const answer = /** @type {any} */ (parse(await (await request(path, { signal })).text()));
-  const fields = get(answer, "fields").map((/** @type {any} */ one) => {
-    const names = get(one, "path");
-    return facetOf(one, names, names.join("."));
-  });
-  return {
-    part: Number(get(answer, "part").text),
-    counted: Number(get(answer, "counted").text),
-    tags: facetOf(get(answer, "tags"), "tags", "Tags"),
-    fields,
-  };
-}
 
 /** Whether a field has values to choose from: not an own one for nearly every message. @param {Facet} facet */
 const isChoice = ({ count: n, values, exact }) =>

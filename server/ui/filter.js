@@ -6,7 +6,9 @@
  */
 
 import { poolPath, request } from "./api.js";
+import { rememberAsked } from "./asked.js";
 import { button, count, fill, h, hue, icon, short } from "./dom.js";
+import { Later } from "./later.js";
 import { kindOf } from "./words.js";
 
 /**
@@ -33,6 +35,12 @@ export class FilterBox {
   /** How often tags were there without a filter. @type {Map<string, number>} */
   #known = new Map();
 
+  complete = new Later(async () => {
+    const { Completion } = await import("./complete.js");
+    const complete = new Completion(this);
+    this.element.append(complete.element);
+    return complete;
+  });
   note = h("div", { class: "note", id: "where-note", "aria-live": "polite" });
   chips = h("div", { class: "chips", role: "group", "aria-label": "Filter by tag" });
   clear = button("Clear the filter", () => this.set({ tags: [], where: "", q: "" }), {
@@ -50,7 +58,11 @@ export class FilterBox {
     placeholder: 'Search for words, or filter: .data.level == "error"',
     "aria-label": "Words to search for, or a jq filter",
     "aria-describedby": "where-note",
-    oninput: () => this.#typed(),
+    oninput: () => {
+      this.check();
+      this.complete.use((complete) => void complete.typed());
+    },
+    onfocus: () => this.complete.use(() => {}),
     onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event),
   });
   element = h(
@@ -73,6 +85,12 @@ export class FilterBox {
   }
 
   dispose() {
+    this.#quit();
+    this.complete.now?.dispose();
+  }
+
+  /** Ends the check of what was typed before. */
+  #quit() {
     clearTimeout(this.#timer);
     this.#checking.abort();
   }
@@ -99,8 +117,9 @@ export class FilterBox {
   reset({ tags, where, q, hits }, boxed = q ? "q" : "where") {
     this.value = { tags, where, q, hits: hits && q !== "" };
     this.#boxed = this.value[boxed] ? boxed : q ? "q" : "where";
-    this.dispose();
+    this.#quit();
     this.problem(null);
+    this.complete.now?.close();
     this.#show();
   }
 
@@ -138,6 +157,7 @@ export class FilterBox {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
+    if (this.complete.now?.key(event)) return;
     if (event.key === "Enter") this.apply(this.where.value);
     else if (event.key === "Escape") this.on.leave();
     else return;
@@ -153,14 +173,15 @@ export class FilterBox {
   async apply(text, kind = kindOf(text)) {
     text = text.trim();
     const rest = this.#boxed === "q" ? { q: "" } : { where: "" };
-    if (kind === "words") return this.set({ ...rest, q: text });
     if (kind === "where" && !await this.#accepted(text)) return;
+    if (text) rememberAsked(text);
+    if (kind === "words") return this.set({ ...rest, q: text });
     this.set({ ...rest, where: text });
   }
 
   /** Whether the server takes the expression; else its error is shown. @param {string} where */
   async #accepted(where) {
-    this.dispose();
+    this.#quit();
     const { signal } = this.#checking = new AbortController();
     this.where.value = where;
     try {
@@ -184,8 +205,8 @@ export class FilterBox {
   }
 
   /** Tells what Enter will do, and has the server check an expression. */
-  #typed() {
-    this.dispose();
+  check() {
+    this.#quit();
     this.#draw();
     const text = this.where.value.trim();
     const kind = kindOf(text);

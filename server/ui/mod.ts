@@ -19,9 +19,12 @@ import chartCss from "./chart.css" with { type: "text" };
 import chart from "./chart.js" with { type: "text" };
 import chartData from "./chart_data.js" with { type: "text" };
 import chartDrawing from "./chart_drawing.js" with { type: "text" };
+import asked from "./asked.js" with { type: "text" };
 import chooseColumns from "./choose_columns.js" with { type: "text" };
 import clauses from "./clauses.js" with { type: "text" };
 import columns from "./columns.js" with { type: "text" };
+import completeCss from "./complete.css" with { type: "text" };
+import complete from "./complete.js" with { type: "text" };
 import controls from "./controls.js" with { type: "text" };
 import coordinationCss from "./coordination.css" with { type: "text" };
 import coordination from "./coordination.js" with { type: "text" };
@@ -31,6 +34,7 @@ import dom from "./dom.js" with { type: "text" };
 import facetsCss from "./facets.css" with { type: "text" };
 import facets from "./facets.js" with { type: "text" };
 import facts from "./facts.js" with { type: "text" };
+import fields from "./fields.js" with { type: "text" };
 import filter from "./filter.js" with { type: "text" };
 import finderCss from "./finder.css" with { type: "text" };
 import finder from "./finder.js" with { type: "text" };
@@ -93,6 +97,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   api,
   app,
   append,
+  asked,
   around,
   chart,
   chart_data: chartData,
@@ -100,6 +105,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   choose_columns: chooseColumns,
   clauses,
   columns,
+  complete,
   controls,
   coordination,
   csv,
@@ -107,6 +113,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   dom,
   facets,
   facts,
+  fields,
   filter,
   finder,
   handout,
@@ -151,6 +158,7 @@ const SHEETS: Readonly<Record<string, string>> = {
   access: accessCss,
   append: appendCss,
   chart: chartCss,
+  complete: completeCss,
   coordination: coordinationCss,
   facets: facetsCss,
   finder: finderCss,
