@@ -189,8 +189,9 @@ const SILENCE_MS = 45_000;
  * @param {string} name
  * @param {URLSearchParams} query
  * @param {AbortSignal} signal
- * @param {{open: () => void, batch: (lines: string[]) => void, next?: (seq: bigint) => void}} to
- *   `batch` gets the messages of one chunk, `next` the position of a stream without matches
+ * @param {{open: () => void, batch: (lines: string[]) => void, next?: (seq: bigint) => void,
+ *   unreadable?: (from: bigint, to: bigint) => void}} to `batch` gets the messages of one chunk,
+ *   `next` the position of a stream without matches, `unreadable` what the server cannot read
  */
 export async function events(name, query, signal, to) {
   const stop = new AbortController();
@@ -206,7 +207,7 @@ export async function events(name, query, signal, to) {
     const reader = /** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */ (response.body)
       .pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
-    let failed = false;
+    let kind = "message";
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
@@ -216,16 +217,20 @@ export async function events(name, query, signal, to) {
       lines[0] = rest + (lines[0] ?? "");
       rest = lines.pop() ?? "";
       /** @type {string[]} */
-      const batch = [];
+      let batch = [];
       for (const line of lines) {
         if (line.startsWith("data:")) {
           const text = line.slice(line[5] === " " ? 6 : 5);
-          if (failed) {
-            if (batch.length) to.batch(batch);
-            throw new ApiError(200, parseAnswer(text).error);
+          if (kind === "message") {
+            batch.push(text);
+            continue;
           }
-          batch.push(text);
-        } else if (line.startsWith("event:")) failed = line.endsWith("error");
+          if (batch.length) to.batch(batch);
+          batch = [];
+          if (kind === "error") throw new ApiError(200, parseAnswer(text).error);
+          const { from, to: last } = parseAnswer(text).unreadable;
+          to.unreadable?.(BigInt(from), BigInt(last));
+        } else if (line.startsWith("event:")) kind = line.slice(6).trim();
         else if (line.startsWith(": next ")) to.next?.(BigInt(line.slice(7)));
       }
       if (batch.length) to.batch(batch);

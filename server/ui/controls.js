@@ -115,8 +115,12 @@ export class Controls {
     newest.hidden = list.follow || list.length === 0 || (rows.paused && below <= 0);
     fill(newest, icon("down"), h("span", null, below > 0 ? `${count(below)} newer` : "Newest"));
     this.append.hidden = !rights.write;
+    // Of a pool that is not there, or not any more, nothing can be had and nothing goes into it.
+    const { usable } = view;
+    for (const one of [this.append, this.save, this.pause]) one.disabled = !usable;
     const box = view.append.now;
-    if (box && !rights.write) box.element.hidden = true;
+    if (box && (!rights.write || !usable)) box.element.hidden = true;
+    view.element?.classList.toggle("stale", view.isStale);
     this.#offerOlder();
     this.blank.hidden = list.length > 0;
     if (list.length > 0) return;
@@ -126,6 +130,8 @@ export class Controls {
       reading: view.reading.busy,
       filtered: view.filter.active,
       state: view.reading.live?.state,
+      problem: view.reading.live?.problem,
+      create: () => view.create(),
     });
   }
 

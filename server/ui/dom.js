@@ -264,6 +264,9 @@ export function hueOf(tags) {
 /** @param {string} tag */
 export const pill = (tag) => h("span", { class: `tag h${hue(tag)}` }, tag);
 
+/** How long the second click of a double-click may take, in milliseconds. */
+const DOUBLE_CLICK_MS = 700;
+
 /**
  * Asks twice before something that cannot be undone, and closes when `act` is done.
  * @param {{title: string, warning: string, go: string, again: string, act: () => Promise<void>,
@@ -274,7 +277,9 @@ export function askTwice({ title, warning, go, again, act, wordsOf }) {
   const problem = h("p", { class: "problem", role: "alert" });
   dialog(title, (close) => {
     let asked = false;
-    const onclick = async () => {
+    const onclick = async (/** @type {MouseEvent} */ event) => {
+      // The second click of a double-click is no answer to the second question.
+      if (event.detail > 1) return;
       if (!asked) {
         asked = true;
         yes.textContent = again;
@@ -306,14 +311,22 @@ export function askTwice({ title, warning, go, again, act, wordsOf }) {
  * {(close: () => void) => Child[]} build
  */
 export function dialog(title, build) {
+  const open =
+    /** @type {NodeListOf<HTMLDialogElement>} */ (document.querySelectorAll("dialog[open]"));
+  // A second click while its module was loaded opens no second one.
+  for (const one of open) if (one.getAttribute("aria-label") === title) return one;
   const box = h("dialog", { "aria-label": title });
+  const shown = performance.now();
   const close = () => box.close();
   add(box, [
     h("header", null, h("h2", null, title), button("Close", close, { icon: "close" })),
     ...build(close),
   ]);
   box.addEventListener("close", () => box.remove());
-  box.addEventListener("click", (event) => event.target === box && box.className === "" && close());
+  box.addEventListener("click", (event) => {
+    const meant = performance.now() - shown > DOUBLE_CLICK_MS;
+    if (event.target === box && box.className === "" && meant) close();
+  });
   document.body.append(box);
   box.showModal();
   return box;

@@ -5,11 +5,14 @@
  */
 
 import { rights } from "./api.js";
-import { bytes, count, fill, h, moment, short, span } from "./dom.js";
+import { button, bytes, count, fill, h, moment, short, span } from "./dom.js";
 import { rateOf } from "./rate.js";
 import { say } from "./say.js";
 
 const LOADING = "Loading…";
+
+/** @param {string} text */
+const upper = (text) => `${text[0]?.toUpperCase() ?? ""}${text.slice(1)}`;
 
 /** @param {number} percent */
 export function meter(percent) {
@@ -50,25 +53,38 @@ export function drawFacts(element, info) {
 /**
  * Draws the text shown without messages.
  * @param {Element} element
- * @param {{name: string, past: boolean, reading: boolean, filtered: boolean, state: string |
- *   undefined}} view
+ * @param {Empty} view
  */
-export function drawEmpty(element, { name, past, reading, filtered, state }) {
-  const { title, words, code } = emptyWords(name, past, reading, filtered, state);
-  if (element.textContent === [title, words, code].join("")) return;
-  fill(element, h("h2", null, title), words && h("p", null, words), code && h("code", null, code));
+export function drawEmpty(element, view) {
+  const { title, words, code, act } = emptyWords(view);
+  if (element.textContent === [title, words, code, act ? act.textContent : ""].join("")) return;
+  fill(
+    element,
+    h("h2", null, title),
+    words && h("p", null, words),
+    act && h("p", null, act),
+    code && h("code", null, code),
+  );
   if (title !== LOADING) say(title, "empty");
 }
 
 /**
- * @param {string} name
- * @param {boolean} past
- * @param {boolean} reading
- * @param {boolean} filtered
- * @param {string | undefined} state
- * @returns {{title: string, words?: string, code?: string}}
+ * What a list without rows depends on.
+ * @typedef {object} Empty
+ * @property {string} name
+ * @property {boolean} past
+ * @property {boolean} reading
+ * @property {boolean} filtered
+ * @property {string | undefined} state
+ * @property {import("./api.js").ApiError | null | undefined} problem
+ * @property {() => void} create creates the pool
  */
-function emptyWords(name, past, reading, filtered, state) {
+
+/**
+ * @param {Empty} view
+ * @returns {{title: string, words?: string, code?: string, act?: HTMLElement | false}}
+ */
+function emptyWords({ name, past, reading, filtered, state, problem, create }) {
   if (!rights.read) {
     return {
       title: rights.session ? "Messages can only be added" : "This server does not allow reading",
@@ -77,7 +93,9 @@ function emptyWords(name, past, reading, filtered, state) {
         : "It runs with --access write-only.",
     };
   }
-  if (reading || state === "connecting" || state === undefined) return { title: LOADING };
+  if (reading || state === "connecting" || (state === undefined && !past)) {
+    return { title: LOADING };
+  }
   if (past) {
     return {
       title: "Nothing in this range",
@@ -89,13 +107,29 @@ function emptyWords(name, past, reading, filtered, state) {
       title: `There is no pool called ${name}`,
       words: "It is shown here as soon as someone creates it.",
       code: `plasmite pool create ${name}`,
+      act: rights.admin &&
+        button(`Create ${name}`, create, {
+          text: `Create ${name}`,
+          icon: "plus",
+          class: "primary",
+        }),
+    };
+  }
+  if (state === "corrupt") {
+    return {
+      title: "The pool is damaged",
+      words: `The server cannot open it: ${problem?.message ?? "the file is damaged"}.`,
+      code: `plasmite doctor ${name}`,
     };
   }
   if (state === "reconnecting") {
     return {
-      title: "The server does not answer",
+      title: problem?.status ? upper(problem.message) : "The server does not answer",
       words: "This page reconnects automatically.",
     };
+  }
+  if (state === "stopped") {
+    return { title: upper(problem?.message ?? "Stopped"), words: problem?.hint ?? "" };
   }
   if (filtered) {
     return {

@@ -30,6 +30,7 @@ import coordinationCss from "./coordination.css" with { type: "text" };
 import coordination from "./coordination.js" with { type: "text" };
 import csv from "./csv.js" with { type: "text" };
 import diff from "./diff.js" with { type: "text" };
+import deletePool from "./delete_pool.js" with { type: "text" };
 import dom from "./dom.js" with { type: "text" };
 import facetsCss from "./facets.css" with { type: "text" };
 import facets from "./facets.js" with { type: "text" };
@@ -110,6 +111,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   coordination,
   csv,
   diff,
+  delete_pool: deletePool,
   dom,
   facets,
   facts,

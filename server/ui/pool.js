@@ -5,9 +5,10 @@
  */
 
 import { address } from "./address.js";
-import { poolInfo, rights } from "./api.js";
+import { json, poolInfo, rights, wordsOf } from "./api.js";
 import { samePath, storedPins, togglePin } from "./columns.js";
 import { Controls } from "./controls.js";
+import { toast } from "./dom.js";
 import { drawFacts } from "./facts.js";
 import { FilterBox } from "./filter.js";
 import { ColumnHead } from "./head.js";
@@ -25,6 +26,8 @@ import { addKnot, knotOf, Timeline } from "./timeline.js";
 
 /** How often the numbers of the pool are read, in milliseconds. */
 const EVERY_MS = 2000;
+/** When parts that may be used soon are loaded, in milliseconds after the rows were asked for. */
+const WARM_MS = 1000;
 
 /** Whether the facets were open the last time. */
 function showsFacets() {
@@ -180,6 +183,7 @@ export class PoolView {
     this.#tick();
     void this.#show();
     if (showsFacets()) this.toggleFacets();
+    setTimeout(() => this.#warm(), WARM_MS);
     while (!this.disposed) {
       await new Promise((done) => setTimeout(done, EVERY_MS));
       if (document.hidden || this.disposed) continue;
@@ -189,6 +193,14 @@ export class PoolView {
         this.coordination.use((section) => void section.refresh(this.#done.signal));
       }
     }
+  }
+
+  /** Loads what works without a server, in case that it stops. */
+  #warm() {
+    if (this.disposed) return;
+    const parts = [this.inspector.get(), import("./choose_columns.js"), import("./save.js")];
+    // Without an answer they are loaded when they are used.
+    void Promise.allSettled(parts);
   }
 
   /** Takes over what the address says of filter and columns. */
@@ -309,10 +321,33 @@ export class PoolView {
     this.filter.draw(list.rows);
   }
 
+  /** Whether there is a pool. */
+  get usable() {
+    return this.reading.live?.state !== "missing";
+  }
+
+  /** Whether what is shown may be old: nothing comes from the server. */
+  get isStale() {
+    const state = this.reading.live?.state;
+    return rights.read && this.reading.mode === "live" && state !== undefined && state !== "live" &&
+      state !== "connecting";
+  }
+
+  /** Creates the pool of this page. */
+  async create() {
+    try {
+      await json("/v0/pools", { method: "POST", body: JSON.stringify({ pool: this.name }) });
+      toast(`Created ${this.name}`);
+    } catch (error) {
+      toast(wordsOf(error), true);
+    }
+  }
+
   // ---- Actions -------------------------------------------------------------------------------
 
   togglePause() {
     const { rows, reading } = this;
+    if (!this.usable) return;
     if (reading.mode === "past") return this.replay.use((replay) => replay.toggle());
     if (rows.paused) rows.resume();
     else rows.paused = true;
@@ -379,6 +414,7 @@ export class PoolView {
 
   /** Offers what is listed as a file. */
   async exportRows() {
+    if (!this.usable) return;
     const { offerExport } = await import("./save.js");
     offerExport(this.name, this.list, this.filter.value);
   }
@@ -401,6 +437,7 @@ export class PoolView {
   }
 
   toggleAppend() {
+    if (!this.usable) return;
     this.append.use((box) => box.toggle());
   }
 

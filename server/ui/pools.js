@@ -5,8 +5,8 @@
  */
 
 import { address } from "./address.js";
-import { json, poolPath, rights } from "./api.js";
-import { askTwice, button, count, dialog, fill, h, icon, short, toast } from "./dom.js";
+import { json, rights } from "./api.js";
+import { button, count, dialog, fill, h, icon, short, toast } from "./dom.js";
 import { styled } from "./later.js";
 import { FROM_TOP, fuzzy, linesOf, sortItems } from "./pools_order.js";
 import { COLUMNS } from "./pools_columns.js";
@@ -345,22 +345,9 @@ export class PoolsView {
     name.focus();
   }
 
-  /** Deletes a pool after two confirmations. @param {Pool} pool */
-  #delete(pool) {
-    const messages = pool.metrics?.message_count ?? 0;
-    askTwice({
-      title: `Delete ${pool.name}?`,
-      warning: messages
-        ? `Its ${count(messages)} retained messages are lost. This cannot be undone.`
-        : "It holds no messages.",
-      go: "Delete",
-      again: `Yes, delete ${pool.name} permanently`,
-      act: async () => {
-        await json(poolPath(pool.name), { method: "DELETE" });
-        toast(`Deleted ${pool.name}`);
-        this.#reload();
-      },
-      wordsOf: (error) => error instanceof Error ? error.message : String(error),
-    });
+  /** @param {Pool} pool */
+  async #delete(pool) {
+    const { deletePool } = await import("./delete_pool.js");
+    deletePool(pool, () => this.#reload());
   }
 }

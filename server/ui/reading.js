@@ -9,7 +9,7 @@ import { address } from "./address.js";
 import { count, moment, toast } from "./dom.js";
 import { MAX_ROWS } from "./rows.js";
 import { say } from "./say.js";
-import { Live, readOne, readPast } from "./stream.js";
+import { Live, readOne, readPast, unreadableRow } from "./stream.js";
 import { KNOTS, sampleKnots } from "./timeline.js";
 
 /** @typedef {import("./list.js").Row} Row */
@@ -26,6 +26,7 @@ const WORDS = {
   live: "Live",
   reconnecting: "Reconnecting",
   missing: "Waiting for the pool",
+  corrupt: "Damaged",
   stopped: "Stopped",
 };
 
@@ -98,7 +99,8 @@ export class Reading {
       rows: (rows) => view.take(rows),
       state: (state, detail) => {
         if (view.rows.paused && state === "live") return;
-        view.shell.state(state, detail ? `${WORDS[state]}: ${detail}` : WORDS[state]);
+        const words = detail ? `${WORDS[state]}: ${detail}` : WORDS[state];
+        view.shell.state(state === "corrupt" ? "stopped" : state, words);
         view.controls.draw();
       },
       refused: (error) => this.#refused(error),
@@ -152,6 +154,11 @@ export class Reading {
         (message) => {
           if (message.seq < first.seq) rows.push(message);
           return message.seq < first.seq - 1n;
+        },
+        (from, to) => {
+          const end = to < first.seq ? to : first.seq - 1n;
+          const t = rows.at(-1)?.t ?? first.t;
+          if (from < first.seq) rows.push(unreadableRow(view.name, from, end, t));
         },
       );
       view.rows.prepend(rows);
@@ -212,6 +219,9 @@ export class Reading {
           if (!take(message)) return false;
           piece.push(message);
           return list.rows.length + piece.length < MAX_ROWS && !rows.full;
+        }, (from, to) => {
+          const t = (piece.at(-1) ?? list.rows.at(-1))?.t ?? Date.now();
+          piece.push(unreadableRow(view.name, from, to, t));
         });
       }
     } catch (error) {

@@ -10,7 +10,24 @@ import { span } from "./dom.js";
 import { readMessage } from "./json.js";
 
 /** @typedef {import("./list.js").Row} Row */
-/** @typedef {"connecting" | "live" | "reconnecting" | "missing" | "stopped"} State */
+/** @typedef {"connecting" | "live" | "reconnecting" | "missing" | "corrupt" | "stopped"} State */
+
+/** How long to wait before a damaged pool is opened again, in milliseconds. */
+const REPAIR_MS = 3000;
+
+/**
+ * The row for messages that cannot be read. @param {string} name @param {bigint} from @param
+ * {bigint} to @param {number} t @returns {Row}
+ */
+export function unreadableRow(name, from, to, t) {
+  const what = from === to ? `${from}` : `${from} to ${to}`;
+  return {
+    kind: "note",
+    text: `${what} unreadable: the file is damaged there. Check it: plasmite doctor ${name}`,
+    t,
+    bad: true,
+  };
+}
 
 /** @param {number} ms @param {AbortSignal} signal @returns {Promise<void>} */
 const sleep = (ms, signal) =>
@@ -37,6 +54,10 @@ export class Live {
   #fromOldest = false;
   /** @type {number | null} */
   #downAt = null;
+  /** What went wrong, while it is not live. @type {ApiError | null} */
+  problem = null;
+  /** The time of the last message. */
+  #t = 0;
 
   /**
    * @param {string} name
@@ -58,6 +79,7 @@ export class Live {
   /** @param {State} state @param {string} [detail] */
   #say(state, detail) {
     this.state = state;
+    if (state === "live") this.problem = null;
     if (!this.#stop.signal.aborted) this.on.state(state, detail);
   }
 
@@ -104,6 +126,7 @@ export class Live {
             this.#opened();
           },
           batch: (lines) => this.#take(lines),
+          unreadable: (first, last) => this.#unreadable(first, last),
           next: (seq) => {
             // Messages that did not match count as read: they need not be filtered again.
             if (this.next === null || seq > this.next) this.next = seq;
@@ -120,15 +143,22 @@ export class Live {
         } else if (error.kind === "RetentionGap") this.#gap(error);
         else if (error.kind === "NotFound") {
           await this.#missing(this.next === null ? "" : "deleted");
+        } else if (error.kind === "Corrupt") {
+          // Behind damage in the middle the stream goes on by itself: this is the file as a whole.
+          this.problem = error;
+          this.#say("corrupt", error.message);
+          await sleep(REPAIR_MS, stopped);
         } else if (
           error.status === 0 || error.kind === "Busy" ||
-          (error.status >= 500 && error.kind !== "Corrupt")
+          error.status >= 500
         ) {
+          this.problem = error;
           this.#downAt ??= Date.now();
           const wait = Math.min(10_000, 300 * 2 ** failures++) * (0.7 + Math.random() * 0.6);
           this.#say("reconnecting", error.status ? error.message : "the server does not answer");
           await sleep(wait, stopped);
         } else {
+          this.problem = error;
           this.#say("stopped", error.message);
           this.on.refused(error);
           return;
@@ -172,10 +202,25 @@ export class Live {
         }
       }
       this.next = message.seq + 1n;
+      this.#t = message.t;
       this.#fromOldest = false;
       rows.push(message);
     }
     if (rows.length) this.on.rows(rows);
+  }
+
+  /** @param {bigint} first @param {bigint} last */
+  #unreadable(first, last) {
+    if (this.#stop.signal.aborted || (this.next !== null && last < this.next)) return;
+    /** @type {Row[]} */
+    const rows = [];
+    if (this.next !== null && first > this.next && !this.filtered) {
+      rows.push({ kind: "gap", from: this.next, to: first, t: this.#t });
+    }
+    this.next = last + 1n;
+    this.#fromOldest = false;
+    rows.push(unreadableRow(this.name, first, last, this.#t || Date.now()));
+    this.on.rows(rows);
   }
 
   /** @param {ApiError} error */
@@ -212,8 +257,9 @@ export class Live {
  * @param {import("./filter.js").Filter} filter
  * @param {AbortSignal} signal
  * @param {(message: import("./json.js").Message) => boolean} take returns false to stop
+ * @param {(first: bigint, last: bigint) => void} [unreadable] called for what cannot be read
  */
-export async function readPast(name, range, filter, signal, take) {
+export async function readPast(name, range, filter, signal, take, unreadable) {
   const query = narrow(new URLSearchParams({ no_follow: "1", ...range }), filter);
   const enough = new AbortController();
   const abort = () => enough.abort();
@@ -226,6 +272,7 @@ export async function readPast(name, range, filter, signal, take) {
           if (!enough.signal.aborted && !take(readMessage(line))) abort();
         }
       },
+      unreadable: (first, last) => enough.signal.aborted || unreadable?.(first, last),
     });
   } catch (error) {
     if (!enough.signal.aborted || signal.aborted) throw error;

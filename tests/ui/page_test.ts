@@ -87,7 +87,7 @@ Deno.test({
   const step = (name: string, options: SceneOptions, play: (scene: Scene) => Promise<void>) =>
     t.step(name, () => scene(browser, options, play));
 
-  await step("overview: pools, rates, search, create, delete asked twice", {}, async (s) => {
+  await step("overview: pools, rates, search, create, delete by name", {}, async (s) => {
     const { server, page } = s;
     const { client } = server;
     const shop = client.createPool("shop", 1 << 20);
@@ -124,9 +124,9 @@ Deno.test({
     await page.keyboard.press("Escape");
 
     await page.locator('[aria-label="Delete made here"]').click();
-    await page.locator("dialog .danger").click();
+    await page.locator("dialog input[name=name]").fill("made here");
     assert.equal(client.poolInfo("made here").fileSize, 1 << 18);
-    await page.locator("dialog .danger", { hasText: "permanently" }).click();
+    await page.keyboard.press("Enter");
     await page.locator('[data-pool="made here"]').waitFor({ state: "detached" });
     assert.throws(() => client.poolInfo("made here"), /not found/);
   });

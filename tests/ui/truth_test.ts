@@ -1,0 +1,147 @@
+/**
+ * The page says what is so: of damage, of pools that are gone, of a server that does not answer.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { fillPool } from "../support/browser.ts";
+import { spoil } from "../support/damaged_pool.ts";
+import { pageTest, rows, rowWith } from "./scene.ts";
+
+const MINUTE = 60_000;
+
+pageTest("truth: the page in Chromium", async (step) => {
+  const tall = { context: { viewport: { width: 1200, height: 1800 } } };
+  await step("what cannot be read is a row, and what lies behind it goes on", tall, async (s) => {
+    const { server, page } = s;
+    const pool = server.client.createPool("shop", 1 << 20);
+    fillPool(pool, 40, MINUTE);
+    spoil(`${server.dir}/shop.plasmite`, 28, 29, 30);
+    await page.goto(`${server.url}/ui/pools/shop`);
+    const mark = page.locator(".row.mark.bad", { hasText: "28 to 30 unreadable" });
+    await mark.waitFor();
+    assert.match(await mark.innerText(), /plasmite doctor shop/);
+    const listed = (await rows(page)).filter((text) => /^\d/.test(text));
+    assert.ok(listed.some((text) => text.startsWith("27")));
+    assert.ok(listed.some((text) => text.startsWith("31")));
+    assert.equal(await page.locator(".row.mark").count(), 1, "no gap is told besides");
+    pool.append({ n: "behind the damage" });
+    await rowWith(page, "behind the damage").waitFor();
+    // A filter does not hide it.
+    await page.goto(`${server.url}/ui/pools/shop?where=${encodeURIComponent(".data.ms == 1")}`);
+    await mark.waitFor();
+    // Nor does a range of the past.
+    const range = new URLSearchParams({
+      from: new Date(Date.now() - 10 * MINUTE).toISOString(),
+      to: new Date(Date.now() + MINUTE).toISOString(),
+    });
+    await page.goto(`${server.url}/ui/pools/shop?${range}`);
+    await page.locator(".pastbar", { hasText: "messages" }).waitFor();
+    await mark.waitFor();
+  });
+
+  await step("a pool that cannot be opened is called damaged, not silent", {}, async (s) => {
+    const { server, page } = s;
+    const path = `${server.dir}/broken.plasmite`;
+    server.client.createPool("good").append({ n: "repaired" });
+    await Deno.writeTextFile(path, "not a pool");
+    await page.goto(`${server.url}/ui/pools/broken`);
+    await page.locator(".empty h2", { hasText: "The pool is damaged" }).waitFor();
+    assert.match(await page.locator(".empty").innerText(), /plasmite doctor broken/);
+    await page.locator(".lamp", { hasText: "Damaged" }).waitFor();
+    assert.doesNotMatch(await page.locator("body").innerText(), /does not answer/);
+    // It is there again when it has been repaired.
+    await Deno.copyFile(`${server.dir}/good.plasmite`, path);
+    await rowWith(page, "repaired").waitFor();
+  });
+
+  await step("a stopped server dims what is old", {}, async ({ server, page }) => {
+    fillPool(server.client.createPool("shop", 1 << 20), 30, MINUTE);
+    await page.goto(`${server.url}/ui/pools/shop`);
+    await rowWith(page, "30").waitFor();
+    assert.equal(await page.locator(".stale").count(), 0);
+    await page.locator(".inspector").waitFor({ state: "attached" });
+    await server.stop();
+    await page.locator("main.stale").waitFor();
+    await page.locator(".lamp", { hasText: "Reconnecting" }).waitFor();
+    // What is listed can still be read in full.
+    await rowWith(page, "29").click();
+    await page.locator(".inspector h2", { hasText: "#29" }).waitFor();
+    server.start();
+    await page.locator("main:not(.stale)").waitFor();
+  });
+
+  await step(
+    "a missing pool can be created; a deleted one takes and gives nothing",
+    {},
+    async (s) => {
+      const { server, page } = s;
+      await page.goto(`${server.url}/ui/pools/${encodeURIComponent("not yet")}`);
+      const tool = (name: string) => page.locator(".tools").getByRole("button", { name }).first();
+      const create = page.getByRole("button", { name: "Create not yet" });
+      await create.waitFor();
+      assert.ok(await tool("Append").isDisabled());
+      await create.click();
+      await page.locator(".empty h2", { hasText: "No messages yet" }).waitFor();
+      for (const name of ["Append", "Pause", "Export"]) {
+        assert.ok(await tool(name).isEnabled(), name);
+      }
+      using pool = server.client.pool("not yet");
+      pool.append({ n: "first" });
+      await rowWith(page, "first").waitFor();
+      await tool("Append").click();
+      await page.locator("form.append").waitFor();
+      await Deno.remove(`${server.dir}/not yet.plasmite`);
+      await page.locator(".lamp", { hasText: "Waiting for the pool" }).waitFor();
+      for (const name of ["Append", "Pause", "Export"]) {
+        assert.ok(await tool(name).isDisabled(), name);
+      }
+      assert.ok(await page.locator("form.append").isHidden());
+      await page.keyboard.press("a");
+      assert.ok(await page.locator("form.append").isHidden());
+    },
+  );
+
+  await step("a pool is deleted by its name; a double-click deletes nothing", {}, async (s) => {
+    const { server, page } = s;
+    for (const name of ["keep", "keep too"]) {
+      server.client.createPool(name).close();
+    }
+    await page.goto(`${server.url}/ui`);
+    const trash = page.getByRole("button", { name: "Delete keep", exact: true });
+    await trash.dblclick();
+    const go = page.locator("dialog .danger");
+    await go.waitFor();
+    assert.ok(await go.isDisabled());
+    const typed = page.locator("dialog input[name=name]");
+    await typed.fill("keep too");
+    assert.ok(await go.isDisabled(), "the name of another pool");
+    await page.keyboard.press("Enter");
+    assert.equal(server.client.listPools().length, 2);
+    await typed.fill("keep");
+    await go.click();
+    await page.getByRole("button", { name: "Delete keep", exact: true }).waitFor({
+      state: "detached",
+    });
+    assert.deepEqual(server.client.listPools().map(({ name }) => name), ["keep too"]);
+  });
+
+  await step("a refused filter changes nothing but its own note", {}, async ({ server, page }) => {
+    fillPool(server.client.createPool("shop", 1 << 20), 60, MINUTE);
+    await page.goto(`${server.url}/ui/pools/shop`);
+    const box = page.locator("input.where");
+    await box.fill('.data.level == "info"');
+    await page.keyboard.press("Enter");
+    await page.locator(".row", { hasText: "upstream timed out" }).waitFor({ state: "detached" });
+    await page.locator(".row .data").first().waitFor();
+    const before = await rows(page);
+    const address = page.url();
+    await box.fill(".data.level ==");
+    await page.keyboard.press("Enter");
+    await page.locator(".note.problem").waitFor();
+    assert.equal(await box.getAttribute("aria-invalid"), "true");
+    assert.deepEqual(await rows(page), before);
+    assert.equal(page.url(), address, "the former filter stands");
+  });
+});
