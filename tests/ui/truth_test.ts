@@ -5,13 +5,26 @@
  */
 
 import assert from "node:assert/strict";
-import { fillPool } from "../support/browser.ts";
+import type { Page } from "playwright-core";
+import { fillPool, inBrowsers, type Scene, scene, type SceneOptions } from "../support/browser.ts";
 import { spoil } from "../support/damaged_pool.ts";
-import { pageTest, rows, rowWith } from "./scene.ts";
+import { rowWith } from "../support/scene.ts";
 
 const MINUTE = 60_000;
 
-pageTest("truth: the page in Chromium", async (step) => {
+/** The rows that exist as elements, top to bottom. */
+function rows(page: Page): Promise<string[]> {
+  return page.evaluate(`[...document.querySelectorAll(".row:not([hidden])")]
+    .sort((a, b) => a.ariaPosInSet - b.ariaPosInSet).map((row) => row.textContent)`);
+}
+
+inBrowsers("truth", async (t, browser) => {
+  const step = (
+    name: string,
+    options: SceneOptions,
+    play: (scene: Scene) => Promise<void>,
+  ): Promise<boolean> => t.step(name, () => scene(browser, options, play));
+
   const tall = { context: { viewport: { width: 1200, height: 1800 } } };
   await step("what cannot be read is a row, and what lies behind it goes on", tall, async (s) => {
     const { server, page } = s;
