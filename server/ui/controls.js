@@ -37,6 +37,10 @@ export class Controls {
       class: "tool",
       key: "c",
     });
+    this.alerts = button("Tell me when something comes, or nothing", () => view.askAlerts(), {
+      icon: "bell",
+      class: "tool bell",
+    });
     this.chart = button("Chart", () => view.toggleChart(), {
       icon: "chart",
       text: "Chart",
@@ -99,6 +103,7 @@ export class Controls {
         this.chart,
         this.save,
         this.append,
+        this.alerts,
       ),
       view.filter.chips,
       view.past.element,
@@ -114,6 +119,9 @@ export class Controls {
     const below = list.length - list.window[1];
     newest.hidden = list.follow || list.length === 0 || (rows.paused && below <= 0);
     fill(newest, icon("down"), h("span", null, below > 0 ? `${count(below)} newer` : "Newest"));
+    const told = view.alerts.now?.active ?? false;
+    this.alerts.classList.toggle("on", told);
+    this.alerts.setAttribute("aria-pressed", String(told));
     this.append.hidden = !rights.write;
     // Of a pool that is not there, or not any more, nothing can be had and nothing goes into it.
     const { usable } = view;

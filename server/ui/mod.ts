@@ -10,6 +10,7 @@
 import accessCss from "./access.css" with { type: "text" };
 import access from "./access.js" with { type: "text" };
 import address from "./address.js" with { type: "text" };
+import alerts from "./alerts.js" with { type: "text" };
 import api from "./api.js" with { type: "text" };
 import app from "./app.js" with { type: "text" };
 import appendCss from "./append.css" with { type: "text" };
@@ -95,6 +96,7 @@ export interface UiAsset {
 const SCRIPTS: Readonly<Record<string, string>> = {
   access,
   address,
+  alerts,
   api,
   app,
   append,

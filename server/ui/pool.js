@@ -69,6 +69,15 @@ export class PoolView {
     return box;
   });
   replay = new Later(() => this.#makeReplay());
+  alerts = new Later(async () => {
+    const { Alerts } = await import("./alerts.js");
+    return new Alerts({
+      name: this.name,
+      newest: () => this.bounds.newest ?? 0n,
+      filtered: () => this.filter.active,
+      changed: () => this.controls.draw(),
+    });
+  });
   chart = new Later(async () => {
     const { Chart } = await import("./chart.js");
     const chart = new Chart({
@@ -134,6 +143,7 @@ export class PoolView {
     this.list.dispose();
     this.timeline.dispose();
     this.chart.now?.dispose();
+    this.alerts.now?.dispose();
   }
 
   async #makeInspector() {
@@ -283,6 +293,7 @@ export class PoolView {
     this.dirty = true;
     this.rows.take(rows);
     this.finder.now?.take(rows);
+    this.alerts.now?.take(rows);
     if (!this.controls.blank.hidden) this.controls.draw();
   }
 
@@ -417,6 +428,11 @@ export class PoolView {
     if (!this.usable) return;
     const { offerExport } = await import("./save.js");
     offerExport(this.name, this.list, this.filter.value);
+  }
+
+  /** Asks what to tell of. */
+  askAlerts() {
+    this.alerts.use((alerts) => alerts.ask());
   }
 
   /** Shows or hides the chart. */
