@@ -76,8 +76,9 @@ export class Scan {
       this.#slice.restart();
       const now = performance.now();
       // A walk without a position is still searching, which has no time limit.
-      if (silent === null || silent.at !== at || at === 0n) silent = { at, since: now };
-      else if (now - silent.since > PATIENCE) throw this.#silence();
+      if (silent === null || silent.at !== at || at === 0n || walk.evaluating === true) {
+        silent = { at, since: now };
+      } else if (now - silent.since > PATIENCE) throw this.#silence();
     }
   }
 

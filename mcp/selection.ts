@@ -8,6 +8,7 @@ import type { Selection } from "../lib/backend/types.ts";
 import { U64_MAX } from "../lib/client/options.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { withBudget } from "../lib/filter/budget.ts";
+import type { ServedLimits } from "../lib/filter/served.ts";
 import type { Where } from "../lib/filter/where.ts";
 import type { Limits } from "./answer.ts";
 import { BadArgument } from "./args.ts";
@@ -20,6 +21,8 @@ import type { Grouping } from "../lib/filter/latest.ts";
 const STEPS = 1_000_000;
 /** How long one condition may compute in one call, in milliseconds. */
 const TIME = 5_000;
+/** The same in jq, in which filters have a budget for each message besides. */
+const JQ_TIME = 30_000;
 
 /** A compiled `where`. */
 export interface Condition {
@@ -51,11 +54,11 @@ export interface Wanted extends Limits {
  * @throws {BadArgument} with the problem
  */
 export async function compileCondition(expression: string): Promise<Condition> {
-  const { compileWhere } = await import("../lib/filter/where.ts");
+  const { compileServed } = await import("../lib/filter/served.ts");
   const { strangeKey } = await import("../lib/filter/hopeless.ts");
   try {
-    const where = await compileWhere(expression, { maxSteps: STEPS });
-    return { where: budgeted(where), strangeKey: strangeKey(expression) };
+    const where = await compileServed(expression, LIMITS);
+    return { where, strangeKey: strangeKey(expression) };
   } catch (error) {
     if (!PlasmiteError.is(error, ErrorKind.Usage)) throw error;
     throw new BadArgument("where", `${error.message}. ${error.hint ?? ""}`.trim());
@@ -64,11 +67,20 @@ export async function compileCondition(expression: string): Promise<Condition> {
 
 /** Limits a condition to five seconds of computing; waiting does not count. */
 export function budgeted(where: Where): Where {
-  return withBudget(where, TIME, () =>
-    new PlasmiteError("Usage", "filter took too long", {
-      hint: "Narrow the search with tags, since or after_seq, or use a simpler expression.",
-    }));
+  return withBudget(where, TIME, tooLong);
 }
+
+function tooLong(): PlasmiteError {
+  return new PlasmiteError("Usage", "filter took too long", {
+    hint: "Narrow the search with tags, since or after_seq, or use a simpler expression.",
+  });
+}
+
+const LIMITS: ServedLimits = {
+  maxSteps: STEPS,
+  limited: budgeted,
+  total: { ms: JQ_TIME, spent: tooLong },
+};
 
 /** The filters of a call as a selection. */
 export function filtersOf({ since, tags, condition }: Wanted): Selection {

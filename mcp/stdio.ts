@@ -6,6 +6,7 @@
 
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import type { Backend } from "../lib/backend/types.ts";
+import { holdWorkers } from "../lib/filter/holders.ts";
 import { accessGrant } from "../lib/grant.ts";
 import { standardInput, StandardStream } from "../lib/stdio.ts";
 import type { Call } from "./frame.ts";
@@ -50,6 +51,7 @@ export async function serveConnection(backend: Backend, options: StdioOptions): 
     listChanged: () => void notices?.sendResourceListChanged().catch(() => {}),
   });
   const listens = new Map<unknown, () => void>();
+  const releaseWorkers = holdWorkers();
   transport.oncall = (call) => watchFor(call, watcher, listens);
   const handle = serveStdio(({ era }) => {
     const server = buildServer({
@@ -71,6 +73,7 @@ export async function serveConnection(backend: Backend, options: StdioOptions): 
   });
   await transport.done;
   watcher.close();
+  releaseWorkers();
   // Ends open subscriptions with an answer, then the transport.
   await handle.close();
   await transport.close();

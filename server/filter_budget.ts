@@ -5,10 +5,13 @@
  */
 
 import { withBudget } from "../lib/filter/budget.ts";
+import type { ServedLimits } from "../lib/filter/served.ts";
 import type { Where } from "../lib/filter/where.ts";
 import { HttpError } from "./errors.ts";
 
-/** How long a filter may compute in one stream, in milliseconds. */
+/** How many steps a filter may take on the stored bytes of a message. */
+const FILTER_STEPS = 20_000;
+/** How long a filter on the stored bytes may compute in one stream, in milliseconds. */
 const FILTER_TIME = 2_000;
 
 /** The error for a filter that has used up its time. */
@@ -24,3 +27,6 @@ export class FilterTimeout extends HttpError {
 export function limited(where: Where): Where {
   return withBudget(where, FILTER_TIME, () => new FilterTimeout());
 }
+
+/** The limits of a client's filter. */
+export const FILTER_LIMITS: ServedLimits = { maxSteps: FILTER_STEPS, limited };

@@ -6,16 +6,14 @@
 
 import { U64_MAX } from "../lib/client/options.ts";
 import type { Where } from "../lib/filter/where.ts";
-import { PlasmiteError } from "../lib/errors.ts";
+import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { readSince } from "../lib/text/time.ts";
 import { z } from "zod";
 import { bad, HttpError, tooLong } from "./errors.ts";
-import { limited } from "./filter_budget.ts";
+import { FILTER_LIMITS } from "./filter_budget.ts";
 import type { Limits, Parameter } from "./routes/route.ts";
 import { U64 } from "./schemas.ts";
 
-/** How many steps a client's filter may take per message. */
-const FILTER_STEPS = 20_000;
 /** The longest filter, in characters. */
 const FILTER_LENGTH = 4096;
 
@@ -145,7 +143,7 @@ function flag(params: URLSearchParams, name: Name): boolean {
  */
 export async function filters(texts: readonly string[]): Promise<readonly Where[]> {
   const found: Where[] = [];
-  for (const text of texts) found.push(limited(await compiled(text)));
+  for (const text of texts) found.push(await compiled(text));
   return found;
 }
 
@@ -172,11 +170,11 @@ function checkLength(text: string): void {
 
 async function compiled(text: string): Promise<Where> {
   checkLength(text);
-  const { compileWhere } = await import("../lib/filter/where.ts");
+  const { compileServed } = await import("../lib/filter/served.ts");
   try {
-    return await compileWhere(text, { maxSteps: FILTER_STEPS });
+    return await compileServed(text, FILTER_LIMITS);
   } catch (error) {
-    if (!PlasmiteError.is(error)) throw error;
+    if (!PlasmiteError.is(error, ErrorKind.Usage)) throw error;
     const { message, hint = "Check the jq expression.", suggestion } = error;
     throw new HttpError(400, "Usage", message, { hint, suggestion });
   }

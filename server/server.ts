@@ -9,6 +9,7 @@ import { ServingBackend } from "../lib/backend/serving.ts";
 import { Slots } from "../lib/backend/local/slots.ts";
 import type { Backend } from "../lib/backend/types.ts";
 import type { Client } from "../lib/client/client.ts";
+import { holdWorkers } from "../lib/filter/holders.ts";
 import type { Administration } from "./access/administration.ts";
 import type { App, AppOptions } from "./app.ts";
 import { Appends, MessagePrinter } from "./append.ts";
@@ -62,6 +63,7 @@ export class Server implements App {
   /** Requests that are not answered yet. */
   #running = 0;
   readonly #settled: (() => void)[] = [];
+  readonly #releaseWorkers = holdWorkers();
   /**
    * The URL of the last append and its parts, for the common case of one client that repeats it.
    */
@@ -222,6 +224,7 @@ export class Server implements App {
   readonly shutdown = async (): Promise<void> => {
     this.#stopping.abort(stopping());
     for (const tail of [...this.#open]) tail.end();
+    this.#releaseWorkers();
     this.#host.bodies.close();
     if (this.#mcp !== null) await (await this.#mcp).close?.();
     if (this.#running > 0) await new Promise<void>((resolve) => this.#settled.push(resolve));

@@ -44,6 +44,8 @@ export class TailStream {
   readonly #slice = new Slice();
   readonly #deadline: number;
   readonly #from: bigint;
+  /** Whether jq filters. */
+  readonly #isDeferred: boolean;
   /** Whether a mark has reported that all messages from before the start were examined. */
   #toldStart = false;
   #left: bigint;
@@ -61,6 +63,7 @@ export class TailStream {
     this.#query = query;
     this.#encoding = encoding;
     this.#walk = walk;
+    this.#isDeferred = query.where.some((where) => where.deferred !== undefined);
     this.#from = walk.position;
     this.#left = query.max;
     this.#deadline = performance.now() + query.timeoutMs;
@@ -93,6 +96,12 @@ export class TailStream {
       const tail = new TailStream(host, query, encoding, walk);
       if (tail.#slice.over) await tail.#slice.next();
       tail.#peek();
+      if (tail.#isDeferred && walk.evaluating === true && tail.#ahead === null) {
+        // the first verdict of jq, so that a filter over its budget can be refused with a status
+        await walk.wait(Math.min(tail.#deadline - performance.now(), host.heartbeatMs));
+        tail.#slice.restart();
+        tail.#peek();
+      }
       return tail;
     } catch (error) {
       walk.close();
@@ -103,12 +112,14 @@ export class TailStream {
   /**
    * Collects the first chunk.
    *
-   * @throws {PlasmiteError} Corrupt if the first message cannot be read
+   * @throws {PlasmiteError} Corrupt if the first message cannot be read, Usage if jq fails on it
    */
   #peek(): void {
     const state = this.#collect();
     if (this.#out.len > 0 || state === "end") this.#ahead = state;
     else if (PlasmiteError.is(this.#failure, ErrorKind.Corrupt)) throw this.#failure;
+    // jq's verdict about the first message; of the others the stream tells
+    else if (this.#isDeferred && this.#failure !== null) throw this.#failure;
   }
 
   /** The body of the response. */

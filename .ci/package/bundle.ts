@@ -8,6 +8,7 @@
 
 import { fileURLToPath } from "node:url";
 import { copyJoined } from "./common.ts";
+import { embedWorker } from "./worker.ts";
 
 /** The repository. */
 export const ROOT: string = fileURLToPath(new URL("../../", import.meta.url));
@@ -48,11 +49,18 @@ export async function bundle(entries: readonly string[], outdir: string): Promis
   await Deno.remove(outdir, { recursive: true }).catch(() => {});
   const work = await Deno.makeTempDir({ prefix: "plasmite-sources-" });
   try {
+    const how = ["bundle", "--quiet", "--platform", "deno", "--minify", "--keep-names"];
     copyJoined(ROOT, work);
-    await run(Deno.execPath(), [
-      ...["bundle", "--quiet", "--platform", "deno", "--code-splitting", "--minify"],
-      ...["--keep-names", "--outdir", outdir, ...entries],
-    ], work);
+    await embedWorker(work, async (entry) => {
+      const file = `${work}/worker.js`;
+      await run(Deno.execPath(), [...how, "--output", file, entry], work);
+      return await Deno.readTextFile(file);
+    });
+    await run(
+      Deno.execPath(),
+      [...how, "--code-splitting", "--outdir", outdir, ...entries],
+      work,
+    );
   } finally {
     await Deno.remove(work, { recursive: true });
   }

@@ -7,6 +7,7 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
+import { attempt } from "../filter/refusal.ts";
 import type { Where } from "../filter/where.ts";
 import { Lite3Tag, MessageView } from "../lite3/message.ts";
 import type { FrameBytes, StoredBytes } from "../types.ts";
@@ -15,6 +16,8 @@ import type { FrameBytes, StoredBytes } from "../types.ts";
 export class Filter {
   /** Whether every condition runs on the stored bytes. */
   readonly isNative: boolean;
+  /** Whether a condition is evaluated elsewhere: then only `judge` and `applyAll` can be used. */
+  readonly isDeferred: boolean;
   /** Whether there are conditions. */
   readonly hasConditions: boolean;
   /** Whether every message passes. */
@@ -30,6 +33,7 @@ export class Filter {
     this.#tags = tags.map((tag) => new Lite3Tag(tag));
     this.#where = where;
     this.isNative = where.every((one) => one.isNative);
+    this.isDeferred = where.some((one) => one.deferred !== undefined);
     this.hasConditions = where.length > 0;
     this.passesAll = tags.length === 0 && where.length === 0;
   }
@@ -45,6 +49,58 @@ export class Filter {
   passesConditions(source: { readonly message: MessageView }): boolean {
     for (const where of this.#where) if (!where.matches(source.message)) return false;
     return true;
+  }
+
+  /**
+   * Judges the first messages, as many as a turn of a filter allows, and at least one.
+   *
+   * @returns for each of them the message if it meets all conditions, null if it does not, or the
+   *   error that it caused; after an error there is nothing
+   * @throws the signal's reason; {@linkcode PlasmiteError} if nothing can be evaluated
+   */
+  async judge<F extends FrameBytes | StoredBytes>(
+    messages: readonly F[],
+    signal?: AbortSignal,
+  ): Promise<(F | PlasmiteError | null)[]> {
+    let judged: (F | PlasmiteError | null)[] = [...messages];
+    let isCut = false;
+    for (const where of this.#where) {
+      // Later conditions go on until all that is left is judged.
+      for (let at = 0; at < judged.length;) {
+        const left = judged.slice(at).flatMap((one) =>
+          one === null || PlasmiteError.is(one) ? [] : [one]
+        );
+        if (left.length === 0) break;
+        const verdicts = await verdictsOf(where, left, signal);
+        if (verdicts.length === 0) throw new PlasmiteError("Internal", "a filter has no answer");
+        for (const verdict of verdicts) {
+          while (judged[at] === null) at++;
+          if (verdict !== true) judged[at] = verdict === false ? null : verdict;
+          at++;
+          if (PlasmiteError.is(verdict)) judged = judged.slice(0, at);
+        }
+        while (judged[at] === null) at++;
+        if (!isCut && verdicts.length < left.length) judged = judged.slice(0, at);
+      }
+      isCut ||= where.deferred !== undefined;
+    }
+    return judged;
+  }
+
+  /** Like {@linkcode apply}, with conditions of any kind. */
+  async applyAll<F extends FrameBytes | StoredBytes>(
+    messages: readonly F[],
+    signal?: AbortSignal,
+  ): Promise<(F | PlasmiteError)[]> {
+    if (!this.isDeferred) return this.apply(messages);
+    const passed: (F | PlasmiteError)[] = [];
+    for (let at = 0; at < messages.length;) {
+      const judged = await this.judge(messages.slice(at), signal);
+      for (const one of judged) if (one !== null) passed.push(one);
+      if (PlasmiteError.is(judged.at(-1))) break;
+      at += judged.length;
+    }
+    return passed;
   }
 
   /**
@@ -72,6 +128,24 @@ export class Filter {
     }
     return left;
   }
+}
+
+/** The results of a condition for the first messages; for all unless it is evaluated elsewhere. */
+async function verdictsOf(
+  where: Where,
+  messages: readonly (FrameBytes | StoredBytes)[],
+  signal: AbortSignal | undefined,
+): Promise<readonly (boolean | PlasmiteError)[]> {
+  if (where.deferred !== undefined) return await where.deferred.evaluate(messages, signal);
+  const view = new MessageView();
+  const batch = where.isNative ? null : where.batch();
+  const verdicts = messages.map((one) => {
+    const message = "payload" in one ? view.openStored(one) : view.openFrame(one);
+    if (batch === null) return attempt(() => where.matches(message));
+    batch.add(message);
+    return false;
+  });
+  return batch === null ? verdicts : batch.run();
 }
 
 /** Copies a frame, so that its source can move on. */

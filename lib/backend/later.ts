@@ -68,6 +68,10 @@ export class LaterWalk implements Walk {
     return this.#walk?.position ?? 0n;
   }
 
+  get evaluating(): boolean {
+    return this.#walk?.evaluating ?? (!this.ended && this.#failure === null);
+  }
+
   next(): boolean {
     if (this.#failure !== null) throw this.#failure.error;
     return this.#walk?.next() ?? false;

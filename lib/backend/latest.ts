@@ -100,7 +100,7 @@ function* newest(
       const frame = yield* settled(pool.get(seq));
       if (frame !== null) frames.push(frame);
     }
-    for (const frame of matching(frames, having).reverse()) {
+    for (const frame of (yield* matching(frames, having, signal)).reverse()) {
       bytes += frame.payload.length;
       if (bytes > mostBytes && messages.length > 0) {
         return { messages: messages.reverse(), complete: false };
@@ -111,10 +111,17 @@ function* newest(
   return { messages: messages.reverse(), complete: true };
 }
 
-function matching(frames: readonly StoredFrame[], having: readonly Where[]): StoredFrame[] {
+function* matching(
+  frames: readonly StoredFrame[],
+  having: readonly Where[],
+  signal: AbortSignal | undefined,
+): Waiting<StoredFrame[]> {
   const filter = new Filter([], having);
   if (filter.passesAll) return [...frames];
-  return filter.apply(frames).map((frame) => {
+  const passed = filter.isDeferred
+    ? yield* settled(filter.applyAll(frames, signal))
+    : filter.apply(frames);
+  return passed.map((frame) => {
     if (PlasmiteError.is(frame)) throw frame;
     return frame;
   });

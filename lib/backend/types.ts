@@ -361,6 +361,11 @@ export interface Walk {
    */
   readonly looked: number;
   /**
+   * Whether messages are being evaluated elsewhere; then {@linkcode Walk.wait} waits for that, even
+   * if there is nothing more to examine.
+   */
+  readonly evaluating?: boolean;
+  /**
    * Moves to the next available selected message, or returns after some milliseconds without a
    * match.
    *

@@ -5,9 +5,10 @@
  * @module
  */
 
-import { ErrorKind, PlasmiteError } from "../errors.ts";
+import { ErrorKind, messageOf, PlasmiteError } from "../errors.ts";
 import { MessageView } from "../lite3/message.ts";
 import { Slice } from "../storage/turns.ts";
+import { waitFor } from "../timers.ts";
 import type { Awaitable, Bounds, FrameBytes, Gap } from "../types.ts";
 import { type Filter, keepFrame } from "./filter.ts";
 import type { SeqSet } from "./seq_set.ts";
@@ -105,6 +106,14 @@ export class SelectedWalk implements Walk {
   #group: FrameBytes[] = [];
   #groupBytes = 0;
   #ready: Ready[] = [];
+  /** Frames that are being judged elsewhere, and the end of the present turn. */
+  #judging: FrameBytes[] = [];
+  /** What could not be read behind them. */
+  readonly #after: Unreadable[] = [];
+  #turn: Promise<void> | null = null;
+  /** The frames of a group that is judged elsewhere: few as long as that takes long. */
+  #most = GROUP;
+  readonly #stop = new AbortController();
   /** A gap after the group, reported when the group has been delivered. */
   #gapAfter: Gap | null = null;
 
@@ -121,6 +130,7 @@ export class SelectedWalk implements Walk {
     this.#frame = source.cursor;
     this.#reached = plan.from;
     if (plan.until !== null && plan.from > plan.until) this.#ended = true;
+    if (plan.filter.isDeferred) this.#most = 1;
   }
 
   get frame(): FrameBytes {
@@ -135,7 +145,11 @@ export class SelectedWalk implements Walk {
   }
 
   get ended(): boolean {
-    return this.#ended && this.#ready.length === 0;
+    return this.#ended && this.#ready.length === 0 && !this.evaluating && this.#group.length === 0;
+  }
+
+  get evaluating(): boolean {
+    return this.#judging.length > 0;
   }
 
   get position(): bigint {
@@ -143,7 +157,7 @@ export class SelectedWalk implements Walk {
     for (const one of this.#ready) {
       if (!PlasmiteError.is(one)) return "unreadable" in one ? one.unreadable.first : one.seq;
     }
-    const waiting = this.#group[0];
+    const waiting = this.#judging[0] ?? this.#group[0];
     if (waiting !== undefined) return waiting.seq;
     const here = this.#seenLo < 0
       ? 0n
@@ -163,11 +177,15 @@ export class SelectedWalk implements Walk {
         if (this.#deliver()) return true;
         continue;
       }
+      if (this.evaluating) return false;
       if (this.#gapAfter !== null) {
         this.#addGap(this.#gapAfter);
         this.#gapAfter = null;
       }
-      if (this.#ended) return false;
+      if (this.#ended) {
+        this.#applyFilter();
+        return false;
+      }
       if (!this.#source.next()) {
         this.#sourceEmpty();
         if (!this.#applyFilter() && !this.#ended) return false;
@@ -260,7 +278,7 @@ export class SelectedWalk implements Walk {
     if (!this.#check()) return false;
     this.#group.push(keepFrame(cursor));
     this.#groupBytes += cursor.payloadLength;
-    if (this.#ended || this.#group.length >= GROUP || this.#groupBytes >= GROUP_BYTES) {
+    if (this.#ended || this.#group.length >= this.#most || this.#groupBytes >= GROUP_BYTES) {
       this.#applyFilter();
     }
     return false;
@@ -310,14 +328,37 @@ export class SelectedWalk implements Walk {
     return true;
   }
 
-  /** Evaluates the group; false if it is empty. */
+  /** Evaluates the group, or begins to; false if it is empty. */
   #applyFilter(): boolean {
+    if (this.evaluating) return true; // The group follows when that is done.
     const group = this.#group;
     if (group.length === 0) return false;
     this.#group = [];
     this.#groupBytes = 0;
-    this.#ready = this.#plan.filter.apply(group);
+    if (this.#plan.filter.isDeferred) {
+      this.#judging = group;
+      this.#turn = this.#judgeElsewhere();
+    } else this.#ready = this.#plan.filter.apply(group);
     return true;
+  }
+
+  /** Has the first frames of a group judged elsewhere. */
+  async #judgeElsewhere(): Promise<void> {
+    let judged: readonly (Ready | null)[];
+    try {
+      judged = await this.#plan.filter.judge(this.#judging, this.#stop.signal);
+    } catch (error) {
+      judged = [PlasmiteError.is(error) ? error : unexpected(error)];
+    }
+    if (this.#closed) return;
+    this.looked++;
+    const wasWhole = judged.length === this.#judging.length;
+    this.#most = wasWhole ? Math.min(GROUP, 2 * this.#most) : judged.length;
+    for (const one of judged) if (one !== null) this.#ready.push(one);
+    // nothing comes after an error
+    this.#judging = PlasmiteError.is(judged.at(-1)) ? [] : this.#judging.slice(judged.length);
+    this.#turn = this.#judging.length > 0 ? this.#judgeElsewhere() : null;
+    if (this.#turn === null) this.#ready.push(...this.#after.splice(0));
   }
 
   /** Records a gap before the source's current frame; after a group it is reported later. */
@@ -325,7 +366,8 @@ export class SelectedWalk implements Walk {
     const { until } = this.#plan;
     if (until !== null && first > until) return;
     const gap = { first, last: until !== null && last > until ? until : last };
-    if (this.#applyFilter() && this.#ready.length > 0) this.#gapAfter = gap;
+    const isWaiting = this.#applyFilter() && (this.#ready.length > 0 || this.evaluating);
+    if (isWaiting) this.#gapAfter = gap;
     else this.#addGap(gap);
   }
 
@@ -347,7 +389,8 @@ export class SelectedWalk implements Walk {
     this.#applyFilter();
     const range = { first, last: end };
     this.looked++;
-    if (this.#ready.length > 0) this.#ready.push({ unreadable: range });
+    if (this.evaluating) this.#after.push({ unreadable: range });
+    else if (this.#ready.length > 0) this.#ready.push({ unreadable: range });
     else this.#addUnreadable(range);
     if (end >= this.#reached) this.#reached = end + 1n;
   }
@@ -372,7 +415,10 @@ export class SelectedWalk implements Walk {
 
   async wait(ms?: number, signal?: AbortSignal): Promise<boolean> {
     signal?.throwIfAborted();
-    if (this.#ended || this.#closed || this.#ready.length > 0) return true;
+    if (this.#closed || this.#ready.length > 0) return true;
+    const turn = this.#turn;
+    if (turn !== null) return await waitFor((wake) => void turn.then(wake), () => {}, ms, signal);
+    if (this.#ended) return true;
     if (this.#paused) {
       this.#paused = false;
       await (this.#source.slice ?? new Slice()).next();
@@ -407,6 +453,13 @@ export class SelectedWalk implements Walk {
     this.#ended = this.#closed = true;
     this.#ready = [];
     this.#group = [];
+    this.#judging = [];
+    this.#stop.abort();
     this.#source.close();
   }
+}
+
+/** A bug, as an error that the reader of a walk is told. */
+function unexpected(error: unknown): PlasmiteError {
+  return new PlasmiteError("Internal", messageOf(error), { cause: error });
 }

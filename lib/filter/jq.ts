@@ -139,7 +139,7 @@ function readVerdict(line: string): Verdict {
 }
 
 /** jq's error messages without its program text, which is not what the user wrote. */
-function compileErrors(stderr: string): string {
+export function compileErrors(stderr: string): string {
   const errors = stderr.split("\n").flatMap((line) => {
     const match = /^jq: error: (.*?)(?: at <top-level>.*)?$/.exec(line);
     return match?.[1] === undefined ? [] : [match[1]];

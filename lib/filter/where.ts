@@ -17,6 +17,7 @@
 import { Buf } from "../bytes.ts";
 import { PlasmiteError, type Suggestion } from "../errors.ts";
 import type { MessageView } from "../lite3/message.ts";
+import type { FrameBytes, StoredBytes } from "../types.ts";
 import { printEnvelope } from "../text/envelope.ts";
 import type { Node } from "./ast.ts";
 import type { Part } from "./combinators.ts";
@@ -26,6 +27,15 @@ import type { JqFilter, Verdict } from "./jq.ts";
 import { compileNative, whyNotNative } from "./native.ts";
 import { FilterSyntaxError, parse } from "./parser.ts";
 import { compilePredicate, FAILED, FALSE, type Predicate, TRUE, TRUTHY } from "./predicate.ts";
+import {
+  attempt,
+  invalid,
+  InvalidFilter,
+  notBoolean,
+  refuseHopeless,
+  suggestionFor,
+  syntaxAdvice,
+} from "./refusal.ts";
 import { describe, type Value } from "./values.ts";
 
 /** Messages that are evaluated together; see {@linkcode Where.batch}. */
@@ -43,6 +53,21 @@ export interface WhereBatch {
   run(): readonly (boolean | PlasmiteError)[];
 }
 
+/** A filter that is evaluated elsewhere. */
+export interface Deferred {
+  /**
+   * Evaluates the first messages: as many as one turn allows, and at least one.
+   *
+   * @returns the results for the first messages, in order; the last one may be an error
+   * @throws the signal's reason; {@linkcode PlasmiteError} Io or Busy if it cannot be evaluated at
+   *   all
+   */
+  evaluate(
+    messages: readonly (FrameBytes | StoredBytes)[],
+    signal?: AbortSignal,
+  ): Promise<readonly (boolean | PlasmiteError)[]>;
+}
+
 /** A compiled filter. Not re-entrant, and not to be shared between threads. */
 export interface Where {
   /** The expression as given. */
@@ -56,6 +81,10 @@ export interface Where {
   readonly isNative: boolean;
   /** Whether a server may be asked to evaluate it: on the bytes, and not in vain. */
   readonly isForServers?: boolean;
+  /**
+   * Set if it is evaluated elsewhere, as on servers: then `matches` and `batch` cannot be used.
+   */
+  readonly deferred?: Deferred | undefined;
   /**
    * Whether the message matches.
    *
@@ -109,47 +138,6 @@ export async function compileWhere(expression: string, options: WhereOptions = {
   throw invalid(expression, problem, suggest(expression));
 }
 
-/** What may have been meant by a filter that never yields a boolean. */
-async function suggestionFor(expression: string, node: Node): Promise<Suggestion | undefined> {
-  if (neverBoolean(node) === undefined) return undefined;
-  const { suggest } = await import("./suggest.ts");
-  return suggest(expression);
-}
-
-/**
- * Refuses what cannot match any message. Only callers that get an answer at once are told: on a
- * command line a filter that matches nothing is none of our business.
- */
-async function refuseHopeless(expression: string): Promise<void> {
-  const node = parse(expression);
-  const part = hopelessPart(node);
-  const yields = neverBoolean(node);
-  if (part === undefined && yields === undefined) return;
-  const { suggest } = await import("./suggest.ts");
-  const suggestion = suggest(expression);
-  if (part === undefined) throw notBoolean(expression, yields ?? "", suggestion);
-  const name = JSON.stringify(part.name).slice(1, -1);
-  const why = part.kind === "word"
-    ? `${name} is a function of jq here, not a text`
-    : `no message has .${name}; did you mean .data.${name}?`;
-  throw new PlasmiteError("Usage", "filter expression matches no message", {
-    hint: `Check the jq expression ${JSON.stringify(expression)}: ${why}${meant(suggestion)}`,
-    suggestion,
-  });
-}
-
-/** A filter that cannot be compiled. */
-class InvalidFilter extends PlasmiteError {
-  /** The reason. */
-  readonly problem: string;
-
-  constructor(expression: string, problem: string) {
-    const { message, hint } = invalid(expression, problem);
-    super("Usage", message, { hint });
-    this.problem = problem;
-  }
-}
-
 /**
  * The error for a filter that needs jq although there is a budget; jq itself cannot be interrupted.
  */
@@ -183,48 +171,6 @@ export function compileWhereSync(
   const part = predicate === undefined ? compileNative(node, context) : undefined;
   if (predicate === undefined && part === undefined) return undefined;
   return new NativeWhere(expression, node, context, predicate, part);
-}
-
-/** Advice for syntax of other languages. */
-const SYNTAX: readonly (readonly [RegExp, string])[] = [
-  [/'/, "strings take double quotes"],
-  [/&&/, "write `and`"],
-  [/\|\|/, "write `or`"],
-  [/===/, "write `==`"],
-  [/=~/, 'write `.data.text | test("…")`'],
-  [/!(?!=)/, "write `| not`"],
-];
-
-function syntaxAdvice(expression: string): string {
-  const found = SYNTAX.find(([wrong]) => wrong.test(expression));
-  return found === undefined ? "" : `; ${found[1]}`;
-}
-
-function invalid(expression: string, detail: string, suggestion?: Suggestion): PlasmiteError {
-  const more = suggestion === undefined
-    ? `. One that works: '.data.level == "error"'.`
-    : meant(suggestion);
-  return new PlasmiteError("Usage", "invalid filter expression", {
-    hint: `Check the jq expression ${JSON.stringify(expression)}: ${detail}${more}`,
-    suggestion,
-  });
-}
-
-/** The end of a hint that tells what may have been meant. */
-function meant(suggestion: Suggestion | undefined): string {
-  if (suggestion === undefined) return ".";
-  const { expression, why } = suggestion;
-  return `. Perhaps you meant '${expression}': ${why}.`;
-}
-
-function notBoolean(expression: string, value: string, suggestion?: Suggestion): PlasmiteError {
-  const more = suggestion === undefined
-    ? `; compare it with something, as in '.data.level == "error"'.`
-    : meant(suggestion);
-  return new PlasmiteError("Usage", "filter expression must yield booleans", {
-    hint: `${JSON.stringify(expression)} yielded ${value}${more}`,
-    suggestion,
-  });
 }
 
 /** Runs on the bytes. */
@@ -306,16 +252,6 @@ class NativeWhere implements Where {
         return done;
       },
     };
-  }
-}
-
-/** Returns a PlasmiteError as a value. */
-function attempt<T>(action: () => T): T | PlasmiteError {
-  try {
-    return action();
-  } catch (error) {
-    if (error instanceof PlasmiteError) return error;
-    throw error;
   }
 }
 

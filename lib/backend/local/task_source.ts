@@ -73,7 +73,9 @@ export class TaskSource {
       if (one !== null) {
         this.#ahead.push(one);
         this.#aheadBytes += one.payload.length;
-      } else if (walk === null || this.#walk === null || walk.looked === looked) return;
+      } else if (walk === null || this.#walk === null) return;
+      else if (walk.evaluating === true) await walk.wait(undefined, signal);
+      else if (walk.looked === looked) return;
       else await walk.wait(0, signal);
     }
   }

@@ -296,7 +296,7 @@ export class NatsGroup implements Group {
       await this.#reply(reply, "+ACK"); // Another program's invalid message is not a task.
       return null;
     }
-    if (!this.#passes(frame)) {
+    if (!await this.#passes(frame)) {
       await this.#reply(reply, "+ACK");
       return null;
     }
@@ -310,13 +310,13 @@ export class NatsGroup implements Group {
     return { message: frame, token, tries, untilMs };
   }
 
-  #passes(frame: StoredFrame): boolean {
+  async #passes(frame: StoredFrame): Promise<boolean> {
     const filter = this.#filter;
     if (filter.passesAll) return true;
     const message = new MessageView().openStored(frame);
     if (!filter.passesTags({ message })) return false;
     if (!filter.hasConditions) return true;
-    const [verdict] = filter.apply([frame]);
+    const [verdict] = await filter.applyAll([frame]);
     if (PlasmiteError.is(verdict)) throw verdict;
     return verdict !== undefined;
   }

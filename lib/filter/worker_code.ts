@@ -1,0 +1,16 @@
+/**
+ * The text of the module that workers run. A text needs no permission to be read, wherever the
+ * program is. Packages have another file in this place, which holds the whole of it with jq
+ * (`.ci/package/worker.ts`).
+ *
+ * @module
+ */
+
+import config from "../../deno.json" with { type: "json" };
+import { runJqWorker } from "./jq_worker.ts";
+
+/** Returns the text. */
+export function workerCode(): string {
+  const jq = `${config.imports["jq-wasm"]}/inline`;
+  return `import { loadJq } from ${JSON.stringify(jq)};\n(${runJqWorker})(globalThis, loadJq);\n`;
+}
