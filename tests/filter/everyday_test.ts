@@ -6,7 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { Client } from "../../mod.ts";
+import type { Client } from "../../mod.ts";
 import { LocalBackend } from "../../lib/backend/local.ts";
 import { Hubs } from "../../lib/backend/local/hub.ts";
 import { accessGrant } from "../../lib/grant.ts";
@@ -116,8 +116,8 @@ Deno.test("everyday filters: on the command line, in the library, over HTTP and 
   await t.step("library", () =>
     eachRow(async (where, tags) => {
       const seqs: bigint[] = [];
-      const tail = client.pool("p").tail({ where, tags, untilSeq: newest });
-      for await (const { seq } of tail) seqs.push(seq);
+      using pool = client.pool("p");
+      for await (const { seq } of pool.tail({ where, tags, untilSeq: newest })) seqs.push(seq);
       return seqs;
     }));
 
