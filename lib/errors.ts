@@ -232,3 +232,13 @@ export class PlasmiteError extends Error {
     });
   }
 }
+
+/** Returns a PlasmiteError as a value. */
+export function attempt<T>(action: () => T): T | PlasmiteError {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof PlasmiteError) return error;
+    throw error;
+  }
+}

@@ -6,8 +6,7 @@
  * @module
  */
 
-import { PlasmiteError } from "../errors.ts";
-import { attempt } from "../filter/refusal.ts";
+import { attempt, PlasmiteError } from "../errors.ts";
 import type { Where } from "../filter/where.ts";
 import { Lite3Tag, MessageView } from "../lite3/message.ts";
 import type { FrameBytes, StoredBytes } from "../types.ts";

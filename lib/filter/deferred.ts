@@ -5,7 +5,7 @@
  */
 
 import { Buf } from "../bytes.ts";
-import { PlasmiteError, type Suggestion } from "../errors.ts";
+import { attempt, PlasmiteError, type Suggestion } from "../errors.ts";
 import { MessageView } from "../lite3/message.ts";
 import { printEnvelope } from "../text/envelope.ts";
 import type { FrameBytes, StoredBytes } from "../types.ts";
@@ -13,7 +13,7 @@ import type { Node } from "./ast.ts";
 import { compileErrors, jqProgram } from "./jq.ts";
 import type { JqOutcome } from "./jq_process.ts";
 import { JqWorkers, MOST_MESSAGES } from "./jq_workers.ts";
-import { attempt, notBoolean, suggestionFor } from "./refusal.ts";
+import { notBoolean, suggestionFor } from "./refusal.ts";
 import type { Deferred, Where, WhereBatch } from "./where.ts";
 
 /** The most JSON text of a job, in bytes, unless one message has more. */

@@ -78,6 +78,8 @@ export function runJqWorker(scope: Scope, loadJq: () => Promise<Jq>): void {
   /** A job ends at the first message after this time, in milliseconds, so that others have turns. */
   const TURN = 8;
   const PAGE = 65536;
+  /** jq's option to print each line at once. */
+  const UNBUFFERED = ["", "", "unbuffered"].join("-");
 
   let jq: Jq | undefined;
   let module: WebAssembly.Module | undefined;
@@ -198,7 +200,7 @@ export function runJqWorker(scope: Scope, loadJq: () => Promise<Jq>): void {
     [refused, ended, notBoolean] = [false, false, undefined];
     until = performance.now() + TURN;
     try {
-      const { stderr, exitCode } = jq.raw("", job.program, ["-c", "--unbuffered"]);
+      const { stderr, exitCode } = jq.raw("", job.program, ["-c", UNBUFFERED]);
       return { is: "done", stderr, exitCode, ...(notBoolean === undefined ? {} : { notBoolean }) };
     } catch {
       jq = undefined;

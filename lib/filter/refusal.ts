@@ -110,13 +110,3 @@ export function notBoolean(
     suggestion,
   });
 }
-
-/** Returns a PlasmiteError as a value. */
-export function attempt<T>(action: () => T): T | PlasmiteError {
-  try {
-    return action();
-  } catch (error) {
-    if (error instanceof PlasmiteError) return error;
-    throw error;
-  }
-}

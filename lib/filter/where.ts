@@ -15,7 +15,7 @@
  */
 
 import { Buf } from "../bytes.ts";
-import { PlasmiteError, type Suggestion } from "../errors.ts";
+import { attempt, PlasmiteError, type Suggestion } from "../errors.ts";
 import type { MessageView } from "../lite3/message.ts";
 import type { FrameBytes, StoredBytes } from "../types.ts";
 import { printEnvelope } from "../text/envelope.ts";
@@ -28,7 +28,6 @@ import { compileNative, whyNotNative } from "./native.ts";
 import { FilterSyntaxError, parse } from "./parser.ts";
 import { compilePredicate, FAILED, FALSE, type Predicate, TRUE, TRUTHY } from "./predicate.ts";
 import {
-  attempt,
   invalid,
   InvalidFilter,
   notBoolean,
