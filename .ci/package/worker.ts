@@ -8,7 +8,8 @@
 /** The module of a worker. */
 const ENTRY = `import { loadJq } from "jq-wasm/inline";
 import { runJqWorker } from "./jq_worker.ts";
-runJqWorker(globalThis, loadJq);
+import { withChecks } from "./wasm_checks.ts";
+runJqWorker(globalThis, loadJq, withChecks);
 `;
 
 /**

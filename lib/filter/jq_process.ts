@@ -1,5 +1,5 @@
 /**
- * One worker that runs jq: it starts, takes one job at a time, and is killed when a message takes
+ * One worker that runs jq: it starts, takes one job at a time, and is stopped when a message takes
  * longer than its budget.
  *
  * @module
@@ -9,6 +9,9 @@ import { type JqJob, JqProgress, type JqReport } from "./jq_worker.ts";
 
 /** How long jq may compute on one message, in milliseconds. */
 export const BUDGET = 1_000;
+
+/** The processor time that this process must have used meanwhile, in milliseconds. */
+const LEAST_CPU = BUDGET / 4;
 
 /** What became of a job. */
 export interface JqOutcome {
@@ -33,6 +36,7 @@ export class JqProcess {
   #used = 0;
   #cpuBefore = 0;
   #seen = 0;
+  #isStopped = false;
 
   /**
    * Starts a worker.
@@ -59,7 +63,7 @@ export class JqProcess {
     worker.onerror = (event) => {
       event.preventDefault();
       gone(event.message);
-      this.kill("dead");
+      this.kill();
     };
     worker.postMessage(this.#progress.memory);
   }
@@ -72,6 +76,7 @@ export class JqProcess {
   /** Hands out a job. */
   run(job: JqJob): Promise<JqOutcome> {
     this.#progress.reset();
+    this.#isStopped = false;
     [this.#used, this.#seen, this.#cpuBefore] = [0, 0, this.#cpu()];
     const { promise, resolve } = Promise.withResolvers<JqOutcome>();
     this.#finish = resolve;
@@ -80,8 +85,8 @@ export class JqProcess {
   }
 
   /**
-   * Counts time against the budget of the current message. A worker that waits for a processor
-   * computes nothing: so both the clock and the processor time of the process must be over.
+   * Counts time against the budget of the current message. A worker that waits for a processor is
+   * not late: this process must have had one for a part of the time.
    *
    * @returns whether the budget is used up
    */
@@ -92,13 +97,21 @@ export class JqProcess {
       return false;
     }
     this.#used += ms;
-    return this.#used >= BUDGET && this.#cpu() - this.#cpuBefore >= BUDGET;
+    return this.#used >= BUDGET && this.#cpu() - this.#cpuBefore >= LEAST_CPU;
+  }
+
+  /** Ends the job: jq is thrown away, and the worker gets a new one. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#progress.stop();
   }
 
   /** Ends the worker, whatever it does. */
-  kill(why: "late" | "dead"): void {
+  kill(): void {
+    // Deno ends a worker only when it does not compute
+    this.#progress.stop();
     this.#worker.terminate();
-    this.#end(why);
+    this.#end("dead");
   }
 
   #end(report: JqOutcome["report"]): void {
@@ -106,6 +119,6 @@ export class JqProcess {
     this.#finish = null;
     const { done } = this.#progress;
     const verdicts = Array.from({ length: done }, (_, index) => this.#progress.verdict(index));
-    finish?.({ done, verdicts, report });
+    finish?.({ done, verdicts, report: this.#isStopped && report !== "dead" ? "late" : report });
   }
 }

@@ -8,6 +8,7 @@
  */
 
 import type { Jq } from "jq-wasm/inline";
+import type { withChecks } from "./wasm_checks.ts";
 
 /** A batch to evaluate. */
 export interface JqJob {
@@ -33,28 +34,38 @@ export type JqReport =
     readonly broken?: "memory" | "crash";
   };
 
-/** Memory that is shared with a worker, so that its progress is known while it computes. */
+/**
+ * Memory that is shared with a worker, so that its progress is known while it computes, and that it
+ * can be told to stop.
+ */
 export class JqProgress {
   /** The memory. */
   readonly memory: SharedArrayBuffer;
-  readonly #done: Int32Array;
+  /** How many messages of the job were evaluated, and whether to stop. */
+  readonly #state: Int32Array;
   readonly #verdicts: Uint8Array;
 
   /** @param most the largest number of messages in a job */
   constructor(most: number) {
-    this.memory = new SharedArrayBuffer(4 + most);
-    this.#done = new Int32Array(this.memory, 0, 1);
-    this.#verdicts = new Uint8Array(this.memory, 4);
+    this.memory = new SharedArrayBuffer(8 + most);
+    this.#state = new Int32Array(this.memory, 0, 2);
+    this.#verdicts = new Uint8Array(this.memory, 8);
   }
 
   /** How many messages of the job were evaluated. */
   get done(): number {
-    return Atomics.load(this.#done, 0);
+    return Atomics.load(this.#state, 0);
   }
 
   /** Before a job. */
   reset(): void {
-    Atomics.store(this.#done, 0, 0);
+    Atomics.store(this.#state, 0, 0);
+    Atomics.store(this.#state, 1, 0);
+  }
+
+  /** Tells the worker to stop computing. */
+  stop(): void {
+    Atomics.store(this.#state, 1, 1);
   }
 
   /** The verdict about a message: see `VERDICTS` in {@linkcode runJqWorker}. */
@@ -69,8 +80,18 @@ interface Scope {
   postMessage(report: JqReport): void;
 }
 
-/** Serves jobs for ever. Verdicts: 0 false, 1 true, 2 a runtime error, 3 no boolean. */
-export function runJqWorker(scope: Scope, loadJq: () => Promise<Jq>): void {
+/**
+ * Serves jobs for ever.
+ *
+ * @param loadJq loads jq-wasm
+ * @param check {@linkcode withChecks}
+ */
+// verdicts: 0 false, 1 true, 2 a runtime error, 3 no boolean
+export function runJqWorker(
+  scope: Scope,
+  loadJq: () => Promise<Jq>,
+  check: typeof withChecks,
+): void {
   /** The most memory of jq, in bytes. */
   const MEMORY = 64 << 20;
   /** Beyond this, jq starts afresh after a job, so that the next filter has room. */
@@ -78,6 +99,8 @@ export function runJqWorker(scope: Scope, loadJq: () => Promise<Jq>): void {
   /** A job ends at the first message after this time, in milliseconds, so that others have turns. */
   const TURN = 8;
   const PAGE = 65536;
+  /** Loops look whether to stop after this many turns, which take about a tenth of a millisecond. */
+  const TURNS = 20_000;
   /** jq's option to print each line at once. */
   const UNBUFFERED = ["", "", "unbuffered"].join("-");
 
@@ -92,7 +115,7 @@ export function runJqWorker(scope: Scope, loadJq: () => Promise<Jq>): void {
   let ended = false;
   let printed: number[] = [];
   let notBoolean: string | undefined;
-  let done: Int32Array = new Int32Array(1);
+  let state: Int32Array = new Int32Array(2);
   let verdicts: Uint8Array = new Uint8Array();
   let count = 0;
 
@@ -137,7 +160,7 @@ export function runJqWorker(scope: Scope, loadJq: () => Promise<Jq>): void {
       ended = true;
     }
     verdicts[count++] = verdict;
-    Atomics.store(done, 0, count);
+    Atomics.store(state, 0, count);
   };
 
   const take = (bytes: Uint8Array): number => {
@@ -162,9 +185,18 @@ export function runJqWorker(scope: Scope, loadJq: () => Promise<Jq>): void {
     const [[space = "", functions = {}] = []] = Object.entries(imports);
     const own: Record<string, WebAssembly.ImportValue> = { ...functions };
     const replaced = new Set<string>();
+    let clock = "";
     for (const [name, original] of Object.entries(functions)) {
       if (typeof original !== "function") continue;
       const io = original.name;
+      if (io === "_emscripten_date_now") {
+        clock = name;
+        replaced.add(io);
+        own[name] = () => {
+          if (Atomics.load(state, 1) !== 0) throw new Error("stopped");
+          return Date.now();
+        };
+      }
       if (io !== "_fd_read" && io !== "_fd_write") continue;
       replaced.add(io);
       own[name] = (file: number, list: number, length: number, size: number): unknown => {
@@ -176,8 +208,8 @@ export function runJqWorker(scope: Scope, loadJq: () => Promise<Jq>): void {
         return 0;
       };
     }
-    if (replaced.size !== 2) throw new Error("this jq-wasm reads and writes in another way");
-    module ??= await compile(source);
+    if (replaced.size !== 3) throw new Error("this jq-wasm has other imports");
+    module ??= await compile(check(new Uint8Array(source as ArrayBuffer), clock, TURNS));
     const instance = await instantiate(module, { [space]: own });
     for (const exported of Object.values(instance.exports)) {
       if (exported instanceof WebAssembly.Memory) memory = exported;
@@ -213,8 +245,8 @@ export function runJqWorker(scope: Scope, loadJq: () => Promise<Jq>): void {
 
   scope.onmessage = async ({ data }) => {
     if (data instanceof SharedArrayBuffer) {
-      done = new Int32Array(data, 0, 1);
-      verdicts = new Uint8Array(data, 4);
+      state = new Int32Array(data, 0, 2);
+      verdicts = new Uint8Array(data, 8);
       jq = await loadJq();
       scope.postMessage({ is: "ready" });
     } else scope.postMessage(await run(data as JqJob));

@@ -159,18 +159,11 @@ export class JqWorkers {
   #tick(ms: number): void {
     for (const [worker, has] of [...this.#workers]) {
       if (has === null || (!worker.isLate(ms) && has.signal?.aborted !== true)) continue;
-      this.#end(worker, "late");
+      worker.stop();
     }
-    this.#next();
   }
 
-  #end(worker: JqProcess, why: "late" | "dead"): void {
-    this.#workers.delete(worker);
-    this.#free.delete(worker);
-    worker.kill(why);
-  }
-
-  /** Gives up a job whose caller has gone; a worker that computes for it ends at the next look. */
+  /** Gives up a job whose caller has gone; a worker that computes for it stops at the next look. */
   #forget(waiting: Waiting): void {
     const at = this.#queue.indexOf(waiting);
     if (at >= 0) this.#queue.splice(at, 1);
@@ -190,7 +183,9 @@ export class JqWorkers {
 
   /** Ends all workers and refuses what waits. */
   #release(): void {
-    for (const worker of [...this.#workers.keys()]) this.#end(worker, "dead");
+    for (const worker of this.#workers.keys()) worker.kill();
+    this.#workers.clear();
+    this.#free.clear();
     for (const { reject } of this.#queue.splice(0)) reject(stopped());
     this.#watch();
   }

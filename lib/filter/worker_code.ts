@@ -8,9 +8,12 @@
 
 import config from "../../deno.json" with { type: "json" };
 import { runJqWorker } from "./jq_worker.ts";
+import { withChecks } from "./wasm_checks.ts";
 
 /** Returns the text. */
 export function workerCode(): string {
   const jq = `${config.imports["jq-wasm"]}/inline`;
-  return `import { loadJq } from ${JSON.stringify(jq)};\n(${runJqWorker})(globalThis, loadJq);\n`;
+  return `import { loadJq } from ${JSON.stringify(jq)};
+(${runJqWorker})(globalThis, loadJq, ${withChecks});
+`;
 }
