@@ -5,6 +5,7 @@
  * @module
  */
 
+import "../support/environment.ts";
 import assert from "node:assert/strict";
 import { withChecks } from "../../lib/filter/wasm_checks.ts";
 
