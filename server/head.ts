@@ -32,7 +32,7 @@ export function streamHead(status: number, headers: HeadersInit): Response {
 export async function withoutBody(answer: Response): Promise<Response> {
   const { body, status, headers } = answer;
   if (body === null) return answer;
-  if (headers.has("content-encoding")) {
+  if (headers.has("content-encoding") && !headers.has("content-length")) {
     await body.cancel();
     return streamHead(status, headers);
   }

@@ -10,6 +10,8 @@ import { BASE_HEADERS, type HeaderPairs } from "./headers.ts";
 /** Bodies of at least this size are compressed for clients that accept it, in bytes. */
 const COMPRESS_FROM = 1400;
 
+const COMPRESSED: HeaderPairs = [["content-encoding", "gzip"], ["vary", "accept-encoding"]];
+
 /** A page or script of the web page. */
 export interface Asset {
   /** The content type. */
@@ -23,6 +25,16 @@ const PAGE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
   "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
+/** Whether a client takes gzip. */
+function takesGzip(request: Request): boolean {
+  const accepted = request.headers.get("accept-encoding") ?? "";
+  return /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i.test(accepted);
+}
+
+function gzipped(text: string | Uint8Array<ArrayBuffer>): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+}
+
 /** Compresses a complete body if it is large (docs/spec/http-api.md 10: never a stream). */
 export function squeeze(
   request: Request,
@@ -31,13 +43,22 @@ export function squeeze(
   more: HeaderPairs = [],
 ): Response {
   const headers: HeaderPairs = [["content-type", type], ...BASE_HEADERS, ...more];
-  const accepted = request.headers.get("accept-encoding") ?? "";
-  if (text.length < COMPRESS_FROM || !/\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i.test(accepted)) {
-    return new Response(text, { headers });
+  if (text.length < COMPRESS_FROM || !takesGzip(request)) return new Response(text, { headers });
+  headers.push(...COMPRESSED);
+  return new Response(gzipped(text), { headers });
+}
+
+/** The files of the page, compressed when they are first asked for: a page consists of forty. */
+const packed = new WeakMap<Asset, Promise<ArrayBuffer>>();
+
+/** A file compressed once. */
+function packedBody(asset: Asset): Promise<ArrayBuffer> {
+  let body = packed.get(asset);
+  if (body === undefined) {
+    body = new Response(gzipped(asset.body)).arrayBuffer();
+    packed.set(asset, body);
   }
-  headers.push(["content-encoding", "gzip"], ["vary", "accept-encoding"]);
-  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
-  return new Response(stream, { headers });
+  return body;
 }
 
 /**
@@ -45,11 +66,11 @@ export function squeeze(
  *
  * @throws {HttpError} 404
  */
-export function page(
+export async function page(
   request: Request,
   assets: ReadonlyMap<string, Asset>,
   path: string,
-): Response {
+): Promise<Response> {
   const asset = assets.get(path) ??
     (path.startsWith("/ui/pools/") || path === "/access"
       ? assets.get("/ui/pools/:name") ?? assets.get("/ui")
@@ -57,9 +78,17 @@ export function page(
   if (asset === undefined || asset === null) {
     throw new HttpError(404, "NotFound", "no such page", { hint: "The page is at /ui." });
   }
-  return squeeze(request, asset.body, asset.type, [
+  const headers: HeaderPairs = [
+    ["content-type", asset.type],
+    ...BASE_HEADERS,
     ["content-security-policy", PAGE_POLICY],
     ["referrer-policy", "no-referrer"],
     ["cross-origin-resource-policy", "same-origin"],
-  ]);
+  ];
+  if (asset.body.length < COMPRESS_FROM || !takesGzip(request)) {
+    return new Response(asset.body, { headers });
+  }
+  const body = await packedBody(asset);
+  headers.push(...COMPRESSED, ["content-length", String(body.byteLength)]);
+  return new Response(body, { headers });
 }

@@ -518,8 +518,10 @@ Deno.test("server: the page comes with a policy that allows its own files only",
   assert.match(policy, /frame-ancestors 'none'/);
   assert.ok(!policy.includes("unsafe"));
   assert.equal(page.headers.get("referrer-policy"), "no-referrer");
-  assert.equal((await get("/ui/pools/any")).text, page.text);
-  const assets = [...page.text.matchAll(/(?:src|href)="(\/ui\/assets\/[^"]+)"/g)];
+  const pool = await get("/ui/pools/any");
+  assert.match(pool.text, /Plasmite UI/);
+  assert.equal((await get("/ui/pools/other")).text, pool.text);
+  const assets = [...(page.text + pool.text).matchAll(/(?:src|href)="(\/ui\/assets\/[^"]+)"/g)];
   assert.ok(assets.length > 0);
   for (const [, path = ""] of assets) {
     const asset = await get(path);

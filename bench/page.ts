@@ -1,0 +1,132 @@
+// deno-lint-ignore-file no-console
+/**
+ * How soon the page shows the first rows of a large pool, in Chromium: from the navigation to the
+ * frame after the first rows were there, without a cache. `deno run -A bench/page.ts [--messages N]
+ * [--rounds N]` prints one JSON line.
+ *
+ * Server and browser are processes of their own. The yardstick of the same run is the time to the
+ * first frame of a page that is one line of HTML with a script, served by a bare `Deno.serve`.
+ *
+ * @module
+ */
+
+import type { Browser } from "playwright-core";
+import { Client } from "../lib/client/client.ts";
+import { launch, story } from "../tests/support/browser.ts";
+import { CLI } from "../tests/support/paths.ts";
+
+function option(name: string, fallback: number): number {
+  const at = Deno.args.indexOf(name);
+  return at < 0 ? fallback : Number(Deno.args[at + 1] ?? fallback);
+}
+
+const MESSAGES = option("--messages", 1_000_000);
+const ROUNDS = option("--rounds", 10);
+
+/** Notes when the first rows were painted, and what was there before. */
+const NOTE_FIRST_ROWS = `new MutationObserver((_, self) => {
+  if (!document.querySelector(".row:not([hidden]) .data, .bare")) return;
+  self.disconnect();
+  requestAnimationFrame(() => setTimeout(() => globalThis.firstRows = performance.now()));
+}).observe(document, { childList: true, subtree: true })`;
+
+/** A pool of about 200 bytes a message. */
+function fill(dir: string): void {
+  using client = new Client(dir);
+  using pool = client.createPool("big", Math.max(1 << 20, MESSAGES * 400));
+  const now = Date.now();
+  for (let i = 0; i < MESSAGES; i++) {
+    const { data, tags } = story(i);
+    pool.append(data, { tags, timestampNs: BigInt(now - (MESSAGES - i) * 10) * 1_000_000n });
+  }
+}
+
+/** Starts `serve` and returns its address. */
+async function serve(dir: string): Promise<[Deno.ChildProcess, string]> {
+  const ready = `${dir}/ready`;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", CLI, "--dir", dir, "serve", "--bind", "127.0.0.1:0"],
+    env: { PLASMITE_SERVE_READY_FILE: ready },
+    stdin: "null",
+    stdout: "null",
+    stderr: "inherit",
+  }).spawn();
+  for (;;) {
+    const address = await Deno.readTextFile(ready).catch(() => "");
+    if (address) return [child, `http://${address}`];
+    await new Promise((done) => setTimeout(done, 20));
+  }
+}
+
+interface Look {
+  readonly first: number;
+  readonly marks: Readonly<Record<string, number>>;
+}
+
+/** Opens a page in a fresh context; the time to its first rows. */
+async function look(browser: Browser, url: string): Promise<Look> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  const page = await context.newPage();
+  await page.addInitScript(NOTE_FIRST_ROWS);
+  await page.goto(url);
+  let first: number | undefined;
+  while (first === undefined) {
+    first = await page.evaluate<number | undefined>("globalThis.firstRows");
+    if (first === undefined) await new Promise((done) => setTimeout(done, 10));
+  }
+  const marks = await page.evaluate<Record<string, number>>(`Object.fromEntries(
+    performance.getEntriesByType("resource").filter((one) => one.startTime < firstRows)
+      .map((one) => [new URL(one.name).pathname, [one.startTime, one.responseStart, one.responseEnd].map(Math.round)]))`);
+  await context.close();
+  return { first, marks };
+}
+
+const round = (ms: number): number => Math.round(ms * 10) / 10;
+
+/** The least and the median. */
+function sum(times: readonly number[]): { best: number; median: number } {
+  const sorted = [...times].sort((a, b) => a - b);
+  return { best: round(sorted[0] ?? 0), median: round(sorted[sorted.length >> 1] ?? 0) };
+}
+
+async function main(): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "plasmite-bench-" });
+  fill(dir);
+  const [server, address] = await serve(dir);
+  const bare = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    () =>
+      new Response(
+        `<!doctype html><script>document.body.append(Object.assign(document.createElement("p"),
+        { className: "bare" }))</script>`.replace("<script>", "<body><script>"),
+        { headers: { "content-type": "text/html" } },
+      ),
+  );
+  const browser = await launch();
+  try {
+    const yardstick: number[] = [];
+    const rows: number[] = [];
+    let marks: Look["marks"] = {};
+    for (let i = 0; i < ROUNDS; i++) {
+      yardstick.push((await look(browser, `http://127.0.0.1:${bare.addr.port}/`)).first);
+      const one = await look(browser, `${address}/ui/pools/big`);
+      if (one.first < Math.min(Infinity, ...rows)) marks = one.marks;
+      rows.push(one.first);
+    }
+    if (Deno.args.includes("--marks")) console.error(marks);
+    console.log(JSON.stringify({
+      messages: MESSAGES,
+      rounds: ROUNDS,
+      first_rows_ms: sum(rows),
+      bare_page_ms: sum(yardstick),
+    }));
+  } finally {
+    await browser.close();
+    await bare.shutdown();
+    server.kill("SIGTERM");
+    await server.status;
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+await main();
