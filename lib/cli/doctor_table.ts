@@ -8,7 +8,7 @@
 import { escapeControls } from "../visible.ts";
 import type { Patient } from "./doctor.ts";
 import { byKind, countText, kindOf } from "./doctor_words.ts";
-import { fitMiddle, textWidth } from "./line_width.ts";
+import { fitMiddle, textWidth, widest } from "./line_width.ts";
 import { consoleSize } from "./terminal.ts";
 
 /** A pool as cells. */
@@ -73,8 +73,7 @@ interface Widths {
 }
 
 function widthsOf(rows: readonly Row[], columns: number): Widths {
-  const longest = (cell: (row: Row) => string): number =>
-    Math.max(0, ...rows.map((row) => textWidth(cell(row))));
+  const longest = (cell: (row: Row) => string): number => widest(rows.map(cell));
   const messages = longest((row) => row.messages);
   const issues = longest((row) => row.issues);
   const mark = longest((row) => row.mark);

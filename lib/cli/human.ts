@@ -47,7 +47,9 @@ export function humanDuration(milliseconds: number): string {
  */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [header, ...rows.map((row) => row.map(escapeControls))];
-  const widths = header.map((_, i) => Math.max(...cells.map((row) => width(row[i] ?? ""))));
+  const widths = header.map((_, i) =>
+    cells.reduce((widest, row) => Math.max(widest, width(row[i] ?? "")), 0)
+  );
   const line = (row: readonly string[]): string =>
     row.map((cell, i) => cell + " ".repeat((widths[i] ?? 0) - width(cell))).join("  ");
   return cells.map((row) => line(row) + "\n").join("");
@@ -55,7 +57,9 @@ export function table(header: readonly string[], rows: readonly (readonly string
 
 /** The length in characters, as used for padding by the reference. */
 export function width(text: string): number {
-  return [...text].length;
+  let pairs = 0;
+  for (let i = 0; i < text.length; i++) if ((text.charCodeAt(i) & 0xfc00) === 0xdc00) pairs++;
+  return text.length - pairs;
 }
 
 /** A pool's path in tables: relative to `dir` when inside it, else its base name. */

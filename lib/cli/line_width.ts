@@ -106,6 +106,13 @@ export function textWidth(text: string): number {
   return width;
 }
 
+/** The width of the widest of many texts. */
+export function widest(texts: Iterable<string>): number {
+  let most = 0;
+  for (const text of texts) most = Math.max(most, textWidth(text));
+  return most;
+}
+
 /** Cuts pieces to `columns`, with `…` in place of the rest. */
 export function fit(pieces: readonly Piece[], columns: number): Piece[] {
   if (columns === Infinity) return [...pieces];

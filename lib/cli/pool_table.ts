@@ -7,7 +7,7 @@
 import type { PoolInfo } from "../backend/local/info.ts";
 import { visible } from "../visible.ts";
 import { bar, humanAge, humanBytes, shortPath } from "./human.ts";
-import { fit, fitMiddle, textWidth } from "./line_width.ts";
+import { fit, fitMiddle, textWidth, widest } from "./line_width.ts";
 import { humanRate, messageRate } from "./pool_report.ts";
 
 /** The smallest width of the column of names. */
@@ -35,10 +35,10 @@ export function poolTable(
     return withPath ? [...cells, visible(shortPath(info.path, dir))] : cells;
   });
   const widths = header.map((heading, i) =>
-    Math.max(heading.length, ...rows.map((row) => textWidth(row[i] ?? "")))
+    Math.max(heading.length, widest(rows.map((row) => row[i] ?? "")))
   );
   const rest = columns - widths.reduce((sum, width) => sum + width + 2, 0);
-  const longest = Math.max(4, ...pools.map(({ name }) => textWidth(visible(name))));
+  const longest = Math.max(4, widest(pools.map(({ name }) => visible(name))));
   const nameWidth = Math.min(longest, Math.max(NARROWEST, rest));
   const line = (name: string, cells: readonly string[]): string =>
     [fitMiddle(visible(name), nameWidth), ...cells].map((text, i) => {

@@ -6,7 +6,7 @@
 
 import { visible } from "../visible.ts";
 import { humanRate } from "./pool_report.ts";
-import { fitMiddle, textWidth } from "./line_width.ts";
+import { fitMiddle, textWidth, widest } from "./line_width.ts";
 import type { PoolRow } from "./top_rows.ts";
 
 /** What rows can be sorted by, and the key that does it. */
@@ -128,8 +128,8 @@ const NARROWEST = 12;
 /** The columns that fit beside names, and the width of names. */
 function layout(rows: readonly PoolRow[], columns: number): { chosen: Column[]; name: number } {
   const width = (column: Column): number =>
-    Math.max(column.heading.length, ...rows.map((row) => textWidth(column.text(row)))) + 2;
-  const longest = Math.max(4, ...rows.map(({ name }) => textWidth(visible(name))));
+    Math.max(column.heading.length, widest(rows.map(column.text))) + 2;
+  const longest = Math.max(4, widest(rows.map(({ name }) => visible(name))));
   let chosen = [...COLUMNS];
   for (;;) {
     const rest = columns - chosen.reduce((sum, column) => sum + width(column), 0);
@@ -172,7 +172,7 @@ export function screen(view: View): string[] {
     return right ? pad + text : text + pad;
   };
   const widths = chosen.map((column) =>
-    Math.max(column.heading.length, ...rows.map((row) => textWidth(column.text(row))))
+    Math.max(column.heading.length, widest(rows.map(column.text)))
   );
   const line = (name: string, texts: readonly string[]): string =>
     [

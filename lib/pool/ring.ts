@@ -25,7 +25,6 @@ import {
 import {
   FRAME_HEADER,
   HEADER_SIZE,
-  HEADER_USED,
   type Layout,
   maxPayload,
   SLOT_SIZE,
@@ -43,6 +42,9 @@ export const EXPIRED_WINDOW = 4096;
 const SEARCH_WINDOW = 1 << 16;
 /** After how many expired messages a reader lets others have a turn. */
 const SEARCH_STEP = 1024;
+
+/** The place of the file's size in the header (docs/spec/format.md 1.2). */
+const FILE_SIZE_AT = 16;
 
 /** How long to wait for an incomplete publication, in milliseconds. */
 const PUBLICATION_TIMEOUT = 100;
@@ -90,8 +92,9 @@ export class Ring {
   /** The open file. */
   protected readonly file: StorageFile;
   readonly #fixed: DataView<ArrayBuffer>;
-  readonly #header = new Uint8Array(HEADER_READ);
-  readonly #headerView = new DataView(this.#header.buffer);
+  /** What {@linkcode Ring.lockedState} reads, made by its first call. */
+  #header: DataView<ArrayBuffer> | null = null;
+  #headerBytes: Uint8Array<ArrayBuffer> | null = null;
   /** What {@linkcode Ring.tryState} reads: the state block and the extension block. */
   readonly #block = new Uint8Array(HEADER_READ - STATE_AT);
   readonly #blockView = new DataView(this.#block.buffer);
@@ -101,6 +104,8 @@ export class Ring {
   /** The first message that had not expired, with the ring offset of its frame. */
   #live: LiveStart | null = null;
   #closed = false;
+  /** The state at the time it was opened. */
+  #opened: State | null = null;
 
   /** For internal use: call {@linkcode Ring.open}. */
   protected constructor({ file, layout, fixed }: VerifiedFile) {
@@ -131,22 +136,43 @@ export class Ring {
   ): Steps<R> {
     let ring: R | null = null;
     try {
-      const bytes = new Uint8Array(HEADER_USED);
-      const view = new DataView(bytes.buffer);
-      let length = file.readAt(bytes, 0);
-      if (view.getUint32(0, true) === 0) length = yield* awaitHeader(file, bytes);
-      const layout = verifyLayout({ view, length }, file.size(), file.path);
-      const opened = make({ file, layout, fixed: bytes.slice() });
-      yield* opened.stating();
+      const fixed = new Uint8Array(HEADER_READ);
+      const view = new DataView(fixed.buffer);
+      let length = file.readAt(fixed, 0);
+      if (view.getUint32(0, true) === 0) length = yield* awaitHeader(file, fixed);
+      // A creator may have sized the file after it was opened; then its size is asked again.
+      const told = Number(view.getBigUint64(FILE_SIZE_AT, true));
+      const size = file.opened.size === told ? told : file.size();
+      const layout = verifyLayout({ view, length }, size, file.path);
+      const opened = make({ file, layout, fixed });
+      opened.#opened = opened.#agreed(length) ?? (yield* opened.stating());
       return ring = opened;
     } finally {
       if (ring === null) file.close();
     }
   }
 
+  /** The state in the header that was read on opening, if a second reading agrees. */
+  #agreed(length: number): State | null {
+    if (length < HEADER_READ) return null;
+    const before = parseState(this.#fixed, STATE_AT);
+    const now = this.#readBlock();
+    return sameState(before, now) && stateProblem(now, this.layout.ringSize) === null ? now : null;
+  }
+
   /** The path it was opened by. */
   get path(): string {
     return this.file.path;
+  }
+
+  /** The state at the time it was opened, verified. */
+  get openedState(): State | null {
+    return this.#opened;
+  }
+
+  /** When the file was last modified as it was opened, in milliseconds since 1970. */
+  get openedMtimeMs(): number | null {
+    return this.file.opened.mtimeMs;
   }
 
   /** Whether it may be appended to. */
@@ -390,18 +416,25 @@ export class Ring {
     return parseExtension(bytes.subarray(0, got));
   }
 
+  /** The extension block as of the last reading of the state; null as above. */
+  lastExtension(): Extension | null {
+    return parseExtension(this.#block.subarray(EXTENSION_AT - STATE_AT));
+  }
+
   /** Reads the header under the lock, with all checks of docs/spec/format.md 1.6. */
   protected lockedState(): State {
-    const length = this.file.readAt(this.#header, 0);
+    const view = this.#header ??= new DataView(new ArrayBuffer(HEADER_READ));
+    const bytes = this.#headerBytes ??= new Uint8Array(view.buffer);
+    const length = this.file.readAt(bytes, 0);
     for (let at = 0; at < STATE_AT; at += 8) {
-      if (this.#headerView.getBigUint64(at, true) === this.#fixed.getBigUint64(at, true)) continue;
-      verifyLayout({ view: this.#headerView, length }, this.file.size(), this.path);
+      if (view.getBigUint64(at, true) === this.#fixed.getBigUint64(at, true)) continue;
+      verifyLayout({ view, length }, this.file.size(), this.path);
       throw this.corrupt("header changed while open");
     }
-    const state = parseState(this.#headerView, STATE_AT);
+    const state = parseState(view, STATE_AT);
     const problem = stateProblem(state, this.layout.ringSize);
     if (problem !== null) throw this.corrupt(problem);
-    this.#limit.note(this.#header, this.#headerView, EXTENSION_AT);
+    this.#limit.note(bytes, view, EXTENSION_AT);
     return state;
   }
 

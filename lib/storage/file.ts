@@ -25,6 +25,7 @@ export class DiskFile implements StorageFile {
   readonly #file: Deno.FsFile;
   readonly #dev: number;
   readonly #ino: number | null;
+  readonly opened: { readonly size: number; readonly mtimeMs: number | null };
 
   /** Takes over an open file, which is closed with this. Throws Io for anything but a file. */
   constructor(readonly path: string, readonly writable: boolean, file: Deno.FsFile) {
@@ -36,6 +37,7 @@ export class DiskFile implements StorageFile {
     }
     this.#dev = info.dev;
     this.#ino = info.ino;
+    this.opened = { size: info.size, mtimeMs: info.mtime?.getTime() ?? null };
   }
 
   /** The error for a failed read or write: disk full, device gone, read-only file system. */

@@ -67,9 +67,13 @@ function dateTime(second: number): DataView {
   return view;
 }
 
+/** What {@linkcode formatTime} prints into. */
+let formatted: Buf | undefined;
+
 /** A time in nanoseconds since 1970 (0 to 2^64 - 1) as RFC 3339 text. */
 export function formatTime(ns: bigint): string {
-  const out = new Buf(32);
+  const out = formatted ??= new Buf(32);
+  out.clear();
   const u64 = BigInt.asUintN(64, ns);
   printTime(Number(u64 & 0xffffffffn), Number(u64 >> 32n), out);
   return String.fromCharCode(...out.bytes());

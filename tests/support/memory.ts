@@ -114,6 +114,7 @@ export class MemoryStorage implements Storage {
     return {
       path,
       writable: write,
+      opened: { size: inode.live.length, mtimeMs: null },
       readAt: (into, at) => {
         const part = inode.live.subarray(at, at + into.length);
         into.set(part);

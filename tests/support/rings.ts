@@ -179,6 +179,7 @@ export function hooked(
       return {
         path: file.path,
         writable: file.writable,
+        opened: file.opened,
         readAt: (into, at) => {
           hooks.onRead?.(at, into.length);
           // Large reads are not atomic: half of the bytes may be older than the other half.

@@ -7,7 +7,8 @@
 import type { PlasmiteError } from "../../errors.ts";
 import { Cursor, MORE } from "../../pool/cursor.ts";
 import { type State, usedBytes } from "../../pool/header.ts";
-import { HEADER_SIZE, SLOT_SIZE } from "../../pool/layout.ts";
+import { frameOffset } from "../../pool/frame.ts";
+import { FRAME_HEADER, HEADER_SIZE, SLOT_SIZE } from "../../pool/layout.ts";
 import type { Ring } from "../../pool/ring.ts";
 import { inPlace, type Steps } from "../../storage/steps.ts";
 
@@ -119,16 +120,27 @@ export interface StreamPlace {
   readonly version: string;
 }
 
-/** The time of message `seq`; null if it was overwritten in the meantime or cannot be read. */
-function* timeOf(ring: Ring, seq: bigint): Steps<bigint | null> {
+/**
+ * The time of message `seq`; null if it was overwritten in the meantime or cannot be read.
+ *
+ * @param place where its frame should be; -1 if that is not known
+ */
+function* timeOf(ring: Ring, seq: bigint, place: number): Steps<bigint | null> {
+  if (place >= 0) {
+    const { ringSize } = ring.layout;
+    const look = ring.itemReader(FRAME_HEADER);
+    const item = look(frameOffset(look, place, ringSize));
+    if (item.kind === "frame" && item.seq === seq) return item.time;
+  }
   const cursor = new Cursor(ring, seq, true);
   let ready = cursor.fill(true);
   for (; ready === MORE; ready = cursor.fill(true)) yield "more";
   return ready > 0 && cursor.next() && cursor.seq === seq ? cursor.timestampNs : null;
 }
 
-function* retentionOf(ring: Ring, { oldest, newest }: State): Steps<PoolRetention> {
-  const live = yield* ring.living();
+function* retentionOf(ring: Ring, state: State): Steps<PoolRetention> {
+  const { oldest, newest } = state;
+  const live = ring.maxAgeNs === 0n ? state : yield* ring.living();
   const end = newest + 1n;
   const first = live.oldest === 0n || live.oldest > end ? end : live.oldest;
   return {
@@ -163,21 +175,31 @@ export function describePool(ring: Ring, name: string): PoolInfo {
   return inPlace(describing(ring, name));
 }
 
+/** What was learned when the pool was opened, a moment ago. */
+export interface Known {
+  /** Its state; it is read again if this is absent. */
+  readonly opened?: State | null;
+  /** The last modification of the file in milliseconds since 1970. */
+  readonly mtimeMs?: number | null;
+}
+
 /**
  * Like {@linkcode describePool}, in steps for `inTurns`: without an index, finding the newest
  * message requires a scan of the pool.
  */
-export function* describing(ring: Ring, name: string): Steps<PoolInfo> {
+export function* describing(ring: Ring, name: string, known: Known = {}): Steps<PoolInfo> {
   const { layout } = ring;
-  const state = yield* ring.stating();
+  const state = known.opened ?? (yield* ring.stating());
   const empty = state.oldest === 0n;
   const count = empty ? 0n : state.newest - state.oldest + 1n;
   const used = usedBytes(state, layout.ringSize);
   const now = Temporal.Now.instant().epochNanoseconds;
-  const oldestTimeNs = empty ? null : yield* timeOf(ring, state.oldest);
-  const newestTimeNs = empty ? null : yield* timeOf(ring, state.newest);
+  const oldestTimeNs = empty ? null : yield* timeOf(ring, state.oldest, state.tail);
+  const newestTimeNs = empty
+    ? null
+    : yield* timeOf(ring, state.newest, ring.indexOffset(state.newest));
   const retention = yield* retentionOf(ring, state);
-  const identity = ring.extension()?.id;
+  const identity = ring.lastExtension()?.id;
   return {
     name,
     path: ring.path,
@@ -209,5 +231,6 @@ export function* describing(ring: Ring, name: string): Steps<PoolInfo> {
     retention,
     lastSeq: state.newest,
     ...(identity === undefined ? {} : { identity }),
+    ...(known.mtimeMs === undefined ? {} : { mtimeMs: known.mtimeMs }),
   };
 }

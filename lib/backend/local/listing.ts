@@ -98,8 +98,15 @@ export async function filesOf(dir: string): Promise<string[]> {
 export function* listed(path: string, storage: Storage = disk): Steps<PoolInfo | null> {
   const name = poolName(path);
   try {
-    const mtimeMs = storage === disk ? Deno.statSync(path).mtime?.getTime() ?? null : null;
-    return { ...yield* readingInfo(path, name, storage), mtimeMs };
+    const ring = yield* Ring.opening(storage, path);
+    try {
+      return yield* describing(ring, name, {
+        opened: ring.openedState,
+        mtimeMs: ring.openedMtimeMs,
+      });
+    } finally {
+      ring.close();
+    }
   } catch (cause) {
     const error = osError(cause, { path });
     const problem = error.kind === ErrorKind.NotFound ? listedButMissing(path) : error;
