@@ -13,7 +13,7 @@ import { type Limits, limitsOf, MAX_PAYLOAD } from "../../pool/layout.ts";
 import { nowNs } from "../../text/time.ts";
 import type { AppendRequest, Conditions } from "../types.ts";
 import { Code, hasCode } from "./errors.ts";
-import type { Link } from "./link.ts";
+import { atLeast, type Link } from "./link.ts";
 import {
   type Ack,
   commit,
@@ -22,6 +22,7 @@ import {
   type Item,
   Patience,
   publish,
+  publishAfter,
   type Target,
 } from "./publisher.ts";
 import { Window } from "./window.ts";
@@ -67,7 +68,8 @@ export class NatsAppender {
   /** Creates an appender for the stream configured by `config`. */
   constructor(link: Link, config: StreamConfig, path: string) {
     const { name } = config;
-    this.target = { link, path, stream: name, printer: new Printer(name) };
+    const checksSubjects = (config.num_replicas ?? 1) === 1 || atLeast(link.version, 2, 12);
+    this.target = { link, path, stream: name, printer: new Printer(name), checksSubjects };
     this.#config = config;
     this.#window = new Window(this.target);
     this.#isAtomic = takesBatches(link, config);
@@ -274,7 +276,10 @@ export class NatsAppender {
     let isUnknown = false;
     try {
       if (more.length === 0) {
-        const ack = await publish(this.target, guarded, patience, () => isUnknown = true);
+        const doubt = (): void => void (isUnknown = true);
+        const ack = subject === undefined
+          ? await publish(this.target, guarded, patience, doubt)
+          : await publishAfter(this.target, first, expect, patience, doubt);
         runs.add(first, 0, ack, await this.#timeOf(ack));
       } else await this.#group([guarded, ...more], 0, runs, patience);
       runs.flush();

@@ -26,7 +26,7 @@ import {
 import { Code, hasCode } from "./errors.ts";
 import { deliveryOf } from "./delivery.ts";
 import { type Held, Hold, type Holder, holderAmong, refuseHeld } from "./hold.ts";
-import type { Target } from "./publisher.ts";
+import { Patience, patiently, type Target } from "./publisher.ts";
 import { boundsNow } from "./stream.ts";
 
 /** Number of headers requested at a time to move a cursor. */
@@ -188,7 +188,7 @@ export class NatsCursors {
       const setter: Setter = {
         setCursor: async (_, update) => {
           await hold.check();
-          return await this.#set(name, update);
+          return await patiently(() => this.#set(name, update), new Patience());
         },
       };
       return new NatsCursor(this.#pool, setter, current, found === null, hold);

@@ -16,7 +16,7 @@ import type { PoolHandle, StoredFrame } from "../types.ts";
 import { choiceOf, filterOf, refusesChoice } from "./choice.ts";
 import { deliveryOf } from "./delivery.ts";
 import { type ConsumerInfo, consumerOf, findConsumer, pull, putConsumer } from "./consumers.ts";
-import { Patience, type Target } from "./publisher.ts";
+import { Patience, patiently, type Target } from "./publisher.ts";
 import { boundsNow, streamInfo } from "./stream.ts";
 import { headersOf, type Incoming } from "./wire.ts";
 import type { Msg } from "@nats-io/transport-node";
@@ -104,14 +104,7 @@ export class NatsGroup implements Group {
    * may be repeated; servers confirm an acknowledgement that they have had already.
    */
   async #patiently<T>(request: () => Promise<T>, signal = this.#taking): Promise<T> {
-    const patience = new Patience(signal ?? this.#ending.signal, PATIENCE_MS);
-    for (;;) {
-      try {
-        return await request();
-      } catch (error) {
-        await patience.after(error);
-      }
-    }
+    return await patiently(request, new Patience(signal ?? this.#ending.signal, PATIENCE_MS));
   }
 
   async #put(config: object): Promise<ConsumerInfo> {

@@ -15,7 +15,7 @@ import { PlasmiteError } from "../../errors.ts";
 import { pause } from "../../timers.ts";
 import { type ConsumerInfo, findConsumer, putConsumer } from "./consumers.ts";
 import { Code, hasCode } from "./errors.ts";
-import type { Target } from "./publisher.ts";
+import { Patience, patiently, type Target } from "./publisher.ts";
 
 /** How long a reader holds a cursor without a sign of life, in milliseconds. */
 const HELD_MS = 30_000;
@@ -138,7 +138,7 @@ export class Hold {
   /** Throws Busy if the cursor was lost to another process. */
   async check(): Promise<void> {
     if (this.#released || performance.now() < this.#certainUntil) return;
-    if (await this.#renew()) return;
+    if (await patiently(() => this.#renew(), new Patience())) return;
     // This process slept, or the server lost the consumer: nobody else may have noticed.
     const { consumer, since } = await make(this.#held);
     this.#consumer = consumer;

@@ -29,9 +29,9 @@ import { toValue } from "../../lite3/value.ts";
 import { FrameBatch } from "../../pool/batch.ts";
 import type { Released } from "../coordination.ts";
 import type { ClaimRequest, LeaseState, ReleaseRequest } from "../types.ts";
-import { isWrongLast, Patience, publish, type Target } from "./publisher.ts";
+import { isWrongLast, Patience, patiently, publishAfter, type Target } from "./publisher.ts";
 import { idOf, leaderMessage, streamInfo } from "./stream.ts";
-import { claimSubject, Header, Reader, timeOf } from "./wire.ts";
+import { claimSubject, type Incoming, Reader, timeOf } from "./wire.ts";
 
 /** How many times a claim is retried because another client was faster. */
 const ATTEMPTS = 50;
@@ -114,7 +114,7 @@ export class NatsLeases {
     decide: (newest: Newest, nowNs: bigint) => Decision,
   ): Promise<{ decision: Decision; nowNs: bigint; seq: bigint }> {
     for (let attempt = 0;; attempt++) {
-      const { message, seq } = await this.#latest(key);
+      const { message, seq } = await patiently(() => this.#latest(key), new Patience());
       const nowNs = Temporal.Now.instant().epochNanoseconds;
       const decision = decide(new Map([[key, message]]), nowNs);
       if (decision.append === undefined) return { decision, nowNs, seq: 0n };
@@ -151,12 +151,11 @@ export class NatsLeases {
     if (message === undefined) throw new Error("a batch of one message has one");
     const subject = claimSubject(stream, key);
     const id = `claim:${link.library.nuid.next()}`;
-    const headers = [[Header.expectLastOfSubject, String(after)]] as const;
-    const item = { message: { ...message, subject }, id, headers };
+    const item = { message: { ...message, subject }, id };
     let isUnknown = false;
     try {
       const doubt = (): void => void (isUnknown = true);
-      return BigInt((await publish(this.#target, item, new Patience(), doubt)).seq);
+      return BigInt((await publishAfter(this.#target, item, after, new Patience(), doubt)).seq);
     } catch (error) {
       if (!isWrongLast(error) || !isUnknown) throw error;
       // The response was lost, so the conflicting message may be this one.
@@ -169,14 +168,16 @@ export class NatsLeases {
   /** The time according to the server's clock, which all clients use. */
   async #timeOf(seq: bigint): Promise<bigint | null> {
     const { link, path, stream } = this.#target;
-    const stored = await leaderMessage(link, stream, { seq: Number(seq) }, path);
+    const find = (): Promise<Incoming | null> =>
+      leaderMessage(link, stream, { seq: Number(seq) }, path);
+    const stored = await patiently(find, new Patience());
     return stored === null ? null : timeOf(stored);
   }
 
   /** Whether messages younger than a lease are already being removed, so it could be lost. */
   async #isShort(ttlMs: number, nowNs: bigint): Promise<boolean> {
     const { link, path, stream } = this.#target;
-    const { state } = await streamInfo(link, stream, path);
+    const { state } = await patiently(() => streamInfo(link, stream, path), new Patience());
     if (state.first_seq <= 1 || state.messages === 0) return false;
     return Number(nowNs / 1_000_000n) - Date.parse(state.first_ts) < ttlMs;
   }

@@ -31,6 +31,11 @@ export interface Target {
   readonly stream: string;
   readonly path: string;
   readonly printer: Printer;
+  /**
+   * Whether the servers check the expectation of a subject when they store the message. Old clusters
+   * check it earlier, so that it also holds for two messages at the same time.
+   */
+  readonly checksSubjects: boolean;
 }
 
 /** A message with its id and headers. */
@@ -90,6 +95,17 @@ export class Patience {
     if (performance.now() - this.#since + this.#pauseMs > this.#most) throw error;
     await pause(this.#pauseMs, this.#signal);
     this.#pauseMs = Math.min(2 * this.#pauseMs, LAST_PAUSE);
+  }
+}
+
+/** Repeats what may be done again, until it succeeds or the patience ends. */
+export async function patiently<T>(work: () => Promise<T>, patience: Patience): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      await patience.after(error);
+    }
   }
 }
 
@@ -181,6 +197,55 @@ export async function publish(
     } catch (error) {
       if (isUnknown(error)) unknown();
       await patience.after(error);
+    }
+  }
+}
+
+/** The number of the newest message of a subject; 0 if there is none. */
+async function newestOf({ link, path, stream }: Target, subject: string): Promise<bigint> {
+  return (await leaderMessage(link, stream, { last_by_subj: subject }, path))?.seq ?? 0n;
+}
+
+/**
+ * Stores one message if the newest one of its subject still has number `after`; 0 for none.
+ *
+ * @throws {PlasmiteError} an error of {@linkcode isWrongLast}, and those of {@linkcode publish}
+ */
+export async function publishAfter(
+  target: Target,
+  item: Item,
+  after: bigint,
+  patience: Patience,
+  unknown?: () => void,
+): Promise<Ack> {
+  const { path, stream } = target;
+  const { subject } = item.message;
+  const ofSubject = [Header.expectLastOfSubject, String(after)] as const;
+  if (after === 0n || target.checksSubjects) {
+    return await publish(target, { ...item, headers: [ofSubject] }, patience, unknown);
+  }
+  const check = async (): Promise<void> => {
+    const newest = await newestOf(target, subject);
+    if (newest === after) return;
+    const description = `wrong last sequence: ${newest}`;
+    throw wireError({ err_code: Code.wrongLast, description }, path);
+  };
+  for (;;) {
+    // Nothing at all may come between: that is checked when the message is stored.
+    const { state } = await patiently(() => streamInfo(target.link, stream, path), patience);
+    await patiently(check, patience);
+    const ofStream = [Header.expectLast, String(state.last_seq)] as const;
+    try {
+      return await publish(target, { ...item, headers: [ofSubject, ofStream] }, patience, unknown);
+    } catch (error) {
+      if (!isWrongLast(error)) throw error;
+      await patiently(check, patience);
+      await patience.after(
+        new PlasmiteError("Busy", "Too much is appended to the stream for a condition of a key", {
+          path,
+          hint: "Try again, use a stream of its own, or servers of 2.12 or newer.",
+        }),
+      );
     }
   }
 }

@@ -1,0 +1,70 @@
+/** Coordination in a stream with three replicas. */
+
+import "../support/environment.ts";
+import assert from "node:assert/strict";
+import { NatsBackend } from "../../lib/backend/nats.ts";
+import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { NatsCluster, testEachNats } from "../support/nats.ts";
+import { storeWhen } from "../support/coordinated.ts";
+import { PATIENCE_MS, pause } from "../support/patience.ts";
+
+/** Whether an error may pass when servers come back. */
+function mayPass(error: unknown): boolean {
+  return PlasmiteError.is(error, ErrorKind.Busy) || PlasmiteError.is(error, ErrorKind.Io);
+}
+
+/** Creates stream P, as soon as the cluster can; returns its leader. */
+async function create(cluster: NatsCluster): Promise<string> {
+  const backend = new NatsBackend(cluster.url());
+  try {
+    for (const end = performance.now() + PATIENCE_MS;;) {
+      try {
+        await backend.create("P", { sizeBytes: 16 << 20, replicas: 3 });
+        break;
+      } catch (error) {
+        if (PlasmiteError.is(error, ErrorKind.AlreadyExists)) break;
+        if (!mayPass(error) || performance.now() > end) throw error;
+        await pause(200);
+      }
+    }
+    await cluster.ready("P");
+    return (await backend.info("P")).stream?.leader ?? "n0";
+  } finally {
+    await backend.close();
+  }
+}
+
+// Clusters of 2.9 check the condition of a key before they store, and let two pass at once.
+testEachNats(
+  "nats % cluster: of many that expect the same of a key, one stores",
+  async (version) => {
+    const cluster = await NatsCluster.start(version);
+    try {
+      await create(cluster);
+      const backends = [0, 1, 2].map((i) => new NatsBackend(cluster.url(i)));
+      const pools = await Promise.all(
+        backends.map((backend) => backend.open("P", { write: true })),
+      );
+      const racers = Array.from({ length: 12 }, (_, i) => pools[i % 3] ?? assert.fail());
+      let expect = 0n;
+      for (let round = 0; round < 15; round++) {
+        const stored: bigint[] = [];
+        await Promise.all(racers.map(async (pool, i) => {
+          try {
+            const when = { expect, key: "k" };
+            stored.push((await storeWhen(pool, { round, i }, ["key:k"], when)).seq);
+          } catch (error) {
+            if (!PlasmiteError.is(error, ErrorKind.Conflict)) throw error;
+          }
+        }));
+        assert.equal(stored.length, 1, `round ${round}: ${stored}`);
+        expect = stored[0] ?? 0n;
+      }
+      assert.equal((await (pools[0] ?? assert.fail()).bounds()).newest, 15n);
+      for (const pool of pools) await pool.close();
+      for (const backend of backends) await backend.close();
+    } finally {
+      await cluster.end();
+    }
+  },
+);
