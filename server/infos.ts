@@ -11,6 +11,7 @@ import {
   retentionDocument,
   sizesDocument,
 } from "../lib/backend/pool_document.ts";
+import type { Gap } from "../lib/types.ts";
 import { float, Json, jsonText } from "../lib/text/json_exact.ts";
 import { errorJson } from "./errors.ts";
 
@@ -32,8 +33,14 @@ function brief(info: PoolInfo, name: string): { readonly [name: string]: string 
  * @param followers the number of readers that follow the pool through this server; with it come
  *   `retention` and `last_seq`, which are not in v0, for the page. Without it, `retention` is
  *   included only if there is a limit
+ * @param unreadable the messages that are known to be damaged
  */
-export function infoJson(info: PoolInfo, name: string, followers?: number): string {
+export function infoJson(
+  info: PoolInfo,
+  name: string,
+  followers?: number,
+  unreadable: readonly Gap[] = [],
+): string {
   const { error, lastSeq, retention } = info;
   const hasLimit = retention !== undefined && retention.maxAgeMs !== null;
   return jsonText({
@@ -43,6 +50,9 @@ export function infoJson(info: PoolInfo, name: string, followers?: number): stri
     retention: hasLimit || followers !== undefined ? retentionDocument(info) : undefined,
     last_seq: followers === undefined ? undefined : lastSeq,
     followers,
+    unreadable: unreadable.length === 0
+      ? undefined
+      : unreadable.map(({ first, last }) => ({ from: first, to: last })),
     error: error && new Json(errorJson(error).slice('{"error":'.length, -1)),
   });
 }

@@ -11,6 +11,7 @@ import type { Backend } from "../lib/backend/types.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import { Slice } from "../lib/storage/turns.ts";
 import type { Grant } from "../lib/types.ts";
+import type { Histograms } from "./histogram.ts";
 import { infoJson } from "./infos.ts";
 
 /** Concatenates texts as UTF-8, without ever building one long string. */
@@ -35,6 +36,8 @@ export interface Directory {
   readonly backend: Backend;
   /** The number of readers that follow a pool. */
   followers(pool: string): number;
+  /** What is known of damage. */
+  readonly histograms?: Histograms;
 }
 
 /**
@@ -44,7 +47,7 @@ export interface Directory {
  * @throws {PlasmiteError} Permission or Io when the directory cannot be read
  */
 export async function poolsJson(
-  { backend, followers }: Directory,
+  { backend, followers, histograms }: Directory,
   grant: Grant,
   only?: ReadonlySet<string>,
 ): Promise<Uint8Array<ArrayBuffer>> {
@@ -57,8 +60,11 @@ export async function poolsJson(
   for (const [i, info] of infos.entries()) {
     if (slice.over) await slice.next();
     if (i > 0) texts.put(",");
-    texts.put(infoJson(info, info.name, followers(info.name)));
+    texts.put(
+      infoJson(info, info.name, followers(info.name), histograms?.unreadable(info.name)),
+    );
   }
+  histograms?.look(infos.filter(({ error }) => error === undefined).map(({ name }) => name));
   texts.put("]}");
   return texts.bytes();
 }

@@ -101,6 +101,9 @@ export const PoolInfoShape = z.object({
   followers: COUNT.optional().meta({
     description: "Readers that follow it through this server",
   }),
+  unreadable: z.array(z.object({ from: U64, to: U64 })).optional().meta({
+    description: "Messages that cannot be read, as far as the server has met them",
+  }),
   error: ErrorFields.optional().meta({ description: "In lists: why it cannot be opened" }),
 }).meta({ id: "PoolInfo" });
 
@@ -271,6 +274,22 @@ export const FacetsAnswer = z.object({
   tags: z.object(FACET),
   fields: z.array(z.object({ path: z.array(z.string()), ...FACET })),
 }).meta({ id: "FacetsAnswer" });
+
+/** `GET /v0/ui/pools/{pool}/histogram`. */
+export const HistogramAnswer = z.object({
+  from: z.string().meta({ format: "date-time" }),
+  to: z.string().meta({ format: "date-time", description: "Not counted itself" }),
+  bucket_ms: COUNT,
+  exact: z.boolean().meta({ description: "False if not all messages were counted" }),
+  buckets: z.array(z.object({
+    time: z.string().meta({ format: "date-time", description: "Where the bucket begins" }),
+    count: COUNT,
+    tags: z.record(z.string(), COUNT).meta({ description: "Of the most frequent tags" }),
+  })),
+  unreadable: z.array(z.object({ from: U64, to: U64 })).meta({
+    description: "Messages that cannot be read and were not counted",
+  }),
+}).meta({ id: "HistogramAnswer" });
 
 /** `PUT /v0/pools/{pool}/cursors/{name}`. */
 export const CursorBody = z.object({

@@ -19,6 +19,7 @@ import { stopping } from "./errors.ts";
 import { corsHeaders, Guard, normalizeOrigin, preflight } from "./guard.ts";
 import { isHead, routedAsGet, withoutBody } from "./head.ts";
 import { MountedBackend, type Mounts } from "./mounts.ts";
+import { Histograms } from "./histogram.ts";
 import { Metrics } from "./metrics.ts";
 import type { OAuth } from "./oauth/oauth.ts";
 import type { Asset } from "./page.ts";
@@ -118,6 +119,7 @@ export class Server implements App {
       ui: options.ui ?? loadPage,
       mcp: mcp === undefined ? null : () => this.#loadMcp(mcp),
       openApi: () => this.#openApi(),
+      histograms: new Histograms(serving, this.#stopping.signal),
       followers: (pool) => serving.followers(pool),
       calls: () => directory.used + serving.calls,
       stopping: this.#stopping.signal,
@@ -227,6 +229,7 @@ export class Server implements App {
     this.#releaseWorkers();
     this.#host.bodies.close();
     if (this.#mcp !== null) await (await this.#mcp).close?.();
+    await this.#host.histograms.close();
     if (this.#running > 0) await new Promise<void>((resolve) => this.#settled.push(resolve));
     this.#backend.close();
   };

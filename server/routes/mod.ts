@@ -8,6 +8,7 @@ import { ACCESS_ROUTES } from "./access.ts";
 import { CLAIM_ROUTES } from "./claims.ts";
 import { CURSOR_ROUTES } from "./cursors.ts";
 import { GROUP_ROUTES } from "./groups.ts";
+import { HISTOGRAM_ROUTES } from "./histogram.ts";
 import { LATEST_ROUTES } from "./latest.ts";
 import { BROWSER_ROUTES } from "./browser.ts";
 import { MESSAGE_ROUTES } from "./messages.ts";
@@ -25,6 +26,7 @@ export const ROUTES: readonly Route[] = [
   ...POOL_ROUTES,
   ...MESSAGE_ROUTES,
   ...STREAM_ROUTES,
+  ...HISTOGRAM_ROUTES,
   ...SEARCH_ROUTES,
   ...LATEST_ROUTES,
   ...CLAIM_ROUTES,

@@ -75,7 +75,14 @@ async function open({ request, grant }: Call, { backend, bodies }: RouteHost): P
 
 async function info({ grant, pool }: Call, host: RouteHost): Promise<Response> {
   const found = await host.backend.info(pool);
-  const text = `{"pool":${infoJson(found, pool, host.followers(pool))}}`;
+  const text = `{"pool":${
+    infoJson(
+      found,
+      pool,
+      host.followers(pool),
+      host.histograms.unreadable(pool),
+    )
+  }}`;
   return json(text, rightsHeaders(grant, pool));
 }
 

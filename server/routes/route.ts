@@ -15,6 +15,7 @@ import type { BrowserSessions } from "../access/sessions.ts";
 import type { Administration } from "../access/administration.ts";
 import type { Authenticator } from "../auth.ts";
 import type { BodyReader } from "../body.ts";
+import type { Histograms } from "../histogram.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Asset } from "../page.ts";
 import type { TailHost, TailStream } from "../tail.ts";
@@ -83,6 +84,8 @@ export interface RouteHost extends TailHost {
   readonly mcp: (() => Promise<McpFetch>) | null;
   /** The OpenAPI document of this server as JSON text. */
   readonly openApi: () => Promise<string>;
+  /** When messages were appended. */
+  readonly histograms: Histograms;
   /** The number of readers that follow a pool. */
   followers(pool: string): number;
   /** Aborted when the server stops. */
