@@ -37,6 +37,8 @@ export interface ServerRecord {
 
 /** How long to wait for a response, in milliseconds. */
 const PATIENCE = 300;
+/** The same for a server that holds its lock, and so runs: the machine may be busy. */
+const PATIENCE_LOCKED = 5_000;
 /** The largest record or response that is read, in bytes. */
 const LARGEST = 16 * 1024;
 /** How many servers are asked at once. */
@@ -155,9 +157,9 @@ function parseRecord(text: string): ServerRecord | null {
 }
 
 /** What the server at `url` reports about itself. */
-async function status(url: string): Promise<Uint8Array> {
+async function status(url: string, timeoutMs: number): Promise<Uint8Array> {
   const { Transport } = await import("../lib/backend/http/transport.ts");
-  const server = new Transport(url, { timeoutMs: PATIENCE });
+  const server = new Transport(url, { timeoutMs });
   try {
     return await server.bytes("/v0/serve/status", { limit: LARGEST });
   } finally {
@@ -176,7 +178,8 @@ async function confirmed(record: ServerRecord): Promise<boolean> {
   // Only numeric loopback addresses: a record must not cause requests to other machines.
   if (url === null || !/^http:\/\/(?:127\.\d+\.\d+\.\d+|\[::1\]):\d{1,5}$/.test(url)) return false;
   try {
-    const text = new TextDecoder().decode(await status(url));
+    const patience = record.alive_by === undefined ? PATIENCE : PATIENCE_LOCKED;
+    const text = new TextDecoder().decode(await status(url, patience));
     const said = parseRecord(text);
     return said !== null && identity(said) === identity(record);
   } catch (error) {

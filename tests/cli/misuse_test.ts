@@ -413,7 +413,7 @@ const rows: readonly Row[] = [
     line: "plasmite follow events -n 1 --no-follow --where '.data.n = 1'",
     code: ErrorKind.Usage,
     message: "filter expression must yield booleans",
-    hint: /compare it/,
+    hint: /equal is written `==`/,
     works: "plasmite follow events -n 1 --no-follow --where '.data.n == 1'",
   },
   {

@@ -12,11 +12,11 @@ import { checkJson, checkServe, checkText } from "../../server/check.ts";
 import { DEFAULT_FLAGS, parseBind, resolveServe, type ServeFlags } from "../../server/config.ts";
 import { initCommands, initText } from "../../server/init_report.ts";
 import { serveInit } from "../../server/init.ts";
-import { makeRecord, register, runningServers } from "../../server/registry.ts";
+import { makeRecord, register, runningServers, type ServerRecord } from "../../server/registry.ts";
 import { startServer } from "../../server/serve.ts";
 import { initialized, lines } from "./server_util.ts";
 import { ROOT } from "../support/paths.ts";
-import { until } from "../support/patience.ts";
+import { pause, until } from "../support/patience.ts";
 
 async function fails(
   promise: Promise<unknown>,
@@ -483,4 +483,23 @@ Deno.test({
     assert.equal(await server.stop("SIGTERM"), 0);
     await Deno.remove(dir, { recursive: true });
   },
+});
+
+// On a busy machine a server that ran was missing in `serve status`.
+Deno.test("serve: a server that is slow to answer, but holds its lock, is listed", async () => {
+  const dir = await Deno.makeTempDir();
+  let record: ServerRecord | undefined;
+  await using server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    async () => {
+      await pause(1_000);
+      return Response.json(record);
+    },
+  );
+  record = makeRecord(dir, `http://127.0.0.1:${server.addr.port}`, null, "answer");
+  const remove = register(record, `${dir}/servers`);
+  assert.deepEqual((await runningServers(`${dir}/servers`)).map(({ pid }) => pid), [Deno.pid]);
+  remove();
+  assert.deepEqual(await runningServers(`${dir}/servers`), []);
+  await Deno.remove(dir, { recursive: true });
 });
