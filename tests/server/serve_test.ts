@@ -488,15 +488,16 @@ Deno.test({
 // On a busy machine a server that ran was missing in `serve status`.
 Deno.test("serve: a server that is slow to answer, but holds its lock, is listed", async () => {
   const dir = await Deno.makeTempDir();
-  let record: ServerRecord | undefined;
+  const records: ServerRecord[] = [];
   await using server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen: () => {} },
     async () => {
       await pause(1_000);
-      return Response.json(record);
+      return Response.json(records[0]);
     },
   );
-  record = makeRecord(dir, `http://127.0.0.1:${server.addr.port}`, null, "answer");
+  const record = makeRecord(dir, `http://127.0.0.1:${server.addr.port}`, null, "answer");
+  records.push(record);
   const remove = register(record, `${dir}/servers`);
   assert.deepEqual((await runningServers(`${dir}/servers`)).map(({ pid }) => pid), [Deno.pid]);
   remove();
