@@ -18,12 +18,13 @@ import { DAMAGE, PlasmiteError } from "../errors.ts";
 import { untilUnlocked } from "../storage/lock_wait.ts";
 import type { Steps } from "../storage/steps.ts";
 import { crc32c } from "./crc32c.ts";
-import { FIELD, frameProblem, frameState, hasMarker, itemAt, payloadLength } from "./frame.ts";
+import { FIELD, frameProblem, frameState, hasMarker, payloadLength } from "./frame.ts";
 import { sameState, type State } from "./header.ts";
 import type { Gap } from "../types.ts";
-import { COMMITTED, FRAME_HEADER, frameLength, MARKER_SIZE, WRAP, WRITING } from "./layout.ts";
+import { COMMITTED, FRAME_HEADER, frameLength, MARKER_SIZE, WRAP } from "./layout.ts";
 import type { Resync } from "./resync.ts";
 import { type Jump, Ring } from "./ring.ts";
+import { beingWritten, tailFits } from "./unfinished.ts";
 
 /** {@linkcode Cursor.fill}: a writer holds the lock that is needed; try again shortly. */
 export const BUSY = -1;
@@ -557,56 +558,5 @@ export class Cursor {
     this.#expected += BigInt(count);
     const place = from + end;
     this.#place = place === ringSize || (this.#stop === "wrap" && end === this.#end) ? 0 : place;
-  }
-}
-
-/** Ring bytes that are being written: from an offset to another. */
-export interface Stored {
-  /** The first. */
-  readonly from: number;
-  /** The end. */
-  readonly to: number;
-}
-
-/**
- * Check (b) of docs/spec/format.md 5.3: a writer of the reference stores its frame over dropped
- * ones before it publishes, at head or, after a wrap, at 0, and its header first. So a header there
- * with the next number shows which bytes may be changing, even if the writer was killed.
- */
-export function beingWritten(ring: Ring, now: State): Stored[] {
-  const { ringSize } = ring.layout;
-  const bytes = new Uint8Array(FRAME_HEADER);
-  const view = new DataView(bytes.buffer);
-  const next = now.newest + 1n;
-  const found: Stored[] = [];
-  for (const from of [now.head, 0]) {
-    if (ringSize - from < FRAME_HEADER) continue;
-    if (ring.readRing(bytes, from) !== FRAME_HEADER) continue;
-    if (frameProblem(view, 0, ringSize) !== null) continue;
-    const state = frameState(view, 0);
-    if (state !== WRITING && state !== COMMITTED) continue;
-    if (view.getBigUint64(FIELD.seq, true) !== next) continue;
-    found.push({ from, to: from + frameLength(payloadLength(view, 0)) });
-  }
-  return found;
-}
-
-/**
- * Whether tail and oldest are consistent. They are not while a writer of the reference sleeps
- * between storing the head and the rest (docs/spec/format.md 5.1 D7): then its frame no longer
- * begins at the head, where check (b) looks, but it lies over the old tail, or the new tail is not
- * yet `oldest`.
- */
-export function tailFits(ring: Ring, now: State): boolean {
-  const { ringSize } = ring.layout;
-  const view = new DataView(new ArrayBuffer(FRAME_HEADER));
-  let place = ringSize - now.tail < FRAME_HEADER ? 0 : now.tail;
-  for (;;) {
-    if (ring.readRing(new Uint8Array(view.buffer), place) !== FRAME_HEADER) return false;
-    const item = itemAt(view, 0, place, ringSize);
-    if (item.kind !== "wrap" || place === 0) {
-      return item.kind === "frame" && item.seq === now.oldest;
-    }
-    place = 0;
   }
 }

@@ -13,11 +13,11 @@
  * @module
  */
 
-import { beingWritten, type Stored, tailFits } from "./cursor.ts";
 import { FIELD, frameProblem, payloadLength } from "./frame.ts";
 import { sameState, type State, usedBytes } from "./header.ts";
 import { FRAME_HEADER, frameLength, maxPayload } from "./layout.ts";
 import type { FindFar, Jump, Ring } from "./ring.ts";
+import { beingWritten, type Stored, tailFits } from "./unfinished.ts";
 
 /** The first eight bytes of a committed frame, and of a wrap marker: magic and state. */
 const COMMITTED_START = 0x2_314d_5246n;
