@@ -45,9 +45,12 @@ import type {
   Choose,
   NewPool,
   OpenOptions,
+  PoolChange,
   PoolHandle,
   Selection,
   StoredFrame,
+  Trimmed,
+  TrimTo,
   Walk,
 } from "./types.ts";
 import type { Shipment } from "./shipment.ts";
@@ -157,6 +160,20 @@ export class NatsBackend implements Backend {
   async info(name: string): Promise<PoolInfo> {
     const { info, link, path } = await this.#stream(name);
     return poolInfoOf(info, path, link);
+  }
+
+  async change(name: string, change: PoolChange): Promise<PoolInfo> {
+    const path = this.#path(name);
+    if (change.sizeBytes !== undefined) checkSize(change.sizeBytes);
+    const { changeStream } = await import("./nats/retention.ts");
+    const link = await this.#connector.link();
+    return poolInfoOf(await changeStream({ link, name, path }, change), path, link);
+  }
+
+  async trim(name: string, to: TrimTo): Promise<Trimmed> {
+    const path = this.#path(name);
+    const { trimStream } = await import("./nats/retention.ts");
+    return await trimStream({ link: await this.#connector.link(), name, path }, to);
   }
 
   async remove(name: string): Promise<void> {

@@ -47,6 +47,31 @@ export interface NewPool {
   readonly dedupeMs?: number;
 }
 
+/** What to change about a pool. */
+export interface PoolChange {
+  /** The maximum age of messages in milliseconds; 0 for no limit. */
+  readonly maxAgeMs?: number;
+  /** The size in bytes. */
+  readonly sizeBytes?: number;
+}
+
+/** Which of the oldest messages to remove. */
+export type TrimTo =
+  /** Those before this sequence number. */
+  | { readonly before: bigint }
+  /** All but this many. */
+  | { readonly keep: bigint }
+  /** Those before the first one that is not older than this time in nanoseconds since 1970. */
+  | { readonly olderThanNs: bigint };
+
+/** The result of removing the oldest messages. */
+export interface Trimmed {
+  /** How many were removed. */
+  readonly dropped: bigint;
+  /** What is retained. */
+  readonly bounds: Bounds;
+}
+
 /** How to open a pool. */
 export interface OpenOptions {
   /** Whether the pool will be appended to; default false. */
@@ -95,6 +120,10 @@ export interface Backend {
   names(): Awaitable<readonly string[]>;
   /** Describes a pool. */
   info(name: string): Awaitable<PoolInfo>;
+  /** Changes a pool; only for NATS. */
+  change?(name: string, change: PoolChange): Promise<PoolInfo>;
+  /** Removes the oldest messages of a pool; only for NATS. */
+  trim?(name: string, to: TrimTo): Promise<Trimmed>;
   /** Deletes a pool, intact or damaged, after appends in progress. */
   remove(name: string): Promise<void>;
   /** Releases shared resources; open pools and walks are not affected. */

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { PoolRef } from "../backend/resolve.ts";
+import type { Trimmed, TrimTo } from "../backend/types.ts";
 import { PlasmiteError } from "../errors.ts";
 import { type Expired, trimming } from "../pool/retention.ts";
 import { inPlace } from "../storage/steps.ts";
@@ -12,18 +14,22 @@ import { parseAge } from "../text/units.ts";
 import type { Bounds } from "../types.ts";
 import { escapeControls } from "../visible.ts";
 import type { CommandContext } from "./context.ts";
-import { findLocal, withRing } from "./retained.ts";
+import { localOrStream } from "./local_or_stream.ts";
+import { connectTo } from "./open.ts";
+import { withRing } from "./retained.ts";
 
 const SELECTIONS = ["before", "keep", "older-than"] as const;
 
 /** Runs `pool trim`. */
 export async function run(context: CommandContext): Promise<number> {
-  const ref = findLocal(context);
-  const choose = selection(context);
-  const { dropped, bounds } = await withRing(context, ref, (ring) => {
-    const dropped = inPlace(trimming(ring, choose(ring.state())));
-    return { dropped, bounds: ring.state() };
-  });
+  const ref = await localOrStream(context, context.args.required("POOL"));
+  const to = selection(context);
+  const { dropped, bounds } = ref.isRemote
+    ? await trimStream(context, ref, to)
+    : await withRing(context, ref, (ring) => {
+      const dropped = inPlace(trimming(ring, expired(to, ring.state())));
+      return { dropped, bounds: ring.state() };
+    });
   const { newest } = bounds;
   const oldest = bounds.oldest === 0n ? null : bounds.oldest;
   if (context.isForPeople) {
@@ -33,8 +39,22 @@ export async function run(context: CommandContext): Promise<number> {
   return 0;
 }
 
+async function trimStream(context: CommandContext, ref: PoolRef, to: TrimTo): Promise<Trimmed> {
+  const backend = await connectTo(context, ref);
+  try {
+    if (backend.trim === undefined) {
+      throw new PlasmiteError("Usage", "pool trim accepts local pools and streams only", {
+        hint: "Trim the pool on the machine that has it.",
+      });
+    }
+    return await backend.trim(ref.name, to);
+  } finally {
+    await backend.close();
+  }
+}
+
 /** The messages to drop. Throws Usage unless exactly one of the options is given. */
-function selection(context: CommandContext): (bounds: Bounds) => Expired {
+function selection(context: CommandContext): TrimTo {
   const { args } = context;
   if (SELECTIONS.filter((name) => args.has(name)).length !== 1) {
     throw new PlasmiteError("Usage", "pool trim requires one of --before, --keep, --older-than", {
@@ -42,14 +62,13 @@ function selection(context: CommandContext): (bounds: Bounds) => Expired {
     });
   }
   const age = args.text("older-than");
-  if (age !== undefined) {
-    const cutoff = nowNs() - BigInt(parseAge(age)) * 1_000_000n;
-    return () => (_, timeNs) => timeNs < cutoff;
-  }
+  if (age !== undefined) return { olderThanNs: nowNs() - BigInt(parseAge(age)) * 1_000_000n };
   const before = args.integer("before");
-  const keep = args.integer("keep") ?? 0n;
-  return ({ newest }) => {
-    const first = before ?? newest - keep + 1n;
-    return (seq) => seq < first;
-  };
+  return before === undefined ? { keep: args.integer("keep") ?? 0n } : { before };
+}
+
+function expired(to: TrimTo, { newest }: Bounds): Expired {
+  if ("olderThanNs" in to) return (_, timeNs) => timeNs < to.olderThanNs;
+  const first = "before" in to ? to.before : newest - to.keep + 1n;
+  return (seq) => seq < first;
 }

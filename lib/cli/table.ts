@@ -152,6 +152,7 @@ const POOL: PositionalSpec = {
   help: "Pool name, path, or http(s)://host:port/<pool>",
 };
 const LOCAL_POOL: PositionalSpec = { ...POOL, help: "Pool name or path" };
+const LOCAL_OR_STREAM: PositionalSpec = { ...POOL, help: "Pool name, path, or URL of a stream" };
 const TAG: FlagSpec = {
   name: "tag",
   value: "TAG",
@@ -313,7 +314,7 @@ function poolTrim(): CommandSpec {
   return {
     name: "trim",
     about: "Drop the oldest messages of a pool",
-    args: [LOCAL_POOL],
+    args: [LOCAL_OR_STREAM],
     flags: [
       {
         name: "before",
@@ -334,6 +335,7 @@ function poolTrim(): CommandSpec {
         value: "DURATION",
         help: "Drop older messages, up to the first younger one (30m, 12h, 7d)",
       },
+      ...remoteFlags(),
     ],
     helpOnEmpty: true,
     report: true,
@@ -343,16 +345,20 @@ function poolTrim(): CommandSpec {
 function poolSet(): CommandSpec {
   return {
     name: "set",
-    about: "Change the age limit of a pool",
-    args: [LOCAL_POOL],
+    about: "Change the age limit of a pool, or the size of a stream",
+    args: [LOCAL_OR_STREAM],
     flags: [{
       name: "max-age",
       value: "DURATION",
       help: "Messages older than this expire (30m, 12h, 7d); `none` removes the limit",
       more: "Readers do not get expired messages any more, and appends drop them. The bytes stay " +
         "in the file until then: `pool trim` drops them at once. Programs other than ours ignore " +
-        "the limit.",
-    }],
+        "the limit. In a stream, the server removes them.",
+    }, {
+      name: "size",
+      value: "SIZE",
+      help: "Size of a stream (64M, 1G); a pool in a file keeps its size",
+    }, ...remoteFlags()],
     helpOnEmpty: true,
     report: true,
   };

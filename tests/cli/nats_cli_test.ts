@@ -411,3 +411,41 @@ test("workers share the messages of a group", async (url, server) => {
   const { metrics } = JSON.parse(await ok("pool", "info", `${url}/P_dead`, "--json"));
   assert.equal(metrics.message_count, 20);
 });
+
+// A stream could be made with a size and an age limit, and neither be changed nor emptied.
+test("a stream is trimmed, and its size and age limit are changed", async (url) => {
+  const ref = `${url}/P`;
+  await ok("pool", "create", ref, "--size", "1M");
+  await ok("feed", ref, Array.from({ length: 10 }, (_, i) => `{"n":${i + 1}}`).join(""));
+  const trimmed = async (...args: string[]): Promise<unknown> =>
+    JSON.parse(await ok("pool", "trim", ref, ...args, "--json")).trimmed;
+  assert.deepEqual(await trimmed("--before", "4"), { dropped: 3, newest: 10, oldest: 4 });
+  assert.deepEqual(await trimmed("--before", "1"), { dropped: 0, newest: 10, oldest: 4 });
+  assert.deepEqual(await trimmed("--keep", "5"), { dropped: 2, newest: 10, oldest: 6 });
+  assert.deepEqual(await trimmed("--older-than", "1d"), { dropped: 0, newest: 10, oldest: 6 });
+  const rest = seqs(await ok("follow", ref, "--tail", "99", "--no-follow", "--jsonl"));
+  assert.deepEqual(rest, [6, 7, 8, 9, 10]);
+  assert.deepEqual(await trimmed("--older-than", "1ms"), { dropped: 5, newest: 10, oldest: null });
+  assert.deepEqual(seqs(await ok("feed", ref, '{"n":11}')), [11]);
+  assert.deepEqual(await trimmed("--keep", "0"), { dropped: 1, newest: 11, oldest: null });
+  await fails(2, "pool", "trim", ref);
+  await fails(3, "pool", "trim", `${url}/MISSING`, "--keep", "1");
+  await fails(2, "pool", "set", ref);
+  await fails(2, "pool", "set", "local", "--size", "1M");
+  const set = JSON.parse(
+    await ok("pool", "set", ref, "--size", "2M", "--max-age", "30s", "--json"),
+  );
+  assert.deepEqual(set.set, { file_size: 2 << 20, max_age_ms: 30_000, name: ref });
+  const info = JSON.parse(await ok("pool", "info", ref, "--json"));
+  assert.equal(info.file_size, 2 << 20);
+  await other(url, async (_, jsm) => {
+    const { config } = await jsm.streams.info("P");
+    assert.deepEqual([config.max_age, config.max_bytes], [30e9, 2 << 20]);
+    assert.deepEqual(config.subjects, ["plasmite.P.>"], "the rest is as it was");
+  });
+  await ok("pool", "set", ref, "--max-age", "none");
+  await other(url, async (_, jsm) => {
+    assert.equal((await jsm.streams.info("P")).config.max_age, 0);
+  });
+  await fails(3, "pool", "set", `${url}/MISSING`, "--size", "1M");
+});

@@ -7,7 +7,7 @@
 
 import { PlasmiteError } from "../../errors.ts";
 import { sha256Hex } from "../../storage/sha256.ts";
-import { parseRfc3339 } from "../../text/time.ts";
+import { formatTime, parseRfc3339 } from "../../text/time.ts";
 import type { Bounds } from "../../types.ts";
 import type { PoolInfo } from "../local/info.ts";
 import { Code, hasCode } from "./errors.ts";
@@ -161,8 +161,8 @@ export async function boundsNow(link: Link, name: string, path: string): Promise
   return boundsOf(await streamInfo(link, name, path), path);
 }
 
-/** How far the clocks of sources may be ahead of the server's, in milliseconds. */
-const AHEAD_MS = 3_600_000;
+/** How far the clocks of sources may be ahead of the server's, in nanoseconds. */
+const AHEAD_NS = 3_600_000_000_000n;
 
 /**
  * A sequence number at or shortly before the first message since a given time. A copied message has
@@ -174,13 +174,22 @@ export async function seqSince(
   since: bigint,
   path: string,
 ): Promise<bigint> {
-  const start = new Date(Math.max(0, Number(since / 1_000_000n) - AHEAD_MS)).toISOString();
+  return await seqAt(link, name, since > AHEAD_NS ? since - AHEAD_NS : 0n, path);
+}
+
+/** The number of the first message that the server stored since a given time. */
+export async function seqAt(
+  link: Link,
+  name: string,
+  since: bigint,
+  path: string,
+): Promise<bigint> {
   const consumer = `plasmite-${link.library.nuid.next()}`;
   const config = {
     name: consumer,
     ack_policy: "none",
     deliver_policy: "by_start_time",
-    opt_start_time: start,
+    opt_start_time: formatTime(since),
     mem_storage: true,
     num_replicas: 1,
     inactive_threshold: 5_000_000_000,
