@@ -8,6 +8,7 @@
 import { rights } from "./api.js";
 import { button, count, fill, h, icon } from "./dom.js";
 import { drawEmpty } from "./facts.js";
+import { RangeChoice } from "./ranges.js";
 import { OLDER } from "./reading.js";
 import { MAX_ROWS } from "./rows.js";
 
@@ -30,6 +31,13 @@ export class Controls {
       text: "Facets",
       class: "tool",
       key: "f",
+    });
+    this.ranges = new RangeChoice(view);
+    this.goTo = button("Go to a number or a time", () => view.goTo(), {
+      icon: "next",
+      text: "Go to",
+      class: "tool",
+      key: ":",
     });
     this.columns = button("Columns", () => view.chooseColumns(), {
       icon: "columns",
@@ -98,6 +106,8 @@ export class Controls {
         { class: "tools" },
         view.filter.element,
         this.facets,
+        this.ranges.element,
+        this.goTo,
         this.pause,
         this.columns,
         this.chart,
@@ -116,6 +126,7 @@ export class Controls {
     const { view, newest } = this;
     const { list, rows } = view;
     this.#drawPause();
+    this.ranges.draw();
     const below = list.length - list.window[1];
     newest.hidden = list.follow || list.length === 0 || (rows.paused && below <= 0);
     fill(newest, icon("down"), h("span", null, below > 0 ? `${count(below)} newer` : "Newest"));

@@ -58,6 +58,8 @@ export class MessageList {
   #lookVersion = -1;
   #shift = 0;
   #digits = 0;
+  /** The number of rows that screen readers were told. */
+  #told = 0;
   #follow = true;
   /** Where this class has scrolled to: a scroll event for that place is not the reader's. */
   #placed = 0;
@@ -376,9 +378,12 @@ export class MessageList {
       if (moved || slot.row !== row) {
         Object.assign(slot, { row, index, version: this.#version });
         this.#drawRow(slot);
+      } else if (this.#told !== this.length) {
+        slot.element.setAttribute("aria-setsize", String(this.length));
       }
       drawn.push({ ...slot, moved });
     }
+    this.#told = this.length;
     return drawn;
   }
 

@@ -40,6 +40,7 @@ import fields from "./fields.js" with { type: "text" };
 import filter from "./filter.js" with { type: "text" };
 import finderCss from "./finder.css" with { type: "text" };
 import finder from "./finder.js" with { type: "text" };
+import goTo from "./goto.js" with { type: "text" };
 import handout from "./handout.js" with { type: "text" };
 import head from "./head.js" with { type: "text" };
 import help from "./help.js" with { type: "text" };
@@ -56,6 +57,7 @@ import paletteCss from "./palette.css" with { type: "text" };
 import palette from "./palette.js" with { type: "text" };
 import merge from "./merge.js" with { type: "text" };
 import past from "./past.js" with { type: "text" };
+import places from "./places.js" with { type: "text" };
 import pool from "./pool.js" with { type: "text" };
 import poolsCss from "./pools.css" with { type: "text" };
 import pools from "./pools.js" with { type: "text" };
@@ -65,6 +67,7 @@ import poolsTable from "./pools_table.js" with { type: "text" };
 import poolsWatch from "./pools_watch.js" with { type: "text" };
 import prefs from "./prefs.js" with { type: "text" };
 import qr from "./qr.js" with { type: "text" };
+import ranges from "./ranges.js" with { type: "text" };
 import rate from "./rate.js" with { type: "text" };
 import reading from "./reading.js" with { type: "text" };
 import replay from "./replay.js" with { type: "text" };
@@ -120,6 +123,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   fields,
   filter,
   finder,
+  goto: goTo,
   handout,
   head,
   help,
@@ -132,6 +136,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   merge,
   palette,
   past,
+  places,
   pool,
   pools,
   pools_columns: poolsColumns,
@@ -140,6 +145,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   pools_watch: poolsWatch,
   prefs,
   qr,
+  ranges,
   rate,
   reading,
   replay,

@@ -127,6 +127,11 @@ export class PoolView {
     this.#start();
   }
 
+  /** Aborted when another page is shown. */
+  get signal() {
+    return this.#done.signal;
+  }
+
   get disposed() {
     return this.#done.signal.aborted;
   }
@@ -264,6 +269,26 @@ export class PoolView {
     this.#ask({ from: "", to: "" });
   }
 
+  /** Goes to the oldest message of what is asked for. */
+  async toOldest() {
+    this.list.follow = false;
+    if (!await this.reading.toOldest()) return;
+    this.select(0);
+    this.list.show(0);
+  }
+
+  /** Goes to the newest message, and follows. */
+  toNewest() {
+    if (this.reading.mode === "past") this.showLive();
+    this.list.selected = -1;
+    this.list.toEnd();
+  }
+
+  async goTo() {
+    const { askPlace } = await import("./goto.js");
+    askPlace(this);
+  }
+
   /** Asks for something else. @param {Partial<import("./address.js").Shown>} change */
   #ask(change) {
     address.set({ ...change, seq: null });
@@ -328,6 +353,7 @@ export class PoolView {
     const start = Date.parse(age?.oldest_time ?? "") || Date.now() - 60_000;
     timeline.from = Math.min(start, list.rows[0]?.t ?? start);
     timeline.to = Math.max(Date.now(), timeline.from + 1000);
+    this.#zoom();
     timeline.update();
     this.filter.draw(list.rows);
   }
@@ -352,6 +378,15 @@ export class PoolView {
     } catch (error) {
       toast(wordsOf(error), true);
     }
+  }
+
+  /** Shows a range that is asked for from edge to edge, with a little of what is around it. */
+  #zoom() {
+    const { timeline, reading: { range } } = this;
+    if (!range) return;
+    const around = (range[1] - range[0]) / 8;
+    timeline.from = Math.max(timeline.from, range[0] - around);
+    timeline.to = Math.max(timeline.from + 1, Math.min(timeline.to, range[1] + around));
   }
 
   // ---- Actions -------------------------------------------------------------------------------
@@ -477,8 +512,11 @@ export class PoolView {
     else if (key === "PageDown") this.step(list.page);
     else if (key === "PageUp") this.step(-list.page);
     else if (key === " ") this.togglePause();
-    else if (key === "g" || key === "Home") (list.follow = false), this.select(0);
-    else if (key === "G" || key === "End") (list.selected = -1), list.toEnd();
+    else if (key === "g") void this.toOldest();
+    else if (key === "G") this.toNewest();
+    else if (key === ":") void this.goTo();
+    else if (key === "Home") (list.follow = false), this.select(0);
+    else if (key === "End") (list.selected = -1), list.toEnd();
     else if (key === "Enter") list.selected >= 0 && this.select(list.selected, true);
     else if (key === "n" || key === "N") this.#step(key === "n" ? 1 : -1);
     else if (key === "t") this.timeline.plot.focus();

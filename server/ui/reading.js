@@ -53,6 +53,7 @@ export class Reading {
     const { view } = this;
     this.live?.stop();
     this.live = null;
+    this.#fromOldest = false;
     this.#reading.abort();
     this.#reading = new AbortController();
     view.replay.now?.stop();
@@ -321,6 +322,32 @@ export class Reading {
     }
     return this.mode === "live";
   }
+
+  /**
+   * Lists from the oldest message on, unless it is listed already; false if there is none, or if
+   * something else is shown meanwhile.
+   */
+  async toOldest() {
+    const { view } = this;
+    const { rows } = view.list;
+    const first = view.rows.first;
+    const isWhole = this.mode === "past"
+      ? this.#fromOldest || this.range !== null
+      : first !== null && !view.rows.trimmed &&
+        (view.filter.active || first.seq <= (view.bounds.oldest ?? first.seq));
+    if (isWhole && rows.length > 0) return true;
+    const reading = this.#readPast([{}], () => true, "From the oldest message");
+    this.#fromOldest = true;
+    const { signal } = this.#reading;
+    // It is there long before all is read.
+    const done = reading.then(() => true);
+    while (rows.length === 0 && !signal.aborted) {
+      const pause = new Promise((after) => setTimeout(() => after(false), 30));
+      if (await Promise.race([done, pause])) break;
+    }
+    return !signal.aborted && rows.length > 0;
+  }
+  #fromOldest = false;
 
   /** @param {bigint} seq */
   async #showAround(seq) {

@@ -26,6 +26,8 @@ export const messageOf = (row) => row?.kind === "message" ? row : null;
 
 export class Rows {
   paused = false;
+  /** Whether rows were removed because there were too many. */
+  trimmed = false;
   /** @type {Row[]} */
   #waiting = [];
   #waitingChars = 0;
@@ -62,7 +64,7 @@ export class Rows {
     list.length = 0;
     list.selected = -1;
     list.refresh();
-    this.paused = false;
+    this.paused = this.trimmed = false;
     this.#waiting = [];
     this.#waitingChars = this.#chars = this.#lost = 0;
   }
@@ -85,6 +87,7 @@ export class Rows {
     const gone = list.rows.slice(0, over);
     this.#chars -= lengthOf(gone);
     this.gone(gone);
+    this.trimmed = true;
     list.trim(over);
   }
 

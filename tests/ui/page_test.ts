@@ -399,7 +399,7 @@ Deno.test({
     // Older ones are loaded in pieces.
     await page.goto(`${path}?n=100`);
     await rowWith(page, "12000").waitFor();
-    await page.keyboard.press("g");
+    await page.keyboard.press("Home");
     await page.locator(".older", { hasText: "11,900 older" }).click();
     await page.locator(".older", { hasText: "10,900 older" }).waitFor({ state: "attached" });
   });
