@@ -25,6 +25,8 @@ const CLOCK_EVERY_FILTERED = 8;
 const MOST_UNREADABLE = 100;
 /** Messages are evaluated by jq in groups of this many, */
 const GROUP = 512;
+/** or, where a turn of a filter is short, at first of this many, */
+const FIRST_GROUP = 16;
 /** or of this many bytes. */
 const GROUP_BYTES = 1 << 20;
 /** How long to wait for messages that should exist before requesting bounds, in milliseconds. */
@@ -130,7 +132,7 @@ export class SelectedWalk implements Walk {
     this.#frame = source.cursor;
     this.#reached = plan.from;
     if (plan.until !== null && plan.from > plan.until) this.#ended = true;
-    if (plan.filter.isDeferred) this.#most = 1;
+    if (plan.filter.isDeferred) this.#most = FIRST_GROUP;
   }
 
   get frame(): FrameBytes {
