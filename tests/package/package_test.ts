@@ -93,6 +93,29 @@ Deno.test({
       );
       const used = await run(dir, Deno.execPath(), "run", "-A", "--check", "--quiet", "use.ts");
       assert.equal(used.out, "2n 200\n", used.err);
+
+      // A server of strangers' filters: jq in a worker, which has no file that it may read.
+      await Deno.writeTextFile(
+        `${dir}/filter.ts`,
+        `import { Client } from "@plasmite/core";
+         import { createApp } from "@plasmite/core/server";
+         using client = new Client("${dir}/.plasmite/pools");
+         const app = createApp(client);
+         const ask = async (where: string) => {
+           const path = "/v0/pools/p/tail?no_follow=1&where=" + encodeURIComponent(where);
+           const answer = await app.request(path);
+           return [answer.status, (await answer.text()).split("\\n").length - 1];
+         };
+         console.log(await ask('.data.x | tostring == "2"'), await ask("def f: f; f"));
+         await app.shutdown();`,
+      );
+      const rights = [`--allow-read=${dir}/.plasmite`, `--allow-write=${dir}/.plasmite`];
+      const asked = await run(
+        dir,
+        Deno.execPath(),
+        ...["run", "--no-prompt", "--quiet", ...rights, "filter.ts"],
+      );
+      assert.equal(asked.out, "[ 200, 2 ] [ 400, 0 ]\n", asked.err);
     }),
 });
 
