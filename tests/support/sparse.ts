@@ -56,6 +56,7 @@ export function sparsePool(path: string, options: SparseOptions = {}): void {
   out.truncateSync(size);
   for (const [offset, bytes] of ring) put(ringOffset + offset, bytes);
   for (const [offset, bytes] of file) put(offset, bytes);
+  out.syncSync(); // A file system counts the last blocks only then.
 }
 
 /** A header that says: messages 1 to 2^40 are here, from offset 0 almost to the end. */
