@@ -74,7 +74,7 @@ export class AccessView {
     this.shell = shell;
     shell.crumbs("Access");
     document.title = "Access · Plasmite UI";
-    this.summary = h("p", { class: "summary", role: "status" });
+    this.summary = h("p", { class: "summary" });
     this.notice = h("div", { class: "notice" });
     this.form = this.#form();
     this.made = h("section", { class: "panel handout", "aria-label": "New key", hidden: true });

@@ -7,6 +7,7 @@
 import { json, poolPath } from "./api.js";
 import { button, fill, h, toast } from "./dom.js";
 import { parse } from "./json.js";
+import { say } from "./say.js";
 import { styled } from "./later.js";
 
 await styled("append");
@@ -33,7 +34,7 @@ export class AppendBox {
       autocomplete: "off",
       spellcheck: "false",
     });
-    this.note = h("p", { class: "note", id: "append-note", "aria-live": "polite" });
+    this.note = h("p", { class: "note", id: "append-note" });
     this.send = h(
       "button",
       { type: "submit", class: "primary", title: "Append (Ctrl+Enter)" },
@@ -89,6 +90,7 @@ export class AppendBox {
     this.note.classList.toggle("problem", problem !== "");
     this.data.setAttribute("aria-invalid", String(problem !== ""));
     fill(this.note, problem);
+    if (problem) say(problem, "append");
   }
 
   async #send() {

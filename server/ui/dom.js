@@ -323,7 +323,11 @@ export function dialog(title, build) {
     h("header", null, h("h2", null, title), button("Close", close, { icon: "close" })),
     ...build(close),
   ]);
-  box.addEventListener("close", () => box.remove());
+  box.addEventListener("close", () => {
+    // The live region of the page may be in it (say.js).
+    document.body.append(...box.querySelectorAll(":scope > [role=status]"));
+    box.remove();
+  });
   box.addEventListener("click", (event) => {
     const meant = performance.now() - shown > DOUBLE_CLICK_MS;
     if (event.target === box && box.className === "" && meant) close();

@@ -9,6 +9,7 @@ import { poolPath, request } from "./api.js";
 import { rememberAsked } from "./asked.js";
 import { button, count, fill, h, hue, icon, short } from "./dom.js";
 import { Later } from "./later.js";
+import { say } from "./say.js";
 import { kindOf } from "./words.js";
 
 /**
@@ -41,7 +42,7 @@ export class FilterBox {
     this.element.append(complete.element);
     return complete;
   });
-  note = h("div", { class: "note", id: "where-note", "aria-live": "polite" });
+  note = h("div", { class: "note", id: "where-note" });
   chips = h("div", { class: "chips", role: "group", "aria-label": "Filter by tag" });
   clear = button("Clear the filter", () => this.set({ tags: [], where: "", q: "" }), {
     icon: "close",
@@ -230,9 +231,13 @@ export class FilterBox {
   problem(error, hint = "") {
     this.where.setAttribute("aria-invalid", String(error !== null));
     this.note.classList.toggle("problem", error !== null);
-    if (!error) return void fill(this.note, hint || null);
+    if (!error) {
+      if (hint) say(hint, "filter");
+      return void fill(this.note, hint || null);
+    }
     const text = this.where.value.trim();
     const { suggestion } = error;
+    say(suggestion ? upper(suggestion.why) : reason(error, text), "filter");
     fill(
       this.note,
       h("p", null, suggestion ? upper(suggestion.why) : reason(error, text)),

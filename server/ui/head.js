@@ -113,7 +113,9 @@ export class ColumnHead {
     this.#digits = digits;
     const { list, frame } = this;
     const style = getComputedStyle(list.element);
-    if (this.#context) this.#context.font = style.font;
+    // The shorthand is empty where some of its parts were forced.
+    const font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+    if (this.#context) this.#context.font = font;
     this.#char = this.#measure("0") || this.#char;
     const screen = list.element.clientWidth;
     const fixed = this.#fixed();

@@ -11,6 +11,7 @@ import { count, dialog, fill, h, icon } from "./dom.js";
 import { styled } from "./later.js";
 import { fuzzy } from "./pools_order.js";
 import { prefer, prefs, recentPools } from "./prefs.js";
+import { say } from "./say.js";
 
 await styled("palette");
 
@@ -51,7 +52,6 @@ export function openPalette(page) {
   let entries = [];
   let at = 0;
   const list = h("ul", { role: "listbox", id: "palette-list", "aria-label": "Pools and actions" });
-  const status = h("p", { class: "offscreen", role: "status" });
   const input = h("input", {
     type: "text",
     role: "combobox",
@@ -117,7 +117,8 @@ export function openPalette(page) {
         )
       ),
     );
-    fill(status, entries.length ? `${count(entries.length)} found` : "Nothing is called like this");
+    const words = entries.length ? `${count(entries.length)} found` : "Nothing is called like this";
+    say(words, "palette");
     if (!entries.length) fill(list, h("li", { class: "none" }, "Nothing is called like this"));
     mark();
   }
@@ -161,7 +162,6 @@ export function openPalette(page) {
       h("kbd", null, "Shift Enter"),
       " shows it besides what is open",
     ),
-    status,
   ]);
   box.classList.add("palette");
   box.addEventListener("click", (event) => event.target === box && box.close());

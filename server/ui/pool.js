@@ -8,7 +8,7 @@ import { address } from "./address.js";
 import { json, poolInfo, rights, wordsOf } from "./api.js";
 import { samePath, storedPins, togglePin } from "./columns.js";
 import { Controls } from "./controls.js";
-import { toast } from "./dom.js";
+import { count, toast } from "./dom.js";
 import { drawFacts } from "./facts.js";
 import { FilterBox } from "./filter.js";
 import { ColumnHead } from "./head.js";
@@ -45,6 +45,8 @@ export class PoolView {
   /** Whether the timeline has to be counted again. */
   dirty = true;
   #done = new AbortController();
+  /** Rows that arrived since screen readers were told. */
+  #arrived = 0;
   #unsubscribe = () => {};
   /** The query that is shown. */
   #query = "";
@@ -320,6 +322,16 @@ export class PoolView {
     this.finder.now?.take(rows);
     this.alerts.now?.take(rows);
     if (!this.controls.blank.hidden) this.controls.draw();
+    this.#arrived += rows.length;
+    say(() => this.#takeArrived(), "arrived");
+  }
+
+  /** What screen readers hear of messages that arrived. */
+  #takeArrived() {
+    const n = this.#arrived;
+    this.#arrived = 0;
+    if (document.hidden || this.rows.paused || this.disposed) return "";
+    return `${count(n)} ${n === 1 ? "message" : "messages"} arrived`;
   }
 
   /** Keeps removed rows as samples of the timeline. @param {readonly Row[]} rows */

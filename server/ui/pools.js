@@ -7,6 +7,7 @@
 import { address } from "./address.js";
 import { json, rights } from "./api.js";
 import { button, count, dialog, fill, h, icon, short, toast } from "./dom.js";
+import { say } from "./say.js";
 import { styled } from "./later.js";
 import { FROM_TOP, fuzzy, linesOf, sortItems } from "./pools_order.js";
 import { COLUMNS } from "./pools_columns.js";
@@ -32,6 +33,7 @@ export class PoolsView {
   /** @type {Item[]} */
   #items = [];
   #loaded = false;
+  #said = "";
   #search = "";
   /** @type {Column} */
   #column = "name";
@@ -68,7 +70,7 @@ export class PoolsView {
         }
       },
     });
-    this.summary = h("p", { class: "summary", role: "status" });
+    this.summary = h("p", { class: "summary" });
     this.create = button("New pool", () => this.#create(), {
       icon: "plus",
       text: "New pool",
@@ -220,18 +222,17 @@ export class PoolsView {
     const blank = this.#why(shown.length);
     this.table.element.hidden = blank !== null;
     this.blank.hidden = blank === null;
-    if (blank) fill(this.blank, h("div", { class: "empty", role: "status" }, blank));
+    if (blank) fill(this.blank, h("div", { class: "empty" }, blank));
     this.group.setAttribute("aria-pressed", String(this.#grouped));
     this.group.classList.toggle("on", this.#grouped);
     const rate = this.#items.reduce((sum, { known }) => sum + (known.rate ?? 0), 0);
     const bad = this.#items.filter(({ pool, known }) => pool.error || known.damage).length;
     const found = this.#search && shown.length ? `${count(shown.length)} of ` : "";
-    const words = `${found}${count(pools.size)} ${pools.size === 1 ? "pool" : "pools"}, ${
-      short(rate)
-    } messages/s`;
+    const counted = `${found}${count(pools.size)} ${pools.size === 1 ? "pool" : "pools"}`;
+    this.#say(bad ? `${counted}, ${count(bad)} damaged` : counted);
     fill(
       this.summary,
-      this.#loaded && words,
+      this.#loaded && `${counted}, ${short(rate)} messages/s`,
       bad > 0 && h("strong", { class: "problem" }, `, ${count(bad)} damaged`),
     );
     this.table.sorted(this.#column, this.#down);
@@ -242,32 +243,39 @@ export class PoolsView {
     }));
   }
 
+  /** Tells screen readers how many there are, when that changes. @param {string} counted */
+  #say(counted) {
+    if (!this.#loaded || counted === this.#said) return;
+    this.#said = counted;
+    say(counted, "pools");
+  }
+
   /** What is shown instead of the table. @param {number} shown @returns {import("./dom.js").Child[] | null} */
   #why(shown) {
-    const say = (/** @type {string} */ title, /** @type {string} */ words) => [
+    const what = (/** @type {string} */ title, /** @type {string} */ words) => [
       h("h2", null, title),
       h("p", null, words),
     ];
     if (!rights.read) {
       return rights.session
-        ? say(
+        ? what(
           "This access key appends but does not read",
           "Send messages with plasmite feed, or on the page of a pool: its address is /ui/pools/ and the pool's name.",
         )
-        : say(
+        : what(
           "This server accepts messages but shows none",
           "It runs with --access write-only. Append with plasmite feed, or start it with read access to see pools here.",
         );
     }
     if (!this.#loaded) {
       return this.problem
-        ? say("Pools cannot be listed", this.problem)
+        ? what("Pools cannot be listed", this.problem)
         : [h("p", null, "Loading…")];
     }
     const { size } = this.watch.pools;
     if (!size) {
       return [
-        ...say(
+        ...what(
           "No pools yet",
           rights.admin
             ? "Create one here, or on the command line:"
@@ -277,7 +285,7 @@ export class PoolsView {
       ];
     }
     if (shown) return null;
-    return say(
+    return what(
       `No pool is called “${this.#search}”`,
       `${count(size)} other pools exist. Clear the search to see them.`,
     );

@@ -7,6 +7,8 @@
 
 /** The least time between two announcements, in milliseconds. */
 const EVERY = 10_000;
+/** How long to wait for what happens at the same time. */
+const SOON = 100;
 /** Announcements that wait; more of them would not be listened to. */
 const MOST = 5;
 
@@ -23,28 +25,33 @@ function makeRegion() {
   return made;
 }
 
-/** @type {string[]} */
-let waiting = [];
+/** @type {Map<string, string | (() => string)>} */
+const waiting = new Map();
 let spokeAt = -Infinity;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
 
 /**
- * Says a text now, or with others as soon as ten seconds have passed. @param {string} text @param
- * {string} [about] replaces what waits about the same thing
+ * Says a text soon, or with others as soon as ten seconds have passed. @param {string | (() =>
+ * string)} text a function is asked at that time @param {string} [about] replaces what waits about
+ * the same thing
  */
-export function say(text, about = text) {
-  waiting = waiting.filter((one) => !one.startsWith(`${about}\0`));
-  waiting.push(`${about}\0${text}`);
-  waiting.splice(0, waiting.length - MOST);
-  timer ??= setTimeout(speak, Math.max(0, spokeAt + EVERY - performance.now()));
+export function say(text, about = String(text)) {
+  if (!region) return;
+  waiting.delete(about);
+  waiting.set(about, text);
+  for (const old of [...waiting.keys()].slice(0, -MOST)) waiting.delete(old);
+  timer ??= setTimeout(speak, Math.max(SOON, spokeAt + EVERY - performance.now()));
 }
 
 function speak() {
   timer = undefined;
   spokeAt = performance.now();
-  if (region) {
-    region.textContent = waiting.map((one) => one.slice(one.indexOf("\0") + 1)).join(". ");
-  }
-  waiting = [];
+  const texts = [...waiting.values()].map((text) => typeof text === "string" ? text : text());
+  waiting.clear();
+  if (!region) return;
+  // Outside of a modal dialog nothing is read.
+  const place = [...document.querySelectorAll("dialog:modal")].at(-1) ?? document.body;
+  if (region.parentElement !== place) place.append(region);
+  region.textContent = texts.filter((text) => text !== "").join(". ");
 }

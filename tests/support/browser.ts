@@ -249,12 +249,17 @@ interface Finding {
 }
 
 /** Findings of axe-core that are serious or worse. */
-export async function serious(page: Page): Promise<string[]> {
+export function serious(page: Page): Promise<string[]> {
+  return violations(page, ["serious", "critical"]);
+}
+
+/** Findings of axe-core of any impact, or of some. */
+export async function violations(page: Page, impacts?: readonly string[]): Promise<string[]> {
   await page.evaluate(axe.source);
-  const { violations } = await page.evaluate<{ violations: Finding[] }>(
+  const found = await page.evaluate<{ violations: Finding[] }>(
     "axe.run(document, { resultTypes: ['violations'] })",
   );
-  return violations.filter(({ impact }) => impact === "serious" || impact === "critical")
+  return found.violations.filter(({ impact }) => impacts?.includes(impact) ?? true)
     .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
 }
 
