@@ -78,7 +78,8 @@ export class FilterBox {
 
   /**
    * @param {string} pool
-   * @param {{change: () => void, leave: () => void}} on
+   * @param {{change: () => void, leave: () => void, hitsOnly?: boolean}} on `hitsOnly`: a search
+   *   always lists its hits alone
    */
   constructor(pool, on) {
     this.pool = pool;
@@ -105,7 +106,7 @@ export class FilterBox {
   /** What the listed messages have to match. @returns {Filter} */
   get filter() {
     const { tags, where, q, hits } = this.value;
-    return { tags, where, q: hits ? q : "" };
+    return { tags, where, q: hits || this.on.hitsOnly ? q : "" };
   }
 
   /** @param {Partial<Asked>} change @param {"where" | "q"} [boxed] what is in the box afterwards */

@@ -9,6 +9,7 @@ import { address } from "./address.js";
 import { poolInfo } from "./api.js";
 import { button, count, fill, h, hue, icon, toast } from "./dom.js";
 import { FilterBox } from "./filter.js";
+import { marker } from "./words.js";
 import { Later, styled } from "./later.js";
 import { MessageList } from "./list.js";
 import { RowLook } from "./look.js";
@@ -75,6 +76,7 @@ export class SeveralView {
     this.filter = new FilterBox(this.names[0] ?? "", {
       change: () => this.#ask(),
       leave: () => this.list.element.focus(),
+      hitsOnly: true,
     });
     this.list = this.#makeList();
     this.rows = new Rows(this.list, () => {});
@@ -224,13 +226,21 @@ export class SeveralView {
   #adopt() {
     this.filter.reset(address.shown);
     this.#query = JSON.stringify(this.filter.filter);
+    this.#mark();
     this.#arrange();
   }
 
   #ask() {
     address.set(this.filter.value);
     this.#query = JSON.stringify(this.filter.filter);
+    this.#mark();
     this.#show();
+  }
+
+  /** Marks the words of a search in all lists. */
+  #mark() {
+    const drawn = marker(this.filter.value.q);
+    for (const list of [this.list, ...this.#parts.map((part) => part.list)]) list.drawn = drawn;
   }
 
   #moved() {

@@ -147,3 +147,10 @@ export function markWords(element, words) {
     }
   }
 }
+
+/** Marks the words of a search in every row that is drawn; null without a search. @param {string} q */
+export function marker(q) {
+  const words = wordsOf(q);
+  if (words.length === 0) return null;
+  return (/** @type {HTMLElement} */ element) => markWords(element, words);
+}
