@@ -141,6 +141,7 @@ export async function json(path, options) {
  * @property {{max_age_ms: number | null}} [retention]
  * @property {number} [followers]
  * @property {{kind: string, message: string}} [error]
+ * @property {Array<{from: number | bigint, to: number | bigint}>} [unreadable]
  */
 
 /** @param {string} name */

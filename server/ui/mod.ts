@@ -29,6 +29,7 @@ import complete from "./complete.js" with { type: "text" };
 import controls from "./controls.js" with { type: "text" };
 import coordinationCss from "./coordination.css" with { type: "text" };
 import coordination from "./coordination.js" with { type: "text" };
+import counting from "./counting.js" with { type: "text" };
 import csv from "./csv.js" with { type: "text" };
 import diff from "./diff.js" with { type: "text" };
 import deletePool from "./delete_pool.js" with { type: "text" };
@@ -114,6 +115,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   complete,
   controls,
   coordination,
+  counting,
   csv,
   diff,
   delete_pool: deletePool,

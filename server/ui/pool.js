@@ -9,6 +9,7 @@ import { json, poolInfo, rights, wordsOf } from "./api.js";
 import { samePath, storedPins, togglePin } from "./columns.js";
 import { Controls } from "./controls.js";
 import { count, toast } from "./dom.js";
+import { Counting } from "./counting.js";
 import { drawFacts } from "./facts.js";
 import { FilterBox } from "./filter.js";
 import { ColumnHead } from "./head.js";
@@ -20,7 +21,7 @@ import { recall, remember } from "./rate.js";
 import { Reading } from "./reading.js";
 import { messageOf, Rows } from "./rows.js";
 import { say } from "./say.js";
-import { addKnot, knotOf, Timeline } from "./timeline.js";
+import { Timeline } from "./timeline.js";
 
 /** @typedef {import("./list.js").Row} Row */
 
@@ -116,8 +117,9 @@ export class PoolView {
       layout: (digits) => this.head.layout(digits),
     });
     this.timeline = new Timeline((from, to) => this.showPast(from, to));
+    this.counting = new Counting(this);
     this.past = new PastBar(() => this.showLive());
-    this.rows = new Rows(this.list, (rows) => this.#keepKnots(rows));
+    this.rows = new Rows(this.list);
     this.reading = new Reading(this);
     this.controls = new Controls(this);
     this.head = new ColumnHead(name, this.list, this.controls.split);
@@ -334,39 +336,17 @@ export class PoolView {
     return `${count(n)} ${n === 1 ? "message" : "messages"} arrived`;
   }
 
-  /** Keeps removed rows as samples of the timeline. @param {readonly Row[]} rows */
-  #keepKnots(rows) {
-    const step = Math.max(1, Math.floor(rows.length / 100));
-    for (let i = 0; i < rows.length; i += step) {
-      const message = messageOf(rows[i]);
-      if (message) addKnot(this.timeline.knots, knotOf(message));
-    }
-  }
-
   #tick() {
     if (document.hidden) return;
     this.controls.draw();
     this.#drawChart();
     const { timeline, list } = this;
-    const past = this.reading.mode === "past";
     const rows = list.rows.slice(...list.window).filter((row) => row.kind === "message");
     const first = rows[0], last = rows.at(-1);
     timeline.view = first && last ? [first.t, last.t] : null;
-    if (!this.dirty && past) return timeline.draw();
+    if (!this.dirty) return timeline.draw();
     this.dirty = false;
-    const { oldest, newest } = this.bounds;
-    const age = this.info?.metrics?.age;
-    timeline.rows = list.rows;
-    timeline.partial = past || this.filter.active;
-    timeline.knots = timeline.knots.filter((knot) => oldest === null || knot.seq >= Number(oldest));
-    if (newest !== null && age?.newest_time) {
-      addKnot(timeline.knots, { seq: Number(newest), t: Date.parse(age.newest_time), hue: 0 });
-    }
-    const start = Date.parse(age?.oldest_time ?? "") || Date.now() - 60_000;
-    timeline.from = Math.min(start, list.rows[0]?.t ?? start);
-    timeline.to = Math.max(Date.now(), timeline.from + 1000);
-    this.#zoom();
-    timeline.update();
+    void this.counting.ask();
     this.filter.draw(list.rows);
   }
 
@@ -390,15 +370,6 @@ export class PoolView {
     } catch (error) {
       toast(wordsOf(error), true);
     }
-  }
-
-  /** Shows a range that is asked for from edge to edge, with a little of what is around it. */
-  #zoom() {
-    const { timeline, reading: { range } } = this;
-    if (!range) return;
-    const around = (range[1] - range[0]) / 8;
-    timeline.from = Math.max(timeline.from, range[0] - around);
-    timeline.to = Math.max(timeline.from + 1, Math.min(timeline.to, range[1] + around));
   }
 
   // ---- Actions -------------------------------------------------------------------------------

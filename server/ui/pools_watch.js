@@ -69,6 +69,12 @@ export class PoolsWatch {
     const now = Date.now();
     for (const pool of list) {
       this.pools.set(pool.name, pool);
+      const [first, ...more] = pool.unreadable ?? [];
+      if (!first) this.damage.delete(pool.name);
+      else {
+        const what = first.from === first.to ? `${first.from}` : `${first.from} to ${first.to}`;
+        this.damage.set(pool.name, `${what}${more.length ? " and more" : ""} unreadable`);
+      }
       if (!pool.error) remember(pool, now);
     }
   }

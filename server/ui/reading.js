@@ -1,6 +1,6 @@
 /**
  * What a pool's page reads: the live stream, older messages, a range of the past, the surroundings
- * of one message, and samples for the timeline.
+ * of one message.
  *
  * @module
  */
@@ -10,7 +10,6 @@ import { count, moment, toast } from "./dom.js";
 import { MAX_ROWS } from "./rows.js";
 import { say } from "./say.js";
 import { Live, readOne, readPast, unreadableRow } from "./stream.js";
-import { KNOTS, sampleKnots } from "./timeline.js";
 
 /** @typedef {import("./list.js").Row} Row */
 /** @typedef {import("./json.js").Message} Message */
@@ -109,7 +108,6 @@ export class Reading {
     view.shell.state("connecting", "Connecting");
     live.run(live.filtered ? null : this.#backlogStart());
     view.controls.draw();
-    this.#sample();
   }
 
   /** @returns {bigint | null} */
@@ -171,21 +169,6 @@ export class Reading {
   }
 
   /**
-   * Samples messages across the retained range, coarsely at first, to estimate what is not loaded.
-   */
-  async #sample() {
-    const { timeline, name, bounds: { oldest, newest } } = this.view;
-    if (oldest === null || newest === null) return;
-    const to = this.live?.filtered || this.mode === "past"
-      ? newest
-      : this.#backlogStart() ?? newest;
-    if (Number(to - oldest) < 2) return;
-    if (timeline.knots.filter((k) => k.seq >= Number(oldest)).length >= KNOTS) return;
-    await sampleKnots(name, oldest, to, timeline, this.#reading.signal);
-    this.view.dirty = true;
-  }
-
-  /**
    * Reads parts of the past to their end; false if something else is shown meanwhile.
    * @param {Record<string, string>[]} ranges @param {(message: Message) => boolean} take
    * @param {string} title
@@ -204,7 +187,6 @@ export class Reading {
     tell();
     view.controls.draw();
     const { signal } = this.#reading;
-    this.#sample();
     /** @type {Row[]} */
     let piece = [];
     const flush = () => {

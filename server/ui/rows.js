@@ -34,13 +34,9 @@ export class Rows {
   #chars = 0;
   #lost = 0;
 
-  /**
-   * @param {import("./list.js").MessageList} list @param {(rows: readonly Row[]) => void} gone
-   *   called with removed rows
-   */
-  constructor(list, gone) {
+  /** @param {import("./list.js").MessageList} list */
+  constructor(list) {
     this.list = list;
-    this.gone = gone;
   }
 
   /** The number of rows that arrived during the pause. */
@@ -59,7 +55,6 @@ export class Rows {
 
   clear() {
     const { list } = this;
-    this.gone(list.rows);
     list.rows.length = 0;
     list.length = 0;
     list.selected = -1;
@@ -86,7 +81,6 @@ export class Rows {
     if (!over) return;
     const gone = list.rows.slice(0, over);
     this.#chars -= lengthOf(gone);
-    this.gone(gone);
     this.trimmed = true;
     list.trim(over);
   }

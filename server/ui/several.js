@@ -79,7 +79,7 @@ export class SeveralView {
       hitsOnly: true,
     });
     this.list = this.#makeList();
-    this.rows = new Rows(this.list, () => {});
+    this.rows = new Rows(this.list);
     this.#parts = this.names.map((name, i) => {
       const list = this.#makeList(i);
       const chip = h("span", { class: `part h${hue(`pool ${name}`)}` });
@@ -87,7 +87,7 @@ export class SeveralView {
         name,
         live: null,
         list,
-        rows: new Rows(list, () => {}),
+        rows: new Rows(list),
         chip,
         goal: 0n,
         oldest: 0n,

@@ -1,69 +1,51 @@
 /**
- * The histogram of the retained range. Loaded messages are counted exactly; others are estimated
- * from knots, which are samples with known number and time.
+ * The timeline of the retained range: what the server has counted, and nothing else. What is not
+ * exact is grey and says so.
  *
  * @module
  */
 
-import { messageAt } from "./api.js";
 import { clock, count, fill, h, hueOf, moment } from "./dom.js";
 import { onPrefs } from "./prefs.js";
 
-/** @typedef {{seq: number, t: number, hue: number}} Knot */
-/** @typedef {import("./list.js").Row} Row */
+/**
+ * What the server has counted.
+ * @typedef {object} Histogram
+ * @property {string} from
+ * @property {string} to
+ * @property {number} bucket_ms
+ * @property {boolean} exact
+ * @property {Array<{time: string, count: number, tags: Record<string, number>}>} buckets
+ */
 
 const HUES = 10;
+/** The least width of a bar, in pixels. */
 const BAR = 4;
 const HEIGHT = 56;
 
-/** @param {Knot[]} knots @param {Knot} knot kept in order of seq */
-export function addKnot(knots, knot) {
-  let i = knots.length;
-  while (i > 0 && (knots[i - 1]?.seq ?? 0) > knot.seq) i--;
-  if (knots[i - 1]?.seq !== knot.seq) knots.splice(i, 0, knot);
-}
-
-/** @param {{seq: bigint, t: number, tags: readonly string[]}} message @returns {Knot} */
-export const knotOf = (message) => ({
-  seq: Number(message.seq),
-  t: message.t,
-  hue: hueOf(message.tags),
-});
-
-/** How many messages are sampled to estimate what is not loaded. */
-export const KNOTS = 48;
-
 /**
- * Samples messages across a range of numbers in scattered order, so that the estimate improves
- * gradually.
- * @param {string} pool
- * @param {bigint} from
- * @param {bigint} to
- * @param {Timeline} timeline
- * @param {AbortSignal} signal
+ * Divides the messages of a bucket among the colours of their tags: trouble first, as in the rows.
+ * @param {number} count @param {Record<string, number>} tags
  */
-export async function sampleKnots(pool, from, to, timeline, signal) {
-  const width = Number(to - from);
-  const steps = Math.min(KNOTS, width);
-  const wanted = Array.from(
-    { length: steps + 1 },
-    (_, i) => from + BigInt(Math.round(width * i / steps)),
-  );
-  wanted.sort((a, b) => Number((a * 7919n) % 97n) - Number((b * 7919n) % 97n));
-  const work = async () => {
-    for (let seq = wanted.pop(); seq !== undefined && !signal.aborted; seq = wanted.pop()) {
-      const found = await messageAt(pool, seq, signal).catch(() => null);
-      if (found) addKnot(timeline.knots, knotOf(found));
-    }
-  };
-  await Promise.all([work(), work(), work()]);
+function shares(count, tags) {
+  const share = new Float64Array(HUES);
+  for (const [tag, n] of Object.entries(tags)) {
+    const hue = hueOf([tag]);
+    share[hue] = (share[hue] ?? 0) + n;
+  }
+  let left = count;
+  for (let hue = 1; hue < 4; hue++) left -= share[hue] = Math.min(left, share[hue] ?? 0);
+  let others = 0;
+  for (let hue = 4; hue < HUES; hue++) others += share[hue] ?? 0;
+  const scale = others > left ? left / others : 1;
+  for (let hue = 4; hue < HUES; hue++) share[hue] = (share[hue] ?? 0) * scale;
+  share[0] = Math.max(0, left - others * scale);
+  return share;
 }
 
 export class Timeline {
-  /** @type {Knot[]} */
-  knots = [];
-  /** @type {Row[]} */
-  rows = [];
+  /** @type {Histogram | null} */
+  #counted = null;
   from = 0;
   to = 1;
   /** The selected range, or null. @type {[number, number] | null} */
@@ -72,14 +54,9 @@ export class Timeline {
   view = null;
   /** The position of a replay. @type {number | null} */
   cursor = null;
-  /**
-   * Whether only some messages are loaded: then all are estimated, and the loaded ones drawn on
-   * top.
-   */
-  partial = false;
 
+  /** Messages by bar and colour. */
   #counts = new Float64Array(0);
-  #ghost = new Float64Array(0);
   #bars = 1;
   /** @type {[number, number] | null} bars under the pointer or the keyboard */
   #drag = null;
@@ -128,54 +105,43 @@ export class Timeline {
     this.themed();
   }
 
-  /** Recounts and redraws. */
+  /** How many bars there is room for. */
+  get room() {
+    return Math.max(1, Math.min(2000, Math.floor(this.plot.clientWidth / BAR)));
+  }
+
+  /** Shows what the server has counted. @param {Histogram} counted */
+  show(counted) {
+    this.#counted = counted;
+    this.update();
+  }
+
+  /** Redraws what was counted. */
   update() {
-    const width = this.plot.clientWidth;
-    if (!width) return;
-    this.#bars = Math.max(1, Math.floor(width / BAR));
+    const { buckets = [], bucket_ms: ms = 1, from } = this.#counted ?? {};
+    if (from === undefined || buckets.length === 0) return;
+    this.#bars = buckets.length;
+    this.from = Date.parse(from);
+    this.to = this.from + ms * buckets.length;
     this.#counts = new Float64Array(this.#bars * HUES);
-    this.#ghost = new Float64Array(this.#bars);
-    const scale = this.#bars / Math.max(1, this.to - this.from);
-    let first = Infinity;
-    for (const row of this.rows) {
-      if (row.kind !== "message") continue;
-      if (first === Infinity) first = Number(row.seq);
-      const bar = Math.floor((row.t - this.from) * scale);
-      if (bar >= 0 && bar <= this.#bars) this.#count(bar, hueOf(row.tags), 1);
+    for (const [i, { count, tags }] of buckets.entries()) {
+      this.#counts.set(shares(count, tags), i * HUES);
     }
-    this.#estimate(this.partial ? Infinity : first, scale);
     this.draw();
   }
 
-  /** @param {number} bar @param {number} hue @param {number} n */
-  #count(bar, hue, n) {
-    const at = Math.min(bar, this.#bars - 1) * HUES + hue;
-    this.#counts[at] = (this.#counts[at] ?? 0) + n;
+  /** The width of a bar, in pixels. */
+  get #width() {
+    return this.plot.clientWidth / this.#bars;
   }
 
-  /** Spreads the messages between two knots evenly over the time between them. @param {number} before @param {number} scale */
-  #estimate(before, scale) {
-    for (let i = 0; i + 1 < this.knots.length; i++) {
-      const [a, b] = [this.knots[i], this.knots[i + 1]];
-      if (!a || !b || a.seq >= before) break;
-      const n = Math.min(b.seq, before) - a.seq;
-      const x0 = (a.t - this.from) * scale, x1 = Math.max(x0 + 1e-6, (b.t - this.from) * scale);
-      for (let bar = Math.max(0, Math.floor(x0)); bar < Math.min(this.#bars, x1); bar++) {
-        const part = n * (Math.min(bar + 1, x1) - Math.max(bar, x0)) / (x1 - x0);
-        if (this.partial) this.#ghost[bar] = (this.#ghost[bar] ?? 0) + part;
-        else {
-          this.#count(bar, a.hue, part / 2);
-          this.#count(bar, b.hue, part / 2);
-        }
-      }
-    }
+  get #exact() {
+    return this.#counted?.exact !== false;
   }
 
   /** @param {number} bar */
   #total(bar) {
-    let n = 0;
-    for (let hue = 0; hue < HUES; hue++) n += this.#counts[bar * HUES + hue] ?? 0;
-    return n;
+    return this.#counted?.buckets[bar]?.count ?? 0;
   }
 
   draw() {
@@ -197,23 +163,25 @@ export class Timeline {
     g.clearRect(0, 0, width, HEIGHT);
     let top = 1;
     for (let bar = 0; bar < this.#bars; bar++) {
-      top = Math.max(top, this.#total(bar), this.#ghost[bar] ?? 0);
+      top = Math.max(top, this.#total(bar));
     }
     const floor = HEIGHT - 4;
+    const size = this.#width;
+    const thick = Math.max(1, size - 1);
     const lift = (/** @type {number} */ n) => n > 0 ? Math.max(1.5, n / top * (floor - 2)) : 0;
     for (let bar = 0; bar < this.#bars; bar++) {
-      const x = bar * BAR;
-      const ghost = lift(this.#ghost[bar] ?? 0);
-      if (ghost) {
-        g.fillStyle = this.#colors[HUES] ?? "";
-        g.fillRect(x, floor - ghost, BAR - 1, ghost);
-      }
+      const x = bar * size;
       const total = this.#total(bar);
       let y = floor;
+      if (!this.#exact) {
+        g.fillStyle = this.#colors[HUES] ?? "";
+        g.fillRect(x, floor - lift(total), thick, lift(total));
+        continue;
+      }
       for (let hue = 0; hue < HUES && total; hue++) {
         const tall = lift(total) * (this.#counts[bar * HUES + hue] ?? 0) / total;
         g.fillStyle = this.#colors[hue] ?? "";
-        g.fillRect(x, y -= tall, BAR - 1, tall);
+        g.fillRect(x, y -= tall, thick, tall);
       }
     }
     const accent = this.#colors[HUES + 1] ?? "";
@@ -225,11 +193,12 @@ export class Timeline {
     }
     /** @type {[number, number] | null} */
     const mark = this.#drag
-      ? [Math.min(...this.#drag) * BAR, (Math.max(...this.#drag) + 1) * BAR]
+      ? [Math.min(...this.#drag) * size, (Math.max(...this.#drag) + 1) * size]
       : this.range && [px(this.range[0]), px(this.range[1])];
     if (
       mark &&
-      (this.#held || !this.#drag || mark[1] - mark[0] > BAR || document.activeElement === this.plot)
+      (this.#held || !this.#drag || mark[1] - mark[0] > size * 1.5 ||
+        document.activeElement === this.plot)
     ) {
       g.fillStyle = accent;
       g.globalAlpha = 0.13;
@@ -242,12 +211,14 @@ export class Timeline {
       g.fillStyle = accent;
       g.fillRect(px(this.cursor) - 1, 0, 2, floor);
     }
-    fill(
-      this.labels,
-      h("span", null, moment(this.from)),
-      width > 500 && h("span", null, moment((this.from + this.to) / 2)),
-      h("span", null, moment(this.to)),
-    );
+    if (this.#counted) {
+      fill(
+        this.labels,
+        h("span", null, moment(this.from)),
+        width > 500 && h("span", null, moment((this.from + this.to) / 2)),
+        h("span", null, moment(this.to)),
+      );
+    }
     this.plot.setAttribute("aria-valuemax", String(this.#bars - 1));
     if (!this.plot.hasAttribute("aria-valuetext")) {
       this.plot.setAttribute("aria-valuetext", `${moment(this.from)} to ${moment(this.to)}`);
@@ -262,7 +233,7 @@ export class Timeline {
   /** @param {PointerEvent} event */
   #barAt(event) {
     const x = event.clientX - this.plot.getBoundingClientRect().left;
-    return Math.max(0, Math.min(this.#bars - 1, Math.floor(x / BAR)));
+    return Math.max(0, Math.min(this.#bars - 1, Math.floor(x / this.#width)));
   }
 
   /** @param {PointerEvent} event */
@@ -294,7 +265,7 @@ export class Timeline {
   }
 
   #choose() {
-    if (!this.#drag) return;
+    if (!this.#drag || !this.#counted) return;
     const a = Math.min(...this.#drag), b = Math.max(...this.#drag);
     this.#drag = null;
     this.tip.hidden = true;
@@ -306,14 +277,14 @@ export class Timeline {
     if (!this.#drag) return;
     const a = Math.min(...this.#drag), b = Math.max(...this.#drag);
     let n = 0;
-    for (let bar = a; bar <= b; bar++) n += this.#total(bar) || (this.#ghost[bar] ?? 0);
+    for (let bar = a; bar <= b; bar++) n += this.#total(bar);
     const near = this.to - this.from < 120_000;
     const text = `${clock(this.#time(a), near)} – ${clock(this.#time(b + 1), near)}  ·  ${
-      count(Math.round(n))
-    } message${Math.round(n) === 1 ? "" : "s"}`;
+      this.#exact ? "" : "about "
+    }${count(n)} message${n === 1 ? "" : "s"}`;
     fill(this.tip, text);
     this.tip.hidden = false;
-    const x = (a + b + 1) / 2 * BAR, half = this.tip.offsetWidth / 2;
+    const x = (a + b + 1) / 2 * this.#width, half = this.tip.offsetWidth / 2;
     this.tip.style.left = `${Math.max(half, Math.min(this.plot.clientWidth - half, x))}px`;
     this.plot.setAttribute("aria-valuenow", String(b));
     this.plot.setAttribute("aria-valuetext", text);
