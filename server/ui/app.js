@@ -254,8 +254,19 @@ async function jump() {
   const box = /** @type {HTMLDialogElement | null} */ (document.querySelector("dialog.palette"));
   if (box) return box.close();
   if (document.querySelector("dialog[open]")) return;
-  const { openPalette } = await import("./palette.js");
-  openPalette({ go, help, pools: address.view.names });
+  // What is typed until it is there is for it, and not for the view.
+  let typed = "";
+  const keep = (/** @type {KeyboardEvent} */ event) => {
+    if (event.ctrlKey || event.metaKey || event.key.length !== 1) return;
+    typed += event.key;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  };
+  addEventListener("keydown", keep, true);
+  const { openPalette } = await import("./palette.js").finally(() =>
+    removeEventListener("keydown", keep, true)
+  );
+  openPalette({ go, help, pools: address.view.names, typed });
 }
 
 /** Shows the settings. */

@@ -130,7 +130,7 @@ export function drawPercentiles(g, { p50, p95 }, { right, y }) {
     g.moveTo(LEFT, y(value));
     g.lineTo(right, y(value));
     g.stroke();
-    g.fillText(name, LEFT + 4, y(value) - 3);
+    g.fillText(name, LEFT + 4, y(value) + (name === "p50" ? 11 : -3));
   }
   g.restore();
 }

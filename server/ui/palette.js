@@ -43,9 +43,9 @@ function actions({ go, help }) {
   ];
 }
 
-/** @param {Parameters<typeof actions>[0]} page */
+/** @param {Parameters<typeof actions>[0] & {typed: string}} page `typed` before it was there */
 export function openPalette(page) {
-  const { go, pools } = page;
+  const { go, pools, typed } = page;
   /** @type {string[]} */
   let names = [...new Set([...recentPools(), ...pools])];
   /** @type {Entry[]} */
@@ -62,6 +62,7 @@ export function openPalette(page) {
     "aria-autocomplete": "list",
     autocomplete: "off",
     spellcheck: "false",
+    value: typed,
     oninput: () => ((at = 0), draw()),
     onkeydown: (/** @type {KeyboardEvent} */ event) => key(event),
   });

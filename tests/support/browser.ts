@@ -9,6 +9,7 @@ import "./environment.ts";
 import axe from "axe-core";
 import {
   type Browser,
+  type BrowserContext,
   type BrowserContextOptions,
   chromium,
   firefox,
@@ -71,6 +72,8 @@ async function launchFirefox(): Promise<Browser> {
     timeout: 120_000,
     firefoxUserPrefs: {
       "app.normandy.enabled": false,
+      // Scripts may read the clipboard, which no permission allows there.
+      "dom.events.testing.asyncClipboard": true,
       "datareporting.policy.dataSubmissionEnabled": false,
       "network.captive-portal-service.enabled": false,
       "network.connectivity-service.enabled": false,
@@ -129,6 +132,25 @@ export interface SceneOptions {
   readonly context?: BrowserContextOptions;
 }
 
+/**
+ * A context with these options, as far as the browser knows them: Firefox has no permissions and no
+ * mobile screens, and takes its dark theme from the setting of the page.
+ */
+export async function contextOf(
+  browser: Browser,
+  options: BrowserContextOptions = {},
+): Promise<BrowserContext> {
+  if (browser.browserType().name() !== "firefox") return await browser.newContext(options);
+  const { permissions: _, isMobile: __, hasTouch: ___, colorScheme, ...known } = options;
+  const context = await browser.newContext(known);
+  if (colorScheme === "dark") {
+    await context.addInitScript(
+      `if (location.protocol.startsWith("http")) localStorage.setItem("plasmite-theme", "dark")`,
+    );
+  }
+  return context;
+}
+
 /** Plays a scene, then checks that the page behaved. */
 export async function scene(
   browser: Browser,
@@ -136,7 +158,7 @@ export async function scene(
   play: (scene: Scene) => Promise<void>,
 ): Promise<void> {
   await using server = new TestServer(options.app);
-  const context = await browser.newContext({
+  const context = await contextOf(browser, {
     viewport: { width: 1200, height: 800 },
     timezoneId: "UTC",
     ...options.context,

@@ -12,7 +12,7 @@ import { Client } from "../../mod.ts";
 import { Administration, filedState } from "../../server/access/administration.ts";
 import { Server } from "../../server/server.ts";
 import { type Shared, sharing } from "../server/shared_util.ts";
-import { hasBrowser, launch, serious, watchPage } from "../support/browser.ts";
+import { contextOf, inBrowsers, serious, watchPage } from "../support/browser.ts";
 import { readCode } from "../support/qr_reader.ts";
 import { PATIENCE_MS, until } from "../support/patience.ts";
 
@@ -35,7 +35,7 @@ async function scene(
   play: (scene: Scene) => Promise<void>,
 ): Promise<void> {
   await using server = await sharing();
-  const context = await browser.newContext({
+  const context = await contextOf(browser, {
     viewport: { width: 1200, height: 800 },
     timezoneId: "UTC",
     ignoreHTTPSErrors: true,
@@ -99,15 +99,7 @@ async function readPicture(page: Page): Promise<string> {
   return readCode({ size, dark }).text;
 }
 
-Deno.test({
-  name: hasBrowser()
-    ? "access keys in Chromium"
-    : "access keys in Chromium (NOT RUN: apt-get install chromium, or set PLASMITE_CHROMIUM)",
-  ignore: !hasBrowser(),
-  sanitizeOps: false,
-  sanitizeResources: false,
-}, async (t) => {
-  const browser = await launch();
+inBrowsers("access keys", async (t, browser) => {
   const step = (
     name: string,
     options: BrowserContextOptions,
@@ -492,6 +484,4 @@ Deno.test({
       await fits("signing in");
     });
   }
-
-  await browser.close();
 });

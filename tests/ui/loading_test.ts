@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { fillPool, hasBrowser, launch, TestServer, watchPage } from "../support/browser.ts";
+import { fillPool, inBrowsers, TestServer, watchPage } from "../support/browser.ts";
 import { uiAssets } from "../../server/ui/mod.ts";
 
 const MINUTE = 60_000;
@@ -23,19 +23,12 @@ const LOADED = `performance.getEntriesByType("resource")
   .map((one) => new URL(one.name).pathname).sort()`;
 
 // Lost: the time to the first row on a slow network, to parts that nobody has opened.
-Deno.test({
-  name: hasBrowser()
-    ? "the first rows need the files that the page names, other parts come with their use"
-    : "the first rows need the files that the page names (NOT RUN: no Chromium)",
-  ignore: !hasBrowser(),
-  sanitizeOps: false,
-  sanitizeResources: false,
-}, async () => {
-  const browser = await launch();
-  await using server = new TestServer();
-  fillPool(server.client.createPool("shop", 1 << 20), 50, MINUTE);
-  const assets = await uiAssets();
-  try {
+inBrowsers(
+  "the first rows need the files that the page names, other parts come with their use",
+  async (_, browser) => {
+    await using server = new TestServer();
+    fillPool(server.client.createPool("shop", 1 << 20), 50, MINUTE);
+    const assets = await uiAssets();
     for (
       const [path, key, first] of [
         ["/ui", "/ui", "a.pool"],
@@ -66,7 +59,5 @@ Deno.test({
       assert.deepEqual(bad, []);
       await context.close();
     }
-  } finally {
-    await browser.close();
-  }
-});
+  },
+);

@@ -7,18 +7,14 @@
  */
 
 import assert from "node:assert/strict";
-import { hasBrowser, launch } from "../support/browser.ts";
+import { inBrowsers } from "../support/browser.ts";
 import { challengeOf, OAuthClient, pairOf, reachable } from "../server/oauth_util.ts";
 import { PATIENCE_MS } from "../support/patience.ts";
 
 // Lost: every agent that signs in with a browser, by a header that only browsers heed.
-Deno.test({
-  name: "oauth page: a browser lets an agent in, or not, and is sent back to it",
-  ignore: !hasBrowser(),
-  // The driver of the browser outlives it a little.
-  sanitizeOps: false,
-  sanitizeResources: false,
-  fn: async () => {
+inBrowsers(
+  "oauth page: a browser lets an agent in, or not, and is sent back to it",
+  async (_, browser) => {
     await using server = await reachable();
     await using agent = Deno.serve(
       { hostname: "127.0.0.1", port: 0, onListen: () => {} },
@@ -39,35 +35,30 @@ Deno.test({
       resource: client.resource,
       state: "s",
     }).toString();
-    const browser = await launch();
-    try {
-      const context = await browser.newContext({ ignoreHTTPSErrors: true });
-      context.setDefaultTimeout(PATIENCE_MS);
-      const page = await context.newPage();
-      const complaints: string[] = [];
-      page.on("console", (message) => {
-        if (message.type() === "error") complaints.push(message.text());
-      });
-      // Agents open the page from a page of their own.
-      await page.goto(`http://127.0.0.1:${agent.addr.port}/`);
-      await page.goto(url.href);
-      await page.fill("#access_key", key);
-      await page.click("button[value=approve]");
-      await page.waitForURL((url) => url.href.startsWith(callback));
-      const answer = new URL(page.url()).searchParams;
-      assert.deepEqual([answer.get("state"), answer.get("iss")], ["s", client.origin]);
-      const code = { code: answer.get("code") ?? "", verifier };
-      const pair = pairOf(await client.exchange(json.client_id, code, { redirect_uri: callback }));
-      assert.equal((await client.mcp(pair.access)).status, 200);
+    const context = await browser.newContext({ ignoreHTTPSErrors: true });
+    context.setDefaultTimeout(PATIENCE_MS);
+    const page = await context.newPage();
+    const complaints: string[] = [];
+    page.on("console", (message) => {
+      if (message.type() === "error") complaints.push(message.text());
+    });
+    // Agents open the page from a page of their own.
+    await page.goto(`http://127.0.0.1:${agent.addr.port}/`);
+    await page.goto(url.href);
+    await page.fill("#access_key", key);
+    await page.click("button[value=approve]");
+    await page.waitForURL((url) => url.href.startsWith(callback));
+    const answer = new URL(page.url()).searchParams;
+    assert.deepEqual([answer.get("state"), answer.get("iss")], ["s", client.origin]);
+    const code = { code: answer.get("code") ?? "", verifier };
+    const pair = pairOf(await client.exchange(json.client_id, code, { redirect_uri: callback }));
+    assert.equal((await client.mcp(pair.access)).status, 200);
 
-      await page.goto(url.href);
-      assert.equal(await page.evaluate("getComputedStyle(document.body).maxWidth"), "544px");
-      await page.click("button[value=deny]");
-      await page.waitForURL((url) => url.href.startsWith(callback));
-      assert.equal(new URL(page.url()).searchParams.get("error"), "access_denied");
-      assert.deepEqual(complaints.filter((text) => !text.includes("favicon")), []);
-    } finally {
-      await browser.close();
-    }
+    await page.goto(url.href);
+    assert.equal(await page.evaluate("getComputedStyle(document.body).maxWidth"), "544px");
+    await page.click("button[value=deny]");
+    await page.waitForURL((url) => url.href.startsWith(callback));
+    assert.equal(new URL(page.url()).searchParams.get("error"), "access_denied");
+    assert.deepEqual(complaints.filter((text) => !text.includes("favicon")), []);
   },
-});
+);

@@ -1,17 +1,18 @@
 /**
- * The page in Debian's Chromium, against a real server and real writers. Every step also fails on
+ * The page in real browsers, against a real server and real writers. Every step also fails on
  * script errors, on anything the content security policy refused and on requests to elsewhere.
  *
  * @module
  */
 
 import assert from "node:assert/strict";
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
-import type { AppOptions } from "../../server/app.ts";
+import type { BrowserContextOptions, Page } from "playwright-core";
 import {
   fillPool,
-  hasBrowser,
-  launch,
+  inBrowsers,
+  type Scene,
+  scene,
+  type SceneOptions,
   serious,
   story,
   TestServer,
@@ -21,39 +22,6 @@ import { CLI } from "../support/paths.ts";
 import { PATIENCE_MS, until as eventually } from "../support/patience.ts";
 
 const MINUTE = 60_000;
-
-interface Scene {
-  readonly server: TestServer;
-  readonly page: Page;
-}
-
-interface SceneOptions {
-  readonly app?: AppOptions;
-  readonly context?: BrowserContextOptions;
-}
-
-/** A server, a page on it, and the check that the page behaved. */
-async function scene(
-  browser: Browser,
-  options: SceneOptions,
-  play: (scene: Scene) => Promise<void>,
-): Promise<void> {
-  await using server = new TestServer(options.app);
-  const context = await browser.newContext({
-    viewport: { width: 1200, height: 800 },
-    timezoneId: "UTC",
-    ...options.context,
-  });
-  context.setDefaultTimeout(PATIENCE_MS);
-  const page = await context.newPage();
-  const bad = watchPage(page, server.url);
-  try {
-    await play({ server, page });
-    assert.deepEqual(bad, []);
-  } finally {
-    await context.close();
-  }
-}
 
 /** Waits until an expression is true; the page's policy forbids Playwright's own way. */
 async function until(page: Page, expression: string): Promise<void> {
@@ -75,15 +43,7 @@ const rowWith = (page: Page, text: string) =>
 const lamp = (page: Page, text: string) => page.locator(".lamp", { hasText: text }).waitFor();
 const clipboard = (page: Page): Promise<string> => page.evaluate("navigator.clipboard.readText()");
 
-Deno.test({
-  name: hasBrowser()
-    ? "the page in Chromium"
-    : "the page in Chromium (NOT RUN: apt-get install chromium, or set PLASMITE_CHROMIUM)",
-  ignore: !hasBrowser(),
-  sanitizeOps: false,
-  sanitizeResources: false,
-}, async (t) => {
-  const browser = await launch();
+inBrowsers("the page", async (t, browser, browserName) => {
   const step = (name: string, options: SceneOptions, play: (scene: Scene) => Promise<void>) =>
     t.step(name, () => scene(browser, options, play));
 
@@ -286,6 +246,8 @@ Deno.test({
 
     await page.goto(`${server.url}/ui/pools/shop?where=${encodeURIComponent(".data.n < 4")}`);
     await rowWith(page, "level").waitFor();
+    // The driver of Firefox tells of no downloads.
+    if (browserName === "firefox") return;
     const downloading = page.waitForEvent("download");
     await page.getByRole("button", { name: "Export" }).click();
     await page.getByRole("button", { name: "JSON lines" }).click();
@@ -753,15 +715,12 @@ Deno.test({
     }))`);
     await page.evaluate(`document.body.setAttribute("style", "color: red")`);
     await page.evaluate(`fetch("http://127.0.0.1:1/").catch(() => {})`);
-    await eventually(() => bad.length >= 3, () => bad.join("\n"));
     for (const what of ["script-src", "style-src", "connect-src"]) {
-      assert.ok(bad.some((line) => line.includes(what)), `${what}: ${bad}`);
+      await eventually(() => bad.some((line) => line.includes(what)), () => `${what}: ${bad}`);
     }
     assert.notEqual(await page.title(), "pwned");
     await page.close();
   });
-
-  await browser.close();
 });
 
 function looks(): [string, BrowserContextOptions][] {

@@ -12,7 +12,16 @@ import { inCheckout } from "../support/paths.ts";
 const folder = Deno.args[0] ?? inCheckout("docs/assets");
 const only = Deno.args[1];
 /** Those that the documentation shows. */
-const PUBLISHED = ["pools", "stream", "stream-dark", "past", "stream-phone"];
+const PUBLISHED = [
+  "pools",
+  "stream",
+  "stream-dark",
+  "stream-phone",
+  "inspector",
+  "past",
+  "chart",
+  "several",
+];
 await Deno.mkdir(folder, { recursive: true });
 
 const browser = await launch();
@@ -35,6 +44,27 @@ fillPool(deploys, 31, 9 * 24 * 60 * minutes, Date.now() - 3 * 60 * minutes);
 const mail = client.createPool("mail", 1 << 16);
 fillPool(mail, 300, 200 * minutes, Date.now() - 40_000);
 client.createPool("scratch", 1 << 20);
+const sql = client.createPool("logs-db", 1 << 20);
+fillPool(sql, 900, 31 * minutes);
+const logs = client.createPool("logs-api", 1 << 21);
+fillPool(logs, 2100, 33 * minutes);
+const torn = client.createPool("orders", 1 << 18);
+fillPool(torn, 260, 55 * minutes);
+await Deno.writeTextFile(`${server.dir}/not-a-pool.plasmite`, "something else");
+await torn.setCursor("billing", 214);
+const house = client.createPool("house", 1 << 21);
+for (let i = 0; i < 1800; i++) {
+  const at = Date.now() - (1800 - i) * 2000;
+  for (const [room, base] of [["kitchen", 21.4], ["attic", 25.2], ["shed", 8.1]] as const) {
+    const wave = Math.sin(i / 190 + base) * 1.6 + Math.sin(i / 23 + base) * 0.35;
+    const noise = (i * 2654435761 >>> 9) % 100 / 400;
+    const celsius = Math.round((base + wave + noise) * 100) / 100;
+    house.append({ sensor: room, celsius }, {
+      tags: [room],
+      timestampNs: BigInt(at) * 1_000_000n,
+    });
+  }
+}
 empty.client.createPool("fresh", 1 << 18);
 const shown = locked.client.createPool("shop", 1 << 20);
 fillPool(shown, 900, 30 * minutes);
@@ -57,13 +87,23 @@ const desktop: BrowserContextOptions = {
   timezoneId: "UTC",
 };
 const phone: BrowserContextOptions = {
-  viewport: { width: 360, height: 740 },
+  viewport: { width: 390, height: 760 },
   deviceScaleFactor: 2,
   isMobile: true,
   hasTouch: true,
   timezoneId: "UTC",
 };
 const dark = { colorScheme: "dark" as const };
+
+/** Makes a picture a third as large, if pngquant is here. */
+async function squeeze(path: string): Promise<void> {
+  const args = ["--force", "--skip-if-larger", "--strip", "--quality", "80-98", "--output", path];
+  try {
+    await new Deno.Command("pngquant", { args: [...args, path] }).output();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
 
 async function shoot(
   name: string,
@@ -79,7 +119,9 @@ async function shoot(
   await page.goto(url);
   await page.waitForTimeout(settle);
   await act?.(page);
-  await page.screenshot({ path: `${folder}/ui-${name}.png` });
+  const path = `${folder}/ui-${name}.png`;
+  await page.screenshot({ path });
+  await squeeze(path);
   await context.close();
   if (bad.length) throw new Error(`${name}: ${bad.join("; ")}`);
 }
@@ -111,6 +153,44 @@ await shoot("stream-dark", view, { ...desktop, ...dark }, async (page) => {
 await shoot("stream-phone", view, phone, undefined, 2500);
 await shoot("inspector", view, desktop, inspect, 2500);
 await shoot("inspector-phone", view, phone, inspect, 1500);
+await shoot("chart", `${server.url}/ui/pools/house?chart=.data.celsius`, desktop, async (page) => {
+  await page.getByRole("slider", { name: /^Chart/ }).focus();
+  for (let i = 0; i < 4; i++) await page.keyboard.press("Shift+ArrowLeft");
+}, 3000);
+await shoot(
+  "chart-dark",
+  `${server.url}/ui/pools/house?chart=.data.celsius`,
+  {
+    ...desktop,
+    ...dark,
+  },
+  undefined,
+  3000,
+);
+await shoot("several", `${server.url}/ui/pools/shop,logs-api,logs-db`, desktop, async (page) => {
+  await page.mouse.move(500, 600);
+  await page.mouse.wheel(0, -3000);
+  await page.waitForTimeout(900);
+}, 3000);
+await shoot(
+  "side",
+  `${server.url}/ui/pools/shop,logs-api,logs-db?layout=side`,
+  {
+    ...desktop,
+    ...dark,
+  },
+  undefined,
+  3000,
+);
+await shoot("palette", view, desktop, async (page) => {
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("logs");
+  await page.waitForTimeout(700);
+});
+await shoot("settings", view, { ...desktop, ...dark }, async (page) => {
+  await page.getByRole("button", { name: "Settings" }).click();
+  await page.waitForTimeout(300);
+});
 await shoot("columns", view, desktop, pin);
 await shoot("paused", view, desktop, async (page) => {
   await page.keyboard.press("Space");
