@@ -4,8 +4,9 @@
  * bundle. Needs bash, which measures the processes, and a directory for temporary files with room
  * for the largest pool, 1 KiB for each message.
  *
- * CPU time of whole processes, user and system, start-up included, the least of the runs. The last
- * line is the same as JSON, to be kept in `bench/runs/`.
+ * CPU time of whole processes, user and system, start-up included, the least of the runs. Each size
+ * is printed as a line of JSON when it is done, to be kept in `bench/runs/`, and all as a table at
+ * the end.
  *
  * @module
  */
@@ -108,11 +109,14 @@ async function measure(count: number): Promise<Sample> {
 }
 
 const samples: Sample[] = [];
-for (const count of counts.split(",").map(Number)) samples.push(await measure(count));
+for (const count of counts.split(",").map(Number)) {
+  const sample = await measure(count);
+  samples.push(sample);
+  print(JSON.stringify({ date: new Date().toISOString(), deno: Deno.version.deno, ...sample }));
+}
 const head = samples.map(({ count }) => count.toLocaleString("en-US"));
 print(`| CPU time, ms | ${head.join(" | ")} |`);
 print(`| --- | ${head.map(() => "---").join(" | ")} |`);
 for (const name of Object.keys(samples[0]?.ms ?? {})) {
   print(`| ${name} | ${samples.map(({ ms }) => Math.round(ms[name] ?? NaN)).join(" | ")} |`);
 }
-print(JSON.stringify({ date: new Date().toISOString(), deno: Deno.version.deno, samples }));

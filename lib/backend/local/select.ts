@@ -92,8 +92,10 @@ function* walking(
     throw error;
   }
   const { ring } = follower;
-  // The walk checks what it delivers. Behind damage, anything may look like a frame.
-  follower.cursor.checksLater = how.resync === null;
+  // The walk checks what it delivers. Behind damage, anything may look like a frame; and if all is
+  // delivered, checking at once is a little cheaper.
+  const chooses = !plan.filter.passesAll || plan.since > 0n || plan.chosen !== undefined;
+  follower.cursor.checksLater = chooses && how.resync === null;
   return new SelectedWalk(follower, {
     ...plan,
     from: from === "oldest" ? 0n : from,
