@@ -33,7 +33,9 @@ const BEYOND = `[...document.querySelectorAll("button, a, input, select")]
   .filter((one) => one.checkVisibility() && !one.closest(".chips, .offscreen"))
   .filter((one) => {
     const { right, left, width } = one.getBoundingClientRect();
-    return width < 4 || right > innerWidth + 1 || left < -1;
+    // A field in which nothing can be read is none.
+    const least = /^(text|search)$/.test(one.type) ? 120 : 16;
+    return width < least || right > innerWidth + 1 || left < -1;
   }).map((one) => one.outerHTML.slice(0, 120))`;
 
 async function open({ server, page }: Scene): Promise<void> {
@@ -54,7 +56,11 @@ inBrowsers("small screens", async (t, browser) => {
 
   // Lost: the messages, behind everything that is around them.
   for (
-    const [width, height, least] of [[640, 400, 8], [844, 390, 5], [390, 844, 8], [320, 568, 3]]
+    const [width, height, least] of [[640, 400, 8], [844, 390, 5], [390, 844, 8], [320, 568, 3], [
+      768,
+      1024,
+      20,
+    ], [1200, 800, 15]]
   ) {
     const viewport = { width: width ?? 0, height: height ?? 0 };
     await step(
