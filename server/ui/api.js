@@ -219,6 +219,11 @@ export async function events(name, query, signal, to) {
       rest = lines.pop() ?? "";
       /** @type {string[]} */
       let batch = [];
+      // What came before a line is handed out before it: a position behind it would drop it.
+      const hand = () => {
+        if (batch.length) to.batch(batch);
+        batch = [];
+      };
       for (const line of lines) {
         if (line.startsWith("data:")) {
           const text = line.slice(line[5] === " " ? 6 : 5);
@@ -226,15 +231,17 @@ export async function events(name, query, signal, to) {
             batch.push(text);
             continue;
           }
-          if (batch.length) to.batch(batch);
-          batch = [];
+          hand();
           if (kind === "error") throw new ApiError(200, parseAnswer(text).error);
           const { from, to: last } = parseAnswer(text).unreadable;
           to.unreadable?.(BigInt(from), BigInt(last));
         } else if (line.startsWith("event:")) kind = line.slice(6).trim();
-        else if (line.startsWith(": next ")) to.next?.(BigInt(line.slice(7)));
+        else if (line.startsWith(": next ")) {
+          hand();
+          to.next?.(BigInt(line.slice(7)));
+        }
       }
-      if (batch.length) to.batch(batch);
+      hand();
     }
   } catch (error) {
     if (error instanceof ApiError || signal.aborted) throw error;
