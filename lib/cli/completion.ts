@@ -48,10 +48,23 @@ export function spellings(flag: FlagSpec): string[] {
   return flag.short === undefined ? [`--${flag.name}`] : [`-${flag.short}`, `--${flag.name}`];
 }
 
-/** All spellings of options with a value; a name has the same meaning in all commands. */
+/** All spellings of options that have a value in every command that has them. */
 export function valued(all: readonly Node[]): string[] {
-  const flags = all.flatMap((node) => node.flags).filter((flag) => flag.value !== undefined);
-  return [...new Set(flags.flatMap(spellings))];
+  const some = spelled(all, (flag) => flag.value !== undefined);
+  return [...some.difference(spelled(all, (flag) => flag.value === undefined))];
+}
+
+/** Spellings that have a value in some commands only, each behind its command: `feed -i`. */
+export function valuedIn(all: readonly Node[]): string[] {
+  const switches = spelled(all, (flag) => flag.value === undefined);
+  return all.flatMap(({ path, flags }) =>
+    flags.filter((flag) => flag.value !== undefined).flatMap(spellings)
+      .filter((name) => switches.has(name)).map((name) => `${path} ${name}`)
+  );
+}
+
+function spelled(all: readonly Node[], which: (flag: FlagSpec) => boolean): Set<string> {
+  return new Set(all.flatMap(({ flags }) => flags.filter(which).flatMap(spellings)));
 }
 
 /** A word for a POSIX shell. */

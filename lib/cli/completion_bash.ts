@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Node, quote, spellings, valued } from "./completion.ts";
+import { type Node, quote, spellings, valued, valuedIn } from "./completion.ts";
 import type { FlagSpec, PositionalSpec } from "./table.ts";
 
 /** What is offered for one value: a list, or a kind that the script knows. */
@@ -120,6 +120,9 @@ _plasmite() {
       fi
       return
     fi
+    case "$path $w" in
+      ${valuedIn(all).map(quote).join("|")}) opt=$w; continue ;;
+    esac
     case "$w" in
       ${valued(all).join("|")}) opt=$w ;;
       -*) ;;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Node, valued } from "./completion.ts";
+import { type Node, valued, valuedIn } from "./completion.ts";
 import type { FlagSpec, PositionalSpec } from "./table.ts";
 
 /** A word in fish's single quotes. */
@@ -69,9 +69,14 @@ export function fish(all: readonly Node[]): string {
 # The words of the line that are no options: commands first, then positionals.
 function __plasmite_words
     set -l skip 0
+    set -l first ''
     for word in (commandline -opc)[2..]
         if test $skip = 1
             set skip 0
+            continue
+        end
+        if contains -- "$first $word" ${valuedIn(all).map(quote).join(" ")}
+            set skip 1
             continue
         end
         switch $word
@@ -81,6 +86,7 @@ function __plasmite_words
                 set skip 1
             case '-*'
             case '*'
+                test -z $first; and set first $word
                 echo -- $word
         end
     end

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Node, spellings, valued } from "./completion.ts";
+import { type Node, spellings, valued, valuedIn } from "./completion.ts";
 
 /** Quotes for both shells: a doubled quote stands for one. */
 function quote(text: string): string {
@@ -54,13 +54,14 @@ ${table}  }.GetEnumerator() | ForEach-Object { $words[$_.Key] = $_.Value }
   @{
 ${values.join("")}  }.GetEnumerator() | ForEach-Object { $values[$_.Key] = $_.Value }
   $valued = @(${valued(all).map(quote).join(", ")})
+  $valuedIn = @(${valuedIn(all).map(quote).join(", ")})
   $pools = @(${poolPaths(all).map(quote).join(", ")})
   $path = ''; $option = ''; $dir = @(); $count = 0
   $line = @($commandAst.CommandElements | Select-Object -Skip 1 |
     Where-Object { $_.Extent.EndOffset -lt $cursorPosition } | ForEach-Object { $_.ToString() })
   foreach ($word in $line) {
     if ($option) { if ($option -ceq '--dir') { $dir = @('--dir', $word) }; $option = ''; continue }
-    if ($valued -ccontains $word) { $option = $word; continue }
+    if ($valued -ccontains $word -or $valuedIn -ccontains "$path $word") { $option = $word; continue }
     if ($word.StartsWith('-')) { continue }
     $longer = ("$path $word").Trim()
     if ($words.ContainsKey($longer)) { $path = $longer } else { $count++ }
@@ -96,6 +97,7 @@ ${table}]
 var plasmite-values = [
 ${values.join("")}]
 var plasmite-valued = [${valued(all).map(quote).join(" ")}]
+var plasmite-valued-in = [${valuedIn(all).map(quote).join(" ")}]
 var plasmite-pools = [${poolPaths(all).map(quote).join(" ")}]
 
 fn plasmite-complete {|@line|
@@ -107,7 +109,7 @@ fn plasmite-complete {|@line|
     if (not-eq $option '') {
       if (eq $option '--dir') { set dir = ['--dir' $word] }
       set option = ''
-    } elif (has-value $plasmite-valued $word) {
+    } elif (or (has-value $plasmite-valued $word) (has-value $plasmite-valued-in $path' '$word)) {
       set option = $word
     } elif (not (str:has-prefix $word '-')) {
       var longer = (str:trim-space $path' '$word)
