@@ -7,6 +7,8 @@
 
 import { say } from "./say.js";
 
+export { ago, clock, moment, span } from "./times.js";
+
 /** @typedef {Node | string | number | null | undefined | false} Child */
 
 /**
@@ -132,50 +134,6 @@ export function bytes(n) {
   return `${unit && n < 10 ? n.toFixed(1) : Math.round(n)} ${
     ["B", "KiB", "MiB", "GiB", "TiB"][unit]
   }`;
-}
-
-/** A duration in its two largest units: `2 h 14 min`. @param {number} ms */
-export function span(ms) {
-  const s = Math.max(0, ms) / 1000;
-  if (s < 1) return `${Math.round(ms)} ms`;
-  if (s < 10) return `${s.toFixed(1)} s`;
-  if (s < 60) return `${Math.floor(s)} s`;
-  const two = (
-    /** @type {number} */ a,
-    /** @type {string} */ x,
-    /** @type {number} */ b,
-    /** @type {string} */ y,
-  ) => b ? `${a} ${x} ${b} ${y}` : `${a} ${x}`;
-  if (s < 3600) return two(Math.floor(s / 60), "min", Math.floor(s % 60), "s");
-  if (s < 86400) return two(Math.floor(s / 3600), "h", Math.floor(s / 60) % 60, "min");
-  return two(Math.floor(s / 86400), "d", Math.floor(s / 3600) % 24, "h");
-}
-
-/** @param {number} t @param {number} [now] */
-export function ago(t, now = Date.now()) {
-  const words = span(Math.max(1000, now - t)).replace(/\.\d/, "").split(" ", 2).join(" ");
-  return now - t < 1000 ? "now" : `${words} ago`;
-}
-
-const pad = (/** @type {number} */ n, width = 2) => String(n).padStart(width, "0");
-
-/** Local time of day with milliseconds. @param {number} t */
-export function clock(t, ms = true) {
-  const d = new Date(t);
-  const text = `${pad(d.getHours())}:${pad(d.getMinutes())}:${pad(d.getSeconds())}`;
-  return ms ? `${text}.${pad(d.getMilliseconds(), 3)}` : text;
-}
-
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-
-/**
- * Local date and time; the date is left out for today, the year for this year. @param {number} t
- */
-export function moment(t) {
-  const d = new Date(t), now = new Date();
-  if (Math.abs(now.getTime() - t) < 20 * 3600_000) return clock(t, false);
-  const year = d.getFullYear() === now.getFullYear() ? "" : ` ${d.getFullYear()}`;
-  return `${d.getDate()} ${MONTHS[d.getMonth()]}${year} ${clock(t, false)}`;
 }
 
 /**

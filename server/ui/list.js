@@ -395,7 +395,7 @@ export class MessageList {
     element.setAttribute("aria-selected", String(index === this.selected));
     element.setAttribute("aria-posinset", String(index + 1));
     element.setAttribute("aria-setsize", String(this.length));
-    drawRow(element, row, this.#look);
+    drawRow(element, row, this.#look, this.rows[index - 1]);
     if (row.kind === "message") this.drawn?.(element, row);
   }
 }

@@ -86,6 +86,7 @@ import signin from "./signin.js" with { type: "text" };
 import stream from "./stream.js" with { type: "text" };
 import styleCss from "./style.css" with { type: "text" };
 import tags from "./tags.js" with { type: "text" };
+import times from "./times.js" with { type: "text" };
 import timeline from "./timeline.js" with { type: "text" };
 import words from "./words.js" with { type: "text" };
 
@@ -163,6 +164,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   stream,
   tags,
   timeline,
+  times,
   words,
 };
 

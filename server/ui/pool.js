@@ -9,7 +9,7 @@ import { json, poolInfo, rights, wordsOf } from "./api.js";
 import { samePath, storedPins, togglePin } from "./columns.js";
 import { Controls } from "./controls.js";
 import { count, toast } from "./dom.js";
-import { Counting } from "./counting.js";
+import { onPrefs, prefs } from "./prefs.js";
 import { drawFacts } from "./facts.js";
 import { FilterBox } from "./filter.js";
 import { ColumnHead } from "./head.js";
@@ -49,6 +49,7 @@ export class PoolView {
   /** Rows that arrived since screen readers were told. */
   #arrived = 0;
   #unsubscribe = () => {};
+  #unprefer = () => {};
   /** The query that is shown. */
   #query = "";
 
@@ -64,6 +65,7 @@ export class PoolView {
     this.controls.split.prepend(facets.element);
     return facets;
   });
+  counting = new Later(async () => new (await import("./counting.js")).Counting(this));
   inspector = new Later(() => this.#makeInspector());
   append = new Later(async () => {
     const { AppendBox } = await import("./append.js");
@@ -117,7 +119,6 @@ export class PoolView {
       layout: (digits) => this.head.layout(digits),
     });
     this.timeline = new Timeline((from, to) => this.showPast(from, to));
-    this.counting = new Counting(this);
     this.past = new PastBar(() => this.showLive());
     this.rows = new Rows(this.list);
     this.reading = new Reading(this);
@@ -127,6 +128,11 @@ export class PoolView {
     this.element = this.controls.build();
     this.#adopt();
     this.#unsubscribe = address.subscribe(() => this.#moved());
+    this.#unprefer = onPrefs(() => {
+      this.list.refresh();
+      this.timeline.update();
+      drawFacts(this.controls.facts, this.info);
+    });
     this.ticker = setInterval(() => this.#tick(), 500);
     this.#start();
   }
@@ -143,6 +149,7 @@ export class PoolView {
   dispose() {
     this.#done.abort();
     this.#unsubscribe();
+    this.#unprefer();
     this.finder.now?.stop();
     this.facets.now?.dispose();
     this.reading.dispose();
@@ -338,15 +345,17 @@ export class PoolView {
 
   #tick() {
     if (document.hidden) return;
+    if (prefs.times === "relative") this.list.refresh();
     this.controls.draw();
     this.#drawChart();
     const { timeline, list } = this;
     const rows = list.rows.slice(...list.window).filter((row) => row.kind === "message");
     const first = rows[0], last = rows.at(-1);
     timeline.view = first && last ? [first.t, last.t] : null;
-    if (!this.dirty) return timeline.draw();
+    // The first rows come before what is counted.
+    if (!this.dirty || this.reading.live?.state === "connecting") return timeline.draw();
     this.dirty = false;
-    void this.counting.ask();
+    this.counting.use((counting) => void counting.ask());
     this.filter.draw(list.rows);
   }
 

@@ -7,6 +7,7 @@
 
 import { clock, count, fill, h } from "./dom.js";
 import { pick } from "./json.js";
+import { dayOf, isSameDay, stamp } from "./times.js";
 import { fieldsOf, gap, isTelling, piecesOf, shownCell, troubleOf } from "./line.js";
 import { tagPills } from "./tags.js";
 
@@ -51,8 +52,12 @@ export function cellText({ text, from, to }, path) {
   return value === undefined ? "" : shownCell(value.slice(0, CELL));
 }
 
-/** @param {HTMLElement} element @param {Row} row @param {Look} look */
-export function drawRow(element, row, look) {
+/** @param {HTMLElement} element @param {Row} row @param {Look} look @param {Row} [before] the row before */
+export function drawRow(element, row, look, before) {
+  // Where a day ends.
+  const isNewDay = before !== undefined && before.t > 0 && !isSameDay(before.t, row.t);
+  if (isNewDay) element.setAttribute("data-day", dayOf(row.t));
+  else element.removeAttribute("data-day");
   if (row.kind !== "message") return drawMark(element, row);
   const { text, from, to, tags } = row;
   const fields = fieldsOf(text.slice(from, Math.min(to, from + READ)));
@@ -63,7 +68,7 @@ export function drawRow(element, row, look) {
   fill(
     element,
     h("span", { class: "seq" }, String(row.seq)),
-    h("time", { class: "time", title: row.time }, clock(row.t)),
+    h("time", { class: "time", title: row.time }, stamp(row.t)),
     h("span", { class: "tags" }, tagPills(tags, look.tagRoom)),
     cells.map((cell, i) => {
       const style = isTelling(look.pins[i] ?? []) ? ` t${trouble}` : "";

@@ -43,8 +43,11 @@ inBrowsers(
       await page.goto(server.url + path);
       await page.locator(first).first().waitFor();
       const loaded = new Set(await page.evaluate<string[]>(LOADED));
-      // Who works with a pool is asked by time, which on a slow machine can be before the first row.
-      for (const end of ["js", "css"]) loaded.delete(`/ui/assets/coordination.${end}`);
+      // Who works with a pool and what the timeline counts is asked by time, which on a slow machine
+      // can be before the first row.
+      for (const file of ["coordination.js", "coordination.css", "counting.js"]) {
+        loaded.delete(`/ui/assets/${file}`);
+      }
       const body = assets.get(key)?.body ?? "";
       const named = new Set(body.match(/\/ui\/assets\/[\w.]+/g));
       loaded.delete("/ui/assets/icon.svg");
