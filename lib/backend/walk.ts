@@ -50,6 +50,8 @@ export interface WalkPlan {
   readonly chosen?: SeqSet | undefined;
   /** Whether messages that cannot be read are skipped and told. */
   readonly skips?: boolean;
+  /** Whether only numbers are wanted, and who reads the messages checks them; default false. */
+  readonly counts?: boolean;
   /** Returns what is currently retained. */
   bounds(): Awaitable<Bounds>;
 }
@@ -297,7 +299,7 @@ export class SelectedWalk implements Walk {
    * are skipped, it can be read to its end.
    */
   #check(): boolean {
-    if (!this.#isWhole()) return false;
+    if (this.#plan.counts !== true && !this.#isWhole()) return false;
     if (this.#plan.skips === true) this.#source.check?.();
     return true;
   }

@@ -8,6 +8,7 @@
 import "../support/environment.ts";
 import assert from "node:assert/strict";
 import { Client, PlasmiteError, type TailOptions } from "../../mod.ts";
+import { LocalBackend } from "../../lib/backend/local.ts";
 import { withDir } from "../support/processes.ts";
 import { specCheck } from "../support/spec_checker.ts";
 
@@ -74,6 +75,36 @@ Deno.test("a damaged message that is not selected does not end a search for othe
     Deno.writeFileSync(path, file);
     assert.deepEqual(await read(path, { tags: ["odd"] }), [1, 3, 5, 7, 9, 11, 13, 15, 17, 19]);
     assert.deepEqual(await read(path, { where: [".data.n > 17"] }), [18, 19, 20]);
+  }));
+
+Deno.test("a damaged message among the last that a filter selects is an error", () =>
+  withDir(async (dir) => {
+    const path = `${dir}/p.plasmite`;
+    const file = makePool(path);
+    const { at, bytes } = payloadOf(file, 16n);
+    const text = new TextDecoder("latin1").decode(bytes).indexOf("some text");
+    file[at + text] = 0x53;
+    Deno.writeFileSync(path, file);
+    const pool = await new LocalBackend(dir).open("p");
+    const last = async (count: number): Promise<(bigint | string)[]> => {
+      const walk = await pool.select({ tags: ["even"], last: count });
+      const got: (bigint | string)[] = [];
+      try {
+        while (!walk.ended) {
+          if (walk.next()) got.push(walk.frame.seq);
+          else if (!walk.ended) await walk.wait();
+        }
+      } catch (error) {
+        if (!PlasmiteError.is(error)) throw error;
+        got.push(`${error.message} ${error.seq}`);
+      } finally {
+        walk.close();
+      }
+      return got;
+    };
+    assert.deepEqual(await last(2), [18n, 20n]);
+    assert.deepEqual(await last(4), [14n, "malformed frame in the retained ring 16"]);
+    await pool.close();
   }));
 
 Deno.test("a message that a filter cannot read is an error, whatever is searched", () =>

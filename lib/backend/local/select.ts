@@ -61,8 +61,10 @@ export function* selecting(
   }
   // Closing the pool does not end the search.
   return new LaterWalk(bounds, async (search) => {
-    const piece = (from: bigint, end: bigint): Awaitable<Walk> =>
-      pool.run(walking(pool, from, { ...plan, until: end }, { notify: false, yielding, resync }));
+    const piece = (from: bigint, end: bigint): Awaitable<Walk> => {
+      const found: Plan = { ...plan, until: end, counts: true };
+      return pool.run(walking(pool, from, found, { notify: false, yielding, resync }));
+    };
     const { findLast } = await import("../last.ts");
     const { first, matches } = await findLast(low, high, last, piece, search);
     return await pool.run(walking(pool, first, { ...plan, chosen: matches }, how));
