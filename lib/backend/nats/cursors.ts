@@ -176,9 +176,11 @@ export class NatsCursors {
    *   ends before its position
    */
   async open(name: string, { from = "oldest" }: CursorRequest): Promise<Cursor> {
-    const bounds = await this.#bounds();
-    const found = await this.#find(name);
-    const info = found ?? await this.#create(name, this.#place(from, bounds), {});
+    const patience = new Patience();
+    const bounds = await patiently(() => this.#bounds(), patience);
+    const found = await patiently(() => this.#find(name), patience);
+    const create = (): Promise<ConsumerInfo> => this.#create(name, this.#place(from, bounds), {});
+    const info = found ?? await patiently(create, patience);
     const seq = positionOf(info);
     if (seq > bounds.newest) throw this.#beyond(name, seq, bounds.newest);
     const hold = await Hold.acquire(this.#held(name));

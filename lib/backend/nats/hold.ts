@@ -184,14 +184,15 @@ async function contend(held: Held, others: string[]): Promise<Made | null> {
   const { link, path } = target;
   const consumer = prefixOf(name) + link.library.nuid.next();
   const since = performance.now();
-  await putConsumer(target, consumer, {
+  const config = {
     durable_name: consumer,
     description: JSON.stringify({ pid: Deno.pid, host: hostname() }),
     ack_policy: "none",
     deliver_policy: "new",
     headers_only: true,
     inactive_threshold: HELD_MS * 1_000_000,
-  });
+  };
+  await patiently(() => putConsumer(target, consumer, config), new Patience());
   for (let look = 0; look < LOOKS; look++) {
     const holds = await holdsOf(held);
     if (!holds.includes(consumer)) {
