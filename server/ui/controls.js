@@ -29,14 +29,14 @@ export class Controls {
     this.facets = button("Facets: tags and values to choose from", () => view.toggleFacets(), {
       icon: "filter",
       text: "Facets",
-      class: "tool",
+      class: "tool facets-tool",
       key: "f",
     });
     this.ranges = new RangeChoice(view);
     this.goTo = button("Go to a number or a time", () => view.goTo(), {
       icon: "next",
       text: "Go to",
-      class: "tool",
+      class: "tool goto-tool",
       key: ":",
     });
     this.columns = button("Columns", () => view.chooseColumns(), {
