@@ -57,6 +57,10 @@ inBrowsers("small screens", async (t, browser) => {
   // Lost: the messages, behind everything that is around them.
   for (
     const [width, height, least] of [[640, 400, 8], [844, 390, 5], [390, 844, 8], [320, 568, 3], [
+      390,
+      400,
+      3,
+    ], [
       768,
       1024,
       20,
