@@ -1,14 +1,16 @@
 /**
- * Measures the page while messages pour in: frames a second, the longest frame, memory, and whether
- * everything arrived. `deno run -A tests/ui/speed.ts [RATE] [SECONDS]` prints one JSON line.
+ * Measures the page while messages pour in: frames a second, the longest frame, memory over time,
+ * whether everything arrived, and how many bytes its first paint takes. `deno run -A
+ * bench/page_rush.ts [RATE] [SECONDS]` (5000, 60) prints one JSON line.
  *
  * The writer is a process of its own, so that it does not compete with the server for one thread.
  *
  * @module
  */
 
-import { Client } from "../../lib/client/client.ts";
-import { launch, story, TestServer } from "../support/browser.ts";
+import type { Page } from "playwright-core";
+import { Client } from "../lib/client/client.ts";
+import { launch, story, TestServer } from "../tests/support/browser.ts";
 
 const write = (text: string): number => Deno.stdout.writeSync(new TextEncoder().encode(text));
 
@@ -32,6 +34,18 @@ interface Measured {
   readonly ms: number;
   readonly longest: number;
   readonly p95: number;
+}
+
+/** Bytes over the wire of a page and of the files that it names. */
+async function firstPaint(page: Page, url: string): Promise<number> {
+  const html = await (await fetch(url)).text();
+  const named = new Set([...html.matchAll(/(?:href|src)="([^"]+)"/g)].map(([, path]) => path));
+  const sizes = await page.evaluate<[string, number][]>(
+    `["navigation", "resource"].flatMap((kind) => performance.getEntriesByType(kind))
+      .map(({ name, encodedBodySize }) => [new URL(name).pathname, encodedBodySize])`,
+  );
+  named.add(new URL(url).pathname);
+  return sizes.filter(([path]) => named.has(path)).reduce((sum, [, bytes]) => sum + bytes, 0);
 }
 
 /** Counts animation frames in the page from now on. */
@@ -76,6 +90,7 @@ async function measure(rate: number, seconds: number): Promise<void> {
   };
   await page.goto(`${server.url}/ui/pools/rush`);
   await page.locator(".lamp.live").waitFor();
+  const first_paint_bytes = await firstPaint(page, `${server.url}/ui/pools/rush`);
   await page.evaluate(COUNT);
   await page.waitForTimeout(1000);
   const idle = await page.evaluate<Measured>(REPORT);
@@ -87,7 +102,12 @@ async function measure(rate: number, seconds: number): Promise<void> {
   await page.waitForTimeout(1500);
   await page.evaluate(REPORT);
   const begun = performance.now();
-  await page.waitForTimeout(Math.max(1, seconds - 3) * 1000);
+  // Memory in four parts of the time, to see whether it grows once the list is full.
+  const held_mb: number[] = [];
+  for (let part = 0; part < 4; part++) {
+    await page.waitForTimeout(Math.max(1, seconds - 3) * 250);
+    held_mb.push(await resident());
+  }
   const busy = await page.evaluate<Measured>(REPORT);
   const watched = performance.now() - begun;
   await child.status;
@@ -105,6 +125,7 @@ async function measure(rate: number, seconds: number): Promise<void> {
     JSON.stringify({
       rate,
       seconds,
+      first_paint_bytes,
       idle_fps: fps(idle),
       fps: fps(busy),
       p95_frame_ms: round(busy.p95),
@@ -112,6 +133,7 @@ async function measure(rate: number, seconds: number): Promise<void> {
       heap_before_mb: before,
       heap_after_mb: after,
       process_before_mb: residentBefore,
+      process_in_between_mb: held_mb,
       process_after_mb: residentAfter,
       rows_held: Number(held),
       gaps_drawn: gaps,
@@ -120,6 +142,6 @@ async function measure(rate: number, seconds: number): Promise<void> {
   }\n`);
 }
 
-const [first = "5000", second = "10", ...rest] = Deno.args;
+const [first = "5000", second = "60", ...rest] = Deno.args;
 if (first === "--writer") await writer(second, Number(rest[0]), Number(rest[1]));
 else await measure(Number(first), Number(second));
