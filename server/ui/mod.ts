@@ -84,6 +84,7 @@ import shell from "./shell.js" with { type: "text" };
 import settings from "./settings.js" with { type: "text" };
 import signin from "./signin.js" with { type: "text" };
 import stream from "./stream.js" with { type: "text" };
+import streamPlace from "./stream_place.js" with { type: "text" };
 import styleCss from "./style.css" with { type: "text" };
 import tags from "./tags.js" with { type: "text" };
 import times from "./times.js" with { type: "text" };
@@ -162,6 +163,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   settings,
   signin,
   stream,
+  stream_place: streamPlace,
   tags,
   timeline,
   times,
@@ -196,7 +198,7 @@ const VIEWS: Readonly<Record<string, string>> = {
  * that positions in errors are those of the source.
  */
 function lean(script: string): string {
-  const comments = /^ *\/\*\*(?:(?!\*\/)[^])*\*\/$/gm;
+  const comments = /^ *\/\*\*(?:(?!\*\/)[^])*\*\/$|^ *\/\/ .*$/gm;
   return script.replaceAll(comments, (comment) => comment.replaceAll(/[^\n]+/g, ""));
 }
 

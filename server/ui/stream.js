@@ -8,6 +8,7 @@
 import { ApiError, events, poolInfo } from "./api.js";
 import { span } from "./dom.js";
 import { readMessage } from "./json.js";
+import { takePlace } from "./stream_place.js";
 
 /** @typedef {import("./list.js").Row} Row */
 /** @typedef {"connecting" | "live" | "reconnecting" | "missing" | "corrupt" | "stopped"} State */
@@ -35,6 +36,15 @@ const sleep = (ms, signal) =>
     const timer = setTimeout(done, ms);
     signal.addEventListener("abort", () => (clearTimeout(timer), done()), { once: true });
   });
+
+/** As `sleep`, but ends when the tab is shown. @param {number} ms @param {AbortSignal} signal */
+async function seen(ms, signal) {
+  const shown = new AbortController();
+  const wake = () => document.hidden || shown.abort();
+  document.addEventListener("visibilitychange", wake);
+  await sleep(ms, AbortSignal.any([signal, shown.signal]));
+  document.removeEventListener("visibilitychange", wake);
+}
 
 /** Adds a filter to a request. @param {URLSearchParams} query @param {import("./filter.js").Filter} filter */
 export function narrow(query, { tags, where, q }) {
@@ -116,11 +126,16 @@ export class Live {
     const stopped = this.#stop.signal;
     this.next = from;
     let failures = 0;
+    /** @type {(() => void) | null} */
+    let place = null;
+    stopped.addEventListener("abort", () => place?.());
     while (!stopped.aborted) {
+      place ??= await takePlace();
+      if (stopped.aborted) return place?.();
       const begun = Date.now();
       this.#connection = new AbortController();
       try {
-        await events(this.name, this.#query(), this.#connection.signal, {
+        await events(this.name, this.#query(place !== null), this.#connection.signal, {
           open: () => {
             failures = 0;
             this.#opened();
@@ -134,7 +149,7 @@ export class Live {
           },
         });
         // A server ends every stream after a while; pause if it does so at once.
-        if (Date.now() - begun < 500) await sleep(700, stopped);
+        if (place === null || Date.now() - begun < 500) await seen(700, stopped);
       } catch (error) {
         if (stopped.aborted) return;
         if (!(error instanceof ApiError)) {
@@ -167,8 +182,9 @@ export class Live {
     }
   }
 
-  #query() {
-    const query = new URLSearchParams();
+  /** @param {boolean} follow whether the stream stays open */
+  #query(follow) {
+    const query = new URLSearchParams(follow ? {} : { no_follow: "1" });
     if (this.next !== null && !this.#fromOldest) {
       query.set("since_seq", String(this.next));
       // Without a filter the sequence numbers show gaps; with one only the server can report them.
