@@ -55,18 +55,16 @@ inBrowsers("small screens", async (t, browser) => {
   ): Promise<boolean> => t.step(name, () => scene(browser, options, play));
 
   // Lost: the messages, behind everything that is around them.
-  for (
-    const [width, height, least] of [[640, 400, 8], [844, 390, 5], [390, 844, 8], [320, 568, 3], [
-      390,
-      400,
-      3,
-    ], [
-      768,
-      1024,
-      20,
-    ], [1200, 800, 15]]
-  ) {
-    const viewport = { width: width ?? 0, height: height ?? 0 };
+  const screens = [
+    [640, 400, 8],
+    [844, 390, 5],
+    [390, 844, 8],
+    [320, 568, 3],
+    [768, 1024, 20],
+    [1200, 800, 15],
+  ] as const;
+  for (const [width, height, least] of screens) {
+    const viewport = { width, height };
     await step(
       `${width} × ${height} shows ${least} rows or more`,
       { context: { viewport } },
