@@ -93,7 +93,7 @@ const withRemoval = lazily(() => import("./local/remove.ts"));
 const withJump = lazily(() => import("../pool/jump.ts"));
 
 /** In a ring of fewer bytes a message is always found quickly by walking. */
-const LARGE_RING = 1 << 24;
+const LARGE_RING = 1 << 28;
 
 /** Makes far messages of large pools quick to find, then calls a function. */
 function withFarSearch<T>(use: () => Awaitable<T>): Awaitable<T> {

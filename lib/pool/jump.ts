@@ -28,10 +28,13 @@ const GUESSES = 96;
 /** Every so many guesses the middle is taken, whatever the numbers say. */
 const BISECT_EVERY = 4;
 
+/** A walk passes over a large frame in the time in which it reads so many bytes. */
+const PASSED = 1 << 14;
+
 /** The sizes that a search works with, in bytes. */
 export interface SearchSizes {
-  /** It is not worth it for fewer: a walk takes a few milliseconds for these. */
-  readonly least: number;
+  /** It is worth it if a walk reads so many times as much as the proof. */
+  readonly worth: number;
   /** How much is looked at for a guess, */
   readonly guess: number;
   /** and at most if no frame begins there. */
@@ -45,7 +48,7 @@ export interface SearchSizes {
 }
 
 const SIZES: SearchSizes = {
-  least: 1 << 23,
+  worth: 1.5,
   guess: 1 << 16,
   guessMost: 1 << 20,
   window: 1 << 18,
@@ -77,7 +80,9 @@ export function farSearch(sizes: SearchSizes): FindFar {
     if (ringSize % 8 !== 0) return null;
     const total = Number(state.newest - state.oldest) + 1;
     const far = usedBytes(state, ringSize) * Number(seq - state.oldest) / total;
-    return far > sizes.least ? new FarSearch(ring, state, seq, sizes) : null;
+    const proof = Math.min(far, sizes.largest(ringSize));
+    const walk = Math.min(far, PASSED * Number(seq - state.oldest));
+    return walk >= sizes.worth * proof ? new FarSearch(ring, state, seq, sizes) : null;
   };
 }
 

@@ -155,7 +155,7 @@ function make(ringSize: number, turns: readonly Turn[]): Made {
 function search(ring: Ring, seq: bigint, largest: number, unit = 512): number {
   const state = ring.state();
   const sizes = {
-    least: -1,
+    worth: 0,
     guess: unit,
     guessMost: 1 << 16,
     window: unit,
@@ -381,7 +381,7 @@ Deno.test("far search: a reader delivers the same messages with it and without i
           Ring.findFar = null;
           const walked = get(ring, seq);
           Ring.findFar = farSearch({
-            least: -1,
+            worth: 0,
             guess: 512,
             guessMost: 1 << 16,
             window: 512,
