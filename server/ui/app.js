@@ -6,7 +6,6 @@
 
 import { address } from "./address.js";
 import { onUnauthorized, rights, signIn } from "./api.js";
-import { forgetAsked } from "./asked.js";
 import { button, fill, h, icon, svg, toast } from "./dom.js";
 import { say } from "./say.js";
 import { accessStatus, entrance, giveKey, leaveSession, refusal } from "./session.js";
@@ -204,7 +203,7 @@ async function greet() {
 }
 
 async function signOut() {
-  forgetAsked();
+  void import("./asked.js").then(({ forgetAsked }) => forgetAsked());
   if (!rights.session) {
     signIn("", false);
     open();

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { askedBefore } from "./asked.js";
+import { askedBefore, rememberAsked } from "./asked.js";
 import { jqPath } from "./clauses.js";
 import { count, fill, h } from "./dom.js";
 import { readFacets } from "./fields.js";
@@ -58,6 +58,11 @@ export class Completion {
 
   dispose() {
     this.#done.abort();
+  }
+
+  /** Keeps what was asked for, to be offered again. @param {string} text */
+  remember(text) {
+    rememberAsked(text);
   }
 
   get open() {

@@ -6,7 +6,6 @@
  */
 
 import { poolPath, request } from "./api.js";
-import { rememberAsked } from "./asked.js";
 import { button, count, fill, h, hue, icon, short } from "./dom.js";
 import { Later } from "./later.js";
 import { say } from "./say.js";
@@ -176,7 +175,7 @@ export class FilterBox {
     text = text.trim();
     const rest = this.#boxed === "q" ? { q: "" } : { where: "" };
     if (kind === "where" && !await this.#accepted(text)) return;
-    if (text) rememberAsked(text);
+    if (text) this.complete.use((complete) => complete.remember(text));
     if (kind === "words") return this.set({ ...rest, q: text });
     this.set({ ...rest, where: text });
   }
