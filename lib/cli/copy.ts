@@ -20,6 +20,7 @@ import { pause } from "../timers.ts";
 import type { CommandContext } from "./context.ts";
 import { AppendingTarget, type CopyTarget, openCursor, ShippingTarget } from "./copy_target.ts";
 import { DropNotices } from "./drops.ts";
+import { ENDING_SIGNALS } from "./interrupts.ts";
 import { noticeOutage, noticeUnreadable, printNotice } from "./notices.ts";
 import { connectTo } from "./open.ts";
 
@@ -52,8 +53,11 @@ export async function run(context: CommandContext): Promise<number> {
   }
   const stop = new AbortController();
   const stopped = (): void => stop.abort();
-  const signals: readonly Deno.Signal[] = ["SIGINT", "SIGTERM"];
-  if (args.has("follow")) { for (const one of signals) Deno.addSignalListener(one, stopped); }
+  if (args.has("follow")) {
+    for (const one of ENDING_SIGNALS) {
+      Deno.addSignalListener(one, stopped);
+    }
+  }
   const opened: PoolHandle[] = [];
   try {
     const isLocal = !from.isRemote && !to.isRemote;
@@ -64,7 +68,9 @@ export async function run(context: CommandContext): Promise<number> {
     return await copy(context, source, target, stop.signal);
   } finally {
     for (const pool of opened) await pool.close();
-    if (args.has("follow")) { for (const one of signals) Deno.removeSignalListener(one, stopped); }
+    if (args.has("follow")) {
+      for (const one of ENDING_SIGNALS) Deno.removeSignalListener(one, stopped);
+    }
   }
 }
 

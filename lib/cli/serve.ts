@@ -9,6 +9,7 @@ import { messageOf } from "../errors.ts";
 import { Client } from "../client/client.ts";
 import type { Grant } from "../types.ts";
 import type { CommandContext } from "./context.ts";
+import { ENDING_SIGNALS } from "./interrupts.ts";
 import { printNotice } from "./notices.ts";
 import { type ServeFlags, serveFlags } from "./serve_flags.ts";
 import { VERSION } from "./version.ts";
@@ -50,13 +51,10 @@ interface McpModule {
   ): Promise<McpFetch>;
 }
 
-/** Resolves at the first SIGINT or SIGTERM. */
+/** Resolves at the first signal that asks to stop. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
-    const signals: Deno.Signal[] = Deno.build.os === "windows"
-      ? ["SIGINT", "SIGBREAK"]
-      : ["SIGINT", "SIGTERM"];
-    for (const signal of signals) Deno.addSignalListener(signal, () => resolve());
+    for (const signal of ENDING_SIGNALS) Deno.addSignalListener(signal, () => resolve());
   });
 }
 

@@ -7,6 +7,7 @@
 
 import { hasEveryPermission } from "../environment.ts";
 import { messageOf, type PlasmiteError } from "../errors.ts";
+import { isSignalHere } from "./interrupts.ts";
 import { commandNotFound, commandRefused, findProgram } from "./tap_program.ts";
 
 /** How a child ended. */
@@ -127,10 +128,12 @@ export function sendSignal(child: Deno.ChildProcess, signal: Deno.Signal): void 
 /** A signal and its number. */
 export type NumberedSignal = readonly [signal: Deno.Signal, number: number];
 
-/** The signals that this process does not ignore, as far as that is known. */
+/** The signals that this system has and this process does not ignore, as far as that is known. */
 export function heeded(signals: readonly NumberedSignal[]): readonly NumberedSignal[] {
   const ignored = ignoredSignals();
-  return signals.filter(([, number]) => ((ignored >> BigInt(number - 1)) & 1n) === 0n);
+  return signals.filter(([signal, number]) =>
+    isSignalHere(signal) && ((ignored >> BigInt(number - 1)) & 1n) === 0n
+  );
 }
 
 /** The set of ignored signals, bit 0 for signal 1; empty if unknown. */

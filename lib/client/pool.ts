@@ -15,7 +15,7 @@ import { FrameBatch } from "../pool/batch.ts";
 import { findFar } from "../pool/jump.ts";
 import { Ring } from "../pool/ring.ts";
 import { disk } from "../storage/file.ts";
-import { isOsError } from "../storage/os_error.ts";
+import { isReadOnlyDisk } from "../storage/os_error.ts";
 import { inPlace } from "../storage/steps.ts";
 import { inTurns } from "../storage/turns.ts";
 import { Appender, type Stored } from "../backend/local/appender.ts";
@@ -121,7 +121,7 @@ function compileNow(expression: string): Where {
 /** Whether writing was refused: by the file mode, by Deno, or by a read-only file system. */
 function isWriteRefused(error: unknown): boolean {
   if (!PlasmiteError.is(error)) return false;
-  return error.kind === ErrorKind.Permission || isOsError(error.cause, 30); // 30: EROFS
+  return error.kind === ErrorKind.Permission || isReadOnlyDisk(error.cause);
 }
 
 /**

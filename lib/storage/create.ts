@@ -125,7 +125,8 @@ function createAside(dir: string, path: string, { size, head }: NewFile): boolea
 }
 
 function isTooLong(error: unknown): boolean {
-  return isOsError(error, Deno.build.os === "darwin" ? 63 : 36);
+  const numbers: Partial<Record<typeof Deno.build.os, number>> = { darwin: 63, windows: 206 };
+  return isOsError(error, numbers[Deno.build.os] ?? 36);
 }
 
 /**

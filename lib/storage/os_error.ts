@@ -32,15 +32,24 @@ function kindOf(error: unknown): ErrorKindName {
   return "Io";
 }
 
+/** The system's numbers of what can be wrong with a disk. */
+const DISK = Deno.build.os === "windows"
+  ? { full: 112, quota: 1295, large: 223, readOnly: 19 }
+  : { full: 28, quota: Deno.build.os === "linux" ? 122 : 69, large: 27, readOnly: 30 };
+
+/** Whether the file system is mounted read-only. */
+export function isReadOnlyDisk(error: unknown): boolean {
+  return isOsError(error, DISK.readOnly);
+}
+
 /** The hint for a write that failed because the disk takes no more data. */
 function diskHint(error: unknown): string | undefined {
-  const quota = Deno.build.os === "linux" ? 122 : 69;
-  if (isOsError(error, 28)) return "The disk is full: make room, then try again.";
-  if (isOsError(error, quota)) return "The disk quota is used up: make room, then try again.";
-  if (isOsError(error, 27)) {
+  if (isOsError(error, DISK.full)) return "The disk is full: make room, then try again.";
+  if (isOsError(error, DISK.quota)) return "The disk quota is used up: make room, then try again.";
+  if (isOsError(error, DISK.large)) {
     return "The file would be larger than this process or file system allows (see `ulimit -f`).";
   }
-  if (isOsError(error, 30)) {
+  if (isReadOnlyDisk(error)) {
     return "The file system is mounted read-only: mount it writable, or use another directory.";
   }
   return undefined;
