@@ -94,6 +94,8 @@ export class Cursor {
   #seeking = false;
   /** Whether the place is a guess of the index, and not the end of the frame before. */
   #guessed = false;
+  /** Whether it was found behind damage, so that the tail is not the place of the oldest message. */
+  #found = false;
   #expected: bigint;
   #place = -1;
   #misses = 0;
@@ -254,7 +256,7 @@ export class Cursor {
       this.#skipUntil = 0n;
     }
     if (this.#place >= 0 || this.#jump !== null) return;
-    this.#guessed = false;
+    this.#guessed = this.#found = false;
     if (this.#expected === state.oldest) {
       this.#place = state.tail;
       return;
@@ -281,7 +283,7 @@ export class Cursor {
     if (this.#skipUntil === 0n) this.#skipUntil = this.#expected;
     this.#expected = state.oldest;
     this.#place = state.tail;
-    this.#guessed = false;
+    this.#guessed = this.#found = false;
   }
 
   /** Searches one step further behind damage, and goes on at the next frame or at the head. */
@@ -294,6 +296,7 @@ export class Cursor {
     if (next > first) this.#addUnreadable({ first, last: next - 1n });
     this.#expected = next;
     this.#place = found?.place ?? state.head;
+    this.#found = found !== null;
     this.#seeking = this.#guessed = false;
   }
 
@@ -307,12 +310,21 @@ export class Cursor {
   #loadLocked(): "again" | "done" {
     const state = this.#ring.state();
     if (state.oldest === 0n || this.#expected < state.oldest) return "again";
-    if (this.#expected === state.oldest) this.#place = state.tail;
+    // What was found behind damage stays where it is: at the tail the same damage would be found,
+    // and this again behind it.
+    const isFirst = this.#expected === state.oldest &&
+      (!this.#found || this.#place === state.tail);
+    if (isFirst) this.#place = state.tail;
     const outcome = this.#load(state, true);
     if (outcome !== "unsafe") return outcome;
     if (this.#resync !== null) {
-      this.#resync.begin(this.#ring, state, this.#expected, this.#place);
+      if (this.#guessed && !isFirst) {
+        this.#walkFrom(state);
+        return "again";
+      }
       this.#seeking = true;
+      this.#resync.begin(this.#ring, state, this.#expected, this.#place, isFirst);
+      this.#chunk = FIRST_CHUNK; // The next frame may be bad as well.
       return "again";
     }
     throw new PlasmiteError("Corrupt", "malformed frame in the retained ring", {
@@ -325,7 +337,7 @@ export class Cursor {
 
   #load(state: State, locked: boolean): "again" | "unsafe" | "done" {
     const { ringSize } = this.#ring.layout;
-    if (ringSize - this.#place < FRAME_HEADER) this.#place = 0;
+    if (ringSize - this.#place < FRAME_HEADER && wraps(state, this.#place)) this.#place = 0;
     const from = this.#place;
     this.#read(state, from, locked);
     if (this.#parsed === 0) {
@@ -404,10 +416,11 @@ export class Cursor {
     let hi = Number(this.#expected >> 32n);
     const available = state.newest - this.#expected + 1n;
     const most = available > 0x3fff_ffffn ? 0x3fff_ffff : Number(available);
+    const wrap = wraps(state, from) ? "wrap" : "bad";
     let stop: Stop = "end";
     while (count < most) {
       if (ringSize - from - at < FRAME_HEADER) {
-        stop = "wrap";
+        stop = wrap;
         break;
       }
       if (at + FRAME_HEADER > got) {
@@ -420,7 +433,7 @@ export class Cursor {
       }
       const kind = frameState(dv, at);
       if (kind !== COMMITTED) {
-        stop = kind === WRAP ? "wrap" : "bad";
+        stop = kind === WRAP ? wrap : "bad";
         break;
       }
       const payload = payloadLength(dv, at);
@@ -552,11 +565,19 @@ export class Cursor {
       }
     }
     if (ready > 0) this.#misses = 0;
-    this.#guessed = false;
+    this.#guessed = this.#found = false;
     this.#at = at;
     this.#count = ready;
     this.#expected += BigInt(count);
     const place = from + end;
     this.#place = place === ringSize || (this.#stop === "wrap" && end === this.#end) ? 0 : place;
   }
+}
+
+/**
+ * Whether the live messages may go on at offset 0 behind this place. Nowhere else is a wrap marker
+ * obeyed, so that a reader comes nearer to the head with every step, whatever the bytes are.
+ */
+function wraps({ head }: State, place: number): boolean {
+  return head > 0 && place >= head;
 }
