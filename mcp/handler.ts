@@ -178,11 +178,10 @@ export class HttpHandler {
     const legacy = await isLegacyRequest(bare, call);
     if (!legacy && !events) withoutProgress(call);
     const answer = legacy ? this.#legacy(bare, call, reply) : this.#current(bare, call, grant);
-    if (!LONG.has(call.method)) return await answer;
     this.#running.add(answer);
     const ended = (): boolean => this.#running.delete(answer);
     answer.then(ended, ended);
-    return await reply.respond(answer);
+    return LONG.has(call.method) ? await reply.respond(answer) : await answer;
   }
 
   async #current(request: Request, call: Call, grant: Grant): Promise<Response> {
@@ -196,12 +195,13 @@ export class HttpHandler {
     }
     const pools = new GrantedPools(this.#backend, { grant });
     restrict(call, (uri) => pools.check("read", poolOfUri(uri)));
-    const unwatch = grant.can("read") ? this.#watcher.listen(wantedBy(call.params)) : undefined;
+    const listen = grant.can("read") ? this.#watcher.listen(wantedBy(call.params)) : undefined;
     const release = once(() => {
-      unwatch?.();
+      listen?.stop();
       place();
     });
     try {
+      await listen?.begun;
       const answer = await this.#modern.fetch(request, { parsedBody: call });
       return await exact(answer, release, grant.ended);
     } catch (error) {

@@ -144,13 +144,14 @@ export function buildServer(serving: Serving): Server {
 
   const { watcher } = serving;
   if (subscriptions && watcher !== undefined) {
-    const subscribed = new Set<string>();
+    const subscribed = new Map<string, Promise<void>>();
     server.setRequestHandler("resources/subscribe", (request) =>
-      answered(() => {
+      answered(async () => {
         const { uri } = request.params;
         pools.check("read", poolOfUri(uri));
-        if (!subscribed.has(uri)) watcher.add(uri);
-        subscribed.add(uri);
+        const begun = subscribed.get(uri) ?? watcher.add(uri);
+        subscribed.set(uri, begun);
+        await begun;
         return {};
       }));
     server.setRequestHandler("resources/unsubscribe", (request) =>

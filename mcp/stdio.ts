@@ -14,7 +14,7 @@ import { GrantedPools } from "./pools.ts";
 import { buildServer } from "./server.ts";
 import { type Input, LineTransport, type Output } from "./transport.ts";
 import { wantedBy } from "./wanted.ts";
-import { Watcher } from "./watch.ts";
+import { type Listen, Watcher } from "./watch.ts";
 
 /** Options of a connection. */
 export interface StdioOptions {
@@ -50,7 +50,7 @@ export async function serveConnection(backend: Backend, options: StdioOptions): 
     updated: (uri) => void notices?.sendResourceUpdated({ uri }).catch(() => {}),
     listChanged: () => void notices?.sendResourceListChanged().catch(() => {}),
   });
-  const listens = new Map<unknown, () => void>();
+  const listens = new Map<unknown, Listen>();
   const releaseWorkers = holdWorkers();
   transport.oncall = (call) => watchFor(call, watcher, listens);
   const handle = serveStdio(({ era }) => {
@@ -65,7 +65,7 @@ export async function serveConnection(backend: Backend, options: StdioOptions): 
       progressMs: options.progressMs,
     });
     notices = server;
-    if (era === "legacy") server.oninitialized = () => watcher.addList();
+    if (era === "legacy") server.oninitialized = () => void watcher.addList();
     return server;
   }, {
     transport,
@@ -79,17 +79,23 @@ export async function serveConnection(backend: Backend, options: StdioOptions): 
   await transport.close();
 }
 
-/** The SDK answers `subscriptions/listen` itself; this reads from it what to watch. */
+/**
+ * The SDK answers `subscriptions/listen` itself; this reads from it what to watch, and returns what
+ * the answer has to wait for.
+ */
 function watchFor(
   { method, id, params }: Call,
   watcher: Watcher,
-  listens: Map<unknown, () => void>,
-): void {
+  listens: Map<unknown, Listen>,
+): Promise<unknown> | undefined {
   if (method === "notifications/cancelled") {
     const ended = params?.["requestId"];
-    listens.get(ended)?.();
+    listens.get(ended)?.stop();
     listens.delete(ended);
   } else if (method === "subscriptions/listen" && id !== undefined) {
-    listens.set(id, watcher.listen(wantedBy(params)));
+    const listen = watcher.listen(wantedBy(params));
+    listens.set(id, listen);
+    return listen.begun;
   }
+  return undefined;
 }

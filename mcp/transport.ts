@@ -62,8 +62,8 @@ export class LineTransport implements Transport {
   onerror?: (error: Error) => void;
   /** Aborted at the end of input. */
   readonly ending: AbortController = new AbortController();
-  /** Called with every request, before the SDK. */
-  oncall?: (call: Call) => void;
+  /** Called with every request, before the SDK, which gets a subscription after the promise. */
+  oncall?: (call: Call) => Promise<unknown> | undefined;
 
   readonly #input: Input;
   readonly #output: Output;
@@ -72,7 +72,9 @@ export class LineTransport implements Transport {
   /** The arrival of each unanswered request. */
   readonly #pending = new Map<Id, number>();
   /** Subscriptions that are not answered. */
-  readonly #listening = new Set<Id>();
+  readonly #listening = new Map<Id, Call>();
+  /** The subscription that is about to begin; calls behind it wait. */
+  #beginning: Promise<void> | undefined;
   #queue: Call[] = [];
   #running: Id | undefined;
   #stalled: ReturnType<typeof setTimeout> | undefined;
@@ -145,18 +147,20 @@ export class LineTransport implements Transport {
 
   /** Waits until every request is answered, but for subscriptions, which closing answers. */
   async #answerAll(): Promise<void> {
+    if (this.#pending.size > 0 && !this.#closed) {
+      await new Promise<void>((resolve) => {
+        const timer = startTimer(resolve, LAST_ANSWERS);
+        this.#idle = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    while (this.#beginning !== undefined) await this.#beginning;
     // A subscription that the SDK refuses is answered within a turn or two of the event loop.
-    for (let turn = 0; turn < REFUSAL_TURNS && this.#listening.size > 0; turn++) {
+    for (let turn = 0; turn < REFUSAL_TURNS && this.#listening.size > 0 && !this.#closed; turn++) {
       await new Promise<void>((resolve) => startTimer(resolve, 0));
     }
-    if (this.#pending.size === 0 || this.#closed) return;
-    await new Promise<void>((resolve) => {
-      const timer = startTimer(resolve, LAST_ANSWERS);
-      this.#idle = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 
   #take(line: Line): void {
@@ -179,7 +183,7 @@ export class LineTransport implements Transport {
     if (this.#pending.has(call.id)) {
       return this.#refuse(-32600, "Invalid request: a request with this id is running", call.id);
     }
-    if (call.method === "subscriptions/listen") this.#listening.add(call.id);
+    if (call.method === "subscriptions/listen") this.#listening.set(call.id, call);
     else this.#pending.set(call.id, performance.now());
     if (call.method === "ping") return this.#deliver(call);
     this.#queue.push(call);
@@ -203,8 +207,18 @@ export class LineTransport implements Transport {
   }
 
   #deliver(call: Call): void {
-    this.oncall?.(call);
-    this.onmessage?.(call);
+    const begun = this.oncall?.(call);
+    if (begun === undefined || call.id === undefined) return this.onmessage?.(call);
+    const { id } = call;
+    this.#running = id;
+    const beginning = begun.then(() => {
+      if (this.#beginning === beginning) this.#beginning = undefined;
+      // It may have been cancelled.
+      if (this.#listening.get(id) !== call) return;
+      this.onmessage?.(call);
+      if (this.#running === id) this.#goOn();
+    });
+    this.#beginning = beginning;
   }
 
   #pump(): void {

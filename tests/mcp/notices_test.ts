@@ -24,10 +24,8 @@ Deno.test("mcp notices: a pool that changes, goes and comes back", async () => {
   try {
     assert.throws(() => watcher.add("file:///etc"), /scheme/);
     const uri = "plasmite:///pools/p";
-    watcher.add(uri);
-    watcher.addList();
+    await Promise.all([watcher.add(uri), watcher.addList()]);
     // A pool that is missing at first has not changed: an agent would read it for nothing.
-    await new Promise((resolve) => setTimeout(resolve, 500));
     assert.deepEqual(told, []);
     {
       using pool = place.client.createPool("p");
@@ -50,6 +48,64 @@ Deno.test("mcp notices: a pool that changes, goes and comes back", async () => {
   }
   // Timers of the watcher end with it.
   await new Promise((resolve) => setTimeout(resolve, 50));
+});
+
+// What happened between the acknowledgement and a late or failed first look was never told.
+Deno.test("mcp notices: a first look that takes long delays nobody, and hides nothing", async () => {
+  using place = new Place();
+  using pool = place.client.createPool("p");
+  const pools = poolsOf(place.dir);
+  const look = Promise.withResolvers<void>();
+  const [open, names] = [pools.open.bind(pools), pools.names.bind(pools)];
+  pools.open = (name) => look.promise.then(() => open(name));
+  pools.names = () => look.promise.then(() => names());
+  const told: string[] = [];
+  let lists = 0;
+  const listener = { updated: (uri: string) => told.push(uri), listChanged: () => lists++ };
+  const watcher = new Watcher(pools, listener, 20);
+  try {
+    const uri = "plasmite:///pools/p";
+    await Promise.all([watcher.add(uri), watcher.add(uri), watcher.addList()]);
+    pool.append({ n: 1 });
+    place.client.createPool("q").close();
+    look.resolve();
+    await until(() => told.length === 1 && lists === 1);
+  } finally {
+    watcher.close();
+  }
+  const failing = new Watcher(pools, listener);
+  try {
+    pools.names = () => Promise.reject(new Error("not now"));
+    await failing.addList();
+    place.client.createPool("r").close();
+    pools.names = names;
+    await until(() => lists === 2);
+    // A closed watcher lets go of those who wait for a first look.
+    pools.open = () => new Promise(() => {});
+    const waiting = failing.add("plasmite:///pools/q");
+    failing.close();
+    await waiting;
+  } finally {
+    failing.close();
+  }
+});
+
+// A pool that was made right behind the acknowledgement was not on the list until the next change.
+Deno.test("mcp notices: a pool made after the acknowledgement is told", async () => {
+  using place = new Place();
+  const mcp = await createMcpFetch(place.client);
+  for (let n = 0; n < 2; n++) {
+    const response = await mcp(
+      modern("subscriptions/listen", { notifications: { resourcesListChanged: true } }),
+    );
+    const stream = events(response);
+    const next = async (): Promise<unknown> => (await stream.next()).value?.["method"];
+    assert.equal(await next(), "notifications/subscriptions/acknowledged");
+    place.client.createPool(`p${n}`).close();
+    assert.equal(await next(), "notifications/resources/list_changed");
+    await stream.return(undefined);
+  }
+  await mcp.close();
 });
 
 /** The events of an SSE stream. */
@@ -134,7 +190,6 @@ Deno.test("mcp notices: a subscription over HTTP hears of its pool only, and of 
   })();
   await until(() => seen.length === 1);
   assert.equal(seen[0]?.["method"], "notifications/subscriptions/acknowledged");
-  await new Promise((resolve) => setTimeout(resolve, 500));
   other.append({ n: 1 });
   pool.append({ n: 1 });
   await until(() => seen.length === 2);
@@ -206,9 +261,8 @@ Deno.test("mcp notices: invalid names of pools are not watched", async () => {
     listChanged: () => {},
   });
   try {
-    watcher.add(`plasmite:///pools/${encodeURIComponent(`${place.dir}/outside.plasmite`)}`);
-    watcher.add("plasmite:///pools/p");
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await watcher.add(`plasmite:///pools/${encodeURIComponent(`${place.dir}/outside.plasmite`)}`);
+    await watcher.add("plasmite:///pools/p");
     outside.append({ n: 1 });
     using _ = new Client(`${place.dir}/pools`).createPool("p");
     await until(() => told.length > 0);
