@@ -120,6 +120,8 @@ export class SelectedWalk implements Walk {
   readonly #stop = new AbortController();
   /** A gap after the group, reported when the group has been delivered. */
   #gapAfter: Gap | null = null;
+  /** Why nothing comes after the group; thrown when it has been delivered. */
+  #failure: { readonly error: unknown } | null = null;
 
   /** Reads `source`, which is at the start of the plan's range; the walk owns both from now on. */
   constructor(source: FrameSource, plan: WalkPlan) {
@@ -149,7 +151,8 @@ export class SelectedWalk implements Walk {
   }
 
   get ended(): boolean {
-    return this.#ended && this.#ready.length === 0 && !this.evaluating && this.#group.length === 0;
+    const isWaiting = this.#ready.length > 0 || this.evaluating || this.#group.length > 0;
+    return this.#ended && !isWaiting && this.#failure === null;
   }
 
   get evaluating(): boolean {
@@ -186,11 +189,14 @@ export class SelectedWalk implements Walk {
         this.#addGap(this.#gapAfter);
         this.#gapAfter = null;
       }
+      if (this.#failure !== null) this.#fail(this.#failure.error);
       if (this.#ended) {
         this.#applyFilter();
         return false;
       }
-      if (!this.#source.next()) {
+      const found = this.#proceed();
+      if (found === null) continue;
+      if (!found) {
         this.#sourceEmpty();
         if (!this.#applyFilter() && !this.#ended) return false;
         continue;
@@ -198,7 +204,7 @@ export class SelectedWalk implements Walk {
       this.#emptyWaits = 0;
       this.looked++;
       if (this.#examine()) return true;
-      if ((this.looked - before) % this.#clockEvery !== 0) continue;
+      if (this.#failure !== null || (this.looked - before) % this.#clockEvery !== 0) continue;
       const now = performance.now();
       if (since === 0) since = now;
       if (this.#source.slice?.over ?? now - since >= SLICE) {
@@ -206,6 +212,27 @@ export class SelectedWalk implements Walk {
         return false;
       }
     }
+  }
+
+  /** Moves the source to its next message; null if it fails, and others are to be delivered first. */
+  #proceed(): boolean | null {
+    try {
+      return this.#source.next();
+    } catch (error) {
+      this.#failLater(error);
+      return null;
+    }
+  }
+
+  /** Throws an error, but what came before it is delivered first. */
+  #failLater(error: unknown): void {
+    if (!this.#applyFilter() && this.#ready.length === 0) throw error;
+    this.#failure = { error };
+  }
+
+  #fail(error: unknown): never {
+    this.#failure = null;
+    throw error;
   }
 
   /** Handles an empty source: a filtering source reports its position and gaps. */
@@ -230,7 +257,10 @@ export class SelectedWalk implements Walk {
     } catch (error) {
       // What cannot be read may be damaged; then that is the error, when it comes again.
       if (!this.#isWhole()) return false;
-      if (this.#plan.skips !== true || !PlasmiteError.is(error, ErrorKind.Corrupt)) throw error;
+      if (this.#plan.skips !== true || !PlasmiteError.is(error, ErrorKind.Corrupt)) {
+        this.#failLater(error);
+        return false;
+      }
       const { seq } = this.#source.cursor;
       this.#skip({ first: seq, last: seq });
       return false;
@@ -422,7 +452,7 @@ export class SelectedWalk implements Walk {
     if (this.#closed || this.#ready.length > 0) return true;
     const turn = this.#turn;
     if (turn !== null) return await waitFor((wake) => void turn.then(wake), () => {}, ms, signal);
-    if (this.#ended) return true;
+    if (this.#ended || this.#failure !== null) return true;
     if (this.#paused) {
       this.#paused = false;
       await (this.#source.slice ?? new Slice()).next();
@@ -458,6 +488,7 @@ export class SelectedWalk implements Walk {
     this.#ready = [];
     this.#group = [];
     this.#judging = [];
+    this.#failure = null;
     this.#stop.abort();
     this.#source.close();
   }
