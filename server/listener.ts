@@ -86,7 +86,7 @@ export class Listener {
 
   /** Opens the listener. */
   #open(): Deno.HttpServer<Deno.NetAddr> {
-    const { port, tls } = this.#options;
+    const { hostname, port, tls } = this.#options;
     try {
       return this.#listen(port);
     } catch (cause) {
@@ -99,7 +99,10 @@ export class Listener {
       }
       const what = tls === null ? "failed to bind server" : "failed to bind TLS server";
       throw new PlasmiteError("Io", what, {
-        hint: "Choose another --bind address or port; this one may be in use.",
+        hint: cause instanceof Deno.errors.AddrInUse
+          ? `${addressText({ hostname, port })} is in use. Stop the server there ` +
+            "(`plasmite serve status --all` lists them), or choose another --bind address or port."
+          : "Choose another --bind address or port.",
         causes: [messageOf(cause)],
         cause,
       });

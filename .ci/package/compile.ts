@@ -116,6 +116,11 @@ if (import.meta.main) {
     await bundle(["cli.ts"], bundled);
     if (Deno.args.includes("--all")) await compileAll(dist, bundled);
     else await smoke(await compile(dist, { narrow: Deno.args.includes("--narrow"), bundled }));
+  } catch (error) {
+    const advice = "If the runtime could not be downloaded, use `deno task bundle`.";
+    const text = `${error instanceof Error ? error.message : error}\n${advice}\n`;
+    await Deno.stderr.write(new TextEncoder().encode(text));
+    Deno.exitCode = 1;
   } finally {
     await Deno.remove(bundled, { recursive: true });
   }

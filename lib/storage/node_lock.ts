@@ -34,16 +34,16 @@ interface BunFfi {
 const load = (name: string): unknown => createRequire(import.meta.url)(name);
 
 /** The C library: glibc or musl on Linux, the system library on macOS. */
-function libraries(): readonly string[] {
-  if (process.platform === "darwin") return ["libSystem.B.dylib"];
-  const musl = process.arch === "arm64" ? "libc.musl-aarch64.so.1" : "libc.musl-x86_64.so.1";
+export function libraries(platform: string, arch: string): readonly string[] {
+  if (platform === "darwin") return ["libSystem.B.dylib"];
+  const musl = arch === "arm64" ? "libc.musl-aarch64.so.1" : "libc.musl-x86_64.so.1";
   return ["libc.so.6", musl, "libc.so"];
 }
 
 /** Calls `open` with each library until one can be loaded. */
 function firstOf<T>(open: (library: string) => T): T {
   let failure: unknown;
-  for (const library of libraries()) {
+  for (const library of libraries(process.platform, process.arch)) {
     try {
       return open(library);
     } catch (error) {
@@ -53,9 +53,14 @@ function firstOf<T>(open: (library: string) => T): T {
   throw failure;
 }
 
+/** The C function that says where the last error number is. */
+export function errnoFunction(platform: string): string {
+  return platform === "darwin" ? "__error" : "__errno_location";
+}
+
 function throughBun(): Flock {
   const { dlopen, read } = load("bun:ffi") as BunFfi;
-  const errno = process.platform === "darwin" ? "__error" : "__errno_location";
+  const errno = errnoFunction(process.platform);
   const { symbols } = firstOf((library) =>
     dlopen(library, {
       flock: { args: ["i32", "i32"], returns: "i32" },

@@ -364,6 +364,15 @@ service("a change that fails leaves the former set-up, running", async (m) => {
   await same();
 });
 
+// Lost: the advice, in a container or after `su`.
+service("where the user's systemd does not run, the error says so", async (m) => {
+  Deno.writeTextFileSync(`${m.systemd.dir}/away`, "");
+  const failed = await m.run("serve", "install", "--bind", m.bind);
+  assert.equal(failed.code, 8);
+  assert.match(failed.err, /The user's systemd does not run\. .*serve uninstall/);
+  Deno.removeSync(`${m.systemd.dir}/away`);
+});
+
 service("a first attempt that fails leaves nothing", async (m) => {
   m.systemd.fail("start");
   const failed = await m.run("serve", "install", "--bind", m.bind);

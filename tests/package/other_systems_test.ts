@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import { errnoFunction, libraries } from "../../lib/storage/node_lock.ts";
 import { inTemp, type Outcome } from "../cli/cli_util.ts";
 import { until } from "../support/patience.ts";
 import { CLI, inCheckout, ROOT } from "../support/paths.ts";
@@ -186,6 +187,16 @@ onEach("a terminal is taken and given back", async (m) => {
   );
   assert.deepEqual({ code, restored }, { code: 0, restored: true }, output);
 }, !hasTerminals);
+
+Deno.test("in Node and Bun, locks are looked for in the C library of the system", () => {
+  assert.deepEqual(libraries("darwin", "arm64"), ["libSystem.B.dylib"]);
+  assert.deepEqual(libraries("linux", "arm64"), [
+    ...["libc.so.6", "libc.musl-aarch64.so.1", "libc.so"],
+  ]);
+  assert.equal(libraries("linux", "x64")[1], "libc.musl-x86_64.so.1");
+  assert.equal(errnoFunction("darwin"), "__error");
+  assert.equal(errnoFunction("linux"), "__errno_location");
+});
 
 /** The files that ask for the system; the tests above run what they do on the others. */
 const ASKING = new Set([

@@ -380,11 +380,12 @@ Deno.test("serve: a ready file that cannot be written ends the start", async () 
   }
   const server = await startServer(new Client(dir), config, { registry: false });
   const taken = { ...config, port: server.port };
-  await fails(
+  const { hint } = await fails(
     startServer(new Client(dir), taken, { registry: false }),
     "Io",
     "failed to bind server",
   );
+  assert.match(hint ?? "", new RegExp(`^127\\.0\\.0\\.1:${server.port} is in use`));
   await server.shutdown();
   await Deno.remove(dir, { recursive: true });
 });

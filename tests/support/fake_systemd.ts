@@ -35,6 +35,10 @@ launch() {
   pid=$!
   echo $pid > "$state.pid"
 }
+if [ -f "$FAKE/away" ]; then
+  echo "Failed to connect to bus: No such file or directory" >&2
+  exit 1
+fi
 case $(cat "$FAKE/fail" 2>/dev/null) in *" $verb "*) echo "Job failed: $verb" >&2; exit 1 ;; esac
 case $verb in
   show)

@@ -200,8 +200,8 @@ async function undone(
   }
   if (failures.length === 0 || !PlasmiteError.is(error)) return error;
   return new PlasmiteError(error.kindName, error.message, {
-    hint: "The former set-up could not be restored completely: see the causes. " +
-      "Run `plasmite serve uninstall`, then install again.",
+    hint: `${error.hint === undefined ? "" : `${error.hint} `}The former set-up could not be ` +
+      "restored completely: see the causes. Run `plasmite serve uninstall`, then install again.",
     causes: [...error.causes ?? [], ...failures],
     cause: error,
   });
