@@ -574,7 +574,7 @@ function cursorFlags(): FlagSpec[] {
 function followCursorFlags(): FlagSpec[] {
   const group = "Cursor";
   return [
-    { ...CURSOR, conflicts: ["replay", "plot", "interactive"] },
+    { ...CURSOR, conflicts: ["replay", "plot", "interactive", "skip-corrupt"] },
     ...cursorFlags().map((flag) =>
       flag.name === "from" ? { ...flag, conflicts: ["tail", "since"] } : flag
     ),

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { startTimer } from "../timers.ts";
 import { PlasmiteError } from "../errors.ts";
 import { onWorkersReleased, workersAreHeld } from "./holders.ts";
 import { type JqOutcome, JqProcess, type ProcessorTime } from "./jq_process.ts";
@@ -152,7 +153,7 @@ export class JqWorkers {
     clearTimeout(this.#idle);
     this.#idle = undefined;
     if (isBusy || this.#queue.length > 0 || this.size === 0) return;
-    if (workersAreHeld()) this.#idle = setTimeout(() => this.#release(), IDLE);
+    if (workersAreHeld()) this.#idle = startTimer(() => this.#release(), IDLE);
     else this.#release();
   }
 

@@ -246,12 +246,14 @@ Deno.test("a serving process continues when no one reads its log", () =>
   }));
 
 Deno.test("only lib/stdio.ts touches the standard streams", () => {
+  // In a worker of its own, jq's log is silenced.
+  const mayTouch = ["lib/stdio.ts", "lib/filter/jq_worker.ts"];
   const found: string[] = [];
   const visit = (path: string): void => {
     for (const { name, isDirectory } of Deno.readDirSync(ROOT + path)) {
       const file = `${path}${name}`;
       if (isDirectory) visit(`${file}/`);
-      else if (file.endsWith(".ts") && file !== "lib/stdio.ts") {
+      else if (file.endsWith(".ts") && !mayTouch.includes(file)) {
         const code = Deno.readTextFileSync(ROOT + file).replaceAll(/^\s*(\/\*\*|\*|\/\/).*$/gm, "");
         if (
           /\bDeno\.(stdout|stderr)\b(?!\.isTerminal\(\))|\bconsole\.|\bprocess\.std|\bDeno\.stdin\.read/
