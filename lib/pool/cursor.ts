@@ -36,6 +36,8 @@ export const MORE = -2;
  * there is more.
  */
 const FIRST_CHUNK = 4 * 1024;
+/** The chunk behind damage: the next frame may be bad as well. */
+const CHUNK_BEHIND_DAMAGE = 1024;
 const LARGEST_CHUNK = 1024 * 1024;
 /** The chunk per step while frames are only skipped, in a process that serves others. */
 const STEP_CHUNK = 256 * 1024;
@@ -324,7 +326,7 @@ export class Cursor {
       }
       this.#seeking = true;
       this.#resync.begin(this.#ring, state, this.#expected, this.#place, isFirst);
-      this.#chunk = FIRST_CHUNK; // The next frame may be bad as well.
+      this.#chunk = CHUNK_BEHIND_DAMAGE;
       return "again";
     }
     throw new PlasmiteError("Corrupt", "malformed frame in the retained ring", {

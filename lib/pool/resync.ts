@@ -23,7 +23,7 @@ const MAGIC = 0x314d_5246; // "FRM1"
 /** How much one step searches at most, in bytes, */
 const STEP = 1 << 18;
 /** and the first one: the next frame is often close. It grows fourfold. */
-const FIRST_STEP = 1 << 12;
+const FIRST_STEP = 1 << 10;
 const SMALLEST = BigInt(frameLength(0));
 
 /** A frame that a search has found. */

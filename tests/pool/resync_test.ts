@@ -237,6 +237,53 @@ Deno.test("a ring of traps is searched once, not once for each of them", () => {
   }
 });
 
+// Lost: as above.
+Deno.test("a chain of frames that comes back to its beginning or its end is followed once", () => {
+  const ringSize = 1 << 18;
+  const { bytes } = messagePool(ringSize, 0, [{ ours: true, size: 10 }]);
+  const from = ringAt(bytes);
+  const sample = specCheck(bytes, false).messages[0];
+  assert.ok(sample);
+  const marker = bytes.slice(from + 64 + sample.payload.length).slice(0, 8);
+  const header = bytes.slice(from, from + 64);
+  header.fill(0, 40, 44); // no checksum
+  bytes.fill(0, from);
+  const view = new DataView(bytes.buffer);
+  const put = (seq: bigint, at: number, end: number): void => {
+    bytes.set(header, from + at);
+    view.setBigUint64(from + at + 16, seq, true);
+    view.setUint32(from + at + 32, end - at - 72, true);
+    view.setUint32(from + at + 36, ~(end - at - 72), true);
+    bytes.set(marker, from + end - 8);
+  };
+  const head = ringSize - 1024;
+  const pool = (newest: bigint): MemoryStorage => {
+    const state = new DataView(bytes.buffer, 64, 40);
+    [head, 0, 0, 1, Number(newest)].forEach((n, i) => state.setBigUint64(8 * i, BigInt(n), true));
+    return stored(bytes.slice());
+  };
+  // Behind each message it seems to go on at the beginning, which cannot be read.
+  let seq = 1n;
+  for (let at = 576; at + 576 < head; at += 576) {
+    put(++seq, at, at + 72);
+    bytes.set(wrapMarker(), from + at + 72);
+  }
+  const expected = `[1-1],${run(2n, seq)}`;
+  for (const turns of [false, true]) {
+    assert.equal(order(readOn(pool(seq), 0n, turns)), expected);
+  }
+  // Behind each message is a large one, and all of those end at the head.
+  bytes.fill(0, from);
+  seq = 1n;
+  for (let at = 288; at + 288 < head; at += 288) {
+    put(++seq, at, at + 72);
+    put(++seq, at + 72, head);
+  }
+  for (const turns of [false, true]) {
+    assert.equal(order(readOn(pool(seq), 0n, turns)), `[1-1],2,3,[4-${seq}]`);
+  }
+});
+
 // Lost: hours, to a large pool of small messages that all have a bad checksum.
 Deno.test("behind each of many damaged messages only as much is read as it takes", () => {
   const ringSize = 1 << 21;
@@ -278,6 +325,28 @@ Deno.test("a bad message that is found behind a bad tail is passed by", () => {
   for (const turns of [false, true]) {
     assert.equal(order(readOn(stored(bytes), 0n, turns)), expected);
     assert.equal(order(readOn(stored(bytes), first.seq, turns)), expected);
+  }
+});
+
+// Lost: every message of a ring that is exactly full, where the head is at the tail.
+Deno.test("behind a bad tail that is the head as well, all the others are read", () => {
+  const turn: Turn = { ours: true, size: 100 };
+  const one = specCheck(messagePool(4000, 0, [turn]).bytes, false).messages[0];
+  assert.ok(one);
+  const ringSize = 10 * ((64 + one.payload.length + 8 + 7) >> 3 << 3);
+  for (const count of [10, 15, 20]) {
+    const { bytes } = messagePool(ringSize, 0, Array.from({ length: count }, () => turn));
+    const state = new DataView(bytes.buffer, 64, 40);
+    assert.equal(state.getBigUint64(0, true), state.getBigUint64(8, true));
+    const low = BigInt(count) - 9n, high = BigInt(count);
+    const [first] = specCheck(bytes, false).messages;
+    assert.equal(first?.seq, low);
+    const from = ringAt(bytes) + first.at;
+    for (const harmed of [from, from + 80]) {
+      const next = bytes.slice();
+      next.fill(7, harmed, harmed + 20);
+      assert.equal(order(readOn(stored(next))), `[${low}-${low}],${run(low + 1n, high)}`);
+    }
   }
 });
 
