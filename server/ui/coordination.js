@@ -8,6 +8,7 @@
 import { ApiError, json, poolPath } from "./api.js";
 import { count, fill, h, moment, span } from "./dom.js";
 import { styled } from "./later.js";
+import { serverNow } from "./times.js";
 
 await styled("coordination");
 
@@ -122,7 +123,7 @@ export class Coordination {
       const query = new URLSearchParams({ by: "key:", tag: "claim", max_age: LONGEST });
       try {
         const answer = await this.#ask(`/latest?${query}`, signal);
-        this.#claims = answer ? liveClaims(answer, Date.now()) : [];
+        this.#claims = answer ? liveClaims(answer, serverNow()) : [];
       } finally {
         const took = performance.now() - began;
         this.#claimsAt = began + Math.max(EVERY, took / SHARE);
@@ -142,7 +143,7 @@ export class Coordination {
   }
 
   #draw() {
-    const now = Date.now();
+    const now = serverNow();
     const claims = this.#claims.filter(({ until }) => until > now);
     const words = summary(this.#cursors, claims);
     this.element.hidden = words === "";

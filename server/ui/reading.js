@@ -10,6 +10,7 @@ import { count, moment, toast } from "./dom.js";
 import { MAX_ROWS } from "./rows.js";
 import { say } from "./say.js";
 import { Live, readOne, readPast, unreadableRow } from "./stream.js";
+import { serverNow } from "./times.js";
 
 /** @typedef {import("./list.js").Row} Row */
 /** @typedef {import("./json.js").Message} Message */
@@ -203,7 +204,7 @@ export class Reading {
           piece.push(message);
           return list.rows.length + piece.length < MAX_ROWS && !rows.full;
         }, (from, to) => {
-          const t = (piece.at(-1) ?? list.rows.at(-1))?.t ?? Date.now();
+          const t = (piece.at(-1) ?? list.rows.at(-1))?.t ?? serverNow();
           piece.push(unreadableRow(view.name, from, to, t));
         });
       }

@@ -6,6 +6,7 @@
  */
 
 import { count, hue } from "./dom.js";
+import { serverNow } from "./times.js";
 
 /** @typedef {import("./list.js").Row} Row */
 /** @typedef {import("./json.js").Message} Message */
@@ -123,7 +124,7 @@ export class Rows {
     const rows = this.#waiting;
     if (this.#lost) {
       const text = `${count(this.#lost)} messages that arrived during the pause were not kept`;
-      rows.unshift({ kind: "note", bad: true, t: Date.now(), text });
+      rows.unshift({ kind: "note", bad: true, t: serverNow(), text });
     }
     this.#waiting = [];
     this.#waitingChars = this.#lost = 0;

@@ -18,6 +18,7 @@ import { gapText } from "./row.js";
 import { messageOf, Rows } from "./rows.js";
 import { say } from "./say.js";
 import { Live, readPast } from "./stream.js";
+import { serverNow } from "./times.js";
 
 await styled("several");
 
@@ -283,7 +284,7 @@ export class SeveralView {
         this.#merge.caught(i);
         if (error.status === 401) return;
         if (this.filter.active && error.kind === "Usage") this.filter.problem(error);
-        else this.#take(i, [{ kind: "note", bad: true, t: Date.now(), text: error.message }]);
+        else this.#take(i, [{ kind: "note", bad: true, t: serverNow(), text: error.message }]);
       },
     });
     try {

@@ -9,6 +9,7 @@ import { ApiError, events, poolInfo } from "./api.js";
 import { span } from "./dom.js";
 import { readMessage } from "./json.js";
 import { takePlace } from "./stream_place.js";
+import { serverNow } from "./times.js";
 
 /** @typedef {import("./list.js").Row} Row */
 /** @typedef {"connecting" | "live" | "reconnecting" | "missing" | "corrupt" | "stopped"} State */
@@ -96,7 +97,7 @@ export class Live {
   /** @param {string} text @param {boolean} [bad] */
   #note(text, bad = false) {
     if (this.#stop.signal.aborted) return;
-    this.on.rows([{ kind: "note", text, t: Date.now(), bad }]);
+    this.on.rows([{ kind: "note", text, t: serverNow(), bad }]);
   }
 
   /**
@@ -235,7 +236,7 @@ export class Live {
     }
     this.next = last + 1n;
     this.#fromOldest = false;
-    rows.push(unreadableRow(this.name, first, last, this.#t || Date.now()));
+    rows.push(unreadableRow(this.name, first, last, this.#t || serverNow()));
     this.on.rows(rows);
   }
 
@@ -243,7 +244,7 @@ export class Live {
   #gap(error) {
     const from = BigInt(error.seq ?? this.next ?? 0);
     const to = BigInt(/next available message is (\d+)/.exec(error.message)?.[1] ?? from + 1n);
-    if (to > from) this.on.rows([{ kind: "gap", from, to, t: Date.now() }]);
+    if (to > from) this.on.rows([{ kind: "gap", from, to, t: serverNow() }]);
     this.next = to;
     this.#fromOldest = true;
   }

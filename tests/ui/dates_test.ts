@@ -11,6 +11,12 @@ import { rowWith } from "../support/scene.ts";
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 
+/** Sets the clock of a page wrong. */
+const TEN_MINUTES_AHEAD = `{
+  const now = Date.now;
+  Date.now = () => now() + 10 * 60_000;
+}`;
+
 inBrowsers("dates", async (t, browser) => {
   // Lost: on which day something happened.
   await t.step("a row of another day has its date, and days are separated", async () => {
@@ -41,10 +47,7 @@ inBrowsers("dates", async (t, browser) => {
     await scene(browser, {}, async ({ server, page }) => {
       const pool = server.client.createPool("shop", 1 << 20);
       pool.append({ n: 1 }, { timestampNs: BigInt(Date.now() - 55 * MINUTE) * 1_000_000n });
-      await page.addInitScript(`{
-        const now = Date.now;
-        Date.now = () => now() + 10 * 60_000;
-      }`);
+      await page.addInitScript(TEN_MINUTES_AHEAD);
       await page.addInitScript(`try {
         localStorage.setItem("plasmite-times", "relative");
       } catch { /* the empty page has no storage */ }`);
@@ -52,6 +55,34 @@ inBrowsers("dates", async (t, browser) => {
       await until(page, `/^5[5-9] min ago$/.test(document.querySelector(".row time").textContent)`);
       await rowWith(page, "n 1").click();
       await page.locator(".inspector dl", { hasText: /5[5-9] min ago/ }).waitFor();
+    });
+  });
+
+  // Lost: when the connection was lost, between rows on another clock; who works with the pool.
+  await t.step("notes and claims are on the server's clock, with such a browser", async () => {
+    await scene(browser, {}, async ({ server, page }) => {
+      const pool = server.client.createPool("shop", 1 << 20);
+      pool.append({ n: 1 });
+      await using _lease = await pool.claim("k", { holder: "ann", ttlMs: 5 * MINUTE });
+      await page.addInitScript(TEN_MINUTES_AHEAD);
+      await page.addInitScript(`try {
+        localStorage.setItem("plasmite-times", "utc");
+      } catch { /* the empty page has no storage */ }`);
+      await page.goto(`${server.url}/ui/pools/shop`);
+      await rowWith(page, "n 1").waitFor();
+      await page.locator(".coordination summary", { hasText: "1 claimed key" }).waitFor();
+      await server.stop();
+      await page.locator(".lamp", { hasText: "Reconnecting" }).waitFor();
+      const before = Date.now();
+      server.start();
+      const note = page.locator(".row.mark", { hasText: "Disconnected for" });
+      await note.waitFor();
+      const shown = /\d\d:\d\d:\d\d/.exec(await note.textContent() ?? "")?.[0];
+      const later = Date.parse(`1970-01-01T${shown}Z`) - Math.floor(before % DAY / 1000) * 1000;
+      // The page has measured that clock over a connection that may be slow.
+      const least = -4 * MINUTE;
+      const most = Date.now() - before + 4 * MINUTE;
+      assert.ok((later - least + DAY) % DAY <= most - least, `${shown} is ${later} ms later`);
     });
   });
 });
