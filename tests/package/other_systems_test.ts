@@ -109,6 +109,7 @@ onEach("what differs is what that system says", async ({ system, dir, env }) => 
   };
   assert.deepEqual(JSON.parse(text(stdout) || text(stderr)), {
     ...expected[system],
+    secured: true,
     semaphore: null,
     ticks: [50],
     invalidArgument: "Usage",

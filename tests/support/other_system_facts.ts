@@ -5,7 +5,7 @@
  * @module
  */
 
-const { accessFolder } = await import("../../lib/access/folder.ts");
+const { accessFolder, secure } = await import("../../lib/access/folder.ts");
 const { defaultPoolDir, isPathRef } = await import("../../lib/backend/refs.ts");
 const { nameProblem } = await import("../../lib/client/names.ts");
 const { connect } = await import("../../lib/remote/connect.ts");
@@ -93,6 +93,7 @@ const facts = {
   fileUrl: folderOfUrl("file:///C:/pools"),
   noLinks: [...Array(1200).keys()].filter((number) => linksUnsupported(systemError(number))),
   hints: [...Array(1300).keys()].filter((number) => osError(systemError(number), {}).hint),
+  secured: secure(dir, "folder"),
   semaphore: semaphorePath(`${dir}/watched`),
   ticks: pauses(() => {
     const watch = watchPool(`${dir}/watched`);
