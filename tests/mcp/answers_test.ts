@@ -12,7 +12,7 @@ import { wrapped } from "../../mcp/json.ts";
 import { GrantedPools } from "../../mcp/pools.ts";
 import { runTool } from "../../mcp/run.ts";
 import { createApp } from "../../server/app.ts";
-import { run, seqs, StorePlace, test } from "./mcp_tools_util.ts";
+import { run, seqs, StorePlace, test, waitsBegun } from "./mcp_tools_util.ts";
 import { type Any, Place } from "./mcp_util.ts";
 
 // An agent that looked for open tasks with `.data.done != true` found 1 of 38 and took it for all.
@@ -95,12 +95,13 @@ test("a window that reaches behind what is retained says so", async (kind) => {
 // A worker that waits for the queue its boss is about to make gave up at once.
 test("a pool that is not there yet is waited for, and none of its messages is missed", async (kind) => {
   await using place = new StorePlace(kind);
+  const begun = waitsBegun(place.backend, 3);
   const waits = [
     run(place, "plasmite_wait", { pool: "later", timeout_ms: 30_000 }),
     run(place, "plasmite_wait", { pool: "later", timeout_ms: 30_000, after_seq: 1 }),
     run(place, "plasmite_wait", { pool: "later", timeout_ms: 30_000, where: ".data.n == 3" }),
   ];
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await begun;
   {
     using pool = place.client.createPool("later");
     for (let n = 1; n <= 3; n++) pool.append({ n });
@@ -175,8 +176,9 @@ test("a position of a pool that was recreated is called ahead", async (kind) => 
   const read = await run(place, "plasmite_read", { pool: "jobs", after_seq: 5 });
   assert.match(read.text[0] ?? "", /after_seq is ahead/);
   // When the new pool has passed the position, those before it were never seen.
+  const waitBegun = waitsBegun(place.backend);
   const waiting = run(place, "plasmite_wait", { pool: "jobs", after_seq: 5, timeout_ms: 30_000 });
-  await new Promise((resolve) => setTimeout(resolve, kind === "server" ? 500 : 100));
+  await waitBegun;
   using pool = place.client.openPool("jobs");
   for (let n = 2; n <= 6; n++) pool.append({ n });
   const found = await waiting;
@@ -185,8 +187,9 @@ test("a position of a pool that was recreated is called ahead", async (kind) => 
   assert.match(found.text[0] ?? "", /recreated/);
   // It may be recreated during a wait, too; over a server that may be seen when the wait is over only.
   const timeout_ms = kind === "server" ? 2_000 : 30_000;
+  const orphanBegun = waitsBegun(place.backend);
   const orphan = run(place, "plasmite_wait", { pool: "jobs", timeout_ms });
-  await new Promise((resolve) => setTimeout(resolve, kind === "server" ? 500 : 100));
+  await orphanBegun;
   place.client.deletePool("jobs");
   place.client.createPool("jobs").close();
   const replaced = await orphan;
@@ -211,11 +214,12 @@ Deno.test("mcp tools on a server that falls silent: a wait gives what it has", a
   });
   try {
     const pools = new GrantedPools(backend, { grant: accessGrant("test", "read-only") });
+    const begun = waitsBegun(backend);
     const waiting = runTool("plasmite_wait", { pool: "p", timeout_ms: 30_000 }, {
       pools,
       signal: new AbortController().signal,
     });
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await begun;
     silent = true;
     pool.append({ n: 1 });
     const { structuredContent, isError } = await waiting ?? {};

@@ -66,8 +66,9 @@ async function session(peer: Peer): Promise<void> {
   assert.deepEqual(seqs(from.result), [2, 3]);
   assert.equal(from.result["has_more"], true);
 
-  const waiting = peer.call("plasmite_wait", { pool: "jobs", timeout_ms: 20_000, tags: ["go"] });
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  // With a position it does not matter when the wait begins.
+  const wanted = { pool: "jobs", after_seq: 5, timeout_ms: 20_000, tags: ["go"] };
+  const waiting = peer.call("plasmite_wait", wanted);
   await peer.call("plasmite_feed", { pool: "jobs", data: { n: 6 } });
   await peer.call("plasmite_feed", { pool: "jobs", data: { n: 7 }, tags: ["go"] });
   const woken = await waiting;

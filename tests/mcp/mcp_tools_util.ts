@@ -95,6 +95,36 @@ export async function run(
   };
 }
 
+/**
+ * Resolves when the next calls that wait have begun: each reads behind its position, or has found
+ * that there is no pool.
+ */
+export function waitsBegun(backend: Backend, calls = 1): Promise<void> {
+  const all = Promise.withResolvers<void>();
+  const open = backend.open.bind(backend);
+  let [asked, begun] = [0, 0];
+  const begin = (): void => {
+    if (++begun === calls) all.resolve();
+  };
+  backend.open = async (name, options) => {
+    if (asked++ >= calls) return await open(name, options);
+    try {
+      const pool = await open(name, options);
+      const select = pool.select.bind(pool);
+      pool.select = async (selection) => {
+        const walk = await select(selection);
+        begin();
+        return walk;
+      };
+      return pool;
+    } catch (error) {
+      begin();
+      throw error;
+    }
+  };
+  return all.promise;
+}
+
 /** A pool `p` with messages `{"n": 1}` and so on. */
 export function filled(kind: Kind, messages: number, size?: number): StorePlace {
   const place = new StorePlace(kind);

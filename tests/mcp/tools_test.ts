@@ -10,7 +10,7 @@ import fc from "fast-check";
 import { LocalBackend } from "../../lib/backend/local.ts";
 import { GrantedPools } from "../../mcp/pools.ts";
 import { TOOLS } from "../../mcp/tools.ts";
-import { filled, type Outcome, run, seqs, StorePlace, test } from "./mcp_tools_util.ts";
+import { filled, type Outcome, run, seqs, StorePlace, test, waitsBegun } from "./mcp_tools_util.ts";
 import { type Any, Place } from "./mcp_util.ts";
 
 /** The cursor fields: next, last, oldest, newest, fell_behind. */
@@ -216,17 +216,18 @@ test("waiting", async (kind) => {
   });
   assert.equal(none.result["next_after_seq"], 3);
 
+  const begun = waitsBegun(place.backend);
   const waiting = run(place, "plasmite_wait", { pool: "p", timeout_ms: 30_000, where: ".data.go" });
-  // Over a server the live end is known after a request.
-  await new Promise((resolve) => setTimeout(resolve, kind === "server" ? 500 : 50));
+  await begun;
   using pool = place.client.openPool("p");
   pool.append({ go: false });
   pool.append({ go: true });
   assert.deepEqual(seqs(await waiting), [5]);
 
   // A pool deleted meanwhile does not leave the wait hanging.
+  const orphanBegun = waitsBegun(place.backend);
   const orphan = run(place, "plasmite_wait", { pool: "p", timeout_ms: 30_000 });
-  await new Promise((resolve) => setTimeout(resolve, kind === "server" ? 500 : 50));
+  await orphanBegun;
   place.client.deletePool("p");
   assert.equal((await orphan).result["error_kind"], "NotFound");
 });
