@@ -86,6 +86,7 @@ function refusal(word: string): string | null {
 
 const [dir = ""] = Deno.args;
 Deno.writeTextFileSync(`${dir}/watched`, "");
+Deno.mkdirSync(`${dir}/open`, { mode: 0o755 });
 const facts = {
   folders: folders(),
   backslashIsPath: isPathRef("a\\b"),
@@ -93,7 +94,7 @@ const facts = {
   fileUrl: folderOfUrl("file:///C:/pools"),
   noLinks: [...Array(1200).keys()].filter((number) => linksUnsupported(systemError(number))),
   hints: [...Array(1300).keys()].filter((number) => osError(systemError(number), {}).hint),
-  secured: secure(dir, "folder"),
+  secured: secure(`${dir}/open`, "folder"),
   semaphore: semaphorePath(`${dir}/watched`),
   ticks: pauses(() => {
     const watch = watchPool(`${dir}/watched`);
