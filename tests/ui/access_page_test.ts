@@ -192,7 +192,8 @@ inBrowsers("access keys", async (t, browser) => {
     await page.goto(`${remote}/ui/pools/shop?n=5#key=${key}`);
     await page.locator(".row", { hasText: "1" }).first().waitFor();
     assert.equal(page.url(), `${remote}/ui/pools/shop?n=5`);
-    assert.equal(await page.evaluate("history.length"), 2); // about:blank and this
+    const entries = await page.evaluate<number>("history.length");
+    assert.ok(entries <= 2, `${entries}: about:blank, which Firefox does not count, and this`);
     await assertNoTrace(page, key);
     assert.deepEqual(urls.filter((url) => url.split("#")[0]?.includes(secretOf(key))), []);
     // In a tab that is open already, only the fragment changes.
@@ -367,6 +368,7 @@ inBrowsers("access keys", async (t, browser) => {
     const tablet = await context.newPage();
     await tablet.goto(`${remote}/ui#key=${key}`);
     await tablet.locator('[data-pool="ci"]').waitFor();
+    await page.bringToFront(); // In Firefox a tab behind another one does not ask.
     await row("tablet").getByText("ago").waitFor();
     const revoke = page.getByRole("button", { name: "Revoke tablet" });
     await revoke.click();
