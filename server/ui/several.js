@@ -171,7 +171,6 @@ export class SeveralView {
         return { tagRoom: small ? 64 : 128, columns: false };
       },
     }, of === undefined ? "" : `of${of}-`);
-    if (of === undefined) list.drawn = (element, message) => this.#label(element, message);
     return list;
   }
 
@@ -241,7 +240,11 @@ export class SeveralView {
   /** Marks the words of a search in all lists. */
   #mark() {
     const drawn = marker(this.filter.value.q);
-    for (const list of [this.list, ...this.#parts.map((part) => part.list)]) list.drawn = drawn;
+    for (const { list } of this.#parts) list.drawn = drawn;
+    this.list.drawn = (element, message) => {
+      drawn?.(element, message);
+      this.#label(element, message);
+    };
   }
 
   #moved() {

@@ -147,7 +147,7 @@ Deno.test("the chain that is found is the longest one, whatever was destroyed", 
         if (turned !== null) met.turned++;
       },
     ),
-    { numRuns: 500 * SCALE },
+    { numRuns: 2000 * SCALE },
   );
   for (const [what, count] of Object.entries(met)) assert(count > 3, `${what}: ${count}`);
 });
