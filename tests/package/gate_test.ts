@@ -157,12 +157,17 @@ Deno.test("gate: runs the README's test command, word for word, and believes its
         // Nothing is to be built here.
         "nats-server-2.9": "#!/bin/sh\n",
         "nats-server-2.15": "#!/bin/sh\n",
+        actionlint: "#!/bin/sh\n",
       });
       for (const { name } of Deno.readDirSync(`${dir}/bin`)) {
         await Deno.chmod(`${dir}/bin/${name}`, 0o755);
       }
       const { code, out } = await run("bash", [`${dir}/.ci/run`], {
-        env: { PATH: `${dir}/bin:${Deno.env.get("PATH")}`, RECORD: `${dir}/record` },
+        env: {
+          PATH: `${dir}/bin:${Deno.env.get("PATH")}`,
+          RECORD: `${dir}/record`,
+          XDG_CACHE_HOME: `${dir}/cache`,
+        },
       });
       const record = (await Deno.readTextFile(`${dir}/record`)).split("\n");
       assert.equal(record.filter((line) => line === command).length, 1, record.join("\n"));
@@ -238,7 +243,7 @@ Deno.test("gate: workflows are checked, and where that is impossible it says so,
         await Deno.chmod(`${dir}/bin/${file.name}`, 0o755);
       }
       const ran = await run("bash", [`${dir}/.ci/run`], {
-        env: { PATH: `${dir}/bin:/usr/bin:/bin`, ...env },
+        env: { PATH: `${dir}/bin:/usr/bin:/bin`, XDG_CACHE_HOME: `${dir}/cache`, ...env },
       });
       assert.match(ran.out, expected, name);
       assert.equal(ran.code, code, `${name}: ${ran.out}`);
