@@ -73,13 +73,15 @@ export class Completion {
     this.#show([]);
   }
 
-  /** Offers what fits to what was typed. */
-  async typed() {
+  /** Offers what fits to what was typed, until that is asked for. @param {number} turn */
+  async typed(turn) {
     const { where } = this.box;
+    if (turn !== this.box.turn) return;
     const text = where.value.slice(0, where.selectionStart ?? undefined);
     if (!FIELD.test(text) && !VALUE_OF.test(text) && !TAG_OF.test(text)) return this.close();
     await this.#read();
-    if (document.activeElement === where) this.#show(this.#fitting());
+    if (document.activeElement !== where || turn !== this.box.turn) return;
+    this.#show(this.#fitting());
   }
 
   /** Handles a key; false if it is none of its own. @param {KeyboardEvent} event */

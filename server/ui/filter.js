@@ -32,6 +32,8 @@ export class FilterBox {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #drawn = "";
+  /** How often a text was asked for: what is offered for one that was typed before is out of date. */
+  turn = 0;
   /** How often tags were there without a filter. @type {Map<string, number>} */
   #known = new Map();
 
@@ -60,7 +62,8 @@ export class FilterBox {
     "aria-describedby": "where-note",
     oninput: () => {
       this.check();
-      this.complete.use((complete) => void complete.typed());
+      const turn = this.turn;
+      this.complete.use((complete) => void complete.typed(turn));
     },
     onfocus: () => this.complete.use(() => {}),
     onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event),
@@ -173,6 +176,8 @@ export class FilterBox {
    */
   async apply(text, kind = kindOf(text)) {
     text = text.trim();
+    this.turn++;
+    this.complete.now?.close();
     const rest = this.#boxed === "q" ? { q: "" } : { where: "" };
     if (kind === "where" && !await this.#accepted(text)) return;
     if (text) this.complete.use((complete) => complete.remember(text));

@@ -242,7 +242,7 @@ export class SeveralView {
     const drawn = marker(this.filter.value.q);
     for (const { list } of this.#parts) list.drawn = drawn;
     this.list.drawn = (element, message) => {
-      drawn?.(element, message);
+      drawn?.(element);
       this.#label(element, message);
     };
   }

@@ -103,6 +103,7 @@ inBrowsers("the list of pools", async (t, browser) => {
         await page.locator(".row .data").first().waitFor();
         assert.match(page.url(), /\/ui\/pools\/shop$/);
         await page.goBack();
+        await shows(page, ["[logs]", "shop"]);
         await page.keyboard.press("/");
         await page.keyboard.type("lgdb");
         await shows(page, ["logs-db"]);

@@ -37,6 +37,7 @@ inBrowsers("tools for messages", async (t, browser) => {
       pool.append({ n, msg: n % 20 ? "step" : "failed" }, [n % 20 ? "ok" : "error"]);
     }
     await page.goto(`${server.url}/ui/pools/p?tag=error`);
+    await rowWith(page, "100").waitFor(); // The last one: no row moves any more.
     await rowWith(page, "80").click();
     await page.locator(".inspector h2", { hasText: "#80" }).waitFor();
     await page.keyboard.press("o");
