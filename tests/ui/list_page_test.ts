@@ -103,7 +103,7 @@ inBrowsers("the list of pools", async (t, browser) => {
         await page.locator(".row .data").first().waitFor();
         assert.match(page.url(), /\/ui\/pools\/shop$/);
         await page.goBack();
-        await shows(page, ["[logs]", "shop"]);
+        await page.locator('[data-pool="shop"]').waitFor();
         await page.keyboard.press("/");
         await page.keyboard.type("lgdb");
         await shows(page, ["logs-db"]);
@@ -149,7 +149,8 @@ inBrowsers("the list of pools", async (t, browser) => {
           pool.append({ new: true });
         }
         await last.locator(".c-messages", { hasText: /^4$/ }).waitFor();
-        assert.ok(some.length > 0, "the rows on screen are asked for by name");
+        // A list that is quick to make is asked for as a whole, another one by the names on screen.
+        assert.ok(some.length > 0 || whole.length > 1);
         assert.ok(some.every((search) => search.includes(`job${many - 1}`) || whole.length > 0));
         await page.keyboard.press("k");
         await page.locator(`[data-pool="job${many - 2}"] a:focus`).waitFor();
