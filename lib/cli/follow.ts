@@ -259,7 +259,7 @@ class Follow {
 
   /** The requested history, then live messages until something ends it. */
   async live(): Promise<number> {
-    const { drops, plan, reader, writer } = this;
+    const { drops, plan, reader, unreadable, writer } = this;
     const { one, since, tail, timeoutMs: idle } = plan;
     const history = tail > 0 || since !== undefined;
     const walk = await this.#select({ follow: true, ...(history ? {} : { from: "end" }) });
@@ -292,12 +292,12 @@ class Follow {
         }
         writer.flush();
         drops.due();
-        this.unreadable?.due();
+        unreadable?.due();
         const ms = left();
         if (ms <= 0) return timedOut(this.context);
         const gone = reader.begin();
         gone.throwIfAborted();
-        await walk.wait(drops.waitMs(ms), gone);
+        await walk.wait(drops.waitMs(unreadable?.waitMs(ms) ?? ms), gone);
       }
     } finally {
       walk.close();

@@ -18,6 +18,7 @@ import { createApp } from "../../server/app.ts";
 import { cli, spawnCli } from "../cli/cli_util.ts";
 import { spoil } from "../support/damaged_pool.ts";
 import { fails } from "../support/fails.ts";
+import { until } from "../support/patience.ts";
 import { append, payload } from "../support/rings.ts";
 
 interface Scene extends AsyncDisposable {
@@ -281,4 +282,25 @@ Deno.test("follow --skip-corrupt goes on with a notice; without it follow ends w
   child.kill("SIGTERM");
   await child.status;
   await reader.cancel();
+});
+
+// Lost: the second damage on a server, which nothing told of until another message arrived.
+Deno.test("follow --skip-corrupt tells of every damage, although nothing else arrives", async () => {
+  await using one = await scene();
+  for (const pool of [`${one.dir}/p.plasmite`, `${one.url}/p`]) {
+    const child = spawnCli(["follow", pool, "--tail", "13", "--skip-corrupt"], { stderr: "piped" });
+    let text = "";
+    const reading = (async (): Promise<void> => {
+      for await (const part of child.stderr.pipeThrough(new TextDecoderStream())) text += part;
+    })();
+    try {
+      await until(() => text.split("\n").length > 2, () => text);
+    } finally {
+      child.kill("SIGTERM");
+      await child.status;
+      await reading;
+    }
+    const notices = text.trim().split("\n").map((line) => JSON.parse(line).notice);
+    assert.deepEqual(notices.map(({ details }) => details.first_seq), [28, 35], pool);
+  }
 });
