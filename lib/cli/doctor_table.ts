@@ -8,7 +8,7 @@
 import { escapeControls } from "../visible.ts";
 import type { Patient } from "./doctor.ts";
 import { byKind, countText, kindOf } from "./doctor_words.ts";
-import { fitMiddle, textWidth, widest } from "./line_width.ts";
+import { fitMiddle, padded, textWidth, widest } from "./line_width.ts";
 import { consoleSize } from "./terminal.ts";
 
 /** A pool as cells. */
@@ -90,13 +90,11 @@ function table(rows: readonly Row[], columns: number): string {
 }
 
 function lines(rows: readonly Row[], widths: Widths, columns: number): string {
-  const fill = (text: string, to: number): string =>
-    text + " ".repeat(Math.max(0, to - textWidth(text)));
   return rows.map((row) => {
-    const name = fill(fitMiddle(row.name, widths.name), widths.name);
-    const line = `  ${row.mark}${name}   ${fill(row.messages, widths.messages)}   `;
+    const name = padded(fitMiddle(row.name, widths.name), widths.name);
+    const line = `  ${row.mark}${name}   ${padded(row.messages, widths.messages)}   `;
     if (row.note === "") return `${line}${row.issues}\n`;
-    const whole = `${line}${fill(row.issues, widths.issues)}  ${row.note}`;
+    const whole = `${line}${padded(row.issues, widths.issues)}  ${row.note}`;
     // What does not fit beside the name stands below it.
     return textWidth(whole) <= columns ? `${whole}\n` : `${line}${row.issues}\n      ${row.note}\n`;
   }).join("");

@@ -6,9 +6,9 @@
  */
 
 import { visible } from "../visible.ts";
-import { type FollowView, lineWidth, marked, type Row } from "./follow_view.ts";
+import { type FollowView, marked, type Row } from "./follow_view.ts";
 import { paint } from "./line_format.ts";
-import { fit, type Piece } from "./line_width.ts";
+import { fit, padded, type Piece } from "./line_width.ts";
 
 const PLAIN = 0;
 const REVERSED = 7;
@@ -79,8 +79,7 @@ function rowText(view: FollowView, row: Row, columns: number, colored: boolean):
   const pieces = fit(line, room);
   if (isChosen && colored) {
     const text = pieces.map((piece) => piece.text).join("");
-    const rest = " ".repeat(Math.max(0, room - lineWidth(pieces)));
-    return paint([{ text: `${mark}${text}${rest}`, style: REVERSED }], true);
+    return paint([{ text: mark + padded(text, room), style: REVERSED }], true);
   }
   const cut = marked(pieces, view.pattern, HIT_STYLE);
   return paint([{ text: mark, style: isHit ? RED : PLAIN }], colored) +

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Piece, textWidth, wrap } from "./line_width.ts";
+import { type Piece, wrap } from "./line_width.ts";
 
 /** How many messages are kept. */
 const MOST_ENTRIES = 20_000;
@@ -287,9 +287,4 @@ export function marked(line: readonly Piece[], pattern: RegExp | null, style: nu
     if (end < piece.text.length) pieces.push({ ...piece, text: piece.text.slice(end) });
     return pieces;
   });
-}
-
-/** The width of a line. */
-export function lineWidth(line: readonly Piece[]): number {
-  return line.reduce((sum, { text }) => sum + textWidth(text), 0);
 }

@@ -106,6 +106,11 @@ export function textWidth(text: string): number {
   return width;
 }
 
+/** A text with spaces after it, up to a width. */
+export function padded(text: string, columns: number): string {
+  return text + " ".repeat(Math.max(0, columns - textWidth(text)));
+}
+
 /** The width of the widest of many texts. */
 export function widest(texts: Iterable<string>): number {
   let most = 0;

@@ -7,7 +7,7 @@
 import type { PoolInfo } from "../backend/local/info.ts";
 import { visible } from "../visible.ts";
 import { bar, humanAge, humanBytes, shortPath } from "./human.ts";
-import { fit, fitMiddle, textWidth, widest } from "./line_width.ts";
+import { fit, fitMiddle, padded, widest } from "./line_width.ts";
 import { humanRate, messageRate } from "./pool_report.ts";
 
 /** The smallest width of the column of names. */
@@ -41,10 +41,9 @@ export function poolTable(
   const longest = Math.max(4, widest(pools.map(({ name }) => visible(name))));
   const nameWidth = Math.min(longest, Math.max(NARROWEST, rest));
   const line = (name: string, cells: readonly string[]): string =>
-    [fitMiddle(visible(name), nameWidth), ...cells].map((text, i) => {
-      const width = i === 0 ? nameWidth : widths[i - 1] ?? 0;
-      return text + " ".repeat(Math.max(0, width - textWidth(text)));
-    }).join("  ").trimEnd();
+    [fitMiddle(visible(name), nameWidth), ...cells].map((text, i) =>
+      padded(text, i === 0 ? nameWidth : widths[i - 1] ?? 0)
+    ).join("  ").trimEnd();
   const lines = [line("NAME", header)];
   for (const [i, { name, error }] of pools.entries()) {
     const text = error === undefined

@@ -6,7 +6,7 @@
 
 import { visible } from "../visible.ts";
 import { humanRate } from "./pool_report.ts";
-import { fitMiddle, textWidth, widest } from "./line_width.ts";
+import { fitMiddle, padded, textWidth, widest } from "./line_width.ts";
 import type { PoolRow } from "./top_rows.ts";
 
 /** What rows can be sorted by, and the key that does it. */
@@ -168,8 +168,7 @@ export function screen(view: View): string[] {
   const at = Math.max(0, rows.findIndex(({ name }) => name === view.selected));
   const { chosen, name: nameWidth } = layout(rows, columns);
   const cell = (text: string, width: number, right: boolean): string => {
-    const pad = " ".repeat(Math.max(0, width - textWidth(text)));
-    return right ? pad + text : text + pad;
+    return right ? " ".repeat(Math.max(0, width - textWidth(text))) + text : padded(text, width);
   };
   const widths = chosen.map((column) =>
     Math.max(column.heading.length, widest(rows.map(column.text)))
