@@ -125,14 +125,22 @@ const COLUMNS: readonly Column[] = [
 /** The narrowest column of names. */
 const NARROWEST = 12;
 
+interface SizedColumn extends Column {
+  readonly width: number;
+}
+
 /** The columns that fit beside names, and the width of names. */
-function layout(rows: readonly PoolRow[], columns: number): { chosen: Column[]; name: number } {
-  const width = (column: Column): number =>
-    Math.max(column.heading.length, widest(rows.map(column.text))) + 2;
+function layout(rows: readonly PoolRow[], columns: number): {
+  readonly chosen: readonly SizedColumn[];
+  readonly name: number;
+} {
   const longest = Math.max(4, widest(rows.map(({ name }) => visible(name))));
-  let chosen = [...COLUMNS];
+  let chosen: SizedColumn[] = COLUMNS.map((column) => ({
+    ...column,
+    width: Math.max(column.heading.length, widest(rows.map(column.text))),
+  }));
   for (;;) {
-    const rest = columns - chosen.reduce((sum, column) => sum + width(column), 0);
+    const rest = columns - chosen.reduce((sum, { width }) => sum + width + 2, 0);
     const spare = Math.max(...chosen.map((column) => column.spare));
     if (rest >= Math.min(longest, NARROWEST) || spare === 0) {
       return { chosen, name: Math.max(4, Math.min(longest, rest)) };
@@ -170,13 +178,10 @@ export function screen(view: View): string[] {
   const cell = (text: string, width: number, right: boolean): string => {
     return right ? " ".repeat(Math.max(0, width - textWidth(text))) + text : padded(text, width);
   };
-  const widths = chosen.map((column) =>
-    Math.max(column.heading.length, widest(rows.map(column.text)))
-  );
   const line = (name: string, texts: readonly string[]): string =>
     [
       cell(fitMiddle(visible(name), nameWidth), nameWidth, false),
-      ...texts.map((text, i) => cell(text, widths[i] ?? 0, chosen[i]?.right === true)),
+      ...texts.map((text, i) => cell(text, chosen[i]?.width ?? 0, chosen[i]?.right === true)),
     ].join("  ");
   const more = details(rows[at], columns).slice(0, Math.max(0, Math.floor((lines - 4) / 3)));
   const room = Math.max(1, lines - 3 - (more.length > 0 ? more.length + 1 : 0));
