@@ -152,7 +152,6 @@ function layout(rows: readonly PoolRow[], columns: number): {
 /** Details of the selected pool: its cursors and claims. */
 function details(row: PoolRow | undefined, columns: number): string[] {
   if (row === undefined) return [];
-  if (row.error !== null) return [`${row.name}: ${row.error.message}`];
   const cursors = row.cursors.map((cursor) => {
     const pending = cursor.pending === undefined ? "" : ` pending ${cursor.pending}`;
     const holder = cursor.inUse === null ? "" : ` in use by pid ${cursor.inUse.pid}`;
@@ -164,7 +163,10 @@ function details(row: PoolRow | undefined, columns: number): string[] {
   const claims = row.claims.map(({ key, holder, untilNs }) =>
     `claim ${key}: ${holder} for ${shortAge(Number(untilNs / 1_000_000n) - now)}`
   );
-  return [...cursors, ...claims].map((line) => fitMiddle(visible(line), columns));
+  const shown = row.error === null
+    ? [...cursors, ...claims]
+    : [`${row.name}: ${row.error.message}`];
+  return shown.map((line) => fitMiddle(visible(line), columns));
 }
 
 /** The screen, a text a line, `lines` of them at most. */
@@ -175,9 +177,8 @@ export function screen(view: View): string[] {
   const rows = arranged(view);
   const at = Math.max(0, rows.findIndex(({ name }) => name === view.selected));
   const { chosen, name: nameWidth } = layout(rows, columns);
-  const cell = (text: string, width: number, right: boolean): string => {
-    return right ? " ".repeat(Math.max(0, width - textWidth(text))) + text : padded(text, width);
-  };
+  const cell = (text: string, width: number, right: boolean): string =>
+    right ? " ".repeat(Math.max(0, width - textWidth(text))) + text : padded(text, width);
   const line = (name: string, texts: readonly string[]): string =>
     [
       cell(fitMiddle(visible(name), nameWidth), nameWidth, false),
@@ -203,6 +204,6 @@ export function screen(view: View): string[] {
     }),
     ...(rows.length === 0 ? [filter === "" ? "No pools yet" : "No pool matches"] : []),
     ...(more.length > 0 ? ["", ...more] : []),
-    style(problem === null ? 2 : 31, fitMiddle(status, columns)),
+    style(problem === null ? 2 : 31, fitMiddle(visible(status), columns)),
   ];
 }

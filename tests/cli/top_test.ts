@@ -62,13 +62,15 @@ Deno.test("top: the table fits, however long the names and however narrow the te
   const rows = [
     row("a".repeat(60), busy),
     row("日本語".repeat(20), busy),
-    row("evil\x1b[2J", { error: new PlasmiteError("Corrupt", "bad\nline") }),
+    row("evil\x1b[2J", { error: new PlasmiteError("Corrupt", `bad\nline ${"x".repeat(200)}`) }),
   ];
   for (const columns of [20, 40, 80, 160]) {
     for (const lines of [4, 10, 24]) {
       const shown = screen(view(rows, { columns, lines }));
       assert.ok(shown.length <= Math.max(lines, 5), `${shown.length} lines of ${lines}`);
-      for (const line of shown) {
+      const selected = rows[2]?.name ?? "";
+      const damaged = screen(view(rows, { columns, lines, selected, problem: "lost\x1b[2J" }));
+      for (const line of [...shown, ...damaged]) {
         assert.ok(textWidth(line) <= columns + 2, `${columns}: ${line}`);
         // deno-lint-ignore no-control-regex
         assert.doesNotMatch(line, /[\x00-\x1f]/);
