@@ -21,6 +21,7 @@ import { isTrouble, LineFormat } from "./line_format.ts";
 import {
   consoleSize,
   keysOf,
+  retyped,
   SCREEN_OFF,
   SCREEN_ON,
   screenOf,
@@ -247,9 +248,7 @@ class Browser {
     } else if (key === "\x1b") {
       this.#isTyping = false;
       this.#find("");
-    } else if (key === "\x7f" || key === "\b") {
-      this.#search = [...this.#search].slice(0, -1).join("");
-    } else if (!key.startsWith("\x1b") && key >= " ") this.#search += key;
+    } else this.#search = retyped(this.#search, key);
   }
 
   #find(text: string): void {

@@ -49,6 +49,12 @@ export function keysOf(text: string): string[] {
   return text.match(/\x1b[[O][0-9;]*[A-Za-z~]|[^]/gu) ?? [];
 }
 
+/** A text after one more key: a character is added, Backspace takes the last one away. */
+export function retyped(text: string, key: string): string {
+  if (key === "\x7f" || key === "\b") return [...text].slice(0, -1).join("");
+  return key.startsWith("\x1b") || key < " " ? text : text + key;
+}
+
 /** What shows a screen of its own, without a cursor. */
 export const SCREEN_ON = "\x1b[?1049h\x1b[?25l";
 /** What shows again what was there before it. */

@@ -19,6 +19,7 @@ import { asPlasmiteError, errorJson } from "./report.ts";
 import {
   consoleSize,
   keysOf,
+  retyped,
   SCREEN_OFF,
   SCREEN_ON,
   screenOf,
@@ -207,8 +208,7 @@ class Top {
     else if (key === "\x1b") {
       this.#isTyping = false;
       this.#filter = "";
-    } else if (key === "\x7f" || key === "\b") this.#filter = this.#filter.slice(0, -1);
-    else if (key.length === 1 && key >= " ") this.#filter += key;
+    } else this.#filter = retyped(this.#filter, key);
   }
 
   #move(by: number): void {
