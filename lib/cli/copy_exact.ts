@@ -118,16 +118,13 @@ export class ExactTarget implements CopyTarget {
   async store(batch: FrameBatch, pool: string, seqs: readonly bigint[]): Promise<void> {
     const tagged = this.#batch;
     tagged.clear();
-    const { u8 } = batch.out;
     for (const [i, seq] of seqs.entries()) {
       const tag = this.#prefix + seq;
-      const start = batch.payloadAt(i);
-      const time = batch.timeOf(i);
       addRetagged(
         tagged,
-        u8.subarray(start, start + batch.payloadOf(i)),
+        batch.payload(i),
         (tags) => [...tags, tag],
-        { lo: Number(time & 0xffff_ffffn), hi: Number(time >> 32n) },
+        { lo: batch.timeLo(i), hi: batch.timeHi(i) },
       );
     }
     await this.#target.store(tagged, pool, seqs);
