@@ -103,24 +103,28 @@ export async function run(context: CommandContext): Promise<number> {
 /** `--plot` and `--interactive`: a screen instead of lines. */
 async function drawn(context: CommandContext, ref: PoolRef, plan: Plan): Promise<number> {
   const pool = await openPool(context, ref, { write: false });
-  const { tags, where, notify, since, tail, finite } = plan;
-  const selection: Selection = {
-    tags,
-    where,
-    notify,
-    ...(since === undefined ? {} : { since }),
-    ...(tail === 0 ? {} : { last: tail }),
-  };
+  const selection = selectionOf(plan);
   try {
     if (context.args.has("plot")) {
       const { plot } = await import("./plot.ts");
       return await plot(context, pool, selection);
     }
     const { interactive } = await import("./follow_interactive.ts");
-    return await interactive(context, pool, { ...selection, follow: !finite });
+    return await interactive(context, pool, { ...selection, follow: !plan.finite });
   } finally {
     await pool.close();
   }
+}
+
+/** The messages that the command line asks for. */
+function selectionOf({ notify, since, tags, tail, where }: Plan): Selection {
+  return {
+    tags,
+    where,
+    notify,
+    ...(since === undefined ? {} : { since }),
+    ...(tail === 0 ? {} : { last: tail }),
+  };
 }
 
 function replaySpeed(context: CommandContext): number | undefined {
@@ -154,13 +158,8 @@ class Follow {
   /** Starts reading the selection of the command line, with additions. */
   async #select(more: Pick<Selection, "from" | "follow"> = {}): Promise<Walk> {
     const { context, pool } = this;
-    const { notify, since, tags, tail, where } = this.plan;
     return await pool.select({
-      tags,
-      where,
-      notify,
-      ...(since === undefined ? {} : { since }),
-      ...(tail === 0 ? {} : { last: tail }),
+      ...selectionOf(this.plan),
       onTrouble: (error) => noticeOutage(context, pool, error),
       onUnreadable: (error) => noticeUnreadable(context, pool, error),
       skipCorrupt: this.unreadable !== null,
