@@ -79,7 +79,7 @@ export interface StatusReport {
 }
 
 /** The commands that make two agents use the server's MCP endpoint; they contain no secret. */
-export function mcpSetupCommands(destination: string): string[] {
+function mcpSetupCommands(destination: string): string[] {
   const url = `${new URL(destination).origin}/mcp`;
   return [
     `claude mcp add --scope user --transport http plasmite '${url}'`,

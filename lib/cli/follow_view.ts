@@ -34,24 +34,20 @@ export interface Row {
 class Kept {
   isUnfolded = false;
   readonly size: number;
-  readonly #entry: Entry;
+  readonly entry: Entry;
   #rows: { readonly columns: number; readonly lines: readonly string[] } | null = null;
   #searched: string | null = null;
 
   constructor(entry: Entry) {
-    this.#entry = entry;
+    this.entry = entry;
     this.size = entry.whole.length + entry.line.reduce((sum, { text }) => sum + text.length, 64);
-  }
-
-  get entry(): Entry {
-    return this.#entry;
   }
 
   /** The rows of its unfolded text. */
   lines(columns: number): readonly string[] {
     if (!this.isUnfolded) return [];
     if (this.#rows?.columns !== columns) {
-      const lines = this.#entry.whole.split("\n").flatMap((line) => wrap(line, columns));
+      const lines = this.entry.whole.split("\n").flatMap((line) => wrap(line, columns));
       this.#rows = { columns, lines };
     }
     return this.#rows.lines;
@@ -63,7 +59,7 @@ class Kept {
   }
 
   matches(pattern: RegExp): boolean {
-    this.#searched ??= `${this.#entry.line.map(({ text }) => text).join("")}\n${this.#entry.whole}`;
+    this.#searched ??= `${this.entry.line.map(({ text }) => text).join("")}\n${this.entry.whole}`;
     return this.#searched.search(pattern) >= 0;
   }
 }

@@ -56,7 +56,7 @@ export function sparkline(rates: readonly number[], width: number): string {
 }
 
 /** An age in one unit: `12s`, `3m`, `2h`, `5d`. */
-export function shortAge(ms: number | null): string {
+function shortAge(ms: number | null): string {
   if (ms === null) return "-";
   const seconds = Math.floor(ms / 1000);
   const steps: readonly (readonly [number, string])[] = [[86400, "d"], [3600, "h"], [60, "m"]];
@@ -67,7 +67,7 @@ export function shortAge(ms: number | null): string {
 }
 
 /** The largest lag of a pool's cursors and groups. */
-export function lagOf({ cursors }: PoolRow): bigint {
+function lagOf({ cursors }: PoolRow): bigint {
   return cursors.reduce((most, { lag }) => lag > most ? lag : most, 0n);
 }
 
