@@ -9,7 +9,7 @@
 import { Lite3Key } from "../lite3/layout.ts";
 import type { BinaryOp, Node } from "./ast.ts";
 import { Combinators, type One, type Part } from "./combinators.ts";
-import { Context, EMPTY, ERROR, type Outcome, Signal } from "./context.ts";
+import { type Context, EMPTY, ERROR, type Outcome, Signal } from "./context.ts";
 import { literal } from "./literal.ts";
 import {
   apply,
@@ -33,17 +33,6 @@ import { isNumber, Ref, toDouble, typeName, type Value } from "./values.ts";
 
 /** A construct that only jq itself can run; the message names it. */
 class Unsupported extends Error {}
-
-/** The construct that only jq itself can run; undefined if the filter can be compiled. */
-export function whyNotNative(node: Node): string | undefined {
-  try {
-    new Compiler(new Context(Infinity)).part(node, new Map());
-    return undefined;
-  } catch (error) {
-    if (error instanceof Unsupported) return error.message;
-    throw error;
-  }
-}
 
 /** The variables in scope, each with its index in `Context.variables`. */
 type Scope = ReadonlyMap<string, number>;
@@ -119,7 +108,7 @@ class Compiler {
       case "call":
         return this.#call(node.name, node.args, scope);
     }
-    throw new Unsupported(node.t === "assign" ? `the assignment ${node.op}` : PARTS[node.t]);
+    throw new Unsupported(node.t);
   }
 
   /** Two operands; like jq, the right one is the outer loop. */
@@ -390,19 +379,6 @@ class Compiler {
     });
   }
 }
-
-/** Descriptions of the other constructs that cannot be compiled. */
-const PARTS: { readonly [t: string]: string } = {
-  num: "a number of this size",
-  str: "a string with an interpolation or a format",
-  format: "a format such as @base64",
-  reduce: "reduce",
-  foreach: "foreach",
-  def: "def",
-  label: "label",
-  break: "break",
-  loc: "$__loc__",
-};
 
 /** The steps needed to read a whole value. */
 function cost(v: Value): number {

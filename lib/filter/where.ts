@@ -24,17 +24,10 @@ import type { Part } from "./combinators.ts";
 import { Context, ERROR, ROOT, Signal } from "./context.ts";
 import { hopelessPart, neverBoolean } from "./hopeless.ts";
 import type { JqFilter, Verdict } from "./jq.ts";
-import { compileNative, whyNotNative } from "./native.ts";
+import { compileNative } from "./native.ts";
 import { FilterSyntaxError, parse } from "./parser.ts";
 import { compilePredicate, FAILED, FALSE, type Predicate, TRUE, TRUTHY } from "./predicate.ts";
-import {
-  invalid,
-  InvalidFilter,
-  notBoolean,
-  refuseHopeless,
-  suggestionFor,
-  syntaxAdvice,
-} from "./refusal.ts";
+import { invalid, InvalidFilter, notBoolean, suggestionFor, syntaxAdvice } from "./refusal.ts";
 import { describe, type Value } from "./values.ts";
 
 /** Messages that are evaluated together; see {@linkcode Where.batch}. */
@@ -104,8 +97,7 @@ export interface WhereOptions {
 /**
  * Compiles a filter.
  *
- * @throws {PlasmiteError} Usage `invalid filter expression`; with `maxSteps` also for expressions
- * that only jq can run, as jq cannot be stopped
+ * @throws {PlasmiteError} Usage `invalid filter expression`; Io if jq is needed and cannot be loaded
  *
  * @example
  * ```ts ignore
@@ -113,16 +105,14 @@ export interface WhereOptions {
  * if (where.matches(view)) print(view);
  * ```
  */
-export async function compileWhere(expression: string, options: WhereOptions = {}): Promise<Where> {
+export async function compileWhere(expression: string): Promise<Where> {
   let problem: string;
   try {
-    const native = compileWhereSync(expression, options);
-    if (options.maxSteps !== undefined) await refuseHopeless(expression);
+    const native = compileWhereSync(expression);
     if (native !== undefined) return native;
     const node = parse(expression);
     const { unknownFunction } = await import("./diagnose.ts");
     const unknown = unknownFunction(node);
-    if (unknown === undefined && options.maxSteps !== undefined) throw overBudget(node);
     const { JqFilter } = await import("./jq.ts");
     const compiled = await JqFilter.compile(expression, node);
     if (compiled instanceof JqFilter) {
@@ -135,19 +125,6 @@ export async function compileWhere(expression: string, options: WhereOptions = {
   }
   const { suggest } = await import("./suggest.ts");
   throw invalid(expression, problem, suggest(expression));
-}
-
-/**
- * The error for a filter that needs jq although there is a budget; jq itself cannot be interrupted.
- */
-function overBudget(node: Node): PlasmiteError {
-  const part = whyNotNative(node) ?? "this expression";
-  const assign = part.startsWith("the assignment") ? " To compare, write ==." : "";
-  return new PlasmiteError("Usage", "filter expression needs jq", {
-    hint: `${part[0]?.toUpperCase()}${part.slice(1)} runs in jq only, which cannot be limited.` +
-      `${assign} Filters with a budget may use paths, comparisons, logic, arithmetic and the ` +
-      `common built-ins; for more, filter in the client.`,
-  });
 }
 
 /** Like {@linkcode compileWhere} where jq is not needed; undefined if it is. */

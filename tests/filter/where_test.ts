@@ -470,13 +470,8 @@ Deno.test("messages on which a filter fails are counted, in both engines", async
   }
 });
 
-Deno.test("with a budget, jq is not available", async () => {
-  await assert.rejects(compileWhere("[range(1e9)] | length > 5", { maxSteps: 1000 }), (error) => {
-    assert.ok(error instanceof PlasmiteError);
-    assert.equal(error.kindName, "Usage");
-    assert.equal(error.message, "filter expression needs jq");
-    return true;
-  });
+Deno.test("with a budget, jq is not available", () => {
+  assert.equal(compileWhereSync("[range(1e9)] | length > 5", { maxSteps: 1000 }), undefined);
 });
 
 Deno.test("a damaged message is Corrupt, not a crash", () => {
