@@ -149,6 +149,25 @@ export function compileWhereSync(
   return new NativeWhere(expression, node, context, predicate, part);
 }
 
+/** A batch of a filter that runs on the bytes: nothing is gained by waiting. */
+export function oneByOne(where: Pick<Where, "matches">): WhereBatch {
+  let answers: (boolean | PlasmiteError)[] = [];
+  return {
+    get size() {
+      return answers.length;
+    },
+    bytes: 0,
+    add: (message) => {
+      answers.push(attempt(() => where.matches(message)));
+    },
+    run: () => {
+      const done = answers;
+      answers = [];
+      return done;
+    },
+  };
+}
+
 /** Runs on the bytes. */
 class NativeWhere implements Where {
   readonly expression: string;
@@ -213,21 +232,7 @@ class NativeWhere implements Where {
   }
 
   batch(): WhereBatch {
-    let answers: (boolean | PlasmiteError)[] = [];
-    return {
-      get size() {
-        return answers.length;
-      },
-      bytes: 0,
-      add: (message) => {
-        answers.push(attempt(() => this.matches(message)));
-      },
-      run: () => {
-        const done = answers;
-        answers = [];
-        return done;
-      },
-    };
+    return oneByOne(this);
   }
 }
 

@@ -16,7 +16,7 @@ import { corrupt, Lite3Doc } from "../lite3/doc.ts";
 import { MAX_LEVELS, Tag } from "../lite3/layout.ts";
 import type { MessageView } from "../lite3/message.ts";
 import { printJson } from "../lite3/print.ts";
-import type { Where, WhereBatch } from "./where.ts";
+import { oneByOne, type Where, type WhereBatch } from "./where.ts";
 
 /** More words are not searched for. */
 const MOST_WORDS = 16;
@@ -214,26 +214,7 @@ class WordSearch implements Where {
   }
 
   batch(): WhereBatch {
-    let answers: (boolean | PlasmiteError)[] = [];
-    return {
-      get size() {
-        return answers.length;
-      },
-      bytes: 0,
-      add: (message) => {
-        try {
-          answers.push(this.matches(message));
-        } catch (error) {
-          if (!PlasmiteError.is(error)) throw error;
-          answers.push(error);
-        }
-      },
-      run: () => {
-        const done = answers;
-        answers = [];
-        return done;
-      },
-    };
+    return oneByOne(this);
   }
 }
 
