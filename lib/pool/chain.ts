@@ -8,11 +8,9 @@
 
 import type { StorageFile } from "../storage/storage.ts";
 import type { Steps } from "../storage/steps.ts";
-import { hasMarker, itemAt, payloadLength } from "./frame.ts";
+import { hasMarker, itemAt, MAGIC, payloadLength } from "./frame.ts";
 import { type State, usedBytes } from "./header.ts";
 import { FRAME_HEADER, type Layout, MARKER_SIZE } from "./layout.ts";
-
-const MAGIC = 0x314d_5246; // "FRM1"
 
 /** Bytes per read in sequential reading, and after a jump. */
 const LARGE = 1 << 18;

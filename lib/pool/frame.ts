@@ -8,7 +8,8 @@
 import type { State } from "./header.ts";
 import { COMMITTED, FRAME_HEADER, frameLength, MARKER_SIZE, maxPayload, WRAP } from "./layout.ts";
 
-const MAGIC = 0x314d_5246; // "FRM1", little-endian
+/** The first four bytes of a frame: "FRM1", little-endian. */
+export const MAGIC = 0x314d_5246;
 const MARKER_LO = 0x4d53_4c50; // "PLSM"
 const MARKER_HI = 0x5449_4d43; // "CMIT"
 

@@ -10,10 +10,8 @@ import { PlasmiteError } from "../errors.ts";
 import type { StorageFile } from "../storage/storage.ts";
 import type { State } from "./header.ts";
 import { crc32c } from "./crc32c.ts";
-import { FIELD, frameProblem, frameState, hasMarker, payloadLength } from "./frame.ts";
+import { FIELD, frameProblem, frameState, hasMarker, MAGIC, payloadLength } from "./frame.ts";
 import { COMMITTED, FRAME_HEADER, frameLength, MARKER_SIZE } from "./layout.ts";
-
-const MAGIC = 0x314d_5246; // "FRM1"
 
 /** Bytes per read. */
 const WINDOW = 1 << 18;

@@ -13,15 +13,15 @@
  * @module
  */
 
-import { FIELD, frameProblem, payloadLength } from "./frame.ts";
+import { FIELD, frameProblem, MAGIC, payloadLength } from "./frame.ts";
 import { sameState, type State, usedBytes } from "./header.ts";
-import { FRAME_HEADER, frameLength, maxPayload } from "./layout.ts";
+import { COMMITTED, FRAME_HEADER, frameLength, maxPayload, WRAP } from "./layout.ts";
 import type { FindFar, Jump, Ring } from "./ring.ts";
 import { beingWritten, type Stored, tailFits } from "./unfinished.ts";
 
 /** The first eight bytes of a committed frame, and of a wrap marker: magic and state. */
-const COMMITTED_START = 0x2_314d_5246n;
-const WRAP_START = 0x3_314d_5246n;
+const COMMITTED_START = BigInt(COMMITTED) << 32n | BigInt(MAGIC);
+const WRAP_START = BigInt(WRAP) << 32n | BigInt(MAGIC);
 
 /** How many guesses are made. */
 const GUESSES = 96;

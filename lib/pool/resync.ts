@@ -12,14 +12,13 @@
 
 import { PlasmiteError } from "../errors.ts";
 import { readable } from "./frame_scan.ts";
-import { FIELD, frameProblem, frameState, hasMarker, payloadLength } from "./frame.ts";
+import { FIELD, frameProblem, frameState, hasMarker, MAGIC, payloadLength } from "./frame.ts";
 import { MessageView } from "../lite3/message.ts";
 import type { FrameBytes } from "../types.ts";
 import type { State } from "./header.ts";
 import { COMMITTED, FRAME_HEADER, frameLength, MARKER_SIZE } from "./layout.ts";
 import type { Ring } from "./ring.ts";
 
-const MAGIC = 0x314d_5246; // "FRM1"
 /** How much one step searches at most, in bytes, */
 const STEP = 1 << 18;
 /** and the first one: the next frame is often close. It grows fourfold. */
