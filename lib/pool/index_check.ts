@@ -10,6 +10,30 @@ import { Stretch } from "./frame_scan.ts";
 import type { State } from "./header.ts";
 import { FRAME_HEADER, HEADER_SIZE, type Layout, SLOT_SIZE } from "./layout.ts";
 
+/** The number and the ring offset in slot `i`. */
+export function slotAt(
+  file: StorageFile,
+  i: number,
+): { readonly seq: bigint; readonly offset: bigint } {
+  const view = new DataView(new ArrayBuffer(SLOT_SIZE));
+  file.readAt(new Uint8Array(view.buffer), HEADER_SIZE + i * SLOT_SIZE);
+  return { seq: view.getBigUint64(0, true), offset: view.getBigUint64(8, true) };
+}
+
+/** Whether the header of message `seq` is at ring offset `at`. */
+export function leadsTo(
+  file: StorageFile,
+  { ringOffset, ringSize }: Layout,
+  at: number,
+  seq: bigint,
+): boolean {
+  if (at % 8 !== 0 || at + FRAME_HEADER > ringSize) return false;
+  const view = new DataView(new ArrayBuffer(FRAME_HEADER));
+  if (file.readAt(new Uint8Array(view.buffer), ringOffset + at) < FRAME_HEADER) return false;
+  const item = itemAt(view, 0, at, ringSize);
+  return item.kind === "frame" && item.seq === seq;
+}
+
 /** The index of one pool. */
 export class IndexCheck {
   readonly #file: StorageFile;
@@ -51,16 +75,10 @@ export class IndexCheck {
 
   /** Samples three slots and reports them as warnings: the index is only a hint. */
   sample(): void {
-    const { indexCapacity: capacity, ringOffset, ringSize } = this.#layout;
+    const { indexCapacity: capacity, ringSize } = this.#layout;
     if (capacity === 0) return;
-    const slot = new Uint8Array(SLOT_SIZE);
-    const view = new DataView(slot.buffer);
-    const header = new Uint8Array(FRAME_HEADER);
-    const headerView = new DataView(header.buffer);
     for (const i of new Set([0, Math.floor(capacity / 2), capacity - 1])) {
-      this.#file.readAt(slot, HEADER_SIZE + i * SLOT_SIZE);
-      const seq = view.getBigUint64(0, true);
-      const offset = view.getBigUint64(8, true);
+      const { seq, offset } = slotAt(this.#file, i);
       if (seq === 0n || seq < this.#state.oldest) continue; // unused, or of a message that expired
       if (offset >= BigInt(ringSize)) {
         this.#warnings.push(
@@ -68,9 +86,7 @@ export class IndexCheck {
         );
         continue;
       }
-      const got = this.#file.readAt(header, ringOffset + Number(offset));
-      const item = got < FRAME_HEADER ? null : itemAt(headerView, 0, Number(offset), ringSize);
-      if (item === null || item.kind !== "frame" || item.seq !== seq) {
+      if (!leadsTo(this.#file, this.#layout, Number(offset), seq)) {
         this.#warnings.push(`warning: index slot ${i} seq ${seq} is stale or invalid`);
       }
     }

@@ -8,9 +8,9 @@
 import type { StorageFile } from "../storage/storage.ts";
 import { goodFrames, judgeFrame, placeAfter, type Run } from "./frame_run.ts";
 import { type PayloadCheck, Stretch } from "./frame_scan.ts";
-import { itemAt } from "./frame.ts";
 import type { State } from "./header.ts";
-import { FRAME_HEADER, HEADER_SIZE, type Layout, SLOT_SIZE } from "./layout.ts";
+import { leadsTo, slotAt } from "./index_check.ts";
+import { FRAME_HEADER, type Layout } from "./layout.ts";
 
 /** How many bytes are checked from the oldest message on. */
 const END_BYTES = 1 << 22;
@@ -118,9 +118,10 @@ export class QuickCheck {
     const { indexCapacity } = this.#layout;
     const { newest } = this.#state;
     for (let seq = from; indexCapacity > 0 && seq <= newest; seq++) {
-      const { held, offset } = this.#slot(Number(seq % BigInt(indexCapacity)));
-      if (held !== seq || !this.#leadsTo(offset, seq)) continue;
-      this.#frames(offset, seq, Infinity);
+      const slot = slotAt(this.#file, Number(seq % BigInt(indexCapacity)));
+      const place = Number(slot.offset);
+      if (slot.seq !== seq || !leadsTo(this.#file, this.#layout, place, seq)) continue;
+      this.#frames(place, seq, Infinity);
       return;
     }
     this.warnings.push(
@@ -142,14 +143,15 @@ export class QuickCheck {
     );
     let wrong = 0;
     for (let i = 0; i < count; i++) {
-      const { held, offset } = this.#slot(Math.floor(i * indexCapacity / count));
-      if (held < from || held > newest - NEWEST) continue;
-      if (!this.#leadsTo(offset, held)) {
+      const { seq, offset } = slotAt(this.#file, Math.floor(i * indexCapacity / count));
+      const place = Number(offset);
+      if (seq < from || seq > newest - NEWEST) continue;
+      if (!leadsTo(this.#file, this.#layout, place, seq)) {
         wrong++; // The index is only a hint: this is no damage.
         continue;
       }
-      const { problem } = judgeFrame(ring, this.#payloads, offset, held, false);
-      if (problem !== null) this.#problem(problem, offset, held);
+      const { problem } = judgeFrame(ring, this.#payloads, place, seq, false);
+      if (problem !== null) this.#problem(problem, place, seq);
       this.checked++;
     }
     if (wrong > 0) {
@@ -157,24 +159,5 @@ export class QuickCheck {
         `warning: ${wrong} of ${count} index slots that were looked at are stale or invalid`,
       );
     }
-  }
-
-  /** The number and the ring offset in slot `i`. */
-  #slot(i: number): { readonly held: bigint; readonly offset: number } {
-    const view = new DataView(new ArrayBuffer(SLOT_SIZE));
-    this.#file.readAt(new Uint8Array(view.buffer), HEADER_SIZE + i * SLOT_SIZE);
-    return { held: view.getBigUint64(0, true), offset: Number(view.getBigUint64(8, true)) };
-  }
-
-  /** Whether the header of message `seq` is at ring offset `at`. */
-  #leadsTo(at: number, seq: bigint): boolean {
-    const { ringOffset, ringSize } = this.#layout;
-    if (at % 8 !== 0 || at + FRAME_HEADER > ringSize) return false;
-    const view = new DataView(new ArrayBuffer(FRAME_HEADER));
-    if (this.#file.readAt(new Uint8Array(view.buffer), ringOffset + at) < FRAME_HEADER) {
-      return false;
-    }
-    const item = itemAt(view, 0, at, ringSize);
-    return item.kind === "frame" && item.seq === seq;
   }
 }
