@@ -516,11 +516,16 @@ export class Cursor {
       this.gap = { first: this.gap?.first ?? this.#skipUntil, last: oldest - 1n };
       this.#skipUntil = 0n;
     }
-    let at = 0;
-    for (let i = 0; i < gone; i++) at += frameLength(payloadLength(this.dv, at));
-    this.#skipped = at;
+    this.#skipped = this.#behind(gone, 0);
     this.#parsed -= gone;
     this.#expected = oldest;
+  }
+
+  /** Where `count` frames of the chunk end, the first of which is at `start`. */
+  #behind(count: number, start: number): number {
+    let at = start;
+    for (let i = 0; i < count; i++) at += frameLength(payloadLength(this.dv, at));
+    return at;
   }
 
   /** The number of parsed frames before the first one that is being overwritten; -1 for none. */
@@ -546,17 +551,14 @@ export class Cursor {
     const start = this.#skipped;
     this.#skipped = 0;
     let end = this.#end;
-    if (count < this.#parsed) {
-      end = start;
-      for (let i = 0; i < count; i++) end += frameLength(payloadLength(this.dv, end));
-    }
+    if (count < this.#parsed) end = this.#behind(count, start);
     let at = start;
     let ready = count;
     // Still before the first wanted message: numbers and lengths were checked, checksums were not.
     if (this.#skipUntil !== 0n) {
       const far = this.#skipUntil - this.#expected;
       const pass = far < BigInt(count) ? Number(far) : count;
-      for (let i = 0; i < pass; i++) at += frameLength(payloadLength(this.dv, at));
+      at = this.#behind(pass, at);
       ready -= pass;
       if (ready > 0) {
         // These were parsed without their checksums; read them once more, checked.
