@@ -10,6 +10,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { FIELD, putFrameHeader, putMarker } from "../../lib/pool/frame.ts";
+import type { State } from "../../lib/pool/header.ts";
 import { farSearch } from "../../lib/pool/jump.ts";
 import { COMMITTED, FRAME_HEADER, frameLength, MARKER_SIZE, WRAP } from "../../lib/pool/layout.ts";
 import { Ring } from "../../lib/pool/ring.ts";
@@ -152,8 +153,13 @@ function make(ringSize: number, turns: readonly Turn[]): Made {
 }
 
 /** What the search finds for `seq`: a ring offset, or -1. */
-function search(ring: Ring, seq: bigint, largest: number, unit = 512): number {
-  const state = ring.state();
+function search(
+  ring: Ring,
+  seq: bigint,
+  largest: number,
+  unit = 512,
+  state: State = ring.state(),
+): number {
   const sizes = {
     worth: 0,
     guess: unit,
@@ -397,5 +403,244 @@ Deno.test("far search: a reader delivers the same messages with it and without i
     );
   } finally {
     Ring.findFar = before;
+  }
+});
+
+// ---- what each check decides by itself ----------------------------------------------------------
+
+const PLAIN: Turn = { ours: false, units: 20, forged: [] };
+
+/** A message whose last frame inside has its own number, so that it is found by itself. */
+const FORGED: Turn = {
+  ours: false,
+  units: 90,
+  forged: [
+    { at: 8, length: 20, seq: -1, isWrap: false },
+    { at: 8 + 20 + 9, length: null, seq: 0, isWrap: false },
+  ],
+};
+
+Deno.test("far search: what would go beyond the newest message is no frame", () => {
+  const long: Turn = {
+    ours: false,
+    units: 30,
+    forged: [{ at: 9, length: 2500, seq: 1, isWrap: false }],
+  };
+  const turns = [...Array<Turn>(20).fill(PLAIN), long, ...Array<Turn>(20).fill(PLAIN)];
+  const { storage, places, longest } = make(65536, turns);
+  const ring = Ring.open(storage, POOL);
+  for (const seq of [20n, 21n, 22n, 23n, 40n]) {
+    assert.equal(search(ring, seq, longest), places.get(seq), `message ${seq}`);
+  }
+  ring.close();
+});
+
+Deno.test("far search: a header across the end of a window is seen", () => {
+  const before: Turn = { ours: false, units: 80, forged: [] };
+  for (let after = 10; after <= 30; after++) {
+    const turns = [
+      ...Array<Turn>(20).fill(PLAIN),
+      before,
+      FORGED,
+      ...Array<Turn>(after).fill(PLAIN),
+    ];
+    const { storage, places, longest } = make(65536, turns);
+    const ring = Ring.open(storage, POOL);
+    for (let unit = 72; unit <= 800; unit += 8) {
+      const place = search(ring, 22n, longest, unit);
+      assert(place === -1 || place === places.get(22n), `at ${place}, ${unit} bytes at once`);
+    }
+    ring.close();
+  }
+});
+
+Deno.test("far search: behind the turn, the first message begins at offset 0", () => {
+  const turns = [...Array<Turn>(34).fill(PLAIN), FORGED, ...Array<Turn>(8).fill(PLAIN)];
+  const { storage, bytes, places } = make(8192, turns);
+  assert.equal(places.get(35n), 0);
+  const spoilt = bytes.slice();
+  spoilt[bytes.length - 8192] = 0;
+  storage.put(POOL, spoilt);
+  const ring = Ring.open(storage, POOL);
+  for (const unit of [128, 512, 4096]) {
+    for (const seq of [34n, 35n, 36n]) {
+      const place = search(ring, seq, 8192, unit);
+      assert(place === -1 || place === places.get(seq), `message ${seq} at ${place}`);
+    }
+  }
+  ring.close();
+});
+
+Deno.test("far search: with an age limit, the first message begins where the live ones do", () => {
+  const tried = (tenth: Turn, spoil: (view: DataView, tail: number, next: number) => void) => {
+    const turns = [...Array<Turn>(9).fill(PLAIN), tenth, ...Array<Turn>(30).fill(PLAIN)];
+    const { storage, bytes, places } = make(65536, turns);
+    const tail = places.get(10n) ?? -1;
+    const tailNext = places.get(11n) ?? -1;
+    spoil(new DataView(bytes.buffer, bytes.length - 65536), tail, tailNext);
+    storage.put(POOL, bytes);
+    const ring = Ring.open(storage, POOL);
+    const state = { ...ring.state(), oldest: 10n, tail, tailNext };
+    for (const unit of [128, 512, 4096]) {
+      for (let seq = 10n; seq <= 40n; seq++) {
+        const place = search(ring, seq, 65536, unit, state);
+        assert(place === -1 || place === places.get(seq), `message ${seq} at ${place}`);
+      }
+    }
+    ring.close();
+  };
+
+  tried(FORGED, (view, tail) => view.setUint32(tail, 0, true));
+  // Two headers that are damaged in the same way.
+  tried(PLAIN, (view, tail, next) => {
+    view.setBigUint64(tail + FIELD.seq, 14n, true);
+    view.setBigUint64(next + FIELD.seq, 15n, true);
+  });
+});
+
+Deno.test("far search: dead frames in a row behind a wrap marker are not taken for live ones", () => {
+  // A killed writer of several messages leaves them; the first one's header goes with the marker.
+  const { storage, ring } = newRing(4096);
+  for (let i = 1; i <= 7; i++) append(ring, payload(i, 400));
+  const end = 7 * frameLength(400);
+  append(ring, payload(8, 800));
+  ring.close();
+  const small = frameLength(40);
+  for (let seq = 9n; seq < 16n; seq++) {
+    refAppendAll(mapped(storage), payload(Number(seq), 40), 1n);
+    const bytes = storage.bytes(POOL);
+    const view = new DataView(bytes.buffer, 4096);
+    assert.equal(view.getUint32(end + FIELD.state, true), WRAP);
+    const places = new Map(specCheck(bytes, false).messages.map(({ seq, at }) => [seq, at]));
+    for (let at = end + FRAME_HEADER; at + 2 * small <= 4096; at += 8) {
+      const next = bytes.slice();
+      const dead = new DataView(next.buffer, 4096);
+      for (const [i, number] of [8n, 9n].entries()) {
+        const header = at + i * small;
+        putFrameHeader(dead, header, 40, 1, 0, 0);
+        dead.setUint32(header + FIELD.state, COMMITTED, true);
+        dead.setBigUint64(header + FIELD.seq, number, true);
+        putMarker(dead, header + FRAME_HEADER + 40);
+      }
+      storage.put(POOL, next);
+      const reader = Ring.open(storage, POOL);
+      for (const unit of [128, 512]) {
+        const place = search(reader, 9n, frameLength(800), unit);
+        assert(place === -1 || place === places.get(9n), `message 9 at ${place}`);
+      }
+      reader.close();
+    }
+    storage.put(POOL, bytes);
+  }
+});
+
+/** Lets a writer of the reference make so many steps after the state was read, then searches. */
+function besideWriter(
+  made: Made,
+  bytes: Uint8Array<ArrayBuffer>,
+  steps: number,
+  seq: bigint,
+  largest: number,
+): number {
+  made.storage.put(POOL, made.bytes.slice());
+  const ring = Ring.open(made.storage, POOL);
+  const state = ring.state();
+  const writing = refAppend(mapped(made.storage), bytes, 1n);
+  for (let i = 0; i < steps; i++) writing.next();
+  const place = search(ring, seq, largest, 4096, state);
+  ring.close();
+  return place;
+}
+
+/** Puts a frame header into a payload. */
+function imitate(view: DataView, at: number, seq: bigint, length: number): void {
+  putFrameHeader(view, at, length, 1, 0, 0);
+  view.setUint32(at + FIELD.state, COMMITTED, true);
+  view.setBigUint64(at + FIELD.seq, seq, true);
+}
+
+/**
+ * A pool with room for a header between the newest and the oldest message, and a message that would
+ * overwrite the oldest ones, with the oldest as it is and then others.
+ */
+function imitation() {
+  const turns = [...Array<Turn>(35).fill(PLAIN), { ...PLAIN, units: 5 }];
+  const made = make(8192, turns);
+  const [head, tail] = [frameLength(40), frameLength(160)];
+  assert.equal(made.places.get(36n), 0);
+  assert.equal(made.places.get(2n), tail);
+  const bytes = payload(999, 1400);
+  const view = new DataView(bytes.buffer);
+  let at = tail - head - FRAME_HEADER;
+  for (const [seq, length] of [[2n, 160], [3n, 240], [4n, 240], [5n, 160]] as const) {
+    imitate(view, at, seq, length);
+    at += frameLength(length);
+  }
+  return { made, bytes, head, tail, largest: frameLength(bytes.length) };
+}
+
+Deno.test("far search: a message that is being written may hold the oldest ones once more", () => {
+  const { made, bytes, largest } = imitation();
+  assert.equal(besideWriter(made, bytes, 0, 5n, largest), made.places.get(5n));
+  for (const steps of [2, 3, 4]) {
+    assert.equal(besideWriter(made, bytes, steps, 5n, largest), -1, `${steps} steps`);
+  }
+});
+
+Deno.test("far search: a reader that slept while others went around the ring takes nothing", () => {
+  const { made, bytes, head, tail, largest } = imitation();
+  const map = mapped(made.storage);
+  const last = payload(999, 400);
+  imitate(new DataView(last.buffer), tail - FRAME_HEADER, 2n, 160);
+  const writing = refAppend(map, bytes, 1n);
+  let slept = false;
+  const watched = hooked(made.storage, {
+    onRead: (at, length) => {
+      // It has read the state, and now looks who is writing.
+      if (slept || at !== 4096 + head || length !== FRAME_HEADER) return;
+      slept = true;
+      for (let step = writing.next(); step.done !== true;) step = writing.next();
+      const end = (): bigint => new DataView(map.read(64, 8).buffer).getBigUint64(0, true);
+      while (end() < 8192n - 472n) refAppendAll(map, payload(1000, 160), 1n);
+      refAppendAll(map, last, 1n);
+      refAppendAll(map, last, 1n);
+    },
+  });
+  const ring = Ring.open(watched, POOL);
+  const state = ring.state();
+  for (let i = 0; i < 3; i++) writing.next();
+  assert.equal(search(ring, 5n, largest, 4096, state), -1);
+  assert(slept);
+  const stored = new DataView(map.read(4096 + tail, FRAME_HEADER).buffer);
+  assert.equal(stored.getBigUint64(FIELD.seq, true), 2n, "the last message is there");
+  ring.close();
+});
+
+Deno.test("far search: a message of which only the head is published has overwritten others", () => {
+  const inside = 94;
+  const long: Turn = {
+    ours: false,
+    units: 120,
+    forged: [
+      { at: inside - 29, length: 20, seq: -1, isWrap: false },
+      { at: inside, length: null, seq: 0, isWrap: false },
+    ],
+  };
+  const small: Turn = { ...PLAIN, units: 5 };
+  const made = make(8192, [PLAIN, PLAIN, long, ...Array<Turn>(28).fill(PLAIN), small, small]);
+  const { places, longest } = made;
+  const [head, tail, from] = [frameLength(40), frameLength(160), 2 * frameLength(160)];
+  assert.equal(places.get(33n), 0);
+  assert.equal(places.get(2n), tail);
+  assert.equal(places.get(3n), from);
+  assert(
+    from + FRAME_HEADER + 8 * inside - longest > tail,
+    "the search does not begin at the tail",
+  );
+  // It ends behind the header of the third message and before the frames inside.
+  const bytes = payload(999, from + FRAME_HEADER - head);
+  assert.equal(besideWriter(made, bytes, 0, 3n, longest), from);
+  for (let steps = 1; steps <= 9; steps++) {
+    assert.equal(besideWriter(made, bytes, steps, 3n, longest), -1, `${steps} steps`);
   }
 });
