@@ -5,32 +5,20 @@
  * @module
  */
 
-const PLACE = "plasmite-asked";
+import { keep, keepText, keptTexts } from "./prefs.js";
+
+const NAME = "asked";
 const MOST = 50;
 const LONGEST = 300;
 const SECRET = /pk1|bearer|token|passw|secret|authori[sz]ation|api.?key|cookie|[\w+/=-]{32}/i;
 
-/** The newest first. @returns {string[]} */
-export function askedBefore() {
-  try {
-    const texts = JSON.parse(localStorage.getItem(PLACE) ?? "[]");
-    return Array.isArray(texts) ? texts.filter((one) => typeof one === "string") : [];
-  } catch {
-    return []; // Storage is switched off, or holds something else.
-  }
-}
+/** The newest first. */
+export const askedBefore = () => keptTexts(NAME);
 
 /** @param {string} text */
 export function rememberAsked(text) {
   if (text.length > LONGEST || SECRET.test(text)) return;
-  const texts = [text, ...askedBefore().filter((one) => one !== text)].slice(0, MOST);
-  try {
-    localStorage.setItem(PLACE, JSON.stringify(texts));
-  } catch { /* storage is switched off */ }
+  keepText(NAME, text, MOST);
 }
 
-export function forgetAsked() {
-  try {
-    localStorage.removeItem(PLACE);
-  } catch { /* storage is switched off */ }
-}
+export const forgetAsked = () => keep(NAME, "");

@@ -4,22 +4,20 @@
  * @module
  */
 
+import { keep, keptValue } from "./prefs.js";
+
 /** @typedef {string[]} Path */
 
 const COLUMNS = 12;
 
 /** @param {string} pool */
-const place = (pool) => `plasmite-pins:${pool}`;
+const place = (pool) => `pins:${pool}`;
 
 /** @param {string} pool @returns {Path[]} */
 export function storedPins(pool) {
-  try {
-    const pins = JSON.parse(localStorage.getItem(place(pool)) ?? "[]");
-    if (!Array.isArray(pins)) return [];
-    return pins.filter(Array.isArray).map((path) => path.map(String)).slice(0, COLUMNS);
-  } catch {
-    return [];
-  }
+  const pins = keptValue(place(pool));
+  if (!Array.isArray(pins)) return [];
+  return pins.filter(Array.isArray).map((path) => path.map(String)).slice(0, COLUMNS);
 }
 
 /** @param {Path} a @param {Path} b */
@@ -29,8 +27,6 @@ export const samePath = (a, b) => a.join("\0") === b.join("\0");
 export function togglePin(pool, pins, path) {
   const without = pins.filter((pin) => !samePath(pin, path));
   const now = without.length < pins.length ? without : [...pins, path];
-  try {
-    localStorage.setItem(place(pool), JSON.stringify(now));
-  } catch { /* storage is switched off */ }
+  keep(place(pool), JSON.stringify(now));
   return now;
 }

@@ -11,6 +11,7 @@ import { button, count, fill, h } from "./dom.js";
 import { readFacets } from "./fields.js";
 import { visible } from "./json.js";
 import { styled } from "./later.js";
+import { keep } from "./prefs.js";
 import { say } from "./say.js";
 
 await styled("facets");
@@ -68,10 +69,7 @@ export class Facets {
   toggle() {
     const { element } = this;
     element.hidden = !element.hidden;
-    try {
-      if (element.hidden) localStorage.removeItem("plasmite-facets");
-      else localStorage.setItem("plasmite-facets", "1");
-    } catch { /* storage is switched off */ }
+    keep("facets", element.hidden ? "" : "1");
     this.view.list.refresh();
     if (element.hidden) {
       this.#reading.abort();

@@ -6,6 +6,7 @@
  */
 
 import { fill, h } from "./dom.js";
+import { keep, keptValue } from "./prefs.js";
 import { cellText } from "./row.js";
 import { tagsWidth } from "./tags.js";
 
@@ -28,16 +29,12 @@ const WIDEST = 4000;
 const narrow = matchMedia("(max-width: 520px) and (min-height: 481px)");
 
 /** @param {string} pool */
-const place = (pool) => `plasmite-widths:${pool}`;
+const place = (pool) => `widths:${pool}`;
 
 /** @param {string} pool @returns {Map<string, number>} */
 function storedWidths(pool) {
-  try {
-    const stored = Object.entries(JSON.parse(localStorage.getItem(place(pool)) ?? "{}"));
-    return new Map(stored.flatMap(([key, px]) => px > 0 && px <= WIDEST ? [[key, px]] : []));
-  } catch {
-    return new Map();
-  }
+  const stored = Object.entries(keptValue(place(pool)) ?? {});
+  return new Map(stored.flatMap(([key, px]) => px > 0 && px <= WIDEST ? [[key, px]] : []));
 }
 
 export class ColumnHead {
@@ -283,9 +280,7 @@ export class ColumnHead {
 
   /** Stores the widths. */
   #keep() {
-    try {
-      localStorage.setItem(place(this.pool), JSON.stringify(Object.fromEntries(this.#chosen)));
-    } catch { /* storage is switched off */ }
+    keep(place(this.pool), JSON.stringify(Object.fromEntries(this.#chosen)));
   }
 
   /** Tells screen readers the widths. */

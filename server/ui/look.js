@@ -4,11 +4,13 @@
  * @module
  */
 
+import { keep, keptValue } from "./prefs.js";
+
 /** @typedef {"compact" | "normal" | "roomy"} Density */
 
 /** From the smallest to the largest. @type {readonly Density[]} */
 export const DENSITIES = ["compact", "normal", "roomy"];
-const PLACE = "plasmite-rows";
+const NAME = "rows";
 
 export class RowLook {
   wrap = false;
@@ -19,20 +21,16 @@ export class RowLook {
   constructor(list, frame) {
     this.list = list;
     this.frame = frame;
-    try {
-      const { wrap, density } = JSON.parse(localStorage.getItem(PLACE) ?? "{}");
-      this.wrap = wrap === true;
-      this.density = DENSITIES.includes(density) ? density : "normal";
-    } catch { /* storage is switched off, or holds something else */ }
+    const { wrap, density } = keptValue(NAME) ?? {};
+    this.wrap = wrap === true;
+    this.density = DENSITIES.includes(density) ? density : "normal";
     this.#apply();
   }
 
   /** @param {{wrap?: boolean, density?: Density}} look */
   set({ wrap = this.wrap, density = this.density }) {
     [this.wrap, this.density] = [wrap, density];
-    try {
-      localStorage.setItem(PLACE, JSON.stringify({ wrap, density }));
-    } catch { /* storage is switched off */ }
+    keep(NAME, JSON.stringify({ wrap, density }));
     this.#apply();
   }
 

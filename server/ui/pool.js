@@ -9,7 +9,7 @@ import { json, poolInfo, rights, wordsOf } from "./api.js";
 import { samePath, storedPins, togglePin } from "./columns.js";
 import { Controls } from "./controls.js";
 import { count, toast } from "./dom.js";
-import { onPrefs, prefs } from "./prefs.js";
+import { kept, onPrefs, prefs } from "./prefs.js";
 import { drawFacts } from "./facts.js";
 import { FilterBox } from "./filter.js";
 import { ColumnHead } from "./head.js";
@@ -29,15 +29,6 @@ import { Timeline } from "./timeline.js";
 const EVERY_MS = 2000;
 /** When parts that may be used soon are loaded, in milliseconds after the rows were asked for. */
 const WARM_MS = 1000;
-
-/** Whether the facets were open the last time. */
-function showsFacets() {
-  try {
-    return localStorage.getItem("plasmite-facets") !== null;
-  } catch {
-    return false; // Storage is switched off.
-  }
-}
 
 export class PoolView {
   kind = /** @type {const} */ ("pool");
@@ -208,7 +199,8 @@ export class PoolView {
     // Before anybody chooses a range: the timeline has to know its ends.
     this.#tick();
     void this.#show();
-    if (showsFacets()) this.toggleFacets();
+    // As they were the last time.
+    if (kept("facets")) this.toggleFacets();
     setTimeout(() => this.#warm(), WARM_MS);
     while (!this.disposed) {
       await new Promise((done) => setTimeout(done, EVERY_MS));

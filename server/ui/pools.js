@@ -13,6 +13,7 @@ import { FROM_TOP, fuzzy, linesOf, sortItems } from "./pools_order.js";
 import { COLUMNS } from "./pools_columns.js";
 import { PoolsTable } from "./pools_table.js";
 import { PoolsWatch } from "./pools_watch.js";
+import { keep, kept } from "./prefs.js";
 
 /** @typedef {import("./api.js").Pool} Pool */
 /** @typedef {import("./pools_order.js").Column} Column */
@@ -22,7 +23,7 @@ await styled("pools");
 
 const EVERY_MS = 2000;
 /** Where it is kept that groups are not wanted. */
-const FLAT = "plasmite-ungrouped";
+const FLAT = "ungrouped";
 /** As long as a list is on the screen anyway, its groups are open. */
 const SHORT = 60;
 
@@ -127,9 +128,7 @@ export class PoolsView {
     const [, minus, name] = /^(-?)(\w+)$/.exec(sort) ?? [];
     const column = COLUMNS.find(({ id }) => id === name)?.id;
     if (column) [this.#column, this.#down] = [column, minus === "-"];
-    try {
-      this.#grouped = localStorage.getItem(FLAT) === null;
-    } catch { /* storage is switched off */ }
+    this.#grouped = kept(FLAT) === null;
   }
 
   #writeAddress() {
@@ -178,10 +177,7 @@ export class PoolsView {
 
   #regroup() {
     this.#grouped = !this.#grouped;
-    try {
-      if (this.#grouped) localStorage.removeItem(FLAT);
-      else localStorage.setItem(FLAT, "1");
-    } catch { /* storage is switched off */ }
+    keep(FLAT, this.#grouped ? "" : "1");
     this.#draw();
   }
 

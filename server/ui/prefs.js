@@ -1,6 +1,6 @@
 /**
- * What a person prefers, kept in this browser for all tabs: the theme, how times are written, and
- * the pools that were opened last.
+ * What is kept in this browser for all tabs. Here: what a person prefers, the theme and how times are
+ * written, and the pools that were opened last.
  *
  * @module
  */
@@ -12,8 +12,8 @@ const PREFIX = "plasmite-";
 /** How many pools are remembered. */
 const RECENT = 12;
 
-/** @param {string} name */
-function kept(name) {
+/** What is kept by that name; null for nothing. @param {string} name */
+export function kept(name) {
   try {
     return localStorage.getItem(PREFIX + name);
   } catch {
@@ -21,8 +21,32 @@ function kept(name) {
   }
 }
 
-/** @param {string} name @param {string} value empty for the default */
-function keep(name, value) {
+/**
+ * What is kept by that name as JSON; null if there is nothing, or something else wrote there.
+ * @param {string} name @returns {any}
+ */
+export function keptValue(name) {
+  try {
+    return JSON.parse(kept(name) ?? "null");
+  } catch {
+    return null;
+  }
+}
+
+/** Texts that are kept by that name, the newest first. @param {string} name @returns {string[]} */
+export function keptTexts(name) {
+  const texts = keptValue(name);
+  return Array.isArray(texts) ? texts.filter((text) => typeof text === "string") : [];
+}
+
+/** Keeps a text as the newest of at most so many. @param {string} name @param {string} text @param {number} most */
+export function keepText(name, text, most) {
+  const texts = [text, ...keptTexts(name).filter((other) => other !== text)].slice(0, most);
+  keep(name, JSON.stringify(texts));
+}
+
+/** @param {string} name @param {string} value empty for the default, which is not kept */
+export function keep(name, value) {
   try {
     if (value) localStorage.setItem(PREFIX + name, value);
     else localStorage.removeItem(PREFIX + name);
@@ -71,21 +95,11 @@ export function onPrefs(changed) {
   return () => document.removeEventListener("plasmite-prefs", changed);
 }
 
-/** The pools that were opened last, the newest first. @returns {string[]} */
-export function recentPools() {
-  try {
-    const names = JSON.parse(kept("recent") ?? "[]");
-    return Array.isArray(names) ? names.filter((name) => typeof name === "string") : [];
-  } catch {
-    return []; // Something else wrote there.
-  }
-}
+/** The pools that were opened last, the newest first. */
+export const recentPools = () => keptTexts("recent");
 
 /** @param {string} name of a pool that is opened */
-export function visited(name) {
-  const names = [name, ...recentPools().filter((other) => other !== name)].slice(0, RECENT);
-  keep("recent", JSON.stringify(names));
-}
+export const visited = (name) => keepText("recent", name, RECENT);
 
 if (typeof document !== "undefined") {
   take();
