@@ -8,8 +8,8 @@ import { poolInfo, wordsOf } from "./api.js";
 import { button, dialog, fill, h, moment, toast } from "./dom.js";
 import { placeOf } from "./places.js";
 import { prefs } from "./prefs.js";
-import { serverNow } from "./ranges.js";
 import { readPast } from "./stream.js";
+import { serverNow } from "./times.js";
 
 /** The first message at or after a time that is listed; null if there is none. @param {import("./pool.js").PoolView} view @param {number} time */
 async function firstAt(view, time) {
@@ -32,7 +32,7 @@ async function firstAt(view, time) {
 async function goTo(view, text) {
   // Its times are those of the server: the clock of this machine may be wrong.
   const info = await poolInfo(view.name, view.signal);
-  const now = serverNow(info);
+  const now = serverNow();
   const place = placeOf(text, now, prefs.times === "utc");
   if (place === null) return "Write a number, a time such as 14:05, a date, or 15m for so long ago";
   if ("end" in place) place.end === "oldest" ? await view.toOldest() : view.toNewest();

@@ -6,6 +6,7 @@
 
 import { poolInfo } from "./api.js";
 import { h } from "./dom.js";
+import { serverNow } from "./times.js";
 
 const MINUTE = 60_000;
 /** @type {Array<[string, number]>} */
@@ -17,18 +18,6 @@ const RANGES = [
   ["24 hours", 1440],
   ["7 days", 10_080],
 ];
-
-/**
- * What time it is for the server: the clock of this machine may be wrong.
- * @param {import("./api.js").Pool | null} info
- */
-export function serverNow(info) {
-  const age = /** @type {{newest_time?: string, newest_age_ms?: number} | undefined} */ (
-    info?.metrics?.age
-  );
-  const newest = Date.parse(age?.newest_time ?? "");
-  return Number.isNaN(newest) ? Date.now() : newest + Number(age?.newest_age_ms ?? 0);
-}
 
 export class RangeChoice {
   #own = h("option", { value: "own", hidden: true }, "Chosen range");
@@ -52,14 +41,14 @@ export class RangeChoice {
   async #choose() {
     const { view, element: { value } } = this;
     if (!value) return view.showLive();
-    let { info } = view;
     this.#choosing = true;
     try {
-      info = await poolInfo(view.name, view.signal);
+      // Tells what time it is for the server.
+      await poolInfo(view.name, view.signal);
     } catch { /* what was known before will do */ }
     this.#choosing = false;
     if (view.disposed) return;
-    const now = serverNow(info);
+    const now = serverNow();
     view.showPast(now - Number(value) * MINUTE, now);
     this.#key = String(view.reading.range);
     this.#value = value;

@@ -6,6 +6,7 @@
  */
 
 import { messageAt } from "./api.js";
+import { serverNow } from "./times.js";
 
 /** @typedef {import("./api.js").Pool} Pool */
 /** @typedef {{t: number, seq: number}} Point when a sequence number was the newest */
@@ -81,11 +82,10 @@ export function rateOf(name) {
  */
 export async function recall(pool) {
   const end = newest(pool), oldest = Number(pool.bounds?.oldest ?? 1);
-  const { newest_time: time, newest_age_ms: age } = pool.metrics?.age ?? {};
   const now = Date.now();
-  const last = Date.parse(time ?? "");
+  const last = Date.parse(pool.metrics?.age.newest_time ?? "");
   // How far this clock is ahead of the server's.
-  const ahead = typeof age === "number" ? now - age - last : 0;
+  const ahead = now - serverNow();
   const points = history.get(pool.name) ?? [];
   if (!end || !(now - ahead - last < MINUTE)) {
     points.unshift({ t: now - MINUTE, seq: end });
