@@ -5,7 +5,7 @@
  */
 
 import { ApiError, json, wordsOf } from "./api.js";
-import { ago, askTwice, button, count, fill, h, moment, toast } from "./dom.js";
+import { ago, button, count, dialog, fill, h, moment, toast } from "./dom.js";
 import { handout } from "./handout.js";
 import { visible } from "./json.js";
 import { styled } from "./later.js";
@@ -335,7 +335,44 @@ export class AccessView {
         toast(`Revoked ${name}`);
         this.#load();
       },
-      wordsOf,
     });
   }
+}
+
+/**
+ * Asks twice before something that cannot be undone, and closes when `act` is done.
+ * @param {{title: string, warning: string, go: string, again: string, act: () => Promise<void>}} what
+ *   `go` and `again` are on the button, one after the other
+ */
+function askTwice({ title, warning, go, again, act }) {
+  const problem = h("p", { class: "problem", role: "alert" });
+  dialog(title, (close) => {
+    let asked = false;
+    const onclick = async (/** @type {MouseEvent} */ event) => {
+      // The second click of a double-click is no answer to the second question.
+      if (event.detail > 1) return;
+      if (!asked) {
+        asked = true;
+        yes.textContent = again;
+        return;
+      }
+      try {
+        await act();
+        close();
+      } catch (error) {
+        fill(problem, wordsOf(error));
+      }
+    };
+    const yes = h("button", { type: "button", class: "danger", onclick }, go);
+    return [
+      h("p", null, warning),
+      problem,
+      h(
+        "div",
+        { class: "row-end" },
+        button("Keep it", close, { text: "Keep it", class: "quiet", autofocus: true }),
+        yes,
+      ),
+    ];
+  });
 }

@@ -227,45 +227,6 @@ export const pill = (tag) => h("span", { class: `tag h${hue(tag)}` }, tag);
 const DOUBLE_CLICK_MS = 700;
 
 /**
- * Asks twice before something that cannot be undone, and closes when `act` is done.
- * @param {{title: string, warning: string, go: string, again: string, act: () => Promise<void>,
- *   wordsOf: (error: unknown) => string}} what `go` and `again` are on the button, one after the
- *   other
- */
-export function askTwice({ title, warning, go, again, act, wordsOf }) {
-  const problem = h("p", { class: "problem", role: "alert" });
-  dialog(title, (close) => {
-    let asked = false;
-    const onclick = async (/** @type {MouseEvent} */ event) => {
-      // The second click of a double-click is no answer to the second question.
-      if (event.detail > 1) return;
-      if (!asked) {
-        asked = true;
-        yes.textContent = again;
-        return;
-      }
-      try {
-        await act();
-        close();
-      } catch (error) {
-        fill(problem, wordsOf(error));
-      }
-    };
-    const yes = h("button", { type: "button", class: "danger", onclick }, go);
-    return [
-      h("p", null, warning),
-      problem,
-      h(
-        "div",
-        { class: "row-end" },
-        button("Keep it", close, { text: "Keep it", class: "quiet", autofocus: true }),
-        yes,
-      ),
-    ];
-  });
-}
-
-/**
  * Shows a modal dialog; `build` gets a function that closes it. @param {string} title @param
  * {(close: () => void) => Child[]} build
  */
