@@ -123,7 +123,7 @@ export class Alerts {
 
   /** Asks what is wanted. */
   ask() {
-    const note = h("p", { role: "status" });
+    const problem = h("p", { class: "problem", role: "alert" });
     const match = h("input", { type: "checkbox", checked: this.match });
     const silence = h(
       "select",
@@ -140,7 +140,7 @@ export class Alerts {
       type: "checkbox",
       checked: this.notify,
       onchange: async () => {
-        if (notify.checked) notify.checked = await permitted((words) => fill(note, words));
+        if (notify.checked) notify.checked = await permitted((words) => fill(problem, words));
       },
     });
     const words = this.view.filtered()
@@ -164,7 +164,7 @@ export class Alerts {
         h("label", { class: "check" }, match, words),
         h("label", null, "When nothing comes", silence),
         h("label", { class: "check" }, notify, "Also as a notification of the system"),
-        note,
+        problem,
         h(
           "div",
           { class: "row-end" },

@@ -249,7 +249,7 @@ export function dialog(title, build) {
   });
   box.addEventListener("click", (event) => {
     const meant = performance.now() - shown > DOUBLE_CLICK_MS;
-    if (event.target === box && box.className === "" && meant) close();
+    if (event.target === box && meant && !box.classList.contains("sign-in")) close();
   });
   document.body.append(box);
   box.showModal();

@@ -165,7 +165,6 @@ export function openPalette(page) {
     ),
   ]);
   box.classList.add("palette");
-  box.addEventListener("click", (event) => event.target === box && box.close());
   draw();
   input.focus();
   json("/v0/ui/names", { quiet: true }).then(({ names: all }) => {
