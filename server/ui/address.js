@@ -24,6 +24,9 @@
  * @property {string} sort a column of that list, with a hyphen for the other direction
  */
 
+/** How many pools are shown together at most. */
+export const TOGETHER = 8;
+
 /** A change of these is a query: it gets an entry of its own in the history. */
 const QUERY = /** @type {const} */ (["where", "tag", "q", "from", "to"]);
 

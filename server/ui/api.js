@@ -148,6 +148,9 @@ export async function json(path, options) {
 /** @param {string} name */
 export const poolPath = (name) => `/v0/pools/${encodeURIComponent(name)}`;
 
+/** What only this page asks of a pool. @param {string} name */
+export const pagePath = (name) => `/v0/ui/pools/${encodeURIComponent(name)}`;
+
 /** An integer of so many digits in a JSON text may not fit into a number. */
 const LONG = /[:,[]\s*-?\d{16}/;
 
@@ -163,10 +166,7 @@ export async function listPools(names) {
 
 /** @param {string} name @param {AbortSignal} [signal] @returns {Promise<Pool>} */
 export async function poolInfo(name, signal) {
-  const answer = await json(
-    `/v0/ui/pools/${encodeURIComponent(name)}/info`,
-    signal ? { signal } : {},
-  );
+  const answer = await json(`${pagePath(name)}/info`, signal ? { signal } : {});
   noteServerTime(answer.pool);
   return answer.pool;
 }
@@ -204,10 +204,7 @@ export async function events(name, query, signal, to) {
   signal.addEventListener("abort", abort);
   let timer = setTimeout(abort, SILENCE_MS);
   try {
-    const response = await request(
-      `/v0/ui/pools/${encodeURIComponent(name)}/events?${query}`,
-      { signal: stop.signal },
-    );
+    const response = await request(`${pagePath(name)}/events?${query}`, { signal: stop.signal });
     to.open();
     const reader = /** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */ (response.body)
       .pipeThrough(new TextDecoderStream()).getReader();

@@ -6,8 +6,9 @@
  */
 
 import { address } from "./address.js";
-import { ChartData, numericFields, pathOf, pathText, shortNumber } from "./chart_data.js";
+import { ChartData, numericFields, pathOf, shortNumber } from "./chart_data.js";
 import { drawAxes, drawLine, drawPercentiles, HEIGHT, scaleOf, TOP } from "./chart_drawing.js";
+import { jqPath } from "./clauses.js";
 import { button, clock, count, fill, h } from "./dom.js";
 import { styled } from "./later.js";
 import { onPrefs } from "./prefs.js";
@@ -142,7 +143,7 @@ export class Chart {
       );
       return this.#draw();
     }
-    if (!this.#data || pathText(this.#data.path) !== pathText(path)) {
+    if (!this.#data || jqPath(this.#data.path) !== jqPath(path)) {
       this.#data = new ChartData(path);
       this.#at = null;
     }
@@ -163,7 +164,7 @@ export class Chart {
     const focused = document.activeElement?.closest(".chart-table button")?.textContent;
     fill(
       this.table,
-      h("caption", { class: "offscreen" }, `Numbers at ${pathText(data.path)}`),
+      h("caption", { class: "offscreen" }, `Numbers at ${jqPath(data.path)}`),
       h(
         "thead",
         null,

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { jqPath } from "./clauses.js";
 import { members, pick } from "./json.js";
 
 /** @typedef {import("./list.js").Row} Row */
@@ -43,13 +44,6 @@ export function pathOf(text) {
   }
 }
 
-/** A path as jq writes it. @param {readonly string[]} path */
-export const pathText = (path) =>
-  `.data${
-    path.map((name) => /^[A-Za-z_]\w*$/.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`)
-      .join("")
-  }`;
-
 /** The numeric fields of rows, those in most of them first. @param {readonly Row[]} rows @returns {string[]} */
 export function numericFields(rows) {
   /** @type {Map<string, number>} */
@@ -60,7 +54,7 @@ export function numericFields(rows) {
     members(text, at, (key, from, to) => {
       const inner = [...path, key];
       if (NUMBER.test(text.slice(from, Math.min(to, from + 40)).trim())) {
-        const name = pathText(inner);
+        const name = jqPath(inner);
         found.set(name, (found.get(name) ?? 0) + 1);
       } else look(text, from, inner);
     });
@@ -123,7 +117,7 @@ export class ChartData {
   /** @param {readonly string[]} tags @param {readonly string[]} wanted */
   #line(tags, wanted) {
     const own = tags.filter((tag) => !wanted.includes(tag));
-    const name = own.length ? own.map((tag) => `#${tag}`).join(" ") : pathText(this.path);
+    const name = own.length ? own.map((tag) => `#${tag}`).join(" ") : jqPath(this.path);
     let series = this.series.get(name);
     if (!series) {
       if (this.series.size >= MOST_SERIES) return null;
@@ -137,7 +131,7 @@ export class ChartData {
   get left() {
     const counted = (/** @type {number} */ n) => `${n} message${n === 1 ? "" : "s"}`;
     return [
-      this.omitted && `${counted(this.omitted)} without a number at ${pathText(this.path)}`,
+      this.omitted && `${counted(this.omitted)} without a number at ${jqPath(this.path)}`,
       this.crowded && `${counted(this.crowded)} of further tags`,
     ].filter(Boolean).join("; ");
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { button, dialog, h } from "./dom.js";
+import { button, dialog, h, upper } from "./dom.js";
 import { members } from "./json.js";
 import { DENSITIES } from "./look.js";
 
@@ -45,7 +45,7 @@ function lookFields(look) {
         checked: look.density === value,
         onchange: () => look.set({ density: value }),
       }),
-      `${value[0]?.toUpperCase()}${value.slice(1)}`,
+      upper(value),
     );
   const wrap = h("input", {
     type: "checkbox",

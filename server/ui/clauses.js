@@ -9,12 +9,14 @@
 /** @typedef {readonly string[] | "tags"} Field names below `data`, or the tags */
 /** @typedef {"only" | "or" | "not"} How */
 
+/** A step of a path in jq syntax. @param {string | number} step */
+export const jqStep = (step) => {
+  if (typeof step === "number") return `[${step}]`;
+  return /^[A-Za-z_]\w*$/.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`;
+};
+
 /** A path in jq syntax. @param {ReadonlyArray<string | number>} path */
-export const jqPath = (path) =>
-  ".data" +
-  path.map((p) =>
-    typeof p === "number" ? `[${p}]` : /^[A-Za-z_]\w*$/.test(p) ? `.${p}` : `[${JSON.stringify(p)}]`
-  ).join("");
+export const jqPath = (path) => `.data${path.map(jqStep).join("")}`;
 
 /** @param {Field} field @param {string} value JSON text */
 const is = (field, value) =>

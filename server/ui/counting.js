@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ApiError, json } from "./api.js";
+import { ApiError, json, pagePath } from "./api.js";
 import { narrow } from "./stream.js";
 
 /** The least time between two questions, in milliseconds. */
@@ -37,7 +37,7 @@ export class Counting {
     }
     this.#asking = true;
     this.#asked = String(query);
-    const path = `/v0/ui/pools/${encodeURIComponent(name)}/histogram?${query}`;
+    const path = `${pagePath(name)}/histogram?${query}`;
     try {
       const counted = await json(path, { quiet: true });
       if (!view.disposed && this.#asked === String(query)) timeline.show(counted);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { jqStep } from "./clauses.js";
 import { dialog, h, span } from "./dom.js";
 import { Num, parse, visible } from "./json.js";
 import { styled } from "./later.js";
@@ -46,12 +47,6 @@ function same(a, b) {
   return a === b;
 }
 
-/** A path in jq syntax with one more step. @param {string} path @param {string | number} step */
-function below(path, step) {
-  if (typeof step === "number") return `${path}[${step}]`;
-  return /^[A-Za-z_]\w*$/.test(step) ? `${path}.${step}` : `${path}[${JSON.stringify(step)}]`;
-}
-
 /**
  * Every path at which two values differ, the deepest that tells it.
  * @param {Json} a @param {Json} b @param {string} [path] @returns {Difference[]}
@@ -65,7 +60,7 @@ export function differences(a, b, path = ".data") {
 /** @param {Map<string, Json>} a @param {Map<string, Json>} b @param {string} path */
 function memberDifferences(a, b, path) {
   return [...new Set([...a.keys(), ...b.keys()])].flatMap((key) => {
-    const at = below(path, key);
+    const at = path + jqStep(key);
     if (!b.has(key)) return [{ path: at, a: compact(/** @type {Json} */ (a.get(key))) }];
     if (!a.has(key)) return [{ path: at, b: compact(/** @type {Json} */ (b.get(key))) }];
     return differences(/** @type {Json} */ (a.get(key)), /** @type {Json} */ (b.get(key)), at);
@@ -88,7 +83,7 @@ function elementDifferences(a, b, path) {
   /** @type {Difference[]} */
   const found = [];
   for (let i = head; i < Math.max(a.length, b.length) - tail; i++) {
-    const at = below(path, i);
+    const at = path + jqStep(i);
     if (i >= b.length - tail) found.push({ path: at, a: compact(of(a, i)) });
     else if (i >= a.length - tail) found.push({ path: at, b: compact(of(b, i)) });
     else found.push(...differences(of(a, i), of(b, i), at));

@@ -119,6 +119,9 @@ export function button(label, onclick, options = {}) {
 /** @param {number | bigint} n */
 export const count = (n) => n.toLocaleString("en-US");
 
+/** A text that starts a sentence. @param {string} text */
+export const upper = (text) => `${text[0]?.toUpperCase() ?? ""}${text.slice(1)}`;
+
 /** `1.4k`, `23`: a rate or count with three digits. @param {number} n */
 export function short(n) {
   if (n >= 1e6) return `${(n / 1e6).toFixed(n < 1e7 ? 1 : 0)}M`;

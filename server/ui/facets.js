@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ApiError } from "./api.js";
+import { wordsOf } from "./api.js";
 import { choose, chosen } from "./clauses.js";
 import { button, count, fill, h } from "./dom.js";
 import { readFacets } from "./fields.js";
@@ -109,7 +109,7 @@ export class Facets {
       this.draw();
     } catch (error) {
       if (signal.aborted) return;
-      fill(this.#about, error instanceof ApiError ? error.words : String(error));
+      fill(this.#about, wordsOf(error));
     }
   }
 

@@ -5,14 +5,11 @@
  */
 
 import { rights } from "./api.js";
-import { button, bytes, count, fill, h, moment, short, span } from "./dom.js";
+import { button, bytes, count, fill, h, moment, short, span, upper } from "./dom.js";
 import { rateOf } from "./rate.js";
 import { say } from "./say.js";
 
 const LOADING = "Loading…";
-
-/** @param {string} text */
-const upper = (text) => `${text[0]?.toUpperCase() ?? ""}${text.slice(1)}`;
 
 /** @param {number} percent */
 export function meter(percent) {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { request } from "./api.js";
+import { pagePath, request } from "./api.js";
 import { parse, pretty } from "./json.js";
 
 /** @typedef {import("./clauses.js").Field} Field */
@@ -33,7 +33,7 @@ const facetOf = (map, field, name) => ({
  * @returns {Promise<{part: number, counted: number, tags: Facet, fields: Facet[]}>}
  */
 export async function readFacets(pool, query, signal) {
-  const path = `/v0/ui/pools/${encodeURIComponent(pool)}/facets?${query}`;
+  const path = `${pagePath(pool)}/facets?${query}`;
   const answer = /** @type {any} */ (parse(await (await request(path, { signal })).text()));
   const fields = get(answer, "fields").map((/** @type {any} */ one) => {
     const names = get(one, "path");

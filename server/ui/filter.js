@@ -6,7 +6,7 @@
  */
 
 import { poolPath, request } from "./api.js";
-import { button, count, fill, h, hue, icon, short } from "./dom.js";
+import { button, count, fill, h, hue, icon, short, upper } from "./dom.js";
 import { Later } from "./later.js";
 import { say } from "./say.js";
 import { kindOf } from "./words.js";
@@ -311,9 +311,6 @@ export class FilterBox {
     );
   }
 }
-
-/** @param {string} text */
-const upper = (text) => `${text[0]?.toUpperCase() ?? ""}${text.slice(1)}`;
 
 /** What is wrong; the hint repeats the expression, which is shown right above. @param {ApiError} error @param {string} text */
 function reason({ hint, message }, text) {

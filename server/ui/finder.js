@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ApiError, request } from "./api.js";
+import { ApiError, pagePath, request } from "./api.js";
 import { button, count, fill, h } from "./dom.js";
 import { parseAnswer } from "./json.js";
 import { styled } from "./later.js";
@@ -136,7 +136,7 @@ export class Finder {
     while (left && !signal.aborted) {
       let moved = false;
       try {
-        const path = `/v0/ui/pools/${encodeURIComponent(name)}/search?${query}`;
+        const path = `${pagePath(name)}/search?${query}`;
         await readLines(path, signal, (line) => {
           if (signal.aborted) return;
           moved = true;

@@ -8,6 +8,7 @@ import { ago, bytes, count, h, moment, short, span, svg } from "./dom.js";
 import { meter } from "./facts.js";
 import { fillsIn, trouble } from "./pools_order.js";
 import { BARS, rates } from "./rate.js";
+import { roughly } from "./times.js";
 
 /** @typedef {import("./pools_order.js").Column} Column */
 /** @typedef {import("./pools_order.js").Item} Item */
@@ -34,9 +35,6 @@ function sparkline(values) {
   );
   return root;
 }
-
-/** The largest unit of a duration: `3 h`. @param {number} ms */
-const roughly = (ms) => span(Math.max(1000, ms)).replace(/\.\d/, "").split(" ", 2).join(" ");
 
 /** @param {Item[]} items @param {(item: Item) => number} of */
 const total = (items, of) => items.reduce((sum, item) => sum + of(item), 0);

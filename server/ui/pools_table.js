@@ -4,7 +4,7 @@
  * @module
  */
 
-import { address } from "./address.js";
+import { address, TOGETHER } from "./address.js";
 import { rights } from "./api.js";
 import { button, count, fill, h, icon } from "./dom.js";
 import { cellOf, COLUMNS } from "./pools_columns.js";
@@ -14,8 +14,6 @@ import { trouble } from "./pools_order.js";
 /** @typedef {import("./pools_order.js").Line} Line */
 /** @typedef {import("./pools_columns.js").Cell} Cell */
 
-/** How many pools are shown together at most; several.js has the same. */
-const TOGETHER = 8;
 /** Rows beyond those on screen, so that a short scroll shows no gap. */
 const SPARE = 6;
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { address } from "./address.js";
+import { address, TOGETHER } from "./address.js";
 import { poolInfo } from "./api.js";
 import { button, count, fill, h, hue, icon, toast } from "./dom.js";
 import { FilterBox } from "./filter.js";
@@ -25,8 +25,6 @@ await styled("several");
 /** @typedef {import("./list.js").Row} Row */
 /** @typedef {import("./json.js").Message} Message */
 
-/** How many pools are shown together at most. */
-const MOST = 8;
 /** How many messages of all pools together are read at the start. */
 const BACKLOG = 8000;
 /** How long a filtered pool may hold up the rows of others at the start, in milliseconds. */
@@ -69,9 +67,9 @@ export class SeveralView {
    * @param {{crumbs: (...children: import("./dom.js").Child[]) => void, state: (state: string, words: string) => void, jump: () => void}} shell
    */
   constructor(names, shell) {
-    this.names = [...new Set(names)].slice(0, MOST);
+    this.names = [...new Set(names)].slice(0, TOGETHER);
     this.shell = shell;
-    if (names.length > MOST) toast(`At most ${MOST} pools are shown together`, true);
+    if (names.length > TOGETHER) toast(`At most ${TOGETHER} pools are shown together`, true);
     document.title = `${this.names.join(", ")} · Plasmite UI`;
     shell.crumbs(this.names.join(" + "));
     this.filter = new FilterBox(this.names[0] ?? "", {

@@ -104,8 +104,8 @@ export function span(ms) {
   return two(Math.floor(s / 86400), "d", Math.floor(s / 3600) % 24, "h");
 }
 
+/** The largest unit of a duration: `3 h`. @param {number} ms */
+export const roughly = (ms) => span(Math.max(1000, ms)).replace(/\.\d/, "").split(" ", 2).join(" ");
+
 /** @param {number} t @param {number} [now] */
-export function ago(t, now = serverNow()) {
-  const words = span(Math.max(1000, now - t)).replace(/\.\d/, "").split(" ", 2).join(" ");
-  return now - t < 1000 ? "now" : `${words} ago`;
-}
+export const ago = (t, now = serverNow()) => now - t < 1000 ? "now" : `${roughly(now - t)} ago`;

@@ -11,10 +11,10 @@ import {
   MOST_SERIES,
   numericFields,
   pathOf,
-  pathText,
   shortNumber,
   ticks,
 } from "../../server/ui/chart_data.js";
+import { jqPath } from "../../server/ui/clauses.js";
 import { readMessage } from "../../server/ui/json.js";
 
 let seq = 0;
@@ -64,7 +64,7 @@ Deno.test("last value, p50 and p95 are those of the values", () => {
 
 Deno.test("paths are read as jq writes them, and numeric fields are found", () => {
   for (const path of [["a"], ["a", "b c"], ["x", "y", "z"], ['"', "ü"]]) {
-    assert.deepEqual(pathOf(pathText(path)), path);
+    assert.deepEqual(pathOf(jqPath(path)), path);
   }
   assert.deepEqual(pathOf("celsius"), ["celsius"]);
   for (const text of ["", ".data", ".data.a |length", "a b", ".data[0]", ".data."]) {
