@@ -78,7 +78,7 @@ export class AccessView {
     this.notice = h("div", { class: "notice" });
     this.form = this.#form();
     this.made = h("section", { class: "panel handout", "aria-label": "New key", hidden: true });
-    this.list = h("div", { class: "pools keyring" });
+    this.list = h("div", { class: "keyring" });
     this.element = h(
       "main",
       { class: "overview access" },
