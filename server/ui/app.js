@@ -22,6 +22,8 @@ const linked = address.takeKey();
 
 /** @type {View | null} */
 let view = null;
+/** The view and its pools, as the address named them. */
+let about = "";
 /** Counts what was opened: a view that was loaded too late is not shown. */
 let opened = 0;
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
@@ -130,6 +132,7 @@ async function load() {
 async function open() {
   end();
   const mine = opened;
+  about = JSON.stringify(address.view);
   let make;
   try {
     make = await load();
@@ -316,9 +319,8 @@ document.addEventListener("keydown", (event) => {
 });
 
 address.subscribe(() => {
-  const { kind, name } = address.view;
   // A view that stays shows by itself what the address says.
-  if (view?.kind !== kind || (view.kind === "pool" && view.name !== name)) open();
+  if (!view || JSON.stringify(address.view) !== about) open();
 });
 // A link that is pasted into this tab changes the fragment only.
 addEventListener("hashchange", () => {

@@ -105,6 +105,11 @@ inBrowsers("several pools together", async (t, browser) => {
         await page.keyboard.press("Shift+Enter");
         await until(page, `location.pathname === "/ui/pools/logs-a,logs-b,shop"`);
         await until(page, `${ROWS(".list")}.at(-1) === "shop of shop"`);
+        // Lost: the way back to those that were shown before.
+        await page.goBack();
+        await until(page, `${ROWS(".list")}.join() === "logs-a of logs-a,logs-b of logs-b"`);
+        await page.goForward();
+        await until(page, `${ROWS(".list")}.at(-1) === "shop of shop"`);
       }),
   );
 });
