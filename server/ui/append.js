@@ -4,7 +4,7 @@
  * @module
  */
 
-import { json, poolPath } from "./api.js";
+import { json, poolPath, wordsOf } from "./api.js";
 import { button, fill, h, toast } from "./dom.js";
 import { parse } from "./json.js";
 import { say } from "./say.js";
@@ -105,8 +105,7 @@ export class AppendBox {
       toast(`Appended as #${message.seq}`);
       this.data.select();
     } catch (error) {
-      const { message, hint } = /** @type {import("./api.js").ApiError} */ (error);
-      this.#say(hint ? `${message}. ${hint}` : message);
+      this.#say(wordsOf(error));
     }
     this.send.disabled = false;
   }

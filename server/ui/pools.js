@@ -5,7 +5,7 @@
  */
 
 import { address } from "./address.js";
-import { json, rights } from "./api.js";
+import { json, rights, wordsOf } from "./api.js";
 import { button, count, dialog, fill, h, icon, short, toast } from "./dom.js";
 import { say } from "./say.js";
 import { styled } from "./later.js";
@@ -321,7 +321,7 @@ export class PoolsView {
               toast(`Created ${name.value.trim()}`);
               this.#reload();
             } catch (error) {
-              fill(problem, error instanceof Error ? error.message : String(error));
+              fill(problem, wordsOf(error));
             }
           },
         },
