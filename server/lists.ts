@@ -37,7 +37,7 @@ export interface Directory {
   /** The number of readers that follow a pool. */
   followers(pool: string): number;
   /** What is known of damage. */
-  readonly histograms?: Histograms;
+  readonly histograms: Histograms;
 }
 
 /**
@@ -61,10 +61,10 @@ export async function poolsJson(
     if (slice.over) await slice.next();
     if (i > 0) texts.put(",");
     texts.put(
-      infoJson(info, info.name, followers(info.name), histograms?.unreadable(info.name)),
+      infoJson(info, info.name, followers(info.name), histograms.unreadable(info.name)),
     );
   }
-  histograms?.look(infos.filter(({ error }) => error === undefined).map(({ name }) => name));
+  histograms.look(infos.filter(({ error }) => error === undefined).map(({ name }) => name));
   texts.put("]}");
   return texts.bytes();
 }

@@ -56,11 +56,6 @@ export class TopValues {
   top(most: number): [value: string, count: number][] {
     return [...this.#counts].sort((a, b) => b[1] - a[1]).slice(0, most);
   }
-
-  /** How many different values are known. */
-  get size(): number {
-    return this.#counts.size;
-  }
 }
 
 /** A field and its values. */
