@@ -168,6 +168,19 @@ function checkLength(text: string): void {
   throw bad("filter expression is too long", `Use at most ${FILTER_LENGTH} characters.`);
 }
 
+/**
+ * The filter in a parameter, with its time limited; none if it is not given.
+ *
+ * @throws {HttpError} 400
+ */
+export async function conditions<N extends string>(
+  params: URLSearchParams,
+  name: N,
+): Promise<readonly Where[]> {
+  const text = single(params, name);
+  return await filters(text === null ? [] : [text]);
+}
+
 async function compiled(text: string): Promise<Where> {
   checkLength(text);
   const { compileServed } = await import("../lib/filter/served.ts");
@@ -215,7 +228,6 @@ export async function parseTail(
   const timeout = integer(params, "timeout_ms");
   const gapPolicy = single<Name>(params, "gap_policy");
   const since = single<Name>(params, "since");
-  const where = single<Name>(params, "where");
   const words = single<Name>(params, "q");
   const noFollow = flag(params, "no_follow");
   const last = integer(params, "last");
@@ -236,7 +248,7 @@ export async function parseTail(
     sinceTimeNs: sinceTime(since),
     where: [
       ...(words === null ? [] : [await wordsOf(words)]),
-      ...await filters(where === null ? [] : [where]),
+      ...await conditions<Name>(params, "where"),
     ],
     noFollow,
     until: integer(params, "until"),

@@ -5,9 +5,11 @@
  */
 
 import { z } from "zod";
+import type { PoolHandle } from "../../lib/backend/types.ts";
+import { opened } from "../coordinated.ts";
 import { bad } from "../errors.ts";
 import { json } from "../headers.ts";
-import { filters, parseU64, sinceTime, single, tagsOf, wordsOf } from "../query.ts";
+import { conditions, parseU64, sinceTime, single, tagsOf, wordsOf } from "../query.ts";
 import { HistogramAnswer } from "../schemas.ts";
 import { waiting } from "../waiting.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
@@ -40,19 +42,14 @@ async function histogram(call: Call, host: RouteHost): Promise<Response> {
     buckets: Number(buckets),
     tags: tagsOf(params),
     where: [
-      ...await filters(where === null ? [] : [where]),
       ...(words === null ? [] : [await wordsOf(words)]),
+      ...await conditions(params, "where"),
     ],
     filter: where === null && words === null ? "" : JSON.stringify([where, words]),
   };
-  return await waiting(call, host, async () => {
-    const pool = await host.backend.open(call.pool);
-    try {
-      return json(JSON.stringify(await host.histograms.of(pool, query)));
-    } finally {
-      void pool.close();
-    }
-  });
+  const answer = async (pool: PoolHandle): Promise<Response> =>
+    json(JSON.stringify(await host.histograms.of(pool, query)));
+  return await waiting(call, host, () => opened(call, host, answer));
 }
 
 /** The routes. */

@@ -5,12 +5,11 @@
  */
 
 import { z } from "zod";
-import type { Where } from "../../lib/filter/where.ts";
 import { KEY_TAG } from "../../lib/coordination/names.ts";
 import { coordinated } from "../coordinated.ts";
 import { bad, HttpError } from "../errors.ts";
 import { json } from "../headers.ts";
-import { filters, parseU64, sinceTime, single, tagsOf } from "../query.ts";
+import { conditions, parseU64, sinceTime, single, tagsOf } from "../query.ts";
 import { LatestAnswer, U64 } from "../schemas.ts";
 import { waiting } from "../waiting.ts";
 import { type Call, jsonContent, type Parameter, type Route, type RouteHost } from "./route.ts";
@@ -40,11 +39,6 @@ const PARAMETERS: readonly Parameter[] = [
   { name: "since", schema: z.string(), description: "With by: RFC 3339 time, or such as 10m" },
   { name: "last", schema: U64, description: "With by: only the newest so many messages" },
 ];
-
-async function conditions(params: URLSearchParams, name: string): Promise<readonly Where[]> {
-  const where = single(params, name);
-  return await filters(where === null ? [] : [where]);
-}
 
 async function ofKey(key: string, call: Call, host: RouteHost): Promise<Response> {
   const message = await coordinated(call, host, (coordination) => coordination.latest(key));

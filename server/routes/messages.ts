@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { PlasmiteError } from "../../lib/errors.ts";
 import type { StoredFrame } from "../../lib/backend/types.ts";
+import { opened } from "../coordinated.ts";
 import { BASE_HEADERS, JSON_HEADERS } from "../headers.ts";
 import { parseU64 } from "../query.ts";
 import {
@@ -41,15 +42,10 @@ const CONDITIONS: readonly Parameter[] = [
 ];
 
 /** The message that the path identifies. */
-async function frameOf(call: Call, { backend }: RouteHost): Promise<StoredFrame> {
+async function frameOf(call: Call, host: RouteHost): Promise<StoredFrame> {
   const seq = parseU64(call.part("seq").replace(/^\+/, ""), "seq");
-  const pool = await backend.open(call.pool);
-  try {
-    const frame = await pool.get(seq, true);
-    if (frame !== null) return frame;
-  } finally {
-    void pool.close();
-  }
+  const frame = await opened(call, host, (pool) => pool.get(seq, true));
+  if (frame !== null) return frame;
   throw new PlasmiteError("NotFound", "message not found", {
     seq,
     hint:

@@ -5,8 +5,10 @@
  */
 
 import { z } from "zod";
+import type { PoolHandle } from "../../lib/backend/types.ts";
+import { opened } from "../coordinated.ts";
 import { linesStream } from "../lines_stream.ts";
-import { filters, parseU64, sinceTime, single, tagsOf, wordsOf } from "../query.ts";
+import { conditions, parseU64, sinceTime, single, tagsOf, wordsOf } from "../query.ts";
 import { facetsJson, type FacetsQuery } from "../facets.ts";
 import { json } from "../headers.ts";
 import { searchLines } from "../search.ts";
@@ -26,10 +28,9 @@ const SELECTION: readonly Parameter[] = [
 
 /** The parameters that all have. */
 async function selectionOf(params: URLSearchParams): Promise<FacetsQuery["filter"]> {
-  const where = single(params, "where");
   return {
     tags: tagsOf(params),
-    where: await filters(where === null ? [] : [where]),
+    where: await conditions(params, "where"),
     since: sinceTime(single(params, "since")),
   };
 }
@@ -60,13 +61,10 @@ async function facets(call: Call, host: RouteHost): Promise<Response> {
     filter: await selectionOf(params),
     before: before === null ? null : sinceTime(before),
   };
-  return await waiting(call, host, async (signal) => {
-    const pool = await host.backend.open(call.pool);
-    try {
-      return json(await facetsJson(pool, query, signal));
-    } finally {
-      void pool.close();
-    }
+  return await waiting(call, host, (signal) => {
+    const answer = async (pool: PoolHandle): Promise<Response> =>
+      json(await facetsJson(pool, query, signal));
+    return opened(call, host, answer);
   });
 }
 
