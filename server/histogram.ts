@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { PoolInfo } from "../lib/backend/local/info.ts";
 import type { Backend, PoolHandle, Walk } from "../lib/backend/types.ts";
 import type { Where } from "../lib/filter/where.ts";
 import { Slice } from "../lib/storage/turns.ts";
@@ -279,24 +280,33 @@ function iso(ms: number): string {
   return new Date(Math.min(LATEST, Math.max(-LATEST, ms))).toISOString();
 }
 
+/** What cannot be read of a pool. */
+interface Damage {
+  /** The identity of the pool that was looked at. */
+  readonly identity: string | undefined;
+  readonly ranges: readonly Gap[];
+}
+
 /** The counts of one server. */
 export class Histograms {
   readonly #counts = new Map<string, Count>();
-  /** What cannot be read, by pool. */
-  readonly #damage = new Map<string, readonly Gap[]>();
-  /** Pools to be looked at. */
-  readonly #due = new Set<string>();
+  readonly #damage = new Map<string, Damage>();
+  /** Pools to be looked at, with their identities. */
+  readonly #due = new Map<string, string | undefined>();
   #looking: Promise<void> | null = null;
   readonly #backend: Backend;
   readonly #stopping: AbortSignal;
+  readonly #fault: (error: unknown) => void;
 
   /**
    * @param backend the pools of this machine
    * @param stopping aborted when the server stops
+   * @param fault called only for bugs, which nobody waits for
    */
-  constructor(backend: Backend, stopping: AbortSignal) {
+  constructor(backend: Backend, stopping: AbortSignal, fault: (error: unknown) => void) {
     this.#backend = backend;
     this.#stopping = stopping;
+    this.#fault = fault;
   }
 
   /** Counts the messages of a pool. */
@@ -312,24 +322,27 @@ export class Histograms {
       this.#counts.delete(key);
       throw error;
     }
-    this.#note(pool.name, count.unreadable);
+    this.#note(pool.name, count.identity, count.unreadable);
     this.#forget();
     return count.fill(query);
   }
 
-  /** What cannot be read of a pool, as far as somebody has looked. */
-  unreadable(pool: string): readonly Gap[] {
-    return this.#damage.get(pool) ?? [];
+  /** What cannot be read of a pool and is still retained, as far as somebody has looked. */
+  unreadable({ name, identity, bounds: { oldestSeq } }: PoolInfo): readonly Gap[] {
+    const known = this.#damage.get(name);
+    if (known === undefined || known.identity !== identity || oldestSeq === null) return [];
+    return known.ranges.filter(({ last }) => last >= oldestSeq);
   }
 
   /**
    * Looks for damage in pools that nobody has looked at yet, one after the other, a small part of
    * the time; returns at once.
    */
-  look(names: readonly string[]): void {
-    for (const name of names) {
-      if (this.#damage.has(name) || this.#due.size >= MOST_DUE) continue;
-      this.#due.add(name);
+  look(pools: readonly PoolInfo[]): void {
+    for (const { name, identity, error } of pools) {
+      const known = this.#damage.get(name);
+      if (known !== undefined && known.identity === identity) continue;
+      if (error === undefined && this.#due.size < MOST_DUE) this.#due.set(name, identity);
     }
     if (this.#due.size === 0) return;
     this.#looking ??= this.#survey().finally(() => this.#looking = null);
@@ -342,20 +355,20 @@ export class Histograms {
 
   async #survey(): Promise<void> {
     try {
-      for (const name of this.#due) {
+      for (const [name, identity] of this.#due) {
         if (this.#stopping.aborted) return;
         this.#due.delete(name);
         const began = performance.now();
-        await this.#examine(name);
+        await this.#examine(name, identity);
         const rest = (performance.now() - began) / SHARE;
         await pause(Math.min(rest, LONGEST_REST), this.#stopping);
       }
     } catch (error) {
-      if (!this.#stopping.aborted) throw error;
+      if (!this.#stopping.aborted) this.#fault(error);
     }
   }
 
-  async #examine(name: string): Promise<void> {
+  async #examine(name: string, identity: string | undefined): Promise<void> {
     try {
       const pool = await this.#backend.open(name);
       try {
@@ -366,13 +379,13 @@ export class Histograms {
     } catch (error) {
       // Why it cannot be opened is in the list; a server that stops needs no answer.
       if (!PlasmiteError.is(error) && !this.#stopping.aborted) throw error;
-      this.#note(name, []);
+      this.#note(name, identity, []);
     }
   }
 
-  #note(name: string, ranges: readonly Gap[]): void {
+  #note(name: string, identity: string | undefined, ranges: readonly Gap[]): void {
     if (this.#damage.size >= MOST_NAMES) this.#damage.clear();
-    this.#damage.set(name, ranges);
+    this.#damage.set(name, { identity, ranges });
   }
 
   #forget(): void {

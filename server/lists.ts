@@ -61,10 +61,10 @@ export async function poolsJson(
     if (slice.over) await slice.next();
     if (i > 0) texts.put(",");
     texts.put(
-      infoJson(info, info.name, followers(info.name), histograms.unreadable(info.name)),
+      infoJson(info, info.name, followers(info.name), histograms.unreadable(info)),
     );
   }
-  histograms.look(infos.filter(({ error }) => error === undefined).map(({ name }) => name));
+  histograms.look(infos);
   texts.put("]}");
   return texts.bytes();
 }

@@ -100,6 +100,7 @@ export class Server implements App {
       together: options.maxBodiesBytes,
     });
     const { mcp } = options;
+    const fault = options.onFault ?? (() => {});
     this.#host = {
       backend,
       appends: new Appends(backend, bodies, printer, metrics),
@@ -119,11 +120,11 @@ export class Server implements App {
       ui: options.ui ?? loadPage,
       mcp: mcp === undefined ? null : () => this.#loadMcp(mcp),
       openApi: () => this.#openApi(),
-      histograms: new Histograms(serving, this.#stopping.signal),
+      histograms: new Histograms(serving, this.#stopping.signal, fault),
       followers: (pool) => serving.followers(pool),
       calls: () => directory.used + serving.calls,
       stopping: this.#stopping.signal,
-      fault: options.onFault ?? (() => {}),
+      fault,
       begun: (tail, grant) => this.#begun(tail, grant),
       ended: (tail) => {
         this.#open.delete(tail);

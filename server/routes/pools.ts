@@ -75,15 +75,8 @@ async function open({ request, grant }: Call, { backend, bodies }: RouteHost): P
 
 async function info({ grant, pool }: Call, host: RouteHost): Promise<Response> {
   const found = await host.backend.info(pool);
-  const text = `{"pool":${
-    infoJson(
-      found,
-      pool,
-      host.followers(pool),
-      host.histograms.unreadable(pool),
-    )
-  }}`;
-  return json(text, rightsHeaders(grant, pool));
+  const text = infoJson(found, pool, host.followers(pool), host.histograms.unreadable(found));
+  return json(`{"pool":${text}}`, rightsHeaders(grant, pool));
 }
 
 async function remove({ pool }: Call, { backend }: RouteHost): Promise<Response> {

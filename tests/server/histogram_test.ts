@@ -5,7 +5,11 @@
  */
 
 import assert from "node:assert/strict";
+import { LocalBackend } from "../../lib/backend/local.ts";
+import { Client } from "../../mod.ts";
+import { Histograms } from "../../server/histogram.ts";
 import { spoil } from "../support/damaged_pool.ts";
+import { until } from "../support/patience.ts";
 import { bench } from "./server_util.ts";
 
 interface Answer {
@@ -99,6 +103,62 @@ Deno.test("histogram: what cannot be read is named, there and in the list of poo
   assert.deepEqual(json.unreadable, [{ from: 28, to: 30 }]);
   assert.equal((await get("/v0/ui/pools/none/histogram")).status, 404);
   await end();
+});
+
+// Lost: trust in a sound pool that was called damaged, because one of its name once was.
+Deno.test("histogram: damage is told while it is retained, and of the pool that has it", async () => {
+  const { client, get, end } = await bench();
+  const refill = (messages: number): void => {
+    using pool = client.openPool("p");
+    for (let n = 1; n <= messages; n++) pool.append({ n });
+  };
+  const damaged = (): void => {
+    client.createPool("p", 1 << 16).close();
+    refill(40);
+    spoil(`${client.poolDir}/p.plasmite`, 28, 29, 30);
+  };
+  const told = async (): Promise<unknown[]> => [
+    (await get("/v0/ui/pools")).json.pools[0].unreadable,
+    (await get("/v0/pools/p/info")).json.pool.unreadable,
+  ];
+  const known = [[{ from: 28, to: 30 }], [{ from: 28, to: 30 }]];
+  damaged();
+  await get("/v0/ui/pools/p/histogram");
+  assert.deepEqual(await told(), known);
+  // Overwritten; nobody asks for the counts again.
+  refill(2000);
+  assert.deepEqual(await told(), [undefined, undefined]);
+  await client.deletePool("p");
+  damaged();
+  // Another one, which the server looks at by itself again.
+  await until(async () => (await told())[0] !== undefined, "nobody looks");
+  assert.deepEqual(await told(), known);
+  await client.deletePool("p");
+  client.createPool("p", 1 << 16).close();
+  refill(40);
+  assert.deepEqual(await told(), [undefined, undefined]);
+  await end();
+});
+
+// Lost: the server and every stream of it, to a bug in work that nobody waits for.
+Deno.test("histogram: a bug while the server looks for damage is reported, and harms nobody", async () => {
+  using client = new Client(Deno.makeTempDirSync());
+  client.createPool("p").close();
+  const infos = [client.poolInfo("p")];
+  const faults: unknown[] = [];
+  const bug = new TypeError("a bug");
+  const backend = new LocalBackend(client.poolDir);
+  backend.open = () => {
+    throw bug;
+  };
+  const stopping = new AbortController();
+  const histograms = new Histograms(backend, stopping.signal, (error) => faults.push(error));
+  histograms.look(infos);
+  await histograms.close();
+  assert.deepEqual(faults, [bug]);
+  stopping.abort();
+  await backend.close();
+  await Deno.remove(client.poolDir, { recursive: true });
 });
 
 Deno.test("histogram: many at once are one walk, and the server answers others meanwhile", async () => {
