@@ -5,6 +5,7 @@
  */
 
 import { U64_MAX } from "../lib/client/options.ts";
+import type { ServedLimits } from "../lib/filter/served.ts";
 import type { Where } from "../lib/filter/where.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { readSince } from "../lib/text/time.ts";
@@ -141,9 +142,12 @@ function flag(params: URLSearchParams, name: Name): boolean {
  *
  * @throws {HttpError} 400
  */
-export async function filters(texts: readonly string[]): Promise<readonly Where[]> {
+export async function filters(
+  texts: readonly string[],
+  limits: ServedLimits = FILTER_LIMITS,
+): Promise<readonly Where[]> {
   const found: Where[] = [];
-  for (const text of texts) found.push(await compiled(text));
+  for (const text of texts) found.push(await compiled(text, limits));
   return found;
 }
 
@@ -176,16 +180,17 @@ function checkLength(text: string): void {
 export async function conditions<N extends string>(
   params: URLSearchParams,
   name: N,
+  limits?: ServedLimits,
 ): Promise<readonly Where[]> {
   const text = single(params, name);
-  return await filters(text === null ? [] : [text]);
+  return await filters(text === null ? [] : [text], limits);
 }
 
-async function compiled(text: string): Promise<Where> {
+async function compiled(text: string, limits: ServedLimits): Promise<Where> {
   checkLength(text);
   const { compileServed } = await import("../lib/filter/served.ts");
   try {
-    return await compileServed(text, FILTER_LIMITS);
+    return await compileServed(text, limits);
   } catch (error) {
     if (!PlasmiteError.is(error, ErrorKind.Usage)) throw error;
     const { message, hint = "Check the jq expression.", suggestion } = error;

@@ -8,6 +8,7 @@ import { z } from "zod";
 import type { PoolHandle } from "../../lib/backend/types.ts";
 import { opened } from "../coordinated.ts";
 import { bad } from "../errors.ts";
+import { SLICE_LIMITS } from "../filter_budget.ts";
 import { json } from "../headers.ts";
 import { conditions, parseU64, sinceTime, single, tagsOf, wordsOf } from "../query.ts";
 import { HistogramAnswer } from "../schemas.ts";
@@ -43,7 +44,7 @@ async function histogram(call: Call, host: RouteHost): Promise<Response> {
     tags: tagsOf(params),
     where: [
       ...(words === null ? [] : [await wordsOf(words)]),
-      ...await conditions(params, "where"),
+      ...await conditions(params, "where", SLICE_LIMITS),
     ],
     filter: where === null && words === null ? "" : JSON.stringify([where, words]),
   };

@@ -161,6 +161,24 @@ Deno.test("histogram: a bug while the server looks for damage is reported, and h
   await Deno.remove(client.poolDir, { recursive: true });
 });
 
+// Lost: a place among the streams and a worker, to a filter in jq that nobody waits for any more.
+Deno.test("histogram: a filter in jq has as little time as any, and goes on with the next call", async () => {
+  const { client, get, end } = await bench();
+  using pool = client.createPool("p", 1 << 22);
+  await pool.appendBatch(Array.from({ length: 10_000 }, (_, n) => ({ n })));
+  const where = encodeURIComponent("([range(20000)] | length) > 0");
+  let before = 0;
+  for (let call = 0; call < 2; call++) {
+    const { status, json } = await get(`/v0/ui/pools/p/histogram?where=${where}`);
+    assert.equal(status, 200);
+    assert.equal(json.exact, false);
+    assert.ok(total(json) > before, `${total(json)} after ${before}`);
+    before = total(json);
+  }
+  assert.ok(before < 10_000);
+  await end();
+});
+
 Deno.test("histogram: many at once are one walk, and the server answers others meanwhile", async () => {
   const { client, get, end } = await bench();
   using pool = client.createPool("p", 1 << 24);
