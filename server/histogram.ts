@@ -16,8 +16,10 @@ import { FilterTimeout } from "./filter_budget.ts";
 
 /** How many messages are remembered in all, at 18 bytes each. */
 const MOST = 1_000_000;
-/** How many different lists of tags one count remembers; messages with others count without tags. */
+/** How many different lists of tags one count remembers; where there are more, */
 const MOST_LISTS = 2_000;
+/** so many tags, the most frequent, are kept. */
+const KEPT_TAGS = 200;
 /** How many counts are remembered. */
 const MOST_COUNTS = 64;
 /** How many tags are named. */
@@ -34,19 +36,24 @@ const SHARE = 0.1;
 const LONGEST_REST = 60_000;
 const MS = 1_000_000n;
 
+/** Which messages to count. */
+interface Filter {
+  /** Only messages with all of these tags. */
+  readonly tags: readonly string[];
+  /** Only messages that match, */
+  readonly where: readonly Where[];
+  /** and the conditions as text. */
+  readonly filter: string;
+}
+
 /** What to count. */
-export interface HistogramQuery {
+export interface HistogramQuery extends Filter {
   /** The first millisecond; null for the oldest message. */
   readonly from: number | null;
   /** The first millisecond that is not counted any more; null for after the newest message. */
   readonly to: number | null;
   /** The number of buckets. */
   readonly buckets: number;
-  /** Only messages with all of these tags. */
-  readonly tags: readonly string[];
-  /** Only messages that match, and the same as text. */
-  readonly where: readonly Where[];
-  readonly filter: string;
 }
 
 const EVERYTHING: HistogramQuery = {
@@ -90,9 +97,9 @@ class Count {
   #seqs = new Float64Array(1024);
   #times = new Float64Array(1024);
   #lists = new Uint16Array(1024);
-  /** The numbers of lists by their tags as text; number 0 is for all others. */
+  /** The numbers of lists by their tags as text. */
   #numbers = new Map<string, number>();
-  #tags: (readonly string[])[] = [[]];
+  #tags: (readonly string[])[] = [];
   #running: Promise<void> | null = null;
 
   #clear(): void {
@@ -101,21 +108,17 @@ class Count {
     this.cut = this.partial = false;
     this.unreadable = [];
     this.#numbers.clear();
-    this.#tags = [[]];
+    this.#tags = [];
   }
 
   /** Counts what is new; callers at the same time share the work. */
-  update(pool: PoolHandle, where: readonly Where[], stopping: AbortSignal): Promise<void> {
-    return this.#running ??= this.#update(pool, where, stopping).finally(() => {
+  update(pool: PoolHandle, filter: Filter, stopping: AbortSignal): Promise<void> {
+    return this.#running ??= this.#update(pool, filter, stopping).finally(() => {
       this.#running = null;
     });
   }
 
-  async #update(
-    pool: PoolHandle,
-    where: readonly Where[],
-    stopping: AbortSignal,
-  ): Promise<void> {
+  async #update(pool: PoolHandle, filter: Filter, stopping: AbortSignal): Promise<void> {
     const { identity, lastSeq } = await pool.info();
     const { oldest, newest } = await pool.bounds();
     // Another pool of the same name, or one that was emptied by hand.
@@ -124,7 +127,8 @@ class Count {
     this.#drop(oldest === 0n ? newest + 1n : oldest);
     if (oldest === 0n || newest < this.position) return;
     const from = this.position > oldest ? this.position : oldest;
-    const walk = await pool.select({ from, where, skipCorrupt: true, yielding: true });
+    const { tags, where } = filter;
+    const walk = await pool.select({ from, tags, where, skipCorrupt: true, yielding: true });
     try {
       this.partial = false;
       await this.#take(walk, stopping);
@@ -199,45 +203,67 @@ class Count {
 
   /** The number of a list of tags. */
   #list(tags: readonly string[]): number {
-    if (tags.length === 0) return 0;
     const key = tags.join("\0");
     const known = this.#numbers.get(key);
     if (known !== undefined) return known;
-    if (this.#tags.length >= MOST_LISTS) return 0;
+    if (this.#tags.length >= MOST_LISTS) this.#forgetRare();
     this.#numbers.set(key, this.#tags.length);
-    return this.#tags.push(tags) - 1;
+    return this.#tags.push([...new Set(tags)]) - 1;
+  }
+
+  /** Forgets the rarest tags: there may be one for each message, such as an id. */
+  #forgetRare(): void {
+    const seen = new Map<number, number>();
+    for (let i = 0; i < this.length; i++) {
+      const list = this.#lists[i] ?? 0;
+      seen.set(list, (seen.get(list) ?? 0) + 1);
+    }
+    const frequent = this.#frequent([seen], KEPT_TAGS);
+    const old = this.#tags;
+    let numbers: readonly number[];
+    do {
+      this.#numbers.clear();
+      this.#tags = [];
+      const kept = new Set(frequent);
+      numbers = old.map((list) => this.#list(list.filter((tag) => kept.has(tag))));
+      frequent.length >>= 1;
+    } while (this.#tags.length > MOST_LISTS / 2);
+    for (let i = 0; i < this.length; i++) this.#lists[i] = numbers[this.#lists[i] ?? 0] ?? 0;
+  }
+
+  /** The most frequent tags of lists that were seen so often. */
+  #frequent(seen: readonly ReadonlyMap<number, number>[], most: number): string[] {
+    const totals = new Map<string, number>();
+    for (const lists of seen) {
+      for (const [list, n] of lists) {
+        for (const tag of this.#tags[list] ?? []) totals.set(tag, (totals.get(tag) ?? 0) + n);
+      }
+    }
+    return [...totals].sort((a, b) => b[1] - a[1]).slice(0, most).map(([tag]) => tag);
   }
 
   /** Puts the messages into buckets. */
-  fill({ from, to, buckets: count, tags }: HistogramQuery): HistogramDocument {
-    const wanted = this.#tags.map((list) => tags.every((tag) => list.includes(tag)));
-    const [low, high] = this.#span(wanted);
+  fill({ from, to, buckets: count }: HistogramQuery): HistogramDocument {
+    const [low, high] = this.#span();
     const start = from ?? low;
     const end = Math.max(to ?? high + 1, start + 1);
     const width = Math.max(1, Math.ceil((end - start) / count));
     const buckets: Bucket[] = Array.from(
       { length: Math.ceil((end - start) / width) },
-      (_, i) => ({ time: iso(start + i * width), count: 0, tags: {} }),
+      // A tag may have any name.
+      (_, i) => ({ time: iso(start + i * width), count: 0, tags: Object.create(null) }),
     );
-    const totals = new Map<string, number>();
     const perList = buckets.map(() => new Map<number, number>());
     for (let i = 0; i < this.length; i++) {
       const time = this.#times[i] ?? 0, list = this.#lists[i] ?? 0;
-      if (time < start || time >= end || wanted[list] !== true) continue;
+      if (time < start || time >= end) continue;
       const at = Math.floor((time - start) / width);
       const bucket = buckets[at], lists = perList[at];
       if (bucket === undefined || lists === undefined) continue;
       bucket.count++;
       lists.set(list, (lists.get(list) ?? 0) + 1);
     }
-    for (const lists of perList) {
-      for (const [list, n] of lists) {
-        for (const tag of this.#tags[list] ?? []) totals.set(tag, (totals.get(tag) ?? 0) + n);
-      }
-    }
-    const named = new Set(
-      [...totals].sort((a, b) => b[1] - a[1]).slice(0, MOST_TAGS).map(([tag]) => tag),
-    );
+    const named = new Set(this.#frequent(perList, MOST_TAGS));
     for (const [i, lists] of perList.entries()) {
       const counts = buckets[i]?.tags ?? {};
       for (const [list, n] of lists) {
@@ -260,10 +286,9 @@ class Count {
   }
 
   /** The times of the first and the last message; they need not be those of the oldest and newest. */
-  #span(wanted: readonly boolean[]): [number, number] {
+  #span(): [number, number] {
     let low = Infinity, high = -Infinity;
     for (let i = 0; i < this.length; i++) {
-      if (wanted[this.#lists[i] ?? 0] !== true) continue;
       const time = this.#times[i] ?? 0;
       if (time < low) low = time;
       if (time > high) high = time;
@@ -311,13 +336,13 @@ export class Histograms {
 
   /** Counts the messages of a pool. */
   async of(pool: PoolHandle, query: HistogramQuery): Promise<HistogramDocument> {
-    const key = `${pool.name}\0${query.filter}`;
+    const key = JSON.stringify([pool.name, query.filter, query.tags]);
     const count = this.#counts.get(key) ?? new Count();
     // The ones that were asked for last are kept.
     this.#counts.delete(key);
     this.#counts.set(key, count);
     try {
-      await count.update(pool, query.where, this.#stopping);
+      await count.update(pool, query, this.#stopping);
     } catch (error) {
       this.#counts.delete(key);
       throw error;
