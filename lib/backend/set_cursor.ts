@@ -9,6 +9,7 @@ import { ErrorKind, PlasmiteError } from "../errors.ts";
 import type { Awaitable } from "../types.ts";
 import type { Cursor, CursorInfo, CursorSelection, CursorUpdate } from "./coordination.ts";
 import { bury, type HasDeadPool } from "./dead.ts";
+import { beyondEnd } from "./positions.ts";
 import type { PoolHandle, StoredFrame, Walk } from "./types.ts";
 
 /** How often to send a position that only moved past non-matching messages, in milliseconds. */
@@ -114,15 +115,7 @@ export class SetCursor implements Cursor {
   async check(): Promise<void> {
     const { newest } = await this.#pool.bounds();
     if (newest >= this.#seq) return;
-    throw new PlasmiteError(
-      "NotFound",
-      `Cursor ${this.name} is at ${this.#seq}, the pool ends at ${newest}`,
-      {
-        path: this.#pool.name,
-        hint: "Set the cursor again, from the oldest message or after the newest.",
-        details: { cursor: this.name, seq: this.#seq, actual: newest },
-      },
-    );
+    throw beyondEnd(this.name, this.#seq, newest, this.#pool.name);
   }
 
   async close(): Promise<void> {

@@ -22,6 +22,7 @@ import type {
   Place,
 } from "../coordination.ts";
 import { bury } from "../dead.ts";
+import { behind, beyondEnd, firstOf, seqOfPlace } from "../positions.ts";
 import type { StoredFrame, Walk } from "../types.ts";
 import type { PoolContext } from "./coordinator.ts";
 
@@ -56,11 +57,7 @@ function checkIdentity(ring: Ring, name: string, position: Position, newest: big
   const id = ring.extension()?.id ?? "";
   if (pool !== "" && id !== "" && pool !== id) throw replaced(name, ring.path, seq, newest);
   if (seq <= newest) return;
-  throw new PlasmiteError("NotFound", `Cursor ${name} is at ${seq}, the pool ends at ${newest}`, {
-    path: ring.path,
-    hint: "Set the cursor again, from the oldest message or after the newest.",
-    details: { cursor: name, seq, actual: newest },
-  });
+  throw beyondEnd(name, seq, newest, ring.path);
 }
 
 /**
@@ -219,19 +216,9 @@ export class PoolCursor implements Cursor {
 
 /** Where a new cursor starts. */
 function* placing(ring: Ring, from: Place): Steps<Position> {
-  const { oldest, newest } = yield* ring.living();
+  const bounds = yield* ring.living();
   const pool = ring.extension()?.id ?? "";
-  const seq = from === "end" || (from === "oldest" && oldest === 0n)
-    ? newest
-    : from === "oldest"
-    ? oldest - 1n
-    : from;
-  if (seq < 0n || seq > newest) {
-    throw new PlasmiteError("Usage", `There is no message ${seq} to begin behind`, {
-      path: ring.path,
-      hint: `Use a number from 0 to ${newest}.`,
-    });
-  }
+  const seq = seqOfPlace(from, bounds, ring.path);
   return { seq, ns: (yield* timing(ring, seq)) ?? 0n, pool };
 }
 
@@ -315,22 +302,19 @@ export function* listingCursors(ring: Ring, dir?: string): Steps<CursorInfo[]> {
   return infos;
 }
 
-function cursorInfo(name: string, entry: Entry, { oldest, newest }: Bounds): CursorInfo {
+function cursorInfo(name: string, entry: Entry, bounds: Bounds): CursorInfo {
   if (entry.record === null) {
     const { kind, error } = entry;
     return { name, kind, seq: 0n, lag: 0n, lost: 0n, acked: "", inUse: null, error };
   }
   const seq = entry.kind === "cursor" ? entry.record.seq : entry.record.floor;
-  // With nothing retained, everything after the position is lost.
-  const first = oldest === 0n ? newest + 1n : oldest;
-  const lag = newest > seq ? newest - seq : 0n;
-  const lost = first > seq + 1n ? first - seq - 1n : 0n;
-  const base = { name, seq, lag, lost, acked: entry.record.acked };
+  const base = { name, seq, ...behind(seq, bounds), acked: entry.record.acked };
   if (entry.kind === "cursor") {
     const { pid, host } = entry.record;
     return { ...base, kind: "cursor", inUse: entry.held ? { pid, host } : null };
   }
   const { next, pending } = entry.record;
+  const first = firstOf(bounds);
   const headroom = seq + 1n > first ? seq + 1n - first : 0n;
   return { ...base, kind: "group", inUse: null, next, pending: pending.length, headroom };
 }

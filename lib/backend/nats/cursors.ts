@@ -13,7 +13,8 @@ import { checkCursorName } from "../../coordination/names.ts";
 import { missing } from "../../coordination/cursor_file.ts";
 import { PlasmiteError } from "../../errors.ts";
 import type { Bounds } from "../../types.ts";
-import type { Cursor, CursorInfo, CursorRequest, CursorUpdate, Place } from "../coordination.ts";
+import type { Cursor, CursorInfo, CursorRequest, CursorUpdate } from "../coordination.ts";
+import { behind, beyondEnd, seqOfPlace } from "../positions.ts";
 import { type CursorPool, SetCursor, type Setter } from "../set_cursor.ts";
 import {
   type ConsumerInfo,
@@ -113,19 +114,15 @@ export class NatsCursors {
   #infoOf(
     name: string,
     info: ConsumerInfo,
-    { newest, oldest }: Bounds,
+    bounds: Bounds,
     inUse: Holder | null = null,
   ): CursorInfo {
     const seq = positionOf(info);
-    const lag = newest > seq ? newest - seq : 0n;
-    const first = oldest === 0n ? newest + 1n : oldest;
-    const lost = first > seq + 1n ? first - seq - 1n : 0n;
     return {
       name,
       kind: "cursor",
       seq,
-      lag,
-      lost: lost < lag ? lost : lag,
+      ...behind(seq, bounds),
       acked: info.ack_floor.last_active ?? info.created,
       inUse,
     };
@@ -155,20 +152,6 @@ export class NatsCursors {
     return found.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
   }
 
-  /** The sequence number of a position. Throws Usage if it is past the newest message. */
-  #place(to: Place, { newest, oldest }: Bounds): bigint {
-    const seq = to === "end" || (to === "oldest" && oldest === 0n)
-      ? newest
-      : to === "oldest"
-      ? oldest - 1n
-      : to;
-    if (seq >= 0n && seq <= newest) return seq;
-    throw new PlasmiteError("Usage", `There is no message ${seq} to begin behind`, {
-      path: this.#target.path,
-      hint: `Use a number from 0 to ${newest}.`,
-    });
-  }
-
   /**
    * Acquires a cursor.
    *
@@ -179,10 +162,11 @@ export class NatsCursors {
     const patience = new Patience();
     const bounds = await patiently(() => this.#bounds(), patience);
     const found = await patiently(() => this.#find(name), patience);
-    const create = (): Promise<ConsumerInfo> => this.#create(name, this.#place(from, bounds), {});
+    const create = (): Promise<ConsumerInfo> =>
+      this.#create(name, seqOfPlace(from, bounds, this.#target.path), {});
     const info = found ?? await patiently(create, patience);
     const seq = positionOf(info);
-    if (seq > bounds.newest) throw this.#beyond(name, seq, bounds.newest);
+    if (seq > bounds.newest) throw beyondEnd(name, seq, bounds.newest, this.#target.path);
     const hold = await Hold.acquire(this.#held(name));
     try {
       // The previous holder may have moved it.
@@ -210,18 +194,6 @@ export class NatsCursors {
     return info;
   }
 
-  #beyond(name: string, seq: bigint, newest: bigint): PlasmiteError {
-    return new PlasmiteError(
-      "NotFound",
-      `Cursor ${name} is at ${seq}, the pool ends at ${newest}`,
-      {
-        path: this.#target.path,
-        hint: "Set the cursor anew, from the oldest message or behind the newest.",
-        details: { cursor: name, seq, actual: newest },
-      },
-    );
-  }
-
   /**
    * Sets a cursor, creating it if necessary.
    *
@@ -235,7 +207,7 @@ export class NatsCursors {
 
   async #set(name: string, { ifSeq, to }: CursorUpdate): Promise<CursorInfo> {
     const bounds = await this.#bounds();
-    const seq = this.#place(to, bounds);
+    const seq = seqOfPlace(to, bounds, this.#target.path);
     const found = await this.#find(name);
     if (ifSeq !== undefined) {
       const actual = found === null ? null : positionOf(found);
