@@ -16,6 +16,7 @@ import type { Ring } from "../../pool/ring.ts";
 import type { Appended, Guard } from "../../pool/writable_ring.ts";
 import { lockTimeout, untilUnlocked } from "../../storage/lock_wait.ts";
 import type { Steps } from "../../storage/steps.ts";
+import { notExpected, otherData } from "../conflicts.ts";
 import type { AppendRequest, Conditions } from "../types.ts";
 import { type KnownTags, OutOfDate, type Wanted } from "./known_tags.ts";
 
@@ -93,27 +94,6 @@ function windowOf({ idWindow = ID_WINDOW }: Conditions): bigint {
   });
 }
 
-function differs(id: string, seq: bigint, path: string): PlasmiteError {
-  return new PlasmiteError("Conflict", `id ${id} was used for other data`, {
-    path,
-    hint: "An id names one message. Use another id for other data.",
-    details: { id, seq },
-  });
-}
-
-function unexpected(actual: bigint, when: Conditions, path: string): PlasmiteError {
-  const { expect = 0n, key } = when;
-  const what = key === undefined ? "pool" : `key ${key}`;
-  return new PlasmiteError("Conflict", `${what} is at ${actual}, expected ${expected(expect)}`, {
-    path,
-    hint:
-      "Another writer appended in between: read what is new, decide again, and expect its number.",
-    details: { expected: expect, actual, ...(key === undefined ? {} : { key }) },
-  });
-}
-
-const expected = (seq: bigint): string => seq === 0n ? "none" : String(seq);
-
 /** Evaluates one conditional append. */
 class Evaluation {
   readonly #known: KnownTags;
@@ -184,7 +164,7 @@ class Evaluation {
         known.push({ frame, seq, timeNs: this.#compare(state, frame, id, seq), twin: -1 });
       } else if (id !== null && twin !== undefined) {
         if (!sameData(this.#own(frame, 0), this.#own(twin, 1))) {
-          throw differs(id, 0n, this.#path);
+          throw otherData(id, 0n, this.#path);
         }
         known.push({ frame, seq: 0n, timeNs: 0n, twin });
       } else {
@@ -202,7 +182,7 @@ class Evaluation {
       seq,
       (stored, time) => sameData(mine, stored) ? time : null,
     );
-    if (timeNs === null) throw differs(id, seq, this.#path);
+    if (timeNs === null) throw otherData(id, seq, this.#path);
     return timeNs;
   }
 
@@ -219,7 +199,7 @@ class Evaluation {
     const actual = key === undefined
       ? state.newest
       : this.#known.find({ tag: KEY_TAG + key }, this.#known.live(state));
-    if (actual !== expect) throw unexpected(actual, this.#when, this.#path);
+    if (actual !== expect) throw notExpected(this.#when, actual, this.#path);
   }
 }
 

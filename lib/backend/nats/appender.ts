@@ -11,6 +11,7 @@ import { MessageView } from "../../lite3/message.ts";
 import type { FrameBatch } from "../../pool/batch.ts";
 import { type Limits, limitsOf, MAX_PAYLOAD } from "../../pool/layout.ts";
 import { nowNs } from "../../text/time.ts";
+import { notExpected, otherData } from "../conflicts.ts";
 import type { AppendRequest, Conditions } from "../types.ts";
 import { Code, hasCode } from "./errors.ts";
 import { atLeast, type Link } from "./link.ts";
@@ -288,7 +289,7 @@ export class NatsAppender {
       const actual = await this.#actual(error, subject);
       // Only some server versions detect a used id before they check the expectation.
       const own = isUnknown || first.isGiven === true ? await this.#own(first, actual) : null;
-      if (own === null) throw conflict(when, actual, path);
+      if (own === null) throw notExpected(when, actual, path);
       const found: Ack = { seq: Number(own.seq), duplicate: isUnknown ? null : own };
       runs.add(first, 0, found, timeOf(own));
       runs.flush();
@@ -381,10 +382,7 @@ class Runs {
     if (sameData(this.#view, other)) return;
     const tag = item.message.tags.findLast((one) => one.startsWith(ID_TAG));
     const id = tag?.slice(ID_TAG.length) ?? item.id;
-    throw new PlasmiteError("Conflict", `id ${id} was used for other data`, {
-      hint: "An id names one message. Use another id for other data.",
-      details: { id, seq: stored.seq },
-    });
+    throw otherData(id, stored.seq);
   }
 }
 
@@ -411,16 +409,5 @@ function noWindow(): PlasmiteError {
 function needsBatches(): PlasmiteError {
   return new PlasmiteError("Usage", "This stream cannot store several messages on a condition", {
     hint: "That needs server 2.12 or newer and a stream with allow_atomic; append one message.",
-  });
-}
-
-function conflict({ expect = 0n, key }: Conditions, actual: bigint, path: string): PlasmiteError {
-  const what = key === undefined ? "pool" : `key ${key}`;
-  const wanted = expect === 0n ? "none" : String(expect);
-  return new PlasmiteError("Conflict", `${what} is at ${actual}, expected ${wanted}`, {
-    path,
-    hint:
-      "Another writer appended in between: read what is new, decide again, and expect its number.",
-    details: { expected: expect, actual, ...(key === undefined ? {} : { key }) },
   });
 }
