@@ -6,8 +6,11 @@
  * @module
  */
 
+import { PlasmiteError } from "../errors.ts";
 import { parseObject, u64 } from "./cursor_record.ts";
 
+/** How long a task belongs to a worker by default, in milliseconds. */
+export const ACK_WAIT = 60_000;
 /** The largest number of pending tasks. */
 export const MOST_PENDING = 512;
 /** The largest number of workers in the table of holders. */
@@ -18,6 +21,35 @@ export const NOBODY = -1;
 /** The pauses before the next try after a failure: 1 s, 2 s, 4 s … 60 s. */
 export function retryDelayMs(tries: number): number {
   return Math.min(60_000, 1000 * 2 ** Math.min(Math.max(tries - 1, 0), 6));
+}
+
+/** Which messages are tasks: tags, and expressions. */
+export interface TaskFilter {
+  readonly tags: readonly string[];
+  readonly where: readonly string[];
+}
+
+function equal(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((one, i) => one === b[i]);
+}
+
+/**
+ * Rejects a worker whose filter is not that of its group.
+ *
+ * @param path the pool, for errors
+ * @throws {PlasmiteError} Usage
+ */
+export function checkSameFilter(
+  group: string,
+  own: TaskFilter,
+  wanted: TaskFilter,
+  path: string,
+): void {
+  if (equal(own.tags, wanted.tags) && equal(own.where, wanted.where)) return;
+  throw new PlasmiteError("Usage", `Group ${group} has another filter`, {
+    path,
+    hint: "All workers of a group need the same tags and conditions; use another group.",
+  });
 }
 
 /** A task that was delivered, or is waiting for its next delivery. */

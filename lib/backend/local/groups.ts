@@ -16,6 +16,8 @@ import {
 } from "../../coordination/group_file.ts";
 import {
   ack,
+  ACK_WAIT,
+  checkSameFilter,
   drop,
   due,
   extend,
@@ -44,8 +46,6 @@ import { findStored } from "./lookup.ts";
 import { TaskKeys } from "./task_keys.ts";
 import { TaskSource } from "./task_source.ts";
 
-/** How long a task belongs to a worker by default, in milliseconds. */
-const ACK_WAIT = 60_000;
 /** The longest name of a worker, in bytes. */
 const LONGEST_HOLDER = 64;
 /** How often to look whether other workers changed the group, in milliseconds. */
@@ -139,12 +139,7 @@ export class PoolGroup implements Group {
       group.save(fresh);
       return fresh;
     });
-    if (!equal(record.tags, tags) || !equal(record.where, this.#expressions)) {
-      throw new PlasmiteError("Usage", `Group ${this.name} has another filter`, {
-        path: ring.path,
-        hint: "All workers of a group need the same tags and conditions; use another group.",
-      });
-    }
+    checkSameFilter(this.name, record, { tags, where: this.#expressions }, ring.path);
     const { pool, next } = record;
     yield* checkingPosition(ring, this.name, { seq: next, ns: 0n, pool });
     yield* checkingPosition(ring, this.name, { seq: record.floor, ns: record.ns, pool });
@@ -446,8 +441,4 @@ function closed(name: string): PlasmiteError {
 
 function stamped(record: GroupRecord): GroupRecord {
   return { ...record, acked: new Date().toISOString() };
-}
-
-function equal(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((one, i) => one === b[i]);
 }

@@ -6,6 +6,12 @@
  * @module
  */
 
+import {
+  ACK_WAIT,
+  checkSameFilter,
+  retryDelayMs,
+  type TaskFilter,
+} from "../../coordination/group_record.ts";
 import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import { MessageView } from "../../lite3/message.ts";
 import type { Group, GroupRequest, HandedTask, TakenTasks, TakeRequest } from "../coordination.ts";
@@ -21,24 +27,19 @@ import { boundsNow, streamInfo } from "./stream.ts";
 import { headersOf, type Incoming } from "./wire.ts";
 import type { Msg } from "@nats-io/transport-node";
 
-/** How long a task belongs to a worker by default, in milliseconds. */
-const ACK_WAIT = 60_000;
 /** How long a worker waits for a server without an answer, in milliseconds. */
 const PATIENCE_MS = 60_000;
 /** The longest single wait for a task, in milliseconds. */
 const WAIT = 5_000;
 /** The maximum number of tasks handed out at the same time. */
 const MOST = 10_000;
-/** Pauses before a failed task is retried, in milliseconds. */
-const FIRST_DELAY = 1_000;
-const LAST_DELAY = 60_000;
+/** How long to wait before retrying a move to the dead pool, in milliseconds. */
+const BURY_AGAIN = 60_000;
 /** How many completed tasks are remembered. */
 const REMEMBERED = 10_000;
 
 /** The contents of the description. */
-interface Note {
-  readonly tags: readonly string[];
-  readonly where: readonly string[];
+interface Note extends TaskFilter {
   /** Up to this number, all messages were handed out, did not match, or were reported as lost. */
   readonly lost: number;
 }
@@ -59,10 +60,6 @@ function noteOf({ config }: ConsumerInfo): Note {
 /** Whether the server chooses what to hand out. */
 function isChosen({ config }: ConsumerInfo): boolean {
   return config["filter_subjects"] !== undefined || Boolean(config["filter_subject"]);
-}
-
-function equal(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((one, i) => one === b[i]);
 }
 
 /** A worker's access to a group. */
@@ -144,13 +141,8 @@ export class NatsGroup implements Group {
         return make({});
       });
     }
-    const note = noteOf(found);
-    if (!equal(note.tags, tags) || !equal(note.where, expressions)) {
-      throw new PlasmiteError("Usage", `Group ${this.name} has another filter`, {
-        path: this.#target.path,
-        hint: "All workers of a group need the same tags and conditions; use another group.",
-      });
-    }
+    const wanted = { tags, where: expressions };
+    checkSameFilter(this.name, noteOf(found), wanted, this.#target.path);
     return found.config.ack_wait === ackWaitMs * 1_000_000
       ? found
       : await this.#put({ ...found.config, ack_wait: ackWaitMs * 1_000_000 });
@@ -321,7 +313,7 @@ export class NatsGroup implements Group {
       pool = await openDead(this.#pool, dead, createDead);
     } catch (error) {
       if (createDead || !PlasmiteError.is(error, ErrorKind.NotFound)) throw error;
-      await this.#reply(reply, nak(LAST_DELAY)); // Wait for the dead pool; other tasks continue.
+      await this.#reply(reply, nak(BURY_AGAIN)); // Wait for the dead pool; other tasks continue.
       return;
     }
     try {
@@ -368,8 +360,7 @@ export class NatsGroup implements Group {
   async fail(seq: bigint, token: number, delayMs?: number): Promise<boolean> {
     const held = this.#mine(seq, token);
     if (held === null) return false;
-    const usual = Math.min(FIRST_DELAY * 2 ** (held.tries - 1), LAST_DELAY);
-    await this.#reply(held.reply, nak(delayMs ?? usual));
+    await this.#reply(held.reply, nak(delayMs ?? retryDelayMs(held.tries)));
     this.#held.delete(seq);
     return true;
   }
