@@ -67,6 +67,20 @@ export async function putConsumer(
   return await link.api(`CONSUMER.DURABLE.CREATE.${stream}.${consumer}`, body, path);
 }
 
+/** Deletes a consumer; false if it does not exist. */
+export async function removeConsumer(
+  { link, path, stream }: Target,
+  consumer: string,
+): Promise<boolean> {
+  try {
+    await link.api(`CONSUMER.DELETE.${stream}.${consumer}`, null, path);
+    return true;
+  } catch (error) {
+    if (hasCode(error, Code.noConsumer)) return false;
+    throw error;
+  }
+}
+
 /**
  * Requests messages of a consumer and returns them as they arrive, until the server says that there
  * are no more, none came for `silenceMs`, or the signal is aborted.

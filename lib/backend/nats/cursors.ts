@@ -23,8 +23,8 @@ import {
   nameOf,
   pull,
   putConsumer,
+  removeConsumer,
 } from "./consumers.ts";
-import { Code, hasCode } from "./errors.ts";
 import { deliveryOf } from "./delivery.ts";
 import { type Held, Hold, type Holder, holderAmong, refuseHeld } from "./hold.ts";
 import { Patience, patiently, type Target } from "./publisher.ts";
@@ -104,11 +104,6 @@ export class NatsCursors {
   async #describe({ config, name }: ConsumerInfo, note: Note): Promise<ConsumerInfo> {
     const description = JSON.stringify(note);
     return await putConsumer(this.#target, name, { ...config, description });
-  }
-
-  async #remove(consumer: string): Promise<void> {
-    const { link, path, stream } = this.#target;
-    await link.api(`CONSUMER.DELETE.${stream}.${consumer}`, null, path);
   }
 
   #infoOf(
@@ -216,7 +211,7 @@ export class NatsCursors {
     let info = found;
     if (info === null) info = await this.#create(name, seq, {});
     else if (seq < positionOf(info)) {
-      await this.#remove(info.name);
+      await removeConsumer(this.#target, info.name);
       info = await this.#create(name, seq, { ...noteOf(info), seq: 0 });
     } else if (seq > positionOf(info)) info = await this.#move(name, info, seq);
     return this.#infoOf(name, info, bounds);
@@ -272,22 +267,13 @@ export class NatsCursors {
     return { ack, last };
   }
 
-  async #removeGroup(name: string): Promise<boolean> {
-    try {
-      await this.#remove(consumerOf("group~", name));
-      return true;
-    } catch (error) {
-      if (hasCode(error, Code.noConsumer)) return false;
-      throw error;
-    }
-  }
-
   /** Deletes a cursor or a group. Throws NotFound, and Busy while it has a reader. */
   async remove(name: string): Promise<void> {
-    if (await this.#find(name) === null && await this.#removeGroup(name)) return;
+    const group = consumerOf("group~", name);
+    if (await this.#find(name) === null && await removeConsumer(this.#target, group)) return;
     const info = await this.#require(name);
     await refuseHeld(this.#held(name));
-    await this.#remove(info.name);
+    if (!await removeConsumer(this.#target, info.name)) throw missing(name, this.#target.path);
   }
 }
 

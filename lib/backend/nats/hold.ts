@@ -13,8 +13,7 @@
 import { hostname } from "../../coordination/cursor_file.ts";
 import { PlasmiteError } from "../../errors.ts";
 import { pause } from "../../timers.ts";
-import { type ConsumerInfo, findConsumer, putConsumer } from "./consumers.ts";
-import { Code, hasCode } from "./errors.ts";
+import { type ConsumerInfo, findConsumer, putConsumer, removeConsumer } from "./consumers.ts";
 import { Patience, patiently, type Target } from "./publisher.ts";
 
 /** How long a reader holds a cursor without a sign of life, in milliseconds. */
@@ -150,7 +149,7 @@ export class Hold {
     this.#released = true;
     clearInterval(this.#timer);
     try {
-      await remove(this.#held.target, this.#consumer);
+      await removeConsumer(this.#held.target, this.#consumer);
     } catch (error) {
       if (!PlasmiteError.is(error)) throw error;
     }
@@ -201,19 +200,11 @@ async function contend(held: Held, others: string[]): Promise<Made | null> {
     }
     others.push(...holds.filter((one) => one !== consumer));
     if (others.length === 0) return { consumer, since };
-    await remove(target, consumer);
+    await removeConsumer(target, consumer);
     return null;
   }
   throw new PlasmiteError("Busy", `The server does not list the hold of cursor ${name}`, {
     path,
     hint: "Try again in a moment.",
   });
-}
-
-async function remove({ link, path, stream }: Target, consumer: string): Promise<void> {
-  try {
-    await link.api(`CONSUMER.DELETE.${stream}.${consumer}`, null, path);
-  } catch (error) {
-    if (!hasCode(error, Code.noConsumer)) throw error;
-  }
 }
