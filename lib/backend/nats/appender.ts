@@ -19,6 +19,7 @@ import {
   type Ack,
   commit,
   GROUP,
+  idAt,
   isWrongLast,
   type Item,
   Patience,
@@ -241,8 +242,7 @@ export class NatsAppender {
   async #find(group: readonly Item[], attempt: number, before: number): Promise<number | null> {
     const { link, path, stream } = this.target;
     const { state } = await streamInfo(link, stream, path);
-    const [first] = group;
-    const id = attempt === 0 ? first?.id : `${first?.id}#${attempt}`;
+    const id = idAt(group[0]?.id ?? "", attempt);
     const start = Math.max(before + 1, state.last_seq - 4 * GROUP, state.first_seq);
     for (let seq = start; seq <= state.last_seq; seq++) {
       const message = await leaderMessage(link, stream, { seq }, path);

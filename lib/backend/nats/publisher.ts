@@ -109,6 +109,11 @@ export async function patiently<T>(work: () => Promise<T>, patience: Patience): 
   }
 }
 
+/** The id of a message at an attempt: another one once it is known not to be stored. */
+export function idAt(id: string, attempt: number): string {
+  return attempt === 0 ? id : `${id}#${attempt}`;
+}
+
 /** The headers of a message; `attempt` changes the id if the message is known not to be stored. */
 export function headersOf(
   { printer }: Target,
@@ -118,7 +123,7 @@ export function headersOf(
 ): MsgHdrs {
   const fields: (readonly [string, string])[] = [];
   if (message.tags.length > 0) fields.push([Header.tags, printer.header(message.tags)]);
-  fields.push([Header.id, attempt === 0 ? id : `${id}#${attempt}`], ...headers, ...more);
+  fields.push([Header.id, idAt(id, attempt)], ...headers, ...more);
   return encodedHeaders(fields);
 }
 
@@ -171,8 +176,7 @@ export async function proven(
 ): Promise<Incoming | null> {
   const { link, path, stream } = target;
   const found = await leaderMessage(link, stream, { seq }, path);
-  const id = attempt === 0 ? item.id : `${item.id}#${attempt}`;
-  return found !== null && idOf(found) === id ? found : null;
+  return found !== null && idOf(found) === idAt(item.id, attempt) ? found : null;
 }
 
 /**
