@@ -20,8 +20,8 @@ import { Patience, patiently, type Target } from "./publisher.ts";
 const HELD_MS = 30_000;
 /** How often it gives one, in milliseconds. */
 const RENEW_MS = 10_000;
-/** How much earlier it assumes to have lost the cursor, in milliseconds. */
-const MARGIN_MS = 5_000;
+/** How long after the last one nobody else can have it, in milliseconds. */
+const CERTAIN_MS = 25_000;
 /** Pauses between attempts while others try the same, in milliseconds. */
 const FIRST_PAUSE = 50;
 const RANDOM_PAUSE = 150;
@@ -97,15 +97,15 @@ export class Hold {
   readonly #held: Held;
   /** The name of the consumer. */
   #consumer: string;
-  /** Until when nobody else can have the cursor, in milliseconds of `performance.now()`. */
-  #certainUntil: number;
+  /** When the last sign of life was given, in milliseconds of `performance.now()`. */
+  #since: number;
   readonly #timer: ReturnType<typeof setInterval>;
   #released = false;
 
   private constructor(held: Held, { consumer, since }: Made) {
     this.#held = held;
     this.#consumer = consumer;
-    this.#certainUntil = since + HELD_MS - MARGIN_MS;
+    this.#since = since;
     this.#timer = setInterval(() => void this.#tick(), RENEW_MS);
   }
 
@@ -130,18 +130,18 @@ export class Hold {
     if (await findConsumer(this.#held.target, this.#consumer) === null) return false;
     const subject = link.subject(`CONSUMER.MSG.NEXT.${stream}.${this.#consumer}`);
     await link.request(subject, JSON.stringify({ batch: 1, no_wait: true }), path);
-    this.#certainUntil = since + HELD_MS - MARGIN_MS;
+    this.#since = since;
     return true;
   }
 
   /** Throws Busy if the cursor was lost to another process. */
   async check(): Promise<void> {
-    if (this.#released || performance.now() < this.#certainUntil) return;
+    if (this.#released || performance.now() - this.#since < CERTAIN_MS) return;
     if (await patiently(() => this.#renew(), new Patience())) return;
     // This process slept, or the server lost the consumer: nobody else may have noticed.
     const { consumer, since } = await make(this.#held);
     this.#consumer = consumer;
-    this.#certainUntil = since + HELD_MS - MARGIN_MS;
+    this.#since = since;
   }
 
   /** Releases the cursor; without a connection it is free after some time. */
