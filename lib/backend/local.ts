@@ -279,13 +279,12 @@ export class LocalPool implements PoolHandle {
 
   get(seq: bigint): Awaitable<StoredFrame | null> {
     const read = () => withLookup(({ findStored }) => this.run(findStored(this.ring, seq)));
-    return this.#isFarAway(seq) ? withFarSearch(read) : read();
+    return this.#lacksFarSearch && this.ring.indexOffset(seq) < 0 ? withFarSearch(read) : read();
   }
 
-  /** Whether a message may be far from any place that is known. */
-  #isFarAway(seq: bigint): boolean {
-    const isLarge = this.ring.layout.ringSize >= LARGE_RING;
-    return isLarge && Ring.findFar === null && this.ring.indexOffset(seq) < 0;
+  /** Whether a message that is far from any known place would take long to find. */
+  get #lacksFarSearch(): boolean {
+    return this.ring.layout.ringSize >= LARGE_RING && Ring.findFar === null;
   }
 
   append(batch: FrameBatch, request: AppendRequest): Awaitable<void> {
@@ -353,9 +352,9 @@ export class LocalPool implements PoolHandle {
   select(selection: Selection): Awaitable<Walk> {
     const { from = "oldest", last } = selection;
     const isPlaced = last === undefined && typeof from === "string";
-    const isLarge = this.ring.layout.ringSize >= LARGE_RING;
-    if (isPlaced || !isLarge || Ring.findFar !== null) return this.#select(selection);
-    return withFarSearch(() => this.#select(selection));
+    return !isPlaced && this.#lacksFarSearch
+      ? withFarSearch(() => this.#select(selection))
+      : this.#select(selection);
   }
 
   #select(selection: Selection): Awaitable<Walk> {
