@@ -21,6 +21,7 @@ import type { Coordination } from "./coordination.ts";
 import { Filter } from "./filter.ts";
 import { findLast, type Search } from "./last.ts";
 import { LaterWalk } from "./later.ts";
+import { namedList } from "./named.ts";
 import { openOrCreate } from "./open_or_create.ts";
 import type {
   AppendRequest,
@@ -150,12 +151,7 @@ export class HttpBackend implements Backend {
   async list(choose?: Choose): Promise<readonly PoolInfo[]> {
     const { pools } = await this.#transport.json("/v0/pools");
     if (!Array.isArray(pools)) throw unreadable(undefined);
-    const all = pools.map((pool) => poolInfo(pool)).sort((a, b) =>
-      a.name < b.name ? -1 : a.name > b.name ? 1 : 0
-    );
-    if (choose === undefined) return all;
-    const chosen = new Set(choose(all.map(({ name }) => name)));
-    return all.filter(({ name }) => chosen.has(name));
+    return namedList(pools.map((pool) => poolInfo(pool)), choose);
   }
 
   async names(): Promise<readonly string[]> {

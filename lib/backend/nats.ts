@@ -14,6 +14,7 @@ import { Filter } from "./filter.ts";
 import { findLast, type Search } from "./last.ts";
 import { LaterWalk } from "./later.ts";
 import type { PoolInfo } from "./local/info.ts";
+import { namedList } from "./named.ts";
 import { NatsAppender } from "./nats/appender.ts";
 import { type Choice, choiceOf } from "./nats/choice.ts";
 import { DirectGets, takesDirect } from "./nats/direct.ts";
@@ -140,17 +141,10 @@ export class NatsBackend implements Backend {
 
   async list(choose?: Choose, foreign = false): Promise<readonly PoolInfo[]> {
     const link = await this.#connector.link();
-    const all = await this.#infos(link, foreign);
-    if (choose === undefined) return all;
-    const chosen = new Set(choose(all.map(({ name }) => name)));
-    return all.filter(({ name }) => chosen.has(name));
-  }
-
-  async #infos(link: Link, foreign: boolean): Promise<readonly PoolInfo[]> {
     const streams = await link.list<StreamInfo>("STREAM.LIST", "streams", this.place);
     const infos = streams.filter(({ config }) => foreign || isOurs(config))
       .map((info) => poolInfoOf(info, `${this.place}/${info.config.name}`, link));
-    return infos.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+    return namedList(infos, choose);
   }
 
   async names(): Promise<readonly string[]> {

@@ -14,6 +14,7 @@ import { missing } from "../../coordination/cursor_file.ts";
 import { PlasmiteError } from "../../errors.ts";
 import type { Bounds } from "../../types.ts";
 import type { Cursor, CursorInfo, CursorRequest, CursorUpdate } from "../coordination.ts";
+import { byName } from "../named.ts";
 import { behind, beyondEnd, seqOfPlace } from "../positions.ts";
 import { type CursorPool, SetCursor, type Setter } from "../set_cursor.ts";
 import {
@@ -144,7 +145,7 @@ export class NatsCursors {
       const name = nameOf("cursor~", info.name);
       if (name !== null) found.push(this.#infoOf(name, info, bounds, holderAmong(all, name)));
     }
-    return found.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+    return found.sort(byName);
   }
 
   /**
