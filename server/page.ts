@@ -85,9 +85,7 @@ export async function page(
     ["referrer-policy", "no-referrer"],
     ["cross-origin-resource-policy", "same-origin"],
   ];
-  if (asset.body.length < COMPRESS_FROM || !takesGzip(request)) {
-    return new Response(asset.body, { headers });
-  }
+  if (!takesGzip(request)) return new Response(asset.body, { headers });
   const body = await packedBody(asset);
   headers.push(...COMPRESSED, ["content-length", String(body.byteLength)]);
   return new Response(body, { headers });
