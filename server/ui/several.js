@@ -41,12 +41,12 @@ const EVERY_MS = 100;
  * @property {Rows} rows
  * @property {HTMLElement} chip
  * @property {bigint} goal the newest message at the start
+ * @property {bigint} older how many older messages are not loaded; said before its first row
  * @property {number} gaps
  */
 
 export class SeveralView {
   kind = /** @type {const} */ ("several");
-  paused = false;
   #done = new AbortController();
   #reading = new AbortController();
   /** @type {Merge} */
@@ -89,7 +89,7 @@ export class SeveralView {
         rows: new Rows(list),
         chip,
         goal: 0n,
-        oldest: 0n,
+        older: 0n,
         gaps: 0,
       };
     });
@@ -269,6 +269,7 @@ export class SeveralView {
     if (!part) return;
     const { signal } = this.#reading;
     part.gaps = 0;
+    part.older = 0n;
     const { from, to } = address.shown;
     const [start, end] = [Date.parse(from), Date.parse(to)];
     if (start < end) return await this.#readRange(i, start, end, signal);
@@ -296,9 +297,7 @@ export class SeveralView {
         const n = BigInt(Math.floor(BACKLOG / this.names.length));
         part.goal = newest;
         first = newest - n + 1n > oldest ? newest - n + 1n : oldest;
-        if (first > oldest && !live.filtered) {
-          this.#older = { ...this.#older, [i]: first - oldest };
-        }
+        if (!live.filtered) part.older = first - oldest;
       }
     } catch {
       this.#merge.caught(i); // The stream says what is wrong with it.
@@ -311,9 +310,6 @@ export class SeveralView {
     if (live.filtered) setTimeout(() => merge.caught(i), FILTERED_MS);
     live.run(live.filtered ? null : first);
   }
-
-  /** How many older messages are not loaded, by pool; said before its first row. @type {Record<number, bigint>} */
-  #older = {};
 
   /** @param {number} i @param {number} start @param {number} end @param {AbortSignal} signal */
   async #readRange(i, start, end, signal) {
@@ -338,11 +334,10 @@ export class SeveralView {
   #take(i, rows) {
     const part = this.#parts[i];
     if (!part) return;
-    const older = this.#older[i];
     const begin = rows[0];
-    if (older !== undefined && begin) {
-      delete this.#older[i];
-      const text = `${count(older)} older messages are not loaded`;
+    if (part.older > 0n && begin) {
+      const text = `${count(part.older)} older messages are not loaded`;
+      part.older = 0n;
       rows = [{ kind: "note", t: begin.t, text }, ...rows];
     }
     part.rows.take(rows);
