@@ -115,6 +115,13 @@ class Address {
     return { kind: "pools", name: "", names: [] };
   }
 
+  /** The range of time that is shown, in milliseconds; null for all. @returns {[number, number] | null} */
+  get range() {
+    const { from, to } = this.shown;
+    const [start, end] = [Date.parse(from), Date.parse(to)];
+    return start < end ? [start, end] : null;
+  }
+
   /** The path of a pool, or of several together. @param {readonly string[]} names */
   pathOf(names) {
     return `/ui/pools/${names.map(encodeURIComponent).join(",")}`;

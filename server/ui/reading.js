@@ -63,11 +63,9 @@ export class Reading {
     view.inspector.now?.hide();
   }
 
-  /** The range in the address, in milliseconds; null if there is none. @returns {[number, number] | null} */
+  /** The range that is shown. */
   get range() {
-    const { from, to } = address.shown;
-    const [start, end] = [Date.parse(from), Date.parse(to)];
-    return start < end ? [start, end] : null;
+    return address.range;
   }
 
   /** Shows what the address says. */

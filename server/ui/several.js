@@ -17,7 +17,7 @@ import { Merge } from "./merge.js";
 import { gapText } from "./row.js";
 import { messageOf, Rows } from "./rows.js";
 import { say } from "./say.js";
-import { Live, readPast } from "./stream.js";
+import { Live, readPast, unreadableRow } from "./stream.js";
 import { serverNow } from "./times.js";
 
 await styled("several");
@@ -40,7 +40,7 @@ const EVERY_MS = 100;
  * @property {MessageList} list its own list, side by side
  * @property {Rows} rows
  * @property {HTMLElement} chip
- * @property {bigint} goal the newest message at the start
+ * @property {bigint | null} goal the newest message at the start; null if what is read ends by itself
  * @property {bigint} older how many older messages are not loaded; said before its first row
  * @property {number} gaps
  */
@@ -88,7 +88,7 @@ export class SeveralView {
         list,
         rows: new Rows(list),
         chip,
-        goal: 0n,
+        goal: null,
         older: 0n,
         gaps: 0,
       };
@@ -268,22 +268,23 @@ export class SeveralView {
     const part = this.#parts[i];
     if (!part) return;
     const { signal } = this.#reading;
+    const merge = this.#merge;
     part.gaps = 0;
     part.older = 0n;
-    const { from, to } = address.shown;
-    const [start, end] = [Date.parse(from), Date.parse(to)];
-    if (start < end) return await this.#readRange(i, start, end, signal);
+    part.goal = null;
+    const { range } = address;
+    if (range) return await this.#readRange(i, ...range, signal);
     /** @type {bigint | null} */
     let first = null;
     const live = new Live(part.name, this.filter.filter, {
       rows: (rows) => this.#take(i, rows),
       state: (state, detail) => {
-        if (state === "missing" || state === "stopped") this.#merge.caught(i);
+        if (state === "missing" || state === "stopped") merge.caught(i);
         this.#chip(part, detail);
         this.#state();
       },
       refused: (error) => {
-        this.#merge.caught(i);
+        merge.caught(i);
         if (error.status === 401) return;
         if (this.filter.active && error.kind === "Usage") this.filter.problem(error);
         else this.#take(i, [{ kind: "note", bad: true, t: serverNow(), text: error.message }]);
@@ -291,7 +292,7 @@ export class SeveralView {
     });
     try {
       const { bounds } = await poolInfo(part.name, signal);
-      if (bounds?.newest === undefined) this.#merge.caught(i);
+      if (bounds?.newest === undefined) merge.caught(i);
       else {
         const [oldest, newest] = [BigInt(bounds.oldest ?? 1), BigInt(bounds.newest)];
         const n = BigInt(Math.floor(BACKLOG / this.names.length));
@@ -300,13 +301,12 @@ export class SeveralView {
         if (!live.filtered) part.older = first - oldest;
       }
     } catch {
-      this.#merge.caught(i); // The stream says what is wrong with it.
+      merge.caught(i); // The stream says what is wrong with it.
     }
     if (signal.aborted) return;
     part.live = live;
     this.#chip(part);
     // What does not match comes without a word of how far the server has looked.
-    const merge = this.#merge;
     if (live.filtered) setTimeout(() => merge.caught(i), FILTERED_MS);
     live.run(live.filtered ? null : first);
   }
@@ -321,6 +321,9 @@ export class SeveralView {
         if (message.t > end) return false;
         this.#take(i, [message]);
         return !this.rows.full;
+      }, (first, last) => {
+        const t = part.list.rows.at(-1)?.t ?? start;
+        this.#take(i, [unreadableRow(part.name, first, last, t)]);
       });
     } catch (error) {
       if (!signal.aborted) toast(`${part.name}: ${error}`, true);
@@ -345,7 +348,7 @@ export class SeveralView {
     for (const row of named) this.#of.set(row, i);
     this.#merge.add(i, named, performance.now());
     const last = messageOf(rows.findLast((row) => row.kind === "message"));
-    if (last && last.seq >= part.goal) this.#merge.caught(i);
+    if (last && part.goal !== null && last.seq >= part.goal) this.#merge.caught(i);
   }
 
   /** A row for the list of all pools: gaps and notes say the pool. @param {Part} part @param {Row} row @returns {Row} */

@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import { inBrowsers, scene, serious, until } from "../support/browser.ts";
+import { spoil } from "../support/damaged_pool.ts";
 
 const at = (ms: number): bigint => BigInt(Date.UTC(2026, 0, 5, 10, 0, 0) + ms) * 1_000_000n;
 
@@ -86,6 +87,42 @@ inBrowsers("several pools together", async (t, browser) => {
         await page.keyboard.press("g");
         await page.locator(".list .row.mark", { hasText: /small: Messages? 2/ }).waitFor();
         assert.equal(await page.locator(".part", { hasText: "calm" }).getByText("gap").count(), 0);
+      }),
+  );
+
+  // Lost: that something is missing, and what came first, in the hour that is looked at.
+  await t.step(
+    "a range of the past is in order to its end, and says what cannot be read",
+    () =>
+      scene(browser, {}, async ({ server, page }) => {
+        using api = server.client.createPool("api", 1 << 20);
+        using db = server.client.createPool("db", 1 << 20);
+        for (let n = 1; n <= 6; n++) {
+          api.append({ n }, { timestampNs: at(2 * n) });
+          db.append({ n }, { timestampNs: at(2 * n + 1) });
+        }
+        spoil(`${server.dir}/db.plasmite`, 3, 4);
+        // One pool answers long after the other.
+        await page.route("**/v0/ui/pools/db/events?*", async (route) => {
+          await new Promise((done) => setTimeout(done, 1500));
+          await route.continue();
+        });
+        const time = (ms: number) => new Date(Number(at(ms) / 1_000_000n)).toISOString();
+        const range = new URLSearchParams({ from: time(2), to: time(11) });
+        await page.goto(`${server.url}/ui/pools/api,db?${range}`);
+        await until(page, `${ROWS(".list")}.length === 9`);
+        const rows = await page.evaluate<string[]>(ROWS(".list"));
+        assert.match(rows[4] ?? "", /db: 3 to 4 unreadable/);
+        assert.deepEqual(rows.filter((row) => !row.includes("unreadable")), [
+          "api n 1",
+          "db n 1",
+          "api n 2",
+          "db n 2",
+          "api n 3",
+          "api n 4",
+          "api n 5",
+          "db n 5",
+        ]);
       }),
   );
 
