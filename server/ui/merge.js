@@ -66,9 +66,8 @@ export class Merge {
       live = Math.min(live, last);
       if (!caught && patient) past = Math.min(past, last);
     }
-    const ordered = this.#waiting.map((item, i) => ({ item, i }))
-      .sort((a, b) => byTime(a.item, b.item) || a.item.from - b.item.from || a.i - b.i)
-      .map(({ item }) => item);
+    // Rows of one pool and the same time stay in the order in which they came.
+    const ordered = this.#waiting.sort((a, b) => byTime(a, b) || a.from - b.from);
     let ready = 0;
     const over = ordered.length - MOST;
     for (const { row, at } of ordered) {
