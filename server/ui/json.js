@@ -36,7 +36,7 @@ const SPACE = /[ \t\n\r]*/y;
 const MAX_DEPTH = 400;
 
 /** The index after the string that starts at `i`, or -1. @param {string} s @param {number} i */
-export function stringEnd(s, i) {
+function stringEnd(s, i) {
   for (let from = i + 1;;) {
     const quote = s.indexOf('"', from);
     if (quote < 0) return -1;
@@ -264,26 +264,6 @@ export function visible(text, lines) {
         ? c
         : "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"),
   );
-}
-
-const TOKEN = /"((?:[^"\\]|\\.)*)"?(\s*:)?|([-\d][\d.eE+-]*)|(true|false|null)|([{}[\],])/g;
-
-/**
- * Splits JSON text, which may be truncated, into tokens for drawing.
- * @param {string} text
- * @returns {Array<[style: "k" | "s" | "n" | "b" | "p", text: string]>} key, string, number, word,
- *   punctuation
- */
-export function tokens(text) {
-  /** @type {Array<["k" | "s" | "n" | "b" | "p", string]>} */
-  const out = [];
-  for (const [, string, colon, number, word, mark] of text.matchAll(TOKEN)) {
-    if (mark) out.push(["p", mark]);
-    else if (number) out.push(["n", number]);
-    else if (word) out.push(["b", word]);
-    else out.push([colon ? "k" : "s", visible(string ?? "")]);
-  }
-  return out;
 }
 
 /**

@@ -123,7 +123,7 @@ export function piecesOf(fields, trouble, without) {
 }
 
 /** A value as a row shows it. @param {Field} member */
-export const shownValue = ({ isText, text, json }) =>
+const shownValue = ({ isText, text, json }) =>
   visible(isText && isBare(text) ? lastShown(text) : json);
 
 /** A value in a column of its own: a text without quotes. @param {string} json */

@@ -40,10 +40,6 @@ export function gapText({ from, to }) {
     } were overwritten before they were read`;
 }
 
-/** How bad a message is. @param {Message} message */
-export const troubleOfMessage = ({ text, from, to, tags }) =>
-  troubleOf(fieldsOf(text.slice(from, Math.min(to, from + READ))), tags);
-
 /**
  * The text of a column. @param {Message} message @param {string[]} path
  */

@@ -17,9 +17,9 @@ import {
   pretty,
   readMessage,
   skip,
-  tokens,
   visible,
 } from "../../server/ui/json.js";
+import { fieldsOf, piecesOf } from "../../server/ui/line.js";
 import { page } from "../../server/page.ts";
 import { uiAssets } from "../../server/ui/mod.ts";
 
@@ -100,8 +100,9 @@ Deno.test("an envelope is read without its data, in any order of members", () =>
 
 Deno.test("a text cut anywhere can be drawn, and nothing invisible stays so", () => {
   const text = '{"k\\"ey":"v\\\\","n":-1.5e9,"o":{"a":[true,null]}}';
-  for (let end = 0; end <= text.length; end++) tokens(text.slice(0, end));
-  assert.deepEqual(tokens('"k":"v",1,null').map(([style]) => style).join(""), "kspnpb");
+  for (let end = 0; end <= text.length; end++) piecesOf(fieldsOf(text.slice(0, end)), 0);
+  const cut = piecesOf(fieldsOf('{"k":"v","n":1,"o":{"a":[tr'), 0);
+  assert.deepEqual(cut.map(({ text }) => text), ["k", "v", "n", "1", "o", '{"a":[tr']);
   assert.equal(visible("a\u202eb\u200b\u0007\nc"), "a\\u202eb\\u200b\\u0007\\u000ac");
   assert.equal(visible("a\n\tb", true), "a\n\tb");
   assert.equal(visible("👩‍👩‍👧 é"), "👩‍👩‍👧 é");
