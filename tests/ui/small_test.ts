@@ -125,6 +125,16 @@ inBrowsers("looks that readers choose", async (t, browser) => {
         .filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent)`),
       [],
     );
+    // As in the list, so around a message.
+    await page.keyboard.press("Enter");
+    await page.locator(".inspector h2").waitFor();
+    await page.keyboard.press("o");
+    await page.locator("dialog .around .here").waitFor();
+    assert.deepEqual(
+      await page.evaluate(`[...document.querySelectorAll("dialog .around a")]
+        .map((one) => getComputedStyle(one).borderLeftStyle)`),
+      ["none", "solid", "dashed"],
+    );
   });
 
   await step(
