@@ -11,7 +11,7 @@ import { drawAxes, drawLine, drawPercentiles, HEIGHT, scaleOf, TOP } from "./cha
 import { jqPath } from "./clauses.js";
 import { button, clock, count, fill, h } from "./dom.js";
 import { styled } from "./later.js";
-import { onPrefs } from "./prefs.js";
+import { onColors } from "./prefs.js";
 import { say } from "./say.js";
 
 await styled("chart");
@@ -92,22 +92,14 @@ export class Chart {
     );
     this.observer = new ResizeObserver(() => this.#draw());
     this.observer.observe(this.plot);
-    this.#unsubscribe = onPrefs(() => {
+    this.#unsubscribe = onColors(() => {
       this.#colors = [];
       this.#draw();
     });
-    this.scheme = matchMedia("(prefers-color-scheme: dark)");
-    this.scheme.addEventListener("change", this.#recolor);
   }
-
-  #recolor = () => {
-    this.#colors = [];
-    this.#draw();
-  };
 
   dispose() {
     this.observer.disconnect();
-    this.scheme.removeEventListener("change", this.#recolor);
     this.#unsubscribe();
   }
 

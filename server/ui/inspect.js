@@ -362,11 +362,7 @@ export class Inspector {
 
   /** @param {Json} value @param {Array<string | number>} path */
   #acts(value, path) {
-    const words = typeof value === "string"
-      ? JSON.stringify(value)
-      : value instanceof Num
-      ? value.text
-      : String(value);
+    const words = pretty(value);
     const jq = jqPath(path);
     const keys = /** @type {string[]} */ (path.every((p) => typeof p === "string") ? path : []);
     return [

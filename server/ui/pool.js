@@ -121,7 +121,6 @@ export class PoolView {
     this.#unsubscribe = address.subscribe(() => this.#moved());
     this.#unprefer = onPrefs(() => {
       this.list.refresh();
-      this.timeline.update();
       drawFacts(this.controls.facts, this.info);
     });
     this.ticker = setInterval(() => this.#tick(), 500);

@@ -95,6 +95,20 @@ export function onPrefs(changed) {
   return () => document.removeEventListener("plasmite-prefs", changed);
 }
 
+/**
+ * Calls a function whenever colours may have changed, by preference or with the system's theme.
+ * @param {() => void} changed @returns {() => void} ends it
+ */
+export function onColors(changed) {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  dark.addEventListener("change", changed);
+  const end = onPrefs(changed);
+  return () => {
+    dark.removeEventListener("change", changed);
+    end();
+  };
+}
+
 /** The pools that were opened last, the newest first. */
 export const recentPools = () => keptTexts("recent");
 

@@ -6,7 +6,7 @@
  */
 
 import { clock, count, fill, h, hueOf, moment } from "./dom.js";
-import { onPrefs } from "./prefs.js";
+import { onColors } from "./prefs.js";
 
 /**
  * What the server has counted.
@@ -93,15 +93,12 @@ export class Timeline {
     this.element = h("div", { class: "timeline" }, this.plot, this.labels);
     this.observer = new ResizeObserver(() => this.update());
     this.observer.observe(this.plot);
-    this.scheme = matchMedia("(prefers-color-scheme: dark)");
-    this.recolor = () => ((this.#colors = []), this.update());
-    this.scheme.addEventListener("change", this.recolor);
-    this.themed = onPrefs(this.recolor);
+    // Times are written anew as well.
+    this.themed = onColors(() => ((this.#colors = []), this.update()));
   }
 
   dispose() {
     this.observer.disconnect();
-    this.scheme.removeEventListener("change", this.recolor);
     this.themed();
   }
 
