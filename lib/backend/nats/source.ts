@@ -87,6 +87,8 @@ export class NatsSource implements FrameSource {
   #failures = 0;
   #pauseMs = 0;
   #lateMs = LATE_MS;
+  /** The least to wait for a new consumer: a slow one must not be replaced before it can deliver. */
+  #patienceMs = 0;
   #missingSince = 0;
   /** Whether the stream may have been replaced. */
   #doubtful = false;
@@ -150,6 +152,7 @@ export class NatsSource implements FrameSource {
     if (seq < expected) return false;
     if (seq > expected) this.#lose(expected, Math.min(seq, this.#firstKept) - 1);
     this.#expected = seq + 1;
+    this.#undelivered = this.#patienceMs = 0;
     this.#lateMs = this.#chosen === null ? LATE_MS : this.#patience(pending);
     if (this.#chosen === null && this.#canChoose) this.#drop();
     else if (this.#isDirect && seq >= this.#target) this.#endDirect();
@@ -317,7 +320,8 @@ export class NatsSource implements FrameSource {
     if (this.#closed) return consumer.close();
     this.#supply = consumer;
     this.#chosen = consumer.isChosen ? consumer : null;
-    this.#lateMs = consumer.isChosen ? this.#patience(consumer.pending) : LATE_MS;
+    const lateMs = consumer.isChosen ? this.#patience(consumer.pending) : LATE_MS;
+    this.#lateMs = Math.max(lateMs, this.#patienceMs);
     consumer.pull();
   }
 
@@ -367,7 +371,7 @@ export class NatsSource implements FrameSource {
     const { delivered, num_pending: pending } = await consumer.info();
     if (this.#closed || this.#chosen !== consumer || consumer.isUnread) return;
     if (pending > 0 || delivered.consumer_seq !== consumer.delivered) return this.#await();
-    this.#undelivered = 0;
+    this.#undelivered = this.#patienceMs = 0;
     const expected = this.#expected;
     const { first_seq: first, last_seq: last } = state;
     if (last < this.#target) {
@@ -389,6 +393,7 @@ export class NatsSource implements FrameSource {
   #await(): void {
     if (++this.#undelivered < UNDELIVERED) return;
     this.#undelivered = 0;
+    this.#patienceMs = this.#lateMs;
     this.#drop();
   }
 
@@ -403,8 +408,8 @@ export class NatsSource implements FrameSource {
     const next = await leaderMessage(await this.#connector.link(), stream, lookup, path);
     if (this.#closed || this.#expected !== expected || supply.isUnread) return;
     if (next !== null && next.seq <= BigInt(this.#target)) {
-      // It is in transit; or the server that gave the others lags behind.
-      return this.#isDirect ? this.#endDirect() : undefined;
+      // It is in transit, or was lost there; or the server that gave the others lags behind.
+      return this.#isDirect ? this.#endDirect() : this.#await();
     }
     const { state } = await this.#look();
     if (this.#expected !== expected || supply.isUnread) return;
