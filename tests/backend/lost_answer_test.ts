@@ -13,6 +13,7 @@ import { makeCertificate } from "../../server/certificate.ts";
 import { CLI, cli, errorOf, inTemp } from "../cli/cli_util.ts";
 import { type LosingProxy, losingProxy, type Loss, LOSSES } from "./losing_proxy.ts";
 import { serve } from "../client/remote_util.ts";
+import { freePort } from "../support/ports.ts";
 
 const STORED = /it may have been stored/;
 
@@ -84,9 +85,7 @@ Deno.test("library: what was never sent is not said to be stored", () =>
   inTemp(async (dir) => {
     const other = await makeCertificate("127.0.0.1");
     await using server = serve({ dir, cert: certificate.cert, key: certificate.key });
-    const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port } = closed.addr as Deno.NetAddr;
-    closed.close();
+    const port = freePort();
     const own = (input: string | URL | Request, init?: RequestInit): Promise<Response> =>
       fetch(input, init);
     const cases: [string, RemoteClientOptions, string?][] = [

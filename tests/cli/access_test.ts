@@ -9,6 +9,7 @@ import assert from "node:assert/strict";
 import { newSecret } from "../../lib/access/key.ts";
 import { serve } from "../client/remote_util.ts";
 import { makePair, type Pair, type StandIn, standIn } from "../support/access_server.ts";
+import { freePort } from "../support/ports.ts";
 import { hasTerminals, terminal } from "../support/terminal.ts";
 import { cli, errorOf, inTemp, type Outcome } from "./cli_util.ts";
 
@@ -96,9 +97,7 @@ Deno.test("access connect: whatever fails saves nothing and keeps an older key",
     assert.equal((await connect(keyOf(PAIR))).code, 0);
     const before = saved(dir);
     const other = await makePair();
-    const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port } = closed.addr;
-    closed.close();
+    const port = freePort();
     const answering = (response: () => Response) => async (): Promise<Outcome> => {
       answers.response = response;
       return await connect(keyOf(PAIR));

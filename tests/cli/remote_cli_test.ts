@@ -5,10 +5,13 @@
  */
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { ErrorKind } from "../../lib/errors.ts";
 import { makeCertificate } from "../../server/certificate.ts";
 import { CLI, cli, errorOf, inTemp, type Outcome, spawnCli } from "./cli_util.ts";
 import { serve } from "../client/remote_util.ts";
+import { until } from "../support/patience.ts";
+import { freePort } from "../support/ports.ts";
 
 const decoder = new TextDecoder();
 
@@ -400,25 +403,19 @@ Deno.test("the cookbook's remote pool access: serve init, serve, feed, follow, d
     const pools = `${dir}/pools`;
     const ready = `${dir}/ready`;
     await cli(["--dir", pools, "pool", "create", "events"]);
-    const start = (bind: string): Deno.ChildProcess =>
+    const port = freePort();
+    const start = (): Deno.ChildProcess =>
       // deno-fmt-ignore
-      spawnCli(["--dir", pools, "serve", "--bind", bind,
+      spawnCli(["--dir", pools, "serve", "--bind", `0.0.0.0:${port}`,
         "--allow-non-loopback", "--token-file", token, "--tls-cert", cert, "--tls-key", key], {
         // Its registry entry goes to a home of its own.
         env: { PLASMITE_SERVE_READY_FILE: ready, HOME: dir },
       });
-    const address = async (): Promise<string> => {
-      for (;;) {
-        try {
-          return Deno.readTextFileSync(ready);
-        } catch {
-          await sleep(20);
-        }
-      }
-    };
-    let server = start("0.0.0.0:0");
+    const listening = (): Promise<void> =>
+      until(() => existsSync(ready), "the server did not begin to listen");
+    let server = start();
     try {
-      const port = (await address()).replace(/.*:/, "");
+      await listening();
       const url = `https://127.0.0.1:${port}/events`;
       const access = ["--token-file", token, "--tls-ca", cert];
       const fed = await cli(["feed", url, ...access, '{"sensor": "temp", "value": 23.5}']);
@@ -429,8 +426,8 @@ Deno.test("the cookbook's remote pool access: serve init, serve, feed, follow, d
       server.kill("SIGKILL");
       await server.status;
       Deno.removeSync(ready);
-      server = start(`0.0.0.0:${port}`);
-      await address();
+      server = start();
+      await listening();
       const more = await cli(["feed", url, ...access], { stdin: '{"n":2}\n{"n":3}\n' });
       assert.equal(more.code, 0, more.stderr);
       await follower.until(3);

@@ -7,6 +7,7 @@
 
 import "../support/environment.ts";
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import fc from "fast-check";
 import { Client, replay } from "../../mod.ts";
 import { SeqSet } from "../../lib/backend/seq_set.ts";
@@ -14,6 +15,7 @@ import { findLast } from "../../lib/backend/last.ts";
 import { FrameQueue } from "../../lib/backend/frame_queue.ts";
 import { LocalBackend } from "../../lib/backend/local.ts";
 import { CLI } from "../support/paths.ts";
+import { until } from "../support/patience.ts";
 import { withDir } from "../support/processes.ts";
 import type { Gap } from "../../lib/types.ts";
 
@@ -265,20 +267,21 @@ async function startServer(dir: string): Promise<{ url: string; child: Deno.Chil
     stdout: "null",
     stderr: "null",
   }).spawn();
-  for (let tries = 0; tries < 1000; tries++) {
-    const text = await Deno.readTextFile(ready).catch(() => "");
-    if (text !== "") return { url: `http://${text.trim().replace(/^https?:\/\//, "")}`, child };
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  child.kill();
-  throw new Error("the server did not start");
+  await until(() => existsSync(ready), "the server did not start");
+  return { url: `http://${Deno.readTextFileSync(ready)}`, child };
 }
 
-/** Runs a program, throws its output away, and returns what it said and its largest size in MB. */
-async function peakOf(args: readonly string[], stdin = ""): Promise<{ lines: number; mb: number }> {
+/**
+ * Runs a program, throws its output away, and returns how many lines that was and its largest size in
+ * MB; it is killed after `enough` lines.
+ */
+async function peakOf(
+  args: readonly string[],
+  enough = Infinity,
+): Promise<{ lines: number; mb: number }> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--quiet", "--no-lock", ...args],
-    stdin: "piped",
+    stdin: "null",
     stdout: "piped",
     stderr: "null",
   }).spawn();
@@ -288,13 +291,12 @@ async function peakOf(args: readonly string[], stdin = ""): Promise<{ lines: num
     mb = Math.max(mb, peak(child.pid));
   };
   const timer = setInterval(look, 5);
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(stdin)).catch(() => {});
-  await writer.close().catch(() => {});
   for await (const chunk of child.stdout) {
     look();
     for (const byte of chunk) if (byte === 0x0a) lines++;
+    if (lines >= enough) break;
   }
+  if (lines >= enough) child.kill("SIGKILL");
   await child.status;
   clearInterval(timer);
   return { lines, mb };
@@ -310,7 +312,8 @@ Deno.test({
       const { url, child } = await startServer(dir);
       const program = [CLI, "--dir", dir];
       const follow = (...args: string[]) => [...program, "follow", "big", "--jsonl", ...args];
-      const { mb: base } = await peakOf(follow("--no-follow", "--tail", "10"));
+      // It stays, so that its size is seen for certain.
+      const { mb: base } = await peakOf(follow("--tail", "10"), 10);
       const cases: [string, string[], number][] = [
         ["--tail", follow("--no-follow", "--tail", `${MANY - 1}`), MANY - 1],
         ["--tail, live", follow("--timeout", "100ms", "--tail", `${MANY - 1}`), MANY - 1],

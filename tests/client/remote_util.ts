@@ -8,6 +8,7 @@ import "../support/environment.ts";
 import { Client } from "../../mod.ts";
 import { RemoteClient, type RemoteClientOptions } from "../../lib/remote/client.ts";
 import { type AppOptions, createApp } from "../../server/app.ts";
+import { freePort } from "../support/ports.ts";
 
 /** A running server. */
 export interface TestServer extends AsyncDisposable {
@@ -38,7 +39,8 @@ export interface TestServerOptions extends AppOptions {
 
 /** Starts a server on the pools of a directory. */
 export function serve(options: TestServerOptions): TestServer {
-  const { port = 0, dir, cert, key, before, after, ...rest } = options;
+  // Nobody else gets this port while a test has its server stopped.
+  const { port = freePort(), dir, cert, key, before, after, ...rest } = options;
   const local = new Client(dir);
   const app = createApp(local, rest);
   const seen: string[] = [];

@@ -24,6 +24,7 @@ import { inPlace } from "../../lib/storage/steps.ts";
 import { Killed, MemoryStorage } from "../support/memory.ts";
 import { CLI, cli, errorOf, inTemp, type Outcome } from "../cli/cli_util.ts";
 import { inCheckout } from "../support/paths.ts";
+import { PATIENCE_MS } from "../support/patience.ts";
 import { start } from "../support/processes.ts";
 
 const NO_LINKS = inCheckout("tests/support/no_links.ts");
@@ -240,7 +241,7 @@ Deno.test("opening a pool that is being created waits for its header", () =>
   inTemp(async (dir) => {
     const path = `${dir}/a.plasmite`;
     Deno.writeFileSync(path, new Uint8Array(0));
-    await using holder = start("hold_lock.ts", path, "exclusive", "20000");
+    await using holder = start("hold_lock.ts", path, "exclusive", `${PATIENCE_MS}`);
     assert.equal(await holder.line(), "locked");
     assert.throws(
       () => Ring.open(disk, path),
@@ -266,7 +267,7 @@ Deno.test("a process that serves others waits for a pool in the making without s
   inTemp(async (dir) => {
     const path = `${dir}/a.plasmite`;
     Deno.writeFileSync(path, new Uint8Array(0));
-    await using holder = start("hold_lock.ts", path, "exclusive", "20000");
+    await using holder = start("hold_lock.ts", path, "exclusive", `${PATIENCE_MS}`);
     assert.equal(await holder.line(), "locked");
     const backend = new LocalBackend(dir, { serving: new Hubs() });
     const pools = poolsOf(dir);

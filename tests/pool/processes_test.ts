@@ -10,6 +10,7 @@ import { Client } from "../../mod.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
 import { disk } from "../../lib/storage/file.ts";
 import { type Body, body, isWhole } from "../support/body.ts";
+import { PATIENCE_MS } from "../support/patience.ts";
 import { type Helper, start, withDir } from "../support/processes.ts";
 import { SCALE } from "../support/rings.ts";
 import { specCheck } from "../support/spec_checker.ts";
@@ -189,7 +190,7 @@ Deno.test("an asynchronous append behind someone's lock leaves the event loop fr
   withDir(async (dir) => {
     using client = new Client(dir);
     using pool = client.createPool("pool");
-    await using holder = start("hold_lock.ts", pool.path, "exclusive", "20000");
+    await using holder = start("hold_lock.ts", pool.path, "exclusive", `${PATIENCE_MS}`);
     assert.equal(await holder.line(), "locked");
     let settled = false;
     const one = pool.appendAsync({ n: 1 }).finally(() => settled = true);
@@ -210,7 +211,7 @@ Deno.test("an append that is called off behind someone's lock stores nothing", (
   withDir(async (dir) => {
     using client = new Client(dir);
     using pool = client.createPool("pool");
-    await using holder = start("hold_lock.ts", pool.path, "exclusive", "20000");
+    await using holder = start("hold_lock.ts", pool.path, "exclusive", `${PATIENCE_MS}`);
     assert.equal(await holder.line(), "locked");
     const reason = new Error("changed my mind");
     const abort = new AbortController();

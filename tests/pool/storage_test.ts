@@ -13,6 +13,7 @@ import { Semaphore, semaphorePath } from "../../lib/storage/semaphore.ts";
 import { sha256Hex } from "../../lib/storage/sha256.ts";
 import type { Storage } from "../../lib/storage/storage.ts";
 import { type PoolWatch, watchPool } from "../../lib/storage/watch.ts";
+import { PATIENCE_MS } from "../support/patience.ts";
 import { start, withDir } from "../support/processes.ts";
 
 interface Place {
@@ -261,7 +262,7 @@ for (const mode of ["exclusive", "shared"] as const) {
       const path = `${dir}/a`;
       createOnDisk(path, 4, bytes());
       const file = disk.open(path, { write: true });
-      await using holder = start("hold_lock.ts", path, mode, "20000");
+      await using holder = start("hold_lock.ts", path, mode, `${PATIENCE_MS}`);
       assert.equal(await holder.line(), "locked");
       assert(!file.tryLock(true));
       assert.equal(file.tryLock(false), mode === "shared");
@@ -279,7 +280,7 @@ Deno.test("disk: a killed process leaves no lock", () =>
     const path = `${dir}/a`;
     createOnDisk(path, 4, bytes());
     const file = disk.open(path, { write: true });
-    await using holder = start("hold_lock.ts", path, "exclusive", "20000");
+    await using holder = start("hold_lock.ts", path, "exclusive", `${PATIENCE_MS}`);
     assert.equal(await holder.line(), "locked");
     assert(!file.tryLock(true));
     holder.kill();
@@ -430,7 +431,7 @@ async function notices(watch: PoolWatch, path: string): Promise<boolean> {
   await new Promise((resolve) => setTimeout(resolve, 20)); // What came before is over.
   const seen = watch.version;
   Deno.writeFileSync(path, Uint8Array.of(1), { append: true });
-  return await watch.wait(seen, 10_000);
+  return await watch.wait(seen, PATIENCE_MS);
 }
 
 // Lost: the second follower of a file heard nothing any more, and looked once a second.

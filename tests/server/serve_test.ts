@@ -17,6 +17,7 @@ import { startServer } from "../../server/serve.ts";
 import { initialized, lines } from "./server_util.ts";
 import { ROOT } from "../support/paths.ts";
 import { pause, until } from "../support/patience.ts";
+import { freePort } from "../support/ports.ts";
 
 async function fails(
   promise: Promise<unknown>,
@@ -299,7 +300,7 @@ Deno.test("serve: the registry believes only servers that answer", async () => {
 class Process {
   readonly #dir: string;
   #child: Deno.ChildProcess | null = null;
-  port = 0;
+  readonly port = freePort();
 
   constructor(dir: string) {
     this.#dir = dir;
@@ -326,8 +327,7 @@ class Process {
     for (;;) {
       const text = await Deno.readTextFile(ready).catch(() => "");
       if (text !== "") {
-        assert.match(text, /^127\.0\.0\.1:\d+$/);
-        this.port = Number(text.split(":")[1]);
+        assert.equal(text, `127.0.0.1:${this.port}`);
         return;
       }
       await new Promise((resolve) => setTimeout(resolve, 10));

@@ -12,6 +12,7 @@ import { createMcpFetch } from "../../mcp/http.ts";
 import { createApp } from "../../server/app.ts";
 import { Client } from "../../mod.ts";
 import { inTemp } from "../cli/cli_util.ts";
+import { pause, until } from "../support/patience.ts";
 
 interface Counts {
   opened: number;
@@ -21,7 +22,7 @@ interface Counts {
 }
 
 /** Runs `body` and returns how often it had files opened and watched. */
-async function counted(body: () => Promise<void>): Promise<Counts> {
+async function counted(body: (counts: Counts) => Promise<void>): Promise<Counts> {
   const { openSync, watchFs } = Deno;
   const counts = { opened: 0, watched: 0, left: 0 };
   Deno.openSync = (...args) => {
@@ -40,7 +41,7 @@ async function counted(body: () => Promise<void>): Promise<Counts> {
     return watcher;
   };
   try {
-    await body();
+    await body(counts);
   } finally {
     Deno.openSync = openSync;
     Deno.watchFs = watchFs;
@@ -53,11 +54,12 @@ Deno.test("library: many tails of one pool share one watcher; the last one close
   inTemp(async (dir) => {
     using client = new Client(dir);
     using pool = client.pool("p");
-    const round = async (): Promise<void> => {
+    const round = async (counts: Counts): Promise<void> => {
       const tails = Array.from({ length: 50 }, () => pool.tail({ from: "end" }));
       const firsts = tails.map((tail) => tail.next());
-      // A tail watches only when it has nothing to give: let all of them get there.
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      // A tail watches only when it has nothing to give: let them get there.
+      await until(() => counts.watched > 0, "nobody watches");
+      await pause(50);
       pool.append({ n: 1 });
       for (const first of firsts) assert.deepEqual((await first).value?.data, { n: 1 });
       tails.forEach((tail) => tail.close());
