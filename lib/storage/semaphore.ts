@@ -26,21 +26,22 @@ function allowed(): boolean {
  * @param path any path of the pool; symbolic links are resolved
  */
 export function semaphorePath(path: string): string | null {
+  if (!allowed()) return null;
   let real = path;
   try {
     real = Deno.realPathSync(path);
   } catch {
     // docs/spec/format.md 6: the path as given if resolving fails.
   }
-  const name = `/dev/shm/sem.plsm-${sha256Hex(new TextEncoder().encode(real))}`;
-  return allowed() ? name : null;
+  return `/dev/shm/sem.plsm-${sha256Hex(new TextEncoder().encode(real))}`;
 }
 
 /**
- * Whether the reference has any semaphore on this machine. Usually there is none, and at start-up
- * listing the directory is cheaper than hashing a path.
+ * Whether the reference has any semaphore on this machine. Usually there is none, and listing the
+ * directory is cheaper than hashing a path: V8 compiles the hash as hot code, and its compiler alone
+ * takes 5 MB of an idle follower's memory.
  */
-function anySemaphores(): boolean {
+export function anySemaphores(): boolean {
   try {
     if (Deno.build.os !== "linux" || !mayTrySystemFiles()) return false;
     for (const entry of Deno.readDirSync("/dev/shm")) {

@@ -11,7 +11,7 @@
 
 import { isGranted } from "../environment.ts";
 import { startTimer, waitFor } from "../timers.ts";
-import { semaphoreExists, semaphorePath } from "./semaphore.ts";
+import { anySemaphores, semaphoreExists, semaphorePath } from "./semaphore.ts";
 
 /**
  * How often an idle follower checks without a notification, in milliseconds: rarely on Linux, where
@@ -115,12 +115,12 @@ class SharedWatch {
   #echo: ReturnType<typeof setTimeout> | null = null;
   #unanswered = false;
   readonly #path: string;
-  readonly #semaphore: string | null;
+  /** The path of the semaphore, once the reference has any. */
+  #semaphore: string | null | undefined;
   #semaphoreSeen = false;
 
   constructor(path: string) {
     this.#path = path;
-    this.#semaphore = semaphorePath(path);
     this.#start();
     const every = this.#watcher === null ? BLIND_TICK : SLOW_TICK;
     this.#tick = setInterval(() => this.#slow(), every);
@@ -128,8 +128,9 @@ class SharedWatch {
 
   #start(): void {
     const paths = [this.#path];
-    this.#semaphoreSeen = this.#semaphore !== null && semaphoreExists(this.#semaphore);
-    if (this.#semaphore !== null && this.#semaphoreSeen) paths.push(this.#semaphore);
+    const semaphore = this.#findSemaphore();
+    this.#semaphoreSeen = semaphore !== null;
+    if (semaphore !== null) paths.push(semaphore);
     try {
       const { watcher, names } = watchQuietly(paths);
       this.#watcher = watcher;
@@ -137,6 +138,13 @@ class SharedWatch {
     } catch {
       // No watches left, or no permission: the slow timer remains.
     }
+  }
+
+  /** The path of the pool's semaphore, if it exists now. */
+  #findSemaphore(): string | null {
+    if (!anySemaphores()) return null;
+    if (this.#semaphore === undefined) this.#semaphore = semaphorePath(this.#path);
+    return this.#semaphore !== null && semaphoreExists(this.#semaphore) ? this.#semaphore : null;
   }
 
   async #listen(watcher: Deno.FsWatcher, pool: string): Promise<void> {
@@ -166,7 +174,7 @@ class SharedWatch {
   #slow(): void {
     // It appears with the reference's first append. Watching its directory would not tell: through a
     // link that was removed, Deno reports nothing of a directory's files.
-    if (!this.#semaphoreSeen && this.#semaphore !== null && semaphoreExists(this.#semaphore)) {
+    if (!this.#semaphoreSeen && this.#findSemaphore() !== null) {
       this.#watcher?.close();
       this.#start();
     }
