@@ -6,6 +6,7 @@
 
 import { type BodyReader, requireJson } from "./body.ts";
 import { bad } from "./errors.ts";
+import type * as Schemas from "./schemas.ts";
 import { isAbsent, MemberWalker, type Span, valueOf } from "./members.ts";
 
 /** A value in which integers are bigints, so that `65536.0` and `1e5` are not accepted as sizes. */
@@ -14,6 +15,13 @@ export function exactValue(bytes: Uint8Array, span: Span): unknown {
   if (typeof value !== "number") return value;
   const text = new TextDecoder().decode(bytes.subarray(span.start, span.end));
   return /^(?:0|[1-9][0-9]{0,19})$/.test(text) ? BigInt(text) : Number.NaN;
+}
+
+let loaded: Promise<typeof Schemas> | undefined;
+
+/** The schemas, loaded when the first body is checked. */
+export function schemas(): Promise<typeof Schemas> {
+  return loaded ??= import("./schemas.ts");
 }
 
 /** The part of a zod schema that is used here. */

@@ -6,8 +6,8 @@
 
 import { z } from "zod";
 import { ROUTES } from "./routes/mod.ts";
-import type { Content, Limits, Parameter, Route, RouteHost } from "./routes/route.ts";
-import { ErrorShape, POOL_NAME, U64 } from "./schemas.ts";
+import type { Content, Limits, Parameter, Route, RouteHost, Schema } from "./routes/route.ts";
+import * as defined from "./schemas.ts";
 
 type Json = { [key: string]: unknown };
 
@@ -28,8 +28,8 @@ const REASONS: Readonly<Record<number, string>> = {
 
 /** The parameters of paths. */
 const PARTS: Readonly<Record<string, z.ZodType>> = {
-  pool: z.string().meta({ pattern: POOL_NAME }),
-  seq: U64,
+  pool: z.string().meta({ pattern: defined.POOL_NAME }),
+  seq: defined.U64,
   name: z.string().meta({ pattern: "^[a-z0-9][a-z0-9._-]{0,63}$" }),
 };
 
@@ -51,6 +51,12 @@ function errorsOf({ access, paths, query, body, errors = [] }: Route): number[] 
 class Schemas {
   readonly named: Json = {};
 
+  constructor(readonly limits: Limits) {}
+
+  of(schema: Schema): Json {
+    return this.refer(schema(defined, this.limits));
+  }
+
   refer(schema: z.ZodType): Json {
     const { $defs, $schema: _, id, ...plain } = z.toJSONSchema(schema, { io: "input" }) as {
       readonly $defs?: { readonly [name: string]: Json };
@@ -64,18 +70,18 @@ class Schemas {
   }
 
   content({ type, schema }: Content): Json {
-    return { [type]: { schema: schema === null ? {} : this.refer(schema) } };
+    return { [type]: { schema: schema === null ? {} : this.of(schema) } };
   }
 }
 
 /** The document of one server. */
 export function openApi(host: RouteHost): Json {
-  const schemas = new Schemas();
+  const schemas = new Schemas(host);
   const paths: { [path: string]: Json } = {};
   for (const route of ROUTES) {
     if (route.served?.(host) === false) continue;
     for (const path of route.paths) {
-      (paths[path] ??= {})[route.method.toLowerCase()] = describe(route, path, host, schemas);
+      (paths[path] ??= {})[route.method.toLowerCase()] = describe(route, path, schemas);
     }
   }
   const text = JSON.stringify({
@@ -95,7 +101,7 @@ export function openApi(host: RouteHost): Json {
   return JSON.parse(text.replaceAll("#/$defs/", "#/components/schemas/"));
 }
 
-function describe(route: Route, path: string, limits: Limits, schemas: Schemas): Json {
+function describe(route: Route, path: string, schemas: Schemas): Json {
   const parts = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => ({
     name,
     in: "path",
@@ -104,7 +110,7 @@ function describe(route: Route, path: string, limits: Limits, schemas: Schemas):
   }));
   const parameters = [
     ...parts,
-    ...(route.query ?? []).map((parameter) => describeParameter(parameter, limits, schemas)),
+    ...(route.query ?? []).map((parameter) => describeParameter(parameter, schemas)),
   ];
   const responses: Json = {
     200: { description: "Done", content: schemas.content(route.answer) },
@@ -112,7 +118,7 @@ function describe(route: Route, path: string, limits: Limits, schemas: Schemas):
   for (const status of errorsOf(route)) {
     responses[status] = {
       description: REASONS[status],
-      content: schemas.content({ type: "application/json", schema: ErrorShape }),
+      content: schemas.content({ type: "application/json", schema: (of) => of.ErrorShape }),
     };
   }
   return {
@@ -128,13 +134,12 @@ function describe(route: Route, path: string, limits: Limits, schemas: Schemas):
 
 function describeParameter(
   { name, schema, description, header }: Parameter,
-  limits: Limits,
   schemas: Schemas,
 ): Json {
   return {
     name,
     in: header === true ? "header" : "query",
-    schema: schemas.refer(typeof schema === "function" ? schema(limits) : schema),
+    schema: schemas.of(schema),
     description,
   };
 }

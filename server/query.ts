@@ -9,11 +9,9 @@ import type { ServedLimits } from "../lib/filter/served.ts";
 import type { Where } from "../lib/filter/where.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { readSince } from "../lib/text/time.ts";
-import { z } from "zod";
 import { bad, HttpError, tooLong } from "./errors.ts";
 import { FILTER_LIMITS } from "./filter_budget.ts";
-import type { Limits, Parameter } from "./routes/route.ts";
-import { U64 } from "./schemas.ts";
+import type { Parameter, Schema } from "./routes/route.ts";
 
 /** The longest filter, in characters. */
 const FILTER_LENGTH = 4096;
@@ -46,36 +44,39 @@ export interface TailQuery {
   readonly skipCorrupt: boolean;
 }
 
-const FLAG = z.enum(["0", "1"]);
+const FLAG: Schema = ({ z }) => z.enum(["0", "1"]);
 
 /** The parameters of every stream. */
 export const TAIL_PARAMETERS = [
-  { name: "since_seq", schema: U64, description: "First sequence number; default the oldest" },
-  { name: "max", schema: U64, description: "End after so many messages" },
+  {
+    name: "since_seq",
+    schema: (of) => of.U64,
+    description: "First sequence number; default the oldest",
+  },
+  { name: "max", schema: (of) => of.U64, description: "End after so many messages" },
   {
     name: "timeout_ms",
-    schema: ({ maxTailTimeoutMs }: Limits): z.ZodType =>
-      z.number().int().nonnegative().max(maxTailTimeoutMs),
+    schema: ({ z }, { maxTailTimeoutMs }) => z.number().int().nonnegative().max(maxTailTimeoutMs),
     description: "Total time in milliseconds; default the most that the server allows",
   },
   {
     name: "gap_policy",
-    schema: z.enum(["continue", "error"]),
+    schema: ({ z }) => z.enum(["continue", "error"]),
     description: "What to do when messages were lost; error is not for tail_lite3",
   },
   {
     name: "tag",
-    schema: z.array(z.string()),
+    schema: ({ z }) => z.array(z.string()),
     description: "Only messages with all of these tags; may be given again",
   },
-  { name: "since", schema: z.string(), description: "RFC 3339 time, or such as 10m" },
-  { name: "where", schema: z.string(), description: "jq expression on the envelope" },
-  { name: "q", schema: z.string(), description: "Words that a message must all have" },
+  { name: "since", schema: ({ z }) => z.string(), description: "RFC 3339 time, or such as 10m" },
+  { name: "where", schema: ({ z }) => z.string(), description: "jq expression on the envelope" },
+  { name: "q", schema: ({ z }) => z.string(), description: "Words that a message must all have" },
   { name: "no_follow", schema: FLAG, description: "End at the newest message as of the start" },
-  { name: "until", schema: U64, description: "End behind this sequence number" },
+  { name: "until", schema: (of) => of.U64, description: "End behind this sequence number" },
   {
     name: "last",
-    schema: U64,
+    schema: (of) => of.U64,
     description: "Of what is there at the start, only the last so many that match",
   },
 ] as const satisfies readonly Parameter[];

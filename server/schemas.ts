@@ -1,5 +1,5 @@
 /**
- * The schemas of requests and responses, from which the OpenAPI document is made.
+ * The schemas of requests and responses, from which the OpenAPI document is made; loaded for it.
  *
  * @module
  */
@@ -7,6 +7,8 @@
 import { z } from "zod";
 import { LONGEST_AGE_MS } from "../lib/client/names.ts";
 import { ErrorKind } from "../lib/errors.ts";
+
+export { z };
 
 /** A sequence number. */
 export const U64 = z.number().int().nonnegative().meta({ format: "uint64", maximum: 2 ** 64 });

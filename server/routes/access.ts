@@ -4,9 +4,7 @@
  * @module
  */
 
-import { AccessStatusAnswer, InviteAnswer, InviteBody, KeysAnswer } from "../schemas.ts";
-import { RevokeAnswer, RevokeBody } from "../schemas.ts";
-import { checked, readFields } from "../fields.ts";
+import { checked, readFields, schemas } from "../fields.ts";
 import { json } from "../headers.ts";
 import { localRefusal } from "../guard.ts";
 import type { Administration } from "../access/administration.ts";
@@ -26,7 +24,8 @@ const served = ({ administration }: RouteHost): boolean => administration !== nu
 
 async function invite(call: Call, host: RouteHost): Promise<Response> {
   const administration = administrationOf(call, host);
-  const names = ["name", "server_fingerprint", "pools", "rights", "expires"];
+  const { InviteBody } = await schemas();
+  const names = Object.keys(InviteBody.shape);
   const fields = checked(InviteBody, await readFields(call.request, host.bodies, names));
   const { server_fingerprint, name, pools, rights, expires } = fields;
   const invitation = {
@@ -40,7 +39,8 @@ async function invite(call: Call, host: RouteHost): Promise<Response> {
 
 async function revoke(call: Call, host: RouteHost): Promise<Response> {
   const administration = administrationOf(call, host);
-  const names = ["id", "server_fingerprint"];
+  const { RevokeBody } = await schemas();
+  const names = Object.keys(RevokeBody.shape);
   const { id, server_fingerprint } = checked(
     RevokeBody,
     await readFields(call.request, host.bodies, names),
@@ -56,7 +56,7 @@ export const ACCESS_ROUTES: readonly Route[] = [
     summary: "Whether and as what these pools are shared",
     access: "any",
     local: true,
-    answer: jsonContent(AccessStatusAnswer),
+    answer: jsonContent((of) => of.AccessStatusAnswer),
     errors: [500],
     served,
     handler: async (call, host) =>
@@ -68,8 +68,8 @@ export const ACCESS_ROUTES: readonly Route[] = [
     summary: "Make an access key",
     access: "admin",
     local: true,
-    body: jsonContent(InviteBody),
-    answer: jsonContent(InviteAnswer),
+    body: jsonContent((of) => of.InviteBody),
+    answer: jsonContent((of) => of.InviteAnswer),
     errors: [423, 500],
     served,
     handler: invite,
@@ -82,11 +82,11 @@ export const ACCESS_ROUTES: readonly Route[] = [
     local: true,
     query: [{
       name: "x-plasmite-server-fingerprint",
-      schema: InviteBody.shape.server_fingerprint,
+      schema: (of) => of.InviteBody.shape.server_fingerprint,
       description: "Of the server that is meant",
       header: true,
     }],
-    answer: jsonContent(KeysAnswer),
+    answer: jsonContent((of) => of.KeysAnswer),
     errors: [500],
     served,
     handler: async (call, host) => {
@@ -100,8 +100,8 @@ export const ACCESS_ROUTES: readonly Route[] = [
     summary: "Revoke an access key",
     access: "admin",
     local: true,
-    body: jsonContent(RevokeBody),
-    answer: jsonContent(RevokeAnswer),
+    body: jsonContent((of) => of.RevokeBody),
+    answer: jsonContent((of) => of.RevokeAnswer),
     errors: [404, 423, 500],
     served,
     handler: revoke,

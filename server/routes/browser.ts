@@ -6,11 +6,10 @@
 
 import { CLEARED, sessionToken } from "../access/sessions.ts";
 import { HttpError } from "../errors.ts";
-import { checked, readFields } from "../fields.ts";
+import { checked, readFields, schemas } from "../fields.ts";
 import { requireOwnOrigin } from "../guard.ts";
 import { type HeaderPairs, json } from "../headers.ts";
 import { peerOf } from "../peer.ts";
-import { SessionAnswer, SessionBody } from "../schemas.ts";
 import { granted, rightsHeaders } from "../auth.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
 
@@ -26,7 +25,7 @@ async function signIn({ request }: Call, { browser, bodies }: RouteHost): Promis
   }
   requireOwnOrigin(request);
   const fields = await readFields(request, bodies, ["access_key"]);
-  const { access_key } = checked(SessionBody, fields);
+  const { access_key } = checked((await schemas()).SessionBody, fields);
   const { sessions, limit } = browser;
   const address = peerOf(request);
   limit.check(address);
@@ -65,8 +64,8 @@ export const BROWSER_ROUTES: readonly Route[] = [
     paths: [PATH],
     summary: "Sign a browser in with an access key",
     access: "open",
-    body: jsonContent(SessionBody),
-    answer: jsonContent(SessionAnswer),
+    body: jsonContent((of) => of.SessionBody),
+    answer: jsonContent((of) => of.SessionAnswer),
     errors: [401, 423, 429, 500],
     served,
     handler: signIn,
@@ -76,7 +75,7 @@ export const BROWSER_ROUTES: readonly Route[] = [
     paths: [PATH],
     summary: "Whether the browser is signed in",
     access: "open",
-    answer: jsonContent(SessionAnswer),
+    answer: jsonContent((of) => of.SessionAnswer),
     errors: [401],
     served,
     handler: look,
@@ -86,7 +85,7 @@ export const BROWSER_ROUTES: readonly Route[] = [
     paths: [PATH],
     summary: "Sign a browser out",
     access: "open",
-    answer: jsonContent(SessionAnswer),
+    answer: jsonContent((of) => of.SessionAnswer),
     errors: [500],
     served,
     handler: signOut,

@@ -9,10 +9,9 @@ import type { Released } from "../../lib/backend/coordination.ts";
 import { formatTime } from "../../lib/text/time.ts";
 import { coordinated } from "../coordinated.ts";
 import { bad } from "../errors.ts";
-import { checked, plain, readFields, wholeOf } from "../fields.ts";
+import { checked, plain, readFields, schemas, wholeOf } from "../fields.ts";
 import { json } from "../headers.ts";
 import { hidden } from "../../lib/backend/hidden.ts";
-import { ClaimAnswer, ClaimBody } from "../schemas.ts";
 import { timeoutOf, waiting } from "../waiting.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
 
@@ -36,6 +35,7 @@ function releasedJson({ keys, seq, token }: Released): string {
 
 async function claim(call: Call, host: RouteHost): Promise<Response> {
   const { request, pool, grant } = call;
+  const { ClaimBody } = await schemas();
   const fields = await readFields(request, host.bodies, Object.keys(ClaimBody.shape));
   const { action, keys, holder, ttl_ms: ttlMs = undefined, force } = checked(
     ClaimBody,
@@ -69,8 +69,8 @@ export const CLAIM_ROUTES: readonly Route[] = [
     paths: ["/v0/pools/{pool}/claims"],
     summary: "Claim, renew or release keys",
     access: "append",
-    body: jsonContent(ClaimBody),
-    answer: jsonContent(ClaimAnswer),
+    body: jsonContent((of) => of.ClaimBody),
+    answer: jsonContent((of) => of.ClaimAnswer),
     errors: [409],
     remote: "claim",
     handler: claim,

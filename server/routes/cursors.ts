@@ -8,9 +8,8 @@ import type { CursorInfo } from "../../lib/backend/coordination.ts";
 import { missing } from "../../lib/coordination/cursor_file.ts";
 import { coordinated } from "../coordinated.ts";
 import { errorJson } from "../errors.ts";
-import { checked, plain, readFields, wholeOf } from "../fields.ts";
+import { checked, plain, readFields, schemas, wholeOf } from "../fields.ts";
 import { json } from "../headers.ts";
-import { CursorAnswer, CursorBody, CursorsAnswer, OkAnswer } from "../schemas.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
 
 const PATH = "/v0/pools/{pool}/cursors/{name}";
@@ -48,6 +47,7 @@ async function get(call: Call, host: RouteHost): Promise<Response> {
 }
 
 async function put(call: Call, host: RouteHost): Promise<Response> {
+  const { CursorBody } = await schemas();
   const names = Object.keys(CursorBody.shape);
   const fields = await readFields(call.request, host.bodies, names, ["if_seq"]);
   const { durability } = checked(CursorBody, plain(fields));
@@ -80,7 +80,7 @@ export const CURSOR_ROUTES: readonly Route[] = [
     paths: ["/v0/pools/{pool}/cursors"],
     summary: "All cursors and work groups of a pool",
     access: "read",
-    answer: jsonContent(CursorsAnswer),
+    answer: jsonContent((of) => of.CursorsAnswer),
     remote: "cursors",
     handler: list,
   },
@@ -89,7 +89,7 @@ export const CURSOR_ROUTES: readonly Route[] = [
     paths: [PATH],
     summary: "One cursor or work group",
     access: "read",
-    answer: jsonContent(CursorAnswer),
+    answer: jsonContent((of) => of.CursorAnswer),
     remote: "cursor",
     handler: get,
   },
@@ -98,8 +98,8 @@ export const CURSOR_ROUTES: readonly Route[] = [
     paths: [PATH],
     summary: "Set a cursor, if it is where it should be",
     access: "work",
-    body: jsonContent(CursorBody),
-    answer: jsonContent(CursorAnswer),
+    body: jsonContent((of) => of.CursorBody),
+    answer: jsonContent((of) => of.CursorAnswer),
     errors: [409],
     remote: "setCursor",
     handler: put,
@@ -109,7 +109,7 @@ export const CURSOR_ROUTES: readonly Route[] = [
     paths: [PATH],
     summary: "Delete a cursor or a work group",
     access: "work",
-    answer: jsonContent(OkAnswer),
+    answer: jsonContent((of) => of.OkAnswer),
     remote: "deleteCursor",
     handler: remove,
   },

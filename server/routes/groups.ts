@@ -6,21 +6,21 @@
 
 import { mayUse } from "../../lib/grant.ts";
 import type { z } from "zod";
+import type * as Schemas from "../schemas.ts";
 import type { Group, TakenTasks } from "../../lib/backend/coordination.ts";
 import { deadName } from "../../lib/backend/dead.ts";
 import { poolName } from "../../lib/backend/refs.ts";
 import { requireRight } from "../auth.ts";
 import { coordinated } from "../coordinated.ts";
 import { bad } from "../errors.ts";
-import { checked, plain, readFields, wholeOf } from "../fields.ts";
+import { checked, plain, readFields, schemas, wholeOf } from "../fields.ts";
 import { json } from "../headers.ts";
 import { checkPoolName } from "../names.ts";
 import { filters } from "../query.ts";
-import { GroupAnswer, GroupBody } from "../schemas.ts";
 import { timeoutOf, waiting } from "../waiting.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
 
-type Body = z.infer<typeof GroupBody>;
+type Body = z.infer<typeof Schemas.GroupBody>;
 
 /** The maximum number of tasks per call. */
 const MOST_TASKS = 512;
@@ -72,6 +72,7 @@ async function act(
 
 async function work(call: Call, host: RouteHost): Promise<Response> {
   const { pool, grant } = call;
+  const { GroupBody } = await schemas();
   const fields = await readFields(call.request, host.bodies, Object.keys(GroupBody.shape));
   const body = checked(GroupBody, plain(fields));
   const { tags = undefined, from = undefined, holder = undefined, dead = undefined } = body;
@@ -105,8 +106,8 @@ export const GROUP_ROUTES: readonly Route[] = [
     paths: ["/v0/pools/{pool}/groups/{name}"],
     summary: "Take tasks, acknowledge, fail or extend them",
     access: "work",
-    body: jsonContent(GroupBody),
-    answer: jsonContent(GroupAnswer),
+    body: jsonContent((of) => of.GroupBody),
+    answer: jsonContent((of) => of.GroupAnswer),
     errors: [409],
     remote: "group",
     handler: work,

@@ -4,14 +4,12 @@
  * @module
  */
 
-import { z } from "zod";
 import type { PoolHandle } from "../../lib/backend/types.ts";
 import { opened } from "../coordinated.ts";
 import { bad } from "../errors.ts";
 import { SLICE_LIMITS } from "../filter_budget.ts";
 import { json } from "../headers.ts";
 import { conditions, parseU64, sinceTime, single, tagsOf, wordsOf } from "../query.ts";
-import { HistogramAnswer } from "../schemas.ts";
 import { waiting } from "../waiting.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
 
@@ -61,22 +59,30 @@ export const HISTOGRAM_ROUTES: readonly Route[] = [
     summary: "How many messages there are by time and tag",
     access: "read",
     query: [
-      { name: "from", schema: z.string(), description: "RFC 3339 time, or such as 10m" },
-      { name: "to", schema: z.string(), description: "The same; not counted itself" },
+      { name: "from", schema: ({ z }) => z.string(), description: "RFC 3339 time, or such as 10m" },
+      { name: "to", schema: ({ z }) => z.string(), description: "The same; not counted itself" },
       {
         name: "buckets",
-        schema: z.number().int().min(1).max(Number(MOST_BUCKETS)),
+        schema: ({ z }) => z.number().int().min(1).max(Number(MOST_BUCKETS)),
         description: "How many buckets at most; default 120",
       },
       {
         name: "tag",
-        schema: z.array(z.string()),
+        schema: ({ z }) => z.array(z.string()),
         description: "Only messages with all of these tags; may be given again",
       },
-      { name: "where", schema: z.string(), description: "jq expression on each message" },
-      { name: "q", schema: z.string(), description: "Words that a message must all have" },
+      {
+        name: "where",
+        schema: ({ z }) => z.string(),
+        description: "jq expression on each message",
+      },
+      {
+        name: "q",
+        schema: ({ z }) => z.string(),
+        description: "Words that a message must all have",
+      },
     ],
-    answer: jsonContent(HistogramAnswer),
+    answer: jsonContent((of) => of.HistogramAnswer),
     errors: [503],
     handler: histogram,
   },

@@ -4,13 +4,11 @@
  * @module
  */
 
-import { z } from "zod";
 import { KEY_TAG } from "../../lib/coordination/names.ts";
 import { coordinated } from "../coordinated.ts";
 import { bad, HttpError } from "../errors.ts";
 import { json } from "../headers.ts";
 import { conditions, parseU64, sinceTime, single, tagsOf } from "../query.ts";
-import { LatestAnswer, U64 } from "../schemas.ts";
 import { waiting } from "../waiting.ts";
 import { type Call, jsonContent, type Parameter, type Route, type RouteHost } from "./route.ts";
 
@@ -18,26 +16,46 @@ import { type Call, jsonContent, type Parameter, type Route, type RouteHost } fr
 const MOST_BYTES = 16 << 20;
 
 const PARAMETERS: readonly Parameter[] = [
-  { name: "key", schema: z.string(), description: "The newest message with the tag key:K" },
+  {
+    name: "key",
+    schema: ({ z }) => z.string(),
+    description: "The newest message with the tag key:K",
+  },
   {
     name: "by",
-    schema: z.string(),
+    schema: ({ z }) => z.string(),
     description: "The newest of each group: the beginning of a tag, or a path such as .data.agent",
   },
   {
     name: "tag",
-    schema: z.array(z.string()),
+    schema: ({ z }) => z.array(z.string()),
     description: "With by: only messages with all of these tags; may be given again",
   },
-  { name: "where", schema: z.string(), description: "With by: jq expression on each message" },
+  {
+    name: "where",
+    schema: ({ z }) => z.string(),
+    description: "With by: jq expression on each message",
+  },
   {
     name: "having",
-    schema: z.string(),
+    schema: ({ z }) => z.string(),
     description: "With by: jq expression on the newest message of each group",
   },
-  { name: "max_age", schema: z.string(), description: "With by: a duration such as 10m" },
-  { name: "since", schema: z.string(), description: "With by: RFC 3339 time, or such as 10m" },
-  { name: "last", schema: U64, description: "With by: only the newest so many messages" },
+  {
+    name: "max_age",
+    schema: ({ z }) => z.string(),
+    description: "With by: a duration such as 10m",
+  },
+  {
+    name: "since",
+    schema: ({ z }) => z.string(),
+    description: "With by: RFC 3339 time, or such as 10m",
+  },
+  {
+    name: "last",
+    schema: (of) => of.U64,
+    description: "With by: only the newest so many messages",
+  },
 ];
 
 async function ofKey(key: string, call: Call, host: RouteHost): Promise<Response> {
@@ -84,7 +102,7 @@ export const LATEST_ROUTES: readonly Route[] = [
     summary: "The newest message of a key, or of each group",
     access: "read",
     query: PARAMETERS,
-    answer: jsonContent(LatestAnswer),
+    answer: jsonContent((of) => of.LatestAnswer),
     errors: [503],
     remote: "latest",
     handler: latest,

@@ -4,39 +4,38 @@
  * @module
  */
 
-import { z } from "zod";
 import { PlasmiteError } from "../../lib/errors.ts";
 import type { StoredFrame } from "../../lib/backend/types.ts";
 import { opened } from "../coordinated.ts";
 import { BASE_HEADERS, JSON_HEADERS } from "../headers.ts";
 import { parseU64 } from "../query.ts";
-import {
-  AppendAnswer,
-  AppendBody,
-  BatchAnswer,
-  DURABILITY,
-  MessageAnswer,
-  U64,
-} from "../schemas.ts";
 import { type Call, jsonContent, type Parameter, type Route, type RouteHost } from "./route.ts";
 
 const LITE3 = "application/x-plasmite-lite3";
 
 const QUERY: readonly Parameter[] = [
-  { name: "durability", schema: DURABILITY, description: "flush: on disk before the answer" },
+  {
+    name: "durability",
+    schema: (of) => of.DURABILITY,
+    description: "flush: on disk before the answer",
+  },
 ];
 
 const CONDITIONS: readonly Parameter[] = [
   {
     name: "expect",
-    schema: U64,
+    schema: (of) => of.U64,
     description: "The required newest message, of the pool or with the key; 0 for none",
   },
-  { name: "key", schema: z.string(), description: "The key: adds the tag key:K" },
-  { name: "id", schema: z.string(), description: "The id: stored once; adds the tag id:X" },
+  { name: "key", schema: ({ z }) => z.string(), description: "The key: adds the tag key:K" },
+  {
+    name: "id",
+    schema: ({ z }) => z.string(),
+    description: "The id: stored once; adds the tag id:X",
+  },
   {
     name: "id_window",
-    schema: z.number().int().min(1).max(1_000_000),
+    schema: ({ z }) => z.number().int().min(1).max(1_000_000),
     description: "How many messages back to search for ids; default 4096",
   },
 ];
@@ -72,8 +71,8 @@ export const MESSAGE_ROUTES: readonly Route[] = [
     paths: ["/v0/pools/{pool}/append", "/v0/pools/{pool}/messages"],
     summary: "Append one message",
     access: "append",
-    body: jsonContent(AppendBody),
-    answer: jsonContent(AppendAnswer),
+    body: jsonContent((of) => of.AppendBody),
+    answer: jsonContent((of) => of.AppendAnswer),
     errors: [409],
     remote: "append",
     handler: ({ request, pool, grant }, { appends }) => appends.json(request, pool, grant),
@@ -85,7 +84,7 @@ export const MESSAGE_ROUTES: readonly Route[] = [
     access: "append",
     query: [...QUERY, ...CONDITIONS],
     body: { type: LITE3, schema: null },
-    answer: jsonContent(AppendAnswer),
+    answer: jsonContent((of) => of.AppendAnswer),
     errors: [409],
     remote: "append",
     handler: ({ request, pool, search, grant }, { appends }) =>
@@ -98,7 +97,7 @@ export const MESSAGE_ROUTES: readonly Route[] = [
     access: "append",
     query: [...QUERY, ...CONDITIONS.filter(({ name }) => name !== "id")],
     body: { type: "application/jsonl", schema: null },
-    answer: jsonContent(BatchAnswer),
+    answer: jsonContent((of) => of.BatchAnswer),
     errors: [409],
     remote: "append",
     handler: ({ request, pool, search, grant }, { appends }) =>
@@ -109,7 +108,7 @@ export const MESSAGE_ROUTES: readonly Route[] = [
     paths: ["/v0/pools/{pool}/messages/{seq}"],
     summary: "One message",
     access: "read",
-    answer: jsonContent(MessageAnswer),
+    answer: jsonContent((of) => of.MessageAnswer),
     remote: "get",
     handler: message,
   },

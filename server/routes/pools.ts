@@ -4,26 +4,17 @@
  * @module
  */
 
-import { z } from "zod";
 import { LARGEST_POOL } from "../../lib/client/names.ts";
 import { poolName } from "../../lib/backend/refs.ts";
 import { accessOf } from "../../lib/grant.ts";
 import { requireRight, rightsHeaders } from "../auth.ts";
 import { bad, saturated, SLOT_WAIT } from "../errors.ts";
-import { checked, readFields } from "../fields.ts";
+import { checked, readFields, schemas } from "../fields.ts";
 import { json } from "../headers.ts";
 import { briefJson, infoJson } from "../infos.ts";
 import { poolsJson, readable } from "../lists.ts";
 import { checkPoolName } from "../names.ts";
 import { squeeze } from "../page.ts";
-import {
-  CreateBody,
-  NamesAnswer,
-  OkAnswer,
-  OpenBody,
-  PoolAnswer,
-  PoolsAnswer,
-} from "../schemas.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
 
 async function list({ request, grant, search }: Call, host: RouteHost): Promise<Response> {
@@ -48,7 +39,7 @@ async function create({ request, grant }: Call, { backend, bodies }: RouteHost):
   if (typeof size === "bigint") fields["size_bytes"] = Number(size);
   const age = fields["max_age_ms"];
   if (typeof age === "bigint") fields["max_age_ms"] = Number(age);
-  const { pool, size_bytes, max_age_ms } = checked(CreateBody, fields);
+  const { pool, size_bytes, max_age_ms } = checked((await schemas()).CreateBody, fields);
   checkPoolName(pool);
   requireRight(grant, "admin", pool);
   if (typeof size === "bigint" && size > LARGEST_POOL) {
@@ -63,7 +54,8 @@ async function create({ request, grant }: Call, { backend, bodies }: RouteHost):
 }
 
 async function open({ request, grant }: Call, { backend, bodies }: RouteHost): Promise<Response> {
-  const { pool } = checked(OpenBody, await readFields(request, bodies, ["pool"]));
+  const fields = await readFields(request, bodies, ["pool"]);
+  const { pool } = checked((await schemas()).OpenBody, fields);
   checkPoolName(pool);
   const access = accessOf(grant, poolName(pool));
   if (access === null) requireRight(grant, "read", pool);
@@ -93,10 +85,10 @@ export const POOL_ROUTES: readonly Route[] = [
     access: "read",
     query: [{
       name: "name",
-      schema: z.array(z.string()),
+      schema: ({ z }) => z.array(z.string()),
       description: "Only the pools of these names; may be given again",
     }],
-    answer: jsonContent(PoolsAnswer),
+    answer: jsonContent((of) => of.PoolsAnswer),
     errors: [423, 500],
     remote: "list",
     handler: list,
@@ -106,7 +98,7 @@ export const POOL_ROUTES: readonly Route[] = [
     paths: ["/v0/ui/names"],
     summary: "The names of all pools that the caller may read",
     access: "read",
-    answer: jsonContent(NamesAnswer),
+    answer: jsonContent((of) => of.NamesAnswer),
     errors: [423, 500],
     handler: names,
   },
@@ -115,8 +107,8 @@ export const POOL_ROUTES: readonly Route[] = [
     paths: ["/v0/pools"],
     summary: "Make a pool",
     access: "admin",
-    body: jsonContent(CreateBody),
-    answer: jsonContent(PoolAnswer),
+    body: jsonContent((of) => of.CreateBody),
+    answer: jsonContent((of) => of.PoolAnswer),
     errors: [409, 423, 500],
     remote: "create",
     handler: create,
@@ -126,8 +118,8 @@ export const POOL_ROUTES: readonly Route[] = [
     paths: ["/v0/pools/open"],
     summary: "Whether a pool can be opened",
     access: "any",
-    body: jsonContent(OpenBody),
-    answer: jsonContent(PoolAnswer),
+    body: jsonContent((of) => of.OpenBody),
+    answer: jsonContent((of) => of.PoolAnswer),
     errors: [404, 423, 500],
     remote: "open",
     handler: open,
@@ -137,7 +129,7 @@ export const POOL_ROUTES: readonly Route[] = [
     paths: ["/v0/pools/{pool}/info", "/v0/ui/pools/{pool}/info"],
     summary: "Sizes, bounds and use of a pool",
     access: "read",
-    answer: jsonContent(PoolAnswer),
+    answer: jsonContent((of) => of.PoolAnswer),
     remote: "info",
     handler: info,
   },
@@ -146,7 +138,7 @@ export const POOL_ROUTES: readonly Route[] = [
     paths: ["/v0/pools/{pool}"],
     summary: "Delete a pool",
     access: "admin",
-    answer: jsonContent(OkAnswer),
+    answer: jsonContent((of) => of.OkAnswer),
     remote: "remove",
     handler: remove,
   },

@@ -5,6 +5,7 @@
  */
 
 import type { z } from "zod";
+import type * as Schemas from "../schemas.ts";
 import type { Slots } from "../../lib/backend/local/slots.ts";
 import type { Coordination } from "../../lib/backend/coordination.ts";
 import type { Backend, PoolHandle } from "../../lib/backend/types.ts";
@@ -112,12 +113,18 @@ export interface Call {
   part(name: string): string;
 }
 
+/**
+ * Takes a schema of the OpenAPI document from the module of all schemas. Nothing but that document
+ * needs them, so they are loaded with it: they take 3 MB in a server that is never asked for it.
+ */
+export type Schema = (of: typeof Schemas, limits: Limits) => z.ZodType;
+
 /** A parameter of the query, or a header that can replace one. */
 export interface Parameter {
   /** Its name. */
   readonly name: string;
-  /** Its schema; a function if it depends on the server. */
-  readonly schema: z.ZodType | ((limits: Limits) => z.ZodType);
+  /** Its schema. */
+  readonly schema: Schema;
   /** Its description. */
   readonly description: string;
   /** Whether it is a header; default a parameter of the query. */
@@ -132,7 +139,7 @@ export interface Content {
   /** The media type. */
   readonly type: string;
   /** The schema; null if JSON Schema cannot describe it. */
-  readonly schema: z.ZodType | null;
+  readonly schema: Schema | null;
 }
 
 /** One route. */
@@ -170,6 +177,6 @@ export interface Route {
 }
 
 /** JSON content. */
-export function jsonContent(schema: z.ZodType): Content {
+export function jsonContent(schema: Schema): Content {
   return { type: "application/json", schema };
 }

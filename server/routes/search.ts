@@ -4,7 +4,6 @@
  * @module
  */
 
-import { z } from "zod";
 import type { PoolHandle } from "../../lib/backend/types.ts";
 import { opened } from "../coordinated.ts";
 import { linesStream } from "../lines_stream.ts";
@@ -12,18 +11,17 @@ import { conditions, parseU64, sinceTime, single, tagsOf, wordsOf } from "../que
 import { facetsJson, type FacetsQuery } from "../facets.ts";
 import { json } from "../headers.ts";
 import { searchLines } from "../search.ts";
-import { FacetsAnswer, U64 } from "../schemas.ts";
 import { waiting } from "../waiting.ts";
 import { type Call, jsonContent, type Parameter, type Route, type RouteHost } from "./route.ts";
 
 const SELECTION: readonly Parameter[] = [
   {
     name: "tag",
-    schema: z.array(z.string()),
+    schema: ({ z }) => z.array(z.string()),
     description: "Only messages with all of these tags; may be given again",
   },
-  { name: "where", schema: z.string(), description: "jq expression on each message" },
-  { name: "since", schema: z.string(), description: "RFC 3339 time, or such as 10m" },
+  { name: "where", schema: ({ z }) => z.string(), description: "jq expression on each message" },
+  { name: "since", schema: ({ z }) => z.string(), description: "RFC 3339 time, or such as 10m" },
 ];
 
 /** The parameters that all have. */
@@ -78,11 +76,11 @@ export const SEARCH_ROUTES: readonly Route[] = [
     query: [
       {
         name: "q",
-        schema: z.string(),
+        schema: ({ z }) => z.string(),
         description: 'Words that a message must all have, such as refused "no route"',
       },
       ...SELECTION,
-      { name: "until", schema: U64, description: "Only up to this sequence number" },
+      { name: "until", schema: (of) => of.U64, description: "Only up to this sequence number" },
     ],
     answer: { type: "application/jsonl", schema: null },
     errors: [503],
@@ -95,9 +93,13 @@ export const SEARCH_ROUTES: readonly Route[] = [
     access: "read",
     query: [
       ...SELECTION,
-      { name: "before", schema: z.string(), description: "RFC 3339 time, or such as 10m" },
+      {
+        name: "before",
+        schema: ({ z }) => z.string(),
+        description: "RFC 3339 time, or such as 10m",
+      },
     ],
-    answer: jsonContent(FacetsAnswer),
+    answer: jsonContent((of) => of.FacetsAnswer),
     errors: [503],
     handler: facets,
   },

@@ -4,11 +4,9 @@
  * @module
  */
 
-import { z } from "zod";
 import { saturated, SLOT_WAIT } from "../errors.ts";
 import { BASE_HEADERS, json } from "../headers.ts";
 import { page, squeeze } from "../page.ts";
-import { AcceptedAnswer, OkAnswer, RpcMessage, StatusAnswer } from "../schemas.ts";
 import { pathOf } from "../url.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
 
@@ -43,7 +41,7 @@ export const SERVICE_ROUTES: readonly Route[] = [
     paths: ["/healthz"],
     summary: "Whether the server runs",
     access: "open",
-    answer: jsonContent(OkAnswer),
+    answer: jsonContent((of) => of.OkAnswer),
     remote: "features",
     handler: () => json('{"ok":true}'),
   },
@@ -52,7 +50,7 @@ export const SERVICE_ROUTES: readonly Route[] = [
     paths: ["/v0/openapi.json"],
     summary: "This document",
     access: "open",
-    answer: jsonContent(z.object({})),
+    answer: jsonContent(({ z }) => z.object({})),
     handler: async ({ request }, { openApi }) =>
       squeeze(request, await openApi(), "application/json"),
   },
@@ -61,7 +59,7 @@ export const SERVICE_ROUTES: readonly Route[] = [
     paths: ["/v0/serve/status"],
     summary: "Who serves this; on a loopback HTTP listener only",
     access: "open",
-    answer: jsonContent(StatusAnswer),
+    answer: jsonContent((of) => of.StatusAnswer),
     served: ({ status }) => status !== null,
     handler: (_call, { status }) => json(JSON.stringify(status?.())),
   },
@@ -70,7 +68,7 @@ export const SERVICE_ROUTES: readonly Route[] = [
     paths: ["/v0/access/check"],
     summary: "Whether the credentials are good",
     access: "any",
-    answer: jsonContent(AcceptedAnswer),
+    answer: jsonContent((of) => of.AcceptedAnswer),
     handler: () => json('{"accepted":true}'),
   },
   {
@@ -105,8 +103,8 @@ export const SERVICE_ROUTES: readonly Route[] = [
     paths: ["/mcp"],
     summary: "Model Context Protocol, streamable HTTP without sessions",
     access: "any",
-    body: jsonContent(RpcMessage),
-    answer: jsonContent(RpcMessage),
+    body: jsonContent((of) => of.RpcMessage),
+    answer: jsonContent((of) => of.RpcMessage),
     served: ({ mcp }) => mcp !== null,
     handler: agents,
   },

@@ -9,7 +9,6 @@ import { bad, busy } from "../errors.ts";
 import { isHead, streamHead } from "../head.ts";
 import { poolsStream } from "../pools_stream.ts";
 import { MARKS, parseTail, SKIP_CORRUPT, TAIL_PARAMETERS } from "../query.ts";
-import { U64 } from "../schemas.ts";
 import { TailStream } from "../tail.ts";
 import type { Call, Parameter, Route, RouteHost } from "./route.ts";
 
@@ -57,7 +56,7 @@ async function tail(
 
 const LAST_EVENT_ID: Parameter = {
   name: "last-event-id",
-  schema: U64,
+  schema: (of) => of.U64,
   description: "The last number that was seen; wins over since_seq",
   header: true,
 };
