@@ -86,6 +86,21 @@ export interface Suggestion {
  */
 export type ErrorDetails = Readonly<Record<string, string | bigint | null>>;
 
+/**
+ * Members of the error documents of a server that are not details, which must not have these
+ * names.
+ */
+export const DOCUMENT_FIELDS: readonly string[] = [
+  "kind",
+  "message",
+  "hint",
+  "path",
+  "seq",
+  "offset",
+  "line",
+  "suggestion",
+];
+
 /** What errors of a damaged pool file have in common. */
 export const DAMAGE = {
   hint: "The pool is damaged: check it, then repair it or recreate it.",

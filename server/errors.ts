@@ -5,7 +5,13 @@
  */
 
 import { missingFlag, refusedByDeno } from "../lib/environment.ts";
-import { type ErrorContext, ErrorKind, type ErrorKindName, PlasmiteError } from "../lib/errors.ts";
+import {
+  DOCUMENT_FIELDS,
+  type ErrorContext,
+  ErrorKind,
+  type ErrorKindName,
+  PlasmiteError,
+} from "../lib/errors.ts";
 import { isForCommandLine } from "../lib/hints.ts";
 import { type HeaderPairs, JSON_HEADERS } from "./headers.ts";
 
@@ -128,18 +134,6 @@ function hintOf(error: PlasmiteError): string | undefined {
   }
 }
 
-/** Members of an envelope that details must not replace. */
-const FIELDS: readonly string[] = [
-  "kind",
-  "message",
-  "hint",
-  "path",
-  "seq",
-  "offset",
-  "line",
-  "suggestion",
-];
-
 /** The envelope as JSON text; it reveals nothing about unexpected exceptions. */
 export function errorJson(thrown: unknown): string {
   const error = PlasmiteError.is(thrown) ? thrown : refusedByDeno(thrown);
@@ -165,7 +159,7 @@ export function errorJson(thrown: unknown): string {
     parts.push(`"suggestion":${JSON.stringify({ expression, why })}`);
   }
   for (const [name, value] of Object.entries(error.details)) {
-    if (!FIELDS.includes(name)) put(name, value);
+    if (!DOCUMENT_FIELDS.includes(name)) put(name, value);
   }
   return `{"error":{${parts.join(",")}}}`;
 }

@@ -7,6 +7,7 @@
 
 import { refusedByDeno } from "../../environment.ts";
 import {
+  DOCUMENT_FIELDS,
   type ErrorContext,
   type ErrorDetails,
   ErrorKind,
@@ -184,23 +185,11 @@ function integer(value: unknown): bigint | undefined {
   return typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : undefined;
 }
 
-/** The standard fields of an error document. */
-const FIELDS = new Set([
-  "kind",
-  "message",
-  "hint",
-  "path",
-  "seq",
-  "offset",
-  "line",
-  "suggestion",
-]);
-
 /** The details in an error document: its other members. */
 function detailsOf(envelope: { readonly [key: string]: unknown }): ErrorDetails {
   const details: Record<string, string | bigint | null> = {};
   for (const [name, value] of Object.entries(envelope)) {
-    if (FIELDS.has(name)) continue;
+    if (DOCUMENT_FIELDS.includes(name)) continue;
     const fact = value === null ? null : text(value) ?? integer(value);
     if (fact !== undefined) details[name] = fact;
   }
