@@ -1,0 +1,43 @@
+/**
+ * A server of its own process.
+ *
+ * @module
+ */
+
+import { DENO, plasmite } from "../support/bench.ts";
+import { sleep } from "../support/processes.ts";
+
+/** Options of how to start it. */
+export interface ServeOptions {
+  readonly args?: readonly string[];
+  /** A program that starts Deno, and its arguments, such as `taskset`. */
+  readonly through?: readonly string[];
+  /** Flags of V8. */
+  readonly v8?: readonly string[];
+}
+
+/** Starts `serve` on the pools of a folder; returns when it answers. */
+export async function startServe(
+  dir: string,
+  { args = [], through = [], v8 = [] }: ServeOptions = {},
+): Promise<{ child: Deno.ChildProcess; url: string }> {
+  const ready = `${dir}/.ready`;
+  await Deno.remove(ready).catch(() => {});
+  const [run = "run", ...rest] = plasmite(dir, "serve", "--bind", "127.0.0.1:0", ...args);
+  const [program = DENO, ...more] = [...through, DENO, run, ...v8, ...rest];
+  const child = new Deno.Command(program, {
+    args: more,
+    env: { PLASMITE_SERVE_READY_FILE: ready },
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  let ended = false;
+  child.status.then(() => ended = true);
+  while (!ended) {
+    const address = await Deno.readTextFile(ready).catch(() => "");
+    if (address !== "") return { child, url: `http://${address}` };
+    await sleep(20);
+  }
+  throw new Error(`The server ended before it answered: serve ${args.join(" ")}`);
+}
