@@ -14,6 +14,7 @@ import {
   type TestServer,
   until,
 } from "../support/browser.ts";
+import { until as eventually } from "../support/patience.ts";
 
 const MINUTE = 60_000;
 
@@ -112,6 +113,57 @@ inBrowsers("the list of pools", async (t, browser) => {
         await page.keyboard.press("Enter");
         await page.locator(".row .data").first().waitFor();
         assert.match(page.url(), /\/ui\/pools\/logs-db$/);
+      }),
+  );
+
+  // Lost: the dialog that was asked for, to the second half of a double-click.
+  await t.step(
+    "a double-click opens a dialog, and a click beside it closes it later",
+    () =>
+      scene(browser, {}, async ({ server, page }) => {
+        make(server, "shop", 1);
+        await page.clock.install();
+        await page.goto(`${server.url}/ui`);
+        await eventually(async () => {
+          await page.clock.runFor(10);
+          return await page.locator("[data-pool]").count() > 0;
+        });
+        await page.clock.pauseAt(Date.now() + 60 * MINUTE);
+        for (const name of ["New pool", "Go to"]) {
+          await page.getByRole("button", { name, exact: true }).click();
+          await page.locator("dialog").waitFor();
+          await page.mouse.click(5, 795);
+          assert.equal(await page.locator("dialog").count(), 1, name);
+          await page.clock.runFor(1000);
+          await page.mouse.click(5, 795);
+          await page.locator("dialog").waitFor({ state: "detached" });
+        }
+      }),
+  );
+
+  // Lost: the page one has gone to, to one that comes late.
+  await t.step(
+    "a view that is loaded too late is not shown",
+    () =>
+      scene(browser, {}, async ({ server, page }) => {
+        make(server, "shop", 1);
+        let release = () => {};
+        const held = new Promise<void>((done) => release = done);
+        await page.route("**/ui/assets/pool.js", async (route) => {
+          await held;
+          await route.continue();
+        });
+        await page.goto(`${server.url}/ui`);
+        const asked = page.waitForRequest(/pool\.js$/);
+        await page.locator('[data-pool="shop"] a').click();
+        await asked;
+        await page.goBack();
+        await shows(page, ["shop"]);
+        release();
+        // What waits for the same module has gone on when this has.
+        await page.evaluate(`import("/ui/assets/pool.js").then(() => {})`);
+        await shows(page, ["shop"]);
+        assert.equal(await page.locator("h1").innerText(), "Pools");
       }),
   );
 

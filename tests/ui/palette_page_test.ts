@@ -66,6 +66,32 @@ inBrowsers("going anywhere by keyboard, and settings", async (t, browser) => {
       }),
   );
 
+  // Lost: the first letters, which the page would take for commands.
+  await t.step(
+    "what is typed until the box is there is in it",
+    () =>
+      scene(browser, {}, async ({ server, page }) => {
+        make(server, "shop");
+        let release = () => {};
+        const held = new Promise<void>((done) => release = done);
+        await page.route("**/ui/assets/palette.js", async (route) => {
+          await held;
+          await route.continue();
+        });
+        await page.goto(`${server.url}/ui`);
+        await page.locator('[data-pool="shop"]').waitFor();
+        const asked = page.waitForRequest(/palette\.js$/);
+        await page.keyboard.press("Control+k");
+        await asked;
+        await page.keyboard.type("no");
+        release();
+        const box = page.getByRole("combobox", { name: /^Go to a pool/ });
+        await box.waitFor();
+        assert.equal(await box.inputValue(), "no");
+        assert.equal(await page.locator("dialog").count(), 1);
+      }),
+  );
+
   // Lost: eyes at night, and the choice with the next reload.
   await t.step(
     "the theme can be chosen, is kept, and holds in all tabs at once",

@@ -147,6 +147,19 @@ inBrowsers("several pools together", async (t, browser) => {
         await until(page, `${ROWS(".list")}.join() === "logs-a of logs-a,logs-b of logs-b"`);
         await page.goForward();
         await until(page, `${ROWS(".list")}.at(-1) === "shop of shop"`);
+        // Eight at most, or nobody could tell them apart.
+        const names = Array.from({ length: 9 }, (_, i) => `job-${i}`);
+        for (const name of names.slice(1)) server.client.createPool(name, 1 << 16).close();
+        await page.goto(`${server.url}/ui`);
+        const together = page.getByRole("link", { name: "Show the pools job-… together" });
+        await together.waitFor();
+        server.client.createPool(names[0] ?? "", 1 << 16).close();
+        await page.locator('[data-pool="job-0"]').waitFor();
+        await together.waitFor({ state: "detached" });
+        await page.goto(`${server.url}/ui/pools/${names}`);
+        await page.locator("#toast", { hasText: "At most 8 pools are shown together" }).waitFor();
+        await page.locator(".part", { hasText: "job-7" }).waitFor();
+        assert.equal(await page.locator(".part").count(), 8);
       }),
   );
 });
