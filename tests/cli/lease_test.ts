@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import { withTime } from "../support/patience.ts";
 import { SCALE } from "../support/rings.ts";
 import {
   cli,
@@ -199,51 +200,57 @@ Deno.test("on a terminal leases are told in words", { ignore: !hasScript }, asyn
 // ---- many holders, some killed --------------------------------------------------------------------
 
 /** Starts a holder that works on a witness file: it must not exist yet. */
-function holder(dir: string, name: string, keys: readonly string[]): Deno.ChildProcess {
+function holder(
+  dir: string,
+  name: string,
+  keys: readonly string[],
+  ttl = "60s",
+): Deno.ChildProcess {
   const work = `
     if ! (set -C; : > witness) 2> /dev/null; then echo "$PLASMITE_TOKEN" >> overlaps; fi
     echo "$PLASMITE_TOKEN" >> tokens
     rm -f witness`;
-  const args = ["claim", "l", ...keys, "--as", name, "--ttl", "1s", "--wait", "2m"];
+  const args = ["claim", "l", ...keys, "--as", name, "--ttl", ttl, "--wait", "5m"];
   return spawnCli(["--dir", dir, ...args, "--", "sh", "-c", work], { cwd: dir });
 }
 
 // Two at work on one key: the deploy that runs twice at once.
-Deno.test("holders on one key, some killed: none overlap, tokens rise, everybody else gets a turn", async () => {
-  await inTemp(async (dir) => {
-    await run(dir, "pool", "create", "l");
-    let finished = 0;
-    let killed = 0;
-    const turns = async (name: string): Promise<void> => {
-      for (let i = 0; i < 5 * SCALE; i++) {
-        const child = holder(dir, `${name}-${i}`, ["k"]);
-        const kill = i % 4 === 2;
-        const timer = kill
-          ? setTimeout(() => {
-            try {
-              child.kill("SIGKILL");
-            } catch {
-              // It has ended already.
-            }
-          }, 60 + Math.random() * 80)
-          : undefined;
-        const { code, signal } = await child.status;
-        clearTimeout(timer);
-        if (signal === "SIGKILL") killed++;
-        else {
-          assert.equal(code, 0);
-          finished++;
+Deno.test("holders on one key, some killed: none overlap, tokens rise, everybody else gets a turn", () =>
+  // The keys of the killed ones are free after that time: it must be short, and long enough for the rest.
+  withTime((ttl) =>
+    inTemp(async (dir) => {
+      await run(dir, "pool", "create", "l");
+      let finished = 0;
+      let killed = 0;
+      const turns = async (name: string): Promise<void> => {
+        for (let i = 0; i < 5 * SCALE; i++) {
+          const child = holder(dir, `${name}-${i}`, ["k"], `${ttl}ms`);
+          const kill = i % 4 === 2;
+          const timer = kill
+            ? setTimeout(() => {
+              try {
+                child.kill("SIGKILL");
+              } catch {
+                // It has ended already.
+              }
+            }, 60 + Math.random() * 80)
+            : undefined;
+          const { code, signal } = await child.status;
+          clearTimeout(timer);
+          if (signal === "SIGKILL") killed++;
+          else {
+            assert.equal(code, 0);
+            finished++;
+          }
         }
-      }
-    };
-    await Promise.all(["p", "q", "r", "s"].map(turns));
-    assert.throws(() => Deno.readTextFileSync(`${dir}/overlaps`), Deno.errors.NotFound);
-    const tokens = Deno.readTextFileSync(`${dir}/tokens`).trim().split("\n").map(Number);
-    assert.deepEqual(tokens, tokens.toSorted((a, b) => a - b));
-    assert.equal(new Set(tokens).size, tokens.length);
-    assert.ok(tokens.length >= finished && finished + killed === 20 * SCALE);
-  });
-});
+      };
+      await Promise.all(["p", "q", "r", "s"].map(turns));
+      assert.throws(() => Deno.readTextFileSync(`${dir}/overlaps`), Deno.errors.NotFound);
+      const tokens = Deno.readTextFileSync(`${dir}/tokens`).trim().split("\n").map(Number);
+      assert.deepEqual(tokens, tokens.toSorted((a, b) => a - b));
+      assert.equal(new Set(tokens).size, tokens.length);
+      assert.ok(tokens.length >= finished && finished + killed === 20 * SCALE);
+    }), 1_000));
 
 Deno.test("keys in opposite order never deadlock, and are taken all or none", async () => {
   await inTemp(async (dir) => {

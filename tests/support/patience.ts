@@ -30,3 +30,18 @@ export async function until(
     await pause(10);
   }
 }
+
+/**
+ * For what only holds while the machine is not too slow for it, such as a lease that is renewed before
+ * it ends: `body` gets more and more milliseconds, and fails if it fails with all of them. What never
+ * holds fails all the same.
+ */
+export async function withTime(body: (ms: number) => Promise<void>, first = 400): Promise<void> {
+  for (let ms = first;; ms *= 4) {
+    try {
+      return await body(ms);
+    } catch (error) {
+      if (ms * 4 > PATIENCE_MS) throw error;
+    }
+  }
+}
