@@ -6,9 +6,9 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { isHex64, keyIdOf, parseAccessKey } from "../../lib/access/key.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
+import { sha256 } from "../../lib/storage/sha256.ts";
 import { startTimer } from "../../lib/timers.ts";
 import type { Grant, Need } from "../../lib/types.ts";
 import { damaged, readJson, type StateFolder } from "./folder.ts";
@@ -200,8 +200,7 @@ export class KeyStore {
   find(secret: string): KeyGrant | null {
     const bytes = secretBytes(secret);
     if (bytes === null) return null;
-    const digest = createHash("sha256").update(bytes).digest();
-    const given = new Uint32Array(new Uint8Array(digest).buffer);
+    const given = new Uint32Array(sha256(bytes).buffer);
     let found: Key | null = null;
     for (const key of this.#keys) {
       let difference = 0;

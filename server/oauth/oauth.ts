@@ -7,8 +7,8 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { equalSecrets } from "../../lib/access/key.ts";
+import { sha256 } from "../../lib/storage/sha256.ts";
 import type { Grant } from "../../lib/types.ts";
 import type { KeyStore } from "../access/keys.ts";
 import { AttemptLimit } from "../access/limit.ts";
@@ -18,7 +18,7 @@ import { BASE_HEADERS, cookiesOf, type HeaderPairs, json } from "../headers.ts";
 import { peerOf } from "../peer.ts";
 import { searchOf } from "../url.ts";
 import { invalidRequest, OAuthError, tooMany } from "./error.ts";
-import { APPROVAL_POLICY, approvalPage } from "./page.ts";
+import { approvalPage, approvalPolicy } from "./page.ts";
 import { Parameters, readForm, readRegistration } from "./parameters.ts";
 import { PENDING_LIFE, PendingApprovals } from "./pending.ts";
 import { type OAuthStore, TOKEN_LIFE, type Tokens } from "./store.ts";
@@ -207,7 +207,7 @@ export class OAuth {
       headers: [
         ["content-type", "text/html; charset=utf-8"],
         ...BASE_HEADERS,
-        ["content-security-policy", APPROVAL_POLICY],
+        ["content-security-policy", approvalPolicy()],
         ["set-cookie", `${COOKIE}=${opened.cookie}; ${COOKIE_ATTRIBUTES}; Max-Age=${PENDING_LIFE}`],
       ],
     });
@@ -278,7 +278,8 @@ export class OAuth {
     const verifier = form.need("code_verifier");
     this.#requireResource(form);
     const entry = store.takeCode(code);
-    const challenge = createHash("sha256").update(verifier).digest("base64url");
+    const challenge = sha256(new TextEncoder().encode(verifier))
+      .toBase64({ alphabet: "base64url", omitPadding: true });
     const good = entry !== null && entry.client_id === clientId &&
       entry.redirect_uri === redirectUri && equalSecrets(challenge, entry.challenge) &&
       entry.resource === this.#resource && store.client(clientId) !== null;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
+import { sha256 } from "../../lib/storage/sha256.ts";
 
 const STYLE = "body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:10vh auto;" +
   "padding:0 1rem;color-scheme:light dark}dt{font-weight:600}dd{margin:0 0 .6rem;" +
@@ -12,11 +12,16 @@ const STYLE = "body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:10
   "button{font:inherit;padding:.5rem 1rem;margin:1rem .5rem 0 0}";
 
 /**
+ * The page's Content-Security-Policy.
+ *
  * No `form-action`: it would block the redirect to the callback. No `Referrer-Policy` either: with
  * `no-referrer`, browsers send the form with `Origin: null`, which is refused.
  */
-export const APPROVAL_POLICY = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; " +
-  `style-src 'sha256-${createHash("sha256").update(STYLE).digest("base64")}'`;
+export function approvalPolicy(): string {
+  const style = sha256(new TextEncoder().encode(STYLE)).toBase64();
+  return "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; " +
+    `style-src 'sha256-${style}'`;
+}
 
 const ESCAPES: Readonly<Record<string, string>> = {
   "&": "&amp;",
