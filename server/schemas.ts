@@ -360,3 +360,13 @@ export const GroupAnswer = z.union([
     already: z.literal(true).optional().meta({ description: "It was done already" }),
   }).meta({ id: "TaskDone" }),
 ]).meta({ id: "GroupAnswer" });
+
+/** `POST /v0/ui/streams` and `POST /v0/ui/streams/{bundle}`. */
+export const BundleBody = z.object({
+  open: z.array(z.object({
+    key: z.string().min(1).max(64).meta({ description: "What its lines are marked with" }),
+    pool: z.string(),
+    query: z.string().optional().meta({ description: "As of /v0/ui/pools/{pool}/events" }),
+  })).max(256).optional(),
+  close: z.array(z.string()).max(256).optional().meta({ description: "Keys of streams to close" }),
+}).meta({ id: "BundleBody" });

@@ -15,6 +15,7 @@ import type { App, AppOptions } from "./app.ts";
 import { Appends, MessagePrinter } from "./append.ts";
 import { anyone, type Authenticator, bearerToken, capped, type Grant } from "./auth.ts";
 import { BodyReader, drain } from "./body.ts";
+import { Bundles } from "./bundle.ts";
 import { stopping } from "./errors.ts";
 import { corsHeaders, Guard, normalizeOrigin, preflight } from "./guard.ts";
 import { isHead, routedAsGet, withoutBody } from "./head.ts";
@@ -107,6 +108,7 @@ export class Server implements App {
       printer,
       metrics,
       tails,
+      bundles: new Bundles(),
       directory,
       bodies,
       maxBodyBytes,

@@ -96,9 +96,13 @@ export class TailStream {
       const tail = new TailStream(host, query, encoding, walk);
       if (tail.#slice.over) await tail.#slice.next();
       tail.#peek();
-      if (tail.#isDeferred && walk.evaluating === true && tail.#ahead === null) {
-        // the first verdict of jq, so that a filter over its budget can be refused with a status
-        await walk.wait(Math.min(tail.#deadline - performance.now(), host.heartbeatMs));
+      // The first verdict of jq, so that a filter over its budget can be refused with a status. Other
+      // news of the pool end the wait as well.
+      const until = Math.min(tail.#deadline, performance.now() + host.heartbeatMs);
+      while (tail.#isDeferred && walk.evaluating === true && tail.#ahead === null) {
+        const left = until - performance.now();
+        if (left <= 0) break;
+        await walk.wait(left);
         tail.#slice.restart();
         tail.#peek();
       }

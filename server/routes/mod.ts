@@ -5,6 +5,7 @@
  */
 
 import { ACCESS_ROUTES } from "./access.ts";
+import { BUNDLE_ROUTES } from "./bundles.ts";
 import { CLAIM_ROUTES } from "./claims.ts";
 import { CURSOR_ROUTES } from "./cursors.ts";
 import { GROUP_ROUTES } from "./groups.ts";
@@ -26,6 +27,7 @@ export const ROUTES: readonly Route[] = [
   ...POOL_ROUTES,
   ...MESSAGE_ROUTES,
   ...STREAM_ROUTES,
+  ...BUNDLE_ROUTES,
   ...HISTOGRAM_ROUTES,
   ...SEARCH_ROUTES,
   ...LATEST_ROUTES,

@@ -15,6 +15,7 @@ import type { AttemptLimit } from "../access/limit.ts";
 import type { BrowserSessions } from "../access/sessions.ts";
 import type { Administration } from "../access/administration.ts";
 import type { Authenticator } from "../auth.ts";
+import type { Bundles } from "../bundle.ts";
 import type { BodyReader } from "../body.ts";
 import type { Histograms } from "../histogram.ts";
 import type { Metrics } from "../metrics.ts";
@@ -65,6 +66,8 @@ export interface RouteHost extends TailHost {
   readonly directory: Slots;
   /** Concurrent streams (counter A of docs/spec/http-api.md 6). */
   readonly tails: Slots;
+  /** Streams of one caller in one answer. */
+  readonly bundles: Bundles;
   /** Counters. */
   readonly metrics: Metrics;
   /** Checks credentials. */

@@ -8,15 +8,28 @@ import { type Encoding, EVENTS, FRAMES, LINES } from "../encodings.ts";
 import { bad, busy } from "../errors.ts";
 import { isHead, streamHead } from "../head.ts";
 import { poolsStream } from "../pools_stream.ts";
-import { MARKS, parseTail, SKIP_CORRUPT, TAIL_PARAMETERS } from "../query.ts";
+import { MARKS, parseTail, SKIP_CORRUPT, TAIL_PARAMETERS, type TailQuery } from "../query.ts";
 import { TailStream } from "../tail.ts";
 import type { Call, Parameter, Route, RouteHost } from "./route.ts";
 
-async function tail(
-  { request, search, pool, grant }: Call,
+async function tail(call: Call, host: RouteHost, encoding: Encoding): Promise<Response> {
+  if (isHead(call.request)) {
+    await parsed(call, host, encoding);
+    await host.backend.info(call.pool);
+    return streamHead(200, encoding.headers);
+  }
+  const stream = await openTail(call, host, encoding);
+  return new Response(stream.body(), { headers: encoding.headers });
+}
+
+/** What a stream is opened with. */
+export type TailCall = Pick<Call, "request" | "search" | "pool" | "grant">;
+
+async function parsed(
+  { request, search }: TailCall,
   host: RouteHost,
   encoding: Encoding,
-): Promise<Response> {
+): Promise<TailQuery> {
   const last = encoding === EVENTS ? request.headers.get("last-event-id") : null;
   const query = await parseTail(search, host.maxTailTimeoutMs, last);
   if (encoding === FRAMES && query.errorOnGap) {
@@ -31,10 +44,21 @@ async function tail(
   if (query.skipCorrupt && !query.marks) {
     throw bad("skip_corrupt needs marks", "Add marks=1, which tail_lite3 has.");
   }
-  if (isHead(request)) {
-    await host.backend.info(pool);
-    return streamHead(200, encoding.headers);
-  }
+  return query;
+}
+
+/**
+ * Opens a stream; the caller has the right to read the pool.
+ *
+ * @throws {HttpError} 400, 404, 423, 500, 503
+ */
+export async function openTail(
+  call: TailCall,
+  host: RouteHost,
+  encoding: Encoding,
+): Promise<TailStream> {
+  const { pool, grant } = call;
+  const query = await parsed(call, host, encoding);
   if (!host.tails.take()) throw busy("too many concurrent tail requests");
   let stream: TailStream;
   try {
@@ -51,7 +75,7 @@ async function tail(
     throw error;
   }
   host.begun(stream, grant);
-  return new Response(stream.body(), { headers: encoding.headers });
+  return stream;
 }
 
 const LAST_EVENT_ID: Parameter = {

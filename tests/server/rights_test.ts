@@ -53,6 +53,8 @@ const NEEDS: Readonly<
   "GET /v0/pools/{pool}/tail_lite3": "read",
   "GET /v0/ui/pools/{pool}/events": "read",
   "GET /v0/ui/pools/stream": "read",
+  "POST /v0/ui/streams": "read",
+  "POST /v0/ui/streams/{bundle}": "read",
   "GET /v0/pools/{pool}/latest": "read",
   "POST /v0/pools/{pool}/claims": "append",
   "GET /v0/pools/{pool}/cursors": "read",
@@ -98,7 +100,8 @@ function asker(base: string, client: Deno.HttpClient | null, secret: string | nu
     const more = client === null ? {} : { client };
     const answer = await fetch(`${base}${path}`, { ...init, ...more, method, headers });
     // A stream of events without an end: the first one tells.
-    const endless = answer.status === 200 && path === "/v0/ui/pools/stream" && method === "GET";
+    const endless = answer.status === 200 &&
+      ["GET /v0/ui/pools/stream", "POST /v0/ui/streams"].includes(`${method} ${path}`);
     if (!endless) return { status: answer.status, text: await answer.text() };
     const reader = answer.body?.getReader();
     const text = new TextDecoder().decode((await reader?.read())?.value);

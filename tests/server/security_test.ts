@@ -24,6 +24,8 @@ const ROUTES: [string, string][] = [
   ["DELETE", "/v0/pools/p"],
   ["GET", "/v0/pools/p/tail"],
   ["GET", "/v0/ui/pools/p/events"],
+  ["POST", "/v0/ui/streams"],
+  ["POST", "/v0/ui/streams/p"],
   ["GET", "/metrics"],
   ["GET", "/unknown"],
   ["OPTIONS", "/v0/pools"],
