@@ -461,3 +461,24 @@ Deno.test("bundle: a stream's time is its own, and the next one goes on behind i
   await bundle.leave();
   await end();
 });
+
+// Lost: a place, to a tab that had been closed before its stream was open.
+Deno.test("bundle: a stream that is closed while it is opened gives its place back", async () => {
+  const { app, client, end } = await bench({ maxTailConcurrency: 2 });
+  using pool = client.createPool("p");
+  pool.append({ n: 1 });
+  const bundle = await opened(app, []);
+  const path = `${PATH}/${await bundle.name()}`;
+  const query = `where=${encodeURIComponent('.data|tostring|test("x")')}`;
+  const opening = read(app.request(path, asking([{ key: "0", pool: "p", query }])));
+  await Promise.all([opening, read(app.request(path, asking([], ["0"])))]);
+  for (let n = 1, status: number | undefined = 0; status !== 200; n++) {
+    await read(app.request(path, asking([{ key: `${n}`, pool: "p" }])));
+    ({ status } = await bundle.until(({ key }) => key === `${n}`));
+    if (status !== 200) await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.ok(n < 600, "its place was not given back");
+  }
+  assert.deepEqual(bundle.states.get("0") ?? [], []);
+  await bundle.leave();
+  await end();
+});
