@@ -2,7 +2,7 @@
 /**
  * How soon the page shows the first rows of a large pool, in Chromium: from the navigation to the
  * frame after the first rows were there, without a cache. `deno run -A bench/page.ts [--messages N]
- * [--rounds N]` prints one JSON line.
+ * [--rounds N] [--pi]` prints one JSON line. With `--pi` the server has one core and little memory.
  *
  * Server and browser are processes of their own. The yardstick of the same run is the time to the
  * first frame of a page that is one line of HTML with a script, served by a bare `Deno.serve`.
@@ -13,7 +13,9 @@
 import type { Browser } from "playwright-core";
 import { Client } from "../lib/client/client.ts";
 import { launch, story } from "../tests/support/browser.ts";
-import { CLI } from "../tests/support/paths.ts";
+import { startServe } from "./curves/serve.ts";
+import { LIMITS } from "./support/pi.ts";
+import { memory } from "./support/processes.ts";
 
 function option(name: string, fallback: number): number {
   const at = Deno.args.indexOf(name);
@@ -38,23 +40,6 @@ function fill(dir: string): void {
   for (let i = 0; i < MESSAGES; i++) {
     const { data, tags } = story(i);
     pool.append(data, { tags, timestampNs: BigInt(now - (MESSAGES - i) * 10) * 1_000_000n });
-  }
-}
-
-/** Starts `serve` and returns its address. */
-async function serve(dir: string): Promise<[Deno.ChildProcess, string]> {
-  const ready = `${dir}/ready`;
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", CLI, "--dir", dir, "serve", "--bind", "127.0.0.1:0"],
-    env: { PLASMITE_SERVE_READY_FILE: ready },
-    stdin: "null",
-    stdout: "null",
-    stderr: "inherit",
-  }).spawn();
-  for (;;) {
-    const address = await Deno.readTextFile(ready).catch(() => "");
-    if (address) return [child, `http://${address}`];
-    await new Promise((done) => setTimeout(done, 20));
   }
 }
 
@@ -98,7 +83,10 @@ function sum(times: readonly number[]): { best: number; median: number } {
 async function main(): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "plasmite-bench-" });
   fill(dir);
-  const [server, address] = await serve(dir);
+  const { child: server, url: address } = await startServe(
+    dir,
+    Deno.args.includes("--pi") ? LIMITS : {},
+  );
   const bare = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen: () => {} },
     () =>
@@ -128,6 +116,9 @@ async function main(): Promise<void> {
       first_rows_ms: sum(rows),
       main_thread_cpu_ms: sum(cpu),
       bare_page_ms: sum(yardstick),
+      rows_ms: rows.map(round),
+      bare_ms: yardstick.map(round),
+      server_peak_mb: round(memory(server.pid).peakMb),
     }));
   } finally {
     await browser.close();

@@ -84,9 +84,15 @@ function scale(values: readonly number[], start: number, end: number, tight: boo
   const last = tight ? Math.log10(Math.max(...values)) : to;
   const span = Math.max(last - from, 1e-9);
   const ticks: number[] = [];
+  const at = (value: number): number => start + (Math.log10(value) - from) / span * (end - start);
   for (let power = from; power <= last + 1e-9; power++) ticks.push(10 ** power);
-  if (tight && last - Math.floor(last) > 0.2) ticks.push(Math.max(...values));
-  return { ticks, at: (value) => start + (Math.log10(value) - from) / span * (end - start) };
+  const greatest = Math.max(...values);
+  if (tight && last > Math.floor(last)) {
+    // Its label needs room.
+    while (at(greatest) - at(ticks.at(-1) ?? 0) < 40 && ticks.length > 1) ticks.pop();
+    ticks.push(greatest);
+  }
+  return { ticks, at };
 }
 
 interface Curve {

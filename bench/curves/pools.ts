@@ -65,7 +65,7 @@ async function oneSize({ rounds, record }: Curves, dir: string, count: number): 
     }
     point("GET /v0/pools", costs);
     point("wait of another request", waits);
-    point("the same without a list", [await longestWait(url, async () => {})], true);
+    point("a wait without lists", [await longestWait(url, async () => {})], true);
   } finally {
     await end(child);
   }
