@@ -18,15 +18,21 @@ import { FrameBatch } from "../../lib/pool/batch.ts";
 import { cli, errorOf, inTemp } from "./cli_util.ts";
 import { hasTerminals, terminal } from "../support/terminal.ts";
 
+/** Makes a pool with a value a second of two places, whatever the time that takes. */
 function fill(dir: string): void {
   using client = new Client(dir);
   using pool = client.createPool("pi");
+  const start = Temporal.Now.instant().epochNanoseconds - 20_000_000_000n;
+  const put = (data: object, second: number, ...tags: string[]): void => {
+    const timestampNs = start + BigInt(second) * 1_000_000_000n;
+    pool.append(data as Record<string, string | number>, { tags, timestampNs });
+  };
   for (let i = 0; i <= 10; i++) {
-    pool.append({ celsius: i }, ["indoor", "sensor"]);
-    pool.append({ celsius: 10 }, ["outdoor", "sensor"]);
+    put({ celsius: i }, i, "indoor", "sensor");
+    put({ celsius: 10 }, i, "outdoor", "sensor");
   }
-  pool.append({ celsius: "hot" }, ["sensor"]);
-  pool.append({ humidity: 7 }, ["sensor"]);
+  put({ celsius: "hot" }, 11, "sensor");
+  put({ humidity: 7 }, 11, "sensor");
 }
 
 Deno.test("plot: a line rises where the numbers do, at the right height", () => {
