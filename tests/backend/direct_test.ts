@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { makeCertificate } from "../../server/certificate.ts";
 import { CLI, cli, inTemp, shell } from "../cli/cli_util.ts";
 import { serve } from "../client/remote_util.ts";
-import { watchdog } from "../support/patience.ts";
+import { untilFile, watchdog } from "../support/patience.ts";
 
 const certificate = await makeCertificate("127.0.0.1");
 const MOD = new URL("../../mod.ts", import.meta.url).href;
@@ -118,7 +118,7 @@ Deno.test("proxy variables: serve status asks the servers themselves", () =>
       stderr: "null",
     }).spawn();
     try {
-      while (!exists(`${dir}/ready`)) await new Promise((resolve) => setTimeout(resolve, 20));
+      await untilFile(`${dir}/ready`);
       const env = { ...variables(recorder.port), HOME: dir, DENO_DIR: await denoDir() };
       const status = await cli(["serve", "status", "--json"], { env });
       assert.equal(status.code, 0, status.stderr);
@@ -172,12 +172,4 @@ Deno.test("a client that was not closed keeps no process alive", () =>
 async function denoDir(): Promise<string> {
   const info = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
   return JSON.parse(new TextDecoder().decode(info.stdout)).denoDir;
-}
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
 }

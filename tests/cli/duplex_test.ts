@@ -10,25 +10,8 @@ import { ErrorKind } from "../../lib/errors.ts";
 import { LineEditor } from "../../lib/cli/duplex_editor.ts";
 import { Client } from "../../lib/client/client.ts";
 import { cli, errorOf, inTemp, type Outcome, spawnCli } from "./cli_util.ts";
+import { until, untilFile } from "../support/patience.ts";
 import { hasTerminals, screen, terminal } from "../support/terminal.ts";
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Waits until something is true, for half a minute at most. */
-async function until(done: () => boolean): Promise<void> {
-  for (let i = 0; i < 6000; i++) {
-    if (done()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error("it never came true");
-}
 
 function lines(outcome: Outcome): Record<string, unknown>[] {
   return outcome.stdout.split("\n").filter((line) => line !== "").map((line) =>
@@ -325,7 +308,7 @@ Deno.test(
         expect: "al> ",
       }, { touch: `${dir}/shown` }]);
       const gone = (async (): Promise<void> => {
-        await until(() => exists(`${dir}/shown`));
+        await untilFile(`${dir}/shown`);
         Deno.removeSync(`${dir}/gone.plasmite`);
       })();
       for (const [i, session] of (await Promise.all(sessions)).entries()) {

@@ -6,7 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { withTime } from "../support/patience.ts";
+import { untilFile, withTime } from "../support/patience.ts";
 import { SCALE } from "../support/rings.ts";
 import {
   cli,
@@ -128,21 +128,12 @@ Deno.test("claim -- CMD: signals are passed on, and the keys are released", asyn
       ..."claim l a --as x --create -- sh -c".split(" "),
       script,
     ]);
-    while (!exists(`${dir}/up`)) await new Promise((resolve) => setTimeout(resolve, 10));
+    await untilFile(`${dir}/up`);
     child.kill("SIGTERM");
     assert.equal((await child.status).code, 9);
     assert.equal((await run(dir, "claim", "l", "a", "--as", "y")).code, 0);
   });
 });
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 Deno.test("claim warns of a pool that forgets too soon, and not of a new one", async () => {
   await inTemp(async (dir) => {

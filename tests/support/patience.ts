@@ -45,3 +45,9 @@ export async function withTime(body: (ms: number) => Promise<void>, first = 400)
     }
   }
 }
+
+/** Waits until there is a file at a path. */
+export async function untilFile(path: string): Promise<void> {
+  const isThere = (): Promise<boolean> => Deno.stat(path).then(() => true, () => false);
+  await until(isThere, `${path} was never made`);
+}
