@@ -20,7 +20,7 @@ const KEPT = [
   /^(HTTP|HTTPS|ALL)_PROXY$/,
   /^(SSL_CERT_FILE|SSL_CERT_DIR|NODE_EXTRA_CA_CERTS|CURL_CA_BUNDLE)$/,
   /^(CARGO_HOME|RUSTUP_HOME|PYENV_ROOT)$/,
-  /^PLASMITE_(TEST_(SCALE|SCREENS)|CHROMIUM|NATS_SERVER(_\d+_\d+)?)$/,
+  /^PLASMITE_(TEST_(SCALE|SCREENS)|CHROMIUM|FIREFOX|NATS_SERVER(_\d+_\d+)?)$/,
 ];
 
 /** Where programs keep what they run on, in the home that is taken from them here. */
