@@ -11,11 +11,11 @@ import { FrameBatch } from "../../lib/pool/batch.ts";
 import { messageFromValue } from "../../lib/lite3/from_value.ts";
 import { CountingProxy } from "../support/counting_proxy.ts";
 import { NATS_VERSIONS, NatsServer, natsServer } from "../support/nats.ts";
+import { watchdog } from "../support/patience.ts";
 import { collect, put } from "./suite.ts";
 
 const KEYS = 100;
 const COUNT = 10_000;
-const PATIENCE = 20_000;
 
 function test(
   title: string,
@@ -60,7 +60,7 @@ async function everything(pool: PoolHandle, tags: readonly string[]): Promise<st
       const message = new MessageView().openFrame(walk.frame);
       if (tags.every((tag) => message.tags().includes(tag))) found.push(walk.frame.seq);
     } else if (walk.ended) break;
-    else await walk.wait(undefined, AbortSignal.timeout(PATIENCE));
+    else await walk.wait(undefined, watchdog());
   }
   walk.close();
   return found.map(String);
@@ -207,13 +207,13 @@ test("what was overwritten is told, although the server chooses", async (_, back
     const gaps: { first: bigint; last: bigint }[] = [];
     let goal = newest;
     let isOvertaken = false;
-    const watchdog = AbortSignal.timeout(PATIENCE);
+    const stop = watchdog();
     while (!walk.ended && walk.position <= goal) {
       const found = walk.next();
       const gap = walk.takeGap();
       if (gap !== null) gaps.push(gap);
       if (found) seen.add(walk.frame.seq);
-      else if (!walk.ended) await walk.wait(50, watchdog);
+      else if (!walk.ended) await walk.wait(50, stop);
       if (!isOvertaken && seen.size === 1) {
         isOvertaken = true;
         for (let i = 0; i < 12; i++) await more(1000);

@@ -6,7 +6,7 @@ import { NatsBackend } from "../../lib/backend/nats.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
 import { NatsCluster, testEachNats } from "../support/nats.ts";
 import { storeWhen } from "../support/coordinated.ts";
-import { PATIENCE_MS, pause } from "../support/patience.ts";
+import { patiently } from "../support/patience.ts";
 
 /** Whether an error may pass when servers come back. */
 function mayPass(error: unknown): boolean {
@@ -17,16 +17,13 @@ function mayPass(error: unknown): boolean {
 async function create(cluster: NatsCluster): Promise<string> {
   const backend = new NatsBackend(cluster.url());
   try {
-    for (const end = performance.now() + PATIENCE_MS;;) {
+    await patiently(async () => {
       try {
         await backend.create("P", { sizeBytes: 16 << 20, replicas: 3 });
-        break;
       } catch (error) {
-        if (PlasmiteError.is(error, ErrorKind.AlreadyExists)) break;
-        if (!mayPass(error) || performance.now() > end) throw error;
-        await pause(200);
+        if (!PlasmiteError.is(error, ErrorKind.AlreadyExists)) throw error;
       }
-    }
+    }, mayPass);
     await cluster.ready("P");
     return (await backend.info("P")).stream?.leader ?? "n0";
   } finally {

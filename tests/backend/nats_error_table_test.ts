@@ -9,6 +9,7 @@ import { type WireError, wireError } from "../../lib/backend/nats/errors.ts";
 import type { PoolHandle } from "../../lib/backend/types.ts";
 import { type ErrorKindName, PlasmiteError } from "../../lib/errors.ts";
 import { storeWhen } from "../support/coordinated.ts";
+import { PATIENCE_MS } from "../support/patience.ts";
 import {
   NATS_VERSIONS,
   NatsCluster,
@@ -374,7 +375,7 @@ for (const version of NATS_VERSIONS) {
       const cluster = await NatsCluster.start(version);
       const backend = new NatsBackend(cluster.url());
       try {
-        for (const until = performance.now() + 60_000;;) {
+        for (const until = performance.now() + PATIENCE_MS;;) {
           const error = await backend.create("P", { sizeBytes: MIB, replicas: 5 }).then(
             () => assert.fail("it was made"),
             (error) => error,

@@ -10,10 +10,8 @@ import type { PoolHandle } from "../../lib/backend/types.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
 import { fails } from "../support/fails.ts";
 import { NATS_VERSIONS, NatsCluster, NatsServer, natsServer } from "../support/nats.ts";
+import { PATIENCE_MS, patiently } from "../support/patience.ts";
 import { put } from "./suite.ts";
-
-const PATIENCE = 60_000;
-const soon = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 function test(title: string, run: (server: NatsServer) => Promise<void>, config = ""): void {
   for (const version of NATS_VERSIONS) {
@@ -158,15 +156,10 @@ test("a cursor is free again some time after its reader gave the last sign of li
     await jsm.consumers.add("P", short);
   });
   await fails("Busy", () => coordination.cursor("c"));
-  for (const until = performance.now() + PATIENCE;;) {
-    try {
-      await (await coordination.cursor("c")).close();
-      break;
-    } catch (error) {
-      assert(PlasmiteError.is(error, ErrorKind.Busy) && performance.now() < until, String(error));
-      await soon(200);
-    }
-  }
+  await patiently(
+    async () => await (await coordination.cursor("c")).close(),
+    (error) => PlasmiteError.is(error, ErrorKind.Busy),
+  );
   await pool.close();
   await backend.close();
 });
@@ -252,21 +245,14 @@ for (const version of NATS_VERSIONS) {
       const cluster = await NatsCluster.start(version);
       try {
         const backend = new NatsBackend(cluster.url());
-        for (const until = performance.now() + PATIENCE;;) {
-          try {
-            await backend.create("P", { sizeBytes: 1 << 20, replicas: 3 });
-            break;
-          } catch (error) {
-            assert(PlasmiteError.is(error) && performance.now() < until, String(error));
-            await soon(200);
-          }
-        }
+        const create = () => backend.create("P", { sizeBytes: 1 << 20, replicas: 3 });
+        await patiently(create, (error) => PlasmiteError.is(error));
         await cluster.ready("P");
         const readers = [0, 1, 2, 0, 1, 2].map((i) => new Reader(cluster.url(i)));
         for (let round = 0; round < 3; round++) {
           let won: Cursor[] = [];
           // A cluster that is slow to choose leaders is busy, too: then nobody has got it.
-          for (const until = performance.now() + PATIENCE; won.length === 0;) {
+          for (const until = performance.now() + PATIENCE_MS; won.length === 0;) {
             won = await race(readers, `c${round}`);
             assert(won.length <= 1, `round ${round}: ${won.length} have got it`);
             assert(won.length === 1 || performance.now() < until, "nobody gets it");

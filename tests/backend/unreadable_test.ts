@@ -18,7 +18,7 @@ import { createApp } from "../../server/app.ts";
 import { cli, spawnCli } from "../cli/cli_util.ts";
 import { spoil } from "../support/damaged_pool.ts";
 import { fails } from "../support/fails.ts";
-import { until } from "../support/patience.ts";
+import { until, watchdog } from "../support/patience.ts";
 import { append, payload } from "../support/rings.ts";
 
 interface Scene extends AsyncDisposable {
@@ -74,14 +74,14 @@ async function told(backend: Backend, selection: Selection): Promise<string> {
   const pool = await backend.open("p");
   const walk = await pool.select({ ...selection, skipCorrupt: true });
   const all: string[] = [];
-  const watchdog = AbortSignal.timeout(60_000);
+  const stop = watchdog();
   try {
     for (;;) {
       const found = walk.next();
       for (const { first, last } of walk.takeUnreadable()) all.push(`[${first}-${last}]`);
       if (found) all.push(`${walk.message.seq}`);
       else if (walk.ended) return all.join(" ");
-      else await walk.wait(undefined, watchdog);
+      else await walk.wait(undefined, stop);
     }
   } finally {
     walk.close();
@@ -169,11 +169,11 @@ Deno.test("with a filter in jq, what comes before damage is delivered before the
         const pool = await backend.open("p");
         const walk = await pool.select({ ...selection, ...filter });
         const found: string[] = [];
-        const watchdog = AbortSignal.timeout(60_000);
+        const stop = watchdog();
         await fails("Corrupt", async () => {
           while (!walk.ended) {
             if (walk.next()) found.push(`${walk.message.seq}`);
-            else if (!walk.ended) await walk.wait(undefined, watchdog);
+            else if (!walk.ended) await walk.wait(undefined, stop);
           }
         });
         assert.equal(found.join(" "), expected);

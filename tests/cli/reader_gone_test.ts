@@ -9,12 +9,10 @@ import assert from "node:assert/strict";
 import { Client } from "../../mod.ts";
 import { CLI, inTemp } from "./cli_util.ts";
 import { ROOT } from "../support/paths.ts";
+import { PATIENCE_MS } from "../support/patience.ts";
 import { serve } from "../client/remote_util.ts";
 
 const ignore = !["linux", "darwin"].includes(Deno.build.os);
-
-/** What has not ended by then never will, in milliseconds. */
-const WATCHDOG = 60_000;
 
 interface Run {
   readonly args: readonly string[];
@@ -42,7 +40,7 @@ async function readAndGo(dir: string, run: Run): Promise<{ code: number; err: st
   }
   await reader.cancel();
   run.afterwards?.();
-  const watchdog = setTimeout(() => child.kill("SIGKILL"), WATCHDOG);
+  const watchdog = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
   const [{ code }, err] = await Promise.all([child.status, new Response(child.stderr).text()]);
   clearTimeout(watchdog);
   await child.stdin.close().catch(() => {});

@@ -10,6 +10,7 @@ import assert from "node:assert/strict";
 import { type AsyncPool, Client, type CoordinatedPool, type Task } from "../../mod.ts";
 import { pause } from "../../lib/timers.ts";
 import { fails, failsNow } from "../support/fails.ts";
+import { PATIENCE_MS } from "../support/patience.ts";
 import { serve } from "./remote_util.ts";
 
 type Data = { readonly n?: number; readonly [key: string]: unknown };
@@ -30,11 +31,9 @@ function behaviour(name: string, run: (place: Place) => Promise<void>): void {
   behaviours.push({ name, run });
 }
 
-const WATCHDOG = 60_000;
-
 /** Resolves when a signal aborts; a lease alone keeps no process alive. */
 async function aborted(signal: AbortSignal): Promise<void> {
-  const watchdog = setTimeout(() => {}, WATCHDOG);
+  const watchdog = setTimeout(() => {}, PATIENCE_MS);
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
   clearTimeout(watchdog);
 }
@@ -141,10 +140,10 @@ behaviour("claim: waits until the key is released, or is aborted", async ({ pool
   const other = await again();
   const abort = new AbortController();
   const gone = new Error("gone");
-  const waiting = other.claim("a", { holder: "eve", waitMs: WATCHDOG, signal: abort.signal });
+  const waiting = other.claim("a", { holder: "eve", waitMs: PATIENCE_MS, signal: abort.signal });
   abort.abort(gone);
   await assert.rejects(waiting, gone);
-  const next = other.claim("a", { holder: "bob", waitMs: WATCHDOG });
+  const next = other.claim("a", { holder: "bob", waitMs: PATIENCE_MS });
   await lease.release();
   const won = await next;
   assert.equal(won.holder, "bob");
@@ -159,7 +158,7 @@ behaviour("claim: renews by itself, and aborts its signal when it is lost", asyn
   const lease = await pool.claim("a", { holder: "ann", ttlMs: 1_000 });
   using watching = local.openPool<Data>("p");
   let renewals = 0;
-  for await (const message of watching.tail({ sinceSeq: 2, timeoutMs: WATCHDOG })) {
+  for await (const message of watching.tail({ sinceSeq: 2, timeoutMs: PATIENCE_MS })) {
     assert.equal(message.data["state"], "held");
     if (++renewals === 2) break;
   }
@@ -294,7 +293,7 @@ behaviour("group: each task once, failed ones again, then to the dead pool", asy
   assert.equal(await first.ack(), false);
   assert.equal(await second.extend(), true);
   await second.fail(0);
-  const [retried] = await group.take({ waitMs: WATCHDOG });
+  const [retried] = await group.take({ waitMs: PATIENCE_MS });
   assert.deepEqual([retried?.message.data.n, retried?.tries], [2, 2]);
   await retried?.fail(0);
   assert.deepEqual(await group.take(), []);
@@ -313,7 +312,7 @@ behaviour("group: a worker that was too slow cannot acknowledge another's task",
   const [mine] = await slow.take();
   assert(mine !== undefined);
   await aborted(mine.signal);
-  const [theirs] = await quick.take({ waitMs: WATCHDOG });
+  const [theirs] = await quick.take({ waitMs: PATIENCE_MS });
   assert.equal(theirs?.tries, 2);
   await fails("Conflict", () => mine.ack());
   assert.equal(await theirs?.ack(), true);

@@ -1,6 +1,6 @@
 /**
- * Debian's Chromium and Firefox, a real server in this process and pools with something in them, for tests and
- * screenshots of the page.
+ * Debian's Chromium and Firefox, a real server in this process and pools with something in them, for
+ * tests and screenshots of the page.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import {
 import { Client } from "../../lib/client/client.ts";
 import type { Pool } from "../../lib/client/pool.ts";
 import { type App, type AppOptions, createApp } from "../../server/app.ts";
-import { PATIENCE_MS } from "./patience.ts";
+import { PATIENCE_MS, until as happened } from "./patience.ts";
 
 /** The browsers that the page is tested in. */
 export type BrowserName = "chromium" | "firefox";
@@ -69,7 +69,7 @@ async function launchFirefox(): Promise<Browser> {
     executablePath: FIREFOX,
     channel: "moz-firefox",
     headless: true,
-    timeout: 120_000,
+    timeout: PATIENCE_MS,
     firefoxUserPrefs: {
       "app.normandy.enabled": false,
       // Scripts may read the clipboard, which no permission allows there.
@@ -183,11 +183,7 @@ export async function until(page: Page, expression: string): Promise<void> {
     if (error instanceof TypeError) return false;
     throw error;
   } })()`;
-  for (let i = 0; i < 1200; i++) {
-    if (await page.evaluate(guarded)) return;
-    await page.waitForTimeout(50);
-  }
-  throw new Error(`never true: ${expression}`);
+  await happened(() => page.evaluate<boolean>(guarded), `never true: ${expression}`, 50);
 }
 
 /** A server on a port of its own. */

@@ -20,14 +20,30 @@ export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Waits until a condition holds; fails with `what` if it never does. */
+/** Waits until a condition holds, which is looked at so often; fails with `what` if it never does. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string | (() => string) = "it did not happen",
+  everyMs = 10,
 ): Promise<void> {
   for (const end = performance.now() + PATIENCE_MS; !await condition();) {
     if (performance.now() > end) assert.fail(typeof what === "string" ? what : what());
-    await pause(10);
+    await pause(everyMs);
+  }
+}
+
+/** Repeats what may fail in certain ways while servers start and choose leaders. */
+export async function patiently<T>(
+  work: () => Promise<T>,
+  mayPass: (error: unknown) => boolean,
+): Promise<T> {
+  for (const end = performance.now() + PATIENCE_MS;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!mayPass(error) || performance.now() > end) throw error;
+      await pause(200);
+    }
   }
 }
 

@@ -7,6 +7,7 @@
 
 import assert from "node:assert/strict";
 import "./environment.ts";
+import { until } from "./patience.ts";
 
 /** What is run, and what is done before the screen is taken. */
 export interface Screen {
@@ -51,10 +52,12 @@ export async function screenshot(screen: Screen): Promise<string> {
         await tmux("send-keys", ...step.keys);
         continue;
       }
-      for (let i = 0; !(await tmux("capture-pane", "-p")).includes(step); i++) {
-        assert(i < 1200, `"${step}" did not come:\n${await tmux("capture-pane", "-p")}`);
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
+      let seen = "";
+      const isThere = async (): Promise<boolean> => {
+        seen = await tmux("capture-pane", "-p");
+        return seen.includes(step);
+      };
+      await until(isThere, () => `"${step}" did not come:\n${seen}`, 50);
     }
     return readable(await tmux("capture-pane", "-p", "-e"));
   } finally {

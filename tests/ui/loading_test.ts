@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import { fillPool, inBrowsers, TestServer, watchPage } from "../support/browser.ts";
+import { PATIENCE_MS } from "../support/patience.ts";
 import { uiAssets } from "../../server/ui/mod.ts";
 
 const MINUTE = 60_000;
@@ -37,7 +38,7 @@ inBrowsers(
     ) {
       const context = await browser.newContext();
       const page = await context.newPage();
-      page.setDefaultTimeout(MINUTE);
+      page.setDefaultTimeout(PATIENCE_MS);
       const bad = watchPage(page, server.url);
       await page.addInitScript(NOTE_FIRST_ROW);
       await page.goto(server.url + path);

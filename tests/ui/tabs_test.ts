@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import { inBrowsers, TestServer, watchPage } from "../support/browser.ts";
+import { PATIENCE_MS } from "../support/patience.ts";
 import { rowWith } from "../support/scene.ts";
 
 inBrowsers("tabs", async (t, browser) => {
@@ -13,7 +14,7 @@ inBrowsers("tabs", async (t, browser) => {
   await t.step("eight tabs on eight pools all show rows, and what arrives", async () => {
     await using server = new TestServer();
     const context = await browser.newContext();
-    context.setDefaultTimeout(60_000);
+    context.setDefaultTimeout(PATIENCE_MS);
     try {
       const tabs = [];
       for (let i = 1; i <= 8; i++) {
