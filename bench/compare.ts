@@ -12,14 +12,11 @@
  */
 
 import { fileURLToPath } from "node:url";
+import { cpu, print, program } from "./processes.ts";
 
 const HERE = fileURLToPath(new URL("../", import.meta.url));
 const [other, runs = "40", own = HERE] = Deno.args;
 const LINES = 300_000;
-
-function print(line: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
-}
 
 if (other === undefined) {
   print("usage: deno run -A bench/compare.ts OTHER [RUNS] [THIS]");
@@ -44,24 +41,6 @@ const COMMANDS: readonly (readonly [name: string, args: string, long: boolean])[
   ["the same with `--tag`, nothing found", "follow big --no-follow --jsonl --tag none", true],
 ];
 
-/** The CPU time of one run, in milliseconds. */
-async function cpu(command: string): Promise<number> {
-  const { code, stderr } = await new Deno.Command("bash", {
-    args: ["-c", `TIMEFORMAT='%U %S'; time ${command} >/dev/null`],
-    stdin: "null",
-  }).output();
-  const text = new TextDecoder().decode(stderr).trim();
-  if (code !== 0) throw new Error(text);
-  const [user = NaN, system = NaN] = (text.split("\n").at(-1) ?? "").split(" ").map(Number);
-  return (user + system) * 1000;
-}
-
-function program(path: string): string {
-  const bundled = "--no-config --no-lock --unstable-lazy-dynamic-imports"; // As its launcher does.
-  const what = path.endsWith(".js") ? `${bundled} ${path}` : `${path}/cli.ts`;
-  return `deno run -A --quiet ${what} --dir ${dir}`;
-}
-
 function lowerQuartile(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 2] ?? NaN;
 }
@@ -77,10 +56,10 @@ await Deno.writeTextFile(
     .join("\n"),
 );
 for (const [pool, size] of [["small", "1M"], ["sink", "128M"], ["big", "128M"]]) {
-  await cpu(`${program(own)} pool create ${pool} --size ${size}`);
+  await cpu(`${program(own, dir)} pool create ${pool} --size ${size}`);
 }
-await cpu(`${program(own)} feed small '{"a":1}'`);
-await cpu(`${program(own)} feed big --file ${lines}`);
+await cpu(`${program(own, dir)} feed small '{"a":1}'`);
+await cpu(`${program(own, dir)} feed big --file ${lines}`);
 
 print("| Command | Other | This | Ratio |\n| --- | --- | --- | --- |");
 for (const [name, args, long] of COMMANDS) {
@@ -89,7 +68,7 @@ for (const [name, args, long] of COMMANDS) {
   for (let i = -1; i < count; i++) {
     const order = i % 2 === 0 ? [0, 1] as const : [1, 0] as const;
     for (const which of order) {
-      const ms = await cpu(`${program(which === 0 ? other : own)} ${args}`);
+      const ms = await cpu(`${program(which === 0 ? other : own, dir)} ${args}`);
       if (i >= 0) times[which].push(ms); // The first run fills caches.
     }
   }

@@ -12,38 +12,12 @@
  */
 
 import { fileURLToPath } from "node:url";
+import { bash, cpu, print, program } from "./processes.ts";
 
 const HERE = fileURLToPath(new URL("../", import.meta.url));
 const [counts = "10000,100000,1000000", runs = "3", own = HERE] = Deno.args;
 /** Bytes of a frame with the message that is fed. */
 const FRAME = 1016;
-
-const bundled = "--no-config --no-lock --unstable-lazy-dynamic-imports"; // As its launcher does.
-const what = own.endsWith(".js") ? `${bundled} ${own}` : `${own}/cli.ts`;
-
-function print(line: string): void {
-  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
-}
-
-/** Runs a command line in bash; returns what it printed. */
-async function bash(command: string): Promise<{ stdout: string; stderr: string }> {
-  const { code, stdout, stderr } = await new Deno.Command("bash", {
-    args: ["-c", command],
-    stdin: "null",
-  }).output();
-  const text = new TextDecoder();
-  if (code !== 0) throw new Error(text.decode(stderr));
-  return { stdout: text.decode(stdout), stderr: text.decode(stderr) };
-}
-
-/** The CPU time of one run, in milliseconds. */
-async function cpu(command: string): Promise<number> {
-  const { stderr } = await bash(`TIMEFORMAT='%U %S'; time ${command} >/dev/null`);
-  const [user = NaN, system = NaN] = (stderr.trim().split("\n").at(-1) ?? "").split(" ").map(
-    Number,
-  );
-  return (user + system) * 1000;
-}
 
 /** Writes a file of lines, each of which becomes a frame of {@linkcode FRAME} bytes. */
 async function writeLines(path: string, count: number): Promise<void> {
@@ -70,17 +44,17 @@ interface Sample {
 async function measure(count: number): Promise<Sample> {
   const dir = await Deno.makeTempDir({ prefix: "plasmite-large-" });
   try {
-    const program = `deno run -A --quiet ${what} --dir ${dir}`;
+    const command = program(own, dir);
     const lines = `${dir}/lines.jsonl`;
     await writeLines(lines, count);
     const size = Math.ceil(1.1 * FRAME * count) + (2 << 20);
     const ms: Record<string, number> = {};
     ms["`feed` of all"] = await cpu(
-      `${program} feed p --create --create-size ${size} --file ${lines}`,
+      `${command} feed p --create --create-size ${size} --file ${lines}`,
     );
     await Deno.remove(lines);
     const middle = count >> 1;
-    const { stdout } = await bash(`${program} fetch p ${middle}`);
+    const { stdout } = await bash(`${command} fetch p ${middle}`);
     const since = (JSON.parse(stdout) as { time: string }).time;
     const commands: readonly (readonly [string, string])[] = [
       ["export of all", "follow p --no-follow --jsonl"],
@@ -98,7 +72,7 @@ async function measure(count: number): Promise<Sample> {
     for (const [name, args] of commands) {
       let best = Infinity;
       for (let i = 0; i < Number(runs); i++) {
-        best = Math.min(best, await cpu(`${program} ${args}`));
+        best = Math.min(best, await cpu(`${command} ${args}`));
       }
       ms[name] = best;
     }
