@@ -102,7 +102,7 @@ Deno.test("foreign writers append to a pool that is trimmed, stamped and limited
         }
       },
     ),
-    { numRuns: 150 * SCALE },
+    { numRuns: 250 * SCALE },
   );
   for (const [what, count] of Object.entries(met)) assert.ok(count > 0, what);
 });

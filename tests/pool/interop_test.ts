@@ -108,7 +108,7 @@ Deno.test("our writer and the reference's take turns on one file; everything is 
         assert.deepEqual(specCheck(storage.bytes(POOL), false).problems, []);
       },
     ),
-    { numRuns: 300 * SCALE },
+    { numRuns: 700 * SCALE },
   );
   for (const [what, count] of Object.entries(met)) assert(count > 0, `the shape was met: ${what}`);
 });

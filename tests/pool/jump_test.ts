@@ -236,7 +236,7 @@ Deno.test("far search: a frame inside a message is never taken for another, dama
       }
       ring.close();
     }),
-    { numRuns: Math.ceil(300 * SCALE) },
+    { numRuns: Math.ceil(600 * SCALE) },
   );
   assert(found > 150 && refused > 150, `${found} found, ${refused} refused`);
 });

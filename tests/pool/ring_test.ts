@@ -467,7 +467,7 @@ Deno.test("hostile bytes anywhere: errors or right messages, never a hang or a c
       }
       seen[damaged ? "damaged" : "whole"]++;
     }),
-    { numRuns: 600 * SCALE },
+    { numRuns: 900 * SCALE },
   );
   for (const [what, count] of Object.entries(seen)) assert(count > 20, `${what}: ${count}`);
 });
