@@ -107,7 +107,7 @@ function vote(
   capacities.add(0).add(Math.floor((first - HEADER_SIZE) / SLOT_SIZE));
   const sizes = new Set([size, real, offset + ring]);
   for (const one of sizes) if (one > HEADER_SIZE) capacities.add(automaticCapacity(one));
-  const layouts: { layout: Layout; score: number }[] = [];
+  const layouts: { layout: Layout; score: number; said: number }[] = [];
   let fields = 0;
   for (const fileSize of sizes) {
     for (const slots of capacities) {
@@ -124,14 +124,20 @@ function vote(
         Math.min(3, votes.get(ringOffset) ?? 0) -
         3 * frames.filter((frame) => frame.at < ringOffset).length;
       fields = Math.max(fields, said);
-      layouts.push({ layout: { fileSize, indexCapacity: slots, ringOffset, ringSize }, score });
+      layouts.push({
+        layout: { fileSize, indexCapacity: slots, ringOffset, ringSize },
+        score,
+        said,
+      });
     }
   }
   // Never turn an unrelated file into a pool.
   if (frames.length === 0 && fields < 3 && !(magic && fields >= 2)) return [];
   layouts.sort((a, b) => b.score - a.score);
   const best = layouts[0]?.score ?? 0;
-  return layouts.filter(({ score }) => score > best - 1).map(({ layout }) => layout);
+  // Of equals, what the header says: a file that was cut short says less about its size.
+  return layouts.filter(({ score }) => score > best - 1).sort((a, b) => b.said - a.said)
+    .map(({ layout }) => layout);
 }
 
 /** The ring offsets suggested by frames, index slots and the state block. */

@@ -150,6 +150,22 @@ Deno.test("random damage: nothing whole is lost, nothing broken is passed off as
   assert(seen.mended > 20 && seen.replaced > 2 && seen.dropped > 50);
 });
 
+// Lost: the pool. It was called healthy, with a ring of one byte in which nothing can be stored.
+Deno.test("a file that was cut short gets the size back that its header still says", () => {
+  const { bytes } = messagePool(1500, 0, [{ ours: false, size: 0 }]);
+  for (const field of [16, 48]) {
+    for (const length of [4097, 4168, 4500]) {
+      const left = bytes.slice(0, length);
+      left[field] = (left[field] ?? 0) ^ 1;
+      const { storage, report } = repair(left);
+      assert.equal(report.layout.resized, true);
+      const size = storage.bytes(POOL).length;
+      assert(size === bytes.length || size === (bytes.length ^ 1), `${size}`);
+      assertUsable(storage, `field ${field}, ${length} bytes left`);
+    }
+  }
+});
+
 Deno.test("a repair that is killed at any write can be done again, and loses no more", () => {
   const turns = Array.from({ length: 14 }, (_, i) => ({ ours: i % 3 > 0, size: i * 37 % 300 }));
   const cases: readonly (readonly Damage[])[] = [
