@@ -143,7 +143,7 @@ Deno.test("random damage: nothing whole is lost, nothing broken is passed off as
         assertUsable(storage, "after the repair");
       },
     ),
-    { numRuns: 600 * SCALE },
+    { numRuns: 1500 * SCALE },
   );
   // The generator reaches every outcome.
   assert(seen.healthy > 0 && seen.repaired > 200 && seen.hopeless > 0);
