@@ -10,6 +10,7 @@ import { handout } from "./handout.js";
 import { visible } from "./json.js";
 import { styled } from "./later.js";
 import { accessStatus } from "./session.js";
+import { serverNow } from "./times.js";
 
 await styled("access");
 
@@ -37,7 +38,7 @@ const RIGHTS = {
 
 /** @param {Key} key */
 const isOver = ({ revoked, expires_at }) =>
-  revoked || (typeof expires_at === "number" && expires_at * 1000 <= Date.now());
+  revoked || (typeof expires_at === "number" && expires_at * 1000 <= serverNow());
 
 /** What a key may do, where, and for how long. @param {Key} key */
 function facts(key) {
@@ -197,7 +198,7 @@ export class AccessView {
     const { status, keys } = this;
     if (!status) return;
     // Nothing is redrawn under the hands of somebody, but for "ago" every ten seconds.
-    const drawn = JSON.stringify([status, keys, Math.floor(Date.now() / 10_000)]);
+    const drawn = JSON.stringify([status, keys, Math.floor(serverNow() / 10_000)]);
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
     const shared = status.server_fingerprint !== undefined;

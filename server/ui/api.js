@@ -5,7 +5,7 @@
  */
 
 import { parseAnswer } from "./json.js";
-import { noteServerTime } from "./times.js";
+import { noteServerDate, noteServerTime } from "./times.js";
 
 /** An error response of the server, or no response at all. */
 export class ApiError extends Error {
@@ -112,6 +112,7 @@ export async function request(path, options = {}) {
     throw new ApiError(0);
   }
   noteRights(response.headers);
+  noteServerDate(response.headers);
   if (response.ok) return response;
   let error = {};
   try {

@@ -12,6 +12,10 @@ const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 
 /** How far the server's clock is ahead of this browser's, in milliseconds. */
 let ahead = 0;
+/** Whether that is known to the millisecond. */
+let isExact = false;
+/** Up to this difference, in milliseconds, a time in whole seconds may be that of this browser. */
+const ROUGH = 2000;
 
 /**
  * Learns what time it is for the server, from the age of a pool's newest message.
@@ -21,7 +25,19 @@ export function noteServerTime({ metrics }) {
   const { newest_time: time, newest_age_ms: age } = metrics?.age ?? {};
   const now = Date.parse(time ?? "") + Number(age);
   // A message from the future has no age.
-  if (age && !Number.isNaN(now)) ahead = now - Date.now();
+  if (!age || Number.isNaN(now)) return;
+  ahead = now - Date.now();
+  isExact = true;
+}
+
+/**
+ * Learns what time it is for the server, to a second, where no pool with a message has told it.
+ * @param {Headers} headers of an answer
+ */
+export function noteServerDate(headers) {
+  const now = Date.parse(headers.get("date") ?? "") + 500;
+  if (isExact || Number.isNaN(now)) return;
+  ahead = Math.abs(now - Date.now()) < ROUGH ? 0 : now - Date.now();
 }
 
 /** What time it is for the server: the clock of this machine may be wrong. */

@@ -390,6 +390,19 @@ inBrowsers("access keys", async (t, browser) => {
     assert.equal(await revoke.count(), 0);
   });
 
+  // Lost: which keys still open the pools, in a browser whose clock is wrong.
+  await step("keys end by the clock of the server", {}, async (s) => {
+    const { server, page, local } = s;
+    await page.addInitScript(`{
+      const now = Date.now;
+      Date.now = () => now() + 86_400_000;
+    }`);
+    await server.invite("robot", { expires: "12h" });
+    await page.goto(`${local}/access`);
+    await page.locator("[data-key]", { hasText: "robot" }).getByText(/^expires /).waitFor();
+    await page.locator(".summary", { hasText: "1 key opens" }).waitFor();
+  });
+
   // Lost: the owner's machine, a little, to a tab that nobody looks at.
   await step("keys are asked for while the page is seen", {}, async (s) => {
     const { server, page, local, urls } = s;
