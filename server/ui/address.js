@@ -137,13 +137,16 @@ class Address {
     return `${location.origin}${location.pathname}?${writeQuery({ ...this.shown, seq })}`;
   }
 
-  /** Changes what the page says it shows. @param {Partial<Shown>} change */
-  set(change) {
+  /**
+   * Changes what the page says it shows.
+   * @param {Partial<Shown>} change @param {boolean} [undo] takes the place of what was asked for last
+   */
+  set(change, undo = false) {
     const before = new URLSearchParams(location.search);
     const query = writeQuery({ ...this.shown, ...change });
     if (String(query) === String(before)) return;
     const text = location.pathname + (query.size ? `?${query}` : "");
-    if (queryOf(query) === queryOf(before)) history.replaceState(null, "", text);
+    if (undo || queryOf(query) === queryOf(before)) history.replaceState(null, "", text);
     else history.pushState(null, "", text);
   }
 

@@ -127,6 +127,18 @@ export class FilterBox {
     this.#show();
   }
 
+  /**
+   * Goes back to what was asked for before: the server has refused the filter while it evaluated it.
+   * Its text stays in the box, with what is wrong. @param {Asked} before @param {ApiError} error
+   */
+  refuse(before, error) {
+    const text = this.where.value;
+    this.reset(before);
+    this.where.value = text;
+    this.problem(error);
+    this.#draw();
+  }
+
   /** @param {string} tag */
   toggle(tag) {
     const { tags } = this.value;

@@ -255,8 +255,10 @@ export class PoolView {
     if (view.kind !== "pool" || view.name !== this.name) return;
     const before = this.#query;
     this.#adopt();
-    if (this.#query !== before) void this.#show();
-    else if (shown.seq === null) this.inspector.now?.hide();
+    if (this.#query !== before) {
+      this.reading.forget();
+      void this.#show();
+    } else if (shown.seq === null) this.inspector.now?.hide();
     else void this.reading.openSeq(shown.seq);
   }
 
@@ -306,6 +308,7 @@ export class PoolView {
       this.info = await poolInfo(this.name, this.#done.signal);
       remember(this.info, Date.now());
       live?.check(this.bounds.newest, before);
+      this.reading.settle();
       this.dirty = true;
     } catch (error) {
       const status = /** @type {{status?: number}} */ (error).status;
@@ -388,8 +391,21 @@ export class PoolView {
   }
 
   #filtered() {
+    this.reading.hold();
     this.#ask(this.filter.value);
     this.filter.draw(this.list.rows);
+  }
+
+  /**
+   * Asks for what was asked for before, without showing it: the filter was refused.
+   * @param {import("./address.js").Shown} before @param {import("./api.js").ApiError} error
+   */
+  goBack({ where, tags, q, hits, from, to }, error) {
+    address.set({ where, tags, q, hits, from, to }, true);
+    this.#query = this.#asked;
+    this.filter.refuse({ where, tags, q, hits }, error);
+    this.#find();
+    this.facets.now?.show();
   }
 
   /** @param {number} index @param {boolean} [open] */

@@ -6,6 +6,7 @@
  */
 
 import { address } from "./address.js";
+import { ApiError } from "./api.js";
 import { count, moment, toast } from "./dom.js";
 import { MAX_ROWS } from "./rows.js";
 import { say } from "./say.js";
@@ -30,7 +31,19 @@ const WORDS = {
   stopped: "Stopped",
 };
 
+/**
+ * What was listed before the filter changed. @typedef {object} Former
+ * @property {import("./address.js").Shown} shown
+ * @property {bigint} goal the newest message at that time
+ * @property {Row[]} rows
+ * @property {boolean} trimmed
+ * @property {bigint | null} next where its stream goes on; null if it is read again
+ * @property {number | null} top how far it was scrolled; null for the end
+ */
+
 export class Reading {
+  /** Until what is asked for now has been looked for in all that there was. @type {Former | null} */
+  #former = null;
   /** @type {"live" | "past"} */
   mode = "live";
   /** @type {Live | null} */
@@ -85,8 +98,49 @@ export class Reading {
     return true;
   }
 
-  /** Follows the pool. */
-  #showLive() {
+  /** Keeps what is listed, in case that the next filter turns out to be refused. */
+  hold() {
+    const { view, live } = this;
+    this.settle();
+    const { newest } = view.bounds;
+    if (this.#former || newest === null) return;
+    if (view.rows.paused) view.rows.resume();
+    const { list, rows } = view;
+    const isLive = this.mode === "live" && live?.state === "live";
+    this.#former = {
+      shown: address.shown,
+      goal: newest,
+      rows: isLive ? list.rows.slice() : [],
+      trimmed: rows.trimmed,
+      next: isLive ? live.next : null,
+      top: list.follow ? null : list.element.scrollTop,
+    };
+  }
+
+  /** Forgets what was listed before, once the filter has been evaluated on all that there was. */
+  settle() {
+    if ((this.live?.next ?? 0n) > (this.#former?.goal ?? 0n)) this.#former = null;
+  }
+
+  /** Forgets what was listed before: the reader has gone somewhere else. */
+  forget() {
+    this.#former = null;
+  }
+
+  /** Lists again what was listed before. @param {Former} former */
+  #goBack({ rows, trimmed, next, top }) {
+    const { list, rows: listed } = this.view;
+    if (next === null) return void this.show();
+    this.#showLive(next);
+    listed.add(rows);
+    listed.trimmed = trimmed;
+    if (top === null) return;
+    list.follow = false;
+    list.element.scrollTop = top;
+  }
+
+  /** Follows the pool. @param {bigint} [next] from there on */
+  #showLive(next) {
     const { view } = this;
     this.#reset();
     this.mode = "live";
@@ -105,7 +159,7 @@ export class Reading {
       refused: (error) => this.#refused(error),
     });
     view.shell.state("connecting", "Connecting");
-    live.run(live.filtered ? null : this.#backlogStart());
+    live.run(next ?? (live.filtered ? null : this.#backlogStart()));
     view.controls.draw();
   }
 
@@ -124,12 +178,18 @@ export class Reading {
     return from > oldest ? from : oldest;
   }
 
-  /** @param {import("./api.js").ApiError} error */
+  /** @param {ApiError} error */
   #refused(error) {
     const { view } = this;
     if (error.status === 401) return;
-    if (view.filter.active && error.kind === "Usage") view.filter.problem(error);
-    else toast(error.message, true);
+    this.settle();
+    const former = this.#former;
+    this.#former = null;
+    if (!view.filter.active || error.kind !== "Usage") toast(error.message, true);
+    else if (former) {
+      view.goBack(former.shown, error);
+      this.#goBack(former);
+    } else view.filter.problem(error);
     view.controls.draw();
   }
 
@@ -207,10 +267,14 @@ export class Reading {
         });
       }
     } catch (error) {
-      if (!signal.aborted) toast(error instanceof Error ? error.message : String(error), true);
+      if (signal.aborted) return false;
+      if (error instanceof ApiError) this.#refused(error);
+      else toast(error instanceof Error ? error.message : String(error), true);
+    } finally {
+      clearInterval(timer);
     }
-    clearInterval(timer);
     if (signal.aborted) return false;
+    this.#former = null;
     this.busy = false;
     flush();
     view.dirty = true;

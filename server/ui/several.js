@@ -229,7 +229,24 @@ export class SeveralView {
   }
 
   #ask() {
+    this.#former = address.shown;
     address.set(this.filter.value);
+    this.#query = JSON.stringify(this.filter.filter);
+    this.#mark();
+    this.#show();
+  }
+
+  /** What was asked for before. @type {import("./address.js").Shown | null} */
+  #former = null;
+
+  /** A filter has failed while it was evaluated: what was listed before is listed again. @param {import("./api.js").ApiError} error */
+  #refused(error) {
+    const former = this.#former;
+    if (!former) return this.filter.problem(error);
+    this.#former = null;
+    const { where, tags, q, hits } = former;
+    address.set({ where, tags, q, hits }, true);
+    this.filter.refuse({ where, tags, q, hits }, error);
     this.#query = JSON.stringify(this.filter.filter);
     this.#mark();
     this.#show();
@@ -250,7 +267,9 @@ export class SeveralView {
     if (view.kind !== "several" || String(view.names) !== String(this.names)) return;
     const before = this.#query;
     this.#adopt();
-    if (this.#query !== before) this.#show();
+    if (this.#query === before) return;
+    this.#former = null;
+    this.#show();
   }
 
   #show() {
@@ -286,7 +305,7 @@ export class SeveralView {
       refused: (error) => {
         merge.caught(i);
         if (error.status === 401) return;
-        if (this.filter.active && error.kind === "Usage") this.filter.problem(error);
+        if (this.filter.active && error.kind === "Usage") this.#refused(error);
         else this.#take(i, [{ kind: "note", bad: true, t: serverNow(), text: error.message }]);
       },
     });
