@@ -19,13 +19,9 @@ import { valueOf } from "./curves/points.ts";
 import { pools } from "./curves/pools.ts";
 import { describe } from "./support/machine.ts";
 import { beginRun, keepRun, readRuns } from "./support/runs.ts";
+import { option } from "./support/script.ts";
 
 const PICTURE = fileURLToPath(new URL("../docs/assets/performance.svg", import.meta.url));
-
-function option(name: string, fallback: string): string {
-  const at = Deno.args.indexOf(name);
-  return at < 0 ? fallback : Deno.args[at + 1] ?? fallback;
-}
 
 const most = {
   messages: Number(option("--messages", "10000000")),
@@ -48,10 +44,12 @@ async function main(): Promise<void> {
   const small = only !== "" || most.messages < 1e7 || most.pools < 20_000 || most.followers < 1000;
   const header = await beginRun("curves", small ? "small" : "full");
   console.log(`${describe(header.machine)}, load average ${header.load}`);
+  const keep = !Deno.args.includes("--no-keep");
   const measured: Point[] = [];
   const failed: string[] = [];
   const record = (point: Point): void => {
     measured.push(point);
+    if (keep) keepRun({ header, measured });
     const { panel, name, x, unit } = point;
     console.log(`${panel}: ${name}, ${x}: ${valueOf(point).toFixed(3)} ${unit}`);
   };
@@ -65,8 +63,8 @@ async function main(): Promise<void> {
       console.log(`✗ ${name} failed: ${error instanceof Error ? error.message : error}`);
     }
   }
-  if (!Deno.args.includes("--no-keep")) {
-    console.log(`Kept as bench/runs/${await keepRun({ header, measured })}`);
+  if (keep) {
+    console.log(`Kept as bench/runs/${keepRun({ header, measured })}`);
     if (!small) await drawNewest();
   }
   if (failed.length > 0) Deno.exit(1);

@@ -19,6 +19,7 @@ import { wakeups } from "./parts/wakeups.ts";
 import type { Bench, Result } from "./support/bench.ts";
 import { type Change, compareRuns, confirmed, describeChange } from "./support/comparison.ts";
 import { describe, load } from "./support/machine.ts";
+import { option, say } from "./support/script.ts";
 import { beginRun, formerRun, keepRun, readRuns, type Run } from "./support/runs.ts";
 
 const PARTS: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
@@ -29,11 +30,6 @@ const PARTS: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   library,
   http,
 };
-
-function option(name: string, fallback: string): string {
-  const at = Deno.args.indexOf(name);
-  return at < 0 ? fallback : Deno.args[at + 1] ?? fallback;
-}
 
 const quick = Deno.args.includes("--quick");
 const rounds = Number(option("--rounds", quick ? "3" : "5"));
@@ -55,11 +51,6 @@ async function runPart(name: string, say: (result: Result) => void): Promise<Res
     await Deno.remove(dir, { recursive: true });
   }
   return results;
-}
-
-function say({ name, measured, goal, met }: Result): void {
-  const mark = met === null ? " " : met ? "✓" : "✗";
-  console.log(`${mark} ${name}: ${measured}${goal === "" ? "" : `  (goal: ${goal})`}`);
 }
 
 function printTable(results: readonly Result[]): void {
@@ -136,7 +127,7 @@ async function main(): Promise<void> {
   console.log(`\nLoad average at the end: ${load()}`);
   // A part of a run would hide the whole one that should be compared with.
   if (only === "" && !Deno.args.includes("--no-keep")) {
-    console.log(`Kept as bench/runs/${await keepRun(run)}`);
+    console.log(`Kept as bench/runs/${keepRun(run)}`);
   }
   if (failed.length > 0) Deno.exit(1);
 }

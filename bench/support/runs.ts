@@ -58,13 +58,16 @@ export function parseRun<M>(text: string): Run<M> | undefined {
   return { header, measured: rest.map((line) => JSON.parse(line) as M) };
 }
 
-/** Stores a run, in place of one of the same minute; returns the name of its file. */
-export async function keepRun<M>(run: Run<M>, folder: string = RUNS): Promise<string> {
+/**
+ * Stores a run, in place of what was stored of it before; returns the name of its file. A run that
+ * is stored after each measurement is not lost when it is stopped.
+ */
+export function keepRun<M>(run: Run<M>, folder: string = RUNS): string {
   const { script, form, date } = run.header;
   const when = date.slice(0, 16).replace("T", "-").replace(":", "");
   const name = [script, ...(form === "full" ? [] : [form]), when].join("-") + ".jsonl";
-  await Deno.mkdir(folder, { recursive: true });
-  await Deno.writeTextFile(`${folder}/${name}`, printRun(run));
+  Deno.mkdirSync(folder, { recursive: true });
+  Deno.writeTextFileSync(`${folder}/${name}`, printRun(run));
   return name;
 }
 

@@ -5,8 +5,7 @@
  * @module
  */
 
-import type { Result } from "./bench.ts";
-import type { Bench } from "./bench.ts";
+import type { Bench, Result } from "./bench.ts";
 import { describe, load } from "./machine.ts";
 import { beginRun, keepRun } from "./runs.ts";
 
@@ -35,6 +34,7 @@ export async function runScript(
   jobs: (bench: Bench) => readonly Job[],
 ): Promise<void> {
   const quick = Deno.args.includes("--quick");
+  const keep = !Deno.args.includes("--no-keep");
   const header = await beginRun(script, quick ? "quick" : "full");
   console.log(`${describe(header.machine)}, load average ${header.load}`);
   const measured: Result[] = [];
@@ -44,6 +44,7 @@ export async function runScript(
     const record = (result: Result): void => {
       measured.push(result);
       say(result);
+      if (keep) keepRun({ header, measured });
     };
     const turns = Number(option("--rounds", `${quick ? Math.min(2, rounds) : rounds}`));
     for (const [name, run] of jobs({ dir, rounds: turns, quick, record })) {
@@ -58,8 +59,6 @@ export async function runScript(
     await Deno.remove(dir, { recursive: true });
   }
   console.log(`Load average at the end: ${load()}`);
-  if (!Deno.args.includes("--no-keep")) {
-    console.log(`Kept as bench/runs/${await keepRun({ header, measured })}`);
-  }
+  if (keep) console.log(`Kept as bench/runs/${keepRun({ header, measured })}`);
   if (failed > 0) Deno.exit(1);
 }
