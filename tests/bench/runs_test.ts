@@ -64,9 +64,9 @@ Deno.test("a run that was kept is read again as it was", async () => {
   try {
     const later = run("2026-05-01T10:11:12Z");
     const earlier = run("2026-04-01T10:11:12Z", { form: "quick" });
-    assert.equal(await keepRun(later, folder), "run-2026-05-01-1011.jsonl");
-    assert.equal(await keepRun(earlier, folder), "run-quick-2026-04-01-1011.jsonl");
-    await keepRun(run("2026-05-01T10:11:12Z", { script: "curves" }), folder);
+    assert.equal(keepRun(later, folder), "run-2026-05-01-1011.jsonl");
+    assert.equal(keepRun(earlier, folder), "run-quick-2026-04-01-1011.jsonl");
+    keepRun(run("2026-05-01T10:11:12Z", { script: "curves" }), folder);
     await Deno.writeTextFile(`${folder}/run-by-hand.jsonl`, '{"count":1}\n');
     assert.deepEqual(await readRuns("run", folder), [earlier, later]);
   } finally {
