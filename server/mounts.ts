@@ -13,6 +13,7 @@ import type {
   AppendRequest,
   Backend,
   Choose,
+  ListOptions,
   NewPool,
   OpenOptions,
   PoolHandle,
@@ -251,13 +252,16 @@ export class MountedBackend implements Backend {
     });
   }
 
-  async list(choose: Choose = (names) => names): Promise<readonly PoolInfo[]> {
+  async list(
+    choose: Choose = (names) => names,
+    options?: ListOptions,
+  ): Promise<readonly PoolInfo[]> {
     const mounted = [...this.#mounts.values()];
     let chosen: ReadonlySet<string> = new Set();
     const local = await this.#local.list((names) => {
       chosen = new Set(choose([...names, ...mounted.map(({ name }) => name)].sort()));
       return names.filter((name) => chosen.has(name));
-    });
+    }, options);
     const wanted = mounted.filter(({ name }) => chosen.has(name));
     const entries = await Promise.all(wanted.map((mount) => mount.entry()));
     return [...local, ...entries].sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);

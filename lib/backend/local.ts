@@ -27,6 +27,7 @@ import type {
   AppendRequest,
   Backend,
   Choose,
+  ListOptions,
   NewPool,
   OpenOptions,
   PoolHandle,
@@ -195,9 +196,9 @@ export class LocalBackend implements Backend {
     return this.#withFiles((paths) => paths.map(poolName));
   }
 
-  list(choose?: Choose): Awaitable<readonly PoolInfo[]> {
+  list(choose?: Choose, { brief }: ListOptions = {}): Awaitable<readonly PoolInfo[]> {
     return this.#withFiles((paths, { chosen, describingFiles }) =>
-      this.run(describingFiles(chosen(paths, choose), this.run.storage))
+      this.run(describingFiles(chosen(paths, choose), this.run.storage, brief))
     );
   }
 

@@ -44,6 +44,7 @@ import type {
   AppendRequest,
   Backend,
   Choose,
+  ListOptions,
   NewPool,
   OpenOptions,
   PoolChange,
@@ -139,7 +140,7 @@ export class NatsBackend implements Backend {
     }
   }
 
-  async list(choose?: Choose, foreign = false): Promise<readonly PoolInfo[]> {
+  async list(choose?: Choose, { foreign = false }: ListOptions = {}): Promise<readonly PoolInfo[]> {
     const link = await this.#connector.link();
     const streams = await link.list<StreamInfo>("STREAM.LIST", "streams", this.place);
     const infos = streams.filter(({ config }) => foreign || isOurs(config))

@@ -90,6 +90,14 @@ export interface OpenOptions {
 /** Selects pools from the sorted names of all. */
 export type Choose = (names: readonly string[]) => readonly string[];
 
+/** What a list of pools has. */
+export interface ListOptions {
+  /** Whether to include what other programs store there; only for NATS. */
+  readonly foreign?: boolean;
+  /** Whether use, age and retention may be left out, which is quicker. */
+  readonly brief?: boolean;
+}
+
 /** A place that stores pools. Failures are `PlasmiteError`. */
 export interface Backend {
   /** Its name in messages: a directory, or `http://host:port`. */
@@ -113,9 +121,8 @@ export interface Backend {
    * Describes pools, sorted by name. Entries for pools that cannot be opened have `error` set.
    *
    * @param choose selects the pools, so that the others are not opened; default all
-   * @param foreign whether to include what other programs store there; only for NATS
    */
-  list(choose?: Choose, foreign?: boolean): Awaitable<readonly PoolInfo[]>;
+  list(choose?: Choose, options?: ListOptions): Awaitable<readonly PoolInfo[]>;
   /** The names of all pools, sorted. */
   names(): Awaitable<readonly string[]>;
   /** Describes a pool. */

@@ -66,7 +66,10 @@ async function listOnce(context: CommandContext, server: string | undefined): Pr
 async function localPools(context: CommandContext): Promise<readonly PoolInfo[]> {
   const backend = await connectTo(context, localPlace(context.dir));
   try {
-    return await backend.list();
+    // Only the table for people shows how full and how old pools are.
+    const { format, stdout } = context;
+    const brief = !stdout.isTerminal || (format !== undefined && format !== "pretty");
+    return await backend.list(undefined, { brief });
   } catch (error) {
     if (missingFlag(error) !== undefined) throw error;
     const cause = asPlasmiteError(error);
@@ -93,7 +96,7 @@ async function withAdvice(
 async function serverPools(context: CommandContext, server: string): Promise<readonly PoolInfo[]> {
   const backend = await connectTo(context, await findServer(server));
   try {
-    return await backend.list(undefined, context.args.has("all"));
+    return await backend.list(undefined, { foreign: context.args.has("all") });
   } finally {
     await backend.close();
   }

@@ -79,6 +79,13 @@ export interface Jump {
 /** Begins to look for message `seq`; null if a walk from the tail is as quick. */
 export type FindFar = (ring: Ring, state: State, seq: bigint) => Jump | null;
 
+const NO_BYTES = new Uint8Array();
+const NO_VIEW = new DataView(NO_BYTES.buffer);
+
+/** Where a slot of the index is read; used at once. A buffer for each ring would cost more. */
+const slotBytes = new Uint8Array(SLOT_SIZE);
+const slotView = new DataView(slotBytes.buffer);
+
 /** An open pool file. */
 export class Ring {
   /**
@@ -98,8 +105,9 @@ export class Ring {
   /** What {@linkcode Ring.tryState} reads: the state block and the extension block. */
   readonly #block = new Uint8Array(HEADER_READ - STATE_AT);
   readonly #blockView = new DataView(this.#block.buffer);
-  #window = new Uint8Array(FRAME_HEADER);
-  #windowView = new DataView(this.#window.buffer);
+  /** What {@linkcode Ring.itemReader} reads into, made by its first call. */
+  #window = NO_BYTES;
+  #windowView = NO_VIEW;
   readonly #limit = new AgeLimit();
   /** The first message that had not expired, with the ring offset of its frame. */
   #live: LiveStart | null = null;
@@ -444,12 +452,10 @@ export class Ring {
   indexOffset(seq: bigint): number {
     const { indexCapacity, ringSize } = this.layout;
     if (indexCapacity === 0) return -1;
-    const bytes = new Uint8Array(SLOT_SIZE);
     const slot = Number(seq % BigInt(indexCapacity));
-    if (this.file.readAt(bytes, HEADER_SIZE + slot * SLOT_SIZE) !== SLOT_SIZE) return -1;
-    const view = new DataView(bytes.buffer);
-    if (view.getBigUint64(0, true) !== seq) return -1;
-    const offset = view.getBigUint64(8, true);
+    if (this.file.readAt(slotBytes, HEADER_SIZE + slot * SLOT_SIZE) !== SLOT_SIZE) return -1;
+    if (slotView.getBigUint64(0, true) !== seq) return -1;
+    const offset = slotView.getBigUint64(8, true);
     return offset < BigInt(ringSize) && offset % 8n === 0n ? Number(offset) : -1;
   }
 

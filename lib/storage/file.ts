@@ -1,8 +1,8 @@
 /**
  * Pool files on disk: `Deno.FsFile` under whole-file flock.
  *
- * FsFile has no positional read or write, so every access is a seek directly followed by the
- * transfer, with nothing awaited between (docs/spec/format.md 6, Deno facts).
+ * FsFile has no positional read or write, so an access is a seek, unless the file is there already,
+ * directly followed by the transfer, with nothing awaited between (docs/spec/format.md 6, Deno facts).
  *
  * @module
  */
@@ -23,13 +23,25 @@ function notRegular(path: string): PlasmiteError {
 /** A pool file on disk. */
 export class DiskFile implements StorageFile {
   readonly #file: Deno.FsFile;
+  /** The position of the file, which an access there need not seek; -1 if it is not known. */
+  #position: number;
   readonly #dev: number;
   readonly #ino: number | null;
   readonly opened: { readonly size: number; readonly mtimeMs: number | null };
 
-  /** Takes over an open file, which is closed with this. Throws Io for anything but a file. */
-  constructor(readonly path: string, readonly writable: boolean, file: Deno.FsFile) {
+  /**
+   * Takes over an open file, which is closed with this. Throws Io for anything but a file.
+   *
+   * @param position its position, if that is known
+   */
+  constructor(
+    readonly path: string,
+    readonly writable: boolean,
+    file: Deno.FsFile,
+    position = -1,
+  ) {
     this.#file = file;
+    this.#position = position;
     const info = file.statSync();
     if (!info.isFile) {
       file.close();
@@ -45,15 +57,24 @@ export class DiskFile implements StorageFile {
     return osError(error, { path: this.path });
   }
 
+  /** Goes to byte `at`; the caller notes where it ends. */
+  #seek(at: number): void {
+    if (at === this.#position) return;
+    this.#position = -1;
+    this.#file.seekSync(at, Deno.SeekMode.Start);
+  }
+
   readAt(into: Uint8Array, at: number): number {
     try {
-      this.#file.seekSync(at, Deno.SeekMode.Start);
+      this.#seek(at);
+      this.#position = -1;
       let done = this.#file.readSync(into) ?? 0;
       while (done < into.length) {
         const n = this.#file.readSync(into.subarray(done));
         if (n === null || n === 0) break;
         done += n;
       }
+      this.#position = at + done;
       return done;
     } catch (error) {
       throw this.#failure(error);
@@ -62,9 +83,11 @@ export class DiskFile implements StorageFile {
 
   writeAt(bytes: Uint8Array, at: number): void {
     try {
-      this.#file.seekSync(at, Deno.SeekMode.Start);
+      this.#seek(at);
+      this.#position = -1;
       let done = this.#file.writeSync(bytes);
       while (done < bytes.length) done += this.#file.writeSync(bytes.subarray(done));
+      this.#position = at + done;
     } catch (error) {
       throw this.#failure(error);
     }
@@ -146,7 +169,7 @@ export const disk: Storage = {
     try {
       // Opening a pipe read-only would block until it has a writer, possibly forever.
       if (!write && !Deno.statSync(path).isFile) throw notRegular(path);
-      return new DiskFile(path, write, Deno.openSync(path, { read: true, write }));
+      return new DiskFile(path, write, Deno.openSync(path, { read: true, write }), 0);
     } catch (error) {
       throw osError(error, { path });
     }

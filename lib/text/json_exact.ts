@@ -4,6 +4,9 @@
  * @module
  */
 
+/** Names that JSON prints as they are. */
+const PLAIN = /^\w*$/;
+
 /** Parses JSON text; integers outside the safe range become bigints. */
 export function parseJsonExact(text: string): unknown {
   const exact = (_key: string, value: unknown, context?: { readonly source?: string }): unknown => {
@@ -22,11 +25,20 @@ export function jsonText(value: unknown): string {
   if (value === null || typeof value !== "object") return JSON.stringify(value ?? null);
   if (value instanceof Json) return value.text;
   if (Array.isArray(value)) return `[${value.map(jsonText).join(",")}]`;
-  const members: string[] = [];
-  for (const [name, item] of Object.entries(value)) {
-    if (item !== undefined) members.push(`${JSON.stringify(name)}:${jsonText(item)}`);
+  return membersText(value as Readonly<Record<string, unknown>>);
+}
+
+/** An object as JSON text. Lists of pools are made of twenty thousand: it makes no arrays for them. */
+function membersText(object: Readonly<Record<string, unknown>>): string {
+  let text = "";
+  for (const name of Object.keys(object)) {
+    const item = object[name];
+    if (item === undefined) continue;
+    text += text === "" ? "{" : ",";
+    text += PLAIN.test(name) ? `"${name}":` : `${JSON.stringify(name)}:`;
+    text += jsonText(item);
   }
-  return `{${members.join(",")}}`;
+  return text === "" ? "{}" : `${text}}`;
 }
 
 /** Finished JSON text inside a value for {@linkcode jsonText}. */

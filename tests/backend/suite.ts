@@ -181,6 +181,13 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
     });
     assert.deepEqual(seen, ["a", "b", "c"]);
     assert.deepEqual(some.map(({ name }) => name), ["a", "c"]);
+    // What is left out costs time, not the answer.
+    const brief = await backend.list(undefined, { brief: true });
+    const whole = await backend.list();
+    assert.deepEqual(
+      brief.map(({ name, fileSize, bounds }) => ({ name, fileSize, bounds })),
+      whole.map(({ name, fileSize, bounds }) => ({ name, fileSize, bounds })),
+    );
     assert.deepEqual(await backend.list(() => []), []);
   });
 

@@ -110,6 +110,44 @@ behaviour("writes are seen at once through every handle, reads stop at the end",
   two.close();
 });
 
+// Lost: a file remembers its position to save seeks. Were it wrong once, messages would be written
+// over others.
+behaviour("accesses find their places, right behind the last one or elsewhere", (place) => {
+  const { storage, dir } = place;
+  const size = 64;
+  const path = `${dir}/a`;
+  storage.create(path, size, bytes(9, 8, 7));
+  let file = storage.open(path, { write: true });
+  const expected = new Uint8Array(size);
+  expected.set([9, 8, 7]);
+  let seed = 5;
+  const random = (below: number): number => {
+    seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
+    return (seed >>> 8) % below;
+  };
+  let at = 0;
+  for (let i = 1; i < 3000; i++) {
+    if (random(3) === 0) at = random(size + 4);
+    const length = random(9);
+    const into = new Uint8Array(length).fill(255);
+    if (random(2) === 0 && at + length <= size) {
+      into.fill(i);
+      file.writeAt(into, at);
+      expected.set(into, at);
+      at += length;
+    } else {
+      const got = file.readAt(into, at);
+      assert.deepEqual(into.subarray(0, got), expected.slice(at, at + length), `access ${i}`);
+      at += got;
+    }
+    if (random(50) > 0) continue;
+    file.close();
+    file = storage.open(path, { write: true });
+  }
+  file.close();
+  assert.deepEqual(read(storage, path, 0, size), [...expected]);
+});
+
 behaviour("one exclusive lock, or several shared ones", ({ storage, dir }) => {
   const path = `${dir}/a`;
   storage.create(path, 4, bytes());

@@ -175,12 +175,16 @@ export function describePool(ring: Ring, name: string): PoolInfo {
   return inPlace(describing(ring, name));
 }
 
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
 /** What was learned when the pool was opened, a moment ago. */
 export interface Known {
   /** Its state; it is read again if this is absent. */
   readonly opened?: State | null;
   /** The last modification of the file in milliseconds since 1970. */
   readonly mtimeMs?: number | null;
+  /** Whether to leave out use, age and retention. */
+  readonly brief?: boolean;
 }
 
 /**
@@ -191,16 +195,7 @@ export function* describing(ring: Ring, name: string, known: Known = {}): Steps<
   const { layout } = ring;
   const state = known.opened ?? (yield* ring.stating());
   const empty = state.oldest === 0n;
-  const count = empty ? 0n : state.newest - state.oldest + 1n;
-  const used = usedBytes(state, layout.ringSize);
-  const now = Temporal.Now.instant().epochNanoseconds;
-  const oldestTimeNs = empty ? null : yield* timeOf(ring, state.oldest, state.tail);
-  const newestTimeNs = empty
-    ? null
-    : yield* timeOf(ring, state.newest, ring.indexOffset(state.newest));
-  const retention = yield* retentionOf(ring, state);
-  const identity = ring.lastExtension()?.id;
-  return {
+  const info: Writable<PoolInfo> = {
     name,
     path: ring.path,
     fileSize: layout.fileSize,
@@ -213,24 +208,42 @@ export function* describing(ring: Ring, name: string, known: Known = {}): Steps<
       oldestSeq: empty ? null : state.oldest,
       newestSeq: empty ? null : state.newest,
     },
-    metrics: {
-      messageCount: count,
-      seqSpan: count,
-      utilization: {
-        usedBytes: used,
-        freeBytes: layout.ringSize - used,
-        usedPercent: Math.floor(used * 10000 / layout.ringSize) / 100,
-      },
-      age: {
-        oldestTimeNs,
-        newestTimeNs,
-        oldestAgeMs: ageMs(now, oldestTimeNs),
-        newestAgeMs: ageMs(now, newestTimeNs),
-      },
-    },
-    retention,
     lastSeq: state.newest,
-    ...(identity === undefined ? {} : { identity }),
-    ...(known.mtimeMs === undefined ? {} : { mtimeMs: known.mtimeMs }),
+  };
+  if (known.brief !== true) {
+    info.metrics = yield* measuring(ring, state);
+    info.retention = yield* retentionOf(ring, state);
+  }
+  const identity = ring.lastExtension()?.id;
+  if (identity !== undefined) info.identity = identity;
+  if (known.mtimeMs !== undefined) info.mtimeMs = known.mtimeMs;
+  return info;
+}
+
+function* measuring(ring: Ring, state: State): Steps<PoolMetrics> {
+  const { ringSize } = ring.layout;
+  const { oldest, newest, tail } = state;
+  const empty = oldest === 0n;
+  const count = empty ? 0n : newest - oldest + 1n;
+  const used = usedBytes(state, ringSize);
+  const now = Temporal.Now.instant().epochNanoseconds;
+  const oldestTimeNs = empty ? null : yield* timeOf(ring, oldest, tail);
+  const newestTimeNs = oldest === newest || empty
+    ? oldestTimeNs
+    : yield* timeOf(ring, newest, ring.indexOffset(newest));
+  return {
+    messageCount: count,
+    seqSpan: count,
+    utilization: {
+      usedBytes: used,
+      freeBytes: ringSize - used,
+      usedPercent: Math.floor(used * 10000 / ringSize) / 100,
+    },
+    age: {
+      oldestTimeNs,
+      newestTimeNs,
+      oldestAgeMs: ageMs(now, oldestTimeNs),
+      newestAgeMs: ageMs(now, newestTimeNs),
+    },
   };
 }

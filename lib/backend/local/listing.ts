@@ -47,14 +47,19 @@ export function* listing(dir: string): Steps<PoolInfo[]> {
   return yield* describingFiles(filesIn(dir));
 }
 
-/** Describes the pools in these files; pools deleted in the meantime are omitted. */
+/**
+ * Describes the pools in these files; pools deleted in the meantime are omitted.
+ *
+ * @param brief whether to leave out use, age and retention, for which frames must be read
+ */
 export function* describingFiles(
   files: readonly string[],
   storage: Storage = disk,
+  brief = false,
 ): Steps<PoolInfo[]> {
   const pools: PoolInfo[] = [];
   for (const path of files) {
-    const info = yield* listed(path, storage);
+    const info = yield* listed(path, storage, brief);
     if (info !== null) pools.push(info);
     yield "more";
   }
@@ -64,7 +69,9 @@ export function* describingFiles(
 /** The files of the selected pools. */
 export function chosen(files: readonly string[], choose: Choose | undefined): readonly string[] {
   if (choose === undefined) return files;
-  const names = new Set(choose(files.map(poolName)));
+  const wanted = choose(files.map(poolName));
+  if (wanted.length === files.length) return files;
+  const names = new Set(wanted);
   return files.filter((path) => names.has(poolName(path)));
 }
 
@@ -95,7 +102,11 @@ export async function filesOf(dir: string): Promise<string[]> {
 }
 
 /** Describes one listed pool; null if it was deleted between listing and opening. */
-export function* listed(path: string, storage: Storage = disk): Steps<PoolInfo | null> {
+export function* listed(
+  path: string,
+  storage: Storage = disk,
+  brief = false,
+): Steps<PoolInfo | null> {
   const name = poolName(path);
   try {
     const ring = yield* Ring.opening(storage, path);
@@ -103,6 +114,7 @@ export function* listed(path: string, storage: Storage = disk): Steps<PoolInfo |
       return yield* describing(ring, name, {
         opened: ring.openedState,
         mtimeMs: ring.openedMtimeMs,
+        brief,
       });
     } finally {
       ring.close();
