@@ -160,20 +160,11 @@ class FarSearch implements Jump {
       const from = Math.max(low.bytes, aim - aim % 8);
       const sight = this.#look(from, high.bytes);
       if (sight === "none") return -1;
-      if (sight === "end") {
-        // No frame begins between here and `high`: the last one before it is to the left.
-        if (from <= low.bytes) return -1;
-        high = { bytes: from, nth: high.nth };
-        continue;
-      }
-      if (sight.hit >= 0) return sight.hit;
-      if (sight.last.nth < this.#wanted) {
-        if (sight.last.bytes <= low.bytes) return -1;
-        low = sight.last;
-      } else if (sight.first.nth > this.#wanted) {
-        if (from <= low.bytes) return -1;
-        high = { bytes: from, nth: sight.first.nth };
-      } else return -1;
+      // If no frame begins between here and `high`, the last one before it is to the left.
+      if (sight === "end") high = { bytes: from, nth: high.nth };
+      else if (sight.hit >= 0) return sight.hit;
+      else if (sight.last.nth < this.#wanted) low = sight.last;
+      else high = { bytes: from, nth: sight.first.nth };
       if (low.nth >= high.nth || low.bytes >= high.bytes) return -1;
     }
     return -1;
