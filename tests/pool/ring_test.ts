@@ -402,10 +402,13 @@ Deno.test("hostile bytes anywhere: errors or right messages, never a hang or a c
   fc.assert(
     fc.property(fc.array(flip, { minLength: 1, maxLength: 4 }), fc.nat(8), (flips, more) => {
       const { storage, ring } = newRing(1500, 8);
-      const known = new Map<bigint, Uint8Array>();
+      // Where the header says that fewer are stored, a number is given to two.
+      const known = new Map<bigint, Uint8Array[]>();
+      const note = (seq: bigint, bytes: Uint8Array): void =>
+        void known.set(seq, [...known.get(seq) ?? [], bytes]);
       for (let i = 1; i <= 6 + more; i++) {
         const bytes = payload(i, 60 + 31 * i % 200);
-        known.set(append(ring, bytes), bytes);
+        note(append(ring, bytes), bytes);
       }
       const file = storage.bytes(POOL);
       for (const { at, to, count } of flips) file.fill(to, at, at + count);
@@ -433,9 +436,8 @@ Deno.test("hostile bytes anywhere: errors or right messages, never a hang or a c
         try {
           const { messages } = drain(new Cursor(open, 0n));
           for (const m of messages) {
-            const expected = known.get(m.seq);
             // A zeroed checksum is nobody's guarantee; everything else is.
-            if (expected === undefined || !same(m.payload, expected)) {
+            if (!known.get(m.seq)?.some((bytes) => same(m.payload, bytes))) {
               assert(
                 damagedChecksum(left.bytes(POOL), m.seq),
                 `seq ${m.seq} is not what was stored`,
@@ -459,7 +461,7 @@ Deno.test("hostile bytes anywhere: errors or right messages, never a hang or a c
       for (let i = 0; i < 4; i++) {
         try {
           const bytes = payload(100 + i, 150);
-          known.set(append(open, bytes), bytes);
+          note(append(open, bytes), bytes);
         } catch (error) {
           expectError(error);
         }
