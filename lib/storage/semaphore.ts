@@ -33,20 +33,32 @@ export function semaphorePath(path: string): string | null {
   } catch {
     // docs/spec/format.md 6: the path as given if resolving fails.
   }
-  return `/dev/shm/sem.plsm-${sha256Hex(new TextEncoder().encode(real))}`;
+  return `${PLACE}/sem.plsm-${sha256Hex(new TextEncoder().encode(real))}`;
 }
+
+/** Where semaphores are. */
+const PLACE = "/dev/shm";
+/** How old the last change must be, in milliseconds, for a list not to have missed one. */
+const SETTLED = 50;
+
+/** What the last list of {@linkcode PLACE} showed, when it was made and when the place had changed. */
+let listed = { any: false, at: 0, changed: Infinity };
 
 /**
  * Whether the reference has any semaphore on this machine. Usually there is none, and listing the
  * directory is cheaper than hashing a path: V8 compiles the hash as hot code, and its compiler alone
- * takes 5 MB of an idle follower's memory.
+ * takes 5 MB of an idle follower's memory. It is listed again when it has changed: browsers keep
+ * hundreds of files there, and a server asks once a second for each followed pool.
  */
 export function anySemaphores(): boolean {
   try {
     if (Deno.build.os !== "linux" || !mayTrySystemFiles()) return false;
-    for (const entry of Deno.readDirSync("/dev/shm")) {
-      if (entry.name.startsWith("sem.plsm-")) return true;
-    }
+    const changed = Deno.statSync(PLACE).mtime?.getTime() ?? Infinity;
+    if (changed === listed.changed && listed.at - changed > SETTLED) return listed.any;
+    const at = Date.now();
+    const entries = [...Deno.readDirSync(PLACE)];
+    listed = { any: entries.some(({ name }) => name.startsWith("sem.plsm-")), at, changed };
+    return listed.any;
   } catch {
     // No such directory (macOS), or no permission to list it: no semaphores.
   }
