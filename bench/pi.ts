@@ -152,7 +152,7 @@ async function page(bench: Bench, count: number): Promise<void> {
   const free = await open();
   const ms = median(pi.rows_ms);
   const said = `${ms.toFixed(0)} ms, ${(ms / median(free.rows_ms)).toFixed(2)} ×`;
-  const name = "page: first rows shown";
+  const name = `page: first rows of ${count.toLocaleString("en-US")} messages`;
   recordLimited(bench, name, pi.rows_ms, free.rows_ms, pi.server_peak_mb, said);
 }
 
@@ -160,7 +160,9 @@ function jobs(bench: Bench): Job[] {
   const { dir, quick } = bench;
   const count = Number(option("--messages", quick ? "150000" : "1500000"));
   const lines = `${dir}/lines.jsonl`;
-  const gigabyte = 2 ** 30 * count / 1_500_000;
+  const size = Math.ceil(2 ** 30 * count / 1_500_000);
+  const all = size >= 2 ** 30 ? "1 GB" : `${Math.round(size / 2 ** 20)} MB`;
+  const tail = Math.ceil(count / 15);
   const scan = ["follow", "gb", "--no-follow", "--jsonl"];
   const run = (name: string, args: string[], work?: number): Job => [
     name,
@@ -172,15 +174,15 @@ function jobs(bench: Bench): Job[] {
       return Promise.resolve();
     }],
     run(
-      "`feed` of 1.5 million lines, 200 B",
-      ["feed", "gb", "--create-size", `${Math.ceil(gigabyte)}`, "--file", lines],
+      `\`feed\` of ${count.toLocaleString("en-US")} lines, 200 B`,
+      ["feed", "gb", "--create-size", `${size}`, "--file", lines],
       count,
     ),
     run("one-shot `feed`", ["feed", "gb", '{"x":1}']),
-    run("`follow --tail 100000`", [...scan, "--tail", `${Math.ceil(count / 15)}`], count / 15),
+    run(`\`follow --tail ${tail}\``, [...scan, "--tail", `${tail}`], tail),
     run("`--where`, nothing found", [...scan, "--where", ".data.n == -1"]),
-    run("export of 1 GB", scan),
-    run("`doctor` of 1 GB", ["doctor", "gb"]),
+    run(`export of ${all}`, scan),
+    run(`\`doctor\` of ${all}`, ["doctor", "gb"]),
     run("`doctor --quick`", ["doctor", "gb", "--quick"]),
     ["Ten clients", () => clients(bench)],
     ["Ten streams", () => streams(bench)],

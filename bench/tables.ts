@@ -139,6 +139,13 @@ function scale(newest: Newest, curves: Run<Point> | undefined): string {
   return `${table(head, [...rows, ...lists(curves)])}\n\n${origins.join("\n")}`;
 }
 
+/** The newest full run, or else one of less work: its command and its rows say so. */
+async function newestOf(script: string): Promise<Run<Result> | undefined> {
+  const runs = (await readRuns<Result>(script)).filter(({ measured }) => measured.length > 0);
+  const full = runs.findLast(({ header }) => header.form === "full");
+  return full ?? (script === "pi" ? runs.at(-1) : undefined);
+}
+
 async function newestFull<M>(script: string): Promise<Run<M> | undefined> {
   return (await readRuns<M>(script)).findLast(({ header }) => header.form === "full");
 }
@@ -155,7 +162,7 @@ async function rewrite(path: string, blocks: Readonly<Record<string, string | un
 
 const newest = new Map<string, Run<Result>>();
 for (const script of ["goals", "run", "startup", "pi"]) {
-  const run = await newestFull<Result>(script);
+  const run = await newestOf(script);
   if (run !== undefined) newest.set(script, run);
 }
 const curves = await newestFull<Point>("curves");

@@ -35,7 +35,10 @@ export async function runScript(
 ): Promise<void> {
   const quick = Deno.args.includes("--quick");
   const keep = !Deno.args.includes("--no-keep");
-  const header = await beginRun(script, quick ? "quick" : "full");
+  const header = await beginRun(
+    script,
+    quick ? "quick" : Deno.args.includes("--messages") ? "small" : "full",
+  );
   console.log(`${describe(header.machine)}, load average ${header.load}`);
   const measured: Result[] = [];
   const dir = await Deno.makeTempDir({ prefix: `plasmite-${script}-` });
