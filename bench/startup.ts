@@ -10,7 +10,7 @@ import { makeNpmPackage } from "../.ci/package/npm.ts";
 import { makePortable } from "../.ci/package/portable.ts";
 import { Client } from "../mod.ts";
 import { type Bench, DENO, inTurns, plasmite, recordTimes } from "./support/bench.ts";
-import { ratioOf } from "./support/comparison.ts";
+import { median, ratioOf } from "./support/comparison.ts";
 import { type Cost, measure, output } from "./support/processes.ts";
 import { type Job, runScript } from "./support/script.ts";
 
@@ -83,8 +83,10 @@ async function compare(bench: Bench, ways: readonly Way[]): Promise<void> {
       const ratio = ratioOf(wall).median;
       const least = Math.min(...wall.costs);
       const bare = Math.min(...wall.yardsticks);
+      const cpu = median(costs.map(({ cpuMs }, i) => cpuMs / (evaluated[i]?.cpuMs ?? NaN)));
       return {
-        measured: `${ratio.toFixed(2)} × (least ${least.toFixed(1)} of ${bare.toFixed(1)} ms)`,
+        measured: `${ratio.toFixed(2)} × (least ${least.toFixed(1)} of ${bare.toFixed(1)} ms), ` +
+          `CPU ${cpu.toFixed(2)} ×`,
         goal: goal === undefined ? "" : `≤ ${goal} ×`,
         met: goal === undefined ? null : ratio <= goal,
       };
