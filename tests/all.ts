@@ -7,6 +7,8 @@
  * @module
  */
 
+import { StandardStream } from "../lib/stdio.ts";
+
 const AT_ONCE = 2;
 
 /** What takes longest comes first, so that no folder runs alone at the end. */
@@ -34,10 +36,9 @@ const encoder = new TextEncoder();
 // deno-lint-ignore no-control-regex
 const COLOURS = /\x1b\[[0-9;]*m/g;
 
+/** Writes all of it, also to a pipe that `npx` has left non-blocking. */
 function write(text: string): void {
-  for (let bytes = encoder.encode(text); bytes.length > 0;) {
-    bytes = bytes.subarray(Deno.stdout.writeSync(bytes));
-  }
+  StandardStream.stdout.writeSync(encoder.encode(text));
 }
 
 /** Collects what one part prints, and writes it out file by file. */
