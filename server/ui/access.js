@@ -5,7 +5,7 @@
  */
 
 import { ApiError, json, wordsOf } from "./api.js";
-import { ago, button, count, dialog, fill, h, moment, toast } from "./dom.js";
+import { ago, button, complain, count, dialog, fill, h, moment, toast } from "./dom.js";
 import { handout } from "./handout.js";
 import { visible } from "./json.js";
 import { styled } from "./later.js";
@@ -123,7 +123,7 @@ export class AccessView {
       Object.entries(RIGHTS).map(([value, words]) => h("option", { value }, words)),
     );
     this.expires = text({ name: "expires", placeholder: "never", list: "expiries" });
-    this.problem = h("p", { class: "problem", role: "alert" });
+    this.problem = h("p", { class: "problem" });
     this.send = h("button", { class: "primary" }, "Make a key");
     return h(
       "form",
@@ -291,7 +291,7 @@ export class AccessView {
       this.form.reset();
       this.#load();
     } catch (error) {
-      if (this.problem) fill(this.problem, wordsOf(error));
+      if (this.problem) complain(this.problem, wordsOf(error));
     } finally {
       send.disabled = false;
     }
@@ -346,7 +346,7 @@ export class AccessView {
  *   `go` and `again` are on the button, one after the other
  */
 function askTwice({ title, warning, go, again, act }) {
-  const problem = h("p", { class: "problem", role: "alert" });
+  const problem = h("p", { class: "problem" });
   dialog(title, (close) => {
     let asked = false;
     const onclick = async (/** @type {MouseEvent} */ event) => {
@@ -361,7 +361,7 @@ function askTwice({ title, warning, go, again, act }) {
         await act();
         close();
       } catch (error) {
-        fill(problem, wordsOf(error));
+        complain(problem, wordsOf(error));
       }
     };
     const yes = h("button", { type: "button", class: "danger", onclick }, go);

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { button, count, dialog, fill, h, span } from "./dom.js";
+import { button, complain, count, dialog, h, span } from "./dom.js";
 import { fieldsOf, lineText, piecesOf } from "./line.js";
 
 /** @typedef {import("./list.js").Row} Row */
@@ -123,7 +123,7 @@ export class Alerts {
 
   /** Asks what is wanted. */
   ask() {
-    const problem = h("p", { class: "problem", role: "alert" });
+    const problem = h("p", { class: "problem" });
     const match = h("input", { type: "checkbox", checked: this.match });
     const silence = h(
       "select",
@@ -140,7 +140,7 @@ export class Alerts {
       type: "checkbox",
       checked: this.notify,
       onchange: async () => {
-        if (notify.checked) notify.checked = await permitted((words) => fill(problem, words));
+        if (notify.checked) notify.checked = await permitted((words) => complain(problem, words));
       },
     });
     const words = this.view.filtered()

@@ -5,7 +5,7 @@
  */
 
 import { poolInfo, wordsOf } from "./api.js";
-import { button, clock, dialog, fill, h } from "./dom.js";
+import { button, clock, complain, dialog, fill, h } from "./dom.js";
 import { styled } from "./later.js";
 import { fieldsOf, lineText, piecesOf, troubleOf } from "./line.js";
 import { readPast } from "./stream.js";
@@ -27,7 +27,7 @@ class Around {
   #messages = [];
   #stop = new AbortController();
   #list = h("ol", { class: "around" });
-  #problem = h("p", { class: "problem", role: "alert" });
+  #problem = h("p", { class: "problem" });
   #before = button("10 earlier", () => this.#more(-1), { text: "10 earlier", class: "tool" });
   #after = button("10 later", () => this.#more(1), { text: "10 later", class: "tool" });
 
@@ -77,7 +77,7 @@ class Around {
         });
       }
     } catch (error) {
-      if (!this.#stop.signal.aborted) fill(this.#problem, wordsOf(error));
+      if (!this.#stop.signal.aborted) complain(this.#problem, wordsOf(error));
       return;
     }
     const known = new Set(this.#messages.map(({ seq }) => seq));

@@ -5,13 +5,13 @@
  */
 
 import { json, poolPath, wordsOf } from "./api.js";
-import { button, count, dialog, fill, h, toast } from "./dom.js";
+import { button, complain, count, dialog, h, toast } from "./dom.js";
 
 /** @param {import("./api.js").Pool} pool @param {() => void} done called when it was deleted */
 export function deletePool(pool, done) {
   const { name, metrics } = pool;
   const messages = metrics?.message_count ?? 0;
-  const problem = h("p", { class: "problem", role: "alert" });
+  const problem = h("p", { class: "problem" });
   const go = h("button", { class: "danger", disabled: true }, "Delete permanently");
   const typed = h("input", {
     name: "name",
@@ -33,7 +33,7 @@ export function deletePool(pool, done) {
         done();
       } catch (error) {
         go.disabled = false;
-        fill(problem, wordsOf(error));
+        complain(problem, wordsOf(error));
       }
     };
     return [

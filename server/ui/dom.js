@@ -171,6 +171,12 @@ export function toast(text, bad = false) {
   toastTimer = setTimeout(() => box.className = bad ? "bad" : "", bad ? 8000 : 2500);
 }
 
+/** Shows what is wrong, and says it. @param {Element} box @param {Child[]} problem */
+export function complain(box, ...problem) {
+  fill(box, ...problem);
+  if (box.textContent) say(box.textContent, "problem");
+}
+
 /**
  * The colour class 0…9 of a tag: words for errors and success have fixed ones, others get one by
  * name.

@@ -5,7 +5,7 @@
  */
 
 import { poolInfo, wordsOf } from "./api.js";
-import { button, dialog, fill, h, moment, toast } from "./dom.js";
+import { button, complain, dialog, h, moment, toast } from "./dom.js";
 import { placeOf } from "./places.js";
 import { prefs } from "./prefs.js";
 import { readPast } from "./stream.js";
@@ -57,15 +57,15 @@ async function goTo(view, text) {
 
 /** Asks where to go. @param {import("./pool.js").PoolView} view */
 export function askPlace(view) {
-  const problem = h("p", { class: "problem", role: "alert" });
+  const problem = h("p", { class: "problem" });
   dialog("Go to", (close) => {
     const go = async () => {
       try {
         const wrong = await goTo(view, input.value);
-        fill(problem, wrong);
+        complain(problem, wrong);
         if (!wrong) close();
       } catch (error) {
-        if (!view.signal.aborted) fill(problem, wordsOf(error));
+        if (!view.signal.aborted) complain(problem, wordsOf(error));
       }
     };
     const input = h("input", {

@@ -7,6 +7,8 @@
 import { rights } from "./api.js";
 import { dialog, h } from "./dom.js";
 
+const OPEN = "Of an open message: the 20 around it; compare it with another";
+
 /** @param {"pool" | "several" | "pools" | "access" | undefined} kind the view that is shown */
 function keysOf(kind) {
   const inPool = kind === "pool";
@@ -23,7 +25,7 @@ function keysOf(kind) {
       ["Enter", "Open a message"],
       ["Esc", "Close; back to live"],
       ["t", "Timeline: arrows, Shift, Enter"],
-      ["o  x", "Of an open message: the 20 around it; compare it with another"],
+      ["o  x", OPEN],
       ["v", "Chart of a number"],
       ["c", "Columns, wrapping, height of rows"],
       ["e", "Export as a file or a command"],
@@ -31,7 +33,13 @@ function keysOf(kind) {
     if (rights.write) keys.push(["a", "Append a message"]);
     keys.push(["u", "All pools"]);
   } else if (kind === "several") {
-    keys.push(["space", "Pause, resume"], ["s", "Side by side, or one list"], ["u", "All pools"]);
+    keys.push(
+      ["space", "Pause, resume"],
+      ["Enter", "Open a message"],
+      ["o  x", OPEN],
+      ["s", "Side by side, or one list"],
+      ["u", "All pools"],
+    );
   } else if (kind === "access") {
     keys.splice(0, Infinity, ["n", "New key"], ["u", "All pools"]);
   } else if (rights.admin) keys.push(["n", "New pool"]);

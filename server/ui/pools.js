@@ -6,7 +6,7 @@
 
 import { address } from "./address.js";
 import { json, rights, wordsOf } from "./api.js";
-import { button, count, dialog, fill, h, icon, short, toast } from "./dom.js";
+import { button, complain, count, dialog, fill, h, icon, short, toast } from "./dom.js";
 import { say } from "./say.js";
 import { styled } from "./later.js";
 import { FROM_TOP, fuzzy, linesOf, sortItems } from "./pools_order.js";
@@ -305,7 +305,7 @@ export class PoolsView {
         h("option", { value, selected: value === 2 ** 20 }, text)
       ),
     );
-    const problem = h("p", { class: "problem", role: "alert" });
+    const problem = h("p", { class: "problem" });
     dialog("New pool", (close) => [
       h(
         "form",
@@ -321,7 +321,7 @@ export class PoolsView {
               toast(`Created ${name.value.trim()}`);
               this.#reload();
             } catch (error) {
-              fill(problem, wordsOf(error));
+              complain(problem, wordsOf(error));
             }
           },
         },

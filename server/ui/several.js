@@ -486,8 +486,14 @@ export class SeveralView {
     return inspector;
   }
 
+  /** What shows a message in full; undefined if none is open. */
+  get #opened() {
+    return [...this.inspectors.values()].map(({ now }) => now)
+      .find((it) => it?.element.hidden === false);
+  }
+
   get #inspecting() {
-    return [...this.inspectors.values()].some(({ now }) => now?.element.hidden === false);
+    return this.#opened !== undefined;
   }
 
   #close() {
@@ -522,6 +528,8 @@ export class SeveralView {
     else if (key === "Enter") list.selected >= 0 && this.#select(list, list.selected, true);
     else if (key === " ") this.togglePause();
     else if (key === "s") this.#turn();
+    else if (key === "x" && this.#inspecting) void this.#opened?.compare();
+    else if (key === "o" && this.#inspecting) void this.#opened?.around();
     else if (key === "Escape" && this.#inspecting) this.#close();
     else return false;
     return true;

@@ -5,7 +5,7 @@
  */
 
 import { json, rights, signIn } from "./api.js";
-import { dialog, fill, h } from "./dom.js";
+import { complain, dialog, h } from "./dom.js";
 import { giveKey, refusal } from "./session.js";
 
 /**
@@ -22,7 +22,7 @@ function form({ words, label, name, problem: given, more, enter, done, left }) {
     spellcheck: "false",
     "aria-describedby": "sign-in-problem",
   });
-  const problem = h("p", { class: "problem", role: "alert", id: "sign-in-problem" }, given);
+  const problem = h("p", { class: "problem", id: "sign-in-problem" }, given);
   const send = h("button", { class: "primary" }, "Sign in");
   let entered = false;
   const submit = async (/** @type {Event} */ event) => {
@@ -32,7 +32,7 @@ function form({ words, label, name, problem: given, more, enter, done, left }) {
     const refused = await enter(secret.value.trim());
     send.disabled = false;
     if (refused) {
-      fill(problem, refused);
+      complain(problem, refused);
       secret.select();
       return;
     }

@@ -189,6 +189,17 @@ Deno.test("the page's modules are all handed out and used, and ask for nothing e
   }
 });
 
+// Lost: a reader's patience, to regions that speak whenever they like.
+Deno.test("one module has a live region, and all others speak through it", async () => {
+  const speaking: string[] = [];
+  for await (const { name } of Deno.readDir(UI)) {
+    if (!name.endsWith(".js")) continue;
+    const text = await Deno.readTextFile(new URL(name, UI));
+    if (/"?role"?[:,] ?"(?:alert|status|log)"|aria-live/.test(text)) speaking.push(name);
+  }
+  assert.deepEqual(speaking, ["say.js"]);
+});
+
 Deno.test("the page's modules pass the type checker", async () => {
   const config = await Deno.makeTempFile({ suffix: ".json" });
   const compilerOptions = {

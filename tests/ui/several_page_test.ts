@@ -50,7 +50,15 @@ inBrowsers("several pools together", async (t, browser) => {
         await until(page, `${ROWS(".list")}.join() === "db, main rows,api done"`);
         await page.locator(".list .row").filter({ hasText: "rows" }).click();
         await page.locator(".inspector h2", { hasText: "#2" }).waitFor();
+        // Keys of an open message are those of one pool.
+        await page.keyboard.press("o");
+        await page.locator("dialog .around .here").waitFor();
         await page.keyboard.press("Escape");
+        await page.locator("dialog").waitFor({ state: "detached" });
+        await page.keyboard.press("x");
+        await page.locator("#toast", { hasText: "press x to compare it with #2" }).waitFor();
+        await page.keyboard.press("Escape");
+        await page.locator(".inspector").waitFor({ state: "hidden" });
         await page.getByRole("button", { name: "Clear the filter" }).click();
         await until(page, `${ROWS(".list")}.length === 6`);
 
