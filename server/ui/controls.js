@@ -6,7 +6,7 @@
  */
 
 import { rights } from "./api.js";
-import { button, count, fill, h, icon } from "./dom.js";
+import { button, count, h, icon, refill } from "./dom.js";
 import { drawEmpty } from "./facts.js";
 import { RangeChoice } from "./ranges.js";
 import { OLDER } from "./reading.js";
@@ -129,7 +129,7 @@ export class Controls {
     this.ranges.draw();
     const below = list.length - list.window[1];
     newest.hidden = list.follow || list.length === 0 || (rows.paused && below <= 0);
-    fill(newest, icon("down"), h("span", null, below > 0 ? `${count(below)} newer` : "Newest"));
+    refill(newest, icon("down"), h("span", null, below > 0 ? `${count(below)} newer` : "Newest"));
     const told = view.alerts.now?.active ?? false;
     this.alerts.classList.toggle("on", told);
     this.alerts.setAttribute("aria-pressed", String(told));
@@ -159,7 +159,7 @@ export class Controls {
     const { paused, waiting: n } = view.rows;
     pause.hidden = view.reading.mode === "past";
     const words = paused ? (n ? `Resume, ${count(n)} waiting` : "Resume") : "Pause";
-    fill(
+    refill(
       pause,
       icon(paused ? "play" : "pause"),
       h("span", { class: paused && n ? "wide" : null }, paused ? "Resume" : "Pause"),
@@ -179,6 +179,6 @@ export class Controls {
     const left = whole && first && oldest !== null ? first.seq - oldest : 0n;
     older.hidden = left <= 0n || list.window[0] > 0 || list.rows.length > MAX_ROWS - OLDER;
     const next = count(left < OLDER ? left : OLDER);
-    if (left > 0n) fill(older, `${count(left)} older messages are retained. Load ${next}`);
+    if (left > 0n) refill(older, `${count(left)} older messages are retained. Load ${next}`);
   }
 }

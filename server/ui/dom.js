@@ -51,6 +51,18 @@ export function fill(element, ...children) {
   return element;
 }
 
+/**
+ * As `fill`, unless that would change nothing to be seen: a click is lost on what is replaced while
+ * the button of the mouse is down. Returns whether it did.
+ * @param {Element} element @param {...(Child | Child[])} children
+ */
+export function refill(element, ...children) {
+  const made = fill(/** @type {Element} */ (element.cloneNode()), ...children);
+  if (made.isEqualNode(element)) return false;
+  element.replaceChildren(...made.childNodes);
+  return true;
+}
+
 /** @param {string} tag @param {Record<string, string>} attributes */
 export function svg(tag, attributes) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);

@@ -5,7 +5,7 @@
  */
 
 import { rights } from "./api.js";
-import { button, bytes, count, fill, h, moment, short, span, upper } from "./dom.js";
+import { button, bytes, count, fill, h, moment, refill, short, span, upper } from "./dom.js";
 import { rateOf } from "./rate.js";
 import { say } from "./say.js";
 
@@ -54,15 +54,14 @@ export function drawFacts(element, info) {
  */
 export function drawEmpty(element, view) {
   const { title, words, code, act } = emptyWords(view);
-  if (element.textContent === [title, words, code, act ? act.textContent : ""].join("")) return;
-  fill(
+  const changed = refill(
     element,
     h("h2", null, title),
     words && h("p", null, words),
     act && h("p", null, act),
     code && h("code", null, code),
   );
-  if (title !== LOADING) say(title, "empty");
+  if (changed && title !== LOADING) say(title, "empty");
 }
 
 /**

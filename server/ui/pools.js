@@ -6,7 +6,7 @@
 
 import { address } from "./address.js";
 import { json, rights, wordsOf } from "./api.js";
-import { button, complain, count, dialog, fill, h, icon, short, toast } from "./dom.js";
+import { button, complain, count, dialog, fill, h, icon, refill, short, toast } from "./dom.js";
 import { say } from "./say.js";
 import { styled } from "./later.js";
 import { FROM_TOP, fuzzy, linesOf, sortItems } from "./pools_order.js";
@@ -218,7 +218,7 @@ export class PoolsView {
     const blank = this.#why(shown.length);
     this.table.element.hidden = blank !== null;
     this.blank.hidden = blank === null;
-    if (blank) fill(this.blank, h("div", { class: "empty" }, blank));
+    if (blank) refill(this.blank, h("div", { class: "empty" }, blank));
     this.group.setAttribute("aria-pressed", String(this.#grouped));
     this.group.classList.toggle("on", this.#grouped);
     const rate = this.#items.reduce((sum, { known }) => sum + (known.rate ?? 0), 0);

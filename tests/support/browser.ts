@@ -6,6 +6,7 @@
  */
 
 import "./environment.ts";
+import { AssertionError } from "node:assert";
 import axe from "axe-core";
 import {
   type Browser,
@@ -18,7 +19,7 @@ import {
 import { Client } from "../../lib/client/client.ts";
 import type { Pool } from "../../lib/client/pool.ts";
 import { type App, type AppOptions, createApp } from "../../server/app.ts";
-import { PATIENCE_MS, until as happened } from "./patience.ts";
+import { PATIENCE_MS, pause, until as happened } from "./patience.ts";
 
 /** The browsers that the page is tested in. */
 export type BrowserName = "chromium" | "firefox";
@@ -186,6 +187,36 @@ export async function until(page: Page, expression: string): Promise<void> {
   await happened(() => page.evaluate<boolean>(guarded), `never true: ${expression}`, 50);
 }
 
+/**
+ * Asks again until an assertion holds, and fails as it does if it never does: what a browser shows
+ * follows what was done to it, and one look may come too early.
+ */
+export async function holds(assertion: () => unknown): Promise<void> {
+  for (const end = performance.now() + PATIENCE_MS;;) {
+    try {
+      await assertion();
+      return;
+    } catch (error) {
+      if (!(error instanceof AssertionError) || performance.now() > end) throw error;
+    }
+    await pause(50);
+  }
+}
+
+/** Waits until an element stays where it is, as large as it is, for two frames. */
+export async function rested(page: Page, selector: string): Promise<void> {
+  await until(
+    page,
+    `(() => {
+      const box = () => JSON.stringify(document.querySelector(${JSON.stringify(selector)})
+        .getBoundingClientRect());
+      const before = box();
+      const frame = () => new Promise((done) => requestAnimationFrame(done));
+      return frame().then(frame).then(() => box() === before);
+    })()`,
+  );
+}
+
 /** A server on a port of its own. */
 export class TestServer implements AsyncDisposable {
   readonly client: Client;
@@ -273,6 +304,8 @@ export function serious(page: Page): Promise<string[]> {
 
 /** Findings of axe-core of any impact, or of some. */
 export async function violations(page: Page, impacts?: readonly string[]): Promise<string[]> {
+  // What is half faded has no contrast.
+  await until(page, "document.getAnimations().every((one) => one.playState !== 'running')");
   await page.evaluate(axe.source);
   const found = await page.evaluate<{ violations: Finding[] }>(
     "axe.run(document, { resultTypes: ['violations'] })",

@@ -12,7 +12,7 @@ import { Client } from "../../mod.ts";
 import { Administration, filedState } from "../../server/access/administration.ts";
 import { Server } from "../../server/server.ts";
 import { type Shared, sharing } from "../server/shared_util.ts";
-import { contextOf, inBrowsers, serious, watchPage } from "../support/browser.ts";
+import { contextOf, holds, inBrowsers, serious, watchPage } from "../support/browser.ts";
 import { readCode } from "../support/qr_reader.ts";
 import { PATIENCE_MS, until } from "../support/patience.ts";
 
@@ -81,7 +81,9 @@ const secretOf = (key: string) => key.split(".")[2] ?? "";
 async function assertNoTrace(page: Page, key: string): Promise<void> {
   const secret = secretOf(key);
   assert.equal(secret.length, 64);
-  assert.ok(!(await traces(page)).includes(secret), "the page keeps the key");
+  await holds(async () =>
+    assert.ok(!(await traces(page)).includes(secret), "the page keeps the key")
+  );
 }
 
 /** The text of the QR code on a page. */
@@ -112,9 +114,9 @@ inBrowsers("access keys", async (t, browser) => {
     server.client.createPool("shop", 1 << 18).append({ n: 1 });
     const key = await server.invite("phone");
     await page.goto(`${remote}/ui/pools/shop`);
-    assert.equal(await form(page).getAttribute("type"), "password");
-    assert.equal(await page.getByLabel("Token").count(), 0);
-    assert.deepEqual(await serious(page), []);
+    await holds(async () => assert.equal(await form(page).getAttribute("type"), "password"));
+    await holds(async () => assert.equal(await page.getByLabel("Token").count(), 0));
+    await holds(async () => assert.deepEqual(await serious(page), []));
     // By the keyboard alone.
     await page.waitForFunction("document.activeElement?.name === 'access-key'");
     await page.keyboard.type(` ${key} `);
@@ -131,7 +133,7 @@ inBrowsers("access keys", async (t, browser) => {
     await other.evaluate('sessionStorage.setItem("plasmite-token", "of-another-server")');
     await other.reload();
     await other.locator('[data-pool="shop"]').waitFor();
-    assert.doesNotMatch(await traces(other), /of-another-server/);
+    await holds(async () => assert.doesNotMatch(await traces(other), /of-another-server/));
     await page.getByRole("button", { name: "Append" }).first().click();
     await page.getByLabel("Message, a JSON object").fill('{"n":2}');
     await page.keyboard.press("Control+Enter");
@@ -141,8 +143,10 @@ inBrowsers("access keys", async (t, browser) => {
     await form(page).waitFor();
     await until(async () => await page.evaluate(`localStorage.getItem("plasmite-asked")`) === null);
     await form(other).waitFor();
-    assert.equal(await page.locator(".row").count(), 0, "what was read is still shown");
-    assert.deepEqual(await context.cookies(`${remote}/v0`), []);
+    await holds(async () =>
+      assert.equal(await page.locator(".row").count(), 0, "what was read is still shown")
+    );
+    await holds(async () => assert.deepEqual(await context.cookies(`${remote}/v0`), []));
     // The cookie itself is worth nothing any more.
     const answer = await server.remote("").send("/v0/pools", {
       headers: { cookie: `plasmite_session=${cookie.value}` },
@@ -179,7 +183,7 @@ inBrowsers("access keys", async (t, browser) => {
     }
     await enter(page, good);
     await problem(page, /Too many wrong keys\. Try again in \d+ seconds/);
-    assert.deepEqual(await serious(page), []);
+    await holds(async () => assert.deepEqual(await serious(page), []));
     await page.keyboard.press("Escape");
     await page.keyboard.press("Escape");
     await page.keyboard.press("Escape");
@@ -193,7 +197,7 @@ inBrowsers("access keys", async (t, browser) => {
     const key = await server.invite("phone");
     await page.goto(`${remote}/ui/pools/shop?n=5#key=${key}`);
     await page.locator(".row", { hasText: "1" }).first().waitFor();
-    assert.equal(page.url(), `${remote}/ui/pools/shop?n=5`);
+    await holds(() => assert.equal(page.url(), `${remote}/ui/pools/shop?n=5`));
     const entries = await page.evaluate<number>("history.length");
     assert.ok(entries <= 2, `${entries}: about:blank, which Firefox does not count, and this`);
     await assertNoTrace(page, key);
@@ -203,16 +207,16 @@ inBrowsers("access keys", async (t, browser) => {
     await form(page).waitFor();
     await page.evaluate(`location.hash = "#key=${"x".repeat(64)}"`);
     await problem(page, "Invalid access key");
-    assert.doesNotMatch(page.url(), /#/);
+    await holds(() => assert.doesNotMatch(page.url(), /#/));
     await page.evaluate(`location.hash = "#key=${key}"`);
     await page.locator(".row", { hasText: "1" }).first().waitFor();
-    assert.doesNotMatch(page.url(), /#/);
+    await holds(() => assert.doesNotMatch(page.url(), /#/));
     await assertNoTrace(page, key);
     // A bad link does not end a good session.
     await page.goto(`${remote}/ui#key=${key}x`);
     await page.locator("#toast.show", { hasText: "Invalid access key" }).waitFor();
     await page.locator('[data-pool="shop"]').waitFor();
-    assert.doesNotMatch(page.url(), /#/);
+    await holds(() => assert.doesNotMatch(page.url(), /#/));
   });
 
   // Lost: pools of others on the screen of somebody whose key was taken back.
@@ -229,7 +233,9 @@ inBrowsers("access keys", async (t, browser) => {
     await server.revoke("phone");
     for (const open of [page, stream]) {
       await problem(open, "The session is over");
-      assert.doesNotMatch(await open.evaluate("document.body.innerHTML"), /of the shop|data-pool/);
+      await holds(async () =>
+        assert.doesNotMatch(await open.evaluate("document.body.innerHTML"), /of the shop|data-pool/)
+      );
     }
     await enter(stream, await server.invite("again"));
     await stream.locator(".row", { hasText: "of the shop" }).waitFor();
@@ -255,26 +261,30 @@ inBrowsers("access keys", async (t, browser) => {
     for (const rights of ["read", "read-append", "admin"]) {
       await as(rights);
       await page.locator('[data-pool="logs-a"]').waitFor();
-      assert.equal(await page.locator("[data-pool]").count(), 2, rights);
-      assert.deepEqual(await offers(), { create: rights === "admin", remove: rights === "admin" });
+      await holds(async () => assert.equal(await page.locator("[data-pool]").count(), 2, rights));
+      await holds(async () =>
+        assert.deepEqual(await offers(), { create: rights === "admin", remove: rights === "admin" })
+      );
       await page.keyboard.press("n");
-      assert.equal(await page.locator("dialog").count(), rights === "admin" ? 1 : 0, rights);
+      await holds(async () =>
+        assert.equal(await page.locator("dialog").count(), rights === "admin" ? 1 : 0, rights)
+      );
       await page.goto(`${remote}/ui/pools/ci`);
       await page.locator(".row", { hasText: "ci" }).first().waitFor();
-      assert.equal(await append.isVisible(), rights !== "read", rights);
+      await holds(async () => assert.equal(await append.isVisible(), rights !== "read", rights));
     }
     await as("append");
     await page.locator(".empty", { hasText: "appends but does not read" }).waitFor();
-    assert.deepEqual(await offers(), { create: false, remove: false });
+    await holds(async () => assert.deepEqual(await offers(), { create: false, remove: false }));
     await page.keyboard.press("n");
-    assert.equal(await page.locator("dialog").count(), 0);
+    await holds(async () => assert.equal(await page.locator("dialog").count(), 0));
     await page.goto(`${remote}/ui/pools/ci`);
     await page.locator(".empty", { hasText: "Messages can only be added" }).waitFor();
     await append.click();
     await page.getByLabel("Message, a JSON object").fill('{"late":true}');
     await page.keyboard.press("Control+Enter");
     await page.locator("#toast.show", { hasText: "Appended as #2" }).waitFor();
-    assert.deepEqual(await serious(page), []);
+    await holds(async () => assert.deepEqual(await serious(page), []));
   });
 
   // Lost: a key that is shown again, or stands in a command that others can see.
@@ -285,7 +295,7 @@ inBrowsers("access keys", async (t, browser) => {
     server.client.createPool("ci", 1 << 18).append({ n: 1 });
     await page.goto(`${local}/ui`);
     await page.getByRole("link", { name: "Access" }).click();
-    assert.equal(page.url(), `${local}/access`);
+    await holds(() => assert.equal(page.url(), `${local}/access`));
     await page.getByText("No key is valid").waitFor();
     // By the keyboard alone.
     await page.keyboard.press("n");
@@ -303,7 +313,9 @@ inBrowsers("access keys", async (t, browser) => {
     await page.keyboard.press("Enter");
     const made = page.locator(".handout");
     await made.getByRole("heading", { name: "Key for phone <b>" }).waitFor();
-    assert.equal(await page.evaluate("document.activeElement?.tagName"), "H2");
+    await holds(async () =>
+      assert.equal(await page.evaluate("document.activeElement?.tagName"), "H2")
+    );
     const [key = "", ...commands] = await made.locator(".line code").allTextContents();
     assert.match(key, /^pk1\.[0-9a-f]{64}\.[0-9a-f]{64}$/);
     assert.equal((await server.remote(key).send("/v0/access/check")).status, 200);
@@ -315,12 +327,16 @@ inBrowsers("access keys", async (t, browser) => {
       `plasmite mcp --remote ${address}`,
     ]);
     await made.getByRole("button", { name: "Copy the key" }).click();
-    assert.equal(await page.evaluate("navigator.clipboard.readText()"), key);
+    await holds(async () =>
+      assert.equal(await page.evaluate("navigator.clipboard.readText()"), key)
+    );
     await made.getByRole("button", { name: "Copy the link" }).click();
     const link = `${address}/ui#key=${key}`;
-    assert.equal(await page.evaluate("navigator.clipboard.readText()"), link);
-    assert.equal(await readPicture(page), link);
-    assert.deepEqual(await serious(page), []);
+    await holds(async () =>
+      assert.equal(await page.evaluate("navigator.clipboard.readText()"), link)
+    );
+    await holds(async () => assert.equal(await readPicture(page), link));
+    await holds(async () => assert.deepEqual(await serious(page), []));
 
     const row = page.locator("[data-key]", { hasText: "phone <b>" });
     await row.waitFor();
@@ -334,7 +350,7 @@ inBrowsers("access keys", async (t, browser) => {
     await phone.goto(link.replace(address, s.remote));
     await phone.locator('[data-pool="ci"]').waitFor();
     await made.getByRole("button", { name: "Done" }).click();
-    assert.equal(await made.isVisible(), false);
+    await holds(async () => assert.equal(await made.isVisible(), false));
     await assertNoTrace(page, key);
     // A second key, which goes with the page.
     await page.getByLabel("Name").fill("laptop");
@@ -351,7 +367,7 @@ inBrowsers("access keys", async (t, browser) => {
     await page.keyboard.press("Enter");
     const third = await made.locator(".line code").first().textContent() ?? "";
     await page.evaluate('dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true }))');
-    assert.equal(await made.isVisible(), false);
+    await holds(async () => assert.equal(await made.isVisible(), false));
     await assertNoTrace(page, third);
   });
 
@@ -366,7 +382,9 @@ inBrowsers("access keys", async (t, browser) => {
     await row("tablet").getByText("not since the server started").waitFor();
     const robot = await row("robot").innerText();
     assert.match(robot, /append[^]*logs-\*[^]*expires/);
-    assert.match(await row("tablet").innerText(), /everything[^]*all[^]*never expires/);
+    await holds(async () =>
+      assert.match(await row("tablet").innerText(), /everything[^]*all[^]*never expires/)
+    );
     const tablet = await context.newPage();
     await tablet.goto(`${remote}/ui#key=${key}`);
     await tablet.locator('[data-pool="ci"]').waitFor();
@@ -387,7 +405,7 @@ inBrowsers("access keys", async (t, browser) => {
     await page.locator("summary", { hasText: "1 revoked or expired" }).waitFor();
     assert.equal((await server.remote(key).send("/v0/access/check")).status, 401);
     await form(tablet).waitFor();
-    assert.equal(await revoke.count(), 0);
+    await holds(async () => assert.equal(await revoke.count(), 0));
   });
 
   // Lost: which keys still open the pools, in a browser whose clock is wrong.
@@ -435,13 +453,17 @@ inBrowsers("access keys", async (t, browser) => {
     const key = await server.invite("phone");
     await page.goto(`${remote}/ui#key=${key}`);
     await page.locator(".empty").waitFor();
-    assert.equal(await page.getByRole("link", { name: "Access" }).isVisible(), false);
+    await holds(async () =>
+      assert.equal(await page.getByRole("link", { name: "Access" }).isVisible(), false)
+    );
     assert.equal((await page.goto(`${remote}/access`))?.status(), 404);
     // The other way round, a link with a key is nothing to a page that needs none.
     await page.goto(`${local}/ui#key=${key}`);
     await page.getByRole("link", { name: "Access" }).waitFor();
-    assert.equal(page.url(), `${local}/ui`);
-    assert.equal(await page.getByRole("button", { name: "Sign out" }).isVisible(), false);
+    await holds(() => assert.equal(page.url(), `${local}/ui`));
+    await holds(async () =>
+      assert.equal(await page.getByRole("button", { name: "Sign out" }).isVisible(), false)
+    );
   });
 
   await t.step("a directory that is not shared says how to start", async () => {
@@ -457,8 +479,10 @@ inBrowsers("access keys", async (t, browser) => {
     await page.goto(`http://127.0.0.1:${server.addr.port}/access`);
     await page.getByRole("heading", { name: "not shared yet" }).waitFor();
     await page.locator("code", { hasText: "plasmite serve https://HOST:9743" }).waitFor();
-    assert.equal(await page.getByRole("button", { name: "Make a key" }).isVisible(), false);
-    assert.deepEqual(await serious(page), []);
+    await holds(async () =>
+      assert.equal(await page.getByRole("button", { name: "Make a key" }).isVisible(), false)
+    );
+    await holds(async () => assert.deepEqual(await serious(page), []));
     await page.close();
     await app.shutdown();
     await server.shutdown();
@@ -476,12 +500,14 @@ inBrowsers("access keys", async (t, browser) => {
       const { server, page, local, remote } = s;
       const width = options.viewport?.width ?? 0;
       const fits = async (what: string): Promise<void> => {
-        const wide = await page.evaluate<number>("document.documentElement.scrollWidth");
-        const inner = await page.evaluate<number>(
-          "Math.max(...[...document.querySelectorAll('main, dialog')].map((e) => e.scrollWidth - e.clientWidth), 0)",
-        );
-        assert.ok(wide <= width && inner <= 0, `${what}: ${wide}, ${inner}`);
-        assert.deepEqual(await serious(page), [], what);
+        await holds(async () => {
+          const wide = await page.evaluate<number>("document.documentElement.scrollWidth");
+          const inner = await page.evaluate<number>(
+            "Math.max(...[...document.querySelectorAll('main, dialog')].map((e) => e.scrollWidth - e.clientWidth), 0)",
+          );
+          assert.ok(wide <= width && inner <= 0, `${what}: ${wide}, ${inner}`);
+        });
+        await holds(async () => assert.deepEqual(await serious(page), [], what));
       };
       await server.invite("x".repeat(128), { pools: [`${"y".repeat(200)}*`], expires: "1h" });
       await server.invite("gone");

@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { inBrowsers, type Scene, scene, until } from "../support/browser.ts";
+import { holds, inBrowsers, type Scene, scene, until } from "../support/browser.ts";
 import { ask, listed, numbers, rowWith } from "../support/scene.ts";
 
 const query = (page: Page): string =>
@@ -53,8 +53,10 @@ inBrowsers("the address", async (t, browser) => {
       await page.locator('.row[aria-selected="true"] .seq', { hasText: "151" }).waitFor();
       await page.locator(".pastbar").waitFor();
       await sum(page, "120 of 120 searched");
-      assert.ok(await page.locator(".findbar .only input").isChecked());
-      assert.deepEqual(await page.locator(".head .cell").allInnerTexts(), ["n", "user.a.b"]);
+      await holds(async () => assert.ok(await page.locator(".findbar .only input").isChecked()));
+      await holds(async () =>
+        assert.deepEqual(await page.locator(".head .cell").allInnerTexts(), ["n", "user.a.b"])
+      );
       await page.getByRole("button", { name: /^odd/, pressed: true }).waitFor();
       const now = new URL(page.url()).searchParams;
       assert.deepEqual([...now].sort(), [...asked].sort());
@@ -69,7 +71,7 @@ inBrowsers("the address", async (t, browser) => {
     await page.keyboard.press("j");
     await opened(page, 153);
     await page.goBack();
-    assert.equal(page.url(), `${server.url}/ui`);
+    await holds(() => assert.equal(page.url(), `${server.url}/ui`));
     await page.goForward();
     await opened(page, 153);
   });
@@ -89,7 +91,9 @@ inBrowsers("the address", async (t, browser) => {
     assert.equal(query(page), "?tag=odd&q=error");
     await page.goBack();
     await listed(page, 25);
-    assert.equal(await page.locator(".where").inputValue(), ".data.n > 50");
+    await holds(async () =>
+      assert.equal(await page.locator(".where").inputValue(), ".data.n > 50")
+    );
     await page.locator(".findbar").waitFor({ state: "hidden" });
     await page.goBack();
     await listed(page, 50);
@@ -97,7 +101,7 @@ inBrowsers("the address", async (t, browser) => {
     await page.goBack();
     await listed(page, 100);
     assert.equal(query(page), "");
-    assert.equal(await page.locator(".where").inputValue(), "");
+    await holds(async () => assert.equal(await page.locator(".where").inputValue(), ""));
     await page.goForward();
     await listed(page, 50);
     await page.goForward();
@@ -115,7 +119,9 @@ inBrowsers("the address", async (t, browser) => {
     await until(page, `location.pathname === "/ui"`);
     await page.goBack();
     await listed(page, 25);
-    assert.equal(await page.locator(".where").inputValue(), ".data.n > 50");
+    await holds(async () =>
+      assert.equal(await page.locator(".where").inputValue(), ".data.n > 50")
+    );
   });
 
   await step("a range is a query; Esc leaves it, and Back returns", async (s) => {
@@ -128,7 +134,7 @@ inBrowsers("the address", async (t, browser) => {
     assert.equal(query(page), "");
     await page.goBack();
     await listed(page, 10);
-    assert.deepEqual((await numbers(page)).slice(0, 2), [51, 52]);
+    await holds(async () => assert.deepEqual((await numbers(page)).slice(0, 2), [51, 52]));
     // A filter holds inside of it.
     await ask(page, '.data.level == "error"');
     await listed(page, 2);
@@ -169,10 +175,12 @@ inBrowsers("the address", async (t, browser) => {
     await until(page, `location.search === "?columns=level"`);
     await page.goto(`${server.url}/ui/pools/shop?columns=n`);
     await page.locator(".head .cell", { hasText: "n" }).waitFor();
-    assert.deepEqual(await page.locator(".head .cell").allInnerTexts(), ["n"]);
+    await holds(async () =>
+      assert.deepEqual(await page.locator(".head .cell").allInnerTexts(), ["n"])
+    );
     await page.goto(`${server.url}/ui/pools/shop?columns=`);
     await rowWith(page, "20").waitFor();
-    assert.equal(await page.locator(".head .cell").count(), 0);
+    await holds(async () => assert.equal(await page.locator(".head .cell").count(), 0));
   });
 
   await step("the search in the list of pools", async ({ page, server }) => {
@@ -180,7 +188,9 @@ inBrowsers("the address", async (t, browser) => {
     await page.goto(`${server.url}/ui?search=s`);
     await page.locator('[data-pool="stock"]').waitFor();
     await page.locator('[data-pool="mail"]').waitFor({ state: "detached" });
-    assert.equal(await page.locator("input[type=search]").inputValue(), "s");
+    await holds(async () =>
+      assert.equal(await page.locator("input[type=search]").inputValue(), "s")
+    );
     await page.keyboard.press("/");
     await page.keyboard.press("Control+a");
     await page.keyboard.type("sh");
@@ -188,6 +198,6 @@ inBrowsers("the address", async (t, browser) => {
     await until(page, `location.search === "?search=sh"`);
     await page.reload();
     await page.locator('[data-pool="shop"]').waitFor();
-    assert.equal(await page.locator('[data-pool="stock"]').count(), 0);
+    await holds(async () => assert.equal(await page.locator('[data-pool="stock"]').count(), 0));
   });
 });

@@ -6,7 +6,8 @@
 
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { inBrowsers, scene, serious, until } from "../support/browser.ts";
+import { holds, inBrowsers, scene, serious, until } from "../support/browser.ts";
+import { until as eventually } from "../support/patience.ts";
 
 /** Keeps the notifications that the page shows. */
 const RECORD = `globalThis.told = [];
@@ -38,14 +39,14 @@ inBrowsers("telling somebody who looks elsewhere", async (t, browser, name) => {
         await look(page, true);
         pool.append({ level: "error", msg: "nobody asked" });
         await page.locator(".row .data", { hasText: "nobody asked" }).waitFor();
-        assert.equal(await page.title(), "shop · Plasmite UI");
-        assert.deepEqual(await page.evaluate("told"), []);
+        await holds(async () => assert.equal(await page.title(), "shop · Plasmite UI"));
+        await holds(async () => assert.deepEqual(await page.evaluate("told"), []));
         await look(page, false);
 
         await page.getByRole("button", { name: /^Tell me/ }).click();
         await page.getByLabel(/^When a message comes that the filter/).check();
         if (name === "chromium") await page.getByLabel(/^Also as a notification/).check();
-        assert.deepEqual(await serious(page), []);
+        await holds(async () => assert.deepEqual(await serious(page), []));
         await page.getByRole("button", { name: "Tell me", exact: true }).click();
         await page.locator("dialog").waitFor({ state: "detached" });
         await look(page, true);
@@ -56,7 +57,7 @@ inBrowsers("telling somebody who looks elsewhere", async (t, browser, name) => {
         await until(page, `document.title === "(2) shop · Plasmite UI"`);
         // One at a time, so that a burst does not bury the screen.
         const told = name === "chromium" ? ["shop: first  level error"] : [];
-        assert.deepEqual(await page.evaluate("told"), told);
+        await holds(async () => assert.deepEqual(await page.evaluate("told"), told));
         await look(page, false);
         await until(page, `document.title === "shop · Plasmite UI"`);
       }),
@@ -71,22 +72,23 @@ inBrowsers("telling somebody who looks elsewhere", async (t, browser, name) => {
         pool.append({ n: 1 });
         await page.clock.install();
         await page.goto(`${server.url}/ui/pools/sensor`);
-        for (let i = 0; i < 200 && await page.locator(".row .data").count() === 0; i++) {
+        await eventually(async () => {
           await page.clock.runFor(100);
-        }
+          return await page.locator(".row .data").count() > 0;
+        });
         await page.getByRole("button", { name: /^Tell me/ }).click();
         await page.getByLabel("When nothing comes").selectOption("after 5 min");
         await page.getByRole("button", { name: "Tell me", exact: true }).click();
         await page.clock.runFor(240_000);
-        assert.equal(await page.title(), "sensor · Plasmite UI");
+        await holds(async () => assert.equal(await page.title(), "sensor · Plasmite UI"));
         await page.clock.runFor(62_000);
-        assert.equal(await page.title(), "(silent) sensor · Plasmite UI");
+        await holds(async () => assert.equal(await page.title(), "(silent) sensor · Plasmite UI"));
         pool.append({ n: 2 });
-        for (let i = 0; i < 200 && (await page.title()).startsWith("("); i++) {
+        await eventually(async () => {
           await page.clock.runFor(100);
-          await new Promise((done) => setTimeout(done, 20));
-        }
-        assert.equal(await page.title(), "sensor · Plasmite UI");
+          return !(await page.title()).startsWith("(");
+        });
+        await holds(async () => assert.equal(await page.title(), "sensor · Plasmite UI"));
       }),
   );
 });

@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { inBrowsers, scene, serious, until } from "../support/browser.ts";
+import { holds, inBrowsers, scene, serious, until } from "../support/browser.ts";
 
 /** How many pixels of the chart have a colour of their own: neither empty nor grey. */
 const COLORED = `(() => {
@@ -46,13 +46,15 @@ inBrowsers("a chart of a number in the messages", async (t, browser) => {
         }
         await page.goto(`${server.url}/ui/pools/telemetry?chart=.data.value&tag=sensor`);
         await until(page, `${TABLE}.length === 1`);
-        assert.deepEqual(await page.evaluate(TABLE), [
-          ".data.value 43290 42690 43230 42100 43290 120",
-        ]);
+        await holds(async () =>
+          assert.deepEqual(await page.evaluate(TABLE), [
+            ".data.value 43290 42690 43230 42100 43290 120",
+          ])
+        );
         await until(page, `${COLORED} > 200`);
         pool.append({ sensor: "temp", value: 50000 }, ["sensor"]);
         await until(page, `${TABLE}[0]?.startsWith(".data.value 50000 ")`);
-        assert.deepEqual(await serious(page), []);
+        await holds(async () => assert.deepEqual(await serious(page), []));
 
         await page.getByRole("button", { name: "Clear the filter" }).click();
         await page.getByLabel("Field to draw").fill(".data.celsius");
@@ -92,7 +94,9 @@ inBrowsers("a chart of a number in the messages", async (t, browser) => {
         await page.locator(".list").focus();
         await page.keyboard.press("v");
         await page.locator(".chart").waitFor();
-        assert.equal(await page.getByLabel("Field to draw").inputValue(), ".data.celsius");
+        await holds(async () =>
+          assert.equal(await page.getByLabel("Field to draw").inputValue(), ".data.celsius")
+        );
       }),
   );
 

@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { inBrowsers, scene, until } from "../support/browser.ts";
+import { holds, inBrowsers, scene, until } from "../support/browser.ts";
 import { rowWith } from "../support/scene.ts";
 
 const MINUTE = 60_000;
@@ -29,16 +29,18 @@ inBrowsers("dates", async (t, browser) => {
       }
       await page.goto(`${server.url}/ui/pools/shop`);
       await rowWith(page, "n 3").waitFor();
-      const shown = await page.evaluate<[string, string | null][]>(
-        `[...document.querySelectorAll(".row:not([hidden])")]
-          .sort((a, b) => a.ariaPosInSet - b.ariaPosInSet)
-          .map((row) => [row.querySelector("time").textContent, row.getAttribute("data-day")])`,
-      );
-      assert.match(shown[0]?.[0] ?? "", /^\d{1,2} \w{3}( \d{4}| 12:00)$/);
-      assert.match(shown[3]?.[0] ?? "", /^\d\d:\d\d:\d\d\.\d{3}$/);
-      const separated = shown.map(([, day]) => day !== null);
-      assert.deepEqual(separated, [false, false, true, true]);
-      assert.match(shown[3]?.[1] ?? "", /^\w+day, \d{1,2} \w{3} \d{4}$/);
+      await holds(async () => {
+        const shown = await page.evaluate<[string, string | null][]>(
+          `[...document.querySelectorAll(".row:not([hidden])")]
+            .sort((a, b) => a.ariaPosInSet - b.ariaPosInSet)
+            .map((row) => [row.querySelector("time").textContent, row.getAttribute("data-day")])`,
+        );
+        assert.match(shown[0]?.[0] ?? "", /^\d{1,2} \w{3}( \d{4}| 12:00)$/);
+        assert.match(shown[3]?.[0] ?? "", /^\d\d:\d\d:\d\d\.\d{3}$/);
+        const separated = shown.map(([, day]) => day !== null);
+        assert.deepEqual(separated, [false, false, true, true]);
+        assert.match(shown[3]?.[1] ?? "", /^\w+day, \d{1,2} \w{3} \d{4}$/);
+      });
     });
   });
 

@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { inBrowsers, type Scene, scene } from "../support/browser.ts";
+import { holds, inBrowsers, type Scene, scene } from "../support/browser.ts";
 import { listed, rowWith } from "../support/scene.ts";
 
 const facet = (page: Page, name: string) =>
@@ -41,16 +41,22 @@ inBrowsers("facets", async (t, browser) => {
     await page.locator(".facets .about", { hasText: "60 messages were counted" }).waitFor();
     await facet(page, "error, 20").press("Enter");
     await listed(page, 20);
-    assert.equal(await box(page), '.data.level == "error"');
+    await holds(async () => assert.equal(await box(page), '.data.level == "error"'));
     await facet(page, "info, 32").waitFor();
     await facet(page, "warn, 8").press("o");
     await listed(page, 28);
-    assert.equal(await box(page), '.data.level == "error" or .data.level == "warn"');
-    assert.equal(await facet(page, "warn, 8").getAttribute("aria-pressed"), "true");
+    await holds(async () =>
+      assert.equal(await box(page), '.data.level == "error" or .data.level == "warn"')
+    );
+    await holds(async () =>
+      assert.equal(await facet(page, "warn, 8").getAttribute("aria-pressed"), "true")
+    );
     await facet(page, "pro, 15").press("x");
-    assert.equal(
-      await box(page),
-      '(.data.level == "error" or .data.level == "warn") and [.data.user.plan?] != ["pro"]',
+    await holds(async () =>
+      assert.equal(
+        await box(page),
+        '(.data.level == "error" or .data.level == "warn") and [.data.user.plan?] != ["pro"]',
+      )
     );
     await listed(page, 21);
     await page.locator(".facet.not", { hasText: "pro" }).waitFor();
@@ -65,14 +71,18 @@ inBrowsers("facets", async (t, browser) => {
     await listed(page, 8);
     await facet(page, "warn, 8").press("Alt+Enter");
     await listed(page, 52);
-    assert.equal(await box(page), '[.data.level?] != ["warn"]');
+    await holds(async () => assert.equal(await box(page), '[.data.level?] != ["warn"]'));
     // Arrows move, Esc leads back to the list.
     await facet(page, "error, 20").focus();
     await page.keyboard.press("ArrowUp");
-    assert.equal(await page.evaluate(`document.activeElement.textContent`), "info32");
+    await holds(async () =>
+      assert.equal(await page.evaluate(`document.activeElement.textContent`), "info32")
+    );
     await page.keyboard.press("Escape");
     await page.locator(".facets").waitFor({ state: "hidden" });
-    assert.equal(await page.evaluate(`document.activeElement.className`), "list");
+    await holds(async () =>
+      assert.equal(await page.evaluate(`document.activeElement.className`), "list")
+    );
   });
 
   await step("tags too, with what was written by hand; the chips stay", async (s) => {
@@ -83,13 +93,15 @@ inBrowsers("facets", async (t, browser) => {
     await page.keyboard.press("f");
     await facet(page, "odd, 30").press("Enter");
     await listed(page, 16);
-    assert.match(page.url(), /tag=odd/);
+    await holds(() => assert.match(page.url(), /tag=odd/));
     await facet(page, "even, 30").press("o");
     await listed(page, 32);
-    assert.equal(
-      await box(page),
-      "(.data.n > 30 or .data.n < 3) and " +
-        '(any(.meta.tags[]; . == "odd") or any(.meta.tags[]; . == "even"))',
+    await holds(async () =>
+      assert.equal(
+        await box(page),
+        "(.data.n > 30 or .data.n < 3) and " +
+          '(any(.meta.tags[]; . == "odd") or any(.meta.tags[]; . == "even"))',
+      )
     );
     await facet(page, "even, 30").press("x");
     await listed(page, 16);
@@ -103,7 +115,7 @@ inBrowsers("facets", async (t, browser) => {
     await page.locator(".chip", { hasText: "even" }).waitFor();
     await page.getByRole("button", { name: /^odd 30|^odd\s*30/ }).first().press("Enter");
     await listed(page, 30);
-    assert.deepEqual((await chips(page)).sort(), ["even", "odd"]);
+    await holds(async () => assert.deepEqual((await chips(page)).sort(), ["even", "odd"]));
   });
 
   await step("with the mouse: click, Shift and Alt; in a range only that is counted", async (s) => {

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { placeOf } from "../../server/ui/places.js";
-import { inBrowsers, type Scene, scene, until } from "../support/browser.ts";
+import { holds, inBrowsers, type Scene, scene, until } from "../support/browser.ts";
 import { numbers, rowWith } from "../support/scene.ts";
 
 // Lost: the minutes before midnight, or another day than was meant.
@@ -75,7 +75,7 @@ inBrowsers("go to", async (t, browser) => {
     await selected(page, 1);
     await page.locator(".pastbar", { hasText: "From the oldest message" }).waitFor();
     await page.locator(".pastbar small", { hasText: /^ 9,000 messages$/ }).waitFor();
-    assert.equal((await numbers(page))[0], 1);
+    await holds(async () => assert.equal((await numbers(page))[0], 1));
     await page.keyboard.press("j");
     await selected(page, 2);
     await page.keyboard.press("g");
@@ -142,8 +142,8 @@ inBrowsers("go to", async (t, browser) => {
         `((n) => n > 345 && n < 360)(Math.max(...[...document.querySelectorAll(".row:not([hidden])")]
         .map((row) => Number(row.ariaSetSize))))`,
       );
-      assert.match(page.url(), /from=.*&to=/);
-      assert.equal(await ranges.inputValue(), "60");
+      await holds(() => assert.match(page.url(), /from=.*&to=/));
+      await holds(async () => assert.equal(await ranges.inputValue(), "60"));
       await page.reload();
       await page.locator(".pastbar").waitFor();
       await until(page, `document.querySelector(".ranges").value === "own"`);

@@ -7,7 +7,7 @@
  */
 
 import assert from "node:assert/strict";
-import { inBrowsers } from "../support/browser.ts";
+import { holds, inBrowsers } from "../support/browser.ts";
 import { challengeOf, OAuthClient, pairOf, reachable } from "../server/oauth_util.ts";
 import { PATIENCE_MS } from "../support/patience.ts";
 
@@ -52,13 +52,15 @@ inBrowsers(
     assert.deepEqual([answer.get("state"), answer.get("iss")], ["s", client.origin]);
     const code = { code: answer.get("code") ?? "", verifier };
     const pair = pairOf(await client.exchange(json.client_id, code, { redirect_uri: callback }));
-    assert.equal((await client.mcp(pair.access)).status, 200);
+    await holds(async () => assert.equal((await client.mcp(pair.access)).status, 200));
 
     await page.goto(url.href);
-    assert.equal(await page.evaluate("getComputedStyle(document.body).maxWidth"), "544px");
+    await holds(async () =>
+      assert.equal(await page.evaluate("getComputedStyle(document.body).maxWidth"), "544px")
+    );
     await page.click("button[value=deny]");
     await page.waitForURL((url) => url.href.startsWith(callback));
-    assert.equal(new URL(page.url()).searchParams.get("error"), "access_denied");
+    await holds(() => assert.equal(new URL(page.url()).searchParams.get("error"), "access_denied"));
     assert.deepEqual(complaints.filter((text) => !text.includes("favicon")), []);
   },
 );

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import {
   fillPool,
+  holds,
   inBrowsers,
   scene,
   serious,
@@ -44,13 +45,15 @@ inBrowsers("going anywhere by keyboard, and settings", async (t, browser) => {
           `document.querySelector(".palette [aria-selected=true] span")?.textContent ===
           "production.eu.payments"`,
         );
-        assert.deepEqual(await serious(page), []);
+        await holds(async () => assert.deepEqual(await serious(page), []));
         await page.keyboard.press("Enter");
         await until(page, `location.pathname === "/ui/pools/production.eu.payments"`);
         await page.locator(".row .data").first().waitFor();
         await page.keyboard.press("Control+k");
         await page.locator(".palette [role=option]", { hasText: "aaa" }).waitFor();
-        assert.deepEqual((await options(page)).slice(0, 2), ["production.eu.payments", "shop"]);
+        await holds(async () =>
+          assert.deepEqual((await options(page)).slice(0, 2), ["production.eu.payments", "shop"])
+        );
         await page.keyboard.press("ArrowDown");
         await page.keyboard.press("Enter");
         await until(page, `location.pathname === "/ui/pools/shop"`);
@@ -87,8 +90,8 @@ inBrowsers("going anywhere by keyboard, and settings", async (t, browser) => {
         release();
         const box = page.getByRole("combobox", { name: /^Go to a pool/ });
         await box.waitFor();
-        assert.equal(await box.inputValue(), "no");
-        assert.equal(await page.locator("dialog").count(), 1);
+        await holds(async () => assert.equal(await box.inputValue(), "no"));
+        await holds(async () => assert.equal(await page.locator("dialog").count(), 1));
       }),
   );
 
@@ -117,15 +120,19 @@ inBrowsers("going anywhere by keyboard, and settings", async (t, browser) => {
         );
         await page.reload();
         await page.locator('[data-pool="shop"]').waitFor();
-        assert.equal(await page.evaluate(background), dark);
+        await holds(async () => assert.equal(await page.evaluate(background), dark));
         await page.getByRole("button", { name: "Settings" }).click();
-        assert.ok(await page.getByRole("radio", { name: "Dark" }).isChecked());
-        assert.deepEqual(await serious(page), []);
+        await holds(async () =>
+          assert.ok(await page.getByRole("radio", { name: "Dark" }).isChecked())
+        );
+        await holds(async () => assert.deepEqual(await serious(page), []));
         await page.getByRole("radio", { name: "Light" }).check();
         await until(page, `${background} === "${light}"`);
         await until(other, `${background} === "${light}"`);
         await page.getByRole("radio", { name: "As the system" }).check();
-        assert.equal(await page.evaluate(`localStorage.getItem("plasmite-theme")`), null);
+        await holds(async () =>
+          assert.equal(await page.evaluate(`localStorage.getItem("plasmite-theme")`), null)
+        );
       }),
   );
 });

@@ -7,8 +7,16 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import type { Pool } from "../../lib/client/pool.ts";
-import { inBrowsers, type Scene, scene, type SceneOptions, until } from "../support/browser.ts";
-import { rowWith } from "../support/scene.ts";
+import {
+  holds,
+  inBrowsers,
+  rested,
+  type Scene,
+  scene,
+  type SceneOptions,
+  until,
+} from "../support/browser.ts";
+import { listed, rowWith } from "../support/scene.ts";
 
 const LONG = "GET /api/v1/users/8841/orders?limit=20 ".repeat(6);
 const HOST = "ip-10-0-1-7.eu-central-1.compute.internal";
@@ -79,23 +87,26 @@ inBrowsers("rows of messages", async (t, browser, browserName) => {
     pool.append({ level: "error", n: 2, msg: "all lost" }, ["web"]);
     pool.append({ n: 3, text: "half lost" }, ["warn"]);
     await open(page, server.url, []);
-    const data = await page.locator(".row:not([hidden]) .data").allTextContents();
-    assert.deepEqual(data, [
-      "all quiet  level info  n 1",
-      "all lost  level error  n 2",
-      "half lost  n 3",
-    ]);
-    const colours = await page.evaluate<string[][]>(
-      `[...document.querySelectorAll(".row:not([hidden])")]
+    await holds(async () =>
+      assert.deepEqual(await page.locator(".row:not([hidden]) .data").allTextContents(), [
+        "all quiet  level info  n 1",
+        "all lost  level error  n 2",
+        "half lost  n 3",
+      ])
+    );
+    await holds(async () => {
+      const colours = await page.evaluate<string[][]>(
+        `[...document.querySelectorAll(".row:not([hidden])")]
       .map((row) => [".data b", ".tag"].map((what) => getComputedStyle(row.querySelector(what)).color)
         .concat(getComputedStyle(row).borderLeftColor, getComputedStyle(row).color))`,
-    );
-    const [quiet = [], lost = [], half = []] = colours;
-    assert.equal(quiet[0], quiet[3], "a text without trouble has the colour of all text");
-    assert.equal(lost[0], lost[2], "an error is marked at its edge in its own colour");
-    assert.equal(half[0], half[1], "a warning tag has the colour of its text");
-    assert.equal(new Set([quiet[0], lost[0], half[0]]).size, 3);
-    assert.equal(quiet[1], lost[1], "other tags are grey");
+      );
+      const [quiet = [], lost = [], half = []] = colours;
+      assert.equal(quiet[0], quiet[3], "a text without trouble has the colour of all text");
+      assert.equal(lost[0], lost[2], "an error is marked at its edge in its own colour");
+      assert.equal(half[0], half[1], "a warning tag has the colour of its text");
+      assert.equal(new Set([quiet[0], lost[0], half[0]]).size, 3);
+      assert.equal(quiet[1], lost[1], "other tags are grey");
+    });
   });
 
   for (
@@ -108,27 +119,33 @@ inBrowsers("rows of messages", async (t, browser, browserName) => {
       async ({ server, page }) => {
         fill(server.client.createPool("p", 1 << 20), 300);
         await open(page, server.url, ["level", "msg", "host"]);
+        await listed(page, 300);
         await page.locator(".row .tag.others").first().waitFor();
-        assert.deepEqual(await page.evaluate(OVERLAPS), []);
-        assert.deepEqual(await page.evaluate(SQUEEZED), []);
-        assert.equal(
-          await page.evaluate(`document.documentElement.scrollWidth`),
-          viewport.width,
-          "the page itself is not wider than the screen",
+        await holds(async () => assert.deepEqual(await page.evaluate(OVERLAPS), []));
+        await holds(async () => assert.deepEqual(await page.evaluate(SQUEEZED), []));
+        await holds(async () =>
+          assert.equal(
+            await page.evaluate(`document.documentElement.scrollWidth`),
+            viewport.width,
+            "the page itself is not wider than the screen",
+          )
         );
         // Only Chromium tells what screen readers are told.
         if (browserName !== "chromium") return;
         // What the tags leave out is in the name of the row, with the names of its columns.
         const row = page.locator(".row:not([hidden]):has(.others)").first();
-        const { nodes } = await (await page.context().newCDPSession(page))
-          .send("Accessibility.getFullAXTree");
-        const number = await row.locator(".seq").textContent();
-        const name = nodes.map(({ name }) => String(name?.value ?? ""))
-          .find((name) => name.startsWith(`${number} at `));
+        const session = await page.context().newCDPSession(page);
         const tag = "(?:error|env:prod-\\d+)";
         const shape =
           `^\\d+ at [\\d:.]+ tags (?:${tag} ?, )*\\+\\d+ ${tag}(?:, ${tag})* .*(?:info|warn)`;
-        assert.match(name ?? "", new RegExp(shape));
+        // Its tree of names follows the page in its own time.
+        await holds(async () => {
+          const { nodes } = await session.send("Accessibility.getFullAXTree");
+          const number = await row.locator(".seq").textContent();
+          const name = nodes.map(({ name }) => String(name?.value ?? ""))
+            .find((name) => name.startsWith(`${number} at `));
+          assert.match(name ?? "", new RegExp(shape));
+        });
       },
     );
   }
@@ -137,6 +154,8 @@ inBrowsers("rows of messages", async (t, browser, browserName) => {
     const pool = server.client.createPool("p", 1 << 20);
     for (let n = 0; n < 40; n++) pool.append({ n, msg: LONG.slice(0, 100), host: HOST }, ["a"]);
     await open(page, server.url, ["msg", "host"]);
+    await listed(page, 40);
+    await rested(page, ".cells .cell");
     const cell = page.locator(".row .cell").first();
     const hidden = () =>
       page.evaluate(`document.querySelector(".row:not([hidden]) .cell").scrollWidth -
@@ -153,9 +172,11 @@ inBrowsers("rows of messages", async (t, browser, browserName) => {
     const near = (wanted: number): string =>
       `Math.abs(document.querySelector(".row:not([hidden]) .cell").clientWidth - ${wanted}) < 6`;
     await until(page, near(before + 100));
-    assert.equal(
-      await width(page, "cell"),
-      await cell.evaluate((e) => e.getBoundingClientRect().width),
+    await holds(async () =>
+      assert.equal(
+        await width(page, "cell"),
+        await cell.evaluate((e) => e.getBoundingClientRect().width),
+      )
     );
     await page.reload();
     await until(page, near(before + 100));
@@ -168,16 +189,18 @@ inBrowsers("rows of messages", async (t, browser, browserName) => {
     );
     await page.keyboard.press("Home");
     await until(page, `document.querySelector(".row:not([hidden]) .cell").clientWidth < 60`);
-    assert.equal(await handle.getAttribute("aria-valuenow"), "4");
-    assert.deepEqual(await page.evaluate(OVERLAPS), []);
+    await holds(async () => assert.equal(await handle.getAttribute("aria-valuenow"), "4"));
+    await holds(async () => assert.deepEqual(await page.evaluate(OVERLAPS), []));
     await page.keyboard.press("Enter");
     await until(page, `document.querySelector(".row:not([hidden]) .cell").clientWidth > 700`);
-    assert.equal(await hidden(), 0, "the whole text is seen");
-    assert.deepEqual(await page.evaluate(OVERLAPS), []);
+    await holds(async () => assert.equal(await hidden(), 0, "the whole text is seen"));
+    await holds(async () => assert.deepEqual(await page.evaluate(OVERLAPS), []));
     // Columns beyond the edge are reached, and the head moves with them.
-    assert.ok(
-      await page.evaluate(`(list => (list.scrollLeft = 9999, list.scrollLeft > 0))(
+    await holds(async () =>
+      assert.ok(
+        await page.evaluate(`(list => (list.scrollLeft = 9999, list.scrollLeft > 0))(
       document.querySelector(".list"))`),
+      )
     );
     await until(
       page,
@@ -222,14 +245,18 @@ inBrowsers("rows of messages", async (t, browser, browserName) => {
       height: number;
     }
     const stacked = () => page.evaluate<Stacked>(STACKED);
-    const end = await stacked();
-    assert.equal(end.last.at, 3000);
-    assert.ok(Math.abs(end.last.bottom - end.height) < 2, JSON.stringify(end));
+    await holds(async () => {
+      const end = await stacked();
+      assert.equal(end.last.at, 3000);
+      assert.ok(Math.abs(end.last.bottom - end.height) < 2, JSON.stringify(end));
+    });
     await page.locator(".list").focus();
     await page.keyboard.press("g");
     await until(page, `${STACKED}.first.at === 1`);
-    const start = await stacked();
-    assert.ok(Math.abs(start.first.top) < 2, JSON.stringify(start));
+    await holds(async () => {
+      const start = await stacked();
+      assert.ok(Math.abs(start.first.top) < 2, JSON.stringify(start));
+    });
     // Line by line, with every row whole on screen when it is selected, in both directions.
     const WHOLE = `(() => {
       const list = document.querySelector(".list").getBoundingClientRect();
@@ -249,6 +276,7 @@ inBrowsers("rows of messages", async (t, browser, browserName) => {
     // Scrolled back, what is read stays where it is while messages arrive.
     await page.evaluate(`document.querySelector(".list").scrollTop = 9000`);
     await until(page, `${STACKED}.first.at > 100`);
+    await rested(page, ".row:not([hidden])");
     const read = await stacked();
     for (let n = 0; n < 300; n++) pool.append({ n, msg: "further" });
     await until(
@@ -257,10 +285,12 @@ inBrowsers("rows of messages", async (t, browser, browserName) => {
       Number(document.querySelector(".row:not([hidden])").ariaSetSize) > 0`,
     );
     await page.waitForTimeout(300);
-    const after = await stacked();
-    assert.equal(after.first.at, read.first.at);
-    assert.ok(Math.abs(after.first.top - read.first.top) < 2);
-    assert.equal(after.holes + read.holes, 0);
+    await holds(async () => {
+      const after = await stacked();
+      assert.equal(after.first.at, read.first.at);
+      assert.ok(Math.abs(after.first.top - read.first.top) < 2);
+      assert.equal(after.holes + read.holes, 0);
+    });
     await page.keyboard.press("Shift+G");
     await until(page, `${STACKED}.last.at === 3300`);
   });

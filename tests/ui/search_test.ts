@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { inBrowsers, type Scene, scene, until } from "../support/browser.ts";
+import { holds, inBrowsers, type Scene, scene, until } from "../support/browser.ts";
 import { ask, listed, rowWith } from "../support/scene.ts";
 
 const sum = (page: Page, text: string | RegExp) =>
@@ -37,13 +37,13 @@ inBrowsers("finding words", async (t, browser) => {
     await listed(page, 300);
     await page.keyboard.press("Shift+N");
     await selected(page, 250);
-    assert.deepEqual(await marks(page), ["REFUSED"]);
+    await holds(async () => assert.deepEqual(await marks(page), ["REFUSED"]));
     await page.locator(".findbar .at", { hasText: "hit 4" }).waitFor();
     await page.keyboard.press("Shift+N");
     await selected(page, 150);
     await page.keyboard.press("Shift+N");
     await selected(page, 120);
-    assert.ok((await marks(page)).includes("refused"), "in a tag");
+    await holds(async () => assert.ok((await marks(page)).includes("refused"), "in a tag"));
     await page.keyboard.press("n");
     await selected(page, 150);
     await page.keyboard.press("n");
@@ -62,7 +62,7 @@ inBrowsers("finding words", async (t, browser) => {
     await page.keyboard.press("Escape");
     await page.locator(".findbar").waitFor({ state: "hidden" });
     await until(page, `document.querySelector("mark") === null`);
-    assert.doesNotMatch(page.url(), /q=/);
+    await holds(() => assert.doesNotMatch(page.url(), /q=/));
   });
 
   // Lost: hits in messages that the page has not loaded, and all that lies between the hits.
@@ -76,13 +76,15 @@ inBrowsers("finding words", async (t, browser) => {
     await sum(page, /^1 of 9,000 searched$/);
     await page.keyboard.press("n");
     await selected(page, 77);
-    assert.deepEqual(await marks(page), ["Straße"]);
+    await holds(async () => assert.deepEqual(await marks(page), ["Straße"]));
     await page.locator(".pastbar", { hasText: "Around message 77" }).waitFor();
     await rowWith(page, "76").waitFor();
-    assert.equal(await page.locator(".inspector h2").count(), 0, "it is selected, not opened");
+    await holds(async () =>
+      assert.equal(await page.locator(".inspector h2").count(), 0, "it is selected, not opened")
+    );
     await page.keyboard.press("Escape");
     await rowWith(page, "9000").waitFor();
-    assert.match(page.url(), /q=strasse/);
+    await holds(() => assert.match(page.url(), /q=strasse/));
   });
 
   await step("only the hits, words that jq would take, numbers and phrases", async (s) => {
@@ -98,7 +100,7 @@ inBrowsers("finding words", async (t, browser) => {
     await page.locator(".findbar .only input").focus();
     await page.keyboard.press("Space");
     await listed(page, 8);
-    assert.match(page.url(), /q=now&hits=1$/);
+    await holds(() => assert.match(page.url(), /q=now&hits=1$/));
     pool.append({ text: "fine" });
     pool.append({ text: "now" });
     await listed(page, 9);
@@ -106,7 +108,7 @@ inBrowsers("finding words", async (t, browser) => {
     await page.reload();
     await listed(page, 9);
     await sum(page, /^9 of 402 searched$/);
-    assert.ok(await page.locator(".findbar .only input").isChecked());
+    await holds(async () => assert.ok(await page.locator(".findbar .only input").isChecked()));
     await page.locator(".findbar .only input").focus();
     await page.keyboard.press("Space");
     await listed(page, 402);
@@ -134,17 +136,19 @@ inBrowsers("finding words", async (t, browser) => {
     await page.goto(`${server.url}/ui/pools/shop?where=.data.n+>+50&q=b`);
     await listed(page, 50);
     await sum(page, /^5 of 50 searched$/);
-    assert.equal(await page.locator(".where").inputValue(), "b");
+    await holds(async () => assert.equal(await page.locator(".where").inputValue(), "b"));
     await page.locator(".kept", { hasText: ".data.n > 50" }).waitFor();
     await ask(page, "a");
     await sum(page, /^45 of 50 searched$/);
     await page.getByRole("button", { name: "Edit the filter" }).press("Enter");
-    assert.equal(await page.locator(".where").inputValue(), ".data.n > 50");
+    await holds(async () =>
+      assert.equal(await page.locator(".where").inputValue(), ".data.n > 50")
+    );
     await page.keyboard.press("Control+a");
     await page.keyboard.type(".data.n > 90");
     await page.keyboard.press("Enter");
     await sum(page, /^9 of 10 searched$/);
-    assert.equal(new URL(page.url()).search, "?where=.data.n+%3E+90&q=a");
+    await holds(() => assert.equal(new URL(page.url()).search, "?where=.data.n+%3E+90&q=a"));
     await page.getByRole("button", { name: "Remove the search" }).press("Enter");
     await page.locator(".findbar").waitFor({ state: "hidden" });
     await listed(page, 10);
@@ -163,7 +167,7 @@ inBrowsers("finding words", async (t, browser) => {
     await page.keyboard.type('.data.level = "error"');
     await page.keyboard.press("Enter");
     await page.locator(".note.problem").waitFor();
-    assert.equal(new URL(page.url()).search, "?where=.data.n+%3E+10");
+    await holds(() => assert.equal(new URL(page.url()).search, "?where=.data.n+%3E+10"));
     await listed(page, 10);
     await page.locator(".meant", { hasText: '.data.level == "error"' }).waitFor();
     await page.keyboard.press("Tab");
@@ -172,7 +176,9 @@ inBrowsers("finding words", async (t, browser) => {
     }
     await page.keyboard.press("Enter");
     await listed(page, 4);
-    assert.equal(await page.locator(".where").inputValue(), '.data.level == "error"');
+    await holds(async () =>
+      assert.equal(await page.locator(".where").inputValue(), '.data.level == "error"')
+    );
     // The same may be a text that is looked for.
     await page.keyboard.press("Control+a");
     await page.keyboard.type("level=error");
@@ -194,6 +200,6 @@ inBrowsers("finding words", async (t, browser) => {
     await ask(page, "refused");
     await listed(page, 4);
     await until(page, `document.querySelectorAll(".row:not([hidden]) mark").length === 4`);
-    assert.match(page.url(), /q=refused/);
+    await holds(() => assert.match(page.url(), /q=refused/));
   });
 });

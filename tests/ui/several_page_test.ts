@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { inBrowsers, scene, serious, until } from "../support/browser.ts";
+import { holds, inBrowsers, scene, serious, until } from "../support/browser.ts";
 import { spoil } from "../support/damaged_pool.ts";
 
 const at = (ms: number): bigint => BigInt(Date.UTC(2026, 0, 5, 10, 0, 0) + ms) * 1_000_000n;
@@ -30,16 +30,18 @@ inBrowsers("several pools together", async (t, browser) => {
         db.append({ msg: "rows" }, { timestampNs: at(200), tags: ["slow"] });
         await page.goto(`${server.url}/ui/pools/api,db%2C%20main`);
         await until(page, `${ROWS(".list")}.length === 4`);
-        assert.deepEqual(await page.evaluate(ROWS(".list")), [
-          "api request",
-          "db, main query",
-          "db, main rows",
-          "api answer",
-        ]);
+        await holds(async () =>
+          assert.deepEqual(await page.evaluate(ROWS(".list")), [
+            "api request",
+            "db, main query",
+            "db, main rows",
+            "api answer",
+          ])
+        );
         db.append({ msg: "commit" });
         api.append({ msg: "done" });
         await until(page, `${ROWS(".list")}.slice(-2).join() === "db, main commit,api done"`);
-        assert.deepEqual(await serious(page), []);
+        await holds(async () => assert.deepEqual(await serious(page), []));
 
         // Every pool obeys the filter; the address keeps it.
         await page.keyboard.press("/");
@@ -66,8 +68,8 @@ inBrowsers("several pools together", async (t, browser) => {
         const list = (n: number): string => `.stream:nth-of-type(${n}) .list`;
         await until(page, `${ROWS(list(1))}.join() === "request,answer,done"`);
         await until(page, `${ROWS(list(2))}.join() === "query,rows,commit"`);
-        assert.match(page.url(), /layout=side/);
-        assert.deepEqual(await serious(page), []);
+        await holds(() => assert.match(page.url(), /layout=side/));
+        await holds(async () => assert.deepEqual(await serious(page), []));
         await page.getByRole("link", { name: "Without api" }).click();
         await until(page, `location.pathname === "/ui/pools/db%2C%20main"`);
         await page.locator(".row .data", { hasText: "commit" }).waitFor();
@@ -94,7 +96,9 @@ inBrowsers("several pools together", async (t, browser) => {
         await page.locator(".list .row", { hasText: "again" }).waitFor();
         await page.keyboard.press("g");
         await page.locator(".list .row.mark", { hasText: /small: Messages? 2/ }).waitFor();
-        assert.equal(await page.locator(".part", { hasText: "calm" }).getByText("gap").count(), 0);
+        await holds(async () =>
+          assert.equal(await page.locator(".part", { hasText: "calm" }).getByText("gap").count(), 0)
+        );
       }),
   );
 
@@ -167,7 +171,7 @@ inBrowsers("several pools together", async (t, browser) => {
         await page.goto(`${server.url}/ui/pools/${names}`);
         await page.locator("#toast", { hasText: "At most 8 pools are shown together" }).waitFor();
         await page.locator(".part", { hasText: "job-7" }).waitFor();
-        assert.equal(await page.locator(".part").count(), 8);
+        await holds(async () => assert.equal(await page.locator(".part").count(), 8));
       }),
   );
 });

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import {
   fillPool,
+  holds,
   inBrowsers,
   type Scene,
   scene,
@@ -15,6 +16,7 @@ import {
   until,
   violations,
 } from "../support/browser.ts";
+import { until as eventually } from "../support/patience.ts";
 import { rowWith } from "../support/scene.ts";
 
 const MINUTE = 60_000;
@@ -72,22 +74,22 @@ inBrowsers("small screens", async (t, browser) => {
         const { page } = s;
         await open(s);
         await until(page, `${WHOLE} >= ${least}`);
-        assert.deepEqual(await page.evaluate(BEYOND), []);
+        await holds(async () => assert.deepEqual(await page.evaluate(BEYOND), []));
         // Half of the rows are there while something else is open, too.
         await page.getByRole("button", { name: "Append" }).click();
         await page.locator(".append textarea").waitFor();
-        assert.deepEqual(await page.evaluate(BEYOND), []);
+        await holds(async () => assert.deepEqual(await page.evaluate(BEYOND), []));
         await page.keyboard.press("Escape");
         await page.keyboard.press("Escape");
         await page.locator(".row:not([hidden])").last().click();
         await page.locator(".inspector h2").waitFor();
-        assert.deepEqual(await page.evaluate(BEYOND), []);
+        await holds(async () => assert.deepEqual(await page.evaluate(BEYOND), []));
         await page.locator(".inspector .body").scrollIntoViewIfNeeded();
         await page.keyboard.press("Escape");
         await until(page, `${WHOLE} >= ${least}`);
         await page.goto(`${s.server.url}/ui`);
         await page.locator("a.pool").waitFor();
-        assert.deepEqual(await page.evaluate(BEYOND), []);
+        await holds(async () => assert.deepEqual(await page.evaluate(BEYOND), []));
       },
     );
   }
@@ -114,26 +116,34 @@ inBrowsers("looks that readers choose", async (t, browser) => {
       page.evaluate(`[...document.querySelectorAll(".row:not([hidden])")]
         .sort((a, b) => a.ariaPosInSet - b.ariaPosInSet)
         .map((row) => getComputedStyle(row)["${property}"])`);
-    assert.deepEqual(await styles("borderLeftStyle"), ["none", "solid", "dashed"]);
+    await holds(async () =>
+      assert.deepEqual(await styles("borderLeftStyle"), ["none", "solid", "dashed"])
+    );
     await page.keyboard.press("g");
     await page.locator('.row[aria-selected="true"]', { hasText: "fine" }).waitFor();
-    const [fine, bad] = await styles("backgroundColor");
-    assert.notEqual(fine, bad);
+    await holds(async () => {
+      const [fine, bad] = await styles("backgroundColor");
+      assert.notEqual(fine, bad);
+    });
     // The columns are as wide as their texts need, whatever the font is told to be.
-    assert.deepEqual(
-      await page.evaluate(`[...document.querySelectorAll(".row:not([hidden]) > :is(.seq, .time)")]
+    await holds(async () =>
+      assert.deepEqual(
+        await page.evaluate(`[...document.querySelectorAll(".row:not([hidden]) > :is(.seq, .time)")]
         .filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent)`),
-      [],
+        [],
+      )
     );
     // As in the list, so around a message.
     await page.keyboard.press("Enter");
     await page.locator(".inspector h2").waitFor();
     await page.keyboard.press("o");
     await page.locator("dialog .around .here").waitFor();
-    assert.deepEqual(
-      await page.evaluate(`[...document.querySelectorAll("dialog .around a")]
+    await holds(async () =>
+      assert.deepEqual(
+        await page.evaluate(`[...document.querySelectorAll("dialog .around a")]
         .map((one) => getComputedStyle(one).borderLeftStyle)`),
-      ["none", "solid", "dashed"],
+        ["none", "solid", "dashed"],
+      )
     );
   });
 
@@ -149,8 +159,10 @@ inBrowsers("looks that readers choose", async (t, browser) => {
       [undefined, "::before", "::after"].map((part) => getComputedStyle(one, part)))
       .filter((style) => parseFloat(style.transitionDuration) > 0 && style.transitionProperty !== "none" ||
         style.animationName !== "none" || style.scrollBehavior === "smooth").length`;
-      assert.equal(await page.evaluate(moving), 0);
-      assert.equal(await page.evaluate("document.getAnimations().length"), 0);
+      await holds(async () => assert.equal(await page.evaluate(moving), 0));
+      await holds(async () =>
+        assert.equal(await page.evaluate("document.getAnimations().length"), 0)
+      );
     },
   );
 }, ["chromium"]);
@@ -184,9 +196,10 @@ inBrowsers("screen readers", async (t, browser) => {
     const pass = async (ms: number): Promise<void> => {
       for (let left = ms; left > 0; left -= 500) await page.clock.runFor(500);
     };
-    for (let i = 0; i < 200 && !(await spoken()).some(([, text]) => /Live/.test(text)); i++) {
+    await eventually(async () => {
       await pass(500);
-    }
+      return (await spoken()).some(([, text]) => /Live/.test(text));
+    });
     for (let round = 0; round < 12; round++) {
       pool.append({ round });
       await page.keyboard.press("Space");
@@ -200,11 +213,11 @@ inBrowsers("screen readers", async (t, browser) => {
       await pass(500);
     }
     await page.keyboard.press("Escape");
-    for (let i = 0; i < 200; i++) {
-      const texts = (await spoken()).map(([, text]) => text).join(" ");
-      if (/messages? arrived/.test(texts) && /Resumed|Paused/.test(texts)) break;
+    await eventually(async () => {
       await pass(1000);
-    }
+      const texts = (await spoken()).map(([, text]) => text).join(" ");
+      return /messages? arrived/.test(texts) && /Resumed|Paused/.test(texts);
+    });
     const heard = await spoken();
     assert.match(heard.map(([, text]) => text).join(" "), /messages? arrived/);
     for (const [i, [at]] of heard.entries()) {
@@ -263,17 +276,17 @@ inBrowsers("keyboard alone", async (t, browser) => {
         const { server, page } = s;
         // Nothing appears or goes while the keys are pressed.
         await open(s);
-        await tabThrough(page);
+        await holds(() => tabThrough(page));
         await page.locator(".list").focus();
         await page.keyboard.press("g");
         await page.keyboard.press("Enter");
         await page.locator(".inspector h2", { hasText: "#1" }).waitFor();
-        await tabThrough(page);
+        await holds(() => tabThrough(page));
         for (const key of ["o", "c", "e"]) {
           await page.locator(".inspector .body").focus();
           await page.keyboard.press(key);
           await page.locator("dialog[open] :is(.here, input, .command)").first().waitFor();
-          await tabThrough(page);
+          await holds(() => tabThrough(page));
           await page.keyboard.press("Escape");
           await page.locator("dialog[open]").waitFor({ state: "detached" });
         }
@@ -289,7 +302,7 @@ inBrowsers("keyboard alone", async (t, browser) => {
         await until(page, `document.activeElement.className.startsWith("list")`);
         await page.goto(`${server.url}/ui`);
         await page.locator("a.pool").first().waitFor();
-        await tabThrough(page);
+        await holds(() => tabThrough(page));
       }));
   }
 }, ["chromium"]);
@@ -310,10 +323,8 @@ inBrowsers("axe finds nothing", async (t, browser) => {
     await t.step(look, () =>
       scene(browser, { context: context ?? {} }, async (s) => {
         const { server, page } = s;
-        const found: string[] = [];
-        const check = async (what: string): Promise<void> => {
-          found.push(...(await violations(page)).map((one) => `${what}: ${one}`));
-        };
+        const check = (what: string): Promise<void> =>
+          holds(async () => assert.deepEqual(await violations(page), [], what));
         server.client.createPool("empty", 1 << 18);
         await open(s);
         await check("pool");
@@ -351,7 +362,6 @@ inBrowsers("axe finds nothing", async (t, browser) => {
         await page.keyboard.press("n");
         await page.locator("dialog[open]").waitFor();
         await check("new pool");
-        assert.deepEqual(found, []);
       }));
   }
 }, ["chromium"]);

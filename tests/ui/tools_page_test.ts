@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { inBrowsers, scene } from "../support/browser.ts";
+import { holds, inBrowsers, scene } from "../support/browser.ts";
 
 /** Boxes of what is in the line of tools. */
 const BOXES = `[...document.querySelectorAll(".tools > *")]
@@ -35,18 +35,20 @@ inBrowsers("tools lie side by side, and the box has room", async (_, browser) =>
     await page.locator(".row .data").first().waitFor();
     for (const width of [390, 640, 900, 1200, 1360, 1920]) {
       await page.setViewportSize({ width, height: 800 });
-      const boxes = await page.evaluate<Box[]>(BOXES);
-      for (const [i, a] of boxes.entries()) {
-        assert.ok(a.left >= 0 && a.right <= width + 1, `${width}: ${a.what} is cut off`);
-        assert.ok(a.seen, `${width}: ${a.what} shows nothing`);
-        for (const b of boxes.slice(i + 1)) {
-          const apart = a.right <= b.left + 1 || b.right <= a.left + 1 ||
-            a.bottom <= b.top + 1 || b.bottom <= a.top + 1;
-          assert.ok(apart, `${width}: ${a.what} lies on ${b.what}`);
+      await holds(async () => {
+        const boxes = await page.evaluate<Box[]>(BOXES);
+        for (const [i, a] of boxes.entries()) {
+          assert.ok(a.left >= 0 && a.right <= width + 1, `${width}: ${a.what} is cut off`);
+          assert.ok(a.seen, `${width}: ${a.what} shows nothing`);
+          for (const b of boxes.slice(i + 1)) {
+            const apart = a.right <= b.left + 1 || b.right <= a.left + 1 ||
+              a.bottom <= b.top + 1 || b.bottom <= a.top + 1;
+            assert.ok(apart, `${width}: ${a.what} lies on ${b.what}`);
+          }
         }
-      }
-      const search = boxes.find(({ what }) => what === "search");
-      assert.ok(search && search.right - search.left >= 200, `${width}: the box has no room`);
+        const search = boxes.find(({ what }) => what === "search");
+        assert.ok(search && search.right - search.left >= 200, `${width}: the box has no room`);
+      });
     }
   });
 });

@@ -8,7 +8,14 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { CLI } from "../support/paths.ts";
-import { inBrowsers, type Scene, scene, type SceneOptions, until } from "../support/browser.ts";
+import {
+  holds,
+  inBrowsers,
+  type Scene,
+  scene,
+  type SceneOptions,
+  until,
+} from "../support/browser.ts";
 import { ask, listed, rowWith } from "../support/scene.ts";
 
 const clipboard = (page: Page): Promise<string> => page.evaluate("navigator.clipboard.readText()");
@@ -43,16 +50,22 @@ inBrowsers("tools for messages", async (t, browser) => {
     await page.keyboard.press("o");
     const items = page.locator("dialog .around li");
     await page.locator("dialog .around .here").waitFor();
-    assert.equal(await items.count(), 21);
+    await holds(async () => assert.equal(await items.count(), 21));
     const numbers = async () =>
       (await items.locator(".seq").allTextContents()).map((text) => Number(text));
-    assert.deepEqual(await numbers(), Array.from({ length: 21 }, (_, i) => 70 + i));
-    assert.match(await page.locator("dialog .here").innerText(), /80.*error.*failed/s);
+    await holds(async () =>
+      assert.deepEqual(await numbers(), Array.from({ length: 21 }, (_, i) => 70 + i))
+    );
+    await holds(async () =>
+      assert.match(await page.locator("dialog .here").innerText(), /80.*error.*failed/s)
+    );
     await page.getByRole("button", { name: "10 earlier" }).click();
     await until(page, `document.querySelectorAll("dialog .around li").length === 31`);
     await page.getByRole("button", { name: "10 later" }).click();
     await until(page, `document.querySelectorAll("dialog .around li").length === 41`);
-    assert.deepEqual(await numbers(), Array.from({ length: 41 }, (_, i) => 60 + i));
+    await holds(async () =>
+      assert.deepEqual(await numbers(), Array.from({ length: 41 }, (_, i) => 60 + i))
+    );
     // The filter is still there, until one of the others is looked at.
     await page.keyboard.press("Escape");
     await page.locator('.chip[aria-pressed="true"]', { hasText: "error" }).waitFor();
@@ -70,7 +83,9 @@ inBrowsers("tools for messages", async (t, browser) => {
     await page.locator(".inspector h2", { hasText: `#${oldest}` }).waitFor();
     await page.keyboard.press("o");
     await until(page, `document.querySelectorAll("dialog .around li").length === 11`);
-    assert.ok(await page.getByRole("button", { name: "10 earlier" }).isDisabled());
+    await holds(async () =>
+      assert.ok(await page.getByRole("button", { name: "10 earlier" }).isDisabled())
+    );
     await page.goto(`${server.url}/ui/pools/p?seq=2000`);
     await page.locator(".inspector h2", { hasText: "#2000" }).waitFor();
     await page.keyboard.press("o");
@@ -93,16 +108,19 @@ inBrowsers("tools for messages", async (t, browser) => {
     await page.getByRole("button", { name: "Compare with #1" }).waitFor();
     await page.keyboard.press("x");
     await page.locator("dialog h2", { hasText: "#1 and #2" }).waitFor();
-    const cells = await page.locator("dialog .diff tbody tr").evaluateAll((rows) =>
-      rows.map((row) => [...row.children].map((cell) => cell.textContent))
+    const cells = () =>
+      page.locator("dialog .diff tbody tr").evaluateAll((rows) =>
+        rows.map((row) => [...row.children].map((cell) => cell.textContent))
+      );
+    await holds(async () =>
+      assert.deepEqual(await cells(), [
+        [".meta.tags", '"a"', "absent"],
+        [".meta.tags", "absent", '"b"'],
+        [".data.id", "9007199254740993", "9007199254740992"],
+        [".data.user.x", "1", "absent"],
+        [".data.user.y", "absent", '"<b>"'],
+      ])
     );
-    assert.deepEqual(cells, [
-      [".meta.tags", '"a"', "absent"],
-      [".meta.tags", "absent", '"b"'],
-      [".data.id", "9007199254740993", "9007199254740992"],
-      [".data.user.x", "1", "absent"],
-      [".data.user.y", "absent", '"<b>"'],
-    ]);
   });
 
   const nasty = `it's $(touch /tmp/never) "x" !`;
@@ -116,14 +134,19 @@ inBrowsers("tools for messages", async (t, browser) => {
     await page.goto(`${server.url}/ui/pools/a%20b?${query}`);
     await rowWith(page, "9").click();
     await page.locator(".inspector").getByText("follow", { exact: true }).click();
+    await holds(async () =>
+      assert.match(await clipboard(page), /^plasmite follow \S+ --tag .* --where '/)
+    );
     const command = await clipboard(page);
-    assert.match(command, /^plasmite follow \S+ --tag .* --where '/);
-    assert.deepEqual((await run(command)).map((line) => JSON.parse(line).data.n), [5, 7, 9]);
+    await holds(async () =>
+      assert.deepEqual((await run(command)).map((line) => JSON.parse(line).data.n), [5, 7, 9])
+    );
     await page.keyboard.press("Escape");
     await page.keyboard.press("e");
     await page.getByRole("button", { name: "Copy the curl command" }).click();
+    const begin = `curl -sSN '${server.url}/v0/pools/a%20b/tail?`;
+    await holds(async () => assert.ok((await clipboard(page)).startsWith(begin)));
     const curl = await clipboard(page);
-    assert.ok(curl.startsWith(`curl -sSN '${server.url}/v0/pools/a%20b/tail?`), curl);
     const url = curl.slice(curl.indexOf("'") + 1, -1);
     const answer = await fetch(`${url}&max=3&since_seq=1`);
     const texts = (await answer.text()).trimEnd().split("\n");
@@ -149,8 +172,10 @@ inBrowsers("tools for messages", async (t, browser) => {
       await page.locator(".list").focus();
       await page.keyboard.press("e");
       await page.getByRole("button", { name: "Copy the plasmite command" }).click();
-      const lines = await run(await clipboard(page));
-      assert.deepEqual(lines.map((line) => JSON.parse(line).seq), found, words);
+      await holds(async () => {
+        const lines = await run(await clipboard(page));
+        assert.deepEqual(lines.map((line) => JSON.parse(line).seq), found, words);
+      });
       await page.keyboard.press("Escape");
     }
   });
@@ -167,9 +192,11 @@ inBrowsers("tools for messages", async (t, browser) => {
     for (const name of ["curl", "fetch", "follow", "JSON", "link"]) {
       await page.locator(".inspector .copies").getByText(name, { exact: true }).click();
       await page.locator("#toast", { hasText: "Copied" }).waitFor();
-      const copied = await clipboard(page);
-      assert.doesNotMatch(copied, /horse/);
-      if (/curl|fetch|follow/.test(name)) assert.match(copied, /\$PLASMITE_TOKEN"/);
+      await holds(async () => {
+        const copied = await clipboard(page);
+        assert.doesNotMatch(copied, /horse/);
+        if (/curl|fetch|follow/.test(name)) assert.match(copied, /\$PLASMITE_TOKEN"/);
+      });
     }
   });
 
