@@ -23,6 +23,8 @@ await styled("chart");
 const COLORS = ["--h4", "--h8", "--h3", "--h7", "--h6", "--h5", "--h2", "--h1"];
 /** Rows in which fields are looked for. */
 const RECENT = 200;
+/** How long rows are read in one frame, in milliseconds. */
+const SLICE_MS = 6;
 
 export class Chart {
   /** @type {ChartData | null} */
@@ -99,6 +101,7 @@ export class Chart {
   }
 
   dispose() {
+    cancelAnimationFrame(this.#frame);
     this.observer.disconnect();
     this.#unsubscribe();
   }
@@ -139,10 +142,21 @@ export class Chart {
       this.#data = new ChartData(path);
       this.#at = null;
     }
-    this.#data.read(rows, this.on.tags());
+    this.#read();
+  }
+
+  /** Reads the rows, for so long in each frame that the page stays smooth, then shows what they say. */
+  #read() {
+    cancelAnimationFrame(this.#frame);
+    if (!this.#data) return;
+    if (!this.#data.read(this.#rows, this.on.tags(), SLICE_MS)) {
+      this.#frame = requestAnimationFrame(() => this.#read());
+      return;
+    }
     this.#tell();
     this.#draw();
   }
+  #frame = 0;
 
   /** The table of numbers, which is also what a screen reader gets. */
   #tell() {

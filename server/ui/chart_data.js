@@ -27,6 +27,8 @@ import { members, pick } from "./json.js";
 export const MOST_SERIES = 8;
 /** How many points of a line are sorted for its percentiles; of more, every n-th. */
 const SAMPLE = 20_000;
+/** How many rows are read between two looks at the clock. */
+const STEP = 250;
 const NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 /**
@@ -63,6 +65,20 @@ export function numericFields(rows) {
   return [...found].sort((a, b) => b[1] - a[1]).map(([name]) => name);
 }
 
+/** Nothing is read yet. @param {string} wanted */
+const begin = (wanted) => ({
+  wanted,
+  read: 0,
+  first: /** @type {Row | undefined} */ (undefined),
+  last: /** @type {Row | undefined} */ (undefined),
+  /** @type {Map<string, Series>} */
+  series: new Map(),
+  /** Lines by the tags of their messages, which are often the same. @type {Map<string, Series | null>} */
+  byTags: new Map(),
+  omitted: 0,
+  crowded: 0,
+});
+
 export class ChartData {
   /** @type {Map<string, Series>} */
   series = new Map();
@@ -72,6 +88,7 @@ export class ChartData {
   crowded = 0;
   /** The value of each message, NaN for none. @type {WeakMap<Row, number>} */
   #known = new WeakMap();
+  #now = begin("");
 
   /** @param {string[]} path below `data` */
   constructor(path) {
@@ -90,39 +107,57 @@ export class ChartData {
   }
 
   /**
-   * Counts anew. @param {readonly Row[]} rows @param {readonly string[]} wanted tags that every
-   * message has, so that they name no line
+   * Reads what has been added to the rows since the last time, or all of them if others were there. What
+   * was read before is shown until all is read.
+   * @param {readonly Row[]} rows
+   * @param {readonly string[]} wanted tags that every message has, so that they name no line
+   * @param {number} [most] milliseconds, or a little longer @returns {boolean} whether all is read
    */
-  read(rows, wanted) {
-    this.series = new Map();
-    this.omitted = this.crowded = 0;
-    /** Lines by the tags of their messages, which are often the same. @type {Map<string, Series | null>} */
-    const byTags = new Map();
-    for (const row of rows) {
-      if (row.kind !== "message") continue;
-      const value = this.#valueOf(row);
-      if (!Number.isFinite(value)) {
-        this.omitted++;
-        continue;
-      }
-      const tags = row.tags.join("\0");
-      let series = byTags.get(tags);
-      if (series === undefined) byTags.set(tags, series = this.#line(row.tags, wanted));
-      if (series) series.points.push({ t: row.t, value });
-      else this.crowded++;
+  read(rows, wanted, most = Infinity) {
+    const key = wanted.join("\0");
+    let now = this.#now;
+    const isSame = key === now.wanted && now.read <= rows.length &&
+      (now.read === 0 || (rows[0] === now.first && rows[now.read - 1] === now.last));
+    if (!isSame) now = this.#now = begin(key);
+    const end = performance.now() + most;
+    while (now.read < rows.length) {
+      const stop = Math.min(rows.length, now.read + STEP);
+      while (now.read < stop) this.#take(now, rows[now.read++], wanted);
+      if (performance.now() > end) break;
     }
-    for (const series of this.series.values()) summarize(series);
+    now.first = rows[0];
+    now.last = rows[now.read - 1];
+    if (now.read < rows.length) return false;
+    const { series, omitted, crowded } = now;
+    Object.assign(this, { series, omitted, crowded });
+    for (const one of series.values()) summarize(one);
+    return true;
   }
 
-  /** @param {readonly string[]} tags @param {readonly string[]} wanted */
-  #line(tags, wanted) {
+  /** @param {ReturnType<typeof begin>} now @param {Row | undefined} row @param {readonly string[]} wanted */
+  #take(now, row, wanted) {
+    if (row?.kind !== "message") return;
+    const value = this.#valueOf(row);
+    if (!Number.isFinite(value)) {
+      now.omitted++;
+      return;
+    }
+    const tags = row.tags.join("\0");
+    let series = now.byTags.get(tags);
+    if (series === undefined) now.byTags.set(tags, series = this.#line(now, row.tags, wanted));
+    if (series) series.points.push({ t: row.t, value });
+    else now.crowded++;
+  }
+
+  /** @param {ReturnType<typeof begin>} now @param {readonly string[]} tags @param {readonly string[]} wanted */
+  #line(now, tags, wanted) {
     const own = tags.filter((tag) => !wanted.includes(tag));
     const name = own.length ? own.map((tag) => `#${tag}`).join(" ") : jqPath(this.path);
-    let series = this.series.get(name);
+    let series = now.series.get(name);
     if (!series) {
-      if (this.series.size >= MOST_SERIES) return null;
+      if (now.series.size >= MOST_SERIES) return null;
       series = { name, points: [], last: NaN, low: NaN, high: NaN, p50: NaN, p95: NaN };
-      this.series.set(name, series);
+      now.series.set(name, series);
     }
     return series;
   }

@@ -83,3 +83,28 @@ Deno.test("an axis has round numbers", () => {
     "0.00012",
   ]);
 });
+
+// Lost: a page that moves, to a chart that reads 100,000 messages again for each that comes.
+Deno.test("what was read is not read again, a long list is read in slices, and another list anew", () => {
+  const data = new ChartData(["v"]);
+  const rows = Array.from({ length: 1000 }, (_, i) => message(`{"v":${i}}`));
+  let slices = 1;
+  while (!data.read(rows, [], 0)) slices++;
+  assert.ok(slices > 2, String(slices));
+  const points = (of: ChartData) => [...of.series.values()].flatMap((one) => one.points);
+  assert.equal(points(data).length, 1000);
+  const before = points(data)[0];
+  rows.push(message('{"v":5000}'), message('{"v":"none"}'));
+  assert.ok(data.read(rows, []));
+  assert.equal(points(data).length, 1001);
+  assert.equal(points(data)[0], before, "read again");
+  assert.deepEqual([data.omitted, [...data.series.values()][0]?.high], [1, 5000]);
+  // Until others are read, what was read before is shown.
+  rows.splice(0, 10);
+  assert.equal(data.read(rows, [], 0), false);
+  assert.equal(points(data).length, 1001);
+  while (!data.read(rows, [], 0)) slices++;
+  assert.deepEqual([points(data).length, points(data)[0]?.value], [991, 10]);
+  data.read(rows.slice(0, 5), []);
+  assert.equal(points(data).length, 5);
+});
