@@ -38,10 +38,24 @@ export function hasBrowser(name: BrowserName = "chromium"): boolean {
   }
 }
 
-/** Starts it; everything that would look for the network is off. */
-export function launch(name: BrowserName = "chromium"): Promise<Browser> {
+/**
+ * Starts it; everything that would look for the network is off. On a busy machine a browser may end,
+ * or close its connection, before it has answered the first question; then another one is started.
+ */
+export async function launch(name: BrowserName = "chromium"): Promise<Browser> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await start(name);
+    } catch (error) {
+      if (attempt === 3) throw error;
+    }
+  }
+}
+
+function start(name: BrowserName): Promise<Browser> {
   return name === "firefox" ? launchFirefox() : chromium.launch({
     executablePath: CHROMIUM,
+    timeout: PATIENCE_MS,
     args: [
       "--headless",
       "--no-sandbox",
