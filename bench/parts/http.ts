@@ -11,14 +11,22 @@ import { DEFAULT_FLAGS, resolveServe } from "../../server/config.ts";
 import { startServer } from "../../server/serve.ts";
 import { type Bench, DENO, round, times } from "../support/bench.ts";
 import { type Measurement, median, ratioOf } from "../support/comparison.ts";
-import { output } from "../support/processes.ts";
+import { output, ownCpuMs } from "../support/processes.ts";
 
 const CLIENT = fileURLToPath(new URL("../server_bench.ts", import.meta.url));
 
-/** Microseconds for an answer, as the client sees it. */
-async function load(port: number, connections: number, seconds: number): Promise<number> {
+/** Microseconds for an answer: as the client sees it, and of the processor in this process. */
+interface Answer {
+  readonly wall: number;
+  readonly cpu: number;
+}
+
+async function load(port: number, connections: number, seconds: number): Promise<Answer> {
   const args = ["client", `${port}`, `${connections}`, `${seconds}`, "small"];
-  return round(1e6 / Number(await output(DENO, ["run", "-A", CLIENT, ...args])));
+  const before = ownCpuMs();
+  const rate = Number(await output(DENO, ["run", "-A", CLIENT, ...args]));
+  const cpuMs = ownCpuMs() - before;
+  return { wall: round(1e6 / rate), cpu: round(1000 * cpuMs / (rate * seconds)) };
 }
 
 /** One connection and sixteen. */
@@ -33,34 +41,36 @@ export async function http(bench: Bench): Promise<void> {
   );
   try {
     for (const [connections, part] of [[1, 0.55], [16, 0.5]] as const) {
-      const costs: number[] = [];
-      const yardsticks: number[] = [];
+      const ours: Answer[] = [];
+      const theirs: Answer[] = [];
       const seconds = bench.quick ? 0.7 : 1.5;
-      for (let turn = -1; turn < bench.rounds; turn++) {
-        const ours = async (): Promise<number> => await load(server.port, connections, seconds);
-        const theirs = async (): Promise<number> =>
-          await load(bare.addr.port, connections, seconds);
-        const first = turn % 2 === 0 ? await ours() : undefined;
-        const yardstick = await theirs();
-        const cost = first ?? await ours();
-        if (turn < 0) continue; // The first turn compiles.
-        costs.push(cost);
-        yardsticks.push(yardstick);
+      const run = (to: Answer[], port: number) => async (): Promise<void> =>
+        void to.push(await load(port, connections, seconds));
+      const both = [run(ours, server.port), run(theirs, bare.addr.port)];
+      for (const first of both) await first(); // The first turn compiles.
+      ours.length = theirs.length = 0;
+      for (let turn = 0; turn < bench.rounds; turn++) {
+        for (const next of turn % 2 === 0 ? both : both.toReversed()) await next();
       }
-      const one: Measurement = {
-        name: `HTTP append, ${connections} connection${connections === 1 ? "" : "s"}`,
+      const series = (key: keyof Answer, name: string): Measurement => ({
+        name,
         yardstick: "a bare `Deno.serve`",
         unit: "µs an answer",
-        costs,
-        yardsticks,
-      };
-      const speed = 1 / ratioOf(one).median;
+        costs: ours.map((answer) => answer[key]),
+        yardsticks: theirs.map((answer) => answer[key]),
+      });
+      const name = `HTTP append, ${connections} connection${connections === 1 ? "" : "s"}`;
+      const wall = series("wall", name);
+      const speed = 1 / ratioOf(wall).median;
       bench.record({
-        ...one,
-        measured: `${Math.round(1e6 / median(costs))}/s = ${times(speed)} bare`,
+        ...wall,
+        measured: `${Math.round(1e6 / median(wall.costs))}/s = ${times(speed)} bare`,
         goal: `≥ ${part} × bare`,
         met: speed >= part,
       });
+      const cpu = series("cpu", `${name}, CPU`);
+      const measured = `${median(cpu.costs).toFixed(0)} µs = ${times(ratioOf(cpu).median)} bare`;
+      bench.record({ ...cpu, measured, goal: "", met: null });
     }
   } finally {
     await bare.shutdown();

@@ -20,22 +20,28 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
 }
 
-const RUSAGE_CHILDREN = -1;
+/** Whose processor time is asked for: that of this process, or of its children that have ended. */
+enum Whose {
+  Own = 0,
+  Children = -1,
+}
 
-type ChildrenTime = () => number;
+const usedTime: (whose: Whose) => number = openUsage();
 
-/** The processor time of all children that have ended, in milliseconds. */
-const childrenTime: ChildrenTime = openChildrenTime();
+/** The processor time of this process until now, in milliseconds. */
+export function ownCpuMs(): number {
+  return usedTime(Whose.Own);
+}
 
-function openChildrenTime(): ChildrenTime {
+function openUsage(): (whose: Whose) => number {
   if (Deno.build.os === "windows") return () => NaN;
   const name = Deno.build.os === "darwin" ? "libSystem.B.dylib" : "libc.so.6";
   const { symbols } = Deno.dlopen(name, {
     getrusage: { parameters: ["i32", "buffer"], result: "i32" },
   });
-  return () => {
+  return (whose) => {
     const usage = new DataView(new ArrayBuffer(256));
-    if (symbols.getrusage(RUSAGE_CHILDREN, new Uint8Array(usage.buffer)) !== 0) return NaN;
+    if (symbols.getrusage(whose, new Uint8Array(usage.buffer)) !== 0) return NaN;
     const time = (at: number): number =>
       Number(usage.getBigInt64(at, true)) * 1000 + usage.getInt32(at + 8, true) / 1000;
     return time(0) + time(16);
@@ -51,7 +57,7 @@ export async function measure(
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<Cost> {
-  const before = childrenTime();
+  const before = usedTime(Whose.Children);
   const start = performance.now();
   const child = new Deno.Command(program, {
     args: [...args],
@@ -69,7 +75,7 @@ export async function measure(
   if (code !== 0) {
     throw new Error(`${program} ${args.join(" ")}: ${new TextDecoder().decode(stderr).trim()}`);
   }
-  const cpuMs = childrenTime() - before;
+  const cpuMs = usedTime(Whose.Children) - before;
   return { wallMs, cpuMs, ...(options.peak === true ? { peakMb } : {}) };
 }
 
