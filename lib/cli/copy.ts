@@ -61,9 +61,11 @@ export async function run(context: CommandContext): Promise<number> {
   const opened: PoolHandle[] = [];
   try {
     const isLocal = !from.isRemote && !to.isRemote;
-    const source = await openEnd(context, from, { write: false, isLocal });
+    const source = await awaitEnd(context, from, { write: false, isLocal }, stop.signal);
+    if (source === null) return 0;
     opened.push(source.pool);
-    const target = await openEnd(context, to, { write: true, isLocal });
+    const target = await awaitEnd(context, to, { write: true, isLocal }, stop.signal);
+    if (target === null) return 0;
     opened.push(target.pool);
     return await copy(context, source, target, stop.signal);
   } finally {
@@ -78,6 +80,48 @@ export async function run(context: CommandContext): Promise<number> {
 interface EndOptions {
   readonly write: boolean;
   readonly isLocal: boolean;
+}
+
+/**
+ * Opens an end. With `--follow`, a server that cannot be reached yet is waited for: a machine may
+ * start before its network does. Null if the command is ended meanwhile.
+ */
+async function awaitEnd(
+  context: CommandContext,
+  ref: PoolRef,
+  options: EndOptions,
+  signal: AbortSignal,
+): Promise<End | null> {
+  for (let pauseMs = FIRST_PAUSE;; pauseMs = Math.min(2 * pauseMs, LAST_PAUSE)) {
+    try {
+      return await openEnd(context, ref, options);
+    } catch (error) {
+      if (signal.aborted) return null;
+      if (!context.args.has("follow") || !ref.isRemote || !isUnreachable(error)) throw error;
+      if (pauseMs === FIRST_PAUSE) noticeWait(context, options.write ? "TO" : "FROM", ref, error);
+      await pause(pauseMs, signal).catch(() => {}); // Then the next line ends it.
+      if (signal.aborted) return null;
+    }
+  }
+}
+
+/** Whether a server may be reached later; what is wrong with certificates, say, stays so. */
+function isUnreachable(error: unknown): error is PlasmiteError {
+  return isPassing(error) && (error.topic === undefined || error.topic === "nats timeout");
+}
+
+function noticeWait(
+  context: CommandContext,
+  argument: "FROM" | "TO",
+  { path }: PoolRef,
+  { hint, message }: PlasmiteError,
+): void {
+  printNotice(context, {
+    kind: "reconnect",
+    message: `${argument} cannot be reached; trying again until it can.`,
+    pool: context.args.required(argument),
+    details: { error: message, hint, pool_path: path },
+  });
 }
 
 async function openEnd(

@@ -225,6 +225,47 @@ test("follows over a restart of the server, and ends well on SIGTERM", async (se
   assert.deepEqual(await numbers(setting, ref), upTo(300));
 });
 
+/** Starts a copy, and waits until it says that it waits for a server. */
+async function startWaiting(dir: string, ...args: string[]): Promise<Deno.ChildProcess> {
+  const child = spawnCli(["--dir", dir, "copy", ...args, "--follow"], { stderr: "piped" });
+  let text = "";
+  const reading = (async () => {
+    for await (const piece of child.stderr.pipeThrough(new TextDecoderStream())) text += piece;
+  })();
+  const ended = reading.then(() => assert.fail(`it has ended: ${text}`));
+  ended.catch(() => {}); // It may end later.
+  await Promise.race([until(() => text.includes('"reconnect"')), ended]);
+  return child;
+}
+
+// A Raspberry Pi starts before its network does, and nobody is there to start the copy again.
+test("with --follow, a server that is away at the start is waited for", async (setting) => {
+  const { dir, run, server, url } = setting;
+  const ref = `${url}/C`;
+  await run("pool", "create", ref, "--size", "64M");
+  await feed(setting, "ring", 1, 100);
+  await server.kill();
+  const finite = await cli(["--dir", dir, "copy", "ring", ref]);
+  assert.equal(errorOf(finite)["kind"], "Io", "only with --follow");
+  const missing = await cli(["--dir", dir, "copy", "nothing", ref, "--follow"]);
+  assert.equal(errorOf(missing)["kind"], "NotFound", "not for a pool of this machine");
+  const ended = await startWaiting(dir, "ring", ref);
+  ended.kill("SIGTERM");
+  assert.equal((await ended.status).code, 0);
+  const away = await startWaiting(dir, "ring", ref);
+  const back = await startWaiting(dir, ref, "back", "--create-size", "4M");
+  await server.restart();
+  await until(async () => {
+    const info = await cli(["--dir", dir, "pool", "info", "back", "--json"]);
+    return info.code === 0 && JSON.parse(info.stdout).metrics.message_count === 100;
+  });
+  for (const child of [away, back]) {
+    child.kill("SIGTERM");
+    assert.equal((await child.status).code, 0);
+  }
+  assert.deepEqual(await numbers(setting, "back"), upTo(100));
+});
+
 test("after a purge the copy goes on, or begins again without a cursor", async (setting) => {
   const { dir, run, url } = setting;
   const ref = `${url}/C`;
