@@ -9,6 +9,7 @@ import { connect, type NatsConnection, nkeys } from "@nats-io/transport-node";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { NatsBackend } from "../../lib/backend/nats.ts";
 import type { PoolHandle } from "../../lib/backend/types.ts";
+import { ErrorKind } from "../../lib/errors.ts";
 import { cli, inTemp, spawnCli } from "../cli/cli_util.ts";
 import { Authority } from "../support/certificates.ts";
 import { storeWhen } from "../support/coordinated.ts";
@@ -150,15 +151,30 @@ test("with one replica, what was acknowledged survives kill -9, and everybody go
   await p.close();
 });
 
-/** Starts so many `feed` at once; how often each exit code came. */
-async function race(count: number, ...args: string[]): Promise<Record<number, number>> {
-  const codes: Record<number, number> = {};
-  const children = Array.from({ length: count }, () => spawnCli(["feed", ...args]));
-  for (const child of children) {
-    const { code } = await child.status;
-    codes[code] = (codes[code] ?? 0) + 1;
+/**
+ * Starts so many `feed` at once, of which one must win and the others must be refused. A machine that
+ * is too slow for so many may not let all of them reach the server in time: these are told so, and
+ * are started again. Then the winner may be among them, if it did not hear that it had won.
+ */
+async function race(count: number, ...args: string[]): Promise<void> {
+  const codes: number[] = [];
+  const start = (): Deno.ChildProcess => spawnCli(["feed", ...args]);
+  const late: number[] = [];
+  for (const { status } of Array.from({ length: count }, start)) {
+    const { code } = await status;
+    (code === ErrorKind.Io || code === ErrorKind.Busy ? late : codes).push(code);
   }
-  return codes;
+  for (const _ of late) {
+    let code: number = ErrorKind.Io;
+    await until(async () => {
+      code = (await start().status).code;
+      return code !== ErrorKind.Io && code !== ErrorKind.Busy;
+    });
+    codes.push(code);
+  }
+  const winners = codes.filter((code) => code === 0).length;
+  assert(winners === 1 || (winners === 0 && late.length > 0), `${winners} have won`);
+  assert.equal(codes.filter((code) => code === ErrorKind.Conflict).length, count - winners);
 }
 
 // Two deployments at once, because both were told that nobody else had begun.
@@ -172,9 +188,8 @@ for (const version of NATS_VERSIONS) {
         const ref = `${server.url}/P`;
         assert.equal((await cli(["pool", "create", ref, "--size", "1M"])).code, 0);
         assert.equal((await cli(["feed", ref, '{"n":0}'])).code, 0);
-        assert.deepEqual(await race(40, ref, "--expect", "1", '{"n":1}'), { 0: 1, 10: 39 });
-        const keyed = await race(12, ref, "--key", "k", "--expect", "none", '{"n":2}');
-        assert.deepEqual(keyed, { 0: 1, 10: 11 });
+        await race(40, ref, "--expect", "1", '{"n":1}');
+        await race(12, ref, "--key", "k", "--expect", "none", '{"n":2}');
         const { metrics } = JSON.parse((await cli(["pool", "info", ref, "--json"])).stdout);
         assert.equal(metrics.message_count, 3);
       } finally {
