@@ -23,9 +23,17 @@ export async function listed(page: Page, count: number): Promise<void> {
   );
 }
 
-/** The first row with this text. */
+/** The first row with this text; digits are not looked for in its time, where they can be by chance. */
 export function rowWith(page: Page, text: string): Locator {
-  return page.locator(".row:not([hidden])", { hasText: text }).first();
+  const rows = page.locator(".row:not([hidden])");
+  if (!/^\d+$/.test(text)) return rows.filter({ hasText: text }).first();
+  return rows.filter({ has: page.locator(".seq, .data, .cell", { hasText: text }) }).first();
+}
+
+/** The row of the message with this number. */
+export function rowOf(page: Page, seq: number): Locator {
+  const number = page.locator(".seq", { hasText: new RegExp(`^\\s*${seq}\\s*$`) });
+  return page.locator(".row:not([hidden])").filter({ has: number });
 }
 
 /** Types into the box of a pool's page, presses Enter and leaves it. */

@@ -20,6 +20,7 @@ import {
   watchPage,
 } from "../support/browser.ts";
 import { CLI } from "../support/paths.ts";
+import { rowOf, rowWith } from "../support/scene.ts";
 import { PATIENCE_MS, until as eventually } from "../support/patience.ts";
 
 const MINUTE = 60_000;
@@ -39,8 +40,6 @@ function rows(page: Page): Promise<string[]> {
     .sort((a, b) => a.ariaPosInSet - b.ariaPosInSet).map((row) => row.textContent)`);
 }
 
-const rowWith = (page: Page, text: string) =>
-  page.locator(".row:not([hidden])", { hasText: text }).first();
 const lamp = (page: Page, text: string) => page.locator(".lamp", { hasText: text }).waitFor();
 const clipboard = (page: Page): Promise<string> => page.evaluate("navigator.clipboard.readText()");
 
@@ -507,7 +506,7 @@ inBrowsers("the page", async (t, browser, browserName) => {
     await rowWith(page, "50").waitFor();
     await page.reload();
     await rowWith(page, "50").waitFor();
-    await rowWith(page, "50").click();
+    await rowOf(page, 50).click();
     await holds(async () =>
       assert.doesNotMatch(await page.locator(".inspector").innerHTML(), /horse/)
     );

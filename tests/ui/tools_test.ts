@@ -16,7 +16,7 @@ import {
   type SceneOptions,
   until,
 } from "../support/browser.ts";
-import { ask, listed, rowWith } from "../support/scene.ts";
+import { ask, listed, rowOf, rowWith } from "../support/scene.ts";
 
 const clipboard = (page: Page): Promise<string> => page.evaluate("navigator.clipboard.readText()");
 
@@ -45,7 +45,7 @@ inBrowsers("tools for messages", async (t, browser) => {
     }
     await page.goto(`${server.url}/ui/pools/p?tag=error`);
     await rowWith(page, "100").waitFor(); // The last one: no row moves any more.
-    await rowWith(page, "80").click();
+    await rowOf(page, 80).click();
     await page.locator(".inspector h2", { hasText: "#80" }).waitFor();
     await page.keyboard.press("o");
     const items = page.locator("dialog .around li");
@@ -132,7 +132,7 @@ inBrowsers("tools for messages", async (t, browser) => {
     const where = `.data.n > 4 and .data.msg == "it's"`;
     const query = new URLSearchParams({ tag: nasty, where });
     await page.goto(`${server.url}/ui/pools/a%20b?${query}`);
-    await rowWith(page, "9").click();
+    await rowOf(page, 9).click();
     await page.locator(".inspector").getByText("follow", { exact: true }).click();
     await holds(async () =>
       assert.match(await clipboard(page), /^plasmite follow \S+ --tag .* --where '/)

@@ -17,7 +17,7 @@ import {
   until,
 } from "../support/browser.ts";
 import { spoil } from "../support/damaged_pool.ts";
-import { ask, listed, rowWith } from "../support/scene.ts";
+import { ask, listed, rowOf, rowWith } from "../support/scene.ts";
 
 const MINUTE = 60_000;
 
@@ -147,7 +147,7 @@ inBrowsers("truth", async (t, browser) => {
     await page.locator("main.stale").waitFor();
     await page.locator(".lamp", { hasText: "Reconnecting" }).waitFor();
     // What is listed can still be read in full.
-    await rowWith(page, "29").click();
+    await rowOf(page, 29).click();
     await page.locator(".inspector h2", { hasText: "#29" }).waitFor();
     server.start();
     await page.locator("main:not(.stale)").waitFor();
