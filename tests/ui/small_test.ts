@@ -61,6 +61,7 @@ inBrowsers("small screens", async (t, browser) => {
     [640, 400, 8],
     [844, 390, 5],
     [390, 844, 8],
+    [390, 400, 5],
     [320, 568, 3],
     [768, 1024, 20],
     [1200, 800, 15],
@@ -81,11 +82,19 @@ inBrowsers("small screens", async (t, browser) => {
         await holds(async () => assert.deepEqual(await page.evaluate(BEYOND), []));
         await page.keyboard.press("Escape");
         await page.keyboard.press("Escape");
-        await page.locator(".row:not([hidden])").last().click();
+        await page.keyboard.press("k");
+        await page.keyboard.press("Enter");
         await page.locator(".inspector h2").waitFor();
         await holds(async () => assert.deepEqual(await page.evaluate(BEYOND), []));
         await page.locator(".inspector .body").scrollIntoViewIfNeeded();
-        await page.keyboard.press("Escape");
+        // What closes it is within reach, however far it is scrolled.
+        await page.evaluate(`document.querySelector(".inspector").scrollTop = 9999`);
+        await until(
+          page,
+          `((box) => box.top >= 0 && box.bottom <= innerHeight && box.right <= innerWidth)(
+            document.querySelector('.inspector [aria-label^="Close"]').getBoundingClientRect())`,
+        );
+        await page.locator(".inspector").getByRole("button", { name: /^Close/ }).click();
         await until(page, `${WHOLE} >= ${least}`);
         await page.goto(`${s.server.url}/ui`);
         await page.locator("a.pool").waitFor();
