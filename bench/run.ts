@@ -110,12 +110,15 @@ async function main(): Promise<void> {
   const measured: Result[] = [];
   const parts = new Map<string, string>();
   const failed: string[] = [];
+  // A part of a run would hide the whole one that should be compared with.
+  const keep = only === "" && !Deno.args.includes("--no-keep");
   for (const name of only === "" ? Object.keys(PARTS) : [only]) {
     try {
       for (const result of await runPart(name, say)) {
         measured.push(result);
         parts.set(result.name, name);
       }
+      if (keep) keepRun({ header, measured });
     } catch (error) {
       failed.push(name);
       console.log(`✗ ${name} failed: ${error instanceof Error ? error.message : error}`);
@@ -125,10 +128,7 @@ async function main(): Promise<void> {
   printTable(measured);
   await compareWithFormer(run, parts);
   console.log(`\nLoad average at the end: ${load()}`);
-  // A part of a run would hide the whole one that should be compared with.
-  if (only === "" && !Deno.args.includes("--no-keep")) {
-    console.log(`Kept as bench/runs/${keepRun(run)}`);
-  }
+  if (keep) console.log(`Kept as bench/runs/${keepRun(run)}`);
   if (failed.length > 0) Deno.exit(1);
 }
 
