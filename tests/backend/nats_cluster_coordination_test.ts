@@ -3,10 +3,12 @@
 import "../support/environment.ts";
 import assert from "node:assert/strict";
 import { NatsBackend } from "../../lib/backend/nats.ts";
+import type { PoolHandle } from "../../lib/backend/types.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
 import { NatsCluster, testEachNats } from "../support/nats.ts";
 import { storeWhen } from "../support/coordinated.ts";
-import { patiently } from "../support/patience.ts";
+import { patiently, until } from "../support/patience.ts";
+import { put } from "./suite.ts";
 
 /** Whether an error may pass when servers come back. */
 function mayPass(error: unknown): boolean {
@@ -58,6 +60,64 @@ testEachNats(
         expect = stored[0] ?? 0n;
       }
       assert.equal((await (pools[0] ?? assert.fail()).bounds()).newest, 15n);
+      for (const pool of pools) await pool.close();
+      for (const backend of backends) await backend.close();
+    } finally {
+      await cluster.end();
+    }
+  },
+);
+
+// A claim that two have, or a cursor that goes back, when a server is lost.
+testEachNats(
+  "nats % cluster: claims and cursors survive the leader",
+  async (version) => {
+    const cluster = await NatsCluster.start(version);
+    try {
+      const leader = await create(cluster);
+      const backends = [0, 1, 2].map((i) => new NatsBackend(cluster.url(i)));
+      const pools = await Promise.all(
+        backends.map((backend) => backend.open("P", { write: true })),
+      );
+      const own = pools[0] ?? assert.fail();
+      await put(own, Array.from({ length: 20 }, (_, i) => ({ n: i })));
+      const cursor = await (await own.coordinate()).cursor("c");
+      let acked = 0n;
+      const ack = async (): Promise<void> => {
+        const seq = acked + 1n;
+        cursor.deliver(seq, 0n);
+        assert(await cursor.ack(seq));
+        acked = seq;
+      };
+      /** Each claims the key in turn and releases it; of the tokens, none comes twice. */
+      const tokens: bigint[] = [];
+      let holders = 0;
+      const claims = async (pool: PoolHandle, holder: string): Promise<void> => {
+        const coordination = await pool.coordinate();
+        for (let i = 0; i < 3; i++) {
+          const lease = await patiently(
+            () => coordination.claim({ keys: ["k"], holder, ttlMs: 600_000, waitMs: 60_000 }),
+            mayPass,
+          );
+          assert.equal(++holders, 1, "two have the key");
+          tokens.push(lease.token);
+          await ack();
+          holders--;
+          const { token } = lease;
+          await patiently(() => coordination.release({ keys: ["k"], holder, token }), mayPass);
+        }
+      };
+      const working = Promise.all(pools.map((pool, i) => claims(pool, `h${i}`)));
+      await until(() => tokens.length >= 2);
+      await cluster.named(leader).kill();
+      await working;
+      assert.equal(new Set(tokens).size, 9);
+      assert.deepEqual(tokens, tokens.toSorted((a, b) => Number(a - b)));
+      await cursor.close();
+      const again = await (await (pools[1] ?? assert.fail()).coordinate()).cursor("c");
+      assert.equal(again.seq, acked);
+      assert.equal(acked, 9n);
+      await again.close();
       for (const pool of pools) await pool.close();
       for (const backend of backends) await backend.close();
     } finally {

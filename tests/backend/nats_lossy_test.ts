@@ -141,3 +141,15 @@ test("an answer with another message is not taken for the one wanted", async ({ 
   assert.equal(found?.seq, 7n);
   assert.equal(isMixed, version !== "2.9");
 });
+
+// A cursor would have been refused, and its hold would have kept others out for half a minute.
+test("a cursor is opened although an answer about its readers is lost", async ({ lossy }) => {
+  await Promise.all([1, 2].map(async (which) => {
+    let count = 0;
+    const isNames = (text: string): boolean => text.includes("consumer_names_response");
+    const pool = await lossy(({ text }) => !isNames(text) || ++count !== which);
+    const cursor = await (await pool.coordinate()).cursor(`c${which}`);
+    assert(count > which);
+    await cursor.close();
+  }));
+});

@@ -166,7 +166,8 @@ export class NatsCursors {
     const hold = await Hold.acquire(this.#held(name));
     try {
       // The previous holder may have moved it.
-      const current = this.#infoOf(name, await this.#require(name), bounds);
+      const now = await patiently(() => this.#require(name), new Patience());
+      const current = this.#infoOf(name, now, bounds);
       const setter: Setter = {
         setCursor: async (_, update) => {
           await hold.check();

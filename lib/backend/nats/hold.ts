@@ -166,7 +166,7 @@ interface Made {
 async function make(held: Held): Promise<Made> {
   const seen = new Set<string>();
   for (;;) {
-    const others = await holdsOf(held);
+    const others = await patiently(() => holdsOf(held), new Patience());
     const made = others.length === 0 ? await contend(held, others) : null;
     if (made !== null) return made;
     // Others who are only trying give up their consumers, too.
@@ -193,14 +193,14 @@ async function contend(held: Held, others: string[]): Promise<Made | null> {
   };
   await patiently(() => putConsumer(target, consumer, config), new Patience());
   for (let look = 0; look < LOOKS; look++) {
-    const holds = await holdsOf(held);
+    const holds = await patiently(() => holdsOf(held), new Patience());
     if (!holds.includes(consumer)) {
       await pause(LOOK_MS); // The list is older than the consumer.
       continue;
     }
     others.push(...holds.filter((one) => one !== consumer));
     if (others.length === 0) return { consumer, since };
-    await removeConsumer(target, consumer);
+    await patiently(() => removeConsumer(target, consumer), new Patience());
     return null;
   }
   throw new PlasmiteError("Busy", `The server does not list the hold of cursor ${name}`, {
