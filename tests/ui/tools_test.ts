@@ -7,7 +7,7 @@
 
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { CLI } from "../support/paths.ts";
+import { command as program } from "../cli/cli_util.ts";
 import {
   holds,
   inBrowsers,
@@ -22,8 +22,7 @@ const clipboard = (page: Page): Promise<string> => page.evaluate("navigator.clip
 
 /** Runs a copied command line in a shell that knows `plasmite`, to the end of what there is. */
 async function run(command: string): Promise<string[]> {
-  const script =
-    `plasmite() { ${Deno.execPath()} run -A --quiet ${CLI} "$@"; }\n${command} --no-follow --jsonl`;
+  const script = `plasmite() { ${program([])} "$@"; }\n${command} --no-follow --jsonl`;
   const { stdout, stderr } = await new Deno.Command("sh", { args: ["-c", script] }).output();
   const text = new TextDecoder().decode(stdout);
   assert.notEqual(text, "", new TextDecoder().decode(stderr));
