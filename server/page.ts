@@ -23,7 +23,7 @@ export interface Asset {
 /** The security policy of the page: its own scripts, styles and requests, and nothing else. */
 const PAGE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
-  "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+  "connect-src 'self'; worker-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /** Whether a client takes gzip. */
 function takesGzip(request: Request): boolean {

@@ -1,5 +1,5 @@
 /**
- * Requests to the server: the token, errors, and event streams.
+ * Requests to the server: the token and errors.
  *
  * @module
  */
@@ -79,6 +79,9 @@ export function signIn(value, keep) {
   } catch { /* storage is switched off */ }
 }
 
+/** The token, for the worker that holds the streams of all tabs. */
+export const ownToken = () => token;
+
 /** @type {(error: ApiError) => void} */
 let unauthorized = () => {};
 
@@ -114,18 +117,27 @@ export async function request(path, options = {}) {
   noteRights(response.headers);
   noteServerDate(response.headers);
   if (response.ok) return response;
+  const failure = refused(response.status, await response.text(), quiet);
+  failure.retryAfter = Number(response.headers.get("retry-after")) || 0;
+  throw failure;
+}
+
+/**
+ * The error of a refused request, after the page has taken note of it.
+ * @param {number} status @param {string} text the answer @param {boolean} [quiet]
+ */
+export function refused(status, text, quiet) {
   let error = {};
   try {
-    error = parseAnswer(await response.text()).error ?? {};
+    error = parseAnswer(text).error ?? {};
   } catch { /* not a JSON error: only the status is known */ }
-  const failure = new ApiError(response.status, error);
-  failure.retryAfter = Number(response.headers.get("retry-after")) || 0;
-  if (response.status === 401 && !quiet) unauthorized(failure);
-  if (response.status === 403 && /write operations/.test(failure.message)) {
+  const failure = new ApiError(status, error);
+  if (status === 401 && !quiet) unauthorized(failure);
+  if (status === 403 && /write operations/.test(failure.message)) {
     rights.write = rights.admin = false;
   }
-  if (response.status === 403 && /read operations/.test(failure.message)) rights.read = false;
-  throw failure;
+  if (status === 403 && /read operations/.test(failure.message)) rights.read = false;
+  return failure;
 }
 
 /** @param {string} path @param {Parameters<typeof request>[1]} [options] @returns {Promise<any>} */
@@ -183,74 +195,5 @@ export async function messageAt(name, seq, signal) {
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return null;
     throw error;
-  }
-}
-
-/** Without any line, even a heartbeat, for this long the connection counts as dead. */
-const SILENCE_MS = 45_000;
-
-/**
- * Reads an event stream to its end; `each` gets the JSON text of every message. An error event is
- * thrown as ApiError with status 200.
- * @param {string} name
- * @param {URLSearchParams} query
- * @param {AbortSignal} signal
- * @param {{open: () => void, batch: (lines: string[]) => void, next?: (seq: bigint) => void,
- *   unreadable?: (from: bigint, to: bigint) => void}} to `batch` gets the messages of one chunk,
- *   `next` the position of a stream without matches, `unreadable` what the server cannot read
- */
-export async function events(name, query, signal, to) {
-  const stop = new AbortController();
-  const abort = () => stop.abort();
-  signal.addEventListener("abort", abort);
-  let timer = setTimeout(abort, SILENCE_MS);
-  try {
-    const response = await request(`${pagePath(name)}/events?${query}`, { signal: stop.signal });
-    to.open();
-    const reader = /** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */ (response.body)
-      .pipeThrough(new TextDecoderStream()).getReader();
-    let rest = "";
-    let kind = "message";
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      clearTimeout(timer);
-      timer = setTimeout(abort, SILENCE_MS);
-      const lines = value.split("\n");
-      lines[0] = rest + (lines[0] ?? "");
-      rest = lines.pop() ?? "";
-      /** @type {string[]} */
-      let batch = [];
-      // What came before a line is handed out before it: a position behind it would drop it.
-      const hand = () => {
-        if (batch.length) to.batch(batch);
-        batch = [];
-      };
-      for (const line of lines) {
-        if (line.startsWith("data:")) {
-          const text = line.slice(line[5] === " " ? 6 : 5);
-          if (kind === "message") {
-            batch.push(text);
-            continue;
-          }
-          hand();
-          if (kind === "error") throw new ApiError(200, parseAnswer(text).error);
-          const { from, to: last } = parseAnswer(text).unreadable;
-          to.unreadable?.(BigInt(from), BigInt(last));
-        } else if (line.startsWith("event:")) kind = line.slice(6).trim();
-        else if (line.startsWith(": next ")) {
-          hand();
-          to.next?.(BigInt(line.slice(7)));
-        }
-      }
-      hand();
-    }
-  } catch (error) {
-    if (error instanceof ApiError || signal.aborted) throw error;
-    throw new ApiError(0);
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", abort);
-    stop.abort();
   }
 }

@@ -34,6 +34,7 @@ import csv from "./csv.js" with { type: "text" };
 import diff from "./diff.js" with { type: "text" };
 import deletePool from "./delete_pool.js" with { type: "text" };
 import dom from "./dom.js" with { type: "text" };
+import events from "./events.js" with { type: "text" };
 import facetsCss from "./facets.css" with { type: "text" };
 import facets from "./facets.js" with { type: "text" };
 import facts from "./facts.js" with { type: "text" };
@@ -81,6 +82,8 @@ import session from "./session.js" with { type: "text" };
 import severalCss from "./several.css" with { type: "text" };
 import several from "./several.js" with { type: "text" };
 import shell from "./shell.js" with { type: "text" };
+import shared from "./shared.js" with { type: "text" };
+import sharedWorker from "./shared_worker.js" with { type: "text" };
 import settings from "./settings.js" with { type: "text" };
 import signin from "./signin.js" with { type: "text" };
 import stream from "./stream.js" with { type: "text" };
@@ -122,6 +125,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   diff,
   delete_pool: deletePool,
   dom,
+  events,
   facets,
   facts,
   fields,
@@ -159,6 +163,8 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   say,
   session,
   several,
+  shared,
+  shared_worker: sharedWorker,
   shell,
   settings,
   signin,

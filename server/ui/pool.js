@@ -200,7 +200,7 @@ export class PoolView {
     void this.#show();
     // As they were the last time.
     if (kept("facets")) this.toggleFacets();
-    setTimeout(() => this.#warm(), WARM_MS);
+    this.#warm();
     while (!this.disposed) {
       await new Promise((done) => setTimeout(done, EVERY_MS));
       if (document.hidden || this.disposed) continue;
@@ -212,9 +212,15 @@ export class PoolView {
     }
   }
 
-  /** Loads what works without a server, in case that it stops. */
-  #warm() {
+  /** Loads what works without a server, in case that it stops. @param {boolean} [shown] */
+  #warm(shown) {
     if (this.disposed) return;
+    // On a slow network the first rows have it for themselves.
+    if (!shown) {
+      const live = this.reading.live?.state !== "connecting";
+      setTimeout(() => this.#warm(live), WARM_MS);
+      return;
+    }
     const parts = [this.inspector.get(), import("./choose_columns.js"), import("./save.js")];
     // Without an answer they are loaded when they are used.
     void Promise.allSettled(parts);

@@ -5,9 +5,11 @@
  * @module
  */
 
-import { ApiError, events, poolInfo } from "./api.js";
+import { ApiError, poolInfo } from "./api.js";
 import { span } from "./dom.js";
+import { events } from "./events.js";
 import { readMessage } from "./json.js";
+import { sharedStreams } from "./shared.js";
 import { takePlace } from "./stream_place.js";
 import { serverNow } from "./times.js";
 
@@ -129,14 +131,26 @@ export class Live {
     let failures = 0;
     /** @type {(() => void) | null} */
     let place = null;
-    stopped.addEventListener("abort", () => place?.());
+    const giveUp = () => {
+      place?.();
+      place = null;
+    };
+    stopped.addEventListener("abort", giveUp);
     while (!stopped.aborted) {
-      place ??= await takePlace();
-      if (stopped.aborted) return place?.();
+      const shared = await sharedStreams();
+      if (shared) giveUp();
+      else {
+        place ??= await takePlace(() => {
+          giveUp();
+          this.#connection.abort("again");
+        });
+      }
+      if (stopped.aborted) return giveUp();
+      const follow = shared !== null || place !== null;
       const begun = Date.now();
       this.#connection = new AbortController();
       try {
-        await events(this.name, this.#query(place !== null), this.#connection.signal, {
+        await events(this.name, this.#query(follow), this.#connection.signal, {
           open: () => {
             failures = 0;
             this.#opened();
@@ -148,9 +162,9 @@ export class Live {
             if (this.next === null || seq > this.next) this.next = seq;
             this.#fromOldest = false;
           },
-        });
+        }, shared);
         // A server ends every stream after a while; pause if it does so at once.
-        if (place === null || Date.now() - begun < 500) await seen(700, stopped);
+        if (!follow || Date.now() - begun < 500) await seen(700, stopped);
       } catch (error) {
         if (stopped.aborted) return;
         if (!(error instanceof ApiError)) {
@@ -172,7 +186,7 @@ export class Live {
           this.#downAt ??= Date.now();
           const wait = Math.min(10_000, 300 * 2 ** failures++) * (0.7 + Math.random() * 0.6);
           this.#say("reconnecting", error.status ? error.message : "the server does not answer");
-          await sleep(wait, stopped);
+          await seen(wait, stopped);
         } else {
           this.problem = error;
           this.#say("stopped", error.message);

@@ -29,6 +29,9 @@ export const CHROMIUM = Deno.env.get("PLASMITE_CHROMIUM") ?? "/usr/bin/chromium"
 /** Where Debian puts Firefox; another place can be named. */
 const FIREFOX = Deno.env.get("PLASMITE_FIREFOX") ?? "/usr/bin/firefox-esr";
 
+/** A name that the browsers take for this machine, over plain HTTP no secure origin. */
+export const PLAIN_HOST = "pi.test";
+
 /** Whether there is a browser to test with. */
 export function hasBrowser(name: BrowserName = "chromium"): boolean {
   try {
@@ -66,6 +69,7 @@ function start(name: BrowserName): Promise<Browser> {
       "--disable-component-update",
       "--disable-sync",
       "--disable-dev-shm-usage",
+      `--host-resolver-rules=MAP ${PLAIN_HOST} 127.0.0.1`,
     ],
   });
 }
@@ -92,6 +96,7 @@ async function launchFirefox(): Promise<Browser> {
       "datareporting.policy.dataSubmissionEnabled": false,
       "network.captive-portal-service.enabled": false,
       "network.connectivity-service.enabled": false,
+      "network.dns.localDomains": PLAIN_HOST,
     },
   });
   const { _connection } = browser as unknown as {

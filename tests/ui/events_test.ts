@@ -2,7 +2,7 @@
 
 import "../support/environment.ts";
 import assert from "node:assert/strict";
-import { events } from "../../server/ui/api.js";
+import { events } from "../../server/ui/events.js";
 
 /** What the page is given of a stream that arrives in these pieces. */
 async function given(...pieces: readonly string[]): Promise<string[]> {

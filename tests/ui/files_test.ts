@@ -163,6 +163,10 @@ Deno.test("the page's modules are all handed out and used, and ask for nothing e
       loaded.add(`/ui/assets/${file}`);
       assert.ok(assets.has(`/ui/assets/${file}`), `${path} imports ${file}`);
     }
+    for (const [, file = ""] of body.matchAll(/new SharedWorker\("([^"]+)"/g)) {
+      loaded.add(file);
+      assert.ok(assets.has(file), `${path} starts ${file}`);
+    }
     for (const [, name] of body.matchAll(/\bstyled\("(\w+)"\)/g)) {
       loaded.add(`/ui/assets/${name}.css`);
       assert.ok(assets.has(`/ui/assets/${name}.css`), `${path} asks for ${name}.css`);

@@ -1,36 +1,253 @@
 /**
- * Many tabs over HTTP/1.1, of which a browser opens six connections to a server.
+ * Many tabs over HTTP/1.1, of which a browser opens six connections to a server: they share one, on
+ * origins that are secure and on others.
  *
  * @module
  */
 
 import assert from "node:assert/strict";
-import { inBrowsers, TestServer, watchPage } from "../support/browser.ts";
-import { PATIENCE_MS } from "../support/patience.ts";
-import { rowWith } from "../support/scene.ts";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { Pool } from "../../lib/client/pool.ts";
+import type { AppOptions, Grant } from "../../server/app.ts";
+import { inBrowsers, PLAIN_HOST, TestServer, watchPage } from "../support/browser.ts";
+import { PATIENCE_MS, until } from "../support/patience.ts";
+import { numbers, rowWith } from "../support/scene.ts";
 
-inBrowsers("tabs", async (t, browser) => {
-  // Lost: the seventh tab, which said "Loading" for ever.
-  await t.step("eight tabs on eight pools all show rows, and what arrives", async () => {
-    await using server = new TestServer();
+/** Streams go on for longer than any test, so that how many are open stays the same. */
+const LONG: AppOptions = { allowHosts: [PLAIN_HOST], maxTailTimeoutMs: 3_600_000 };
+
+interface Tab {
+  readonly n: number;
+  readonly pool: Pool;
+  readonly page: Page;
+  readonly bad: string[];
+}
+
+/** A server and a browser's window with tabs. */
+class Tabs implements AsyncDisposable {
+  readonly tabs: Tab[] = [];
+  readonly origin: string;
+
+  private constructor(
+    readonly server: TestServer,
+    readonly context: BrowserContext,
+    readonly host: string,
+  ) {
+    this.origin = server.url.replace("127.0.0.1", host);
+  }
+
+  static async open(browser: Browser, host: string, options: AppOptions = {}): Promise<Tabs> {
     const context = await browser.newContext();
     context.setDefaultTimeout(PATIENCE_MS);
-    try {
-      const tabs = [];
-      for (let i = 1; i <= 8; i++) {
-        const pool = server.client.createPool(`pool${i}`);
-        pool.append({ text: `old ${i}` });
-        const page = await context.newPage();
-        const bad = watchPage(page, server.url);
-        await page.goto(`${server.url}/ui/pools/pool${i}`);
-        tabs.push({ i, pool, page, bad });
+    return new Tabs(new TestServer({ ...LONG, ...options }), context, host);
+  }
+
+  /** Opens a tab on a pool of its own with one message. */
+  async add(name = `pool${this.tabs.length + 1}`, script = ""): Promise<Tab> {
+    const pool = this.server.client.createPool(name);
+    pool.append({ text: `old ${name}` });
+    const page = await this.context.newPage();
+    const bad = watchPage(page, this.origin);
+    if (script) await page.addInitScript(script);
+    await page.goto(`${this.origin}/ui/pools/${name}`);
+    const tab = { n: this.tabs.length + 1, pool, page, bad };
+    this.tabs.push(tab);
+    return tab;
+  }
+
+  /** How many streams the server has open, where a shared connection counts as one more. */
+  async streams(headers: Record<string, string> = {}): Promise<number> {
+    const answer = await fetch(`${this.server.url}/metrics`, { headers });
+    return Number(/^plasmite_streams (\d+)$/m.exec(await answer.text())?.[1]);
+  }
+
+  /** Waits until so many streams are open, over so many shared connections. */
+  async holds(streams: number, shared: number, headers: Record<string, string> = {}) {
+    let seen = 0;
+    await until(
+      async () => (seen = await this.streams(headers)) === streams + shared,
+      () => `${seen} streams, not ${streams} in ${shared}`,
+    );
+  }
+
+  /** Appends to every pool, and waits for the row in its tab. */
+  async pass(text: string, tabs: readonly Tab[] = this.tabs): Promise<void> {
+    for (const { n, pool } of tabs) pool.append({ text: `${text} ${n}` });
+    for (const { n, page } of tabs) await rowWith(page, `${text} ${n}`).waitFor();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.context.close();
+    for (const { pool } of this.tabs) pool.close();
+    await this.server[Symbol.asyncDispose]();
+  }
+}
+
+inBrowsers("tabs", async (t, browser, name) => {
+  for (const host of ["127.0.0.1", PLAIN_HOST]) {
+    // Lost: the seventh tab, which said "Loading" for ever.
+    await t.step(`eight tabs on eight pools of ${host} share a connection`, async () => {
+      await using window = await Tabs.open(browser, host);
+      const { server, tabs } = window;
+      for (let i = 1; i <= 8; i++) await window.add();
+      for (const { page, pool } of tabs) await rowWith(page, `old ${pool.name}`).waitFor();
+      assert.equal(await tabs[0]?.page.evaluate("isSecureContext"), host !== PLAIN_HOST);
+      await window.pass("new");
+      await window.holds(8, 1);
+      // What a tab had open ends with it, however it ends: also the one that came first.
+      const [first, second, ...rest] = tabs;
+      if (name === "chromium") {
+        const session = await window.context.newCDPSession(first?.page ?? assert.fail());
+        void session.send("Page.crash").catch(() => {});
+      } else await first?.page.close();
+      await second?.page.close();
+      await window.holds(6, 1);
+      await window.pass("then", rest);
+      // Lost: what was appended while the server was down, or a second row for it.
+      await server.stop();
+      for (const { page } of rest) {
+        await page.locator(".lamp", { hasText: "Reconnecting" }).waitFor();
       }
-      for (const { i, page } of tabs) await rowWith(page, `old ${i}`).waitFor();
-      for (const { i, pool } of tabs) pool.append({ text: `new ${i}` });
-      for (const { i, page } of tabs) await rowWith(page, `new ${i}`).waitFor();
-      for (const { bad } of tabs) assert.deepEqual(bad, []);
+      for (const { pool } of rest) pool.append({ text: "meanwhile" });
+      server.start();
+      await window.pass("again", rest);
+      for (const { page } of rest) assert.deepEqual(await numbers(page), [1, 2, 3, 4, 5]);
+      await window.holds(6, 1);
+      for (const { bad } of rest) assert.deepEqual(bad, []);
+    });
+  }
+
+  // Lost: one person's messages to another who uses the same browser.
+  await t.step(
+    "tabs with different tokens share nothing, and one that is revoked is alone",
+    async () => {
+      const ends = { ann: new AbortController(), bob: new AbortController() };
+      const grants = new Map(
+        Object.entries(ends).map(([subject, { signal }]): [string, Grant] => [
+          `Bearer ${subject}`,
+          {
+            subject,
+            can: (_, pool) => (pool ?? subject).startsWith(subject),
+            ended: signal,
+          },
+        ]),
+      );
+      /** Who has opened shared connections, and who has asked for streams by themselves. */
+      const asked = { shared: new Set<string>(), alone: new Set<string>() };
+      await using window = await Tabs.open(browser, PLAIN_HOST, {
+        authenticator: {
+          authenticate: ({ url, method, headers }) => {
+            const who = headers.get("authorization") ?? "";
+            const grant = grants.get(who);
+            if (grant === undefined || grant.ended?.aborted) return "invalid";
+            const { pathname } = new URL(url);
+            if (pathname === "/v0/ui/streams" && method === "POST") asked.shared.add(who);
+            if (pathname.endsWith("/events")) asked.alone.add(who);
+            return grant;
+          },
+        },
+      });
+      const bearer = (who: string) =>
+        `try { sessionStorage.setItem("plasmite-token", "${who}") } catch { /* the empty page */ }`;
+      const ann1 = await window.add("ann1", bearer("ann"));
+      const ann2 = await window.add("ann2", bearer("ann"));
+      const bob1 = await window.add("bob1", bearer("bob"));
+      // Whatever the tab asks for, it has the rights of its own token.
+      const thief = await window.add("ann3", bearer("bob"));
+      await thief.page.locator(".lamp", { hasText: "Stopped" }).waitFor();
+      await window.pass("new", [ann1, ann2, bob1]);
+      const headers = { authorization: "Bearer bob" };
+      await window.holds(3, 2, headers);
+      assert.deepEqual([...asked.shared].sort(), ["Bearer ann", "Bearer bob"]);
+      assert.deepEqual([...asked.alone], []);
+      assert.deepEqual(await numbers(thief.page), []);
+      ends.ann.abort();
+      for (const { page } of [ann1, ann2]) await page.locator("dialog.sign-in").waitFor();
+      await window.holds(1, 1, headers);
+      ann1.pool.append({ text: "secret" });
+      await window.pass("then", [bob1]);
+      assert.equal(await rowWith(ann1.page, "secret").count(), 0);
+      // Lost: a connection with the token of somebody who has signed out.
+      await bob1.page.getByRole("button", { name: "Sign out" }).click();
+      await thief.page.close();
+      await bob1.page.locator("dialog.sign-in").waitFor();
+      await window.holds(0, 0, headers);
+    },
+  );
+
+  // Lost: the rows of a quiet pool, while another one is busy.
+  await t.step("a quiet pool beside a busy one, both in full", async () => {
+    await using window = await Tabs.open(browser, "127.0.0.1");
+    const busy = await window.add("busy");
+    const quiet = await window.add("quiet");
+    await window.pass("new");
+    let n = 2;
+    const writer = setInterval(() => {
+      for (let i = 0; i < 50; i++) busy.pool.append({ n: ++n, text: "x".repeat(100) });
+    }, 10);
+    try {
+      for (const text of ["one", "two", "three"]) await window.pass(text, [quiet]);
     } finally {
-      await context.close();
+      clearInterval(writer);
     }
+    await window.pass("last", [busy]);
+    const shown = await numbers(busy.page);
+    assert.deepEqual(shown, shown.map((_, i) => (shown[0] ?? 0) + i));
+    assert.equal(await busy.page.locator(".row.mark").count(), 0);
+    await window.holds(2, 1);
+    for (const { bad } of window.tabs) assert.deepEqual(bad, []);
   });
+
+  // Lost: a browser's memory to a tab that it has put to sleep, and what came meanwhile.
+  if (name === "chromium") {
+    await t.step(
+      "a tab that sleeps is not waited for, and shows everything when it wakes up",
+      async () => {
+        await using window = await Tabs.open(browser, PLAIN_HOST);
+        const awake = await window.add("awake");
+        const asleep = await window.add("asleep");
+        await window.pass("new");
+        await window.holds(2, 1);
+        const session = await window.context.newCDPSession(asleep.page);
+        await session.send("Page.setWebLifecycleState", { state: "frozen" });
+        // More than is kept for it in the browser.
+        for (let i = 0; i < 300; i++) asleep.pool.append({ i, text: "x".repeat(1000) });
+        await window.pass("then", [awake]);
+        for (let i = 300; i < 800; i++) asleep.pool.append({ i, text: "x".repeat(1000) });
+        await session.send("Page.setWebLifecycleState", { state: "active" });
+        await window.pass("last", window.tabs);
+        const shown = await numbers(asleep.page);
+        assert.deepEqual(shown, shown.map((_, i) => (shown[0] ?? 0) + i));
+        assert.equal(await asleep.page.locator(".row.mark").count(), 0);
+        await window.holds(2, 1);
+      },
+    );
+  }
+
+  for (const host of ["127.0.0.1", PLAIN_HOST]) {
+    // Lost: the whole page, in browsers without such workers: those of telephones.
+    await t.step(`without a shared worker, eight tabs of ${host} show what arrives`, async () => {
+      await using window = await Tabs.open(browser, host);
+      const script = `delete globalThis.SharedWorker;
+        globalThis.away = true;
+        Object.defineProperty(document, "hidden", { get: () => globalThis.away });
+        globalThis.turn = (away) => {
+          globalThis.away = away;
+          document.dispatchEvent(new Event("visibilitychange"));
+        }`;
+      let before: Tab | null = null;
+      for (let i = 1; i <= 8; i++) {
+        await before?.page.evaluate("turn(true)");
+        before = await window.add(`pool${i}`, script);
+        await before.page.evaluate("turn(false)");
+        await rowWith(before.page, `old pool${i}`).waitFor();
+      }
+      await window.pass("new");
+      const [first] = window.tabs;
+      await before?.page.evaluate("turn(true)");
+      await first?.page.evaluate("turn(false)");
+      await window.pass("then");
+      for (const { bad } of window.tabs) assert.deepEqual(bad, []);
+    });
+  }
 });
