@@ -10,7 +10,6 @@ import { span } from "./dom.js";
 import { events } from "./events.js";
 import { readMessage } from "./json.js";
 import { sharedStreams } from "./shared.js";
-import { takePlace } from "./stream_place.js";
 import { serverNow } from "./times.js";
 
 /** @typedef {import("./list.js").Row} Row */
@@ -56,6 +55,11 @@ export function narrow(query, { tags, where, q }) {
   if (q) query.set("q", q);
   return query;
 }
+
+/** A place for a stream of this tab's own; few browsers need that. @param {() => void} lost */
+const placeOf = (lost) =>
+  // Without an answer it asks again and again until there is one.
+  import("./stream_place.js").then(({ takePlace }) => takePlace(lost), () => null);
 
 export class Live {
   /** @type {State} */
@@ -140,7 +144,7 @@ export class Live {
       const shared = await sharedStreams();
       if (shared) giveUp();
       else {
-        place ??= await takePlace(() => {
+        place ??= await placeOf(() => {
           giveUp();
           this.#connection.abort("again");
         });
