@@ -87,22 +87,22 @@ inBrowsers("tabs", async (t, browser, name) => {
   for (const host of ["127.0.0.1", PLAIN_HOST]) {
     // Lost: the seventh tab, which said "Loading" for ever.
     await t.step(`eight tabs on eight pools of ${host} share a connection`, async () => {
-      await using window = await Tabs.open(browser, host);
-      const { server, tabs } = window;
-      for (let i = 1; i <= 8; i++) await window.add();
+      await using scene = await Tabs.open(browser, host);
+      const { server, tabs } = scene;
+      for (let i = 1; i <= 8; i++) await scene.add();
       for (const { page, pool } of tabs) await rowWith(page, `old ${pool.name}`).waitFor();
       assert.equal(await tabs[0]?.page.evaluate("isSecureContext"), host !== PLAIN_HOST);
-      await window.pass("new");
-      await window.holds(8, 1);
+      await scene.pass("new");
+      await scene.holds(8, 1);
       // What a tab had open ends with it, however it ends: also the one that came first.
       const [first, second, ...rest] = tabs;
       if (name === "chromium") {
-        const session = await window.context.newCDPSession(first?.page ?? assert.fail());
+        const session = await scene.context.newCDPSession(first?.page ?? assert.fail());
         void session.send("Page.crash").catch(() => {});
       } else await first?.page.close();
       await second?.page.close();
-      await window.holds(6, 1);
-      await window.pass("then", rest);
+      await scene.holds(6, 1);
+      await scene.pass("then", rest);
       // Lost: what was appended while the server was down, or a second row for it.
       await server.stop();
       for (const { page } of rest) {
@@ -110,9 +110,9 @@ inBrowsers("tabs", async (t, browser, name) => {
       }
       for (const { pool } of rest) pool.append({ text: "meanwhile" });
       server.start();
-      await window.pass("again", rest);
+      await scene.pass("again", rest);
       for (const { page } of rest) assert.deepEqual(await numbers(page), [1, 2, 3, 4, 5]);
-      await window.holds(6, 1);
+      await scene.holds(6, 1);
       for (const { bad } of rest) assert.deepEqual(bad, []);
     });
   }
@@ -134,7 +134,7 @@ inBrowsers("tabs", async (t, browser, name) => {
       );
       /** Who has opened shared connections, and who has asked for streams by themselves. */
       const asked = { shared: new Set<string>(), alone: new Set<string>() };
-      await using window = await Tabs.open(browser, PLAIN_HOST, {
+      await using scene = await Tabs.open(browser, PLAIN_HOST, {
         authenticator: {
           authenticate: ({ url, method, headers }) => {
             const who = headers.get("authorization") ?? "";
@@ -149,53 +149,53 @@ inBrowsers("tabs", async (t, browser, name) => {
       });
       const bearer = (who: string) =>
         `try { sessionStorage.setItem("plasmite-token", "${who}") } catch { /* the empty page */ }`;
-      const ann1 = await window.add("ann1", bearer("ann"));
-      const ann2 = await window.add("ann2", bearer("ann"));
-      const bob1 = await window.add("bob1", bearer("bob"));
+      const ann1 = await scene.add("ann1", bearer("ann"));
+      const ann2 = await scene.add("ann2", bearer("ann"));
+      const bob1 = await scene.add("bob1", bearer("bob"));
       // Whatever the tab asks for, it has the rights of its own token.
-      const thief = await window.add("ann3", bearer("bob"));
+      const thief = await scene.add("ann3", bearer("bob"));
       await thief.page.locator(".lamp", { hasText: "Stopped" }).waitFor();
-      await window.pass("new", [ann1, ann2, bob1]);
+      await scene.pass("new", [ann1, ann2, bob1]);
       const headers = { authorization: "Bearer bob" };
-      await window.holds(3, 2, headers);
+      await scene.holds(3, 2, headers);
       assert.deepEqual([...asked.shared].sort(), ["Bearer ann", "Bearer bob"]);
       assert.deepEqual([...asked.alone], []);
       assert.deepEqual(await numbers(thief.page), []);
       ends.ann.abort();
       for (const { page } of [ann1, ann2]) await page.locator("dialog.sign-in").waitFor();
-      await window.holds(1, 1, headers);
+      await scene.holds(1, 1, headers);
       ann1.pool.append({ text: "secret" });
-      await window.pass("then", [bob1]);
+      await scene.pass("then", [bob1]);
       assert.equal(await rowWith(ann1.page, "secret").count(), 0);
       // Lost: a connection with the token of somebody who has signed out.
       await bob1.page.getByRole("button", { name: "Sign out" }).click();
       await thief.page.close();
       await bob1.page.locator("dialog.sign-in").waitFor();
-      await window.holds(0, 0, headers);
+      await scene.holds(0, 0, headers);
     },
   );
 
   // Lost: the rows of a quiet pool, while another one is busy.
   await t.step("a quiet pool beside a busy one, both in full", async () => {
-    await using window = await Tabs.open(browser, "127.0.0.1");
-    const busy = await window.add("busy");
-    const quiet = await window.add("quiet");
-    await window.pass("new");
+    await using scene = await Tabs.open(browser, "127.0.0.1");
+    const busy = await scene.add("busy");
+    const quiet = await scene.add("quiet");
+    await scene.pass("new");
     let n = 2;
     const writer = setInterval(() => {
       for (let i = 0; i < 50; i++) busy.pool.append({ n: ++n, text: "x".repeat(100) });
     }, 10);
     try {
-      for (const text of ["one", "two", "three"]) await window.pass(text, [quiet]);
+      for (const text of ["one", "two", "three"]) await scene.pass(text, [quiet]);
     } finally {
       clearInterval(writer);
     }
-    await window.pass("last", [busy]);
+    await scene.pass("last", [busy]);
     const shown = await numbers(busy.page);
     assert.deepEqual(shown, shown.map((_, i) => (shown[0] ?? 0) + i));
     assert.equal(await busy.page.locator(".row.mark").count(), 0);
-    await window.holds(2, 1);
-    for (const { bad } of window.tabs) assert.deepEqual(bad, []);
+    await scene.holds(2, 1);
+    for (const { bad } of scene.tabs) assert.deepEqual(bad, []);
   });
 
   // Lost: a browser's memory to a tab that it has put to sleep, and what came meanwhile.
@@ -203,23 +203,23 @@ inBrowsers("tabs", async (t, browser, name) => {
     await t.step(
       "a tab that sleeps is not waited for, and shows everything when it wakes up",
       async () => {
-        await using window = await Tabs.open(browser, PLAIN_HOST);
-        const awake = await window.add("awake");
-        const asleep = await window.add("asleep");
-        await window.pass("new");
-        await window.holds(2, 1);
-        const session = await window.context.newCDPSession(asleep.page);
+        await using scene = await Tabs.open(browser, PLAIN_HOST);
+        const awake = await scene.add("awake");
+        const asleep = await scene.add("asleep");
+        await scene.pass("new");
+        await scene.holds(2, 1);
+        const session = await scene.context.newCDPSession(asleep.page);
         await session.send("Page.setWebLifecycleState", { state: "frozen" });
         // More than is kept for it in the browser.
         for (let i = 0; i < 300; i++) asleep.pool.append({ i, text: "x".repeat(1000) });
-        await window.pass("then", [awake]);
+        await scene.pass("then", [awake]);
         for (let i = 300; i < 800; i++) asleep.pool.append({ i, text: "x".repeat(1000) });
         await session.send("Page.setWebLifecycleState", { state: "active" });
-        await window.pass("last", window.tabs);
+        await scene.pass("last", scene.tabs);
         const shown = await numbers(asleep.page);
         assert.deepEqual(shown, shown.map((_, i) => (shown[0] ?? 0) + i));
         assert.equal(await asleep.page.locator(".row.mark").count(), 0);
-        await window.holds(2, 1);
+        await scene.holds(2, 1);
       },
     );
   }
@@ -227,7 +227,7 @@ inBrowsers("tabs", async (t, browser, name) => {
   for (const host of ["127.0.0.1", PLAIN_HOST]) {
     // Lost: the whole page, in browsers without such workers: those of telephones.
     await t.step(`without a shared worker, eight tabs of ${host} show what arrives`, async () => {
-      await using window = await Tabs.open(browser, host);
+      await using scene = await Tabs.open(browser, host);
       const script = `delete globalThis.SharedWorker;
         globalThis.away = true;
         Object.defineProperty(document, "hidden", { get: () => globalThis.away });
@@ -238,16 +238,16 @@ inBrowsers("tabs", async (t, browser, name) => {
       let before: Tab | null = null;
       for (let i = 1; i <= 8; i++) {
         await before?.page.evaluate("turn(true)");
-        before = await window.add(`pool${i}`, script);
+        before = await scene.add(`pool${i}`, script);
         await before.page.evaluate("turn(false)");
         await rowWith(before.page, `old pool${i}`).waitFor();
       }
-      await window.pass("new");
-      const [first] = window.tabs;
+      await scene.pass("new");
+      const [first] = scene.tabs;
       await before?.page.evaluate("turn(true)");
       await first?.page.evaluate("turn(false)");
-      await window.pass("then");
-      for (const { bad } of window.tabs) assert.deepEqual(bad, []);
+      await scene.pass("then");
+      for (const { bad } of scene.tabs) assert.deepEqual(bad, []);
     });
   }
 });
