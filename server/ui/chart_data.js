@@ -65,15 +65,22 @@ export function numericFields(rows) {
   return [...found].sort((a, b) => b[1] - a[1]).map(([name]) => name);
 }
 
-/** Nothing is read yet. @param {string} wanted */
+/**
+ * What was read of the rows: lines by name, and by the tags of their messages, which are often the same.
+ * @typedef {object} Progress
+ * @property {string} wanted @property {number} read
+ * @property {Row | undefined} first @property {Row | undefined} last
+ * @property {Map<string, Series>} series @property {Map<string, Series | null>} byTags
+ * @property {number} omitted @property {number} crowded
+ */
+
+/** Nothing is read yet. @param {string} wanted @returns {Progress} */
 const begin = (wanted) => ({
   wanted,
   read: 0,
-  first: /** @type {Row | undefined} */ (undefined),
-  last: /** @type {Row | undefined} */ (undefined),
-  /** @type {Map<string, Series>} */
+  first: undefined,
+  last: undefined,
   series: new Map(),
-  /** Lines by the tags of their messages, which are often the same. @type {Map<string, Series | null>} */
   byTags: new Map(),
   omitted: 0,
   crowded: 0,
@@ -134,7 +141,7 @@ export class ChartData {
     return true;
   }
 
-  /** @param {ReturnType<typeof begin>} now @param {Row | undefined} row @param {readonly string[]} wanted */
+  /** @param {Progress} now @param {Row | undefined} row @param {readonly string[]} wanted */
   #take(now, row, wanted) {
     if (row?.kind !== "message") return;
     const value = this.#valueOf(row);
@@ -149,7 +156,7 @@ export class ChartData {
     else now.crowded++;
   }
 
-  /** @param {ReturnType<typeof begin>} now @param {readonly string[]} tags @param {readonly string[]} wanted */
+  /** @param {Progress} now @param {readonly string[]} tags @param {readonly string[]} wanted */
   #line(now, tags, wanted) {
     const own = tags.filter((tag) => !wanted.includes(tag));
     const name = own.length ? own.map((tag) => `#${tag}`).join(" ") : jqPath(this.path);
