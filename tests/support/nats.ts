@@ -224,9 +224,17 @@ export class NatsCluster {
     return server;
   }
 
-  /** Waits until JetStream answers; with a stream, until all its replicas are there and current. */
+  /**
+   * Waits until JetStream answers over each of the servers that run; with a stream, until all its
+   * replicas are there and current.
+   */
   async ready(stream?: string): Promise<void> {
-    const nc = await this.#connect();
+    const running = this.servers.filter(({ isRunning }) => isRunning);
+    await Promise.all(running.map(({ port }) => this.#ready(port, stream)));
+  }
+
+  async #ready(port: number, stream: string | undefined): Promise<void> {
+    const nc = await connectTo(port);
     const subject = stream === undefined ? "INFO" : `STREAM.INFO.${stream}`;
     const isReady = async (): Promise<boolean> => {
       try {
@@ -249,12 +257,6 @@ export class NatsCluster {
     }
   }
 
-  async #connect(): Promise<NatsConnection> {
-    const servers = this.servers.map(({ port }) => `127.0.0.1:${port}`);
-    const options = { servers, maxReconnectAttempts: -1, reconnectTimeWait: 50 };
-    return await connect({ ...options, waitOnFirstConnect: true });
-  }
-
   /** Starts those again that were killed. */
   async restart(): Promise<void> {
     await Promise.all(
@@ -266,6 +268,12 @@ export class NatsCluster {
   async end(): Promise<void> {
     await Promise.all(this.servers.map((server) => server.end()));
   }
+}
+
+/** A connection to a server here, which waits for it. */
+function connectTo(port: number): Promise<NatsConnection> {
+  const options = { maxReconnectAttempts: -1, reconnectTimeWait: 50, waitOnFirstConnect: true };
+  return connect({ servers: `127.0.0.1:${port}`, ...options });
 }
 
 /** What is read of the answers about a cluster and its streams. */

@@ -21,6 +21,12 @@ const utf8 = new TextDecoder();
 /** How long to wait for a response, in milliseconds. */
 export const REQUEST_MS = 5_000;
 
+/** After how many milliseconds without a response a question is asked again. */
+const SOON_MS = 1_000;
+
+/** Requests that change nothing, so that they can be sent twice. */
+const QUESTION = /^(?:STREAM|CONSUMER)\.(?:INFO|LIST|NAMES|MSG\.GET)\b/;
+
 /** A version number. */
 export type Version = readonly [major: number, minor: number];
 
@@ -93,7 +99,10 @@ export class Link {
    */
   async api<T>(name: string, body: object | null, path: string): Promise<T> {
     const subject = this.subject(name);
-    const message = await this.request(subject, body === null ? "" : JSON.stringify(body), path);
+    const text = body === null ? "" : JSON.stringify(body);
+    const message = QUESTION.test(name)
+      ? await this.#ask(subject, text, path)
+      : await this.request(subject, text, path);
     const answer = parseAnswer(message, path);
     if (answer.error !== undefined) throw wireError(answer.error, path);
     return answer as T;
@@ -106,6 +115,20 @@ export class Link {
       const { total, [member]: page } = await this.api<Page<T>>(name, { offset: all.length }, path);
       all.push(...page ?? []);
       if (all.length >= total || (page?.length ?? 0) === 0) return all;
+    }
+  }
+
+  /**
+   * Sends a question, once more if no answer comes soon: while leaders change, a question or its answer
+   * may be lost.
+   */
+  async #ask(subject: string, body: string, path: string): Promise<Msg> {
+    if (this.lost) throw this.unreachable(path);
+    try {
+      return await this.nc.request(subject, body, { timeout: SOON_MS });
+    } catch (error) {
+      if (this.#isLate(error)) return await this.request(subject, body, path);
+      throw this.failure(error, subject, path);
     }
   }
 
@@ -139,10 +162,14 @@ export class Link {
     const gone = error instanceof library.ClosedConnectionError ||
       error instanceof library.DrainingConnectionError;
     if (this.lost || gone) return connectError(error, this.place);
-    if (error instanceof library.TimeoutError || cause instanceof library.TimeoutError) {
-      return silent(path, error);
-    }
-    return connectError(error, this.place);
+    return this.#isLate(error) ? silent(path, error) : connectError(error, this.place);
+  }
+
+  /** Whether the client library waited in vain. */
+  #isLate(error: unknown): boolean {
+    const { TimeoutError } = this.library;
+    return error instanceof TimeoutError ||
+      (error instanceof Error && error.cause instanceof TimeoutError);
   }
 
   #noResponders(subject: string, path: string, cause: Error): PlasmiteError {
