@@ -30,8 +30,8 @@ const DENIALS: { readonly [verdict in "missing" | "invalid" | "ended"]: Denial }
   },
 };
 
-/** The paths on which browser cookies are accepted: pools and the session check. */
-const FOR_BROWSERS = /^\/v0\/(?:ui\/)?pools(?:\/|$)|^\/v0\/browser\/session$/;
+/** The paths on which browser cookies are accepted: pools, their streams and the session check. */
+const FOR_BROWSERS = /^\/v0\/(?:pools|ui\/(?:pools|streams))(?:\/|$)|^\/v0\/browser\/session$/;
 
 /** The path on which OAuth tokens are accepted. */
 const AGENTS = "/mcp";

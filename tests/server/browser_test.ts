@@ -69,6 +69,13 @@ Deno.test("browser: signing in sets the cookie of 1.x, which opens pools and not
     body: '{"jsonrpc":"2.0","id":1,"method":"ping"}',
   });
   assert.equal(mcp.status, 401);
+  // The streams of the page are among what it opens: none of this name, instead of no key.
+  const streams = await server.remote("").send("/v0/ui/streams/none", {
+    method: "POST",
+    headers: { ...JSON_TYPE, cookie, origin: originOf(server) },
+    body: "{}",
+  });
+  assert.equal(await errorOf(streams), "no such bundle");
   // With other credentials only those count.
   assert.equal((await get("/v0/pools", { authorization: "Bearer x" })).status, 401);
   // Among other cookies; what is no token counts as none.
