@@ -5,7 +5,7 @@
  */
 
 import { requireRight } from "../auth.ts";
-import type { Bundle, Wanted } from "../bundle.ts";
+import type { Wanted } from "../bundle.ts";
 import { EVENTS } from "../encodings.ts";
 import { checked, readFields, schemas } from "../fields.ts";
 import { json } from "../headers.ts";
@@ -45,7 +45,7 @@ async function changeOf({ request, grant }: Call, host: RouteHost): Promise<Chan
 
 async function open(call: Call, host: RouteHost): Promise<Response> {
   const { close, open } = await changeOf(call, host);
-  const bundle: Bundle = host.bundles.open(host, call.grant);
+  const bundle = host.bundles.open(host, call.grant);
   try {
     bundle.change(close, open);
   } catch (error) {
@@ -56,9 +56,9 @@ async function open(call: Call, host: RouteHost): Promise<Response> {
 }
 
 async function change(call: Call, host: RouteHost): Promise<Response> {
-  const bundle = host.bundles.find(call.part("bundle"), call.grant);
   const { close, open } = await changeOf(call, host);
-  bundle.change(close, open);
+  // Looked for only now: it may end while the body comes.
+  host.bundles.find(call.part("bundle"), call.grant).change(close, open);
   return json('{"ok":true}');
 }
 

@@ -61,6 +61,24 @@ Deno.test("bundle: streams open and close while others run, each whole and in or
   await end();
 });
 
+// Lost: places for streams, to readers that left while they asked for more.
+Deno.test("bundle: what is asked for while it ends opens nothing", async () => {
+  const { app, client, end } = await bench();
+  client.createPool("p").close();
+  const bundle = await opened(app, [{ key: "1", pool: "p" }]);
+  const path = `${PATH}/${await bundle.name()}`;
+  const body = new TransformStream<Uint8Array, Uint8Array>();
+  const answer = read(app.request(path, { ...asking([]), body: body.readable }));
+  const writer = body.writable.getWriter();
+  await writer.write(new TextEncoder().encode('{"open":['));
+  await bundle.leave();
+  await writer.write(new TextEncoder().encode('{"key":"2","pool":"p"}]}'));
+  await writer.close();
+  assert.equal((await answer).status, 404);
+  assert.equal(app.streams, 0);
+  await end();
+});
+
 // Lost: what is wrong with a filter or a pool, or the rows of the other tabs because of it.
 Deno.test("bundle: a refused stream has the error that it has alone, and the others go on", async () => {
   const { app, client, dir, get, end } = await bench({ heartbeatMs: 100_000 });
