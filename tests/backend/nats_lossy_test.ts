@@ -153,3 +153,11 @@ test("a cursor is opened although an answer about its readers is lost", async ({
     await cursor.close();
   }));
 });
+
+// A pool would have been said to be busy, though its servers only changed their leader.
+test("a question is asked again when its answer is lost", async ({ lossy }) => {
+  const loss = loseOnce("stream_info_response");
+  const pool = await lossy(loss.fate);
+  assert(loss.lost);
+  assert.equal((await pool.bounds()).newest, BigInt(COUNT));
+});
