@@ -17,11 +17,9 @@ export function exactValue(bytes: Uint8Array, span: Span): unknown {
   return /^(?:0|[1-9][0-9]{0,19})$/.test(text) ? BigInt(text) : Number.NaN;
 }
 
-let loaded: Promise<typeof Schemas> | undefined;
-
 /** The schemas, loaded when the first body is checked. */
 export function schemas(): Promise<typeof Schemas> {
-  return loaded ??= import("./schemas.ts");
+  return import("./schemas.ts");
 }
 
 /** The part of a zod schema that is used here. */

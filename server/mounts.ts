@@ -7,6 +7,7 @@
 
 import type { Coordination } from "../lib/backend/coordination.ts";
 import { type PoolInfo, unreadablePool } from "../lib/backend/local/info.ts";
+import { namedList } from "../lib/backend/named.ts";
 import { poolName, poolPath } from "../lib/backend/refs.ts";
 import type { AccessOptions, PoolRef } from "../lib/backend/resolve.ts";
 import type {
@@ -264,7 +265,7 @@ export class MountedBackend implements Backend {
     }, options);
     const wanted = mounted.filter(({ name }) => chosen.has(name));
     const entries = await Promise.all(wanted.map((mount) => mount.entry()));
-    return [...local, ...entries].sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+    return namedList([...local, ...entries]);
   }
 
   async names(): Promise<readonly string[]> {

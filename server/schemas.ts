@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { LONGEST_AGE_MS } from "../lib/client/names.ts";
 import { ErrorKind } from "../lib/errors.ts";
+import { MOST_STREAMS } from "./bundle.ts";
 
 export { z };
 
@@ -367,6 +368,8 @@ export const BundleBody = z.object({
     key: z.string().min(1).max(64).meta({ description: "What its lines are marked with" }),
     pool: z.string(),
     query: z.string().optional().meta({ description: "As of /v0/ui/pools/{pool}/events" }),
-  })).max(256).optional(),
-  close: z.array(z.string()).max(256).optional().meta({ description: "Keys of streams to close" }),
+  })).max(MOST_STREAMS).optional(),
+  close: z.array(z.string()).max(MOST_STREAMS).optional().meta({
+    description: "Keys of streams to close",
+  }),
 }).meta({ id: "BundleBody" });
