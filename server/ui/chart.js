@@ -27,6 +27,8 @@ const RECENT = 200;
 const SLICE_MS = 6;
 
 export class Chart {
+  /** The frame in which more rows are read. */
+  #frame = 0;
   /** @type {ChartData | null} */
   #data = null;
   #rows = /** @type {readonly Row[]} */ ([]);
@@ -156,7 +158,6 @@ export class Chart {
     this.#tell();
     this.#draw();
   }
-  #frame = 0;
 
   /** The table of numbers, which is also what a screen reader gets. */
   #tell() {

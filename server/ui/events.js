@@ -30,13 +30,12 @@ async function alone(name, query, signal) {
 }
 
 /**
- * Reads an event stream to its end; `each` gets the JSON text of every message. An error event is
- * thrown as ApiError with status 200.
+ * Reads an event stream to its end. An error event is thrown as ApiError with status 200.
  * @param {string} name
  * @param {URLSearchParams} query
  * @param {AbortSignal} signal
  * @param {{open: () => void, batch: (lines: string[]) => void, next?: (seq: bigint) => void,
- *   unreadable?: (from: bigint, to: bigint) => void}} to `batch` gets the messages of one chunk,
+ *   unreadable?: (from: bigint, to: bigint) => void}} to `batch` gets the JSON texts of the messages in a chunk,
  *   `next` the position of a stream without matches, `unreadable` what the server cannot read
  * @param {Opener | null} [shared] another way to open it
  */

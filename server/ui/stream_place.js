@@ -1,6 +1,7 @@
 /**
- * Places for open streams where tabs share no worker: over HTTP/1.1 a browser has six connections to a server for all tabs
- * together, so at most four tabs keep one open, and the others ask again and again.
+ * Places for open streams where tabs share no worker: over HTTP/1.1 a browser has six connections to
+ * a server for all tabs together, so at most four tabs keep one open, and the others ask again and
+ * again.
  *
  * @module
  */
