@@ -244,6 +244,8 @@ test("with --follow, a server that is away at the start is waited for", async (s
   const ref = `${url}/C`;
   await run("pool", "create", ref, "--size", "64M");
   await feed(setting, "ring", 1, 100);
+  const unknown = await cli(["--dir", dir, "copy", `${url}/NOTHING`, "to", "--follow"]);
+  assert.equal(errorOf(unknown)["kind"], "NotFound", "not for what a server says");
   await server.kill();
   const finite = await cli(["--dir", dir, "copy", "ring", ref]);
   assert.equal(errorOf(finite)["kind"], "Io", "only with --follow");

@@ -61,24 +61,6 @@ Deno.test("bundle: streams open and close while others run, each whole and in or
   await end();
 });
 
-// Lost: places for streams, to readers that left while they asked for more.
-Deno.test("bundle: what is asked for while it ends opens nothing", async () => {
-  const { app, client, end } = await bench();
-  client.createPool("p").close();
-  const bundle = await opened(app, [{ key: "1", pool: "p" }]);
-  const path = `${PATH}/${await bundle.name()}`;
-  const body = new TransformStream<Uint8Array, Uint8Array>();
-  const answer = read(app.request(path, { ...asking([]), body: body.readable }));
-  const writer = body.writable.getWriter();
-  await writer.write(new TextEncoder().encode('{"open":['));
-  await bundle.leave();
-  await writer.write(new TextEncoder().encode('{"key":"2","pool":"p"}]}'));
-  await writer.close();
-  assert.equal((await answer).status, 404);
-  assert.equal(app.streams, 0);
-  await end();
-});
-
 // Lost: what is wrong with a filter or a pool, or the rows of the other tabs because of it.
 Deno.test("bundle: a refused stream has the error that it has alone, and the others go on", async () => {
   const { app, client, dir, get, end } = await bench({ heartbeatMs: 100_000 });
@@ -170,6 +152,53 @@ function twoPeople() {
   const as = (name: keyof typeof ends) => ({ authorization: `Bearer ${name}` });
   return { ends, authenticator, as };
 }
+
+/** A request for stream 1 of a pool, whose body ends only when it is let go on. */
+function slowly(
+  app: App,
+  path: string,
+  pool: string,
+  headers = {},
+): { readonly answer: Promise<Response>; readonly goOn: () => Promise<void> } {
+  const { body, ...rest } = asking([{ key: "slow", pool }], [], headers);
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const writer = writable.getWriter();
+  const bytes = new TextEncoder().encode(`${body}`);
+  const begun = writer.write(bytes.subarray(0, 5));
+  const goOn = async (): Promise<void> => {
+    await begun;
+    await writer.write(bytes.subarray(5));
+    await writer.close();
+  };
+  return { answer: Promise.resolve(app.request(path, { ...rest, body: readable })), goOn };
+}
+
+// Lost: places for streams, to readers that left while they asked for more.
+Deno.test("bundle: what is asked for while it ends opens nothing", async () => {
+  const { app, client, end } = await bench();
+  client.createPool("p").close();
+  const bundle = await opened(app, [{ key: "1", pool: "p" }]);
+  const { answer, goOn } = slowly(app, `${PATH}/${await bundle.name()}`, "p");
+  await bundle.leave();
+  await goOn();
+  assert.equal((await read(answer)).status, 404);
+  assert.equal(app.streams, 0);
+  await end();
+});
+
+// Lost: messages, to a key that was revoked while it asked for them.
+Deno.test("bundle: rights that end while it is asked for open nothing", async () => {
+  const { ends, authenticator, as } = twoPeople();
+  const { app, client, end } = await bench({ authenticator });
+  using pool = client.createPool("ann1");
+  pool.append({ n: 1 });
+  const { answer, goOn } = slowly(app, PATH, "ann1", as("ann"));
+  ends.ann.abort();
+  await goOn();
+  assert.equal((await read(answer)).text, "");
+  assert.equal(app.streams, 0);
+  await end();
+});
 
 // Lost: another person's messages, to whoever asks for them by way of a bundle.
 Deno.test("bundle: every stream needs the right to its pool, and a bundle is its opener's alone", async () => {

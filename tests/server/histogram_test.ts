@@ -127,6 +127,18 @@ Deno.test("histogram: messages with a tag are counted, whatever other tags they 
   await end();
 });
 
+// Lost: the same behind the first 65,536, which have no more numbers.
+Deno.test("histogram: tags of tens of thousands of messages are bounded and counted", async () => {
+  const { client, get, end } = await bench();
+  using pool = client.createPool("p", 1 << 26);
+  const count = 66_000;
+  for (let n = 1; n <= count; n++) pool.append({ n }, [`id:${n}`, n % 3 === 0 ? "three" : "other"]);
+  const all: Answer = (await get("/v0/ui/pools/p/histogram")).json;
+  assert.equal(total(all), count);
+  assert.deepEqual([tagged(all, "three"), tagged(all, "other")], [count / 3, 2 * count / 3]);
+  await end();
+});
+
 // Lost: trust in a sound pool that was called damaged, because one of its name once was.
 Deno.test("histogram: damage is told while it is retained, and of the pool that has it", async () => {
   const { client, get, end } = await bench();
