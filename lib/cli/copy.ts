@@ -193,13 +193,14 @@ function sourceOf({ isRemote, name, path }: PoolRef): string {
   return `${host}.${name}`;
 }
 
-/** Converts the name of the source to a cursor name. */
-function cursorName(source: string): string {
+/**
+ * The name of the cursor of a source and a destination: what one destination has, another one, or a
+ * new one of the same name, does not have yet.
+ */
+function cursorName(source: string, destination: string): string {
   const plain = source.toLowerCase().replace(/[^a-z0-9._-]/g, "_");
-  const hash = sha256Hex(new TextEncoder().encode(source)).slice(0, 8);
-  return plain === source
-    ? `copy-${plain}`.slice(0, 64)
-    : `copy-${plain}`.slice(0, 55) + `-${hash}`;
+  const hash = sha256Hex(new TextEncoder().encode(`${source} ${destination}`)).slice(0, 8);
+  return `copy-${plain}`.slice(0, 55) + `-${hash}`;
 }
 
 /** The destination and its cursor, which is stored next to the local pool. */
@@ -212,7 +213,7 @@ async function targetOf(context: CommandContext, from: End, to: End): Promise<Co
     });
   }
   const given = args.text("cursor");
-  const name = given === undefined ? cursorName(source) : checkCursorName(given);
+  const name = given === undefined ? cursorName(source, to.identity) : checkCursorName(given);
   // Positions in other pools are stored separately from the pool's own cursors.
   const apart = (path: string): string => `${path.slice(0, path.lastIndexOf("/") + 1)}.copies`;
   const place = !from.ref.isRemote

@@ -359,3 +359,37 @@ test("of two that copy one source, one is refused", async (setting) => {
   assert.equal(same.code, 2);
   assert.equal(errorOf(same)["kind"], "Usage");
 });
+
+// Lost: everything that the first destination had already, in the second one and in a new one.
+Deno.test("copy: each destination gets the whole pool, a new one of the same name as well", () =>
+  inTemp(async (dir) => {
+    const run = async (...args: string[]): Promise<string> => {
+      const { code, stderr, stdout } = await cli(["--dir", dir, ...args]);
+      assert.equal(code, 0, stderr);
+      return stdout;
+    };
+    const count = async (pool: string): Promise<number> =>
+      lines(await run("follow", pool, "--no-follow", "--jsonl")).length;
+    await run("feed", "p", "--create", '{"n":1}');
+    for (const to of ["a", "b"]) {
+      await run("copy", "p", to, "--create");
+      await run("copy", "p", to);
+      assert.equal(await count(to), 1, to);
+    }
+    await run("pool", "delete", "a");
+    await run("copy", "p", "a", "--create");
+    assert.equal(await count("a"), 1);
+  }));
+
+test("a second stream gets the whole pool, and a second pool the whole stream", async (setting) => {
+  const { run, url } = setting;
+  await feed(setting, "ring", 1, 20);
+  for (const to of [`${url}/C`, `${url}/D`]) {
+    await run("copy", "ring", to, "--create-size", "8M");
+    assert.deepEqual(await numbers(setting, to), upTo(20), to);
+  }
+  for (const to of ["back", "again"]) {
+    await run("copy", `${url}/C`, to, "--create");
+    assert.deepEqual(await numbers(setting, to), upTo(20), to);
+  }
+});
