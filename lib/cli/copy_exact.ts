@@ -6,10 +6,9 @@
  */
 
 import { advance } from "../backend/advance.ts";
-import { storedOf } from "../backend/frames.ts";
 import { addRetagged } from "../backend/retag.ts";
 import type { Origin } from "../backend/shipment.ts";
-import type { PoolHandle, StoredFrame } from "../backend/types.ts";
+import type { PoolHandle } from "../backend/types.ts";
 import { sameData } from "../lite3/equal.ts";
 import { MessageView } from "../lite3/message.ts";
 import { FrameBatch } from "../pool/batch.ts";
@@ -20,6 +19,7 @@ const ORIGIN = "origin:";
 /** The size of the first part of the destination that is searched, and the growth of the next. */
 const FIRST_PIECE = 1024n;
 const GROWTH = 4n;
+const LARGEST_PIECE = 16_384n;
 
 /** The source of an exact copy. */
 export interface ExactSource {
@@ -33,7 +33,8 @@ export interface ExactSource {
 /** A message of the destination that has the tag of an origin. */
 interface Copied {
   readonly origin: bigint;
-  readonly frame: StoredFrame;
+  /** Its number in the destination. */
+  readonly at: bigint;
 }
 
 /** A destination with tags of the origin. */
@@ -64,42 +65,49 @@ export class ExactTarget implements CopyTarget {
 
   async last(): Promise<Origin | null> {
     const saved = await this.#target.last();
-    const copied = await this.#newest();
-    if (copied === null) return saved;
     const { identity } = this.#from;
-    const isKnown = saved?.pool === identity;
-    if (isKnown && copied.origin <= saved.seq) return saved;
-    // Without the cursor, the tag may be of an earlier pool of that name.
-    if (!isKnown && !await this.#isSame(copied)) return saved;
-    return { pool: identity, seq: copied.origin };
+    const known = saved?.pool === identity ? saved.seq : null;
+    const copied = await this.#newest(known);
+    if (copied === null || (known !== null && copied <= known)) return saved;
+    return { pool: identity, seq: copied };
   }
 
-  /** The newest copied message in the destination; null if there is none. */
-  async #newest(): Promise<Copied | null> {
+  /**
+   * The newest message of the source that the destination has a copy of; null if there is none.
+   * Tags may be of an earlier pool of that name, or of one at another place.
+   */
+  async #newest(known: bigint | null): Promise<bigint | null> {
+    const retained = await this.#from.pool.bounds();
     const { newest, oldest } = await this.#to.bounds();
-    if (oldest === 0n) return null;
+    if (oldest === 0n || retained.oldest === 0n) return null;
     const low = oldest > this.#searched ? oldest : this.#searched + 1n;
     let size = FIRST_PIECE;
     for (let until = newest; until >= low;) {
       const from = until - size + 1n > low ? until - size + 1n : low;
-      const found = await this.#newestIn(from, until);
-      if (found !== null) return found;
+      for (const copied of (await this.#copiesIn(from, until)).reverse()) {
+        const { origin } = copied;
+        // The source no longer has what was copied last: nothing newer was copied.
+        if (origin === known && origin < retained.oldest) return origin;
+        if (origin < retained.oldest || origin > retained.newest) continue;
+        if (await this.#isSame(copied)) return origin;
+      }
       until = from - 1n;
-      size *= GROWTH;
+      if (size < LARGEST_PIECE) size *= GROWTH;
     }
     this.#searched = newest;
     return null;
   }
 
-  async #newestIn(from: bigint, until: bigint): Promise<Copied | null> {
-    let found: Copied | null = null;
+  /** The messages of the destination with a tag of the source's name, in order. */
+  async #copiesIn(from: bigint, until: bigint): Promise<Copied[]> {
+    const found: Copied[] = [];
     const walk = await this.#to.select({ from, until });
     try {
       while (await advance(walk)) {
         // A copy of a copy has the tags of both.
         const tag = walk.message.tags().findLast((one) => one.startsWith(ORIGIN)) ?? "";
         const seq = tag.startsWith(this.#prefix) ? tag.slice(this.#prefix.length) : "";
-        if (/^\d{1,19}$/.test(seq)) found = { origin: BigInt(seq), frame: storedOf(walk.frame) };
+        if (/^\d{1,19}$/.test(seq)) found.push({ origin: BigInt(seq), at: walk.frame.seq });
       }
     } finally {
       walk.close();
@@ -108,9 +116,10 @@ export class ExactTarget implements CopyTarget {
   }
 
   /** Whether a message is the copy of the source's message with that number. */
-  async #isSame({ frame, origin }: Copied): Promise<boolean> {
-    const original = await this.#from.pool.get(origin);
-    if (original === null) return false;
+  async #isSame({ at, origin }: Copied): Promise<boolean> {
+    const frame = await this.#to.get(at);
+    const original = frame === null ? null : await this.#from.pool.get(origin);
+    if (frame === null || original === null) return false;
     if (this.#keepsTime && original.timestampNs !== frame.timestampNs) return false;
     return sameData(new MessageView().openStored(original), new MessageView().openStored(frame));
   }

@@ -1149,7 +1149,7 @@ function copy(): CommandSpec {
       {
         name: "cursor",
         value: "NAME",
-        help: "Name of the cursor that remembers the position; default by the source",
+        help: "Name of the cursor that remembers the position; default by FROM and TO",
       },
       {
         name: "exact",

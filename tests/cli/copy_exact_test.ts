@@ -1,6 +1,6 @@
 /**
- * `copy --exact` without a cursor: the tags of the destination may name messages of an earlier pool of
- * the same name (docs/spec/command-line.md 7.1).
+ * `copy --exact`: the tags of the destination may name messages of an earlier pool of the same name,
+ * or of one at another place (docs/spec/command-line.md 7.1).
  *
  * @module
  */
@@ -70,4 +70,33 @@ Deno.test("copy --exact: a new pool of the same name is copied whole to a server
     } finally {
       await Deno.remove(away, { recursive: true });
     }
+  }));
+
+// Lost: messages of one machine, where the pool of another one has the same name and more messages.
+Deno.test("copy --exact: two pools of one name are copied into one, whole and once", () =>
+  inTemp(async (dir) => {
+    const feed = async (from: string, text: string): Promise<void> => {
+      await run(`${dir}/${from}`, letters(text), "feed", "p", "--create");
+    };
+    const copy = async (from: string): Promise<void> => {
+      await run(`${dir}/${from}`, "", "copy", "p", `${dir}/q.plasmite`, "--exact", "--create");
+    };
+    await feed("a", "ab");
+    await copy("a");
+    const cursors = `${dir}/a/p.cursors`;
+    const [name = ""] = Array.from(Deno.readDirSync(cursors), (entry) => entry.name);
+    const behind = await Deno.readFile(`${cursors}/${name}`);
+    await feed("a", "cd");
+    await copy("a");
+    await feed("b", "uvwxyz");
+    await copy("b");
+    await copy("a");
+    assert.equal(await stored(dir, "q"), "abcduvwxyz", "nothing twice");
+    // As after a crash between an append and the cursor.
+    await Deno.writeFile(`${cursors}/${name}`, behind);
+    await copy("a");
+    assert.equal(await stored(dir, "q"), "abcduvwxyz", "nothing twice after a crash");
+    await feed("a", "efgh");
+    await copy("a");
+    assert.equal(await stored(dir, "q"), "abcduvwxyzefgh", "nothing lost");
   }));
