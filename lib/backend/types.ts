@@ -94,7 +94,7 @@ export type Choose = (names: readonly string[]) => readonly string[];
 export interface ListOptions {
   /** Whether to include what other programs store there; only for NATS. */
   readonly foreign?: boolean;
-  /** Whether use, age and retention may be left out, which is quicker. */
+  /** Whether use, age, retention and identity may be left out, which is quicker. */
   readonly brief?: boolean;
 }
 

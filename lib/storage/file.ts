@@ -25,30 +25,32 @@ export class DiskFile implements StorageFile {
   readonly #file: Deno.FsFile;
   /** The position of the file, which an access there need not seek; -1 if it is not known. */
   #position: number;
-  readonly #dev: number;
-  readonly #ino: number | null;
+  /** Which file it is, as far as that is known. */
+  #identity: Pick<Deno.FileInfo, "dev" | "ino"> | null;
   readonly opened: { readonly size: number; readonly mtimeMs: number | null };
 
   /**
    * Takes over an open file, which is closed with this. Throws Io for anything but a file.
    *
    * @param position its position, if that is known
+   * @param seen what was at the path just before, to save asking for a file that is only read
    */
   constructor(
     readonly path: string,
     readonly writable: boolean,
     file: Deno.FsFile,
     position = -1,
+    seen?: Deno.FileInfo,
   ) {
     this.#file = file;
     this.#position = position;
-    const info = file.statSync();
+    const info = seen ?? file.statSync();
     if (!info.isFile) {
       file.close();
       throw notRegular(path);
     }
-    this.#dev = info.dev;
-    this.#ino = info.ino;
+    // Another file may have taken the path in between.
+    this.#identity = seen === undefined ? info : null;
     this.opened = { size: info.size, mtimeMs: info.mtime?.getTime() ?? null };
   }
 
@@ -154,7 +156,8 @@ export class DiskFile implements StorageFile {
       if (error instanceof Deno.errors.NotFound) return "missing";
       throw osError(error, { path: this.path });
     }
-    if (info.ino !== this.#ino || info.dev !== this.#dev) return "replaced";
+    const own = this.#identity ??= this.#stat();
+    if (info.ino !== own.ino || info.dev !== own.dev) return "replaced";
     return size === undefined || info.size === size ? "same" : "resized";
   }
 
@@ -168,8 +171,9 @@ export const disk: Storage = {
   open(path, { write }) {
     try {
       // Opening a pipe read-only would block until it has a writer, possibly forever.
-      if (!write && !Deno.statSync(path).isFile) throw notRegular(path);
-      return new DiskFile(path, write, Deno.openSync(path, { read: true, write }), 0);
+      const seen = write ? undefined : Deno.statSync(path);
+      if (seen !== undefined && !seen.isFile) throw notRegular(path);
+      return new DiskFile(path, write, Deno.openSync(path, { read: true, write }), 0, seen);
     } catch (error) {
       throw osError(error, { path });
     }

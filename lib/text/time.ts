@@ -67,8 +67,9 @@ function dateTime(second: number): DataView {
   return view;
 }
 
-/** What {@linkcode formatTime} prints into. */
+/** What {@linkcode formatTime} prints into, and what makes text of it. */
 let formatted: Buf | undefined;
+let decoder: TextDecoder | undefined;
 
 /** A time in nanoseconds since 1970 (0 to 2^64 - 1) as RFC 3339 text. */
 export function formatTime(ns: bigint): string {
@@ -76,7 +77,7 @@ export function formatTime(ns: bigint): string {
   out.clear();
   const u64 = BigInt.asUintN(64, ns);
   printTime(Number(u64 & 0xffffffffn), Number(u64 >> 32n), out);
-  return String.fromCharCode(...out.bytes());
+  return (decoder ??= new TextDecoder()).decode(out.bytes());
 }
 
 /**

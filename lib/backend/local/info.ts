@@ -8,7 +8,8 @@ import type { PlasmiteError } from "../../errors.ts";
 import { Cursor, MORE } from "../../pool/cursor.ts";
 import { type State, usedBytes } from "../../pool/header.ts";
 import { frameOffset } from "../../pool/frame.ts";
-import { FRAME_HEADER, HEADER_SIZE, SLOT_SIZE } from "../../pool/layout.ts";
+import type { Glimpse } from "../../pool/glance.ts";
+import { FRAME_HEADER, HEADER_SIZE, type Layout, SLOT_SIZE } from "../../pool/layout.ts";
 import type { Ring } from "../../pool/ring.ts";
 import { inPlace, type Steps } from "../../storage/steps.ts";
 
@@ -139,12 +140,15 @@ function* timeOf(ring: Ring, seq: bigint, place: number): Steps<bigint | null> {
 }
 
 function* retentionOf(ring: Ring, state: State): Steps<PoolRetention> {
-  const { oldest, newest } = state;
-  const live = ring.maxAgeNs === 0n ? state : yield* ring.living();
+  return retentionFrom(state, ring.maxAgeNs === 0n ? state : yield* ring.living(), ring.maxAgeNs);
+}
+
+/** @param live the state without the messages that have expired */
+function retentionFrom({ oldest, newest }: State, live: State, maxAgeNs: bigint): PoolRetention {
   const end = newest + 1n;
   const first = live.oldest === 0n || live.oldest > end ? end : live.oldest;
   return {
-    maxAgeMs: ring.maxAgeNs === 0n ? null : Number(ring.maxAgeNs / 1_000_000n),
+    maxAgeMs: maxAgeNs === 0n ? null : Number(maxAgeNs / 1_000_000n),
     oldestLiveSeq: live.oldest === 0n ? null : live.oldest,
     expired: oldest === 0n || first < oldest ? 0n : first - oldest,
   };
@@ -192,24 +196,8 @@ export interface Known {
  * message requires a scan of the pool.
  */
 export function* describing(ring: Ring, name: string, known: Known = {}): Steps<PoolInfo> {
-  const { layout } = ring;
   const state = known.opened ?? (yield* ring.stating());
-  const empty = state.oldest === 0n;
-  const info: Writable<PoolInfo> = {
-    name,
-    path: ring.path,
-    fileSize: layout.fileSize,
-    indexOffset: HEADER_SIZE,
-    indexCapacity: layout.indexCapacity,
-    indexSizeBytes: layout.indexCapacity * SLOT_SIZE,
-    ringOffset: layout.ringOffset,
-    ringSize: layout.ringSize,
-    bounds: {
-      oldestSeq: empty ? null : state.oldest,
-      newestSeq: empty ? null : state.newest,
-    },
-    lastSeq: state.newest,
-  };
+  const info = sizesAndBounds(name, ring.path, ring.layout, state);
   if (known.brief !== true) {
     info.metrics = yield* measuring(ring, state);
     info.retention = yield* retentionOf(ring, state);
@@ -220,17 +208,64 @@ export function* describing(ring: Ring, name: string, known: Known = {}): Steps<
   return info;
 }
 
-function* measuring(ring: Ring, state: State): Steps<PoolMetrics> {
-  const { ringSize } = ring.layout;
-  const { oldest, newest, tail } = state;
+/** Describes a pool that was only glanced at. */
+export function glimpsed(
+  name: string,
+  path: string,
+  { layout, state, more }: Glimpse,
+  mtimeMs: number | null,
+): PoolInfo {
+  const info = sizesAndBounds(name, path, layout, state);
+  if (more !== null) {
+    const { identity, oldestTimeNs, newestTimeNs } = more;
+    info.metrics = metricsOf(layout, state, oldestTimeNs, newestTimeNs);
+    info.retention = retentionFrom(state, state, 0n);
+    if (identity !== undefined) info.identity = identity;
+  }
+  info.mtimeMs = mtimeMs;
+  return info;
+}
+
+function sizesAndBounds(
+  name: string,
+  path: string,
+  layout: Layout,
+  { oldest, newest }: State,
+): Writable<PoolInfo> {
   const empty = oldest === 0n;
-  const count = empty ? 0n : newest - oldest + 1n;
-  const used = usedBytes(state, ringSize);
-  const now = Temporal.Now.instant().epochNanoseconds;
-  const oldestTimeNs = empty ? null : yield* timeOf(ring, oldest, tail);
-  const newestTimeNs = oldest === newest || empty
+  return {
+    name,
+    path,
+    fileSize: layout.fileSize,
+    indexOffset: HEADER_SIZE,
+    indexCapacity: layout.indexCapacity,
+    indexSizeBytes: layout.indexCapacity * SLOT_SIZE,
+    ringOffset: layout.ringOffset,
+    ringSize: layout.ringSize,
+    bounds: { oldestSeq: empty ? null : oldest, newestSeq: empty ? null : newest },
+    lastSeq: newest,
+  };
+}
+
+function* measuring(ring: Ring, state: State): Steps<PoolMetrics> {
+  const { oldest, newest, tail } = state;
+  const oldestTimeNs = oldest === 0n ? null : yield* timeOf(ring, oldest, tail);
+  const newestTimeNs = oldest === newest || oldest === 0n
     ? oldestTimeNs
     : yield* timeOf(ring, newest, ring.indexOffset(newest));
+  return metricsOf(ring.layout, state, oldestTimeNs, newestTimeNs);
+}
+
+function metricsOf(
+  { ringSize }: Layout,
+  state: State,
+  oldestTimeNs: bigint | null,
+  newestTimeNs: bigint | null,
+): PoolMetrics {
+  const { oldest, newest } = state;
+  const count = oldest === 0n ? 0n : newest - oldest + 1n;
+  const used = usedBytes(state, ringSize);
+  const now = Temporal.Now.instant().epochNanoseconds;
   return {
     messageCount: count,
     seqSpan: count,

@@ -5,13 +5,14 @@
  * @module
  */
 
-import { ErrorKind } from "../../errors.ts";
+import { ErrorKind, PlasmiteError } from "../../errors.ts";
+import { glance } from "../../pool/glance.ts";
 import { Ring } from "../../pool/ring.ts";
 import { disk } from "../../storage/file.ts";
 import { osError } from "../../storage/os_error.ts";
-import type { Storage } from "../../storage/storage.ts";
+import type { Storage, StorageFile } from "../../storage/storage.ts";
 import type { Steps } from "../../storage/steps.ts";
-import { describing, type PoolInfo, unreadablePool } from "./info.ts";
+import { describing, glimpsed, type PoolInfo, unreadablePool } from "./info.ts";
 import type { Choose } from "../types.ts";
 import { listedButMissing, poolFiles, poolFilesAsync, poolName } from "../refs.ts";
 
@@ -50,7 +51,7 @@ export function* listing(dir: string): Steps<PoolInfo[]> {
 /**
  * Describes the pools in these files; pools deleted in the meantime are omitted.
  *
- * @param brief whether to leave out use, age and retention, for which frames must be read
+ * @param brief whether use, age, retention and identity may be left out, for which more must be read
  */
 export function* describingFiles(
   files: readonly string[],
@@ -59,7 +60,7 @@ export function* describingFiles(
 ): Steps<PoolInfo[]> {
   const pools: PoolInfo[] = [];
   for (const path of files) {
-    const info = yield* listed(path, storage, brief);
+    const info = glanced(path, storage, brief) ?? (yield* listed(path, storage, brief));
     if (info !== null) pools.push(info);
     yield "more";
   }
@@ -98,6 +99,22 @@ export async function filesOf(dir: string): Promise<string[]> {
     return await poolFilesAsync(dir);
   } catch (error) {
     throw unreadableDir(error, dir);
+  }
+}
+
+/** Describes one listed pool from a glance; null if it takes more. */
+function glanced(path: string, storage: Storage, brief: boolean): PoolInfo | null {
+  let file: StorageFile | null = null;
+  try {
+    file = storage.open(path, { write: false });
+    const seen = glance(file, brief);
+    return seen && glimpsed(poolName(path), path, seen, file.opened.mtimeMs);
+  } catch (error) {
+    // Opening it again says what is wrong: the same, or nothing any more.
+    if (!PlasmiteError.is(error)) throw error;
+    return null;
+  } finally {
+    file?.close();
   }
 }
 
