@@ -116,6 +116,14 @@ const LAYOUTS: Readonly<Record<string, (root: string) => Promise<string>>> = {
     await linkCommands(`${root}/node_modules/.bin`, "../@plasmite/core/bin/plasmite");
     return `${root}/node_modules/.bin`;
   },
+  "global, as npm install -g makes it": async (root) => {
+    const core = `${root}/lib/node_modules/@plasmite/core`;
+    await npmPackage(core);
+    await Deno.mkdir(`${core}/node_modules/deno`, { recursive: true });
+    await Deno.symlink(Deno.execPath(), `${core}/node_modules/deno/deno`);
+    await linkCommands(`${root}/bin`, "../lib/node_modules/@plasmite/core/bin/plasmite");
+    return `${root}/bin`;
+  },
   "nested in deno itself": async (root) => {
     const core = `${root}/lib/node_modules/@plasmite/core`;
     await npmPackage(core);
@@ -148,11 +156,84 @@ for (const [layout, make] of Object.entries(LAYOUTS)) {
     ignore: !unix,
     fn: () =>
       inTemp(async (dir) => {
-        const bin = await make(`${dir}/a 'project' 100%25`);
+        const place = `${dir}/a 'project' 100%25`;
+        const bin = await make(place);
         await works(dir, `${bin}/plasmite`, `${bin}/pls`);
+        // Moved, and through a link to the link.
+        const moved = bin.replace(place, `${dir}/moved\n`);
+        await Deno.rename(place, `${dir}/moved\n`);
+        await Deno.symlink(`${moved}/pls`, `${dir}/pls`);
+        await works(dir, `${moved}/plasmite`, `${dir}/pls`);
       }),
   });
 }
+
+/** The shells that are there, each as the words that start it. */
+async function shells(): Promise<string[][]> {
+  const known = [["sh"], ["dash"], ["bash"], ["busybox", "ash"], ["ksh"], ["mksh"], [
+    "zsh",
+    "--emulate",
+    "sh",
+  ]];
+  const found = await Promise.all(known.map(([name = ""]) => exists(name)));
+  return known.filter((_, i) => found[i]);
+}
+
+/** Runs a launcher by a shell, with its trace on stderr if asked for. */
+async function byShell(words: string[], launcher: string, options: string[]): Promise<Ran> {
+  const [shell = "", ...before] = words;
+  const { code, stdout, stderr } = await new Deno.Command(shell, {
+    args: [...before, ...options, launcher, "--version"],
+    stdin: "null",
+  }).output();
+  return { code, out: text.decode(stdout), err: text.decode(stderr) };
+}
+
+// Lost: 2 of the 22 ms that a one-shot `feed` takes, to two programs that tell what is known already.
+Deno.test({
+  name: "npm command: where npm has installed it, the launcher starts Deno and no other program",
+  ignore: !unix,
+  fn: () =>
+    inTemp(async (dir) => {
+      for (
+        const layout of [
+          "hoisted, after the install script",
+          "global, as npm install -g makes it",
+        ]
+      ) {
+        const bin = await LAYOUTS[layout]?.(`${dir}/${layout}`) ?? "";
+        for (const words of await shells()) {
+          for (const name of ["plasmite", "pls"]) {
+            const { code, out, err } = await byShell(words, `${bin}/${name}`, ["-x"]);
+            assert.equal(code, 0, err);
+            assert.equal(out, `plasmite ${readPackage().version}\n`);
+            assert.match(err, /deno'? run/, `${words} traces`);
+            assert.doesNotMatch(err, /readlink|uname/, `${words}: ${layout}`);
+          }
+        }
+      }
+    }),
+});
+
+Deno.test({
+  name: "npm command: starts in shells that cannot compare files, and says nothing of it",
+  ignore: !unix,
+  fn: () =>
+    inTemp(async (dir) => {
+      for (const [layout, make] of Object.entries(LAYOUTS)) {
+        const bin = await make(`${dir}/${layout}`);
+        const launcher = await Deno.realPath(`${bin}/plasmite`);
+        const source = await Deno.readTextFile(launcher);
+        assert.ok(source.includes(` -ef "$self"`));
+        await Deno.writeTextFile(launcher, source.replace(" -ef ", " -no-such "));
+        for (const words of await shells()) {
+          const { code, out, err } = await byShell(words, `${bin}/pls`, []);
+          assert.deepEqual([code, err], [0, ""], `${words}: ${layout}`);
+          assert.equal(out, `plasmite ${readPackage().version}\n`);
+        }
+      }
+    }),
+});
 
 Deno.test({
   name: "npm command: without a Deno for this machine it says what to do",
@@ -282,6 +363,36 @@ Deno.test({
       );
       assert.equal(fine.code, 0, "U+FFFD itself is data");
     }),
+});
+
+// Lost: 1.3 ms of every command, to the real paths of a hundred files that it does not load.
+Deno.test("program: Deno sees no import on demand before it runs, bundlers see all", async () => {
+  await inTemp(async (dir) => {
+    for (const { name, content } of await (program ??= programEntries("js"))) {
+      if (content === undefined) continue;
+      assert.doesNotMatch(text.decode(content), /\bimport\("\./, name);
+      await Deno.mkdir(dirname(`${dir}/${name}`), { recursive: true });
+      await Deno.writeFile(`${dir}/${name}`, content);
+    }
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "bundle",
+        "-q",
+        "--platform",
+        "deno",
+        "--code-splitting",
+        "--outdir",
+        "out",
+        "js/cli.js",
+      ],
+      cwd: dir,
+    }).output();
+    assert.equal(code, 0, text.decode(stderr));
+    const names = [...Deno.readDirSync(`${dir}/out`)].map(({ name }) => name);
+    for (const needed of ["feed-", "serve-", "where-"]) {
+      assert.ok(names.some((name) => name.startsWith(needed)), needed);
+    }
+  });
 });
 
 Deno.test("one Deno: what is shipped, tested and documented is the same version", async () => {
