@@ -4,6 +4,7 @@
  * @module
  */
 
+import { asking, earlyAnswer, pagePath, STORE } from "./early.js";
 import { parseAnswer } from "./json.js";
 import { noteServerDate, noteServerTime } from "./times.js";
 
@@ -39,7 +40,6 @@ export class ApiError extends Error {
 export const wordsOf = (error) => error instanceof ApiError ? error.words : String(error);
 
 // The token is kept in this variable and, if requested, in the tab's session storage; never in a URL.
-const STORE = "plasmite-token";
 let token = "";
 try {
   token = sessionStorage.getItem(STORE) ?? "";
@@ -99,17 +99,19 @@ export function onUnauthorized(listener) {
  * @returns {Promise<Response>}
  */
 export async function request(path, options = {}) {
-  const { method, body, signal, quiet, bare } = options;
-  const headers = { ...options.headers };
-  if (token && !bare) headers["authorization"] = `Bearer ${token}`;
-  if (body !== undefined) headers["content-type"] = "application/json";
-  /** @type {RequestInit} */
-  const init = { headers, cache: "no-store", credentials: "same-origin", method: method ?? "GET" };
-  if (body !== undefined) init.body = body;
+  const { method = "GET", body, signal, quiet, bare } = options;
+  const who = bare ? "" : token;
+  const init = { ...asking(who), method };
+  Object.assign(init.headers, options.headers);
+  if (body !== undefined) {
+    init.headers["content-type"] = "application/json";
+    init.body = body;
+  }
   if (signal) init.signal = signal;
   let response;
   try {
-    response = await fetch(path, init);
+    const early = method === "GET" ? earlyAnswer(path, who, signal) : undefined;
+    response = await (early ?? fetch(path, init));
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0);
@@ -161,8 +163,7 @@ export async function json(path, options) {
 /** @param {string} name */
 export const poolPath = (name) => `/v0/pools/${encodeURIComponent(name)}`;
 
-/** What only this page asks of a pool. @param {string} name */
-export const pagePath = (name) => `/v0/ui/pools/${encodeURIComponent(name)}`;
+export { pagePath };
 
 /** An integer of so many digits in a JSON text may not fit into a number. */
 const LONG = /[:,[]\s*-?\d{16}/;

@@ -66,6 +66,8 @@ const shell = {
   },
   /** @param {string} state @param {string} words */
   state: (state, words) => {
+    // Whatever is asked besides comes behind the first rows.
+    if (!greeted && state !== "connecting" && state !== "reconnecting") greet();
     if (lamp.textContent === words && lamp.className === `lamp ${state}`) return;
     lamp.className = `lamp ${state}`;
     fill(lamp, h("span", null, words));
@@ -194,8 +196,12 @@ function refused({ message }) {
   );
 }
 
+/** Whether this listener was asked what it has besides the pools. */
+let greeted = false;
+
 /** Offers what this listener has besides the pools. */
 async function greet() {
+  greeted = true;
   try {
     const way = await entrance();
     offer();
@@ -328,11 +334,8 @@ addEventListener("hashchange", () => {
   if (key !== null) enterBy(key);
 });
 onUnauthorized(refused);
-if (linked === null) {
-  open();
-  // The views ask for what they need; this is for the buttons.
-  greet();
-} else {
+if (linked === null) open();
+else {
   clear();
   shell.state("connecting", "Signing in");
   enterBy(linked);

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { ApiError, pagePath, request } from "./api.js";
+import { ApiError, request } from "./api.js";
+import { eventsPath } from "./early.js";
 import { parseAnswer } from "./json.js";
 
 /** Without any line, even a heartbeat, for this long the connection counts as dead. */
@@ -18,7 +19,7 @@ const SILENCE_MS = 45_000;
 
 /** By a connection of its own. @type {Opener} */
 async function alone(name, query, signal) {
-  const { body } = await request(`${pagePath(name)}/events?${query}`, { signal });
+  const { body } = await request(eventsPath(name, query), { signal });
   const reader = /** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */ (body).getReader();
   return (async function* () {
     for (;;) {

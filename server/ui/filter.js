@@ -9,7 +9,7 @@ import { poolPath, request } from "./api.js";
 import { button, count, fill, h, hue, icon, short, upper } from "./dom.js";
 import { Later } from "./later.js";
 import { say } from "./say.js";
-import { kindOf } from "./words.js";
+import { kindOf } from "./words_or_jq.js";
 
 /**
  * What is asked for. @typedef {{tags: string[], where: string, q: string, hits: boolean}} Asked

@@ -233,7 +233,10 @@ export class MessageList {
     this.#frame = 0;
     const { element } = this;
     const added = this.length - this.#drawn;
-    if (this.follow && added > 20 && now - this.#drawnAt < RUSH_MS) return this.draw();
+    // The first rows do not wait for those that follow.
+    if (this.follow && this.#drawn > 0 && added > 20 && now - this.#drawnAt < RUSH_MS) {
+      return this.draw();
+    }
     const line = parseFloat(getComputedStyle(element).getPropertyValue("--row")) || 24;
     if (line !== this.#line) [this.#line, this.#version] = [line, this.#version + 1];
     if (!this.wrap) this.#height = line;

@@ -34,6 +34,7 @@ import csv from "./csv.js" with { type: "text" };
 import diff from "./diff.js" with { type: "text" };
 import deletePool from "./delete_pool.js" with { type: "text" };
 import dom from "./dom.js" with { type: "text" };
+import early from "./early.js" with { type: "text" };
 import events from "./events.js" with { type: "text" };
 import facetsCss from "./facets.css" with { type: "text" };
 import facets from "./facets.js" with { type: "text" };
@@ -93,6 +94,7 @@ import tags from "./tags.js" with { type: "text" };
 import times from "./times.js" with { type: "text" };
 import timeline from "./timeline.js" with { type: "text" };
 import words from "./words.js" with { type: "text" };
+import wordsOrJq from "./words_or_jq.js" with { type: "text" };
 
 /** One file of the page. */
 export interface UiAsset {
@@ -125,6 +127,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   diff,
   delete_pool: deletePool,
   dom,
+  early,
   events,
   facets,
   facts,
@@ -174,6 +177,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   timeline,
   times,
   words,
+  words_or_jq: wordsOrJq,
 };
 
 const SHEETS: Readonly<Record<string, string>> = {
@@ -226,6 +230,8 @@ function pageOf(view: string): UiAsset {
     [...(SCRIPTS[module] ?? "").matchAll(/^await styled\("(\w+)"\);$/gm)].map(([, name]) => name)
   );
   const links = [
+    // Not one of the scripts that wait for each other and for the style sheets.
+    `<script type="module" async fetchpriority="high" src="/ui/assets/early.js"></script>`,
     ...sheets.map((name) => `<link rel="stylesheet" href="/ui/assets/${name}.css">`),
     ...modules.map((name) => `<link rel="modulepreload" href="/ui/assets/${name}.js">`),
   ];

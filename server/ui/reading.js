@@ -8,6 +8,7 @@
 import { address } from "./address.js";
 import { ApiError } from "./api.js";
 import { count, moment, toast } from "./dom.js";
+import { backlogOf, backlogStart } from "./early.js";
 import { MAX_ROWS } from "./rows.js";
 import { say } from "./say.js";
 import { Live, readOne, readPast, unreadableRow } from "./stream.js";
@@ -16,9 +17,6 @@ import { serverNow } from "./times.js";
 /** @typedef {import("./list.js").Row} Row */
 /** @typedef {import("./json.js").Message} Message */
 
-/** How much backlog is read at the start, in bytes, and its limits in messages. */
-const BACKLOG_BYTES = 4e6;
-const BACKLOG = [200, 20_000];
 /** How many older messages are loaded at once. */
 export const OLDER = 1000;
 
@@ -165,17 +163,9 @@ export class Reading {
 
   /** @returns {bigint | null} */
   #backlogStart() {
-    const { bounds, info } = this.view;
-    const { oldest, newest } = bounds;
-    const metrics = info?.metrics;
-    if (oldest === null || newest === null || !metrics) return null;
-    const size = metrics.utilization.used_bytes / Math.max(1, metrics.message_count);
     const asked = Number(address.shown.n);
-    const n = asked >= 1
-      ? Math.min(asked, MAX_ROWS)
-      : Math.min(Math.max(BACKLOG_BYTES / size, BACKLOG[0] ?? 0), BACKLOG[1] ?? 0);
-    const from = newest - BigInt(Math.round(n)) + 1n;
-    return from > oldest ? from : oldest;
+    const many = asked >= 1 ? () => Math.min(asked, MAX_ROWS) : backlogOf;
+    return backlogStart(this.view.info, many);
   }
 
   /** @param {ApiError} error */

@@ -7,6 +7,7 @@
 
 import { ApiError, poolInfo } from "./api.js";
 import { span } from "./dom.js";
+import { earlyRows } from "./early.js";
 import { events } from "./events.js";
 import { readMessage } from "./json.js";
 import { sharedStreams } from "./shared.js";
@@ -140,10 +141,13 @@ export class Live {
       place = null;
     };
     stopped.addEventListener("abort", giveUp);
+    // What was asked for before this view was there is read as a stream that ends, and the next one
+    // goes on behind its last message.
+    let early = from === null || this.filtered ? null : await earlyRows(this.name, from);
     while (!stopped.aborted) {
-      const shared = await sharedStreams();
+      const shared = early ? null : await sharedStreams();
       if (shared) giveUp();
-      else {
+      else if (!early) {
         place ??= await placeOf(() => {
           giveUp();
           this.#connection.abort("again");
@@ -154,10 +158,11 @@ export class Live {
       const begun = Date.now();
       this.#connection = new AbortController();
       try {
-        await events(this.name, this.#query(follow), this.#connection.signal, {
+        const query = early ?? this.#query(follow);
+        await events(this.name, query, this.#connection.signal, {
           open: () => {
             failures = 0;
-            this.#opened();
+            if (!early) this.#opened();
           },
           batch: (lines) => this.#take(lines),
           unreadable: (first, last) => this.#unreadable(first, last),
@@ -168,8 +173,10 @@ export class Live {
           },
         }, shared);
         // A server ends every stream after a while; pause if it does so at once.
-        if (!follow || Date.now() - begun < 500) await seen(700, stopped);
+        if (!early && (!follow || Date.now() - begun < 500)) await seen(700, stopped);
+        early = null;
       } catch (error) {
+        early = null;
         if (stopped.aborted) return;
         if (!(error instanceof ApiError)) {
           if (this.#connection.signal.reason === "gone") await this.#missing("deleted");

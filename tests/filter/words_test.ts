@@ -12,7 +12,8 @@ import { Buf } from "../../lib/bytes.ts";
 import { PlasmiteError } from "../../lib/errors.ts";
 import { printEnvelope } from "../../lib/text/envelope.ts";
 import { readMessage } from "../../server/ui/json.js";
-import { hasWords, kindOf, placesOf, wordsOf } from "../../server/ui/words.js";
+import { hasWords, placesOf, wordsOf } from "../../server/ui/words.js";
+import { kindOf } from "../../server/ui/words_or_jq.js";
 import { message } from "../text/message_fixture.ts";
 
 /** The same message as the page gets it. */
