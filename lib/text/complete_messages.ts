@@ -92,11 +92,13 @@ export class CompleteMessages {
     const keys = this.#names();
     const doc = this.#doc.reset(out.u8, out.dv, start, out.len - start);
     const root = this.#batch.encoder.dataAt;
+    // Ordinary data with four members has no `meta`.
+    const meta = doc.lookup(root, keys.meta);
+    if (meta < 0) return null;
     const seq = doc.lookup(root, keys.seq);
     const time = doc.lookup(root, keys.time);
-    const meta = doc.lookup(root, keys.meta);
     const data = doc.lookup(root, keys.data);
-    if (seq < 0 || time < 0 || meta < 0 || data < 0) return null;
+    if (seq < 0 || time < 0 || data < 0) return null;
     if (doc.tag(meta) !== Tag.Object || doc.count(meta) !== 1) return null;
     const list = doc.lookup(meta, keys.tags);
     if (list < 0) return null;
