@@ -251,14 +251,20 @@ async function copy(
   const drops = new DropNotices(context, from.pool.path, false);
   try {
     const until = follow ? undefined : (await from.pool.bounds()).newest;
+    let most = BATCH;
     for (let pauseMs = FIRST_PAUSE;;) {
       try {
-        await new Copier(context, from, to, target, drops).run(until, signal, () => {
+        await new Copier(context, from, to, target, drops, most).run(until, signal, () => {
           pauseMs = FIRST_PAUSE;
         });
         return 0;
       } catch (error) {
         if (signal.aborted) return 0;
+        // Those before the one that is refused are stored, and the error names it.
+        if (PlasmiteError.is(error, ErrorKind.Usage) && most > 1) {
+          most = 1;
+          continue;
+        }
         if (!follow || !isPassing(error)) throw error;
         if (pauseMs === FIRST_PAUSE) noticeTrouble(context, to, error);
         await pause(pauseMs, signal).catch(() => {}); // Then the loop ends above.
@@ -287,6 +293,20 @@ function noticeTrouble(context: CommandContext, to: End, error: PlasmiteError): 
   });
 }
 
+/** The error for a message that the destination does not take: one that is too large, say. */
+function refused(error: PlasmiteError, seq: bigint | undefined): PlasmiteError {
+  const { causes = [], details, hint, kindName, message, path, topic } = error;
+  return new PlasmiteError(kindName, `Message ${seq} cannot be copied: ${message}`, {
+    causes,
+    details,
+    ...(hint !== undefined && { hint }),
+    ...(path !== undefined && { path }),
+    ...(seq !== undefined && { seq }),
+    ...(topic !== undefined && { topic }),
+    cause: error,
+  });
+}
+
 /** One pass over the source. */
 class Copier {
   readonly #batch = new FrameBatch();
@@ -298,6 +318,8 @@ class Copier {
     readonly to: End,
     readonly target: CopyTarget,
     readonly drops: DropNotices,
+    /** The maximum number of messages per batch. */
+    readonly most: number,
   ) {}
 
   /** Copies up to `until`, or indefinitely. */
@@ -336,7 +358,7 @@ class Copier {
       const gap = walk.takeGap();
       if (gap !== null) this.drops.lost(gap);
       if (found) this.#add(walk);
-      const isFull = this.#seqs.length >= BATCH || this.#batch.bytes >= BATCH_BYTES;
+      const isFull = this.#seqs.length >= this.most || this.#batch.bytes >= BATCH_BYTES;
       if (this.#seqs.length > 0 && (isFull || !found)) {
         await this.#store();
         progress();
@@ -359,6 +381,10 @@ class Copier {
     this.#seqs = [];
     try {
       await this.target.store(this.#batch, this.from.identity, seqs);
+    } catch (error) {
+      throw seqs.length === 1 && PlasmiteError.is(error, ErrorKind.Usage)
+        ? refused(error, seqs[0])
+        : error;
     } finally {
       this.#batch.clear();
     }

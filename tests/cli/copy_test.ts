@@ -393,3 +393,50 @@ test("a second stream gets the whole pool, and a second pool the whole stream", 
     assert.deepEqual(await numbers(setting, to), upTo(20), to);
   }
 });
+
+// Lost: everything before a message that is too large, and where it is.
+test("a message that is too large for the destination is named, what is before it is copied", async (setting) => {
+  const { dir, run, url } = setting;
+  await run("pool", "create", "ring", "--size", "8M");
+  await feed(setting, "ring", 1, 30);
+  const big = `${dir}/big`;
+  await Deno.writeTextFile(big, JSON.stringify({ n: 31, text: "x".repeat(2 * 1024 * 1024) }));
+  await run("feed", "ring", "--file", big, "--in", "jq");
+  await feed(setting, "ring", 32, 33);
+  for (const to of ["small", `${url}/C`]) {
+    for (const follow of [[], ["--follow"]]) {
+      const outcome = await cli(
+        ["--dir", dir, "copy", "ring", to, "--create-size", "1M", ...follow],
+      );
+      assert.equal(outcome.code, 2, outcome.stderr);
+      const { kind, message, seq } = errorOf(outcome);
+      assert.deepEqual([kind, seq], ["Usage", 31]);
+      assert.match(String(message), /^Message 31 cannot be copied: /);
+      assert.deepEqual(await numbers(setting, to), upTo(30), to);
+    }
+  }
+});
+
+// Was told: "internal error, report this", for a message that only its id made too large.
+test("the headers count for the largest message of a stream", async (setting) => {
+  const { dir, run, url } = setting;
+  const most = 1024 * 1024;
+  await run("pool", "create", `${url}/C`, "--size", "64M");
+  const id = "ü".repeat(120);
+  let stored = 0;
+  let refused = 0;
+  for (let spare = 700; spare <= 2_300; spare += 200) {
+    const data = JSON.stringify({ text: "x".repeat(most - spare) });
+    await Deno.writeTextFile(`${dir}/in`, data);
+    const outcome = await cli(
+      ["--dir", dir, "feed", `${url}/C`, "--id", `${id}${spare}`, "--file", `${dir}/in`],
+    );
+    if (outcome.code === 0) {
+      stored++;
+      continue;
+    }
+    assert.equal(errorOf(outcome)["kind"], "Usage", outcome.stderr);
+    refused++;
+  }
+  assert(stored > 0 && refused > 0, `${stored} stored, ${refused} refused`);
+});

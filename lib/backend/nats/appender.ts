@@ -27,32 +27,15 @@ import {
   publishAfter,
   type Target,
 } from "./publisher.ts";
+import { HEADER_BYTES, largestOf, refuseOversize, refuseOversizeItem } from "./oversize.ts";
 import { Window } from "./window.ts";
 import { NatsShipment } from "./shipment.ts";
-import {
-  idOf,
-  leaderMessage,
-  RESERVE,
-  type StreamConfig,
-  streamInfo,
-  takesBatches,
-} from "./stream.ts";
-import {
-  Header,
-  idHeader,
-  type Incoming,
-  keySubject,
-  type Outgoing,
-  Printer,
-  Reader,
-  timeOf,
-} from "./wire.ts";
+import { idOf, leaderMessage, type StreamConfig, streamInfo, takesBatches } from "./stream.ts";
+import { Header, idHeader, type Incoming, keySubject, Printer, Reader, timeOf } from "./wire.ts";
 
 /** The maximum number of bytes of frames and messages that are appended together. */
 const BATCH_BYTES = 8 * 1024 * 1024;
 const BATCH_MESSAGES = 10 * GROUP;
-/** Space allowed for the headers of a message other than its tags, in bytes. */
-const HEADER_BYTES = 256;
 
 /** Appends to one stream. */
 export class NatsAppender {
@@ -83,29 +66,6 @@ export class NatsAppender {
     this.#window.close();
   }
 
-  /** The largest message in bytes, with its headers. */
-  get #largest(): number {
-    const { max_bytes: size, max_msg_size: most = -1 } = this.#config;
-    const payload = this.target.link.nc.info?.max_payload ?? 1024 * 1024;
-    return Math.min(
-      payload,
-      size > 0 ? size - RESERVE : Infinity,
-      most > 0 ? most : Infinity,
-    );
-  }
-
-  /** Rejects a message that can never be stored. Throws Usage. */
-  #refuseOversize({ headerBytes, payload }: Outgoing): void {
-    const needed = payload.length + headerBytes + HEADER_BYTES;
-    const capacity = this.#largest;
-    if (needed <= capacity) return;
-    throw new PlasmiteError("Usage", "payload exceeds ring capacity", {
-      path: this.target.path,
-      hint: `This message takes ${needed} bytes and the stream takes ${capacity} at most.`,
-      details: { needed: BigInt(needed), capacity: BigInt(capacity) },
-    });
-  }
-
   /** Starts shipping the messages of a source. */
   ship(source: string): NatsShipment {
     return new NatsShipment(this.target, this.#config, source);
@@ -113,7 +73,7 @@ export class NatsAppender {
 
   /** The limits of the stream. */
   limits(): Limits {
-    const maxText = Math.max(0, this.#largest - HEADER_BYTES);
+    const maxText = Math.max(0, largestOf(this.target.link, this.#config) - HEADER_BYTES);
     const ring = limitsOf(Math.max(0, this.#config.max_bytes));
     return {
       ...ring,
@@ -123,7 +83,8 @@ export class NatsAppender {
       check: (u8, dv, at, length) => {
         // A byte takes at most six bytes as JSON text.
         if (6 * length <= maxText) return;
-        this.#refuseOversize(this.target.printer.printOne(u8, dv, at, length));
+        const message = this.target.printer.printOne(u8, dv, at, length);
+        refuseOversize(this.target, this.#config, message);
       },
     };
   }
@@ -137,8 +98,8 @@ export class NatsAppender {
     const { link, path } = this.target;
     if (request.lockMs === 0 && link.lost) throw link.unreachable(path);
     const messages = this.target.printer.print(batch, from, batch.count);
-    for (const message of messages) this.#refuseOversize(message);
     const items = messages.map((message, i) => this.#item(message, when?.ids?.[i] ?? null));
+    for (const item of items) refuseOversizeItem(this.target, this.#config, item);
     if (when?.expect !== undefined) await this.#conditional(batch, request, items, when);
     else await this.#plain(batch, request, items);
   }

@@ -21,6 +21,7 @@ import {
   publish,
   type Target,
 } from "./publisher.ts";
+import { refuseOversizeItem } from "./oversize.ts";
 import { Window } from "./window.ts";
 import { leaderMessage, type StreamConfig, takesBatches } from "./stream.ts";
 import { Header, type Incoming, sourceSubject } from "./wire.ts";
@@ -37,6 +38,7 @@ export class NatsShipment implements Shipment {
   readonly #target: Target;
   readonly #source: string;
   readonly #subject: string;
+  readonly #config: StreamConfig;
   readonly #isAtomic: boolean;
   readonly #window: Window;
   /** The stream sequence number of the source's last message; 0 if there is none. */
@@ -52,6 +54,7 @@ export class NatsShipment implements Shipment {
   constructor(target: Target, config: StreamConfig, source: string) {
     this.#target = target;
     this.#source = source;
+    this.#config = config;
     this.#subject = sourceSubject(target.stream, source);
     this.#isAtomic = takesBatches(target.link, config);
     this.#window = new Window(target);
@@ -75,6 +78,7 @@ export class NatsShipment implements Shipment {
         [Header.pool, pool],
       ],
     }));
+    for (const item of items) refuseOversizeItem(this.#target, this.#config, item);
     const patience = new Patience();
     for (let at = 0; at < items.length;) {
       const end = Math.min(items.length, at + GROUP);
