@@ -31,7 +31,16 @@ import { HEADER_BYTES, largestOf, refuseOversize, refuseOversizeItem } from "./o
 import { Window } from "./window.ts";
 import { NatsShipment } from "./shipment.ts";
 import { idOf, leaderMessage, type StreamConfig, streamInfo, takesBatches } from "./stream.ts";
-import { Header, idHeader, type Incoming, keySubject, Printer, Reader, timeOf } from "./wire.ts";
+import {
+  Header,
+  idHeader,
+  type Incoming,
+  keySubject,
+  type Outgoing,
+  Printer,
+  Reader,
+  timeOf,
+} from "./wire.ts";
 
 /** The maximum number of bytes of frames and messages that are appended together. */
 const BATCH_BYTES = 8 * 1024 * 1024;
