@@ -6,8 +6,9 @@
 
 import { requireRight } from "../auth.ts";
 import type { Wanted } from "../bundle.ts";
+import { BUNDLE_FIELDS, bundleChange } from "../bundle_body.ts";
 import { EVENTS } from "../encodings.ts";
-import { checked, readFields, schemas } from "../fields.ts";
+import { readFields } from "../fields.ts";
 import { json } from "../headers.ts";
 import { checkPoolName } from "../names.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
@@ -27,9 +28,7 @@ interface Change {
 
 /** Each stream is checked and opened as if it was asked for alone, with the rights of this request. */
 async function changeOf({ request, grant }: Call, host: RouteHost): Promise<Change> {
-  const { BundleBody } = await schemas();
-  const fields = await readFields(request, host.bodies, Object.keys(BundleBody.shape));
-  const { open = [], close = [] } = checked(BundleBody, fields);
+  const { open, close } = bundleChange(await readFields(request, host.bodies, BUNDLE_FIELDS));
   return {
     close,
     open: open.map(({ key, pool, query = "" }) => ({

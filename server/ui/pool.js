@@ -192,12 +192,9 @@ export class PoolView {
 
   async #start() {
     await this.#poll();
-    if (this.info) {
-      recall(this.info).then(() => drawFacts(this.controls.facts, this.info), () => {});
-    }
+    void this.#show();
     // Before anybody chooses a range: the timeline has to know its ends.
     this.#tick();
-    void this.#show();
     // As they were the last time.
     if (kept("facets")) this.toggleFacets();
     this.#warm();
@@ -355,9 +352,18 @@ export class PoolView {
     // The first rows come before what is counted.
     if (!this.dirty || this.reading.live?.state === "connecting") return timeline.draw();
     this.dirty = false;
+    this.#recall();
     this.counting.use((counting) => void counting.ask());
     this.filter.draw(list.rows);
   }
+
+  /** Estimates the rate of the minute before, once. */
+  #recall() {
+    if (this.#recalled || !this.info) return;
+    this.#recalled = true;
+    recall(this.info).then(() => drawFacts(this.controls.facts, this.info), () => {});
+  }
+  #recalled = false;
 
   /** Whether there is a pool. */
   get usable() {
