@@ -50,6 +50,9 @@ interface Look {
   readonly marks: Readonly<Record<string, number>>;
 }
 
+/** How long to wait for rows before it is certain that none come, in milliseconds. */
+const PATIENCE_MS = 60_000;
+
 /** Opens a page in a fresh context; the time to its first rows. */
 async function look(browser: Browser, url: string): Promise<Look> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
@@ -59,7 +62,11 @@ async function look(browser: Browser, url: string): Promise<Look> {
   await page.addInitScript(NOTE_FIRST_ROWS);
   await page.goto(url);
   let first: number | undefined;
-  while (first === undefined) {
+  for (const end = performance.now() + PATIENCE_MS; first === undefined;) {
+    if (performance.now() > end) {
+      const seen = await page.evaluate<string>("document.body.innerText");
+      throw new Error(`No rows within ${PATIENCE_MS} ms. The page says:\n${seen}`);
+    }
     first = await page.evaluate<number | undefined>("globalThis.firstRows");
     if (first === undefined) await new Promise((done) => setTimeout(done, 10));
   }

@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-console
 /**
  * A server of its own process.
  *
@@ -16,6 +17,24 @@ export interface ServeOptions {
   readonly v8?: readonly string[];
 }
 
+/** What is kept of what a server says, in characters. */
+const KEPT = 4000;
+
+/** Keeps the end of what a process says, and tells how it ended, unless it was asked to. */
+function watch(child: Deno.ChildProcess, what: string): void {
+  let said = "";
+  const heard = (async () => {
+    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+      said = (said + text).slice(-KEPT);
+    }
+  })();
+  void child.status.then(async ({ success, code, signal }) => {
+    await heard;
+    // A server that is asked to end says so by its status.
+    if (!success) console.error(`The server has ended (${signal ?? code}): ${what}\n${said}`);
+  });
+}
+
 /** Starts `serve` on the pools of a folder; returns when it answers. */
 export async function startServe(
   dir: string,
@@ -30,8 +49,9 @@ export async function startServe(
     env: { PLASMITE_SERVE_READY_FILE: ready },
     stdin: "null",
     stdout: "null",
-    stderr: "null",
+    stderr: "piped",
   }).spawn();
+  watch(child, ["serve", ...args].join(" "));
   let ended = false;
   child.status.then(() => ended = true);
   while (!ended) {
