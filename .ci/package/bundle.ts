@@ -8,6 +8,7 @@
 
 import { fileURLToPath } from "node:url";
 import { copyJoined } from "./common.ts";
+import { compileEarly } from "./early.ts";
 import { embedWorker } from "./worker.ts";
 
 /** The repository. */
@@ -49,13 +50,14 @@ export function readPackage(): Package {
  *
  * @param entries the files, from the root of the repository
  * @param outdir where the result goes
- * @param late whether Deno is to look for what is imported on demand only then; not for `deno
- *   compile`, which embeds what it finds beforehand
+ * @param tuned whether the result is run as it is: what is imported on demand is looked for only
+ *   then, and what is called often is compiled early; not for `deno compile`, which embeds what it
+ *   finds beforehand and has no cache of compiled code
  */
 export async function bundle(
   entries: readonly string[],
   outdir: string,
-  { late = false }: { readonly late?: boolean } = {},
+  { tuned = false }: { readonly tuned?: boolean } = {},
 ): Promise<void> {
   await Deno.remove(outdir, { recursive: true }).catch(() => {});
   const work = await Deno.makeTempDir({ prefix: "plasmite-sources-" });
@@ -76,7 +78,9 @@ export async function bundle(
     await Deno.remove(work, { recursive: true });
   }
   await allowRequire(outdir);
-  if (late) await importLate(outdir);
+  if (!tuned) return;
+  await importLate(outdir);
+  await compileEarly(outdir);
 }
 
 /**

@@ -57,7 +57,7 @@ export async function makeNpmPackage(outdir = `${ROOT}dist`): Promise<string> {
     await run(Deno.execPath(), ["pack", "--allow-dirty", "--quiet", "-o", `${work}/types.tgz`]);
     await run("tar", ["xzf", `${work}/types.tgz`], work);
     await keepDeclarations(dir);
-    await bundle(Object.values(exports), `${work}/js`, { late: true });
+    await bundle(Object.values(exports), `${work}/js`, { tuned: true });
     await bundleForNode(`${work}/node`, dir);
     copyTree(`${work}/js`, dir);
     await bundleForBrowsers(`${dir}/browser`);

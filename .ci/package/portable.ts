@@ -44,7 +44,7 @@ export async function fetchDeno(target: string): Promise<Uint8Array<ArrayBuffer>
 export async function programEntries(under: string): Promise<Entry[]> {
   const work = await Deno.makeTempDir({ prefix: "plasmite-bundle-" });
   try {
-    await bundle(["cli.ts"], `${work}/js`, { late: true });
+    await bundle(["cli.ts"], `${work}/js`, { tuned: true });
     const names = [...Deno.readDirSync(`${work}/js`)].map(({ name }) => name).sort();
     return names.map((name) => ({
       name: `${under}/${name}`,
