@@ -52,6 +52,49 @@ function expectFrame(look: (offset: number) => Item, offset: number, seq: bigint
   return item;
 }
 
+/** Where a frame goes. */
+interface Place {
+  /** Whether it goes to ring offset 0, because it does not fit at the head. */
+  readonly wrap: boolean;
+  /** How many bytes behind the head it takes, with what is passed over. */
+  readonly need: number;
+  readonly at: number;
+  /** Its end, the size of the ring becoming 0. */
+  readonly end: number;
+}
+
+/** The place of a frame of `length` bytes; whether that is free is another question. */
+function placeOf(head: number, length: number, ringSize: number): Place {
+  const room = ringSize - head;
+  const over = room - length;
+  const edge = ringSize - length;
+  // The second condition avoids padding, which readers of 0.8 cannot handle (docs/spec/format.md
+  // 5.1 D1).
+  const wrap = over < 0 ||
+    (over > 0 && over < FRAME_HEADER && !(edge > 0 && edge < FRAME_HEADER));
+  // A wrap also consumes the marker at the old head, or the dead bytes there if no marker fits.
+  const need = !wrap
+    ? length
+    : over < 0
+    ? length + Math.min(room, FRAME_HEADER)
+    : length + FRAME_HEADER;
+  const at = wrap ? 0 : head;
+  return { wrap, need, at, end: at + length === ringSize ? 0 : at + length };
+}
+
+/** How much room is made ahead: 1/128 of the ring, at most this many bytes. */
+const MOST_AHEAD = 1 << 16;
+/** The size of ring from which room is made ahead: in a small one every message counts. */
+const LEAST_AHEAD = 1 << 18;
+
+/**
+ * How many bytes an append makes free for the appends after it (docs/spec/format.md 5.2). Frames
+ * that are larger get no room ahead.
+ */
+export function spareOf(ringSize: number): number {
+  return ringSize < LEAST_AHEAD ? 0 : Math.min(MOST_AHEAD, Math.floor(ringSize / 1024) * 8);
+}
+
 /**
  * Plans as many frames of a batch as fit without overwriting one another.
  *
@@ -63,6 +106,8 @@ function expectFrame(look: (offset: number) => Item, offset: number, seq: bigint
  * @param count number of frames, at least 1
  * @param lengthOf total length of frame `i` in bytes, at most `ringSize`
  * @param look classifies the item at a ring offset
+ * @param spare how much room to make for later appends, once the next one of the last frame's
+ *   length would have to drop something; frames that are longer get none
  * @throws {BrokenChain} when a frame to be dropped is not there
  */
 export function planBatch(
@@ -71,6 +116,7 @@ export function planBatch(
   count: number,
   lengthOf: (i: number) => number,
   look: (offset: number) => Item,
+  spare = 0,
 ): Plan {
   const normalise = (offset: number): number => frameOffset(look, offset, ringSize);
   const nextOf = (item: Item): number => item.end === ringSize ? 0 : item.end;
@@ -86,49 +132,37 @@ export function planBatch(
   let wrapAt = -1;
   let second = -1;
 
+  // Whether a frame fits at `place` without touching what is kept.
+  const fits = ({ wrap, need, end }: Place, length: number): boolean => {
+    // Enough free bytes do not suffice. After a wrap they must be at the start of the ring: with
+    // the tail inside the new frame, a live frame would be overwritten. And the end must not
+    // reach the tail: head = tail with messages is a full ring, where 0.8 would start over
+    // (docs/spec/format.md 5.1 D4).
+    const free = head === tail ? 0 : head > tail ? ringSize - (head - tail) : tail - head;
+    return free >= need && !(wrap && tail < length) && end !== tail;
+  };
+  const drop = (): void => {
+    const item = expectFrame(look, tail, oldest);
+    live--;
+    oldest++;
+    moved = true;
+    tail = live > 0 ? normalise(nextOf(item)) : placed > 0 ? firstAt : head;
+  };
+
   for (; placed < count; placed++) {
     const length = lengthOf(placed);
-    const room = ringSize - head;
-    const over = room - length;
-    const edge = ringSize - length;
-    // The second condition avoids padding, which readers of 0.8 cannot handle (docs/spec/format.md
-    // 5.1 D1).
-    const wrap = over < 0 ||
-      (over > 0 && over < FRAME_HEADER && !(edge > 0 && edge < FRAME_HEADER));
-    // A wrap also consumes the marker at the old head, or the dead bytes there if no marker fits.
-    const need = !wrap
-      ? length
-      : over < 0
-      ? length + Math.min(room, FRAME_HEADER)
-      : length + FRAME_HEADER;
-    const at = wrap ? 0 : head;
-    const end = at + length === ringSize ? 0 : at + length;
-    let fits = true;
+    const place = placeOf(head, length, ringSize);
     const before = { live, oldest, tail, moved };
-    while (live > 0 || placed > 0) {
-      // Enough free bytes do not suffice. After a wrap they must be at the start of the ring: with
-      // the tail inside the new frame, a live frame would be overwritten. And the end must not
-      // reach the tail: head = tail with messages is a full ring, where 0.8 would start over
-      // (docs/spec/format.md 5.1 D4).
-      const free = head === tail ? 0 : head > tail ? ringSize - (head - tail) : tail - head;
-      if (free >= need && !(wrap && tail < length) && end !== tail) break;
-      if (live === 0) {
-        // Only frames of this batch could be dropped, and they are not published yet.
-        fits = false;
-        break;
-      }
-      const item = expectFrame(look, tail, oldest);
-      live--;
-      oldest++;
-      moved = true;
-      tail = live > 0 ? normalise(nextOf(item)) : placed > 0 ? firstAt : head;
-    }
-    if (!fits) {
+    // Without messages before it, only frames of this batch could be dropped, and they are not
+    // published yet.
+    while (live > 0 && !fits(place, length)) drop();
+    if (placed > 0 && live === 0 && !fits(place, length)) {
       // What would have been dropped for this frame stays readable until it is actually placed.
       ({ live, oldest, tail, moved } = before);
       break;
     }
-    if (wrap && room >= FRAME_HEADER) wrapAt = head;
+    const { wrap, at, end } = place;
+    if (wrap && ringSize - head >= FRAME_HEADER) wrapAt = head;
     if (placed === 0) {
       firstAt = at;
       firstEnd = end;
@@ -154,15 +188,28 @@ export function planBatch(
   }
   // docs/spec/format.md 3.4: the published value is exact; 0 in the header means that it is not
   // known yet.
-  const tailNext = !moved && state.tailNext !== 0
-    ? state.tailNext
-    : nextOf(expectFrame(look, tail, oldest));
-  return {
-    count: placed,
-    advanced: moved ? { ...state, tail, tailNext, oldest } : null,
-    wrapAt,
-    firstAt,
-    second: second < 0 ? placed : second,
-    published: { head, tail, tailNext, oldest, newest },
-  };
+  const endOfTail = (): number =>
+    !moved && state.tailNext !== 0 ? state.tailNext : nextOf(expectFrame(look, tail, oldest));
+  const kept = { tail, tailNext: endOfTail(), oldest };
+  const advanced = moved ? { ...state, ...kept } : null;
+  const plan = { count: placed, advanced, wrapAt, firstAt, second: second < 0 ? placed : second };
+  const length = lengthOf(placed - 1);
+  if (length > spare || fits(placeOf(head, length, ringSize), length)) {
+    return { ...plan, published: { head, ...kept, newest } };
+  }
+  const ahead = placeOf(head, spare, ringSize);
+  // One message is kept, so that the tail never meets the frames of this batch.
+  while (live > 1 && !fits(ahead, spare)) {
+    const item = look(tail);
+    if (item.kind !== "frame" || item.seq !== oldest) break;
+    const next = normalise(nextOf(item));
+    const then = look(next);
+    // Damage is repaired by who has to drop it.
+    if (then.kind !== "frame" || then.seq !== oldest + 1n) break;
+    live--;
+    oldest++;
+    moved = true;
+    tail = next;
+  }
+  return { ...plan, published: { head, tail, tailNext: endOfTail(), oldest, newest } };
 }

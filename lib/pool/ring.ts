@@ -279,27 +279,28 @@ export class Ring {
   }
 
   /**
-   * A function that classifies the item at a ring offset, reading ahead `window` bytes at a time. It
-   * may be used until the next such function is made.
+   * A function that classifies the item at a ring offset, reading ahead `window` bytes at a time,
+   * after the first time `then` bytes. It may be used until the next such function is made.
    */
-  itemReader(window: number): (offset: number) => Item {
+  itemReader(window: number, then = window): (offset: number) => Item {
     const { ringSize } = this.layout;
-    if (this.#window.length < window) {
-      this.#window = new Uint8Array(window);
-      this.#windowView = new DataView(this.#window.buffer);
-    }
-    const view = this.#windowView;
+    let size = window;
     let from = 0;
     let to = 0;
     return (offset) => {
       if (offset < from || offset + FRAME_HEADER > to) {
-        const length = Math.min(window, ringSize - offset);
+        if (this.#window.length < size) {
+          this.#window = new Uint8Array(size);
+          this.#windowView = new DataView(this.#window.buffer);
+        }
+        const length = Math.min(size, ringSize - offset);
         const got = this.readRing(this.#window.subarray(0, length), offset);
         from = offset;
         to = offset + got;
+        size = then;
       }
       if (offset + FRAME_HEADER > to) return noFrame("bad", "frame header too small");
-      return itemAt(view, offset - from, offset, ringSize);
+      return itemAt(this.#windowView, offset - from, offset, ringSize);
     };
   }
 

@@ -24,11 +24,14 @@ import {
   STATE_SIZE,
 } from "./layout.ts";
 import type { Mender } from "./mending.ts";
-import { BrokenChain, type Plan, planBatch } from "./plan.ts";
+import { BrokenChain, type Plan, planBatch, spareOf } from "./plan.ts";
 import { EXPIRED_WINDOW, Ring } from "./ring.ts";
 
 /** How many expired messages an append drops, so that its time under the lock is limited. */
 const MOST_EXPIRED = 64;
+
+/** How many bytes are read at once where room is made ahead. */
+const AHEAD_WINDOW = 1 << 14;
 
 /** The highest possible sequence number. */
 const LAST_SEQUENCE = 0xffff_ffff_ffff_ffffn;
@@ -173,16 +176,29 @@ export class WritableRing extends Ring {
     return known.item.end % this.layout.ringSize === state.tailNext ? known : null;
   }
 
+  /**
+   * Reads what is at the tail: for one message only a header, and more only where room is made
+   * ahead; for many, as much at once as must be dropped.
+   */
+  #tailReader(
+    count: number,
+    bytes: number,
+    spare: number,
+    expiring: boolean,
+  ): (offset: number) => Item {
+    if (count > 1) return this.itemReader(Math.min(bytes, this.layout.ringSize, 1 << 18));
+    const first = expiring ? EXPIRED_WINDOW : FRAME_HEADER;
+    return this.itemReader(first, Math.max(first, Math.min(spare, AHEAD_WINDOW)));
+  }
+
   #plan(batch: FrameBatch, from: number, guarded: boolean): { plan: Plan; state: State } {
     const { ringSize } = this.layout;
     const count = batch.count - from;
     const bytes = batch.startOf(batch.count) - batch.startOf(from);
-    // For one message, read only the tail header; for many, read as much at once as must be
-    // dropped.
     let state = this.lockedState();
     const expiring = this.maxAgeNs !== 0n;
-    const one = expiring ? EXPIRED_WINDOW : FRAME_HEADER;
-    const read = this.itemReader(count === 1 ? one : Math.min(bytes, ringSize, 1 << 18));
+    const spare = spareOf(ringSize);
+    const read = this.#tailReader(count, bytes, spare, expiring);
     let known = this.#knownTail(state);
     let seen = known;
     const look = (offset: number): Item => {
@@ -204,7 +220,7 @@ export class WritableRing extends Ring {
     for (;;) {
       try {
         const live = expiring ? this.expireOld(state, look, MOST_EXPIRED) : state;
-        const plan = planBatch(live, ringSize, wanted, lengthOf, look);
+        const plan = planBatch(live, ringSize, wanted, lengthOf, look, spare);
         this.#tail = seen;
         this.#mender?.settled();
         if (live === state || plan.advanced !== null) return { plan, state };
