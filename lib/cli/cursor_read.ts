@@ -114,7 +114,12 @@ async function read(
     using watch = new ReaderWatch(context);
     const ended = new AbortController();
     const halt = AbortSignal.any([signals.signal, watch.begin(), ended.signal]);
-    const cursor = await openCursor(context, pool, plan);
+    const onTrouble = (error: Error): void => noticeOutage(context, pool, error);
+    let cursor = await openCursor(context, pool, plan);
+    if (ref.isRemote && plan.follow) {
+      const { OutagePatience, PatientCursor } = await import("./outage.ts");
+      cursor = new PatientCursor(cursor, new OutagePatience(halt, onTrouble));
+    }
     try {
       const delivery = await deliveryOf(context, plan, {
         cursor,
@@ -130,7 +135,7 @@ async function read(
         limit: plan.limit,
         timeoutMs: plan.timeoutMs,
         notify: !args.has("no-notify"),
-        onTrouble: (error) => noticeOutage(context, pool, error),
+        onTrouble,
         halt,
       });
       return { end: await session.run(), count: session.count, drops };

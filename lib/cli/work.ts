@@ -55,6 +55,7 @@ export async function run(context: CommandContext): Promise<number> {
       timeoutMs,
       drain: args.has("drain"),
       path: pool.path,
+      isRemote: ref.isRemote,
     }, signals);
     return await workers.run() === "timeout" ? TIMED_OUT : 0;
   } finally {

@@ -8,8 +8,10 @@
 import type { Group, HandedTask, TakenTasks } from "../backend/coordination.ts";
 import { ErrorKind, messageOf, PlasmiteError } from "../errors.ts";
 import { pause } from "../timers.ts";
+import type { Awaitable } from "../types.ts";
 import type { CommandContext } from "./context.ts";
-import { printNotice } from "./notices.ts";
+import { noticeOutage, printNotice } from "./notices.ts";
+import type { OutagePatience } from "./outage.ts";
 import type { Signals } from "./signals.ts";
 import { endingText, isDone, startTask, type TaskProcess } from "./task_process.ts";
 
@@ -31,6 +33,8 @@ export interface WorkOptions {
   readonly drain: boolean;
   /** The pool's name in notices. */
   readonly path: string;
+  /** Whether the pool is on a server, which may be away for a while. */
+  readonly isRemote: boolean;
 }
 
 /** All jobs of one worker. */
@@ -42,6 +46,8 @@ export class Workers {
   /** Aborted when no more messages should be taken. */
   readonly #done = new AbortController();
   readonly #running = new Set<TaskProcess>();
+  /** Null for pools in files. */
+  #patience: OutagePatience | null = null;
   #timedOut = false;
   /** When a message was last taken or a command last ended. */
   #last = performance.now();
@@ -64,10 +70,26 @@ export class Workers {
       this.#done.abort();
     };
     if (this.#signals.signal.aborted) this.#done.abort();
+    await this.#prepare();
     const jobs = Array.from({ length: this.#options.jobs }, () => this.#job());
     const results = await Promise.allSettled(jobs);
     for (const result of results) if (result.status === "rejected") throw result.reason;
     return this.#timedOut ? "timeout" : "done";
+  }
+
+  async #prepare(): Promise<void> {
+    const { drain, isRemote, path } = this.#options;
+    if (!isRemote || drain) return;
+    const { OutagePatience } = await import("./outage.ts");
+    this.#patience = new OutagePatience(
+      this.#done.signal,
+      (error) => noticeOutage(this.#context, { path }, error),
+    );
+  }
+
+  /** Calls the group, again and again while its server is away. */
+  #call<T>(work: () => Awaitable<T>, mostMs?: number): Awaitable<T> {
+    return this.#patience === null ? work() : this.#patience.run(work, mostMs);
   }
 
   /** Takes messages one at a time. */
@@ -90,20 +112,24 @@ export class Workers {
     const { ackWaitMs, drain, timeoutMs } = this.#options;
     // The time-out does not apply while a command runs.
     const left = this.#running.size > 0
-      ? WAIT
+      ? Infinity
       : Math.max(0, this.#last + timeoutMs - performance.now());
+    const { signal } = this.#done;
     try {
-      const taken = await this.#group.take({
-        count: 1,
-        ackWaitMs,
-        waitMs: drain ? 0 : Math.min(WAIT, left),
-        signal: this.#done.signal,
-      });
+      const taken = await this.#call(() =>
+        this.#group.take({
+          count: 1,
+          ackWaitMs,
+          waitMs: drain ? 0 : Math.min(WAIT, left),
+          signal,
+        }), left);
       if (taken.tasks.length > 0) this.#last = performance.now();
       if (taken.lost > 0n) this.#lost(taken.lost);
       return taken;
     } catch (error) {
-      if (this.#done.signal.aborted && error === this.#done.signal.reason) return null;
+      if (signal.aborted && (error === signal.reason || this.#patience?.covers(error) === true)) {
+        return null;
+      }
       throw error;
     }
   }
@@ -148,8 +174,9 @@ export class Workers {
   async #settle(task: HandedTask, done: boolean): Promise<void> {
     const { message: { seq }, token } = task;
     try {
-      if (done) await this.#group.ack(seq, token);
-      else await this.#group.fail(seq, token);
+      await this.#call<unknown>(() =>
+        done ? this.#group.ack(seq, token) : this.#group.fail(seq, token)
+      );
     } catch (error) {
       if (!PlasmiteError.is(error, ErrorKind.Conflict)) throw error;
       this.#tellLost(task);
