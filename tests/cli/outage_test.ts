@@ -21,6 +21,15 @@ function start(...args: string[]): { child: Deno.ChildProcess; said(): string } 
   return { child, said: () => text };
 }
 
+/** Ends a process, if it has not ended. */
+function end(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGKILL");
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
+}
+
 const lines = (path: string): string[] => {
   try {
     return Deno.readTextFileSync(path).trimEnd().split("\n");
@@ -73,13 +82,7 @@ Deno.test("a cursor's reader and a worker outlive restarts of their server, noth
       }
     } finally {
       await server.stop();
-      for (const { child } of all) {
-        try {
-          child.kill("SIGKILL");
-        } catch (error) {
-          if (!(error instanceof TypeError)) throw error; // It has ended.
-        }
-      }
+      for (const { child } of all) end(child);
     }
   }));
 
