@@ -81,7 +81,7 @@ export class HttpHandler {
   #waits = 0;
 
   /** Serves the pools of `client`. */
-  constructor(client: Client, options: McpOptions) {
+  constructor(client: Pick<Client, "poolDir">, options: McpOptions) {
     const { backend } = options;
     if (backend?.place === client.poolDir) this.#backend = backend;
     else this.#backend = this.#own = new ServingBackend(client.poolDir);

@@ -137,7 +137,10 @@ export interface McpFetch {
  *
  * @throws {PlasmiteError} Usage for an unknown option
  */
-export async function createMcpFetch(client: Client, options?: McpOptions): Promise<McpFetch> {
+export async function createMcpFetch(
+  client: Pick<Client, "poolDir">,
+  options?: McpOptions,
+): Promise<McpFetch> {
   const checked = checkOptions(options, "createMcpFetch", KINDS);
   const { HttpHandler } = await import("./handler.ts");
   const handler = new HttpHandler(client, checked);

@@ -9,7 +9,7 @@ import { workingDirectory } from "../lib/environment.ts";
 import { poolPath } from "../lib/backend/refs.ts";
 import { scopeOf, type ServeConfig } from "./config.ts";
 import { summary } from "./check.ts";
-import { quote } from "./init_report.ts";
+import { quote } from "./quote.ts";
 
 /** What the commands depend on, in addition to the configuration. */
 export interface Place {

@@ -5,19 +5,18 @@
  * @module
  */
 
-import type { Client } from "../lib/client/client.ts";
 import { defaultPoolDir } from "../lib/backend/refs.ts";
+import { STATE_FOLDER } from "./access/folder.ts";
 import type { McpFetch, McpLimits } from "./app.ts";
-import { banner } from "./banner.ts";
-import { checkJson, checkServe, checkText, exposure, validity } from "./check.ts";
+import type { CheckJson } from "./check.ts";
 import { resolveServe, type ServeFlags } from "./config.ts";
-import { type InitOptions, serveInit } from "./init.ts";
-import { initJson, initText } from "./init_report.ts";
-import { type Mounts, mountsOf } from "./mounts.ts";
+import type { InitOptions } from "./init.ts";
+import type { initJson } from "./init_report.ts";
+import type { Mounts } from "./mounts.ts";
 import { startServer } from "./serve.ts";
-import { resolveShared, type SharedConfig } from "./shared_config.ts";
-import { checkShared, readyLines, sharedWarnings } from "./shared_report.ts";
-import { startSharing } from "./sharing.ts";
+import type { PoolDirectory } from "./server.ts";
+import type { SharedConfig } from "./shared_config.ts";
+import { exposure, validity } from "./warnings.ts";
 
 export { runningServers } from "./registry.ts";
 
@@ -40,7 +39,7 @@ export interface Started {
   /** Its address. */
   readonly url: string;
   /** What a terminal shows. */
-  readonly banner: string;
+  readonly banner: () => Promise<string>;
   /** What is shown with and without a terminal; null for just the address. */
   readonly ready: string | null;
   /** Warnings about what others could do. */
@@ -57,11 +56,11 @@ export interface Started {
  * @throws {PlasmiteError} Usage, Io
  */
 export async function start(
-  client: Client,
+  client: PoolDirectory,
   flags: ServeFlags,
   hooks: StartHooks,
 ): Promise<Started> {
-  const shared = await resolveShared(flags, client.poolDir);
+  const shared = await sharedConfig(flags, client.poolDir);
   const mounts = await mountsOf(flags, client.poolDir);
   const started = shared === null
     ? await startOne(client, flags, { ...hooks, mounts })
@@ -72,11 +71,36 @@ export async function start(
   return started;
 }
 
+/** The configuration of two listeners, if the options or an earlier start ask for them. */
+async function sharedConfig(flags: ServeFlags, poolDir: string): Promise<SharedConfig | null> {
+  const { server, sharedAddress, remoteBind, frontCert } = flags;
+  const asked = [server, sharedAddress, remoteBind, frontCert].some((one) => one !== undefined);
+  if (!asked && isMissing(`${poolDir}/${STATE_FOLDER}`)) return null;
+  return await (await import("./shared_config.ts")).resolveShared(flags, poolDir);
+}
+
+function isMissing(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
+  }
+}
+
+/** The streams to serve besides. */
+async function mountsOf(flags: ServeFlags, poolDir: string): Promise<Mounts> {
+  if ((flags.mounts ?? []).length === 0) return new Map();
+  return await (await import("./mounts.ts")).mountsOf(flags, poolDir);
+}
+
 async function startTwo(
-  client: Client,
+  client: PoolDirectory,
   config: SharedConfig,
   { mcp, ...hooks }: StartHooks,
 ): Promise<Started> {
+  const { startSharing } = await import("./sharing.ts");
+  const { readyLines, sharedWarnings } = await import("./shared_report.ts");
   const running = await startSharing(client, config, {
     ...hooks,
     ...(mcp === undefined ? {} : { mcp }),
@@ -84,7 +108,7 @@ async function startTwo(
   const ready = readyLines(client.poolDir, running);
   return {
     url: `http://${running.local}`,
-    banner: ready,
+    banner: () => Promise.resolve(ready),
     ready,
     warnings: sharedWarnings(running),
     finished: running.finished,
@@ -93,7 +117,7 @@ async function startTwo(
 }
 
 async function startOne(
-  client: Client,
+  client: PoolDirectory,
   flags: ServeFlags,
   { mcp, ...hooks }: StartHooks,
 ): Promise<Started> {
@@ -107,13 +131,11 @@ async function startOne(
   const { poolDir: dir } = client;
   return {
     url,
-    banner: banner(config, {
-      url,
-      fingerprint,
-      dir,
-      isDefault: dir === defaultPoolDir(),
-      warnings,
-    }),
+    banner: async () => {
+      const { banner } = await import("./banner.ts");
+      const isDefault = dir === defaultPoolDir();
+      return banner(config, { url, fingerprint, dir, isDefault, warnings });
+    },
     ready: null,
     warnings,
     finished: running.finished,
@@ -137,10 +159,13 @@ export interface Report<T> {
 export async function check(
   flags: ServeFlags,
   poolDir: string,
-): Promise<Report<ReturnType<typeof checkJson>>> {
-  const shared = await resolveShared(flags, poolDir);
+): Promise<Report<{ readonly check: CheckJson }>> {
+  const { checkJson, checkServe, checkText } = await import("./check.ts");
+  const shared = await sharedConfig(flags, poolDir);
   await mountsOf(flags, poolDir);
-  if (shared !== null) return await checkShared(shared, poolDir);
+  if (shared !== null) {
+    return await (await import("./shared_report.ts")).checkShared(shared, poolDir);
+  }
   const found = await checkServe(await resolveServe(flags));
   return { json: checkJson(found), text: checkText(found) };
 }
@@ -151,6 +176,8 @@ export async function check(
  * @throws {PlasmiteError} Usage, AlreadyExists, Io
  */
 export async function init(options: InitOptions): Promise<Report<ReturnType<typeof initJson>>> {
+  const { serveInit } = await import("./init.ts");
+  const { initJson, initText } = await import("./init_report.ts");
   const result = await serveInit(options);
   return { json: initJson(result), text: initText(result) };
 }

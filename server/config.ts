@@ -8,7 +8,6 @@
 import { messageOf, PlasmiteError } from "../lib/errors.ts";
 import { checkToken } from "../lib/backend/http/token.ts";
 import type { Access } from "./auth.ts";
-import { fingerprintOf, hasPrivateKey, inspectPair } from "./certificate.ts";
 import { normalizeOrigin } from "./guard.ts";
 import type { MountFlags } from "./mounts.ts";
 
@@ -246,7 +245,9 @@ export async function resolveServe(flags: ServeFlags): Promise<ServeConfig> {
   const cert = tlsCert === undefined
     ? null
     : readText(tlsCert, "Io", "failed to read TLS certificate");
-  const fingerprint = cert === null ? "" : await fingerprintOf(cert, tlsCert ?? "");
+  const fingerprint = cert === null
+    ? ""
+    : await (await import("./certificate.ts")).fingerprintOf(cert, tlsCert ?? "");
   const corsOrigins = [...new Set(flags.corsOrigins.map(normalizeOrigin))];
   const loopback = isLoopback(hostname);
   if (!loopback && flags.allowNonLoopback !== true) {
@@ -320,6 +321,7 @@ export function limitsOf(flags: ServeFlags, corsOrigins: readonly string[]): Lim
 export async function readKey(
   tls: Extract<TlsConfig, { kind: "files" }>,
 ): Promise<{ readonly key: string; readonly notAfter: Date; readonly notBefore: Date }> {
+  const { hasPrivateKey, inspectPair } = await import("./certificate.ts");
   const key = readText(tls.keyPath, "Io", "failed to read TLS key");
   if (!hasPrivateKey(key)) {
     throw new PlasmiteError("Usage", "TLS key file contains no private key", {

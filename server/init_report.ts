@@ -9,11 +9,7 @@ import { workingDirectory } from "../lib/environment.ts";
 import { machineNames } from "./certificate.ts";
 import { parseBind, shownHost } from "./config.ts";
 import type { InitResult } from "./init.ts";
-
-/** Quotes an argument for a POSIX shell. */
-export function quote(text: string): string {
-  return /^[\w@%+=:,./~-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}
+import { quote } from "./quote.ts";
 
 /** The commands for both sides, one line each. */
 export function initCommands(result: InitResult): {

@@ -4,16 +4,15 @@
  * @module
  */
 
-import type { Client } from "../lib/client/client.ts";
+import type { Administration } from "./access/administration.ts";
 import { messageOf, PlasmiteError } from "../lib/errors.ts";
 import { removeQuietly } from "../lib/storage/temporary.ts";
-import { Administration, filedState } from "./access/administration.ts";
 import type { AppOptions } from "./app.ts";
-import { makeCertificate } from "./certificate.ts";
 import { baseUrl, type Limits, readKey, scopeOf, type ServeConfig } from "./config.ts";
+import { LateApp } from "./late.ts";
 import { Listener } from "./listener.ts";
 import { makeRecord, register } from "./registry.ts";
-import { Server } from "./server.ts";
+import type { PoolDirectory, ServerOptions } from "./server.ts";
 import type { Mounts } from "./mounts.ts";
 
 /** A listening server. */
@@ -68,7 +67,9 @@ interface Pair {
 async function certificateFor(config: ServeConfig): Promise<Pair | null> {
   const { tls } = config;
   if (tls === null) return null;
-  if (tls.kind === "self-signed") return await makeCertificate(config.hostname);
+  if (tls.kind === "self-signed") {
+    return await (await import("./certificate.ts")).makeCertificate(config.hostname);
+  }
   return { cert: tls.cert, fingerprint: tls.fingerprint, ...await readKey(tls) };
 }
 
@@ -107,7 +108,7 @@ function datesOf(pair: Pair | null): Running["certificate"] {
  * @throws {PlasmiteError} Io when the address is taken, Usage or Io for a bad certificate or key
  */
 export async function startServer(
-  client: Client,
+  client: PoolDirectory,
   config: ServeConfig,
   hooks: ServeHooks = {},
 ): Promise<Running> {
@@ -119,17 +120,14 @@ export async function startServer(
   const listener = new Listener(
     { hostname, port: config.port, tls: pair, onTrouble },
     (more) =>
-      new Server(client, {
+      lateServer(client, {
         ...limitsOption(config),
         token: config.token?.value,
         access: config.access,
         loopbackOnly: config.loopback,
         ...plain ? { status: () => status } : {},
         ...plain && config.token === null
-          ? {
-            administration: new Administration(client.poolDir, filedState(client.poolDir)),
-            browser: "local" as const,
-          }
+          ? { administration: () => filedAdministration(client.poolDir), browser: "local" as const }
           : {},
         ...options,
         ...more,
@@ -168,6 +166,23 @@ export async function startServer(
       await listener.shutdown();
     },
   };
+}
+
+/** A server whose code is loaded with its first request. */
+export function lateServer(directory: PoolDirectory, options: ServerOptions): LateApp {
+  return new LateApp({
+    load: async () => {
+      const { Server } = await import("./server.ts");
+      return new Server(directory, options);
+    },
+    onFault: options.onFault,
+  });
+}
+
+/** Administers the keys in the files of a directory. */
+async function filedAdministration(poolDir: string): Promise<Administration> {
+  const { Administration, filedState } = await import("./access/administration.ts");
+  return new Administration(poolDir, filedState(poolDir));
 }
 
 /** The options of an app that limit requests. */

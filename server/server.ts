@@ -32,13 +32,16 @@ import { authorityOf, pathOf } from "./url.ts";
 const POOLS = "/v0/pools/";
 const APPEND = "/append";
 
+/** Whose pools are served: a client, or as much as is needed of one. */
+export type PoolDirectory = Pick<Client, "poolDir">;
+
 /** What the listeners of the program have besides. */
 export interface ServerOptions extends AppOptions {
   /**
    * Administers access keys on a listener that only this machine reaches; `elsewhere` for one of
    * others, which refuses to. Default: the routes do not exist.
    */
-  readonly administration?: Administration | "elsewhere" | undefined;
+  readonly administration?: (() => Promise<Administration>) | "elsewhere" | undefined;
   /**
    * Browsers that sign in; `local` on a listener where they need not. Default: the routes do not
    * exist.
@@ -73,7 +76,7 @@ export class Server implements App {
   #appendAuthority = "";
   #appendSegment = "";
 
-  constructor(client: Client, options: ServerOptions) {
+  constructor(client: PoolDirectory, options: ServerOptions) {
     const limit = options.maxTailConcurrency ?? 64;
     const maxBodyBytes = options.maxBodyBytes ?? 1 << 20;
     const corsOrigins = [...new Set((options.corsOrigins ?? []).map(normalizeOrigin))];

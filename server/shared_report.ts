@@ -9,7 +9,7 @@ import { readIdentity } from "./access/identity.ts";
 import { type CheckJson, checkJson } from "./check.ts";
 import { fingerprintOf } from "./certificate.ts";
 import { addressText } from "./config.ts";
-import { quote } from "./init_report.ts";
+import { quote } from "./quote.ts";
 import type { SharedConfig } from "./shared_config.ts";
 import type { RunningShared } from "./sharing.ts";
 

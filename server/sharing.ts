@@ -5,7 +5,6 @@
  * @module
  */
 
-import type { Client } from "../lib/client/client.ts";
 import { Administration, heldState } from "./access/administration.ts";
 import { keyAuthenticator } from "./access/authenticator.ts";
 import { StateFolder } from "./access/folder.ts";
@@ -24,8 +23,8 @@ import { capped } from "./auth.ts";
 import { addressText, isWildcard } from "./config.ts";
 import { Listener } from "./listener.ts";
 import { makeRecord, register } from "./registry.ts";
-import { limitsOption, publishAddress, type ServeHooks } from "./serve.ts";
-import { Server, type ServerOptions } from "./server.ts";
+import { lateServer, limitsOption, publishAddress, type ServeHooks } from "./serve.ts";
+import type { PoolDirectory, ServerOptions } from "./server.ts";
 import type { SharedConfig } from "./shared_config.ts";
 
 /** Two running listeners. */
@@ -57,7 +56,7 @@ async function closeAll(closers: Closers): Promise<void> {
  * @throws {PlasmiteError} Busy if another server owns the directory; Permission, Corrupt, Usage, Io
  */
 export async function startSharing(
-  client: Client,
+  client: PoolDirectory,
   config: SharedConfig,
   hooks: ServeHooks = {},
 ): Promise<RunningShared> {
@@ -83,7 +82,7 @@ interface Parts {
 }
 
 function open(
-  client: Client,
+  client: PoolDirectory,
   config: SharedConfig,
   hooks: ServeHooks,
   { folder, keys, prepared, closers }: Parts,
@@ -108,14 +107,15 @@ function open(
     const listener = new Listener(
       { ...where, tls, onTrouble, peers: tls !== null },
       (invented) =>
-        new Server(client, { ...limitsOption(config), ...options, ...more, ...invented }),
+        lateServer(client, { ...limitsOption(config), ...options, ...more, ...invented }),
     );
     closers.push(() => listener.shutdown());
     return listener;
   };
+  const administration = new Administration(client.poolDir, heldState({ identity, keys }));
   const local = listen(config.local, null, {
     loopbackOnly: true,
-    administration: new Administration(client.poolDir, heldState({ identity, keys })),
+    administration: () => Promise.resolve(administration),
     browser: "local",
     status: () => status,
   });

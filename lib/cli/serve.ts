@@ -6,7 +6,6 @@
 
 import { environmentVariable, missingFlag, outliveFileSizeLimit } from "../environment.ts";
 import { messageOf } from "../errors.ts";
-import { Client } from "../client/client.ts";
 import type { Grant } from "../types.ts";
 import type { CommandContext } from "./context.ts";
 import { ENDING_SIGNALS } from "./interrupts.ts";
@@ -16,14 +15,19 @@ import { VERSION } from "./version.ts";
 
 /** The interface of `server/commands.ts`, which `lib/cli` may not import. */
 interface ServerModule {
-  start(client: Client, flags: ServeFlags, hooks: Hooks): Promise<{
+  start(pools: PoolDirectory, flags: ServeFlags, hooks: Hooks): Promise<{
     readonly url: string;
-    readonly banner: string;
+    readonly banner: () => Promise<string>;
     readonly ready: string | null;
     readonly warnings: readonly string[];
     readonly finished: Promise<void>;
     shutdown(): Promise<void>;
   }>;
+}
+
+/** Whose pools are served. */
+interface PoolDirectory {
+  readonly poolDir: string;
 }
 
 interface Hooks {
@@ -46,7 +50,7 @@ interface McpLimits {
 /** The interface of `mcp/http.ts`. */
 interface McpModule {
   createMcpFetch(
-    client: Client,
+    pools: PoolDirectory,
     options: McpLimits & { readonly version: string },
   ): Promise<McpFetch>;
 }
@@ -75,13 +79,13 @@ function checkReadable(dir: string): void {
 export async function run(
   context: CommandContext,
   commands: ServerModule,
-  mcp: McpModule,
+  mcp: () => Promise<McpModule>,
 ): Promise<number> {
   outliveFileSizeLimit();
   const stopped = stopSignal();
   const flags = serveFlags(context.args);
-  const client = new Client(context.dir);
-  checkReadable(client.poolDir);
+  const pools = { poolDir: context.dir };
+  checkReadable(pools.poolDir);
   const notice = (kind: string, message: string) => (error: unknown): void =>
     printNotice(context, {
       kind,
@@ -89,16 +93,17 @@ export async function run(
       pool: "",
       details: { cause: messageOf(error) },
     });
-  const server = await commands.start(client, flags, {
+  const server = await commands.start(pools, flags, {
     readyFile: environmentVariable("PLASMITE_SERVE_READY_FILE"),
     onTrouble: notice("listen_again", "the server stopped accepting and listens again"),
     onFault: notice("internal_error", "a request failed unexpectedly"),
-    mcp: (limits) => mcp.createMcpFetch(client, { ...limits, version: VERSION }),
+    mcp: async (limits) =>
+      await (await mcp()).createMcpFetch(pools, { ...limits, version: VERSION }),
   });
   // A slow reader of stderr must not delay requests.
   context.stderr.stream.writeInBackground();
   if (server.ready !== null) context.stderr.text(server.ready);
-  else if (context.stderr.isTerminal) context.stderr.text(server.banner);
+  else if (context.stderr.isTerminal) context.stderr.text(await server.banner());
   else {
     const warnings = server.warnings.map((text) => `Warning: ${text}\n`);
     context.stderr.text(`Serving pools on ${server.url}\n${warnings.join("")}`);

@@ -11,19 +11,22 @@ import type { Administration } from "../access/administration.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
 
 /** The administration, if the request is from this machine and uses a local host name. */
-function administrationOf({ request }: Call, { administration }: RouteHost): Administration {
+async function administrationOf(
+  { request }: Call,
+  { administration }: RouteHost,
+): Promise<Administration> {
   const refused = localRefusal(request);
   if (refused !== null) throw refused;
   if (administration === null || administration === "elsewhere") {
     throw new Error("a route that is not served");
   }
-  return administration;
+  return await administration();
 }
 
 const served = ({ administration }: RouteHost): boolean => administration !== null;
 
 async function invite(call: Call, host: RouteHost): Promise<Response> {
-  const administration = administrationOf(call, host);
+  const administration = await administrationOf(call, host);
   const { InviteBody } = await schemas();
   const names = Object.keys(InviteBody.shape);
   const fields = checked(InviteBody, await readFields(call.request, host.bodies, names));
@@ -38,7 +41,7 @@ async function invite(call: Call, host: RouteHost): Promise<Response> {
 }
 
 async function revoke(call: Call, host: RouteHost): Promise<Response> {
-  const administration = administrationOf(call, host);
+  const administration = await administrationOf(call, host);
   const { RevokeBody } = await schemas();
   const names = Object.keys(RevokeBody.shape);
   const { id, server_fingerprint } = checked(
@@ -60,7 +63,7 @@ export const ACCESS_ROUTES: readonly Route[] = [
     errors: [500],
     served,
     handler: async (call, host) =>
-      json(JSON.stringify(await administrationOf(call, host).status())),
+      json(JSON.stringify(await (await administrationOf(call, host)).status())),
   },
   {
     method: "POST",
@@ -91,7 +94,8 @@ export const ACCESS_ROUTES: readonly Route[] = [
     served,
     handler: async (call, host) => {
       const fingerprint = call.request.headers.get("x-plasmite-server-fingerprint");
-      return json(JSON.stringify(await administrationOf(call, host).keys(fingerprint)));
+      const administration = await administrationOf(call, host);
+      return json(JSON.stringify(await administration.keys(fingerprint)));
     },
   },
   {

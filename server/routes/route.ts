@@ -78,8 +78,10 @@ export interface RouteHost extends TailHost {
   readonly maxBodyBytes: number;
   /** What the server reports about itself; null if the route does not exist. */
   readonly status: (() => unknown) | null;
-  /** Administers access keys; `elsewhere` on a remote listener, null if it is not offered. */
-  readonly administration: Administration | "elsewhere" | null;
+  /**
+   * Loads what administers access keys; `elsewhere` on a remote listener, null if it is not offered.
+   */
+  readonly administration: (() => Promise<Administration>) | "elsewhere" | null;
   /** Signing in; `local` where it is not needed, null if it is not offered. */
   readonly browser: Browser | "local" | null;
   /** Loads the page. */

@@ -6,7 +6,8 @@
  */
 
 import assert from "node:assert/strict";
-import { checkServe, checkText, validity } from "../../server/check.ts";
+import { checkServe, checkText } from "../../server/check.ts";
+import { validity } from "../../server/warnings.ts";
 import { DEFAULT_FLAGS, resolveServe, type ServeFlags } from "../../server/config.ts";
 import { makeRecord, register, runningServers } from "../../server/registry.ts";
 import { samples } from "../../server/banner.ts";

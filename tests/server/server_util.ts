@@ -55,7 +55,11 @@ export async function bench(
   const dir = await Deno.makeTempDir();
   const client = new Client(dir);
   const app = administered
-    ? new Server(client, { ...options, administration: administration(dir), browser: "local" })
+    ? new Server(client, {
+      ...options,
+      administration: () => Promise.resolve(administration(dir)),
+      browser: "local",
+    })
     : createApp(client, options);
   return {
     app,

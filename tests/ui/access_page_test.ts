@@ -469,7 +469,8 @@ inBrowsers("access keys", async (t, browser) => {
   await t.step("a directory that is not shared says how to start", async () => {
     const client = new Client(await Deno.makeTempDir());
     const app = new Server(client, {
-      administration: new Administration(client.poolDir, filedState(client.poolDir)),
+      administration: () =>
+        Promise.resolve(new Administration(client.poolDir, filedState(client.poolDir))),
       browser: "local",
     });
     const listening = { port: 0, hostname: "127.0.0.1", onListen: () => {} };
