@@ -66,7 +66,7 @@ const commands: Readonly<Record<string, Loader>> = {
     Promise.all([
       import("./lib/cli/serve.ts"),
       import("./server/commands.ts"),
-      () => import("./mcp/http.ts"),
+      () => import("./mcp/http.ts"), // With the first request of an agent.
     ]),
   "serve init": () =>
     Promise.all([import("./lib/cli/serve_init.ts"), import("./server/commands.ts")]),

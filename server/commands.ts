@@ -6,6 +6,7 @@
  */
 
 import { defaultPoolDir } from "../lib/backend/refs.ts";
+import type { PlasmiteError } from "../lib/errors.ts";
 import { STATE_FOLDER } from "./access/folder.ts";
 import type { McpFetch, McpLimits } from "./app.ts";
 import type { CheckJson } from "./check.ts";
@@ -26,6 +27,8 @@ export interface StartHooks {
   readonly readyFile?: string | undefined;
   /** Called when the server had to listen again. */
   readonly onTrouble: (error: unknown) => void;
+  /** Called when the code of the server cannot be loaded, once at least; it has to end. */
+  readonly onBroken: (error: PlasmiteError) => void;
   /** Called for failures that are bugs. */
   readonly onFault: (error: unknown) => void;
   /** Further streams to serve. */

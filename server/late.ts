@@ -5,27 +5,45 @@
  * @module
  */
 
+import { messageOf, PlasmiteError } from "../lib/errors.ts";
 import type { App } from "./app.ts";
-import { errorResponse, stopping } from "./errors.ts";
+import { errorResponse, HttpError, stopping } from "./errors.ts";
 
-/** Options of an app that is loaded late. */
-export interface LateOptions {
-  /** Loads and makes the app; called once, or again with the next request if it failed. */
-  readonly load: () => Promise<App>;
-  /** Called when it failed. */
-  readonly onFault?: ((error: unknown) => void) | undefined;
+/** For clients. Their next attempt may find the server that a supervisor has started anew. */
+function unreadable(): HttpError {
+  return new HttpError(503, "Busy", "server cannot load its code", {
+    hint: "Try again in a moment. If that does not help, its operator has to start it again.",
+    headers: [["retry-after", "1"], ["connection", "close"]],
+  });
+}
+
+/** For the operator. */
+function broken(cause: unknown): PlasmiteError {
+  return new PlasmiteError("Io", "the server cannot load its code", {
+    hint: "Start it again. Its program may have been replaced or removed while it ran.",
+    causes: [messageOf(cause)],
+    cause,
+  });
 }
 
 /** Loads an app with the first request, and passes all requests on to it. */
 export class LateApp implements App {
-  readonly #options: LateOptions;
+  readonly #load: () => Promise<App>;
+  readonly #onBroken: (error: PlasmiteError) => void;
   #loading: Promise<App> | null = null;
   #app: App | null = null;
   #stopping = false;
 
-  /** Loads nothing yet. */
-  constructor(options: LateOptions) {
-    this.#options = options;
+  /**
+   * Loads nothing yet.
+   *
+   * @param load makes the app; called once at most
+   * @param onBroken called for requests after that has failed, which is final: the runtime remembers
+   *   what it could not read. The server should end then, so that a supervisor starts it anew.
+   */
+  constructor(load: () => Promise<App>, onBroken: (error: PlasmiteError) => void = () => {}) {
+    this.#load = load;
+    this.#onBroken = onBroken;
   }
 
   get streams(): number {
@@ -33,28 +51,19 @@ export class LateApp implements App {
   }
 
   readonly fetch = (request: Request): Promise<Response> =>
-    this.#app === null ? this.#first(request) : this.#app.fetch(request);
+    this.#app === null ? this.#early(request) : this.#app.fetch(request);
 
-  /** Handles a request that may come before the app is there; all of those wait for the same one. */
-  async #first(request: Request): Promise<Response> {
-    if (this.#stopping && this.#loading === null) return errorResponse(stopping());
+  /** Handles a request that came before the app was there. */
+  async #early(request: Request): Promise<Response> {
+    if (this.#stopping) return errorResponse(stopping());
     let app: App;
     try {
-      app = await (this.#loading ??= this.#load());
+      app = this.#app = await (this.#loading ??= this.#load());
     } catch (error) {
-      this.#options.onFault?.(error);
-      return errorResponse(error);
+      this.#onBroken(broken(error));
+      return errorResponse(unreadable());
     }
     return await app.fetch(request);
-  }
-
-  async #load(): Promise<App> {
-    try {
-      return this.#app = await this.#options.load();
-    } catch (error) {
-      this.#loading = null;
-      throw error;
-    }
   }
 
   readonly request = (path: string, init?: RequestInit): Promise<Response> =>

@@ -31,7 +31,12 @@ export class Metrics {
   /** Calls that wait now, for a task or a lease. */
   waits = 0;
   readonly #requests = new Map<string, Map<number, number>>();
-  readonly #since = Date.now() / 1000;
+  readonly #since: number;
+
+  /** @param since when the server started, in milliseconds since 1970 */
+  constructor(since: number = Date.now()) {
+    this.#since = since / 1000;
+  }
 
   /** Counts one request. */
   request(method: string, status: number): void {

@@ -50,6 +50,8 @@ export interface ServeHooks extends
   readonly mounts?: Mounts;
   /** Called when it had to listen again. */
   readonly onTrouble?: (error: unknown) => void;
+  /** Called when its code cannot be loaded, once at least: it will answer no request. */
+  readonly onBroken?: (error: PlasmiteError) => void;
   /** Whether to enter the server into the registry; default true. */
   readonly registry?: boolean;
   /** The file to write the bound address to. */
@@ -114,7 +116,7 @@ export async function startServer(
 ): Promise<Running> {
   const pair = await certificateFor(config);
   let status: unknown = null;
-  const { readyFile, registry, onTrouble, ...options } = hooks;
+  const { readyFile, registry, onTrouble, onBroken, ...options } = hooks;
   const { hostname } = config;
   const plain = config.loopback && pair === null;
   const listener = new Listener(
@@ -131,7 +133,7 @@ export async function startServer(
           : {},
         ...options,
         ...more,
-      }),
+      }, onBroken),
   );
   const { port } = listener;
   let unregister = (): void => {};
@@ -169,14 +171,16 @@ export async function startServer(
 }
 
 /** A server whose code is loaded with its first request. */
-export function lateServer(directory: PoolDirectory, options: ServerOptions): LateApp {
-  return new LateApp({
-    load: async () => {
-      const { Server } = await import("./server.ts");
-      return new Server(directory, options);
-    },
-    onFault: options.onFault,
-  });
+export function lateServer(
+  directory: PoolDirectory,
+  options: ServerOptions,
+  onBroken?: (error: PlasmiteError) => void,
+): LateApp {
+  const since = Date.now();
+  return new LateApp(async () => {
+    const { Server } = await import("./server.ts");
+    return new Server(directory, { since, ...options });
+  }, onBroken);
 }
 
 /** Administers the keys in the files of a directory. */

@@ -51,6 +51,8 @@ export interface ServerOptions extends AppOptions {
   readonly oauth?: OAuth | undefined;
   /** Streams to serve besides the pools of the directory. */
   readonly mounts?: Mounts | undefined;
+  /** When the server started, in milliseconds since 1970; default now. */
+  readonly since?: number;
 }
 
 /** A server without a socket. */
@@ -94,7 +96,7 @@ export class Server implements App {
     const backend: Backend = mounts === undefined || mounts.size === 0
       ? serving
       : new MountedBackend(serving, mounts);
-    const metrics = new Metrics();
+    const metrics = new Metrics(options.since);
     const tails = new Slots(limit);
     const directory = new Slots(limit);
     const printer = new MessagePrinter();

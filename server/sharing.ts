@@ -97,7 +97,7 @@ function open(
     store: OAuthStore.load(folder, keys),
     limit,
   });
-  const { readyFile, registry, onTrouble, ...options } = hooks;
+  const { readyFile, registry, onTrouble, onBroken, ...options } = hooks;
   let status: unknown = null;
   const listen = (
     where: SharedConfig["local"],
@@ -106,8 +106,10 @@ function open(
   ): Listener => {
     const listener = new Listener(
       { ...where, tls, onTrouble, peers: tls !== null },
-      (invented) =>
-        lateServer(client, { ...limitsOption(config), ...options, ...more, ...invented }),
+      (invented) => {
+        const all = { ...limitsOption(config), ...options, ...more, ...invented };
+        return lateServer(client, all, onBroken);
+      },
     );
     closers.push(() => listener.shutdown());
     return listener;

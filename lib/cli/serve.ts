@@ -33,6 +33,7 @@ interface PoolDirectory {
 interface Hooks {
   readonly readyFile: string | undefined;
   readonly onTrouble: (error: unknown) => void;
+  readonly onBroken: (error: Error) => void;
   readonly onFault: (error: unknown) => void;
   readonly mcp: (limits: McpLimits) => Promise<McpFetch>;
 }
@@ -93,9 +94,11 @@ export async function run(
       pool: "",
       details: { cause: messageOf(error) },
     });
+  const broken = Promise.withResolvers<Error>();
   const server = await commands.start(pools, flags, {
     readyFile: environmentVariable("PLASMITE_SERVE_READY_FILE"),
     onTrouble: notice("listen_again", "the server stopped accepting and listens again"),
+    onBroken: broken.resolve,
     onFault: notice("internal_error", "a request failed unexpectedly"),
     mcp: async (limits) =>
       await (await mcp()).createMcpFetch(pools, { ...limits, version: VERSION }),
@@ -108,7 +111,8 @@ export async function run(
     const warnings = server.warnings.map((text) => `Warning: ${text}\n`);
     context.stderr.text(`Serving pools on ${server.url}\n${warnings.join("")}`);
   }
-  await Promise.race([stopped, server.finished]);
+  const error = await Promise.race([stopped, server.finished, broken.promise]);
   await server.shutdown();
+  if (error instanceof Error) throw error;
   return 0;
 }
