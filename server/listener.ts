@@ -76,8 +76,8 @@ export class Listener {
       onListen: () => {},
       // Only streams that are cut off on purpose fail here; the app handles all other errors.
       onError: (error) => errorResponse(error),
-    }, (request, { remoteAddr }) => {
-      if (peers) notePeer(request, remoteAddr);
+    }, (request, info) => {
+      if (peers) notePeer(request, info.remoteAddr);
       const head = request.method === "HEAD";
       const answer = this.#app.fetch(request);
       return head ? headOnWire(answer) : answer;

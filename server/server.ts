@@ -18,7 +18,7 @@ import { BodyReader, drain } from "./body.ts";
 import { Bundles } from "./bundle.ts";
 import { stopping } from "./errors.ts";
 import { corsHeaders, Guard, normalizeOrigin, preflight } from "./guard.ts";
-import { isHead, routedAsGet, withoutBody } from "./head.ts";
+import { routedAsGet, withoutBody } from "./head.ts";
 import { MountedBackend, type Mounts } from "./mounts.ts";
 import { Histograms } from "./histogram.ts";
 import { Metrics } from "./metrics.ts";
@@ -176,26 +176,23 @@ export class Server implements App {
   readonly fetch = async (request: Request): Promise<Response> => {
     this.#running++;
     try {
-      return await this.#fetch(request);
+      const { method } = request;
+      let response: Response;
+      try {
+        response = await this.#answer(request);
+      } catch (error) {
+        response = this.#router.refuse(error);
+        // Without that a client that is still sending may lose the answer to a reset.
+        if ([401, 403, 429].includes(response.status)) await drain(request);
+      }
+      if (method === "HEAD") response = await withoutBody(response);
+      if (this.#cors) corsHeaders(response, request.headers.get("origin"), this.#guard);
+      this.#host.metrics.request(method, response.status);
+      return response;
     } finally {
       if (--this.#running === 0) { for (const settle of this.#settled.splice(0)) settle(); }
     }
   };
-
-  async #fetch(request: Request): Promise<Response> {
-    let response: Response;
-    try {
-      response = await this.#answer(request);
-    } catch (error) {
-      response = this.#router.refuse(error);
-      // Without that a client that is still sending may lose the answer to a reset.
-      if ([401, 403, 429].includes(response.status)) await drain(request);
-    }
-    if (isHead(request)) response = await withoutBody(response);
-    if (this.#cors) corsHeaders(response, request.headers.get("origin"), this.#guard);
-    this.#host.metrics.request(isHead(request) ? "HEAD" : request.method, response.status);
-    return response;
-  }
 
   #answer(request: Request): Response | Promise<Response> {
     const { url, method } = request;

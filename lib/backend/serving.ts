@@ -44,34 +44,37 @@ function saturated(): PlasmiteError {
   });
 }
 
-/** Detects whether appends arrive together. */
+/**
+ * Collects the appends of one turn of the event loop. Each request arrives in its own task, so
+ * without waiting every append would take the lock separately. Waiting is useless for single
+ * appends: while appends arrive singly, only one in `PROBE` waits.
+ */
 class Gathering {
-  #turn: Promise<void> | null = null;
+  #writes: (() => void)[] = [];
   #gathered = 0;
   #crowded = false;
   #alone = 0;
 
   /** Whether an append can skip waiting because no others are expected. */
   get alone(): boolean {
-    return !this.#crowded && this.#turn === null && ++this.#alone % PROBE !== 0;
+    return !this.#crowded && this.#gathered === 0 && ++this.#alone % PROBE !== 0;
   }
 
-  /**
-   * Waits for the end of this turn of the event loop. Each request arrives in its own task, so
-   * without waiting every append would take the lock separately. Waiting is useless for single
-   * appends: while appends arrive singly, only one in `PROBE` waits.
-   */
-  wait(): Promise<void> {
+  /** Counts an append that waits. */
+  count(): void {
     this.#gathered++;
-    return this.#turn ??= new Promise((resolve) =>
-      setImmediate(() => {
-        this.#crowded = this.#gathered > 1;
-        this.#gathered = 0;
-        this.#turn = null;
-        resolve();
-      })
-    );
   }
+
+  /** Calls `write` at the end of this turn. */
+  readonly gather = (write: () => void): void => {
+    if (this.#writes.push(write) === 1) setImmediate(this.#end);
+  };
+
+  readonly #end = (): void => {
+    this.#crowded = this.#gathered > 1;
+    this.#gathered = 0;
+    for (const write of this.#writes.splice(0)) write();
+  };
 }
 
 /** State shared by the open pools of one backend. */
@@ -101,7 +104,10 @@ export class ServedPool extends LocalPool {
     super(run, ring, name, open);
     this.#ring = ring;
     this.#shared = shared;
-    this.#group = new GroupCommit(ring);
+    this.#group = new GroupCommit(ring, {
+      gather: shared.gathering.gather,
+      written: () => shared.hubs.changed(this.path),
+    });
   }
 
   override append(batch: FrameBatch, request: AppendRequest): Awaitable<void> {
@@ -125,7 +131,27 @@ export class ServedPool extends LocalPool {
   }
 
   async #conditional(batch: FrameBatch, request: AppendRequest): Promise<void> {
-    await this.#waiting(batch, request, (tracked) => super.append(batch, tracked));
+    await this.#waiting(batch, request, (own) => super.append(batch, own));
+    this.#shared.hubs.changed(this.path);
+  }
+
+  /** Appends in a slot of this pool, waiting for one if necessary. */
+  async #waiting(
+    batch: FrameBatch,
+    request: AppendRequest,
+    append: (own: AppendRequest) => Awaitable<void>,
+  ): Promise<void> {
+    let begun = false;
+    const stored: AppendRequest["stored"] = (from, count, first) => {
+      begun = true;
+      request.stored(from, count, first);
+    };
+    const own = { ...request, stored };
+    try {
+      await this.#shared.writes.run(this.path, SLOT_WAIT, () => append(own), saturated);
+    } catch (error) {
+      await this.#failed(error, batch, request, begun);
+    }
   }
 
   protected override async coordinated<T>(steps: Steps<T>, signal?: AbortSignal): Promise<T> {
@@ -144,36 +170,21 @@ export class ServedPool extends LocalPool {
     }
   }
 
-  async #grouped(batch: FrameBatch, request: AppendRequest): Promise<void> {
-    await this.#waiting(batch, request, async (tracked) => {
-      await this.#shared.gathering.wait();
-      await this.#group.append(batch, tracked, undefined);
-    });
-  }
-
-  /** Appends in a slot of this pool. */
-  async #waiting(
-    batch: FrameBatch,
-    request: AppendRequest,
-    append: (tracked: AppendRequest) => Awaitable<void>,
-  ): Promise<void> {
-    let begun = false;
-    const stored: AppendRequest["stored"] = (from, count, first) => {
-      begun = true;
-      request.stored(from, count, first);
-    };
-    const { hubs, writes } = this.#shared;
-    try {
-      await writes.run(
-        this.path,
-        SLOT_WAIT,
-        () => append({ ...request, stored }),
-        saturated,
-      );
-      hubs.changed(this.path);
-    } catch (error) {
-      await this.#failed(error, batch, request, begun);
+  /** Appends in a slot of this pool, with the others of this turn. */
+  #grouped(batch: FrameBatch, request: AppendRequest): Promise<void> {
+    const { gathering, writes } = this.#shared;
+    gathering.count();
+    const { path } = this;
+    if (!writes.take(path)) {
+      return this.#waiting(batch, request, (own) => this.#group.append(batch, own, undefined));
     }
+    // The same without a promise for each step: this is the hot path of a server.
+    return new Promise((resolve) =>
+      this.#group.add(batch, request, (error, begun) => {
+        writes.release(path);
+        resolve(error === undefined ? error : this.#failed(error, batch, request, begun));
+      })
+    );
   }
 
   /**

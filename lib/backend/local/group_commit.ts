@@ -18,19 +18,40 @@ const GROUP_BYTES = 512 * 1024;
 interface Job {
   readonly batch: FrameBatch;
   readonly request: AppendRequest;
+  /** Its first frame. */
+  readonly from: number;
   /** Its first frame that is not stored yet. */
   next: number;
   /** The end of its frames in the batch, exclusive. */
   readonly to: number;
   /** The deadline for acquiring the lock, in `performance.now()` time; set when the wait starts. */
   until: number | undefined;
-  /** Completes the job, with an error if it failed. */
-  readonly settle: (error?: unknown) => void;
+  /** Completes the job. */
+  settle: Settle;
+}
+
+/**
+ * Called when an append has ended.
+ *
+ * @param error why it failed; undefined if it did not
+ * @param begun whether frames were stored
+ */
+export type Settle = (error: unknown, begun: boolean) => void;
+
+/** When waiting jobs are written, and who hears of it. */
+export interface GroupOptions {
+  /** Calls `write` once all jobs of the group are there; default after the running task. */
+  readonly gather?: (write: () => void) => void;
+  /** Called after every write. */
+  readonly written?: () => void;
 }
 
 /** The queue for one pool's lock. */
 export class GroupCommit {
   readonly #ring: WritableRing;
+  readonly #gather: (write: () => void) => void;
+  readonly #written: () => void;
+  readonly #write = (): void => void this.#drain();
   /** Copies of the frames of several jobs that are not contiguous in one batch. */
   readonly #merged = new FrameBatch();
   #jobs: Job[] = [];
@@ -38,8 +59,13 @@ export class GroupCommit {
   #scheduled = false;
 
   /** Appends to `ring`, which the caller owns. */
-  constructor(ring: WritableRing) {
+  constructor(
+    ring: WritableRing,
+    { gather = queueMicrotask, written = () => {} }: GroupOptions = {},
+  ) {
     this.#ring = ring;
+    this.#gather = gather;
+    this.#written = written;
   }
 
   /** Whether any job is waiting. */
@@ -56,37 +82,41 @@ export class GroupCommit {
    * @param result what the promise resolves to
    */
   append<T>(batch: FrameBatch, request: AppendRequest, result: T): Promise<T> {
-    const { signal } = request;
-    return new Promise((resolve, reject) => {
-      signal?.throwIfAborted();
-      let unlisten: (() => void) | undefined;
-      const job = this.#add(batch, request, (error) => {
-        unlisten?.();
-        if (error === undefined) resolve(result);
-        else reject(error);
-      });
-      if (job === null) return resolve(result);
-      if (signal !== undefined) unlisten = this.#abortWith(signal, job);
-      if (this.#scheduled) return;
-      this.#scheduled = true;
-      queueMicrotask(() => void this.#drain());
-    });
+    return new Promise((resolve, reject) =>
+      this.add(batch, request, (error) => error === undefined ? resolve(result) : reject(error))
+    );
   }
 
-  /**
-   * Ends a job when the signal is aborted, unless it is partly stored: then it is completed.
-   *
-   * @returns a function that removes the listener
-   */
-  #abortWith(signal: AbortSignal, job: Job): () => void {
-    const { next } = job;
+  /** Like {@linkcode GroupCommit.append}, but calls `settle` instead of settling a promise. */
+  add(batch: FrameBatch, request: AppendRequest, settle: Settle): void {
+    const { signal } = request;
+    let job: Job | null;
+    try {
+      signal?.throwIfAborted();
+      job = this.#add(batch, request, settle);
+    } catch (error) {
+      return settle(error, false);
+    }
+    if (job === null) return settle(undefined, false);
+    if (signal !== undefined) this.#abortWith(signal, job);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#gather(this.#write);
+  }
+
+  /** Ends a job when the signal is aborted, unless it is partly stored: then it is completed. */
+  #abortWith(signal: AbortSignal, job: Job): void {
+    const { next, settle } = job;
     const aborted = (): void => {
       if (job.next !== next) return;
       this.#jobs = this.#jobs.filter((other) => other !== job);
-      job.settle(signal.reason);
+      job.settle(signal.reason, false);
     };
     signal.addEventListener("abort", aborted, { once: true });
-    return () => signal.removeEventListener("abort", aborted);
+    job.settle = (error, begun) => {
+      signal.removeEventListener("abort", aborted);
+      settle(error, begun);
+    };
   }
 
   /**
@@ -106,11 +136,12 @@ export class GroupCommit {
   }
 
   /** Adds a job; null if there is nothing to store. */
-  #add(batch: FrameBatch, request: AppendRequest, settle: Job["settle"]): Job | null {
+  #add(batch: FrameBatch, request: AppendRequest, settle: Settle): Job | null {
     const { from = 0 } = request;
     for (let i = from; i < batch.count; i++) this.#ring.checkFits(batch.payloadOf(i));
     if (from >= batch.count) return null;
-    const job: Job = { batch, request, next: from, to: batch.count, until: undefined, settle };
+    const to = batch.count;
+    const job: Job = { batch, request, from, next: from, to, until: undefined, settle };
     this.#jobs.push(job);
     return job;
   }
@@ -136,7 +167,7 @@ export class GroupCommit {
     } catch (error) {
       const jobs = this.#jobs;
       this.#jobs = [];
-      for (const { settle } of jobs) settle(error);
+      for (const job of jobs) end(job, error);
       return true;
     }
   }
@@ -151,7 +182,7 @@ export class GroupCommit {
     };
     const late = this.#jobs.filter(isLate);
     if (late.length > 0) this.#jobs = this.#jobs.filter((job) => !isLate(job));
-    for (const { settle } of late) settle(lockTimeout(this.#ring.path));
+    for (const job of late) end(job, lockTimeout(this.#ring.path));
     return this.#jobs.length === 0;
   }
 
@@ -164,6 +195,7 @@ export class GroupCommit {
           const done = this.#ring.tryAppend(batch, next, flush);
           if (done === null) return false;
           this.#stored(done.count, done.first);
+          this.#written();
           next += done.count;
         }
       } finally {
@@ -208,13 +240,17 @@ export class GroupCommit {
       seq += BigInt(own);
       left -= own;
       if (job.next < job.to) break;
-      job.settle();
+      end(job, undefined);
       ended++;
       if (left === 0) break;
     }
     if (ended === this.#jobs.length) this.#jobs = [];
     else this.#jobs.splice(0, ended);
   }
+}
+
+function end(job: Job, error: unknown): void {
+  job.settle(error, job.next > job.from);
 }
 
 /** Whether the frames of all jobs are contiguous and end at the end of a batch. */

@@ -98,12 +98,30 @@ export class PoolSlots {
     work: () => T | Promise<T>,
     refused: () => Error,
   ): Promise<T> {
+    const slots = this.#of(path);
+    if (!slots.take() && !await slots.takeWithin(ms)) throw refused();
+    try {
+      return await work();
+    } finally {
+      this.release(path);
+    }
+  }
+
+  #of(path: string): Slots {
     let slots = this.#pools.get(path);
     if (slots === undefined) this.#pools.set(path, slots = new Slots(this.#limit));
-    try {
-      return await slots.run(ms, work, refused);
-    } finally {
-      if (slots.used === 0) this.#pools.delete(path);
-    }
+    return slots;
+  }
+
+  /** Takes a slot of the pool at `path` if one is free. */
+  take(path: string): boolean {
+    return this.#of(path).take();
+  }
+
+  /** Releases a slot; the first waiting call gets it. */
+  release(path: string): void {
+    const slots = this.#of(path);
+    slots.release();
+    if (slots.used === 0) this.#pools.delete(path);
   }
 }
