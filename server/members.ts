@@ -52,7 +52,6 @@ export function valueOf(bytes: Uint8Array, span: Span): unknown {
 export class MemberWalker {
   readonly #scanner = new JsonScanner();
   #bytes: Uint8Array = new Uint8Array();
-  #dv: DataView = new DataView(new ArrayBuffer(0));
   #end = 0;
 
   /**
@@ -62,10 +61,7 @@ export class MemberWalker {
    * @throws {HttpError} 400 unless the text is one JSON object with each of the names at most once
    */
   walk(bytes: Uint8Array, names: readonly string[], span?: Span): Map<string, Span> {
-    if (bytes !== this.#bytes) {
-      this.#bytes = bytes;
-      this.#dv = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    }
+    this.#bytes = bytes;
     this.#end = span?.end ?? bytes.length;
     const found = new Map<string, Span>();
     let at = this.#space(span?.start ?? 0);
@@ -79,7 +75,7 @@ export class MemberWalker {
     for (;;) {
       if (this.#at(at) !== 0x22) throw notJson("a key is missing");
       const keyEnd = this.#value(at);
-      const key = this.#key(at, keyEnd);
+      const key = this.#key(at, keyEnd, names);
       at = this.#space(keyEnd);
       if (this.#at(at) !== 0x3a) throw notJson("a colon is missing");
       const start = this.#space(at + 1);
@@ -101,7 +97,7 @@ export class MemberWalker {
   }
 
   #at(i: number): number {
-    return i < this.#end ? this.#dv.getUint8(i) : -1;
+    return i < this.#end ? this.#bytes[i] ?? -1 : -1;
   }
 
   #space(i: number): number {
@@ -111,20 +107,36 @@ export class MemberWalker {
     }
   }
 
-  #key(start: number, end: number): string {
-    // Nearly all keys are plain ASCII.
-    let key = "";
-    for (let i = start + 1; i < end - 1; i++) {
-      const c = this.#dv.getUint8(i);
-      if (c === 0x5c || c >= 0x80) return String(valueOf(this.#bytes, { start, end }));
-      key += String.fromCharCode(c);
+  /** Whether the key is this name, written without escapes. */
+  #isName(start: number, end: number, name: string): boolean {
+    if (end - start - 2 !== name.length) return false;
+    for (let i = 0; i < name.length; i++) {
+      if (this.#bytes[start + 1 + i] !== name.charCodeAt(i)) return false;
     }
-    return key;
+    return true;
+  }
+
+  #key(start: number, end: number, names: readonly string[]): string {
+    for (const name of names) if (this.#isName(start, end, name)) return name;
+    return String(valueOf(this.#bytes, { start, end }));
+  }
+
+  /** The index after a string without escapes; 0 for any other. */
+  #plainString(at: number): number {
+    for (;; at++) {
+      const c = this.#at(at);
+      if (c === 0x22) return at + 1;
+      if (c === 0x5c || c < 0x20) return 0;
+    }
   }
 
   /** The index after the value at `start`. */
   #value(start: number): number {
     const c = this.#at(start);
+    if (c === 0x22) {
+      const end = this.#plainString(start + 1);
+      if (end > 0) return end;
+    }
     if (c === 0x7b || c === 0x5b || c === 0x22) {
       const scanner = this.#scanner;
       scanner.reset();
@@ -135,7 +147,7 @@ export class MemberWalker {
     }
     let at = start;
     for (; at < this.#end; at++) {
-      const b = this.#dv.getUint8(at);
+      const b = this.#at(at);
       if (b === 0x2c || b === 0x7d || b <= 0x20) break;
     }
     if (at === start) throw notJson("a value is missing");

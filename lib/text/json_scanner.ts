@@ -66,7 +66,6 @@ export class JsonScanner {
     this.#state = State.Top;
     this.#token = Token.None;
     this.#escape = false;
-    this.#text = this.#view = undefined;
   }
 
   /** Whether the scanner is between top-level values. */
