@@ -5,7 +5,7 @@
  */
 
 import { PlasmiteError } from "../errors.ts";
-import { clampTime, nowNs, readSince } from "../text/time.ts";
+import { clampTime, nowHalves, nowNs, readSince } from "../text/time.ts";
 
 /**
  * A sequence number, count or size as input: a non-negative safe integer, or a bigint up to 2^64 -
@@ -365,7 +365,8 @@ function sinceOf(since: Date | bigint | string): bigint | undefined {
  * @throws {PlasmiteError} Usage for a time outside unsigned 64 bits
  */
 export function stamp(timestampNs?: bigint): { lo: number; hi: number } {
-  const ns = timestampNs ?? Temporal.Now.instant().epochNanoseconds;
+  if (timestampNs === undefined) return nowHalves();
+  const ns = timestampNs;
   if (typeof ns !== "bigint" || ns < 0n || ns > U64_MAX) {
     throw new PlasmiteError("Usage", "invalid timestampNs", {
       hint: "Use nanoseconds since 1970 as a bigint.",

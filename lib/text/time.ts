@@ -19,6 +19,30 @@ export function nowNs(): bigint {
   return Temporal.Now.instant().epochNanoseconds;
 }
 
+/** The last time that was read, as u32 halves, and when: in ms since 1970 and since the start. */
+let readLo = 0;
+let readHi = 0;
+let readMs = -1;
+let readAt = 0;
+
+/**
+ * The current time as the u32 halves of nanoseconds since 1970. Temporal needs half a microsecond
+ * and two objects for it, so for the rest of a millisecond the cheaper clocks count on.
+ */
+export function nowHalves(): { lo: number; hi: number } {
+  const ms = Date.now();
+  if (ms !== readMs) {
+    const ns = nowNs();
+    readAt = performance.now();
+    readMs = ms;
+    readLo = Number(ns & 0xffff_ffffn);
+    readHi = Number(ns >> 32n);
+    return { lo: readLo, hi: readHi };
+  }
+  const lo = readLo + Math.round((performance.now() - readAt) * 1e6);
+  return lo < 0x1_0000_0000 ? { lo, hi: readHi } : { lo: lo - 0x1_0000_0000, hi: readHi + 1 };
+}
+
 /**
  * Appends a time, given as the u32 halves of nanoseconds since 1970, as RFC 3339 in UTC with as
  * many fractional digits as needed (docs/spec/command-line.md 1.6): `2026-02-01T00:00:00.1234567Z`.
