@@ -39,8 +39,13 @@ export function nowHalves(): { lo: number; hi: number } {
     readHi = Number(ns >> 32n);
     return { lo: readLo, hi: readHi };
   }
-  const lo = readLo + Math.round((performance.now() - readAt) * 1e6);
-  return lo < 0x1_0000_0000 ? { lo, hi: readHi } : { lo: lo - 0x1_0000_0000, hi: readHi + 1 };
+  return addNs(readLo, readHi, Math.round((performance.now() - readAt) * 1e6));
+}
+
+/** A time some nanoseconds later; less than 2^32 of them. */
+export function addNs(lo: number, hi: number, ns: number): { lo: number; hi: number } {
+  const sum = lo + ns;
+  return sum < 0x1_0000_0000 ? { lo: sum, hi } : { lo: sum - 0x1_0000_0000, hi: hi + 1 };
 }
 
 /**

@@ -159,6 +159,30 @@ Deno.test("serving: many appends that overwrite one another keep their order and
     pool.close();
   }));
 
+// A refused one that kept its place would leave fewer for all others, and at last none.
+Deno.test("serving: an append that is refused among others gives its place back", async () => {
+  const dir = await Deno.makeTempDir();
+  const backend = new ServingBackend(dir, { limit: 4 });
+  try {
+    await backend.create("p", { sizeBytes: 65_536 });
+    const pool = await backend.open("p", { write: true });
+    for (let round = 0; round < 10; round++) {
+      const sizes = [10, 100_000, 20, 100_000, 30, 100_000];
+      const results = await Promise.allSettled(
+        sizes.map((size) => put(pool, [{ text: "x".repeat(size) }])),
+      );
+      const kinds = results.map(({ status }) => status);
+      assert.deepEqual(kinds, sizes.map((size) => size > 1000 ? "rejected" : "fulfilled"));
+      assert.equal(backend.calls, 0);
+    }
+    assert.deepEqual(await put(pool, [{ n: 1 }]), [31n]);
+    pool.close();
+  } finally {
+    backend.close();
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
 // Of those who all expect the same number only one may win, however the rest arrives together.
 Deno.test("serving: conditions hold among appends that arrive together", () =>
   withBackend(async (backend) => {

@@ -13,7 +13,14 @@ import { parse } from "../../lib/cli/args.ts";
 import { CommandContext } from "../../lib/cli/context.ts";
 import { sinceOf } from "../../lib/cli/time_options.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
-import { formatTime, nowNs, parseRfc3339, printTime } from "../../lib/text/time.ts";
+import {
+  addNs,
+  formatTime,
+  nowHalves,
+  nowNs,
+  parseRfc3339,
+  printTime,
+} from "../../lib/text/time.ts";
 
 const U64_MAX = 2n ** 64n - 1n;
 
@@ -137,4 +144,27 @@ Deno.test("--since takes a time or how long ago, and never leaves the range of a
       return true;
     });
   }
+});
+
+// A message with a time of its own past or future is missing from `follow --since`.
+Deno.test("times: the time of a message is the system's, within a millisecond", () => {
+  for (let i = 0; i < 20_000; i++) {
+    const before = nowNs();
+    const { lo, hi } = nowHalves();
+    const ns = (BigInt(hi) << 32n) | BigInt(lo);
+    const after = nowNs();
+    const told = `${before} ${ns} ${after}`;
+    assert.ok(ns >= before - 1_000_000n && ns <= after + 1_000_000n, told);
+  }
+});
+
+// Every 4.3 seconds the lower half overflows: the time would be off by those 4.3 seconds.
+Deno.test("times: nanoseconds are added across the two halves", () => {
+  const half = fc.integer({ min: 0, max: 0xffff_fffe });
+  fc.assert(fc.property(half, half, half, (low, high, ns) => {
+    const { lo, hi } = addNs(low, high, ns);
+    assert.ok(lo >= 0 && lo <= 0xffff_ffff);
+    const sum = ((BigInt(high) << 32n) | BigInt(low)) + BigInt(ns);
+    assert.equal((BigInt(hi) << 32n) | BigInt(lo), sum);
+  }));
 });
