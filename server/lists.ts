@@ -5,30 +5,12 @@
  */
 
 import { mayUse } from "../lib/grant.ts";
-import { Buf } from "../lib/bytes.ts";
-import type { PoolInfo } from "../lib/backend/local/info.ts";
 import type { Backend } from "../lib/backend/types.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import { Slice } from "../lib/storage/turns.ts";
 import type { Grant } from "../lib/types.ts";
 import type { Histograms } from "./histogram.ts";
 import { infoJson } from "./infos.ts";
-
-/** Concatenates texts as UTF-8, without ever building one long string. */
-class Texts {
-  readonly #out = new Buf(4096);
-  readonly #encoder = new TextEncoder();
-
-  put(text: string): void {
-    const out = this.#out;
-    out.reserve(3 * text.length);
-    out.len += this.#encoder.encodeInto(text, out.u8.subarray(out.len)).written;
-  }
-
-  bytes(): Uint8Array<ArrayBuffer> {
-    return this.#out.bytes();
-  }
-}
 
 /** Where information about pools comes from. */
 export interface Directory {
@@ -40,33 +22,38 @@ export interface Directory {
   readonly histograms: Histograms;
 }
 
+/** How long the pieces of a list are at least, in characters. */
+const PIECE = 1 << 15;
+
 /**
- * The answer `{"pools":[…]}` for all pools that the caller may read.
+ * The answer `{"pools":[…]}` for all pools that the caller may read, in pieces.
  *
  * @param only the names of the pools that are wanted; the others are not opened. Default all
  * @throws {PlasmiteError} Permission or Io when the directory cannot be read
  */
-export async function poolsJson(
+export async function* poolsJson(
   { backend, followers, histograms }: Directory,
   grant: Grant,
   only?: ReadonlySet<string>,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const infos: readonly PoolInfo[] = await backend.list((names) =>
-    readable(only === undefined ? names : names.filter((name) => only.has(name)), grant)
-  );
-  const texts = new Texts();
+): AsyncGenerator<string, void> {
+  const choose = (names: readonly string[]): readonly string[] =>
+    readable(only === undefined ? names : names.filter((name) => only.has(name)), grant);
   const slice = new Slice();
-  texts.put('{"pools":[');
-  for (const [i, info] of infos.entries()) {
-    if (slice.over) await slice.next();
-    if (i > 0) texts.put(",");
-    texts.put(
-      infoJson(info, info.name, followers(info.name), histograms.unreadable(info)),
-    );
+  let text = '{"pools":[';
+  let isFirst = true;
+  for await (const infos of backend.pieces?.(choose) ?? [await backend.list(choose)]) {
+    for (const info of infos) {
+      if (slice.over) await slice.next();
+      if (!isFirst) text += ",";
+      isFirst = false;
+      text += infoJson(info, info.name, followers(info.name), histograms.unreadable(info));
+      if (text.length < PIECE) continue;
+      yield text;
+      text = "";
+    }
+    histograms.look(infos);
   }
-  histograms.look(infos);
-  texts.put("]}");
-  return texts.bytes();
+  yield `${text}]}`;
 }
 
 /** The names of pools that the caller may read. */

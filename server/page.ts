@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Slice } from "../lib/storage/turns.ts";
 import { HttpError } from "./errors.ts";
 import { BASE_HEADERS, type HeaderPairs } from "./headers.ts";
 
@@ -46,6 +47,50 @@ export function squeeze(
   if (text.length < COMPRESS_FROM || !takesGzip(request)) return new Response(text, { headers });
   headers.push(...COMPRESSED);
   return new Response(gzipped(text), { headers });
+}
+
+/** A body in pieces, which are sent and compressed in turns. */
+class PiecesSource implements UnderlyingDefaultSource<Uint8Array<ArrayBuffer>> {
+  readonly #pieces: Iterator<Uint8Array<ArrayBuffer>>;
+  readonly #slice = new Slice();
+
+  constructor(pieces: Iterable<Uint8Array<ArrayBuffer>>) {
+    this.#pieces = pieces[Symbol.iterator]();
+  }
+
+  async pull(
+    controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>,
+  ): Promise<void> {
+    if (this.#slice.over) await this.#slice.next();
+    const piece = this.#pieces.next();
+    if (piece.done === true) controller.close();
+    else controller.enqueue(piece.value);
+  }
+}
+
+/**
+ * Like {@linkcode squeeze}, for a body that may be long.
+ *
+ * @param pieces its pieces, one at least
+ */
+export function squeezePieces(
+  request: Request,
+  pieces: readonly Uint8Array<ArrayBuffer>[],
+  type: string,
+  more: HeaderPairs = [],
+): Response {
+  const [first] = pieces;
+  if (pieces.length === 1 && first !== undefined) return squeeze(request, first, type, more);
+  const headers: HeaderPairs = [["content-type", type], ...BASE_HEADERS, ...more];
+  // Nothing is prepared before it is asked for.
+  const body = new ReadableStream(new PiecesSource(pieces), { highWaterMark: 0 });
+  if (takesGzip(request)) {
+    headers.push(...COMPRESSED);
+    return new Response(body.pipeThrough(new CompressionStream("gzip")), { headers });
+  }
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  headers.push(["content-length", String(length)]);
+  return new Response(body, { headers });
 }
 
 /** The files of the page, compressed when they are first asked for: a page consists of forty. */

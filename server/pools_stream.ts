@@ -110,8 +110,12 @@ class PoolsStream {
 }
 
 async function listOf({ grant }: Call, host: RouteHost): Promise<string> {
-  const bytes = await host.directory.run(SLOT_WAIT, () => poolsJson(host, grant), saturated);
-  return new TextDecoder().decode(bytes);
+  const pieces = await host.directory.run(
+    SLOT_WAIT,
+    () => Array.fromAsync(poolsJson(host, grant)),
+    saturated,
+  );
+  return pieces.join("");
 }
 
 /**

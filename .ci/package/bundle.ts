@@ -9,7 +9,7 @@
 import { fileURLToPath } from "node:url";
 import { copyJoined } from "./common.ts";
 import { compileEarly } from "./early.ts";
-import { embedWorker } from "./worker.ts";
+import { embedWorkers } from "./worker.ts";
 
 /** The repository. */
 export const ROOT: string = fileURLToPath(new URL("../../", import.meta.url));
@@ -64,7 +64,7 @@ export async function bundle(
   try {
     const how = ["bundle", "--quiet", "--platform", "deno", "--minify", "--keep-names"];
     copyJoined(ROOT, work);
-    await embedWorker(work, async (entry) => {
+    await embedWorkers(work, async (entry) => {
       const file = `${work}/worker.js`;
       await run(Deno.execPath(), [...how, "--output", file, entry], work);
       return await Deno.readTextFile(file);

@@ -90,8 +90,17 @@ const withSelect = lazily(() => import("./local/select.ts"));
 const withResync = lazily(() => import("../pool/resync.ts"));
 const withInfo = lazily(() => import("./local/info.ts"));
 const withListing = lazily(() => import("./local/listing.ts"));
+const withServedFiles = lazily(() => import("./local/files.ts"));
 const withRemoval = lazily(() => import("./local/remove.ts"));
 const withJump = lazily(() => import("../pool/jump.ts"));
+
+/** Calls a function with a result, at once if it is there. */
+function then<T, R>(result: Awaitable<T>, use: (value: T) => Awaitable<R>): Awaitable<R> {
+  return result instanceof Promise ? result.then(use) : use(result as T);
+}
+
+/** From so many pools on, a worker helps to describe them: it takes as long to start as a thousand. */
+const MANY = 2000;
 
 /** In a ring of fewer bytes a message is always found quickly by walking. */
 const LARGE_RING = 1 << 28;
@@ -193,28 +202,51 @@ export class LocalBackend implements Backend {
   }
 
   names(): Awaitable<readonly string[]> {
-    return this.#withFiles((paths) => paths.map(poolName));
+    return then(this.#files(), (paths) => paths.map(poolName));
   }
 
-  list(choose?: Choose, { brief }: ListOptions = {}): Awaitable<readonly PoolInfo[]> {
-    return this.#withFiles((paths, { chosen, describingFiles }) =>
-      this.run(describingFiles(chosen(paths, choose), this.run.storage, brief))
+  list(choose?: Choose, { brief = false }: ListOptions = {}): Awaitable<readonly PoolInfo[]> {
+    return then(
+      this.#files(choose),
+      (paths) =>
+        this.#areMany(paths)
+          ? Array.fromAsync(this.#surveying(paths, brief)).then((pieces) => pieces.flat())
+          : this.#describing(paths, brief),
     );
   }
 
-  /** Calls a function with the paths of all pools, sorted by name. */
-  #withFiles<T>(use: (paths: readonly string[], listing: Listing) => Awaitable<T>): Awaitable<T> {
+  async *pieces(choose?: Choose): AsyncGenerator<readonly PoolInfo[], void> {
+    const paths = await this.#files(choose);
+    if (this.#areMany(paths)) yield* this.#surveying(paths, false);
+    else yield await this.#describing(paths, false);
+  }
+
+  /** The paths of the selected pools, sorted by name. */
+  #files(choose?: Choose): Awaitable<readonly string[]> {
     const { serving, storage } = this.run;
-    return withListing((listing) => {
-      const paths = storage.files !== undefined
-        ? storage.files(this.place)
-        : serving
-        ? listing.filesOf(this.place)
-        : listing.filesIn(this.place);
-      return paths instanceof Promise
-        ? paths.then((found) => use(found, listing))
-        : use(paths, listing);
-    });
+    return storage.files === undefined && serving
+      ? withServedFiles(({ servedFiles }) => servedFiles(this.place, choose))
+      : withListing(({ chosen, filesIn }) =>
+        chosen(storage.files?.(this.place) ?? filesIn(this.place), choose)
+      );
+  }
+
+  #describing(paths: readonly string[], brief: boolean): Awaitable<readonly PoolInfo[]> {
+    return withListing(({ describingFiles }) =>
+      this.run(describingFiles(paths, this.run.storage, brief))
+    );
+  }
+
+  #areMany({ length }: readonly string[]): boolean {
+    return length >= MANY && this.run.storage === disk;
+  }
+
+  async *#surveying(
+    paths: readonly string[],
+    brief: boolean,
+  ): AsyncGenerator<readonly PoolInfo[], void> {
+    const { surveying } = await import("./local/survey/survey.ts");
+    yield* surveying(paths, { brief, serving: this.run.serving, run: this.run });
   }
 
   async remove(name: string): Promise<void> {
@@ -224,9 +256,6 @@ export class LocalBackend implements Backend {
 
   close(): void {}
 }
-
-/** The module `local/listing.ts`. */
-type Listing = typeof import("./local/listing.ts");
 
 function ringOptions({ sizeBytes, indexCapacity, maxAgeMs }: NewPool) {
   return {

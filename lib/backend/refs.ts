@@ -102,13 +102,9 @@ export function listedButMissing(path: string): PlasmiteError | undefined {
   });
 }
 
-function isPoolFile({ name, isDirectory }: Deno.DirEntry): boolean {
+/** Whether an entry of a directory may be a pool. */
+export function isPoolFile({ name, isDirectory }: Deno.DirEntry): boolean {
   return name.endsWith(SUFFIX) && name !== SUFFIX && !isDirectory;
-}
-
-/** Sorted by UTF-16 code unit, like all sorted output of the program. */
-function sortedPaths(names: ReadonlySet<string>, dir: string): string[] {
-  return [...names].sort().map((name) => `${dir}/${name}`);
 }
 
 /** Paths of all pool files in a directory, sorted by name; empty for a missing directory. */
@@ -120,16 +116,6 @@ export function poolFiles(dir: string): string[] {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  return sortedPaths(names, dir);
-}
-
-/** Like {@linkcode poolFiles}, but asynchronous, for processes that serve others. */
-export async function poolFilesAsync(dir: string): Promise<string[]> {
-  const names = new Set<string>();
-  try {
-    for await (const entry of Deno.readDir(dir)) if (isPoolFile(entry)) names.add(entry.name);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  return sortedPaths(names, dir);
+  // By UTF-16 code unit, like all sorted output of the program.
+  return [...names].sort().map((name) => `${dir}/${name}`);
 }

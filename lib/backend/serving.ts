@@ -6,6 +6,9 @@
  * @module
  */
 
+// Loaded with the server: later it may have no permission to read modules.
+import "./local/files.ts";
+import "./local/survey/survey.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import type { FrameBatch } from "../pool/batch.ts";
 import { Mender } from "../pool/mending.ts";

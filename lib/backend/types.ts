@@ -123,6 +123,11 @@ export interface Backend {
    * @param choose selects the pools, so that the others are not opened; default all
    */
   list(choose?: Choose, options?: ListOptions): Awaitable<readonly PoolInfo[]>;
+  /**
+   * Like `list`, in pieces as they are found, so that a long list need not be kept; absent where
+   * there are no long ones.
+   */
+  pieces?(choose?: Choose): AsyncIterable<readonly PoolInfo[]>;
   /** The names of all pools, sorted. */
   names(): Awaitable<readonly string[]>;
   /** Describes a pool. */

@@ -14,14 +14,20 @@ import { json } from "../headers.ts";
 import { briefJson, infoJson } from "../infos.ts";
 import { poolsJson, readable } from "../lists.ts";
 import { checkPoolName } from "../names.ts";
-import { squeeze } from "../page.ts";
+import { squeezePieces } from "../page.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
+
+const encoder = new TextEncoder();
 
 async function list({ request, grant, search }: Call, host: RouteHost): Promise<Response> {
   const names = new URLSearchParams(search).getAll("name");
   const only = names.length > 0 ? new Set(names) : undefined;
-  const text = await host.directory.run(SLOT_WAIT, () => poolsJson(host, grant, only), saturated);
-  return squeeze(request, text, "application/json", rightsHeaders(grant));
+  const pieces = await host.directory.run(
+    SLOT_WAIT,
+    () => Array.fromAsync(poolsJson(host, grant, only), (text) => encoder.encode(text)),
+    saturated,
+  );
+  return squeezePieces(request, pieces, "application/json", rightsHeaders(grant));
 }
 
 async function names({ grant }: Call, { backend, directory }: RouteHost): Promise<Response> {

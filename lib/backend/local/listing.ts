@@ -14,7 +14,7 @@ import type { Storage, StorageFile } from "../../storage/storage.ts";
 import type { Steps } from "../../storage/steps.ts";
 import { describing, glimpsed, type PoolInfo, unreadablePool } from "./info.ts";
 import type { Choose } from "../types.ts";
-import { listedButMissing, poolFiles, poolFilesAsync, poolName } from "../refs.ts";
+import { listedButMissing, poolFiles, poolName } from "../refs.ts";
 
 /**
  * Describes the pool at `path`; needs read permission only.
@@ -35,7 +35,7 @@ export function* readingInfo(
 }
 
 /** The error for a directory that cannot be read. */
-function unreadableDir(error: unknown, dir: string): Error {
+export function unreadableDir(error: unknown, dir: string): Error {
   return osError(error, { path: dir }, "failed to read pool directory");
 }
 
@@ -84,19 +84,6 @@ export function chosen(files: readonly string[], choose: Choose | undefined): re
 export function filesIn(dir: string): string[] {
   try {
     return poolFiles(dir);
-  } catch (error) {
-    throw unreadableDir(error, dir);
-  }
-}
-
-/**
- * Like {@linkcode filesIn}, but asynchronous, for a process that serves others.
- *
- * @throws {PlasmiteError} Permission or Io when the directory cannot be read
- */
-export async function filesOf(dir: string): Promise<string[]> {
-  try {
-    return await poolFilesAsync(dir);
   } catch (error) {
     throw unreadableDir(error, dir);
   }

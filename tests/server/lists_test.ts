@@ -1,0 +1,111 @@
+/**
+ * The list of thousands of pools on a server. Lost otherwise: a turn for everyone else while one
+ * person looks at the list, and memory for texts that nobody reads.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { Client } from "../../mod.ts";
+import { accessGrant } from "../../lib/grant.ts";
+import { ServingBackend } from "../../lib/backend/serving.ts";
+import { Histograms } from "../../server/histogram.ts";
+import { poolsJson } from "../../server/lists.ts";
+import { createApp } from "../../server/app.ts";
+import { withDir } from "../support/processes.ts";
+
+const MANY = 2500;
+
+async function withMany(work: (dir: string) => Promise<void>): Promise<void> {
+  await withDir(async (dir) => {
+    using client = new Client(dir);
+    {
+      using pool = client.createPool("000", 16 << 10);
+      pool.append({ n: 1 });
+    }
+    const bytes = Deno.readFileSync(`${dir}/000.plasmite`);
+    for (let i = 1; i < MANY; i++) Deno.writeFileSync(`${dir}/p${i}.plasmite`, bytes);
+    Deno.writeTextFileSync(`${dir}/p77.plasmite`, "damaged");
+    await work(dir);
+  });
+}
+
+Deno.test("list of thousands of pools: others have a turn after each few", async () => {
+  await withMany(async (dir) => {
+    const backend = new ServingBackend(dir);
+    const stopping = new AbortController();
+    const fault = (error: unknown): void => assert.fail(String(error));
+    const histograms = new Histograms(backend, stopping.signal, fault);
+    const grant = accessGrant("test", "read-write");
+    const real = performance.now;
+    const beginning = real.call(performance);
+    let printed = 0;
+    let [since, most, turns] = [0, 0, 0];
+    let timer = setTimeout(function tick() {
+      since = 0;
+      turns++;
+      timer = setTimeout(tick, 0);
+    }, 0);
+    // Each pool takes a tenth of a millisecond, however fast this machine is.
+    performance.now = () => beginning + printed / 10;
+    try {
+      const followers = (): number => {
+        printed++;
+        most = Math.max(most, ++since);
+        return 0;
+      };
+      const texts = await Array.fromAsync(poolsJson({ backend, followers, histograms }, grant));
+      const { pools } = JSON.parse(texts.join(""));
+      assert.equal(pools.length, MANY);
+      assert.ok(texts.length > 20, "in pieces");
+      assert.ok(texts.every((text) => text.length < 40_000));
+    } finally {
+      performance.now = real;
+      clearTimeout(timer);
+    }
+    assert.equal(printed, MANY);
+    // A turn is 40 pools, and the timer may miss one. What the worker hands over at once is 100.
+    assert.ok(most <= 90, `${most} pools without a turn`);
+    assert.ok(turns >= 20, `${turns} turns`);
+    stopping.abort();
+    await histograms.close();
+    backend.close();
+  });
+});
+
+Deno.test("list of thousands of pools: the same text with a length, compressed, and for HEAD", async () => {
+  await withMany(async (dir) => {
+    using client = new Client(dir);
+    const app = createApp(client);
+    const url = "http://localhost/v0/pools";
+    const plain = await app.request(url);
+    const length = Number(plain.headers.get("content-length"));
+    const bytes = await plain.bytes();
+    assert.equal(bytes.length, length);
+    assert.ok(length > 1_000_000);
+    const { pools } = JSON.parse(new TextDecoder().decode(bytes));
+    const names = pools.map(({ name }: { name: string }) => name);
+    assert.deepEqual(names, names.toSorted());
+    assert.equal(pools.length, MANY);
+    const damaged = pools.filter(({ error }: { error?: unknown }) => error !== undefined);
+    assert.deepEqual(damaged.map(({ name }: { name: string }) => name), ["p77"]);
+    const packed = await app.request(url, { headers: { "accept-encoding": "gzip" } });
+    assert.equal(packed.headers.get("content-encoding"), "gzip");
+    const text = await new Response(
+      packed.body?.pipeThrough(new DecompressionStream("gzip")),
+    ).text();
+    const age = /"(?:oldest|newest)_age_ms":\d+/g;
+    const decoded = new TextDecoder().decode(bytes);
+    assert.equal(text.replaceAll(age, ""), decoded.replaceAll(age, ""));
+    const head = await app.request(url, { method: "HEAD" });
+    assert.equal(head.status, 200);
+    assert.ok(Math.abs(Number(head.headers.get("content-length")) - length) < MANY * 20);
+    assert.equal((await head.bytes()).length, 0);
+    // Who goes away in the middle leaves nothing behind.
+    const left = await app.request(url);
+    const reader = left.body?.getReader();
+    assert.ok(((await reader?.read())?.value?.length ?? 0) > 0);
+    await reader?.cancel();
+    await app.shutdown();
+  });
+});
