@@ -26,7 +26,6 @@ const LAST_WORDS = 1000;
 
 /**
  * A command's module, and the modules it needs that `lib/cli` may not import; they are passed to it.
- * Some are listed only to load them at the same time: a local pool needs them first.
  */
 type Loader = () => Promise<readonly unknown[]>;
 
@@ -44,11 +43,9 @@ const commands: Readonly<Record<string, Loader>> = {
   "pool set": () => Promise.all([import("./lib/cli/pool_set.ts")]),
   "export": () => Promise.all([import("./lib/cli/export.ts")]),
   "import": () => Promise.all([import("./lib/cli/import.ts")]),
-  "feed": () => Promise.all([import("./lib/cli/feed.ts"), import("./lib/pool/writable_ring.ts")]),
-  "fetch": () =>
-    Promise.all([import("./lib/cli/fetch.ts"), import("./lib/backend/local/lookup.ts")]),
-  "follow": () =>
-    Promise.all([import("./lib/cli/follow.ts"), import("./lib/backend/local/select.ts")]),
+  "feed": () => Promise.all([import("./lib/cli/feed.ts")]),
+  "fetch": () => Promise.all([import("./lib/cli/fetch.ts")]),
+  "follow": () => Promise.all([import("./lib/cli/follow.ts")]),
   "latest": () => Promise.all([import("./lib/cli/latest.ts")]),
   "claim": () => Promise.all([import("./lib/cli/claim.ts")]),
   "renew": () => Promise.all([import("./lib/cli/renew.ts")]),

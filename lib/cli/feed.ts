@@ -4,6 +4,8 @@
  * @module
  */
 
+// A local pool needs it on demand: it comes with this module, as a second import takes longer.
+import "../pool/writable_ring.ts";
 import type { AppendRequest, PoolHandle } from "../backend/types.ts";
 import { PlasmiteError } from "../errors.ts";
 import { FrameBatch } from "../pool/batch.ts";

@@ -4,6 +4,8 @@
  * @module
  */
 
+// A local pool needs it on demand: it comes with this module, as a second import takes longer.
+import "../backend/local/lookup.ts";
 import type { PoolRef } from "../backend/resolve.ts";
 import type { StoredFrame } from "../backend/types.ts";
 import { PlasmiteError } from "../errors.ts";

@@ -4,6 +4,8 @@
  * @module
  */
 
+// A local pool needs it on demand: it comes with this module, as a second import takes longer.
+import "../backend/local/select.ts";
 import type { PoolRef } from "../backend/resolve.ts";
 import type { PoolHandle, Selection, Walk } from "../backend/types.ts";
 import { PlasmiteError } from "../errors.ts";

@@ -300,6 +300,24 @@ Deno.test("start-up: the entry point loads few modules", () => {
   assert.ok(loaded.size <= 13, [...loaded].join(" "));
 });
 
+// Lost: a millisecond, as Deno makes a graph of modules for each import.
+Deno.test("start-up: feed, fetch and follow are one import each, with what they need next", () => {
+  const entry = Deno.readTextFileSync(`${ROOT}cli.ts`);
+  for (
+    const [command, next] of [
+      ["feed", "lib/pool/writable_ring.ts"],
+      ["fetch", "lib/backend/local/lookup.ts"],
+      ["follow", "lib/backend/local/select.ts"],
+    ] as const
+  ) {
+    const only = `"${command}": () => Promise.all([import("./lib/cli/${command}.ts")]),`;
+    assert.ok(entry.includes(only), only);
+    const file = `lib/cli/${command}.ts`;
+    const own = importsOf(file).filter(({ dynamic }) => !dynamic);
+    assert.ok(own.some(({ target }) => resolve(file, target) === next), `${file} -> ${next}`);
+  }
+});
+
 function testFiles(dir = "tests"): string[] {
   return [...Deno.readDirSync(ROOT + dir)].flatMap(({ name, isDirectory }) =>
     isDirectory ? testFiles(`${dir}/${name}`) : name.endsWith("_test.ts") ? [`${dir}/${name}`] : []
