@@ -54,6 +54,34 @@ export class Buf {
   }
 }
 
+/** Pieces up to this many bytes share a buffer, and how large that is. */
+const SHARED_PIECE = 512;
+const SHARED_BUFFER = 4096;
+
+/**
+ * Copies pieces of bytes. Small ones share a buffer, because one of its own takes longer to create
+ * and to collect than the copy; so a piece that is kept keeps at most 4 KiB.
+ */
+export class Copier {
+  #buffer = new ArrayBuffer(0);
+  #used = 0;
+
+  /** A copy of a piece. */
+  copy(piece: Uint8Array): Uint8Array<ArrayBuffer> {
+    const { length } = piece;
+    if (length > SHARED_PIECE) return new Uint8Array(piece);
+    if (this.#used + length > this.#buffer.byteLength) {
+      this.#buffer = new ArrayBuffer(SHARED_BUFFER);
+      this.#used = 0;
+    }
+    const copy = new Uint8Array(this.#buffer, this.#used, length);
+    copy.set(piece);
+    this.#used += length;
+
+    return copy;
+  }
+}
+
 /** Writes ASCII text and returns the index after it. */
 export function printAscii(to: DataView, o: number, text: string): number {
   for (let i = 0; i < text.length; i++) to.setUint8(o + i, text.charCodeAt(i));

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Copier } from "../../bytes.ts";
 import { PlasmiteError } from "../../errors.ts";
 import { FrameBatch } from "../../pool/batch.ts";
 import type { WritableRing } from "../../pool/writable_ring.ts";
@@ -87,12 +88,14 @@ export class Appender {
   }
 }
 
+const copier = new Copier();
+
 /** Copies the messages of a batch into `messages` as they are stored. */
 function copyingTo(messages: Stored[], batch: FrameBatch): AppendRequest["stored"] {
   return (from, count, first) => {
     let seq = first;
     for (let i = from; i < from + count; i++, seq++) {
-      messages.push({ seq, timestampNs: batch.timeOf(i), payload: batch.payload(i).slice() });
+      messages.push({ seq, timestampNs: batch.timeOf(i), payload: copier.copy(batch.payload(i)) });
     }
   };
 }
