@@ -75,6 +75,10 @@ export class RemoteSource implements FrameSource {
   #pauseMs = 0;
   /** Whether the pool may have been deleted or replaced. */
   #mustProbe = false;
+  /** The last message that arrived, and its time; 0 before the first. */
+  #lastSeq = 0n;
+  #lastTimeLo = 0;
+  #lastTimeHi = 0;
   /** Messages that an old server skipped although it still has them. */
   #leftOut: { at: bigint; readonly before: bigint } | null = null;
   #holeBefore = 0n;
@@ -123,6 +127,9 @@ export class RemoteSource implements FrameSource {
       }
       this.#expected = seq + 1n;
       if (seq > this.#seen) this.#seen = seq;
+      this.#lastSeq = seq;
+      this.#lastTimeLo = this.cursor.timeLo;
+      this.#lastTimeHi = this.cursor.timeHi;
       return true;
     }
     if (this.#failure !== null) throw this.#failure.error;
@@ -403,11 +410,29 @@ export class RemoteSource implements FrameSource {
   async #probe(): Promise<void> {
     const last = lastSeqOf(await this.#calls.info());
     this.#mustProbe = false;
-    if (last >= this.#seen) return;
+    if (last >= this.#seen && await this.#isSamePool()) return;
     throw new RemoteError(404, "NotFound", "pool path now refers to a different file", {
       path: this.#pool,
       hint: "The pool was deleted and recreated. Follow it again to read the new one.",
     });
+  }
+
+  /**
+   * Whether the last message that arrived is still the same one. A new pool may have as many messages
+   * already: to go on after their number would hide the first of them.
+   */
+  async #isSamePool(): Promise<boolean> {
+    const seq = this.#lastSeq;
+    if (seq === 0n) return true;
+    try {
+      const { timestampNs } = await this.#calls.message(seq);
+      return timestampNs === ((BigInt(this.#lastTimeHi) << 32n) | BigInt(this.#lastTimeLo));
+    } catch (error) {
+      // Overwritten, or damaged since: unknown.
+      if (PlasmiteError.is(error, ErrorKind.NotFound)) return true;
+      if (PlasmiteError.is(error, ErrorKind.Corrupt)) return true;
+      throw error;
+    }
   }
 
   /** Fetches one message that the tail skipped before the pending frame. */
