@@ -1,8 +1,8 @@
 /**
  * The web page: static files, embedded as text.
  *
- * What a page needs for its first paint is what the static imports of its view reach: it is preloaded.
- * The rest is loaded when it is used (server/ui/later.js).
+ * What a page needs for its first paint is what the static imports of its view reach: it is preloaded,
+ * in a few files (packs.ts). The rest is loaded when it is used (later.js).
  *
  * @module
  */
@@ -95,6 +95,8 @@ import times from "./times.js" with { type: "text" };
 import timeline from "./timeline.js" with { type: "text" };
 import words from "./words.js" with { type: "text" };
 import wordsOrJq from "./words_or_jq.js" with { type: "text" };
+
+import { importsOf, lean, packed } from "./packs.ts";
 
 /** One file of the page. */
 export interface UiAsset {
@@ -203,29 +205,24 @@ const VIEWS: Readonly<Record<string, string>> = {
   "/access": "access",
 };
 
-/**
- * A script without the comments that have lines of their own, a sixth of the page. The lines stay, so
- * that positions in errors are those of the source.
- */
-function lean(script: string): string {
-  const comments = /^ *\/\*\*(?:(?!\*\/)[^])*\*\/$|^ *\/\/ .*$/gm;
-  return script.replaceAll(comments, (comment) => comment.replaceAll(/[^\n]+/g, ""));
-}
-
 /** The modules that are loaded with these, by their static imports. */
 function reached(modules: readonly string[]): Set<string> {
   const found = new Set(modules);
-  for (const module of found) {
-    for (const [, next = ""] of (SCRIPTS[module] ?? "").matchAll(/ from "\.\/(\w+)\.js";$/gm)) {
-      found.add(next);
-    }
-  }
+  for (const module of found) for (const next of importsOf(SCRIPTS[module] ?? "")) found.add(next);
   return found;
 }
 
+/** What each view loads; the frame of the page, which starts everything, comes last. */
+const REACHED: ReadonlyMap<string, ReadonlySet<string>> = new Map(
+  Object.values(VIEWS).map((view) => [view, new Set([...reached([view]), ...reached(["app"])])]),
+);
+
+const { files: FILES, packs: PACKS } = packed(SCRIPTS, REACHED, ["early"]);
+
 /** The page that preloads what the first paint of a view needs. */
 function pageOf(view: string): UiAsset {
-  const modules = [...reached(["app", view])].sort();
+  const modules = [...REACHED.get(view) ?? []].sort();
+  const packs = new Set(modules.map((module) => PACKS.get(module) ?? module));
   const sheets = modules.flatMap((module) =>
     [...(SCRIPTS[module] ?? "").matchAll(/^await styled\("(\w+)"\);$/gm)].map(([, name]) => name)
   );
@@ -233,9 +230,13 @@ function pageOf(view: string): UiAsset {
     // Not one of the scripts that wait for each other and for the style sheets.
     `<script type="module" async fetchpriority="high" src="/ui/assets/early.js"></script>`,
     ...sheets.map((name) => `<link rel="stylesheet" href="/ui/assets/${name}.css">`),
-    ...modules.map((name) => `<link rel="modulepreload" href="/ui/assets/${name}.js">`),
+    // With the module that app.js imports by its name.
+    ...[...packs, view].filter((name) => name !== "early").map((name) =>
+      `<link rel="modulepreload" href="/ui/assets/${name}.js">`
+    ),
   ];
-  const body = page.replace("<!-- preloads -->", links.join("\n    "));
+  const body = page.replace("<!-- preloads -->", links.join("\n    "))
+    .replace("assets/app.js", `assets/${PACKS.get("app")}.js`);
   return { type: "text/html; charset=utf-8", body };
 }
 
@@ -250,7 +251,7 @@ function all(files: Readonly<Record<string, string>>, end: string, type: string)
 const ASSETS: ReadonlyMap<string, UiAsset> = new Map([
   ...Object.entries(VIEWS).map(([path, view]): [string, UiAsset] => [path, pageOf(view)]),
   ["/ui/assets/icon.svg", { type: "image/svg+xml", body: icon }],
-  ...all(SCRIPTS, "js", "text/javascript"),
+  ...all(FILES, "js", "text/javascript"),
   ...all(SHEETS, "css", "text/css"),
 ]);
 

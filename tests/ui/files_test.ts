@@ -22,6 +22,7 @@ import {
 import { fieldsOf, piecesOf } from "../../server/ui/line.js";
 import { page } from "../../server/page.ts";
 import { uiAssets } from "../../server/ui/mod.ts";
+import { lean } from "../../server/ui/packs.ts";
 
 const UI = new URL("../../server/ui/", import.meta.url);
 
@@ -108,14 +109,20 @@ Deno.test("a text cut anywhere can be drawn, and nothing invisible stays so", ()
   assert.equal(visible("👩‍👩‍👧 é"), "👩‍👩‍👧 é");
 });
 
+/** The modules as they are in the repository, by name. */
+const SOURCES = new Map(
+  [...Deno.readDirSync(UI)].filter(({ name }) => name.endsWith(".js")).map(({ name }) => [
+    name,
+    Deno.readTextFileSync(new URL(name, UI)),
+  ]),
+);
+
 // Lost: code that looks like a comment, in the browser only.
-Deno.test("scripts lose comments on lines of their own, and nothing else", async () => {
+Deno.test("scripts lose comments on lines of their own, and nothing else", () => {
   let gone = 0;
-  for (const [path, { type, body }] of await uiAssets()) {
-    if (!type.startsWith("text/javascript")) continue;
-    const source = (await Deno.readTextFile(new URL(path.slice("/ui/assets/".length), UI)))
-      .split("\n");
-    const lines = body.split("\n");
+  for (const [path, text] of SOURCES) {
+    const source = text.split("\n");
+    const lines = lean(text).split("\n");
     assert.equal(lines.length, source.length, path);
     for (const [i, line] of lines.entries()) {
       if (line === source[i]) continue;
@@ -157,10 +164,25 @@ Deno.test("the page's modules are all handed out and used, and ask for nothing e
   const assets = await uiAssets();
   const pages = PAGES.flatMap((path) => named(assets.get(path)?.body ?? ""));
   const scripts = [...assets].filter(([, { type }]) => type.startsWith("text/javascript"));
-  const loaded = new Set(pages);
-  for (const [path, { body }] of scripts) {
-    for (const [, file = ""] of body.matchAll(/(?: from |import\()"\.\/([^"]+)"/g)) {
+  // The frame of the page is in what each page starts with.
+  const loaded = new Set([...pages, "/ui/assets/app.js"]);
+  for (const [path, source] of SOURCES) {
+    const text = lean(source);
+    for (const [, file = ""] of text.matchAll(/(?: from |import\()"\.\/([^"]+)"/g)) {
       loaded.add(`/ui/assets/${file}`);
+      assert.ok(assets.has(`/ui/assets/${file}`), `${path} imports ${file}`);
+    }
+    for (const [, list = "", file] of text.matchAll(/^import \{([^}]*)\} from "\.\/([^"]+)";$/gm)) {
+      const { body = "" } = assets.get(`/ui/assets/${file}`) ?? {};
+      for (const part of list.split(",").filter((one) => one.trim() !== "")) {
+        const [name = ""] = part.trim().split(" as ");
+        const exported = new RegExp(`\\bas ${name}\\b|^export .*\\b${name}\\b`, "m");
+        assert.match(body, exported, `${file} hands out ${name}`);
+      }
+    }
+  }
+  for (const [path, { body }] of scripts) {
+    for (const [, file = ""] of body.matchAll(/(?: from |import\(|import )"\.\/([^"]+)"/g)) {
       assert.ok(assets.has(`/ui/assets/${file}`), `${path} imports ${file}`);
     }
     for (const [, file = ""] of body.matchAll(/new SharedWorker\("([^"]+)"/g)) {
@@ -181,7 +203,9 @@ Deno.test("the page's modules are all handed out and used, and ask for nothing e
   for (const path of PAGES) {
     const files = named(assets.get(path)?.body ?? "");
     for (const file of files) {
-      for (const [, next] of (assets.get(file)?.body ?? "").matchAll(/ from "\.\/([^"]+)"/g)) {
+      for (
+        const [, next] of (assets.get(file)?.body ?? "").matchAll(/(?: from|import) "\.\/([^"]+)"/g)
+      ) {
         assert.ok(files.includes(`/ui/assets/${next}`), `${path} does not preload ${next}`);
       }
     }

@@ -40,7 +40,7 @@ async function held(
 ): Promise<void> {
   let release = (): void => {};
   const released = new Promise<void>((done) => release = done);
-  await page.route(/\/ui\/assets\/(?:app|pool)\.js$/, async (route) => {
+  await page.route(/\/ui\/assets\/(?:with_\w+|pool)\.js$/, async (route) => {
     await released;
     await route.continue();
   });

@@ -64,6 +64,9 @@ inBrowsers(
       loaded.delete("/ui/assets/icon.svg");
       named.delete("/ui/assets/icon.svg");
       assert.deepEqual([...loaded].sort(), [...named].sort(), path);
+      // Every request costs a browser more than what it fetches.
+      const scripts = [...loaded].filter((file) => file.endsWith(".js"));
+      assert.ok(scripts.length <= 5, `${path}: ${scripts.join(" ")}`);
       if (key !== "/ui") {
         await page.locator(first).first().click();
         await page.locator(".inspector h2").waitFor();
