@@ -133,7 +133,7 @@ inBrowsers("tabs", async (t, browser, name) => {
           },
         ]),
       );
-      /** Who has opened shared connections, and who has asked for streams by themselves. */
+      /** Who has opened shared connections, and who follows a pool alone. */
       const asked = { shared: new Set<string>(), alone: new Set<string>() };
       await using scene = await Tabs.open(browser, PLAIN_HOST, {
         authenticator: {
@@ -141,9 +141,10 @@ inBrowsers("tabs", async (t, browser, name) => {
             const who = headers.get("authorization") ?? "";
             const grant = grants.get(who);
             if (grant === undefined || grant.ended?.aborted) return "invalid";
-            const { pathname } = new URL(url);
+            const { pathname, searchParams } = new URL(url);
             if (pathname === "/v0/ui/streams" && method === "POST") asked.shared.add(who);
-            if (pathname.endsWith("/events")) asked.alone.add(who);
+            const follows = !searchParams.has("no_follow");
+            if (pathname.endsWith("/events") && follows) asked.alone.add(who);
             return grant;
           },
         },
