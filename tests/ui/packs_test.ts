@@ -10,44 +10,53 @@ import { pathToFileURL } from "node:url";
 import { type Packed, packed, type Scripts } from "../../server/ui/packs.ts";
 import { withDir } from "../support/processes.ts";
 
-const SCRIPTS: Scripts = {
-  base: `export const things = [];
-export function put(thing) {
-  things.push(thing);
-}
-const own = "base";
-export { own as whose };
-put(own);
-`,
-  more: `import {
-  put as add,
-  whose,
-} from "./base.js";
-export { things } from "./base.js";
+/** Lines without the margin that keeps them apart from the lines of this file. */
+const lines = (text: string): string => text.replaceAll(/^\s*\| ?/gm, "").trimStart();
 
-await Promise.resolve();
-const own = \`more than ${"${whose}"}\`;
-export class Thing {
-  name = own;
-}
-add(new Thing().name);
-`,
-  one: `import { alone } from "./alone.js";
-import { things } from "./more.js";
-export async function seen() {
-  const { late } = await import("./late.js");
-  return [...things, alone, late()];
-}
-`,
-  two: `import { put } from "./base.js";
-put("two");
-`,
-  alone: `export const alone = "alone";
-`,
-  late: `import { Thing, things } from "./more.js";
-import { whose } from "./base.js";
-export const late = () => [new Thing().name, things.length, whose].join();
-`,
+const SCRIPTS: Scripts = {
+  base: lines(`
+    | export const things = [];
+    | export function put(thing) {
+    |   things.push(thing);
+    | }
+    | const own = "base";
+    | export { own as whose };
+    | put(own);
+  `),
+  more: lines(`
+    | import {
+    |   put as add,
+    |   whose,
+    | } from "./base.js";
+    | export { things } from "./base.js";
+    |
+    | await Promise.resolve();
+    | const own = \`more than ${"${whose}"}\`;
+    | export class Thing {
+    |   name = own;
+    | }
+    | add(new Thing().name);
+  `),
+  one: lines(`
+    | import { alone } from "./alone.js";
+    | import { things } from "./more.js";
+    | export async function seen() {
+    |   const { late } = await import("./late.js");
+    |   return [...things, alone, late()];
+    | }
+  `),
+  two: lines(`
+    | import { put } from "./base.js";
+    | put("two");
+  `),
+  alone: lines(`
+    | export const alone = "alone";
+  `),
+  late: lines(`
+    | import { Thing, things } from "./more.js";
+    | import { whose } from "./base.js";
+    | export const late = () => [new Thing().name, things.length, whose].join();
+  `),
 };
 
 const reached = new Map([
