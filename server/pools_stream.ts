@@ -6,6 +6,7 @@
  */
 
 import { PlasmiteError } from "../lib/errors.ts";
+import { Slice } from "../lib/storage/turns.ts";
 import { pause } from "../lib/timers.ts";
 import { EVENTS } from "./encodings.ts";
 import { busy, saturated, SLOT_WAIT } from "./errors.ts";
@@ -22,9 +23,19 @@ const BEAT = 15_000;
 
 const encoder = new TextEncoder();
 
-/** The part of a list that is compared; ages change all the time. */
-function withoutAges(list: string): string {
-  return list.replaceAll(/"(?:oldest|newest)_age_ms":(?:\d+|null)/g, "");
+/** A list in pieces, without the ages, which change all the time. */
+async function withoutAges(list: readonly string[]): Promise<readonly string[]> {
+  const slice = new Slice();
+  const facts: string[] = [];
+  for (const piece of list) {
+    facts.push(piece.replaceAll(/"(?:oldest|newest)_age_ms":(?:\d+|null)/g, ""));
+    if (slice.over) await slice.next();
+  }
+  return facts;
+}
+
+function areEqual(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((piece, i) => piece === b[i]);
 }
 
 /** A stream of the pools that one caller may read. */
@@ -33,12 +44,15 @@ class PoolsStream {
   readonly #host: RouteHost;
   readonly #over = new AbortController();
   readonly #signal: AbortSignal;
-  #seen = "";
-  #first: string | null;
+  /** The last list that was sent, without ages. */
+  #seen: readonly string[] = [];
+  #first: readonly string[] | null;
+  /** What is left to send of an event. */
+  #left: string[] = [];
   #beatAt = performance.now() + BEAT;
   #rest = LOOK_EVERY;
 
-  constructor(call: Call, host: RouteHost, first: string) {
+  constructor(call: Call, host: RouteHost, first: readonly string[]) {
     this.#call = call;
     this.#host = host;
     this.#first = first;
@@ -64,7 +78,8 @@ class PoolsStream {
       },
       pull: async (controller) => {
         try {
-          const text = await this.#next();
+          if (this.#left.length === 0) this.#left = await this.#next();
+          const text = this.#left.shift() ?? "";
           if (!this.#signal.aborted) controller.enqueue(encoder.encode(text));
         } catch (error) {
           if (this.#signal.aborted) return;
@@ -77,25 +92,27 @@ class PoolsStream {
     }, { highWaterMark: 0 });
   }
 
-  /** The next event, or a heartbeat. */
-  async #next(): Promise<string> {
+  /** The next event, in pieces, or a heartbeat. */
+  async #next(): Promise<string[]> {
     for (;;) {
       const list = this.#first ?? await this.#look();
       this.#first = null;
-      const facts = withoutAges(list ?? "");
-      if (list !== null && facts !== this.#seen) {
+      const facts = await withoutAges(list ?? []);
+      if (list !== null && !areEqual(facts, this.#seen)) {
         this.#seen = facts;
         this.#beatAt = performance.now() + BEAT;
-        return `event: pools\ndata: ${list}\n\n`;
+        return list.map((piece, i) =>
+          `${i === 0 ? "event: pools\ndata: " : ""}${piece}${i === list.length - 1 ? "\n\n" : ""}`
+        );
       }
       if (performance.now() < this.#beatAt) continue;
       this.#beatAt = performance.now() + BEAT;
-      return ": keep-alive\n\n";
+      return [": keep-alive\n\n"];
     }
   }
 
   /** The list after a pause; null if too many other calls are in progress. */
-  async #look(): Promise<string | null> {
+  async #look(): Promise<readonly string[] | null> {
     await pause(this.#rest, this.#signal);
     const began = performance.now();
     try {
@@ -109,13 +126,8 @@ class PoolsStream {
   }
 }
 
-async function listOf({ grant }: Call, host: RouteHost): Promise<string> {
-  const pieces = await host.directory.run(
-    SLOT_WAIT,
-    () => Array.fromAsync(poolsJson(host, grant)),
-    saturated,
-  );
-  return pieces.join("");
+function listOf({ grant }: Call, host: RouteHost): Promise<readonly string[]> {
+  return host.directory.run(SLOT_WAIT, () => Array.fromAsync(poolsJson(host, grant)), saturated);
 }
 
 /**

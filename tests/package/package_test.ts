@@ -116,6 +116,38 @@ Deno.test({
         ...["run", "--no-prompt", "--quiet", ...rights, "filter.ts"],
       );
       assert.equal(asked.out, "[ 200, 2 ] [ 400, 0 ]\n", asked.err);
+
+      // Thousands of pools are listed with the help of a worker, which has no file either.
+      await Deno.writeTextFile(
+        `${dir}/list.ts`,
+        `import { Client } from "@plasmite/core";
+         import { createApp } from "@plasmite/core/server";
+         let told = 0;
+         globalThis.Worker = class extends Worker {
+           constructor(...how: ConstructorParameters<typeof Worker>) {
+             super(...how);
+             this.addEventListener("message", () => told++);
+           }
+         };
+         using client = new Client("${dir}/.plasmite/pools");
+         client.createPool("small", 8192).close();
+         const pool = Deno.readFileSync("${dir}/.plasmite/pools/small.plasmite");
+         for (let i = 0; i < 2000; i++) {
+           Deno.writeFileSync("${dir}/.plasmite/pools/p" + i + ".plasmite", pool);
+         }
+         const app = createApp(client);
+         const { pools } = await (await app.request("http://localhost/v0/pools")).json();
+         console.log(pools.length, pools.filter(({ error }: { error?: unknown }) => error).length, told > 20);
+         await app.shutdown();`,
+      );
+      const listed = await run(
+        dir,
+        Deno.execPath(),
+        ...["run", "--no-prompt", "--quiet", ...rights, "list.ts"],
+      );
+      assert.equal(listed.out, "2002 0 true\n", listed.err);
+      const names = await run(dir, "npx", "plasmite", "pool", "list", "--json");
+      assert.equal(JSON.parse(names.out).pools.length, 2002, names.err);
     }),
 });
 

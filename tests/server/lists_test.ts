@@ -109,3 +109,35 @@ Deno.test("list of thousands of pools: the same text with a length, compressed, 
     await app.shutdown();
   });
 });
+
+Deno.test("stream of thousands of pools: each event is the whole list, and only a change is one", async () => {
+  await withMany(async (dir) => {
+    using client = new Client(dir);
+    const app = createApp(client);
+    const answer = await app.request("http://localhost/v0/ui/pools/stream");
+    const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    const next = async (): Promise<{ name: string; bounds: { newest?: number } }[]> => {
+      while (!text.includes("\n\n")) {
+        const { done, value } = await (reader?.read() ?? Promise.reject(new Error("no body")));
+        assert.ok(!done);
+        text += value;
+      }
+      const [event = "", ...rest] = text.split("\n\n");
+      text = rest.join("\n\n");
+      const [, data = ""] = /^event: pools\ndata: (.*)$/.exec(event) ?? [];
+      return JSON.parse(data).pools;
+    };
+    const first = await next();
+    assert.equal(first.length, MANY);
+    using pool = client.openPool("p1234");
+    pool.append({ n: 2 });
+    const second = await next();
+    const numbers = (pools: typeof first): [string, number | undefined][] =>
+      pools.map(({ name, bounds }) => [name, bounds.newest]);
+    const expected = numbers(first).map(([name, newest]) => [name, name === "p1234" ? 2 : newest]);
+    assert.deepEqual(numbers(second), expected);
+    await reader?.cancel();
+    await app.shutdown();
+  });
+});
