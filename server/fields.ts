@@ -39,7 +39,12 @@ export function checked<T>(schema: Schema<T>, value: unknown): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
-  throw bad(`invalid field ${issue?.path.map(String).join(".") ?? ""}`, `${issue?.message}.`);
+  const message = issue?.message ?? "";
+  // What `exactValue` makes of other numbers.
+  const hint = message.endsWith("received NaN")
+    ? "Use a whole number, without sign, fraction or exponent."
+    : `${message}.`;
+  throw bad(`invalid field ${issue?.path.map(String).join(".") ?? ""}`, hint);
 }
 
 /**

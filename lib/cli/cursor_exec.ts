@@ -84,7 +84,8 @@ export class ExecDelivery implements Delivery {
   async #bury(message: StoredFrame, tries: number): Promise<void> {
     const { dead } = this.#options;
     await this.#cursor.bury(message, dead);
-    const text = `Message ${message.seq} failed ${tries} times and was moved to the dead pool.`;
+    const times = tries === 1 ? "once" : `${tries} times`;
+    const text = `Message ${message.seq} failed ${times} and was moved to the dead pool.`;
     this.#notice("dead_letter", text, message, tries);
   }
 

@@ -70,7 +70,8 @@ export class FeedInput {
 
   #read(into: Uint8Array): number | null {
     const source = this.#file ?? standardInput;
-    return reading(this.#path, () => source.readSync(into));
+    const isArgument = this.#context.args.text("FILE") === this.#path;
+    return reading(this.#path, () => source.readSync(into), isArgument);
   }
 
   /** Refuses a terminal unless it was requested. Throws Usage. */

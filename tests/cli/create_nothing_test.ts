@@ -72,6 +72,8 @@ Deno.test("feed --create without anything to read makes no pool", () =>
       [`P feed p --create --file f.missing`, 8, "failed to read data file"],
       [`P feed p --create --file .`, 8, "failed to read data file"],
       [`P feed p --create --file no/where`, 8, "failed to read data file"],
+      [`P import p --create f.missing`, 8, "failed to read data file"],
+      [`P import p --create .`, 8, "failed to read data file"],
       [`P feed p --create --file f.empty`, 2, "missing data input"],
       [`P feed p --create < f.empty`, 2, "missing data input"],
       [`P feed p --create --file - < f.empty`, 2, "missing data input"],

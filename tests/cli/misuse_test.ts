@@ -401,6 +401,15 @@ const rows: readonly Row[] = [
     works: "echo '{}' > messages.jsonl; plasmite feed events --file messages.jsonl",
   },
   {
+    says: "a folder to import from",
+    line: "plasmite import events .",
+    code: ErrorKind.Io,
+    message: "failed to read data file",
+    hint: /Check the path of the file/,
+    works: "echo '{}' | plasmite feed events --create; plasmite export events -o all.jsonl; " +
+      "plasmite import events all.jsonl",
+  },
+  {
     says: "half a filter",
     line: "plasmite follow events --no-follow --where '.data.n >'",
     code: ErrorKind.Usage,

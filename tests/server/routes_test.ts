@@ -195,6 +195,7 @@ Deno.test("server: pool sizes are whole numbers of a sensible size", async () =>
     const { status, json } = await post("/v0/pools", `{"pool":"x","size_bytes":${size}}`);
     assert.equal(status, 400, size);
     assert.equal(json.error.kind, "Usage", size);
+    assert.doesNotMatch(json.error.hint, /NaN/, size);
   }
   assert.equal((await get("/v0/pools")).text, '{"pools":[]}');
   assert.equal(
