@@ -231,8 +231,11 @@ Deno.test("far search: a frame inside a message is never taken for another, dama
       }
       storage.put(POOL, bytes);
       const ring = Ring.open(storage, POOL);
+      // Only what reaches behind the largest possible frame shows that a header is damaged: a search
+      // of no more than the largest one there is meets no other frame before it.
+      const largest = tight && flips.length === 0 ? longest : ringSize;
       for (const [seq, at] of places) {
-        const place = search(ring, seq, tight ? longest : ringSize);
+        const place = search(ring, seq, largest);
         if (place >= 0) assert.equal(place, at, `message ${seq}`);
         if (place >= 0) found++;
         else refused++;
