@@ -7,6 +7,7 @@
  * @module
  */
 
+import { isGranted } from "../environment.ts";
 import { PlasmiteError } from "../errors.ts";
 import { osError } from "./os_error.ts";
 import type { PathState, Storage, StorageFile } from "./storage.ts";
@@ -20,6 +21,58 @@ function notRegular(path: string): PlasmiteError {
   });
 }
 
+/** How often a name is looked up before its folder is remembered, and then between two attempts. */
+const LEARN_EVERY = 64;
+/**
+ * How old the last change of a folder must be, in milliseconds, so that the next one has another
+ * time: Deno tells that of a change in seconds, and FAT counts in steps of two.
+ */
+const SETTLED = 3000;
+
+/** A folder as it was when a name in it was looked up. */
+interface Folder {
+  readonly path: string;
+  readonly dev: number;
+  readonly ino: number | null;
+  /** When it was last modified, in milliseconds since 1970. A copying program may set that time, */
+  readonly modified: number;
+  /** but not that of the last change. */
+  readonly changed: number;
+}
+
+/** The folder at `path` now; null if its times tell nothing about the names in it. */
+function folderAt(path: string): Folder | null {
+  const { dev, ino, mtime, ctime } = Deno.statSync(path);
+  if (mtime === null || ctime === null) return null;
+  return { path, dev, ino, modified: mtime.getTime(), changed: ctime.getTime() };
+}
+
+/**
+ * Whether a device is a local disk. File systems of memory, layers and networks have the major
+ * number 0; those of networks may learn of a change later.
+ */
+function isLocalDisk(dev: number): boolean {
+  return Deno.build.os === "linux" && Math.floor(dev / 0x100) % 0x1000 !== 0;
+}
+
+/**
+ * The folder of `path`, if the name can only come to mean something else by a change of it that its
+ * times will show: not a link, on a local disk, and not changed a moment ago.
+ */
+function folderOf(path: string, file: Deno.FileInfo): Folder | null {
+  if (!isLocalDisk(file.dev)) return null;
+  const end = path.lastIndexOf("/");
+  const parent = end < 0 ? "." : path.slice(0, end + 1);
+  if (!isGranted({ name: "read", path: parent })) return null; // Deno could prompt.
+  const folder = folderAt(parent);
+  if (folder === null || folder.dev !== file.dev) return null;
+  const { modified, changed } = folder;
+  if (Date.now() - Math.max(modified, changed) < SETTLED) return null;
+  // After the folder: what changes in between shows in the folder's times later.
+  const now = Deno.lstatSync(path);
+  return now.isFile && now.ino === file.ino && now.dev === file.dev ? folder : null;
+}
+
 /** A pool file on disk. */
 export class DiskFile implements StorageFile {
   readonly #file: Deno.FsFile;
@@ -27,6 +80,10 @@ export class DiskFile implements StorageFile {
   #position: number;
   /** Which file it is, as far as that is known. */
   #identity: Pick<Deno.FileInfo, "dev" | "ino"> | null;
+  /** The folder that the file is known to be in under its name; null if that is not known. */
+  #folder: Folder | null = null;
+  /** How often the name was looked up. */
+  #lookUps = 0;
   readonly opened: { readonly size: number; readonly mtimeMs: number | null };
 
   /**
@@ -148,7 +205,16 @@ export class DiskFile implements StorageFile {
     }
   }
 
+  /**
+   * A look at the folder instead of the file, where that is enough (docs/spec/format.md 14.3): since
+   * Linux 6.13 a file whose times were asked gets a new, exact time with the next write, which costs
+   * more than the write itself. The size is where the file's end is.
+   */
   pathState(size?: number): PathState {
+    if (this.#folder !== null && !this.#isSameFolder(this.#folder)) this.#folder = null;
+    if (this.#folder !== null) {
+      return size === undefined || this.#end() === size ? "same" : "resized";
+    }
     let info: Deno.FileInfo;
     try {
       info = Deno.statSync(this.path);
@@ -158,7 +224,36 @@ export class DiskFile implements StorageFile {
     }
     const own = this.#identity ??= this.#stat();
     if (info.ino !== own.ino || info.dev !== own.dev) return "replaced";
+    if (++this.#lookUps % LEARN_EVERY === 0) this.#learnFolder(info);
     return size === undefined || info.size === size ? "same" : "resized";
+  }
+
+  #learnFolder(info: Deno.FileInfo): void {
+    try {
+      this.#folder = folderOf(this.path, info);
+    } catch {
+      this.#folder = null; // Gone, or not to be looked at: the name is looked up as before.
+    }
+  }
+
+  #isSameFolder(folder: Folder): boolean {
+    try {
+      const now = folderAt(folder.path);
+      return now !== null && now.ino === folder.ino && now.dev === folder.dev &&
+        now.modified === folder.modified && now.changed === folder.changed;
+    } catch {
+      return false; // The look-up of the file says why.
+    }
+  }
+
+  /** The place of the file's end. */
+  #end(): number {
+    try {
+      this.#position = -1;
+      return this.#position = this.#file.seekSync(0, Deno.SeekMode.End);
+    } catch (error) {
+      throw this.#failure(error);
+    }
   }
 
   close(): void {

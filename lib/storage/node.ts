@@ -59,12 +59,12 @@ function locked(number: number): boolean {
 }
 
 function infoOf(stats: fs.Stats): Deno.FileInfo {
-  const { dev, ino, mode, size, mtime, blocks } = stats;
+  const { dev, ino, mode, size, mtime, ctime, blocks } = stats;
   const info = {
     isFile: stats.isFile(),
     isDirectory: stats.isDirectory(),
     isSymlink: stats.isSymbolicLink(),
-    ...{ dev, ino, mode, size, mtime, blocks, uid: stats.uid, nlink: stats.nlink },
+    ...{ dev, ino, mode, size, mtime, ctime, blocks, uid: stats.uid, nlink: stats.nlink },
   };
   return info as unknown as Deno.FileInfo;
 }
@@ -78,8 +78,9 @@ class NodeFile {
     this.#fd = fd;
   }
 
-  seekSync(offset: number): number {
-    return this.#at = offset;
+  seekSync(offset: number, whence = 0): number {
+    const from = whence === 2 ? call(() => fs.fstatSync(this.#fd).size) : 0;
+    return this.#at = from + offset;
   }
 
   readSync(into: Uint8Array): number | null {
