@@ -157,6 +157,13 @@ export class StandardStream {
     return this.#terminal ??= this.#stream.isTerminal();
   }
 
+  /** Whether another process may read stdout, and end before us: not so for files and devices. */
+  get isRead(): boolean {
+    if (this.isTerminal) return false;
+    const info = stdoutInfo();
+    return info === null || !(info.isFile || info.isCharDevice === true);
+  }
+
   /** How many bytes the system writes atomically; see {@linkcode nextPiece}. */
   get #piece(): number {
     return this.#atomic ??= this.#stream === Deno.stderr || Deno.build.os === "windows"
@@ -255,16 +262,26 @@ function isMomentary(error: unknown): boolean {
   return error instanceof Deno.errors.WouldBlock || error instanceof Deno.errors.Interrupted;
 }
 
+/** What stdout is; null where the system does not tell, or may not be asked. */
+function stdoutInfo(): Deno.FileInfo | null {
+  if (Deno.build.os !== "linux" || !mayTrySystemFiles()) return null;
+  try {
+    return Deno.statSync("/proc/self/fd/1");
+  } catch {
+    return null; // There is no /proc, or it may not be read.
+  }
+}
+
 /** How many bytes a stdout that is not a terminal writes atomically. */
 function atomicSize(): number {
-  if (Deno.build.os !== "linux" || !mayTrySystemFiles()) return PIPE_PIECE;
+  const info = stdoutInfo();
+  if (info === null) return PIPE_PIECE;
+  if (info.isFile) return Infinity; // O_NONBLOCK has no effect on files.
+  if (!info.isSocket) return PIPE_PIECE;
   try {
-    const info = Deno.statSync("/proc/self/fd/1");
-    if (info.isFile) return Infinity; // O_NONBLOCK has no effect on files.
-    if (!info.isSocket) return PIPE_PIECE;
     return isUnixSocket(info.ino) ? SOCKET_PIECE : 1;
   } catch {
-    return PIPE_PIECE; // There is no /proc, or it may not be read.
+    return PIPE_PIECE;
   }
 }
 

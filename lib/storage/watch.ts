@@ -10,7 +10,7 @@
  */
 
 import { isGranted } from "../environment.ts";
-import { startTimer, waitFor } from "../timers.ts";
+import { every, startTimer, waitFor } from "../timers.ts";
 import { anySemaphores, semaphoreExists, semaphorePath } from "./semaphore.ts";
 
 /**
@@ -111,7 +111,7 @@ class SharedWatch {
   users = 0;
   #wakers = new Set<() => void>();
   #watcher: Deno.FsWatcher | null = null;
-  #tick: ReturnType<typeof setInterval> | null = null;
+  readonly #stopTicking: () => void;
   #echo: ReturnType<typeof setTimeout> | null = null;
   #unanswered = false;
   readonly #path: string;
@@ -122,8 +122,13 @@ class SharedWatch {
   constructor(path: string) {
     this.#path = path;
     this.#start();
-    const every = this.#watcher === null ? BLIND_TICK : SLOW_TICK;
-    this.#tick = setInterval(() => this.#slow(), every);
+    const slow = (): void => this.#slow();
+    if (this.#watcher !== null) this.#stopTicking = every(SLOW_TICK, slow);
+    else {
+      // Nothing else keeps a process of Node alive.
+      const timer = setInterval(slow, BLIND_TICK);
+      this.#stopTicking = () => clearInterval(timer);
+    }
   }
 
   #start(): void {
@@ -199,7 +204,7 @@ class SharedWatch {
 
   close(): void {
     this.#watcher?.close();
-    if (this.#tick !== null) clearInterval(this.#tick);
+    this.#stopTicking();
     if (this.#echo !== null) clearTimeout(this.#echo);
     this.notify();
   }

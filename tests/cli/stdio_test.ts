@@ -269,3 +269,25 @@ Deno.test("only lib/stdio.ts touches the standard streams", () => {
   const door = Deno.readTextFileSync(`${ROOT}cli.ts`).replaceAll(/^\s*(\/\*\*|\*|\/\/).*$/gm, "");
   assert(!/\bDeno\.(stdout|stderr|stdin)\b|\bconsole\./.test(door));
 });
+
+// Lost: memory, for asking every second whether a file or nobody still reads; or, without asking,
+// `follow | head -1` stays until the next message.
+Deno.test({
+  name: "stdout: a pipe has a reader that may go away, a file and /dev/null have none",
+  ignore: Deno.build.os !== "linux",
+  fn: () =>
+    inTemp(async (dir) => {
+      const program = `const { StandardStream } = await import("${STDIO}");
+        console.error(StandardStream.stdout.isRead);`;
+      const isRead = async (redirect: string): Promise<string> => {
+        const { stderr } = await new Deno.Command("bash", {
+          args: ["-c", `"$0" eval "$1" ${redirect}`, Deno.execPath(), program],
+        }).output();
+        return new TextDecoder().decode(stderr).trim();
+      };
+      assert.deepEqual(
+        await Promise.all(["> /dev/null", `> ${dir}/file`, "| cat"].map(isRead)),
+        ["false", "false", "true"],
+      );
+    }),
+});

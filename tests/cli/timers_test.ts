@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { startTimer } from "../../lib/timers.ts";
+import { every, startTimer } from "../../lib/timers.ts";
 import { RemoteClient } from "../../mod.ts";
 import { inTemp } from "./cli_util.ts";
 import { serve, take } from "../client/remote_util.ts";
@@ -23,6 +23,31 @@ Deno.test("a timer of any length does not fire before a short one", async () => 
   for (const ms of [-1, 0, NaN, -Infinity]) {
     await new Promise<void>((resolve) => startTimer(resolve, ms));
   }
+});
+
+// Lost: a follower that missed a notice looked never again, or one that was closed went on looking.
+Deno.test("what ticks does so until it is stopped, also by itself, and keeps the process alive", async () => {
+  const { resolve, promise } = Promise.withResolvers<void>();
+  let ticks = 0;
+  const stop = every(1, () => {
+    if (++ticks < 3) return;
+    stop();
+    resolve();
+  });
+  const other = every(1, () => assert.fail("stopped before it ticked"));
+  other();
+  await promise;
+  await new Promise<void>((resolve) => startTimer(resolve, 20));
+  assert.equal(ticks, 3);
+
+  const timers = new URL("../../lib/timers.ts", import.meta.url).href;
+  const program = `const { every } = await import("${timers}");
+    let ticks = 0;
+    const stop = every(1, () => { if (++ticks === 3) { stop(); console.log("three"); } });
+    every(1 << 30, () => {})();`;
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), { args: ["eval", program] })
+    .output();
+  assert.deepEqual([code, new TextDecoder().decode(stdout)], [0, "three\n"]);
 });
 
 // Lost: a server that was told to let tails live for a month broke each of them off at once.

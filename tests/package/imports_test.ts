@@ -286,6 +286,42 @@ Deno.test("start-up: what ends at once uses no timer", async (t) => {
   });
 });
 
+// An idle follower held 3 MB for the part of Node that the first of these loads.
+Deno.test("waiting: followers and servers use no timer of Node either", async (t) => {
+  await inTemp(async (dir) => {
+    const preload = `${dir}/timers.js`;
+    await Deno.writeTextFile(preload, TIMERS);
+    using pool = new Client(dir).createPool("p");
+    const start = (...args: string[]): Deno.ChildProcess =>
+      new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "-q", "--preload", preload, `${ROOT}cli.ts`, "--dir", dir, ...args],
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+    await t.step("follow", async () => {
+      await using child = start("follow", "p", "--tail", "1", "--jsonl", "--data-only");
+      const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      // An error ends it, and what it prints.
+      for (let n = 1; n <= 3; n++) {
+        pool.append({ n });
+        assert.deepEqual(await lines.read(), { done: false, value: `{"n":${n}}\n` });
+      }
+      await lines.cancel();
+      await child.stderr.cancel();
+      child.kill("SIGKILL");
+    });
+    await t.step("serve", async () => {
+      await using child = start("serve", "--bind", "127.0.0.1:0");
+      const lines = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+      assert.match((await lines.read()).value ?? "", /^Serving pools on http/);
+      await lines.cancel();
+      await child.stdout.cancel();
+      child.kill("SIGKILL");
+    });
+  });
+});
+
 Deno.test("start-up: the entry point loads few modules", () => {
   const loaded = new Set<string>();
   const visit = (file: string): void => {

@@ -221,7 +221,7 @@ const ASKING = new Set([
   "lib/storage/temporary.ts",
   "lib/storage/watch.ts",
   "server/access/folder.ts",
-  "server/check.ts",
+  "server/warnings.ts",
   "server/registry.ts",
   "server/write_set.ts",
 ]);

@@ -28,16 +28,14 @@ function folders(): Record<string, string> {
 
 /** The pauses of the timers that are started meanwhile, in milliseconds. */
 function pauses(work: () => void): number[] {
-  const { setInterval } = globalThis;
+  const { timeout } = AbortSignal;
   const all: number[] = [];
-  Object.assign(globalThis, {
-    setInterval: (call: () => void, ms: number) => {
-      all.push(ms);
-      return setInterval(call, ms);
-    },
-  });
+  AbortSignal.timeout = (ms) => {
+    all.push(ms);
+    return timeout.call(AbortSignal, ms);
+  };
   work();
-  Object.assign(globalThis, { setInterval });
+  AbortSignal.timeout = timeout;
   return all;
 }
 
