@@ -45,6 +45,8 @@ export interface FrameBytes {
   readonly seq: bigint;
   /** Nanoseconds since 1970. */
   readonly timestampNs: bigint;
+  /** How it was printed, by form, if others get the same bytes; null or absent otherwise. */
+  readonly printed?: Map<object, Uint8Array<ArrayBuffer>> | null;
 }
 
 /** A right that an operation needs: to read, to append, or to create and delete pools. */

@@ -6,10 +6,10 @@
  */
 
 import type { PoolHandle, Walk } from "../lib/backend/types.ts";
-import { Buf } from "../lib/bytes.ts";
 import { ErrorKind, PlasmiteError } from "../lib/errors.ts";
 import { Slice } from "../lib/storage/turns.ts";
 import { startTimer } from "../lib/timers.ts";
+import { Chunk } from "./chunk.ts";
 import type { Encoding } from "./encodings.ts";
 import { FilterTimeout } from "./filter_budget.ts";
 import type { TailQuery } from "./query.ts";
@@ -31,6 +31,8 @@ export interface TailHost {
   delivered(count: number): void;
 }
 
+type Controller = ReadableStreamDefaultController<Uint8Array>;
+
 /** Why collecting messages stopped. */
 type Collected = "idle" | "chunk" | "turn" | "end";
 
@@ -40,7 +42,7 @@ export class TailStream {
   readonly #query: TailQuery;
   readonly #encoding: Encoding;
   readonly #walk: Walk;
-  readonly #out = new Buf(4096);
+  readonly #out = new Chunk();
   readonly #slice = new Slice();
   readonly #deadline: number;
   readonly #from: bigint;
@@ -55,7 +57,16 @@ export class TailStream {
   #failure: unknown = null;
   #ahead: Collected | null = null;
   #overdue: ReturnType<typeof setTimeout> | undefined;
-  #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
+  #controller: Controller | null = null;
+  /** Whether the client waits for a chunk, */
+  #isWanted = false;
+  /** whether all there was has been sent, */
+  #isCaughtUp = false;
+  /** whether a chunk is being made, */
+  #isRunning = false;
+  /** and whether it waits for news. */
+  #isAsleep = false;
+  #alarm: ReturnType<typeof setTimeout> | undefined;
   #forget = (): void => {};
 
   private constructor(host: TailHost, query: TailQuery, encoding: Encoding, walk: Walk) {
@@ -120,7 +131,7 @@ export class TailStream {
    */
   #peek(): void {
     const state = this.#collect();
-    if (this.#out.len > 0 || state === "end") this.#ahead = state;
+    if (this.#out.length > 0 || state === "end") this.#ahead = state;
     else if (PlasmiteError.is(this.#failure, ErrorKind.Corrupt)) throw this.#failure;
     // jq's verdict about the first message; of the others the stream tells
     else if (this.#isDeferred && this.#failure !== null) throw this.#failure;
@@ -140,69 +151,110 @@ export class TailStream {
         this.#controller = controller;
         if (preamble !== "") controller.enqueue(new TextEncoder().encode(preamble));
       },
-      pull: (controller) => this.#pull(controller),
+      pull: (controller) => {
+        this.#isWanted = true;
+        // After the last of the new messages there is nothing to look for.
+        if (!this.#isRunning && !(this.#isCaughtUp && this.#sleep())) void this.#run(controller);
+      },
       cancel: () => this.close(),
     }, { highWaterMark: 0 });
   }
 
-  async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+  /**
+   * Makes chunks while the client waits for one. It returns when there is nothing to send, and is
+   * called again by {@linkcode #wake}: waiting costs no promise, for a thousand streams at once.
+   */
+  async #run(controller: Controller): Promise<void> {
+    this.#isRunning = true;
+    this.#isAsleep = false;
     this.#slice.restart();
     try {
-      while (!this.#over) {
-        if (this.#failure !== null && this.#out.len === 0) return this.#break(controller);
-        const state = this.#ahead ?? (this.#ending ? "end" : this.#collect());
-        this.#ahead = null;
-        if (this.#out.len > 0) {
-          this.#send(controller);
-          if (state === "end") this.#finish(controller);
-          return;
-        }
-        if (state === "end") return this.#finish(controller);
-        if (state === "chunk") continue; // A failure before the first message.
+      while (this.#isWanted && !this.#over) {
+        const state = this.#step(controller);
         if (state === "turn") await this.#slice.next();
-        else if (await this.#quiet(controller)) return;
-        else this.#slice.restart();
+        else if (state === "idle" && !this.#beatIfDue(controller)) {
+          if (this.#sleep()) return;
+          await this.#walk.wait(Math.ceil(this.#until - performance.now()));
+          this.#slice.restart();
+        }
       }
     } catch (error) {
       if (this.#over) return;
       this.#fail(error);
       this.#break(controller);
+    } finally {
+      this.#isRunning = false;
     }
   }
 
-  #send(controller: ReadableStreamDefaultController<Uint8Array>): void {
-    controller.enqueue(this.#out.bytes().slice());
-    this.#out.clear();
+  /** Sends what there is, or ends; returns why there is nothing otherwise. */
+  #step(controller: Controller): Collected | null {
+    if (this.#failure !== null && this.#out.length === 0) {
+      this.#break(controller);
+      return null;
+    }
+    const state = this.#ahead ?? (this.#ending ? "end" : this.#collect());
+    this.#ahead = null;
+    const hasSome = this.#out.length > 0;
+    this.#isCaughtUp = state === "idle";
+    if (hasSome) this.#send(this.#out.take(), controller);
+    if (state === "end") this.#finish(controller);
+    return hasSome ? null : state;
+  }
+
+  /** Sleeps until there is news or the time is up; false if it cannot. */
+  #sleep(): boolean {
+    this.#isAsleep = this.#walk.sleep?.(this.#wake) === true;
+    if (this.#isAsleep) this.#setAlarm();
+    return this.#isAsleep;
+  }
+
+  #send(bytes: Uint8Array, controller: Controller): void {
+    this.#isWanted = false; // Before it is sent: the client may ask at once for the next one.
+    controller.enqueue(bytes);
     this.#beatAt = performance.now() + this.#host.heartbeatMs;
   }
 
-  /** Waits for more; true if something was sent in the meantime. */
-  async #quiet(controller: ReadableStreamDefaultController<Uint8Array>): Promise<boolean> {
-    const now = performance.now();
-    const quiet = this.#encoding.heartbeat === "" && !this.#query.marks;
-    if (!quiet && now >= this.#beatAt) {
-      this.#beat(controller);
-      this.#beatAt = now + this.#host.heartbeatMs;
-      return true;
-    }
-    await this.#walk.wait(
-      Math.ceil(Math.min(this.#deadline, quiet ? Infinity : this.#beatAt) - now),
-    );
-    return false;
+  /** Until when it may sleep. */
+  get #until(): number {
+    return this.#isQuiet ? this.#deadline : Math.min(this.#deadline, this.#beatAt);
   }
 
-  /** Sends a heartbeat, with the position reached if the format allows it. */
-  #beat(controller: ReadableStreamDefaultController<Uint8Array>): void {
+  /** Whether nothing is sent while there are no messages. */
+  get #isQuiet(): boolean {
+    return this.#encoding.heartbeat === "" && !this.#query.marks;
+  }
+
+  /** Goes on when there is news, or the time is up. */
+  readonly #wake = (): void => {
+    if (!this.#isAsleep || this.#over || this.#controller === null) return;
+    void this.#run(this.#controller);
+  };
+
+  /** One timer for many sleeps: each message would otherwise start one and stop it. */
+  #setAlarm(): void {
+    if (this.#alarm !== undefined) return;
+    this.#alarm = startTimer(() => {
+      this.#alarm = undefined;
+      if (!this.#isAsleep) return;
+      if (performance.now() >= this.#until) this.#wake();
+      else this.#setAlarm();
+    }, Math.ceil(this.#until - performance.now()));
+  }
+
+  /** Sends a heartbeat if it is time, with the position reached if the format allows it. */
+  #beatIfDue(controller: Controller): boolean {
+    if (this.#isQuiet || performance.now() < this.#beatAt) return false;
     const { heartbeat, beat } = this.#encoding;
     const next = this.#walk.position;
     if (this.#query.marks) {
-      this.#encoding.mark?.({ next, firstLost: null }, this.#out);
-      controller.enqueue(this.#out.bytes().slice());
-      this.#out.clear();
-      return;
+      this.#mark(null);
+      this.#send(this.#out.take(), controller);
+    } else {
+      const text = next > 0n && beat !== undefined ? beat(next) : heartbeat;
+      this.#send(new TextEncoder().encode(text), controller);
     }
-    const text = next > 0n && beat !== undefined ? beat(next) : heartbeat;
-    controller.enqueue(new TextEncoder().encode(text));
+    return true;
   }
 
   /** Collects the available messages, at most one chunk. */
@@ -220,7 +272,9 @@ export class TailStream {
         if (this.#left === 0n) return "end";
         const found = walk.next();
         this.#tellGap();
-        for (const range of walk.takeUnreadable()) this.#encoding.unreadable?.(range, this.#out);
+        for (const range of walk.takeUnreadable()) {
+          this.#encoding.unreadable?.(range, this.#out.buf);
+        }
         if (!found) {
           if (!walk.ended) {
             this.#caughtUp();
@@ -229,10 +283,10 @@ export class TailStream {
           if (this.#query.marks) this.#mark(null);
           return "end";
         }
-        this.#encoding.put(walk.message, walk.frame, this.#out);
+        this.#out.put(this.#encoding, walk);
         delivered++;
         if (this.#left > 0n) this.#left--;
-        if (this.#out.len >= CHUNK) return "chunk";
+        if (this.#out.length >= CHUNK) return "chunk";
       }
     } catch (error) {
       if (error instanceof FilterTimeout && this.#query.marks && walk.position > this.#from) {
@@ -256,7 +310,7 @@ export class TailStream {
   }
 
   #mark(firstLost: bigint | null, next: bigint = this.#walk.position): void {
-    this.#encoding.mark?.({ next, firstLost }, this.#out);
+    this.#encoding.mark?.({ next, firstLost }, this.#out.buf);
   }
 
   #tellGap(): void {
@@ -277,7 +331,7 @@ export class TailStream {
     this.#failure = error ?? new Error("unknown failure");
   }
 
-  #break(controller: ReadableStreamDefaultController<Uint8Array>): void {
+  #break(controller: Controller): void {
     const text = this.#encoding.failure(this.#failure);
     if (text === null) {
       controller.error(this.#failure);
@@ -288,7 +342,7 @@ export class TailStream {
     }
   }
 
-  #finish(controller: ReadableStreamDefaultController<Uint8Array>): void {
+  #finish(controller: Controller): void {
     controller.close();
     this.close();
   }
@@ -328,6 +382,7 @@ export class TailStream {
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#overdue);
+    clearTimeout(this.#alarm);
     this.#forget();
     this.#walk.close();
     this.#host.ended(this);

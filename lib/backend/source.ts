@@ -36,6 +36,11 @@ export interface FrameSource {
   check?(): void;
   /** Waits until there may be more; false after `ms` milliseconds. */
   wait(ms?: number, signal?: AbortSignal): Promise<boolean>;
+  /**
+   * Calls `wake` at least once when there may be more, without a promise for each wait; false if
+   * only {@linkcode FrameSource.wait} can wait now.
+   */
+  sleep?(wake: () => void): boolean;
   /** If the source filters, every message before this number was examined. */
   readonly position?: bigint;
   /** Its time slice in a process that serves others; null or absent otherwise. */

@@ -429,6 +429,14 @@ export interface Walk {
    * @throws {PlasmiteError} NotFound when the pool was deleted or replaced; the signal's reason
    */
   wait(ms?: number, signal?: AbortSignal): Promise<boolean>;
+  /**
+   * As {@linkcode Walk.wait}, for a thousand walks at once: calls `wake` when there may be more, for
+   * one walk after the other, and gives others a turn in between. It may be called again before
+   * that, with the same function.
+   *
+   * @returns false if only {@linkcode Walk.wait} can wait now
+   */
+  sleep?(wake: () => void): boolean;
   /** Releases all resources; ends a wait. */
   close(): void;
 }

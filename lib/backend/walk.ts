@@ -459,15 +459,27 @@ export class SelectedWalk implements Walk {
       signal?.throwIfAborted();
       return true;
     }
-    const { oldest, newest } = this.start;
-    const stored = oldest !== 0n && this.position <= newest;
-    const expected = this.#plan.until ?? (stored ? newest : null);
+    const expected = this.#awaited();
     if (expected === null) return await this.#source.wait(ms, signal);
     const started = performance.now();
     const news = await this.#source.wait(Math.min(ms ?? LOOK_EVERY, LOOK_EVERY), signal);
     if (news && ++this.#emptyWaits % LOOKS !== 0) return true;
     if (!this.#closed) await this.#checkEmptied(expected);
     return this.#ended || news || ms === undefined || performance.now() - started < ms;
+  }
+
+  sleep(wake: () => void): boolean {
+    const hasMore = this.#closed || this.#ended || this.#paused || this.#ready.length > 0;
+    if (hasMore || this.#turn !== null || this.#failure !== null) return false;
+    if (this.#awaited() !== null) return false;
+    return this.#source.sleep?.(wake) ?? false;
+  }
+
+  /** The last number that should exist already, or that is waited for; null if there is none. */
+  #awaited(): bigint | null {
+    const { oldest, newest } = this.start;
+    const stored = oldest !== 0n && this.position <= newest;
+    return this.#plan.until ?? (stored ? newest : null);
   }
 
   /** Whether everything up to `expected` is gone because the ring was emptied during the read. */

@@ -24,6 +24,7 @@ import type { Gap } from "../types.ts";
 import { COMMITTED, FRAME_HEADER, frameLength, MARKER_SIZE, WRAP } from "./layout.ts";
 import type { Resync } from "./resync.ts";
 import { type Jump, Ring } from "./ring.ts";
+import { SharedFrames } from "./shared_frames.ts";
 import { beingWritten, tailFits } from "./unfinished.ts";
 
 /** {@linkcode Cursor.fill}: a writer holds the lock that is needed; try again shortly. */
@@ -88,6 +89,8 @@ export class Cursor {
    * for frames that have no checksum.
    */
   checksLater = false;
+  /** The frames of another cursor that are being stepped through; null if they are its own. */
+  shared: SharedFrames | null = null;
 
   readonly #ring: Ring;
   readonly #all: boolean;
@@ -148,6 +151,11 @@ export class Cursor {
     return (BigInt(this.timeHi) << 32n) | BigInt(this.timeLo);
   }
 
+  /** How the current message was printed, by form, if others get the same bytes. */
+  get printed(): Map<object, Uint8Array<ArrayBuffer>> | null {
+    return this.shared === null ? null : this.shared.printed(this.payloadAt);
+  }
+
   /** The flags of the current frame. */
   get flags(): number {
     return this.dv.getUint32(this.payloadAt - FRAME_HEADER + FIELD.flags, true);
@@ -176,7 +184,7 @@ export class Cursor {
    */
   isWhole(): boolean {
     const { dv, u8, payloadAt, payloadLength } = this;
-    if (!this.checksLater) return true;
+    if (!this.checksLater || this.shared !== null) return true;
     const header = payloadAt - FRAME_HEADER;
     const crc = dv.getUint32(header + FIELD.crc, true);
     if (crc === 0 || crc32c(u8, dv, payloadAt, payloadLength) === crc) return true;
@@ -184,6 +192,42 @@ export class Cursor {
     this.#expected = this.#doubted = this.seq;
     this.#place = this.#from + header;
     return false;
+  }
+
+  /** A copy of the frames of the last `fill`, none of which was consumed, for other cursors. */
+  share(): SharedFrames {
+    const end = this.#behind(this.#count, this.#at);
+    const first = this.#expected - BigInt(this.#count);
+    return new SharedFrames(this.u8.slice(this.#at, end), first, this.#expected, this.#place);
+  }
+
+  /**
+   * Steps through frames that another cursor of the same file has filled, instead of `fill`.
+   *
+   * @returns false if the expected one is not among them, or something else is to be done first
+   */
+  adopt(shared: SharedFrames): boolean {
+    const isBusy = this.#count > 0 || this.#skipUntil !== 0n || this.#jump !== null;
+    if (isBusy || this.#seeking) return false;
+    if (this.#expected < shared.first || this.#expected >= shared.end) return false;
+    this.shared = shared;
+    this.u8 = shared.u8;
+    this.dv = shared.dv;
+    this.#at = this.#behind(Number(this.#expected - shared.first), 0);
+    this.#count = Number(shared.end - this.#expected);
+    this.#expected = shared.end;
+    this.#place = shared.place;
+    this.#guessed = this.#found = false;
+    this.#misses = 0;
+    return true;
+  }
+
+  /** Lets go of another cursor's frames, whose bytes must not be overwritten. */
+  #disown(): void {
+    if (this.shared === null) return;
+    this.shared = null;
+    this.u8 = new Uint8Array(0);
+    this.dv = new DataView(this.u8.buffer);
   }
 
   /**
@@ -197,6 +241,7 @@ export class Cursor {
   fill(stepwise = false): number {
     this.#count = 0;
     this.#stepwise = stepwise;
+    this.#disown();
     for (let again = false;; again = true) {
       if (again && stepwise) return MORE;
       const stored = this.#ring.tryState();

@@ -173,6 +173,12 @@ export class Ring {
     return this.file.path;
   }
 
+  /** Whether both are open on the same file, whatever their paths refer to now. */
+  isSameFile({ file }: Ring): boolean {
+    const identity = this.file.identity ?? null;
+    return identity !== null && identity === (file.identity ?? null);
+  }
+
   /** The state at the time it was opened, verified. */
   get openedState(): State | null {
     return this.#opened;

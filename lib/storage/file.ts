@@ -111,6 +111,10 @@ export class DiskFile implements StorageFile {
     this.opened = { size: info.size, mtimeMs: info.mtime?.getTime() ?? null };
   }
 
+  get identity(): string | null {
+    return this.#ino === null ? null : `${this.#dev}-${this.#ino}`;
+  }
+
   /** The error for a failed read or write: disk full, device gone, read-only file system. */
   #failure(error: unknown): PlasmiteError {
     return osError(error, { path: this.path });

@@ -20,6 +20,8 @@ export interface StorageFile {
   readonly writable: boolean;
   /** Its size in bytes, and its last modification in milliseconds since 1970, when it was opened. */
   readonly opened: { readonly size: number; readonly mtimeMs: number | null };
+  /** What no other file has while this one is open; null or absent where there is no such thing. */
+  readonly identity?: string | null;
   /** Fills `into` from byte `at`; returns how many bytes there were (fewer only at the end). */
   readAt(into: Uint8Array, at: number): number;
   /** Writes all of `bytes` at byte `at`. */

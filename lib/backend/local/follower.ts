@@ -10,6 +10,7 @@ import { MessageView } from "../../lite3/message.ts";
 import { BUSY, Cursor, MORE } from "../../pool/cursor.ts";
 import type { Resync } from "../../pool/resync.ts";
 import { Ring } from "../../pool/ring.ts";
+import type { SharedFrames } from "../../pool/shared_frames.ts";
 import { disk } from "../../storage/file.ts";
 import type { Steps } from "../../storage/steps.ts";
 import { beforeNextTry, Slice } from "../../storage/turns.ts";
@@ -22,6 +23,17 @@ const IDENTITY_EVERY = 1000;
 /** Where a follower starts. */
 export type Start = bigint | "oldest" | "end";
 
+/** A watch that several followers share, and that reads for them. */
+export interface SharedWatch extends PoolWatch {
+  /**
+   * New frames from `seq` on, read once for all who wait for them; null if there are none, undefined
+   * if the follower has to look itself.
+   */
+  fresh?(ring: Ring, seq: bigint): SharedFrames | null | undefined;
+  /** Calls `wake` at the next notification later than `seen`; false if there was one. */
+  sleep?(seen: number, wake: () => void): boolean;
+}
+
 /** Follows one pool through a file handle of its own. */
 export class Follower {
   /** The pool file. */
@@ -33,13 +45,16 @@ export class Follower {
   /** Goes on behind damage; null if damage is an error. */
   readonly #resync: Resync | null;
   readonly #view = new MessageView();
-  readonly #watch: PoolWatch;
+  readonly #watch: SharedWatch;
   #seen = 0;
   #viewed = false;
   #busy = false;
   #unfinished = false;
   #closed = false;
   #checkedAt = performance.now();
+  /** Whether it has waited for its next message: then it may be that which others wait for. */
+  #rested = false;
+  #asleep = false;
 
   /**
    * Opens the pool at `path`.
@@ -59,7 +74,7 @@ export class Follower {
     notify = true,
     inTurns = false,
     ring: Ring = Ring.open(disk, path),
-    watch?: PoolWatch,
+    watch?: SharedWatch,
     resync: Resync | null = null,
   ) {
     this.ring = ring;
@@ -79,7 +94,7 @@ export class Follower {
     path: string,
     start: Start,
     notify = true,
-    watch?: PoolWatch,
+    watch?: SharedWatch,
     resync: Resync | null = null,
   ): Steps<Follower> {
     const ring = yield* Ring.opening(disk, path);
@@ -103,12 +118,21 @@ export class Follower {
     if (this.cursor.next()) return true;
     this.#seen = this.#watch.version;
     const { slice } = this;
+    if (this.#asleep) slice?.restart();
+    this.#asleep = false;
+    if (this.#rested) {
+      const fresh = this.#watch.fresh?.(this.ring, this.cursor.expected);
+      this.#busy = this.#unfinished = false;
+      if (fresh === null) return false;
+      if (fresh !== undefined && this.cursor.adopt(fresh)) return this.cursor.next();
+    }
     let ready = this.cursor.fill(slice !== null);
     while (ready === MORE && slice?.over !== true) ready = this.cursor.fill(slice !== null);
     this.#busy = ready === BUSY;
     this.#unfinished = ready === MORE;
     if (ready === 0 && this.#watch.begin?.() === true) return this.next();
     if (ready <= 0) return false;
+    this.#rested = false;
     this.#watch.found();
     return this.cursor.next();
   }
@@ -146,7 +170,11 @@ export class Follower {
    * @throws {PlasmiteError} Corrupt
    */
   check(): void {
-    this.#resync?.check(this.cursor);
+    const { cursor } = this;
+    const checked = cursor.shared?.checked;
+    if (this.#resync === null || checked?.has(cursor.payloadAt) === true) return;
+    this.#resync.check(cursor);
+    checked?.add(cursor.payloadAt);
   }
 
   /**
@@ -200,8 +228,18 @@ export class Follower {
     }
     if (this.#watch.checksIdentity !== true) this.checkIdentity();
     const woken = await this.#watch.wait(this.#seen, ms, signal);
+    this.#rested = true;
     this.slice?.restart();
     return woken;
+  }
+
+  /** As {@linkcode FrameSource.sleep}. */
+  sleep(wake: () => void): boolean {
+    if (this.#unfinished || this.#busy || this.#watch.failed === true) return false;
+    if (this.#watch.checksIdentity !== true) return false;
+    if (this.#watch.sleep?.(this.#seen, wake) !== true) return false;
+    this.#rested = this.#asleep = true;
+    return true;
   }
 
   /**

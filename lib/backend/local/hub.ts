@@ -1,6 +1,7 @@
 /**
  * Watches a pool once for all its followers in this process, so that two hundred idle followers
- * cost no more than one. It also checks for them that the path still refers to the pool.
+ * cost no more than one, and wakes and reads for them in turns. It also checks for them that the
+ * path still refers to the pool.
  *
  * @module
  */
@@ -9,12 +10,17 @@ import { messageOf, PlasmiteError } from "../../errors.ts";
 import { Ring } from "../../pool/ring.ts";
 import { disk } from "../../storage/file.ts";
 import type { Steps } from "../../storage/steps.ts";
-import { inTurns } from "../../storage/turns.ts";
+import type { SharedFrames } from "../../pool/shared_frames.ts";
+import { inTurns, Slice } from "../../storage/turns.ts";
 import { type PoolWatch, watchPool } from "../../storage/watch.ts";
 import { waitFor } from "../../timers.ts";
+import type { SharedWatch } from "./follower.ts";
+import { Fresh } from "./fresh.ts";
 
 /** How often to check whether the pool was deleted, in milliseconds. */
 const IDENTITY_EVERY = 1000;
+/** How many followers are woken before the clock is read, and what they have sent goes out. */
+const WOKEN_AT_ONCE = 16;
 
 /** Notifies the followers of one pool of changes. */
 class Hub {
@@ -25,14 +31,20 @@ class Hub {
   /** The number of followers. */
   users = 0;
   #newest: bigint;
-  readonly #ring: Ring;
   readonly #watch: PoolWatch;
+  /** The pool file. */
+  readonly ring: Ring;
+  readonly #fresh: Fresh;
   readonly #wakers = new Set<() => void>();
+  /** Those of the followers that are being woken. */
+  readonly #due = new Set<() => void>();
+  #waking = false;
   readonly #release: () => void;
   #checkedAt = performance.now();
 
   constructor(ring: Ring, release: () => void) {
-    this.#ring = ring;
+    this.ring = ring;
+    this.#fresh = new Fresh(ring);
     this.#watch = watchPool(ring.path);
     this.#release = release;
     this.#newest = ring.newestHint();
@@ -40,7 +52,7 @@ class Hub {
   }
 
   async #run(): Promise<void> {
-    while (!this.#ring.closed && this.failure === null) {
+    while (!this.ring.closed && this.failure === null) {
       const seen = this.#watch.version;
       this.look();
       if (this.failure === null) await this.#watch.wait(seen);
@@ -49,26 +61,54 @@ class Hub {
 
   /** Checks the pool now. */
   look(): void {
-    if (this.#ring.closed || this.failure !== null) return;
+    if (this.ring.closed || this.failure !== null) return;
     try {
       const now = performance.now();
       if (now - this.#checkedAt >= IDENTITY_EVERY) {
         this.#checkedAt = now;
-        this.#ring.checkIdentity();
+        this.ring.checkIdentity();
       }
-      const newest = this.#ring.newestHint();
+      const newest = this.ring.newestHint();
       if (newest === this.#newest) return;
+      if (newest < this.#newest) this.#fresh.reset();
       this.#newest = newest;
     } catch (error) {
       this.failure = PlasmiteError.is(error)
         ? error
-        : new PlasmiteError("Io", messageOf(error), { path: this.#ring.path, cause: error });
+        : new PlasmiteError("Io", messageOf(error), { path: this.ring.path, cause: error });
       this.#release();
     }
     this.version++;
-    const wakers = [...this.#wakers];
+    for (const wake of this.#wakers) this.#due.add(wake);
     this.#wakers.clear();
-    for (const wake of wakers) wake();
+    if (!this.#waking) void this.#wakeAll();
+  }
+
+  /** Wakes one follower after the other, and gives others a turn in between. */
+  async #wakeAll(): Promise<void> {
+    this.#waking = true;
+    // Who has appended is answered first.
+    await null;
+    const slice = new Slice();
+    if (slice.over) await slice.next();
+    let woken = 0;
+    for (const wake of this.#due) {
+      this.#due.delete(wake);
+      wake();
+      if (++woken % WOKEN_AT_ONCE !== 0) continue;
+      await null;
+      if (slice.over) await slice.next();
+    }
+    this.#waking = false;
+    this.#fresh.clear();
+  }
+
+  /** As {@linkcode SharedWatch.fresh}. */
+  fresh(seq: bigint): SharedFrames | null | undefined {
+    if (this.users < 2 || this.failure !== null || seq === 0n) return undefined;
+    if (seq > this.#newest) return null;
+    // Who comes late reads what is there now.
+    return this.#waking ? this.#fresh.from(seq) : undefined;
   }
 
   /** Calls `wake` once, at the next change. */
@@ -78,6 +118,7 @@ class Hub {
 
   forget(wake: () => void): void {
     this.#wakers.delete(wake);
+    this.#due.delete(wake);
   }
 
   /** Removes a follower; the last one closes the files. */
@@ -85,12 +126,12 @@ class Hub {
     if (--this.users > 0) return;
     this.#release();
     this.#watch.close();
-    this.#ring.close();
+    this.ring.close();
   }
 }
 
 /** One follower's view of its hub. */
-class HubWatch implements PoolWatch {
+class HubWatch implements SharedWatch {
   readonly checksIdentity = true;
   #hub: Hub;
   readonly #join: () => Steps<Hub>;
@@ -98,6 +139,8 @@ class HubWatch implements PoolWatch {
   #former = 0;
   #open = true;
   #wake: (() => void) | null = null;
+  /** Whether the follower reads the file that the hub watches; null if not known yet. */
+  #isSame: boolean | null = null;
 
   constructor(hub: Hub, join: () => Steps<Hub>) {
     this.#hub = hub;
@@ -119,6 +162,7 @@ class HubWatch implements PoolWatch {
     this.#former += this.#hub.version + 1;
     this.#hub.leave();
     this.#hub = hub;
+    this.#isSame = null;
   }
 
   wait(seen: number, ms?: number, signal?: AbortSignal): Promise<boolean> {
@@ -132,11 +176,23 @@ class HubWatch implements PoolWatch {
     );
   }
 
+  sleep(seen: number, wake: () => void): boolean {
+    if (!this.#open || this.version !== seen) return false;
+    this.#hub.sleep(this.#wake = wake);
+    return true;
+  }
+
+  fresh(ring: Ring, seq: bigint): SharedFrames | null | undefined {
+    this.#isSame ??= ring.isSameFile(this.#hub.ring);
+    return this.#isSame ? this.#hub.fresh(seq) : undefined;
+  }
+
   found(): void {}
 
   close(): void {
     if (!this.#open) return;
     this.#open = false;
+    if (this.#wake !== null) this.#hub.forget(this.#wake);
     this.#hub.leave();
     this.#wake?.();
   }
@@ -151,7 +207,7 @@ export class Hubs {
    *
    * @throws {PlasmiteError} NotFound, Permission, Corrupt, Usage, Busy or Io
    */
-  *watching(path: string): Steps<PoolWatch> {
+  *watching(path: string): Steps<SharedWatch> {
     return new HubWatch(yield* this.#joining(path), () => this.#joining(path));
   }
 
