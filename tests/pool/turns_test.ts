@@ -111,6 +111,22 @@ Deno.test("concurrent tasks continue one after the other, each for its slice", a
   assert.ok(turns >= 12, `${turns} turns in 18 slices`);
 });
 
+// Lost: each of a thousand streams took a pause of its own, and the last one waited for a second.
+Deno.test("tasks with little to do share a turn, and those with much to do have their own", async () => {
+  const turns = (each: number): Promise<number> =>
+    turnsDuring(() =>
+      withClock((pass) =>
+        Promise.all(Array.from({ length: 400 }, async () => {
+          await new Slice().next();
+          pass(each);
+        }))
+      )
+    );
+  const [few, many] = [await turns(0.01), await turns(3)];
+  assert.ok(few < 100, `${few} turns for 400 tasks of a hundredth of a millisecond`);
+  assert.ok(many >= 200, `${many} turns for 400 tasks of three milliseconds`);
+});
+
 Deno.test("a turn is a whole slice of work, also for a task with two slices", async () => {
   let steps = 0;
   let turns = 0;
