@@ -7,6 +7,7 @@
  */
 
 import assert from "node:assert/strict";
+import { Fresh } from "../../lib/backend/local/fresh.ts";
 import { Hubs } from "../../lib/backend/local/hub.ts";
 import { Ring } from "../../lib/pool/ring.ts";
 import { disk } from "../../lib/storage/file.ts";
@@ -303,6 +304,32 @@ Deno.test("fan-out: what is known of one file is not taken for another that has 
     assert.equal(other.fresh?.(ring, 2n), undefined, "it has to look itself");
     for (const one of [watch, other, same, ring]) one.close();
     await until(() => hubs.followers(path) === 0);
+  });
+});
+
+Deno.test("fan-out: little is kept of what is new, for a short time", async () => {
+  await withDir((dir) => {
+    using client = new Client(dir);
+    using pool = client.createPool("p", 1 << 24);
+    const ring = Ring.open(disk, pool.path);
+    const fresh = new Fresh(ring);
+    for (let seq = 1n, i = 1; i <= 3000; i++) {
+      pool.append({ i, pad: "x".repeat(i * 10) });
+      if (i % 3 !== 0) continue;
+      const piece = fresh.from(seq);
+      assert.equal(piece?.first, seq);
+      assert.equal(fresh.from(seq), piece, "it was read again");
+      seq = piece.end;
+      assert.ok(fresh.bytes <= (1 << 20) + piece.u8.length, `${fresh.bytes} bytes`);
+    }
+    const { newest } = ring.state();
+    assert.equal(fresh.from(newest)?.end, newest + 1n);
+    assert.equal(fresh.from(1n), undefined, "what is behind is not kept");
+    fresh.clear();
+    assert.equal(fresh.bytes, 0);
+    assert.equal(fresh.from(newest), undefined, "it was kept");
+    ring.close();
+    return Promise.resolve();
   });
 });
 

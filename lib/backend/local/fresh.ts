@@ -19,8 +19,6 @@ const MOST_PIECES = 16;
 
 /** The new messages of one pool. */
 export class Fresh {
-  /** How often the file was read. */
-  reads = 0;
   readonly #ring: Ring;
   #cursor: Cursor | null = null;
   #pieces: SharedFrames[] = [];
@@ -35,13 +33,17 @@ export class Fresh {
     return this.#pieces.find(({ first, end }) => seq >= first && seq < end) ?? this.#read(seq);
   }
 
+  /** How many bytes are kept. */
+  get bytes(): number {
+    return this.#pieces.reduce((sum, { u8 }) => sum + u8.length, 0);
+  }
+
   #read(seq: bigint): SharedFrames | undefined {
     let cursor = this.#cursor;
     if (cursor !== null && cursor.expected > seq) return undefined;
     if (cursor === null || cursor.expected < seq) {
       cursor = this.#cursor = new Cursor(this.#ring, seq);
     }
-    this.reads++;
     try {
       if (cursor.fill(true) <= 0) return undefined;
     } catch {
@@ -51,9 +53,8 @@ export class Fresh {
     }
     const piece = cursor.share();
     this.#pieces.push(piece);
-    let bytes = this.#pieces.reduce((sum, { u8 }) => sum + u8.length, -piece.u8.length);
-    while (bytes > MOST_BYTES || this.#pieces.length > MOST_PIECES) {
-      bytes -= this.#pieces.shift()?.u8.length ?? bytes;
+    while (this.bytes - piece.u8.length > MOST_BYTES || this.#pieces.length > MOST_PIECES) {
+      this.#pieces.shift();
     }
     return seq < piece.first ? undefined : piece;
   }
