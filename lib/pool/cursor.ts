@@ -24,7 +24,7 @@ import type { Gap } from "../types.ts";
 import { COMMITTED, FRAME_HEADER, frameLength, MARKER_SIZE, WRAP } from "./layout.ts";
 import type { Resync } from "./resync.ts";
 import { type Jump, Ring } from "./ring.ts";
-import { SharedFrames } from "./shared_frames.ts";
+import type { FrameRun, FreshFrames } from "./fresh_frames.ts";
 import { beingWritten, tailFits } from "./unfinished.ts";
 
 /** {@linkcode Cursor.fill}: a writer holds the lock that is needed; try again shortly. */
@@ -90,7 +90,7 @@ export class Cursor {
    */
   checksLater = false;
   /** The frames of another cursor that are being stepped through; null if they are its own. */
-  shared: SharedFrames | null = null;
+  shared: FreshFrames | null = null;
 
   readonly #ring: Ring;
   readonly #all: boolean;
@@ -195,10 +195,10 @@ export class Cursor {
   }
 
   /** A copy of the frames of the last `fill`, none of which was consumed, for other cursors. */
-  share(): SharedFrames {
-    const end = this.#behind(this.#count, this.#at);
-    const first = this.#expected - BigInt(this.#count);
-    return new SharedFrames(this.u8.slice(this.#at, end), first, this.#expected, this.#place);
+  share(): FrameRun {
+    const u8 = this.u8.slice(this.#at, this.#behind(this.#count, this.#at));
+    const end = this.#expected;
+    return { u8, first: end - BigInt(this.#count), end, place: this.#place };
   }
 
   /**
@@ -206,7 +206,7 @@ export class Cursor {
    *
    * @returns false if the expected one is not among them, or something else is to be done first
    */
-  adopt(shared: SharedFrames): boolean {
+  adopt(shared: FreshFrames): boolean {
     const isBusy = this.#count > 0 || this.#skipUntil !== 0n || this.#jump !== null;
     if (isBusy || this.#seeking) return false;
     if (this.#expected < shared.first || this.#expected >= shared.end) return false;

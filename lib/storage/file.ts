@@ -112,7 +112,8 @@ export class DiskFile implements StorageFile {
   }
 
   get identity(): string | null {
-    return this.#ino === null ? null : `${this.#dev}-${this.#ino}`;
+    const { dev, ino } = this.#identity ??= this.#stat();
+    return ino === null ? null : `${dev}-${ino}`;
   }
 
   /** The error for a failed read or write: disk full, device gone, read-only file system. */

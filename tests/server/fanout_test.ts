@@ -13,7 +13,7 @@ import { Ring } from "../../lib/pool/ring.ts";
 import { disk } from "../../lib/storage/file.ts";
 import { inPlace } from "../../lib/storage/steps.ts";
 import type { App } from "../../server/app.ts";
-import { type Encoding, EVENTS, FRAMES, LINES, MARK_LENGTH } from "../../server/encodings.ts";
+import { type Encoding, FRAMES, LINES, MARK_LENGTH } from "../../server/encodings.ts";
 import { Client } from "../../mod.ts";
 import { until } from "../support/patience.ts";
 import { withDir } from "../support/processes.ts";

@@ -10,7 +10,7 @@ import { MessageView } from "../../lite3/message.ts";
 import { BUSY, Cursor, MORE } from "../../pool/cursor.ts";
 import type { Resync } from "../../pool/resync.ts";
 import { Ring } from "../../pool/ring.ts";
-import type { SharedFrames } from "../../pool/shared_frames.ts";
+import type { FreshFrames } from "../../pool/fresh_frames.ts";
 import { disk } from "../../storage/file.ts";
 import type { Steps } from "../../storage/steps.ts";
 import { beforeNextTry, Slice } from "../../storage/turns.ts";
@@ -29,7 +29,7 @@ export interface SharedWatch extends PoolWatch {
    * New frames from `seq` on, read once for all who wait for them; null if there are none, undefined
    * if the follower has to look itself.
    */
-  fresh?(ring: Ring, seq: bigint): SharedFrames | null | undefined;
+  fresh?(ring: Ring, seq: bigint): FreshFrames | null | undefined;
   /** Calls `wake` at the next notification later than `seen`; false if there was one. */
   sleep?(seen: number, wake: () => void): boolean;
 }

@@ -10,7 +10,7 @@
 
 import { Cursor } from "../../pool/cursor.ts";
 import type { Ring } from "../../pool/ring.ts";
-import type { SharedFrames } from "../../pool/shared_frames.ts";
+import { FreshFrames } from "../../pool/fresh_frames.ts";
 
 /** How many bytes are kept at most, beside what was read last. */
 const MOST_BYTES = 1 << 20;
@@ -21,7 +21,7 @@ const MOST_PIECES = 16;
 export class Fresh {
   readonly #ring: Ring;
   #cursor: Cursor | null = null;
-  #pieces: SharedFrames[] = [];
+  #pieces: FreshFrames[] = [];
 
   /** Reads through the ring, and never closes it. */
   constructor(ring: Ring) {
@@ -29,7 +29,7 @@ export class Fresh {
   }
 
   /** The frames from `seq` on; undefined if they cannot be shared. */
-  from(seq: bigint): SharedFrames | undefined {
+  from(seq: bigint): FreshFrames | undefined {
     return this.#pieces.find(({ first, end }) => seq >= first && seq < end) ?? this.#read(seq);
   }
 
@@ -38,7 +38,7 @@ export class Fresh {
     return this.#pieces.reduce((sum, { u8 }) => sum + u8.length, 0);
   }
 
-  #read(seq: bigint): SharedFrames | undefined {
+  #read(seq: bigint): FreshFrames | undefined {
     let cursor = this.#cursor;
     if (cursor !== null && cursor.expected > seq) return undefined;
     if (cursor === null || cursor.expected < seq) {
@@ -51,7 +51,7 @@ export class Fresh {
       this.#cursor = null;
       return undefined;
     }
-    const piece = cursor.share();
+    const piece = new FreshFrames(cursor.share());
     this.#pieces.push(piece);
     while (this.bytes - piece.u8.length > MOST_BYTES || this.#pieces.length > MOST_PIECES) {
       this.#pieces.shift();

@@ -10,7 +10,7 @@ import { messageOf, PlasmiteError } from "../../errors.ts";
 import { Ring } from "../../pool/ring.ts";
 import { disk } from "../../storage/file.ts";
 import type { Steps } from "../../storage/steps.ts";
-import type { SharedFrames } from "../../pool/shared_frames.ts";
+import type { FreshFrames } from "../../pool/fresh_frames.ts";
 import { inTurns, Slice } from "../../storage/turns.ts";
 import { type PoolWatch, watchPool } from "../../storage/watch.ts";
 import { waitFor } from "../../timers.ts";
@@ -104,7 +104,7 @@ class Hub {
   }
 
   /** As {@linkcode SharedWatch.fresh}. */
-  fresh(seq: bigint): SharedFrames | null | undefined {
+  fresh(seq: bigint): FreshFrames | null | undefined {
     if (this.users < 2 || this.failure !== null || seq === 0n) return undefined;
     if (seq > this.#newest) return null;
     // Who comes late reads what is there now.
@@ -182,7 +182,7 @@ class HubWatch implements SharedWatch {
     return true;
   }
 
-  fresh(ring: Ring, seq: bigint): SharedFrames | null | undefined {
+  fresh(ring: Ring, seq: bigint): FreshFrames | null | undefined {
     this.#isSame ??= ring.isSameFile(this.#hub.ring);
     return this.#isSame ? this.#hub.fresh(seq) : undefined;
   }

@@ -5,24 +5,32 @@
  * @module
  */
 
-/** Frames in order, as {@linkcode Cursor.share} copies them; nobody changes the bytes. */
-export class SharedFrames {
+/** Frames in order. */
+export interface FrameRun {
   /** The frames, one behind the other. */
   readonly u8: Uint8Array<ArrayBuffer>;
-  /** A view of the same bytes. */
-  readonly dv: DataView<ArrayBuffer>;
   /** The number of the first one. */
   readonly first: bigint;
   /** The number behind the last one. */
   readonly end: bigint;
   /** Where the frame behind the last one is expected in the ring. */
   readonly place: number;
+}
+
+/** Frames for several cursors; nobody changes the bytes. */
+export class FreshFrames implements FrameRun {
+  readonly u8: Uint8Array<ArrayBuffer>;
+  /** A view of the same bytes. */
+  readonly dv: DataView<ArrayBuffer>;
+  readonly first: bigint;
+  readonly end: bigint;
+  readonly place: number;
   /** Where the payloads begin that can be read to their end. */
   readonly checked: Set<number> = new Set();
   readonly #printed = new Map<number, Map<object, Uint8Array<ArrayBuffer>>>();
 
-  /** Makes them from a copy of the bytes. */
-  constructor(u8: Uint8Array<ArrayBuffer>, first: bigint, end: bigint, place: number) {
+  /** Shares a run that nobody else changes. */
+  constructor({ u8, first, end, place }: FrameRun) {
     this.u8 = u8;
     this.dv = new DataView(u8.buffer);
     this.first = first;
