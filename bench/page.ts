@@ -2,7 +2,8 @@
 /**
  * How soon the page shows the first rows of a large pool, in Chromium: from the navigation to the
  * frame after the first rows were there, without a cache. `deno run -A bench/page.ts [--messages N]
- * [--rounds N] [--pi]` prints one JSON line. With `--pi` the server has one core and little memory.
+ * [--rounds N] [--pi] [--against CHECKOUT]` prints one JSON line. With `--pi` the server has one core
+ * and little memory; with `--against` pages of the server of another checkout are opened in turns.
  *
  * Server and browser are processes of their own. The yardstick of the same run is the time to the
  * first frame of a page that is one line of HTML with a script, served by a bare `Deno.serve`.
@@ -81,19 +82,37 @@ async function look(browser: Browser, url: string): Promise<Look> {
 
 const round = (ms: number): number => Math.round(ms * 10) / 10;
 
-/** The least and the median. */
-function sum(times: readonly number[]): { best: number; median: number } {
+/** The least, the lower quartile and the median. */
+function sum(times: readonly number[]): { best: number; quartile: number; median: number } {
   const sorted = [...times].sort((a, b) => a - b);
-  return { best: round(sorted[0] ?? 0), median: round(sorted[sorted.length >> 1] ?? 0) };
+  const at = (part: number): number => round(sorted[Math.floor(sorted.length * part)] ?? 0);
+  return { best: at(0), quartile: at(0.25), median: at(0.5) };
+}
+
+interface Looks {
+  readonly rows: number[];
+  readonly cpu: number[];
+  /** What the quickest look asked for. */
+  marks: Look["marks"];
+}
+
+/** Looks once more, at a page of this server. */
+async function lookAgain(browser: Browser, url: string, looks: Looks): Promise<void> {
+  const one = await look(browser, `${url}/ui/pools/big`);
+  if (one.first < Math.min(Infinity, ...looks.rows)) looks.marks = one.marks;
+  looks.rows.push(one.first);
+  looks.cpu.push(one.cpu);
 }
 
 async function main(): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "plasmite-bench-" });
   fill(dir);
-  const { child: server, url: address } = await startServe(
-    dir,
-    Deno.args.includes("--pi") ? LIMITS : {},
-  );
+  const limits = Deno.args.includes("--pi") ? LIMITS : {};
+  const other = Deno.args[Deno.args.indexOf("--against") + 1];
+  const against = Deno.args.includes("--against") && other !== undefined
+    ? await startServe(dir, { ...limits, root: other })
+    : null;
+  const { child: server, url: address } = await startServe(dir, limits);
   const bare = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen: () => {} },
     () =>
@@ -106,32 +125,34 @@ async function main(): Promise<void> {
   const browser = await launch();
   try {
     const yardstick: number[] = [];
-    const rows: number[] = [];
-    const cpu: number[] = [];
-    let marks: Look["marks"] = {};
+    const mine: Looks = { rows: [], cpu: [], marks: {} };
+    const theirs: Looks = { rows: [], cpu: [], marks: {} };
     for (let i = 0; i < ROUNDS; i++) {
       yardstick.push((await look(browser, `http://127.0.0.1:${bare.addr.port}/`)).first);
-      const one = await look(browser, `${address}/ui/pools/big`);
-      if (one.first < Math.min(Infinity, ...rows)) marks = one.marks;
-      rows.push(one.first);
-      cpu.push(one.cpu);
+      if (against !== null) await lookAgain(browser, against.url, theirs);
+      await lookAgain(browser, address, mine);
     }
-    if (Deno.args.includes("--marks")) console.error(marks);
+    if (Deno.args.includes("--marks")) console.error(mine.marks);
     console.log(JSON.stringify({
       messages: MESSAGES,
       rounds: ROUNDS,
-      first_rows_ms: sum(rows),
-      main_thread_cpu_ms: sum(cpu),
+      first_rows_ms: sum(mine.rows),
+      main_thread_cpu_ms: sum(mine.cpu),
+      ...against === null ? {} : {
+        against: { first_rows_ms: sum(theirs.rows), main_thread_cpu_ms: sum(theirs.cpu) },
+      },
       bare_page_ms: sum(yardstick),
-      rows_ms: rows.map(round),
+      rows_ms: mine.rows.map(round),
       bare_ms: yardstick.map(round),
       server_peak_mb: round(memory(server.pid).peakMb),
     }));
   } finally {
     await browser.close();
     await bare.shutdown();
-    server.kill("SIGTERM");
-    await server.status;
+    for (const child of [server, ...against === null ? [] : [against.child]]) {
+      child.kill("SIGTERM");
+      await child.status;
+    }
     await Deno.remove(dir, { recursive: true });
   }
 }

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { DENO, plasmite } from "../support/bench.ts";
+import { join } from "node:path";
+import { CLI, DENO, plasmite } from "../support/bench.ts";
 import { sleep } from "../support/processes.ts";
 
 /** Options of how to start it. */
@@ -15,6 +16,8 @@ export interface ServeOptions {
   readonly through?: readonly string[];
   /** Flags of V8. */
   readonly v8?: readonly string[];
+  /** Another checkout, whose program is run. */
+  readonly root?: string;
 }
 
 /** What is kept of what a server says, in characters. */
@@ -38,11 +41,12 @@ function watch(child: Deno.ChildProcess, what: string): void {
 /** Starts `serve` on the pools of a folder; returns when it answers. */
 export async function startServe(
   dir: string,
-  { args = [], through = [], v8 = [] }: ServeOptions = {},
+  { args = [], through = [], v8 = [], root }: ServeOptions = {},
 ): Promise<{ child: Deno.ChildProcess; url: string }> {
   const ready = `${dir}/.ready`;
   await Deno.remove(ready).catch(() => {});
-  const [run = "run", ...rest] = plasmite(dir, "serve", "--bind", "127.0.0.1:0", ...args);
+  const [run = "run", ...rest] = plasmite(dir, "serve", "--bind", "127.0.0.1:0", ...args)
+    .map((word) => word === CLI && root !== undefined ? join(root, "cli.ts") : word);
   const [program = DENO, ...more] = [...through, DENO, run, ...v8, ...rest];
   const child = new Deno.Command(program, {
     args: more,
