@@ -46,11 +46,7 @@ export async function run(context: CommandContext): Promise<number> {
   const { args } = context;
   const from = await resolvePool(args.required("FROM"), context);
   const to = await resolvePool(args.required("TO"), context);
-  if (from.path === to.path) {
-    throw new PlasmiteError("Usage", "FROM and TO are the same pool", {
-      hint: "Name another one.",
-    });
-  }
+  if (from.path === to.path) throw samePool();
   const stop = new AbortController();
   const stopped = (): void => stop.abort();
   if (args.has("follow")) {
@@ -67,6 +63,7 @@ export async function run(context: CommandContext): Promise<number> {
     const target = await awaitEnd(context, to, { write: true, isLocal }, stop.signal);
     if (target === null) return 0;
     opened.push(target.pool);
+    if (isSame(source, target)) throw samePool();
     return await copy(context, source, target, stop.signal);
   } finally {
     for (const pool of opened) await pool.close();
@@ -74,6 +71,20 @@ export async function run(context: CommandContext): Promise<number> {
       for (const one of ENDING_SIGNALS) Deno.removeSignalListener(one, stopped);
     }
   }
+}
+
+function samePool(): PlasmiteError {
+  return new PlasmiteError("Usage", "FROM and TO are the same pool", { hint: "Name another one." });
+}
+
+/** Whether both ends are one pool under two names, which would copy its own copies for ever. */
+function isSame(from: End, to: End): boolean {
+  if (from.ref.isRemote !== to.ref.isRemote) return false;
+  // Identities do not tell files apart: a file may be a copy of another one.
+  if (from.ref.isRemote) return from.identity === to.identity;
+  const [one, other] = [Deno.statSync(from.ref.path), Deno.statSync(to.ref.path)];
+  if (one.ino !== null && other.ino !== null) return one.dev === other.dev && one.ino === other.ino;
+  return Deno.realPathSync(from.ref.path) === Deno.realPathSync(to.ref.path);
 }
 
 /** How to open an end; `isLocal`: whether both ends are local, so that no sign-in is needed. */

@@ -440,3 +440,24 @@ test("the headers count for the largest message of a stream", async (setting) =>
   }
   assert(stored > 0 && refused > 0, `${stored} stored, ${refused} refused`);
 });
+
+// Lost: all older messages, to copies of copies, until the pool had wrapped.
+Deno.test("copy: a pool is not copied into itself under another name, but into a copy of its file", () =>
+  inTemp(async (dir) => {
+    const run = (...args: string[]): ReturnType<typeof cli> => cli(["--dir", dir, ...args]);
+    await run("feed", "p", "--create", '{"n":1}');
+    const file = `${dir}/p.plasmite`;
+    await Deno.symlink(file, `${dir}/symbolic.plasmite`);
+    await Deno.link(file, `${dir}/hard.plasmite`);
+    for (const to of ["p", "symbolic", "hard", `${dir}/../${dir.split("/").at(-1)}/p.plasmite`]) {
+      for (const more of [[], ["--follow"], ["--exact"]]) {
+        const outcome = await run("copy", "p", to, ...more);
+        assert.equal(outcome.code, 2, `${to} ${outcome.stderr}`);
+        assert.match(String(errorOf(outcome)["message"]), /same pool/);
+      }
+    }
+    const { stdout } = await run("follow", "p", "--no-follow", "--jsonl");
+    assert.equal(lines(stdout).length, 1);
+    await Deno.copyFile(file, `${dir}/other.plasmite`);
+    assert.equal((await run("copy", "p", "other")).code, 0);
+  }));
