@@ -107,7 +107,9 @@ function lists(curves: Run<Point> | undefined): string[][] {
   for (
     const [work, name, most] of [
       ["`pool list`, CPU", "pool list", 300],
+      ["`pool list`, wall", "pool list, wall", 300],
       ["`GET /v0/pools`, CPU", "GET /v0/pools", 300],
+      ["`GET /v0/pools`, wall", "GET /v0/pools, wall", 300],
       ["longest wait of another request meanwhile", "wait of another request", 10],
     ] as const
   ) {

@@ -40,19 +40,26 @@ async function oneSize({ rounds, record }: Curves, dir: string, count: number): 
       ...(yardstick === undefined ? {} : { yardstick }),
     });
   const listed: number[] = [];
+  const walls: number[] = [];
   const bare: number[] = [];
   for (let i = 0; i < rounds; i++) {
-    listed.push(round((await measure(DENO, plasmite(dir, "pool", "list"))).cpuMs));
+    const { cpuMs, wallMs } = await measure(DENO, plasmite(dir, "pool", "list"));
+    listed.push(round(cpuMs));
+    walls.push(round(wallMs));
     bare.push(round((await measure(DENO, ["eval", "0"])).cpuMs));
   }
   point("pool list", listed);
+  point("pool list, wall", walls);
   point("deno eval 0", bare, true);
   const { child, url } = await startServe(dir);
   try {
+    const spans: number[] = [];
     const get = async (): Promise<number> => {
       const before = activity(child.pid).cpuMs;
+      const start = performance.now();
       const answer = await fetch(`${url}/v0/pools`);
       await answer.arrayBuffer();
+      spans.push(round(performance.now() - start));
       if (!answer.ok) throw new Error(`GET /v0/pools: ${answer.status}`);
       return round(activity(child.pid).cpuMs - before);
     };
@@ -64,6 +71,7 @@ async function oneSize({ rounds, record }: Curves, dir: string, count: number): 
       waits.push(await longestWait(url, get));
     }
     point("GET /v0/pools", costs);
+    point("GET /v0/pools, wall", spans.slice(1));
     point("wait of another request", waits);
     point("a wait without lists", [await longestWait(url, async () => {})], true);
   } finally {

@@ -31,9 +31,11 @@ const SENTENCES: Readonly<Record<Panel, Readonly<Record<string, string>>>> = {
   },
   pools: {
     "pool list": "It opens every pool for its numbers, so it grows with the pools.",
+    "pool list, wall": "From 2,000 pools on, a worker does its part on another core.",
     "deno eval 0": "Start-up alone: the floor of the command.",
     "GET /v0/pools, the first": "The same in a server that has seen none of them before.",
     "GET /v0/pools": "And once it has.",
+    "GET /v0/pools, wall": "The worker looks while the answer is printed.",
     "wait of another request": "How long a small request waits at most while the list is made.",
     "a wait without lists": "The longest wait of the same request when nobody asks for a list.",
   },
