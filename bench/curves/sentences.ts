@@ -47,7 +47,7 @@ const SENTENCES: Readonly<Record<Panel, Readonly<Record<string, string>>>> = {
     "bare watchFs processes": "So have processes that do nothing but wait and read.",
   },
   append: {
-    "streams of one server": "The message is read once and sent to each.",
+    "streams of one server": "The message is read and printed once, and sent to each.",
     "bare streams": "Only sending.",
     "processes": "Each process wakes, reads and checks: all of them together.",
     "bare watchFs processes": "Waking alone.",
