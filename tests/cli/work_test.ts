@@ -6,7 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { until, withTime } from "../support/patience.ts";
+import { until, untilFile, withTime } from "../support/patience.ts";
 import { SCALE } from "../support/rings.ts";
 import { cli, errorOf, inTemp, type Outcome, spawnCli } from "./cli_util.ts";
 
@@ -233,3 +233,17 @@ Deno.test("workers killed at random: each task done, twice only after a kill, no
     assert.ok(kills > 0 && done.length - count <= 2 * kills, `${done.length} runs, ${kills} kills`);
   });
 });
+
+// Was told: that there is no such group, for a pool that was deleted under a worker.
+Deno.test("a pool that is deleted while a command runs is what the worker ends with", () =>
+  inTemp(async (dir) => {
+    await fill(dir, 1);
+    const child = spawn(dir, `touch ${dir}/begun; until [ -e ${dir}/go ]; do sleep 0.05; done`);
+    await untilFile(`${dir}/begun`);
+    await run(dir, "pool", "delete", "p");
+    await Deno.writeTextFile(`${dir}/go`, "");
+    const { code, stderr } = await child.output();
+    const text = new TextDecoder().decode(stderr);
+    assert.equal(code, 3, text);
+    assert.match(text, /"hint":"The pool was deleted or replaced/);
+  }));

@@ -106,11 +106,17 @@ export class PoolGroup implements Group {
   *#locked<T>(create: boolean, work: (group: LockedGroup) => T): Steps<T> {
     const { ring } = this.#context;
     const { dir } = this.#request;
-    const { value } = yield* untilUnlocked(
-      ring.path,
-      () => withGroup(ring.path, this.name, { dir, create }, work),
-    );
-    return value;
+    try {
+      const { value } = yield* untilUnlocked(
+        ring.path,
+        () => withGroup(ring.path, this.name, { dir, create }, work),
+      );
+      return value;
+    } catch (error) {
+      // The groups of a pool are deleted with it: then that is the reason.
+      if (PlasmiteError.is(error, ErrorKind.NotFound)) ring.checkIdentity();
+      throw error;
+    }
   }
 
   /** Reads the group's record; creates it if the group is new. */
