@@ -31,8 +31,8 @@ function brief(info: PoolInfo, name: string): { readonly [name: string]: string 
  *
  * @param name the name in the request
  * @param followers the number of readers that follow the pool through this server; with it come
- *   `retention` and `last_seq`, which are not in v0, for the page. Without it, `retention` is
- *   included only if there is a limit
+ *   `identity`, `retention` and `last_seq`, which are not in v0. Without it, `retention` is included
+ *   only if there is a limit
  * @param unreadable the messages that are known to be damaged
  */
 export function infoJson(
@@ -45,6 +45,7 @@ export function infoJson(
   const hasLimit = retention !== undefined && retention.maxAgeMs !== null;
   return jsonText({
     ...brief(info, name),
+    identity: followers === undefined ? undefined : info.identity,
     bounds: boundsDocument(info),
     metrics: metricsDocument(info, float),
     retention: hasLimit || followers !== undefined ? retentionDocument(info) : undefined,

@@ -83,6 +83,9 @@ export const PoolInfoShape = z.object({
   index_size_bytes: COUNT,
   ring_offset: COUNT,
   ring_size: COUNT,
+  identity: z.string().optional().meta({
+    description: "32 hex digits; a new pool of the same name has others",
+  }),
   bounds: z.object({ oldest: U64.optional(), newest: U64.optional() }).optional(),
   metrics: z.object({
     message_count: U64,

@@ -63,7 +63,7 @@ export async function run(context: CommandContext): Promise<number> {
     const target = await awaitEnd(context, to, { write: true, isLocal }, stop.signal);
     if (target === null) return 0;
     opened.push(target.pool);
-    if (isSame(source, target)) throw samePool();
+    if (await isSame(source, target)) throw samePool();
     return await copy(context, source, target, stop.signal);
   } finally {
     for (const pool of opened) await pool.close();
@@ -78,13 +78,22 @@ function samePool(): PlasmiteError {
 }
 
 /** Whether both ends are one pool under two names, which would copy its own copies for ever. */
-function isSame(from: End, to: End): boolean {
-  if (from.ref.isRemote !== to.ref.isRemote) return false;
+async function isSame(from: End, to: End): Promise<boolean> {
+  if (from.ref.isRemote || to.ref.isRemote) {
+    return from.identity === to.identity && await haveSameNewest(from.pool, to.pool);
+  }
   // Identities do not tell files apart: a file may be a copy of another one.
-  if (from.ref.isRemote) return from.identity === to.identity;
   const [one, other] = [Deno.statSync(from.ref.path), Deno.statSync(to.ref.path)];
   if (one.ino !== null && other.ino !== null) return one.dev === other.dev && one.ino === other.ino;
   return Deno.realPathSync(from.ref.path) === Deno.realPathSync(to.ref.path);
+}
+
+/** Whether the newest message of a pool is in the other one, under its number and with its time. */
+async function haveSameNewest(from: PoolHandle, to: PoolHandle): Promise<boolean> {
+  const { newest } = await from.bounds();
+  if (newest === 0n) return true;
+  const [one, other] = [await from.get(newest), await to.get(newest)];
+  return one?.timestampNs === other?.timestampNs;
 }
 
 /** How to open an end; `isLocal`: whether both ends are local, so that no sign-in is needed. */
@@ -224,7 +233,11 @@ async function targetOf(context: CommandContext, from: End, to: End): Promise<Co
     });
   }
   const given = args.text("cursor");
-  const name = given === undefined ? cursorName(source, to.identity) : checkCursorName(given);
+  // Copies of one file, which share an identity, may be on several servers.
+  const destination = to.ref.isRemote && to.pool.ship === undefined
+    ? `${to.identity} ${to.ref.path}`
+    : to.identity;
+  const name = given === undefined ? cursorName(source, destination) : checkCursorName(given);
   // Positions in other pools are stored separately from the pool's own cursors.
   const apart = (path: string): string => `${path.slice(0, path.lastIndexOf("/") + 1)}.copies`;
   const place = !from.ref.isRemote

@@ -4,6 +4,7 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { cli, errorOf, inTemp, spawnCli } from "./cli_util.ts";
 import { NATS_VERSIONS, NatsServer, natsServer } from "../support/nats.ts";
 import { pause, until } from "../support/patience.ts";
+import { serve } from "../client/remote_util.ts";
 
 interface Setting {
   readonly url: string;
@@ -379,6 +380,39 @@ Deno.test("copy: each destination gets the whole pool, a new one of the same nam
     await run("pool", "delete", "a");
     await run("copy", "p", "a", "--create");
     assert.equal(await count("a"), 1);
+  }));
+
+// Lost: what a server's pool had, after it was made again; and everything, to copies of copies.
+Deno.test("copy: a new pool of a server gets the whole pool, and none is copied into itself", () =>
+  inTemp(async (dir) => {
+    const away = `${dir}/away`;
+    await Deno.mkdir(away);
+    await using server = serve({ dir: away });
+    const { url } = server;
+    const run = async (at: string, ...args: string[]): Promise<string> => {
+      const { code, stderr, stdout } = await cli(["--dir", at, ...args]);
+      assert.equal(code, 0, stderr);
+      return stdout;
+    };
+    const retained = async (): Promise<string[]> =>
+      lines(await run(away, "follow", "a", "--no-follow", "--jsonl"));
+    await run(dir, "feed", "p", "--create", '{"n":1}');
+    for (let round = 0; round < 2; round++) {
+      await run(away, "pool", "create", "a");
+      await run(dir, "copy", "p", `${url}/a`);
+      await run(dir, "copy", "p", `${url}/a`);
+      assert.equal((await retained()).length, 1, `round ${round}`);
+      if (round === 0) await run(away, "pool", "delete", "a");
+    }
+    const other = `http://localhost:${new URL(url).port}/a`;
+    for (const [from, to] of [["a", `${url}/a`], [`${url}/a`, "a"], [`${url}/a`, other]] as const) {
+      for (const more of [[], ["--follow"], ["--exact"]]) {
+        const outcome = await cli(["--dir", away, "copy", from, to, ...more]);
+        assert.equal(outcome.code, 2, `${from} ${to} ${outcome.stderr}`);
+        assert.match(String(errorOf(outcome)["message"]), /same pool/);
+      }
+    }
+    assert.equal((await retained()).length, 1);
   }));
 
 test("a second stream gets the whole pool, and a second pool the whole stream", async (setting) => {

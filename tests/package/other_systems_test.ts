@@ -216,6 +216,7 @@ const ASKING = new Set([
   "lib/stdio.ts",
   "lib/storage/backup.ts",
   "lib/storage/create.ts",
+  "lib/storage/file.ts",
   "lib/storage/os_error.ts",
   "lib/storage/semaphore.ts",
   "lib/storage/temporary.ts",

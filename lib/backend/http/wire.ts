@@ -88,6 +88,7 @@ export function poolInfo(value: unknown, name?: string): PoolInfo {
   const retention = retentionOf(fields["retention"]);
   const lastSeq = int(fields["last_seq"]);
   const error = envelopeError(200, fields, known);
+  const identity = fields["identity"];
   return {
     name: known,
     path,
@@ -98,6 +99,7 @@ export function poolInfo(value: unknown, name?: string): PoolInfo {
     ringOffset: size("ring_offset"),
     ringSize: size("ring_size"),
     bounds: { oldestSeq: int(bounds?.["oldest"]), newestSeq: int(bounds?.["newest"]) },
+    ...(typeof identity === "string" ? { identity } : {}),
     ...(metrics === undefined ? {} : { metrics }),
     ...(retention === undefined ? {} : { retention }),
     ...(lastSeq === null ? {} : { lastSeq }),
