@@ -82,17 +82,17 @@ function placeOf(head: number, length: number, ringSize: number): Place {
   return { wrap, need, at, end: at + length === ringSize ? 0 : at + length };
 }
 
-/** How much room is made ahead: 1/128 of the ring, at most this many bytes. */
+/** How much room is made ahead: 1/256 of the ring, at most this many bytes. */
 const MOST_AHEAD = 1 << 16;
 /** The size of ring from which room is made ahead: in a small one every message counts. */
-const LEAST_AHEAD = 1 << 18;
+const LEAST_AHEAD = 1 << 19;
 
 /**
  * How many bytes an append makes free for the appends after it (docs/spec/format.md 5.2). Frames
  * that are larger get no room ahead.
  */
 export function spareOf(ringSize: number): number {
-  return ringSize < LEAST_AHEAD ? 0 : Math.min(MOST_AHEAD, Math.floor(ringSize / 1024) * 8);
+  return ringSize < LEAST_AHEAD ? 0 : Math.min(MOST_AHEAD, Math.floor(ringSize / 2048) * 8);
 }
 
 /**

@@ -69,7 +69,7 @@ test("what is handed out and what is told as lost are together everything", asyn
   for (let i = 0; i < 15; i++) {
     // The writer overtakes the worker, also while it asks.
     const writing = more(pool, 2000);
-    await work(50);
+    await work(500);
     await work(1);
     await writing;
   }

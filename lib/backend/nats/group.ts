@@ -20,7 +20,7 @@ import { Filter } from "../filter.ts";
 import type { Bounds } from "../../types.ts";
 import type { PoolHandle, StoredFrame } from "../types.ts";
 import { choiceOf, filterOf, refusesChoice } from "./choice.ts";
-import { deliveryOf } from "./delivery.ts";
+import { type Delivery, deliveryOf } from "./delivery.ts";
 import { type ConsumerInfo, consumerOf, findConsumer, pull, putConsumer } from "./consumers.ts";
 import { Patience, patiently, type Target } from "./publisher.ts";
 import { boundsNow, streamInfo } from "./stream.ts";
@@ -60,6 +60,26 @@ function noteOf({ config }: ConsumerInfo): Note {
 /** Whether the server chooses what to hand out. */
 function isChosen({ config }: ConsumerInfo): boolean {
   return config["filter_subjects"] !== undefined || Boolean(config["filter_subject"]);
+}
+
+/**
+ * Counts what was removed while messages were being handed out to this worker: what is missing
+ * between two of them, if nobody else was given any in between. Only for consumers that hand out
+ * everything.
+ */
+class MissingBetween {
+  #count = 0;
+  #seq = 0;
+
+  /** The number of messages that are missing before this one. */
+  before({ count, seq, tries }: Delivery): bigint {
+    const follows = this.#seq > 0 && count === this.#count + 1;
+    const missing = follows && tries === 1 ? Math.max(0, seq - this.#seq - 1) : 0;
+    if (tries === 1) this.#seq = seq;
+    else if (!follows) this.#seq = 0;
+    this.#count = count;
+    return BigInt(missing);
+  }
 }
 
 /** A worker's access to a group. */
@@ -166,6 +186,7 @@ export class NatsGroup implements Group {
     const info = await this.#ready(ackWaitMs);
     let lost = await this.#lostUpTo(info, await this.#gone());
     let scanned = this.#scanned(info);
+    const missing = isChosen(info) ? null : new MissingBetween();
     const tasks: HandedTask[] = [];
     const end = performance.now() + waitMs;
     while (tasks.length < count) {
@@ -174,6 +195,7 @@ export class NatsGroup implements Group {
       const seqs = messages.map(({ reply = "" }) => deliveryOf(reply));
       const first = seqs.find(({ seq, tries }) => tries === 1 && seq > scanned)?.seq ?? scanned + 1;
       if (first > scanned + 1) lost += await this.#lostBefore(first, messages.length, info);
+      for (const delivery of seqs) lost += missing?.before(delivery) ?? 0n;
       scanned = Math.max(scanned, ...seqs.map(({ seq }) => seq));
       for (const message of messages) {
         const task = await this.#hand(message);
