@@ -149,9 +149,9 @@ export class Reading {
     const live = this.live = new Live(view.name, view.filter.filter, {
       rows: (rows) => view.take(rows),
       state: (state, detail) => {
-        if (view.rows.paused && state === "live") return;
         const words = detail ? `${WORDS[state]}: ${detail}` : WORDS[state];
-        view.shell.state(state === "corrupt" ? "stopped" : state, words);
+        if (view.rows.paused && state === "live") view.shell.state("past", "Paused");
+        else view.shell.state(state === "corrupt" ? "stopped" : state, words);
         view.controls.draw();
       },
       refused: (error) => this.#refused(error),

@@ -319,6 +319,15 @@ inBrowsers("the page", async (t, browser, browserName) => {
     );
     await page.locator(".newest").click();
     await rowWith(page, "230").waitFor();
+
+    // The same while there is no stream: when it comes, the page still says that it is paused.
+    await server.stop();
+    await lamp(page, "Reconnecting");
+    await page.keyboard.press("Space");
+    server.start();
+    await lamp(page, "Paused");
+    await page.keyboard.press("Space");
+    await lamp(page, "Live");
   });
 
   await step("a restart of the server and overwritten messages are drawn", {}, async (s) => {
