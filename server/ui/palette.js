@@ -51,6 +51,10 @@ export function openPalette(page) {
   /** @type {Entry[]} */
   let entries = [];
   let at = 0;
+  /** Whether `names` are all pools, */
+  let complete = false;
+  /** and what was chosen before: whether besides what is shown; null if nothing was. */
+  let early = /** @type {boolean | null} */ (null);
   const list = h("ul", { role: "listbox", id: "palette-list", "aria-label": "Pools and actions" });
   const input = h("input", {
     type: "text",
@@ -63,7 +67,7 @@ export function openPalette(page) {
     autocomplete: "off",
     spellcheck: "false",
     value: typed,
-    oninput: () => ((at = 0), draw()),
+    oninput: () => ((at = 0), (early = null), draw()),
     onkeydown: (/** @type {KeyboardEvent} */ event) => key(event),
   });
   /** @param {string} name @returns {Entry} */
@@ -140,11 +144,31 @@ export function openPalette(page) {
     entry.act(more);
   }
 
+  /**
+   * Chooses what is marked. What was typed may mean a pool whose name is still under way: then that
+   * is waited for. @param {boolean} more
+   */
+  function enter(more) {
+    const typed = input.value.trim();
+    const isSure = complete || !typed || at > 0 || entries[0]?.words === typed;
+    if (isSure) choose(at, more);
+    else early = more;
+  }
+
+  /** Takes the names of all pools, as far as they are known. @param {readonly string[]} all */
+  function complement(all) {
+    names = [...new Set([...recentPools().filter((name) => all.includes(name)), ...all])];
+    complete = true;
+    if (!box.open) return;
+    draw();
+    if (early !== null) choose(at, early);
+  }
+
   /** @param {KeyboardEvent} event */
   function key(event) {
     const moves = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 };
     const by = moves[/** @type {keyof typeof moves} */ (event.key)];
-    if (event.key === "Enter") choose(at, event.shiftKey);
+    if (event.key === "Enter") enter(event.shiftKey);
     else if (by) {
       at = Math.max(0, Math.min(entries.length - 1, at + by));
       mark();
@@ -167,8 +191,8 @@ export function openPalette(page) {
   box.classList.add("palette");
   draw();
   input.focus();
-  json("/v0/ui/names", { quiet: true }).then(({ names: all }) => {
-    names = [...new Set([...recentPools().filter((name) => all.includes(name)), ...all])];
-    if (box.open) draw();
-  }, () => {/* those that were opened before are still there */});
+  json("/v0/ui/names", { quiet: true }).then(({ names: all }) => complement(all), () => {
+    // Those that were opened before are still there.
+    complement(names);
+  });
 }
