@@ -43,6 +43,8 @@ follow_links() {
 guess_link() {
   for guess in "$here/../lib/node_modules/@plasmite/core/bin" "$here/../@plasmite/core/bin" \
     "$here/../lib/plasmite" "$here"; do
+    # Where a shell has no -ef, this fails, and the links are followed one by one.
+    # shellcheck disable=SC3013
     if [ "$guess/plasmite" -ef "$self" ] && [ ! -h "$guess/plasmite" ]; then
       here=$guess
       return 0
