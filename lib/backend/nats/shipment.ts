@@ -33,6 +33,14 @@ export function originOf({ headers }: Incoming): Origin | null {
   return /^\d{1,19}$/.test(seq) && pool !== "" ? { pool, seq: BigInt(seq) } : null;
 }
 
+/** Where a group of messages comes from. */
+interface Origins {
+  /** The identity of their pool. */
+  readonly pool: string;
+  /** Their numbers there. */
+  readonly seqs: readonly bigint[];
+}
+
 /** Ships one source into one stream. */
 export class NatsShipment implements Shipment {
   readonly #target: Target;
@@ -91,13 +99,14 @@ export class NatsShipment implements Shipment {
   /** Stores a group; after a failure, continues from the destination's last message. */
   async #group(
     items: readonly Item[],
-    { pool, seqs }: { readonly pool: string; readonly seqs: readonly bigint[] },
+    { pool, seqs }: Origins,
     patience: Patience,
   ): Promise<void> {
     this.#isUnknown = false;
     for (let next = 0, attempt = 0; next < items.length;) {
       try {
-        const done = await this.#send(items.slice(next), attempt);
+        const left = { pool, seqs: seqs.slice(next) };
+        const done = await this.#send(items.slice(next), left, attempt);
         if (done) return;
         attempt++; // The ids are remembered, but the messages do not exist.
       } catch (error) {
@@ -131,14 +140,14 @@ export class NatsShipment implements Shipment {
   }
 
   /** Sends a group; false if the server reports a duplicate of messages that no longer exist. */
-  async #send(items: readonly Item[], attempt: number): Promise<boolean> {
+  async #send(items: readonly Item[], origins: Origins, attempt: number): Promise<boolean> {
     const [first, ...more] = items;
     if (first === undefined) return true;
     const expected: readonly [string, string] = [Header.expectLastOfSubject, String(this.#at)];
     const guarded: Item = { ...first, headers: [...first.headers ?? [], expected] };
     if (this.#isAtomic && more.length > 0) {
       const done = await commit(this.#target, [guarded, ...more], attempt);
-      if (done === "duplicate") return await this.#isThere(items);
+      if (done === "duplicate") return await this.#areStored(origins);
       this.#at = BigInt(done.first + items.length - 1);
       return true;
     }
@@ -151,12 +160,17 @@ export class NatsShipment implements Shipment {
     return true;
   }
 
-  /** Whether the last of these messages is the last one of the source. */
-  async #isThere(items: readonly Item[]): Promise<boolean> {
+  /**
+   * Whether messages are stored of which the server says that some are: it remembers the ids of those
+   * that no longer exist, too.
+   */
+  async #areStored({ pool, seqs }: Origins): Promise<boolean> {
     const last = await this.last();
-    const isThere = last !== null && items.at(-1)?.id === `${last.pool}:${last.seq}`;
-    if (isThere && !this.#isUnknown) throw this.#taken(); // Stored by another process.
-    return isThere;
+    const stored = last?.pool === pool ? last.seq : -1n;
+    if (stored < (seqs[0] ?? 0n)) return false;
+    // Unless the answer to us was lost, another process stored them; so it did if some are missing.
+    if (!this.#isUnknown || stored < (seqs.at(-1) ?? 0n)) throw this.#taken();
+    return true;
   }
 
   #taken(): PlasmiteError {

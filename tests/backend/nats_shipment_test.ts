@@ -1,0 +1,103 @@
+/** Copies into streams: what is stored once stays stored once, whoever copies beside. */
+
+import "../support/environment.ts";
+import assert from "node:assert/strict";
+import { connect } from "@nats-io/transport-node";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { NatsBackend } from "../../lib/backend/nats.ts";
+import { advance } from "../../lib/backend/advance.ts";
+import type { PoolHandle } from "../../lib/backend/types.ts";
+import type { Shipment } from "../../lib/backend/shipment.ts";
+import { PlasmiteError } from "../../lib/errors.ts";
+import { messageFromValue } from "../../lib/lite3/from_value.ts";
+import { FrameBatch } from "../../lib/pool/batch.ts";
+import { NATS_VERSIONS, NatsServer, natsServer } from "../support/nats.ts";
+
+const FROM = "0123456789abcdef0123456789abcdef";
+
+function test(title: string, run: (pool: PoolHandle, url: string) => Promise<void>): void {
+  for (const version of NATS_VERSIONS) {
+    Deno.test({
+      name: `nats ${version} shipment: ${title}`,
+      ignore: natsServer(version) === undefined,
+      fn: async () => {
+        const server = await NatsServer.start(version);
+        const backend = new NatsBackend(server.url);
+        await backend.create("P", { sizeBytes: 1 << 24 });
+        const pool = await backend.open("P", { write: true });
+        try {
+          await run(pool, server.url);
+        } finally {
+          await pool.close();
+          await backend.close();
+          await server.end();
+        }
+      },
+    });
+  }
+}
+
+/** A process that copies, and knows how far the copy is. */
+async function copying(pool: PoolHandle): Promise<Shipment> {
+  const shipment = pool.ship?.("pi.ring");
+  assert(shipment !== undefined);
+  await shipment.last();
+  return shipment;
+}
+
+function upTo(last: number, first = 1): number[] {
+  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+}
+
+async function store(shipment: Shipment, first: number, last: number): Promise<void> {
+  const batch = new FrameBatch();
+  for (const n of upTo(last, first)) {
+    batch.beginFrame();
+    messageFromValue(batch.encoder, { n }, []);
+    batch.endFrame(n, 0);
+  }
+  await shipment.store(batch, FROM, upTo(last, first).map(BigInt));
+}
+
+/** The messages in the stream; each has its number as its time. */
+async function stored(pool: PoolHandle): Promise<number[]> {
+  const { newest } = await pool.bounds();
+  const walk = await pool.select({ until: newest });
+  const found: number[] = [];
+  while (await advance(walk)) found.push(Number(walk.frame.timestampNs));
+  walk.close();
+  return found;
+}
+
+// Lost: that a message is stored once. Who comes behind another copier, with other groups, stored all
+// of its group again: the last message of the stream was none of it.
+for (const [first, last] of [[1, 10], [1, 15], [1, 20], [1, 30], [11, 15]] as const) {
+  test(`messages ${first} to ${last}, which another process has stored, are not again`, async (pool) => {
+    const [one, other] = [await copying(pool), await copying(pool)];
+    if (first > 1) {
+      await store(one, 1, first - 1);
+      await other.last();
+      await store(one, first, 20);
+    } else {
+      await store(one, 1, 10);
+      await store(one, 11, 20);
+    }
+    await assert.rejects(
+      store(other, first, last),
+      (error) => PlasmiteError.is(error) && error.topic === "copy source",
+    );
+    assert.deepEqual(await stored(pool), upTo(20));
+  });
+}
+
+// Lost: messages that were removed, and whose ids the server remembers.
+test("messages that no longer exist are stored again", async (pool, url) => {
+  const shipment = await copying(pool);
+  await store(shipment, 1, 10);
+  await store(shipment, 11, 20);
+  const nc = await connect({ servers: url });
+  await (await jetstreamManager(nc)).streams.purge("P");
+  await nc.close();
+  await store(await copying(pool), 1, 20);
+  assert.deepEqual(await stored(pool), upTo(20));
+});
