@@ -103,7 +103,10 @@ Deno.test("export and import: everything comes back exactly, with its number if 
         assert.equal(await messagesOf(dir, "b"), original);
         await ok(dir, ["import", "c", "--create-size", "4M", "-"], original);
         const numbered = (text: string): string[] =>
-          text.split("\n").map((line) => line.replace(/"seq":\d+,"time"/, '"seq":0,"time"'));
+          // The number of the message stands behind its data, which may look the same.
+          text.split("\n").map((line) =>
+            line.replace(/"seq":\d+(,"time":"[^"]*"\})$/, '"seq":0$1')
+          );
         assert.deepEqual(numbered(await messagesOf(dir, "c")), numbered(original));
         assert.equal((await cli(["--dir", dir, "doctor", "--all"])).code, 0);
       });
