@@ -77,7 +77,6 @@ export class Copier {
     const copy = new Uint8Array(this.#buffer, this.#used, length);
     copy.set(piece);
     this.#used += length;
-
     return copy;
   }
 }

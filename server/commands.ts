@@ -7,6 +7,7 @@
 
 import { defaultPoolDir } from "../lib/backend/refs.ts";
 import type { PlasmiteError } from "../lib/errors.ts";
+import { isThere } from "../lib/storage/temporary.ts";
 import { STATE_FOLDER } from "./access/folder.ts";
 import type { McpFetch, McpLimits } from "./app.ts";
 import type { CheckJson } from "./check.ts";
@@ -78,17 +79,8 @@ export async function start(
 async function sharedConfig(flags: ServeFlags, poolDir: string): Promise<SharedConfig | null> {
   const { server, sharedAddress, remoteBind, frontCert } = flags;
   const asked = [server, sharedAddress, remoteBind, frontCert].some((one) => one !== undefined);
-  if (!asked && isMissing(`${poolDir}/${STATE_FOLDER}`)) return null;
+  if (!asked && !isThere(`${poolDir}/${STATE_FOLDER}`)) return null;
   return await (await import("./shared_config.ts")).resolveShared(flags, poolDir);
-}
-
-function isMissing(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return false;
-  } catch (error) {
-    return error instanceof Deno.errors.NotFound;
-  }
 }
 
 /** The streams to serve besides. */

@@ -49,22 +49,12 @@ export function squeeze(
   return new Response(gzipped(text), { headers });
 }
 
-/** A body in pieces, which are sent and compressed in turns. */
-class PiecesSource implements UnderlyingDefaultSource<Uint8Array<ArrayBuffer>> {
-  readonly #pieces: Iterator<Uint8Array<ArrayBuffer>>;
-  readonly #slice = new Slice();
-
-  constructor(pieces: Iterable<Uint8Array<ArrayBuffer>>) {
-    this.#pieces = pieces[Symbol.iterator]();
-  }
-
-  async pull(
-    controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>,
-  ): Promise<void> {
-    if (this.#slice.over) await this.#slice.next();
-    const piece = this.#pieces.next();
-    if (piece.done === true) controller.close();
-    else controller.enqueue(piece.value);
+/** Pieces one after the other, with turns for others in between. */
+async function* withTurns<T>(pieces: Iterable<T>): AsyncGenerator<T, void> {
+  const slice = new Slice();
+  for (const piece of pieces) {
+    if (slice.over) await slice.next();
+    yield piece;
   }
 }
 
@@ -82,8 +72,8 @@ export function squeezePieces(
   const [first] = pieces;
   if (pieces.length === 1 && first !== undefined) return squeeze(request, first, type, more);
   const headers: HeaderPairs = [["content-type", type], ...BASE_HEADERS, ...more];
-  // Nothing is prepared before it is asked for.
-  const body = new ReadableStream(new PiecesSource(pieces), { highWaterMark: 0 });
+  // They are sent and compressed in turns, and nothing is prepared before it is asked for.
+  const body = ReadableStream.from(withTurns(pieces));
   if (takesGzip(request)) {
     headers.push(...COMPRESSED);
     return new Response(body.pipeThrough(new CompressionStream("gzip")), { headers });

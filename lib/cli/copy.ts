@@ -23,6 +23,7 @@ import { DropNotices } from "./drops.ts";
 import { ENDING_SIGNALS } from "./interrupts.ts";
 import { noticeOutage, noticeUnreadable, printNotice } from "./notices.ts";
 import { connectTo } from "./open.ts";
+import { isSameFile } from "./same_file.ts";
 
 /** The maximum number of messages and frame bytes per batch. */
 const BATCH = 500;
@@ -83,9 +84,7 @@ async function isSame(from: End, to: End): Promise<boolean> {
     return from.identity === to.identity && await haveSameNewest(from.pool, to.pool);
   }
   // Identities do not tell files apart: a file may be a copy of another one.
-  const [one, other] = [Deno.statSync(from.ref.path), Deno.statSync(to.ref.path)];
-  if (one.ino !== null && other.ino !== null) return one.dev === other.dev && one.ino === other.ino;
-  return Deno.realPathSync(from.ref.path) === Deno.realPathSync(to.ref.path);
+  return isSameFile(from.ref.path, to.ref.path);
 }
 
 /** Whether the newest message of a pool is in the other one, under its number and with its time. */
@@ -112,22 +111,17 @@ async function awaitEnd(
   options: EndOptions,
   signal: AbortSignal,
 ): Promise<End | null> {
-  for (let pauseMs = FIRST_PAUSE;; pauseMs = Math.min(2 * pauseMs, LAST_PAUSE)) {
-    try {
-      return await openEnd(context, ref, options);
-    } catch (error) {
-      if (signal.aborted) return null;
-      if (!context.args.has("follow") || !ref.isRemote || !isUnreachable(error)) throw error;
-      if (pauseMs === FIRST_PAUSE) noticeWait(context, options.write ? "TO" : "FROM", ref, error);
-      await pause(pauseMs, signal).catch(() => {}); // Then the next line ends it.
-      if (signal.aborted) return null;
-    }
+  const open = (): Promise<End> => openEnd(context, ref, options);
+  if (!context.args.has("follow") || !ref.isRemote) return await open();
+  const { isUnreachable, OutagePatience } = await import("./outage.ts");
+  const argument = options.write ? "TO" : "FROM";
+  const onTrouble = (error: PlasmiteError): void => noticeWait(context, argument, ref, error);
+  try {
+    return await new OutagePatience(signal, onTrouble, isUnreachable).run(open);
+  } catch (error) {
+    if (signal.aborted) return null;
+    throw error;
   }
-}
-
-/** Whether a server may be reached later; what is wrong with certificates, say, stays so. */
-function isUnreachable(error: unknown): error is PlasmiteError {
-  return isPassing(error) && (error.topic === undefined || error.topic === "nats timeout");
 }
 
 function noticeWait(

@@ -7,6 +7,7 @@
 import type { PoolRef } from "../backend/resolve.ts";
 import { messageOf, PlasmiteError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
+import { isSameFile } from "./same_file.ts";
 
 const NEWLINE = 0x0a;
 /** How much of a file's end is looked at in one read, for an incomplete line. */
@@ -43,17 +44,16 @@ export function openTarget(
 
 /** Truncating the file of the pool would destroy it. */
 function refuseOwnFile(path: string, ref: PoolRef): void {
-  if (ref.isRemote || !isSameFile(path, ref.path)) return;
+  if (ref.isRemote || !leadsTo(path, ref.path)) return;
   throw new PlasmiteError("Usage", "the output is the file of the pool itself", {
     path,
     hint: "Choose another file for --output.",
   });
 }
 
-function isSameFile(one: string, other: string): boolean {
+function leadsTo(output: string, pool: string): boolean {
   try {
-    const [a, b] = [Deno.statSync(one), Deno.statSync(other)];
-    return a.dev === b.dev && a.ino !== null && a.ino === b.ino;
+    return isSameFile(output, pool);
   } catch {
     return false; // The output does not exist yet, or opening it will tell what is wrong.
   }

@@ -16,32 +16,40 @@ import type { Awaitable } from "../types.ts";
 const FIRST_PAUSE = 250;
 const LAST_PAUSE = 5_000;
 
+/** Whether a server may be reached later; what is wrong with certificates, say, stays so. */
+export function isUnreachable(error: unknown): error is PlasmiteError {
+  if (!PlasmiteError.is(error)) return false;
+  const isKind = error.kind === ErrorKind.Io || error.kind === ErrorKind.Busy;
+  return isKind && (error.topic === undefined || error.topic === "nats timeout");
+}
+
 /** Whether a server may do later what it did not do now. */
 function isOutage(error: unknown): error is PlasmiteError {
   if (!PlasmiteError.is(error)) return false;
-  if ("status" in error) return isTransient(error);
-  const isKind = error.kind === ErrorKind.Io || error.kind === ErrorKind.Busy;
-  return isKind && (error.topic === undefined || error.topic === "nats timeout");
+  return "status" in error ? isTransient(error) : isUnreachable(error);
 }
 
 /** Repeats calls of a server while it is away. */
 export class OutagePatience {
   readonly #signal: AbortSignal;
-  readonly #onTrouble: (error: Error) => void;
+  readonly #onTrouble: (error: PlasmiteError) => void;
   #isTold = false;
+  /** Whether it tries again after an error. */
+  readonly covers: (error: unknown) => error is PlasmiteError;
 
   /**
    * @param signal aborted when nothing may be repeated any more
    * @param onTrouble called once per outage
+   * @param covers what is an outage
    */
-  constructor(signal: AbortSignal, onTrouble: (error: Error) => void) {
+  constructor(
+    signal: AbortSignal,
+    onTrouble: (error: PlasmiteError) => void,
+    covers: (error: unknown) => error is PlasmiteError = isOutage,
+  ) {
     this.#signal = signal;
     this.#onTrouble = onTrouble;
-  }
-
-  /** Whether it tries again after an error. */
-  covers(error: unknown): boolean {
-    return isOutage(error);
+    this.covers = covers;
   }
 
   /**
@@ -58,7 +66,7 @@ export class OutagePatience {
         return done;
       } catch (error) {
         const left = mostMs - (performance.now() - since);
-        if (!isOutage(error) || left <= 0 || this.#signal.aborted) throw error;
+        if (!this.covers(error) || left <= 0 || this.#signal.aborted) throw error;
         if (!this.#isTold) this.#onTrouble(error);
         this.#isTold = true;
         await pause(Math.min(pauseMs, left), this.#signal).catch(() => {}); // See the next line.

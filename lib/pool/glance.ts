@@ -10,20 +10,15 @@ import { frameOffset, type Item, itemAt, noFrame } from "./frame.ts";
 import {
   EXTENSION_AT,
   EXTENSION_SIZE,
+  indexedOffset,
   parseExtension,
   parseState,
+  saidFileSize,
   type State,
   stateProblem,
   verifyLayout,
 } from "./header.ts";
-import {
-  FRAME_HEADER,
-  HEADER_SIZE,
-  type Layout,
-  SLOT_SIZE,
-  STATE_AT,
-  STATE_SIZE,
-} from "./layout.ts";
+import { FRAME_HEADER, type Layout, STATE_AT, STATE_SIZE } from "./layout.ts";
 
 /** What was seen of a pool. */
 export interface Glimpse {
@@ -44,9 +39,6 @@ export interface GlimpseOfMessages {
   readonly newestTimeNs: bigint | null;
 }
 
-/** The place of the file's size in the header (docs/spec/format.md 1.2). */
-const FILE_SIZE_AT = 16;
-
 // One set of buffers for all: what is read is used at once.
 const header = new Uint8Array(EXTENSION_AT + EXTENSION_SIZE);
 const headerView = new DataView(header.buffer);
@@ -54,7 +46,6 @@ const state = new Uint8Array(STATE_SIZE);
 const stateView = new DataView(state.buffer);
 const small = new Uint8Array(FRAME_HEADER);
 const smallView = new DataView(small.buffer);
-const slot = small.subarray(0, SLOT_SIZE);
 
 /**
  * Looks at an open pool file, with all checks of docs/spec/format.md 1.6.
@@ -67,7 +58,7 @@ const slot = small.subarray(0, SLOT_SIZE);
 export function glance(file: StorageFile, brief: boolean): Glimpse | null {
   const length = file.readAt(header, 0);
   if (length < header.length || headerView.getUint32(0, true) === 0) return null;
-  if (headerView.getBigUint64(FILE_SIZE_AT, true) !== BigInt(file.opened.size)) return null;
+  if (saidFileSize(headerView) !== file.opened.size) return null;
   const layout = verifyLayout({ view: headerView, length }, file.opened.size, file.path);
   const seen = agreedState(file, layout.ringSize);
   if (seen === null) return null;
@@ -93,14 +84,20 @@ function messages(file: StorageFile, layout: Layout, seen: State): GlimpseOfMess
   const { oldest, newest, tail } = seen;
   if (oldest === 0n) return { identity, oldestTimeNs: null, newestTimeNs: null };
   const first = timeAt(file, layout, oldest, tail);
-  const last = oldest === newest ? first : newestTime(file, layout, newest);
+  const last = oldest === newest
+    ? first
+    : timeAt(file, layout, newest, indexedOffset(file, layout, newest));
   return first === null || last === null
     ? null
     : { identity, oldestTimeNs: first, newestTimeNs: last };
 }
 
-/** The time of the message whose frame is at or after ring offset `place`; null if it is not. */
+/**
+ * The time of the message whose frame is at or after ring offset `place`; null if it is not there, or
+ * if `place` is -1.
+ */
 function timeAt(file: StorageFile, layout: Layout, seq: bigint, place: number): bigint | null {
+  if (place < 0) return null;
   const { ringOffset, ringSize } = layout;
   const look = (offset: number): Item => {
     const got = file.readAt(small, ringOffset + offset);
@@ -110,17 +107,4 @@ function timeAt(file: StorageFile, layout: Layout, seq: bigint, place: number): 
   };
   const item = look(frameOffset(look, place, ringSize));
   return item.kind === "frame" && item.seq === seq ? item.time : null;
-}
-
-/** The time of the last message; null if the index does not say where it is. */
-function newestTime(file: StorageFile, layout: Layout, newest: bigint): bigint | null {
-  const { indexCapacity, ringSize } = layout;
-  if (indexCapacity === 0) return null;
-  const at = HEADER_SIZE + Number(newest % BigInt(indexCapacity)) * SLOT_SIZE;
-  if (file.readAt(slot, at) !== SLOT_SIZE || smallView.getBigUint64(0, true) !== newest) {
-    return null;
-  }
-  const offset = smallView.getBigUint64(8, true);
-  if (offset >= BigInt(ringSize) || offset % 8n !== 0n) return null;
-  return timeAt(file, layout, newest, Number(offset));
 }

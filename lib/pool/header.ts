@@ -36,6 +36,35 @@ export interface State {
   readonly newest: bigint;
 }
 
+/** The place of the file's size in the header (docs/spec/format.md 1.2). */
+const FILE_SIZE_AT = 16;
+
+/** The size of the file in bytes as its header says it. */
+export function saidFileSize(header: DataView): number {
+  return Number(header.getBigUint64(FILE_SIZE_AT, true));
+}
+
+/** Where a slot of the index is read; used at once. A buffer for each pool would cost more. */
+const slotBytes = new Uint8Array(SLOT_SIZE);
+const slotView = new DataView(slotBytes.buffer);
+
+/**
+ * The ring offset of message `seq` according to the index behind the header, or -1; only a hint
+ * (docs/spec/format.md 1.3).
+ */
+export function indexedOffset(
+  file: StorageFile,
+  { indexCapacity, ringSize }: Layout,
+  seq: bigint,
+): number {
+  if (indexCapacity === 0) return -1;
+  const slot = Number(seq % BigInt(indexCapacity));
+  if (file.readAt(slotBytes, HEADER_SIZE + slot * SLOT_SIZE) !== SLOT_SIZE) return -1;
+  if (slotView.getBigUint64(0, true) !== seq) return -1;
+  const offset = slotView.getBigUint64(8, true);
+  return offset < BigInt(ringSize) && offset % 8n === 0n ? Number(offset) : -1;
+}
+
 /** An unsigned 64-bit field as a number: exact below 2^53; anything larger exceeds every ring. */
 function offsetAt(view: DataView, at: number): number {
   return view.getUint32(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true);
@@ -98,7 +127,7 @@ export function newHeader(layout: Layout): Uint8Array<ArrayBuffer> {
   view.setUint32(0, MAGIC, true);
   view.setUint32(4, VERSION, true);
   view.setUint8(8, 1);
-  view.setBigUint64(16, BigInt(layout.fileSize), true);
+  view.setBigUint64(FILE_SIZE_AT, BigInt(layout.fileSize), true);
   view.setBigUint64(24, BigInt(HEADER_SIZE), true);
   view.setUint32(32, layout.indexCapacity, true);
   view.setBigUint64(40, BigInt(layout.ringOffset), true);
@@ -141,7 +170,9 @@ export function verifyLayout(header: UnverifiedHeader, fileSize: number, path: s
     );
   }
   if (view.getUint8(8) !== 1) return corrupt("unsupported endianness");
-  if (view.getBigUint64(16, true) !== BigInt(fileSize)) return corrupt("invalid file size");
+  if (view.getBigUint64(FILE_SIZE_AT, true) !== BigInt(fileSize)) {
+    return corrupt("invalid file size");
+  }
   if (view.getBigUint64(24, true) !== BigInt(HEADER_SIZE)) return corrupt("invalid index offset");
   const indexCapacity = view.getUint32(32, true);
   const ringOffset = view.getBigUint64(40, true);

@@ -15,21 +15,16 @@ import {
   type Extension,
   EXTENSION_AT,
   EXTENSION_SIZE,
+  indexedOffset,
   parseExtension,
   parseState,
+  saidFileSize,
   sameState,
   type State,
   stateProblem,
   verifyLayout,
 } from "./header.ts";
-import {
-  FRAME_HEADER,
-  HEADER_SIZE,
-  type Layout,
-  maxPayload,
-  SLOT_SIZE,
-  STATE_AT,
-} from "./layout.ts";
+import { FRAME_HEADER, type Layout, maxPayload, STATE_AT } from "./layout.ts";
 import { awaitHeader } from "./unfinished.ts";
 import type { WritableRing } from "./writable_ring.ts";
 
@@ -42,9 +37,6 @@ export const EXPIRED_WINDOW = 4096;
 const SEARCH_WINDOW = 1 << 16;
 /** After how many expired messages a reader lets others have a turn. */
 const SEARCH_STEP = 1024;
-
-/** The place of the file's size in the header (docs/spec/format.md 1.2). */
-const FILE_SIZE_AT = 16;
 
 /** How long to wait for an incomplete publication, in milliseconds. */
 const PUBLICATION_TIMEOUT = 100;
@@ -81,10 +73,6 @@ export type FindFar = (ring: Ring, state: State, seq: bigint) => Jump | null;
 
 const NO_BYTES = new Uint8Array();
 const NO_VIEW = new DataView(NO_BYTES.buffer);
-
-/** Where a slot of the index is read; used at once. A buffer for each ring would cost more. */
-const slotBytes = new Uint8Array(SLOT_SIZE);
-const slotView = new DataView(slotBytes.buffer);
 
 /** An open pool file. */
 export class Ring {
@@ -149,7 +137,7 @@ export class Ring {
       let length = file.readAt(fixed, 0);
       if (view.getUint32(0, true) === 0) length = yield* awaitHeader(file, fixed);
       // A creator may have sized the file after it was opened; then its size is asked again.
-      const told = Number(view.getBigUint64(FILE_SIZE_AT, true));
+      const told = saidFileSize(view);
       const size = file.opened.size === told ? told : file.size();
       const layout = verifyLayout({ view, length }, size, file.path);
       const opened = make({ file, layout, fixed });
@@ -457,13 +445,7 @@ export class Ring {
    * The ring offset of `seq` according to the index, or -1; only a hint (docs/spec/format.md 1.3).
    */
   indexOffset(seq: bigint): number {
-    const { indexCapacity, ringSize } = this.layout;
-    if (indexCapacity === 0) return -1;
-    const slot = Number(seq % BigInt(indexCapacity));
-    if (this.file.readAt(slotBytes, HEADER_SIZE + slot * SLOT_SIZE) !== SLOT_SIZE) return -1;
-    if (slotView.getBigUint64(0, true) !== seq) return -1;
-    const offset = slotView.getBigUint64(8, true);
-    return offset < BigInt(ringSize) && offset % 8n === 0n ? Number(offset) : -1;
+    return indexedOffset(this.file, this.layout, seq);
   }
 
   /** Closes the file; a second call does nothing. */

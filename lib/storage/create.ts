@@ -12,6 +12,7 @@ import { disk, DiskFile } from "./file.ts";
 import { isOsError, NOT_A_DIRECTORY, osError } from "./os_error.ts";
 import type { StorageFile } from "./storage.ts";
 import {
+  isThere,
   linksUnsupported,
   parentOf,
   probe,
@@ -84,15 +85,6 @@ function checkNewDirectories(dir: string): void {
       path: dir,
       hint: `Use a name without control and text-direction characters; it has ${unsafe}.`,
     });
-  }
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    return !(error instanceof Deno.errors.NotFound);
   }
 }
 
@@ -227,18 +219,9 @@ const places: CreationPlaces = {
     try {
       return disk.open(path, { write: true });
     } catch (error) {
-      if (isFree(path)) return null;
+      if (!isThere(path)) return null;
       throw error;
     }
   },
   remove: (path) => Deno.removeSync(path),
 };
-
-function isFree(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return false;
-  } catch (error) {
-    return error instanceof Deno.errors.NotFound;
-  }
-}

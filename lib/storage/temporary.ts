@@ -17,6 +17,16 @@ export function temporaryName(dir: string): string {
   return `${dir}/.plasmite-${crypto.randomUUID().slice(0, 18)}.tmp`;
 }
 
+/** Whether there is something at a path, be it a link that leads nowhere or what may not be seen. */
+export function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    return !(error instanceof Deno.errors.NotFound);
+  }
+}
+
 /** Removes a file that may not exist. */
 export function removeQuietly(path: string): void {
   try {

@@ -43,6 +43,8 @@ export class PoolView {
   #unprefer = () => {};
   /** The query that is shown. */
   #query = "";
+  /** Whether the rate of the minute before was asked for. */
+  #recalled = false;
 
   finder = new Later(async () => {
     const { Finder } = await import("./finder.js");
@@ -363,7 +365,6 @@ export class PoolView {
     this.#recalled = true;
     recall(this.info).then(() => drawFacts(this.controls.facts, this.info), () => {});
   }
-  #recalled = false;
 
   /** Whether there is a pool. */
   get usable() {

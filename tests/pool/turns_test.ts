@@ -22,22 +22,7 @@ import { append, get, hooked, newRing, payload, POOL, same } from "../support/ri
 import { runTool } from "../../mcp/run.ts";
 import { poolsOf } from "../mcp/mcp_tools_util.ts";
 import { PATIENCE_MS } from "../support/patience.ts";
-
-/** Counts how often the process gets round to a timer while `work` runs. */
-async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
-  let turns = 0;
-  const tick = (): void => {
-    turns++;
-    timer = setTimeout(tick, 0);
-  };
-  let timer = setTimeout(tick, 0);
-  try {
-    await work();
-  } finally {
-    clearTimeout(timer);
-  }
-  return turns;
-}
+import { turnsDuring } from "../support/turns.ts";
 
 /** Gives `work` a clock that it moves itself: how busy the machine is does not matter. */
 async function withClock(work: (pass: (ms: number) => void) => Promise<unknown>): Promise<void> {

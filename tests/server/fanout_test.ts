@@ -17,6 +17,7 @@ import { type Encoding, FRAMES, LINES, MARK_LENGTH } from "../../server/encoding
 import { Client } from "../../mod.ts";
 import { until } from "../support/patience.ts";
 import { withDir } from "../support/processes.ts";
+import { turnsDuring } from "../support/turns.ts";
 import { bench, lines, read } from "./server_util.ts";
 
 type Reader = ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
@@ -342,32 +343,22 @@ Deno.test("fan-out: while a thousand followers are woken, others have their turn
     const real = performance.now;
     let now = real.call(performance);
     performance.now = () => now;
-    let turns = 0;
-    const tick = (): void => {
-      turns++;
-      timer = setTimeout(tick, 0);
+    let woken = 0;
+    const wake = (): void => {
+      woken++;
+      now += 0.1;
     };
-    let timer = setTimeout(tick, 0);
     try {
-      let woken = 0;
-      const seen = watch.version;
-      for (let i = 0; i < 1000; i++) {
-        assert.ok(
-          watch.sleep?.(seen, () => {
-            woken++;
-            now += 0.1;
-          }),
-        );
-      }
-      pool.append({ i: 1 });
-      while (woken < 1000) {
-        await new Promise((resolve) => setTimeout(resolve, 1));
-      }
+      const turns = await turnsDuring(async () => {
+        const seen = watch.version;
+        for (let i = 0; i < 1000; i++) assert.ok(watch.sleep?.(seen, () => wake()));
+        pool.append({ i: 1 });
+        while (woken < 1000) await new Promise((resolve) => setTimeout(resolve, 1));
+      });
       // A hundred milliseconds of work, four at a time.
       assert.ok(turns >= 15, `${turns} turns`);
     } finally {
       performance.now = real;
-      clearTimeout(timer);
       watch.close();
     }
   });

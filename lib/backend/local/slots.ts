@@ -99,11 +99,10 @@ export class PoolSlots {
     refused: () => Error,
   ): Promise<T> {
     const slots = this.#of(path);
-    if (!slots.take() && !await slots.takeWithin(ms)) throw refused();
     try {
-      return await work();
+      return await slots.run(ms, work, refused);
     } finally {
-      this.release(path);
+      this.#drop(path, slots);
     }
   }
 
@@ -122,6 +121,11 @@ export class PoolSlots {
   release(path: string): void {
     const slots = this.#of(path);
     slots.release();
+    this.#drop(path, slots);
+  }
+
+  /** Forgets the slots of a pool that nobody uses. */
+  #drop(path: string, slots: Slots): void {
     if (slots.used === 0) this.#pools.delete(path);
   }
 }
