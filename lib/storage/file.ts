@@ -70,7 +70,7 @@ function folderOf(path: string, file: Deno.FileInfo): Folder | null {
   if (Date.now() - Math.max(modified, changed) < SETTLED) return null;
   // After the folder: what changes in between shows in the folder's times later.
   const now = Deno.lstatSync(path);
-  return now.isFile && now.ino === file.ino && now.dev === file.dev ? folder : null;
+  return now.ino === file.ino && now.dev === file.dev ? folder : null;
 }
 
 /** A pool file on disk. */

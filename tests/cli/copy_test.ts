@@ -404,6 +404,16 @@ Deno.test("copy: a new pool of a server gets the whole pool, and none is copied 
       assert.equal((await retained()).length, 1, `round ${round}`);
       if (round === 0) await run(away, "pool", "delete", "a");
     }
+    // Copies of the file on a server are pools of their own, once they differ.
+    for (const name of ["twin", "second"]) {
+      await Deno.copyFile(`${dir}/p.plasmite`, `${away}/${name}.plasmite`);
+    }
+    await run(dir, "feed", "p", '{"n":2}');
+    for (const name of ["twin", "second"]) {
+      await run(dir, "copy", "p", `${url}/${name}`);
+      const { stdout } = await cli(["--dir", away, "pool", "info", name, "--json"]);
+      assert.equal(JSON.parse(stdout).bounds.newest, 3, name);
+    }
     const other = `http://localhost:${new URL(url).port}/a`;
     for (const [from, to] of [["a", `${url}/a`], [`${url}/a`, "a"], [`${url}/a`, other]] as const) {
       for (const more of [[], ["--follow"], ["--exact"]]) {

@@ -72,6 +72,8 @@ Deno.test("a cursor's reader and a worker outlive restarts of their server, noth
       // The position is compared with the pool every second.
       await pause(2_500);
       await until(() => all.every(({ said }) => said().includes('"reconnect"')));
+      // Told once, however often it has tried.
+      assert.equal(all[0]?.said().split('"reconnect"').length, 2, all[0]?.said());
       server = serve({ dir, port });
       await done(3);
       for (const { child } of all) child.kill("SIGTERM");

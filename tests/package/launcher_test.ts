@@ -281,6 +281,10 @@ Deno.test({
       await Deno.symlink(`../linked place/${name}/pls`, `${dir}/bin/pls one`);
       await Deno.symlink(`${dir}/bin/pls one`, `${dir}/bin/pls`);
       await works(dir, `${home}/plasmite`, `${dir}/bin/pls`);
+      // By the name of the command itself, in a folder that has nothing else of it.
+      await Deno.mkdir(`${dir}/elsewhere`);
+      await linkCommands(`${dir}/elsewhere`, `${home}/plasmite`);
+      await works(dir, `${dir}/elsewhere/plasmite`, `${dir}/elsewhere/pls`);
 
       // By its bare name, through a PATH that says "here", as the shell hands it on.
       const { stdout } = await new Deno.Command("/bin/sh", {

@@ -10,6 +10,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Cursor } from "../../lib/pool/cursor.ts";
 import { SLOT_SIZE, STATE_AT } from "../../lib/pool/layout.ts";
+import { spareOf } from "../../lib/pool/plan.ts";
 import { openToAppend } from "../../lib/pool/mending.ts";
 import { Ring } from "../../lib/pool/ring.ts";
 import type { WritableRing } from "../../lib/pool/writable_ring.ts";
@@ -90,8 +91,11 @@ Deno.test("a full ring publishes hardly more than once an append, and keeps all 
 
 Deno.test("a small ring, and a message that is large in its ring, get no room ahead", () => {
   const small = newRing(RING - 8, 0);
-  for (let i = 0; i < 2000; i++) append(small.ring, payload(i, 500));
-  assert(retained(small.storage) > RING - 8 - 2 * lengthOf(500) - 128, "every message counts");
+  for (let i = 0; i < 2000; i++) {
+    append(small.ring, payload(i, 500));
+    if (i < 1990) continue;
+    assert(retained(small.storage) > RING - 8 - 2 * lengthOf(500) - 128, "every message counts");
+  }
   small.ring.close();
   const large = newRing(RING, 0);
   const size = SPARE + 1;
@@ -100,6 +104,10 @@ Deno.test("a small ring, and a message that is large in its ring, get no room ah
     if (i % 25 === 24 && i > 300) assert(retained(large.storage) > RING - 2 * lengthOf(size) - 128);
   }
   large.ring.close();
+});
+
+Deno.test("how much room is made: a small part, never many messages, none in small rings", () => {
+  assert.deepEqual([RING - 8, RING, 1 << 24, 1 << 30].map(spareOf), [0, SPARE, 65_536, 65_536]);
 });
 
 Deno.test("killed between any two writes, or inside one, nothing but the room is gone", () => {
@@ -221,5 +229,21 @@ Deno.test("damage behind the oldest message does not stop an append that need no
   assert(free <= lengthOf(500), `${free} bytes were free, and the damaged message was dropped`);
   assert.equal(ring.state().oldest, oldest + 2n);
   assertHealthy(storage);
+  ring.close();
+});
+
+Deno.test("room is made up to damage, and not beyond", () => {
+  const { storage, ring } = full(500);
+  // Makes room once, so that it begins with the next message that does not fit.
+  const { oldest } = ring.state();
+  while (ring.state().oldest === oldest) append(ring, payload(1, 500));
+  const first = ring.state().oldest;
+  const places = new Map(specCheck(storage.bytes(POOL)).messages.map(({ seq, at }) => [seq, at]));
+  const at = places.get(first + 2n);
+  assert(at !== undefined);
+  mapped(storage).write(new Uint8Array(4), storage.bytes(POOL).length - RING + at);
+  while (ring.state().oldest === first) append(ring, payload(2, 500));
+  // The one that had to go is gone; its neighbour leads to the damage, and stays.
+  assert.equal(ring.state().oldest, first + 1n);
   ring.close();
 });

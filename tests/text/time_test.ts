@@ -167,6 +167,26 @@ Deno.test("times: the time of a message is the system's, within a millisecond", 
   }
 });
 
+// Lost: the right time, for as long as the process runs, once the clock of the system was set.
+Deno.test("times: the time of a message follows the clock when it is set", () => {
+  const { now } = Date;
+  const { instant } = Temporal.Now;
+  const hour = 3_600_000;
+  try {
+    for (const step of [hour, -hour]) {
+      nowHalves();
+      Date.now = () => now() + step;
+      Temporal.Now.instant = () => instant().add({ milliseconds: step });
+      const { lo, hi } = nowHalves();
+      const ms = Number(((BigInt(hi) << 32n) | BigInt(lo)) / 1_000_000n);
+      assert.ok(Math.abs(ms - Date.now()) < hour / 2, `${ms} ${Date.now()}`);
+    }
+  } finally {
+    Date.now = now;
+    Temporal.Now.instant = instant;
+  }
+});
+
 // Every 4.3 seconds the lower half overflows: the time would be off by those 4.3 seconds.
 Deno.test("times: nanoseconds are added across the two halves", () => {
   const half = fc.integer({ min: 0, max: 0xffff_fffe });

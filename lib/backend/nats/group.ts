@@ -20,7 +20,8 @@ import { Filter } from "../filter.ts";
 import type { Bounds } from "../../types.ts";
 import type { PoolHandle, StoredFrame } from "../types.ts";
 import { choiceOf, filterOf, refusesChoice } from "./choice.ts";
-import { type Delivery, deliveryOf } from "./delivery.ts";
+import { deliveryOf } from "./delivery.ts";
+import { MissingBetween } from "./missing.ts";
 import { type ConsumerInfo, consumerOf, findConsumer, pull, putConsumer } from "./consumers.ts";
 import { Patience, patiently, type Target } from "./publisher.ts";
 import { boundsNow, streamInfo } from "./stream.ts";
@@ -60,26 +61,6 @@ function noteOf({ config }: ConsumerInfo): Note {
 /** Whether the server chooses what to hand out. */
 function isChosen({ config }: ConsumerInfo): boolean {
   return config["filter_subjects"] !== undefined || Boolean(config["filter_subject"]);
-}
-
-/**
- * Counts what was removed while messages were being handed out to this worker: what is missing
- * between two of them, if nobody else was given any in between. Only for consumers that hand out
- * everything.
- */
-class MissingBetween {
-  #count = 0;
-  #seq = 0;
-
-  /** The number of messages that are missing before this one. */
-  before({ count, seq, tries }: Delivery): bigint {
-    const follows = this.#seq > 0 && count === this.#count + 1;
-    const missing = follows && tries === 1 ? Math.max(0, seq - this.#seq - 1) : 0;
-    if (tries === 1) this.#seq = seq;
-    else if (!follows) this.#seq = 0;
-    this.#count = count;
-    return BigInt(missing);
-  }
 }
 
 /** A worker's access to a group. */
