@@ -5,6 +5,7 @@
  * @module
  */
 
+import "../support/environment.ts";
 import assert from "node:assert/strict";
 import { MissingBetween } from "../../lib/backend/nats/missing.ts";
 
