@@ -7,7 +7,7 @@ import type { PoolHandle } from "../../lib/backend/types.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
 import { NatsCluster, testEachNats } from "../support/nats.ts";
 import { storeWhen } from "../support/coordinated.ts";
-import { patiently, until } from "../support/patience.ts";
+import { patiently, pause, until } from "../support/patience.ts";
 import { put } from "./suite.ts";
 
 /** Whether an error may pass when servers come back. */
@@ -61,6 +61,56 @@ testEachNats(
       }
       assert.equal((await (pools[0] ?? assert.fail()).bounds()).newest, 15n);
       for (const pool of pools) await pool.close();
+      for (const backend of backends) await backend.close();
+    } finally {
+      await cluster.end();
+    }
+  },
+);
+
+// A free key, or a conflict of a number with itself: while followers do not answer, the leader has a
+// message that is neither stored nor lost, and refuses all that depends on it.
+testEachNats(
+  "nats % cluster: what depends on a message that is still being stored waits for it",
+  async (version) => {
+    const cluster = await NatsCluster.start(version);
+    try {
+      const leader = await create(cluster);
+      const backends = [0, 1].map(() => new NatsBackend(cluster.named(leader).url));
+      const [one, two] = await Promise.all(
+        backends.map((backend) => backend.open("P", { write: true })),
+      );
+      assert(one !== undefined && two !== undefined);
+      const last = (await storeWhen(one, { n: 0 }, ["key:state"])).seq;
+      const claim = async (pool: PoolHandle, holder: string): Promise<string> => {
+        try {
+          const coordination = await pool.coordinate();
+          return (await coordination.claim({ keys: ["k"], holder, ttlMs: 600_000 })).holder;
+        } catch (error) {
+          return PlasmiteError.is(error) ? error.kindName : String(error);
+        }
+      };
+      const store = async (pool: PoolHandle, n: number): Promise<string> => {
+        try {
+          await storeWhen(pool, { n }, ["key:state"], { key: "state", expect: last });
+          return "stored";
+        } catch (error) {
+          return PlasmiteError.is(error) ? error.kindName : String(error);
+        }
+      };
+      const both = [one, two];
+      await Promise.all(both.map((pool) => pool.coordinate()));
+      const others = cluster.servers.filter((server) => server !== cluster.named(leader));
+      for (const server of others) server.pause();
+      const claims = Promise.all(both.map((pool, i) => claim(pool, `h${i}`)));
+      const stores = Promise.all(both.map(store));
+      await pause(1500);
+      for (const server of others) server.proceed();
+      const claimed = (await claims).toSorted();
+      assert.equal(claimed[0], "Busy");
+      assert.match(claimed[1] ?? "", /^h[01]$/);
+      assert.deepEqual((await stores).toSorted(), ["Conflict", "stored"]);
+      for (const pool of both) await pool.close();
       for (const backend of backends) await backend.close();
     } finally {
       await cluster.end();

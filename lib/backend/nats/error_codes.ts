@@ -17,7 +17,8 @@ export const Code = {
   noStream: 10059,
   subjectsOverlap: 10065,
   wrongLast: 10071,
-  wrongLastUnknown: 10164,
+  /** Refused because an earlier message is still being replicated: it may be stored or not. */
+  wrongLastUndecided: 10164,
   replicasOnSingle: 10074,
   noConsumer: 10014,
   noPeers: 10005,
@@ -125,6 +126,11 @@ export const KINDS: Readonly<Record<number, Words>> = {
   [Code.idInProcess]: [
     "Busy",
     "The NATS server is still storing a message with this id",
+    "Try again in a moment.",
+  ],
+  [Code.wrongLastUndecided]: [
+    "Busy",
+    "The NATS server is still storing another message, on which a condition depends",
     "Try again in a moment.",
   ],
   [Code.headerTooLarge]: [

@@ -33,9 +33,6 @@ import { isWrongLast, Patience, patiently, publishAfter, type Target } from "./p
 import { idOf, leaderMessage, streamInfo } from "./stream.ts";
 import { claimSubject, type Incoming, Reader, timeOf } from "./wire.ts";
 
-/** How many times a claim is retried because another client was faster. */
-const ATTEMPTS = 50;
-
 /** The message to append, and the resulting lease. */
 interface Decision {
   readonly append: ClaimAppend | undefined;
@@ -113,8 +110,9 @@ export class NatsLeases {
     key: string,
     decide: (newest: Newest, nowNs: bigint) => Decision,
   ): Promise<{ decision: Decision; nowNs: bigint; seq: bigint }> {
-    for (let attempt = 0;; attempt++) {
-      const { message, seq } = await patiently(() => this.#latest(key), new Patience());
+    const patience = new Patience();
+    for (let tried = -1n;;) {
+      const { message, seq } = await patiently(() => this.#latest(key), patience);
       const nowNs = Temporal.Now.instant().epochNanoseconds;
       const decision = decide(new Map([[key, message]]), nowNs);
       if (decision.append === undefined) return { decision, nowNs, seq: 0n };
@@ -122,7 +120,11 @@ export class NatsLeases {
         const stored = await this.#append(key, decision.append, seq);
         return { decision, seq: stored, nowNs: await this.#timeOf(stored) ?? nowNs };
       } catch (error) {
-        if (!isWrongLast(error) || attempt >= ATTEMPTS) throw error;
+        if (!isWrongLast(error)) throw error;
+        // Another client was faster. A server that has not seen its claim yet is asked again later.
+        if (seq === tried) await patience.after(overtaken(this.#target.path, error));
+        else patience.progress();
+        tried = seq;
       }
     }
   }
@@ -181,6 +183,14 @@ export class NatsLeases {
     if (state.first_seq <= 1 || state.messages === 0) return false;
     return Number(nowNs / 1_000_000n) - Date.parse(state.first_ts) < ttlMs;
   }
+}
+
+function overtaken(path: string, cause: unknown): PlasmiteError {
+  return new PlasmiteError("Busy", "Other claims of the key were always faster", {
+    hint: "Try again in a moment.",
+    path,
+    cause,
+  });
 }
 
 function onlyKey(keys: readonly string[]): string {

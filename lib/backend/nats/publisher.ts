@@ -199,7 +199,7 @@ export async function publish(
       if (stored !== null) return { seq, duplicate: stored };
       attempt++;
     } catch (error) {
-      if (isUnknown(error)) unknown();
+      if (isUnknown(error) && !isUndecided(error)) unknown();
       await patience.after(error);
     }
   }
@@ -315,5 +315,13 @@ export async function commit(
 
 /** Whether an error means that an expectation did not hold. */
 export function isWrongLast(error: unknown): error is NatsError {
-  return hasCode(error, Code.wrongLast, Code.wrongLastUnknown);
+  return hasCode(error, Code.wrongLast);
+}
+
+/**
+ * Whether an error means that an expectation can be neither met nor refused yet: a cluster is still
+ * replicating another message on which it depends.
+ */
+export function isUndecided(error: unknown): error is NatsError {
+  return hasCode(error, Code.wrongLastUndecided);
 }

@@ -15,6 +15,7 @@ import type { Origin, Shipment } from "../shipment.ts";
 import {
   commit,
   GROUP,
+  isUndecided,
   isWrongLast,
   type Item,
   Patience,
@@ -116,7 +117,7 @@ export class NatsShipment implements Shipment {
         const stored = last?.pool === pool ? last.seq : -1n;
         const found = seqs.findIndex((seq) => seq > stored);
         const reached = stored < (seqs[0] ?? 0n) ? next : found < 0 ? items.length : found;
-        if (!isWrongLast(error)) {
+        if (!isWrongLast(error) && !isUndecided(error)) {
           await patience.after(error);
           this.#isUnknown = true;
         } else if (this.#at === before) await patience.after(this.#taken());
