@@ -20,11 +20,11 @@ import { type Choice, choiceOf } from "./nats/choice.ts";
 import { DirectGets, takesDirect } from "./nats/direct.ts";
 import { Code, hasCode } from "./nats/errors.ts";
 import { atLeast, Connector, type Link } from "./nats/link.ts";
+import { lookAt } from "./nats/opened.ts";
 import { notTaking } from "./nats/publisher.ts";
 import { checkStreamName, type NatsAddress, natsAddress } from "./nats/ref.ts";
 import { NatsSource } from "./nats/source.ts";
 import {
-  boundsNow,
   boundsOf,
   isOurs,
   leaderMessage,
@@ -268,11 +268,12 @@ export class NatsPool implements PoolHandle, HasDeadPool {
   }
 
   async #now(): Promise<StreamInfo> {
-    return await streamInfo(this.#link, this.name, this.path);
+    const target = { link: this.#link, stream: this.name, path: this.path };
+    return await lookAt({ target, created: this.#info.created });
   }
 
   async bounds(): Promise<Bounds> {
-    return await boundsNow(this.#link, this.name, this.path);
+    return boundsOf(await this.#now(), this.path);
   }
 
   async info(): Promise<PoolInfo> {
@@ -406,7 +407,9 @@ export class NatsPool implements PoolHandle, HasDeadPool {
 
   async coordinate(): Promise<Coordination> {
     const { NatsCoordination } = await import("./nats/coordination.ts");
-    return new NatsCoordination(this, this.#appender.target, (message) => this.#frame(message));
+    const { target } = this.#appender;
+    const { created } = this.#info;
+    return new NatsCoordination(this, target, created, (message) => this.#frame(message));
   }
 
   close(): Promise<void> {

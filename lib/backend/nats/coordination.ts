@@ -44,6 +44,7 @@ import { type Incoming, keySubject, severalKeys, sourceSubjects } from "./wire.t
 export class NatsCoordination implements Coordination {
   readonly #pool: PoolHandle & HasDeadPool;
   readonly #target: Target;
+  readonly #created: string;
   readonly #leases: NatsLeases;
   readonly #cursors: NatsCursors;
   readonly #frame: (message: Incoming) => StoredFrame;
@@ -51,17 +52,20 @@ export class NatsCoordination implements Coordination {
   /**
    * @param pool the pool, used for reading
    * @param target its stream
+   * @param created when the stream was created
    * @param frame encodes a message
    */
   constructor(
     pool: PoolHandle & HasDeadPool,
     target: Target,
+    created: string,
     frame: (message: Incoming) => StoredFrame,
   ) {
     this.#pool = pool;
     this.#target = target;
+    this.#created = created;
     this.#leases = new NatsLeases(target);
-    this.#cursors = new NatsCursors(target, pool);
+    this.#cursors = new NatsCursors(target, created, pool);
     this.#frame = frame;
   }
 
@@ -146,7 +150,8 @@ export class NatsCoordination implements Coordination {
       });
     }
     const checked = checkCursorName(name);
-    return new NatsGroup(checked, this.#target, this.#pool, this.#frame, request);
+    const opened = { target: this.#target, created: this.#created };
+    return new NatsGroup(checked, opened, this.#pool, this.#frame, request);
   }
 }
 

@@ -28,8 +28,8 @@ import {
 } from "./consumers.ts";
 import { deliveryOf } from "./delivery.ts";
 import { type Held, Hold, type Holder, holderAmong, refuseHeld } from "./hold.ts";
+import { boundsAt, lookAt, type Opened } from "./opened.ts";
 import { Patience, patiently, type Target } from "./publisher.ts";
-import { boundsNow } from "./stream.ts";
 
 /** Number of headers requested at a time to move a cursor. */
 const MOVE = 500;
@@ -63,14 +63,17 @@ function positionOf(info: ConsumerInfo): bigint {
 /** The cursors of one stream. */
 export class NatsCursors {
   readonly #target: Target;
+  readonly #opened: Opened;
   readonly #pool: CursorPool;
 
   /**
    * @param target the stream
+   * @param created when it was created
    * @param pool the pool, used for reading
    */
-  constructor(target: Target, pool: CursorPool) {
+  constructor(target: Target, created: string, pool: CursorPool) {
     this.#target = target;
+    this.#opened = { target, created };
     this.#pool = pool;
   }
 
@@ -83,8 +86,7 @@ export class NatsCursors {
   }
 
   async #bounds(): Promise<Bounds> {
-    const { link, path, stream } = this.#target;
-    return await boundsNow(link, stream, path);
+    return await boundsAt(this.#opened);
   }
 
   async #create(name: string, seq: bigint, note: Note): Promise<ConsumerInfo> {
@@ -271,6 +273,7 @@ export class NatsCursors {
 
   /** Deletes a cursor or a group. Throws NotFound, and Busy while it has a reader. */
   async remove(name: string): Promise<void> {
+    await lookAt(this.#opened);
     const group = consumerOf("group~", name);
     if (await this.#find(name) === null && await removeConsumer(this.#target, group)) return;
     const info = await this.#require(name);

@@ -6,12 +6,7 @@
  * @module
  */
 
-import {
-  ACK_WAIT,
-  checkSameFilter,
-  retryDelayMs,
-  type TaskFilter,
-} from "../../coordination/group_record.ts";
+import { ACK_WAIT, checkSameFilter, retryDelayMs } from "../../coordination/group_record.ts";
 import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import { MessageView } from "../../lite3/message.ts";
 import type { Group, GroupRequest, HandedTask, TakenTasks, TakeRequest } from "../coordination.ts";
@@ -21,10 +16,12 @@ import type { Bounds } from "../../types.ts";
 import type { PoolHandle, StoredFrame } from "../types.ts";
 import { choiceOf, filterOf, refusesChoice } from "./choice.ts";
 import { deliveryOf } from "./delivery.ts";
+import { isChosen, noteOf, scannedBy } from "./group_note.ts";
 import { MissingBetween } from "./missing.ts";
 import { type ConsumerInfo, consumerOf, findConsumer, pull, putConsumer } from "./consumers.ts";
+import { lookAt, type Opened } from "./opened.ts";
 import { Patience, patiently, type Target } from "./publisher.ts";
-import { boundsNow, streamInfo } from "./stream.ts";
+import { boundsOf, type StreamInfo } from "./stream.ts";
 import { headersOf, type Incoming } from "./wire.ts";
 import type { Msg } from "@nats-io/transport-node";
 
@@ -39,12 +36,6 @@ const BURY_AGAIN = 60_000;
 /** How many completed tasks are remembered. */
 const REMEMBERED = 10_000;
 
-/** The contents of the description. */
-interface Note extends TaskFilter {
-  /** Up to this number, all messages were handed out, did not match, or were reported as lost. */
-  readonly lost: number;
-}
-
 /** A task held by this worker. */
 interface Held {
   readonly token: number;
@@ -53,21 +44,12 @@ interface Held {
   untilMs: number;
 }
 
-function noteOf({ config }: ConsumerInfo): Note {
-  const { tags = [], where = [], lost = 0 }: Partial<Note> = JSON.parse(config.description || "{}");
-  return { tags, where, lost };
-}
-
-/** Whether the server chooses what to hand out. */
-function isChosen({ config }: ConsumerInfo): boolean {
-  return config["filter_subjects"] !== undefined || Boolean(config["filter_subject"]);
-}
-
 /** A worker's access to a group. */
 export class NatsGroup implements Group {
   readonly name: string;
   readonly #consumer: string;
   readonly #target: Target;
+  readonly #opened: Opened;
   readonly #pool: PoolHandle & HasDeadPool;
   readonly #frame: (message: Incoming) => StoredFrame;
   readonly #request: GroupRequest;
@@ -78,19 +60,21 @@ export class NatsGroup implements Group {
   /** Aborts the take that is under way. */
   #taking: AbortSignal | undefined;
   #turn: Promise<unknown> = Promise.resolve();
+  #checking: Promise<StreamInfo> | null = null;
   #ackWaitMs = ACK_WAIT;
 
   /** Creates the object without sending anything. */
   constructor(
     name: string,
-    target: Target,
+    opened: Opened & { readonly target: Target },
     pool: PoolHandle & HasDeadPool,
     frame: (message: Incoming) => StoredFrame,
     request: GroupRequest,
   ) {
     this.name = name;
     this.#consumer = consumerOf("group~", name);
-    this.#target = target;
+    this.#opened = opened;
+    this.#target = opened.target;
     this.#pool = pool;
     this.#frame = frame;
     this.#request = request;
@@ -120,8 +104,8 @@ export class NatsGroup implements Group {
     const found = await this.#find();
     this.#ackWaitMs = ackWaitMs;
     if (found === null) {
-      const { link, path, stream } = this.#target;
-      const info = await streamInfo(link, stream, path);
+      const { link, path } = this.#target;
+      const info = await this.#look();
       const choice = await choiceOf(link, info, { path, tags, follow: true });
       const newest = info.state.last_seq;
       const make = (filter: object): Promise<ConsumerInfo> =>
@@ -149,9 +133,21 @@ export class NatsGroup implements Group {
       : await this.#put({ ...found.config, ack_wait: ackWaitMs * 1_000_000 });
   }
 
+  /** Describes the stream. Throws NotFound if it is another one than the group was opened in. */
+  async #look(signal?: AbortSignal): Promise<StreamInfo> {
+    return await this.#patiently(() => lookAt(this.#opened), signal);
+  }
+
+  /** As {@linkcode NatsGroup.#look}; calls of the same turn share an answer. */
+  #check(): Promise<StreamInfo> {
+    return this.#checking ??= Promise.resolve().then(() => {
+      this.#checking = null;
+      return this.#look(this.#ending.signal);
+    });
+  }
+
   async #bounds(): Promise<Bounds> {
-    const { link, path, stream } = this.#target;
-    return await this.#patiently(() => boundsNow(link, stream, path));
+    return boundsOf(await this.#look(), this.#target.path);
   }
 
   take(request: TakeRequest = {}): Promise<TakenTasks> {
@@ -166,7 +162,7 @@ export class NatsGroup implements Group {
     this.#taking = signal;
     const info = await this.#ready(ackWaitMs);
     let lost = await this.#lostUpTo(info, await this.#gone());
-    let scanned = this.#scanned(info);
+    let scanned = scannedBy(info);
     const missing = isChosen(info) ? null : new MissingBetween();
     const tasks: HandedTask[] = [];
     const end = performance.now() + waitMs;
@@ -198,12 +194,6 @@ export class NatsGroup implements Group {
     return Number(oldest === 0n ? newest : oldest - 1n);
   }
 
-  /** Up to this number, every message was handed out or is accounted for. */
-  #scanned(info: ConsumerInfo): number {
-    const start = (info.config.opt_start_seq ?? 1) - 1;
-    return Math.max(info.delivered.stream_seq, start, noteOf(info).lost);
-  }
-
   /**
    * The number of messages up to `gone` that were removed before they were handed out, or while this
    * worker had them; each is reported once.
@@ -216,7 +206,7 @@ export class NatsGroup implements Group {
       if (untilMs > now) lost++; // Otherwise somebody else may have had it.
       this.#held.delete(seq);
     }
-    const scanned = this.#scanned(info);
+    const scanned = scannedBy(info);
     if (gone <= scanned) return lost;
     await this.#account(info, gone);
     return lost + BigInt(gone - scanned);
@@ -231,7 +221,7 @@ export class NatsGroup implements Group {
       after.delivered.consumer_seq === before.delivered.consumer_seq + count;
     if (!isAlone) return 0n;
     const note = noteOf(after);
-    const scanned = Math.max(this.#scanned(before), note.lost);
+    const scanned = Math.max(scannedBy(before), note.lost);
     return gone <= scanned ? 0n : await this.#lostUpTo({
       ...after,
       delivered: { ...after.delivered, stream_seq: scanned },
@@ -242,7 +232,7 @@ export class NatsGroup implements Group {
   async #searched(info: ConsumerInfo): Promise<void> {
     if (!isChosen(info)) return;
     const { newest, oldest } = await this.#bounds();
-    const margin = this.#scanned(info) - Number(oldest);
+    const margin = scannedBy(info) - Number(oldest);
     if (margin * 2 > Number(newest - oldest)) return;
     // The consumer must have been idle after the bounds were known.
     const now = await this.#find();
@@ -266,8 +256,21 @@ export class NatsGroup implements Group {
     for await (const message of pull(this.#target, this.#consumer, request, silenceMs, signal)) {
       if (messages.push(message) === batch) break;
     }
+    await this.#refuseOthers(messages);
     signal?.throwIfAborted();
     return messages;
+  }
+
+  /** Gives messages back, and throws NotFound, if they are those of a stream that was created since. */
+  async #refuseOthers(messages: readonly Msg[]): Promise<void> {
+    try {
+      await this.#look();
+    } catch (error) {
+      if (PlasmiteError.is(error, ErrorKind.NotFound)) {
+        for (const { reply = "" } of messages) this.#target.link.nc.publish(reply, nak(0));
+      }
+      throw error;
+    }
   }
 
   /** Makes a task from a message; null if it is not a task or was tried too many times. */
@@ -333,6 +336,12 @@ export class NatsGroup implements Group {
     await this.#patiently(() => link.request(reply, what, path), this.#ending.signal);
   }
 
+  /** Replies about a task, unless the number belongs to a message of another stream by now. */
+  async #settle({ reply }: Held, what: string): Promise<void> {
+    await this.#check();
+    await this.#reply(reply, what);
+  }
+
   /** This worker's task; null if it is done. Throws Conflict if another worker holds it. */
   #mine(seq: bigint, token: number): Held | null {
     const held = this.#held.get(seq);
@@ -355,7 +364,7 @@ export class NatsGroup implements Group {
   async ack(seq: bigint, token: number): Promise<boolean> {
     const held = this.#mine(seq, token);
     if (held === null) return false;
-    await this.#reply(held.reply, "+ACK");
+    await this.#settle(held, "+ACK");
     this.#finish(seq);
     return true;
   }
@@ -363,7 +372,7 @@ export class NatsGroup implements Group {
   async fail(seq: bigint, token: number, delayMs?: number): Promise<boolean> {
     const held = this.#mine(seq, token);
     if (held === null) return false;
-    await this.#reply(held.reply, nak(delayMs ?? retryDelayMs(held.tries)));
+    await this.#settle(held, nak(delayMs ?? retryDelayMs(held.tries)));
     this.#held.delete(seq);
     return true;
   }
@@ -371,7 +380,7 @@ export class NatsGroup implements Group {
   async extend(seq: bigint, token: number, ackWaitMs: number = this.#ackWaitMs): Promise<boolean> {
     const held = this.#mine(seq, token);
     if (held === null) return false;
-    await this.#reply(held.reply, "+WPI");
+    await this.#settle(held, "+WPI");
     held.untilMs = Date.now() + Math.min(ackWaitMs, this.#ackWaitMs);
     return true;
   }

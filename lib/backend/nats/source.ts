@@ -21,6 +21,7 @@ import type { NatsSourceOptions } from "./delivery.ts";
 import { DirectBatches, isFew } from "./direct.ts";
 import { Code, deleted, hasCode, replaced } from "./errors.ts";
 import type { Connector } from "./link.ts";
+import { GRACE_MS } from "./opened.ts";
 import { PullConsumer } from "./pull_consumer.ts";
 import type { Supply, SupplyUser } from "./supply.ts";
 import { leaderMessage, type StreamInfo, streamInfo } from "./stream.ts";
@@ -37,8 +38,6 @@ const SEARCH_MS = 1_000;
 const MARGIN = 4;
 /** How many examinations may find messages that do not arrive. */
 const UNDELIVERED = 3;
-/** How long a missing stream may take to reappear, in milliseconds. */
-const GRACE_MS = 1_000;
 /** Pauses between attempts, in milliseconds. */
 const FIRST_PAUSE = 50;
 const LAST_PAUSE = 2_000;
