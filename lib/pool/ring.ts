@@ -318,7 +318,10 @@ export class Ring {
     let before = this.#readBlock();
     for (let tries = 0; tries < 64; tries++) {
       const now = this.#readBlock();
-      if (sameState(before, now) && stateProblem(now, this.layout.ringSize) === null) return now;
+      if (sameState(before, now) && stateProblem(now, this.layout.ringSize) === null) {
+        if (now.newest === 0n) this.#readFixed(); // A file of zeros looks like a new pool.
+        return now;
+      }
       before = now;
     }
     // An incomplete publication lasts nanoseconds; one that persists without a writer is damage.
@@ -373,11 +376,28 @@ export class Ring {
   }
 
   /**
-   * Checks that the path still refers to the open file (docs/spec/format.md 14.3).
+   * Checks that the path still refers to the open file, and that the file is still this pool
+   * (docs/spec/format.md 14.3).
+   *
+   * @throws {PlasmiteError} NotFound when it was deleted or replaced, Corrupt when it was truncated
+   *   or overwritten
+   */
+  checkIdentity(): void {
+    this.checkPath();
+    const header = this.#readFixed();
+    const before = parseExtension(new Uint8Array(this.#fixed.buffer, EXTENSION_AT))?.id;
+    const now = parseExtension(header.subarray(EXTENSION_AT))?.id;
+    // A program that does not know the block may leave it out; then nothing can be said.
+    if (before === undefined || now === undefined || before === now) return;
+    throw this.#replaced("pool file now holds a different pool");
+  }
+
+  /**
+   * Checks only that the path still refers to the open file.
    *
    * @throws {PlasmiteError} NotFound when it was deleted or replaced, Corrupt when it was truncated
    */
-  checkIdentity(): void {
+  protected checkPath(): void {
     this.checkOpen();
     const state = this.file.pathState(this.layout.fileSize);
     if (state === "same") return;
@@ -385,11 +405,33 @@ export class Ring {
       const cut = this.file.size() < this.layout.fileSize;
       throw this.corrupt(cut ? "file is truncated" : "invalid file size");
     }
-    throw new PlasmiteError(
-      "NotFound",
+    throw this.#replaced(
       state === "missing" ? "not found" : "pool path now refers to a different file",
-      { path: this.path, hint: "The pool was deleted or replaced. Open the pool again." },
     );
+  }
+
+  #replaced(message: string): PlasmiteError {
+    return new PlasmiteError("NotFound", message, {
+      path: this.path,
+      hint: "The pool was deleted or replaced. Open the pool again.",
+    });
+  }
+
+  /** Reads the header and checks that what is fixed at creation is as it was on opening. */
+  #readFixed(): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(HEADER_READ);
+    const length = this.file.readAt(bytes, 0);
+    this.#checkFixed(new DataView(bytes.buffer), length);
+    return bytes;
+  }
+
+  /** As above, for a header that was read. */
+  #checkFixed(view: DataView, length: number): void {
+    for (let at = 0; at < STATE_AT; at += 8) {
+      if (view.getBigUint64(at, true) === this.#fixed.getBigUint64(at, true)) continue;
+      verifyLayout({ view, length }, this.file.size(), this.path);
+      throw this.corrupt("header changed while open");
+    }
   }
 
   /**
@@ -404,7 +446,7 @@ export class Ring {
     this.checkOpen();
     if (!this.file.tryLock(true)) return null;
     try {
-      this.checkIdentity();
+      this.checkPath();
       return work(this.file, this.lockedState());
     } finally {
       this.file.unlock();
@@ -429,11 +471,7 @@ export class Ring {
     const view = this.#header ??= new DataView(new ArrayBuffer(HEADER_READ));
     const bytes = this.#headerBytes ??= new Uint8Array(view.buffer);
     const length = this.file.readAt(bytes, 0);
-    for (let at = 0; at < STATE_AT; at += 8) {
-      if (view.getBigUint64(at, true) === this.#fixed.getBigUint64(at, true)) continue;
-      verifyLayout({ view, length }, this.file.size(), this.path);
-      throw this.corrupt("header changed while open");
-    }
+    this.#checkFixed(view, length);
     const state = parseState(view, STATE_AT);
     const problem = stateProblem(state, this.layout.ringSize);
     if (problem !== null) throw this.corrupt(problem);

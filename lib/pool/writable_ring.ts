@@ -143,7 +143,7 @@ export class WritableRing extends Ring {
       try {
         // Checked under the lock, which deletion takes too: an earlier result could be outdated,
         // and the messages would go into a file that no one can open any more.
-        this.checkIdentity();
+        this.checkPath();
         done = guard === undefined
           ? this.#appendLocked(batch, from, flush, false)
           : this.#appendGuarded(batch, from, flush, guard);
