@@ -36,7 +36,7 @@ import type {
   Walk,
 } from "./types.ts";
 import type { SeqSet } from "./seq_set.ts";
-import { SelectedWalk } from "./walk.ts";
+import { lastWanted, SelectedWalk } from "./walk.ts";
 
 /** Nanoseconds in a millisecond. */
 const MS = 1_000_000n;
@@ -349,8 +349,8 @@ export class HttpPool implements PoolHandle {
     chosen?: SeqSet,
   ): Walk {
     const { oldest, newest } = bounds;
-    const { follow = false, from = "oldest", last, since = 0n } = selection;
-    const end = until !== undefined ? until : selection.until ?? (follow ? null : newest);
+    const { from = "oldest", last, since = 0n } = selection;
+    const end = until !== undefined ? until : lastWanted(selection, newest);
     const select = this.#pushdown(selection);
     let start: bigint | "oldest" = from === "end" ? newest + 1n : from === 0n ? "oldest" : from;
     if (start === "oldest" && oldest !== 0n) start = oldest; // Messages lost from now on are a gap.

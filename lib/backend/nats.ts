@@ -56,7 +56,7 @@ import type {
   Walk,
 } from "./types.ts";
 import type { Shipment } from "./shipment.ts";
-import { SelectedWalk } from "./walk.ts";
+import { lastWanted, SelectedWalk } from "./walk.ts";
 
 /** The account of a user on NATS servers. */
 export class NatsBackend implements Backend {
@@ -351,8 +351,8 @@ export class NatsPool implements PoolHandle, HasDeadPool {
     chosen?: SeqSet,
   ): Walk {
     const { oldest, newest } = bounds;
-    const { follow = false, from = "oldest", last } = selection;
-    const end = until !== undefined ? until : selection.until ?? (follow ? null : newest);
+    const { from = "oldest", last } = selection;
+    const end = until !== undefined ? until : lastWanted(selection, newest);
     let start = from === "end" ? newest + 1n : from === "oldest" || from === 0n ? oldest : from;
     if (oldest === 0n && start === 0n) start = newest + 1n;
     if (last !== undefined && chosen === undefined) {

@@ -326,7 +326,8 @@ export interface Selection {
   /** Whether to continue with messages appended after the start; default false. */
   readonly follow?: boolean;
   /**
-   * The last sequence number wanted; default the newest at the start, or no limit with `follow`.
+   * The last sequence number wanted; default no limit. Without `follow` the newest at the start is
+   * the last in any case.
    */
   readonly until?: bigint;
   /** Only the last this many of the matching messages stored at the start. */

@@ -13,7 +13,7 @@ import type { Awaitable, Bounds, FrameBytes, Gap } from "../types.ts";
 import { type Filter, keepFrame } from "./filter.ts";
 import type { SeqSet } from "./seq_set.ts";
 import type { FrameSource } from "./source.ts";
-import type { Walk } from "./types.ts";
+import type { Selection, Walk } from "./types.ts";
 
 /** How long one `next` examines messages without a match, in milliseconds. */
 const SLICE = 50;
@@ -54,6 +54,12 @@ export interface WalkPlan {
   readonly counts?: boolean;
   /** Returns what is currently retained. */
   bounds(): Awaitable<Bounds>;
+}
+
+/** The last number of a selection, if `newest` is the newest message; null for no limit. */
+export function lastWanted({ follow = false, until }: Selection, newest: bigint): bigint | null {
+  if (follow) return until ?? null;
+  return until !== undefined && until < newest ? until : newest;
 }
 
 /** Messages that cannot be read, waiting to be told at their place. */

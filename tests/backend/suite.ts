@@ -288,6 +288,11 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
     assert.deepEqual(await select(pool, { from: 2n, until: 3n }), all.slice(1, 3));
     assert.deepEqual(await select(pool, { until: 2n }), all.slice(0, 2));
     assert.deepEqual(await select(pool, { from: "end" }), []);
+    // A number that is not there yet is not waited for (it was, for ever).
+    assert.deepEqual(await select(pool, { until: 99n }), all);
+    assert.deepEqual(await select(pool, { until: 99n, last: 2 }), all.slice(3));
+    assert.deepEqual(await select(pool, { from: 4n, until: 2n ** 64n - 1n }), all.slice(3));
+    assert.deepEqual(await select(pool, { from: 9n, until: 99n }), []);
   });
 
   withPool("gives the last N, with and without filters", async (pool) => {

@@ -12,7 +12,7 @@ import type { Awaitable, Bounds } from "../../types.ts";
 import { Filter } from "../filter.ts";
 import { LaterWalk } from "../later.ts";
 import type { Selection, Walk } from "../types.ts";
-import { SelectedWalk, type WalkPlan } from "../walk.ts";
+import { lastWanted, SelectedWalk, type WalkPlan } from "../walk.ts";
 import { Follower } from "./follower.ts";
 import type { Hubs } from "./hub.ts";
 
@@ -46,7 +46,7 @@ export function* selecting(
   const { oldest, newest } = yield* pool.ring.living();
   const bounds: Bounds = { oldest, newest };
   const { follow = false, last, since = 0n, tags, where } = selection;
-  const until = selection.until ?? (follow ? null : newest);
+  const until = lastWanted(selection, newest);
   const filter = new Filter(tags, where);
   const plan: Plan = { until, filter, since, start: bounds };
   const yielding = selection.yielding === true;
