@@ -4,8 +4,10 @@
  *
  * Servers put the creation and deletion of consumers in one order. Whoever wants the cursor creates
  * a consumer of its own, and has the cursor only if a list that contains this consumer contains no
- * other one: of two, the later one sees the earlier. It adds no message to the stream, needs no
- * right to publish, and no clock but the server's.
+ * other one: of two, the later one sees the earlier. If there are several, the first of them stays
+ * until the others are gone, so that one of them gets the cursor. Names begin with the time, so that
+ * it is usually the first that came; if clocks differ, it only takes longer. It adds no message to
+ * the stream, and needs no right to publish.
  *
  * @module
  */
@@ -25,8 +27,8 @@ const CERTAIN_MS = 25_000;
 /** Pauses between attempts while others try the same, in milliseconds. */
 const FIRST_PAUSE = 50;
 const RANDOM_PAUSE = 150;
-/** How many times to look for one's own consumer in the list. */
-const LOOKS = 100;
+/** How long to look for one's own consumer in the list, and to wait for others, in milliseconds. */
+const LOOKS_MS = 10_000;
 const LOOK_MS = 50;
 
 /** Who reads a cursor. */
@@ -78,14 +80,16 @@ async function holdsOf({ name, target }: Held): Promise<string[]> {
 /** Throws Busy if a cursor has a reader. */
 export async function refuseHeld(held: Held): Promise<void> {
   const [hold] = await holdsOf(held);
-  if (hold !== undefined) throw await inUse(held, hold);
+  if (hold !== undefined) await refuse(held, hold);
 }
 
-async function inUse({ name, target }: Held, hold: string): Promise<PlasmiteError> {
-  const found = await findConsumer(target, hold);
-  const { host, pid } = found === null ? { host: "", pid: 0 } : holderIn(found);
+/** Throws Busy, unless that hold is gone by now. */
+async function refuse({ name, target }: Held, hold: string): Promise<void> {
+  const found = await patiently(() => findConsumer(target, hold), new Patience());
+  if (found === null) return;
+  const { host, pid } = holderIn(found);
   const on = host === "" ? "" : ` on ${host}`;
-  return new PlasmiteError("Busy", `Cursor ${name} is in use by pid ${pid}${on}`, {
+  throw new PlasmiteError("Busy", `Cursor ${name} is in use by pid ${pid}${on}`, {
     path: target.path,
     hint: "A cursor has one reader at a time; use another name, or end the other reader.",
     details: { cursor: name, pid: BigInt(pid), host },
@@ -148,11 +152,16 @@ export class Hold {
   async release(): Promise<void> {
     this.#released = true;
     clearInterval(this.#timer);
-    try {
-      await removeConsumer(this.#held.target, this.#consumer);
-    } catch (error) {
-      if (!PlasmiteError.is(error)) throw error;
-    }
+    await abandon(this.#held.target, this.#consumer);
+  }
+}
+
+/** Removes a hold if the server can be reached; if not, the server removes it after some time. */
+async function abandon(target: Target, consumer: string): Promise<void> {
+  try {
+    await removeConsumer(target, consumer);
+  } catch (error) {
+    if (!PlasmiteError.is(error)) throw error;
   }
 }
 
@@ -169,9 +178,9 @@ async function make(held: Held): Promise<Made> {
     const others = await patiently(() => holdsOf(held), new Patience());
     const made = others.length === 0 ? await contend(held, others) : null;
     if (made !== null) return made;
-    // Others who are only trying give up their consumers, too.
+    // Others who are only trying give up their consumers, too, until one is left.
     const stays = others.find((other) => seen.has(other));
-    if (stays !== undefined) throw await inUse(held, stays);
+    if (stays !== undefined) await refuse(held, stays);
     for (const other of others) seen.add(other);
     await pause(FIRST_PAUSE + Math.random() * RANDOM_PAUSE);
   }
@@ -180,8 +189,8 @@ async function make(held: Held): Promise<Made> {
 /** Creates a hold; null, and no hold, if there are others, which are added to `others`. */
 async function contend(held: Held, others: string[]): Promise<Made | null> {
   const { target, name } = held;
-  const { link, path } = target;
-  const consumer = prefixOf(name) + link.library.nuid.next();
+  const time = Date.now().toString(36).padStart(9, "0");
+  const consumer = prefixOf(name) + time + target.link.library.nuid.next();
   const since = performance.now();
   const config = {
     durable_name: consumer,
@@ -191,20 +200,32 @@ async function contend(held: Held, others: string[]): Promise<Made | null> {
     headers_only: true,
     inactive_threshold: HELD_MS * 1_000_000,
   };
-  await patiently(() => putConsumer(target, consumer, config), new Patience());
-  for (let look = 0; look < LOOKS; look++) {
-    const holds = await patiently(() => holdsOf(held), new Patience());
-    if (!holds.includes(consumer)) {
-      await pause(LOOK_MS); // The list is older than the consumer.
-      continue;
-    }
-    others.push(...holds.filter((one) => one !== consumer));
+  try {
+    await patiently(() => putConsumer(target, consumer, config), new Patience());
+    others.push(...await outlast(held, consumer));
     if (others.length === 0) return { consumer, since };
-    await patiently(() => removeConsumer(target, consumer), new Patience());
-    return null;
+  } catch (error) {
+    await abandon(target, consumer); // Nobody else could have the cursor while it is there.
+    throw error;
   }
-  throw new PlasmiteError("Busy", `The server does not list the hold of cursor ${name}`, {
-    path,
-    hint: "Try again in a moment.",
-  });
+  await patiently(() => removeConsumer(target, consumer), new Patience());
+  return null;
+}
+
+/** Waits until a hold is the only one, unless another one comes first; returns those that stay. */
+async function outlast(held: Held, consumer: string): Promise<string[]> {
+  for (const until = performance.now() + LOOKS_MS;;) {
+    const holds = await patiently(() => holdsOf(held), new Patience());
+    const isListed = holds.includes(consumer);
+    const others = holds.filter((one) => one !== consumer);
+    if (isListed && (others.length === 0 || others.some((one) => one < consumer))) return others;
+    if (performance.now() > until) {
+      if (isListed) return others;
+      throw new PlasmiteError("Busy", `The server does not list the hold of cursor ${held.name}`, {
+        path: held.target.path,
+        hint: "Try again in a moment.",
+      });
+    }
+    await pause(LOOK_MS); // The others give up; or the list is older than the consumer.
+  }
 }
