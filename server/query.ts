@@ -202,13 +202,14 @@ async function compiled(text: string, limits: ServedLimits): Promise<Where> {
 /**
  * Converts a time or an age to nanoseconds since 1970; 0 if there is none.
  *
+ * @param name the parameter
  * @throws {HttpError} 400
  */
-export function sinceTime(text: string | null): bigint {
+export function sinceTime(text: string | null, name = "since"): bigint {
   if (text === null) return 0n;
   const since = readSince(text);
   if (since !== undefined) return since;
-  throw bad("invalid since", "Use an RFC 3339 time or a relative one such as 10m.");
+  throw bad(`invalid ${name}`, "Use an RFC 3339 time or a relative one such as 10m.");
 }
 
 /** Sequence numbers start at 1: 0 requests everything and must not be reported as a gap. */

@@ -63,7 +63,7 @@ export function latestByNow(pool: Readable, by: string, request: LatestRequest =
 }
 
 function* searching(pool: Readable, by: string, request: LatestRequest): Waiting<Latest> {
-  const { tags, where, sinceNs = 0n, most = Infinity, signal } = request;
+  const { tags, where, having = [], sinceNs = 0n, most = Infinity, signal } = request;
   const { keysOf } = grouping(by);
   const groups = new Groups();
   const walk = yield* settled(pool.select({ tags, where, since: sinceNs }));
@@ -76,20 +76,23 @@ function* searching(pool: Readable, by: string, request: LatestRequest): Waiting
   } finally {
     walk.close();
   }
-  const { messages, complete } = yield* newest(pool, groups.last(most), request);
+  // Groups are left out by `having` first, and then for their number.
+  const candidates = groups.last(having.length > 0 ? Infinity : most);
+  const { messages, complete } = yield* newest(pool, candidates, request);
   const seqs = new Set(messages.map(({ seq }) => seq));
-  const forgotten = groups.forgotten || groups.size > most || !complete;
+  const cut = having.length === 0 && groups.size > most;
+  const forgotten = groups.forgotten || cut || !complete;
   return { messages, latest: groups.of(seqs), forgotten };
 }
 
 /**
- * The messages with these numbers that match `having`; only the newest ones if all of them exceed
- * the limit.
+ * The messages with these numbers that match `having`; only the newest ones if all of them exceed a
+ * limit.
  */
 function* newest(
   pool: Readable,
   seqs: readonly bigint[],
-  { having = [], mostBytes = Infinity, signal }: LatestRequest,
+  { having = [], most = Infinity, mostBytes = Infinity, signal }: LatestRequest,
 ): Waiting<{ readonly messages: StoredFrame[]; readonly complete: boolean }> {
   const messages: StoredFrame[] = [];
   let bytes = 0;
@@ -102,7 +105,7 @@ function* newest(
     }
     for (const frame of (yield* matching(frames, having, signal)).reverse()) {
       bytes += frame.payload.length;
-      if (bytes > mostBytes && messages.length > 0) {
+      if (messages.length >= most || (bytes > mostBytes && messages.length > 0)) {
         return { messages: messages.reverse(), complete: false };
       }
       messages.push(frame);

@@ -116,7 +116,7 @@ export class Groups {
 
   /** The sequence numbers of the last `count` of these messages, in order. */
   last(count: number): bigint[] {
-    return [...this.#kept.keys()].slice(-count);
+    return count > 0 ? [...this.#kept.keys()].slice(-count) : [];
   }
 
   /** The groups of these messages. */

@@ -20,7 +20,7 @@ const MS = 1_000_000n;
 
 function timeOf(params: URLSearchParams, name: string): number | null {
   const text = single(params, name);
-  return text === null ? null : Number(sinceTime(text) / MS);
+  return text === null ? null : Number(sinceTime(text, name) / MS);
 }
 
 async function histogram(call: Call, host: RouteHost): Promise<Response> {

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Coordination } from "../../lib/backend/coordination.ts";
+import type { LatestRequest, StoredFrame } from "../../lib/backend/types.ts";
 import { KEY_TAG } from "../../lib/coordination/names.ts";
 import { coordinated } from "../coordinated.ts";
 import { bad, HttpError } from "../errors.ts";
@@ -29,27 +31,27 @@ const PARAMETERS: readonly Parameter[] = [
   {
     name: "tag",
     schema: ({ z }) => z.array(z.string()),
-    description: "With by: only messages with all of these tags; may be given again",
+    description: "Only messages with all of these tags; may be given again",
   },
   {
     name: "where",
     schema: ({ z }) => z.string(),
-    description: "With by: jq expression on each message",
+    description: "jq expression on each message",
   },
   {
     name: "having",
     schema: ({ z }) => z.string(),
-    description: "With by: jq expression on the newest message of each group",
+    description: "jq expression on the newest message, or that of each group",
   },
   {
     name: "max_age",
     schema: ({ z }) => z.string(),
-    description: "With by: a duration such as 10m",
+    description: "A duration such as 10m",
   },
   {
     name: "since",
     schema: ({ z }) => z.string(),
-    description: "With by: RFC 3339 time, or such as 10m",
+    description: "RFC 3339 time, or such as 10m",
   },
   {
     name: "last",
@@ -58,8 +60,22 @@ const PARAMETERS: readonly Parameter[] = [
   },
 ];
 
-async function ofKey(key: string, call: Call, host: RouteHost): Promise<Response> {
-  const message = await coordinated(call, host, (coordination) => coordination.latest(key));
+async function ofKey(
+  key: string,
+  call: Call,
+  host: RouteHost,
+  chosen: LatestRequest,
+): Promise<Response> {
+  const { tags = [], where = [], having = [], sinceNs = 0n } = chosen;
+  const isPlain = tags.length + where.length + having.length === 0 && sinceNs === 0n;
+  const message = await coordinated(
+    call,
+    host,
+    (coordination) =>
+      isPlain
+        ? coordination.latest(key)
+        : waiting(call, host, (signal) => newest(coordination, key, { ...chosen, signal })),
+  );
   if (message !== null) return host.printer.answer(message);
   throw new HttpError(404, "NotFound", `no message with the tag ${KEY_TAG}${key}`, {
     details: { key },
@@ -67,20 +83,41 @@ async function ofKey(key: string, call: Call, host: RouteHost): Promise<Response
   });
 }
 
+/** The newest message with a key among those that are chosen. */
+async function newest(
+  coordination: Coordination,
+  key: string,
+  request: LatestRequest,
+): Promise<StoredFrame | null> {
+  const tag = KEY_TAG + key;
+  const tags = [tag, ...request.tags ?? []];
+  // Other keys that begin like this one are groups too.
+  const { messages, latest } = await coordination.latestBy(tag, { ...request, tags });
+  const seq = latest.find((group) => group.key === tag)?.seq;
+  return messages.find((message) => message.seq === seq) ?? null;
+}
+
+/** The earliest time that `since` and `max_age` allow. */
+function earliest(params: URLSearchParams): bigint {
+  const since = sinceTime(single(params, "since"));
+  const aged = sinceTime(single(params, "max_age"), "max_age");
+  return since > aged ? since : aged;
+}
+
 async function latest(call: Call, host: RouteHost): Promise<Response> {
   const params = new URLSearchParams(call.search);
   const [key, by] = [single(params, "key"), single(params, "by")];
   if ((key === null) === (by === null)) throw bad("give key or by", "Give one of the two.");
-  if (key !== null) return await ofKey(key, call, host);
   const last = single(params, "last");
-  const request = {
+  const most = last === null ? undefined : Number(parseU64(last, "last"));
+  const chosen = {
     tags: tagsOf(params),
     where: await conditions(params, "where"),
     having: await conditions(params, "having"),
-    sinceNs: sinceTime(single(params, "since") ?? single(params, "max_age")),
-    most: last === null ? undefined : Number(parseU64(last, "last")),
-    mostBytes: MOST_BYTES,
+    sinceNs: earliest(params),
   };
+  if (key !== null) return await ofKey(key, call, host, chosen);
+  const request = { ...chosen, most, mostBytes: MOST_BYTES };
   return await coordinated(call, host, async (coordination) => {
     const { messages, latest, forgotten } = await waiting(
       call,

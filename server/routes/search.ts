@@ -57,7 +57,7 @@ async function facets(call: Call, host: RouteHost): Promise<Response> {
   const before = single(params, "before");
   const query = {
     filter: await selectionOf(params),
-    before: before === null ? null : sinceTime(before),
+    before: before === null ? null : sinceTime(before, "before"),
   };
   return await waiting(call, host, (signal) => {
     const answer = async (pool: PoolHandle): Promise<Response> =>

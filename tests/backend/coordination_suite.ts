@@ -178,6 +178,12 @@ export function coordinationSuite({ withPool, put }: Tools): void {
     const most = await it.latestBy("key:", { most: 2 });
     assert.deepEqual(most.messages.map(({ seq }) => seq), [5n, 6n]);
     assert.equal(most.forgotten, true);
+    // The newest that are left, not those among the newest that happen to be left.
+    assert.deepEqual(await by("key:", { having, most: 1 }), ["key:b@5"]);
+    assert.equal((await it.latestBy("key:", { having, most: 1 })).forgotten, true);
+    assert.equal((await it.latestBy("key:", { having, most: 2 })).forgotten, false);
+    const nothing = await it.latestBy("key:", { most: 0 });
+    assert.deepEqual([nothing.messages, nothing.forgotten], [[], true]);
     const sinceNs = Temporal.Now.instant().epochNanoseconds + 60_000_000_000n;
     assert.deepEqual(await by("key:", { sinceNs }), []);
     await fails("Usage", () => it.latestBy("."));

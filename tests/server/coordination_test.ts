@@ -618,6 +618,43 @@ Deno.test("latest: says what it needs, and what is not there", async () => {
   });
 });
 
+// Lost: who asks for the last green build of a branch is told of a red one.
+Deno.test("latest: what chooses messages chooses the newest of a key too", async () => {
+  await withPool(async ({ get, post }) => {
+    for (const [n, tags] of [[1, ["green"]], [2, ["green"]], [3, ["red"]]] as const) {
+      await post(`${POOL}/append`, { data: { n }, tags, key: "k" });
+      await post(`${POOL}/append`, { data: { n: -n }, tags, key: "k2" });
+    }
+    const found = async (query: string): Promise<unknown> => {
+      const { status, json } = await get(`${POOL}/latest?key=k&${query}`);
+      return status === 200 ? json.message.data.n : [status, json.error.key];
+    };
+    assert.equal(await found(""), 3);
+    assert.equal(await found("tag=green"), 2);
+    assert.equal(await found("where=.data.n==1"), 1);
+    assert.equal(await found("where=[.data.n]|length==1"), 3);
+    assert.equal(await found("having=.data.n==3"), 3);
+    assert.equal(await found("max_age=1h&since=1h"), 3);
+    for (
+      const query of [
+        "tag=blue",
+        "where=.data.n>3",
+        "having=.data.n<3",
+        "since=2999-01-01T00:00:00Z",
+      ]
+    ) {
+      assert.deepEqual(await found(query), [404, "k"], query);
+    }
+    // Both apply, and an error names the one that is wrong.
+    const both = await get(`${POOL}/latest?by=key:&since=2999-01-01T00:00:00Z&max_age=1h`);
+    assert.deepEqual(both.json.latest, []);
+    const wrong = await get(`${POOL}/latest?by=key:&max_age=soon`);
+    assert.deepEqual([wrong.status, wrong.json.error.message], [400, "invalid max_age"]);
+    const none = await get(`${POOL}/latest?by=key:&last=0`);
+    assert.deepEqual(none.json, { messages: [], latest: [], forgotten: true });
+  });
+});
+
 // A pool can go on with the numbers of another one, however high they are.
 Deno.test("numbers beyond 2^53 go through cursors, groups and conditions unrounded", () =>
   inTemp(async (dir) => {
