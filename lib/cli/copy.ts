@@ -48,6 +48,7 @@ export async function run(context: CommandContext): Promise<number> {
   const from = await resolvePool(args.required("FROM"), context);
   const to = await resolvePool(args.required("TO"), context);
   if (from.path === to.path) throw samePool();
+  const names = namesOf(context, from);
   const stop = new AbortController();
   const stopped = (): void => stop.abort();
   if (args.has("follow")) {
@@ -65,7 +66,7 @@ export async function run(context: CommandContext): Promise<number> {
     if (target === null) return 0;
     opened.push(target.pool);
     if (await isSame(source, target)) throw samePool();
-    return await copy(context, source, target, stop.signal);
+    return await copy(context, names, source, target, stop.signal);
   } finally {
     for (const pool of opened) await pool.close();
     if (args.has("follow")) {
@@ -217,21 +218,37 @@ function cursorName(source: string, destination: string): string {
   return `copy-${plain}`.slice(0, 55) + `-${hash}`;
 }
 
-/** The destination and its cursor, which is stored next to the local pool. */
-async function targetOf(context: CommandContext, from: End, to: End): Promise<CopyTarget> {
-  const { args, dir } = context;
-  const source = checkKey(args.text("source") ?? from.source, "source", 200);
+/** The names under which the positions of a copy are kept. */
+interface CopyNames {
+  readonly source: string;
+  /** That of `--cursor`. */
+  readonly cursor: string | undefined;
+}
+
+/** Throws Usage. */
+function namesOf({ args }: CommandContext, from: PoolRef): CopyNames {
+  const source = checkKey(args.text("source") ?? sourceOf(from), "source", 200);
   if (source.startsWith(".")) {
     throw new PlasmiteError("Usage", "The name of this machine cannot be read", {
       hint: "Name the source with --source, or allow --allow-sys=hostname.",
     });
   }
-  const given = args.text("cursor");
+  const cursor = args.text("cursor");
+  return { source, cursor: cursor === undefined ? undefined : checkCursorName(cursor) };
+}
+
+/** The destination and its cursor, which is stored next to the local pool. */
+async function targetOf(
+  { args, dir }: CommandContext,
+  { source, cursor: given }: CopyNames,
+  from: End,
+  to: End,
+): Promise<CopyTarget> {
   // Copies of one file, which share an identity, may be on several servers.
   const destination = to.ref.isRemote && to.pool.ship === undefined
     ? `${to.identity} ${to.ref.path}`
     : to.identity;
-  const name = given === undefined ? cursorName(source, destination) : checkCursorName(given);
+  const name = given ?? cursorName(source, destination);
   // Positions in other pools are stored separately from the pool's own cursors.
   const apart = (path: string): string => `${path.slice(0, path.lastIndexOf("/") + 1)}.copies`;
   const place = !from.ref.isRemote
@@ -260,12 +277,13 @@ async function targetOf(context: CommandContext, from: End, to: End): Promise<Co
 
 async function copy(
   context: CommandContext,
+  names: CopyNames,
   from: End,
   to: End,
   signal: AbortSignal,
 ): Promise<number> {
   const follow = context.args.has("follow");
-  const target = await targetOf(context, from, to);
+  const target = await targetOf(context, names, from, to);
   const drops = new DropNotices(context, from.pool.path, false);
   try {
     const until = follow ? undefined : (await from.pool.bounds()).newest;

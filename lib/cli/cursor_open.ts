@@ -60,6 +60,21 @@ function fromOf(text: string | undefined): Place | undefined {
 }
 
 /**
+ * Refuses a new cursor before a message that the pool does not have.
+ *
+ * @param newest the number of the newest message
+ * @throws {PlasmiteError} Usage
+ */
+export function refusePlace({ from }: CursorPlan, newest: bigint): void {
+  if (typeof from !== "bigint" || from <= newest) return;
+  throw new PlasmiteError("Usage", `There is no message ${from + 1n} to begin with`, {
+    hint: newest === 0n
+      ? "The pool is empty: use oldest, or end."
+      : `Use a number from 1 to ${newest + 1n}, oldest, or end.`,
+  });
+}
+
+/**
  * Acquires the cursor. A new one is saved at the position that the options specify; for an existing
  * one, those options are ignored with a notice.
  *
@@ -75,6 +90,7 @@ export async function openCursor(
   const isPlaced = from !== undefined || tail !== undefined || since !== undefined;
   // Finding the position may be slow, and an existing cursor does not need it.
   const exists = isPlaced && (await coordination.cursors(dir)).some((one) => one.name === name);
+  if (typeof from === "bigint" && !exists) refusePlace(plan, (await pool.bounds()).newest);
   const place = exists ? undefined : from ?? await placeOf(pool, plan);
   const cursor = await coordination.cursor(name, { from: place, dir, flush });
   if (!cursor.isNew && isPlaced) {

@@ -10,7 +10,7 @@ import { PlasmiteError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
 import { noticeOutage } from "./notices.ts";
 import type { Delivery } from "./cursor_delivery.ts";
-import { type CursorPlan, cursorPlan, openCursor } from "./cursor_open.ts";
+import { type CursorPlan, cursorPlan, openCursor, refusePlace } from "./cursor_open.ts";
 import { CursorSession, type SessionEnd } from "./cursor_session.ts";
 import { DropNotices } from "./drops.ts";
 import { MessageWriter } from "./message_writer.ts";
@@ -107,7 +107,10 @@ async function read(
   const { args } = context;
   const ref = await findPool(context);
   const writer = await MessageWriter.open(context, { dataOnly: args.has("data-only"), plain });
-  const pool = await openPool(context, ref, { write: false });
+  const pool = await openPool(context, ref, {
+    write: false,
+    validate: () => refusePlace(plan, 0n),
+  });
   const drops = new DropNotices(context, pool.path, args.has("quiet-drops"));
   const signals = new Signals();
   try {

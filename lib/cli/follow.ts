@@ -104,15 +104,13 @@ export async function run(context: CommandContext): Promise<number> {
 
 /** `--plot` and `--interactive`: a screen instead of lines. */
 async function drawn(context: CommandContext, ref: PoolRef, plan: Plan): Promise<number> {
+  // Refuses what cannot be shown before a pool is created.
+  const show = context.args.has("plot")
+    ? (await import("./plot.ts")).plotOf(context)
+    : (await import("./follow_interactive.ts")).browserOf(context);
   const pool = await openPool(context, ref, { write: false });
-  const selection = selectionOf(plan);
   try {
-    if (context.args.has("plot")) {
-      const { plot } = await import("./plot.ts");
-      return await plot(context, pool, selection);
-    }
-    const { interactive } = await import("./follow_interactive.ts");
-    return await interactive(context, pool, { ...selection, follow: !plan.finite });
+    return await show(pool, selectionOf(plan));
   } finally {
     await pool.close();
   }

@@ -39,22 +39,33 @@ const HISTORY = 1000;
 const MOST_BYTES = 64 * 1024;
 const RED = 31;
 
-/** Shows the messages of a selection until `q`, Ctrl-C or an error. Returns the exit code. */
-export async function interactive(
+/**
+ * What shows the messages of a selection until `q`, Ctrl-C or an error; its result is the exit code.
+ *
+ * @throws {PlasmiteError} Usage without a terminal
+ */
+export function browserOf(
   context: CommandContext,
-  pool: PoolHandle,
-  selection: Selection,
-): Promise<number> {
+): (pool: PoolHandle, selection: Selection) => Promise<number> {
   if (!context.stdout.isTerminal || !Deno.stdin.isTerminal()) {
     throw new PlasmiteError("Usage", "--interactive needs a terminal", {
       hint: "Leave out --interactive to print the messages.",
     });
   }
+  return (pool, selection) => browse(context, pool, selection);
+}
+
+async function browse(
+  context: CommandContext,
+  pool: PoolHandle,
+  selection: Selection,
+): Promise<number> {
   const browser = new Browser(context);
   const hasStart = selection.last !== undefined || selection.since !== undefined;
   const walk = await pool.select({
     ...selection,
     ...(hasStart ? {} : { last: HISTORY }),
+    follow: !context.args.has("no-follow"),
     onTrouble: (error) => browser.say(error.message, true),
     onUnreadable: (error) => browser.say(error.message, true),
   });

@@ -68,19 +68,30 @@ function tip(context: CommandContext, ref: MissingPool): string {
 }
 
 /** Commands that make sense only for an existing pool. */
-const EXISTING: ReadonlySet<string> = new Set(["doctor", "pool delete", "pool trim", "pool set"]);
+const EXISTING: ReadonlySet<string> = new Set([
+  "doctor",
+  "pool delete",
+  "pool trim",
+  "pool set",
+  "cursor list",
+  "cursor set",
+  "cursor delete",
+  "renew",
+  "release",
+]);
 
 /** Advice without a similar name: create the pool, or look elsewhere. */
 function otherwise(context: CommandContext, ref: MissingPool): string {
   const command = context.name;
+  const isSource = command === "copy" && ref.ref === context.args.text("FROM");
   // Do not suggest creating a pool whose name would be refused.
-  if (EXISTING.has(command) || unsafeIn(ref.ref) !== undefined) {
+  if (EXISTING.has(command) || isSource || unsafeIn(ref.ref) !== undefined) {
     return `List the pools with \`${
       related(context, "pool list")
     }\`, or look elsewhere with --dir.`;
   }
   const create = related(context, "pool create", ref.ref);
-  if (command === "fetch" || command === "pool info" || command === "export") {
+  if (!context.at.at(-1)?.flags?.some(({ name }) => name === "create")) {
     return `Create it with \`${create}\`, or look elsewhere with --dir.`;
   }
   const piped = command === "tap" || command === "import" ||

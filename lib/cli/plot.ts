@@ -88,17 +88,25 @@ function counted(count: number): string {
 }
 
 /**
- * Draws the messages of a selection.
+ * What draws the messages of a selection; its result is the exit code.
  *
- * @returns the exit code
+ * @throws {PlasmiteError} Usage for a path that is none
  */
-export async function plot(
+export function plotOf(
   context: CommandContext,
+): (pool: PoolHandle, selection: Selection) => Promise<number> {
+  const { args } = context;
+  const picture = new Plot(args.text("plot") ?? "", args.texts("tag"));
+  return (pool, selection) => plot(context, picture, pool, selection);
+}
+
+async function plot(
+  context: CommandContext,
+  picture: Plot,
   pool: PoolHandle,
   selection: Selection,
 ): Promise<number> {
   const { args, stdout } = context;
-  const picture = new Plot(args.text("plot") ?? "", args.texts("tag"));
   const colored = colors(stdout, context.color);
   const isLive = stdout.isTerminal && Deno.stdin.isTerminal() && !args.has("no-follow");
   if (!isLive) {

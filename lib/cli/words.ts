@@ -81,6 +81,7 @@ const WRITING: ReadonlySet<string> = new Set([
   "pool trim",
   "pool set",
   "import",
+  "copy",
   "claim",
   "renew",
   "release",

@@ -214,6 +214,43 @@ Deno.test("a missing pool: every option that was typed is in the exact command, 
     assert.match(String(errorOf(named)["hint"]), /follow --create --no-follow -- -p \(or first: /);
   }));
 
+// `cursor list nightly` of a missing pool was told to run `cursor list nightly --create`, which no such
+// command takes, and `copy missing TO --create` to give --create twice.
+Deno.test("a missing pool: a command without --create is not told to use it", () =>
+  inTemp(async (dir) => {
+    await cli(["--dir", dir, "pool", "create", "events", "--size", "64K"]);
+    const cases: readonly (readonly [line: string, suggested: string])[] = [
+      ["cursor list nightly", "pool list"],
+      ["cursor set nightly c 1", "pool list"],
+      ["cursor delete nightly c", "pool list"],
+      ["renew nightly k --as me --token 1", "pool list"],
+      ["release nightly k --as me --force", "pool list"],
+      ["pool trim nightly --keep 1", "pool list"],
+      ["copy nightly events", "pool list"],
+      ["copy nightly other --create", "pool list"],
+      ["latest nightly", "pool create nightly"],
+      ["work nightly --group g -- true", "pool create nightly"],
+      ["export nightly", "pool create nightly"],
+      ["fetch nightly --cursor c", "pool create nightly"],
+      ["copy events nightly", "copy events nightly --create"],
+      ["claim nightly k --as me", "claim nightly k --create --as me"],
+    ];
+    for (const [line, suggested] of cases) {
+      const run = await cli(["--dir", dir, ...line.split(" ")]);
+      assert.equal(run.code, 3, `${line}: ${run.stderr}`);
+      const hint = String(errorOf(run)["hint"]);
+      const said = /(?:`|command is: )plasmite (.*?)(?:`| \(or first)/.exec(hint)?.[1];
+      assert.equal(said, `--dir ${dir} ${suggested}`, `${line}: ${hint}`);
+    }
+    // Messages are never sent to a pool that was not named.
+    const near = await cli(["--dir", dir, "copy", "events", "eventz"]);
+    assert.equal(near.code, 3);
+    assert.match(
+      String(errorOf(near)["hint"]),
+      /^Did you mean 'events'\? To create it, the exact command is: /,
+    );
+  }));
+
 // Whoever asks is told in words that help there: programs have no `plasmite doctor`, callers no disk.
 Deno.test("damage: each front end has its own advice for the same error", () =>
   inTemp(async (dir) => {

@@ -7,6 +7,7 @@
 
 import "../support/environment.ts";
 import assert from "node:assert/strict";
+import { Client } from "../../lib/client/client.ts";
 import { ErrorKind } from "../../lib/errors.ts";
 import { runTool } from "../../mcp/run.ts";
 import { poolsOf } from "../mcp/mcp_tools_util.ts";
@@ -129,6 +130,42 @@ Deno.test("follow, duplex and tap with bad options make no pool", () =>
       [`P tap p --create-size 4200 -- true`, 2, "payload exceeds ring capacity"],
       [`P tap p --create-size 5K -- sh -c "$(head -c 2000 /dev/zero | tr '\\0' x)"`, 2, /exceeds/],
     ]);
+  }));
+
+// A slip in what is shown, in a copy's name or in a place to begin with left an empty pool behind, and
+// a cursor in it.
+Deno.test("a chart, a browser, a copy and a cursor that cannot be make no pool", () =>
+  inTemp(async (dir) => {
+    const other = Deno.makeTempDirSync();
+    try {
+      await cli(["--dir", other, "feed", "s", "--create", "{}"]);
+      await refused(dir, [
+        [`P follow p --create --plot celsius`, 2, 'invalid path "celsius"'],
+        [`P follow p --create --no-follow --plot '.data['`, 2, /^invalid path/],
+        [`P follow p --create -i`, 2, "--interactive needs a terminal"],
+        [`P follow p --create --cursor c --from 7`, 2, "There is no message 7 to begin with"],
+        [`P copy ${other}/s.plasmite p --create --cursor UPPER`, 2, /^Invalid cursor name/],
+        [`P copy ${other}/s.plasmite p --create --source ''`, 2, /^Invalid source/],
+        [`P copy ${other}/s.plasmite p --create --source $'a\tb'`, 2, /^Invalid source/],
+        [`P copy ${other}/s.plasmite p --create-size 1.5M`, 2, "invalid size suffix"],
+      ]);
+      // Nor does a cursor that begins nowhere, in a pool that is there.
+      for (const command of ["follow s --no-follow", "fetch s"]) {
+        const run = await shell(other, `P ${command} --cursor c --from 3`);
+        assert.equal(run.code, 2, run.stderr);
+        const { message, hint } = errorOf(run);
+        assert.equal(message, "There is no message 3 to begin with");
+        assert.equal(hint, "Use a number from 1 to 2, oldest, or end.");
+        assert.deepEqual(names(other), ["s.plasmite"]);
+      }
+      using client = new Client(other);
+      using pool = client.openPool("s");
+      await assert.rejects(pool.cursor("c", { from: 2n }), /There is no message 2/);
+      assert.deepEqual([...Deno.readDirSync(other)].map(({ name }) => name), ["s.plasmite"]);
+      (await pool.cursor("c", { from: 1n })).close();
+    } finally {
+      Deno.removeSync(other, { recursive: true });
+    }
   }));
 
 // An unattended job with a wrong name ran nothing and left a pool that looked like its log.

@@ -123,6 +123,10 @@ export class PoolCursor implements Cursor {
     const { ring } = context;
     const { from = "oldest", dir, flush = false } = request;
     ring.checkIdentity();
+    // A number that the pool does not have leaves no file behind.
+    if (typeof from === "bigint" && readEntry(ring.path, name, dir) === null) {
+      yield* placing(ring, from);
+    }
     const file = yield* acquiring(
       ring,
       () => CursorFile.open(ring.path, name, { dir, create: true }),
