@@ -315,11 +315,12 @@ export class NatsPool implements PoolHandle, HasDeadPool {
   async select(selection: Selection): Promise<Walk> {
     const info = await this.#now();
     const bounds = boundsOf(info, this.path);
-    const { follow = false, last, tags = [], where = [], since = 0n } = selection;
-    const isFiltered = tags.length > 0 || where.length > 0 || since > 0n;
-    const choice = tags.length === 0
-      ? null
-      : await choiceOf(this.#link, info, { path: this.path, tags, follow });
+    const { follow = false, last, source, tags = [], where = [], since = 0n } = selection;
+    const isChosen = tags.length > 0 || source !== undefined;
+    const isFiltered = isChosen || where.length > 0 || since > 0n;
+    const choice = isChosen
+      ? await choiceOf(this.#link, info, { path: this.path, tags, follow, source })
+      : null;
     const start: Start = { bounds, choice, info };
     if (last === undefined && since > 0n) {
       return this.#walk(await this.#since(selection, since, bounds), start);
@@ -373,6 +374,7 @@ export class NatsPool implements PoolHandle, HasDeadPool {
       onTrouble: selection.onTrouble,
       onUnreadable: selection.onUnreadable,
       skipCorrupt: selection.skipCorrupt === true,
+      source: selection.source,
       excluded: selection.excluded,
     });
     return new SelectedWalk(source, {

@@ -367,6 +367,8 @@ export interface Selection {
    * be read. By default damage is an error.
    */
   readonly skipCorrupt?: boolean;
+  /** Only messages copied from the source of that name; only for NATS. */
+  readonly source?: string | undefined;
   /** Omits messages copied from that source; only for NATS. */
   readonly excluded?: Excluded | undefined;
 }

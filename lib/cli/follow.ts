@@ -6,6 +6,7 @@
 
 // A local pool needs it on demand: it comes with this module, as a second import takes longer.
 import "../backend/local/select.ts";
+import { isNats } from "../backend/refs.ts";
 import type { PoolRef } from "../backend/resolve.ts";
 import type { PoolHandle, Selection, Walk } from "../backend/types.ts";
 import { PlasmiteError } from "../errors.ts";
@@ -50,6 +51,7 @@ interface Plan {
   readonly notify: boolean;
   readonly tags: readonly string[];
   readonly where: readonly Where[];
+  readonly source: string | undefined;
 }
 
 /** Runs `follow`. */
@@ -64,6 +66,8 @@ export async function run(context: CommandContext): Promise<number> {
     ? await (await import("./conditions.ts")).conditions(context)
     : [];
   const ref = await findPool(context);
+  const source = args.text("source");
+  if (source !== undefined && !isNats(ref.path)) throw noSources(ref.path);
   const plan: Plan = {
     tail: args.count("tail") ?? 0,
     since,
@@ -74,6 +78,7 @@ export async function run(context: CommandContext): Promise<number> {
     notify: !args.has("no-notify"),
     tags: args.texts("tag"),
     where,
+    source,
   };
   if (args.has("plot") || args.has("interactive")) return await drawn(context, ref, plan);
   const writer = await MessageWriter.open(context, {
@@ -117,14 +122,22 @@ async function drawn(context: CommandContext, ref: PoolRef, plan: Plan): Promise
 }
 
 /** The messages that the command line asks for. */
-function selectionOf({ notify, since, tags, tail, where }: Plan): Selection {
+function selectionOf({ notify, since, source, tags, tail, where }: Plan): Selection {
   return {
     tags,
     where,
+    source,
     notify,
     ...(since === undefined ? {} : { since }),
     ...(tail === 0 ? {} : { last: tail }),
   };
+}
+
+function noSources(path: string): PlasmiteError {
+  return new PlasmiteError("Usage", "Only streams of NATS know where messages were copied from", {
+    hint: "Leave out --source; copies that are made with --exact have a tag that tells it.",
+    path,
+  });
 }
 
 function replaySpeed(context: CommandContext): number | undefined {

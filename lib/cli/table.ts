@@ -740,6 +740,12 @@ function follow(): CommandSpec {
       WHERE,
       { ...TAG, help: "Only messages with this tag; all must be present" },
       {
+        name: "source",
+        value: "NAME",
+        conflicts: ["cursor", "interactive"],
+        help: "Only messages that copy has brought from this source into a stream",
+      },
+      {
         name: "plot",
         value: "PATH",
         conflicts: ["replay", "one", "jsonl"],

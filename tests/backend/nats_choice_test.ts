@@ -39,16 +39,24 @@ function test(
   }
 }
 
-/** Copies a message into the pool, as `copy` does. */
-async function ship(pool: PoolHandle, seq: bigint, tags: string[]): Promise<void> {
+/** Copies messages into the pool, as `copy` does. */
+async function ship(
+  pool: PoolHandle,
+  seq: bigint,
+  tags: string[],
+  { count = 1, source = "pi.readings" } = {},
+): Promise<void> {
   const batch = new FrameBatch();
-  batch.beginFrame();
-  messageFromValue(batch.encoder, { copied: Number(seq) }, tags);
-  batch.endFrame(0, 0);
-  const shipment = pool.ship?.("pi.readings");
+  const seqs = Array.from({ length: count }, (_, i) => seq + BigInt(i));
+  for (const one of seqs) {
+    batch.beginFrame();
+    messageFromValue(batch.encoder, { copied: Number(one), text: "x".repeat(100) }, tags);
+    batch.endFrame(0, 0);
+  }
+  const shipment = pool.ship?.(source);
   assert(shipment !== undefined);
   await shipment.last();
-  await shipment.store(batch, "0123456789abcdef0123456789abcdef", [seq]);
+  await shipment.store(batch, "0123456789abcdef0123456789abcdef", seqs);
 }
 
 /** What a full reading finds. */
@@ -111,6 +119,40 @@ test("one key of many takes few bytes", async (server, backend) => {
     assert.deepEqual(seqsOf(told), inside.slice(-last), tags.join());
     assert(bytes * 10 < all.bytes, `${tags}: ${bytes} of ${all.bytes} bytes`);
   }
+  await pool.close();
+});
+
+// Who wants the messages of one machine of a fleet had to read those of all, and could not tell them.
+test("one source of many takes few bytes, and is all of it", async (server, backend) => {
+  await backend.create("P", { sizeBytes: 64 << 20 });
+  const pool = await backend.open("P", { write: true });
+  await put(pool, [{ own: 1 }, { own: 2 }], () => ["source:pi-1.größe"]);
+  for (let i = 0; i < 50; i++) {
+    const source = i % 25 === 7 ? "pi-1.größe" : `pi-${i}.r`;
+    await ship(pool, BigInt(i * 60 + 1), [i < 25 ? "early" : "late"], { source, count: 60 });
+  }
+  const wanted = Array.from({ length: 120 }, (_, i) => String(i < 60 ? 423 + i : 1863 + i));
+  const all = await through(server, "P", {});
+  const source = "pi-1.größe";
+  const cases: [Selection, string[]][] = [
+    [{ source }, wanted],
+    [{ source, last: 3 }, wanted.slice(-3)],
+    [{ source, tags: ["early"] }, wanted.slice(0, 60)],
+    [{ source, from: 1000n, until: 1930n }, wanted.slice(60, 68)],
+    [{ source: "pi-1" }, []],
+    [{ source: "*" }, []],
+    [{ source: ">", last: 1 }, []],
+  ];
+  for (const [selection, expected] of cases) {
+    const { told, bytes } = await through(server, "P", selection);
+    assert.deepEqual(seqsOf(told), expected, JSON.stringify(Object.keys(selection)));
+    assert(bytes * 5 < all.bytes, `${bytes} of ${all.bytes} bytes`);
+  }
+  const following = collect(await pool.select({ source, from: "end", follow: true }), 2);
+  await put(pool, [{ own: 3 }]);
+  await ship(pool, 9000n, [], { source: "other" });
+  await ship(pool, 9001n, [], { source, count: 2 });
+  assert.deepEqual(seqsOf(await following), ["3005", "3006"]);
   await pool.close();
 });
 

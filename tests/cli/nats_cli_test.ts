@@ -325,6 +325,21 @@ test("a follower of a stream that was recreated ends, and prints nothing of the 
   assert.match(stderr, /pool path now refers to a different file|pool was deleted/);
 });
 
+// The messages of one machine of a fleet could not be told from those of the others.
+test("follow --source prints what was copied from there", async (url) => {
+  const ref = `${url}/P`;
+  await inTemp(async (dir) => {
+    for (const name of ["a", "b"]) {
+      await ok("feed", `${dir}/${name}`, "--create", `{"of":"${name}"}`);
+      await ok("copy", `${dir}/${name}`, ref, "--source", name, "--create", "--create-size", "1M");
+    }
+    await ok("feed", ref, '{"of":"none"}');
+    const told = lines(await ok("follow", ref, "--source", "b", "--no-follow", "--jsonl"));
+    assert.deepEqual(told.map((line) => JSON.parse(line).data), [{ of: "b" }]);
+    await fails(2, "follow", `${dir}/a`, "--source", "b", "--no-follow");
+  });
+});
+
 test("tap, duplex and a start in the future", async (url) => {
   const ref = `${url}/P`;
   await ok("pool", "create", ref, "--size", "1M");

@@ -1,6 +1,6 @@
 /**
  * What a server can choose by itself: it knows the subjects of messages, and so their keys
- * (docs/spec/jetstream.md 6).
+ * and the sources that they were copied from (docs/spec/jetstream.md 6).
  *
  * A choice may include messages that do not match, but never omits one that does; readers apply
  * their filter to everything that arrives.
@@ -16,6 +16,7 @@ import {
   claimSubject,
   keySubject,
   severalKeys,
+  sourceSubject,
   sourceSubjects,
   SUBJECT_TAG,
   subjectPrefix,
@@ -83,17 +84,26 @@ function endangered({ config, state }: StreamInfo): number {
   return isFull ? Math.ceil(state.messages * ENDANGERED) : 0;
 }
 
-/** What the server can choose for a reader of messages with these tags; null for nothing. */
+/** What a reader wants. */
+export interface Wanted {
+  readonly path: string;
+  readonly tags: readonly string[];
+  readonly follow: boolean;
+  /** The name of the source that messages were copied from; default any, or none. */
+  readonly source?: string | undefined;
+}
+
+/** What the server can choose for a reader of such messages; null for nothing. */
 export async function choiceOf(
   link: Link,
   info: StreamInfo,
-  { path, tags, follow }: {
-    readonly path: string;
-    readonly tags: readonly string[];
-    readonly follow: boolean;
-  },
+  { follow, path, source, tags }: Wanted,
 ): Promise<Choice | null> {
-  const subjects = subjectsOf(info.config, tags);
+  const subjects = source === undefined
+    ? subjectsOf(info.config, tags)
+    : isDirect(info.config)
+    ? [sourceSubject(info.config.name, source)]
+    : null;
   if (subjects === null || subjects[0] === undefined) return null;
   const from = info.state.first_seq + endangered(info);
   if (atLeast(link.version, 2, 10)) return { from, subjects };

@@ -33,6 +33,8 @@ export interface NatsSourceOptions {
   readonly choice?: Choice | null;
   /** Whether such messages are skipped and told by `takeUnreadable` instead. */
   readonly skipCorrupt: boolean;
+  /** Skips messages that were not copied from the source of this name. */
+  readonly source?: string | undefined;
   /** Skips messages that were copied from this source. */
   readonly excluded?: Excluded | undefined;
 }

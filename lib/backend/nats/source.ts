@@ -52,6 +52,8 @@ export class NatsSource implements FrameSource {
   readonly #reader: Reader;
   /** The subject of the messages to skip; null if there are none. */
   readonly #excludedSubject: string | null;
+  /** The subject of the messages to deliver; null for any. */
+  readonly #onlySubject: string | null;
   readonly #view = new MessageView();
   #viewed = false;
 
@@ -98,11 +100,12 @@ export class NatsSource implements FrameSource {
     this.#connector = connector.retain();
     this.#options = options;
     this.#reader = new Reader(options.stream, options.path);
-    const { choice = null, excluded, isDirect = false, stream } = options;
+    const { choice = null, excluded, isDirect = false, source, stream } = options;
     this.#isDirect = isDirect;
     this.#target = Number(options.target);
     this.#choice = choice;
     this.#excludedSubject = excluded === undefined ? null : sourceSubject(stream, excluded.source);
+    this.#onlySubject = source === undefined ? null : sourceSubject(stream, source);
     this.#expected = Math.max(1, Number(options.start));
     const { bytes, messages } = options.info.state;
     this.#averageBytes = messages === 0 ? 256 : bytes / messages;
@@ -212,6 +215,7 @@ export class NatsSource implements FrameSource {
 
   #isExcluded(message: Incoming): boolean {
     const { excluded } = this.#options;
+    if (this.#onlySubject !== null && message.subject !== this.#onlySubject) return true;
     if (excluded === undefined) return false;
     return message.subject === this.#excludedSubject || originOf(message)?.pool === excluded.pool;
   }
