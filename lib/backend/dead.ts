@@ -6,8 +6,10 @@
  */
 
 import { tagsOf } from "../coordination/names.ts";
+import { PlasmiteError } from "../errors.ts";
 import { FrameBatch } from "../pool/batch.ts";
 import type { Awaitable } from "../types.ts";
+import { poolName } from "./refs.ts";
 import { addRetagged } from "./retag.ts";
 import type { OpenOptions, PoolHandle, StoredFrame } from "./types.ts";
 
@@ -19,6 +21,20 @@ const SUFFIX = ".plasmite";
 /** The name of a pool's dead pool. */
 export function deadName(pool: string): string {
   return pool.endsWith(SUFFIX) ? `${pool.slice(0, -SUFFIX.length)}.dead${SUFFIX}` : `${pool}.dead`;
+}
+
+/**
+ * Checks that a pool is not its own dead pool: what was tried too often would come back as new work.
+ *
+ * @param pool the name by which it was opened
+ * @throws {PlasmiteError} Usage
+ */
+export function checkDead(pool: string, dead: string | undefined): void {
+  if (dead === undefined || dead.includes("/") || poolName(dead) !== poolName(pool)) return;
+  throw new PlasmiteError("Usage", "A pool cannot be its own dead pool", {
+    path: pool,
+    hint: "What was tried too often would come back as new work: name another pool.",
+  });
 }
 
 /** A pool that needs a dead pool. */
@@ -42,6 +58,7 @@ export async function openDead(
   dead: string = deadName(pool.name),
   create = true,
 ): Promise<PoolHandle> {
+  checkDead(pool.name, dead);
   if (!create) return await pool.open(dead, { write: true });
   const sizeBytes = await pool.sizeBytes();
   return await pool.open(dead, { write: true, create: { sizeBytes } });

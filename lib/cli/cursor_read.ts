@@ -118,6 +118,9 @@ async function read(
     const ended = new AbortController();
     const halt = AbortSignal.any([signals.signal, watch.begin(), ended.signal]);
     const onTrouble = (error: Error): void => noticeOutage(context, pool, error);
+    if (plan.dead !== undefined) {
+      (await import("../backend/dead.ts")).checkDead(pool.name, plan.dead);
+    }
     let cursor = await openCursor(context, pool, plan);
     if (ref.isRemote && plan.follow) {
       const { OutagePatience, PatientCursor } = await import("./outage.ts");

@@ -11,6 +11,8 @@ import { parseObject, u64 } from "./cursor_record.ts";
 
 /** How long a task belongs to a worker by default, in milliseconds. */
 export const ACK_WAIT = 60_000;
+/** The longest time that a task is handed out, or waits for its next try: a year. */
+const LONGEST_TIME = 365 * 86_400_000;
 /** The largest number of pending tasks. */
 export const MOST_PENDING = 512;
 /** The largest number of workers in the table of holders. */
@@ -21,6 +23,18 @@ export const NOBODY = -1;
 /** The pauses before the next try after a failure: 1 s, 2 s, 4 s … 60 s. */
 export function retryDelayMs(tries: number): number {
   return Math.min(60_000, 1000 * 2 ** Math.min(Math.max(tries - 1, 0), 6));
+}
+
+/**
+ * Checks how long a task is handed out, or waits for its next try, and returns it.
+ *
+ * @throws {PlasmiteError} Usage
+ */
+export function checkTaskTime(ms: number): number {
+  if (ms >= 0 && ms <= LONGEST_TIME) return ms;
+  throw new PlasmiteError("Usage", `Invalid time for a task: ${ms} ms`, {
+    hint: "A task is handed out, or waits for its next try, for a year at most.",
+  });
 }
 
 /** Which messages are tasks: tags, and expressions. */

@@ -363,6 +363,25 @@ export function coordinationSuite({ withPool, put }: Tools): void {
     await dead.close();
   });
 
+  // Lost: a task that nobody gets back within a lifetime, and a pool full of copies of one task.
+  withFeature("group", "endless times and the pool as its own dead pool", async (pool, it) => {
+    await put(pool, numbered(2));
+    const group = it.group("g");
+    for (const ackWaitMs of [Number.MAX_SAFE_INTEGER, 10 ** 15, -1, NaN]) {
+      await fails("Usage", () => group.take({ ackWaitMs }));
+    }
+    const year = 365 * 86_400_000;
+    const { tasks: [task] } = await group.take({ ackWaitMs: year });
+    const { message: { seq }, token } = task ?? assert.fail();
+    assert.equal(seq, 1n, "the calls that were refused took nothing");
+    await fails("Usage", () => group.extend(seq, token, year + 1));
+    await fails("Usage", () => group.fail(seq, token, 10 ** 16));
+    assert.equal(await group.extend(seq, token, year), true);
+    assert.equal(await group.fail(seq, token, year), true);
+    group.close();
+    await fails("Usage", () => it.group("h", { dead: pool.name }).take());
+  });
+
   withFeature("group", "what was lost is reported once", async (pool, it) => {
     await put(pool, numbered(3));
     const group = it.group("g");

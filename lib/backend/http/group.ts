@@ -4,8 +4,9 @@
  * @module
  */
 
+import { checkTaskTime } from "../../coordination/group_record.ts";
 import type { Group, GroupRequest, HandedTask, TakenTasks, TakeRequest } from "../coordination.ts";
-import { MAX_TRIES } from "../dead.ts";
+import { checkDead, MAX_TRIES } from "../dead.ts";
 import { bodyOf, type HttpPoolContext } from "./coordination.ts";
 import { type Effect, unreadable } from "./error.ts";
 import { checkFeature } from "./features.ts";
@@ -32,10 +33,12 @@ export class HttpGroup implements Group {
     this.#pool = pool;
     this.#waits = waits;
     this.#request = request;
+    checkDead(pool.name, request.dead);
   }
 
   async take(request: TakeRequest = {}): Promise<TakenTasks> {
     const { count, ackWaitMs, waitMs = 0, signal } = request;
+    if (ackWaitMs !== undefined) checkTaskTime(ackWaitMs); // JSON has no NaN.
     const { tags, where = [], from, maxTries, dead, orderedByKey } = this.#request;
     const fields = {
       action: "take",
@@ -87,10 +90,12 @@ export class HttpGroup implements Group {
 
   async fail(seq: bigint, token: number, delayMs?: number): Promise<boolean> {
     const { maxTries = MAX_TRIES } = this.#request;
+    if (delayMs !== undefined) checkTaskTime(delayMs);
     return await this.#act({ action: "fail", seq, token, delay_ms: delayMs, max_tries: maxTries });
   }
 
   async extend(seq: bigint, token: number, ackWaitMs?: number): Promise<boolean> {
+    if (ackWaitMs !== undefined) checkTaskTime(ackWaitMs);
     return await this.#act({ action: "extend", seq, token, ack_wait_ms: ackWaitMs });
   }
 

@@ -18,6 +18,7 @@ import {
   ack,
   ACK_WAIT,
   checkSameFilter,
+  checkTaskTime,
   drop,
   due,
   extend,
@@ -38,7 +39,7 @@ import { pause, waitFor } from "../../timers.ts";
 
 import type { Awaitable } from "../../types.ts";
 import type { Group, GroupRequest, HandedTask, TakenTasks, TakeRequest } from "../coordination.ts";
-import { bury, MAX_TRIES } from "../dead.ts";
+import { bury, checkDead, MAX_TRIES } from "../dead.ts";
 import type { StoredFrame } from "../types.ts";
 import type { PoolContext } from "./coordinator.ts";
 import { checkingPosition, timing } from "./cursors.ts";
@@ -100,6 +101,7 @@ export class PoolGroup implements Group {
     this.#source = new TaskSource((selection) => context.select(selection), request);
     this.#keys = request.orderedByKey === true ? new TaskKeys() : null;
     checkFilter(request.tags ?? [], this.#expressions);
+    checkDead(context.name, request.dead);
   }
 
   /** Runs one operation under the group's lock, waiting for it. */
@@ -153,6 +155,7 @@ export class PoolGroup implements Group {
   }
 
   async take(request: TakeRequest = {}): Promise<TakenTasks> {
+    checkTaskTime(request.ackWaitMs ?? ACK_WAIT);
     const before = this.#turn;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#turn = before.then(() => promise);
@@ -409,11 +412,12 @@ export class PoolGroup implements Group {
   }
 
   fail(seq: bigint, token: number, delayMs?: number): Awaitable<boolean> {
+    if (delayMs !== undefined) checkTaskTime(delayMs);
     return this.#context.run(this.#failing(seq, token, delayMs));
   }
 
   extend(seq: bigint, token: number, ackWaitMs: number = ACK_WAIT): Awaitable<boolean> {
-    return this.#context.run(this.#extending(seq, token, ackWaitMs));
+    return this.#context.run(this.#extending(seq, token, checkTaskTime(ackWaitMs)));
   }
 
   *#change(seq: bigint, token: number, next: (record: GroupRecord) => GroupRecord): Steps<boolean> {

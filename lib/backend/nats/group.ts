@@ -6,11 +6,16 @@
  * @module
  */
 
-import { ACK_WAIT, checkSameFilter, retryDelayMs } from "../../coordination/group_record.ts";
+import {
+  ACK_WAIT,
+  checkSameFilter,
+  checkTaskTime,
+  retryDelayMs,
+} from "../../coordination/group_record.ts";
 import { ErrorKind, PlasmiteError } from "../../errors.ts";
 import { MessageView } from "../../lite3/message.ts";
 import type { Group, GroupRequest, HandedTask, TakenTasks, TakeRequest } from "../coordination.ts";
-import { copyToDead, type HasDeadPool, MAX_TRIES, openDead } from "../dead.ts";
+import { checkDead, copyToDead, type HasDeadPool, MAX_TRIES, openDead } from "../dead.ts";
 import { Filter } from "../filter.ts";
 import type { Bounds } from "../../types.ts";
 import type { PoolHandle, StoredFrame } from "../types.ts";
@@ -79,6 +84,7 @@ export class NatsGroup implements Group {
     this.#frame = frame;
     this.#request = request;
     this.#filter = new Filter(request.tags, request.where);
+    checkDead(pool.name, request.dead);
   }
 
   /**
@@ -160,7 +166,7 @@ export class NatsGroup implements Group {
     const { ackWaitMs = ACK_WAIT, count = 1, signal, waitMs = 0 } = request;
     signal?.throwIfAborted();
     this.#taking = signal;
-    const info = await this.#ready(ackWaitMs);
+    const info = await this.#ready(checkTaskTime(ackWaitMs));
     let lost = await this.#lostUpTo(info, await this.#gone());
     let scanned = scannedBy(info);
     const missing = isChosen(info) ? null : new MissingBetween();
@@ -372,7 +378,7 @@ export class NatsGroup implements Group {
   async fail(seq: bigint, token: number, delayMs?: number): Promise<boolean> {
     const held = this.#mine(seq, token);
     if (held === null) return false;
-    await this.#settle(held, nak(delayMs ?? retryDelayMs(held.tries)));
+    await this.#settle(held, nak(checkTaskTime(delayMs ?? retryDelayMs(held.tries))));
     this.#held.delete(seq);
     return true;
   }
@@ -380,8 +386,9 @@ export class NatsGroup implements Group {
   async extend(seq: bigint, token: number, ackWaitMs: number = this.#ackWaitMs): Promise<boolean> {
     const held = this.#mine(seq, token);
     if (held === null) return false;
+    const ms = Math.min(checkTaskTime(ackWaitMs), this.#ackWaitMs);
     await this.#settle(held, "+WPI");
-    held.untilMs = Date.now() + Math.min(ackWaitMs, this.#ackWaitMs);
+    held.untilMs = Date.now() + ms;
     return true;
   }
 
