@@ -11,6 +11,7 @@ import { ID_TAG } from "../coordination/names.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { MessageView } from "../lite3/message.ts";
 import { FrameBatch } from "../pool/batch.ts";
+import type { Limits } from "../pool/layout.ts";
 import { beginningAt } from "../pool/retention.ts";
 import { inPlace } from "../storage/steps.ts";
 import { Ingest } from "../text/ingest.ts";
@@ -39,10 +40,14 @@ export async function run(context: CommandContext): Promise<number> {
   const input = openInput(context, context.args.text("FILE"));
   try {
     input.refuseTerminal();
-    const pool = await openPool(context, ref, { write: true });
+    let begun: Import | undefined;
+    const begin = (limits: Limits): Import =>
+      begun ??= new Import(context, ref, input, limits, idOf);
+    // A pool is created once there is something that can be stored in it.
+    const validate = (limits: Limits): Promise<void> => begin(limits).readSome();
+    const pool = await openPool(context, ref, { write: true, validate });
     try {
-      const done = await new Import(context, ref, pool, idOf).run(input);
-      report(context, ref, done);
+      report(context, ref, await begin(pool.limits).run(pool));
     } finally {
       await pool.close();
     }
@@ -78,25 +83,45 @@ function report(context: CommandContext, ref: PoolRef, done: Done): void {
   context.stdout.text(`Imported ${count}${range} into ${escapeControls(ref.ref)}${known}\n`);
 }
 
-/** One run of `import` on an open pool. */
+/** One run of `import`. */
 class Import {
   readonly #context: CommandContext;
   readonly #ref: PoolRef;
-  readonly #pool: PoolHandle;
+  readonly #input: FeedInput;
   readonly #batch = new FrameBatch();
   readonly #sink: RecordSink;
+  readonly #ingest: Ingest;
   readonly #keeps: boolean;
   readonly #idOf: IdOf | null;
+  readonly #buffer = new Uint8Array(READ_SIZE);
   #ids: string[] = [];
-  /** With `--keep-seq`, the number of the next record; 0 before the first. */
+  /** With `--keep-seq`, the number of the first record, and of the next one; 0 before the first. */
+  #first = 0n;
   #next = 0n;
+  /** Whether the pool begins with the first number. */
+  #hasBegun = false;
+  /** What was read and not taken yet. */
+  #piece: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  /** How much of the input was read, in bytes. */
+  #bytes = 0;
+  /** Whether nothing more of the input is taken, */
+  #ended = false;
+  /** because of something that is wrong with it; messages before that are still stored. */
+  #failure: { readonly error: unknown } | null = null;
   #done: Done = { count: 0n, duplicates: 0n, first: null, last: null };
 
-  constructor(context: CommandContext, ref: PoolRef, pool: PoolHandle, idOf: IdOf | null) {
-    const { batchBytes, check, maxPayload, ringSize } = pool.limits;
+  /** @param limits those of the pool, which need not exist yet */
+  constructor(
+    context: CommandContext,
+    ref: PoolRef,
+    input: FeedInput,
+    limits: Limits,
+    idOf: IdOf | null,
+  ) {
+    const { batchBytes, check, maxPayload, maxRecord, ringSize } = limits;
     this.#context = context;
     this.#ref = ref;
-    this.#pool = pool;
+    this.#input = input;
     this.#idOf = idOf;
     this.#keeps = context.args.has("keep-seq");
     this.#sink = new RecordSink(this.#batch, {
@@ -107,33 +132,59 @@ class Import {
       ...(this.#keeps ? { imported: (seq) => this.#follow(seq) } : { imported: () => {} }),
       ...(idOf === null ? {} : { tagFor: (message) => this.#tagFor(message, idOf) }),
     });
+    this.#ingest = new Ingest(this.#sink, { mode: "jsonl", errors: "stop", maxRecord });
+  }
+
+  /**
+   * Reads until there is something to store, or the input ends.
+   *
+   * @throws {PlasmiteError} whatever is wrong with the input, if nothing of it can be stored
+   */
+  async readSome(): Promise<void> {
+    while (this.#batch.count === 0 && !this.#ended) await this.#read();
+    if (this.#batch.count === 0) this.#check();
   }
 
   /** Stores all of the input. */
-  async run(input: FeedInput): Promise<Done> {
-    const { maxRecord } = this.#pool.limits;
-    const ingest = new Ingest(this.#sink, { mode: "jsonl", errors: "stop", maxRecord });
-    const progress = await this.#progress(input);
-    const drain = (): Promise<void> => this.#store();
-    const buffer = new Uint8Array(READ_SIZE);
-    let bytes = 0;
+  async run(pool: PoolHandle): Promise<Done> {
+    const progress = await this.#progress(this.#input);
     try {
-      for (let n = input.read(buffer); n !== null; n = input.read(buffer)) {
-        bytes += n;
-        await ingest.take(buffer.subarray(0, n), drain);
-        await drain();
-        progress?.update(ingest.stored, bytes);
+      while (!this.#ended) {
+        await this.#read();
+        if (this.#piece.length > 0 && !this.#sink.full) continue;
+        await this.#store(pool);
+        progress?.update(this.#ingest.stored, this.#bytes);
       }
-      await ingest.load?.();
-      ingest.end();
-      await drain();
-    } catch (error) {
-      await drain(); // Store what came before the invalid record.
-      throw error;
+      await this.#store(pool); // Also what came before an invalid record.
     } finally {
       progress?.end();
     }
+    this.#check();
     return this.#done;
+  }
+
+  /** Throws what is wrong with the input. */
+  #check(): void {
+    if (this.#failure !== null) throw this.#failure.error;
+  }
+
+  /** Takes what comes next in the input, until the batch is full. */
+  async #read(): Promise<void> {
+    const ingest = this.#ingest;
+    try {
+      if (this.#piece.length === 0) {
+        const n = this.#input.read(this.#buffer);
+        this.#ended = n === null;
+        this.#bytes += n ?? 0;
+        this.#piece = this.#buffer.subarray(0, n ?? 0);
+      }
+      await ingest.load?.();
+      if (this.#ended) ingest.end();
+      else this.#piece = this.#piece.subarray(ingest.push(this.#piece));
+    } catch (error) {
+      this.#ended = true;
+      this.#failure = { error };
+    }
   }
 
   async #progress(input: FeedInput) {
@@ -142,7 +193,7 @@ class Import {
     return new Progress(this.#context, "imported", Math.max(0, input.size));
   }
 
-  /** Checks that the numbers are consecutive; the pool begins with the first. Throws Usage. */
+  /** Checks that the numbers are consecutive; the pool will begin with the first. Throws Usage. */
   #follow(seq: bigint): void {
     // The text of larger ones is not exact: JSON numbers are read as doubles from there on.
     if (seq > I64_MAX) {
@@ -150,9 +201,13 @@ class Import {
         hint: "Import without --keep-seq.",
       });
     }
-    if (this.#next === 0n) {
-      useRing(this.#ref.path, (ring) => inPlace(beginningAt(ring, seq)));
-    } else if (seq !== this.#next) {
+    if (seq === 0n) {
+      throw new PlasmiteError("Usage", "The number 0 cannot be kept", {
+        hint: "The first message of a pool has the number 1. Import without --keep-seq.",
+      });
+    }
+    if (this.#next === 0n) this.#first = seq;
+    else if (seq !== this.#next) {
       throw new PlasmiteError("Usage", `Message ${seq} does not follow ${this.#next - 1n}`, {
         hint: "Numbers can be kept only if none is missing. Import without --keep-seq.",
       });
@@ -166,13 +221,18 @@ class Import {
     return ID_TAG + id;
   }
 
-  async #store(): Promise<void> {
+  async #store(pool: PoolHandle): Promise<void> {
     const batch = this.#batch;
+    if (batch.count === 0) return;
+    if (this.#keeps && !this.#hasBegun) {
+      useRing(this.#ref.path, (ring) => inPlace(beginningAt(ring, this.#first)));
+      this.#hasBegun = true;
+    }
     try {
       // An atomic append may take up to half of the ring.
-      const whole = batch.count === 1 || batch.bytes <= this.#pool.limits.ringSize / 2;
-      if (whole) await this.#append(batch, 0);
-      else for (let i = 0; i < batch.count; i++) await this.#append(single(batch, i), i);
+      const whole = batch.count === 1 || batch.bytes <= pool.limits.ringSize / 2;
+      if (whole) await this.#append(pool, batch, 0);
+      else for (let i = 0; i < batch.count; i++) await this.#append(pool, single(batch, i), i);
     } finally {
       batch.clear();
       this.#ids = [];
@@ -180,11 +240,10 @@ class Import {
   }
 
   /** Appends the frames of a batch; `from` is the index of the first in what was collected. */
-  async #append(batch: FrameBatch, from: number): Promise<void> {
-    if (batch.count === 0) return;
+  async #append(pool: PoolHandle, batch: FrameBatch, from: number): Promise<void> {
     const numbers: bigint[] = [];
     let duplicates = 0n;
-    await this.#pool.append(batch, {
+    await pool.append(batch, {
       flush: false,
       when: this.#conditions(from, batch.count),
       stored: (_, count, first) => {

@@ -100,6 +100,70 @@ Deno.test("feed --create without anything to read makes no pool", () =>
     assert.equal(done.code, 0, done.stderr);
   }));
 
+// Lost: nothing, but the pool that was left behind looked as if the backup had been empty.
+Deno.test("import --create makes no pool if its first record cannot be stored", () =>
+  inTemp(async (dir) => {
+    const one = (n: number, data = "{}"): string =>
+      `{"seq":${n},"time":"2026-01-01T00:00:00Z","meta":{"tags":[]},"data":${data}}`;
+    const files: Readonly<Record<string, string>> = {
+      text: "x\n",
+      plain: '{"a":1}\n',
+      array: one(1, "[1]"),
+      time: one(1).replace("2026", "20265"),
+      cut: one(1).slice(0, -1),
+      long: one(1, `{"a":"${"x".repeat(600_000)}"}`),
+      zero: one(0),
+      huge: one(1).replace('"seq":1', '"seq":18446744073709551615'),
+      second: `${one(1)}\nx\n`,
+      gap: `${one(5)}\n${one(7)}\n`,
+      blank: "\n\n",
+    };
+    for (const [name, text] of Object.entries(files)) {
+      Deno.writeTextFileSync(`${dir}/f.${name}`, text);
+    }
+    await refused(dir, [
+      ...["text", "plain", "array", "time", "cut"].flatMap((name): Case[] => [
+        [`P import p --create f.${name}`, 2, /./],
+        [`P import p --create < f.${name}`, 2, /./],
+        [`cat f.${name} | P import p --create --keep-seq`, 2, /./],
+      ]),
+      [`P import p --create-size 64K f.long`, 2, /exceeds/],
+      [`P import p --create-size 1.5M f.second`, 2, "invalid size suffix"],
+      [`P import p --create --keep-seq f.zero`, 2, "The number 0 cannot be kept"],
+      [`P import p --create --keep-seq f.huge`, 2, /too large to be kept/],
+      [`P import p --create --id-from .data.id f.second`, 2, /id expression/],
+    ]);
+    // What came before the bad record is stored, and an input without a record is an empty pool.
+    for (
+      const [pool, file, code, last] of [
+        ["a", "second", 2, 1],
+        ["b", "gap --keep-seq", 2, 5],
+        ["c", "blank", 0, null],
+      ] as const
+    ) {
+      const run = await shell(dir, `P import ${pool} --create f.${file}`);
+      assert.equal(run.code, code, run.stderr);
+      const info = JSON.parse((await shell(dir, `P pool info ${pool} --json`)).stdout);
+      assert.equal(info.bounds.newest ?? null, last, pool);
+    }
+  }));
+
+Deno.test("copy --create with options that cannot work makes no pool", () =>
+  inTemp(async (dir) => {
+    await shell(dir, `P feed f.src --create '{}'`);
+    await refused(dir, [
+      [`P copy f.src p --create --source $'a\\nb'`, 2, /Invalid source/],
+      [`P copy f.src p --create --source .x`, 2, "The name of this machine cannot be read"],
+      [`P copy f.src p --create --cursor 'bad/..'`, 2, /Invalid cursor/],
+      [`P copy f.src p --create-size 1.5M`, 2, "invalid size suffix"],
+      [`P copy f.src p --create-size 4096`, 2, /file_size must exceed/],
+      [`P copy f.none p --create`, 3, "not found"],
+    ]);
+    // The source is not what --create would create.
+    const { stderr } = await shell(dir, `P copy f.none p --create`);
+    assert.doesNotMatch(stderr, /--create/);
+  }));
+
 Deno.test(
   "feed --create on a terminal without data makes no pool",
   { ignore: !hasScript },
