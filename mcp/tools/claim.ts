@@ -7,6 +7,8 @@
 import type { Coordination, Released } from "../../lib/backend/coordination.ts";
 import { hidden } from "../../lib/backend/hidden.ts";
 import type { LeaseState, PoolHandle } from "../../lib/backend/types.ts";
+import { checkHolder } from "../../lib/coordination/lease.ts";
+import { checkKey } from "../../lib/coordination/names.ts";
 import { isMissing } from "../../lib/pool/unfinished.ts";
 import { formatTime } from "../../lib/text/time.ts";
 import { BadArgument } from "../args.ts";
@@ -35,6 +37,12 @@ function released({ keys, seq, token }: Released) {
     summary: done ? `Released ${keys.join(", ")}.` : `${keys.join(", ")} was not held any more.`,
     result: { claim: { keys, released: done, seq, token } },
   };
+}
+
+/** Refuses names that no claim has, before a pool is created for it. Throws Usage. */
+function checkParties(keys: readonly string[], holder: string): void {
+  for (const key of keys) checkKey(key, "key");
+  checkHolder(holder);
 }
 
 async function opened(pools: GrantedPools, name: string, create: boolean): Promise<PoolHandle> {
@@ -89,7 +97,9 @@ export const claim = tool({
       throw new BadArgument("token", `missing; ${action} needs the token that claim returned`);
     }
     const { pools } = context;
-    const pool = await opened(pools, name, create);
+    if (create) checkParties(keys, holder);
+    // There is nothing to renew or to release in a new pool.
+    const pool = await opened(pools, name, create && action === "claim");
     try {
       const coordination: Coordination = await pool.coordinate();
       if (action === "release") {

@@ -294,6 +294,31 @@ Deno.test("an agent's feed with create makes no pool for data that cannot be sto
     }
   }));
 
+// An agent that released, or named itself wrongly, left an empty pool of claims behind.
+Deno.test("an agent's claim with create makes no pool for what is no claim", () =>
+  inTemp(async (dir) => {
+    const pools = poolsOf(dir);
+    const { signal } = new AbortController();
+    const cases = [
+      { action: "claim", keys: ["k"], holder: "" },
+      { action: "claim", keys: ["k"], holder: "h".repeat(251) },
+      { action: "claim", keys: ["k", "\u0001"], holder: "me" },
+      { action: "claim", keys: [""], holder: "me" },
+      { action: "release", keys: ["k"], holder: "me", token: 5 },
+      { action: "release", keys: ["k"], holder: "me", force: true },
+      { action: "renew", keys: ["k"], holder: "me", token: 5 },
+    ];
+    for (const args of cases) {
+      const called = { pool: "p", create: true, ...args };
+      const answer = await runTool("plasmite_claim", called, { pools, signal });
+      assert.match(JSON.stringify(answer), /"isError":true/, JSON.stringify(args));
+      assert.deepEqual(names(dir), [], JSON.stringify(args));
+    }
+    const called = { pool: "p", create: true, action: "claim", keys: ["k"], holder: "me" };
+    const answer = await runTool("plasmite_claim", called, { pools, signal });
+    assert.doesNotMatch(JSON.stringify(answer), /"isError":true/);
+  }));
+
 // A line of 2 MB in a pool of 1 MB: everything that was there before was gone.
 Deno.test("a line that does not fit leaves three quarters of the pool to the other messages", {
   ignore: Deno.build.os === "windows",
