@@ -9,6 +9,7 @@
 
 import { messageOf } from "../lib/errors.ts";
 import { members, strictProblem, wrap } from "./json.ts";
+import { isObject, paramsProblem } from "./params.ts";
 import { parseJsonExact } from "../lib/text/json_exact.ts";
 
 /** A request identifier. */
@@ -66,10 +67,6 @@ export function refuse(code: number, message: string, id: unknown = null): Frame
   return { kind: "refused", refusal: { jsonrpc: "2.0", id, error: { code, message } } };
 }
 
-function isObject(value: unknown): value is { [key: string]: unknown } {
-  return value !== null && typeof value === "object" && !Array.isArray(value);
-}
-
 /** Parses, checks and corrects one message. */
 export function frame(text: string): Framed {
   let value: unknown;
@@ -79,12 +76,12 @@ export function frame(text: string): Framed {
     const detail = messageOf(error);
     return refuse(-32700, `Parse error: ${detail}`);
   }
-  const problem = strictProblem(text);
-  if (problem !== undefined) {
+  const lax = strictProblem(text);
+  if (lax !== undefined) {
     // The id tells the client which of its calls failed.
     return refuse(
       -32700,
-      `Parse error: ${problem}`,
+      `Parse error: ${lax}`,
       isObject(value) ? readableId(value, text) : null,
     );
   }
@@ -115,7 +112,7 @@ export function frame(text: string): Framed {
     if (params !== undefined && params !== null) {
       return refuse(-32602, "Invalid params: params must be an object", id ?? null);
     }
-    if (method === "tools/call" || method === "resources/read") {
+    if (method === "tools/call") {
       return refuse(-32602, `Invalid params: ${method} needs params`, id ?? null);
     }
   }
@@ -124,12 +121,11 @@ export function frame(text: string): Framed {
   const at = spans.get("params")?.start ?? 0;
   if (method === "initialize") call.params = handshake(call.params);
   if (method === "tools/call" && call.params !== undefined) {
-    const problem = toolCall(call.params, text, at);
-    if (problem !== undefined) return refuse(-32602, `Invalid params: ${problem}`, id ?? null);
+    const wrong = toolCall(call.params, text, at);
+    if (wrong !== undefined) return refuse(-32602, `Invalid params: ${wrong}`, id ?? null);
   }
-  if (method === "resources/read" && typeof call.params?.["uri"] !== "string") {
-    return refuse(-32602, "Invalid params: uri must be a string", id ?? null);
-  }
+  const problem = paramsProblem(method, call.params);
+  if (problem !== undefined) return refuse(-32602, `Invalid params: ${problem}`, id ?? null);
   return { kind: "call", call };
 }
 

@@ -480,6 +480,59 @@ Deno.test("mcp http: behind the server every other method is 405 and names POST"
 
 // A refusal without an id leaves the call open for a minute; a status that says no ends the session
 // of some clients.
+// Lost: who sends a wrong parameter is told that the server has a fault, and reports or retries it.
+Deno.test("mcp http: wrong parameters are refused as wrong, and null counts as left out", () =>
+  withMcp({}, async (mcp) => {
+    const ref = { type: "ref/prompt", name: "watch_pool" };
+    const argument = { name: "pool", value: "" };
+    const wrong: [string, unknown][] = [
+      ["tools/list", { cursor: 5 }],
+      ["resources/list", { cursor: {} }],
+      ["resources/templates/list", { cursor: [] }],
+      ["prompts/list", { cursor: false }],
+      ["resources/read", undefined],
+      ["resources/read", { uri: null }],
+      ["resources/subscribe", { uri: 5 }],
+      ["resources/unsubscribe", {}],
+      ["prompts/get", undefined],
+      ["prompts/get", { name: 5 }],
+      ["prompts/get", { name: "watch_pool", arguments: [] }],
+      ["prompts/get", { name: "watch_pool", arguments: { pool: 5 } }],
+      ["completion/complete", undefined],
+      ["completion/complete", {}],
+      ["completion/complete", { ref: "x", argument }],
+      ["completion/complete", { ref: { type: "x" }, argument }],
+      ["completion/complete", { ref: { type: "ref/prompt" }, argument }],
+      ["completion/complete", { ref: { type: "ref/resource", name: "x" }, argument }],
+      ["completion/complete", { ref }],
+      ["completion/complete", { ref, argument: { name: "pool" } }],
+      ["completion/complete", { ref, argument: { name: 1, value: "" } }],
+      ["completion/complete", { ref, argument, context: 5 }],
+      ["completion/complete", { ref, argument, context: { arguments: { a: 1 } } }],
+    ];
+    for (const [method, params] of wrong) {
+      const about = `${method} ${JSON.stringify(params)}`;
+      const answer = await json(await mcp(post(rpc(method, params, "mine"))));
+      const { code, message } = answer["error"] as { code: number; message: string };
+      assert.deepEqual([code, answer["id"]], [-32602, "mine"], about);
+      assert.match(message, /^Invalid params: [^\n]+$/, about);
+    }
+    const good: [string, unknown][] = [
+      ["tools/list", { cursor: null }],
+      ["resources/list", { cursor: null, _meta: null }],
+      ["resources/templates/list", { cursor: null }],
+      ["prompts/list", { cursor: null }],
+      ["prompts/get", { name: "ci_status", arguments: null }],
+      ["prompts/get", { name: "watch_pool", arguments: { pool: "p", tags: null } }],
+      ["completion/complete", { ref, argument, context: null }],
+      ["completion/complete", { ref, argument, context: { arguments: null } }],
+    ];
+    for (const [method, params] of good) {
+      const answer = await json(await mcp(post(rpc(method, params))));
+      assert.ok("result" in answer, `${method} ${JSON.stringify(answer)}`);
+    }
+  }));
+
 Deno.test("mcp http: a refused request gets its id back", () =>
   withMcp({}, async (mcp) => {
     const deep = `${"[".repeat(300)}${"]".repeat(300)}`;
