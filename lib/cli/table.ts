@@ -574,7 +574,7 @@ function cursorFlags(): FlagSpec[] {
 function followCursorFlags(): FlagSpec[] {
   const group = "Cursor";
   return [
-    { ...CURSOR, conflicts: ["replay", "plot", "interactive", "skip-corrupt"] },
+    { ...CURSOR, conflicts: ["replay", "plot", "interactive", "skip-corrupt", "source"] },
     ...cursorFlags().map((flag) =>
       flag.name === "from" ? { ...flag, conflicts: ["tail", "since"] } : flag
     ),
