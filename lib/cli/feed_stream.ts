@@ -6,6 +6,7 @@
 
 import type { PoolHandle } from "../backend/types.ts";
 import type { FrameBatch } from "../pool/batch.ts";
+import { Shapes } from "../lite3/shapes.ts";
 import { CompleteMessages } from "../text/complete_messages.ts";
 import { Ingest, type IngestMode, refuseSkip } from "../text/ingest.ts";
 import type { SkippedRecord } from "../text/ingest_gate.ts";
@@ -73,6 +74,7 @@ export async function feedStream(
 ): Promise<number> {
   const { pool, conditions } = target;
   input.refuseTerminal();
+  batch.encoder.shapes = new Shapes();
   const sink = streamSink(context, target, batch, (record) => noticeSkipped(context, pool, record));
   const ingest = new Ingest(sink, {
     mode: inputMode(context),

@@ -10,7 +10,8 @@ import { PlasmiteError } from "../errors.ts";
 import { withoutDuplicateKeys } from "./dedupe.ts";
 import { HASH_START, MAX_LEVELS, NODE_SIZE, Tag } from "./layout.ts";
 import { JsonSyntaxError, JsonTokens } from "./json_tokens.ts";
-import { encodeFailed, type Lite3Writer, nulInKey } from "./writer.ts";
+import type { Shapes, Step } from "./shapes.ts";
+import { encodeFailed, hashOf, type Lite3Writer, nulInKey } from "./writer.ts";
 
 export { JsonSyntaxError } from "./json_tokens.ts";
 
@@ -31,6 +32,10 @@ export class Lite3Encoder extends JsonTokens {
   valueEnd: number = -1;
   /** Offset of the data's node in the last message. */
   dataAt = 0;
+  /** The shapes of former messages, for an encoder of many. */
+  shapes: Shapes | undefined;
+  /** Where the objects start that come next, if {@linkcode Lite3Encoder.shapes} may know them. */
+  inside: Step | null = null;
 
   #levels = 0;
   #duplicate = false;
@@ -61,7 +66,7 @@ export class Lite3Encoder extends JsonTokens {
     const c = this.text.getUint8(pos);
     if (c !== 0x7b && c !== 0x5b) {
       this.room(end - pos);
-      this.valueEnd = this.#value(pos, c, this.#dummySlot(), this.at, 0);
+      this.valueEnd = this.value(pos, c, this.#dummySlot(), this.at, 0);
       throw encodeFailed("The outermost value must be an object or an array.");
     }
     this.room(0);
@@ -95,12 +100,15 @@ export class Lite3Encoder extends JsonTokens {
     const c = this.text.getUint8(at);
     if (c !== 0x7b) {
       this.room(end - at);
-      this.valueEnd = this.#value(at, c, this.#dummySlot(), this.at, 1);
+      this.valueEnd = this.value(at, c, this.#dummySlot(), this.at, 1);
       throw new PlasmiteError("Usage", "data must be object", {
         hint: 'Put it into an object, for example {"value": 42}.',
       });
     }
-    const pos = this.#object(at + 1, node, 2);
+    const pos = this.shapes === undefined
+      ? this.#object(at + 1, node, 2)
+      : this.#known(this.shapes, text, start, end, tags, at + 1, node);
+    if (pos < 0) return this.valueEnd;
     this.valueEnd = pos;
     if (this.#nulKey) throw nulInKey();
     if (this.unrepresentable !== "") throw encodeFailed(this.unrepresentable);
@@ -133,6 +141,7 @@ export class Lite3Encoder extends JsonTokens {
     this.#levels = levels + MAX_TEXT_LEVELS;
     this.#duplicate = this.#nulKey = this.minusZero = false;
     this.valueEnd = -1;
+    this.inside = null;
   }
 
   /** A place for an entry's offset that is never read. */
@@ -196,6 +205,32 @@ export class Lite3Encoder extends JsonTokens {
     }
   }
 
+  /** Reads the members of the message's data; -1 if it was encoded without shapes instead. */
+  #known(
+    shapes: Shapes,
+    text: Uint8Array,
+    start: number,
+    end: number,
+    tags: readonly string[],
+    pos: number,
+    node: number,
+  ): number {
+    this.inside = shapes.begin();
+    try {
+      return this.#object(pos, node, 2);
+    } catch (error) {
+      if (error !== shapes.unknown) throw error;
+    }
+    shapes.missed();
+    this.shapes = undefined;
+    try {
+      this.messageFromJson(text, start, end, tags);
+    } finally {
+      this.shapes = shapes;
+    }
+    return -1;
+  }
+
   /** Reads the members of an object after its `{`. */
   #object(pos: number, node: number, depth: number): number {
     this.#enter(pos, depth);
@@ -204,6 +239,11 @@ export class Lite3Encoder extends JsonTokens {
     pos = this.space(pos);
     let c = text.getUint8(pos);
     if (c === 0x7d) return pos + 1;
+    const { inside } = this;
+    if (inside !== null && this.shapes !== undefined && depth <= MAX_LEVELS) {
+      return this.shapes.object(this, pos, c, node, depth, inside);
+    }
+    this.inside = null;
     for (;;) {
       if (c !== 0x22) this.fail(pos);
       const keyStart = ++pos;
@@ -247,7 +287,7 @@ export class Lite3Encoder extends JsonTokens {
         }
         const kv = this.at;
         this.writeKey(key, keyAt, length);
-        pos = this.#value(pos, c, slot, kv, depth);
+        pos = this.value(pos, c, slot, kv, depth);
       }
 
       c = pos < end ? text.getUint8(pos) : 0;
@@ -273,11 +313,13 @@ export class Lite3Encoder extends JsonTokens {
     pos = this.space(pos);
     let c = text.getUint8(pos);
     if (c === 0x5d) return pos + 1;
+    const { inside } = this;
     for (let index = 0;; index++) {
+      this.inside = inside;
       this.room(end - pos);
       const slot = this.place(node, index, text, 0, -1);
       if (c === 0x7b || c === 0x5b) this.align(0);
-      pos = this.#value(pos, c, slot, this.at, depth);
+      pos = this.value(pos, c, slot, this.at, depth);
 
       c = pos < end ? text.getUint8(pos) : 0;
       if (c <= 0x20) {
@@ -298,7 +340,7 @@ export class Lite3Encoder extends JsonTokens {
    * Reads the value that begins with `c` at `pos`, appends it, and stores the offset of its entry,
    * which begins at `kv`, in `slot`.
    */
-  #value(pos: number, c: number, slot: number, kv: number, depth: number): number {
+  value(pos: number, c: number, slot: number, kv: number, depth: number): number {
     const dv = this.out.dv;
     const at = this.at;
     dv.setInt32(slot, kv - this.base, true);
@@ -382,7 +424,7 @@ export class Lite3Encoder extends JsonTokens {
       if (isContainer) this.align(length + (length < 63 ? 2 : length < 16383 ? 3 : 5));
       const kv = this.at;
       this.writeKey(key, keyAt, length);
-      return this.#value(pos, c, slot, kv, depth);
+      return this.value(pos, c, slot, kv, depth);
     }
     if (isString) {
       const { dv, u8 } = this.out;
@@ -400,7 +442,7 @@ export class Lite3Encoder extends JsonTokens {
     const at = this.at;
     this.at = place;
     const kv = this.base + this.out.dv.getUint32(slot, true);
-    pos = this.#value(pos, c, slot, kv, depth);
+    pos = this.value(pos, c, slot, kv, depth);
     this.at = at;
     return pos;
   }
@@ -417,10 +459,4 @@ export class Lite3Encoder extends JsonTokens {
     }
     return pos;
   }
-}
-
-function hashOf(dv: DataView, length: number): number {
-  let hash = HASH_START;
-  for (let i = 0; i < length; i++) hash = (Math.imul(hash, 33) + dv.getUint8(i)) | 0;
-  return hash;
 }

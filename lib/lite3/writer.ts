@@ -8,6 +8,7 @@
 import type { Buf } from "../bytes.ts";
 import { PlasmiteError } from "../errors.ts";
 import {
+  HASH_START,
   MAX_DOCUMENT,
   MAX_PROBES,
   MAX_STEPS,
@@ -305,6 +306,13 @@ export class Lite3Writer {
     u8.fill(0, kv, value + old);
     return -1;
   }
+}
+
+/** The hash of a key of `length` bytes (docs/spec/format.md 7.4). */
+export function hashOf(dv: DataView, length: number): number {
+  let hash = HASH_START;
+  for (let i = 0; i < length; i++) hash = (Math.imul(hash, 33) + dv.getUint8(i)) | 0;
+  return hash;
 }
 
 function keySize(dv: DataView, kv: number, width: number): number {
