@@ -47,6 +47,9 @@ function show(name: string, count: number, bytes: number, ms: number): void {
 const nothing: IngestSink = {
   full: false,
   json: () => 1,
+  read: () => -1,
+  keep: () => {},
+  drop: () => {},
   value: (_text, _start, end) => end,
   lite3: () => {},
   skipped: () => {},

@@ -32,6 +32,11 @@ export class Lite3Encoder extends JsonTokens {
   valueEnd: number = -1;
   /** Offset of the data's node in the last message. */
   dataAt = 0;
+  /**
+   * What that message begins with, up to `dataAt`: the same array for all messages of these tags.
+   * Null if the last document is no message, or who has it changed it.
+   */
+  envelope: Uint8Array | null = null;
   /** The shapes of former messages, for an encoder of many. */
   shapes: Shapes | undefined;
   /** Where the objects start that come next, if {@linkcode Lite3Encoder.shapes} may know them. */
@@ -44,7 +49,7 @@ export class Lite3Encoder extends JsonTokens {
   #valueScratch: Buf | undefined;
 
   #tags: readonly string[] = [];
-  #envelope: Uint8Array | undefined;
+  #last: Uint8Array | undefined;
   #envelopes: Map<string, Uint8Array> | undefined;
 
   /** Creates an encoder that appends to `out`. */
@@ -129,6 +134,7 @@ export class Lite3Encoder extends JsonTokens {
    * @throws {PlasmiteError} Usage, if it cannot be represented
    */
   messageWith(tags: readonly string[], write: (writer: Lite3Writer, node: number) => void): void {
+    this.envelope = null;
     this.begin();
     write(this, this.#beginMessage(tags));
     if (this.unrepresentable !== "") throw encodeFailed(this.unrepresentable);
@@ -136,6 +142,7 @@ export class Lite3Encoder extends JsonTokens {
   }
 
   #open(text: Uint8Array, end: number, levels: number): void {
+    this.envelope = null;
     this.begin();
     this.read(text, end);
     this.#levels = levels + MAX_TEXT_LEVELS;
@@ -162,15 +169,16 @@ export class Lite3Encoder extends JsonTokens {
     this.out.u8.set(envelope, this.base);
     // `data` is set last, so its node ends the envelope.
     this.dataAt = envelope.length - NODE_SIZE;
+    this.envelope = envelope;
     this.at = this.base + envelope.length;
     return this.base + this.dataAt;
   }
 
   #envelopeOf(tags: readonly string[]): Uint8Array {
     const last = this.#tags;
-    let same = this.#envelope !== undefined && tags.length === last.length;
+    let same = this.#last !== undefined && tags.length === last.length;
     for (let i = 0; same && i < tags.length; i++) same = tags[i] === last[i];
-    if (same && this.#envelope !== undefined) return this.#envelope;
+    if (same && this.#last !== undefined) return this.#last;
     for (const tag of tags) {
       if (typeof tag !== "string" || !tag.isWellFormed()) {
         throw new PlasmiteError("Usage", "tags must be strings of valid Unicode", {
@@ -190,7 +198,7 @@ export class Lite3Encoder extends JsonTokens {
       envelopes.set(json, envelope);
     }
     this.#tags = [...tags];
-    this.#envelope = envelope;
+    this.#last = envelope;
     return envelope;
   }
 

@@ -46,6 +46,8 @@ export class JsonTokens extends Lite3Writer {
   stringEnd = 0;
   /** Whether `-0` is a double, so that its sign is kept, and not the integer 0. */
   minusZero = false;
+  /** How many line ends were passed over between tokens. */
+  lines = 0;
 
   /** Sets the text to read to the bytes of `text` up to `end`. */
   read(text: Uint8Array, end: number): void {
@@ -68,6 +70,7 @@ export class JsonTokens extends Lite3Writer {
     for (; pos < end; pos++) {
       const c = text.getUint8(pos);
       if (c > 0x20 || (c !== 0x20 && c !== 0x0a && c !== 0x0d && c !== 0x09)) return pos;
+      if (c === 0x0a) this.lines++;
     }
     return this.fail(end);
   }

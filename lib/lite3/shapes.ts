@@ -13,7 +13,7 @@
 
 import { Buf } from "../bytes.ts";
 import type { Lite3Encoder } from "./encode.ts";
-import { MAX_LEVELS, NODE_CHILD, NODE_ENTRIES, NODE_KV, NODE_SIZE, Tag } from "./layout.ts";
+import { MAX_LEVELS, NODE_CHILD, NODE_KV, NODE_SIZE, Tag } from "./layout.ts";
 import { hashOf, Lite3Writer } from "./writer.ts";
 
 /** An object with more keys, or a key that takes more bytes, is not remembered. */
@@ -30,8 +30,7 @@ const MOST_CREDIT = 8192;
 const FIRST_PAUSE = 1 << 14;
 const LONGEST_PAUSE = 1 << 24;
 
-/** Words of a node; places of all entries, then of all nodes, of an object that is being encoded. */
-const WORDS = NODE_SIZE / 4;
+/** Places of all entries, then of all nodes, of an object that is being encoded. */
 const STRIDE = 2 * MOST_KEYS;
 
 /** Thrown for an object that is not known and is not learned. */
@@ -69,8 +68,8 @@ export interface Step {
 
 /** The nodes of an object, except places. */
 interface Form {
-  /** The words of its nodes, in the order in which they are appended, the root first. */
-  readonly words: Int32Array;
+  /** Its nodes in the order in which they are appended, the root first, eight bytes each. */
+  readonly nodes: Float64Array;
   /** For each key: its node and the offset of its slot there, as one number. */
   readonly slots: Int32Array;
   /** For each node but the root: its parent and the offset of its slot there, as one number. */
@@ -194,11 +193,11 @@ export class Shapes {
   /** Writes the nodes of an object, whose places begin at `first`. */
   #finish({ out: { dv }, base }: Lite3Encoder, form: Form, first: number): void {
     const places = this.#places;
-    const { parents, slots, words } = form;
+    const { nodes, parents, slots } = form;
     const firstNode = first + MOST_KEYS;
-    for (let i = 0, n = 0; i < words.length; n++) {
+    for (let i = 0, n = 0; i < nodes.length; n++) {
       const at = places[firstNode + n] as number;
-      for (let o = at; o < at + NODE_SIZE; o += 4) dv.setInt32(o, words[i++] as number, true);
+      for (let o = at; o < at + NODE_SIZE; o += 8) dv.setFloat64(o, nodes[i++] as number, true);
     }
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i] as number;
@@ -286,22 +285,31 @@ export class Shapes {
   }
 }
 
-/** The form of the object at the start of a document with these nodes and entries. */
-function formOf(dv: DataView, nodes: readonly number[], entries: readonly number[]): Form {
-  const words = new Int32Array(nodes.length * WORDS);
+/**
+ * The form of the object at the start of a document with these nodes and entries; its places are
+ * cleared there.
+ *
+ * @throws {Error} {@linkcode Shapes.unknown} if eight bytes are no number and could not be copied so
+ */
+function formOf(dv: DataView, places: readonly number[], entries: readonly number[]): Form {
+  const nodes = new Float64Array(places.length * NODE_SIZE / 8);
   const slots = new Int32Array(entries.length);
-  const parents = new Int32Array(nodes.length - 1);
-  nodes.forEach((at, n) => {
-    for (let o = 0; o < NODE_SIZE; o += 4) {
-      const value = dv.getInt32(at + o, true);
-      const isPlace = value !== 0 && o >= NODE_KV && o < NODE_KV + 4 * NODE_ENTRIES;
-      const isChild = value !== 0 && o >= NODE_CHILD;
-      if (isPlace) slots[entries.indexOf(value)] = n << 8 | o;
-      else if (isChild) parents[nodes.indexOf(value) - 1] = n << 8 | o;
-      else words[n * WORDS + o / 4] = value;
+  const parents = new Int32Array(places.length - 1);
+  places.forEach((at, n) => {
+    for (let o = NODE_KV; o < NODE_SIZE; o += 4) {
+      const place = dv.getInt32(at + o, true);
+      if (place === 0) continue;
+      if (o < NODE_CHILD) slots[entries.indexOf(place)] = n << 8 | o;
+      else parents[places.indexOf(place) - 1] = n << 8 | o;
+      dv.setInt32(at + o, 0, true);
+    }
+    for (let o = 0; o < NODE_SIZE; o += 8) {
+      const value = dv.getFloat64(at + o, true);
+      if (Number.isNaN(value)) throw UNKNOWN_SHAPE;
+      nodes[(n * NODE_SIZE + o) / 8] = value;
     }
   });
-  return { words, slots, parents };
+  return { nodes, slots, parents };
 }
 
 const NO_KEY: Key = { dv: new DataView(new ArrayBuffer(0)), length: 0, hash: 0 };

@@ -24,6 +24,9 @@ export class FrameBatch {
   count = 0;
   #starts: number[] = [];
   #start = 0;
+  /** What the last messages began with, and its checksum. */
+  #head: Uint8Array | null = null;
+  #headCrc = 0;
 
   /** Creates an empty batch with a capacity of `capacity` bytes. */
   constructor(capacity = 16 * 1024) {
@@ -41,6 +44,7 @@ export class FrameBatch {
     this.#start = this.out.len;
     this.out.reserve(FRAME_HEADER);
     this.out.len += FRAME_HEADER;
+    this.encoder.envelope = null;
   }
 
   /**
@@ -61,15 +65,29 @@ export class FrameBatch {
     }
     const end = start + frameLength(payload);
     this.out.reserve(end - this.out.len);
-    const { u8, dv } = this.out;
+    const { dv } = this.out;
     const marker = start + FRAME_HEADER + payload;
     putMarker(dv, marker);
     for (let i = marker + MARKER_SIZE; i < end; i++) dv.setUint8(i, 0);
-    const crc = crc32c(u8, dv, start + FRAME_HEADER, payload);
+    const crc = this.#checksum(start + FRAME_HEADER, payload);
     putFrameHeader(dv, start, payload, timeLo, timeHi, crc);
     this.out.len = end;
     this.#starts.push(start);
     this.count++;
+  }
+
+  /** The checksum of a payload; what many messages have in common is summed once. */
+  #checksum(at: number, length: number): number {
+    const { encoder, out: { dv, u8 } } = this;
+    const { dataAt, envelope } = encoder;
+    if (envelope === null || encoder.base !== at || length < dataAt) {
+      return crc32c(u8, dv, at, length);
+    }
+    if (envelope !== this.#head) {
+      this.#head = envelope;
+      this.#headCrc = crc32c(u8, dv, at, dataAt);
+    }
+    return crc32c(u8, dv, at + dataAt, length - dataAt, this.#headCrc);
   }
 
   /** Discards the frame that was started. */

@@ -13,9 +13,19 @@ let small: Int32Array | undefined;
 let large: Int32Array | undefined;
 let summed = 0;
 
-/** The checksum of `len` bytes at `start`; `dv` is a view of the same bytes as `u8`. */
-export function crc32c(u8: Uint8Array, dv: DataView, start: number, len: number): number {
-  let crc = -1;
+/**
+ * The checksum of `len` bytes at `start`; `dv` is a view of the same bytes as `u8`.
+ *
+ * @param before the checksum of the bytes before them, which they continue
+ */
+export function crc32c(
+  u8: Uint8Array,
+  dv: DataView,
+  start: number,
+  len: number,
+  before = 0,
+): number {
+  let crc = ~before;
   let p = start;
   const end = start + len;
   if (large !== undefined) {
@@ -38,7 +48,7 @@ export function crc32c(u8: Uint8Array, dv: DataView, start: number, len: number)
     }
   } else if ((summed += len) > SMALL) {
     large = largeTable();
-    return crc32c(u8, dv, start, len);
+    return crc32c(u8, dv, start, len, before);
   }
   const t = large ?? (small ??= smallTable());
   for (; p < end; p++) crc = (t[(crc ^ dv.getUint8(p)) & 255] as number) ^ (crc >>> 8);

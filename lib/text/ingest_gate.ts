@@ -35,6 +35,18 @@ export interface IngestSink {
    *   the same would happen to every other record
    */
   json(text: Uint8Array, start: number, end: number, many: boolean): number;
+  /**
+   * Reads a JSON object that starts at `start`, which a line end of the text follows; it is stored
+   * by {@linkcode IngestSink.keep} or forgotten by {@linkcode IngestSink.drop}, one of which must be
+   * called before anything else.
+   *
+   * @returns the index of its end; -1, with nothing to keep, if it is not valid or has line ends
+   */
+  read(text: Uint8Array, start: number, end: number): number;
+  /** Stores what was read. Throws Usage as {@linkcode IngestSink.json}. */
+  keep(): void;
+  /** Forgets what was read. */
+  drop(): void;
   /** Stores the JSON value that starts at `start` and returns the index of its end. */
   value(text: Uint8Array, start: number, end: number): number;
   /** Stores the Lite3 message in `bytes[start, end)`. */
@@ -153,6 +165,35 @@ export class RecordGate {
       this.#handle(error, text, start, end, line, many);
     }
     return true;
+  }
+
+  /**
+   * Passes an object that starts a line to the sink, if it is the only value on this line, without
+   * looking for the end of the line first.
+   *
+   * @param end the index after a line end
+   * @returns the index of the line's end; -1 if the line must be read in another way
+   */
+  object(text: Uint8Array, start: number, end: number, line: number, many: boolean): number {
+    const { sink } = this;
+    const stop = sink.read(text, start, end);
+    if (stop < 0) return -1;
+    let newline = stop;
+    let c = text[newline];
+    while (c === 0x20 || c === 0x0d || c === 0x09) c = text[++newline];
+    if (c !== 0x0a || stop - start > this.limit) {
+      sink.drop();
+      return -1;
+    }
+    this.index++;
+    this.at = line;
+    try {
+      sink.keep();
+      this.stored++;
+    } catch (error) {
+      this.#handle(error, text, start, stop, line, many);
+    }
+    return newline;
   }
 
   /**

@@ -28,6 +28,8 @@ export interface RecordParser {
 const NEWLINE = 0x0a;
 const OPEN = 0x7b;
 const CLOSE = 0x7d;
+/** After how many lines it is tried again at the latest whether a line is one object. */
+const MOST_WAITS = 1023;
 
 /** Reads JSON lines. */
 export class JsonLines implements RecordParser {
@@ -51,6 +53,9 @@ export class JsonLines implements RecordParser {
   #midLine = false;
   /** Whether to drop only the rest of the current line. */
   #drop = false;
+  /** How many lines that start with an object are first looked at as lines. */
+  #waits = 0;
+  #misses = 0;
   /** The line on which the open value started, and its indentation. */
   #firstLine = 0;
   #indent = 0;
@@ -79,7 +84,18 @@ export class JsonLines implements RecordParser {
       if (this.#carry.len === 0 && sink.full) return at;
     }
     let unit = at;
+    /** The end of the last whole line; 0 until it is needed. */
+    let whole = 0;
     for (;;) {
+      if (chunk[at] === OPEN && !this.#open && !this.#drop && --this.#waits < 0) {
+        if (whole === 0) whole = chunk.lastIndexOf(NEWLINE) + 1;
+        const next = at < whole ? this.#object(chunk, at, whole) : -1;
+        if (next >= 0) {
+          unit = at = next + 1;
+          if (sink.full) return at;
+          continue;
+        }
+      }
       const end = chunk.indexOf(NEWLINE, at);
       if (end < 0) break;
       unit = this.#take(chunk, unit, at, end);
@@ -113,6 +129,18 @@ export class JsonLines implements RecordParser {
     if (this.#open && !this.#lost) this.#gate.index--;
     this.#open = false;
     return rest;
+  }
+
+  /**
+   * Reads the object that starts a line at `at`, and the line with it; returns the index of its end,
+   * or -1 if it is to be read line by line, as are more and more lines after it.
+   */
+  #object(chunk: Uint8Array, at: number, whole: number): number {
+    const next = this.#gate.object(chunk, at, whole, this.#line + 1, this.#many);
+    this.#misses = next < 0 ? Math.min(2 * this.#misses + 1, MOST_WAITS) : 0;
+    this.#waits = this.#misses;
+    if (next >= 0) this.#line++;
+    return next;
   }
 
   /**

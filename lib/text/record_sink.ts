@@ -89,6 +89,8 @@ export class RecordSink implements IngestSink {
   readonly #complete: CompleteMessages | undefined;
   readonly #inspectsAll: boolean;
   readonly #keepsTimes: boolean;
+  /** Where the payload starts that was read. */
+  #start = 0;
   /** Where the current value ends in the text; -1 if it could not be encoded. */
   #next = -1;
   readonly #reportsReceipts: boolean;
@@ -194,15 +196,32 @@ export class RecordSink implements IngestSink {
     };
   }
 
-  /** Encodes the value at `at` as one frame and returns the index of its end. */
-  #one(text: Uint8Array, at: number, end: number): number {
+  /** @inheritdoc */
+  read(text: Uint8Array, start: number, end: number): number {
     const { batch } = this;
+    const { encoder } = batch;
+    const { lines } = encoder;
     batch.beginFrame();
-    const { out, encoder } = batch;
-    const start = out.len;
+    this.#start = batch.out.len;
     try {
-      this.#next = -1;
-      const next = this.#next = encoder.messageFromJson(text, at, end, this.#allTags);
+      const next = encoder.messageFromJson(text, start, end, this.#allTags);
+      if (encoder.lines === lines) return next;
+    } catch (error) {
+      if (!(error instanceof JsonSyntaxError || error instanceof PlasmiteError)) {
+        batch.abortFrame();
+        throw error;
+      }
+    }
+    batch.abortFrame();
+    return -1;
+  }
+
+  /** @inheritdoc */
+  keep(): void {
+    const { batch } = this;
+    const { out, encoder } = batch;
+    const start = this.#start;
+    try {
       // A complete message has four members, a receipt three.
       const members = out.dv.getUint32(start + encoder.dataAt + NODE_COUNT, true) >>> 6;
       if (members === 4 || (members === 3 && this.#reportsReceipts) || this.#inspectsAll) {
@@ -211,11 +230,31 @@ export class RecordSink implements IngestSink {
       this.#checkSize(out.len - start);
       this.#check?.(out.u8, out.dv, start, out.len - start);
       batch.endFrame(this.timeLo, this.timeHi);
-      return next;
     } catch (error) {
       batch.abortFrame();
       throw error;
     }
+  }
+
+  /** @inheritdoc */
+  drop(): void {
+    this.batch.abortFrame();
+  }
+
+  /** Encodes the value at `at` as one frame and returns the index of its end. */
+  #one(text: Uint8Array, at: number, end: number): number {
+    const { batch } = this;
+    batch.beginFrame();
+    this.#start = batch.out.len;
+    this.#next = -1;
+    try {
+      this.#next = batch.encoder.messageFromJson(text, at, end, this.#allTags);
+    } catch (error) {
+      batch.abortFrame();
+      throw error;
+    }
+    this.keep();
+    return this.#next;
   }
 
   /** Checks whether the record encoded at `start` is more than ordinary data. */
