@@ -113,6 +113,18 @@ export interface Item {
 }
 
 /**
+ * Passes over frames that follow one another from ring offset `offset` on, the first of which has
+ * the number `seq`: `most` of them, or up to the first that begins after `until`, or that is not
+ * there. The end is that of the last one; the ring's size is not converted to 0.
+ */
+export type Passing = (
+  offset: number,
+  seq: bigint,
+  until: number,
+  most: number,
+) => { readonly count: number; readonly end: number };
+
+/**
  * The offset of the frame at or after `offset`: skips dead bytes and wrap markers, which the
  * reference may leave at the tail (docs/spec/format.md 5.1 D2).
  */
@@ -189,4 +201,23 @@ export function itemAt(view: DataView, at: number, offset: number, ringSize: num
   const seq = view.getBigUint64(at + FIELD.seq, true);
   const time = view.getBigUint64(at + FIELD.time, true);
   return { kind: "frame", seq, time, end, problem: "" };
+}
+
+/**
+ * Where the frame ends whose header is at `at` of `view`, at ring offset `offset`, if that is a
+ * whole message with this number; -1 for anything else. The ring's size is not converted to 0.
+ */
+export function frameEnd(
+  view: DataView,
+  at: number,
+  offset: number,
+  seqLo: number,
+  seqHi: number,
+  ringSize: number,
+): number {
+  if (frameProblem(view, at, ringSize) !== null || frameState(view, at) !== COMMITTED) return -1;
+  if (view.getUint32(at + FIELD.seq, true) !== seqLo) return -1;
+  if (view.getUint32(at + FIELD.seq + 4, true) !== seqHi) return -1;
+  const end = offset + frameLength(payloadLength(view, at));
+  return end <= ringSize ? end : -1;
 }

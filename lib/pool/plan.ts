@@ -11,7 +11,7 @@
  * @module
  */
 
-import { emptied, frameOffset, type Item } from "./frame.ts";
+import { emptied, frameOffset, type Item, type Passing } from "./frame.ts";
 import type { State } from "./header.ts";
 import { FRAME_HEADER } from "./layout.ts";
 
@@ -108,6 +108,7 @@ export function spareOf(ringSize: number): number {
  * @param look classifies the item at a ring offset
  * @param spare how much room to make for later appends, if this one had to drop something and the
  *   next one of the last frame's length would again; frames that are longer get none
+ * @param pass passes over frames as `look` would see them; for batches, where this is faster
  * @throws {BrokenChain} when a frame to be dropped is not there
  */
 export function planBatch(
@@ -117,6 +118,7 @@ export function planBatch(
   lengthOf: (i: number) => number,
   look: (offset: number) => Item,
   spare = 0,
+  pass?: Passing,
 ): Plan {
   const normalise = (offset: number): number => frameOffset(look, offset, ringSize);
   const nextOf = (item: Item): number => item.end === ringSize ? 0 : item.end;
@@ -148,6 +150,29 @@ export function planBatch(
     moved = true;
     tail = live > 0 ? normalise(nextOf(item)) : placed > 0 ? firstAt : head;
   };
+
+  // Most batches go behind the head in one piece, and what they need is in one piece too.
+  const whole = (): void => {
+    let total = 0;
+    for (let i = 0; i < count; i++) total += lengthOf(i);
+    const end = head + total;
+    if (live === 0 || end > ringSize - FRAME_HEADER) return;
+    if (head <= tail) {
+      const passed = pass?.(tail, oldest, end, live - 1);
+      if (passed === undefined || passed.end <= end || passed.end === ringSize) return;
+      const next = passed.count === 0 ? tail : normalise(passed.end);
+      if (next !== passed.end) return;
+      live -= passed.count;
+      oldest += BigInt(passed.count);
+      moved ||= passed.count > 0;
+      tail = next;
+    }
+    firstAt = head;
+    firstEnd = head + lengthOf(0);
+    head = end;
+    placed = count;
+  };
+  if (pass !== undefined) whole();
 
   for (; placed < count; placed++) {
     const length = lengthOf(placed);

@@ -9,7 +9,15 @@ import { DAMAGE, PlasmiteError } from "../errors.ts";
 import { untilUnlocked } from "../storage/lock_wait.ts";
 import { inPlace, type Steps } from "../storage/steps.ts";
 import type { Storage, StorageFile } from "../storage/storage.ts";
-import { emptied, type Item, itemAt, noFrame, withoutExpired } from "./frame.ts";
+import {
+  emptied,
+  frameEnd,
+  type Item,
+  itemAt,
+  noFrame,
+  type Passing,
+  withoutExpired,
+} from "./frame.ts";
 import {
   AgeLimit,
   type Extension,
@@ -277,11 +285,16 @@ export class Ring {
    * after the first time `then` bytes. It may be used until the next such function is made.
    */
   itemReader(window: number, then = window): (offset: number) => Item {
+    return this.frameReader(window, then).look;
+  }
+
+  /** Such a function, and one for many frames after one another. */
+  frameReader(window: number, then = window): { look: (offset: number) => Item; pass: Passing } {
     const { ringSize } = this.layout;
     let size = window;
     let from = 0;
     let to = 0;
-    return (offset) => {
+    const load = (offset: number): boolean => {
       if (offset < from || offset + FRAME_HEADER > to) {
         if (this.#window.length < size) {
           this.#window = new Uint8Array(size);
@@ -293,9 +306,27 @@ export class Ring {
         to = offset + got;
         size = then;
       }
-      if (offset + FRAME_HEADER > to) return noFrame("bad", "frame header too small");
-      return itemAt(this.#windowView, offset - from, offset, ringSize);
+      return offset + FRAME_HEADER <= to;
     };
+    const look = (offset: number): Item =>
+      load(offset)
+        ? itemAt(this.#windowView, offset - from, offset, ringSize)
+        : noFrame("bad", "frame header too small");
+    const pass: Passing = (offset, seq, until, most) => {
+      let lo = Number(seq & 0xffff_ffffn);
+      let hi = Number(seq >> 32n);
+      let at = offset;
+      let count = 0;
+      for (; count < most && at <= until && load(at); count++) {
+        const end = frameEnd(this.#windowView, at - from, at, lo, hi, ringSize);
+        if (end < 0) break;
+        at = end;
+        lo = (lo + 1) >>> 0;
+        if (lo === 0) hi++;
+      }
+      return { count, end: at };
+    };
+    return { look, pass };
   }
 
   /** Reads the highest sequence number without verification, for idle followers. */

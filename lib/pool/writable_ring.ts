@@ -13,7 +13,7 @@ import { Semaphore } from "../storage/semaphore.ts";
 import type { Steps } from "../storage/steps.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { FrameBatch } from "./batch.ts";
-import { type Item, wrapMarker } from "./frame.ts";
+import { type Item, type Passing, wrapMarker } from "./frame.ts";
 import { putState, type State } from "./header.ts";
 import {
   FRAME_HEADER,
@@ -185,10 +185,10 @@ export class WritableRing extends Ring {
     bytes: number,
     spare: number,
     expiring: boolean,
-  ): (offset: number) => Item {
-    if (count > 1) return this.itemReader(Math.min(bytes, this.layout.ringSize, 1 << 18));
+  ): { look: (offset: number) => Item; pass?: Passing } {
+    if (count > 1) return this.frameReader(Math.min(bytes, this.layout.ringSize, 1 << 18));
     const first = expiring ? EXPIRED_WINDOW : FRAME_HEADER;
-    return this.itemReader(first, Math.max(first, Math.min(spare, AHEAD_WINDOW)));
+    return { look: this.itemReader(first, Math.max(first, Math.min(spare, AHEAD_WINDOW))) };
   }
 
   #plan(batch: FrameBatch, from: number, guarded: boolean): { plan: Plan; state: State } {
@@ -198,7 +198,7 @@ export class WritableRing extends Ring {
     let state = this.lockedState();
     const expiring = this.maxAgeNs !== 0n;
     const spare = spareOf(ringSize);
-    const read = this.#tailReader(count, bytes, spare, expiring);
+    const { look: read, pass } = this.#tailReader(count, bytes, spare, expiring);
     let known = this.#knownTail(state);
     let seen = known;
     const look = (offset: number): Item => {
@@ -220,7 +220,7 @@ export class WritableRing extends Ring {
     for (;;) {
       try {
         const live = expiring ? this.expireOld(state, look, MOST_EXPIRED) : state;
-        const plan = planBatch(live, ringSize, wanted, lengthOf, look, spare);
+        const plan = planBatch(live, ringSize, wanted, lengthOf, look, spare, pass);
         this.#tail = seen;
         this.#mender?.settled();
         if (live === state || plan.advanced !== null) return { plan, state };
