@@ -97,7 +97,7 @@ export async function feedStream(
       sink.stamp(nowNs());
       await ingest.take(buffer.subarray(0, n), between);
       // With a file, small batches can wait for more records.
-      const isLater = input.size >= 0 && batch.count < (pool.limits.batchMessages ?? 0);
+      const isLater = input.size >= 0 && batch.count < (pool.limits.batchMessages ?? Infinity);
       if (!isLater) await between();
       progress?.update(ingest.stored, bytes);
     }
