@@ -10,6 +10,7 @@ import type { Conditions, PoolHandle } from "../backend/types.ts";
 import { ID_TAG } from "../coordination/names.ts";
 import { PlasmiteError } from "../errors.ts";
 import type { MessageView } from "../lite3/message.ts";
+import { Shapes } from "../lite3/shapes.ts";
 import { FrameBatch } from "../pool/batch.ts";
 import type { Limits } from "../pool/layout.ts";
 import { beginningAt } from "../pool/retention.ts";
@@ -124,6 +125,7 @@ class Import {
     this.#input = input;
     this.#idOf = idOf;
     this.#keeps = context.args.has("keep-seq");
+    this.#batch.encoder.shapes = new Shapes();
     this.#sink = new RecordSink(this.#batch, {
       complete: CompleteMessages,
       maxPayload,

@@ -159,16 +159,14 @@ export function planBatch(
     if (live === 0 || end > ringSize - FRAME_HEADER) return;
     if (head <= tail) {
       const passed = pass?.(tail, oldest, end, live - 1);
-      if (passed === undefined || passed.end <= end || passed.end === ringSize) return;
-      const next = passed.count === 0 ? tail : normalise(passed.end);
-      if (next !== passed.end) return;
+      if (passed === undefined || passed.end <= end) return;
+      if (passed.count > 0 && normalise(passed.end) !== passed.end) return;
       live -= passed.count;
       oldest += BigInt(passed.count);
       moved ||= passed.count > 0;
-      tail = next;
+      tail = passed.end;
     }
     firstAt = head;
-    firstEnd = head + lengthOf(0);
     head = end;
     placed = count;
   };

@@ -12,10 +12,14 @@ import fc from "fast-check";
 import { Buf } from "../../lib/bytes.ts";
 import { PlasmiteError } from "../../lib/errors.ts";
 import { JsonSyntaxError, Lite3Encoder } from "../../lib/lite3/encode.ts";
+import { Lite3Key } from "../../lib/lite3/layout.ts";
 import { Shapes } from "../../lib/lite3/shapes.ts";
 
 const SCALE = Number(Deno.env.get("PLASMITE_TEST_SCALE") ?? "1");
 const utf8 = new TextEncoder();
+
+/** Two keys of one hash, of 62 and of 63 bytes, so that their tags differ in width. */
+const COLLIDING = ["mpdpypsxx".padEnd(62, "-"), "wcepkmlwf".padEnd(63, "-")];
 
 /** All that can come of encoding a text. */
 interface Outcome {
@@ -158,6 +162,22 @@ Deno.test("the longest keys, keys with escapes, and the same key written in anot
   ];
   for (const first of names) {
     const texts = names.map((then) => `{"${first}":1,"${then}":{"${first}":"v"}}`);
+    assertSame([...texts, ...texts]);
+  }
+});
+
+Deno.test("keys that cannot be in one object are refused each time", () => {
+  const [short, long] = COLLIDING;
+  const texts = [`{"${short}":1,"${long}":2}`, `{"${long}":1,"${short}":2}`, `{"a":{"${long}":3}}`];
+  assertSame([...texts, ...texts, ...texts]);
+});
+
+Deno.test("nodes whose bytes are no numbers when they are read as such", () => {
+  const names = Array.from({ length: 9000 }, (_, i) => `key ${i} of many`);
+  const odd = names.filter((name) => (new Lite3Key(name).hash & 0x7ff00000) === 0x7ff00000);
+  assert.ok(odd.length > 2, `${odd.length} hashes`);
+  for (const name of odd) {
+    const texts = [`{"a":1,"b":2,"${name}":3}`, `{"a":1,"b":2,"c":3,"d":4,"${name}":5}`];
     assertSame([...texts, ...texts]);
   }
 });

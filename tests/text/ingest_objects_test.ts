@@ -40,6 +40,7 @@ async function outcome(
   const skipped: SkippedRecord[] = [];
   const seen: unknown[] = [];
   const drain = () => {
+    seen.push(batch.count);
     stored.push(...messagesOf(batch));
     batch.clear();
   };
@@ -144,6 +145,13 @@ Deno.test("an object on its line is stored or refused as if the line's end had b
     }),
     { numRuns: 500 * SCALE },
   );
+});
+
+Deno.test("the rest of a line that is too long is no object, even if a piece of the input starts there", async () => {
+  const bytes = new TextEncoder().encode(`"${"x".repeat((1 << 20) + 9)}{"a":1}\n{"a":2}\n`);
+  const at = bytes.indexOf(0x7b);
+  const found = await outcome(RecordSink, bytes, { errors: "skip" }, [at], 1 << 20);
+  assert.deepEqual(found, await outcome(LineSink, bytes, { errors: "skip" }, [at], 1 << 20));
 });
 
 Deno.test("a line of more than a megabyte is refused although it would be one object", async () => {
