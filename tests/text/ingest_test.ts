@@ -593,6 +593,9 @@ Deno.test("ingest: a bounded carry, whatever never ends", async () => {
       json: () => {
         throw new Error("nothing is complete");
       },
+      read: () => -1,
+      keep: () => {},
+      drop: () => {},
       value: () => 0,
       lite3: () => {},
       skipped: () => notices++,
