@@ -34,7 +34,7 @@ const LONGEST_PAUSE = 1 << 24;
 const STRIDE = 2 * MOST_KEYS;
 
 /** Thrown for an object that is not known and is not learned. */
-const UNKNOWN_SHAPE = new Error("unknown shape");
+const UNKNOWN_SHAPE: Error = new Error("unknown shape");
 
 /** A key, to be inserted. */
 interface Key {
@@ -79,7 +79,7 @@ interface Form {
 /** The shapes of the objects in a stream of messages. */
 export class Shapes {
   /** What is thrown for an object that is not known: its message is encoded without shapes. */
-  readonly unknown = UNKNOWN_SHAPE;
+  readonly unknown: Error = UNKNOWN_SHAPE;
   #root = start();
   #steps = 0;
   #credit = CREDIT;
