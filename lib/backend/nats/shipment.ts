@@ -15,6 +15,7 @@ import type { Origin, Shipment } from "../shipment.ts";
 import {
   commit,
   GROUP,
+  idAt,
   isUndecided,
   isWrongLast,
   type Item,
@@ -23,7 +24,7 @@ import {
   type Target,
 } from "./publisher.ts";
 import { refuseOversizeItem } from "./oversize.ts";
-import { Window } from "./window.ts";
+import { isOther, Window } from "./window.ts";
 import { leaderMessage, type StreamConfig, takesBatches } from "./stream.ts";
 import { Header, type Incoming, sourceSubject } from "./wire.ts";
 
@@ -52,6 +53,8 @@ export class NatsShipment implements Shipment {
   readonly #window: Window;
   /** The stream sequence number of the source's last message; 0 if there is none. */
   #at = 0n;
+  /** How many other sources are known to give the same ids to their messages. */
+  #clones = 0;
   /** Whether the current group may have been stored although the response was lost. */
   #isUnknown = false;
 
@@ -80,7 +83,7 @@ export class NatsShipment implements Shipment {
     const messages = this.#target.printer.print(batch, 0, batch.count);
     const items = messages.map((message, i): Item => ({
       message: { ...message, subject: this.#subject },
-      id: `${pool}:${seqs[i]}`,
+      id: idAt(`${pool}:${seqs[i]}`, this.#clones),
       headers: [
         [Header.time, formatTime(batch.timeOf(i))],
         [Header.seq, String(seqs[i])],
@@ -154,10 +157,17 @@ export class NatsShipment implements Shipment {
     }
     const patience = new Patience();
     const doubt = (): void => void (this.#isUnknown = true);
-    const ack = await publish(this.#target, guarded, patience, doubt);
+    let ack = await publish(this.#target, guarded, patience, doubt);
+    let clones = 0;
+    for (; ack.duplicate !== null && isOther(guarded, ack.duplicate); clones++) {
+      const other = { ...guarded, id: idAt(guarded.id, clones + 1) };
+      ack = await publish(this.#target, other, patience, doubt);
+    }
+    this.#clones += clones;
     if (ack.duplicate !== null && !this.#isUnknown) throw this.#taken();
     this.#at = BigInt(ack.seq);
-    await this.#window.publish(more, (_, { seq }) => this.#at = BigInt(seq), patience);
+    const others = more.map((item) => ({ ...item, id: idAt(item.id, clones) }));
+    await this.#window.publish(others, (_, { seq }) => this.#at = BigInt(seq), patience);
     return true;
   }
 

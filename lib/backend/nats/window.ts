@@ -20,6 +20,7 @@ import {
   type Target,
   type WireAck,
 } from "./publisher.ts";
+import type { Incoming } from "./wire.ts";
 
 /** The maximum number of messages and bytes in flight. */
 const WINDOW = 512;
@@ -31,6 +32,14 @@ interface Flight {
   waiting: number;
   bytes: number;
   failure: unknown;
+}
+
+/**
+ * Whether a message with the id of an item is not the item: clones of a pool give their messages the
+ * same ids, but copy them as different sources.
+ */
+export function isOther({ isGiven, message }: Item, stored: Incoming): boolean {
+  return isGiven !== true && stored.subject !== message.subject;
 }
 
 /** A subscription that receives the acknowledgements of many messages. */
@@ -135,7 +144,7 @@ export class Window {
         const duplicate = ack.duplicate === true
           ? await proven(this.#target, item, attempt, ack.seq)
           : null;
-        if (ack.duplicate === true && duplicate === null) {
+        if (ack.duplicate === true && (duplicate === null || isOther(item, duplicate))) {
           attempts.set(next, attempt + 1);
           break;
         }
