@@ -66,11 +66,20 @@ type Encode = (batch: FrameBatch) => void;
 /** The messages of a request and how to store them. */
 interface Prepared {
   readonly encode: Encode;
+  /** Whether to wait for the disk; read after the frames are encoded. */
   readonly flush: boolean;
   /** Whether the body has a message on each line. */
   readonly lines?: true;
   /** The conditions; read after the frames are encoded. */
   readonly when?: () => Conditions | undefined;
+}
+
+/** What the lines of a batch say. */
+interface BatchLines {
+  /** The id of each line. */
+  readonly ids: (string | null)[];
+  /** Whether the whole or a line wants to wait for the disk. */
+  flush: boolean;
 }
 
 /** What was stored, for whom. */
@@ -250,12 +259,14 @@ export class Appends {
     if (whole.id !== undefined) throw bad("id is for one message", "Give each line its own id.");
     return this.#store(request, pool, grant, (bytes) => {
       const time = stamp();
-      const ids: (string | null)[] = [];
+      const lines: BatchLines = { ids: [], flush };
       return {
-        flush,
+        get flush() {
+          return lines.flush;
+        },
         lines: true,
-        encode: (batch) => this.#encodeLines(batch, bytes, time, whole, ids),
-        when: () => whenOf(whole, ids),
+        encode: (batch) => this.#encodeLines(batch, bytes, time, whole, lines),
+        when: () => whenOf(whole, lines.ids),
       };
     }, batchAnswer);
   }
@@ -295,11 +306,11 @@ export class Appends {
     bytes: Uint8Array,
     time: { readonly lo: number; readonly hi: number },
     whole: MessageConditions,
-    ids: (string | null)[],
+    lines: BatchLines,
   ): void {
     for (const [line, span] of linesOf(bytes)) {
       try {
-        ids.push(this.#encodeLine(batch, bytes, span, time, whole));
+        this.#encodeLine(batch, bytes, span, time, whole, lines);
       } catch (error) {
         throw atLine(error, line);
       }
@@ -312,7 +323,8 @@ export class Appends {
     span: Span,
     time: { readonly lo: number; readonly hi: number },
     whole: MessageConditions,
-  ): string | null {
+    lines: BatchLines,
+  ): void {
     const found = this.#walker.walk(bytes, FIELDS, span);
     const data = found.get("data");
     if (data === undefined) throw bad("missing field `data`", 'A line is {"data": {…}}.');
@@ -320,12 +332,18 @@ export class Appends {
     if (conditions.expect !== undefined) {
       throw bad("expect is for a whole batch", "Give it as a parameter: ?expect=N.");
     }
+    if (conditions.idWindow !== undefined) {
+      throw bad("id_window is for a whole batch", "Give it as a parameter: ?id_window=N.");
+    }
+    // The lines are stored as one: what one of them needs holds for all.
+    const durability = found.get("durability");
+    if (durability !== undefined && isFlush(valueOf(bytes, durability))) lines.flush = true;
     const { key = whole.key } = conditions;
     const tags = this.#tags(bytes, found.get("tags"));
     const { id } = conditions;
     const all = key === undefined && id === undefined ? tags : conditionedTags(tags, { key, id });
     encodeData(batch, bytes, data, all, time);
-    return id ?? null;
+    lines.ids.push(id ?? null);
   }
 
   /** Reads, stores, answers. This is the hot path: it awaits nothing that is ready already. */
@@ -338,7 +356,8 @@ export class Appends {
   ): Promise<Response> {
     const bytes = await this.#bodies.read(request);
     try {
-      const { encode, flush, lines, when } = prepare(bytes);
+      const prepared = prepare(bytes);
+      const { encode, lines, when } = prepared;
       const opening = this.#backend.open(name, WRITE);
       const pool = opening instanceof Promise ? await opening : opening;
       const batch = this.#batches.pop() ?? new FrameBatch();
@@ -347,6 +366,7 @@ export class Appends {
         const conditions = when?.();
         const numbers = new BatchNumbers(conditions?.ids !== undefined);
         const { stored, duplicate } = numbers;
+        const { flush } = prepared;
         const append: AppendRequest = conditions === undefined
           ? { flush, stored }
           : { flush, stored, duplicate, when: conditions };

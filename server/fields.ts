@@ -5,6 +5,7 @@
  */
 
 import { type BodyReader, requireJson } from "./body.ts";
+import { U64_MAX } from "../lib/client/options.ts";
 import { bad } from "./errors.ts";
 import type * as Schemas from "./schemas.ts";
 import { isAbsent, MemberWalker, type Span, valueOf } from "./members.ts";
@@ -70,6 +71,12 @@ export function wholeOf(
   return typeof value === "bigint" ? value : undefined;
 }
 
+/** A value that is no integer, or one that fits 64 bits. Throws 400. */
+function inRange(value: unknown, name: string): unknown {
+  if (typeof value !== "bigint" || value <= U64_MAX) return value;
+  throw bad(`invalid field ${name}`, "Use a whole number from 0 to 2^64 - 1.");
+}
+
 /**
  * Reads the known fields of a small JSON body; integers are bigints.
  *
@@ -86,7 +93,7 @@ export async function readFields(
   try {
     const fields: Record<string, unknown> = {};
     for (const [key, span] of new MemberWalker().walk(bytes, names)) {
-      if (!isAbsent(bytes, span)) fields[key] = exactValue(bytes, span);
+      if (!isAbsent(bytes, span)) fields[key] = inRange(exactValue(bytes, span), key);
       else if (nullable.includes(key)) fields[key] = null;
     }
     return fields;

@@ -9,7 +9,7 @@ import { poolName } from "../../lib/backend/refs.ts";
 import { accessOf } from "../../lib/grant.ts";
 import { requireRight, rightsHeaders } from "../auth.ts";
 import { bad, saturated, SLOT_WAIT } from "../errors.ts";
-import { checked, readFields, schemas } from "../fields.ts";
+import { checked, plain, readFields, schemas } from "../fields.ts";
 import { json } from "../headers.ts";
 import { briefJson, infoJson } from "../infos.ts";
 import { poolsJson, readable } from "../lists.ts";
@@ -42,10 +42,8 @@ async function names({ grant }: Call, { backend, directory }: RouteHost): Promis
 async function create({ request, grant }: Call, { backend, bodies }: RouteHost): Promise<Response> {
   const fields = await readFields(request, bodies, ["pool", "size_bytes", "max_age_ms"]);
   const size = fields["size_bytes"];
-  if (typeof size === "bigint") fields["size_bytes"] = Number(size);
-  const age = fields["max_age_ms"];
-  if (typeof age === "bigint") fields["max_age_ms"] = Number(age);
-  const { pool, size_bytes, max_age_ms } = checked((await schemas()).CreateBody, fields);
+  const { CreateBody } = await schemas();
+  const { pool, size_bytes, max_age_ms } = checked(CreateBody, plain(fields));
   checkPoolName(pool);
   requireRight(grant, "admin", pool);
   if (typeof size === "bigint" && size > LARGEST_POOL) {
