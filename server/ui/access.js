@@ -9,6 +9,7 @@ import { ago, button, complain, count, dialog, fill, h, moment, toast } from "./
 import { handout } from "./handout.js";
 import { visible } from "./json.js";
 import { styled } from "./later.js";
+import { unlessPressed } from "./press.js";
 import { accessStatus } from "./session.js";
 import { serverNow } from "./times.js";
 
@@ -199,7 +200,13 @@ export class AccessView {
     if (!status) return;
     // Nothing is redrawn under the hands of somebody, but for "ago" every ten seconds.
     const drawn = JSON.stringify([status, keys, Math.floor(serverNow() / 10_000)]);
-    if (drawn === this.#drawn) return;
+    if (drawn !== this.#drawn) unlessPressed(this.list, () => this.#drawAnew(drawn));
+  }
+
+  /** @param {string} drawn what is drawn */
+  #drawAnew(drawn) {
+    const { status, keys } = this;
+    if (!status) return;
     this.#drawn = drawn;
     const shared = status.server_fingerprint !== undefined;
     const good = keys.filter((key) => !isOver(key));

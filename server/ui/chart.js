@@ -12,6 +12,7 @@ import { jqPath } from "./clauses.js";
 import { button, clock, count, fill, h } from "./dom.js";
 import { styled } from "./later.js";
 import { onColors } from "./prefs.js";
+import { unlessPressed } from "./press.js";
 import { say } from "./say.js";
 
 await styled("chart");
@@ -161,6 +162,10 @@ export class Chart {
 
   /** The table of numbers, which is also what a screen reader gets. */
   #tell() {
+    unlessPressed(this.table, () => this.#drawTable());
+  }
+
+  #drawTable() {
     const data = this.#data;
     if (!data) return;
     const series = [...data.series.values()];

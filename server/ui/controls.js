@@ -73,7 +73,9 @@ export class Controls {
       hidden: true,
       onclick: () => view.reading.loadOlder(),
     });
-    this.newest = button("Newest", () => view.list.toEnd(), {
+    // The end of a range is what is newest in it.
+    const toNewest = () => view.reading.range ? view.toEnd() : view.toNewest();
+    this.newest = button("Newest", toNewest, {
       icon: "down",
       text: "Newest",
       class: "newest",

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { unlessPressed } from "./press.js";
 import { say } from "./say.js";
 
 export { ago, clock, moment, span } from "./times.js";
@@ -42,25 +43,26 @@ function add(parent, children) {
 }
 
 /**
- * Replaces the children of an element. @param {Element} element @param {...(Child | Child[])}
- * children
+ * Replaces the children of an element, when nothing in it is pressed. @param {Element} element
+ * @param {...(Child | Child[])} children
  */
 export function fill(element, ...children) {
-  element.replaceChildren();
-  add(element, children);
+  unlessPressed(element, () => {
+    element.replaceChildren();
+    add(element, children);
+  });
   return element;
 }
 
 /**
- * As `fill`, unless that would change nothing to be seen: a click is lost on what is replaced while
- * the button of the mouse is down. Returns whether it did.
+ * As `fill`, unless that would change nothing to be seen. Returns whether it does.
  * @param {Element} element @param {...(Child | Child[])} children
  */
 export function refill(element, ...children) {
   const made = fill(/** @type {Element} */ (element.cloneNode()), ...children);
-  if (made.isEqualNode(element)) return false;
-  element.replaceChildren(...made.childNodes);
-  return true;
+  const changes = !made.isEqualNode(element);
+  unlessPressed(element, () => changes && element.replaceChildren(...made.childNodes));
+  return changes;
 }
 
 /** @param {string} tag @param {Record<string, string>} attributes */

@@ -12,6 +12,7 @@ import { readFacets } from "./fields.js";
 import { visible } from "./json.js";
 import { styled } from "./later.js";
 import { keep } from "./prefs.js";
+import { unlessPressed } from "./press.js";
 import { say } from "./say.js";
 
 await styled("facets");
@@ -115,6 +116,10 @@ export class Facets {
 
   /** Draws the values, and which of them are chosen. */
   draw() {
+    unlessPressed(this.#list, () => this.#draw());
+  }
+
+  #draw() {
     const held = document.activeElement?.getAttribute("data-facet");
     const shut = new Map(
       [...this.#list.querySelectorAll("details")].map((one) => [one.dataset["name"], one.open]),

@@ -7,7 +7,9 @@
 
 import { fill, h } from "./dom.js";
 import { styled } from "./later.js";
+import { isPressed, letGo, unlessPressed } from "./press.js";
 import { drawRow } from "./row.js";
+import { Scroller } from "./scroller.js";
 
 await styled("rows");
 
@@ -60,9 +62,8 @@ export class MessageList {
   #digits = 0;
   /** The number of rows that screen readers were told. */
   #told = 0;
-  #follow = true;
-  /** Where this class has scrolled to: a scroll event for that place is not the reader's. */
-  #placed = 0;
+  /** Where it was scrolled to when it was drawn. */
+  #drawnTop = -1;
   #calibrate = true;
   /** @type {import("./row.js").Look} */
   #look = { pins: [], pinned: new Set(), wrap: false, tagRoom: 0 };
@@ -89,6 +90,7 @@ export class MessageList {
       onscroll: () => this.#scrolled(),
       onclick: (/** @type {MouseEvent} */ event) => this.#click(event),
     }, this.spacer);
+    this.scroller = new Scroller(this.element, () => this.on.moved());
     this.observer = new ResizeObserver(() => this.refresh());
     this.observer.observe(this.element);
   }
@@ -100,13 +102,11 @@ export class MessageList {
 
   /** Whether the newest rows stay in sight. */
   get follow() {
-    return this.#follow;
+    return this.scroller.follow;
   }
 
   set follow(follow) {
-    this.#follow = follow;
-    // The event of an earlier scrolling may still come.
-    this.#placed = this.element.scrollTop;
+    this.scroller.follow = follow;
   }
 
   /** Rows that fit on screen, at least one. */
@@ -122,14 +122,14 @@ export class MessageList {
    * number]}
    */
   get window() {
+    const within = (/** @type {number} */ index) => Math.max(0, Math.min(index, this.length));
     if (this.wrap) {
-      return [Math.min(this.#shown.first, this.length), Math.min(this.#shown.end, this.length)];
+      const { first, end } = this.#shown;
+      return [within(first + this.#shift), within(end + this.#shift)];
     }
-    const first = Math.floor(this.element.scrollTop / this.#height);
-    return [
-      Math.min(first, this.length),
-      Math.min(this.length, first + Math.ceil(this.element.clientHeight / this.#height)),
-    ];
+    const first = Math.floor(this.element.scrollTop / this.#height) + this.#shift;
+    const end = first + Math.ceil(this.element.clientHeight / this.#height);
+    return [within(first), within(end)];
   }
 
   /** Draws at the next frame. */
@@ -144,6 +144,13 @@ export class MessageList {
     this.#calibrate = true;
     this.#shown.scroll = -1;
     this.draw();
+  }
+
+  /** Removes all rows. */
+  clear() {
+    this.rows.length = this.length = this.#shift = 0;
+    this.selected = -1;
+    this.refresh();
   }
 
   /** Removes rows at the front without moving the visible ones. @param {number} n */
@@ -167,18 +174,22 @@ export class MessageList {
   /** @param {number} index @param {"center" | "near"} [where] */
   show(index, where = "near") {
     const { element } = this;
-    this.spacer.style.height = `${this.length * this.#height}px`;
+    this.#setTotal();
     if (this.wrap) {
-      const { first, end } = this.#shown;
+      const [first, end] = this.window;
       // The first and the last one may be cut off.
-      if (index <= first || index >= end - 1 || where === "center") this.#scrollToRow(index);
+      if (index <= first || index >= end - 1 || where === "center") {
+        this.#shift = 0;
+        this.#scrollToRow(index);
+      }
       return this.draw();
     }
+    this.#keepPlace();
     const top = index * this.#height;
     const low = element.scrollTop, high = low + element.clientHeight - this.#height;
-    if (where === "center") this.#scrollTo(top - element.clientHeight / 2);
-    else if (top < low) this.#scrollTo(top);
-    else if (top > high) this.#scrollTo(top - element.clientHeight + this.#height);
+    if (where === "center") this.scroller.to(top - element.clientHeight / 2);
+    else if (top < low) this.scroller.to(top);
+    else if (top > high) this.scroller.to(top - element.clientHeight + this.#height);
     this.draw();
   }
 
@@ -190,29 +201,30 @@ export class MessageList {
   }
 
   toEnd() {
-    this.follow = true;
     // Immediately, not at the next frame: a pending scroll event must see the new height.
-    this.spacer.style.height = `${this.length * this.#height}px`;
-    this.#scrollTo(this.length * this.#height);
+    this.#setTotal();
+    this.scroller.toEnd();
     this.#drawnAt = 0;
     this.draw();
     this.on.moved();
   }
 
-  /** @param {number} top */
-  #scrollTo(top) {
-    this.element.scrollTop = top;
-    this.#placed = this.element.scrollTop;
+  /** Goes back to where it was before the rows were others, or the element was away from the page. @param {number} [top] */
+  back(top = this.scroller.at) {
+    this.#setTotal();
+    this.scroller.to(top);
+    this.follow = false;
+    this.draw();
+  }
+
+  /** With rows of one height: rows that came or went above leave in sight what is in sight. */
+  #keepPlace() {
+    if (this.#shift) this.scroller.to(this.element.scrollTop + this.#shift * this.#height);
+    this.#shift = 0;
   }
 
   #scrolled() {
-    const { scrollTop, clientHeight, scrollHeight } = this.element;
-    const end = scrollTop + clientHeight >= scrollHeight - this.#height;
-    const moved = Math.abs(scrollTop - this.#placed) >= 1;
-    if (end !== this.#follow && this.#shift === 0 && (end || moved)) {
-      this.#follow = end;
-      this.on.moved();
-    }
+    this.scroller.heard(this.#height);
     this.#drawnAt = 0;
     this.draw();
   }
@@ -224,14 +236,23 @@ export class MessageList {
     if (!slot) return;
     // The words of a search are marked inside of it.
     const { tag } = target.closest("mark")?.parentElement?.dataset ?? target.dataset;
-    if (tag !== undefined) this.on.tag(tag);
-    else this.on.select(slot.index, true);
+    if (tag !== undefined) return this.on.tag(tag);
+    // Rows may have come or gone above it since it was drawn.
+    const index = slot.row ? this.rows.indexOf(slot.row) : -1;
+    if (index >= 0 && index < this.length) this.on.select(index, true);
   }
 
   /** @param {number} now */
   #render(now) {
     this.#frame = 0;
     const { element } = this;
+    // On the page it is drawn again.
+    if (!element.isConnected) return;
+    if (this.#slots.some((slot) => isPressed(slot.element))) {
+      // Whoever scrolls sees where it gets to.
+      if (element.scrollTop !== this.#drawnTop) letGo();
+      else return unlessPressed(this.spacer, () => this.draw());
+    }
     const added = this.length - this.#drawn;
     // The first rows do not wait for those that follow.
     if (this.follow && this.#drawn > 0 && added > 20 && now - this.#drawnAt < RUSH_MS) {
@@ -246,6 +267,7 @@ export class MessageList {
     if (this.wrap) this.#placeWrapped();
     else this.#placeEven();
     this.#shift = 0;
+    this.#drawnTop = element.scrollTop;
     const active = this.#slots.find(({ row, index }) => row && index === this.selected);
     if (active) element.setAttribute("aria-activedescendant", active.element.id);
     else element.removeAttribute("aria-activedescendant");
@@ -271,8 +293,8 @@ export class MessageList {
     const { element } = this;
     const height = this.#height;
     this.#setTotal();
-    if (this.#follow) this.#scrollTo(this.length * height);
-    else if (this.#shift) this.#scrollTo(element.scrollTop + this.#shift * height);
+    if (this.follow) this.scroller.to(this.length * height);
+    else this.#keepPlace();
     const first = Math.max(0, Math.floor(element.scrollTop / height) - 2);
     for (const slot of this.#drawFrom(first)) {
       if (slot.moved) slot.element.style.transform = `translateY(${slot.index * height}px)`;
@@ -289,7 +311,7 @@ export class MessageList {
     const screen = element.clientHeight;
     this.#setTotal();
     let room = Math.max(0, this.length * this.#height - screen);
-    if (this.#follow) this.#scrollTo(room);
+    if (this.follow) this.scroller.to(room);
     else if (this.#shift) this.#scrollToRow(Math.max(0, this.#shown.anchor + this.#shift));
     const still = !this.follow && this.#shift === 0 && element.scrollTop === this.#shown.scroll;
     const part = room ? Math.min(1, element.scrollTop / room) : 0;
@@ -303,7 +325,7 @@ export class MessageList {
     if (this.#calibrated(heights)) {
       this.#setTotal();
       room = Math.max(0, this.length * this.#height - screen);
-      this.#scrollTo(part * room);
+      this.scroller.to(part * room);
     }
     const tall = heights[at] ?? 0;
     const top = still ? this.#shown.top : part * screen - (place - anchor) * tall;
@@ -346,7 +368,7 @@ export class MessageList {
   /** With `wrap`: scrolls so that a row is on screen. @param {number} index */
   #scrollToRow(index) {
     const room = Math.max(0, this.length * this.#height - this.element.clientHeight);
-    this.#scrollTo(room * index / Math.max(1, this.length - 1));
+    this.scroller.to(room * index / Math.max(1, this.length - 1));
     this.#shown.scroll = -1;
   }
 

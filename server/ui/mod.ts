@@ -68,6 +68,7 @@ import poolsColumns from "./pools_columns.js" with { type: "text" };
 import poolsOrder from "./pools_order.js" with { type: "text" };
 import poolsTable from "./pools_table.js" with { type: "text" };
 import poolsWatch from "./pools_watch.js" with { type: "text" };
+import press from "./press.js" with { type: "text" };
 import prefs from "./prefs.js" with { type: "text" };
 import qr from "./qr.js" with { type: "text" };
 import ranges from "./ranges.js" with { type: "text" };
@@ -79,6 +80,7 @@ import rowsCss from "./rows.css" with { type: "text" };
 import rows from "./rows.js" with { type: "text" };
 import save from "./save.js" with { type: "text" };
 import say from "./say.js" with { type: "text" };
+import scroller from "./scroller.js" with { type: "text" };
 import session from "./session.js" with { type: "text" };
 import severalCss from "./several.css" with { type: "text" };
 import several from "./several.js" with { type: "text" };
@@ -157,6 +159,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   pools_table: poolsTable,
   pools_watch: poolsWatch,
   prefs,
+  press,
   qr,
   ranges,
   rate,
@@ -166,6 +169,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   rows,
   save,
   say,
+  scroller,
   session,
   several,
   shared,

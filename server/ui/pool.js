@@ -280,6 +280,7 @@ export class PoolView {
 
   /** Goes to the oldest message of what is asked for. */
   async toOldest() {
+    this.reading.leave();
     this.list.follow = false;
     if (!await this.reading.toOldest()) return;
     this.select(0);
@@ -289,7 +290,13 @@ export class PoolView {
   /** Goes to the newest message, and follows. */
   toNewest() {
     if (this.reading.mode === "past") this.showLive();
-    this.list.selected = -1;
+    this.toEnd();
+  }
+
+  /** Goes to the last message of what is listed, and follows. */
+  toEnd() {
+    this.reading.leave();
+    this.list.select(-1);
     this.list.toEnd();
   }
 
@@ -424,6 +431,7 @@ export class PoolView {
   /** @param {number} index @param {boolean} [open] */
   select(index, open = false) {
     const { list, inspector } = this;
+    this.reading.leave();
     list.select(index);
     const message = messageOf(list.rows[list.selected]);
     if (list.selected >= 0 && list.selected < list.length - 1) list.follow = false;
@@ -445,6 +453,7 @@ export class PoolView {
     const { list } = this;
     const [first, end] = list.window;
     this.select(list.selected < 0 ? (by > 0 ? first : end - 1) : Math.max(0, list.selected + by));
+    if (list.selected === list.length - 1) list.follow = true;
   }
 
   closeInspector() {
@@ -528,7 +537,7 @@ export class PoolView {
     else if (key === "G") this.toNewest();
     else if (key === ":") void this.goTo();
     else if (key === "Home") (list.follow = false), this.select(0);
-    else if (key === "End") (list.selected = -1), list.toEnd();
+    else if (key === "End") this.toEnd();
     else if (key === "Enter") list.selected >= 0 && this.select(list.selected, true);
     else if (key === "n" || key === "N") this.#step(key === "n" ? 1 : -1);
     else if (key === "t") this.timeline.plot.focus();

@@ -8,6 +8,7 @@ import { address, TOGETHER } from "./address.js";
 import { rights } from "./api.js";
 import { button, count, fill, h, icon } from "./dom.js";
 import { cellOf, COLUMNS } from "./pools_columns.js";
+import { isPressed, letGo, unlessPressed } from "./press.js";
 import { trouble } from "./pools_order.js";
 
 /** @typedef {import("./pools_order.js").Column} Column */
@@ -27,6 +28,7 @@ export class PoolsTable {
   #height = 40;
   #frame = 0;
   #now = 0;
+  #drawnTop = 0;
   #body = h("tbody", null);
   #above = spacer();
   #below = spacer();
@@ -94,7 +96,14 @@ export class PoolsTable {
 
   /** Draws at the next frame. */
   draw() {
-    if (!this.#frame) this.#frame = requestAnimationFrame(() => this.#render());
+    if (!this.#frame) this.#frame = requestAnimationFrame(() => this.#drawUnlessPressed());
+  }
+
+  /** What is pressed goes on to another place when it is let go, or when somebody scrolls. */
+  #drawUnlessPressed() {
+    this.#frame = 0;
+    if (this.scroller.scrollTop !== this.#drawnTop && isPressed(this.#body)) letGo();
+    unlessPressed(this.#body, () => this.#render());
   }
 
   /** Moves the focus to a line, also one that has no row yet. @param {number} index */
@@ -127,7 +136,8 @@ export class PoolsTable {
     const { scroller, element, lines } = this;
     const height = parseFloat(getComputedStyle(element).getPropertyValue("--line-height"));
     if (height > 0) this.#height = height;
-    const top = scroller.scrollTop - element.offsetTop;
+    this.#drawnTop = scroller.scrollTop;
+    const top = this.#drawnTop - element.offsetTop;
     const first = Math.max(0, Math.min(lines.length, Math.floor(top / this.#height)) - SPARE);
     const end = Math.min(
       lines.length,

@@ -132,9 +132,7 @@ export class Reading {
     this.#showLive(next);
     listed.add(rows);
     listed.trimmed = trimmed;
-    if (top === null) return;
-    list.follow = false;
-    list.element.scrollTop = top;
+    if (top !== null) list.back(top);
   }
 
   /** Follows the pool. @param {bigint} [next] from there on */
@@ -190,6 +188,9 @@ export class Reading {
     const { oldest } = view.bounds;
     if (this.busy || !first || oldest === null || first.seq <= oldest) return;
     this.busy = true;
+    // Whoever goes back to the end meanwhile stays there.
+    view.list.follow = false;
+    const { signal } = this.#reading;
     const from = first.seq - BigInt(OLDER) > oldest ? first.seq - BigInt(OLDER) : oldest;
     /** @type {Row[]} */
     const rows = [];
@@ -198,7 +199,7 @@ export class Reading {
         view.name,
         { since_seq: String(from) },
         { tags: [], where: "", q: "" },
-        this.#reading.signal,
+        signal,
         (message) => {
           if (message.seq < first.seq) rows.push(message);
           return message.seq < first.seq - 1n;
@@ -209,10 +210,12 @@ export class Reading {
           if (from < first.seq) rows.push(unreadableRow(view.name, from, end, t));
         },
       );
-      view.rows.prepend(rows);
+      if (!signal.aborted) view.rows.prepend(rows);
     } catch (error) {
-      toast(String(error), true);
+      if (!signal.aborted) toast(String(error), true);
     }
+    // What is shown now is something else.
+    if (signal.aborted) return;
     this.busy = false;
     view.controls.draw();
   }
@@ -227,10 +230,9 @@ export class Reading {
     const { list, rows } = view;
     this.#reset();
     this.mode = "past";
-    list.follow = false;
+    list.back(0);
     this.busy = true;
     view.replay.use(() => {});
-    list.element.scrollTop = 0;
     view.shell.state("past", "Looking back");
     const tell = () => view.past.show(title, list.rows.length, this.busy);
     tell();
@@ -308,25 +310,31 @@ export class Reading {
     if (this.#missing(seq)) return;
     const { view } = this;
     const asked = this.#asked = {};
+    const isOver = () => this.#asked !== asked || view.disposed;
     if (view.filter.active) {
       const message = await this.#matching(seq, view.filter.filter);
-      if (this.#asked !== asked || view.disposed) return;
+      if (isOver()) return;
       if (!message) return await this.#besides(seq);
     }
     const start = this.#backlogStart();
     if (this.range) {
-      if (!await this.#showQuery() || this.#select(seq, open)) return;
+      if (!await this.#showQuery() || isOver() || this.#select(seq, open)) return;
       // It lies outside of the range.
       address.set({ from: "", to: "" });
       view.timeline.range = null;
     } else if (view.filter.active || (start !== null && seq >= start)) {
       if (this.mode !== "live" || !this.live || (this.live.next ?? 0n) > seq) this.#showLive();
       view.list.follow = false;
-      if (!await this.#reached(seq) || this.#select(seq, open)) return;
+      if (!await this.#reached(seq) || isOver() || this.#select(seq, open)) return;
     }
-    if (await this.#showAround(seq)) this.#select(seq, open);
+    if (await this.#showAround(seq) && !isOver()) this.#select(seq, open);
   }
   #asked = {};
+
+  /** Goes no more to the message that was asked for: the reader has gone somewhere else. */
+  leave() {
+    this.#asked = {};
+  }
 
   /** The message if it matches; null if not. @param {bigint} seq @param {import("./filter.js").Filter} filter */
   async #matching(seq, filter) {

@@ -56,10 +56,7 @@ export class Rows {
 
   clear() {
     const { list } = this;
-    list.rows.length = 0;
-    list.length = 0;
-    list.selected = -1;
-    list.refresh();
+    list.clear();
     this.paused = this.trimmed = false;
     this.#waiting = [];
     this.#waitingChars = this.#chars = this.#lost = 0;
@@ -114,7 +111,6 @@ export class Rows {
   /** @param {Row[]} rows */
   prepend(rows) {
     this.#chars += lengthOf(rows);
-    this.list.follow = false;
     this.list.prepend(rows);
   }
 

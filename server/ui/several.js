@@ -211,9 +211,11 @@ export class SeveralView {
         ? this.#parts.map(({ name, list }) => section(name, list))
         : section("Stream of all pools", this.list),
     );
+    // An element that is taken from the page, or moved in it, loses its place.
     for (const list of this.#lists) {
       list.refresh();
       if (list.follow) list.toEnd();
+      else list.back();
     }
   }
 
@@ -275,7 +277,7 @@ export class SeveralView {
   #show() {
     this.#stop();
     for (const rows of [this.rows, ...this.#parts.map((part) => part.rows)]) rows.clear();
-    this.list.follow = true;
+    for (const list of [this.list, ...this.#parts.map((part) => part.list)]) list.follow = true;
     this.#merge = new Merge(this.names.length, performance.now());
     this.shell.state("connecting", "Connecting");
     for (const i of this.#parts.keys()) void this.#start(i);
@@ -513,6 +515,7 @@ export class SeveralView {
     const [first, end] = list.window;
     const at = list.selected < 0 ? (by > 0 ? first : end - 1) : Math.max(0, list.selected + by);
     this.#select(list, at, false);
+    if (list.selected === list.length - 1) list.follow = true;
   }
 
   /** @param {KeyboardEvent} event */
@@ -524,7 +527,7 @@ export class SeveralView {
     else if (key === "PageDown") this.step(list.page);
     else if (key === "PageUp") this.step(-list.page);
     else if (key === "g" || key === "Home") (list.follow = false), this.#select(list, 0, false);
-    else if (key === "G" || key === "End") (list.selected = -1), list.toEnd();
+    else if (key === "G" || key === "End") list.select(-1), list.toEnd();
     else if (key === "Enter") list.selected >= 0 && this.#select(list, list.selected, true);
     else if (key === " ") this.togglePause();
     else if (key === "s") this.#turn();

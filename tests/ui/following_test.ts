@@ -1,0 +1,277 @@
+/**
+ * Following and pressing, in real browsers against a real server: what the reader does counts, not
+ * what the page does by itself meanwhile.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import type { Locator, Page } from "playwright-core";
+import {
+  fillPool,
+  holds,
+  inBrowsers,
+  type Scene,
+  scene,
+  type TestServer,
+  until,
+} from "../support/browser.ts";
+import { ask, listed, numbers, rowOf } from "../support/scene.ts";
+
+const MINUTE = 60_000;
+
+/** A pool with so many messages. */
+function shop({ client }: TestServer, count: number, name = "shop") {
+  const pool = client.createPool(name, 1 << 22);
+  fillPool(pool, count, MINUTE);
+  return pool;
+}
+
+/** Waits until the numbers of the pool, and with them all controls, were drawn with so many messages. */
+const counted = (page: Page, count: number) =>
+  page.locator(".facts", { hasText: new RegExp(`Messages${count.toLocaleString("en-US")} `) })
+    .waitFor();
+
+/** Presses an element, and lets go after something has happened. */
+async function press(page: Page, target: Locator, happen: () => Promise<void>): Promise<void> {
+  await target.hover();
+  await page.mouse.down();
+  await happen();
+  await page.mouse.up();
+}
+
+/** Follows, as the next message shows. */
+async function follows(page: Page, append: () => number): Promise<void> {
+  await page.locator(".newest").waitFor({ state: "hidden" });
+  await rowOf(page, append()).waitFor();
+}
+
+const scrollTo = (page: Page, top: number) =>
+  page.evaluate(`document.querySelector(".list").scrollTop = ${top}`);
+const scrolledTo = (page: Page, top: number) =>
+  until(page, `Math.abs(document.querySelector(".list").scrollTop - ${top}) < 1`);
+
+inBrowsers("following", async (t, browser) => {
+  const step = (name: string, play: (scene: Scene) => Promise<void>): Promise<boolean> =>
+    t.step(name, () => scene(browser, {}, play));
+
+  // Lost: the click of everybody who presses while messages arrive. A browser gives it to nobody
+  // where what was pressed is drawn anew, or moves, before it is let go.
+  await step("what is pressed while messages arrive is clicked", async ({ server, page }) => {
+    const pool = shop(server, 225);
+    const append = () => Number(pool.append({ further: true }, ["checkout"]).seq);
+    await page.goto(`${server.url}/ui/pools/shop`);
+    await rowOf(page, 225).waitFor();
+    await page.keyboard.press("g");
+    await page.locator(".newest", { hasText: "newer" }).waitFor();
+    await press(page, page.locator(".newest"), async () => {
+      for (let n = 0; n < 5; n++) append();
+      await counted(page, 230);
+    });
+    await rowOf(page, 230).waitFor();
+    await follows(page, append);
+
+    await page.keyboard.press("Space");
+    await counted(page, append());
+    await page.locator(".pause", { hasText: "1 waiting" }).waitFor();
+    await press(page, page.locator(".pause span").last(), async () => {
+      append();
+      await counted(page, append());
+    });
+    await page.locator(".lamp", { hasText: "Live" }).waitFor();
+    await follows(page, append);
+
+    const last = append();
+    await press(page, rowOf(page, last - 3).locator(".data"), async () => {
+      for (let n = 0; n < 30; n++) append();
+      await counted(page, last + 30);
+    });
+    await page.locator(".inspector h2", { hasText: `#${last - 3}` }).waitFor();
+    // It stays in sight, and what was drawn late is there.
+    await listed(page, last + 30);
+    await holds(async () => assert.ok((await numbers(page)).includes(last - 3)));
+    await page.keyboard.press("Escape");
+
+    await press(page, page.locator(".chip", { hasText: "checkout" }), async () => {
+      // The chips are drawn more often than the numbers.
+      for (let n = 0; n < 2; n++) await counted(page, append());
+    });
+    await until(page, `location.search === "?tag=checkout"`);
+  });
+
+  // Lost: a pool one wanted to see, to another one that became busier.
+  await step("a pool that is pressed while the list is sorted is opened", async (s) => {
+    const { server, page } = s;
+    const few = shop(server, 10, "few");
+    shop(server, 20, "many");
+    await page.goto(`${server.url}/ui?sort=-messages`);
+    await page.locator('[data-pool="few"][aria-rowindex="3"]').waitFor();
+    const asked = () => page.waitForResponse(/\/v0\/ui\/pools/);
+    await press(page, page.locator('[data-pool="few"] a'), async () => {
+      for (let n = 0; n < 50; n++) few.append({ n });
+      // What came before the last answer has been drawn.
+      for (let n = 0; n < 3; n++) await asked();
+    });
+    await until(page, `location.pathname === "/ui/pools/few"`);
+    await rowOf(page, 60).waitFor();
+  });
+
+  // Lost: what one reads, when the page scrolls on because one has not scrolled back far enough.
+  await step("a little back is back, and at the end it follows", async ({ server, page }) => {
+    const pool = shop(server, 300);
+    const append = () => Number(pool.append({ further: true }).seq);
+    await page.goto(`${server.url}/ui/pools/shop`);
+    await rowOf(page, 300).waitFor();
+    await page.locator(".list").hover();
+    await page.mouse.wheel(0, -6);
+    await page.locator(".newest").waitFor();
+    const before = await page.evaluate<number>(`document.querySelector(".list").scrollTop`);
+    for (let n = 0; n < 5; n++) append();
+    await page.locator(".newest", { hasText: "newer" }).waitFor();
+    await scrolledTo(page, before);
+    await page.mouse.wheel(0, 5000);
+    await follows(page, append);
+    // Less room, or more, is no wish.
+    for (const height of [500, 900, 800]) {
+      await page.setViewportSize({ width: 1200, height });
+      await follows(page, append);
+    }
+    // Nor is what was turned before the reader went to the end, and comes late.
+    for (let n = 0; n < 6; n++) {
+      await page.mouse.wheel(0, -2000);
+      await page.mouse.wheel(0, -2000);
+      await page.keyboard.press("Shift+G");
+      await follows(page, append);
+    }
+    // Line by line down to the last one.
+    await page.keyboard.press("Home");
+    await page.locator(".newest").waitFor();
+    await page.keyboard.press("Shift+G");
+    await page.keyboard.press("k");
+    await page.keyboard.press("k");
+    await page.locator(".newest").waitFor();
+    await page.keyboard.press("PageDown");
+    await follows(page, append);
+  });
+
+  // Lost: the message of a link, when others arrive.
+  await step("a message near the end that was asked for stays in sight", async (s) => {
+    const { server, page } = s;
+    const pool = shop(server, 300);
+    await page.goto(`${server.url}/ui/pools/shop?seq=290`);
+    await page.locator(".inspector h2", { hasText: "#290" }).waitFor();
+    await holds(async () => assert.ok((await numbers(page)).includes(300)));
+    for (let n = 0; n < 100; n++) pool.append({ n });
+    await listed(page, 400);
+    await counted(page, 400);
+    await holds(async () => assert.ok((await numbers(page)).includes(290)));
+    await page.locator(".newest", { hasText: "newer" }).waitFor();
+  });
+
+  // Lost: the newest messages, to older ones that come late.
+  await step("older rows that come late leave who went to the end there", async (s) => {
+    const { server, page } = s;
+    const pool = shop(server, 3000);
+    let release = () => {};
+    const held = new Promise<void>((done) => release = done);
+    await page.goto(`${server.url}/ui/pools/shop?n=100`);
+    await rowOf(page, 3000).waitFor();
+    await page.route(/\/events\?.*since_seq=1901/, async (route) => {
+      await held;
+      await route.continue();
+    });
+    await page.keyboard.press("Home");
+    const asked = page.waitForRequest(/since_seq=1901/);
+    await page.locator(".older").click();
+    await asked;
+    await page.locator(".newest").click();
+    release();
+    await listed(page, 1100);
+    await follows(page, () => Number(pool.append({ further: true }).seq));
+  });
+
+  // Lost: what arrives after one has looked at the oldest message.
+  await step("newest is newest also after the oldest", async ({ server, page }) => {
+    const pool = shop(server, 3000);
+    await page.goto(`${server.url}/ui/pools/shop?n=100`);
+    await rowOf(page, 3000).waitFor();
+    await page.keyboard.press("g");
+    await page.locator(".pastbar small", { hasText: "3,000 messages" }).waitFor();
+    await page.locator(".newest", { hasText: "newer" }).click();
+    await page.locator(".pastbar").waitFor({ state: "hidden" });
+    await follows(page, () => Number(pool.append({ further: true }).seq));
+  });
+
+  // Lost: the end, to a message that one had asked for before, whose answer comes late.
+  await step("what was asked for last is what is shown", async ({ server, page }) => {
+    const pool = shop(server, 300);
+    const append = () => Number(pool.append({ further: true }).seq);
+    for (let n = 0; n < 100; n++) append();
+    let release = () => {};
+    const held = new Promise<void>((done) => release = done);
+    await page.goto(`${server.url}/ui/pools/shop?where=.data.further`);
+    await listed(page, 100);
+    await page.route(/since_seq=5&until=5/, async (route) => {
+      await held;
+      await route.continue();
+    });
+    const asked = page.waitForRequest(/since_seq=5&until=5/);
+    await page.evaluate(`document.querySelector(".list").focus()`);
+    await page.keyboard.press(":");
+    await page.locator("dialog input").fill("5");
+    await page.keyboard.press("Enter");
+    await asked;
+    await page.keyboard.press("Escape");
+    await page.locator("dialog").waitFor({ state: "detached" });
+    await page.keyboard.press("Shift+G");
+    const answered = page.waitForResponse(/since_seq=5&until=5/);
+    release();
+    await answered.then((response) => response.finished());
+    await follows(page, append);
+    await counted(page, append());
+    await holds(async () => assert.ok((await numbers(page)).includes(402)));
+    assert.equal(await page.locator(".inspector:not([hidden])").count(), 0);
+  });
+
+  // Lost: the place one was at, for a mistake in a filter.
+  await step("a filter that is refused leaves the reader where they were", async (s) => {
+    const { server, page } = s;
+    shop(server, 300);
+    await page.goto(`${server.url}/ui/pools/shop`);
+    await rowOf(page, 300).waitFor();
+    await scrollTo(page, 1200);
+    await page.locator(".newest", { hasText: "newer" }).waitFor();
+    await ask(page, ".data.service");
+    await page.locator(".note.problem").waitFor();
+    await listed(page, 300);
+    await scrolledTo(page, 1200);
+    await page.locator(".newest", { hasText: "newer" }).waitFor();
+  });
+
+  // Lost: the place in one list, and the newest rows in the others.
+  await step("several pools: side by side and back", async ({ server, page }) => {
+    const pool = shop(server, 300, "a");
+    shop(server, 300, "b");
+    await page.goto(`${server.url}/ui/pools/a,b`);
+    await until(page, `Number(document.querySelector(".row").ariaSetSize) === 600`);
+    await scrollTo(page, 1200);
+    await page.locator('.row[aria-posinset="51"]').waitFor();
+    await page.keyboard.press("s");
+    await page.locator(".split.side .list").nth(1).waitFor();
+    await page.keyboard.press("s");
+    await page.locator(".split:not(.side) .list").waitFor();
+    await scrolledTo(page, 1200);
+    await page.keyboard.press("s");
+    await page.locator(".side .list").first().hover();
+    await page.mouse.wheel(0, -2000);
+    await until(
+      page,
+      `((list) => list.scrollTop < list.scrollHeight - list.clientHeight - 500)(
+        document.querySelector(".list"))`,
+    );
+    await ask(page, ".data.level != 1");
+    const { seq } = pool.append({ level: "new" });
+    await page.locator(".side section:first-child .seq", { hasText: new RegExp(`^${seq}$`) })
+      .waitFor();
+  });
+});
