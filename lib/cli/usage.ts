@@ -52,6 +52,47 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   server: "serve",
 };
 
+/** The names that help gives to values which never begin with a dash. */
+const UNDASHED: ReadonlySet<string> = new Set([
+  "ACK_WAIT",
+  "AGE",
+  "ALLOW_HOST",
+  "BIND",
+  "CORS_ORIGIN",
+  "COUNT",
+  "CREATE_SIZE",
+  "DURABILITY",
+  "DURATION",
+  "EXPIRES",
+  "FROM",
+  "N",
+  "REMOTE",
+  "REMOTE_BIND",
+  "RETRY_DELAY",
+  "SEQ",
+  "SHARED_ADDRESS",
+  "SINCE",
+  "SIZE",
+  "TIMEOUT",
+  "TTL",
+  "WAIT",
+]);
+/** Those of them for which the number without its sign is something else. */
+const PLACES: ReadonlySet<string> = new Set(["FROM", "SEQ"]);
+
+/** Whether a value that begins with a dash is refused in any case. */
+function refusesDash({ complete, type = "text", value = "", values }: FlagSpec): boolean {
+  return type !== "text" || values !== undefined || UNDASHED.has(value) ||
+    complete === "cursor" || complete === "group";
+}
+
+/** What was meant by a value that may not begin with a dash; undefined if that is not clear. */
+function withoutDash(word: string, { value = "", values }: FlagSpec): string | undefined {
+  const rest = word.slice(1);
+  if (values !== undefined) return closest(rest, values);
+  return /^[0-9]+[a-z]{0,2}$/i.test(rest) && !PLACES.has(value) ? rest : undefined;
+}
+
 /** The problem of parsing `argv` as a Usage error with a one-line hint. */
 export function explain(problem: ParseProblem, argv: readonly string[]): PlasmiteError {
   const hint = [...advice(problem), ...command(corrected(problem, argv)), tryHelp(problem)];
@@ -68,8 +109,12 @@ function corrected(problem: ParseProblem, argv: readonly string[]): readonly str
   const replaced = (by: string): string[] => argv.with(index, by);
   switch (detail.kind) {
     case "flag": {
-      if (detail.flag !== undefined) {
-        return argv.toSpliced(index, 2, `--${detail.flag.name}=${word}`);
+      const { flag } = detail;
+      if (flag !== undefined) {
+        const value = refusesDash(flag) ? withoutDash(word, flag) : word;
+        return value === undefined
+          ? undefined
+          : argv.toSpliced(index, 2, `--${flag.name}=${value}`);
       }
       const meant = word.startsWith("--") ? closest(word, flagNames(spec)) : undefined;
       return meant === undefined ? undefined : replaced(meant + typed.slice(word.length));
@@ -147,7 +192,7 @@ function advice({ at, detail }: ParseProblem): string[] {
   if (spec === undefined) return [];
   switch (detail.kind) {
     case "flag":
-      return flagAdvice(spec, word, detail.flag?.name);
+      return flagAdvice(spec, word, detail.flag);
     case "command": {
       const meant = meantCommand(word, spec);
       return meant === undefined
@@ -169,11 +214,16 @@ function advice({ at, detail }: ParseProblem): string[] {
   }
 }
 
-function flagAdvice(spec: CommandSpec, word: string, waiting: string | undefined): string[] {
+function flagAdvice(spec: CommandSpec, word: string, waiting: FlagSpec | undefined): string[] {
   if (word === "--udp" || word === "--udp-follow") {
     return ["UDP is not offered; share pools over HTTP with `plasmite serve`."];
   }
-  if (waiting !== undefined) return [`To pass '${word}' as a value, use '--${waiting}=${word}'.`];
+  if (waiting !== undefined) {
+    const { name, values } = waiting;
+    if (!refusesDash(waiting)) return [`To pass '${word}' as a value, use '--${name}=${word}'.`];
+    const possible = values === undefined ? [] : [`Possible values: ${values.join(", ")}.`];
+    return [`No value of --${name} begins with a dash.`, ...possible];
+  }
   const meant = closest(word, flagNames(spec));
   if (meant !== undefined) return [`Did you mean '${meant}'?`];
   return spec.args === undefined ? [] : [`To pass '${word}' as it is, put \`--\` before it.`];

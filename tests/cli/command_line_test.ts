@@ -9,7 +9,7 @@ import "../support/environment.ts";
 import assert from "node:assert/strict";
 import { LocalBackend } from "../../lib/backend/local.ts";
 import type { AppendRequest, PoolHandle } from "../../lib/backend/types.ts";
-import { parse } from "../../lib/cli/args.ts";
+import { parse, ParseProblem } from "../../lib/cli/args.ts";
 import type { Parsed } from "../../lib/cli/parsed.ts";
 import type { Args } from "../../lib/cli/values.ts";
 import { again, related } from "../../lib/cli/command_line.ts";
@@ -20,6 +20,7 @@ import {
   type PositionalSpec,
   root,
 } from "../../lib/cli/table.ts";
+import { explain } from "../../lib/cli/usage.ts";
 import { Retries } from "../../lib/cli/retry.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
 import { messageFromValue } from "../../lib/lite3/from_value.ts";
@@ -342,4 +343,58 @@ Deno.test("retries: what is stored stays, the rest is tried again until the lock
     assert.deepEqual(runs, [[0, 2, 1n]]);
     holder.close();
     pool.close();
+  }));
+
+/** The hint for a line that does not parse. */
+function hintFor(words: readonly string[]): string {
+  try {
+    parse(words);
+  } catch (error) {
+    assert(error instanceof ParseProblem);
+    return explain(error, words).hint ?? "";
+  }
+  assert.fail(words.join(" "));
+}
+
+// Lost: a hint that was followed to the letter led to the next error: `--expect=-1`.
+Deno.test("a value that begins with a dash is suggested only where one can be right", () => {
+  const suggested = new Set<string>();
+  for (const level of commands()) {
+    for (const flag of [...(level.specs.at(-1)?.flags ?? []), ...globalFlags]) {
+      if (flag.value === undefined) continue;
+      const words = line(level, [`--${flag.name}`, "-1"]);
+      const hint = hintFor(words);
+      if (hint.includes(`--${flag.name}=-1`)) suggested.add(flag.value);
+      else assert.match(hint, new RegExp(`^No value of --${flag.name} begins with a dash\\. `));
+    }
+  }
+  // Names, texts, files and filters; no numbers, sizes, times, places or addresses.
+  const texts = "BY COMMAND DEAD DIR EXPR FILE FRONT_CERT HAVING HOLDER ID KEY ME NAME NAME=REF " +
+    "OUTPUT_DIR PATH POOLS TAG TLS_CA TLS_CERT TLS_KEY TOKEN TOKEN_FILE WHERE";
+  assert.deepEqual([...suggested].sort(), texts.split(" "));
+});
+
+Deno.test("what a hint suggests instead of a value with a dash is accepted", () =>
+  inTemp(async (dir) => {
+    const cases: readonly (readonly [string, RegExp])[] = [
+      ["P feed p --expect -1 '{}'", /^No value of --expect begins with a dash\. Try /],
+      ["P follow p --tail -3 --no-follow", /Run `plasmite .*follow p --tail=3 --no-follow`/],
+      ["P follow p --since -5m --no-follow", /Run `plasmite .*follow p --since=5m --no-follow`/],
+      ["P follow p --timeout -1s", /Run `plasmite .*follow p --timeout=1s`/],
+      ["P follow p --cursor c --from -1", /begins with a dash\. Try /],
+      ["P follow p --cursor -c", /begins with a dash\. Try /],
+      ["P pool create q --size -8M", /Run `plasmite .*pool create q --size=8M`/],
+      ["P follow p --no-follow --tag -1", /Run `plasmite .*follow p --no-follow --tag=-1`/],
+    ];
+    await shell(dir, `P feed p --create '{}'`);
+    for (const [typed, hint] of cases) {
+      const run = await shell(dir, typed);
+      assert.equal(run.code, ErrorKind.Usage, typed);
+      const said = String(errorOf(run)["hint"]);
+      assert.match(said, hint, typed);
+      const better = /`plasmite (.*?)`/.exec(said.replace(/Try .*/, ""))?.[1];
+      if (better === undefined) continue;
+      const again = await shell(dir, `P ${better}`);
+      assert.notEqual(again.code, ErrorKind.Usage, again.stderr);
+    }
   }));
