@@ -6,7 +6,7 @@
  */
 
 import type { PoolInfo } from "../lib/backend/local/info.ts";
-import type { Backend, PoolHandle, Walk } from "../lib/backend/types.ts";
+import type { Backend, PoolHandle, SeenPool, Walk } from "../lib/backend/types.ts";
 import type { Where } from "../lib/filter/where.ts";
 import { Slice } from "../lib/storage/turns.ts";
 import type { Gap } from "../lib/types.ts";
@@ -359,15 +359,21 @@ export class Histograms {
     return known.ranges.filter(({ last }) => last >= oldestSeq);
   }
 
+  /** The names of the pools of which something cannot be read. */
+  *damaged(): Generator<string, void> {
+    for (const [name, { ranges }] of this.#damage) if (ranges.length > 0) yield name;
+  }
+
   /**
    * Looks for damage in pools that nobody has looked at yet, one after the other, a small part of
    * the time; returns at once.
    */
-  look(pools: readonly PoolInfo[]): void {
+  look(pools: Iterable<SeenPool>): void {
     for (const { name, identity, error } of pools) {
+      if (this.#due.size >= MOST_DUE) break;
       const known = this.#damage.get(name);
       if (known !== undefined && known.identity === identity) continue;
-      if (error === undefined && this.#due.size < MOST_DUE) this.#due.set(name, identity);
+      if (error === undefined) this.#due.set(name, identity);
     }
     if (this.#due.size === 0) return;
     this.#looking ??= this.#survey().finally(() => this.#looking = null);

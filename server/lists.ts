@@ -5,7 +5,7 @@
  */
 
 import { mayUse } from "../lib/grant.ts";
-import type { Backend } from "../lib/backend/types.ts";
+import type { Backend, Choose, PrintedPools } from "../lib/backend/types.ts";
 import { PlasmiteError } from "../lib/errors.ts";
 import { Slice } from "../lib/storage/turns.ts";
 import type { Grant } from "../lib/types.ts";
@@ -18,12 +18,16 @@ export interface Directory {
   readonly backend: Backend;
   /** The number of readers that follow a pool. */
   followers(pool: string): number;
+  /** The names of the pools that have readers, and perhaps others. */
+  followed(): Iterable<string>;
   /** What is known of damage. */
   readonly histograms: Histograms;
 }
 
 /** How many pools are in a piece of a list: about 40 KB. */
 const PIECE = 64;
+
+const encoder = new TextEncoder();
 
 /**
  * The answer `{"pools":[…]}` for all pools that the caller may read, in pieces of as many pools each.
@@ -32,27 +36,45 @@ const PIECE = 64;
  * @throws {PlasmiteError} Permission or Io when the directory cannot be read
  */
 export async function* poolsJson(
-  { backend, followers, histograms }: Directory,
+  directory: Directory,
   grant: Grant,
   only?: ReadonlySet<string>,
-): AsyncGenerator<string, void> {
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+  const { backend, followers, followed, histograms } = directory;
   const choose = (names: readonly string[]): readonly string[] =>
     readable(only === undefined ? names : names.filter((name) => only.has(name)), grant);
+  const own = new Set([...followed(), ...histograms.damaged()]);
   const slice = new Slice();
-  let text = '{"pools":[';
+  // What is printed here, up to the next piece.
+  let text = "";
+  let head = '{"pools":[';
   let count = 0;
-  for await (const infos of backend.pieces?.(choose) ?? [await backend.list(choose)]) {
-    for (const info of infos) {
+  for await (
+    const { parts, seen } of backend.printed?.(choose, own) ?? [await all(backend, choose)]
+  ) {
+    for (const part of parts) {
       if (slice.over) await slice.next();
-      if (count++ > 0) text += ",";
-      text += infoJson(info, info.name, followers(info.name), histograms.unreadable(info));
-      if (count % PIECE > 0) continue;
-      yield text;
+      if (part instanceof Uint8Array) {
+        if (text !== "" || head !== "") yield encoder.encode(text + head);
+        yield head === "" ? part : part.subarray(1);
+        text = head = "";
+        continue;
+      }
+      text += head === "" ? "," : head;
+      head = "";
+      text += infoJson(part, part.name, followers(part.name), histograms.unreadable(part));
+      if (++count % PIECE > 0) continue;
+      yield encoder.encode(text);
       text = "";
     }
-    histograms.look(infos);
+    histograms.look(seen());
   }
-  yield `${text}]}`;
+  yield encoder.encode(`${text}${head}]}`);
+}
+
+async function all(backend: Backend, choose: Choose): Promise<PrintedPools> {
+  const pools = await backend.list(choose);
+  return { parts: pools, seen: () => pools };
 }
 
 /** The names of pools that the caller may read. */

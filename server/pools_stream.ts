@@ -22,6 +22,7 @@ const REST = 20;
 const BEAT = 15_000;
 
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 
 /** A list in pieces, without the ages, which change all the time. */
 async function withoutAges(list: readonly string[]): Promise<readonly string[]> {
@@ -127,7 +128,9 @@ class PoolsStream {
 }
 
 function listOf({ grant }: Call, host: RouteHost): Promise<readonly string[]> {
-  return host.directory.run(SLOT_WAIT, () => Array.fromAsync(poolsJson(host, grant)), saturated);
+  const texts = (): Promise<string[]> =>
+    Array.fromAsync(poolsJson(host, grant), (piece) => decoder.decode(piece));
+  return host.directory.run(SLOT_WAIT, texts, saturated);
 }
 
 /**

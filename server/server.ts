@@ -129,6 +129,7 @@ export class Server implements App {
       openApi: () => this.#openApi(),
       histograms: new Histograms(serving, this.#stopping.signal, fault),
       followers: (pool) => serving.followers(pool),
+      followed: () => serving.followed(),
       calls: () => directory.used + serving.calls,
       stopping: this.#stopping.signal,
       fault,

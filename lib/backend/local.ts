@@ -100,7 +100,7 @@ function then<T, R>(result: Awaitable<T>, use: (value: T) => Awaitable<R>): Awai
 }
 
 /** From so many pools on, a worker helps to describe them: it takes as long to start as a thousand. */
-const MANY = 2000;
+export const MANY = 2000;
 
 /** In a ring of fewer bytes a message is always found quickly by walking. */
 const LARGE_RING = 1 << 28;
@@ -213,12 +213,6 @@ export class LocalBackend implements Backend {
           ? Array.fromAsync(this.#surveying(paths, brief)).then((pieces) => pieces.flat())
           : this.#describing(paths, brief),
     );
-  }
-
-  async *pieces(choose?: Choose): AsyncGenerator<readonly PoolInfo[], void> {
-    const paths = await this.#files(choose);
-    if (this.#areMany(paths)) yield* this.#surveying(paths, false);
-    else yield await this.#describing(paths, false);
   }
 
   /** The paths of the selected pools, sorted by name. */

@@ -109,6 +109,11 @@ export function isPoolFile({ name, isDirectory }: Deno.DirEntry): boolean {
 
 /** Paths of all pool files in a directory, sorted by name; empty for a missing directory. */
 export function poolFiles(dir: string): string[] {
+  return poolFileNames(dir).map((name) => `${dir}/${name}`);
+}
+
+/** The names of the files of {@linkcode poolFiles}. */
+export function poolFileNames(dir: string): string[] {
   // A name that is not UTF-8 can be listed identically to one with U+FFFD: keep only one.
   const names = new Set<string>();
   try {
@@ -117,5 +122,5 @@ export function poolFiles(dir: string): string[] {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   // By UTF-16 code unit, like all sorted output of the program.
-  return [...names].sort().map((name) => `${dir}/${name}`);
+  return [...names].sort();
 }

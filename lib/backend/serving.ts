@@ -7,7 +7,7 @@
  */
 
 // Loaded with the server: later it may have no permission to read modules.
-import "./local/files.ts";
+import { servedNames } from "./local/files.ts";
 import "./local/survey/survey.ts";
 import { ErrorKind, PlasmiteError } from "../errors.ts";
 import type { FrameBatch } from "../pool/batch.ts";
@@ -17,12 +17,23 @@ import { WritableRing } from "../pool/writable_ring.ts";
 import type { Steps } from "../storage/steps.ts";
 import { inTurns } from "../storage/turns.ts";
 import type { Awaitable } from "../types.ts";
-import { LocalBackend, LocalPool, type OpenPool, type Runner } from "./local.ts";
+import { disk } from "../storage/file.ts";
+import { LocalBackend, LocalPool, MANY, type OpenPool, type Runner } from "./local.ts";
 import { GroupCommit } from "./local/group_commit.ts";
 import { Hubs } from "./local/hub.ts";
 import type { PoolInfo } from "./local/info.ts";
+import { describingFiles } from "./local/listing.ts";
 import { PoolSlots } from "./local/slots.ts";
-import type { AppendRequest, NewPool, OpenOptions, StoredFrame } from "./types.ts";
+import { described, printing } from "./local/survey/printed.ts";
+import { poolName } from "./refs.ts";
+import type {
+  AppendRequest,
+  Choose,
+  NewPool,
+  OpenOptions,
+  PrintedPools,
+  StoredFrame,
+} from "./types.ts";
 
 /** The largest number of pools kept open for appending. */
 const KEEP = 128;
@@ -299,6 +310,22 @@ export class ServingBackend extends LocalBackend {
   /** The number of walks in this process that follow a pool. */
   followers(name: string): number {
     return this.#hubs.followers(this.path(name));
+  }
+
+  /** The names of the pools that walks in this process follow, and perhaps others. */
+  followed(): Iterable<string> {
+    return this.#hubs.paths().map(poolName);
+  }
+
+  async *printed(
+    choose: Choose,
+    own: ReadonlySet<string>,
+  ): AsyncGenerator<PrintedPools, void> {
+    const { run, place } = this;
+    if (run.storage !== disk) return yield described(await this.list(choose));
+    const files = await servedNames(place, choose);
+    if (files.length >= MANY) yield* printing(place, files, { own, run });
+    else yield described(await run(describingFiles(files.map((file) => `${place}/${file}`))));
   }
 
   override open(name: string, options: OpenOptions = {}): Awaitable<LocalPool> {

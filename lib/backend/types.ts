@@ -98,6 +98,17 @@ export interface ListOptions {
   readonly brief?: boolean;
 }
 
+/** Some pools of a list. */
+export interface PrintedPools {
+  /** Texts of pools that nobody follows, with a comma before each pool, and pools without a text. */
+  readonly parts: readonly (Uint8Array<ArrayBuffer> | PoolInfo)[];
+  /** All of them, if they have an identity or no text. */
+  seen(): Iterable<SeenPool>;
+}
+
+/** What is known of a pool in a list. */
+export type SeenPool = Pick<PoolInfo, "name" | "identity" | "error">;
+
 /** A place that stores pools. Failures are `PlasmiteError`. */
 export interface Backend {
   /** Its name in messages: a directory, or `http://host:port`. */
@@ -124,10 +135,12 @@ export interface Backend {
    */
   list(choose?: Choose, options?: ListOptions): Awaitable<readonly PoolInfo[]>;
   /**
-   * Like `list`, in pieces as they are found, so that a long list need not be kept; absent where
-   * there are no long ones.
+   * Like `list`, for a server that prints what it gets: in pieces as they are found, so that a long
+   * list need not be kept; absent where there are no long ones.
+   *
+   * @param own the names of pools that are not printed yet, because there is more to say of them
    */
-  pieces?(choose?: Choose): AsyncIterable<readonly PoolInfo[]>;
+  printed?(choose: Choose, own: ReadonlySet<string>): AsyncIterable<PrintedPools>;
   /** The names of all pools, sorted. */
   names(): Awaitable<readonly string[]>;
   /** Describes a pool. */

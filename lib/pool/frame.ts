@@ -137,6 +137,13 @@ export function frameOffset(
   return look(offset).kind === "wrap" ? 0 : offset;
 }
 
+/** The item at {@linkcode frameOffset}, looked at once. */
+export function frameFrom(look: (offset: number) => Item, offset: number, ringSize: number): Item {
+  if (offset === ringSize || ringSize - offset < FRAME_HEADER) return look(0);
+  const item = look(offset);
+  return item.kind === "wrap" ? look(0) : item;
+}
+
 /** The state after all messages were dropped: all offsets equal (docs/spec/format.md 1.6). */
 export function emptied({ head, newest }: State): State {
   return { head, tail: head, tailNext: head, oldest: 0n, newest };

@@ -6,7 +6,7 @@
  */
 
 import type { StorageFile } from "../storage/storage.ts";
-import { frameOffset, type Item, itemAt, noFrame } from "./frame.ts";
+import { frameFrom, type Item, itemAt, noFrame } from "./frame.ts";
 import {
   EXTENSION_AT,
   EXTENSION_SIZE,
@@ -19,6 +19,9 @@ import {
   verifyLayout,
 } from "./header.ts";
 import { FRAME_HEADER, type Layout, STATE_AT, STATE_SIZE } from "./layout.ts";
+
+/** A file to glance at. */
+export type GlancedFile = Pick<StorageFile, "path" | "readAt">;
 
 /** What was seen of a pool. */
 export interface Glimpse {
@@ -56,10 +59,25 @@ const smallView = new DataView(small.buffer);
  * @throws {PlasmiteError} Io, Corrupt, or Usage for another format version, as `Ring.open` would
  */
 export function glance(file: StorageFile, brief: boolean): Glimpse | null {
+  const { size } = file.opened;
+  return glanceAt(file, (said) => said === size, brief);
+}
+
+/**
+ * Like {@linkcode glance}, for a file of unknown size.
+ *
+ * @param hasSize whether the file has exactly so many bytes
+ */
+export function glanceAt(
+  file: GlancedFile,
+  hasSize: (size: number) => boolean,
+  brief: boolean,
+): Glimpse | null {
   const length = file.readAt(header, 0);
   if (length < header.length || headerView.getUint32(0, true) === 0) return null;
-  if (saidFileSize(headerView) !== file.opened.size) return null;
-  const layout = verifyLayout({ view: headerView, length }, file.opened.size, file.path);
+  const size = saidFileSize(headerView);
+  if (!Number.isSafeInteger(size) || !hasSize(size)) return null;
+  const layout = verifyLayout({ view: headerView, length }, size, file.path);
   const seen = agreedState(file, layout.ringSize);
   if (seen === null) return null;
   if (brief) return { layout, state: seen, more: null };
@@ -68,7 +86,7 @@ export function glance(file: StorageFile, brief: boolean): Glimpse | null {
 }
 
 /** The state in the header, if a second reading agrees (docs/spec/format.md 5.1 D7). */
-function agreedState(file: StorageFile, ringSize: number): State | null {
+function agreedState(file: GlancedFile, ringSize: number): State | null {
   if (file.readAt(state, STATE_AT) !== STATE_SIZE) return null;
   for (let at = 0; at < STATE_SIZE; at += 4) {
     if (stateView.getInt32(at, true) !== headerView.getInt32(STATE_AT + at, true)) return null;
@@ -77,7 +95,7 @@ function agreedState(file: StorageFile, ringSize: number): State | null {
   return stateProblem(seen, ringSize) === null ? seen : null;
 }
 
-function messages(file: StorageFile, layout: Layout, seen: State): GlimpseOfMessages | null {
+function messages(file: GlancedFile, layout: Layout, seen: State): GlimpseOfMessages | null {
   const extension = parseExtension(header.subarray(EXTENSION_AT));
   if (extension !== null && extension.maxAgeNs !== 0n) return null;
   const identity = extension?.id;
@@ -96,7 +114,7 @@ function messages(file: StorageFile, layout: Layout, seen: State): GlimpseOfMess
  * The time of the message whose frame is at or after ring offset `place`; null if it is not there, or
  * if `place` is -1.
  */
-function timeAt(file: StorageFile, layout: Layout, seq: bigint, place: number): bigint | null {
+function timeAt(file: GlancedFile, layout: Layout, seq: bigint, place: number): bigint | null {
   if (place < 0) return null;
   const { ringOffset, ringSize } = layout;
   const look = (offset: number): Item => {
@@ -105,6 +123,6 @@ function timeAt(file: StorageFile, layout: Layout, seq: bigint, place: number): 
       ? noFrame("bad", "frame header too small")
       : itemAt(smallView, 0, offset, ringSize);
   };
-  const item = look(frameOffset(look, place, ringSize));
+  const item = frameFrom(look, place, ringSize);
   return item.kind === "frame" && item.seq === seq ? item.time : null;
 }

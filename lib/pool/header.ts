@@ -53,7 +53,7 @@ const slotView = new DataView(slotBytes.buffer);
  * (docs/spec/format.md 1.3).
  */
 export function indexedOffset(
-  file: StorageFile,
+  file: Pick<StorageFile, "readAt">,
   { indexCapacity, ringSize }: Layout,
   seq: bigint,
 ): number {

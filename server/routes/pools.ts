@@ -17,14 +17,12 @@ import { checkPoolName } from "../names.ts";
 import { squeezePieces } from "../page.ts";
 import { type Call, jsonContent, type Route, type RouteHost } from "./route.ts";
 
-const encoder = new TextEncoder();
-
 async function list({ request, grant, search }: Call, host: RouteHost): Promise<Response> {
   const names = new URLSearchParams(search).getAll("name");
   const only = names.length > 0 ? new Set(names) : undefined;
   const pieces = await host.directory.run(
     SLOT_WAIT,
-    () => Array.fromAsync(poolsJson(host, grant, only), (text) => encoder.encode(text)),
+    () => Array.fromAsync(poolsJson(host, grant, only)),
     saturated,
   );
   return squeezePieces(request, pieces, "application/json", rightsHeaders(grant));

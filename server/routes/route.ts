@@ -94,6 +94,8 @@ export interface RouteHost extends TailHost {
   readonly histograms: Histograms;
   /** The number of readers that follow a pool. */
   followers(pool: string): number;
+  /** The names of the pools that have readers, and perhaps others. */
+  followed(): Iterable<string>;
   /** Aborted when the server stops. */
   readonly stopping: AbortSignal;
   /** The number of calls on pools in progress. */

@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import { Client } from "../../mod.ts";
 import { accessGrant } from "../../lib/grant.ts";
+import type { Need } from "../../lib/types.ts";
 import { ServingBackend } from "../../lib/backend/serving.ts";
 import { Histograms } from "../../server/histogram.ts";
 import { poolsJson } from "../../server/lists.ts";
@@ -15,6 +16,8 @@ import { createApp } from "../../server/app.ts";
 import { withDir } from "../support/processes.ts";
 
 const MANY = 2500;
+const decoder = new TextDecoder();
+const textOf = (piece: Uint8Array): string => decoder.decode(piece);
 
 async function withMany(work: (dir: string) => Promise<void>): Promise<void> {
   await withDir(async (dir) => {
@@ -54,7 +57,10 @@ Deno.test("list of thousands of pools: others have a turn after each few", async
         most = Math.max(most, ++since);
         return 0;
       };
-      const texts = await Array.fromAsync(poolsJson({ backend, followers, histograms }, grant));
+      // If all are followed, there is more to say of each than the worker knows.
+      const all = await backend.names();
+      const directory = { backend, followers, followed: () => all, histograms };
+      const texts = await Array.fromAsync(poolsJson(directory, grant), textOf);
       const { pools } = JSON.parse(texts.join(""));
       assert.equal(pools.length, MANY);
       assert.ok(texts.length > 20, "in pieces");
@@ -64,9 +70,40 @@ Deno.test("list of thousands of pools: others have a turn after each few", async
       clearTimeout(timer);
     }
     assert.equal(printed, MANY);
-    // A turn is 40 pools, and the timer may miss one. What the worker hands over at once is 100.
+    // A turn is 40 pools, and the timer may miss one.
     assert.ok(most <= 90, `${most} pools without a turn`);
     assert.ok(turns >= 20, `${turns} turns`);
+    stopping.abort();
+    await histograms.close();
+    backend.close();
+  });
+});
+
+Deno.test("list of thousands of pools: who may read some learns nothing of the others, and who follows is counted", async () => {
+  await withMany(async (dir) => {
+    const backend = new ServingBackend(dir);
+    const stopping = new AbortController();
+    const histograms = new Histograms(backend, stopping.signal, (error) => assert.fail(`${error}`));
+    const followers = (pool: string): number => pool === "p1999" ? 3 : 0;
+    const directory = { backend, followers, followed: () => ["p1999", "gone"], histograms };
+    const list = async (can: (pool: string) => boolean, only?: ReadonlySet<string>) => {
+      const grant = { subject: "test", can: (_: Need, pool?: string) => can(pool ?? "") };
+      const text = (await Array.fromAsync(poolsJson(directory, grant, only), textOf)).join("");
+      const { pools }: { pools: { name: string; followers: number }[] } = JSON.parse(text);
+      return pools.map(({ name, followers }) => `${name} ${followers}`);
+    };
+    const everything = await list(() => true);
+    assert.equal(everything.length, MANY);
+    assert.deepEqual(everything.filter((entry) => !entry.endsWith(" 0")), ["p1999 3"]);
+    // Still so many that the worker prints them.
+    const most = await list((pool) => !/^p1\d\d$/.test(pool));
+    assert.deepEqual(most, everything.filter((entry) => !/^p1\d\d /.test(entry)));
+    assert.equal(most.length, MANY - 100);
+    const but = await list((pool) => pool !== "p77" && pool !== "000");
+    assert.deepEqual(but, everything.filter((entry) => !/^(p77|000) /.test(entry)));
+    assert.deepEqual(await list((pool) => pool === "p1999"), ["p1999 3"]);
+    assert.deepEqual(await list(() => true, new Set(["p3", "000", "x"])), ["000 0", "p3 0"]);
+    assert.deepEqual(await list(() => false), []);
     stopping.abort();
     await histograms.close();
     backend.close();

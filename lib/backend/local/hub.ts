@@ -236,6 +236,11 @@ export class Hubs {
     return this.#hubs.get(path)?.users ?? 0;
   }
 
+  /** The paths of the pools that have followers. */
+  paths(): readonly string[] {
+    return [...this.#hubs.keys()];
+  }
+
   /** Reports that this process changed a pool, so that its followers check it immediately. */
   changed(path: string): void {
     this.#hubs.get(path)?.look();

@@ -7,7 +7,7 @@
 import type { PlasmiteError } from "../../errors.ts";
 import { Cursor, MORE } from "../../pool/cursor.ts";
 import { type State, usedBytes } from "../../pool/header.ts";
-import { frameOffset } from "../../pool/frame.ts";
+import { frameFrom } from "../../pool/frame.ts";
 import type { Glimpse } from "../../pool/glance.ts";
 import { FRAME_HEADER, HEADER_SIZE, type Layout, SLOT_SIZE } from "../../pool/layout.ts";
 import type { Ring } from "../../pool/ring.ts";
@@ -129,8 +129,7 @@ export interface StreamPlace {
 function* timeOf(ring: Ring, seq: bigint, place: number): Steps<bigint | null> {
   if (place >= 0) {
     const { ringSize } = ring.layout;
-    const look = ring.itemReader(FRAME_HEADER);
-    const item = look(frameOffset(look, place, ringSize));
+    const item = frameFrom(ring.itemReader(FRAME_HEADER), place, ringSize);
     if (item.kind === "frame" && item.seq === seq) return item.time;
   }
   const cursor = new Cursor(ring, seq, true);

@@ -8,8 +8,7 @@
 
 import { onWorkersReleased, workersAreHeld } from "../../../filter/holders.ts";
 import { startTimer } from "../../../timers.ts";
-import type { SurveyJob } from "./records.ts";
-import type { SurveyReport } from "./worker.ts";
+import type { SurveyReport, SurveyTask } from "./worker.ts";
 import { workerUrl } from "./worker_url.ts";
 
 /** How long the worker waits for another job, in milliseconds. */
@@ -17,7 +16,7 @@ const IDLE = 10_000;
 
 /** A job in the worker's queue. */
 interface Waiting {
-  readonly done: Set<number>;
+  readonly done: Map<number, SurveyReport>;
   /** Whether nothing more comes, */
   over: boolean;
   /** and whether nobody waits for it. */
@@ -29,6 +28,8 @@ interface Waiting {
 export interface Help {
   /** Resolves to whether a chunk is done, or to false if it never will be. */
   done(chunk: number): Promise<boolean>;
+  /** Resolves to what the worker says of a chunk, once; to null if it never will. */
+  said(chunk: number): Promise<SurveyReport | null>;
   /** Says that nobody waits for the job any more. */
   close(): void;
 }
@@ -61,8 +62,8 @@ export class SurveyHelper {
   }
 
   /** Hands out a job. */
-  help(job: SurveyJob): Help {
-    const waiting: Waiting = { done: new Set(), over: false, closed: false, wake: () => {} };
+  help(job: SurveyTask): Help {
+    const waiting: Waiting = { done: new Map(), over: false, closed: false, wake: () => {} };
     const worker = this.#start();
     if (worker === null) waiting.over = true;
     else {
@@ -70,13 +71,17 @@ export class SurveyHelper {
       this.#queue.push(waiting);
       worker.postMessage(job);
     }
+    const said = async (chunk: number): Promise<SurveyReport | null> => {
+      while (!waiting.done.has(chunk) && !waiting.over) {
+        await new Promise<void>((resolve) => waiting.wake = resolve);
+      }
+      const report = waiting.done.get(chunk) ?? null;
+      waiting.done.delete(chunk);
+      return report;
+    };
     return {
-      done: async (chunk) => {
-        while (!waiting.done.has(chunk) && !waiting.over) {
-          await new Promise<void>((resolve) => waiting.wake = resolve);
-        }
-        return waiting.done.has(chunk);
-      },
+      done: async (chunk) => await said(chunk) !== null,
+      said,
       close: () => {
         waiting.closed = true;
         if (!workersAreHeld() && this.#queue.every(({ closed }) => closed)) this.#end();
@@ -113,7 +118,7 @@ export class SurveyHelper {
       waiting.over = true;
       this.#queue.shift();
       if (this.#queue.length === 0) this.#rest();
-    } else waiting.done.add(report);
+    } else waiting.done.set(typeof report === "number" ? report : report.chunk, report);
     waiting.wake();
   }
 
