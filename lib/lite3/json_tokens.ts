@@ -19,6 +19,10 @@ const POWERS = [
 ];
 const NO_TEXT = new DataView(new ArrayBuffer(0));
 
+function viewOf(text: Uint8Array): DataView {
+  return new DataView(text.buffer, text.byteOffset, text.byteLength);
+}
+
 /** The bytes are not a JSON value. */
 export class JsonSyntaxError extends Error {
   /** Index of the unexpected byte. */
@@ -42,6 +46,9 @@ export class JsonTokens extends Lite3Writer {
   /** Index of its end. */
   end = 0;
   #bytes: Uint8Array | undefined;
+  /** The text before, and its view. */
+  #former: Uint8Array | undefined;
+  #formerView = NO_TEXT;
   /** Index of the end of the last decoded string. */
   stringEnd = 0;
   /** Whether `-0` is a double, so that its sign is kept, and not the integer 0. */
@@ -52,8 +59,12 @@ export class JsonTokens extends Lite3Writer {
   /** Sets the text to read to the bytes of `text` up to `end`. */
   read(text: Uint8Array, end: number): void {
     if (text !== this.#bytes) {
+      // Who copies messages reads two texts in turns.
+      const view = text === this.#former ? this.#formerView : viewOf(text);
+      this.#former = this.#bytes;
+      this.#formerView = this.text;
       this.#bytes = text;
-      this.text = new DataView(text.buffer, text.byteOffset, text.byteLength);
+      this.text = view;
     }
     this.end = end;
   }

@@ -109,10 +109,10 @@ export class CompleteMessages {
         topic: "tags",
       });
     }
-    const tags = this.#readTags(doc, seq, time, list);
+    const tags = this.#readTags(doc, seq, list);
     const source = {
       seq: doc.tag(seq) === Tag.I64 ? doc.i64(seq) : BigInt(doc.f64(seq)),
-      timeNs: parseRfc3339(doc.string(time)) ?? 0n,
+      timeNs: timeOf(doc, time),
     };
     if (doc.tag(data) !== Tag.Object) {
       throw new PlasmiteError("Usage", "data must be object", {
@@ -164,22 +164,25 @@ export class CompleteMessages {
     this.#onReceipt = undefined;
   }
 
-  #readTags(doc: Lite3Doc, seq: number, time: number, list: number): string[] {
+  #readTags(doc: Lite3Doc, seq: number, list: number): string[] {
     if (!isUnsigned(doc, seq)) throw invalidComplete("seq is not an unsigned integer");
     if (doc.tag(list) !== Tag.Array) throw invalidComplete("meta.tags is not a list");
-    const tags = doc.entries(list).map((tag) => {
+    return doc.entries(list).map((tag) => {
       if (doc.tag(tag) !== Tag.String) throw invalidComplete("meta.tags holds no strings");
       return doc.string(tag);
     });
-    if (doc.tag(time) !== Tag.String) throw invalidComplete("time is not a string");
-    if (parseRfc3339(doc.string(time)) === undefined) {
-      throw new PlasmiteError("Usage", "invalid source message time", {
-        hint: "A complete message has an RFC 3339 time; anything else can be stored as data.",
-        topic: "message time",
-      });
-    }
-    return tags;
   }
+}
+
+/** The time of a complete message, in nanoseconds since 1970. Throws Usage. */
+function timeOf(doc: Lite3Doc, time: number): bigint {
+  if (doc.tag(time) !== Tag.String) throw invalidComplete("time is not a string");
+  const ns = parseRfc3339(doc.string(time));
+  if (ns !== undefined) return ns;
+  throw new PlasmiteError("Usage", "invalid source message time", {
+    hint: "A complete message has an RFC 3339 time; anything else can be stored as data.",
+    topic: "message time",
+  });
 }
 
 /** Refuses what an import cannot keep as it is. Throws Usage. */

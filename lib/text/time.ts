@@ -151,6 +151,36 @@ export function formatTime(ns: bigint): string {
  * 1.4).
  */
 export function parseRfc3339(text: string): bigint | undefined {
+  return timeInMinute(text) ?? parseWhole(text);
+}
+
+/** The last minute that was parsed, as text of that many characters and since 1970. */
+const MINUTE_LENGTH = 17;
+let minuteText = "";
+let minuteNs = 0n;
+
+/** A time in the same minute as one before, as the times of most messages are; else undefined. */
+function timeInMinute(text: string): bigint | undefined {
+  const { length } = text;
+  if (length < 20 || length > 30 || !text.startsWith(minuteText) || minuteText === "") {
+    return undefined;
+  }
+  if (text.charCodeAt(length - 1) !== 0x5a) return undefined;
+  let ns = 0;
+  for (let i = MINUTE_LENGTH, scale = 1e10; i < length - 1; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (i === MINUTE_LENGTH + 2) {
+      if (digit !== -2 || length === 21) return undefined; // A point, and digits behind it.
+      continue;
+    }
+    if (digit < 0 || digit > 9 || (i === MINUTE_LENGTH && digit > 5)) return undefined;
+    ns += digit * scale;
+    scale /= 10;
+  }
+  return minuteNs + BigInt(ns);
+}
+
+function parseWhole(text: string): bigint | undefined {
   const m = RFC3339.exec(text);
   if (m === null) return undefined;
   const [, year, month, day, hour, minute, second, fraction, , sign, offsetHour, offsetMinute] = m;
@@ -175,6 +205,10 @@ export function parseRfc3339(text: string): bigint | undefined {
     }
     // As in the reference: the last nanosecond of the previous second.
     return BigInt(minutes * 60 + 59) * 1_000_000_000n + 999_999_999n;
+  }
+  if (sign === undefined && text[MINUTE_LENGTH - 1] === ":") {
+    minuteText = text.slice(0, MINUTE_LENGTH);
+    minuteNs = BigInt(minutes) * 60_000_000_000n;
   }
   const ns = Number((fraction ?? "").slice(0, 9).padEnd(9, "0"));
   return BigInt(minutes * 60 + s) * 1_000_000_000n + BigInt(ns);
