@@ -48,7 +48,7 @@ export class JsonTokens extends Lite3Writer {
   #bytes: Uint8Array | undefined;
   /** The text before, and its view. */
   #former: Uint8Array | undefined;
-  #formerView = NO_TEXT;
+  #formerView: DataView = NO_TEXT;
   /** Index of the end of the last decoded string. */
   stringEnd = 0;
   /** Whether `-0` is a double, so that its sign is kept, and not the integer 0. */

@@ -80,6 +80,25 @@ Deno.test("a time is read the same whether or not one of the same minute was rea
   );
 });
 
+Deno.test("what is no time is refused after a time that begins like it", () => {
+  const cases: [before: string, text: string, expected: bigint | undefined][] = [
+    ["1970-01-01T00:00:07Z", "1970-01-01T00:00:7Z", undefined],
+    ["1970-01-01T00:00:07Z", "1970-01-01T00:00:Z", undefined],
+    ["1970-01-01T00:00:07Z", "1970-01-01T00:00:07", undefined],
+    ["1970-01-01T00:00:07Z", "1970-01-01T00:00:07.Z", undefined],
+    ["1970-01-01T00:00:07Z", "1970-01-01T00:00:60Z", undefined],
+    ["1970-01-01T00:00:07Z", "1970-01-01T00:00:59.1234567899Z", 59_123_456_789n],
+    ["1970-01-01\u{1f600}00:00:07Z", "1970-01-01\u{1f600}00:0012Z", undefined],
+    ["1970-01-01T00:00:07+01:00", "1970-01-01T00:00:07Z", 7_000_000_000n],
+    ["1970-01-01T00:00:07Z", "1970-01-01T00:00:07-01:00", 3_607_000_000_000n],
+  ];
+  for (const [before, text, expected] of cases) {
+    assert.notEqual(parseRfc3339(before), undefined);
+    assert.equal(parseRfc3339(text), expected, text);
+    assert.equal(parseRfc3339(text), expected, text);
+  }
+});
+
 // Lost: the date of each message of one day, in a leap year or at the end of a month.
 Deno.test("the first and the last second of every day that a timestamp can have", () => {
   for (let second = 0n; second * 1_000_000_000n <= U64_MAX; second += 86_400n) {
