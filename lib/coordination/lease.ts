@@ -13,6 +13,8 @@ import { checkKey, KEY_TAG } from "./names.ts";
 export const CLAIM_TAG = "claim";
 /** The shortest, default and longest lease, in milliseconds. */
 export const TTL = { least: 1_000, usual: 60_000, most: 86_400_000 } as const;
+/** The largest number of keys of one claim: all are judged while the pool is locked. */
+export const MOST_KEYS = 1000;
 /** The longest name of a holder, in bytes, so that it fits in a tag after `agent:`. */
 const LONGEST_HOLDER = 250;
 /** A claim further in the future than this, in ns, was made with a clock that jumped. */
@@ -64,6 +66,13 @@ export function checkTtl(ttlMs: number | undefined): void {
 export function needsKey(): PlasmiteError {
   return new PlasmiteError("Usage", "A claim needs a key", {
     hint: "Name what is to be claimed.",
+  });
+}
+
+/** The error for a claim of more than {@linkcode MOST_KEYS} keys. */
+export function tooManyKeys(): PlasmiteError {
+  return new PlasmiteError("Usage", "A claim has too many keys", {
+    hint: `Claim at most ${MOST_KEYS} keys at once, or one key that stands for them all.`,
   });
 }
 

@@ -8,6 +8,7 @@
 import "../support/environment.ts";
 import assert from "node:assert/strict";
 import { withPool } from "./pool_util.ts";
+import { KnownTags } from "../../lib/backend/local/known_tags.ts";
 import { compileWhere } from "../../lib/filter/where.ts";
 import { settingMaxAge } from "../../lib/pool/retention.ts";
 import { frames, storeAll, storeWhen } from "../support/coordinated.ts";
@@ -47,6 +48,42 @@ Deno.test("lease: claim, refusal, renewal, release in a pool", async () => {
     await fails("Usage", () => ann.claim({ keys: [], holder: "ann" }));
     await fails("Usage", () => ann.claim({ keys: ["a"], holder: "ann", ttlMs: 999 }));
     await fails("Usage", () => ann.release({ keys: ["a"], holder: "ann" }));
+  });
+});
+
+// Lost: a server, to two requests of a megabyte: each key read the whole claim of all again, and kept
+// it, while the pool was locked.
+Deno.test("lease: however many keys a claim has, it is read once; there may be a thousand", async () => {
+  await withPool(async ({ pool, open }) => {
+    const own = KnownTags.prototype.read;
+    let reads = 0;
+    KnownTags.prototype.read = function (...args: Parameters<typeof own>): null {
+      reads++;
+      return own.apply(this, args) as null;
+    };
+    try {
+      const keys = Array.from({ length: 1000 }, (_, i) => `k${i}`);
+      const ann = await pool.coordinate();
+      assert.equal((await ann.claim({ keys, holder: "ann" })).token, 1n);
+      assert.equal(reads, 0);
+      assert.equal((await ann.claim({ keys, holder: "ann" })).token, 1n);
+      assert.equal(reads, 1);
+      const bob = await open().coordinate();
+      await fails("Busy", () => bob.claim({ keys: ["x", ...keys.slice(1)], holder: "bob" }));
+      assert.equal(reads, 2);
+      const two = keys.slice(0, 500);
+      assert.equal((await ann.release({ keys: two, holder: "ann", token: 1n })).seq, 3n);
+      assert.equal((await ann.release({ keys, holder: "bob", force: true })).seq, 4n);
+      assert.equal(reads, 5, "the release of one half, and the claim of the other");
+      await fails("Usage", () => ann.claim({ keys: [...keys, "more"], holder: "ann" }));
+      await fails(
+        "Usage",
+        () => ann.release({ keys: [...keys, "more"], holder: "a", force: true }),
+      );
+      assert.equal((await ann.claim({ keys: [...keys, ...keys], holder: "ann" })).seq, 5n);
+    } finally {
+      KnownTags.prototype.read = own;
+    }
   });
 });
 

@@ -22,6 +22,8 @@ const MOST_DELTA = 256n;
  * large.
  */
 const FIRST_PIECE = 256n;
+/** The largest number of tags that are compared one by one with those of a message. */
+const FEW = 8;
 /** How many tags are cached. */
 const MOST_TAGS = 1 << 17;
 /** How many absent tags are cached. */
@@ -163,6 +165,11 @@ export class KnownTags {
   ): Steps<Map<string, bigint>> {
     const found = new Map<string, bigint>();
     const walk = this.#walk;
+    if (wanted.length > FEW) {
+      const names = new Set(wanted.map(nameOf));
+      yield* walk.visiting({ from, until }, () => this.#learn(found, walk.view, walk.seq, names));
+      return found;
+    }
     const tests: Test[] = wanted.map((one) => ({
       name: nameOf(one),
       tags: [new Lite3Tag(one.tag), ...(one.claim === true ? [this.#claim] : [])],
@@ -173,8 +180,13 @@ export class KnownTags {
     return found;
   }
 
-  /** Caches the keys and ids of one message. */
-  #learn(into: Map<string, bigint>, view: MessageView, seq: bigint): void {
+  /** Caches the keys and ids of one message; with `only`, those of these names. */
+  #learn(
+    into: Map<string, bigint>,
+    view: MessageView,
+    seq: bigint,
+    only?: ReadonlySet<string>,
+  ): void {
     if (view.tagCount === 0) return;
     const { doc } = view;
     const isClaim = view.hasTag(this.#claim);
@@ -186,8 +198,10 @@ export class KnownTags {
       if (!isKey && !beginsWith(doc.dv, start, length, ID_TAG)) continue;
       const tag = textOf(view, at);
       if (tag === null) continue;
-      into.set(tag, seq);
-      if (isClaim && isKey) into.set(nameOf({ tag, claim: true }), seq);
+      if (only === undefined || only.has(tag)) into.set(tag, seq);
+      if (!isClaim || !isKey) continue;
+      const name = nameOf({ tag, claim: true });
+      if (only === undefined || only.has(name)) into.set(name, seq);
     }
   }
 

@@ -15,11 +15,13 @@ import {
   FirstSights,
   forceRelease,
   keySet,
+  MOST_KEYS,
   needsKey,
   type Newest,
   parseClaim,
   release,
   renew,
+  tooManyKeys,
   TTL,
 } from "../../coordination/lease.ts";
 import { checkKey, KEY_TAG } from "../../coordination/names.ts";
@@ -141,13 +143,16 @@ export class Leases {
   #newest(state: State, keys: readonly string[]): Map<string, ClaimMessage | null> {
     const newest = new Map<string, ClaimMessage | null>();
     const live = this.#known.live(state);
+    // Many keys are often in one message, which may be large: each is read once.
+    const read = new Map<bigint, ClaimMessage | null>([[0n, null]]);
     for (const key of keys) {
       const seq = this.#known.find({ tag: KEY_TAG + key, claim: true }, live);
-      const read = (view: MessageView, timeNs: bigint): ClaimMessage | null => {
+      const parse = (view: MessageView, timeNs: bigint): ClaimMessage | null => {
         const data = toValue(view.doc, view.dataAt);
         return parseClaim(seq, timeNs, data as { readonly [key: string]: unknown });
       };
-      newest.set(key, seq === 0n ? null : this.#known.read(state, seq, read));
+      if (!read.has(seq)) read.set(seq, this.#known.read(state, seq, parse));
+      newest.set(key, read.get(seq) ?? null);
     }
     return newest;
   }
@@ -174,5 +179,7 @@ function encode(batch: FrameBatch, { data, tags }: ClaimAppend, timeNs: bigint):
 
 function checkKeys(keys: readonly string[]): readonly string[] {
   if (keys.length === 0) throw needsKey();
-  return keySet(keys.map((key) => checkKey(key, "key")));
+  const set = keySet(keys.map((key) => checkKey(key, "key")));
+  if (set.length > MOST_KEYS) throw tooManyKeys();
+  return set;
 }
