@@ -13,7 +13,7 @@ import { PlasmiteError } from "../errors.ts";
 import type { Where } from "../filter/where.ts";
 import { nowNs } from "../text/time.ts";
 import { parseDurability } from "../text/units.ts";
-import { conditions } from "./conditions.ts";
+import { conditions, noticeHopeless } from "./conditions.ts";
 import type { CommandContext } from "./context.ts";
 import { printNotice } from "./notices.ts";
 import { sinceOf } from "./time_options.ts";
@@ -93,6 +93,7 @@ export async function openCursor(
   if (typeof from === "bigint" && !exists) refusePlace(plan, (await pool.bounds()).newest);
   const place = exists ? undefined : from ?? await placeOf(pool, plan);
   const cursor = await coordination.cursor(name, { from: place, dir, flush });
+  await noticeHopeless(context);
   if (!cursor.isNew && isPlaced) {
     printNotice(context, {
       kind: "cursor_exists",

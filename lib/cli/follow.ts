@@ -86,6 +86,7 @@ export async function run(context: CommandContext): Promise<number> {
     plain: "pretty",
   });
   const pool = await openPool(context, ref, { write: false });
+  if (args.has("where")) await (await import("./conditions.ts")).noticeHopeless(context);
   const drops = new DropNotices(context, pool.path, args.has("quiet-drops"));
   const unreadable = args.has("skip-corrupt")
     ? new (await import("./unreadable.ts")).UnreadableNotices(context, pool.path)

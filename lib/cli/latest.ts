@@ -13,7 +13,7 @@ import type { Where } from "../filter/where.ts";
 import { MessageView } from "../lite3/message.ts";
 import { nowNs } from "../text/time.ts";
 import { parseDuration } from "../text/units.ts";
-import { conditions } from "./conditions.ts";
+import { conditions, hopelessOf } from "./conditions.ts";
 import type { CommandContext } from "./context.ts";
 import { MessageWriter } from "./message_writer.ts";
 import { findPool, openPool } from "./open.ts";
@@ -49,7 +49,7 @@ export async function run(context: CommandContext): Promise<number> {
   const writer = await MessageWriter.open(context, { dataOnly: false, plain: "document" });
   const pool = await openPool(context, ref, { write: false });
   try {
-    for (const frame of await find(pool, question)) {
+    for (const frame of await find(context, pool, question)) {
       try {
         writer.write(new MessageView().openStored(frame));
       } catch (error) {
@@ -63,7 +63,11 @@ export async function run(context: CommandContext): Promise<number> {
   }
 }
 
-async function find(pool: PoolHandle, question: Question): Promise<readonly StoredFrame[]> {
+async function find(
+  context: CommandContext,
+  pool: PoolHandle,
+  question: Question,
+): Promise<readonly StoredFrame[]> {
   const { by, key, tags, where, having, sinceNs } = question;
   if (by !== undefined) {
     const request = { tags, where, having, ...(sinceNs === undefined ? {} : { sinceNs }) };
@@ -74,9 +78,12 @@ async function find(pool: PoolHandle, question: Question): Promise<readonly Stor
     ? await (await pool.coordinate()).latest(key)
     : await newest(pool, question);
   if (frame !== null && holds(frame, having)) return [frame];
+  const hopeless = await hopelessOf(context);
   throw new PlasmiteError("NotFound", "message not found", {
     path: pool.path,
-    hint: key === undefined
+    hint: hopeless !== undefined
+      ? `Check '${hopeless.expression}': ${hopeless.why}`
+      : key === undefined
       ? "Nothing that is retained matches."
       : `Nothing that is retained has the key ${JSON.stringify(key)} and matches.`,
     details: key === undefined ? {} : { key },

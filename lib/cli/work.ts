@@ -9,7 +9,7 @@ import type { Group, GroupRequest } from "../backend/coordination.ts";
 import { checkCursorName } from "../coordination/names.ts";
 import { PlasmiteError } from "../errors.ts";
 import { parseDuration } from "../text/units.ts";
-import { conditions } from "./conditions.ts";
+import { conditions, noticeHopeless } from "./conditions.ts";
 import type { CommandContext } from "./context.ts";
 import { findPool, openPool } from "./open.ts";
 import { Signals } from "./signals.ts";
@@ -44,6 +44,7 @@ export async function run(context: CommandContext): Promise<number> {
   // Tasks are extended while others start and end, so nothing here may block.
   const words: [string, ...string[]] = [findProgram(program), ...rest];
   const pool = await openPool(context, ref, { write: false, serving: true });
+  await noticeHopeless(context);
   using signals = new Signals();
   let group: Group | undefined;
   try {

@@ -20,21 +20,31 @@ export async function suggestionFor(
 }
 
 /**
- * Refuses what cannot match any message. Only callers that get an answer at once are told: on a
- * command line a filter that matches nothing is none of our business.
+ * Why a filter that can be compiled cannot match any message; undefined if it may match some.
+ *
+ * @param node the filter, if it was parsed already
+ */
+export function whyHopeless(expression: string, node = parse(expression)): string | undefined {
+  const part = hopelessPart(node);
+  if (part === undefined) return undefined;
+  const name = JSON.stringify(part.name).slice(1, -1);
+  if (part.kind === "word") return `${name} is a function of jq here, not a text`;
+  const place = name === "tags" ? "meta" : "data";
+  return `no message has .${name}; did you mean .${place}.${name}?`;
+}
+
+/**
+ * Refuses what cannot match any message, for callers that get an answer at once. On a command line
+ * such a filter is told of, and waits as in 0.8 (docs/spec/command-line.md 1.11).
  */
 export async function refuseHopeless(expression: string): Promise<void> {
   const node = parse(expression);
-  const part = hopelessPart(node);
+  const why = whyHopeless(expression, node);
   const yields = neverBoolean(node);
-  if (part === undefined && yields === undefined) return;
+  if (why === undefined && yields === undefined) return;
   const { suggest } = await import("./suggest.ts");
   const suggestion = suggest(expression);
-  if (part === undefined) throw notBoolean(expression, yields ?? "", suggestion);
-  const name = JSON.stringify(part.name).slice(1, -1);
-  const why = part.kind === "word"
-    ? `${name} is a function of jq here, not a text`
-    : `no message has .${name}; did you mean .data.${name}?`;
+  if (why === undefined) throw notBoolean(expression, yields ?? "", suggestion);
   throw new PlasmiteError("Usage", "filter expression matches no message", {
     hint: `Check the jq expression ${JSON.stringify(expression)}: ${why}${meant(suggestion)}`,
     suggestion,
