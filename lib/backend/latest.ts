@@ -7,6 +7,7 @@
 
 import { PlasmiteError } from "../errors.ts";
 import { grouping, Groups } from "../filter/latest.ts";
+import { MessageView } from "../lite3/message.ts";
 import type { Where } from "../filter/where.ts";
 import type { Awaitable } from "../types.ts";
 import { Filter } from "./filter.ts";
@@ -41,7 +42,10 @@ export async function latestBy(
   by: string,
   request: LatestRequest = {},
 ): Promise<Latest> {
-  const work = searching(pool, by, request);
+  return await awaiting(searching(pool, by, request));
+}
+
+async function awaiting<T>(work: Waiting<T>): Promise<T> {
   for (let step = work.next();;) {
     if (step.done === true) return step.value;
     let value: unknown;
@@ -63,7 +67,7 @@ export function latestByNow(pool: Readable, by: string, request: LatestRequest =
 }
 
 function* searching(pool: Readable, by: string, request: LatestRequest): Waiting<Latest> {
-  const { tags, where, having = [], sinceNs = 0n, most = Infinity, signal } = request;
+  const { tags, where, sinceNs = 0n, signal } = request;
   const { keysOf } = grouping(by);
   const groups = new Groups();
   const walk = yield* settled(pool.select({ tags, where, since: sinceNs }));
@@ -76,6 +80,30 @@ function* searching(pool: Readable, by: string, request: LatestRequest): Waiting
   } finally {
     walk.close();
   }
+  return yield* chosen(pool, groups, request);
+}
+
+/** Like {@linkcode latestBy}, for messages in order that contain the newest of each group. */
+export async function latestAmong(
+  frames: readonly StoredFrame[],
+  by: string,
+  request: LatestRequest = {},
+): Promise<Latest> {
+  const { keysOf } = grouping(by);
+  const groups = new Groups();
+  const view = new MessageView();
+  for (const frame of frames) groups.add(frame.seq, keysOf(view.openStored(frame)));
+  const found = new Map(frames.map((frame) => [frame.seq, frame]));
+  return await awaiting(chosen({ get: (seq) => found.get(seq) ?? null }, groups, request));
+}
+
+/** The newest messages of the groups that are wanted. */
+function* chosen(
+  pool: Pick<Readable, "get">,
+  groups: Groups,
+  request: LatestRequest,
+): Waiting<Latest> {
+  const { having = [], most = Infinity } = request;
   // Groups are left out by `having` first, and then for their number.
   const candidates = groups.last(having.length > 0 ? Infinity : most);
   const { messages, complete } = yield* newest(pool, candidates, request);
@@ -90,7 +118,7 @@ function* searching(pool: Readable, by: string, request: LatestRequest): Waiting
  * limit.
  */
 function* newest(
-  pool: Readable,
+  pool: Pick<Readable, "get">,
   seqs: readonly bigint[],
   { having = [], most = Infinity, mostBytes = Infinity, signal }: LatestRequest,
 ): Waiting<{ readonly messages: StoredFrame[]; readonly complete: boolean }> {

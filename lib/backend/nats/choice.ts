@@ -39,7 +39,7 @@ const ENDANGERED = 1 / 16;
 const LITERAL = /^[^\s.*>]+(?:\.[^\s.*>]+)*$/;
 
 /** Whether every message of the stream was published to it directly, under its own subject. */
-function isDirect({ mirror, sources, subject_transform: transform }: StreamConfig): boolean {
+export function isDirect({ mirror, sources, subject_transform: transform }: StreamConfig): boolean {
   return mirror === undefined && transform === undefined && (sources?.length ?? 0) === 0;
 }
 

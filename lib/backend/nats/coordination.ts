@@ -7,7 +7,7 @@
 import { CLAIM_TAG } from "../../coordination/lease.ts";
 import { checkCursorName, checkKey, KEY_TAG } from "../../coordination/names.ts";
 import { PlasmiteError } from "../../errors.ts";
-import { Lite3Tag } from "../../lite3/message.ts";
+import { Lite3Tag, MessageView } from "../../lite3/message.ts";
 import { advance } from "../advance.ts";
 import { claimPatiently } from "../claim_wait.ts";
 import type {
@@ -22,7 +22,7 @@ import type {
 } from "../coordination.ts";
 import type { HasDeadPool } from "../dead.ts";
 import { storedOf } from "../frames.ts";
-import { latestBy } from "../latest.ts";
+import { latestAmong, latestBy } from "../latest.ts";
 import type {
   ClaimRequest,
   Latest,
@@ -36,15 +36,16 @@ import { noFlush } from "./appender.ts";
 import { NatsCursors } from "./cursors.ts";
 import { NatsGroup } from "./group.ts";
 import { NatsLeases } from "./leases.ts";
+import type { Opened } from "./opened.ts";
 import type { Target } from "./publisher.ts";
 import { leaderMessage } from "./stream.ts";
-import { type Incoming, keySubject, severalKeys, sourceSubjects } from "./wire.ts";
+import { type Incoming, keyOfSubject, keySubject, severalKeys, sourceSubjects } from "./wire.ts";
 
 /** Coordination in one stream. */
 export class NatsCoordination implements Coordination {
   readonly #pool: PoolHandle & HasDeadPool;
   readonly #target: Target;
-  readonly #created: string;
+  readonly #opened: Opened & { readonly target: Target };
   readonly #leases: NatsLeases;
   readonly #cursors: NatsCursors;
   readonly #frame: (message: Incoming) => StoredFrame;
@@ -63,7 +64,7 @@ export class NatsCoordination implements Coordination {
   ) {
     this.#pool = pool;
     this.#target = target;
-    this.#created = created;
+    this.#opened = { target, created };
     this.#leases = new NatsLeases(target);
     this.#cursors = new NatsCursors(target, created, pool);
     this.#frame = frame;
@@ -105,8 +106,33 @@ export class NatsCoordination implements Coordination {
     }
   }
 
-  latestBy(by: string, request: LatestRequest = {}): Promise<Latest> {
-    return latestBy(this.#pool, by, request);
+  async latestBy(by: string, request: LatestRequest = {}): Promise<Latest> {
+    const frames = await this.#lastOfKeys(by, request);
+    return frames === null
+      ? await latestBy(this.#pool, by, request)
+      : await latestAmong(frames, by, request);
+  }
+
+  /** Messages among which the newest of each key are; null if all messages must be read. */
+  async #lastOfKeys(
+    by: string,
+    { signal, sinceNs = 0n, tags = [], where = [] }: LatestRequest,
+  ): Promise<StoredFrame[] | null> {
+    if (!by.startsWith(KEY_TAG) || tags.length > 0 || where.length > 0) return null;
+    const { lastOfKeys } = await import("./last_of_keys.ts");
+    const wants = (key: string): boolean => `${KEY_TAG}${key}`.startsWith(by);
+    const found = await lastOfKeys(this.#opened, { wants, signal });
+    if (found === null) return null;
+    const view = new MessageView();
+    const frames: StoredFrame[] = [];
+    for (const message of found) {
+      const frame = this.#frame(message);
+      const key = keyOfSubject(this.#target.stream, message.subject);
+      // Another program may have published it without the tag, after one that has it.
+      if (!view.openStored(frame).hasTags([new Lite3Tag(`${KEY_TAG}${key}`)])) return null;
+      if (frame.timestampNs >= sinceNs) frames.push(frame);
+    }
+    return frames;
   }
 
   claim(request: ClaimRequest): Promise<LeaseState> {
@@ -150,8 +176,7 @@ export class NatsCoordination implements Coordination {
       });
     }
     const checked = checkCursorName(name);
-    const opened = { target: this.#target, created: this.#created };
-    return new NatsGroup(checked, opened, this.#pool, this.#frame, request);
+    return new NatsGroup(checked, this.#opened, this.#pool, this.#frame, request);
   }
 }
 

@@ -147,7 +147,7 @@ export class DirectBatches implements Supply {
 }
 
 /** A message that was gotten. The server's headers come behind those that were stored. */
-class Gotten implements Arrival {
+export class Gotten implements Arrival {
   readonly seq: number;
   readonly pending: number;
   /** The number of the message before it in the batch; 0 for the first. */

@@ -44,6 +44,7 @@ export interface StreamInfo {
     readonly first_ts: string;
     readonly last_seq: number;
     readonly last_ts: string;
+    readonly num_subjects?: number;
   };
   readonly cluster?: { readonly leader?: string; readonly name?: string };
 }
@@ -152,8 +153,13 @@ export function takesBatches(link: Link, config: StreamConfig): boolean {
 }
 
 /** Requests a stream's description. Throws NotFound and the errors of {@linkcode Link.api}. */
-export async function streamInfo(link: Link, name: string, path: string): Promise<StreamInfo> {
-  return await link.api<StreamInfo>(`STREAM.INFO.${name}`, null, path);
+export async function streamInfo(
+  link: Link,
+  name: string,
+  path: string,
+  body: object | null = null,
+): Promise<StreamInfo> {
+  return await link.api<StreamInfo>(`STREAM.INFO.${name}`, body, path);
 }
 
 /** The range of messages that a stream retains now. */

@@ -63,6 +63,20 @@ export function claimSubject(stream: string, key: string): string {
   return `${subjectPrefix(stream)}c.${base64url(key)}`;
 }
 
+/** The key that a subject of a single key or its claims tells; null for other subjects. */
+export function keyOfSubject(stream: string, subject: string): string | null {
+  const prefix = subjectPrefix(stream);
+  if (!subject.startsWith(`${prefix}k.`) && !subject.startsWith(`${prefix}c.`)) return null;
+  try {
+    const bytes = Uint8Array.fromBase64(subject.slice(prefix.length + 2), {
+      alphabet: "base64url",
+    });
+    return utf8.decode(bytes);
+  } catch {
+    return null; // Several keys, or another program's.
+  }
+}
+
 /** The subject of messages copied from a source. */
 export function sourceSubject(stream: string, source: string): string {
   return `${subjectPrefix(stream)}s.${base64url(source)}`;
