@@ -19,11 +19,18 @@ export interface Asset {
   readonly type: string;
   /** The text. */
   readonly body: string;
+  /** What the security policy allows as the one script in the text, such as `'sha256-…'`. */
+  readonly script?: string;
 }
 
-/** The security policy of the page: its own scripts, styles and requests, and nothing else. */
-const PAGE_POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+/**
+ * The security policy of the page: its own scripts, styles and requests, and nothing else.
+ *
+ * @param script the one that is in the page
+ */
+const policyOf = (script = "") =>
+  `default-src 'none'; script-src 'self'${script && ` ${script}`}; ` +
+  "style-src 'self'; img-src 'self' data:; " +
   "connect-src 'self'; worker-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /** Whether a client takes gzip. */
@@ -96,6 +103,14 @@ function packedBody(asset: Asset): Promise<ArrayBuffer> {
   return body;
 }
 
+/** A file as a browser asks for it that did not get it before, or as it is. */
+async function askedFor(request: Request, asset: Asset): Promise<Asset> {
+  const [, again] = /\?again=(\d{1,16})$/.exec(request.url) ?? [];
+  if (again === undefined || !asset.type.startsWith("text/javascript")) return asset;
+  const { underOtherAddress } = await import("./ui/packs.ts");
+  return { ...asset, body: underOtherAddress(asset.body, again) };
+}
+
 /**
  * Serves a file of the page; all pools share one page.
  *
@@ -106,17 +121,18 @@ export async function page(
   assets: ReadonlyMap<string, Asset>,
   path: string,
 ): Promise<Response> {
-  const asset = assets.get(path) ??
+  const found = assets.get(path) ??
     (path.startsWith("/ui/pools/") || path === "/access"
       ? assets.get("/ui/pools/:name") ?? assets.get("/ui")
       : null);
-  if (asset === undefined || asset === null) {
+  if (found === undefined || found === null) {
     throw new HttpError(404, "NotFound", "no such page", { hint: "The page is at /ui." });
   }
+  const asset = await askedFor(request, found);
   const headers: HeaderPairs = [
     ["content-type", asset.type],
     ...BASE_HEADERS,
-    ["content-security-policy", PAGE_POLICY],
+    ["content-security-policy", policyOf(asset.script)],
     ["referrer-policy", "no-referrer"],
     ["cross-origin-resource-policy", "same-origin"],
   ];

@@ -41,9 +41,24 @@ export const wordsOf = (error) => error instanceof ApiError ? error.words : Stri
 
 // The token is kept in this variable and, if requested, in the tab's session storage; never in a URL.
 let token = "";
+/** Marks a token that is kept only until the page has been loaded again. */
+const ONCE = `${STORE}-once`;
 try {
   token = sessionStorage.getItem(STORE) ?? "";
+  if (sessionStorage.getItem(ONCE)) {
+    sessionStorage.removeItem(STORE);
+    sessionStorage.removeItem(ONCE);
+  }
 } catch { /* storage is switched off */ }
+
+/** Before the page loads itself again: nobody has to sign in for that. */
+export function keepForReload() {
+  try {
+    if (!token || sessionStorage.getItem(STORE)) return;
+    sessionStorage.setItem(STORE, token);
+    sessionStorage.setItem(ONCE, "1");
+  } catch { /* storage is switched off */ }
+}
 
 /**
  * What the server allows this page to do: read, append (`write`), create and delete (`admin`); they

@@ -5,7 +5,7 @@
  */
 
 import { address } from "./address.js";
-import { onUnauthorized, rights, signIn } from "./api.js";
+import { keepForReload, onUnauthorized, rights, signIn } from "./api.js";
 import { button, fill, h, icon, svg, toast } from "./dom.js";
 import { say } from "./say.js";
 import { accessStatus, entrance, giveKey, leaveSession, refusal } from "./session.js";
@@ -139,11 +139,14 @@ async function open() {
   try {
     make = await load();
   } catch (error) {
-    // A TypeError says that a module was not delivered.
+    // A TypeError says that a module was not delivered; not every browser asks for it again.
     if (!(error instanceof TypeError)) throw error;
     if (mine !== opened) return;
+    shell.crumbs();
+    draw(h("main", null));
     shell.state("reconnecting", "Reconnecting: the server does not answer");
-    setTimeout(() => mine === opened && open(), 1000);
+    keepForReload();
+    dispatchEvent(new Event("missing")); // start.js loads the page again.
     return;
   }
   if (mine !== opened) return;

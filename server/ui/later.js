@@ -53,7 +53,8 @@ export class Later {
 
   /** Makes the part if there is none. @returns {Promise<T>} */
   get() {
-    // After a failure, such as a server that does not answer, the next use tries again.
+    // After a failure, such as a server that does not answer, the next use tries again; how a module
+    // is asked for again is in packs.ts.
     this.#coming ??= this.#make().then(
       (part) => this.#made = part,
       (error) => {

@@ -89,6 +89,7 @@ import shared from "./shared.js" with { type: "text" };
 import sharedWorker from "./shared_worker.js" with { type: "text" };
 import settings from "./settings.js" with { type: "text" };
 import signin from "./signin.js" with { type: "text" };
+import start from "./start.js" with { type: "text" };
 import stream from "./stream.js" with { type: "text" };
 import streamPlace from "./stream_place.js" with { type: "text" };
 import styleCss from "./style.css" with { type: "text" };
@@ -98,7 +99,8 @@ import timeline from "./timeline.js" with { type: "text" };
 import words from "./words.js" with { type: "text" };
 import wordsOrJq from "./words_or_jq.js" with { type: "text" };
 
-import { importsOf, lean, packed } from "./packs.ts";
+import { createHash } from "node:crypto";
+import { importsOf, lean, packed, withSecondTry } from "./packs.ts";
 
 /** One file of the page. */
 export interface UiAsset {
@@ -106,6 +108,8 @@ export interface UiAsset {
   readonly type: string;
   /** Its text. */
   readonly body: string;
+  /** What the security policy allows as the one script in the text. */
+  readonly script?: string;
 }
 
 const SCRIPTS: Readonly<Record<string, string>> = {
@@ -223,6 +227,10 @@ const REACHED: ReadonlyMap<string, ReadonlySet<string>> = new Map(
 
 const { files: FILES, packs: PACKS } = packed(SCRIPTS, REACHED, ["early"]);
 
+/** The script in each page, and what its policy names it. */
+const START = lean(start).replaceAll(/^\s*\n/gm, "");
+const START_NAME = `'sha256-${createHash("sha256").update(START).digest("base64")}'`;
+
 /** The page that preloads what the first paint of a view needs. */
 function pageOf(view: string): UiAsset {
   const modules = [...REACHED.get(view) ?? []].sort();
@@ -240,14 +248,15 @@ function pageOf(view: string): UiAsset {
     ),
   ];
   const body = page.replace("<!-- preloads -->", links.join("\n    "))
-    .replace("assets/app.js", `assets/${PACKS.get("app")}.js`);
-  return { type: "text/html; charset=utf-8", body };
+    .replace("assets/app.js", `assets/${PACKS.get("app")}.js`)
+    .replace("<!-- start -->", () => `<script>${START}</script>`);
+  return { type: "text/html; charset=utf-8", body, script: START_NAME };
 }
 
 function all(files: Readonly<Record<string, string>>, end: string, type: string) {
   return Object.entries(files).map(([name, body]): [string, UiAsset] => [
     `/ui/assets/${name}.${end}`,
-    { type: `${type}; charset=utf-8`, body: end === "js" ? lean(body) : body },
+    { type: `${type}; charset=utf-8`, body: end === "js" ? withSecondTry(lean(body)) : body },
   ]);
 }
 
@@ -261,8 +270,8 @@ const ASSETS: ReadonlyMap<string, UiAsset> = new Map([
 
 /**
  * The files by path; the page of every pool is at `/ui/pools/:name`. Its content security policy
- * (docs/spec/http-api.md 7) allows only its own files and server: no inline scripts or styles, no
- * eval, no frames.
+ * (docs/spec/http-api.md 7) allows only its own files and server, and the script in the page by its
+ * digest: no other inline scripts, no inline styles, no eval, no frames.
  */
 export function uiAssets(): Promise<ReadonlyMap<string, UiAsset>> {
   return Promise.resolve(ASSETS);

@@ -22,6 +22,29 @@ export function lean(script: string): string {
   return script.replaceAll(comments, (comment) => comment.replaceAll(/[^\n]+/g, ""));
 }
 
+/**
+ * A script that asks a second time for parts that did not come, under another address: Firefox keeps
+ * what failed under the first one for as long as the document is shown.
+ */
+export function withSecondTry(script: string): string {
+  return script.replaceAll(
+    /\bimport\("\.\/(\w+)\.js"\)/g,
+    (first, name) => `${first}.catch(() => import(\`./${name}.js?again=\${Date.now()}\`))`,
+  );
+}
+
+/**
+ * A script under another address, which asks for what it imports under others as well, except for
+ * what is there already because every page starts with it or would fail without it: packs, and the
+ * module that they leave out.
+ */
+export function underOtherAddress(script: string, again: string): string {
+  return script.replaceAll(
+    / from "\.\/(?!with_|early\.)(\w+)\.js";$/gm,
+    (_, name) => ` from "./${name}.js?again=${again}";`,
+  );
+}
+
 const IMPORT = /^import \{([^}]*)\} from "\.\/(\w+)\.js";$/gm;
 const EXPORT = /^export ((?:async )?function\*?|class|const) (\w+)/gm;
 const LIST = /^export \{([^}]*)\}(?: from "\.\/(\w+)\.js")?;$/gm;

@@ -244,6 +244,8 @@ export class TestServer implements AsyncDisposable {
   #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #owned: boolean;
   readonly dir: string;
+  /** What stands between the browser and the server; a test can put something else there. */
+  front: (request: Request, app: App) => Promise<Response> = (request, app) => app.fetch(request);
 
   constructor(options: AppOptions = {}, dir?: string) {
     this.#owned = dir === undefined;
@@ -258,7 +260,7 @@ export class TestServer implements AsyncDisposable {
     const app = this.#app;
     return Deno.serve(
       { port, hostname: "127.0.0.1", onListen: () => {} },
-      (request) => app.fetch(request),
+      (request) => this.front(request, app),
     );
   }
 

@@ -1,0 +1,161 @@
+/**
+ * Files of the page that do not come, because the server has gone away in between, in real browsers:
+ * none of them is asked for again by the browser, and Firefox keeps a module that failed.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import {
+  inBrowsers,
+  type Scene,
+  scene,
+  type SceneOptions,
+  type TestServer,
+  until,
+} from "../support/browser.ts";
+import { until as eventually } from "../support/patience.ts";
+import { numbers, rowWith } from "../support/scene.ts";
+import { uiAssets } from "../../server/ui/mod.ts";
+
+/** The start of a file, behind which the connection is lost. */
+async function* cut(answer: Response): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  yield bytes.subarray(0, bytes.length >> 1);
+  throw new Error("the connection is lost");
+}
+
+/** Lets files fail as long as they are in the set; returns how often each was asked for. */
+function failing(server: TestServer, files: ReadonlySet<string>): Map<string, number> {
+  const asked = new Map<string, number>();
+  server.front = async (request, app) => {
+    const [, file = ""] = /\/ui\/assets\/([\w.]+)/.exec(request.url) ?? [];
+    asked.set(file, (asked.get(file) ?? 0) + 1);
+    const answer = await app.fetch(request);
+    if (!files.has(file)) return answer;
+    const headers = new Headers(answer.headers);
+    headers.delete("content-length");
+    return new Response(ReadableStream.from(cut(answer)), { headers });
+  };
+  return asked;
+}
+
+function append({ server }: Scene, from: number, to: number): void {
+  using pool = server.client.openPool("shop");
+  for (let n = from; n <= to; n++) pool.append({ n });
+}
+
+/** Waits until the files were asked for. */
+const tried = (asked: ReadonlyMap<string, number>, files: Iterable<string>): Promise<void> =>
+  eventually(() => [...files].every((file) => (asked.get(file) ?? 0) > 0));
+
+/** What a page names, by its address. */
+async function namedBy(key: string): Promise<string[]> {
+  const html = (await uiAssets()).get(key)?.body ?? "";
+  return [...html.matchAll(/(?:src|href)="\/ui\/assets\/([^"]+)"/g)].map(([, file = ""]) => file)
+    .filter((file) => file !== "icon.svg");
+}
+
+/** Rows of a pool without a hole, up to the newest. */
+async function rowsTo(page: Page, newest: number): Promise<void> {
+  await rowWith(page, `${newest}`).waitFor();
+  const shown = await numbers(page);
+  assert.deepEqual(shown, shown.map((_, i) => newest + 1 - shown.length + i));
+}
+
+const styled = (file: string) =>
+  `[...document.styleSheets].some((one) => one.href?.endsWith("/${file}") && one.cssRules.length > 0)`;
+
+inBrowsers("files of the page that do not come", async (t, browser) => {
+  const step = (
+    what: string,
+    play: (scene: Scene) => Promise<void>,
+    options: SceneOptions = {},
+  ) =>
+    t.step(what, () =>
+      scene(browser, options, async (all) => {
+        all.server.client.createPool("shop", 1 << 16).close();
+        append(all, 1, 20);
+        await play(all);
+      }));
+
+  // Lost: the whole page, which stayed empty for ever.
+  const named = await namedBy("/ui/pools/:name");
+  const sheets = named.filter((file) => file.endsWith(".css"));
+  for (
+    const files of [named, ...named.filter((file) => file.endsWith(".js")).map((file) => [file])]
+  ) {
+    const what = files.length > 1 ? "all that it names" : files.join();
+    await step(`${what}: the page comes as soon as the server gives it`, async (all) => {
+      const { server, page } = all;
+      const missing = new Set(files);
+      const asked = failing(server, missing);
+      await page.goto(`${server.url}/ui/pools/shop`, { waitUntil: "commit" });
+      await tried(asked, files);
+      if (files.length > 1) {
+        // It is said, and asked for more than once.
+        await page.locator("body", { hasText: "does not answer" }).waitFor();
+        await eventually(() => (asked.get("early.js") ?? 0) > 2);
+      }
+      append(all, 21, 40);
+      missing.clear();
+      await rowsTo(page, 40);
+      append(all, 41, 45);
+      await rowsTo(page, 45);
+      for (const sheet of sheets) await until(page, styled(sheet));
+    });
+  }
+
+  // Lost: how the page looks, for as long as it was shown.
+  await step("style sheets: they come later, and nothing is loaded again for them", async (all) => {
+    const { server, page } = all;
+    const missing = new Set(sheets);
+    const asked = failing(server, missing);
+    await page.goto(`${server.url}/ui/pools/shop`, { waitUntil: "commit" });
+    await rowsTo(page, 20);
+    await page.evaluate("globalThis.same = true");
+    await eventually(() => sheets.every((sheet) => (asked.get(sheet) ?? 0) > 1));
+    missing.clear();
+    for (const sheet of sheets) await until(page, styled(sheet));
+    assert.equal(await page.evaluate("globalThis.same"), true);
+  });
+
+  // Lost: the live rows, or all tabs' share of them.
+  await step("the worker of all tabs: this tab reads its streams itself", async (all) => {
+    const { server, page } = all;
+    const missing = new Set(["shared_worker.js"]);
+    const asked = failing(server, missing);
+    await page.goto(`${server.url}/ui/pools/shop`);
+    await tried(asked, missing);
+    await rowsTo(page, 20);
+    append(all, 21, 40);
+    await rowsTo(page, 40);
+  });
+
+  // Lost: the list of all pools, until somebody loads the page again and signs in once more.
+  await step("another view: it is shown as soon as it comes, with the token", async (all) => {
+    const { server, page } = all;
+    await page.goto(`${server.url}/ui/pools/shop`);
+    await page.locator("dialog.sign-in input:not([type=checkbox])").first().fill("secret");
+    await page.keyboard.press("Enter");
+    await rowsTo(page, 20);
+    const missing = new Set(["pools.js", "with_pools.js"]);
+    const asked = failing(server, missing);
+    await page.keyboard.press("u");
+    await page.locator(".lamp", { hasText: "does not answer" }).waitFor();
+    await eventually(() => (asked.get("with_pools.js") ?? 0) > 1);
+    missing.clear();
+    await page.locator("a.pool", { hasText: "shop" }).waitFor();
+    assert.equal(await page.locator("dialog.sign-in").count(), 0);
+    // It is still kept by this document alone.
+    assert.equal(await page.evaluate("sessionStorage.length"), 0);
+  }, { app: { token: "secret" } });
+
+  // Lost: every part of the page that was used once while the server was away.
+  for (const files of [["inspect.js"], ["help.js"], ["diff.js", "around.js"]]) await parts(files);
+
+  function parts(files: readonly string[]): Promise<unknown> {
+    return Promise.resolve(files);
+  }
+});
