@@ -137,7 +137,8 @@ export async function page(
     ["cross-origin-resource-policy", "same-origin"],
   ];
   if (!takesGzip(request)) return new Response(asset.body, { headers });
-  const body = await packedBody(asset);
-  headers.push(...COMPRESSED, ["content-length", String(body.byteLength)]);
-  return new Response(body, { headers });
+  headers.push(...COMPRESSED);
+  // In pieces, not with a length: of what is compressed and has one, Firefox takes a part for the
+  // whole, and half a script for a script, when the connection ends too early.
+  return new Response(new Blob([await packedBody(asset)]).stream(), { headers });
 }

@@ -5,13 +5,13 @@
  */
 
 import { address } from "./address.js";
-import { keepForReload, onUnauthorized, rights, signIn } from "./api.js";
+import { ApiError, keepForReload, onUnauthorized, rights, signIn } from "./api.js";
 import { button, fill, h, icon, svg, toast } from "./dom.js";
+import { Later } from "./later.js";
 import { say } from "./say.js";
 import { accessStatus, entrance, giveKey, leaveSession, refusal } from "./session.js";
-import { visited } from "./prefs.js";
+import { ASKED, keep, visited } from "./prefs.js";
 
-/** @typedef {import("./api.js").ApiError} ApiError */
 /**
  * @typedef {import("./pool.js").PoolView | import("./pools.js").PoolsView |
  *   import("./several.js").SeveralView | import("./access.js").AccessView} View
@@ -211,11 +211,14 @@ async function greet() {
     if (way !== "local") return;
     await accessStatus();
     share.hidden = false;
-  } catch { /* without an answer nothing is offered */ }
+  } catch (error) {
+    // Without an answer nothing is offered, and with the next state it is asked again.
+    greeted = error instanceof ApiError && error.status > 0 && error.status < 500;
+  }
 }
 
 async function signOut() {
-  void import("./asked.js").then(({ forgetAsked }) => forgetAsked());
+  keep(ASKED, "");
   if (!rights.session) {
     signIn("", false);
     open();
@@ -254,14 +257,13 @@ async function enterBy(key) {
 }
 
 /** Shows the keyboard shortcuts. */
-async function help() {
+function help() {
   if (document.querySelector("dialog[open]")) return;
-  const { showKeys } = await import("./help.js");
-  showKeys(view?.kind);
+  new Later(() => import("./help.js")).use(({ showKeys }) => showKeys(view?.kind));
 }
 
 /** Shows the box that finds pools and actions, or closes it. */
-async function jump() {
+function jump() {
   const box = /** @type {HTMLDialogElement | null} */ (document.querySelector("dialog.palette"));
   if (box) return box.close();
   if (document.querySelector("dialog[open]")) return;
@@ -274,17 +276,14 @@ async function jump() {
     event.stopImmediatePropagation();
   };
   addEventListener("keydown", keep, true);
-  const { openPalette } = await import("./palette.js").finally(() =>
-    removeEventListener("keydown", keep, true)
-  );
-  openPalette({ go, help, pools: address.view.names, typed });
+  new Later(() => import("./palette.js").finally(() => removeEventListener("keydown", keep, true)))
+    .use(({ openPalette }) => openPalette({ go, help, pools: address.view.names, typed }));
 }
 
 /** Shows the settings. */
-async function settings() {
+function settings() {
   if (document.querySelector("dialog[open]")) return;
-  const { showSettings } = await import("./settings.js");
-  showSettings();
+  new Later(() => import("./settings.js")).use(({ showSettings }) => showSettings());
 }
 
 /** @param {string} href */

@@ -5,20 +5,17 @@
  * @module
  */
 
-import { keep, keepText, keptTexts } from "./prefs.js";
+import { ASKED, keepText, keptTexts } from "./prefs.js";
 
-const NAME = "asked";
 const MOST = 50;
 const LONGEST = 300;
 const SECRET = /pk1|bearer|token|passw|secret|authori[sz]ation|api.?key|cookie|[\w+/=-]{32}/i;
 
 /** The newest first. */
-export const askedBefore = () => keptTexts(NAME);
+export const askedBefore = () => keptTexts(ASKED);
 
 /** @param {string} text */
 export function rememberAsked(text) {
   if (text.length > LONGEST || SECRET.test(text)) return;
-  keepText(NAME, text, MOST);
+  keepText(ASKED, text, MOST);
 }
-
-export const forgetAsked = () => keep(NAME, "");

@@ -9,7 +9,7 @@ import { jqPath } from "./clauses.js";
 import { ago, button, bytes, copy, count, fill, h, moment, pill, toast } from "./dom.js";
 import { Num, parse, pretty, visible } from "./json.js";
 import { canCurl, curlMessage, fetchCommand, followCommand } from "./shell.js";
-import { styled } from "./later.js";
+import { Later, styled } from "./later.js";
 
 await styled("inspect");
 
@@ -245,14 +245,14 @@ export class Inspector {
   }
 
   /** Marks this message, or shows what differs from the one that was marked. */
-  async compare() {
+  compare() {
     const { message } = this;
     const marked = this.#marked;
     if (!message) return;
     this.#marked = marked ? null : message;
     if (marked && marked.seq !== message.seq) {
-      const { showDifferences } = await import("./diff.js");
-      showDifferences(marked, message);
+      const differences = new Later(() => import("./diff.js"));
+      differences.use(({ showDifferences }) => showDifferences(marked, message));
     } else if (!marked) {
       toast(`Open another message and press x to compare it with #${message.seq}`);
     }
@@ -260,11 +260,10 @@ export class Inspector {
   }
 
   /** Shows the messages before and after this one, without the filter. */
-  async around() {
+  around() {
     const { message } = this;
     if (!message) return;
-    const { showAround } = await import("./around.js");
-    showAround(this.pool, message);
+    new Later(() => import("./around.js")).use(({ showAround }) => showAround(this.pool, message));
   }
 
   /** @param {HTMLElement} body @param {Json} data */

@@ -300,9 +300,8 @@ export class PoolView {
     this.list.toEnd();
   }
 
-  async goTo() {
-    const { askPlace } = await import("./goto.js");
-    askPlace(this);
+  goTo() {
+    new Later(() => import("./goto.js")).use(({ askPlace }) => askPlace(this));
   }
 
   /** Asks for something else. @param {Partial<import("./address.js").Shown>} change */
@@ -370,7 +369,10 @@ export class PoolView {
   #recall() {
     if (this.#recalled || !this.info) return;
     this.#recalled = true;
-    recall(this.info).then(() => drawFacts(this.controls.facts, this.info), () => {});
+    recall(this.info).then(
+      () => drawFacts(this.controls.facts, this.info),
+      () => this.#recalled = false, // It is asked again, with the next numbers.
+    );
   }
 
   /** Whether there is a pool. */
@@ -471,19 +473,21 @@ export class PoolView {
     this.list.refresh();
   }
 
-  async chooseColumns() {
-    const { chooseColumns } = await import("./choose_columns.js");
-    chooseColumns(this.list, this.look, {
-      toggle: (path) => this.pin(path),
-      fit: () => this.head.reset(),
-    });
+  chooseColumns() {
+    new Later(() => import("./choose_columns.js")).use(({ chooseColumns }) =>
+      chooseColumns(this.list, this.look, {
+        toggle: (path) => this.pin(path),
+        fit: () => this.head.reset(),
+      })
+    );
   }
 
   /** Offers what is listed as a file. */
-  async exportRows() {
+  exportRows() {
     if (!this.usable) return;
-    const { offerExport } = await import("./save.js");
-    offerExport(this.name, this.list, this.filter.value);
+    new Later(() => import("./save.js")).use(({ offerExport }) =>
+      offerExport(this.name, this.list, this.filter.value)
+    );
   }
 
   /** Asks what to tell of. */
@@ -535,7 +539,7 @@ export class PoolView {
     else if (key === " ") this.togglePause();
     else if (key === "g") void this.toOldest();
     else if (key === "G") this.toNewest();
-    else if (key === ":") void this.goTo();
+    else if (key === ":") this.goTo();
     else if (key === "Home") (list.follow = false), this.select(0);
     else if (key === "End") this.toEnd();
     else if (key === "Enter") list.selected >= 0 && this.select(list.selected, true);
@@ -545,8 +549,8 @@ export class PoolView {
     else if (key === "c") this.chooseColumns();
     else if (key === "v") this.toggleChart();
     else if (key === "e") this.exportRows();
-    else if (key === "x" && this.inspecting) this.inspector.use((it) => void it.compare());
-    else if (key === "o" && this.inspecting) this.inspector.use((it) => void it.around());
+    else if (key === "x" && this.inspecting) this.inspector.use((it) => it.compare());
+    else if (key === "o" && this.inspecting) this.inspector.use((it) => it.around());
     else if (key === "a" && rights.write) this.toggleAppend();
     else if (key === "Escape") {
       if (this.inspecting) this.closeInspector();

@@ -8,7 +8,7 @@ import { address } from "./address.js";
 import { json, rights, wordsOf } from "./api.js";
 import { button, complain, count, dialog, fill, h, icon, refill, short, toast } from "./dom.js";
 import { say } from "./say.js";
-import { styled } from "./later.js";
+import { Later, styled } from "./later.js";
 import { FROM_TOP, fuzzy, linesOf, sortItems } from "./pools_order.js";
 import { COLUMNS } from "./pools_columns.js";
 import { PoolsTable } from "./pools_table.js";
@@ -350,8 +350,9 @@ export class PoolsView {
   }
 
   /** @param {Pool} pool */
-  async #delete(pool) {
-    const { deletePool } = await import("./delete_pool.js");
-    deletePool(pool, () => this.#reload());
+  #delete(pool) {
+    new Later(() => import("./delete_pool.js")).use(({ deletePool }) =>
+      deletePool(pool, () => this.#reload())
+    );
   }
 }

@@ -109,6 +109,9 @@ export function onColors(changed) {
   };
 }
 
+/** Where asked.js keeps what was asked for; signing out empties it. */
+export const ASKED = "asked";
+
 /** The pools that were opened last, the newest first. */
 export const recentPools = () => keptTexts("recent");
 

@@ -531,8 +531,8 @@ export class SeveralView {
     else if (key === "Enter") list.selected >= 0 && this.#select(list, list.selected, true);
     else if (key === " ") this.togglePause();
     else if (key === "s") this.#turn();
-    else if (key === "x" && this.#inspecting) void this.#opened?.compare();
-    else if (key === "o" && this.#inspecting) void this.#opened?.around();
+    else if (key === "x" && this.#inspecting) this.#opened?.compare();
+    else if (key === "o" && this.#inspecting) this.#opened?.around();
     else if (key === "Escape" && this.#inspecting) this.#close();
     else return false;
     return true;

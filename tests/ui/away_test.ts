@@ -15,15 +15,19 @@ import {
   type TestServer,
   until,
 } from "../support/browser.ts";
+import type { App } from "../../server/app.ts";
 import { until as eventually } from "../support/patience.ts";
 import { numbers, rowWith } from "../support/scene.ts";
 import { uiAssets } from "../../server/ui/mod.ts";
 
-/** The start of a file, behind which the connection is lost. */
-async function* cut(answer: Response): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+/** The start of an answer, behind which the connection is closed: less comes than was promised. */
+async function cut(request: Request, app: App): Promise<Response> {
+  const answer = await app.fetch(new Request(request.url));
   const bytes = new Uint8Array(await answer.arrayBuffer());
-  yield bytes.subarray(0, bytes.length >> 1);
-  throw new Error("the connection is lost");
+  const start = new Blob([bytes.subarray(0, bytes.length >> 1)]).stream();
+  const headers = new Headers(answer.headers);
+  headers.set("content-length", `${bytes.length}`);
+  return new Response(start, { headers });
 }
 
 /** Lets files fail as long as they are in the set; returns how often each was asked for. */
@@ -32,11 +36,7 @@ function failing(server: TestServer, files: ReadonlySet<string>): Map<string, nu
   server.front = async (request, app) => {
     const [, file = ""] = /\/ui\/assets\/([\w.]+)/.exec(request.url) ?? [];
     asked.set(file, (asked.get(file) ?? 0) + 1);
-    const answer = await app.fetch(request);
-    if (!files.has(file)) return answer;
-    const headers = new Headers(answer.headers);
-    headers.delete("content-length");
-    return new Response(ReadableStream.from(cut(answer)), { headers });
+    return await (files.has(file) ? cut(request, app) : app.fetch(request));
   };
   return asked;
 }
@@ -53,8 +53,10 @@ const tried = (asked: ReadonlyMap<string, number>, files: Iterable<string>): Pro
 /** What a page names, by its address. */
 async function namedBy(key: string): Promise<string[]> {
   const html = (await uiAssets()).get(key)?.body ?? "";
-  return [...html.matchAll(/(?:src|href)="\/ui\/assets\/([^"]+)"/g)].map(([, file = ""]) => file)
-    .filter((file) => file !== "icon.svg");
+  const files = html.matchAll(/(?:src|href)="\/ui\/assets\/([^"]+)"/g);
+  return [...new Set([...files].map(([, file = ""]) => file))].filter((file) =>
+    file !== "icon.svg"
+  );
 }
 
 /** Rows of a pool without a hole, up to the newest. */
@@ -152,10 +154,41 @@ inBrowsers("files of the page that do not come", async (t, browser) => {
     assert.equal(await page.evaluate("sessionStorage.length"), 0);
   }, { app: { token: "secret" } });
 
-  // Lost: every part of the page that was used once while the server was away.
-  for (const files of [["inspect.js"], ["help.js"], ["diff.js", "around.js"]]) await parts(files);
-
-  function parts(files: readonly string[]): Promise<unknown> {
-    return Promise.resolve(files);
+  // Lost: every part that was first used while the server was away, until the page was loaded again.
+  for (
+    const [files, use, seen] of [
+      [["inspect.js"], ".row .data", ".inspector h2"],
+      // What a part needs is asked for again as well.
+      [["dom.js"], ".row .data", ".inspector h2"],
+      [["help.js"], "header button[title^=Help], header button:has-text('Help')", "dialog[open]"],
+      [["save.js"], "button[title^=Export], button:has-text('Export')", "dialog[open]"],
+    ] as const
+  ) {
+    await step(`${files.join(" and ")}: said, and loaded with the next use`, async (all) => {
+      const { server, page } = all;
+      const missing = new Set<string>(files);
+      const asked = failing(server, missing);
+      await page.goto(`${server.url}/ui/pools/shop`);
+      await rowsTo(page, 20);
+      await page.locator(use).first().click();
+      await page.locator("#toast", { hasText: "could not be loaded" }).waitFor();
+      await tried(asked, files);
+      missing.clear();
+      await page.evaluate("globalThis.same = true");
+      await page.locator(use).first().click();
+      await page.locator(seen).first().waitFor();
+      assert.equal(await page.evaluate("globalThis.same"), true);
+    });
   }
+
+  // Lost: the timeline, where the server went away in the first second.
+  await step("what counts: the timeline comes by itself", async (all) => {
+    const { server, page } = all;
+    const missing = new Set(["counting.js"]);
+    const asked = failing(server, missing);
+    await page.goto(`${server.url}/ui/pools/shop`);
+    await tried(asked, missing);
+    missing.clear();
+    await page.locator(".timeline .labels span").first().waitFor();
+  });
 });

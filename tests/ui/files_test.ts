@@ -148,6 +148,9 @@ function named(html: string): string[] {
   return [...new Set([...files].map(([, file = ""]) => file))];
 }
 
+/** The one script in a page. */
+const START = /<script>[^<]*<\/script>/;
+
 const PAGES = ["/ui", "/ui/pools/:name", "/access"];
 
 // Lost: seconds on a telephone, for parts that nobody has opened yet.
@@ -195,7 +198,8 @@ Deno.test("the page's modules are all handed out and used, and ask for nothing e
     }
   }
   for (const entry of Deno.readDirSync(UI)) {
-    if (entry.name.endsWith(".ts") || entry.name === "index.html") continue;
+    // The script in the pages themselves.
+    if (entry.name.endsWith(".ts") || ["index.html", "start.js"].includes(entry.name)) continue;
     assert.ok(assets.has(`/ui/assets/${entry.name}`), entry.name);
     assert.ok(loaded.has(`/ui/assets/${entry.name}`), `nothing loads ${entry.name}`);
   }
@@ -213,7 +217,22 @@ Deno.test("the page's modules are all handed out and used, and ask for nothing e
   for (const [path, { body }] of assets) {
     assert.doesNotMatch(body, /innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(/, path);
     assert.doesNotMatch(body.replaceAll("http://www.w3.org/2000/svg", ""), /https?:\/\//, path);
-    assert.doesNotMatch(body, /<script>|<style>| style=| on\w+="/, path);
+    const others = PAGES.includes(path) ? body.replace(START, "") : body;
+    assert.doesNotMatch(others, /<script>|<style>| style=| on\w+="/, path);
+  }
+});
+
+// Lost: a page that starts, where a server stops in the middle of a script: of a compressed answer with
+// a length, Firefox takes half a script for a whole one.
+Deno.test("no file of the page is sent compressed with a length", async () => {
+  const assets = await uiAssets();
+  for (const path of assets.keys()) {
+    const url = `http://localhost${path}`;
+    const headers = { "accept-encoding": "gzip" };
+    const answer = await page(new Request(url, { headers }), assets, path);
+    assert.equal(answer.headers.get("content-encoding"), "gzip", path);
+    assert.equal(answer.headers.get("content-length"), null, path);
+    assert.ok((await answer.bytes()).length > 0, path);
   }
 });
 

@@ -163,6 +163,27 @@ inBrowsers("the first rows", async (t, browser) => {
     });
   });
 
+  // Lost: the whole page, for ever: it had its first rows, and nothing that shows them.
+  await step(
+    "come again from a server that was away while scripts were on their way",
+    async (all) => {
+      append(all, 1, 20);
+      await held(all, async ({ server, page, answered, release }) => {
+        await answered();
+        await server.stop();
+        release();
+        await page.locator("body", { hasText: "The server does not answer" }).waitFor();
+        append(all, 21, 40);
+        server.start();
+        await rowWith(page, "40").waitFor();
+        const shown = await numbers(page);
+        assert.deepEqual(shown, shown.map((_, i) => 41 - shown.length + i));
+        append(all, 41, 45);
+        await rowWith(page, "45").waitFor();
+      });
+    },
+  );
+
   // Lost: rows for everybody who has to show a token.
   await step("are asked for with the token of the tab", async (all) => {
     append(all, 1, 60);
