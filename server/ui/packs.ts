@@ -29,7 +29,7 @@ export function lean(script: string): string {
 export function withSecondTry(script: string): string {
   return script.replaceAll(
     /\bimport\("\.\/(\w+)\.js"\)/g,
-    (first, name) => `${first}.catch(() => import(\`./${name}.js?again=\${Date.now()}\`))`,
+    (first, name) => `${first}.catch(() => import("./${name}.js?again=" + Date.now()))`,
   );
 }
 

@@ -185,7 +185,7 @@ Deno.test("the page's modules are all handed out and used, and ask for nothing e
     }
   }
   for (const [path, { body }] of scripts) {
-    for (const [, file = ""] of body.matchAll(/(?: from |import\(|import )"\.\/([^"]+)"/g)) {
+    for (const [, file = ""] of body.matchAll(/(?: from |import\(|import )"\.\/([^"?]+)/g)) {
       assert.ok(assets.has(`/ui/assets/${file}`), `${path} imports ${file}`);
     }
     for (const [, file = ""] of body.matchAll(/new SharedWorker\("([^"]+)"/g)) {
