@@ -13,6 +13,8 @@ import { append, type RecordParser } from "./ingest_lines.ts";
 export class WholeJson implements RecordParser {
   readonly #gate: RecordGate;
   readonly #text = new Buf(4096);
+  /** The number of bytes before the text: blanks, which are not kept. */
+  #blanks = 0;
   #lost = false;
 
   /** Creates a reader. */
@@ -24,9 +26,11 @@ export class WholeJson implements RecordParser {
   push(chunk: Uint8Array, start: number): number {
     if (this.#lost) return chunk.length;
     const text = this.#text;
-    append(text, chunk, start, chunk.length);
+    const first = text.len > 0 ? start : skipBlanks(chunk, start, chunk.length);
+    this.#blanks += first - start;
+    append(text, chunk, first, chunk.length);
     // The limit counts the whole input (docs/spec/command-line.md 2.4).
-    if (text.len > this.#gate.limit && skipBlanks(text.u8, 0, text.len) < text.len) {
+    if (text.len > 0 && this.#blanks + text.len > this.#gate.limit) {
       this.#gate.index++;
       this.#gate.oversize(text.u8, 0, text.len, undefined);
       this.#lost = true;
@@ -38,10 +42,9 @@ export class WholeJson implements RecordParser {
   /** @inheritdoc */
   end(): void {
     const { u8, len } = this.#text;
-    const first = skipBlanks(u8, 0, len);
-    if (first === len) return;
+    if (len === 0) return;
     this.#gate.index++;
-    this.#gate.json(u8, first, trimBlanks(u8, first, len), undefined, false, false);
+    this.#gate.json(u8, 0, trimBlanks(u8, 0, len), undefined, false, false);
   }
 }
 

@@ -6,6 +6,10 @@
  */
 
 import assert from "node:assert/strict";
+import { FrameBatch } from "../../lib/pool/batch.ts";
+import { CompleteMessages } from "../../lib/text/complete_messages.ts";
+import { Ingest } from "../../lib/text/ingest.ts";
+import { RecordSink } from "../../lib/text/record_sink.ts";
 import { advice, bytesOf, ingest, type Outcome, type Settings, summary } from "./ingest_util.ts";
 
 const SKIP: Settings = { errors: "skip" };
@@ -533,6 +537,28 @@ Deno.test("ingest: the record limit is exact", async () => {
     assert.equal(event.error, undefined);
     const bigEvent = await ingest(`data: ${sized(MIB + 1)}\n\n`, {}, pieces);
     assert.equal(bigEvent.error, "Usage: record exceeds size limit");
+  }
+});
+
+// `feed --in json` behind a program that printed blanks while it worked kept all of them, and looked
+// through all of them with every piece that came.
+Deno.test("ingest: blanks before a value take no memory, and count", async () => {
+  for (const mode of ["json", "jsonl", "seq", "jq", "auto"] as const) {
+    const batch = new FrameBatch();
+    const reader = new Ingest(new RecordSink(batch, { complete: CompleteMessages }), { mode });
+    const blanks = new Uint8Array(MIB).fill(0x20);
+    const before = Deno.memoryUsage().external;
+    for (let i = 0; i < 32; i++) await reader.take(blanks, () => {});
+    const kept = Deno.memoryUsage().external - before;
+    assert.ok(kept < 16 * MIB, `${mode}: ${kept} bytes are kept`);
+    const value = new TextEncoder().encode('{"a":1}\n');
+    if (mode === "json") {
+      await assert.rejects(reader.take(value, () => {}), /record exceeds size limit/);
+      continue;
+    }
+    await reader.take(value, () => {});
+    reader.end();
+    assert.equal(batch.count, 1, mode);
   }
 });
 
