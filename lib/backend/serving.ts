@@ -39,6 +39,12 @@ import type {
 const KEEP = 128;
 /** While appends arrive one at a time, one in this many waits for others to arrive. */
 const PROBE = 32;
+/**
+ * For so many turns with one append each they still wait for others after a turn with several:
+ * among sixteen callers some turns have one, and whoever did not wait then would store all that
+ * follow one by one.
+ */
+const PATIENCE = 16;
 /** How long a call waits for a slot of its pool before it is rejected, in milliseconds. */
 const SLOT_WAIT = 1_000;
 /** How often idle pools are closed, so that deleted ones free their disk space, in milliseconds. */
@@ -61,17 +67,18 @@ function saturated(): PlasmiteError {
 /**
  * Collects the appends of one turn of the event loop. Each request arrives in its own task, so
  * without waiting every append would take the lock separately. Waiting is useless for single
- * appends: while appends arrive singly, only one in `PROBE` waits.
+ * appends: once `PATIENCE` turns had one append each, only one in `PROBE` waits.
  */
 class Gathering {
   #writes: (() => void)[] = [];
   #gathered = 0;
-  #crowded = false;
   #alone = 0;
+  /** For how many more turns appends wait although they come singly. */
+  #patience = 0;
 
   /** Whether an append can skip waiting because no others are expected. */
   get alone(): boolean {
-    return !this.#crowded && this.#gathered === 0 && ++this.#alone % PROBE !== 0;
+    return this.#patience === 0 && this.#gathered === 0 && ++this.#alone % PROBE !== 0;
   }
 
   /** Counts an append that waits. */
@@ -85,7 +92,7 @@ class Gathering {
   };
 
   readonly #end = (): void => {
-    this.#crowded = this.#gathered > 1;
+    this.#patience = this.#gathered > 1 ? PATIENCE : Math.max(0, this.#patience - 1);
     this.#gathered = 0;
     for (const write of this.#writes.splice(0)) write();
   };

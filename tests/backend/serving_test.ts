@@ -140,6 +140,46 @@ Deno.test("serving: large and small appends that arrive together are all stored"
     pool.close();
   }));
 
+// Sixteen callers, of whom one came alone for a moment, paid for a lock each.
+Deno.test("serving: appends that arrive together share a lock, also after one that came alone", () =>
+  withBackend(async (backend) => {
+    await backend.create("p", { sizeBytes: 1 << 20 });
+    const pool = await backend.open("p", { write: true });
+    const { tryLockSync } = Deno.FsFile.prototype;
+    let locks = 0;
+    Deno.FsFile.prototype.tryLockSync = function (exclusive) {
+      locks++;
+      return tryLockSync.call(this, exclusive);
+    };
+    const locksFor = async (work: () => unknown): Promise<number> => {
+      const before = locks;
+      await work();
+      return locks - before;
+    };
+    const crowd = (length = 16): Promise<unknown> =>
+      Promise.all(Array.from({ length }, (_, i) => put(pool, [{ i }])));
+    try {
+      await crowd(40); // One in 32 looks whether there are others.
+      for (const alone of [1, 2, 8]) {
+        assert.equal(await locksFor(() => crowd()), 1);
+        for (let i = 0; i < alone; i++) assert.equal(await locksFor(() => put(pool, [{ i }])), 1);
+      }
+      assert.equal(await locksFor(() => crowd()), 1);
+      // Whoever stays alone does not wait for others for ever.
+      const waits: boolean[] = [];
+      for (let i = 0; i < 100; i++) {
+        const done = pool.append(batchOf([{ i }]), { flush: false, stored: () => {} });
+        waits.push(done instanceof Promise);
+        await done;
+      }
+      assert.ok(waits.slice(0, 10).every((waited) => waited));
+      assert.ok(waits.slice(-64).filter((waited) => waited).length <= 2, `${waits}`);
+    } finally {
+      Deno.FsFile.prototype.tryLockSync = tryLockSync;
+    }
+    pool.close();
+  }));
+
 // Together they may be more than the ring holds: each still gets its own numbers.
 Deno.test("serving: many appends that overwrite one another keep their order and numbers", () =>
   withBackend(async (backend) => {
