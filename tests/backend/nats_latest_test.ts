@@ -147,7 +147,11 @@ test("an answer that is old, or not complete, is not believed", async ({ pool, s
   for (let round = 0; round < 2; round++) await keyed(pool, names(30));
   let isAsked = false;
   const fates: Fate[] = [
-    ({ text }) => text.replace("Nats-UpTo-Sequence: 60", "Nats-UpTo-Sequence: 59"),
+    // As from a server that has not got the last message yet.
+    ({ text }) =>
+      text.includes(" 204 EOB")
+        ? text.replaceAll(": 60\r", ": 59\r")
+        : !text.includes("Nats-Sequence: 60\r"),
     ({ text }) => !text.includes("Nats-Sequence: 45\r"),
     ({ text }) => !text.includes(" 204 EOB"),
   ];
