@@ -68,7 +68,7 @@ Deno.test("a batch is planned in one piece as it is frame by frame", () => {
         assert.deepEqual(found, expected);
       },
     ),
-    { numRuns: 4000 * SCALE },
+    { numRuns: 2500 * SCALE },
   );
   assert.ok(pieces > 100, `${pieces} batches dropped messages in one piece`);
 });
