@@ -6,7 +6,6 @@
 
 import { mayUse } from "../lib/grant.ts";
 import type { Backend, Choose, PrintedPools } from "../lib/backend/types.ts";
-import { PlasmiteError } from "../lib/errors.ts";
 import { Slice } from "../lib/storage/turns.ts";
 import type { Grant } from "../lib/types.ts";
 import type { Histograms } from "./histogram.ts";
@@ -88,22 +87,15 @@ export function readable(names: readonly string[], grant: Grant): readonly strin
  *
  * @throws {PlasmiteError} Permission or Io when the directory cannot be read
  */
-export async function newestOf(backend: Backend, grant: Grant): Promise<[string, bigint][]> {
-  const found: [string, bigint][] = [];
+export async function* newestOf(
+  backend: Backend,
+  grant: Grant,
+): AsyncGenerator<readonly [name: string, seq: bigint], void> {
   const slice = new Slice();
-  for (const name of readable(await backend.names(), grant)) {
+  const pools = await backend.list((names) => readable(names, grant), { brief: true });
+  for (const { name, lastSeq, bounds, error } of pools) {
     if (slice.over) await slice.next();
-    try {
-      const pool = await backend.open(name);
-      try {
-        found.push([name, (await pool.bounds()).newest]);
-      } finally {
-        void pool.close();
-      }
-    } catch (error) {
-      // A damaged pool is left out; `GET /v0/pools` reports the problem.
-      if (!PlasmiteError.is(error)) throw error;
-    }
+    // A damaged pool is left out; `GET /v0/pools` reports the problem.
+    if (error === undefined) yield [name, lastSeq ?? bounds.newestSeq ?? 0n];
   }
-  return found;
 }

@@ -55,7 +55,10 @@ export class Metrics {
    * @param grant the rights of the caller; pools that it may not read are left out
    */
   async text(server: Measured, grant: Grant): Promise<string> {
-    const newest = await newestOf(server.backend, grant);
+    const newest: string[] = [];
+    for await (const [name, seq] of newestOf(server.backend, grant)) {
+      newest.push(`plasmite_pool_newest_seq{pool="${escape(name)}"} ${seq}`);
+    }
     const lines: string[] = [];
     const family = (name: string, type: string, help: string, unit = ""): void => {
       lines.push(`# TYPE ${name} ${type}`);
@@ -85,11 +88,7 @@ export class Metrics {
     family("plasmite_start_time_seconds", "gauge", "When the server started.", "seconds");
     lines.push(`plasmite_start_time_seconds ${this.#since}`);
     family("plasmite_pool_newest_seq", "gauge", "Newest sequence number of a pool.");
-    for (const [name, seq] of newest) {
-      lines.push(`plasmite_pool_newest_seq{pool="${escape(name)}"} ${seq}`);
-    }
-    lines.push("# EOF", "");
-    return lines.join("\n");
+    return [...lines, ...newest, "# EOF", ""].join("\n");
   }
 }
 

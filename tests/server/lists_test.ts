@@ -10,6 +10,10 @@ import { Client } from "../../mod.ts";
 import { accessGrant } from "../../lib/grant.ts";
 import type { Need } from "../../lib/types.ts";
 import { ServingBackend } from "../../lib/backend/serving.ts";
+import { openToAppend } from "../../lib/pool/mending.ts";
+import { beginningAt } from "../../lib/pool/retention.ts";
+import { disk } from "../../lib/storage/file.ts";
+import { inPlace } from "../../lib/storage/steps.ts";
 import { Histograms } from "../../server/histogram.ts";
 import { poolsJson } from "../../server/lists.ts";
 import { createApp } from "../../server/app.ts";
@@ -176,5 +180,43 @@ Deno.test("stream of thousands of pools: each event is the whole list, and only 
     assert.deepEqual(numbers(second), expected);
     await reader?.cancel();
     await app.shutdown();
+  });
+});
+
+// Lost: a scrape every few seconds took the server's thread for a second with 20,000 pools.
+Deno.test("counters of thousands of pools: only the worker opens them, and the numbers are right", async () => {
+  await withMany(async (dir) => {
+    using client = new Client(dir);
+    {
+      using pool = client.createPool("emptied", 16 << 10);
+      // As if its messages 1 to 3 had been dropped.
+      const ring = openToAppend(disk, pool.path);
+      inPlace(beginningAt(ring, 4n));
+      ring.close();
+    }
+    client.createPool("unused", 16 << 10).close();
+    const app = createApp(client);
+    const real = Deno.openSync;
+    let opened = 0;
+    Deno.openSync = (...args) => {
+      opened++;
+      return real(...args);
+    };
+    try {
+      const text = await (await app.request("/metrics")).text();
+      const newest = new Map(
+        [...text.matchAll(/^plasmite_pool_newest_seq\{pool="(.*?)"\} (\d+)$/gm)]
+          .map(([, name, seq]) => [name, Number(seq)]),
+      );
+      assert.equal(newest.size, MANY + 1);
+      assert.equal(newest.get("emptied"), 3);
+      assert.equal(newest.get("unused"), 0);
+      assert.equal(newest.get(`p${MANY - 1}`), 1);
+      assert.equal(newest.has("p77"), false);
+      assert.ok(opened < 100, `${opened} files were opened on the server's thread`);
+    } finally {
+      Deno.openSync = real;
+      await app.shutdown();
+    }
   });
 });
