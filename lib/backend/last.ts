@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Slice } from "../storage/turns.ts";
 import type { Awaitable } from "../types.ts";
 import { SeqSet } from "./seq_set.ts";
 import type { Walk } from "./types.ts";
@@ -12,6 +13,8 @@ import type { Walk } from "./types.ts";
 /** The size of the first window, in messages, and the growth factor of the following ones. */
 const FIRST_PIECE = 256n;
 const GROWTH = 4n;
+/** How many matches are recorded before reading the clock again. */
+const CLOCK_EVERY = 64;
 
 /** Options of a search. */
 export interface Search {
@@ -66,13 +69,20 @@ async function collect(
   { signal, looked }: Search,
 ): Promise<bigint | null> {
   let before = 0;
+  const slice = new Slice();
   try {
-    for (;;) {
-      while (walk.next()) matches.add(walk.frame.seqLo, walk.frame.seqHi);
+    for (let found = 0;;) {
+      while (walk.next()) {
+        matches.add(walk.frame.seqLo, walk.frame.seqHi);
+        if (++found % CLOCK_EVERY !== 0 || !slice.over) continue;
+        signal?.throwIfAborted();
+        await slice.next();
+      }
       if (walk.looked !== before) looked?.();
       before = walk.looked;
       if (walk.ended) return walk.takeGap()?.first ?? null;
       await walk.wait(undefined, signal);
+      slice.restart();
     }
   } finally {
     walk.close();

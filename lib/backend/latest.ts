@@ -9,12 +9,15 @@ import { PlasmiteError } from "../errors.ts";
 import { grouping, Groups } from "../filter/latest.ts";
 import { MessageView } from "../lite3/message.ts";
 import type { Where } from "../filter/where.ts";
+import { Slice } from "../storage/turns.ts";
 import type { Awaitable } from "../types.ts";
 import { Filter } from "./filter.ts";
 import type { Latest, LatestRequest, Selection, StoredFrame, Walk } from "./types.ts";
 
 /** How many messages are filtered at once. */
 const PIECE = 256;
+/** How many messages are grouped before reading the clock again. */
+const CLOCK_EVERY = 64;
 
 /** The required parts of a pool. */
 export interface Readable {
@@ -42,7 +45,7 @@ export async function latestBy(
   by: string,
   request: LatestRequest = {},
 ): Promise<Latest> {
-  return await awaiting(searching(pool, by, request));
+  return await awaiting(searching(pool, by, request, new Slice()));
 }
 
 async function awaiting<T>(work: Waiting<T>): Promise<T> {
@@ -61,26 +64,40 @@ async function awaiting<T>(work: Waiting<T>): Promise<T> {
 
 /** Like {@linkcode latestBy}, for a pool whose calls are all synchronous. */
 export function latestByNow(pool: Readable, by: string, request: LatestRequest = {}): Latest {
-  const step = searching(pool, by, request).next();
+  const step = searching(pool, by, request, null).next();
   if (step.done === true) return step.value;
   throw new PlasmiteError("Internal", "the pool cannot be read synchronously");
 }
 
-function* searching(pool: Readable, by: string, request: LatestRequest): Waiting<Latest> {
+/** @param slice its time is given up every few milliseconds; null if nobody else waits for it */
+function* searching(
+  pool: Readable,
+  by: string,
+  request: LatestRequest,
+  slice: Slice | null,
+): Waiting<Latest> {
   const { tags, where, sinceNs = 0n, signal } = request;
   const { keysOf } = grouping(by);
   const groups = new Groups();
   const walk = yield* settled(pool.select({ tags, where, since: sinceNs }));
   try {
-    for (;;) {
-      if (walk.next()) groups.add(walk.frame.seq, keysOf(walk.message));
-      else if (walk.ended) break;
-      else yield walk.wait(undefined, signal);
+    for (let found = 0;;) {
+      if (walk.next()) {
+        groups.add(walk.frame.seq, keysOf(walk.message));
+        if (++found % CLOCK_EVERY === 0 && slice?.over === true) {
+          signal?.throwIfAborted();
+          yield slice.next();
+        }
+      } else if (walk.ended) break;
+      else {
+        yield walk.wait(undefined, signal);
+        slice?.restart();
+      }
     }
   } finally {
     walk.close();
   }
-  return yield* chosen(pool, groups, request);
+  return yield* chosen(pool, groups, request, slice);
 }
 
 /** Like {@linkcode latestBy}, for messages in order that contain the newest of each group. */
@@ -94,7 +111,8 @@ export async function latestAmong(
   const view = new MessageView();
   for (const frame of frames) groups.add(frame.seq, keysOf(view.openStored(frame)));
   const found = new Map(frames.map((frame) => [frame.seq, frame]));
-  return await awaiting(chosen({ get: (seq) => found.get(seq) ?? null }, groups, request));
+  const pool = { get: (seq: bigint): StoredFrame | null => found.get(seq) ?? null };
+  return await awaiting(chosen(pool, groups, request, new Slice()));
 }
 
 /** The newest messages of the groups that are wanted. */
@@ -102,11 +120,12 @@ function* chosen(
   pool: Pick<Readable, "get">,
   groups: Groups,
   request: LatestRequest,
+  slice: Slice | null,
 ): Waiting<Latest> {
   const { having = [], most = Infinity } = request;
   // Groups are left out by `having` first, and then for their number.
   const candidates = groups.last(having.length > 0 ? Infinity : most);
-  const { messages, complete } = yield* newest(pool, candidates, request);
+  const { messages, complete } = yield* newest(pool, candidates, request, slice);
   const seqs = new Set(messages.map(({ seq }) => seq));
   const cut = having.length === 0 && groups.size > most;
   const forgotten = groups.forgotten || cut || !complete;
@@ -121,6 +140,7 @@ function* newest(
   pool: Pick<Readable, "get">,
   seqs: readonly bigint[],
   { having = [], most = Infinity, mostBytes = Infinity, signal }: LatestRequest,
+  slice: Slice | null,
 ): Waiting<{ readonly messages: StoredFrame[]; readonly complete: boolean }> {
   const messages: StoredFrame[] = [];
   let bytes = 0;
@@ -131,6 +151,7 @@ function* newest(
       const frame = yield* settled(pool.get(seq));
       if (frame !== null) frames.push(frame);
     }
+    if (slice?.over === true) yield slice.next();
     for (const frame of (yield* matching(frames, having, signal)).reverse()) {
       bytes += frame.payload.length;
       if (messages.length >= most || (bytes > mostBytes && messages.length > 0)) {

@@ -9,13 +9,14 @@ import "../support/environment.ts";
 import assert from "node:assert/strict";
 import { withPool } from "./pool_util.ts";
 import { KnownTags } from "../../lib/backend/local/known_tags.ts";
-import { compileWhere } from "../../lib/filter/where.ts";
+import { compileWhere, type Where } from "../../lib/filter/where.ts";
 import { settingMaxAge } from "../../lib/pool/retention.ts";
 import { frames, storeAll, storeWhen } from "../support/coordinated.ts";
 import { fails } from "../support/fails.ts";
 import { start } from "../support/processes.ts";
 import { onRing } from "../support/retained.ts";
 import { SCALE } from "../support/rings.ts";
+import { turnsDuring } from "../support/turns.ts";
 
 Deno.test("lease: claim, refusal, renewal, release in a pool", async () => {
   await withPool(async ({ pool, open }) => {
@@ -221,5 +222,36 @@ Deno.test("latest by: the newest of each group, tombstones hidden", async () => 
     assert.equal((await coordinator.latestBy("key:", { mostBytes: 1 })).forgotten, true);
     const late = Temporal.Now.instant().epochNanoseconds + 10_000_000_000n;
     assert.deepEqual(await by("key:", { sinceNs: late }), []);
+  });
+});
+
+// Lost: the answers of a server to everyone else, for as long as a million messages take.
+Deno.test("latest by, and the last of many: who finds much gives others a turn", async () => {
+  await withPool(async ({ pool }) => {
+    const native = await compileWhere(".data.n >= 0");
+    const slow: Where = {
+      ...native,
+      expression: native.expression,
+      isNative: true,
+      batch: () => native.batch(),
+      matches: (view) => {
+        const until = performance.now() + 0.2;
+        while (performance.now() < until);
+        return native.matches(view);
+      },
+    };
+    const all = Array.from({ length: 512 }, (_, n) => [{ n }, []] as const);
+    await storeAll(pool, frames(...all), undefined);
+    const coordinator = await pool.coordinate();
+    const where = [slow];
+    const turns = await turnsDuring(() => coordinator.latestBy(".data.n", { where }));
+    assert(turns >= 4, `512 slow messages were grouped in ${turns} turns`);
+    const others = await turnsDuring(async () => {
+      const walk = await pool.select({ where, last: 400 });
+      while (!walk.next()) await walk.wait();
+      assert.equal(walk.frame.seq, 113n);
+      walk.close();
+    });
+    assert(others >= 4, `512 slow messages were counted in ${others} turns`);
   });
 });
