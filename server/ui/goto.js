@@ -27,11 +27,13 @@ async function firstAt(view, time) {
  * Goes to a place. What is wrong with it is returned.
  * @param {import("./pool.js").PoolView} view
  * @param {string} text
+ * @param {() => boolean} isOver whether nobody waits for it any more
  * @returns {Promise<string>} empty if it was found
  */
-async function goTo(view, text) {
+async function goTo(view, text, isOver) {
   // Its times are those of the server: the clock of this machine may be wrong.
   const info = await poolInfo(view.name, view.signal);
+  if (isOver()) return "";
   const now = serverNow();
   const place = placeOf(text, now, prefs.times === "utc");
   if (place === null) return "Write a number, a time such as 14:05, a date, or 15m for so long ago";
@@ -46,6 +48,7 @@ async function goTo(view, text) {
   } else {
     const time = "ago" in place ? now - place.ago : place.time;
     const message = await firstAt(view, time);
+    if (isOver()) return "";
     if (!message) return `There is no message at ${moment(time)} or later`;
     await view.reading.openSeq(message.seq, false);
     if (message.t - time > 60_000) {
@@ -61,7 +64,7 @@ export function askPlace(view) {
   dialog("Go to", (close) => {
     const go = async () => {
       try {
-        const wrong = await goTo(view, input.value);
+        const wrong = await goTo(view, input.value, () => !input.isConnected);
         complain(problem, wrong);
         if (!wrong) close();
       } catch (error) {

@@ -280,9 +280,9 @@ export class PoolView {
 
   /** Goes to the oldest message of what is asked for. */
   async toOldest() {
-    this.reading.leave();
+    const isOver = this.reading.leave();
     this.list.follow = false;
-    if (!await this.reading.toOldest()) return;
+    if (!await this.reading.toOldest() || isOver()) return;
     this.select(0);
     this.list.show(0);
   }

@@ -309,8 +309,7 @@ export class Reading {
     if (this.#select(seq, open)) return;
     if (this.#missing(seq)) return;
     const { view } = this;
-    const asked = this.#asked = {};
-    const isOver = () => this.#asked !== asked || view.disposed;
+    const isOver = this.leave();
     if (view.filter.active) {
       const message = await this.#matching(seq, view.filter.filter);
       if (isOver()) return;
@@ -331,9 +330,13 @@ export class Reading {
   }
   #asked = {};
 
-  /** Goes no more to the message that was asked for: the reader has gone somewhere else. */
+  /**
+   * The reader goes somewhere else: nothing goes any more to where they wanted to before. Returns
+   * whether they have left again.
+   */
   leave() {
-    this.#asked = {};
+    const asked = this.#asked = {};
+    return () => this.#asked !== asked || this.view.disposed;
   }
 
   /** The message if it matches; null if not. @param {bigint} seq @param {import("./filter.js").Filter} filter */

@@ -102,9 +102,11 @@ export class Rows {
       const lists = new Set(rows.map((row) => messageOf(row)?.tags ?? []));
       [...new Set([...lists].flat())].sort().forEach(hue);
     }
+    // A replay shows them when it is their turn.
+    const isWhole = list.length === list.rows.length;
     for (const row of rows) list.rows.push(row);
     this.#chars += lengthOf(rows);
-    list.length = list.rows.length;
+    if (isWhole) list.length = list.rows.length;
     list.draw();
   }
 

@@ -7,7 +7,7 @@
 
 import { address, TOGETHER } from "./address.js";
 import { poolInfo } from "./api.js";
-import { button, count, fill, h, hue, icon, toast } from "./dom.js";
+import { button, count, fill, h, hue, icon, refill, toast } from "./dom.js";
 import { FilterBox } from "./filter.js";
 import { marker } from "./words.js";
 import { Later, styled } from "./later.js";
@@ -401,7 +401,7 @@ export class SeveralView {
     const words = { live: "", connecting: "connecting", missing: "does not exist" };
     const said = words[/** @type {keyof typeof words} */ (state)] ?? state;
     chip.title = detail ?? "";
-    fill(
+    refill(
       chip,
       h("a", { href: pathOf([name]), title: `Show ${name} alone` }, name),
       said && h("small", null, said),

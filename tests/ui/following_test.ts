@@ -7,6 +7,8 @@
 
 import assert from "node:assert/strict";
 import type { Locator, Page } from "playwright-core";
+import type { MessageList, Row } from "../../server/ui/list.js";
+import { Rows } from "../../server/ui/rows.js";
 import {
   fillPool,
   holds,
@@ -19,6 +21,18 @@ import {
 import { ask, listed, numbers, rowOf } from "../support/scene.ts";
 
 const MINUTE = 60_000;
+
+// Lost: a replay, which ended as soon as the next messages of its range had been read.
+Deno.test("rows that are still read wait for their turn in a replay", () => {
+  const list = { rows: [] as Row[], length: 0, draw: () => {} };
+  const rows = new Rows(list as unknown as MessageList);
+  const note = (t: number): Row => ({ kind: "note", text: "", t });
+  rows.add([note(1), note(2)]);
+  assert.equal(list.length, 2);
+  list.length = 1;
+  rows.add([note(3)]);
+  assert.deepEqual([list.length, list.rows.length], [1, 3]);
+});
 
 /** A pool with so many messages. */
 function shop({ client }: TestServer, count: number, name = "shop") {
@@ -231,6 +245,45 @@ inBrowsers("following", async (t, browser) => {
     await counted(page, append());
     await holds(async () => assert.ok((await numbers(page)).includes(402)));
     assert.equal(await page.locator(".inspector:not([hidden])").count(), 0);
+  });
+
+  // Lost: the end, to the oldest message or to the first one at a time, when the answer comes late.
+  await step("who has gone to the end stays there", async ({ server, page }) => {
+    const pool = shop(server, 3000);
+    let release = () => {};
+    const hold = async (what: RegExp): Promise<{ asked: Promise<unknown> }> => {
+      const held = new Promise<void>((done) => release = done);
+      await page.route(what, async (route) => {
+        await held;
+        await route.continue();
+      });
+      return { asked: page.waitForRequest(what) };
+    };
+    await page.goto(`${server.url}/ui/pools/shop?n=100`);
+    await rowOf(page, 3000).waitFor();
+    const first = await hold(/[?&]since=.*max=1/);
+    await page.keyboard.press(":");
+    await page.locator("dialog input").fill("30s");
+    await page.keyboard.press("Enter");
+    await first.asked;
+    await page.keyboard.press("Escape");
+    await page.locator("dialog").waitFor({ state: "detached" });
+    await page.keyboard.press("Shift+G");
+    const answered = page.waitForResponse(/[?&]since=.*max=1/);
+    release();
+    await answered.then((response) => response.finished());
+    const append = () => Number(pool.append({ further: true }).seq);
+    await counted(page, append());
+    await follows(page, append);
+
+    const whole = await hold(/\/events\?no_follow=1$/);
+    await page.keyboard.press("g");
+    await whole.asked;
+    await page.keyboard.press("End");
+    release();
+    await page.locator(".pastbar small", { hasText: /^ 3,002 messages$/ }).waitFor();
+    await rowOf(page, 3002).waitFor();
+    assert.equal(await page.locator('.row[aria-selected="true"]').count(), 0);
   });
 
   // Lost: the place one was at, for a mistake in a filter.
