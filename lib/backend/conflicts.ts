@@ -31,3 +31,22 @@ export function otherData(id: string, seq: bigint, path?: string): PlasmiteError
     details: { id, seq },
   });
 }
+
+/**
+ * The error for two records of one append that have the same id and different data.
+ *
+ * @param other the number of the first of them, from 1, and `record` that of the second
+ */
+export function sameIdTwice(
+  id: string,
+  other: number,
+  record: number,
+  path: string,
+): PlasmiteError {
+  return new PlasmiteError("Conflict", `id ${id} was used for other data`, {
+    path,
+    hint: `Records ${other} and ${record} have the same id and different data. ` +
+      "Use another id for other data.",
+    details: { id, other_record: BigInt(other), record: BigInt(record) },
+  });
+}

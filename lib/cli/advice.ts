@@ -158,7 +158,7 @@ function importAdvice({ actual, details, kindName, topic }: PlasmiteError): stri
 
 /** Advice if the condition of `feed` was not met. */
 function conflictAdvice(
-  { actual, details: { id, key, seq } }: PlasmiteError,
+  { actual, details: { id, key, other_record: other, record, seq } }: PlasmiteError,
   line: TypedLine,
   pool: string,
 ): string | undefined {
@@ -168,7 +168,9 @@ function conflictAdvice(
         related(line, "fetch", pool, [String(seq)])
       }\`, ` +
         "or use another id."
-      : "Two records of this input have the same id and different data.";
+      : `${
+        typeof other === "bigint" ? `Records ${other} and ${record}` : "Two records"
+      } of this input have the same id and different data.`;
   }
   if (actual === null) return undefined;
   if (actual === 0n) return "There is none. Decide again, and use --expect none.";

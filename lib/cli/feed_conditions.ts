@@ -222,7 +222,11 @@ export class FeedConditions {
       await store.append(piece, ids);
     } catch (error) {
       const isId = PlasmiteError.is(error, ErrorKind.Conflict) && error.details["id"] !== undefined;
-      if (!isId || this.isWhole) throw error;
+      if (!isId) throw error;
+      if (this.isWhole) {
+        const { inInput } = await import("./same_id.ts");
+        throw inInput(error, (n) => this.#positions[from + n - 1]);
+      }
       if (to - from > 1) return false;
       if (this.#context.args.text("errors") !== "skip") throw error;
       this.#skip(error, store.path, from);

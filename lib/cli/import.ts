@@ -8,7 +8,7 @@
 import type { PoolRef } from "../backend/resolve.ts";
 import type { Conditions, PoolHandle } from "../backend/types.ts";
 import { ID_TAG } from "../coordination/names.ts";
-import { PlasmiteError } from "../errors.ts";
+import { ErrorKind, PlasmiteError } from "../errors.ts";
 import type { MessageView } from "../lite3/message.ts";
 import { Shapes } from "../lite3/shapes.ts";
 import { FrameBatch } from "../pool/batch.ts";
@@ -245,14 +245,21 @@ class Import {
   async #append(pool: PoolHandle, batch: FrameBatch, from: number): Promise<void> {
     const numbers: bigint[] = [];
     let duplicates = 0n;
-    await pool.append(batch, {
-      flush: false,
-      when: this.#conditions(from, batch.count),
-      stored: (_, count, first) => {
-        for (let i = 0; i < count; i++) numbers.push(first + BigInt(i));
-      },
-      duplicate: () => duplicates++,
-    });
+    try {
+      await pool.append(batch, {
+        flush: false,
+        when: this.#conditions(from, batch.count),
+        stored: (_, count, first) => {
+          for (let i = 0; i < count; i++) numbers.push(first + BigInt(i));
+        },
+        duplicate: () => duplicates++,
+      });
+    } catch (error) {
+      if (!PlasmiteError.is(error, ErrorKind.Conflict)) throw error;
+      const before = this.#ingest.stored - this.#batch.count + from;
+      const { inInput } = await import("./same_id.ts");
+      throw inInput(error, (n) => ({ index: before + n }));
+    }
     const done = this.#done;
     this.#done = {
       count: done.count + BigInt(numbers.length),

@@ -82,6 +82,8 @@ const FACTS = [
   "seq",
   "token",
   "until",
+  "other_record",
+  "record",
 ];
 
 /** The members of an error document; also used inside reports of several pools. */

@@ -16,7 +16,7 @@ import type { Ring } from "../../pool/ring.ts";
 import type { Appended, Guard } from "../../pool/writable_ring.ts";
 import { lockTimeout, untilUnlocked } from "../../storage/lock_wait.ts";
 import type { Steps } from "../../storage/steps.ts";
-import { notExpected, otherData } from "../conflicts.ts";
+import { notExpected, otherData, sameIdTwice } from "../conflicts.ts";
 import type { AppendRequest, Conditions } from "../types.ts";
 import { type KnownTags, OutOfDate, type Wanted } from "./known_tags.ts";
 
@@ -164,7 +164,8 @@ class Evaluation {
         known.push({ frame, seq, timeNs: this.#compare(state, frame, id, seq), twin: -1 });
       } else if (id !== null && twin !== undefined) {
         if (!sameData(this.#own(frame, 0), this.#own(twin, 1))) {
-          throw otherData(id, 0n, this.#path);
+          const from = this.#from - 1;
+          throw sameIdTwice(id, twin - from, frame - from, this.#path);
         }
         known.push({ frame, seq: 0n, timeNs: 0n, twin });
       } else {
