@@ -208,13 +208,18 @@ function sourceOf({ isRemote, name, path }: PoolRef): string {
   return `${host}.${name}`;
 }
 
+/** What no other pool has. Copies of one file share an identity, and may be on several servers. */
+function uniqueOf({ identity, pool, ref }: End): string {
+  return ref.isRemote && pool.ship === undefined ? `${identity} ${ref.path}` : identity;
+}
+
 /**
- * The name of the cursor of a source and a destination: what one destination has, another one, or a
- * new one of the same name, does not have yet.
+ * The name of the cursor of a source and its ends: what one destination has, another one, or a new
+ * one of the same name, does not have yet.
  */
-function cursorName(source: string, destination: string): string {
+function cursorName(source: string, ends: string): string {
   const plain = source.toLowerCase().replace(/[^a-z0-9._-]/g, "_");
-  const hash = sha256Hex(new TextEncoder().encode(`${source} ${destination}`)).slice(0, 8);
+  const hash = sha256Hex(new TextEncoder().encode(`${source} ${ends}`)).slice(0, 8);
   return `copy-${plain}`.slice(0, 55) + `-${hash}`;
 }
 
@@ -244,11 +249,10 @@ async function targetOf(
   from: End,
   to: End,
 ): Promise<CopyTarget> {
-  // Copies of one file, which share an identity, may be on several servers.
-  const destination = to.ref.isRemote && to.pool.ship === undefined
-    ? `${to.identity} ${to.ref.path}`
-    : to.identity;
-  const name = given ?? cursorName(source, destination);
+  // A local FROM has its cursors beside it. Those of all others are together, and two servers of a
+  // host may have pools of one name.
+  const ends = from.ref.isRemote ? `${uniqueOf(to)} ${uniqueOf(from)}` : uniqueOf(to);
+  const name = given ?? cursorName(source, ends);
   // Positions in other pools are stored separately from the pool's own cursors.
   const apart = (path: string): string => `${path.slice(0, path.lastIndexOf("/") + 1)}.copies`;
   const place = !from.ref.isRemote

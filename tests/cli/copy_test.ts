@@ -425,6 +425,41 @@ Deno.test("copy: a new pool of a server gets the whole pool, and none is copied 
     assert.equal((await retained()).length, 1);
   }));
 
+// Twice and again: two services of one machine with a pool `log` each were collected in one pool, and
+// each copy forgot where the other one was, so that all came again, in silence. Copies of one file would
+// have been taken for one another: what was appended to the second was left out.
+Deno.test("copy: two servers of one host with pools of one name each have a position", () =>
+  inTemp(async (dir) => {
+    const aways = [`${dir}/one`, `${dir}/two`];
+    for (const away of aways) await Deno.mkdir(away);
+    const run = async (at: string, ...args: string[]): Promise<string> => {
+      const { code, stderr, stdout } = await cli(["--dir", at, ...args]);
+      assert.equal(code, 0, `${args.join(" ")}: ${stderr}`);
+      return stdout;
+    };
+    for (const away of aways) await run(away, "feed", "log", "--create", `{"at":"${away}"}`);
+    await run(dir, "feed", "twin", "--create", '{"n":1}');
+    for (const away of aways) {
+      await Deno.copyFile(`${dir}/twin.plasmite`, `${away}/twin.plasmite`);
+      await run(away, "feed", "twin", `{"only":"${away}"}`);
+    }
+    await using one = serve({ dir: aways[0] ?? "" });
+    await using two = serve({ dir: aways[1] ?? "" });
+    for (let round = 0; round < 3; round++) {
+      for (const { url } of [one, two]) {
+        await run(dir, "copy", `${url}/log`, "logs", "--create");
+        await run(dir, "copy", `${url}/twin`, "twins", "--create");
+      }
+    }
+    const data = async (pool: string): Promise<string[]> =>
+      lines(await run(dir, "follow", pool, "--no-follow", "--jsonl", "--data-only")).sort();
+    assert.deepEqual(await data("logs"), aways.map((away) => `{"at":"${away}"}`));
+    assert.deepEqual(
+      await data("twins"),
+      ['{"n":1}', '{"n":1}', ...aways.map((away) => `{"only":"${away}"}`)],
+    );
+  }));
+
 test("a second stream gets the whole pool, and a second pool the whole stream", async (setting) => {
   const { run, url } = setting;
   await feed(setting, "ring", 1, 20);
