@@ -19,6 +19,7 @@ import { NatsAppender } from "./nats/appender.ts";
 import { type Choice, choiceOf } from "./nats/choice.ts";
 import { DirectGets, takesDirect } from "./nats/direct.ts";
 import { Code, hasCode } from "./nats/errors.ts";
+import type { GroupTasks } from "./nats/group_tasks.ts";
 import { atLeast, Connector, type Link } from "./nats/link.ts";
 import { lookAt } from "./nats/opened.ts";
 import { notTaking } from "./nats/publisher.ts";
@@ -62,6 +63,8 @@ import { lastWanted, SelectedWalk } from "./walk.ts";
 export class NatsBackend implements Backend {
   readonly place: string;
   readonly #connector: Connector;
+  /** The tasks that were handed out over this connection. */
+  readonly #groups = new Map<string, GroupTasks>();
   #closed = false;
 
   /**
@@ -104,7 +107,7 @@ export class NatsBackend implements Backend {
     // Derived names, such as that of a dead pool, contain a dot.
     const others = (other: string, more: OpenOptions): Promise<PoolHandle> =>
       this.open(other.replaceAll(".", "_"), more);
-    return new NatsPool(this.#connector, { link, path, info, others });
+    return new NatsPool(this.#connector, { link, path, info, others, groups: this.#groups });
   }
 
   async create(name: string, options: NewPool = {}): Promise<PoolInfo> {
@@ -239,6 +242,8 @@ interface OpenStream {
   readonly info: StreamInfo;
   /** Opens another pool of the backend. */
   readonly others: (name: string, options: OpenOptions) => Promise<PoolHandle>;
+  /** The tasks that were handed out, by group. */
+  readonly groups: Map<string, GroupTasks>;
 }
 
 /** A stream as a pool. */
@@ -252,10 +257,12 @@ export class NatsPool implements PoolHandle, HasDeadPool {
   readonly #appender: NatsAppender;
   readonly #gets: DirectGets;
   readonly #others: OpenStream["others"];
+  readonly #groups: OpenStream["groups"];
   #closed = false;
 
   /** Use {@linkcode NatsBackend.open}. */
-  constructor(connector: Connector, { info, link, others, path }: OpenStream) {
+  constructor(connector: Connector, { groups, info, link, others, path }: OpenStream) {
+    this.#groups = groups;
     this.#others = others;
     this.name = info.config.name;
     this.path = path;
@@ -411,7 +418,13 @@ export class NatsPool implements PoolHandle, HasDeadPool {
     const { NatsCoordination } = await import("./nats/coordination.ts");
     const { target } = this.#appender;
     const { created } = this.#info;
-    return new NatsCoordination(this, target, created, (message) => this.#frame(message));
+    return new NatsCoordination(
+      this,
+      target,
+      created,
+      this.#groups,
+      (message) => this.#frame(message),
+    );
   }
 
   close(): Promise<void> {

@@ -113,6 +113,59 @@ Deno.test({
 });
 
 // A server whose start depends on another one does not come back after a power cut.
+// Every acknowledgement was refused as that of another worker: no task was ever done.
+Deno.test({
+  name: "nats mount: workers, cursors and claims go through it",
+  ignore: ANY_NATS === undefined,
+  fn: () =>
+    inTemp(async (dir) => {
+      const nats = await NatsServer.start(ANY_NATS ?? "2.15");
+      const ref = `${nats.url}/P`;
+      await ok("pool", "create", ref, "--size", "1M");
+      await cli(["feed", ref], { stdin: '{"n":1}\n{"n":2}\n{"n":3}\n' });
+      const serving = await Serving.start(dir, "--mount", `p=${ref}`);
+      const act = async (
+        group: string,
+        body: object,
+      ): Promise<[number, Record<string, unknown>]> => {
+        const answer = await serving.get(`/v0/pools/p/groups/${group}`, json(body));
+        return [answer.status, JSON.parse(answer.body)];
+      };
+      const take = async (): Promise<{ seq: number; token: number }[]> => {
+        const [, { tasks }] = await act("g", { action: "take", count: 2 });
+        return (tasks as { message: { seq: number }; token: number }[])
+          .map(({ message: { seq }, token }) => ({ seq, token }));
+      };
+      try {
+        const [first, second] = await take();
+        assert.deepEqual(await act("g", { action: "ack", ...first }), [200, { ok: true }]);
+        const again = await act("g", { action: "ack", ...first });
+        assert.deepEqual(again, [200, { ok: true, already: true }]);
+        assert.deepEqual(await act("g", { action: "extend", ...second }), [200, { ok: true }]);
+        const other = await act("g", { action: "ack", seq: second?.seq, token: 77 });
+        assert.equal(other[0], 409);
+        const back = { action: "fail", delay_ms: 0, ...second };
+        assert.deepEqual(await act("g", back), [200, { ok: true }]);
+        assert.equal((await act("g", { action: "ack", ...second }))[0], 409);
+        await until(async () => (await take()).some(({ seq }) => seq === 2));
+        const url = `${serving.url}/p`;
+        const done = await ok("work", url, "--group", "h", "--drain", "--", "cat");
+        assert.deepEqual(done.match(/"n":\d/g), ['"n":1', '"n":2', '"n":3']);
+        const listed = JSON.parse(await ok("cursor", "list", ref, "--json"));
+        const group = listed.cursors.find(({ name }: { name: string }) => name === "h");
+        assert.equal(group.seq, 3);
+        assert.match(await ok("fetch", url, "--cursor", "c"), /"n":1/);
+        assert.match(await ok("fetch", url, "--cursor", "c"), /"n":2/);
+        const claim = await ok("claim", url, "k", "--as", "me");
+        assert.match(claim, /"token": ?4/);
+        assert.equal((await cli(["claim", url, "k", "--as", "you"])).code, 5);
+      } finally {
+        await serving.end();
+        await nats.end();
+      }
+    }),
+});
+
 Deno.test({
   name: "nats mount: while NATS is away only its pools are, and they come back",
   ignore: ANY_NATS === undefined,

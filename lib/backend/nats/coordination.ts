@@ -35,6 +35,7 @@ import type {
 import { noFlush } from "./appender.ts";
 import { NatsCursors } from "./cursors.ts";
 import { NatsGroup } from "./group.ts";
+import { type GroupTasks, tasksOf } from "./group_tasks.ts";
 import { NatsLeases } from "./leases.ts";
 import type { Opened } from "./opened.ts";
 import type { Target } from "./publisher.ts";
@@ -46,6 +47,7 @@ export class NatsCoordination implements Coordination {
   readonly #pool: PoolHandle & HasDeadPool;
   readonly #target: Target;
   readonly #opened: Opened & { readonly target: Target };
+  readonly #groups: Map<string, GroupTasks>;
   readonly #leases: NatsLeases;
   readonly #cursors: NatsCursors;
   readonly #frame: (message: Incoming) => StoredFrame;
@@ -54,17 +56,20 @@ export class NatsCoordination implements Coordination {
    * @param pool the pool, used for reading
    * @param target its stream
    * @param created when the stream was created
+   * @param groups the tasks that this connection was given
    * @param frame encodes a message
    */
   constructor(
     pool: PoolHandle & HasDeadPool,
     target: Target,
     created: string,
+    groups: Map<string, GroupTasks>,
     frame: (message: Incoming) => StoredFrame,
   ) {
     this.#pool = pool;
     this.#target = target;
     this.#opened = { target, created };
+    this.#groups = groups;
     this.#leases = new NatsLeases(target);
     this.#cursors = new NatsCursors(target, created, pool);
     this.#frame = frame;
@@ -176,7 +181,8 @@ export class NatsCoordination implements Coordination {
       });
     }
     const checked = checkCursorName(name);
-    return new NatsGroup(checked, this.#opened, this.#pool, this.#frame, request);
+    const tasks = tasksOf(this.#groups, `${this.#target.stream} ${this.#opened.created} ${name}`);
+    return new NatsGroup(checked, this.#opened, this.#pool, this.#frame, request, tasks);
   }
 }
 

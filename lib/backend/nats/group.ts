@@ -22,6 +22,7 @@ import type { PoolHandle, StoredFrame } from "../types.ts";
 import { choiceOf, filterOf, refusesChoice } from "./choice.ts";
 import { deliveryOf } from "./delivery.ts";
 import { isChosen, noteOf, scannedBy } from "./group_note.ts";
+import type { GroupTasks, Held } from "./group_tasks.ts";
 import { MissingBetween } from "./missing.ts";
 import { type ConsumerInfo, consumerOf, findConsumer, pull, putConsumer } from "./consumers.ts";
 import { lookAt, type Opened } from "./opened.ts";
@@ -38,16 +39,6 @@ const WAIT = 5_000;
 const MOST = 10_000;
 /** How long to wait before retrying a move to the dead pool, in milliseconds. */
 const BURY_AGAIN = 60_000;
-/** How many completed tasks are remembered. */
-const REMEMBERED = 10_000;
-
-/** A task held by this worker. */
-interface Held {
-  readonly token: number;
-  readonly reply: string;
-  readonly tries: number;
-  untilMs: number;
-}
 
 /** A worker's access to a group. */
 export class NatsGroup implements Group {
@@ -59,8 +50,7 @@ export class NatsGroup implements Group {
   readonly #frame: (message: Incoming) => StoredFrame;
   readonly #request: GroupRequest;
   readonly #filter: Filter;
-  readonly #held = new Map<bigint, Held>();
-  readonly #done = new Set<bigint>();
+  readonly #tasks: GroupTasks;
   readonly #ending = new AbortController();
   /** Aborts the take that is under way. */
   #taking: AbortSignal | undefined;
@@ -75,7 +65,9 @@ export class NatsGroup implements Group {
     pool: PoolHandle & HasDeadPool,
     frame: (message: Incoming) => StoredFrame,
     request: GroupRequest,
+    tasks: GroupTasks,
   ) {
+    this.#tasks = tasks;
     this.name = name;
     this.#consumer = consumerOf("group~", name);
     this.#opened = opened;
@@ -168,6 +160,7 @@ export class NatsGroup implements Group {
     this.#taking = signal;
     const info = await this.#ready(checkTaskTime(ackWaitMs));
     let lost = await this.#lostUpTo(info, await this.#gone());
+    this.#tasks.expire();
     let scanned = scannedBy(info);
     const missing = isChosen(info) ? null : new MissingBetween();
     const tasks: HandedTask[] = [];
@@ -207,10 +200,10 @@ export class NatsGroup implements Group {
   async #lostUpTo(info: ConsumerInfo, gone: number): Promise<bigint> {
     let lost = 0n;
     const now = Date.now();
-    for (const [seq, { untilMs }] of this.#held) {
+    for (const [seq, { untilMs }] of this.#tasks.held) {
       if (seq > BigInt(gone)) continue;
       if (untilMs > now) lost++; // Otherwise somebody else may have had it.
-      this.#held.delete(seq);
+      this.#tasks.held.delete(seq);
     }
     const scanned = scannedBy(info);
     if (gone <= scanned) return lost;
@@ -302,8 +295,7 @@ export class NatsGroup implements Group {
       return null;
     }
     const untilMs = Date.now() + this.#ackWaitMs;
-    this.#held.set(frame.seq, { token, reply, tries, untilMs });
-    this.#done.delete(frame.seq);
+    this.#tasks.add(frame.seq, { token, reply, tries, untilMs, ackWaitMs: this.#ackWaitMs });
     return { message: frame, token, tries, untilMs };
   }
 
@@ -348,45 +340,26 @@ export class NatsGroup implements Group {
     await this.#reply(reply, what);
   }
 
-  /** This worker's task; null if it is done. Throws Conflict if another worker holds it. */
-  #mine(seq: bigint, token: number): Held | null {
-    const held = this.#held.get(seq);
-    if (held?.token === token && held.untilMs > Date.now()) return held;
-    if (held === undefined && this.#done.has(seq)) return null;
-    throw new PlasmiteError("Conflict", `Task ${seq} was handed to another worker`, {
-      path: this.#target.path,
-      seq,
-      hint: "Its time was over, or it was given back. Extend tasks that take longer.",
-    });
-  }
-
-  #finish(seq: bigint): void {
-    this.#held.delete(seq);
-    this.#done.add(seq);
-    const [oldest] = this.#done;
-    if (this.#done.size > REMEMBERED && oldest !== undefined) this.#done.delete(oldest);
-  }
-
   async ack(seq: bigint, token: number): Promise<boolean> {
-    const held = this.#mine(seq, token);
+    const held = this.#tasks.mine(seq, token, this.#target.path);
     if (held === null) return false;
     await this.#settle(held, "+ACK");
-    this.#finish(seq);
+    this.#tasks.finish(seq);
     return true;
   }
 
   async fail(seq: bigint, token: number, delayMs?: number): Promise<boolean> {
-    const held = this.#mine(seq, token);
+    const held = this.#tasks.mine(seq, token, this.#target.path);
     if (held === null) return false;
     await this.#settle(held, nak(checkTaskTime(delayMs ?? retryDelayMs(held.tries))));
-    this.#held.delete(seq);
+    this.#tasks.held.delete(seq);
     return true;
   }
 
-  async extend(seq: bigint, token: number, ackWaitMs: number = this.#ackWaitMs): Promise<boolean> {
-    const held = this.#mine(seq, token);
+  async extend(seq: bigint, token: number, ackWaitMs?: number): Promise<boolean> {
+    const held = this.#tasks.mine(seq, token, this.#target.path);
     if (held === null) return false;
-    const ms = Math.min(checkTaskTime(ackWaitMs), this.#ackWaitMs);
+    const ms = Math.min(checkTaskTime(ackWaitMs ?? held.ackWaitMs), held.ackWaitMs);
     await this.#settle(held, "+WPI");
     held.untilMs = Date.now() + ms;
     return true;
