@@ -171,7 +171,9 @@ inBrowsers("files of the page that do not come", async (t, browser) => {
       await page.goto(`${server.url}/ui/pools/shop`);
       await rowsTo(page, 20);
       await page.locator(use).first().click();
-      await page.locator("#toast", { hasText: "could not be loaded" }).waitFor();
+      // The text stays when it has been shown for some seconds.
+      const said = page.locator("#toast", { hasText: "could not be loaded" });
+      await said.waitFor({ state: "attached" });
       await tried(asked, files);
       missing.clear();
       await page.evaluate("globalThis.same = true");
