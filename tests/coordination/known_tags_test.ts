@@ -9,6 +9,7 @@ import assert from "node:assert/strict";
 import { KnownTags } from "../../lib/backend/local/known_tags.ts";
 import { MessageView } from "../../lib/lite3/message.ts";
 import { frames } from "../support/coordinated.ts";
+import { TagWalk } from "../../lib/pool/tag_walk.ts";
 import { inPlace } from "../../lib/storage/steps.ts";
 import { newRing } from "../support/rings.ts";
 
@@ -57,5 +58,42 @@ Deno.test("known tags: many are looked for together, not one by one in each mess
     assert.equal(inPlace(new KnownTags(ring).newestOf({ tag: "key:7" })), 457n);
   } finally {
     MessageView.prototype.hasTags = own;
+  }
+});
+
+// Lost: a minute of everyone who wanted the lock, to one batch of ids that were stored long ago.
+Deno.test("known tags: messages that the index has forgotten are read in one pass", () => {
+  const { ring } = newRing(1 << 22, 64);
+  for (let i = 1; i <= 2000; i++) {
+    assert.equal(ring.tryAppend(frames([{ n: i }, [`id:${i}`]]))?.count, 1);
+  }
+  const known = new KnownTags(ring);
+  inPlace(known.looking([{ tag: "id:1" }]));
+  const state = inPlace(ring.living());
+  const own = TagWalk.prototype.visit;
+  let passes = 0;
+  TagWalk.prototype.visit = function (...args) {
+    passes++;
+    own.apply(this, args);
+  };
+  const read = (...seqs: bigint[]): string[] => {
+    passes = 0;
+    const found: string[] = [];
+    known.readAll(state, seqs, (seq, view) => found.push(`${seq}:${view.tags()}`));
+    return found;
+  };
+  try {
+    const odd = Array.from({ length: 900 }, (_, i) => BigInt(1799 - 2 * i));
+    const expected = odd.toReversed().map((seq) => `${seq}:id:${seq}`);
+    assert.deepEqual(read(...odd), expected);
+    assert.equal(passes, 1, "however many there are");
+    const newest = Array.from({ length: 60 }, (_, i) => BigInt(1941 + i));
+    assert.deepEqual(read(7n, ...newest, 7n).length, 61);
+    assert.equal(passes, 2, "one of those, and one of their neighbours that the index has");
+    assert.deepEqual(read(1950n, 1960n, 3000n), ["1950:id:1950", "1960:id:1960"]);
+    assert.deepEqual(read(), []);
+    assert.equal(passes, 0);
+  } finally {
+    TagWalk.prototype.visit = own;
   }
 });

@@ -84,6 +84,12 @@ interface Result {
   known: { frame: number; seq: bigint; timeNs: bigint; twin: number }[];
 }
 
+/** The first frame that has the id of another one with other data. */
+interface Wrong {
+  readonly frame: number;
+  readonly error: PlasmiteError;
+}
+
 /** Checks the id window. Throws Usage. */
 function windowOf({ idWindow = ID_WINDOW }: Conditions): bigint {
   if (Number.isInteger(idWindow) && idWindow >= 1 && idWindow <= WIDEST_WINDOW) {
@@ -156,16 +162,17 @@ class Evaluation {
     const { fresh, known } = this.result;
     const live = this.#known.live(state);
     const twins = new Map<string, number>();
+    let wrong = null as Wrong | null;
     for (let frame = this.#from; frame < this.#batch.count; frame++) {
       const id = ids[frame - this.#from] ?? null;
       const twin = id === null ? undefined : twins.get(id);
       const seq = id === null ? 0n : this.#known.find(this.#id(id), live);
       if (id !== null && seq !== 0n) {
-        known.push({ frame, seq, timeNs: this.#compare(state, frame, id, seq), twin: -1 });
+        known.push({ frame, seq, timeNs: -1n, twin: -1 });
       } else if (id !== null && twin !== undefined) {
-        if (!sameData(this.#own(frame, 0), this.#own(twin, 1))) {
+        if (wrong === null && !sameData(this.#own(frame, 0), this.#own(twin, 1))) {
           const from = this.#from - 1;
-          throw sameIdTwice(id, twin - from, frame - from, this.#path);
+          wrong = { frame, error: sameIdTwice(id, twin - from, frame - from, this.#path) };
         }
         known.push({ frame, seq: 0n, timeNs: 0n, twin });
       } else {
@@ -173,18 +180,25 @@ class Evaluation {
         fresh.push(frame);
       }
     }
+    this.#compare(state);
+    // Of several that are wrong the first is told.
+    const other = known.find(({ timeNs, twin }) => twin < 0 && timeNs < 0n);
+    if (other !== undefined && (wrong === null || other.frame < wrong.frame)) {
+      throw otherData(ids[other.frame - this.#from] ?? "", other.seq, this.#path);
+    }
+    if (wrong !== null) throw wrong.error;
   }
 
-  /** Checks that message `seq` has the data of the frame; returns its time. */
-  #compare(state: State, frame: number, id: string, seq: bigint): bigint {
-    const mine = this.#own(frame, 0);
-    const timeNs = this.#known.read(
-      state,
-      seq,
-      (stored, time) => sameData(mine, stored) ? time : null,
-    );
-    if (timeNs === null) throw otherData(id, seq, this.#path);
-    return timeNs;
+  /** Finds the times of the stored messages that have the data of their frames. */
+  #compare(state: State): void {
+    const stored = this.result.known.filter(({ twin }) => twin < 0);
+    if (stored.length === 0) return;
+    const bySeq = Map.groupBy(stored, ({ seq }) => seq);
+    this.#known.readAll(state, bySeq.keys(), (seq, message, timeNs) => {
+      for (const one of bySeq.get(seq) ?? []) {
+        if (sameData(this.#own(one.frame, 0), message)) one.timeNs = timeNs;
+      }
+    });
   }
 
   #own(frame: number, which: 0 | 1): MessageView {

@@ -285,21 +285,50 @@ export class KnownTags {
   }
 
   /**
-   * Reads one complete message under the exclusive lock.
+   * Reads complete messages under the exclusive lock, in order of their numbers. Those that the index
+   * does not have any more are read in one pass: each alone would be searched for from the oldest.
    *
-   * @returns the result of `use`; null if the message is not retained
-   * @throws {PlasmiteError} Corrupt if it is not a message
+   * @param use called for each of them that is retained
+   * @throws {PlasmiteError} Corrupt if one is not a message
    */
-  read<T>(state: State, seq: bigint, use: (view: MessageView, timeNs: bigint) => T): T | null {
-    let result: { readonly value: T } | null = null;
+  readAll(
+    state: State,
+    seqs: Iterable<bigint>,
+    use: (seq: bigint, view: MessageView, timeNs: bigint) => void,
+  ): void {
+    const sorted = [...new Set(seqs)].sort((a, b) => a < b ? -1 : 1);
+    const far: bigint[] = [];
+    const near: bigint[] = [];
+    for (const seq of sorted) (this.#ring.indexOffset(seq) < 0 ? far : near).push(seq);
+    this.#readPass(state, far, use);
+    for (let i = 0; i < near.length;) {
+      let end = i + 1;
+      while (end < near.length && (near[end] ?? 0n) === (near[end - 1] ?? 0n) + 1n) end++;
+      this.#readPass(state, near.slice(i, end), use);
+      i = end;
+    }
+  }
+
+  /** Reads some of the messages from the first to the last of these. */
+  #readPass(
+    state: State,
+    seqs: readonly bigint[],
+    use: (seq: bigint, view: MessageView, timeNs: bigint) => void,
+  ): void {
+    const [from] = seqs;
+    const until = seqs.at(-1);
+    if (from === undefined || until === undefined) return;
     const walk = this.#walk;
     const view = this.#view;
-    walk.visit(state, { from: seq, until: seq, whole: true }, () => {
+    let next = 0;
+    walk.visit(state, { from, until, whole: true }, () => {
+      const { seq } = walk;
+      while (next < seqs.length && (seqs[next] ?? seq) < seq) next++;
+      if (seqs[next] !== seq) return;
       const { u8, dv, base, len } = walk.view.doc;
       view.open(u8, dv, base, len);
-      result = { value: use(view, walk.timestampNs) };
+      use(seq, view, walk.timestampNs);
     });
-    return (result as { readonly value: T } | null)?.value ?? null;
   }
 
   /**

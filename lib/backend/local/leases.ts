@@ -25,7 +25,6 @@ import {
   TTL,
 } from "../../coordination/lease.ts";
 import { checkKey, KEY_TAG } from "../../coordination/names.ts";
-import type { MessageView } from "../../lite3/message.ts";
 import { toValue } from "../../lite3/value.ts";
 import { messageFromValue } from "../../lite3/from_value.ts";
 import { FrameBatch } from "../../pool/batch.ts";
@@ -143,17 +142,15 @@ export class Leases {
   #newest(state: State, keys: readonly string[]): Map<string, ClaimMessage | null> {
     const newest = new Map<string, ClaimMessage | null>();
     const live = this.#known.live(state);
+    const seqs = keys.map((key) => this.#known.find({ tag: KEY_TAG + key, claim: true }, live));
     // Many keys are often in one message, which may be large: each is read once.
-    const read = new Map<bigint, ClaimMessage | null>([[0n, null]]);
-    for (const key of keys) {
-      const seq = this.#known.find({ tag: KEY_TAG + key, claim: true }, live);
-      const parse = (view: MessageView, timeNs: bigint): ClaimMessage | null => {
-        const data = toValue(view.doc, view.dataAt);
-        return parseClaim(seq, timeNs, data as { readonly [key: string]: unknown });
-      };
-      if (!read.has(seq)) read.set(seq, this.#known.read(state, seq, parse));
-      newest.set(key, read.get(seq) ?? null);
-    }
+    const claims = new Map<bigint, ClaimMessage | null>();
+    this.#known.readAll(state, seqs.filter((seq) => seq !== 0n), (seq, view, timeNs) => {
+      const data = toValue(view.doc, view.dataAt);
+      const claim = parseClaim(seq, timeNs, data as { readonly [key: string]: unknown });
+      claims.set(seq, claim);
+    });
+    keys.forEach((key, i) => newest.set(key, claims.get(seqs[i] ?? 0n) ?? null));
     return newest;
   }
 
