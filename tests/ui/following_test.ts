@@ -240,7 +240,7 @@ inBrowsers("following", async (t, browser) => {
     await page.keyboard.press("Shift+G");
     const answered = page.waitForResponse(/since_seq=5&until=5/);
     release();
-    await answered.then((response) => response.finished());
+    await answered;
     await follows(page, append);
     await counted(page, append());
     await holds(async () => assert.ok((await numbers(page)).includes(402)));
@@ -271,7 +271,7 @@ inBrowsers("following", async (t, browser) => {
     await page.keyboard.press("Shift+G");
     const answered = page.waitForResponse(/[?&]since=.*max=1/);
     release();
-    await answered.then((response) => response.finished());
+    await answered;
     const append = () => Number(pool.append({ further: true }).seq);
     await counted(page, append());
     await follows(page, append);
