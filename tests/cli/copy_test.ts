@@ -540,3 +540,30 @@ Deno.test("copy: a pool is not copied into itself under another name, but into a
     await Deno.copyFile(file, `${dir}/other.plasmite`);
     assert.equal((await run("copy", "p", "other")).code, 0);
   }));
+
+// Lost: as above, where a busy writer had overwritten the message by which the two were compared.
+Deno.test("copy: a file is not copied into itself through its server while somebody else appends", () =>
+  inTemp(async (dir) => {
+    let busy = 0;
+    await using server = serve({
+      dir,
+      before({ method, url }) {
+        // The message is there when it is asked for, and gone when the server looks.
+        if (method !== "GET" || !/\/p\/messages\/\d+/.test(url) || busy-- <= 0) return undefined;
+        for (let i = 0; i < 40; i++) pool.append({ text: "x".repeat(200) });
+        return undefined;
+      },
+    });
+    using pool = server.local.createPool("p", 8192);
+    pool.append({ n: 1 });
+    for (const [from, to] of [["p", `${server.url}/p`], [`${server.url}/p`, "p"]] as const) {
+      for (const times of [1, 3]) {
+        busy = times;
+        const { newestSeq: before } = pool.bounds();
+        const outcome = await cli(["--dir", dir, "copy", from, to]);
+        assert.equal(outcome.code, 2, outcome.stderr);
+        assert.match(String(errorOf(outcome)["message"]), /same pool/);
+        assert.equal(pool.bounds().newestSeq, (before ?? 0n) + BigInt(40 * times));
+      }
+    }
+  }));
