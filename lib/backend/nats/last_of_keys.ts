@@ -8,6 +8,7 @@
  * @module
  */
 
+import { startTimer } from "../../timers.ts";
 import { Gotten, takesDirect } from "./direct.ts";
 import type { Link, LinkEvent } from "./link.ts";
 import { lookAt, type Opened } from "./opened.ts";
@@ -136,13 +137,13 @@ async function request(link: Link, stream: string, body: object): Promise<Page |
     if (event.type !== "forbidden" || event.subject === subject) resolve(null);
   };
   const fail = (): void => resolve(null);
-  let timer = setTimeout(fail, SILENCE_MS);
+  let timer = startTimer(fail, SILENCE_MS);
   const inbox = link.library.createInbox();
   const subscription = link.nc.subscribe(inbox, {
     callback: (error, message) => {
       if (error !== null) return resolve(null);
       clearTimeout(timer);
-      timer = setTimeout(fail, SILENCE_MS);
+      timer = startTimer(fail, SILENCE_MS);
       const code = statusOf(message);
       const one = new Gotten(message);
       const follows = one.before === (messages.at(-1)?.seq ?? 0);
