@@ -374,7 +374,8 @@ Deno.test("program: Deno sees no import on demand before it runs, bundlers see a
   await inTemp(async (dir) => {
     for (const { name, content } of await (program ??= programEntries("js"))) {
       if (content === undefined) continue;
-      assert.doesNotMatch(text.decode(content), /\bimport\("\./, name);
+      // Those that the server writes for the page are texts here, with a name to be put in.
+      assert.doesNotMatch(text.decode(content), /\bimport\("\.[^"$]*"/, name);
       await Deno.mkdir(dirname(`${dir}/${name}`), { recursive: true });
       await Deno.writeFile(`${dir}/${name}`, content);
     }
