@@ -193,7 +193,13 @@ class Evaluation {
   #compare(state: State): void {
     const stored = this.result.known.filter(({ twin }) => twin < 0);
     if (stored.length === 0) return;
-    const bySeq = Map.groupBy(stored, ({ seq }) => seq);
+    // Node 20 has no Map.groupBy.
+    const bySeq = new Map<bigint, typeof stored>();
+    for (const one of stored) {
+      const others = bySeq.get(one.seq);
+      if (others === undefined) bySeq.set(one.seq, [one]);
+      else others.push(one);
+    }
     this.#known.readAll(state, bySeq.keys(), (seq, message, timeNs) => {
       for (const one of bySeq.get(seq) ?? []) {
         if (sameData(this.#own(one.frame, 0), message)) one.timeNs = timeNs;
