@@ -7,6 +7,9 @@
  * @module
  */
 
+/** How long after that such a wheel may scroll, although all scrolling seems to have ended, in ms. */
+const LATE_MS = 500;
+
 export class Scroller {
   #follow = true;
   /** Where the list was placed, or seen, last. */
@@ -30,7 +33,10 @@ export class Scroller {
     });
     on("touchmove", ({ timeStamp }) => this.#isOld(timeStamp));
     on("pointerdown", ({ timeStamp }) => this.#isOld(timeStamp));
-    on("scrollend", () => this.#settling &&= this.#below > 1);
+    on("keydown", ({ timeStamp }) => this.#isOld(timeStamp));
+    on("scrollend", ({ timeStamp }) => {
+      if (timeStamp - this.#went > LATE_MS) this.#settling &&= this.#below > 1;
+    });
   }
 
   /** Whether the newest rows stay in sight. */
