@@ -139,6 +139,16 @@ inBrowsers("following", async (t, browser) => {
     await page.locator(".list").hover();
     await page.mouse.wheel(0, -6);
     await page.locator(".newest").waitFor();
+    // It is said before the list has scrolled, which takes some frames.
+    await until(
+      page,
+      `(async () => {
+        const list = document.querySelector(".list");
+        const at = list.scrollTop;
+        await new Promise((done) => setTimeout(done, 400));
+        return list.scrollTop === at && list.scrollHeight - list.clientHeight - at > 1;
+      })()`,
+    );
     const before = await page.evaluate<number>(`document.querySelector(".list").scrollTop`);
     for (let n = 0; n < 5; n++) append();
     await page.locator(".newest", { hasText: "newer" }).waitFor();
