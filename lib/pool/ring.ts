@@ -95,9 +95,9 @@ export class Ring {
   /** The open file. */
   protected readonly file: StorageFile;
   readonly #fixed: DataView<ArrayBuffer>;
-  /** What {@linkcode Ring.lockedState} reads, made by its first call. */
-  #header: DataView<ArrayBuffer> | null = null;
-  #headerBytes: Uint8Array<ArrayBuffer> | null = null;
+  /** What `#readHeader` reads, made by its first call. */
+  #header: Uint8Array<ArrayBuffer> | null = null;
+  #headerView = NO_VIEW;
   /** What {@linkcode Ring.tryState} reads: the state block and the extension block. */
   readonly #block = new Uint8Array(HEADER_READ - STATE_AT);
   readonly #blockView = new DataView(this.#block.buffer);
@@ -350,7 +350,7 @@ export class Ring {
     for (let tries = 0; tries < 64; tries++) {
       const now = this.#readBlock();
       if (sameState(before, now) && stateProblem(now, this.layout.ringSize) === null) {
-        if (now.newest === 0n) this.#readFixed(); // A file of zeros looks like a new pool.
+        if (now.newest === 0n) this.#readHeader(); // A file of zeros looks like a new pool.
         return now;
       }
       before = now;
@@ -415,7 +415,7 @@ export class Ring {
    */
   checkIdentity(): void {
     this.checkPath();
-    const header = this.#readFixed();
+    const header = this.#readHeader();
     const before = parseExtension(new Uint8Array(this.#fixed.buffer, EXTENSION_AT))?.id;
     const now = parseExtension(header.subarray(EXTENSION_AT))?.id;
     // A program that does not know the block may leave it out; then nothing can be said.
@@ -448,21 +448,25 @@ export class Ring {
     });
   }
 
-  /** Reads the header and checks that what is fixed at creation is as it was on opening. */
-  #readFixed(): Uint8Array<ArrayBuffer> {
-    const bytes = new Uint8Array(HEADER_READ);
-    const length = this.file.readAt(bytes, 0);
-    this.#checkFixed(new DataView(bytes.buffer), length);
-    return bytes;
-  }
-
-  /** As above, for a header that was read. */
-  #checkFixed(view: DataView, length: number): void {
+  /**
+   * Reads the header, with a check that what is fixed at creation is as it was on opening. The bytes
+   * are those of `#headerView`, until the next call.
+   */
+  #readHeader(): Uint8Array<ArrayBuffer> {
+    if (this.#header === null) {
+      this.#header = new Uint8Array(HEADER_READ);
+      this.#headerView = new DataView(this.#header.buffer);
+    }
+    const view = this.#headerView;
+    const length = this.file.readAt(this.#header, 0);
+    const isWhole = length === HEADER_READ; // Else what was read before is still there.
     for (let at = 0; at < STATE_AT; at += 8) {
-      if (view.getBigUint64(at, true) === this.#fixed.getBigUint64(at, true)) continue;
+      const isSame = view.getBigUint64(at, true) === this.#fixed.getBigUint64(at, true);
+      if (isSame && isWhole) continue;
       verifyLayout({ view, length }, this.file.size(), this.path);
       throw this.corrupt("header changed while open");
     }
+    return this.#header;
   }
 
   /**
@@ -499,10 +503,8 @@ export class Ring {
 
   /** Reads the header under the lock, with all checks of docs/spec/format.md 1.6. */
   protected lockedState(): State {
-    const view = this.#header ??= new DataView(new ArrayBuffer(HEADER_READ));
-    const bytes = this.#headerBytes ??= new Uint8Array(view.buffer);
-    const length = this.file.readAt(bytes, 0);
-    this.#checkFixed(view, length);
+    const bytes = this.#readHeader();
+    const view = this.#headerView;
     const state = parseState(view, STATE_AT);
     const problem = stateProblem(state, this.layout.ringSize);
     if (problem !== null) throw this.corrupt(problem);
