@@ -152,14 +152,14 @@ export function planBatch(
   };
 
   // Most batches go behind the head in one piece, and what they need is in one piece too.
-  const whole = (): void => {
+  const whole = (pass: Passing): void => {
     let total = 0;
     for (let i = 0; i < count; i++) total += lengthOf(i);
     const end = head + total;
     if (live === 0 || end > ringSize - FRAME_HEADER) return;
     if (head <= tail) {
-      const passed = pass?.(tail, oldest, end, live - 1);
-      if (passed === undefined || passed.end <= end) return;
+      const passed = pass(tail, oldest, end, live - 1);
+      if (passed.end <= end) return;
       if (passed.count > 0 && normalise(passed.end) !== passed.end) return;
       live -= passed.count;
       oldest += BigInt(passed.count);
@@ -170,7 +170,7 @@ export function planBatch(
     head = end;
     placed = count;
   };
-  if (pass !== undefined) whole();
+  if (pass !== undefined) whole(pass);
 
   for (; placed < count; placed++) {
     const length = lengthOf(placed);
