@@ -9,7 +9,7 @@
 import assert from "node:assert/strict";
 import { servedNames } from "../../lib/backend/local/files.ts";
 import { describingFiles, filesIn } from "../../lib/backend/local/listing.ts";
-import { PRINTED } from "../../lib/backend/local/survey/print.ts";
+import { PRINTED } from "../../lib/backend/local/survey/records.ts";
 import { printing } from "../../lib/backend/local/survey/printed.ts";
 import { workerUrl } from "../../lib/backend/local/survey/worker_url.ts";
 import { poolName } from "../../lib/backend/refs.ts";

@@ -7,15 +7,11 @@
 
 import { PlasmiteError } from "../../../errors.ts";
 import { glanceAt } from "../../../pool/glance.ts";
+import { type FileCalls, QuickFile } from "./quick_file.ts";
 import { poolText } from "../../pool_text.ts";
 import { poolName } from "../../refs.ts";
 import { glimpsed, type PoolInfo } from "../info.ts";
-import { type FileCalls, QuickFile } from "./quick_file.ts";
-
-/** How many pools are printed at once: about 40 KB. */
-export const PRINTED = 64;
-/** What stands for the identity of a pool without one. */
-export const NOBODY = " ".repeat(32);
+import { NOBODY, PRINTED } from "./records.ts";
 
 /** Pools to print. */
 export interface PrintJob {

@@ -12,11 +12,8 @@ import type { PrintedPools, SeenPool } from "../../types.ts";
 import type { PoolInfo } from "../info.ts";
 import { describingFiles } from "../listing.ts";
 import { SurveyHelper } from "./helper.ts";
+import { NOBODY, PRINTED } from "./records.ts";
 import type { SurveyReport } from "./worker.ts";
-
-/** As in `print.ts`, which only the worker loads. */
-const PRINTED = 64;
-const ID_LENGTH = 32;
 
 /** How to list. */
 export interface PrintingOptions {
@@ -81,7 +78,7 @@ function* seenIn(
 ): Generator<SeenPool, void> {
   for (const part of parts) if (!(part instanceof Uint8Array)) yield part;
   for (const [i, name] of names.entries()) {
-    const identity = identities.slice(i * ID_LENGTH, (i + 1) * ID_LENGTH);
-    if (!identity.startsWith(" ")) yield { name: poolName(name), identity };
+    const identity = identities.slice(i * NOBODY.length, (i + 1) * NOBODY.length);
+    if (identity !== NOBODY) yield { name: poolName(name), identity };
   }
 }

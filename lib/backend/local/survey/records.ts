@@ -13,6 +13,10 @@ import { PlasmiteError } from "../../../errors.ts";
 
 /** How many pools are a chunk: about a millisecond of work. */
 export const CHUNK = 100;
+/** How many are a chunk that is printed: about 40 KB. */
+export const PRINTED = 64;
+/** What stands for the identity of a pool without one, where there is a text for each. */
+export const NOBODY = " ".repeat(32);
 
 /** Where the parts of a record are, and its size, in bytes. */
 const AT = { kind: 0, flags: 4, fileSize: 8, capacity: 16, mtime: 24, state: 32 } as const;
