@@ -7,7 +7,7 @@
 
 import { PlasmiteError } from "../../../errors.ts";
 import { glanceAt } from "../../../pool/glance.ts";
-import { type FileCalls, QuickFile } from "./quick_file.ts";
+import { type FileCalls, QuickFile } from "../../../storage/quick_file.ts";
 import { poolText } from "../../pool_text.ts";
 import { poolName } from "../../refs.ts";
 import { glimpsed, type PoolInfo } from "../info.ts";

@@ -1,11 +1,12 @@
 /**
  * Pool files for glances at thousands of them: opened without asking the system what they are, and
- * read where it is wanted, without a seek. Only the worker does this, with `node:fs`.
+ * read where it is wanted, without a seek. Only the worker that lists (`lib/backend/local/survey/`)
+ * does this, with `node:fs`.
  *
  * @module
  */
 
-import type { GlancedFile } from "../../../pool/glance.ts";
+import type { StorageFile } from "./storage.ts";
 
 /** What is used of `node:fs`. */
 export type FileCalls = Pick<typeof import("node:fs"), "openSync" | "readSync" | "closeSync"> & {
@@ -18,7 +19,7 @@ export type FileCalls = Pick<typeof import("node:fs"), "openSync" | "readSync" |
  * Opening a pipe for reading waits for its writer, possibly forever, and a terminal may become that
  * of the process; with these flags neither happens. Windows has none of that, and no flags.
  */
-export class QuickFile implements GlancedFile {
+export class QuickFile implements Pick<StorageFile, "path" | "readAt"> {
   path = "";
   #fd = -1;
   readonly #fs: FileCalls;
@@ -39,13 +40,11 @@ export class QuickFile implements GlancedFile {
   }
 
   readAt(into: Uint8Array, at: number): number {
-    let done = this.#read(into, 0, at);
-    while (done > 0 && done < into.length) {
+    for (let done = 0;;) {
       const more = this.#read(into, done, at);
-      if (more === 0) break;
       done += more;
+      if (more === 0 || done === into.length) return done;
     }
-    return done;
   }
 
   #read(into: Uint8Array, from: number, at: number): number {
