@@ -160,7 +160,6 @@ export class NatsGroup implements Group {
     this.#taking = signal;
     const info = await this.#ready(checkTaskTime(ackWaitMs));
     let lost = await this.#lostUpTo(info, await this.#gone());
-    this.#tasks.expire();
     let scanned = scannedBy(info);
     const missing = isChosen(info) ? null : new MissingBetween();
     const tasks: HandedTask[] = [];
@@ -198,13 +197,7 @@ export class NatsGroup implements Group {
    * worker had them; each is reported once.
    */
   async #lostUpTo(info: ConsumerInfo, gone: number): Promise<bigint> {
-    let lost = 0n;
-    const now = Date.now();
-    for (const [seq, { untilMs }] of this.#tasks.held) {
-      if (seq > BigInt(gone)) continue;
-      if (untilMs > now) lost++; // Otherwise somebody else may have had it.
-      this.#tasks.held.delete(seq);
-    }
+    const lost = this.#tasks.lose(BigInt(gone));
     const scanned = scannedBy(info);
     if (gone <= scanned) return lost;
     await this.#account(info, gone);

@@ -59,8 +59,16 @@ export class GroupTasks {
     if (this.#done.size > REMEMBERED && oldest !== undefined) this.#done.delete(oldest);
   }
 
+  /** Forgets the tasks up to `gone`, whose messages are lost; returns how many it still had. */
+  lose(gone: bigint): bigint {
+    this.#expire();
+    let lost = 0n;
+    for (const seq of this.held.keys()) if (seq <= gone && this.held.delete(seq)) lost++;
+    return lost;
+  }
+
   /** Removes tasks that were never finished and whose time is over. */
-  expire(): void {
+  #expire(): void {
     const now = Date.now();
     for (const [seq, { untilMs }] of this.held) if (untilMs <= now) this.held.delete(seq);
   }
