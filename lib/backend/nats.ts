@@ -21,7 +21,7 @@ import { DirectGets, takesDirect } from "./nats/direct.ts";
 import { Code, hasCode } from "./nats/errors.ts";
 import type { GroupTasks } from "./nats/group_tasks.ts";
 import { atLeast, Connector, type Link } from "./nats/link.ts";
-import { lookAt } from "./nats/opened.ts";
+import { boundsAt, lookAt, type Opened } from "./nats/opened.ts";
 import { notTaking } from "./nats/publisher.ts";
 import { checkStreamName, type NatsAddress, natsAddress } from "./nats/ref.ts";
 import { NatsSource } from "./nats/source.ts";
@@ -255,6 +255,7 @@ export class NatsPool implements PoolHandle, HasDeadPool {
   readonly #link: Link;
   readonly #info: StreamInfo;
   readonly #appender: NatsAppender;
+  readonly #opened: Opened;
   readonly #gets: DirectGets;
   readonly #others: OpenStream["others"];
   readonly #groups: OpenStream["groups"];
@@ -271,20 +272,16 @@ export class NatsPool implements PoolHandle, HasDeadPool {
     this.#info = info;
     this.#gets = new DirectGets(link, info.config);
     this.#appender = new NatsAppender(link, info.config, path);
+    this.#opened = { target: this.#appender.target, created: info.created };
     this.limits = this.#appender.limits();
   }
 
-  async #now(): Promise<StreamInfo> {
-    const target = { link: this.#link, stream: this.name, path: this.path };
-    return await lookAt({ target, created: this.#info.created });
-  }
-
   async bounds(): Promise<Bounds> {
-    return boundsOf(await this.#now(), this.path);
+    return await boundsAt(this.#opened);
   }
 
   async info(): Promise<PoolInfo> {
-    return poolInfoOf(await this.#now(), this.path, this.#link);
+    return poolInfoOf(await lookAt(this.#opened), this.path, this.#link);
   }
 
   async get(seq: bigint): Promise<StoredFrame | null> {
@@ -320,7 +317,7 @@ export class NatsPool implements PoolHandle, HasDeadPool {
   }
 
   async select(selection: Selection): Promise<Walk> {
-    const info = await this.#now();
+    const info = await lookAt(this.#opened);
     const bounds = boundsOf(info, this.path);
     const { follow = false, last, source, tags = [], where = [], since = 0n } = selection;
     const isChosen = tags.length > 0 || source !== undefined;
@@ -416,15 +413,8 @@ export class NatsPool implements PoolHandle, HasDeadPool {
 
   async coordinate(): Promise<Coordination> {
     const { NatsCoordination } = await import("./nats/coordination.ts");
-    const { target } = this.#appender;
-    const { created } = this.#info;
-    return new NatsCoordination(
-      this,
-      target,
-      created,
-      this.#groups,
-      (message) => this.#frame(message),
-    );
+    const frame = (message: Incoming): StoredFrame => this.#frame(message);
+    return new NatsCoordination(this, this.#opened, this.#groups, frame);
   }
 
   close(): Promise<void> {

@@ -38,15 +38,13 @@ import { NatsGroup } from "./group.ts";
 import { type GroupTasks, tasksOf } from "./group_tasks.ts";
 import { NatsLeases } from "./leases.ts";
 import type { Opened } from "./opened.ts";
-import type { Target } from "./publisher.ts";
 import { leaderMessage } from "./stream.ts";
 import { type Incoming, keyOfSubject, keySubject, severalKeys, sourceSubjects } from "./wire.ts";
 
 /** Coordination in one stream. */
 export class NatsCoordination implements Coordination {
   readonly #pool: PoolHandle & HasDeadPool;
-  readonly #target: Target;
-  readonly #opened: Opened & { readonly target: Target };
+  readonly #opened: Opened;
   readonly #groups: Map<string, GroupTasks>;
   readonly #leases: NatsLeases;
   readonly #cursors: NatsCursors;
@@ -54,29 +52,26 @@ export class NatsCoordination implements Coordination {
 
   /**
    * @param pool the pool, used for reading
-   * @param target its stream
-   * @param created when the stream was created
+   * @param opened its stream
    * @param groups the tasks that this connection was given
    * @param frame encodes a message
    */
   constructor(
     pool: PoolHandle & HasDeadPool,
-    target: Target,
-    created: string,
+    opened: Opened,
     groups: Map<string, GroupTasks>,
     frame: (message: Incoming) => StoredFrame,
   ) {
     this.#pool = pool;
-    this.#target = target;
-    this.#opened = { target, created };
+    this.#opened = opened;
     this.#groups = groups;
-    this.#leases = new NatsLeases(target);
-    this.#cursors = new NatsCursors(target, created, pool);
+    this.#leases = new NatsLeases(opened.target);
+    this.#cursors = new NatsCursors(opened, pool);
     this.#frame = frame;
   }
 
   async latest(key: string): Promise<StoredFrame | null> {
-    const { link, path, stream } = this.#target;
+    const { link, path, stream } = this.#opened.target;
     const subjects = [
       keySubject(stream, checkKey(key, "key")),
       severalKeys(stream),
@@ -132,7 +127,7 @@ export class NatsCoordination implements Coordination {
     const frames: StoredFrame[] = [];
     for (const message of found) {
       const frame = this.#frame(message);
-      const key = keyOfSubject(this.#target.stream, message.subject);
+      const key = keyOfSubject(this.#opened.target.stream, message.subject);
       // Another program may have published it without the tag, after one that has it.
       if (!view.openStored(frame).hasTags([new Lite3Tag(`${KEY_TAG}${key}`)])) return null;
       if (frame.timestampNs >= sinceNs) frames.push(frame);
@@ -181,7 +176,8 @@ export class NatsCoordination implements Coordination {
       });
     }
     const checked = checkCursorName(name);
-    const tasks = tasksOf(this.#groups, `${this.#target.stream} ${this.#opened.created} ${name}`);
+    const { created, target } = this.#opened;
+    const tasks = tasksOf(this.#groups, `${target.stream} ${created} ${name}`);
     return new NatsGroup(checked, this.#opened, this.#pool, this.#frame, request, tasks);
   }
 }

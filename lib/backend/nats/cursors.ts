@@ -67,13 +67,12 @@ export class NatsCursors {
   readonly #pool: CursorPool;
 
   /**
-   * @param target the stream
-   * @param created when it was created
+   * @param opened the stream
    * @param pool the pool, used for reading
    */
-  constructor(target: Target, created: string, pool: CursorPool) {
-    this.#target = target;
-    this.#opened = { target, created };
+  constructor(opened: Opened, pool: CursorPool) {
+    this.#target = opened.target;
+    this.#opened = opened;
     this.#pool = pool;
   }
 

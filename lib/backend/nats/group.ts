@@ -61,7 +61,7 @@ export class NatsGroup implements Group {
   /** Creates the object without sending anything. */
   constructor(
     name: string,
-    opened: Opened & { readonly target: Target },
+    opened: Opened,
     pool: PoolHandle & HasDeadPool,
     frame: (message: Incoming) => StoredFrame,
     request: GroupRequest,

@@ -16,7 +16,7 @@ export const GRACE_MS = 1_000;
 
 /** A stream, and when it was created. */
 export interface Opened {
-  readonly target: Pick<Target, "link" | "path" | "stream">;
+  readonly target: Target;
   /** The creation time. */
   readonly created: string;
 }
