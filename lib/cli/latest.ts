@@ -4,8 +4,7 @@
  * @module
  */
 
-import { advance } from "../backend/advance.ts";
-import { storedOf } from "../backend/frames.ts";
+import { newestOf } from "../backend/newest.ts";
 import type { PoolHandle, StoredFrame } from "../backend/types.ts";
 import { checkKey, KEY_TAG } from "../coordination/names.ts";
 import { PlasmiteError } from "../errors.ts";
@@ -93,17 +92,11 @@ async function find(
 /** The newest message that matches. */
 async function newest(pool: PoolHandle, question: Question): Promise<StoredFrame | null> {
   const { key, tags, where, sinceNs } = question;
-  const walk = await pool.select({
+  return await newestOf(pool, {
     tags: key === undefined ? tags : [KEY_TAG + key, ...tags],
     where,
-    last: 1,
     ...(sinceNs === undefined ? {} : { since: sinceNs }),
   });
-  try {
-    return await advance(walk) ? storedOf(walk.frame) : null;
-  } finally {
-    walk.close();
-  }
 }
 
 function holds(frame: StoredFrame, having: readonly Where[]): boolean {

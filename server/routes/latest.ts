@@ -4,10 +4,12 @@
  * @module
  */
 
-import type { Coordination } from "../../lib/backend/coordination.ts";
-import type { LatestRequest, StoredFrame } from "../../lib/backend/types.ts";
+import { Filter } from "../../lib/backend/filter.ts";
+import { newestOf } from "../../lib/backend/newest.ts";
+import type { LatestRequest, PoolHandle, StoredFrame } from "../../lib/backend/types.ts";
 import { KEY_TAG } from "../../lib/coordination/names.ts";
-import { coordinated } from "../coordinated.ts";
+import { PlasmiteError } from "../../lib/errors.ts";
+import { coordinated, opened } from "../coordinated.ts";
 import { bad, HttpError } from "../errors.ts";
 import { json } from "../headers.ts";
 import { conditions, parseU64, sinceTime, single, tagsOf } from "../query.ts";
@@ -68,13 +70,13 @@ async function ofKey(
 ): Promise<Response> {
   const { tags = [], where = [], having = [], sinceNs = 0n } = chosen;
   const isPlain = tags.length + where.length + having.length === 0 && sinceNs === 0n;
-  const message = await coordinated(
+  const message = await opened(
     call,
     host,
-    (coordination) =>
+    async (pool) =>
       isPlain
-        ? coordination.latest(key)
-        : waiting(call, host, (signal) => newest(coordination, key, { ...chosen, signal })),
+        ? await (await pool.coordinate()).latest(key)
+        : await waiting(call, host, (signal) => newest(pool, key, chosen, signal)),
   );
   if (message !== null) return host.printer.answer(message);
   throw new HttpError(404, "NotFound", `no message with the tag ${KEY_TAG}${key}`, {
@@ -85,16 +87,17 @@ async function ofKey(
 
 /** The newest message with a key among those that are chosen. */
 async function newest(
-  coordination: Coordination,
+  pool: PoolHandle,
   key: string,
-  request: LatestRequest,
+  { having, sinceNs = 0n, tags = [], where }: LatestRequest,
+  signal: AbortSignal,
 ): Promise<StoredFrame | null> {
-  const tag = KEY_TAG + key;
-  const tags = [tag, ...request.tags ?? []];
-  // Other keys that begin like this one are groups too.
-  const { messages, latest } = await coordination.latestBy(tag, { ...request, tags });
-  const seq = latest.find((group) => group.key === tag)?.seq;
-  return messages.find((message) => message.seq === seq) ?? null;
+  const selection = { tags: [KEY_TAG + key, ...tags], where, since: sinceNs };
+  const found = await newestOf(pool, selection, signal);
+  if (found === null) return null;
+  const [passed = null] = await new Filter([], having).applyAll([found], signal);
+  if (PlasmiteError.is(passed)) throw passed;
+  return passed;
 }
 
 /** The earliest time that `since` and `max_age` allow. */
