@@ -21,6 +21,7 @@ function needsText(params: Params, name: string): string | undefined {
   return typeof params[name] === "string" ? undefined : `${name} must be a string`;
 }
 
+/** Of the methods that work without parameters. */
 function listing(params: Params): string | undefined {
   if (params["cursor"] === null) delete params["cursor"];
   return params["cursor"] === undefined ? undefined : needsText(params, "cursor");
@@ -70,18 +71,11 @@ const CHECKS: ReadonlyMap<string, Check> = new Map<string, Check>([
   ["prompts/get", (params) => needsText(params, "name") ?? texts(params, "arguments")],
   ["completion/complete", completing],
 ]);
-/** Those that work without. */
-const OPTIONAL: ReadonlySet<string> = new Set([
-  "tools/list",
-  "resources/list",
-  "resources/templates/list",
-  "prompts/list",
-]);
 
 /** The problem with the parameters of a method; undefined if there is none. */
 export function paramsProblem(method: string, params: Params | undefined): string | undefined {
   const check = CHECKS.get(method);
   if (check === undefined) return undefined;
   if (params !== undefined) return check(params);
-  return OPTIONAL.has(method) ? undefined : `${method} needs params`;
+  return check === listing ? undefined : `${method} needs params`;
 }
