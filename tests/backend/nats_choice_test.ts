@@ -10,7 +10,8 @@ import { MessageView } from "../../lib/lite3/message.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
 import { messageFromValue } from "../../lib/lite3/from_value.ts";
 import { CountingProxy } from "../support/counting_proxy.ts";
-import { NATS_VERSIONS, NatsServer, natsServer } from "../support/nats.ts";
+import type { NatsServer } from "../support/nats.ts";
+import { testOnNats } from "../support/nats_pool.ts";
 import { watchdog } from "../support/patience.ts";
 import { collect, put } from "./suite.ts";
 
@@ -21,22 +22,7 @@ function test(
   title: string,
   run: (server: NatsServer, backend: NatsBackend) => Promise<void>,
 ): void {
-  for (const version of NATS_VERSIONS) {
-    Deno.test({
-      name: `nats ${version} choice: ${title}`,
-      ignore: natsServer(version) === undefined,
-      fn: async () => {
-        const server = await NatsServer.start(version);
-        const backend = new NatsBackend(server.url);
-        try {
-          await run(server, backend);
-        } finally {
-          await backend.close();
-          await server.end();
-        }
-      },
-    });
-  }
+  testOnNats(`nats % choice: ${title}`, ({ backend, server }) => run(server, backend));
 }
 
 /** Copies messages into the pool, as `copy` does. */

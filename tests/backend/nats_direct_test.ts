@@ -6,7 +6,8 @@ import { connect, headers as newHeaders, type NatsConnection } from "@nats-io/tr
 import { jetstreamManager } from "@nats-io/jetstream";
 import { NatsBackend } from "../../lib/backend/nats.ts";
 import type { PoolHandle } from "../../lib/backend/types.ts";
-import { NATS_VERSIONS, NatsServer, natsServer } from "../support/nats.ts";
+import type { NatsServer } from "../support/nats.ts";
+import { testOnNats } from "../support/nats_pool.ts";
 import { collect, put } from "./suite.ts";
 
 /** A server, its backend, and an independent client. */
@@ -18,28 +19,15 @@ interface Scene {
 }
 
 function test(title: string, run: (scene: Scene) => Promise<void>, config = ""): void {
-  for (const version of NATS_VERSIONS) {
-    Deno.test({
-      name: `nats ${version} direct: ${title}`,
-      ignore: natsServer(version) === undefined,
-      fn: async () => {
-        const server = await NatsServer.start(version, config);
-        const backend = new NatsBackend(server.url);
-        const nc = await connect({
-          servers: server.url.slice("nats://".length),
-          user: "all",
-          pass: "p",
-        });
-        try {
-          await run({ server, backend, nc, jsm: await jetstreamManager(nc) });
-        } finally {
-          await nc.close();
-          await backend.close();
-          await server.end();
-        }
-      },
-    });
-  }
+  testOnNats(`nats % direct: ${title}`, async ({ backend, server }) => {
+    const servers = server.url.slice("nats://".length);
+    const nc = await connect({ servers, user: "all", pass: "p" });
+    try {
+      await run({ server, backend, nc, jsm: await jetstreamManager(nc) });
+    } finally {
+      await nc.close();
+    }
+  }, config);
 }
 
 const numbered = (count: number): object[] =>

@@ -2,34 +2,21 @@
 
 import "../support/environment.ts";
 import assert from "node:assert/strict";
-import { NatsBackend } from "../../lib/backend/nats.ts";
+import type { NatsBackend } from "../../lib/backend/nats.ts";
 import type { PoolHandle } from "../../lib/backend/types.ts";
-import { NATS_VERSIONS, NatsServer, natsServer } from "../support/nats.ts";
+import type { NatsServer } from "../support/nats.ts";
+import { testNatsPool } from "../support/nats_pool.ts";
 import { put } from "./suite.ts";
 
 function test(
   title: string,
   run: (pool: PoolHandle, backend: NatsBackend, server: NatsServer) => Promise<void>,
 ): void {
-  for (const version of NATS_VERSIONS) {
-    Deno.test({
-      name: `nats ${version} group: ${title}`,
-      ignore: natsServer(version) === undefined,
-      fn: async () => {
-        const server = await NatsServer.start(version);
-        const backend = new NatsBackend(server.url);
-        await backend.create("P", { sizeBytes: 1 << 20 });
-        const pool = await backend.open("P", { write: true });
-        try {
-          await run(pool, backend, server);
-        } finally {
-          await pool.close();
-          await backend.close();
-          await server.end();
-        }
-      },
-    });
-  }
+  testNatsPool(
+    `nats % group: ${title}`,
+    1 << 20,
+    ({ backend, pool, server }) => run(pool, backend, server),
+  );
 }
 
 /** Appends messages of which every tenth has key `a`; the others have key `b`. */

@@ -10,25 +10,13 @@ import type { PoolHandle } from "../../lib/backend/types.ts";
 import { ErrorKind, PlasmiteError } from "../../lib/errors.ts";
 import { fails } from "../support/fails.ts";
 import { type Fate, LossyNatsProxy } from "../support/lossy_nats_proxy.ts";
-import { NATS_VERSIONS, NatsCluster, NatsServer, natsServer } from "../support/nats.ts";
+import { NATS_VERSIONS, NatsCluster, type NatsServer, natsServer } from "../support/nats.ts";
+import { testOnNats } from "../support/nats_pool.ts";
 import { PATIENCE_MS, patiently } from "../support/patience.ts";
 import { put } from "./suite.ts";
 
 function test(title: string, run: (server: NatsServer) => Promise<void>, config = ""): void {
-  for (const version of NATS_VERSIONS) {
-    Deno.test({
-      name: `nats ${version} hold: ${title}`,
-      ignore: natsServer(version) === undefined,
-      fn: async () => {
-        const server = await NatsServer.start(version, config);
-        try {
-          await run(server);
-        } finally {
-          await server.end();
-        }
-      },
-    });
-  }
+  testOnNats(`nats % hold: ${title}`, ({ server }) => run(server), config);
 }
 
 /** A reader with a connection of its own. */

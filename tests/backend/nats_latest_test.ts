@@ -9,37 +9,17 @@ import { compileWhere } from "../../lib/filter/where.ts";
 import { CountingProxy } from "../support/counting_proxy.ts";
 import { fails } from "../support/fails.ts";
 import { type Fate, LossyNatsProxy } from "../support/lossy_nats_proxy.ts";
-import { NATS_VERSIONS, NatsServer, natsServer, type NatsVersion } from "../support/nats.ts";
+import { type NatsPoolScene, testNatsPool } from "../support/nats_pool.ts";
 import { put } from "./suite.ts";
 
 const KEYS = 2_500;
 
-interface Scene {
-  readonly version: NatsVersion;
-  readonly server: NatsServer;
-  readonly pool: PoolHandle;
-}
-
-function test(title: string, run: (scene: Scene) => Promise<void>, sizeBytes = 64 << 20): void {
-  for (const version of NATS_VERSIONS) {
-    Deno.test({
-      name: `nats ${version} latest: ${title}`,
-      ignore: natsServer(version) === undefined,
-      fn: async () => {
-        const server = await NatsServer.start(version);
-        const backend = new NatsBackend(server.url);
-        await backend.create("P", { sizeBytes });
-        const pool = await backend.open("P", { write: true });
-        try {
-          await run({ version, server, pool });
-        } finally {
-          await pool.close();
-          await backend.close();
-          await server.end();
-        }
-      },
-    });
-  }
+function test(
+  title: string,
+  run: (scene: NatsPoolScene) => Promise<void>,
+  sizeBytes = 64 << 20,
+): void {
+  testNatsPool(`nats % latest: ${title}`, sizeBytes, run);
 }
 
 /** Appends messages with these keys, in order. */
@@ -172,17 +152,15 @@ test("an answer that is old, or not complete, is not believed", async ({ pool, s
 test(
   "an overwritten key is gone, and a stream that was created again is not the same",
   async (scene) => {
-    const { pool, server } = scene;
+    const { backend, pool } = scene;
     await keyed(pool, ["old", ...names(5)]);
     for (let round = 0; round < 12; round++) await keyed(pool, names(5), "x".repeat(2_000));
-    const { latest } = await compare(server.port, "key:");
+    const { latest } = await compare(scene.server.port, "key:");
     assert.deepEqual(latest.map(({ key }) => key), names(5).map((key) => `key:${key}`));
-    const backend = new NatsBackend(server.url);
     const coordination = await pool.coordinate();
     await backend.remove("P");
     await backend.create("P", { sizeBytes: 1 << 20 });
     await fails("NotFound", () => Promise.resolve(coordination.latestBy("key:")));
-    await backend.close();
   },
   64 << 10,
 );

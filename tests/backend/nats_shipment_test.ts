@@ -4,37 +4,22 @@ import "../support/environment.ts";
 import assert from "node:assert/strict";
 import { connect } from "@nats-io/transport-node";
 import { jetstreamManager } from "@nats-io/jetstream";
-import { NatsBackend } from "../../lib/backend/nats.ts";
 import { advance } from "../../lib/backend/advance.ts";
 import type { PoolHandle } from "../../lib/backend/types.ts";
 import type { Shipment } from "../../lib/backend/shipment.ts";
 import { PlasmiteError } from "../../lib/errors.ts";
 import { messageFromValue } from "../../lib/lite3/from_value.ts";
 import { FrameBatch } from "../../lib/pool/batch.ts";
-import { NATS_VERSIONS, NatsServer, natsServer } from "../support/nats.ts";
+import { testNatsPool } from "../support/nats_pool.ts";
 
 const FROM = "0123456789abcdef0123456789abcdef";
 
 function test(title: string, run: (pool: PoolHandle, url: string) => Promise<void>): void {
-  for (const version of NATS_VERSIONS) {
-    Deno.test({
-      name: `nats ${version} shipment: ${title}`,
-      ignore: natsServer(version) === undefined,
-      fn: async () => {
-        const server = await NatsServer.start(version);
-        const backend = new NatsBackend(server.url);
-        await backend.create("P", { sizeBytes: 1 << 24 });
-        const pool = await backend.open("P", { write: true });
-        try {
-          await run(pool, server.url);
-        } finally {
-          await pool.close();
-          await backend.close();
-          await server.end();
-        }
-      },
-    });
-  }
+  testNatsPool(
+    `nats % shipment: ${title}`,
+    1 << 24,
+    ({ pool, server }) => run(pool, server.url),
+  );
 }
 
 /** A process that copies, and knows how far the copy is. */
