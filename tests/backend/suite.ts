@@ -17,6 +17,7 @@ import { FrameBatch } from "../../lib/pool/batch.ts";
 import type { Gap } from "../../lib/types.ts";
 import { coordinationSuite } from "./coordination_suite.ts";
 import { PATIENCE_MS } from "../support/patience.ts";
+import { slowWhere } from "../support/slow_filter.ts";
 
 /** A place with nothing in it. */
 export interface Place {
@@ -486,20 +487,9 @@ export function backendSuite(name: string, make: () => Promise<Place>): void {
   });
 
   withPool("looking in vain gives others a turn, and the position tells how far", async (pool) => {
-    const slow = await compileWhere(".data.n == -1");
-    const spy: Where = {
-      ...slow,
-      expression: slow.expression,
-      isNative: true,
-      batch: () => slow.batch(),
-      matches: (view) => {
-        const until = performance.now() + 0.5;
-        while (performance.now() < until);
-        return slow.matches(view);
-      },
-    };
+    const slow = await slowWhere(".data.n == -1", 0.5);
     await put(pool, numbered(500));
-    const walk = await pool.select({ where: [spy] });
+    const walk = await pool.select({ where: [slow] });
     let turns = 0;
     while (!walk.next() && !walk.ended) {
       await walk.wait(undefined, AbortSignal.timeout(PATIENCE_MS));

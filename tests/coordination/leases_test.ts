@@ -9,13 +9,14 @@ import "../support/environment.ts";
 import assert from "node:assert/strict";
 import { withPool } from "./pool_util.ts";
 import { KnownTags } from "../../lib/backend/local/known_tags.ts";
-import { compileWhere, type Where } from "../../lib/filter/where.ts";
+import { compileWhere } from "../../lib/filter/where.ts";
 import { settingMaxAge } from "../../lib/pool/retention.ts";
 import { frames, storeAll, storeWhen } from "../support/coordinated.ts";
 import { fails } from "../support/fails.ts";
 import { start } from "../support/processes.ts";
 import { onRing } from "../support/retained.ts";
 import { SCALE } from "../support/rings.ts";
+import { slowWhere } from "../support/slow_filter.ts";
 import { turnsDuring } from "../support/turns.ts";
 
 Deno.test("lease: claim, refusal, renewal, release in a pool", async () => {
@@ -230,18 +231,7 @@ Deno.test("latest by: the newest of each group, tombstones hidden", async () => 
 // Lost: the answers of a server to everyone else, for as long as a million messages take.
 Deno.test("latest by, and the last of many: who finds much gives others a turn", async () => {
   await withPool(async ({ pool }) => {
-    const native = await compileWhere(".data.n >= 0");
-    const slow: Where = {
-      ...native,
-      expression: native.expression,
-      isNative: true,
-      batch: () => native.batch(),
-      matches: (view) => {
-        const until = performance.now() + 0.2;
-        while (performance.now() < until);
-        return native.matches(view);
-      },
-    };
+    const slow = await slowWhere(".data.n >= 0", 0.2);
     const all = Array.from({ length: 512 }, (_, n) => [{ n }, []] as const);
     await storeAll(pool, frames(...all), undefined);
     const coordinator = await pool.coordinate();
