@@ -13,7 +13,7 @@ import { Buf } from "../../lib/bytes.ts";
 import { PlasmiteError } from "../../lib/errors.ts";
 import { JsonSyntaxError, Lite3Encoder } from "../../lib/lite3/encode.ts";
 import { Lite3Key } from "../../lib/lite3/layout.ts";
-import { Shapes } from "../../lib/lite3/shapes.ts";
+import { Shapes, type Step } from "../../lib/lite3/shapes.ts";
 
 const SCALE = Number(Deno.env.get("PLASMITE_TEST_SCALE") ?? "1");
 const utf8 = new TextEncoder();
@@ -218,6 +218,52 @@ Deno.test("keys that never come again cost no more and more, and the next shapes
   assert.ok(paused > 1000, `it pauses: ${paused}`);
   const texts = Array.from({ length: 50 }, (_, i) => `{"a":${i},"b":{"c":${i}}}`);
   assertSame(texts, shapes);
-  const root = shapes.begin();
-  assert.equal(root?.next?.next?.form !== null, true, "the shape is known");
+  const first = shapes.begin()?.next;
+  assert.equal(nameOf(first), "a");
+  assert.equal(nameOf(first?.next), "b");
+  assert.ok(first?.next?.form, "the shape is known");
+});
+
+function nameOf(step: Step | null | undefined): string | undefined {
+  return step?.key && new TextDecoder().decode(step.key.dv);
+}
+
+function countSteps(step: Step): number {
+  assert.ok(step.branches.length <= 8, `${step.branches.length} branches`);
+  const then = step.inside === null ? step.branches : [...step.branches, step.inside];
+  return then.reduce((sum, next) => sum + countSteps(next), 1);
+}
+
+// Lost otherwise: the memory of a feed, and its time, to objects that are all a little different.
+Deno.test("what is remembered of shapes is bounded, whatever comes", () => {
+  const shapes = new Shapes();
+  let most = 0;
+  for (let i = 0; i < 900; i++) {
+    // Eight keys in many orders, and a new one now and then.
+    const place = (name: string): number => name.charCodeAt(0) * (i + 1) * 7919 % 1009;
+    const names = [..."abcdefgh"].sort((a, b) => place(a) - place(b));
+    const key = i % 9 === 0 ? `only ${i}` : names.join('":1,"');
+    assertSame([`{"in":{"${key}":${i}},"then":{"${key}":{}}}`], shapes);
+    const root = shapes.begin();
+    if (root !== null) most = Math.max(most, countSteps(root));
+  }
+  // The starts of objects that are values are kept besides.
+  assert.ok(most > 100 && most <= 2 * 256 + 1, `${most} steps`);
+});
+
+// Lost otherwise: a document that has a key twice, to an error that is none.
+Deno.test("a document after messages is encoded without their shapes", () => {
+  const texts = [`{"a":{"b":1},"c":2}`, `{"a":1,"b":2,"a":{"c":3}}`, `[{"b":1,"b":2}]`];
+  const encoder = encoderWith(new Shapes());
+  const other = encoderWith(undefined);
+  for (const text of texts.map((text) => utf8.encode(text))) {
+    for (const then of texts.map((text) => utf8.encode(text))) {
+      encoder.out.len = other.out.len = 8;
+      if (text[0] === 0x7b) encode(encoder, text);
+      encoder.out.len = 8;
+      encoder.documentFromJson(then, 0, then.length);
+      other.documentFromJson(then, 0, then.length);
+      assert.equal(encoder.out.bytes().toHex(), other.out.bytes().toHex());
+    }
+  }
 });

@@ -25,6 +25,7 @@ const step = fc.oneof(
   fc.record({ kind: fc.constant("wrong" as const), tags: fc.nat(3), n: fc.nat() }),
   fc.record({ kind: fc.constant("aborted" as const), tags: fc.nat(3), n: fc.nat() }),
   fc.record({ kind: fc.constant("document" as const), tags: fc.nat(3), n: fc.nat() }),
+  fc.record({ kind: fc.constant("behind" as const), tags: fc.nat(3), n: fc.nat(9) }),
   fc.record({ kind: fc.constant("clear" as const), tags: fc.nat(3), n: fc.nat() }),
 );
 
@@ -74,6 +75,14 @@ Deno.test("each frame has the checksum of its payload, whatever was encoded befo
             encoder.messageFromJson(json, 0, json.length, tagsOf(tags));
             out.len = start;
             encoder.documentFromJson(json, 0, json.length);
+            batch.endFrame(1, 2);
+            break;
+          case "behind": // Something else begins the payload.
+            batch.beginFrame();
+            out.reserve(8 * n);
+            out.u8.fill(n, out.len, out.len + 8 * n);
+            out.len += 8 * n;
+            encoder.messageFromJson(json, 0, json.length, tagsOf(tags));
             batch.endFrame(1, 2);
             break;
           case "clear":
