@@ -134,7 +134,6 @@ export class Lite3Encoder extends JsonTokens {
    * @throws {PlasmiteError} Usage, if it cannot be represented
    */
   messageWith(tags: readonly string[], write: (writer: Lite3Writer, node: number) => void): void {
-    this.envelope = null;
     this.begin();
     write(this, this.#beginMessage(tags));
     if (this.unrepresentable !== "") throw encodeFailed(this.unrepresentable);
@@ -251,7 +250,6 @@ export class Lite3Encoder extends JsonTokens {
     if (inside !== null && this.shapes !== undefined && depth <= MAX_LEVELS) {
       return this.shapes.object(this, pos, c, node, depth, inside);
     }
-    this.inside = null;
     for (;;) {
       if (c !== 0x22) this.fail(pos);
       const keyStart = ++pos;

@@ -149,7 +149,7 @@ export class Shapes {
         c = text.getUint8(pos);
       }
 
-      to.room(end - key + LONGEST_KEY + 8);
+      to.room(end - key);
       if (step.nodes > 0) {
         to.align(0);
         for (let i = 0; i < step.nodes; i++) {
