@@ -45,7 +45,7 @@ export async function run(context: CommandContext): Promise<number> {
     const begin = (limits: Limits): Import =>
       begun ??= new Import(context, ref, input, limits, idOf);
     // A pool is created once there is something that can be stored in it.
-    const validate = (limits: Limits): Promise<void> => begin(limits).readSome();
+    const validate = (limits: Limits): void => begin(limits).readSome();
     const pool = await openPool(context, ref, { write: true, validate });
     try {
       report(context, ref, await begin(pool.limits).run(pool));
@@ -90,7 +90,6 @@ class Import {
   readonly #ref: PoolRef;
   readonly #input: FeedInput;
   readonly #batch = new FrameBatch();
-  readonly #sink: RecordSink;
   readonly #ingest: Ingest;
   readonly #keeps: boolean;
   readonly #idOf: IdOf | null;
@@ -126,7 +125,7 @@ class Import {
     this.#idOf = idOf;
     this.#keeps = context.args.has("keep-seq");
     this.#batch.encoder.shapes = new Shapes();
-    this.#sink = new RecordSink(this.#batch, {
+    const sink = new RecordSink(this.#batch, {
       complete: CompleteMessages,
       maxPayload,
       check,
@@ -134,7 +133,7 @@ class Import {
       ...(this.#keeps ? { imported: (seq) => this.#follow(seq) } : { imported: () => {} }),
       ...(idOf === null ? {} : { tagFor: (message) => this.#tagFor(message, idOf) }),
     });
-    this.#ingest = new Ingest(this.#sink, { mode: "jsonl", errors: "stop", maxRecord });
+    this.#ingest = new Ingest(sink, { mode: "jsonl", errors: "stop", maxRecord });
   }
 
   /**
@@ -142,8 +141,8 @@ class Import {
    *
    * @throws {PlasmiteError} whatever is wrong with the input, if nothing of it can be stored
    */
-  async readSome(): Promise<void> {
-    while (this.#batch.count === 0 && !this.#ended) await this.#read();
+  readSome(): void {
+    while (this.#batch.count === 0 && !this.#ended) this.#read();
     if (this.#batch.count === 0) this.#check();
   }
 
@@ -152,8 +151,7 @@ class Import {
     const progress = await this.#progress(this.#input);
     try {
       while (!this.#ended) {
-        await this.#read();
-        if (this.#piece.length > 0 && !this.#sink.full) continue;
+        this.#read();
         await this.#store(pool);
         progress?.update(this.#ingest.stored, this.#bytes);
       }
@@ -170,8 +168,8 @@ class Import {
     if (this.#failure !== null) throw this.#failure.error;
   }
 
-  /** Takes what comes next in the input, until the batch is full. */
-  async #read(): Promise<void> {
+  /** Takes what comes next in the input, until the batch is full. Nothing is loaded to read lines. */
+  #read(): void {
     const ingest = this.#ingest;
     try {
       if (this.#piece.length === 0) {
@@ -180,7 +178,6 @@ class Import {
         this.#bytes += n ?? 0;
         this.#piece = this.#buffer.subarray(0, n ?? 0);
       }
-      await ingest.load?.();
       if (this.#ended) ingest.end();
       else this.#piece = this.#piece.subarray(ingest.push(this.#piece));
     } catch (error) {
