@@ -82,6 +82,15 @@ export async function shell(
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 
+/** The data of all messages of a pool, a line of JSON each. */
+export async function storedData(dir: string, pool: string): Promise<string[]> {
+  const run = await cli(
+    ["--dir", dir, "follow", pool, "--no-follow", "--jsonl", "--data-only"],
+  );
+  if (run.code !== 0) throw new Error(run.stderr);
+  return run.stdout.trimEnd().split("\n");
+}
+
 /** The error document on stderr. */
 export function errorOf(outcome: Outcome): Record<string, unknown> {
   const { error } = JSON.parse(outcome.stderr);

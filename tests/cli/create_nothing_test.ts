@@ -11,7 +11,16 @@ import { Client } from "../../lib/client/client.ts";
 import { ErrorKind } from "../../lib/errors.ts";
 import { runTool } from "../../mcp/run.ts";
 import { poolsOf } from "../mcp/mcp_tools_util.ts";
-import { cli, errorOf, hasScript, inTemp, onTerminal, quote, shell } from "./cli_util.ts";
+import {
+  cli,
+  errorOf,
+  hasScript,
+  inTemp,
+  onTerminal,
+  quote,
+  shell,
+  storedData,
+} from "./cli_util.ts";
 
 function names(dir: string): string[] {
   return [...Deno.readDirSync(dir)].map(({ name }) => name).filter((name) => !/^f\./.test(name));
@@ -335,16 +344,7 @@ Deno.test("a line that does not fit leaves three quarters of the pool to the oth
         const line = `head -c ${2 * ring} /dev/zero | sed 's/\\x00/${what}/g'${more}`;
         const run = await shell(dir, `P tap ${pool} -q -- sh -c ${quote(`${line}; echo; echo b`)}`);
         assert.equal(run.code, 0, run.stderr);
-        const all = await cli([
-          "--dir",
-          dir,
-          "follow",
-          pool,
-          "--no-follow",
-          "--jsonl",
-          "--data-only",
-        ]);
-        const data = all.stdout.trim().split("\n").map((text) => JSON.parse(text));
+        const data = (await storedData(dir, pool)).map((text) => JSON.parse(text));
         assert.deepEqual(data[0], { before: 1 }, pool);
         const [cut] = data.filter((one) => one.truncated === true);
         const kept = new TextEncoder().encode(cut?.line).length;
@@ -357,14 +357,5 @@ Deno.test("a line that does not fit leaves three quarters of the pool to the oth
     // What fits is kept whole.
     const run = await shell(dir, `P tap p1M0 -q -- sh -c 'head -c 500000 /dev/zero | tr "\\0" y'`);
     assert.equal(run.code, 0, run.stderr);
-    const last = await cli([
-      "--dir",
-      dir,
-      "follow",
-      "p1M0",
-      "--no-follow",
-      "--jsonl",
-      "--data-only",
-    ]);
-    assert.match(last.stdout, /"line":"y{500000}"/);
+    assert.match((await storedData(dir, "p1M0")).join("\n"), /"line":"y{500000}"/);
   }));

@@ -6,7 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { cli, errorOf, inTemp } from "./cli_util.ts";
+import { cli, errorOf, inTemp, storedData } from "./cli_util.ts";
 
 /** Lines of several shapes in turns; some are complete messages, written in other ways, or large. */
 function lineOf(i: number): string {
@@ -45,8 +45,7 @@ Deno.test("feed: a file of many lines goes around the ring, and the newest are t
       const first = count * (round - 1) + 1;
       assert.deepEqual(receipts, Array.from({ length: count }, (_, i) => first + i));
     }
-    const all = await cli(["--dir", dir, "follow", "p", "--no-follow", "--jsonl", "--data-only"]);
-    const stored = all.stdout.trimEnd().split("\n");
+    const stored = await storedData(dir, "p");
     assert.ok(stored.length > 1000 && stored.length < count, `${stored.length} retained`);
     assert.deepEqual(stored.map(dataOf), lines.slice(-stored.length).map(dataOf));
     const doctor = await cli(["--dir", dir, "doctor", "p"]);
@@ -68,16 +67,7 @@ Deno.test("feed: what comes before a wrong line of a file is stored, and has its
       assert.notEqual(fed.code, 0);
       assert.ok(JSON.stringify(errorOf(fed)).includes(`line ${at + 1}`), fed.stderr);
       assert.equal(fed.stdout.trimEnd().split("\n").length, at);
-      const all = await cli([
-        "--dir",
-        dir,
-        "follow",
-        pool,
-        "--no-follow",
-        "--jsonl",
-        "--data-only",
-      ]);
-      const stored = all.stdout.trimEnd().split("\n");
+      const stored = await storedData(dir, pool);
       assert.deepEqual(stored.map(dataOf), lines.slice(0, at).map(dataOf));
     }
   }));
