@@ -197,7 +197,16 @@ export class MessageList {
   select(index) {
     this.selected = Math.max(-1, Math.min(this.length - 1, index));
     if (this.selected >= 0) this.show(this.selected);
+    if (this.selected >= 0 && this.selected < this.length - 1) this.follow = false;
     this.refresh();
+  }
+
+  /** Selects the row that is so many further on, and follows from the last one. @param {number} by */
+  step(by) {
+    const [first, end] = this.window;
+    const from = by > 0 ? first : end - 1;
+    this.on.select(this.selected < 0 ? from : Math.max(0, this.selected + by), false);
+    if (this.selected === this.length - 1) this.follow = true;
   }
 
   toEnd() {

@@ -158,7 +158,7 @@ export class PoolView {
     const { Inspector } = await import("./inspect.js");
     const inspector = new Inspector(this.name, {
       close: () => this.closeInspector(),
-      step: (by) => this.step(by),
+      step: (by) => this.list.step(by),
       pin: (path) => this.pin(path),
       pinned: (path) => this.list.pins.some((pin) => samePath(pin, path)),
       filter: () => this.filter.value,
@@ -436,7 +436,6 @@ export class PoolView {
     this.reading.leave();
     list.select(index);
     const message = messageOf(list.rows[list.selected]);
-    if (list.selected >= 0 && list.selected < list.length - 1) list.follow = false;
     if (message && (open || this.inspecting)) {
       address.set({ seq: message.seq });
       // Keys that were pressed while it was loaded have moved the selection.
@@ -448,14 +447,6 @@ export class PoolView {
   /** Whether a message is open. */
   get inspecting() {
     return this.inspector.now?.element.hidden === false;
-  }
-
-  /** @param {number} by */
-  step(by) {
-    const { list } = this;
-    const [first, end] = list.window;
-    this.select(list.selected < 0 ? (by > 0 ? first : end - 1) : Math.max(0, list.selected + by));
-    if (list.selected === list.length - 1) list.follow = true;
   }
 
   closeInspector() {
@@ -532,10 +523,10 @@ export class PoolView {
     const { list, reading } = this;
     const { key } = event;
     if (key === "/") this.filter.where.select();
-    else if (key === "j" || key === "ArrowDown") this.step(1);
-    else if (key === "k" || key === "ArrowUp") this.step(-1);
-    else if (key === "PageDown") this.step(list.page);
-    else if (key === "PageUp") this.step(-list.page);
+    else if (key === "j" || key === "ArrowDown") list.step(1);
+    else if (key === "k" || key === "ArrowUp") list.step(-1);
+    else if (key === "PageDown") list.step(list.page);
+    else if (key === "PageUp") list.step(-list.page);
     else if (key === " ") this.togglePause();
     else if (key === "g") void this.toOldest();
     else if (key === "G") this.toNewest();

@@ -459,7 +459,6 @@ export class SeveralView {
   /** @param {MessageList} list @param {number} index @param {boolean} open */
   #select(list, index, open) {
     list.select(index);
-    if (list.selected >= 0 && list.selected < list.length - 1) list.follow = false;
     const message = messageOf(list.rows[list.selected]);
     if (!message || !(open || this.#inspecting)) return;
     const i = list === this.list
@@ -476,7 +475,7 @@ export class SeveralView {
     const { Inspector } = await import("./inspect.js");
     const inspector = new Inspector(this.names[i] ?? "", {
       close: () => this.#close(),
-      step: (by) => this.step(by),
+      step: (by) => this.#current.step(by),
       pin: () => toast("Columns are chosen on the page of one pool"),
       pinned: () => false,
       filter: () => this.filter.value,
@@ -509,23 +508,14 @@ export class SeveralView {
       this.#lists[0] ?? this.list;
   }
 
-  /** @param {number} by */
-  step(by) {
-    const list = this.#current;
-    const [first, end] = list.window;
-    const at = list.selected < 0 ? (by > 0 ? first : end - 1) : Math.max(0, list.selected + by);
-    this.#select(list, at, false);
-    if (list.selected === list.length - 1) list.follow = true;
-  }
-
   /** @param {KeyboardEvent} event */
   key({ key }) {
     const list = this.#current;
     if (key === "/") this.filter.where.select();
-    else if (key === "j" || key === "ArrowDown") this.step(1);
-    else if (key === "k" || key === "ArrowUp") this.step(-1);
-    else if (key === "PageDown") this.step(list.page);
-    else if (key === "PageUp") this.step(-list.page);
+    else if (key === "j" || key === "ArrowDown") list.step(1);
+    else if (key === "k" || key === "ArrowUp") list.step(-1);
+    else if (key === "PageDown") list.step(list.page);
+    else if (key === "PageUp") list.step(-list.page);
     else if (key === "g" || key === "Home") (list.follow = false), this.#select(list, 0, false);
     else if (key === "G" || key === "End") list.select(-1), list.toEnd();
     else if (key === "Enter") list.selected >= 0 && this.#select(list, list.selected, true);
