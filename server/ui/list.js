@@ -7,7 +7,7 @@
 
 import { fill, h } from "./dom.js";
 import { styled } from "./later.js";
-import { isPressed, letGo, unlessPressed } from "./press.js";
+import { unlessPressed } from "./press.js";
 import { drawRow } from "./row.js";
 import { Scroller } from "./scroller.js";
 
@@ -134,7 +134,14 @@ export class MessageList {
 
   /** Draws at the next frame. */
   draw() {
-    if (!this.#frame) this.#frame = requestAnimationFrame((now) => this.#render(now));
+    if (!this.#frame) this.#frame = requestAnimationFrame((now) => this.#drawUnlessPressed(now));
+  }
+
+  /** @param {number} now */
+  #drawUnlessPressed(now) {
+    this.#frame = 0;
+    const scrolled = () => this.element.scrollTop !== this.#drawnTop;
+    unlessPressed(this.spacer, () => this.#render(now), scrolled);
   }
 
   /** Redraws everything after the columns or the width changed. */
@@ -253,15 +260,9 @@ export class MessageList {
 
   /** @param {number} now */
   #render(now) {
-    this.#frame = 0;
     const { element } = this;
     // On the page it is drawn again.
     if (!element.isConnected) return;
-    if (this.#slots.some((slot) => isPressed(slot.element))) {
-      // Whoever scrolls sees where it gets to.
-      if (element.scrollTop !== this.#drawnTop) letGo();
-      else return unlessPressed(this.spacer, () => this.draw());
-    }
     const added = this.length - this.#drawn;
     // The first rows do not wait for those that follow.
     if (this.follow && this.#drawn > 0 && added > 20 && now - this.#drawnAt < RUSH_MS) {

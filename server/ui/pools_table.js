@@ -8,7 +8,7 @@ import { address, TOGETHER } from "./address.js";
 import { rights } from "./api.js";
 import { button, count, fill, h, icon } from "./dom.js";
 import { cellOf, COLUMNS } from "./pools_columns.js";
-import { isPressed, letGo, unlessPressed } from "./press.js";
+import { unlessPressed } from "./press.js";
 import { trouble } from "./pools_order.js";
 
 /** @typedef {import("./pools_order.js").Column} Column */
@@ -102,8 +102,8 @@ export class PoolsTable {
   /** What is pressed goes on to another place when it is let go, or when somebody scrolls. */
   #drawUnlessPressed() {
     this.#frame = 0;
-    if (this.scroller.scrollTop !== this.#drawnTop && isPressed(this.#body)) letGo();
-    unlessPressed(this.#body, () => this.#render());
+    const scrolled = () => this.scroller.scrollTop !== this.#drawnTop;
+    unlessPressed(this.#body, () => this.#render(), scrolled);
   }
 
   /** Moves the focus to a line, also one that has no row yet. @param {number} index */

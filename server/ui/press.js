@@ -13,11 +13,8 @@ let presses = 0;
 /** What is drawn as soon as nothing is pressed. @type {Map<object, () => void>} */
 const waiting = new Map();
 
-/** Whether something in an element is pressed. @param {Element} element */
-export const isPressed = (element) => pressed !== null && element.contains(pressed);
-
 /** Draws what had to wait, even if something is still pressed. */
-export function letGo() {
+function letGo() {
   pressed = null;
   const draws = [...waiting.values()];
   waiting.clear();
@@ -27,13 +24,14 @@ export function letGo() {
 /**
  * Draws an element now, or when nothing in it is pressed any more: then only what came last.
  * @param {Element} element @param {() => void} draw
+ * @param {() => boolean} [scrolled] whether it was scrolled meanwhile: one sees where it gets to
  */
-export function unlessPressed(element, draw) {
-  if (isPressed(element)) waiting.set(element, draw);
-  else {
-    waiting.delete(element);
-    draw();
-  }
+export function unlessPressed(element, draw, scrolled) {
+  const isPressed = pressed !== null && element.contains(pressed);
+  if (isPressed && !scrolled?.()) return void waiting.set(element, draw);
+  if (isPressed) letGo();
+  waiting.delete(element);
+  draw();
 }
 
 /** @param {string} type @param {(event: any) => void} hear before anybody else does */
