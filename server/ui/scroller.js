@@ -31,9 +31,9 @@ export class Scroller {
       if (deltaY < 0 && element.scrollTop > 0) this.#decide(false);
       if (deltaY > 0 && this.#below <= 1) this.#decide(true);
     });
-    on("touchmove", ({ timeStamp }) => this.#isOld(timeStamp));
-    on("pointerdown", ({ timeStamp }) => this.#isOld(timeStamp));
-    on("keydown", ({ timeStamp }) => this.#isOld(timeStamp));
+    for (const type of /** @type {const} */ (["touchmove", "pointerdown", "keydown"])) {
+      on(type, ({ timeStamp }) => this.#isOld(timeStamp));
+    }
     on("scrollend", ({ timeStamp }) => {
       if (timeStamp - this.#went > LATE_MS) this.#settling &&= this.#below > 1;
     });
@@ -91,7 +91,10 @@ export class Scroller {
     return scrollHeight - clientHeight - scrollTop;
   }
 
-  /** Whether something was done before the reader went to the end. @param {number} time */
+  /**
+   * Whether something was done before the reader went to the end; only then it may still scroll.
+   * @param {number} time
+   */
   #isOld(time) {
     return this.#settling = time < this.#went;
   }
