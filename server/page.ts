@@ -91,13 +91,13 @@ export function squeezePieces(
 }
 
 /** The files of the page, compressed when they are first asked for: a page consists of forty. */
-const packed = new WeakMap<Asset, Promise<ArrayBuffer>>();
+const packed = new WeakMap<Asset, Promise<Blob>>();
 
 /** A file compressed once. */
-function packedBody(asset: Asset): Promise<ArrayBuffer> {
+function packedBody(asset: Asset): Promise<Blob> {
   let body = packed.get(asset);
   if (body === undefined) {
-    body = new Response(gzipped(asset.body)).arrayBuffer();
+    body = new Response(gzipped(asset.body)).blob();
     packed.set(asset, body);
   }
   return body;
@@ -140,5 +140,5 @@ export async function page(
   headers.push(...COMPRESSED);
   // In pieces, not with a length: of what is compressed and has one, Firefox takes a part for the
   // whole, and half a script for a script, when the connection ends too early.
-  return new Response(new Blob([await packedBody(asset)]).stream(), { headers });
+  return new Response((await packedBody(asset)).stream(), { headers });
 }
