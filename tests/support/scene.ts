@@ -36,6 +36,20 @@ export function rowOf(page: Page, seq: number): Locator {
   return page.locator(".row:not([hidden])").filter({ has: number });
 }
 
+/** Holds back what a page asks for, until it is released. */
+export async function hold(
+  page: Page,
+  what: string | RegExp,
+): Promise<{ readonly asked: Promise<unknown>; readonly release: () => void }> {
+  let release = (): void => {};
+  const released = new Promise<void>((done) => release = done);
+  await page.route(what, async (route) => {
+    await released;
+    await route.continue();
+  });
+  return { asked: page.waitForRequest(what), release };
+}
+
 /** Types into the box of a pool's page, presses Enter and leaves it. */
 export async function ask(page: Page, text: string): Promise<void> {
   await page.keyboard.press("/");

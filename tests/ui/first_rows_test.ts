@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { inBrowsers, type Scene, scene, type SceneOptions, until } from "../support/browser.ts";
-import { listed, numbers, rowWith } from "../support/scene.ts";
+import { hold, listed, numbers, rowWith } from "../support/scene.ts";
 
 /** What a page asked for. */
 interface Asked {
@@ -38,12 +38,7 @@ async function held(
   play: (held: Held) => Promise<void>,
   query = "",
 ): Promise<void> {
-  let release = (): void => {};
-  const released = new Promise<void>((done) => release = done);
-  await page.route(/\/ui\/assets\/(?:with_\w+|pool)\.js$/, async (route) => {
-    await released;
-    await route.continue();
-  });
+  const { release } = await hold(page, /\/ui\/assets\/(?:with_\w+|pool)\.js$/);
   const asked: Asked[] = [];
   page.on("request", (request) => {
     const { pathname: path, searchParams: query } = new URL(request.url());

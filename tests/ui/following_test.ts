@@ -18,7 +18,7 @@ import {
   type TestServer,
   until,
 } from "../support/browser.ts";
-import { ask, listed, numbers, rowOf } from "../support/scene.ts";
+import { ask, hold, listed, numbers, rowOf } from "../support/scene.ts";
 
 const MINUTE = 60_000;
 
@@ -58,6 +58,16 @@ async function press(page: Page, target: Locator, happen: () => Promise<void>): 
 async function follows(page: Page, append: () => number): Promise<void> {
   await page.locator(".newest").waitFor({ state: "hidden" });
   await rowOf(page, append()).waitFor();
+}
+
+/** Wants to go somewhere, and gives up once it has been asked for. */
+async function goTo(page: Page, where: string, asked: Promise<unknown>): Promise<void> {
+  await page.keyboard.press(":");
+  await page.locator("dialog input").fill(where);
+  await page.keyboard.press("Enter");
+  await asked;
+  await page.keyboard.press("Escape");
+  await page.locator("dialog").waitFor({ state: "detached" });
 }
 
 const scrollTo = (page: Page, top: number) =>
@@ -203,16 +213,10 @@ inBrowsers("following", async (t, browser) => {
   await step("older rows that come late leave who went to the end there", async (s) => {
     const { server, page } = s;
     const pool = shop(server, 3000);
-    let release = () => {};
-    const held = new Promise<void>((done) => release = done);
     await page.goto(`${server.url}/ui/pools/shop?n=100`);
     await rowOf(page, 3000).waitFor();
-    await page.route(/\/events\?.*since_seq=1901/, async (route) => {
-      await held;
-      await route.continue();
-    });
+    const { asked, release } = await hold(page, /\/events\?.*since_seq=1901/);
     await page.keyboard.press("Home");
-    const asked = page.waitForRequest(/since_seq=1901/);
     await page.locator(".older").click();
     await asked;
     await page.locator(".newest").click();
@@ -238,22 +242,11 @@ inBrowsers("following", async (t, browser) => {
     const pool = shop(server, 300);
     const append = () => Number(pool.append({ further: true }).seq);
     for (let n = 0; n < 100; n++) append();
-    let release = () => {};
-    const held = new Promise<void>((done) => release = done);
     await page.goto(`${server.url}/ui/pools/shop?where=.data.further`);
     await listed(page, 100);
-    await page.route(/since_seq=5&until=5/, async (route) => {
-      await held;
-      await route.continue();
-    });
-    const asked = page.waitForRequest(/since_seq=5&until=5/);
+    const { asked, release } = await hold(page, /since_seq=5&until=5/);
     await page.evaluate(`document.querySelector(".list").focus()`);
-    await page.keyboard.press(":");
-    await page.locator("dialog input").fill("5");
-    await page.keyboard.press("Enter");
-    await asked;
-    await page.keyboard.press("Escape");
-    await page.locator("dialog").waitFor({ state: "detached" });
+    await goTo(page, "5", asked);
     await page.keyboard.press("Shift+G");
     const answered = page.waitForResponse(/since_seq=5&until=5/);
     release();
@@ -267,37 +260,23 @@ inBrowsers("following", async (t, browser) => {
   // Lost: the end, to the oldest message or to the first one at a time, when the answer comes late.
   await step("who has gone to the end stays there", async ({ server, page }) => {
     const pool = shop(server, 3000);
-    let release = () => {};
-    const hold = async (what: RegExp): Promise<{ asked: Promise<unknown> }> => {
-      const held = new Promise<void>((done) => release = done);
-      await page.route(what, async (route) => {
-        await held;
-        await route.continue();
-      });
-      return { asked: page.waitForRequest(what) };
-    };
     await page.goto(`${server.url}/ui/pools/shop?n=100`);
     await rowOf(page, 3000).waitFor();
-    const first = await hold(/[?&]since=.*max=1/);
-    await page.keyboard.press(":");
-    await page.locator("dialog input").fill("30s");
-    await page.keyboard.press("Enter");
-    await first.asked;
-    await page.keyboard.press("Escape");
-    await page.locator("dialog").waitFor({ state: "detached" });
+    const first = await hold(page, /[?&]since=.*max=1/);
+    await goTo(page, "30s", first.asked);
     await page.keyboard.press("Shift+G");
     const answered = page.waitForResponse(/[?&]since=.*max=1/);
-    release();
+    first.release();
     await answered;
     const append = () => Number(pool.append({ further: true }).seq);
     await counted(page, append());
     await follows(page, append);
 
-    const whole = await hold(/\/events\?no_follow=1$/);
+    const whole = await hold(page, /\/events\?no_follow=1$/);
     await page.keyboard.press("g");
     await whole.asked;
     await page.keyboard.press("End");
-    release();
+    whole.release();
     await page.locator(".pastbar small", { hasText: /^ 3,002 messages$/ }).waitFor();
     await rowOf(page, 3002).waitFor();
     assert.equal(await page.locator('.row[aria-selected="true"]').count(), 0);

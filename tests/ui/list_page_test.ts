@@ -16,6 +16,7 @@ import {
   until,
 } from "../support/browser.ts";
 import { until as eventually } from "../support/patience.ts";
+import { hold } from "../support/scene.ts";
 
 const MINUTE = 60_000;
 
@@ -153,14 +154,8 @@ inBrowsers("the list of pools", async (t, browser) => {
     () =>
       scene(browser, {}, async ({ server, page }) => {
         make(server, "shop", 1);
-        let release = () => {};
-        const held = new Promise<void>((done) => release = done);
-        await page.route("**/ui/assets/pool.js", async (route) => {
-          await held;
-          await route.continue();
-        });
+        const { asked, release } = await hold(page, "**/ui/assets/pool.js");
         await page.goto(`${server.url}/ui`);
-        const asked = page.waitForRequest(/pool\.js$/);
         await page.locator('[data-pool="shop"] a').click();
         await asked;
         await page.goBack();

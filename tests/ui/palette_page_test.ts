@@ -15,6 +15,7 @@ import {
   type TestServer,
   until,
 } from "../support/browser.ts";
+import { hold } from "../support/scene.ts";
 
 function make(server: TestServer, ...names: string[]): void {
   for (const name of names) {
@@ -75,15 +76,9 @@ inBrowsers("going anywhere by keyboard, and settings", async (t, browser) => {
     () =>
       scene(browser, {}, async ({ server, page }) => {
         make(server, "shop");
-        let release = () => {};
-        const held = new Promise<void>((done) => release = done);
-        await page.route("**/ui/assets/palette.js", async (route) => {
-          await held;
-          await route.continue();
-        });
+        const { asked, release } = await hold(page, "**/ui/assets/palette.js");
         await page.goto(`${server.url}/ui`);
         await page.locator('[data-pool="shop"]').waitFor();
-        const asked = page.waitForRequest(/palette\.js$/);
         await page.keyboard.press("Control+k");
         await asked;
         await page.keyboard.type("no");

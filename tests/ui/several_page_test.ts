@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { holds, inBrowsers, scene, serious, until } from "../support/browser.ts";
 import { spoil } from "../support/damaged_pool.ts";
+import { hold } from "../support/scene.ts";
 
 const at = (ms: number): bigint => BigInt(Date.UTC(2026, 0, 5, 10, 0, 0) + ms) * 1_000_000n;
 
@@ -150,16 +151,11 @@ inBrowsers("several pools together", async (t, browser) => {
         await page.getByRole("link", { name: "Show the pools logs-… together" }).click();
         await until(page, `${ROWS(".list")}.join() === "logs-a of logs-a,logs-b of logs-b"`);
         // Lost: what is chosen before the names of the pools are there.
-        let letThrough = () => {};
-        const asked = new Promise<void>((resolve) => letThrough = resolve);
-        await page.route("**/v0/ui/names", async (route) => {
-          await asked;
-          await route.continue();
-        });
+        const { release } = await hold(page, "**/v0/ui/names");
         await page.keyboard.press("Control+k");
         await page.getByRole("combobox", { name: /^Go to a pool/ }).fill("shop");
         await page.keyboard.press("Shift+Enter");
-        letThrough();
+        release();
         await until(page, `location.pathname === "/ui/pools/logs-a,logs-b,shop"`);
         await until(page, `${ROWS(".list")}.at(-1) === "shop of shop"`);
         // Lost: the way back to those that were shown before.
