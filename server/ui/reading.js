@@ -82,6 +82,7 @@ export class Reading {
   /** Shows what the address says. */
   async show() {
     const { seq } = address.shown;
+    this.leave();
     // What was listed before is no answer.
     this.#reset();
     if (seq === null || this.#missing(seq)) await this.#showQuery();
@@ -313,7 +314,7 @@ export class Reading {
     if (view.filter.active) {
       const message = await this.#matching(seq, view.filter.filter);
       if (isOver()) return;
-      if (!message) return await this.#besides(seq);
+      if (!message) return await this.#besides(seq, isOver);
     }
     const start = this.#backlogStart();
     if (this.range) {
@@ -348,12 +349,15 @@ export class Reading {
     }
   }
 
-  /** Opens a message that is not listed, because it does not match. @param {bigint} seq */
-  async #besides(seq) {
+  /**
+   * Opens a message that is not listed, because it does not match.
+   * @param {bigint} seq @param {() => boolean} isOver
+   */
+  async #besides(seq, isOver) {
     const { view } = this;
-    if (!await this.#showQuery()) return;
+    if (!await this.#showQuery() || isOver()) return;
     const message = await this.#matching(seq, { tags: [], where: "", q: "" });
-    if (!message || view.disposed) return;
+    if (!message || isOver()) return;
     toast(`Message ${seq} does not match the filter`);
     address.set({ seq });
     view.inspector.use((it) => it.show(message));

@@ -255,6 +255,27 @@ inBrowsers("following", async (t, browser) => {
     await counted(page, append());
     await holds(async () => assert.ok((await numbers(page)).includes(402)));
     assert.equal(await page.locator(".inspector:not([hidden])").count(), 0);
+
+    // Nor to one that does not match, and is shown all the same: it is asked for once more.
+    const besides = await hold(page, /since_seq=6&until=6$/);
+    await goTo(page, "6", besides.asked);
+    await page.keyboard.press("Shift+G");
+    const shown = page.waitForResponse(/since_seq=6&until=6$/);
+    besides.release();
+    await shown;
+    await counted(page, append());
+    await holds(async () => assert.ok((await numbers(page)).includes(403)));
+    assert.equal(await page.locator(".inspector:not([hidden])").count(), 0);
+
+    // Whoever asks for something else has left, too.
+    const former = await hold(page, /since_seq=7&until=7/);
+    await goTo(page, "7", former.asked);
+    await ask(page, ".data.further != null");
+    await listed(page, 103);
+    former.release();
+    await counted(page, append());
+    await listed(page, 104);
+    assert.equal(await page.locator(".inspector:not([hidden])").count(), 0);
   });
 
   // Lost: the end, to the oldest message or to the first one at a time, when the answer comes late.
