@@ -459,10 +459,8 @@ export class Ring {
     }
     const view = this.#headerView;
     const length = this.file.readAt(this.#header, 0);
-    const isWhole = length === HEADER_READ; // Else what was read before is still there.
     for (let at = 0; at < STATE_AT; at += 8) {
-      const isSame = view.getBigUint64(at, true) === this.#fixed.getBigUint64(at, true);
-      if (isSame && isWhole) continue;
+      if (view.getBigUint64(at, true) === this.#fixed.getBigUint64(at, true)) continue;
       verifyLayout({ view, length }, this.file.size(), this.path);
       throw this.corrupt("header changed while open");
     }
