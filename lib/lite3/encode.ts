@@ -272,16 +272,8 @@ export class Lite3Encoder extends JsonTokens {
         length = this.stringEnd;
         hash = hashOf(key, length);
       }
-      c = pos < end ? text.getUint8(pos) : 0;
-      if (c !== 0x3a) {
-        pos = this.space(pos);
-        if (text.getUint8(pos) !== 0x3a) this.fail(pos);
-      }
-      c = ++pos < end ? text.getUint8(pos) : 0;
-      if (c <= 0x20) {
-        pos = this.space(pos);
-        c = text.getUint8(pos);
-      }
+      pos = this.colon(pos);
+      c = text.getUint8(pos);
 
       // Space for the tree nodes, the entry, and any string in the rest of the text.
       this.room(end - keyStart + length);

@@ -86,6 +86,17 @@ export class JsonTokens extends Lite3Writer {
     return this.fail(end);
   }
 
+  /** The index of the value behind the colon that comes next. */
+  colon(pos: number): number {
+    const { text, end } = this;
+    if (pos >= end || text.getUint8(pos) !== 0x3a) {
+      pos = this.space(pos);
+      if (text.getUint8(pos) !== 0x3a) this.fail(pos);
+    }
+    pos++;
+    return pos < end && text.getUint8(pos) > 0x20 ? pos : this.space(pos);
+  }
+
   /** Checks that the literal at `pos`, whose first letter was checked, is `word`. */
   literal(pos: number, word: string): void {
     const { text, end } = this;

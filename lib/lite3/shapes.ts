@@ -138,16 +138,8 @@ export class Shapes {
       if (next === null || !isAt(next, text, key, end)) next = this.#branch(to, step, key);
       step = next;
       pos = key + step.textLength;
-      c = pos < end ? text.getUint8(pos) : 0;
-      if (c !== 0x3a) {
-        pos = to.space(pos);
-        if (text.getUint8(pos) !== 0x3a) to.fail(pos);
-      }
-      c = ++pos < end ? text.getUint8(pos) : 0;
-      if (c <= 0x20) {
-        pos = to.space(pos);
-        c = text.getUint8(pos);
-      }
+      pos = to.colon(pos);
+      c = text.getUint8(pos);
 
       to.room(end - key);
       if (step.nodes > 0) {
