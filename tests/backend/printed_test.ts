@@ -7,10 +7,14 @@
  */
 
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
 import { servedNames } from "../../lib/backend/local/files.ts";
 import { describingFiles, filesIn } from "../../lib/backend/local/listing.ts";
+import type { Help } from "../../lib/backend/local/survey/helper.ts";
+import { printPools } from "../../lib/backend/local/survey/print.ts";
 import { PRINTED } from "../../lib/backend/local/survey/records.ts";
 import { printing } from "../../lib/backend/local/survey/printed.ts";
+import type { SurveyTask } from "../../lib/backend/local/survey/worker.ts";
 import { workerUrl } from "../../lib/backend/local/survey/worker_url.ts";
 import { poolName } from "../../lib/backend/refs.ts";
 import type { PrintedPools } from "../../lib/backend/types.ts";
@@ -105,11 +109,51 @@ Deno.test("the worker names the files of a large directory as the server would",
       assert.deepEqual(chosen.map(poolName), some(told.map(poolName)));
       assert.equal(chosen.length, 600);
     }
+    // What cannot be listed leaves the worker as it was; what is small is not its work.
+    const helper = new CountedHelper(workerUrl);
+    const release = holdWorkers();
+    try {
+      assert.equal(await helper.help({ listed: `${dir}/two.plasmite` }).said(0), null);
+      assert.deepEqual(await servedNames(dir, undefined, helper), told);
+      Deno.mkdirSync(`${dir}/small`);
+      assert.deepEqual(await servedNames(`${dir}/small`, undefined, helper), []);
+      assert.deepEqual([helper.done, helper.refused], [1, 1]);
+    } finally {
+      release();
+    }
     assert.deepEqual(await servedNames(`${dir}/nowhere`, undefined), []);
     await assert.rejects(
       servedNames(`${dir}/two.plasmite`, undefined),
       /failed to read pool directory/,
     );
+  });
+});
+
+/** A worker whose last job is known. */
+class WatchedHelper extends CountedHelper {
+  job: SurveyTask | undefined;
+
+  override help(job: SurveyTask): Help {
+    this.job = job;
+    return super.help(job);
+  }
+}
+
+Deno.test("a worker prints no more of a list once nobody wants the rest", async () => {
+  await withMany(async (dir) => {
+    const helper = new WatchedHelper(workerUrl);
+    const files = filesOf(dir);
+    for await (const _ of printing(dir, files, { own: new Set(), run: inTurns, helper })) break;
+    const { job } = helper;
+    assert.ok(job !== undefined && "files" in job);
+    assert.deepEqual([...printPools(job, fs)], [], "it was told");
+    const again = { ...job, ended: new SharedArrayBuffer(4) };
+    let chunks = 0;
+    for (const { chunk } of printPools(again, fs)) {
+      assert.equal(chunk, chunks++);
+      if (chunks === 3) new Int32Array(again.ended)[0] = 1;
+    }
+    assert.equal(chunks, 3);
   });
 });
 
