@@ -35,6 +35,10 @@ Deno.test("cursor: starts where requested, and continues where it was", async ()
       );
       again.close();
     }
+    // A job that is started again as the first time: its first message may be gone by now.
+    const known = await coordinator.cursor("c-3", { from: 600n });
+    assert.deepEqual([known.seq, known.isNew], [3n, false]);
+    known.close();
     await fails("Usage", () => coordinator.cursor("far", { from: 6n }));
     await fails("Usage", () => coordinator.cursor("Bad Name"));
     assert.equal((await coordinator.setCursor("far", { to: 2n })).seq, 2n);
