@@ -162,7 +162,7 @@ class Evaluation {
     const { fresh, known } = this.result;
     const live = this.#known.live(state);
     const twins = new Map<string, number>();
-    let wrong = null as Wrong | null;
+    let wrong: Wrong | null = null;
     for (let frame = this.#from; frame < this.#batch.count; frame++) {
       const id = ids[frame - this.#from] ?? null;
       const twin = id === null ? undefined : twins.get(id);
