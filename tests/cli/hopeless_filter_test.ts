@@ -27,6 +27,7 @@ Deno.test("a filter that can match no message is told of on stderr, once, wherev
       ['.["n"] == 1 and .data.n == 1', /no message has \.n;/, 0],
       ["select(.level.deep == 1)", /no message has \.level;/, 0],
       ['.tags | index("a") != null', /did you mean \.meta\.tags\?$/, 0],
+      ['.["a\nb"] == 1', /no message has \.a\\nb; did you mean \.data\.a\\nb\?$/, 0],
       [".data.n == error", /error is a function of jq here, not a text$/, 0],
       // What may match, or is written for messages that differ.
       [".data.n == 1", null, 1],

@@ -8,11 +8,13 @@
 import "../support/environment.ts";
 import assert from "node:assert/strict";
 import { withPool } from "./pool_util.ts";
+import { newestOf } from "../../lib/backend/newest.ts";
 import { KnownTags } from "../../lib/backend/local/known_tags.ts";
-import { compileWhere } from "../../lib/filter/where.ts";
+import { compileWhere, type Where } from "../../lib/filter/where.ts";
 import { settingMaxAge } from "../../lib/pool/retention.ts";
 import { frames, storeAll, storeWhen } from "../support/coordinated.ts";
 import { fails } from "../support/fails.ts";
+import { pause } from "../support/patience.ts";
 import { start } from "../support/processes.ts";
 import { onRing } from "../support/retained.ts";
 import { SCALE } from "../support/rings.ts";
@@ -228,12 +230,50 @@ Deno.test("latest by: the newest of each group, tombstones hidden", async () => 
   });
 });
 
+// Lost: the time of a server, to a search whose caller is gone.
+Deno.test("latest by, and the last of many: a search that is aborted ends", async () => {
+  await withPool(async ({ pool }) => {
+    const slow = await slowWhere(".data.n >= 0", 0.2);
+    const all = Array.from({ length: 2000 }, (_, n) => [{ n }, []] as const);
+    await storeAll(pool, frames(...all), undefined);
+    const coordinator = await pool.coordinate();
+    let looked = 0;
+    const matches: Where["matches"] = (view) => {
+      looked++;
+      return slow.matches(view);
+    };
+    const where = [{ ...slow, matches }];
+    const gone = new Error("gone");
+    const aborted = async (search: (signal: AbortSignal) => Promise<unknown>): Promise<number> => {
+      looked = 0;
+      const abort = new AbortController();
+      setTimeout(() => abort.abort(gone), 0);
+      await assert.rejects(search(abort.signal), gone);
+      for (let before = -1; before !== looked;) {
+        before = looked;
+        await pause(20); // It ends in its next turn.
+      }
+      return looked;
+    };
+    const by = await aborted((signal) => coordinator.latestBy(".data.n", { where, signal }));
+    assert(by < 1000, `${by} of 2000 were looked at`);
+    const last = await aborted((signal) =>
+      newestOf(
+        { select: (selection) => pool.select({ ...selection, last: 1500 }) },
+        { where },
+        signal,
+      )
+    );
+    assert(last < 1000, `${last} of 1500 were looked at`);
+  });
+});
+
 // Lost: the answers of a server to everyone else, for as long as a million messages take.
 Deno.test("latest by, and the last of many: who finds much gives others a turn", async () => {
   await withPool(async ({ pool }) => {
     const slow = await slowWhere(".data.n >= 0", 0.2);
-    const all = Array.from({ length: 512 }, (_, n) => [{ n }, []] as const);
-    await storeAll(pool, frames(...all), undefined);
+    const all = Array.from({ length: 2048 }, (_, n) => [{ n }, []] as const);
+    await storeAll(pool, frames(...all.slice(0, 512)), undefined);
     const coordinator = await pool.coordinate();
     const where = [slow];
     const turns = await turnsDuring(() => coordinator.latestBy(".data.n", { where }));
@@ -245,5 +285,8 @@ Deno.test("latest by, and the last of many: who finds much gives others a turn",
       walk.close();
     });
     assert(others >= 4, `512 slow messages were counted in ${others} turns`);
+    await storeAll(pool, frames(...all.slice(512)), undefined);
+    const judged = await turnsDuring(() => coordinator.latestBy(".data.n", { having: where }));
+    assert(judged >= 6, `2048 groups were judged in ${judged} turns`);
   });
 });

@@ -17,6 +17,7 @@ import { Client } from "../../mod.ts";
 import { losingProxy, LOSSES } from "../backend/losing_proxy.ts";
 import { serve } from "../client/remote_util.ts";
 import { frames, storeAll, storeWhen } from "../support/coordinated.ts";
+import { pause } from "../support/patience.ts";
 import { inTemp } from "../cli/cli_util.ts";
 
 const POOL = "/v0/pools/p";
@@ -711,6 +712,9 @@ Deno.test("latest: what chooses messages chooses the newest of a key too", async
     // Both apply, and an error names the one that is wrong.
     const both = await get(`${POOL}/latest?by=key:&since=2999-01-01T00:00:00Z&max_age=1h`);
     assert.deepEqual(both.json.latest, []);
+    await pause(20); // What is there is older than now.
+    const neither = await get(`${POOL}/latest?by=key:&since=1h&max_age=0s`);
+    assert.deepEqual(neither.json.latest, []);
     const wrong = await get(`${POOL}/latest?by=key:&max_age=soon`);
     assert.deepEqual([wrong.status, wrong.json.error.message], [400, "invalid max_age"]);
     const none = await get(`${POOL}/latest?by=key:&last=0`);

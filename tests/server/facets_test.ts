@@ -56,6 +56,7 @@ Deno.test("facets: tags and values are counted exactly, of all kinds, in objects
   const none: Answer = (await get(path({ before: "2001-01-01T00:00:00Z" }))).json;
   assert.deepEqual([none.retained, none.counted, none.fields], [60, 0, []]);
   assert.equal((await get(path({ where: ".data.n =" }))).status, 400);
+  assert.equal((await get(path({ before: "never" }))).json.error.message, "invalid before");
   await end();
 });
 

@@ -75,6 +75,9 @@ Deno.test("histogram: the counts add up to what is retained, while messages come
   for (const wrong of ["buckets=0", "buckets=2001", "from=never", `from=${at(5)}&to=${at(5)}`]) {
     assert.equal((await get(`/v0/ui/pools/p/histogram?${wrong}`)).status, 400, wrong);
   }
+  // The error names the one that is wrong.
+  const never = await get(`/v0/ui/pools/p/histogram?from=${at(5)}&to=never`);
+  assert.equal(never.json.error.message, "invalid to");
   // Another pool of the same name is counted anew.
   await client.deletePool("p");
   using again = client.createPool("p", 1 << 16);

@@ -45,9 +45,13 @@ Deno.test("jq over HTTP: a filter over its budget is 400, and an error line in a
   assert.equal(events.status, 400);
   const last = await get(`${tail(loop)}&last=2`);
   assert.equal(last.status, 400);
-  for (const name of ["where", "having"]) {
-    const latest = await get(`/v0/pools/p/latest?by=.data.n&${name}=${encodeURIComponent(loop)}`);
-    assert.deepEqual([latest.status, latest.json.error.kind], [400, "Usage"], name);
+  pool.append({ n: 6 }, ["key:k"]);
+  for (const wanted of ["by=.data.n", "key=k"]) {
+    for (const name of ["where", "having"]) {
+      const query = `${wanted}&${name}=${encodeURIComponent(loop)}`;
+      const latest = await get(`/v0/pools/p/latest?${query}`);
+      assert.deepEqual([latest.status, latest.json.error.kind], [400, "Usage"], query);
+    }
   }
   const take = { action: "take", where: `.data.n < 4 or (${loop})`, count: 10 };
   const taken = await post("/v0/pools/p/groups/g", take);
