@@ -375,11 +375,27 @@ export function coordinationSuite({ withPool, put }: Tools): void {
     const { message: { seq }, token } = task ?? assert.fail();
     assert.equal(seq, 1n, "the calls that were refused took nothing");
     await fails("Usage", () => group.extend(seq, token, year + 1));
+    await fails("Usage", () => group.extend(seq, token, NaN));
     await fails("Usage", () => group.fail(seq, token, 10 ** 16));
+    await fails("Usage", () => group.fail(seq, token, NaN));
     assert.equal(await group.extend(seq, token, year), true);
     assert.equal(await group.fail(seq, token, year), true);
     group.close();
-    await fails("Usage", () => it.group("h", { dead: pool.name }).take());
+    // Before there is a group of that name.
+    for (const dead of [pool.name, `${pool.name}.plasmite`]) {
+      await fails("Usage", () => it.group("h", { dead }));
+    }
+    it.group("h", { dead: `/elsewhere/${pool.name}` }).close();
+  });
+
+  // Lost: the messages of a pool, to endless copies of one that nobody can process.
+  withFeature("cursor", "a cursor buries nothing in its own pool", async (pool, it) => {
+    await put(pool, numbered(1));
+    const cursor = await it.cursor("c");
+    const message = await pool.get(1n) ?? assert.fail();
+    await fails("Usage", () => cursor.bury(message, pool.name));
+    assert.equal((await pool.bounds()).newest, 1n);
+    await cursor.close();
   });
 
   withFeature("group", "what was lost is reported once", async (pool, it) => {
