@@ -17,7 +17,6 @@ import { WritableRing } from "../pool/writable_ring.ts";
 import type { Steps } from "../storage/steps.ts";
 import { inTurns } from "../storage/turns.ts";
 import type { Awaitable } from "../types.ts";
-import { disk } from "../storage/file.ts";
 import { LocalBackend, LocalPool, MANY, type OpenPool, type Runner } from "./local.ts";
 import { GroupCommit } from "./local/group_commit.ts";
 import { Hubs } from "./local/hub.ts";
@@ -329,7 +328,6 @@ export class ServingBackend extends LocalBackend {
     own: ReadonlySet<string>,
   ): AsyncGenerator<PrintedPools, void> {
     const { run, place } = this;
-    if (run.storage !== disk) return yield described(await this.list(choose));
     const files = await servedNames(place, choose);
     if (files.length >= MANY) yield* printing(place, files, { own, run });
     else yield described(await run(describingFiles(files.map((file) => `${place}/${file}`))));
