@@ -17,6 +17,7 @@ import { inPlace } from "../../lib/storage/steps.ts";
 import { Histograms } from "../../server/histogram.ts";
 import { poolsJson } from "../../server/lists.ts";
 import { createApp } from "../../server/app.ts";
+import { spoil } from "../support/damaged_pool.ts";
 import { withDir } from "../support/processes.ts";
 
 const MANY = 2500;
@@ -109,6 +110,70 @@ Deno.test("list of thousands of pools: who may read some learns nothing of the o
     assert.deepEqual(await list(() => true, new Set(["p3", "000", "x"])), ["000 0", "p3 0"]);
     assert.deepEqual(await list(() => false), []);
     stopping.abort();
+    await histograms.close();
+    backend.close();
+  });
+});
+
+Deno.test("list of thousands of pools: only the worker opens them, but for what is known of damage", async () => {
+  await withMany(async (dir) => {
+    {
+      using client = new Client(dir);
+      using pool = client.openPool("p5");
+      for (let n = 2; n <= 5; n++) pool.append({ n });
+      spoil(pool.path, 3);
+    }
+    const backend = new ServingBackend(dir);
+    const stopping = new AbortController();
+    const histograms = new Histograms(backend, stopping.signal, (error) => assert.fail(`${error}`));
+    const directory = { backend, followers: () => 0, followed: () => [], histograms };
+    const list = async (): Promise<{ name: string; unreadable?: unknown; error?: unknown }[]> => {
+      const grant = accessGrant("test", "read-write");
+      const texts = await Array.fromAsync(poolsJson(directory, grant), textOf);
+      return JSON.parse(texts.join("")).pools;
+    };
+    const real = Deno.openSync;
+    let opened = 0;
+    Deno.openSync = (...args) => {
+      opened++;
+      return real(...args);
+    };
+    try {
+      const before = await list();
+      assert.equal(before.length, MANY);
+      assert.deepEqual(before.filter(({ error }) => error).map(({ name }) => name), ["p77"]);
+      assert.ok(opened < 100, `${opened} files were opened on the server's thread`);
+    } finally {
+      Deno.openSync = real;
+    }
+    // Somebody looks at a healthy pool, and at the damaged one.
+    for (const name of ["p6", "p5"]) {
+      const pool = await backend.open(name);
+      const all = { from: null, to: null, buckets: 1, tags: [], where: [], filter: "" };
+      await histograms.of(pool, all);
+      pool.close();
+    }
+    assert.deepEqual([...histograms.damaged()], ["p5"]);
+    const named = (await list()).filter(({ unreadable }) => unreadable);
+    assert.deepEqual(named.map(({ name }) => name), ["p5"]);
+    assert.deepEqual(named[0]?.unreadable, [{ from: 3, to: 3 }]);
+    stopping.abort();
+    await histograms.close();
+    backend.close();
+  });
+});
+
+Deno.test("list of thousands of pools: no more of them wait to be looked at than can be remembered", async () => {
+  await withDir(async (dir) => {
+    const backend = new ServingBackend(dir);
+    const stopping = new AbortController();
+    const histograms = new Histograms(backend, stopping.signal, (error) => assert.fail(`${error}`));
+    let asked = 0;
+    stopping.abort();
+    histograms.look(function* () {
+      for (; asked < 5000; asked++) yield { name: `p${asked}` };
+    }());
+    assert.equal(asked, 1000);
     await histograms.close();
     backend.close();
   });
