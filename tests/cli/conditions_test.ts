@@ -262,6 +262,14 @@ Deno.test("two records of one input with the same id and other data: the error n
     });
     assert.equal(copied.code, 10);
     assert.deepEqual([errorOf(copied)["other_record"], errorOf(copied)["record"]], [2, 3]);
+    assert.doesNotMatch(copied.stderr, /undefined/);
+    // Counted from the beginning of the input, also behind what was stored before.
+    const many = Array.from({ length: 8000 }, (_, i) => line(i + 1, i + 1)).join("");
+    const late = await cli(["--dir", dir, "import", "r", "--create", "--id-from", ".data.e"], {
+      stdin: many + line(8001, 9000) + line(8002, 9000),
+    });
+    assert.equal(late.code, 10, late.stderr);
+    assert.deepEqual([errorOf(late)["other_record"], errorOf(late)["record"]], [8001, 8002]);
     const lines = await fetch(`${server.url}/v0/pools/far/append_batch`, {
       method: "POST",
       headers: { "content-type": "application/x-ndjson" },
