@@ -408,6 +408,32 @@ inBrowsers("access keys", async (t, browser) => {
     await holds(async () => assert.equal(await revoke.count(), 0));
   });
 
+  // Lost: where the keyboard was, to what was drawn after one had thought better of a click.
+  await step("what was pressed while keys came keeps the focus", {}, async (s) => {
+    const { server, page, local } = s;
+    await server.invite("tablet");
+    await page.goto(`${local}/access`);
+    const revoke = page.getByRole("button", { name: "Revoke tablet" });
+    await revoke.evaluate((element) => element.dataset["old"] = "1");
+    await revoke.hover();
+    await page.mouse.down();
+    await server.invite("robot");
+    // Whoever comes back to the page asks at once; what came before the last answer has been drawn.
+    for (let n = 0; n < 2; n++) {
+      const answered = page.waitForResponse(/\/access\/keys/);
+      await page.evaluate(`document.dispatchEvent(new Event("visibilitychange"))`);
+      await answered;
+    }
+    assert.equal(await page.locator("[data-key]", { hasText: "robot" }).count(), 0);
+    await page.mouse.move(0, 0);
+    await page.mouse.up();
+    await page.locator("[data-key]", { hasText: "robot" }).waitFor();
+    await page.locator("[data-old]").waitFor({ state: "detached" });
+    await until(async () =>
+      await page.evaluate("document.activeElement.title") === "Revoke tablet"
+    );
+  });
+
   // Lost: which keys still open the pools, in a browser whose clock is wrong.
   await step("keys end by the clock of the server", {}, async (s) => {
     const { server, page, local } = s;

@@ -123,6 +123,40 @@ inBrowsers("following", async (t, browser) => {
     await until(page, `location.search === "?tag=checkout"`);
   });
 
+  // Lost: where the keyboard was, to what was drawn after one had thought better of a click.
+  await step("what was pressed while it was to be drawn keeps the focus", async (s) => {
+    const { server, page } = s;
+    const pool = shop(server, 60);
+    await page.goto(`${server.url}/ui/pools/shop?chart=.data.ms`);
+    /** Presses, and lets go somewhere else; then what was pressed has been drawn. */
+    const regret = async (target: Locator, happen: () => Promise<void>): Promise<void> => {
+      await target.evaluate((element) => element.dataset["old"] = "1");
+      await press(page, target, async () => {
+        await happen();
+        await page.mouse.move(0, 0);
+      });
+      await page.locator("[data-old]").waitFor({ state: "detached" });
+    };
+    await regret(page.locator(".chart-table button").first(), async () => {
+      // The chart is drawn more often than the numbers.
+      for (let n = 0; n < 2; n++) await counted(page, Number(pool.append({ ms: 1 }).seq));
+    });
+    await until(page, `document.activeElement.matches(".chart-table button")`);
+    await page.evaluate(`document.querySelector(".list").focus()`);
+    await page.keyboard.press("f");
+    await page.locator(".facets .about", { hasText: "were counted" }).waitFor();
+    await page.keyboard.press("f");
+    await page.locator(".facets").waitFor({ state: "hidden" });
+    const { asked, release } = await hold(page, /\/facets/);
+    await page.keyboard.press("f");
+    await asked;
+    await regret(page.locator(".facet").first(), async () => {
+      release();
+      await page.locator(".facets .about", { hasText: "were counted" }).waitFor();
+    });
+    await until(page, `document.activeElement.matches(".facet")`);
+  });
+
   // Lost: a pool one wanted to see, to another one that became busier.
   await step("a pool that is pressed while the list is sorted is opened", async (s) => {
     const { server, page } = s;

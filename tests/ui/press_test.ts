@@ -106,6 +106,16 @@ const SCROLL = `(async () => {
       scroller.follow = false;
       scroller.heard(24);
     },
+    "scrolled up after it had come to rest elsewhere": ({ scroller, tell, scroll }) => {
+      scroller.to(1000);
+      tell("scrollend");
+      scroll(-100);
+    },
+    "to the end": ({ scroller }) => {
+      scroller.follow = false;
+      scroller.to(1000);
+      scroller.toEnd();
+    },
     "less to scroll": ({ element, scroller }) => {
       element.firstChild.style.height = "1500px";
       scroller.heard(24);
@@ -114,6 +124,10 @@ const SCROLL = `(async () => {
   // After the reader has gone to the end.
   const late = {
     "an old wheel": ({ element, before }) => element.dispatchEvent(before.wheel),
+    "what an old wheel scrolls where it does not follow any more": ({ scroller, scroll }) => {
+      scroller.follow = false;
+      scroll(-500);
+    },
     "what an old wheel scrolls": ({ scroll }) => scroll(-500),
     "the same after all seemed to rest": ({ element, scroll, ended }) => {
       element.dispatchEvent(ended);
@@ -225,8 +239,11 @@ inBrowsers("hands", async (t, browser) => {
     "scrolled down, not near": [false, 0, false],
     "placed by itself": [false, 0, false],
     "scrolled before it was told not to follow": [false, 0, false],
+    "scrolled up after it had come to rest elsewhere": [false, 1, false],
+    "to the end": [true, 0, true],
     "less to scroll": [true, 0, false],
     "an old wheel": [true, 0, true],
+    "what an old wheel scrolls where it does not follow any more": [false, 0, false],
     "what an old wheel scrolls": [true, 0, true],
     "the same after all seemed to rest": [true, 0, true],
     "the same long after that": [true, 0, true],
