@@ -109,6 +109,22 @@ inBrowsers("files of the page that do not come", async (t, browser) => {
     });
   }
 
+  // Lost: the whole page, to the words of a proxy, which nobody loads again.
+  await step("a proxy that answers for the server: the page comes after that", async (all) => {
+    const { server, page } = all;
+    const asked = failing(server, new Set(named));
+    await page.goto(`${server.url}/ui/pools/shop`, { waitUntil: "commit" });
+    await tried(asked, named);
+    let refused = 0;
+    server.front = () => {
+      refused++;
+      return Promise.resolve(new Response("Bad gateway", { status: 502 }));
+    };
+    await eventually(() => refused > 1);
+    server.front = (request, app) => app.fetch(request);
+    await rowsTo(page, 20);
+  });
+
   // Lost: how the page looks, for as long as it was shown.
   await step("style sheets: they come later, and nothing is loaded again for them", async (all) => {
     const { server, page } = all;
@@ -147,6 +163,10 @@ inBrowsers("files of the page that do not come", async (t, browser) => {
     await page.keyboard.press("u");
     await page.locator(".lamp", { hasText: "does not answer" }).waitFor();
     await eventually(() => (asked.get("with_pools.js") ?? 0) > 1);
+    // It is said as long as it lasts, and nothing else is shown at this address.
+    await page.locator(".lamp", { hasText: "does not answer" }).waitFor();
+    assert.equal(await page.locator(".row").count(), 0);
+    assert.doesNotMatch(await page.locator(".crumbs").innerText(), /shop/);
     missing.clear();
     await page.locator("a.pool", { hasText: "shop" }).waitFor();
     assert.equal(await page.locator("dialog.sign-in").count(), 0);
