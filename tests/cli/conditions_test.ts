@@ -248,6 +248,9 @@ Deno.test("two records of one input with the same id and other data: the error n
       assert.equal(hint, "Records 2 and 4 of this input have the same id and different data.");
       assert.deepEqual(causes, ["in the records on lines 3 and 5"]);
     }
+    // Of several the first.
+    const three = await feed(dir, whole, input + '{"e":0,"n":5}\n{"e":1,"n":3}\n');
+    assert.deepEqual([errorOf(three)["other_record"], errorOf(three)["record"]], [2, 4]);
     // Record by record it is the message that was stored just before.
     const one = await feed(dir, ["--id-from", ".data.e"], input);
     assert.equal(one.code, 10);
@@ -255,6 +258,13 @@ Deno.test("two records of one input with the same id and other data: the error n
       errorOf(one)["seq"],
       receipts(one).find(({ meta }) => meta.tags[0] === "id:1")?.seq,
     );
+    // The first that is wrong is told, whether the other one is stored or in the same input.
+    const twins = '{"e":7,"n":1}\n{"e":7,"n":2}\n';
+    const stored = '{"e":0,"n":5}\n';
+    const first = errorOf(await feed(dir, whole, twins + stored));
+    assert.deepEqual([first["other_record"], first["record"], first["seq"]], [1, 2, undefined]);
+    const last = errorOf(await feed(dir, whole, stored + twins));
+    assert.deepEqual([last["record"], last["seq"]], [undefined, 1]);
     const line = (n: number, e: number): string =>
       `{"seq":${n},"time":"2026-01-01T00:00:00Z","meta":{"tags":[]},"data":{"e":${e},"n":${n}}}\n`;
     const copied = await cli(["--dir", dir, "import", "q", "--create", "--id-from", ".data.e"], {

@@ -18,6 +18,7 @@ import { Histograms } from "../../server/histogram.ts";
 import { poolsJson } from "../../server/lists.ts";
 import { createApp } from "../../server/app.ts";
 import { spoil } from "../support/damaged_pool.ts";
+import { until, watchdog } from "../support/patience.ts";
 import { withDir } from "../support/processes.ts";
 
 const MANY = 2500;
@@ -245,6 +246,29 @@ Deno.test("stream of thousands of pools: each event is the whole list, and only 
     assert.deepEqual(numbers(second), expected);
     await reader?.cancel();
     await app.shutdown();
+  });
+});
+
+Deno.test("list of thousands of pools: who follows one is counted, although the worker knows of nobody", async () => {
+  await withMany(async (dir) => {
+    using client = new Client(dir);
+    const app = createApp(client);
+    try {
+      const stream = await app.request("/v0/pools/p1999/tail?since_seq=1", { signal: watchdog() });
+      const reader = stream.body?.getReader() ?? assert.fail();
+      await reader.read();
+      const followed = async (): Promise<string[]> => {
+        const { pools } = await (await app.request("/v0/ui/pools")).json();
+        return pools.flatMap(({ name, followers }: { name: string; followers: number }) =>
+          followers > 0 ? [`${name} ${followers}`] : []
+        );
+      };
+      await until(async () => (await followed()).length > 0, "the follower is counted");
+      assert.deepEqual(await followed(), ["p1999 1"]);
+      await reader.cancel();
+    } finally {
+      await app.shutdown();
+    }
   });
 });
 
