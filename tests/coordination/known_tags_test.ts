@@ -91,6 +91,7 @@ Deno.test("known tags: messages that the index has forgotten are read in one pas
     assert.deepEqual(read(7n, ...newest, 7n).length, 61);
     assert.equal(passes, 2, "one of those, and one of their neighbours that the index has");
     assert.deepEqual(read(1950n, 1960n, 3000n), ["1950:id:1950", "1960:id:1960"]);
+    assert.equal(passes, 3, "what lies between them is not read");
     assert.deepEqual(read(), []);
     assert.equal(passes, 0);
   } finally {
