@@ -121,6 +121,16 @@ Deno.test("the worker names the files of a large directory as the server would",
     } finally {
       release();
     }
+    // Two jobs at once: each has its own answer.
+    const both = new CountedHelper(workerUrl);
+    const options = { own: new Set<string>(), run: inTurns, helper: both };
+    const [texts, names] = await Promise.all([
+      Array.fromAsync(printing(dir, told, options), textOf),
+      servedNames(dir, undefined, both),
+    ]);
+    assert.equal(ageless(texts.join("")), expectedText(dir));
+    assert.deepEqual(names, told);
+    assert.equal(both.refused, 0);
     assert.deepEqual(await servedNames(`${dir}/nowhere`, undefined), []);
     await assert.rejects(
       servedNames(`${dir}/two.plasmite`, undefined),

@@ -71,3 +71,28 @@ Deno.test("feed: what comes before a wrong line of a file is stored, and has its
       assert.deepEqual(stored.map(dataOf), lines.slice(0, at).map(dataOf));
     }
   }));
+
+// Lost: the whole pool, if what was read of a wrong line, or of an object over several, came between
+// two messages.
+Deno.test("feed: what is between wrong lines, and objects over several lines, leaves a whole pool", () =>
+  inTemp(async (dir) => {
+    const lines = Array.from({ length: 3000 }, (_, i) => lineOf(i));
+    const wrong = ['{"i":1,}', '{"i":1} {"i":2}x', '{"\\u0000":1}'];
+    const isWrong = (i: number): boolean => i % 37 === 5;
+    const input = {
+      wrong: lines.map((line, i) => isWrong(i) ? wrong[i % wrong.length] : line),
+      several: lines.map((line, i) => isWrong(i) ? line.replace("{", "{\n").trimEnd() : line),
+    };
+    for (const [pool, code] of [["wrong", 1], ["several", 0]] as const) {
+      await Deno.writeTextFile(`${dir}/lines`, input[pool].join("\n"));
+      const fed = await cli(
+        ["--dir", dir, "feed", pool, "--create-size", "8M", "--file", `${dir}/lines`]
+          .concat(code === 1 ? ["--errors", "skip"] : []),
+      );
+      assert.equal(fed.code, code, fed.stderr);
+      const doctor = await cli(["--dir", dir, "doctor", pool]);
+      assert.equal(doctor.code, 0, doctor.stdout + doctor.stderr);
+      const expected = lines.filter((_, i) => code === 0 || !isWrong(i));
+      assert.deepEqual((await storedData(dir, pool)).map(dataOf), expected.map(dataOf));
+    }
+  }));
