@@ -153,27 +153,30 @@ inBrowsers("files of the page that do not come", async (t, browser) => {
   });
 
   // Lost: the list of all pools, until somebody loads the page again and signs in once more.
-  await step("another view: it is shown as soon as it comes, with the token", async (all) => {
-    const { server, page } = all;
-    await page.goto(`${server.url}/ui/pools/shop`);
-    await page.locator("dialog.sign-in input:not([type=checkbox])").first().fill("secret");
-    await page.keyboard.press("Enter");
-    await rowsTo(page, 20);
-    const missing = new Set(["pools.js", "with_pools.js"]);
-    const asked = failing(server, missing);
-    await page.keyboard.press("u");
-    await page.locator(".lamp", { hasText: "does not answer" }).waitFor();
-    await eventually(() => (asked.get("with_pools.js") ?? 0) > 1);
-    // It is said as long as it lasts, and nothing else is shown at this address.
-    await page.locator(".lamp", { hasText: "does not answer" }).waitFor();
-    assert.equal(await page.locator(".row").count(), 0);
-    assert.doesNotMatch(await page.locator(".crumbs").innerText(), /shop/);
-    missing.clear();
-    await page.locator("a.pool", { hasText: "shop" }).waitFor();
-    assert.equal(await page.locator("dialog.sign-in").count(), 0);
-    // It is still kept by this document alone.
-    assert.equal(await page.evaluate("sessionStorage.length"), 0);
-  }, { app: { token: "secret" } });
+  for (const [held, keeps] of [["token", false], ["token of the tab", true]] as const) {
+    await step(`another view: it is shown as soon as it comes, with the ${held}`, async (all) => {
+      const { server, page } = all;
+      await page.goto(`${server.url}/ui/pools/shop`);
+      await page.locator("dialog.sign-in input:not([type=checkbox])").first().fill("secret");
+      if (keeps) await page.locator("dialog.sign-in input[type=checkbox]").check();
+      await page.keyboard.press("Enter");
+      await rowsTo(page, 20);
+      const missing = new Set(["pools.js", "with_pools.js"]);
+      const asked = failing(server, missing);
+      await page.keyboard.press("u");
+      await page.locator(".lamp", { hasText: "does not answer" }).waitFor();
+      await eventually(() => (asked.get("with_pools.js") ?? 0) > 1);
+      // It is said as long as it lasts, and nothing else is shown at this address.
+      await page.locator(".lamp", { hasText: "does not answer" }).waitFor();
+      assert.equal(await page.locator(".row").count(), 0);
+      assert.doesNotMatch(await page.locator(".crumbs").innerText(), /shop/);
+      missing.clear();
+      await page.locator("a.pool", { hasText: "shop" }).waitFor();
+      assert.equal(await page.locator("dialog.sign-in").count(), 0);
+      // It is still kept by this document alone, or also for the next one.
+      assert.equal(await page.evaluate("sessionStorage.length"), keeps ? 1 : 0);
+    }, { app: { token: "secret" } });
+  }
 
   // Lost: every part that was first used while the server was away, until the page was loaded again.
   for (
