@@ -128,33 +128,15 @@ inBrowsers("following", async (t, browser) => {
     const { server, page } = s;
     const pool = shop(server, 60);
     await page.goto(`${server.url}/ui/pools/shop?chart=.data.ms`);
-    /** Presses, and lets go somewhere else; then what was pressed has been drawn. */
-    const regret = async (target: Locator, happen: () => Promise<void>): Promise<void> => {
-      await target.evaluate((element) => element.dataset["old"] = "1");
-      await press(page, target, async () => {
-        await happen();
-        await page.mouse.move(0, 0);
-      });
-      await page.locator("[data-old]").waitFor({ state: "detached" });
-    };
-    await regret(page.locator(".chart-table button").first(), async () => {
+    const line = page.locator(".chart-table button").first();
+    await line.evaluate((element) => element.dataset["old"] = "1");
+    await press(page, line, async () => {
       // The chart is drawn more often than the numbers.
       for (let n = 0; n < 2; n++) await counted(page, Number(pool.append({ ms: 1 }).seq));
+      await page.mouse.move(0, 0);
     });
+    await page.locator("[data-old]").waitFor({ state: "detached" });
     await until(page, `document.activeElement.matches(".chart-table button")`);
-    await page.evaluate(`document.querySelector(".list").focus()`);
-    await page.keyboard.press("f");
-    await page.locator(".facets .about", { hasText: "were counted" }).waitFor();
-    await page.keyboard.press("f");
-    await page.locator(".facets").waitFor({ state: "hidden" });
-    const { asked, release } = await hold(page, /\/facets/);
-    await page.keyboard.press("f");
-    await asked;
-    await regret(page.locator(".facet").first(), async () => {
-      release();
-      await page.locator(".facets .about", { hasText: "were counted" }).waitFor();
-    });
-    await until(page, `document.activeElement.matches(".facet")`);
   });
 
   // Lost: a pool one wanted to see, to another one that became busier.
@@ -309,6 +291,16 @@ inBrowsers("following", async (t, browser) => {
     former.release();
     await counted(page, append());
     await listed(page, 104);
+    assert.equal(await page.locator(".inspector:not([hidden])").count(), 0);
+
+    // So has whoever chooses a row.
+    const before = await hold(page, /since_seq=8&until=8/);
+    await goTo(page, "8", before.asked);
+    await page.keyboard.press("k");
+    before.release();
+    await counted(page, append());
+    await listed(page, 105);
+    assert.equal(await page.locator('.row[aria-selected="true"]').count(), 1);
     assert.equal(await page.locator(".inspector:not([hidden])").count(), 0);
   });
 
