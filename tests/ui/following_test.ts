@@ -239,6 +239,17 @@ inBrowsers("following", async (t, browser) => {
     release();
     await listed(page, 1100);
     await follows(page, () => Number(pool.append({ further: true }).seq));
+
+    // They are no news for whoever has gone to the oldest of all meanwhile.
+    const more = await hold(page, /\/events\?.*since_seq=901/);
+    await page.keyboard.press("Home");
+    await page.locator(".older").click();
+    await more.asked;
+    await page.keyboard.press("g");
+    await page.locator(".pastbar small", { hasText: /^ 3,001 messages$/ }).waitFor();
+    await listed(page, 3001);
+    assert.equal(await page.locator("#toast.show").count(), 0);
+    more.release();
   });
 
   // Lost: what arrives after one has looked at the oldest message.
