@@ -117,7 +117,9 @@ Deno.test("the worker names the files of a large directory as the server would",
       assert.deepEqual(await servedNames(dir, undefined, helper), told);
       Deno.mkdirSync(`${dir}/small`);
       assert.deepEqual(await servedNames(`${dir}/small`, undefined, helper), []);
-      assert.deepEqual([helper.done, helper.refused], [1, 1]);
+      // Some file systems say the number of entries for the size of a directory.
+      const isLarge = Deno.statSync(dir).size >= 40_000;
+      assert.deepEqual([helper.done, helper.refused], [isLarge ? 1 : 0, 1]);
     } finally {
       release();
     }
