@@ -320,6 +320,16 @@ inBrowsers("following", async (t, browser) => {
     const pool = shop(server, 3000);
     await page.goto(`${server.url}/ui/pools/shop?n=100`);
     await rowOf(page, 3000).waitFor();
+    const around = await hold(page, /since_seq=6&max=300/);
+    await goTo(page, "5", around.asked);
+    await page.keyboard.press("End");
+    around.release();
+    await page.locator(".pastbar small", { hasText: /^ 305 messages$/ }).waitFor();
+    await rowOf(page, 305).waitFor();
+    assert.equal(await page.locator('.row[aria-selected="true"]').count(), 0);
+    await page.keyboard.press("Shift+G");
+    await rowOf(page, 3000).waitFor();
+
     const first = await hold(page, /[?&]since=.*max=1/);
     await goTo(page, "30s", first.asked);
     await page.keyboard.press("Shift+G");
