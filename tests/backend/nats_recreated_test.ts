@@ -12,6 +12,7 @@ import type { Group } from "../../lib/backend/coordination.ts";
 import type { PoolHandle } from "../../lib/backend/types.ts";
 import { errorOf, spawnCli } from "../cli/cli_util.ts";
 import { fails } from "../support/fails.ts";
+import { LossyNatsProxy } from "../support/lossy_nats_proxy.ts";
 import { NatsServer, testEachNats } from "../support/nats.ts";
 import { until } from "../support/patience.ts";
 import { collect, put } from "./suite.ts";
@@ -173,4 +174,31 @@ test("a cursor and a handle of the old stream do nothing in the new one", async 
   const [left] = await (await again.coordinate()).cursors();
   assert.deepEqual([left?.name, left?.seq], ["c", 1n]);
   await old.close();
+});
+
+// Lost: a follower, a worker and a cursor, to a server that has just started and does not know its
+// streams yet.
+test("a stream that a server does not know for a moment is still there", async ({ pool, ref }) => {
+  await put(pool, [{ n: 1 }]);
+  const unknown = '{"error":{"code":404,"err_code":10059,"description":"stream not found"}}';
+  let [asked, refused] = [0, 0];
+  const proxy = new LossyNatsProxy(Number(new URL(ref).port), ({ text }) => {
+    const at = text.indexOf('{"type":"io.nats.jetstream.api.v1.stream_info_response"');
+    if (at < 0) return true;
+    asked++;
+    if (refused === 0) return true;
+    refused--;
+    return text.slice(0, at) + unknown.padEnd(text.trimEnd().length - at) + "\r\n";
+  });
+  const backend = new NatsBackend(`nats://127.0.0.1:${proxy.port}`);
+  const other = await backend.open("P");
+  [asked, refused] = [0, 1];
+  assert.deepEqual(await other.bounds(), { oldest: 1n, newest: 1n });
+  assert.equal(asked, 2);
+  refused = 2;
+  const error = await fails("NotFound", () => other.bounds());
+  assert.match(error.message, /pool was deleted/);
+  await other.close();
+  await backend.close();
+  proxy.end();
 });
