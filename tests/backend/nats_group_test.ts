@@ -2,10 +2,12 @@
 
 import "../support/environment.ts";
 import assert from "node:assert/strict";
-import type { NatsBackend } from "../../lib/backend/nats.ts";
+import { NatsBackend } from "../../lib/backend/nats.ts";
 import type { PoolHandle } from "../../lib/backend/types.ts";
+import { fails } from "../support/fails.ts";
 import type { NatsServer } from "../support/nats.ts";
 import { testNatsPool } from "../support/nats_pool.ts";
+import { PATIENCE_MS, pause } from "../support/patience.ts";
 import { put } from "./suite.ts";
 
 function test(
@@ -92,3 +94,60 @@ test("a group of one key is told of nothing but what it could not look at", asyn
   assert.deepEqual(await drain(), { handed: 2, lost: 0n });
   group.close();
 });
+
+// Done twice: a task that its worker held to be its own for longer than the server did.
+test("a task is not extended beyond what the server waits for", async (pool, _, server) => {
+  await more(pool, 1);
+  const other = new NatsBackend(server.url);
+  const again = await other.open("P", { write: true });
+  const ann = (await pool.coordinate()).group("g");
+  const bob = (await again.coordinate()).group("g");
+  const { tasks: [task] } = await ann.take({ ackWaitMs: 500 });
+  const { message: { seq }, token } = task ?? assert.fail();
+  assert.equal(await ann.extend(seq, token, 3_600_000), true);
+  const { tasks: [his] } = await bob.take({ ackWaitMs: 500, waitMs: PATIENCE_MS });
+  assert.equal(his?.message.seq, seq);
+  await pause(1_000); // What was left to Ann is over, too.
+  await fails("Conflict", () => ann.ack(seq, token));
+  ann.close();
+  bob.close();
+  await again.close();
+  await other.close();
+});
+
+// A task of one group would have been taken for that of another one with the same number.
+test("two groups of one connection have tasks of their own", async (pool) => {
+  await more(pool, 2);
+  const coordination = await pool.coordinate();
+  const [one, other] = [coordination.group("one"), coordination.group("other")];
+  const { tasks: mine } = await one.take({ count: 2 });
+  assert.equal((await other.take({ count: 1, ackWaitMs: 120_000 })).tasks.length, 1);
+  const { tasks: [again] } = await other.take();
+  for (const { message, token } of mine) assert.equal(await one.ack(message.seq, token), true);
+  const { message: { seq }, token } = again ?? assert.fail();
+  assert.equal(await other.ack(seq, token), true);
+  one.close();
+  other.close();
+});
+
+// A task that somebody else had by then was told as lost when its message was overwritten.
+test(
+  "a task whose time was over is not lost for the worker that had it",
+  async (pool, _, server) => {
+    await more(pool, 1);
+    const other = new NatsBackend(server.url);
+    const again = await other.open("P", { write: true });
+    const ann = (await pool.coordinate()).group("g");
+    const bob = (await again.coordinate()).group("g");
+    assert.equal((await ann.take({ ackWaitMs: 500 })).tasks.length, 1);
+    assert.equal((await bob.take({ ackWaitMs: 500, waitMs: PATIENCE_MS })).tasks.length, 1);
+    await pause(1_000); // Ann's time is over, too.
+    while ((await pool.bounds()).oldest === 1n) await more(pool, 1000);
+    const gone = (await pool.bounds()).oldest - 1n;
+    assert.equal((await ann.take()).lost, gone - 1n);
+    ann.close();
+    bob.close();
+    await again.close();
+    await other.close();
+  },
+);

@@ -3,6 +3,7 @@
 import "../support/environment.ts";
 import assert from "node:assert/strict";
 import { connect } from "@nats-io/transport-node";
+import { jetstreamManager } from "@nats-io/jetstream";
 import { NatsBackend } from "../../lib/backend/nats.ts";
 import type { Latest, LatestRequest, PoolHandle } from "../../lib/backend/types.ts";
 import { compileWhere } from "../../lib/filter/where.ts";
@@ -113,6 +114,18 @@ test("messages whose subjects do not tell their key are found, too", async (scen
   assert.equal((await ask(server.port, "key:")).latest.length, all.latest.length + 1);
 });
 
+// The newest message of a key would have been hidden, although no other message needs that all is read.
+test("a message with several keys is found where all others have one", async ({ pool, server }) => {
+  await keyed(pool, ["b", "a"]);
+  await put(pool, [{ two: 1 }], () => ["key:c", "key:b", "t"]);
+  const { latest } = await compare(server.port, "key:");
+  assert.deepEqual(latest.map(({ key, seq }) => `${key} ${seq}`), [
+    "key:a 2",
+    "key:c 3",
+    "key:b 3",
+  ]);
+});
+
 // A claim is the newest message of its key on servers of any version.
 test("claims are messages of their key", async ({ pool, server }) => {
   await keyed(pool, ["a", "b"]);
@@ -164,3 +177,22 @@ test(
   },
   64 << 10,
 );
+
+// A message that came under another subject than its key's would not have been the newest, or not there.
+test("keys are found in a stream that changes the subjects of its messages", async (scene) => {
+  const { pool, server, version } = scene;
+  if (version === "2.9") return; // It changes none.
+  await keyed(pool, ["a"]);
+  const nc = await connect({ servers: server.url.slice(7) });
+  const { streams } = await jetstreamManager(nc);
+  const subject_transform = { src: "plasmite.P.k.*", dest: "plasmite.P.m" };
+  await streams.update("P", { subject_transform });
+  await nc.close();
+  const backend = new NatsBackend(server.url);
+  const changing = await backend.open("P", { write: true });
+  await keyed(changing, ["b", "a"]);
+  await changing.close();
+  await backend.close();
+  const { latest } = await compare(server.port, "key:");
+  assert.deepEqual(latest.map(({ key, seq }) => `${key} ${seq}`), ["key:b 2", "key:a 3"]);
+});

@@ -113,12 +113,16 @@ test("a worker ends as a follower does, and the new stream has all its tasks", a
 // What was finished for the old message 1 was taken for the end of the new one, which nobody saw.
 test("tasks of the old stream are not acknowledged in the new one", async (scene) => {
   const { consumers, pool, recreate } = scene;
-  await put(pool, [{ n: 1 }, { n: 2 }, { n: 3 }]);
+  await put(pool, [{ n: 1 }, { n: 2 }, { n: 3 }, { n: 4 }]);
   const old = await join(pool);
-  const { tasks } = await old.take({ count: 3 });
-  const [first, second, third] = tasks.map(({ message, token }) => [message.seq, token] as const);
+  const { tasks } = await old.take({ count: 4 });
+  const [first, second, third, fourth] = tasks.map(({ message, token }) =>
+    [message.seq, token] as const
+  );
   assert(first !== undefined && second !== undefined && third !== undefined);
+  assert.equal(await old.ack(...fourth ?? assert.fail()), true);
   const group = await join(await recreate(3));
+  await fails("Conflict", () => group.ack(...fourth ?? assert.fail())); // Nobody has done that one.
   assert.deepEqual(numbers(await group.take({ count: 3 })), [1n, 2n, 3n]);
   const error = await fails("NotFound", () => old.ack(...first));
   assert.equal(error.message, "pool path now refers to a different file");
@@ -147,6 +151,40 @@ test("a worker that waits for a task leaves those of the new stream alone", asyn
   assert.deepEqual(state, [[3, 0]]);
   old.close();
   group.close();
+});
+
+// Lost, for as long as a task may take: those that came to a worker that wanted others.
+test("a worker gives back what it was given of the new stream", async (scene) => {
+  const { consumers, recreate, ref } = scene;
+  let isHeld = false;
+  let isOver = true;
+  const proxy = new LossyNatsProxy(Number(new URL(ref).port), ({ text }) => {
+    if (isOver || !text.includes("api.v1.stream_info_response")) return true;
+    isOver = isHeld = true;
+    return 1_500; // Meanwhile it is another stream, and has the group.
+  });
+  const backend = new NatsBackend(`nats://127.0.0.1:${proxy.port}`);
+  const behind = await backend.open("P", { write: true });
+  const old = await join(behind);
+  assert.deepEqual(numbers(await old.take()), []);
+  isOver = false;
+  const taking = old.take({ count: 3 });
+  taking.catch(() => {}); // It is looked at below.
+  await until(() => Promise.resolve(isHeld));
+  const group = await join(await recreate(3));
+  const ackWaitMs = 3_600_000;
+  const taken = numbers(await group.take({ ackWaitMs }));
+  await fails("NotFound", () => taking);
+  await until(async () => {
+    taken.push(...numbers(await group.take({ count: 9, ackWaitMs })));
+    return taken.length === 3;
+  });
+  assert.deepEqual((await consumers()).map(({ pending }) => pending), [3]);
+  old.close();
+  group.close();
+  await behind.close();
+  await backend.close();
+  proxy.end();
 });
 
 // A reader moved the cursor of that name in the new stream past what nobody had read.
