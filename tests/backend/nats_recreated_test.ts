@@ -161,7 +161,7 @@ test("a worker gives back what it was given of the new stream", async (scene) =>
   const proxy = new LossyNatsProxy(Number(new URL(ref).port), ({ text }) => {
     if (isOver || !text.includes("api.v1.stream_info_response")) return true;
     isOver = isHeld = true;
-    return 1_500; // Meanwhile it is another stream, and has the group.
+    return 700; // Less than until it is asked for again. Meanwhile it is another stream, and has the group.
   });
   const backend = new NatsBackend(`nats://127.0.0.1:${proxy.port}`);
   const behind = await backend.open("P", { write: true });
