@@ -232,8 +232,8 @@ test("a stream that a server does not know for a moment is still there", async (
   const other = await backend.open("P");
   [asked, refused] = [0, 1];
   assert.deepEqual(await other.bounds(), { oldest: 1n, newest: 1n });
-  assert.equal(asked, 2);
-  refused = 2;
+  assert(asked >= 2); // A slow server is asked once more.
+  refused = Infinity;
   const error = await fails("NotFound", () => other.bounds());
   assert.match(error.message, /pool was deleted/);
   await other.close();
